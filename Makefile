@@ -1,0 +1,39 @@
+# Everything a person types here. The first use makes .venv from the lock file; it needs python3 (3.11 or newer, with venv) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test up lint bench lock clean
+
+.venv: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@echo "Installing the locked dependencies into .venv (once; about a minute) ..."
+	@test -x $(BIN)/pip || { rm -rf .venv && $(PYTHON) -m venv .venv; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --no-build-isolation --editable .
+	@touch .venv
+
+demo: .venv
+	@$(BIN)/dispatcher demo $(if $(ONCE),--once)
+
+up: .venv
+	@$(BIN)/dispatcher up
+
+test: .venv
+	@$(BIN)/python -m pytest
+
+lint: .venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv
+	@$(BIN)/dispatcher bench
+
+# Needs uv (https://docs.astral.sh/uv); names, versions and hashes only.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-annotate --no-header --extra embedded --extra bench --group dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv .dispatcher
