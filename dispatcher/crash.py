@@ -1,0 +1,34 @@
+"""Points at which a test may kill the process. Inert unless `arm` was called with DISPATCHER_CRASH_AT's value."""
+
+import os
+import signal
+
+POINTS = frozenset(
+    {
+        "before_commit",  # the producer dies before its transaction is committed
+        "after_commit_before_nudge",  # the event is stored, nobody was told
+        "after_fan_out",  # deliveries are stored, the clock was not set
+        "after_take",  # webhooks were taken from the clock, no `deliver` was sent
+        "after_claim",  # leased, nothing sent
+        "before_send",  # the first request is ready
+        "after_send",  # the first answer is in
+        "before_record",  # results are judged, none is stored
+        "after_record",  # results are stored, the webhook is still held
+    }
+)
+
+_armed = ""
+
+
+def arm(point: str) -> None:
+    """Makes `reached(point)` kill this process; "" disarms."""
+    global _armed
+    if point and point not in POINTS:
+        raise ValueError(f"unknown crash point {point!r}; known: {', '.join(sorted(POINTS))}")
+    _armed = point
+
+
+def reached(point: str) -> None:
+    """Dies as by `kill -9` if `point` is armed: no handler, no `finally`, no flush."""
+    if _armed == point:
+        os.kill(os.getpid(), signal.SIGKILL)

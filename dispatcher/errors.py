@@ -1,0 +1,124 @@
+"""Every exception of ours. What is expected (a receiver that answers 500) is a return value, never one of these.
+
+    DispatcherError
+    ├── SettingsInvalid        a variable of the environment is missing or wrong
+    ├── EventRefused           an event's `created_at` or idempotency key is wrong (a wrong body: schemas.EventInvalid)
+    ├── AccountUnknown         no account with that slug
+    ├── AccountExists          the slug is taken
+    ├── WebhookUnknown         no webhook with that id in the account
+    ├── WebhookInvalid         a webhook's attributes are refused
+    ├── DeliveryUnknown        no delivery with that id or key
+    ├── MoveIllegal            a delivery cannot go from one state to the other
+    ├── StorageUnavailable     Postgres cannot be reached, or went away in the middle
+    ├── StorageOutdated        migrations are missing
+    ├── ScheduleUnavailable    Redis cannot be reached, or does not answer in time
+    ├── ScheduleUnsafe         Redis is set up to evict keys
+    ├── QueueUnavailable       the broker did not take a nudge
+    ├── SecretUnreadable       no key of SECRET_KEYS opens what is stored
+    └── ServiceFailed          an embedded server or a supervised process did not start
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class DispatcherError(Exception):
+    """Something is wrong."""
+
+    def __str__(self) -> str:
+        """The arguments, or the first line of the class's docstring where there are none."""
+        return super().__str__() or (type(self).__doc__ or "").strip().splitlines()[0]
+
+
+class SettingsInvalid(DispatcherError):
+    """A setting is missing or wrong."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable}: {reason}")
+        self.variable = variable
+        self.reason = reason
+
+
+class EventRefused(DispatcherError):
+    """An event's own attributes are wrong."""
+
+    def __init__(self, attribute: str, reason: str) -> None:
+        super().__init__(f"{attribute}: {reason}")
+        self.attribute = attribute
+        self.reason = reason
+
+
+class AccountUnknown(DispatcherError):
+    """There is no such account."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"account {slug!r} does not exist; create it with: dispatcher account create {slug}")
+        self.slug = slug
+
+
+class AccountExists(DispatcherError):
+    """The slug is taken."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"account {slug!r} exists already")
+        self.slug = slug
+
+
+class WebhookUnknown(DispatcherError):
+    """There is no such webhook in the account."""
+
+    def __init__(self, webhook_id: int) -> None:
+        super().__init__(f"webhook {webhook_id} does not exist")
+        self.webhook_id = webhook_id
+
+
+class WebhookInvalid(DispatcherError):
+    """The webhook's attributes are refused. `messages` is API v3's body A: field → texts."""
+
+    def __init__(self, messages: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{field} {', '.join(texts)}" for field, texts in messages.items()))
+        self.messages = messages
+
+
+class DeliveryUnknown(DispatcherError):
+    """There is no such delivery."""
+
+    def __init__(self, delivery: str) -> None:
+        super().__init__(f"delivery {delivery!r} does not exist")
+        self.delivery = delivery
+
+
+class MoveIllegal(DispatcherError):
+    """The delivery's state does not allow this."""
+
+    def __init__(self, delivery: str, state: str, wanted: str) -> None:
+        super().__init__(f"delivery {delivery} is {state} and cannot become {wanted}")
+        self.state = state
+        self.wanted = wanted
+
+
+class StorageUnavailable(DispatcherError):
+    """Postgres cannot be reached; nothing was stored."""
+
+
+class StorageOutdated(DispatcherError):
+    """The database lacks migrations; run: dispatcher migrate."""
+
+
+class ScheduleUnavailable(DispatcherError):
+    """Redis cannot be reached or does not answer in time."""
+
+
+class ScheduleUnsafe(DispatcherError):
+    """Redis may evict keys; set its maxmemory-policy to noeviction."""
+
+
+class QueueUnavailable(DispatcherError):
+    """The broker did not take a nudge."""
+
+
+class SecretUnreadable(DispatcherError):
+    """No key of SECRET_KEYS opens a stored secret; put the key it was written with back into SECRET_KEYS."""
+
+
+class ServiceFailed(DispatcherError):
+    """A server or process did not start."""

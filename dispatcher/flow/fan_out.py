@@ -1,0 +1,42 @@
+"""One event becomes a delivery for each webhook that wants it, 500 events a transaction."""
+
+import logging
+from typing import Protocol
+
+from dispatcher import crash, log
+from dispatcher.model.event import FanOut
+from dispatcher.storage import events
+from dispatcher.storage.engine import Storage
+
+logger = logging.getLogger(__name__)
+
+
+class HandOut(Protocol):
+    """What is done with webhooks that have work now (`flow.release_due.Dispatch.hand_out`)."""
+
+    def __call__(self, webhook_ids: tuple[int, ...]) -> object: ...  # noqa: D102
+
+
+def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, most_batches: int = 20) -> FanOut:
+    """Empties the outbox, a batch at a time; after each commit its webhooks are handed out. Returns the sums.
+
+    Stops after `most_batches`, so that a task ends; whoever calls asks for another while `event_count` is not zero.
+    """
+    event_count = delivery_count = 0
+    webhook_ids: set[int] = set()
+    for _ in range(most_batches):
+        batch = storage.run(lambda connection: events.fan_out(connection, batch_size))
+        crash.reached("after_fan_out")
+        event_count += batch.event_count
+        delivery_count += batch.delivery_count
+        webhook_ids.update(batch.webhook_ids)
+        if batch.webhook_ids:
+            hand_out(batch.webhook_ids)
+        if batch.event_count:
+            logger.info(
+                log.line("event.fanned_out", events=batch.event_count, deliveries=batch.delivery_count,
+                         webhooks=len(batch.webhook_ids))
+            )
+        if batch.event_count < batch_size:
+            break
+    return FanOut(event_count=event_count, delivery_count=delivery_count, webhook_ids=tuple(webhook_ids))

@@ -1,0 +1,45 @@
+"""Rebuilds the clock from the rows: what Redis lost, or never heard of, is found here within one interval."""
+
+import logging
+from dataclasses import dataclass
+
+from dispatcher import log
+from dispatcher.queue import Queue
+from dispatcher.schedule.clock import Schedule
+from dispatcher.storage import deliveries, events
+from dispatcher.storage.engine import Storage
+
+logger = logging.getLogger(__name__)
+
+PAGE = 2_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reconciled:
+    """Whether events waited for a fan-out, and how many webhooks have deliveries that wait."""
+
+    events_waiting: bool
+    webhook_count: int
+
+
+def reconcile(storage: Storage, schedule: Schedule, queue: Queue) -> Reconciled:
+    """Harmless when doubled, and when nothing was lost: due times only ever move forward.
+
+    1. Events in the outbox: a `fan_out` message, whatever the coalescing flag says (its message may be lost).
+    2. Every active webhook with waiting deliveries: due at the earliest of them. A lease that ran out is simply due.
+    """
+    waiting = storage.run(events.any_waiting)
+    if waiting:
+        queue.fan_out()
+    after = count = 0
+    while True:
+        start = after
+        page = storage.run(lambda connection, start=start: deliveries.all_due(connection, after=start, limit=PAGE))
+        waits = {webhook: wait_s for webhook, wait_s, active in page if active}
+        schedule.due(waits)
+        count += len(waits)
+        if len(page) < PAGE:
+            break
+        after = page[-1][0]
+    logger.debug(log.line("reconciled", events_waiting=waiting, webhooks=count))
+    return Reconciled(events_waiting=waiting, webhook_count=count)

@@ -1,0 +1,20 @@
+"""People ask for a delivery once more: the same Idempotency-Key, its tries start anew."""
+
+from dispatcher.errors import MoveIllegal
+from dispatcher.schedule.clock import Schedule
+from dispatcher.storage import deliveries, reports
+from dispatcher.storage.engine import Storage
+from dispatcher.storage.reports import DeliveryRow
+
+
+def replay(storage: Storage, schedule: Schedule, id_or_key: str) -> DeliveryRow:
+    """Makes a finished delivery pending and due; raises DeliveryUnknown, or MoveIllegal where it is pending already."""
+    def move(connection: "deliveries.Connection") -> tuple[DeliveryRow, int | None]:
+        found = reports.delivery(connection, id_or_key)
+        return found, deliveries.replay(connection, found.id)
+
+    found, webhook_id = storage.run(move)
+    if webhook_id is None:
+        raise MoveIllegal(str(found.id), found.state, "pending")
+    schedule.due({webhook_id: 0.0})
+    return storage.run(lambda connection: reports.delivery(connection, id_or_key))

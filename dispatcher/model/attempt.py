@@ -1,0 +1,75 @@
+"""One HTTP request of a delivery: what came back, and what follows from it."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from dispatcher.model.backoff import RetryPolicy
+from dispatcher.model.delivery import State
+
+
+class Status(StrEnum):
+    """Statuses of an attempt without an answer. With one, the status is its code as a string ("API v3, Webhooks")."""
+
+    TIMEOUT = "timeout"
+    CONNECTION_FAILED = "connection_failed"
+    SSL_ERROR = "ssl_error"
+    UNKNOWN_ERROR = "unknown_error"
+    BLOCKED_ADDRESS = "blocked_address"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What one request came to. `status` is a code such as "204" or a Status; times are of the monotonic clock."""
+
+    tag: int
+    """The request's own; a drain sets the delivery's id."""
+    status: str
+    content_type: str | None = None
+    body: bytes = b""
+    retry_after: str | None = None
+    """The header as received, unread."""
+    reason: str | None = None
+    """For people: why there is no answer. Never holds an address of ours or a secret."""
+    started_s: float
+    finished_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What follows from a result: the delivery's state and, if it stays pending, the wait before the next try."""
+
+    state: State
+    retry_in: timedelta | None = None
+
+
+def is_success(status: str) -> bool:
+    """Only 2xx. Redirects are not followed, so they are failures."""
+    return len(status) == 3 and status[0] == "2"
+
+
+def judge(result: Result, attempt_number: int, policy: RetryPolicy, now: datetime, rng: random.Random) -> Verdict:
+    """The verdict on attempt `attempt_number` (from 1); `now` is needed for a `Retry-After` that is a date."""
+    if is_success(result.status):
+        return Verdict(state=State.DELIVERED)
+    if attempt_number > policy.limit:
+        return Verdict(state=State.FAILED)
+    wait = policy.wait(attempt_number, rng)
+    asked = retry_after(result.retry_after, now) if result.retry_after else None
+    if asked is not None:
+        wait = max(wait, min(asked, policy.retry_after_max))
+    return Verdict(state=State.PENDING, retry_in=wait)
+
+
+def retry_after(header: str, now: datetime) -> timedelta | None:
+    """`Retry-After` as a span from `now` (RFC 9110, 10.2.3): seconds or an HTTP date; None where it is neither."""
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text[:12]), 10**9))
+    try:
+        then = parsedate_to_datetime(text)
+        return max(then - now, timedelta())
+    except (ValueError, TypeError, OverflowError):
+        return None  # also a date without a zone: RFC 9110 knows only GMT

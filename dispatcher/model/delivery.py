@@ -1,0 +1,49 @@
+"""One event for one webhook: its states, its legal moves, and what a drain holds of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from dispatcher.errors import MoveIllegal
+
+
+class State(StrEnum):
+    """Where a delivery stands. A claimed one is `pending` with a lease: `next_attempt_at` moved ahead, and a token."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+# The same set is a CHECK of the table; the statements that move a delivery repeat the left side in their WHERE.
+MOVES: dict[State, frozenset[State]] = {
+    State.PENDING: frozenset({State.PENDING, State.DELIVERED, State.FAILED, State.CANCELLED}),
+    # Success is monotone: a 2xx from a drain whose lease ran out still counts, also after the tries were used up.
+    State.FAILED: frozenset({State.PENDING, State.DELIVERED}),
+    State.DELIVERED: frozenset({State.PENDING}),
+    State.CANCELLED: frozenset({State.PENDING}),
+}
+
+
+def check_move(delivery: str, state: State, wanted: State) -> None:
+    """Raises MoveIllegal unless a delivery in `state` may become `wanted`."""
+    if wanted not in MOVES[state]:
+        raise MoveIllegal(delivery, state, wanted)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claimed:
+    """A delivery this drain has leased, with all that is needed to send it. The webhook's part is read afresh."""
+
+    id: int
+    webhook_id: int
+    idempotency_key: UUID
+    attempt_number: int
+    """Of the attempt to be made now, from 1; lost leases do not count."""
+    lease_token: UUID
+    event_name: str
+    event_created_at: datetime
+    body_json: str = field(repr=False)
+    time_zone: str

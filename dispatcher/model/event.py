@@ -1,0 +1,36 @@
+"""What happened: an event, stored once and never changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """An accepted event. `id` grows with time; `created_at` is when it happened, aware, UTC."""
+
+    id: int
+    name: str
+    created_at: datetime
+    new: bool = True
+    """False where an earlier emit with the same idempotency key had stored it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventDraft:
+    """An event before it is stored. `body_json` is the body's JSON text, exactly as it will be sent."""
+
+    name: str
+    body_json: str
+    created_at: datetime | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FanOut:
+    """What one fan-out transaction did: events marked, deliveries made, and the webhooks that now have work."""
+
+    event_count: int
+    delivery_count: int
+    webhook_ids: tuple[int, ...]
+
+

@@ -1,0 +1,50 @@
+"""Event and webhook → the exact bytes and headers to send, signature included. Pure: the time is given."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.webhook import PayloadVersion, Target
+from schemas.payload import envelope_json, legacy_json
+
+
+def render(delivery: Claimed, target: Target) -> bytes:
+    """The body of the POST: API v3's envelope, or the flat object of a legacy webhook; the same on every try."""
+    if target.payload_version is PayloadVersion.LEGACY:
+        return legacy_json(event_name=delivery.event_name, body_json=delivery.body_json)
+    return envelope_json(
+        webhook_id=target.webhook_id,
+        event_name=delivery.event_name,
+        created_at=delivery.event_created_at,
+        body_json=delivery.body_json,
+        time_zone=delivery.time_zone,
+    )
+
+
+def headers(
+    delivery: Claimed, target: Target, body: bytes, sent_at: datetime, user_agent: str
+) -> list[tuple[str, str]]:
+    """Headers of the POST (API v3, Webhooks, Webhook delivery; Standard Webhooks). `Authorization` only if set."""
+    key = str(delivery.idempotency_key)
+    timestamp = str(int(sent_at.timestamp()))
+    made = [
+        ("Content-Type", "application/json"),
+        ("User-Agent", user_agent),
+        ("Idempotency-Key", key),
+        ("webhook-id", key),
+        ("webhook-timestamp", timestamp),
+        ("webhook-signature", sign(target.signing_keys, key, timestamp, body)),
+    ]
+    if target.auth_header:
+        made.append(("Authorization", target.auth_header))
+    return made
+
+
+def sign(keys: Sequence[bytes], message_id: str, timestamp: str, body: bytes) -> str:
+    """`v1,<base64>` for each key, apart by spaces: HMAC-SHA256 of `id.timestamp.body` (Standard Webhooks)."""
+    signed = b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
+    digests = (hmac.digest(key, signed, hashlib.sha256) for key in keys)
+    return " ".join("v1," + base64.b64encode(digest).decode() for digest in digests)

@@ -1,0 +1,204 @@
+"""The clock in Redis: which webhooks want attention, and when. A hint: it can be rebuilt from the rows at any time.
+
+    dispatcher:due           sorted set   webhook id → when it is due, ms of Redis' own time
+    dispatcher:held          sorted set   webhook id → until when a drain holds it, ms; expired holds are free
+    dispatcher:fan_out       string       set while a `fan_out` message waits; expires
+    dispatcher:reconcile     string       set while the rows were compared lately; expires
+    dispatcher:health:<id>   string       window, failures in a row and latency of a webhook; expires
+    dispatcher:workers       sorted set   worker name → when it was last seen, ms
+
+The first two are changed only by the scripts beside this file. Times go in as spans from now, so that no host's clock
+is compared with another's. While a webhook is held its due time is the end of the hold, so a dead drain's webhooks come
+back by themselves; an earlier due time means that work came meanwhile.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
+from dispatcher.model.health import Health
+
+DUE, HELD, FAN_OUT, RECONCILE, WORKERS = (
+    f"dispatcher:{noun}" for noun in ("due", "held", "fan_out", "reconcile", "workers")
+)
+_HEALTH_TTL_S = 3_600
+_WORKER_TTL_MS = 30_000
+_FAN_OUT_TTL_MS = 5_000
+
+
+def connect(url: str, timeout_s: float) -> "redis.Redis":
+    """A client for `redis://`, `rediss://` or `sentinel://host:port;host:port/db?master=name`; connects when used.
+
+    No retries: what fails here is tried again by the next tick, and an emit must not wait.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "decode_responses": True,
+        "health_check_interval": 0,
+    }
+    parts = urlsplit(url)
+    if parts.scheme != "sentinel":
+        return redis.Redis.from_url(url, **options)
+    hosts = [host.rpartition("@")[2].rpartition(":") for host in parts.netloc.split(";")]
+    sentinel = redis.Sentinel([(host, int(port)) for host, _, port in hosts], sentinel_kwargs=options)
+    master = parse_qs(parts.query).get("master", ["mymaster"])[0]
+    return sentinel.master_for(
+        master, db=int(parts.path.strip("/") or 0), password=parts.password or parts.username or None, **options
+    )
+
+
+class Schedule:
+    """The clock. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
+
+    def __init__(self, url: str, *, hold_s: float = 15.0, timeout_s: float = 5.0) -> None:
+        self._redis = connect(url, timeout_s)
+        self._hold_ms = int(hold_s * 1000)
+        folder = files("dispatcher.schedule")
+        self._scripts = {
+            name: self._redis.register_script((folder / f"{name}.lua").read_text())
+            for name in ("due", "hand_out", "take", "renew", "release")
+        }
+
+    def due(self, waits_s: Mapping[int, float]) -> None:
+        """Makes each webhook due after its seconds from now, if that is earlier than it was."""
+        pairs = [text for webhook, wait_s in waits_s.items() for text in (max(0, int(wait_s * 1000)), webhook)]
+        for start in range(0, len(pairs), 2000):
+            self._run("due", [DUE], pairs[start : start + 2000])
+
+    def hand_out(self, webhook_ids: Sequence[int], held_max: int) -> list[int]:
+        """These have work now: holds the free ones and returns them; the rest is due, or its drain is told."""
+        mine: list[int] = []
+        for start in range(0, len(webhook_ids), 2000):
+            page = webhook_ids[start : start + 2000]
+            mine += [int(webhook) for webhook in self._run("hand_out", [DUE, HELD], [self._hold_ms, held_max, *page])]
+        return mine
+
+    def take(self, limit: int, held_max: int) -> tuple[list[int], float | None]:
+        """Up to `limit` due webhooks, now held, and the seconds until the next is due (None: none is)."""
+        *mine, wait_ms = self._run("take", [DUE, HELD], [self._hold_ms, held_max, limit])
+        return [int(webhook) for webhook in mine], None if float(wait_ms) < 0 else float(wait_ms) / 1000
+
+    def first_due(self) -> float | None:
+        """The clock's first entry, ms of Redis' time: one cheap command, for a look whether anything changed."""
+        with _translated():
+            first = self._redis.zrange(DUE, 0, 0, withscores=True)
+        return first[0][1] if first else None
+
+    def renew(self, webhook_ids: Iterable[int]) -> None:
+        """Prolongs holds."""
+        self._run("renew", [DUE, HELD], [self._hold_ms, *webhook_ids])
+
+    def release(self, waits_s: Mapping[int, float | None]) -> list[int]:
+        """Ends holds; a webhook's wait is the seconds until its next delivery is due (None: nothing waits).
+
+        Returns those that have work now: they stay held, and the drain goes on with them.
+        """
+        if not waits_s:
+            return []
+        arguments: list[int | str] = [self._hold_ms]
+        for webhook, wait_s in waits_s.items():
+            arguments += ["" if wait_s is None else int(wait_s * 1000), webhook]
+        return [int(webhook) for webhook in self._run("release", [DUE, HELD], arguments)]
+
+    def claim_fan_out(self) -> bool:
+        """Whether the caller shall send a `fan_out` message: False where one waits already."""
+        with _translated():
+            return bool(self._redis.set(FAN_OUT, "1", nx=True, px=_FAN_OUT_TTL_MS))
+
+    def fan_out_begun(self) -> None:
+        """The waiting message was taken: what is committed from now on needs another."""
+        with _translated():
+            self._redis.delete(FAN_OUT)
+
+    def claim_reconcile(self, every_s: float) -> bool:
+        """Whether the caller shall reconcile: once in `every_s` seconds over all workers."""
+        with _translated():
+            return bool(self._redis.set(RECONCILE, "1", nx=True, px=max(1, int(every_s * 900))))
+
+    def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
+        """What is known of the receivers' health; absent where nothing is."""
+        if not webhook_ids:
+            return {}
+        with _translated():
+            texts = self._redis.mget([f"dispatcher:health:{webhook}" for webhook in webhook_ids])
+        found = {}
+        for webhook, text in zip(webhook_ids, texts, strict=True):
+            if text:
+                window, failures, latency_s = text.split()
+                found[webhook] = Health(
+                    window=float(window), failures_in_a_row=int(failures), latency_s=float(latency_s)
+                )
+        return found
+
+    def store_healths(self, healths: Mapping[int, Health]) -> None:
+        """Keeps them for an hour."""
+        if not healths:
+            return
+        with _translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for webhook, health in healths.items():
+                text = f"{health.window:.2f} {health.failures_in_a_row} {health.latency_s:.3f}"
+                pipeline.set(f"dispatcher:health:{webhook}", text, ex=_HEALTH_TTL_S)
+            pipeline.execute()
+
+    def worker_seen(self, name: str) -> None:
+        """Notes that the worker lives; one that is silent for 30 s is forgotten."""
+        with _translated():
+            seconds, micros = self._redis.time()
+            now_ms = seconds * 1000 + micros // 1000
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.zadd(WORKERS, {name: now_ms})
+            pipeline.zremrangebyscore(WORKERS, "-inf", now_ms - _WORKER_TTL_MS)
+            pipeline.execute()
+
+    def workers(self) -> list[str]:
+        """Names of the workers seen within 30 s."""
+        with _translated():
+            seconds, _ = self._redis.time()
+            return list(self._redis.zrangebyscore(WORKERS, seconds * 1000 - _WORKER_TTL_MS, "+inf"))
+
+    def sizes(self) -> dict[str, int]:
+        """How many webhooks are in the clock (`due`) and how many of them a drain holds (`held`)."""
+        with _translated():
+            return {"due": self._redis.zcard(DUE), "held": self._redis.zcard(HELD)}
+
+    def check(self) -> None:
+        """Raises ScheduleUnsafe where Redis may throw keys away; passes where it does not let us ask."""
+        with _translated():
+            try:
+                policy = self._redis.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+            except redis.ResponseError:
+                return  # hosted Redis often forbids CONFIG
+        if policy != "noeviction":
+            raise ScheduleUnsafe(f"Redis has maxmemory-policy {policy}; set it to noeviction")
+
+    def delete(self, keys: Sequence[str]) -> int:
+        """Deletes keys, for `repair`; returns how many there were."""
+        with _translated():
+            return int(self._redis.delete(*keys)) if keys else 0
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._redis.close()
+
+    def _run(self, script: str, keys: list[str], arguments: Iterable[object]) -> Any:
+        with _translated():
+            return self._scripts[script](keys=keys, args=list(arguments))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise ScheduleUnavailable(f"Redis does not answer: {type(error).__name__}") from error

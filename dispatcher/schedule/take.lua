@@ -1,0 +1,23 @@
+-- Takes webhooks that are due and not held, and holds them for the caller.
+-- KEYS: due, held. ARGV: milliseconds of a hold, how many may be held in all, how many to take at most.
+-- Returns the webhooks, then, as the last element, milliseconds until the next one is due (-1: none).
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local till = now + tonumber(ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local held = redis.call('ZCARD', KEYS[2])
+local room = math.min(tonumber(ARGV[2]) - held, tonumber(ARGV[3]))
+local mine = {}
+if room > 0 then
+    -- Held ones that are due stay where they are: their drain finds the mark. They are as few as `held`.
+    for _, webhook in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, room + held)) do
+        if #mine < room and not redis.call('ZSCORE', KEYS[2], webhook) then
+            redis.call('ZADD', KEYS[2], till, webhook)
+            redis.call('ZADD', KEYS[1], till, webhook)
+            mine[#mine + 1] = webhook
+        end
+    end
+end
+local first = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+mine[#mine + 1] = first[2] and tostring(math.max(0, first[2] - now)) or '-1'
+return mine

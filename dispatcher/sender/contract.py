@@ -1,0 +1,68 @@
+"""What a sender is: it takes requests, keeps many in flight, and gives back results as they come.
+
+It never raises for a receiver's fault: a fault is a status. Two implementations keep this contract, `curl` and
+`portable` (requests); `tests/integration/sender` runs the same suite on both. `choose` makes the one that is set.
+
+A result with a code comes only from a whole answer, or from one whose body was longer than `body_limit` and was cut.
+One attempt is one POST at most: no sender repeats a request by itself, whatever became of the connection.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dispatcher.model.attempt import Result
+from dispatcher.settings import Network
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One POST. `tag` comes back in its Result. Header names and values are ASCII and hold no line breaks."""
+
+    tag: int
+    url: str = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What bounds an exchange.
+
+    `timeout_s` from `start` to the end of the answer, `connect_timeout_s` of it for look-up, connect and TLS;
+    `body_limit` bytes of the answer are kept. `allowed_networks` may be sent to though they are not public.
+    """
+
+    timeout_s: float = 30.0
+    connect_timeout_s: float = 10.0
+    body_limit: int = 65_536
+    allowed_networks: tuple[Network, ...] = ()
+
+
+class Sender(Protocol):
+    """Used by one thread. Connections are kept between requests and closed by `close`."""
+
+    @property
+    def capacity(self) -> int:
+        """Requests that can be in flight at once. More may be started, but they wait, and their time runs."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Requests started whose result was not given back."""
+        ...
+
+    def start(self, request: Request) -> None:
+        """Begins `request`; returns at once."""
+        ...
+
+    def results(self, wait_s: float) -> list[Result]:
+        """What has finished; waits up to `wait_s` seconds for the first, not at all where nothing is in flight.
+
+        A sender may do its work only in here, so whoever has requests in flight calls it often.
+        """
+        ...
+
+    def close(self) -> None:
+        """Abandons what is in flight and closes all connections."""
+        ...

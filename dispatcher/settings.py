@@ -1,0 +1,224 @@
+"""The one reader of the environment. Every variable has a name, a default or "required", bounds and a sentence.
+
+A setting is a field of `Settings`; its variable is the field's name in capitals, after `DISPATCHER_` unless other
+software knows the same variable (DATABASE_URL and the like). The README's table is checked against `describe()`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from cryptography.fernet import Fernet
+from environs import Env, EnvError
+from marshmallow import ValidationError
+from marshmallow.validate import OneOf, Range
+
+from dispatcher.errors import SettingsInvalid
+
+Network = IPv4Network | IPv6Network
+
+
+def check_time_zone(name: str) -> None:
+    """Raises a ValidationError unless `name` is in the IANA database, such as `Europe/Prague`."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValidationError("not a time zone of the IANA database") from None
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text.strip())
+    except ValueError as error:
+        raise ValidationError(f"not a network in CIDR notation: {error}") from None
+
+
+def _fernet_key(text: str) -> str:
+    try:
+        Fernet(text.strip())
+    except ValueError:
+        raise ValidationError("not a Fernet key; make one with: dispatcher secrets generate") from None
+    return text.strip()
+
+
+def _url(*schemes: str) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        if urlsplit(text).scheme not in schemes:
+            raise ValidationError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+
+    return check
+
+
+def _setting(what: str, default: Any = MISSING, *, secret: bool = False, variable: str = "", **reader: Any) -> Any:
+    """A field of Settings: its sentence, its default, and how environs reads it (`validate`, `subcast`)."""
+    return field(
+        default=default, repr=not secret, metadata={"what": what, "variable": variable, "secret": secret, **reader}
+    )
+
+
+def _within(low: float, high: float) -> Range:
+    return Range(min=low, max=high)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What the process was told, checked. URLs and keys are kept out of `repr`: they hold passwords."""
+
+    database_url: str = _setting(
+        "Postgres 14 or newer, `postgresql://user:password@host/name`",
+        secret=True,
+        variable="DATABASE_URL",
+        validate=_url("postgresql", "postgres"),
+    )
+    redis_url: str = _setting(
+        "Redis 6.2 or newer, or Valkey: `redis://:password@host:6379/0`; with Sentinel "
+        "`sentinel://host:26379;host:26379/0?master=name`",
+        secret=True,
+        variable="REDIS_URL",
+        validate=_url("redis", "rediss", "sentinel"),
+    )
+    broker_url: str = _setting(
+        "where Celery's messages go, if not to REDIS_URL", "", secret=True, variable="BROKER_URL"
+    )
+    secret_keys: tuple[str, ...] = _setting(
+        "Fernet keys that encrypt signing secrets and auth headers; newest first, comma-separated",
+        secret=True,
+        variable="SECRET_KEYS",
+        subcast=_fernet_key,
+    )
+    sender: str = _setting("`curl` (libcurl) or `requests` (portable, slower)", "curl", validate=OneOf(("curl", "requests")))
+    allowed_networks: tuple[Network, ...] = _setting(
+        "networks (CIDR, comma-separated) that may be sent to although they are not public", (), subcast=_network
+    )
+    timeout_s: float = _setting("seconds for one attempt, look-up to end of answer", 30.0, validate=_within(0.1, 600))
+    connect_timeout_s: float = _setting(
+        "seconds of these for look-up, connect and TLS", 10.0, validate=_within(0.1, 600)
+    )
+    body_limit: int = _setting(
+        "bytes of an answer that are read and kept", 65_536, validate=_within(0, 16_777_216)
+    )
+    lease_s: float = _setting(
+        "seconds that a claimed delivery belongs to its drain; at least twice the timeout",
+        60.0,
+        validate=_within(0.2, 3_600),
+    )
+    loss_limit: int = _setting(
+        "leases that may run out unrecorded before the delivery is failed", 10, validate=_within(1, 1_000)
+    )
+    retry_limit: int = _setting("tries after the first", 5, validate=_within(0, 100))
+    retry_base_s: float = _setting("seconds before the first retry", 20.0, validate=_within(0.01, 86_400))
+    retry_factor: float = _setting("each further wait is so many times longer", 5.0, validate=_within(1, 100))
+    retry_jitter: float = _setting("share by which a wait varies either way", 0.2, validate=_within(0, 0.9))
+    retry_after_max_s: float = _setting(
+        "seconds up to which a receiver's `Retry-After` is honoured", 86_400.0, validate=_within(0, 2_592_000)
+    )
+    window_start: int = _setting(
+        "requests in flight to a webhook of which nothing is known", 10, validate=_within(1, 10_000)
+    )
+    window_max: int = _setting("requests in flight to one webhook at most", 200, validate=_within(1, 10_000))
+    slow_after_s: float = _setting(
+        "seconds; a webhook that answers slower is drained on the slow queue", 5.0, validate=_within(0.01, 600)
+    )
+    fan_out_batch: int = _setting("events in one fan-out transaction", 500, validate=_within(1, 10_000))
+    drain_chunk: int = _setting("webhooks in one `deliver` task", 50, validate=_within(1, 1_000))
+    flush_ms: int = _setting(
+        "milliseconds after which results are recorded at the latest", 50, validate=_within(1, 10_000)
+    )
+    flush_size: int = _setting("results recorded at once", 200, validate=_within(1, 10_000))
+    tick_ms: int = _setting("milliseconds between two looks at the clock in Redis", 250, validate=_within(10, 60_000))
+    reconcile_s: float = _setting(
+        "seconds between two comparisons of the clock with the rows", 15.0, validate=_within(0.1, 3_600)
+    )
+    prune_s: float = _setting("seconds between two prunings", 3_600.0, validate=_within(1, 604_800))
+    hold_s: float = _setting(
+        "seconds after which the webhooks of a dead drain are free again", 15.0, validate=_within(1, 600)
+    )
+    retention_days: int = _setting(
+        "days that events, finished deliveries and attempts are kept", 30, validate=_within(1, 3_650)
+    )
+    pool_size: int = _setting(
+        "connections to Postgres in one process; at least the worker's threads", 20, validate=_within(1, 1_000)
+    )
+    time_zone: str = _setting("of accounts made without one", "Europe/Prague", validate=check_time_zone)
+    user_agent: str = _setting("the `User-Agent` of every POST", "Fakturoid-Webhook-Dispatcher/0.1")
+    log_level: str = _setting(
+        "`debug`, `info`, `warning` or `error`", "info", validate=OneOf(("debug", "info", "warning", "error"))
+    )
+    testing: bool = _setting("`1` lets a test set DISPATCHER_CRASH_AT", False)
+    crash_at: str = _setting("kills the process at this point (`dispatcher/crash.py`); tests only", "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variable:
+    """A row of the README's table of settings. `default` is "required" or the value as one would write it."""
+
+    name: str
+    default: str
+    what: str
+
+
+def describe() -> Iterator[Variable]:
+    """Every variable, in the order of the fields of Settings."""
+    for setting in fields(Settings):
+        default = setting.default
+        written = "required" if default is MISSING else _written(default)
+        yield Variable(name=_variable(setting), default=written, what=setting.metadata["what"])
+
+
+def _written(default: object) -> str:
+    if default in ("", ()):
+        return "empty"
+    if isinstance(default, bool):
+        return str(int(default))
+    return f"{default:g}" if isinstance(default, float) and default < 1e5 else str(default).removesuffix(".0")
+
+
+def read_settings() -> Settings:
+    """Settings from the environment; raises SettingsInvalid, naming the variable and never repeating its value."""
+    env = Env(eager=True)
+    values = {setting.name: _read(env, setting) for setting in fields(Settings)}
+    values["broker_url"] = values["broker_url"] or values["redis_url"]
+    settings = Settings(**values)
+    _check_together(settings)
+    return settings
+
+
+def _variable(setting: Field[Any]) -> str:
+    return setting.metadata["variable"] or f"DISPATCHER_{setting.name.upper()}"
+
+
+def _read(env: Env, setting: Field[Any]) -> Any:
+    name = _variable(setting)
+    options = {key: value for key, value in setting.metadata.items() if key in ("validate", "subcast")}
+    if not os.environ.get(name, "").strip():  # `X=` in an .env file means "not set"
+        if setting.default is MISSING:
+            raise SettingsInvalid(name, f"required: {setting.metadata['what']} (`dispatcher up` brings its own)")
+        return setting.default
+    kind = "list" if "subcast" in options else type(setting.default).__name__
+    reader = getattr(env, kind if kind in ("list", "int", "float", "bool") else "str")
+    try:
+        value = reader(name, **options)
+    except EnvError as error:
+        raise SettingsInvalid(name, _reason(error)) from None
+    return tuple(value) if kind == "list" else value
+
+
+def _reason(error: EnvError) -> str:
+    """What marshmallow says of the value, without the value."""
+    messages = getattr(error, "error_messages", None) or ["invalid"]
+    if isinstance(messages, dict):
+        messages = [text for texts in messages.values() for text in texts]
+    return " ".join(str(message) for message in messages).rstrip(".")
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.lease_s < 2 * settings.timeout_s:
+        raise SettingsInvalid("DISPATCHER_LEASE_S", "must be at least twice DISPATCHER_TIMEOUT_S")
+    if settings.window_start > settings.window_max:
+        raise SettingsInvalid("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
+    if settings.crash_at and not settings.testing:
+        raise SettingsInvalid("DISPATCHER_CRASH_AT", "refused: it kills the process, for tests only")

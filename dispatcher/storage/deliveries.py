@@ -1,0 +1,253 @@
+"""Deliveries: claimed under a lease, recorded with their attempts, released, and rebuilt into the clock.
+
+One seam shifts time for tests: every statement takes "now" from `dispatcher_now()`, which adds the session's
+`dispatcher.shift` (seconds; unset outside tests).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from dispatcher.model.attempt import Result, Verdict
+from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.webhook import PayloadVersion, Target
+from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.secrets import SecretBox
+
+# Index: deliveries_due, one short range a webhook. A row that comes with a token is one whose lease ran out: the
+# attempt is lost, which is written at once, or, after too many, ends the delivery.
+_CLAIM = """
+with due as materialized (
+    select d.id, d.lease_token is not null as lost
+    from unnest(%(webhook_ids)s::int[], %(limits)s::int[]) w (id, slots)
+    join webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
+    cross join lateral (
+        select id, lease_token from deliveries_waiting
+        where webhook_id = w.id and next_attempt_at <= dispatcher_now()
+        order by next_attempt_at limit w.slots for update skip locked) d),
+leased as (
+    update deliveries d
+    set next_attempt_at = dispatcher_now() + make_interval(secs => %(lease_s)s), lease_token = %(token)s,
+        lost_count = lost_count + due.lost::int
+    from due where d.id = due.id and d.finished_on is null
+    returning d.id, d.webhook_id, d.event_id, d.idempotency_key, d.attempt_count, d.lost_count, d.tries_before,
+        due.lost),
+losses as (
+    insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
+    select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
+        dispatcher_now() - make_interval(secs => %(lease_s)s), dispatcher_now()
+    from leased l join webhooks w on w.id = l.webhook_id where l.lost)
+select l.id, l.webhook_id, l.idempotency_key, l.attempt_count, l.tries_before, l.lost_count, e.name, e.created_at,
+    e.body::text, a.time_zone
+from leased l join events e on e.id = l.event_id join accounts a on a.id = e.account_id
+"""
+
+_GIVE_UP = """
+update deliveries set state = 'failed', finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
+where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
+"""
+
+_TARGETS = """
+select id, webhook_url, auth_header_encrypted, signing_secret_encrypted,
+    case when previous_secret_until > now() then previous_secret_encrypted end, payload_version
+from webhooks where id = any (%(webhook_ids)s::int[])
+"""
+
+# Index: deliveries_by_id of the waiting partition. A failure counts only with the lease's token; a success always.
+_RECORD = """
+with result as materialized (
+    select * from unnest(%(ids)s::bigint[], %(tokens)s::uuid[], %(states)s::text[], %(retries)s::float8[],
+        %(request_ids)s::uuid[], %(urls)s::text[], %(statuses)s::text[], %(reasons)s::text[], %(types)s::text[],
+        %(bodies)s::text[], %(started)s::float8[], %(finished)s::float8[])
+    as r (id, token, state, retry_in, request_id, url, status, reason, content_type, body, started_ago, finished_ago)),
+moved as (
+    update deliveries d
+    set state = r.state, attempt_count = attempt_count + 1, lease_token = null, updated_at = dispatcher_now(),
+        next_attempt_at = case when r.state = 'pending' then dispatcher_now() + make_interval(secs => r.retry_in)
+            else next_attempt_at end,
+        finished_on = case when r.state = 'pending' then null else dispatcher_now()::date end
+    from result r
+    where d.id = r.id and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')
+    returning d.id, d.attempt_count + d.lost_count as number)
+insert into attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at, finished_at)
+select r.id, m.number, r.request_id, r.url, r.status, r.reason, r.content_type, r.body,
+    dispatcher_now() - make_interval(secs => r.started_ago), dispatcher_now() - make_interval(secs => r.finished_ago)
+from result r join moved m on m.id = r.id
+returning delivery_id
+"""
+
+# Rare: a success of a drain whose lease ran out, for a delivery that was finished meanwhile. Index: deliveries_by_id.
+_RECORD_LATE = _RECORD.replace(
+    "where d.id = r.id and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')",
+    "where d.id = r.id and d.finished_on is not null and d.state in ('failed', 'delivered') and r.state = 'delivered'",
+)
+
+_RETURN_UNSENT = """
+update deliveries set next_attempt_at = dispatcher_now(), lease_token = null
+where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
+"""
+
+# Index: deliveries_due, its first row of each webhook.
+_NEXT_DUE = """
+select w.id, extract(epoch from d.next_attempt_at - dispatcher_now())::float8
+from unnest(%(webhook_ids)s::int[]) w (id)
+join webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
+cross join lateral (
+    select next_attempt_at from deliveries_waiting where webhook_id = w.id order by next_attempt_at limit 1) d
+"""
+
+# Walks deliveries_due from webhook to webhook, reading one row of each: its cost grows with the webhooks that have
+# work, not with the deliveries that wait.
+_ALL_DUE = """
+with recursive walk (webhook_id, next_attempt_at) as (
+    (select webhook_id, next_attempt_at from deliveries_waiting where webhook_id > %(after)s
+     order by webhook_id, next_attempt_at limit 1)
+    union all
+    select d.webhook_id, d.next_attempt_at from walk cross join lateral (
+        select webhook_id, next_attempt_at from deliveries_waiting where webhook_id > walk.webhook_id
+        order by webhook_id, next_attempt_at limit 1) d),
+page as (select * from walk limit %(limit)s)
+select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher_now())::float8, w.active and w.deleted_at is null
+from page p join webhooks w on w.id = p.webhook_id order by p.webhook_id
+"""
+
+_REPLAY = """
+update deliveries set state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
+    tries_before = attempt_count, updated_at = dispatcher_now()
+where id = %(id)s and (state <> 'pending') returning webhook_id
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """What one claim got: the deliveries, where to send them, and how many were given up after too many losses."""
+
+    claimed: tuple[Claimed, ...]
+    targets: dict[int, Target] = field(repr=False)
+    given_up: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """A judged result, ready to be recorded."""
+
+    claimed: Claimed
+    request_id: UUID
+    url: str = field(repr=False)
+    result: Result
+    verdict: Verdict
+
+
+def claim(
+    connection: Connection,
+    secrets: SecretBox,
+    slots: dict[int, int],
+    *,
+    token: UUID,
+    lease: timedelta,
+    loss_limit: int,
+) -> Claim:
+    """Leases what is due: of each webhook of `slots` at most that many. Commit before a byte is sent."""
+    found = rows(
+        connection,
+        _CLAIM,
+        {
+            "webhook_ids": list(slots),
+            "limits": list(slots.values()),
+            "lease_s": lease.total_seconds(),
+            "token": token,
+        },
+    )
+    if not found:
+        return Claim(claimed=(), targets={})
+    worn_out = [row[0] for row in found if row[5] >= loss_limit]
+    if worn_out:
+        rows(connection, _GIVE_UP, {"ids": worn_out, "token": token})
+    claimed = tuple(_claimed(row, token) for row in found if row[5] < loss_limit)
+    return Claim(
+        claimed=claimed,
+        targets=_targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
+        given_up=len(worn_out),
+    )
+
+
+def record(connection: Connection, finished: Sequence[Finished], now_s: float) -> int:
+    """Stores attempts and moves their deliveries; returns how many counted. `now_s`: the monotonic clock, now."""
+    recorded = {row[0] for row in rows(connection, _RECORD, _columns(finished, now_s))}
+    late = [one for one in finished if one.claimed.id not in recorded and one.verdict.state is State.DELIVERED]
+    if late:
+        recorded |= {row[0] for row in rows(connection, _RECORD_LATE, _columns(late, now_s))}
+    return len(recorded)
+
+
+def return_unsent(connection: Connection, ids: Sequence[int], token: UUID) -> None:
+    """Gives claimed deliveries back, uncounted: they are due at once."""
+    rows(connection, _RETURN_UNSENT, {"ids": list(ids), "token": token})
+
+
+def next_due(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, float]:
+    """Webhook → seconds until its next delivery is due (negative: overdue); absent where nothing waits."""
+    return {row[0]: row[1] for row in rows(connection, _NEXT_DUE, {"webhook_ids": list(webhook_ids)})}
+
+
+def all_due(connection: Connection, *, after: int, limit: int) -> list[tuple[int, float, bool]]:
+    """Every webhook with waiting deliveries, by id, a page beyond `after`: id, seconds until due, whether active."""
+    return [(row[0], row[1], row[2]) for row in rows(connection, _ALL_DUE, {"after": after, "limit": limit})]
+
+
+def replay(connection: Connection, delivery_id: int) -> int | None:
+    """Makes a finished delivery pending again, tries anew; returns its webhook, None where it is pending already."""
+    found = rows(connection, _REPLAY, {"id": delivery_id})
+    return found[0][0] if found else None
+
+
+def _claimed(row: Row, token: UUID) -> Claimed:
+    id_, webhook_id, key, attempt_count, tries_before, _lost, name, created_at, body, zone = row
+    return Claimed(
+        id=id_,
+        webhook_id=webhook_id,
+        idempotency_key=key,
+        attempt_number=attempt_count - tries_before + 1,
+        lease_token=token,
+        event_name=name,
+        event_created_at=created_at,
+        body_json=body,
+        time_zone=zone,
+    )
+
+
+def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -> dict[int, Target]:
+    found = rows(connection, _TARGETS, {"webhook_ids": list(webhook_ids)}) if webhook_ids else []
+    return {
+        id_: Target(
+            webhook_id=id_,
+            url=url,
+            auth_header=secrets.open(auth_header) if auth_header else None,
+            signing_keys=tuple(secrets.signing_key(secret) for secret in (current, previous) if secret),
+            payload_version=PayloadVersion(version),
+        )
+        for id_, url, auth_header, current, previous, version in found
+    }
+
+
+def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, list[object]]:
+    return {
+        "ids": [one.claimed.id for one in finished],
+        "tokens": [one.claimed.lease_token for one in finished],
+        "states": [one.verdict.state.value for one in finished],
+        "retries": [one.verdict.retry_in.total_seconds() if one.verdict.retry_in else 0.0 for one in finished],
+        "request_ids": [one.request_id for one in finished],
+        "urls": [one.url for one in finished],
+        "statuses": [str(one.result.status) for one in finished],
+        "reasons": [one.result.reason for one in finished],
+        "types": [_text(one.result.content_type) for one in finished],
+        "bodies": [_text(one.result.body.decode("utf-8", "replace")) for one in finished],
+        "started": [now_s - one.result.started_s for one in finished],
+        "finished": [now_s - one.result.finished_s for one in finished],
+    }
+
+
+def _text(value: str | None) -> str | None:
+    """Postgres' text holds no NUL; a receiver's answer may."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if value else None

@@ -1,0 +1,44 @@
+"""Migrations: brings the database to the state the code expects, and tells whether it is there."""
+
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from dispatcher.errors import StorageOutdated
+from dispatcher.storage.engine import Storage, rows
+
+# Any number: two `dispatcher migrate` at once wait for each other on it.
+_LOCK = 5_264_071
+
+
+def upgrade(storage: Storage) -> str:
+    """Runs what is missing, one transaction a migration; returns the revision reached. Harmless when doubled."""
+    with storage.transaction() as connection:
+        rows(connection, "set local statement_timeout = 0")
+        rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        return _revision(connection) or "none"
+
+
+def check(storage: Storage) -> None:
+    """Raises StorageOutdated unless every migration has run."""
+    with storage.transaction() as connection:
+        revision = _revision(connection)
+    if revision != ScriptDirectory.from_config(_config()).get_current_head():
+        raise StorageOutdated
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("dispatcher.storage") / "migrations"))
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

@@ -1,0 +1,47 @@
+"""Days of history: made ahead, dropped whole when their time is over. No row of history is ever deleted by itself."""
+
+from datetime import date, timedelta
+
+from dispatcher.storage.engine import Connection, rows
+
+_LOCK = 5_264_072
+_AHEAD_DAYS = 7
+
+_OLD = """
+select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
+where p.relname in ('events', 'deliveries', 'attempts') and c.relname ~ '_[0-9]{8}$'
+    and right(c.relname, 8) < %(oldest)s order by right(c.relname, 8), c.relname
+"""
+
+# An event whose delivery still waits (an inactive webhook, a long backlog) keeps its day. Walks what waits by event.
+_STILL_NEEDED = """
+select exists (select from deliveries_waiting where event_id >= %(first)s and event_id < %(last)s)
+    or exists (select from events_waiting where event_id >= %(first)s and event_id < %(last)s)
+"""
+
+
+def prune(connection: Connection, retention_days: int) -> list[str]:
+    """Makes the next days' partitions and drops those older than `retention_days`; returns what was dropped."""
+    if not rows(connection, "select pg_try_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})[0][0]:
+        return []  # another worker is at it
+    today: date = rows(connection, "select dispatcher_now()::date")[0][0]
+    rows(connection, f"select create_partitions(%(today)s + n) from generate_series(0, {_AHEAD_DAYS}) n", {"today": today})
+    oldest = (today - timedelta(days=retention_days)).strftime("%Y%m%d")
+    dropped = []
+    for (name,) in rows(connection, _OLD, {"oldest": oldest}):
+        if name.startswith("events_") and _is_needed(connection, name):
+            continue
+        rows(connection, f"drop table {name}")
+        dropped.append(name)
+    return dropped
+
+
+def _is_needed(connection: Connection, name: str) -> bool:
+    day = date.fromisoformat(f"{name[-8:-4]}-{name[-4:-2]}-{name[-2:]}")
+    first = _first_id(day)
+    return bool(rows(connection, _STILL_NEEDED, {"first": first, "last": _first_id(day + timedelta(days=1))})[0][0])
+
+
+def _first_id(day: date) -> int:
+    """The smallest event id of a day: seconds since 2020, shifted by the 23 bits of the counter (`new_event_id`)."""
+    return (day - date(2020, 1, 1)).days * 86_400 << 23

@@ -1,0 +1,57 @@
+"""Secrets at rest: encrypted with the first of SECRET_KEYS, readable with any of them."""
+
+import base64
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from dispatcher.errors import SecretUnreadable
+
+
+SECRET_PREFIX = "whsec_"
+
+
+def new_signing_secret() -> str:
+    """A new secret as Standard Webhooks writes it: `whsec_` and 32 random bytes in base64."""
+    return SECRET_PREFIX + base64.b64encode(os.urandom(32)).decode()
+
+
+def signing_key(secret: str) -> bytes:
+    """The raw HMAC key of a `whsec_...` secret."""
+    return base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+
+
+class SecretBox:
+    """Encrypts and decrypts texts. Keeps what it opened lately, because a drain opens the same ones all the time."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._opened = lru_cache(maxsize=20_000)(self._open)
+        self._keys = lru_cache(maxsize=20_000)(lambda encrypted: signing_key(self._open(encrypted)))
+
+    def close(self, text: str) -> str:
+        """`text`, encrypted."""
+        return self._fernet.encrypt(text.encode()).decode()
+
+    def open(self, encrypted: str) -> str:
+        """The text; raises SecretUnreadable where no key fits."""
+        return self._opened(encrypted)
+
+    def signing_key(self, encrypted: str) -> bytes:
+        """The raw HMAC key of an encrypted `whsec_...` secret."""
+        return self._keys(encrypted)
+
+    def rotate(self, encrypted: str) -> str:
+        """The same secret under the newest key; raises SecretUnreadable."""
+        try:
+            return self._fernet.rotate(encrypted.encode()).decode()
+        except InvalidToken:
+            raise SecretUnreadable from None
+
+    def _open(self, encrypted: str) -> str:
+        try:
+            return self._fernet.decrypt(encrypted.encode()).decode()
+        except InvalidToken:
+            raise SecretUnreadable from None
