@@ -1,0 +1,67 @@
+"""The dispatcher, for services that emit: `emit`, `emit_many`, and `dispatcher.signals`.
+
+from dispatcher import emit
+emit("invoice_paid", account="applecorp", invoice=invoice, payment=payment)
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dispatcher.flow.record_event import NewEvent
+    from dispatcher.model.event import Event
+    from dispatcher.services import Services
+    from dispatcher.storage.engine import Joinable
+
+__all__ = ["NewEvent", "emit", "emit_many"]
+
+
+def emit(
+    name: str,
+    *,
+    account: str,
+    connection: "Joinable | None" = None,
+    idempotency_key: str | None = None,
+    created_at: datetime | None = None,
+    **body: Any,
+) -> "Event":
+    """Records that something happened, and returns the event (`id`, `name`, `created_at`).
+
+    `body` holds what the catalogue lists for `name`, as dicts or objects: `invoice=...`, `payment=...`.
+    `connection` (a SQLAlchemy Connection or Session, or a psycopg2 connection) makes the event part of its transaction:
+    rolled back with it, sent once it is committed. Without it, the event is committed on return.
+    A second emit of an `idempotency_key` in the account returns the first event (`event.new` is false).
+    `created_at` is when it happened, aware; default: now.
+
+    Raises `schemas.EventInvalid` (what is wrong, by path), `AccountUnknown`, `StorageUnavailable`. A Redis that is
+    down raises nothing: the event is found by `reconcile`.
+    """
+    event = _new_event(name, body, created_at, idempotency_key)
+    return _services().emit(account, [event], connection)[0]
+
+
+def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinable | None" = None) -> "list[Event]":
+    """Records many events in one statement, all or none; `emit` tells the rest."""
+    return _services().emit(account, events, connection)
+
+
+def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, idempotency_key: str | None) -> "NewEvent":
+    from dispatcher.flow.record_event import NewEvent
+
+    return NewEvent(name=name, body=body, created_at=created_at, idempotency_key=idempotency_key)
+
+
+def _services() -> "Services":
+    from dispatcher.services import services
+
+    return services()
+
+
+def __getattr__(name: str) -> Any:
+    """`NewEvent`, loaded when asked for: the leaves of this package are imported without the rest."""
+    if name == "NewEvent":
+        from dispatcher.flow.record_event import NewEvent
+
+        return NewEvent
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,21 +1,21 @@
 """Every exception of ours. What is expected (a receiver that answers 500) is a return value, never one of these.
 
-    DispatcherError
-    ├── SettingsInvalid        a variable of the environment is missing or wrong
-    ├── EventRefused           an event's `created_at` or idempotency key is wrong (a wrong body: schemas.EventInvalid)
-    ├── AccountUnknown         no account with that slug
-    ├── AccountExists          the slug is taken
-    ├── WebhookUnknown         no webhook with that id in the account
-    ├── WebhookInvalid         a webhook's attributes are refused
-    ├── DeliveryUnknown        no delivery with that id or key
-    ├── MoveIllegal            a delivery cannot go from one state to the other
-    ├── StorageUnavailable     Postgres cannot be reached, or went away in the middle
-    ├── StorageOutdated        migrations are missing
-    ├── ScheduleUnavailable    Redis cannot be reached, or does not answer in time
-    ├── ScheduleUnsafe         Redis is set up to evict keys
-    ├── QueueUnavailable       the broker did not take a nudge
-    ├── SecretUnreadable       no key of SECRET_KEYS opens what is stored
-    └── ServiceFailed          an embedded server or a supervised process did not start
+DispatcherError
+├── SettingsInvalid        a variable of the environment is missing or wrong
+├── EventRefused           an event's `created_at` or idempotency key is wrong (a wrong body: schemas.EventInvalid)
+├── AccountUnknown         no account with that slug
+├── AccountExists          the slug is taken
+├── WebhookUnknown         no webhook with that id in the account
+├── WebhookInvalid         a webhook's attributes are refused
+├── DeliveryUnknown        no delivery with that id or key
+├── MoveIllegal            a delivery cannot go from one state to the other
+├── StorageUnavailable     Postgres cannot be reached, or went away in the middle
+├── StorageOutdated        migrations are missing
+├── ScheduleUnavailable    Redis cannot be reached, or does not answer in time
+├── ScheduleUnsafe         Redis is set up to evict keys
+├── QueueUnavailable       the broker did not take a nudge
+├── SecretUnreadable       no key of SECRET_KEYS opens what is stored
+└── ServiceFailed          an embedded server or a supervised process did not start
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,9 +6,10 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 
+from schemas.payload import envelope_json, legacy_json
+
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target
-from schemas.payload import envelope_json, legacy_json
 
 
 def render(delivery: Claimed, target: Target) -> bytes:

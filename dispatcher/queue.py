@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from amqp.exceptions import ChannelError
 from celery import Celery
-from kombu import Queue as KombuQueue
+from kombu.entity import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 
 from dispatcher.errors import QueueUnavailable
 
 FAN_OUT = "tasks.fan_out"
 DELIVER = "tasks.deliver"
-EVENTS, DELIVERIES, DELIVERIES_SLOW = "events", "deliveries", "deliveries.slow"
+QUEUES = (EVENTS, DELIVERIES, DELIVERIES_SLOW) = ("events", "deliveries", "deliveries.slow")
 
 # Without a socket timeout a half-open connection hangs a worker for good. Emulated acks make a worker exit when Redis
 # drops and cost seven more commands a task; a nudge may be lost, so they buy nothing. One priority, or each queue would
@@ -50,7 +51,9 @@ def configure(app: Celery, broker_url: str) -> None:
         task_send_sent_event=False,
         task_create_missing_queues=False,
         task_default_queue=EVENTS,
-        task_queues=[KombuQueue(name, queue_arguments=queue_arguments) for name in (EVENTS, DELIVERIES, DELIVERIES_SLOW)],
+        task_queues=[
+            KombuQueue(name, queue_arguments=queue_arguments) for name in (EVENTS, DELIVERIES, DELIVERIES_SLOW)
+        ],
         task_routes={FAN_OUT: {"queue": EVENTS}, DELIVER: {"queue": DELIVERIES}},
     )
 
@@ -74,17 +77,22 @@ class Queue:
                 DELIVER, args=[list(webhook_ids)], queue=DELIVERIES_SLOW if slow else DELIVERIES, ignore_result=True
             )
 
-    def lengths(self) -> dict[str, int]:
+    def lengths(self, names: Sequence[str] = QUEUES) -> dict[str, int]:
         """How many messages wait in each queue."""
-        with _translated(), self._app.connection_for_read() as connection, connection.channel() as channel:
-            return {
-                name: channel.queue_declare(queue=name, passive=True).message_count
-                for name in (EVENTS, DELIVERIES, DELIVERIES_SLOW)
-            }
+        with _translated(), self._app.connection_for_read() as connection:
+            return {name: _length(connection, name) for name in names}
 
     def close(self) -> None:
         """Closes the connections."""
         self._app.close()
+
+
+def _length(connection: Any, name: str) -> int:
+    with connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue=name, passive=True).message_count)
+        except ChannelError:
+            return 0  # to Redis an empty list is no list; to RabbitMQ a queue that no worker has declared yet
 
 
 @contextmanager

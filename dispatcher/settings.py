@@ -90,7 +90,9 @@ class Settings:
         variable="SECRET_KEYS",
         subcast=_fernet_key,
     )
-    sender: str = _setting("`curl` (libcurl) or `requests` (portable, slower)", "curl", validate=OneOf(("curl", "requests")))
+    sender: str = _setting(
+        "`curl` (libcurl) or `requests` (portable, slower)", "curl", validate=OneOf(("curl", "requests"))
+    )
     allowed_networks: tuple[Network, ...] = _setting(
         "networks (CIDR, comma-separated) that may be sent to although they are not public", (), subcast=_network
     )
@@ -98,9 +100,7 @@ class Settings:
     connect_timeout_s: float = _setting(
         "seconds of these for look-up, connect and TLS", 10.0, validate=_within(0.1, 600)
     )
-    body_limit: int = _setting(
-        "bytes of an answer that are read and kept", 65_536, validate=_within(0, 16_777_216)
-    )
+    body_limit: int = _setting("bytes of an answer that are read and kept", 65_536, validate=_within(0, 16_777_216))
     lease_s: float = _setting(
         "seconds that a claimed delivery belongs to its drain; at least twice the timeout",
         60.0,

@@ -1,0 +1,5 @@
+"""The `dispatcher` command."""
+
+from dispatcher.cli.root import main
+
+__all__ = ["main"]

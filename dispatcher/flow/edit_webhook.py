@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import ValidationError
+from schemas.payload import LEGACY_EVENTS
+from schemas.webhook import WebhookSchema
 
 from dispatcher.errors import WebhookInvalid
 from dispatcher.model.webhook import PayloadVersion, Webhook
 from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import accounts, deliveries, webhooks
 from dispatcher.storage.engine import Connection, Storage
-from schemas.payload import LEGACY_EVENTS
-from schemas.webhook import WebhookSchema
 
 _schema = WebhookSchema()
 
@@ -20,9 +20,7 @@ def create_webhook(storage: Storage, slug: str, attributes: Mapping[str, Any]) -
     """A new webhook of the account; raises AccountUnknown or WebhookInvalid (messages by field, API v3's body A)."""
     checked = _checked({"active": True, "auth_header": None, "payload_version": PayloadVersion.V3} | dict(attributes))
     return storage.run(
-        lambda connection: webhooks.create(
-            connection, storage.secrets, accounts.find(connection, slug).id, checked
-        )
+        lambda connection: webhooks.create(connection, storage.secrets, accounts.find(connection, slug).id, checked)
     )
 
 
@@ -30,6 +28,7 @@ def edit_webhook(
     storage: Storage, schedule: Schedule, slug: str, webhook_id: int, changes: Mapping[str, Any]
 ) -> Webhook:
     """The webhook with `changes`; one that is active now goes on with what waited for it."""
+
     def edit(connection: Connection) -> tuple[Webhook, dict[int, float]]:
         account = accounts.find(connection, slug)
         before = webhooks.find(connection, storage.secrets, account.id, webhook_id)
@@ -44,9 +43,7 @@ def edit_webhook(
 
 def delete_webhook(storage: Storage, slug: str, webhook_id: int) -> None:
     """Deletes the webhook and cancels what waits for it; raises WebhookUnknown."""
-    storage.run(
-        lambda connection: webhooks.delete(connection, accounts.find(connection, slug).id, webhook_id)
-    )
+    storage.run(lambda connection: webhooks.delete(connection, accounts.find(connection, slug).id, webhook_id))
 
 
 _WRITABLE = ("webhook_url", "auth_header", "active", "events", "payload_version")
@@ -71,7 +68,7 @@ def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _texts(found: object) -> list[str]:
-    """marshmallow's messages of one field, flat: those of a list's items come as a dict by index."""
+    """Marshmallow's messages of one field, flat: those of a list's items come as a dict by index."""
     if isinstance(found, dict):
         return list(dict.fromkeys(text for inner in found.values() for text in _texts(inner)))
     return [str(text) for text in found] if isinstance(found, list) else [str(found)]

@@ -10,6 +10,8 @@ from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)
 
+MOST_BATCHES = 20
+
 
 class HandOut(Protocol):
     """What is done with webhooks that have work now (`flow.release_due.Dispatch.hand_out`)."""
@@ -17,14 +19,14 @@ class HandOut(Protocol):
     def __call__(self, webhook_ids: tuple[int, ...]) -> object: ...  # noqa: D102
 
 
-def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, most_batches: int = 20) -> FanOut:
+def fan_out(storage: Storage, hand_out: HandOut, batch_size: int) -> FanOut:
     """Empties the outbox, a batch at a time; after each commit its webhooks are handed out. Returns the sums.
 
-    Stops after `most_batches`, so that a task ends; whoever calls asks for another while `event_count` is not zero.
+    Stops after MOST_BATCHES, so that a task ends; whoever calls then asks for another.
     """
     event_count = delivery_count = 0
     webhook_ids: set[int] = set()
-    for _ in range(most_batches):
+    for _ in range(MOST_BATCHES):
         batch = storage.run(lambda connection: events.fan_out(connection, batch_size))
         crash.reached("after_fan_out")
         event_count += batch.event_count
@@ -34,8 +36,12 @@ def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, most_batches: 
             hand_out(batch.webhook_ids)
         if batch.event_count:
             logger.info(
-                log.line("event.fanned_out", events=batch.event_count, deliveries=batch.delivery_count,
-                         webhooks=len(batch.webhook_ids))
+                log.line(
+                    "event.fanned_out",
+                    events=batch.event_count,
+                    deliveries=batch.delivery_count,
+                    webhooks=len(batch.webhook_ids),
+                )
             )
         if batch.event_count < batch_size:
             break

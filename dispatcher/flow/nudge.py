@@ -1,4 +1,4 @@
-"""After a commit: one `fan_out` message, unless one waits already. Never raises and never takes long: the row counts."""
+"""After a commit: one `fan_out` message, unless one waits already. Never raises, never takes long."""
 
 import logging
 import threading
@@ -39,7 +39,7 @@ class Nudger:
         self._busy = threading.Lock()
 
     def nudge(self) -> bool:
-        """Whether a worker knows of the work; waits LIMIT_S at most, and does not try again for SKIP_S after a failure."""
+        """Whether a worker knows; waits LIMIT_S at most, and after a failure does not try for SKIP_S."""
         if self._monotonic() < self._skip_until:
             return False
         attempt = _Attempt(self._flag, self._queue)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 from dispatcher import log
 from dispatcher.queue import Queue
@@ -33,8 +34,7 @@ def reconcile(storage: Storage, schedule: Schedule, queue: Queue) -> Reconciled:
         queue.fan_out()
     after = count = 0
     while True:
-        start = after
-        page = storage.run(lambda connection, start=start: deliveries.all_due(connection, after=start, limit=PAGE))
+        page = storage.run(partial(deliveries.all_due, after=after, limit=PAGE))
         waits = {webhook: wait_s for webhook, wait_s, active in page if active}
         schedule.due(waits)
         count += len(waits)

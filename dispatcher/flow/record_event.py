@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from schemas.event import render_body
+
 from dispatcher import crash
 from dispatcher.errors import EventRefused
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.storage import accounts, events
 from dispatcher.storage.engine import Joinable, Storage
-from schemas.event import render_body
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,9 +42,7 @@ def record_events(
 
 def _record(connection: Joinable, slug: str, new: Sequence[NewEvent], *, joined: bool) -> list[Event]:
     account = accounts.find(connection, slug)
-    stored = events.insert(
-        connection, account.id, [_draft(event, account.time_zone) for event in new], joined=joined
-    )
+    stored = events.insert(connection, account.id, [_draft(event, account.time_zone) for event in new], joined=joined)
     crash.reached("before_commit")
     return stored
 

@@ -1,9 +1,9 @@
 """Webhooks that are due go out to drains, in chunks, on the queue that suits their health."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from dispatcher import crash, log
+from dispatcher import clock, crash, log
 from dispatcher.model.health import WindowPolicy
 from dispatcher.queue import Queue
 from dispatcher.schedule.clock import Schedule
@@ -17,27 +17,46 @@ class Dispatch:
     """Hands webhooks out. It holds them first, so two tickers or fan-outs at once never hand out the same one."""
 
     def __init__(
-        self, schedule: Schedule, queue: Queue, policy: WindowPolicy, *, chunk_size: int, held_max: int
+        self,
+        schedule: Schedule,
+        queue: Queue,
+        policy: WindowPolicy,
+        *,
+        chunk_size: int,
+        held_max: int,
+        monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         self._schedule = schedule
         self._queue = queue
         self._policy = policy
         self._chunk_size = chunk_size
         self._held_max = held_max
-        """Webhooks that may wait or be drained in all: what is due beyond that stays in the clock, not in the broker."""
+        """Webhooks that may be handed out at a time; what is due beyond stays in the clock, not in the broker."""
+        self._monotonic = monotonic
+        self._head_ms: float | None = None
+        self._head_due_s = 0.0
 
     def hand_out(self, webhook_ids: Sequence[int]) -> int:
         """Webhooks that have work now; returns how many messages were sent."""
         return self._send(self._schedule.hand_out(webhook_ids, self._held_max))
 
-    def release_due(self) -> float | None:
-        """Takes what the clock says is due and sends it; returns the seconds until the next (None: none is known)."""
+    def release_due(self) -> int:
+        """Takes what the clock says is due and sends it; returns how many webhooks that were.
+
+        While nothing changes, a look costs one cheap command: the clock's head is compared with the last one seen.
+        """
+        head_ms = self._schedule.first_due()
+        if head_ms is None or (head_ms == self._head_ms and self._monotonic() < self._head_due_s):
+            return 0
+        began_s = self._monotonic()
         webhook_ids, next_s = self._schedule.take(TAKE_LIMIT, self._held_max)
+        self._head_ms = None if webhook_ids else head_ms
+        self._head_due_s = began_s + (next_s or 0.0)
         if webhook_ids:
             crash.reached("after_take")
             messages = self._send(webhook_ids)
             logger.debug(log.line("webhooks.released", webhooks=len(webhook_ids), messages=messages))
-        return next_s
+        return len(webhook_ids)
 
     def _send(self, webhook_ids: Sequence[int]) -> int:
         healths = self._schedule.healths(webhook_ids)

@@ -3,13 +3,14 @@
 from dispatcher.errors import MoveIllegal
 from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import deliveries, reports
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.reports import DeliveryRow
 
 
 def replay(storage: Storage, schedule: Schedule, id_or_key: str) -> DeliveryRow:
     """Makes a finished delivery pending and due; raises DeliveryUnknown, or MoveIllegal where it is pending already."""
-    def move(connection: "deliveries.Connection") -> tuple[DeliveryRow, int | None]:
+
+    def move(connection: Connection) -> tuple[DeliveryRow, int | None]:
         found = reports.delivery(connection, id_or_key)
         return found, deliveries.replay(connection, found.id)
 

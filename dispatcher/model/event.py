@@ -32,5 +32,3 @@ class FanOut:
     event_count: int
     delivery_count: int
     webhook_ids: tuple[int, ...]
-
-

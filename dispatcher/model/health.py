@@ -4,15 +4,9 @@ The window is the number of requests that may be in flight to one webhook. As TC
 well and halves when they do not, so that a receiver in trouble is not pushed further into it.
 """
 
-import random
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from dispatcher.model.attempt import Status, is_success
-
-BREAKER_OPENS_AFTER = 10
-PROBE_FIRST = timedelta(seconds=10)
-PROBE_LAST = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,13 +29,8 @@ class Health:
 
     @property
     def slots(self) -> int:
-        """Requests that may be in flight: one while the breaker is open, else the window."""
-        return 1 if self.is_open else max(1, int(self.window))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the breaker is open: one probe at a time, the rest waits unsent and uncounted."""
-        return self.failures_in_a_row >= BREAKER_OPENS_AFTER
+        """Requests that may be in flight."""
+        return max(1, int(self.window))
 
     def is_slow(self, policy: WindowPolicy) -> bool:
         """Whether to drain it on the slow queue, so that it cannot fill the slots of the others."""
@@ -63,13 +52,6 @@ def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> H
         )
     # Other 4xx say that the request is wrong, not that the receiver is in trouble.
     return replace(health, failures_in_a_row=0, latency_s=latency_s)
-
-
-def probe_wait(failures_in_a_row: int, rng: random.Random) -> timedelta:
-    """How long an open breaker waits before its next probe: 10 s doubling to 10 min, ± 20 %."""
-    doublings = min(failures_in_a_row - BREAKER_OPENS_AFTER, 10)
-    seconds = min(PROBE_FIRST.total_seconds() * 2**doublings, PROBE_LAST.total_seconds())
-    return timedelta(seconds=seconds * (0.8 + 0.4 * rng.random()))
 
 
 def _is_distress(status: str) -> bool:

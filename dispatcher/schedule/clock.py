@@ -34,7 +34,7 @@ _WORKER_TTL_MS = 30_000
 _FAN_OUT_TTL_MS = 5_000
 
 
-def connect(url: str, timeout_s: float) -> "redis.Redis":
+def connect(url: str, timeout_s: float) -> Any:
     """A client for `redis://`, `rediss://` or `sentinel://host:port;host:port/db?master=name`; connects when used.
 
     No retries: what fails here is tried again by the next tick, and an emit must not wait.
@@ -182,10 +182,18 @@ class Schedule:
         if policy != "noeviction":
             raise ScheduleUnsafe(f"Redis has maxmemory-policy {policy}; set it to noeviction")
 
-    def delete(self, keys: Sequence[str]) -> int:
-        """Deletes keys, for `repair`; returns how many there were."""
+    def delete_broker_keys(self, queues: Sequence[str]) -> int:
+        """Deletes Celery's messages and bindings, where the broker is this Redis; returns how many keys there were."""
         with _translated():
-            return int(self._redis.delete(*keys)) if keys else 0
+            keys = [
+                *queues,
+                "unacked",
+                "unacked_index",
+                "unacked_mutex",
+                *self._redis.keys("_kombu.binding.*"),
+                FAN_OUT,
+            ]
+            return int(self._redis.delete(*keys))
 
     def close(self) -> None:
         """Closes the connections."""

@@ -30,7 +30,7 @@ LookUp = Callable[[str], "Future[Sequence[str]]"]
 """A host name → its addresses, some time. It may never come; whoever asked waits only as long as they like."""
 
 
-class Fault(Exception):  # noqa: N818 - carries a status, as the names in errors.py do
+class Fault(Exception):
     """There is no answer. Neither an OSError nor urllib3's, so that it passes through both libraries as it is."""
 
     def __init__(self, status: Status, reason: str) -> None:

@@ -10,8 +10,7 @@ import logging
 import queue
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 import certifi
@@ -24,6 +23,7 @@ from dispatcher.model.attempt import Result, Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.pinned import Call, Fault, PinnedAdapter
+from dispatcher.sender.threads import Crew, Watchdog
 from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Unsendable, check_headers, target
 
 _THREADS = 32
@@ -43,9 +43,9 @@ class RequestsSender:
         self._guard = AddressGuard(limits.allowed_networks)
         self._resolver = resolver or _resolve
         self._adapter = PinnedAdapter(ca_file=ca_file or certifi.where(), connections=_THREADS)
-        self._crew = _Crew("sender", _THREADS)
-        self._look_ups = _Crew("look-up", _LOOK_UPS)
-        self._watchdog = _Watchdog()
+        self._crew = Crew("sender", _THREADS)
+        self._look_ups = Crew("look-up", _LOOK_UPS)
+        self._watchdog = Watchdog()
         self._done: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._in_flight = 0
 
@@ -208,90 +208,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _any(chain: Sequence[BaseException], *kinds: type[BaseException]) -> bool:
     # requests' own exceptions are OSErrors, all of them, so they say nothing.
     return any(isinstance(error, kinds) for error in chain if not isinstance(error, requests.RequestException))
-
-
-class _Crew:
-    """Up to `size` threads, begun as there is work for them. Daemons: one stuck in a look-up must not hold the exit."""
-
-    def __init__(self, name: str, size: int) -> None:
-        self._name = name
-        self._size = size
-        self._threads: list[threading.Thread] = []
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._open = 0
-        self._lock = threading.Lock()
-
-    def take(self, work: Callable[[], None]) -> None:
-        """Has `work` done by the next free thread."""
-        with self._lock:
-            self._open += 1
-            if self._open > len(self._threads) < self._size:
-                self._threads.append(threading.Thread(target=self._run, name=self._name, daemon=True))
-                self._threads[-1].start()
-        self._work.put(work)
-
-    def dismiss(self) -> None:
-        """Each thread ends when it has finished what it is at; work that waits is dropped."""
-        while not self._work.empty():
-            self._work.get()
-        for _ in self._threads:
-            self._work.put(None)
-
-    def join(self, wait_s: float) -> None:
-        """Waits up to `wait_s` seconds for all threads to end."""
-        until = monotonic() + wait_s
-        for thread in self._threads:
-            thread.join(max(until - monotonic(), 0))
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
-            with self._lock:
-                self._open -= 1
-
-
-class _Watchdog:
-    """Kills calls at their deadline, and all of them when it is closed. One thread, begun with the first call."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._calls: set[Call] = set()  # as many as threads, so the earliest is found by looking at all
-        self._thread: threading.Thread | None = None
-        self._closed = False
-
-    def guard(self, call: Call) -> bool:
-        """Takes `call` on until `forget`; False where its deadline has passed."""
-        with self._changed:
-            if self._closed or call.deadline_s <= monotonic():
-                return False
-            if not self._calls:  # otherwise the thread wakes earlier anyway: requests are taken in their order
-                self._changed.notify()
-            self._calls.add(call)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="sender-watchdog", daemon=True)
-                self._thread.start()
-        return True
-
-    def forget(self, call: Call) -> None:
-        """Once `call` has ended."""
-        with self._changed:
-            self._calls.discard(call)
-
-    def close(self) -> None:
-        """Kills every call and ends the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        with self._changed:
-            while not self._closed:
-                for call in [call for call in self._calls if call.deadline_s <= monotonic()]:
-                    self._calls.remove(call)
-                    call.kill()
-                earliest_s = min((call.deadline_s for call in self._calls), default=None)
-                self._changed.wait(None if earliest_s is None else max(earliest_s - monotonic(), 0))
-            for call in self._calls:
-                call.kill()

@@ -24,7 +24,7 @@ _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9._-]+)?")
 _HEADERS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*\n)*")
 
 
-class Unsendable(Exception):  # noqa: N818 - says what is wrong, as the names in errors.py do
+class Unsendable(Exception):
     """The request cannot be put on the wire as it is; says why, without repeating it."""
 
 
@@ -39,6 +39,7 @@ class Target:
     path: str
     host: str
     port: int
+    is_tls: bool
 
 
 @lru_cache(maxsize=8_192)
@@ -66,6 +67,7 @@ def target(url: str) -> Target:
         url=urlunsplit((parts.scheme, netloc, path, query, "")),
         path=f"{path}?{query}" if query else path,
         host=host,
+        is_tls=parts.scheme == "https",
         port=port if port is not None else 443 if parts.scheme == "https" else 80,
     )
 

@@ -4,16 +4,21 @@ One seam shifts time for tests: every statement takes "now" from `dispatcher_now
 `dispatcher.shift` (seconds; unset outside tests).
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
+from dispatcher import log
+from dispatcher.errors import SecretUnreadable
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Target
 from dispatcher.storage.engine import Connection, Row, rows
 from dispatcher.storage.secrets import SecretBox
+
+logger = logging.getLogger(__name__)
 
 # Index: deliveries_due, one short range a webhook. A row that comes with a token is one whose lease ran out: the
 # attempt is lost, which is written at once, or, after too many, ends the delivery.
@@ -44,7 +49,8 @@ from leased l join events e on e.id = l.event_id join accounts a on a.id = e.acc
 """
 
 _GIVE_UP = """
-update deliveries set state = 'failed', finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
+update deliveries
+set state = 'failed', finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
 where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
 """
 
@@ -125,6 +131,7 @@ class Claim:
 
     claimed: tuple[Claimed, ...]
     targets: dict[int, Target] = field(repr=False)
+    """By webhook; absent where its secrets cannot be read."""
     given_up: int = 0
 
 
@@ -219,16 +226,20 @@ def _claimed(row: Row, token: UUID) -> Claimed:
 
 def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -> dict[int, Target]:
     found = rows(connection, _TARGETS, {"webhook_ids": list(webhook_ids)}) if webhook_ids else []
-    return {
-        id_: Target(
-            webhook_id=id_,
-            url=url,
-            auth_header=secrets.open(auth_header) if auth_header else None,
-            signing_keys=tuple(secrets.signing_key(secret) for secret in (current, previous) if secret),
-            payload_version=PayloadVersion(version),
-        )
-        for id_, url, auth_header, current, previous, version in found
-    }
+    targets = {}
+    for id_, url, auth_header, current, previous, version in found:
+        try:
+            targets[id_] = Target(
+                webhook_id=id_,
+                url=url,
+                auth_header=secrets.open(auth_header) if auth_header else None,
+                signing_keys=tuple(secrets.signing_key(secret) for secret in (current, previous) if secret),
+                payload_version=PayloadVersion(version),
+            )
+        except SecretUnreadable as error:
+            # One webhook's secret must not stop the others of the chunk: its deliveries find no target and fail.
+            logger.error(log.line("webhook.secret_unreadable", webhook_id=id_, reason=error))
+    return targets
 
 
 def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, list[object]]:

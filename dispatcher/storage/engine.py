@@ -1,6 +1,6 @@
 """The way to Postgres: one pool a process, short transactions, and errors in our words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -117,7 +117,7 @@ def _first_line(error: object) -> str:
     return (str(error).strip().splitlines() or ["connection lost"])[0]
 
 
-def rows(connection: Joinable, sql: str, parameters: object = None) -> list[Row]:
+def rows(connection: Joinable, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
     """The rows of one statement (`%(name)s` style) on any of the kinds of connection a caller may hand over."""
     if isinstance(connection, psycopg2.extensions.connection):
         with connection.cursor() as cursor:

@@ -25,7 +25,11 @@ def prune(connection: Connection, retention_days: int) -> list[str]:
     if not rows(connection, "select pg_try_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})[0][0]:
         return []  # another worker is at it
     today: date = rows(connection, "select dispatcher_now()::date")[0][0]
-    rows(connection, f"select create_partitions(%(today)s + n) from generate_series(0, {_AHEAD_DAYS}) n", {"today": today})
+    rows(
+        connection,
+        f"select create_partitions(%(today)s + n) from generate_series(0, {_AHEAD_DAYS}) n",
+        {"today": today},
+    )
     oldest = (today - timedelta(days=retention_days)).strftime("%Y%m%d")
     dropped = []
     for (name,) in rows(connection, _OLD, {"oldest": oldest}):

@@ -60,6 +60,35 @@ class Backlog:
     leased: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookBacklog:
+    """A webhook with deliveries that wait; `waiting` is counted up to WEBHOOK_CAP."""
+
+    webhook_id: int
+    account_slug: str
+    active: bool
+    waiting: int
+    next_attempt_at: datetime
+
+
+# Walks deliveries_due from webhook to webhook, as `deliveries.all_due` does, and counts a little of each.
+_WEBHOOKS = """
+with recursive walk (webhook_id, next_attempt_at) as (
+    (select webhook_id, next_attempt_at from deliveries_waiting order by webhook_id, next_attempt_at limit 1)
+    union all
+    select d.webhook_id, d.next_attempt_at from walk cross join lateral (
+        select webhook_id, next_attempt_at from deliveries_waiting where webhook_id > walk.webhook_id
+        order by webhook_id, next_attempt_at limit 1) d),
+page as (select * from walk limit 1000)
+select p.webhook_id, a.slug, w.active,
+    (select count(*) from (select from deliveries_waiting where webhook_id = p.webhook_id limit %(cap)s) d),
+    p.next_attempt_at
+from page p join webhooks w on w.id = p.webhook_id join accounts a on a.id = w.account_id
+order by 4 desc, 1 limit 20
+"""
+
+WEBHOOK_CAP = 10_000
+
 _DELIVERY = """
 select d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, e.name, e.created_at, e.body::text,
     d.idempotency_key, d.state, d.attempt_count, d.lost_count,
@@ -88,7 +117,8 @@ _BACKLOG = """
 select (select count(*) from (select from events_waiting limit %(cap)s) e),
     (select extract(epoch from clock_timestamp() - recorded_at)::float8 from events_waiting order by event_id limit 1),
     count(*) filter (where next_attempt_at <= dispatcher_now()),
-    extract(epoch from dispatcher_now() - min(next_attempt_at) filter (where next_attempt_at <= dispatcher_now()))::float8,
+    extract(epoch from
+        dispatcher_now() - min(next_attempt_at) filter (where next_attempt_at <= dispatcher_now()))::float8,
     count(*) filter (where next_attempt_at > dispatcher_now() and lease_token is null),
     count(*) filter (where next_attempt_at > dispatcher_now() and lease_token is not null)
 from (select next_attempt_at, lease_token from deliveries_waiting limit %(cap)s) d
@@ -108,6 +138,14 @@ def backlog(connection: Connection) -> Backlog:
         retrying=row[4],
         leased=row[5],
     )
+
+
+def webhooks_with_backlog(connection: Connection) -> list[WebhookBacklog]:
+    """Of the first 1,000 webhooks with deliveries that wait, the 20 with the most."""
+    return [
+        WebhookBacklog(webhook_id=row[0], account_slug=row[1], active=row[2], waiting=row[3], next_attempt_at=row[4])
+        for row in rows(connection, _WEBHOOKS, {"cap": WEBHOOK_CAP})
+    ]
 
 
 def deliveries(

@@ -10,7 +10,7 @@ reads; finishing one moves its row to its day's partition. The claim's cost depe
 and still be found by id alone, and ids stay below 2^53, which JavaScript can hold (until 2054).
 
 *No foreign keys between deliveries, events and attempts.* A partition could not be dropped under them, and each would
-cost a look-up for each row on the hot path. Webhooks are never deleted, only marked, so a delivery always finds its own.
+cost a look-up for each row on the hot path. Webhooks are only marked deleted, so a delivery always finds its own.
 """
 
 from alembic import op

@@ -1,0 +1,90 @@
+"""For operators: `migrate`, `status`, `reconcile`, `repair`."""
+
+import click
+
+from dispatcher.cli.output import json_option, print_json, print_table
+from dispatcher.services import services
+from dispatcher.storage import migrate as migrations
+from dispatcher.storage import reports
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database up to date. Harmless when repeated."""
+    print(f"database is at revision {migrations.upgrade(services().storage)}")
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show what waits, how old it is, which workers live, and how the webhooks are."""
+    own = services()
+    backlog = own.storage.run(reports.backlog)
+    webhooks = own.storage.run(reports.webhooks_with_backlog)
+    healths = own.schedule.healths([webhook.webhook_id for webhook in webhooks])
+    found = {
+        "backlog": backlog,
+        "clock": own.schedule.sizes(),
+        "queues": own.queue.lengths(),
+        "workers": sorted(own.schedule.workers()),
+        "webhooks": [{"webhook": webhook, "health": healths.get(webhook.webhook_id)} for webhook in webhooks],
+    }
+    if as_json:
+        print_json(found)
+        return
+    print(f"events not fanned out  {backlog.events_waiting}{_age(backlog.oldest_event_age_s)}")
+    print(f"deliveries due         {backlog.due}{_age(backlog.oldest_due_age_s)}")
+    print(f"waiting for a retry    {backlog.retrying}")
+    print(f"being sent             {backlog.leased}")
+    print("queues                 " + ", ".join(f"{name} {size}" for name, size in own.queue.lengths().items()))
+    print("workers seen           " + (", ".join(sorted(own.schedule.workers())) or "none: nothing is sent"))
+    rows = []
+    for webhook in webhooks:
+        health = healths.get(webhook.webhook_id)
+        rows.append(
+            (
+                webhook.webhook_id,
+                webhook.account_slug,
+                webhook.active,
+                webhook.waiting,
+                webhook.next_attempt_at,
+                health and int(health.window),
+                health and health.failures_in_a_row,
+                health and f"{health.latency_s * 1000:.0f}",
+            )
+        )
+    print()
+    print_table(
+        ["webhook", "account", "active", "waiting", "next try", "window", "failures in a row", "latency ms"],
+        rows,
+        empty="no webhook has deliveries that wait",
+    )
+
+
+@click.command()
+@json_option
+def reconcile(as_json: bool) -> None:
+    """Rebuild the clock in Redis from the rows, now; workers do it every 15 s."""
+    found = services().reconcile()
+    if as_json:
+        print_json(found)
+    else:
+        print(
+            f"{found.webhook_count} webhooks have deliveries that wait"
+            + ("; events wait for their fan-out, a worker was told" if found.events_waiting else "")
+        )
+
+
+@click.command()
+@json_option
+def repair(as_json: bool) -> None:
+    """Delete Celery's own keys, which may hold what makes workers crash, and rebuild the clock. Loses nothing."""
+    deleted = services().repair()
+    if as_json:
+        print_json({"deleted_keys": deleted})
+    else:
+        print(f"deleted {deleted} keys of Celery's; the clock was rebuilt from the rows")
+
+
+def _age(seconds: float | None) -> str:
+    return "" if seconds is None else f" (oldest {max(0.0, seconds):.1f} s)"

@@ -1,0 +1,237 @@
+"""Builds the parts from Settings, once a process; the only place that wires. Nothing connects before it is used."""
+
+import os
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+
+from dispatcher import crash
+from dispatcher.flow import fan_out, prune, reconcile, record_event
+from dispatcher.flow.drain import Counts, Drain, DrainPolicy
+from dispatcher.flow.nudge import LIMIT_S, Nudger
+from dispatcher.flow.reconcile import Reconciled
+from dispatcher.flow.record_event import NewEvent
+from dispatcher.flow.release_due import Dispatch
+from dispatcher.model.backoff import RetryPolicy
+from dispatcher.model.event import Event, FanOut
+from dispatcher.model.health import WindowPolicy
+from dispatcher.queue import QUEUES, Queue
+from dispatcher.schedule.clock import Schedule
+from dispatcher.sender.contract import Limits, Sender
+from dispatcher.settings import Settings, read_settings
+from dispatcher.storage import migrate
+from dispatcher.storage.engine import Joinable, Storage
+from dispatcher.storage.listener import Listener
+from dispatcher.storage.secrets import SecretBox
+
+HELD_MAX = 10_000
+"""Webhooks that wait for a drain or are in one, over all workers; what is due beyond it stays in the clock."""
+
+
+class Services:
+    """The parts of one process. What a process does not use is not built: one that emits has no sender."""
+
+    def __init__(self, settings: Settings) -> None:
+        crash.arm(settings.crash_at)
+        self.settings = settings
+        self._idle_senders: list[Sender] = []
+        self._stragglers = threading.Semaphore(64)
+        self._count = threading.Lock()
+        self.tasks_taken = 0
+        """Tasks this process has begun, for its watchdog."""
+        self.tasks_running = 0
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Postgres."""
+        return Storage(self.settings.database_url, SecretBox(self.settings.secret_keys), self.settings.pool_size)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The clock in Redis."""
+        return Schedule(self.settings.redis_url, hold_s=self.settings.hold_s)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The broker."""
+        return Queue(self.settings.broker_url)
+
+    @cached_property
+    def nudger(self) -> Nudger:
+        """Tells a worker of what was committed; its own Redis connection gives up after 100 ms."""
+        return Nudger(Schedule(self.settings.redis_url, timeout_s=LIMIT_S), self.queue)
+
+    def listener(self) -> Listener:
+        """Hears of commits by emitters that brought their own transaction."""
+        return Listener(self.storage.engine)
+
+    @cached_property
+    def dispatch(self) -> Dispatch:
+        """Hands webhooks out to drains."""
+        return Dispatch(
+            self.schedule,
+            self.queue,
+            self._window_policy,
+            chunk_size=self.settings.drain_chunk,
+            held_max=HELD_MAX,
+        )
+
+    def emit(self, slug: str, events: Sequence[NewEvent], connection: Joinable | None = None) -> list[Event]:
+        """Stores events and, where this call committed them, nudges; `flow.record_event` tells what it raises."""
+        stored = record_event.record_events(self.storage, slug, events, connection)
+        if connection is None and any(event.new for event in stored):
+            self.nudger.nudge()
+        return stored
+
+    @contextmanager
+    def task(self) -> Iterator[None]:
+        """Counts a task in and out."""
+        with self._count:
+            self.tasks_taken += 1
+            self.tasks_running += 1
+        try:
+            yield
+        finally:
+            with self._count:
+                self.tasks_running -= 1
+
+    def nudge_fan_out(self) -> None:
+        """One `fan_out` message, unless one waits: somebody committed events we did not see."""
+        if self.schedule.claim_fan_out():
+            self.queue.fan_out()
+
+    def fan_out(self) -> FanOut:
+        """Empties the outbox; sends another `fan_out` where it stopped before the end."""
+        self.schedule.fan_out_begun()
+        done = fan_out.fan_out(self.storage, self.dispatch.hand_out, self.settings.fan_out_batch)
+        if done.event_count >= self.settings.fan_out_batch * fan_out.MOST_BATCHES:
+            self.nudge_fan_out()
+        return done
+
+    def deliver(self, webhook_ids: Sequence[int]) -> Counts:
+        """One drain over webhooks that are held for it. What only waits for slow answers is finished aside."""
+        sender = self._borrow_sender()
+        drain = Drain(
+            self.storage,
+            self.schedule,
+            sender,
+            self._drain_policy,
+            webhook_ids,
+            rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
+        )
+        counts = drain.run()
+        if drain.done:
+            self._end(drain, sender)
+        elif self._stragglers.acquire(blocking=False):
+            threading.Thread(target=self._finish_aside, args=(drain, sender), name="stragglers").start()
+        else:  # so many hang already that this thread had better wait too
+            drain.finish()
+            self._end(drain, sender)
+        return counts
+
+    def reconcile(self) -> Reconciled:
+        """Compares the clock with the rows, now."""
+        return reconcile.reconcile(self.storage, self.schedule, self.queue)
+
+    def prune(self) -> list[str]:
+        """Drops the days whose time is over."""
+        return prune.prune(self.storage, self.settings.retention_days)
+
+    def repair(self) -> int:
+        """Deletes Celery's keys, which may hold what makes workers crash, and reconciles; returns their number."""
+        deleted = self.schedule.delete_broker_keys(QUEUES)
+        self.reconcile()
+        return deleted
+
+    def check(self) -> None:
+        """Raises where a worker had better not start: migrations missing, or a Redis that evicts."""
+        migrate.check(self.storage)
+        self.schedule.check()
+
+    def close(self) -> None:
+        """Closes what was opened."""
+        for part in ("storage", "schedule", "queue"):
+            if part in self.__dict__:
+                getattr(self, part).close()
+
+    def _finish_aside(self, drain: Drain, sender: Sender) -> None:
+        try:
+            drain.finish()
+            self._end(drain, sender)
+        finally:
+            self._stragglers.release()
+
+    def _end(self, drain: Drain, sender: Sender) -> None:
+        """The sender goes back to the shelf, with its connections; what is still held goes to another drain."""
+        self._idle_senders.append(sender)
+        if drain.go_on:
+            self.queue.deliver(drain.go_on, slow=False)
+
+    def _borrow_sender(self) -> Sender:
+        try:
+            return self._idle_senders.pop()
+        except IndexError:
+            from dispatcher.sender.choose import (
+                make_sender,  # libcurl is loaded by processes that send, not by emitters
+            )
+
+            return make_sender(self.settings.sender, self._limits)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(
+            timeout_s=self.settings.timeout_s,
+            connect_timeout_s=self.settings.connect_timeout_s,
+            body_limit=self.settings.body_limit,
+            allowed_networks=self.settings.allowed_networks,
+        )
+
+    @property
+    def _window_policy(self) -> WindowPolicy:
+        return WindowPolicy(
+            start=self.settings.window_start, ceiling=self.settings.window_max, slow_after_s=self.settings.slow_after_s
+        )
+
+    @cached_property
+    def _drain_policy(self) -> DrainPolicy:
+        settings = self.settings
+        return DrainPolicy(
+            retry=RetryPolicy(
+                limit=settings.retry_limit,
+                base=timedelta(seconds=settings.retry_base_s),
+                factor=settings.retry_factor,
+                jitter=settings.retry_jitter,
+                retry_after_max=timedelta(seconds=settings.retry_after_max_s),
+            ),
+            window=self._window_policy,
+            timeout_s=settings.timeout_s,
+            lease=timedelta(seconds=settings.lease_s),
+            loss_limit=settings.loss_limit,
+            flush_s=settings.flush_ms / 1000,
+            flush_size=settings.flush_size,
+            hold_s=settings.hold_s,
+            user_agent=settings.user_agent,
+        )
+
+
+_services: Services | None = None
+_lock = threading.Lock()
+
+
+def services() -> Services:
+    """This process's Services, built from the environment when first asked for; raises SettingsInvalid."""
+    global _services
+    with _lock:
+        if _services is None:
+            _services = Services(read_settings())
+        return _services
+
+
+def use(own: Services | None) -> None:
+    """Makes `own` this process's Services: for a process that has its settings from elsewhere, and for tests."""
+    global _services
+    with _lock:
+        _services = own

@@ -1,0 +1,44 @@
+"""The Celery app of the workers and of Flower: `celery -A tasks worker`."""
+
+import logging
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init
+
+from dispatcher import log
+from dispatcher.errors import DispatcherError
+from dispatcher.queue import configure
+from dispatcher.services import services
+from dispatcher.settings import read_settings
+from tasks.ticker import Ticker
+
+_settings = read_settings()
+
+app = Celery("tasks", include=["tasks.events", "tasks.deliveries"])
+configure(app, _settings.broker_url)
+app.conf.update(
+    # A nudge that is lost costs time, never a delivery; leases in Postgres give the safety that acks would not.
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_send_task_events=True,  # for Flower
+    worker_hijack_root_logger=False,
+    worker_enable_remote_control=True,
+)
+app.steps["worker"].add(Ticker)
+
+
+@setup_logging.connect
+def _set_up_logging(**_: object) -> None:
+    """Our own format instead of Celery's."""
+    log.set_up(_settings.log_level)
+
+
+@worker_init.connect
+def _check(**_: object) -> None:
+    """A worker that could only fail does not start."""
+    try:
+        services().check()
+    except DispatcherError as error:
+        logging.getLogger(__name__).critical(log.line("worker.refused", reason=error))
+        raise SystemExit(1) from error

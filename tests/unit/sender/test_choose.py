@@ -1,0 +1,31 @@
+"""Which sender a setting makes, and what is said where it cannot be made."""
+
+import sys
+
+import pytest
+
+from dispatcher.errors import SettingsInvalid
+from dispatcher.sender.choose import make_sender
+from dispatcher.sender.contract import Limits
+
+
+@pytest.mark.parametrize(("name", "made"), [("curl", "CurlSender"), ("requests", "RequestsSender")])
+def test_the_setting_names_the_sender(name: str, made: str) -> None:
+    sender = make_sender(name, Limits())
+    sender.close()
+
+    assert type(sender).__name__ == made
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(SettingsInvalid, match="curl, requests"):
+        make_sender("carrier-pigeon", Limits())
+
+
+def test_without_pycurl_only_requests_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycurl", None)
+    monkeypatch.delitem(sys.modules, "dispatcher.sender.curl", raising=False)
+
+    with pytest.raises(SettingsInvalid, match="needs pycurl"):
+        make_sender("curl", Limits())
+    make_sender("requests", Limits()).close()
