@@ -11,6 +11,7 @@ from dispatcher.schedule.clock import Schedule
 logger = logging.getLogger(__name__)
 
 TAKE_LIMIT = 1_000
+SPREAD = 4
 
 
 class Dispatch:
@@ -64,7 +65,9 @@ class Dispatch:
         fast = sorted(set(webhook_ids) - set(slow))
         messages = 0
         for ids, is_slow in ((fast, False), (slow, True)):
-            for start in range(0, len(ids), self._chunk_size):
-                self._queue.deliver(ids[start : start + self._chunk_size], slow=is_slow)
+            # A few webhooks are spread over a few drains: together in one, they would share one thread.
+            size = min(self._chunk_size, -(-len(ids) // SPREAD))
+            for start in range(0, len(ids), max(1, size)):
+                self._queue.deliver(ids[start : start + size], slow=is_slow)
                 messages += 1
         return messages

@@ -98,6 +98,17 @@ def delete(connection: Connection, account_id: int, webhook_id: int) -> None:
     rows(connection, _CANCEL, {"id": webhook_id})
 
 
+def signing_keys(connection: Connection, secrets: SecretBox, webhook_id: int) -> list[bytes]:
+    """The raw keys that verify the webhook's signatures now; empty where there is no such webhook."""
+    found = rows(
+        connection,
+        "select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end"
+        " from webhooks where id = %(id)s",
+        {"id": webhook_id},
+    )
+    return [secrets.signing_key(encrypted) for row in found for encrypted in row if encrypted]
+
+
 def rotate_secrets(connection: Connection, secrets: SecretBox, after: int) -> tuple[int, int]:
     """Encrypts the secrets of the next 500 webhooks with the newest key; returns their number and the last id."""
     found = rows(connection, _SECRETS, {"after": after})

@@ -1,0 +1,58 @@
+"""What is sent: accounts, webhooks and events as a service would make them, and backlogs laid down in bulk."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from schemas.event import render_body
+
+from bench.rig import Rig
+from dispatcher.model.event import EventDraft
+from dispatcher.storage import accounts, events, webhooks
+
+EVENT = "invoice_paid"
+TIME_ZONE = "Europe/Prague"
+CHUNK = 500
+
+
+@cache
+def body() -> dict[str, Any]:
+    """An invoice that was paid, with one line and one payment: 3.5 KB as JSON."""
+    found: dict[str, Any] = json.loads((Path(__file__).parent / "invoice_paid.json").read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def body_json() -> str:
+    """The same as it is stored and sent."""
+    return render_body(EVENT, body(), time_zone=TIME_ZONE)
+
+
+def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "account") -> list[accounts.Account]:
+    """`count` accounts, each with one webhook for each of `urls`, in one transaction."""
+    made = []
+    with rig.services.storage.transaction() as connection:
+        for number in range(count):
+            account = accounts.create(connection, f"{label}{number}", TIME_ZONE)
+            for url in urls:
+                webhooks.create(connection, rig.services.storage.secrets, account.id, _attributes(url))
+            made.append(account)
+    return made
+
+
+def record_events(rig: Rig, owners: Sequence[accounts.Account], count: int) -> None:
+    """Lays `count` events into the outbox, the accounts in turn, without telling a worker."""
+    share, rest = divmod(count, len(owners))
+    draft = EventDraft(name=EVENT, body_json=body_json())
+    with rig.services.storage.transaction() as connection:
+        for number, account in enumerate(owners):
+            left = share + (number < rest)
+            while left > 0:
+                events.insert(connection, account.id, [draft] * min(left, CHUNK), joined=False)
+                left -= CHUNK
+
+
+def _attributes(url: str) -> dict[str, Any]:
+    return {"webhook_url": url, "auth_header": None, "active": True, "events": [EVENT], "payload_version": "v3"}

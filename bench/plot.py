@@ -1,0 +1,62 @@
+"""The results as a picture: throughput beside the yardsticks, latency, memory."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # draws into a file; no screen is needed
+
+from matplotlib import pyplot
+
+from bench.report import Results
+
+_OURS, _OTHERS, _PROMISE = "#1f6f8b", "#a9a9a9", "#c0392b"
+
+
+def draw(results: Results, folder: Path) -> Path:
+    """bench.png in `folder`."""
+    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(16, 4.8), layout="constrained")
+    _throughput(left, results)
+    _latency(middle, results)
+    _memory(right, results)
+    machine = results.machine
+    figure.suptitle(f"{machine['CPU']}, {machine['cores']} cores for everything · Postgres {machine['Postgres']}")
+    path = folder / "bench.png"
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return path
+
+
+def _throughput(axes: Any, results: Results) -> None:
+    rows = [(each.name, each.per_second, _OURS) for each in results.throughput]
+    rows += [(each.name.replace(", ", ",\n", 1), each.per_second, _OTHERS) for each in results.one_task]
+    rows.append(("bare libcurl loop,\nstores nothing", results.bare_loop.per_second, _OTHERS))
+    rows.reverse()
+    drawn = axes.barh([name for name, _, _ in rows], [rate for _, rate, _ in rows], color=[color for *_, color in rows])
+    axes.bar_label(drawn, labels=[f"{rate:,.0f}" for _, rate, _ in rows], padding=3)
+    axes.axvline(8_000, color=_PROMISE, linestyle="--", linewidth=1)
+    axes.margins(x=0.18)
+    axes.set(title="Deliveries a second (dashed: promise)")
+
+
+def _latency(axes: Any, results: Results) -> None:
+    values = results.latency.ms
+    axes.plot(values, [100 * (n + 1) / len(values) for n in range(len(values))], color=_OURS)
+    for share, wanted in ((50, 20), (95, 40)):
+        axes.plot([wanted], [share], marker="v", color=_PROMISE)
+        axes.annotate(f"p{share} ≤ {wanted} ms", (wanted, share), xytext=(6, -12), textcoords="offset points")
+    axes.set(title=f"Commit to arrival at {results.latency.per_second} events/s", xlabel="ms", ylabel="% arrived")
+    axes.set_xlim(0, max(60, results.latency.percentile(0.99) * 1.1))
+
+
+def _memory(axes: Any, results: Results) -> None:
+    memory = results.memory
+    if memory is None:
+        axes.set_axis_off()
+        return
+    axes.plot([at_s for at_s, _ in memory.samples], [mb for _, mb in memory.samples], color=_OURS, label="draining")
+    axes.axhline(memory.idle_mb, color=_OTHERS, linestyle="--", label="idle")
+    axes.set(title=f"A worker's memory, {memory.backlog:,} deliveries waiting", xlabel="s", ylabel="MB resident")
+    axes.set_ylim(0, memory.peak_mb * 1.3)
+    axes.legend(loc="lower right")

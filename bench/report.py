@@ -1,0 +1,148 @@
+"""The results: bars with what was measured, a table for people, JSON for programs."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.idle import Idle
+from bench.latency import Latency
+from bench.memory import Memory
+from bench.throughput import Throughput
+from bench.yardsticks import Yardstick
+
+
+@dataclass(kw_only=True, slots=True)
+class Results:
+    """Everything one run measured."""
+
+    quick: bool
+    machine: dict[str, str]
+    throughput: list[Throughput]
+    bare_loop: Yardstick
+    one_task: list[Yardstick]
+    latency: Latency
+    idle: Idle
+    memory: Memory | None
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """One promise: `measured` is to be at least, or with `at_most` at most, `wanted`."""
+
+    what: str
+    measured: float
+    wanted: float
+    unit: str
+    at_most: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the promise is kept."""
+        return self.measured <= self.wanted if self.at_most else self.measured >= self.wanted
+
+
+def bars(results: Results) -> Iterator[Bar]:
+    """The promises; throughput is that of 20,000 events × 3 webhooks."""
+    main = results.throughput[1].per_second
+    yield Bar(
+        what=f"recorded, signed deliveries ({results.throughput[1].name})", measured=main, wanted=8_000, unit="/s"
+    )
+    yield Bar(
+        what=f"beside {results.one_task[0].name}", measured=main / results.one_task[0].per_second, wanted=15, unit=" ×"
+    )
+    yield Bar(
+        what=f"beside the {results.bare_loop.name}",
+        measured=main / results.bare_loop.per_second,
+        wanted=0.15,
+        unit=" ×",
+    )
+    at_rate = f"at {results.latency.per_second} events/s"
+    for share, wanted in ((0.5, 20), (0.95, 40)):
+        yield Bar(
+            what=f"commit to arrival {at_rate}, p{share * 100:.0f}",
+            measured=results.latency.percentile(share),
+            wanted=wanted,
+            unit=" ms",
+            at_most=True,
+        )
+    idle = results.idle
+    yield Bar(what="idle worker, Redis commands", measured=idle.redis_per_second, wanted=10, unit="/s", at_most=True)
+    yield Bar(
+        what="idle worker, Postgres transactions", measured=idle.postgres_per_second, wanted=2, unit="/s", at_most=True
+    )
+
+
+def show(results: Results) -> None:
+    """Prints it all."""
+    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    console.print()
+    for name, value in results.machine.items():
+        console.print(f"[dim]{name:12}[/] {value}")
+    console.print(_figures(results))
+    console.print(_promises(results))
+    console.print(
+        "Throughput: the backlog was in the outbox beforehand; the clock ran from the nudge of idle, running workers\n"
+        "until the last attempt was committed in Postgres. The first version's tasks were published beforehand, and\n"
+        "its clock ran from its first record to its last. The bare loop neither signs nor stores."
+    )
+    if results.quick:
+        console.print("[yellow]--quick: a tenth of the load; too short for figures to quote.[/]")
+    console.print(f"took {results.took_s:.0f} s")
+
+
+def write(results: Results, folder: Path) -> list[Path]:
+    """results.json in `folder`; samples of latency are cut to percentiles."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = dataclasses.asdict(results)
+    for of, values in zip(found["throughput"], results.throughput, strict=True):
+        of["per_second"] = values.per_second
+    for name in ("ms", "emit_ms"):
+        values = getattr(results.latency, name)
+        found["latency"][name] = {f"p{n}": values[min(len(values) - 1, len(values) * n // 100)] for n in (50, 95, 99)}
+    found["bars"] = [dataclasses.asdict(bar) | {"passed": bar.passed} for bar in bars(results)]
+    path = folder / "results.json"
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return [path]
+
+
+def _figures(results: Results) -> Table:
+    table = Table("measure", "figure", "note", box=None, pad_edge=False, header_style="bold", padding=(1, 2, 0, 0))
+    table.padding = (0, 2, 0, 0)
+    for each in results.throughput:
+        cost = f"{each.cpu_seconds / each.deliveries * 1e6:.0f} µs of the workers' CPU each" if each.cpu_seconds else ""
+        note = cost if each.complete else "NOT COMPLETE: some were not delivered, or twice"
+        table.add_row(f"recorded deliveries, {each.name}", f"{each.per_second:,.0f}/s", note)
+    for yardstick in (*results.one_task, results.bare_loop):
+        table.add_row(yardstick.name, f"{yardstick.per_second:,.0f}/s", f"{yardstick.count:,} POSTs")
+    latency = results.latency
+    told = ", ".join(f"p{share * 100:.0f} {latency.percentile(share):.1f}" for share in (0.5, 0.95, 0.99))
+    table.add_row(
+        "commit to arrival", f"{told} ms", f"{latency.per_second}/s over {latency.webhooks} webhooks, 1 worker"
+    )
+    table.add_row("one call of emit", f"p50 {latency.emit_ms[len(latency.emit_ms) // 2]:.1f} ms", "with its commit")
+    memory = results.memory
+    if memory:
+        note = f"{memory.idle_mb:.0f} MB idle; {memory.drained:,} delivered while watched"
+        table.add_row(f"worker's memory, {memory.backlog:,} waiting", f"{memory.peak_mb:.0f} MB at most", note)
+    return table
+
+
+def _promises(results: Results) -> Table:
+    table = Table(
+        "promise", "measured", "wanted", "", box=None, pad_edge=False, header_style="bold", title_justify="left"
+    )
+    for bar in bars(results):
+        sign = "≤" if bar.at_most else "≥"
+        verdict = "[green]pass[/]" if bar.passed else "[red]miss[/]"
+        table.add_row(bar.what, f"{_short(bar.measured)}{bar.unit}", f"{sign} {_short(bar.wanted)}{bar.unit}", verdict)
+    return table
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

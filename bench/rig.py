@@ -1,0 +1,120 @@
+"""What the measures run on: an own Postgres and Valkey in a temporary folder, and workers as real processes.
+
+Never somebody's database: tables are emptied between measures, so DATABASE_URL and REDIS_URL of the environment are
+not looked at. Everything started here is ended by its process id, also where a measure fails.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg2
+
+from dispatcher.dev.embedded import embedded
+from dispatcher.schedule.clock import connect
+from dispatcher.services import Services, use
+from dispatcher.settings import read_settings
+from dispatcher.storage import migrate
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKER_COUNT = 2
+THREADS = 8
+_WORKER_OPTIONS = f"-P threads -c {THREADS} -Q events,deliveries -l warning --without-gossip --without-mingle".split()
+_TABLES = "accounts, webhooks, events, events_waiting, deliveries, attempts"
+
+
+def say(line: str) -> None:
+    """One line of progress, at once."""
+    print(f"· {line}", flush=True)
+
+
+def wait_until(what: str, is_so: Callable[[], object], within_s: float = 60.0, every_s: float = 0.05) -> None:
+    """Polls until `is_so`; raises TimeoutError."""
+    ends_s = time.monotonic() + within_s
+    while not is_so():
+        if time.monotonic() > ends_s:
+            raise TimeoutError(f"not within {within_s:g} s: {what}")
+        time.sleep(every_s)
+
+
+class Rig:
+    """Services for the time of a `with` block; `services` are those of this process, `redis` and `sql` look inside."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._stack = ExitStack()
+        self._started = 0
+
+    def __enter__(self) -> Self:
+        for name in [name for name in os.environ if name.startswith("DISPATCHER_") or name == "BROKER_URL"]:
+            del os.environ[name]  # the defaults are measured, not somebody's .env
+        servers = self._stack.enter_context(embedded(self.folder / "servers"))
+        os.environ.update(servers.environment)
+        os.environ.update({"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8", "DISPATCHER_LOG_LEVEL": "warning"})
+        self.services = Services(read_settings())
+        self._stack.callback(self.services.close)
+        use(self.services)
+        migrate.upgrade(self.services.storage)
+        self.redis = connect(self.services.settings.redis_url, 5.0)
+        self._postgres = psycopg2.connect(os.environ["DATABASE_URL"])
+        self._postgres.autocommit = True
+        self._stack.callback(self._postgres.close)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        use(None)
+        self._stack.close()
+
+    def sql(self, text: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of one statement on a connection of the rig's own, committed at once."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute(text, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def empty(self) -> None:
+        """Empties the tables; running workers may stay."""
+        self.sql(f"truncate {_TABLES}")
+        self.sql("checkpoint")
+
+    @contextmanager
+    def workers(self, count: int = WORKER_COUNT, **variables: str) -> Iterator[list[int]]:
+        """`count` workers that wait for work, with `variables` in their environment; yields their process ids."""
+        with ExitStack() as stack:
+            processes = [stack.enter_context(self._worker(variables)) for _ in range(count)]
+            wait_until("workers wait for work", lambda: self._waiting_consumers() >= count)
+            wait_until("workers are seen", lambda: len(self.services.schedule.workers()) >= count)
+            yield [process.pid for process in processes]
+
+    def _worker(self, variables: dict[str, str]) -> Any:
+        self._started += 1
+        name = f"bench{self._started}@%h"
+        return running(
+            [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-n", name, *_WORKER_OPTIONS], variables
+        )
+
+    def _waiting_consumers(self) -> int:
+        return int(self.redis.info("clients")["blocked_clients"])
+
+
+@contextmanager
+def running(command: Sequence[str], variables: dict[str, str] | None = None, **options: Any) -> Iterator[Any]:
+    """A process of ours for the time of the block; killed at its end, or when this process dies."""
+    environment = {**os.environ, **(variables or {})}
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=_die_with_parent, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

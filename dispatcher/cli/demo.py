@@ -1,0 +1,230 @@
+"""`dispatcher demo`: the whole thing at work, on a bare machine, in half a minute."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from dispatcher import clock, signals
+from dispatcher.cli.up import free_flower_port, procfile
+from dispatcher.dev import child
+from dispatcher.dev.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
+from dispatcher.dev.embedded import embedded
+from dispatcher.dev.receiver import Receiver
+from dispatcher.dev.supervisor import environment_of, parse_procfile
+from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
+from dispatcher.flow import edit_webhook
+from dispatcher.model.webhook import Webhook
+from dispatcher.services import Services, services
+from dispatcher.storage import accounts, migrate, reports
+from dispatcher.storage.reports import DeliveryRow
+from dispatcher.storage.secrets import signing_key
+
+FOLDER = Path(".dispatcher/demo")
+SETTLED_WITHIN_S = 60.0
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End when all is settled; exit 0 only if everything was as expected.")
+def demo(once: bool) -> None:
+    """Show the whole thing: events from signals to four webhooks, one flaky, one dead, one legacy."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    with embedded(FOLDER) as servers, _environment(servers.environment | SETTINGS):
+        own = services()
+        migrate.upgrade(own.storage)
+        arrivals = Arrivals()
+        with suppress(KeyboardInterrupt), Receiver(arrivals.answer) as receiver:
+            webhooks = _webhooks(own, receiver.url, arrivals)
+            try:
+                with _processes(FOLDER / "log"):
+                    as_expected = _run(console, own, webhooks, arrivals)
+                    if not once:
+                        _stay(console, own, webhooks)
+            finally:
+                _remove(own, webhooks)
+                own.close()
+            if once and not as_expected:
+                sys.exit(1)
+
+
+@contextmanager
+def _processes(log: Path) -> Iterator[None]:
+    """The Procfile's processes, quietly: their lines go to a file, the screen belongs to the table."""
+    commands = parse_procfile(procfile().read_text())
+    commands.pop("release", None)
+    os.environ["FLOWER_PORT"] = str(free_flower_port())
+    with log.open("ab") as output, ExitStack() as stack:
+        for command in commands.values():
+            process = child.start(
+                ["/bin/sh", "-c", f"exec {command}"],
+                death_signal=signal.SIGKILL,
+                env=environment_of(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+            stack.callback(child.end, process, (signal.SIGTERM, 10.0))
+        yield
+
+
+def _run(console: Console, own: Services, webhooks: Mapping[int, Webhook], arrivals: Arrivals) -> bool:
+    console.print("Postgres, Valkey, two workers and Flower are starting ...")
+    _wait(lambda: len(own.schedule.workers()) >= 2, "the workers did not start", 45.0)
+    names = [name for name, _ in emitted()]
+    for name, body in emitted():
+        getattr(signals, name).send(SLUG, **body)
+    console.print(f"Emitted by signals of account {SLUG}: {', '.join(names)}\n")
+    expected = sum(name in webhook.events for name in names for webhook in webhooks.values())
+    found = _follow(console, own, webhooks, expected)
+    return _report(console, found, webhooks, arrivals)
+
+
+def _webhooks(own: Services, url: str, arrivals: Arrivals) -> dict[int, Webhook]:
+    with suppress(AccountExists):
+        own.storage.run(partial(accounts.create, slug=SLUG, time_zone=own.settings.time_zone))
+    made = {}
+    for hook in HOOKS:
+        webhook = edit_webhook.create_webhook(
+            own.storage,
+            SLUG,
+            {
+                "webhook_url": url + hook.path,
+                "events": list(hook.events),
+                "auth_header": hook.auth_header,
+                "payload_version": hook.payload_version,
+            },
+        )
+        arrivals.keys_by_path[hook.path] = [signing_key(webhook.signing_secret)]
+        made[webhook.id] = webhook
+    return made
+
+
+def _remove(own: Services, webhooks: Mapping[int, Webhook]) -> None:
+    """In a database of the user's own the demo's webhooks must not stay."""
+    with suppress(DispatcherError):
+        for webhook_id in webhooks:
+            edit_webhook.delete_webhook(own.storage, SLUG, webhook_id)
+
+
+def _deliveries(own: Services, webhooks: Mapping[int, Webhook]) -> list[DeliveryRow]:
+    found = own.storage.run(partial(reports.deliveries, slug=SLUG, limit=100))
+    return sorted((one for one in found if one.webhook_id in webhooks), key=lambda one: one.id)
+
+
+def _follow(console: Console, own: Services, webhooks: Mapping[int, Webhook], expected: int) -> list[DeliveryRow]:
+    """Shows the deliveries until all are settled; one table that changes on a terminal, the last one elsewhere."""
+    end_s = clock.monotonic() + SETTLED_WITHIN_S
+    found: list[DeliveryRow] = []
+    with Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else _no_live() as live:
+        while clock.monotonic() < end_s:
+            found = _deliveries(own, webhooks)
+            if live is not None:
+                live.update(_table(found, webhooks), refresh=True)
+            if len(found) == expected and all(one.state != "pending" for one in found):
+                break
+            threading.Event().wait(0.25)
+    if not console.is_terminal:
+        console.print(_table(found, webhooks))
+    return found
+
+
+@contextmanager
+def _no_live() -> Iterator[None]:
+    yield None
+
+
+def _table(found: list[DeliveryRow], webhooks: Mapping[int, Webhook]) -> Table:
+    table = Table("event", "receiver", "state", "tries", "results", "next try", box=None, header_style="bold")
+    colours = {"delivered": "green", "failed": "red", "pending": "yellow"}
+    for one in found:
+        colour = colours.get(one.state, "")
+        path = webhooks[one.webhook_id].webhook_url.rpartition("/")[2].partition("?")[0]
+        due = f"{one.next_attempt_at:%H:%M:%S}" if one.next_attempt_at and one.attempts else ""
+        results = " ".join(attempt.status for attempt in reversed(one.attempts))
+        table.add_row(
+            one.event_name,
+            path,
+            f"[{colour}]{one.state}[/]" if colour else one.state,
+            str(len(one.attempts)),
+            results,
+            due,
+        )
+    return table
+
+
+def _report(console: Console, found: list[DeliveryRow], webhooks: Mapping[int, Webhook], arrivals: Arrivals) -> bool:
+    """Prints what was expected and whether it held."""
+    by_path = {
+        hook.path: [one for one in found if webhooks[one.webhook_id].webhook_url.endswith(hook.path)] for hook in HOOKS
+    }
+    legacy = [arrival.json() for arrival in arrivals.on(HOOKS[3].path)]
+    keys = {path: {arrival.key for arrival in arrivals.on(path)} for path in by_path}
+    checks = {
+        "every event reached the healthy receiver, at the first try": len(by_path["/healthy"]) == len(list(emitted()))
+        and all(one.state == "delivered" and len(one.attempts) == 1 for one in by_path["/healthy"]),
+        f"the flaky receiver failed {FAILURES_OF_FLAKY} times, was retried, and got its events": bool(by_path["/flaky"])
+        and all(one.state == "delivered" and len(one.attempts) == FAILURES_OF_FLAKY + 1 for one in by_path["/flaky"]),
+        "the dead receiver was tried 1 + 5 times, then the delivery failed": bool(by_path["/dead"])
+        and all(one.state == "failed" and len(one.attempts) == 6 for one in by_path["/dead"]),
+        "every try of a delivery carried the same Idempotency-Key": all(
+            keys[path] == {str(one.idempotency_key) for one in ones} for path, ones in by_path.items()
+        ),
+        "every POST was signed, and each signature is right": arrivals.all_signed,
+        "the legacy webhook got the flat payload": bool(legacy)
+        and all(payload.get("event_name") == "invoice_paid" and "invoice_id" in payload for payload in legacy),
+        "the Authorization header arrived where one was set, and only there": all(
+            (arrival.headers.get("authorization") == hook.auth_header)
+            for hook in HOOKS
+            for arrival in arrivals.on(hook.path)
+        ),
+    }
+    console.print()
+    for sentence, held in checks.items():
+        console.print(f"[green]ok[/]   {sentence}" if held else f"[red]NOT[/]  {sentence}")
+    return all(checks.values())
+
+
+def _stay(console: Console, own: Services, webhooks: Mapping[int, Webhook]) -> None:
+    failed = next((one for one in _deliveries(own, webhooks) if one.state == "failed"), None)
+    port = os.environ.get("FLOWER_PORT") or "5555"
+    console.print(f"\nAll of it stays up until Ctrl-C. Flower: http://127.0.0.1:{port}/ · logs: {FOLDER / 'log'}")
+    console.print("Try in another terminal, in this folder:\n")
+    command = "dispatcher" if shutil.which("dispatcher") else ".venv/bin/dispatcher"
+    console.print(f"  {command} status", soft_wrap=True)
+    console.print(f"  {command} deliveries list --account {SLUG}", soft_wrap=True)
+    if failed is not None:
+        console.print(f"  {command} replay {failed.id}", soft_wrap=True)
+    console.print(
+        f"""  echo '{{"inbox_files": {{"count": 3}}}}' | {command} emit inbox_file_removed_all --account {SLUG}""",
+        soft_wrap=True,
+    )
+    threading.Event().wait()
+
+
+def _wait(condition: Callable[[], bool], otherwise: str, within_s: float) -> None:
+    end_s = clock.monotonic() + within_s
+    while not condition():
+        if clock.monotonic() > end_s:
+            raise ServiceFailed(f"{otherwise} within {within_s:g} s; see {FOLDER / 'log'}")
+        threading.Event().wait(0.1)
+
+
+@contextmanager
+def _environment(added: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables for this process and those it starts; one that is set already stays."""
+    for name, value in added.items():
+        if not os.environ.get(name):
+            os.environ[name] = value
+    yield

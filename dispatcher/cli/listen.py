@@ -1,0 +1,71 @@
+"""`dispatcher listen`: a receiver that prints what arrives and checks the signatures."""
+
+import json
+import threading
+from functools import partial
+
+import click
+
+from dispatcher.dev.receiver import Arrival, Receiver
+from dispatcher.errors import DispatcherError
+from dispatcher.payload import is_signed
+from dispatcher.services import services
+from dispatcher.storage import webhooks
+from dispatcher.storage.secrets import signing_key
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="0: any free one.")
+@click.option("--secret", "secrets", multiple=True, help="A signing secret, whsec_...; default: the webhooks' own.")
+@click.option("--status", type=click.IntRange(200, 599), default=200, show_default=True, help="What to answer.")
+def listen(port: int, secrets: tuple[str, ...], status: int) -> None:
+    """Receive webhooks on loopback, print them, and verify their signatures. Ctrl-C ends it."""
+    printing = threading.Lock()
+
+    def answer(arrival: Arrival) -> int:
+        with printing:
+            _print(arrival, _keys(arrival, secrets), status)
+        return status
+
+    try:
+        with Receiver(answer, port) as receiver:
+            print(
+                f"listening on {receiver.url}/ (needs DISPATCHER_ALLOWED_NETWORKS=127.0.0.0/8), Ctrl-C ends it",
+                flush=True,
+            )
+            threading.Event().wait()
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on port {port}: {error.strerror}") from None
+    except KeyboardInterrupt:
+        print()
+
+
+def _print(arrival: Arrival, keys: list[bytes], status: int) -> None:
+    headers = arrival.headers
+    signed = is_signed(
+        keys,
+        headers.get("webhook-id", ""),
+        headers.get("webhook-timestamp", ""),
+        headers.get("webhook-signature", ""),
+        arrival.body,
+    )
+    verdict = "signature ok" if signed else "signature WRONG" if keys else "signature not checked (no secret known)"
+    payload = arrival.json()
+    print(f"{payload.get('event_name', '?')} {arrival.path} key {arrival.key}: {verdict}, answered {status}")
+    print(
+        json.dumps(payload, indent=2, ensure_ascii=False) if payload else f"({len(arrival.body)} bytes, no JSON)",
+        flush=True,
+    )
+
+
+def _keys(arrival: Arrival, secrets: tuple[str, ...]) -> list[bytes]:
+    if secrets:
+        return [signing_key(secret) for secret in secrets]
+    webhook_id = arrival.json().get("webhook_id")
+    if not isinstance(webhook_id, int):
+        return []
+    try:
+        storage = services().storage
+        return storage.run(partial(webhooks.signing_keys, secrets=storage.secrets, webhook_id=webhook_id))
+    except DispatcherError:
+        return []  # no database at hand: print all the same

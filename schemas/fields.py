@@ -1,0 +1,210 @@
+"""Our field types: one wire form each, checked the same way when it is loaded and when it is dumped.
+
+`wire(value)` is the heart of each: it turns what a service hands over into the JSON value that is sent, or raises a
+ValidationError that says what is wrong and never repeats the value, which may be confidential. Source of the formats:
+API v3, "Formats".
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from marshmallow import Schema, ValidationError, fields
+
+DEFAULT_TIME_ZONE = "Europe/Prague"
+
+time_zone: ContextVar[ZoneInfo] = ContextVar("time_zone", default=ZoneInfo(DEFAULT_TIME_ZONE))  # noqa: B039 - immutable
+"""The account's zone, in which datetimes are written; set for one rendering (`event.render_body`)."""
+
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class Wire(fields.Field[Any]):
+    """A field with one wire form. Absent attributes stay absent; `id`s are required."""
+
+    def wire(self, value: Any) -> Any:
+        """The JSON value to send; raises ValidationError."""
+        raise NotImplementedError
+
+    def python(self, wired: Any) -> Any:
+        """What a load gives for a wire value."""
+        return wired
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else self.wire(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return self.python(self.wire(value))
+
+
+class Integer(Wire):
+    """A JSON integer: no booleans, no digits in strings, within 64 bits."""
+
+    def wire(self, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValidationError("not an integer")
+        if not -(2**63) <= value < 2**63:
+            raise ValidationError("beyond 64 bits")
+        return int(value)
+
+
+class String(Wire):
+    """A JSON string, of one of `choices` if there are any. NUL and lone surrogates cannot be stored or sent."""
+
+    def __init__(self, *, choices: Iterable[str] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.choices = frozenset(choices)
+
+    def wire(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("not a string")
+        if _UNSENDABLE.search(value):
+            raise ValidationError("holds a NUL or a lone surrogate")
+        if self.choices and value not in self.choices:
+            raise ValidationError("is not included in the list")
+        return str(value)
+
+
+class Boolean(Wire):
+    """`true` or `false`, nothing that is merely truthy."""
+
+    def wire(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("not a boolean")
+        return value
+
+
+class Number(Wire):
+    """A JSON number, such as a VAT rate. A Decimal is sent as a number too."""
+
+    def wire(self, value: Any) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise ValidationError("not a number")
+        if isinstance(value, float | Decimal) and not -1e300 < value < 1e300:
+            raise ValidationError("not a finite number")
+        if isinstance(value, Decimal):
+            return int(value) if value == value.to_integral_value() else float(value)
+        return value
+
+
+class DecimalString(Wire):
+    """A decimal number as a string with at least one fraction digit: "12100.0", "173.92"; numbers are accepted.
+
+    `as_given` leaves a string's digits alone: API v3 shows whole retail prices without a fraction.
+    """
+
+    def __init__(self, *, as_given: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.as_given = as_given
+
+    def wire(self, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+            raise ValidationError("not a decimal")
+        if isinstance(value, float):
+            value = Decimal(repr(value))
+        text = format(value, "f") if isinstance(value, Decimal) else str(value)
+        if not _DECIMAL.match(text):
+            raise ValidationError("not a decimal")
+        if "." in text or (self.as_given and isinstance(value, str)):
+            return text
+        return f"{text}.0"
+
+    def python(self, wired: str) -> Decimal | str:
+        return wired if self.as_given else Decimal(wired)
+
+
+class Date(Wire):
+    """`2024-06-13`."""
+
+    def wire(self, value: Any) -> str:
+        if isinstance(value, datetime):
+            raise ValidationError("a date and time, not a date")
+        if isinstance(value, date):
+            return value.isoformat()
+        if isinstance(value, str) and len(value) == 10:
+            try:
+                return date.fromisoformat(value).isoformat()
+            except ValueError:
+                pass
+        raise ValidationError("not a date")
+
+    def python(self, wired: str) -> date:
+        return date.fromisoformat(wired)
+
+
+class DateTime(Wire):
+    """`2024-06-13T14:06:20.743+02:00`: three fraction digits and the offset of the account's time zone."""
+
+    def wire(self, value: Any) -> str:
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                raise ValidationError("not a date and time") from None
+        if not isinstance(value, datetime):
+            raise ValidationError("not a date and time")
+        if value.utcoffset() is None:
+            raise ValidationError("needs a time zone")
+        return render_datetime(value, time_zone.get())
+
+    def python(self, wired: str) -> datetime:
+        return datetime.fromisoformat(wired)
+
+
+def render_datetime(value: datetime, zone: ZoneInfo) -> str:
+    """An aware datetime in `zone`; raises ValidationError where the zone would carry it out of the calendar."""
+    try:
+        return value.astimezone(zone).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError):
+        raise ValidationError("out of range") from None
+
+
+class Url(String):
+    """An absolute http or https URL."""
+
+    def wire(self, value: Any) -> str:
+        text = super().wire(value)
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            raise ValidationError("not a URL") from None
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ValidationError("not a URL")
+        return text
+
+
+class Uuid(Wire):
+    """A lower-case UUID."""
+
+    def wire(self, value: Any) -> str:
+        try:
+            return str(value if isinstance(value, UUID) else UUID(value))
+        except (ValueError, TypeError, AttributeError):
+            raise ValidationError("not a UUID") from None
+
+    def python(self, wired: str) -> UUID:
+        return UUID(wired)
+
+
+class Shape(fields.Nested):
+    """A nested object, or with `many` an array of them."""
+
+
+class Items(fields.List[Any]):
+    """An array of plain values."""
+
+
+class WireSchema(Schema):
+    """A JSON object: attributes in the documented order, unknown ones refused on load, absent ones left out."""
+
+    class Meta:
+        """Options."""
+
+        unknown = "raise"

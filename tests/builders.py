@@ -1,0 +1,102 @@
+"""Things with defaults, so that a test names only what it is about."""
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from dispatcher.model.attempt import Result
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.event import EventDraft
+from dispatcher.model.webhook import PayloadVersion, Target, Webhook
+from dispatcher.storage import accounts, webhooks
+from dispatcher.storage.engine import Storage
+
+EXAMPLES = Path(__file__).parent / "examples"
+KEY = UUID("0190163d-8694-739b-aea5-966c26f8ad91")
+SIGNING_KEY = b"0123456789abcdef0123456789abcdef"
+SIGNING_SECRET = "whsec_" + base64.b64encode(SIGNING_KEY).decode()
+NOON = datetime(2026, 6, 13, 12, 0, tzinfo=UTC)
+
+
+@cache
+def _example(name: str) -> str:
+    return (EXAMPLES / f"webhook_event_{name}.json").read_text(encoding="utf-8")
+
+
+def a_body(name: str = "invoice_paid") -> dict[str, Any]:
+    """An event's body as a service hands it over, from API v3's own example."""
+    body: dict[str, Any] = json.loads(_example(name))["body"]
+    return body
+
+
+def an_event(name: str = "invoice_paid", **given: Any) -> Any:
+    """A NewEvent, ready for `record_events`."""
+    from dispatcher.flow.record_event import NewEvent
+
+    return NewEvent(**({"name": name, "body": a_body(name)} | given))
+
+
+def a_draft(name: str = "invoice_paid", body_json: str = '{"invoice":{"id":1}}', **given: Any) -> EventDraft:
+    """An event rendered already, ready for `storage.events.insert`."""
+    return EventDraft(name=name, body_json=body_json, **given)
+
+
+def an_account(storage: Storage, slug: str = "applecorp", time_zone: str = "Europe/Prague") -> accounts.Account:
+    """A stored account."""
+    return storage.run(lambda connection: accounts.create(connection, slug, time_zone))
+
+
+def a_webhook(
+    storage: Storage,
+    account: accounts.Account,
+    url: str = "http://127.0.0.1:9/hook",
+    events: Sequence[str] = ("invoice_paid",),
+    **given: Any,
+) -> Webhook:
+    """A stored webhook; `given` are more of its attributes."""
+    attributes = {
+        "webhook_url": url,
+        "events": list(events),
+        "auth_header": None,
+        "active": True,
+        "payload_version": "v3",
+    }
+    return storage.run(lambda connection: webhooks.create(connection, storage.secrets, account.id, attributes | given))
+
+
+def a_claimed(**given: Any) -> Claimed:
+    """A delivery as a drain holds it: `invoice_paid` for webhook 5, first attempt."""
+    defaults: dict[str, Any] = {
+        "id": 7,
+        "webhook_id": 5,
+        "idempotency_key": KEY,
+        "attempt_number": 1,
+        "lease_token": uuid4(),
+        "event_name": "invoice_paid",
+        "event_created_at": NOON,
+        "body_json": '{"invoice":{"id":93,"number":"2024-0056"}}',
+        "time_zone": "Europe/Prague",
+    }
+    return Claimed(**(defaults | given))
+
+
+def a_target(**given: Any) -> Target:
+    """Where webhook 5 wants its POSTs."""
+    defaults: dict[str, Any] = {
+        "webhook_id": 5,
+        "url": "https://example.com/hook",
+        "auth_header": None,
+        "signing_keys": (SIGNING_KEY,),
+        "payload_version": PayloadVersion.V3,
+    }
+    return Target(**(defaults | given))
+
+
+def a_result(status: str = "200", **given: Any) -> Result:
+    """What a request came to, after 50 ms."""
+    return Result(**({"tag": 7, "status": status, "started_s": 10.0, "finished_s": 10.05} | given))

@@ -1,0 +1,234 @@
+"""The few fakes. `MemorySchedule` passes the same suite as the real one (tests/integration/schedule)."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
+from dispatcher.model.attempt import Result
+from dispatcher.model.health import Health
+from dispatcher.queue import QUEUES
+from dispatcher.sender.contract import Request
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """A monotonic clock that stands still until it is moved."""
+
+    now_s: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@dataclass(slots=True)
+class FakeQueue:
+    """Notes what was sent; `down` makes it refuse."""
+
+    fan_outs: int = 0
+    delivers: list[tuple[list[int], bool]] = field(default_factory=list)
+    down: bool = False
+
+    def fan_out(self) -> None:
+        self._refuse_if_down()
+        self.fan_outs += 1
+
+    def deliver(self, webhook_ids: Sequence[int], *, slow: bool) -> None:
+        self._refuse_if_down()
+        self.delivers.append((list(webhook_ids), slow))
+
+    def lengths(self, names: Sequence[str] = QUEUES) -> dict[str, int]:
+        return dict.fromkeys(names, 0)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def webhook_ids(self) -> list[int]:
+        """Every webhook that was sent out, in order."""
+        return [webhook for ids, _ in self.delivers for webhook in ids]
+
+    def _refuse_if_down(self) -> None:
+        if self.down:
+            raise QueueUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a FakeSender says to a request, `after_s` of its clock."""
+
+    status: str = "200"
+    after_s: float = 0.05
+    retry_after: str | None = None
+
+
+class FakeSender:
+    """Keeps the sender's contract on a FakeClock: waiting for results moves the clock to the next one."""
+
+    def __init__(self, clock: FakeClock, reply: Callable[[Request], Reply] = lambda _: Reply(), capacity: int = 200):
+        self._clock = clock
+        self._reply = reply
+        self._flying: deque[tuple[float, Result]] = deque()
+        self.capacity = capacity
+        self.requests: list[Request] = []
+        self.most_in_flight = 0
+        self.most_by_url: dict[str, int] = {}
+        self._by_url: dict[str, int] = {}
+        self._url_of: dict[int, str] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._flying)
+
+    def start(self, request: Request) -> None:
+        reply = self._reply(request)
+        ends_s = self._clock.now_s + reply.after_s
+        result = Result(
+            tag=request.tag,
+            status=reply.status,
+            retry_after=reply.retry_after,
+            started_s=self._clock.now_s,
+            finished_s=ends_s,
+        )
+        self.requests.append(request)
+        self._flying.append((ends_s, result))
+        self._url_of[request.tag] = request.url
+        self._by_url[request.url] = self._by_url.get(request.url, 0) + 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.most_by_url[request.url] = max(self.most_by_url.get(request.url, 0), self._by_url[request.url])
+
+    def results(self, wait_s: float) -> list[Result]:
+        if not self._flying:
+            return []
+        first_s = min(ends_s for ends_s, _ in self._flying)
+        if first_s > self._clock.now_s:
+            self._clock.now_s = min(first_s, self._clock.now_s + wait_s)
+        done = [result for ends_s, result in self._flying if ends_s <= self._clock.now_s]
+        self._flying = deque(one for one in self._flying if one[0] > self._clock.now_s)
+        for result in done:
+            self._by_url[self._url_of[result.tag]] -= 1
+        return done
+
+    def close(self) -> None:
+        self._flying.clear()
+
+
+class MemorySchedule:
+    """`schedule.clock.Schedule` without Redis, on a FakeClock; `down` makes it unreachable."""
+
+    def __init__(self, clock: FakeClock, *, hold_s: float = 15.0) -> None:
+        self._clock = clock
+        self._hold_s = hold_s
+        self._due: dict[int, float] = {}
+        self._held: dict[int, float] = {}
+        self._healths: dict[int, Health] = {}
+        self._fan_out_till_s = self._reconcile_till_s = 0.0
+        self.down = False
+
+    def due(self, waits_s: Mapping[int, float]) -> None:
+        for webhook, wait_s in waits_s.items():
+            self._earlier(webhook, self._now() + max(0.0, wait_s))
+
+    def hand_out(self, webhook_ids: Sequence[int], held_max: int) -> list[int]:
+        self._expire()
+        mine = []
+        for webhook in webhook_ids:
+            if len(self._held) < held_max and webhook not in self._held:
+                self._hold(webhook)
+                mine.append(webhook)
+            else:
+                self._earlier(webhook, self._now())
+        return mine
+
+    def take(self, limit: int, held_max: int) -> tuple[list[int], float | None]:
+        self._expire()
+        now_s = self._now()
+        room = min(limit, held_max - len(self._held))
+        ready = [webhook for webhook, due_s in self._in_order() if due_s <= now_s and webhook not in self._held]
+        mine = ready[: max(0, room)]
+        for webhook in mine:
+            self._hold(webhook)
+        later = [due_s for due_s in self._due.values() if due_s > now_s]
+        return mine, min(later) - now_s if later else None
+
+    def first_due(self) -> float | None:
+        self._now()
+        return min(self._due.values()) * 1000 if self._due else None
+
+    def renew(self, webhook_ids: Iterable[int]) -> None:
+        till_s = self._now() + self._hold_s
+        for webhook in webhook_ids:
+            was, due_s = self._held.get(webhook), self._due.get(webhook)
+            self._held[webhook] = till_s
+            if due_s is None or (was is not None and due_s >= was):
+                self._due[webhook] = till_s
+
+    def release(self, waits_s: Mapping[int, float | None]) -> list[int]:
+        now_s = self._now()
+        go_on = []
+        for webhook, wait_s in waits_s.items():
+            held, due_s = self._held.get(webhook), self._due.get(webhook)
+            marked = due_s is not None and (held is None or due_s < held) and due_s <= now_s
+            if marked or (wait_s is not None and wait_s <= 0):
+                self._hold(webhook)
+                go_on.append(webhook)
+                continue
+            self._held.pop(webhook, None)
+            if wait_s is not None:
+                self._due[webhook] = now_s + wait_s
+            elif due_s is None or held is None or due_s >= held:
+                self._due.pop(webhook, None)
+        return go_on
+
+    def claim_fan_out(self) -> bool:
+        free = self._now() >= self._fan_out_till_s
+        if free:
+            self._fan_out_till_s = self._clock.now_s + 5.0
+        return free
+
+    def fan_out_begun(self) -> None:
+        self._now()
+        self._fan_out_till_s = 0.0
+
+    def claim_reconcile(self, every_s: float) -> bool:
+        free = self._now() >= self._reconcile_till_s
+        if free:
+            self._reconcile_till_s = self._clock.now_s + every_s * 0.9
+        return free
+
+    def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
+        self._now()
+        return {webhook: self._healths[webhook] for webhook in webhook_ids if webhook in self._healths}
+
+    def store_healths(self, healths: Mapping[int, Health]) -> None:
+        self._now()
+        self._healths.update(healths)
+
+    def sizes(self) -> dict[str, int]:
+        self._now()
+        return {"due": len(self._due), "held": len(self._held)}
+
+    def waits(self) -> dict[int, float]:
+        """Webhook → seconds until it is due; not of the real one, for looking."""
+        return {webhook: due_s - self._clock.now_s for webhook, due_s in self._due.items()}
+
+    def _now(self) -> float:
+        if self.down:
+            raise ScheduleUnavailable
+        return self._clock.now_s
+
+    def _in_order(self) -> list[tuple[int, float]]:
+        return sorted(self._due.items(), key=lambda pair: (pair[1], str(pair[0])))
+
+    def _earlier(self, webhook: int, due_s: float) -> None:
+        self._due[webhook] = min(due_s, self._due.get(webhook, due_s))
+
+    def _hold(self, webhook: int) -> None:
+        self._held[webhook] = self._due[webhook] = self._clock.now_s + self._hold_s
+
+    def _expire(self) -> None:
+        now_s = self._now()
+        self._held = {webhook: till_s for webhook, till_s in self._held.items() if till_s > now_s}

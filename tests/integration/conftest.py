@@ -1,0 +1,26 @@
+"""Parts for tests of the storage and of the flow."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import a_webhook, an_account
+from tests.fakes import FakeQueue
+
+
+@pytest.fixture
+def account(storage: Any) -> Any:
+    return an_account(storage)
+
+
+@pytest.fixture
+def webhook(storage: Any, account: Any) -> Any:
+    """Wants `invoice_paid`."""
+    return a_webhook(storage, account)
+
+
+@pytest.fixture
+def queue(own: Any) -> FakeQueue:
+    """Takes the place of the broker in `own`."""
+    own.queue = FakeQueue()
+    return own.queue

@@ -1,0 +1,240 @@
+"""The embedded Postgres and Valkey: they keep what they have, and do not outlive their owner."""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from dispatcher.dev.embedded import embedded, running_environment
+from dispatcher.dev.postgres import Postgres
+from dispatcher.dev.valkey import Valkey
+from dispatcher.errors import ServiceFailed
+from tests.conftest import eventually
+from tests.integration.dev.conftest import Start, is_alive
+
+OWNER = """
+import os, signal, sys
+from pathlib import Path
+from dispatcher.dev.embedded import embedded
+with embedded(Path(sys.argv[1])) as own:
+    print(own.postgres.pid, own.valkey.pid)
+    signal.pause()
+"""
+
+
+def ask(url: str, statement: str) -> object:
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchone()[0] if cursor.description else None
+    finally:
+        connection.close()
+
+
+def client(url: str) -> "redis.Redis":
+    return redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0), socket_timeout=0.3)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folder: Path):
+    server = Postgres(folder / "postgres")
+    url = server.start()
+    ask(url, "create table kept as select 1 as number")
+    for end_and_start in (
+        lambda: (server.stop(), server.start()),
+        lambda: server.restart(),
+        lambda: server.restart(immediate=True),
+        lambda: (server.kill(), server.start()),  # leaves a postmaster.pid behind
+    ):
+        end_and_start()
+        assert server.url == url
+        assert ask(url, "select number from kept") == 1
+    server.stop()
+
+    assert mode(folder / "postgres" / "password") == 0o600
+    assert server.pid is None
+
+
+def test_postgres_is_set_up_to_lose_nothing(folder: Path):
+    server = Postgres(folder / "postgres")
+    url = server.start()
+    expected = {"fsync": "on", "synchronous_commit": "on", "TimeZone": "UTC", "jit": "off", "max_connections": "200"}
+
+    assert {name: ask(url, f"show {name}") for name in expected} == expected
+    server.stop()
+
+
+def test_a_wrong_password_is_refused(folder: Path):
+    with embedded(folder) as own:
+        assert own.postgres is not None
+        assert own.valkey is not None
+        wrong = own.environment["DATABASE_URL"].replace("postgres:", "postgres:x", 1)
+        with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+            psycopg2.connect(wrong)
+        with client(f"redis://:wrong@127.0.0.1:{own.valkey.port}/0") as other, pytest.raises(redis.AuthenticationError):
+            other.ping()
+
+
+def test_valkey_keeps_what_it_has_over_stop_and_restart(folder: Path):
+    server = Valkey(folder / "valkey")
+    url = server.start()
+    with client(url) as before:
+        before.set("kept", "1")
+        assert before.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+    server.restart()
+    server.stop()
+    assert server.start() == url
+    with client(url) as after:
+        assert after.get("kept") == "1"
+    server.stop()
+
+
+def test_a_paused_valkey_answers_nothing_until_it_is_resumed(folder: Path):
+    server = Valkey(folder / "valkey")
+    with client(server.start()) as asking:
+        server.pause()
+        with pytest.raises(redis.TimeoutError):
+            asking.ping()
+        server.resume()
+        assert eventually(asking.ping)
+        server.pause()
+    server.stop()  # in order, although paused
+
+    assert server.pid is None
+
+
+def test_another_port_is_taken_when_ours_is_not_free(folder: Path):
+    server = Valkey(folder / "valkey")
+    server.start()
+    port = server.port
+    server.stop()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        server.start()
+    assert server.port != port
+    server.stop()
+
+
+def test_a_sigkill_of_the_owner_leaves_nothing_and_the_folder_can_be_used_again(folder: Path, start: Start):
+    owner = start(OWNER, folder)
+    assert owner.stdout is not None
+    pids = [int(pid) for pid in owner.stdout.readline().split()]
+    assert all(map(is_alive, pids))
+    with pytest.raises(ServiceFailed, match=f"is in use by process {owner.pid}; stop it, or use another folder"), \
+            embedded(folder):  # fmt: skip
+        pass
+
+    owner.kill()
+    owner.wait()
+
+    with embedded(folder) as own:  # at once: it waits for the others to end
+        assert not any(map(is_alive, pids))
+        assert ask(own.environment["DATABASE_URL"], "select 1") == 1
+
+
+def test_servers_end_by_themselves_after_a_sigkill_of_the_owner(folder: Path, start: Start):
+    owner = start(OWNER, folder)
+    assert owner.stdout is not None
+    pids = [int(pid) for pid in owner.stdout.readline().split()]
+
+    owner.kill()
+
+    eventually(lambda: not any(map(is_alive, pids)), within_s=10)
+
+
+def test_a_paused_server_whose_owner_died_is_ended_by_the_next(folder: Path, start: Start):
+    owner = start(OWNER, folder)
+    assert owner.stdout is not None
+    valkey = int(owner.stdout.readline().split()[1])
+    os.kill(valkey, signal.SIGSTOP)
+    owner.kill()
+    owner.wait()
+
+    server = Valkey(folder / "valkey")
+    server.start()
+
+    assert not is_alive(valkey)
+    server.stop()
+
+
+def test_other_commands_read_the_running_environment(folder: Path, start: Start):
+    with embedded(folder) as own:
+        assert running_environment(folder) == own.environment
+        assert mode(folder / "env") == 0o600
+        key = own.environment["SECRET_KEYS"]
+    assert running_environment(folder) == {}
+    assert not (folder / "env").exists()
+
+    owner = start(OWNER, folder)
+    assert owner.stdout is not None
+    owner.stdout.readline()
+    assert running_environment(folder)["SECRET_KEYS"] == key
+    owner.kill()
+    owner.wait()
+
+    assert (folder / "env").exists()
+    assert running_environment(folder) == {}
+
+
+def test_a_server_that_is_named_is_not_brought_along(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/name")
+    monkeypatch.setenv("SECRET_KEYS", "given")
+
+    with embedded(folder) as own:
+        assert own.postgres is None
+        assert own.environment["DATABASE_URL"] == "postgresql://elsewhere/name"
+        assert own.environment["SECRET_KEYS"] == "given"
+        assert own.valkey is not None
+        own.valkey.kill()
+        own.revive()
+        with client(own.environment["REDIS_URL"]) as asking:
+            assert asking.ping()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_data_lie_elsewhere_when_the_servers_user_cannot_reach_the_folder(tmp_path: Path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = Postgres(closed / "postgres")
+    url = server.start()
+    ask(url, "create table kept as select 1 as number")
+    server.stop()
+
+    assert server.start() == url
+    assert ask(url, "select number from kept") == 1
+    assert mode(closed) == 0o700
+    assert closed not in server.data.parents
+    assert server.data.stat().st_uid != 0
+
+    server.remove()
+    assert not server.data.parent.exists()
+    assert not server.folder.exists()
+
+
+def test_a_failed_start_says_where_the_log_is_and_gives_the_folder_free(folder: Path):
+    server = Postgres(folder / "postgres")
+    server.start()
+    server.stop()
+    (server.data / "PG_VERSION").write_text("9\n")
+
+    with pytest.raises(ServiceFailed, match=r"postgres\.log"):
+        server.start()
+
+    shutil.rmtree(server.data)
+    server.start()
+    server.stop()

@@ -1,0 +1,66 @@
+"""Both clocks, the one in Redis and the one in memory, and a way to move the time of either."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, RECONCILE, Schedule
+from tests.fakes import FakeClock, MemorySchedule
+
+HOLD_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A schedule under test; `advance` makes so many seconds pass for it, `waits` says when each webhook is due."""
+
+    schedule: Any
+    advance: Callable[[float], None]
+    waits: Callable[[], dict[int, float]]
+
+
+@pytest.fixture(params=["redis", "memory"])
+def kind(request):
+    if request.param == "memory":
+        clock = FakeClock()
+        memory = MemorySchedule(clock, hold_s=HOLD_S)
+        yield Kind(memory, clock.advance, memory.waits)
+        return
+    client = request.getfixturevalue("redis_client")
+
+    def advance(seconds: float) -> None:
+        """Redis' own time cannot be moved, so everything in it is made so much older."""
+        for key in (DUE, HELD):
+            for member, score in client.zrange(key, 0, -1, withscores=True):
+                client.zadd(key, {member: score - seconds * 1000})
+        for key in (FAN_OUT, RECONCILE):
+            if (left_ms := client.pttl(key)) > 0:
+                client.pexpire(key, max(1, int(left_ms - seconds * 1000)))
+                if left_ms <= seconds * 1000:
+                    client.delete(key)
+
+    def waits() -> dict[int, float]:
+        seconds, micros = client.time()
+        now_ms = seconds * 1000 + micros / 1000
+        return {int(member): (score - now_ms) / 1000 for member, score in client.zrange(DUE, 0, -1, withscores=True)}
+
+    real = Schedule(request.getfixturevalue("redis_url"), hold_s=HOLD_S)
+    yield Kind(real, advance, waits)
+    real.close()
+
+
+@pytest.fixture
+def schedule(kind):
+    return kind.schedule
+
+
+@pytest.fixture
+def advance(kind):
+    return kind.advance
+
+
+@pytest.fixture
+def waits(kind):
+    return kind.waits

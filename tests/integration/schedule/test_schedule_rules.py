@@ -1,0 +1,237 @@
+"""What a clock does, for the one in Redis and the one in memory."""
+
+import pytest
+
+from dispatcher.model.health import Health
+
+MANY = 1_000
+ABOUT_S = 0.5
+
+
+def taken(schedule, limit=100, held_max=MANY):
+    return schedule.take(limit, held_max)[0]
+
+
+def test_a_webhook_is_due_after_its_wait(schedule, advance):
+    schedule.due({1: 10})
+    assert taken(schedule) == []
+
+    advance(10.1)
+    assert taken(schedule) == [1]
+
+
+def test_an_earlier_time_wins_and_a_later_one_does_not(schedule, waits):
+    schedule.due({1: 100})
+    schedule.due({1: 10})
+    schedule.due({1: 50})
+
+    assert waits() == {1: pytest.approx(10, abs=ABOUT_S)}
+
+
+def test_what_is_overdue_is_due_now(schedule, waits):
+    schedule.due({1: -100})
+
+    assert waits() == {1: pytest.approx(0, abs=ABOUT_S)}
+
+
+def test_what_is_taken_is_held_and_not_taken_again(schedule):
+    schedule.due({1: 0})
+
+    assert taken(schedule) == [1]
+    assert taken(schedule) == []
+    assert schedule.sizes() == {"due": 1, "held": 1}
+
+
+def test_the_longest_due_is_taken_first(schedule, advance):
+    schedule.due({1: 3, 2: 1, 3: 2})
+    advance(4)
+
+    assert taken(schedule, limit=2) == [2, 3]
+    assert taken(schedule) == [1]
+
+
+def test_take_says_when_the_next_is_due(schedule):
+    schedule.due({1: 0, 2: 30, 3: 60})
+
+    mine, next_s = schedule.take(10, MANY)
+    assert mine == [1]
+    assert next_s == pytest.approx(15, abs=ABOUT_S)  # the hold of 1 ends before 2 is due
+
+
+def test_take_says_that_nothing_comes(schedule):
+    assert schedule.take(10, MANY) == ([], None)
+
+
+def test_a_hold_that_ran_out_is_due_again(schedule, advance):
+    schedule.due({1: 0})
+    taken(schedule)
+
+    advance(14)
+    assert taken(schedule) == []
+    advance(1.1)
+    assert taken(schedule) == [1]
+
+
+def test_renewing_prolongs_a_hold(schedule, advance):
+    schedule.due({1: 0})
+    taken(schedule)
+    advance(10)
+    schedule.renew([1])
+    advance(10)
+
+    assert taken(schedule) == []
+
+
+def test_renewing_keeps_the_mark_that_work_came(schedule):
+    schedule.hand_out([1], MANY)
+    schedule.hand_out([1], MANY)
+    schedule.renew([1])
+
+    assert schedule.release({1: None}) == [1]
+
+
+def test_a_dead_drains_mark_does_not_lose_the_webhook(schedule, advance):
+    schedule.hand_out([1], MANY)
+    schedule.hand_out([1], MANY)
+    advance(15.1)
+
+    assert taken(schedule) == [1]
+
+
+def test_free_webhooks_are_handed_out_and_held(schedule):
+    assert schedule.hand_out([1, 2], MANY) == [1, 2]
+    assert schedule.hand_out([1, 2, 3], MANY) == [3]
+
+
+def test_handing_out_a_waiting_webhook_does_not_wait_for_its_time(schedule):
+    schedule.due({1: 3_600})
+
+    assert schedule.hand_out([1], MANY) == [1]
+
+
+def test_beyond_the_most_that_may_be_held_a_webhook_stays_due(schedule):
+    assert schedule.hand_out([1, 2, 3], 2) == [1, 2]
+    assert taken(schedule, held_max=2) == []
+
+    schedule.release({1: None})
+    assert taken(schedule, held_max=2) == [3]
+
+
+def test_taking_stops_at_the_most_that_may_be_held(schedule):
+    schedule.due(dict.fromkeys(range(1, 6), 0))
+
+    assert len(taken(schedule, held_max=3)) == 3
+    assert taken(schedule, held_max=3) == []
+
+
+def test_marked_webhooks_do_not_hide_those_behind_them(schedule):
+    schedule.hand_out(range(1, 51), MANY)
+    schedule.hand_out(range(1, 51), MANY)
+    schedule.due({99: 0})
+
+    assert taken(schedule, limit=1) == [99]
+
+
+def test_released_with_nothing_waiting_it_leaves_the_clock(schedule):
+    schedule.hand_out([1], MANY)
+
+    assert schedule.release({1: None}) == []
+    assert schedule.sizes() == {"due": 0, "held": 0}
+
+
+def test_released_with_a_later_delivery_it_is_due_then(schedule, waits):
+    schedule.hand_out([1], MANY)
+
+    assert schedule.release({1: 20.0}) == []
+    assert waits() == {1: pytest.approx(20, abs=ABOUT_S)}
+    assert schedule.sizes()["held"] == 0
+
+
+@pytest.mark.parametrize("wait_s", [0.0, -3.0])
+def test_what_has_work_now_stays_held_and_goes_on(schedule, wait_s):
+    schedule.hand_out([1, 2], MANY)
+
+    assert schedule.release({1: wait_s, 2: None}) == [1]
+    assert schedule.sizes() == {"due": 1, "held": 1}
+
+
+@pytest.mark.parametrize("wait_s", [None, 20.0])
+def test_what_got_work_meanwhile_stays_held_and_goes_on_once(schedule, wait_s):
+    schedule.hand_out([1], MANY)
+    schedule.hand_out([1], MANY)
+
+    assert schedule.release({1: wait_s}) == [1]
+    assert taken(schedule) == []
+    assert schedule.release({1: None}) == []
+
+
+def test_a_time_set_meanwhile_survives_the_release(schedule, waits):
+    schedule.hand_out([1], MANY)
+    schedule.due({1: 5})
+
+    assert schedule.release({1: None}) == []
+    assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
+
+
+def test_a_time_set_meanwhile_survives_the_release_for_a_later_one(schedule, waits):
+    schedule.hand_out([1], MANY)
+    schedule.due({1: 5})
+
+    assert schedule.release({1: 100.0}) == []
+    assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
+
+
+def test_a_drain_that_lost_its_hold_does_not_end_anothers(schedule, advance):
+    schedule.hand_out([1], MANY)
+    advance(15.1)
+    assert taken(schedule) == [1]  # by another drain
+
+    schedule.release({1: None})
+
+    assert schedule.hand_out([1], MANY) == []
+
+
+def test_releasing_nothing_asks_nobody(schedule):
+    assert schedule.release({}) == []
+
+
+def test_one_fan_out_message_waits_at_a_time(schedule):
+    assert schedule.claim_fan_out()
+    assert not schedule.claim_fan_out()
+
+    schedule.fan_out_begun()
+    assert schedule.claim_fan_out()
+
+
+def test_a_lost_fan_out_message_is_sent_again_after_five_seconds(schedule, advance):
+    schedule.claim_fan_out()
+    advance(4)
+    assert not schedule.claim_fan_out()
+    advance(1.1)
+    assert schedule.claim_fan_out()
+
+
+def test_one_worker_reconciles_an_interval(schedule, advance):
+    assert schedule.claim_reconcile(15)
+    assert not schedule.claim_reconcile(15)
+
+    advance(14)
+    assert schedule.claim_reconcile(15)
+
+
+def test_health_is_kept_and_absent_where_unknown(schedule):
+    known = Health(window=12.5, failures_in_a_row=2, latency_s=0.25)
+    schedule.store_healths({1: known})
+
+    assert schedule.healths([1, 2]) == {1: known}
+    assert schedule.healths([]) == {}
+
+
+def test_the_first_due_tells_that_something_changed(schedule):
+    assert schedule.first_due() is None
+    schedule.due({1: 10})
+    first = schedule.first_due()
+    schedule.due({2: 20})
+    assert schedule.first_due() == first
+    schedule.due({3: 5})
+    assert schedule.first_due() < first

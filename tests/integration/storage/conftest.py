@@ -1,0 +1,87 @@
+"""Steps that most tests of the storage take, each one transaction unless it is given a connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from dispatcher.model.attempt import Verdict
+from dispatcher.model.delivery import Claimed, State
+from dispatcher.storage import deliveries, events
+from dispatcher.storage.deliveries import Claim, Finished
+from dispatcher.storage.engine import Storage, rows
+from tests.builders import a_draft, a_result
+
+LEASE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """`storage` and `account` are this test's."""
+
+    storage: Storage
+    account: Any
+
+    def emit(self, *drafts: Any, joined: bool = False) -> list[Any]:
+        drafts = drafts or (a_draft(),)
+        return self.storage.run(lambda c: events.insert(c, self.account.id, drafts, joined=joined))
+
+    def fan_out(self, limit: int = 500) -> Any:
+        return self.storage.run(lambda c: events.fan_out(c, limit))
+
+    def claim(self, slots: dict[int, int], connection: Any = None, lease: timedelta = LEASE, limit: int = 10) -> Claim:
+        def work(c: Any) -> Claim:
+            return deliveries.claim(c, self.storage.secrets, slots, token=uuid4(), lease=lease, loss_limit=limit)
+
+        return work(connection) if connection is not None else self.storage.run(work)
+
+    def claim_one(self, webhook_id: int) -> Claimed:
+        (claimed,) = self.claim({webhook_id: 1}).claimed
+        return claimed
+
+    def record(self, claimed: Claimed, status: str = "200", retry_in_s: float | None = None, **result: Any) -> int:
+        """`status` 2xx delivers, else `retry_in_s` says whether a try is left."""
+        state = State.DELIVERED if status[0] == "2" else State.FAILED if retry_in_s is None else State.PENDING
+        finished = Finished(
+            claimed=claimed,
+            request_id=uuid4(),
+            url="http://127.0.0.1:9/hook?secret=1",
+            result=a_result(status, tag=claimed.id, **result),
+            verdict=Verdict(state=state, retry_in=None if retry_in_s is None else timedelta(seconds=retry_in_s)),
+        )
+        return self.storage.run(lambda c: deliveries.record(c, [finished], 11.0))
+
+    def rows(self, sql: str, **parameters: Any) -> list[Any]:
+        return self.storage.run(lambda c: rows(c, sql, parameters))
+
+    def value(self, sql: str, **parameters: Any) -> Any:
+        return self.rows(sql, **parameters)[0][0]
+
+    def delivery(self, id_: int) -> dict[str, Any]:
+        row = self.rows("select row_to_json(d), tableoid::regclass::text from deliveries d where id = %(id)s", id=id_)
+        return row[0][0] | {"table": row[0][1]}
+
+    def attempts(self, id_: int) -> list[Any]:
+        """Number, status and reason of each."""
+        return self.rows(
+            "select number, status, reason from attempts where delivery_id = %(id)s order by 1, id", id=id_
+        )
+
+    def lose(self, id_: int) -> None:
+        """The delivery's lease runs out, unrecorded."""
+        self.rows("update deliveries set next_attempt_at = now() - interval '1 s' where id = %(id)s", id=id_)
+
+    @contextmanager
+    def another_session(self) -> Iterator[Any]:
+        """A second connection with an open transaction."""
+        with self.storage.engine.connect() as connection, connection.begin():
+            yield connection
+
+
+@pytest.fixture
+def steps(storage: Storage, account: Any) -> Steps:
+    return Steps(storage, account)

@@ -1,0 +1,332 @@
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from dispatcher.storage import deliveries, webhooks
+from dispatcher.storage.deliveries import _CLAIM, _NEXT_DUE
+from dispatcher.storage.engine import rows
+from tests.builders import a_draft, a_webhook
+
+
+@pytest.fixture
+def ready(steps, webhook):
+    """Five deliveries of `webhook` are due."""
+    steps.emit(*(a_draft() for _ in range(5)))
+    steps.fan_out()
+    return steps
+
+
+def ids(claim):
+    return [one.id for one in claim.claimed]
+
+
+def test_a_claim_has_all_that_is_needed_to_send(steps, storage, account):
+    hook = a_webhook(storage, account, "https://example.com/x?token=1", auth_header="Bearer abc")
+    (event,) = steps.emit(a_draft(body_json='{"invoice":{"id":9}}'))
+    steps.fan_out()
+
+    claim = steps.claim({hook.id: 10})
+
+    (claimed,) = claim.claimed
+    assert (claimed.webhook_id, claimed.attempt_number, claimed.event_name) == (hook.id, 1, "invoice_paid")
+    assert (claimed.event_created_at, claimed.body_json) == (event.created_at, '{"invoice":{"id":9}}')
+    assert claimed.time_zone == "Europe/Prague"
+    target = claim.targets[hook.id]
+    assert (target.url, target.auth_header) == ("https://example.com/x?token=1", "Bearer abc")
+    assert len(target.signing_keys) == 1
+
+
+def test_a_claim_takes_at_most_the_slots_of_each_webhook(ready, storage, account, webhook):
+    other = a_webhook(storage, account)
+    ready.emit(a_draft())
+    ready.fan_out()
+
+    claimed = ready.claim({webhook.id: 2, other.id: 2}).claimed
+
+    assert sorted(one.webhook_id for one in claimed) == [webhook.id, webhook.id, other.id]
+
+
+def test_the_longest_due_is_claimed_first(ready, webhook):
+    ready.rows("update deliveries set next_attempt_at = now() - make_interval(secs => id::int)")
+
+    claimed = ready.claim({webhook.id: 2})
+    assert (
+        sorted(ids(claimed))
+        == [row[0] for row in ready.rows("select id from deliveries order by id desc limit 2")][::-1]
+    )
+
+
+def test_what_is_leased_is_not_claimed_again(ready, webhook):
+    assert len(ids(ready.claim({webhook.id: 3}))) == 3
+    assert len(ids(ready.claim({webhook.id: 10}))) == 2
+    assert ready.claim({webhook.id: 10}).claimed == ()
+
+
+def test_two_drains_at_once_share_what_is_due(ready, webhook):
+    with ready.another_session() as connection:
+        first = ids(ready.claim({webhook.id: 3}, connection))
+        second = ids(ready.claim({webhook.id: 10}))
+
+    assert (len(first), len(second)) == (3, 2)
+    assert not set(first) & set(second)
+
+
+def test_what_is_not_due_yet_is_not_claimed(ready, webhook, shift_time):
+    ready.rows("update deliveries set next_attempt_at = now() + interval '1 hour'")
+    assert ready.claim({webhook.id: 10}).claimed == ()
+
+    shift_time(3_601)
+    assert len(ready.claim({webhook.id: 10}).claimed) == 5
+
+
+def test_an_inactive_webhooks_deliveries_wait(ready, storage, account, webhook):
+    ready.rows("update webhooks set active = false")
+    assert ready.claim({webhook.id: 10}).claimed == ()
+
+    ready.rows("update webhooks set active = true")
+    assert len(ready.claim({webhook.id: 10}).claimed) == 5
+
+
+def test_a_claim_moves_the_due_time_to_the_leases_end(ready, webhook):
+    (claimed,) = ready.claim({webhook.id: 1}, lease=timedelta(seconds=90)).claimed
+    row = ready.delivery(claimed.id)
+
+    assert row["lease_token"] == str(claimed.lease_token)
+    left = datetime.fromisoformat(row["next_attempt_at"]) - ready.value("select now()")
+    assert timedelta(seconds=85) < left <= timedelta(seconds=90)
+
+
+def test_a_lease_that_ran_out_is_a_lost_attempt_that_uses_up_no_try(ready, webhook, shift_time):
+    before = ready.claim_one(webhook.id)
+    shift_time(61)
+    ready.rows("update deliveries set next_attempt_at = dispatcher_now() + interval '1 h' where lease_token is null")
+
+    again = ready.claim_one(webhook.id)
+
+    assert (again.id, again.attempt_number, again.idempotency_key) == (before.id, 1, before.idempotency_key)
+    assert again.lease_token != before.lease_token
+    assert ready.delivery(again.id)["lost_count"] == 1
+    assert ready.attempts(again.id) == [(1, "unknown_error", "lost")]
+
+
+def test_attempts_and_losses_are_numbered_together(ready, webhook):
+    first = ready.claim_one(webhook.id)
+    ready.record(first, "503", retry_in_s=-1)
+    ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=first.id)
+    ready.claim_one(webhook.id)
+    ready.lose(first.id)
+    third = ready.claim_one(webhook.id)
+    ready.record(third)
+
+    assert third.attempt_number == 2
+    assert ready.attempts(first.id) == [(1, "503", None), (2, "unknown_error", "lost"), (3, "200", None)]
+
+
+def test_a_delivery_that_kills_its_workers_is_given_up(steps, webhook):
+    steps.emit()
+    steps.fan_out()
+    claimed = steps.claim_one(webhook.id)
+    for _ in range(2):
+        steps.lose(claimed.id)
+        assert len(steps.claim({webhook.id: 1}, limit=3).claimed) == 1
+    steps.lose(claimed.id)
+
+    last = steps.claim({webhook.id: 1}, limit=3)
+
+    assert (last.claimed, last.given_up) == ((), 1)
+    assert steps.delivery(claimed.id)["state"] == "failed"
+    assert steps.delivery(claimed.id)["lost_count"] == 3
+    assert [reason for _, _, reason in steps.attempts(claimed.id)] == ["lost"] * 3
+
+
+def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps, webhook):
+    steps.emit()
+    steps.fan_out()
+    claimed = steps.claim_one(webhook.id)
+    steps.lose(claimed.id)
+    steps.claim({webhook.id: 1}, limit=1)
+    assert steps.delivery(claimed.id)["state"] == "failed"
+
+    steps.storage.run(lambda c: deliveries.replay(c, claimed.id))
+
+    assert ids(steps.claim({webhook.id: 1}, limit=1)) == [claimed.id]
+
+
+def test_what_was_returned_unsent_is_due_at_once_and_uncounted(ready, webhook):
+    claim = ready.claim({webhook.id: 5})
+    token = claim.claimed[0].lease_token
+    ready.storage.run(lambda c: deliveries.return_unsent(c, ids(claim)[:2], token))
+
+    again = ready.claim({webhook.id: 5})
+
+    assert sorted(ids(again)) == sorted(ids(claim)[:2])
+    assert [one.attempt_number for one in again.claimed] == [1, 1]
+    assert all(ready.attempts(id_) == [] for id_ in ids(claim))
+
+
+def test_only_the_holder_of_a_lease_returns_it(ready, webhook):
+    stale = ready.claim_one(webhook.id)
+    ready.lose(stale.id)
+    ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=stale.id)
+    fresh = ready.claim_one(webhook.id)
+
+    ready.storage.run(lambda c: deliveries.return_unsent(c, [stale.id], stale.lease_token))
+
+    assert ready.delivery(fresh.id)["lease_token"] == str(fresh.lease_token)
+
+
+def test_during_a_rotation_both_secrets_sign(ready, storage, webhook):
+    encrypted = storage.secrets.close("whsec_b2xkIGtleQ==")
+    ready.rows(
+        "update webhooks set previous_secret_encrypted = %(old)s, previous_secret_until = now() + interval '1 h'",
+        old=encrypted,
+    )
+    assert ready.claim({webhook.id: 1}).targets[webhook.id].signing_keys[1] == b"old key"
+
+    ready.rows("update webhooks set previous_secret_until = now() - interval '1 s'")
+    assert len(ready.claim({webhook.id: 1}).targets[webhook.id].signing_keys) == 1
+
+
+def test_a_webhook_whose_secret_is_unreadable_has_no_target_and_the_others_have(ready, storage, account, webhook):
+    other = a_webhook(storage, account)
+    ready.emit()
+    ready.fan_out()
+    ready.rows("update webhooks set signing_secret_encrypted = 'rubbish' where id = %(id)s", id=webhook.id)
+
+    claim = ready.claim({webhook.id: 1, other.id: 1})
+
+    assert len(claim.claimed) == 2
+    assert set(claim.targets) == {other.id}
+
+
+def test_the_next_due_time_of_each_webhook_with_work(ready, storage, account, webhook):
+    idle, asleep = a_webhook(storage, account, events=["invoice_sent"]), a_webhook(storage, account)
+    ready.emit()
+    ready.fan_out()
+    ready.rows("update webhooks set active = false where id = %(id)s", id=asleep.id)
+    ready.rows("update deliveries set next_attempt_at = now() + interval '90 s'")
+
+    waits = ready.storage.run(lambda c: deliveries.next_due(c, [webhook.id, idle.id, asleep.id]))
+
+    assert waits == {webhook.id: pytest.approx(90, abs=2)}
+
+
+def test_all_due_walks_every_webhook_page_by_page(steps, storage, account):
+    hooks = [a_webhook(storage, account) for _ in range(5)]
+    steps.emit(*(a_draft() for _ in range(3)))
+    steps.fan_out()
+    steps.rows("update webhooks set active = false where id = %(id)s", id=hooks[1].id)
+    steps.rows(
+        "update deliveries set next_attempt_at = now() + interval '60 s' where webhook_id = %(id)s", id=hooks[2].id
+    )
+
+    seen, after = [], 0
+    while page := storage.run(lambda c, after=after: deliveries.all_due(c, after=after, limit=2)):
+        seen += page
+        after = page[-1][0]
+
+    assert [(id_, active) for id_, _, active in seen] == [(hook.id, hook is not hooks[1]) for hook in hooks]
+    assert seen[0][1] < 0
+    assert seen[2][1] == pytest.approx(60, abs=2)
+
+
+def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
+    first = ready.claim_one(webhook.id)
+    ready.record(first, "500")
+    assert ready.delivery(first.id)["state"] == "failed"
+    ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
+
+    assert ready.storage.run(lambda c: deliveries.replay(c, first.id)) == webhook.id
+    again = ready.claim_one(webhook.id)
+
+    assert (again.id, again.idempotency_key, again.attempt_number) == (first.id, first.idempotency_key, 1)
+    ready.record(again)
+    assert ready.attempts(first.id) == [(1, "500", None), (2, "200", None)]
+
+
+def test_what_is_pending_cannot_be_replayed(ready, webhook):
+    claimed = ready.claim_one(webhook.id)
+
+    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id)) is None
+    assert ready.storage.run(lambda c: deliveries.replay(c, 999_999)) is None
+    assert ready.delivery(claimed.id)["lease_token"] == str(claimed.lease_token)
+
+
+def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(ready, storage, account, webhook):
+    claimed = ready.claim_one(webhook.id)
+    storage.run(lambda c: webhooks.delete(c, account.id, webhook.id))
+
+    assert ready.rows("select distinct state, lease_token from deliveries") == [("cancelled", None)]
+    assert ready.claim({webhook.id: 10}).claimed == ()
+    assert ready.record(claimed) == 0
+    assert ready.delivery(claimed.id)["state"] == "cancelled"
+
+
+@pytest.fixture
+def crowded(steps, storage, account):
+    """100,000 deliveries wait, of 2,000 webhooks; a tenth is due."""
+    steps.rows(
+        "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)"
+        " select %(account)s, 'http://127.0.0.1', %(secret)s, '{invoice_paid}' from generate_series(1, 2000)",
+        account=account.id,
+        secret=storage.secrets.close("whsec_b2xkIGtleQ=="),
+    )
+    steps.rows(
+        "insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)"
+        " select n, n, n %% 2000 + 1, gen_random_uuid(), now() + make_interval(secs => n %% 1000 - 100)"
+        " from generate_series(1, 100000) n"
+    )
+    with storage.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        rows(connection, "analyze deliveries_waiting")
+        rows(connection, "analyze webhooks")
+    return steps
+
+
+def plan_of(steps, sql, **parameters):
+    found = steps.value(f"explain (format json, costs off) {sql}", **parameters)
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+@pytest.mark.parametrize("webhook_count", [1, 50])
+def test_a_claim_reads_what_is_due_by_its_index_whatever_waits(crowded, webhook_count):
+    plan = plan_of(
+        crowded,
+        _CLAIM,
+        webhook_ids=list(range(1, webhook_count + 1)),
+        limits=[10] * webhook_count,
+        lease_s=60,
+        token="00000000-0000-0000-0000-000000000000",
+    )
+
+    assert "deliveries_due" in plan
+    assert not scans_all_that_waits(plan)
+
+
+def test_the_next_due_time_is_read_by_its_index_whatever_waits(crowded):
+    plan = plan_of(crowded, _NEXT_DUE, webhook_ids=list(range(1, 51)))
+
+    assert "deliveries_due" in plan
+    assert not scans_all_that_waits(plan)
+
+
+def test_all_due_reads_a_row_of_each_webhook(crowded):
+    page = crowded.storage.run(lambda c: deliveries.all_due(c, after=0, limit=3_000))
+
+    assert len(page) == 2_000
+    plan = plan_of(crowded, deliveries._ALL_DUE, after=0, limit=2_000)
+    assert "deliveries_due" in plan
+    assert not scans_all_that_waits(plan)
+
+
+def scans_all_that_waits(plan):
+    def nodes(node):
+        yield node
+        for inner in node.get("Plans", ()):
+            yield from nodes(inner)
+
+    return any(
+        node["Node Type"] == "Seq Scan" and node.get("Relation Name") == "deliveries_waiting"
+        for node in nodes(json.loads(plan)[0]["Plan"])
+    )

@@ -1,0 +1,125 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dispatcher.ids import delivery_id_of
+from dispatcher.storage import events, webhooks
+from tests.builders import a_draft, a_webhook, an_account
+
+
+def made(steps):
+    return steps.rows("select event_id, webhook_id from deliveries order by 1, 2")
+
+
+def test_each_webhook_of_the_account_that_wants_the_event_gets_a_delivery(steps, storage, account):
+    wants = a_webhook(storage, account, events=["invoice_sent", "invoice_paid"])
+    also = a_webhook(storage, account)
+    a_webhook(storage, account, events=["invoice_sent"])
+    a_webhook(storage, account, active=False)
+    a_webhook(storage, an_account(storage, "pearcorp"))
+    deleted = a_webhook(storage, account)
+    storage.run(lambda c: webhooks.delete(c, account.id, deleted.id))
+    (event,) = steps.emit()
+
+    done = steps.fan_out()
+
+    assert made(steps) == [(event.id, wants.id), (event.id, also.id)]
+    assert (done.event_count, done.delivery_count, set(done.webhook_ids)) == (1, 2, {wants.id, also.id})
+
+
+def test_an_event_that_nobody_wants_leaves_the_outbox(steps):
+    steps.emit()
+
+    assert steps.fan_out().event_count == 1
+    assert not steps.storage.run(events.any_waiting)
+    assert made(steps) == []
+
+
+def test_a_batch_takes_so_many_events_the_oldest_first(steps, webhook):
+    stored = steps.emit(*(a_draft() for _ in range(5)))
+
+    assert steps.fan_out(limit=2).event_count == 2
+    assert [event for event, _ in made(steps)] == sorted(event.id for event in stored)[:2]
+    assert steps.storage.run(events.any_waiting)
+
+
+def test_a_second_fan_out_finds_nothing(steps, webhook):
+    steps.emit()
+    steps.fan_out()
+
+    done = steps.fan_out()
+    assert (done.event_count, done.delivery_count, done.webhook_ids) == (0, 0, ())
+
+
+def test_two_fan_outs_at_once_make_no_delivery_twice(steps, storage, account):
+    hooks = [a_webhook(storage, account) for _ in range(3)]
+    steps.emit(*(a_draft() for _ in range(1_000)))
+    start = threading.Barrier(4)
+
+    def fan_out(_):
+        start.wait()
+        done = []
+        while (batch := steps.fan_out(50)).event_count:
+            done.append(batch)
+        return done
+
+    with ThreadPoolExecutor(4) as pool:
+        batches = [batch for mine in pool.map(fan_out, range(4)) for batch in mine]
+
+    assert sum(batch.event_count for batch in batches) == 1_000
+    assert len(made(steps)) == len(set(made(steps))) == 1_000 * len(hooks)
+    assert not steps.storage.run(events.any_waiting)
+
+
+def test_a_fan_out_that_is_rolled_back_leaves_the_event_in_the_outbox(steps, webhook):
+    steps.emit()
+    with steps.another_session() as connection:
+        assert events.fan_out(connection, 500).event_count == 1
+        assert steps.fan_out().event_count == 0  # the other holds it
+        connection.rollback()
+
+    assert steps.fan_out().event_count == 1
+
+
+def test_idempotency_keys_are_uuid_v7_and_lead_back_to_their_delivery(steps, webhook):
+    steps.emit(*(a_draft() for _ in range(200)))
+    steps.fan_out()
+    found = steps.rows("select id, idempotency_key from deliveries order by id")
+
+    assert len({key for _, key in found}) == 200
+    for id_, key in found:
+        assert (key.version, key.variant) == (7, "specified in RFC 4122")
+        assert delivery_id_of(key) == id_
+        assert abs((key.int >> 80) - found[0][1].int // 2**80) < 60_000
+
+
+@pytest.mark.parametrize("state", ["sent", "", "PENDING"])
+def test_postgres_refuses_an_unknown_state(steps, webhook, state):
+    with pytest.raises(Exception, match="deliveries_state_is_known"):
+        steps.rows(
+            "insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)"
+            " values (1, 1, 1, gen_random_uuid(), %(state)s, current_date)",
+            state=state,
+        )
+
+
+@pytest.mark.parametrize(("state", "finished_on"), [("pending", "2026-01-01"), ("delivered", None), ("failed", None)])
+def test_postgres_refuses_a_state_in_the_wrong_part(steps, state, finished_on):
+    with pytest.raises(Exception, match="deliveries_finish_with_their_state"):
+        steps.rows(
+            "insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)"
+            " values (1, 1, 1, gen_random_uuid(), %(state)s, %(finished_on)s)",
+            state=state,
+            finished_on=finished_on,
+        )
+
+
+def test_postgres_refuses_a_second_delivery_of_an_event_to_a_webhook(steps, webhook):
+    steps.emit()
+    steps.fan_out()
+    with pytest.raises(Exception, match="deliveries_are_one_per_event_and_webhook"):
+        steps.rows(
+            "insert into deliveries (id, event_id, webhook_id, idempotency_key)"
+            " select id + 1, event_id, webhook_id, gen_random_uuid() from deliveries"
+        )

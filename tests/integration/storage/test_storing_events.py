@@ -1,0 +1,248 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import psycopg2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session
+
+from dispatcher.storage import events
+from dispatcher.storage.engine import make_engine
+from dispatcher.storage.listener import Listener
+from tests.builders import a_draft, an_account
+from tests.conftest import eventually
+
+
+def count(steps):
+    stored = steps.value("select count(*) from events")
+    assert steps.value("select count(*) from events_waiting") == stored
+    return stored
+
+
+def test_an_event_is_stored_and_waits_in_the_outbox(steps, account):
+    (event,) = steps.emit(a_draft("invoice_paid", '{"a":1}'))
+
+    assert event.new
+    assert event.created_at.tzinfo is not None
+    assert steps.rows("select id, account_id, name, body::text, created_at from events") == [
+        (event.id, account.id, "invoice_paid", '{"a":1}', event.created_at)
+    ]
+    assert steps.rows("select event_id, account_id, name from events_waiting") == [
+        (event.id, account.id, "invoice_paid")
+    ]
+
+
+def test_many_events_are_stored_in_order(steps):
+    stored = steps.emit(*(a_draft("invoice_paid", f'{{"n":{n}}}') for n in range(1_000)))
+
+    bodies = dict(steps.rows("select id, body->>'n' from events"))
+    assert [bodies[event.id] for event in stored] == [str(n) for n in range(1_000)]
+
+
+def test_ids_of_events_grow_with_time_and_fit_javascript(steps):
+    first = steps.emit()[0].id
+    steps.rows("select pg_sleep_for(make_interval(secs => 1.01 - date_part('second', clock_timestamp()) + floor(date_part('second', clock_timestamp()))))")
+    second = steps.emit()[0].id
+
+    assert first < second < 2**53
+
+
+def test_events_lie_in_the_partition_of_their_day(steps):
+    (event,) = steps.emit()
+
+    today = steps.value("select to_char(now(), 'YYYYMMDD')")
+    assert (
+        steps.value("select tableoid::regclass::text from events where id = %(id)s", id=event.id) == f"events_{today}"
+    )
+
+
+def test_when_it_happened_is_kept_as_given(steps):
+    happened = datetime(2024, 6, 13, 12, 6, 20, 924_000, tzinfo=UTC)
+
+    assert steps.emit(a_draft(created_at=happened))[0].created_at == happened
+
+
+@pytest.mark.parametrize(
+    "body", ['{"b": 1,  "a":[1.10, 1e2]}', '{"é":"\\u00e9","a":1,"a":2}', '{"x":"\\\\ %s %(y)s %% ;"}']
+)
+def test_a_body_keeps_its_very_bytes(steps, webhook, body):
+    steps.emit(a_draft(body_json=body))
+    steps.fan_out()
+
+    assert steps.claim_one(webhook.id).body_json == body
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters='"\\')))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_keeps_its_very_bytes(steps, webhook, text):
+    steps.emit(a_draft(body_json=f'{{"text":"{text}"}}'))
+    steps.fan_out()
+    claimed = steps.claim_one(webhook.id)
+    steps.record(claimed)
+
+    assert claimed.body_json == f'{{"text":"{text}"}}'
+
+
+def test_a_key_repeated_within_a_batch_is_one_event(steps):
+    first, again, other = steps.emit(
+        a_draft(idempotency_key="k"), a_draft(idempotency_key="k"), a_draft(idempotency_key="other")
+    )
+
+    assert (first.new, again.new, other.new) == (True, False, True)
+    assert first.id == again.id != other.id
+    assert count(steps) == 2
+
+
+def test_a_key_repeated_later_returns_the_first_event(steps):
+    (first,) = steps.emit(a_draft("invoice_paid", idempotency_key="k"))
+    again, fresh = steps.emit(a_draft("invoice_sent", idempotency_key="k"), a_draft())
+
+    assert (again.id, again.name, again.created_at, again.new) == (first.id, "invoice_paid", first.created_at, False)
+    assert fresh.new
+    assert count(steps) == 2
+
+
+def test_a_key_is_known_after_its_event_was_fanned_out(steps, webhook):
+    (first,) = steps.emit(a_draft(idempotency_key="k"))
+    steps.fan_out()
+
+    assert steps.emit(a_draft(idempotency_key="k"))[0].id == first.id
+
+
+def test_accounts_do_not_share_keys(steps, storage):
+    other = an_account(storage, "pearcorp")
+    (first,) = steps.emit(a_draft(idempotency_key="k"))
+    (second,) = storage.run(lambda c: events.insert(c, other.id, [a_draft(idempotency_key="k")], joined=False))
+
+    assert second.new
+    assert first.id != second.id
+
+
+def test_twenty_threads_with_one_key_store_one_event(steps):
+    start = threading.Barrier(8)
+
+    def emit(_):
+        start.wait()
+        return [steps.emit(a_draft(idempotency_key="k"))[0] for _ in range(3)]
+
+    with ThreadPoolExecutor(8) as pool:
+        stored = [event for mine in pool.map(emit, range(8)) for event in mine]
+
+    assert len({event.id for event in stored}) == 1
+    assert sum(event.new for event in stored) == 1
+    assert count(steps) == 1
+
+
+def test_batches_with_the_same_keys_in_another_order_do_not_deadlock(steps):
+    keys = [f"key {n}" for n in range(50)]
+    start = threading.Barrier(4)
+
+    def emit(order):
+        start.wait()
+        return steps.emit(*(a_draft(idempotency_key=key) for key in order))
+
+    with ThreadPoolExecutor(4) as pool:
+        batches = list(pool.map(emit, [keys, keys[::-1], keys, keys[::-1]]))
+
+    assert sum(event.new for batch in batches for event in batch) == 50
+    assert count(steps) == 50
+
+
+def test_a_key_that_was_rolled_back_is_free(steps):
+    with steps.another_session() as connection:
+        events.insert(connection, steps.account.id, [a_draft(idempotency_key="k")], joined=True)
+        connection.rollback()
+
+    assert steps.emit(a_draft(idempotency_key="k"))[0].new
+
+
+class Joined:
+    """An emitter's own transaction over one kind of connection."""
+
+    def __init__(self, kind, url):
+        self._engine = make_engine(url, 1)
+        if kind == "psycopg2":
+            self.connection = self._raw = psycopg2.connect(url)
+        elif kind == "session":
+            self.connection = Session(self._engine)
+        else:
+            self.connection = self._engine.connect()
+
+    def close(self):
+        self.connection.close()
+        self._engine.dispose()
+
+
+@pytest.fixture(params=["connection", "session", "psycopg2"])
+def joined(request, database_url):
+    made = Joined(request.param, database_url)
+    yield made.connection
+    made.close()
+
+
+def test_an_event_is_part_of_the_emitters_transaction(steps, joined):
+    events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")], joined=True)
+    assert count(steps) == 0
+
+    joined.commit()
+    assert count(steps) == 2
+
+
+def test_an_event_is_rolled_back_with_the_emitters_transaction(steps, joined):
+    events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")], joined=True)
+    joined.rollback()
+
+    assert count(steps) == 0
+
+
+def test_a_listener_hears_of_a_joined_event_after_its_commit_and_not_before(steps, joined, storage):
+    stop = threading.Event()
+    listener = Listener(storage.engine)
+    assert listener.wait(0, stop)  # it may have missed something before it was connected
+    assert not listener.wait(0, stop)
+
+    events.insert(joined, steps.account.id, [a_draft()], joined=True)
+    assert not listener.wait(0.1, stop)
+
+    joined.commit()
+    assert eventually(lambda: listener.wait(0.5, stop), what="the notification")
+    assert not listener.wait(0, stop)
+    listener.close()
+
+
+def test_a_listener_hears_nothing_of_a_rollback(steps, joined, storage):
+    stop = threading.Event()
+    listener = Listener(storage.engine)
+    listener.wait(0, stop)
+
+    events.insert(joined, steps.account.id, [a_draft()], joined=True)
+    joined.rollback()
+
+    assert not listener.wait(0.1, stop)
+    listener.close()
+
+
+def test_a_repeated_key_notifies_nobody(steps, joined, storage):
+    steps.emit(a_draft(idempotency_key="k"))
+    stop = threading.Event()
+    listener = Listener(storage.engine)
+    listener.wait(0, stop)
+
+    events.insert(joined, steps.account.id, [a_draft(idempotency_key="k")], joined=True)
+    joined.commit()
+
+    assert not listener.wait(0.1, stop)
+    listener.close()
+
+
+def test_a_listener_that_lost_its_connection_gets_another(steps, storage, monkeypatch):
+    monkeypatch.setattr("dispatcher.storage.listener._RECONNECT_S", 0.0)
+    stop = threading.Event()
+    listener = Listener(storage.engine)
+    listener.wait(0, stop)
+    steps.rows("select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%%'")
+
+    assert eventually(lambda: listener.wait(0.1, stop), what="a new connection that may have missed something")
+    listener.close()

@@ -1,0 +1,32 @@
+"""The Procfile's lines."""
+
+import pytest
+
+from dispatcher.dev.procfile import parse_procfile
+from dispatcher.errors import ServiceFailed
+from tests.conftest import ROOT
+
+
+def test_names_and_commands_keep_their_order():
+    text = "# processes\n\nrelease: dispatcher migrate\nworker_slow:celery -n slow${N:-1}@%h   \n"
+
+    assert parse_procfile(text) == {"release": "dispatcher migrate", "worker_slow": "celery -n slow${N:-1}@%h"}
+    assert list(parse_procfile(text)) == ["release", "worker_slow"]
+
+
+@pytest.mark.parametrize("line", ["worker", "worker:", ": celery", "two words: celery"])
+def test_another_form_is_refused_with_its_line_number(line: str):
+    with pytest.raises(ServiceFailed, match="line 2"):
+        parse_procfile(f"release: dispatcher migrate\n{line}\n")
+
+
+def test_a_name_may_be_there_once():
+    with pytest.raises(ServiceFailed, match="line 2: web is there twice"):
+        parse_procfile("web: one\nweb: two\n")
+
+
+def test_ours_has_the_processes_of_production():
+    commands = parse_procfile((ROOT / "Procfile").read_text())
+
+    assert {"release", "worker", "worker_slow", "flower"} <= set(commands)
+    assert all("&" not in command and ";" not in command for command in commands.values())  # each can be `exec`ed

@@ -1,0 +1,157 @@
+import pytest
+
+from dispatcher.flow.release_due import Dispatch
+from dispatcher.model.health import Health, WindowPolicy
+from tests.fakes import FakeClock, FakeQueue, MemorySchedule
+
+
+class CountingSchedule(MemorySchedule):
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.takes = 0
+
+    def take(self, limit, held_max):
+        self.takes += 1
+        return super().take(limit, held_max)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def queue():
+    return FakeQueue()
+
+
+@pytest.fixture
+def schedule(clock):
+    return CountingSchedule(clock)
+
+
+@pytest.fixture
+def make_dispatch(schedule, queue, clock):
+    def make(held_max=1_000, chunk_size=50):
+        return Dispatch(schedule, queue, WindowPolicy(), chunk_size=chunk_size, held_max=held_max, monotonic=clock)
+
+    return make
+
+
+@pytest.fixture
+def dispatch(make_dispatch):
+    return make_dispatch()
+
+
+def test_free_webhooks_with_work_are_sent_in_chunks(make_dispatch, queue):
+    assert make_dispatch(chunk_size=2).hand_out(range(1, 12)) == 6
+    assert [len(ids) for ids, _ in queue.delivers] == [2, 2, 2, 2, 2, 1]
+    assert queue.webhook_ids == list(range(1, 12))
+
+
+def test_a_few_webhooks_are_spread_over_a_few_drains(dispatch, queue):
+    assert dispatch.hand_out(range(1, 9)) == 4
+    assert [ids for ids, _ in queue.delivers] == [[1, 2], [3, 4], [5, 6], [7, 8]]
+
+
+def test_every_webhook_is_sent_once_whatever_their_number(make_dispatch, schedule, queue):
+    for count in range(1, 30):
+        queue.delivers.clear()
+        make_dispatch(chunk_size=3).hand_out(range(count))
+        schedule.release(dict.fromkeys(range(count)))
+
+        assert queue.webhook_ids == list(range(count))
+
+
+def test_a_held_webhook_is_not_sent_twice(dispatch, queue):
+    dispatch.hand_out([1])
+    dispatch.hand_out([1, 2])
+
+    assert queue.webhook_ids == [1, 2]
+
+
+def test_slow_webhooks_go_to_the_slow_queue(dispatch, schedule, queue):
+    schedule.store_healths({2: Health(window=1.0), 3: Health(window=50.0, latency_s=9.0), 4: Health(window=50.0)})
+    dispatch.hand_out([1, 2, 3, 4])
+
+    assert {id_ for ids, slow in queue.delivers for id_ in ids if slow} == {2, 3}
+    assert {id_ for ids, slow in queue.delivers for id_ in ids if not slow} == {1, 4}
+
+
+def test_what_is_due_is_taken_and_sent(dispatch, schedule, queue, clock):
+    schedule.due({1: 0, 2: 10})
+    assert dispatch.release_due() == 1
+
+    clock.advance(10)
+    assert dispatch.release_due() == 1
+    assert queue.webhook_ids == [1, 2]
+
+
+def test_while_nothing_changes_a_look_takes_nothing(dispatch, schedule, clock):
+    schedule.due({1: 10})
+    for _ in range(39):
+        dispatch.release_due()
+        clock.advance(0.25)
+
+    assert schedule.takes == 1
+
+
+def test_an_empty_clock_costs_no_take(dispatch, schedule):
+    assert dispatch.release_due() == 0
+    assert schedule.takes == 0
+
+
+def test_a_new_head_is_seen_at_once(dispatch, schedule, queue):
+    schedule.due({1: 10})
+    dispatch.release_due()
+    schedule.due({2: 0})
+    dispatch.release_due()
+
+    assert queue.webhook_ids == [2]
+
+
+def test_more_than_may_be_held_stays_in_the_clock(make_dispatch, schedule, queue):
+    dispatch = make_dispatch(held_max=2)
+    schedule.due({1: 0, 2: 0, 3: 0})
+
+    dispatch.release_due()
+    dispatch.release_due()
+    assert sorted(queue.webhook_ids) == [1, 2]
+
+    schedule.release({1: None})
+    dispatch.release_due()
+    assert sorted(queue.webhook_ids) == [1, 2, 3]
+
+
+def test_room_that_gets_free_is_used_though_the_head_is_the_same(make_dispatch, schedule, queue):
+    dispatch = make_dispatch(held_max=1)
+    schedule.due({1: 0})
+    dispatch.release_due()
+    schedule.due({2: 0, 3: 100})
+    dispatch.release_due()  # no room: 2 stays the head
+
+    schedule.release({1: None})
+    dispatch.release_due()
+
+    assert queue.webhook_ids == [1, 2]
+
+
+def test_a_held_webhook_with_a_mark_at_the_head_hides_nobody_behind_it(dispatch, schedule, queue, clock):
+    dispatch.hand_out([1])
+    dispatch.hand_out([1])  # marks it: its drain shall go on
+    schedule.due({3: 100})
+    dispatch.release_due()
+
+    schedule.due({2: 2})
+    clock.advance(3)
+    dispatch.release_due()
+
+    assert queue.webhook_ids == [1, 2]
+
+
+def test_a_hold_that_ran_out_is_released_again(dispatch, queue, clock):
+    dispatch.hand_out([1])
+    clock.advance(15)
+    dispatch.release_due()
+
+    assert queue.webhook_ids == [1, 1]

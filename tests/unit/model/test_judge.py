@@ -1,0 +1,105 @@
+import random
+from datetime import timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.model.attempt import Status, Verdict, is_success, judge, retry_after
+from dispatcher.model.backoff import RetryPolicy
+from dispatcher.model.delivery import State
+from tests.builders import NOON, a_result
+
+POLICY = RetryPolicy(jitter=0)
+FAILURES = ["100", "199", "300", "301", "302", "304", "400", "401", "404", "410", "418", "429", "500", "503", *Status]
+
+
+def verdict_on(status, attempt=1, header=None, policy=POLICY):
+    return judge(a_result(status, retry_after=header), attempt, policy, NOON, random.Random(1))
+
+
+@pytest.mark.parametrize("status", ["200", "201", "202", "204", "226", "299"])
+@pytest.mark.parametrize("attempt", [1, 6, 7])
+def test_2xx_is_delivered_on_any_try(status, attempt):
+    assert verdict_on(status, attempt) == Verdict(state=State.DELIVERED)
+
+
+@pytest.mark.parametrize("status", FAILURES)
+def test_everything_else_is_tried_again(status):
+    assert verdict_on(status) == Verdict(state=State.PENDING, retry_in=timedelta(seconds=20))
+
+
+@pytest.mark.parametrize("status", FAILURES)
+def test_failed_after_the_last_attempt(status):
+    assert verdict_on(status, attempt=5).state is State.PENDING
+    assert verdict_on(status, attempt=6) == Verdict(state=State.FAILED)
+
+
+def test_the_last_try_is_the_last_even_with_retry_after():
+    assert verdict_on("503", attempt=6, header="5") == Verdict(state=State.FAILED)
+
+
+def test_without_retries_the_first_failure_is_final():
+    assert verdict_on("500", policy=RetryPolicy(limit=0)).state is State.FAILED
+
+
+@pytest.mark.parametrize("text", ["20", "2000", "2xx?", "", "timeout", "-200"])
+def test_only_three_digits_with_a_two_in_front_are_success(text):
+    assert not is_success(text)
+
+
+def test_retry_after_in_seconds_prolongs_the_wait():
+    assert verdict_on("429", header="120").retry_in == timedelta(seconds=120)
+
+
+def test_retry_after_never_shortens_the_backoff():
+    assert verdict_on("503", header="1").retry_in == timedelta(seconds=20)
+
+
+def test_retry_after_as_a_date_counts_from_now():
+    header = format_datetime(NOON + timedelta(minutes=5), usegmt=True)
+
+    assert verdict_on("503", header=header).retry_in == timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("header", ["999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_retry_after_is_honoured_up_to_its_maximum(header):
+    assert verdict_on("503", header=header).retry_in == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "-5",
+        "1e3",
+        "1.5",
+        "soon",
+        "",
+        "  ",
+        "٣",
+        "12 seconds",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "NaN",
+        "inf",
+        ", ",
+        "\0",
+    ],
+)
+def test_a_useless_retry_after_changes_nothing(header):
+    assert verdict_on("503", header=header).retry_in == timedelta(seconds=20)
+
+
+@given(st.text() | st.text(alphabet="Mon, 01JanGMT:+-0123456789 "))
+def test_no_header_of_any_receiver_breaks_the_judge(header):
+    wait = verdict_on("503", header=header).retry_in
+
+    assert timedelta(seconds=20) <= wait <= timedelta(days=1)
+
+
+def test_a_date_of_the_past_asks_for_no_wait():
+    assert retry_after(format_datetime(NOON - timedelta(hours=1), usegmt=True), NOON) == timedelta()
+
+
+def test_a_date_without_a_zone_is_no_date():
+    assert retry_after("Sat, 13 Jun 2026 13:00:00 -0000", NOON) is None

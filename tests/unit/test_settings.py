@@ -1,0 +1,166 @@
+import os
+
+import pytest
+from cryptography.fernet import Fernet
+
+from dispatcher.errors import SettingsInvalid
+from dispatcher.settings import Settings, describe, read_settings
+
+KEY = Fernet.generate_key().decode()
+NEEDED = {
+    "DATABASE_URL": "postgresql://me:hunter2@db/main",
+    "REDIS_URL": "redis://:hunter3@cache:6379/0",
+    "SECRET_KEYS": KEY,
+}
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("DISPATCHER_") or name in (*NEEDED, "BROKER_URL"):
+            monkeypatch.delenv(name)
+    for name, value in NEEDED.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def refused(environment, **values):
+    for name, value in values.items():
+        environment.setenv(name, value)
+    with pytest.raises(SettingsInvalid) as caught:
+        read_settings()
+    return caught.value
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_what_is_required_and_missing_is_named(environment, name, value):
+    environment.delenv(name) if value is None else environment.setenv(name, value)
+
+    with pytest.raises(SettingsInvalid, match=f"^{name}: required: ") as caught:
+        read_settings()
+    assert caught.value.variable == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://hunter2@db"),
+        ("DATABASE_URL", "hunter2"),
+        ("DATABASE_URL", "postgresql://[hunter2/db"),
+        ("REDIS_URL", "http://hunter2"),
+        ("BROKER_URL", "hunter2"),
+        ("SECRET_KEYS", "hunter2"),
+        ("SECRET_KEYS", f"{KEY},hunter2"),
+        ("SECRET_KEYS", "žluťoučký"),
+        ("DISPATCHER_SENDER", "telnet"),
+        ("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.0/8,everywhere"),
+        ("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("DISPATCHER_TIMEOUT_S", "quick"),
+        ("DISPATCHER_TIMEOUT_S", "0"),
+        ("DISPATCHER_TIMEOUT_S", "-30"),
+        ("DISPATCHER_TIMEOUT_S", "nan"),
+        ("DISPATCHER_TIMEOUT_S", "inf"),
+        ("DISPATCHER_CONNECT_TIMEOUT_S", "1e9"),
+        ("DISPATCHER_BODY_LIMIT", "1.5"),
+        ("DISPATCHER_BODY_LIMIT", "-1"),
+        ("DISPATCHER_LEASE_S", "9999999"),
+        ("DISPATCHER_LOSS_LIMIT", "0"),
+        ("DISPATCHER_RETRY_LIMIT", "-1"),
+        ("DISPATCHER_RETRY_BASE_S", "0"),
+        ("DISPATCHER_RETRY_FACTOR", "0.5"),
+        ("DISPATCHER_RETRY_JITTER", "1"),
+        ("DISPATCHER_RETRY_AFTER_MAX_S", "-1"),
+        ("DISPATCHER_WINDOW_START", "0"),
+        ("DISPATCHER_WINDOW_MAX", "many"),
+        ("DISPATCHER_SLOW_AFTER_S", "0"),
+        ("DISPATCHER_FAN_OUT_BATCH", "0"),
+        ("DISPATCHER_DRAIN_CHUNK", "0"),
+        ("DISPATCHER_FLUSH_MS", "0"),
+        ("DISPATCHER_FLUSH_SIZE", "0"),
+        ("DISPATCHER_TICK_MS", "0"),
+        ("DISPATCHER_RECONCILE_S", "0"),
+        ("DISPATCHER_PRUNE_S", "0"),
+        ("DISPATCHER_HOLD_S", "0"),
+        ("DISPATCHER_RETENTION_DAYS", "0"),
+        ("DISPATCHER_POOL_SIZE", "0"),
+        ("DISPATCHER_TIME_ZONE", "Europe/Brigadoon"),
+        ("DISPATCHER_TIME_ZONE", "../../etc/passwd"),
+        ("DISPATCHER_USER_AGENT", "good\r\nX-Evil: hunter2"),
+        ("DISPATCHER_LOG_LEVEL", "loud"),
+        ("DISPATCHER_TESTING", "perhaps"),
+    ],
+)
+def test_a_bad_value_stops_the_start_and_only_its_variable_is_named(environment, name, value):
+    error = refused(environment, **{name: value})
+
+    assert error.variable == name
+    assert str(error).startswith(f"{name}: ")
+    for part in value.split(","):
+        if len(part) > 3 and part != KEY:  # a number such as 0 may be part of the bounds
+            assert part not in str(error).removeprefix(name)
+    assert error.__cause__ is None
+
+
+def test_the_lease_must_be_twice_the_timeout(environment):
+    assert refused(environment, DISPATCHER_TIMEOUT_S="31").variable == "DISPATCHER_LEASE_S"
+
+    environment.setenv("DISPATCHER_LEASE_S", "62")
+    assert read_settings().lease_s == 62
+
+
+def test_the_window_must_not_start_above_its_maximum(environment):
+    assert refused(environment, DISPATCHER_WINDOW_MAX="5").variable == "DISPATCHER_WINDOW_START"
+
+
+def test_crash_points_are_refused_unless_testing(environment):
+    assert refused(environment, DISPATCHER_CRASH_AT="after_claim").variable == "DISPATCHER_CRASH_AT"
+
+    environment.setenv("DISPATCHER_TESTING", "1")
+    assert read_settings().crash_at == "after_claim"
+
+
+def test_the_defaults_hold_together(environment):
+    settings = read_settings()
+
+    assert (settings.timeout_s, settings.lease_s, settings.retry_limit) == (30, 60, 5)
+    assert settings.broker_url == settings.redis_url
+    assert settings.allowed_networks == ()
+
+
+def test_an_empty_variable_means_not_set(environment):
+    environment.setenv("DISPATCHER_TIMEOUT_S", "")
+    environment.setenv("DISPATCHER_ALLOWED_NETWORKS", " ")
+
+    assert read_settings().timeout_s == 30
+
+
+def test_lists_and_booleans_are_read(environment):
+    second = Fernet.generate_key().decode()
+    environment.setenv("SECRET_KEYS", f"{KEY}, {second}")
+    environment.setenv("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.0/8, fd00::/8")
+    environment.setenv("DISPATCHER_TESTING", "1")
+    settings = read_settings()
+
+    assert settings.secret_keys == (KEY, second)
+    assert [str(network) for network in settings.allowed_networks] == ["10.0.0.0/8", "fd00::/8"]
+    assert settings.testing is True
+
+
+def test_no_secret_is_in_the_repr(environment):
+    environment.setenv("BROKER_URL", "amqp://me:hunter4@mq//")
+    text = repr(read_settings())
+
+    assert "hunter" not in text
+    assert KEY not in text
+
+
+def test_every_variable_is_described_by_a_sentence():
+    rows = {row.name: row for row in describe()}
+
+    assert len(rows) == len(Settings.__dataclass_fields__)
+    assert rows["DATABASE_URL"].default == "required"
+    assert rows["DISPATCHER_TIMEOUT_S"].default == "30"
+    assert rows["DISPATCHER_RETRY_AFTER_MAX_S"].default == "86400"
+    assert rows["DISPATCHER_ALLOWED_NETWORKS"].default == "empty"
+    assert all(len(row.what) > 10 for row in rows.values())
