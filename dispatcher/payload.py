@@ -4,12 +4,10 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from datetime import datetime
-
-from schemas.payload import envelope_json, legacy_json
 
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target
+from schemas.payload import envelope_json, legacy_json
 
 
 def render(delivery: Claimed, target: Target) -> bytes:
@@ -25,12 +23,10 @@ def render(delivery: Claimed, target: Target) -> bytes:
     )
 
 
-def headers(
-    delivery: Claimed, target: Target, body: bytes, sent_at: datetime, user_agent: str
-) -> list[tuple[str, str]]:
-    """Headers of the POST (API v3, Webhooks, Webhook delivery; Standard Webhooks). `Authorization` only if set."""
+def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_agent: str) -> list[tuple[str, str]]:
+    """Headers of the POST (API v3, Webhook delivery; Standard Webhooks); `sent_at` in seconds since 1970."""
     key = str(delivery.idempotency_key)
-    timestamp = str(int(sent_at.timestamp()))
+    timestamp = str(sent_at)
     made = [
         ("Content-Type", "application/json"),
         ("User-Agent", user_agent),

@@ -5,7 +5,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-from schemas.failed_delivery import FailedDeliverySchema
 
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.flow import replay as flow
@@ -13,6 +12,7 @@ from dispatcher.model.delivery import State
 from dispatcher.services import services
 from dispatcher.storage import accounts, reports
 from dispatcher.storage.reports import DeliveryRow
+from schemas.failed_delivery import FailedDeliverySchema
 
 _failed_delivery = FailedDeliverySchema()
 

@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 DATABASE = "dispatcher"
 _REACHABLE = Path("/var/tmp")  # noqa: S108 -- what we make there is checked to be ours before it is used
-# What Postgres does by itself is not repeated here (fsync and synchronous_commit are on): the command line would outrank
-# ALTER SYSTEM, with which a test may switch them off.
+# What Postgres does by itself is not repeated here (fsync and synchronous_commit are on): the command line would
+# outrank ALTER SYSTEM, with which a test may switch them off.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # none: a socket's path may have 107 bytes only, and folders can be deep

@@ -63,7 +63,7 @@ class Server(ABC):
         try:
             self._prepare(kept_password(self.folder))
             for _ in range(3):
-                if self._run(kept_port(self.folder)):
+                if self._run():
                     return self.url
         except BaseException:
             self.kill()
@@ -115,11 +115,12 @@ class Server(ABC):
     @abstractmethod
     def _is_ready(self, port: int, password: str) -> bool: ...
 
-    def _run(self, port: int) -> bool:
+    def _run(self) -> bool:
         """Whether the server runs and answers; False when it ended because its port was taken meanwhile."""
         lock = outlive(self.folder, self.stop_signal)
         assert lock.fd is not None  # noqa: S101 -- outlive returns a lock that is held
         try:
+            port = kept_port(self.folder)  # not before: a server that is still ending keeps its port busy
             process = self._process = self._launch(port, kept_password(self.folder), (lock.fd,))
             lock.sign(process.pid)
         finally:

@@ -38,7 +38,9 @@ class Process:
 
 def environment_of(env: Mapping[str, str]) -> dict[str, str]:
     """`env`, in which our programs are found without an activated venv and print line by line."""
-    path = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), env.get("PATH", ""))))
+    own, path = str(Path(sys.executable).parent), env.get("PATH", "")
+    if path.split(os.pathsep)[0] != own:
+        path = os.pathsep.join(filter(None, (own, path)))
     return {**env, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 

@@ -79,7 +79,6 @@ class _Flight:
     lane: Lane
     claimed: Claimed
     url: str
-    request_id: UUID
     started_s: float
 
 
@@ -215,14 +214,15 @@ class Drain:
     def _start(self) -> None:
         """Starts what the windows allow, webhook by webhook in turn."""
         ready = [lane for lane in self._lanes.values() if lane.may_start]
+        sent_at = int(clock.now().timestamp()) if ready else 0
         while ready:
             for lane in ready:
                 if self._sender.in_flight >= self._sender.capacity:
                     return
-                self._start_one(lane, lane.unsent.popleft())
+                self._start_one(lane, lane.unsent.popleft(), sent_at)
             ready = [lane for lane in ready if lane.may_start]
 
-    def _start_one(self, lane: Lane, delivery: Claimed) -> None:
+    def _start_one(self, lane: Lane, delivery: Claimed, sent_at: int) -> None:
         lease = self._leases[delivery.lease_token]
         if lease.ends_s - self._monotonic() <= self._policy.timeout_s:
             self._give_back(lane, delivery)
@@ -232,7 +232,6 @@ class Drain:
             lane=lane,
             claimed=delivery,
             url=target.url if target else "",
-            request_id=uuid4(),
             started_s=self._monotonic(),
         )
         self._flights[delivery.id] = flight
@@ -245,7 +244,7 @@ class Drain:
         except (ValueError, KeyError, TypeError) as error:  # the one delivery fails, the others go on
             self._finish_one(self._unsendable(delivery, f"the payload cannot be rendered: {type(error).__name__}"))
             return
-        made = headers(delivery, target, body, clock.now(), self._policy.user_agent)
+        made = headers(delivery, target, body, sent_at, self._policy.user_agent)
         crash.reached("before_send")
         self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
 
@@ -304,9 +303,7 @@ class Drain:
             )
         if not self._finished:
             self._oldest_finished_s = self._monotonic()
-        self._finished.append(
-            Finished(claimed=delivery, request_id=flight.request_id, url=flight.url, result=result, verdict=verdict)
-        )
+        self._finished.append(Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict))
 
     # -- record and release --------------------------------------------------------------------------------------
 

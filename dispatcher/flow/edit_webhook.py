@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import ValidationError
-from schemas.payload import LEGACY_EVENTS
-from schemas.webhook import WebhookSchema
 
 from dispatcher.errors import WebhookInvalid
 from dispatcher.model.webhook import PayloadVersion, Webhook
 from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import accounts, deliveries, webhooks
 from dispatcher.storage.engine import Connection, Storage
+from schemas.payload import LEGACY_EVENTS
+from schemas.webhook import WebhookSchema
 
 _schema = WebhookSchema()
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.event import render_body
-
 from dispatcher import crash
 from dispatcher.errors import EventRefused
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.storage import accounts, events
 from dispatcher.storage.engine import Joinable, Storage
+from schemas.event import render_body
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,8 +20,11 @@ from dispatcher.storage.secrets import SecretBox
 
 logger = logging.getLogger(__name__)
 
-# Index: deliveries_due, one short range a webhook. A row that comes with a token is one whose lease ran out: the
-# attempt is lost, which is written at once, or, after too many, ends the delivery.
+# The table of what waits grows and shrinks faster than its statistics follow. So the statements below name ids as an
+# array where they could join: the planner then looks rows up, whatever it believes the size of the table to be.
+
+# Index: deliveries_due, one short range a webhook; then deliveries_by_id. A row that comes with a token is one whose
+# lease ran out: the attempt is lost, which is written at once, or, after too many, ends the delivery.
 _CLAIM = """
 with due as materialized (
     select d.id, d.lease_token is not null as lost
@@ -32,17 +35,16 @@ with due as materialized (
         where webhook_id = w.id and next_attempt_at <= dispatcher_now()
         order by next_attempt_at limit w.slots for update skip locked) d),
 leased as (
-    update deliveries d
+    update deliveries_waiting
     set next_attempt_at = dispatcher_now() + make_interval(secs => %(lease_s)s), lease_token = %(token)s,
-        lost_count = lost_count + due.lost::int
-    from due where d.id = due.id and d.finished_on is null
-    returning d.id, d.webhook_id, d.event_id, d.idempotency_key, d.attempt_count, d.lost_count, d.tries_before,
-        due.lost),
+        lost_count = lost_count + (lease_token is not null)::int
+    where id = any (array (select id from due))
+    returning id, webhook_id, event_id, idempotency_key, attempt_count, lost_count, tries_before),
 losses as (
     insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
         dispatcher_now() - make_interval(secs => %(lease_s)s), dispatcher_now()
-    from leased l join webhooks w on w.id = l.webhook_id where l.lost)
+    from leased l join webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
 select l.id, l.webhook_id, l.idempotency_key, l.attempt_count, l.tries_before, l.lost_count, e.name, e.created_at,
     e.body::text, a.time_zone
 from leased l join events e on e.id = l.event_id join accounts a on a.id = e.account_id
@@ -64,9 +66,9 @@ from webhooks where id = any (%(webhook_ids)s::int[])
 _RECORD = """
 with result as materialized (
     select * from unnest(%(ids)s::bigint[], %(tokens)s::uuid[], %(states)s::text[], %(retries)s::float8[],
-        %(request_ids)s::uuid[], %(urls)s::text[], %(statuses)s::text[], %(reasons)s::text[], %(types)s::text[],
+        %(urls)s::text[], %(statuses)s::text[], %(reasons)s::text[], %(types)s::text[],
         %(bodies)s::text[], %(started)s::float8[], %(finished)s::float8[])
-    as r (id, token, state, retry_in, request_id, url, status, reason, content_type, body, started_ago, finished_ago)),
+    as r (id, token, state, retry_in, url, status, reason, content_type, body, started_ago, finished_ago)),
 moved as (
     update deliveries d
     set state = r.state, attempt_count = attempt_count + 1, lease_token = null, updated_at = dispatcher_now(),
@@ -74,10 +76,11 @@ moved as (
             else next_attempt_at end,
         finished_on = case when r.state = 'pending' then null else dispatcher_now()::date end
     from result r
-    where d.id = r.id and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')
+    where d.id = any (%(ids)s::bigint[]) and d.id = r.id
+        and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')
     returning d.id, d.attempt_count + d.lost_count as number)
 insert into attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at, finished_at)
-select r.id, m.number, r.request_id, r.url, r.status, r.reason, r.content_type, r.body,
+select r.id, m.number, gen_random_uuid(), r.url, r.status, r.reason, r.content_type, r.body,
     dispatcher_now() - make_interval(secs => r.started_ago), dispatcher_now() - make_interval(secs => r.finished_ago)
 from result r join moved m on m.id = r.id
 returning delivery_id
@@ -85,8 +88,8 @@ returning delivery_id
 
 # Rare: a success of a drain whose lease ran out, for a delivery that was finished meanwhile. Index: deliveries_by_id.
 _RECORD_LATE = _RECORD.replace(
-    "where d.id = r.id and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')",
-    "where d.id = r.id and d.finished_on is not null and d.state in ('failed', 'delivered') and r.state = 'delivered'",
+    "and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')",
+    "and d.finished_on is not null and d.state in ('failed', 'delivered') and r.state = 'delivered'",
 )
 
 _RETURN_UNSENT = """
@@ -140,7 +143,6 @@ class Finished:
     """A judged result, ready to be recorded."""
 
     claimed: Claimed
-    request_id: UUID
     url: str = field(repr=False)
     result: Result
     verdict: Verdict
@@ -245,10 +247,9 @@ def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) 
 def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, list[object]]:
     return {
         "ids": [one.claimed.id for one in finished],
-        "tokens": [one.claimed.lease_token for one in finished],
+        "tokens": [str(one.claimed.lease_token) for one in finished],  # as texts: psycopg2 adapts UUIDs slowly
         "states": [one.verdict.state.value for one in finished],
         "retries": [one.verdict.retry_in.total_seconds() if one.verdict.retry_in else 0.0 for one in finished],
-        "request_ids": [one.request_id for one in finished],
         "urls": [one.url for one in finished],
         "statuses": [str(one.result.status) for one in finished],
         "reasons": [one.result.reason for one in finished],

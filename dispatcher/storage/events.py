@@ -42,8 +42,8 @@ _FAN_OUT = """
 with batch as (
     select event_id from events_waiting order by event_id limit %(limit)s for update skip locked),
 taken as (
-    delete from events_waiting e using batch where e.event_id = batch.event_id
-    returning e.event_id, e.account_id, e.name),
+    delete from events_waiting where event_id = any (array (select event_id from batch))
+    returning event_id, account_id, name),
 made as (
     insert into deliveries (id, event_id, webhook_id, idempotency_key)
     select id, event_id, webhook_id, new_idempotency_key(id) from (

@@ -64,7 +64,9 @@ create table events (
     idempotency_key text,
     created_at timestamptz not null
 ) partition by range (id);
-create table events_default partition of events default;
+-- Bodies of a few kilobytes stay uncompressed in their row: the drain reads each once for every webhook, and unpacking
+-- it would cost more than sending it. Larger ones are compressed as usual.
+create table events_default partition of events default with (toast_tuple_target = 8160);
 -- Within a day the database itself refuses a second use of a key; `events.insert` looks further back, under a lock.
 -- (It cannot be one index for all days: a unique index of a partitioned table must contain the partition key.)
 create index events_by_key on events (account_id, idempotency_key) where idempotency_key is not null;
@@ -146,8 +148,8 @@ declare
 begin
     if to_regclass('events_' || suffix) is null
        and not exists (select from events_default where id >= first_id and id < last_id) then
-        execute format('create table events_%s partition of events for values from (%s) to (%s)',
-                       suffix, first_id, last_id);
+        execute format('create table events_%s partition of events for values from (%s) to (%s)
+                        with (toast_tuple_target = 8160)', suffix, first_id, last_id);
         execute format('create unique index events_%s_key_is_unique on events_%s (account_id, idempotency_key)
                         where idempotency_key is not null', suffix, suffix);
     end if;
