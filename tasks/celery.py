@@ -1,18 +1,22 @@
 """The Celery app of the workers and of Flower: `celery -A tasks worker`."""
 
 import logging
+import sys
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init
 
 from dispatcher import log
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import DispatcherError, SettingsInvalid
 from dispatcher.queue import configure
 from dispatcher.services import services
 from dispatcher.settings import read_settings
 from tasks.ticker import Ticker
 
-_settings = read_settings()
+try:
+    _settings = read_settings()
+except SettingsInvalid as error:
+    sys.exit(f"error: {error}")  # one line instead of a traceback through Celery
 
 app = Celery("tasks", include=["tasks.events", "tasks.deliveries"])
 configure(app, _settings.broker_url)
