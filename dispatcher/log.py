@@ -14,5 +14,14 @@ def set_up(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, force=True, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    for noisy in ("urllib3", "amqp", "kombu", "celery.bootsteps"):
+    # What a task did is in our own lines and in Flower; Celery would add two for each.
+    for noisy in (
+        "urllib3",
+        "amqp",
+        "kombu",
+        "alembic",
+        "celery.bootsteps",
+        "celery.worker.strategy",
+        "celery.app.trace",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

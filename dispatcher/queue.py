@@ -10,6 +10,7 @@ from typing import Any
 
 from amqp.exceptions import ChannelError
 from celery import Celery
+from kombu.entity import Exchange
 from kombu.entity import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 
@@ -51,9 +52,8 @@ def configure(app: Celery, broker_url: str) -> None:
         task_send_sent_event=False,
         task_create_missing_queues=False,
         task_default_queue=EVENTS,
-        task_queues=[
-            KombuQueue(name, queue_arguments=queue_arguments) for name in (EVENTS, DELIVERIES, DELIVERIES_SLOW)
-        ],
+        # An exchange of its own for each: on a shared one RabbitMQ would put every message into all three.
+        task_queues=[KombuQueue(name, Exchange(name), name, queue_arguments=queue_arguments) for name in QUEUES],
         task_routes={FAN_OUT: {"queue": EVENTS}, DELIVER: {"queue": DELIVERIES}},
     )
 

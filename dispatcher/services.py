@@ -1,14 +1,15 @@
 """Builds the parts from Settings, once a process; the only place that wires. Nothing connects before it is used."""
 
+import logging
 import os
 import random
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 
-from dispatcher import crash
+from dispatcher import crash, log
+from dispatcher.errors import DispatcherError
 from dispatcher.flow import fan_out, prune, reconcile, record_event
 from dispatcher.flow.drain import Counts, Drain, DrainPolicy
 from dispatcher.flow.nudge import LIMIT_S, Nudger
@@ -27,6 +28,8 @@ from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.listener import Listener
 from dispatcher.storage.secrets import SecretBox
 
+logger = logging.getLogger(__name__)
+
 HELD_MAX = 10_000
 """Webhooks that wait for a drain or are in one, over all workers; what is due beyond it stays in the clock."""
 
@@ -39,10 +42,6 @@ class Services:
         self.settings = settings
         self._idle_senders: list[Sender] = []
         self._stragglers = threading.Semaphore(64)
-        self._count = threading.Lock()
-        self.tasks_taken = 0
-        """Tasks this process has begun, for its watchdog."""
-        self.tasks_running = 0
 
     @cached_property
     def storage(self) -> Storage:
@@ -85,18 +84,6 @@ class Services:
         if connection is None and any(event.new for event in stored):
             self.nudger.nudge()
         return stored
-
-    @contextmanager
-    def task(self) -> Iterator[None]:
-        """Counts a task in and out."""
-        with self._count:
-            self.tasks_taken += 1
-            self.tasks_running += 1
-        try:
-            yield
-        finally:
-            with self._count:
-                self.tasks_running -= 1
 
     def nudge_fan_out(self) -> None:
         """One `fan_out` message, unless one waits: somebody committed events we did not see."""
@@ -161,6 +148,8 @@ class Services:
         try:
             drain.finish()
             self._end(drain, sender)
+        except DispatcherError as error:  # holds and leases end by themselves
+            logger.warning(log.line("drain.unfinished", reason=error))
         finally:
             self._stragglers.release()
 
@@ -168,7 +157,7 @@ class Services:
         """The sender goes back to the shelf, with its connections; what is still held goes to another drain."""
         self._idle_senders.append(sender)
         if drain.go_on:
-            self.queue.deliver(drain.go_on, slow=False)
+            self.dispatch.send(drain.go_on)
 
     def _borrow_sender(self) -> Sender:
         try:

@@ -2,8 +2,10 @@
 
 import logging
 import sys
+import warnings
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_init
 
 from dispatcher import log
@@ -17,6 +19,9 @@ try:
     _settings = read_settings()
 except SettingsInvalid as error:
     sys.exit(f"error: {error}")  # one line instead of a traceback through Celery
+
+# The warning against running as root is about pickled messages; ours are JSON only.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("tasks", include=["tasks.events", "tasks.deliveries"])
 configure(app, _settings.broker_url)
@@ -43,6 +48,7 @@ def _check(**_: object) -> None:
     """A worker that could only fail does not start."""
     try:
         services().check()
+        services().close()  # a pool that forks must not share these connections
     except DispatcherError as error:
         logging.getLogger(__name__).critical(log.line("worker.refused", reason=error))
         raise SystemExit(1) from error

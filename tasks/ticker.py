@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
+from celery.worker import state
 
 from dispatcher import clock, log
 from dispatcher.errors import DispatcherError
@@ -90,8 +91,9 @@ class Watchdog:
     def look(self) -> None:
         """One look; kills the process after DEAF_S of work waiting, none taken and none running."""
         waiting = sum(self._own.queue.lengths(self._queues).values())
-        idle = waiting > 0 and self._own.tasks_running == 0 and self._own.tasks_taken == self._taken_before
-        self._taken_before = self._own.tasks_taken
+        taken = sum(state.total_count.values())
+        idle = waiting > 0 and not state.active_requests and taken == self._taken_before
+        self._taken_before = taken
         if not idle:
             self._idle_since_s = None
         elif self._idle_since_s is None:

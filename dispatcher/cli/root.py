@@ -33,9 +33,11 @@ def main() -> None:
     Commands act on DATABASE_URL and REDIS_URL, or on the servers of a `dispatcher up` that runs in this folder.
     """
     log.set_up(os.environ.get("DISPATCHER_LOG_LEVEL") or "warning")
-    if not os.environ.get("DATABASE_URL") and not os.environ.get("REDIS_URL"):
-        for name, value in running_environment(Path(".dispatcher")).items():
-            os.environ.setdefault(name, value)
+    for folder in (Path(".dispatcher"), Path(".dispatcher/demo")):
+        running = running_environment(folder)
+        # Another DATABASE_URL in the environment is another installation: its Redis is not the one that runs here.
+        if all(os.environ.get(name) in (None, "", value) for name, value in running.items()):
+            os.environ.update(running)
 
 
 for command in (

@@ -3,6 +3,7 @@
 One thread does it all: the kernel ends the children when the thread that started them ends (see child.py).
 """
 
+import contextlib
 import os
 import selectors
 import signal
@@ -203,10 +204,14 @@ class Supervisor:
                 threading.Thread(target=self._repair, name="repair", daemon=True).start()
 
     def _forget(self, running: _Running) -> None:
-        """Prints an ended process's last lines and lets go of its pipe, which a grandchild might keep open."""
+        """Ends what an ended process has left behind in its session, prints its last lines, lets go of its pipe."""
+        if running.popen is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.popen.pid, signal.SIGKILL)
         while self._forward(running):
             pass
-        if running.popen is not None and running.popen.stdout is not None and not running.popen.stdout.closed:
+        if running.popen.stdout is not None and not running.popen.stdout.closed:
             self._close(running.popen.stdout)
         running.popen = None
 

@@ -32,7 +32,7 @@ from dispatcher.storage.engine import Connection, Storage
 
 logger = logging.getLogger(__name__)
 
-TURN_S = 5.0
+TURN_S = 1.0
 """A drain claims for so long, then passes what is left on, so that others get the slot and a worker can stop."""
 STRAGGLING_S = 0.5
 """What has been in flight for so long while nothing else is left to do is finished aside (`Drain.finish`)."""

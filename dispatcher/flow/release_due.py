@@ -39,7 +39,7 @@ class Dispatch:
 
     def hand_out(self, webhook_ids: Sequence[int]) -> int:
         """Webhooks that have work now; returns how many messages were sent."""
-        return self._send(self._schedule.hand_out(webhook_ids, self._held_max))
+        return self.send(self._schedule.hand_out(webhook_ids, self._held_max))
 
     def release_due(self) -> int:
         """Takes what the clock says is due and sends it; returns how many webhooks that were.
@@ -55,11 +55,12 @@ class Dispatch:
         self._head_due_s = began_s + (next_s or 0.0)
         if webhook_ids:
             crash.reached("after_take")
-            messages = self._send(webhook_ids)
+            messages = self.send(webhook_ids)
             logger.debug(log.line("webhooks.released", webhooks=len(webhook_ids), messages=messages))
         return len(webhook_ids)
 
-    def _send(self, webhook_ids: Sequence[int]) -> int:
+    def send(self, webhook_ids: Sequence[int]) -> int:
+        """Sends webhooks that are held already to drains; returns how many messages that took."""
         healths = self._schedule.healths(webhook_ids)
         slow = [id_ for id_ in webhook_ids if id_ in healths and healths[id_].is_slow(self._policy)]
         fast = sorted(set(webhook_ids) - set(slow))

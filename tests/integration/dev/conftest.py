@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,19 @@ import pytest
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextmanager
+def a_folder() -> Iterator[Path]:
     """A folder that everyone may pass through; pytest's own may be entered by their owner only."""
     made = Path(tempfile.mkdtemp(prefix="dispatcher-dev-"))
     made.chmod(0o711)
     yield made
     shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with a_folder() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,10 @@
 """The embedded Postgres and Valkey: they keep what they have, and do not outlive their owner."""
 
 import os
-import shutil
 import signal
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
@@ -18,7 +18,7 @@ from dispatcher.dev.postgres import Postgres
 from dispatcher.dev.valkey import Valkey
 from dispatcher.errors import ServiceFailed
 from tests.conftest import eventually
-from tests.integration.dev.conftest import Start, is_alive
+from tests.integration.dev.conftest import Start, a_folder, is_alive
 
 OWNER = """
 import os, signal, sys
@@ -28,6 +28,16 @@ with embedded(Path(sys.argv[1])) as own:
     print(own.postgres.pid, own.valkey.pid)
     signal.pause()
 """
+
+
+@pytest.fixture(scope="module")
+def used_folder() -> Iterator[Path]:
+    """A folder in which Postgres has made its data: to make them takes longer than all the rest."""
+    with a_folder() as made:
+        server = Postgres(made / "postgres")
+        server.start()
+        server.stop()
+        yield made
 
 
 def ask(url: str, statement: str) -> object:
@@ -52,6 +62,8 @@ def mode(path: Path) -> int:
 def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folder: Path):
     server = Postgres(folder / "postgres")
     url = server.start()
+    expected = {"fsync": "on", "synchronous_commit": "on", "TimeZone": "UTC", "jit": "off", "max_connections": "200"}
+    assert {name: ask(url, f"show {name}") for name in expected} == expected
     ask(url, "create table kept as select 1 as number")
     for end_and_start in (
         lambda: (server.stop(), server.start()),
@@ -68,17 +80,8 @@ def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folde
     assert server.pid is None
 
 
-def test_postgres_is_set_up_to_lose_nothing(folder: Path):
-    server = Postgres(folder / "postgres")
-    url = server.start()
-    expected = {"fsync": "on", "synchronous_commit": "on", "TimeZone": "UTC", "jit": "off", "max_connections": "200"}
-
-    assert {name: ask(url, f"show {name}") for name in expected} == expected
-    server.stop()
-
-
-def test_a_wrong_password_is_refused(folder: Path):
-    with embedded(folder) as own:
+def test_a_wrong_password_is_refused(used_folder: Path):
+    with embedded(used_folder) as own:
         assert own.postgres is not None
         assert own.valkey is not None
         wrong = own.environment["DATABASE_URL"].replace("postgres:", "postgres:x", 1)
@@ -130,25 +133,27 @@ def test_another_port_is_taken_when_ours_is_not_free(folder: Path):
     server.stop()
 
 
-def test_a_sigkill_of_the_owner_leaves_nothing_and_the_folder_can_be_used_again(folder: Path, start: Start):
-    owner = start(OWNER, folder)
+def test_a_sigkill_of_the_owner_leaves_nothing_and_the_folder_can_be_used_again(used_folder: Path, start: Start):
+    owner = start(OWNER, used_folder)
     assert owner.stdout is not None
     pids = [int(pid) for pid in owner.stdout.readline().split()]
     assert all(map(is_alive, pids))
+    environment = running_environment(used_folder)
     with pytest.raises(ServiceFailed, match=f"is in use by process {owner.pid}; stop it, or use another folder"), \
-            embedded(folder):  # fmt: skip
+            embedded(used_folder):  # fmt: skip
         pass
 
     owner.kill()
     owner.wait()
 
-    with embedded(folder) as own:  # at once: it waits for the others to end
+    with embedded(used_folder) as own:  # at once: it waits for the others to end
         assert not any(map(is_alive, pids))
+        assert own.environment == environment
         assert ask(own.environment["DATABASE_URL"], "select 1") == 1
 
 
-def test_servers_end_by_themselves_after_a_sigkill_of_the_owner(folder: Path, start: Start):
-    owner = start(OWNER, folder)
+def test_servers_end_by_themselves_after_a_sigkill_of_the_owner(used_folder: Path, start: Start):
+    owner = start(OWNER, used_folder)
     assert owner.stdout is not None
     pids = [int(pid) for pid in owner.stdout.readline().split()]
 
@@ -157,38 +162,38 @@ def test_servers_end_by_themselves_after_a_sigkill_of_the_owner(folder: Path, st
     eventually(lambda: not any(map(is_alive, pids)), within_s=10)
 
 
-def test_a_paused_server_whose_owner_died_is_ended_by_the_next(folder: Path, start: Start):
-    owner = start(OWNER, folder)
+def test_a_paused_server_whose_owner_died_is_ended_by_the_next(used_folder: Path, start: Start):
+    owner = start(OWNER, used_folder)
     assert owner.stdout is not None
     valkey = int(owner.stdout.readline().split()[1])
     os.kill(valkey, signal.SIGSTOP)
     owner.kill()
     owner.wait()
 
-    server = Valkey(folder / "valkey")
+    server = Valkey(used_folder / "valkey")
     server.start()
 
     assert not is_alive(valkey)
     server.stop()
 
 
-def test_other_commands_read_the_running_environment(folder: Path, start: Start):
-    with embedded(folder) as own:
-        assert running_environment(folder) == own.environment
-        assert mode(folder / "env") == 0o600
+def test_other_commands_read_the_running_environment(used_folder: Path, start: Start):
+    with embedded(used_folder) as own:
+        assert running_environment(used_folder) == own.environment
+        assert mode(used_folder / "env") == 0o600
         key = own.environment["SECRET_KEYS"]
-    assert running_environment(folder) == {}
-    assert not (folder / "env").exists()
+    assert running_environment(used_folder) == {}
+    assert not (used_folder / "env").exists()
 
-    owner = start(OWNER, folder)
+    owner = start(OWNER, used_folder)
     assert owner.stdout is not None
     owner.stdout.readline()
-    assert running_environment(folder)["SECRET_KEYS"] == key
+    assert running_environment(used_folder)["SECRET_KEYS"] == key
     owner.kill()
     owner.wait()
 
-    assert (folder / "env").exists()
-    assert running_environment(folder) == {}
+    assert (used_folder / "env").exists()
+    assert running_environment(used_folder) == {}
 
 
 def test_a_server_that_is_named_is_not_brought_along(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -235,6 +240,6 @@ def test_a_failed_start_says_where_the_log_is_and_gives_the_folder_free(folder: 
     with pytest.raises(ServiceFailed, match=r"postgres\.log"):
         server.start()
 
-    shutil.rmtree(server.data)
+    (server.data / "PG_VERSION").write_text("18\n")
     server.start()
     server.stop()

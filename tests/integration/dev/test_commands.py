@@ -1,0 +1,210 @@
+"""`dispatcher flower` and `dispatcher up`, as a person starts them."""
+
+import base64
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner
+
+from dispatcher.cli.flower import flower, is_loopback
+from dispatcher.cli.up import up
+from dispatcher.dev.embedded import running_environment
+from dispatcher.dev.folder import PORTS, is_free
+from dispatcher.dev.valkey import Valkey
+from tests.conftest import eventually
+from tests.integration.dev.conftest import is_alive, processes_with
+
+DISPATCHER = Path(sys.executable).parent / "dispatcher"
+# A Celery app of a few lines takes the place of ours, which wants a database to look at.
+TASKS = "import os\nfrom celery import Celery\napp = Celery('tasks', broker=os.environ['REDIS_URL'])\n"
+BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}  # no activated venv
+
+
+@pytest.fixture
+def run() -> Iterator["Run"]:
+    runs = Run()
+    yield runs
+    runs.end()
+
+
+class Run:
+    """Starts `dispatcher ...` with nothing in its environment but what the test gives; ends it after the test."""
+
+    def __init__(self) -> None:
+        self.started: list[subprocess.Popen[str]] = []
+
+    def __call__(self, *arguments: str, cwd: Path, **env: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [DISPATCHER, *arguments],
+            cwd=cwd,
+            env=BARE | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.communicate()
+
+
+def status(url: str, *, method: str = "GET", password: str = "") -> int:
+    """The HTTP status; 0 while nobody listens."""
+    request = urllib.request.Request(url, method=method)
+    if password:
+        request.add_header("Authorization", "Basic " + base64.b64encode(password.encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
+def free_port() -> int:
+    return next(port for port in reversed(PORTS) if is_free(port))
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.1.2.3", "example.com"])
+def test_flower_refuses_an_address_that_others_reach_without_a_password(address: str):
+    result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": address, "FLOWER_BASIC_AUTH": " "})
+
+    assert result.exit_code == 2
+    assert "set FLOWER_BASIC_AUTH=user:password first" in result.stderr
+
+
+@pytest.mark.parametrize("variable", [{"FLOWER_PORT": "0"}, {"FLOWER_PORT": "x"}, {"FLOWER_BASIC_AUTH": "word"}])
+def test_flower_names_the_variable_that_is_wrong(variable: dict[str, str]):
+    result = CliRunner().invoke(flower, env=variable)
+
+    assert result.exit_code == 2
+    assert next(iter(variable)) in result.stderr
+
+
+def test_loopback_is_what_only_this_machine_reaches():
+    assert [is_loopback(one) for one in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
+    assert [is_loopback(one) for one in ("", "0.0.0.0", "::", "localhost.example.com", "127.1.example")] == [False] * 5
+
+
+def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, folder: Path):
+    valkey = Valkey(folder / "valkey")
+    url = valkey.start()
+    (folder / "tasks.py").write_text(TASKS)
+    open_port, closed_port = free_port(), free_port() - 1
+    common = {"cwd": folder, "REDIS_URL": url, "PYTHONPATH": str(folder), "FLOWER_UNAUTHENTICATED_API": "1"}
+    free = run("flower", FLOWER_PORT=str(open_port), FLOWER_READ_ONLY="0", **common)
+    guarded = run(
+        "flower", FLOWER_PORT=str(closed_port), FLOWER_BASIC_AUTH="me:word", FLOWER_ADDRESS="0.0.0.0", **common
+    )
+
+    def at(port: int, path: str) -> str:
+        return f"http://127.0.0.1:{port}{path}"
+
+    eventually(lambda: status(at(open_port, "/")) == 200, within_s=20)
+    assert status(at(open_port, "/api/tasks")) == 401
+    assert status(at(open_port, "/api/worker/shutdown/any"), method="POST") in (401, 403)
+    eventually(lambda: status(at(closed_port, "/")) == 401, within_s=20)
+    assert status(at(closed_port, "/api/tasks")) == 401
+    assert status(at(closed_port, "/api/tasks"), password="me:wrong") == 401
+    assert status(at(closed_port, "/api/tasks"), password="me:word") == 200
+    assert status(at(closed_port, "/api/worker/shutdown/any"), method="POST", password="me:word") == 403
+    with urllib.request.urlopen(at(open_port, "/broker"), timeout=5) as page:
+        shown = page.read().decode()
+    command_lines = "".join(Path(f"/proc/{one.pid}/cmdline").read_text() for one in (free, guarded))
+    for process in (free, guarded):
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+        shown += output
+    password = urlsplit(url).password
+    assert password is not None
+    assert password not in shown + command_lines
+    assert "me:word" not in shown + command_lines
+    valkey.stop()
+
+
+def test_up_brings_servers_runs_the_release_line_and_the_processes(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (folder / "Procfile").write_text(
+        "release: sh -c 'echo release with ${DATABASE_URL%%:*}'\n"
+        "worker: sh -c 'echo worker ${DISPATCHER_PROCESS:-1}; exec sleep 1000'\n"
+        "other: sleep 1000\n"
+    )
+    process = run("up", "--scale", "worker=2", "--scale", "other=0", cwd=folder, MARK=str(folder))
+    assert process.stdout is not None
+    lines = [process.stdout.readline().rstrip("\n") for _ in range(7)]
+
+    environment = running_environment(folder / ".dispatcher")
+    assert set(environment) == {"DATABASE_URL", "REDIS_URL", "SECRET_KEYS"}
+    assert lines[0].startswith("Postgres  127.0.0.1:")
+    assert "release with postgresql" in lines
+    assert sorted(lines[-2:]) == ["worker.1   | worker 1", "worker.2   | worker 2"]
+    monkeypatch.chdir(folder)
+    second = CliRunner().invoke(up)
+    assert f"is in use by process {process.pid}; stop it" in str(second.exception)
+
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert running_environment(folder / ".dispatcher") == {}
+    assert processes_with(f"MARK={folder}") == []
+    secrets = [url.split("@")[0].rpartition(":")[2] for url in environment.values()]
+    assert not any(secret in "\n".join(lines) + rest + second.output for secret in secrets)
+
+
+def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):
+    (folder / "Procfile").write_text("release: sh -c 'echo no such table; exit 7'\nworker: echo never\n")
+    named = {
+        "DATABASE_URL": "postgresql://me:hidden@db.example/name?sslmode=require",
+        "REDIS_URL": "redis://r.example:6379/0",
+    }
+    process = run("up", cwd=folder, MARK=str(folder), **named)
+
+    output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert "no such table" in output
+    assert "never" not in output
+    assert "Postgres  db.example/name (yours, from DATABASE_URL)" in output
+    assert "hidden" not in output
+    assert processes_with(f"MARK={folder}") == []
+
+
+def test_a_sigkill_of_up_leaves_nothing(run: Run, folder: Path):
+    (folder / "Procfile").write_text("worker: sh -c 'echo ready; exec sleep 1000'\n")
+    process = run("up", cwd=folder, MARK=str(folder))
+    assert process.stdout is not None
+    while "ready" not in process.stdout.readline():
+        assert process.poll() is None
+    servers = [int((folder / ".dispatcher" / name / "server").read_text()) for name in ("postgres", "valkey")]
+    assert all(map(is_alive, servers))
+
+    process.kill()
+
+    eventually(lambda: not processes_with(f"MARK={folder}") and not any(map(is_alive, servers)))
+
+
+@pytest.mark.parametrize("scale", ["wroker=2", "worker", "worker=-1", "worker=x", "release=2"])
+def test_scaling_what_is_not_there_is_refused(folder: Path, scale: str, monkeypatch: pytest.MonkeyPatch):
+    (folder / "Procfile").write_text("release: true\nworker: sleep 1000\n")
+    monkeypatch.chdir(folder)
+
+    result = CliRunner().invoke(up, ["--scale", scale])
+
+    assert result.exit_code == 2
+    assert "expected NAME=N with NAME one of worker" in " ".join(result.stderr.split())
+    assert not (folder / ".dispatcher").exists()

