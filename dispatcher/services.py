@@ -11,7 +11,8 @@ from functools import cached_property
 from dispatcher import crash, log
 from dispatcher.errors import DispatcherError
 from dispatcher.flow import fan_out, prune, reconcile, record_event
-from dispatcher.flow.drain import Counts, Drain, DrainPolicy
+from dispatcher.flow.drain import Drain, DrainPolicy
+from dispatcher.flow.lane import Counts
 from dispatcher.flow.nudge import LIMIT_S, Nudger
 from dispatcher.flow.reconcile import Reconciled
 from dispatcher.flow.record_event import NewEvent

@@ -10,19 +10,18 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
 from dispatcher import clock, crash, log
 from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
-from dispatcher.flow.lane import Lane
+from dispatcher.flow.lane import Counts, Flight, Lane, Lease
 from dispatcher.model.attempt import Result, Status, judge
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import Health, WindowPolicy, after
-from dispatcher.model.webhook import Target
 from dispatcher.payload import headers, render
 from dispatcher.schedule.clock import Schedule
 from dispatcher.sender.contract import Request, Sender
@@ -54,43 +53,6 @@ class DrainPolicy:
     user_agent: str = "Fakturoid-Webhook-Dispatcher"
 
 
-@dataclass(slots=True)
-class Counts:
-    """What came of a drain's deliveries; a task returns it, so Flower shows it."""
-
-    delivered: int = 0
-    retrying: int = 0
-    failed: int = 0
-
-    def add(self, state: State) -> None:
-        """Counts one judged result."""
-        if state is State.DELIVERED:
-            self.delivered += 1
-        elif state is State.FAILED:
-            self.failed += 1
-        else:
-            self.retrying += 1
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A request on its way; `started_s` is of the monotonic clock."""
-
-    lane: Lane
-    claimed: Claimed
-    url: str
-    started_s: float
-
-
-@dataclass(slots=True)
-class _Lease:
-    """One claim's token and its end."""
-
-    token: UUID
-    ends_s: float
-    targets: dict[int, Target] = field(default_factory=dict)
-
-
 class Drain:
     """One drain over `webhook_ids`, which the caller holds. Used by one thread at a time."""
 
@@ -112,8 +74,8 @@ class Drain:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._monotonic = monotonic
         self._lanes: dict[int, Lane] = {}
-        self._leases: dict[UUID, _Lease] = {}
-        self._flights: dict[int, _Flight] = {}
+        self._leases: dict[UUID, Lease] = {}
+        self._flights: dict[int, Flight] = {}
         self._finished: list[Finished] = []
         self._oldest_finished_s = 0.0
         self._go_on: list[int] = []
@@ -175,7 +137,7 @@ class Drain:
         room = sum(self._lanes[id_].health.slots for id_ in wanted)
         if not wanted or sum(wanted.values()) * 2 < room:
             return
-        lease = _Lease(token=uuid4(), ends_s=self._monotonic() + self._policy.lease.total_seconds())
+        lease = Lease(token=uuid4(), ends_s=self._monotonic() + self._policy.lease.total_seconds())
         try:
             claim = self._storage.run(
                 lambda connection: deliveries.claim(
@@ -228,7 +190,7 @@ class Drain:
             self._give_back(lane, delivery)
             return
         target = lease.targets.get(delivery.webhook_id)
-        flight = _Flight(
+        flight = Flight(
             lane=lane,
             claimed=delivery,
             url=target.url if target else "",

@@ -1,10 +1,12 @@
-"""One webhook inside a drain: what is claimed for it, what is in flight, and how many more it may have."""
+"""What a drain counts: its webhooks (lanes), its leases, the requests in flight, and what came of them."""
 
 from collections import deque
 from dataclasses import dataclass, field
+from uuid import UUID
 
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import Health
+from dispatcher.model.webhook import Target
 
 
 @dataclass(slots=True, eq=False)
@@ -37,3 +39,40 @@ class Lane:
     def is_idle(self) -> bool:
         """Whether everything claimed is recorded and nothing is left to claim."""
         return self.exhausted and not self.unsent and not self.in_flight and not self.unrecorded
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of a drain's deliveries; a task returns it, so Flower shows it."""
+
+    delivered: int = 0
+    retrying: int = 0
+    failed: int = 0
+
+    def add(self, state: State) -> None:
+        """Counts one judged result."""
+        if state is State.DELIVERED:
+            self.delivered += 1
+        elif state is State.FAILED:
+            self.failed += 1
+        else:
+            self.retrying += 1
+
+
+@dataclass(slots=True)
+class Flight:
+    """A request on its way; `started_s` is of the monotonic clock."""
+
+    lane: Lane
+    claimed: Claimed
+    url: str
+    started_s: float
+
+
+@dataclass(slots=True)
+class Lease:
+    """One claim's token and its end."""
+
+    token: UUID
+    ends_s: float
+    targets: dict[int, Target] = field(default_factory=dict)
