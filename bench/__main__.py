@@ -45,7 +45,7 @@ def measure(temporary: Path, *, quick: bool) -> Results:
             bare_loop=yardsticks.bare_loop(receiver, share),
             one_task=yardsticks.one_task_per_delivery(rig, receiver, share),
             latency=latency.measure(rig, share),
-            idle=idle.measure(rig, share),
+            idle=idle.measure(rig),
             memory=memory.measure(rig, receiver, share),
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.rig import Rig, say
 
 SPAN_S = 15.0
-"""One `reconcile` falls into it."""
+"""One `reconcile` falls into it; so it is not shorter with --quick."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,23 +17,29 @@ class Idle:
     postgres_per_second: float
 
 
-def measure(rig: Rig, share: float) -> Idle:
+def measure(rig: Rig) -> Idle:
     """Counts for some seconds; our own questions are taken off."""
-    span_s = max(5.0, SPAN_S * share)
     rig.empty()
+    _vacuum(rig, "off")  # Postgres' own housekeeping would be counted as ours
     with rig.workers(1):
         time.sleep(3.0)  # what a worker does at its start is over
         commands, transactions = _commands(rig), _transactions(rig)
         began_s = time.monotonic()
-        time.sleep(span_s)
+        time.sleep(SPAN_S)
         took_s = time.monotonic() - began_s
         # Of ours: the INFO itself, and one statement of each of the two looks at Postgres.
         found = Idle(
             redis_per_second=(_commands(rig) - commands - 1) / took_s,
             postgres_per_second=max(0, _transactions(rig) - transactions - 2) / took_s,
         )
+    _vacuum(rig, "on")
     say(f"idle worker: {found.redis_per_second:.1f} Redis commands/s, {found.postgres_per_second:.1f} transactions/s")
     return found
+
+
+def _vacuum(rig: Rig, value: str) -> None:
+    rig.sql(f"alter system set autovacuum = {value}")
+    rig.sql("select pg_reload_conf()")
 
 
 def _commands(rig: Rig) -> int:

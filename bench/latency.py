@@ -12,7 +12,8 @@ from bench import load
 from bench.receiver import Receiver, clock_is_shared
 from bench.rig import ROOT, Rig, say, wait_until
 
-PER_SECOND = 200
+RATES = (20, 200)
+"""Events a second: unloaded, and the promise's rate."""
 WEBHOOKS = 20
 WORKERS = 1
 
@@ -36,11 +37,16 @@ def percentile(values: list[float], share: float) -> float:
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def measure(rig: Rig, share: float, *, per_second: int = PER_SECOND, webhooks: int = WEBHOOKS) -> Latency:
-    """Some 10 s of it, over a few webhooks in turn."""
+def measure(rig: Rig, share: float) -> list[Latency]:
+    """Each rate for some seconds, over a few webhooks in turn, with one worker."""
     if not clock_is_shared():
         raise RuntimeError("this system's monotonic clock is not shared by processes")
-    count = int(10 * per_second * max(share, 0.3))
+    return [at_rate(rig, per_second, max(3.0, 10 * share)) for per_second in RATES]
+
+
+def at_rate(rig: Rig, per_second: int, span_s: float, webhooks: int = WEBHOOKS) -> Latency:
+    """One rate, on empty tables."""
+    count = int(per_second * span_s)
     rig.empty()
     with Receiver(rig.folder, stamping=True) as receiver, rig.workers(WORKERS):
         load.make_accounts(rig, webhooks, [receiver.url()], "paced")
@@ -55,5 +61,6 @@ def measure(rig: Rig, share: float, *, per_second: int = PER_SECOND, webhooks: i
         ms=sorted((arrived[keys[event]] - stamps[1]) * 1000 for event, stamps in emitted.items()),
         emit_ms=sorted((stamps[2] - stamps[0]) * 1000 for stamps in emitted.values()),
     )
-    say(f"commit to arrival: p50 {found.percentile(0.5):.1f} ms, p95 {found.percentile(0.95):.1f} ms")
+    told = ", ".join(f"p{at * 100:.0f} {found.percentile(at):.1f} ms" for at in (0.5, 0.95))
+    say(f"commit to arrival at {per_second} events/s: {told}")
     return found

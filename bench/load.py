@@ -6,11 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from schemas.event import render_body
-
 from bench.rig import Rig
 from dispatcher.model.event import EventDraft
 from dispatcher.storage import accounts, events, webhooks
+from schemas.event import render_body
 
 EVENT = "invoice_paid"
 TIME_ZONE = "Europe/Prague"

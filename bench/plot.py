@@ -11,12 +11,15 @@ from matplotlib import pyplot
 
 from bench.report import Results
 
+_LABEL = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 _OURS, _OTHERS, _PROMISE = "#1f6f8b", "#a9a9a9", "#c0392b"
 
 
 def draw(results: Results, folder: Path) -> Path:
     """bench.png in `folder`."""
-    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(16, 4.8), layout="constrained")
+    figure, (left, middle, right) = pyplot.subplots(
+        1, 3, figsize=(16, 4.8), layout="constrained", width_ratios=(1.4, 1, 1)
+    )
     _throughput(left, results)
     _latency(middle, results)
     _memory(right, results)
@@ -34,20 +37,23 @@ def _throughput(axes: Any, results: Results) -> None:
     rows.append(("bare libcurl loop,\nstores nothing", results.bare_loop.per_second, _OTHERS))
     rows.reverse()
     drawn = axes.barh([name for name, _, _ in rows], [rate for _, rate, _ in rows], color=[color for *_, color in rows])
-    axes.bar_label(drawn, labels=[f"{rate:,.0f}" for _, rate, _ in rows], padding=3)
+    axes.bar_label(drawn, labels=[f"{rate:,.0f}" for _, rate, _ in rows], padding=3, bbox=_LABEL)
     axes.axvline(8_000, color=_PROMISE, linestyle="--", linewidth=1)
     axes.margins(x=0.18)
     axes.set(title="Deliveries a second (dashed: promise)")
 
 
 def _latency(axes: Any, results: Results) -> None:
-    values = results.latency.ms
-    axes.plot(values, [100 * (n + 1) / len(values) for n in range(len(values))], color=_OURS)
+    for latency, color in zip(results.latency, (_OTHERS, _OURS), strict=True):
+        count = len(latency.ms)
+        reached = [100 * (n + 1) / count for n in range(count)]
+        axes.plot(latency.ms, reached, color=color, label=f"{latency.per_second} events/s")
     for share, wanted in ((50, 20), (95, 40)):
         axes.plot([wanted], [share], marker="v", color=_PROMISE)
-        axes.annotate(f"p{share} ≤ {wanted} ms", (wanted, share), xytext=(6, -12), textcoords="offset points")
-    axes.set(title=f"Commit to arrival at {results.latency.per_second} events/s", xlabel="ms", ylabel="% arrived")
-    axes.set_xlim(0, max(60, results.latency.percentile(0.99) * 1.1))
+        axes.annotate(f"p{share} ≤ {wanted} ms", (wanted, share), xytext=(8, -10), textcoords="offset points")
+    axes.set(title="Commit to arrival", xlabel="ms", ylabel="% arrived")
+    axes.set_xlim(0, max(60, results.latency[-1].percentile(0.99) * 1.1))
+    axes.legend(loc="lower right")
 
 
 def _memory(axes: Any, results: Results) -> None:
@@ -57,6 +63,6 @@ def _memory(axes: Any, results: Results) -> None:
         return
     axes.plot([at_s for at_s, _ in memory.samples], [mb for _, mb in memory.samples], color=_OURS, label="draining")
     axes.axhline(memory.idle_mb, color=_OTHERS, linestyle="--", label="idle")
-    axes.set(title=f"A worker's memory, {memory.backlog:,} deliveries waiting", xlabel="s", ylabel="MB resident")
+    axes.set(title=f"A worker's memory, {memory.backlog:,} waiting", xlabel="s", ylabel="MB resident")
     axes.set_ylim(0, memory.peak_mb * 1.3)
     axes.legend(loc="lower right")

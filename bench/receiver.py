@@ -15,8 +15,8 @@ from bench.rig import running, wait_until
 
 _NGINX = """
 daemon off;
+master_process off;
 {user}
-worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx.log crit;
 events {{ worker_connections 4096; }}

@@ -26,7 +26,8 @@ from dispatcher.storage import migrate
 ROOT = Path(__file__).resolve().parent.parent
 WORKER_COUNT = 2
 THREADS = 8
-_WORKER_OPTIONS = f"-P threads -c {THREADS} -Q events,deliveries -l warning --without-gossip --without-mingle".split()
+_WORKER_OPTIONS = f"-P threads -c {THREADS} -Q events,deliveries -l warning --without-gossip --without-mingle"
+_OTHERS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS")
 _TABLES = "accounts, webhooks, events, events_waiting, deliveries, attempts"
 
 
@@ -35,10 +36,14 @@ def say(line: str) -> None:
     print(f"· {line}", flush=True)
 
 
-def wait_until(what: str, is_so: Callable[[], object], within_s: float = 60.0, every_s: float = 0.05) -> None:
-    """Polls until `is_so`; raises TimeoutError."""
+def wait_until(
+    what: str, is_so: Callable[[], object], within_s: float = 60.0, every_s: float = 0.05, processes: Sequence[Any] = ()
+) -> None:
+    """Polls until `is_so`; raises TimeoutError, or RuntimeError where one of `processes` ends before."""
     ends_s = time.monotonic() + within_s
     while not is_so():
+        if any(process.poll() is not None for process in processes):
+            raise RuntimeError(f"a process ended before: {what}")
         if time.monotonic() > ends_s:
             raise TimeoutError(f"not within {within_s:g} s: {what}")
         time.sleep(every_s)
@@ -53,9 +58,11 @@ class Rig:
         self._started = 0
 
     def __enter__(self) -> Self:
-        for name in [name for name in os.environ if name.startswith("DISPATCHER_") or name == "BROKER_URL"]:
-            del os.environ[name]  # the defaults are measured, not somebody's .env
+        for name in [name for name in os.environ if name in _OTHERS or name.startswith("DISPATCHER_")]:
+            del os.environ[name]  # the defaults are measured, on servers of our own
+        self.folder.chmod(0o711)  # as root, Postgres runs as another user, who must get through to its folder
         servers = self._stack.enter_context(embedded(self.folder / "servers"))
+        self._stack.callback(servers.postgres.remove)  # its data may lie elsewhere than in our folder
         os.environ.update(servers.environment)
         os.environ.update({"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8", "DISPATCHER_LOG_LEVEL": "warning"})
         self.services = Services(read_settings())
@@ -88,16 +95,26 @@ class Rig:
         """`count` workers that wait for work, with `variables` in their environment; yields their process ids."""
         with ExitStack() as stack:
             processes = [stack.enter_context(self._worker(variables)) for _ in range(count)]
-            wait_until("workers wait for work", lambda: self._waiting_consumers() >= count)
+            wait_until("workers wait for work", lambda: self._waiting_consumers() >= count, processes=processes)
             wait_until("workers are seen", lambda: len(self.services.schedule.workers()) >= count)
             yield [process.pid for process in processes]
 
     def _worker(self, variables: dict[str, str]) -> Any:
         self._started += 1
-        name = f"bench{self._started}@%h"
-        return running(
-            [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-n", name, *_WORKER_OPTIONS], variables
-        )
+        return self.celery(f"-A tasks worker -n bench{self._started}@%h {_WORKER_OPTIONS}", variables)
+
+    @contextmanager
+    def celery(self, arguments: str, variables: dict[str, str] | None = None) -> Iterator[Any]:
+        """A Celery process for the time of the block; what it says is shown where the block fails."""
+        log = self.folder / "celery.log"
+        with log.open("wb") as file:
+            command = [sys.executable, "-m", "celery", "-q", *arguments.split()]
+            try:
+                with running(command, variables, stdout=file, stderr=file) as process:
+                    yield process
+            except Exception:
+                print(log.read_text(errors="replace")[-2000:], file=sys.stderr)
+                raise
 
     def _waiting_consumers(self) -> int:
         return int(self.redis.info("clients")["blocked_clients"])

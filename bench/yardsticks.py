@@ -4,8 +4,6 @@ one task per delivery   what everyone writes first; prefork and threads, the fas
 bare loop               libcurl with 50 requests in flight that signs nothing and stores nothing: the ceiling
 """
 
-import os
-import sys
 import time
 from dataclasses import dataclass
 
@@ -13,7 +11,7 @@ import pycurl
 
 from bench import load
 from bench.receiver import Receiver
-from bench.rig import Rig, running, say, wait_until
+from bench.rig import Rig, say, wait_until
 
 IN_FLIGHT = 50
 _POOLS = {"prefork, 2 processes": "prefork -c 2", "threads, 16": "threads -c 16"}
@@ -75,10 +73,15 @@ def _one_task(rig: Rig, receiver: Receiver, count: int, name: str, pool: str) ->
     rig.redis.delete(first_version.QUEUE)
     for number in range(count):
         first_version.deliver.delay(number, receiver.url(), load.body_json(), "c2VjcmV0" * 5)
-    command = f"-m celery -A bench.one_task_per_delivery worker -n first@%h -Q {first_version.QUEUE} -P {pool}"
-    options = "-l error --without-gossip --without-mingle --quiet"
-    with running([sys.executable, *command.split(), *options.split()], dict(os.environ)):
-        wait_until(f"{count} rows", lambda: rig.sql(f"select count(*) from {table}")[0][0] >= count, 120.0, 0.25)
+    worker = f"-A bench.one_task_per_delivery worker -n first@%h -Q {first_version.QUEUE} -P {pool}"
+    with rig.celery(f"{worker} -l error --without-gossip --without-mingle") as process:
+        wait_until(
+            f"{count} rows",
+            lambda: rig.sql(f"select count(*) from {table}")[0][0] >= count,
+            within_s=120.0,
+            every_s=0.25,
+            processes=[process],
+        )
     # From the first record to the last: its worker's start does not count.
     seconds = rig.sql(f"select extract(epoch from max(recorded_at) - min(recorded_at))::float8 from {table}")[0][0]
     rig.sql(f"drop table {table}")

@@ -80,7 +80,10 @@ class Queue:
     def lengths(self, names: Sequence[str] = QUEUES) -> dict[str, int]:
         """How many messages wait in each queue."""
         with _translated(), self._app.connection_for_read() as connection:
-            return {name: _length(connection, name) for name in names}
+            try:
+                return {name: _length(connection, name) for name in names}
+            except connection.connection_errors as error:  # the transport's own
+                raise OperationalError(str(error)) from error
 
     def close(self) -> None:
         """Closes the connections."""

@@ -61,8 +61,13 @@ class Services:
 
     @cached_property
     def nudger(self) -> Nudger:
-        """Tells a worker of what was committed; its own Redis connection gives up after 100 ms."""
-        return Nudger(Schedule(self.settings.redis_url, timeout_s=LIMIT_S), self.queue)
+        """Tells a worker of what was committed."""
+        return Nudger(self._flag, self.queue)
+
+    @cached_property
+    def _flag(self) -> Schedule:
+        """The nudger's own connection, which gives up after 100 ms."""
+        return Schedule(self.settings.redis_url, timeout_s=LIMIT_S)
 
     def listener(self) -> Listener:
         """Hears of commits by emitters that brought their own transaction."""
@@ -81,8 +86,9 @@ class Services:
 
     def emit(self, slug: str, events: Sequence[NewEvent], connection: Joinable | None = None) -> list[Event]:
         """Stores events and, where this call committed them, nudges; `flow.record_event` tells what it raises."""
-        stored = record_event.record_events(self.storage, slug, events, connection)
-        if connection is None and any(event.new for event in stored):
+        by_postgres = connection is not None or not self.nudger.is_ready
+        stored = record_event.record_events(self.storage, slug, events, connection, announced=by_postgres)
+        if not by_postgres and any(event.new for event in stored):
             self.nudger.nudge()
         return stored
 
@@ -91,13 +97,21 @@ class Services:
         if self.schedule.claim_fan_out():
             self.queue.fan_out()
 
-    def fan_out(self) -> FanOut:
-        """Empties the outbox; sends another `fan_out` where it stopped before the end."""
+    def fan_out(self) -> tuple[FanOut, Counts]:
+        """Empties the outbox, and drains here what is too little for a task of its own.
+
+        Sends another `fan_out` where it stopped before the end.
+        """
         self.schedule.fan_out_begun()
-        done = fan_out.fan_out(self.storage, self.dispatch.hand_out, self.settings.fan_out_batch)
+        own: list[int] = []
+        done = fan_out.fan_out(
+            self.storage,
+            lambda webhook_ids, delivery_count: own.extend(self.dispatch.hand_out(webhook_ids, delivery_count)),
+            self.settings.fan_out_batch,
+        )
         if done.event_count >= self.settings.fan_out_batch * fan_out.MOST_BATCHES:
             self.nudge_fan_out()
-        return done
+        return done, self.deliver(own) if own else Counts()
 
     def deliver(self, webhook_ids: Sequence[int]) -> Counts:
         """One drain over webhooks that are held for it. What only waits for slow answers is finished aside."""
@@ -110,7 +124,11 @@ class Services:
             webhook_ids,
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
         )
-        counts = drain.run()
+        try:
+            counts = drain.run()
+        except DispatcherError:
+            sender.close()  # with what is in flight: nobody would collect it
+            raise
         if drain.done:
             self._end(drain, sender)
         elif self._stragglers.acquire(blocking=False):
@@ -141,15 +159,18 @@ class Services:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("storage", "schedule", "queue"):
+        for part in ("storage", "schedule", "queue", "_flag"):
             if part in self.__dict__:
                 getattr(self, part).close()
+        while self._idle_senders:
+            self._idle_senders.pop().close()
 
     def _finish_aside(self, drain: Drain, sender: Sender) -> None:
         try:
             drain.finish()
             self._end(drain, sender)
         except DispatcherError as error:  # holds and leases end by themselves
+            sender.close()
             logger.warning(log.line("drain.unfinished", reason=error))
         finally:
             self._stragglers.release()

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from cryptography.fernet import Fernet
 from environs import Env, EnvError
 from marshmallow import ValidationError
-from marshmallow.validate import OneOf, Range
+from marshmallow.validate import OneOf, Range, Regexp
 
 from dispatcher.errors import SettingsInvalid
 
@@ -33,8 +33,8 @@ def check_time_zone(name: str) -> None:
 def _network(text: str) -> Network:
     try:
         return ip_network(text.strip())
-    except ValueError as error:
-        raise ValidationError(f"not a network in CIDR notation: {error}") from None
+    except ValueError:
+        raise ValidationError("not a network in CIDR notation, or one with host bits set") from None
 
 
 def _fernet_key(text: str) -> str:
@@ -47,7 +47,11 @@ def _fernet_key(text: str) -> str:
 
 def _url(*schemes: str) -> Callable[[str], None]:
     def check(text: str) -> None:
-        if urlsplit(text).scheme not in schemes:
+        try:
+            scheme = urlsplit(text).scheme
+        except ValueError:
+            raise ValidationError("not a URL") from None
+        if scheme not in schemes:
             raise ValidationError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
 
     return check
@@ -82,7 +86,11 @@ class Settings:
         validate=_url("redis", "rediss", "sentinel"),
     )
     broker_url: str = _setting(
-        "where Celery's messages go, if not to REDIS_URL", "", secret=True, variable="BROKER_URL"
+        "where Celery's messages go, if not to REDIS_URL",
+        "",
+        secret=True,
+        variable="BROKER_URL",
+        validate=_url("redis", "rediss", "sentinel", "amqp", "amqps", "pyamqp"),
     )
     secret_keys: tuple[str, ...] = _setting(
         "Fernet keys that encrypt signing secrets and auth headers; newest first, comma-separated",
@@ -144,7 +152,11 @@ class Settings:
         "connections to Postgres in one process; at least the worker's threads", 20, validate=_within(1, 1_000)
     )
     time_zone: str = _setting("of accounts made without one", "Europe/Prague", validate=check_time_zone)
-    user_agent: str = _setting("the `User-Agent` of every POST", "Fakturoid-Webhook-Dispatcher/0.1")
+    user_agent: str = _setting(
+        "the `User-Agent` of every POST",
+        "Fakturoid-Webhook-Dispatcher/0.1",
+        validate=Regexp(r"[\x21-\x7e][\x20-\x7e]{0,255}\Z"),
+    )
     log_level: str = _setting(
         "`debug`, `info`, `warning` or `error`", "info", validate=OneOf(("debug", "info", "warning", "error"))
     )

@@ -85,6 +85,9 @@ def _object(schema: WireSchema, value: object, path: str, problems: Problems) ->
         return None
     else:
         given = {name: found for name in fields if (found := getattr(value, name, _ABSENT)) is not _ABSENT}
+        if not given:  # a Decimal, a date, a set
+            problems.append((path, "not an object with such attributes"))
+            return None
     wired: dict[str, Any] = {}
     for name, field in fields.items():
         found = given.get(name, _ABSENT)

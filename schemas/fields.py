@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -23,6 +23,7 @@ time_zone: ContextVar[ZoneInfo] = ContextVar("time_zone", default=ZoneInfo(DEFAU
 """The account's zone, in which datetimes are written; set for one rendering (`event.render_body`)."""
 
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -69,7 +70,7 @@ class String(Wire):
             raise ValidationError("holds a NUL or a lone surrogate")
         if self.choices and value not in self.choices:
             raise ValidationError("is not included in the list")
-        return str(value)
+        return str.__str__(value)  # str() would give the name of a member of a `(str, Enum)`, not its value
 
 
 class Boolean(Wire):
@@ -87,7 +88,11 @@ class Number(Wire):
     def wire(self, value: Any) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise ValidationError("not a number")
-        if isinstance(value, float | Decimal) and not -1e300 < value < 1e300:
+        try:
+            fine = -1e300 < value < 1e300
+        except InvalidOperation:  # a Decimal that is NaN has no order
+            fine = False
+        if not fine:
             raise ValidationError("not a finite number")
         if isinstance(value, Decimal):
             return int(value) if value == value.to_integral_value() else float(value)
@@ -107,9 +112,7 @@ class DecimalString(Wire):
     def wire(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
             raise ValidationError("not a decimal")
-        if isinstance(value, float):
-            value = Decimal(repr(value))
-        text = format(value, "f") if isinstance(value, Decimal) else str(value)
+        text = _digits(value)
         if not _DECIMAL.match(text):
             raise ValidationError("not a decimal")
         if "." in text or (self.as_given and isinstance(value, str)):
@@ -120,6 +123,16 @@ class DecimalString(Wire):
         return wired if self.as_given else Decimal(wired)
 
 
+def _digits(value: str | int | float | Decimal) -> str:
+    """A number in plain digits; "" where there are too many, as 1E+999999999 written out would fill the memory."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__repr__(value) if -(10**30) < value < 10**30 else ""
+    number = Decimal(float.__repr__(value)) if isinstance(value, float) else value
+    return format(number, "f") if -31 < number.adjusted() < 30 else ""
+
+
 class Date(Wire):
     """`2024-06-13`."""
 
@@ -128,7 +141,7 @@ class Date(Wire):
             raise ValidationError("a date and time, not a date")
         if isinstance(value, date):
             return value.isoformat()
-        if isinstance(value, str) and len(value) == 10:
+        if isinstance(value, str) and _DATE.match(value):
             try:
                 return date.fromisoformat(value).isoformat()
             except ValueError:

@@ -71,8 +71,10 @@ class WebhookSchema(WireSchema):
     updated_at = DateTime(dump_only=True)
 
     @pre_load
-    def _blank_is_missing(self, data: Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
+    def _blank_is_missing(self, data: Any, **_: Any) -> Any:
         """A blank URL is reported as blank, an empty auth header means none."""
+        if not isinstance(data, Mapping):
+            return data  # what is no object is refused by the load
         changed = dict(data)
         if isinstance(changed.get("webhook_url"), str) and not changed["webhook_url"].strip():
             changed["webhook_url"] = None

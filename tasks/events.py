@@ -1,5 +1,7 @@
 """`tasks.fan_out`, on queue `events`."""
 
+from dataclasses import asdict
+
 from dispatcher.queue import FAN_OUT
 from dispatcher.services import services
 from tasks.celery import app
@@ -7,6 +9,7 @@ from tasks.celery import app
 
 @app.task(name=FAN_OUT)
 def fan_out() -> dict[str, int]:
-    """Events in the outbox become deliveries; returns counts, which Flower shows."""
-    done = services().fan_out()
-    return {"events": done.event_count, "deliveries": done.delivery_count, "webhooks": len(done.webhook_ids)}
+    """Events in the outbox become deliveries, and a few are delivered at once; returns counts, which Flower shows."""
+    done, drained = services().fan_out()
+    counts = {"events": done.event_count, "deliveries": done.delivery_count, "webhooks": len(done.webhook_ids)}
+    return counts | asdict(drained)

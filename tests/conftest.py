@@ -9,6 +9,7 @@ Unit tests get none of these: their sockets are off.
 """
 
 import itertools
+import shutil
 import tempfile
 import threading
 import time
@@ -23,7 +24,18 @@ import hypothesis
 import psycopg2
 import pytest
 import redis
-from cryptography.fernet import Fernet
+
+# Both senders now, while sockets are on: a class made of a guarded socket stays guarded in later tests.
+import dispatcher.sender.curl
+import dispatcher.sender.portable  # noqa: F401
+from dispatcher.dev.postgres import Postgres
+from dispatcher.dev.valkey import Valkey
+from dispatcher.services import Services, use
+from dispatcher.settings import Settings
+from dispatcher.storage import migrate
+from dispatcher.storage.engine import Storage
+from dispatcher.storage.secrets import SecretBox
+from tests.builders import SECRET_KEY
 
 T = TypeVar("T")
 
@@ -32,7 +44,6 @@ hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parent.parent
-SECRET_KEY = Fernet.generate_key().decode()
 _TEMPLATE = "dispatcher_template"
 _numbers = itertools.count(1)
 
@@ -62,12 +73,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    from dispatcher.dev.postgres import Postgres
-
     # Not pytest's own folder: only its owner may enter that, and Postgres, which refuses root, is somebody else.
-    with tempfile.TemporaryDirectory(prefix="dispatcher-tests-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        server = Postgres(Path(folder) / "postgres")
+    with _a_folder() as folder:
+        folder.chmod(0o711)
+        server = Postgres(folder / "postgres")
         url = server.start()
         with _admin(url) as cursor:
             cursor.execute("alter system set fsync = off")  # no test here pulls the plug of the machine
@@ -78,10 +87,8 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[str]:
-    from dispatcher.dev.valkey import Valkey
-
-    with tempfile.TemporaryDirectory(prefix="dispatcher-tests-", ignore_cleanup_errors=True) as folder:
-        server = Valkey(Path(folder) / "valkey")
+    with _a_folder() as folder:
+        server = Valkey(folder / "valkey")
         yield server.start()
         server.stop()
 
@@ -89,10 +96,6 @@ def valkey_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(postgres_server: str) -> str:
     """The name of a database with all migrations, to be copied."""
-    from dispatcher.storage import migrate
-    from dispatcher.storage.engine import Storage
-    from dispatcher.storage.secrets import SecretBox
-
     with _admin(postgres_server) as cursor:
         cursor.execute(f"create database {_TEMPLATE}")
     storage = Storage(in_database(postgres_server, _TEMPLATE), SecretBox([SECRET_KEY]))
@@ -128,10 +131,8 @@ def redis_url(valkey_server: str, redis_client: Any) -> str:
 
 
 @pytest.fixture
-def settings(database_url: str, redis_url: str) -> Any:
+def settings(database_url: str, redis_url: str) -> Settings:
     """Settings for this test's servers, with short limits; `dataclasses.replace` makes others of them."""
-    from dispatcher.settings import Settings
-
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
@@ -149,31 +150,26 @@ def settings(database_url: str, redis_url: str) -> Any:
 
 
 @pytest.fixture
-def storage(settings: Any) -> Iterator[Any]:
+def storage(settings: Settings) -> Iterator[Storage]:
     """This test's Postgres; that of `own` too."""
-    from dispatcher.storage.engine import Storage
-    from dispatcher.storage.secrets import SecretBox
-
     made = Storage(settings.database_url, SecretBox(settings.secret_keys), settings.pool_size)
     yield made
     made.close()
 
 
 @pytest.fixture
-def own(settings: Any, storage: Any) -> Iterator[Any]:
+def own(settings: Settings, storage: Storage) -> Iterator[Services]:
     """This test's Services, which are also the process's."""
-    from dispatcher import services
-
-    made = services.Services(settings)
+    made = Services(settings)
     made.storage = storage
-    services.use(made)
+    use(made)
     yield made
-    services.use(None)
+    use(None)
     made.close()
 
 
 @pytest.fixture
-def shift_time(database_url: str, storage: Any) -> ShiftTime:
+def shift_time(database_url: str, storage: Storage) -> ShiftTime:
     """Moves what `dispatcher_now()` says; Redis' clock stays, so tests drain by `own.deliver`."""
 
     def shift(seconds: float) -> None:
@@ -188,6 +184,17 @@ def shift_time(database_url: str, storage: Any) -> ShiftTime:
 def in_database(url: str, name: str) -> str:
     """The same server's URL for database `name`."""
     return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+@contextmanager
+def _a_folder() -> Iterator[Path]:
+    """In memory where there is room: a fresh database is 460 files, which a busy disk takes half a second to make."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
+    with tempfile.TemporaryDirectory(
+        prefix="dispatcher-tests-", dir=memory if roomy else None, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
 
 
 def _a_database(server_url: str, template: str) -> Iterator[str]:

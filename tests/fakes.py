@@ -105,7 +105,8 @@ class FakeSender:
             return []
         first_s = min(ends_s for ends_s, _ in self._flying)
         if first_s > self._clock.now_s:
-            self._clock.now_s = min(first_s, self._clock.now_s + wait_s)
+            # At least a microsecond: a wait that rounds to nothing would stop the time for good.
+            self._clock.now_s = min(first_s, self._clock.now_s + max(wait_s, 1e-6))
         done = [result for ends_s, result in self._flying if ends_s <= self._clock.now_s]
         self._flying = deque(one for one in self._flying if one[0] > self._clock.now_s)
         for result in done:
@@ -151,8 +152,7 @@ class MemorySchedule:
         mine = ready[: max(0, room)]
         for webhook in mine:
             self._hold(webhook)
-        later = [due_s for due_s in self._due.values() if due_s > now_s]
-        return mine, min(later) - now_s if later else None
+        return mine, max(0.0, min(self._due.values()) - now_s) if self._due else None
 
     def first_due(self) -> float | None:
         self._now()
@@ -177,10 +177,10 @@ class MemorySchedule:
                 go_on.append(webhook)
                 continue
             self._held.pop(webhook, None)
-            if wait_s is not None:
-                self._due[webhook] = now_s + wait_s
-            elif due_s is None or held is None or due_s >= held:
+            if due_s is None or held is None or due_s >= held:
                 self._due.pop(webhook, None)
+            if wait_s is not None:
+                self._earlier(webhook, now_s + wait_s)
         return go_on
 
     def claim_fan_out(self) -> bool:

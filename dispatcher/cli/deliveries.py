@@ -25,7 +25,7 @@ def deliveries() -> None:
 @deliveries.command("list")
 @click.option("--account", "slug", required=True, metavar="SLUG", help="The account.")
 @click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Only this webhook's.")
-@click.option("--state", type=click.Choice(list(State)), help="Only those in this state.")
+@click.option("--state", type=click.Choice([str(state) for state in State]), help="Only those in this state.")
 @click.option("--before", type=int, metavar="ID", help="Older than this delivery: the next page.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=40, show_default=True)
 @json_option

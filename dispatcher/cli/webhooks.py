@@ -12,7 +12,9 @@ from dispatcher.storage import accounts, webhooks
 
 _account = click.option("--account", "slug", required=True, metavar="SLUG", help="The account.")
 _version = click.option(
-    "--payload-version", type=click.Choice(list(PayloadVersion)), help="`legacy`: the flat payload from before v2."
+    "--payload-version",
+    type=click.Choice([str(version) for version in PayloadVersion]),
+    help="`legacy`: the flat payload from before v2.",
 )
 
 

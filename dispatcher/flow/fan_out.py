@@ -16,7 +16,7 @@ MOST_BATCHES = 20
 class HandOut(Protocol):
     """What is done with webhooks that have work now (`flow.release_due.Dispatch.hand_out`)."""
 
-    def __call__(self, webhook_ids: tuple[int, ...]) -> object: ...  # noqa: D102
+    def __call__(self, webhook_ids: tuple[int, ...], delivery_count: int) -> object: ...  # noqa: D102
 
 
 def fan_out(storage: Storage, hand_out: HandOut, batch_size: int) -> FanOut:
@@ -33,7 +33,7 @@ def fan_out(storage: Storage, hand_out: HandOut, batch_size: int) -> FanOut:
         delivery_count += batch.delivery_count
         webhook_ids.update(batch.webhook_ids)
         if batch.webhook_ids:
-            hand_out(batch.webhook_ids)
+            hand_out(batch.webhook_ids, batch.delivery_count)
         if batch.event_count:
             logger.info(
                 log.line(

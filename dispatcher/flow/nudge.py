@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from dispatcher import clock, log
@@ -36,40 +37,64 @@ class Nudger:
         self._queue = queue
         self._monotonic = monotonic
         self._skip_until = 0.0
-        self._busy = threading.Lock()
+        self._thread: _Thread | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """False for SKIP_S after a failure."""
+        return self._monotonic() >= self._skip_until
 
     def nudge(self) -> bool:
         """Whether a worker knows; waits LIMIT_S at most, and after a failure does not try for SKIP_S."""
-        if self._monotonic() < self._skip_until:
+        if not self.is_ready:
             return False
-        attempt = _Attempt(self._flag, self._queue)
-        reason = attempt.wait(LIMIT_S)
+        if self._thread is None or not self._thread.is_usable:
+            self._thread = _Thread(self._send)
+        reason = self._thread.run(LIMIT_S)
         if reason is None:
             return True
+        self._thread = None  # it may hang for a while yet
         self._skip_until = self._monotonic() + SKIP_S
         logger.warning(log.line("nudge.failed", reason=repr(reason), skipped_s=SKIP_S))
         return False
 
-
-class _Attempt:
-    """One nudge in a daemon thread: it cannot keep the process alive, nor the caller waiting."""
-
-    def __init__(self, flag: Flag, queue: FanOutQueue) -> None:
-        self._parts = (flag, queue)
-        self._done = threading.Event()
-        self._reason: str | None = None
-        threading.Thread(target=self._run, name="nudge", daemon=True).start()
-
-    def wait(self, limit_s: float) -> str | None:
-        """None if the nudge went well within `limit_s`, else why not."""
-        return self._reason if self._done.wait(limit_s) else f"no answer within {limit_s} s"
-
-    def _run(self) -> None:
-        flag, queue = self._parts
+    def _send(self) -> str | None:
+        """None, or why the nudge failed."""
         try:
-            if flag.claim_fan_out():
-                queue.fan_out()
+            if self._flag.claim_fan_out():
+                self._queue.fan_out()
         except DispatcherError as error:
-            self._reason = str(error)
-        finally:
-            self._done.set()
+            return str(error)
+        except Exception as error:  # the thread's outermost call: an emit must not fail over a nudge
+            logger.exception("nudge.broken")
+            return type(error).__name__
+        return None
+
+
+class _Thread:
+    """A daemon thread that does one thing when asked: it cannot keep the process alive, nor the caller waiting."""
+
+    def __init__(self, work: Callable[[], str | None]) -> None:
+        self._work = work
+        self._asked: SimpleQueue[SimpleQueue[str | None]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="nudge", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_usable(self) -> bool:
+        """False in a process that was forked: threads are not copied."""
+        return self._thread.is_alive()
+
+    def run(self, limit_s: float) -> str | None:
+        """None if the work went well within `limit_s`, else why not."""
+        answer: SimpleQueue[str | None] = SimpleQueue()
+        self._asked.put(answer)
+        try:
+            return answer.get(timeout=limit_s)
+        except Empty:
+            return f"no answer within {limit_s} s"
+
+    def _loop(self) -> None:
+        while True:
+            answer = self._asked.get()
+            answer.put(self._work())

@@ -24,24 +24,35 @@ class NewEvent:
 
 
 def record_events(
-    storage: Storage, slug: str, new: Sequence[NewEvent], connection: Joinable | None = None
+    storage: Storage,
+    slug: str,
+    new: Sequence[NewEvent],
+    connection: Joinable | None = None,
+    *,
+    announced: bool | None = None,
 ) -> list[Event]:
     """Stores `new` for the account, all or none, and returns the stored events in order.
 
     1. Render each body in the account's time zone; raises schemas.EventInvalid before anything is stored.
     2. Insert; an event that repeats an idempotency key of the account stands for the first one.
-    With `connection` the rows belong to its transaction; without, they are committed on return. The caller nudges.
+    With `connection` the rows belong to its transaction; without, they are committed on return.
+    `announced` says whether Postgres tells the workers at the commit (default: where the caller commits); otherwise
+    the caller nudges.
     """
+    if announced is None:
+        announced = connection is not None
     if connection is not None:
-        return _record(connection, slug, new, joined=True)
-    stored = storage.run(lambda own: _record(own, slug, new, joined=False))
+        return _record(connection, slug, new, announced)
+    stored = storage.run(lambda own: _record(own, slug, new, announced))
     crash.reached("after_commit_before_nudge")
     return stored
 
 
-def _record(connection: Joinable, slug: str, new: Sequence[NewEvent], *, joined: bool) -> list[Event]:
+def _record(connection: Joinable, slug: str, new: Sequence[NewEvent], announced: bool) -> list[Event]:
     account = accounts.find(connection, slug)
-    stored = events.insert(connection, account.id, [_draft(event, account.time_zone) for event in new], joined=joined)
+    stored = events.insert(
+        connection, account.id, [_draft(event, account.time_zone) for event in new], announced=announced
+    )
     crash.reached("before_commit")
     return stored
 

@@ -12,6 +12,9 @@ logger = logging.getLogger(__name__)
 
 TAKE_LIMIT = 1_000
 SPREAD = 4
+"""Drains over which a few webhooks are spread."""
+OWN_WEBHOOKS, OWN_DELIVERIES = 10, 50
+"""What a fan-out made is drained by its own task up to these."""
 
 
 class Dispatch:
@@ -37,9 +40,19 @@ class Dispatch:
         self._head_ms: float | None = None
         self._head_due_s = 0.0
 
-    def hand_out(self, webhook_ids: Sequence[int]) -> int:
-        """Webhooks that have work now; returns how many messages were sent."""
-        return self.send(self._schedule.hand_out(webhook_ids, self._held_max))
+    def hand_out(self, webhook_ids: Sequence[int], delivery_count: int) -> list[int]:
+        """Webhooks that have work now: sends the free ones to drains.
+
+        If it is so little that a second task would cost more than the work, returns them instead, held.
+        """
+        mine = self._schedule.hand_out(webhook_ids, self._held_max)
+        if len(mine) > OWN_WEBHOOKS or delivery_count > OWN_DELIVERIES:
+            self.send(mine, drains=-(-delivery_count // OWN_DELIVERIES))
+            return []
+        fast, slow = self._by_health(mine)
+        if slow:
+            self.send(slow)
+        return fast
 
     def release_due(self) -> int:
         """Takes what the clock says is due and sends it; returns how many webhooks that were.
@@ -59,16 +72,19 @@ class Dispatch:
             logger.debug(log.line("webhooks.released", webhooks=len(webhook_ids), messages=messages))
         return len(webhook_ids)
 
-    def send(self, webhook_ids: Sequence[int]) -> int:
-        """Sends webhooks that are held already to drains; returns how many messages that took."""
-        healths = self._schedule.healths(webhook_ids)
-        slow = [id_ for id_ in webhook_ids if id_ in healths and healths[id_].is_slow(self._policy)]
-        fast = sorted(set(webhook_ids) - set(slow))
+    def send(self, webhook_ids: Sequence[int], drains: int = SPREAD) -> int:
+        """Sends webhooks that are held already to drains, at least so many; returns how many messages that took."""
         messages = 0
-        for ids, is_slow in ((fast, False), (slow, True)):
-            # A few webhooks are spread over a few drains: together in one, they would share one thread.
-            size = min(self._chunk_size, -(-len(ids) // SPREAD))
+        for ids, is_slow in zip(self._by_health(webhook_ids), (False, True), strict=True):
+            # A few webhooks with much work are spread: together in one drain they would share one thread.
+            size = min(self._chunk_size, -(-len(ids) // max(1, min(drains, SPREAD))))
             for start in range(0, len(ids), max(1, size)):
                 self._queue.deliver(ids[start : start + size], slow=is_slow)
                 messages += 1
         return messages
+
+    def _by_health(self, webhook_ids: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The webhooks that are well, and those that belong on the slow queue."""
+        healths = self._schedule.healths(webhook_ids)
+        slow = {id_ for id_ in webhook_ids if id_ in healths and healths[id_].is_slow(self._policy)}
+        return sorted(set(webhook_ids) - slow), sorted(slow)

@@ -16,6 +16,6 @@ def replay(storage: Storage, schedule: Schedule, id_or_key: str) -> DeliveryRow:
 
     found, webhook_id = storage.run(move)
     if webhook_id is None:
-        raise MoveIllegal(str(found.id), found.state, "pending")
+        raise MoveIllegal(str(found.id), found.state, "pending")  # it is already, or its webhook was deleted
     schedule.due({webhook_id: 0.0})
     return storage.run(lambda connection: reports.delivery(connection, id_or_key))

@@ -18,10 +18,11 @@ for i = 2, #ARGV, 2 do
     else
         redis.call('ZREM', KEYS[2], webhook)
         local earlier = due and held and tonumber(due) < tonumber(held)  -- made due for later, by a retry of another
+        if not earlier then
+            redis.call('ZREM', KEYS[1], webhook)  -- what stood there was the end of the hold
+        end
         if wait ~= '' then
-            redis.call('ZADD', KEYS[1], now + tonumber(wait), webhook)
-        elseif not earlier then
-            redis.call('ZREM', KEYS[1], webhook)
+            redis.call('ZADD', KEYS[1], 'LT', now + tonumber(wait), webhook)
         end
     end
 end

@@ -1,6 +1,7 @@
 -- Takes webhooks that are due and not held, and holds them for the caller.
 -- KEYS: due, held. ARGV: milliseconds of a hold, how many may be held in all, how many to take at most.
--- Returns the webhooks, then, as the last element, milliseconds until the next one is due (-1: none).
+-- Returns the webhooks, then, as the last element, milliseconds until the first of the others is due (0: it is, but
+-- held or beyond the room; -1: the clock is empty).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local till = now + tonumber(ARGV[1])
@@ -18,6 +19,6 @@ if room > 0 then
         end
     end
 end
-local first = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 mine[#mine + 1] = first[2] and tostring(math.max(0, first[2] - now)) or '-1'
 return mine

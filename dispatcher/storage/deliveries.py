@@ -39,14 +39,14 @@ leased as (
     set next_attempt_at = dispatcher_now() + make_interval(secs => %(lease_s)s), lease_token = %(token)s,
         lost_count = lost_count + (lease_token is not null)::int
     where id = any (array (select id from due))
-    returning id, webhook_id, event_id, idempotency_key, attempt_count, lost_count, tries_before),
+    returning id, webhook_id, event_id, idempotency_key, attempt_count, lost_count, tries_before, lost_before),
 losses as (
     insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
         dispatcher_now() - make_interval(secs => %(lease_s)s), dispatcher_now()
     from leased l join webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
-select l.id, l.webhook_id, l.idempotency_key, l.attempt_count, l.tries_before, l.lost_count, e.name, e.created_at,
-    e.body::text, a.time_zone
+select l.id, l.webhook_id, l.idempotency_key, l.attempt_count, l.tries_before, l.lost_count - l.lost_before,
+    e.name, e.created_at, e.body::text, a.time_zone
 from leased l join events e on e.id = l.event_id join accounts a on a.id = e.account_id
 """
 
@@ -123,8 +123,10 @@ from page p join webhooks w on w.id = p.webhook_id order by p.webhook_id
 
 _REPLAY = """
 update deliveries set state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
-    tries_before = attempt_count, updated_at = dispatcher_now()
-where id = %(id)s and (state <> 'pending') returning webhook_id
+    tries_before = attempt_count, lost_before = lost_count, updated_at = dispatcher_now()
+where id = %(id)s and state <> 'pending'
+    and exists (select from webhooks where webhooks.id = deliveries.webhook_id and deleted_at is null)
+returning webhook_id
 """
 
 
@@ -206,7 +208,10 @@ def all_due(connection: Connection, *, after: int, limit: int) -> list[tuple[int
 
 
 def replay(connection: Connection, delivery_id: int) -> int | None:
-    """Makes a finished delivery pending again, tries anew; returns its webhook, None where it is pending already."""
+    """Makes a finished delivery pending again, its tries anew; returns its webhook.
+
+    None where it is pending already, or its webhook was deleted.
+    """
     found = rows(connection, _REPLAY, {"id": delivery_id})
     return found[0][0] if found else None
 

@@ -7,7 +7,7 @@ from dispatcher.model.event import Event, EventDraft, FanOut
 from dispatcher.storage.engine import Connection, Joinable, rows
 
 CHANNEL = "dispatcher_events"
-"""Postgres' notification of a commit that no process of ours made: see `insert`, `joined`."""
+"""Postgres' notification of a commit that no process of ours made: see `insert`, `announced`."""
 
 # Two emits of one key wait for each other here until the first is committed; ordered, so that batches cannot deadlock.
 _LOCK_KEYS = """
@@ -56,11 +56,10 @@ select (select count(*) from taken), (select count(*) from made), array(select d
 """
 
 
-def insert(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], *, joined: bool) -> list[Event]:
+def insert(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], *, announced: bool) -> list[Event]:
     """Stores `drafts` in order and returns them as events; one that repeats a key returns the event of that key.
 
-    `joined` says that the caller commits, at a time we do not see: then Postgres itself tells the workers, at the
-    commit and only then.
+    `announced`: Postgres itself tells the workers, at the commit and only then; for commits at a time we do not see.
     """
     keys = [draft.idempotency_key for draft in drafts]
     known = _lock_and_find(connection, account_id, keys) if any(keys) else {}
@@ -71,7 +70,7 @@ def insert(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], 
             if draft.idempotency_key is not None:  # a repetition within the batch
                 known[draft.idempotency_key] = None
     stored = iter(_store(connection, account_id, fresh) if fresh else [])
-    if joined and fresh:
+    if announced and fresh:
         rows(connection, f"select pg_notify('{CHANNEL}', '')")
     events: list[Event] = []
     for draft in drafts:

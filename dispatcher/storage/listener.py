@@ -1,4 +1,4 @@
-"""Hears Postgres' notifications: an event was committed in somebody's own transaction (`events.insert`, `joined`)."""
+"""Hears Postgres' notifications: an event was committed at a time we did not see (`events.insert`, `announced`)."""
 
 import logging
 import select

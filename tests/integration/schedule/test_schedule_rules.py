@@ -181,16 +181,6 @@ def test_a_time_set_meanwhile_survives_the_release_for_a_later_one(schedule, wai
     assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
 
 
-def test_a_drain_that_lost_its_hold_does_not_end_anothers(schedule, advance):
-    schedule.hand_out([1], MANY)
-    advance(15.1)
-    assert taken(schedule) == [1]  # by another drain
-
-    schedule.release({1: None})
-
-    assert schedule.hand_out([1], MANY) == []
-
-
 def test_releasing_nothing_asks_nobody(schedule):
     assert schedule.release({}) == []
 

@@ -26,9 +26,9 @@ class Steps:
     storage: Storage
     account: Any
 
-    def emit(self, *drafts: Any, joined: bool = False) -> list[Any]:
+    def emit(self, *drafts: Any, announced: bool = False) -> list[Any]:
         drafts = drafts or (a_draft(),)
-        return self.storage.run(lambda c: events.insert(c, self.account.id, drafts, joined=joined))
+        return self.storage.run(lambda c: events.insert(c, self.account.id, drafts, announced=announced))
 
     def fan_out(self, limit: int = 500) -> Any:
         return self.storage.run(lambda c: events.fan_out(c, limit))
@@ -44,16 +44,20 @@ class Steps:
         return claimed
 
     def record(self, claimed: Claimed, status: str = "200", retry_in_s: float | None = None, **result: Any) -> int:
+        finished = self.finished(claimed, status, retry_in_s, **result)
+        return self.storage.run(lambda c: deliveries.record(c, [finished], 11.0))
+
+    def finished(
+        self, claimed: Claimed, status: str = "200", retry_in_s: float | None = None, **result: Any
+    ) -> Finished:
         """`status` 2xx delivers, else `retry_in_s` says whether a try is left."""
         state = State.DELIVERED if status[0] == "2" else State.FAILED if retry_in_s is None else State.PENDING
-        finished = Finished(
+        return Finished(
             claimed=claimed,
-            request_id=uuid4(),
             url="http://127.0.0.1:9/hook?secret=1",
             result=a_result(status, tag=claimed.id, **result),
             verdict=Verdict(state=state, retry_in=None if retry_in_s is None else timedelta(seconds=retry_in_s)),
         )
-        return self.storage.run(lambda c: deliveries.record(c, [finished], 11.0))
 
     def rows(self, sql: str, **parameters: Any) -> list[Any]:
         return self.storage.run(lambda c: rows(c, sql, parameters))

@@ -43,36 +43,48 @@ def dispatch(make_dispatch):
     return make_dispatch()
 
 
+MUCH = 1_000
+"""Deliveries: too many for the fan-out's own task."""
+
+
 def test_free_webhooks_with_work_are_sent_in_chunks(make_dispatch, queue):
-    assert make_dispatch(chunk_size=2).hand_out(range(1, 12)) == 6
+    assert make_dispatch(chunk_size=2).hand_out(range(1, 12), MUCH) == []
     assert [len(ids) for ids, _ in queue.delivers] == [2, 2, 2, 2, 2, 1]
     assert queue.webhook_ids == list(range(1, 12))
 
 
-def test_a_few_webhooks_are_spread_over_a_few_drains(dispatch, queue):
-    assert dispatch.hand_out(range(1, 9)) == 4
+def test_a_few_webhooks_with_much_work_are_spread_over_a_few_drains(dispatch, queue):
+    dispatch.hand_out(range(1, 9), MUCH)
     assert [ids for ids, _ in queue.delivers] == [[1, 2], [3, 4], [5, 6], [7, 8]]
+
+
+def test_little_work_is_left_to_the_task_that_made_it(dispatch, schedule, queue):
+    schedule.store_healths({2: Health(window=1.0)})
+
+    assert dispatch.hand_out([1, 2, 3], 3) == [1, 3]
+    assert queue.delivers == [([2], True)]  # a struggling one never is
+    assert schedule.sizes()["held"] == 3
 
 
 def test_every_webhook_is_sent_once_whatever_their_number(make_dispatch, schedule, queue):
     for count in range(1, 30):
         queue.delivers.clear()
-        make_dispatch(chunk_size=3).hand_out(range(count))
+        make_dispatch(chunk_size=3).hand_out(range(count), MUCH)
         schedule.release(dict.fromkeys(range(count)))
 
         assert queue.webhook_ids == list(range(count))
 
 
 def test_a_held_webhook_is_not_sent_twice(dispatch, queue):
-    dispatch.hand_out([1])
-    dispatch.hand_out([1, 2])
+    dispatch.hand_out([1], MUCH)
+    dispatch.hand_out([1, 2], MUCH)
 
     assert queue.webhook_ids == [1, 2]
 
 
 def test_slow_webhooks_go_to_the_slow_queue(dispatch, schedule, queue):
     schedule.store_healths({2: Health(window=1.0), 3: Health(window=50.0, latency_s=9.0), 4: Health(window=50.0)})
-    dispatch.hand_out([1, 2, 3, 4])
+    dispatch.hand_out([1, 2, 3, 4], MUCH)
 
     assert {id_ for ids, slow in queue.delivers for id_ in ids if slow} == {2, 3}
     assert {id_ for ids, slow in queue.delivers for id_ in ids if not slow} == {1, 4}
@@ -137,8 +149,8 @@ def test_room_that_gets_free_is_used_though_the_head_is_the_same(make_dispatch, 
 
 
 def test_a_held_webhook_with_a_mark_at_the_head_hides_nobody_behind_it(dispatch, schedule, queue, clock):
-    dispatch.hand_out([1])
-    dispatch.hand_out([1])  # marks it: its drain shall go on
+    dispatch.hand_out([1], MUCH)
+    dispatch.hand_out([1], MUCH)  # marks it: its drain shall go on
     schedule.due({3: 100})
     dispatch.release_due()
 
@@ -150,7 +162,7 @@ def test_a_held_webhook_with_a_mark_at_the_head_hides_nobody_behind_it(dispatch,
 
 
 def test_a_hold_that_ran_out_is_released_again(dispatch, queue, clock):
-    dispatch.hand_out([1])
+    dispatch.hand_out([1], MUCH)
     clock.advance(15)
     dispatch.release_due()
 

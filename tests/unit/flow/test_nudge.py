@@ -60,7 +60,7 @@ def test_once_the_message_was_taken_the_next_nudge_sends_another(clock, queue):
 
 def test_a_hung_redis_is_waited_for_no_longer_than_the_limit(clock, queue, monkeypatch):
     waited = []
-    monkeypatch.setattr(nudge._Attempt, "wait", lambda self, limit_s: waited.append(limit_s) or "hung")
+    monkeypatch.setattr(nudge._Thread, "run", lambda self, limit_s: waited.append(limit_s) or "hung")
     Nudger(MemorySchedule(clock), queue, clock).nudge()
 
     assert waited == [0.1]

@@ -99,6 +99,7 @@ create table deliveries (
     attempt_count smallint not null default 0,
     lost_count smallint not null default 0,
     tries_before smallint not null default 0,
+    lost_before smallint not null default 0,
     next_attempt_at timestamptz not null default dispatcher_now(),
     lease_token uuid,
     created_at timestamptz not null default clock_timestamp(),
@@ -108,6 +109,7 @@ create table deliveries (
 ) partition by list (finished_on);
 comment on column deliveries.next_attempt_at is 'due time; while lease_token is set, the end of the lease';
 comment on column deliveries.tries_before is 'attempts made before the last replay: they do not count against the tries';
+comment on column deliveries.lost_before is 'the same of leases lost';
 
 create table deliveries_waiting partition of deliveries for values in (null)
     with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000);

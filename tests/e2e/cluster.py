@@ -1,0 +1,287 @@
+"""Real workers on servers of their own, which a test may kill, and questions about what became of its events.
+
+cluster.webhook(receiver.url("/hook"))        who wants the events
+cluster.start_worker()                        a process of `celery -A tasks worker`, as in the Procfile
+cluster.emit(100)                             from this process, committed on return
+cluster.wait_until_delivered(100)             every delivery is recorded as delivered
+posts_by_key(receiver)                        how many POSTs came of each delivery
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from dispatcher import emit_many
+from dispatcher.dev import child
+from dispatcher.dev.postgres import Postgres
+from dispatcher.dev.supervisor import environment_of
+from dispatcher.dev.valkey import Valkey
+from dispatcher.errors import DispatcherError
+from dispatcher.flow.edit_webhook import create_webhook
+from dispatcher.services import Services
+from dispatcher.settings import Settings
+from dispatcher.storage.engine import rows
+from tests.builders import SECRET_KEY, an_account, an_event
+from tests.conftest import eventually
+from tests.receiver import Receiver
+
+PROGRAMS = Path(sys.executable).parent
+SLUG = "applecorp"
+
+SHORT = {
+    "DISPATCHER_TESTING": "1",
+    "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8",
+    "DISPATCHER_TIMEOUT_S": "2",
+    "DISPATCHER_LEASE_S": "5",
+    "DISPATCHER_HOLD_S": "2",
+    "DISPATCHER_RECONCILE_S": "1",
+    "DISPATCHER_RETRY_BASE_S": "0.3",
+    "DISPATCHER_RETRY_FACTOR": "1.5",
+}
+"""What every process of a cluster is told; short spans, so that a crash is over within seconds."""
+
+# Variables that somebody may have exported, and that would point our processes elsewhere.
+_FOREIGN = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS", "FLOWER_ADDRESS", "FLOWER_BASIC_AUTH")
+
+
+class Program:
+    """A process whose output goes to a file; it ends when the tests end, however they end."""
+
+    def __init__(self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = child.start(
+                [str(word) for word in command],
+                death_signal=signal.SIGKILL,
+                cwd=cwd,
+                env=environment_of(clean_environment() | env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, within_s: float) -> int:
+        """The exit code; minus the signal's number where one ended it."""
+        try:
+            return self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.log.name} did not end within {within_s} s") from None
+
+    def kill(self) -> None:
+        """As by `kill -9`; returns when the process is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def clear_away(self) -> None:
+        """Kills it and what it has started; honcho gives its processes sessions of their own."""
+        family = [self.pid, *_descendants(self.pid)]
+        if not self.ended:
+            for pid in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait()
+
+
+class Cluster:
+    """One test's database, its emptied Redis, and the processes that it starts."""
+
+    def __init__(self, postgres: Postgres, valkey: Valkey, database_url: str, folder: Path) -> None:
+        self.postgres = postgres
+        self.valkey = valkey
+        self.folder = folder
+        self.env = SHORT | {"DATABASE_URL": database_url, "REDIS_URL": valkey.url, "SECRET_KEYS": SECRET_KEY}
+        self.own = Services(
+            Settings(
+                database_url=database_url,
+                redis_url=valkey.url,
+                broker_url=valkey.url,
+                secret_keys=(SECRET_KEY,),
+                allowed_networks=(ip_network("127.0.0.0/8"),),
+                testing=True,
+            )
+        )
+        self.account = an_account(self.own.storage, SLUG)
+        self.workers: list[Program] = []
+        self._programs: list[Program] = []
+        self._numbers = itertools.count(1)
+
+    # -- processes -----------------------------------------------------------------------------------------------
+
+    def start(self, *command: str | Path, **env: str) -> Program:
+        """Starts a program of the virtual environment, in the cluster's folder and with its variables."""
+        number = next(self._numbers)
+        program = Program(
+            [PROGRAMS / command[0], *command[1:]],
+            cwd=self.folder,
+            env=self.env | env,
+            log=self.folder / f"{number}-{command[0]}.log",
+        )
+        self._programs.append(program)
+        return program
+
+    def start_worker(self, *, ready: bool = True, pool: str = "threads", **env: str) -> Program:
+        """A worker on all queues; `ready` waits until it says that it lives."""
+        name = f"e2e{len(self.workers) + 1}"
+        worker = self.start(
+            "celery", "--quiet", "-A", "tasks", "worker", "-P", pool, "-c", "4",
+            "-Q", "events,deliveries,deliveries.slow", "-n", f"{name}@%h",
+            "--without-gossip", "--without-mingle", "--loglevel", "warning", **env,
+        )  # fmt: skip
+        self.workers.append(worker)
+        if ready:
+            eventually(lambda: self._is_ready(worker, name), 30, f"the worker {name} being ready")
+        return worker
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        """Name and last lines of what each process printed."""
+        for program in self._programs:
+            yield program.log.name, "\n".join(program.output.splitlines()[-60:])
+
+    def close(self) -> None:
+        for program in self._programs:
+            program.clear_away()
+        self.own.close()
+
+    # -- events in -----------------------------------------------------------------------------------------------
+
+    def webhook(self, url: str, *events: str) -> int:
+        """A new webhook's id; it wants `invoice_paid` unless told otherwise."""
+        attributes = {"webhook_url": url, "events": list(events) or ["invoice_paid"]}
+        return create_webhook(self.own.storage, SLUG, attributes).id
+
+    def emit(self, count: int = 1, name: str = "invoice_paid") -> list[int]:
+        """The ids of so many new events, which are committed."""
+        return [event.id for event in emit_many([an_event(name) for _ in range(count)], account=SLUG)]
+
+    @contextmanager
+    def emitting(self, count: int, chunk: int = 50, pause_s: float = 0.02) -> "Iterator[Emitting]":
+        """Emits in the background while the block lasts, and then to its end."""
+        emitting = Emitting(lambda: self.emit(chunk), count // chunk, pause_s)
+        emitting.thread.start()
+        try:
+            yield emitting
+        finally:
+            emitting.thread.join()
+
+    # -- what became of them -------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
+        return self.own.storage.run(lambda connection: rows(connection, sql, parameters))
+
+    def states(self) -> dict[str, int]:
+        """Deliveries by state; `outbox` counts the events that have none yet."""
+        found = self.rows("select state, count(*) from deliveries group by 1")
+        waiting = self.rows("select 'outbox', count(*) from events_waiting having count(*) > 0")
+        return dict(found + waiting)
+
+    def attempts(self) -> list[tuple[str, str | None]]:
+        """Status and reason of every attempt, by number."""
+        return [(row[0], row[1]) for row in self.rows("select status, reason from attempts order by number, id")]
+
+    def counts(self) -> list[tuple[int, int]]:
+        """Of each delivery: recorded attempts and losses."""
+        return [(row[0], row[1]) for row in self.rows("select attempt_count, lost_count from deliveries order by id")]
+
+    def wait_until_delivered(self, count: int, within_s: float = 30.0) -> None:
+        """Until all `count` deliveries are recorded as delivered, and no event waits in the outbox."""
+        wait_until(self.states, lambda states: states == {"delivered": count}, within_s)
+
+    def _is_ready(self, worker: Program, name: str) -> bool:
+        assert not worker.ended, f"the worker {name} ended:\n{worker.output}"
+        return any(one.startswith(f"{name}@") for one in self.own.schedule.workers())
+
+
+class Emitting:
+    """An emitter at work in its thread."""
+
+    def __init__(self, emit: Callable[[], list[int]], chunks: int, pause_s: float) -> None:
+        self.accepted: list[int] = []
+        """Ids of the events whose emit has returned."""
+        self.refused: list[Exception] = []
+        self._emit = emit
+        self._chunks = chunks
+        self._pause_s = pause_s
+        self.thread = threading.Thread(target=self._run, name="emitting")
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        for _ in range(self._chunks):
+            try:
+                self.accepted += self._emit()
+            except DispatcherError as error:
+                self.refused.append(error)
+            pause.wait(self._pause_s)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for found in map(int, thread.read_text().split()):
+                yield found
+                yield from _descendants(found)
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without what names servers, keys or settings of somebody."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _FOREIGN and not name.startswith(("DISPATCHER_", "PYTEST_", "PG"))
+    }
+
+
+def posts_by_key(receiver: Receiver) -> Counter[str]:
+    """How many POSTs came with each Idempotency-Key."""
+    return Counter(request.header("Idempotency-Key") or "" for request in receiver.requests)
+
+
+def wait_until(look: Callable[[], Any], holds: Callable[[Any], bool], within_s: float) -> None:
+    """As `eventually`, and a failure tells what was seen last."""
+    seen: list[Any] = [None]
+
+    def holds_now() -> bool:
+        seen[0] = look()
+        return holds(seen[0])
+
+    try:
+        eventually(holds_now, within_s)
+    except AssertionError:
+        raise AssertionError(f"not within {within_s} s; last seen: {seen[0]}") from None
+
+
+def execute(url: str, sql: str) -> None:
+    """One statement outside any transaction."""
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+    finally:
+        connection.close()

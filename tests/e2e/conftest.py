@@ -1,0 +1,101 @@
+"""Servers that a test may kill, and a cluster on them for each test. A failure shows the processes' logs."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from dispatcher.dev.postgres import Postgres
+from dispatcher.dev.valkey import Valkey
+from dispatcher.services import use
+from dispatcher.storage import migrate
+from dispatcher.storage.engine import Storage
+from dispatcher.storage.secrets import SecretBox
+from tests.builders import SECRET_KEY
+from tests.conftest import in_database
+from tests.e2e.cluster import Cluster, Program, execute
+from tests.receiver import Receiver
+
+_TEMPLATE = "e2e_template"
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def a_folder() -> Iterator[Path]:
+    """A folder that everyone may pass through, as Postgres must, which does not run as root; in memory if there is."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
+    with tempfile.TemporaryDirectory(
+        prefix="dispatcher-e2e-", dir=memory if roomy else None, ignore_cleanup_errors=True
+    ) as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with a_folder() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
+    """Not the servers of the other rings: these are killed."""
+    with a_folder() as made:
+        postgres, valkey = Postgres(made / "postgres"), Valkey(made / "valkey")
+        postgres.start()
+        valkey.start()
+        execute(postgres.url, f"create database {_TEMPLATE}")
+        storage = Storage(in_database(postgres.url, _TEMPLATE), SecretBox([SECRET_KEY]))
+        migrate.upgrade(storage)
+        storage.close()
+        yield postgres, valkey
+        valkey.stop()
+        postgres.stop()
+
+
+@pytest.fixture
+def cluster(mortal_servers: tuple[Postgres, Valkey], folder: Path) -> Iterator[Cluster]:
+    postgres, valkey = mortal_servers
+    for server in (postgres, valkey):
+        if server.pid is None:  # a test failed between killing and starting it
+            server.restart()
+    name = f"e2e_{next(_numbers)}"
+    execute(postgres.url, f"create database {name} template {_TEMPLATE}")
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    made = Cluster(postgres, valkey, in_database(postgres.url, name), folder)
+    use(made.own)
+    yield made
+    use(None)
+    made.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        yield made
+
+
+@pytest.fixture
+def programs(folder: Path) -> Iterator[list[Program]]:
+    """Programs put in here are killed at the end."""
+    made: list[Program] = []
+    yield made
+    for program in made:
+        program.clear_away()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome: Any = yield
+    report = outcome.get_result()
+    cluster = getattr(item, "funcargs", {}).get("cluster")
+    if report.when == "call" and report.failed and cluster is not None:
+        report.sections += [(name, text) for name, text in cluster.logs() if text]

@@ -1,0 +1,109 @@
+"""The programs as a person runs them: the Procfile under another manager, `demo`, and `up`."""
+
+import json
+import signal
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from dispatcher.dev.embedded import running_environment
+from dispatcher.dev.folder import PORTS, is_free
+from tests.builders import a_body
+from tests.conftest import ROOT, eventually
+from tests.e2e.cluster import PROGRAMS, SHORT, SLUG, Cluster, Program
+from tests.integration.dev.conftest import is_alive, processes_with
+from tests.receiver import Receiver
+
+# What the table of Flower's page on tasks asks for.
+TASKS = "/tasks/datatable?draw=1&start=0&length=10&search[value]=&order[0][column]=0&columns[0][data]=name"
+
+
+def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.url("/hook"))
+    procfile = cluster.folder / "Procfile"
+    procfile.write_text((ROOT / "Procfile").read_text())
+    mark = f"MARK={cluster.folder}"
+    honcho = cluster.start(
+        "honcho", "start", "-f", procfile, "worker", "worker_slow", "flower",
+        FLOWER_PORT=str(free_port()), MARK=str(cluster.folder),
+    )  # fmt: skip
+    eventually(lambda: len(cluster.own.schedule.workers()) == 2 and "flower.started" in honcho.output, 30)
+
+    cluster.emit(10)
+    cluster.wait_until_delivered(10)
+    honcho.send(signal.SIGTERM)
+
+    honcho.wait(30)
+    eventually(lambda: not processes_with(mark), 10)
+    assert "Traceback" not in honcho.output
+    assert set(cluster.attempts()) == {("200", None)}
+
+
+def test_the_demo_shows_what_it_promises(folder: Path, programs: list[Program]):
+    demo = run(programs, folder, "demo", "--once")
+
+    assert demo.wait(120) == 0, demo.output
+    assert "NOT" not in demo.output
+    assert "ok " in demo.output
+
+
+def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, programs: list[Program], receiver: Receiver):
+    port, mark = free_port(), f"MARK={folder}"
+    flower = f"http://127.0.0.1:{port}"
+    (folder / "body.json").write_text(json.dumps(a_body()))
+    own = SHORT | {"FLOWER_PORT": str(port), "MARK": str(folder)}
+    up = run(programs, folder, "up", **own)
+    eventually(lambda: status(flower) == 200, 60, "Flower answering")
+    assert status(f"{flower}/api/tasks") == 401
+
+    for command in (
+        ("account", "create", SLUG),
+        ("webhook", "create", "--account", SLUG, "--url", receiver.url("/hook"), "--event", "invoice_paid"),
+        ("emit", "invoice_paid", "--account", SLUG, "--body", "body.json"),
+    ):
+        done = run(programs, folder, *command)
+        assert done.wait(20) == 0, done.output
+
+    (request,) = receiver.wait_for(1)
+    assert json.loads(request.body)["event_name"] == "invoice_paid"
+    from tests.e2e.cluster import wait_until
+    try: wait_until(lambda: (page(flower + TASKS), page(flower + "/workers?json=1")), lambda x: "tasks.deliver" in x[0], 10)
+    except AssertionError: print(up.output); raise
+    up.send(signal.SIGINT)
+    assert up.wait(60) == 0, up.output
+    assert processes_with(mark) == []
+
+    again = run(programs, folder, "up", **own)
+    eventually(lambda: status(flower) == 200, 60, "Flower answering")
+    servers = [int((folder / ".dispatcher" / name / "server").read_text()) for name in ("postgres", "valkey")]
+    again.kill()  # and only this process
+
+    eventually(lambda: not processes_with(mark) and not any(map(is_alive, servers)), 20, "nothing being left")
+    assert running_environment(folder / ".dispatcher") == {}
+
+
+def run(programs: list[Program], folder: Path, *arguments: str, **env: str) -> Program:
+    log = folder / f"{len(programs)}-{arguments[0]}.log"
+    programs.append(Program([PROGRAMS / "dispatcher", *arguments], cwd=folder, env=env, log=log))
+    return programs[-1]
+
+
+def status(url: str) -> int:
+    """The HTTP status; 0 while nobody listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
+def page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def free_port() -> int:
+    return next(port for port in reversed(PORTS) if is_free(port))

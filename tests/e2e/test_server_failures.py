@@ -1,0 +1,73 @@
+"""Redis loses everything, Redis dies, Postgres dies: whatever was accepted is delivered."""
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from dispatcher.dev.valkey import Valkey
+from dispatcher.errors import StorageUnavailable
+from tests.conftest import eventually
+from tests.e2e.cluster import Cluster, posts_by_key, wait_until
+from tests.receiver import Answer, Receiver
+
+
+def test_a_redis_emptied_three_times_loses_nothing(cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
+    cluster.start_worker()
+    cluster.start_worker()
+
+    with cluster.emitting(2_000) as emitting, redis.Redis.from_url(cluster.valkey.url) as client:
+        for arrived in (200, 800, 1_400):
+            receiver.wait_for(arrived, 30)
+            client.flushall()
+    cluster.wait_until_delivered(2_000, 60)
+
+    assert emitting.refused == []
+    assert len(posts_by_key(receiver)) == len(receiver.requests) == 2_000  # no process died: none is sent twice
+    assert cluster.attempts() == [("200", None)] * 2_000
+
+
+@pytest.mark.parametrize(("begin", "end"), [(Valkey.kill, Valkey.restart), (Valkey.pause, Valkey.resume)])
+def test_an_outage_of_redis_loses_nothing_and_no_emit_fails(
+    begin: Callable[[Valkey], None], end: Callable[[Valkey], None], cluster: Cluster, receiver: Receiver
+):
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
+    workers = [cluster.start_worker(), cluster.start_worker()]
+
+    with cluster.emitting(1_000) as emitting:
+        receiver.wait_for(200, 20)
+        begin(cluster.valkey)
+        emitting.thread.join(20)
+        finished = not emitting.thread.is_alive()
+        eventually(lambda: all("tick.failed" in worker.output for worker in workers), 20, "workers without a clock")
+        end(cluster.valkey)
+    cluster.wait_until_delivered(1_000, 60)
+
+    assert finished
+    assert emitting.refused == []
+    assert len(posts_by_key(receiver)) == len(receiver.requests) == 1_000
+    assert not any(worker.ended for worker in workers)
+
+
+def test_a_postgres_that_dies_loses_nothing_it_has_accepted(cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
+    longer = {"DISPATCHER_LEASE_S": "10"}  # a result that waits for Postgres must be stored within it
+    workers = [cluster.start_worker(**longer), cluster.start_worker(**longer)]
+
+    with cluster.emitting(1_500, chunk=10) as emitting:
+        receiver.wait_for(200, 20)
+        cluster.postgres.restart(immediate=True)
+    wait_until(cluster.states, lambda states: set(states) == {"delivered"}, 60)
+
+    assert emitting.refused
+    assert all(isinstance(error, StorageUnavailable) for error in emitting.refused)
+    delivered = {row[0] for row in cluster.rows("select event_id from deliveries where state = 'delivered'")}
+    assert set(emitting.accepted) - delivered == set()
+    assert len(emitting.accepted) + 10 * len(emitting.refused) == 1_500
+    assert set(posts_by_key(receiver)) == {
+        str(row[0]) for row in cluster.rows("select idempotency_key from deliveries")
+    }
+    assert not any(worker.ended for worker in workers)
+    assert len(receiver.requests) <= len(cluster.attempts())
+    assert set(posts_by_key(receiver).values()) == {1}  # no process of ours died

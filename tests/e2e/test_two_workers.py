@@ -1,0 +1,54 @@
+"""Two of everything: two workers, each with its ticker, and no delivery is sent twice."""
+
+import signal
+
+from tests.e2e.cluster import Cluster, posts_by_key
+from tests.receiver import Answer, Receiver
+
+
+def test_every_delivery_arrives_exactly_once(cluster: Cluster, receiver: Receiver):
+    webhooks = [cluster.webhook(receiver.url(f"/{number}")) for number in range(3)]
+    cluster.start_worker(ready=False)
+    cluster.start_worker()
+
+    with cluster.emitting(300, chunk=30):
+        receiver.wait_for(900, 30)
+    cluster.wait_until_delivered(900)
+
+    assert set(posts_by_key(receiver).values()) == {1}
+    assert len(receiver.requests) == 900
+    assert cluster.attempts() == [("200", None)] * 900
+    assert cluster.rows("select distinct webhook_id, count(*) from deliveries group by 1 order by 1") == [
+        (webhook, 300) for webhook in webhooks
+    ]
+
+
+def test_a_worker_that_is_told_to_stop_loses_nothing_and_repeats_nothing(cluster: Cluster, receiver: Receiver):
+    for number in range(4):
+        cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.05)))
+    first = cluster.start_worker()
+    cluster.start_worker()
+
+    with cluster.emitting(400, chunk=20):
+        receiver.wait_for(300, 20)
+        first.send(signal.SIGTERM)
+        assert len(receiver.requests) < 1600
+        exit_code = first.wait(15)
+    cluster.wait_until_delivered(1600)
+
+    assert exit_code == 0
+    assert len(receiver.requests) == 1600
+    assert set(posts_by_key(receiver).values()) == {1}
+    assert cluster.attempts() == [("200", None)] * 1600
+
+
+def test_the_prefork_pool_works_too(cluster: Cluster, receiver: Receiver):
+    for number in range(3):
+        cluster.webhook(receiver.url(f"/{number}"))
+    cluster.start_worker(pool="prefork")
+
+    with cluster.emitting(300, chunk=20):
+        pass
+    cluster.wait_until_delivered(900)
+
+    assert len(posts_by_key(receiver)) == len(receiver.requests) == 900

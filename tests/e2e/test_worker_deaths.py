@@ -1,0 +1,127 @@
+"""A process dies at the worst moment, as by `kill -9`; another takes over, and what happened is told by the rows."""
+
+import json
+import signal
+
+import pytest
+
+from dispatcher import crash
+from dispatcher.storage import events
+from tests.builders import a_body
+from tests.e2e.cluster import SLUG, Cluster, Program, posts_by_key
+from tests.receiver import Answer, Receiver
+
+SENT, LOST = ("200", None), ("unknown_error", "lost")
+
+# The process dies at the point; a worker without a flaw takes over. Then: POSTs that came, and attempts recorded.
+IN_A_WORKER = {
+    "after_fan_out": (1, [SENT]),
+    "after_take": (1, [SENT]),
+    "after_claim": (1, [LOST, SENT]),
+    "before_send": (1, [LOST, SENT]),
+    "after_send": (2, [LOST, SENT]),
+    "before_record": (2, [LOST, SENT]),
+    "after_record": (1, [SENT]),
+}
+IN_AN_EMITTER = {
+    "before_commit": (0, []),
+    "after_commit_before_nudge": (1, [SENT]),
+}
+# A lease must be over before another may have the delivery; these make that two seconds.
+SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
+
+
+def test_every_crash_point_is_tried():
+    assert set(IN_A_WORKER) | set(IN_AN_EMITTER) == crash.POINTS
+
+
+def test_a_worker_killed_while_it_waits_for_an_answer_is_replaced(cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=30), Answer()))
+    first = cluster.start_worker()
+    cluster.emit()
+    receiver.wait_for(1)
+    first.kill()
+
+    cluster.start_worker()
+    cluster.wait_until_delivered(1)
+
+    assert list(posts_by_key(receiver).values()) == [2]
+    assert cluster.attempts() == [LOST, SENT]
+    assert cluster.counts() == [(1, 1)]
+    assert receiver.requests[0].body == receiver.requests[1].body
+
+
+def test_workers_killed_under_load_lose_nothing_and_repeat_only_what_was_in_flight(
+    cluster: Cluster, receiver: Receiver
+):
+    cluster.env |= SHORTER
+    for number in range(2):
+        cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.02)))
+    workers = [cluster.start_worker(), cluster.start_worker()]
+
+    with cluster.emitting(900):
+        for arrived in (100, 500, 900):
+            receiver.wait_for(arrived, 30)
+            for worker in workers:
+                worker.kill()
+            workers = [cluster.start_worker(ready=False), cluster.start_worker()]
+    cluster.wait_until_delivered(1800, 60)
+
+    assert len(posts_by_key(receiver)) == 1800
+    assert 1800 <= len(receiver.requests) <= len(cluster.attempts())
+    assert max(posts_by_key(receiver).values()) <= 4
+    assert set(cluster.attempts()) == {SENT, LOST}
+    assert {attempts for attempts, _ in cluster.counts()} == {1}
+
+
+@pytest.mark.parametrize("point", IN_A_WORKER)
+def test_a_worker_that_dies_loses_nothing(point: str, cluster: Cluster, receiver: Receiver):
+    posts, attempts = IN_A_WORKER[point]
+    cluster.env |= SHORTER
+    cluster.webhook(receiver.url("/hook"))
+    cluster.emit()
+    if point == "after_take":  # only what somebody else has fanned out is taken from the clock
+        cluster.own.storage.run(lambda connection: events.fan_out(connection, 1))
+
+    flawed = cluster.start_worker(ready=False, DISPATCHER_CRASH_AT=point)
+
+    assert flawed.wait(30) == -signal.SIGKILL
+    cluster.start_worker(ready=False)
+    cluster.wait_until_delivered(1)
+    cluster.emit()  # what comes next is delivered too, and the first one is not sent once more
+    cluster.wait_until_delivered(2)
+    assert list(posts_by_key(receiver).values()) == [posts, 1]
+    assert sorted(cluster.attempts()) == sorted([*attempts, SENT])
+    assert cluster.counts() == [(1, attempts.count(LOST)), (1, 0)]
+
+
+@pytest.mark.parametrize("point", IN_AN_EMITTER)
+def test_an_emitter_that_dies_has_emitted_what_it_committed(point: str, cluster: Cluster, receiver: Receiver):
+    posts, attempts = IN_AN_EMITTER[point]
+    cluster.webhook(receiver.url("/hook"))
+    cluster.start_worker()
+
+    emitter = emit_by_command(cluster, DISPATCHER_CRASH_AT=point)
+
+    assert emitter.wait(30) == -signal.SIGKILL
+    cluster.emit()  # by somebody else, so that there is an end to wait for
+    cluster.wait_until_delivered(posts + 1)
+    assert list(posts_by_key(receiver).values()) == [1] * (posts + 1)
+    assert cluster.attempts() == [*attempts, SENT]
+    assert cluster.rows("select count(*) from events") == [(posts + 1,)]
+
+
+@pytest.mark.parametrize("program", ["worker", "emitter"])
+def test_crashing_is_refused_outside_tests(program: str, cluster: Cluster):
+    flaw = {"DISPATCHER_CRASH_AT": "after_claim", "DISPATCHER_TESTING": ""}
+
+    process = cluster.start_worker(ready=False, **flaw) if program == "worker" else emit_by_command(cluster, **flaw)
+
+    assert process.wait(30) not in (0, -signal.SIGKILL)
+    assert process.output == "error: DISPATCHER_CRASH_AT: refused: it kills the process, for tests only\n"
+
+
+def emit_by_command(cluster: Cluster, **env: str) -> Program:
+    body = cluster.folder / "body.json"
+    body.write_text(json.dumps(a_body()))
+    return cluster.start("dispatcher", "emit", "invoice_paid", "--account", SLUG, "--body", body, **env)

@@ -1,0 +1,155 @@
+"""The `dispatcher` command, in a process like its own: what it prints, and how it fails."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from dispatcher.cli import main
+from tests.builders import a_body
+
+
+@pytest.fixture
+def run(own, queue, monkeypatch):
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.setenv(name, getattr(own.settings, name.lower()))
+
+    def run(*arguments, code=0, stdin=None):
+        done = CliRunner().invoke(main, list(arguments), input=stdin, catch_exceptions=False)
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+@pytest.fixture
+def run_json(run):
+    return lambda *arguments, **options: json.loads(run(*arguments, "--json", **options).stdout)
+
+
+@pytest.fixture
+def hook(run, run_json):
+    run("account", "create", "acme")
+    return run_json("webhook", "create", "--account", "acme", "--url", "https://a.test/x", "--event", "invoice_paid")
+
+
+def emitted(run_json, **options):
+    return run_json("emit", "invoice_paid", "--account", "acme", stdin=json.dumps(a_body()), **options)
+
+
+@pytest.fixture
+def failed(run_json, hook, own):
+    """The id of a delivery that has failed."""
+    emitted(run_json)
+    own.fan_out()
+    with own.storage.transaction() as connection:
+        connection.exec_driver_sql("update deliveries set state = 'failed', finished_on = current_date")
+    return run_json("deliveries", "list", "--account", "acme")[0]["id"]
+
+
+def test_accounts_are_made_and_listed(run, run_json):
+    made = run_json("account", "create", "acme", "--time-zone", "Europe/Paris")
+    assert (made["slug"], made["time_zone"]) == ("acme", "Europe/Paris")
+
+    assert [one["slug"] for one in run_json("account", "list")] == ["acme"]
+    assert "acme" in run("account", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["account", "create", "Acme!"], ["account", "create", "acme", "--time-zone", "Mars/Crater"]]
+)
+def test_a_wrong_argument_is_a_usage_error(run, arguments):
+    assert "Error: Invalid value for" in run(*arguments, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["webhook", "list", "--account", "nobody"], "account 'nobody' does not exist"),
+        (["webhook", "show", "999", "--account", "acme"], "webhook 999 does not exist"),
+        (["deliveries", "show", "999"], "delivery '999' does not exist"),
+        (["replay", "999"], "delivery '999' does not exist"),
+        (["account", "create", "acme"], "account 'acme' exists already"),
+        (["webhook", "create", "--account", "acme", "--url", "ftp://a", "--event", "invoice_paid"], "webhook_url "),
+        (["webhook", "create", "--account", "acme", "--url", "https://a.test"], "events "),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(run, hook, arguments, said):
+    done = run(*arguments, code=1)
+
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_webhook_is_shown_edited_and_deleted(run, run_json, hook):
+    name = str(hook["id"])
+    assert run_json("webhook", "show", name, "--account", "acme") == hook
+    assert hook["signing_secret"].startswith("whsec_")
+
+    edited = run_json("webhook", "edit", name, "--account", "acme", "--inactive", "--auth-header", "Bearer x")
+    assert (edited["active"], edited["auth_header"], edited["webhook_url"]) == (False, "Bearer x", hook["webhook_url"])
+    assert run_json("webhook", "edit", name, "--account", "acme", "--auth-header", "")["auth_header"] is None
+
+    run("webhook", "delete", name, "--account", "acme")
+    assert run_json("webhook", "list", "--account", "acme") == []
+
+
+def test_an_event_is_emitted_from_standard_input_or_a_file(run_json, hook, tmp_path):
+    assert emitted(run_json)["name"] == "invoice_paid"
+
+    (tmp_path / "body.json").write_text(json.dumps(a_body()))
+    arguments = ["emit", "invoice_paid", "--account", "acme", "--body", str(tmp_path / "body.json")]
+    first = run_json(*arguments, "--idempotency-key", "k")
+    again = run_json(*arguments, "--idempotency-key", "k")
+    assert (first["new"], again["new"], again["id"]) == (True, False, first["id"])
+
+
+@pytest.mark.parametrize(
+    ("stdin", "code"), [("{", 2), ("[]", 2), ("", 2), ('{"invoice": {"no_such": 1}, "payment": {}}', 1)]
+)
+def test_a_body_that_is_no_event_is_refused(run, hook, stdin, code):
+    run("emit", "invoice_paid", "--account", "acme", stdin=stdin, code=code)
+
+
+def test_an_event_outside_the_catalogue_is_refused(run, hook):
+    assert "not an event of the catalogue" in run("emit", "x", "--account", "acme", stdin="{}", code=2).stderr
+
+
+def test_deliveries_are_listed_shown_and_replayed(run, run_json, failed):
+    assert run_json("deliveries", "list", "--account", "acme", "--state", "delivered") == []
+    found = run_json("deliveries", "show", str(failed))
+    assert found["state"] == "failed"
+    assert str(failed) in run("deliveries", "list", "--account", "acme").stdout
+    assert "state failed" in run("deliveries", "show", str(failed)).stdout
+
+    assert run_json("replay", str(failed))["state"] == "pending"
+    assert "is pending and cannot become pending" in run("replay", str(failed), code=1).stderr
+
+
+def test_the_status_shows_what_waits(run, run_json, hook, own):
+    emitted(run_json)
+    assert run_json("status")["backlog"]["events_waiting"] == 1
+    own.fan_out()
+
+    found = run_json("status")
+    assert (found["backlog"]["events_waiting"], found["backlog"]["due"]) == (0, 1)
+    assert "none: nothing is sent" in run("status").stdout
+
+
+def test_operators_reconcile_repair_and_rotate(run, run_json, hook, own, queue):
+    emitted(run_json)
+    assert run_json("reconcile") == {"events_waiting": True, "webhook_count": 0}
+    assert run_json("repair")["deleted_keys"] >= 0
+    assert "secrets of 1 webhooks" in run("secrets", "rotate").stdout
+    assert "is at revision" in run("migrate").stdout
+
+
+def test_a_new_key_is_a_fernet_key(run):
+    assert len(run("secrets", "generate").stdout.strip()) == 44
+
+
+def test_every_command_has_help(run):
+    for name in main.commands:
+        assert run(name, "--help").stdout.startswith("Usage: ")

@@ -1,0 +1,317 @@
+"""The drain's decisions: real Postgres, a sender and a clock that do what a test says."""
+
+import dataclasses
+import itertools
+import random
+from datetime import timedelta
+
+import pytest
+
+from dispatcher.errors import StorageUnavailable
+from dispatcher.flow.drain import Drain, DrainPolicy
+from dispatcher.model.backoff import RetryPolicy
+from dispatcher.model.health import Health, WindowPolicy
+from dispatcher.storage.engine import Storage
+from tests.builders import a_webhook, an_event
+from tests.fakes import FakeClock, FakeSender, MemorySchedule, Reply
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def schedule(clock):
+    return MemorySchedule(clock)
+
+
+POLICY = DrainPolicy(
+    retry=RetryPolicy(), window=WindowPolicy(), timeout_s=30, lease=timedelta(seconds=90), flush_s=0.05
+)
+
+
+@pytest.fixture
+def make_drain(storage, schedule, clock):
+    def make(sender, *webhook_ids, storage=storage, **policy):
+        schedule.hand_out(webhook_ids, 1_000)
+        return Drain(
+            storage,
+            schedule,
+            sender,
+            dataclasses.replace(POLICY, **policy),
+            webhook_ids,
+            rng=random.Random(1),
+            monotonic=clock,
+        )
+
+    return make
+
+
+@pytest.fixture
+def hook(storage, account):
+    return a_webhook(storage, account, "http://a.test/")
+
+
+@pytest.fixture
+def other(storage, account):
+    return a_webhook(storage, account, "http://b.test/", ["invoice_sent"])
+
+
+@pytest.fixture
+def emitted(flow, hook, other):
+    """So many events for `hook` and for `other`, fanned out."""
+
+    def emit(count, for_other=0):
+        body = {"invoice": {"id": 1}}
+        events = [an_event() for _ in range(count)]
+        events += [an_event("invoice_sent", body=body) for _ in range(for_other)]
+        flow.emit(*events)
+        flow.fan_out()
+
+    return emit
+
+
+def test_all_that_is_due_is_sent_and_the_webhook_released(make_drain, clock, schedule, hook, emitted, flow):
+    emitted(35)
+    sender = FakeSender(clock)
+    drain = make_drain(sender, hook.id)
+
+    assert drain.run().delivered == 35
+    assert drain.done
+    assert drain.go_on == ()
+    assert schedule.sizes() == {"due": 0, "held": 0}
+    assert flow.states() == ["delivered"] * 35
+
+
+def test_no_more_are_in_flight_than_the_window_allows(make_drain, clock, schedule, hook, emitted):
+    emitted(40)
+    schedule.store_healths({hook.id: Health(window=3.0)})
+    sender = FakeSender(clock, lambda _: Reply("404"))  # neither widens nor narrows it
+
+    make_drain(sender, hook.id).run()
+
+    assert len(sender.requests) == 40
+    assert sender.most_by_url == {hook.webhook_url: 3}
+
+
+def test_no_more_are_in_flight_than_the_sender_can_carry(make_drain, clock, hook, emitted):
+    emitted(30)
+    sender = FakeSender(clock, capacity=4)
+
+    assert make_drain(sender, hook.id).run().delivered == 30
+    assert sender.most_in_flight == 4
+
+
+def test_distress_narrows_the_window_and_is_remembered(make_drain, clock, schedule, hook, emitted):
+    emitted(20)
+    make_drain(FakeSender(clock, lambda _: Reply("503")), hook.id).run()
+
+    health = schedule.healths([hook.id])[hook.id]
+    assert health.window == 1
+    assert health.failures_in_a_row == 20
+
+
+def test_a_webhook_with_a_retry_is_due_at_its_time(make_drain, clock, schedule, hook, emitted):
+    emitted(1)
+    counts = make_drain(FakeSender(clock, lambda _: Reply("503")), hook.id).run()
+
+    assert counts.retrying == 1
+    assert schedule.waits() == {hook.id: pytest.approx(20, abs=5)}
+    assert schedule.sizes()["held"] == 0
+
+
+def test_retry_after_reaches_the_row(make_drain, clock, schedule, hook, emitted):
+    emitted(1)
+    make_drain(FakeSender(clock, lambda _: Reply("429", retry_after="300")), hook.id).run()
+
+    assert schedule.waits() == {hook.id: pytest.approx(300, abs=3)}
+
+
+def test_a_hanging_webhook_holds_up_nobody(make_drain, clock, schedule, hook, other, emitted, flow):
+    emitted(2, for_other=60)
+    sender = FakeSender(clock, lambda r: Reply("timeout", 30) if r.url == hook.webhook_url else Reply())
+    drain = make_drain(sender, hook.id, other.id)
+    began_s = clock.now_s
+
+    assert drain.run().delivered == 60
+    assert clock.now_s - began_s < 3
+    assert not drain.done  # what hangs is finished aside
+    assert schedule.sizes()["held"] == 1
+
+    assert drain.finish().retrying == 2
+    assert drain.done
+    assert clock.now_s - began_s == pytest.approx(30, abs=1)
+
+
+def test_holds_are_renewed_while_a_request_hangs(make_drain, clock, schedule, hook, emitted):
+    emitted(1)
+    renewed = []
+    schedule.renew = lambda ids: renewed.append((clock.now_s, list(ids)))
+    drain = make_drain(FakeSender(clock, lambda _: Reply("timeout", 30)), hook.id)
+    drain.run()
+    drain.finish()
+
+    times = [at_s for at_s, _ in renewed]
+    assert all(later - earlier <= 5.2 for earlier, later in itertools.pairwise(times))
+    assert len(times) >= 6
+
+
+def test_after_its_turn_a_drain_passes_on_what_is_left(make_drain, clock, schedule, hook, emitted, flow):
+    emitted(60)
+    sender = FakeSender(clock, lambda _: Reply(after_s=4))
+    drain = make_drain(sender, hook.id, window=WindowPolicy(start=5, ceiling=5))
+    drain.run()
+    counts = drain.finish()  # what flew when the turn ended
+
+    assert drain.done
+    assert drain.go_on == (hook.id,)
+    assert 0 < counts.delivered < 60
+    assert schedule.sizes()["held"] == 1
+    assert flow.sql("select count(*) from deliveries_waiting where lease_token is not null") == [(0,)]
+
+
+def test_no_post_begins_with_less_of_the_lease_left_than_the_timeout(make_drain, clock, hook, emitted, flow):
+    """Ten are claimed, one can fly at a time, each for 20 s of a lease of 65 s and a timeout of 30 s."""
+    emitted(10)
+    ended = []
+
+    def reply(_):
+        ended.append(clock.now_s)
+        return Reply(after_s=20)
+
+    sender = FakeSender(clock, reply, capacity=1)
+    drain = make_drain(sender, hook.id, lease=timedelta(seconds=65))
+    began_s = clock.now_s
+    drain.run()
+    drain.finish()
+
+    assert [at_s - began_s for at_s in ended] == pytest.approx([0, 20], abs=1)
+    assert flow.sql("select count(*) from deliveries_waiting where lease_token is null") == [(8,)]
+    assert flow.sql("select sum(attempt_count), sum(lost_count) from deliveries") == [(2, 0)]
+    assert drain.done
+
+
+def test_results_are_recorded_within_the_flush_interval(make_drain, clock, hook, emitted, flow):
+    """A quick answer is stored although another one is still awaited."""
+    emitted(2)
+    seen = []
+
+    def reply(_):
+        return Reply(after_s=0.01 if not seen.append(1) and len(seen) == 1 else 0.4)
+
+    class Watching(FakeSender):
+        def results(self, wait_s):
+            if clock.now_s > 1_000.2:
+                seen.append(flow.states().count("delivered"))
+            return super().results(wait_s)
+
+    make_drain(Watching(clock, reply), hook.id).run()
+
+    assert 1 in seen[2:]
+
+
+def test_an_unreachable_redis_stops_no_delivery(make_drain, clock, schedule, hook, emitted, flow):
+    emitted(5)
+    drain = make_drain(FakeSender(clock), hook.id)
+    schedule.down = True
+
+    assert drain.run().delivered == 5
+    assert drain.done
+    assert flow.states() == ["delivered"] * 5
+
+
+def test_a_drain_begins_without_redis_too(storage, clock, schedule, hook, emitted):
+    emitted(5)
+    schedule.down = True
+    drain = Drain(storage, schedule, FakeSender(clock), POLICY, [hook.id], rng=random.Random(1), monotonic=clock)
+
+    assert drain.run().delivered == 5
+
+
+class Failing(Storage):
+    """Loses its connection on the transactions of these numbers, counted from 1."""
+
+    def __init__(self, real, *numbers):
+        self._real, self._numbers, self.count = real, numbers, 0
+        self.secrets = real.secrets
+
+    def run(self, work):
+        self.count += 1
+        if self.count in self._numbers:
+            raise StorageUnavailable
+        return self._real.run(work)
+
+
+def test_a_claim_that_fails_ends_the_drain_without_a_post(make_drain, storage, clock, schedule, hook, emitted):
+    emitted(5)
+    sender = FakeSender(clock)
+    drain = make_drain(sender, hook.id, storage=Failing(storage, *range(1, 99)))
+
+    assert drain.run().delivered == 0
+    assert drain.done
+    assert sender.requests == []
+    assert schedule.sizes() == {"due": 1, "held": 1}  # the hold ends by itself
+
+
+def test_a_record_that_fails_is_tried_again(make_drain, storage, clock, hook, emitted, flow, monkeypatch):
+    emitted(1)
+    monkeypatch.setattr(Drain, "_pause", lambda self: clock.advance(0.5))
+    drain = make_drain(FakeSender(clock), hook.id, storage=Failing(storage, 2, 3, 4))
+
+    assert drain.run().delivered == 1
+    assert flow.states() == ["delivered"]
+    assert flow.statuses() == [["200"]]
+
+
+def test_what_cannot_be_recorded_until_the_leases_end_is_left_to_be_sent_again(
+    make_drain, storage, clock, hook, emitted, flow, monkeypatch
+):
+    emitted(1)
+    monkeypatch.setattr(Drain, "_pause", lambda self: clock.advance(0.5))
+    drain = make_drain(FakeSender(clock), hook.id, storage=Failing(storage, *range(2, 999)))
+
+    with pytest.raises(StorageUnavailable):
+        drain.run()
+    assert flow.states() == ["pending"]
+    assert 85 < clock.now_s - 1_000 < 95
+
+
+def test_a_payload_that_cannot_be_rendered_fails_alone(make_drain, storage, account, clock, flow):
+    legacy = a_webhook(storage, account, "http://c.test/", payload_version="legacy")
+    flow.emit(an_event(), an_event())
+    flow.fan_out()
+    flow.sql("update events set body = '{}' where id = (select min(id) from events)")
+    drain = make_drain(FakeSender(clock), legacy.id)
+    counts = drain.run()
+
+    assert (counts.delivered, counts.retrying) == (1, 1)
+    reasons = [attempt.reason for delivery in flow.deliveries() for attempt in delivery.attempts]
+    assert sorted(map(str, reasons)) == ["None", "the payload cannot be rendered: KeyError"]
+
+
+def test_two_drains_of_one_webhook_send_nothing_twice(make_drain, clock, hook, emitted, flow):
+    """The hold should prevent it; where it ran out, the claim does."""
+    emitted(40)
+    sender = FakeSender(clock)
+    first, second = make_drain(sender, hook.id), make_drain(FakeSender(clock), hook.id)
+    first._claim()
+    second.run()
+    first.run()
+
+    assert flow.states() == ["delivered"] * 40
+    assert all(statuses == ["200"] for statuses in flow.statuses())
+
+
+def test_a_drain_of_webhooks_without_work_releases_them(make_drain, clock, schedule, hook, other):
+    drain = make_drain(FakeSender(clock), hook.id, other.id)
+
+    assert dataclasses.asdict(drain.run()) == {"delivered": 0, "retrying": 0, "failed": 0}
+    assert drain.done
+    assert schedule.sizes() == {"due": 0, "held": 0}
+
+
+def test_a_webhook_named_twice_is_drained_once(make_drain, clock, hook, emitted):
+    emitted(3)
+
+    assert make_drain(FakeSender(clock), hook.id, hook.id).run().delivered == 3

@@ -1,0 +1,111 @@
+"""An emit when Redis or Postgres does not answer, and what a process that only emits loads."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dispatcher import emit
+from dispatcher.errors import StorageUnavailable
+from dispatcher.flow.nudge import LIMIT_S
+from dispatcher.services import Services, use
+from tests.builders import a_body
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def hung_redis(redis_client):
+    process = int(redis_client.info("server")["process_id"])
+    os.kill(process, signal.SIGSTOP)
+    yield
+    os.kill(process, signal.SIGCONT)
+
+
+def spent_s(count):
+    began_s = time.monotonic()
+    for _ in range(count):
+        emit("invoice_paid", account="applecorp", **a_body())
+    return time.monotonic() - began_s
+
+
+def test_an_emit_waits_for_a_hung_redis_once_and_for_no_longer_than_the_limit(flow, hung_redis):
+    emit_s = spent_s(1)
+    assert LIMIT_S <= emit_s < LIMIT_S + 1  # a second is for a busy machine
+
+    assert spent_s(20) < LIMIT_S * 20
+    assert flow.sql("select count(*) from events_waiting") == [(21,)]
+    assert flow.queue.fan_outs == 0
+
+
+def test_an_emit_with_redis_down_is_stored(settings, account):
+    import dataclasses
+
+    down = "redis://127.0.0.1:1/0"
+    own = Services(dataclasses.replace(settings, redis_url=down, broker_url=down))
+    use(own)
+    try:
+        event = emit("invoice_paid", account="applecorp", **a_body())
+        assert own.storage.run(lambda c: c.exec_driver_sql("select event_id from events_waiting").scalar()) == event.id
+    finally:
+        use(None)
+        own.close()
+
+
+def test_an_emit_with_a_broker_that_hangs_is_stored(settings, account, hung_redis):
+    own = Services(settings)  # with its real queue
+    use(own)
+    try:
+        assert spent_s(3) < 2
+    finally:
+        use(None)
+        own.close()
+
+
+def test_an_emit_with_postgres_down_is_refused(settings):
+    import dataclasses
+
+    own = Services(dataclasses.replace(settings, database_url="postgresql://me@127.0.0.1:1/main"))
+    use(own)
+    try:
+        with pytest.raises(StorageUnavailable):
+            emit("invoice_paid", account="applecorp", **a_body())
+    finally:
+        use(None)
+        own.close()
+
+
+def test_a_process_that_only_emits_loads_no_worker_no_web_and_no_sender(settings, account):
+    program = """
+import sys
+from dispatcher import emit, signals
+emit("invoice_removed", account="applecorp", invoice={"id": 1})
+signals.invoice_removed.send("applecorp", invoice={"id": 2})
+found = {name.partition(".")[0] for name in sys.modules}
+loaded = found & {"tasks", "flask", "pycurl", "requests", "tornado", "flower"}
+assert not loaded, loaded
+"""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "SECRET_KEYS": settings.secret_keys[0],
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_connects_when_it_is_built(settings):
+    import dataclasses
+
+    nowhere = "redis://127.0.0.1:1/0"
+    Services(
+        dataclasses.replace(
+            settings, database_url="postgresql://me@127.0.0.1:1/main", redis_url=nowhere, broker_url=nowhere
+        )
+    ).close()

@@ -1,0 +1,122 @@
+"""Days of history: made ahead, dropped whole, kept while something still needs them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.storage import partitions
+from tests.builders import a_draft, a_webhook
+
+TODAY = datetime.now(UTC).date()
+
+
+def prune(steps, retention_days=30):
+    return steps.storage.run(lambda c: partitions.prune(c, retention_days))
+
+
+def partitions_of(steps, table):
+    names = steps.rows("select inhrelid::regclass::text from pg_inherits where inhparent = %(t)s::regclass", t=table)
+    return {name for (name,) in names}
+
+
+def named(table, days_ago):
+    return f"{table}_{TODAY - timedelta(days=days_ago):%Y%m%d}"
+
+
+@pytest.fixture
+def old(steps, webhook):
+    """An event of 40 days ago with a delivery that waits; its ids are 1 ... of that day."""
+    steps.rows("select create_partitions(current_date - n) from generate_series(1, 40) n")
+    first = partitions._first_id(TODAY - timedelta(days=40))
+    steps.rows(
+        "insert into events (id, account_id, name, body, created_at)"
+        " values (%(id)s, %(account)s, 'invoice_paid', '{}', now() - interval '40 days')",
+        id=first,
+        account=steps.account.id,
+    )
+    steps.rows(
+        "insert into deliveries (id, event_id, webhook_id, idempotency_key)"
+        " values (1, %(id)s, %(webhook)s, new_idempotency_key(1))",
+        id=first,
+        webhook=webhook.id,
+    )
+    return first
+
+
+def test_the_next_days_are_made_ahead(steps, shift_time):
+    shift_time(3 * 86_400)
+    assert prune(steps) == []
+
+    for table in ("events", "deliveries", "attempts"):
+        assert named(table, -10) in partitions_of(steps, table)
+
+
+def test_days_past_their_retention_are_dropped_and_the_others_kept(steps, old):
+    steps.record(steps.claim_one(steps.value("select id from webhooks")))
+
+    dropped = prune(steps, retention_days=30)
+
+    assert dropped == sorted(dropped, key=lambda name: (name[-8:], name))
+    assert set(dropped) == {named(table, n) for table in ("events", "deliveries", "attempts") for n in range(31, 41)}
+    assert named("events", 30) in partitions_of(steps, "events")
+    assert steps.value("select count(*) from events") == 0
+    assert steps.value("select count(*) from deliveries") == 1  # it was finished today
+
+
+def test_an_event_whose_delivery_waits_keeps_its_day(steps, old, webhook):
+    dropped = prune(steps)
+
+    assert named("events", 40) not in dropped
+    assert named("events", 39) in dropped
+    assert steps.claim_one(webhook.id).id == 1
+
+
+def test_an_event_in_the_outbox_keeps_its_day(steps, old):
+    steps.rows("delete from deliveries")
+    steps.rows(
+        "insert into events_waiting (event_id, account_id, name) values (%(id)s, %(account)s, 'invoice_paid')",
+        id=old,
+        account=steps.account.id,
+    )
+
+    assert named("events", 40) not in prune(steps)
+
+
+def test_pruning_twice_drops_nothing_more(steps, old):
+    prune(steps)
+
+    assert prune(steps) == []
+
+
+def test_two_workers_that_prune_at_once_do_not_wait_for_each_other(steps, old):
+    with steps.another_session() as connection:
+        assert partitions.prune(connection, 30)
+        assert prune(steps) == []
+
+
+def test_a_day_nobody_made_in_time_goes_to_the_default_partition(steps, shift_time, webhook):
+    steps.emit()
+    steps.fan_out()
+    shift_time(20 * 86_400)
+    steps.record(steps.claim_one(webhook.id))
+
+    assert steps.delivery(1)["table"] == "deliveries_default"
+    prune(steps)
+    assert steps.delivery(1)["table"] == "deliveries_default"
+
+
+def test_an_events_day_is_written_in_its_id(steps):
+    (event,) = steps.emit()
+
+    assert partitions._first_id(TODAY) <= event.id < partitions._first_id(TODAY + timedelta(days=1))
+
+
+def test_deliveries_of_two_webhooks_move_to_history_one_by_one(steps, storage, account):
+    hooks = [a_webhook(storage, account) for _ in range(2)]
+    steps.emit(a_draft())
+    steps.fan_out()
+    first = steps.claim_one(hooks[0].id)
+    steps.record(first)
+
+    assert steps.value("select count(*) from deliveries_waiting") == 1
+    assert steps.value("select count(*) from deliveries") == 2

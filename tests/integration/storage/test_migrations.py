@@ -1,0 +1,101 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic import command
+
+from dispatcher.errors import StorageOutdated, StorageUnavailable
+from dispatcher.storage import migrate
+from dispatcher.storage.engine import Storage, rows
+from dispatcher.storage.secrets import SecretBox
+from tests.builders import SECRET_KEY
+
+TABLES = {"accounts", "webhooks", "events", "events_waiting", "deliveries", "attempts"}
+
+
+@pytest.fixture
+def empty(empty_database_url):
+    storage = Storage(empty_database_url, SecretBox([SECRET_KEY]))
+    yield storage
+    storage.close()
+
+
+def left(storage):
+    """Tables, functions, types and sequences in the database, without Alembic's."""
+    return storage.run(
+        lambda c: [
+            name
+            for (name,) in rows(
+                c,
+                "select relname from pg_class where relnamespace = 'public'::regnamespace"
+                " union all select proname from pg_proc where pronamespace = 'public'::regnamespace order by 1",
+            )
+            if not name.startswith("alembic")
+        ]
+    )
+
+
+def downgrade(storage):
+    with storage.transaction() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+
+
+def test_an_empty_database_is_refused(empty):
+    with pytest.raises(StorageOutdated, match="dispatcher migrate"):
+        migrate.check(empty)
+
+
+def test_migrations_run_on_an_empty_database_and_again_without_harm(empty):
+    revision = migrate.upgrade(empty)
+    assert left(empty)
+
+    before = left(empty)
+    assert migrate.upgrade(empty) == revision
+    migrate.check(empty)
+    assert left(empty) == before
+    assert set(before) >= TABLES
+
+
+def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty):
+    migrate.upgrade(empty)
+    before = left(empty)
+
+    downgrade(empty)
+    assert left(empty) == []
+    with pytest.raises(StorageOutdated):
+        migrate.check(empty)
+
+    migrate.upgrade(empty)
+    assert left(empty) == before
+
+
+def test_two_migrations_at_once_wait_for_each_other(empty):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: migrate.upgrade(empty), range(2))
+
+    assert first == second
+    migrate.check(empty)
+
+
+def test_a_postgres_that_is_down_is_our_error():
+    storage = Storage("postgresql://me:hunter2@127.0.0.1:1/main", SecretBox([SECRET_KEY]))
+
+    with pytest.raises(StorageUnavailable, match="Postgres is not reachable: ") as caught:
+        migrate.check(storage)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_connection_that_was_ended_is_replaced(storage):
+    def killed(connection):
+        rows(connection, "select pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(StorageUnavailable):
+        storage.run(killed)
+    assert storage.run(lambda c: rows(c, "select 1")) == [(1,)]
+
+
+def test_an_error_of_a_statement_shows_no_parameter(storage):
+    with pytest.raises(Exception, match="division by zero") as caught:
+        storage.run(lambda c: rows(c, "select 1/0, %(secret)s", {"secret": "hunter2"}))
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,142 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dispatcher.storage import deliveries
+from tests.builders import a_draft
+from tests.conftest import eventually
+
+
+@pytest.fixture
+def claimed(steps, webhook):
+    """One delivery, leased."""
+    steps.emit()
+    steps.fan_out()
+    return steps.claim_one(webhook.id)
+
+
+def reclaimed(steps, claimed):
+    """The same delivery under another drain's lease."""
+    steps.lose(claimed.id)
+    return steps.claim_one(claimed.webhook_id)
+
+
+def test_success_moves_the_delivery_to_its_days_history(steps, claimed):
+    assert steps.delivery(claimed.id)["table"] == "deliveries_waiting"
+
+    assert steps.record(claimed) == 1
+
+    row = steps.delivery(claimed.id)
+    assert (row["state"], row["attempt_count"], row["lease_token"]) == ("delivered", 1, None)
+    assert row["table"] == f"deliveries_{row['finished_on'].replace('-', '')}"
+
+
+def test_a_failure_with_a_try_left_waits_for_its_time(steps, claimed):
+    steps.record(claimed, "503", retry_in_s=100)
+
+    row = steps.delivery(claimed.id)
+    assert (row["state"], row["table"], row["lease_token"]) == ("pending", "deliveries_waiting", None)
+    waits = steps.storage.run(lambda c: deliveries.next_due(c, [claimed.webhook_id]))
+    assert waits == {claimed.webhook_id: pytest.approx(100, abs=2)}
+    assert steps.attempts(claimed.id) == [(1, "503", None)]
+
+
+def test_a_final_failure_is_history(steps, claimed):
+    steps.record(claimed, "500")
+
+    assert steps.delivery(claimed.id)["state"] == "failed"
+    assert steps.delivery(claimed.id)["table"] != "deliveries_waiting"
+
+
+def test_an_attempt_keeps_what_came_back(steps, claimed):
+    steps.record(claimed, "500", content_type="text/plain", body=b"no\0 \xff\xc3", reason=None)
+
+    (row,) = steps.rows("select url, content_type, body, reason, finished_at - started_at, recorded_on from attempts")
+    assert row[:4] == ("http://127.0.0.1:9/hook?secret=1", "text/plain", "no\ufffd \ufffd\ufffd", None)
+    assert row[4].total_seconds() == pytest.approx(0.05)
+    assert row[5] == steps.value("select current_date")
+
+
+def test_attempts_lie_in_the_partition_of_their_day(steps, claimed):
+    steps.record(claimed)
+
+    today = steps.value("select to_char(now(), 'YYYYMMDD')")
+    assert steps.value("select tableoid::regclass::text from attempts") == f"attempts_{today}"
+
+
+def test_a_stale_failure_does_not_count(steps, claimed):
+    fresh = reclaimed(steps, claimed)
+
+    assert steps.record(claimed, "503", retry_in_s=20) == 0
+    assert steps.record(claimed, "500") == 0
+
+    row = steps.delivery(claimed.id)
+    assert (row["state"], row["attempt_count"], row["lease_token"]) == ("pending", 0, str(fresh.lease_token))
+    assert steps.attempts(claimed.id) == [(1, "unknown_error", "lost")]
+
+
+def test_a_stale_success_counts(steps, claimed):
+    fresh = reclaimed(steps, claimed)
+
+    assert steps.record(claimed, "200") == 1
+    assert steps.delivery(claimed.id)["state"] == "delivered"
+
+    assert steps.record(fresh, "503", retry_in_s=20) == 0
+    assert steps.delivery(claimed.id)["state"] == "delivered"
+
+
+def test_two_successes_of_one_delivery_are_two_attempts(steps, claimed):
+    fresh = reclaimed(steps, claimed)
+    steps.record(claimed)
+    steps.record(fresh)
+
+    assert steps.delivery(claimed.id)["state"] == "delivered"
+    assert [status for _, status, _ in steps.attempts(claimed.id)] == ["unknown_error", "200", "200"]
+    assert len({number for number, _, _ in steps.attempts(claimed.id)}) == 3
+
+
+def test_a_late_success_turns_a_failed_delivery_into_a_delivered_one(steps, claimed):
+    fresh = reclaimed(steps, claimed)
+    steps.record(fresh, "500")
+    assert steps.delivery(claimed.id)["state"] == "failed"
+
+    assert steps.record(claimed, "200") == 1
+    assert steps.delivery(claimed.id)["state"] == "delivered"
+
+
+def test_many_results_are_recorded_in_one_statement(steps, webhook):
+    steps.emit(*(a_draft() for _ in range(300)))
+    steps.fan_out()
+    finished = [steps.finished(one) for one in steps.claim({webhook.id: 300}).claimed]
+
+    assert steps.storage.run(lambda c: deliveries.record(c, finished, 11.0)) == 300
+    assert steps.value("select count(*) from deliveries_waiting") == 0
+    assert steps.value("select count(distinct delivery_id) from attempts") == 300
+
+
+def test_nothing_is_recorded_where_the_transaction_fails(steps, claimed):
+    class BrokenError(Exception):
+        pass
+
+    def work(connection):
+        deliveries.record(connection, [steps.finished(claimed)], 11.0)
+        raise BrokenError
+
+    with pytest.raises(BrokenError):
+        steps.storage.run(work)
+    assert steps.delivery(claimed.id)["state"] == "pending"
+    assert steps.attempts(claimed.id) == []
+
+
+def test_a_record_that_meets_another_is_done_again(steps, claimed):
+    """Moving a row to another partition makes a second writer of it fail with 40001; `run` begins anew."""
+    fresh = reclaimed(steps, claimed)
+    with steps.another_session() as connection:
+        deliveries.record(connection, [steps.finished(claimed)], 11.0)
+        with ThreadPoolExecutor(1) as pool:
+            second = pool.submit(steps.record, fresh)
+            eventually(lambda: steps.value("select count(*) from pg_locks where not granted"), what="a second writer")
+            connection.commit()
+            assert second.result() == 1
+
+    assert [status for _, status, _ in steps.attempts(claimed.id)] == ["unknown_error", "200", "200"]

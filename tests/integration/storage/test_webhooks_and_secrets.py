@@ -1,0 +1,117 @@
+import pytest
+from cryptography.fernet import Fernet
+
+from dispatcher.errors import AccountExists, AccountUnknown, SecretUnreadable, WebhookUnknown
+from dispatcher.storage import accounts, webhooks
+from dispatcher.storage.secrets import SecretBox
+from tests.builders import SECRET_KEY, a_webhook, an_account
+
+
+def test_a_webhook_comes_back_as_it_was_made(storage, account):
+    made = a_webhook(
+        storage, account, "https://a.test/x", ["invoice_paid", "invoice_sent"], auth_header="Bearer abc", active=False
+    )
+
+    assert storage.run(lambda c: webhooks.find(c, storage.secrets, account.id, made.id)) == made
+    assert (made.auth_header, made.active, made.events) == ("Bearer abc", False, ("invoice_paid", "invoice_sent"))
+    assert made.signing_secret.startswith("whsec_")
+    assert "abc" not in repr(made)
+    assert made.signing_secret not in repr(made)
+
+
+def test_secrets_are_encrypted_in_the_rows(steps, storage, account):
+    made = a_webhook(storage, account, auth_header="Bearer abc")
+    (row,) = steps.rows("select auth_header_encrypted, signing_secret_encrypted from webhooks")
+
+    assert storage.secrets.open(row[0]) == "Bearer abc"
+    assert storage.secrets.open(row[1]) == made.signing_secret
+
+
+def test_each_webhook_has_its_own_secret_and_list_of_failures(storage, account):
+    first, second = (a_webhook(storage, account) for _ in range(2))
+
+    assert first.signing_secret != second.signing_secret
+    assert first.failed_deliveries_uuid != second.failed_deliveries_uuid
+
+
+def test_an_edit_keeps_the_secret(storage, account, webhook):
+    attributes = {
+        "webhook_url": "https://b.test",
+        "events": ["invoice_sent"],
+        "auth_header": "Token 1",
+        "active": False,
+        "payload_version": "v3",
+    }
+    edited = storage.run(lambda c: webhooks.edit(c, storage.secrets, account.id, webhook.id, attributes))
+
+    assert (edited.webhook_url, edited.events, edited.active) == ("https://b.test", ("invoice_sent",), False)
+    assert edited.signing_secret == webhook.signing_secret
+    assert edited.updated_at > webhook.updated_at
+
+
+@pytest.mark.parametrize("step", ["find", "delete"])
+def test_another_accounts_webhook_does_not_exist(storage, webhook, step):
+    other = an_account(storage, "pearcorp")
+
+    def work(connection):
+        if step == "delete":
+            return webhooks.delete(connection, other.id, webhook.id)
+        return webhooks.find(connection, storage.secrets, other.id, webhook.id)
+
+    with pytest.raises(WebhookUnknown):
+        storage.run(work)
+
+
+def test_a_deleted_webhook_is_not_found_nor_listed(storage, account, webhook):
+    storage.run(lambda c: webhooks.delete(c, account.id, webhook.id))
+
+    assert storage.run(lambda c: webhooks.of_account(c, storage.secrets, account.id)) == []
+    with pytest.raises(WebhookUnknown):
+        storage.run(lambda c: webhooks.delete(c, account.id, webhook.id))
+
+
+def test_a_webhook_that_wants_nothing_is_refused_by_postgres(storage, account):
+    with pytest.raises(Exception, match="webhooks_want_something"):
+        a_webhook(storage, account, events=[])
+
+
+def test_accounts_are_unique_by_slug(storage, account):
+    with pytest.raises(AccountExists):
+        an_account(storage)
+    with pytest.raises(AccountUnknown):
+        storage.run(lambda c: accounts.find(c, "nobody"))
+    assert storage.run(accounts.all_of_them) == [account]
+
+
+def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps, storage, account):
+    made = a_webhook(storage, account, auth_header="Bearer abc")
+    steps.rows(
+        "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, previous_secret_encrypted, events)"
+        " select account_id, webhook_url, signing_secret_encrypted, signing_secret_encrypted, events"
+        " from webhooks, generate_series(1, 600)"
+    )
+    new = Fernet.generate_key().decode()
+    both, after, counts = SecretBox([new, SECRET_KEY]), 0, []
+    while True:
+        done, after = storage.run(lambda c, after=after: webhooks.rotate_secrets(c, both, after))
+        counts.append(done)
+        if not done:
+            break
+
+    assert counts == [500, 101, 0]
+    only_new = SecretBox([new])
+    for row in steps.rows(
+        "select signing_secret_encrypted, coalesce(previous_secret_encrypted, signing_secret_encrypted) from webhooks"
+    ):
+        assert {only_new.open(text) for text in row} == {made.signing_secret}
+    assert only_new.open(steps.value("select max(auth_header_encrypted) from webhooks")) == "Bearer abc"
+    with pytest.raises(SecretUnreadable):
+        storage.run(lambda c: webhooks.find(c, storage.secrets, account.id, made.id))
+
+
+def test_a_rotation_without_the_old_key_changes_nothing(steps, storage, webhook):
+    before = steps.value("select signing_secret_encrypted from webhooks")
+
+    with pytest.raises(SecretUnreadable):
+        storage.run(lambda c: webhooks.rotate_secrets(c, SecretBox([Fernet.generate_key().decode()]), 0))
+    assert steps.value("select signing_secret_encrypted from webhooks") == before

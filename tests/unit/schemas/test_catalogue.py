@@ -1,0 +1,51 @@
+"""The 53 events, and what each body holds."""
+
+import pytest
+
+from schemas.catalogue import EVENT_TYPES
+from schemas.resources import RESOURCES
+from tests.unit.schemas.facts import EVENTS
+
+
+def written(key):
+    """A body key's type in the words of the facts."""
+    return f"{'array:' if key.many else ''}{key.type_name}{'?' if key.optional else ''}"
+
+
+def test_there_are_53_events_in_the_documented_order():
+    assert list(EVENT_TYPES) == list(EVENTS)
+    assert len(EVENT_TYPES) == 53
+
+
+@pytest.mark.parametrize("name", [name for name in EVENTS if name != "inbox_file_removed_all"])
+def test_a_body_holds_the_documented_keys_in_their_order(name):
+    assert [(key.name, written(key)) for key in EVENT_TYPES[name].body] == list(EVENTS[name].items())
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_type_is_named_as_its_key_and_says_its_resource(name):
+    event_type = EVENT_TYPES[name]
+
+    assert event_type.name == name
+    assert event_type.resource == next(iter(EVENTS[name]))
+
+
+def test_the_only_bulk_event_holds_a_count():
+    (event_type,) = (each for each in EVENT_TYPES.values() if each.bulk)
+    (key,) = event_type.body
+
+    assert EVENTS[event_type.name] == {"inbox_files": {"count": "integer"}}
+    assert (key.name, key.many, key.optional) == ("inbox_files", False, False)
+    assert list(key.schema.fields) == ["count"]
+    assert key.schema.fields["count"].required
+
+
+def test_a_key_is_rendered_by_the_one_schema_of_its_type():
+    keys = [key for each in EVENT_TYPES.values() if not each.bulk for key in each.body]
+
+    assert all(key.schema is RESOURCES[key.type_name] for key in keys)
+
+
+def test_the_catalogue_cannot_be_changed():
+    with pytest.raises(TypeError):
+        EVENT_TYPES["surplus"] = EVENT_TYPES["invoice_paid"]

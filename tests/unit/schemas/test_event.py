@@ -1,0 +1,495 @@
+"""Rendering a body: what is accepted, what is refused, and that a refusal says where, never what."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from threading import Barrier
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from schemas import EVENT_TYPES, EventInvalid
+from schemas.event import render_body
+from tests.unit.schemas.facts import example, in_order
+
+PAYMENT = {"id": 42}
+SECRET = "hunter2"
+
+
+def problems(event_name, body):
+    """The (path, reason) pairs of a refusal; no value stands in its message."""
+    with pytest.raises(EventInvalid) as caught:
+        render_body(event_name, body)
+    assert SECRET not in str(caught.value)
+    assert caught.value.event_name == event_name
+    return list(caught.value.problems)
+
+
+def invoice_problems(**attributes):
+    return problems("invoice_updated", {"invoice": {"id": 1} | attributes})
+
+
+def rendered(event_name="invoice_updated", /, *, time_zone="Europe/Prague", **body):
+    return json.loads(render_body(event_name, body, time_zone=time_zone))
+
+
+def invoice(**attributes):
+    return rendered(invoice={"id": 1} | attributes)["invoice"]
+
+
+# The event and its keys
+
+
+@pytest.mark.parametrize("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created"])
+def test_an_event_that_is_not_of_the_catalogue_is_refused(name):
+    assert problems(name, {"invoice": {"id": 1}}) == [("", "is not an event of the catalogue")]
+
+
+def test_a_missing_key_is_refused():
+    assert problems("invoice_paid", {"invoice": {"id": 1}}) == [("payment", "missing from the body")]
+
+
+def test_a_surplus_key_is_refused():
+    assert problems("invoice_created", {"invoice": {"id": 1}, "payment": PAYMENT}) == [
+        ("payment", "unknown key of the body")
+    ]
+
+
+def test_every_problem_is_found_at_once():
+    found = problems("invoice_paid", {"surplus": 1, "invoice": {"total": SECRET, "paid_on": SECRET, "surplus": 1}})
+
+    assert found == [
+        ("surplus", "unknown key of the body"),
+        ("invoice.surplus", "unknown attribute"),
+        ("invoice.id", "missing"),
+        ("invoice.paid_on", "not a date"),
+        ("invoice.total", "not a decimal"),
+        ("payment", "missing from the body"),
+    ]
+
+
+def test_an_optional_key_may_be_absent_but_not_null():
+    file, expense = {"id": 1}, {"id": 2}
+
+    assert rendered("inbox_file_removed", inbox_file=file) == {"inbox_file": file}
+    assert rendered("inbox_file_removed", expense=expense, inbox_file=file) == {"inbox_file": file, "expense": expense}
+    assert problems("inbox_file_removed", {"inbox_file": file, "expense": None}) == [("expense", "not an object")]
+
+
+def test_a_bulk_event_holds_its_count():
+    assert render_body("inbox_file_removed_all", {"inbox_files": {"count": 2}}) == '{"inbox_files":{"count":2}}'
+    assert problems("inbox_file_removed_all", {"inbox_files": {}}) == [("inbox_files.count", "missing")]
+    assert problems("inbox_file_removed_all", {"inbox_files": {"count": True}}) == [
+        ("inbox_files.count", "not an integer")
+    ]
+    assert problems("inbox_file_removed_all", {"inbox_files": [{"id": 1}]}) == [("inbox_files", "not an object")]
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_the_least_body_of_each_event_is_its_ids(name):
+    def least(key):
+        one = {"count": 0} if key.type_name == "FileCount" else {"id": 7}
+        return [one] if key.many else one
+
+    body = {key.name: least(key) for key in EVENT_TYPES[name].body}
+    backwards = dict(reversed(body.items()))
+
+    assert render_body(name, backwards) == json.dumps(body, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_no_body_of_any_event_may_be_empty(name):
+    required = [key.name for key in EVENT_TYPES[name].body if not key.optional]
+
+    assert problems(name, {}) == [(key, "missing from the body") for key in required]
+
+
+# Attributes
+
+
+def test_a_surplus_attribute_of_a_dict_is_refused_at_any_depth():
+    assert invoice_problems(surplus=SECRET) == [("invoice.surplus", "unknown attribute")]
+    assert invoice_problems(lines=[{"id": 1}, {"id": 2, "inventory": {"surplus": SECRET}}]) == [
+        ("invoice.lines[1].inventory.surplus", "unknown attribute")
+    ]
+
+
+def test_the_path_leads_to_a_nested_attribute():
+    assert invoice_problems(lines=[{"id": 1}, {"id": 2, "quantity": SECRET}], tags=["a", 5]) == [
+        ("invoice.tags[1]", "not a string"),
+        ("invoice.lines[1].quantity", "not a decimal"),
+    ]
+
+
+def test_absent_attributes_stay_absent_and_null_stays_null():
+    assert render_body("invoice_updated", {"invoice": {"paid_on": None, "id": 1}}) == (
+        '{"invoice":{"id":1,"paid_on":null}}'
+    )
+
+
+def test_null_where_it_may_not_be_is_refused():
+    assert invoice_problems(number=None, lines=None) == [
+        ("invoice.number", "may not be null"),
+        ("invoice.lines", "may not be null"),
+    ]
+    assert invoice_problems(id=None) == [("invoice.id", "may not be null")]
+    assert invoice_problems(tags=[None]) == [("invoice.tags[0]", "not a string")]
+
+
+def test_text_goes_in_as_it_is():
+    text = 'Žluťoučký "kůň" \\ </script> \u2028 😀 \x7f\n'
+
+    body = render_body("invoice_updated", {"invoice": {"id": 1, "note": text}})
+
+    assert "Žluťoučký" in body
+    assert "😀" in body
+    assert json.loads(body)["invoice"]["note"] == text
+    body.encode()
+
+
+def test_a_nul_or_a_surrogate_is_refused():
+    assert invoice_problems(note=SECRET + "\0") == [("invoice.note", "holds a NUL or a lone surrogate")]
+    assert invoice_problems(note=SECRET + "\ud800") == [("invoice.note", "holds a NUL or a lone surrogate")]
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), -float("inf"), Decimal("NaN"), Decimal("sNaN")], ids=repr
+)
+def test_nan_and_infinity_never_get_into_a_body(value):
+    assert invoice_problems(total=value) == [("invoice.total", "not a decimal")]
+    assert invoice_problems(lines=[{"id": 1, "vat_rate": value}]) == [
+        ("invoice.lines[0].vat_rate", "not a finite number")
+    ]
+
+
+def test_a_number_beyond_all_bounds_never_gets_into_a_body():
+    huge = 10**5000
+
+    assert invoice_problems(id=huge, total=huge, lines=[{"id": 1, "vat_rate": huge}]) == [
+        ("invoice.id", "beyond 64 bits"),
+        ("invoice.total", "not a decimal"),
+        ("invoice.lines[0].vat_rate", "not a finite number"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "text", b"bytes", 1, 1.5, True, [], ["id"], (), Decimal(1), date(2024, 6, 13), object(), {1}],
+    ids=repr,
+)
+def test_what_is_no_object_is_refused(value):
+    reasons = ("not an object", "not an object with such attributes")
+
+    for found, path in (
+        (problems("invoice_updated", {"invoice": value}), "invoice"),
+        (problems("invoice_payment_removed", {"invoice": {"id": 1}, "payments": [value]}), "payments[0]"),
+        (invoice_problems(vat_rates_summary=[value]), "invoice.vat_rates_summary[0]"),
+    ):
+        assert [place for place, _ in found] == [path]
+        assert found[0][1] in reasons
+
+
+@pytest.mark.parametrize("value", [Decimal(1), date(2024, 6, 13), object(), {1}], ids=repr)
+def test_a_stray_value_never_passes_for_an_object_without_attributes(value):
+    assert invoice_problems(lines=[{"id": 1, "inventory": value}]) == [
+        ("invoice.lines[0].inventory", "not an object with such attributes")
+    ]
+
+
+# Arrays
+
+
+@pytest.mark.parametrize("value", [None, "text", b"bytes", 1, True, {}, {"id": 1}, SimpleNamespace(id=1)], ids=repr)
+def test_what_is_no_array_is_refused(value):
+    assert problems("invoice_payment_removed", {"invoice": {"id": 1}, "payments": value}) == [
+        ("payments", "not an array")
+    ]
+    if value is not None:
+        assert invoice_problems(lines=value, tags=value) == [
+            ("invoice.tags", "not an array"),
+            ("invoice.lines", "not an array"),
+        ]
+
+
+def test_an_empty_array_is_an_array():
+    body = rendered("invoice_payment_removed", invoice={"id": 1}, payments=[])
+
+    assert body == {"invoice": {"id": 1}, "payments": []}
+
+
+@pytest.mark.parametrize(
+    "kind", [list, tuple, iter, lambda items: (item for item in items), lambda items: map(dict, items)]
+)
+def test_an_array_may_be_anything_that_is_gone_through_once(kind):
+    payments = [{"id": 1}, {"id": 2}]
+
+    body = rendered("invoice_payment_removed", invoice={"id": 1, "lines": kind([{"id": 3}])}, payments=kind(payments))
+
+    assert body == {"invoice": {"id": 1, "lines": [{"id": 3}]}, "payments": payments}
+
+
+# Objects with attributes
+
+
+@dataclass
+class Stock:
+    item_id: int
+    warehouse: str = SECRET
+
+
+@dataclass
+class Row:
+    id: int
+    inventory: Stock | None = None
+    cost: str = SECRET
+
+
+@dataclass
+class Invoice:
+    id: int
+    total: Decimal = Decimal("12100")
+    paid_on: date | None = None
+    lines: list[Row] = field(default_factory=list)
+    owner: Any = SECRET
+    _state: Any = SECRET
+
+    def public_url(self):
+        return SECRET
+
+    @property
+    def html_url(self):
+        return f"https://example.com/{self.id}"
+
+    @property
+    def url(self):
+        raise AttributeError("not saved yet")
+
+
+def test_an_object_is_rendered_like_the_dict_of_its_documented_attributes():
+    body = render_body(
+        "invoice_updated", {"invoice": Invoice(7, lines=[Row(1, Stock(28)), Row(2)], paid_on=date(2024, 6, 13))}
+    )
+
+    assert body == render_body(
+        "invoice_updated",
+        {
+            "invoice": {
+                "html_url": "https://example.com/7",
+                "id": 7,
+                "lines": [{"id": 1, "inventory": {"item_id": 28}}, {"inventory": None, "id": 2}],
+                "paid_on": "2024-06-13",
+                "total": "12100.0",
+            }
+        },
+    )
+    assert SECRET not in body
+
+
+def test_objects_and_dicts_may_be_mixed():
+    body = rendered(invoice={"id": 1, "lines": [SimpleNamespace(id=2, inventory={"item_id": 3})]})
+
+    assert body["invoice"]["lines"] == [{"id": 2, "inventory": {"item_id": 3}}]
+
+
+def test_the_problems_of_an_object_have_paths_too():
+    found = problems(
+        "invoice_updated", {"invoice": Invoice(SECRET, lines=[Row(1, Stock("28")), SimpleNamespace(name="x")])}
+    )
+
+    assert found == [
+        ("invoice.id", "not an integer"),
+        ("invoice.lines[0].inventory.item_id", "not an integer"),
+        ("invoice.lines[1].id", "missing"),
+    ]
+
+
+def test_a_method_named_like_an_attribute_is_refused():
+    class Odd:
+        id = 1
+
+        def total(self):
+            return SECRET
+
+    assert problems("invoice_updated", {"invoice": Odd()}) == [("invoice.total", "not a decimal")]
+
+
+def test_any_mapping_will_do():
+    class Lazy(Mapping):
+        def __init__(self, **values):
+            self._values = values
+
+        def __getitem__(self, name):
+            return self._values[name]
+
+        def __iter__(self):
+            return iter(self._values)
+
+        def __len__(self):
+            return len(self._values)
+
+    body = MappingProxyType({"invoice": Lazy(id=1, lines=[MappingProxyType({"id": 2})])})
+
+    assert render_body("invoice_updated", body) == '{"invoice":{"id":1,"lines":[{"id":2}]}}'
+    assert problems("invoice_updated", {"invoice": Lazy(id=1, surplus=SECRET)}) == [
+        ("invoice.surplus", "unknown attribute")
+    ]
+
+
+def test_what_is_rendered_is_not_changed():
+    body = example("webhook_event_invoice_paid")["body"]
+    before = in_order(body)
+
+    render_body("invoice_paid", body)
+
+    assert in_order(body) == before
+
+
+# What goes round in circles
+
+
+def test_an_object_that_holds_itself_ends():
+    loop = SimpleNamespace(id=1)
+    loop.lines = [loop]
+    loop.payments = [loop]
+
+    assert rendered(invoice=loop)["invoice"] == {"id": 1, "lines": [{"id": 1}], "payments": [{"id": 1}]}
+
+
+def test_a_dict_or_an_array_that_holds_itself_is_refused():
+    loop = {"id": 1}
+    loop["lines"] = [loop]
+    array = []
+    array.append(array)
+
+    assert problems("invoice_updated", {"invoice": loop}) == [("invoice.lines[0].lines", "unknown attribute")]
+    assert invoice_problems(lines=array, tags=array) == [
+        ("invoice.tags[0]", "not a string"),
+        ("invoice.lines[0]", "not an object"),
+    ]
+
+
+def test_a_value_of_any_depth_is_refused_where_it_goes_too_deep():
+    deep = SECRET
+    for _ in range(100_000):
+        deep = [deep]
+
+    assert invoice_problems(lines=deep, note=deep) == [
+        ("invoice.note", "not a string"),
+        ("invoice.lines[0]", "not an object"),
+    ]
+
+
+# Times
+
+
+NOON = datetime(2024, 6, 13, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "written"),
+    [
+        ("Europe/Prague", "2024-06-13T14:00:00.000+02:00"),
+        ("America/New_York", "2024-06-13T08:00:00.000-04:00"),
+        ("Asia/Kathmandu", "2024-06-13T17:45:00.000+05:45"),
+        ("UTC", "2024-06-13T12:00:00.000+00:00"),
+    ],
+)
+def test_datetimes_are_written_in_the_accounts_zone_at_every_depth(time_zone, written):
+    body = rendered(
+        "invoice_paid",
+        time_zone=time_zone,
+        invoice={"id": 1, "locked_at": NOON, "payments": [{"id": 2, "created_at": "2024-06-13T12:00:00Z"}]},
+        payment={"id": 2, "created_at": NOON.astimezone(ZoneInfo("Asia/Tokyo"))},
+    )
+
+    assert body["invoice"]["locked_at"] == written
+    assert body["invoice"]["payments"][0]["created_at"] == body["payment"]["created_at"] == written
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"),
+    [
+        (datetime(2024, 3, 31, 0, 59, 59, 999_999, UTC), "2024-03-31T01:59:59.999+01:00"),
+        (datetime(2024, 3, 31, 1, 0, 0, 0, UTC), "2024-03-31T03:00:00.000+02:00"),
+        (datetime(2024, 10, 27, 0, 30, 0, 0, UTC), "2024-10-27T02:30:00.000+02:00"),
+        (datetime(2024, 10, 27, 1, 30, 0, 0, UTC), "2024-10-27T02:30:00.000+01:00"),
+        (datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Prague"), fold=1), "2024-10-27T02:30:00.000+01:00"),
+    ],
+)
+def test_the_clock_change_keeps_instants_apart(moment, written):
+    assert invoice(sent_at=moment)["sent_at"] == written
+
+
+def test_a_naive_datetime_or_one_out_of_the_calendar_is_refused():
+    assert invoice_problems(
+        sent_at=datetime(2024, 6, 13), locked_at=datetime.max.replace(tzinfo=UTC), cancelled_at="2024-06-13T12:00"
+    ) == [
+        ("invoice.sent_at", "needs a time zone"),
+        ("invoice.cancelled_at", "needs a time zone"),
+        ("invoice.locked_at", "out of range"),
+    ]
+
+
+def test_a_refused_event_leaves_the_zone_of_the_next_one_alone():
+    with pytest.raises(EventInvalid):
+        render_body("invoice_updated", {"invoice": {}}, time_zone="America/New_York")
+
+    assert invoice(sent_at=NOON)["sent_at"] == "2024-06-13T14:00:00.000+02:00"
+
+
+def test_each_thread_writes_in_its_own_zone():
+    zones = ["Europe/Prague", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"]
+    barrier = Barrier(len(zones))
+
+    def lines(zone):
+        for number in range(50):
+            barrier.wait(timeout=10)  # between two lines the other threads have set their zones
+            yield {"id": number}
+
+    def render(zone):
+        shown = {"id": 1, "lines": lines(zone), "payments": [{"id": 2, "created_at": NOON}], "created_at": NOON}
+        return rendered(time_zone=zone, invoice=shown)["invoice"]
+
+    with ThreadPoolExecutor(len(zones)) as pool:
+        found = list(pool.map(render, zones))
+
+    expected = [NOON.astimezone(ZoneInfo(zone)).isoformat(timespec="milliseconds") for zone in zones]
+    assert [each["created_at"] for each in found] == expected
+    assert [each["payments"][0]["created_at"] for each in found] == expected
+
+
+# Messages
+
+
+def test_a_message_names_the_event_the_paths_and_the_reasons():
+    with pytest.raises(
+        EventInvalid, match=r"^invoice_paid: invoice\.total: not a decimal; payment: missing from the body$"
+    ):
+        render_body("invoice_paid", {"invoice": {"id": 1, "total": SECRET}})
+
+
+def test_a_message_of_many_problems_is_bounded_and_all_are_kept():
+    with pytest.raises(EventInvalid) as caught:
+        render_body("invoice_updated", {"invoice": {"id": 1, "lines": [{"id": SECRET}] * 10_000}})
+
+    assert len(caught.value.problems) == 10_000
+    assert str(caught.value).endswith("; and 9995 more")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "number", "status", "total", "issued_on", "sent_at", "paypal", "html_url", "tags", "lines"]
+)
+@pytest.mark.parametrize("value", [SECRET, [SECRET], {SECRET: 1}, object(), SimpleNamespace(secret=SECRET)], ids=type)
+def test_no_message_repeats_a_value(name, value):
+    if name in ("number", "tags") and value in (SECRET, [SECRET]):
+        value = SECRET + "\0" if name == "number" else [SECRET + "\0"]
+
+    found = invoice_problems(**{name: value})
+
+    assert not any(SECRET in reason for _, reason in found)

@@ -1,0 +1,131 @@
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from dispatcher.model.webhook import PayloadVersion
+from dispatcher.payload import headers, is_signed, render, sign
+from tests.builders import KEY, SIGNING_KEY, SIGNING_SECRET, a_claimed, a_target
+
+NOW = int(time.time())  # the verifier compares the timestamp with the real time
+
+
+def made(body=b"{}", **target):
+    return dict(headers(a_claimed(), a_target(**target), body, NOW, "Tests/1"))
+
+
+def verify(body, said, secret=SIGNING_SECRET):
+    return Webhook(secret).verify(body, {name.lower(): value for name, value in said.items()})
+
+
+def test_the_envelope_is_around_the_bodys_very_bytes():
+    body = '{"b": 1.10,  "a":"\\u00e9é"}'
+
+    sent = render(a_claimed(body_json=body), a_target())
+
+    assert (
+        sent
+        == (
+            f'{{"webhook_id":5,"event_name":"invoice_paid","created_at":"2026-06-13T14:00:00.000+02:00","body":{body}}}'
+        ).encode()
+    )
+
+
+def test_the_time_is_written_in_the_accounts_zone():
+    sent = render(a_claimed(time_zone="America/New_York"), a_target())
+
+    assert json.loads(sent)["created_at"] == "2026-06-13T08:00:00.000-04:00"
+
+
+def test_every_try_sends_the_same_bytes():
+    first, second = (render(a_claimed(attempt_number=number), a_target()) for number in (1, 2))
+
+    assert first == second
+
+
+def test_a_legacy_webhook_gets_the_flat_object():
+    invoice = {"id": 93, "number": "2024-0056", "status": "paid", "total": "1.0", "paid_on": "2024-06-13"}
+    body = json.dumps({"invoice": invoice})
+
+    sent = render(a_claimed(body_json=body), a_target(payload_version=PayloadVersion.LEGACY))
+
+    assert json.loads(sent) == {
+        "invoice_id": 93,
+        "number": "2024-0056",
+        "status": "paid",
+        "total": "1.0",
+        "paid_at": "2024-06-13",
+        "event_name": "invoice_paid",
+        "invoice_custom_id": None,
+    }
+
+
+def test_every_post_says_what_it_is():
+    said = made()
+
+    assert said["Content-Type"] == "application/json"
+    assert said["User-Agent"] == "Tests/1"
+    assert said["Idempotency-Key"] == said["webhook-id"] == str(KEY)
+    assert said["webhook-timestamp"] == str(NOW)
+
+
+@pytest.mark.parametrize("auth_header", [None, ""])
+def test_no_authorization_is_sent_unless_it_is_set(auth_header):
+    assert "Authorization" not in made(auth_header=auth_header)
+
+
+def test_authorization_is_sent_as_it_is():
+    assert made(auth_header="Token  abc=")["Authorization"] == "Token  abc="
+
+
+@given(st.binary(max_size=200))
+def test_the_signature_holds_for_the_standards_own_verifier(data):
+    body = json.dumps(data.hex()).encode()
+
+    assert verify(body, made(body)) == data.hex()
+
+
+def test_during_a_rotation_both_secrets_verify():
+    body = b'{"a":1}'
+    said = made(body, signing_keys=(b"x" * 32, SIGNING_KEY))
+
+    assert len(said["webhook-signature"].split(" ")) == 2
+    assert verify(body, said) == {"a": 1}
+
+
+@pytest.mark.parametrize("change", ["body", "webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_the_signature_covers_id_time_and_body(change):
+    body, said = b'{"a":1}', made(b'{"a":1}')
+    if change == "body":
+        body = b'{"a":2}'
+    elif change == "webhook-timestamp":
+        said[change] = str(NOW - 5)
+    elif change == "webhook-id":
+        said[change] = "0190163d-8694-739b-aea5-966c26f8ad92"
+    else:
+        said[change] = sign([b"another key"], str(KEY), said["webhook-timestamp"], body)
+
+    with pytest.raises(WebhookVerificationError):
+        verify(body, said)
+
+
+def test_no_header_of_ours_breaks_its_line():
+    assert all(value.isprintable() and value.isascii() for value in made(auth_header="Bearer abc").values())
+
+
+@given(st.binary(max_size=50))
+def test_our_own_receivers_know_a_signature_from_a_forgery(body):
+    signature = sign([b"old", SIGNING_KEY], "id", "1", body)
+
+    assert is_signed([SIGNING_KEY], "id", "1", signature, body)
+    assert is_signed([b"new", b"old"], "id", "1", signature, body)
+    assert not is_signed([b"new"], "id", "1", signature, body)
+    assert not is_signed([SIGNING_KEY], "id", "2", signature, body)
+
+
+@pytest.mark.parametrize("signature", ["", "v1,", "rubbish", "v1,é"])
+def test_rubbish_is_no_signature(signature):
+    assert not is_signed([SIGNING_KEY], "id", "1", signature, b"{}")
