@@ -49,7 +49,7 @@ def record_events(rig: Rig, owners: Sequence[accounts.Account], count: int) -> N
         for number, account in enumerate(owners):
             left = share + (number < rest)
             while left > 0:
-                events.insert(connection, account.id, [draft] * min(left, CHUNK), joined=False)
+                events.insert(connection, account.id, [draft] * min(left, CHUNK), announced=False)
                 left -= CHUNK
 
 

@@ -35,7 +35,9 @@ def main() -> None:
         time.sleep(max(0.0, first_s + number / per_second - time.monotonic()))
         called_s = time.monotonic()
         event = emit(EVENT, account=f"paced{number % accounts}", **body())
-        stamps[str(event.id)] = (called_s, committed[-1], time.monotonic())
+        returned_s = time.monotonic()
+        # While nudges are skipped Postgres announces the commit, and the call ends with it.
+        stamps[str(event.id)] = (called_s, committed.pop() if committed else returned_s, returned_s)
     json.dump(stamps, sys.stdout)
 
 
