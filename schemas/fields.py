@@ -163,8 +163,6 @@ class DateTime(Wire):
                 raise ValidationError("not a date and time") from None
         if not isinstance(value, datetime):
             raise ValidationError("not a date and time")
-        if value.utcoffset() is None:
-            raise ValidationError("needs a time zone")
         return render_datetime(value, time_zone.get())
 
     def python(self, wired: str) -> datetime:
@@ -172,7 +170,9 @@ class DateTime(Wire):
 
 
 def render_datetime(value: datetime, zone: ZoneInfo) -> str:
-    """An aware datetime in `zone`; raises ValidationError where the zone would carry it out of the calendar."""
+    """A datetime in `zone`; raises ValidationError if it is naive, or if the zone carries it out of the calendar."""
+    if value.utcoffset() is None:  # astimezone would take it for the local time of this machine
+        raise ValidationError("needs a time zone")
     try:
         return value.astimezone(zone).isoformat(timespec="milliseconds")
     except (OverflowError, ValueError):

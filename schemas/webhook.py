@@ -14,7 +14,7 @@ EMPTY, BLANK, INVALID, NOT_IN_LIST = "can't be empty", "can't be blank", "is inv
 
 # One line of printable ASCII without blanks at the ends: what may stand in a header as it is (RFC 9110, 5.5).
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
-_BLANK_OR_CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\]")
+_BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x20\x7f-\xa0\ud800-\udfff\\]")  # \s: the blanks of all scripts
 _URL_LIMIT = 2_048
 _HEADER_LIMIT = 4_096
 

@@ -21,6 +21,11 @@ PAYMENT = {"id": 42}
 SECRET = "hunter2"
 
 
+def kind(value):
+    """A test's id that is the same in every run."""
+    return type(value).__name__
+
+
 def problems(event_name, body):
     """The (path, reason) pairs of a refusal; no value stands in its message."""
     with pytest.raises(EventInvalid) as caught:
@@ -194,7 +199,7 @@ def test_what_is_no_object_is_refused(value):
         assert found[0][1] in reasons
 
 
-@pytest.mark.parametrize("value", [Decimal(1), date(2024, 6, 13), object(), {1}], ids=repr)
+@pytest.mark.parametrize("value", [Decimal(1), date(2024, 6, 13), object(), {1}], ids=kind)
 def test_a_stray_value_never_passes_for_an_object_without_attributes(value):
     assert invoice_problems(lines=[{"id": 1, "inventory": value}]) == [
         ("invoice.lines[0].inventory", "not an object with such attributes")
@@ -204,7 +209,7 @@ def test_a_stray_value_never_passes_for_an_object_without_attributes(value):
 # Arrays
 
 
-@pytest.mark.parametrize("value", [None, "text", b"bytes", 1, True, {}, {"id": 1}, SimpleNamespace(id=1)], ids=repr)
+@pytest.mark.parametrize("value", [None, "text", b"bytes", 1, True, {}, {"id": 1}, SimpleNamespace(id=1)], ids=kind)
 def test_what_is_no_array_is_refused(value):
     assert problems("invoice_payment_removed", {"invoice": {"id": 1}, "payments": value}) == [
         ("payments", "not an array")
@@ -485,10 +490,12 @@ def test_a_message_of_many_problems_is_bounded_and_all_are_kept():
 @pytest.mark.parametrize(
     "name", ["id", "number", "status", "total", "issued_on", "sent_at", "paypal", "html_url", "tags", "lines"]
 )
-@pytest.mark.parametrize("value", [SECRET, [SECRET], {SECRET: 1}, object(), SimpleNamespace(secret=SECRET)], ids=type)
+@pytest.mark.parametrize("value", [SECRET, [SECRET], {SECRET: 1}, object(), SimpleNamespace(secret=SECRET)], ids=kind)
 def test_no_message_repeats_a_value(name, value):
-    if name in ("number", "tags") and value in (SECRET, [SECRET]):
-        value = SECRET + "\0" if name == "number" else [SECRET + "\0"]
+    if (name, value) == ("number", SECRET):  # any text would do there
+        value = SECRET + "\0"
+    if (name, value) == ("tags", [SECRET]):
+        value = [SECRET + "\0"]
 
     found = invoice_problems(**{name: value})
 

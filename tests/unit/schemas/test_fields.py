@@ -27,6 +27,11 @@ from schemas.fields import (
 )
 from tests.unit.schemas.strategies import PLAIN, ZONES, as_decimal, datetimes, decimals, moments, small_floats, texts
 
+REASONS = {
+    *("not an integer", "beyond 64 bits", "not a string", "holds a NUL or a lone surrogate", "not a boolean"),
+    *("not a number", "not a finite number", "not a decimal", "not a date", "not a date and time", "needs a time zone"),
+    *("not a URL", "not a UUID"),
+}
 PRAGUE = ZoneInfo("Europe/Prague")
 WRITTEN_DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 # The offset has seconds only in the local mean times from before there were zones.
@@ -52,10 +57,19 @@ class Fancy(float):
         return f"Fancy({float(self)})"
 
 
+def outcome(function, *arguments):
+    """What is written and None, or None and why not."""
+    try:
+        return function(*arguments), None
+    except ValidationError as error:
+        return None, str(error.messages[0])
+
+
 def refused(field, value):
-    with pytest.raises(ValidationError) as caught:
-        field.wire(value)
-    return str(caught.value.messages[0])
+    """Why `field` refuses `value`."""
+    wired, reason = outcome(field.wire, value)
+    assert wired is None
+    return reason
 
 
 def to_ms(moment):
@@ -323,12 +337,9 @@ def test_a_naive_datetime_is_refused(value):
 @example(datetime.max.replace(tzinfo=UTC), PRAGUE)
 @example(datetime.min.replace(tzinfo=UTC), ZoneInfo("America/New_York"))
 def test_a_datetime_at_an_end_of_the_calendar_is_written_or_out_of_range(value, zone):
-    try:
-        wired = render_datetime(value, zone)
-    except ValidationError as error:
-        assert error.messages == ["out of range"]
-    else:
-        assert WRITTEN_DATETIME.fullmatch(wired)
+    wired, reason = outcome(render_datetime, value, zone)
+
+    assert reason == "out of range" if wired is None else WRITTEN_DATETIME.fullmatch(wired)
 
 
 @pytest.mark.parametrize(
@@ -403,9 +414,6 @@ def test_what_is_no_uuid_is_refused(value):
     )
 )
 def test_a_field_writes_json_or_says_what_is_wrong_without_repeating_it(field, value):
-    try:
-        wired = field().wire(value)
-    except ValidationError as error:
-        assert re.fullmatch(r"[A-Za-z0-9 ,]{1,40}", str(error.messages[0]))
-    else:
-        assert type(wired) in (int, float, bool, str)
+    wired, reason = outcome(field().wire, value)
+
+    assert reason in REASONS if wired is None else type(wired) in (int, float, bool, str)

@@ -1,0 +1,319 @@
+"""What may be written to a webhook, with API v3's messages, and what is returned of it."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import ValidationError
+
+from schemas import EVENT_TYPES
+from schemas.webhook import WebhookSchema
+from tests.unit.schemas.facts import HTTP, example
+
+SCHEMA = WebhookSchema()
+WRITTEN = {"webhook_url": "https://example.com/webhook", "events": ["invoice_paid"]}
+READ_ONLY = ("id", "failed_deliveries_uuid", "url", "created_at", "updated_at")
+
+
+def messages(*, partial=False, **changes):
+    with pytest.raises(ValidationError) as caught:
+        SCHEMA.load((WRITTEN if not partial else {}) | changes, partial=partial)
+    return caught.value.messages_dict
+
+
+def outcome(**changes):
+    """What is loaded and no messages, or nothing and the messages."""
+    try:
+        return SCHEMA.load(WRITTEN | changes), {}
+    except ValidationError as error:
+        return None, error.messages_dict
+
+
+def loads(**changes):
+    return SCHEMA.load(WRITTEN | changes)
+
+
+# URL
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com",
+        "http://example.com/",
+        "HTTPS://Example.COM/Path",
+        "https://example.com:1/",
+        "https://example.com:65535/",
+        "https://example.com/a%20b?c=d&e=@:#f",
+        "https://example.com/žluťoučký",
+        "https://háčkyčárky.cz/",
+        "https://localhost:8080/x",
+        "https://93.184.216.34/",
+        "https://[2606:2800:220:1::1]:8443/",
+        "https://example.com/" + "a" * (2048 - 20),
+    ],
+)
+def test_a_url_is_kept_as_it_is(url):
+    assert loads(webhook_url=url)["webhook_url"] == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "example.com",
+            "/path",
+            "//example.com/",
+            "https:",
+            "https://",
+            "https:///path",
+            "https://?a",
+            "https:example.com",
+        ),
+        *("ftp://example.com", "file:///etc/passwd", "gopher://example.com", "javascript:alert(1)", "ws://example.com"),
+        *(
+            "https://user@example.com",
+            "https://user:pass@example.com/",
+            "https://:@example.com",
+            "https://@example.com",
+        ),
+        *("https://example.com:0/", "https://example.com:65536/", "https://example.com:-1/", "https://example.com:a/"),
+        *(
+            "https://example.com:+80/",
+            "https://example.com:８０/",
+            "https://:443/",
+            "https://[::1/",
+            "https://[nonsense]/",
+        ),
+        *(
+            "https://example.com/a b",
+            " https://example.com",
+            "https://example.com ",
+            "https://example.com\\@evil.example",
+        ),
+        "https://example.com/" + "a" * (2049 - 20),
+    ],
+)
+def test_a_url_that_cannot_be_posted_to_is_invalid(url):
+    assert messages(webhook_url=url) == {"webhook_url": ["is invalid"]}
+
+
+@pytest.mark.parametrize(
+    "place", ["https://exam{}ple.com/", "https://example.com/{}", "https://example.com/{}x", "{}https://example.com"]
+)
+@pytest.mark.parametrize(
+    "character", ["\0", "\r", "\n", "\t", "\r\n", "\x1b", "\x7f", "\x85", "\xa0", "\u2028", "\ud800"], ids=ascii
+)
+def test_a_control_character_makes_a_url_invalid(place, character):
+    assert messages(webhook_url=place.format(character)) == {"webhook_url": ["is invalid"]}
+
+
+@pytest.mark.parametrize("url", ["", " ", "\t\n", None])
+def test_a_blank_url_is_blank(url):
+    assert messages(webhook_url=url) == {"webhook_url": ["can't be blank"]}
+    assert messages(partial=True, webhook_url=url) == {"webhook_url": ["can't be blank"]}
+
+
+def test_a_missing_url_is_blank():
+    with pytest.raises(ValidationError) as caught:
+        SCHEMA.load({"events": ["invoice_paid"]})
+
+    assert caught.value.messages_dict == {"webhook_url": ["can't be blank"]}
+
+
+@pytest.mark.parametrize("url", [5, True, [], {}, ["https://example.com"]], ids=repr)
+def test_a_url_that_is_no_string_is_invalid(url):
+    assert messages(webhook_url=url) == {"webhook_url": ["is invalid"]}
+
+
+@given(st.text())
+def test_any_text_is_a_url_or_gets_one_message(url):
+    loaded, said = outcome(webhook_url=url)
+
+    if loaded is None:
+        assert said == {"webhook_url": ["is invalid" if url.strip() else "can't be blank"]}
+    else:
+        assert loaded["webhook_url"] == url
+
+
+# Auth header
+
+
+@pytest.mark.parametrize("value", ["Bearer TOKEN", "Basic dXNlcjpwYXNz", "x", "a  b", "~!@#$%^&*()", "a" * 4096])
+def test_an_auth_header_is_kept_as_it_is(value):
+    assert loads(auth_header=value)["auth_header"] == value
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_no_auth_header_is_null(value):
+    assert loads(auth_header=value)["auth_header"] is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("Bearer T\r\nX-Injected: 1", "Bearer T\nX: 1", "Bearer T\rX: 1", "Bearer T\n", "Bearer T\r\n", "\nBearer T"),
+        *(
+            "Bearer\0T",
+            "Bearer\tT",
+            "Bearer T\x7f",
+            "Bearer \x1b",
+            "Bearer ž",
+            "Bearer \xa0",
+            "Bearer \ud800",
+            "Bearer \u2028",
+        ),
+        *(" Bearer T", "Bearer T ", " ", "a" * 4097),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_what_may_not_stand_in_a_header_is_invalid(value):
+    assert messages(auth_header=value) == {"auth_header": ["is invalid"]}
+
+
+@pytest.mark.parametrize("value", [5, True, [], {}, ["Bearer T"]], ids=repr)
+def test_an_auth_header_that_is_no_string_is_invalid(value):
+    assert messages(auth_header=value) == {"auth_header": ["is invalid"]}
+
+
+@given(st.text(min_size=1))
+def test_an_accepted_auth_header_is_one_line_of_printable_ascii(value):
+    loaded, said = outcome(auth_header=value)
+
+    if loaded is None:
+        assert said == {"auth_header": ["is invalid"]}
+    else:
+        assert loaded["auth_header"] == value == value.strip()
+        assert value.isascii()
+        assert value.isprintable()
+
+
+# Events
+
+
+def test_every_event_of_the_catalogue_may_be_wanted():
+    assert loads(events=list(EVENT_TYPES))["events"] == list(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("events", [[], None])
+def test_events_cannot_be_empty(events):
+    assert messages(events=events) == {"events": ["can't be empty"]}
+    assert messages(partial=True, events=events) == {"events": ["can't be empty"]}
+
+
+def test_missing_events_are_empty():
+    with pytest.raises(ValidationError) as caught:
+        SCHEMA.load({"webhook_url": "https://example.com"})
+
+    assert caught.value.messages_dict == {"events": ["can't be empty"]}
+
+
+@pytest.mark.parametrize("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created", "*"])
+def test_an_unknown_event_is_not_included_in_the_list(name):
+    assert messages(events=["invoice_paid", name]) == {"events": ["is not included in the list"]}
+
+
+@pytest.mark.parametrize("events", ["invoice_paid", 5, True, {"invoice_paid": True}], ids=repr)
+def test_events_that_are_no_array_are_invalid(events):
+    assert messages(events=events) == {"events": ["is invalid"]}
+
+
+@pytest.mark.parametrize("item", [None, 5, True, [], {}, ["invoice_paid"]], ids=repr)
+def test_an_event_that_is_no_string_is_invalid(item):
+    assert messages(events=["invoice_paid", item]) == {"events": {1: ["is invalid"]}}
+
+
+def test_an_event_wanted_twice_is_wanted_once():
+    assert loads(events=["invoice_paid", "expense_paid", "invoice_paid"])["events"] == ["invoice_paid", "expense_paid"]
+
+
+# Active
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_webhook_is_active_or_not(active):
+    assert loads(active=active)["active"] is active
+
+
+def test_null_is_neither_active_nor_not():
+    assert messages(active=None) == {"active": ["is not included in the list"]}
+
+
+@pytest.mark.parametrize("active", ["true", "", 1, 0, []], ids=repr)
+def test_what_is_merely_truthy_is_not_active(active):
+    assert messages(active=active) == {"active": ["not a boolean"]}
+
+
+# The whole object
+
+
+def test_only_what_was_written_is_loaded():
+    assert SCHEMA.load(WRITTEN) == WRITTEN
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"active": False},
+        {"events": ["invoice_paid"]},
+        {"auth_header": None},
+        {"webhook_url": "https://example.com/"},
+    ],
+    ids=repr,
+)
+def test_a_patch_may_hold_any_subset(changes):
+    assert SCHEMA.load(changes, partial=True) == changes
+
+
+def test_a_patch_is_checked_like_the_whole():
+    assert messages(partial=True, webhook_url="ftp://example.com", events=["surplus"], auth_header="a\nb") == {
+        "webhook_url": ["is invalid"],
+        "auth_header": ["is invalid"],
+        "events": ["is not included in the list"],
+    }
+
+
+@pytest.mark.parametrize("name", [*READ_ONLY, "surplus", "secret"])
+def test_what_is_not_writable_is_refused(name):
+    assert messages(**{name: 1}) == {name: ["Unknown field."]}
+    assert messages(partial=True, **{name: 1}) == {name: ["Unknown field."]}
+
+
+@pytest.mark.parametrize("data", [None, 5, "text", [], [1], [["a", "b"]], True], ids=repr)
+def test_what_is_no_object_is_refused(data):
+    with pytest.raises(ValidationError) as caught:
+        SCHEMA.load(data)
+
+    assert caught.value.messages_dict == {"_schema": ["Invalid input type."]}
+
+
+def test_what_is_written_is_not_changed():
+    data = {"webhook_url": "", "auth_header": "", "events": ["invoice_paid", "invoice_paid"]}
+
+    with pytest.raises(ValidationError):
+        SCHEMA.load(data)
+
+    assert data == {"webhook_url": "", "auth_header": "", "events": ["invoice_paid", "invoice_paid"]}
+
+
+def test_a_webhook_is_returned_with_its_attributes_in_the_documented_order():
+    stored = {
+        "updated_at": datetime(2024, 6, 12, 11, 29, 23, 568_000, tzinfo=UTC),
+        "created_at": datetime(2024, 6, 12, 11, 29, 23, 568_000, tzinfo=UTC),
+        "url": "https://app.fakturoid.cz/api/v3/accounts/applecorp/webhooks/5.json",
+        "events": ["invoice_created", "invoice_updated", "invoice_paid"],
+        "active": True,
+        "auth_header": "Bearer TOKEN",
+        "webhook_url": "https://example.com/webhook",
+        "failed_deliveries_uuid": UUID("b3518e74-5c9f-4b26-a5e2-6a8021c94a77"),
+        "id": 5,
+        "secret": "never returned",
+    }
+
+    dumped = SCHEMA.dump(stored)
+
+    assert list(dumped) == HTTP["Webhook"]
+    assert dumped == example("webhook")
