@@ -63,8 +63,9 @@ def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
 @pytest.fixture
 def cluster(mortal_servers: tuple[Postgres, Valkey], folder: Path) -> Iterator[Cluster]:
     postgres, valkey = mortal_servers
+    valkey.resume()  # and the like, where a test failed in the middle of an outage
     for server in (postgres, valkey):
-        if server.pid is None:  # a test failed between killing and starting it
+        if server.pid is None:
             server.restart()
     name = f"e2e_{next(_numbers)}"
     execute(postgres.url, f"create database {name} template {_TEMPLATE}")

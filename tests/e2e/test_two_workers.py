@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from tests.e2e.cluster import Cluster, posts_by_key
 from tests.receiver import Answer, Receiver
 
@@ -52,3 +54,17 @@ def test_the_prefork_pool_works_too(cluster: Cluster, receiver: Receiver):
     cluster.wait_until_delivered(900)
 
     assert len(posts_by_key(receiver)) == len(receiver.requests) == 900
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_worker_that_is_told_to_stop_waits_for_an_answer(pool: str, cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=1.5)))
+    worker = cluster.start_worker(pool=pool)
+    cluster.emit()
+    receiver.wait_for(1)
+
+    worker.send(signal.SIGTERM)
+
+    assert worker.wait(15) == 0
+    assert cluster.attempts() == [("200", None)]
+    assert cluster.states() == {"delivered": 1}

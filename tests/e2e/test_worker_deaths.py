@@ -51,6 +51,28 @@ def test_a_worker_killed_while_it_waits_for_an_answer_is_replaced(cluster: Clust
     assert receiver.requests[0].body == receiver.requests[1].body
 
 
+def test_a_worker_that_was_frozen_does_no_harm_when_it_goes_on(cluster: Cluster, receiver: Receiver):
+    cluster.env |= SHORTER
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=0.2)))
+    frozen = cluster.start_worker()
+    cluster.emit(30)  # more than the window: some are in flight, some are claimed at most
+    receiver.wait_for(1)
+    frozen.send(signal.SIGSTOP)
+
+    other = cluster.start_worker()
+    cluster.wait_until_delivered(30)
+    frozen.send(signal.SIGCONT)
+    cluster.emit()
+    cluster.wait_until_delivered(31)
+    for worker in (frozen, other):
+        worker.send(signal.SIGTERM)
+        assert worker.wait(15) == 0
+
+    assert cluster.states() == {"delivered": 31}
+    assert max(posts_by_key(receiver).values()) == 2
+    assert len(receiver.requests) <= len(cluster.attempts())
+
+
 def test_workers_killed_under_load_lose_nothing_and_repeat_only_what_was_in_flight(
     cluster: Cluster, receiver: Receiver
 ):
@@ -104,6 +126,8 @@ def test_an_emitter_that_dies_has_emitted_what_it_committed(point: str, cluster:
     emitter = emit_by_command(cluster, DISPATCHER_CRASH_AT=point)
 
     assert emitter.wait(30) == -signal.SIGKILL
+    if posts:
+        cluster.wait_until_delivered(posts)  # found by reconcile: nobody was told
     cluster.emit()  # by somebody else, so that there is an end to wait for
     cluster.wait_until_delivered(posts + 1)
     assert list(posts_by_key(receiver).values()) == [1] * (posts + 1)

@@ -185,7 +185,7 @@ def test_a_number_beyond_all_bounds_never_gets_into_a_body():
 @pytest.mark.parametrize(
     "value",
     [None, "text", b"bytes", 1, 1.5, True, [], ["id"], (), Decimal(1), date(2024, 6, 13), object(), {1}],
-    ids=repr,
+    ids=kind,
 )
 def test_what_is_no_object_is_refused(value):
     reasons = ("not an object", "not an object with such attributes")
