@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -225,6 +226,8 @@ class Emitting:
         self.accepted: list[int] = []
         """Ids of the events whose emit has returned."""
         self.refused: list[Exception] = []
+        self.longest_s = 0.0
+        """What the slowest emit took."""
         self._emit = emit
         self._chunks = chunks
         self._pause_s = pause_s
@@ -233,10 +236,12 @@ class Emitting:
     def _run(self) -> None:
         pause = threading.Event()
         for _ in range(self._chunks):
+            began_s = time.monotonic()
             try:
                 self.accepted += self._emit()
             except DispatcherError as error:
                 self.refused.append(error)
+            self.longest_s = max(self.longest_s, time.monotonic() - began_s)
             pause.wait(self._pause_s)
 
 

@@ -46,6 +46,7 @@ def test_an_outage_of_redis_loses_nothing_and_no_emit_fails(
 
     assert finished
     assert emitting.refused == []
+    assert emitting.longest_s < 1  # it waits for Redis for a tenth of a second; the rest is for a busy machine
     assert len(posts_by_key(receiver)) == len(receiver.requests) == 1_000
     assert not any(worker.ended for worker in workers)
 
