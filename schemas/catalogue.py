@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from schemas.errors import EventInvalid
 from schemas.fields import Integer, WireSchema
 from schemas.resources import RESOURCES
 
@@ -120,3 +121,11 @@ _ALL = (
 
 EVENT_TYPES: Mapping[str, EventType] = MappingProxyType({event.name: event for event in _ALL})
 """Event name → its type, in the order of the documentation."""
+
+
+def event_type(name: str) -> EventType:
+    """The type of the event `name`; raises EventInvalid if the catalogue has none."""
+    found = EVENT_TYPES.get(name)
+    if found is None:
+        raise EventInvalid(name, [("", "is not an event of the catalogue")])
+    return found

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError
 
-from schemas.catalogue import EVENT_TYPES, BodyKey
+from schemas.catalogue import BodyKey, event_type
 from schemas.errors import EventInvalid
 from schemas.fields import DEFAULT_TIME_ZONE, Items, Shape, Wire, WireSchema, time_zone
 
@@ -23,15 +23,15 @@ def render_body(event_name: str, body: Mapping[str, object], *, time_zone: str =
     `body` holds dicts or objects with attributes under the keys of the catalogue. Datetimes are written in
     `time_zone`. A dict with an attribute that the resource does not have is refused; an object may have more.
     """
-    event_type = EVENT_TYPES.get(event_name)
-    if event_type is None:
-        raise EventInvalid(event_name, [("", "is not an event of the catalogue")])
+    keys = event_type(event_name).body
+    if not _is_mapping(body):
+        raise EventInvalid(event_name, [("", "the body is not an object")])
     problems: Problems = []
-    known = {key.name for key in event_type.body}
+    known = {key.name for key in keys}
     problems += [(str(name), "unknown key of the body") for name in body if name not in known]
     with _written_in(time_zone):
         wired = {}
-        for key in event_type.body:
+        for key in keys:
             value = body.get(key.name, _ABSENT)
             if value is not _ABSENT:
                 wired[key.name] = _body_value(key, value, problems)
@@ -60,6 +60,11 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+def _is_mapping(value: object) -> bool:
+    """Asked of what an untyped caller hands over, whatever the signature says."""
+    return isinstance(value, Mapping)
+
+
 def _body_value(key: BodyKey, value: object, problems: Problems) -> Any:
     if not key.many:
         return _object(key.schema, value, key.name, problems)
@@ -80,7 +85,7 @@ def _object(schema: WireSchema, value: object, path: str, problems: Problems) ->
         given = value
         if not given.keys() <= fields.keys():
             problems.extend((f"{path}.{name}", "unknown attribute") for name in given if name not in fields)
-    elif value is None or isinstance(value, str | bytes | bool | int | float | Sequence):
+    elif _is_plain(value):
         problems.append((path, "not an object"))
         return None
     else:
@@ -101,6 +106,13 @@ def _object(schema: WireSchema, value: object, path: str, problems: Problems) ->
         else:
             wired[name] = _attribute(field, found, f"{path}.{name}", problems)
     return wired
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a value or an array; a namedtuple and a row of a SELECT are sequences too, but have attributes."""
+    if isinstance(value, Sequence):
+        return not hasattr(value, "_fields")
+    return value is None or isinstance(value, int | float)
 
 
 def _attribute(field: Any, value: object, path: str, problems: Problems) -> Any:

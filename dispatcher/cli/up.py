@@ -17,6 +17,7 @@ from dispatcher.dev.supervisor import Process, Supervisor, environment_of, parse
 from dispatcher.errors import ServiceFailed
 
 DEFAULT_FOLDER = Path(".dispatcher")
+_SHARED = (DEFAULT_FOLDER, DEFAULT_FOLDER / "demo")  # whose variables the command's root takes
 
 
 @click.command()
@@ -75,6 +76,7 @@ def _processes(commands: Mapping[str, str], counts: Mapping[str, int], env: Mapp
             name=name if counts[name] == 1 else f"{name}.{number}",
             command=command,
             env={**env, "DISPATCHER_PROCESS": str(number)},
+            repairable=name.startswith("worker"),
         )
         for name, command in commands.items()
         for number in range(1, counts[name] + 1)
@@ -82,9 +84,11 @@ def _processes(commands: Mapping[str, str], counts: Mapping[str, int], env: Mapp
 
 
 def _forget_others(folder: Path) -> None:
-    """The command's root takes the variables of an `up` in the default folder; another folder gets its own servers."""
-    if folder.resolve() != DEFAULT_FOLDER.resolve():
-        for name, value in running_environment(DEFAULT_FOLDER).items():
+    """The command's root takes the variables of what runs here, the demo too; `folder` gets servers of its own."""
+    for other in _SHARED:
+        if other.resolve() == folder.resolve():
+            continue
+        for name, value in running_environment(other).items():
             if os.environ.get(name) == value:
                 del os.environ[name]
 
@@ -99,10 +103,14 @@ def free_flower_port() -> int:
 
 def _introduce(services: Embedded, env: Mapping[str, str], folder: Path, *, with_flower: bool) -> None:
     """Says what runs where; an address never holds a password."""
-    own = {"DATABASE_URL": services.postgres, "REDIS_URL": services.valkey}
-    for title, variable in (("Postgres", "DATABASE_URL"), ("Valkey", "REDIS_URL")):
-        whose = f"data in {folder}" if own[variable] is not None else f"yours, from {variable}"
+    postgres, valkey = services.postgres, services.valkey
+    for title, variable, data in (
+        ("Postgres", "DATABASE_URL", postgres and postgres.data),  # not always in the folder (see postgres.py)
+        ("Valkey", "REDIS_URL", valkey and valkey.folder),
+    ):
+        whose = f"data in {data}" if data is not None else f"yours, from {variable}"
         print(f"{title:<9} {_place(env[variable])} ({whose})")
+    print(f"URLs      {folder / 'env'}   (with passwords; only you can read it)")
     if with_flower:
         print(f"Flower    http://{flower_place()[0]}:{env['FLOWER_PORT']}")
     print("Emit      dispatcher emit --help   (in another terminal, in this folder)")

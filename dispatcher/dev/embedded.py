@@ -38,6 +38,8 @@ def embedded(folder: Path) -> Iterator[Embedded]:
     make_folder(folder)
     with ExitStack() as stack:
         stack.callback(own(folder).release)
+        shared = folder / "env"
+        shared.unlink(missing_ok=True)  # a killed owner's: from here on it would be taken for ours
         postgres = None if _set("DATABASE_URL") else Postgres(folder / "postgres")
         valkey = None if _set("REDIS_URL") else Valkey(folder / "valkey")
         environment = {"SECRET_KEYS": _set("SECRET_KEYS") or _kept_key(folder)}
@@ -45,7 +47,6 @@ def embedded(folder: Path) -> Iterator[Embedded]:
             if server is not None:
                 stack.callback(server.stop)
             environment[name] = server.start() if server is not None else _set(name)
-        shared = folder / "env"
         stack.callback(shared.unlink, missing_ok=True)
         write_private(shared, "".join(f"{name}={value}\n" for name, value in environment.items()))
         yield Embedded(environment=environment, postgres=postgres, valkey=valkey)

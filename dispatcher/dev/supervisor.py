@@ -30,11 +30,15 @@ _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Process:
-    """One process: the name before its log lines, a shell line that can be `exec`ed, and its whole environment."""
+    """One process: the name before its log lines, a shell line that can be `exec`ed, and its whole environment.
+
+    `repairable` says that what it reads may be why it crashes; others, such as Flower, call for no repair.
+    """
 
     name: str
     command: str
     env: Mapping[str, str]
+    repairable: bool = True
 
 
 def environment_of(env: Mapping[str, str]) -> dict[str, str]:
@@ -62,8 +66,8 @@ class Supervisor:
     """Runs `processes` until SIGINT, SIGTERM or SIGHUP; their lines go to `output`, each after its process's name.
 
     A process that ends is started again after a pause of 0.5 s, then 1 s and so on up to 30 s. After three crashes of
-    one within 60 s `repair` is called, in a thread of its own, once per burst. `watch` is called at least once a second
-    in this thread, for what else must be kept alive.
+    a repairable one within 60 s `repair` is called, in a thread of its own, once per burst. `watch` is called at least
+    once a second in this thread, for what else must be kept alive.
     """
 
     def __init__(
@@ -199,7 +203,7 @@ class Supervisor:
             pause_s, repair = running.restarts.record(started_s=running.started_s, ended_s=now, crashed=code != 0)
             running.due_s = now + pause_s
             self.say(f"{running.process.name} {_ending(code)}; again in {pause_s:g} s")
-            if repair and self._repair is not None:
+            if repair and running.process.repairable and self._repair is not None:
                 self.say(f"{running.process.name} crashes again and again; repairing")
                 threading.Thread(target=self._repair, name="repair", daemon=True).start()
 
@@ -261,6 +265,7 @@ def _read(fd: int) -> bytes | None:
 
 
 def _send(running: _Running, number: signal.Signals) -> None:
+    """Signals the process alone. Sent to its whole group, SIGTERM would break the tasks of a worker's prefork pool."""
     if running.popen is not None:
         running.popen.send_signal(number)
 

@@ -18,7 +18,7 @@ bind 127.0.0.1
 port {port}
 protected-mode yes
 requirepass {password}
-dir "{folder}"
+dir .
 appendonly yes
 appendfsync everysec
 save ""
@@ -53,7 +53,7 @@ class Valkey(Server):
         program()
 
     def _launch(self, port: int, password: str, inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
-        config = _CONFIG.format(port=port, password=password, folder=self.folder)
+        config = _CONFIG.format(port=port, password=password)
         with self.log_file.open("ab") as log_file:
             process = child.start(
                 [str(program()), "-"],  # the configuration comes by the pipe: a command line shows in `ps`
@@ -62,7 +62,7 @@ class Valkey(Server):
                 stdin=subprocess.PIPE,
                 stdout=log_file,
                 stderr=log_file,
-                cwd=self.folder,
+                cwd=self.folder,  # its `dir`: a path in the configuration would have to be quoted
             )
         assert process.stdin is not None  # noqa: S101 -- it is a pipe
         process.stdin.write(config.encode())

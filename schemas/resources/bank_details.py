@@ -8,7 +8,7 @@ from schemas.fields import String, WireSchema
 
 
 class LegacyBankDetailsSchema(WireSchema):
-    """A legacy bank details."""
+    """Bank details as they were written before."""
 
     bank_account = String(allow_none=True)
     iban = String(allow_none=True)

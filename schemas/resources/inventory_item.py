@@ -8,7 +8,7 @@ from schemas.fields import Boolean, Date, DateTime, DecimalString, Integer, Shap
 
 
 class InventoryRetailPriceSchema(WireSchema):
-    """An inventory retail price."""
+    """The retail price in one currency."""
 
     id = Integer(required=True)
     amount = DecimalString(as_given=True)
@@ -40,6 +40,7 @@ class InventoryItemSchema(WireSchema):
     archived = Boolean()
     private_note = String(allow_none=True)
     suggest_for = String(choices=("invoices", "expenses", "both"))
+    # In no example of an item: its place follows the attribute table, and that none is `[]` is inferred.
     retail_prices = Shape(InventoryRetailPriceSchema, allow_none=True, many=True)
     created_at = DateTime()
     updated_at = DateTime()

@@ -8,7 +8,7 @@ from schemas.fields import Date, DateTime, DecimalString, Integer, Shape, String
 
 
 class MoveDocumentSchema(WireSchema):
-    """A move document."""
+    """The document, and its line, that moved the stock."""
 
     id = Integer(required=True)
     type = String(choices=("Estimate", "Expense", "ExpenseGenerator", "Generator", "Invoice"))

@@ -64,7 +64,7 @@ class InvoiceSchema(WireSchema):
     sent_at = DateTime(allow_none=True)
     paid_on = Date(allow_none=True)
     reminder_sent_at = DateTime(allow_none=True)
-    last_reminder_sent_at = DateTime(allow_none=True)
+    last_reminder_sent_at = DateTime(allow_none=True)  # in no example: its place and null are inferred
     cancelled_at = DateTime(allow_none=True)
     uncollectible_at = DateTime(allow_none=True)
     locked_at = DateTime(allow_none=True)

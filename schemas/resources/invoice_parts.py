@@ -2,13 +2,15 @@
 
 Mirrors API v3, invoices: every returned attribute, in the documented order.
 Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
+Advances and records of EET stand in no example. EET attributes have no documented types: theirs, and where null may
+come, follow two client libraries (inferred).
 """
 
 from schemas.fields import Boolean, Date, DateTime, DecimalString, Integer, Number, String, Uuid, WireSchema
 
 
 class VatRatesSummarySchema(WireSchema):
-    """A vat rates summary."""
+    """The sums of all lines of one VAT rate."""
 
     vat_rate = Number()
     base = DecimalString()
@@ -20,7 +22,7 @@ class VatRatesSummarySchema(WireSchema):
 
 
 class PaidAdvanceSchema(WireSchema):
-    """A paid advance."""
+    """An advance that a final invoice deducts; with several VAT rates one for each rate (inferred)."""
 
     id = Integer(required=True)
     number = String()
@@ -32,7 +34,7 @@ class PaidAdvanceSchema(WireSchema):
 
 
 class EetRecordSchema(WireSchema):
-    """An eet record."""
+    """A record of EET, the electronic record of sales."""
 
     id = Integer(required=True)
     vat_no = String(allow_none=True)

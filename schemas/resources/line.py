@@ -8,17 +8,17 @@ from schemas.fields import DecimalString, Integer, Number, Shape, String, WireSc
 
 
 class LineInventorySchema(WireSchema):
-    """A line inventory."""
+    """The item that a line takes from stock."""
 
     item_id = Integer()
     sku = String(allow_none=True)
     article_number_type = String(allow_none=True, choices=("ian", "ean", "isbn"))
     article_number = String(allow_none=True)
-    move_id = Integer(allow_none=True)
+    move_id = Integer(allow_none=True)  # null where the quantity is not tracked (inferred)
 
 
 class LineSchema(WireSchema):
-    """A line."""
+    """A line of an invoice or an expense."""
 
     id = Integer(required=True)
     name = String()
@@ -36,7 +36,7 @@ class LineSchema(WireSchema):
 
 
 class GeneratorLineSchema(WireSchema):
-    """A generator line."""
+    """A line of a generator."""
 
     id = Integer(required=True)
     name = String()

@@ -22,7 +22,7 @@ class RecurringGeneratorSchema(WireSchema):
     start_date = Date()
     end_date = Date(allow_none=True)
     months_period = Integer()
-    next_occurrence_on = Date(allow_none=True)
+    next_occurrence_on = Date(allow_none=True)  # null once it has ended (inferred)
     last_day_in_month = Boolean()
     tax_date_at_end_of_last_month = Boolean()
     due = Integer(allow_none=True)

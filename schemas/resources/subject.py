@@ -2,6 +2,7 @@
 
 Mirrors API v3, subjects: every returned attribute, in the documented order.
 Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
+That `email`, `web`, `street`, `city`, `zip`, `registration_no`, `vat_no` are null when unset is inferred too.
 """
 
 from schemas.fields import Boolean, DateTime, Integer, String, Url, WireSchema

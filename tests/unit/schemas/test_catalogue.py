@@ -2,7 +2,8 @@
 
 import pytest
 
-from schemas.catalogue import EVENT_TYPES
+from schemas.catalogue import EVENT_TYPES, event_type
+from schemas.errors import EventInvalid
 from schemas.resources import RESOURCES
 from tests.unit.schemas.facts import EVENTS
 
@@ -49,3 +50,16 @@ def test_a_key_is_rendered_by_the_one_schema_of_its_type():
 def test_the_catalogue_cannot_be_changed():
     with pytest.raises(TypeError):
         EVENT_TYPES["surplus"] = EVENT_TYPES["invoice_paid"]
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_type_is_found_by_its_name(name):
+    assert event_type(name) is EVENT_TYPES[name]
+
+
+def test_a_name_that_is_not_of_the_catalogue_has_no_event_type():
+    with pytest.raises(EventInvalid) as caught:
+        event_type("estimate_created")
+
+    assert caught.value.event_name == "estimate_created"
+    assert caught.value.problems == (("", "is not an event of the catalogue"),)

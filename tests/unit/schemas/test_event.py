@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from threading import Barrier
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -113,6 +113,11 @@ def test_no_body_of_any_event_may_be_empty(name):
     required = [key.name for key in EVENT_TYPES[name].body if not key.optional]
 
     assert problems(name, {}) == [(key, "missing from the body") for key in required]
+
+
+@pytest.mark.parametrize("body", [None, "invoice", b"", 5, True, [], [("invoice", {"id": 1})], object()], ids=kind)
+def test_a_body_that_is_no_mapping_is_refused(body):
+    assert problems("invoice_updated", body) == [("", "the body is not an object")]
 
 
 # Attributes
@@ -311,6 +316,27 @@ def test_the_problems_of_an_object_have_paths_too():
         ("invoice.id", "not an integer"),
         ("invoice.lines[0].inventory.item_id", "not an integer"),
         ("invoice.lines[1].id", "missing"),
+    ]
+
+
+class Columns(NamedTuple):
+    """Like a row of a SELECT: a sequence, but one with attributes."""
+
+    id: int
+    amount: Decimal
+    cost: str = SECRET
+
+
+def test_a_named_tuple_is_an_object():
+    payment = Columns(42, Decimal("1089"))
+
+    body = rendered("invoice_paid", invoice={"id": 1, "payments": [payment]}, payment=payment)
+
+    assert body["payment"] == {"id": 42, "amount": "1089.0"}
+    assert body["invoice"]["payments"] == [body["payment"]]
+    assert problems("invoice_paid", {"invoice": {"id": 1}, "payment": Columns(SECRET, SECRET)}) == [
+        ("payment.id", "not an integer"),
+        ("payment.amount", "not a decimal"),
     ]
 
 
