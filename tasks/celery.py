@@ -5,6 +5,7 @@ import sys
 import warnings
 
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_init
 
@@ -22,6 +23,8 @@ except SettingsInvalid as error:
 
 # The warning against running as root is about pickled messages; ours are JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
+# Celery announces a new default for an option that we set ourselves, each time Redis drops.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 app = Celery("tasks", include=["tasks.events", "tasks.deliveries"])
 configure(app, _settings.broker_url)

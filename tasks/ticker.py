@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 SEEN_S = 5.0
 WATCH_S = 10.0
 DEAF_S = 25.0
+PAUSE_S = 1.0
 
 
 class Ticker(bootsteps.StartStopStep):
@@ -106,7 +107,7 @@ class Watchdog:
 
 
 class _Round:
-    """Something to do at every interval; what is missed is not made up for."""
+    """Something to do at every interval; what is missed is not made up for. After a failure it pauses for a second."""
 
     def __init__(self, every_s: float, work: Callable[[], object]) -> None:
         self._every_s = every_s
@@ -115,18 +116,20 @@ class _Round:
 
     def run_if_due(self, now_s: float) -> None:
         if now_s >= self.next_s:
-            self.next_s = now_s + self._every_s
-            _quietly(self._work)
+            done = _quietly(self._work)
+            self.next_s = now_s + (self._every_s if done else max(self._every_s, PAUSE_S))
 
 
-def _quietly(work: Callable[[], object]) -> None:
-    """The thread's outermost loop: a tick that fails is logged, and the next one tries again."""
+def _quietly(work: Callable[[], object]) -> bool:
+    """The thread's outermost loop: a tick that fails is logged (false), and the next one tries again."""
     try:
         work()
+        return True
     except DispatcherError as error:
         logger.warning(log.line("tick.failed", reason=error))
     except Exception:  # a fault of ours must not stop the clockwork of this worker for good
         logger.exception("tick.failed")
+    return False
 
 
 def _release(own: Services) -> None:

@@ -13,6 +13,7 @@ from dispatcher.services import services
 from dispatcher.storage import accounts, reports
 from dispatcher.storage.reports import DeliveryRow
 from schemas.failed_delivery import FailedDeliverySchema
+from schemas.fields import time_zone
 
 _failed_delivery = FailedDeliverySchema()
 
@@ -114,6 +115,7 @@ def _result(delivery: DeliveryRow) -> str | None:
 def _in_api_words(delivery: DeliveryRow) -> Any:
     """API v3, Webhooks, Failed deliveries; our state and counts come on top."""
     zone = ZoneInfo(delivery.time_zone)
+    written = time_zone.set(zone)
     dumped: dict[str, Any] = dict(
         _failed_delivery.dump(
             {
@@ -145,4 +147,5 @@ def _in_api_words(delivery: DeliveryRow) -> Any:
             }
         )
     )
+    time_zone.reset(written)
     return dumped | {"state": delivery.state, "next_attempt_at": delivery.next_attempt_at}

@@ -126,7 +126,11 @@ def rows(connection: Joinable, sql: str, parameters: Mapping[str, Any] | None = 
     if isinstance(connection, Session):
         connection = connection.connection()
     result = connection.exec_driver_sql(sql, parameters)
-    return [tuple(row) for row in result] if result.returns_rows else []
+    if not result.returns_rows:
+        return []
+    found = list(result.cursor.fetchall())  # the driver's own tuples: SQLAlchemy's rows cost more than the reading
+    result.close()
+    return found
 
 
 __all__ = ["Connection", "Joinable", "Row", "Storage", "make_engine", "rows", "translated"]

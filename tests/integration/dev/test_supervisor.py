@@ -67,9 +67,8 @@ def test_only_a_repairable_process_calls_for_repair(start: Start, tmp_path: Path
 
     supervisor.terminate()
 
-    rest, _ = supervisor.communicate(timeout=10)
-    assert "stopping" in rest
-    assert "repair" not in rest
+    assert not any("repair" in line for line in lines_until(supervisor, "stopping"))
+    assert supervisor.wait(10) == 0
 
 
 def test_sigterm_and_ctrl_c_end_all_processes_in_order(start: Start, tmp_path: Path):
