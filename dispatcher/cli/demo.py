@@ -17,10 +17,11 @@ from rich.live import Live
 from rich.table import Table
 
 from dispatcher import clock, signals
-from dispatcher.cli.up import free_flower_port, procfile
+from dispatcher.cli.up import forget_others, free_flower_port, procfile
 from dispatcher.dev import child
 from dispatcher.dev.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.dev.embedded import embedded
+from dispatcher.dev.folder import is_owned
 from dispatcher.dev.receiver import Receiver
 from dispatcher.dev.supervisor import environment_of, parse_procfile
 from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
@@ -40,7 +41,10 @@ SETTLED_WITHIN_S = 60.0
 def demo(once: bool) -> None:
     """Show the whole thing: events from signals to four webhooks, one flaky, one dead, one legacy."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    forget_others(FOLDER)
+    if is_owned(FOLDER):
+        raise ServiceFailed("a demo runs in this folder already; end it first")
+    shutil.rmtree(FOLDER, ignore_errors=True)  # each demo begins anew
     with embedded(FOLDER) as servers, _environment(servers.environment | SETTINGS):
         own = services()
         migrate.upgrade(own.storage)

@@ -32,7 +32,7 @@ def up(folder: Path, scale: Sequence[str]) -> None:
     commands = parse_procfile(procfile().read_text())
     release = commands.pop("release", None)
     counts = _counts(scale, commands)
-    _forget_others(folder)
+    forget_others(folder)
     with embedded(folder) as services:
         env = environment_of({**os.environ, **services.environment})
         if counts.get("flower"):
@@ -83,7 +83,7 @@ def _processes(commands: Mapping[str, str], counts: Mapping[str, int], env: Mapp
     ]
 
 
-def _forget_others(folder: Path) -> None:
+def forget_others(folder: Path) -> None:
     """The command's root takes the variables of what runs here, the demo too; `folder` gets servers of its own."""
     for other in _SHARED:
         if other.resolve() == folder.resolve():

@@ -101,17 +101,22 @@ def test_failed_after_the_first_try_and_five_retries(flow, hook, receiver):
     assert len(receiver.requests) == 6
 
 
+IN_AN_HOUR = "an HTTP date in an hour"
+
+
 @pytest.mark.parametrize(
     ("header", "expected_s"),
     [
         ("120", 120),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3_600),
+        (IN_AN_HOUR, 3_600),
         ("999999999", 86_400),
         ("-1", 20),
         ("soon", 20),
     ],
 )
 def test_retry_after_is_honoured_within_its_bounds(flow, hook, receiver, header, expected_s):
+    if header == IN_AN_HOUR:  # from now, not from when the tests were collected
+        header = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     receiver.script("/hook", Answer(status=429, headers=[("Retry-After", header)]))
     flow.run()
 
