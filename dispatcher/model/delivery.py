@@ -23,7 +23,7 @@ MOVES: dict[State, frozenset[State]] = {
     # Success is monotone: a 2xx from a drain whose lease ran out still counts, also after the tries were used up.
     State.FAILED: frozenset({State.PENDING, State.DELIVERED}),
     State.DELIVERED: frozenset({State.PENDING}),
-    State.CANCELLED: frozenset({State.PENDING}),
+    State.CANCELLED: frozenset({State.PENDING, State.DELIVERED}),
 }
 
 

@@ -86,10 +86,11 @@ from result r join moved m on m.id = r.id
 returning delivery_id
 """
 
-# Rare: a success of a drain whose lease ran out, for a delivery that was finished meanwhile. Index: deliveries_by_id.
+# Rare: a success for a delivery that was finished meanwhile: its lease ran out, or its webhook was deleted.
+# Index: deliveries_by_id.
 _RECORD_LATE = _RECORD.replace(
     "and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')",
-    "and d.finished_on is not null and d.state in ('failed', 'delivered') and r.state = 'delivered'",
+    "and d.finished_on is not null and r.state = 'delivered'",
 )
 
 _RETURN_UNSENT = """

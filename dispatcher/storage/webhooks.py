@@ -43,7 +43,7 @@ update webhooks set deleted_at = now(), active = false, updated_at = now()
 where id = %(id)s and account_id = %(account_id)s and deleted_at is null returning id
 """
 
-# What a drain holds right now is cancelled too; its 2xx would find no waiting row and change nothing.
+# What a drain holds right now is cancelled too; its 2xx still makes it delivered.
 _CANCEL = """
 update deliveries set state = 'cancelled', finished_on = dispatcher_now()::date, lease_token = null,
     updated_at = dispatcher_now()

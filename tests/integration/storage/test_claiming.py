@@ -259,7 +259,7 @@ def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(ready, storag
 
     assert ready.rows("select distinct state, lease_token from deliveries") == [("cancelled", None)]
     assert ready.claim({webhook.id: 10}).claimed == ()
-    assert ready.record(claimed) == 0
+    assert ready.record(claimed, "500") == 0
     assert ready.delivery(claimed.id)["state"] == "cancelled"
 
 

@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dispatcher.storage import deliveries
+from dispatcher.storage import deliveries, webhooks
 from tests.builders import a_draft
 from tests.conftest import eventually
 
@@ -102,6 +102,15 @@ def test_a_late_success_turns_a_failed_delivery_into_a_delivered_one(steps, clai
 
     assert steps.record(claimed, "200") == 1
     assert steps.delivery(claimed.id)["state"] == "delivered"
+
+
+def test_a_success_counts_though_its_webhook_was_deleted_meanwhile(steps, claimed, storage, account):
+    storage.run(lambda c: webhooks.delete(c, account.id, claimed.webhook_id))
+    assert steps.delivery(claimed.id)["state"] == "cancelled"
+
+    assert steps.record(claimed, "200") == 1
+    assert steps.delivery(claimed.id)["state"] == "delivered"
+    assert [status for _, status, _ in steps.attempts(claimed.id)] == ["200"]
 
 
 def test_many_results_are_recorded_in_one_statement(steps, webhook):

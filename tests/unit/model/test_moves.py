@@ -14,6 +14,7 @@ LEGAL = {
     ("failed", "delivered"),
     ("delivered", "pending"),
     ("cancelled", "pending"),
+    ("cancelled", "delivered"),  # a POST was on its way when the webhook was deleted
 }
 
 
