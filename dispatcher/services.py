@@ -167,10 +167,13 @@ class Services:
 
     def _finish_aside(self, drain: Drain, sender: Sender) -> None:
         try:
-            drain.finish()
-            self._end(drain, sender)
+            try:
+                drain.finish()
+            except DispatcherError:
+                sender.close()
+                raise
+            self._end(drain, sender)  # from here on the sender is another drain's: a failure must not close it
         except DispatcherError as error:  # holds and leases end by themselves
-            sender.close()
             logger.warning(log.line("drain.unfinished", reason=error))
         finally:
             self._stragglers.release()

@@ -22,11 +22,13 @@ def status(as_json: bool) -> None:
     backlog = own.storage.run(reports.backlog)
     webhooks = own.storage.run(reports.webhooks_with_backlog)
     healths = own.schedule.healths([webhook.webhook_id for webhook in webhooks])
+    queues = own.queue.lengths()
+    workers = sorted(own.schedule.workers())
     found = {
         "backlog": backlog,
         "clock": own.schedule.sizes(),
-        "queues": own.queue.lengths(),
-        "workers": sorted(own.schedule.workers()),
+        "queues": queues,
+        "workers": workers,
         "webhooks": [{"webhook": webhook, "health": healths.get(webhook.webhook_id)} for webhook in webhooks],
     }
     if as_json:
@@ -36,8 +38,8 @@ def status(as_json: bool) -> None:
     print(f"deliveries due         {backlog.due}{_age(backlog.oldest_due_age_s)}")
     print(f"waiting for a retry    {backlog.retrying}")
     print(f"being sent             {backlog.leased}")
-    print("queues                 " + ", ".join(f"{name} {size}" for name, size in own.queue.lengths().items()))
-    print("workers seen           " + (", ".join(sorted(own.schedule.workers())) or "none: nothing is sent"))
+    print("queues                 " + ", ".join(f"{name} {size}" for name, size in queues.items()))
+    print("workers seen           " + (", ".join(workers) or "none: nothing is sent"))
     rows = []
     for webhook in webhooks:
         health = healths.get(webhook.webhook_id)
