@@ -19,7 +19,7 @@ from dispatcher.flow.record_event import NewEvent
 from dispatcher.flow.release_due import Dispatch
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.event import Event, FanOut
-from dispatcher.model.health import WindowPolicy
+from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.queue import QUEUES, Queue
 from dispatcher.schedule.clock import Schedule
 from dispatcher.sender.contract import Limits, Sender
@@ -221,6 +221,11 @@ class Services:
                 retry_after_max=timedelta(seconds=settings.retry_after_max_s),
             ),
             window=self._window_policy,
+            breaker=BreakerPolicy(
+                opens_after=settings.breaker_after,
+                first_pause_s=settings.breaker_pause_s,
+                longest_pause_s=settings.breaker_pause_max_s,
+            ),
             timeout_s=settings.timeout_s,
             lease=timedelta(seconds=settings.lease_s),
             loss_limit=settings.loss_limit,

@@ -131,6 +131,15 @@ class Settings:
     slow_after_s: float = _setting(
         "seconds; a webhook that answers slower is drained on the slow queue", 5.0, validate=_within(0.01, 600)
     )
+    breaker_after: int = _setting(
+        "failures in a row after which a webhook's breaker opens", 10, validate=_within(1, 10_000)
+    )
+    breaker_pause_s: float = _setting(
+        "seconds before an open breaker's first probe; doubled after each that fails",
+        10.0,
+        validate=_within(0.01, 3_600),
+    )
+    breaker_pause_max_s: float = _setting("seconds between two probes at most", 600.0, validate=_within(0.01, 86_400))
     fan_out_batch: int = _setting("events in one fan-out transaction", 500, validate=_within(1, 10_000))
     drain_chunk: int = _setting("webhooks in one `deliver` task", 50, validate=_within(1, 1_000))
     flush_ms: int = _setting(

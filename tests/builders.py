@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from dispatcher.model.attempt import Result
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
+from dispatcher.schedule.clock import Released
 from dispatcher.storage import accounts, webhooks
 from dispatcher.storage.engine import Storage
 from schemas import EVENT_TYPES
@@ -110,3 +111,8 @@ def a_target(**given: Any) -> Target:
 def a_result(status: str = "200", **given: Any) -> Result:
     """What a request came to, after 50 ms."""
     return Result(**({"tag": 7, "status": status, "started_s": 10.0, "finished_s": 10.05} | given))
+
+
+def released(waits_s: Mapping[int, float | None]) -> list[Released]:
+    """What a drain says of webhooks it lets go, of which it knows only when they are due next."""
+    return [Released(webhook_id=webhook, wait_s=wait_s) for webhook, wait_s in waits_s.items()]

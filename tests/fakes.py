@@ -8,6 +8,7 @@ from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
 from dispatcher.queue import QUEUES
+from dispatcher.schedule.clock import Released
 from dispatcher.sender.contract import Request
 
 
@@ -125,29 +126,32 @@ class MemorySchedule:
         self._hold_s = hold_s
         self._due: dict[int, float] = {}
         self._held: dict[int, float] = {}
+        self._paused: dict[int, float] = {}
         self._healths: dict[int, Health] = {}
         self._fan_out_till_s = self._reconcile_till_s = 0.0
         self.down = False
 
     def due(self, waits_s: Mapping[int, float]) -> None:
+        now_s = self._now()
         for webhook, wait_s in waits_s.items():
-            self._earlier(webhook, self._now() + max(0.0, wait_s))
+            self._earlier(webhook, max(now_s + max(0.0, wait_s), self._paused.get(webhook, 0.0)))
 
     def hand_out(self, webhook_ids: Sequence[int], held_max: int) -> list[int]:
         self._expire()
         mine = []
         for webhook in webhook_ids:
-            if len(self._held) < held_max and webhook not in self._held:
+            if len(self._held) < held_max and webhook not in self._held and webhook not in self._paused:
                 self._hold(webhook)
                 mine.append(webhook)
             else:
-                self._earlier(webhook, self._now())
+                self._earlier(webhook, self._paused.get(webhook, self._now()))
         return mine
 
     def take(self, limit: int, held_max: int) -> tuple[list[int], float | None]:
         self._expire()
         now_s = self._now()
         room = min(limit, held_max - len(self._held))
+        self._due |= {webhook: till_s for webhook, till_s in self._paused.items() if webhook in self._due}
         ready = [webhook for webhook, due_s in self._in_order() if due_s <= now_s and webhook not in self._held]
         mine = ready[: max(0, room)]
         for webhook in mine:
@@ -166,13 +170,16 @@ class MemorySchedule:
             if due_s is None or (was is not None and due_s >= was):
                 self._due[webhook] = till_s
 
-    def release(self, waits_s: Mapping[int, float | None]) -> list[int]:
+    def release(self, released: Sequence[Released]) -> list[int]:
         now_s = self._now()
         go_on = []
-        for webhook, wait_s in waits_s.items():
+        for one in released:
+            webhook, wait_s = one.webhook_id, one.wait_s
             held, due_s = self._held.get(webhook), self._due.get(webhook)
             marked = due_s is not None and (held is None or due_s < held) and due_s <= now_s
-            if marked or (wait_s is not None and wait_s <= 0):
+            if one.health is not None:
+                self._healths[webhook] = one.health
+            if one.pause_s <= 0 and (marked or (wait_s is not None and wait_s <= 0)):
                 self._hold(webhook)
                 go_on.append(webhook)
                 continue
@@ -181,7 +188,21 @@ class MemorySchedule:
                 self._due.pop(webhook, None)
             if wait_s is not None:
                 self._earlier(webhook, now_s + wait_s)
+            if one.pause_s > 0:
+                self._paused[webhook] = now_s + one.pause_s
+                if webhook in self._due:
+                    self._due[webhook] = max(self._due[webhook], now_s + one.pause_s)
         return go_on
+
+    def resume(self, webhook_ids: Sequence[int]) -> None:
+        self._now()
+        for webhook in webhook_ids:
+            self._paused.pop(webhook, None)
+            self._healths.pop(webhook, None)
+
+    def pauses(self) -> dict[int, float]:
+        self._expire()
+        return {webhook: till_s - self._clock.now_s for webhook, till_s in self._paused.items()}
 
     def claim_fan_out(self) -> bool:
         free = self._now() >= self._fan_out_till_s
@@ -232,3 +253,4 @@ class MemorySchedule:
     def _expire(self) -> None:
         now_s = self._now()
         self._held = {webhook: till_s for webhook, till_s in self._held.items() if till_s > now_s}
+        self._paused = {webhook: till_s for webhook, till_s in self._paused.items() if till_s > now_s}

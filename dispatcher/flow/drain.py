@@ -10,24 +10,24 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from dispatcher import clock, crash, log
 from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
 from dispatcher.flow.lane import Counts, Flight, Lane, Lease
-from dispatcher.model.attempt import Result, Status, judge
+from dispatcher.model.attempt import Result, Status, Verdict, judge
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.delivery import Claimed, State
-from dispatcher.model.health import Health, WindowPolicy, after
+from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy, after
 from dispatcher.payload import headers, render
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.clock import Released, Schedule
 from dispatcher.sender.contract import Request, Sender
 from dispatcher.storage import deliveries
 from dispatcher.storage.deliveries import Finished
-from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class DrainPolicy:
 
     retry: RetryPolicy
     window: WindowPolicy
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     timeout_s: float = 30.0
     lease: timedelta = timedelta(seconds=60)
     loss_limit: int = 10
@@ -74,7 +75,7 @@ class Drain:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._monotonic = monotonic
         self._lanes: dict[int, Lane] = {}
-        self._leases: dict[UUID, Lease] = {}
+        self._leases: dict[str, Lease] = {}
         self._flights: dict[int, Flight] = {}
         self._finished: list[Finished] = []
         self._oldest_finished_s = 0.0
@@ -130,16 +131,23 @@ class Drain:
             logger.warning(log.line("drain.without_clock", reason=error))
         fresh = Health(window=float(self._policy.window.start))
         self._lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in webhook_ids}
+        for lane in self._lanes.values():
+            self._begin(lane)
+
+    def _begin(self, lane: Lane) -> None:
+        lane.exhausted = lane.changed = False
+        lane.paused_until_s = 0.0
+        lane.probing = lane.health.is_open(self._policy.breaker)
 
     def _claim(self) -> None:
         wanted = {lane.webhook_id: lane.wanted for lane in self._lanes.values() if lane.wanted}
         # In halves of what may be in flight: a statement for each freed slot would cost more than the requests.
-        room = sum(self._lanes[id_].health.slots for id_ in wanted)
+        room = sum(self._lanes[id_].slots for id_ in wanted)
         if not wanted or sum(wanted.values()) * 2 < room:
             return
-        lease = Lease(token=uuid4(), ends_s=self._monotonic() + self._policy.lease.total_seconds())
+        lease = Lease(token=str(uuid4()), ends_s=self._monotonic() + self._policy.lease.total_seconds())
         try:
-            claim = self._storage.run(
+            claim = self._storage.single(
                 lambda connection: deliveries.claim(
                     connection,
                     self._storage.secrets,
@@ -187,7 +195,8 @@ class Drain:
     def _start_one(self, lane: Lane, delivery: Claimed, sent_at: int) -> None:
         lease = self._leases[delivery.lease_token]
         if lease.ends_s - self._monotonic() <= self._policy.timeout_s:
-            self._give_back(lane, delivery)
+            lane.unsent.appendleft(delivery)
+            self._give_back(lane)
             return
         target = lease.targets.get(delivery.webhook_id)
         flight = Flight(
@@ -210,16 +219,15 @@ class Drain:
         crash.reached("before_send")
         self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
 
-    def _give_back(self, lane: Lane, delivery: Claimed) -> None:
-        """Too little of the lease is left for a whole exchange: what is unsent goes back, uncounted."""
-        unsent = [delivery, *lane.unsent]
-        lane.unsent.clear()
-        by_token: dict[UUID, list[int]] = {}
-        for one in unsent:
+    def _give_back(self, lane: Lane) -> None:
+        """What is unsent goes back, uncounted: too little of its lease is left, or the receiver is to be let alone."""
+        by_token: dict[str, list[int]] = {}
+        for one in lane.unsent:
             by_token.setdefault(one.lease_token, []).append(one.id)
+        lane.unsent.clear()
         try:
             for token, ids in by_token.items():
-                self._storage.run(partial(deliveries.return_unsent, ids=ids, token=token))
+                self._storage.single(partial(deliveries.return_unsent, ids=ids, token=token))
         except StorageUnavailable as error:  # the lease ends by itself
             logger.warning(log.line("drain.return_failed", reason=error))
 
@@ -248,6 +256,7 @@ class Drain:
         lane.unrecorded += 1
         lane.health = after(lane.health, result.status, result.finished_s - result.started_s, self._policy.window)
         lane.changed = True
+        self._heed(lane, verdict)
         self.counts.add(verdict.state)
         if verdict.state is not State.DELIVERED or logger.isEnabledFor(logging.DEBUG):
             logger.info(
@@ -267,6 +276,23 @@ class Drain:
             self._oldest_finished_s = self._monotonic()
         self._finished.append(Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict))
 
+    def _heed(self, lane: Lane, verdict: Verdict) -> None:
+        """Lets the receiver alone where it asked for that, or where its breaker opens or a probe has failed."""
+        pauses_s = [verdict.pause.total_seconds()] if verdict.pause else []
+        is_open = lane.health.is_open(self._policy.breaker)
+        if is_open and not lane.paused_until_s:  # what comes back after it has opened is no probe
+            probes = lane.health.probes + 1 if lane.probing else 0
+            lane.health = replace(lane.health, window=1.0, probes=probes)
+            pauses_s.append(self._policy.breaker.pause_s(probes, self._rng))
+            logger.warning(
+                log.line("webhook.paused", webhook_id=lane.webhook_id, probes=probes, pause_s=round(pauses_s[-1], 1))
+            )
+        lane.probing = lane.probing and is_open
+        if pauses_s:
+            lane.paused_until_s = max(lane.paused_until_s, self._monotonic() + max(pauses_s))
+            lane.exhausted = True
+            self._give_back(lane)
+
     # -- record and release --------------------------------------------------------------------------------------
 
     def _flush_is_due(self) -> bool:
@@ -280,7 +306,7 @@ class Drain:
         )
 
     def _flush(self) -> None:
-        """Records what has finished, and releases the webhooks of which nothing is left, in one transaction."""
+        """Records what has finished, and releases the webhooks of which nothing is left."""
         finished, self._finished = self._finished, []
         for one in finished:
             self._lanes[one.claimed.webhook_id].unrecorded -= 1
@@ -300,21 +326,19 @@ class Drain:
     def _record(self, finished: list[Finished], idle: list[int]) -> dict[int, float] | None:
         """Stores attempts and asks when the idle webhooks are due next; with Postgres down, until the leases end.
 
-        None where Postgres is down and there is nothing to store.
+        None where Postgres is down and there is nothing to store, or nothing left.
         """
-
-        def work(connection: Connection) -> dict[int, float]:
-            if finished:
-                deliveries.record(connection, finished, self._monotonic())
-            return deliveries.next_due(connection, idle) if idle else {}
-
+        left = finished
         ends_s = max((self._leases[one.claimed.lease_token].ends_s for one in finished), default=0.0)
         while True:
             try:
-                return self._storage.run(work)
+                if left:
+                    self._storage.single(lambda connection: deliveries.record(connection, finished, self._monotonic()))
+                    left = []
+                return self._storage.single(lambda connection: deliveries.next_due(connection, idle)) if idle else {}
             except StorageUnavailable as error:
-                logger.warning(log.line("drain.record_failed", attempts=len(finished), reason=error))
-                if not finished:
+                logger.warning(log.line("drain.record_failed", attempts=len(left), reason=error))
+                if not left:
                     return None
                 if self._monotonic() >= ends_s:
                     raise  # what was not recorded counts as lost and is sent again
@@ -330,15 +354,24 @@ class Drain:
                 self._finish_one(result)
 
     def _release(self, idle: list[Lane], waits: dict[int, float]) -> None:
+        now_s = self._monotonic()
+        released = [
+            Released(
+                webhook_id=lane.webhook_id,
+                wait_s=waits.get(lane.webhook_id),
+                pause_s=max(0.0, lane.paused_until_s - now_s),
+                health=lane.health if lane.changed else None,
+            )
+            for lane in idle
+        ]
         try:
-            self._schedule.store_healths({lane.webhook_id: lane.health for lane in idle if lane.changed})
-            go_on = self._schedule.release({lane.webhook_id: waits.get(lane.webhook_id) for lane in idle})
+            go_on = self._schedule.release(released)
         except ScheduleUnavailable as error:
             logger.warning(log.line("drain.release_failed", reason=error))
             go_on = []
         for lane in idle:
             if lane.webhook_id in go_on and self._may_claim:
-                lane.exhausted = lane.changed = False
+                self._begin(lane)
             else:
                 del self._lanes[lane.webhook_id]
                 if lane.webhook_id in go_on:

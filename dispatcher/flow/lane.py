@@ -2,7 +2,6 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import Health
@@ -22,18 +21,27 @@ class Lane:
     """Nothing was due any more when it was last claimed."""
     changed: bool = False
     """Its health is to be stored."""
+    probing: bool = False
+    """Its breaker is open: one delivery shows whether the receiver is back."""
+    paused_until_s: float = 0.0
+    """It is to be let alone until then, by the monotonic clock; in the past: it is not."""
+
+    @property
+    def slots(self) -> int:
+        """Requests that may be in flight."""
+        return 1 if self.probing else self.health.slots
 
     @property
     def wanted(self) -> int:
         """How many more deliveries to claim: the window less what is claimed, none once exhausted."""
         if self.exhausted:
             return 0
-        return max(0, self.health.slots - self.in_flight - len(self.unsent))
+        return max(0, self.slots - self.in_flight - len(self.unsent))
 
     @property
     def may_start(self) -> bool:
         """Whether a claimed delivery may be sent now."""
-        return bool(self.unsent) and self.in_flight < self.health.slots
+        return bool(self.unsent) and self.in_flight < self.slots
 
     @property
     def is_idle(self) -> bool:
@@ -73,6 +81,6 @@ class Flight:
 class Lease:
     """One claim's token and its end."""
 
-    token: UUID
+    token: str
     ends_s: float
     targets: dict[int, Target] = field(default_factory=dict)

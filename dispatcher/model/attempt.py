@@ -39,10 +39,14 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What follows from a result: the delivery's state and, if it stays pending, the wait before the next try."""
+    """What follows from a result: the delivery's state and, if it stays pending, the wait before the next try.
+
+    `pause`: for so long the receiver asked to be let alone altogether.
+    """
 
     state: State
     retry_in: timedelta | None = None
+    pause: timedelta | None = None
 
 
 def is_success(status: str) -> bool:
@@ -54,13 +58,18 @@ def judge(result: Result, attempt_number: int, policy: RetryPolicy, now: datetim
     """The verdict on attempt `attempt_number` (from 1); `now` is needed for a `Retry-After` that is a date."""
     if is_success(result.status):
         return Verdict(state=State.DELIVERED)
-    if attempt_number > policy.limit:
-        return Verdict(state=State.FAILED)
-    wait = policy.wait(attempt_number, rng)
     asked = retry_after(result.retry_after, now) if result.retry_after else None
     if asked is not None:
-        wait = max(wait, min(asked, policy.retry_after_max))
-    return Verdict(state=State.PENDING, retry_in=wait)
+        asked = min(asked, policy.retry_after_max)
+    pause = asked if result.status in _BUSY else None
+    if attempt_number > policy.limit:
+        return Verdict(state=State.FAILED, pause=pause)
+    wait = policy.wait(attempt_number, rng)
+    return Verdict(state=State.PENDING, retry_in=max(wait, asked or wait), pause=pause)
+
+
+_BUSY = frozenset({"429", "503"})
+"""With these, `Retry-After` is about the receiver, not about the one request (RFC 6585, 4; RFC 9110, 15.6.4)."""
 
 
 def retry_after(header: str, now: datetime) -> timedelta | None:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
 
 from dispatcher.errors import MoveIllegal
 
@@ -39,10 +38,12 @@ class Claimed:
 
     id: int
     webhook_id: int
-    idempotency_key: UUID
+    idempotency_key: str
+    """A UUID, as text: the hot path needs it in no other form."""
     attempt_number: int
     """Of the attempt to be made now, from 1; lost leases do not count."""
-    lease_token: UUID
+    lease_token: str
+    """A UUID, as text."""
     event_name: str
     event_created_at: datetime
     body_json: str = field(repr=False)

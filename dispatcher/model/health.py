@@ -1,9 +1,13 @@
-"""How a receiver is doing: its window, its failures in a row, and what both allow. A loss of it does no harm.
+"""How a receiver is doing: its window, its breaker, and what both allow. A loss of it does no harm.
 
 The window is the number of requests that may be in flight to one webhook. As TCP's, it grows slowly while things go
 well and halves when they do not, so that a receiver in trouble is not pushed further into it.
+
+The breaker opens after some failures in a row. Nothing is sent then but one probe at a time, further and further apart;
+what waits stays unsent, and its tries are not used up. A probe that succeeds closes it, and the window grows from 1.
 """
 
+import random
 from dataclasses import dataclass, replace
 
 from dispatcher.model.attempt import Status, is_success
@@ -19,6 +23,21 @@ class WindowPolicy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BreakerPolicy:
+    """When a breaker opens, in failures in a row, and the pauses before each probe: doubling, each way ± `jitter`."""
+
+    opens_after: int = 10
+    first_pause_s: float = 10.0
+    longest_pause_s: float = 600.0
+    jitter: float = 0.2
+
+    def pause_s(self, probes: int, rng: random.Random) -> float:
+        """Seconds to let the receiver alone after `probes` probes have failed."""
+        pause_s = min(self.first_pause_s * 2.0 ** min(probes, 60), self.longest_pause_s)
+        return min(pause_s * (1 + self.jitter * (2 * rng.random() - 1)), self.longest_pause_s)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
     """Of one webhook. `window` is a float: it grows by fractions of a request."""
 
@@ -26,11 +45,17 @@ class Health:
     failures_in_a_row: int = 0
     latency_s: float = 0.0
     """Moving average of how long answers took, seconds."""
+    probes: int = 0
+    """Probes that failed since the breaker opened."""
 
     @property
     def slots(self) -> int:
         """Requests that may be in flight."""
         return max(1, int(self.window))
+
+    def is_open(self, policy: BreakerPolicy) -> bool:
+        """Whether only a probe may be sent."""
+        return self.failures_in_a_row >= policy.opens_after
 
     def is_slow(self, policy: WindowPolicy) -> bool:
         """Whether to drain it on the slow queue, so that it cannot fill the slots of the others."""
@@ -44,15 +69,20 @@ def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> H
         # A round of `window` successes widens it by about a quarter, at least by one.
         grown = health.window + max(1.0, health.window / 4) / max(1.0, health.window)
         return Health(window=min(grown, float(policy.ceiling)), latency_s=latency_s)
-    if _is_distress(status):
-        return Health(
-            window=max(1.0, health.window / 2),
-            failures_in_a_row=health.failures_in_a_row + 1,
-            latency_s=latency_s,
-        )
-    # Other 4xx say that the request is wrong, not that the receiver is in trouble.
-    return replace(health, failures_in_a_row=0, latency_s=latency_s)
+    if status in _OF_THE_REQUEST:
+        return replace(health, failures_in_a_row=0, latency_s=latency_s, probes=0)
+    return replace(
+        health,
+        window=max(1.0, health.window / 2) if _is_distress(status) else health.window,
+        failures_in_a_row=health.failures_in_a_row + 1,
+        latency_s=latency_s,
+    )
+
+
+_OF_THE_REQUEST = frozenset({"400", "413", "415", "422"})
+"""These refuse the one request: the receiver is well enough to have read it."""
 
 
 def _is_distress(status: str) -> bool:
+    """Whether the receiver is overloaded or away, so that fewer requests at once would help."""
     return status in (Status.TIMEOUT, Status.CONNECTION_FAILED, "429") or (len(status) == 3 and status[0] == "5")

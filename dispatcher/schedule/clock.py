@@ -2,18 +2,21 @@
 
     dispatcher:due           sorted set   webhook id → when it is due, ms of Redis' own time
     dispatcher:held          sorted set   webhook id → until when a drain holds it, ms; expired holds are free
+    dispatcher:paused        sorted set   webhook id → until when it is to be let alone, ms: its breaker is open, or it
+                                          asked for that; expired pauses are over
     dispatcher:fan_out       string       set while a `fan_out` message waits; expires
     dispatcher:reconcile     string       set while the rows were compared lately; expires
-    dispatcher:health:<id>   string       window, failures in a row and latency of a webhook; expires
+    dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
     dispatcher:workers       sorted set   worker name → when it was last seen, ms
 
-The first two are changed only by the scripts beside this file. Times go in as spans from now, so that no host's clock
+The first three are changed only by the scripts beside this file. Times go in as spans from now, so that no host's clock
 is compared with another's. While a webhook is held its due time is the end of the hold, so a dead drain's webhooks come
 back by themselves; an earlier due time means that work came meanwhile.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,12 +29,28 @@ from redis.retry import Retry
 from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
 
-DUE, HELD, FAN_OUT, RECONCILE, WORKERS = (
-    f"dispatcher:{noun}" for noun in ("due", "held", "fan_out", "reconcile", "workers")
+DUE, HELD, PAUSED, FAN_OUT, RECONCILE, WORKERS = (
+    f"dispatcher:{noun}" for noun in ("due", "held", "paused", "fan_out", "reconcile", "workers")
 )
+_HEALTH = "dispatcher:health:"
 _HEALTH_TTL_S = 3_600
 _WORKER_TTL_MS = 30_000
 _FAN_OUT_TTL_MS = 5_000
+_SETS = [DUE, HELD, PAUSED]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Released:
+    """What a drain found of a webhook that it lets go.
+
+    `wait_s`: seconds until its next delivery is due (None: nothing waits). `pause_s`: seconds for which nothing is to
+    be sent to it. `health`: what is to be stored (None: it did not change).
+    """
+
+    webhook_id: int
+    wait_s: float | None = None
+    pause_s: float = 0.0
+    health: Health | None = None
 
 
 def connect(url: str, timeout_s: float) -> Any:
@@ -73,19 +92,19 @@ class Schedule:
         """Makes each webhook due after its seconds from now, if that is earlier than it was."""
         pairs = [text for webhook, wait_s in waits_s.items() for text in (max(0, int(wait_s * 1000)), webhook)]
         for start in range(0, len(pairs), 2000):
-            self._run("due", [DUE], pairs[start : start + 2000])
+            self._run("due", [DUE, PAUSED], pairs[start : start + 2000])
 
     def hand_out(self, webhook_ids: Sequence[int], held_max: int) -> list[int]:
         """These have work now: holds the free ones and returns them; the rest is due, or its drain is told."""
         mine: list[int] = []
         for start in range(0, len(webhook_ids), 2000):
             page = webhook_ids[start : start + 2000]
-            mine += [int(webhook) for webhook in self._run("hand_out", [DUE, HELD], [self._hold_ms, held_max, *page])]
+            mine += [int(webhook) for webhook in self._run("hand_out", _SETS, [self._hold_ms, held_max, *page])]
         return mine
 
     def take(self, limit: int, held_max: int) -> tuple[list[int], float | None]:
         """Up to `limit` due webhooks, now held, and the seconds until the next is due (None: none is)."""
-        *mine, wait_ms = self._run("take", [DUE, HELD], [self._hold_ms, held_max, limit])
+        *mine, wait_ms = self._run("take", _SETS, [self._hold_ms, held_max, limit])
         return [int(webhook) for webhook in mine], None if float(wait_ms) < 0 else float(wait_ms) / 1000
 
     def first_due(self) -> float | None:
@@ -98,17 +117,36 @@ class Schedule:
         """Prolongs holds."""
         self._run("renew", [DUE, HELD], [self._hold_ms, *webhook_ids])
 
-    def release(self, waits_s: Mapping[int, float | None]) -> list[int]:
-        """Ends holds; a webhook's wait is the seconds until its next delivery is due (None: nothing waits).
+    def release(self, released: Sequence[Released]) -> list[int]:
+        """Ends holds, each with what its drain found.
 
         Returns those that have work now: they stay held, and the drain goes on with them.
         """
-        if not waits_s:
+        if not released:
             return []
-        arguments: list[int | str] = [self._hold_ms]
-        for webhook, wait_s in waits_s.items():
-            arguments += ["" if wait_s is None else int(wait_s * 1000), webhook]
-        return [int(webhook) for webhook in self._run("release", [DUE, HELD], arguments)]
+        arguments: list[int | str] = [self._hold_ms, _HEALTH, _HEALTH_TTL_S]
+        for one in released:
+            arguments += [
+                "" if one.wait_s is None else int(one.wait_s * 1000),
+                int(one.pause_s * 1000),
+                _written(one.health) if one.health else "",
+                one.webhook_id,
+            ]
+        return [int(webhook) for webhook in self._run("release", _SETS, arguments)]
+
+    def resume(self, webhook_ids: Sequence[int]) -> None:
+        """Ends pauses and forgets healths: somebody changed the webhook, or wants it tried now."""
+        with _translated():
+            self._redis.zrem(PAUSED, *webhook_ids)
+            self._redis.delete(*(f"{_HEALTH}{webhook}" for webhook in webhook_ids))
+
+    def pauses(self) -> dict[int, float]:
+        """The webhooks that are let alone, and for how many seconds yet."""
+        with _translated():
+            seconds, micros = self._redis.time()
+            now_ms = seconds * 1000 + micros / 1000
+            found = self._redis.zrangebyscore(PAUSED, now_ms, "+inf", withscores=True)
+        return {int(webhook): (until_ms - now_ms) / 1000 for webhook, until_ms in found}
 
     def claim_fan_out(self) -> bool:
         """Whether the caller shall send a `fan_out` message: False where one waits already."""
@@ -130,25 +168,15 @@ class Schedule:
         if not webhook_ids:
             return {}
         with _translated():
-            texts = self._redis.mget([f"dispatcher:health:{webhook}" for webhook in webhook_ids])
-        found = {}
-        for webhook, text in zip(webhook_ids, texts, strict=True):
-            if text:
-                window, failures, latency_s = text.split()
-                found[webhook] = Health(
-                    window=float(window), failures_in_a_row=int(failures), latency_s=float(latency_s)
-                )
-        return found
+            texts = self._redis.mget([f"{_HEALTH}{webhook}" for webhook in webhook_ids])
+        return {webhook: _read(text) for webhook, text in zip(webhook_ids, texts, strict=True) if text}
 
     def store_healths(self, healths: Mapping[int, Health]) -> None:
-        """Keeps them for an hour."""
-        if not healths:
-            return
+        """Keeps them for an hour; a drain does it with `release`."""
         with _translated():
             pipeline = self._redis.pipeline(transaction=False)
             for webhook, health in healths.items():
-                text = f"{health.window:.2f} {health.failures_in_a_row} {health.latency_s:.3f}"
-                pipeline.set(f"dispatcher:health:{webhook}", text, ex=_HEALTH_TTL_S)
+                pipeline.set(f"{_HEALTH}{webhook}", _written(health), ex=_HEALTH_TTL_S)
             pipeline.execute()
 
     def worker_seen(self, name: str) -> None:
@@ -168,7 +196,7 @@ class Schedule:
             return list(self._redis.zrangebyscore(WORKERS, seconds * 1000 - _WORKER_TTL_MS, "+inf"))
 
     def sizes(self) -> dict[str, int]:
-        """How many webhooks are in the clock (`due`) and how many of them a drain holds (`held`)."""
+        """How many webhooks are in the clock (`due`), and how many of them a drain holds (`held`)."""
         with _translated():
             return {"due": self._redis.zcard(DUE), "held": self._redis.zcard(HELD)}
 
@@ -202,6 +230,15 @@ class Schedule:
     def _run(self, script: str, keys: list[str], arguments: Iterable[object]) -> Any:
         with _translated():
             return self._scripts[script](keys=keys, args=list(arguments))
+
+
+def _written(health: Health) -> str:
+    return f"{health.window:.2f} {health.failures_in_a_row} {health.latency_s:.3f} {health.probes}"
+
+
+def _read(text: str) -> Health:
+    window, failures, latency_s, probes = text.split()
+    return Health(window=float(window), failures_in_a_row=int(failures), latency_s=float(latency_s), probes=int(probes))
 
 
 @contextmanager

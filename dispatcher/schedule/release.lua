@@ -1,28 +1,38 @@
--- Ends holds, unless work came meanwhile.
--- KEYS: due, held. ARGV: milliseconds of a hold, then in pairs: milliseconds until the webhook's next delivery is due
--- ('' : nothing waits), webhook id.
+-- Ends holds, unless work came meanwhile, and stores what the drain learnt of the receivers.
+-- KEYS: due, held, paused. ARGV: milliseconds of a hold, prefix of the health keys, seconds that a health is kept; then in
+-- fours: milliseconds until the webhook's next delivery is due ('' : nothing waits), milliseconds for which it is to be
+-- let alone (0: not), its health ('' : as it was), webhook id.
 -- Returns the webhooks that have work now: these stay held, their drain goes on.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local till = now + tonumber(ARGV[1])
 local go_on = {}
-for i = 2, #ARGV, 2 do
-    local wait, webhook = ARGV[i], ARGV[i + 1]
-    local held = redis.call('ZSCORE', KEYS[2], webhook)
-    local due = redis.call('ZSCORE', KEYS[1], webhook)
-    local marked = due and (not held or tonumber(due) < tonumber(held)) and tonumber(due) <= now
-    if marked or (wait ~= '' and tonumber(wait) <= 0) then
+for i = 4, #ARGV, 4 do
+    local wait, pause, health, webhook = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
+    local held = tonumber(redis.call('ZSCORE', KEYS[2], webhook))
+    local due = tonumber(redis.call('ZSCORE', KEYS[1], webhook))
+    local marked = due and (not held or due < held) and due <= now
+    if health ~= '' then
+        redis.call('SET', ARGV[2] .. webhook, health, 'EX', ARGV[3])
+    end
+    if pause <= 0 and (marked or (wait and wait <= 0)) then
         redis.call('ZADD', KEYS[2], till, webhook)
         redis.call('ZADD', KEYS[1], till, webhook)
         go_on[#go_on + 1] = webhook
     else
         redis.call('ZREM', KEYS[2], webhook)
-        local earlier = due and held and tonumber(due) < tonumber(held)  -- made due for later, by a retry of another
-        if not earlier then
-            redis.call('ZREM', KEYS[1], webhook)  -- what stood there was the end of the hold
+        local at = wait and now + wait
+        if due and held and due < held then  -- made due meanwhile, by a retry of another; else it is the hold's end
+            at = math.min(at or due, due)
         end
-        if wait ~= '' then
-            redis.call('ZADD', KEYS[1], 'LT', now + tonumber(wait), webhook)
+        if pause > 0 then
+            redis.call('ZADD', KEYS[3], now + pause, webhook)
+            at = at and math.max(at, now + pause)
+        end
+        if at then
+            redis.call('ZADD', KEYS[1], at, webhook)
+        else
+            redis.call('ZREM', KEYS[1], webhook)
         end
     end
 end

@@ -14,7 +14,7 @@ import pycurl
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import Result, Status
 from dispatcher.sender.contract import Limits, Request
-from dispatcher.sender.wire import TEXT_LIMIT, Resolver, check_headers, target
+from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Target, check_headers, target
 
 _IDLE_S = 4
 """Receivers close idle connections after 5 s or more (Node, Apache 5, nginx 75). Letting go a little earlier avoids
@@ -68,6 +68,7 @@ class Exchange:
         self._limits = limits
         self._permits = permits
         self._tag = 0
+        self._goal: Target | None = None
         self._started_s = 0.0
         self._body = bytearray()
         self._head: list[bytes] = []
@@ -109,9 +110,11 @@ class Exchange:
         self._blocked = self._exhausted = self._full = self._posted = False
         goal = target(request.url)
         check_headers(request.headers)
-        self.curl.setopt(pycurl.URL, goal.url)
-        self.curl.setopt(pycurl.REQUEST_TARGET, goal.path)
-        self.curl.setopt(pycurl.VERBOSE, goal.is_tls)
+        if goal is not self._goal:  # the same webhook's next delivery, more often than not
+            self.curl.setopt(pycurl.URL, goal.url)
+            self.curl.setopt(pycurl.REQUEST_TARGET, goal.path)
+            self.curl.setopt(pycurl.VERBOSE, goal.is_tls)
+            self._goal = goal
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
         self.curl.setopt(pycurl.HTTPHEADER, _lines(request))
         if resolver is not None:

@@ -8,14 +8,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import UUID
 
 from dispatcher import log
 from dispatcher.errors import SecretUnreadable
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Target
-from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.secrets import SecretBox
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ losses as (
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
         dispatcher_now() - make_interval(secs => %(lease_s)s), dispatcher_now()
     from leased l join webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
-select l.id, l.webhook_id, l.idempotency_key, l.attempt_count, l.tries_before, l.lost_count - l.lost_before,
+select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_before, l.lost_count - l.lost_before,
     e.name, e.created_at, e.body::text, a.time_zone
 from leased l join events e on e.id = l.event_id join accounts a on a.id = e.account_id
 """
@@ -156,17 +155,20 @@ def claim(
     secrets: SecretBox,
     slots: dict[int, int],
     *,
-    token: UUID,
+    token: str,
     lease: timedelta,
     loss_limit: int,
 ) -> Claim:
-    """Leases what is due: of each webhook of `slots` at most that many. Commit before a byte is sent."""
+    """Leases what is due, in one statement: of each webhook of `slots` at most that many.
+
+    Commit before a byte is sent.
+    """
     found = rows(
         connection,
         _CLAIM,
         {
-            "webhook_ids": list(slots),
-            "limits": list(slots.values()),
+            "webhook_ids": array(slots),
+            "limits": array(slots.values()),
             "lease_s": lease.total_seconds(),
             "token": token,
         },
@@ -175,7 +177,7 @@ def claim(
         return Claim(claimed=(), targets={})
     worn_out = [row[0] for row in found if row[5] >= loss_limit]
     if worn_out:
-        rows(connection, _GIVE_UP, {"ids": worn_out, "token": token})
+        rows(connection, _GIVE_UP, {"ids": array(worn_out), "token": token})
     claimed = tuple(_claimed(row, token) for row in found if row[5] < loss_limit)
     return Claim(
         claimed=claimed,
@@ -185,7 +187,10 @@ def claim(
 
 
 def record(connection: Connection, finished: Sequence[Finished], now_s: float) -> int:
-    """Stores attempts and moves their deliveries; returns how many counted. `now_s`: the monotonic clock, now."""
+    """Stores attempts and moves their deliveries, in one statement; returns how many counted.
+
+    `now_s`: the monotonic clock, now.
+    """
     recorded = {row[0] for row in rows(connection, _RECORD, _columns(finished, now_s))}
     late = [one for one in finished if one.claimed.id not in recorded and one.verdict.state is State.DELIVERED]
     if late:
@@ -193,14 +198,14 @@ def record(connection: Connection, finished: Sequence[Finished], now_s: float) -
     return len(recorded)
 
 
-def return_unsent(connection: Connection, ids: Sequence[int], token: UUID) -> None:
+def return_unsent(connection: Connection, ids: Sequence[int], token: str) -> None:
     """Gives claimed deliveries back, uncounted: they are due at once."""
-    rows(connection, _RETURN_UNSENT, {"ids": list(ids), "token": token})
+    rows(connection, _RETURN_UNSENT, {"ids": array(ids), "token": token})
 
 
 def next_due(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, float]:
     """Webhook → seconds until its next delivery is due (negative: overdue); absent where nothing waits."""
-    return {row[0]: row[1] for row in rows(connection, _NEXT_DUE, {"webhook_ids": list(webhook_ids)})}
+    return {row[0]: row[1] for row in rows(connection, _NEXT_DUE, {"webhook_ids": array(webhook_ids)})}
 
 
 def all_due(connection: Connection, *, after: int, limit: int) -> list[tuple[int, float, bool]]:
@@ -217,7 +222,7 @@ def replay(connection: Connection, delivery_id: int) -> int | None:
     return found[0][0] if found else None
 
 
-def _claimed(row: Row, token: UUID) -> Claimed:
+def _claimed(row: Row, token: str) -> Claimed:
     id_, webhook_id, key, attempt_count, tries_before, _lost, name, created_at, body, zone = row
     return Claimed(
         id=id_,
@@ -233,7 +238,7 @@ def _claimed(row: Row, token: UUID) -> Claimed:
 
 
 def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -> dict[int, Target]:
-    found = rows(connection, _TARGETS, {"webhook_ids": list(webhook_ids)}) if webhook_ids else []
+    found = rows(connection, _TARGETS, {"webhook_ids": array(webhook_ids)}) if webhook_ids else []
     targets = {}
     for id_, url, auth_header, current, previous, version in found:
         try:
@@ -250,19 +255,19 @@ def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) 
     return targets
 
 
-def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, list[object]]:
+def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, str]:
     return {
-        "ids": [one.claimed.id for one in finished],
-        "tokens": [str(one.claimed.lease_token) for one in finished],  # as texts: psycopg2 adapts UUIDs slowly
-        "states": [one.verdict.state.value for one in finished],
-        "retries": [one.verdict.retry_in.total_seconds() if one.verdict.retry_in else 0.0 for one in finished],
-        "urls": [one.url for one in finished],
-        "statuses": [str(one.result.status) for one in finished],
-        "reasons": [one.result.reason for one in finished],
-        "types": [_text(one.result.content_type) for one in finished],
-        "bodies": [_text(one.result.body.decode("utf-8", "replace")) for one in finished],
-        "started": [now_s - one.result.started_s for one in finished],
-        "finished": [now_s - one.result.finished_s for one in finished],
+        "ids": array(one.claimed.id for one in finished),
+        "tokens": array(one.claimed.lease_token for one in finished),
+        "states": array(one.verdict.state.value for one in finished),
+        "retries": array(one.verdict.retry_in.total_seconds() if one.verdict.retry_in else 0 for one in finished),
+        "urls": array(one.url for one in finished),
+        "statuses": array(one.result.status for one in finished),
+        "reasons": array(one.result.reason for one in finished),
+        "types": array(_text(one.result.content_type) for one in finished),
+        "bodies": array(_text(one.result.body.decode("utf-8", "replace")) for one in finished),
+        "started": array(now_s - one.result.started_s for one in finished),
+        "finished": array(now_s - one.result.finished_s for one in finished),
     }
 
 

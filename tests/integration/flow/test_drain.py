@@ -87,7 +87,7 @@ def test_all_that_is_due_is_sent_and_the_webhook_released(make_drain, clock, sch
 def test_no_more_are_in_flight_than_the_window_allows(make_drain, clock, schedule, hook, emitted):
     emitted(40)
     schedule.store_healths({hook.id: Health(window=3.0)})
-    sender = FakeSender(clock, lambda _: Reply("404"))  # neither widens nor narrows it
+    sender = FakeSender(clock, lambda _: Reply("422"))  # neither widens nor narrows it
 
     make_drain(sender, hook.id).run()
 
@@ -104,12 +104,80 @@ def test_no_more_are_in_flight_than_the_sender_can_carry(make_drain, clock, hook
 
 
 def test_distress_narrows_the_window_and_is_remembered(make_drain, clock, schedule, hook, emitted):
-    emitted(20)
+    emitted(6)
     make_drain(FakeSender(clock, lambda _: Reply("503")), hook.id).run()
 
     health = schedule.healths([hook.id])[hook.id]
     assert health.window == 1
-    assert health.failures_in_a_row == 20
+    assert health.failures_in_a_row == 6
+
+
+def attempts_made(flow):
+    return sorted(len(delivery.attempts) for delivery in flow.deliveries())
+
+
+def test_after_ten_failures_in_a_row_the_rest_waits_unsent_and_uncounted(
+    make_drain, clock, schedule, hook, emitted, flow
+):
+    emitted(40)
+    sender = FakeSender(clock, lambda _: Reply("500"))
+    drain = make_drain(sender, hook.id)
+    drain.run()
+
+    assert drain.done
+    assert drain.go_on == ()
+    assert len(sender.requests) == 10
+    assert attempts_made(flow) == [0] * 30 + [1] * 10
+    assert schedule.pauses() == {hook.id: pytest.approx(10, abs=2.1)}
+    assert schedule.waits() == pytest.approx(schedule.pauses())
+
+
+def test_an_open_breaker_lets_one_probe_out_and_waits_twice_as_long_after_each(
+    make_drain, clock, schedule, hook, emitted
+):
+    emitted(40)
+    make_drain(FakeSender(clock, lambda _: Reply("500")), hook.id).run()
+
+    for about_s in (20, 40, 80):
+        clock.advance(schedule.pauses()[hook.id] + 0.1)
+        assert schedule.take(10, 1_000)[0] == [hook.id]
+        sender = FakeSender(clock, lambda _: Reply("500"))
+        make_drain(sender, hook.id).run()
+        assert len(sender.requests) == 1
+        assert schedule.pauses() == {hook.id: pytest.approx(about_s, rel=0.21)}
+
+
+@pytest.mark.parametrize("status", ["200", "422"])
+def test_a_probe_that_is_answered_closes_the_breaker_and_the_backlog_flows_from_a_window_of_one(
+    make_drain, clock, schedule, hook, emitted, flow, status
+):
+    emitted(40)
+    make_drain(FakeSender(clock, lambda _: Reply("500")), hook.id).run()
+    clock.advance(schedule.pauses()[hook.id] + 0.1)
+    schedule.take(10, 1_000)
+    sizes = []
+    sender = FakeSender(
+        clock, lambda _: (sizes.append(sender.in_flight), Reply("200" if len(sizes) > 1 else status))[1]
+    )
+    make_drain(sender, hook.id).run()
+
+    assert len(sender.requests) == 30
+    assert schedule.pauses() == {}
+    assert sizes[:2] == [0, 0]  # nothing beside the probe
+
+
+def test_a_busy_receiver_that_says_when_gets_nothing_until_then(make_drain, clock, schedule, hook, emitted, flow):
+    emitted(40)
+    first = iter([Reply("429", retry_after="600")])
+    sender = FakeSender(clock, lambda _: next(first, Reply()))
+    drain = make_drain(sender, hook.id)
+    drain.run()
+
+    assert drain.done
+    assert len(sender.requests) == 10  # those that were on their way
+    assert schedule.pauses() == {hook.id: pytest.approx(600, abs=1)}
+    assert schedule.hand_out([hook.id], 1_000) == []
+    assert schedule.waits() == pytest.approx(schedule.pauses())
 
 
 def test_a_webhook_with_a_retry_is_due_at_its_time(make_drain, clock, schedule, hook, emitted):
@@ -230,17 +298,17 @@ def test_a_drain_begins_without_redis_too(storage, clock, schedule, hook, emitte
 
 
 class Failing(Storage):
-    """Loses its connection on the transactions of these numbers, counted from 1."""
+    """Loses its connection on the statements of these numbers, counted from 1."""
 
     def __init__(self, real, *numbers):
         self._real, self._numbers, self.count = real, numbers, 0
         self.secrets = real.secrets
 
-    def run(self, work):
+    def single(self, work):
         self.count += 1
         if self.count in self._numbers:
             raise StorageUnavailable
-        return self._real.run(work)
+        return self._real.single(work)
 
 
 def test_a_claim_that_fails_ends_the_drain_without_a_post(make_drain, storage, clock, schedule, hook, emitted):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, RECONCILE, Schedule
+from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, PAUSED, RECONCILE, Schedule
 from tests.fakes import FakeClock, MemorySchedule
 
 HOLD_S = 15.0
@@ -32,7 +32,7 @@ def kind(request):
 
     def advance(seconds: float) -> None:
         """Redis' own time cannot be moved, so everything in it is made so much older."""
-        for key in (DUE, HELD):
+        for key in (DUE, HELD, PAUSED):
             for member, score in client.zrange(key, 0, -1, withscores=True):
                 client.zadd(key, {member: score - seconds * 1000})
         for key in (FAN_OUT, RECONCILE):

@@ -11,6 +11,7 @@ from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
 from dispatcher.queue import QUEUES
 from dispatcher.schedule.clock import DUE, HELD, Schedule
+from tests.builders import released
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_an_emptied_redis_harms_no_step(schedule, redis_client):
 
     assert schedule.take(10, 100) == ([], None)
     schedule.renew([1])
-    assert schedule.release({1: 20.0, 2: None}) == []
+    assert schedule.release(released({1: 20.0, 2: None})) == []
     assert schedule.healths([1]) == {}
     schedule.fan_out_begun()
     schedule.due({2: 0})
@@ -84,7 +85,7 @@ def test_more_webhooks_than_a_script_takes_at_once(schedule):
     schedule.hand_out(range(5_000, 10_000), 20_000)
 
     assert schedule.sizes() == {"due": 10_000, "held": 5_000}
-    assert schedule.release(dict.fromkeys(range(5_000, 10_000))) == []
+    assert schedule.release(released(dict.fromkeys(range(5_000, 10_000)))) == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_more_webhooks_than_a_script_takes_at_once(schedule):
         lambda schedule: schedule.take(1, 10),
         lambda schedule: schedule.first_due(),
         lambda schedule: schedule.renew([1]),
-        lambda schedule: schedule.release({1: None}),
+        lambda schedule: schedule.release(released({1: None})),
         lambda schedule: schedule.claim_fan_out(),
         lambda schedule: schedule.fan_out_begun(),
         lambda schedule: schedule.claim_reconcile(15),

@@ -3,6 +3,8 @@
 import pytest
 
 from dispatcher.model.health import Health
+from dispatcher.schedule.clock import Released
+from tests.builders import released
 
 MANY = 1_000
 ABOUT_S = 0.5
@@ -87,7 +89,7 @@ def test_renewing_keeps_the_mark_that_work_came(schedule):
     schedule.hand_out([1], MANY)
     schedule.renew([1])
 
-    assert schedule.release({1: None}) == [1]
+    assert schedule.release(released({1: None})) == [1]
 
 
 def test_a_dead_drains_mark_does_not_lose_the_webhook(schedule, advance):
@@ -113,7 +115,7 @@ def test_beyond_the_most_that_may_be_held_a_webhook_stays_due(schedule):
     assert schedule.hand_out([1, 2, 3], 2) == [1, 2]
     assert taken(schedule, held_max=2) == []
 
-    schedule.release({1: None})
+    schedule.release(released({1: None}))
     assert taken(schedule, held_max=2) == [3]
 
 
@@ -135,14 +137,14 @@ def test_marked_webhooks_do_not_hide_those_behind_them(schedule):
 def test_released_with_nothing_waiting_it_leaves_the_clock(schedule):
     schedule.hand_out([1], MANY)
 
-    assert schedule.release({1: None}) == []
+    assert schedule.release(released({1: None})) == []
     assert schedule.sizes() == {"due": 0, "held": 0}
 
 
 def test_released_with_a_later_delivery_it_is_due_then(schedule, waits):
     schedule.hand_out([1], MANY)
 
-    assert schedule.release({1: 20.0}) == []
+    assert schedule.release(released({1: 20.0})) == []
     assert waits() == {1: pytest.approx(20, abs=ABOUT_S)}
     assert schedule.sizes()["held"] == 0
 
@@ -151,7 +153,7 @@ def test_released_with_a_later_delivery_it_is_due_then(schedule, waits):
 def test_what_has_work_now_stays_held_and_goes_on(schedule, wait_s):
     schedule.hand_out([1, 2], MANY)
 
-    assert schedule.release({1: wait_s, 2: None}) == [1]
+    assert schedule.release(released({1: wait_s, 2: None})) == [1]
     assert schedule.sizes() == {"due": 1, "held": 1}
 
 
@@ -160,16 +162,16 @@ def test_what_got_work_meanwhile_stays_held_and_goes_on_once(schedule, wait_s):
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
 
-    assert schedule.release({1: wait_s}) == [1]
+    assert schedule.release(released({1: wait_s})) == [1]
     assert taken(schedule) == []
-    assert schedule.release({1: None}) == []
+    assert schedule.release(released({1: None})) == []
 
 
 def test_a_time_set_meanwhile_survives_the_release(schedule, waits):
     schedule.hand_out([1], MANY)
     schedule.due({1: 5})
 
-    assert schedule.release({1: None}) == []
+    assert schedule.release(released({1: None})) == []
     assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
 
 
@@ -177,12 +179,72 @@ def test_a_time_set_meanwhile_survives_the_release_for_a_later_one(schedule, wai
     schedule.hand_out([1], MANY)
     schedule.due({1: 5})
 
-    assert schedule.release({1: 100.0}) == []
+    assert schedule.release(released({1: 100.0})) == []
     assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
 
 
+def paused(schedule, webhook, pause_s, wait_s=0.0):
+    schedule.hand_out([webhook], MANY)
+    return schedule.release([Released(webhook_id=webhook, wait_s=wait_s, pause_s=pause_s)])
+
+
+def test_a_paused_webhook_is_due_when_its_pause_ends_and_not_before(schedule, advance, waits):
+    assert paused(schedule, 1, 30.0) == []
+
+    assert waits() == {1: pytest.approx(30, abs=ABOUT_S)}
+    assert schedule.pauses() == {1: pytest.approx(30, abs=ABOUT_S)}
+    assert schedule.sizes()["held"] == 0
+    advance(29)
+    assert taken(schedule) == []
+    advance(1.1)
+    assert taken(schedule) == [1]
+    assert schedule.pauses() == {}
+
+
+def test_a_pause_outlasts_work_that_comes_later(schedule, waits):
+    paused(schedule, 1, 30.0, wait_s=None)
+
+    assert schedule.hand_out([1], MANY) == []
+    schedule.due({1: 5.0})
+    assert waits() == {1: pytest.approx(30, abs=ABOUT_S)}
+    assert taken(schedule) == []
+
+
+def test_a_mark_that_work_came_is_kept_through_a_pause(schedule, advance, waits):
+    schedule.hand_out([1], MANY)
+    schedule.hand_out([1], MANY)
+
+    assert schedule.release([Released(webhook_id=1, wait_s=None, pause_s=30.0)]) == []
+    assert waits() == {1: pytest.approx(30, abs=ABOUT_S)}
+
+
+def test_a_delivery_that_is_due_after_the_pause_keeps_its_time(schedule, waits):
+    paused(schedule, 1, 30.0, wait_s=100.0)
+
+    assert waits() == {1: pytest.approx(100, abs=ABOUT_S)}
+
+
+def test_a_paused_webhook_with_nothing_waiting_is_not_in_the_clock(schedule, waits):
+    paused(schedule, 1, 30.0, wait_s=None)
+
+    assert waits() == {}
+    assert schedule.pauses() == {1: pytest.approx(30, abs=ABOUT_S)}
+
+
+def test_resuming_ends_the_pause_and_forgets_the_health(schedule):
+    schedule.hand_out([1], MANY)
+    ill = Health(window=1.0, failures_in_a_row=12, probes=1)
+    schedule.release([Released(webhook_id=1, wait_s=0.0, pause_s=30.0, health=ill)])
+    assert schedule.healths([1]) == {1: ill}
+
+    schedule.resume([1])
+    schedule.due({1: 0.0})
+    assert schedule.healths([1]) == {}
+    assert taken(schedule) == [1]
+
+
 def test_releasing_nothing_asks_nobody(schedule):
-    assert schedule.release({}) == []
+    assert schedule.release(released({})) == []
 
 
 def test_one_fan_out_message_waits_at_a_time(schedule):
@@ -210,7 +272,7 @@ def test_one_worker_reconciles_an_interval(schedule, advance):
 
 
 def test_health_is_kept_and_absent_where_unknown(schedule):
-    known = Health(window=12.5, failures_in_a_row=2, latency_s=0.25)
+    known = Health(window=12.5, failures_in_a_row=2, latency_s=0.25, probes=3)
     schedule.store_healths({1: known})
 
     assert schedule.healths([1, 2]) == {1: known}

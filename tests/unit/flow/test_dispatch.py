@@ -2,6 +2,7 @@ import pytest
 
 from dispatcher.flow.release_due import Dispatch
 from dispatcher.model.health import Health, WindowPolicy
+from tests.builders import released
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
 
 
@@ -70,7 +71,7 @@ def test_every_webhook_is_sent_once_whatever_their_number(make_dispatch, schedul
     for count in range(1, 30):
         queue.delivers.clear()
         make_dispatch(chunk_size=3).hand_out(range(count), MUCH)
-        schedule.release(dict.fromkeys(range(count)))
+        schedule.release(released(dict.fromkeys(range(count))))
 
         assert queue.webhook_ids == list(range(count))
 
@@ -130,7 +131,7 @@ def test_more_than_may_be_held_stays_in_the_clock(make_dispatch, schedule, queue
     dispatch.release_due()
     assert sorted(queue.webhook_ids) == [1, 2]
 
-    schedule.release({1: None})
+    schedule.release(released({1: None}))
     dispatch.release_due()
     assert sorted(queue.webhook_ids) == [1, 2, 3]
 
@@ -142,7 +143,7 @@ def test_room_that_gets_free_is_used_though_the_head_is_the_same(make_dispatch, 
     schedule.due({2: 0, 3: 100})
     dispatch.release_due()  # no room: 2 stays the head
 
-    schedule.release({1: None})
+    schedule.release(released({1: None}))
     dispatch.release_due()
 
     assert queue.webhook_ids == [1, 2]

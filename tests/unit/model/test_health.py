@@ -1,9 +1,11 @@
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.model.attempt import Status
-from dispatcher.model.health import Health, WindowPolicy, after
+from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy, after
 
 POLICY = WindowPolicy()
 statuses = st.sampled_from(["200", "204", "302", "400", "404", "410", "429", "500", "503", *Status])
@@ -44,10 +46,39 @@ def test_distress_halves_the_window_and_counts(status):
     assert health.failures_in_a_row == 2
 
 
-@pytest.mark.parametrize("status", ["302", "400", "401", "404", "410", "422"])
-def test_a_refused_request_is_no_distress(status):
-    assert after(Health(window=10.0, failures_in_a_row=4), status, 0.05, POLICY).window == 10
-    assert after(Health(window=10.0, failures_in_a_row=4), status, 0.05, POLICY).failures_in_a_row == 0
+@pytest.mark.parametrize("status", ["302", "401", "404", "410", Status.SSL_ERROR, Status.BLOCKED_ADDRESS])
+def test_a_receiver_that_is_set_up_wrongly_fails_without_being_overloaded(status):
+    health = after(Health(window=10.0, failures_in_a_row=4), status, 0.05, POLICY)
+
+    assert health.window == 10
+    assert health.failures_in_a_row == 5
+
+
+@pytest.mark.parametrize("status", ["400", "413", "415", "422"])
+def test_a_refused_request_shows_that_the_receiver_is_well(status):
+    health = after(Health(window=10.0, failures_in_a_row=14, probes=2), status, 0.05, POLICY)
+
+    assert health == Health(window=10.0, latency_s=0.05)
+
+
+@given(st.integers(0, 200), st.integers(0, 10_000))
+def test_pauses_double_from_the_first_to_the_longest_each_with_jitter(probes, seed):
+    breaker = BreakerPolicy()
+
+    pause_s = breaker.pause_s(probes, random.Random(seed))
+    middle_s = min(10 * 2**probes, 600)
+    assert 0.8 * middle_s <= pause_s <= min(1.2 * middle_s, 600)
+
+
+def test_a_breaker_opens_after_ten_failures_in_a_row_and_closes_with_a_success():
+    breaker = BreakerPolicy()
+    nine = after_all(["500"] * 9)
+    assert not nine.is_open(breaker)
+
+    ten = after_all(["500"], nine)
+    assert ten.is_open(breaker)
+    assert not after_all(["200"], ten).is_open(breaker)
+    assert not after_all(["500"] * 5, after_all(["200"], nine)).is_open(breaker)
 
 
 def test_a_round_of_successes_widens_a_large_window_by_about_a_quarter():

@@ -37,7 +37,19 @@ def test_failed_after_the_last_attempt(status):
 
 
 def test_the_last_try_is_the_last_even_with_retry_after():
-    assert verdict_on("503", attempt=6, header="5") == Verdict(state=State.FAILED)
+    assert verdict_on("503", attempt=6, header="5") == Verdict(state=State.FAILED, pause=timedelta(seconds=5))
+
+
+@pytest.mark.parametrize("status", ["429", "503"])
+def test_a_busy_receiver_that_says_when_is_let_alone_until_then(status):
+    assert verdict_on(status, header="90").pause == timedelta(seconds=90)
+    assert verdict_on(status, header="999999999").pause == RetryPolicy().retry_after_max
+    assert verdict_on(status).pause is None
+
+
+@pytest.mark.parametrize("status", ["200", "301", "404", "500"])
+def test_only_a_busy_receiver_can_ask_to_be_let_alone(status):
+    assert verdict_on(status, header="90").pause is None
 
 
 def test_without_retries_the_first_failure_is_final():
