@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test up lint bench lock clean
+.PHONY: demo test faults up lint bench bench-growth lock clean
 
 .venv: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
@@ -21,6 +21,10 @@ up: .venv
 test: .venv
 	@$(BIN)/python -m pytest
 
+# The same faults as in `make test`, many more of them: about half an hour.
+faults: .venv
+	@FAULTS=long $(BIN)/python -m pytest tests/faults
+
 lint: .venv
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -29,6 +33,10 @@ lint: .venv
 
 bench: .venv
 	@$(BIN)/dispatcher bench
+
+# SIZE: stored attempts at most, 5,000,000 unless given.
+bench-growth: .venv
+	@$(BIN)/python -m bench.growth $(if $(SIZE),--size $(SIZE))
 
 # Needs uv (https://docs.astral.sh/uv); names, versions and hashes only.
 lock:

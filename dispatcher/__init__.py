@@ -42,7 +42,10 @@ def emit(
 
 
 def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinable | None" = None) -> "list[Event]":
-    """Records many events in one statement, all or none; `emit` tells the rest."""
+    """Records many events in one statement, all or none; `emit` tells the rest.
+
+    `schemas.EventInvalid` then names every problem of every event, by path: `[3].body.invoice.id`.
+    """
     return _services().emit(account, events, connection)
 
 

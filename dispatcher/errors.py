@@ -7,15 +7,23 @@ DispatcherError
 ├── AccountExists          the slug is taken
 ├── WebhookUnknown         no webhook with that id in the account
 ├── WebhookInvalid         a webhook's attributes are refused
+├── ClientUnknown          no live client with that id
+├── ClientInvalid          a client's attributes are refused
+├── UserUnknown            nobody with that e-mail in the account
 ├── DeliveryUnknown        no delivery with that id or key
+├── ReplayUnknown          no replay with that id
+├── ReplayInvalid          what is to be replayed is refused
 ├── MoveIllegal            a delivery cannot go from one state to the other
+├── ApiRefused             another machine's dispatcher refused what a command asked, or did not answer
+├── PingsBusy              this process waits for the answers to as many pings as it may
 ├── StorageUnavailable     Postgres cannot be reached, or went away in the middle
 ├── StorageOutdated        migrations are missing
 ├── ScheduleUnavailable    Redis cannot be reached, or does not answer in time
 ├── ScheduleUnsafe         Redis is set up to evict keys
 ├── QueueUnavailable       the broker did not take a nudge
 ├── SecretUnreadable       no key of SECRET_KEYS opens what is stored
-└── ServiceFailed          an embedded server or a supervised process did not start
+├── ServiceFailed          an embedded server or a supervised process did not start
+└── RequestRefused         a request of the API is answered with an error
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,12 +87,54 @@ class WebhookInvalid(DispatcherError):
         self.messages = messages
 
 
+class ClientUnknown(DispatcherError):
+    """There is no such client, or it was revoked."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__(f"client {client_id!r} does not exist, or was revoked")
+        self.client_id = client_id
+
+
+class ClientInvalid(DispatcherError):
+    """A client's own attributes are wrong."""
+
+    def __init__(self, attribute: str, reason: str) -> None:
+        super().__init__(f"{attribute}: {reason}")
+        self.attribute = attribute
+        self.reason = reason
+
+
+class UserUnknown(DispatcherError):
+    """There is nobody with that e-mail in the account."""
+
+    def __init__(self, slug: str, email: str) -> None:
+        super().__init__(f"account {slug!r} has nobody with the e-mail {email!r}")
+        self.slug = slug
+        self.email = email
+
+
 class DeliveryUnknown(DispatcherError):
     """There is no such delivery."""
 
     def __init__(self, delivery: str) -> None:
         super().__init__(f"delivery {delivery!r} does not exist")
         self.delivery = delivery
+
+
+class ReplayUnknown(DispatcherError):
+    """There is no such replay."""
+
+    def __init__(self, replay_id: int) -> None:
+        super().__init__(f"replay {replay_id} does not exist")
+        self.replay_id = replay_id
+
+
+class ReplayInvalid(DispatcherError):
+    """What is to be replayed is refused. `messages` is API v3's body A: field → texts."""
+
+    def __init__(self, messages: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{field} {', '.join(texts)}" for field, texts in messages.items()))
+        self.messages = messages
 
 
 class MoveIllegal(DispatcherError):
@@ -94,6 +144,14 @@ class MoveIllegal(DispatcherError):
         super().__init__(f"delivery {delivery} is {state} and cannot become {wanted}")
         self.state = state
         self.wanted = wanted
+
+
+class ApiRefused(DispatcherError):
+    """The API of another machine's dispatcher refused it, or did not answer."""
+
+
+class PingsBusy(DispatcherError):
+    """Too many pings wait for their answers; try again later."""
 
 
 class StorageUnavailable(DispatcherError):
@@ -122,3 +180,13 @@ class SecretUnreadable(DispatcherError):
 
 class ServiceFailed(DispatcherError):
     """A server or process did not start."""
+
+
+class RequestRefused(DispatcherError):
+    """The request is answered with an error: API v3's body B, of a `code` and a text for people."""
+
+    def __init__(self, status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(description)
+        self.status = status
+        self.code = code
+        self.headers = dict(headers or {})

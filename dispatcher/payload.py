@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Sequence
 
 from dispatcher.model.delivery import Claimed
-from dispatcher.model.webhook import PayloadVersion, Target
+from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from schemas.payload import envelope_json, legacy_json
 
 
@@ -31,10 +31,13 @@ def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_a
         ("Content-Type", "application/json"),
         ("User-Agent", user_agent),
         ("Idempotency-Key", key),
-        ("webhook-id", key),
-        ("webhook-timestamp", timestamp),
-        ("webhook-signature", sign(target.signing_keys, key, timestamp, body)),
     ]
+    if target.signing is Signing.STANDARD:
+        made += [
+            ("webhook-id", key),
+            ("webhook-timestamp", timestamp),
+            ("webhook-signature", sign(target.signing_keys, key, timestamp, body)),
+        ]
     if target.auth_header:
         made.append(("Authorization", target.auth_header))
     return made

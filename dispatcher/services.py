@@ -9,22 +9,30 @@ from datetime import timedelta
 from functools import cached_property
 
 from dispatcher import crash, log
-from dispatcher.errors import DispatcherError
-from dispatcher.flow import fan_out, prune, reconcile, record_event
-from dispatcher.flow.drain import Drain, DrainPolicy
+from dispatcher.errors import DispatcherError, PingsBusy
+from dispatcher.flow import fan_out, ping, prune, reconcile, record_event, replay_many
+from dispatcher.flow.drain import STRAGGLING_S, Drain
 from dispatcher.flow.lane import Counts
+from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
+from dispatcher.flow.limit_requests import Limiter
 from dispatcher.flow.nudge import LIMIT_S, Nudger
+from dispatcher.flow.ping import Pinged
+from dispatcher.flow.policy import DrainPolicy
 from dispatcher.flow.reconcile import Reconciled
 from dispatcher.flow.record_event import NewEvent
 from dispatcher.flow.release_due import Dispatch
+from dispatcher.flow.replay_many import Stepped
 from dispatcher.model.backoff import RetryPolicy
+from dispatcher.model.delivery import State
 from dispatcher.model.event import Event, FanOut
-from dispatcher.model.health import BreakerPolicy, WindowPolicy
-from dispatcher.queue import QUEUES, Queue
+from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
+from dispatcher.queue import QUEUES, Queue, TaskEvents, Told
 from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.quota import WINDOW_S, Quota
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.settings import Settings, read_settings
 from dispatcher.storage import migrate
+from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.listener import Listener
 from dispatcher.storage.secrets import SecretBox
@@ -35,6 +43,12 @@ HELD_MAX = 10_000
 """Webhooks that wait for a drain or are in one, over all workers; what is due beyond it stays in the clock."""
 
 
+STRAGGLERS_MAX = 256
+"""Drains of this process that wait aside, each in a thread of its own, for slow answers."""
+BUSY_DRAINS, BUSY_PATIENCE_S = 4, 0.05
+"""With so many drains at work, a slow answer is waited for aside after so short a time: others want the thread."""
+
+
 class Services:
     """The parts of one process. What a process does not use is not built: one that emits has no sender."""
 
@@ -42,7 +56,10 @@ class Services:
         crash.arm(settings.crash_at)
         self.settings = settings
         self._idle_senders: list[Sender] = []
-        self._stragglers = threading.Semaphore(64)
+        self._stragglers = threading.Semaphore(STRAGGLERS_MAX)
+        self._running: list[Drain] = []
+        # A ping may take as long as a receiver likes, within the timeout: other requests must find a thread meanwhile.
+        self._pings = threading.Semaphore(max(1, settings.web_threads // 2))
 
     @cached_property
     def storage(self) -> Storage:
@@ -60,6 +77,11 @@ class Services:
         return Queue(self.settings.broker_url)
 
     @cached_property
+    def task_events(self) -> TaskEvents:
+        """Tells Flower of deliveries."""
+        return TaskEvents(self.settings.broker_url, per_second=self.settings.flower_rate)
+
+    @cached_property
     def nudger(self) -> Nudger:
         """Tells a worker of what was committed."""
         return Nudger(self._flag, self.queue)
@@ -68,6 +90,15 @@ class Services:
     def _flag(self) -> Schedule:
         """The nudger's own connection, which gives up after 100 ms."""
         return Schedule(self.settings.redis_url, timeout_s=LIMIT_S)
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        """Counts the requests of the API's clients."""
+        return Limiter(self._quota, self.settings.quota, WINDOW_S)
+
+    @cached_property
+    def _quota(self) -> Quota:
+        return Quota(self.settings.redis_url, timeout_s=QUOTA_LIMIT_S)
 
     def listener(self) -> Listener:
         """Hears of commits by emitters that brought their own transaction."""
@@ -84,12 +115,25 @@ class Services:
             held_max=HELD_MAX,
         )
 
-    def emit(self, slug: str, events: Sequence[NewEvent], connection: Joinable | None = None) -> list[Event]:
-        """Stores events and, where this call committed them, nudges; `flow.record_event` tells what it raises."""
+    def emit(
+        self,
+        account: Account | str,
+        events: Sequence[NewEvent],
+        connection: Joinable | None = None,
+        *,
+        lives_on: bool = False,
+    ) -> list[Event]:
+        """Stores events and, where this call committed them, nudges; `flow.record_event` tells what it raises.
+
+        A process that `lives_on` does not wait for its nudges.
+        """
         by_postgres = connection is not None or not self.nudger.is_ready
-        stored = record_event.record_events(self.storage, slug, events, connection, announced=by_postgres)
+        stored = record_event.record_events(self.storage, account, events, connection, announced=by_postgres)
         if not by_postgres and any(event.new for event in stored):
-            self.nudger.nudge()
+            if lives_on:
+                self.nudger.nudge_soon()
+            else:
+                self.nudger.nudge()
         return stored
 
     def nudge_fan_out(self) -> None:
@@ -123,12 +167,16 @@ class Services:
             self._drain_policy,
             webhook_ids,
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
+            tell=None if self.settings.flower_deliveries == "none" else self._tell,
         )
+        self._running.append(drain)
         try:
-            counts = drain.run()
+            counts = drain.run(self._patience_s)
         except DispatcherError:
             sender.close()  # with what is in flight: nobody would collect it
             raise
+        finally:
+            self._running.remove(drain)
         if drain.done:
             self._end(drain, sender)
         elif self._stragglers.acquire(blocking=False):
@@ -138,9 +186,26 @@ class Services:
             self._end(drain, sender)
         return counts
 
+    def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> Pinged:
+        """Sends a ping to the webhook and waits for the answer; raises PingsBusy where too many are under way."""
+        if not self._pings.acquire(blocking=False):
+            raise PingsBusy
+        try:
+            sender = self._borrow_sender()
+            agent = self.settings.user_agent
+            pinged = ping.ping(self.storage, sender, slug, webhook_id, user_agent=agent, client_id=client_id)
+            self._idle_senders.append(sender)
+            return pinged
+        finally:
+            self._pings.release()
+
     def reconcile(self) -> Reconciled:
         """Compares the clock with the rows, now."""
         return reconcile.reconcile(self.storage, self.schedule, self.queue)
+
+    def step_replays(self) -> Stepped:
+        """The next batch of every running replay."""
+        return replay_many.step(self.storage, self.schedule, Health(window=float(self.settings.window_start)))
 
     def prune(self) -> list[str]:
         """Drops the days whose time is over."""
@@ -159,11 +224,18 @@ class Services:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("storage", "schedule", "queue", "_flag"):
+        for part in ("storage", "schedule", "queue", "_flag", "_quota"):
             if part in self.__dict__:
                 getattr(self, part).close()
         while self._idle_senders:
             self._idle_senders.pop().close()
+
+    def _tell(self, told: Told) -> None:
+        if self.settings.flower_deliveries == "all" or told.state != State.DELIVERED or told.attempt > 1:
+            self.task_events.tell(told)
+
+    def _patience_s(self) -> float:
+        return BUSY_PATIENCE_S if len(self._running) >= BUSY_DRAINS else STRAGGLING_S
 
     def _finish_aside(self, drain: Drain, sender: Sender) -> None:
         try:
@@ -232,6 +304,7 @@ class Services:
             flush_s=settings.flush_ms / 1000,
             flush_size=settings.flush_size,
             hold_s=settings.hold_s,
+            give_up_after_s=settings.give_up_days * 86_400,
             user_agent=settings.user_agent,
         )
 

@@ -140,6 +140,9 @@ class Settings:
         validate=_within(0.01, 3_600),
     )
     breaker_pause_max_s: float = _setting("seconds between two probes at most", 600.0, validate=_within(0.01, 86_400))
+    give_up_days: float = _setting(
+        "days of nothing but failures after which a webhook is made inactive", 5.0, validate=_within(0.001, 365)
+    )
     fan_out_batch: int = _setting("events in one fan-out transaction", 500, validate=_within(1, 10_000))
     drain_chunk: int = _setting("webhooks in one `deliver` task", 50, validate=_within(1, 1_000))
     flush_ms: int = _setting(
@@ -166,11 +169,43 @@ class Settings:
         "Fakturoid-Webhook-Dispatcher/0.1",
         validate=Regexp(r"[\x21-\x7e][\x20-\x7e]{0,255}\Z"),
     )
+    flower_deliveries: str = _setting(
+        "deliveries that appear in Flower as tasks: `none`, `failures` (and what went well after one) or `all`",
+        "failures",
+        validate=OneOf(("none", "failures", "all")),
+    )
+    flower_rate: float = _setting("of these, so many a second and worker at most", 50.0, validate=_within(0.1, 1_000))
     log_level: str = _setting(
         "`debug`, `info`, `warning` or `error`", "info", validate=OneOf(("debug", "info", "warning", "error"))
     )
+    host: str = _setting(
+        "address on which `dispatcher serve` listens", "127.0.0.1", validate=Regexp(r"[0-9A-Za-z.:_-]+\Z")
+    )
+    port: int = _setting("port on which it listens", 8000, variable="PORT", validate=_within(1, 65_535))
+    web_workers: int = _setting("its processes", 2, validate=_within(1, 256))
+    web_threads: int = _setting("requests that one of these serves at the same time", 8, validate=_within(1, 256))
+    quota: int = _setting("requests that one client may make in a minute", 400, validate=_within(1, 1_000_000_000))
+    public_url: str = _setting(
+        "where the API is reached from outside, `https://hooks.example.com`; if empty, what the request names",
+        "",
+        validate=_url("https", "http"),
+    )
     testing: bool = _setting("`1` lets a test set DISPATCHER_CRASH_AT", False)
     crash_at: str = _setting("kills the process at this point (`dispatcher/crash.py`); tests only", "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteSettings:
+    """Of a command that is to act on another machine's dispatcher; it needs no other setting."""
+
+    api: str = _setting(
+        "of commands only: the API of the dispatcher they act on, `https://hooks.example.com/api/v3`; if empty, they "
+        "act on the database",
+        "",
+        validate=_url("https", "http"),
+    )
+    client_id: str = _setting("the client they act as there", "")
+    client_secret: str = _setting("its secret", "", secret=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,8 +218,8 @@ class Variable:
 
 
 def describe() -> Iterator[Variable]:
-    """Every variable, in the order of the fields of Settings."""
-    for setting in fields(Settings):
+    """Every variable, in the order of the fields of Settings, then of RemoteSettings."""
+    for setting in (*fields(Settings), *fields(RemoteSettings)):
         default = setting.default
         written = "required" if default is MISSING else _written(default)
         yield Variable(name=_variable(setting), default=written, what=setting.metadata["what"])
@@ -206,6 +241,20 @@ def read_settings() -> Settings:
     settings = Settings(**values)
     _check_together(settings)
     return settings
+
+
+def read_remote_settings() -> RemoteSettings | None:
+    """RemoteSettings from the environment, None where DISPATCHER_API is not set; raises SettingsInvalid."""
+    env = Env(eager=True)
+    found = RemoteSettings(**{setting.name: _read(env, setting) for setting in fields(RemoteSettings)})
+    if not found.api:
+        return None
+    for setting in fields(RemoteSettings):
+        if not getattr(found, setting.name):
+            raise SettingsInvalid(
+                _variable(setting), f"required where DISPATCHER_API is set: {setting.metadata['what']}"
+            )
+    return found
 
 
 def _variable(setting: Field[Any]) -> str:

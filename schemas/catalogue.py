@@ -123,6 +123,10 @@ EVENT_TYPES: Mapping[str, EventType] = MappingProxyType({event.name: event for e
 """Event name → its type, in the order of the documentation."""
 
 
+OPERATIONAL_EVENTS = frozenset({"webhook_deactivated", "webhook_recovered", "delivery_failed"})
+"""What the dispatcher itself tells an account's webhooks that subscribed to it; no service can emit them."""
+
+
 def event_type(name: str) -> EventType:
     """The type of the event `name`; raises EventInvalid if the catalogue has none."""
     found = EVENT_TYPES.get(name)

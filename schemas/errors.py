@@ -16,17 +16,24 @@ class EventInvalid(ValueError):
     def __init__(self, event_name: str, problems: Sequence[tuple[str, str]]) -> None:
         self.event_name = event_name
         self.problems = tuple(problems)
-        shown = "; ".join(f"{_plain(path)}: {reason}" if path else reason for path, reason in self.problems[:_SHOWN])
+        shown = "; ".join(f"{plain(path)}: {reason}" if path else reason for path, reason in self.problems[:_SHOWN])
         more = f"; and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
-        super().__init__(f"{_plain(event_name)}: {shown}{more}")
+        super().__init__(f"{plain(event_name)}: {shown}{more}")
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A caller's name on one printable line: a lone surrogate could not be logged, a newline would forge a line."""
     text = str(name)  # an untyped caller's None is refused like any unknown name
     if len(text) > _NAME_LIMIT:
         text = f"{text[:_NAME_LIMIT]}..."
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def texts(found: object) -> list[str]:
+    """Marshmallow's messages of one field, flat: those of a list's items come as a dict by index."""
+    if isinstance(found, dict):
+        return list(dict.fromkeys(text for inner in found.values() for text in texts(inner)))
+    return [str(text) for text in found] if isinstance(found, list) else [str(found)]
 
 
 class FieldErrorsSchema(WireSchema):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -20,11 +21,34 @@ from marshmallow import Schema, ValidationError, fields
 DEFAULT_TIME_ZONE = "Europe/Prague"
 
 time_zone: ContextVar[ZoneInfo] = ContextVar("time_zone", default=ZoneInfo(DEFAULT_TIME_ZONE))  # noqa: B039 - immutable
-"""The account's zone, in which datetimes are written; set for one rendering (`event.render_body`)."""
+"""The account's zone, in which datetimes are written; set for one rendering (`written_in`)."""
 
+
+class written_in:  # noqa: N801 - reads as a statement
+    """Datetimes are written in the zone of that name while the block lasts, in this thread (or task) only."""
+
+    def __init__(self, name: str) -> None:
+        self._zone = zone_of(name)
+
+    def __enter__(self) -> None:
+        self._token = time_zone.set(self._zone)
+
+    def __exit__(self, *_: object) -> None:
+        time_zone.reset(self._token)
+
+
+@lru_cache(maxsize=1_000)
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of an IANA name."""
+    return ZoneInfo(name)
+
+
+_NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be made anew each time
+_DECIMALS = (str, *_NUMBERS)
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
-_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+"""NUL and lone surrogates: they can be neither stored nor sent."""
 
 
 class Wire(fields.Field[Any]):
@@ -66,7 +90,7 @@ class String(Wire):
     def wire(self, value: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("not a string")
-        if _UNSENDABLE.search(value):
+        if not value.isprintable() and UNSENDABLE.search(value):  # neither is printable, and most texts are
             raise ValidationError("holds a NUL or a lone surrogate")
         if self.choices and value not in self.choices:
             raise ValidationError("is not included in the list")
@@ -86,7 +110,7 @@ class Number(Wire):
     """A JSON number, such as a VAT rate. A Decimal is sent as a number too."""
 
     def wire(self, value: Any) -> int | float:
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        if isinstance(value, bool) or not isinstance(value, _NUMBERS):
             raise ValidationError("not a number")
         try:
             fine = -1e300 < value < 1e300
@@ -110,9 +134,9 @@ class DecimalString(Wire):
         self.as_given = as_given
 
     def wire(self, value: Any) -> str:
-        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        if isinstance(value, bool) or not isinstance(value, _DECIMALS):
             raise ValidationError("not a decimal")
-        text = _digits(value)
+        text = value if type(value) is str else _digits(value)
         if not _DECIMAL.match(text):
             raise ValidationError("not a decimal")
         if "." in text or (self.as_given and isinstance(value, str)):

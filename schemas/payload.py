@@ -2,13 +2,11 @@
 
 import json
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from marshmallow import fields
 
-from schemas.fields import DateTime, Integer, String, WireSchema, render_datetime
+from schemas.fields import DateTime, Integer, String, WireSchema, render_datetime, zone_of
 
 LEGACY_EVENTS = frozenset({"invoice_paid", "invoice_overdue"})
 """The events a legacy webhook can have."""
@@ -37,7 +35,7 @@ class LegacyPayloadSchema(WireSchema):
 
 def envelope_json(*, webhook_id: int, event_name: str, created_at: datetime, body_json: str, time_zone: str) -> bytes:
     """The envelope around a rendered body, which goes in as it is, byte for byte."""
-    written = render_datetime(created_at, _zone(time_zone))
+    written = render_datetime(created_at, zone_of(time_zone))
     return (
         f'{{"webhook_id":{webhook_id},"event_name":"{event_name}","created_at":"{written}","body":{body_json}}}'
     ).encode()
@@ -58,8 +56,3 @@ def legacy_json(*, event_name: str, body_json: str) -> bytes:
         "invoice_custom_id": invoice.get("custom_id"),
     }
     return json.dumps(flat, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-@lru_cache(maxsize=1_000)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)

@@ -1,22 +1,33 @@
-"""The webhook object (API v3, Webhooks): what is returned, and what may be written, with API v3's messages."""
+"""The webhook object (API v3, Webhooks): what is returned, and what may be written, with API v3's messages.
+
+What a webhook has beyond API v3 is in a schema of its own, so that the documented object stays exactly that.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, post_load, pre_load
 
-from schemas.catalogue import EVENT_TYPES
-from schemas.fields import Boolean, DateTime, Integer, Url, Uuid, WireSchema
+from schemas.catalogue import EVENT_TYPES, OPERATIONAL_EVENTS
+from schemas.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
 
 EMPTY, BLANK, INVALID, NOT_IN_LIST = "can't be empty", "can't be blank", "is invalid", "is not included in the list"
+NOT_A_NUMBER, NOT_POSITIVE, TOO_HIGH = (
+    "is not a number",
+    "must be greater than 0",
+    "must be less than or equal to 100000",
+)
+TOO_LONG = "is too long (maximum is 1000 characters)"
 
 # One line of printable ASCII without blanks at the ends: what may stand in a header as it is (RFC 9110, 5.5).
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x20\x7f-\xa0\ud800-\udfff\\]")  # \s: the blanks of all scripts
 _URL_LIMIT = 2_048
 _HEADER_LIMIT = 4_096
+_DESCRIPTION_LIMIT = 1_000
+_RATE_LIMIT_MAX = 100_000
 
 
 def _check_url(url: str) -> None:
@@ -46,8 +57,31 @@ def _check_auth_header(value: str | None) -> None:
 def _check_events(events: list[str]) -> None:
     if not events:
         raise ValidationError(EMPTY)
-    if not set(events) <= EVENT_TYPES.keys():
+    if not set(events) <= EVENT_TYPES.keys() | OPERATIONAL_EVENTS:
         raise ValidationError(NOT_IN_LIST)
+
+
+def check_rate_limit(rate_limit: int | None) -> None:
+    """Raises a ValidationError unless it is a number per second from 1 to 100,000, or None."""
+    if rate_limit is not None and rate_limit < 1:
+        raise ValidationError(NOT_POSITIVE)
+    if rate_limit is not None and rate_limit > _RATE_LIMIT_MAX:
+        raise ValidationError(TOO_HIGH)
+
+
+def _check_description(description: str | None) -> None:
+    if description is not None and UNSENDABLE.search(description):
+        raise ValidationError(INVALID)
+    if description is not None and len(description) > _DESCRIPTION_LIMIT:
+        raise ValidationError(TOO_LONG)
+
+
+def _check_among(*words: str) -> Callable[[str], None]:
+    def check(word: str) -> None:
+        if word not in words:
+            raise ValidationError(NOT_IN_LIST)
+
+    return check
 
 
 class WebhookSchema(WireSchema):
@@ -72,7 +106,7 @@ class WebhookSchema(WireSchema):
 
     @pre_load
     def _blank_is_missing(self, data: Any, **_: Any) -> Any:
-        """A blank URL is reported as blank, an empty auth header means none."""
+        """A blank URL is reported as blank, an empty auth header means none, an object is no list of events."""
         if not isinstance(data, Mapping):
             return data  # what is no object is refused by the load
         changed = dict(data)
@@ -80,6 +114,8 @@ class WebhookSchema(WireSchema):
             changed["webhook_url"] = None
         if changed.get("auth_header") == "":
             changed["auth_header"] = None
+        if isinstance(changed.get("events"), Mapping):  # marshmallow would take its keys
+            changed["events"] = ""
         return changed
 
     @post_load
@@ -87,3 +123,33 @@ class WebhookSchema(WireSchema):
         if "events" in data:
             data["events"] = list(dict.fromkeys(data["events"]))
         return data
+
+
+class WebhookWithExtrasSchema(WebhookSchema):
+    """With what is not API v3's: accepted on every write, returned where `?include=extras` asks for it.
+
+    `rate_limit` is in requests per second. `signing` "none" leaves the headers of Standard Webhooks out. `ordering`
+    "resource" sends deliveries of one resource one at a time, in the order of their events. With `superseding`, a
+    waiting update of a resource gives way to a newer one. `deactivated_reason`: why we, not its owner, switched it off.
+    """
+
+    description = fields.String(allow_none=True, validate=_check_description, error_messages={"invalid": INVALID})
+    payload_version = fields.String(
+        validate=_check_among("v3", "legacy"), error_messages={"invalid": NOT_IN_LIST, "null": NOT_IN_LIST}
+    )
+    rate_limit = fields.Integer(
+        allow_none=True, strict=True, validate=check_rate_limit, error_messages={"invalid": NOT_A_NUMBER}
+    )
+    signing = fields.String(
+        validate=_check_among("standard", "none"), error_messages={"invalid": NOT_IN_LIST, "null": NOT_IN_LIST}
+    )
+    ordering = fields.String(
+        validate=_check_among("none", "resource"), error_messages={"invalid": NOT_IN_LIST, "null": NOT_IN_LIST}
+    )
+    superseding = Boolean(error_messages={"null": NOT_IN_LIST})
+    deactivated_at = DateTime(dump_only=True, allow_none=True)
+    deactivated_reason = fields.String(dump_only=True, allow_none=True)
+
+
+class WebhookChangesSchema(WebhookWithExtrasSchema):
+    """For the documentation of PATCH: the same, loaded with `partial=True`."""

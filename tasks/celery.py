@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from typing import Any
 
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
@@ -52,8 +53,9 @@ def _set_up_logging(**_: object) -> None:
 
 
 @worker_init.connect
-def _check(**_: object) -> None:
+def _check(sender: Any = None, **_: object) -> None:
     """A worker that could only fail does not start."""
+    services().task_events.hostname = str(sender.hostname)
     try:
         services().check()
         services().close()  # a pool that forks must not share these connections

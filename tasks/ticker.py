@@ -1,10 +1,12 @@
-"""The worker's own clockwork, a thread in every worker: two of them at once do no harm, and no beat process is needed.
+"""The worker's own clockwork, in every worker: two of them at once do no harm, and no beat process is needed.
 
-each 250 ms   send what the clock says is due (`release_due`)
+each 250 ms   send what the clock says is due (`release_due`); also in between, when it said that something will be
 each 15 s     compare the clock with the rows (`reconcile`), one worker at a time
 each hour     make and drop the days of history (`prune`)
 at a commit   that was not ours (`emit(connection=...)`): Postgres notifies, we send `fan_out`
 each 5 s      say that this worker lives; end the process if its broker connection is gone for good
+each 2 s      look whether a replay is running, and while one is, send its batches (`replay_many`); in a thread of its
+              own, because what is due must not wait for a batch
 """
 
 import logging
@@ -26,33 +28,35 @@ SEEN_S = 5.0
 WATCH_S = 10.0
 DEAF_S = 25.0
 PAUSE_S = 1.0
+REPLAY_S, REPLAY_RUNNING_S, REPLAY_BUSY_S = 2.0, 0.25, 0.05
+"""Between two steps of replays: while none runs, while none can get on, and else."""
 
 
 class Ticker(bootsteps.StartStopStep):
-    """Starts the thread when the worker starts and ends it when the worker stops."""
+    """Starts the threads when the worker starts and ends them when the worker stops."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **_: object) -> None:
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         super().__init__(parent)
 
     def start(self, parent: Any) -> None:
         """Starts ticking."""
-        self._thread = threading.Thread(
-            target=self._run,
-            args=(str(parent.hostname), list(parent.app.amqp.queues.consume_from)),
-            name="ticker",
-            daemon=True,
-        )
-        self._thread.start()
+        arguments = (str(parent.hostname), list(parent.app.amqp.queues.consume_from))
+        self._threads = [
+            threading.Thread(target=self._run, args=arguments, name="ticker", daemon=True),
+            threading.Thread(target=self._replay, name="replays", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, parent: Any) -> None:
         """Ends ticking; a tick under way is finished."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
+        for thread in self._threads:
+            thread.join(timeout=10)
 
     terminate = stop
 
@@ -71,10 +75,23 @@ class Ticker(bootsteps.StartStopStep):
             now_s = clock.monotonic()
             for each in rounds:
                 each.run_if_due(now_s)
+            rounds[0].bring_forward(own.dispatch.wakes_s)
             wait_s = max(0.0, min(each.next_s for each in rounds) - clock.monotonic())
             if listener.wait(wait_s, self._stop):
                 _quietly(lambda: own.nudge_fan_out())
         listener.close()
+
+    def _replay(self) -> None:
+        own, pause_s = services(), 0.0
+
+        def step() -> None:
+            nonlocal pause_s
+            done = own.step_replays()
+            pause_s = REPLAY_BUSY_S if done.got_on else REPLAY_RUNNING_S if done.running else REPLAY_S
+
+        while not self._stop.wait(pause_s):
+            pause_s = REPLAY_S
+            _quietly(step)
 
 
 class Watchdog:
@@ -118,6 +135,11 @@ class _Round:
         if now_s >= self.next_s:
             done = _quietly(self._work)
             self.next_s = now_s + (self._every_s if done else max(self._every_s, PAUSE_S))
+
+    def bring_forward(self, at_s: float | None) -> None:
+        """Makes the next round come at `at_s`, if that is earlier and not over."""
+        if at_s is not None and clock.monotonic() < at_s < self.next_s:
+            self.next_s = at_s
 
 
 def _quietly(work: Callable[[], object]) -> bool:

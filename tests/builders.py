@@ -49,7 +49,7 @@ def a_body(name: str = "invoice_paid") -> dict[str, Any]:
 
 def an_event(name: str = "invoice_paid", **given: Any) -> NewEvent:
     """A NewEvent, ready for `record_events`."""
-    return NewEvent(**({"name": name, "body": a_body(name)} | given))
+    return NewEvent(name=name, **(given if "body" in given else {"body": a_body(name)} | given))
 
 
 def a_draft(name: str = "invoice_paid", body_json: str = '{"invoice":{"id":1}}', **given: Any) -> EventDraft:

@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     # Not pytest's own folder: only its owner may enter that, and Postgres, which refuses root, is somebody else.
-    with _a_folder() as folder:
+    with a_folder() as folder:
         folder.chmod(0o711)
         server = Postgres(folder / "postgres")
         url = server.start()
@@ -87,7 +87,7 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[str]:
-    with _a_folder() as folder:
+    with a_folder() as folder:
         server = Valkey(folder / "valkey")
         yield server.start()
         server.stop()
@@ -107,13 +107,13 @@ def template(postgres_server: str) -> str:
 @pytest.fixture
 def empty_database_url(postgres_server: str) -> Iterator[str]:
     """A database without a table."""
-    yield from _a_database(postgres_server, "template0")
+    yield from a_database(postgres_server, "template0")
 
 
 @pytest.fixture
 def database_url(postgres_server: str, template: str) -> Iterator[str]:
     """A migrated database that only this test uses."""
-    yield from _a_database(postgres_server, template)
+    yield from a_database(postgres_server, template)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def in_database(url: str, name: str) -> str:
 
 
 @contextmanager
-def _a_folder() -> Iterator[Path]:
+def a_folder() -> Iterator[Path]:
     """In memory where there is room: a fresh database is 460 files, which a busy disk takes half a second to make."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
@@ -197,8 +197,9 @@ def _a_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _a_database(server_url: str, template: str) -> Iterator[str]:
-    name = f"test_{next(_numbers)}"
+def a_database(server_url: str, template: str) -> Iterator[str]:
+    # pytest's own import of this module and that of another conftest are two, each with numbers from 1.
+    name = f"{__name__.replace('.', '_')}_{next(_numbers)}"
     with _admin(server_url) as cursor:
         cursor.execute(f"create database {name} template {template}")
     yield in_database(server_url, name)

@@ -127,6 +127,7 @@ class MemorySchedule:
         self._due: dict[int, float] = {}
         self._held: dict[int, float] = {}
         self._paused: dict[int, float] = {}
+        self._buckets: dict[int, tuple[float, float]] = {}
         self._healths: dict[int, Health] = {}
         self._fan_out_till_s = self._reconcile_till_s = 0.0
         self.down = False
@@ -193,6 +194,17 @@ class MemorySchedule:
                 if webhook in self._due:
                     self._due[webhook] = max(self._due[webhook], now_s + one.pause_s)
         return go_on
+
+    def spend(self, wanted: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, float]]:
+        now_s = self._now()
+        granted = {}
+        for webhook, (rate, count) in wanted.items():
+            left, at_s = self._buckets.get(webhook, (1.0, now_s))
+            tokens = min(1 + rate * 0.3, left + (now_s - at_s) * rate) if webhook in self._buckets else left
+            got = max(0, min(count, int(tokens)))
+            self._buckets[webhook] = (tokens - got, now_s)
+            granted[webhook] = (got, tokens - got)
+        return granted
 
     def resume(self, webhook_ids: Sequence[int]) -> None:
         self._now()

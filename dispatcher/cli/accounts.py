@@ -1,16 +1,23 @@
-"""`dispatcher account`: whose events and webhooks these are."""
+"""`dispatcher account`: whose events and webhooks these are, and who may agree to what clients ask for."""
 
 import re
+import secrets
+import sys
 
 import click
 from marshmallow import ValidationError
 
 from dispatcher.cli.output import json_option, print_json, print_table
+from dispatcher.errors import UserUnknown
 from dispatcher.services import services
 from dispatcher.settings import check_time_zone
-from dispatcher.storage import accounts
+from dispatcher.storage import accounts, users
+from dispatcher.storage.engine import Connection
+from dispatcher.storage.passwords import hash_password
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\Z")
+_SHORTEST, _LONGEST = 8, 1_024
 
 
 @click.group()
@@ -21,9 +28,11 @@ def account() -> None:
 @account.command()
 @click.argument("slug")
 @click.option("--time-zone", help="IANA name; datetimes in payloads are written in it. Default: DISPATCHER_TIME_ZONE.")
+@click.option("--owner-email", metavar="EMAIL", help="Default: owner@SLUG.invalid.")
+@click.option("--owner-name", metavar="NAME", help="Default: SLUG.")
 @json_option
-def create(slug: str, time_zone: str | None, as_json: bool) -> None:
-    """Create the account SLUG (lower-case letters, digits, - and _)."""
+def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name: str | None, as_json: bool) -> None:
+    """Create the account SLUG (lower-case letters, digits, - and _) and its owner."""
     if not _SLUG.match(slug):
         raise click.BadParameter("1 to 63 lower-case letters, digits, - and _", param_hint="SLUG")
     zone = time_zone or services().settings.time_zone
@@ -31,19 +40,74 @@ def create(slug: str, time_zone: str | None, as_json: bool) -> None:
         check_time_zone(zone)
     except ValidationError as error:
         raise click.BadParameter(str(error.messages[0]), param_hint="--time-zone") from None
-    made = services().storage.run(lambda connection: accounts.create(connection, slug, zone))
+    if owner_email is not None and not _is_text(owner_email, _EMAIL):
+        raise click.BadParameter("must be an e-mail address", param_hint="--owner-email")
+    if owner_name is not None and not _is_text(owner_name):
+        raise click.BadParameter("1 to 320 printable characters", param_hint="--owner-name")
+
+    def make(connection: Connection) -> tuple[accounts.Account, users.User]:
+        made = accounts.create(connection, slug, zone, owner_email=owner_email, owner_name=owner_name)
+        return made, users.of_account(connection, made.id)[0]
+
+    made, owner = services().storage.run(make)
     if as_json:
-        print_json(made)
+        print_json(_shown(made, owner))
     else:
-        print(f"account {made.slug} created, time zone {made.time_zone}")
+        print(f"account {made.slug} created, time zone {made.time_zone}, owner {owner.email}")
 
 
 @account.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List all accounts."""
-    found = services().storage.run(accounts.all_of_them)
+    """List all accounts with their owners."""
+    found = services().storage.run(lambda connection: (accounts.all_of_them(connection), users.owners(connection)))
+    with_owner = [(one, found[1][one.id]) for one in found[0]]
     if as_json:
-        print_json(found)
-    else:
-        print_table(["account", "time zone"], [(one.slug, one.time_zone) for one in found], empty="no accounts")
+        print_json([_shown(one, owner) for one, owner in with_owner])
+        return
+    print_table(
+        ["account", "time zone", "owner", "name"],
+        [(one.slug, one.time_zone, owner.email, owner.full_name) for one, owner in with_owner],
+        empty="no accounts",
+    )
+
+
+@account.command()
+@click.argument("slug")
+@click.option("--email", help="Of which of the account's people. Default: its owner.")
+@click.option("--password-stdin", is_flag=True, help="Read it from standard input, one line.")
+@click.option("--generate", is_flag=True, help="Make one up, and print it.")
+def password(slug: str, email: str | None, password_stdin: bool, generate: bool) -> None:
+    """Set the password with which somebody of account SLUG agrees to what a client asks for."""
+    if password_stdin and generate:
+        raise click.UsageError("--password-stdin and --generate exclude each other")
+    storage = services().storage
+    found = storage.run(lambda connection: accounts.find(connection, slug))
+    chosen = secrets.token_urlsafe(18) if generate else _read_password(password_stdin)
+    if not _SHORTEST <= len(chosen) <= _LONGEST:
+        raise click.ClickException(f"a password has {_SHORTEST} to {_LONGEST} characters")
+    hashed = hash_password(chosen)
+    whose = storage.run(lambda connection: users.set_password(connection, found.id, email, hashed))
+    if whose is None:
+        raise UserUnknown(slug, email or "")
+    print(chosen if generate else f"password of {whose} set")
+
+
+def _read_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return typed
+
+
+def _is_text(text: str, pattern: re.Pattern[str] | None = None) -> bool:
+    return 1 <= len(text) <= 320 and text.isprintable() and (pattern is None or bool(pattern.match(text)))
+
+
+def _shown(made: accounts.Account, owner: users.User) -> dict[str, object]:
+    return {
+        "id": made.id,
+        "slug": made.slug,
+        "time_zone": made.time_zone,
+        "owner": {"email": owner.email, "full_name": owner.full_name},
+    }

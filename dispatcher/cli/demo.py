@@ -17,7 +17,8 @@ from rich.live import Live
 from rich.table import Table
 
 from dispatcher import clock, signals
-from dispatcher.cli.up import forget_others, free_flower_port, procfile
+from dispatcher.cli.serve import api_address, web_place
+from dispatcher.cli.up import forget_others, free_ports, procfile
 from dispatcher.dev import child
 from dispatcher.dev.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.dev.embedded import embedded
@@ -68,7 +69,7 @@ def _processes(log: Path) -> Iterator[None]:
     """The Procfile's processes, quietly: their lines go to a file, the screen belongs to the table."""
     commands = parse_procfile(procfile().read_text())
     commands.pop("release", None)
-    os.environ["FLOWER_PORT"] = str(free_flower_port())
+    os.environ.update(free_ports())
     with log.open("ab") as output, ExitStack() as stack:
         for command in commands.values():
             process = child.start(
@@ -84,7 +85,7 @@ def _processes(log: Path) -> Iterator[None]:
 
 
 def _run(console: Console, own: Services, webhooks: Mapping[int, Webhook], arrivals: Arrivals) -> bool:
-    console.print("Postgres, Valkey, two workers and Flower are starting ...")
+    console.print("Postgres, Valkey, two workers, the API and Flower are starting ...")
     _wait(lambda: len(own.schedule.workers()) >= 2, "the workers did not start", 45.0)
     names = [name for name, _ in emitted()]
     for name, body in emitted():
@@ -202,12 +203,16 @@ def _report(console: Console, found: list[DeliveryRow], webhooks: Mapping[int, W
 
 def _stay(console: Console, own: Services, webhooks: Mapping[int, Webhook]) -> None:
     failed = next((one for one in _deliveries(own, webhooks) if one.state == "failed"), None)
-    port = os.environ.get("FLOWER_PORT") or "5555"
-    console.print(f"\nAll of it stays up until Ctrl-C. Flower: http://127.0.0.1:{port}/ · logs: {FOLDER / 'log'}")
+    console.print(
+        f"\nAll of it stays up until Ctrl-C. API: {api_address(*web_place())}/api/v3 · "
+        f"Flower: http://127.0.0.1:{os.environ['FLOWER_PORT']}/ · logs: {FOLDER / 'log'}",
+        soft_wrap=True,
+    )
     console.print("Try in another terminal, in this folder:\n")
     command = "dispatcher" if shutil.which("dispatcher") else ".venv/bin/dispatcher"
     console.print(f"  {command} status", soft_wrap=True)
     console.print(f"  {command} deliveries list --account {SLUG}", soft_wrap=True)
+    console.print(f"  {command} client create --account {SLUG}   (for the API; the README goes on)", soft_wrap=True)
     if failed is not None:
         console.print(f"  {command} replay {failed.id}", soft_wrap=True)
     console.print(

@@ -6,28 +6,26 @@ from pathlib import Path
 
 import click
 
+from dispatcher.cli.backend import account_option, backend
 from dispatcher.cli.output import json_option, print_json
-from dispatcher.flow.record_event import NewEvent
-from dispatcher.services import services
 from schemas import EVENT_TYPES
 
 
 @click.command()
 @click.argument("name")
-@click.option("--account", "slug", required=True, metavar="SLUG", help="The account it happened in.")
+@account_option
 @click.option("--body", type=click.Path(dir_okay=False), default="-", help="A JSON file, or - for standard input.")
 @click.option("--idempotency-key", metavar="K", help="A second emit of it returns the first event.")
 @json_option
-def emit(name: str, slug: str, body: str, idempotency_key: str | None, as_json: bool) -> None:
+def emit(name: str, slug: str | None, body: str, idempotency_key: str | None, as_json: bool) -> None:
     """Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}."""
     if name not in EVENT_TYPES:
         raise click.BadParameter(f"{name!r} is not an event of the catalogue", param_hint="NAME")
-    new = NewEvent(name=name, body=_read(body), idempotency_key=idempotency_key)
-    event = services().emit(slug, [new])[0]
+    event = backend().emit(slug, name, _read(body), idempotency_key)
     if as_json:
         print_json(event)
     else:
-        print(f"event {event.id} {event.name} {'accepted' if event.new else 'was accepted before'}")
+        print(f"event {event['id']} {event['name']} {'accepted' if event['new'] else 'was accepted before'}")
 
 
 def _read(source: str) -> dict[str, object]:

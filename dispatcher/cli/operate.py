@@ -22,6 +22,7 @@ def status(as_json: bool) -> None:
     backlog = own.storage.run(reports.backlog)
     webhooks = own.storage.run(reports.webhooks_with_backlog)
     healths = own.schedule.healths([webhook.webhook_id for webhook in webhooks])
+    pauses = own.schedule.pauses()
     queues = own.queue.lengths()
     workers = sorted(own.schedule.workers())
     found = {
@@ -29,7 +30,14 @@ def status(as_json: bool) -> None:
         "clock": own.schedule.sizes(),
         "queues": queues,
         "workers": workers,
-        "webhooks": [{"webhook": webhook, "health": healths.get(webhook.webhook_id)} for webhook in webhooks],
+        "webhooks": [
+            {
+                "webhook": webhook,
+                "health": healths.get(webhook.webhook_id),
+                "paused_s": pauses.get(webhook.webhook_id),
+            }
+            for webhook in webhooks
+        ],
     }
     if as_json:
         print_json(found)
@@ -53,11 +61,22 @@ def status(as_json: bool) -> None:
                 health and int(health.window),
                 health and health.failures_in_a_row,
                 health and f"{health.latency_s * 1000:.0f}",
+                (paused_s := pauses.get(webhook.webhook_id)) and round(paused_s, 1),
             )
         )
     print()
     print_table(
-        ["webhook", "account", "active", "waiting", "next try", "window", "failures in a row", "latency ms"],
+        [
+            "webhook",
+            "account",
+            "active",
+            "waiting",
+            "next try",
+            "window",
+            "failures in a row",
+            "latency ms",
+            "paused s",
+        ],
         rows,
         empty="no webhook has deliveries that wait",
     )

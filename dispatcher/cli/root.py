@@ -8,7 +8,22 @@ from typing import Any
 import click
 
 from dispatcher import log
-from dispatcher.cli import accounts, bench, deliveries, demo, emit, flower, listen, operate, secrets, up, webhooks
+from dispatcher.cli import (
+    accounts,
+    bench,
+    clients,
+    deliveries,
+    demo,
+    emit,
+    flower,
+    listen,
+    operate,
+    replays,
+    secrets,
+    serve,
+    up,
+    webhooks,
+)
 from dispatcher.dev.embedded import running_environment
 from dispatcher.errors import DispatcherError
 from schemas import EventInvalid
@@ -43,6 +58,7 @@ def main() -> None:
 for command in (
     up.up,
     demo.demo,
+    serve.serve,
     operate.migrate,
     operate.status,
     operate.reconcile,
@@ -50,9 +66,10 @@ for command in (
     emit.emit,
     listen.listen,
     accounts.account,
+    clients.client,
     webhooks.webhook,
     deliveries.deliveries,
-    deliveries.replay,
+    replays.replay,
     secrets.secrets,
     flower.flower,
     bench.bench,

@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
 from dispatcher.cli.flower import flower_place
+from dispatcher.cli.serve import api_address, web_place
 from dispatcher.dev import child
 from dispatcher.dev.embedded import Embedded, embedded, running_environment
 from dispatcher.dev.folder import PORTS, is_free
@@ -35,9 +36,8 @@ def up(folder: Path, scale: Sequence[str]) -> None:
     forget_others(folder)
     with embedded(folder) as services:
         env = environment_of({**os.environ, **services.environment})
-        if counts.get("flower"):
-            env["FLOWER_PORT"] = str(free_flower_port())
-        _introduce(services, env, folder, with_flower=bool(counts.get("flower")))
+        env |= free_ports()
+        _introduce(services, env, folder, {name for name, count in counts.items() if count})
         if release is not None and _call(release, env) != 0:
             raise SystemExit(1)
         supervisor = Supervisor(
@@ -93,15 +93,17 @@ def forget_others(folder: Path) -> None:
                 del os.environ[name]
 
 
-def free_flower_port() -> int:
-    """FLOWER_PORT; when it is not set and Flower's usual port is taken, a free one."""
-    _, port = flower_place()
-    if os.environ.get("FLOWER_PORT", "").strip() or is_free(port):
-        return port
-    return next((other for other in PORTS if is_free(other)), port)
+def free_ports() -> dict[str, str]:
+    """PORT and FLOWER_PORT; where one is not set and the usual port is taken, a free one."""
+    found: dict[str, str] = {}
+    free = (str(port) for port in PORTS if is_free(port))
+    for variable, port in (("PORT", web_place()[1]), ("FLOWER_PORT", flower_place()[1])):
+        chosen = os.environ.get(variable, "").strip() or is_free(port)
+        found[variable] = str(port) if chosen else next(free, str(port))
+    return found
 
 
-def _introduce(services: Embedded, env: Mapping[str, str], folder: Path, *, with_flower: bool) -> None:
+def _introduce(services: Embedded, env: Mapping[str, str], folder: Path, running: Collection[str]) -> None:
     """Says what runs where; an address never holds a password."""
     postgres, valkey = services.postgres, services.valkey
     for title, variable, data in (
@@ -111,7 +113,9 @@ def _introduce(services: Embedded, env: Mapping[str, str], folder: Path, *, with
         whose = f"data in {data}" if data is not None else f"yours, from {variable}"
         print(f"{title:<9} {_place(env[variable])} ({whose})")
     print(f"URLs      {folder / 'env'}   (with passwords; only you can read it)")
-    if with_flower:
+    if "web" in running:
+        print(f"API       {api_address(web_place()[0], int(env['PORT']))}/api/v3")
+    if "flower" in running:
         print(f"Flower    http://{flower_place()[0]}:{env['FLOWER_PORT']}")
     print("Emit      dispatcher emit --help   (in another terminal, in this folder)")
     if folder.resolve() != DEFAULT_FOLDER.resolve():

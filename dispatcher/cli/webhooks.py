@@ -4,17 +4,30 @@ from typing import Any
 
 import click
 
+from dispatcher.cli.backend import JSON, account_option, backend
 from dispatcher.cli.output import json_option, print_json, print_table
-from dispatcher.flow import edit_webhook
-from dispatcher.model.webhook import PayloadVersion, Webhook
-from dispatcher.services import services
-from dispatcher.storage import accounts, webhooks
+from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
+from schemas.signing import DAY_S
 
-_account = click.option("--account", "slug", required=True, metavar="SLUG", help="The account.")
 _version = click.option(
     "--payload-version",
     type=click.Choice([str(version) for version in PayloadVersion]),
     help="`legacy`: the flat payload from before v2.",
+)
+_description = click.option("--description", metavar="TEXT", help="A note for people.")
+_rate_limit = click.option("--rate-limit", type=int, metavar="N", help="Requests per second at most.")
+_signing = click.option(
+    "--signing",
+    type=click.Choice([str(signing) for signing in Signing]),
+    help="`none` leaves the headers of Standard Webhooks out.",
+)
+_ordering = click.option(
+    "--ordering",
+    type=click.Choice([str(ordering) for ordering in Ordering]),
+    help="`resource`: deliveries of one resource one at a time, in the order of their events.",
+)
+_superseding = click.option(
+    "--superseding/--no-superseding", default=None, help="A waiting update of a resource gives way to a newer one."
 )
 
 
@@ -24,130 +37,132 @@ def webhook() -> None:
 
 
 @webhook.command()
-@_account
+@account_option
 @click.option("--url", required=True, help="Where to POST, http:// or https://.")
 @click.option("--event", "events", multiple=True, metavar="NAME", help="An event it wants; may be repeated.")
 @click.option("--auth-header", help="Sent as the `Authorization` header, as it is.")
 @_version
+@_description
+@_rate_limit
+@_signing
+@_ordering
+@_superseding
 @click.option("--inactive", is_flag=True, help="Create it switched off.")
 @json_option
 def create(
-    slug: str,
-    url: str,
-    events: tuple[str, ...],
-    auth_header: str | None,
-    payload_version: str | None,
-    inactive: bool,
-    as_json: bool,
-) -> None:
+    slug: str | None, url: str, events: tuple[str, ...], auth_header: str | None, inactive: bool, as_json: bool,
+    **extras: Any,
+) -> None:  # fmt: skip
     """Create a webhook; prints its signing secret."""
     given = {
         "webhook_url": url,
         "events": list(events),
         "auth_header": auth_header,
         "active": not inactive,
-        "payload_version": payload_version or PayloadVersion.V3,
+        **{name: value for name, value in extras.items() if value is not None},
     }
-    _print(edit_webhook.create_webhook(services().storage, slug, given), as_json)
+    _print(backend().create_webhook(slug, given), as_json)
 
 
 @webhook.command("list")
-@_account
+@account_option
 @json_option
-def list_(slug: str, as_json: bool) -> None:
-    """List an account's webhooks."""
-    storage = services().storage
-    found = storage.run(
-        lambda connection: webhooks.of_account(connection, storage.secrets, accounts.find(connection, slug).id)
-    )
+def list_(slug: str | None, as_json: bool) -> None:
+    """List an account's webhooks, without their signing secrets."""
+    found = backend().webhooks(slug)
     if as_json:
-        print_json([_shown(one) for one in found])
+        print_json(found)
         return
     print_table(
         ["id", "url", "active", "payload", "events"],
-        [(one.id, one.webhook_url, one.active, one.payload_version, ", ".join(one.events)) for one in found],
-        empty=f"account {slug} has no webhooks",
+        [
+            (one["id"], one["webhook_url"], one["active"], one["payload_version"], ", ".join(one["events"]))
+            for one in found
+        ],
+        empty="no webhooks",
     )
 
 
 @webhook.command()
 @click.argument("webhook_id", type=int)
-@_account
+@account_option
 @json_option
-def show(webhook_id: int, slug: str, as_json: bool) -> None:
+def show(webhook_id: int, slug: str | None, as_json: bool) -> None:
     """Show one webhook, with its signing secret."""
-    storage = services().storage
-    _print(
-        storage.run(
-            lambda connection: webhooks.find(
-                connection, storage.secrets, accounts.find(connection, slug).id, webhook_id
-            )
-        ),
-        as_json,
-    )
+    _print(backend().webhook(slug, webhook_id), as_json)
 
 
 @webhook.command()
 @click.argument("webhook_id", type=int)
-@_account
+@account_option
 @click.option("--url", help="Where to POST.")
 @click.option("--event", "events", multiple=True, metavar="NAME", help="Replaces all events; may be repeated.")
 @click.option("--auth-header", help='The `Authorization` header; "" removes it.')
 @_version
+@_description
+@_rate_limit
+@_signing
+@_ordering
+@_superseding
 @click.option("--active/--inactive", default=None, help="Switch it on or off.")
 @json_option
 def edit(
-    webhook_id: int,
-    slug: str,
-    url: str | None,
-    events: tuple[str, ...],
-    auth_header: str | None,
-    payload_version: str | None,
-    active: bool | None,
-    as_json: bool,
-) -> None:
+    webhook_id: int, slug: str | None, url: str | None, events: tuple[str, ...], auth_header: str | None,
+    active: bool | None, as_json: bool, **extras: Any,
+) -> None:  # fmt: skip
     """Change what is given, leave the rest."""
-    changes: dict[str, Any] = {
-        "webhook_url": url,
-        "events": list(events) or None,
-        "payload_version": payload_version,
-        "active": active,
-    }
-    changes = {name: value for name, value in changes.items() if value is not None}
+    given = {"webhook_url": url, "events": list(events) or None, "active": active, **extras}
+    changes = {name: value for name, value in given.items() if value is not None}
     if auth_header is not None:
         changes["auth_header"] = auth_header or None
-    own = services()
-    _print(edit_webhook.edit_webhook(own.storage, own.schedule, slug, webhook_id, changes), as_json)
+    _print(backend().edit_webhook(slug, webhook_id, changes), as_json)
 
 
 @webhook.command()
 @click.argument("webhook_id", type=int)
-@_account
-def delete(webhook_id: int, slug: str) -> None:
+@account_option
+def delete(webhook_id: int, slug: str | None) -> None:
     """Delete a webhook; what waits for it is cancelled."""
-    edit_webhook.delete_webhook(services().storage, slug, webhook_id)
+    backend().delete_webhook(slug, webhook_id)
     print(f"webhook {webhook_id} deleted")
 
 
-def _print(webhook_: Webhook, as_json: bool) -> None:
+@webhook.command()
+@click.argument("webhook_id", type=int)
+@account_option
+@json_option
+def ping(webhook_id: int, slug: str | None, as_json: bool) -> None:
+    """Send a signed `ping` event at once, and print what came back."""
+    pinged = backend().ping(slug, webhook_id)
     if as_json:
-        print_json(_shown(webhook_))
+        print_json(pinged)
         return
-    for name, value in _shown(webhook_).items():
+    print(f"{pinged['response_status']} after {pinged['duration_ms']} ms")
+    for line in (pinged["reason"], pinged["response_body"]):
+        if line:
+            print(line)
+
+
+@webhook.command("rotate-secret")
+@click.argument("webhook_id", type=int)
+@account_option
+@click.option(
+    "--previous-valid-for-s",
+    type=click.IntRange(0, 7 * DAY_S),
+    default=DAY_S,
+    show_default=True,
+    metavar="S",
+    help="For so many seconds the secret before it signs too.",
+)
+@json_option
+def rotate_secret(webhook_id: int, slug: str | None, previous_valid_for_s: int, as_json: bool) -> None:
+    """Make a new signing secret, and print it."""
+    _print(backend().rotate_secret(slug, webhook_id, previous_valid_for_s), as_json)
+
+
+def _print(shown: JSON, as_json: bool) -> None:
+    if as_json:
+        print_json(shown)
+        return
+    for name, value in shown.items():
         print(f"{name:24}{', '.join(value) if isinstance(value, list) else value}")
-
-
-def _shown(webhook_: Webhook) -> dict[str, Any]:
-    """API v3's object and our extras. The secret is shown: who may run this command may read the database too."""
-    return {
-        "id": webhook_.id,
-        "failed_deliveries_uuid": str(webhook_.failed_deliveries_uuid),
-        "webhook_url": webhook_.webhook_url,
-        "auth_header": webhook_.auth_header,
-        "active": webhook_.active,
-        "events": list(webhook_.events),
-        "created_at": webhook_.created_at.isoformat(timespec="milliseconds"),
-        "updated_at": webhook_.updated_at.isoformat(timespec="milliseconds"),
-        "payload_version": str(webhook_.payload_version),
-        "signing_secret": webhook_.signing_secret,
-    }

@@ -9,24 +9,28 @@ wait for the slowest of its chunk. What Redis does not take (a release, a health
 import logging
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from functools import partial
+from dataclasses import replace
 from uuid import uuid4
 
 from dispatcher import clock, crash, log
-from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
-from dispatcher.flow.lane import Counts, Flight, Lane, Lease
+from dispatcher.errors import StorageUnavailable
+from dispatcher.flow import watch
+from dispatcher.flow.holds import Holds
+from dispatcher.flow.lane import Counts, Flight, Lane, Lease, told
+from dispatcher.flow.policy import DrainPolicy
+from dispatcher.flow.record import Recorder
 from dispatcher.model.attempt import Result, Status, Verdict, judge
-from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.delivery import Claimed, State
-from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy, after
+from dispatcher.model.health import Health, after
+from dispatcher.model.webhook import Target
 from dispatcher.payload import headers, render
+from dispatcher.queue import Told
 from dispatcher.schedule.clock import Released, Schedule
 from dispatcher.sender.contract import Request, Sender
 from dispatcher.storage import deliveries
-from dispatcher.storage.deliveries import Finished
+from dispatcher.storage.deliveries import Claim, Finished
 from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)
@@ -34,24 +38,10 @@ logger = logging.getLogger(__name__)
 TURN_S = 1.0
 """A drain claims for so long, then passes what is left on, so that others get the slot and a worker can stop."""
 STRAGGLING_S = 0.5
-"""What has been in flight for so long while nothing else is left to do is finished aside (`Drain.finish`)."""
+"""What has been in flight for so long while nothing else is left to do is a straggler (`Drain.finish`)."""
+TOKEN_WAIT_S, TOKEN_STEP_S = 0.25, 0.02
+"""A drain waits so long for a webhook's next token, and gathers tokens for so long."""
 _STORAGE_PAUSE_S = 0.5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DrainPolicy:
-    """The settings a drain goes by; spans in seconds unless named otherwise."""
-
-    retry: RetryPolicy
-    window: WindowPolicy
-    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
-    timeout_s: float = 30.0
-    lease: timedelta = timedelta(seconds=60)
-    loss_limit: int = 10
-    flush_s: float = 0.05
-    flush_size: int = 200
-    hold_s: float = 15.0
-    user_agent: str = "Fakturoid-Webhook-Dispatcher"
 
 
 class Drain:
@@ -66,13 +56,16 @@ class Drain:
         webhook_ids: Sequence[int],
         *,
         rng: random.Random | None = None,
+        tell: Callable[[Told], None] | None = None,
         monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         self._storage = storage
-        self._schedule = schedule
+        self._holds = Holds(schedule, policy.hold_s, monotonic)
+        self._recorder = Recorder(storage, monotonic, lambda: self._pause())
         self._sender = sender
         self._policy = policy
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._tell = tell
         self._monotonic = monotonic
         self._lanes: dict[int, Lane] = {}
         self._leases: dict[str, Lease] = {}
@@ -94,12 +87,16 @@ class Drain:
         """Webhooks that still have work due and are still held: the caller sends them to another drain."""
         return tuple(self._go_on)
 
-    def run(self) -> Counts:
-        """Works until all is released or only stragglers are in flight; then `done` is false: call `finish`."""
+    def run(self, patience_s: Callable[[], float] = lambda: STRAGGLING_S) -> Counts:
+        """Works until all is released or only stragglers are in flight; then `done` is false: call `finish`.
+
+        `patience_s` is asked how long a request may be in flight before it is a straggler.
+        """
         ends_s = self._monotonic() + TURN_S
-        while self._lanes and not self._only_stragglers():
+        while self._lanes and not self._only_stragglers(patience_s):
             if self._may_claim and self._monotonic() < ends_s:
                 self._claim()
+                self._wait_for_tokens()
             else:
                 self._stop_claiming()
             self._step()
@@ -117,18 +114,12 @@ class Drain:
         self._collect()
         if self._flush_is_due():
             self._flush()
-        self._renew()
+        self._holds.renew_if_due(self._lanes)
 
     # -- claim ---------------------------------------------------------------------------------------------------
 
     def _open_lanes(self, webhook_ids: dict[int, None]) -> None:
-        known: dict[int, Health] = {}
-        self._renewed_s = self._monotonic()
-        try:
-            self._schedule.renew(webhook_ids)  # the message may have waited for most of the hold
-            known = self._schedule.healths(list(webhook_ids))
-        except ScheduleUnavailable as error:
-            logger.warning(log.line("drain.without_clock", reason=error))
+        known = self._holds.begin(webhook_ids)
         fresh = Health(window=float(self._policy.window.start))
         self._lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in webhook_ids}
         for lane in self._lanes.values():
@@ -140,9 +131,10 @@ class Drain:
         lane.probing = lane.health.is_open(self._policy.breaker)
 
     def _claim(self) -> None:
-        wanted = {lane.webhook_id: lane.wanted for lane in self._lanes.values() if lane.wanted}
+        now_s = self._monotonic()
+        wanted = {lane.webhook_id: count for lane in self._lanes.values() if (count := lane.allowed(now_s))}
         # In halves of what may be in flight: a statement for each freed slot would cost more than the requests.
-        room = sum(self._lanes[id_].slots for id_ in wanted)
+        room = sum(lane.slots for id_ in wanted if (lane := self._lanes[id_]).rate is None)
         if not wanted or sum(wanted.values()) * 2 < room:
             return
         lease = Lease(token=str(uuid4()), ends_s=self._monotonic() + self._policy.lease.total_seconds())
@@ -152,6 +144,7 @@ class Drain:
                     connection,
                     self._storage.secrets,
                     wanted,
+                    allowed={id_: count for id_, count in wanted.items() if self._lanes[id_].rate},
                     token=lease.token,
                     lease=self._policy.lease,
                     loss_limit=self._policy.loss_limit,
@@ -170,9 +163,41 @@ class Drain:
             lane = self._lanes[delivery.webhook_id]
             lane.unsent.append(delivery)
             wanted[delivery.webhook_id] -= 1
+        limited = self._keep_to_rates(claim)
         for webhook_id, missing in wanted.items():
-            if missing > 0:
+            if missing > 0 and webhook_id not in limited:
                 self._lanes[webhook_id].exhausted = True
+
+    def _keep_to_rates(self, claim: Claim) -> set[int]:
+        """Takes tokens for what was claimed of webhooks with a rate limit; what gets none goes back, uncounted.
+
+        Returns the webhooks whose claim told of a limit for the first time: of these there may be more than one.
+        """
+        rates = {id_: target.rate_limit for id_, target in claim.targets.items() if target.rate_limit}
+        if not rates:
+            return set()
+        counts = Counter(delivery.webhook_id for delivery in claim.claimed)
+        wanted = {id_: (rate, counts[id_]) for id_, rate in rates.items()}
+        learnt = {id_ for id_ in rates if self._lanes[id_].rate is None}
+        for id_, (count, left) in self._holds.spend(wanted).items():
+            lane = self._lanes[id_]
+            lane.rate, lane.tokens, lane.tokens_at_s = rates[id_], left, self._monotonic()
+            self._give_back(lane, keep=len(lane.unsent) - counts[id_] + count)
+        return learnt
+
+    def _wait_for_tokens(self) -> None:
+        """With nothing else to do: waits for a token that comes soon, and lets go of webhooks whose comes later."""
+        now_s = self._monotonic()
+        throttled = [lane for lane in self._lanes.values() if not lane.exhausted and lane.rate]
+        if self._flights or self._finished or len(throttled) < sum(not lane.exhausted for lane in self._lanes.values()):
+            return
+        for lane in throttled:
+            if lane.token_in_s(now_s) > TOKEN_WAIT_S:
+                lane.paused_until_s = max(lane.paused_until_s, now_s + lane.token_in_s(now_s))
+                lane.exhausted = True
+        waits_s = [lane.token_in_s(now_s) for lane in throttled if not lane.exhausted]
+        if waits_s and not any(lane.is_idle for lane in self._lanes.values()):
+            self._wait(max(min(waits_s), TOKEN_STEP_S))
 
     def _stop_claiming(self) -> None:
         self._may_claim = False
@@ -219,17 +244,12 @@ class Drain:
         crash.reached("before_send")
         self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
 
-    def _give_back(self, lane: Lane) -> None:
-        """What is unsent goes back, uncounted: too little of its lease is left, or the receiver is to be let alone."""
-        by_token: dict[str, list[int]] = {}
-        for one in lane.unsent:
-            by_token.setdefault(one.lease_token, []).append(one.id)
-        lane.unsent.clear()
-        try:
-            for token, ids in by_token.items():
-                self._storage.single(partial(deliveries.return_unsent, ids=ids, token=token))
-        except StorageUnavailable as error:  # the lease ends by itself
-            logger.warning(log.line("drain.return_failed", reason=error))
+    def _give_back(self, lane: Lane, keep: int = 0) -> None:
+        """What is unsent beyond the first `keep` goes back, uncounted.
+
+        Too little of its lease is left, or the receiver is to be let alone, or its rate limit allows no more.
+        """
+        self._recorder.give_back([lane.unsent.pop() for _ in range(len(lane.unsent) - keep)])
 
     def _unsendable(self, delivery: Claimed, reason: str) -> Result:
         now_s = self._monotonic()
@@ -272,6 +292,8 @@ class Drain:
                     retry_in_s=verdict.retry_in and round(verdict.retry_in.total_seconds(), 1),
                 )
             )
+        if self._tell is not None:
+            self._tell(told(delivery, result, verdict))
         if not self._finished:
             self._oldest_finished_s = self._monotonic()
         self._finished.append(Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict))
@@ -287,6 +309,7 @@ class Drain:
             logger.warning(
                 log.line("webhook.paused", webhook_id=lane.webhook_id, probes=probes, pause_s=round(pauses_s[-1], 1))
             )
+        lane.recovered = lane.recovered or (lane.probing and not is_open)
         lane.probing = lane.probing and is_open
         if pauses_s:
             lane.paused_until_s = max(lane.paused_until_s, self._monotonic() + max(pauses_s))
@@ -314,8 +337,10 @@ class Drain:
         if not finished and not idle:
             return
         crash.reached("before_record")
-        waits = self._record(finished, [lane.webhook_id for lane in idle])
+        ends_s = max((self._leases[one.claimed.lease_token].ends_s for one in finished), default=0.0)
+        waits = self._recorder.record(finished, [lane.webhook_id for lane in idle], ends_s)
         crash.reached("after_record")
+        self._watch(finished)
         self._forget_leases()
         if waits is None:  # not released: the holds end by themselves, and the clock brings the webhooks back
             for lane in idle:
@@ -323,52 +348,51 @@ class Drain:
         else:
             self._release(idle, waits)
 
-    def _record(self, finished: list[Finished], idle: list[int]) -> dict[int, float] | None:
-        """Stores attempts and asks when the idle webhooks are due next; with Postgres down, until the leases end.
+    def _watch(self, finished: Sequence[Finished]) -> None:
+        """Stores what these results say of their webhooks, and stops where one is given up."""
+        seen = watch.look(finished, self._target_of, self._policy.give_up_after_s)
+        for one in finished:
+            lane = self._lanes.get(one.claimed.webhook_id)
+            if lane is not None and lane.recovered:
+                lane.recovered = False
+                seen.recovered[lane.webhook_id] = one.claimed
+        if not seen:
+            return
+        try:
+            for webhook_id in watch.store(self._storage, seen):
+                self._lanes[webhook_id].exhausted = True
+                self._give_back(self._lanes[webhook_id])
+        except StorageUnavailable as error:  # the next results say it again
+            logger.warning(log.line("drain.watch_failed", reason=error))
 
-        None where Postgres is down and there is nothing to store, or nothing left.
-        """
-        left = finished
-        ends_s = max((self._leases[one.claimed.lease_token].ends_s for one in finished), default=0.0)
-        while True:
-            try:
-                if left:
-                    self._storage.single(lambda connection: deliveries.record(connection, finished, self._monotonic()))
-                    left = []
-                return self._storage.single(lambda connection: deliveries.next_due(connection, idle)) if idle else {}
-            except StorageUnavailable as error:
-                logger.warning(log.line("drain.record_failed", attempts=len(left), reason=error))
-                if not left:
-                    return None
-                if self._monotonic() >= ends_s:
-                    raise  # what was not recorded counts as lost and is sent again
-                self._pause()
+    def _target_of(self, claimed: Claimed) -> Target | None:
+        return self._leases[claimed.lease_token].targets.get(claimed.webhook_id)
+
+    def _wait(self, seconds: float) -> None:
+        threading.Event().wait(seconds)
 
     def _pause(self) -> None:
         """Half a second in which what is in flight goes on."""
         ends_s = self._monotonic() + _STORAGE_PAUSE_S
         while (left_s := ends_s - self._monotonic()) > 0:
             if not self._sender.in_flight:
-                threading.Event().wait(left_s)
+                self._wait(left_s)
             for result in self._sender.results(left_s) if self._sender.in_flight else ():
                 self._finish_one(result)
 
     def _release(self, idle: list[Lane], waits: dict[int, float]) -> None:
         now_s = self._monotonic()
-        released = [
-            Released(
-                webhook_id=lane.webhook_id,
-                wait_s=waits.get(lane.webhook_id),
-                pause_s=max(0.0, lane.paused_until_s - now_s),
-                health=lane.health if lane.changed else None,
-            )
-            for lane in idle
-        ]
-        try:
-            go_on = self._schedule.release(released)
-        except ScheduleUnavailable as error:
-            logger.warning(log.line("drain.release_failed", reason=error))
-            go_on = []
+        go_on = self._holds.release(
+            [
+                Released(
+                    webhook_id=lane.webhook_id,
+                    wait_s=waits.get(lane.webhook_id),
+                    pause_s=max(0.0, lane.paused_until_s - now_s),
+                    health=lane.health if lane.changed else None,
+                )
+                for lane in idle
+            ]
+        )
         for lane in idle:
             if lane.webhook_id in go_on and self._may_claim:
                 self._begin(lane)
@@ -383,17 +407,7 @@ class Drain:
             used |= {flight.claimed.lease_token for flight in self._flights.values()}
             self._leases = {token: lease for token, lease in self._leases.items() if token in used}
 
-    def _renew(self) -> None:
-        now_s = self._monotonic()
-        if now_s - self._renewed_s < self._policy.hold_s / 3 or not self._lanes:
-            return
-        self._renewed_s = now_s
-        try:
-            self._schedule.renew(list(self._lanes))
-        except ScheduleUnavailable as error:
-            logger.warning(log.line("drain.renew_failed", reason=error))
-
-    def _only_stragglers(self) -> bool:
+    def _only_stragglers(self, patience_s: Callable[[], float]) -> bool:
         if (
             self._finished
             or not self._flights
@@ -401,4 +415,5 @@ class Drain:
         ):
             return False
         now_s = self._monotonic()
-        return all(now_s - flight.started_s > STRAGGLING_S for flight in self._flights.values())
+        limit_s = patience_s()
+        return all(now_s - flight.started_s > limit_s for flight in self._flights.values())

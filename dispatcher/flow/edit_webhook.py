@@ -6,69 +6,93 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher.errors import WebhookInvalid
-from dispatcher.model.webhook import PayloadVersion, Webhook
+from dispatcher.flow.wake import wake
+from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, Webhook
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import accounts, deliveries, webhooks
+from dispatcher.storage import accounts, clients, deliveries, webhooks
 from dispatcher.storage.engine import Connection, Storage
+from schemas.errors import texts
 from schemas.payload import LEGACY_EVENTS
-from schemas.webhook import WebhookSchema
+from schemas.webhook import WebhookWithExtrasSchema
 
-_schema = WebhookSchema()
+_schema = WebhookWithExtrasSchema()
 
 
-def create_webhook(storage: Storage, slug: str, attributes: Mapping[str, Any]) -> Webhook:
-    """A new webhook of the account; raises AccountUnknown or WebhookInvalid (messages by field, API v3's body A)."""
-    checked = _checked({"active": True, "auth_header": None, "payload_version": PayloadVersion.V3} | dict(attributes))
-    return storage.run(
-        lambda connection: webhooks.create(connection, storage.secrets, accounts.find(connection, slug).id, checked)
-    )
+def create_webhook(
+    storage: Storage, slug: str, attributes: Mapping[str, Any], *, client_id: int | None = None
+) -> Webhook:
+    """A new webhook of the account; raises AccountUnknown or WebhookInvalid (messages by field, API v3's body A).
+
+    `client_id` is the row's id of the API's client whose it is: only that one sees it there.
+    """
+    checked = _checked({**_DEFAULTS, **attributes}) | {"client_id": client_id}
+
+    def create(connection: Connection) -> Webhook:
+        if client_id is not None:
+            clients.hold(connection, client_id)  # a client that is revoked meanwhile leaves no webhook behind
+        return webhooks.create(connection, storage.secrets, accounts.find(connection, slug).id, checked)
+
+    return storage.run(create)
 
 
 def edit_webhook(
-    storage: Storage, schedule: Schedule, slug: str, webhook_id: int, changes: Mapping[str, Any]
+    storage: Storage,
+    schedule: Schedule,
+    slug: str,
+    webhook_id: int,
+    changes: Mapping[str, Any],
+    *,
+    client_id: int | None = None,
 ) -> Webhook:
-    """The webhook with `changes`; one that is active now goes on with what waited for it."""
+    """The webhook with `changes`; one that is active now goes on with what waited for it.
+
+    With `client_id` it must be that client's. Raises WebhookUnknown, and what `create_webhook` raises.
+    """
 
     def edit(connection: Connection) -> tuple[Webhook, dict[int, float]]:
         account = accounts.find(connection, slug)
-        before = webhooks.find(connection, storage.secrets, account.id, webhook_id)
+        before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
         checked = _checked({name: getattr(before, name) for name in _WRITABLE} | dict(changes))
         after = webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked)
         return after, deliveries.next_due(connection, [webhook_id])
 
     webhook, waits = storage.run(edit)
-    schedule.due(waits)
+    wake(schedule, waits, afresh=True)  # its owner has acted: whatever was known of the receiver may be over
     return webhook
 
 
-def delete_webhook(storage: Storage, slug: str, webhook_id: int) -> None:
-    """Deletes the webhook and cancels what waits for it; raises WebhookUnknown."""
-    storage.run(lambda connection: webhooks.delete(connection, accounts.find(connection, slug).id, webhook_id))
+def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: int | None = None) -> None:
+    """Deletes the webhook and cancels what waits for it; raises WebhookUnknown. With `client_id` it must be its own."""
+    storage.run(
+        lambda connection: webhooks.delete(
+            connection, accounts.find(connection, slug).id, webhook_id, client_id=client_id
+        )
+    )
 
 
-_WRITABLE = ("webhook_url", "auth_header", "active", "events", "payload_version")
+_DEFAULTS: Mapping[str, Any] = {
+    "active": True,
+    "auth_header": None,
+    "description": None,
+    "payload_version": PayloadVersion.V3,
+    "rate_limit": None,
+    "signing": Signing.STANDARD,
+    "ordering": Ordering.NONE,
+    "superseding": False,
+}
+_WRITABLE = ("webhook_url", "events", *_DEFAULTS)
 
 
 def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
     """`attributes` as they are stored; raises WebhookInvalid with every message at once."""
-    version = str(attributes.pop("payload_version"))
     messages: dict[str, list[str]] = {}
     try:
-        checked: dict[str, Any] = _schema.load(attributes | {"events": list(attributes.get("events") or ())})
+        checked: dict[str, Any] = _schema.load(attributes)
     except ValidationError as error:
-        messages = {field: _texts(found) for field, found in error.normalized_messages().items()}
+        messages = {field: texts(found) for field, found in error.normalized_messages().items()}
         checked = {}
-    if version not in set(PayloadVersion):
-        messages["payload_version"] = ["is not included in the list"]
-    elif version == PayloadVersion.LEGACY and not set(checked.get("events", ())) <= LEGACY_EVENTS:
+    if checked.get("payload_version") == PayloadVersion.LEGACY and not set(checked["events"]) <= LEGACY_EVENTS:
         messages["events"] = [f"must be among {', '.join(sorted(LEGACY_EVENTS))} for a legacy payload"]
     if messages:
         raise WebhookInvalid(messages)
-    return checked | {"payload_version": version}
-
-
-def _texts(found: object) -> list[str]:
-    """Marshmallow's messages of one field, flat: those of a list's items come as a dict by index."""
-    if isinstance(found, dict):
-        return list(dict.fromkeys(text for inner in found.values() for text in _texts(inner)))
-    return [str(text) for text in found] if isinstance(found, list) else [str(found)]
+    return checked

@@ -3,9 +3,11 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import Health
 from dispatcher.model.webhook import Target
+from dispatcher.queue import Told
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +27,13 @@ class Lane:
     """Its breaker is open: one delivery shows whether the receiver is back."""
     paused_until_s: float = 0.0
     """It is to be let alone until then, by the monotonic clock; in the past: it is not."""
+    recovered: bool = False
+    """Its breaker has closed, which was not told yet."""
+    rate: int | None = None
+    """Requests a second at most, once a claim has told."""
+    tokens: float = 1.0
+    tokens_at_s: float = 0.0
+    """How many of them it might have sent at that time, by the monotonic clock."""
 
     @property
     def slots(self) -> int:
@@ -37,6 +46,18 @@ class Lane:
         if self.exhausted:
             return 0
         return max(0, self.slots - self.in_flight - len(self.unsent))
+
+    def allowed(self, now_s: float) -> int:
+        """How many more its rate limit allows to claim; the bucket in Redis has the last word."""
+        if self.rate is None:
+            return self.wanted
+        return min(self.wanted, int(self.tokens + (now_s - self.tokens_at_s) * self.rate))
+
+    def token_in_s(self, now_s: float) -> float:
+        """Seconds until its rate limit allows the next request."""
+        if self.rate is None:
+            return 0.0
+        return max(0.0, (1 - self.tokens) / self.rate - (now_s - self.tokens_at_s))
 
     @property
     def may_start(self) -> bool:
@@ -84,3 +105,16 @@ class Lease:
     token: str
     ends_s: float
     targets: dict[int, Target] = field(default_factory=dict)
+
+
+def told(delivery: Claimed, result: Result, verdict: Verdict) -> Told:
+    """What Flower is told of an attempt: ids and outcome, no address and no payload."""
+    return Told(
+        key=delivery.idempotency_key,
+        event_name=delivery.event_name,
+        webhook_id=delivery.webhook_id,
+        attempt=delivery.attempt_number,
+        status=str(result.status),
+        state=verdict.state.value,
+        retry_in_s=verdict.retry_in.total_seconds() if verdict.retry_in else None,
+    )

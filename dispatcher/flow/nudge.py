@@ -17,6 +17,10 @@ SKIP_S = 5.0
 """After a failure, nudges are skipped so long: reconcile finds the event within its interval."""
 
 
+SOON_S = 0.005
+"""Nudges that nobody waits for are this far apart: a hundred emits within it share one."""
+
+
 class Flag(Protocol):
     """The coalescing flag (`schedule`)."""
 
@@ -38,6 +42,8 @@ class Nudger:
         self._monotonic = monotonic
         self._skip_until = 0.0
         self._thread: _Thread | None = None
+        self._wanted = threading.Event()
+        self._soon: threading.Thread | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -57,6 +63,21 @@ class Nudger:
         self._skip_until = self._monotonic() + SKIP_S
         logger.warning(log.line("nudge.failed", reason=repr(reason), skipped_s=SKIP_S))
         return False
+
+    def nudge_soon(self) -> None:
+        """Nudges without keeping the caller waiting: for a process that lives on, such as one that serves requests."""
+        self._wanted.set()
+        if self._soon is None or not self._soon.is_alive():  # threads are not copied into a process that was forked
+            self._soon = threading.Thread(target=self._nudge_when_wanted, name="nudge-soon", daemon=True)
+            self._soon.start()
+
+    def _nudge_when_wanted(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            self.nudge()
+            pause.wait(SOON_S)
 
     def _send(self) -> str | None:
         """None, or why the nudge failed."""

@@ -1,9 +1,9 @@
-"""Hourly: the next days get their partitions, and days past their retention go, whole."""
+"""Hourly: the next days get their partitions, days past their retention go, whole; so do old tokens and replays."""
 
 import logging
 
 from dispatcher import log
-from dispatcher.storage import partitions
+from dispatcher.storage import partitions, replays, tokens
 from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)
@@ -14,4 +14,8 @@ def prune(storage: Storage, retention_days: int) -> list[str]:
     dropped = storage.run(lambda connection: partitions.prune(connection, retention_days))
     for name in dropped:
         logger.info(log.line("history.dropped", partition=name))
+    if expired := storage.run(tokens.prune):
+        logger.info(log.line("tokens.dropped", count=expired))
+    if ended := storage.run(lambda connection: replays.prune(connection, retention_days)):
+        logger.info(log.line("replays.dropped", count=ended))
     return dropped

@@ -27,11 +27,13 @@ def reconcile(storage: Storage, schedule: Schedule, queue: Queue) -> Reconciled:
     """Harmless when doubled, and when nothing was lost: due times only ever move forward.
 
     1. Events in the outbox: a `fan_out` message, whatever the coalescing flag says (its message may be lost).
-    2. Every active webhook with waiting deliveries: due at the earliest of them. A lease that ran out is simply due.
+    2. Deliveries held back behind an earlier one of their resource that is finished: due now.
+    3. Every active webhook with waiting deliveries: due at the earliest of them. A lease that ran out is simply due.
     """
     waiting = storage.run(events.any_waiting)
     if waiting:
         queue.fan_out()
+    storage.single(deliveries.let_all_on)
     after = count = 0
     while True:
         page = storage.run(partial(deliveries.all_due, after=after, limit=PAGE))

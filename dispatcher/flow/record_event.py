@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from marshmallow import ValidationError
+
 from dispatcher import crash
 from dispatcher.errors import EventRefused
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.storage import accounts, events
+from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
-from schemas.event import render_body
+from schemas import EVENT_TYPES, EventInvalid
+from schemas.event import Problems, render_body
+from schemas.fields import render_datetime, zone_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,15 +30,16 @@ class NewEvent:
 
 def record_events(
     storage: Storage,
-    slug: str,
+    account: Account | str,
     new: Sequence[NewEvent],
     connection: Joinable | None = None,
     *,
     announced: bool | None = None,
 ) -> list[Event]:
-    """Stores `new` for the account, all or none, and returns the stored events in order.
+    """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
 
-    1. Render each body in the account's time zone; raises schemas.EventInvalid before anything is stored.
+    1. Render each body in the account's time zone; raises schemas.EventInvalid before anything is stored. Of several
+       events it tells the problems of all, by path: `[3].body.invoice.id`.
     2. Insert; an event that repeats an idempotency key of the account stands for the first one.
     With `connection` the rows belong to its transaction; without, they are committed on return.
     `announced` says whether Postgres tells the workers at the commit (default: where the caller commits); otherwise
@@ -42,24 +48,53 @@ def record_events(
     if announced is None:
         announced = connection is not None
     if connection is not None:
-        return _record(connection, slug, new, announced)
-    stored = storage.run(lambda own: _record(own, slug, new, announced))
+        owner = account if isinstance(account, Account) else accounts.find(connection, account)
+        return _store(connection, owner.id, _drafts(new, owner.time_zone), announced)
+    owner = account if isinstance(account, Account) else storage.look(lambda own: accounts.find(own, account))
+    drafts = _drafts(new, owner.time_zone)  # outside the transaction, which shall be short
+    if announced or any(draft.idempotency_key is not None for draft in drafts):
+        stored = storage.run(lambda own: _store(own, owner.id, drafts, announced))
+    else:
+        crash.reached("before_commit")  # one statement, which is committed by itself
+        stored = storage.single(lambda own: events.insert(own, owner.id, drafts, announced=False))
     crash.reached("after_commit_before_nudge")
     return stored
 
 
-def _record(connection: Joinable, slug: str, new: Sequence[NewEvent], announced: bool) -> list[Event]:
-    account = accounts.find(connection, slug)
-    stored = events.insert(
-        connection, account.id, [_draft(event, account.time_zone) for event in new], announced=announced
-    )
+def problems(event: NewEvent, time_zone: str) -> Problems:
+    """What is wrong with an event, as (path, reason) pairs: `body.invoice.id`, `created_at`; empty if nothing is."""
+    if event.name not in EVENT_TYPES:
+        return [("name", "is not an event of the catalogue")]
+    try:
+        _draft(event, time_zone)
+    except EventInvalid as error:
+        return [(f"body.{path}" if path else "body", reason) for path, reason in error.problems]
+    except EventRefused as error:
+        return [(error.attribute, error.reason)]
+    return []
+
+
+def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], announced: bool) -> list[Event]:
+    stored = events.insert(connection, account_id, drafts, announced=announced)
     crash.reached("before_commit")
     return stored
 
 
+def _drafts(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
+    try:
+        return [_draft(event, time_zone) for event in new]
+    except (EventInvalid, EventRefused):
+        if len(new) == 1:
+            raise
+    found = [
+        (f"[{index}].{path}", reason) for index, event in enumerate(new) for path, reason in problems(event, time_zone)
+    ]
+    raise EventInvalid(f"batch of {len(new)} events", found)
+
+
 def _draft(event: NewEvent, time_zone: str) -> EventDraft:
-    if event.created_at is not None and event.created_at.tzinfo is None:
-        raise EventRefused("created_at", "needs a time zone, such as datetime.now(timezone.utc)")
+    if event.created_at is not None:
+        _check_created_at(event.created_at, time_zone)
     if event.idempotency_key is not None and not 1 <= len(event.idempotency_key) <= 255:
         raise EventRefused("idempotency_key", "must have 1 to 255 characters")
     if event.idempotency_key is not None and not event.idempotency_key.isprintable():
@@ -69,4 +104,24 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
         body_json=render_body(event.name, event.body, time_zone=time_zone),
         created_at=event.created_at,
         idempotency_key=event.idempotency_key,
+        resource=_resource(event),
     )
+
+
+def _resource(event: NewEvent) -> str | None:
+    """What the event is about, for webhooks that want order or superseding."""
+    of = EVENT_TYPES[event.name]
+    if of.bulk:
+        return None
+    about = event.body[of.resource]
+    return f"{of.resource}:{about['id'] if isinstance(about, Mapping) else about.id}"
+
+
+def _check_created_at(created_at: datetime, time_zone: str) -> None:
+    if created_at.tzinfo is None:
+        raise EventRefused("created_at", "needs a time zone, such as datetime.now(timezone.utc)")
+    try:
+        for zone in ("UTC", time_zone):  # in which it is stored, and in which it is sent
+            render_datetime(created_at, zone_of(zone))
+    except ValidationError as error:
+        raise EventRefused("created_at", str(error.messages[0])) from None

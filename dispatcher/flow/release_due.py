@@ -15,6 +15,8 @@ SPREAD = 4
 """Drains over which a few webhooks are spread."""
 OWN_WEBHOOKS, OWN_DELIVERIES = 10, 50
 """What a fan-out made is drained by its own task up to these."""
+RESERVED = 1_000
+"""So many more may be held for these: the first delivery of one account does not wait for another's thousands."""
 
 
 class Dispatch:
@@ -39,14 +41,17 @@ class Dispatch:
         self._monotonic = monotonic
         self._head_ms: float | None = None
         self._head_due_s = 0.0
+        self.wakes_s: float | None = None
+        """When the next webhook is due, by the monotonic clock, as far as the last look knew."""
 
     def hand_out(self, webhook_ids: Sequence[int], delivery_count: int) -> list[int]:
         """Webhooks that have work now: sends the free ones to drains.
 
         If it is so little that a second task would cost more than the work, returns them instead, held.
         """
-        mine = self._schedule.hand_out(webhook_ids, self._held_max)
-        if len(mine) > OWN_WEBHOOKS or delivery_count > OWN_DELIVERIES:
+        is_little = len(webhook_ids) <= OWN_WEBHOOKS and delivery_count <= OWN_DELIVERIES
+        mine = self._schedule.hand_out(webhook_ids, self._held_max + (RESERVED if is_little else 0))
+        if not is_little:
             self.send(mine, drains=-(-delivery_count // OWN_DELIVERIES))
             return []
         fast, slow = self._by_health(mine)
@@ -66,6 +71,7 @@ class Dispatch:
         webhook_ids, next_s = self._schedule.take(TAKE_LIMIT, self._held_max)
         self._head_ms = None if webhook_ids else head_ms
         self._head_due_s = began_s + (next_s or 0.0)
+        self.wakes_s = self._head_due_s if next_s else None
         if webhook_ids:
             crash.reached("after_take")
             messages = self.send(webhook_ids)

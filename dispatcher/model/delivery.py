@@ -14,15 +14,17 @@ class State(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
 
 
 # The same set is a CHECK of the table; the statements that move a delivery repeat the left side in their WHERE.
 MOVES: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.PENDING, State.DELIVERED, State.FAILED, State.CANCELLED}),
+    State.PENDING: frozenset({State.PENDING, State.DELIVERED, State.FAILED, State.CANCELLED, State.SUPERSEDED}),
     # Success is monotone: a 2xx from a drain whose lease ran out still counts, also after the tries were used up.
     State.FAILED: frozenset({State.PENDING, State.DELIVERED}),
     State.DELIVERED: frozenset({State.PENDING}),
     State.CANCELLED: frozenset({State.PENDING, State.DELIVERED}),
+    State.SUPERSEDED: frozenset({State.PENDING}),
 }
 
 
@@ -48,3 +50,5 @@ class Claimed:
     event_created_at: datetime
     body_json: str = field(repr=False)
     time_zone: str
+    resource: str | None = None
+    """Name and id, such as `invoice:93`; only of webhooks that want order or superseding."""

@@ -23,6 +23,8 @@ class EventDraft:
     body_json: str
     created_at: datetime | None = None
     idempotency_key: str | None = None
+    resource: str | None = None
+    """What it is about: name and id, such as `invoice:93`; None for a bulk event."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

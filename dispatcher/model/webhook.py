@@ -13,6 +13,20 @@ class PayloadVersion(StrEnum):
     LEGACY = "legacy"
 
 
+class Signing(StrEnum):
+    """Whether a POST carries the headers of Standard Webhooks."""
+
+    STANDARD = "standard"
+    NONE = "none"
+
+
+class Ordering(StrEnum):
+    """Whether deliveries of one resource go out one at a time, in the order of their events."""
+
+    NONE = "none"
+    RESOURCE = "resource"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Webhook:
     """A stored webhook as its owner sees it. `auth_header` is in plain here and encrypted in the row."""
@@ -29,6 +43,26 @@ class Webhook:
     """`whsec_` and base64, as Standard Webhooks writes it."""
     created_at: datetime
     updated_at: datetime
+    client_id: int | None = None
+    """The client whose it is (its row's id); None: it was made by the command."""
+    description: str | None = None
+    rate_limit: int | None = None
+    """Requests per second at most; None: no limit."""
+    signing: Signing = Signing.STANDARD
+    ordering: Ordering = Ordering.NONE
+    superseding: bool = False
+    """Whether a waiting update of a resource gives way to a newer one."""
+    deactivated_at: datetime | None = None
+    deactivated_reason: str | None = None
+    """Why we made it inactive; None: its owner did, or it is active."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SigningSecret:
+    """`secret` as `whsec_...`; until `previous_valid_until` (None: no more) the one before it signs too."""
+
+    secret: str = field(repr=False)
+    previous_valid_until: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,3 +75,8 @@ class Target:
     signing_keys: tuple[bytes, ...] = field(repr=False)
     """Raw HMAC keys, newest first; two while a rotation lasts."""
     payload_version: PayloadVersion
+    signing: Signing = Signing.STANDARD
+    rate_limit: int | None = None
+    """Requests per second at most."""
+    failing_s: float | None = None
+    """Seconds since the first of its failures after the last success; None: the last was a success."""

@@ -7,6 +7,7 @@
     dispatcher:fan_out       string       set while a `fan_out` message waits; expires
     dispatcher:reconcile     string       set while the rows were compared lately; expires
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
+    dispatcher:bucket:<id>   string       tokens of a webhook with a rate limit, and of when; expires
     dispatcher:workers       sorted set   worker name → when it was last seen, ms
 
 The first three are changed only by the scripts beside this file. Times go in as spans from now, so that no host's clock
@@ -33,6 +34,7 @@ DUE, HELD, PAUSED, FAN_OUT, RECONCILE, WORKERS = (
     f"dispatcher:{noun}" for noun in ("due", "held", "paused", "fan_out", "reconcile", "workers")
 )
 _HEALTH = "dispatcher:health:"
+_BUCKET = "dispatcher:bucket:"
 _HEALTH_TTL_S = 3_600
 _WORKER_TTL_MS = 30_000
 _FAN_OUT_TTL_MS = 5_000
@@ -85,7 +87,7 @@ class Schedule:
         folder = files("dispatcher.schedule")
         self._scripts = {
             name: self._redis.register_script((folder / f"{name}.lua").read_text())
-            for name in ("due", "hand_out", "take", "renew", "release")
+            for name in ("due", "hand_out", "take", "renew", "release", "spend")
         }
 
     def due(self, waits_s: Mapping[int, float]) -> None:
@@ -109,7 +111,7 @@ class Schedule:
 
     def first_due(self) -> float | None:
         """The clock's first entry, ms of Redis' time: one cheap command, for a look whether anything changed."""
-        with _translated():
+        with translated():
             first = self._redis.zrange(DUE, 0, 0, withscores=True)
         return first[0][1] if first else None
 
@@ -134,15 +136,27 @@ class Schedule:
             ]
         return [int(webhook) for webhook in self._run("release", _SETS, arguments)]
 
+    def spend(self, wanted: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, float]]:
+        """Of webhooks with a rate limit, webhook → (requests a second, requests wanted now), takes what they may send.
+
+        Returns webhook → (requests granted, tokens left; below one: none more now).
+        """
+        arguments: list[int | str] = [_BUCKET]
+        for webhook, (rate, count) in wanted.items():
+            arguments += [rate, count, webhook]
+        answer = self._run("spend", [], arguments)
+        pairs = zip(answer[::2], answer[1::2], strict=True)
+        return {webhook: (int(got), float(left)) for webhook, (got, left) in zip(wanted, pairs, strict=True)}
+
     def resume(self, webhook_ids: Sequence[int]) -> None:
         """Ends pauses and forgets healths: somebody changed the webhook, or wants it tried now."""
-        with _translated():
+        with translated():
             self._redis.zrem(PAUSED, *webhook_ids)
             self._redis.delete(*(f"{_HEALTH}{webhook}" for webhook in webhook_ids))
 
     def pauses(self) -> dict[int, float]:
         """The webhooks that are let alone, and for how many seconds yet."""
-        with _translated():
+        with translated():
             seconds, micros = self._redis.time()
             now_ms = seconds * 1000 + micros / 1000
             found = self._redis.zrangebyscore(PAUSED, now_ms, "+inf", withscores=True)
@@ -150,30 +164,30 @@ class Schedule:
 
     def claim_fan_out(self) -> bool:
         """Whether the caller shall send a `fan_out` message: False where one waits already."""
-        with _translated():
+        with translated():
             return bool(self._redis.set(FAN_OUT, "1", nx=True, px=_FAN_OUT_TTL_MS))
 
     def fan_out_begun(self) -> None:
         """The waiting message was taken: what is committed from now on needs another."""
-        with _translated():
+        with translated():
             self._redis.delete(FAN_OUT)
 
     def claim_reconcile(self, every_s: float) -> bool:
         """Whether the caller shall reconcile: once in `every_s` seconds over all workers."""
-        with _translated():
+        with translated():
             return bool(self._redis.set(RECONCILE, "1", nx=True, px=max(1, int(every_s * 900))))
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         """What is known of the receivers' health; absent where nothing is."""
         if not webhook_ids:
             return {}
-        with _translated():
+        with translated():
             texts = self._redis.mget([f"{_HEALTH}{webhook}" for webhook in webhook_ids])
         return {webhook: _read(text) for webhook, text in zip(webhook_ids, texts, strict=True) if text}
 
     def store_healths(self, healths: Mapping[int, Health]) -> None:
         """Keeps them for an hour; a drain does it with `release`."""
-        with _translated():
+        with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for webhook, health in healths.items():
                 pipeline.set(f"{_HEALTH}{webhook}", _written(health), ex=_HEALTH_TTL_S)
@@ -181,7 +195,7 @@ class Schedule:
 
     def worker_seen(self, name: str) -> None:
         """Notes that the worker lives; one that is silent for 30 s is forgotten."""
-        with _translated():
+        with translated():
             seconds, micros = self._redis.time()
             now_ms = seconds * 1000 + micros // 1000
             pipeline = self._redis.pipeline(transaction=False)
@@ -191,18 +205,18 @@ class Schedule:
 
     def workers(self) -> list[str]:
         """Names of the workers seen within 30 s."""
-        with _translated():
+        with translated():
             seconds, _ = self._redis.time()
             return list(self._redis.zrangebyscore(WORKERS, seconds * 1000 - _WORKER_TTL_MS, "+inf"))
 
     def sizes(self) -> dict[str, int]:
-        """How many webhooks are in the clock (`due`), and how many of them a drain holds (`held`)."""
-        with _translated():
+        """How many webhooks are in the clock (`due`) and how many of them a drain holds (`held`)."""
+        with translated():
             return {"due": self._redis.zcard(DUE), "held": self._redis.zcard(HELD)}
 
     def check(self) -> None:
         """Raises ScheduleUnsafe where Redis may throw keys away; passes where it does not let us ask."""
-        with _translated():
+        with translated():
             try:
                 policy = self._redis.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
             except redis.ResponseError:
@@ -212,7 +226,7 @@ class Schedule:
 
     def delete_broker_keys(self, queues: Sequence[str]) -> int:
         """Deletes Celery's messages and bindings, where the broker is this Redis; returns how many keys there were."""
-        with _translated():
+        with translated():
             keys = [
                 *queues,
                 "unacked",
@@ -228,7 +242,7 @@ class Schedule:
         self._redis.close()
 
     def _run(self, script: str, keys: list[str], arguments: Iterable[object]) -> Any:
-        with _translated():
+        with translated():
             return self._scripts[script](keys=keys, args=list(arguments))
 
 
@@ -242,7 +256,8 @@ def _read(text: str) -> Health:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turns redis's errors into ScheduleUnavailable."""
     try:
         yield
     except (RedisError, OSError) as error:

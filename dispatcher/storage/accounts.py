@@ -1,8 +1,11 @@
 """Accounts: whose events and webhooks these are."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from dispatcher.errors import AccountExists, AccountUnknown
+from dispatcher.storage import users
 from dispatcher.storage.engine import Joinable, rows
 
 
@@ -15,8 +18,24 @@ class Account:
     time_zone: str
 
 
-def create(connection: Joinable, slug: str, time_zone: str) -> Account:
-    """A new account; raises AccountExists."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """What `account.json` tells: `settings` are the attributes that differ from its defaults."""
+
+    settings: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+def create(
+    connection: Joinable,
+    slug: str,
+    time_zone: str,
+    *,
+    owner_email: str | None = None,
+    owner_name: str | None = None,
+) -> Account:
+    """A new account with its owner, who has no password yet; raises AccountExists."""
     made = rows(
         connection,
         "insert into accounts (slug, time_zone) values (%(slug)s, %(time_zone)s)"
@@ -25,7 +44,9 @@ def create(connection: Joinable, slug: str, time_zone: str) -> Account:
     )
     if not made:
         raise AccountExists(slug)
-    return Account(id=made[0][0], slug=slug, time_zone=time_zone)
+    id_: int = made[0][0]
+    users.create_owner(connection, id_, owner_email or f"owner@{slug}.invalid", owner_name or slug)
+    return Account(id=id_, slug=slug, time_zone=time_zone)
 
 
 def find(connection: Joinable, slug: str) -> Account:
@@ -34,6 +55,14 @@ def find(connection: Joinable, slug: str) -> Account:
     if not found:
         raise AccountUnknown(slug)
     return Account(id=found[0][0], slug=slug, time_zone=found[0][1])
+
+
+def profile(connection: Joinable, account_id: int) -> Profile:
+    """The account's own data."""
+    row = rows(
+        connection, "select settings, created_at, updated_at from accounts where id = %(id)s", {"id": account_id}
+    )[0]
+    return Profile(settings=row[0], created_at=row[1], updated_at=row[2])
 
 
 def all_of_them(connection: Joinable) -> list[Account]:

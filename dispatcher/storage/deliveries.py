@@ -5,7 +5,7 @@ One seam shifts time for tests: every statement takes "now" from `dispatcher_now
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -13,8 +13,9 @@ from dispatcher import log
 from dispatcher.errors import SecretUnreadable
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
-from dispatcher.model.webhook import PayloadVersion, Target
+from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.storage.engine import Connection, Row, array, rows
+from dispatcher.storage.events import HELD_BACK
 from dispatcher.storage.secrets import SecretBox
 
 logger = logging.getLogger(__name__)
@@ -27,25 +28,28 @@ logger = logging.getLogger(__name__)
 _CLAIM = """
 with due as materialized (
     select d.id, d.lease_token is not null as lost
-    from unnest(%(webhook_ids)s::int[], %(limits)s::int[]) w (id, slots)
+    from unnest(%(webhook_ids)s::int[], %(limits)s::int[], %(allowed)s::int[]) w (id, slots, allowed)
     join webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
     cross join lateral (
         select id, lease_token from deliveries_waiting
         where webhook_id = w.id and next_attempt_at <= dispatcher_now()
-        order by next_attempt_at limit w.slots for update skip locked) d),
+        order by next_attempt_at
+        limit case when webhooks.rate_limit is null then w.slots else least(w.slots, w.allowed) end
+        for update skip locked) d),
 leased as (
     update deliveries_waiting
     set next_attempt_at = dispatcher_now() + make_interval(secs => %(lease_s)s), lease_token = %(token)s,
         lost_count = lost_count + (lease_token is not null)::int
     where id = any (array (select id from due))
-    returning id, webhook_id, event_id, idempotency_key, attempt_count, lost_count, tries_before, lost_before),
+    returning id, webhook_id, event_id, idempotency_key, attempt_count, lost_count, tries_before, lost_before,
+        resource),
 losses as (
     insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
         dispatcher_now() - make_interval(secs => %(lease_s)s), dispatcher_now()
     from leased l join webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
 select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_before, l.lost_count - l.lost_before,
-    e.name, e.created_at, e.body::text, a.time_zone
+    e.name, e.created_at, e.body::text, a.time_zone, l.resource
 from leased l join events e on e.id = l.event_id join accounts a on a.id = e.account_id
 """
 
@@ -57,7 +61,8 @@ where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(t
 
 _TARGETS = """
 select id, webhook_url, auth_header_encrypted, signing_secret_encrypted,
-    case when previous_secret_until > now() then previous_secret_encrypted end, payload_version
+    case when previous_secret_until > now() then previous_secret_encrypted end, payload_version, signing, rate_limit,
+    extract(epoch from dispatcher_now() - failing_since)::float8
 from webhooks where id = any (%(webhook_ids)s::int[])
 """
 
@@ -121,6 +126,33 @@ select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher_now())::f
 from page p join webhooks w on w.id = p.webhook_id order by p.webhook_id
 """
 
+# Index: deliveries_by_resource, its first row of each.
+_LET_ON = f"""
+update deliveries_waiting set next_attempt_at = dispatcher_now()
+where id = any (array (
+    select d.id from unnest(%(webhook_ids)s::int[], %(resources)s::text[]) r (webhook_id, resource)
+    cross join lateral (
+        select id, next_attempt_at from deliveries_waiting
+        where webhook_id = r.webhook_id and resource = r.resource order by event_id limit 1) d
+    where d.next_attempt_at = {HELD_BACK}))
+returning webhook_id
+"""
+
+# The same for all: what a worker left that died in between, what was cancelled, and where order is not wanted any more.
+# Index: deliveries_by_resource, whole, which holds only deliveries of webhooks that asked for it.
+_LET_ALL_ON = f"""
+update deliveries_waiting set next_attempt_at = dispatcher_now()
+where id = any (array (
+    select h.id from (
+        select distinct on (webhook_id, resource) id, webhook_id, next_attempt_at from deliveries_waiting
+        where resource is not null order by webhook_id, resource, event_id) h
+    where h.next_attempt_at = {HELD_BACK}
+    union all
+    select d.id from deliveries_waiting d
+    where d.resource is not null and d.next_attempt_at = {HELD_BACK}
+        and exists (select from webhooks w where w.id = d.webhook_id and w.ordering = 'none')))
+"""
+
 _REPLAY = """
 update deliveries set state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
     tries_before = attempt_count, lost_before = lost_count, updated_at = dispatcher_now()
@@ -153,15 +185,17 @@ class Finished:
 def claim(
     connection: Connection,
     secrets: SecretBox,
-    slots: dict[int, int],
+    slots: Mapping[int, int],
     *,
+    allowed: Mapping[int, int] | None = None,
     token: str,
     lease: timedelta,
     loss_limit: int,
 ) -> Claim:
     """Leases what is due, in one statement: of each webhook of `slots` at most that many.
 
-    Commit before a byte is sent.
+    Of webhooks with a rate limit, only those in `allowed` and so many, by default one: the caller learns of the limit
+    by this claim. Commit before a byte is sent.
     """
     found = rows(
         connection,
@@ -169,6 +203,7 @@ def claim(
         {
             "webhook_ids": array(slots),
             "limits": array(slots.values()),
+            "allowed": array((allowed or {}).get(webhook, 1) for webhook in slots),
             "lease_s": lease.total_seconds(),
             "token": token,
         },
@@ -213,6 +248,19 @@ def all_due(connection: Connection, *, after: int, limit: int) -> list[tuple[int
     return [(row[0], row[1], row[2]) for row in rows(connection, _ALL_DUE, {"after": after, "limit": limit})]
 
 
+def let_on(connection: Connection, finished: Iterable[Claimed]) -> None:
+    """Of each resource of which one is finished, the next that was held back is due now."""
+    heads = {(one.webhook_id, one.resource) for one in finished if one.resource is not None}
+    if heads:
+        webhook_ids, resources = zip(*sorted(heads), strict=True)
+        rows(connection, _LET_ON, {"webhook_ids": array(webhook_ids), "resources": array(resources)})
+
+
+def let_all_on(connection: Connection) -> None:
+    """Makes due what is held back behind nothing; `reconcile` asks for it."""
+    rows(connection, _LET_ALL_ON)
+
+
 def replay(connection: Connection, delivery_id: int) -> int | None:
     """Makes a finished delivery pending again, its tries anew; returns its webhook.
 
@@ -223,7 +271,7 @@ def replay(connection: Connection, delivery_id: int) -> int | None:
 
 
 def _claimed(row: Row, token: str) -> Claimed:
-    id_, webhook_id, key, attempt_count, tries_before, _lost, name, created_at, body, zone = row
+    id_, webhook_id, key, attempt_count, tries_before, _lost, name, created_at, body, zone, resource = row
     return Claimed(
         id=id_,
         webhook_id=webhook_id,
@@ -234,13 +282,14 @@ def _claimed(row: Row, token: str) -> Claimed:
         event_created_at=created_at,
         body_json=body,
         time_zone=zone,
+        resource=resource,
     )
 
 
 def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -> dict[int, Target]:
     found = rows(connection, _TARGETS, {"webhook_ids": array(webhook_ids)}) if webhook_ids else []
     targets = {}
-    for id_, url, auth_header, current, previous, version in found:
+    for id_, url, auth_header, current, previous, version, signing, rate_limit, failing_s in found:
         try:
             targets[id_] = Target(
                 webhook_id=id_,
@@ -248,6 +297,9 @@ def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) 
                 auth_header=secrets.open(auth_header) if auth_header else None,
                 signing_keys=tuple(secrets.signing_key(secret) for secret in (current, previous) if secret),
                 payload_version=PayloadVersion(version),
+                signing=Signing(signing),
+                rate_limit=rate_limit,
+                failing_s=failing_s,
             )
         except SecretUnreadable as error:
             # One webhook's secret must not stop the others of the chunk: its deliveries find no target and fail.

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -17,7 +18,9 @@ from dispatcher.errors import StorageUnavailable
 from dispatcher.storage.secrets import SecretBox
 
 Row = tuple[Any, ...]
-Joinable = Connection | Session | psycopg2.extensions.connection
+Connection = SqlConnection | psycopg2.extensions.connection
+"""What a query of ours runs on: a transaction (`run`), or the driver's connection itself (`single`, `look`)."""
+Joinable = Connection | Session
 """What an emitting service may hand over, so that its event is part of its own transaction."""
 
 T = TypeVar("T")
@@ -52,10 +55,14 @@ class Storage:
         return self._engine
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[SqlConnection]:
         """A transaction, committed at the end of the block; raises StorageUnavailable."""
         with translated(), self._engine.begin() as connection:
             yield connection
+
+    def look(self, work: Callable[[Connection], T]) -> T:
+        """`work`, which reads by one statement, without a transaction around it: two round trips fewer."""
+        return self.single(work)
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """`work` in a transaction of its own, again from the start where Postgres asks for that (at most 5 times)."""
@@ -71,12 +78,22 @@ class Storage:
 
         It is repeated as there, so it had better be one statement, or ones that may be repeated.
         """
+        return _repeated(lambda: self._by_itself(work))
 
-        def by_itself() -> T:
-            with translated(), self._engine.connect() as connection:
-                return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
-
-        return _repeated(by_itself)
+    def _by_itself(self, work: Callable[[Connection], T]) -> T:
+        """On the driver's own connection: what SQLAlchemy does for each statement costs more than a small one."""
+        with translated():
+            pooled = self._engine.raw_connection()
+            connection: Any = pooled.dbapi_connection
+            try:
+                connection.autocommit = True
+                return work(connection)
+            finally:
+                if connection.closed:
+                    pooled.invalidate()
+                else:
+                    connection.autocommit = False
+                    pooled.close()
 
     def close(self) -> None:
         """Gives all connections back."""
@@ -87,8 +104,8 @@ def _repeated(work: Callable[[], T]) -> T:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return work()
-        except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) not in _TRANSIENT or attempt == _ATTEMPTS:
+        except (DBAPIError, psycopg2.Error) as error:
+            if getattr(getattr(error, "orig", error), "pgcode", None) not in _TRANSIENT or attempt == _ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
 
@@ -131,7 +148,7 @@ def translated() -> Iterator[None]:
         if error.connection_invalidated or _is_connection_loss(error.orig):
             raise StorageUnavailable(f"Postgres is not reachable: {_first_line(error.orig)}") from error
         raise
-    except psycopg2.OperationalError as error:
+    except psycopg2.Error as error:
         if _is_connection_loss(error):
             raise StorageUnavailable(f"Postgres is not reachable: {_first_line(error)}") from error
         raise
@@ -141,9 +158,10 @@ def _is_connection_loss(error: object) -> bool:
     if isinstance(error, psycopg2.InterfaceError):
         return True
     code = getattr(error, "pgcode", None)
-    # No code: the connection itself broke. 57P0x: shut down, crashed or starting. 53300: too many connections.
+    # No code: the connection itself broke. 57P0x: shut down, crashed or starting. 53300: too many connections. 57014: a
+    # statement took longer than it may.
     return isinstance(error, psycopg2.OperationalError) and (
-        code is None or code[:2] in ("08", "53") or code in ("57P01", "57P02", "57P03")
+        code is None or code[:2] in ("08", "53") or code in ("57P01", "57P02", "57P03", "57014")
     )
 
 

@@ -1,5 +1,6 @@
 """Migrations: brings the database to the state the code expects, and tells whether it is there."""
 
+from functools import cache
 from importlib.resources import files
 
 from alembic import command
@@ -30,8 +31,14 @@ def check(storage: Storage) -> None:
     """Raises StorageOutdated unless every migration has run."""
     with storage.transaction() as connection:
         revision = _revision(connection)
-    if revision != ScriptDirectory.from_config(_config()).get_current_head():
+    if revision != _newest():
         raise StorageOutdated
+
+
+@cache
+def _newest() -> str | None:
+    """The revision that the code expects; it is read once, because /readyz asks for it all the time."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:

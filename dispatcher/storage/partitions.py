@@ -1,10 +1,12 @@
 """Days of history: made ahead, dropped whole when their time is over. No row of history is ever deleted by itself."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+from dispatcher.ids import first_event_id
 from dispatcher.storage.engine import Connection, rows
 
-_LOCK = 5_264_072
+LOCK = 5_264_072
+"""Held while days are dropped; a replay shares it, so that no event is dropped of which a delivery becomes pending."""
 _AHEAD_DAYS = 7
 
 _OLD = """
@@ -13,17 +15,21 @@ where p.relname in ('events', 'deliveries', 'attempts') and c.relname ~ '_[0-9]{
     and right(c.relname, 8) < %(oldest)s order by right(c.relname, 8), c.relname
 """
 
-# An event whose delivery still waits (an inactive webhook, a long backlog) keeps its day. Walks what waits by event.
+# An event whose delivery still waits (an inactive webhook, a long backlog) keeps its day. Walks what waits by event:
+# the copies that a replay made have an index of their own.
 _STILL_NEEDED = """
-select exists (select from deliveries_waiting where event_id >= %(first)s and event_id < %(last)s)
+select exists (
+        select from deliveries_waiting where event_id >= %(first)s and event_id < %(last)s and copy_of is null)
+    or exists (
+        select from deliveries_waiting where event_id >= %(first)s and event_id < %(last)s and copy_of is not null)
     or exists (select from events_waiting where event_id >= %(first)s and event_id < %(last)s)
 """
 
 
 def prune(connection: Connection, retention_days: int) -> list[str]:
     """Makes the next days' partitions and drops those older than `retention_days`; returns what was dropped."""
-    if not rows(connection, "select pg_try_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})[0][0]:
-        return []  # another worker is at it
+    if not rows(connection, "select pg_try_advisory_xact_lock(%(lock)s)", {"lock": LOCK})[0][0]:
+        return []  # another worker is at it, or a replay
     today: date = rows(connection, "select dispatcher_now()::date")[0][0]
     rows(
         connection,
@@ -47,5 +53,4 @@ def _is_needed(connection: Connection, name: str) -> bool:
 
 
 def _first_id(day: date) -> int:
-    """The smallest event id of a day: seconds since 2020, shifted by the 23 bits of the counter (`new_event_id`)."""
-    return (day - date(2020, 1, 1)).days * 86_400 << 23
+    return first_event_id(datetime(day.year, day.month, day.day, tzinfo=UTC))

@@ -1,7 +1,9 @@
 """What people ask: lists of deliveries with their attempts, and the figures of `dispatcher status`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from dispatcher.errors import DeliveryUnknown
@@ -89,27 +91,49 @@ order by 4 desc, 1 limit 20
 
 WEBHOOK_CAP = 10_000
 
-_DELIVERY = """
-select d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, e.name, e.created_at, e.body::text,
+_COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, e.name, e.created_at, e.body::text,
     d.idempotency_key, d.state, d.attempt_count, d.lost_count,
-    case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at
-from deliveries d join webhooks w on w.id = d.webhook_id join accounts a on a.id = w.account_id
-join events e on e.id = d.event_id
+    case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at"""
+
+_JOINED = """
+join webhooks w on w.id = d.webhook_id join accounts a on a.id = w.account_id join events e on e.id = d.event_id
 """
 
-# Index: deliveries_by_id, backwards; in each day's partition.
-_LIST = (
-    _DELIVERY
-    + """
-where a.slug = %(slug)s and (%(webhook_id)s::int is null or d.webhook_id = %(webhook_id)s)
-    and (%(state)s::text is null or d.state = %(state)s) and (%(before)s::bigint is null or d.id < %(before)s)
-order by d.id desc limit %(limit)s
+# Index: deliveries_by_id, in each day's partition.
+_DELIVERY = f"""
+select {_COLUMNS} from deliveries d {_JOINED}
+where d.id = %(id)s and (%(account_id)s::int is null or w.account_id = %(account_id)s)
+    and (%(client_id)s::int is null or w.client_id = %(client_id)s)
 """
-)
 
+# The newest of each webhook, then the newest of these. Index: deliveries_..._by_webhook of each day, backwards; on what
+# waits there is none like it, where every claim would have to write it, so those of a webhook (deliveries_due) are
+# sorted: `+ 0` keeps the planner from walking all that waits by id instead. Ids of events are named as an array, so
+# that they are looked up.
+_LIST = """
+with page as materialized (
+    select d.* from webhooks w cross join lateral ({branches}) d
+    where w.account_id = (select id from accounts where slug = %(slug)s) {of_webhook}
+    order by d.id desc limit %(limit)s)
+select {columns} from page d {joined} and e.id = any (array (select event_id from page)) order by d.id desc
+"""
+
+_BRANCH = """
+(select d.* from {table} d where d.webhook_id = w.id {conditions} order by {order} desc limit %(limit)s)
+"""
+
+# Index: deliveries_failed, backwards, in each day's partition: however much was delivered meanwhile.
+_FAILED = f"""
+select {_COLUMNS} from deliveries d {_JOINED}
+where d.webhook_id = %(webhook_id)s and d.state = 'failed' and d.finished_on is not null
+order by d.id desc offset %(offset)s limit %(limit)s
+"""
+
+# Index: attempts_by_delivery, in each day's partition from the oldest delivery's on.
 _ATTEMPTS = """
 select delivery_id, id, number, request_id, url, status, reason, content_type, body, started_at, finished_at
-from attempts where delivery_id = any (%(ids)s::bigint[]) order by number desc, id desc
+from attempts where delivery_id = any (%(ids)s::bigint[]) and recorded_on >= %(since)s
+order by number desc, id desc
 """
 
 # Counts stop at a limit: a million waiting rows must not slow the question "how are you".
@@ -148,24 +172,86 @@ def webhooks_with_backlog(connection: Connection) -> list[WebhookBacklog]:
     ]
 
 
-def deliveries(
-    connection: Connection,
-    slug: str,
+def deliveries(connection: Connection, slug: str, *, limit: int = 40, **narrowed: Any) -> list[DeliveryRow]:
+    """An account's deliveries with their attempts, newest first.
+
+    `narrowed` to those of a `client_id`'s webhooks, a `webhook_id`, an `event_name`, a `state`, an `idempotency_key`,
+    created `since` and `until` (not included), and with an id below `before`, the last one of the page before.
+    """
+    wanted = _wanted(slug=slug, limit=limit, **narrowed)
+    return _with_attempts(connection, rows(connection, _list_sql(wanted), wanted))
+
+
+def _wanted(
     *,
+    slug: str,
+    limit: int,
+    client_id: int | None = None,
     webhook_id: int | None = None,
+    event_name: str | None = None,
     state: str | None = None,
+    idempotency_key: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     before: int | None = None,
-    limit: int = 40,
-) -> list[DeliveryRow]:
-    """An account's deliveries with their attempts, newest first; `before` is the last id of the page before."""
-    parameters = {"slug": slug, "webhook_id": webhook_id, "state": state, "before": before, "limit": limit}
-    return _with_attempts(connection, rows(connection, _LIST, parameters))
+) -> dict[str, object]:
+    """The parameters of the list; None leaves one out."""
+    return {
+        "slug": slug,
+        "limit": limit,
+        "client_id": client_id,
+        "webhook_id": webhook_id,
+        "event_name": event_name,
+        "state": state,
+        "idempotency_key": idempotency_key,
+        "id": idempotency_key and delivery_id_of(idempotency_key),
+        "since": since,
+        "since_day": since and since.astimezone(UTC).date(),
+        "until": until,
+        "before": before,
+    }
 
 
-def delivery(connection: Connection, id_or_key: str) -> DeliveryRow:
-    """One delivery, by its id or its Idempotency-Key; raises DeliveryUnknown."""
-    id_ = _delivery_id(id_or_key)
-    found = rows(connection, _DELIVERY + "where d.id = %(id)s", {"id": id_}) if id_ is not None else []
+def _list_sql(wanted: Mapping[str, object]) -> str:
+    """_LIST with the conditions that are asked for, and with the parts of the table that can hold such deliveries."""
+    conditions = " ".join(f"and {text}" for name, text in _CONDITIONS.items() if wanted[name] is not None)
+    branches = []
+    if wanted["state"] in (None, "pending"):
+        waiting = conditions.replace("d.id <", "d.id + 0 <")
+        branches.append(_BRANCH.format(table="deliveries_waiting", conditions=waiting, order="d.id + 0"))
+    if wanted["state"] != "pending":
+        conditions += " and d.finished_on is not null"
+        # A delivery is finished on the day it was created, or later: earlier days are not looked at.
+        conditions += " and d.finished_on >= %(since_day)s" if wanted["since"] else ""
+        branches.append(_BRANCH.format(table="deliveries", conditions=conditions, order="d.id"))
+    of_webhook = " ".join(f"and {text}" for name, text in _OF_WEBHOOK.items() if wanted[name] is not None)
+    return _LIST.format(branches="union all".join(branches), of_webhook=of_webhook, columns=_COLUMNS, joined=_JOINED)
+
+
+_CONDITIONS = {
+    "state": "d.state = %(state)s",
+    "event_name": "(select name from events where id = d.event_id) = %(event_name)s",  # a look-up each, never a join
+    "id": "d.id = %(id)s",
+    "idempotency_key": "d.idempotency_key = %(idempotency_key)s",
+    "since": "d.created_at >= %(since)s",
+    "until": "d.created_at < %(until)s",
+    "before": "d.id < %(before)s",
+}
+_OF_WEBHOOK = {"client_id": "w.client_id = %(client_id)s", "webhook_id": "w.id = %(webhook_id)s"}
+
+
+def failed_deliveries(connection: Connection, webhook_id: int, *, offset: int, limit: int) -> list[DeliveryRow]:
+    """A page of a webhook's failed deliveries with their attempts, newest first."""
+    parameters = {"webhook_id": webhook_id, "offset": offset, "limit": limit}
+    return _with_attempts(connection, rows(connection, _FAILED, parameters))
+
+
+def delivery(
+    connection: Connection, id_or_key: str, *, account_id: int | None = None, client_id: int | None = None
+) -> DeliveryRow:
+    """One delivery, by its id or its Idempotency-Key, of that account and client if given; raises DeliveryUnknown."""
+    parameters = {"id": _delivery_id(id_or_key), "account_id": account_id, "client_id": client_id}
+    found = rows(connection, _DELIVERY, parameters) if parameters["id"] is not None else []
     if not found or ("-" in id_or_key and str(found[0][9]) != id_or_key.strip().lower()):
         raise DeliveryUnknown(id_or_key)
     return _with_attempts(connection, found)[0]
@@ -183,7 +269,11 @@ def _delivery_id(id_or_key: str) -> int | None:
 
 def _with_attempts(connection: Connection, found: list[Row]) -> list[DeliveryRow]:
     attempts: dict[int, list[AttemptRow]] = {}
-    for delivery_id, *values in rows(connection, _ATTEMPTS, {"ids": [row[0] for row in found]}):
+    if not found:
+        return []
+    created_at = list(DeliveryRow.__dataclass_fields__).index("created_at")
+    parameters = {"ids": [row[0] for row in found], "since": min(row[created_at] for row in found).date()}
+    for delivery_id, *values in rows(connection, _ATTEMPTS, parameters):
         attempts.setdefault(delivery_id, []).append(
             AttemptRow(**dict(zip(AttemptRow.__dataclass_fields__, values, strict=True)))
         )

@@ -1,6 +1,7 @@
-"""Secrets at rest: encrypted with the first of SECRET_KEYS, readable with any of them."""
+"""Secrets at rest: encrypted with the first of SECRET_KEYS, readable with any of them; tokens as hashes only."""
 
 import base64
+import hashlib
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,6 +21,16 @@ def new_signing_secret() -> str:
 def signing_key(secret: str) -> bytes:
     """The raw HMAC key of a `whsec_...` secret."""
     return base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+
+
+def new_secret(length: int) -> str:
+    """`length` random hexadecimal characters: a client's id or secret, a code, a token."""
+    return os.urandom(length // 2).hex()
+
+
+def hash_of(token: str) -> bytes:
+    """What is stored of a token. SHA-256 is enough: at 160 random bits and more nothing can be guessed."""
+    return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
 class SecretBox:

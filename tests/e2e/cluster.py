@@ -54,7 +54,7 @@ SHORT = {
 """What every process of a cluster is told; short spans, so that a crash is over within seconds."""
 
 # Variables that somebody may have exported, and that would point our processes elsewhere.
-_FOREIGN = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS", "FLOWER_ADDRESS", "FLOWER_BASIC_AUTH")
+_FOREIGN = ("PORT", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS", "FLOWER_ADDRESS", "FLOWER_BASIC_AUTH")
 
 
 class Program:

@@ -1,5 +1,6 @@
 """The programs as a person runs them: the Procfile under another manager, `demo`, and `up`."""
 
+import itertools
 import json
 import os
 import signal
@@ -25,10 +26,11 @@ def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, recei
     procfile.write_text((ROOT / "Procfile").read_text())
     mark = f"MARK={cluster.folder}"
     honcho = cluster.start(
-        "honcho", "start", "-f", procfile, "worker", "worker_slow", "flower",
-        FLOWER_PORT=str(free_port()), MARK=str(cluster.folder),
+        "honcho", "start", "-f", procfile, "web", "worker", "worker_slow", "flower",
+        FLOWER_PORT=str(free_port()), PORT=str(port := free_port(1)), MARK=str(cluster.folder),
     )  # fmt: skip
     eventually(lambda: len(cluster.own.schedule.workers()) == 2 and "flower.started" in honcho.output, 30)
+    eventually(lambda: status(f"http://127.0.0.1:{port}/api/v3/user.json") == 401, 30, "the API answering")
 
     cluster.emit(10)
     cluster.wait_until_delivered(10)
@@ -52,11 +54,14 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, program
     port, mark = free_port(), f"MARK={folder}"
     flower = f"http://127.0.0.1:{port}"
     (folder / "body.json").write_text(json.dumps(a_body()))
-    own = SHORT | {"FLOWER_PORT": str(port), "MARK": str(folder)}
+    own = SHORT | {"FLOWER_PORT": str(port), "PORT": str(free_port(1)), "MARK": str(folder)}
+    api = f"http://127.0.0.1:{own['PORT']}/api/v3"
     receiver.script("/hook", Answer(status=503), Answer())  # the second try is a `deliver` for sure
     up = run(programs, folder, "up", **own)
     eventually(lambda: '"worker1@' in page(f"{flower}/workers?json=1"), 60, "Flower seeing the worker")
     assert status(f"{flower}/api/tasks") == 401
+    eventually(lambda: status(f"{api}/user.json") == 401, 30, "the API answering")
+    assert f"API       {api}\n" in up.output
 
     for command in (
         ("account", "create", SLUG),
@@ -69,7 +74,10 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, program
     first, second = receiver.wait_for(2)
     assert json.loads(first.body)["event_name"] == "invoice_paid"
     assert first.header("Idempotency-Key") == second.header("Idempotency-Key")
-    eventually(lambda: {"tasks.fan_out", "tasks.deliver"} <= tasks_in(flower), 10, "Flower showing both tasks")
+    both = {("tasks.fan_out", "SUCCESS"), ("tasks.deliver", "SUCCESS")}
+    eventually(lambda: both <= tasks_in(flower), 10, "Flower showing both tasks")
+    key = first.header("Idempotency-Key")
+    eventually(lambda: ("delivery:invoice_paid", "SUCCESS") in tasks_in(flower, key), 10, "Flower showing the retry")
     up.send(signal.SIGINT)
     assert up.wait(60) == 0, up.output
     assert processes_with(mark) == []
@@ -110,12 +118,14 @@ def page(url: str) -> str:
         return ""
 
 
-def tasks_in(flower: str) -> set[str]:
-    """Names of the tasks on Flower's page."""
-    return {task["name"] for task in json.loads(page(flower + TASKS) or '{"data": []}')["data"]}
+def tasks_in(flower: str, search: str = "") -> set[tuple[str, str]]:
+    """Name and state of the tasks on Flower's page that it finds for `search`."""
+    found = page(flower + TASKS.replace("search[value]=", f"search[value]={search}"))
+    return {(task["name"], task["state"]) for task in json.loads(found or '{"data": []}')["data"]}
 
 
-def free_port() -> int:
-    """Not the first free one: somebody else's tests may be looking too."""
+def free_port(after: int = 0) -> int:
+    """Not the first free one: somebody else's tests may be looking too. `after` leaves so many free ones out."""
     first = os.getpid() % len(PORTS)
-    return next(port for port in (*PORTS[first:], *PORTS[:first]) if is_free(port))
+    free = (port for port in (*PORTS[first:], *PORTS[:first]) if is_free(port))
+    return next(itertools.islice(free, after, None))

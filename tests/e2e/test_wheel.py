@@ -20,10 +20,11 @@ from dispatcher.cli.up import procfile
 
 assert dispatcher.__file__.startswith(place) and schemas.__file__.startswith(place)
 assert str(procfile()).startswith(place) and "worker:" in procfile().read_text()
-for name in ("due", "hand_out", "release", "renew", "take"):
+for name in ("due", "hand_out", "quota", "release", "renew", "take"):
     assert "redis.call" in (files("dispatcher.schedule") / f"{name}.lua").read_text()
 bodies = list((files("dispatcher.dev") / "bodies").iterdir())
 assert bodies and all(json.loads(one.read_text()) for one in bodies if one.name.endswith(".json"))
+assert "csrf" in (files("dispatcher.api") / "templates" / "consent.html").read_text()
 migrations = files("dispatcher.storage") / "migrations"
 assert "context" in (migrations / "env.py").read_text()
 assert "create table" in (migrations / "versions" / "0001_pipeline.py").read_text()

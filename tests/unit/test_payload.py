@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from dispatcher.model.webhook import PayloadVersion
+from dispatcher.model.webhook import PayloadVersion, Signing
 from dispatcher.payload import headers, is_signed, render, sign
 from tests.builders import KEY, SIGNING_KEY, SIGNING_SECRET, a_claimed, a_target
 
@@ -129,3 +129,7 @@ def test_our_own_receivers_know_a_signature_from_a_forgery(body):
 @pytest.mark.parametrize("signature", ["", "v1,", "rubbish", "v1,é"])
 def test_rubbish_is_no_signature(signature):
     assert not is_signed([SIGNING_KEY], "id", "1", signature, b"{}")
+
+
+def test_a_webhook_that_wants_no_signature_gets_none_of_its_headers():
+    assert made(signing=Signing.NONE).keys() == {"Content-Type", "User-Agent", "Idempotency-Key"}

@@ -4,7 +4,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from dispatcher.errors import SettingsInvalid
-from dispatcher.settings import Settings, describe, read_settings
+from dispatcher.settings import RemoteSettings, Settings, describe, read_settings
 
 KEY = Fernet.generate_key().decode()
 NEEDED = {
@@ -17,7 +17,7 @@ NEEDED = {
 @pytest.fixture
 def environment(monkeypatch):
     for name in list(os.environ):
-        if name.startswith("DISPATCHER_") or name in (*NEEDED, "BROKER_URL"):
+        if name.startswith("DISPATCHER_") or name in (*NEEDED, "BROKER_URL", "PORT"):
             monkeypatch.delenv(name)
     for name, value in NEEDED.items():
         monkeypatch.setenv(name, value)
@@ -88,6 +88,13 @@ def test_what_is_required_and_missing_is_named(environment, name, value):
         ("DISPATCHER_TIME_ZONE", "../../etc/passwd"),
         ("DISPATCHER_USER_AGENT", "good\r\nX-Evil: hunter2"),
         ("DISPATCHER_LOG_LEVEL", "loud"),
+        ("DISPATCHER_HOST", "not a host"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("DISPATCHER_WEB_WORKERS", "0"),
+        ("DISPATCHER_WEB_THREADS", "0"),
+        ("DISPATCHER_QUOTA", "0"),
+        ("DISPATCHER_PUBLIC_URL", "hooks.example.com"),
         ("DISPATCHER_TESTING", "perhaps"),
     ],
 )
@@ -158,7 +165,7 @@ def test_no_secret_is_in_the_repr(environment):
 def test_every_variable_is_described_by_a_sentence():
     rows = {row.name: row for row in describe()}
 
-    assert len(rows) == len(Settings.__dataclass_fields__)
+    assert len(rows) == len(Settings.__dataclass_fields__) + len(RemoteSettings.__dataclass_fields__)
     assert rows["DATABASE_URL"].default == "required"
     assert rows["DISPATCHER_TIMEOUT_S"].default == "30"
     assert rows["DISPATCHER_RETRY_AFTER_MAX_S"].default == "86400"

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from dispatcher.cli import main
 from dispatcher.flow import release_due
 from tests.builders import a_body
+from tests.receiver import Answer, Receiver
 
 
 @pytest.fixture
@@ -155,3 +156,31 @@ def test_a_new_key_is_a_fernet_key(run):
 def test_every_command_has_help(run):
     for name in main.commands:
         assert run(name, "--help").stdout.startswith("Usage: ")
+
+
+def test_a_webhook_is_pinged_and_its_secret_rotated(run, run_json):
+    run("account", "create", "acme")
+    with Receiver() as receiver:
+        receiver.script("/hook", Answer(status=500, body=b"oh"), Answer())
+        made = run_json(
+            "webhook", "create", "--account", "acme", "--url", receiver.url("/hook"), "--event", "invoice_paid"
+        )
+        name = str(made["id"])
+        assert run("webhook", "ping", name, "--account", "acme").stdout.splitlines()[1] == "oh"
+        assert run_json("webhook", "ping", name, "--account", "acme")["response_status"] == "200"
+
+    rotated = run_json("webhook", "rotate-secret", name, "--account", "acme")
+    assert rotated["signing_secret"] != made["signing_secret"]
+    assert rotated["signing_secret"] == run_json("webhook", "show", name, "--account", "acme")["signing_secret"]
+    ended = run_json("webhook", "rotate-secret", name, "--account", "acme", "--previous-valid-for-s", "0")
+    assert ended["previous_valid_until"] is None
+
+
+def test_a_list_of_webhooks_leaves_their_secrets_out(run, run_json, hook):
+    (listed,) = run_json("webhook", "list", "--account", "acme")
+
+    assert listed == {name: value for name, value in hook.items() if name != "signing_secret"}
+
+
+def test_an_account_must_be_named_where_there_may_be_several(run):
+    assert "Missing option '--account'" in run("webhook", "list", code=2).stderr

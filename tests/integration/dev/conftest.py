@@ -36,7 +36,9 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def no_servers_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "FLOWER_ADDRESS", "FLOWER_PORT", "FLOWER_BASIC_AUTH"):
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "PORT", "DISPATCHER_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("FLOWER_ADDRESS", "FLOWER_PORT", "FLOWER_BASIC_AUTH"):
         monkeypatch.delenv(name, raising=False)
 
 

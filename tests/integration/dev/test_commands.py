@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from dispatcher.cli.flower import flower, is_loopback
-from dispatcher.cli.up import up
+from dispatcher.cli.up import free_ports, up
 from dispatcher.dev.embedded import running_environment
 from dispatcher.dev.folder import PORTS, is_free, make_folder, own, write_private
 from dispatcher.dev.valkey import Valkey
@@ -166,6 +167,26 @@ def test_up_brings_servers_runs_the_release_line_and_the_processes(
     assert processes_with(f"MARK={folder}") == []
     secrets = [url.split("@")[0].rpartition(":")[2] for url in environment.values()]
     assert not any(secret in "\n".join(lines) + rest + second.output for secret in secrets)
+
+
+def test_ports_that_are_set_are_kept_and_usual_ones_that_are_taken_are_not(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dispatcher.cli.up.is_free", lambda port: port not in (8000, 5555, PORTS[0]))
+    assert free_ports() == {"PORT": str(PORTS[1]), "FLOWER_PORT": str(PORTS[2])}
+
+    monkeypatch.setenv("PORT", "8000")
+    assert free_ports() == {"PORT": "8000", "FLOWER_PORT": str(PORTS[1])}
+
+    monkeypatch.setattr("dispatcher.cli.up.is_free", lambda port: True)
+    monkeypatch.delenv("PORT")
+    assert free_ports() == {"PORT": "8000", "FLOWER_PORT": "5555"}
+
+
+@pytest.mark.parametrize("port", ["0", "x", "65536", "-1"])
+def test_a_port_that_is_none_is_named(port: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PORT", port)
+
+    with pytest.raises(click.UsageError, match="PORT: must be a port"):
+        free_ports()
 
 
 def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):

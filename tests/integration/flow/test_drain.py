@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from dispatcher import clock as wall_clock
 from dispatcher.errors import StorageUnavailable
-from dispatcher.flow.drain import Drain, DrainPolicy
+from dispatcher.flow.drain import Drain
+from dispatcher.flow.policy import DrainPolicy
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import Health, WindowPolicy
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Storage, rows
 from tests.builders import a_webhook, an_event
 from tests.fakes import FakeClock, FakeSender, MemorySchedule, Reply
 
@@ -383,3 +385,38 @@ def test_a_webhook_named_twice_is_drained_once(make_drain, clock, hook, emitted)
     emitted(3)
 
     assert make_drain(FakeSender(clock), hook.id, hook.id).run().delivered == 3
+
+
+@pytest.mark.parametrize("jump_h", [-1, 1])
+def test_a_workers_clock_that_jumps_moves_no_due_time(make_drain, clock, hook, emitted, flow, monkeypatch, jump_h):
+    emitted(1)
+    real = wall_clock.now
+    monkeypatch.setattr(wall_clock, "now", lambda: real() + timedelta(hours=jump_h))
+    make_drain(FakeSender(clock, lambda _: Reply("503")), hook.id).run()
+
+    wait = flow.sql("select next_attempt_at - clock_timestamp() from deliveries")[0][0]
+    assert timedelta(seconds=15) < wait < timedelta(seconds=25)
+
+
+class Full(Storage):
+    """A Postgres whose disk is full for some statements, as the driver tells it."""
+
+    def __init__(self, real, *numbers):
+        self._engine, self.secrets = real.engine, real.secrets
+        self._real, self._numbers, self.count = real, numbers, 0
+
+    def single(self, work):
+        self.count += 1
+        if self.count not in self._numbers:
+            return self._real.single(work)
+        raise_full = "do $$ begin raise exception 'no space left on device' using errcode = '53100'; end $$"
+        return self._real.single(lambda connection: rows(connection, raise_full))
+
+
+def test_a_full_disk_is_waited_for_like_an_outage(make_drain, storage, clock, hook, emitted, flow, monkeypatch):
+    emitted(5)
+    monkeypatch.setattr(Drain, "_pause", lambda self: clock.advance(0.5))
+    drain = make_drain(FakeSender(clock), hook.id, storage=Full(storage, 2, 3, 4))
+
+    assert drain.run().delivered == 5
+    assert flow.statuses() == [["200"]] * 5

@@ -10,9 +10,12 @@ import pytest
 
 from dispatcher import emit
 from dispatcher.errors import StorageUnavailable
+from dispatcher.flow.edit_webhook import edit_webhook
 from dispatcher.flow.nudge import LIMIT_S
+from dispatcher.flow.replay import replay
+from dispatcher.schedule.clock import Schedule
 from dispatcher.services import Services, use
-from tests.builders import a_body
+from tests.builders import a_body, a_webhook
 from tests.conftest import ROOT
 
 
@@ -62,6 +65,39 @@ def test_an_emit_with_a_broker_that_hangs_is_stored(settings, account, hung_redi
     finally:
         use(None)
         own.close()
+
+
+@pytest.fixture
+def down(settings):
+    """A clock in a Redis that does not answer."""
+    return Schedule("redis://127.0.0.1:1/0")
+
+
+@pytest.fixture
+def hook(storage, account):
+    return a_webhook(storage, account)
+
+
+def test_a_replay_with_redis_down_is_stored_and_found_by_reconcile(flow, hook, down, caplog):
+    flow.emit()
+    flow.fan_out()
+    flow.sql("update deliveries set state = 'failed', finished_on = current_date")
+    (delivery,) = flow.deliveries()
+
+    assert replay(flow.own.storage, down, str(delivery.id)).state == "pending"
+    assert "webhook.not_woken" in caplog.text
+    assert flow.own.reconcile().webhook_count == 1
+
+
+def test_a_webhook_that_is_switched_on_with_redis_down_is_found_by_reconcile(flow, hook, down, caplog):
+    flow.emit()
+    flow.fan_out()
+    edit_webhook(flow.own.storage, flow.own.schedule, "applecorp", hook.id, {"active": False})
+    assert flow.own.reconcile().webhook_count == 0
+
+    assert edit_webhook(flow.own.storage, down, "applecorp", hook.id, {"active": True}).active
+    assert "webhook.not_woken" in caplog.text
+    assert flow.own.reconcile().webhook_count == 1
 
 
 def test_an_emit_with_postgres_down_is_refused(settings):

@@ -1,7 +1,7 @@
 """From emit to the receiver, with everything real but Celery and its broker."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import psycopg2
@@ -371,6 +371,25 @@ def test_many_are_stored_all_or_none(flow):
     assert flow.sql("select count(*) from events") == [(0,)]
 
     assert len(emit_many([an_event(), an_event()], account="applecorp")) == 2
+
+
+def test_every_problem_of_every_event_is_told(flow):
+    broken = [
+        an_event(),
+        an_event(body={"invoice": {"id": "1", "no_such": 1}}),
+        an_event(created_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
+        an_event(name="invoice_eaten", body={}),
+    ]
+    with pytest.raises(EventInvalid) as refused:
+        emit_many(broken, account="applecorp")
+
+    assert refused.value.problems == (
+        ("[1].body.invoice.no_such", "unknown attribute"),
+        ("[1].body.invoice.id", "not an integer"),
+        ("[1].body.payment", "missing from the body"),
+        ("[2].created_at", "out of range"),
+        ("[3].name", "is not an event of the catalogue"),
+    )
 
 
 def test_an_event_of_an_unknown_account_or_name_is_refused(flow):

@@ -296,6 +296,7 @@ def test_a_claim_reads_what_is_due_by_its_index_whatever_waits(crowded, webhook_
         _CLAIM,
         webhook_ids=list(range(1, webhook_count + 1)),
         limits=[10] * webhook_count,
+        allowed=[1] * webhook_count,
         lease_s=60,
         token="00000000-0000-0000-0000-000000000000",
     )

@@ -9,7 +9,17 @@ from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.secrets import SecretBox
 from tests.builders import SECRET_KEY
 
-TABLES = {"accounts", "webhooks", "events", "events_waiting", "deliveries", "attempts"}
+TABLES = {
+    "accounts",
+    "webhooks",
+    "events",
+    "events_waiting",
+    "deliveries",
+    "attempts",
+    "users",
+    "clients",
+    "tokens",
+}
 
 
 @pytest.fixture
@@ -34,11 +44,11 @@ def left(storage):
     )
 
 
-def downgrade(storage):
+def downgrade(storage, to="base"):
     with storage.transaction() as connection:
         config = migrate._config()
         config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(config, to)
 
 
 def test_an_empty_database_is_refused(empty):
@@ -68,6 +78,20 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty):
 
     migrate.upgrade(empty)
     assert left(empty) == before
+
+
+def test_accounts_that_exist_get_an_owner(empty):
+    migrate.upgrade(empty)
+    downgrade(empty, "0001")
+    empty.run(lambda c: rows(c, "insert into accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC')"))
+
+    migrate.upgrade(empty)
+
+    owners = "select a.slug, u.email, u.full_name from users u join accounts a on a.id = u.account_id order by u.id"
+    assert empty.run(lambda c: rows(c, owners)) == [
+        ("acme", "owner@acme.invalid", "acme"),
+        ("apple", "owner@apple.invalid", "apple"),
+    ]
 
 
 def test_two_migrations_at_once_wait_for_each_other(empty):

@@ -1,9 +1,12 @@
-from uuid import uuid4
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
 from dispatcher.errors import DeliveryUnknown
-from dispatcher.storage import reports
+from dispatcher.storage import clients, reports
+from dispatcher.storage.clients import SCOPES
 from tests.builders import a_draft, a_webhook, an_account
 
 
@@ -41,6 +44,115 @@ def test_lists_are_narrowed_and_paged(steps, storage, account, three):
     assert listed(steps, webhook_id=other.id) == []
     assert [one.id for one in listed(steps, limit=2)] == [three[2], three[1]]
     assert [one.id for one in listed(steps, limit=2, before=three[1])] == [three[0]]
+
+
+def test_lists_are_narrowed_by_event_client_key_and_time(steps, storage, account, three):
+    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    its_own = a_webhook(storage, account, events=["invoice_sent"], client_id=client.id)
+    steps.emit(a_draft("invoice_sent"))
+    steps.fan_out()
+    (sent,) = listed(steps, client_id=client.id)
+    all_of_them = listed(steps)
+    newest, oldest = all_of_them[0].created_at, all_of_them[-1].created_at
+    second = timedelta(seconds=1)
+
+    assert sent.webhook_id == its_own.id
+    assert [one.id for one in listed(steps, event_name="invoice_sent")] == [sent.id]
+    assert [one.id for one in listed(steps, event_name="invoice_paid", state="failed")] == [three[1]]
+    assert [one.id for one in listed(steps, idempotency_key=sent.idempotency_key)] == [sent.id]
+    assert listed(steps, idempotency_key=UUID(int=sent.idempotency_key.int ^ 1 << 100)) == []
+    assert listed(steps, since=oldest) == listed(steps, until=newest + second) == all_of_them
+    assert listed(steps, since=newest + second) == listed(steps, until=oldest) == []
+    assert listed(steps, client_id=client.id, webhook_id=three[0] + 1_000) == []
+
+
+def test_a_delivery_is_known_to_its_account_and_client_only(steps, storage, account, three):
+    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+
+    def known(**to):
+        return steps.storage.run(lambda c: reports.delivery(c, str(three[0]), **to))
+
+    assert known(account_id=account.id).id == three[0]
+    for to in ({"account_id": account.id + 1}, {"client_id": client.id}):
+        with pytest.raises(DeliveryUnknown):
+            known(**to)
+
+
+DAYS = 10
+_EVENT_ID = "(extract(epoch from current_date - mod(n, 10))::bigint - 1577836800) << 23 | n"
+
+
+@pytest.fixture
+def much(steps, storage, account, webhook):
+    """Ten days of history of 40 webhooks, some of it failed, and as much that waits; with statistics."""
+    hooks = [webhook, *(a_webhook(storage, account) for _ in range(39))]
+    steps.rows("select create_partitions(current_date - n) from generate_series(0, 9) n")
+    steps.rows(
+        "insert into events (id, account_id, name, body, created_at)"
+        f" select {_EVENT_ID}, %(account)s, 'invoice_paid', '{{}}', now() from generate_series(1, 20000) n",
+        account=account.id,
+    )
+    for finished, state in (("current_date - mod(n, 10)", "delivered"), ("null", "pending")):
+        steps.rows(
+            "insert into deliveries (id, event_id, webhook_id, idempotency_key, state, created_at, finished_on)"
+            f" select id, {_EVENT_ID}, (%(hooks)s::int[])[mod(n, 40) + 1], new_idempotency_key(id), '{state}',"
+            f" now() - make_interval(days => mod(n, 10)), {finished}"
+            f" from (select n, nextval('delivery_id') as id from generate_series(1, 20000) n) made",
+            hooks=[hook.id for hook in hooks],
+        )
+    steps.rows("update deliveries set state = 'failed' where mod(id, 100) = 0 and state = 'delivered'")
+    steps.rows(
+        "insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at, recorded_on)"
+        " select id, 1, gen_random_uuid(), '', '200', now(), now(), finished_on from deliveries"
+        " where state <> 'pending'"
+    )
+    steps.rows("analyze")
+    return hooks
+
+
+def read_whole(plan):
+    """The parts of tables that a plan reads from end to end; a day still to come is empty, and read no other way."""
+    filled = {f"{datetime.now(UTC) - timedelta(days=n):%Y%m%d}" for n in range(DAYS)} | {"waiting"}
+    return {name for name in re.findall(r"Seq Scan on ([a-z]+_\w+)", plan) if name.partition("_")[2] in filled}
+
+
+def plan(steps, **wanted):
+    """What Postgres does for a page, as text."""
+    wanted = reports._wanted(slug="applecorp", limit=40, **wanted)
+    return "\n".join(line for (line,) in steps.rows("explain " + reports._list_sql(wanted), **wanted))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"webhook_id": 1},
+        {"state": "pending"},
+        {"state": "delivered", "webhook_id": 1},
+        {"event_name": "invoice_paid"},
+        {"before": 30_000},
+        {"before": 30_000, "webhook_id": 1, "state": "failed"},
+        {"idempotency_key": UUID(int=7 << 76 | 1 << 63 | 77)},
+        {"until": datetime.now(UTC)},
+    ],
+    ids=str,
+)
+def test_a_page_is_read_by_indexes(steps, much, wanted):
+    assert read_whole(plan(steps, **wanted)) == set()
+
+
+def test_days_before_the_first_one_asked_for_are_not_looked_at(steps, much):
+    found = plan(steps, since=datetime.now(UTC) - timedelta(days=2), webhook_id=much[0].id)
+
+    days = set(re.findall(r"deliveries_(\d{8})", found))
+    assert len(days) <= 11  # three of these, and the seven that are made ahead
+
+
+def test_a_page_of_much_is_the_newest_of_all_webhooks(steps, much):
+    ids = [row[0] for row in steps.rows("select id from deliveries order by id desc limit 80")]
+
+    assert [one.id for one in listed(steps)] == ids[:40]
+    assert [one.id for one in listed(steps, before=ids[39])] == ids[40:]
 
 
 def test_another_account_sees_nothing(steps, storage, three):

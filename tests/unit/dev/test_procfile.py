@@ -28,5 +28,5 @@ def test_a_name_may_be_there_once():
 def test_ours_has_the_processes_of_production():
     commands = parse_procfile((ROOT / "Procfile").read_text())
 
-    assert {"release", "worker", "worker_slow", "flower"} <= set(commands)
+    assert {"release", "web", "worker", "worker_slow", "flower"} <= set(commands)
     assert all("&" not in command and ";" not in command for command in commands.values())  # each can be `exec`ed

@@ -67,6 +67,14 @@ def test_little_work_is_left_to_the_task_that_made_it(dispatch, schedule, queue)
     assert schedule.sizes()["held"] == 3
 
 
+def test_a_little_work_does_not_wait_for_what_another_account_has_due(make_dispatch, schedule):
+    dispatch = make_dispatch(held_max=100)
+    dispatch.hand_out(range(1, 500), MUCH)
+    assert schedule.sizes()["held"] == 100
+
+    assert dispatch.hand_out([1_000], 1) == [1_000]
+
+
 def test_every_webhook_is_sent_once_whatever_their_number(make_dispatch, schedule, queue):
     for count in range(1, 30):
         queue.delivers.clear()

@@ -5,6 +5,7 @@ import pytest
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.flow import nudge
 from dispatcher.flow.nudge import SKIP_S, Nudger
+from tests.conftest import eventually
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
 
 
@@ -99,3 +100,26 @@ def test_a_failure_of_any_kind_counts_as_one(clock, queue, monkeypatch):
             raise RuntimeError("a library's own error")
 
     assert Nudger(Broken(), queue, clock).nudge() is False
+
+
+def test_many_nudges_that_nobody_waits_for_become_few(clock, queue):
+    schedule = MemorySchedule(clock)
+    nudger = Nudger(schedule, queue, clock)
+
+    for _ in range(100):
+        nudger.nudge_soon()
+    eventually(lambda: queue.fan_outs)
+    assert queue.fan_outs == 1
+
+    schedule.fan_out_begun()
+    nudger.nudge_soon()
+    eventually(lambda: queue.fan_outs == 2)
+
+
+def test_one_that_nobody_waits_for_does_not_wait_for_a_hung_redis(clock, queue):
+    flag = Hung()
+    nudger = Nudger(flag, queue, clock)
+
+    nudger.nudge_soon()
+    eventually(lambda: not nudger.is_ready)
+    flag.go.set()

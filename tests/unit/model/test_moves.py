@@ -10,10 +10,12 @@ LEGAL = {
     ("pending", "delivered"),
     ("pending", "failed"),
     ("pending", "cancelled"),
+    ("pending", "superseded"),
     ("failed", "pending"),
     ("failed", "delivered"),
     ("delivered", "pending"),
     ("cancelled", "pending"),
+    ("superseded", "pending"),
     ("cancelled", "delivered"),  # a POST was on its way when the webhook was deleted
 }
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from schemas import EVENT_TYPES
 from schemas.fields import (
     Boolean,
     Date,
@@ -78,6 +79,16 @@ def objects(schema):
     required = {name: values(field) for name, field in schema.fields.items() if field.required}
     optional = {name: values(field) for name, field in schema.fields.items() if not field.required}
     return st.fixed_dictionaries(required, optional=optional)
+
+
+def bodies(event_name):
+    """Bodies of an event, with all the keys that it must have."""
+    return st.fixed_dictionaries(
+        {
+            key.name: st.lists(objects(key.schema), max_size=2) if key.many else objects(key.schema)
+            for key in EVENT_TYPES[event_name].body
+        }
+    )
 
 
 def as_decimal(value):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas import EVENT_TYPES, RESOURCES
 from schemas.event import render_body
 from tests.unit.schemas.facts import in_order
-from tests.unit.schemas.strategies import objects
+from tests.unit.schemas.strategies import bodies, objects
 
 # Wide objects are big examples; twenty of each type show what a hundred of one would.
 few = settings(
@@ -54,11 +54,6 @@ def test_a_valid_body_is_rendered_as_the_schema_dumps_it(name, data):
 @settings(few, max_examples=3)
 @given(data=st.data())
 def test_every_event_takes_valid_objects(event_name, data):
-    body = {
-        key.name: data.draw(st.lists(objects(key.schema), max_size=2) if key.many else objects(key.schema))
-        for key in EVENT_TYPES[event_name].body
-    }
-
-    rendered = json.loads(render_body(event_name, body))
+    rendered = json.loads(render_body(event_name, data.draw(bodies(event_name))))
 
     assert list(rendered) == [key.name for key in EVENT_TYPES[event_name].body]

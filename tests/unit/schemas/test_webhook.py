@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from schemas import EVENT_TYPES
-from schemas.webhook import WebhookSchema
+from schemas.webhook import WebhookSchema, WebhookWithExtrasSchema
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = WebhookSchema()
@@ -317,3 +317,49 @@ def test_a_webhook_is_returned_with_its_attributes_in_the_documented_order():
 
     assert list(dumped) == HTTP["Webhook"]
     assert dumped == example("webhook")
+
+
+EXTRAS = WebhookWithExtrasSchema()
+NOT_IN_LIST = "is not included in the list"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"description": "x" * 1_001}, "is too long (maximum is 1000 characters)"),
+        ({"description": "\0"}, "is invalid"),
+        ({"description": "\ud800"}, "is invalid"),
+        ({"description": 5}, "is invalid"),
+        ({"payload_version": "v4"}, NOT_IN_LIST),
+        ({"payload_version": None}, NOT_IN_LIST),
+        ({"rate_limit": 0}, "must be greater than 0"),
+        ({"rate_limit": 100_001}, "must be less than or equal to 100000"),
+        ({"rate_limit": "5"}, "is not a number"),
+        ({"rate_limit": True}, "is not a number"),
+        ({"rate_limit": 5.5}, "is not a number"),
+        ({"signing": "maybe"}, NOT_IN_LIST),
+        ({"signing": None}, NOT_IN_LIST),
+    ],
+    ids=repr,
+)
+def test_extras_that_may_not_be_are_refused(given, message):
+    with pytest.raises(ValidationError) as caught:
+        EXTRAS.load(given, partial=True)
+
+    assert caught.value.messages_dict == {name: [message] for name in given}
+
+
+def test_extras_load_as_they_came_and_are_none_of_the_documented_object():
+    given = {"description": "for the books", "payload_version": "legacy", "rate_limit": 5, "signing": "none"}
+
+    assert EXTRAS.load(given, partial=True) == given
+    assert EXTRAS.load({"description": None, "rate_limit": None}, partial=True) == {
+        "description": None,
+        "rate_limit": None,
+    }
+    assert list(EXTRAS.fields)[: len(SCHEMA.fields)] == list(SCHEMA.fields)
+    assert not given.keys() & SCHEMA.fields.keys()
+
+
+def test_an_object_is_no_list_of_events():
+    assert messages(events={"invoice_paid": 1}) == {"events": ["is invalid"]}

@@ -1,0 +1,54 @@
+"""The application: its blueprints, the checks before each request, and every error in API v3's words."""
+
+import flask_smorest
+from flask import Flask
+
+from dispatcher.api import (
+    accounts,
+    auth,
+    deliveries,
+    errors,
+    events,
+    failed_deliveries,
+    health,
+    oauth,
+    openapi,
+    replays,
+    webhook_actions,
+    webhooks,
+)
+from dispatcher.api.parts import BODY_LIMIT, ROW_ID, RowId
+from dispatcher.services import Services
+from schemas.errors import ErrorSchema
+
+
+class Api(flask_smorest.Api):
+    """flask-smorest without its error answers: ours are API v3's (`api/errors.py`)."""
+
+    ERROR_SCHEMA = ErrorSchema
+
+    def _register_error_handlers(self) -> None:
+        errors.register(self._app)
+
+
+def create_app(own: Services) -> Flask:
+    """The WSGI application over `own`. Connects to nothing."""
+    app = Flask("dispatcher.api")
+    app.config |= {
+        "MAX_CONTENT_LENGTH": BODY_LIMIT,
+        "PROVIDE_AUTOMATIC_OPTIONS": False,
+        "API_TITLE": "Webhook dispatcher",
+        "API_VERSION": "v3",
+        "OPENAPI_VERSION": "3.1.0",
+    }
+    app.url_map.merge_slashes = False  # a path with an empty slug is not found, and no redirect to another
+    app.url_map.converters[ROW_ID] = RowId
+    app.extensions["dispatcher"] = own
+    auth.register(app)
+    api = Api(app)
+    openapi.prepare(app, api)
+    for resource in (oauth, accounts, webhooks, failed_deliveries, webhook_actions, events, deliveries, replays):
+        api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
+    api.register_blueprint(health.blueprint)
+    app.register_blueprint(openapi.blueprint, url_prefix=auth.PREFIX)
+    return app

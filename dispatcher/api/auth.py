@@ -1,0 +1,118 @@
+"""Who calls, and whether they may: the checks of a request, in this order, and the quota's headers.
+
+1. `User-Agent` is there (400). 2. JSON is asked for (415). 3. The Bearer token lives (401). 4. The client has requests
+left in this minute (429). 5. The account in the path is the token's (404, so that nothing is revealed). 6. The token
+has the scope (403). The route itself then looks at the body's type (415), its syntax (400) and its data (422).
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import NotFound
+
+from dispatcher.api.errors import not_found
+from dispatcher.api.parts import own
+from dispatcher.errors import RequestRefused
+from dispatcher.flow.limit_requests import Allowance
+from dispatcher.schedule.quota import WINDOW_S
+from dispatcher.storage import tokens
+from dispatcher.storage.tokens import Caller
+
+__all__ = ["Caller", "authorize", "authorized", "register"]
+
+PREFIX = "/api/v3"
+# People open these, and what lies below the second, in a browser, which asks for HTML.
+_CONSENT, _DOCS = f"{PREFIX}/oauth", f"{PREFIX}/docs"
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def register(app: Flask) -> None:
+    """Checks every request below /api/v3, and adds the quota's headers to every answer there."""
+    app.before_request(_check_headers)
+    app.after_request(_add_quota)
+
+
+def authorized(scope: str | None = None) -> Callable[[View], View]:
+    """Decorates a view below /api/v3: it is called with the Caller first, and without the path's `slug`."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def checked(*args: Any, slug: str | None = None, **kwargs: Any) -> Any:
+            return view(authorize(scope, slug), *args, **kwargs)
+
+        checked.scope = scope  # type: ignore[attr-defined] # for the OpenAPI document
+        return checked  # type: ignore[return-value]
+
+    return decorate
+
+
+def authorize(scope: str | None, slug: str | None) -> Caller:
+    """Who calls, with one query and no cache: a revoked token is refused at once. Raises RequestRefused."""
+    caller = _caller()
+    g.caller = caller
+    g.allowance = own().limiter.spend(caller.client.id)
+    if g.allowance.exceeded:
+        raise RequestRefused(429, "rate_limit_exceeded", f"Too many requests; wait {g.allowance.reset_s} seconds")
+    if slug is not None and slug != caller.account.slug:
+        raise not_found()
+    if scope is not None and scope not in caller.scopes:
+        raise RequestRefused(403, "forbidden", f"The token lacks the scope {scope}")
+    return caller
+
+
+def _caller() -> Caller:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise _unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
+    found = own().storage.look(lambda connection: tokens.caller(connection, token.strip()))
+    if found is None:
+        raise _unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
+    return found
+
+
+def _unauthorized(text: str, error: str | None) -> RequestRefused:
+    """401; the header says no more than that a token is needed where none was sent (RFC 6750, 3.1)."""
+    challenge = 'Bearer realm="api"' + (f', error="{error}"' if error else "")
+    return RequestRefused(401, "invalid_token", text, {"WWW-Authenticate": challenge})
+
+
+def _check_headers() -> None:
+    if not _is_api(request.path) or _is_page(request.path):
+        return
+    if not request.host:  # what werkzeug makes of a malformed one; `url` and `Location` could not be written
+        raise RequestRefused(400, "invalid_request", 'The header "Host" is malformed')
+    if not request.headers.get("User-Agent", "").strip():
+        raise RequestRefused(400, "invalid_request", 'Required header "User-Agent" is missing')
+    if not _wants_json():
+        raise RequestRefused(415, "unsupported_media_type", "Only application/json is served here")
+    if isinstance(request.routing_exception, NotFound):  # what there is, is told to those with a token only
+        authorize(None, None)
+
+
+def _wants_json() -> bool:
+    """Whether the Accept header allows JSON, with or without a charset; werkzeug's own look minds the charset."""
+    qualities = {kind.partition(";")[0].strip().lower(): quality for kind, quality in request.accept_mimetypes}
+    for kind in ("application/json", "application/*", "*/*"):
+        if kind in qualities:
+            return bool(qualities[kind] > 0)
+    return not qualities
+
+
+def _is_api(path: str) -> bool:
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+def _is_page(path: str) -> bool:
+    return path in (_CONSENT, _DOCS) or path.startswith(f"{_DOCS}/")
+
+
+def _add_quota(response: Response) -> Response:
+    """API v3, Rate limit: on all answers, full where no token told whose they are."""
+    if _is_api(request.path):
+        allowance: Allowance = g.get("allowance") or own().limiter.unused
+        response.headers["X-RateLimit-Policy"] = f"default;q={allowance.quota};w={WINDOW_S}"
+        response.headers["X-RateLimit"] = f"default;r={allowance.left};t={allowance.reset_s}"
+    return response

@@ -1,0 +1,110 @@
+"""Deliveries: one event for one webhook, with every attempt. A client sees those to its own webhooks."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from dispatcher.api.auth import Caller, authorized
+from dispatcher.api.paging import PAGE_SIZE, cursor, moment, number
+from dispatcher.api.parts import answer, own
+from dispatcher.errors import RequestRefused
+from dispatcher.flow.replay import replay
+from dispatcher.flow.show_delivery import shown, shown_with_attempts
+from dispatcher.model.delivery import State
+from dispatcher.storage import reports
+from schemas import EVENT_TYPES
+from schemas.delivery import DeliverySchema, DeliveryWithAttemptsSchema
+from schemas.errors import FieldErrorsSchema
+
+blueprint = Blueprint("deliveries", __name__, description="What became of each event.")
+
+_STATES = [str(state) for state in State]
+_ID = {
+    "in": "path",
+    "name": "delivery",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "A delivery's id, or its Idempotency-Key.",
+}
+
+
+def _query(name: str, description: str, **schema: object) -> dict[str, object]:
+    return {"in": "query", "name": name, "schema": schema, "description": description}
+
+
+_FILTERS = [
+    _query("webhook_id", "Only this webhook's.", type="integer", minimum=0),
+    _query("event_name", "Only of this event.", type="string", enum=list(EVENT_TYPES)),
+    _query("state", "Only those in this state.", type="string", enum=_STATES),
+    _query("since", "Only those created at this time or later.", type="string", format="date-time"),
+    _query("until", "Only those created before.", type="string", format="date-time"),
+    _query("idempotency_key", "Only the one with this key.", type="string", format="uuid"),
+    _query("before", "Older than the delivery with this id: the next page.", type="integer", minimum=0),
+]
+
+
+@blueprint.route("/accounts/<slug>/deliveries.json")
+@authorized("deliveries")
+@blueprint.doc(parameters=_FILTERS)
+@blueprint.response(200, DeliverySchema(many=True))
+def list_(caller: Caller) -> Response:
+    """Newest first, 40 a page; the next page is what is older than this one's last `id`: `?before=`."""
+    wanted = {
+        "webhook_id": number("webhook_id"),
+        "event_name": _one_of("event_name", EVENT_TYPES),
+        "state": _one_of("state", _STATES),
+        "since": moment("since"),
+        "until": moment("until"),
+        "idempotency_key": _key(),
+        "before": cursor(),
+    }
+    found = own().storage.run(
+        lambda connection: reports.deliveries(
+            connection, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **wanted
+        )
+    )
+    return answer([shown(one) for one in found])
+
+
+@blueprint.route("/accounts/<slug>/deliveries/<delivery>.json")
+@authorized("deliveries")
+@blueprint.doc(parameters=[_ID])
+@blueprint.response(200, DeliveryWithAttemptsSchema)
+def show(caller: Caller, delivery: str) -> Response:
+    """One delivery with its attempts, newest first."""
+    found = own().storage.run(
+        lambda connection: reports.delivery(
+            connection, delivery, account_id=caller.account.id, client_id=caller.client.id
+        )
+    )
+    return answer(shown_with_attempts(found))
+
+
+@blueprint.route("/accounts/<slug>/deliveries/<delivery>/redeliver.json", methods=["POST"])
+@authorized("deliveries")
+@blueprint.doc(parameters=[_ID])
+@blueprint.response(202, DeliveryWithAttemptsSchema)
+@blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
+def redeliver(caller: Caller, delivery: str) -> Response:
+    """Sends it once more: the same Idempotency-Key, its tries start anew. 422 where it waits to be sent anyway."""
+    parts = own()
+    found = replay(parts.storage, parts.schedule, delivery, account_id=caller.account.id, client_id=caller.client.id)
+    return answer(shown_with_attempts(found), 202)
+
+
+def _one_of(name: str, choices: Collection[str]) -> str | None:
+    """A word of the query, if given. Raises RequestRefused (400) unless it is one of `choices`."""
+    word = request.args.get(name)
+    if word is not None and word not in choices:
+        raise RequestRefused(400, "invalid_request", f"{name} is not included in the list")
+    return word
+
+
+def _key() -> UUID | None:
+    text = request.args.get("idempotency_key")
+    try:
+        return None if text is None else UUID(text)
+    except ValueError:
+        raise RequestRefused(400, "invalid_request", "idempotency_key must be a UUID") from None

@@ -1,0 +1,183 @@
+"""Events: emitted here, listed as the activity log (API v3, Events), and the catalogue of those there are."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+
+from flask import Response, request
+from flask_smorest import Blueprint
+from marshmallow import ValidationError
+
+from dispatcher.api.auth import Caller, authorized
+from dispatcher.api.errors import field_errors
+from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, page_offset
+from dispatcher.api.parts import JSON, answer, json_body, own
+from dispatcher.errors import EventRefused, RequestRefused
+from dispatcher.flow import record_event
+from dispatcher.flow.record_event import NewEvent
+from dispatcher.storage import activity
+from dispatcher.storage.activity import Activity, SubjectFilter
+from schemas import EVENT_TYPES, EventInvalid, emitted
+from schemas import activity as words
+from schemas.activity import ActivitySchema
+from schemas.emitted import EmittedSchema, EventTypeSchema
+from schemas.errors import FieldErrorsSchema, plain
+from schemas.examples import event_example
+from schemas.fields import render_datetime, written_in, zone_of
+from schemas.json_schema import event_schema
+
+blueprint = Blueprint("events", __name__, description="What happened.")
+
+BATCH_LIMIT = 1_000
+_ERROR_LIMIT = 1_000
+"""Errors that are told of one request; a body of 5 MiB has room for more."""
+_KEY_HEADER = "Idempotency-Key"
+
+_activity = ActivitySchema()
+_PATHS = {name: path for name, event in EVENT_TYPES.items() if (path := words.subject_path(event))}
+
+_SINCE = {"in": "query", "name": "since", "schema": {"type": "string", "format": "date-time"}}
+_SUBJECT = {"in": "query", "name": "subject_id", "schema": {"type": "integer", "minimum": 0}}
+_KEY = {
+    "in": "header",
+    "name": _KEY_HEADER,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "Of a single event: a second emit of it returns the first event.",
+}
+
+
+@blueprint.route("/accounts/<slug>/events.json")
+@authorized("events:read")
+@blueprint.doc(parameters=[PAGE_PARAMETER, _SINCE, _SUBJECT])
+@blueprint.response(200, ActivitySchema(many=True))
+def log(caller: Caller) -> Response:
+    """What was emitted in the account, newest first; 40 a page, an empty page past the end."""
+    return _log(caller)
+
+
+@blueprint.route("/accounts/<slug>/events/paid.json")
+@authorized("events:read")
+@blueprint.doc(parameters=[PAGE_PARAMETER, _SINCE, _SUBJECT])
+@blueprint.response(200, ActivitySchema(many=True))
+def paid(caller: Caller) -> Response:
+    """Of these, the payments of invoices and expenses."""
+    return _log(caller, words.PAID)
+
+
+@blueprint.route("/accounts/<slug>/events.json", methods=["POST"])
+@authorized("events:write")
+@blueprint.doc(parameters=[_KEY])
+@blueprint.response(202, EmittedSchema)
+@blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
+def emit(caller: Caller) -> Response:
+    """Emits one event, or an array of up to 1,000: all or none. Answered once they are committed, in order.
+
+    A second emit of an idempotency key stands for the first event, which is answered with `new` false. Errors are told
+    by path: `body.invoice.id`, of an array `[3].body.invoice.id`.
+    """
+    items, is_array = _items()
+    try:
+        stored = own().emit(caller.account, [_new_event(item) for item in items], lives_on=True)
+    except (ValidationError, EventInvalid, EventRefused):  # the first of them; all are told
+        return field_errors(_problems(items, caller.account.time_zone, is_array=is_array))
+    zone = zone_of(caller.account.time_zone)
+    shown = [
+        {"id": one.id, "name": one.name, "created_at": render_datetime(one.created_at, zone), "new": one.new}
+        for one in stored
+    ]
+    return answer(shown if is_array else shown[0], 202)
+
+
+@blueprint.route("/event_types.json")
+@authorized()
+@blueprint.response(200, EventTypeSchema(many=True))
+def catalogue(_caller: Caller) -> Response:
+    """Every event there is, with a JSON Schema (2020-12) and an example of its body. Not paged."""
+    return Response(_catalogue(), mimetype="application/json")
+
+
+def _log(caller: Caller, names: Sequence[str] | None = None) -> Response:
+    offset, since, subject_id = page_offset(), moment("since"), number("subject_id")
+    if offset is None:
+        return answer([])
+    found = own().storage.look(
+        lambda connection: activity.activities(
+            connection,
+            caller.account.id,
+            names=names,
+            since=since,
+            subject=None if subject_id is None else SubjectFilter(subject_id=subject_id, paths=_PATHS),
+            limit=PAGE_SIZE,
+            offset=offset,
+        )
+    )
+    user = {"id": caller.user.id, "full_name": caller.user.full_name, "avatar": None}
+    with written_in(caller.account.time_zone):
+        return answer([_activity.dump(_line(one, user)) for one in found])
+
+
+def _line(one: Activity, user: dict[str, JSON]) -> dict[str, JSON]:
+    return {
+        "name": one.name,
+        "created_at": one.created_at,
+        "text": words.text(one.name, one.body),
+        "related_objects": words.related_objects(one.body),
+        "user": user,
+        "params": words.params(one.name, one.body),
+    }
+
+
+def _items() -> tuple[list[JSON], bool]:
+    """The POSTed events, and whether they came as an array; raises RequestRefused."""
+    given = json_body()
+    key = request.headers.get(_KEY_HEADER)
+    if isinstance(given, list):
+        if key is not None:
+            raise RequestRefused(400, "invalid_request", "Idempotency-Key is for one event; give each its own key")
+        if not 1 <= len(given) <= BATCH_LIMIT:
+            raise RequestRefused(400, "invalid_request", f"1 to {BATCH_LIMIT:,} events, please")
+        return given, True
+    if not isinstance(given, dict):
+        raise RequestRefused(400, "invalid_request", "The body must be an event or an array of events")
+    if key is not None and given.setdefault("idempotency_key", key) != key:
+        raise RequestRefused(400, "invalid_request", "Idempotency-Key and idempotency_key differ")
+    return [given], False
+
+
+def _new_event(item: JSON) -> NewEvent:
+    """Raises ValidationError where the event's own attributes are wrong."""
+    for attribute, reason in emitted.problems(item):
+        raise ValidationError({attribute: [reason]})
+    created_at = item.get("created_at")
+    return NewEvent(
+        name=item["name"],
+        body=item["body"],
+        created_at=created_at and emitted.moment(created_at),
+        idempotency_key=item.get("idempotency_key"),
+    )
+
+
+def _problems(items: Sequence[JSON], time_zone: str, *, is_array: bool) -> dict[str, list[str]]:
+    """What is wrong with all of them, by path."""
+    found: dict[str, list[str]] = {}
+    for index, item in enumerate(items):
+        at = f"[{index}]" if is_array else ""
+        for path, reason in list(emitted.problems(item)) or record_event.problems(_new_event(item), time_zone):
+            if len(found) < _ERROR_LIMIT:
+                found.setdefault(".".join(part for part in (at, plain(path)) if part), []).append(reason)
+    return found
+
+
+@cache
+def _catalogue() -> bytes:
+    types = [
+        {
+            "name": event.name,
+            "resource": event.resource,
+            "bulk": event.bulk,
+            "schema": event_schema(event.name),
+            "example": event_example(event.name),
+        }
+        for event in EVENT_TYPES.values()
+    ]
+    return json.dumps(types, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,57 @@
+"""For whoever looks after the service: does the process live, can it serve, and how much waits. Without a token.
+
+They tell figures and account slugs, so a proxy in front should keep them inside.
+"""
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from dispatcher import metrics
+from dispatcher.api.parts import answer, own
+from dispatcher.errors import ScheduleUnavailable, StorageOutdated, StorageUnavailable
+from dispatcher.storage import migrate
+
+blueprint = Blueprint("health", __name__, description="For whoever looks after the service; without a token.")
+
+
+@blueprint.route("/healthz")
+@blueprint.response(200)
+def healthz() -> Response:
+    """200: this process answers. It asks nobody, so a Postgres that is down gets no process restarted."""
+    return answer({"status": "ok"})
+
+
+@blueprint.route("/readyz")
+@blueprint.response(200)
+@blueprint.alt_response(503)
+def readyz() -> Response:
+    """200 where requests can be served and events are sent, else 503 with what is wrong."""
+    problems = _problems()
+    return answer({"status": "unready" if problems else "ready", "problems": problems}, 503 if problems else 200)
+
+
+@blueprint.route("/metrics")
+@blueprint.response(200, content_type="text/plain")
+def figures() -> Response:
+    """For Prometheus."""
+    parts = own()
+    return Response(
+        metrics.scrape(parts.storage, parts.schedule, parts.queue), content_type=metrics.CONTENT_TYPE_LATEST
+    )
+
+
+def _problems() -> dict[str, str]:
+    """Part → what is wrong with it, in words of ours: a driver's own may hold addresses and names."""
+    found: dict[str, str] = {}
+    try:
+        migrate.check(own().storage)
+    except StorageUnavailable:
+        found["postgres"] = "does not answer"
+    except StorageOutdated:
+        found["postgres"] = "lacks migrations; run: dispatcher migrate"
+    try:
+        if not own().schedule.workers():
+            found["workers"] = "none was seen within 30 s: nothing is sent"
+    except ScheduleUnavailable:
+        found["redis"] = "does not answer"
+    return found

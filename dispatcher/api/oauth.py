@@ -1,0 +1,211 @@
+"""OAuth: tokens for clients, their end, and the page on which an account's owner agrees (API v3, Authorization).
+
+The consent page keeps no session: the owner names themselves with each decision. Its form is protected from other
+sites by a cookie that must equal a field, and its headers allow neither scripts nor frames.
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError, UnsupportedResponseTypeError
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
+from flask import Response, g, make_response, render_template, request
+from flask_smorest import Blueprint
+from werkzeug.datastructures import MultiDict
+
+from dispatcher.api.authlib_parts import Parameters, Request, Server, connection, parameters
+from dispatcher.api.parts import answer, own
+from dispatcher.errors import RequestRefused
+from dispatcher.storage import tokens, users
+from dispatcher.storage.engine import Connection
+from dispatcher.storage.passwords import is_right
+from dispatcher.storage.users import User
+from schemas.errors import ErrorSchema
+from schemas.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
+
+blueprint = Blueprint("oauth", __name__, description="Tokens.")
+
+T = TypeVar("T")
+
+_server = Server()
+_COOKIE = "consent"
+_CSRF = re.compile(r"[0-9a-f]{64}\Z")
+_PASSED_ON = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
+_BOTH_FORMS = ("application/json", "application/x-www-form-urlencoded")
+_NAME_LIMIT, _PASSWORD_LIMIT = 320, 1_024
+
+_WRONG = "This name and password do not fit together."
+_TOO_MANY = "Too many tries; wait a minute."
+_EXPIRED = "This form is no longer valid. Please try again."
+
+
+def _body(schema: type) -> dict[str, object]:
+    return {"content": {kind: {"schema": schema} for kind in _BOTH_FORMS}, "required": True}
+
+
+@blueprint.route("/oauth/token", methods=["POST"])
+@blueprint.route("/oauth/token.json", methods=["POST"])
+@blueprint.doc(requestBody=_body(TokenRequestSchema), security=[{"client": []}])
+@blueprint.response(200, TokenSchema)
+@blueprint.alt_response(400, schema=ErrorSchema)
+@blueprint.alt_response(401, schema=ErrorSchema)
+def token() -> Response:
+    """A token: by client credentials, for a code, or for a refresh token (RFC 6749)."""
+    given = parameters()
+    if not given.get("grant_type"):
+        raise RequestRefused(400, "invalid_request", "The grant_type is missing")
+    answered: Response = _run(lambda: _server.create_token_response(given))
+    return answered
+
+
+@blueprint.route("/oauth/revoke", methods=["POST"])
+@blueprint.route("/oauth/revoke.json", methods=["POST"])
+@blueprint.doc(requestBody=_body(RevocationSchema), security=[{"client": []}])
+@blueprint.response(200)
+@blueprint.alt_response(400, schema=ErrorSchema)
+@blueprint.alt_response(401, schema=ErrorSchema)
+def revoke() -> Response:
+    """Ends a refresh token and its access tokens, or an access token alone; 200 also where there is none (RFC 7009)."""
+    given = parameters()
+
+    def end() -> None:
+        client = _server.authenticate_client(Request(given), ())
+        if not given.get("token"):
+            raise RequestRefused(400, "invalid_request", "The token is missing")
+        tokens.revoke(connection(), client.client.id, given["token"])
+
+    _run(end)
+    return answer({})
+
+
+@blueprint.route("/oauth")
+@blueprint.doc(hide=True)
+def ask() -> Response:
+    """The page on which the owner decides."""
+    return _page(request.args, _grant(request.args))
+
+
+@blueprint.route("/oauth", methods=["POST"])
+@blueprint.doc(hide=True)
+def decide() -> Response:
+    """The owner's decision: back to the client, with a code or with `access_denied`.
+
+    1. What is asked for is checked as if for the first time. 2. The form is one of ours. 3. To agree takes a password.
+    """
+    given = MultiDict((name, value) for name in _PASSED_ON for value in request.form.getlist(name))
+    grant = _grant(given)
+    if not _is_our_form():
+        return _page(given, grant, _EXPIRED, 403)
+    if request.form.get("decision") != "agree":
+        return _back(grant, None)
+    try:
+        user = _sign_in(request.form.get("name", ""), request.form.get("password", ""))
+    except RequestRefused as refused:
+        return _page(given, grant, str(refused), refused.status)
+    return _back(grant, user)
+
+
+@blueprint.errorhandler(OAuth2Error)
+def refused(error: OAuth2Error) -> Response:
+    """A wrong request for consent: the client is told where its redirect URI is right, else the person."""
+    if isinstance(error, UnsupportedResponseTypeError):
+        error.description = "Only the response_type code is supported"
+    if error.redirect_uri:
+        return _with_safe_headers(_server.handle_error_response(None, error))
+    page = make_response(render_template("refused.html", reason=error.get_error_description(), nonce=_nonce()), 400)
+    return _with_safe_headers(page)
+
+
+def _run(work: Callable[[], T]) -> T:
+    """`work` in one transaction, which Authlib's callbacks take from `connection()`."""
+
+    def within(opened: Connection) -> T:
+        g.oauth_connection = opened
+        return work()
+
+    return own().storage.run(within)
+
+
+def _grant(given: Parameters) -> AuthorizationCodeGrant:
+    """What is asked for, checked; raises OAuth2Error."""
+    try:
+        return _run(lambda: _server.get_consent_grant(given))
+    except ValueError:  # Authlib repeats a parameter in its error, which may not hold every character
+        raise InvalidRequestError("A parameter holds characters that it may not hold") from None
+
+
+def _back(grant: AuthorizationCodeGrant, user: User | None) -> Response:
+    """To the client's redirect URI, with a code where `user` agreed."""
+    answered = _run(lambda: _server.create_authorization_response(grant.request, grant_user=user, grant=grant))
+    return _with_safe_headers(answered)
+
+
+def _sign_in(name: str, password: str) -> User:
+    """The owner of that e-mail or slug; raises RequestRefused, in the same words whether there is one or not."""
+    storage = own().storage
+    fits = len(name) <= _NAME_LIMIT and name.isprintable() and len(password) <= _PASSWORD_LIMIT
+    owner = storage.look(lambda found: users.owner_to_sign_in(found, name.strip())) if fits else None
+    if owner is not None:
+        user_id = owner.user.id
+        if not storage.run(lambda found: users.may_try_password(found, user_id)):
+            raise RequestRefused(429, "access_denied", _TOO_MANY)
+    right = fits and is_right(password, owner.password_hash if owner is not None else None)
+    if owner is None or not right:
+        raise RequestRefused(403, "access_denied", _WRONG)
+    storage.run(lambda found: users.signed_in(found, user_id))
+    return owner.user
+
+
+def _page(given: Parameters, grant: AuthorizationCodeGrant, problem: str = "", status: int = 200) -> Response:
+    csrf = request.cookies.get(_COOKIE, "")
+    if not _CSRF.match(csrf):
+        csrf = secrets.token_hex(32)
+    text = render_template(
+        "consent.html",
+        client_name=grant.client.client.name,
+        scopes=grant.request.scope.split(),
+        fields=[(name, value) for name, value in given.items() if name in _PASSED_ON],
+        name=request.form.get("name", ""),
+        csrf=csrf,
+        problem=problem,
+        nonce=_nonce(),
+    )
+    page = make_response(text, status)
+    page.set_cookie(_COOKIE, csrf, path=request.path, secure=request.is_secure, httponly=True, samesite="Strict")
+    # Browsers hold the redirect that follows a form to the same rule as the form.
+    return _with_safe_headers(page, f"'self' {_origin(grant.redirect_uri)}")
+
+
+def _is_our_form() -> bool:
+    """Whether the form's field equals the cookie, which other sites can neither read nor set."""
+    sent = request.form.get("csrf", "")
+    return bool(_CSRF.match(sent)) and hmac.compare_digest(sent.encode(), request.cookies.get(_COOKIE, "").encode())
+
+
+def _nonce() -> str:
+    """Of this answer's one style sheet."""
+    g.nonce = g.get("nonce") or secrets.token_urlsafe(16)
+    nonce: str = g.nonce
+    return nonce
+
+
+def _with_safe_headers(response: Response, form_action: str = "'none'") -> Response:
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'nonce-{_nonce()}'; form-action {form_action}; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,238 @@
+"""The OpenAPI 3.1 document of every route, and a page to try them, all of whose files come from here.
+
+flask-smorest collects paths, parameters and schemas from the blueprints. What the routes have in common is added once:
+the way to authorize, the header that must be there, the errors with which the checks before each request answer, and
+the quota's headers. The document is written once a process, when it is first asked for.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app
+from flask_smorest import Api
+
+from dispatcher.api.auth import PREFIX
+from dispatcher.api.errors import not_found
+from dispatcher.api.events import BATCH_LIMIT
+from dispatcher.storage.clients import SCOPES
+from schemas import EVENT_TYPES
+from schemas.examples import event_example
+from schemas.fields import Items, Wire
+from schemas.json_schema import body_schema, body_types, of_field
+
+JSON = dict[str, Any]
+
+blueprint = Blueprint("docs", __name__)
+
+_NAME = "dispatcher.openapi"
+_REFS = "#/components/schemas/"
+_ABOUT = """The webhook half of Fakturoid's API v3, and what lies beyond it: emitting events, the catalogue of events,
+deliveries, trying a webhook out, and its signing secret.
+
+Send the token of `/api/v3/oauth/token` with every request, and a `User-Agent` that names you."""
+_SCOPES = dict(
+    zip(SCOPES, ("webhooks and what failed", "the activity log", "emitting", "deliveries, and replaying"), strict=True)
+)
+
+_ERRORS: Mapping[int, str] = {
+    400: "The request is malformed",
+    401: "No token, or one that is unknown, expired or revoked",
+    403: "The token lacks the scope",
+    404: "There is no such record, or it is somebody else's",
+    413: "The body is larger than 5 MiB",
+    415: "Something else than JSON was asked for, or sent",
+    429: "The quota of this minute is used up",
+    503: "A part that is needed does not answer; try again later",
+}
+
+_FILES = {
+    "docs.js": "text/javascript",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon-32x32.png": "image/png",
+    "oauth2-redirect.html": "text/html",
+    "oauth2-redirect.js": "text/javascript",
+}
+# Scripts from these files only, none in the page. Swagger UI sets styles on elements, and has icons in data: URLs.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def prepare(app: Flask, api: Api) -> None:
+    """Makes flask-smorest know our fields, before blueprints are registered."""
+    api.ma_plugin.converter.add_attribute_function(_attribute)
+    app.extensions[_NAME] = cache(lambda: json.dumps(_document(app, api.spec.to_dict()), ensure_ascii=False))
+
+
+@blueprint.get("/openapi.json")
+def document() -> Response:
+    """The document."""
+    return Response(current_app.extensions[_NAME](), mimetype="application/json")
+
+
+@blueprint.get("/docs")
+def page() -> Response:
+    """The page to try it."""
+    return _file("docs.html", "text/html")
+
+
+@blueprint.get("/docs/<name>")
+def page_file(name: str) -> Response:
+    """What the page loads."""
+    if name not in _FILES:
+        raise not_found()
+    return _file(name, _FILES[name])
+
+
+def _file(name: str, mimetype: str) -> Response:
+    made = Response(_content(name), mimetype=mimetype)
+    made.headers["Content-Security-Policy"] = _POLICY
+    made.headers["X-Content-Type-Options"] = "nosniff"
+    return made
+
+
+@cache
+def _content(name: str) -> bytes:
+    """A file of ours, or of Swagger UI's package."""
+    ours = files("dispatcher.api") / "static" / name
+    return (ours if ours.is_file() else files("flask_swagger_ui") / "dist" / name).read_bytes()
+
+
+def _attribute(_converter: object, field: Any, **_: Any) -> JSON:
+    """What a field of ours is, for flask-smorest."""
+    return of_field(field, _REFS) if isinstance(field, Wire | Items) else {}
+
+
+def _document(app: Flask, collected: JSON) -> JSON:
+    emit = collected["paths"][f"{PREFIX}/accounts/{{slug}}/events.json"]["post"]
+    emit["requestBody"] = _emit_body()
+    emit["responses"]["202"]["content"] = _one_or_many(f"{_REFS}Emitted")
+    components = collected["components"]
+    components["schemas"] |= body_types(_REFS) | {"NewEvent": _new_event()}
+    components["schemas"].pop("PaginationMetadata")  # flask-smorest's own, of which nothing is used
+    components |= _common()
+    views = {(path, method): view for path, method, view in _views(app)}
+    for path, operations in collected["paths"].items():
+        for method in [name for name in operations if name in ("get", "post", "patch", "delete")]:
+            if operations[method].pop("hide", False):
+                del operations[method]
+            else:
+                operations[method]["responses"].pop("default", None)
+                if path.startswith(PREFIX):
+                    _complete(operations, operations[method], views[path, method])
+    collected["paths"] = {path: operations for path, operations in collected["paths"].items() if operations}
+    collected["info"]["description"] = _ABOUT
+    return collected
+
+
+def _views(app: Flask) -> Iterator[tuple[str, str, Any]]:
+    """Path as OpenAPI writes it, method, and view function of every route."""
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule)
+        for method in rule.methods or ():
+            yield path, method.lower(), app.view_functions[rule.endpoint]
+
+
+def _complete(operations: JSON, operation: JSON, view: Any) -> None:
+    """Adds what the checks before the view ask for and answer with."""
+    statuses = {400, 415, 503}
+    if hasattr(view, "scope"):  # `auth.authorized`
+        statuses |= {401, 429} | ({403} if view.scope else set())
+        operation["security"] = [{"oauth2": [view.scope] if view.scope else []}, {"bearer": []}]
+    if operations.get("parameters"):  # of the path
+        statuses.add(404)
+    operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/UserAgent"})
+    if "requestBody" in operation:
+        statuses.add(413)
+    responses = operation["responses"]
+    for status in statuses:
+        responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    for response in responses.values():
+        if "$ref" not in response:
+            response.setdefault("headers", {}).update(_QUOTA_REFS)
+
+
+_QUOTA_REFS = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-RateLimit-Policy", "X-RateLimit")}
+
+
+def _common() -> JSON:
+    error = {"application/json": {"schema": {"$ref": f"{_REFS}Error"}}}
+    return {
+        "responses": {
+            str(status): {"description": text, "headers": _QUOTA_REFS, "content": error}
+            for status, text in _ERRORS.items()
+        },
+        "headers": {
+            "X-RateLimit-Policy": _header("Requests per window of so many seconds", "default;q=400;w=60"),
+            "X-RateLimit": _header("Requests left, and seconds until all are there again", "default;r=398;t=55"),
+        },
+        "parameters": {
+            "UserAgent": {
+                "in": "header",
+                "name": "User-Agent",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[!-~]([ -~]*[!-~])?$"},
+                "example": "AppName (contact@example.com)",
+            }
+        },
+        "securitySchemes": _security_schemes(),
+    }
+
+
+def _header(text: str, example: str) -> JSON:
+    return {"description": text, "schema": {"type": "string"}, "example": example}
+
+
+def _security_schemes() -> JSON:
+    urls = {"tokenUrl": f"{PREFIX}/oauth/token", "scopes": _SCOPES}
+    code = {"authorizationUrl": f"{PREFIX}/oauth", "refreshUrl": f"{PREFIX}/oauth/token"}
+    return {
+        "oauth2": {"type": "oauth2", "flows": {"clientCredentials": urls, "authorizationCode": code | urls}},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An access token that you have already."},
+        "client": {"type": "http", "scheme": "basic", "description": "client_id and client_secret."},
+    }
+
+
+def _new_event() -> JSON:
+    """An event to be emitted: one variant for each name, which tells the body."""
+    return {
+        "description": "An event to be emitted; its name tells what its body holds.",
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "enum": list(EVENT_TYPES)},
+            "created_at": {
+                "type": ["string", "null"],
+                "format": "date-time",
+                "description": "When it happened, with an offset; if absent, now.",
+            },
+            "idempotency_key": {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "^[ -~]*$"},
+            "body": {"type": "object"},
+        },
+        "required": ["name", "body"],
+        "additionalProperties": False,
+        "oneOf": [
+            {"title": name, "properties": {"name": {"const": name}, "body": body_schema(name, _REFS)}}
+            for name in EVENT_TYPES
+        ],
+    }
+
+
+def _emit_body() -> JSON:
+    content = _one_or_many(f"{_REFS}NewEvent", minItems=1, maxItems=BATCH_LIMIT)
+    small = {"name": "inbox_file_removed_all", "body": event_example("inbox_file_removed_all")}
+    content["application/json"]["examples"] = {
+        "one": {"value": small},
+        "many": {"value": [small | {"idempotency_key": key} for key in ("order-17", "order-18")]},
+    }
+    return {"required": True, "content": content}
+
+
+def _one_or_many(reference: str, **bounds: int) -> JSON:
+    one = {"$ref": reference}
+    return {"application/json": {"schema": {"anyOf": [one, {"type": "array", "items": one, **bounds}]}}}

@@ -1,0 +1,82 @@
+"""What every route needs: this process's Services, the request's JSON, and an answer in JSON."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from flask import Response, current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import IntegerConverter, Map
+
+from dispatcher.errors import RequestRefused
+from dispatcher.services import Services
+
+JSON = Any
+"""Parsed JSON, or what is to become JSON."""
+ROW_ID = "row_id"
+"""The converter of an id in a path."""
+BODY_LIMIT = 5 * 1024 * 1024
+"""Bytes of a request's body; more is 413."""
+
+
+class RowId(IntegerConverter):
+    """An id in a path. What is beyond the column's range is 0, which no row has, and so not found.
+
+    werkzeug's own `int(max=...)` answers 405 instead, where the path has several methods.
+    """
+
+    regex = "[0-9]{1,100}"
+
+    def __init__(self, map: Map) -> None:  # noqa: A002 - the base class's name
+        super().__init__(map, max=2**31 - 1)
+
+    def to_python(self, value: str) -> int:
+        """The id."""
+        number = int(value)
+        return number if number < 2**31 else 0
+
+
+def own() -> Services:
+    """This process's Services."""
+    found: Services = current_app.extensions["dispatcher"]
+    return found
+
+
+def json_body() -> JSON:
+    """The request's body, parsed; raises RequestRefused: 415 for another type than JSON, 400 for what is no JSON."""
+    if request.mimetype not in ("", "application/json") and not request.is_json:
+        raise RequestRefused(415, "unsupported_media_type", "The body must be JSON, with Content-Type application/json")
+    data = request.get_data()
+    if request.content_length is None and len(data) >= BODY_LIMIT:  # sent in chunks: werkzeug cuts it there
+        raise RequestEntityTooLarge
+    try:
+        return json.loads(data.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        raise RequestRefused(400, "invalid_request", "The body is not valid JSON") from None
+
+
+def json_object() -> dict[str, JSON]:
+    """As `json_body`, for routes that take one object."""
+    found = json_body()
+    if not isinstance(found, dict):
+        raise RequestRefused(400, "invalid_request", "The body must be a JSON object")
+    return found
+
+
+def answer(value: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`value` as the JSON body of an answer."""
+    # A lone surrogate, which only the request can have brought (the name of an unknown attribute), has no bytes.
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return Response(text, status=status, headers=dict(headers or {}), mimetype="application/json")
+
+
+def no_content() -> Response:
+    """204, without a body and so without a Content-Type."""
+    made = Response(status=204)
+    del made.headers["Content-Type"]
+    return made
+
+
+def _no_constant(_: str) -> NoReturn:
+    """NaN and Infinity, which Python's parser takes for JSON."""
+    raise ValueError

@@ -1,0 +1,83 @@
+"""Replays: many deliveries once more, as a job. A client replays those to its own webhooks and sees its own jobs."""
+
+from flask import Response, request, url_for
+from flask_smorest import Blueprint
+
+from dispatcher.api.auth import Caller, authorized
+from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
+from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own
+from dispatcher.flow import replay_many
+from dispatcher.flow.show_replay import shown_replay
+from dispatcher.storage import replays
+from schemas.errors import ErrorSchema, FieldErrorsSchema
+from schemas.replay import DryRunSchema, ReplaySchema
+
+blueprint = Blueprint("replays", __name__, description="Sending many deliveries once more.")
+
+_BODY = {"content": {"application/json": {"schema": ReplaySchema}}, "required": True}
+_ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
+
+
+@blueprint.route("/accounts/<slug>/replays.json")
+@authorized("deliveries")
+@blueprint.doc(parameters=[PAGE_PARAMETER])
+@blueprint.response(200, ReplaySchema(many=True))
+@blueprint.alt_response(400, schema=ErrorSchema)
+def list_(caller: Caller) -> Response:
+    """The client's replays, newest first; 40 a page, an empty page past the end."""
+    offset = page_offset()
+    if offset is None:
+        return answer([])
+    found = own().storage.look(
+        lambda connection: replays.of_account(
+            connection, caller.account.id, client_id=caller.client.id, offset=offset, limit=PAGE_SIZE
+        )
+    )
+    return answer([shown_replay(one) for one in found])
+
+
+@blueprint.route("/accounts/<slug>/replays.json", methods=["POST"])
+@authorized("deliveries")
+@blueprint.doc(requestBody=_BODY)
+@blueprint.response(201, ReplaySchema, headers={"Location": {"schema": {"type": "string"}}})
+@blueprint.alt_response(200, schema=DryRunSchema, description="With `dry_run`: how many match.")
+@blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
+def start(caller: Caller) -> Response:
+    """A new replay, which the workers carry on; `Location` is where to follow it. With `dry_run` nothing is sent."""
+    given, parts = json_object(), own()
+    if given.get("dry_run") is True:
+        matched = replay_many.dry_run(parts.storage, caller.account, given, client_id=caller.client.id)
+        return answer({"matched": matched})
+    made = replay_many.start(parts.storage, parts.schedule, caller.account, given, client_id=caller.client.id)
+    root = (parts.settings.public_url or request.host_url).rstrip("/")
+    path = url_for("replays.show", slug=caller.account.slug, replay_id=made.id)
+    return answer(shown_replay(made), 201, {"Location": root + path})
+
+
+@blueprint.route(f"{_ONE}.json")
+@authorized("deliveries")
+@blueprint.response(200, ReplaySchema)
+def show(caller: Caller, replay_id: int) -> Response:
+    """One replay: `sent` of `matched` so far."""
+    found = own().storage.look(
+        lambda connection: replays.find(connection, replay_id, account_id=caller.account.id, client_id=caller.client.id)
+    )
+    return answer(shown_replay(found))
+
+
+@blueprint.route(f"{_ONE}.json", methods=["DELETE"])
+@authorized("deliveries")
+@blueprint.response(204)
+def stop(caller: Caller, replay_id: int) -> Response:
+    """Stops it: what was not sent yet is not sent. It is still listed; one that has ended stays as it is."""
+    replay_many.stop(own().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
+    return no_content()
+
+
+@blueprint.route(f"{_ONE}/resume.json", methods=["POST"])
+@authorized("deliveries")
+@blueprint.response(200, ReplaySchema)
+def resume(caller: Caller, replay_id: int) -> Response:
+    """Lets one that was stopped go on from there; one that is done stays done."""
+    found = replay_many.resume(own().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
+    return answer(shown_replay(found))

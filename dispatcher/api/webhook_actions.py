@@ -1,0 +1,75 @@
+"""What a webhook's owner does with it beyond API v3: try it out, and look after its signing secret."""
+
+from datetime import timedelta
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from dispatcher.api.auth import Caller, authorized
+from dispatcher.api.parts import JSON, ROW_ID, answer, json_object, own
+from dispatcher.model.webhook import SigningSecret
+from dispatcher.storage import webhooks
+from schemas.delivery import PingSchema
+from schemas.errors import FieldErrorsSchema
+from schemas.fields import written_in
+from schemas.signing import RotationSchema, SigningSecretSchema
+
+blueprint = Blueprint("webhook_actions", __name__, description="Trying a webhook out, and its signing secret.")
+
+_ping, _rotation, _secret = PingSchema(), RotationSchema(), SigningSecretSchema()
+_PATH = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
+_ROTATION = {"content": {"application/json": {"schema": RotationSchema}}, "required": False}
+
+
+@blueprint.route(f"{_PATH}/ping.json", methods=["POST"])
+@authorized("webhooks")
+@blueprint.response(200, PingSchema)
+def ping(caller: Caller, webhook_id: int) -> Response:
+    """Sends a signed `ping` event with an empty body at once, and answers with what came back.
+
+    It is no delivery: it is not retried and stands in no list. Also sent to a webhook that is not active.
+    """
+    return answer(_ping.dump(own().ping(caller.account.slug, webhook_id, caller.client.id)))
+
+
+@blueprint.route(f"{_PATH}/secret/rotate.json", methods=["POST"])
+@authorized("webhooks")
+@blueprint.doc(requestBody=_ROTATION)
+@blueprint.response(200, SigningSecretSchema)
+@blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
+def rotate(caller: Caller, webhook_id: int) -> Response:
+    """A new signing secret. The old one signs too for a day, or for `previous_valid_for_s` seconds."""
+    valid_for = timedelta(seconds=_rotation.load(_given())["previous_valid_for_s"])
+    storage = own().storage
+    made = storage.run(
+        lambda connection: webhooks.rotate_signing_secret(
+            connection, storage.secrets, caller.account.id, webhook_id, valid_for, client_id=caller.client.id
+        )
+    )
+    return _shown(made, caller)
+
+
+@blueprint.route(f"{_PATH}/secret.json")
+@authorized("webhooks")
+@blueprint.response(200, SigningSecretSchema)
+def secret(caller: Caller, webhook_id: int) -> Response:
+    """The signing secret, for the receiver; until when the one before it signs too, or null."""
+    storage = own().storage
+    found = storage.look(
+        lambda connection: webhooks.signing_secret(
+            connection, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id
+        )
+    )
+    return _shown(found, caller)
+
+
+def _given() -> dict[str, JSON]:
+    """The body's object; empty where there is no body."""
+    return json_object() if request.get_data() else {}
+
+
+def _shown(found: SigningSecret, caller: Caller) -> Response:
+    with written_in(caller.account.time_zone):
+        return answer(
+            _secret.dump({"signing_secret": found.secret, "previous_valid_until": found.previous_valid_until})
+        )

@@ -1,0 +1,8 @@
+"""What gunicorn loads: `dispatcher.api.wsgi:app`. The settings come from the environment."""
+
+from dispatcher import log
+from dispatcher.api.app import create_app
+from dispatcher.services import services
+
+log.set_up(services().settings.log_level)
+app = create_app(services())

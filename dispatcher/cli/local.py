@@ -1,0 +1,147 @@
+"""Commands on this installation's own database and Redis (`backend.Backend`)."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from dispatcher.flow import edit_webhook, replay, replay_many
+from dispatcher.flow.record_event import NewEvent
+from dispatcher.flow.show_delivery import shown, shown_with_attempts
+from dispatcher.flow.show_replay import shown_replay
+from dispatcher.model.webhook import Webhook
+from dispatcher.services import Services
+from dispatcher.storage import accounts, replays, reports, webhooks
+from dispatcher.storage.accounts import Account
+from schemas.delivery import PingSchema
+from schemas.emitted import EmittedSchema
+from schemas.fields import written_in
+from schemas.signing import SigningSecretSchema
+from schemas.webhook import WebhookWithExtrasSchema
+
+JSON = dict[str, Any]
+
+_webhook = WebhookWithExtrasSchema(exclude=["url"])  # it has one only where an API is reached
+_ping, _secret, _emitted = PingSchema(), SigningSecretSchema(), EmittedSchema()
+
+
+class Local:
+    """Acts on `own`. Whoever may read its settings may do everything here, so there are no clients and no scopes."""
+
+    def __init__(self, own: Services) -> None:
+        self._own = own
+
+    def create_webhook(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
+        """The new webhook, with its signing secret."""
+        account = self._account(slug)
+        return self._shown(edit_webhook.create_webhook(self._own.storage, account.slug, given), account)
+
+    def webhooks(self, slug: str | None) -> list[JSON]:
+        """All of the account, oldest first."""
+        account, storage = self._account(slug), self._own.storage
+        found = storage.run(lambda connection: webhooks.of_account(connection, storage.secrets, account.id))
+        with written_in(account.time_zone):
+            return [dict(_webhook.dump(one)) for one in found]
+
+    def webhook(self, slug: str | None, webhook_id: int) -> JSON:
+        """One, with its signing secret."""
+        account, storage = self._account(slug), self._own.storage
+        found = storage.run(lambda connection: webhooks.find(connection, storage.secrets, account.id, webhook_id))
+        return self._shown(found, account)
+
+    def edit_webhook(self, slug: str | None, webhook_id: int, changes: Mapping[str, Any]) -> JSON:
+        """The changed one, with its signing secret."""
+        account, own = self._account(slug), self._own
+        changed = edit_webhook.edit_webhook(own.storage, own.schedule, account.slug, webhook_id, changes)
+        return self._shown(changed, account)
+
+    def delete_webhook(self, slug: str | None, webhook_id: int) -> None:
+        """What waits for it is cancelled."""
+        edit_webhook.delete_webhook(self._own.storage, self._account(slug).slug, webhook_id)
+
+    def ping(self, slug: str | None, webhook_id: int) -> JSON:
+        """What came of a ping."""
+        return dict(_ping.dump(self._own.ping(self._account(slug).slug, webhook_id)))
+
+    def rotate_secret(self, slug: str | None, webhook_id: int, previous_valid_for_s: int) -> JSON:
+        """The new signing secret."""
+        account, storage = self._account(slug), self._own.storage
+        valid_for = timedelta(seconds=previous_valid_for_s)
+        made = storage.run(
+            lambda connection: webhooks.rotate_signing_secret(
+                connection, storage.secrets, account.id, webhook_id, valid_for
+            )
+        )
+        with written_in(account.time_zone):
+            return dict(
+                _secret.dump({"signing_secret": made.secret, "previous_valid_until": made.previous_valid_until})
+            )
+
+    def deliveries(self, slug: str | None, wanted: Mapping[str, Any], limit: int) -> list[JSON]:
+        """The newest `limit` of those that are `wanted`."""
+        account = self._account(slug)
+        found = self._own.storage.run(
+            lambda connection: reports.deliveries(connection, account.slug, limit=limit, **wanted)
+        )
+        return [shown(one) for one in found]
+
+    def delivery(self, slug: str | None, id_or_key: str) -> JSON:
+        """One, with its attempts; of any account where none is given."""
+        account_id = None if slug is None else self._account(slug).id
+        return shown_with_attempts(
+            self._own.storage.run(lambda connection: reports.delivery(connection, id_or_key, account_id=account_id))
+        )
+
+    def replay(self, slug: str | None, id_or_key: str) -> JSON:
+        """The same, pending again."""
+        own, account_id = self._own, None if slug is None else self._account(slug).id
+        return shown_with_attempts(replay.replay(own.storage, own.schedule, id_or_key, account_id=account_id))
+
+    def start_replay(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
+        """A new replay of what is `given` (schemas.replay)."""
+        own = self._own
+        return shown_replay(replay_many.start(own.storage, own.schedule, self._account(slug), given))
+
+    def count_replay(self, slug: str | None, given: Mapping[str, Any]) -> int:
+        """How many deliveries it would send."""
+        return replay_many.dry_run(self._own.storage, self._account(slug), given)
+
+    def replays(self, slug: str | None) -> list[JSON]:
+        """The newest of the account."""
+        account = self._account(slug)
+        found = self._own.storage.look(lambda connection: replays.of_account(connection, account.id))
+        return [shown_replay(one) for one in found]
+
+    def replay_job(self, slug: str | None, replay_id: int) -> JSON:
+        """One replay; of any account where none is given."""
+        account_id = None if slug is None else self._account(slug).id
+        return shown_replay(
+            self._own.storage.look(lambda connection: replays.find(connection, replay_id, account_id=account_id))
+        )
+
+    def stop_replay(self, slug: str | None, replay_id: int) -> JSON:
+        """The same, stopped."""
+        account_id = None if slug is None else self._account(slug).id
+        return shown_replay(replay_many.stop(self._own.storage, replay_id, account_id=account_id))
+
+    def resume_replay(self, slug: str | None, replay_id: int) -> JSON:
+        """The same, running again."""
+        account_id = None if slug is None else self._account(slug).id
+        return shown_replay(replay_many.resume(self._own.storage, replay_id, account_id=account_id))
+
+    def emit(self, slug: str | None, name: str, body: Mapping[str, Any], idempotency_key: str | None) -> JSON:
+        """The stored event."""
+        account = self._account(slug)
+        (event,) = self._own.emit(account, [NewEvent(name=name, body=body, idempotency_key=idempotency_key)])
+        with written_in(account.time_zone):
+            return dict(_emitted.dump(event))
+
+    def _account(self, slug: str | None) -> Account:
+        if slug is None:
+            raise click.UsageError("Missing option '--account'.")
+        return self._own.storage.look(lambda connection: accounts.find(connection, slug))
+
+    def _shown(self, webhook: Webhook, account: Account) -> JSON:
+        with written_in(account.time_zone):
+            return {**_webhook.dump(webhook), "signing_secret": webhook.signing_secret}

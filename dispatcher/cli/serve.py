@@ -1,0 +1,57 @@
+"""`dispatcher serve`: the HTTP API, in gunicorn."""
+
+import os
+import sys
+
+import click
+
+from dispatcher import log
+from dispatcher.dev.supervisor import environment_of
+from dispatcher.services import services
+from dispatcher.settings import Settings
+
+
+@click.command()
+def serve() -> None:
+    """Serve the HTTP API at http://127.0.0.1:8000.
+
+    DISPATCHER_HOST and PORT put it elsewhere; a TLS proxy belongs before it where others reach it. TERM ends it once
+    what it is answering is answered, within 30 s.
+    """
+    settings = services().settings
+    print(log.line("web.started", address=api_address(settings.host, settings.port)), flush=True)
+    command = _command(settings)
+    os.execvpe(command[0], command, environment_of(os.environ))  # noqa: S606 -- a program of ours, a list of arguments
+
+
+def web_place() -> tuple[str, int]:
+    """Address and port where `serve` will listen; raises click.UsageError (exit code 2) for a port that is none."""
+    address = os.environ.get("DISPATCHER_HOST", "").strip() or "127.0.0.1"
+    port = os.environ.get("PORT", "").strip() or "8000"
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise click.UsageError("PORT: must be a port, 1 to 65535")
+    return address, int(port)
+
+
+def api_address(host: str, port: int) -> str:
+    """The URL of what listens there."""
+    return f"http://{_bracketed(host)}:{port}"
+
+
+def _command(settings: Settings) -> list[str]:
+    return [
+        sys.executable, "-m", "gunicorn",
+        "--bind", f"{_bracketed(settings.host)}:{settings.port}",
+        "--worker-class", "gthread",
+        "--workers", str(settings.web_workers),
+        "--threads", str(settings.web_threads),
+        "--graceful-timeout", "30",
+        "--limit-request-line", "8190",  # its own largest; longer ones it refuses in its own words
+        "--keep-alive", "75",  # longer than the proxies before it keep an idle connection, which they would use again
+        "--log-level", "warning",
+        "dispatcher.api.wsgi:app",
+    ]  # fmt: skip
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,63 @@
+"""Clients of the API as operators make and revoke them."""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from dispatcher.errors import ClientInvalid
+from dispatcher.storage import accounts, clients, webhooks
+from dispatcher.storage.clients import SCOPES, Client
+from dispatcher.storage.engine import Connection, Storage
+
+# The host goes into the consent page's Content-Security-Policy, where a semicolon would end the rule.
+_NETLOC = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?\Z")
+_URI = re.compile(r"""[!$-;=?-\[\]_a-z|~]+\Z""")  # printable ASCII without blanks, quotes, <, >, backslash and #
+_URI_LIMIT = 2_048
+_NAME_LIMIT = 200
+
+
+def create_client(
+    storage: Storage, slug: str, name: str, redirect_uris: Sequence[str] = (), scopes: Sequence[str] = SCOPES
+) -> tuple[Client, str]:
+    """A new client of the account and its secret, which is seen only now; raises AccountUnknown or ClientInvalid.
+
+    With redirect URIs it acts for the users of any account who agree, without for its own account.
+    """
+    if not 1 <= len(name) <= _NAME_LIMIT or not name.isprintable():
+        raise ClientInvalid("name", f"must have 1 to {_NAME_LIMIT} printable characters")
+    for uri in redirect_uris:
+        _check_redirect_uri(uri)
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise ClientInvalid("scopes", f"must be among {', '.join(SCOPES)}")
+    chosen = [scope for scope in SCOPES if scope in scopes]
+    return storage.run(
+        lambda connection: clients.create(
+            connection, accounts.find(connection, slug).id, name, list(dict.fromkeys(redirect_uris)), chosen
+        )
+    )
+
+
+def revoke_client(storage: Storage, client_id: str) -> int:
+    """Ends the client and its tokens, deletes its webhooks, cancels what waits for them; returns how many there were.
+
+    Raises ClientUnknown.
+    """
+
+    def revoke(connection: Connection) -> int:
+        return webhooks.delete_of_client(connection, clients.revoke(connection, client_id))
+
+    return storage.run(revoke)
+
+
+def _check_redirect_uri(uri: str) -> None:
+    """API v3, Authorization: compared as a whole later; localhost is not allowed. RFC 6749, 3.1.2: no fragment."""
+    try:
+        parts = urlsplit(uri)
+        fine = parts.scheme in ("http", "https") and bool(_NETLOC.match(parts.netloc)) and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        fine = False
+    if not fine or len(uri) > _URI_LIMIT or not _URI.match(uri):
+        raise ClientInvalid("redirect URI", f"{uri!r} must be an absolute http or https URL without a fragment")
+    host = (parts.hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        raise ClientInvalid("redirect URI", "localhost is not allowed; 127.0.0.1 is")

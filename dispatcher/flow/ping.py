@@ -1,0 +1,90 @@
+"""A webhook is tried out: one signed POST at once, which is no event, no delivery, and in no history."""
+
+from dataclasses import dataclass
+
+from dispatcher import clock
+from dispatcher.ids import new_uuid7
+from dispatcher.model.attempt import Result
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.webhook import PayloadVersion, Target
+from dispatcher.payload import headers, render
+from dispatcher.sender.contract import Request, Sender
+from dispatcher.storage import accounts, webhooks
+from dispatcher.storage.engine import Connection, Storage
+
+EVENT_NAME = "ping"
+_NO_LEASE = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pinged:
+    """The key that the POST carried, and what came back; `response_status` is that of an attempt."""
+
+    idempotency_key: str
+    response_status: str
+    reason: str | None
+    duration_ms: int
+    response_content_type: str | None
+    response_body: str | None
+
+
+def ping(
+    storage: Storage, sender: Sender, slug: str, webhook_id: int, *, user_agent: str, client_id: int | None = None
+) -> Pinged:
+    """Sends `ping` with an empty body to the webhook, active or not; raises WebhookUnknown.
+
+    Signed, addressed and bounded as a delivery is. A legacy webhook gets the envelope too: the flat object is of an
+    invoice, and there is none. `sender` is used by nobody else meanwhile.
+    """
+    claimed, target = storage.run(lambda connection: _claimed(connection, storage, slug, webhook_id, client_id))
+    body = render(claimed, target)
+    sent_at = int(claimed.event_created_at.timestamp())
+    sender.start(Request(tag=0, url=target.url, headers=headers(claimed, target, body, sent_at, user_agent), body=body))
+    while not (results := sender.results(1.0)):  # its own limit ends the wait
+        pass
+    return _pinged(claimed.idempotency_key, results[0])
+
+
+def _pinged(key: str, result: Result) -> Pinged:
+    return Pinged(
+        idempotency_key=key,
+        response_status=str(result.status),
+        reason=result.reason,
+        duration_ms=round((result.finished_s - result.started_s) * 1000),
+        response_content_type=_text(result.content_type),
+        response_body=_text(result.body.decode("utf-8", "replace")),
+    )
+
+
+def _text(value: str | None) -> str | None:
+    """As an attempt would keep it."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if value else None
+
+
+def _claimed(
+    connection: Connection, storage: Storage, slug: str, webhook_id: int, client_id: int | None
+) -> tuple[Claimed, Target]:
+    """The ping as if it were a claimed delivery, and where it goes."""
+    account = accounts.find(connection, slug)
+    webhook = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
+    now = clock.now()
+    claimed = Claimed(
+        id=0,
+        webhook_id=webhook_id,
+        idempotency_key=str(new_uuid7(now)),
+        attempt_number=1,
+        lease_token=_NO_LEASE,
+        event_name=EVENT_NAME,
+        event_created_at=now,
+        body_json="{}",
+        time_zone=account.time_zone,
+    )
+    target = Target(
+        webhook_id=webhook_id,
+        url=webhook.webhook_url,
+        auth_header=webhook.auth_header,
+        signing_keys=tuple(webhooks.signing_keys(connection, storage.secrets, webhook_id)),
+        payload_version=PayloadVersion.V3,
+        signing=webhook.signing,
+    )
+    return claimed, target

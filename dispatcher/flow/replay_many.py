@@ -1,0 +1,304 @@
+"""People ask for many deliveries once more: a job in Postgres, which every worker carries on, a batch at a time.
+
+start     count what matches, webhook by webhook, and store the job with a cursor for each
+step      make the next batch pending: deliveries, cursors and counts in one transaction, then tell the clock
+stop      no batch after this; `resume` lets it go on from there
+dry_run   count, and store nothing
+
+Live traffic goes first: a webhook is filled up only as far as its receiver keeps up with (`model.replay.due_limit`).
+What matches is decided by when the job was made, so what fails again meanwhile is not sent a second time.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from marshmallow import ValidationError
+
+from dispatcher import log
+from dispatcher.errors import ReplayInvalid, ScheduleUnavailable
+from dispatcher.flow.wake import wake
+from dispatcher.model.delivery import State
+from dispatcher.model.health import Health
+from dispatcher.model.replay import Replay, Wanted, allowance, due_limit
+from dispatcher.schedule.clock import Schedule
+from dispatcher.storage import matches, replays
+from dispatcher.storage.accounts import Account
+from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.matches import Look
+from dispatcher.storage.replays import Advance, Held, Left
+from schemas.catalogue import EVENT_TYPES
+from schemas.errors import texts
+from schemas.fields import written_in
+from schemas.replay import ReplaySchema
+from schemas.webhook import BLANK
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+"""Deliveries that one step makes pending."""
+WEBHOOKS = 200
+"""Webhooks of a replay that one step looks at."""
+MOST_RUNNING = 20
+"""Replays of one account that run at a time."""
+SCAN = 2_000
+"""Deliveries or events that a step looks at to find a batch."""
+COUNT, COUNT_EVENTS, COUNT_WEBHOOKS = 100_000, 20_000, 1_000
+"""Rows that one statement counts among, and the webhooks whose they are."""
+
+_schema = ReplaySchema()
+_KEYS = {name: event.resource for name, event in EVENT_TYPES.items() if not event.bulk}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stepped:
+    """What one step did: replays that are running, deliveries made pending, and whether any got on at all."""
+
+    running: int = 0
+    sent: int = 0
+    got_on: bool = False
+
+
+def start(
+    storage: Storage, schedule: Schedule, account: Account, given: Mapping[str, Any], *, client_id: int | None = None
+) -> Replay:
+    """A new replay of what is `given` (schemas.replay); with `client_id` of that client's webhooks only.
+
+    Receivers that are let alone are tried at once: somebody thinks that they are well again. Raises ReplayInvalid.
+    """
+    wanted = _wanted(storage, given)
+    if storage.look(lambda connection: replays.count_running(connection, account.id)) >= MOST_RUNNING:
+        raise ReplayInvalid({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
+    matched = _count(storage, account, wanted, client_id)
+    made = storage.run(lambda connection: replays.add(connection, account.id, client_id, wanted, matched))
+    logger.info(log.line("replay.started", replay_id=made.id, matched=made.matched, webhooks=len(matched)))
+    _wake_paused(schedule, matched)
+    return made
+
+
+def dry_run(storage: Storage, account: Account, given: Mapping[str, Any], *, client_id: int | None = None) -> int:
+    """How many deliveries `start` would send now; raises what it raises."""
+    return sum(_count(storage, account, _wanted(storage, given), client_id).values())
+
+
+def stop(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
+    """The replay, which sends nothing more; raises ReplayUnknown, as one of another account or client is."""
+    return storage.run(
+        lambda connection: replays.stop(connection, replay_id, account_id=account_id, client_id=client_id)
+    )
+
+
+def resume(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
+    """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayUnknown."""
+    return storage.run(
+        lambda connection: replays.resume(connection, replay_id, account_id=account_id, client_id=client_id)
+    )
+
+
+def step(storage: Storage, schedule: Schedule, fresh: Health) -> Stepped:
+    """The next batch of every running replay; harmless when doubled. `fresh`: health of whom nothing is known."""
+    running = storage.look(replays.running)
+    sent, got_on = 0, False
+    for replay_id in running:
+        batch = _batch(storage, schedule, replay_id, fresh)
+        sent += sum(one.sent for one in batch)
+        got_on = got_on or bool(batch)
+    return Stepped(running=len(running), sent=sent, got_on=got_on)
+
+
+# -- start -------------------------------------------------------------------------------------------------------------
+
+
+def _wanted(storage: Storage, given: Mapping[str, Any]) -> Wanted:
+    """What is asked for, as of now; raises ReplayInvalid with every message at once."""
+    try:
+        with written_in("UTC"):
+            checked: dict[str, Any] = _schema.load(dict(given))
+    except ValidationError as error:
+        raise ReplayInvalid({field: texts(found) for field, found in error.normalized_messages().items()}) from None
+    as_of = storage.look(replays.now)
+    if messages := _problems(checked, as_of):
+        raise ReplayInvalid(messages)
+    names, states = checked["event_names"], checked["states"] or [State.FAILED]
+    wanted = Wanted(
+        webhook_id=checked["webhook_id"],
+        event_names=names and tuple(names),
+        states=() if checked["missed"] else tuple(State(state) for state in states),
+        since=checked["since"],
+        until=min(checked["until"] or as_of, as_of),
+        as_of=as_of,
+        rate=checked["rate"],
+        new_key=checked["new_key"],
+        missed=checked["missed"],
+    )
+    oldest = storage.look(matches.oldest_day) if wanted.missed else None
+    # A second later than the day, because the ids of events round: what was recorded just before is not of that day.
+    return replace(wanted, since=max(wanted.since, oldest + timedelta(seconds=1))) if oldest else wanted
+
+
+def _problems(checked: Mapping[str, Any], as_of: datetime) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    if checked["since"] >= as_of:
+        found["since"] = ["must be in the past"]
+    elif checked["until"] is not None and checked["until"] <= checked["since"]:
+        found["until"] = ["must be after since"]
+    if checked["missed"]:
+        if checked["webhook_id"] is None:
+            found["webhook_id"] = [BLANK]
+        if checked["states"] is not None:
+            found["states"] = ["must be absent with missed: there are no deliveries yet"]
+        if checked["new_key"]:
+            found["new_key"] = ["must be absent with missed: every delivery is new"]
+    return found
+
+
+def _count(storage: Storage, account: Account, wanted: Wanted, client_id: int | None) -> dict[int, int]:
+    """Webhook → how many match; those without any are left out. No statement of it takes long."""
+    webhook_ids = storage.look(
+        lambda connection: matches.webhooks(connection, account.id, wanted.webhook_id, client_id)
+    )
+    if wanted.webhook_id is not None and not webhook_ids:
+        raise ReplayInvalid({"webhook_id": ["does not exist"]})
+    matched: Counter[int] = Counter()
+    afters = dict.fromkeys(webhook_ids, 0)
+    while afters:
+        now = dict(list(afters.items())[:COUNT_WEBHOOKS])
+        scan = (COUNT_EVENTS if wanted.missed else COUNT) // len(now)
+        looks = storage.look(partial(matches.count, account_id=account.id, wanted=wanted, afters=now, scan=scan))
+        for webhook_id in now:
+            del afters[webhook_id]
+            if look := looks.get(webhook_id):
+                matched[webhook_id] += look.matched
+                if look.scanned == scan:
+                    afters[webhook_id] = look.last_id
+    return {webhook_id: count for webhook_id, count in sorted(matched.items()) if count}
+
+
+def _wake_paused(schedule: Schedule, matched: Mapping[int, int]) -> None:
+    try:
+        paused = schedule.pauses().keys() & matched.keys()
+    except ScheduleUnavailable:
+        return  # they are tried when their pause is over
+    wake(schedule, dict.fromkeys(paused, 0.0), afresh=True)
+
+
+# -- step --------------------------------------------------------------------------------------------------------------
+
+
+def _batch(storage: Storage, schedule: Schedule, replay_id: int, fresh: Health) -> list[Advance]:
+    """One replay's next batch, of which the clock was told."""
+    webhook_ids = storage.look(partial(replays.next_webhooks, replay_id=replay_id, limit=WEBHOOKS))
+    healths = _healths(schedule, webhook_ids, fresh)
+    batch = storage.run(partial(_move, replay_id=replay_id, healths=healths))
+    counts = {one.webhook_id: one.sent for one in batch if one.sent}
+    if counts:
+        wake(schedule, dict.fromkeys(counts, 0.0))
+        total = sum(counts.values())
+        logger.info(log.line("replay.sent", replay_id=replay_id, deliveries=total, webhooks=len(counts)))
+    return batch
+
+
+def _healths(schedule: Schedule, webhook_ids: Sequence[int], fresh: Health) -> dict[int, Health]:
+    """Of each webhook, in that order. Asked before the transaction, in which nobody waits for Redis."""
+    try:
+        known = schedule.healths(webhook_ids)
+    except ScheduleUnavailable as error:
+        logger.warning(log.line("replay.without_clock", reason=error))
+        known = {}
+    return {id_: known.get(id_, fresh) for id_ in webhook_ids}
+
+
+def _move(connection: Connection, replay_id: int, healths: Mapping[int, Health]) -> list[Advance]:
+    """Makes a batch pending, in one transaction with the cursors; returns how far it came with each webhook.
+
+    1. One step at a time over all workers, and none of a replay that was stopped meanwhile.
+    2. How many may go to each webhook: by the replay's rate, by what is due there, by what is left.
+    3. Take and move them; store the cursors and the counts.
+    """
+    if not replays.take_turn(connection) or (held := replays.hold(connection, replay_id)) is None:
+        return []
+    wanted = held.replay.wanted
+    allowed, forfeited_s = allowance(wanted.rate, held.waited_s, BATCH)
+    if not allowed:
+        return []
+    left = replays.left(connection, replay_id, list(healths), BATCH)
+    rooms = _rooms([left[id_] for id_ in healths if id_ in left], healths, allowed)
+    advances = [
+        Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True) for one in left.values() if _ended(one)
+    ]
+    advances += _send(connection, held, left, rooms)
+    turn = _turn(list(healths), rooms, allowed)
+    if advances or turn != held.turn:
+        sent = sum(one.sent for one in advances)
+        replays.advance(connection, replay_id, advances)
+        paced_s = forfeited_s + sent / wanted.rate if wanted.rate else 0.0
+        replays.note(connection, replay_id, sent=sent, turn=turn, paced_s=paced_s)
+    return advances
+
+
+def _ended(one: Left) -> bool:
+    return one.deleted or one.unsent <= 0
+
+
+def _rooms(left: Sequence[Left], healths: Mapping[int, Health], allowed: int) -> dict[int, int]:
+    """Webhook → how many it gets now; those that get none are left out. All with room get the same, in turn."""
+    free = {}
+    for one in left:
+        room = min(BATCH, due_limit(healths[one.webhook_id], one.rate_limit)) - one.due
+        if room > 0 and not _ended(one):
+            free[one.webhook_id] = min(room, one.unsent)
+    share = max(1, allowed // max(1, len(free)))
+    rooms: dict[int, int] = {}
+    for webhook_id, room in free.items():
+        given = min(room, share, allowed - sum(rooms.values()))
+        if given > 0:
+            rooms[webhook_id] = given
+    return rooms
+
+
+def _turn(webhook_ids: Sequence[int], rooms: Mapping[int, int], allowed: int) -> int:
+    """The webhook after which the next step begins: the last that got something, if that was all there was to give."""
+    if sum(rooms.values()) >= allowed:
+        return list(rooms)[-1]
+    return webhook_ids[-1] if webhook_ids else 0
+
+
+def _send(connection: Connection, held: Held, left: Mapping[int, Left], rooms: Mapping[int, int]) -> list[Advance]:
+    if not rooms:
+        return []
+    wanted, scan = held.replay.wanted, max(1, SCAN // len(rooms))
+    afters = {webhook_id: left[webhook_id].last_id for webhook_id in rooms}
+    looks = matches.pick(connection, held.replay.account_id, wanted, afters, scan)
+    live = matches.hold_webhooks(connection, list(rooms))
+    sent = _make_pending(connection, wanted, {id_: _taken(looks[id_], rooms[id_]) for id_ in live if id_ in looks})
+    return [_advance(left[id_], looks.get(id_), rooms[id_], sent[id_], scan) for id_ in live]
+
+
+def _taken(look: Look, room: int) -> Look:
+    return replace(look, ids=look.ids[:room])
+
+
+def _make_pending(connection: Connection, wanted: Wanted, taken: Mapping[int, Look]) -> Counter[int]:
+    """Webhook → how many."""
+    if wanted.missed:
+        moved = [one for id_, look in taken.items() for one in matches.build(connection, id_, look.ids, _KEYS)]
+    else:
+        moved = matches.move(connection, wanted, list(taken.values()))
+    return Counter(one.webhook_id for one in moved)
+
+
+def _advance(one: Left, look: Look | None, room: int, sent: int, scan: int) -> Advance:
+    """Past the last one taken; past all that was looked at where there was room for all that match."""
+    if look is None:
+        return Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True)
+    full = look.matched > room
+    return Advance(
+        webhook_id=one.webhook_id,
+        last_id=look.ids[room - 1] if full else look.last_id,
+        sent=sent,
+        done=sent >= one.unsent or (not full and look.scanned < scan),
+    )

@@ -1,0 +1,140 @@
+"""What follows for a webhook from its receiver's answers: since when it fails, whether it is given up, who is told.
+
+410 Gone, or nothing but failures for days      inactive, with a reason and a time; what waits is kept
+webhook_deactivated, webhook_recovered,         events of our own, to the account's webhooks that subscribed to them
+delivery_failed
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from dispatcher import log
+from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.event import EventDraft
+from dispatcher.model.webhook import Target
+from dispatcher.storage import events, webhooks
+from dispatcher.storage.deliveries import Finished
+from dispatcher.storage.engine import Connection, Storage
+from schemas.catalogue import OPERATIONAL_EVENTS
+from schemas.operational import operational_json
+
+logger = logging.getLogger(__name__)
+
+GONE = "410"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a few results say of their webhooks; keyed by the webhook's id, each with one of its deliveries."""
+
+    well: dict[int, Claimed] = field(default_factory=dict)
+    """Succeeded, and had failed before."""
+    failing: dict[int, Claimed] = field(default_factory=dict)
+    """Failed for the first time."""
+    given_up: dict[int, tuple[Claimed, str]] = field(default_factory=dict)
+    """Are to be made inactive, and why."""
+    recovered: dict[int, Claimed] = field(default_factory=dict)
+    """Their breaker has closed."""
+    failed: list[Finished] = field(default_factory=list)
+    """Deliveries whose tries are used up."""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to store or tell."""
+        return bool(self.well or self.failing or self.given_up or self.recovered or self.failed)
+
+
+def look(finished: Iterable[Finished], target_of: Callable[[Claimed], Target | None], give_up_after_s: float) -> Seen:
+    """Sorts results; decides nothing by a clock of ours: `Target.failing_s` is Postgres'."""
+    seen = Seen()
+    for one in finished:
+        claimed, id_ = one.claimed, one.claimed.webhook_id
+        target = target_of(claimed)
+        failing_s = target.failing_s if target else None
+        if one.verdict.state is State.FAILED:
+            seen.failed.append(one)
+        if one.verdict.state is State.DELIVERED:
+            if failing_s is not None:
+                seen.well[id_] = claimed
+        elif one.result.status == GONE:
+            seen.given_up[id_] = (claimed, "the receiver answered 410 Gone")
+        elif failing_s is None:
+            seen.failing[id_] = claimed
+        elif failing_s > give_up_after_s:
+            seen.given_up[id_] = (claimed, f"nothing but failures for {give_up_after_s / 86_400:g} days")
+    for id_ in seen.well:
+        seen.failing.pop(id_, None)
+        if id_ in seen.given_up and GONE not in seen.given_up[id_][1]:
+            del seen.given_up[id_]
+    return seen
+
+
+def store(storage: Storage, seen: Seen) -> list[int]:
+    """Keeps what was seen and tells who wants to know, in one transaction; returns the webhooks made inactive."""
+
+    def work(connection: Connection) -> list[int]:
+        if seen.well:
+            webhooks.note_well(connection, seen.well)
+        if seen.failing:
+            webhooks.note_failing(connection, seen.failing)
+        given_up = [id_ for id_, (claimed, reason) in seen.given_up.items() if _give_up(connection, claimed, reason)]
+        for claimed in seen.recovered.values():
+            account_id, url = webhooks.account_of(connection, claimed.webhook_id)
+            _tell(connection, account_id, "webhook_recovered", claimed, {"webhook": _state(claimed, url, active=True)})
+        _tell_failed(connection, [one for one in seen.failed if one.claimed.event_name not in OPERATIONAL_EVENTS])
+        return given_up
+
+    return storage.run(work)
+
+
+def _give_up(connection: Connection, claimed: Claimed, reason: str) -> bool:
+    done = webhooks.deactivate(connection, claimed.webhook_id, reason)
+    if done is None:
+        return False
+    account_id, url, at = done
+    logger.warning(log.line("webhook.deactivated", webhook_id=claimed.webhook_id, reason=repr(reason)))
+    state = _state(claimed, url, active=False) | {"deactivated_at": at, "deactivated_reason": reason}
+    _tell(connection, account_id, "webhook_deactivated", claimed, {"webhook": state})
+    return True
+
+
+def _tell_failed(connection: Connection, failed: Sequence[Finished]) -> None:
+    for webhook_id in {one.claimed.webhook_id for one in failed}:
+        account_id, _ = webhooks.account_of(connection, webhook_id)
+        if not webhooks.is_wanted(connection, account_id, "delivery_failed"):
+            continue
+        of_this = [one for one in failed if one.claimed.webhook_id == webhook_id]
+        drafts = [_draft("delivery_failed", one.claimed, {"delivery": _failed(one)}) for one in of_this]
+        events.insert(connection, account_id, drafts, announced=True)
+
+
+def _tell(connection: Connection, account_id: int, name: str, claimed: Claimed, body: dict[str, Any]) -> None:
+    if webhooks.is_wanted(connection, account_id, name):
+        events.insert(connection, account_id, [_draft(name, claimed, body)], announced=True)
+
+
+def _draft(name: str, claimed: Claimed, body: dict[str, Any]) -> EventDraft:
+    return EventDraft(name=name, body_json=operational_json(body, claimed.time_zone))
+
+
+def _state(claimed: Claimed, url: str, *, active: bool) -> dict[str, Any]:
+    return {
+        "id": claimed.webhook_id,
+        "webhook_url": urlsplit(url)._replace(query="", fragment="").geturl(),
+        "active": active,
+        "deactivated_at": None,
+        "deactivated_reason": None,
+    }
+
+
+def _failed(one: Finished) -> dict[str, Any]:
+    return {
+        "id": one.claimed.id,
+        "webhook_id": one.claimed.webhook_id,
+        "event_name": one.claimed.event_name,
+        "idempotency_key": one.claimed.idempotency_key,
+        "attempts": one.claimed.attempt_number,
+        "response_status": one.result.status,
+    }

@@ -1,0 +1,28 @@
+"""Requests of each client in the running minute, counted in Redis.
+
+dispatcher:quota:<client's row id>   string   how many there were; expires with the minute that the first began
+"""
+
+from importlib.resources import files
+
+from dispatcher.schedule.clock import connect, translated
+
+WINDOW_S = 60
+
+
+class Quota:
+    """The counts. Raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
+
+    def __init__(self, url: str, *, timeout_s: float) -> None:
+        self._redis = connect(url, timeout_s)
+        self._count = self._redis.register_script((files("dispatcher.schedule") / "quota.lua").read_text())
+
+    def count(self, client_id: int) -> tuple[int, float]:
+        """Counts a request: how many there were in this window with it, and the seconds until the window ends."""
+        with translated():
+            count, left_ms = self._count(keys=[f"dispatcher:quota:{client_id}"], args=[WINDOW_S * 1000])
+        return int(count), int(left_ms) / 1000
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._redis.close()

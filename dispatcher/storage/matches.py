@@ -1,0 +1,261 @@
+"""What a replay takes: the deliveries that match, the events that a webhook missed, and moving a batch of them.
+
+Of a webhook a look reads the next few rows by id, whether they match or not, so that no statement takes long, however
+much history there is; the next look goes on from there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from dispatcher.ids import COUNTER_BITS, first_event_id, recorded_after
+from dispatcher.model.delivery import State
+from dispatcher.model.replay import Wanted
+from dispatcher.storage.engine import Connection, array, rows
+from dispatcher.storage.events import HELD_BACK
+
+# Index: webhooks_by_account.
+_WEBHOOKS = """
+select id from webhooks
+where account_id = %(account_id)s and deleted_at is null
+    and (%(webhook_id)s::bigint is null or id = %(webhook_id)s)
+    and (%(client_id)s::int is null or client_id = %(client_id)s)
+order by id
+"""
+
+# Each webhook's next rows by id, and whether they match. The event is looked up for those only that match otherwise,
+# and never joined, so that no plan reads all events. Index: deliveries_failed where only these are wanted, else
+# deliveries_..._by_webhook; of each day from that of `since` on, because a delivery is finished on the day it was
+# created, or later. Asked for one webhook as a range and in the order of these indexes: by `webhook_id = w.id order by
+# id` the planner may walk the deliveries of all webhooks by id instead, to the end where this one has none.
+_LOOKED = """
+with looked as materialized (
+    select w.id as webhook_id, d.id, d.finished_on,
+        d.state = any (%(states)s::text[]) and d.created_at >= %(since)s and d.created_at < %(until)s
+            and d.updated_at <= %(as_of)s
+            and coalesce((select {of_event} from events e where e.id = d.event_id), false) as fits
+    from unnest(%(webhook_ids)s::int[], %(afters)s::bigint[]) as w (id, after)
+    cross join lateral (
+        select id, event_id, state, created_at, updated_at, finished_on from deliveries
+        where (webhook_id, id) > (w.id, w.after) and webhook_id <= w.id
+            and finished_on between %(first_day)s and %(last_day)s {only_failed}
+        order by webhook_id, id limit %(scan)s) d)
+"""
+
+_COUNT = "select webhook_id, count(*), max(id), count(*) filter (where fits) from looked group by webhook_id"
+
+_PICK = """
+select webhook_id, count(*), max(id), count(*) filter (where fits), array_agg(id order by id) filter (where fits),
+    array_agg(distinct finished_on) filter (where fits)
+from looked group by webhook_id
+"""
+
+# The account's next events by id, and those of them that the webhook wants, has no delivery for, and will not get one
+# for by a fan-out that is still to come. `except` is sorted or hashed, never a loop over all its deliveries for each
+# event. Index: events_by_account; deliveries_..._by_webhook of each day from the first event's on; deliveries_due.
+_MISSED = """
+with looked as materialized (
+    select id, name from events
+    where account_id = %(account_id)s and id > %(after)s and id < %(until_id)s order by id limit %(scan)s),
+missing as (
+    select l.id from looked l join webhooks w on w.id = %(webhook_id)s
+    where l.name = any (w.events) and (%(names)s::text[] is null or l.name = any (%(names)s::text[]))
+    except
+    select event_id from deliveries
+    where webhook_id = %(webhook_id)s and (finished_on is null or finished_on >= %(first_day)s)
+        and event_id between (select min(id) from looked) and (select max(id) from looked)
+    except
+    select event_id from events_waiting
+    where event_id between (select min(id) from looked) and (select max(id) from looked))
+select (select count(*) from looked), (select max(id) from looked), array(select id from missing order by 1)
+"""
+
+# Deliveries of days that were dropped are forgotten: nobody knows any more which events had one.
+_OLDEST_DAY = """
+select min(to_date(right(c.relname, 8), 'YYYYMMDD')) from pg_inherits i join pg_class c on c.oid = i.inhrelid
+where i.inhparent = 'deliveries'::regclass and c.relname ~ '_[0-9]{8}$'
+"""
+
+# Who deletes a webhook waits for us, and then cancels what we have made pending.
+_HOLD_WEBHOOKS = """
+select id from webhooks where id = any (%(webhook_ids)s::int[]) and deleted_at is null order by id for share
+"""
+
+# Index: deliveries_by_id of the days of these. The conditions are asked again: somebody may have moved one meanwhile.
+_STILL_FITS = """
+id = any (%(ids)s::bigint[]) and finished_on = any (%(days)s::date[]) and state = any (%(states)s::text[])
+    and updated_at <= %(as_of)s
+"""
+
+# As `deliveries.replay` moves one.
+_MOVE = f"""
+update deliveries set state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
+    tries_before = attempt_count, lost_before = lost_count, updated_at = dispatcher_now()
+where {_STILL_FITS}
+returning id, webhook_id, resource
+"""
+
+_COPY = f"""
+insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of)
+select id, event_id, webhook_id, new_idempotency_key(id), resource, copy_of from (
+    select nextval('delivery_id') as id, event_id, webhook_id, resource, id as copy_of from deliveries
+    where {_STILL_FITS} order by event_id) copied
+returning id, webhook_id, resource
+"""
+
+# As a fan-out makes them. The resource of an event stands in its body, under a key that its name tells.
+_BUILD = """
+insert into deliveries (id, event_id, webhook_id, idempotency_key, resource)
+select id, event_id, webhook_id, new_idempotency_key(id), resource from (
+    select nextval('delivery_id') as id, e.id as event_id, w.id as webhook_id,
+        case when w.ordering = 'resource' or w.superseding
+            then k.key || ':' || (e.body -> k.key ->> 'id') end as resource
+    from webhooks w join events e on e.id = any (%(ids)s::bigint[])
+    left join unnest(%(names)s::text[], %(keys)s::text[]) as k (name, key) on k.name = e.name
+    where w.id = %(webhook_id)s order by e.id) built
+returning id, webhook_id, resource
+"""
+
+# Of each resource of a webhook with order, all but the earliest that waits; what is on its way stays there.
+# Index: deliveries_by_resource.
+_HOLD_BACK = f"""
+update deliveries_waiting set next_attempt_at = {HELD_BACK}
+where lease_token is null and next_attempt_at < {HELD_BACK} and id = any (array (
+    select later.id from unnest(%(webhook_ids)s::int[], %(resources)s::text[]) as r (webhook_id, resource)
+    join webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
+    cross join lateral (
+        select id from deliveries_waiting
+        where webhook_id = r.webhook_id and resource = r.resource order by event_id, id offset 1) later))
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """What a look at a webhook's next rows found: how many there were, the last one's id, and those that match."""
+
+    scanned: int
+    last_id: int
+    matched: int
+    ids: tuple[int, ...] = ()
+    """Of the matching deliveries, or of missed events; empty where they were only counted."""
+    days: tuple[date, ...] = ()
+    """On which these were finished."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moved:
+    """A delivery that a replay has made pending."""
+
+    id: int
+    webhook_id: int
+    resource: str | None
+
+
+def oldest_day(connection: Connection) -> datetime | None:
+    """Since when the deliveries that were finished are known (midnight, UTC); None: no day was made."""
+    found: datetime | None = rows(connection, f"select ({_OLDEST_DAY})::timestamptz")[0][0]
+    return found
+
+
+def webhooks(connection: Connection, account_id: int, webhook_id: int | None, client_id: int | None) -> list[int]:
+    """The live webhooks of the account, of the client if given, or the one with that id."""
+    wanted = {"account_id": account_id, "webhook_id": webhook_id, "client_id": client_id}
+    return [id_ for (id_,) in rows(connection, _WEBHOOKS, wanted)]
+
+
+def count(
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int
+) -> dict[int, Look]:
+    """Of each webhook of `afters` the next `scan` rows beyond that id; absent where there are none."""
+    return _looks(connection, account_id, wanted, afters, scan, _COUNT)
+
+
+def pick(
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int
+) -> dict[int, Look]:
+    """As `count`, with the ids of those that match."""
+    return _looks(connection, account_id, wanted, afters, scan, _PICK)
+
+
+def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[int]:
+    """Those of them that are not deleted, and cannot be before the transaction ends."""
+    return [id_ for (id_,) in rows(connection, _HOLD_WEBHOOKS, {"webhook_ids": array(webhook_ids)})]
+
+
+def move(connection: Connection, wanted: Wanted, looks: Sequence[Look]) -> list[Moved]:
+    """Makes the deliveries that were picked pending and due, or with a new key copies of them; returns these."""
+    ids = [id_ for look in looks for id_ in look.ids]
+    days = {day for look in looks for day in look.days}
+    parameters = {"ids": array(ids), "days": array(days), "states": list(wanted.states), "as_of": wanted.as_of}
+    return _made(connection, _COPY if wanted.new_key else _MOVE, parameters) if ids else []
+
+
+def build(connection: Connection, webhook_id: int, event_ids: Sequence[int], keys: Mapping[str, str]) -> list[Moved]:
+    """Makes deliveries of these events for the webhook; `keys`: event name → where its resource stands in its body."""
+    parameters = {"ids": array(event_ids), "webhook_id": webhook_id, "names": list(keys), "keys": list(keys.values())}
+    return _made(connection, _BUILD, parameters) if event_ids else []
+
+
+def _made(connection: Connection, sql: str, parameters: Mapping[str, object]) -> list[Moved]:
+    moved = [Moved(id=row[0], webhook_id=row[1], resource=row[2]) for row in rows(connection, sql, parameters)]
+    heads = {(one.webhook_id, one.resource) for one in moved if one.resource is not None}
+    if heads:
+        webhook_ids, resources = zip(*sorted(heads), strict=True)
+        rows(connection, _HOLD_BACK, {"webhook_ids": array(webhook_ids), "resources": array(resources)})
+    return moved
+
+
+def _looks(
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int, tail: str
+) -> dict[int, Look]:
+    if wanted.missed:
+        return _missed(connection, account_id, wanted, afters, scan)
+    sql, parameters = _look_sql(wanted, afters, scan, tail)
+    return {
+        webhook_id: Look(
+            scanned=scanned,
+            last_id=last_id,
+            matched=matched,
+            ids=tuple(found[0] or ()) if found else (),
+            days=tuple(found[1] or ()) if found else (),
+        )
+        for webhook_id, scanned, last_id, matched, *found in rows(connection, sql, parameters)
+    }
+
+
+def _look_sql(wanted: Wanted, afters: Mapping[int, int], scan: int, tail: str) -> tuple[str, dict[str, object]]:
+    """The statement, with the conditions that are asked for, and its parameters."""
+    sql = _LOOKED.format(
+        of_event="e.name = any (%(names)s::text[])" if wanted.event_names else "true",
+        only_failed="and state = 'failed'" if set(wanted.states) == {State.FAILED} else "",
+    )
+    return sql + tail, {
+        "webhook_ids": array(afters),
+        "afters": array(afters.values()),
+        "scan": scan,
+        "states": list(wanted.states),
+        "names": list(wanted.event_names or ()),
+        "first_day": wanted.since.date(),
+        "last_day": wanted.as_of.date(),
+        "since": wanted.since,
+        "until": wanted.until,
+        "as_of": wanted.as_of,
+    }
+
+
+def _missed(
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int
+) -> dict[int, Look]:
+    ((webhook_id, after),) = afters.items()
+    after = max(after, first_event_id(wanted.since) - 1)
+    parameters = {
+        "account_id": account_id,
+        "webhook_id": webhook_id,
+        "names": wanted.event_names and list(wanted.event_names),
+        "after": after,
+        "until_id": first_event_id(wanted.until) + (2 << COUNTER_BITS),  # an id's second is rounded
+        "first_day": recorded_after(after).date(),
+        "scan": scan,
+    }
+    scanned, last_id, ids = rows(connection, _MISSED, parameters)[0]
+    return {webhook_id: Look(scanned=scanned, last_id=last_id, matched=len(ids), ids=tuple(ids))} if scanned else {}

@@ -1,0 +1,307 @@
+"""Replays: jobs that make many deliveries pending once more, and how far each has come, webhook by webhook.
+
+What they take, and how it is moved, is in `matches`. Whoever moves a batch stores in the same transaction how far the
+cursors have come, so each match is moved once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dispatcher.errors import ReplayUnknown
+from dispatcher.model.delivery import State
+from dispatcher.model.replay import Replay, ReplayState, Wanted
+from dispatcher.storage import partitions
+from dispatcher.storage.engine import Connection, Row, array, rows
+
+_LOCK = 5_264_073
+
+_COLUMNS = """r.id, r.account_id, a.time_zone, r.webhook_id, r.event_names, r.states, r.since, r.until, r.created_at,
+    r.rate, r.new_key, r.missed, r.state, r.matched, r.sent, r.updated_at, r.finished_at"""
+
+# One step at a time: two replays that build what the same webhook missed would both find an event without a delivery.
+# And no day of events may be dropped while a delivery of one of them becomes pending again.
+_TAKE_TURN = "select pg_try_advisory_xact_lock(%(lock)s) and pg_try_advisory_xact_lock_shared(%(prune)s)"
+
+_ADD = f"""
+with r as (
+    insert into replays (account_id, client_id, webhook_id, event_names, states, since, until, rate, new_key, missed,
+        state, matched, paced_at, created_at, finished_at)
+    values (%(account_id)s, %(client_id)s, %(webhook_id)s, %(event_names)s::text[], %(states)s::text[], %(since)s,
+        %(until)s, %(rate)s, %(new_key)s, %(missed)s, case when %(matched)s > 0 then 'running' else 'done' end,
+        %(matched)s, dispatcher_now(), %(as_of)s, case when %(matched)s = 0 then dispatcher_now() end)
+    returning *)
+select {_COLUMNS} from r join accounts a on a.id = r.account_id
+"""
+
+_ADD_WEBHOOKS = """
+insert into replay_webhooks (replay_id, webhook_id, matched)
+select %(id)s, webhook_id, matched from unnest(%(webhook_ids)s::int[], %(matched)s::bigint[]) as w (webhook_id, matched)
+"""
+
+_OWN = """
+(%(account_id)s::int is null or r.account_id = %(account_id)s)
+    and (%(client_id)s::int is null or r.client_id = %(client_id)s)
+"""
+
+_FIND = f"select {_COLUMNS} from replays r join accounts a on a.id = r.account_id where r.id = %(id)s and {_OWN}"
+
+# Index: replays_by_account, backwards.
+_LIST = f"""
+select {_COLUMNS} from replays r join accounts a on a.id = r.account_id
+where r.account_id = %(account_id)s and {_OWN} order by r.id desc offset %(offset)s limit %(limit)s
+"""
+
+_STOP = f"""
+update replays r set state = 'stopped', finished_at = dispatcher_now(), updated_at = dispatcher_now()
+where id = %(id)s and state = 'running' and {_OWN}
+"""
+
+_RESUME = f"""
+update replays r set state = 'running', finished_at = null, updated_at = dispatcher_now(), paced_at = dispatcher_now()
+where id = %(id)s and state = 'stopped' and {_OWN}
+"""
+
+# Those that got on last come first: one whose step fails again and again must not keep the others from theirs.
+# Index: replays_running.
+_RUNNING = "select id from replays where state = 'running' order by updated_at desc, id"
+
+_COUNT_RUNNING = "select count(*) from replays where state = 'running' and account_id = %(account_id)s"
+
+_PRUNE = "delete from replays where finished_at < dispatcher_now() - make_interval(days => %(days)s) returning id"
+
+_HOLD = f"""
+select {_COLUMNS}, r.turn, extract(epoch from dispatcher_now() - r.paced_at)::float8
+from replays r join accounts a on a.id = r.account_id
+where r.id = %(id)s and r.state = 'running' for update of r
+"""
+
+# The next webhooks in turn: those after the one that was looked at last, then from the first on.
+# Index: replay_webhooks_left.
+_TURN = "(select turn from replays where id = %(id)s)"
+_NEXT = f"""
+select webhook_id from (
+    (select 1 as round, webhook_id from replay_webhooks
+     where replay_id = %(id)s and not done and webhook_id > {_TURN} order by webhook_id limit %(limit)s)
+    union all
+    (select 2, webhook_id from replay_webhooks
+     where replay_id = %(id)s and not done and webhook_id <= {_TURN} order by webhook_id limit %(limit)s)) next
+order by round, webhook_id limit %(limit)s
+"""
+
+# What is due to each is counted up to a limit. Index: replay_webhooks' key; deliveries_due.
+_LEFT = """
+select r.webhook_id, r.last_id, r.matched - r.sent, w.deleted_at is not null, w.rate_limit,
+    (select count(*) from (
+        select from deliveries_waiting
+        where webhook_id = r.webhook_id and next_attempt_at <= dispatcher_now() limit %(most)s) d)
+from replay_webhooks r join webhooks w on w.id = r.webhook_id
+where r.replay_id = %(id)s and r.webhook_id = any (%(webhook_ids)s::int[]) and not r.done
+"""
+
+# Index: replay_webhooks' key.
+_ADVANCE = """
+update replay_webhooks r set last_id = n.last_id, sent = r.sent + n.sent, done = n.done
+from unnest(%(webhook_ids)s::int[], %(last_ids)s::bigint[], %(sents)s::bigint[], %(dones)s::bool[])
+    as n (webhook_id, last_id, sent, done)
+where r.replay_id = %(id)s and r.webhook_id = any (%(webhook_ids)s::int[]) and r.webhook_id = n.webhook_id
+"""
+
+# Index: replay_webhooks_left.
+_NOTE = """
+update replays set sent = sent + %(sent)s, turn = %(turn)s, updated_at = dispatcher_now(),
+    paced_at = paced_at + make_interval(secs => %(paced_s)s),
+    state = case when left_over then 'running' else 'done' end,
+    finished_at = case when not left_over then dispatcher_now() end
+from (select exists (select from replay_webhooks where replay_id = %(id)s and not done) as left_over) l
+where id = %(id)s
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Left:
+    """A webhook of a replay that is not done: how far it is, and what is to be known before more is sent to it."""
+
+    webhook_id: int
+    last_id: int
+    unsent: int
+    deleted: bool
+    rate_limit: int | None
+    due: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """A running replay, held until the transaction ends."""
+
+    replay: Replay
+    turn: int
+    waited_s: float
+    """Seconds since its rate was used up."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Advance:
+    """How far a replay has come with a webhook, and how many more were sent to it."""
+
+    webhook_id: int
+    last_id: int
+    sent: int = 0
+    done: bool = False
+
+
+def now(connection: Connection) -> datetime:
+    """The time of the clock that decides."""
+    found: datetime = rows(connection, "select dispatcher_now()")[0][0]
+    return found
+
+
+def add(
+    connection: Connection, account_id: int, client_id: int | None, wanted: Wanted, matched: Mapping[int, int]
+) -> Replay:
+    """A new replay; `matched` tells how many deliveries each of its webhooks has. It is done where there are none."""
+    parameters = {
+        "account_id": account_id,
+        "client_id": client_id,
+        "webhook_id": wanted.webhook_id,
+        "event_names": wanted.event_names and list(wanted.event_names),
+        "states": list(wanted.states),
+        "rate": wanted.rate,
+        "new_key": wanted.new_key,
+        "missed": wanted.missed,
+        "matched": sum(matched.values()),
+        "since": wanted.since,
+        "until": wanted.until,
+        "as_of": wanted.as_of,
+    }
+    made = _replay(rows(connection, _ADD, parameters)[0])
+    counts = {"id": made.id, "webhook_ids": array(matched), "matched": array(matched.values())}
+    rows(connection, _ADD_WEBHOOKS, counts)
+    return made
+
+
+def find(
+    connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
+) -> Replay:
+    """One replay, of that account and client if given; raises ReplayUnknown."""
+    found = rows(connection, _FIND, {"id": replay_id, "account_id": account_id, "client_id": client_id})
+    if not found:
+        raise ReplayUnknown(replay_id)
+    return _replay(found[0])
+
+
+def of_account(
+    connection: Connection, account_id: int, *, client_id: int | None = None, offset: int = 0, limit: int = 40
+) -> list[Replay]:
+    """A page of the account's replays, newest first; with `client_id` only those that this client asked for."""
+    parameters = {"account_id": account_id, "client_id": client_id, "offset": offset, "limit": limit}
+    return [_replay(row) for row in rows(connection, _LIST, parameters)]
+
+
+def count_running(connection: Connection, account_id: int) -> int:
+    """How many of the account are running."""
+    found: int = rows(connection, _COUNT_RUNNING, {"account_id": account_id})[0][0]
+    return found
+
+
+def stop(
+    connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
+) -> Replay:
+    """Ends the replay where it is, and returns it; one that has ended stays as it is. Raises ReplayUnknown."""
+    parameters = {"id": replay_id, "account_id": account_id, "client_id": client_id}
+    rows(connection, _STOP, parameters)
+    return find(connection, replay_id, account_id=account_id, client_id=client_id)
+
+
+def resume(
+    connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
+) -> Replay:
+    """Lets a stopped replay go on, and returns it; one that runs or is done stays as it is. Raises ReplayUnknown."""
+    parameters = {"id": replay_id, "account_id": account_id, "client_id": client_id}
+    rows(connection, _RESUME, parameters)
+    return find(connection, replay_id, account_id=account_id, client_id=client_id)
+
+
+def prune(connection: Connection, days: int) -> int:
+    """Deletes replays that ended so many days ago; returns how many."""
+    return len(rows(connection, _PRUNE, {"days": days}))
+
+
+# -- A step ------------------------------------------------------------------------------------------------------------
+
+
+def running(connection: Connection) -> list[int]:
+    """Replays that are neither done nor stopped, those first that got on last."""
+    return [id_ for (id_,) in rows(connection, _RUNNING)]
+
+
+def next_webhooks(connection: Connection, replay_id: int, limit: int) -> list[int]:
+    """Webhooks of the replay that are not done, in turn."""
+    return [id_ for (id_,) in rows(connection, _NEXT, {"id": replay_id, "limit": limit})]
+
+
+def take_turn(connection: Connection) -> bool:
+    """Whether the caller may step until its transaction ends; False where another steps, or days are dropped."""
+    return bool(rows(connection, _TAKE_TURN, {"lock": _LOCK, "prune": partitions.LOCK})[0][0])
+
+
+def hold(connection: Connection, replay_id: int) -> Held | None:
+    """The replay, if it is running; it cannot be stopped before the transaction ends."""
+    found = rows(connection, _HOLD, {"id": replay_id})
+    if not found:
+        return None
+    *columns, turn, waited_s = found[0]
+    return Held(replay=_replay(tuple(columns)), turn=turn, waited_s=waited_s)
+
+
+def left(connection: Connection, replay_id: int, webhook_ids: Sequence[int], most_due: int) -> dict[int, Left]:
+    """Of these webhooks those that are not done; what is due to each is counted up to `most_due`."""
+    parameters = {"id": replay_id, "webhook_ids": array(webhook_ids), "most": most_due}
+    return {
+        row[0]: Left(webhook_id=row[0], last_id=row[1], unsent=row[2], deleted=row[3], rate_limit=row[4], due=row[5])
+        for row in rows(connection, _LEFT, parameters)
+    }
+
+
+def advance(connection: Connection, replay_id: int, advances: Sequence[Advance]) -> None:
+    """Stores how far the replay has come with each webhook."""
+    parameters = {
+        "id": replay_id,
+        "webhook_ids": array(one.webhook_id for one in advances),
+        "last_ids": array(one.last_id for one in advances),
+        "sents": array(one.sent for one in advances),
+        "dones": array(one.done for one in advances),
+    }
+    rows(connection, _ADVANCE, parameters)
+
+
+def note(connection: Connection, replay_id: int, *, sent: int, turn: int, paced_s: float) -> None:
+    """Adds to what was sent and moves the end of what the rate allowed; the replay is done with its last webhook."""
+    rows(connection, _NOTE, {"id": replay_id, "sent": sent, "turn": turn, "paced_s": paced_s})
+
+
+def _replay(row: Row) -> Replay:
+    """A Replay from _COLUMNS."""
+    wanted = Wanted(
+        webhook_id=row[3],
+        event_names=None if row[4] is None else tuple(row[4]),
+        states=tuple(State(state) for state in row[5]),
+        since=row[6],
+        until=row[7],
+        as_of=row[8],
+        rate=row[9],
+        new_key=row[10],
+        missed=row[11],
+    )
+    return Replay(
+        id=row[0],
+        account_id=row[1],
+        time_zone=row[2],
+        wanted=wanted,
+        state=ReplayState(row[12]),
+        matched=row[13],
+        sent=row[14],
+        created_at=row[8],
+        updated_at=row[15],
+        finished_at=row[16],
+    )

@@ -1,0 +1,310 @@
+"""The API as a process: `dispatcher serve` on a free port, with a Postgres database and a Valkey that only it uses.
+
+server          one for the whole session; tests share it and make accounts of their own
+serve           starts more of them for one test, with settings of its own
+own             the Services of the session's database and Valkey in this process, for what a test prepares
+account         a new account of this test
+api             a client of that account with a token, which calls `server`
+"""
+
+import http.client
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from dispatcher.dev import child
+from dispatcher.dev.valkey import Valkey
+from dispatcher.services import Services
+from dispatcher.settings import Settings
+from dispatcher.storage import clients, events, tokens, users
+from dispatcher.storage.accounts import Account
+from dispatcher.storage.clients import SCOPES, Client
+from dispatcher.storage.engine import rows
+from dispatcher.storage.tokens import Grant
+from tests.builders import SECRET_KEY, a_draft, an_account
+from tests.conftest import a_database, a_folder, eventually
+
+AGENT = "Tests (tests@example.com)"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def api_valkey() -> Iterator[Valkey]:
+    """Not the one of the other tests, who empty it."""
+    with a_folder() as folder:
+        valkey = Valkey(folder / "valkey")
+        valkey.start()
+        yield valkey
+        valkey.stop()
+
+
+@pytest.fixture(scope="session")
+def api_database_url(postgres_server: str, template: str) -> Iterator[str]:
+    yield from a_database(postgres_server, template)
+
+
+@pytest.fixture(scope="session")
+def _own(api_database_url: str, api_valkey: Valkey) -> Iterator[Services]:
+    url = api_valkey.url
+    made = Services(
+        Settings(
+            database_url=api_database_url,
+            redis_url=url,
+            broker_url=url,
+            secret_keys=(SECRET_KEY,),
+            allowed_networks=(ip_network("127.0.0.0/8"),),
+            pool_size=10,
+        )
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own(_own: Services) -> Services:
+    return _own
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running `dispatcher serve`."""
+
+    url: str
+    log: Path = field(repr=False)
+    process: "subprocess.Popen[bytes]" = field(repr=False)
+
+    @property
+    def root(self) -> str:
+        return f"{self.url}/api/v3"
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def running(own: Services, folder: Path, **env: str) -> Iterator[Server]:
+    """`dispatcher serve` while the block lasts; `env` are more variables."""
+    port = free_port()
+    log = folder / f"web{port}.log"
+    names = {
+        "DATABASE_URL": own.settings.database_url,
+        "REDIS_URL": own.settings.redis_url,
+        "SECRET_KEYS": SECRET_KEY,
+        "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "DISPATCHER_QUOTA": "1000000",
+        "PORT": str(port),
+    }
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("DISPATCHER_", "FLOWER_"))}
+    with log.open("ab") as output:
+        process = child.start(
+            [str(Path(sys.executable).parent / "dispatcher"), "serve"],
+            death_signal=signal.SIGKILL,
+            env=others | names | env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    made = Server(f"http://127.0.0.1:{port}", log, process)
+    try:
+        eventually(lambda: _answers(made), within_s=30, what=f"the API answering; it said: {log.read_text()}")
+        yield made
+    finally:
+        child.end(process, (signal.SIGTERM, 10.0))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(server: Server) -> bool:
+    assert server.process.poll() is None, f"it ended: {server.output}"
+    try:
+        return requests.get(f"{server.root}/user.json", timeout=5).status_code == 401
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def server(_own: Services) -> Iterator[Server]:
+    with a_folder() as folder, running(_own, folder) as made:
+        yield made
+
+
+@pytest.fixture
+def serve(own: Services, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`serve(DISPATCHER_QUOTA="3")` starts another one, which ends with the test; one process, so it is up soon."""
+    started: list[Any] = []
+
+    def start(**env: str) -> Server:
+        block = running(own, tmp_path, **({"DISPATCHER_WEB_WORKERS": "1"} | env))
+        started.append(block)
+        return block.__enter__()
+
+    yield start
+    for block in started:
+        block.__exit__(None, None, None)
+
+
+@pytest.fixture
+def account(own: Services) -> Account:
+    return an_account(own.storage, f"acme{next(_numbers)}")
+
+
+@pytest.fixture
+def api(server: Server, own: Services, account: Account) -> "Api":
+    return Api.of(server, own, account)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Api:
+    """A client of an account. Calls answer with requests' Response, whatever the status."""
+
+    server: Server
+    own: Services
+    account: Account
+    client: Client
+    secret: str = field(repr=False)
+    token: str | None
+
+    @classmethod
+    def of(cls, server: Server, own: Services, account: Account, *scopes: str, redirect_uri: str = "") -> "Api":
+        """A new client of the account, with an access token for `scopes` (default: all)."""
+        redirect_uris = [redirect_uri] if redirect_uri else []
+        client, secret = own.storage.run(
+            lambda c: clients.create(c, account.id, "a test", redirect_uris, scopes or SCOPES)
+        )
+        token = a_token(own, client, account)
+        return cls(server=server, own=own, account=account, client=client, secret=secret, token=token)
+
+    def another(self, *scopes: str) -> "Api":
+        """Another client of the same account."""
+        return Api.of(self.server, self.own, self.account, *scopes)
+
+    def path(self, path: str) -> str:
+        """`/webhooks.json` below the account; what begins with another word (`user.json`) is below the root."""
+        return f"/accounts/{self.account.slug}{path}" if path.startswith("/") else f"/{path}"
+
+    def call(self, method: str, path: str, *, headers: dict[str, str] | None = None, **given: Any) -> Any:
+        """`given` are requests' own: `json`, `data`, `params`."""
+        sent = {"User-Agent": AGENT} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        url = self.server.root + self.path(path)
+        return requests.request(method, url, headers=sent | (headers or {}), timeout=30, **given)
+
+    def get(self, path: str, **given: Any) -> Any:
+        return self.call("GET", path, **given)
+
+    def post(self, path: str, **given: Any) -> Any:
+        return self.call("POST", path, **given)
+
+    def patch(self, path: str, **given: Any) -> Any:
+        return self.call("PATCH", path, **given)
+
+    def delete(self, path: str, **given: Any) -> Any:
+        return self.call("DELETE", path, **given)
+
+    def sql(self, text: str, **parameters: Any) -> list[Any]:
+        return self.own.storage.run(lambda c: rows(c, text, parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it came."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def send(
+    server: Server,
+    method: str,
+    path: str,
+    headers: Mapping[str, str | bytes],
+    body: bytes = b"",
+    host: str | None = None,
+) -> Answer:
+    """A request with no other headers than these and Host: requests would add some."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True, skip_host=host is not None)
+        if host is not None:
+            connection.putheader("Host", host.encode())
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if body:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body or None)
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.reason, dict(answer.getheaders()), answer.read())
+    finally:
+        connection.close()
+
+
+def a_delivery(api: Api, webhook_id: int, state: str = "failed") -> int:
+    """The id of a new delivery of `invoice_paid` with two attempts; its event is in no outbox."""
+    event = api.own.storage.run(lambda c: events.insert(c, api.account.id, [a_draft()], announced=False))[0]
+    api.sql("delete from events_waiting where event_id = %(id)s", id=event.id)
+    id_: int = api.sql(_DELIVERY, event_id=event.id, webhook_id=webhook_id, state=state)[0][0]
+    api.sql(_ATTEMPTS, id=id_)
+    return id_
+
+
+_DELIVERY = """
+insert into deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, finished_on)
+select id, %(event_id)s, %(webhook_id)s, new_idempotency_key(id), %(state)s, 2,
+    case when %(state)s <> 'pending' then current_date end from nextval('delivery_id') id
+returning id
+"""
+_ATTEMPTS = """
+insert into attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at, finished_at)
+values (%(id)s, 1, gen_random_uuid(), 'https://example.com', '404', null, 'text/html', 'not here', now(), now()),
+    (%(id)s, 2, gen_random_uuid(), 'https://example.com', 'connection_failed', 'refused', null, null, now(), now())
+"""
+
+
+def a_token(own: Services, client: Client, account: Account) -> str:
+    """An access token of the client for the account's owner."""
+
+    def issue(connection: Any) -> str:
+        owner, token = users.of_account(connection, account.id)[0], tokens.new_token()
+        grant = Grant(client_id=client.id, account_id=account.id, user_id=owner.id, scopes=client.scopes)
+        tokens.add(connection, "access", token, grant)
+        return token
+
+    return own.storage.run(issue)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failure shows what the servers said last."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        used = getattr(item, "funcargs", {})
+        for server in [used.get("server"), getattr(used.get("api"), "server", None)]:
+            if server is not None:
+                report.sections.append((server.log.name, "\n".join(server.output.splitlines()[-40:])))

@@ -1,0 +1,198 @@
+"""Deliveries: listed, shown and sent again, by the client whose webhooks they are for."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from dispatcher.storage import events
+from tests.builders import a_body, a_webhook, an_event
+from tests.integration.api.conftest import Api
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """Makes deliveries as a worker would, without one: `api` is whose they are."""
+
+    api: Api
+
+    def webhook(self, *names: str, api: Api | None = None) -> Any:
+        client = (api or self.api).client
+        events = names or ("invoice_paid", "invoice_sent")
+        return a_webhook(self.api.own.storage, self.api.account, events=events, client_id=client.id)
+
+    def make(self, *names: str) -> list[int]:
+        """One event of each name, fanned out; the ids of the deliveries, oldest first."""
+        self.api.own.emit(self.api.account, [an_event(name) for name in names or ("invoice_paid",)])
+        self.api.own.storage.run(lambda connection: events.fan_out(connection, 100_000))
+        found = self.api.sql(
+            "select d.id from deliveries d join webhooks w on w.id = d.webhook_id"
+            " where w.account_id = %(id)s order by d.id",
+            id=self.api.account.id,
+        )
+        return [id_ for (id_,) in found]
+
+    def finish(self, id_: int, state: str = "delivered", status: str = "200") -> None:
+        self.api.sql(
+            "update deliveries set state = %(state)s, finished_on = current_date, attempt_count = attempt_count + 1"
+            " where id = %(id)s",
+            id=id_,
+            state=state,
+        )
+        self.api.sql(
+            "insert into attempts (delivery_id, number, request_id, url, status, content_type, body, started_at,"
+            " finished_at) values (%(id)s, 1, gen_random_uuid(), 'http://127.0.0.1:9/hook', %(status)s, 'text/plain',"
+            " 'oh', now() - interval '20 ms', now())",
+            id=id_,
+            status=status,
+        )
+
+
+@pytest.fixture
+def made(api: Api) -> Deliveries:
+    return Deliveries(api)
+
+
+def ids(answer: Any) -> list[int]:
+    assert answer.status_code == 200, answer.text
+    return [one["id"] for one in answer.json()]
+
+
+def test_a_list_tells_of_each_what_became_of_it(api, made):
+    webhook = made.webhook()
+    first, second = made.make("invoice_paid", "invoice_sent")
+    made.finish(first, "failed", "500")
+
+    waiting, failed = api.get("/deliveries.json").json()
+    assert list(failed) == [
+        "id", "idempotency_key", "event_id", "event_name", "webhook_id", "url", "state", "attempt_count",
+        "last_response_status", "next_attempt_at", "created_at", "updated_at",
+    ]  # fmt: skip
+    assert (failed["id"], failed["state"], failed["last_response_status"]) == (first, "failed", "500")
+    assert (failed["attempt_count"], failed["next_attempt_at"]) == (1, None)
+    assert (failed["webhook_id"], failed["url"]) == (webhook.id, webhook.webhook_url)
+    assert (waiting["id"], waiting["state"], waiting["attempt_count"]) == (second, "pending", 0)
+    assert waiting["last_response_status"] is None
+    assert datetime.fromisoformat(waiting["next_attempt_at"])
+
+
+def test_it_is_paged_by_the_last_id(api, made):
+    made.webhook()
+    all_ids = made.make(*["invoice_paid"] * 41)[::-1]
+
+    assert ids(api.get("/deliveries.json")) == all_ids[:40]
+    assert ids(api.get(f"/deliveries.json?before={all_ids[39]}")) == all_ids[40:]
+    assert ids(api.get(f"/deliveries.json?before={all_ids[40]}")) == []
+    assert ids(api.get("/deliveries.json?before=0")) == []
+    assert ids(api.get(f"/deliveries.json?before={'9' * 30}")) == all_ids[:40]
+
+
+def test_it_is_narrowed(api, made):
+    first_hook, second_hook = made.webhook("invoice_paid"), made.webhook("invoice_sent")
+    paid, sent = made.make("invoice_paid", "invoice_sent")
+    made.finish(paid, "failed", "500")
+    shown = api.get("/deliveries.json").json()
+
+    def found(**query: Any) -> list[int]:
+        return ids(api.get("/deliveries.json", params=query))
+
+    assert found(webhook_id=first_hook.id) == [paid]
+    assert found(webhook_id=second_hook.id, event_name="invoice_paid") == []
+    assert found(event_name="invoice_sent") == [sent]
+    assert found(state="failed") == [paid]
+    assert found(state="pending") == [sent]
+    assert found(state="delivered") == []
+    assert found(idempotency_key=shown[1]["idempotency_key"]) == [paid]
+    assert found(idempotency_key=str(uuid4())) == []
+    created = datetime.fromisoformat(shown[1]["created_at"])
+    assert found(since=(created - timedelta(minutes=1)).isoformat()) == [sent, paid]
+    assert found(since=(created + timedelta(minutes=1)).isoformat()) == []
+    assert found(until=(created + timedelta(minutes=1)).isoformat(), state="failed") == [paid]
+    assert found(until=created.isoformat()) == []
+    assert found(webhook_id="9" * 30) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["before=x", "before=-1", "webhook_id=1.5", "event_name=invoice_eaten", "state=lost", "since=noon", "until=2024",
+     "idempotency_key=17", "state=", "before=%00", "idempotency_key=%FF", "before=٣"],
+)  # fmt: skip
+def test_a_query_that_says_nothing_is_malformed(api, query):
+    answer = api.get(f"/deliveries.json?{query}")
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_one_is_shown_with_what_was_sent_and_its_attempts(api, made):
+    webhook = made.webhook()
+    (id_,) = made.make()
+    made.finish(id_)
+
+    shown = api.get(f"/deliveries/{id_}.json").json()
+    assert list(shown["body"]) == ["webhook_id", "event_name", "created_at", "body"]
+    assert (shown["body"]["webhook_id"], shown["body"]["body"]) == (webhook.id, a_body())
+    (attempt,) = shown["attempts"]
+    assert list(attempt) == [
+        "id", "number", "request_id", "response_status", "reason", "response_content_type", "response_body",
+        "started_at", "finished_at",
+    ]  # fmt: skip
+    assert (attempt["number"], attempt["response_status"], attempt["response_body"]) == (1, "200", "oh")
+    assert api.get(f"/deliveries/{shown['idempotency_key']}.json").json() == shown
+
+
+def test_a_finished_one_is_sent_again(api, made):
+    made.webhook()
+    (id_,) = made.make()
+    made.finish(id_, "failed", "500")
+
+    answer = api.post(f"/deliveries/{id_}/redeliver.json")
+    assert (answer.status_code, answer.json()["state"]) == (202, "pending")
+    assert len(answer.json()["attempts"]) == 1
+    assert api.own.schedule.first_due() is not None
+
+    again = api.post(f"/deliveries/{id_}/redeliver.json")
+    assert again.status_code == 422
+    assert again.json() == {"errors": {"state": ["is pending and cannot become pending"]}}
+
+
+@pytest.mark.parametrize("name", ["0", "9" * 40, "-1", "x", "%00", "%FF", str(uuid4()), "٣"])
+def test_what_there_is_not_is_not_found(api, name):
+    for method, path in (("GET", f"/deliveries/{name}.json"), ("POST", f"/deliveries/{name}/redeliver.json")):
+        answer = api.call(method, path)
+        assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+
+
+def test_another_clients_deliveries_are_nowhere(api, made):
+    webhook = made.webhook()
+    (id_,) = made.make()
+    made.finish(id_)
+    other = api.another()
+
+    assert ids(other.get("/deliveries.json")) == []
+    assert ids(other.get(f"/deliveries.json?webhook_id={webhook.id}")) == []
+    assert other.get(f"/deliveries/{id_}.json").status_code == 404
+    assert other.post(f"/deliveries/{id_}/redeliver.json").status_code == 404
+    assert ids(api.get("/deliveries.json")) == [id_]
+
+
+def test_those_to_a_deleted_webhook_are_still_listed(api, made):
+    webhook = made.webhook()
+    (id_,) = made.make()
+    made.finish(id_, "failed", "500")
+    assert api.delete(f"/webhooks/{webhook.id}.json").status_code == 204
+
+    assert ids(api.get("/deliveries.json")) == [id_]
+    assert api.post(f"/deliveries/{id_}/redeliver.json").status_code == 422
+
+
+def test_they_need_the_scope(api):
+    without = api.another("webhooks", "events:read", "events:write")
+
+    for method, path in (
+        ("GET", "/deliveries.json"),
+        ("GET", "/deliveries/1.json"),
+        ("POST", "/deliveries/1/redeliver.json"),
+    ):
+        assert without.call(method, path).status_code == 403

@@ -1,0 +1,68 @@
+"""The OpenAPI document and the page to try it."""
+
+import re
+
+import jsonschema_rs
+import pytest
+import requests
+
+from dispatcher.api.app import create_app
+from tests.integration.api.conftest import AGENT
+
+
+@pytest.fixture
+def get(server):
+    return lambda path: requests.get(f"{server.root}{path}", headers={"User-Agent": AGENT}, timeout=30)
+
+
+def test_the_document_tells_every_route(get, own):
+    document = get("/openapi.json").json()
+
+    assert document["openapi"] == "3.1.0"
+    told = {(path, method) for path, operations in document["paths"].items() for method in operations}
+    hidden = {"/api/v3/oauth", "/api/v3/openapi.json", "/api/v3/docs", "/api/v3/docs/{name}"}
+    for rule in create_app(own).url_map.iter_rules():
+        path = re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule)
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            assert path in hidden or path.startswith("/static") or (path, method.lower()) in told
+
+
+def test_its_references_lead_somewhere_and_its_schemas_are_valid(get):
+    document = get("/openapi.json").json()
+
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', get("/openapi.json").text):
+        found = document
+        for part in reference.split("/"):
+            found = found[part]
+    for schema in document["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema)
+
+
+def test_every_operation_below_the_api_says_how_to_authorize_and_what_can_go_wrong(get):
+    for path, operations in get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            if method == "parameters" or not path.startswith("/api/v3"):
+                continue
+            assert operation["security"], path
+            assert {"400", "401", "415", "503"} <= operation["responses"].keys(), path
+            assert "default" not in operation["responses"]
+            assert operation["summary"]
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_holds_no_script(get):
+    page = get("/docs")
+
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "script-src 'self';" in page.headers["Content-Security-Policy"]
+    assert re.findall(r"<script[^>]*>([^<]*)", page.text) == ["", ""]
+    linked = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert linked
+    for name in [*linked, "docs/oauth2-redirect.html", "docs/oauth2-redirect.js"]:
+        file = get(f"/{name}")
+        assert file.status_code == 200, name
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_no_other_file_is_served(get):
+    for name in ("swagger-ui.js", "LICENSE", "../app.py", "..%2Fapp.py", "docs.html"):
+        assert get(f"/docs/{name}").status_code in (401, 404)

@@ -1,0 +1,98 @@
+"""What holds of every answer: both error bodies, the reason phrase, and what a request must bring."""
+
+from dataclasses import replace
+
+import pytest
+
+from dispatcher.dev.postgres import Postgres
+from dispatcher.services import Services
+from dispatcher.storage import migrate
+from tests.builders import an_account
+from tests.conftest import a_folder
+from tests.integration.api.conftest import AGENT, Api, send
+
+
+def test_the_reason_phrase_of_invalid_data_is_that_of_today(api):
+    headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
+
+    answer = send(api.server, "POST", f"/api/v3{api.path('/webhooks.json')}", headers, b'{"events": []}')
+
+    assert (answer.status, answer.reason) == (422, "Unprocessable Content")
+    assert answer.json() == {"errors": {"webhook_url": ["can't be blank"], "events": ["can't be empty"]}}
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("path", ["nothing.json", "/nothing.json", "/webhooks", "/webhooks.json/", "/webhooks/x.json"])
+def test_an_unknown_path_is_not_found_with_a_token_and_not_told_without(api, path):
+    answer = api.get(path)
+
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "not_found", "error_description": "There is no such record"}
+    assert api.get(path, headers={"Authorization": ""}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/webhooks.json"), ("DELETE", "user.json"), ("OPTIONS", "user.json"), ("GET", "oauth/token")],
+)
+def test_a_method_that_a_path_does_not_take_is_told(api, method, path):
+    answer = api.call(method, path)
+
+    assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
+    assert answer.headers["Allow"]
+
+
+def test_head_is_answered_as_get_without_a_body(api):
+    answer = api.call("HEAD", "user.json")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_content_type_on_a_request_without_a_body_is_no_reason_to_refuse(api):
+    for headers in ({"Content-Type": "application/json"}, {"Content-Type": "application/x-www-form-urlencoded"}):
+        assert api.get("/webhooks.json", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_a_body_of_another_type_is_refused(api, kind):
+    answer = api.post("/webhooks.json", data=b'{"events": []}', headers={"Content-Type": kind})
+
+    assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON"])
+def test_json_is_taken_with_and_without_a_charset(api, kind):
+    assert api.post("/webhooks.json", data=b"{}", headers={"Content-Type": kind}).status_code == 422
+
+
+def test_a_body_that_is_not_there_is_no_json(api):
+    answer = api.post("/webhooks.json", headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_pages_of_others_have_no_quota(api):
+    assert "X-RateLimit" not in api.call("GET", "../../nothing").headers
+
+
+def test_a_postgres_that_is_down_is_told_as_a_fault_that_passes(serve, own):
+    with a_folder() as folder:
+        folder.chmod(0o711)
+        postgres = Postgres(folder / "postgres")
+        url = postgres.start()
+        other = Services(replace(own.settings, database_url=url))
+        migrate.upgrade(other.storage)
+        api = Api.of(serve(DATABASE_URL=url), other, an_account(other.storage, "acme"))
+        assert api.get("user.json").status_code == 200
+
+        postgres.stop()
+        answers = [api.get("user.json"), api.get("/webhooks.json"), api.post("oauth/token", json={"grant_type": "x"})]
+        postgres.start()
+        again = api.get("user.json")
+        other.close()
+        postgres.stop()
+
+    assert {answer.status_code for answer in answers[:2]} == {503}
+    assert {answer.json()["error"] for answer in answers[:2]} == {"temporarily_unavailable"}
+    assert url.rpartition("@")[2] not in "".join(answer.text for answer in answers)
+    assert again.status_code == 200

@@ -1,0 +1,86 @@
+"""Failed deliveries as API v3 has them."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import a_webhook
+from tests.integration.api.conftest import a_delivery
+
+ATTRIBUTES = ["id", "event_name", "idempotency_key", "url", "body", "created_at", "updated_at", "deliveries"]
+ATTEMPT = [
+    "id",
+    "request_id",
+    "response_status",
+    "response_content_type",
+    "response_body",
+    "started_at",
+    "finished_at",
+    "created_at",
+]
+
+
+@pytest.fixture
+def webhook(own, account, api) -> Any:
+    return a_webhook(own.storage, account, url="https://example.com/hook", client_id=api.client.id)
+
+
+def path(webhook: Any) -> str:
+    return f"/webhooks/{webhook.failed_deliveries_uuid}/failed_deliveries.json"
+
+
+def test_a_failed_delivery_is_shown_with_its_envelope_and_its_attempts_newest_first(api, webhook):
+    id_ = a_delivery(api, webhook.id)
+
+    answer = api.get(path(webhook))
+
+    (shown,) = answer.json()
+    assert answer.status_code == 200
+    assert list(shown) == ATTRIBUTES
+    assert (shown["id"], shown["event_name"], shown["url"]) == (id_, "invoice_paid", "https://example.com/hook")
+    assert list(shown["body"]) == ["webhook_id", "event_name", "created_at", "body"]
+    assert shown["body"]["body"] == {"invoice": {"id": 1}}
+    assert [list(one) for one in shown["deliveries"]] == [ATTEMPT, ATTEMPT]
+    assert [one["response_status"] for one in shown["deliveries"]] == ["connection_failed", "404"]
+    assert [one["response_body"] for one in shown["deliveries"]] == [None, "not here"]
+
+
+def test_others_than_failed_ones_are_not_listed(api, webhook):
+    for state in ("pending", "delivered", "cancelled"):
+        a_delivery(api, webhook.id, state)
+
+    assert api.get(path(webhook)).json() == []
+
+
+def test_forty_a_page_newest_first_and_an_empty_page_past_the_end(api, webhook):
+    ids = [a_delivery(api, webhook.id) for _ in range(41)][::-1]
+
+    pages = [[one["id"] for one in api.get(path(webhook), params={"page": page}).json()] for page in (1, 2, 3, 10**18)]
+
+    assert pages == [ids[:40], ids[40:], [], []]
+
+
+def test_only_the_webhooks_own_client_sees_them(api, webhook, own, account):
+    a_delivery(api, webhook.id)
+    by_command = a_webhook(own.storage, account)
+
+    for answer in (api.another().get(path(webhook)), api.get(path(by_command))):
+        assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+
+
+def test_those_of_a_deleted_webhook_are_gone(api, webhook):
+    a_delivery(api, webhook.id)
+    assert api.delete(f"/webhooks/{webhook.id}.json").status_code == 204
+
+    assert api.get(path(webhook)).status_code == 404
+
+
+@pytest.mark.parametrize("uuid", ["0", "x", "00000000-0000-0000-0000-000000000000", "%00", "1" * 1_000])
+def test_what_is_no_uuid_of_a_webhook_is_not_found(api, uuid):
+    answer = api.get(f"/webhooks/{uuid}/failed_deliveries.json")
+
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+
+
+def test_the_id_does_not_find_them(api, webhook):
+    assert api.get(f"/webhooks/{webhook.id}/failed_deliveries.json").status_code == 404

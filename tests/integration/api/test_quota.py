@@ -1,0 +1,96 @@
+"""The limit of requests in a minute, told on every answer."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+
+from dispatcher.dev.valkey import Valkey
+from tests.conftest import a_folder, eventually
+from tests.integration.api.conftest import Api
+
+
+def figures(answer) -> tuple[str, int, int]:
+    """The policy, and of the quota what is left and the seconds until it is whole again."""
+    name, left, seconds = answer.headers["X-RateLimit"].split(";")
+    assert name == "default"
+    return answer.headers["X-RateLimit-Policy"], int(left.removeprefix("r=")), int(seconds.removeprefix("t="))
+
+
+@pytest.fixture
+def limited(serve, own, account) -> Api:
+    """A client that may call five times a minute."""
+    return Api.of(serve(DISPATCHER_QUOTA="5"), own, account)
+
+
+def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited):
+    found = [limited.get(path) for path in ("/webhooks.json", "user.json", "/nothing.json", "/webhooks/x.json")]
+    found.append(limited.post("/webhooks.json", json={}))
+
+    assert [figures(answer)[:2] for answer in found] == [("default;q=5;w=60", left) for left in (4, 3, 2, 1, 0)]
+    assert all(0 < figures(answer)[2] <= 60 for answer in found)
+    assert [answer.status_code for answer in found] == [200, 200, 404, 404, 422]
+    refused = limited.get("/webhooks.json")
+    assert (refused.status_code, refused.json()["error"]) == (429, "rate_limit_exceeded")
+    assert figures(refused)[:2] == ("default;q=5;w=60", 0)
+
+
+def test_each_client_has_a_quota_of_its_own_and_it_comes_back(limited, api_valkey):
+    for _ in range(6):
+        limited.get("user.json")
+    assert limited.another().get("user.json").status_code == 200
+    assert limited.get("user.json").status_code == 429
+
+    _redis(api_valkey).pexpire(f"dispatcher:quota:{limited.client.id}", 1)
+
+    assert eventually(lambda: limited.get("user.json").status_code == 200)
+
+
+def test_who_has_no_token_is_told_the_whole_quota(limited):
+    for path, headers in (
+        ("user.json", {"Authorization": ""}),
+        ("user.json", {"Authorization": "Bearer x"}),
+        ("user.json", {"Accept": "text/html"}),
+        ("oauth/token", {}),
+        ("oauth", {}),
+    ):
+        assert figures(limited.get(path, headers=headers)) == ("default;q=5;w=60", 5, 60)
+
+
+def test_many_at_once_are_counted_one_by_one(limited):
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: limited.get("user.json").status_code, range(12)))
+
+    assert sorted(answers) == [200] * 5 + [429] * 7
+
+
+def test_a_count_that_lost_its_end_gets_one(limited, api_valkey):
+    _redis(api_valkey).set(f"dispatcher:quota:{limited.client.id}", 7)
+
+    assert limited.get("user.json").status_code == 429
+    assert 0 < _redis(api_valkey).pttl(f"dispatcher:quota:{limited.client.id}") <= 60_000
+
+
+def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(serve, own, account):
+    with a_folder() as folder:
+        valkey = Valkey(folder / "valkey")
+        valkey.start()
+        server = serve(REDIS_URL=valkey.url, DISPATCHER_QUOTA="5")
+        api = Api.of(server, own, account)
+        assert figures(api.get("user.json"))[1] == 4
+
+        valkey.pause()
+        hanging = [api.get("user.json") for _ in range(10)]
+        valkey.resume()
+        valkey.stop()
+        down = [api.get("user.json") for _ in range(10)]
+
+    assert [answer.status_code for answer in hanging + down] == [200] * 20
+    assert {figures(answer) for answer in hanging + down} == {("default;q=5;w=60", 5, 60)}
+    assert sum(answer.elapsed.total_seconds() > 0.09 for answer in hanging) <= 2  # then it is not asked for a while
+    assert 1 <= server.output.count("quota.not_counted") <= 3
+
+
+def _redis(valkey: Valkey) -> Any:
+    return redis.Redis.from_url(valkey.url)

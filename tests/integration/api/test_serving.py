@@ -1,0 +1,93 @@
+"""`dispatcher serve` as a process: how it starts, what it logs, how it ends."""
+
+import signal
+import threading
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from dispatcher.cli import main
+from dispatcher.cli.serve import api_address
+from dispatcher.services import use
+from tests.builders import a_webhook
+from tests.conftest import eventually
+from tests.integration.api.conftest import AGENT, Api, send
+
+
+def test_at_term_it_answers_what_it_has_begun_and_ends(serve, own, account):
+    server = serve()
+    api = Api.of(server, own, account)
+    webhook = a_webhook(own.storage, account, client_id=api.client.id)
+    answers: list[requests.Response] = []
+    patch = threading.Thread(
+        target=lambda: answers.append(api.patch(f"/webhooks/{webhook.id}.json", json={"active": False}))
+    )
+
+    with own.storage.transaction() as connection:
+        connection.exec_driver_sql(f"select from webhooks where id = {webhook.id} for update")
+        patch.start()
+        waiting = (
+            "select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.query like %(q)s"
+        )
+        eventually(lambda: api.sql(waiting, q="%update webhooks%"), what="the request waiting for the row")
+        server.process.send_signal(signal.SIGTERM)
+    patch.join()
+
+    assert answers[0].json()["active"] is False
+    assert server.process.wait(10) == 0
+
+
+def test_one_line_tells_where_it_listens_and_requests_are_not_logged(serve, own, account):
+    server = serve()
+    api = Api.of(server, own, account)
+    api.get("/webhooks.json")
+    api.post("/webhooks.json", json={"events": []})
+
+    assert server.output == f"web.started address={server.url}\n"
+
+
+def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(serve, own, account):
+    server = serve(SECRET_KEYS="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")  # not the key of what is stored
+    api = Api.of(server, own, account)
+    a_webhook(own.storage, account, client_id=api.client.id)
+
+    answer = api.get("/webhooks.json")
+
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "error": "server_error",
+        "error_description": "Something went wrong here; try again later",
+    }
+    assert "X-RateLimit" in answer.headers
+    assert "SecretUnreadable" in server.output
+    assert api.token not in server.output
+
+
+@pytest.mark.parametrize("host", ["", "a b", "x" * 300, "[::1", "évil", "a/b?c#d", "localhost:99999"])
+def test_odd_hosts_do_no_harm(api, host):
+    a_webhook(api.own.storage, api.account, client_id=api.client.id)
+    headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}"}
+
+    answer = send(api.server, "GET", f"/api/v3{api.path('/webhooks.json')}", headers, host=host)
+
+    assert answer.status in (200, 400)
+
+
+def test_a_bad_setting_stops_the_start_and_is_named(monkeypatch):
+    use(None)
+    for name, value in {
+        "DATABASE_URL": "postgresql://x",
+        "REDIS_URL": "redis://x",
+        "SECRET_KEYS": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "PORT": "http",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    done = CliRunner().invoke(main, ["serve"])
+
+    assert (done.exit_code, done.stderr.startswith("error: PORT: ")) == (1, True)
+
+
+def test_an_ipv6_address_is_written_in_brackets():
+    assert api_address("::1", 8000) == "http://[::1]:8000"

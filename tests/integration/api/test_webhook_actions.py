@@ -1,0 +1,197 @@
+"""Trying a webhook out, and its signing secret."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from tests.integration.api.conftest import Api
+from tests.receiver import Answer, Receiver
+
+
+@pytest.fixture
+def receiver() -> Any:
+    with Receiver() as receiver:
+        yield receiver
+
+
+def a_hook(api: Api, url: str, **given: Any) -> str:
+    """The path of a new webhook, without `.json`."""
+    answer = api.post("/webhooks.json", json={"webhook_url": url, "events": ["invoice_paid"]} | given)
+    assert answer.status_code == 201, answer.text
+    return f"/webhooks/{answer.json()['id']}"
+
+
+def secret(api: Api, hook: str) -> str:
+    found: str = api.get(f"{hook}/secret.json").json()["signing_secret"]
+    return found
+
+
+def verify(signing_secret: str, request: Any) -> Any:
+    return Verifier(signing_secret).verify(request.body, dict(request.headers))
+
+
+def test_a_ping_is_sent_at_once_and_its_answer_told(api, receiver):
+    receiver.script("/hook", Answer(status=201, headers=[("Content-Type", "text/x-thanks")], body=b"thank you"))
+    hook = a_hook(api, receiver.url("/hook"), auth_header="Bearer x")
+
+    answer = api.post(f"{hook}/ping.json")
+    (request,) = receiver.wait_for(1)
+    shown = answer.json()
+    assert answer.status_code == 200
+    assert list(shown) == [
+        "idempotency_key", "response_status", "reason", "duration_ms", "response_content_type", "response_body",
+    ]  # fmt: skip
+    assert (shown["response_status"], shown["reason"]) == ("201", None)
+    assert (shown["response_content_type"], shown["response_body"]) == ("text/x-thanks", "thank you")
+    assert 0 <= shown["duration_ms"] < 5_000
+    assert UUID(shown["idempotency_key"]).version == 7
+    assert request.header("Idempotency-Key") == request.header("webhook-id") == shown["idempotency_key"]
+    assert request.header("Authorization") == "Bearer x"
+    envelope = verify(secret(api, hook), request)
+    assert list(json.loads(request.body)) == ["webhook_id", "event_name", "created_at", "body"]
+    assert (envelope["event_name"], envelope["body"]) == ("ping", {})
+    assert hook.endswith(f"/{envelope['webhook_id']}")
+
+
+def test_a_ping_is_no_delivery(api, receiver):
+    hook = a_hook(api, receiver.url())
+    api.post(f"{hook}/ping.json")
+
+    assert api.get("/deliveries.json").json() == []
+    assert api.get("/events.json").json() == []
+
+
+@pytest.mark.parametrize(
+    "given", [{"active": False}, {"payload_version": "legacy"}, {"signing": "none"}], ids=["inactive", "legacy", "none"]
+)
+def test_any_webhook_can_be_pinged(api, receiver, given):
+    hook = a_hook(api, receiver.url(), **given)
+
+    assert api.post(f"{hook}/ping.json").json()["response_status"] == "200"
+    (request,) = receiver.wait_for(1)
+    assert json.loads(request.body)["event_name"] == "ping"
+    assert (request.header("webhook-signature") is None) == (given == {"signing": "none"})
+
+
+def test_what_goes_wrong_is_told_like_an_attempts_failure(api, receiver):
+    receiver.script("/cut", Answer(hang_up="before_head"))
+    receiver.script("/moved", Answer(status=302, headers=[("Location", receiver.url("/other"))]))
+    receiver.script("/odd", Answer(body=b"\xff\x00", headers=[("Content-Type", "a\x01b")]))
+    receiver.script("/long", Answer(body=b"x" * 100_000))
+
+    def pinged(url: str) -> Any:
+        return api.post(f"{a_hook(api, url)}/ping.json").json()
+
+    assert pinged(receiver.url("/cut"))["response_status"] == "connection_failed"
+    assert pinged(receiver.url("/moved"))["response_status"] == "302"
+    assert pinged(receiver.url("/odd"))["response_body"] == "\N{REPLACEMENT CHARACTER}" * 2
+    assert len(pinged(receiver.url("/long"))["response_body"]) == 65_536
+    blocked = pinged("http://10.0.0.1/hook")
+    assert (blocked["response_status"], blocked["response_body"]) == ("blocked_address", None)
+    assert blocked["reason"] == "the address is not a public one"
+
+
+def test_receivers_that_hang_do_not_take_all_threads(api, serve, receiver):
+    receiver.script("/slow", *[Answer(delay_s=1.5)] * 2)
+    other = Api(server=serve(DISPATCHER_WEB_THREADS="4"), own=api.own, account=api.account, client=api.client,
+                secret=api.secret, token=api.token)  # fmt: skip
+    hook = a_hook(other, receiver.url("/slow"))
+    with ThreadPoolExecutor() as threads:
+        slow = [threads.submit(other.post, f"{hook}/ping.json") for _ in range(2)]
+        receiver.wait_for(2)
+
+        refused = other.post(f"{hook}/ping.json")
+        assert (refused.status_code, refused.json()["error"]) == (503, "temporarily_unavailable")
+        assert refused.headers["Retry-After"] == "5"
+        assert other.get("user.json").status_code == 200
+        assert [one.result().json()["response_status"] for one in slow] == ["200", "200"]
+
+
+def test_after_a_rotation_both_secrets_sign_for_a_day(api, receiver):
+    hook = a_hook(api, receiver.url())
+    old = secret(api, hook)
+
+    rotated = api.post(f"{hook}/secret/rotate.json").json()
+    api.post(f"{hook}/ping.json")
+    (request,) = receiver.wait_for(1)
+
+    new = rotated["signing_secret"]
+    assert new != old
+    assert verify(new, request) == verify(old, request)
+    assert len(request.header("webhook-signature").split(" ")) == 2
+    left = datetime.fromisoformat(rotated["previous_valid_until"]) - datetime.now(UTC)
+    assert timedelta(hours=23, minutes=59) < left <= timedelta(days=1)
+    assert api.get(f"{hook}/secret.json").json() == rotated
+
+
+def test_the_old_secret_may_end_at_once(api, receiver):
+    hook = a_hook(api, receiver.url())
+    old = secret(api, hook)
+
+    rotated = api.post(f"{hook}/secret/rotate.json", json={"previous_valid_for_s": 0}).json()
+    api.post(f"{hook}/ping.json")
+    (request,) = receiver.wait_for(1)
+
+    assert rotated["previous_valid_until"] is None
+    verify(rotated["signing_secret"], request)
+    with pytest.raises(WebhookVerificationError):
+        verify(old, request)
+
+
+def test_a_second_rotation_ends_the_first_secret(api, receiver):
+    hook = a_hook(api, receiver.url())
+    secrets = [secret(api, hook)]
+    for _ in range(2):
+        secrets.append(api.post(f"{hook}/secret/rotate.json", json={}).json()["signing_secret"])
+    api.post(f"{hook}/ping.json")
+    (request,) = receiver.wait_for(1)
+
+    verify(secrets[2], request)
+    verify(secrets[1], request)
+    with pytest.raises(WebhookVerificationError):
+        verify(secrets[0], request)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"previous_valid_for_s": -1}, "must be between 0 and 604800"),
+        ({"previous_valid_for_s": 604_801}, "must be between 0 and 604800"),
+        ({"previous_valid_for_s": 10**30}, "beyond 64 bits"),
+        ({"previous_valid_for_s": "1"}, "not an integer"),
+        ({"previous_valid_for_s": True}, "not an integer"),
+        ({"previous_valid_for_s": None}, "Field may not be null."),
+        ({"valid": 1}, "Unknown field."),
+    ],
+)
+def test_a_rotation_that_says_something_else_is_refused(api, given, text):
+    hook = a_hook(api, "https://example.com/hook")
+    old = secret(api, hook)
+
+    answer = api.post(f"{hook}/secret/rotate.json", json=given)
+    assert (answer.status_code, answer.reason) == (422, "Unprocessable Content")
+    assert list(answer.json()["errors"].values()) == [[text]]
+    assert secret(api, hook) == old
+
+
+def test_another_clients_webhook_is_not_found(api):
+    hook, other = a_hook(api, "https://example.com/hook"), api.another()
+
+    for method, path in (("POST", "ping.json"), ("POST", "secret/rotate.json"), ("GET", "secret.json")):
+        assert other.call(method, f"{hook}/{path}").status_code == 404
+        assert api.call(method, f"/webhooks/{2**31 - 1}/{path}").status_code == 404
+        assert api.call(method, f"/webhooks/{10**30}/{path}").status_code == 404
+        assert api.another("deliveries").call(method, f"{hook}/{path}").status_code == 403
+
+
+def test_a_deleted_webhook_is_not_pinged(api, receiver):
+    hook = a_hook(api, receiver.url())
+    api.delete(f"{hook}.json")
+
+    assert api.post(f"{hook}/ping.json").status_code == 404

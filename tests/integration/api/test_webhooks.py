@@ -1,0 +1,225 @@
+"""Webhooks as API v3 has them, and what comes on top."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.builders import a_webhook
+from tests.integration.api.conftest import Api
+
+ATTRIBUTES = [
+    "id",
+    "failed_deliveries_uuid",
+    "webhook_url",
+    "auth_header",
+    "active",
+    "events",
+    "url",
+    "created_at",
+    "updated_at",
+]
+EXTRAS = [
+    "description",
+    "payload_version",
+    "rate_limit",
+    "signing",
+    "ordering",
+    "superseding",
+    "deactivated_at",
+    "deactivated_reason",
+]
+GIVEN = {
+    "webhook_url": "https://example.com/webhook",
+    "auth_header": "Bearer TOKEN",
+    "events": ["invoice_created", "invoice_paid"],
+}
+
+
+def created(api: Api, **given: Any) -> dict[str, Any]:
+    answer = api.post("/webhooks.json", json=GIVEN | given)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def test_a_new_webhook_is_shown_with_the_documented_attributes_in_their_order(api):
+    answer = api.post("/webhooks.json", json=GIVEN)
+
+    made = answer.json()
+    assert (answer.status_code, answer.headers["Content-Type"]) == (201, "application/json")
+    assert list(made) == ATTRIBUTES
+    assert {name: made[name] for name in GIVEN} == GIVEN
+    assert made["active"] is True
+    assert answer.headers["Location"] == made["url"]
+    assert made["url"] == f"{api.server.root}/accounts/{api.account.slug}/webhooks/{made['id']}.json"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0[12]:00", made["created_at"])
+
+
+def test_it_is_found_where_its_url_says(api):
+    made = created(api)
+
+    assert api.get(f"/webhooks/{made['id']}.json").json() == made
+    assert api.get("/webhooks.json").json() == [made]
+
+
+def test_a_change_leaves_the_rest_and_moves_updated_at(api):
+    made = created(api)
+
+    answer = api.patch(f"/webhooks/{made['id']}.json", json={"active": False})
+
+    changed = answer.json()
+    assert answer.status_code == 200
+    assert changed["active"] is False
+    assert {name: changed[name] for name in ATTRIBUTES if name not in ("active", "updated_at")} == {
+        name: made[name] for name in ATTRIBUTES if name not in ("active", "updated_at")
+    }
+    assert datetime.fromisoformat(changed["updated_at"]) > datetime.fromisoformat(made["updated_at"])
+
+
+def test_an_auth_header_is_removed_by_null_and_by_an_empty_text(api):
+    made = created(api)
+    assert api.patch(f"/webhooks/{made['id']}.json", json={"auth_header": None}).json()["auth_header"] is None
+    assert created(api, auth_header="")["auth_header"] is None
+
+
+def test_a_deleted_webhook_is_gone_and_what_waits_for_it_cancelled(api):
+    made = created(api)
+    api.sql("insert into deliveries (id, event_id, webhook_id, idempotency_key) "
+            "values (nextval('delivery_id'), 1, %(id)s, gen_random_uuid())", id=made["id"])  # fmt: skip
+
+    answer = api.delete(f"/webhooks/{made['id']}.json")
+
+    assert (answer.status_code, answer.content, "Content-Type" in answer.headers) == (204, b"", False)
+    assert api.get(f"/webhooks/{made['id']}.json").status_code == 404
+    assert api.delete(f"/webhooks/{made['id']}.json").status_code == 404
+    assert api.get("/webhooks.json").json() == []
+    assert api.sql("select state from deliveries where webhook_id = %(id)s", id=made["id"]) == [("cancelled",)]
+
+
+def test_pages_have_forty_and_the_one_past_the_end_is_empty(api):
+    ids = [
+        a_webhook(api.own.storage, api.account, client_id=api.client.id, events=["invoice_paid"]).id for _ in range(41)
+    ]
+
+    pages = [api.get("/webhooks.json", params={"page": page}).json() for page in (1, 2, 3)]
+
+    assert [[one["id"] for one in page] for page in pages] == [ids[:40], ids[40:], []]
+    assert api.get("/webhooks.json", params={"page": 10**15}).json() == []
+    assert api.get("/webhooks.json").json() == pages[0]
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "x", "1.5", "", "٣", "1" * 40, "1\0"])
+def test_what_is_no_page_is_refused(api, page):
+    answer = api.get("/webhooks.json", params={"page": page})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_client_sees_its_own_webhooks_only(api):
+    mine, by_command = created(api), a_webhook(api.own.storage, api.account)
+    other = api.another()
+    theirs = created(other)
+
+    assert [one["id"] for one in api.get("/webhooks.json").json()] == [mine["id"]]
+    assert [one["id"] for one in other.get("/webhooks.json").json()] == [theirs["id"]]
+    for id_ in (theirs["id"], by_command.id):
+        for answer in (
+            api.get(f"/webhooks/{id_}.json"),
+            api.patch(f"/webhooks/{id_}.json", json={"active": False}),
+            api.delete(f"/webhooks/{id_}.json"),
+        ):
+            assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+    assert other.get(f"/webhooks/{theirs['id']}.json").json()["active"] is True
+
+
+INVALID = [
+    ({"events": []}, {"events": ["can't be empty"]}),
+    ({"events": None}, {"events": ["can't be empty"]}),
+    ({"events": ["invoice_exploded"]}, {"events": ["is not included in the list"]}),
+    ({"events": "invoice_paid"}, {"events": ["is invalid"]}),
+    ({"events": {"invoice_paid": 1}}, {"events": ["is invalid"]}),
+    ({"events": [["invoice_paid"], 1, None]}, {"events": ["is invalid"]}),
+    ({"webhook_url": ""}, {"webhook_url": ["can't be blank"]}),
+    ({"webhook_url": None}, {"webhook_url": ["can't be blank"]}),
+    ({"webhook_url": "ftp://example.com"}, {"webhook_url": ["is invalid"]}),
+    ({"webhook_url": "https://example.com/\0"}, {"webhook_url": ["is invalid"]}),
+    ({"webhook_url": "https://example.com/\ud800"}, {"webhook_url": ["is invalid"]}),
+    ({"webhook_url": {"a": [1]}}, {"webhook_url": ["is invalid"]}),
+    ({"webhook_url": "https://example.com/" + "x" * 100_000}, {"webhook_url": ["is invalid"]}),
+    ({"auth_header": "a\nb"}, {"auth_header": ["is invalid"]}),
+    ({"auth_header": 5}, {"auth_header": ["is invalid"]}),
+    ({"active": None}, {"active": ["is not included in the list"]}),
+    ({"id": 5}, {"id": ["Unknown field."]}),
+    ({"surplus": 5}, {"surplus": ["Unknown field."]}),
+    ({"description": "x" * 1_001}, {"description": ["is too long (maximum is 1000 characters)"]}),
+    ({"description": "\0"}, {"description": ["is invalid"]}),
+    ({"payload_version": "v4"}, {"payload_version": ["is not included in the list"]}),
+    ({"payload_version": 3}, {"payload_version": ["is not included in the list"]}),
+    ({"payload_version": "legacy"}, {"events": ["must be among invoice_overdue, invoice_paid for a legacy payload"]}),
+    ({"rate_limit": 0}, {"rate_limit": ["must be greater than 0"]}),
+    ({"rate_limit": 10**30}, {"rate_limit": ["must be less than or equal to 100000"]}),
+    ({"rate_limit": "5"}, {"rate_limit": ["is not a number"]}),
+    ({"rate_limit": 1.5}, {"rate_limit": ["is not a number"]}),
+    ({"signing": "maybe"}, {"signing": ["is not included in the list"]}),
+    ({"events": [], "webhook_url": ""}, {"events": ["can't be empty"], "webhook_url": ["can't be blank"]}),
+]
+
+
+@pytest.mark.parametrize(("given", "messages"), INVALID)
+def test_invalid_data_are_told_by_field_on_create_and_on_change(api, given, messages):
+    made = created(api)
+
+    for answer in (
+        api.post("/webhooks.json", json=GIVEN | given),
+        api.patch(f"/webhooks/{made['id']}.json", json=given),
+    ):
+        assert (answer.status_code, answer.reason) == (422, "Unprocessable Content")
+        assert answer.json() == {"errors": messages}
+    assert api.get("/webhooks.json").json() == [made]
+
+
+def test_an_empty_object_lacks_what_is_required(api):
+    answer = api.post("/webhooks.json", json={})
+
+    assert answer.json() == {"errors": {"webhook_url": ["can't be blank"], "events": ["can't be empty"]}}
+
+
+def test_repeated_events_count_once(api):
+    assert created(api, events=["invoice_paid", "invoice_paid"])["events"] == ["invoice_paid"]
+
+
+def test_extras_are_accepted_on_write_and_shown_when_asked_for(api):
+    extras = {"description": "for the books", "payload_version": "legacy", "rate_limit": 5, "signing": "none"}
+    made = created(api, **extras, events=["invoice_paid"])
+    assert list(made) == ATTRIBUTES
+
+    path = f"/webhooks/{made['id']}.json"
+    shown = api.get(path, params={"include": "extras"}).json()
+    assert list(shown) == ATTRIBUTES + EXTRAS
+    assert {name: shown[name] for name in extras} == extras
+    assert api.get("/webhooks.json", params={"include": "extras"}).json() == [shown]
+    changed = api.patch(path, params={"include": "extras"}, json={"rate_limit": None, "description": None}).json()
+    assert (changed["rate_limit"], changed["description"], changed["signing"]) == (None, None, "none")
+    assert list(api.post("/webhooks.json?include=extras", json=GIVEN).json()) == ATTRIBUTES + EXTRAS
+
+
+def test_another_include_is_refused(api):
+    assert api.get("/webhooks.json", params={"include": "secrets"}).status_code == 400
+
+
+def test_urls_are_those_of_the_public_address_where_there_is_one(serve, own, account):
+    server = serve(DISPATCHER_PUBLIC_URL="https://hooks.example.com/")
+    api = Api.of(server, own, account)
+
+    answer = api.post("/webhooks.json", json=GIVEN)
+
+    root = f"https://hooks.example.com/api/v3/accounts/{account.slug}/webhooks/"
+    assert answer.headers["Location"] == answer.json()["url"] == f"{root}{answer.json()['id']}.json"
+
+
+def test_a_client_revoked_in_the_middle_leaves_no_webhook_behind(api):
+    api.sql("update clients set revoked_at = now() where id = %(id)s", id=api.client.id)
+
+    assert api.post("/webhooks.json", json=GIVEN).status_code == 401

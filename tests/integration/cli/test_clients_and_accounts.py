@@ -1,0 +1,200 @@
+"""`dispatcher client` and `dispatcher account`: who may call the API, and who may agree."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from dispatcher.cli import main
+from dispatcher.storage import clients, tokens, users, webhooks
+from dispatcher.storage.clients import SCOPES
+from dispatcher.storage.engine import rows
+from dispatcher.storage.passwords import is_right
+from dispatcher.storage.tokens import Grant
+from tests.builders import a_webhook, an_account
+
+
+@pytest.fixture
+def run(own, queue, monkeypatch):
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.setenv(name, getattr(own.settings, name.lower()))
+
+    def run(*arguments, code=0, stdin=None):
+        done = CliRunner().invoke(main, list(arguments), input=stdin, catch_exceptions=False)
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+@pytest.fixture
+def run_json(run):
+    return lambda *arguments, **options: json.loads(run(*arguments, "--json", **options).stdout)
+
+
+def hash_of_owner(storage, account):
+    sql = "select password_hash from users where account_id = %(id)s and permission = 'owner'"
+    return storage.run(lambda c: rows(c, sql, {"id": account.id}))[0][0]
+
+
+def test_an_account_comes_with_its_owner(run, run_json):
+    made = run_json("account", "create", "acme", "--owner-email", "ann@example.com", "--owner-name", "Ann Novák")
+    assert made["owner"] == {"email": "ann@example.com", "full_name": "Ann Novák"}
+    assert run_json("account", "create", "apple")["owner"] == {"email": "owner@apple.invalid", "full_name": "apple"}
+
+    listed = run_json("account", "list")
+    assert [one["slug"] for one in listed] == ["acme", "apple"]
+    assert listed[0] == made
+    assert "ann@example.com" in run("account", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "option", [["--owner-email", "ann"], ["--owner-email", "a@b c"], ["--owner-name", ""], ["--owner-name", "a\nb"]]
+)
+def test_an_owner_who_cannot_be_is_refused(run, option):
+    run("account", "create", "acme", *option, code=2)
+
+
+def test_a_password_is_typed_twice_read_or_made_up(run, storage, account):
+    words = ["first password", "second password"]
+
+    said = run("account", "password", "applecorp", stdin=f"{words[0]}\n{words[0]}\n")
+    assert words[0] not in said.output
+    assert is_right(words[0], hash_of_owner(storage, account))
+
+    run("account", "password", "applecorp", "--password-stdin", stdin=f"{words[1]}\n")
+    assert is_right(words[1], hash_of_owner(storage, account))
+    assert not is_right(words[0], hash_of_owner(storage, account))
+
+    made = run("account", "password", "applecorp", "--generate").stdout.strip()
+    assert len(made) >= 24
+    assert is_right(made, hash_of_owner(storage, account))
+
+
+def test_of_somebody_else_in_the_account_too(run, storage, account):
+    storage.run(
+        lambda c: rows(
+            c,
+            "insert into users (account_id, email, full_name, permission) values (%(id)s, 'R@x.cz', 'R', 'read')",
+            {"id": account.id},
+        )
+    )
+
+    assert "password of R@x.cz set" in run(
+        "account", "password", "applecorp", "--email", "r@X.cz", "--password-stdin", stdin="long enough\n"
+    ).stdout  # fmt: skip
+    assert hash_of_owner(storage, account) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "said"),
+    [
+        (["applecorp", "--password-stdin"], "short\n", "8 to 1024 characters"),
+        (["applecorp", "--password-stdin"], "", "8 to 1024 characters"),
+        (["applecorp", "--password-stdin", "--email", "no@x.cz"], "long enough\n", "nobody with the e-mail"),
+        (["nobody", "--generate"], "", "does not exist"),
+    ],
+)
+def test_a_password_that_cannot_be_is_refused(run, account, arguments, stdin, said):
+    assert said in run("account", "password", *arguments, stdin=stdin, code=1).stderr
+
+
+def test_a_client_is_made_with_a_secret_that_is_seen_once(run, run_json, storage, account):
+    made = run_json("client", "create", "--account", "applecorp")
+
+    assert list(made)[:2] == ["client_id", "client_secret"]
+    assert {len(made["client_id"]), len(made["client_secret"])} == {40}
+    assert (made["account"], made["name"], made["redirect_uris"]) == ("applecorp", "applecorp", [])
+    assert made["scopes"] == list(SCOPES)
+    assert storage.run(lambda c: clients.authenticate(c, made["client_id"], made["client_secret"])) is not None
+    assert storage.run(lambda c: clients.authenticate(c, made["client_id"], made["client_id"])) is None
+    assert made["client_secret"] not in run("client", "list").stdout + json.dumps(run_json("client", "list"))
+    assert made["client_id"] in run("client", "list").stdout
+
+
+def test_a_client_may_be_an_integration_and_may_less(run, run_json, account):
+    said = run(
+        "client", "create", "--account", "applecorp", "--name", "Books", "--redirect-uri", "https://a.cz/cb?x=1",
+        "--redirect-uri", "http://127.0.0.1:9/cb", "--scope", "deliveries", "--scope", "webhooks",
+    ).stdout  # fmt: skip
+
+    assert "https://a.cz/cb?x=1 http://127.0.0.1:9/cb" in said
+    (listed,) = run_json("client", "list", "--account", "applecorp")
+    assert (listed["name"], listed["scopes"], listed["revoked_at"]) == ("Books", ["webhooks", "deliveries"], None)
+    assert listed["redirect_uris"] == ["https://a.cz/cb?x=1", "http://127.0.0.1:9/cb"]
+    assert "authorization code" in run("client", "list").stdout
+    assert run_json("client", "list", "--account", "other") == []
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://localhost/cb",
+        "https://LOCALHOST:8080/cb",
+        "http://app.localhost/",
+        "http://localhost./",
+        "https://a.cz/#fragment",
+        "ftp://a.cz/",
+        "javascript:alert(1)",
+        "/cb",
+        "https://",
+        "https://user@a.cz/",
+        "https://a.cz:0/",
+        "https://a.cz:99999/",
+        "https://[::1/",
+        "https://a.cz;b/",
+        "https://a.cz/ x",
+        'https://a.cz/"',
+        "https://á.cz/",
+        "https://a.cz/" + "x" * 3_000,
+    ],
+)
+def test_a_redirect_uri_that_may_not_be_is_refused(run, account, uri):
+    done = run("client", "create", "--account", "applecorp", "--redirect-uri", uri, code=1)
+
+    assert done.stderr.startswith("error: redirect URI: ")
+
+
+def test_other_wrong_clients_are_refused(run, account):
+    run("client", "create", "--account", "applecorp", "--scope", "everything", code=2)
+    assert "name: must have" in run("client", "create", "--account", "applecorp", "--name", "", code=1).stderr
+    assert "does not exist" in run("client", "create", "--account", "nobody", code=1).stderr
+
+
+def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(run, run_json, storage, account):
+    other = an_account(storage, "other")
+    made = run_json("client", "create", "--account", "applecorp")
+    client = storage.run(lambda c: clients.find(c, made["client_id"]))
+    theirs = [a_webhook(storage, one, client_id=client.id) for one in (account, other)]
+    kept = a_webhook(storage, account)
+    token = storage.run(lambda c: _a_token(c, client, account))
+    for webhook in (*theirs, kept):
+        storage.run(lambda c, id_=webhook.id: rows(c, _PENDING, {"id": id_}))
+
+    assert "2 of its webhooks deleted" in run("client", "revoke", made["client_id"]).stdout
+
+    assert storage.run(lambda c: tokens.caller(c, token)) is None
+    assert storage.run(lambda c: clients.authenticate(c, made["client_id"], made["client_secret"])) is None
+    left = storage.run(lambda c: [one.id for one in webhooks.of_account(c, storage.secrets, account.id)])
+    assert left == [kept.id]
+    states = storage.run(lambda c: rows(c, "select webhook_id, state from deliveries order by 1"))
+    assert states == [(theirs[0].id, "cancelled"), (theirs[1].id, "cancelled"), (kept.id, "pending")]
+    assert run_json("client", "list")[0]["revoked_at"] is not None
+    assert "was revoked" in run("client", "revoke", made["client_id"], code=1).stderr
+
+
+def test_an_unknown_client_cannot_be_revoked(run, account):
+    assert "does not exist" in run("client", "revoke", "0" * 40, code=1).stderr
+
+
+_PENDING = """
+insert into deliveries (id, event_id, webhook_id, idempotency_key)
+values (nextval('delivery_id'), %(id)s, %(id)s, gen_random_uuid())
+"""
+
+
+def _a_token(connection, client, account):
+    owner, token = users.of_account(connection, account.id)[0], tokens.new_token()
+    grant = Grant(client_id=client.id, account_id=account.id, user_id=owner.id, scopes=client.scopes)
+    tokens.add(connection, "access", token, grant)
+    return token

@@ -1,0 +1,101 @@
+"""A webhook's rate limit: kept by tokens in the clock, whatever is due and whoever drains it."""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from dispatcher.flow.drain import Drain
+from dispatcher.flow.policy import DrainPolicy
+from dispatcher.model.backoff import RetryPolicy
+from dispatcher.model.health import WindowPolicy
+from tests.builders import a_webhook, an_event
+from tests.fakes import FakeClock, FakeSender, MemorySchedule
+
+POLICY = DrainPolicy(
+    retry=RetryPolicy(), window=WindowPolicy(start=50), timeout_s=30, lease=timedelta(seconds=90), flush_s=0.01
+)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def schedule(clock):
+    return MemorySchedule(clock)
+
+
+class NotingSender(FakeSender):
+    """Notes when each request was started."""
+
+    def __init__(self, clock, times):
+        super().__init__(clock)
+        self._times = times
+
+    def start(self, request):
+        self._times.append(self._clock.now_s)
+        super().start(request)
+
+
+@pytest.fixture
+def sent(storage, schedule, clock, flow, monkeypatch):
+    """When each request was started, with so many waiting for a webhook of `rate`, over `seconds` of a moved clock."""
+    monkeypatch.setattr(Drain, "_wait", lambda self, seconds: clock.advance(seconds))
+
+    def run(webhook, seconds):
+        times = []
+        schedule.due({webhook.id: 0})
+        ends_s = clock.now_s + seconds
+        while clock.now_s < ends_s:
+            held = schedule.take(10, 1_000)[0]
+            while held and clock.now_s < ends_s:
+                sender = NotingSender(clock, times)
+                drain = Drain(storage, schedule, sender, POLICY, held, rng=random.Random(1), monotonic=clock)
+                drain.run()
+                drain.finish()
+                held = list(drain.go_on)
+            clock.advance(0.01)  # how late a ticker looks
+        return times
+
+    return run
+
+
+@pytest.mark.parametrize("rate", [2, 20, 100])
+def test_ten_seconds_see_the_rate_within_five_percent(sent, storage, account, flow, rate):
+    webhook = a_webhook(storage, account, "http://a.test/", rate_limit=rate)
+    flow.emit(*[an_event() for _ in range(rate * 13)])
+    flow.fan_out()
+
+    times = sent(webhook, 12.0)
+    for begin in (times[0], times[0] + 1.0):
+        count = sum(begin <= time < begin + 10 for time in times)
+        assert rate * 9.5 - 1 <= count <= rate * 10.5 + 1
+    assert max(sum(begin <= time < begin + 1 for time in times) for begin in times) <= rate * 1.35 + 1
+
+
+def test_what_waits_for_a_token_uses_up_no_try(sent, storage, account, flow):
+    webhook = a_webhook(storage, account, "http://a.test/", rate_limit=1)
+    flow.emit(*[an_event() for _ in range(10)])
+    flow.fan_out()
+
+    assert 3 <= len(sent(webhook, 4.0)) <= 5
+    waiting = [one for one in flow.deliveries() if one.state == "pending"]
+    assert waiting
+    assert all(one.attempt_count == 0 and one.lost_count == 0 for one in waiting)
+
+
+def test_a_webhook_without_a_limit_is_not_slowed_by_one_with(storage, schedule, clock, account, flow, monkeypatch):
+    monkeypatch.setattr(Drain, "_wait", lambda self, seconds: clock.advance(seconds))
+    slow = a_webhook(storage, account, "http://slow.test/", rate_limit=1)
+    quick = a_webhook(storage, account, "http://quick.test/")
+    flow.emit(*[an_event() for _ in range(100)])
+    flow.fan_out()
+    sender = FakeSender(clock)
+    schedule.hand_out([slow.id, quick.id], 1_000)
+    Drain(storage, schedule, sender, POLICY, [slow.id, quick.id], rng=random.Random(1), monotonic=clock).run()
+
+    urls = [request.url for request in sender.requests]
+    assert urls.count("http://quick.test/") == 100
+    assert urls.count("http://slow.test/") <= 2

@@ -1,0 +1,647 @@
+"""Many deliveries once more: each match once, whoever steps and whatever dies, and live traffic first."""
+
+import itertools
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.errors import MoveIllegal, ReplayInvalid, ReplayUnknown, StorageUnavailable
+from dispatcher.flow import edit_webhook, replay_many
+from dispatcher.flow.replay import replay
+from dispatcher.model.health import Health
+from dispatcher.schedule.clock import Released, Schedule
+from dispatcher.storage import clients, partitions, replays
+from dispatcher.storage.clients import SCOPES
+from dispatcher.storage.engine import rows
+from tests.builders import a_webhook, an_account, an_event
+from tests.receiver import Answer
+
+AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+WINDOW = 10
+"""Of a webhook of which nothing is known: so many deliveries one step makes due."""
+
+
+@pytest.fixture
+def hook(storage, account, receiver):
+    return a_webhook(storage, account, receiver.url("/hook"), ["invoice_paid", "invoice_sent", "invoice_updated"])
+
+
+@pytest.fixture
+def failed(flow):
+    """Makes so many events, whose deliveries have failed; all their ids, oldest first."""
+
+    def make(count=1, name="invoice_paid", state="failed"):
+        flow.emit(*(an_event(name, body={"invoice": {"id": 1}} | _payment(name)) for _ in range(count)))
+        handed = flow.fan_out()
+        finish(flow, state)
+        flow.deliver(*handed)  # finds nothing, and lets the webhooks go
+        return [id_ for (id_,) in flow.sql("select id from deliveries order by id")]
+
+    return make
+
+
+def _payment(name):
+    return {"payment": {"id": 1}} if name == "invoice_paid" else {}
+
+
+def finish(flow, state="failed", where="true"):
+    """As if their tries had been used up."""
+    flow.sql(
+        f"update deliveries set state = '{state}', attempt_count = 6, finished_on = dispatcher_now()::date,"
+        f" lease_token = null, updated_at = dispatcher_now() where finished_on is null and {where}"
+    )
+
+
+@pytest.fixture
+def start(own, account):
+    def start(**given):
+        client_id = given.pop("client_id", None)
+        return replay_many.start(
+            own.storage, own.schedule, account, {"since": AN_HOUR_AGO} | given, client_id=client_id
+        )
+
+    return start
+
+
+@pytest.fixture
+def count(own, account):
+    return lambda **given: replay_many.dry_run(own.storage, account, {"since": AN_HOUR_AGO} | given)
+
+
+@pytest.fixture
+def found(own):
+    return lambda made: own.storage.look(lambda c: replays.find(c, made.id))
+
+
+@pytest.fixture
+def carry_on(flow, own, found):
+    """Steps and drains until the replay has ended."""
+
+    def carry_on(made, *webhook_ids):
+        for _ in range(1_000):
+            own.step_replays()
+            flow.deliver(*webhook_ids)
+            if found(made).state != "running":
+                return found(made)
+        raise AssertionError("it does not end")
+
+    return carry_on
+
+
+def keys(receiver):
+    return [request.header("Idempotency-Key") for request in receiver.requests]
+
+
+def test_each_match_is_sent_once_with_the_old_key_and_its_tries_anew(flow, hook, failed, start, carry_on, receiver):
+    ids = failed(35)
+    made = start()
+    assert (made.state, made.matched, made.sent) == ("running", 35, 0)
+
+    done = carry_on(made, hook.id)
+    assert (done.state, done.sent) == ("done", 35)
+    assert done.finished_at is not None
+    old = [str(key) for (key,) in flow.sql("select idempotency_key from deliveries")]
+    assert sorted(keys(receiver)) == sorted(old)
+    assert flow.sql("select distinct state, attempt_count, tries_before from deliveries") == [("delivered", 7, 6)]
+    assert [one.id for one in flow.deliveries()] == ids
+
+
+def test_what_fails_again_meanwhile_is_not_sent_a_second_time(flow, own, hook, failed, start, found, receiver):
+    failed(25)
+    made = start()
+    own.step_replays()
+    receiver.script("/hook", Answer(status=500))
+    flow.deliver(hook.id)
+    finish(flow)
+
+    for _ in range(10):
+        own.step_replays()
+        finish(flow, where="attempt_count = 6")
+    assert (found(made).state, found(made).sent) == ("done", 25)
+    assert flow.states() == ["failed"] * 25
+    assert len(receiver.requests) == WINDOW
+
+
+def test_two_steppers_at_once_send_nothing_twice(flow, own, hook, failed, start, found, receiver):
+    failed(60)
+    made = start()
+    ended = threading.Event()
+
+    def step():
+        while not ended.is_set():
+            own.step_replays()
+
+    with ThreadPoolExecutor(2) as pool:
+        steppers = [pool.submit(step) for _ in range(2)]
+        while found(made).state == "running":
+            flow.deliver(hook.id)
+        ended.set()
+        for stepper in steppers:
+            stepper.result()
+    flow.deliver(hook.id)
+
+    assert found(made).sent == 60
+    assert len(keys(receiver)) == len(set(keys(receiver))) == 60
+
+
+@pytest.fixture
+def break_after(flow):
+    """Makes Postgres refuse the update of a table, so that a step dies in the middle of its transaction."""
+
+    def break_after(table):
+        flow.sql(
+            "create function die() returns trigger language plpgsql as $$ begin raise exception 'killed'; end $$;"
+            f"create trigger die before update on {table} for each row execute function die()"
+        )
+        return lambda: flow.sql("drop function die cascade")
+
+    return break_after
+
+
+@pytest.mark.parametrize("table", ["replay_webhooks", "replays"])
+@pytest.mark.parametrize("given", [{}, {"new_key": True}], ids=str)
+def test_a_step_that_dies_in_the_middle_sends_nothing(
+    flow, own, hook, failed, start, found, carry_on, receiver, break_after, table, given
+):
+    failed(25)
+    made = start(**given)
+    own.step_replays()
+    flow.deliver(hook.id)
+    repair = break_after(table)
+    with pytest.raises(Exception, match="killed"):
+        own.step_replays()
+    assert (flow.states().count("pending"), found(made).sent) == (0, WINDOW)
+
+    repair()
+    assert carry_on(made, hook.id).sent == 25
+    assert len(keys(receiver)) == len(set(keys(receiver))) == 25
+
+
+def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(flow, own, hook, failed, start, found):
+    failed(2)
+    first, second, third = start(), start(states=["delivered"]), start(event_names=["invoice_paid"])
+    flow.sql(
+        "create function die() returns trigger language plpgsql as $$ begin raise exception 'killed'; end $$;"
+        "create trigger die before update on replay_webhooks for each row when (old.replay_id = 1)"
+        " execute function die()"
+    )
+    for _ in range(2):
+        with pytest.raises(Exception, match="killed"):
+            own.step_replays()
+
+    assert (first.id, found(second).state) == (1, "done")
+    assert (found(third).state, found(third).sent) == ("done", 2)
+
+
+def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(flow, own, hook, failed, start, receiver):
+    failed(3)
+    start()
+    down = Schedule("redis://127.0.0.1:1/0")
+    replay_many.step(own.storage, down, Health(window=10))
+    flow.queue.delivers.clear()
+
+    own.reconcile()
+    own.dispatch.release_due()
+    assert flow.deliver(*flow.queue.webhook_ids).delivered == 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"states": ["delivered"]},
+        {"states": ["failed", "delivered"]},
+        {"event_names": ["invoice_sent"]},
+        {"event_names": ["invoice_sent", "invoice_paid"], "states": ["delivered", "failed"]},
+        {"states": ["failed", "delivered"], "new_key": True},
+        {"states": ["cancelled"]},
+    ],
+    ids=str,
+)
+def test_a_dry_run_counts_what_is_sent(flow, hook, failed, start, count, carry_on, receiver, given):
+    failed(7, "invoice_paid")
+    failed(11, "invoice_sent")
+    failed(13, "invoice_paid", "delivered")
+    failed(17, "invoice_sent", "delivered")
+    before = flow.deliveries()
+
+    expected = count(**given)
+    assert flow.deliveries() == before
+    done = carry_on(start(**given), hook.id)
+    names, states = given.get("event_names"), given.get("states", ["failed"])
+    wanted = [one for one in before if one.state in states and (names is None or one.event_name in names)]
+    assert (expected, done.matched, done.sent, len(receiver.requests)) == (len(wanted),) * 4
+
+
+def test_it_takes_only_what_was_created_then(flow, hook, failed, start, count):
+    ids = failed(3)
+    for id_, hours in zip(ids, (3, 2, 1), strict=True):
+        flow.sql(f"update deliveries set created_at = now() - interval '{hours} h' where id = %(id)s", id=id_)
+    now = datetime.now(UTC)
+
+    def at(hours):
+        return (now - timedelta(hours=hours)).isoformat()
+
+    assert count(since=at(4)) == 3
+    assert count(since=at(2.5)) == 2
+    assert count(since=at(4), until=at(1.5)) == 2
+    assert count(since=at(2.5), until=at(1.5)) == 1
+    assert count(since=at(0.5)) == 0
+    assert start(since=at(0.5)).state == "done"
+
+
+def test_it_takes_only_what_it_is_for(flow, own, storage, account, hook, failed, start, count, carry_on):
+    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    its_own = a_webhook(storage, account, client_id=client.id)
+    other = an_account(storage, "pearcorp")
+    a_webhook(storage, other)
+    own.emit("pearcorp", [an_event()])
+    failed(2)
+    assert flow.sql("select count(*) from deliveries") == [(5,)]
+
+    assert count() == 4
+    assert count(webhook_id=hook.id) == 2
+    done = carry_on(start(client_id=client.id), its_own.id)
+    assert (done.matched, done.sent) == (2, 2)
+    assert flow.sql("select distinct webhook_id from deliveries where state <> 'failed'") == [(its_own.id,)]
+
+
+def test_its_rate_is_kept_by_postgres_clock(flow, own, hook, failed, start, found, shift_time, receiver):
+    failed(100)
+    made = start(rate=8)
+
+    def waited_s():
+        return flow.sql("select extract(epoch from dispatcher_now() - created_at)::float8 from replays")[0][0]
+
+    looks = [0.0]
+    for quarter in range(1, 21):
+        shift_time(quarter / 4)
+        looks.append(waited_s())
+        own.step_replays()
+        assert found(made).sent <= 8 * waited_s()
+        flow.deliver(hook.id)
+
+    # The real clock goes on too. What a slow machine has lost beyond half a second between two looks is not made up.
+    kept_s = sum(min(0.5, later - earlier) for earlier, later in itertools.pairwise(looks))
+    assert found(made).sent >= 8 * kept_s - 2
+    assert len(set(keys(receiver))) == found(made).sent
+
+
+def test_after_a_pause_of_all_workers_it_does_not_flood(own, hook, failed, start, found, shift_time):
+    failed(100)
+    made = start(rate=10)
+    shift_time(600)
+    own.step_replays()
+
+    assert found(made).sent == 5
+
+
+def test_live_traffic_goes_first(flow, own, hook, failed, start, found):
+    failed(30)
+    flow.emit(*(an_event() for _ in range(WINDOW + 2)))
+    flow.fan_out()
+    made = start()
+
+    own.step_replays()
+    assert found(made).sent == 0  # more is due than the receiver takes at once
+    flow.deliver(hook.id)
+    own.step_replays()
+    assert found(made).sent > 0
+
+
+def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(own, hook, failed, start, found):
+    failed(200)
+    made = start()
+    own.schedule.release([Released(webhook_id=hook.id, health=Health(window=20, latency_s=0.1))])
+
+    own.step_replays()
+    assert found(made).sent == 100
+    own.step_replays()
+    assert found(made).sent == 100
+
+
+def test_a_rate_limit_counts_too(own, hook, failed, start, found):
+    failed(30)
+    edit_webhook.edit_webhook(own.storage, own.schedule, "applecorp", hook.id, {"rate_limit": 4})
+    made = start()
+
+    own.step_replays()
+    own.step_replays()
+    assert found(made).sent == 2
+
+
+def test_a_receiver_that_is_down_does_not_hold_up_the_others(
+    flow, own, storage, account, hook, failed, start, found, carry_on
+):
+    down = a_webhook(storage, account, active=False)
+    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", down.id, {"active": True})
+    failed(25)
+    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", down.id, {"active": False})
+    made = start()
+    assert made.matched == 50
+
+    for _ in range(10):
+        own.step_replays()
+        flow.deliver(hook.id)
+    assert flow.sql("select webhook_id, sent, done from replay_webhooks order by 1") == [
+        (hook.id, 25, True),
+        (down.id, WINDOW, False),
+    ]
+    edit_webhook.delete_webhook(storage, "applecorp", down.id)
+    assert carry_on(made, hook.id).sent == 25 + WINDOW
+    assert flow.sql("select count(*) from deliveries where state = 'pending'") == [(0,)]
+
+
+def test_many_webhooks_take_turns(flow, own, storage, account, failed, start, found, receiver, monkeypatch):
+    monkeypatch.setattr(replay_many, "WEBHOOKS", 2)
+    hooks = [a_webhook(storage, account, receiver.url(f"/{n}")) for n in range(5)]
+    failed(15)
+    made = start(rate=1_000)
+    seen = []
+    while found(made).state == "running":
+        own.step_replays()
+        seen.append(flow.sql("select turn from replays")[0][0])
+        flow.deliver(*(hook.id for hook in hooks))
+
+    assert len(set(keys(receiver))) == found(made).sent == 75
+    assert {hooks[1].id, hooks[3].id} <= set(seen)
+
+
+def test_receivers_that_are_let_alone_are_tried_at_once(flow, own, hook, failed, start):
+    failed(3)
+    flow.queue.delivers.clear()
+    own.schedule.hand_out([hook.id], 10)
+    own.schedule.release([Released(webhook_id=hook.id, pause_s=600)])
+    start()
+    own.step_replays()
+
+    own.dispatch.release_due()
+    assert flow.queue.webhook_ids == [hook.id]
+
+
+# -- With a new key ----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_key_makes_new_deliveries_of_the_same_events(flow, hook, failed, start, carry_on, receiver):
+    ids = failed(12)
+    old = {str(key) for (key,) in flow.sql("select idempotency_key from deliveries")}
+
+    done = carry_on(start(new_key=True), hook.id)
+    assert done.sent == 12
+    assert len(set(keys(receiver))) == 12
+    assert not old & set(keys(receiver))
+    copies = flow.sql("select copy_of, event_id, webhook_id from deliveries where copy_of is not null order by copy_of")
+    assert copies == flow.sql(
+        "select id, event_id, webhook_id from deliveries where id = any (%(ids)s) order by 1", ids=ids
+    )
+    assert flow.sql("select state from deliveries where copy_of is null group by 1") == [("failed",)]
+
+
+def test_an_original_and_its_copy_may_both_wait(flow, own, hook, failed, start, found, carry_on, receiver):
+    (id_,) = failed()
+    first = start(new_key=True)
+    own.step_replays()
+    assert found(first).state == "done"
+
+    assert replay(own.storage, own.schedule, str(id_)).state == "pending"
+    with pytest.raises(MoveIllegal):
+        replay(own.storage, own.schedule, str(id_))
+    flow.deliver(hook.id)
+    assert len(set(keys(receiver))) == 2
+    both = start(states=["delivered"], new_key=True)
+    assert (both.matched, carry_on(both, hook.id).sent) == (2, 2)
+    assert len(set(keys(receiver))) == 4
+
+
+def test_the_event_of_a_copy_that_waits_is_kept(flow, own, hook, failed, start):
+    failed()
+    start(new_key=True)
+    own.step_replays()
+
+    day = flow.sql("select to_char(current_date, 'YYYYMMDD')")[0][0]
+    assert own.storage.run(lambda c: partitions._is_needed(c, f"events_{day}"))
+
+
+# -- What it would have had --------------------------------------------------------------------------------------------
+
+
+def test_a_webhook_that_came_late_gets_what_it_would_have_had(
+    flow, storage, account, hook, start, count, carry_on, receiver
+):
+    flow.run(*(an_event() for _ in range(12)), an_event("invoice_sent", body={"invoice": {"id": 1}}))
+    events = flow.sql("select id from events where name = 'invoice_paid' order by id")
+    late = a_webhook(storage, account, receiver.url("/late"))
+    flow.run()  # this one it has
+
+    assert count(missed=True, webhook_id=late.id) == 12
+    done = carry_on(start(missed=True, webhook_id=late.id), late.id)
+    assert (done.matched, done.sent, done.state) == (12, 12, "done")
+    assert (
+        flow.sql(
+            "select event_id from deliveries where webhook_id = %(id)s and copy_of is null order by event_id limit 12",
+            id=late.id,
+        )
+        == events
+    )
+    assert sum(request.path == "/late" for request in receiver.requests) == 13
+    assert count(missed=True, webhook_id=late.id) == count(missed=True, webhook_id=hook.id) == 0
+
+
+def test_a_webhook_that_was_inactive_gets_what_it_would_have_had(
+    flow, own, storage, hook, start, count, carry_on, receiver
+):
+    flow.run()
+    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
+    flow.run(
+        *(an_event() for _ in range(3)), *(an_event("invoice_sent", body={"invoice": {"id": 1}}) for _ in range(2))
+    )
+    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": True})
+    flow.run()
+    flow.emit()  # waits for its fan-out, which will make its delivery
+
+    assert count(missed=True, webhook_id=hook.id) == 5
+    assert count(missed=True, webhook_id=hook.id, event_names=["invoice_sent"]) == 2
+    assert carry_on(start(missed=True, webhook_id=hook.id), hook.id).sent == 5
+    flow.deliver(*flow.fan_out())
+    assert len(set(keys(receiver))) == len(receiver.requests) == 8
+
+
+def test_missed_events_are_found_from_then_on_and_a_page_at_a_time(
+    flow, storage, account, start, count, carry_on, monkeypatch
+):
+    monkeypatch.setattr(replay_many, "COUNT_EVENTS", 4)
+    monkeypatch.setattr(replay_many, "SCAN", 3)
+    flow.run(*(an_event() for _ in range(10)))
+    late = a_webhook(storage, account, events=["invoice_paid"])
+    in_an_hour = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+    assert count(missed=True, webhook_id=late.id, until=in_an_hour) == 10
+    assert count(missed=True, webhook_id=late.id, until=(datetime.now(UTC) - timedelta(minutes=1)).isoformat()) == 0
+    assert carry_on(start(missed=True, webhook_id=late.id), late.id).sent == 10
+
+
+def test_two_replays_of_what_was_missed_build_it_once(flow, own, storage, account, start, found):
+    flow.run(*(an_event() for _ in range(8)))
+    late = a_webhook(storage, account)
+    made = [start(missed=True, webhook_id=late.id) for _ in range(2)]
+    own.step_replays()
+    own.step_replays()
+
+    assert [found(one).sent for one in made] == [8, 0]
+    assert [found(one).state for one in made] == ["done", "done"]
+
+
+# -- Order -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [{}, {"new_key": True}, {"missed": True}], ids=str)
+def test_a_webhook_with_order_gets_them_in_order(flow, own, storage, account, start, receiver, given):
+    names = ["invoice_created", "invoice_updated", "invoice_sent"]
+    if given != {"missed": True}:
+        ordered = a_webhook(storage, account, receiver.url("/o"), names, ordering="resource")
+    flow.emit(*(an_event(name, body={"invoice": {"id": id_}}) for name in names for id_ in (1, 2)))
+    flow.fan_out()
+    if given == {"missed": True}:
+        ordered = a_webhook(storage, account, receiver.url("/o"), names, ordering="resource")
+    finish(flow)
+    start(webhook_id=ordered.id, **given)
+    own.step_replays()
+
+    assert flow.sql("select count(*) from deliveries_waiting where next_attempt_at <= dispatcher_now()") == [(2,)]
+    flow.deliver(ordered.id)
+    sent = [
+        json.loads(request.body)["event_name"]
+        for request in receiver.requests
+        if json.loads(request.body)["body"]["invoice"]["id"] == 1
+    ]
+    assert sent == names
+    assert flow.sql("select count(*) from deliveries_waiting") == [(0,)]
+
+
+# -- Stop, resume, and what is refused ---------------------------------------------------------------------------------
+
+
+def test_it_is_stopped_and_goes_on(flow, own, hook, failed, start, found, carry_on, receiver):
+    failed(25)
+    made = start(new_key=True)
+    own.step_replays()
+    stopped = replay_many.stop(own.storage, made.id)
+    assert (stopped.state, stopped.sent) == ("stopped", WINDOW)
+
+    flow.deliver(hook.id)
+    assert own.step_replays().running == 0
+    assert len(receiver.requests) == found(made).sent == WINDOW
+    assert replay_many.stop(own.storage, made.id) == stopped
+
+    assert replay_many.resume(own.storage, made.id).state == "running"
+    done = carry_on(made, hook.id)
+    assert (done.state, done.sent) == ("done", 25)
+    assert len(set(keys(receiver))) == len(receiver.requests) == 25
+    assert replay_many.resume(own.storage, made.id) == replay_many.stop(own.storage, made.id) == done
+
+
+def test_one_of_another_account_or_client_is_unknown(own, account, hook, failed, start):
+    failed(1)
+    made = start()
+    for to in ({"account_id": account.id + 1}, {"account_id": account.id, "client_id": 1}):
+        for act in (replay_many.stop, replay_many.resume):
+            with pytest.raises(ReplayUnknown):
+                act(own.storage, made.id, **to)
+    with pytest.raises(ReplayUnknown):
+        replay_many.stop(own.storage, made.id + 1)
+
+
+IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"since": None}, "since can't be blank"),
+        ({"since": "noon"}, "since not a date and time"),
+        ({"since": "2026-01-01T00:00"}, "since needs a time zone"),
+        ({"since": "0001-01-01T00:00+14:00"}, "since out of range"),
+        ({"since": "9999-12-31T23:59-14:00"}, "since out of range"),
+        ({"since": IN_AN_HOUR}, "since must be in the past"),
+        ({"until": AN_HOUR_AGO}, "until must be after since"),
+        ({"until": 5}, "until not a date and time"),
+        ({"states": []}, "states can't be empty"),
+        ({"states": ["pending"]}, "states is not included in the list"),
+        ({"states": {"failed": 1}}, "states is invalid"),
+        ({"event_names": ["invoice_eaten"]}, "event_names is not included in the list"),
+        ({"event_names": []}, "event_names can't be empty"),
+        ({"event_names": [None]}, "event_names is invalid"),
+        ({"rate": 0}, "rate must be greater than 0"),
+        ({"rate": 100_001}, "rate must be less than or equal to 100000"),
+        ({"rate": "5"}, "rate is not a number"),
+        ({"rate": True}, "rate is not a number"),
+        ({"new_key": "yes"}, "new_key not a boolean"),
+        ({"webhook_id": "x"}, "webhook_id not an integer"),
+        ({"webhook_id": 2**62}, "webhook_id does not exist"),
+        ({"webhook_id": 0}, "webhook_id does not exist"),
+        ({"missed": True}, "webhook_id can't be blank"),
+        ({"missed": True, "webhook_id": 1, "states": ["failed"]}, "states must be absent with missed"),
+        ({"missed": True, "webhook_id": 1, "new_key": True}, "new_key must be absent with missed"),
+        ({"oops": 1}, "oops Unknown field"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_names_field_and_reason(start, count, account, given, said):
+    for act in (start, count):
+        with pytest.raises(ReplayInvalid) as refused:
+            act(**given)
+        assert str(refused.value).startswith(said)
+
+
+def test_all_that_is_wrong_is_told_at_once(start):
+    with pytest.raises(ReplayInvalid) as refused:
+        start(rate=0, states=["x"], since="noon")
+    assert refused.value.messages.keys() == {"rate", "states", "since"}
+
+
+def test_a_deleted_webhook_and_anothers_are_not_there(own, storage, account, hook, start):
+    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    with pytest.raises(ReplayInvalid, match="webhook_id does not exist"):
+        start(webhook_id=hook.id, client_id=client.id)
+    edit_webhook.delete_webhook(storage, "applecorp", hook.id)
+    with pytest.raises(ReplayInvalid, match="webhook_id does not exist"):
+        start(webhook_id=hook.id)
+
+
+def test_an_account_cannot_have_any_number_of_them(hook, failed, start, monkeypatch):
+    monkeypatch.setattr(replay_many, "MOST_RUNNING", 2)
+    failed(1)
+    start()
+    start()
+
+    with pytest.raises(ReplayInvalid, match="2 replays are running"):
+        start()
+
+
+def test_it_cannot_begin_without_postgres(own, account):
+    own.storage.engine.dispose()
+    with pytest.raises(StorageUnavailable):
+        replay_many.dry_run(
+            type(own.storage)("postgresql://127.0.0.1:1/x", own.storage.secrets), account, {"since": AN_HOUR_AGO}
+        )
+
+
+def test_it_rests_while_days_are_dropped_and_old_ones_go(own, hook, failed, start, found, shift_time):
+    failed(3)
+    made = start()
+    with own.storage.transaction() as connection:
+        rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": partitions.LOCK})
+        own.step_replays()
+        assert found(made).sent == 0
+    own.step_replays()
+    assert found(made).state == "done"
+
+    own.prune()
+    assert found(made)
+    shift_time(31 * 86_400)
+    own.prune()
+    with pytest.raises(ReplayUnknown):
+        found(made)

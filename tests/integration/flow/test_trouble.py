@@ -1,0 +1,142 @@
+"""A webhook that is given up, and what its account's other webhooks hear of it."""
+
+import json
+
+import pytest
+
+from dispatcher.flow import edit_webhook
+from dispatcher.storage import webhooks
+from tests.builders import a_webhook, an_event
+from tests.receiver import Answer
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def hook(storage, account, receiver):
+    return a_webhook(storage, account, receiver.url("/hook?token=secret"))
+
+
+@pytest.fixture
+def operator(storage, account, receiver):
+    names = ["webhook_deactivated", "webhook_recovered", "delivery_failed"]
+    return a_webhook(storage, account, receiver.url("/operator"), names)
+
+
+def found(own, account, hook):
+    return own.storage.run(lambda c: webhooks.find(c, own.storage.secrets, account.id, hook.id))
+
+
+def told(flow, operator, receiver):
+    flow.fan_out()
+    flow.deliver(operator.id)
+    return [json.loads(request.body) for request in receiver.requests if request.path == "/operator"]
+
+
+def test_a_receiver_that_is_gone_makes_its_webhook_inactive_and_keeps_what_waits(flow, own, account, hook, receiver):
+    receiver.script("/hook", Answer(status=410))
+    flow.run(*[an_event() for _ in range(30)])
+
+    after = found(own, account, hook)
+    assert not after.active
+    assert after.deactivated_reason == "the receiver answered 410 Gone"
+    assert after.deactivated_at is not None
+    assert flow.states() == ["pending"] * 30
+    assert len(receiver.requests) < 30
+    assert own.deliver([hook.id]).delivered == 0
+
+
+def test_nothing_but_failures_for_five_days_makes_a_webhook_inactive(
+    flow, own, account, hook, operator, receiver, shift_time
+):
+    receiver.script("/hook", Answer(status=500))
+    flow.run()
+    shift_time(4.9 * DAY_S)
+    flow.make_due()
+    flow.deliver(hook.id)
+    assert found(own, account, hook).active
+
+    shift_time(5.1 * DAY_S)
+    flow.sql("update deliveries set next_attempt_at = dispatcher_now() where finished_on is null")
+    flow.deliver(hook.id)
+    after = found(own, account, hook)
+    assert not after.active
+    assert after.deactivated_reason == "nothing but failures for 5 days"
+    (event,) = told(flow, operator, receiver)
+    assert event["event_name"] == "webhook_deactivated"
+    told_of = event["body"]["webhook"]
+    assert told_of["id"] == hook.id
+    assert told_of["webhook_url"] == hook.webhook_url.partition("?")[0]
+    assert told_of["active"] is False
+    assert told_of["deactivated_reason"] == after.deactivated_reason
+    assert "secret" not in json.dumps(event)
+
+
+def test_one_success_in_between_starts_the_days_anew(flow, own, account, hook, receiver, shift_time):
+    receiver.script("/hook", Answer(status=500))
+    flow.run()
+    shift_time(4 * DAY_S)
+    receiver.script("/hook", Answer(status=200))
+    flow.run()
+    shift_time(6 * DAY_S)
+    receiver.script("/hook", Answer(status=500))
+    flow.run()
+
+    assert found(own, account, hook).active
+
+
+def test_a_webhook_made_active_again_goes_on_with_what_waited_and_forgets_why(flow, own, account, hook, receiver):
+    receiver.script("/hook", Answer(status=410))
+    flow.run()
+    receiver.script("/hook", Answer(status=200))
+    flow.make_due()
+    edit_webhook.edit_webhook(own.storage, own.schedule, account.slug, hook.id, {"active": True})
+
+    after = found(own, account, hook)
+    assert after.active
+    assert after.deactivated_reason is None
+    assert own.dispatch.release_due() == 1
+    assert flow.deliver(hook.id).delivered == 1
+
+
+def test_a_delivery_whose_tries_are_used_up_is_told_but_not_one_that_tells(
+    flow, own, account, hook, operator, receiver
+):
+    receiver.script("/hook", Answer(status=500))
+    receiver.script("/operator", Answer(status=500))
+    flow.run()
+    for _ in range(5):
+        flow.make_due()
+        flow.deliver(hook.id)
+    told(flow, operator, receiver)
+    for _ in range(5):
+        flow.make_due()
+        flow.deliver(operator.id)
+    flow.fan_out()
+
+    names = flow.sql("select name, count(*) from events group by 1 order by 1")
+    assert names == [("delivery_failed", 1), ("invoice_paid", 1)]
+    (body,) = {
+        json.dumps(json.loads(request.body)["body"]) for request in receiver.requests if request.path == "/operator"
+    }
+    failed = json.loads(body)["delivery"]
+    assert failed["webhook_id"] == hook.id
+    assert failed["event_name"] == "invoice_paid"
+    assert (failed["attempts"], failed["response_status"]) == (6, "500")
+
+
+def test_a_recovery_is_told(flow, own, account, hook, operator, receiver):
+    receiver.script("/hook", Answer(status=500))
+    flow.run(*[an_event() for _ in range(20)])
+    receiver.script("/hook", Answer(status=200))
+    flow.make_due()
+    flow.deliver(hook.id)
+
+    assert "webhook_recovered" in [event["event_name"] for event in told(flow, operator, receiver)]
+
+
+def test_nobody_is_told_where_nobody_asked(flow, hook, receiver):
+    receiver.script("/hook", Answer(status=410))
+    flow.run()
+
+    assert flow.sql("select count(*) from events")[0][0] == 1

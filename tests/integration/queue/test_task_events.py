@@ -1,0 +1,95 @@
+"""What Flower hears of deliveries, through the broker, as Celery's own events."""
+
+import threading
+
+import pytest
+from celery import Celery
+
+from dispatcher.queue import WAITING_MAX, TaskEvents, Told, configure
+from tests.conftest import eventually
+
+
+def told(**given):
+    defaults = {
+        "key": "0190163d-8694-739b-aea5-966c26f8ad91",
+        "event_name": "invoice_paid",
+        "webhook_id": 5,
+        "attempt": 1,
+        "status": "503",
+        "state": "pending",
+        "retry_in_s": 20.0,
+    }
+    return Told(**(defaults | given))
+
+
+@pytest.fixture
+def heard(redis_url):
+    """Every event on the broker, as it comes."""
+    events, over = [], threading.Event()
+    app = Celery("listening", set_as_current=False)
+    configure(app, redis_url)
+
+    def listen():
+        with app.connection_for_read() as connection:
+            receiver = app.events.Receiver(connection, handlers={"*": events.append})
+            while not over.is_set():
+                try:
+                    receiver.capture(limit=None, timeout=0.2, wakeup=False)
+                except TimeoutError:
+                    continue
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    yield events
+    over.set()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("attempt", "kind", "field", "text"),
+    [
+        (told(), "task-retried", "exception", "503, attempt 1; next try in 20 s"),
+        (
+            told(attempt=6, state="failed", retry_in_s=None),
+            "task-failed",
+            "exception",
+            "503, attempt 6; no tries left",
+        ),
+        (
+            told(attempt=2, status="204", state="delivered", retry_in_s=None),
+            "task-succeeded",
+            "result",
+            "204, attempt 2",
+        ),
+    ],
+)
+def test_an_attempt_is_a_step_in_the_life_of_a_task(redis_url, heard, attempt, kind, field, text):
+    events = TaskEvents(redis_url, per_second=100)
+    events.hostname = "worker1@here"
+
+    def came():
+        events.tell(attempt)  # again and again: who listens may have come too late for the first
+        return [event for event in heard if event["type"] == kind]
+
+    found = eventually(came, 10, f"a {kind}")[0]
+    assert found["uuid"] == attempt.key
+    assert found["hostname"] == "worker1@here"
+    assert found[field] == text
+    received = next(event for event in heard if event["type"] == "task-received")
+    assert received["name"] == "delivery:invoice_paid"
+    assert received["args"] == "(webhook 5)"
+
+
+def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url):
+    events = TaskEvents(redis_url, per_second=0.1)
+    for _ in range(WAITING_MAX * 3):
+        events.tell(told())
+
+    assert events._waiting.qsize() <= WAITING_MAX
+    assert events._left_out >= WAITING_MAX * 2 - 2
+
+
+def test_a_broker_that_is_down_is_not_waited_for():
+    events = TaskEvents("redis://127.0.0.1:1/0", per_second=100)
+    for _ in range(10):
+        events.tell(told())

@@ -1,0 +1,118 @@
+"""What a replay takes is read by indexes, a few rows at a time, of the days that can hold it."""
+
+import itertools
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.model.delivery import State
+from dispatcher.model.replay import Wanted
+from dispatcher.storage import matches, replays
+from tests.builders import a_webhook
+
+NOW = datetime.now(UTC)
+
+
+def wanted(days=5, **given):
+    return Wanted(
+        since=NOW - timedelta(days=days), until=NOW + timedelta(hours=1), as_of=NOW + timedelta(hours=1), **given
+    )
+
+
+@pytest.fixture
+def much(steps, storage, account, webhook):
+    """Ten days of history of 40 webhooks, a hundredth of it failed, and as much that waits; with statistics."""
+    hooks = [webhook, *(a_webhook(storage, account) for _ in range(39))]
+    steps.rows("select create_partitions(current_date - n) from generate_series(0, 9) n")
+    for finished, state in (("current_date - mod(n / 40, 10)", "delivered"), ("null", "pending")):
+        steps.rows(
+            f"insert into deliveries (id, event_id, webhook_id, idempotency_key, state, created_at, finished_on)"
+            f" select id, id, (%(hooks)s::int[])[mod(n, 40) + 1], new_idempotency_key(id), '{state}',"
+            f" now() - make_interval(days => mod(n / 40, 10)), {finished}"
+            f" from (select n, nextval('delivery_id') as id from generate_series(1, 20000) n) made",
+            hooks=[hook.id for hook in hooks],
+        )
+    steps.rows("update deliveries set state = 'failed' where mod(id, 100) = 0 and state = 'delivered'")
+    steps.rows(
+        "insert into events (id, account_id, name, body, created_at)"
+        " select id, %(id)s, 'invoice_paid', '{}', now() from deliveries where state <> 'pending'",
+        id=account.id,
+    )
+    steps.rows("analyze")
+    return [hook.id for hook in hooks]
+
+
+def plan(steps, sql, parameters):
+    return "\n".join(line for (line,) in steps.rows("explain " + sql, **parameters))
+
+
+def read_whole(found):
+    """Tables with rows in them that the plan reads from end to end."""
+    return re.findall(r"Seq Scan on (\w+) .*cost=(?!0\.00\.\.0\.00)", found)
+
+
+@pytest.mark.parametrize("states", [(State.FAILED,), (State.DELIVERED,), (State.FAILED, State.DELIVERED)], ids=str)
+def test_a_look_is_read_by_the_index_of_its_webhooks(steps, much, states):
+    index = "deliveries_failed|_webhook_id_id_idx" if states == (State.FAILED,) else "by_webhook"
+    for count, names, tail in itertools.product((1, 40), (None, ("invoice_paid",)), (matches._COUNT, matches._PICK)):
+        of_these = wanted(states=states, event_names=names)
+        found = plan(steps, *matches._look_sql(of_these, dict.fromkeys(much[:count], 7), 1_000 // count, tail))
+
+        assert read_whole(found) == []
+        assert re.search(index, found)
+        days = set(re.findall(r"on deliveries_(\d{8})", found))
+        assert len(days) <= 7  # since then, and the one of as_of, which may be tomorrow
+
+
+@pytest.mark.parametrize("statement", [matches._MOVE, matches._COPY], ids=["move", "copy"])
+def test_a_batch_is_moved_by_the_indexes_of_its_days(steps, much, statement):
+    today = steps.value("select current_date")
+    parameters = {"ids": list(range(1, 500)), "days": [today], "states": ["failed"], "as_of": NOW}
+    found = plan(steps, statement, parameters)
+
+    assert read_whole(found) == []
+    assert set(re.findall(r"deliveries_(\d{8})", found)) == {f"{today:%Y%m%d}"}
+
+
+def test_missed_events_are_read_by_the_index_of_their_account(steps, much, account):
+    parameters = {
+        "account_id": account.id, "webhook_id": much[0], "names": None, "after": 0, "until_id": 2**52,
+        "first_day": NOW.date(), "scan": 1_000,
+    }  # fmt: skip
+    found = plan(steps, matches._MISSED, parameters)
+
+    assert set(read_whole(found)) <= {"webhooks", "events_waiting"}  # few, and what waits
+
+
+def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
+    of_all = wanted(days=20, states=(State.FAILED, State.DELIVERED))
+    afters, ids, looks = {much[0]: 0, much[1]: 0}, {much[0]: [], much[1]: []}, 0
+    while afters:
+        found = storage.look(lambda c, afters=afters: matches.pick(c, steps.account.id, of_all, afters, 150))
+        counted = storage.look(lambda c, afters=afters: matches.count(c, steps.account.id, of_all, afters, 150))
+        assert {id_: (look.scanned, look.matched) for id_, look in found.items()} == {
+            id_: (look.scanned, look.matched) for id_, look in counted.items()
+        }
+        for webhook_id, look in found.items():
+            ids[webhook_id] += look.ids
+        afters = {webhook_id: look.last_id for webhook_id, look in found.items() if look.scanned == 150}
+        looks += 1
+
+    assert looks == 4
+    for webhook_id, taken in ids.items():
+        sql = "select id from deliveries where webhook_id = %(id)s and finished_on is not null order by id"
+        assert taken == [id_ for (id_,) in steps.rows(sql, id=webhook_id)]
+
+
+def test_workers_that_ask_again_and_again_ask_little(steps, storage, account, much):
+    made = storage.run(lambda c: replays.add(c, account.id, None, wanted(), dict.fromkeys(much, 1)))
+    steps.rows("analyze")
+    steps.rows("set enable_seqscan = off")  # a table of a few rows is read as a whole
+
+    assert "replays_running" in plan(steps, replays._RUNNING, {})
+    found = plan(steps, replays._NEXT, {"id": made.id, "limit": 3})
+    assert "Sort" not in found.split("Limit")[-1]
+    assert storage.look(lambda c: replays.next_webhooks(c, made.id, 3)) == much[:3]
+    steps.rows("update replays set turn = %(turn)s", turn=much[38])
+    assert storage.look(lambda c: replays.next_webhooks(c, made.id, 3)) == [much[39], much[0], much[1]]

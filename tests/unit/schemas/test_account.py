@@ -1,0 +1,86 @@
+"""Accounts and users: the documented attributes in their order, and what stands where nothing is known."""
+
+import pytest
+from marshmallow import ValidationError
+
+from schemas.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
+from tests.unit.schemas.facts import HTTP, in_order
+
+USER = {
+    "id": 5,
+    "full_name": "Alexandr Hejsek",
+    "email": "user@example.com",
+    "avatar_url": None,
+    "permission": "owner",
+    "allowed_scope": ["reports", "expenses", "invoices"],
+}
+CURRENT_USER = {
+    "id": 5,
+    "full_name": "Alexandr Hejsek",
+    "email": "user@example.com",
+    "avatar_url": "https://example.com/avatar.png",
+    "default_account": "applecorp",
+    "accounts": [
+        {
+            "slug": "applecorp",
+            "logo": "https://example.com/logo.png",
+            "name": "Alexandr Hejsek",
+            "registration_no": "87654321",
+            "permission": "owner",
+            "allowed_scope": ["reports"],
+        },
+        {
+            "slug": "other",
+            "logo": None,
+            "name": "Other",
+            "registration_no": None,
+            "permission": "read",
+            "allowed_scope": [],
+        },
+    ],
+}
+TIMES = {"created_at": "2009-07-08T15:38:28.000+02:00", "updated_at": "2024-01-02T09:05:07.123+01:00"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [(AccountSchema, "Account"), (UserSchema, "User"), (CurrentUserSchema, "CurrentUser")],
+)
+def test_the_objects_have_the_documented_attributes(schema, name):
+    assert list(schema().fields) == HTTP[name]
+
+
+@pytest.mark.parametrize(
+    ("schema", "data"),
+    [
+        (AccountSchema(), account_attributes("applecorp", {}) | TIMES),
+        (
+            AccountSchema(),
+            account_attributes("applecorp", {"due": 7, "vat_no": "CZ1", "invoice_proforma": True}) | TIMES,
+        ),
+        (UserSchema(), USER),
+        (CurrentUserSchema(), CURRENT_USER),
+    ],
+    ids=["account", "account with settings", "user", "current user"],
+)
+def test_each_loads_and_dumps_to_the_same(schema, data):
+    assert in_order(schema.dump(schema.load(data))) == in_order(data)
+
+
+def test_an_account_without_settings_has_every_attribute():
+    attributes = account_attributes("applecorp", {})
+
+    assert list(attributes) == HTTP["Account"][:-2]
+    assert (attributes["name"], attributes["vat_mode"], attributes["web"]) == ("applecorp", "vat_payer", None)
+
+
+def test_settings_take_the_place_of_defaults_but_not_of_the_slug():
+    attributes = account_attributes("applecorp", {"subdomain": "other", "name": "Apple Corp", "due": 30})
+
+    assert (attributes["subdomain"], attributes["name"], attributes["due"]) == ("applecorp", "Apple Corp", 30)
+    assert list(attributes) == HTTP["Account"][:-2]
+
+
+def test_what_is_no_attribute_is_refused():
+    with pytest.raises(ValidationError):
+        AccountSchema().load({"subdomain": "applecorp", "surplus": 1})

@@ -1,0 +1,6 @@
+from dispatcher.model.delivery import State
+from schemas.delivery import DeliverySchema
+
+
+def test_a_delivery_has_the_states_that_there_are():
+    assert DeliverySchema().fields["state"].choices == set(State)

@@ -1,0 +1,103 @@
+"""The catalogue for programs: a JSON Schema and an example of each event."""
+
+import json
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from marshmallow import fields
+
+from schemas import EVENT_TYPES, EventInvalid
+from schemas.event import render_body
+from schemas.examples import _value, event_example
+from schemas.fields import Integer, String, WireSchema
+from schemas.json_schema import DIALECT, event_schema, object_schema, of_field
+from tests.builders import EXAMPLES
+from tests.unit.schemas.strategies import bodies
+from tests.unit.schemas.test_random_values import few
+
+
+def validator(name, **options):
+    return jsonschema_rs.Draft202012Validator(event_schema(name), **({"validate_formats": True} | options))
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_every_example_can_be_emitted_and_keeps_its_schema(name):
+    rendered = json.loads(render_body(name, event_example(name)))
+
+    assert rendered == event_example(name)
+    validator(name).validate(rendered)
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_a_schema_is_valid_and_complete_in_itself(name):
+    schema = event_schema(name)
+
+    jsonschema_rs.meta.validate(schema)
+    assert (schema["$schema"], schema["title"]) == (DIALECT, name)
+    references = {part.split('"')[0] for part in json.dumps(schema).split("#/$defs/")[1:]}
+    assert references == schema["$defs"].keys()
+
+
+def test_the_documented_payload_keeps_its_schema():
+    body = json.loads((EXAMPLES / "webhook_event_invoice_paid.json").read_text())["body"]
+
+    validator("invoice_paid").validate(json.loads(render_body("invoice_paid", body)))
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+@settings(few, max_examples=3)
+@given(data=st.data())
+def test_whatever_is_sent_keeps_its_schema(name, data):
+    # Formats aside: before 1900 zones had offsets with seconds, which RFC 3339 does not know.
+    check = validator(name, validate_formats=False)
+
+    check.validate(json.loads(render_body(name, data.draw(bodies(name)))))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"no_such": 1},
+        {"invoice": {"id": 1, "no_such": 1}},
+        {"invoice": {"number": "1"}},
+        {"invoice": {"id": "1"}},
+        {"invoice": {"id": 2**63}},
+        {"invoice": {"id": 1, "total": "1"}},
+        {"invoice": {"id": 1, "status": "lost"}},
+        {"invoice": {"id": 1, "number": None}},
+        {"invoice": {"id": 1, "lines": [{}]}},
+        {"invoice": None},
+    ],
+)
+def test_what_is_never_sent_breaks_its_schema(change):
+    assert not validator("invoice_paid").is_valid({"invoice": {"id": 1}, "payment": {"id": 1}} | change)
+
+
+def test_null_is_allowed_where_the_field_allows_it():
+    assert of_field(Integer(allow_none=True))["type"] == ["integer", "null"]
+    assert of_field(String(allow_none=True, choices="ab")) == {"type": ["string", "null"], "enum": ["a", "b", None]}
+
+
+def test_a_schema_says_what_it_is():
+    class PencilSchema(WireSchema):
+        """A pencil."""
+
+        id = Integer(required=True)
+
+    schema = object_schema(PencilSchema())
+    assert (schema["description"], schema["required"]) == ("A pencil.", ["id"])
+
+
+def test_a_field_of_another_kind_is_an_error_of_ours():
+    with pytest.raises(TypeError, match="a Boolean"):
+        of_field(fields.Boolean())
+    with pytest.raises(TypeError, match="a Boolean"):
+        _value(fields.Boolean(), "x")
+
+
+def test_an_event_outside_the_catalogue_has_neither():
+    for function in (event_schema, event_example):
+        with pytest.raises(EventInvalid):
+            function("x")
