@@ -1,7 +1,8 @@
 """`python -m bench`: every measure in one run, on servers of its own; prints a report and keeps it in a folder.
 
     throughput   recorded, signed deliveries a second, beside the two yardsticks
-    latency      commit to arrival, at 200 events a second
+    latency      commit to arrival, at 200 events a second; and while some receivers hang
+    emits        events a second that the API accepts
     cost         an idle worker's queries, and its memory with a long backlog
 
 A missed bar is a result like any other: the exit code is 0 as long as everything could be measured.
@@ -12,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import idle, latency, machine, memory, plot, report, throughput, yardsticks
+from bench import http_emits, idle, isolation, latency, machine, memory, plot, report, throughput, yardsticks
 from bench.receiver import Receiver
 from bench.report import Results
 from bench.rig import Rig, say
@@ -47,6 +48,8 @@ def measure(temporary: Path, *, quick: bool) -> Results:
             latency=latency.measure(rig, share),
             idle=idle.measure(rig),
             memory=memory.measure(rig, receiver, share),
+            emits=http_emits.measure(rig, share),
+            isolation=isolation.measure(rig, share),
         )
 
 

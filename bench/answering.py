@@ -1,5 +1,7 @@
 """A small receiver of ours: answers 200 `ok` and notes when each request arrived. `python -m bench.answering PORT`.
 
+What is sent to /hang gets no answer.
+
 Knows just enough HTTP/1.1 for a POST with Content-Length over kept connections.
 """
 
@@ -31,7 +33,8 @@ class _Connection(asyncio.Protocol):
             if len(self._data) < size:
                 return
             self._data = self._data[size:]
-            self._transport.write(_answer(head, now_s))
+            if not head.startswith(b"POST /hang"):
+                self._transport.write(_answer(head, now_s))
 
 
 def _answer(head: bytes, now_s: float) -> bytes:

@@ -9,7 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.http_emits import Emits
 from bench.idle import Idle
+from bench.isolation import WEBHOOKS, Isolation
 from bench.latency import Latency, percentile
 from bench.memory import Memory
 from bench.throughput import Throughput
@@ -30,6 +32,8 @@ class Results:
     latency: list[Latency]
     idle: Idle
     memory: Memory | None
+    emits: list[Emits]
+    isolation: list[Isolation]
     took_s: float = 0.0
 
 
@@ -68,6 +72,19 @@ def bars(results: Results) -> Iterator[Bar]:
         for share, wanted in ((0.5, 20), (0.95, 40)):
             what = f"commit to arrival at {latency.per_second} events/s, p{share * 100:.0f}"
             yield Bar(what=what, measured=latency.percentile(share), wanted=wanted, unit=" ms", at_most=True)
+    healthy = results.isolation[0].p95_ms
+    for isolation, wanted in zip(results.isolation[1:], (1.1, 1.25), strict=True):
+        yield Bar(
+            what=f"p95 of the others while {isolation.hanging} of {WEBHOOKS} webhooks hang, beside none",
+            measured=isolation.p95_ms / healthy,
+            wanted=wanted,
+            unit=" ×",
+            at_most=True,
+        )
+    for emits in results.emits:
+        yield Bar(
+            what=f"events accepted by HTTP, {emits.name}", measured=emits.per_second, wanted=emits.wanted, unit="/s"
+        )
     idle = results.idle
     yield Bar(what="idle worker, Redis commands", measured=idle.redis_per_second, wanted=10, unit="/s", at_most=True)
     yield Bar(
@@ -105,6 +122,10 @@ def write(results: Results, folder: Path) -> list[Path]:
     for of, latency in zip(found["latency"], results.latency, strict=True):
         for name in ("ms", "emit_ms"):
             of[name] = {f"p{share * 100:.0f}": percentile(getattr(latency, name), share) for share in _SHARES}
+    for of, emits in zip(found["emits"], results.emits, strict=True):
+        of["per_second"] = emits.per_second
+    for of, isolation in zip(found["isolation"], results.isolation, strict=True):
+        of["ms"] = {f"p{share * 100:.0f}": percentile(isolation.ms, share) for share in _SHARES}
     found["bars"] = [dataclasses.asdict(bar) | {"passed": bar.passed} for bar in bars(results)]
     path = folder / "results.json"
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -123,6 +144,12 @@ def _figures(results: Results) -> Table:
         told = ", ".join(f"p{share * 100:.0f} {latency.percentile(share):.1f}" for share in _SHARES)
         emit = f"one emit with its commit: {percentile(latency.emit_ms, 0.5):.1f} ms"
         table.add_row(f"commit to arrival, {latency.per_second} events/s", f"{told} ms", f"1 worker; {emit}")
+    for isolation in results.isolation:
+        told = f"p50 {percentile(isolation.ms, 0.5):.1f}, p95 {isolation.p95_ms:.1f} ms"
+        table.add_row(f"the same, {isolation.hanging} of {WEBHOOKS} webhooks hanging", told, "1 worker, 1 slow worker")
+    for emits in results.emits:
+        note = "committed; the workers stopped" if emits.complete else "NOT COMPLETE: some were lost, or stored twice"
+        table.add_row(f"emits by HTTP, {emits.name}", f"{emits.per_second:,.0f}/s", note)
     memory = results.memory
     if memory:
         note = f"{memory.idle_mb:.0f} MB idle; {memory.drained:,} delivered while watched"

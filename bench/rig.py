@@ -28,7 +28,7 @@ WORKER_COUNT = 2
 THREADS = 8
 _WORKER_OPTIONS = f"-P threads -c {THREADS} -Q events,deliveries -l warning --without-gossip --without-mingle"
 _OTHERS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS")
-_TABLES = "accounts, webhooks, events, events_waiting, deliveries, attempts"
+_TABLES = "accounts, events, events_waiting, deliveries, attempts"
 
 
 def say(line: str) -> None:
@@ -87,7 +87,7 @@ class Rig:
 
     def empty(self) -> None:
         """Empties the tables; running workers may stay."""
-        self.sql(f"truncate {_TABLES}")
+        self.sql(f"truncate {_TABLES} cascade")  # users, webhooks and what else belongs to an account
         self.sql("checkpoint")
 
     @contextmanager
@@ -102,6 +102,15 @@ class Rig:
     def _worker(self, variables: dict[str, str]) -> Any:
         self._started += 1
         return self.celery(f"-A tasks worker -n bench{self._started}@%h {_WORKER_OPTIONS}", variables)
+
+    @contextmanager
+    def slow_worker(self) -> Iterator[None]:
+        """A worker for the webhooks that struggle, as in the Procfile."""
+        options = _WORKER_OPTIONS.replace("events,deliveries", "deliveries.slow").replace(f"-c {THREADS}", "-c 16")
+        seen = len(self.services.schedule.workers())
+        with self.celery(f"-A tasks worker -n slow@%h {options}"):
+            wait_until("the slow worker is seen", lambda: len(self.services.schedule.workers()) > seen)
+            yield
 
     @contextmanager
     def celery(self, arguments: str, variables: dict[str, str] | None = None) -> Iterator[Any]:

@@ -1,0 +1,146 @@
+"""Events a second that the API accepts, one and 100 in a request: an answer of 202 means that they are committed.
+
+`dispatcher serve` runs as it does by default, but for the quota; no worker runs. The client is libcurl's multi
+interface in this process, over kept connections; it takes some of the same cores.
+"""
+
+import json
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pycurl
+
+from bench import load
+from bench.receiver import free_port
+from bench.rig import Rig, running, say, wait_until
+from dispatcher.storage import clients
+
+IN_FLIGHT = 16
+"""As many as the server has threads."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """So many requests of so many events each."""
+
+    name: str
+    requests: int
+    batch: int
+    wanted: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Emits:
+    """One load's figure. `complete` says that every event is a row, once."""
+
+    name: str
+    events: int
+    seconds: float
+    wanted: int
+    complete: bool
+
+    @property
+    def per_second(self) -> float:
+        """Events a second."""
+        return self.events / self.seconds
+
+
+LOADS = (
+    Load(name="one event a request", requests=10_000, batch=1, wanted=1_500),
+    Load(name="100 events a request", requests=600, batch=100, wanted=15_000),
+)
+
+
+def measure(rig: Rig, share: float) -> list[Emits]:
+    """Each load, on empty tables, after a warm-up of the same kind."""
+    rig.empty()
+    (account,) = load.make_accounts(rig, 1, [], "emitter")
+    client, secret = rig.services.storage.run(
+        lambda connection: clients.create(connection, account.id, "bench", [], clients.SCOPES)
+    )
+    port = free_port()
+    root = f"http://127.0.0.1:{port}/api/v3"
+    url = f"{root}/accounts/{account.slug}/events.json"
+    command = [str(Path(sys.executable).parent / "dispatcher"), "serve"]
+    with running(command, {"PORT": str(port), "DISPATCHER_QUOTA": "1000000000"}) as server:
+        wait_until("the API listens", lambda: _listens(port), processes=[server])
+        token = _token(root, client.client_id, secret)
+        return [_run(rig, url, token, each, share) for each in LOADS]
+
+
+def _run(rig: Rig, url: str, token: str, each: Load, share: float) -> Emits:
+    body = load.body_json()
+    one = f'{{"name":"{load.EVENT}","body":{body}}}'
+    sent = (one if each.batch == 1 else f"[{','.join([one] * each.batch)}]").encode()
+    count = max(IN_FLIGHT, int(each.requests * share))
+    _post(url, token, sent, max(IN_FLIGHT, count // 10))
+    rig.sql("truncate events, events_waiting")
+    rig.sql("checkpoint")
+    began_s = time.monotonic()
+    _post(url, token, sent, count)
+    done = Emits(
+        name=each.name,
+        events=count * each.batch,
+        seconds=time.monotonic() - began_s,
+        wanted=each.wanted,
+        complete=rig.sql("select count(*) from events_waiting join events on id = event_id")[0][0]
+        == count * each.batch,
+    )
+    say(f"emits by HTTP, {each.name}: {done.per_second:,.0f}/s")
+    return done
+
+
+def _post(url: str, token: str, body: bytes, count: int) -> None:
+    """POSTs so often; raises RuntimeError for another answer than 202."""
+    multi = pycurl.CurlMulti()
+    free = [_handle(url, token, body) for _ in range(min(IN_FLIGHT, count))]
+    started = finished = 0
+    while finished < count:
+        while free and started < count:
+            multi.add_handle(free.pop())
+            started += 1
+        multi.perform()
+        _, succeeded, failed = multi.info_read()
+        for curl in succeeded:
+            if curl.getinfo(pycurl.RESPONSE_CODE) != 202:
+                raise RuntimeError(f"the API answered {curl.getinfo(pycurl.RESPONSE_CODE)}")
+            multi.remove_handle(curl)
+            free.append(curl)
+        if failed:
+            raise RuntimeError(f"a request failed: {failed[0][2]}")
+        finished += len(succeeded)
+        if not succeeded:
+            multi.select(0.02)
+
+
+def _handle(url: str, token: str, body: bytes) -> pycurl.Curl:
+    curl = pycurl.Curl()
+    headers = [f"Authorization: Bearer {token}", "Content-Type: application/json", "User-Agent: bench", "Expect:"]
+    curl.setopt(pycurl.URL, url)
+    curl.setopt(pycurl.POSTFIELDS, body)
+    curl.setopt(pycurl.HTTPHEADER, headers)
+    curl.setopt(pycurl.WRITEFUNCTION, len)
+    curl.setopt(pycurl.NOSIGNAL, 1)
+    return curl
+
+
+def _token(root: str, client_id: str, secret: str) -> str:
+    """An access token, as any client gets one."""
+    answer = BytesIO()
+    curl = pycurl.Curl()
+    curl.setopt(pycurl.URL, f"{root}/oauth/token")
+    curl.setopt(pycurl.USERPWD, f"{client_id}:{secret}")
+    curl.setopt(pycurl.HTTPHEADER, ["User-Agent: bench"])
+    curl.setopt(pycurl.POSTFIELDS, "grant_type=client_credentials")
+    curl.setopt(pycurl.WRITEFUNCTION, answer.write)
+    curl.perform()
+    return str(json.loads(answer.getvalue())["access_token"])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
