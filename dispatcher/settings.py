@@ -205,7 +205,7 @@ class RemoteSettings:
         validate=_url("https", "http"),
     )
     client_id: str = _setting("the client they act as there", "")
-    client_secret: str = _setting("its secret", "", secret=True)
+    client_secret: str = _setting("the secret of that client", "", secret=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
