@@ -31,7 +31,7 @@ blueprint = Blueprint("docs", __name__)
 _NAME = "dispatcher.openapi"
 _REFS = "#/components/schemas/"
 _ABOUT = """The webhook half of Fakturoid's API v3, and what lies beyond it: emitting events, the catalogue of events,
-deliveries, trying a webhook out, and its signing secret.
+deliveries, replays, trying a webhook out, and its signing secret.
 
 Send the token of `/api/v3/oauth/token` with every request, and a `User-Agent` that names you."""
 _SCOPES = dict(

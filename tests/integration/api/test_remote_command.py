@@ -129,6 +129,23 @@ def test_a_delivery_is_replayed_once(failed):
     assert "is pending and cannot become pending" in run("replay", failed, code=1).stderr
 
 
+def test_many_are_replayed_and_the_job_is_the_same_from_both_sides(api, failed, on_the_database):
+    since = ("--since", "2026-01-01T00:00:00+00:00")
+    assert run_json("replay", *since, "--dry-run") == {"matched": 1}
+    made = run_json("replay", *since, "--event", "invoice_paid", "--no-wait")
+    assert (made["state"], made["matched"]) == ("running", 1)
+    name = str(made["id"])
+
+    assert run_json("replay", "--stop", name)["state"] == "stopped"
+    assert run_json("replay", "--follow", name) == on_the_database("replay", "--follow", name)
+    assert run_json("replay", "--resume", name, "--no-wait")["state"] == "running"
+    api.own.step_replays()
+    assert run("replay", "--follow", name).stdout == f"replay {name} done: 1 of 1 sent\n"
+    assert run_json("replay", "--list") == on_the_database("replay", "--list")
+    assert run("replay", "--follow", "999999", code=1).stderr == "error: replay 999999 does not exist\n"
+    assert "until must be after since" in run("replay", *since, "--until", since[1], code=1).stderr
+
+
 def test_an_event_is_emitted_once_for_a_key(remote):
     def emit() -> Any:
         return run_json("emit", "invoice_paid", "--idempotency-key", "k", stdin=json.dumps(a_body()))

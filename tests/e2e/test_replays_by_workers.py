@@ -1,0 +1,37 @@
+"""A replay is carried on by whichever workers live, and survives them."""
+
+from datetime import UTC, datetime, timedelta
+
+from dispatcher.flow import replay_many
+from dispatcher.storage import accounts, events, replays
+from tests.conftest import eventually
+from tests.e2e.cluster import SLUG, Cluster, posts_by_key
+from tests.receiver import Receiver
+
+COUNT = 600
+
+
+def test_a_replay_outlives_the_workers_that_carry_it_on(cluster: Cluster, receiver: Receiver):
+    cluster.env |= {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
+    cluster.webhook(receiver.url("/hook"))
+    cluster.emit(COUNT)
+    own = cluster.own
+    while own.storage.run(lambda c: events.fan_out(c, 500)).event_count:
+        pass
+    cluster.rows("update deliveries set state = 'failed', finished_on = current_date, updated_at = now()")
+    account = own.storage.look(lambda c: accounts.find(c, SLUG))
+    since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    made = replay_many.start(own.storage, own.schedule, account, {"since": since, "rate": 400})
+
+    first = cluster.start_worker(ready=False)
+    cluster.start_worker()
+    receiver.wait_for(50, 20)
+    first.kill()
+    eventually(lambda: cluster.states() == {"delivered": COUNT}, 30, "all delivered")
+
+    found = own.storage.look(lambda c: replays.find(c, made.id))
+    assert (found.state, found.matched, found.sent) == ("done", COUNT, COUNT)
+    posts = posts_by_key(receiver)
+    assert len(posts) == COUNT
+    assert max(posts.values()) <= 2  # what was in flight at the kill
+    assert len(receiver.requests) <= len(cluster.attempts())
