@@ -6,6 +6,7 @@ interface in this process, over kept connections; it takes some of the same core
 
 import json
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from bench.receiver import free_port
 from bench.rig import Rig, running, say, wait_until
 from dispatcher.storage import clients
 
-IN_FLIGHT = 16
-"""As many as the server has threads."""
+IN_FLIGHT = 32
+"""Twice the server's threads: the connections fall unevenly on its two processes, and neither shall be idle."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +67,8 @@ def measure(rig: Rig, share: float) -> list[Emits]:
     root = f"http://127.0.0.1:{port}/api/v3"
     url = f"{root}/accounts/{account.slug}/events.json"
     command = [str(Path(sys.executable).parent / "dispatcher"), "serve"]
-    with running(command, {"PORT": str(port), "DISPATCHER_QUOTA": "1000000000"}) as server:
+    variables = {"PORT": str(port), "DISPATCHER_QUOTA": "1000000000"}
+    with running(command, variables, stdout=subprocess.DEVNULL) as server:
         wait_until("the API listens", lambda: _listens(port), processes=[server])
         token = _token(root, client.client_id, secret)
         return [_run(rig, url, token, each, share) for each in LOADS]

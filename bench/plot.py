@@ -12,7 +12,7 @@ from matplotlib import pyplot
 from bench.report import Results
 
 _LABEL = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-_OURS, _OTHERS, _PROMISE = "#1f6f8b", "#a9a9a9", "#c0392b"
+_OURS, _OTHERS, _PROMISE, _TAKEN = "#1f6f8b", "#a9a9a9", "#c0392b", "#7fb069"
 
 
 def draw(results: Results, folder: Path) -> Path:
@@ -35,12 +35,13 @@ def _throughput(axes: Any, results: Results) -> None:
     rows = [(each.name, each.per_second, _OURS) for each in results.throughput]
     rows += [(each.name.replace(", ", ",\n", 1), each.per_second, _OTHERS) for each in results.one_task]
     rows.append(("bare libcurl loop,\nstores nothing", results.bare_loop.per_second, _OTHERS))
+    rows += [(f"accepted by HTTP,\n{each.name}", each.per_second, _TAKEN) for each in results.emits]
     rows.reverse()
     drawn = axes.barh([name for name, _, _ in rows], [rate for _, rate, _ in rows], color=[color for *_, color in rows])
     axes.bar_label(drawn, labels=[f"{rate:,.0f}" for _, rate, _ in rows], padding=3, bbox=_LABEL)
     axes.axvline(8_000, color=_PROMISE, linestyle="--", linewidth=1)
     axes.margins(x=0.18)
-    axes.set(title="Deliveries a second (dashed: promise)")
+    axes.set(title="Deliveries a second (dashed: promise), and events accepted")
 
 
 def _latency(axes: Any, results: Results) -> None:

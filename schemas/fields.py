@@ -46,7 +46,6 @@ def zone_of(name: str) -> ZoneInfo:
 _NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be made anew each time
 _DECIMALS = (str, *_NUMBERS)
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and lone surrogates: they can be neither stored nor sent."""
 
@@ -161,19 +160,26 @@ class Date(Wire):
     """`2024-06-13`."""
 
     def wire(self, value: Any) -> str:
+        if isinstance(value, str):
+            return _date(value)
         if isinstance(value, datetime):
             raise ValidationError("a date and time, not a date")
         if isinstance(value, date):
             return value.isoformat()
-        if isinstance(value, str) and _DATE.match(value):
-            try:
-                return date.fromisoformat(value).isoformat()
-            except ValueError:
-                pass
         raise ValidationError("not a date")
 
     def python(self, wired: str) -> date:
         return date.fromisoformat(wired)
+
+
+def _date(text: str) -> str:
+    """The date again, in the one form that it is written in: Python reads others too."""
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return str.__str__(text)
+    except ValueError:
+        pass
+    raise ValidationError("not a date")
 
 
 class DateTime(Wire):

@@ -33,7 +33,7 @@ class Api(flask_smorest.Api):
 
 def create_app(own: Services) -> Flask:
     """The WSGI application over `own`. Connects to nothing."""
-    app = Flask("dispatcher.api")
+    app = Flask("dispatcher.api", static_folder=None)  # what is served by file is named one by one (openapi.py)
     app.config |= {
         "MAX_CONTENT_LENGTH": BODY_LIMIT,
         "PROVIDE_AUTOMATIC_OPTIONS": False,

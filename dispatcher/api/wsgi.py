@@ -1,8 +1,11 @@
 """What gunicorn loads: `dispatcher.api.wsgi:app`. The settings come from the environment."""
 
+import gc
+
 from dispatcher import log
 from dispatcher.api.app import create_app
 from dispatcher.services import services
 
 log.set_up(services().settings.log_level)
 app = create_app(services())
+gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again

@@ -19,6 +19,8 @@ SKIP_S = 5.0
 
 SOON_S = 0.005
 """Nudges that nobody waits for are this far apart: a hundred emits within it share one."""
+SOON_LIMIT_S = 1.0
+"""They may take longer: on a busy machine a thread can wait for its turn for 100 ms."""
 
 
 class Flag(Protocol):
@@ -50,13 +52,13 @@ class Nudger:
         """False for SKIP_S after a failure."""
         return self._monotonic() >= self._skip_until
 
-    def nudge(self) -> bool:
-        """Whether a worker knows; waits LIMIT_S at most, and after a failure does not try for SKIP_S."""
+    def nudge(self, limit_s: float = LIMIT_S) -> bool:
+        """Whether a worker knows; waits `limit_s` at most, and after a failure does not try for SKIP_S."""
         if not self.is_ready:
             return False
         if self._thread is None or not self._thread.is_usable:
             self._thread = _Thread(self._send)
-        reason = self._thread.run(LIMIT_S)
+        reason = self._thread.run(limit_s)
         if reason is None:
             return True
         self._thread = None  # it may hang for a while yet
@@ -76,7 +78,7 @@ class Nudger:
         while True:
             self._wanted.wait()
             self._wanted.clear()
-            self.nudge()
+            self.nudge(SOON_LIMIT_S)
             pause.wait(SOON_S)
 
     def _send(self) -> str | None:

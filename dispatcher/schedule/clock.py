@@ -81,7 +81,7 @@ def connect(url: str, timeout_s: float) -> Any:
 class Schedule:
     """The clock. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
 
-    def __init__(self, url: str, *, hold_s: float = 15.0, timeout_s: float = 5.0) -> None:
+    def __init__(self, url: str, *, hold_s: float = 15.0, timeout_s: float = 2.0) -> None:
         self._redis = connect(url, timeout_s)
         self._hold_ms = int(hold_s * 1000)
         folder = files("dispatcher.schedule")

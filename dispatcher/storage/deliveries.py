@@ -158,6 +158,7 @@ update deliveries set state = 'pending', finished_on = null, next_attempt_at = d
     tries_before = attempt_count, lost_before = lost_count, updated_at = dispatcher_now()
 where id = %(id)s and state <> 'pending'
     and exists (select from webhooks where webhooks.id = deliveries.webhook_id and deleted_at is null)
+    and exists (select from events where events.id = deliveries.event_id)  -- its day may be dropped already
 returning webhook_id
 """
 

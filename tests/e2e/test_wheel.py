@@ -24,6 +24,7 @@ for name in ("due", "hand_out", "quota", "release", "renew", "take"):
     assert "redis.call" in (files("dispatcher.schedule") / f"{name}.lua").read_text()
 bodies = list((files("dispatcher.dev") / "bodies").iterdir())
 assert bodies and all(json.loads(one.read_text()) for one in bodies if one.name.endswith(".json"))
+assert "SwaggerUIBundle" in (files("dispatcher.api") / "static" / "docs.js").read_text()
 assert "csrf" in (files("dispatcher.api") / "templates" / "consent.html").read_text()
 migrations = files("dispatcher.storage") / "migrations"
 assert "context" in (migrations / "env.py").read_text()

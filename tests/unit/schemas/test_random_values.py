@@ -54,6 +54,20 @@ def test_a_valid_body_is_rendered_as_the_schema_dumps_it(name, data):
 @settings(few, max_examples=3)
 @given(data=st.data())
 def test_every_event_takes_valid_objects(event_name, data):
-    rendered = json.loads(render_body(event_name, data.draw(bodies(event_name))))
+    body = data.draw(bodies(event_name))
+
+    rendered = json.loads(render_body(event_name, body))
 
     assert list(rendered) == [key.name for key in EVENT_TYPES[event_name].body]
+    # As an object, which is always looked at closely, it comes to the same.
+    objects_ = {
+        key: [_AnObject(one) for one in of] if isinstance(of, list) else _AnObject(of) for key, of in body.items()
+    }
+    assert in_order(json.loads(render_body(event_name, objects_))) == in_order(rendered)
+
+
+class _AnObject:
+    """Attributes instead of keys."""
+
+    def __init__(self, attributes):
+        self.__dict__.update(attributes)
