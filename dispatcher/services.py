@@ -190,13 +190,15 @@ class Services:
         """Sends a ping to the webhook and waits for the answer; raises PingsBusy where too many are under way."""
         if not self._pings.acquire(blocking=False):
             raise PingsBusy
+        sender = self._borrow_sender()
         try:
-            sender = self._borrow_sender()
             agent = self.settings.user_agent
-            pinged = ping.ping(self.storage, sender, slug, webhook_id, user_agent=agent, client_id=client_id)
-            self._idle_senders.append(sender)
-            return pinged
+            return ping.ping(self.storage, sender, slug, webhook_id, user_agent=agent, client_id=client_id)
         finally:
+            if sender.in_flight:  # its answer must not be taken for the next one's
+                sender.close()
+            else:
+                self._idle_senders.append(sender)
             self._pings.release()
 
     def reconcile(self) -> Reconciled:

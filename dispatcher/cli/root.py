@@ -45,7 +45,8 @@ class _Commands(click.Group):
 def main() -> None:
     """A self-hosted webhook dispatcher: an event in, signed deliveries out, retried, and nothing lost.
 
-    Commands act on DATABASE_URL and REDIS_URL, or on the servers of a `dispatcher up` that runs in this folder.
+    Commands act on DATABASE_URL and REDIS_URL, or on the servers of a `dispatcher up` that runs in this folder. With
+    DISPATCHER_API, `emit`, `webhook`, `deliveries` and `replay` act on another machine's dispatcher.
     """
     log.set_up(os.environ.get("DISPATCHER_LOG_LEVEL") or "warning")
     for folder in (Path(".dispatcher"), Path(".dispatcher/demo")):
