@@ -1,0 +1,28 @@
+"""A ping, without the API: what it leaves behind. What it sends and tells is tested with the API."""
+
+import pytest
+
+from dispatcher.errors import PingsBusy, WebhookUnknown
+from tests.builders import a_webhook
+
+
+def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(own, storage, account, receiver):
+    hook = a_webhook(storage, account, receiver.url())
+
+    with pytest.raises(WebhookUnknown):
+        own.ping("applecorp", hook.id + 1)
+    assert own.ping("applecorp", hook.id).response_status == "200"
+    assert len(own._idle_senders) == 1
+
+
+def test_one_ping_too_many_is_refused_and_the_next_is_not(own, storage, account, receiver):
+    hook = a_webhook(storage, account, receiver.url())
+    taken = 0
+    while own._pings.acquire(blocking=False):
+        taken += 1
+
+    assert taken == own.settings.web_threads // 2
+    with pytest.raises(PingsBusy):
+        own.ping("applecorp", hook.id)
+    own._pings.release()
+    assert own.ping("applecorp", hook.id).response_status == "200"
