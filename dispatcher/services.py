@@ -23,10 +23,9 @@ from dispatcher.flow.record_event import NewEvent
 from dispatcher.flow.release_due import Dispatch
 from dispatcher.flow.replay_many import Stepped
 from dispatcher.model.backoff import RetryPolicy
-from dispatcher.model.delivery import State
 from dispatcher.model.event import Event, FanOut
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
-from dispatcher.queue import QUEUES, Queue, TaskEvents, Told
+from dispatcher.queue import QUEUES, Queue, TaskEvents
 from dispatcher.schedule.clock import Schedule
 from dispatcher.schedule.quota import WINDOW_S, Quota
 from dispatcher.sender.contract import Limits, Sender
@@ -167,7 +166,7 @@ class Services:
             self._drain_policy,
             webhook_ids,
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
-            tell=None if self.settings.flower_deliveries == "none" else self._tell,
+            tell=None if self.settings.flower_deliveries == "none" else self.task_events.tell,
         )
         self._running.append(drain)
         try:
@@ -231,10 +230,6 @@ class Services:
                 getattr(self, part).close()
         while self._idle_senders:
             self._idle_senders.pop().close()
-
-    def _tell(self, told: Told) -> None:
-        if self.settings.flower_deliveries == "all" or told.state != State.DELIVERED or told.attempt > 1:
-            self.task_events.tell(told)
 
     def _patience_s(self) -> float:
         return BUSY_PATIENCE_S if len(self._running) >= BUSY_DRAINS else STRAGGLING_S
@@ -307,6 +302,7 @@ class Services:
             flush_size=settings.flush_size,
             hold_s=settings.hold_s,
             give_up_after_s=settings.give_up_days * 86_400,
+            tell_successes=settings.flower_deliveries == "all",
             user_agent=settings.user_agent,
         )
 

@@ -292,11 +292,14 @@ class Drain:
                     retry_in_s=verdict.retry_in and round(verdict.retry_in.total_seconds(), 1),
                 )
             )
-        if self._tell is not None:
+        if self._tell is not None and (verdict.state is not State.DELIVERED or self._tells_success(delivery)):
             self._tell(told(delivery, result, verdict))
         if not self._finished:
             self._oldest_finished_s = self._monotonic()
         self._finished.append(Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict))
+
+    def _tells_success(self, delivery: Claimed) -> bool:
+        return self._policy.tell_successes or delivery.attempt_number > 1
 
     def _heed(self, lane: Lane, verdict: Verdict) -> None:
         """Lets the receiver alone where it asked for that, or where its breaker opens or a probe has failed."""

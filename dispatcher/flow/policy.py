@@ -21,4 +21,6 @@ class DrainPolicy:
     flush_size: int = 200
     hold_s: float = 15.0
     give_up_after_s: float = 5 * 86_400.0
+    tell_successes: bool = False
+    """Whether also what went well at the first try is told."""
     user_agent: str = "Fakturoid-Webhook-Dispatcher"
