@@ -3,33 +3,13 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from dispatcher.cli import main
 from dispatcher.storage import clients, tokens, users, webhooks
 from dispatcher.storage.clients import SCOPES
 from dispatcher.storage.engine import rows
 from dispatcher.storage.passwords import is_right
 from dispatcher.storage.tokens import Grant
 from tests.builders import a_webhook, an_account
-
-
-@pytest.fixture
-def run(own, queue, monkeypatch):
-    for name in ("DATABASE_URL", "REDIS_URL"):
-        monkeypatch.setenv(name, getattr(own.settings, name.lower()))
-
-    def run(*arguments, code=0, stdin=None):
-        done = CliRunner().invoke(main, list(arguments), input=stdin, catch_exceptions=False)
-        assert done.exit_code == code, done.output
-        return done
-
-    return run
-
-
-@pytest.fixture
-def run_json(run):
-    return lambda *arguments, **options: json.loads(run(*arguments, "--json", **options).stdout)
 
 
 def hash_of_owner(storage, account):

@@ -3,30 +3,11 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
 from dispatcher.cli import main
 from dispatcher.flow import release_due
 from tests.builders import a_body
 from tests.receiver import Answer, Receiver
-
-
-@pytest.fixture
-def run(own, queue, monkeypatch):
-    for name in ("DATABASE_URL", "REDIS_URL"):
-        monkeypatch.setenv(name, getattr(own.settings, name.lower()))
-
-    def run(*arguments, code=0, stdin=None):
-        done = CliRunner().invoke(main, list(arguments), input=stdin, catch_exceptions=False)
-        assert done.exit_code == code, done.output
-        return done
-
-    return run
-
-
-@pytest.fixture
-def run_json(run):
-    return lambda *arguments, **options: json.loads(run(*arguments, "--json", **options).stdout)
 
 
 @pytest.fixture
