@@ -19,6 +19,7 @@ up: .venv
 	@$(BIN)/dispatcher up
 
 test: .venv
+	@.ci/install-debian-packages
 	@$(BIN)/python -m pytest
 
 # The same faults as in `make test`, many more of them: about half an hour.
@@ -41,7 +42,7 @@ bench-growth: .venv
 # Needs uv (https://docs.astral.sh/uv); names, versions and hashes only.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-annotate --no-header --extra embedded --extra bench --group dev pyproject.toml --output-file requirements.lock
+		--no-annotate --no-header --extra embedded --extra bench --extra opentelemetry --extra docs --group dev pyproject.toml --output-file requirements.lock
 
 clean:
 	rm -rf .venv .dispatcher
