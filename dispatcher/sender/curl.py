@@ -5,6 +5,8 @@
     close      everything is dropped
 
 Sockets are watched here and not by `CurlMulti.select`, because that is select(2): it knows no descriptor above 1023.
+The total timeout is kept here too. libcurl's would also count time in which nobody called `results` (a drain that
+waits for a Redis that hangs), and give up requests whose answers lie unread in the socket.
 Not for what one request is and what becomes of it: that is `exchange`.
 """
 
@@ -24,6 +26,9 @@ from dispatcher.sender.wire import Resolver, Unsendable
 
 _CAPACITY = 512
 """Requests in flight, and connections kept: two threads of this fit under the usual limit of open files."""
+
+_STALL_S = 0.25
+"""A pause between two calls that is longer is a stall of ours, and no receiver's timeout."""
 
 _EVENTS = {
     pycurl.POLL_NONE: 0,
@@ -51,6 +56,8 @@ class CurlSender:
         self._free: list[Exchange] = []
         self._running: dict[pycurl.Curl, Exchange] = {}
         self._ready: list[Result] = []
+        self._looked_s = monotonic()
+        self._stalled_s = 0.0
 
     @property
     def capacity(self) -> int:
@@ -65,6 +72,9 @@ class CurlSender:
     def start(self, request: Request) -> None:
         """Begins `request`; its bytes leave with the next call of `results`. What cannot be sent is a result."""
         exchange = self._free.pop() if self._free else Exchange(self._limits, self._guard.permits_text, self._ca_file)
+        if not self._running:
+            self._looked_s = monotonic()  # until now there was nothing to look at
+        exchange.stalled_before_s = self._stalled_s
         try:
             exchange.prepare(request, self._resolver)
             self._multi.add_handle(exchange.curl)
@@ -79,11 +89,16 @@ class CurlSender:
 
     def results(self, wait_s: float) -> list[Result]:
         """What has finished; waits up to `wait_s` seconds for the first, not at all if nothing is in flight."""
-        until = monotonic() + wait_s
+        now_s = monotonic()
+        until = now_s + wait_s
+        if now_s - self._looked_s > _STALL_S:
+            self._stalled_s += now_s - self._looked_s
         while True:
-            self._advance(0 if self._ready or not self._running else until - monotonic())
+            self._advance(0 if self._ready or not self._running else until - now_s)
             self._collect()
-            if self._ready or not self._running or monotonic() >= until:
+            self._give_up_late()
+            now_s = self._looked_s = monotonic()
+            if self._ready or not self._running or now_s >= until:
                 results, self._ready = self._ready, []
                 return results
 
@@ -109,6 +124,8 @@ class CurlSender:
             wait_s = 0.0  # something may have ended by this, so it is not the time to wait
         elif timer_ms > 0:
             wait_s = min(wait_s, timer_ms / 1000)
+        if wait_s > 0:
+            wait_s = min(wait_s, self._oldest_has_left_s())
         for descriptor, ready in self._watched.wait(max(wait_s, 0.0)):
             self._multi.socket_action(descriptor, ready)
 
@@ -120,6 +137,16 @@ class CurlSender:
                 self._finish(curl, None)
             for curl, code, _ in failed:
                 self._finish(curl, code)
+
+    def _oldest_has_left_s(self) -> float:
+        oldest = next(iter(self._running.values()), None)
+        if oldest is None:
+            return self._limits.timeout_s
+        return oldest.started_s + self._limits.timeout_s + self._stalled_s - oldest.stalled_before_s - monotonic()
+
+    def _give_up_late(self) -> None:
+        while self._running and self._oldest_has_left_s() <= 0:
+            self._finish(next(iter(self._running)), pycurl.E_OPERATION_TIMEDOUT)
 
     def _finish(self, curl: pycurl.Curl, code: int | None) -> None:
         exchange = self._running.pop(curl)

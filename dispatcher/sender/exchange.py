@@ -69,7 +69,8 @@ class Exchange:
         self._permits = permits
         self._tag = 0
         self._goal: Target | None = None
-        self._started_s = 0.0
+        self.started_s = 0.0
+        self.stalled_before_s = 0.0  # the sender's, when this began
         self._body = bytearray()
         self._head: list[bytes] = []
         self._said: list[bytes] = []
@@ -79,8 +80,8 @@ class Exchange:
     def _set_for_good(self, ca_file: str) -> None:
         for option, value in {
             pycurl.NOSIGNAL: 1,  # signals and threads do not mix
-            pycurl.TIMEOUT_MS: int(self._limits.timeout_s * 1000),
-            pycurl.CONNECTTIMEOUT_MS: int(self._limits.connect_timeout_s * 1000),
+            # The total timeout is the sender's business.
+            pycurl.CONNECTTIMEOUT_MS: int(min(self._limits.connect_timeout_s, self._limits.timeout_s) * 1000),
             pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
             pycurl.FOLLOWLOCATION: 0,
             pycurl.PROXY: "",  # an empty one also keeps the environment's out
@@ -106,7 +107,7 @@ class Exchange:
 
     def prepare(self, request: Request, resolver: Resolver | None) -> None:
         """Sets up `request`. Raises Unsendable, or pycurl.error for what libcurl does not take."""
-        self._tag, self._started_s = request.tag, monotonic()
+        self._tag, self.started_s = request.tag, monotonic()
         self._blocked = self._exhausted = self._full = self._posted = False
         goal = target(request.url)
         check_headers(request.headers)
@@ -139,7 +140,7 @@ class Exchange:
 
     def result(self, status: str, reason: str) -> Result:
         """A result without an answer."""
-        return Result(tag=self._tag, status=status, reason=reason, started_s=self._started_s, finished_s=monotonic())
+        return Result(tag=self._tag, status=status, reason=reason, started_s=self.started_s, finished_s=monotonic())
 
     def close(self) -> None:
         """Frees the handle."""
@@ -153,7 +154,7 @@ class Exchange:
             content_type=content_type,
             retry_after=retry_after,
             body=bytes(self._body),
-            started_s=self._started_s,
+            started_s=self.started_s,
             finished_s=monotonic(),
         )
 

@@ -13,6 +13,7 @@ from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.curl import CurlSender
 from dispatcher.sender.portable import RequestsSender
+from tests.conftest import eventually
 from tests.integration.sender.posting import LOOPBACK, collect, post
 from tests.receiver import Answer, Receiver
 
@@ -56,6 +57,35 @@ def test_libcurl_does_not_blame_the_receiver_for_our_lack_of_sockets(receiver: R
     sender.close()
 
     assert result.status == Status.UNKNOWN_ERROR
+
+
+def test_libcurl_does_not_blame_the_receiver_for_a_stall_of_ours(receiver: Receiver) -> None:
+    timeout_s = 0.4
+    sender = CurlSender(Limits(timeout_s=timeout_s, allowed_networks=NETWORKS))
+    sender.start(Request(tag=1, url=receiver.script("/hook", Answer(delay_s=0.1)), headers=(), body=b"{}"))
+    sender.results(0)
+    receiver.wait_for(1, 5)
+
+    stalled_until_s = time.monotonic() + 2 * timeout_s
+    eventually(lambda: time.monotonic() > stalled_until_s, 5, "the end of a stall")  # as behind a Redis that hangs
+    (result,) = collect(sender, 1)
+    sender.close()
+
+    assert result.status == "200"
+
+
+def test_libcurl_gives_up_in_time_after_a_stall_of_ours(receiver: Receiver) -> None:
+    sender = CurlSender(Limits(timeout_s=0.4, allowed_networks=NETWORKS))
+    sender.start(Request(tag=1, url=receiver.script("/hook", Answer(delay_s=30)), headers=(), body=b"{}"))
+    sender.results(0)
+
+    stalled_until_s = time.monotonic() + 0.5
+    eventually(lambda: time.monotonic() > stalled_until_s, 5, "the end of a stall")
+    (result,) = collect(sender, 1)
+    sender.close()
+
+    assert result.status == Status.TIMEOUT
+    assert result.finished_s - result.started_s < 3
 
 
 def test_a_look_up_that_hangs_is_a_timeout_and_does_not_hold_close() -> None:
