@@ -9,7 +9,9 @@ DispatcherError
 ├── WebhookInvalid         a webhook's attributes are refused
 ├── ClientUnknown          no live client with that id
 ├── ClientInvalid          a client's attributes are refused
+├── EventUnknown           no event with that id in the account
 ├── UserUnknown            nobody with that e-mail in the account
+├── UserExists             the e-mail is taken in that account, or among the operators
 ├── DeliveryUnknown        no delivery with that id or key
 ├── ReplayUnknown          no replay with that id
 ├── ReplayInvalid          what is to be replayed is refused
@@ -105,12 +107,29 @@ class ClientInvalid(DispatcherError):
 
 
 class UserUnknown(DispatcherError):
-    """There is nobody with that e-mail in the account."""
+    """There is nobody with that e-mail in the account, or among the operators (`slug` None)."""
 
-    def __init__(self, slug: str, email: str) -> None:
-        super().__init__(f"account {slug!r} has nobody with the e-mail {email!r}")
+    def __init__(self, slug: str | None, email: str) -> None:
+        where = "there is no operator" if slug is None else f"account {slug!r} has nobody"
+        super().__init__(f"{where} with the e-mail {email!r}")
         self.slug = slug
         self.email = email
+
+
+class UserExists(DispatcherError):
+    """The e-mail is taken."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"{email!r} is there already")
+        self.email = email
+
+
+class EventUnknown(DispatcherError):
+    """There is no such event in the account."""
+
+    def __init__(self, event_id: int) -> None:
+        super().__init__(f"event {event_id} does not exist")
+        self.event_id = event_id
 
 
 class DeliveryUnknown(DispatcherError):

@@ -17,6 +17,7 @@ from dispatcher.api import (
     webhook_actions,
     webhooks,
 )
+from dispatcher.api.console.register import register as register_console
 from dispatcher.api.parts import BODY_LIMIT, ROW_ID, RowId
 from dispatcher.services import Services
 from schemas.errors import ErrorSchema
@@ -51,4 +52,5 @@ def create_app(own: Services) -> Flask:
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
     api.register_blueprint(health.blueprint)
     app.register_blueprint(openapi.blueprint, url_prefix=auth.PREFIX)
+    register_console(app)
     return app

@@ -2,12 +2,12 @@
 
 import re
 import secrets
-import sys
 
 import click
 from marshmallow import ValidationError
 
 from dispatcher.cli.output import json_option, print_json, print_table
+from dispatcher.cli.people import is_email, is_text, read_password
 from dispatcher.errors import UserUnknown
 from dispatcher.services import services
 from dispatcher.settings import check_time_zone
@@ -16,8 +16,6 @@ from dispatcher.storage.engine import Connection
 from dispatcher.storage.passwords import hash_password
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\Z")
-_SHORTEST, _LONGEST = 8, 1_024
 
 
 @click.group()
@@ -40,9 +38,9 @@ def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name
         check_time_zone(zone)
     except ValidationError as error:
         raise click.BadParameter(str(error.messages[0]), param_hint="--time-zone") from None
-    if owner_email is not None and not _is_text(owner_email, _EMAIL):
+    if owner_email is not None and not is_email(owner_email):
         raise click.BadParameter("must be an e-mail address", param_hint="--owner-email")
-    if owner_name is not None and not _is_text(owner_name):
+    if owner_name is not None and not is_text(owner_name):
         raise click.BadParameter("1 to 320 printable characters", param_hint="--owner-name")
 
     def make(connection: Connection) -> tuple[accounts.Account, users.User]:
@@ -83,25 +81,12 @@ def password(slug: str, email: str | None, password_stdin: bool, generate: bool)
         raise click.UsageError("--password-stdin and --generate exclude each other")
     storage = services().storage
     found = storage.run(lambda connection: accounts.find(connection, slug))
-    chosen = secrets.token_urlsafe(18) if generate else _read_password(password_stdin)
-    if not _SHORTEST <= len(chosen) <= _LONGEST:
-        raise click.ClickException(f"a password has {_SHORTEST} to {_LONGEST} characters")
+    chosen = secrets.token_urlsafe(18) if generate else read_password(password_stdin)
     hashed = hash_password(chosen)
     whose = storage.run(lambda connection: users.set_password(connection, found.id, email, hashed))
     if whose is None:
         raise UserUnknown(slug, email or "")
     print(chosen if generate else f"password of {whose} set")
-
-
-def _read_password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return typed
-
-
-def _is_text(text: str, pattern: re.Pattern[str] | None = None) -> bool:
-    return 1 <= len(text) <= 320 and text.isprintable() and (pattern is None or bool(pattern.match(text)))
 
 
 def _shown(made: accounts.Account, owner: users.User) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """`dispatcher demo`: the whole thing at work, on a bare machine, in half a minute."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -29,11 +30,14 @@ from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
 from dispatcher.flow import edit_webhook
 from dispatcher.model.webhook import Webhook
 from dispatcher.services import Services, services
-from dispatcher.storage import accounts, migrate, reports
+from dispatcher.storage import accounts, migrate, reports, users
+from dispatcher.storage.engine import Connection
+from dispatcher.storage.passwords import hash_password
 from dispatcher.storage.reports import DeliveryRow
 from dispatcher.storage.secrets import signing_key
 
 FOLDER = Path(".dispatcher/demo")
+GUEST = "guest@demo.invalid"
 SETTLED_WITHIN_S = 60.0
 
 
@@ -99,7 +103,7 @@ def _run(console: Console, own: Services, webhooks: Mapping[int, Webhook], arriv
 def _webhooks(own: Services, url: str, arrivals: Arrivals) -> dict[int, Webhook]:
     with suppress(AccountExists):
         own.storage.run(partial(accounts.create, slug=SLUG, time_zone=own.settings.time_zone))
-    made = {}
+    made: dict[int, Webhook] = {}
     for hook in HOOKS:
         webhook = edit_webhook.create_webhook(
             own.storage,
@@ -117,8 +121,9 @@ def _webhooks(own: Services, url: str, arrivals: Arrivals) -> dict[int, Webhook]
 
 
 def _remove(own: Services, webhooks: Mapping[int, Webhook]) -> None:
-    """In a database of the user's own the demo's webhooks must not stay."""
+    """In a database of the user's own the demo's webhooks must not stay, nor its guest."""
     with suppress(DispatcherError):
+        own.storage.run(lambda connection: users.delete(connection, accounts.find(connection, SLUG).id, GUEST))
         for webhook_id in webhooks:
             edit_webhook.delete_webhook(own.storage, SLUG, webhook_id)
 
@@ -201,6 +206,26 @@ def _report(console: Console, found: list[DeliveryRow], webhooks: Mapping[int, W
     return all(checks.values())
 
 
+def _guest(own: Services) -> tuple[str, str]:
+    """Somebody who may sign in to the console until the demo ends: e-mail and password."""
+    password = secrets.token_urlsafe(9)
+
+    def make(connection: Connection) -> None:
+        account_id = accounts.find(connection, SLUG).id
+        users.delete(connection, account_id, GUEST)
+        users.create(
+            connection,
+            account_id,
+            email=GUEST,
+            full_name="Guest of the demo",
+            permission="write",
+            password_hash=hash_password(password),
+        )
+
+    own.storage.run(make)
+    return GUEST, password
+
+
 def _stay(console: Console, own: Services, webhooks: Mapping[int, Webhook]) -> None:
     failed = next((one for one in _deliveries(own, webhooks) if one.state == "failed"), None)
     console.print(
@@ -208,6 +233,8 @@ def _stay(console: Console, own: Services, webhooks: Mapping[int, Webhook]) -> N
         f"Flower: http://127.0.0.1:{os.environ['FLOWER_PORT']}/ · logs: {FOLDER / 'log'}",
         soft_wrap=True,
     )
+    email, password = _guest(own)
+    console.print(f"Console: {api_address(*web_place())}/console · {email} · password {password}", soft_wrap=True)
     console.print("Try in another terminal, in this folder:\n")
     command = "dispatcher" if shutil.which("dispatcher") else ".venv/bin/dispatcher"
     console.print(f"  {command} status", soft_wrap=True)

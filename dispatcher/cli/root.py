@@ -22,6 +22,7 @@ from dispatcher.cli import (
     secrets,
     serve,
     up,
+    users,
     webhooks,
 )
 from dispatcher.dev.embedded import running_environment
@@ -48,7 +49,7 @@ def main() -> None:
     Commands act on DATABASE_URL and REDIS_URL, or on the servers of a `dispatcher up` that runs in this folder. With
     DISPATCHER_API, `emit`, `webhook`, `deliveries` and `replay` act on another machine's dispatcher.
     """
-    log.set_up(os.environ.get("DISPATCHER_LOG_LEVEL") or "warning")
+    log.set_up(os.environ.get("DISPATCHER_LOG_LEVEL") or "warning", os.environ.get("DISPATCHER_LOG_FORMAT") or "text")
     for folder in (Path(".dispatcher"), Path(".dispatcher/demo")):
         running = running_environment(folder)
         # Another DATABASE_URL in the environment is another installation: its Redis is not the one that runs here.
@@ -67,6 +68,7 @@ for command in (
     emit.emit,
     listen.listen,
     accounts.account,
+    users.user,
     clients.client,
     webhooks.webhook,
     deliveries.deliveries,

@@ -114,7 +114,9 @@ def _introduce(services: Embedded, env: Mapping[str, str], folder: Path, running
         print(f"{title:<9} {_place(env[variable])} ({whose})")
     print(f"URLs      {folder / 'env'}   (with passwords; only you can read it)")
     if "web" in running:
-        print(f"API       {api_address(web_place()[0], int(env['PORT']))}/api/v3")
+        address = api_address(web_place()[0], int(env["PORT"]))
+        print(f"API       {address}/api/v3")
+        print(f"Console   {address}/console   (who may sign in: dispatcher user create --help)")
     if "flower" in running:
         print(f"Flower    http://{flower_place()[0]}:{env['FLOWER_PORT']}")
     print("Emit      dispatcher emit --help   (in another terminal, in this folder)")

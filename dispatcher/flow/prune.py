@@ -3,7 +3,7 @@
 import logging
 
 from dispatcher import log
-from dispatcher.storage import partitions, replays, tokens
+from dispatcher.storage import figures, partitions, replays, tokens
 from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)
@@ -18,4 +18,5 @@ def prune(storage: Storage, retention_days: int) -> list[str]:
         logger.info(log.line("tokens.dropped", count=expired))
     if ended := storage.run(lambda connection: replays.prune(connection, retention_days)):
         logger.info(log.line("replays.dropped", count=ended))
+    storage.run(figures.prune)
     return dropped

@@ -49,7 +49,8 @@ _FIND = f"select {_COLUMNS} from replays r join accounts a on a.id = r.account_i
 # Index: replays_by_account, backwards.
 _LIST = f"""
 select {_COLUMNS} from replays r join accounts a on a.id = r.account_id
-where r.account_id = %(account_id)s and {_OWN} order by r.id desc offset %(offset)s limit %(limit)s
+where r.account_id = %(account_id)s and {_OWN} and (%(before)s::int is null or r.id < %(before)s)
+order by r.id desc offset %(offset)s limit %(limit)s
 """
 
 _STOP = f"""
@@ -191,10 +192,25 @@ def find(
 
 
 def of_account(
-    connection: Connection, account_id: int, *, client_id: int | None = None, offset: int = 0, limit: int = 40
+    connection: Connection,
+    account_id: int,
+    *,
+    client_id: int | None = None,
+    before: int | None = None,
+    offset: int = 0,
+    limit: int = 40,
 ) -> list[Replay]:
-    """A page of the account's replays, newest first; with `client_id` only those that this client asked for."""
-    parameters = {"account_id": account_id, "client_id": client_id, "offset": offset, "limit": limit}
+    """A page of the account's replays, newest first; with `client_id` only those that this client asked for.
+
+    Pages are told by `offset`, or by the last id of the page `before`.
+    """
+    parameters = {
+        "account_id": account_id,
+        "client_id": client_id,
+        "before": before,
+        "offset": offset,
+        "limit": limit,
+    }
     return [_replay(row) for row in rows(connection, _LIST, parameters)]
 
 

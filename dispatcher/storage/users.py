@@ -1,8 +1,9 @@
 """Users: the people of an account. Its owner may agree to what an integration asks for."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from dispatcher.errors import UserExists
 from dispatcher.storage.engine import Joinable, Row, rows
 
 TRIES = 5
@@ -12,7 +13,7 @@ WITHIN = timedelta(minutes=1)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """A person; `permission` is `owner` or `read`."""
+    """A person of an account; `permission` is `owner`, `write` or `read`."""
 
     id: int
     account_id: int
@@ -20,6 +21,18 @@ class User:
     full_name: str
     permission: str
     allowed_scope: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """Somebody of an account (None: an operator), as the command lists them."""
+
+    account_slug: str | None
+    email: str
+    full_name: str
+    permission: str
+    has_password: bool
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +74,31 @@ update users set
 where id = %(id)s returning sign_ins <= %(tries)s
 """
 
+# An operator has no account.
+_CREATE = """
+insert into users (account_id, email, full_name, permission, password_hash)
+values (%(account_id)s, %(email)s, %(full_name)s, %(permission)s, %(hash)s)
+on conflict do nothing returning id
+"""
+
+_ALL = """
+select a.slug, u.email, u.full_name, u.permission, u.password_hash is not null, u.created_at
+from users u left join accounts a on a.id = u.account_id
+where %(slug)s::text is null or a.slug = %(slug)s order by a.slug nulls first, u.id
+"""
+
+_SET_HASH = """
+update users set password_hash = %(hash)s, sign_ins = 0
+where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s) returning id
+"""
+
+# The owner stays: tokens are theirs.
+_DELETE = """
+delete from users
+where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s) and permission <> 'owner'
+returning id
+"""
+
 _STORE_HASH = """
 update users set password_hash = %(hash)s, sign_ins = 0 where account_id = %(account_id)s
     and case when %(email)s::text is null then permission = 'owner' else lower(email) = lower(%(email)s) end
@@ -71,6 +109,38 @@ returning email
 def create_owner(connection: Joinable, account_id: int, email: str, full_name: str) -> None:
     """The account's owner, without a password yet."""
     rows(connection, _CREATE_OWNER, {"account_id": account_id, "email": email, "full_name": full_name})
+
+
+def create(
+    connection: Joinable, account_id: int | None, *, email: str, full_name: str, permission: str, password_hash: str
+) -> None:
+    """Somebody who may sign in to the console; an operator where there is no account. Raises UserExists."""
+    parameters = {
+        "account_id": account_id,
+        "email": email,
+        "full_name": full_name,
+        "permission": permission,
+        "hash": password_hash,
+    }
+    if not rows(connection, _CREATE, parameters):
+        raise UserExists(email)
+
+
+def everybody(connection: Joinable, slug: str | None = None) -> list[Listed]:
+    """The people of an account, or of all, with the operators."""
+    found = rows(connection, _ALL, {"slug": slug})
+    return [Listed(**dict(zip(Listed.__dataclass_fields__, row, strict=True))) for row in found]
+
+
+def change_password(connection: Joinable, account_id: int | None, email: str, password_hash: str) -> int | None:
+    """Stores the hash; returns whose, None where there is no such person."""
+    found = rows(connection, _SET_HASH, {"account_id": account_id, "email": email, "hash": password_hash})
+    return found[0][0] if found else None
+
+
+def delete(connection: Joinable, account_id: int | None, email: str) -> bool:
+    """Deletes somebody with their sessions; False where there is no such person, or it is the owner."""
+    return bool(rows(connection, _DELETE, {"account_id": account_id, "email": email}))
 
 
 def of_account(connection: Joinable, account_id: int, *, offset: int = 0, limit: int | None = None) -> list[User]:

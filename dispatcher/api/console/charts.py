@@ -1,0 +1,79 @@
+"""Small charts: figures laid out over all minutes or hours, and a sparkline as SVG, which needs no script."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dispatcher.storage.figures import Figure
+
+HOURS = 24
+_HEIGHT, _BAR, _GAP = 24, 4, 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """An hour of a sparkline: where its two parts lie, in the units of its viewBox."""
+
+    x: int
+    delivered_y: float
+    delivered_height: float
+    failed_y: float
+    failed_height: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sparkline:
+    """The last 24 hours of a webhook; `text` says the same in words."""
+
+    bars: tuple[Bar, ...]
+    delivered: int
+    failed: int
+    retried: int
+    width: int = HOURS * (_BAR + _GAP)
+    height: int = _HEIGHT
+    bar: int = _BAR
+
+    @property
+    def text(self) -> str:
+        """For those who do not see it."""
+        return f"last 24 hours: {self.delivered} delivered, {self.failed} failed, {self.retried} tries that failed"
+
+
+def sparkline(figures: Sequence[Figure], now: datetime) -> Sparkline:
+    """One bar an hour; the highest fills the height."""
+    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
+    by_place = {int((one.at - first).total_seconds() // 3600): one for one in figures}
+    highest = max((one.delivered + one.failed + one.retried for one in figures), default=0) or 1
+    bars = []
+    for place in range(HOURS):
+        one = by_place.get(place)
+        if one is None:
+            continue
+        good, bad = (_height(count, highest) for count in (one.delivered, one.failed + one.retried))
+        bars.append(
+            Bar(
+                x=place * (_BAR + _GAP),
+                delivered_y=_HEIGHT - good,
+                delivered_height=good,
+                failed_y=max(0.0, _HEIGHT - good - bad),
+                failed_height=min(bad, _HEIGHT - good),
+            )
+        )
+    return Sparkline(
+        bars=tuple(bars),
+        delivered=sum(one.delivered for one in figures),
+        failed=sum(one.failed for one in figures),
+        retried=sum(one.retried for one in figures),
+    )
+
+
+def all_minutes(minutes: Sequence[Figure], until: datetime, count: int = 60) -> list[Figure]:
+    """The last `count` minutes, also those in which nothing was finished."""
+    last = until.replace(second=0, microsecond=0)
+    known = {one.at: one for one in minutes}
+    wanted = [last - timedelta(minutes=back) for back in range(count - 1, -1, -1)]
+    return [known.get(at) or Figure(at=at, delivered=0, failed=0, retried=0) for at in wanted]
+
+
+def _height(value: int, highest: int) -> float:
+    return 0.0 if value == 0 else max(1.5, round(value / highest * _HEIGHT, 1))

@@ -1,0 +1,80 @@
+"""Events: what was emitted, to whom it fanned out, and why it passed the others by."""
+
+from typing import Any
+
+from flask import Response
+
+from dispatcher.api.console import filters
+from dispatcher.api.console.frame import account, blueprint, page
+from dispatcher.api.console.reasons import why_not
+from dispatcher.api.paging import PAGE_SIZE
+from dispatcher.api.parts import own
+from dispatcher.storage import emitted
+from dispatcher.storage.emitted import EmittedEvent
+from dispatcher.storage.engine import Connection
+
+
+@blueprint.route("/accounts/<slug>/events", endpoint="events")
+def list_() -> Response:
+    """40 a page, newest first."""
+    wanted = filters.read()
+    found, is_whole = _found(wanted)
+    shown = found[:PAGE_SIZE]
+    return page(
+        "events.html",
+        filter=wanted,
+        events=shown,
+        event_names=filters.NAMES,
+        resources={one.id: resource_of(one) for one in shown},
+        before=shown[-1].id if len(found) > PAGE_SIZE else None,
+        is_whole=is_whole,
+    )
+
+
+@blueprint.route("/accounts/<slug>/events/<int:event_id>", endpoint="event")
+def show(event_id: int) -> Response:
+    """One event: its deliveries, and the webhooks that got none with the reason."""
+
+    def look(connection: Connection) -> tuple[Any, ...]:
+        event = emitted.find(connection, account().id, min(event_id, 2**63 - 1))
+        reached = emitted.reached(connection, event.id)
+        onlookers = emitted.onlookers(connection, account().id, [one.webhook_id for one in reached])
+        return event, reached, onlookers
+
+    event, reached, onlookers = own().storage.run(look)
+    got = {one.webhook_id for one in reached}
+    return page(
+        "event.html",
+        event=event,
+        resource=resource_of(event),
+        reached=reached,
+        webhooks={one.id: one for one in onlookers},
+        passed_by=[(one, why_not(event, one)) for one in onlookers if one.id not in got and one.deleted_at is None],
+    )
+
+
+def resource_of(event: EmittedEvent) -> tuple[str, str] | None:
+    """Kind and id of what the event is about; None of one that is about many."""
+    key = filters.RESOURCE_KEYS.get(event.name)
+    about = event.body.get(key) if key else None
+    return (key, str(about["id"])) if key and isinstance(about, dict) and about.get("id") is not None else None
+
+
+def _found(wanted: filters.Filter) -> tuple[list[EmittedEvent], bool]:
+    if wanted.problems:
+        return [], True
+    narrowed: dict[str, Any] = {
+        "before": wanted.before,
+        "name": wanted.event_name,
+        "since": wanted.since,
+        "until": wanted.until,
+    }
+
+    def look(connection: Connection) -> tuple[list[EmittedEvent], bool]:
+        ids, is_whole = None, True
+        if wanted.resource_id is not None:
+            search = emitted.search(connection, account().id, wanted.resource_id, filters.RESOURCE_KEYS, **narrowed)
+            ids, is_whole = search.ids, search.is_whole
+        return emitted.page(connection, account().id, limit=PAGE_SIZE + 1, ids=ids, **narrowed), is_whole
+
+    return own().storage.run(look)

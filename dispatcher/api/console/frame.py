@@ -1,0 +1,167 @@
+"""What every page of the console has: who looks at it, whose account it shows, its frame, and its safe headers.
+
+1. A session is needed (else: the page to sign in). 2. What changes something carries the session's token (403), so no
+other site can send it. 3. The account in the path is one that this person sees (404, so that nothing is revealed). 4.
+Who may only look changes nothing (403).
+"""
+
+import hashlib
+import hmac
+import re
+from typing import Any
+
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
+from werkzeug.exceptions import Forbidden, NotFound
+
+from dispatcher.api.parts import own
+from dispatcher.storage import accounts, sessions
+from dispatcher.storage.accounts import Account
+from dispatcher.storage.sessions import Person
+
+blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
+
+COOKIE = "console"
+PUBLIC = frozenset({"console.sign_in", "console.sign_in_with", "console.static"})
+"""What is shown to those who have not signed in."""
+_TOKEN = re.compile(r"[0-9A-Za-z_-]{20,100}\Z")
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+_SAID = {
+    "created": "The webhook was created.",
+    "saved": "The webhook was saved.",
+    "deleted": "The webhook was deleted, and what waited for it was cancelled.",
+    "paused": "The webhook is paused: events that arrive now make no delivery, and what waits is kept.",
+    "activated": "The webhook is active: what waited for it goes on.",
+    "redelivered": "It is sent again.",
+    "redelivered_many": "{n} of the deliveries chosen are sent again.",
+    "none_chosen": "No delivery was chosen.",
+    "stopped": "The replay was stopped.",
+    "resumed": "The replay goes on.",
+}
+
+
+@blueprint.before_request
+def check() -> Any:
+    """Steps 1 to 4; an answer where the request ends here."""
+    g.account = None
+    g.person = _person()
+    if request.endpoint in PUBLIC:
+        return None
+    if g.person is None:
+        return _to_sign_in()
+    if request.method == "POST":
+        check_token(csrf_token())
+        if not g.person.may_write and request.endpoint != "console.sign_out":
+            raise Forbidden("You may look at this account, and not change it.")
+    if request.view_args and "slug" in request.view_args:
+        g.account = _account(request.view_args.pop("slug"))
+    return None
+
+
+@blueprint.after_request
+def add_headers(response: Response) -> Response:
+    """Nothing may run or frame a page but what is ours, and no page is kept where others may find it."""
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    if request.endpoint == "console.static":
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache"
+    else:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def person() -> Person:
+    """Who looks at this page."""
+    found: Person = g.person
+    return found
+
+
+def account() -> Account:
+    """Whose account this page shows."""
+    found: Account = g.account
+    return found
+
+
+def page(template: str, status: int = 200, **given: Any) -> Response:
+    """A page in its frame; its parts alone where htmx asks, which puts them into the frame that is there."""
+    return make_response(render_template(f"console/{template}", **given), status)
+
+
+def is_part() -> bool:
+    """Whether htmx asks for a part of the page."""
+    return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
+
+
+def finished(part: Response) -> Response:
+    """A part that will not change any more: the page that asks for it again and again is to be loaded anew."""
+    part.headers["X-Finished"] = "1"
+    return part
+
+
+def to(endpoint: str, **given: Any) -> str:
+    """The path of another page, of the same account unless `slug` names another."""
+    if "slug" not in given and g.get("account") is not None:
+        given["slug"] = g.account.slug
+    if given.get("slug") is None:
+        given.pop("slug", None)
+    return url_for(f"console.{endpoint}", **given)
+
+
+def go(endpoint: str, said: str | None = None, **given: Any) -> Response:
+    """To another page after something was done there; `said` names a sentence of _SAID."""
+    answer: Any = redirect(to(endpoint, said=said, **given), 303)
+    return answer  # type: ignore[no-any-return]
+
+
+def said() -> str | None:
+    """What the last action did, in a sentence."""
+    sentence = _SAID.get(request.args.get("said", ""))
+    number = request.args.get("n", "")
+    return sentence and sentence.format(n=number if number.isdecimal() and len(number) < 6 else "Some")
+
+
+def csrf_token() -> str:
+    """Of this session's forms: made of what only its cookie holds."""
+    return hashlib.sha256(b"form:" + request.cookies.get(COOKIE, "").encode()).hexdigest()
+
+
+def check_token(expected: str) -> None:
+    """Raises Forbidden unless the form, or its header, carries that token, and the browser says it is from here."""
+    sent = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
+    from_here = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+    if not from_here or not hmac.compare_digest(sent.encode(), expected.encode()):
+        raise Forbidden("This form is no longer valid. Please go back, reload the page and try again.")
+
+
+def is_secure() -> bool:
+    """Whether people reach this over TLS."""
+    return request.is_secure or own().settings.public_url.startswith("https:")
+
+
+def _person() -> Person | None:
+    token = request.cookies.get(COOKIE, "")
+    if request.endpoint == "console.static" or not _TOKEN.match(token):
+        return None
+    return own().storage.look(lambda connection: sessions.find(connection, token))
+
+
+def _to_sign_in() -> Response:
+    wanted = request.full_path.rstrip("?") if request.method == "GET" and not is_part() else None
+    place = url_for("console.sign_in", next=wanted)
+    if is_part():
+        return Response(status=401, headers={"HX-Redirect": place})
+    answer: Any = redirect(place, 303)
+    return answer  # type: ignore[no-any-return]
+
+
+def _account(slug: str) -> Account:
+    """The account of the path; raises NotFound, AccountUnknown."""
+    if not person().sees(slug):
+        raise NotFound
+    return person().account or own().storage.look(lambda connection: accounts.find(connection, slug))

@@ -1,0 +1,44 @@
+"""Puts the console into the application: its pages, its filters, and what its templates call."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from flask import Flask, g, url_for
+
+from dispatcher.api.console import (
+    deliveries,
+    events,
+    overview,
+    problems,
+    replays,
+    session,
+    webhook_actions,
+    webhooks,
+    words,
+)
+from dispatcher.api.console.frame import blueprint, csrf_token, said, to
+
+__all__ = ["register"]
+
+_PAGES = (session, overview, webhooks, webhook_actions, deliveries, events, replays, problems)
+"""Importing them has put their routes into the blueprint."""
+_STATIC = Path(__file__).parent / "static"
+
+
+def register(app: Flask) -> None:
+    """Serves the console at /console."""
+    words.register(app)
+    app.register_blueprint(blueprint)
+    app.jinja_env.globals |= {"to": to, "csrf_token": csrf_token, "said": said, "asset": asset}
+    app.context_processor(lambda: {"person": g.get("person"), "account": g.get("account")})
+
+
+@cache
+def asset(name: str) -> str | None:
+    """The address of a file that is served, with its hash, so that browsers may keep it; None where there is none."""
+    path = _STATIC / name
+    if not path.is_file():
+        return None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return url_for("console.static", filename=name, v=digest)

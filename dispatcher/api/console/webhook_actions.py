@@ -1,0 +1,77 @@
+"""What is done with a webhook: a ping, its signing secret, a pause, its end. Secrets are shown on demand only."""
+
+from datetime import timedelta
+
+from flask import Response
+
+from dispatcher.api.console.frame import account, blueprint, go, is_part, page
+from dispatcher.api.console.webhooks import shown
+from dispatcher.api.parts import ROW_ID, own
+from dispatcher.errors import PingsBusy
+from dispatcher.flow import edit_webhook
+from dispatcher.model.webhook import SigningSecret
+from dispatcher.storage import webhooks
+
+_ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
+_VALID_FOR = timedelta(days=1)
+
+
+@blueprint.route(f"{_ONE}/ping", methods=["POST"])
+def ping(webhook_id: int) -> Response:
+    """Sends a ping and shows what came back."""
+    try:
+        answer = own().ping(account().slug, webhook_id)
+    except PingsBusy as busy:
+        return page("ping.html", problem=str(busy)) if is_part() else shown(webhook_id, 503, ping_problem=str(busy))
+    return page("ping.html", ping=answer) if is_part() else shown(webhook_id, ping=answer)
+
+
+@blueprint.route(f"{_ONE}/secret", methods=["POST"])
+def reveal_secret(webhook_id: int) -> Response:
+    """The signing secret."""
+    storage = own().storage
+    found = storage.look(
+        lambda connection: webhooks.signing_secret(connection, storage.secrets, account().id, webhook_id)
+    )
+    return _secret(webhook_id, found)
+
+
+@blueprint.route(f"{_ONE}/secret/rotate", methods=["POST"])
+def rotate_secret(webhook_id: int) -> Response:
+    """A new signing secret; the old one signs too for a day."""
+    storage = own().storage
+    made = storage.run(
+        lambda connection: webhooks.rotate_signing_secret(
+            connection, storage.secrets, account().id, webhook_id, _VALID_FOR
+        )
+    )
+    return _secret(webhook_id, made)
+
+
+@blueprint.route(f"{_ONE}/pause", methods=["POST"])
+def pause(webhook_id: int) -> Response:
+    """Makes it inactive."""
+    _change(webhook_id, active=False)
+    return go("webhook", "paused", webhook_id=webhook_id)
+
+
+@blueprint.route(f"{_ONE}/activate", methods=["POST"])
+def activate(webhook_id: int) -> Response:
+    """Makes it active; what waited goes on."""
+    _change(webhook_id, active=True)
+    return go("webhook", "activated", webhook_id=webhook_id)
+
+
+@blueprint.route(f"{_ONE}/delete", methods=["POST"])
+def delete_webhook(webhook_id: int) -> Response:
+    """Deletes it; what waits for it is cancelled."""
+    edit_webhook.delete_webhook(own().storage, account().slug, webhook_id)
+    return go("webhooks", "deleted")
+
+
+def _change(webhook_id: int, *, active: bool) -> None:
+    edit_webhook.edit_webhook(own().storage, own().schedule, account().slug, webhook_id, {"active": active})
+
+
+def _secret(webhook_id: int, found: SigningSecret) -> Response:
+    return page("secret.html", secret=found) if is_part() else shown(webhook_id, secret=found)

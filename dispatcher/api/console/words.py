@@ -1,0 +1,97 @@
+"""How things are written on a page: times, spans, numbers, URLs and states."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from flask import Flask, g
+from markupsafe import Markup
+
+from dispatcher import clock
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_FIGURE_SPACE = "\N{NARROW NO-BREAK SPACE}"
+
+
+def span(seconds: float | None) -> str:
+    """`84 ms`, `1.2 s`, `45 s`, `3 min`, `2 h 5 min`, `4 d 3 h`."""
+    if seconds is None:
+        return "–"
+    seconds = max(0.0, seconds)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    for place, (size, unit) in enumerate(_UNITS):
+        if seconds >= size:
+            whole, rest = divmod(seconds, size)
+            smaller = _UNITS[place + 1] if place < len(_UNITS) - 1 else None
+            tail = f" {rest // smaller[0]:.0f} {smaller[1]}" if smaller and rest >= smaller[0] else ""
+            return f"{whole:.0f} {unit}{tail}"
+    return ""
+
+
+def ago(at: datetime | None) -> Markup | str:
+    """`3 min ago` or `in 20 s`, with the time itself for whoever asks."""
+    if at is None:
+        return "–"
+    seconds = (clock.now() - at).total_seconds()
+    text = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+    return _time(at, text)
+
+
+def when(at: datetime | None) -> Markup | str:
+    """`24 Nov 2026 16:05:12`, in the account's time zone."""
+    return "–" if at is None else _time(at, at.astimezone(zone()).strftime("%-d %b %Y %H:%M:%S"))
+
+
+def number(value: float | None) -> str:
+    """With narrow blanks between thousands."""
+    return "–" if value is None else f"{value:,.0f}".replace(",", _FIGURE_SPACE)
+
+
+def short_url(url: str) -> str:
+    """Host and path; a query, which may hold a receiver's token, is only hinted at."""
+    parts = urlsplit(url)
+    return f"{parts.netloc}{parts.path}" + ("?…" if parts.query else "")
+
+
+def without_query(url: str) -> str:
+    """As `short_url`, with the scheme."""
+    return f"{urlsplit(url).scheme}://{short_url(url)}"
+
+
+def local_input(at: datetime | None) -> str:
+    """As an `<input type=datetime-local>` wants it."""
+    return "" if at is None else at.astimezone(zone()).strftime("%Y-%m-%dT%H:%M")
+
+
+def zone() -> ZoneInfo:
+    """The account's; UTC where several are shown."""
+    return ZoneInfo(g.account.time_zone if g.get("account") is not None else "UTC")
+
+
+def as_json(value: Any) -> str:
+    """On one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def kind(value: Any) -> str:
+    """Of parsed JSON: `object`, `array` or `plain`."""
+    return "object" if isinstance(value, Mapping) else "array" if isinstance(value, list | tuple) else "plain"
+
+
+def register(app: Flask) -> None:
+    """Makes them filters of the templates."""
+    for filter_ in (span, ago, when, number, short_url, without_query, local_input, as_json, kind):
+        app.jinja_env.filters[filter_.__name__] = filter_
+
+
+def _time(at: datetime, text: str) -> Markup:
+    exact = at.astimezone(zone())
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.astimezone(UTC).isoformat(timespec="milliseconds"), exact.strftime("%-d %b %Y %H:%M:%S %Z"), text
+    )

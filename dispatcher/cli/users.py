@@ -1,0 +1,129 @@
+"""`dispatcher user`: who may sign in to the console. An account's people see it alone; operators see all accounts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from dispatcher.cli.output import json_option, print_json, print_table
+from dispatcher.cli.people import is_email, is_text, read_password
+from dispatcher.errors import UserUnknown
+from dispatcher.services import services
+from dispatcher.storage import accounts, sessions, users
+from dispatcher.storage.engine import Connection
+from dispatcher.storage.passwords import hash_password
+
+
+@click.group()
+def user() -> None:
+    """People who may sign in to the console."""
+
+
+def _whose(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--account` or `--operator`: exactly one of them."""
+    for option in (
+        click.option("--operator", is_flag=True, help="Somebody who sees all accounts."),
+        click.option("--account", "slug", metavar="SLUG", help="Whose they are."),
+    ):
+        command = option(command)
+    return command
+
+
+_password_stdin = click.option("--password-stdin", is_flag=True, help="Read it from standard input, one line.")
+
+
+@user.command()
+@_whose
+@click.argument("email")
+@click.option("--name", help="Default: the e-mail.")
+@click.option("--read-only", is_flag=True, help="May look, and change nothing.")
+@_password_stdin
+def create(
+    slug: str | None, operator: bool, email: str, name: str | None, read_only: bool, password_stdin: bool
+) -> None:
+    """Let somebody sign in, by their EMAIL and a password that is asked for."""
+    _check_one(slug, operator)
+    if not is_email(email):
+        raise click.BadParameter("must be an e-mail address", param_hint="EMAIL")
+    if name is not None and not is_text(name):
+        raise click.BadParameter("1 to 320 printable characters", param_hint="--name")
+    if operator and read_only:
+        raise click.UsageError("--operator and --read-only exclude each other")
+    account_id = _account_id(slug)
+    hashed = hash_password(read_password(password_stdin))
+    permission = "operator" if operator else "read" if read_only else "write"
+
+    def make(connection: Connection) -> None:
+        users.create(
+            connection,
+            account_id,
+            email=email,
+            full_name=name or email,
+            permission=permission,
+            password_hash=hashed,
+        )
+
+    services().storage.run(make)
+    print(f"{email} may sign in" + (" and sees all accounts" if operator else f" to {slug}"))
+
+
+@user.command("list")
+@click.option("--account", "slug", metavar="SLUG", help="Only this account's.")
+@json_option
+def list_(slug: str | None, as_json: bool) -> None:
+    """List people, operators first."""
+    found = services().storage.run(lambda connection: users.everybody(connection, slug))
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["account", "e-mail", "name", "may", "password", "created"],
+        [
+            (one.account_slug, one.email, one.full_name, one.permission, one.has_password, one.created_at)
+            for one in found
+        ],
+        empty="nobody",
+    )
+
+
+@user.command()
+@_whose
+@click.argument("email")
+@_password_stdin
+def password(slug: str | None, operator: bool, email: str, password_stdin: bool) -> None:
+    """Set the password of EMAIL; whoever is signed in as them is signed out."""
+    _check_one(slug, operator)
+    account_id = _account_id(slug)
+    hashed = hash_password(read_password(password_stdin))
+
+    def change(connection: Connection) -> None:
+        user_id = users.change_password(connection, account_id, email, hashed)
+        if user_id is None:
+            raise UserUnknown(slug, email)
+        sessions.end_all_of(connection, user_id)
+
+    services().storage.run(change)
+    print(f"password of {email} set")
+
+
+@user.command()
+@_whose
+@click.argument("email")
+def delete(slug: str | None, operator: bool, email: str) -> None:
+    """Delete EMAIL, who is signed out at once. An account's owner stays: clients act in their name."""
+    _check_one(slug, operator)
+    account_id = _account_id(slug)
+    if not services().storage.run(lambda connection: users.delete(connection, account_id, email)):
+        raise UserUnknown(slug, email)
+    print(f"{email} deleted")
+
+
+def _check_one(slug: str | None, operator: bool) -> None:
+    if bool(slug) == operator:
+        raise click.UsageError("Give one of --account SLUG and --operator.")
+
+
+def _account_id(slug: str | None) -> int | None:
+    if slug is None:
+        return None
+    return services().storage.run(lambda connection: accounts.find(connection, slug)).id

@@ -1,0 +1,39 @@
+"""Why a delivery that is not finished waits: what its row says, and its webhook's."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.events import HELD_BACK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wait:
+    """Of one delivery. `tries`: since it was made, or last replayed; `leased`: a drain has claimed it."""
+
+    webhook_id: int
+    active: bool
+    deleted: bool
+    deactivated_reason: str | None
+    rate_limit: int | None
+    tries: int
+    leased: bool
+    held_back: bool
+    resource: str | None
+    due_at: datetime
+    is_due: bool
+
+
+# Index: deliveries_by_id of what waits.
+_FIND = f"""
+select d.webhook_id, w.active, w.deleted_at is not null, w.deactivated_reason, w.rate_limit,
+    d.attempt_count - d.tries_before, d.lease_token is not null, d.next_attempt_at >= {HELD_BACK}, d.resource,
+    d.next_attempt_at, d.next_attempt_at <= dispatcher_now()
+from deliveries_waiting d join webhooks w on w.id = d.webhook_id where d.id = %(id)s
+"""
+
+
+def find(connection: Connection, delivery_id: int) -> Wait | None:
+    """Why it waits; None where it is finished."""
+    found = rows(connection, _FIND, {"id": delivery_id})
+    return Wait(**dict(zip(Wait.__dataclass_fields__, found[0], strict=True))) if found else None

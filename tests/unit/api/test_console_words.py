@@ -1,0 +1,117 @@
+"""How the console writes things, and the reasons it gives."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.api.console import charts, words
+from dispatcher.api.console.reasons import why_not, why_then
+from dispatcher.settings import Settings
+from dispatcher.storage.delivery_waits import Wait
+from dispatcher.storage.emitted import EmittedEvent, Onlooker
+from dispatcher.storage.figures import Figure, quantile_s
+from tests.builders import NOON
+
+SETTINGS = Settings(database_url="", redis_url="", secret_keys=())
+WAIT = Wait(
+    webhook_id=5, active=True, deleted=False, deactivated_reason=None, rate_limit=None, tries=2, leased=False,
+    held_back=False, resource=None, due_at=NOON, is_due=False,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (-3, "0 ms"),
+        (0.084, "84 ms"),
+        (1.24, "1.2 s"),
+        (45, "45 s"),
+        (60, "1 min"),
+        (3_599, "59 min"),
+        (7_500, "2 h 5 min"),
+        (7_200, "2 h"),
+        (4 * 86_400 + 3 * 3_600, "4 d 3 h"),
+    ],
+)
+def test_spans(seconds, text):
+    assert words.span(seconds) == text
+
+
+def test_a_query_is_only_hinted_at():
+    assert words.short_url("https://a.test/x?token=1") == "a.test/x?…"
+    assert words.without_query("https://a.test:8/x") == "https://a.test:8/x"
+
+
+@pytest.mark.parametrize(
+    ("given", "pause_s", "said"),
+    [
+        ({}, None, "After 2 tries that failed, the next comes 1 min later, ± 20%"),
+        ({"tries": 1}, None, "After 1 try that failed, the next comes 20 s later"),
+        ({"tries": 0}, None, "put off without a try"),
+        ({"is_due": True}, None, "It is due"),
+        ({"is_due": True, "rate_limit": 7}, None, "at most 7 a second"),
+        ({}, 43.0, "let alone for 43 s yet"),
+        ({"leased": True}, 43.0, "A worker has claimed it"),
+        ({"held_back": True, "resource": "invoice:93"}, None, "behind an earlier delivery of invoice:93"),
+        ({"active": False, "deactivated_reason": "gone"}, 43.0, "not active (gone)"),
+    ],
+)
+def test_why_the_next_try_is_when_it_is(given, pause_s, said):
+    assert said in why_then(replace(WAIT, **given), pause_s, SETTINGS)
+
+
+ID = int((NOON - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()) << 23
+EVENT = EmittedEvent(id=ID, name="invoice_paid", created_at=NOON, idempotency_key=None, body={}, is_waiting=False)
+BEFORE, AFTER = NOON - timedelta(days=1), NOON + timedelta(days=1)
+ONLOOKER = Onlooker(
+    id=5, webhook_url="", active=True, events=("invoice_paid",), payload_version="v3", created_at=BEFORE,
+    updated_at=BEFORE, deleted_at=None, deactivated_at=None,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"created_at": AFTER}, "created later"),
+        ({"events": ("invoice_sent",)}, "Not subscribed to it."),
+        ({"active": False}, "is inactive"),
+        ({"updated_at": AFTER}, "it was changed since"),
+        ({}, "no longer kept"),
+    ],
+)
+def test_why_an_event_passed_a_webhook_by(given, said):
+    assert said in why_not(EVENT, replace(ONLOOKER, **given))
+
+
+def test_why_an_event_passed_all_by():
+    legacy = replace(ONLOOKER, payload_version="legacy", events=("invoice_overdue",))
+    assert "no legacy payload" in why_not(replace(EVENT, name="invoice_sent"), legacy)
+    assert "not fanned out yet" in why_not(replace(EVENT, is_waiting=True), ONLOOKER)
+
+
+def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something():
+    figures = [
+        Figure(at=NOON - timedelta(hours=2), delivered=10, failed=0, retried=0),
+        Figure(at=NOON, delivered=5, failed=3, retried=2),
+    ]
+    line = charts.sparkline(figures, NOON + timedelta(minutes=5))
+
+    assert [bar.x for bar in line.bars] == [21 * 5, 23 * 5]
+    assert [(bar.delivered_height, bar.failed_height) for bar in line.bars] == [(24, 0), (12, 12)]
+    assert line.text == "last 24 hours: 15 delivered, 3 failed, 2 tries that failed"
+    assert charts.sparkline([], NOON).bars == ()
+
+
+def test_minutes_without_anything_are_there_too():
+    found = charts.all_minutes([Figure(at=NOON, delivered=1, failed=0, retried=0)], NOON + timedelta(seconds=90))
+
+    assert len(found) == 60
+    assert [one.delivered for one in found[-3:]] == [0, 1, 0]
+
+
+def test_quantiles_come_from_buckets():
+    assert quantile_s({}, 0.5) is None
+    assert quantile_s({0: 1}, 0.5) == 0.001
+    assert quantile_s({10: 90, 40: 10}, 0.95) == pytest.approx(1.25**40 / 1000)
