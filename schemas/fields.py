@@ -6,7 +6,7 @@ API v3, "Formats".
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -46,12 +46,18 @@ def zone_of(name: str) -> ZoneInfo:
 _NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be made anew each time
 _DECIMALS = (str, *_NUMBERS)
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
+_FRACTION = re.compile(r"-?[0-9]{1,30}\.[0-9]{1,30}\Z")
+_64_BITS = range(-(2**63), 2**63)
+"""Asked of plain integers only: with one of another type it would count."""
 UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and lone surrogates: they can be neither stored nor sent."""
 
 
 class Wire(fields.Field[Any]):
     """A field with one wire form. Absent attributes stay absent; `id`s are required."""
+
+    as_is: tuple[type, Callable[[Any], object]] | None = None
+    """A value of exactly this type that passes the test is its own wire form: `wire` need not be asked."""
 
     def wire(self, value: Any) -> Any:
         """The JSON value to send; raises ValidationError."""
@@ -71,6 +77,8 @@ class Wire(fields.Field[Any]):
 class Integer(Wire):
     """A JSON integer: no booleans, no digits in strings, within 64 bits."""
 
+    as_is = (int, _64_BITS.__contains__)
+
     def wire(self, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValidationError("not an integer")
@@ -85,11 +93,13 @@ class String(Wire):
     def __init__(self, *, choices: Iterable[str] = (), **options: Any) -> None:
         super().__init__(**options)
         self.choices = frozenset(choices)
+        # NUL and surrogates are not printable, and most texts are.
+        self.as_is = (str, self.choices.__contains__ if self.choices else str.isprintable)
 
     def wire(self, value: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("not a string")
-        if not value.isprintable() and UNSENDABLE.search(value):  # neither is printable, and most texts are
+        if UNSENDABLE.search(value):
             raise ValidationError("holds a NUL or a lone surrogate")
         if self.choices and value not in self.choices:
             raise ValidationError("is not included in the list")
@@ -98,6 +108,8 @@ class String(Wire):
 
 class Boolean(Wire):
     """`true` or `false`, nothing that is merely truthy."""
+
+    as_is = (bool, frozenset((False, True)).__contains__)
 
     def wire(self, value: Any) -> bool:
         if not isinstance(value, bool):
@@ -131,6 +143,7 @@ class DecimalString(Wire):
     def __init__(self, *, as_given: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.as_given = as_given
+        self.as_is = (str, (_DECIMAL if as_given else _FRACTION).match)
 
     def wire(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, _DECIMALS):
@@ -211,6 +224,10 @@ def render_datetime(value: datetime, zone: ZoneInfo) -> str:
 
 class Url(String):
     """An absolute http or https URL."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.as_is = None
 
     def wire(self, value: Any) -> str:
         text = super().wire(value)
