@@ -2,14 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults up lint bench bench-growth lock clean
+.PHONY: demo test faults up lint docs bench bench-growth bench-scaling screenshots lock clean
 
-.venv: requirements.lock pyproject.toml
+.venv: requirements.lock pyproject.toml dispatcher/api/console/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
 	@echo "Installing the locked dependencies into .venv (once; about a minute) ..."
 	@test -x $(BIN)/pip || { rm -rf .venv && $(PYTHON) -m venv .venv; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --no-build-isolation --editable .
+	@.ci/vendor-console
 	@touch .venv
 
 demo: .venv
@@ -32,6 +33,10 @@ lint: .venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The documentation as a site, into site/.
+docs: .venv
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 bench: .venv
 	@$(BIN)/dispatcher bench
 
@@ -39,10 +44,21 @@ bench: .venv
 bench-growth: .venv
 	@$(BIN)/python -m bench.growth $(if $(SIZE),--size $(SIZE))
 
+# Pictures of the console for the README, of a demo's data, into docs/screenshots/.
+screenshots: .venv
+	@.ci/install-debian-packages
+	@$(BIN)/python -m bench.screenshots
+
+# 1, 2 and 4 workers on a receiver that takes 20 ms.
+bench-scaling: .venv
+	@$(BIN)/python -m bench.scaling
+
 # Needs uv (https://docs.astral.sh/uv); names, versions and hashes only.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-annotate --no-header --extra embedded --extra bench --extra opentelemetry --extra docs --group dev pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-annotate --no-header --extra opentelemetry --group build --constraint requirements.lock pyproject.toml --output-file deploy/requirements.lock
 
 clean:
 	rm -rf .venv .dispatcher

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from queue import Full
 from queue import Queue as Waiting
 from typing import Any
+from urllib.parse import quote
 
 from amqp.exceptions import ChannelError
 from celery import Celery
@@ -21,6 +22,7 @@ from kombu.exceptions import OperationalError
 
 from dispatcher import clock, log
 from dispatcher.errors import QueueUnavailable
+from dispatcher.settings import sentinels_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ FAN_OUT = "tasks.fan_out"
 DELIVER = "tasks.deliver"
 WAITING_MAX, PAUSE_S = 1_000, 5.0
 """Task events that wait to be sent, and the pause after the broker refused one."""
+CONFIRM_S = 5.0
+"""For so long RabbitMQ may take to confirm a message: one that is short of memory or disk confirms none at all."""
 QUEUES = (EVENTS, DELIVERIES, DELIVERIES_SLOW) = ("events", "deliveries", "deliveries.slow")
 
 # Without a socket timeout a half-open connection hangs a worker for good. Emulated acks make a worker exit when Redis
@@ -47,9 +51,10 @@ def configure(app: Celery, broker_url: str) -> None:
     """The settings that every process needs which touches the broker: workers, Flower and emitters."""
     redis = broker_url.startswith(("redis", "sentinel"))
     queue_arguments = None if redis else {"x-queue-type": "quorum"}
+    urls, options = _of_sentinels(broker_url) or (broker_url, REDIS_OPTIONS if redis else {"confirm_publish": True})
     app.conf.update(
-        broker_url=broker_url,
-        broker_transport_options=REDIS_OPTIONS if redis else {"confirm_publish": True},
+        broker_url=urls,
+        broker_transport_options=options,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_pool_limit=10,
@@ -68,6 +73,21 @@ def configure(app: Celery, broker_url: str) -> None:
     )
 
 
+def _of_sentinels(broker_url: str) -> tuple[str, dict[str, Any]] | None:
+    """A `sentinel://` URL as kombu wants it: a whole URL for each sentinel, and what they are asked as options."""
+    found = sentinels_of(broker_url)
+    if found is None:
+        return None
+    login = ":".join(quote(word or "", safe="") for word in (found.username, found.password))
+    urls = [
+        f"sentinel://{login}@{f'[{host}]' if ':' in host else host}:{port}/{found.database}"
+        for host, port in found.addresses
+    ]
+    of_sentinels = {name: REDIS_OPTIONS[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    of_sentinels["password"] = found.sentinel_password
+    return ";".join(urls), REDIS_OPTIONS | {"master_name": found.master, "sentinel_kwargs": of_sentinels}
+
+
 class Queue:
     """The broker, for sending. Raises QueueUnavailable where it does not take a message."""
 
@@ -80,13 +100,17 @@ class Queue:
     def fan_out(self) -> None:
         """Sends `tasks.fan_out()`."""
         with _translated():
-            self._app.send_task(FAN_OUT, queue=EVENTS, ignore_result=True)
+            self._app.send_task(FAN_OUT, queue=EVENTS, ignore_result=True, confirm_timeout=CONFIRM_S)
 
     def deliver(self, webhook_ids: Sequence[int], *, slow: bool) -> None:
         """Sends `tasks.deliver(webhook_ids)` for webhooks that are held for it."""
         with _translated():
             self._app.send_task(
-                DELIVER, args=[list(webhook_ids)], queue=DELIVERIES_SLOW if slow else DELIVERIES, ignore_result=True
+                DELIVER,
+                args=[list(webhook_ids)],
+                queue=DELIVERIES_SLOW if slow else DELIVERIES,
+                ignore_result=True,
+                confirm_timeout=CONFIRM_S,
             )
 
     def lengths(self, names: Sequence[str] = QUEUES) -> dict[str, int]:

@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -29,6 +28,7 @@ from redis.retry import Retry
 
 from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
+from dispatcher.settings import sentinels_of
 
 DUE, HELD, PAUSED, FAN_OUT, RECONCILE, WORKERS = (
     f"dispatcher:{noun}" for noun in ("due", "held", "paused", "fan_out", "reconcile", "workers")
@@ -55,6 +55,19 @@ class Released:
     health: Health | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Survey:
+    """The clock at a glance: how many webhooks are due, held and let alone, the workers, and some webhooks by id."""
+
+    due: int
+    held: int
+    paused: int
+    workers: tuple[str, ...]
+    healths: Mapping[int, Health]
+    pauses_s: Mapping[int, float]
+    """For how long yet a webhook is let alone; absent where it is not."""
+
+
 def connect(url: str, timeout_s: float) -> Any:
     """A client for `redis://`, `rediss://` or `sentinel://host:port;host:port/db?master=name`; connects when used.
 
@@ -67,14 +80,12 @@ def connect(url: str, timeout_s: float) -> Any:
         "decode_responses": True,
         "health_check_interval": 0,
     }
-    parts = urlsplit(url)
-    if parts.scheme != "sentinel":
+    found = sentinels_of(url)
+    if found is None:
         return redis.Redis.from_url(url, **options)
-    hosts = [host.rpartition("@")[2].rpartition(":") for host in parts.netloc.split(";")]
-    sentinel = redis.Sentinel([(host, int(port)) for host, _, port in hosts], sentinel_kwargs=options)
-    master = parse_qs(parts.query).get("master", ["mymaster"])[0]
+    sentinel = redis.Sentinel(found.addresses, sentinel_kwargs=options | {"password": found.sentinel_password})
     return sentinel.master_for(
-        master, db=int(parts.path.strip("/") or 0), password=parts.password or parts.username or None, **options
+        found.master, db=found.database, username=found.username, password=found.password, **options
     )
 
 
@@ -213,6 +224,37 @@ class Schedule:
         """How many webhooks are in the clock (`due`) and how many of them a drain holds (`held`)."""
         with translated():
             return {"due": self._redis.zcard(DUE), "held": self._redis.zcard(HELD)}
+
+    def survey(self, webhook_ids: Sequence[int] = ()) -> Survey:
+        """For those who watch: one round trip, whatever there is; `healths` and `pauses_s` are of these webhooks."""
+        with translated():
+            seconds, micros = self._redis.time()
+            now_ms = seconds * 1000 + micros / 1000
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.zcard(DUE).zcount(HELD, now_ms, "+inf").zcount(PAUSED, now_ms, "+inf")
+            pipeline.zrangebyscore(WORKERS, now_ms - _WORKER_TTL_MS, "+inf")
+            if webhook_ids:
+                pipeline.mget([f"{_HEALTH}{webhook}" for webhook in webhook_ids]).zmscore(PAUSED, list(webhook_ids))
+            due, held, paused, workers, *of_webhooks = pipeline.execute()
+        texts, until_ms = of_webhooks or ([], [])
+        return Survey(
+            due=due,
+            held=held,
+            paused=paused,
+            workers=tuple(sorted(workers)),
+            healths={webhook: _read(text) for webhook, text in zip(webhook_ids, texts, strict=False) if text},
+            pauses_s={
+                webhook: (until - now_ms) / 1000
+                for webhook, until in zip(webhook_ids, until_ms, strict=False)
+                if until is not None and until > now_ms
+            },
+        )
+
+    def overdue(self, limit: int) -> list[int]:
+        """The webhooks that nobody took although they are due, the oldest first."""
+        with translated():
+            seconds, _ = self._redis.time()
+            return [int(id_) for id_ in self._redis.zrangebyscore(DUE, "-inf", seconds * 1000, start=0, num=limit)]
 
     def check(self) -> None:
         """Raises ScheduleUnsafe where Redis may throw keys away; passes where it does not let us ask."""

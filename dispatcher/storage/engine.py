@@ -6,15 +6,16 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 from sqlalchemy import Connection as SqlConnection
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from dispatcher.errors import StorageUnavailable
+from dispatcher.errors import SettingsInvalid, StorageUnavailable
 from dispatcher.storage.secrets import SecretBox
 
 Row = tuple[Any, ...]
@@ -38,6 +39,7 @@ _CONNECT = {
     " -c idle_in_transaction_session_timeout=60000 -c jit=off",
 }
 _TRANSIENT = {"40001", "40P01"}  # serialization failure (also: "row moved to another partition"), deadlock
+_READ_ONLY = "25006"  # what a standby answers to a write
 _ATTEMPTS = 5
 
 
@@ -88,6 +90,9 @@ class Storage:
             try:
                 connection.autocommit = True
                 return work(connection)
+            except psycopg2.errors.ReadOnlySqlTransaction:
+                connection.close()
+                raise
             finally:
                 if connection.closed:
                     pooled.invalidate()
@@ -111,18 +116,31 @@ def _repeated(work: Callable[[], T]) -> T:
 
 
 def make_engine(url: str, pool_size: int) -> Engine:
-    """An engine over psycopg2; `url` may name several hosts, as libpq does."""
-    scheme, _, rest = url.partition("://")
+    """An engine over psycopg2; raises SettingsInvalid for a URL that libpq does not understand.
+
+    It is libpq that reads `url`, and not SQLAlchemy, which knows nothing of several hosts.
+    """
+    try:
+        options = psycopg2.extensions.parse_dsn(url) | _CONNECT
+    except psycopg2.ProgrammingError:
+        raise SettingsInvalid("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
     engine = create_engine(
-        f"{scheme.replace('postgres', 'postgresql') if scheme == 'postgres' else scheme}+psycopg2://{rest}",
+        "postgresql+psycopg2://",
+        creator=lambda: psycopg2.connect(**options),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=30,
-        connect_args=_CONNECT,
         hide_parameters=True,  # parameters hold payloads and secrets; SQLAlchemy would print them in its errors
     )
     event.listen(engine, "checkout", _refuse_closed)
+    event.listen(engine, "handle_error", _leave_a_standby)
     return engine
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """A server that does not take writes any more is none of ours: its connections are replaced."""
+    if getattr(context.original_exception, "pgcode", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _refuse_closed(connection: Any, *_: object) -> None:
@@ -155,7 +173,7 @@ def translated() -> Iterator[None]:
 
 
 def _is_connection_loss(error: object) -> bool:
-    if isinstance(error, psycopg2.InterfaceError):
+    if isinstance(error, psycopg2.InterfaceError | psycopg2.errors.ReadOnlySqlTransaction):
         return True
     code = getattr(error, "pgcode", None)
     # No code: the connection itself broke. 57P0x: shut down, crashed or starting. 53300: too many connections. 57014: a

@@ -17,10 +17,15 @@ _LOCK = 5_264_071
 
 
 def upgrade(storage: Storage) -> str:
-    """Runs what is missing, one transaction a migration; returns the revision reached. Harmless when doubled."""
+    """Runs what is missing, one transaction a migration; returns the revision reached. Harmless when doubled.
+
+    A database that a later release has migrated is left as it is.
+    """
     with storage.transaction() as connection:
         rows(connection, "set local statement_timeout = 0")
         rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
+        if (ahead := _revision(connection)) is not None and ahead not in _known():
+            return ahead
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -28,10 +33,14 @@ def upgrade(storage: Storage) -> str:
 
 
 def check(storage: Storage) -> None:
-    """Raises StorageOutdated unless every migration has run."""
+    """Raises StorageOutdated unless every migration that this code knows has run.
+
+    A revision that it does not know is a later release's: while machines are updated one after the other, a worker of
+    the former release may start again. Migrations are written so that the former release works with them.
+    """
     with storage.transaction() as connection:
         revision = _revision(connection)
-    if revision != _newest():
+    if revision is None or (revision != _newest() and revision in _known()):
         raise StorageOutdated
 
 
@@ -39,6 +48,11 @@ def check(storage: Storage) -> None:
 def _newest() -> str | None:
     """The revision that the code expects; it is read once, because /readyz asks for it all the time."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def _config() -> Config:

@@ -113,16 +113,28 @@ class Program:
 class Cluster:
     """One test's database, its emptied Redis, and the processes that it starts."""
 
-    def __init__(self, postgres: Postgres, valkey: Valkey, database_url: str, folder: Path) -> None:
+    def __init__(
+        self,
+        postgres: Postgres,
+        valkey: Valkey,
+        database_url: str,
+        folder: Path,
+        *,
+        redis_url: str = "",
+        broker_url: str = "",
+    ) -> None:
         self.postgres = postgres
         self.valkey = valkey
         self.folder = folder
-        self.env = SHORT | {"DATABASE_URL": database_url, "REDIS_URL": valkey.url, "SECRET_KEYS": SECRET_KEY}
+        redis_url = redis_url or valkey.url
+        self.env = SHORT | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEYS": SECRET_KEY}
+        if broker_url:
+            self.env["BROKER_URL"] = broker_url
         self.own = Services(
             Settings(
                 database_url=database_url,
-                redis_url=valkey.url,
-                broker_url=valkey.url,
+                redis_url=redis_url,
+                broker_url=broker_url or redis_url,
                 secret_keys=(SECRET_KEY,),
                 allowed_networks=(ip_network("127.0.0.0/8"),),
                 testing=True,
@@ -228,6 +240,8 @@ class Emitting:
         self.refused: list[Exception] = []
         self.longest_s = 0.0
         """What the slowest emit took."""
+        self.enough = threading.Event()
+        """Ends it before its count is reached."""
         self._emit = emit
         self._chunks = chunks
         self._pause_s = pause_s
@@ -236,6 +250,8 @@ class Emitting:
     def _run(self) -> None:
         pause = threading.Event()
         for _ in range(self._chunks):
+            if self.enough.is_set():
+                return
             began_s = time.monotonic()
             try:
                 self.accepted += self._emit()

@@ -61,7 +61,23 @@ def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
 
 
 @pytest.fixture
-def cluster(mortal_servers: tuple[Postgres, Valkey], folder: Path) -> Iterator[Cluster]:
+def cluster_options() -> dict[str, str]:
+    """REDIS_URL and BROKER_URL of the cluster, for modules whose are not the mortal Valkey."""
+    return {}
+
+
+def used(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster's Services are this process's while the test runs."""
+    use(cluster.own)
+    yield cluster
+    use(None)
+    cluster.close()
+
+
+@pytest.fixture
+def cluster(
+    mortal_servers: tuple[Postgres, Valkey], folder: Path, cluster_options: dict[str, str]
+) -> Iterator[Cluster]:
     postgres, valkey = mortal_servers
     valkey.resume()  # and the like, where a test failed in the middle of an outage
     for server in (postgres, valkey):
@@ -71,11 +87,7 @@ def cluster(mortal_servers: tuple[Postgres, Valkey], folder: Path) -> Iterator[C
     execute(postgres.url, f"create database {name} template {_TEMPLATE}")
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
-    made = Cluster(postgres, valkey, in_database(postgres.url, name), folder)
-    use(made.own)
-    yield made
-    use(None)
-    made.close()
+    yield from used(Cluster(postgres, valkey, in_database(postgres.url, name), folder, **cluster_options))
 
 
 @pytest.fixture

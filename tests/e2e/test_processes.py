@@ -62,6 +62,7 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, program
     assert status(f"{flower}/api/tasks") == 401
     eventually(lambda: status(f"{api}/user.json") == 401, 30, "the API answering")
     assert f"API       {api}\n" in up.output
+    assert f"Console   {api.removesuffix('/api/v3')}/console " in up.output
 
     for command in (
         ("account", "create", SLUG),

@@ -1,0 +1,68 @@
+"""Two Postgres of the tests' own, of which one follows the other, commit by commit."""
+
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+
+from dispatcher.dev.folder import make_folder, write_private
+from dispatcher.dev.postgres import Postgres
+from tests.conftest import eventually
+from tests.e2e.cluster import execute
+
+
+class Standby(Postgres):
+    """Follows `primary` until it is promoted."""
+
+    def __init__(self, folder: Path, primary: Postgres) -> None:
+        super().__init__(folder)
+        self._primary = primary
+        make_folder(self.folder)
+        write_private(self.folder / "password", urlsplit(primary.url).password or "")
+
+    def promote(self) -> None:
+        """Makes it a primary; returns when it takes writes."""
+        self._call("pg_ctl", "promote", "-D", self.data)
+
+    def _make_data(self, password: str) -> None:
+        draft = self.data.with_name("data.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        self._give(draft)
+        self._call("pg_basebackup", "-d", self._primary.url, "-D", draft, "-R", "--checkpoint=fast", "--no-sync")
+        draft.rename(self.data)
+
+
+class Pair:
+    """`url` names both servers, the standby first; a client finds the one that takes writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.primary = Postgres(folder / "primary")
+        self.primary.start()
+        self.standby = Standby(folder / "standby", self.primary)
+        self.standby.start()
+        # From here on a commit returns when both have it.
+        execute(self.primary.url, "alter system set synchronous_standby_names = '*'")
+        execute(self.primary.url, "select pg_reload_conf()")
+        eventually(self._is_synchronous, 10, "the standby following")
+
+    @property
+    def url(self) -> str:
+        parts = urlsplit(self.primary.url)
+        hosts = f"127.0.0.1:{self.standby.port},127.0.0.1:{self.primary.port}"
+        login = parts.netloc.rpartition("@")[0]
+        return f"postgresql://{login}@{hosts}{parts.path}?target_session_attrs=read-write"
+
+    def stop(self) -> None:
+        for server in (self.standby, self.primary):
+            server.stop()
+
+    def _is_synchronous(self) -> bool:
+        connection = psycopg2.connect(self.primary.url)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("select sync_state from pg_stat_replication")
+                return cursor.fetchall() == [("sync",)]
+        finally:
+            connection.close()

@@ -1,0 +1,62 @@
+"""The Postgres primary dies and its standby is promoted; DATABASE_URL names both. Nothing that was accepted is lost."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from dispatcher.dev.postgres import Postgres
+from dispatcher.dev.valkey import Valkey
+from dispatcher.errors import StorageUnavailable
+from tests.builders import SECRET_KEY
+from tests.conftest import eventually
+from tests.e2e.cluster import PROGRAMS, Cluster, Program, posts_by_key, wait_until
+from tests.e2e.conftest import a_folder, used
+from tests.e2e.postgres_pair import Pair
+from tests.receiver import Answer, Receiver
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with a_folder() as folder:
+        made = Pair(folder)
+        yield made
+        made.stop()
+
+
+@pytest.fixture
+def cluster(pair: Pair, mortal_servers: tuple[Postgres, Valkey], programs: list[Program]) -> Iterator[Cluster]:
+    with a_folder() as folder:
+        _, valkey = mortal_servers
+        env = {"DATABASE_URL": pair.url, "REDIS_URL": valkey.url, "SECRET_KEYS": SECRET_KEY}
+        migrate = Program([PROGRAMS / "dispatcher", "migrate"], cwd=folder, env=env, log=folder / "migrate.log")
+        programs.append(migrate)
+        assert migrate.wait(30) == 0, migrate.output
+        yield from used(Cluster(pair.primary, valkey, pair.url, folder))
+
+
+def test_workers_go_on_with_the_standby_that_was_promoted(pair: Pair, cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
+    longer = {"DISPATCHER_LEASE_S": "15"}  # a result that waits for Postgres must be stored within it
+    workers = [cluster.start_worker(ready=False, **longer), cluster.start_worker(**longer)]
+
+    with cluster.emitting(20_000, chunk=10) as emitting:
+        receiver.wait_for(200, 20)
+        pair.primary.kill()
+        killed_s = time.monotonic()
+        eventually(lambda: emitting.refused, 10, "an emit without a primary")
+        pair.standby.promote()
+        receiver.wait_for(len(receiver.requests) + 200, 25)
+        emitting.enough.set()
+    wait_until(cluster.states, lambda states: set(states) == {"delivered"}, 30 - (time.monotonic() - killed_s))
+
+    assert all(isinstance(error, StorageUnavailable) for error in emitting.refused)
+    assert not any("postgres:" in str(error) for error in emitting.refused)  # nobody's password
+    delivered = {row[0] for row in cluster.rows("select event_id from deliveries where state = 'delivered'")}
+    assert len(emitting.accepted) > 200
+    assert set(emitting.accepted) - delivered == set()
+    assert set(posts_by_key(receiver).values()) == {1}  # no process of ours died
+    assert not any(worker.ended for worker in workers)
+    came = len(receiver.requests)
+    cluster.emit(10)  # in a transaction of its own, and announced by the new primary's NOTIFY
+    receiver.wait_for(came + 10, 10)

@@ -1,0 +1,120 @@
+"""RabbitMQ as broker: quorum queues carry nudges; a broker that dies or hangs loses nothing. The clock is Redis."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dispatcher.errors import QueueUnavailable
+from tests.conftest import eventually
+from tests.e2e.cluster import Cluster, posts_by_key, wait_until
+from tests.e2e.conftest import a_folder
+from tests.e2e.rabbitmq import RabbitMQ
+from tests.e2e.test_processes import free_port, page
+from tests.receiver import Answer, Receiver
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    with a_folder() as folder:
+        server = RabbitMQ(folder / "rabbitmq")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def cluster_options(rabbitmq: RabbitMQ) -> dict[str, str]:
+    return {"broker_url": rabbitmq.url}
+
+
+def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
+    rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver
+):
+    webhooks = [cluster.webhook(receiver.url(f"/{number}")) for number in range(3)]
+    queue = cluster.own.queue
+    assert queue.lengths() == {"events": 0, "deliveries": 0, "deliveries.slow": 0}  # nobody has declared them
+
+    queue.fan_out()
+    queue.deliver([1, 2], slow=True)
+
+    waiting = {"events": 1, "deliveries": 0, "deliveries.slow": 1}
+    eventually(lambda: queue.lengths() == waiting, 10, "the messages being counted")
+    port, web_port = free_port(), free_port(1)
+    cluster.start("dispatcher", "flower", FLOWER_PORT=str(port), FLOWER_BROKER_API=rabbitmq.api)
+    cluster.start("dispatcher", "serve", PORT=str(web_port), DISPATCHER_WEB_WORKERS="1")
+    metrics = f"http://127.0.0.1:{web_port}/metrics"
+    eventually(lambda: 'dispatcher_queue_messages{queue="deliveries.slow"} 1.0' in page(metrics), 20, "/metrics")
+    cluster.start_worker(ready=False)
+    cluster.start_worker()
+    cluster.emit(100)
+    cluster.wait_until_delivered(300)
+
+    assert {one["name"]: one["type"] for one in api(rabbitmq, "queues/%2F") if one["name"] in waiting} == (
+        dict.fromkeys(waiting, "quorum")
+    )
+    assert set(posts_by_key(receiver).values()) == {1}
+    assert cluster.rows("select distinct webhook_id, count(*) from deliveries group by 1 order by 1") == [
+        (webhook, 100) for webhook in webhooks
+    ]
+    wait_until(queue.lengths, lambda lengths: not any(lengths.values()), 10)
+    flower = f"http://127.0.0.1:{port}"
+    eventually(lambda: all(f'"e2e{number}@' in page(f"{flower}/workers?json=1") for number in (1, 2)), 20, "Flower")
+    shown = page(f"{flower}/broker")
+    assert all(name in shown for name in waiting)
+    assert "guest:guest" not in shown
+
+
+def test_a_broker_killed_under_load_loses_nothing(rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
+    workers = [cluster.start_worker(ready=False), cluster.start_worker()]
+
+    with cluster.emitting(20_000, chunk=10) as emitting:
+        receiver.wait_for(100, 20)
+        rabbitmq.kill()
+        rabbitmq.start()
+        emitting.enough.set()
+    total = len(emitting.accepted)
+    cluster.wait_until_delivered(total, 30)
+
+    assert emitting.refused == []
+    assert emitting.longest_s < 1
+    assert len(posts_by_key(receiver)) == len(receiver.requests) == total
+    assert not any(worker.ended for worker in workers)
+
+
+def test_a_broker_that_hangs_holds_up_no_emit_and_loses_nothing(
+    rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver
+):
+    cluster.webhook(receiver.url("/hook"))
+    workers = [cluster.start_worker(ready=False), cluster.start_worker()]
+    cluster.emit()
+    cluster.wait_until_delivered(1)
+
+    rabbitmq.pause()
+    try:
+        with cluster.emitting(100, chunk=10) as emitting:
+            pass
+        with pytest.raises(QueueUnavailable):
+            cluster.own.queue.deliver([1], slow=False)  # it would wait for its confirmation for ever
+        eventually(lambda: any("tick.failed" in worker.output for worker in workers), 20, "a worker noticing")
+    finally:
+        rabbitmq.resume()
+    cluster.wait_until_delivered(101, 30)
+
+    assert emitting.refused == []
+    assert emitting.longest_s < 1
+    assert set(posts_by_key(receiver).values()) == {1}
+
+
+def api(rabbitmq: RabbitMQ, path: str) -> Any:
+    """What RabbitMQ's management says."""
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    passwords.add_password(None, rabbitmq.api.replace("guest:guest@", ""), "guest", "guest")
+    opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(passwords))
+    with opener.open(rabbitmq.api.replace("guest:guest@", "") + path, timeout=5) as answer:
+        return json.loads(answer.read())

