@@ -1,19 +1,46 @@
-"""Logs: one line a step, `event key=value ...`. Ids always; payloads, headers and full URLs never."""
+"""Logs: one line a step, `event key=value ...`, or the same in JSON. Ids always; payloads, headers and URLs never.
 
+An emitting service's own logging is left alone: nothing here is set up by `emit`.
+"""
+
+import json
 import logging
 import sys
+from datetime import UTC, datetime
+
+_is_json = False
 
 
-def line(event: str, **fields: object) -> str:
+class Line(str):
+    """`event key=value ...` that remembers its parts."""
+
+    event: str
+    fields: dict[str, object]
+
+
+def line(event: str, **fields: object) -> Line:
     """`event` and its fields as one line; a field that is None is left out."""
-    return " ".join([event, *(f"{name}={value}" for name, value in fields.items() if value is not None)])
+    told = {name: value for name, value in fields.items() if value is not None}
+    made = Line(" ".join([event, *(f"{name}={value}" for name, value in told.items())]))
+    made.event, made.fields = event, told
+    return made
 
 
-def set_up(level: str) -> None:
-    """Sends every logger's lines of `level` and above to standard error."""
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, force=True, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+def announce(event: str, **fields: object) -> None:
+    """What a command says on standard output as it starts, in the format that was set up."""
+    said = line(event, **fields)
+    print(_json({"time": _time(None), "event": event} | said.fields) if _is_json else said, flush=True)  # noqa: T201 - not a log's line: wanted at any level
+
+
+def set_up(level: str, form: str = "text") -> None:
+    """Sends every logger's lines of `level` and above to standard error, as `text` or `json`."""
+    global _is_json
+    _is_json = form == "json"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter() if _is_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
     )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What a task did is in our own lines and in Flower; Celery would add two for each.
     for noisy in (
         "urllib3",
@@ -25,3 +52,36 @@ def set_up(level: str) -> None:
         "celery.app.trace",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class JsonFormatter(logging.Formatter):
+    """An object a line: `time`, `level`, `logger`, `event` and the step's fields.
+
+    Of lines that are not ours `event` is their text. An exception is in `exception`, its line breaks escaped.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        made: dict[str, object] = {
+            "time": _time(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        if isinstance(record.msg, Line):
+            made |= {"event": record.msg.event} | {
+                name if name not in made else f"{name}_": value for name, value in record.msg.fields.items()
+            }
+        else:
+            made["event"] = record.getMessage()
+        if record.exc_info:
+            made["exception"] = self.formatException(record.exc_info)
+        return _json(made)
+
+
+def _time(seconds: float | None) -> str:
+    at = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return at.isoformat(timespec="milliseconds")
+
+
+def _json(made: dict[str, object]) -> str:
+    return json.dumps(made, default=str, ensure_ascii=False)

@@ -5,29 +5,31 @@ import os
 import random
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
+from weakref import ReferenceType, ref
 
-from dispatcher import crash, log
-from dispatcher.errors import DispatcherError, PingsBusy
-from dispatcher.flow import fan_out, ping, prune, reconcile, record_event, replay_many
+from dispatcher import clock, crash, log
+from dispatcher.errors import DispatcherError, PingsBusy, SettingsInvalid
+from dispatcher.flow import count_figures, fan_out, ping, prune, reconcile, record_event, replay_many
 from dispatcher.flow.drain import STRAGGLING_S, Drain
 from dispatcher.flow.lane import Counts
 from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
 from dispatcher.flow.limit_requests import Limiter
 from dispatcher.flow.nudge import LIMIT_S, Nudger
 from dispatcher.flow.ping import Pinged
-from dispatcher.flow.policy import DrainPolicy
+from dispatcher.flow.policy import DrainPolicy, drain_policy
 from dispatcher.flow.reconcile import Reconciled
 from dispatcher.flow.record_event import NewEvent
 from dispatcher.flow.release_due import Dispatch
 from dispatcher.flow.replay_many import Stepped
-from dispatcher.model.backoff import RetryPolicy
+from dispatcher.flow.tally import Tallying
 from dispatcher.model.event import Event, FanOut
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
 from dispatcher.queue import QUEUES, Queue, TaskEvents
 from dispatcher.schedule.clock import Schedule
 from dispatcher.schedule.quota import WINDOW_S, Quota
+from dispatcher.schedule.tally import Tally
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.settings import Settings, read_settings
 from dispatcher.storage import migrate
@@ -35,6 +37,10 @@ from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.listener import Listener
 from dispatcher.storage.secrets import SecretBox
+
+if TYPE_CHECKING:
+    from dispatcher.metrics.worker import WorkerFigures
+    from dispatcher.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +61,7 @@ class Services:
         crash.arm(settings.crash_at)
         self.settings = settings
         self._idle_senders: list[Sender] = []
+        self._senders: list[ReferenceType[Sender]] = []
         self._stragglers = threading.Semaphore(STRAGGLERS_MAX)
         self._running: list[Drain] = []
         # A ping may take as long as a receiver likes, within the timeout: other requests must find a thread meanwhile.
@@ -79,6 +86,31 @@ class Services:
     def task_events(self) -> TaskEvents:
         """Tells Flower of deliveries."""
         return TaskEvents(self.settings.broker_url, per_second=self.settings.flower_rate)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Figures that only grow."""
+        return Tally(self.settings.redis_url)
+
+    @cached_property
+    def tracing(self) -> "Tracing | None":
+        """OpenTelemetry, where it is switched on; raises SettingsInvalid where it is not installed."""
+        if not self.settings.tracing:
+            return None
+        try:
+            from dispatcher.tracing import Tracing
+        except ModuleNotFoundError as error:
+            raise SettingsInvalid("DISPATCHER_TRACING", "needs the extra `opentelemetry` to be installed") from error
+        return Tracing()
+
+    @cached_property
+    def figures(self) -> "WorkerFigures | None":
+        """This process's own figures for Prometheus, where a port is set for them."""
+        if not self.settings.metrics_port:
+            return None
+        from dispatcher.metrics.worker import WorkerFigures  # the client is loaded by processes that are asked
+
+        return WorkerFigures(self._in_flight, lambda: len(self._running), sender=self.settings.sender)
 
     @cached_property
     def nudger(self) -> Nudger:
@@ -109,7 +141,7 @@ class Services:
         return Dispatch(
             self.schedule,
             self.queue,
-            self._window_policy,
+            self._drain_policy.window,
             chunk_size=self.settings.drain_chunk,
             held_max=HELD_MAX,
         )
@@ -121,13 +153,36 @@ class Services:
         connection: Joinable | None = None,
         *,
         lives_on: bool = False,
+        traceparent: str | None = None,
     ) -> list[Event]:
         """Stores events and, where this call committed them, nudges; `flow.record_event` tells what it raises.
 
-        A process that `lives_on` does not wait for its nudges.
+        A process that `lives_on` does not wait for its nudges. `traceparent` is a caller's that sent it from afar.
         """
+        if self.tracing is None:
+            return self._emit(account, events, connection, lives_on, None)
+        with self.tracing.emit([event.name for event in events], traceparent) as span:
+            stored = self._emit(account, events, connection, lives_on, span.traceparent)
+            span.stored([event.id for event in stored])
+        return stored
+
+    def _emit(
+        self,
+        account: Account | str,
+        events: Sequence[NewEvent],
+        connection: Joinable | None,
+        lives_on: bool,
+        traceparent: str | None,
+    ) -> list[Event]:
         by_postgres = connection is not None or not self.nudger.is_ready
-        stored = record_event.record_events(self.storage, account, events, connection, announced=by_postgres)
+        stored = record_event.record_events(
+            self.storage, account, events, connection, announced=by_postgres, traceparent=traceparent
+        )
+        if logger.isEnabledFor(logging.DEBUG):
+            for event in stored:
+                logger.debug(log.line("event.recorded", event_id=event.id, name=event.name, new=event.new))
+        if repeated := sum(not event.new for event in stored):
+            self.tally.add({"duplicates:emit": repeated})
         if not by_postgres and any(event.new for event in stored):
             if lives_on:
                 self.nudger.nudge_soon()
@@ -151,6 +206,7 @@ class Services:
             self.storage,
             lambda webhook_ids, delivery_count: own.extend(self.dispatch.hand_out(webhook_ids, delivery_count)),
             self.settings.fan_out_batch,
+            self.tracing.fan_out if self.tracing is not None else None,
         )
         if done.event_count >= self.settings.fan_out_batch * fan_out.MOST_BATCHES:
             self.nudge_fan_out()
@@ -167,10 +223,15 @@ class Services:
             webhook_ids,
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
             tell=None if self.settings.flower_deliveries == "none" else self.task_events.tell,
+            tallying=Tallying(self.tally, self.figures.flushed if self.figures is not None else None),
+            traces=self.tracing.attempts() if self.tracing is not None else None,
         )
         self._running.append(drain)
+        began_s = clock.monotonic()
         try:
             counts = drain.run(self._patience_s)
+            if self.figures is not None:
+                self.figures.drained(counts.delivered + counts.retrying + counts.failed, clock.monotonic() - began_s)
         except DispatcherError:
             sender.close()  # with what is in flight: nobody would collect it
             raise
@@ -208,6 +269,10 @@ class Services:
         """The next batch of every running replay."""
         return replay_many.step(self.storage, self.schedule, Health(window=float(self.settings.window_start)))
 
+    def count_figures(self, lag_s: float = 2.0) -> bool:
+        """Counts what was finished since the last time, for the console."""
+        return count_figures.count_figures(self.storage, lag_s)
+
     def prune(self) -> list[str]:
         """Drops the days whose time is over."""
         return prune.prune(self.storage, self.settings.retention_days)
@@ -223,13 +288,22 @@ class Services:
         migrate.check(self.storage)
         self.schedule.check()
 
+    def serve_figures(self) -> None:
+        """Tells Prometheus of this process, where a port is set for that."""
+        if self.figures is not None:
+            self.figures.serve(self.task_events.hostname, self.settings.metrics_host, self.settings.metrics_port)
+
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("storage", "schedule", "queue", "_flag", "_quota"):
-            if part in self.__dict__:
+        for part in ("tally", "storage", "schedule", "queue", "_flag", "_quota", "tracing"):
+            if self.__dict__.get(part) is not None:
                 getattr(self, part).close()
         while self._idle_senders:
             self._idle_senders.pop().close()
+
+    def _in_flight(self) -> int:
+        """Requests that this process has under way, stragglers too."""
+        return sum(sender.in_flight for known in self._senders if (sender := known()) is not None)
 
     def _patience_s(self) -> float:
         return BUSY_PATIENCE_S if len(self._running) >= BUSY_DRAINS else STRAGGLING_S
@@ -261,7 +335,14 @@ class Services:
                 make_sender,  # libcurl is loaded by processes that send, not by emitters
             )
 
-            return make_sender(self.settings.sender, self._limits)
+            made = make_sender(self.settings.sender, self._limits)
+            self._senders = [known for known in self._senders if known() is not None] + [ref(made)]
+            return made
+
+    @property
+    def health_policies(self) -> tuple[WindowPolicy, BreakerPolicy]:
+        """By which a receiver's health is read."""
+        return self._drain_policy.window, self._drain_policy.breaker
 
     @property
     def _limits(self) -> Limits:
@@ -272,39 +353,9 @@ class Services:
             allowed_networks=self.settings.allowed_networks,
         )
 
-    @property
-    def _window_policy(self) -> WindowPolicy:
-        return WindowPolicy(
-            start=self.settings.window_start, ceiling=self.settings.window_max, slow_after_s=self.settings.slow_after_s
-        )
-
     @cached_property
     def _drain_policy(self) -> DrainPolicy:
-        settings = self.settings
-        return DrainPolicy(
-            retry=RetryPolicy(
-                limit=settings.retry_limit,
-                base=timedelta(seconds=settings.retry_base_s),
-                factor=settings.retry_factor,
-                jitter=settings.retry_jitter,
-                retry_after_max=timedelta(seconds=settings.retry_after_max_s),
-            ),
-            window=self._window_policy,
-            breaker=BreakerPolicy(
-                opens_after=settings.breaker_after,
-                first_pause_s=settings.breaker_pause_s,
-                longest_pause_s=settings.breaker_pause_max_s,
-            ),
-            timeout_s=settings.timeout_s,
-            lease=timedelta(seconds=settings.lease_s),
-            loss_limit=settings.loss_limit,
-            flush_s=settings.flush_ms / 1000,
-            flush_size=settings.flush_size,
-            hold_s=settings.hold_s,
-            give_up_after_s=settings.give_up_days * 86_400,
-            tell_successes=settings.flower_deliveries == "all",
-            user_agent=settings.user_agent,
-        )
+        return drain_policy(self.settings)
 
 
 _services: Services | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
@@ -57,6 +57,56 @@ def _url(*schemes: str) -> Callable[[str], None]:
     return check
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sentinels:
+    """What a `sentinel://` URL says: where the sentinels are, which primary is meant, and how to get in."""
+
+    addresses: tuple[tuple[str, int], ...]
+    master: str
+    database: int
+    username: str | None = field(repr=False)
+    password: str | None = field(repr=False)
+    sentinel_password: str | None = field(repr=False)
+
+
+def sentinels_of(url: str) -> Sentinels | None:
+    """The parts of a `sentinel://` URL, None for one of another kind; raises ValueError where it is none."""
+    parts = urlsplit(url)
+    if parts.scheme != "sentinel":
+        return None
+    login, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = map(unquote, login.partition(":"))
+    query = parse_qs(parts.query)
+    return Sentinels(
+        addresses=tuple(_host_and_port(host) for host in hosts.split(";")),
+        master=query.get("master", ["mymaster"])[0],
+        database=int(parts.path.strip("/") or 0),
+        username=username if username and password else None,
+        password=password or username or None,  # `sentinel://password@host` is understood as well
+        sentinel_password=query.get("sentinel_password", [None])[0],
+    )
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":") if text.rpartition(":")[2].isdecimal() else (text, "", "26379")
+    if not host:
+        raise ValueError("a host is missing")
+    return host.strip("[]"), int(port)
+
+
+def _redis_url(*schemes: str) -> Callable[[str], None]:
+    check_scheme = _url(*schemes)
+
+    def check(text: str) -> None:
+        check_scheme(text)
+        try:
+            sentinels_of(text)
+        except ValueError:
+            raise ValidationError("must be sentinel://:password@host:26379;host:26379/0?master=name") from None
+
+    return check
+
+
 def _setting(what: str, default: Any = MISSING, *, secret: bool = False, variable: str = "", **reader: Any) -> Any:
     """A field of Settings: its sentence, its default, and how environs reads it (`validate`, `subcast`)."""
     return field(
@@ -73,24 +123,25 @@ class Settings:
     """What the process was told, checked. URLs and keys are kept out of `repr`: they hold passwords."""
 
     database_url: str = _setting(
-        "Postgres 14 or newer, `postgresql://user:password@host/name`",
+        "Postgres 14 or newer, `postgresql://user:password@host/name`; several servers: "
+        "`...@host:5432,host:5432/name?target_session_attrs=read-write`",
         secret=True,
         variable="DATABASE_URL",
         validate=_url("postgresql", "postgres"),
     )
     redis_url: str = _setting(
         "Redis 6.2 or newer, or Valkey: `redis://:password@host:6379/0`; with Sentinel "
-        "`sentinel://host:26379;host:26379/0?master=name`",
+        "`sentinel://:password@host:26379;host:26379/0?master=name`, to which `&sentinel_password=...` may be added",
         secret=True,
         variable="REDIS_URL",
-        validate=_url("redis", "rediss", "sentinel"),
+        validate=_redis_url("redis", "rediss", "sentinel"),
     )
     broker_url: str = _setting(
         "where Celery's messages go, if not to REDIS_URL",
         "",
         secret=True,
         variable="BROKER_URL",
-        validate=_url("redis", "rediss", "sentinel", "amqp", "amqps", "pyamqp"),
+        validate=_redis_url("redis", "rediss", "sentinel", "amqp", "amqps", "pyamqp"),
     )
     secret_keys: tuple[str, ...] = _setting(
         "Fernet keys that encrypt signing secrets and auth headers; newest first, comma-separated",
@@ -177,6 +228,19 @@ class Settings:
     flower_rate: float = _setting("of these, so many a second and worker at most", 50.0, validate=_within(0.1, 1_000))
     log_level: str = _setting(
         "`debug`, `info`, `warning` or `error`", "info", validate=OneOf(("debug", "info", "warning", "error"))
+    )
+    log_format: str = _setting(
+        "`text`, a line a step, or `json`, an object a line", "text", validate=OneOf(("text", "json"))
+    )
+    metrics_port: int = _setting(
+        "port on which a worker tells Prometheus its own figures, or the next of 50 that is free; 0: none",
+        0,
+        validate=_within(0, 65_485),
+    )
+    metrics_host: str = _setting("address of that port", "127.0.0.1", validate=Regexp(r"[0-9A-Za-z.:_-]+\Z"))
+    tracing: bool = _setting(
+        "`1` traces emit to attempt by OpenTelemetry, and tells receivers the trace; `OTEL_...` say where to send it",
+        False,
     )
     host: str = _setting(
         "address on which `dispatcher serve` listens", "127.0.0.1", validate=Regexp(r"[0-9A-Za-z.:_-]+\Z")

@@ -6,9 +6,10 @@ import warnings
 from typing import Any
 
 from celery import Celery
+from celery.concurrency.prefork import TaskPool
 from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
-from celery.signals import setup_logging, worker_init
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
 
 from dispatcher import log
 from dispatcher.errors import DispatcherError, SettingsInvalid
@@ -46,10 +47,14 @@ app.steps["worker"].add(Ticker)
 sys.setswitchinterval(0.0005)
 
 
+if "flower" in sys.argv:  # it sets up no logging where there is one, and Celery does it for workers only
+    log.set_up(_settings.log_level, _settings.log_format)
+
+
 @setup_logging.connect
 def _set_up_logging(**_: object) -> None:
     """Our own format instead of Celery's."""
-    log.set_up(_settings.log_level)
+    log.set_up(_settings.log_level, _settings.log_format)
 
 
 @worker_init.connect
@@ -62,3 +67,15 @@ def _check(sender: Any = None, **_: object) -> None:
     except DispatcherError as error:
         logging.getLogger(__name__).critical(log.line("worker.refused", reason=error))
         raise SystemExit(1) from error
+
+
+@worker_ready.connect
+def _tell_figures(sender: Any = None, **_: object) -> None:
+    """The process that drains tells of itself: this one, unless its pool forks."""
+    if not isinstance(sender.pool, TaskPool):
+        services().serve_figures()
+
+
+@worker_process_init.connect
+def _tell_figures_of_child(**_: object) -> None:
+    services().serve_figures()

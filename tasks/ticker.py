@@ -2,6 +2,7 @@
 
 each 250 ms   send what the clock says is due (`release_due`); also in between, when it said that something will be
 each 15 s     compare the clock with the rows (`reconcile`), one worker at a time
+each 5 s      count what was finished, for the console's figures (`count_figures`)
 each hour     make and drop the days of history (`prune`)
 at a commit   that was not ours (`emit(connection=...)`): Postgres notifies, we send `fan_out`
 each 5 s      say that this worker lives; end the process if its broker connection is gone for good
@@ -25,6 +26,7 @@ from dispatcher.services import Services, services
 logger = logging.getLogger(__name__)
 
 SEEN_S = 5.0
+COUNT_S = 5.0
 WATCH_S = 10.0
 DEAF_S = 25.0
 PAUSE_S = 1.0
@@ -67,6 +69,7 @@ class Ticker(bootsteps.StartStopStep):
             _Round(settings.tick_ms / 1000, lambda: _release(own)),
             _Round(settings.reconcile_s, lambda: _reconcile(own)),
             _Round(settings.prune_s, own.prune),
+            _Round(COUNT_S, own.count_figures),
             _Round(SEEN_S, lambda: own.schedule.worker_seen(worker)),
             _Round(WATCH_S, Watchdog(own, queues).look),
         ]

@@ -76,8 +76,11 @@ def emit(caller: Caller) -> Response:
     by path: `body.invoice.id`, of an array `[3].body.invoice.id`.
     """
     items, is_array = _items()
+    traceparent = request.headers.get("traceparent") if own().settings.tracing else None
     try:
-        stored = own().emit(caller.account, [_new_event(item) for item in items], lives_on=True)
+        stored = own().emit(
+            caller.account, [_new_event(item) for item in items], lives_on=True, traceparent=traceparent
+        )
     except (ValidationError, EventInvalid, EventRefused):  # the first of them; all are told
         return field_errors(_problems(items, caller.account.time_zone, is_array=is_array))
     zone = zone_of(caller.account.time_zone)

@@ -6,9 +6,9 @@ They tell figures and account slugs, so a proxy in front should keep them inside
 from flask import Response
 from flask_smorest import Blueprint
 
-from dispatcher import metrics
 from dispatcher.api.parts import answer, own
 from dispatcher.errors import ScheduleUnavailable, StorageOutdated, StorageUnavailable
+from dispatcher.metrics.scrape import CONTENT_TYPE_LATEST, scrape
 from dispatcher.storage import migrate
 
 blueprint = Blueprint("health", __name__, description="For whoever looks after the service; without a token.")
@@ -35,9 +35,9 @@ def readyz() -> Response:
 def figures() -> Response:
     """For Prometheus."""
     parts = own()
-    return Response(
-        metrics.scrape(parts.storage, parts.schedule, parts.queue), content_type=metrics.CONTENT_TYPE_LATEST
-    )
+    window, breaker = parts.health_policies
+    text = scrape(parts.storage, parts.schedule, parts.queue, parts.tally, window=window, breaker=breaker)
+    return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 
 def _problems() -> dict[str, str]:

@@ -6,6 +6,6 @@ from dispatcher import log
 from dispatcher.api.app import create_app
 from dispatcher.services import services
 
-log.set_up(services().settings.log_level)
+log.set_up(services().settings.log_level, services().settings.log_format)
 app = create_app(services())
 gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again

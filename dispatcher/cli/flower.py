@@ -29,14 +29,8 @@ def flower() -> None:
     if password and not all(name and word for name, _, word in (one.partition(":") for one in password.split(","))):
         print("error: FLOWER_BASIC_AUTH: must be user:password", file=sys.stderr)
         raise SystemExit(2)
-    print(
-        log.line(
-            "flower.started",
-            address=f"http://{f'[{address}]' if ':' in address else address}:{port}",
-            password=bool(password),
-        ),
-        flush=True,
-    )
+    where = f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    log.announce("flower.started", address=where, password=bool(password))
     command = _command(address, port)
     os.execvpe(command[0], command, _environment(password))  # noqa: S606 -- a program of ours with a list of arguments
 

@@ -5,7 +5,7 @@ import click
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.services import services
 from dispatcher.storage import migrate as migrations
-from dispatcher.storage import reports
+from dispatcher.storage.backlog import look
 
 
 @click.command()
@@ -14,20 +14,26 @@ def migrate() -> None:
     print(f"database is at revision {migrations.upgrade(services().storage)}")
 
 
+_SHOWN = 20
+_OVERDUE = 50
+"""Webhooks at the head of the clock whose oldest delivery is looked at, however much waits elsewhere."""
+
+
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
     """Show what waits, how old it is, which workers live, and how the webhooks are."""
     own = services()
-    backlog = own.storage.run(reports.backlog)
-    webhooks = own.storage.run(reports.webhooks_with_backlog)
-    healths = own.schedule.healths([webhook.webhook_id for webhook in webhooks])
-    pauses = own.schedule.pauses()
+    overdue = own.schedule.overdue(_OVERDUE)
+    backlog, webhooks = own.storage.look(lambda connection: look(connection, overdue))
+    webhooks = webhooks[:_SHOWN]
+    survey = own.schedule.survey([webhook.webhook_id for webhook in webhooks])
+    healths, pauses = survey.healths, survey.pauses_s
     queues = own.queue.lengths()
-    workers = sorted(own.schedule.workers())
+    workers = list(survey.workers)
     found = {
         "backlog": backlog,
-        "clock": own.schedule.sizes(),
+        "clock": {"due": survey.due, "held": survey.held, "paused": survey.paused},
         "queues": queues,
         "workers": workers,
         "webhooks": [
@@ -42,10 +48,11 @@ def status(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print(f"events not fanned out  {backlog.events_waiting}{_age(backlog.oldest_event_age_s)}")
-    print(f"deliveries due         {backlog.due}{_age(backlog.oldest_due_age_s)}")
-    print(f"waiting for a retry    {backlog.retrying}")
-    print(f"being sent             {backlog.leased}")
+    about = "" if backlog.is_exact else "about "
+    print(f"events not fanned out  {about}{backlog.events_waiting}{_age(backlog.oldest_event_age_s)}")
+    print(f"deliveries due         {about}{backlog.due}{_age(backlog.oldest_due_age_s)}")
+    print(f"waiting for a retry    {about}{backlog.retrying}")
+    print(f"being sent             {about}{backlog.leased}")
     print("queues                 " + ", ".join(f"{name} {size}" for name, size in queues.items()))
     print("workers seen           " + (", ".join(workers) or "none: nothing is sent"))
     rows = []

@@ -19,7 +19,7 @@ def serve() -> None:
     what it is answering is answered, within 30 s.
     """
     settings = services().settings
-    print(log.line("web.started", address=api_address(settings.host, settings.port)), flush=True)
+    log.announce("web.started", address=api_address(settings.host, settings.port))
     command = _command(settings)
     os.execvpe(command[0], command, environment_of(os.environ))  # noqa: S606 -- a program of ours, a list of arguments
 
@@ -49,6 +49,7 @@ def _command(settings: Settings) -> list[str]:
         "--limit-request-line", "8190",  # its own largest; longer ones it refuses in its own words
         "--keep-alive", "75",  # longer than the proxies before it keep an idle connection, which they would use again
         "--log-level", "warning",
+        *(["--logger-class", "dispatcher.api.gunicorn_log.JsonLogger"] if settings.log_format == "json" else []),
         "dispatcher.api.wsgi:app",
     ]  # fmt: skip
 

@@ -21,6 +21,8 @@ from dispatcher.flow.holds import Holds
 from dispatcher.flow.lane import Counts, Flight, Lane, Lease, told
 from dispatcher.flow.policy import DrainPolicy
 from dispatcher.flow.record import Recorder
+from dispatcher.flow.tally import Tallying
+from dispatcher.flow.trace import TracesAttempts
 from dispatcher.model.attempt import Result, Status, Verdict, judge
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import Health, after
@@ -57,11 +59,15 @@ class Drain:
         *,
         rng: random.Random | None = None,
         tell: Callable[[Told], None] | None = None,
+        tallying: Tallying | None = None,
+        traces: TracesAttempts | None = None,
         monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         self._storage = storage
         self._holds = Holds(schedule, policy.hold_s, monotonic)
-        self._recorder = Recorder(storage, monotonic, lambda: self._pause())
+        self._recorder = Recorder(storage, monotonic, lambda: self._pause(), tallying)
+        self._tallying = tallying
+        self._traces = traces
         self._sender = sender
         self._policy = policy
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
@@ -148,6 +154,7 @@ class Drain:
                     token=lease.token,
                     lease=self._policy.lease,
                     loss_limit=self._policy.loss_limit,
+                    now_s=self._monotonic(),
                 )
             )
         except StorageUnavailable as error:
@@ -159,6 +166,8 @@ class Drain:
             lease.targets = claim.targets
             self._leases[lease.token] = lease
         self.counts.failed += claim.given_up
+        if self._tallying is not None:
+            self._tallying.claimed(claim)
         for delivery in claim.claimed:
             lane = self._lanes[delivery.webhook_id]
             lane.unsent.append(delivery)
@@ -241,6 +250,8 @@ class Drain:
             self._finish_one(self._unsendable(delivery, f"the payload cannot be rendered: {type(error).__name__}"))
             return
         made = headers(delivery, target, body, sent_at, self._policy.user_agent)
+        if self._traces is not None and delivery.traceparent:
+            made += self._traces.start(delivery)
         crash.reached("before_send")
         self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
 
@@ -282,6 +293,7 @@ class Drain:
             logger.info(
                 log.line(
                     "delivery.attempted",
+                    event_id=delivery.event_id,
                     delivery_id=delivery.id,
                     webhook_id=delivery.webhook_id,
                     name=delivery.event_name,
@@ -294,6 +306,8 @@ class Drain:
             )
         if self._tell is not None and (verdict.state is not State.DELIVERED or self._tells_success(delivery)):
             self._tell(told(delivery, result, verdict))
+        if self._traces is not None and delivery.traceparent:
+            self._traces.finish(delivery, result, verdict)
         if not self._finished:
             self._oldest_finished_s = self._monotonic()
         self._finished.append(Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict))

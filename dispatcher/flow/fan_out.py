@@ -1,12 +1,14 @@
 """One event becomes a delivery for each webhook that wants it, 500 events a transaction."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from dispatcher import crash, log
+from dispatcher import clock, crash, log
+from dispatcher.flow.trace import TracesFanOut
 from dispatcher.model.event import FanOut
 from dispatcher.storage import events
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Connection, Storage
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +21,7 @@ class HandOut(Protocol):
     def __call__(self, webhook_ids: tuple[int, ...], delivery_count: int) -> object: ...  # noqa: D102
 
 
-def fan_out(storage: Storage, hand_out: HandOut, batch_size: int) -> FanOut:
+def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, trace: TracesFanOut | None = None) -> FanOut:
     """Empties the outbox, a batch at a time; after each commit its webhooks are handed out. Returns the sums.
 
     Stops after MOST_BATCHES, so that a task ends; whoever calls then asks for another.
@@ -27,8 +29,7 @@ def fan_out(storage: Storage, hand_out: HandOut, batch_size: int) -> FanOut:
     event_count = delivery_count = 0
     webhook_ids: set[int] = set()
     for _ in range(MOST_BATCHES):
-        batch = storage.run(lambda connection: events.fan_out(connection, batch_size))
-        crash.reached("after_fan_out")
+        batch = _take(storage, batch_size, trace)
         event_count += batch.event_count
         delivery_count += batch.delivery_count
         webhook_ids.update(batch.webhook_ids)
@@ -46,3 +47,22 @@ def fan_out(storage: Storage, hand_out: HandOut, batch_size: int) -> FanOut:
         if batch.event_count < batch_size:
             break
     return FanOut(event_count=event_count, delivery_count=delivery_count, webhook_ids=tuple(webhook_ids))
+
+
+def _take(storage: Storage, batch_size: int, trace: TracesFanOut | None) -> FanOut:
+    """One transaction; at debug level a line tells each delivery's key, and traces are looked up where it is wished."""
+    began_at = clock.now()
+    tells = logger.isEnabledFor(logging.DEBUG)
+
+    def work(connection: Connection) -> tuple[FanOut, Sequence[events.Made], Mapping[int, str]]:
+        batch = events.fan_out(connection, batch_size)
+        made = events.made(connection, batch.event_ids) if tells else ()
+        return batch, made, events.traces(connection, batch.event_ids) if trace and batch.event_ids else {}
+
+    batch, made, traceparents = storage.run(work)
+    crash.reached("after_fan_out")
+    for one in made:
+        logger.debug(log.line("delivery.made", **one._asdict()))
+    if trace is not None and traceparents:
+        trace(traceparents, batch.delivery_count, began_at)
+    return batch

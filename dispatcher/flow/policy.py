@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
+from dispatcher.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,3 +25,33 @@ class DrainPolicy:
     tell_successes: bool = False
     """Whether also what went well at the first try is told."""
     user_agent: str = "Fakturoid-Webhook-Dispatcher"
+
+
+def drain_policy(settings: Settings) -> DrainPolicy:
+    """As the settings have it."""
+    return DrainPolicy(
+        retry=RetryPolicy(
+            limit=settings.retry_limit,
+            base=timedelta(seconds=settings.retry_base_s),
+            factor=settings.retry_factor,
+            jitter=settings.retry_jitter,
+            retry_after_max=timedelta(seconds=settings.retry_after_max_s),
+        ),
+        window=WindowPolicy(
+            start=settings.window_start, ceiling=settings.window_max, slow_after_s=settings.slow_after_s
+        ),
+        breaker=BreakerPolicy(
+            opens_after=settings.breaker_after,
+            first_pause_s=settings.breaker_pause_s,
+            longest_pause_s=settings.breaker_pause_max_s,
+        ),
+        timeout_s=settings.timeout_s,
+        lease=timedelta(seconds=settings.lease_s),
+        loss_limit=settings.loss_limit,
+        flush_s=settings.flush_ms / 1000,
+        flush_size=settings.flush_size,
+        hold_s=settings.hold_s,
+        give_up_after_s=settings.give_up_days * 86_400,
+        tell_successes=settings.flower_deliveries == "all",
+        user_agent=settings.user_agent,
+    )

@@ -6,6 +6,7 @@ from functools import partial
 
 from dispatcher import log
 from dispatcher.errors import StorageUnavailable
+from dispatcher.flow.tally import Tallying
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.storage import deliveries
 from dispatcher.storage.deliveries import Finished
@@ -17,10 +18,17 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Records by statements of their own. `pause` is what the drain does for a moment while Postgres is down."""
 
-    def __init__(self, storage: Storage, monotonic: Callable[[], float], pause: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        monotonic: Callable[[], float],
+        pause: Callable[[], None],
+        tallying: Tallying | None = None,
+    ) -> None:
         self._storage = storage
         self._monotonic = monotonic
         self._pause = pause
+        self._tallying = tallying
 
     def record(self, finished: Sequence[Finished], idle: list[int], ends_s: float) -> dict[int, float] | None:
         """Stores attempts and says when the idle webhooks are due next; with Postgres down it tries until `ends_s`.
@@ -32,8 +40,11 @@ class Recorder:
         while True:
             try:
                 if left:
-                    self._storage.single(lambda connection: deliveries.record(connection, finished, self._monotonic()))
+                    began_s = self._monotonic()
+                    count = self._storage.single(lambda own: deliveries.record(own, finished, self._monotonic()))
                     left = []
+                    if self._tallying is not None:
+                        self._tallying.recorded(finished, count, self._monotonic() - began_s)
                     self._let_on(finished)
                 return self._storage.single(lambda connection: deliveries.next_due(connection, idle)) if idle else {}
             except StorageUnavailable as error:

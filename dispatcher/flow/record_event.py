@@ -1,7 +1,7 @@
 """An event in: checked and rendered once, stored in one statement, in the caller's own transaction if it likes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ def record_events(
     connection: Joinable | None = None,
     *,
     announced: bool | None = None,
+    traceparent: str | None = None,
 ) -> list[Event]:
     """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
 
@@ -43,15 +44,15 @@ def record_events(
     2. Insert; an event that repeats an idempotency key of the account stands for the first one.
     With `connection` the rows belong to its transaction; without, they are committed on return.
     `announced` says whether Postgres tells the workers at the commit (default: where the caller commits); otherwise
-    the caller nudges.
+    the caller nudges. `traceparent` is kept with them: the trace that their attempts belong to.
     """
     if announced is None:
         announced = connection is not None
     if connection is not None:
         owner = account if isinstance(account, Account) else accounts.find(connection, account)
-        return _store(connection, owner.id, _drafts(new, owner.time_zone), announced)
+        return _store(connection, owner.id, _drafts(new, owner.time_zone, traceparent), announced)
     owner = account if isinstance(account, Account) else storage.look(lambda own: accounts.find(own, account))
-    drafts = _drafts(new, owner.time_zone)  # outside the transaction, which shall be short
+    drafts = _drafts(new, owner.time_zone, traceparent)  # outside the transaction, which shall be short
     if announced or any(draft.idempotency_key is not None for draft in drafts):
         stored = storage.run(lambda own: _store(own, owner.id, drafts, announced))
     else:
@@ -80,9 +81,10 @@ def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], 
     return stored
 
 
-def _drafts(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
+def _drafts(new: Sequence[NewEvent], time_zone: str, traceparent: str | None) -> list[EventDraft]:
     try:
-        return [_draft(event, time_zone) for event in new]
+        drafts = [_draft(event, time_zone) for event in new]
+        return [replace(draft, traceparent=traceparent) for draft in drafts] if traceparent else drafts
     except (EventInvalid, EventRefused):
         if len(new) == 1:
             raise

@@ -25,6 +25,8 @@ class EventDraft:
     idempotency_key: str | None = None
     resource: str | None = None
     """What it is about: name and id, such as `invoice:93`; None for a bulk event."""
+    traceparent: str | None = None
+    """In which trace it was emitted (W3C Trace Context); None: in none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,3 +36,5 @@ class FanOut:
     event_count: int
     delivery_count: int
     webhook_ids: tuple[int, ...]
+    event_ids: tuple[int, ...] = ()
+    """Of one transaction only: the sum over several does not name them."""

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 # array where they could join: the planner then looks rows up, whatever it believes the size of the table to be.
 
 # Index: deliveries_due, one short range a webhook; then deliveries_by_id. A row that comes with a token is one whose
-# lease ran out: the attempt is lost, which is written at once, or, after too many, ends the delivery.
+# lease ran out: the attempt is lost, which is written at once, or, after too many, ends the delivery. An event's age
+# is counted from `created_at`, which an emitter may have set: then from the second in its id, a second more.
 _CLAIM = """
 with due as materialized (
     select d.id, d.lease_token is not null as lost
@@ -42,14 +43,17 @@ leased as (
         lost_count = lost_count + (lease_token is not null)::int
     where id = any (array (select id from due))
     returning id, webhook_id, event_id, idempotency_key, attempt_count, lost_count, tries_before, lost_before,
-        resource),
+        resource, copy_of),
 losses as (
     insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
         dispatcher_now() - make_interval(secs => %(lease_s)s), dispatcher_now()
     from leased l join webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
 select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_before, l.lost_count - l.lost_before,
-    e.name, e.created_at, e.body::text, a.time_zone, l.resource
+    e.name, e.created_at, e.body::text, a.time_zone, l.resource, l.event_id,
+    case when l.tries_before = 0 and l.copy_of is null then
+        extract(epoch from dispatcher_now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
+    end, l.id in (select id from due where lost), e.traceparent
 from leased l join events e on e.id = l.event_id join accounts a on a.id = e.account_id
 """
 
@@ -171,6 +175,8 @@ class Claim:
     targets: dict[int, Target] = field(repr=False)
     """By webhook; absent where its secrets cannot be read."""
     given_up: int = 0
+    losses: int = 0
+    """Leases that had run out unrecorded, those of what was given up too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,11 +198,12 @@ def claim(
     token: str,
     lease: timedelta,
     loss_limit: int,
+    now_s: float = 0.0,
 ) -> Claim:
     """Leases what is due, in one statement: of each webhook of `slots` at most that many.
 
     Of webhooks with a rate limit, only those in `allowed` and so many, by default one: the caller learns of the limit
-    by this claim. Commit before a byte is sent.
+    by this claim. `now_s`: the monotonic clock, now. Commit before a byte is sent.
     """
     found = rows(
         connection,
@@ -214,12 +221,21 @@ def claim(
     worn_out = [row[0] for row in found if row[5] >= loss_limit]
     if worn_out:
         rows(connection, _GIVE_UP, {"ids": array(worn_out), "token": token})
-    claimed = tuple(_claimed(row, token) for row in found if row[5] < loss_limit)
+    claimed = tuple(_claimed(row, token, now_s) for row in found if row[5] < loss_limit)
     return Claim(
         claimed=claimed,
         targets=_targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
         given_up=len(worn_out),
+        losses=_tell_losses(found, worn_out),
     )
+
+
+def _tell_losses(found: Sequence[Row], worn_out: Sequence[int]) -> int:
+    lost = [row for row in found if row[13]]
+    for row in lost:
+        event = "delivery.given_up" if row[0] in worn_out else "delivery.lost"
+        logger.warning(log.line(event, event_id=row[11], delivery_id=row[0], webhook_id=row[1], key=row[2]))
+    return len(lost)
 
 
 def record(connection: Connection, finished: Sequence[Finished], now_s: float) -> int:
@@ -271,8 +287,9 @@ def replay(connection: Connection, delivery_id: int) -> int | None:
     return found[0][0] if found else None
 
 
-def _claimed(row: Row, token: str) -> Claimed:
-    id_, webhook_id, key, attempt_count, tries_before, _lost, name, created_at, body, zone, resource = row
+def _claimed(row: Row, token: str, now_s: float) -> Claimed:
+    id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, body, zone, resource, *rest = row
+    event_id, age_s, lost, traceparent = rest
     return Claimed(
         id=id_,
         webhook_id=webhook_id,
@@ -284,6 +301,10 @@ def _claimed(row: Row, token: str) -> Claimed:
         body_json=body,
         time_zone=zone,
         resource=resource,
+        event_id=event_id,
+        emitted_s=None if age_s is None else now_s - age_s,
+        lost=lost,
+        traceparent=traceparent,
     )
 
 

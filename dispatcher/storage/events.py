@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from dispatcher.model.event import Event, EventDraft, FanOut
-from dispatcher.storage.engine import Connection, Joinable, rows
+from dispatcher.storage.engine import Connection, Joinable, array, rows
 
 HELD_BACK = "timestamptz '9999-12-31 00:00+00'"
 """When a delivery is due that is held back behind an earlier one of its resource: not before that is finished."""
@@ -31,8 +32,8 @@ with draft as (
         %(created)s::timestamptz[], %(resources)s::text[])
         with ordinality as d (name, body, key, created_at, resource, ordinal)),
 stored as (
-    insert into events (id, account_id, name, body, idempotency_key, created_at)
-    select id, %(account_id)s, name, body::json, key, coalesce(created_at, now()) from draft
+    insert into events (id, account_id, name, body, idempotency_key, created_at, traceparent)
+    select id, %(account_id)s, name, body::json, key, coalesce(created_at, now()), %(traceparent)s from draft
     returning id, created_at),
 waiting as (
     insert into events_waiting (event_id, account_id, name, resource)
@@ -43,8 +44,9 @@ select d.ordinal, s.id, s.created_at from stored s join draft d using (id)
 # The same for one event, which is what services mostly emit: without arrays and a join it costs Postgres half.
 _INSERT_ONE = """
 with stored as (
-    insert into events (account_id, name, body, idempotency_key, created_at)
-    values (%(account_id)s, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()))
+    insert into events (account_id, name, body, idempotency_key, created_at, traceparent)
+    values (%(account_id)s, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
+        %(traceparent)s)
     returning id, created_at),
 waiting as (
     insert into events_waiting (event_id, account_id, name, resource)
@@ -70,7 +72,7 @@ made as (
         order by t.event_id) matched
     returning webhook_id, id, resource)
 select (select count(*) from taken), (select count(*) from made), array(select distinct webhook_id from made),
-    array(select id from made where resource is not null)
+    array(select id from made where resource is not null), array(select event_id from taken)
 """
 
 # Index: deliveries_by_resource. A claimed one is on its way, so it stays.
@@ -97,6 +99,26 @@ where d.id = any (%(ids)s::bigint[]) and w.id = d.webhook_id and w.ordering = 'r
     select from deliveries_waiting earlier
     where earlier.webhook_id = d.webhook_id and earlier.resource = d.resource and earlier.event_id < d.event_id)
 """
+
+# Index: deliveries_are_one_per_event_and_webhook.
+_MADE = """
+select id, event_id, webhook_id, idempotency_key::text from deliveries_waiting
+where event_id = any (%(event_ids)s::bigint[]) and copy_of is null order by id
+"""
+
+# Index: the primary key of events.
+_TRACES = """
+select id, traceparent from events where id = any (%(event_ids)s::bigint[]) and traceparent is not null
+"""
+
+
+class Made(NamedTuple):
+    """A delivery that a fan-out made."""
+
+    delivery_id: int
+    event_id: int
+    webhook_id: int
+    key: str
 
 
 def insert(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], *, announced: bool) -> list[Event]:
@@ -136,7 +158,17 @@ def fan_out(connection: Connection, limit: int) -> FanOut:
     if row[3]:
         rows(connection, _SUPERSEDE, {"ids": row[3]})
         rows(connection, _HOLD_BACK, {"ids": row[3]})
-    return FanOut(event_count=row[0], delivery_count=row[1], webhook_ids=tuple(row[2]))
+    return FanOut(event_count=row[0], delivery_count=row[1], webhook_ids=tuple(row[2]), event_ids=tuple(row[4]))
+
+
+def made(connection: Connection, event_ids: Sequence[int]) -> list[Made]:
+    """The deliveries that a fan-out made for these events, in the same transaction; for the log at debug level."""
+    return [Made(*row) for row in rows(connection, _MADE, {"event_ids": array(event_ids)})]
+
+
+def traces(connection: Connection, event_ids: Sequence[int]) -> dict[int, str]:
+    """Event → in which trace it was emitted; absent where in none."""
+    return dict(rows(connection, _TRACES, {"event_ids": array(event_ids)}))
 
 
 def any_waiting(connection: Connection) -> bool:
@@ -161,6 +193,7 @@ def _store_one(connection: Joinable, account_id: int, draft: EventDraft) -> Even
         "key": draft.idempotency_key,
         "created": draft.created_at,
         "resource": draft.resource,
+        "traceparent": draft.traceparent,
     }
     id_, created_at = rows(connection, _INSERT_ONE, parameters)[0]
     return Event(id=id_, name=draft.name, created_at=created_at)
@@ -180,6 +213,7 @@ def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft]) 
             "keys": [draft.idempotency_key for draft in drafts],
             "created": created,
             "resources": [draft.resource for draft in drafts],
+            "traceparent": drafts[0].traceparent,  # one emit is one span, however many events it stores
         },
     )
     by_ordinal = {ordinal: (id_, created_at) for ordinal, id_, created_at in stored}

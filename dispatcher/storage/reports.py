@@ -1,6 +1,6 @@
-"""What people ask: lists of deliveries with their attempts, and the figures of `dispatcher status`."""
+"""What people ask: lists of deliveries with their attempts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -50,47 +50,6 @@ class DeliveryRow:
     attempts: tuple[AttemptRow, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Backlog:
-    """Figures of what waits; ages in seconds, None where nothing waits."""
-
-    events_waiting: int
-    oldest_event_age_s: float | None
-    due: int
-    oldest_due_age_s: float | None
-    retrying: int
-    leased: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WebhookBacklog:
-    """A webhook with deliveries that wait; `waiting` is counted up to WEBHOOK_CAP."""
-
-    webhook_id: int
-    account_slug: str
-    active: bool
-    waiting: int
-    next_attempt_at: datetime
-
-
-# Walks deliveries_due from webhook to webhook, as `deliveries.all_due` does, and counts a little of each.
-_WEBHOOKS = """
-with recursive walk (webhook_id, next_attempt_at) as (
-    (select webhook_id, next_attempt_at from deliveries_waiting order by webhook_id, next_attempt_at limit 1)
-    union all
-    select d.webhook_id, d.next_attempt_at from walk cross join lateral (
-        select webhook_id, next_attempt_at from deliveries_waiting where webhook_id > walk.webhook_id
-        order by webhook_id, next_attempt_at limit 1) d),
-page as (select * from walk limit 1000)
-select p.webhook_id, a.slug, w.active,
-    (select count(*) from (select from deliveries_waiting where webhook_id = p.webhook_id limit %(cap)s) d),
-    p.next_attempt_at
-from page p join webhooks w on w.id = p.webhook_id join accounts a on a.id = w.account_id
-order by 4 desc, 1 limit 20
-"""
-
-WEBHOOK_CAP = 10_000
-
 _COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, e.name, e.created_at, e.body::text,
     d.idempotency_key, d.state, d.attempt_count, d.lost_count,
     case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at"""
@@ -136,47 +95,12 @@ from attempts where delivery_id = any (%(ids)s::bigint[]) and recorded_on >= %(s
 order by number desc, id desc
 """
 
-# Counts stop at a limit: a million waiting rows must not slow the question "how are you".
-_BACKLOG = """
-select (select count(*) from (select from events_waiting limit %(cap)s) e),
-    (select extract(epoch from clock_timestamp() - recorded_at)::float8 from events_waiting order by event_id limit 1),
-    count(*) filter (where next_attempt_at <= dispatcher_now()),
-    extract(epoch from
-        dispatcher_now() - min(next_attempt_at) filter (where next_attempt_at <= dispatcher_now()))::float8,
-    count(*) filter (where next_attempt_at > dispatcher_now() and lease_token is null),
-    count(*) filter (where next_attempt_at > dispatcher_now() and lease_token is not null)
-from (select next_attempt_at, lease_token from deliveries_waiting limit %(cap)s) d
-"""
-
-COUNT_CAP = 1_000_000
-
-
-def backlog(connection: Connection) -> Backlog:
-    """How much waits, counted up to COUNT_CAP."""
-    row = rows(connection, _BACKLOG, {"cap": COUNT_CAP})[0]
-    return Backlog(
-        events_waiting=row[0],
-        oldest_event_age_s=row[1],
-        due=row[2],
-        oldest_due_age_s=row[3],
-        retrying=row[4],
-        leased=row[5],
-    )
-
-
-def webhooks_with_backlog(connection: Connection) -> list[WebhookBacklog]:
-    """Of the first 1,000 webhooks with deliveries that wait, the 20 with the most."""
-    return [
-        WebhookBacklog(webhook_id=row[0], account_slug=row[1], active=row[2], waiting=row[3], next_attempt_at=row[4])
-        for row in rows(connection, _WEBHOOKS, {"cap": WEBHOOK_CAP})
-    ]
-
 
 def deliveries(connection: Connection, slug: str, *, limit: int = 40, **narrowed: Any) -> list[DeliveryRow]:
     """An account's deliveries with their attempts, newest first.
 
     `narrowed` to those of a `client_id`'s webhooks, a `webhook_id`, an `event_name`, a `state`, an `idempotency_key`,
-    created `since` and `until` (not included), and with an id below `before`, the last one of the page before.
+    created `since` and `until` (not included), with an id below `before` (the last of the page before), and to `ids`.
     """
     wanted = _wanted(slug=slug, limit=limit, **narrowed)
     return _with_attempts(connection, rows(connection, _list_sql(wanted), wanted))
@@ -194,6 +118,7 @@ def _wanted(
     since: datetime | None = None,
     until: datetime | None = None,
     before: int | None = None,
+    ids: Sequence[int] | None = None,
 ) -> dict[str, object]:
     """The parameters of the list; None leaves one out."""
     return {
@@ -209,6 +134,7 @@ def _wanted(
         "since_day": since and since.astimezone(UTC).date(),
         "until": until,
         "before": before,
+        "ids": None if ids is None else list(ids),
     }
 
 
@@ -236,6 +162,7 @@ _CONDITIONS = {
     "since": "d.created_at >= %(since)s",
     "until": "d.created_at < %(until)s",
     "before": "d.id < %(before)s",
+    "ids": "d.id = any (%(ids)s::bigint[])",
 }
 _OF_WEBHOOK = {"client_id": "w.client_id = %(client_id)s", "webhook_id": "w.id = %(webhook_id)s"}
 

@@ -77,8 +77,8 @@ def test_the_metrics_are_read_from_the_rows(call, api: Api, a_worker_lives):
     text = eventually(lambda: call("/metrics").text)
     figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert call("/metrics").headers["Content-Type"].startswith("text/plain; version=")
-    assert float(figures["dispatcher_deliveries_due"]) >= 3
-    assert float(figures["dispatcher_deliveries_due_oldest_seconds"]) >= 3_600
+    assert float(figures['dispatcher_deliveries_due{queue="deliveries"}']) >= 3
+    assert float(figures['dispatcher_deliveries_due_oldest_seconds{queue="deliveries"}']) >= 3_600
     assert float(figures["dispatcher_events_waiting"]) >= 1
     assert float(figures["dispatcher_workers"]) >= 1
     assert float(figures['dispatcher_queue_messages{queue="events"}']) >= 0

@@ -102,6 +102,15 @@ def test_two_migrations_at_once_wait_for_each_other(empty):
     migrate.check(empty)
 
 
+def test_a_database_that_a_later_release_has_migrated_is_used_and_left_as_it_is(empty):
+    migrate.upgrade(empty)
+    empty.run(lambda c: rows(c, "update alembic_version set version_num = 'of-a-later-release'"))
+
+    migrate.check(empty)
+    assert migrate.upgrade(empty) == "of-a-later-release"
+    assert empty.run(lambda c: rows(c, "select version_num from alembic_version")) == [("of-a-later-release",)]
+
+
 def test_a_postgres_that_is_down_is_our_error():
     storage = Storage("postgresql://me:hunter2@127.0.0.1:1/main", SecretBox([SECRET_KEY]))
 

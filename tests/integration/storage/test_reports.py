@@ -190,35 +190,3 @@ def test_attempts_come_newest_first(steps, webhook):
 
     (found,) = listed(steps)
     assert [(one.number, one.status) for one in found.attempts] == [(3, "404"), (2, "503"), (1, "500")]
-
-
-def test_the_backlog_counts_what_waits(steps, webhook, three):
-    steps.emit(a_draft("invoice_sent"), a_draft("invoice_sent"))
-    backlog = steps.storage.run(reports.backlog)
-
-    assert (backlog.events_waiting, backlog.due, backlog.retrying, backlog.leased) == (2, 1, 0, 0)
-    assert 0 <= backlog.oldest_event_age_s < 60
-    assert 0 <= backlog.oldest_due_age_s < 60
-
-    claimed = steps.claim_one(webhook.id)
-    assert steps.storage.run(reports.backlog).leased == 1
-    steps.record(claimed, "503", retry_in_s=20)
-    backlog = steps.storage.run(reports.backlog)
-    assert (backlog.due, backlog.retrying, backlog.leased, backlog.oldest_due_age_s) == (0, 1, 0, None)
-
-
-def test_an_empty_backlog_has_no_ages(steps):
-    backlog = steps.storage.run(reports.backlog)
-
-    assert (backlog.events_waiting, backlog.oldest_event_age_s, backlog.oldest_due_age_s) == (0, None, None)
-
-
-def test_the_webhooks_with_the_most_waiting_come_first(steps, storage, account, webhook):
-    busy = a_webhook(storage, account, events=["invoice_paid", "invoice_sent"])
-    steps.emit(a_draft(), a_draft("invoice_sent"), a_draft("invoice_sent"))
-    steps.fan_out()
-    steps.rows("update webhooks set active = false where id = %(id)s", id=webhook.id)
-
-    found = steps.storage.run(reports.webhooks_with_backlog)
-
-    assert [(one.webhook_id, one.waiting, one.active) for one in found] == [(busy.id, 3, True), (webhook.id, 1, False)]

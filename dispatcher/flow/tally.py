@@ -1,0 +1,54 @@
+"""What became of claims and attempts is added to the figures that only grow: one addition for each flush."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from dispatcher.model.delivery import State
+from dispatcher.model.tally import bucket, outcome
+from dispatcher.storage.deliveries import Claim, Finished
+
+
+class Adds(Protocol):
+    """Where the sums are kept (`schedule.tally`)."""
+
+    def add(self, amounts: Mapping[str, int]) -> None: ...  # noqa: D102
+
+
+class Tallying:
+    """A drain's side of the figures. `flushed` is told of each record: results, and seconds; None: nobody asks."""
+
+    def __init__(self, tally: Adds, flushed: Callable[[int, float], None] | None = None) -> None:
+        self._tally = tally
+        self._flushed = flushed
+
+    def claimed(self, claim: Claim) -> None:
+        """Counts the leases that had run out, and the deliveries that were given up for it."""
+        if claim.losses:
+            self._tally.add({"losses": claim.losses, "finished:failed": claim.given_up})
+
+    def recorded(self, finished: Sequence[Finished], counted: int, took_s: float) -> None:
+        """Counts what was recorded; `counted` is less than all where a lease had gone to another drain meanwhile."""
+        sums: Counter[str] = Counter()
+        for one in finished:
+            claimed, result, state = one.claimed, one.result, one.verdict.state
+            sums["attempts:" + outcome(result.status)] += 1
+            if state is not State.PENDING:
+                sums["finished:" + state.value] += 1
+            if claimed.emitted_s is None:
+                continue
+            if claimed.attempt_number == 1:
+                _time(sums, "first_attempt", result.started_s - claimed.emitted_s)
+            if state is State.DELIVERED:
+                _time(sums, "delivered", result.finished_s - claimed.emitted_s)
+        if counted < len(finished):
+            sums["duplicates:record"] += len(finished) - counted
+        self._tally.add(sums)
+        if self._flushed is not None:
+            self._flushed(len(finished), took_s)
+
+
+def _time(sums: Counter[str], span: str, seconds: float) -> None:
+    seconds = max(0.0, seconds)  # an emitter may say that it happened in the future
+    sums[f"{span}:{bucket(seconds)}"] += 1
+    sums[f"{span}:us"] += int(seconds * 1_000_000)

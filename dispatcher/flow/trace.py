@@ -1,0 +1,28 @@
+"""What the flow tells whoever traces (`dispatcher.tracing`), where that is switched on; it knows no tracing itself."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from dispatcher.model.attempt import Result, Verdict
+from dispatcher.model.delivery import Claimed
+
+
+class TracesAttempts(Protocol):
+    """One drain's attempts."""
+
+    def start(self, delivery: Claimed) -> list[tuple[str, str]]:
+        """An attempt begins; returns the headers that hand its trace on to the receiver."""
+        ...
+
+    def finish(self, delivery: Claimed, result: Result, verdict: Verdict) -> None:
+        """The attempt is over."""
+        ...
+
+
+class TracesFanOut(Protocol):
+    """A fan-out of one transaction."""
+
+    def __call__(self, traceparents: Mapping[int, str], deliveries: int, started_at: datetime) -> None:
+        """These events (by id, with their traces) became deliveries, of which there are so many in all."""
+        ...

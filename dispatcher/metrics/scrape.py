@@ -1,0 +1,158 @@
+"""The figures of /metrics, read from Postgres, Redis and the broker when they are asked for.
+
+Not counted in this process: a figure that is read from the rows is right after any restart, and the same for whichever
+process answers. What only grows is summed over all processes in Redis (`schedule.tally`). A part that does not answer
+leaves its figures out, and `dispatcher_up` says so. The number of series does not depend on that of the webhooks.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from dispatcher.errors import DispatcherError
+from dispatcher.metrics.build import build_info
+from dispatcher.metrics.growing import growing
+from dispatcher.metrics.webhooks import due_by_queue, of_webhooks
+from dispatcher.model.health import BreakerPolicy, WindowPolicy
+from dispatcher.queue import Queue
+from dispatcher.schedule.clock import Schedule, Survey
+from dispatcher.schedule.tally import Tally
+from dispatcher.storage import backlog, history
+from dispatcher.storage.backlog import Backlog, WebhookBacklog
+from dispatcher.storage.engine import Storage
+
+__all__ = ["CONTENT_TYPE_LATEST", "scrape"]
+
+OVERDUE = 50
+"""Webhooks at the head of the clock whose oldest delivery is looked at, however much waits elsewhere."""
+
+
+def scrape(
+    storage: Storage,
+    schedule: Schedule,
+    queue: Queue,
+    tally: Tally,
+    *,
+    window: WindowPolicy,
+    breaker: BreakerPolicy,
+) -> bytes:
+    """Everything, in Prometheus' text format. Never raises for a part that is down."""
+    up = GaugeMetricFamily("dispatcher_up", "Whether the part answered (1) or not (0).", labels=["part"])
+    families: list[Metric] = [up, build_info()]
+
+    def part(name: str, read: Callable[[], list[Metric]]) -> None:
+        try:
+            families.extend(read())
+            up.add_metric([name], 1)
+        except DispatcherError:
+            up.add_metric([name], 0)
+
+    overdue: list[int] = []
+    waiting: list[tuple[Backlog, list[WebhookBacklog]]] = []
+    part("redis", lambda: list(_grown(schedule, tally, overdue)))
+    part("postgres", lambda: list(_rows(storage, overdue, waiting)))
+    part("broker", lambda: list(_queues(queue)))
+    try:
+        families += _webhooks(schedule, waiting, window, breaker)
+    except DispatcherError:
+        up.samples[0] = up.samples[0]._replace(value=0.0)  # Redis went away in between
+    return generate_latest(_registry(families))
+
+
+def _grown(schedule: Schedule, tally: Tally, overdue: list[int]) -> Iterator[Metric]:
+    overdue += schedule.overdue(OVERDUE)
+    yield from growing(tally.read())
+
+
+def _rows(
+    storage: Storage, overdue: Sequence[int], waiting: list[tuple[Backlog, list[WebhookBacklog]]]
+) -> Iterator[Metric]:
+    found, webhooks = storage.look(lambda connection: backlog.look(connection, overdue))
+    waiting.append((found, webhooks))
+    yield _gauge("events_waiting", "Events that were not fanned out yet.", found.events_waiting)
+    yield _gauge("events_waiting_oldest_seconds", "Age of the oldest of these; 0 if none.", found.oldest_event_age_s)
+    yield _gauge(
+        "backlog_is_exact", "1: what waits was counted; 0: it is so much that it is estimated.", found.is_exact
+    )
+    states = GaugeMetricFamily(
+        "dispatcher_deliveries", "Deliveries that are kept, by state; finished ones about.", labels=["state"]
+    )
+    states.add_metric(["pending"], found.deliveries)
+    for state, count in storage.look(history.finished_by_state).items():
+        states.add_metric([state], count)
+    yield states
+    pending = GaugeMetricFamily(
+        "dispatcher_deliveries_pending",
+        "Deliveries that wait: due, being sent (leased), for their next try (retrying), behind an earlier one of their"
+        " resource (held_back), or for their webhook to become active (inactive).",
+        labels=["why"],
+    )
+    for why in ("due", "leased", "retrying", "held_back", "inactive"):
+        pending.add_metric([why], getattr(found, why))
+    yield pending
+    yield from _partitions(storage)
+
+
+def _partitions(storage: Storage) -> Iterator[Metric]:
+    count = GaugeMetricFamily("dispatcher_partitions", "Partitions of the table.", labels=["table"])
+    ahead = GaugeMetricFamily(
+        "dispatcher_partitions_ahead_days", "Days from today on that have their partition.", labels=["table"]
+    )
+    size = GaugeMetricFamily("dispatcher_table_bytes", "Size of its partitions, without indexes.", labels=["table"])
+    for one in storage.look(history.partitions):
+        count.add_metric([one.table], one.count)
+        ahead.add_metric([one.table], one.days_ahead)
+        size.add_metric([one.table], one.size_bytes)
+    yield from (count, ahead, size)
+
+
+def _webhooks(
+    schedule: Schedule,
+    waiting: list[tuple[Backlog, list[WebhookBacklog]]],
+    window: WindowPolicy,
+    breaker: BreakerPolicy,
+) -> list[Metric]:
+    found, webhooks = waiting[0] if waiting else (None, [])
+    survey = schedule.survey([one.webhook_id for one in webhooks])
+    families = list(_clock(survey))
+    if found is not None:
+        families += due_by_queue(found, webhooks, survey, window)
+        families += of_webhooks(found, webhooks, survey, breaker)
+    return families
+
+
+def _clock(survey: Survey) -> Iterator[Metric]:
+    yield _gauge("workers", "Workers seen within 30 s.", len(survey.workers))
+    clock = GaugeMetricFamily(
+        "dispatcher_clock_webhooks",
+        "Webhooks in the clock: with a due time (due), in a drain (held), or let alone (paused).",
+        labels=["set"],
+    )
+    for name in ("due", "held", "paused"):
+        clock.add_metric([name], getattr(survey, name))
+    yield clock
+
+
+def _queues(queue: Queue) -> Iterator[Metric]:
+    messages = GaugeMetricFamily("dispatcher_queue_messages", "Celery messages that wait.", labels=["queue"])
+    for name, length in queue.lengths().items():
+        messages.add_metric([name], length)
+    yield messages
+
+
+def _gauge(name: str, text: str, value: float | None) -> Metric:
+    return GaugeMetricFamily(f"dispatcher_{name}", text, value=max(0.0, float(value or 0)))
+
+
+def _registry(families: Sequence[Metric]) -> CollectorRegistry:
+    class Read:
+        """What was read already."""
+
+        def collect(self) -> Iterator[Metric]:
+            yield from families
+
+    registry = CollectorRegistry()
+    registry.register(Read())
+    return registry

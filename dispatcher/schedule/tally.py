@@ -1,0 +1,105 @@
+"""Figures that only grow, summed over all processes in one hash of Redis.
+
+dispatcher:tally   hash   figure → how often, ever; of times also their sum, in microseconds
+
+    attempts:<outcome>       requests that were recorded
+    finished:<state>         deliveries that came to their end
+    losses                   leases that ran out without a record
+    duplicates:<step>        what was asked for a second time and not done twice
+    <span>:<bucket>, <span>:us     how long something took
+
+A process gathers what it has to add and sends it each second, from a thread of its own: a drain never waits, and an
+idle process sends nothing. A process that is killed loses what it gathered, a second at most; what Redis does not take
+waits, and with Redis emptied the figures begin at 0, which Prometheus takes for a restart.
+"""
+
+import atexit
+import logging
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from dispatcher import log
+from dispatcher.errors import ScheduleUnavailable
+from dispatcher.schedule.clock import connect, translated
+
+logger = logging.getLogger(__name__)
+
+TALLY = "dispatcher:tally"
+EVERY_S = 1.0
+
+
+class Tally:
+    """This process's part of the sums, and the sums themselves."""
+
+    def __init__(self, url: str, *, timeout_s: float = 1.0, every_s: float = EVERY_S) -> None:
+        self._redis = connect(url, timeout_s)
+        self._every_s = every_s
+        self._gathered: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._wanted = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, amounts: Mapping[str, int]) -> None:
+        """Adds to the sums, within a second or so; returns at once."""
+        with self._lock:
+            for figure, amount in amounts.items():
+                self._gathered[figure] += amount
+        self._wanted.set()
+        if self._thread is None or not self._thread.is_alive():  # threads are not copied into a process that was forked
+            self._start()
+
+    def send(self) -> None:
+        """Sends what was gathered, now; raises ScheduleUnavailable, and then keeps it for the next time."""
+        with self._lock:
+            gathered, self._gathered = self._gathered, Counter()
+        if not gathered:
+            return
+        try:
+            with translated():
+                pipeline: Any = self._redis.pipeline(transaction=True)  # all, or what is sent again would count twice
+                for figure, amount in gathered.items():
+                    pipeline.hincrby(TALLY, figure, amount)
+                pipeline.execute()
+        except ScheduleUnavailable:
+            with self._lock:
+                self._gathered.update(gathered)
+            raise
+
+    def read(self) -> dict[str, int]:
+        """Every figure that was ever added to."""
+        with translated():
+            found = self._redis.hgetall(TALLY)
+        return {figure: int(amount) for figure, amount in found.items()}
+
+    def close(self) -> None:
+        """Sends what is left and closes the connections."""
+        atexit.unregister(self._send_quietly)
+        self._send_quietly()
+        self._redis.close()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
+                self._thread.start()
+                atexit.unregister(self._send_quietly)
+                atexit.register(self._send_quietly)
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._wanted.wait()
+            pause.wait(self._every_s)
+            self._wanted.clear()
+            if not self._send_quietly():
+                self._wanted.set()
+
+    def _send_quietly(self) -> bool:
+        try:
+            self.send()
+        except ScheduleUnavailable as error:
+            logger.debug(log.line("tally.not_sent", reason=error))
+            return False
+        return True

@@ -1,0 +1,199 @@
+"""What waits, at a cost that does not grow with it: exact while it is little, estimated from a sample when it is much.
+
+Up to EXACT rows are read by index, whatever the table has become meanwhile. Beyond, SAMPLE_PAGES pages of the table are
+read, the same ones each time, so that an estimate moves only when the rows do; it is right within a few per cent.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from dispatcher.storage import deliveries
+from dispatcher.storage.engine import Connection, Row, rows
+
+EXACT = 10_000
+SAMPLE_PAGES = 200
+LATE = 40
+WEBHOOKS = 500
+"""Of the webhooks with deliveries that wait, so many are told of by themselves: those with the most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backlog:
+    """Figures of what waits; ages in seconds, None where nothing waits.
+
+    `due`, `retrying` and `held_back` are of active webhooks, `inactive` of the others. `is_exact` is False where the
+    figures are estimates; ages are exact always, as far as the oldest is one of a webhook that was looked at.
+    """
+
+    events_waiting: int
+    oldest_event_age_s: float | None
+    due: int
+    oldest_due_age_s: float | None
+    retrying: int
+    leased: int
+    held_back: int
+    inactive: int
+    is_exact: bool
+
+    @property
+    def deliveries(self) -> int:
+        """All of them."""
+        return self.due + self.retrying + self.leased + self.held_back + self.inactive
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookBacklog:
+    """A webhook with deliveries that wait; the counts are estimates where the Backlog's are."""
+
+    webhook_id: int
+    account_slug: str
+    active: bool
+    waiting: int
+    due: int
+    due_age_s: float | None
+    """Of its oldest one that is due; None where none is, or where it is not active."""
+    next_attempt_at: datetime
+
+
+# Index: deliveries_due. Read in its order, because a scan of the table would read what is long gone, too.
+_EXACT = """
+select webhook_id, next_attempt_at, lease_token is not null as leased from deliveries_waiting
+order by webhook_id, next_attempt_at limit %(most)s
+"""
+_SAMPLE = """
+select webhook_id, next_attempt_at, lease_token is not null as leased
+from deliveries_waiting tablesample system (%(percent)s) repeatable (0)
+"""
+
+# One row for each of the webhooks with the most, each with the sums over all of them.
+_BY_WEBHOOK = """
+with counted as materialized (
+    select webhook_id, count(*) as waiting, count(*) filter (where next_attempt_at <= (select dispatcher_now())) as due,
+        count(*) filter (where leased and next_attempt_at > (select dispatcher_now())) as leased,
+        count(*) filter (where next_attempt_at >= '9999-12-31 00:00+00') as held_back, min(next_attempt_at) as first_at
+    from ({seen}) seen group by 1),
+most as materialized (
+    select *, sum(waiting) over () as all_waiting, sum(due) over () as all_due, sum(leased) over () as all_leased,
+        sum(held_back) over () as all_held_back
+    from counted order by waiting desc, webhook_id limit %(webhooks)s)
+select m.webhook_id, a.slug, w.active and w.deleted_at is null, m.waiting, m.due, m.leased, m.held_back,
+    extract(epoch from dispatcher_now() - m.first_at)::float8, m.first_at,
+    m.all_waiting::float8, m.all_due::float8, m.all_leased::float8, m.all_held_back::float8
+from most m join webhooks w on w.id = m.webhook_id join accounts a on a.id = w.account_id
+order by m.waiting desc, m.webhook_id
+"""
+
+_EVENTS = """
+select count(*) from (select from events_waiting order by event_id limit %(most)s) e
+"""
+_EVENTS_SAMPLE = "select count(*) from events_waiting tablesample system (%(percent)s) repeatable (0)"
+_OLDEST_EVENT = """
+select extract(epoch from clock_timestamp() - recorded_at)::float8 from events_waiting order by event_id limit 1
+"""
+
+# What Postgres' statistics say is good enough to know that there is no use in counting.
+_SIZE = """
+select pg_stat_get_live_tuples(%(table)s::regclass),
+    pg_relation_size(%(table)s::regclass) / current_setting('block_size')::int
+"""
+
+
+def look(connection: Connection, also: Iterable[int] = ()) -> tuple[Backlog, list[WebhookBacklog]]:
+    """What waits, and the webhooks with the most of it.
+
+    `also`: webhooks that are known to be late; where the counts come from a sample, their oldest is looked at, too.
+    """
+    found, share = _seen(connection)
+    webhooks = [_webhook(row, share) for row in found]
+    if share < 1:
+        webhooks, others = _with_ages(connection, webhooks, also)
+    else:
+        others = []
+    inactive = [row for row in found if not row[2]]
+    waiting, due, leased, held_back = found[0][9:] if found else (0, 0, 0, 0)
+    of_inactive = sum(row[3] - row[5] for row in inactive)
+    due -= sum(row[4] for row in inactive)
+    held_back -= sum(row[6] for row in inactive)
+    events, event_age_s, events_share = _events(connection)
+    return Backlog(
+        events_waiting=events,
+        oldest_event_age_s=event_age_s,
+        due=round(due / share),
+        oldest_due_age_s=max(
+            [*others, *(one.due_age_s for one in webhooks if one.due_age_s is not None)], default=None
+        ),
+        retrying=round(max(0, waiting - due - leased - held_back - of_inactive) / share),
+        leased=round(leased / share),
+        held_back=round(held_back / share),
+        inactive=round(of_inactive / share),
+        is_exact=share == 1 and events_share == 1,
+    ), webhooks
+
+
+def _seen(connection: Connection) -> tuple[list[Row], float]:
+    """Rows of _BY_WEBHOOK, and which share of the table they were counted from."""
+    share = _share(connection, "deliveries_waiting")
+    if share is None:
+        found = rows(connection, _BY_WEBHOOK.format(seen=_EXACT), {"most": EXACT + 1, "webhooks": EXACT + 1})
+        if not found or found[0][9] <= EXACT:
+            return found, 1.0
+        share = _share(connection, "deliveries_waiting", always=True)
+    sampled = rows(connection, _BY_WEBHOOK.format(seen=_SAMPLE), {"percent": 100 * share, "webhooks": WEBHOOKS})
+    if sampled:
+        return sampled, _corrected(connection, share, sampled[0][9])
+    # The table is nearly empty pages: what the index has first stands for the rest.
+    return rows(connection, _BY_WEBHOOK.format(seen=_EXACT), {"most": EXACT + 1, "webhooks": WEBHOOKS}), 1.0
+
+
+def _events(connection: Connection) -> tuple[int, float | None, float]:
+    age_s = next((row[0] for row in rows(connection, _OLDEST_EVENT)), None)
+    share = _share(connection, "events_waiting")
+    if share is None:
+        count = rows(connection, _EVENTS, {"most": EXACT + 1})[0][0]
+        if count <= EXACT:
+            return count, age_s, 1.0
+        share = _share(connection, "events_waiting", always=True)
+    sampled = rows(connection, _EVENTS_SAMPLE, {"percent": 100 * share})[0][0]
+    return round(sampled / _corrected(connection, share, sampled, "events_waiting")), age_s, share
+
+
+def _share(connection: Connection, table: str, *, always: bool = False) -> Any:
+    """The share of the table to be read as a sample; None where it had better be counted."""
+    live, pages = rows(connection, _SIZE, {"table": table})[0]
+    return min(1.0, SAMPLE_PAGES / max(1, pages)) if always or live > 2 * EXACT else None
+
+
+def _corrected(connection: Connection, share: float, sampled: float, table: str = "deliveries_waiting") -> float:
+    """The share by Postgres' own count of the rows, where that is near; it is off only after a crash of Postgres."""
+    live = rows(connection, _SIZE, {"table": table})[0][0]
+    return sampled / live if live and 0.7 < sampled / share / live < 1.4 else share
+
+
+def _with_ages(
+    connection: Connection, webhooks: Sequence[WebhookBacklog], also: Iterable[int]
+) -> tuple[list[WebhookBacklog], list[float]]:
+    """The webhooks with the ages of their oldest, read by index; and the ages of `also`.
+
+    Only of those with the most and of those that seem latest: of the others the sample's oldest is near enough.
+    """
+    latest = sorted(webhooks, key=lambda one: one.due_age_s or 0.0, reverse=True)[:LATE]
+    wanted = {*also, *(one.webhook_id for one in webhooks[:LATE]), *(one.webhook_id for one in latest)}
+    waits = deliveries.next_due(connection, sorted(wanted))
+    ages = {webhook: -wait_s for webhook, wait_s in waits.items() if wait_s <= 0}
+    aged = [replace(one, due_age_s=ages.get(one.webhook_id)) if one.webhook_id in wanted else one for one in webhooks]
+    return aged, list(ages.values())
+
+
+def _webhook(row: Row, share: float) -> WebhookBacklog:
+    webhook_id, slug, active, waiting, due, _leased, _held_back, age_s, first_at, *_ = row
+    return WebhookBacklog(
+        webhook_id=webhook_id,
+        account_slug=slug,
+        active=active,
+        waiting=round(waiting / share),
+        due=round(due / share),
+        due_age_s=age_s if active and due else None,
+        next_attempt_at=first_at,
+    )

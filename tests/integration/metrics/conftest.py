@@ -1,0 +1,40 @@
+"""A scrape as `web` would answer it, and its samples."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from dispatcher.metrics.scrape import scrape
+from dispatcher.services import Services
+
+
+def samples_of(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """(name, labels in their order) → value."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def read(own: Services) -> Callable[..., float]:
+    """The value of one sample: `read("dispatcher_attempts_total", outcome="2xx")`."""
+
+    def value(name: str, **labels: str) -> float:
+        own.tally.send()
+        return samples_of(text(own)).get((name, tuple(sorted(labels.items()))), 0.0)
+
+    return value
+
+
+def text(own: Services) -> str:
+    window, breaker = own.health_policies
+    return scrape(own.storage, own.schedule, own.queue, own.tally, window=window, breaker=breaker).decode()
+
+
+@pytest.fixture
+def scraped(own: Services) -> Callable[[], dict[Any, float]]:
+    return lambda: samples_of(text(own))

@@ -1,0 +1,91 @@
+"""The dashboard and the alerts ask for metrics that exist, and each alert has its page."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+
+from dispatcher.metrics.worker import WorkerFigures
+from dispatcher.model.health import Health
+from tests.conftest import ROOT
+from tests.integration.metrics.conftest import samples_of
+
+ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
+_LABELS = re.compile(r"\{[^}]*\}")
+_STRINGS = re.compile(r"\"[^\"]*\"")
+_GROUPING = re.compile(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
+_WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(?!\s*\()\b(?!\s*\()")
+_OPERATORS = {"and", "or", "unless", "bool", "offset", "m", "h", "s", "d"}
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in ALERTS["groups"] for rule in group["rules"]]
+
+
+def expressions() -> Iterator[str]:
+    yield from (rule["expr"] for rule in rules())
+    for panel in DASHBOARD["panels"]:
+        yield from (target["expr"] for target in panel.get("targets", ()))
+
+
+def names_in(expression: str) -> set[str]:
+    """The metrics of a PromQL expression."""
+    bare = _GROUPING.sub(" ", _STRINGS.sub(" ", _LABELS.sub(" ", re.sub(r"\[[^\]]*\]", " ", expression))))
+    return set(_WORDS.findall(bare)) - _OPERATORS
+
+
+@pytest.fixture
+def existing(own: Any, queue: Any, account: Any, webhook: Any, scraped: Any) -> set[str]:
+    """Names that a scrape of `web` and one of a worker tell."""
+    own.schedule.store_healths({webhook.id: Health(window=10.0)})
+    own.storage.run(
+        lambda c: c.exec_driver_sql(
+            "insert into deliveries (id, event_id, webhook_id, idempotency_key)"
+            f" values (1, 1, {webhook.id}, gen_random_uuid())"
+        )
+    )
+    worker = WorkerFigures(lambda: 0, lambda: 0, sender="curl")
+    return {name for name, _ in scraped()} | {name for name, _ in samples_of(generate_latest(worker.registry).decode())}
+
+
+def test_names_are_found_in_promql():
+    found = names_in(
+        '1 - sum(rate(a_total{x="b_total"}[5m])) by (c) / clamp_min(sum by (le) (d_bucket), 0.1) > 3 and e'
+    )
+
+    assert found == {"a_total", "d_bucket", "e"}
+
+
+def test_every_expression_asks_for_metrics_that_exist(existing: set[str]):
+    asked = {name: expression for expression in expressions() for name in names_in(expression)}
+
+    assert len(asked) > 25
+    assert {name: asked[name] for name in asked.keys() - existing} == {}
+
+
+def test_every_metric_of_ours_is_on_the_dashboard_or_in_an_alert(existing: set[str]):
+    asked = {re.sub(r"_(bucket|count|sum)$", "", name) for expression in expressions() for name in names_in(expression)}
+    told = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in existing if name.startswith("dispatcher_")}
+
+    assert told - asked <= {"dispatcher_backlog_is_exact", "dispatcher_worker_info"}
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_each_alert_names_its_page_in_the_runbook(rule: dict[str, Any]):
+    path, _, anchor = rule["annotations"]["runbook"].partition("#")
+
+    assert anchor == re.sub(r"(?<!^)(?=[A-Z])", "-", rule["alert"]).lower()
+    assert f"\n## {anchor}\n" in (ROOT / Path(path)).read_text()
+
+
+def test_the_example_of_prometheus_loads_the_alerts():
+    prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+
+    assert prometheus["rule_files"] == ["alerts.yml"]
+    assert [job["job_name"] for job in prometheus["scrape_configs"]] == ["dispatcher-web", "dispatcher-workers"]

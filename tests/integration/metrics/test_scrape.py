@@ -1,0 +1,141 @@
+"""What a scrape tells of a flow that really ran."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.flow import release_due
+from dispatcher.model.health import Health
+from dispatcher.model.tally import BOUNDS_S
+from dispatcher.queue import Queue
+from dispatcher.storage import deliveries
+from tests.builders import a_webhook, an_event
+from tests.integration.flow.conftest import Flow
+from tests.receiver import Answer, Receiver
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as made:
+        yield made
+
+
+@pytest.fixture
+def flow(own, queue, account, monkeypatch):
+    monkeypatch.setattr(release_due, "OWN_WEBHOOKS", 0)
+    return Flow(own, queue)
+
+
+def test_attempts_and_times_are_counted_as_they_are_recorded(flow, receiver, storage, account, read):
+    a_webhook(storage, account, receiver.url("/hook"))
+    receiver.script("/hook", Answer(status=503), Answer())
+
+    flow.run(an_event(), an_event())
+    assert read("dispatcher_attempts_total", outcome="2xx") == 1
+    assert read("dispatcher_attempts_total", outcome="5xx") == 1
+    flow.make_due()
+    flow.deliver(*[row[0] for row in flow.sql("select id from webhooks")])
+
+    assert read("dispatcher_attempts_total", outcome="2xx") == 2
+    assert read("dispatcher_deliveries_finished_total", state="delivered") == 2
+    assert read("dispatcher_first_attempt_seconds_count") == 2
+    assert read("dispatcher_delivered_seconds_count") == 2
+    assert read("dispatcher_delivered_seconds_bucket", le="+Inf") == 2
+    assert 0 < read("dispatcher_delivered_seconds_sum") < 20
+    assert read("dispatcher_delivered_seconds_bucket", le=str(BOUNDS_S[-1])) == 2
+
+
+def test_the_time_from_the_emit_is_that_of_postgres_clock(flow, receiver, storage, account, read, shift_time):
+    a_webhook(storage, account, receiver.url("/hook"))
+    flow.emit()
+    ids = flow.fan_out()
+    shift_time(1_000)
+    flow.deliver(*ids)
+
+    assert 990 < read("dispatcher_first_attempt_seconds_sum") < 1_020
+
+
+def test_an_event_that_says_it_is_old_is_counted_from_its_emit(flow, receiver, storage, account, read):
+    a_webhook(storage, account, receiver.url("/hook"))
+    flow.run(an_event(created_at=datetime(2024, 1, 1, tzinfo=UTC)))
+
+    assert read("dispatcher_first_attempt_seconds_sum") < 20
+
+
+def test_a_replay_is_no_late_delivery(flow, receiver, storage, account, read):
+    a_webhook(storage, account, receiver.url("/hook"))
+    flow.run()
+    (delivery,) = flow.deliveries()
+    webhook_id = storage.run(lambda c: deliveries.replay(c, delivery.id))
+    flow.deliver(webhook_id)
+
+    assert read("dispatcher_attempts_total", outcome="2xx") == 2
+    assert read("dispatcher_delivered_seconds_count") == 1
+
+
+def test_losses_and_what_was_not_done_twice_are_counted(flow, receiver, storage, account, webhook, read, caplog):
+    flow.emit(an_event(idempotency_key="once"))
+    flow.emit(an_event(idempotency_key="once"))
+    assert read("dispatcher_duplicates_prevented_total", step="emit") == 1
+    flow.fan_out()
+    storage.run(
+        lambda c: deliveries.claim(
+            c, storage.secrets, {webhook.id: 1}, token="00000000-0000-4000-8000-000000000000",
+            lease=timedelta(seconds=60), loss_limit=10,
+        )
+    )  # fmt: skip
+    flow.make_due()
+    flow.deliver(webhook.id)
+
+    assert read("dispatcher_losses_total") == 1
+    (lost,) = [record.msg for record in caplog.records if record.msg.startswith("delivery.lost")]
+    assert lost.fields["key"] == str(flow.deliveries()[0].idempotency_key)
+
+
+def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(flow, storage, account, read, own):
+    well, slow, paused = (a_webhook(storage, account, events=[name]) for name in ("invoice_paid",) * 3)
+    flow.emit(an_event(), an_event())
+    flow.fan_out()
+    flow.sql("update deliveries set next_attempt_at = now() - interval '100 s' where webhook_id = %(id)s", id=slow.id)
+    own.schedule.store_healths({slow.id: Health(window=1.0), paused.id: Health(window=1.0, failures_in_a_row=10)})
+    own.schedule._redis.zadd("dispatcher:paused", {str(paused.id): 10**15})
+
+    due = {
+        queue: read("dispatcher_deliveries_due", queue=queue) for queue in ("deliveries", "deliveries.slow", "paused")
+    }
+    assert due == {"deliveries": 2, "deliveries.slow": 2, "paused": 2}
+    assert read("dispatcher_deliveries_due_oldest_seconds", queue="deliveries.slow") == pytest.approx(100, abs=30)
+    assert read("dispatcher_deliveries_due_oldest_seconds", queue="deliveries") < 50
+    of_paused = {"webhook_id": str(paused.id), "account": account.slug}
+    assert read("dispatcher_webhook_breaker_open", **of_paused) == 1
+    assert read("dispatcher_webhook_window", **of_paused) == 1
+    assert read("dispatcher_webhook_paused_seconds", **of_paused) > 0
+    assert read("dispatcher_clock_webhooks", set="paused") == 1
+    assert well.id != slow.id
+
+
+def test_the_number_of_series_does_not_depend_on_that_of_webhooks(flow, storage, account, webhook, scraped):
+    flow.sql(
+        "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)"
+        " select account_id, webhook_url, signing_secret_encrypted, events from webhooks, generate_series(1, 3000)"
+    )
+    flow.emit()
+    flow.fan_out()
+
+    found = scraped()
+    assert len(found) <= 1_000
+    waiting = {
+        dict(labels)["webhook_id"]: value
+        for (name, labels), value in found.items()
+        if name.endswith("_waiting") and labels
+    }
+    assert len(waiting) == 21
+    assert sum(waiting.values()) == 3_001
+
+
+def test_a_part_that_is_down_leaves_its_figures_out(own, read, scraped):
+    own.queue = Queue("redis://127.0.0.1:1/0")
+
+    assert read("dispatcher_up", part="broker") == 0
+    assert read("dispatcher_up", part="postgres") == 1
+    assert not [name for name, _ in scraped() if name == "dispatcher_queue_messages"]

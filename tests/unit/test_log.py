@@ -1,0 +1,85 @@
+"""The two forms of a line, and what is said of exceptions."""
+
+import json
+import logging
+
+import pytest
+
+from dispatcher import log
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """pytest's own handlers, put back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    log._is_json = False
+
+
+def written(capsys, form, say):
+    log.set_up("debug", form)
+    say(logging.getLogger("dispatcher.somewhere"))
+    return capsys.readouterr().err
+
+
+def test_as_text_a_step_is_an_event_and_its_fields(capsys):
+    text = written(capsys, "text", lambda own: own.info(log.line("delivery.attempted", key="k", attempt=2, url=None)))
+
+    assert text.endswith(" INFO dispatcher.somewhere delivery.attempted key=k attempt=2\n")
+
+
+def test_as_json_the_fields_keep_their_types(capsys):
+    text = written(capsys, "json", lambda own: own.info(log.line("delivery.attempted", key="k", attempt=2, time="t")))
+
+    found = json.loads(text)
+    assert found.pop("time").endswith("+00:00")
+    assert found == {
+        "level": "info", "logger": "dispatcher.somewhere", "event": "delivery.attempted",
+        "key": "k", "attempt": 2, "time_": "t",
+    }  # fmt: skip
+
+
+def test_as_json_an_exception_is_one_line(capsys):
+    def say(own):
+        try:
+            raise ValueError("first\nsecond")
+        except ValueError:
+            own.exception("tick.failed")
+
+    text = written(capsys, "json", say)
+
+    assert text.count("\n") == 1
+    found = json.loads(text)
+    assert found["event"] == "tick.failed"
+    assert "ValueError: first\nsecond" in found["exception"]
+
+
+def test_lines_of_others_are_told_as_they_are(capsys):
+    text = written(capsys, "json", lambda own: own.warning("%s of %d", "some", 3))
+
+    assert json.loads(text)["event"] == "some of 3"
+
+
+@pytest.mark.parametrize(("form", "start"), [("text", "web.started port=1\n"), ("json", '{"time": ')])
+def test_what_a_command_announces_has_the_same_form(capsys, form, start):
+    log.set_up("error", form)
+    log.announce("web.started", port=1)
+
+    said = capsys.readouterr().out
+    assert said.startswith(start)
+    assert form == "text" or json.loads(said)["event"] == "web.started"
+
+
+def test_gunicorn_says_its_own_in_json_too(capsys):
+    from gunicorn.config import Config
+
+    from dispatcher.api.gunicorn_log import JsonLogger
+
+    JsonLogger(Config()).error("Worker %s was ended", 7)
+
+    assert json.loads(capsys.readouterr().err)["event"] == "Worker 7 was ended"
+    logging.getLogger("gunicorn.error").handlers.clear()
+    logging.getLogger("gunicorn.access").handlers.clear()
