@@ -5,8 +5,9 @@ from cryptography.fernet import Fernet
 
 from dispatcher.errors import SettingsInvalid
 from dispatcher.settings import RemoteSettings, Settings, describe, read_settings
+from tests.builders import SECRET_KEY
 
-KEY = Fernet.generate_key().decode()
+KEY = SECRET_KEY  # the same in every process of a run
 NEEDED = {
     "DATABASE_URL": "postgresql://me:hunter2@db/main",
     "REDIS_URL": "redis://:hunter3@cache:6379/0",

@@ -119,7 +119,6 @@ def test_a_client_replays_what_went_to_its_own_webhooks_only(api, failed):
         ({"since": AN_HOUR_AGO, "webhook_id": 10**40}, {"webhook_id": ["beyond 64 bits"]}),
         ({"since": AN_HOUR_AGO, "rate": 10**40}, {"rate": ["must be less than or equal to 100000"]}),
     ],
-    ids=str,
 )
 def test_what_is_refused_is_told_by_field(api, given, errors):
     answer = api.post("/replays.json", json=given)

@@ -587,7 +587,6 @@ IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         ({"missed": True, "webhook_id": 1, "new_key": True}, "new_key must be absent with missed"),
         ({"oops": 1}, "oops Unknown field"),
     ],
-    ids=str,
 )
 def test_what_is_refused_names_field_and_reason(start, count, account, given, said):
     for act in (start, count):

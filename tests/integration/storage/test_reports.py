@@ -1,6 +1,6 @@
 import re
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -135,7 +135,6 @@ def plan(steps, **wanted):
         {"idempotency_key": UUID(int=7 << 76 | 1 << 63 | 77)},
         {"until": datetime.now(UTC)},
     ],
-    ids=str,
 )
 def test_a_page_is_read_by_indexes(steps, much, wanted):
     assert read_whole(plan(steps, **wanted)) == set()
@@ -168,7 +167,7 @@ def test_a_delivery_is_found_by_its_id_and_by_its_key(steps, three):
         assert steps.storage.run(lambda c, name=name: reports.delivery(c, name)) == found
 
 
-@pytest.mark.parametrize("name", ["", "0", "999999", "9" * 40, "-1", "x", str(uuid4()), "٣"])
+@pytest.mark.parametrize("name", ["", "0", "999999", "9" * 40, "-1", "x", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣"])
 def test_an_unknown_delivery_is_said_so(steps, three, name):
     with pytest.raises(DeliveryUnknown):
         steps.storage.run(lambda c: reports.delivery(c, name))
