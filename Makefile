@@ -21,7 +21,8 @@ up: .venv
 
 test: .venv
 	@.ci/install-debian-packages
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/integration
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration
 	@$(BIN)/python -m pytest tests/e2e tests/faults
 
 # The same faults as in `make test`, many more of them: about half an hour.
