@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.conftest import (  # noqa: F401 - fixtures
     cluster,
+    cluster_options,
     folder,
     mortal_servers,
     programs,
