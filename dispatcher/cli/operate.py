@@ -5,7 +5,7 @@ import click
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.services import services
 from dispatcher.storage import migrate as migrations
-from dispatcher.storage.backlog import look
+from dispatcher.storage.backlog import OVERDUE, look
 
 
 @click.command()
@@ -15,8 +15,6 @@ def migrate() -> None:
 
 
 _SHOWN = 20
-_OVERDUE = 50
-"""Webhooks at the head of the clock whose oldest delivery is looked at, however much waits elsewhere."""
 
 
 @click.command()
@@ -24,7 +22,7 @@ _OVERDUE = 50
 def status(as_json: bool) -> None:
     """Show what waits, how old it is, which workers live, and how the webhooks are."""
     own = services()
-    overdue = own.schedule.overdue(_OVERDUE)
+    overdue = own.schedule.overdue(OVERDUE)
     backlog, webhooks = own.storage.look(lambda connection: look(connection, overdue))
     webhooks = webhooks[:_SHOWN]
     survey = own.schedule.survey([webhook.webhook_id for webhook in webhooks])

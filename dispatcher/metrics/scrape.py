@@ -25,9 +25,6 @@ from dispatcher.storage.engine import Storage
 
 __all__ = ["CONTENT_TYPE_LATEST", "scrape"]
 
-OVERDUE = 50
-"""Webhooks at the head of the clock whose oldest delivery is looked at, however much waits elsewhere."""
-
 
 def scrape(
     storage: Storage,
@@ -62,7 +59,7 @@ def scrape(
 
 
 def _grown(schedule: Schedule, tally: Tally, overdue: list[int]) -> Iterator[Metric]:
-    overdue += schedule.overdue(OVERDUE)
+    overdue += schedule.overdue(backlog.OVERDUE)
     yield from growing(tally.read())
 
 
