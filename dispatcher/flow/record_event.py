@@ -1,7 +1,7 @@
 """An event in: checked and rendered once, stored in one statement, in the caller's own transaction if it likes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -50,14 +50,16 @@ def record_events(
         announced = connection is not None
     if connection is not None:
         owner = account if isinstance(account, Account) else accounts.find(connection, account)
-        return _store(connection, owner.id, _drafts(new, owner.time_zone, traceparent), announced)
+        return _store(connection, owner.id, _drafts(new, owner.time_zone), announced, traceparent)
     owner = account if isinstance(account, Account) else storage.look(lambda own: accounts.find(own, account))
-    drafts = _drafts(new, owner.time_zone, traceparent)  # outside the transaction, which shall be short
+    drafts = _drafts(new, owner.time_zone)  # outside the transaction, which shall be short
     if announced or any(draft.idempotency_key is not None for draft in drafts):
-        stored = storage.run(lambda own: _store(own, owner.id, drafts, announced))
+        stored = storage.run(lambda own: _store(own, owner.id, drafts, announced, traceparent))
     else:
         crash.reached("before_commit")  # one statement, which is committed by itself
-        stored = storage.single(lambda own: events.insert(own, owner.id, drafts, announced=False))
+        stored = storage.single(
+            lambda own: events.insert(own, owner.id, drafts, announced=False, traceparent=traceparent)
+        )
     crash.reached("after_commit_before_nudge")
     return stored
 
@@ -75,16 +77,17 @@ def problems(event: NewEvent, time_zone: str) -> Problems:
     return []
 
 
-def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], announced: bool) -> list[Event]:
-    stored = events.insert(connection, account_id, drafts, announced=announced)
+def _store(
+    connection: Joinable, account_id: int, drafts: Sequence[EventDraft], announced: bool, traceparent: str | None
+) -> list[Event]:
+    stored = events.insert(connection, account_id, drafts, announced=announced, traceparent=traceparent)
     crash.reached("before_commit")
     return stored
 
 
-def _drafts(new: Sequence[NewEvent], time_zone: str, traceparent: str | None) -> list[EventDraft]:
+def _drafts(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
     try:
-        drafts = [_draft(event, time_zone) for event in new]
-        return [replace(draft, traceparent=traceparent) for draft in drafts] if traceparent else drafts
+        return [_draft(event, time_zone) for event in new]
     except (EventInvalid, EventRefused):
         if len(new) == 1:
             raise

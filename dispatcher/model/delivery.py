@@ -57,7 +57,5 @@ class Claimed:
     emitted_s: float | None = None
     """When its event was emitted: Postgres tells how long ago that was, from which this is the time by this process's
     monotonic clock. None for a replay."""
-    lost: bool = False
-    """Whether this claim found the lease of another that ran out unrecorded."""
     traceparent: str | None = None
     """The trace of its event (W3C Trace Context); None where it is not traced."""

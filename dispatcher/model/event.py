@@ -25,8 +25,6 @@ class EventDraft:
     idempotency_key: str | None = None
     resource: str | None = None
     """What it is about: name and id, such as `invoice:93`; None for a bulk event."""
-    traceparent: str | None = None
-    """In which trace it was emitted (W3C Trace Context); None: in none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -289,7 +289,7 @@ def replay(connection: Connection, delivery_id: int) -> int | None:
 
 def _claimed(row: Row, token: str, now_s: float) -> Claimed:
     id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, body, zone, resource, *rest = row
-    event_id, age_s, lost, traceparent = rest
+    event_id, age_s, _lost, traceparent = rest
     return Claimed(
         id=id_,
         webhook_id=webhook_id,
@@ -303,7 +303,6 @@ def _claimed(row: Row, token: str, now_s: float) -> Claimed:
         resource=resource,
         event_id=event_id,
         emitted_s=None if age_s is None else now_s - age_s,
-        lost=lost,
         traceparent=traceparent,
     )
 

@@ -121,10 +121,18 @@ class Made(NamedTuple):
     key: str
 
 
-def insert(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], *, announced: bool) -> list[Event]:
+def insert(
+    connection: Joinable,
+    account_id: int,
+    drafts: Sequence[EventDraft],
+    *,
+    announced: bool,
+    traceparent: str | None = None,
+) -> list[Event]:
     """Stores `drafts` in order and returns them as events; one that repeats a key returns the event of that key.
 
     `announced`: Postgres itself tells the workers, at the commit and only then; for commits at a time we do not see.
+    `traceparent`: in which trace they were emitted (W3C Trace Context); None: in none.
     """
     keys = [draft.idempotency_key for draft in drafts]
     known = _lock_and_find(connection, account_id, keys) if any(keys) else {}
@@ -134,7 +142,7 @@ def insert(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], 
             fresh.append(draft)
             if draft.idempotency_key is not None:  # a repetition within the batch
                 known[draft.idempotency_key] = None
-    stored = iter(_store(connection, account_id, fresh) if fresh else [])
+    stored = iter(_store(connection, account_id, fresh, traceparent) if fresh else [])
     if announced and fresh:
         rows(connection, f"select pg_notify('{CHANNEL}', '')")
     events: list[Event] = []
@@ -185,7 +193,7 @@ def _lock_and_find(connection: Joinable, account_id: int, keys: Sequence[str | N
     }
 
 
-def _store_one(connection: Joinable, account_id: int, draft: EventDraft) -> Event:
+def _store_one(connection: Joinable, account_id: int, draft: EventDraft, traceparent: str | None) -> Event:
     parameters = {
         "account_id": account_id,
         "name": draft.name,
@@ -193,15 +201,15 @@ def _store_one(connection: Joinable, account_id: int, draft: EventDraft) -> Even
         "key": draft.idempotency_key,
         "created": draft.created_at,
         "resource": draft.resource,
-        "traceparent": draft.traceparent,
+        "traceparent": traceparent,
     }
     id_, created_at = rows(connection, _INSERT_ONE, parameters)[0]
     return Event(id=id_, name=draft.name, created_at=created_at)
 
 
-def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft]) -> list[Event]:
+def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], traceparent: str | None) -> list[Event]:
     if len(drafts) == 1:
-        return [_store_one(connection, account_id, drafts[0])]
+        return [_store_one(connection, account_id, drafts[0], traceparent)]
     created: list[datetime | None] = [draft.created_at for draft in drafts]
     stored = rows(
         connection,
@@ -213,7 +221,7 @@ def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft]) 
             "keys": [draft.idempotency_key for draft in drafts],
             "created": created,
             "resources": [draft.resource for draft in drafts],
-            "traceparent": drafts[0].traceparent,  # one emit is one span, however many events it stores
+            "traceparent": traceparent,
         },
     )
     by_ordinal = {ordinal: (id_, created_at) for ordinal, id_, created_at in stored}
