@@ -11,6 +11,7 @@ from dispatcher.api.console import filters
 from dispatcher.api.console.frame import account, blueprint, finished, go, page
 from dispatcher.api.console.overview import pauses
 from dispatcher.api.console.reasons import why_then
+from dispatcher.api.console.webhooks import stored
 from dispatcher.api.console.words import without_query
 from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
@@ -19,7 +20,7 @@ from dispatcher.flow.replay import replay
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.payload import render
-from dispatcher.storage import delivery_waits, emitted, reports, webhook_lines, webhooks
+from dispatcher.storage import delivery_waits, emitted, reports, webhook_lines
 from dispatcher.storage.emitted import Search
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reports import DeliveryRow
@@ -142,9 +143,8 @@ def _about(delivery_id: int) -> dict[str, Any]:
 
 def _webhook(webhook_id: int) -> Webhook | None:
     """None where it was deleted."""
-    storage = own().storage
     try:
-        return storage.look(lambda connection: webhooks.find(connection, storage.secrets, account().id, webhook_id))
+        return stored(webhook_id)
     except WebhookUnknown:
         return None
 

@@ -74,6 +74,12 @@ def moment(name: str, problems: dict[str, str]) -> datetime | None:
         return None
 
 
+def rate(text: str) -> int | str | None:
+    """Requests a second, as a form sends them; what is no number goes on as it is, to be refused with its reason."""
+    text = text.strip()
+    return int(text) if text.isdecimal() and len(text) < 10 else text or None
+
+
 def _text(name: str) -> str:
     return request.values.get(name, "").strip().replace("\0", "")
 

@@ -112,14 +112,14 @@ def _given(problems: dict[str, str]) -> dict[str, Any]:
     """The form as the API would have it (schemas.replay)."""
     form, missed = request.form, bool(request.form.get("missed"))
     since, until = filters.moment("since", problems), filters.moment("until", problems)
-    rate, webhook_id, name = (form.get(field, "").strip() for field in ("rate", "webhook_id", "event_name"))
+    webhook_id, name = (form.get(field, "").strip() for field in ("webhook_id", "event_name"))
     return {
         "since": since and since.isoformat(),
         "until": until and until.isoformat(),
         "webhook_id": int(webhook_id) if webhook_id.isdecimal() and len(webhook_id) < 11 else None,
         "event_names": [name] if name else None,
         "states": None if missed else [form.get("state") or "failed"],
-        "rate": int(rate) if rate.isdecimal() and len(rate) < 10 else rate or None,
+        "rate": filters.rate(form.get("rate", "")),
         "new_key": bool(form.get("new_key")),
         "missed": missed,
     }

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, request
 
 from dispatcher import clock
-from dispatcher.api.console import charts
+from dispatcher.api.console import charts, filters
 from dispatcher.api.console.frame import account, blueprint, go, page
 from dispatcher.api.console.overview import pauses
 from dispatcher.api.paging import PAGE_SIZE, cursor
@@ -54,10 +54,15 @@ def shown(webhook_id: int, status: int = 200, **more: Any) -> Response:
     return page("webhook.html", status, **about(webhook_id), **more)
 
 
+def stored(webhook_id: int) -> Webhook:
+    """A webhook of this page's account; raises WebhookUnknown."""
+    storage = own().storage
+    return storage.look(lambda connection: webhooks.find(connection, storage.secrets, account().id, webhook_id))
+
+
 def about(webhook_id: int) -> dict[str, Any]:
     """What the page of one webhook shows; raises WebhookUnknown."""
-    storage = own().storage
-    webhook = storage.look(lambda connection: webhooks.find(connection, storage.secrets, account().id, webhook_id))
+    webhook = stored(webhook_id)
     return {
         "webhook": webhook,
         "line": _line(webhook_id),
@@ -89,8 +94,7 @@ def create() -> Response:
 @blueprint.route(f"{_ONE}/edit", endpoint="edit_webhook")
 def edit(webhook_id: int) -> Response:
     """The form with what it is now."""
-    storage = own().storage
-    webhook = storage.look(lambda connection: webhooks.find(connection, storage.secrets, account().id, webhook_id))
+    webhook = stored(webhook_id)
     attributes = {name: getattr(webhook, name) for name in (*_TEXTS, "events", "rate_limit", "superseding")}
     return _form(webhook, attributes, {})
 
@@ -98,14 +102,13 @@ def edit(webhook_id: int) -> Response:
 @blueprint.route(f"{_ONE}/edit", methods=["POST"], endpoint="save_webhook")
 def save(webhook_id: int) -> Response:
     """Stores the form, or shows it with what is wrong. An auth header that is left empty stays as it is."""
-    storage, given = own().storage, _given()
-    webhook = storage.look(lambda connection: webhooks.find(connection, storage.secrets, account().id, webhook_id))
+    webhook, given = stored(webhook_id), _given()
     if request.form.get("auth_header", "").strip():
         given["auth_header"] = request.form["auth_header"].strip()
     elif request.form.get("remove_auth_header"):
         given["auth_header"] = None
     try:
-        edit_webhook.edit_webhook(storage, own().schedule, account().slug, webhook_id, given)
+        edit_webhook.edit_webhook(own().storage, own().schedule, account().slug, webhook_id, given)
     except WebhookInvalid as invalid:
         return _form(webhook, given, invalid.messages, 422)
     return go("webhook", "saved", webhook_id=webhook_id)
@@ -141,8 +144,7 @@ def _given() -> dict[str, Any]:
     given["description"] = given["description"] or None
     given["events"] = form.getlist("events")
     given["superseding"] = bool(form.get("superseding"))
-    rate_limit = form.get("rate_limit", "").strip()
-    given["rate_limit"] = int(rate_limit) if rate_limit.isdecimal() and len(rate_limit) < 10 else rate_limit or None
+    given["rate_limit"] = filters.rate(form.get("rate_limit", ""))
     return given
 
 
