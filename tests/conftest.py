@@ -87,10 +87,8 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[str]:
-    with a_folder() as folder:
-        server = Valkey(folder / "valkey")
-        yield server.start()
-        server.stop()
+    for server in a_valkey():
+        yield server.url
 
 
 @pytest.fixture(scope="session")
@@ -195,6 +193,15 @@ def a_folder() -> Iterator[Path]:
         prefix="dispatcher-tests-", dir=memory if roomy else None, ignore_cleanup_errors=True
     ) as folder:
         yield Path(folder)
+
+
+def a_valkey() -> Iterator[Valkey]:
+    """One that runs, in a temporary folder, on a free port; for those who cannot share one that tests empty."""
+    with a_folder() as folder:
+        server = Valkey(folder / "valkey")
+        server.start()
+        yield server
+        server.stop()
 
 
 def a_database(server_url: str, template: str) -> Iterator[str]:

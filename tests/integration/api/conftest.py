@@ -35,7 +35,7 @@ from dispatcher.storage.clients import SCOPES, Client
 from dispatcher.storage.engine import rows
 from dispatcher.storage.tokens import Grant
 from tests.builders import SECRET_KEY, a_draft, an_account
-from tests.conftest import a_database, a_folder, eventually
+from tests.conftest import a_database, a_folder, a_valkey, eventually
 
 AGENT = "Tests (tests@example.com)"
 _numbers = itertools.count(1)
@@ -44,11 +44,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def api_valkey() -> Iterator[Valkey]:
     """Not the one of the other tests, who empty it."""
-    with a_folder() as folder:
-        valkey = Valkey(folder / "valkey")
-        valkey.start()
-        yield valkey
-        valkey.stop()
+    yield from a_valkey()
 
 
 @pytest.fixture(scope="session")

