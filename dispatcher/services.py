@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
 
 from dispatcher import clock, crash, log
-from dispatcher.errors import DispatcherError, PingsBusy, SettingsInvalid
-from dispatcher.flow import count_figures, fan_out, ping, prune, reconcile, record_event, replay_many
+from dispatcher.batcher import Batcher
+from dispatcher.errors import DispatcherError, PingsBusy, SettingsInvalid, StorageUnavailable
+from dispatcher.flow import admit, count_figures, fan_out, ping, prune, reconcile, record_event, replay_many
+from dispatcher.flow.admit import Admitted
 from dispatcher.flow.drain import STRAGGLING_S, Drain
 from dispatcher.flow.lane import Counts
 from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
@@ -35,6 +37,7 @@ from dispatcher.settings import Settings, read_settings
 from dispatcher.storage import migrate
 from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
+from dispatcher.storage.events import Emit
 from dispatcher.storage.listener import Listener
 from dispatcher.storage.secrets import SecretBox
 
@@ -48,6 +51,8 @@ HELD_MAX = 10_000
 """Webhooks that wait for a drain or are in one, over all workers; what is due beyond it stays in the clock."""
 
 
+TOGETHER_MOST = 100
+"""Emits, or looks for who calls, that share a statement."""
 STRAGGLERS_MAX = 256
 """Drains of this process that wait aside, each in a thread of its own, for slow answers."""
 BUSY_DRAINS, BUSY_PATIENCE_S = 4, 0.05
@@ -131,6 +136,28 @@ class Services:
     def _quota(self) -> Quota:
         return Quota(self.settings.redis_url, timeout_s=QUOTA_LIMIT_S)
 
+    def admit(self, token: str) -> Admitted | None:
+        """Who calls the API with this access token, and their quota with this call counted."""
+        return self._admissions.do(token)
+
+    @cached_property
+    def _admissions(self) -> Batcher[str, Admitted | None]:
+        """Looks for callers that threads of this process share."""
+        return Batcher(
+            lambda asked: admit.admit(self.storage, self.limiter, asked),
+            most=TOGETHER_MOST,
+            for_all=StorageUnavailable,
+        )
+
+    @cached_property
+    def _emits(self) -> Batcher[Emit, list[Event]]:
+        """Commits that threads of this process share."""
+        return Batcher(
+            lambda emits: record_event.commit_together(self.storage, emits),
+            most=TOGETHER_MOST,
+            for_all=StorageUnavailable,
+        )
+
     def listener(self) -> Listener:
         """Hears of commits by emitters that brought their own transaction."""
         return Listener(self.storage.engine)
@@ -176,7 +203,13 @@ class Services:
     ) -> list[Event]:
         by_postgres = connection is not None or not self.nudger.is_ready
         stored = record_event.record_events(
-            self.storage, account, events, connection, announced=by_postgres, traceparent=traceparent
+            self.storage,
+            account,
+            events,
+            connection,
+            announced=by_postgres,
+            traceparent=traceparent,
+            together=self._emits.do if lives_on else None,
         )
         if logger.isEnabledFor(logging.DEBUG):
             for event in stored:

@@ -7,7 +7,7 @@ has the scope (403). The route itself then looks at the body's type (415), its s
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
@@ -15,18 +15,29 @@ from werkzeug.exceptions import NotFound
 from dispatcher.api.errors import not_found
 from dispatcher.api.parts import own
 from dispatcher.errors import RequestRefused
+from dispatcher.flow.admit import Admitted
 from dispatcher.flow.limit_requests import Allowance
 from dispatcher.schedule.quota import WINDOW_S
-from dispatcher.storage import tokens
 from dispatcher.storage.tokens import Caller
 
-__all__ = ["Caller", "authorize", "authorized", "register"]
+__all__ = ["Caller", "Quick", "authorize", "authorized", "quota_headers", "register"]
 
 PREFIX = "/api/v3"
 # People open these, and what lies below the second, in a browser, which asks for HTML.
 _CONSENT, _DOCS = f"{PREFIX}/oauth", f"{PREFIX}/docs"
 
+QUICK = "dispatcher.quick"
+"""Under this name a WSGI environment holds the Quick; no header can have it."""
+
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Quick(NamedTuple):
+    """What `quick_emit` found out before it left a request to the route: not to be looked up, or counted, again."""
+
+    admitted: Admitted
+    error: Exception | None = None
+    """Came while the events were being stored, so nobody shall store them again."""
 
 
 def register(app: Flask) -> None:
@@ -50,10 +61,10 @@ def authorized(scope: str | None = None) -> Callable[[View], View]:
 
 
 def authorize(scope: str | None, slug: str | None) -> Caller:
-    """Who calls, with one query and no cache: a revoked token is refused at once. Raises RequestRefused."""
-    caller = _caller()
+    """Who calls; raises RequestRefused."""
+    quick: Quick | None = request.environ.get(QUICK)
+    caller, g.allowance = quick.admitted if quick is not None else _admitted()
     g.caller = caller
-    g.allowance = own().limiter.spend(caller.client.id)
     if g.allowance.exceeded:
         raise RequestRefused(429, "rate_limit_exceeded", f"Too many requests; wait {g.allowance.reset_s} seconds")
     if slug is not None and slug != caller.account.slug:
@@ -63,11 +74,19 @@ def authorize(scope: str | None, slug: str | None) -> Caller:
     return caller
 
 
-def _caller() -> Caller:
+def quota_headers(allowance: Allowance) -> dict[str, str]:
+    """API v3, Rate limit."""
+    return {
+        "X-RateLimit-Policy": f"default;q={allowance.quota};w={WINDOW_S}",
+        "X-RateLimit": f"default;r={allowance.left};t={allowance.reset_s}",
+    }
+
+
+def _admitted() -> Admitted:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise _unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
-    found = own().storage.look(lambda connection: tokens.caller(connection, token.strip()))
+    found = own().admit(token.strip())
     if found is None:
         raise _unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
     return found
@@ -113,6 +132,5 @@ def _add_quota(response: Response) -> Response:
     """API v3, Rate limit: on all answers, full where no token told whose they are."""
     if _is_api(request.path):
         allowance: Allowance = g.get("allowance") or own().limiter.unused
-        response.headers["X-RateLimit-Policy"] = f"default;q={allowance.quota};w={WINDOW_S}"
-        response.headers["X-RateLimit"] = f"default;r={allowance.left};t={allowance.reset_s}"
+        response.headers.update(quota_headers(allowance))
     return response

@@ -8,13 +8,14 @@ from flask import Response, request
 from flask_smorest import Blueprint
 from marshmallow import ValidationError
 
-from dispatcher.api.auth import Caller, authorized
+from dispatcher.api import emitting
+from dispatcher.api.auth import QUICK, Caller, authorized
+from dispatcher.api.emitting import new_event
 from dispatcher.api.errors import field_errors
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, page_offset
 from dispatcher.api.parts import JSON, answer, json_body, own
-from dispatcher.errors import EventRefused, RequestRefused
+from dispatcher.errors import EventRefused
 from dispatcher.flow import record_event
-from dispatcher.flow.record_event import NewEvent
 from dispatcher.storage import activity
 from dispatcher.storage.activity import Activity, SubjectFilter
 from schemas import EVENT_TYPES, EventInvalid, emitted
@@ -23,12 +24,11 @@ from schemas.activity import ActivitySchema
 from schemas.emitted import EmittedSchema, EventTypeSchema
 from schemas.errors import FieldErrorsSchema, plain
 from schemas.examples import event_example
-from schemas.fields import render_datetime, written_in, zone_of
+from schemas.fields import written_in
 from schemas.json_schema import event_schema
 
 blueprint = Blueprint("events", __name__, description="What happened.")
 
-BATCH_LIMIT = 1_000
 _ERROR_LIMIT = 1_000
 """Errors that are told of one request; a body of 5 MiB has room for more."""
 _KEY_HEADER = "Idempotency-Key"
@@ -75,20 +75,16 @@ def emit(caller: Caller) -> Response:
     A second emit of an idempotency key stands for the first event, which is answered with `new` false. Errors are told
     by path: `body.invoice.id`, of an array `[3].body.invoice.id`.
     """
-    items, is_array = _items()
+    quick = request.environ.get(QUICK)
+    if quick is not None and quick.error is not None:
+        raise quick.error
+    items, is_array = emitting.items(json_body(), request.headers.get(_KEY_HEADER))
     traceparent = request.headers.get("traceparent") if own().settings.tracing else None
     try:
-        stored = own().emit(
-            caller.account, [_new_event(item) for item in items], lives_on=True, traceparent=traceparent
-        )
+        stored = own().emit(caller.account, [new_event(item) for item in items], lives_on=True, traceparent=traceparent)
     except (ValidationError, EventInvalid, EventRefused):  # the first of them; all are told
         return field_errors(_problems(items, caller.account.time_zone, is_array=is_array))
-    zone = zone_of(caller.account.time_zone)
-    shown = [
-        {"id": one.id, "name": one.name, "created_at": render_datetime(one.created_at, zone), "new": one.new}
-        for one in stored
-    ]
-    return answer(shown if is_array else shown[0], 202)
+    return answer(emitting.receipt(stored, caller.account.time_zone, is_array=is_array), 202)
 
 
 @blueprint.route("/event_types.json")
@@ -130,42 +126,12 @@ def _line(one: Activity, user: dict[str, JSON]) -> dict[str, JSON]:
     }
 
 
-def _items() -> tuple[list[JSON], bool]:
-    """The POSTed events, and whether they came as an array; raises RequestRefused."""
-    given = json_body()
-    key = request.headers.get(_KEY_HEADER)
-    if isinstance(given, list):
-        if key is not None:
-            raise RequestRefused(400, "invalid_request", "Idempotency-Key is for one event; give each its own key")
-        if not 1 <= len(given) <= BATCH_LIMIT:
-            raise RequestRefused(400, "invalid_request", f"1 to {BATCH_LIMIT:,} events, please")
-        return given, True
-    if not isinstance(given, dict):
-        raise RequestRefused(400, "invalid_request", "The body must be an event or an array of events")
-    if key is not None and given.setdefault("idempotency_key", key) != key:
-        raise RequestRefused(400, "invalid_request", "Idempotency-Key and idempotency_key differ")
-    return [given], False
-
-
-def _new_event(item: JSON) -> NewEvent:
-    """Raises ValidationError where the event's own attributes are wrong."""
-    for attribute, reason in emitted.problems(item):
-        raise ValidationError({attribute: [reason]})
-    created_at = item.get("created_at")
-    return NewEvent(
-        name=item["name"],
-        body=item["body"],
-        created_at=created_at and emitted.moment(created_at),
-        idempotency_key=item.get("idempotency_key"),
-    )
-
-
 def _problems(items: Sequence[JSON], time_zone: str, *, is_array: bool) -> dict[str, list[str]]:
     """What is wrong with all of them, by path."""
     found: dict[str, list[str]] = {}
     for index, item in enumerate(items):
         at = f"[{index}]" if is_array else ""
-        for path, reason in list(emitted.problems(item)) or record_event.problems(_new_event(item), time_zone):
+        for path, reason in list(emitted.problems(item)) or record_event.problems(new_event(item), time_zone):
             if len(found) < _ERROR_LIMIT:
                 found.setdefault(".".join(part for part in (at, plain(path)) if part), []).append(reason)
     return found

@@ -16,8 +16,8 @@ from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
 
 from dispatcher.api.auth import PREFIX
+from dispatcher.api.emitting import BATCH_LIMIT
 from dispatcher.api.errors import not_found
-from dispatcher.api.events import BATCH_LIMIT
 from dispatcher.storage.clients import SCOPES
 from schemas import EVENT_TYPES
 from schemas.examples import event_example

@@ -49,6 +49,11 @@ def json_body() -> JSON:
     data = request.get_data()
     if request.content_length is None and len(data) >= BODY_LIMIT:  # sent in chunks: werkzeug cuts it there
         raise RequestEntityTooLarge
+    return parsed(data)
+
+
+def parsed(data: bytes) -> JSON:
+    """`data` as JSON; raises RequestRefused."""
     try:
         return json.loads(data.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
@@ -65,9 +70,13 @@ def json_object() -> dict[str, JSON]:
 
 def answer(value: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """`value` as the JSON body of an answer."""
+    return Response(text_of(value), status=status, headers=dict(headers or {}), mimetype="application/json")
+
+
+def text_of(value: JSON) -> bytes:
+    """`value` as JSON, as every answer here writes it."""
     # A lone surrogate, which only the request can have brought (the name of an unknown attribute), has no bytes.
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return Response(text, status=status, headers=dict(headers or {}), mimetype="application/json")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def no_content() -> Response:

@@ -42,7 +42,7 @@ def _command(settings: Settings) -> list[str]:
     return [
         sys.executable, "-m", "gunicorn",
         "--bind", f"{_bracketed(settings.host)}:{settings.port}",
-        "--worker-class", "gthread",
+        "--worker-class", "dispatcher.api.gunicorn_worker.LingeringWorker",
         "--workers", str(settings.web_workers),
         "--threads", str(settings.web_threads),
         "--graceful-timeout", "30",

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ SKIP_S = 5.0
 class Counts(Protocol):
     """Where requests are counted (`schedule`)."""
 
-    def count(self, client_id: int) -> tuple[int, float]: ...  # noqa: D102
+    def count(self, client_ids: Sequence[int]) -> list[tuple[int, float]]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,15 +45,18 @@ class Limiter:
         self.unused = Allowance(quota=quota, left=quota, reset_s=window_s)
         """Of somebody who has made no request: also where nothing could be counted."""
 
-    def spend(self, client_id: int) -> Allowance:
-        """Counts a request of the client; never raises. After a failure of Redis it does not try for SKIP_S."""
-        if self._monotonic() < self._skip_until:
-            return self.unused
+    def spend(self, client_ids: Sequence[int]) -> list[Allowance]:
+        """Counts a request of each client; never raises. After a failure of Redis it does not try for SKIP_S."""
+        if not client_ids or self._monotonic() < self._skip_until:
+            return [self.unused for _ in client_ids]
         try:
-            count, left_s = self._counts.count(client_id)
+            counted = self._counts.count(client_ids)
         except ScheduleUnavailable as error:
             self._skip_until = self._monotonic() + SKIP_S
             logger.warning(log.line("quota.not_counted", reason=repr(str(error)), skipped_s=SKIP_S))
-            return self.unused
+            return [self.unused for _ in client_ids]
         quota = self.unused.quota
-        return Allowance(quota=quota, left=max(0, quota - count), reset_s=math.ceil(left_s), exceeded=count > quota)
+        return [
+            Allowance(quota=quota, left=max(0, quota - count), reset_s=math.ceil(left_s), exceeded=count > quota)
+            for count, left_s in counted
+        ]

@@ -1,6 +1,7 @@
 """After a commit: one `fan_out` message, unless one waits already. Never raises, never takes long."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -17,10 +18,10 @@ SKIP_S = 5.0
 """After a failure, nudges are skipped so long: reconcile finds the event within its interval."""
 
 
-SOON_S = 0.005
+SOON_S = 0.01
 """Nudges that nobody waits for are this far apart: a hundred emits within it share one."""
 SOON_LIMIT_S = 1.0
-"""They may take longer: on a busy machine a thread can wait for its turn for 100 ms."""
+"""One that takes longer hangs. On a busy machine a thread can wait for its turn for 100 ms."""
 
 
 class Flag(Protocol):
@@ -43,14 +44,15 @@ class Nudger:
         self._queue = queue
         self._monotonic = monotonic
         self._skip_until = 0.0
+        self._hangs_from = math.inf
         self._thread: _Thread | None = None
         self._wanted = threading.Event()
         self._soon: threading.Thread | None = None
 
     @property
     def is_ready(self) -> bool:
-        """False for SKIP_S after a failure."""
-        return self._monotonic() >= self._skip_until
+        """False for SKIP_S after a failure, and while a nudge hangs that nobody waits for."""
+        return self._skip_until <= self._monotonic() <= self._hangs_from
 
     def nudge(self, limit_s: float = LIMIT_S) -> bool:
         """Whether a worker knows; waits `limit_s` at most, and after a failure does not try for SKIP_S."""
@@ -62,8 +64,7 @@ class Nudger:
         if reason is None:
             return True
         self._thread = None  # it may hang for a while yet
-        self._skip_until = self._monotonic() + SKIP_S
-        logger.warning(log.line("nudge.failed", reason=repr(reason), skipped_s=SKIP_S))
+        self._skip(reason)
         return False
 
     def nudge_soon(self) -> None:
@@ -78,8 +79,17 @@ class Nudger:
         while True:
             self._wanted.wait()
             self._wanted.clear()
-            self.nudge(SOON_LIMIT_S)
+            if self.is_ready:
+                self._hangs_from = self._monotonic() + SOON_LIMIT_S
+                reason = self._send()
+                if reason is not None:
+                    self._skip(reason)
+                self._hangs_from = math.inf
             pause.wait(SOON_S)
+
+    def _skip(self, reason: str) -> None:
+        self._skip_until = self._monotonic() + SKIP_S
+        logger.warning(log.line("nudge.failed", reason=repr(reason), skipped_s=SKIP_S))
 
     def _send(self) -> str | None:
         """None, or why the nudge failed."""

@@ -1,6 +1,6 @@
 """An event in: checked and rendered once, stored in one statement, in the caller's own transaction if it likes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,13 @@ from dispatcher.model.event import Event, EventDraft
 from dispatcher.storage import accounts, events
 from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
+from dispatcher.storage.events import Emit
 from schemas import EVENT_TYPES, EventInvalid
 from schemas.event import Problems, render_body
 from schemas.fields import render_datetime, zone_of
+
+FEW = 10
+"""Emits of more events than these gain nothing by sharing a commit, and would keep the others waiting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +40,7 @@ def record_events(
     *,
     announced: bool | None = None,
     traceparent: str | None = None,
+    together: Callable[[Emit], list[Event]] | None = None,
 ) -> list[Event]:
     """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
 
@@ -44,7 +49,8 @@ def record_events(
     2. Insert; an event that repeats an idempotency key of the account stands for the first one.
     With `connection` the rows belong to its transaction; without, they are committed on return.
     `announced` says whether Postgres tells the workers at the commit (default: where the caller commits); otherwise
-    the caller nudges. `traceparent` is kept with them: the trace that their attempts belong to.
+    the caller nudges. `traceparent` is kept with them: the trace that their attempts belong to. `together` commits a
+    few events without idempotency keys beside those of other threads, where there are such.
     """
     if announced is None:
         announced = connection is not None
@@ -57,11 +63,18 @@ def record_events(
         stored = storage.run(lambda own: _store(own, owner.id, drafts, announced, traceparent))
     else:
         crash.reached("before_commit")  # one statement, which is committed by itself
-        stored = storage.single(
-            lambda own: events.insert(own, owner.id, drafts, announced=False, traceparent=traceparent)
-        )
+        emit = Emit(owner.id, drafts, traceparent)
+        if together is not None and len(drafts) <= FEW:
+            stored = together(emit)
+        else:
+            (stored,) = commit_together(storage, [emit])
     crash.reached("after_commit_before_nudge")
     return stored
+
+
+def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event]]:
+    """The stored events of each emit; one statement, committed by itself."""
+    return storage.single(lambda own: events.insert_together(own, emits))
 
 
 def problems(event: NewEvent, time_zone: str) -> Problems:

@@ -3,6 +3,7 @@
 dispatcher:quota:<client's row id>   string   how many there were; expires with the minute that the first began
 """
 
+from collections.abc import Sequence
 from importlib.resources import files
 
 from dispatcher.schedule.clock import connect, translated
@@ -17,11 +18,15 @@ class Quota:
         self._redis = connect(url, timeout_s)
         self._count = self._redis.register_script((files("dispatcher.schedule") / "quota.lua").read_text())
 
-    def count(self, client_id: int) -> tuple[int, float]:
-        """Counts a request: how many there were in this window with it, and the seconds until the window ends."""
+    def count(self, client_ids: Sequence[int]) -> list[tuple[int, float]]:
+        """Counts a request of each client, of one client several too, in order.
+
+        Of each request: how many there were in this window with it, and the seconds until the window ends.
+        """
+        keys = [f"dispatcher:quota:{client_id}" for client_id in client_ids]
         with translated():
-            count, left_ms = self._count(keys=[f"dispatcher:quota:{client_id}"], args=[WINDOW_S * 1000])
-        return int(count), int(left_ms) / 1000
+            counted = self._count(keys=keys, args=[WINDOW_S * 1000])
+        return [(int(count), int(left_ms) / 1000) for count, left_ms in zip(counted[::2], counted[1::2], strict=True)]
 
     def close(self) -> None:
         """Closes the connections."""

@@ -28,16 +28,17 @@ where e.account_id = %(account_id)s and e.idempotency_key = any (%(keys)s::text[
 # One statement for one event or thousands. `ordinal` ties the answer to the drafts.
 _INSERT = """
 with draft as (
-    select new_event_id() as id, d.* from unnest(%(names)s::text[], %(bodies)s::text[], %(keys)s::text[],
-        %(created)s::timestamptz[], %(resources)s::text[])
-        with ordinality as d (name, body, key, created_at, resource, ordinal)),
+    select new_event_id() as id, d.* from unnest(%(account_ids)s::int[], %(names)s::text[],
+        string_to_array(%(bodies)s, E'\\n'), %(keys)s::text[], %(created)s::timestamptz[], %(resources)s::text[],
+        %(traceparents)s::text[])
+        with ordinality as d (account_id, name, body, key, created_at, resource, traceparent, ordinal)),
 stored as (
     insert into events (id, account_id, name, body, idempotency_key, created_at, traceparent)
-    select id, %(account_id)s, name, body::json, key, coalesce(created_at, now()), %(traceparent)s from draft
+    select id, account_id, name, body::json, key, coalesce(created_at, now()), traceparent from draft
     returning id, created_at),
 waiting as (
     insert into events_waiting (event_id, account_id, name, resource)
-    select id, %(account_id)s, name, resource from draft)
+    select id, account_id, name, resource from draft)
 select d.ordinal, s.id, s.created_at from stored s join draft d using (id)
 """
 
@@ -112,6 +113,14 @@ select id, traceparent from events where id = any (%(event_ids)s::bigint[]) and 
 """
 
 
+class Emit(NamedTuple):
+    """What one call emits: drafts of an account, and in which trace (W3C Trace Context; None: in none)."""
+
+    account_id: int
+    drafts: Sequence[EventDraft]
+    traceparent: str | None = None
+
+
 class Made(NamedTuple):
     """A delivery that a fan-out made."""
 
@@ -142,7 +151,7 @@ def insert(
             fresh.append(draft)
             if draft.idempotency_key is not None:  # a repetition within the batch
                 known[draft.idempotency_key] = None
-    stored = iter(_store(connection, account_id, fresh, traceparent) if fresh else [])
+    stored = iter(insert_together(connection, [Emit(account_id, fresh, traceparent)])[0] if fresh else [])
     if announced and fresh:
         rows(connection, f"select pg_notify('{CHANNEL}', '')")
     events: list[Event] = []
@@ -155,6 +164,14 @@ def insert(
                 known[key] = Event(id=event.id, name=event.name, created_at=event.created_at, new=False)
         events.append(event)
     return events
+
+
+def insert_together(connection: Joinable, emits: Sequence[Emit]) -> list[list[Event]]:
+    """Stores what several calls emit by one statement; an idempotency key must be new, and locked."""
+    if len(emits) == len(emits[0].drafts) == 1:
+        return [[_insert_one(connection, emits[0])]]
+    stored = iter(_insert(connection, emits))
+    return [[next(stored) for _ in emit.drafts] for emit in emits]
 
 
 def fan_out(connection: Connection, limit: int) -> FanOut:
@@ -193,38 +210,33 @@ def _lock_and_find(connection: Joinable, account_id: int, keys: Sequence[str | N
     }
 
 
-def _store_one(connection: Joinable, account_id: int, draft: EventDraft, traceparent: str | None) -> Event:
+def _insert_one(connection: Joinable, emit: Emit) -> Event:
+    (draft,) = emit.drafts
     parameters = {
-        "account_id": account_id,
+        "account_id": emit.account_id,
         "name": draft.name,
         "body": draft.body_json,
         "key": draft.idempotency_key,
         "created": draft.created_at,
         "resource": draft.resource,
-        "traceparent": traceparent,
+        "traceparent": emit.traceparent,
     }
     id_, created_at = rows(connection, _INSERT_ONE, parameters)[0]
     return Event(id=id_, name=draft.name, created_at=created_at)
 
 
-def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], traceparent: str | None) -> list[Event]:
-    if len(drafts) == 1:
-        return [_store_one(connection, account_id, drafts[0], traceparent)]
+def _insert(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
+    """All their events, in order."""
+    drafts = [draft for emit in emits for draft in emit.drafts]
     created: list[datetime | None] = [draft.created_at for draft in drafts]
-    stored = rows(
-        connection,
-        _INSERT,
-        {
-            "account_id": account_id,
-            "names": [draft.name for draft in drafts],
-            "bodies": [draft.body_json for draft in drafts],
-            "keys": [draft.idempotency_key for draft in drafts],
-            "created": created,
-            "resources": [draft.resource for draft in drafts],
-            "traceparent": traceparent,
-        },
-    )
-    by_ordinal = {ordinal: (id_, created_at) for ordinal, id_, created_at in stored}
-    return [
-        Event(id=by_ordinal[n][0], name=draft.name, created_at=by_ordinal[n][1]) for n, draft in enumerate(drafts, 1)
-    ]
+    parameters = {
+        "account_ids": array(emit.account_id for emit in emits for _ in emit.drafts),
+        "names": array(draft.name for draft in drafts),
+        "bodies": "\n".join(draft.body_json for draft in drafts),  # JSON text of ours has no line breaks
+        "keys": array(draft.idempotency_key for draft in drafts),
+        "created": created,
+        "resources": array(draft.resource for draft in drafts),
+        "traceparents": array(emit.traceparent for emit in emits for _ in emit.drafts),
+    }
+    at = {ordinal: (id_, created_at) for ordinal, id_, created_at in rows(connection, _INSERT, parameters)}
+    return [Event(id=at[n][0], name=draft.name, created_at=at[n][1]) for n, draft in enumerate(drafts, 1)]

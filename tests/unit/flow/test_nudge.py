@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.flow import nudge
-from dispatcher.flow.nudge import SKIP_S, Nudger
+from dispatcher.flow.nudge import SKIP_S, SOON_LIMIT_S, Nudger
 from tests.conftest import eventually
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
 
@@ -121,5 +121,8 @@ def test_one_that_nobody_waits_for_does_not_wait_for_a_hung_redis(clock, queue):
     nudger = Nudger(flag, queue, clock)
 
     nudger.nudge_soon()
-    eventually(lambda: not nudger.is_ready)
+    eventually(lambda: flag.asked)
+    assert nudger.is_ready
+    clock.advance(SOON_LIMIT_S + 0.1)
+    assert not nudger.is_ready
     flag.go.set()

@@ -1,0 +1,55 @@
+"""What a POST of events says, and what is answered to it: both ways of answering one agree on this.
+
+`events.py` is the route, which tells every error; `quick_emit.py` answers what is nearly always sent.
+"""
+
+from collections.abc import Sequence
+
+from marshmallow import ValidationError
+
+from dispatcher.api.parts import JSON
+from dispatcher.errors import RequestRefused
+from dispatcher.flow.record_event import NewEvent
+from dispatcher.model.event import Event
+from schemas import emitted
+from schemas.fields import render_datetime, zone_of
+
+BATCH_LIMIT = 1_000
+
+
+def items(given: JSON, key: str | None) -> tuple[list[JSON], bool]:
+    """The POSTed events, and whether they are an array; `key`: the header Idempotency-Key. Raises RequestRefused."""
+    if isinstance(given, list):
+        if key is not None:
+            raise RequestRefused(400, "invalid_request", "Idempotency-Key is for one event; give each its own key")
+        if not 1 <= len(given) <= BATCH_LIMIT:
+            raise RequestRefused(400, "invalid_request", f"1 to {BATCH_LIMIT:,} events, please")
+        return given, True
+    if not isinstance(given, dict):
+        raise RequestRefused(400, "invalid_request", "The body must be an event or an array of events")
+    if key is not None and given.setdefault("idempotency_key", key) != key:
+        raise RequestRefused(400, "invalid_request", "Idempotency-Key and idempotency_key differ")
+    return [given], False
+
+
+def new_event(item: JSON) -> NewEvent:
+    """Raises ValidationError where the event's own attributes are wrong; its body is looked at later."""
+    for attribute, reason in emitted.problems(item):
+        raise ValidationError({attribute: [reason]})
+    created_at = item.get("created_at")
+    return NewEvent(
+        name=item["name"],
+        body=item["body"],
+        created_at=created_at and emitted.moment(created_at),
+        idempotency_key=item.get("idempotency_key"),
+    )
+
+
+def receipt(stored: Sequence[Event], time_zone: str, *, is_array: bool) -> JSON:
+    """What is answered once they are committed."""
+    zone = zone_of(time_zone)
+    shown = [
+        {"id": one.id, "name": one.name, "created_at": render_datetime(one.created_at, zone), "new": one.new}
+        for one in stored
+    ]
+    return shown if is_array else shown[0]
