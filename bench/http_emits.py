@@ -20,8 +20,8 @@ from bench.receiver import free_port
 from bench.rig import Rig, running, say, wait_until
 from dispatcher.storage import clients
 
-IN_FLIGHT = 32
-"""Twice the server's threads: the connections fall unevenly on its two processes, and neither shall be idle."""
+IN_FLIGHT = 64
+"""Connections fall unevenly on the server's two processes, and neither shall be idle while Postgres syncs a commit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
 
 from dispatcher import clock, crash, log
-from dispatcher.batcher import Batcher
-from dispatcher.errors import DispatcherError, PingsBusy, SettingsInvalid, StorageUnavailable
+from dispatcher.errors import DispatcherError, PingsBusy, SettingsInvalid
 from dispatcher.flow import admit, count_figures, fan_out, ping, prune, reconcile, record_event, replay_many
 from dispatcher.flow.admit import Admitted
 from dispatcher.flow.drain import STRAGGLING_S, Drain
@@ -51,8 +50,6 @@ HELD_MAX = 10_000
 """Webhooks that wait for a drain or are in one, over all workers; what is due beyond it stays in the clock."""
 
 
-TOGETHER_MOST = 100
-"""Emits, or looks for who calls, that share a statement."""
 STRAGGLERS_MAX = 256
 """Drains of this process that wait aside, each in a thread of its own, for slow answers."""
 BUSY_DRAINS, BUSY_PATIENCE_S = 4, 0.05
@@ -136,27 +133,9 @@ class Services:
     def _quota(self) -> Quota:
         return Quota(self.settings.redis_url, timeout_s=QUOTA_LIMIT_S)
 
-    def admit(self, token: str) -> Admitted | None:
-        """Who calls the API with this access token, and their quota with this call counted."""
-        return self._admissions.do(token)
-
-    @cached_property
-    def _admissions(self) -> Batcher[str, Admitted | None]:
-        """Looks for callers that threads of this process share."""
-        return Batcher(
-            lambda asked: admit.admit(self.storage, self.limiter, asked),
-            most=TOGETHER_MOST,
-            for_all=StorageUnavailable,
-        )
-
-    @cached_property
-    def _emits(self) -> Batcher[Emit, list[Event]]:
-        """Commits that threads of this process share."""
-        return Batcher(
-            lambda emits: record_event.commit_together(self.storage, emits),
-            most=TOGETHER_MOST,
-            for_all=StorageUnavailable,
-        )
+    def admit(self, tokens: Sequence[str]) -> list[Admitted | None]:
+        """Who calls the API with each of these access tokens, and their quota with this call counted."""
+        return admit.admit(self.storage, self.limiter, tokens)
 
     def listener(self) -> Listener:
         """Hears of commits by emitters that brought their own transaction."""
@@ -209,11 +188,8 @@ class Services:
             connection,
             announced=by_postgres,
             traceparent=traceparent,
-            together=self._emits.do if lives_on else None,
         )
-        if logger.isEnabledFor(logging.DEBUG):
-            for event in stored:
-                logger.debug(log.line("event.recorded", event_id=event.id, name=event.name, new=event.new))
+        _tell(stored)
         if repeated := sum(not event.new for event in stored):
             self.tally.add({"duplicates:emit": repeated})
         if not by_postgres and any(event.new for event in stored):
@@ -221,6 +197,17 @@ class Services:
                 self.nudger.nudge_soon()
             else:
                 self.nudger.nudge()
+        return stored
+
+    def emit_together(self, emits: Sequence[Emit]) -> list[list[Event]]:
+        """What several callers emit, in one commit, for a process that lives on: their events, rendered, without keys.
+
+        All or none. While `nudger.is_ready` is False, and where emits are traced, `emit` is right.
+        """
+        stored = record_event.commit_together(self.storage, emits)
+        for events in stored:
+            _tell(events)
+        self.nudger.nudge_soon()
         return stored
 
     def nudge_fan_out(self) -> None:
@@ -389,6 +376,12 @@ class Services:
     @cached_property
     def _drain_policy(self) -> DrainPolicy:
         return drain_policy(self.settings)
+
+
+def _tell(stored: Sequence[Event]) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        for event in stored:
+            logger.debug(log.line("event.recorded", event_id=event.id, name=event.name, new=event.new))
 
 
 _services: Services | None = None

@@ -247,7 +247,9 @@ class Settings:
     )
     port: int = _setting("port on which it listens", 8000, variable="PORT", validate=_within(1, 65_535))
     web_workers: int = _setting("its processes", 2, validate=_within(1, 256))
-    web_threads: int = _setting("requests that one of these serves at the same time", 16, validate=_within(1, 256))
+    web_threads: int = _setting(
+        "requests, other than emits, that one of these serves at the same time", 8, validate=_within(1, 256)
+    )
     quota: int = _setting("requests that one client may make in a minute", 400, validate=_within(1, 1_000_000_000))
     public_url: str = _setting(
         "where the API is reached from outside, `https://hooks.example.com`; if empty, what the request names",

@@ -16,7 +16,7 @@ from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.schedule.clock import Released
 from dispatcher.storage import accounts, webhooks
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Storage, rows
 from schemas import EVENT_TYPES
 
 SECRET_KEY = base64.urlsafe_b64encode(b"32 bytes, which only tests know.").decode()
@@ -116,3 +116,14 @@ def a_result(status: str = "200", **given: Any) -> Result:
 def released(waits_s: Mapping[int, float | None]) -> list[Released]:
     """What a drain says of webhooks it lets go, of which it knows only when they are due next."""
     return [Released(webhook_id=webhook, wait_s=wait_s) for webhook, wait_s in waits_s.items()]
+
+
+def a_history(storage: Storage, delivery_id: int, count: int) -> None:
+    """So many newer, delivered deliveries of the same event to the same webhook."""
+    sql = """
+    insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)
+    select id, event_id, webhook_id, new_idempotency_key(id), 'delivered', current_date from (
+        select nextval('delivery_id') as id, event_id, webhook_id from deliveries, generate_series(1, %(count)s)
+        where deliveries.id = %(id)s) made
+    """
+    storage.run(lambda connection: rows(connection, sql, {"id": delivery_id, "count": count}))

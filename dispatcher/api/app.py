@@ -19,7 +19,6 @@ from dispatcher.api import (
 )
 from dispatcher.api.console.register import register as register_console
 from dispatcher.api.parts import BODY_LIMIT, ROW_ID, RowId
-from dispatcher.api.quick_emit import QuickEmit
 from dispatcher.services import Services
 from schemas.errors import ErrorSchema
 
@@ -54,5 +53,4 @@ def create_app(own: Services) -> Flask:
     api.register_blueprint(health.blueprint)
     app.register_blueprint(openapi.blueprint, url_prefix=auth.PREFIX)
     register_console(app)
-    app.wsgi_app = QuickEmit(app.wsgi_app, own)  # type: ignore[method-assign] # as Flask's documentation has it
     return app

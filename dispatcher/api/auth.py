@@ -86,7 +86,7 @@ def _admitted() -> Admitted:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise _unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
-    found = own().admit(token.strip())
+    (found,) = own().admit([token.strip()])
     if found is None:
         raise _unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
     return found

@@ -1,6 +1,8 @@
 """Deliveries: one event for one webhook, with every attempt. A client sees those to its own webhooks."""
 
 from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import Response, request
@@ -13,7 +15,8 @@ from dispatcher.errors import RequestRefused
 from dispatcher.flow.replay import replay
 from dispatcher.flow.show_delivery import shown, shown_with_attempts
 from dispatcher.model.delivery import State
-from dispatcher.storage import reports
+from dispatcher.storage import delivery_pages, reports
+from dispatcher.storage.delivery_pages import LOOKS
 from schemas import EVENT_TYPES
 from schemas.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from schemas.errors import FieldErrorsSchema
@@ -36,22 +39,32 @@ def _query(name: str, description: str, **schema: object) -> dict[str, object]:
 
 _FILTERS = [
     _query("webhook_id", "Only this webhook's.", type="integer", minimum=0),
-    _query("event_name", "Only of this event.", type="string", enum=list(EVENT_TYPES)),
+    _query(
+        "event_name",
+        f"Only of this event. For a page about {sum(LOOKS):,} of your deliveries are looked at, so it may be short, or "
+        "empty, although older ones follow: go on by `Link`.",
+        type="string",
+        enum=list(EVENT_TYPES),
+    ),
     _query("state", "Only those in this state.", type="string", enum=_STATES),
     _query("since", "Only those created at this time or later.", type="string", format="date-time"),
     _query("until", "Only those created before.", type="string", format="date-time"),
     _query("idempotency_key", "Only the one with this key.", type="string", format="uuid"),
     _query("before", "Older than the delivery with this id: the next page.", type="integer", minimum=0),
 ]
+_LINK = {
+    "description": "The next page, RFC 8288; absent from the last one.",
+    "schema": {"type": "string"},
+}
 
 
 @blueprint.route("/accounts/<slug>/deliveries.json")
 @authorized("deliveries")
 @blueprint.doc(parameters=_FILTERS)
-@blueprint.response(200, DeliverySchema(many=True))
+@blueprint.response(200, DeliverySchema(many=True), headers={"Link": _LINK})
 def list_(caller: Caller) -> Response:
-    """Newest first, 40 a page; the next page is what is older than this one's last `id`: `?before=`."""
-    wanted = {
+    """Newest first, 40 a page. While older ones may follow, `Link` names the next page: `<?before=...>; rel="next"`."""
+    wanted: dict[str, Any] = {
         "webhook_id": number("webhook_id"),
         "event_name": _one_of("event_name", EVENT_TYPES),
         "state": _one_of("state", _STATES),
@@ -60,12 +73,12 @@ def list_(caller: Caller) -> Response:
         "idempotency_key": _key(),
         "before": cursor(),
     }
-    found = own().storage.run(
-        lambda connection: reports.deliveries(
+    page = own().storage.run(
+        lambda connection: delivery_pages.page(
             connection, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **wanted
         )
     )
-    return answer([shown(one) for one in found])
+    return answer([shown(one) for one in page.deliveries], headers=_link(page.before))
 
 
 @blueprint.route("/accounts/<slug>/deliveries/<delivery>.json")
@@ -92,6 +105,14 @@ def redeliver(caller: Caller, delivery: str) -> Response:
     parts = own()
     found = replay(parts.storage, parts.schedule, delivery, account_id=caller.account.id, client_id=caller.client.id)
     return answer(shown_with_attempts(found), 202)
+
+
+def _link(before: int | None) -> dict[str, str]:
+    """The next page, as a reference relative to this one: whatever the address is by which a proxy is reached."""
+    if before is None:
+        return {}
+    query = request.args.to_dict() | {"before": str(before)}
+    return {"Link": f'<?{urlencode(query)}>; rel="next"'}
 
 
 def _one_of(name: str, choices: Collection[str]) -> str | None:

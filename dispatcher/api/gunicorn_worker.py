@@ -1,43 +1,54 @@
-"""gunicorn's worker with threads, for clients that send one request after the other on a connection they keep."""
+"""gunicorn's worker for ASGI, with two habits of ours."""
 
-import select
-from collections import deque
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.asgi import protocol
+from gunicorn.workers import gasgi
 
-LINGER_MS = 2
-"""So long a thread waits for its connection's next request."""
+from dispatcher.api.errors import UNPROCESSABLE
+
+IDLE_EVERY_S = 0.2
+"""While the worker ends, connections on which nothing is asked are closed this often."""
+
+# ASGI has no reason phrases. gunicorn writes the one that RFC 9110 replaced; API v3 names the new one.
+protocol._REASON_PHRASES[422] = UNPROCESSABLE.partition(" ")[2]
 
 
-class LingeringWorker(ThreadWorker):
-    """A thread waits a moment for the next request of its connection, where no other connection wants the thread.
+class Connection(protocol.ASGIProtocol):
+    """A connection that its worker knows of."""
 
-    gunicorn's own gives the connection back to the main thread after each request, which polls it, and hands it to a
-    thread again: a third of what a small request costs.
-    """
+    def connection_made(self, transport: Any) -> None:
+        """Begins."""
+        super().connection_made(transport)
+        self.worker.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends."""
+        self.worker.connections.discard(self)
+        super().connection_lost(exc)
+
+    def close_if_idle(self) -> None:
+        """Closes it, where the client has asked nothing that is not answered."""
+        if self._awaiting_request and not self._finishing_calls:
+            self.transport.close()
+
+
+class Worker(gasgi.ASGIWorker):
+    """At TERM it does not wait for kept connections on which nothing is asked: gunicorn's own does, for 30 s."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._wanting: deque[None] = deque()  # a count that two threads may change at once
+        self.connections: set[Connection] = set()
 
-    def enqueue_req(self, conn: Any) -> None:
-        """In the main thread: a thread is wanted for this connection."""
-        self._wanting.append(None)
-        super().enqueue_req(conn)
+    def handle_exit_signal(self) -> None:
+        """TERM."""
+        super().handle_exit_signal()
+        self._close_idle()
 
-    def handle(self, conn: Any) -> Any:
-        """In a thread: answers the connection's requests; True lets the main thread wait for the next."""
-        self._wanting.pop()
-        while (outcome := super().handle(conn)) is True and self._may_linger() and _is_readable(conn.sock):
-            pass
-        return outcome
-
-    def _may_linger(self) -> bool:
-        return bool(self.alive) and not self._wanting
+    def _close_idle(self) -> None:
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        self.loop.call_later(IDLE_EVERY_S, self._close_idle)
 
 
-def _is_readable(sock: Any) -> bool:
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(LINGER_MS))
+gasgi.ASGIProtocol = Connection  # what the worker makes connections of

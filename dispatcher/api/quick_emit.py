@@ -1,30 +1,36 @@
 """The quick way for what nearly every POST of events is: plain headers, a token that may, events that are in order.
 
 It stands before Flask and answers 202, exactly as the route in `events.py` would. Whatever looks otherwise it leaves to
-the application, with what it found out so far.
+the application, with what it found out so far. Requests that come together share the look for who calls, and the
+commit.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from io import BytesIO
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from marshmallow import ValidationError
 
 from dispatcher.api import emitting
 from dispatcher.api.auth import PREFIX, QUICK, Quick, quota_headers
-from dispatcher.api.parts import BODY_LIMIT, parsed, text_of
-from dispatcher.errors import EventRefused, RequestRefused
+from dispatcher.api.batcher import Batcher
+from dispatcher.api.parts import parsed, text_of
+from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
+from dispatcher.flow.admit import Admitted
+from dispatcher.flow.record_event import drafts_of
+from dispatcher.model.event import Event
 from dispatcher.services import Services
+from dispatcher.storage.events import Emit
 from schemas import EventInvalid
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+BODY_QUICK = 512 * 1024
+"""Bytes: the event loop stands still while events are checked, for 0.1 ms each."""
+CALLERS_MOST, EVENTS_MOST = 100, 200
+"""In one query, and in one commit."""
 
 _PATH = re.compile(rf"{PREFIX}/accounts/([A-Za-z0-9_-]+)/events\.json")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _TOKEN = re.compile(r"Bearer ([0-9a-f]+)")
-_LENGTH = re.compile(r"[0-9]{1,7}")
 _TYPES = ("application/json", "application/json; charset=utf-8", "application/json;charset=utf-8")
 _ACCEPTED = ("*/*", "application/json")
 
@@ -32,59 +38,71 @@ _REFUSALS = (RequestRefused, ValidationError, EventInvalid, EventRefused)
 """What is wrong is told by the route, in full. Nothing was stored."""
 
 
+class Answer(NamedTuple):
+    """Of a request."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    text: bytes
+
+
 class QuickEmit:
-    """A WSGI application before `app`."""
+    """For one event loop."""
 
-    def __init__(self, app: "WSGIApplication", own: Services) -> None:
-        self._app = app
+    def __init__(self, own: Services) -> None:
         self._own = own
+        self._callers: Batcher[str, Admitted | None] = Batcher(
+            "admit", own.admit, most=CALLERS_MOST, for_all=StorageUnavailable
+        )
+        self._commits: Batcher[Emit, list[Event]] = Batcher(
+            "commit", own.emit_together, most=EVENTS_MOST, for_all=StorageUnavailable
+        )
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answers, or lets `app` answer."""
+    async def answer(self, environ: dict[str, Any], body: bytes) -> Answer | None:
+        """The answer; None: the application shall find it, for `environ`, in which it is told what is known by now."""
         slug, token = _ordinary(environ)
-        admitted = self._own.admit(token) if slug and token else None
+        if slug is None or token is None or len(body) > BODY_QUICK or self._own.settings.tracing:
+            return None
+        try:
+            admitted = await self._callers.do(token)
+        except Exception:  # the application asks again, and knows what to answer
+            return None
         if admitted is None:
-            return self._app(environ, start_response)
+            return None
         environ[QUICK] = Quick(admitted)
         caller, allowance = admitted
         if allowance.exceeded or caller.account.slug != slug or "events:write" not in caller.scopes:
-            return self._app(environ, start_response)
-        data = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        environ["wsgi.input"] = BytesIO(data)
+            return None
         try:
-            items, is_array = emitting.items(parsed(data), environ.get("HTTP_IDEMPOTENCY_KEY"))
-            events = [emitting.new_event(item) for item in items]
-            traceparent = environ.get("HTTP_TRACEPARENT") if self._own.settings.tracing else None
-            stored = self._own.emit(caller.account, events, lives_on=True, traceparent=traceparent)
+            items, is_array = emitting.items(parsed(body), environ.get("HTTP_IDEMPOTENCY_KEY"))
+            drafts = drafts_of([emitting.new_event(item) for item in items], caller.account.time_zone)
         except _REFUSALS:
-            return self._app(environ, start_response)
-        except Exception as error:  # the route's handlers know what to answer
+            return None
+        if not self._own.nudger.is_ready or any(draft.idempotency_key is not None for draft in drafts):
+            return None
+        try:
+            stored = await self._commits.do(Emit(caller.account.id, drafts), len(drafts))
+        except Exception as error:  # the application knows what to answer
             environ[QUICK] = Quick(admitted, error)
-            return self._app(environ, start_response)
+            return None
         text = text_of(emitting.receipt(stored, caller.account.time_zone, is_array=is_array))
         headers = {"Content-Type": "application/json", "Content-Length": str(len(text)), **quota_headers(allowance)}
-        start_response("202 ACCEPTED", list(headers.items()))
-        return (text,)
+        return Answer(202, list(headers.items()), text)
 
 
-def _ordinary(environ: "WSGIEnvironment") -> tuple[str | None, str | None]:
+def _ordinary(environ: dict[str, Any]) -> tuple[str | None, str | None]:
     """The slug and the token of an emit about whose headers there is nothing to say; else one of them is None."""
     get: Callable[[str, str], str] = environ.get  # all that is asked for here are texts
     path = _PATH.fullmatch(get("PATH_INFO", ""))
     token = _TOKEN.fullmatch(get("HTTP_AUTHORIZATION", ""))
-    length = get("CONTENT_LENGTH", "")
     if (
         path is None
         or token is None
         or get("REQUEST_METHOD", "") != "POST"
-        or get("SCRIPT_NAME", "")
         or not get("HTTP_USER_AGENT", "").strip()
         or not _HOST.fullmatch(get("HTTP_HOST", ""))
         or get("HTTP_ACCEPT", "*/*") not in _ACCEPTED
         or get("CONTENT_TYPE", "").lower() not in _TYPES
-        or not _LENGTH.fullmatch(length)
-        or int(length) > BODY_LIMIT
-        or "HTTP_TRANSFER_ENCODING" in environ
     ):
         return None, None
     return path[1], token[1]

@@ -8,9 +8,6 @@ from typing import Any, Protocol
 
 import click
 
-from dispatcher.cli.local import Local
-from dispatcher.cli.remote import Remote
-from dispatcher.services import services
 from dispatcher.settings import read_remote_settings
 
 JSON = dict[str, Any]
@@ -93,6 +90,13 @@ class Backend(Protocol):
 
 
 def backend() -> Backend:
-    """The one that the environment asks for; raises SettingsInvalid."""
+    """The one that the environment asks for; raises SettingsInvalid. Only that one is loaded."""
     remote = read_remote_settings()
-    return Remote(remote) if remote else Local(services())
+    if remote:
+        from dispatcher.cli.remote import Remote
+
+        return Remote(remote)
+    from dispatcher.cli.local import Local
+    from dispatcher.services import services
+
+    return Local(services())

@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.table import Table
 
 from dispatcher import clock, signals
+from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
 from dispatcher.cli.up import forget_others, free_ports, procfile
 from dispatcher.dev import child
@@ -51,6 +52,8 @@ def demo(once: bool) -> None:
         raise ServiceFailed("a demo runs in this folder already; end it first")
     shutil.rmtree(FOLDER, ignore_errors=True)  # each demo begins anew
     with embedded(FOLDER) as servers, _environment(servers.environment | SETTINGS):
+        access, sign_in = flower_access(FOLDER)
+        os.environ.update(access)
         own = services()
         migrate.upgrade(own.storage)
         arrivals = Arrivals()
@@ -60,7 +63,7 @@ def demo(once: bool) -> None:
                 with _processes(FOLDER / "log"):
                     as_expected = _run(console, own, webhooks, arrivals)
                     if not once:
-                        _stay(console, own, webhooks)
+                        _stay(console, own, webhooks, sign_in)
             finally:
                 _remove(own, webhooks)
                 own.close()
@@ -226,13 +229,13 @@ def _guest(own: Services) -> tuple[str, str]:
     return GUEST, password
 
 
-def _stay(console: Console, own: Services, webhooks: Mapping[int, Webhook]) -> None:
+def _stay(console: Console, own: Services, webhooks: Mapping[int, Webhook], flower_sign_in: str) -> None:
     failed = next((one for one in _deliveries(own, webhooks) if one.state == "failed"), None)
     console.print(
-        f"\nAll of it stays up until Ctrl-C. API: {api_address(*web_place())}/api/v3 · "
-        f"Flower: http://127.0.0.1:{os.environ['FLOWER_PORT']}/ · logs: {FOLDER / 'log'}",
+        f"\nAll of it stays up until Ctrl-C. API: {api_address(*web_place())}/api/v3 · logs: {FOLDER / 'log'}",
         soft_wrap=True,
     )
+    console.print(f"Flower: {api_address(*flower_place())}/ · {flower_sign_in}", soft_wrap=True)
     email, password = _guest(own)
     console.print(f"Console: {api_address(*web_place())}/console · {email} · password {password}", soft_wrap=True)
     console.print("Try in another terminal, in this folder:\n")

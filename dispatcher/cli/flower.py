@@ -1,33 +1,36 @@
-"""`dispatcher flower`: Celery's own web page on the workers, read-only, never open to others without a password."""
+"""`dispatcher flower`: Celery's own web page on the workers, read-only and behind a password.
+
+Loopback is no reason to ask for none: every user and every program of the machine reaches it, and so does a proxy that
+somebody puts before it. Whoever wants it open there says so (FLOWER_WITHOUT_PASSWORD).
+"""
 
 import ipaddress
 import os
 import sys
+from pathlib import Path
 
 import click
 
 from dispatcher import log
+from dispatcher.dev.folder import kept_password, make_folder
 from dispatcher.dev.supervisor import environment_of
+
+USER = "operator"
+"""Who signs in where we make the password."""
 
 
 @click.command()
 def flower() -> None:
     """Run Flower, the web page on workers and tasks, at http://127.0.0.1:5555.
 
-    FLOWER_ADDRESS and FLOWER_PORT put it elsewhere. An address that other machines reach needs
-    FLOWER_BASIC_AUTH=user:password, and a TLS proxy before it.
+    It needs FLOWER_BASIC_AUTH=user:password; FLOWER_WITHOUT_PASSWORD=1 opens it to everybody on this machine instead.
+    FLOWER_ADDRESS and FLOWER_PORT put it elsewhere; a TLS proxy belongs before it where other machines reach it.
     """
     address, port = flower_place()
-    password = os.environ.get("FLOWER_BASIC_AUTH", "").strip()
-    if not is_loopback(address) and not password:
-        print(
-            f"error: FLOWER_ADDRESS={address} can be reached from other machines; "
-            "set FLOWER_BASIC_AUTH=user:password first",
-            file=sys.stderr,
-        )
-        raise SystemExit(2)
-    if password and not all(name and word for name, _, word in (one.partition(":") for one in password.split(","))):
-        print("error: FLOWER_BASIC_AUTH: must be user:password", file=sys.stderr)
+    password = _set("FLOWER_BASIC_AUTH")
+    wrong = _what_is_wrong(address, password)
+    if wrong:
+        print(f"error: {wrong}", file=sys.stderr)
         raise SystemExit(2)
     where = f"http://{f'[{address}]' if ':' in address else address}:{port}"
     log.announce("flower.started", address=where, password=bool(password))
@@ -44,12 +47,56 @@ def flower_place() -> tuple[str, int]:
     return address, int(port)
 
 
+def flower_access(folder: Path) -> tuple[dict[str, str], str]:
+    """For `up` and `demo`: the variables that guard Flower, and how to sign in, for people.
+
+    A password is made at the first call and kept in the folder, unless the environment has one or wants none. It is
+    not printed, because a screen may be a log.
+    """
+    if _set("FLOWER_BASIC_AUTH"):
+        return {}, "user and password: yours, from FLOWER_BASIC_AUTH"
+    if _is_open():
+        return {}, "open to everybody on this machine: FLOWER_WITHOUT_PASSWORD"
+    own = folder / "flower"  # as each server has a folder with its password
+    make_folder(own)
+    return {"FLOWER_BASIC_AUTH": f"{USER}:{kept_password(own)}"}, f"user {USER}, password: cat {own / 'password'}"
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches the address. No name is looked up: all but localhost count as public."""
     try:
         return address == "localhost" or ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def _set(variable: str) -> str:
+    """The variable's value; `X=` in an .env file means "not set"."""
+    return os.environ.get(variable, "").strip()
+
+
+def _is_open() -> bool:
+    return _set("FLOWER_WITHOUT_PASSWORD") not in ("", "0")
+
+
+def _what_is_wrong(address: str, password: str) -> str:
+    """Why Flower does not start; empty where it may."""
+    if _set("FLOWER_WITHOUT_PASSWORD") not in ("", "0", "1"):
+        return "FLOWER_WITHOUT_PASSWORD: must be 0 or 1"
+    if not password:
+        if not is_loopback(address):
+            return (
+                f"FLOWER_ADDRESS={address} can be reached from other machines; "
+                "set FLOWER_BASIC_AUTH=user:password first"
+            )
+        if not _is_open():
+            return (
+                "FLOWER_BASIC_AUTH: required, as user:password; or let everybody on this machine in: "
+                "FLOWER_WITHOUT_PASSWORD=1"
+            )
+    elif not all(name and word for name, _, word in (one.partition(":") for one in password.split(","))):
+        return "FLOWER_BASIC_AUTH: must be user:password"
+    return ""
 
 
 def _command(address: str, port: int) -> list[str]:
@@ -71,8 +118,9 @@ def _command(address: str, port: int) -> list[str]:
 
 
 def _environment(password: str) -> dict[str, str]:
-    """Without a password Flower's API answers 401, unless this variable opens it; an empty password is none."""
+    """Without a password Flower's API answers 401, unless its own variable opens it; an empty password is none."""
     env = environment_of(os.environ)
-    env.pop("FLOWER_UNAUTHENTICATED_API", None)
-    env.pop("FLOWER_BASIC_AUTH", None)
+    # The last is ours; Flower crashes on a variable of its prefix that it does not know.
+    for name in ("FLOWER_UNAUTHENTICATED_API", "FLOWER_BASIC_AUTH", "FLOWER_WITHOUT_PASSWORD"):
+        env.pop(name, None)
     return env | ({"FLOWER_BASIC_AUTH": password} if password else {})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from dispatcher.flow.show_delivery import shown, shown_with_attempts
 from dispatcher.flow.show_replay import shown_replay
 from dispatcher.model.webhook import Webhook
 from dispatcher.services import Services
-from dispatcher.storage import accounts, replays, reports, webhooks
+from dispatcher.storage import accounts, delivery_pages, replays, reports, webhooks
 from dispatcher.storage.accounts import Account
 from schemas.delivery import PingSchema
 from schemas.emitted import EmittedSchema
@@ -79,12 +80,18 @@ class Local:
             )
 
     def deliveries(self, slug: str | None, wanted: Mapping[str, Any], limit: int) -> list[JSON]:
-        """The newest `limit` of those that are `wanted`."""
-        account = self._account(slug)
-        found = self._own.storage.run(
-            lambda connection: reports.deliveries(connection, account.slug, limit=limit, **wanted)
-        )
-        return [shown(one) for one in found]
+        """The newest `limit` of those that are `wanted`, a page at a time: no statement takes long."""
+        account, asked = self._account(slug), dict(wanted)
+        found: list[JSON] = []
+        while len(found) < limit:
+            page = self._own.storage.run(
+                partial(delivery_pages.page, slug=account.slug, limit=limit - len(found), **asked)
+            )
+            found += [shown(one) for one in page.deliveries]
+            if page.before is None:
+                break
+            asked["before"] = page.before
+        return found
 
     def delivery(self, slug: str | None, id_or_key: str) -> JSON:
         """One, with its attempts; of any account where none is given."""

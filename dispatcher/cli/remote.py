@@ -7,7 +7,7 @@ not wanted.
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -79,11 +79,11 @@ class Remote:
         query = {name: value for name, value in wanted.items() if value is not None}
         path = self._path(slug, "deliveries.json")
         while len(found) < limit:
-            page = self._call("GET", path, params=query)
+            page, links = self._answer(self._session.request, "GET", path, params=query)
             found += page
-            if len(page) < _PAGE_SIZE:
+            if "next" not in links:
                 break
-            query["before"] = page[-1]["id"]
+            query = dict(parse_qsl(urlsplit(links["next"]["url"]).query))
         return found[:limit]
 
     def delivery(self, slug: str | None, id_or_key: str) -> JSON:
@@ -147,21 +147,22 @@ class Remote:
         session = requests.Session()
         session.headers.update({"User-Agent": _AGENT, "Accept": "application/json"})
         given = {"grant_type": "client_credentials"}
-        token = self._answer(session.request, "POST", "oauth/token", auth=self._basic, json=given)
+        token, _ = self._answer(session.request, "POST", "oauth/token", auth=self._basic, json=given)
         session.auth = _Bearer(token["access_token"])
         return session
 
     def _call(self, method: str, path: str, unknown: DispatcherError | None = None, **given: Any) -> Any:
         """The answer's JSON; raises ApiRefused, or `unknown` for 404."""
-        return self._answer(self._session.request, method, path, unknown, **given)
+        return self._answer(self._session.request, method, path, unknown, **given)[0]
 
     def _answer(
         self, request: Any, method: str, path: str, unknown: DispatcherError | None = None, **given: Any
-    ) -> Any:
+    ) -> tuple[Any, dict[str, Any]]:
+        """The answer's JSON, and its links by what they are."""
         try:
             answer = request(method, f"{self._root}/{path}", timeout=_TIMEOUT_S, allow_redirects=False, **given)
             if answer.status_code == 204:
-                return None
+                return None, {}
             found = answer.json()
         except requests.JSONDecodeError as error:
             raise ApiRefused(f"{self._root} answers {answer.status_code} without JSON: is it the API?") from error
@@ -171,7 +172,7 @@ class Remote:
             raise unknown
         if not 200 <= answer.status_code < 300:
             raise ApiRefused(_reason(found, answer.status_code))
-        return found
+        return found, answer.links
 
 
 class _Bearer(AuthBase):

@@ -42,15 +42,15 @@ def _command(settings: Settings) -> list[str]:
     return [
         sys.executable, "-m", "gunicorn",
         "--bind", f"{_bracketed(settings.host)}:{settings.port}",
-        "--worker-class", "dispatcher.api.gunicorn_worker.LingeringWorker",
+        "--worker-class", "dispatcher.api.gunicorn_worker.Worker",
         "--workers", str(settings.web_workers),
-        "--threads", str(settings.web_threads),
+        "--asgi-lifespan", "off",
         "--graceful-timeout", "30",
         "--limit-request-line", "8190",  # its own largest; longer ones it refuses in its own words
         "--keep-alive", "75",  # longer than the proxies before it keep an idle connection, which they would use again
         "--log-level", "warning",
         *(["--logger-class", "dispatcher.api.gunicorn_log.JsonLogger"] if settings.log_format == "json" else []),
-        "dispatcher.api.wsgi:app",
+        "dispatcher.api.asgi:app",
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from dispatcher.cli.flower import flower_place
+from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
 from dispatcher.dev import child
 from dispatcher.dev.embedded import Embedded, embedded, running_environment
@@ -36,8 +36,9 @@ def up(folder: Path, scale: Sequence[str]) -> None:
     forget_others(folder)
     with embedded(folder) as services:
         env = environment_of({**os.environ, **services.environment})
-        env |= free_ports()
-        _introduce(services, env, folder, {name for name, count in counts.items() if count})
+        access, sign_in = flower_access(folder)
+        env |= free_ports() | access
+        _introduce(services, env, folder, sign_in, {name for name, count in counts.items() if count})
         if release is not None and _call(release, env) != 0:
             raise SystemExit(1)
         supervisor = Supervisor(
@@ -103,7 +104,9 @@ def free_ports() -> dict[str, str]:
     return found
 
 
-def _introduce(services: Embedded, env: Mapping[str, str], folder: Path, running: Collection[str]) -> None:
+def _introduce(
+    services: Embedded, env: Mapping[str, str], folder: Path, flower_sign_in: str, running: Collection[str]
+) -> None:
     """Says what runs where; an address never holds a password."""
     postgres, valkey = services.postgres, services.valkey
     for title, variable, data in (
@@ -118,7 +121,7 @@ def _introduce(services: Embedded, env: Mapping[str, str], folder: Path, running
         print(f"API       {address}/api/v3")
         print(f"Console   {address}/console   (who may sign in: dispatcher user create --help)")
     if "flower" in running:
-        print(f"Flower    http://{flower_place()[0]}:{env['FLOWER_PORT']}")
+        print(f"Flower    {api_address(flower_place()[0], int(env['FLOWER_PORT']))}   ({flower_sign_in})")
     print("Emit      dispatcher emit --help   (in another terminal, in this folder)")
     if folder.resolve() != DEFAULT_FOLDER.resolve():
         print(f"          there first: set -a; . {folder / 'env'}; set +a")

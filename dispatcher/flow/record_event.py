@@ -1,6 +1,6 @@
 """An event in: checked and rendered once, stored in one statement, in the caller's own transaction if it likes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,9 +17,6 @@ from dispatcher.storage.events import Emit
 from schemas import EVENT_TYPES, EventInvalid
 from schemas.event import Problems, render_body
 from schemas.fields import render_datetime, zone_of
-
-FEW = 10
-"""Emits of more events than these gain nothing by sharing a commit, and would keep the others waiting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +37,6 @@ def record_events(
     *,
     announced: bool | None = None,
     traceparent: str | None = None,
-    together: Callable[[Emit], list[Event]] | None = None,
 ) -> list[Event]:
     """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
 
@@ -49,32 +45,29 @@ def record_events(
     2. Insert; an event that repeats an idempotency key of the account stands for the first one.
     With `connection` the rows belong to its transaction; without, they are committed on return.
     `announced` says whether Postgres tells the workers at the commit (default: where the caller commits); otherwise
-    the caller nudges. `traceparent` is kept with them: the trace that their attempts belong to. `together` commits a
-    few events without idempotency keys beside those of other threads, where there are such.
+    the caller nudges. `traceparent` is kept with them: the trace that their attempts belong to.
     """
     if announced is None:
         announced = connection is not None
     if connection is not None:
         owner = account if isinstance(account, Account) else accounts.find(connection, account)
-        return _store(connection, owner.id, _drafts(new, owner.time_zone), announced, traceparent)
+        return _store(connection, owner.id, drafts_of(new, owner.time_zone), announced, traceparent)
     owner = account if isinstance(account, Account) else storage.look(lambda own: accounts.find(own, account))
-    drafts = _drafts(new, owner.time_zone)  # outside the transaction, which shall be short
+    drafts = drafts_of(new, owner.time_zone)  # outside the transaction, which shall be short
     if announced or any(draft.idempotency_key is not None for draft in drafts):
         stored = storage.run(lambda own: _store(own, owner.id, drafts, announced, traceparent))
     else:
-        crash.reached("before_commit")  # one statement, which is committed by itself
-        emit = Emit(owner.id, drafts, traceparent)
-        if together is not None and len(drafts) <= FEW:
-            stored = together(emit)
-        else:
-            (stored,) = commit_together(storage, [emit])
+        return commit_together(storage, [Emit(owner.id, drafts, traceparent)])[0]
     crash.reached("after_commit_before_nudge")
     return stored
 
 
 def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event]]:
-    """The stored events of each emit; one statement, committed by itself."""
-    return storage.single(lambda own: events.insert_together(own, emits))
+    """The stored events of each emit; one statement, committed by itself. Their drafts have no idempotency keys."""
+    crash.reached("before_commit")
+    stored = storage.single(lambda own: events.insert_together(own, emits))
+    crash.reached("after_commit_before_nudge")
+    return stored
 
 
 def problems(event: NewEvent, time_zone: str) -> Problems:
@@ -98,7 +91,8 @@ def _store(
     return stored
 
 
-def _drafts(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
+def drafts_of(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
+    """The events of an account in that time zone, checked and rendered; raises EventInvalid and EventRefused."""
     try:
         return [_draft(event, time_zone) for event in new]
     except (EventInvalid, EventRefused):

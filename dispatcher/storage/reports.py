@@ -81,6 +81,12 @@ _BRANCH = """
 (select d.* from {table} d where d.webhook_id = w.id {conditions} order by {order} desc limit %(limit)s)
 """
 
+# Index: deliveries_by_id, in each day's partition; events by their ids, as above.
+_THESE = f"""
+with page as materialized (select d.* from deliveries d where d.id = any (%(ids)s::bigint[]))
+select {_COLUMNS} from page d {_JOINED} and e.id = any (array (select event_id from page)) order by d.id desc
+"""
+
 # Index: deliveries_failed, backwards, in each day's partition: however much was delivered meanwhile.
 _FAILED = f"""
 select {_COLUMNS} from deliveries d {_JOINED}
@@ -102,14 +108,17 @@ def deliveries(connection: Connection, slug: str, *, limit: int = 40, **narrowed
     `narrowed` to those of a `client_id`'s webhooks, a `webhook_id`, an `event_name`, a `state`, an `idempotency_key`,
     created `since` and `until` (not included), with an id below `before` (the last of the page before), and to `ids`.
     """
-    wanted = _wanted(slug=slug, limit=limit, **narrowed)
-    return _with_attempts(connection, rows(connection, _list_sql(wanted), wanted))
+    asked = {"slug": slug, "limit": limit, **wanted(**narrowed)}
+    return _with_attempts(connection, rows(connection, _list_sql(asked), asked))
 
 
-def _wanted(
+def these(connection: Connection, ids: Sequence[int]) -> list[DeliveryRow]:
+    """These deliveries with their attempts, newest first."""
+    return _with_attempts(connection, rows(connection, _THESE, {"ids": list(ids)})) if ids else []
+
+
+def wanted(
     *,
-    slug: str,
-    limit: int,
     client_id: int | None = None,
     webhook_id: int | None = None,
     event_name: str | None = None,
@@ -120,10 +129,8 @@ def _wanted(
     before: int | None = None,
     ids: Sequence[int] | None = None,
 ) -> dict[str, object]:
-    """The parameters of the list; None leaves one out."""
+    """The parameters of `conditions`; None leaves one out."""
     return {
-        "slug": slug,
-        "limit": limit,
         "client_id": client_id,
         "webhook_id": webhook_id,
         "event_name": event_name,
@@ -140,18 +147,37 @@ def _wanted(
 
 def _list_sql(wanted: Mapping[str, object]) -> str:
     """_LIST with the conditions that are asked for, and with the parts of the table that can hold such deliveries."""
-    conditions = " ".join(f"and {text}" for name, text in _CONDITIONS.items() if wanted[name] is not None)
+    asked = conditions(wanted)
     branches = []
-    if wanted["state"] in (None, "pending"):
-        waiting = conditions.replace("d.id <", "d.id + 0 <")
+    if asked.waiting is not None:
+        waiting = asked.waiting.replace("d.id <", "d.id + 0 <")
         branches.append(_BRANCH.format(table="deliveries_waiting", conditions=waiting, order="d.id + 0"))
-    if wanted["state"] != "pending":
-        conditions += " and d.finished_on is not null"
-        # A delivery is finished on the day it was created, or later: earlier days are not looked at.
-        conditions += " and d.finished_on >= %(since_day)s" if wanted["since"] else ""
-        branches.append(_BRANCH.format(table="deliveries", conditions=conditions, order="d.id"))
-    of_webhook = " ".join(f"and {text}" for name, text in _OF_WEBHOOK.items() if wanted[name] is not None)
-    return _LIST.format(branches="union all".join(branches), of_webhook=of_webhook, columns=_COLUMNS, joined=_JOINED)
+    if asked.finished is not None:
+        branches.append(_BRANCH.format(table="deliveries", conditions=asked.finished, order="d.id"))
+    return _LIST.format(
+        branches="union all".join(branches), of_webhook=asked.of_webhook, columns=_COLUMNS, joined=_JOINED
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditions:
+    """SQL on a webhook `w`, and on a delivery `d` of each part of the table; None where that part can hold none."""
+
+    of_webhook: str
+    waiting: str | None
+    finished: str | None
+
+
+def conditions(wanted: Mapping[str, object]) -> Conditions:
+    """Those that are asked for."""
+    common = " ".join(f"and {text}" for name, text in _CONDITIONS.items() if wanted[name] is not None)
+    # A delivery is finished on the day it was created, or later: earlier days are not looked at.
+    days = " and d.finished_on is not null" + (" and d.finished_on >= %(since_day)s" if wanted["since"] else "")
+    return Conditions(
+        of_webhook=" ".join(f"and {text}" for name, text in _OF_WEBHOOK.items() if wanted[name] is not None),
+        waiting=common if wanted["state"] in (None, "pending") else None,
+        finished=common + days if wanted["state"] != "pending" else None,
+    )
 
 
 _CONDITIONS = {

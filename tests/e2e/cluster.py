@@ -54,7 +54,7 @@ SHORT = {
 """What every process of a cluster is told; short spans, so that a crash is over within seconds."""
 
 # Variables that somebody may have exported, and that would point our processes elsewhere.
-_FOREIGN = ("PORT", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS", "FLOWER_ADDRESS", "FLOWER_BASIC_AUTH")
+_FOREIGN = ("PORT", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS")
 
 
 class Program:
@@ -274,7 +274,7 @@ def clean_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name not in _FOREIGN and not name.startswith(("DISPATCHER_", "PYTEST_", "PG"))
+        if name not in _FOREIGN and not name.startswith(("DISPATCHER_", "FLOWER_", "PYTEST_", "PG"))
     }
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import urllib.error
 import urllib.request
@@ -13,11 +14,9 @@ from dispatcher.dev.folder import PORTS, is_free
 from tests.builders import a_body
 from tests.conftest import ROOT, eventually
 from tests.e2e.cluster import PROGRAMS, SHORT, SLUG, Cluster, Program
+from tests.flower import Flower
 from tests.integration.dev.conftest import is_alive, processes_with
 from tests.receiver import Answer, Receiver
-
-# What the table of Flower's page on tasks asks for.
-TASKS = "/tasks/datatable?draw=1&start=0&length=10&search[value]=&order[0][column]=0&columns[0][data]=name"
 
 
 def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, receiver: Receiver):
@@ -25,11 +24,12 @@ def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, recei
     procfile = cluster.folder / "Procfile"
     procfile.write_text((ROOT / "Procfile").read_text())
     mark = f"MARK={cluster.folder}"
+    flower = Flower(free_port())
     honcho = cluster.start(
         "honcho", "start", "-f", procfile, "web", "worker", "worker_slow", "flower",
-        FLOWER_PORT=str(free_port()), PORT=str(port := free_port(1)), MARK=str(cluster.folder),
+        PORT=str(port := free_port(1)), MARK=str(cluster.folder), **flower.env,
     )  # fmt: skip
-    eventually(lambda: len(cluster.own.schedule.workers()) == 2 and "flower.started" in honcho.output, 30)
+    eventually(lambda: len(cluster.own.schedule.workers()) == 2 and flower.status() == 200, 30)
     eventually(lambda: status(f"http://127.0.0.1:{port}/api/v3/user.json") == 401, 30, "the API answering")
 
     cluster.emit(10)
@@ -52,14 +52,18 @@ def test_the_demo_shows_what_it_promises(folder: Path, programs: list[Program]):
 
 def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, programs: list[Program], receiver: Receiver):
     port, mark = free_port(), f"MARK={folder}"
-    flower = f"http://127.0.0.1:{port}"
     (folder / "body.json").write_text(json.dumps(a_body()))
     own = SHORT | {"FLOWER_PORT": str(port), "PORT": str(free_port(1)), "MARK": str(folder)}
     api = f"http://127.0.0.1:{own['PORT']}/api/v3"
     receiver.script("/hook", Answer(status=503), Answer())  # the second try is a `deliver` for sure
     up = run(programs, folder, "up", **own)
-    eventually(lambda: '"worker1@' in page(f"{flower}/workers?json=1"), 60, "Flower seeing the worker")
-    assert status(f"{flower}/api/tasks") == 401
+    sign_in = re.compile(rf"Flower    http://127\.0\.0\.1:{port}   \(user (\w+), password: cat (\S+)\)\n")
+    user, kept = eventually(lambda: sign_in.search(up.output), 60, "how to sign in to Flower").groups()
+    password = (folder / kept).read_text()
+    flower = Flower(port, f"{user}:{password}")
+    eventually(lambda: flower.sees("worker1"), 60, "Flower seeing the worker")
+    assert flower.status(password="") == flower.status("/api/tasks", password="") == 401
+    assert flower.status("/api/tasks") == 200
     eventually(lambda: status(f"{api}/user.json") == 401, 30, "the API answering")
     assert f"API       {api}\n" in up.output
     assert f"Console   {api.removesuffix('/api/v3')}/console " in up.output
@@ -76,20 +80,21 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, program
     assert json.loads(first.body)["event_name"] == "invoice_paid"
     assert first.header("Idempotency-Key") == second.header("Idempotency-Key")
     both = {("tasks.fan_out", "SUCCESS"), ("tasks.deliver", "SUCCESS")}
-    eventually(lambda: both <= tasks_in(flower), 10, "Flower showing both tasks")
+    eventually(lambda: both <= flower.found(), 10, "Flower showing both tasks")
     key = first.header("Idempotency-Key")
-    eventually(lambda: ("delivery:invoice_paid", "SUCCESS") in tasks_in(flower, key), 10, "Flower showing the retry")
+    eventually(lambda: ("delivery:invoice_paid", "SUCCESS") in flower.found(key), 10, "Flower showing the retry")
     up.send(signal.SIGINT)
     assert up.wait(60) == 0, up.output
     assert processes_with(mark) == []
 
     again = run(programs, folder, "up", **own)
-    eventually(lambda: status(flower) == 200, 60, "Flower answering")
+    eventually(lambda: flower.status() == 200, 60, "Flower answering, with the same password")
     servers = [int((folder / ".dispatcher" / name / "server").read_text()) for name in ("postgres", "valkey")]
     again.kill()  # and only this process
 
     eventually(lambda: not processes_with(mark) and not any(map(is_alive, servers)), 20, "nothing being left")
     assert running_environment(folder / ".dispatcher") == {}
+    assert password not in up.output + again.output
 
 
 def run(programs: list[Program], folder: Path, *arguments: str, **env: str) -> Program:
@@ -117,12 +122,6 @@ def page(url: str) -> str:
             return str(answer.read().decode())
     except OSError:
         return ""
-
-
-def tasks_in(flower: str, search: str = "") -> set[tuple[str, str]]:
-    """Name and state of the tasks on Flower's page that it finds for `search`."""
-    found = page(flower + TASKS.replace("search[value]=", f"search[value]={search}"))
-    return {(task["name"], task["state"]) for task in json.loads(found or '{"data": []}')["data"]}
 
 
 def free_port(after: int = 0) -> int:

@@ -13,6 +13,7 @@ from tests.e2e.cluster import Cluster, posts_by_key, wait_until
 from tests.e2e.conftest import a_folder
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.e2e.test_processes import free_port, page
+from tests.flower import Flower
 from tests.receiver import Answer, Receiver
 
 
@@ -44,8 +45,8 @@ def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
 
     waiting = {"events": 1, "deliveries": 0, "deliveries.slow": 1}
     eventually(lambda: queue.lengths() == waiting, 10, "the messages being counted")
-    port, web_port = free_port(), free_port(1)
-    cluster.start("dispatcher", "flower", FLOWER_PORT=str(port), FLOWER_BROKER_API=rabbitmq.api)
+    flower, web_port = Flower(free_port()), free_port(1)
+    cluster.start("dispatcher", "flower", FLOWER_BROKER_API=rabbitmq.api, **flower.env)
     cluster.start("dispatcher", "serve", PORT=str(web_port), DISPATCHER_WEB_WORKERS="1")
     metrics = f"http://127.0.0.1:{web_port}/metrics"
     eventually(lambda: 'dispatcher_queue_messages{queue="deliveries.slow"} 1.0' in page(metrics), 20, "/metrics")
@@ -62,9 +63,8 @@ def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
         (webhook, 100) for webhook in webhooks
     ]
     wait_until(queue.lengths, lambda lengths: not any(lengths.values()), 10)
-    flower = f"http://127.0.0.1:{port}"
-    eventually(lambda: all(f'"e2e{number}@' in page(f"{flower}/workers?json=1") for number in (1, 2)), 20, "Flower")
-    shown = page(f"{flower}/broker")
+    eventually(lambda: all(flower.sees(f"e2e{number}") for number in (1, 2)), 20, "Flower")
+    shown = flower.page("/broker")
     assert all(name in shown for name in waiting)
     assert "guest:guest" not in shown
 

@@ -10,7 +10,8 @@ from tests.conftest import eventually
 from tests.e2e.cluster import Cluster, posts_by_key, wait_until
 from tests.e2e.conftest import a_folder
 from tests.e2e.sentinel import PASSWORD, Sentinels
-from tests.e2e.test_processes import free_port, page
+from tests.e2e.test_processes import free_port
+from tests.flower import Flower
 from tests.receiver import Answer, Receiver
 
 
@@ -55,11 +56,11 @@ def test_a_failover_under_load_loses_nothing(sentinels: Sentinels, cluster: Clus
 
 
 def test_flower_finds_the_primary(sentinels: Sentinels, cluster: Cluster):
-    flower = f"http://127.0.0.1:{(port := free_port(40))}"
-    cluster.start("dispatcher", "flower", FLOWER_PORT=str(port))
+    flower = Flower(free_port(40))
+    cluster.start("dispatcher", "flower", **flower.env)
     cluster.start_worker()
 
-    eventually(lambda: '"e2e1@' in page(f"{flower}/workers?json=1"), 20, "Flower seeing the worker")
-    shown = page(f"{flower}/broker")
+    eventually(lambda: flower.sees("e2e1"), 20, "Flower seeing the worker")
+    shown = flower.page("/broker")
     assert all(name in shown for name in QUEUES)
     assert PASSWORD not in shown

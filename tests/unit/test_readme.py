@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from dispatcher.settings import describe
+from dispatcher.storage.delivery_pages import LOOKS
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -16,3 +17,7 @@ def test_the_readme_lists_no_setting_that_does_not_exist():
     mentioned = {word.strip("`|,.()=;:") for word in README.split() if word.strip("`|(").startswith("DISPATCHER_")}
 
     assert {name.partition("=")[0] for name in mentioned} <= names
+
+
+def test_the_readme_says_how_many_deliveries_a_page_of_one_event_looks_at():
+    assert f"By `event_name` a page looks at {sum(LOOKS):,} at most" in README

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, request
@@ -20,7 +19,8 @@ from dispatcher.flow.replay import replay
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.payload import render
-from dispatcher.storage import delivery_waits, emitted, reports, webhook_lines
+from dispatcher.storage import delivery_pages, delivery_waits, emitted, reports, webhook_lines
+from dispatcher.storage.delivery_pages import LOOKS, Page
 from dispatcher.storage.emitted import Search
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reports import DeliveryRow
@@ -35,18 +35,18 @@ def list_() -> Response:
     """40 a page, newest first."""
     wanted = filters.read()
     found, is_whole = _found(wanted)
-    shown = found[:PAGE_SIZE]
     names = own().storage.look(lambda connection: webhook_lines.names(connection, account().id))
     return page(
         "deliveries.html",
         filter=wanted,
-        deliveries=shown,
+        deliveries=found.deliveries,
         webhooks=names,
         event_names=filters.NAMES,
         states=filters.STATES,
-        before=shown[-1].id if len(found) > PAGE_SIZE else None,
+        before=found.before,
+        looked_at=sum(LOOKS) if found.before is not None and len(found.deliveries) < PAGE_SIZE else None,
         is_whole=is_whole,
-        statuses={one.id: one.attempts[0].status for one in shown if one.attempts},
+        statuses={one.id: one.attempts[0].status for one in found.deliveries if one.attempts},
     )
 
 
@@ -86,12 +86,12 @@ def redeliver_many() -> Response:
 _BACK = ("webhook_id", "event_name", "state", "since", "until", "resource_id", "idempotency_key")
 
 
-def _found(wanted: filters.Filter) -> tuple[Sequence[DeliveryRow], bool]:
-    """A page and one more; whether all was looked at (a search by resource looks at the newest events only)."""
+def _found(wanted: filters.Filter) -> tuple[Page, bool]:
+    """A page; whether all was looked at (a search by resource looks at the newest events only)."""
     if wanted.problems:
-        return [], True
+        return Page(deliveries=(), before=None), True
 
-    def look(connection: Connection) -> tuple[list[DeliveryRow], bool]:
+    def look(connection: Connection) -> tuple[Page, bool]:
         search = Search(ids=(), is_whole=True)
         ids = None
         if wanted.resource_id is not None:
@@ -100,10 +100,10 @@ def _found(wanted: filters.Filter) -> tuple[Sequence[DeliveryRow], bool]:
                 name=wanted.event_name, since=None, until=wanted.until,
             )  # fmt: skip
             ids = emitted.delivery_ids(connection, search.ids)
-        found = reports.deliveries(
+        found = delivery_pages.page(
             connection,
             account().slug,
-            limit=PAGE_SIZE + 1,
+            limit=PAGE_SIZE,
             webhook_id=wanted.webhook_id,
             event_name=wanted.event_name,
             state=wanted.state,

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from dispatcher.storage import events
-from tests.builders import a_body, a_webhook, an_event
+from dispatcher.storage.delivery_pages import LOOKS
+from tests.builders import a_body, a_history, a_webhook, an_event
 from tests.integration.api.conftest import Api
 
 
@@ -87,6 +88,31 @@ def test_it_is_paged_by_the_last_id(api, made):
     assert ids(api.get(f"/deliveries.json?before={all_ids[40]}")) == []
     assert ids(api.get("/deliveries.json?before=0")) == []
     assert ids(api.get(f"/deliveries.json?before={'9' * 30}")) == all_ids[:40]
+
+
+def test_the_next_page_is_linked_to_and_the_last_one_links_to_none(api, made):
+    made.webhook()
+    all_ids = made.make(*["invoice_paid"] * 80)[::-1]
+
+    first = api.get("/deliveries.json?state=pending")
+    second = api.get(f"/deliveries.json{first.links['next']['url']}")
+
+    assert first.headers["Link"] == f'<?state=pending&before={all_ids[39]}>; rel="next"'
+    assert ids(first) + ids(second) == all_ids
+    assert "Link" not in second.headers
+
+
+def test_a_page_of_a_rare_event_may_be_empty_and_links_to_where_it_is(api, made):
+    made.webhook()
+    rare, often = made.make("invoice_sent", "invoice_paid")
+    a_history(api.own.storage, often, sum(LOOKS) + 1_000)
+
+    first = api.get("/deliveries.json?event_name=invoice_sent")
+    second = api.get(f"/deliveries.json{first.links['next']['url']}")
+
+    assert (ids(first), ids(second)) == ([], [rare])
+    assert "Link" not in second.headers
+    assert len(ids(api.get("/deliveries.json?event_name=invoice_paid"))) == 40
 
 
 def test_it_is_narrowed(api, made):

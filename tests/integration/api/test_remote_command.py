@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from dispatcher.cli import main
 from dispatcher.services import use
 from dispatcher.storage import events
-from tests.builders import a_body, an_event
+from dispatcher.storage.delivery_pages import LOOKS
+from tests.builders import a_body, a_history, an_event
 from tests.integration.api.conftest import Api
 from tests.receiver import Receiver
 
@@ -122,6 +123,18 @@ def test_more_deliveries_than_a_page_are_listed(api, failed):
     assert len(ids) == 85
     assert ids == sorted(ids, reverse=True)
     assert len(run_json("deliveries", "list", "--limit", "100")) == 91
+
+
+def test_a_rare_event_is_found_behind_pages_without_it(api, on_the_database):
+    run("webhook", "create", "--url", "https://a.test/x", "--event", "invoice_paid", "--event", "invoice_sent")
+    api.own.emit(api.account, [an_event("invoice_sent"), an_event()])
+    api.own.storage.run(lambda connection: events.fan_out(connection, 100_000))
+    often, rare = (one["id"] for one in run_json("deliveries", "list"))
+    a_history(api.own.storage, often, sum(LOOKS) + 1_000)
+
+    for found in (run_json, on_the_database):
+        (one,) = found("deliveries", "list", "--event", "invoice_sent", "--limit", "2")
+        assert one["id"] == rare
 
 
 def test_a_delivery_is_replayed_once(failed):

@@ -153,7 +153,7 @@ def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(run, run_
 
     assert "2 of its webhooks deleted" in run("client", "revoke", made["client_id"]).stdout
 
-    assert storage.run(lambda c: tokens.caller(c, token)) is None
+    assert storage.run(lambda c: tokens.callers(c, [token])) == [None]
     assert storage.run(lambda c: clients.authenticate(c, made["client_id"], made["client_secret"])) is None
     left = storage.run(lambda c: [one.id for one in webhooks.of_account(c, storage.secrets, account.id)])
     assert left == [kept.id]

@@ -1,12 +1,15 @@
 """The `dispatcher` command, in a process like its own: what it prints, and how it fails."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from dispatcher.cli import main
 from dispatcher.flow import release_due
 from tests.builders import a_body
+from tests.conftest import ROOT
 from tests.receiver import Answer, Receiver
 
 
@@ -165,3 +168,26 @@ def test_a_list_of_webhooks_leaves_their_secrets_out(run, run_json, hook):
 
 def test_an_account_must_be_named_where_there_may_be_several(run):
     assert "Missing option '--account'" in run("webhook", "list", code=2).stderr
+
+
+def test_status_loads_nothing_of_migrations_passwords_and_the_web(own, settings):
+    program = """
+import sys
+from dispatcher.cli import main
+try:
+    main(["status", "--json"], prog_name="dispatcher")
+finally:
+    print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
+    environment = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "SECRET_KEYS": settings.secret_keys[0],
+    }
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert json.loads(done.stdout)["backlog"]["due"] == 0
+    found = set(done.stderr.split())
+    assert "sqlalchemy" in found
+    assert found & {"alembic", "argon2", "flask", "gunicorn", "pycurl", "requests", "rich", "tornado"} == set()

@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.builders import a_body
+from dispatcher.storage.delivery_pages import LOOKS
+from tests.builders import a_body, a_history
 from tests.conftest import eventually
 from tests.receiver import Answer
 
@@ -222,6 +223,24 @@ def test_lists_go_on_page_by_page(seen, base, traffic):
         page.get_by_role("link", name="Newest").click()
         expect(page.locator("tbody tr")).to_have_count(40)
     assert len(traffic.deliveries(webhook)) == 45
+
+
+def test_a_rare_event_is_found_by_looking_on(seen, base, own, traffic):
+    webhook = traffic.webhook(events=["invoice_paid", "invoice_sent"])
+    traffic.emit("invoice_sent")
+    traffic.emit()
+    rare, often = traffic.deliveries(webhook)
+    a_history(own.storage, often, sum(LOOKS) + 1_000)
+    page = seen.open(f"{base}/deliveries?event_name=invoice_sent")
+    expect(page.get_by_text(f"Only about {sum(LOOKS):,} deliveries were looked at, the newest.")).to_be_visible()
+    expect(page.get_by_text("No deliveries match.")).to_have_count(0)
+
+    page.get_by_role("link", name="Older").click()
+
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody tr")).to_contain_text(f"#{rare}")
+    expect(page.get_by_role("link", name="Older")).to_have_count(0)
+    expect(page.get_by_text("were looked at")).to_have_count(0)
 
 
 def test_many_are_chosen_and_sent_again(seen, base, traffic):

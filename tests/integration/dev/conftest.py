@@ -38,7 +38,7 @@ def folder() -> Iterator[Path]:
 def no_servers_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "PORT", "DISPATCHER_HOST"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("FLOWER_ADDRESS", "FLOWER_PORT", "FLOWER_BASIC_AUTH"):
+    for name in ("FLOWER_ADDRESS", "FLOWER_PORT", "FLOWER_BASIC_AUTH", "FLOWER_WITHOUT_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
 
 

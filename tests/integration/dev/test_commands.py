@@ -1,25 +1,25 @@
 """`dispatcher flower` and `dispatcher up`, as a person starts them."""
 
-import base64
 import signal
+import stat
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 import pytest
+from celery import Celery
 from click.testing import CliRunner
 
-from dispatcher.cli.flower import flower, is_loopback
+from dispatcher.cli.flower import flower, flower_access, is_loopback
 from dispatcher.cli.up import free_ports, up
 from dispatcher.dev.embedded import running_environment
 from dispatcher.dev.folder import PORTS, is_free, make_folder, own, write_private
 from dispatcher.dev.valkey import Valkey
 from tests.conftest import eventually
+from tests.flower import Flower
 from tests.integration.dev.conftest import is_alive, processes_with
 
 DISPATCHER = Path(sys.executable).parent / "dispatcher"
@@ -60,21 +60,6 @@ class Run:
             process.communicate()
 
 
-def status(url: str, *, method: str = "GET", password: str = "") -> int:
-    """The HTTP status; 0 while nobody listens."""
-    request = urllib.request.Request(url, method=method)
-    if password:
-        request.add_header("Authorization", "Basic " + base64.b64encode(password.encode()).decode())
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
-    except OSError:
-        return 0
-
-
 def free_port() -> int:
     return next(port for port in reversed(PORTS) if is_free(port))
 
@@ -87,7 +72,27 @@ def test_flower_refuses_an_address_that_others_reach_without_a_password(address:
     assert "set FLOWER_BASIC_AUTH=user:password first" in result.stderr
 
 
-@pytest.mark.parametrize("variable", [{"FLOWER_PORT": "0"}, {"FLOWER_PORT": "x"}, {"FLOWER_BASIC_AUTH": "word"}])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", ""])
+def test_flower_asks_for_a_password_on_loopback_too(address: str):
+    result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": address})
+
+    assert result.exit_code == 2
+    assert "FLOWER_BASIC_AUTH: required" in result.stderr
+    assert "FLOWER_WITHOUT_PASSWORD=1" in result.stderr
+
+
+def test_flower_is_not_opened_to_other_machines():
+    result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_WITHOUT_PASSWORD": "1"})
+
+    assert result.exit_code == 2
+    assert "set FLOWER_BASIC_AUTH=user:password first" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [{"FLOWER_PORT": "0"}, {"FLOWER_PORT": "x"}, {"FLOWER_BASIC_AUTH": "word"}, {"FLOWER_WITHOUT_PASSWORD": "yes"}],
+    ids=str,
+)
 def test_flower_names_the_variable_that_is_wrong(variable: dict[str, str]):
     result = CliRunner().invoke(flower, env=variable)
 
@@ -100,32 +105,57 @@ def test_loopback_is_what_only_this_machine_reaches():
     assert [is_loopback(one) for one in ("", "0.0.0.0", "::", "localhost.example.com", "127.1.example")] == [False] * 5
 
 
+def test_a_password_is_made_once_and_kept_where_only_its_user_reads_it(folder: Path):
+    access, how = flower_access(folder)
+    again, _ = flower_access(folder)
+    kept = folder / "flower" / "password"
+
+    user, _, password = access["FLOWER_BASIC_AUTH"].partition(":")
+    assert access == again
+    assert len(password) >= 32
+    assert kept.read_text() == password
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert how == f"user {user}, password: cat {kept}"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("FLOWER_BASIC_AUTH", "me:word"), ("FLOWER_WITHOUT_PASSWORD", "1")])
+def test_no_password_is_made_where_one_is_set_or_none_is_wanted(
+    folder: Path, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(variable, value)
+
+    access, how = flower_access(folder)
+
+    assert access == {}
+    assert variable in how
+    assert "me:word" not in how
+    assert list(folder.iterdir()) == []
+
+
 def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, folder: Path):
     valkey = Valkey(folder / "valkey")
     url = valkey.start()
     (folder / "tasks.py").write_text(TASKS)
-    open_port, closed_port = free_port(), free_port() - 1
+    port = free_port()
+    free, guarded = Flower(port, password=""), Flower(port - 1)
     common = {"cwd": folder, "REDIS_URL": url, "PYTHONPATH": str(folder), "FLOWER_UNAUTHENTICATED_API": "1"}
-    free = run("flower", FLOWER_PORT=str(open_port), FLOWER_READ_ONLY="0", **common)
-    guarded = run(
-        "flower", FLOWER_PORT=str(closed_port), FLOWER_BASIC_AUTH="me:word", FLOWER_ADDRESS="0.0.0.0", **common
-    )
+    programs = [
+        run("flower", FLOWER_WITHOUT_PASSWORD="1", FLOWER_READ_ONLY="0", **free.env, **common),
+        run("flower", FLOWER_ADDRESS="0.0.0.0", FLOWER_WITHOUT_PASSWORD="1", **guarded.env, **common),
+    ]
 
-    def at(port: int, path: str) -> str:
-        return f"http://127.0.0.1:{port}{path}"
-
-    eventually(lambda: status(at(open_port, "/")) == 200, within_s=20)
-    assert status(at(open_port, "/api/tasks")) == 401
-    assert status(at(open_port, "/api/worker/shutdown/any"), method="POST") in (401, 403)
-    eventually(lambda: status(at(closed_port, "/")) == 401, within_s=20)
-    assert status(at(closed_port, "/api/tasks")) == 401
-    assert status(at(closed_port, "/api/tasks"), password="me:wrong") == 401
-    assert status(at(closed_port, "/api/tasks"), password="me:word") == 200
-    assert status(at(closed_port, "/api/worker/shutdown/any"), method="POST", password="me:word") == 403
-    with urllib.request.urlopen(at(open_port, "/broker"), timeout=5) as page:
-        shown = page.read().decode()
-    command_lines = "".join(Path(f"/proc/{one.pid}/cmdline").read_text() for one in (free, guarded))
-    for process in (free, guarded):
+    eventually(lambda: free.status() == 200, within_s=20)
+    assert free.status("/api/tasks") == 401
+    assert free.status("/api/worker/shutdown/any", method="POST") in (401, 403)
+    eventually(lambda: guarded.status() == 200, within_s=20)
+    for path in ("/", "/tasks", "/workers?json=1", "/broker", "/api/tasks", "/api/workers", "/api/task/info/any"):
+        assert guarded.status(path, password="") == guarded.status(path, password="me:wrong") == 401
+    assert guarded.status("/api/tasks") == 200
+    assert guarded.status("/healthcheck", password="") == guarded.status("/metrics", password="") == 200  # for machines
+    assert guarded.status("/api/worker/shutdown/any", method="POST") == 403
+    shown = free.page("/broker")
+    command_lines = "".join(Path(f"/proc/{one.pid}/cmdline").read_text() for one in programs)
+    for process in programs:
         process.terminate()
         output, _ = process.communicate(timeout=10)
         shown += output
@@ -133,6 +163,47 @@ def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, fold
     assert password is not None
     assert password not in shown + command_lines
     assert "me:word" not in shown + command_lines
+    valkey.stop()
+
+
+def test_flower_keeps_the_newest_tasks_and_no_more_than_it_may(run: Run, folder: Path):
+    valkey = Valkey(folder / "valkey")
+    url = valkey.start()
+    (folder / "tasks.py").write_text(TASKS)
+    shown = Flower(free_port())
+    program = run("flower", cwd=folder, REDIS_URL=url, PYTHONPATH=str(folder), **shown.env)
+    eventually(lambda: shown.status() == 200, 20, "Flower answering")
+    words = Path(f"/proc/{program.pid}/cmdline").read_text().split("\0")
+    (limit,) = [int(word.partition("=")[2]) for word in words if word.startswith("--max_tasks=")]
+    app = Celery("telling", broker=url, set_as_current=False)
+
+    def tell(*names: str) -> None:
+        """As workers do, many events in one message: each task begins and fails."""
+        with (
+            app.connection_for_write() as connection,
+            app.events.Dispatcher(connection, hostname="w@here", buffer_group=["task"], buffer_limit=500) as events,
+        ):
+            for name in names:
+                events.send("task-received", uuid=name, name="delivery:invoice_paid", args="()", kwargs="{}")
+                events.send("task-failed", uuid=name, exception="503, attempt 6; no tries left", traceback="")
+            events.flush()
+
+    def is_known(name: str) -> bool:
+        return shown.task(name).get("state") == "FAILURE"
+
+    def is_heard() -> bool:
+        tell("first")  # again and again: it may answer before it listens
+        return is_known("first")
+
+    eventually(is_heard, 20, "Flower listening")
+    tell(*(f"early-{number}" for number in range(1_000)))
+    eventually(lambda: is_known("early-999"), 20, "Flower knowing the early tasks")
+    tell(*(f"late-{number}" for number in range(limit)))
+    eventually(lambda: is_known(f"late-{limit - 1}"), 60, "Flower knowing the last task")
+
+    assert set(shown.tasks()) == {f"late-{number}" for number in range(limit)}
+    assert not is_known("first")
+    app.close()
     valkey.stop()
 
 

@@ -1,0 +1,150 @@
+"""Most emits are answered before Flask (`quick_emit.py`): nobody can tell, and they are counted and stored the same."""
+
+import http.client
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.builders import a_body, an_account
+from tests.conftest import eventually
+from tests.integration.api.conftest import AGENT, Api, send
+
+PAID = {"name": "invoice_paid", "body": a_body()}
+WRONG = {"name": "invoice_paid", "body": {}}
+LONG_WAY = {"Accept": "application/json;q=0.9"}
+"""Means the same as no Accept header, and is left to the route."""
+
+
+def headers_of(api: Api) -> dict[str, str | bytes]:
+    return {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
+
+
+def stored(api: Api) -> int:
+    count: int = api.sql("select count(*) from events where account_id = %(id)s", id=api.account.id)[0][0]
+    return count
+
+
+@pytest.mark.parametrize("given", [PAID, [PAID, PAID], WRONG, [PAID, WRONG], [], "text"])
+def test_both_ways_answer_the_same(api, own, given):
+    body = json.dumps(given).encode()
+    answers = []
+    for way in ({}, LONG_WAY):
+        other = Api.of(api.server, own, an_account(own.storage, f"{api.account.slug}x{len(answers)}"))
+        path = f"/api/v3{other.path('/events.json')}"
+        answers.append(send(api.server, "POST", path, headers_of(other) | way, body))
+
+    quick, long = answers
+    assert (quick.status, quick.reason) == (long.status, long.reason)
+    assert [*quick.headers] == [*long.headers]
+    varies = ("Date", "Content-Length")
+    assert {n: v for n, v in quick.headers.items() if n not in varies} == {
+        n: v for n, v in long.headers.items() if n not in varies
+    }
+    assert shape(quick.json()) == shape(long.json())
+
+
+def shape(value: Any) -> Any:
+    """Without what differs from event to event."""
+    if isinstance(value, list):
+        return [shape(one) for one in value]
+    return [(name, None if name in ("id", "created_at") else found) for name, found in value.items()]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [(PAID, 202), (PAID | {"idempotency_key": "k"}, 202), (WRONG, 422), ("text", 400)]
+)
+def test_a_request_is_counted_once(api, given, status):
+    answers = [api.post("/events.json", json=given) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [status] * 3
+    left = [int(answer.headers["X-RateLimit"].split(";")[1].removeprefix("r=")) for answer in answers]
+    assert left == [999_999, 999_998, 999_997]
+
+
+def test_a_request_without_the_scope_or_for_another_account_is_counted_once(api, own):
+    poor = api.another("webhooks:read")
+    answers = [poor.post("/events.json", json=PAID), poor.call("POST", "accounts/other/events.json", json=PAID)]
+
+    assert [answer.status_code for answer in answers] == [403, 404]
+    assert [answer.headers["X-RateLimit"].split(";")[1] for answer in answers] == ["r=999999", "r=999998"]
+
+
+def test_a_revoked_token_is_refused_at_once(api):
+    assert api.post("/events.json", json=PAID).status_code == 202
+
+    api.sql("update tokens set revoked_at = now() where client_id = %(id)s returning id", id=api.client.id)
+
+    assert api.post("/events.json", json=PAID).status_code == 401
+    assert stored(api) == 1
+
+
+def test_many_at_once_are_each_stored_once_whatever_the_others_send(api, own):
+    others = [Api.of(api.server, own, an_account(own.storage, f"{api.account.slug}x{n}")) for n in range(3)]
+    kinds = [PAID, [PAID] * 30, WRONG, PAID | {"idempotency_key": "k"}]
+
+    def emits(n: int) -> tuple[Api, int, int]:
+        caller, given = others[n % len(others)], kinds[n % len(kinds)]
+        answer = caller.post("/events.json", json=given)
+        new = [one["new"] for one in ([answer.json()] if n % 4 != 1 else answer.json())] if answer.ok else []
+        return caller, answer.status_code, sum(new)
+
+    with ThreadPoolExecutor(16) as threads:
+        done = list(threads.map(emits, range(240)))
+
+    assert [status for _, status, _ in done] == [202, 202, 422, 202] * 60
+    for other in others:
+        new = sum(count for caller, _, count in done if caller is other)
+        assert (stored(other), new) == (20 + 20 * 30 + 1, 20 + 20 * 30 + 1)
+
+
+def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, own, account):
+    server = serve(DISPATCHER_POOL_SIZE="2")
+    api = Api.of(server, own, account)
+    assert api.post("/events.json", json=PAID).status_code == 202
+
+    def locked() -> Any:
+        with ThreadPoolExecutor(1) as thread, own.storage.transaction() as connection:
+            connection.exec_driver_sql("lock table events_waiting")
+            waits = thread.submit(api.post, "/events.json", json=PAID)
+            ended = (
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where query like '%%insert into events%%' and wait_event_type = 'Lock'"
+            )
+            eventually(lambda: api.sql(ended), what="the insert waiting")
+            return waits.result(20)
+
+    answer = locked()
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert stored(api) == 1
+    assert api.post("/events.json", json=PAID).status_code == 202
+
+
+def test_at_term_it_does_not_wait_for_connections_on_which_nothing_is_asked(serve, own, account):
+    server = serve()
+    api = Api.of(server, own, account)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("POST", f"/api/v3{api.path('/events.json')}", json.dumps(PAID), headers_of(api))  # type: ignore[arg-type]
+    answer = connection.getresponse()
+    assert (answer.status, answer.read() != b"", answer.will_close) == (202, True, False)
+
+    server.process.send_signal(signal.SIGTERM)
+
+    assert server.process.wait(10) == 0
+    connection.close()
+
+
+def test_a_body_that_never_ends_keeps_no_other_from_being_answered(api):
+    slow = [http.client.HTTPConnection("127.0.0.1", api.server.port, timeout=10) for _ in range(40)]
+    for connection in slow:
+        connection.putrequest("POST", f"/api/v3{api.path('/events.json')}")
+        for name, value in (headers_of(api) | {"Content-Length": "1000"}).items():
+            connection.putheader(name, value)
+        connection.endheaders(b'{"name":')
+
+    assert api.post("/events.json", json=PAID).status_code == 202
+    assert api.get("/webhooks.json").status_code == 200
+    for connection in slow:
+        connection.close()

@@ -1,0 +1,150 @@
+"""Prometheus itself reads what `deploy/` gives it; each alert fires when it should, only then, and says what it is."""
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+RULES = {
+    rule["alert"]: rule
+    for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """`bad` and `good`: series → values, each 15 s, as promtool writes them (`0+60x240`: so much more each time)."""
+
+    bad: dict[str, str]
+    good: dict[str, str]
+    says: str
+    after: str
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def counters(name: str, label: str, **growths: int) -> dict[str, str]:
+    """Counters of each label's value, which grow by so much each 15 s for an hour."""
+    return {
+        f'{name}{{{label}="{value.strip("_").replace("_", ".")}"}}': f"0+{growth}x240"
+        for value, growth in growths.items()
+    }
+
+
+def buckets(name: str, **growths: int) -> dict[str, str]:
+    """A histogram; `_300=10`: ten more up to 300 s each 15 s."""
+    return counters(f"{name}_bucket", "le", **growths) | {
+        f'{name}_bucket{{le="+Inf"}}': f"0+{max(growths.values())}x240"
+    }
+
+
+DUE = "dispatcher_deliveries_due_oldest_seconds"
+AHEAD = "dispatcher_partitions_ahead_days"
+FINISHED, ATTEMPTS = "dispatcher_deliveries_finished_total", "dispatcher_attempts_total"
+CASES = {
+    "DispatcherPartDown": Case(
+        bad={'dispatcher_up{part="postgres"}': "0x240", 'dispatcher_up{part="redis"}': "1x240"},
+        good={'dispatcher_up{part="postgres"}': "1x240"},
+        says="postgres does not answer", after="3m", labels={"part": "postgres"},
+    ),
+    "NoWorkers": Case(
+        bad={"dispatcher_workers": "0x240"}, good={"dispatcher_workers": "1x240"},
+        says="No worker was seen for 30 s", after="2m",
+    ),
+    "EventsNotFannedOut": Case(
+        bad={"dispatcher_events_waiting_oldest_seconds": "90x240"},
+        good={"dispatcher_events_waiting_oldest_seconds": "60x240"},
+        says="Events wait 1m 30s for their fan-out", after="3m",
+    ),
+    "DeliveriesLate": Case(
+        bad={f'{DUE}{{queue="deliveries"}}': "75x240"},
+        good={f'{DUE}{{queue="deliveries"}}': "5x240", f'{DUE}{{queue="deliveries.slow"}}': "75x240"},
+        says="A healthy webhook's delivery is due for 1m 15s", after="6m", labels={"queue": "deliveries"},
+    ),
+    "SlowDeliveriesLate": Case(
+        bad={f'{DUE}{{queue="deliveries.slow"}}': "1200x240"},
+        good={f'{DUE}{{queue="deliveries.slow"}}': "900x240"},
+        says="A struggling webhook's delivery is due for 20m 0s", after="11m", labels={"queue": "deliveries.slow"},
+    ),
+    "DeliveriesFailing": Case(
+        bad=counters(FINISHED, "state", delivered=90, failed=10),
+        good=counters(FINISHED, "state", delivered=96, failed=4),
+        says="10% of deliveries used up their tries", after="40m",
+    ),
+    "AttemptsFailing": Case(
+        bad=counters(ATTEMPTS, "outcome", _2xx=25, _5xx=75), good=counters(ATTEMPTS, "outcome", _2xx=2, _5xx=6),
+        says="75% of attempts do not succeed", after="30m",
+    ),
+    "DeliverySlow": Case(
+        bad=buckets("dispatcher_delivered_seconds", _300=0, _600=100),
+        good=buckets("dispatcher_delivered_seconds", _300=96, _600=100),
+        says="One delivery in twenty takes longer than 9m 45s", after="40m",
+    ),
+    "LeasesLost": Case(
+        bad={"dispatcher_losses_total": "0x40 4x200"}, good={"dispatcher_losses_total": "4x240"},
+        says="4 claimed deliveries were lost by their worker", after="12m",
+    ),
+    "ManyBreakersOpen": Case(
+        bad={'dispatcher_clock_webhooks{set="paused"}': "51x240"},
+        good={'dispatcher_clock_webhooks{set="paused"}': "50x240", 'dispatcher_clock_webhooks{set="due"}': "900x240"},
+        says="51 webhooks are let alone", after="16m", labels={"set": "paused"},
+    ),
+    "QueueMessagesPileUp": Case(
+        bad={'dispatcher_queue_messages{queue="events"}': "5001x240"},
+        good={'dispatcher_queue_messages{queue="events"}': "5000x240"},
+        says="5001 messages wait in events", after="11m", labels={"queue": "events"},
+    ),
+    "PartitionsMissing": Case(
+        bad={f'{AHEAD}{{table="events"}}': "2x300", f'{AHEAD}{{table="attempts"}}': "7x300"},
+        good={f'{AHEAD}{{table="events"}}': "3x300", f'{AHEAD}{{table="attempts"}}': "7x300"},
+        says="Partitions are there for 2 days only", after="61m",
+    ),
+    "PostgresSlow": Case(
+        bad=buckets("dispatcher_worker_flush_seconds", _0_5=0, _1=100),
+        good=buckets("dispatcher_worker_flush_seconds", _0_5=96, _1=100),
+        says="Recording results takes 975ms", after="20m",
+    ),
+}  # fmt: skip
+
+
+def promtool(*arguments: str | Path) -> str:
+    """What it says; an AssertionError where it finds a fault."""
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_prometheus_accepts_the_configuration_and_every_rule():
+    promtool("check", "config", PROMETHEUS / "prometheus.yml")
+
+    assert f"SUCCESS: {len(RULES)} rules found" in promtool("check", "rules", PROMETHEUS / "alerts.yml")
+
+
+def test_every_alert_is_tried():
+    assert CASES.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("alert", CASES)
+def test_an_alert_fires_in_its_case_only(alert: str, tmp_path: Path):
+    case, rule = CASES[alert], RULES[alert]
+    fired = {
+        "exp_labels": {"severity": rule["labels"]["severity"], **case.labels},
+        "exp_annotations": {"summary": case.says, "runbook": rule["annotations"]["runbook"]},
+    }
+    tests = [
+        {
+            "interval": "15s",
+            "input_series": [{"series": name, "values": values} for name, values in series.items()],
+            "alert_rule_test": [{"eval_time": case.after, "alertname": alert, "exp_alerts": expected}],
+        }
+        for series, expected in ((case.bad, [fired]), (case.good, []))
+    ]
+    file = tmp_path / "test.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(PROMETHEUS / "alerts.yml")], "tests": tests}))
+
+    promtool("test", "rules", file)

@@ -1,0 +1,49 @@
+"""A command loads what it needs and no more: help is there at once."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from dispatcher.cli import main
+from dispatcher.cli.root import _COMMANDS
+from tests.conftest import ROOT
+
+HEAVY = {
+    "alembic", "argon2", "celery", "flask", "gunicorn", "kombu", "marshmallow", "psycopg2", "pycurl", "redis",
+    "requests", "rich", "sqlalchemy", "tornado",
+}  # fmt: skip
+PROGRAM = """
+import sys
+from dispatcher.cli import main
+try:
+    main(sys.argv[1:], prog_name="dispatcher")
+finally:
+    print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The packages that a process has loaded once it has run the command."""
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["flower", "--help"]])
+def test_help_loads_none_of_the_heavy_libraries(arguments):
+    assert loaded_by(*arguments) & HEAVY == set()
+
+
+def test_help_on_deliveries_loads_no_database():
+    assert loaded_by("deliveries", "list", "--help") & (HEAVY - {"marshmallow"}) == set()
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(name):
+    command = main.get_command(click.Context(main), name)
+
+    assert command is not None
+    assert command.name == name
+    assert command.get_short_help_str(limit=200) == _COMMANDS[name][1]
