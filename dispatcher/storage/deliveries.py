@@ -54,7 +54,9 @@ select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_bef
     case when l.tries_before = 0 and l.copy_of is null then
         extract(epoch from dispatcher_now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
     end, l.id in (select id from due where lost), e.traceparent
-from leased l join events e on e.id = l.event_id join accounts a on a.id = e.account_id
+from leased l
+    cross join lateral (select * from events where id = l.event_id limit 1) e
+    cross join lateral (select time_zone from accounts where id = e.account_id limit 1) a
 """
 
 _GIVE_UP = """
