@@ -1,4 +1,4 @@
-"""What gunicorn loads: `dispatcher.api.asgi:app`. The settings come from the environment.
+"""What gunicorn loads: `dispatcher.api.asgi:load()`. The settings come from the environment.
 
 An event loop takes the requests, and answers emits itself (`quick_emit.py`): a thread for each would cost more than all
 else about them. Everything else is Flask's, in threads.
@@ -7,7 +7,7 @@ else about them. Everything else is Flask's, in threads.
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from dispatcher import log
 from dispatcher.api.app import create_app
-from dispatcher.api.parts import BODY_LIMIT
+from dispatcher.api.parts import BODY_LIMIT, text_of
 from dispatcher.api.quick_emit import Answer, QuickEmit
 from dispatcher.services import Services, services
 
@@ -31,7 +31,13 @@ SMALL_BODY = 64 * 1024
 READ_MOST = 4 * BODY_LIMIT
 """Bytes that are read of a body, most of them to be thrown away: who still sends would not see the answer."""
 READ_S = 60.0
-"""A body is there after so long, or the connection is closed."""
+"""A body is there after so long, or the request is given up."""
+
+_TOO_SLOW = Answer(
+    408,
+    [("Content-Type", "application/json")],
+    text_of({"error": "request_timeout", "error_description": f"The body was not there within {READ_S:g} seconds"}),
+)
 
 
 class Asgi:
@@ -48,7 +54,7 @@ class Asgi:
         if scope["type"] != "http":
             raise ValueError(f"{scope['type']} is not spoken here")
         environ = dict(_environ(scope))
-        if environ.get("CONTENT_LENGTH", "x").isdecimal() and int(environ["CONTENT_LENGTH"]) <= SMALL_BODY:
+        if _is_small(environ):
             await self._serve(environ, receive, send)
         else:
             async with self._large:
@@ -59,10 +65,11 @@ class Asgi:
             async with asyncio.timeout(READ_S):
                 body = await _body(receive)
         except TimeoutError:
-            return
-        if body is None:
-            return
-        status, headers, text = await self._quick.answer(environ, body) or await self._flask(environ, body)
+            status, headers, text = _TOO_SLOW
+        else:
+            if body is None:
+                return
+            status, headers, text = await self._quick.answer(environ, body) or await self._flask(environ, body)
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]  # in the usual spelling
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": text})
@@ -88,6 +95,14 @@ class Asgi:
             if hasattr(parts, "close"):
                 parts.close()
         return Answer(*started[0], text)
+
+
+def _is_small(environ: Mapping[str, Any]) -> bool:
+    """Whether the body is small, or there is none."""
+    length = environ.get("CONTENT_LENGTH", "0")
+    if "HTTP_TRANSFER_ENCODING" in environ or not length.isdecimal():
+        return False
+    return len(length) <= len(str(SMALL_BODY)) and int(length) <= SMALL_BODY
 
 
 def _environ(scope: Scope) -> Iterator[tuple[str, Any]]:
@@ -134,13 +149,11 @@ async def _body(receive: Receive) -> bytes | None:
     return None
 
 
-def _loaded() -> Asgi:
+def load() -> Asgi:
+    """For gunicorn, once in each of its processes."""
     own = services()
     log.set_up(own.settings.log_level, own.settings.log_format)
     made = Asgi(create_app(own), own)
     gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
     gc.set_threshold(50_000, 20, 20)  # a request's JSON is thousands of objects and no cycle; it walked them six times
     return made
-
-
-app = _loaded()

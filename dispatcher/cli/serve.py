@@ -50,7 +50,7 @@ def _command(settings: Settings) -> list[str]:
         "--keep-alive", "75",  # longer than the proxies before it keep an idle connection, which they would use again
         "--log-level", "warning",
         *(["--logger-class", "dispatcher.api.gunicorn_log.JsonLogger"] if settings.log_format == "json" else []),
-        "dispatcher.api.asgi:app",
+        "dispatcher.api.asgi:load()",
     ]  # fmt: skip
 
 

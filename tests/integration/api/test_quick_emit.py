@@ -136,11 +136,12 @@ def test_at_term_it_does_not_wait_for_connections_on_which_nothing_is_asked(serv
     connection.close()
 
 
-def test_a_body_that_never_ends_keeps_no_other_from_being_answered(api):
+@pytest.mark.parametrize("length", ["1000", "1000000"])
+def test_a_body_that_never_ends_keeps_no_other_from_being_answered(api, length):
     slow = [http.client.HTTPConnection("127.0.0.1", api.server.port, timeout=10) for _ in range(40)]
     for connection in slow:
         connection.putrequest("POST", f"/api/v3{api.path('/events.json')}")
-        for name, value in (headers_of(api) | {"Content-Length": "1000"}).items():
+        for name, value in (headers_of(api) | {"Content-Length": length}).items():
             connection.putheader(name, value)
         connection.endheaders(b'{"name":')
 
