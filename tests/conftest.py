@@ -8,12 +8,14 @@
 Unit tests get none of these: their sockets are off.
 """
 
+import asyncio
 import itertools
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -52,6 +54,12 @@ class ShiftTime(Protocol):
     """Moves Postgres' idea of now so many seconds ahead of the real one, for all sessions of the test's database."""
 
     def __call__(self, seconds: float) -> None: ...
+
+
+def in_a_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What it returns, from an event loop in a thread of its own: Playwright leaves one running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def eventually(condition: Callable[[], T], within_s: float = 10.0, what: str = "the condition") -> T:

@@ -7,6 +7,7 @@ import pytest
 from dispatcher.api import asgi
 from dispatcher.api.asgi import Asgi
 from dispatcher.api.parts import BODY_LIMIT
+from tests.conftest import in_a_loop
 
 SCOPE = {
     "type": "http",
@@ -52,7 +53,7 @@ def serve(echo, own, *messages, **scope):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Asgi(echo, own)(SCOPE | scope, receive, send))
+    in_a_loop(Asgi(echo, own)(SCOPE | scope, receive, send))
     return sent
 
 

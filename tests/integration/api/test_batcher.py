@@ -4,6 +4,7 @@ import threading
 import pytest
 
 from dispatcher.api.batcher import Batcher
+from tests.conftest import in_a_loop
 
 
 class Work:
@@ -31,7 +32,7 @@ def run(work, *items, weight=1, for_all=()):
         work.go.set()
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    return asyncio.run(all_of_them())
+    return in_a_loop(all_of_them())
 
 
 def test_the_first_goes_at_once_and_who_comes_meanwhile_shares_the_next_turn():
@@ -88,4 +89,4 @@ def test_it_goes_on_after_a_client_has_gone():
         with pytest.raises(asyncio.CancelledError):
             await goes
 
-    asyncio.run(with_one_who_goes())
+    in_a_loop(with_one_who_goes())

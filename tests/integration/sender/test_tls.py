@@ -9,6 +9,7 @@ import pytest
 from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.curl import CurlSender
+from tests.conftest import eventually
 from tests.integration.sender.posting import LOOPBACK, MakeSender, collect, post
 from tests.receiver import Answer, Authority, Receiver
 
@@ -141,5 +142,6 @@ def test_libcurl_repeats_nothing_else_over_http2(curl: CurlSender, authority: Au
     with Receiver(tls=authority.tls(), http2=True) as receiver:
         url = receiver.script("/hook", Answer(), Answer(hang_up="before_head"), Answer())
 
-        assert [post(curl, url).status for _ in range(3)] == ["200", Status.CONNECTION_FAILED, "200"]
-        assert len(receiver.requests) == 3
+        assert [post(curl, url).status for _ in range(2)] == ["200", Status.CONNECTION_FAILED]
+        assert len(receiver.requests) == 2
+        eventually(lambda: post(curl, url).status == "200")  # the first of these may still meet the ending connection
