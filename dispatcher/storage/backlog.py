@@ -13,11 +13,11 @@ from dispatcher.storage import deliveries
 from dispatcher.storage.engine import Connection, Row, rows
 
 EXACT = 10_000
-SAMPLE_PAGES = 200
+SAMPLE_PAGES = 150
 LATE = 40
 OVERDUE = 50
 """Webhooks at the head of the clock whose oldest delivery is worth a look, however much waits elsewhere."""
-WEBHOOKS = 500
+WEBHOOKS = 250
 """Of the webhooks with deliveries that wait, so many are told of by themselves: those with the most."""
 
 

@@ -1,9 +1,10 @@
 """The way to Postgres: one pool a process, short transactions, and errors in our words."""
 
 import select
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 
 import psycopg2
 import psycopg2.errors
@@ -13,15 +14,17 @@ from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
 
 from dispatcher.errors import SettingsInvalid, StorageUnavailable
 from dispatcher.storage.secrets import SecretBox
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
 Row = tuple[Any, ...]
 Connection = SqlConnection | psycopg2.extensions.connection
 """What a query of ours runs on: a transaction (`run`), or the driver's connection itself (`single`, `look`)."""
-Joinable = Connection | Session
+Joinable = Union[Connection, "Session"]
 """What an emitting service may hand over, so that its event is part of its own transaction."""
 
 T = TypeVar("T")
@@ -193,14 +196,19 @@ def rows(connection: Joinable, sql: str, parameters: Mapping[str, Any] | None = 
         with connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return cursor.fetchall() if cursor.description else []
-    if isinstance(connection, Session):
-        connection = connection.connection()
-    result = connection.exec_driver_sql(sql, parameters)
+    result = _of_session(connection).exec_driver_sql(sql, parameters)
     if not result.returns_rows:
         return []
     found = list(result.cursor.fetchall())  # the driver's own tuples: SQLAlchemy's rows cost more than the reading
     result.close()
     return found
+
+
+def _of_session(given: "SqlConnection | Session") -> SqlConnection:
+    orm: Any = sys.modules.get("sqlalchemy.orm")  # who hands a Session over has loaded it; nobody else needs it
+    if orm is not None and isinstance(given, orm.Session):
+        return cast("Session", given).connection()
+    return cast(SqlConnection, given)
 
 
 def array(values: Iterable[object]) -> str:
