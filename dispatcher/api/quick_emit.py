@@ -25,7 +25,7 @@ from schemas import EventInvalid
 
 BODY_QUICK = 512 * 1024
 """Bytes: the event loop stands still while events are checked, for 0.1 ms each."""
-CALLERS_MOST, EVENTS_MOST = 100, 200
+CALLERS_MOST, EVENTS_MOST = 100, 1_000
 """In one query, and in one commit."""
 
 _PATH = re.compile(rf"{PREFIX}/accounts/([A-Za-z0-9_-]+)/events\.json")
