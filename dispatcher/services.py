@@ -182,12 +182,7 @@ class Services:
     ) -> list[Event]:
         by_postgres = connection is not None or not self.nudger.is_ready
         stored = record_event.record_events(
-            self.storage,
-            account,
-            events,
-            connection,
-            announced=by_postgres,
-            traceparent=traceparent,
+            self.storage, account, events, connection, announced=by_postgres, traceparent=traceparent
         )
         _tell(stored)
         if repeated := sum(not event.new for event in stored):

@@ -50,9 +50,6 @@ class Batcher(Generic[Item, Answer]):
         weight = calls[0].weight
         while self._waiting and (weight := weight + self._waiting[0].weight) <= self._most:
             calls.append(self._waiting.popleft())
-        self._start(calls)
-
-    def _start(self, calls: Sequence["_Call[Item, Answer]"]) -> None:
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._thread, self._work, [call.item for call in calls])
         done.add_done_callback(lambda done: self._finish(calls, done))

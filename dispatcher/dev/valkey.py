@@ -70,15 +70,20 @@ class Valkey(Server):
         return process
 
     def _is_ready(self, port: int, password: str) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
-                connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
-                answer = b""
-                while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):
-                    answer += part
-        except OSError:
-            return False
-        return answer == b"+OK\r\n+PONG\r\n"  # while it reads its file it answers -LOADING
+        return answers(port, password)
+
+
+def answers(port: int, password: str) -> bool:
+    """Whether a server or a sentinel on this machine's port takes commands."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+            connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+            answer = b""
+            while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):
+                answer += part
+    except OSError:
+        return False
+    return answer == b"+OK\r\n+PONG\r\n"  # while it reads its file it answers -LOADING
 
 
 def program() -> Path:

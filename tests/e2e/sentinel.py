@@ -1,7 +1,6 @@
 """Valkey as operators run it for high availability: a primary, replicas, and three sentinels that watch them."""
 
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import redis
 
 from dispatcher.dev import child
 from dispatcher.dev.folder import PORTS, is_free
-from dispatcher.dev.valkey import program
+from dispatcher.dev.valkey import answers, program
 from tests.conftest import eventually
 
 PASSWORD = "of-the-tests"
@@ -58,14 +57,14 @@ class Sentinels:
         primary, *replicas = self._servers
         for port in self._servers:
             self._start(port, _SERVER.format(port=port, password=PASSWORD))
-        eventually(lambda: all(map(_answers, self._servers)), 10, "Valkey answering")
+        eventually(lambda: all(answers(port, PASSWORD) for port in self._servers), 10, "Valkey answering")
         for port in replicas:
             with self.client(port) as client:
                 client.replicaof("127.0.0.1", str(primary))
         for port in self._sentinels:
             text = _SENTINEL.format(port=port, name=NAME, password=PASSWORD, primary=primary)
             self._start(port, text, "--sentinel")
-        eventually(lambda: all(map(_answers, self._sentinels)), 10, "the sentinels answering")
+        eventually(lambda: all(answers(port, PASSWORD) for port in self._sentinels), 10, "the sentinels answering")
         eventually(self._is_complete, 20, "the sentinels knowing each other and the replicas")
 
     def client(self, port: int) -> redis.Redis:
@@ -104,15 +103,3 @@ class Sentinels:
                 [str(program()), "valkey.conf", *arguments], death_signal=signal.SIGKILL, cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
-            connection.sendall(f"AUTH {PASSWORD}\r\nPING\r\n".encode())
-            answer = b""
-            while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):
-                answer += part
-    except OSError:
-        return False
-    return answer == b"+OK\r\n+PONG\r\n"
