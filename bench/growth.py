@@ -139,8 +139,8 @@ def _more_webhooks(rig: Rig, totals: tuple[int, ...]) -> Iterator[int]:
 
 
 def _step(rig: Rig, *, attempts: int = 0, webhooks: int = BUSY) -> Step:
-    """The best of three runs: what else the machine does must not look like growth."""
-    per_second = max(_throughput(rig) for _ in range(3))
+    """The best of ten runs: what else the machine does must not look like growth."""
+    per_second = max(_throughput(rig) for _ in range(10))
     claims = sorted(_claims(rig))
     step = Step(
         attempts=attempts,
@@ -155,19 +155,20 @@ def _step(rig: Rig, *, attempts: int = 0, webhooks: int = BUSY) -> Step:
 
 def _throughput(rig: Rig) -> float:
     _lay_events(rig, EVENTS // BUSY)
-    before = _done(rig)
+    before = rig.sql("select coalesce(max(id), 0) from deliveries where finished_on >= current_date")[0][0]
     began_s = time.monotonic()
     rig.services.nudge_fan_out()
-    while _done(rig) < before + EVENTS:
+    while _done_since(rig, before) < EVENTS:
         if time.monotonic() > began_s + 120:
             raise TimeoutError(f"{EVENTS} deliveries did not come within 120 s")
         time.sleep(0.01)
     return EVENTS / (time.monotonic() - began_s)
 
 
-def _done(rig: Rig) -> int:
-    """Finished today: history lies in the days before."""
-    return int(rig.sql("select count(*) from deliveries where finished_on = current_date")[0][0])
+def _done_since(rig: Rig, delivery_id: int) -> int:
+    """Finished today, of this run alone: history lies in the days before, and to count former runs, too, costs more each time."""
+    query = "select count(*) from deliveries where finished_on >= current_date and id > %s"
+    return int(rig.sql(query, [delivery_id])[0][0])
 
 
 def _lay_events(rig: Rig, count: int) -> None:

@@ -17,9 +17,9 @@ import ssl
 import struct
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +76,8 @@ class Received:
     connection: int
     received_s: float
     """When it was whole, by the monotonic clock."""
+    in_flight: int = 0
+    """Requests to its path that waited for their answers when it came, itself included; over HTTP/1."""
 
     @property
     def path(self) -> str:
@@ -145,6 +147,7 @@ class Receiver:
         """Connections accepted so far, also those over which no request came."""
         self._requests: list[Received] = []
         self._scripts: dict[str, deque[Answer]] = {}
+        self._in_flight: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._ending = threading.Event()
         self._open: set[socket.socket] = set()
@@ -238,13 +241,18 @@ class Receiver:
         with line.makefile("rb") as source:
             while not self._ending.is_set():
                 request = _read_request(cast(BinaryIO, source), number)
-                if not self._answer(line, self._take(request)):
+                answer = self._take(request)
+                self._ending.wait(answer.delay_s)
+                with self._changed:
+                    self._in_flight[request.path] -= 1
+                if not self._answer(line, answer):
                     return
 
     def _take(self, request: Received) -> Answer:
         """Notes `request`; returns the answer that its path's script has for it."""
         with self._changed:
-            self._requests.append(request)
+            self._in_flight[request.path] += 1
+            self._requests.append(replace(request, in_flight=self._in_flight[request.path]))
             self._changed.notify_all()
             script = self._scripts.get(request.path)
             if not script:
@@ -253,7 +261,6 @@ class Receiver:
 
     def _answer(self, line: socket.socket, answer: Answer) -> bool:
         """Whether the connection goes on."""
-        self._ending.wait(answer.delay_s)
         if answer.hang_up == "before_head":
             return self._hang_up(line, answer)
         if answer.raw is not None:

@@ -1,9 +1,16 @@
 """Receivers on a bad day: down for a while, flapping, busy, resetting, dripping, redirecting."""
 
 import itertools
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import redis
 
+from dispatcher.model.health import Health, WindowPolicy, after
 from tests.conftest import eventually
 from tests.e2e.cluster import Cluster, posts_by_key
 from tests.faults.conftest import bounded
@@ -15,26 +22,101 @@ BREAKER = {
     "DISPATCHER_RETRY_BASE_S": "2",
     "DISPATCHER_RETRY_LIMIT": "20",
 }
+WINDOW_MAX = 20
 
 
 def test_a_receiver_that_is_down_gets_probes_only_and_its_backlog_once_it_is_back(cluster: Cluster, receiver: Receiver):
-    cluster.env |= BREAKER
-    count = bounded(400, 5_000)
+    count, down_s = bounded(400, 5_000), bounded(6, 180)
+    pause_s, longest_s = bounded(1.0, 10.0), bounded(2.0, 40.0)
+    cluster.env |= BREAKER | {"DISPATCHER_WINDOW_MAX": str(WINDOW_MAX)}
+    cluster.env |= {"DISPATCHER_BREAKER_PAUSE_S": str(pause_s), "DISPATCHER_BREAKER_PAUSE_MAX_S": str(longest_s)}
     cluster.webhook(receiver.script("/hook", Answer(status=500)))
     cluster.start_worker()
     cluster.emit(count)
-    receiver.wait_for(10)
-    eventually(lambda: len(receiver.requests) >= 13, 20, "three probes")
+    (*_, opened) = receiver.wait_for(10)
+    eventually(lambda: time.monotonic() > opened.received_s + down_s, down_s + 5, "the receiver being down for long")
+    receiver.script("/hook", Answer(delay_s=0.02))
+    down = receiver.requests
+    cluster.wait_until_delivered(count, 60 + count / 100)
 
-    times = [request.received_s for request in receiver.requests]
-    gaps = [after - before for before, after in itertools.pairwise(times[9:])]
-    assert min(gaps) > 0.7  # 1 s less the jitter: nothing between two probes
-    receiver.script("/hook", Answer())
-    cluster.wait_until_delivered(count, 30)
-
+    for probe, (before, after) in enumerate(itertools.pairwise(down[9:])):  # 20 % of jitter; nothing between two probes
+        assert after.received_s - before.received_s > 0.75 * min(pause_s * 2**probe, longest_s)
+    assert len(down) >= 12
+    back = receiver.requests[len(down) :]
+    for request, widest in zip(back, windows(WINDOW_MAX), strict=False):
+        assert request.in_flight <= widest
+    assert max(request.in_flight for request in back) > 1
     tried_again = sum(attempts > 1 for attempts, _ in cluster.counts())
-    assert tried_again <= len(gaps) + 12  # what waited has used up no try
+    assert tried_again <= len(down)  # what waited has used up no try
     assert len(receiver.requests) == sum(attempts for attempts, _ in cluster.counts())
+
+
+def windows(ceiling: int) -> Iterator[int]:
+    """How many requests may be in flight after 1, 2, ... successes of a receiver that was down."""
+    health = Health(window=1.0)
+    while True:
+        health = after(health, "200", 0.02, WindowPolicy(ceiling=ceiling))
+        yield health.slots
+
+
+# Events and deliveries of webhook `dead`, as a fan-out makes them, without the time it would take.
+LAY_DOWN = """
+with stored as (
+    insert into events (id, account_id, name, body, created_at)
+    select new_event_id(), %(account)s, 'inbox_file_removed_all', '{"inbox_files":{"count":1}}', now()
+    from generate_series(1, %(count)s) returning id)
+insert into deliveries (id, event_id, webhook_id, idempotency_key)
+select delivery_id, event_id, %(dead)s, new_idempotency_key(delivery_id)
+from (select nextval('delivery_id') as delivery_id, id as event_id from stored) made
+"""
+
+
+def test_very_much_that_waits_for_a_dead_receiver_costs_nobody_anything(cluster: Cluster, receiver: Receiver):
+    cluster.env |= BREAKER
+    count = bounded(50_000, 1_000_000)
+    cluster.webhook(receiver.url("/well"))
+    dead = cluster.webhook(receiver.script("/dead", Answer(status=500)), "inbox_file_removed_all")
+    worker = cluster.start_worker()
+
+    def slowest_of(events: int) -> float:
+        return max(answered_after_s(cluster, receiver) for _ in range(events))
+
+    slowest_of(30)
+    memory_mb, redis_mb = resident_mb(worker.pid), redis_memory_mb(cluster)
+    for _ in range(count // 50_000):
+        cluster.rows(LAY_DOWN, account=cluster.account.id, dead=dead, count=50_000)
+    cluster.own.reconcile()
+    receiver.wait_for(30 + 13, 60)  # the failures that open its breaker, and a few probes
+
+    assert slowest_of(30) < 1.0
+    assert resident_mb(worker.pid) < memory_mb * 1.2
+    assert redis_memory_mb(cluster) < redis_mb + 1.0
+    assert cluster.states() == {"delivered": 60, "pending": count}
+    status = cluster.start("dispatcher", "status", "--json")
+    assert status.wait(10) == 0
+    (shown,) = json.loads(status.output)["webhooks"]
+    assert shown["webhook"]["webhook_id"] == dead
+    assert shown["webhook"]["waiting"] == pytest.approx(count, rel=0.05)  # where there are many it is an estimate
+
+
+def answered_after_s(cluster: Cluster, receiver: Receiver) -> float:
+    """Seconds from an emit to its POST."""
+    before = len(receiver.requests)
+    began_s = time.monotonic()
+    cluster.emit()
+    eventually(lambda: any(one.path == "/well" for one in receiver.requests[before:]), 20, "its POST")
+    return time.monotonic() - began_s
+
+
+def resident_mb(pid: int) -> float:
+    """Memory in RAM of a process."""
+    (kilobytes,) = re.findall(r"VmRSS:\s+([0-9]+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(kilobytes) / 1024
+
+
+def redis_memory_mb(cluster: Cluster) -> float:
+    with redis.Redis.from_url(cluster.valkey.url) as client:
+        return float(client.info("memory")["used_memory"]) / 2**20
 
 
 def test_another_webhook_of_the_same_account_does_not_notice(cluster: Cluster, receiver: Receiver):
