@@ -166,7 +166,7 @@ def _throughput(rig: Rig) -> float:
 
 
 def _done_since(rig: Rig, delivery_id: int) -> int:
-    """Finished today, of this run alone: history lies in the days before, and to count former runs, too, costs more each time."""
+    """Finished today, of this run alone: counting those of former runs, too, would cost more each time."""
     query = "select count(*) from deliveries where finished_on >= current_date and id > %s"
     return int(rig.sql(query, [delivery_id])[0][0])
 

@@ -44,7 +44,7 @@ def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "accou
 def record_events(rig: Rig, owners: Sequence[accounts.Account], count: int) -> None:
     """Lays `count` events into the outbox, the accounts in turn, without telling a worker."""
     share, rest = divmod(count, len(owners))
-    draft = EventDraft(name=EVENT, body_json=body_json())
+    draft = EventDraft(name=EVENT, body_json=body_json().encode())
     with rig.services.storage.transaction() as connection:
         for number, account in enumerate(owners):
             left = share + (number < rest)

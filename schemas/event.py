@@ -20,6 +20,11 @@ _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", "
 
 
 def render_body(event_name: str, body: Mapping[str, object], *, time_zone: str = DEFAULT_TIME_ZONE) -> str:
+    """As `rendered_body`, as text."""
+    return rendered_body(event_name, body, time_zone=time_zone).decode()
+
+
+def rendered_body(event_name: str, body: Mapping[str, object], *, time_zone: str = DEFAULT_TIME_ZONE) -> bytes:
     """The body's JSON text, exactly as it will be sent; raises EventInvalid with every problem found.
 
     `body` holds dicts or objects with attributes under the keys of the catalogue. Datetimes are written in
@@ -34,9 +39,9 @@ def render_body(event_name: str, body: Mapping[str, object], *, time_zone: str =
         except (ValidationError, _Doubtful):
             wired = _closely(event_name, keys, body)
     try:
-        return orjson.dumps(wired).decode()
+        return orjson.dumps(wired)
     except TypeError:
-        return _json(wired)
+        return _json(wired).encode()
 
 
 # -- the quick way: right for what is nearly always handed over, dicts in which all is well ------------------------

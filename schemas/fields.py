@@ -45,8 +45,12 @@ def zone_of(name: str) -> ZoneInfo:
 
 _NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be made anew each time
 _DECIMALS = (str, *_NUMBERS)
-_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
-_FRACTION = re.compile(r"-?[0-9]{1,30}\.[0-9]{1,30}\Z")
+DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
+FRACTION = re.compile(r"-?[0-9]{1,30}\.[0-9]{1,30}\Z")
+_WRITTEN = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3])(:[0-9]{2}){2}\.[0-9]{3}(\+|-(?!00:00))[0-9]{2}:[0-9]{2}\Z"
+)
+"""A datetime in the form that we write; `-00:00` and `24:00` are not in it."""
 _64_BITS = range(-(2**63), 2**63)
 """Asked of plain integers only: with one of another type it would count."""
 UNSENDABLE = re.compile("[\0\ud800-\udfff]")
@@ -143,13 +147,13 @@ class DecimalString(Wire):
     def __init__(self, *, as_given: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.as_given = as_given
-        self.as_is = (str, (_DECIMAL if as_given else _FRACTION).match)
+        self.as_is = (str, (DECIMAL if as_given else FRACTION).match)
 
     def wire(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, _DECIMALS):
             raise ValidationError("not a decimal")
         text = value if type(value) is str else _digits(value)
-        if not _DECIMAL.match(text):
+        if not DECIMAL.match(text):
             raise ValidationError("not a decimal")
         if "." in text or (self.as_given and isinstance(value, str)):
             return text
@@ -200,10 +204,7 @@ class DateTime(Wire):
 
     def wire(self, value: Any) -> str:
         if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value)
-            except ValueError:
-                raise ValidationError("not a date and time") from None
+            return rewritten(value, time_zone.get())
         if not isinstance(value, datetime):
             raise ValidationError("not a date and time")
         return render_datetime(value, time_zone.get())
@@ -220,6 +221,22 @@ def render_datetime(value: datetime, zone: ZoneInfo) -> str:
         return value.astimezone(zone).isoformat(timespec="milliseconds")
     except (OverflowError, ValueError):
         raise ValidationError("out of range") from None
+
+
+def rewritten(text: str, zone: ZoneInfo) -> str:
+    """A written datetime as `render_datetime` would write it; raises ValidationError."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValidationError("not a date and time") from None
+    if _WRITTEN.match(text):
+        try:
+            there = value.astimezone(zone)
+        except (OverflowError, ValueError):
+            raise ValidationError("out of range") from None
+        if there.hour == value.hour and there.minute == value.minute and there.second == value.second:
+            return str.__str__(text)  # the same wall clock, so the same offset: writing it costs more than all else
+    return render_datetime(value, zone)
 
 
 class Url(String):

@@ -54,7 +54,7 @@ def an_event(name: str = "invoice_paid", **given: Any) -> NewEvent:
 
 def a_draft(name: str = "invoice_paid", body_json: str = '{"invoice":{"id":1}}', **given: Any) -> EventDraft:
     """An event rendered already, ready for `storage.events.insert`."""
-    return EventDraft(name=name, body_json=body_json, **given)
+    return EventDraft(name=name, body_json=body_json.encode(), **given)
 
 
 def an_account(storage: Storage, slug: str = "applecorp", time_zone: str = "Europe/Prague") -> accounts.Account:

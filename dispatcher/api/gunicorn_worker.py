@@ -1,5 +1,6 @@
-"""gunicorn's worker for ASGI, with two habits of ours."""
+"""gunicorn's worker for ASGI, with three habits of ours."""
 
+import socket
 from typing import Any
 
 from gunicorn.asgi import protocol
@@ -34,11 +35,27 @@ class Connection(protocol.ASGIProtocol):
 
 
 class Worker(gasgi.ASGIWorker):
-    """At TERM it does not wait for kept connections on which nothing is asked: gunicorn's own does, for 30 s."""
+    """At TERM it does not wait for kept connections on which nothing is asked: gunicorn's own does, for 30 s.
+
+    And of connections that come at once it takes one in turn with the other processes. asyncio takes as many as there
+    are, up to `backlog`, so that one process would serve a client with many kept connections, and another idle.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connections: set[Connection] = set()
+
+    def run(self) -> None:
+        """From start to end."""
+        create_server = self.loop.create_server
+
+        async def create_sharing(*args: Any, sock: socket.socket, **options: Any) -> Any:
+            server = await create_server(*args, sock=sock, backlog=1, **options)
+            sock.listen(self.cfg.backlog)  # how many may wait; asyncio's `backlog` means both
+            return server
+
+        self.loop.create_server = create_sharing
+        super().run()
 
     def handle_exit_signal(self) -> None:
         """TERM."""

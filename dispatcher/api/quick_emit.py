@@ -9,16 +9,17 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import orjson
 from marshmallow import ValidationError
 
 from dispatcher.api import emitting
 from dispatcher.api.auth import PREFIX, QUICK, Quick, quota_headers
 from dispatcher.api.batcher import Batcher
-from dispatcher.api.parts import parsed, text_of
+from dispatcher.api.parts import parsed
 from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
 from dispatcher.flow.admit import Admitted
-from dispatcher.flow.record_event import drafts_of
-from dispatcher.model.event import Event
+from dispatcher.flow.record_event import drafts_from_json, drafts_of
+from dispatcher.model.event import Event, EventDraft
 from dispatcher.services import Services
 from dispatcher.storage.events import Emit
 from schemas import EventInvalid
@@ -74,8 +75,7 @@ class QuickEmit:
         if allowance.exceeded or caller.account.slug != slug or "events:write" not in caller.scopes:
             return None
         try:
-            items, is_array = emitting.items(parsed(body), environ.get("HTTP_IDEMPOTENCY_KEY"))
-            drafts = drafts_of([emitting.new_event(item) for item in items], caller.account.time_zone)
+            drafts, is_array = _drafts(body, environ.get("HTTP_IDEMPOTENCY_KEY"), caller.account.time_zone)
         except _REFUSALS:
             return None
         if not self._own.nudger.is_ready or any(draft.idempotency_key is not None for draft in drafts):
@@ -85,9 +85,17 @@ class QuickEmit:
         except Exception as error:  # the application knows what to answer
             environ[QUICK] = Quick(admitted, error)
             return None
-        text = text_of(emitting.receipt(stored, caller.account.time_zone, is_array=is_array))
+        text = orjson.dumps(emitting.receipt(stored, caller.account.time_zone, is_array=is_array))
         headers = {"Content-Type": "application/json", "Content-Length": str(len(text)), **quota_headers(allowance)}
         return Answer(202, list(headers.items()), text)
+
+
+def _drafts(body: bytes, key: str | None, time_zone: str) -> tuple[list[EventDraft], bool]:
+    """The events in a body, and whether they are an array; raises one of _REFUSALS."""
+    if key is None and (found := drafts_from_json(body, time_zone)) is not None:
+        return found
+    items, is_array = emitting.items(parsed(body), key)
+    return drafts_of([emitting.new_event(item) for item in items], time_zone), is_array
 
 
 def _ordinary(environ: dict[str, Any]) -> tuple[str | None, str | None]:

@@ -15,8 +15,9 @@ from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.events import Emit
 from schemas import EVENT_TYPES, EventInvalid
-from schemas.event import Problems, render_body
+from schemas.event import Problems, rendered_body
 from schemas.fields import render_datetime, zone_of
+from schemas.from_json import rendered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,9 +64,10 @@ def record_events(
 
 
 def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event]]:
-    """The stored events of each emit; one statement, committed by itself. Their drafts have no idempotency keys."""
+    """The stored events of each emit, in one commit. Their drafts have no idempotency keys."""
     crash.reached("before_commit")
-    stored = storage.single(lambda own: events.insert_together(own, emits))
+    commit = storage.single if events.count_of(emits) < events.MANY else storage.run
+    stored = commit(lambda own: events.insert_together(own, emits))
     crash.reached("after_commit_before_nudge")
     return stored
 
@@ -104,6 +106,19 @@ def drafts_of(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
     raise EventInvalid(f"batch of {len(new)} events", found)
 
 
+def drafts_from_json(data: bytes, time_zone: str) -> tuple[list[EventDraft], bool] | None:
+    """POSTed events, checked and rendered, and whether they came as an array; None: they need a closer look."""
+    found = rendered(data, time_zone)
+    if found is None:
+        return None
+    events, is_array = found
+    drafts = [
+        EventDraft(name=of.name, body_json=body_json, resource=None if of.bulk else f"{of.resource}:{resource_id}")
+        for of, body_json, resource_id in events
+    ]
+    return drafts, is_array
+
+
 def _draft(event: NewEvent, time_zone: str) -> EventDraft:
     if event.created_at is not None:
         _check_created_at(event.created_at, time_zone)
@@ -113,7 +128,7 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
         raise EventRefused("idempotency_key", "must have printable characters only")
     return EventDraft(
         name=event.name,
-        body_json=render_body(event.name, event.body, time_zone=time_zone),
+        body_json=rendered_body(event.name, event.body, time_zone=time_zone),
         created_at=event.created_at,
         idempotency_key=event.idempotency_key,
         resource=_resource(event),

@@ -116,7 +116,7 @@ def _tell(connection: Connection, account_id: int, name: str, claimed: Claimed, 
 
 
 def _draft(name: str, claimed: Claimed, body: dict[str, Any]) -> EventDraft:
-    return EventDraft(name=name, body_json=operational_json(body, claimed.time_zone))
+    return EventDraft(name=name, body_json=operational_json(body, claimed.time_zone).encode())
 
 
 def _state(claimed: Claimed, url: str, *, active: bool) -> dict[str, Any]:

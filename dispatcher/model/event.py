@@ -17,10 +17,10 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventDraft:
-    """An event before it is stored. `body_json` is the body's JSON text, exactly as it will be sent."""
+    """An event before it is stored. `body_json` is the body's JSON text, exactly as it will be sent, in UTF-8."""
 
     name: str
-    body_json: str
+    body_json: bytes
     created_at: datetime | None = None
     idempotency_key: str | None = None
     resource: str | None = None

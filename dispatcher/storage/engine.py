@@ -2,8 +2,9 @@
 
 import select
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 
 import psycopg2
@@ -44,6 +45,7 @@ _CONNECT = {
 _TRANSIENT = {"40001", "40P01"}  # serialization failure (also: "row moved to another partition"), deadlock
 _READ_ONLY = "25006"  # what a standby answers to a write
 _ATTEMPTS = 5
+_COPY_SIZE = 256 * 1024  # bytes that psycopg2 asks for at a time
 
 
 class Storage:
@@ -204,6 +206,37 @@ def rows(connection: Joinable, sql: str, parameters: Mapping[str, Any] | None = 
     return found
 
 
+def copy(connection: Joinable, table: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    """Stores `lines` by COPY, which costs Postgres half of an INSERT: it need not parse the values as SQL.
+
+    `connection` must be one that `copies`, and in a transaction.
+    """
+    text = BytesIO(b"".join([b"\t".join(map(_cell, line)) + b"\n" for line in lines]))
+    with _of_driver(connection).cursor() as cursor:
+        cursor.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin", text, _COPY_SIZE)
+
+
+def copies(connection: Joinable) -> bool:
+    """Whether several COPYs on `connection` are one: it is psycopg2's, and each statement is not its own commit."""
+    driver = _of_driver(connection)
+    return isinstance(driver, psycopg2.extensions.connection) and not driver.autocommit
+
+
+def _of_driver(connection: Joinable) -> Any:
+    """The driver's connection, which a service may have chosen."""
+    if isinstance(connection, psycopg2.extensions.connection):
+        return connection
+    return _of_session(connection).connection.dbapi_connection
+
+
+def _cell(value: object) -> bytes:
+    """`value` as COPY reads it: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format"."""
+    if value is None:
+        return b"\\N"
+    text = value if isinstance(value, bytes) else str(value).encode()
+    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\t", b"\\t").replace(b"\r", b"\\r")
+
+
 def _of_session(given: "SqlConnection | Session") -> SqlConnection:
     orm: Any = sys.modules.get("sqlalchemy.orm")  # who hands a Session over has loaded it; nobody else needs it
     if orm is not None and isinstance(given, orm.Session):
@@ -224,4 +257,4 @@ def _element(value: object) -> str:
     return str(value)
 
 
-__all__ = ["Connection", "Joinable", "Row", "Storage", "array", "make_engine", "rows", "translated"]
+__all__ = ["Connection", "Joinable", "Row", "Storage", "array", "copies", "copy", "make_engine", "rows", "translated"]

@@ -1,0 +1,176 @@
+"""The quick way from JSON text says what the close one says, or nothing."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import ValidationError
+
+from dispatcher.api import emitting
+from dispatcher.api.parts import parsed
+from dispatcher.errors import RequestRefused
+from dispatcher.flow.record_event import drafts_from_json, drafts_of
+from schemas import EVENT_TYPES, EventInvalid
+from schemas.examples import event_example
+from tests.unit.schemas.strategies import ZONES, bodies
+from tests.unit.schemas.test_random_values import few
+
+ZONE = "Europe/Prague"
+
+
+def closely(data: bytes, zone: str = ZONE):
+    """Drafts as the route makes them; None where something is wrong."""
+    try:
+        items, is_array = emitting.items(parsed(data), None)
+        return drafts_of([emitting.new_event(item) for item in items], zone), is_array
+    except (RequestRefused, ValidationError, EventInvalid):
+        return None
+
+
+def posted(name, body=None, **more):
+    return {"name": name, "body": event_example(name) if body is None else body} | more
+
+
+def text(value, **options) -> bytes:
+    return json.dumps(value, **options).encode()
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+@pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "plain"])
+def test_an_example_of_each_event_goes_the_quick_way(name, escaped):
+    data = text(posted(name), ensure_ascii=escaped)
+
+    assert drafts_from_json(data, ZONE) == closely(data)
+    assert drafts_from_json(data, ZONE) is not None
+
+
+def test_an_array_keeps_its_order():
+    data = text([posted(name) for name in EVENT_TYPES])
+
+    drafts, is_array = drafts_from_json(data, ZONE)
+
+    assert is_array
+    assert [draft.name for draft in drafts] == list(EVENT_TYPES)
+    assert drafts_from_json(text([posted("invoice_paid")] * 1_000), ZONE) is not None
+
+
+@pytest.mark.parametrize("event_name", EVENT_TYPES)
+@few
+@given(data=st.data())
+def test_whatever_is_valid_is_rendered_as_by_the_close_way(event_name, data):
+    body = json.loads(json.dumps(data.draw(bodies(event_name)), default=str))
+    zone = data.draw(st.sampled_from(ZONES))
+    sent = text(posted(event_name, body), ensure_ascii=data.draw(st.booleans()))
+
+    assert drafts_from_json(sent, zone) in (None, closely(sent, zone))
+
+
+# Each stands for a value somewhere in a body; JSON text, as some cannot be written by `json`.
+ODD = [
+    "null", "true", "0", "-0", "-0.0", "1.0", "1e2", "1E400", "-1e300", "1e299", "0.1", "1e16", "1e-7", "5e-324",
+    "123456789012345678", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809",
+    "123456789012345678901234567890", "1234567890.123456789", "01", "+1", ".5", "1.", "NaN", "Infinity", "-Infinity",
+    '""', '"1"', '"1.0"', '"-0.0"', '"1.00"', '"1e5"', '" 1.0"', '"1.0\\n"', '"１.0"', '"1_0.0"', f'"{"9" * 31}.0"',
+    '"2024-06-13"', '"20240613"', '"2024-W24-4"', '"2024-02-30"', '"0001-01-01"', '"2024-06-13T00:00:00Z"',
+    '"2024-06-13T14:06:20.743+02:00"', '"2024-06-13T14:06:20.743+01:00"', '"2024-06-13T14:06:20.743-00:00"',
+    '"2024-06-13T14:06:20.743000+02"', '"2024-06-13T24:00:00.000+02:00"', '"2024-06-13T14:06:60.000+02:00"',
+    '"2024-06-13 14:06:20.743+02:00"', '"2024-06-13T14:06:20,743+02:00"', '"2024-06-13T14:06:20.743"',
+    '"2024-03-31T02:30:00.000+01:00"', '"2024-03-31T02:30:00.000+02:00"', '"2024-10-27T02:30:00.000+01:00"',
+    '"2024-10-27T02:30:00.000+02:00"', '"0001-01-01T00:00:00.000+14:00"', '"9999-12-31T23:59:59.999-12:00"',
+    '"1890-01-01T00:00:00.000+00:57"', '"2024-06-13T14:06:20.743+02:00\\n"',
+    '"http://a"', '"https://a.example/b?c=d#e"', '"https://ä.example/"', '"https://a b/"', '"HTTPS://a/"', '"ftp://a/"',
+    '"https://"', '"https://[::1]/"', '"https://[/"', '"https://a:99999/"', '"https://u:p@a/"', '"https://a/\\n"',
+    '"64d8ee4a-0ed9-4b3b-8d07-6d3f1c1d7a2e"', '"64D8EE4A-0ED9-4B3B-8D07-6D3F1C1D7A2E"',
+    '"64d8ee4a0ed94b3b8d076d3f1c1d7a2e"', '"{64d8ee4a-0ed9-4b3b-8d07-6d3f1c1d7a2e}"',
+    '"\\u0000"', '"\\\\u0000"', '"\\ud800"', '"\\udfff\\ud800"', '"\\ud83d\\ude00"', '"\\uD83D\\uDE00"', '"\\u00e9"',
+    '"\\/"', '"\\b\\f\\n\\r\\t\\u0001\\u007f\\u2028"', '"\x7f\x80\u2028😀"', '"\x01"', '"\n"', '"\x00"',
+    '"\\x"', '"\\u12"',
+    "[]", "[null]", "[1]", '["a"]', '["\\u0000"]', "{}", '{"id":1}', "[{}]", "[[]]", "", "'a'", "[1,]",
+]  # fmt: skip
+
+
+def places(value, path=()):
+    """The paths of all values within a JSON value."""
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+def with_text_at(value, path, odd: str) -> bytes:
+    """JSON text of `value` with `odd` in place of what is at `path`."""
+    copy = json.loads(json.dumps(value))
+    holder = copy
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = "@@"
+    return json.dumps(copy, ensure_ascii=False).replace('"@@"', odd).encode()
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", ["invoice_paid", "expense_created", "inbox_file_removed", "inventory_move_created"])
+def test_an_odd_value_anywhere_is_judged_as_by_the_close_way(name, odd):
+    event = posted(name)
+    for path in places(event):
+        if path:
+            data = with_text_at(event, path, odd)
+            assert drafts_from_json(data, ZONE) in (None, closely(data)), path
+
+
+def test_the_quick_way_takes_odd_values_too():
+    """Or the test above would compare nothing."""
+    event = posted("invoice_paid")
+    taken = sum(
+        drafts_from_json(with_text_at(event, path, odd), ZONE) is not None
+        for odd in ODD
+        for path in places(event)
+        if path
+    )
+    assert taken > 1_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b" ", b"[]", b"{}", b"null", b"1", b'"a"', b"[null]", b"[[]]", b"{", b"[", b"\xef\xbb\xbf{}", b"\xff",
+        text(posted("invoice_paid")) + b" x", b"x" + text(posted("invoice_paid")),
+        text(posted("invoice_paid", created_at="2024-06-13T14:06:20.743+02:00")),
+        text(posted("invoice_paid", idempotency_key="a")), text(posted("invoice_paid", colour="red")),
+        text({"name": "invoice_paid"}), text({"body": event_example("invoice_paid")}),
+        text(posted("webhook_recovered", {})), text(posted("inbox_file_removed_all", {"inbox_files": None})),
+        text(posted("invoice_paid", {})), text(posted("invoice_paid", [])), text([posted("invoice_paid")] * 1_001),
+        text([posted("invoice_paid"), posted("nothing", {})]), b'{"name":"invoice_paid","body":' * 50,
+        b"[" * 100_000, b'{"a":' * 100_000, text("x" * 10),
+        text(posted("invoice_paid")).replace(b"custom id", b"\xe9"),
+        text(posted("invoice_paid")).replace(b"custom id", b"\xed\xa0\x80"),
+    ],
+)  # fmt: skip
+def test_what_is_not_in_order_is_left_to_the_close_way(data):
+    assert drafts_from_json(data, ZONE) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "doubled"),
+    [
+        (r'"name": "invoice_paid"', '"name": "invoice_sent", "name": "invoice_paid"'),
+        (r'"name": "invoice_paid"', '"name": "invoice_paid", "name": "invoice_sent"'),
+        (r'"variable_symbol": "[0-9]+"', '"variable_symbol": "1", "variable_symbol": null, "variable_symbol": "2"'),
+        (r'"body": ', '"body": {}, "body": '),
+        (r"\}\}$", r'}, "body": {}}'),
+    ],
+)
+def test_of_an_attribute_given_twice_the_last_counts_or_the_close_way_decides(pattern, doubled):
+    data = re.sub(pattern, doubled, json.dumps(posted("invoice_paid"))).encode()
+
+    assert drafts_from_json(data, ZONE) in (None, closely(data))
+
+
+def test_attributes_are_written_in_the_documented_order():
+    event = posted(
+        "invoice_paid", {key: dict(reversed(value.items())) for key, value in event_example("invoice_paid").items()}
+    )
+    data = text(dict(reversed(event.items())))
+
+    assert drafts_from_json(data, ZONE) == drafts_from_json(text(posted("invoice_paid")), ZONE)
