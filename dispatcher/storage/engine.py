@@ -213,7 +213,8 @@ def copy(connection: Joinable, table: str, columns: Sequence[str], lines: Iterab
     """
     text = BytesIO(b"".join([b"\t".join(map(_cell, line)) + b"\n" for line in lines]))
     with _of_driver(connection).cursor() as cursor:
-        cursor.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin", text, _COPY_SIZE)
+        # The client may have another encoding: it is a service's own connection.
+        cursor.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin (encoding 'utf8')", text, _COPY_SIZE)
 
 
 def copies(connection: Joinable) -> bool:

@@ -7,13 +7,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg2
 import pytest
+from sqlalchemy.orm import Session
 
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.storage import deliveries, events
 from dispatcher.storage.deliveries import Claim, Finished
-from dispatcher.storage.engine import Storage, rows
+from dispatcher.storage.engine import Storage, make_engine, rows
 from tests.builders import a_draft, a_result
 
 LEASE = timedelta(seconds=60)
@@ -89,3 +91,14 @@ class Steps:
 @pytest.fixture
 def steps(storage: Storage, account: Any) -> Steps:
     return Steps(storage, account)
+
+
+@pytest.fixture(params=["connection", "session", "psycopg2"])
+def joined(request: pytest.FixtureRequest, database_url: str) -> Iterator[Any]:
+    """An emitter's own transaction, over each kind of connection."""
+    engine = make_engine(database_url, 1)
+    kinds = {"connection": engine.connect, "session": lambda: Session(engine)}
+    connection: Any = kinds.get(request.param, lambda: psycopg2.connect(database_url))()
+    yield connection
+    connection.close()
+    engine.dispose()

@@ -2,14 +2,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.orm import Session
 
 from dispatcher.storage import events
-from dispatcher.storage.engine import make_engine
 from dispatcher.storage.listener import Listener
 from tests.builders import a_draft, an_account
 from tests.conftest import eventually
@@ -160,30 +157,6 @@ def test_a_key_that_was_rolled_back_is_free(steps):
         connection.rollback()
 
     assert steps.emit(a_draft(idempotency_key="k"))[0].new
-
-
-class Joined:
-    """An emitter's own transaction over one kind of connection."""
-
-    def __init__(self, kind, url):
-        self._engine = make_engine(url, 1)
-        if kind == "psycopg2":
-            self.connection = self._raw = psycopg2.connect(url)
-        elif kind == "session":
-            self.connection = Session(self._engine)
-        else:
-            self.connection = self._engine.connect()
-
-    def close(self):
-        self.connection.close()
-        self._engine.dispose()
-
-
-@pytest.fixture(params=["connection", "session", "psycopg2"])
-def joined(request, database_url):
-    made = Joined(request.param, database_url)
-    yield made.connection
-    made.close()
 
 
 def test_an_event_is_part_of_the_emitters_transaction(steps, joined):

@@ -1,0 +1,144 @@
+"""What is copied, because it is much, is stored as the INSERT of a few would store it."""
+
+from datetime import UTC, datetime
+
+import psycopg2
+import pytest
+
+from dispatcher.errors import StorageUnavailable
+from dispatcher.storage import events
+from dispatcher.storage.engine import rows
+from dispatcher.storage.events import MANY, Emit
+from tests.builders import a_draft, an_account
+
+HAPPENED = datetime(2024, 6, 13, 12, 6, 20, 924_001, tzinfo=UTC)
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+DRAFTS = [
+    a_draft(),
+    a_draft("invoice_sent", '{"a":"tab \\t, line \\n\\r, \\\\ and \\\\N, \\u0001, é😀"}', resource="invoice:9"),
+    a_draft(body_json='"\\\\."', idempotency_key="\\N", created_at=HAPPENED, resource="a\\b\tc\nd\re"),
+    a_draft(body_json='"%s %(a)s"', idempotency_key="k\\t é", resource="\\N"),
+]
+
+EVENTS = """
+select account_id, name, body::text, idempotency_key, created_at = %(happened)s, traceparent
+from events order by id
+"""
+WAITING = "select account_id, name, resource, recorded_at is not null from events_waiting order by event_id"
+
+
+@pytest.fixture
+def is_copied(monkeypatch):
+    """The tables of which COPY was used."""
+    tables = []
+    copy = events.copy
+
+    def noted(connection, table, columns, lines):
+        tables.append(table)
+        copy(connection, table, columns, lines)
+
+    monkeypatch.setattr(events, "copy", noted)
+    return tables
+
+
+def many(*drafts):
+    return [*drafts, *(a_draft(body_json=f'{{"n":{n}}}') for n in range(MANY))]
+
+
+def test_it_is_stored_as_by_an_insert(steps, storage, monkeypatch, is_copied):
+    other = an_account(storage, "pearcorp")
+    found = []
+    for least in (1_000, 1):
+        monkeypatch.setattr(events, "MANY", least)
+        emits = [Emit(steps.account.id, DRAFTS, TRACE), Emit(other.id, DRAFTS)]
+        stored = storage.run(lambda c, e=emits: events.insert_together(c, e))
+        ids = [event.id for emit in stored for event in emit]
+        assert ids == sorted(ids) == [row[0] for row in steps.rows("select id from events order by id")]
+        at = dict(steps.rows("select id, created_at from events"))
+        assert [event.created_at for emit in stored for event in emit] == [at[id_] for id_ in ids]
+        names = [[event.name for event in emit] for emit in stored]
+        found.append((names, steps.rows(EVENTS, happened=HAPPENED), steps.rows(WAITING)))
+        steps.rows("truncate events, events_waiting")
+
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 8
+    assert is_copied == ["events", "events_waiting"]
+
+
+def test_a_few_are_not_copied_and_many_are(steps, is_copied):
+    steps.emit(*many()[:-1])
+    assert is_copied == []
+
+    steps.emit(*many())
+    assert is_copied == ["events", "events_waiting"]
+    assert steps.rows("select count(*) from events join events_waiting on id = event_id") == [(2 * MANY - 1,)]
+
+
+def test_keys_are_known_as_ever(steps, is_copied):
+    (first,) = steps.emit(a_draft(idempotency_key="k"))
+    stored = steps.emit(*many(a_draft(idempotency_key="k"), a_draft(idempotency_key="l"), a_draft(idempotency_key="l")))
+
+    assert is_copied
+    assert stored[0].id == first.id
+    assert [event.new for event in stored] == [False, True, False, *[True] * MANY]
+    assert stored[1].id == stored[2].id
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_they_share_the_fate_of_the_emitters_transaction(steps, joined, is_copied, end):
+    events.insert(joined, steps.account.id, many(), announced=True)
+    assert is_copied
+    assert steps.value("select count(*) from events") == 0
+
+    getattr(joined, end)()
+    stored = MANY if end == "commit" else 0
+    assert steps.rows("select (select count(*) from events), (select count(*) from events_waiting)") == [(stored,) * 2]
+
+
+def test_of_a_connection_that_commits_each_statement_they_are_one(steps, storage, is_copied):
+    """Two COPYs would be two commits."""
+    storage.single(lambda c: events.insert_together(c, [Emit(steps.account.id, many())]))
+    with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        events.insert(connection, steps.account.id, many(), announced=False)
+
+    assert is_copied == []
+    assert steps.value("select count(*) from events_waiting") == 2 * MANY
+
+
+def test_the_encoding_of_the_emitters_connection_does_not_matter(steps, database_url, is_copied):
+    connection = psycopg2.connect(database_url)
+    connection.set_client_encoding("LATIN1")
+    events.insert(connection, steps.account.id, many(a_draft(body_json='"ěé"', resource="ě")), announced=True)
+    connection.commit()
+    connection.close()
+
+    assert is_copied
+    assert steps.rows("select body::text from events order by id limit 1") == [('"ěé"',)]
+    assert steps.rows("select resource from events_waiting order by event_id limit 1") == [("ě",)]
+
+
+def test_nothing_is_stored_of_a_batch_of_which_one_is_no_json(steps, is_copied):
+    with pytest.raises(psycopg2.errors.InvalidTextRepresentation):
+        steps.emit(*many(), a_draft(body_json="{"))
+
+    assert is_copied == ["events"]
+    assert steps.value("select count(*) from events") == 0
+
+
+@pytest.mark.parametrize("table", ["events", "events_waiting"])
+def test_a_connection_that_breaks_in_between_is_told_and_nothing_is_stored(steps, storage, monkeypatch, table):
+    copy = events.copy
+
+    def breaking(connection, name, columns, lines):
+        if name == table:
+            pid = rows(connection, "select pg_backend_pid()")[0][0]
+            steps.rows("select pg_terminate_backend(%(pid)s, 5000)", pid=pid)
+        copy(connection, name, columns, lines)
+
+    monkeypatch.setattr(events, "copy", breaking)
+    with pytest.raises(StorageUnavailable, match="Postgres is not reachable"):
+        steps.emit(*many())
+
+    assert steps.value("select count(*) from events") == 0
+    monkeypatch.setattr(events, "copy", copy)
+    assert len(steps.emit(*many())) == MANY
