@@ -1,7 +1,10 @@
 """`dispatcher serve` as a process: how it starts, what it logs, how it ends."""
 
 import signal
+import socket
 import threading
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 import requests
@@ -36,6 +39,41 @@ def test_at_term_it_answers_what_it_has_begun_and_ends(serve, own, account):
 
     assert answers[0].json()["active"] is False
     assert server.process.wait(10) == 0
+
+
+def test_connections_that_come_at_once_fall_on_all_processes(serve):
+    server = serve(DISPATCHER_WEB_WORKERS="2")
+    eventually(lambda: min(shares(server, 10)) > 0, what="both processes listening")
+
+    assert min(min(shares(server, 40)) for _ in range(5)) >= 5
+
+
+def shares(server, count):
+    """How many of so many new connections each process takes."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        eventually(lambda: sum(taken(server)) == count, what="all being taken")
+        found = taken(server)
+    eventually(lambda: sum(taken(server)) == 0, what="all being closed")
+    return found
+
+
+def taken(server):
+    """The connections that each of the two processes has."""
+    pid = server.process.pid
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    ours = {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{server.port:04X}") and line[3] == "01"}
+    processes = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = [sum(link in ours for link in links(process)) for process in processes]
+    return found if len(found) == 2 else [0, 0]
+
+
+def links(process):
+    """What the files are that a process has open."""
+    for file in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            yield str(file.readlink())
 
 
 def test_one_line_tells_where_it_listens_and_requests_are_not_logged(serve, own, account):
