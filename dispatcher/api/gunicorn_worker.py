@@ -1,6 +1,9 @@
 """gunicorn's worker for ASGI, with three habits of ours."""
 
+import os
 import socket
+import time
+from collections.abc import Sized
 from typing import Any
 
 from gunicorn.asgi import protocol
@@ -10,6 +13,8 @@ from dispatcher.api.errors import UNPROCESSABLE
 
 IDLE_EVERY_S = 0.2
 """While the worker ends, connections on which nothing is asked are closed this often."""
+TURN_S = 10e-6
+"""For each connection that it has, a process lets the others go first for so long."""
 
 # ASGI has no reason phrases. gunicorn writes the one that RFC 9110 replaced; API v3 names the new one.
 protocol._REASON_PHRASES[422] = UNPROCESSABLE.partition(" ")[2]
@@ -34,11 +39,31 @@ class Connection(protocol.ASGIProtocol):
             self.transport.close()
 
 
+class Listener(socket.socket):
+    """The socket `listening`, of which all processes take connections: the fewer they have, the sooner.
+
+    asyncio's own way is to take all there are. A client's pool of kept connections, opened within a millisecond, would
+    be one process's for good, and the others idle.
+    """
+
+    def __init__(self, listening: socket.socket, connections: Sized) -> None:
+        super().__init__(listening.family, listening.type, listening.proto, os.dup(listening.fileno()))
+        self._connections = connections
+        self._next_s = 0.0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection; raises BlockingIOError while it is another's turn."""
+        if time.monotonic() < self._next_s:
+            raise BlockingIOError
+        taken = super().accept()
+        self._next_s = time.monotonic() + TURN_S * len(self._connections)
+        return taken
+
+
 class Worker(gasgi.ASGIWorker):
     """At TERM it does not wait for kept connections on which nothing is asked: gunicorn's own does, for 30 s.
 
-    And of connections that come at once it takes one in turn with the other processes. asyncio takes as many as there
-    are, up to `backlog`, so that one process would serve a client with many kept connections, and another idle.
+    And connections are shared out among the processes (`Listener`).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -50,8 +75,9 @@ class Worker(gasgi.ASGIWorker):
         create_server = self.loop.create_server
 
         async def create_sharing(*args: Any, sock: socket.socket, **options: Any) -> Any:
-            server = await create_server(*args, sock=sock, backlog=1, **options)
-            sock.listen(self.cfg.backlog)  # how many may wait; asyncio's `backlog` means both
+            listener = Listener(sock, self.connections)
+            server = await create_server(*args, sock=listener, backlog=1, **options)  # 1: that it takes at a time
+            listener.listen(self.cfg.backlog)  # and so many may wait
             return server
 
         self.loop.create_server = create_sharing
