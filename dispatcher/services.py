@@ -194,14 +194,15 @@ class Services:
                 self.nudger.nudge()
         return stored
 
-    def emit_together(self, emits: Sequence[Emit]) -> list[list[Event]]:
-        """What several callers emit, in one commit, for a process that lives on: their events, rendered, without keys.
+    def emit_together(self, emits: Sequence[Emit]) -> list[list[Event] | None]:
+        """What several callers emit, in one commit, for a process that lives on: their events, rendered.
 
-        All or none. While `nudger.is_ready` is False, and where emits are traced, `emit` is right.
+        All or none, but for those (None) that would have to wait for another emit of one of their keys. For them, while
+        `nudger.is_ready` is False, and where emits are traced, `emit` is right.
         """
         stored = record_event.commit_together(self.storage, emits)
         for events in stored:
-            _tell(events)
+            _tell(events or [])
         self.nudger.nudge_soon()
         return stored
 

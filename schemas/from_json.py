@@ -33,9 +33,10 @@ _64_BITS = Meta(ge=-(2**63), le=2**63 - 1)
 class Rendered(NamedTuple):
     """An event that is in order. `resource_id` is the `id` of what it is about; None for a bulk event."""
 
-    event_type: EventType
+    of: EventType
     body_json: bytes
     resource_id: Any
+    idempotency_key: str | None
 
 
 def rendered(data: bytes, zone: str) -> tuple[list[Rendered], bool] | None:
@@ -55,8 +56,8 @@ def rendered(data: bytes, zone: str) -> tuple[list[Rendered], bool] | None:
 
 
 def _rendered(item: Any) -> Rendered:
-    event_type, resource_id = _told_by()[type(item)]
-    return Rendered(event_type, _encoder.encode(item.body), resource_id and resource_id(item.body))
+    of, resource_id = _told_by()[type(item)]
+    return Rendered(of, _encoder.encode(item.body), resource_id and resource_id(item.body), item.idempotency_key)
 
 
 _encoder = msgspec.json.Encoder()
@@ -71,13 +72,12 @@ def _decoder(*, is_array: bool) -> msgspec.json.Decoder[Any]:
 @cache
 def _told_by() -> dict[type, tuple[EventType, Callable[[Any], Any] | None]]:
     """The type of each POSTed event → its event type, and what finds the id in its body."""
-    return {
-        _struct(name, [("body", _struct(f"{name}_body", map(_key, of.body)))], tag_field="name", tag=name): (
-            of,
-            None if of.bulk else attrgetter(f"{of.resource}.id"),
-        )
-        for name, of in EVENT_TYPES.items()
-    }
+    return {_event(of): (of, None if of.bulk else attrgetter(f"{of.resource}.id")) for of in EVENT_TYPES.values()}
+
+
+def _event(of: EventType) -> Any:
+    body = _struct(f"{of.name}_body", map(_key, of.body))
+    return _struct(of.name, [("body", body), ("idempotency_key", str, None)], tag_field="name", tag=of.name)
 
 
 def _struct(name: str, attributes: Any, **options: Any) -> Any:

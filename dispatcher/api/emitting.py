@@ -9,12 +9,11 @@ from marshmallow import ValidationError
 
 from dispatcher.api.parts import JSON
 from dispatcher.errors import RequestRefused
-from dispatcher.flow.record_event import NewEvent
-from dispatcher.model.event import Event
+from dispatcher.flow.record_event import NewEvent, check_key, resource_name
+from dispatcher.model.event import Event, EventDraft
 from schemas import emitted
 from schemas.fields import render_datetime, zone_of
-
-BATCH_LIMIT = 1_000
+from schemas.from_json import BATCH_LIMIT, Rendered, rendered
 
 
 def items(given: JSON, key: str | None) -> tuple[list[JSON], bool]:
@@ -42,6 +41,31 @@ def new_event(item: JSON) -> NewEvent:
         body=item["body"],
         created_at=created_at and emitted.moment(created_at),
         idempotency_key=item.get("idempotency_key"),
+    )
+
+
+def drafts_from_json(data: bytes, key: str | None, time_zone: str) -> tuple[list[EventDraft], bool] | None:
+    """POSTed events, checked and rendered, and whether they came as an array; `key`: the header Idempotency-Key.
+
+    None: they need a closer look. Raises EventRefused for an idempotency key that cannot be one.
+    """
+    found = rendered(data, time_zone)
+    if found is None:
+        return None
+    events, is_array = found
+    if key is not None and (is_array or events[0].idempotency_key is not None):
+        return None
+    return [_draft(event, event.idempotency_key if key is None else key) for event in events], is_array
+
+
+def _draft(event: Rendered, key: str | None) -> EventDraft:
+    if key is not None:
+        check_key(key)
+    return EventDraft(
+        name=event.of.name,
+        body_json=event.body_json,
+        idempotency_key=key,
+        resource=resource_name(event.of, event.resource_id),
     )
 
 

@@ -16,12 +16,12 @@ from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
 
 from dispatcher.api.auth import PREFIX
-from dispatcher.api.emitting import BATCH_LIMIT
 from dispatcher.api.errors import not_found
 from dispatcher.storage.clients import SCOPES
 from schemas import EVENT_TYPES
 from schemas.examples import event_example
 from schemas.fields import Items, Wire
+from schemas.from_json import BATCH_LIMIT
 from schemas.json_schema import body_schema, body_types, of_field
 
 JSON = dict[str, Any]

@@ -18,7 +18,7 @@ from dispatcher.api.batcher import Batcher
 from dispatcher.api.parts import parsed
 from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
 from dispatcher.flow.admit import Admitted
-from dispatcher.flow.record_event import drafts_from_json, drafts_of
+from dispatcher.flow.record_event import drafts_of
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.services import Services
 from dispatcher.storage.events import Emit
@@ -55,7 +55,7 @@ class QuickEmit:
         self._callers: Batcher[str, Admitted | None] = Batcher(
             "admit", own.admit, most=CALLERS_MOST, for_all=StorageUnavailable
         )
-        self._commits: Batcher[Emit, list[Event]] = Batcher(
+        self._commits: Batcher[Emit, list[Event] | None] = Batcher(
             "commit", own.emit_together, most=EVENTS_MOST, for_all=StorageUnavailable
         )
 
@@ -78,12 +78,14 @@ class QuickEmit:
             drafts, is_array = _drafts(body, environ.get("HTTP_IDEMPOTENCY_KEY"), caller.account.time_zone)
         except _REFUSALS:
             return None
-        if not self._own.nudger.is_ready or any(draft.idempotency_key is not None for draft in drafts):
+        if not self._own.nudger.is_ready:
             return None
         try:
             stored = await self._commits.do(Emit(caller.account.id, drafts), len(drafts))
         except Exception as error:  # the application knows what to answer
             environ[QUICK] = Quick(admitted, error)
+            return None
+        if stored is None:  # it waits for another emit of its key
             return None
         text = orjson.dumps(emitting.receipt(stored, caller.account.time_zone, is_array=is_array))
         headers = {"Content-Type": "application/json", "Content-Length": str(len(text)), **quota_headers(allowance)}
@@ -92,7 +94,8 @@ class QuickEmit:
 
 def _drafts(body: bytes, key: str | None, time_zone: str) -> tuple[list[EventDraft], bool]:
     """The events in a body, and whether they are an array; raises one of _REFUSALS."""
-    if key is None and (found := drafts_from_json(body, time_zone)) is not None:
+    found = emitting.drafts_from_json(body, key, time_zone)
+    if found is not None:
         return found
     items, is_array = emitting.items(parsed(body), key)
     return drafts_of([emitting.new_event(item) for item in items], time_zone), is_array

@@ -14,10 +14,9 @@ from dispatcher.storage import accounts, events
 from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.events import Emit
-from schemas import EVENT_TYPES, EventInvalid
+from schemas import EVENT_TYPES, EventInvalid, EventType
 from schemas.event import Problems, rendered_body
 from schemas.fields import render_datetime, zone_of
-from schemas.from_json import rendered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,15 +57,17 @@ def record_events(
     if announced or any(draft.idempotency_key is not None for draft in drafts):
         stored = storage.run(lambda own: _store(own, owner.id, drafts, announced, traceparent))
     else:
-        return commit_together(storage, [Emit(owner.id, drafts, traceparent)])[0]
+        (committed,) = commit_together(storage, [Emit(owner.id, drafts, traceparent)])
+        assert committed is not None  # noqa: S101 - without keys it need not wait
+        return committed
     crash.reached("after_commit_before_nudge")
     return stored
 
 
-def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event]]:
-    """The stored events of each emit, in one commit. Their drafts have no idempotency keys."""
+def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event] | None]:
+    """The stored events of each emit, in one commit; None where it would have to wait for another of its key."""
     crash.reached("before_commit")
-    commit = storage.single if events.count_of(emits) < events.MANY else storage.run
+    commit = storage.single if events.are_one_statement(emits) else storage.run
     stored = commit(lambda own: events.insert_together(own, emits))
     crash.reached("after_commit_before_nudge")
     return stored
@@ -106,26 +107,11 @@ def drafts_of(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
     raise EventInvalid(f"batch of {len(new)} events", found)
 
 
-def drafts_from_json(data: bytes, time_zone: str) -> tuple[list[EventDraft], bool] | None:
-    """POSTed events, checked and rendered, and whether they came as an array; None: they need a closer look."""
-    found = rendered(data, time_zone)
-    if found is None:
-        return None
-    events, is_array = found
-    drafts = [
-        EventDraft(name=of.name, body_json=body_json, resource=None if of.bulk else f"{of.resource}:{resource_id}")
-        for of, body_json, resource_id in events
-    ]
-    return drafts, is_array
-
-
 def _draft(event: NewEvent, time_zone: str) -> EventDraft:
     if event.created_at is not None:
         _check_created_at(event.created_at, time_zone)
-    if event.idempotency_key is not None and not 1 <= len(event.idempotency_key) <= 255:
-        raise EventRefused("idempotency_key", "must have 1 to 255 characters")
-    if event.idempotency_key is not None and not event.idempotency_key.isprintable():
-        raise EventRefused("idempotency_key", "must have printable characters only")
+    if event.idempotency_key is not None:
+        check_key(event.idempotency_key)
     return EventDraft(
         name=event.name,
         body_json=rendered_body(event.name, event.body, time_zone=time_zone),
@@ -136,12 +122,24 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
 
 
 def _resource(event: NewEvent) -> str | None:
-    """What the event is about, for webhooks that want order or superseding."""
     of = EVENT_TYPES[event.name]
     if of.bulk:
         return None
     about = event.body[of.resource]
-    return f"{of.resource}:{about['id'] if isinstance(about, Mapping) else about.id}"
+    return resource_name(of, about["id"] if isinstance(about, Mapping) else about.id)
+
+
+def resource_name(of: EventType, id_: object) -> str | None:
+    """What an event is about, for webhooks that want order or superseding; None for a bulk event."""
+    return None if of.bulk else f"{of.resource}:{id_}"
+
+
+def check_key(key: str) -> None:
+    """Raises EventRefused where `key` cannot be an idempotency key."""
+    if not 1 <= len(key) <= 255:
+        raise EventRefused("idempotency_key", "must have 1 to 255 characters")
+    if not key.isprintable():
+        raise EventRefused("idempotency_key", "must have printable characters only")
 
 
 def _check_created_at(created_at: datetime, time_zone: str) -> None:

@@ -1,6 +1,7 @@
 """Events: stored once by the producer, in its own transaction if it likes, and fanned out in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,14 +18,23 @@ CHANNEL = "dispatcher_events"
 # Two emits of one key wait for each other here until the first is committed; ordered, so that batches cannot deadlock.
 _LOCK_KEYS = """
 select pg_advisory_xact_lock(lock) from (
-    select distinct hashtextextended(%(account_id)s || ':' || key, 0) as lock
-    from unnest(%(keys)s::text[]) key where key is not null order by 1) locks
+    select distinct hashtextextended(account_id || ':' || key, 0) as lock
+    from unnest(%(account_ids)s::int[], %(keys)s::text[]) as asked (account_id, key) order by 1) locks
 """
 
-# Index: events_by_key, in each partition.
+# The same locks, without waiting: those that another transaction has.
+_TAKEN_KEYS = """
+select account_id, key from unnest(%(account_ids)s::int[], %(keys)s::text[]) as asked (account_id, key)
+where not pg_try_advisory_xact_lock(hashtextextended(account_id || ':' || key, 0))
+"""
+
+# Index: events_by_key, in each partition; one look for each key, whatever the statistics say.
 _BY_KEY = """
-select e.idempotency_key, e.id, e.name, e.created_at from events e
-where e.account_id = %(account_id)s and e.idempotency_key = any (%(keys)s::text[])
+select asked.account_id, asked.key, e.id, e.name, e.created_at
+from unnest(%(account_ids)s::int[], %(keys)s::text[]) as asked (account_id, key)
+cross join lateral (
+    select id, name, created_at from events
+    where account_id = asked.account_id and idempotency_key = asked.key limit 1) e
 """
 
 # One statement for one event or thousands. `ordinal` ties the answer to the drafts.
@@ -150,39 +160,28 @@ def insert(
     `announced`: Postgres itself tells the workers, at the commit and only then; for commits at a time we do not see.
     `traceparent`: in which trace they were emitted (W3C Trace Context); None: in none.
     """
-    keys = [draft.idempotency_key for draft in drafts]
-    known = _lock_and_find(connection, account_id, keys) if any(keys) else {}
-    fresh: list[EventDraft] = []
-    for draft in drafts:
-        if draft.idempotency_key is None or draft.idempotency_key not in known:
-            fresh.append(draft)
-            if draft.idempotency_key is not None:  # a repetition within the batch
-                known[draft.idempotency_key] = None
-    stored = iter(insert_together(connection, [Emit(account_id, fresh, traceparent)])[0] if fresh else [])
-    if announced and fresh:
+    emit = Emit(account_id, drafts, traceparent)
+    keys = _keys([emit])
+    if keys:
+        rows(connection, _LOCK_KEYS, _asked(keys))
+    (stored,) = _store(connection, [emit], _find(connection, keys))
+    if announced and any(event.new for event in stored):
         rows(connection, f"select pg_notify('{CHANNEL}', '')")
-    events: list[Event] = []
-    for draft in drafts:
-        key = draft.idempotency_key
-        event = known.get(key) if key is not None else None
-        if event is None:
-            event = next(stored)
-            if key is not None:
-                known[key] = Event(id=event.id, name=event.name, created_at=event.created_at, new=False)
-        events.append(event)
-    return events
+    return stored
 
 
-def insert_together(connection: Joinable, emits: Sequence[Emit]) -> list[list[Event]]:
-    """Stores what several calls emit; an idempotency key must be new, and locked.
+def insert_together(connection: Joinable, emits: Sequence[Emit]) -> list[list[Event] | None]:
+    """Stores what several calls emit: as `insert`, but it waits for nobody, and it is one statement without keys.
 
-    By one statement, so that it may be its own transaction; in one, MANY and more take three.
+    None: another transaction is storing an event of one of its keys, or was a moment ago.
     """
-    count = count_of(emits)
-    if count == 1:
-        return [[_insert_one(connection, emits[0])]]
-    stored = iter((_copy if count >= MANY and copies(connection) else _insert)(connection, emits))
-    return [[next(stored) for _ in emit.drafts] for emit in emits]
+    keys = _keys(emits)
+    if not keys:
+        return [*_store(connection, emits, {})]
+    taken = {(account_id, key) for account_id, key in rows(connection, _TAKEN_KEYS, _asked(keys))}
+    free = [emit for emit in emits if not taken or taken.isdisjoint(_keys([emit]))]
+    stored = iter(_store(connection, free, _find(connection, [key for key in keys if key not in taken])))
+    return [next(stored) if not taken or taken.isdisjoint(_keys([emit])) else None for emit in emits]
 
 
 def fan_out(connection: Connection, limit: int) -> FanOut:
@@ -212,13 +211,72 @@ def any_waiting(connection: Connection) -> bool:
     return bool(rows(connection, "select exists (select from events_waiting)")[0][0])
 
 
-def _lock_and_find(connection: Joinable, account_id: int, keys: Sequence[str | None]) -> dict[str, Event | None]:
-    parameters = {"account_id": account_id, "keys": [key for key in keys if key is not None]}
-    rows(connection, _LOCK_KEYS, parameters)
+_Key = tuple[int, str]
+"""Account and idempotency key."""
+
+
+def _keys(emits: Sequence[Emit]) -> list[_Key]:
+    """Each once."""
+    return list(
+        {
+            (emit.account_id, draft.idempotency_key): None
+            for emit in emits
+            for draft in emit.drafts
+            if draft.idempotency_key is not None
+        }
+    )
+
+
+def _asked(keys: Sequence[_Key]) -> dict[str, str]:
+    return {"account_ids": array(account_id for account_id, _ in keys), "keys": array(key for _, key in keys)}
+
+
+def _find(connection: Joinable, keys: Sequence[_Key]) -> dict[_Key, Event]:
+    """The events that have been stored with these keys, which are locked."""
+    if not keys:
+        return {}
     return {
-        key: Event(id=id_, name=name, created_at=created_at, new=False)
-        for key, id_, name, created_at in rows(connection, _BY_KEY, parameters)
+        (account_id, key): Event(id=id_, name=name, created_at=created_at, new=False)
+        for account_id, key, id_, name, created_at in rows(connection, _BY_KEY, _asked(keys))
     }
+
+
+def _store(connection: Joinable, emits: Sequence[Emit], known: dict[_Key, Event]) -> list[list[Event]]:
+    """Stores all drafts but those whose key is known or repeated; returns the events of each emit."""
+    fresh, seen = [], set(known)
+    for emit in emits:
+        drafts = []
+        for draft in emit.drafts:
+            key = draft.idempotency_key
+            if key is None or (emit.account_id, key) not in seen:
+                drafts.append(draft)
+            if key is not None:
+                seen.add((emit.account_id, key))
+        fresh.append(emit._replace(drafts=drafts))
+    new = iter(_insert_all(connection, fresh))
+    return [[_event(emit.account_id, draft, known, new) for draft in emit.drafts] for emit in emits]
+
+
+def _event(account_id: int, draft: EventDraft, known: dict[_Key, Event], new: Iterator[Event]) -> Event:
+    """The next new one, unless its key is known; of a key that is repeated here the first is new."""
+    if draft.idempotency_key is None:
+        return next(new)
+    key = (account_id, draft.idempotency_key)
+    if key in known:
+        return known[key]
+    event = next(new)
+    known[key] = replace(event, new=False)
+    return event
+
+
+def _insert_all(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
+    """By one statement, so that it may be its own transaction; in one, MANY and more take three."""
+    count = count_of(emits)
+    if count == 0:
+        return []
+    if count == 1:
+        return [_insert_one(connection, *(emit for emit in emits if emit.drafts))]
+    return (_copy if count >= MANY and copies(connection) else _insert)(connection, emits)
 
 
 def _insert_one(connection: Joinable, emit: Emit) -> Event:
@@ -234,6 +292,11 @@ def _insert_one(connection: Joinable, emit: Emit) -> Event:
     }
     id_, created_at = rows(connection, _INSERT_ONE, parameters)[0]
     return Event(id=id_, name=draft.name, created_at=created_at)
+
+
+def are_one_statement(emits: Sequence[Emit]) -> bool:
+    """Whether `insert_together` stores them so, and needs no transaction around it."""
+    return count_of(emits) < MANY and not _keys(emits)
 
 
 def count_of(emits: Sequence[Emit]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.flow.record_event import NewEvent
 from tests.builders import a_body, an_account
 from tests.conftest import eventually
 from tests.integration.api.conftest import AGENT, Api, send
@@ -27,7 +28,13 @@ def stored(api: Api) -> int:
     return count
 
 
-@pytest.mark.parametrize("given", [PAID, [PAID, PAID], WRONG, [PAID, WRONG], [], "text"])
+KEYED = PAID | {"idempotency_key": "k"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [PAID, [PAID, PAID], WRONG, [PAID, WRONG], [], "text", KEYED, [KEYED, PAID, KEYED], PAID | {"idempotency_key": ""}],
+)
 def test_both_ways_answer_the_same(api, own, given):
     body = json.dumps(given).encode()
     answers = []
@@ -98,6 +105,39 @@ def test_many_at_once_are_each_stored_once_whatever_the_others_send(api, own):
     for other in others:
         new = sum(count for caller, _, count in done if caller is other)
         assert (stored(other), new) == (20 + 20 * 30 + 1, 20 + 20 * 30 + 1)
+
+
+def test_one_key_at_once_is_one_event(api):
+    def emits(n: int) -> tuple[int, bool]:
+        if n % 2:
+            answer = api.post("/events.json", json=PAID, headers={"Idempotency-Key": "k"})
+        else:
+            answer = api.post("/events.json", json=[PAID | {"idempotency_key": "k"}])
+        assert answer.status_code == 202
+        (event,) = answer.json() if isinstance(answer.json(), list) else [answer.json()]
+        return event["id"], event["new"]
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(emits, range(64)))
+
+    assert len({id_ for id_, _ in answers}) == 1
+    assert sum(new for _, new in answers) == stored(api) == 1
+
+
+def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds_up_nobody(api, own):
+    with ThreadPoolExecutor(1) as thread, own.storage.transaction() as connection:
+        first = own.emit(api.account, [NewEvent(**PAID, idempotency_key="k")], connection)[0]
+        waits = thread.submit(api.post, "/events.json", json=PAID | {"idempotency_key": "k"})
+        asks = "select from pg_stat_activity where query like '%%pg_advisory_xact_lock%%' and wait_event_type = 'Lock'"
+        eventually(lambda: api.sql(asks), what="the emit waiting")
+
+        other = api.post("/events.json", json=PAID | {"idempotency_key": "other"})
+        assert (other.status_code, other.json()["new"], waits.done()) == (202, True, False)
+        connection.commit()
+        answer = waits.result(20)
+
+    assert (answer.status_code, answer.json()["id"], answer.json()["new"]) == (202, first.id, False)
+    assert stored(api) == 2
 
 
 def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, own, account):

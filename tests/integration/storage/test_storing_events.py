@@ -223,3 +223,54 @@ def test_a_listener_that_lost_its_connection_gets_another(steps, storage, monkey
 
     assert eventually(lambda: listener.wait(0.1, stop), what="a new connection that may have missed something")
     listener.close()
+
+
+def test_what_several_calls_emit_together_stands_in_their_order(steps, storage):
+    other = an_account(storage, "pearcorp")
+    (known,) = steps.emit(a_draft("invoice_sent", idempotency_key="known"))
+    emits = [
+        events.Emit(steps.account.id, [a_draft(idempotency_key="k"), a_draft()]),
+        events.Emit(other.id, [a_draft(idempotency_key="k"), a_draft(idempotency_key="known")]),
+        events.Emit(steps.account.id, [a_draft(idempotency_key="k"), a_draft(idempotency_key="known")]),
+    ]
+
+    first, second, third = storage.run(lambda c: events.insert_together(c, emits))
+
+    assert [event.new for event in (*first, *second, *third)] == [True, True, True, True, False, False]
+    assert [event.id for event in third] == [first[0].id, known.id]
+    assert len({event.id for event in (*first, *second, known)}) == count(steps) == 5
+    owners = dict(steps.rows("select id, account_id from events"))
+    assert [owners[event.id] for event in (*first, *second)] == [steps.account.id] * 2 + [other.id] * 2
+
+
+def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(steps, storage):
+    emits = [
+        events.Emit(steps.account.id, [a_draft(idempotency_key="free")]),
+        events.Emit(steps.account.id, [a_draft(), a_draft(idempotency_key="taken")]),
+        events.Emit(steps.account.id, [a_draft()]),
+    ]
+    with steps.another_session() as connection:
+        events.insert(connection, steps.account.id, [a_draft(idempotency_key="taken")], announced=False)
+        first, second, third = storage.run(lambda c: events.insert_together(c, emits))
+
+        assert second is None
+        assert [event.new for event in (*first, *third)] == [True, True]
+        assert count(steps) == 2
+
+    (again,) = storage.run(lambda c: events.insert_together(c, emits[1:2]))
+    assert [event.new for event in again] == [True, False]
+    assert count(steps) == 4
+
+
+def test_a_key_is_looked_up_by_its_index_whatever_the_statistics_say(steps):
+    """As for the claim: those of a nearly empty table made the planner read all."""
+    steps.rows("analyze events")
+    steps.emit(*(a_draft(idempotency_key=f"key {n}") for n in range(2_000)))
+    explain = "explain (format json) " + events._BY_KEY
+    asked = events._asked([(steps.account.id, f"key {n}") for n in range(100)])
+
+    plan = str(steps.value(explain, **asked))
+
+    assert "events_" in plan
+    assert "Hash Join" not in plan
+    assert "Merge Join" not in plan

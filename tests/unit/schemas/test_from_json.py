@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from dispatcher.api import emitting
+from dispatcher.api.emitting import drafts_from_json
 from dispatcher.api.parts import parsed
-from dispatcher.errors import RequestRefused
-from dispatcher.flow.record_event import drafts_from_json, drafts_of
+from dispatcher.errors import EventRefused, RequestRefused
+from dispatcher.flow.record_event import drafts_of
 from schemas import EVENT_TYPES, EventInvalid
 from schemas.examples import event_example
 from tests.unit.schemas.strategies import ZONES, bodies
@@ -20,10 +21,14 @@ from tests.unit.schemas.test_random_values import few
 ZONE = "Europe/Prague"
 
 
-def closely(data: bytes, zone: str = ZONE):
+def quickly(data: bytes, zone: str = ZONE, key: str | None = None):
+    return drafts_from_json(data, key, zone)
+
+
+def closely(data: bytes, zone: str = ZONE, key: str | None = None):
     """Drafts as the route makes them; None where something is wrong."""
     try:
-        items, is_array = emitting.items(parsed(data), None)
+        items, is_array = emitting.items(parsed(data), key)
         return drafts_of([emitting.new_event(item) for item in items], zone), is_array
     except (RequestRefused, ValidationError, EventInvalid):
         return None
@@ -42,18 +47,18 @@ def text(value, **options) -> bytes:
 def test_an_example_of_each_event_goes_the_quick_way(name, escaped):
     data = text(posted(name), ensure_ascii=escaped)
 
-    assert drafts_from_json(data, ZONE) == closely(data)
-    assert drafts_from_json(data, ZONE) is not None
+    assert quickly(data) == closely(data)
+    assert quickly(data) is not None
 
 
 def test_an_array_keeps_its_order():
     data = text([posted(name) for name in EVENT_TYPES])
 
-    drafts, is_array = drafts_from_json(data, ZONE)
+    drafts, is_array = quickly(data)
 
     assert is_array
     assert [draft.name for draft in drafts] == list(EVENT_TYPES)
-    assert drafts_from_json(text([posted("invoice_paid")] * 1_000), ZONE) is not None
+    assert quickly(text([posted("invoice_paid")] * 1_000)) is not None
 
 
 @pytest.mark.parametrize("event_name", EVENT_TYPES)
@@ -64,7 +69,7 @@ def test_whatever_is_valid_is_rendered_as_by_the_close_way(event_name, data):
     zone = data.draw(st.sampled_from(ZONES))
     sent = text(posted(event_name, body), ensure_ascii=data.draw(st.booleans()))
 
-    assert drafts_from_json(sent, zone) in (None, closely(sent, zone))
+    assert quickly(sent, zone) in (None, closely(sent, zone))
 
 
 # Each stands for a value somewhere in a body; JSON text, as some cannot be written by `json`.
@@ -116,18 +121,13 @@ def test_an_odd_value_anywhere_is_judged_as_by_the_close_way(name, odd):
     for path in places(event):
         if path:
             data = with_text_at(event, path, odd)
-            assert drafts_from_json(data, ZONE) in (None, closely(data)), path
+            assert quickly(data) in (None, closely(data)), path
 
 
 def test_the_quick_way_takes_odd_values_too():
     """Or the test above would compare nothing."""
     event = posted("invoice_paid")
-    taken = sum(
-        drafts_from_json(with_text_at(event, path, odd), ZONE) is not None
-        for odd in ODD
-        for path in places(event)
-        if path
-    )
+    taken = sum(quickly(with_text_at(event, path, odd)) is not None for odd in ODD for path in places(event) if path)
     assert taken > 1_000
 
 
@@ -137,7 +137,7 @@ def test_the_quick_way_takes_odd_values_too():
         b"", b" ", b"[]", b"{}", b"null", b"1", b'"a"', b"[null]", b"[[]]", b"{", b"[", b"\xef\xbb\xbf{}", b"\xff",
         text(posted("invoice_paid")) + b" x", b"x" + text(posted("invoice_paid")),
         text(posted("invoice_paid", created_at="2024-06-13T14:06:20.743+02:00")),
-        text(posted("invoice_paid", idempotency_key="a")), text(posted("invoice_paid", colour="red")),
+        text(posted("invoice_paid", idempotency_key=1)), text(posted("invoice_paid", colour="red")),
         text({"name": "invoice_paid"}), text({"body": event_example("invoice_paid")}),
         text(posted("webhook_recovered", {})), text(posted("inbox_file_removed_all", {"inbox_files": None})),
         text(posted("invoice_paid", {})), text(posted("invoice_paid", [])), text([posted("invoice_paid")] * 1_001),
@@ -148,7 +148,7 @@ def test_the_quick_way_takes_odd_values_too():
     ],
 )  # fmt: skip
 def test_what_is_not_in_order_is_left_to_the_close_way(data):
-    assert drafts_from_json(data, ZONE) is None
+    assert quickly(data) is None
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_what_is_not_in_order_is_left_to_the_close_way(data):
 def test_of_an_attribute_given_twice_the_last_counts_or_the_close_way_decides(pattern, doubled):
     data = re.sub(pattern, doubled, json.dumps(posted("invoice_paid"))).encode()
 
-    assert drafts_from_json(data, ZONE) in (None, closely(data))
+    assert quickly(data) in (None, closely(data))
 
 
 def test_attributes_are_written_in_the_documented_order():
@@ -173,4 +173,27 @@ def test_attributes_are_written_in_the_documented_order():
     )
     data = text(dict(reversed(event.items())))
 
-    assert drafts_from_json(data, ZONE) == drafts_from_json(text(posted("invoice_paid")), ZONE)
+    assert quickly(data) == quickly(text(posted("invoice_paid")))
+
+
+@pytest.mark.parametrize("header", [None, "k", "\u00e9", "x" * 255])
+@pytest.mark.parametrize(
+    "given", [{}, {"idempotency_key": None}, {"idempotency_key": "k"}, {"idempotency_key": "other"}]
+)
+def test_a_key_comes_from_the_header_or_the_event(header, given):
+    data = text(posted("invoice_paid", **given))
+
+    quick = quickly(data, key=header)
+    assert quick in (None, closely(data, key=header))
+    assert (quick is None) == (None in given.values() or (header is not None and bool(given)))
+    assert quickly(text([posted("invoice_paid")]), key="k") is None
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\nb"])
+def test_what_cannot_be_a_key_is_refused(key):
+    for data, header in (
+        (text(posted("invoice_paid", idempotency_key=key)), None),
+        (text(posted("invoice_paid")), key),
+    ):
+        with pytest.raises(EventRefused):
+            quickly(data, key=header)
