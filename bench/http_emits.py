@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from uuid import uuid4
 
 import pycurl
 
@@ -26,12 +27,13 @@ IN_FLIGHT = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
-    """So many requests of so many events each."""
+    """So many requests of so many events each; `keyed`: with an Idempotency-Key, as a careful client sends them."""
 
     name: str
     requests: int
     batch: int
     wanted: int
+    keyed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +54,7 @@ class Emits:
 
 LOADS = (
     Load(name="one event a request", requests=10_000, batch=1, wanted=1_500),
+    Load(name="one with a key a request", requests=10_000, batch=1, wanted=1_500, keyed=True),
     Load(name="100 events a request", requests=600, batch=100, wanted=15_000),
 )
 
@@ -79,11 +82,11 @@ def _run(rig: Rig, url: str, token: str, each: Load, share: float) -> Emits:
     one = f'{{"name":"{load.EVENT}","body":{body}}}'
     sent = (one if each.batch == 1 else f"[{','.join([one] * each.batch)}]").encode()
     count = max(IN_FLIGHT, int(each.requests * share))
-    _post(url, token, sent, max(IN_FLIGHT, count // 10))
+    _post(url, token, sent, max(IN_FLIGHT, count // 10), keyed=each.keyed)
     rig.sql("truncate events, events_waiting")
     rig.sql("checkpoint")
     began_s = time.monotonic()
-    _post(url, token, sent, count)
+    _post(url, token, sent, count, keyed=each.keyed)
     done = Emits(
         name=each.name,
         events=count * each.batch,
@@ -96,14 +99,18 @@ def _run(rig: Rig, url: str, token: str, each: Load, share: float) -> Emits:
     return done
 
 
-def _post(url: str, token: str, body: bytes, count: int) -> None:
+def _post(url: str, token: str, body: bytes, count: int, *, keyed: bool) -> None:
     """POSTs so often; raises RuntimeError for another answer than 202."""
     multi = pycurl.CurlMulti()
-    free = [_handle(url, token, body) for _ in range(min(IN_FLIGHT, count))]
+    headers = [f"Authorization: Bearer {token}", "Content-Type: application/json", "User-Agent: bench", "Expect:"]
+    free = [_handle(url, headers, body) for _ in range(min(IN_FLIGHT, count))]
     started = finished = 0
     while finished < count:
         while free and started < count:
-            multi.add_handle(free.pop())
+            curl = free.pop()
+            if keyed:
+                curl.setopt(pycurl.HTTPHEADER, [*headers, f"Idempotency-Key: {uuid4()}"])
+            multi.add_handle(curl)
             started += 1
         multi.perform()
         _, succeeded, failed = multi.info_read()
@@ -119,9 +126,8 @@ def _post(url: str, token: str, body: bytes, count: int) -> None:
             multi.select(0.02)
 
 
-def _handle(url: str, token: str, body: bytes) -> pycurl.Curl:
+def _handle(url: str, headers: list[str], body: bytes) -> pycurl.Curl:
     curl = pycurl.Curl()
-    headers = [f"Authorization: Bearer {token}", "Content-Type: application/json", "User-Agent: bench", "Expect:"]
     curl.setopt(pycurl.URL, url)
     curl.setopt(pycurl.POSTFIELDS, body)
     curl.setopt(pycurl.HTTPHEADER, headers)
