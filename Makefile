@@ -25,7 +25,7 @@ test: .venv
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration
 	@$(BIN)/python -m pytest tests/e2e tests/faults
 
-# The same faults as in `make test`, many more of them: about half an hour.
+# The same faults as in `make test`, many more of them: about ten minutes.
 faults: .venv
 	@FAULTS=long $(BIN)/python -m pytest tests/faults
 
