@@ -35,9 +35,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Quick(NamedTuple):
     """What `quick_emit` found out before it left a request to the route: not to be looked up, or counted, again."""
 
-    admitted: Admitted
+    admitted: Admitted | None
+    """None: `error` came while it was being looked up."""
     error: Exception | None = None
-    """Came while the events were being stored, so nobody shall store them again."""
+    """Otherwise it came while the events were being stored, so nobody shall store them again."""
 
 
 def register(app: Flask) -> None:
@@ -63,7 +64,12 @@ def authorized(scope: str | None = None) -> Callable[[View], View]:
 def authorize(scope: str | None, slug: str | None) -> Caller:
     """Who calls; raises RequestRefused."""
     quick: Quick | None = request.environ.get(QUICK)
-    caller, g.allowance = quick.admitted if quick is not None else _admitted()
+    if quick is None:
+        caller, g.allowance = _admitted()
+    elif quick.admitted is not None:
+        caller, g.allowance = quick.admitted
+    else:
+        raise quick.error or AssertionError("nobody is admitted for no reason")
     g.caller = caller
     if g.allowance.exceeded:
         raise RequestRefused(429, "rate_limit_exceeded", f"Too many requests; wait {g.allowance.reset_s} seconds")

@@ -66,6 +66,9 @@ class QuickEmit:
             return None
         try:
             admitted = await self._callers.do(token)
+        except StorageUnavailable as error:  # it would be as unavailable to the application, after as long a wait
+            environ[QUICK] = Quick(None, error)
+            return None
         except Exception:  # the application asks again, and knows what to answer
             return None
         if admitted is None:

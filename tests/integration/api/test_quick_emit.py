@@ -162,6 +162,21 @@ def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, own,
     assert api.post("/events.json", json=PAID).status_code == 202
 
 
+def test_who_calls_is_not_asked_twice_where_postgres_does_not_answer(api, own):
+    with ThreadPoolExecutor(1) as thread, own.storage.transaction() as connection:
+        connection.exec_driver_sql("lock table tokens")
+        waits = thread.submit(api.post, "/events.json", json=PAID)
+        ended = (
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where query like '%%caller_of%%' and wait_event_type = 'Lock'"
+        )
+        eventually(lambda: api.sql(ended), what="the look for who calls waiting")
+        answer = waits.result(4)  # a second look would wait for the lock, up to 5 s
+
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert api.post("/events.json", json=PAID).status_code == 202
+
+
 def test_at_term_it_does_not_wait_for_connections_on_which_nothing_is_asked(serve, own, account):
     server = serve()
     api = Api.of(server, own, account)
