@@ -1,7 +1,7 @@
 """`python -m bench.growth`: what a delivery costs with more and more history, and with more and more webhooks.
 
     history      0, a fifth and all of SIZE stored attempts (with their deliveries), over the last ten days
-    webhooks     1, 10,000 and 100,000 of them stored, of which 20 have work
+    webhooks     20, 10,000 and 100,000 of them stored, of which 20 have work: fewer would not keep two workers busy
     each         the throughput of 10,000 deliveries, and how long a claim of 50 takes in between
     last         a day of history is dropped while deliveries run
 
