@@ -253,13 +253,14 @@ class Services:
             raise
         finally:
             self._running.remove(drain)
+        self._pass_on(drain.take_go_on())
         if drain.done:
-            self._end(drain, sender)
+            self._idle_senders.append(sender)
         elif self._stragglers.acquire(blocking=False):
             threading.Thread(target=self._finish_aside, args=(drain, sender), name="stragglers").start()
         else:  # so many hang already that this thread had better wait too
-            drain.finish()
-            self._end(drain, sender)
+            drain.finish(self._pass_on)
+            self._idle_senders.append(sender)
         return counts
 
     def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> Pinged:
@@ -327,21 +328,24 @@ class Services:
     def _finish_aside(self, drain: Drain, sender: Sender) -> None:
         try:
             try:
-                drain.finish()
+                drain.finish(self._pass_on)
             except DispatcherError:
                 sender.close()
                 raise
-            self._end(drain, sender)  # from here on the sender is another drain's: a failure must not close it
+            self._idle_senders.append(sender)  # with its connections
         except DispatcherError as error:  # holds and leases end by themselves
             logger.warning(log.line("drain.unfinished", reason=error))
         finally:
             self._stragglers.release()
 
-    def _end(self, drain: Drain, sender: Sender) -> None:
-        """The sender goes back to the shelf, with its connections; what is still held goes to another drain."""
-        self._idle_senders.append(sender)
-        if drain.go_on:
-            self.dispatch.send(drain.go_on)
+    def _pass_on(self, webhook_ids: list[int]) -> None:
+        """What is still held goes to another drain."""
+        if not webhook_ids:
+            return
+        try:
+            self.dispatch.send(webhook_ids)
+        except DispatcherError as error:  # the holds end by themselves
+            logger.warning(log.line("drain.not_passed_on", reason=error))
 
     def _borrow_sender(self) -> Sender:
         try:

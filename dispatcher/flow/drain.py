@@ -43,6 +43,8 @@ STRAGGLING_S = 0.5
 """What has been in flight for so long while nothing else is left to do is a straggler (`Drain.finish`)."""
 TOKEN_WAIT_S, TOKEN_STEP_S = 0.25, 0.02
 """A drain waits so long for a webhook's next token, and gathers tokens for so long."""
+CLAIM_AGAIN_S = 2.0
+"""After a claim that failed, its webhooks are due again so much later."""
 _STORAGE_PAUSE_S = 0.5
 
 
@@ -80,6 +82,7 @@ class Drain:
         self._oldest_finished_s = 0.0
         self._go_on: list[int] = []
         self._may_claim = True
+        self._claim_failed = False
         self.counts = Counts()
         self._open_lanes(dict.fromkeys(webhook_ids))
 
@@ -88,15 +91,15 @@ class Drain:
         """Whether every webhook was released."""
         return not self._lanes
 
-    @property
-    def go_on(self) -> tuple[int, ...]:
-        """Webhooks that still have work due and are still held: the caller sends them to another drain."""
-        return tuple(self._go_on)
+    def take_go_on(self) -> list[int]:
+        """Webhooks that still have work due and are still held, each once: the caller sends them to another drain."""
+        taken, self._go_on = self._go_on, []
+        return taken
 
     def run(self, patience_s: Callable[[], float] = lambda: STRAGGLING_S) -> Counts:
         """Works until all is released or only stragglers are in flight; then `done` is false: call `finish`.
 
-        `patience_s` is asked how long a request may be in flight before it is a straggler.
+        `patience_s` is asked how long a request may be in flight before it is a straggler. Afterwards `take_go_on`.
         """
         ends_s = self._monotonic() + TURN_S
         while self._lanes and not self._only_stragglers(patience_s):
@@ -108,11 +111,16 @@ class Drain:
             self._step()
         return self.counts
 
-    def finish(self) -> Counts:
-        """Waits for what is in flight, at most the timeout, and claims nothing more."""
+    def finish(self, pass_on: Callable[[list[int]], None]) -> Counts:
+        """Waits for what is in flight, at most the timeout, and claims nothing more.
+
+        What still has work due is passed on as soon as it is let go: it must not wait for the others.
+        """
         while self._lanes:
             self._stop_claiming()
             self._step()
+            if self._go_on:
+                pass_on(self.take_go_on())
         return self.counts
 
     def _step(self) -> None:
@@ -159,6 +167,7 @@ class Drain:
             )
         except StorageUnavailable as error:
             logger.warning(log.line("drain.claim_failed", reason=error))
+            self._claim_failed = True
             self._stop_claiming()
             return
         if claim.claimed:
@@ -246,8 +255,9 @@ class Drain:
             return
         try:
             body = render(delivery, target)
-        except (ValueError, KeyError, TypeError) as error:  # the one delivery fails, the others go on
-            self._finish_one(self._unsendable(delivery, f"the payload cannot be rendered: {type(error).__name__}"))
+        except Exception as error:  # the one delivery fails, the others go on, and the receiver is not to blame
+            reason = f"the payload cannot be rendered: {type(error).__name__}"
+            self._finish_one(self._unsendable(delivery, reason), sent=False)
             return
         made = headers(delivery, target, body, sent_at, self._policy.user_agent)
         if self._traces is not None and delivery.traceparent:
@@ -279,15 +289,16 @@ class Drain:
             crash.reached("after_send")
             self._finish_one(result)
 
-    def _finish_one(self, result: Result) -> None:
+    def _finish_one(self, result: Result, *, sent: bool = True) -> None:
         flight = self._flights.pop(result.tag)
         lane, delivery = flight.lane, flight.claimed
         verdict = judge(result, delivery.attempt_number, self._policy.retry, clock.now(), self._rng)
         lane.in_flight -= 1
         lane.unrecorded += 1
-        lane.health = after(lane.health, result.status, result.finished_s - result.started_s, self._policy.window)
-        lane.changed = True
-        self._heed(lane, verdict)
+        if sent:
+            lane.health = after(lane.health, result.status, result.finished_s - result.started_s, self._policy.window)
+            lane.changed = True
+            self._heed(lane, verdict)
         self.counts.add(verdict.state)
         if verdict.state is not State.DELIVERED or logger.isEnabledFor(logging.DEBUG):
             logger.info(
@@ -362,6 +373,8 @@ class Drain:
         if waits is None:  # not released: the holds end by themselves, and the clock brings the webhooks back
             for lane in idle:
                 del self._lanes[lane.webhook_id]
+        elif self._claim_failed:  # Postgres reads, and does not write: its disk may be full
+            self._release(idle, {id_: max(wait_s, CLAIM_AGAIN_S) for id_, wait_s in waits.items()})
         else:
             self._release(idle, waits)
 

@@ -169,11 +169,11 @@ def translated() -> Iterator[None]:
         raise StorageUnavailable("no free connection to Postgres within 30 s; raise DISPATCHER_POOL_SIZE") from error
     except DBAPIError as error:
         if error.connection_invalidated or _is_connection_loss(error.orig):
-            raise StorageUnavailable(f"Postgres is not reachable: {_first_line(error.orig)}") from error
+            raise StorageUnavailable(_said(error.orig)) from error
         raise
     except psycopg2.Error as error:
         if _is_connection_loss(error):
-            raise StorageUnavailable(f"Postgres is not reachable: {_first_line(error)}") from error
+            raise StorageUnavailable(_said(error)) from error
         raise
 
 
@@ -188,8 +188,11 @@ def _is_connection_loss(error: object) -> bool:
     )
 
 
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or ["connection lost"])[0]
+def _said(error: object) -> str:
+    first_line = (str(error).strip().splitlines() or ["connection lost"])[0]
+    code = getattr(error, "pgcode", None) or ""
+    is_there = code[:2] == "53" or code in (_READ_ONLY, "57014")
+    return f"Postgres {'refuses' if is_there else 'is not reachable'}: {first_line}"
 
 
 def rows(connection: Joinable, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Receivers on a bad day: down for a while, flapping, busy, resetting, dripping, redirecting."""
+"""Receivers on a bad day: down, flapping, busy, resetting, dripping, redirecting, expired, or elsewhere."""
 
 import itertools
 import json
@@ -12,9 +12,10 @@ import redis
 
 from dispatcher.model.health import Health, WindowPolicy, after
 from tests.conftest import eventually
-from tests.e2e.cluster import Cluster, posts_by_key
-from tests.faults.conftest import bounded
-from tests.receiver import Answer, Receiver
+from tests.e2e.cluster import Cluster, posts_by_key, wait_until
+from tests.faults.conftest import LAY_DOWN, bounded
+from tests.faults.preload import Names
+from tests.receiver import Answer, Authority, Receiver
 
 BREAKER = {
     "DISPATCHER_BREAKER_PAUSE_S": "1",
@@ -60,18 +61,6 @@ def windows(ceiling: int) -> Iterator[int]:
         yield health.slots
 
 
-# Events and deliveries of webhook `dead`, as a fan-out makes them, without the time it would take.
-LAY_DOWN = """
-with stored as (
-    insert into events (id, account_id, name, body, created_at)
-    select new_event_id(), %(account)s, 'inbox_file_removed_all', '{"inbox_files":{"count":1}}', now()
-    from generate_series(1, %(count)s) returning id)
-insert into deliveries (id, event_id, webhook_id, idempotency_key)
-select delivery_id, event_id, %(dead)s, new_idempotency_key(delivery_id)
-from (select nextval('delivery_id') as delivery_id, id as event_id from stored) made
-"""
-
-
 def test_very_much_that_waits_for_a_dead_receiver_costs_nobody_anything(cluster: Cluster, receiver: Receiver):
     cluster.env |= BREAKER
     count = bounded(50_000, 1_000_000)
@@ -85,7 +74,7 @@ def test_very_much_that_waits_for_a_dead_receiver_costs_nobody_anything(cluster:
     slowest_of(30)
     memory_mb, redis_mb = resident_mb(worker.pid), redis_memory_mb(cluster)
     for _ in range(count // 50_000):
-        cluster.rows(LAY_DOWN, account=cluster.account.id, dead=dead, count=50_000)
+        cluster.rows(LAY_DOWN, account=cluster.account.id, webhook=dead, count=50_000)
     cluster.own.reconcile()
     receiver.wait_for(30 + 13, 60)  # the failures that open its breaker, and a few probes
 
@@ -167,3 +156,59 @@ def test_a_flapping_receiver_gets_everything_in_the_end(cluster: Cluster, receiv
 
     cluster.wait_until_delivered(200, 60)
     assert len(posts_by_key(receiver)) == 200
+
+
+def planned(cluster: Cluster, webhook: int) -> list[tuple[str, int, bool]]:
+    """State and tries of the webhook's deliveries that are not delivered, and whether the next one keeps to `LATER`."""
+    sql = "select state, attempt_count, next_attempt_at - clock_timestamp() between '450 s' and '720 s' from deliveries"
+    return [
+        (row[0], row[1], row[2])
+        for row in cluster.rows(f"{sql} where webhook_id = %(id)s and state <> 'delivered'", id=webhook)
+    ]
+
+
+LATER = {"DISPATCHER_RETRY_BASE_S": "600"}
+
+
+def test_an_expired_certificate_is_a_failure_like_others(cluster: Cluster):
+    authority = Authority()
+    (cluster.folder / "certifi.py").write_text(f"def where():\n    return {authority.write_ca(cluster.folder)!r}\n")
+    with Receiver(tls=authority.tls("expired")) as expired, Receiver(tls=authority.tls()) as valid:
+        webhook = cluster.webhook(expired.url("/hook"))
+        cluster.webhook(valid.url("/hook"))
+        worker = cluster.start_worker(PYTHONPATH=str(cluster.folder), **LATER)
+        cluster.emit()
+        wait_until(cluster.attempts, lambda attempts: len(attempts) == 2, 10)
+
+        assert sorted(cluster.attempts()) == [("200", None), ("ssl_error", "the receiver's certificate is not valid")]
+        assert planned(cluster, webhook) == [("pending", 1, True)]
+        assert expired.requests == []
+        assert len(valid.requests) == 1
+        assert not worker.ended
+
+
+@pytest.mark.parametrize("sender", ["curl", "requests"])
+def test_a_name_that_comes_to_lead_inside_is_not_followed(cluster: Cluster, receiver: Receiver, sender: str):
+    names = Names(cluster.folder / "hosts")
+    names.lead("rebind.test", "127.0.0.1")
+    cluster.env |= LATER | names.env | {"DISPATCHER_SENDER": sender, "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.1/32"}
+    with Receiver(host="0.0.0.0") as everywhere:
+        everywhere.script("/hook", Answer(close=True))
+        webhook = cluster.webhook(everywhere.url("/hook", host="rebind.test"))
+        cluster.webhook(receiver.url("/hook"))
+        worker = cluster.start_worker()
+        cluster.emit()
+        cluster.wait_until_delivered(2)
+
+        names.lead("rebind.test", "127.0.0.2")
+        if sender == "curl":  # which remembers an answer for a minute, and this test has no time for that
+            worker.kill()
+            worker = cluster.start_worker()
+        cluster.emit()
+        wait_until(cluster.attempts, lambda attempts: len(attempts) == 4, 10)
+
+        assert sorted(status for status, _ in cluster.attempts()) == ["200"] * 3 + ["blocked_address"]
+        assert planned(cluster, webhook) == [("pending", 1, True)]
+        assert everywhere.connections == 1
+        assert len(receiver.requests) == 2
+        assert not worker.ended

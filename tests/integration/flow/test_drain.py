@@ -50,6 +50,10 @@ def make_drain(storage, schedule, clock):
     return make
 
 
+def nobody(webhook_ids):
+    """Is passed on what is left."""
+
+
 @pytest.fixture
 def hook(storage, account):
     return a_webhook(storage, account, "http://a.test/")
@@ -81,7 +85,7 @@ def test_all_that_is_due_is_sent_and_the_webhook_released(make_drain, clock, sch
 
     assert drain.run().delivered == 35
     assert drain.done
-    assert drain.go_on == ()
+    assert drain.take_go_on() == []
     assert schedule.sizes() == {"due": 0, "held": 0}
     assert flow.states() == ["delivered"] * 35
 
@@ -127,7 +131,7 @@ def test_after_ten_failures_in_a_row_the_rest_waits_unsent_and_uncounted(
     drain.run()
 
     assert drain.done
-    assert drain.go_on == ()
+    assert drain.take_go_on() == []
     assert len(sender.requests) == 10
     assert attempts_made(flow) == [0] * 30 + [1] * 10
     assert schedule.pauses() == {hook.id: pytest.approx(10, abs=2.1)}
@@ -209,8 +213,28 @@ def test_a_hanging_webhook_holds_up_nobody(make_drain, clock, schedule, hook, ot
     assert not drain.done  # what hangs is finished aside
     assert schedule.sizes()["held"] == 1
 
-    assert drain.finish().retrying == 2
+    assert drain.finish(nobody).retrying == 2
     assert drain.done
+    assert clock.now_s - began_s == pytest.approx(30, abs=1)
+
+
+def test_what_is_passed_on_does_not_wait_for_what_hangs(make_drain, clock, schedule, hook, other, emitted):
+    """Both have work for longer than the turn; one hangs with the first it got."""
+    emitted(2, for_other=100)
+
+    def reply(request):
+        return Reply("timeout", 30) if request.url == hook.webhook_url else Reply(after_s=0.3)
+
+    drain = make_drain(FakeSender(clock, reply), hook.id, other.id, window=WindowPolicy(start=5, ceiling=5))
+    passed_on = []
+    began_s = clock.now_s
+    drain.run()
+    passed_on.extend((clock.now_s - began_s, id_) for id_ in drain.take_go_on())
+    drain.finish(lambda ids: passed_on.extend((clock.now_s - began_s, id_) for id_ in ids))
+
+    ((at_s, id_),) = [(at_s, id_) for at_s, id_ in passed_on if id_ == other.id]
+    assert id_ == other.id
+    assert at_s < 3
     assert clock.now_s - began_s == pytest.approx(30, abs=1)
 
 
@@ -220,7 +244,7 @@ def test_holds_are_renewed_while_a_request_hangs(make_drain, clock, schedule, ho
     schedule.renew = lambda ids: renewed.append((clock.now_s, list(ids)))
     drain = make_drain(FakeSender(clock, lambda _: Reply("timeout", 30)), hook.id)
     drain.run()
-    drain.finish()
+    drain.finish(nobody)
 
     times = [at_s for at_s, _ in renewed]
     assert all(later - earlier <= 5.2 for earlier, later in itertools.pairwise(times))
@@ -232,10 +256,12 @@ def test_after_its_turn_a_drain_passes_on_what_is_left(make_drain, clock, schedu
     sender = FakeSender(clock, lambda _: Reply(after_s=4))
     drain = make_drain(sender, hook.id, window=WindowPolicy(start=5, ceiling=5))
     drain.run()
-    counts = drain.finish()  # what flew when the turn ended
+    passed_on = []
+    counts = drain.finish(passed_on.extend)  # what flew when the turn ended
 
     assert drain.done
-    assert drain.go_on == (hook.id,)
+    assert passed_on == [hook.id]
+    assert drain.take_go_on() == []
     assert 0 < counts.delivered < 60
     assert schedule.sizes()["held"] == 1
     assert flow.sql("select count(*) from deliveries_waiting where lease_token is not null") == [(0,)]
@@ -254,7 +280,7 @@ def test_no_post_begins_with_less_of_the_lease_left_than_the_timeout(make_drain,
     drain = make_drain(sender, hook.id, lease=timedelta(seconds=65))
     began_s = clock.now_s
     drain.run()
-    drain.finish()
+    drain.finish(nobody)
 
     assert [at_s - began_s for at_s in ended] == pytest.approx([0, 20], abs=1)
     assert flow.sql("select count(*) from deliveries_waiting where lease_token is null") == [(8,)]
@@ -420,3 +446,11 @@ def test_a_full_disk_is_waited_for_like_an_outage(make_drain, storage, clock, ho
 
     assert drain.run().delivered == 5
     assert flow.statuses() == [["200"]] * 5
+
+
+def test_while_postgres_only_reads_nobody_claims_in_a_loop(make_drain, storage, clock, schedule, hook, emitted):
+    """What comes of a full disk once leases have run out: claims write lost attempts, and fail."""
+    emitted(5)
+    make_drain(FakeSender(clock), hook.id, storage=Full(storage, 1)).run()
+
+    assert schedule.take(10, 10) == ([], pytest.approx(2, abs=0.5))

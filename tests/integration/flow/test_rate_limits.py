@@ -54,8 +54,8 @@ def sent(storage, schedule, clock, flow, monkeypatch):
                 sender = NotingSender(clock, times)
                 drain = Drain(storage, schedule, sender, POLICY, held, rng=random.Random(1), monotonic=clock)
                 drain.run()
-                drain.finish()
-                held = list(drain.go_on)
+                held = drain.take_go_on()
+                drain.finish(held.extend)
             clock.advance(0.01)  # how late a ticker looks
         return times
 

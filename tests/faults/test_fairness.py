@@ -1,0 +1,41 @@
+"""An account that floods the dispatcher delays nobody else."""
+
+import time
+
+import pytest
+
+from dispatcher import emit
+from dispatcher.flow.edit_webhook import create_webhook
+from tests.builders import a_body, an_account
+from tests.conftest import eventually
+from tests.e2e.cluster import Cluster
+from tests.faults.conftest import LAY_DOWN, bounded
+from tests.receiver import Answer, Receiver
+
+STEP = 50_000
+
+
+@pytest.mark.parametrize("answers_in_s", [0.0, 0.1], ids=["quick", "slow"])
+def test_with_very_much_due_another_accounts_first_delivery_takes_no_second(
+    cluster: Cluster, receiver: Receiver, answers_in_s: float
+):
+    count = bounded(STEP, 20 * STEP)
+    flooded = cluster.webhook(receiver.script("/flood", Answer(delay_s=answers_in_s)), "inbox_file_removed_all")
+    cluster.start_worker()
+    cluster.start_worker()
+    for _ in range(count // STEP):
+        cluster.rows(LAY_DOWN, account=cluster.account.id, webhook=flooded, count=STEP)
+    cluster.own.reconcile()
+    receiver.wait_for(100)
+
+    for number in range(20):
+        other = an_account(cluster.own.storage, f"pearcorp{number}")
+        create_webhook(
+            cluster.own.storage, other.slug, {"webhook_url": receiver.url(f"/{number}"), "events": ["invoice_paid"]}
+        )
+        began_s = time.monotonic()
+        emit("invoice_paid", account=other.slug, **a_body())
+        eventually(lambda n=number: any(one.path == f"/{n}" for one in receiver.requests), 20, "its POST")
+        assert time.monotonic() - began_s < 1.0
+
+    assert cluster.rows("select exists (select from deliveries_waiting where webhook_id = %(id)s)", id=flooded)[0][0]

@@ -1,0 +1,71 @@
+"""Receivers that never answer are their own problem, be they one of a hundred or every second one."""
+
+import re
+import shlex
+
+import pytest
+
+from tests.conftest import ROOT, eventually
+from tests.e2e.cluster import Cluster, Program, posts_by_key, wait_until
+from tests.faults.conftest import bounded
+from tests.receiver import Answer, Receiver
+
+WEBHOOKS = 100
+# Longer than the test: what hangs at its beginning does so at its end.
+LONGER = {"DISPATCHER_TIMEOUT_S": "60", "DISPATCHER_LEASE_S": "120", "DISPATCHER_HOLD_S": "60"}
+
+
+def start_of_procfile(cluster: Cluster, name: str) -> Program:
+    """A process as production starts it."""
+    (line,) = re.findall(rf"^{name}: (.+)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
+    return cluster.start(*shlex.split(line.replace("${DISPATCHER_PROCESS:-1}", "1")))
+
+
+@pytest.mark.parametrize("hanging", [1, 50])
+def test_healthy_webhooks_get_everything_while_others_hang(cluster: Cluster, receiver: Receiver, hanging: int):
+    cluster.env |= LONGER
+    count, healthy = bounded(40, 400), WEBHOOKS - hanging
+    for number in range(hanging):
+        cluster.webhook(receiver.script(f"/hangs/{number}", Answer(delay_s=600)))
+    for number in range(healthy):
+        cluster.webhook(receiver.url(f"/{number}"))
+    workers = [start_of_procfile(cluster, name) for name in ("worker", "worker_slow")]
+
+    cluster.emit(1)
+    receiver.wait_for(WEBHOOKS, 30)
+    cluster.emit(count - 1)
+    expected = {"delivered": count * healthy, "pending": count * hanging}
+    wait_until(cluster.states, lambda states: states == expected, 45)
+
+    assert cluster.attempts() == [("200", None)] * (count * healthy)
+    assert {count for (count,) in cluster.rows("select attempt_count from deliveries where state = 'pending'")} == {0}
+    posts = [one for one in receiver.requests if not one.path.startswith("/hangs/")]
+    assert len(posts) == len({one.header("Idempotency-Key") for one in posts}) == count * healthy
+    assert set(posts_by_key(receiver).values()) == {1}
+    assert not any(worker.ended for worker in workers)
+
+
+def test_a_webhook_does_not_wait_for_one_that_hangs_in_the_same_drain(cluster: Cluster, receiver: Receiver):
+    cluster.env |= LONGER | {"DISPATCHER_WINDOW_MAX": "10"}
+    cluster.webhook(receiver.script("/hangs", Answer(delay_s=600)))
+    for number in range(5):  # each of them has work for longer than a drain's turn
+        cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.2)))
+    for name in ("worker", "worker_slow"):
+        start_of_procfile(cluster, name)
+    cluster.emit(100)
+
+    wait_until(cluster.states, lambda states: states == {"delivered": 500, "pending": 100}, 20)
+
+
+def test_what_hangs_is_cut_off_in_the_end(cluster: Cluster, receiver: Receiver):
+    hanging = cluster.webhook(receiver.script("/hangs", Answer(delay_s=600)), "invoice_created")
+    for number in range(3):
+        cluster.webhook(receiver.url(f"/{number}"))
+    cluster.start_worker(DISPATCHER_RETRY_LIMIT="0")
+    cluster.emit(4, "invoice_created")
+    cluster.emit(100)
+
+    eventually(lambda: cluster.states() == {"delivered": 300, "failed": 4}, 20, "the end of those that hang")
+    of_hanging = "select a.status from attempts a join deliveries d on d.id = a.delivery_id where d.webhook_id = %(id)s"
+    assert cluster.rows(of_hanging, id=hanging) == [("timeout",)] * 4
+    assert len(receiver.requests) == 304
