@@ -13,8 +13,8 @@ from dispatcher.api.errors import UNPROCESSABLE
 
 IDLE_EVERY_S = 0.2
 """While the worker ends, connections on which nothing is asked are closed this often."""
-TURN_S = 10e-6
-"""For each connection that it has, a process lets the others go first for so long."""
+TURN_S, TURN_MOST_S = 10e-6, 500e-6
+"""For each connection that it has, a process lets the others go first for so long; meanwhile it polls."""
 
 # ASGI has no reason phrases. gunicorn writes the one that RFC 9110 replaced; API v3 names the new one.
 protocol._REASON_PHRASES[422] = UNPROCESSABLE.partition(" ")[2]
@@ -56,7 +56,7 @@ class Listener(socket.socket):
         if time.monotonic() < self._next_s:
             raise BlockingIOError
         taken = super().accept()
-        self._next_s = time.monotonic() + TURN_S * len(self._connections)
+        self._next_s = time.monotonic() + min(TURN_S * len(self._connections), TURN_MOST_S)
         return taken
 
 
