@@ -44,7 +44,7 @@ class Health:
     window: float
     failures_in_a_row: int = 0
     latency_s: float = 0.0
-    """Moving average of how long answers took, seconds."""
+    """How long answers take, seconds: about their median (`_latency_s`)."""
     probes: int = 0
     """Probes that failed since the breaker opened."""
 
@@ -64,7 +64,7 @@ class Health:
 
 def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> Health:
     """Health once an answer with `status` came after `took_s` seconds."""
-    latency_s = took_s if health.latency_s == 0 else 0.8 * health.latency_s + 0.2 * took_s
+    latency_s = _latency_s(health.latency_s, took_s, policy)
     if is_success(status):
         # A round of `window` successes widens it by about a quarter, at least by one.
         grown = health.window + max(1.0, health.window / 4) / max(1.0, health.window)
@@ -77,6 +77,18 @@ def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> H
         failures_in_a_row=health.failures_in_a_row + 1,
         latency_s=latency_s,
     )
+
+
+def _latency_s(known_s: float, took_s: float, policy: WindowPolicy) -> float:
+    """What is known, moved halfway to the new answer, which counts for at most twice and at least a third of it.
+
+    So one answer moves it by half of itself or by a third, whichever way, and it settles where as many take longer as
+    do not: at the median, and a few that hang make nobody slow.
+    """
+    if known_s == 0:
+        return min(took_s, policy.slow_after_s)
+    known_s = max(known_s, 0.01)
+    return (known_s + min(max(took_s, known_s / 3), 2 * known_s)) / 2
 
 
 _OF_THE_REQUEST = frozenset({"400", "413", "415", "422"})

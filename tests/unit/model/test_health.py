@@ -97,6 +97,28 @@ def test_a_window_at_its_floor_is_slow():
     assert not after_all(["200"]).is_slow(POLICY)
 
 
+@pytest.mark.parametrize(("share", "is_slow"), [(0.0, False), (0.3, False), (0.7, True), (1.0, True)])
+def test_it_is_the_median_answer_that_makes_a_webhook_slow(share, is_slow):
+    rng = random.Random(1)
+    health, seen = Health(window=10.0), []
+    for _ in range(1_000):
+        health = after(health, "200", 20.0 if rng.random() < share else 0.1, POLICY)
+        seen.append(health.is_slow(POLICY))
+
+    assert sum(seen[50:]) / 950 == pytest.approx(float(is_slow), abs=0.1)
+
+
+@pytest.mark.parametrize("known_s", [0.0, 0.001, 0.1, 2.0])
+def test_one_slow_answer_makes_nobody_slow(known_s):
+    assert not after(Health(window=10.0, latency_s=known_s), "200", 30.0, POLICY).is_slow(POLICY)
+
+
+@pytest.mark.parametrize("known_s", [0.0, 0.001, 0.1])
+def test_a_receiver_that_becomes_slow_is_known_to_be_after_sixteen_answers(known_s):
+    health = Health(window=10.0, latency_s=known_s)
+    assert after_all(["200"] * 16, health, took_s=9.0).is_slow(POLICY)
+
+
 def test_slow_answers_make_a_webhook_slow_and_quick_ones_undo_it():
     slow = after_all(["200"] * 20, took_s=9.0)
     assert slow.is_slow(POLICY)
