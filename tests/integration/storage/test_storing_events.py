@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.storage import events
+from dispatcher.storage.engine import make_engine
 from dispatcher.storage.listener import Listener
 from tests.builders import a_draft, an_account
 from tests.conftest import eventually
@@ -48,6 +49,19 @@ def test_ids_of_events_grow_with_time(steps):
 
     assert stored[0] >> 23 <= stored[1] >> 23
     assert steps.value("select last_value < 1 << 23 from event_counter")
+
+
+def test_ids_of_events_grow_from_emit_to_emit_over_whichever_connections(steps, database_url):
+    engines = [make_engine(database_url, 1) for _ in range(3)]
+    ids = []
+    for number in range(30):
+        with engines[number % 3].begin() as connection:
+            drafts = [a_draft()] * (1 + number % 2)
+            ids += [e.id for e in events.insert(connection, steps.account.id, drafts, announced=False)]
+    for engine in engines:
+        engine.dispose()
+
+    assert ids == sorted(ids)
 
 
 def test_events_lie_in_the_partition_of_their_day(steps):

@@ -1,0 +1,18 @@
+"""Order: events of one second have their ids in the order of their emits, over whichever connections.
+
+Each connection had 50 numbers in advance. So of two updates of an invoice, a moment apart, the later could have the lower
+id: it was sent first where order is kept, and gave way to the older where the newer supersedes.
+"""
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql("alter sequence event_counter cache 1")
+
+
+def downgrade() -> None:
+    op.get_bind().exec_driver_sql("alter sequence event_counter cache 50")
