@@ -114,5 +114,5 @@ def test_history_is_told_by_statistics(steps, webhook):
 
     assert steps.storage.look(history.finished_by_state) == {"delivered": 15}
     tables = {one.table: one for one in steps.storage.look(history.partitions)}
-    assert {one.days_ahead for one in tables.values()} == {8}
+    assert {one.days_ahead for one in tables.values()} <= {7, 8}  # 7 since a midnight after the tables were made
     assert set(tables) == {"events", "deliveries", "attempts"}

@@ -7,7 +7,10 @@ import pytest
 from dispatcher.storage import partitions
 from tests.builders import a_draft, a_webhook
 
-TODAY = datetime.now(UTC).date()
+
+def today():
+    """Not a constant: tests run over midnight, too."""
+    return datetime.now(UTC).date()
 
 
 def prune(steps, retention_days=30):
@@ -20,14 +23,14 @@ def partitions_of(steps, table):
 
 
 def named(table, days_ago):
-    return f"{table}_{TODAY - timedelta(days=days_ago):%Y%m%d}"
+    return f"{table}_{today() - timedelta(days=days_ago):%Y%m%d}"
 
 
 @pytest.fixture
 def old(steps, webhook):
     """An event of 40 days ago with a delivery that waits; its ids are 1 ... of that day."""
     steps.rows("select create_partitions(current_date - n) from generate_series(1, 40) n")
-    first = partitions._first_id(TODAY - timedelta(days=40))
+    first = partitions._first_id(today() - timedelta(days=40))
     steps.rows(
         "insert into events (id, account_id, name, body, created_at)"
         " values (%(id)s, %(account)s, 'invoice_paid', '{}', now() - interval '40 days')",
@@ -108,7 +111,7 @@ def test_a_day_nobody_made_in_time_goes_to_the_default_partition(steps, shift_ti
 def test_an_events_day_is_written_in_its_id(steps):
     (event,) = steps.emit()
 
-    assert partitions._first_id(TODAY) <= event.id < partitions._first_id(TODAY + timedelta(days=1))
+    assert partitions._first_id(today()) <= event.id < partitions._first_id(today() + timedelta(days=1))
 
 
 def test_deliveries_of_two_webhooks_move_to_history_one_by_one(steps, storage, account):
