@@ -215,10 +215,14 @@ class DateTime(Wire):
 
 def render_datetime(value: datetime, zone: ZoneInfo) -> str:
     """A datetime in `zone`; raises ValidationError if it is naive, or if the zone carries it out of the calendar."""
+    return _moved(value, zone).isoformat(timespec="milliseconds")
+
+
+def _moved(value: datetime, zone: ZoneInfo) -> datetime:
     if value.utcoffset() is None:  # astimezone would take it for the local time of this machine
         raise ValidationError("needs a time zone")
     try:
-        return value.astimezone(zone).isoformat(timespec="milliseconds")
+        return value.astimezone(zone)
     except (OverflowError, ValueError):
         raise ValidationError("out of range") from None
 
@@ -229,14 +233,10 @@ def rewritten(text: str, zone: ZoneInfo) -> str:
         value = datetime.fromisoformat(text)
     except ValueError:
         raise ValidationError("not a date and time") from None
-    if _WRITTEN.match(text):
-        try:
-            there = value.astimezone(zone)
-        except (OverflowError, ValueError):
-            raise ValidationError("out of range") from None
-        if there.hour == value.hour and there.minute == value.minute and there.second == value.second:
-            return str.__str__(text)  # the same wall clock, so the same offset: writing it costs more than all else
-    return render_datetime(value, zone)
+    there = _moved(value, zone)
+    if _WRITTEN.match(text) and there.time() == value.time():
+        return str.__str__(text)  # the same wall clock, so the same offset: writing it costs more than all else
+    return there.isoformat(timespec="milliseconds")
 
 
 class Url(String):

@@ -121,7 +121,7 @@ def _in_zone(names: tuple[str, ...]) -> Callable[[Any], None]:
 @singledispatch
 def _type(field: Any) -> Any:
     """The type of an attribute: it takes what is in its wire form already."""
-    raise NotImplementedError(type(field))
+    raise TypeError(f"no type is known for a {type(field).__name__}")
 
 
 @_type.register

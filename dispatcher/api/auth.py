@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 
 from dispatcher.api.errors import not_found
 from dispatcher.api.parts import own
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import RequestRefused, StorageUnavailable
 from dispatcher.flow.admit import Admitted
 from dispatcher.flow.limit_requests import Allowance
 from dispatcher.schedule.quota import WINDOW_S
@@ -35,10 +35,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Quick(NamedTuple):
     """What `quick_emit` found out before it left a request to the route: not to be looked up, or counted, again."""
 
-    admitted: Admitted | None
-    """None: `error` came while it was being looked up."""
+    admitted: Admitted | StorageUnavailable
+    """Or what came while it was being looked up."""
     error: Exception | None = None
-    """Otherwise it came while the events were being stored, so nobody shall store them again."""
+    """Came while the events were being stored, so nobody shall store them again."""
 
 
 def register(app: Flask) -> None:
@@ -64,12 +64,10 @@ def authorized(scope: str | None = None) -> Callable[[View], View]:
 def authorize(scope: str | None, slug: str | None) -> Caller:
     """Who calls; raises RequestRefused."""
     quick: Quick | None = request.environ.get(QUICK)
-    if quick is None:
-        caller, g.allowance = _admitted()
-    elif quick.admitted is not None:
-        caller, g.allowance = quick.admitted
-    else:
-        raise quick.error or AssertionError("nobody is admitted for no reason")
+    admitted = quick.admitted if quick is not None else _admitted()
+    if isinstance(admitted, StorageUnavailable):
+        raise admitted
+    caller, g.allowance = admitted
     g.caller = caller
     if g.allowance.exceeded:
         raise RequestRefused(429, "rate_limit_exceeded", f"Too many requests; wait {g.allowance.reset_s} seconds")

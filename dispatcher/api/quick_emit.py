@@ -9,13 +9,12 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import orjson
 from marshmallow import ValidationError
 
 from dispatcher.api import emitting
 from dispatcher.api.auth import PREFIX, QUICK, Quick, quota_headers
 from dispatcher.api.batcher import Batcher
-from dispatcher.api.parts import parsed
+from dispatcher.api.parts import parsed, text_of
 from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
 from dispatcher.flow.admit import Admitted
 from dispatcher.flow.record_event import drafts_of
@@ -25,7 +24,7 @@ from dispatcher.storage.events import Emit
 from schemas import EventInvalid
 
 BODY_QUICK = 512 * 1024
-"""Bytes: the event loop stands still while events are checked, for 0.1 ms each."""
+"""Bytes: the event loop stands still while events are checked, for 0.02 ms each, or 0.1 for a closer look."""
 CALLERS_MOST, EVENTS_MOST = 100, 1_000
 """In one query, and in one commit."""
 
@@ -67,7 +66,7 @@ class QuickEmit:
         try:
             admitted = await self._callers.do(token)
         except StorageUnavailable as error:  # it would be as unavailable to the application, after as long a wait
-            environ[QUICK] = Quick(None, error)
+            environ[QUICK] = Quick(error)
             return None
         except Exception:  # the application asks again, and knows what to answer
             return None
@@ -90,7 +89,7 @@ class QuickEmit:
             return None
         if stored is None:  # it waits for another emit of its key
             return None
-        text = orjson.dumps(emitting.receipt(stored, caller.account.time_zone, is_array=is_array))
+        text = text_of(emitting.receipt(stored, caller.account.time_zone, is_array=is_array))
         headers = {"Content-Type": "application/json", "Content-Length": str(len(text)), **quota_headers(allowance)}
         return Answer(202, list(headers.items()), text)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import compress
 from typing import NamedTuple
 
 from dispatcher.model.event import Event, EventDraft, FanOut
@@ -171,17 +172,16 @@ def insert(
 
 
 def insert_together(connection: Joinable, emits: Sequence[Emit]) -> list[list[Event] | None]:
-    """Stores what several calls emit: as `insert`, but it waits for nobody, and it is one statement without keys.
+    """Stores what several calls emit: as `insert`, but it waits for nobody. By one statement, if `are_one_statement`.
 
     None: another transaction is storing an event of one of its keys, or was a moment ago.
     """
     keys = _keys(emits)
-    if not keys:
-        return [*_store(connection, emits, {})]
-    taken = {(account_id, key) for account_id, key in rows(connection, _TAKEN_KEYS, _asked(keys))}
-    free = [emit for emit in emits if not taken or taken.isdisjoint(_keys([emit]))]
-    stored = iter(_store(connection, free, _find(connection, [key for key in keys if key not in taken])))
-    return [next(stored) if not taken or taken.isdisjoint(_keys([emit])) else None for emit in emits]
+    taken = {(account_id, key) for account_id, key in rows(connection, _TAKEN_KEYS, _asked(keys))} if keys else set()
+    free = [not taken or taken.isdisjoint(_keys([emit])) for emit in emits]
+    known = _find(connection, [key for key in keys if key not in taken])
+    stored = iter(_store(connection, [*compress(emits, free)], known))
+    return [next(stored) if is_free else None for is_free in free]
 
 
 def fan_out(connection: Connection, limit: int) -> FanOut:

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 
 from dispatcher.flow.record_event import NewEvent
+from dispatcher.services import Services
 from tests.builders import a_body, an_account
 from tests.conftest import eventually
 from tests.integration.api.conftest import AGENT, Api, send
@@ -140,39 +142,32 @@ def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds
     assert stored(api) == 2
 
 
+def interrupted(api: Api, own: Services, table: str, statement: str, within_s: float) -> requests.Response:
+    """The answer to an emit whose statement waited for `table` when Postgres ended its connection; it stays locked."""
+    with ThreadPoolExecutor(1) as thread, own.storage.transaction() as connection:
+        connection.exec_driver_sql(f"lock table {table}")
+        waits = thread.submit(api.post, "/events.json", json=PAID)
+        ended = (
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where query like %(statement)s and wait_event_type = 'Lock'"
+        )
+        eventually(lambda: api.sql(ended, statement=f"%{statement}%"), what="its statement waiting")
+        return waits.result(within_s)
+
+
 def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, own, account):
     server = serve(DISPATCHER_POOL_SIZE="2")
     api = Api.of(server, own, account)
     assert api.post("/events.json", json=PAID).status_code == 202
 
-    def locked() -> Any:
-        with ThreadPoolExecutor(1) as thread, own.storage.transaction() as connection:
-            connection.exec_driver_sql("lock table events_waiting")
-            waits = thread.submit(api.post, "/events.json", json=PAID)
-            ended = (
-                "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where query like '%%insert into events%%' and wait_event_type = 'Lock'"
-            )
-            eventually(lambda: api.sql(ended), what="the insert waiting")
-            return waits.result(20)
-
-    answer = locked()
+    answer = interrupted(api, own, "events_waiting", "insert into events", 20)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert stored(api) == 1
     assert api.post("/events.json", json=PAID).status_code == 202
 
 
 def test_who_calls_is_not_asked_twice_where_postgres_does_not_answer(api, own):
-    with ThreadPoolExecutor(1) as thread, own.storage.transaction() as connection:
-        connection.exec_driver_sql("lock table tokens")
-        waits = thread.submit(api.post, "/events.json", json=PAID)
-        ended = (
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where query like '%%caller_of%%' and wait_event_type = 'Lock'"
-        )
-        eventually(lambda: api.sql(ended), what="the look for who calls waiting")
-        answer = waits.result(4)  # a second look would wait for the lock, up to 5 s
-
+    answer = interrupted(api, own, "tokens", "caller_of", 4)  # a second look would wait for the lock, up to 5 s
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert api.post("/events.json", json=PAID).status_code == 202
 
