@@ -23,11 +23,11 @@ test: .venv
 	@.ci/install-debian-packages
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration
-	@$(BIN)/python -m pytest tests/e2e tests/faults
+	@$(BIN)/python -m pytest tests/e2e tests/faults tests/attacks
 
-# The same faults as in `make test`, many more of them: about ten minutes.
+# The faults and attacks of `make test`, many more of each: about ten minutes.
 faults: .venv
-	@FAULTS=long $(BIN)/python -m pytest tests/faults
+	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/attacks
 
 lint: .venv
 	$(BIN)/ruff format --check .
