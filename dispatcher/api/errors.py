@@ -37,6 +37,7 @@ UNPROCESSABLE = "422 Unprocessable Content"
 
 _UNKNOWN = (AccountUnknown, WebhookUnknown, DeliveryUnknown, ReplayUnknown, ClientUnknown)
 _UNAVAILABLE = (StorageUnavailable, ScheduleUnavailable, QueueUnavailable)
+_LATER = {"Retry-After": "5"}
 
 # What werkzeug and Flask raise by themselves: a wrong path, a body too large.
 _OF_HTTP: Mapping[int, tuple[str, str]] = {
@@ -98,10 +99,10 @@ def _ours(found: DispatcherError) -> Response:
     if isinstance(found, _UNKNOWN):
         return _refused(not_found())
     if isinstance(found, PingsBusy):
-        return error(503, "temporarily_unavailable", str(found), {"Retry-After": "5"})
+        return error(503, "temporarily_unavailable", str(found), _LATER)
     if isinstance(found, _UNAVAILABLE):
         logger.warning(log.line("request.unavailable", path=request.path, reason=repr(str(found))))
-        return error(503, "temporarily_unavailable", "The service is not available now; try again later")
+        return error(503, "temporarily_unavailable", "The service is not available now; try again later", _LATER)
     return _broken(found)
 
 

@@ -44,6 +44,11 @@ _CONNECT = {
 }
 _TRANSIENT = {"40001", "40P01"}  # serialization failure (also: "row moved to another partition"), deadlock
 _READ_ONLY = "25006"  # what a standby answers to a write
+_SHUTTING_DOWN = {"57P01", "57P02", "57P03"}  # shut down, crashed or starting
+_TOO_LONG = {"57014", "55P03"}  # a statement took longer than it may, or waited so long for a lock
+_FULL, _CONNECTION = "53", "08"  # classes: too many connections, disk or memory full; the connection broke
+_OF_VALUES = ("22", "23", "54")  # classes: data, constraints, limits of the program
+_CHECK = "23514"
 _ATTEMPTS = 5
 _COPY_SIZE = 256 * 1024  # bytes that psycopg2 asks for at a time
 
@@ -115,8 +120,10 @@ def _repeated(work: Callable[[], T]) -> T:
         try:
             return work()
         except (DBAPIError, psycopg2.Error) as error:
-            if getattr(getattr(error, "orig", error), "pgcode", None) not in _TRANSIENT or attempt == _ATTEMPTS:
+            if sqlstate(error) not in _TRANSIENT:
                 raise
+            if attempt == _ATTEMPTS:
+                raise StorageUnavailable(_said(error)) from error
     raise AssertionError("unreachable")
 
 
@@ -162,14 +169,14 @@ def _refuse_closed(connection: Any, *_: object) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns "no connection" in its many shapes into StorageUnavailable; what is left is a fault of ours."""
+    """Turns "no answer" in its many shapes into StorageUnavailable; what is left is a fault of ours, or of values."""
     try:
         yield
     except PoolTimeout as error:
         raise StorageUnavailable("no free connection to Postgres within 30 s; raise DISPATCHER_POOL_SIZE") from error
     except DBAPIError as error:
         if error.connection_invalidated or _is_connection_loss(error.orig):
-            raise StorageUnavailable(_said(error.orig)) from error
+            raise StorageUnavailable(_said(error)) from error
         raise
     except psycopg2.Error as error:
         if _is_connection_loss(error):
@@ -177,21 +184,32 @@ def translated() -> Iterator[None]:
         raise
 
 
+def sqlstate(error: object) -> str:
+    """Postgres' code of an error, the driver's or SQLAlchemy's; "" where it is no error of Postgres'."""
+    return getattr(getattr(error, "orig", error), "pgcode", None) or ""
+
+
+def refuses_values(error: object) -> bool:
+    """Whether Postgres refuses values of the statement, as it would at any time, and not the statement itself."""
+    code = sqlstate(error)
+    of_a_row = getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None)
+    # Of the checks, the one without a name is "no partition of the table for this row": that is nobody's row's fault.
+    return code[:2] in _OF_VALUES and (code != _CHECK or of_a_row is not None)
+
+
 def _is_connection_loss(error: object) -> bool:
     if isinstance(error, psycopg2.InterfaceError | psycopg2.errors.ReadOnlySqlTransaction):
         return True
-    code = getattr(error, "pgcode", None)
-    # No code: the connection itself broke. 57P0x: shut down, crashed or starting. 53300: too many connections. 57014: a
-    # statement took longer than it may.
+    code = sqlstate(error)  # none: the connection itself broke
     return isinstance(error, psycopg2.OperationalError) and (
-        code is None or code[:2] in ("08", "53") or code in ("57P01", "57P02", "57P03", "57014")
+        code[:2] in ("", _CONNECTION, _FULL) or code in _SHUTTING_DOWN | _TOO_LONG
     )
 
 
 def _said(error: object) -> str:
-    first_line = (str(error).strip().splitlines() or ["connection lost"])[0]
-    code = getattr(error, "pgcode", None) or ""
-    is_there = code[:2] == "53" or code in (_READ_ONLY, "57014")
+    first_line = (str(getattr(error, "orig", error)).strip().splitlines() or ["connection lost"])[0]
+    code = sqlstate(error)
+    is_there = code[:2] == _FULL or code in _TOO_LONG | _TRANSIENT | {_READ_ONLY}
     return f"Postgres {'refuses' if is_there else 'is not reachable'}: {first_line}"
 
 
@@ -261,4 +279,17 @@ def _element(value: object) -> str:
     return str(value)
 
 
-__all__ = ["Connection", "Joinable", "Row", "Storage", "array", "copies", "copy", "make_engine", "rows", "translated"]
+__all__ = [
+    "Connection",
+    "Joinable",
+    "Row",
+    "Storage",
+    "array",
+    "copies",
+    "copy",
+    "make_engine",
+    "refuses_values",
+    "rows",
+    "sqlstate",
+    "translated",
+]

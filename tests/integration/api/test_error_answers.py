@@ -94,5 +94,6 @@ def test_a_postgres_that_is_down_is_told_as_a_fault_that_passes(serve, own):
 
     assert {answer.status_code for answer in answers[:2]} == {503}
     assert {answer.json()["error"] for answer in answers[:2]} == {"temporarily_unavailable"}
+    assert {answer.headers["Retry-After"] for answer in answers[:2]} == {"5"}
     assert url.rpartition("@")[2] not in "".join(answer.text for answer in answers)
     assert again.status_code == 200

@@ -162,6 +162,7 @@ def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, own,
 
     answer = interrupted(api, own, "events_waiting", "insert into events", 20)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert answer.headers["Retry-After"] == "5"
     assert stored(api) == 1
     assert api.post("/events.json", json=PAID).status_code == 202
 

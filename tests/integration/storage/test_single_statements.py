@@ -2,9 +2,10 @@
 
 import psycopg2
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage.engine import rows
+from dispatcher.storage.engine import refuses_values, rows
 
 
 def backend(connection):
@@ -55,6 +56,32 @@ def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage):
         storage.engine.dispose()
 
 
+def test_a_lock_that_is_not_free_in_time_is_told_as_no_answer(storage, steps):
+    def waits(connection):
+        rows(connection, "set lock_timeout = 50")
+        rows(connection, "insert into webhooks default values")
+
+    with steps.another_session() as other:
+        rows(other, "lock table webhooks in access exclusive mode")
+        for way in (storage.single, storage.run):
+            with pytest.raises(StorageUnavailable, match=r"Postgres refuses: .*lock timeout"):
+                way(waits)
+            storage.engine.dispose()
+
+
+def test_what_would_have_to_be_repeated_too_often_is_told_as_no_answer(storage):
+    tries = []
+
+    def work(connection):
+        tries.append(1)
+        rows(connection, "do $$ begin raise exception 'again' using errcode = '40P01'; end $$")
+
+    for way in (storage.single, storage.run):
+        with pytest.raises(StorageUnavailable, match="Postgres refuses: again"):
+            way(work)
+    assert len(tries) == 10
+
+
 def test_what_postgres_wants_repeated_is_repeated(storage):
     tries = []
 
@@ -71,3 +98,20 @@ def test_what_postgres_wants_repeated_is_repeated(storage):
 def test_a_fault_of_ours_is_no_outage(storage):
     with pytest.raises(psycopg2.errors.UndefinedTable):
         storage.single(lambda c: rows(c, "select * from no_such_table"))
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_of_values"),
+    [
+        ("select 32767::smallint + 1::smallint", True),
+        ("insert into accounts (slug, time_zone) select slug, time_zone from accounts", True),
+        ("insert into deliveries_20200102 (id) values (1)", False),
+        ("create table days (day date) partition by list (day); insert into days values (now())", False),
+    ],
+)
+def test_values_that_postgres_refuses_are_told_from_a_statement_that_it_refuses(storage, account, sql, is_of_values):
+    for way in (storage.single, storage.run):
+        with pytest.raises((psycopg2.Error, DBAPIError)) as caught:
+            way(lambda c: rows(c, sql))
+        assert refuses_values(caught.value) is is_of_values
+        storage.single(lambda c: rows(c, "drop table if exists days"))
