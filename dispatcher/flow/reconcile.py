@@ -7,7 +7,7 @@ from functools import partial
 from dispatcher import log
 from dispatcher.queue import Queue
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import deliveries, events
+from dispatcher.storage import deliveries, events, webhooks
 from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)
@@ -29,19 +29,24 @@ def reconcile(storage: Storage, schedule: Schedule, queue: Queue) -> Reconciled:
     1. Events in the outbox: a `fan_out` message, whatever the coalescing flag says (its message may be lost).
     2. Deliveries held back behind an earlier one of their resource that is finished: due now.
     3. Every active webhook with waiting deliveries: due at the earliest of them. A lease that ran out is simply due.
+    4. What waits for deleted webhooks, which is more than their deletion cancelled at once: cancelled.
     """
     waiting = storage.run(events.any_waiting)
     if waiting:
         queue.fan_out()
     storage.single(deliveries.let_all_on)
     after = count = 0
+    deleted: list[int] = []
     while True:
         page = storage.run(partial(deliveries.all_due, after=after, limit=PAGE))
-        waits = {webhook: wait_s for webhook, wait_s, active in page if active}
+        waits = {one.webhook_id: one.wait_s for one in page if one.active and not one.deleted}
         schedule.due(waits)
         count += len(waits)
+        deleted += [one.webhook_id for one in page if one.deleted]
         if len(page) < PAGE:
             break
-        after = page[-1][0]
+        after = page[-1].webhook_id
+    if deleted:
+        storage.run(partial(webhooks.cancel, webhook_ids=deleted))
     logger.debug(log.line("reconciled", events_waiting=waiting, webhooks=count))
     return Reconciled(events_waiting=waiting, webhook_count=count)

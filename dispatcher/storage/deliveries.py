@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from dispatcher import log
 from dispatcher.errors import SecretUnreadable
@@ -128,7 +129,8 @@ with recursive walk (webhook_id, next_attempt_at) as (
         select webhook_id, next_attempt_at from deliveries_waiting where webhook_id > walk.webhook_id
         order by webhook_id, next_attempt_at limit 1) d),
 page as (select * from walk limit %(limit)s)
-select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher_now())::float8, w.active and w.deleted_at is null
+select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher_now())::float8, w.active,
+    w.deleted_at is not null
 from page p join webhooks w on w.id = p.webhook_id order by p.webhook_id
 """
 
@@ -159,11 +161,12 @@ where id = any (array (
         and exists (select from webhooks w where w.id = d.webhook_id and w.ordering = 'none')))
 """
 
+# The webhook cannot be deleted before the commit: who deletes it waits, and then cancels this one too.
 _REPLAY = """
 update deliveries set state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
     tries_before = attempt_count, lost_before = lost_count, updated_at = dispatcher_now()
 where id = %(id)s and state <> 'pending'
-    and exists (select from webhooks where webhooks.id = deliveries.webhook_id and deleted_at is null)
+    and exists (select from webhooks where webhooks.id = deliveries.webhook_id and deleted_at is null for key share)
     and exists (select from events where events.id = deliveries.event_id)  -- its day may be dropped already
 returning webhook_id
 """
@@ -189,6 +192,15 @@ class Finished:
     url: str = field(repr=False)
     result: Result
     verdict: Verdict
+
+
+class Due(NamedTuple):
+    """A webhook with deliveries that wait, and the seconds until the first of them is due (negative: overdue)."""
+
+    webhook_id: int
+    wait_s: float
+    active: bool
+    deleted: bool
 
 
 def claim(
@@ -262,9 +274,9 @@ def next_due(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, fl
     return {row[0]: row[1] for row in rows(connection, _NEXT_DUE, {"webhook_ids": array(webhook_ids)})}
 
 
-def all_due(connection: Connection, *, after: int, limit: int) -> list[tuple[int, float, bool]]:
-    """Every webhook with waiting deliveries, by id, a page beyond `after`: id, seconds until due, whether active."""
-    return [(row[0], row[1], row[2]) for row in rows(connection, _ALL_DUE, {"after": after, "limit": limit})]
+def all_due(connection: Connection, *, after: int, limit: int) -> list[Due]:
+    """Every webhook with waiting deliveries, by id, a page beyond `after`."""
+    return [Due(*row) for row in rows(connection, _ALL_DUE, {"after": after, "limit": limit})]
 
 
 def let_on(connection: Connection, finished: Iterable[Claimed]) -> None:

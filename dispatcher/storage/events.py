@@ -74,7 +74,8 @@ _COLUMNS = ("id", "account_id", "name", "body", "idempotency_key", "created_at",
 _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 
 # Index: the primary key of events_waiting (small: only what waits), webhooks_by_account.
-# Taking an event out of the outbox and making its deliveries is one statement: once, or not at all.
+# Taking an event out of the outbox and making its deliveries is one statement: once, or not at all. A webhook that it
+# matched cannot be deleted before the commit, so that the deletion finds its deliveries and cancels them.
 _FAN_OUT = """
 with batch as (
     select event_id from events_waiting order by event_id limit %(limit)s for update skip locked),
@@ -88,7 +89,7 @@ made as (
             case when w.ordering = 'resource' or w.superseding then t.resource end as resource
         from taken t join webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
             and t.name = any (w.events)
-        order by t.event_id) matched
+        order by t.event_id for key share of w) matched
     returning webhook_id, id, resource)
 select (select count(*) from taken), (select count(*) from made), array(select distinct webhook_id from made),
     array(select id from made where resource is not null), array(select event_id from taken)

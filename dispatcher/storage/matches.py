@@ -76,9 +76,9 @@ select min(to_date(right(c.relname, 8), 'YYYYMMDD')) from pg_inherits i join pg_
 where i.inhparent = 'deliveries'::regclass and c.relname ~ '_[0-9]{8}$'
 """
 
-# Who deletes a webhook waits for us, and then cancels what we have made pending.
+# Who deletes a webhook waits for us, and then cancels what we have made pending; a drain that notes how it is does not.
 _HOLD_WEBHOOKS = """
-select id from webhooks where id = any (%(webhook_ids)s::int[]) and deleted_at is null order by id for share
+select id from webhooks where id = any (%(webhook_ids)s::int[]) and deleted_at is null order by id for key share
 """
 
 # Index: deliveries_by_id of the days of these. The conditions are asked again: somebody may have moved one meanwhile.

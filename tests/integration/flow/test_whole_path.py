@@ -189,6 +189,18 @@ def test_deleting_a_webhook_cancels_what_waits(flow, storage, hook, receiver):
         edit_webhook.delete_webhook(storage, "applecorp", hook.id)
 
 
+def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(flow, own, storage, hook, monkeypatch):
+    monkeypatch.setattr(webhooks, "CANCELLED_AT_ONCE", 2)
+    flow.emit(*(an_event() for _ in range(5)))
+    flow.fan_out()
+    edit_webhook.delete_webhook(storage, "applecorp", hook.id)
+    assert sorted(flow.states()) == ["cancelled"] * 2 + ["pending"] * 3
+
+    assert own.reconcile().webhook_count == 0
+    own.reconcile()
+    assert flow.states() == ["cancelled"] * 5
+
+
 def test_the_url_and_header_are_read_afresh_for_each_attempt(flow, own, storage, hook, receiver):
     receiver.script("/hook", Answer(status=500))
     flow.run()

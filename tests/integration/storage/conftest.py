@@ -17,6 +17,7 @@ from dispatcher.storage import deliveries, events
 from dispatcher.storage.deliveries import Claim, Finished
 from dispatcher.storage.engine import Storage, make_engine, rows
 from tests.builders import a_draft, a_result
+from tests.conftest import eventually
 
 LEASE = timedelta(seconds=60)
 
@@ -80,6 +81,10 @@ class Steps:
     def lose(self, id_: int) -> None:
         """The delivery's lease runs out, unrecorded."""
         self.rows("update deliveries set next_attempt_at = now() - interval '1 s' where id = %(id)s", id=id_)
+
+    def wait_for_a_waiter(self) -> None:
+        """Until a session waits for a lock that another has."""
+        eventually(lambda: self.value("select count(*) from pg_locks where not granted"), what="somebody who waits")
 
     @contextmanager
     def another_session(self) -> Iterator[Any]:

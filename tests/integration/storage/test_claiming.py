@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -224,11 +225,11 @@ def test_all_due_walks_every_webhook_page_by_page(steps, storage, account):
     seen, after = [], 0
     while page := storage.run(lambda c, after=after: deliveries.all_due(c, after=after, limit=2)):
         seen += page
-        after = page[-1][0]
+        after = page[-1].webhook_id
 
-    assert [(id_, active) for id_, _, active in seen] == [(hook.id, hook is not hooks[1]) for hook in hooks]
-    assert seen[0][1] < 0
-    assert seen[2][1] == pytest.approx(60, abs=2)
+    assert [(one.webhook_id, one.active) for one in seen] == [(hook.id, hook is not hooks[1]) for hook in hooks]
+    assert seen[0].wait_s < 0
+    assert seen[2].wait_s == pytest.approx(60, abs=2)
 
 
 def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
@@ -261,6 +262,32 @@ def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(ready, storag
     assert ready.claim({webhook.id: 10}).claimed == ()
     assert ready.record(claimed, "500") == 0
     assert ready.delivery(claimed.id)["state"] == "cancelled"
+
+
+def test_a_replay_that_meets_a_deletion_leaves_nothing_pending(ready, storage, account, webhook):
+    failed = ready.claim_one(webhook.id)
+    ready.record(failed, "500")
+    with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
+        assert deliveries.replay(connection, failed.id) == webhook.id
+        deleting = pool.submit(storage.run, lambda c: webhooks.delete(c, account.id, webhook.id))
+        ready.wait_for_a_waiter()
+        connection.commit()
+        deleting.result()
+
+    assert ready.delivery(failed.id)["state"] == "cancelled"
+
+
+def test_a_replay_during_a_deletion_is_refused(ready, storage, account, webhook):
+    failed = ready.claim_one(webhook.id)
+    ready.record(failed, "500")
+    with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
+        webhooks.delete(connection, account.id, webhook.id)
+        replaying = pool.submit(storage.run, lambda c: deliveries.replay(c, failed.id))
+        ready.wait_for_a_waiter()
+        connection.commit()
+        assert replaying.result() is None
+
+    assert ready.delivery(failed.id)["state"] == "failed"
 
 
 @pytest.fixture

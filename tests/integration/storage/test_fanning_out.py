@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dispatcher.ids import delivery_id_of
-from dispatcher.storage import events, webhooks
+from dispatcher.storage import clients, events, webhooks
+from dispatcher.storage.clients import SCOPES
 from tests.builders import a_draft, a_webhook, an_account
 
 
@@ -70,6 +71,54 @@ def test_two_fan_outs_at_once_make_no_delivery_twice(steps, storage, account):
     assert sum(batch.event_count for batch in batches) == 1_000
     assert len(made(steps)) == len(set(made(steps))) == 1_000 * len(hooks)
     assert not steps.storage.run(events.any_waiting)
+
+
+def test_a_webhook_deleted_during_a_fan_out_leaves_nothing_pending(steps, storage, account, webhook):
+    steps.emit()
+    with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
+        assert events.fan_out(connection, 500).delivery_count == 1
+        deleting = pool.submit(storage.run, lambda c: webhooks.delete(c, account.id, webhook.id))
+        steps.wait_for_a_waiter()
+        connection.commit()
+        deleting.result()
+
+    assert steps.rows("select state from deliveries") == [("cancelled",)]
+
+
+def test_a_client_revoked_during_a_fan_out_leaves_nothing_pending(steps, storage, account):
+    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    a_webhook(storage, account, client_id=client.id)
+    steps.emit()
+    with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
+        assert events.fan_out(connection, 500).delivery_count == 1
+        deleting = pool.submit(storage.run, lambda c: webhooks.delete_of_client(c, client.id))
+        steps.wait_for_a_waiter()
+        connection.commit()
+        assert deleting.result() == 1
+
+    assert steps.rows("select state from deliveries") == [("cancelled",)]
+
+
+def test_a_fan_out_during_a_deletion_makes_nothing_for_that_webhook(steps, storage, account, webhook):
+    other = a_webhook(storage, account)
+    (event,) = steps.emit()
+    with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
+        webhooks.delete(connection, account.id, webhook.id)
+        fanning_out = pool.submit(steps.fan_out)
+        steps.wait_for_a_waiter()
+        connection.commit()
+        assert fanning_out.result().webhook_ids == (other.id,)
+
+    assert made(steps) == [(event.id, other.id)]
+
+
+def test_a_drain_that_notes_how_a_receiver_is_does_not_wait_for_a_fan_out(steps, storage, webhook):
+    steps.emit()
+    with steps.another_session() as connection:
+        events.fan_out(connection, 500)
+        storage.single(lambda c: webhooks.note_failing(c, [webhook.id]))  # it would wait for 5 s, and fail
+
+    assert steps.value("select failing_since is not null from webhooks")
 
 
 def test_a_fan_out_that_is_rolled_back_leaves_the_event_in_the_outbox(steps, webhook):

@@ -4,7 +4,6 @@ import pytest
 
 from dispatcher.storage import deliveries, webhooks
 from tests.builders import a_draft
-from tests.conftest import eventually
 
 
 @pytest.fixture
@@ -144,7 +143,7 @@ def test_a_record_that_meets_another_is_done_again(steps, claimed):
         deliveries.record(connection, [steps.finished(claimed)], 11.0)
         with ThreadPoolExecutor(1) as pool:
             second = pool.submit(steps.record, fresh)
-            eventually(lambda: steps.value("select count(*) from pg_locks where not granted"), what="a second writer")
+            steps.wait_for_a_waiter()
             connection.commit()
             assert second.result() == 1
 
