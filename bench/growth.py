@@ -157,7 +157,7 @@ def _throughput(rig: Rig) -> float:
     _lay_events(rig, EVENTS // BUSY)
     before = rig.sql("select coalesce(max(id), 0) from deliveries where finished_on >= current_date")[0][0]
     began_s = time.monotonic()
-    rig.services.nudge_fan_out()
+    rig.nudge()
     while _done_since(rig, before) < EVENTS:
         if time.monotonic() > began_s + 120:
             raise TimeoutError(f"{EVENTS} deliveries did not come within 120 s")
@@ -202,7 +202,7 @@ def _claims(rig: Rig) -> Iterator[float]:
 def _drop_a_day(rig: Rig) -> float:
     """The longest of the two drops, deliveries and attempts of the oldest day, while deliveries run."""
     _lay_events(rig, EVENTS // BUSY)
-    rig.services.nudge_fan_out()
+    rig.nudge()
     wait_until("deliveries run", lambda: rig.sql("select exists (select from deliveries_waiting)")[0][0])
     began_s = time.monotonic()
     rig.services.storage.run(lambda connection: partitions.prune(connection, DAYS - 1))

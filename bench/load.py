@@ -42,14 +42,15 @@ def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "accou
 
 
 def record_events(rig: Rig, owners: Sequence[accounts.Account], count: int) -> None:
-    """Lays `count` events into the outbox, the accounts in turn, without telling a worker."""
+    """Lays `count` events into the outbox, the accounts in turn; workers leave them there until `rig.nudge`."""
+    rig.hold_nudges()
     share, rest = divmod(count, len(owners))
     draft = EventDraft(name=EVENT, body_json=body_json().encode())
     with rig.services.storage.transaction() as connection:
         for number, account in enumerate(owners):
             left = share + (number < rest)
             while left > 0:
-                events.insert(connection, account.id, [draft] * min(left, CHUNK), announced=False)
+                events.insert(connection, account.id, [draft] * min(left, CHUNK))
                 left -= CHUNK
 
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 import psycopg2
 
 from dispatcher.dev.embedded import embedded
-from dispatcher.schedule.clock import connect
+from dispatcher.schedule.clock import FAN_OUT, connect
 from dispatcher.services import Services, use
 from dispatcher.settings import read_settings
 from dispatcher.storage import migrate
@@ -84,6 +84,15 @@ class Rig:
         with self._postgres.cursor() as cursor:
             cursor.execute(text, parameters or None)
             return cursor.fetchall() if cursor.description else []
+
+    def hold_nudges(self) -> None:
+        """Makes workers that hear of events believe that a `fan_out` message is on its way."""
+        self.redis.set(FAN_OUT, "1")
+
+    def nudge(self) -> None:
+        """Sends it."""
+        self.redis.delete(FAN_OUT)
+        self.services.nudge_fan_out()
 
     def empty(self) -> None:
         """Empties the tables; running workers may stay."""

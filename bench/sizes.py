@@ -41,7 +41,7 @@ def _deliver(rig: Rig, url: str) -> None:
     print(f"WAL: {(_wal(rig) - begin) / EVENTS:,.0f} bytes for an event that is stored")
     with rig.workers(DISPATCHER_RECONCILE_S="3600"):
         begin = _wal(rig)
-        rig.services.nudge_fan_out()
+        rig.nudge()
         wait_for_attempts(rig, EVENTS * WEBHOOKS)
         print(f"WAL: {(_wal(rig) - begin) / EVENTS / WEBHOOKS:,.0f} bytes for a delivery, fan-out to record")
     rig.sql("vacuum analyze")

@@ -60,7 +60,7 @@ def warm_up(rig: Rig, receiver: Receiver) -> None:
     """A few deliveries, so that connections are open and modules loaded."""
     rig.empty()
     load.record_events(rig, load.make_accounts(rig, 20, [receiver.url()]), 1_000)
-    rig.services.nudge_fan_out()
+    rig.nudge()
     wait_for_attempts(rig, 1_000)
 
 
@@ -92,7 +92,7 @@ def _run(rig: Rig, receiver: Receiver, each: Load, share: float, pids: list[int]
     deliveries = events * each.webhooks
     cpu_s = sum(map(cpu_seconds, pids))
     began_s = time.monotonic()
-    rig.services.nudge_fan_out()
+    rig.nudge()
     wait_for_attempts(rig, deliveries)
     done = Throughput(
         name=each.name,

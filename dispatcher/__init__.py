@@ -34,8 +34,8 @@ def emit(
     A second emit of an `idempotency_key` in the account returns the first event (`event.new` is false).
     `created_at` is when it happened, aware; default: now.
 
-    Raises `schemas.EventInvalid` (what is wrong, by path), `AccountUnknown`, `StorageUnavailable`. A Redis that is
-    down raises nothing: the event is found by `reconcile`.
+    Raises `schemas.EventInvalid` (what is wrong, by path), `AccountUnknown`, `StorageUnavailable`. Redis and the broker
+    are not needed: the commit notifies the workers.
     """
     event = _new_event(name, body, created_at, idempotency_key)
     return _services().emit(account, [event], connection)[0]

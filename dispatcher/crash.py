@@ -6,7 +6,7 @@ import signal
 POINTS = frozenset(
     {
         "before_commit",  # the producer dies before its transaction is committed
-        "after_commit_before_nudge",  # the event is stored, nobody was told
+        "after_commit",  # the event is stored, its emitter does not know
         "after_fan_out",  # deliveries are stored, the clock was not set
         "after_take",  # webhooks were taken from the clock, no `deliver` was sent
         "after_claim",  # leased, nothing sent

@@ -94,8 +94,6 @@ class Queue:
     def __init__(self, broker_url: str) -> None:
         self._app = Celery("dispatcher.queue", set_as_current=False)
         configure(self._app, broker_url)
-        # Loads the transport now: an emitter's first nudge, which may take 100 ms, must not spend them on imports.
-        self._transport = (self._app.amqp.producer_pool, self._app.connection_for_write().transport_cls)
 
     def fan_out(self) -> None:
         """Sends `tasks.fan_out()`."""

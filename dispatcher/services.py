@@ -11,13 +11,12 @@ from weakref import ReferenceType, ref
 
 from dispatcher import clock, crash, log
 from dispatcher.errors import DispatcherError, PingsBusy, SettingsInvalid
-from dispatcher.flow import admit, count_figures, fan_out, ping, prune, reconcile, record_event, replay_many
+from dispatcher.flow import admit, count_figures, fan_out, nudge, ping, prune, reconcile, record_event, replay_many
 from dispatcher.flow.admit import Admitted
 from dispatcher.flow.drain import STRAGGLING_S, Drain
 from dispatcher.flow.lane import Counts
 from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
 from dispatcher.flow.limit_requests import Limiter
-from dispatcher.flow.nudge import LIMIT_S, Nudger
 from dispatcher.flow.ping import Pinged
 from dispatcher.flow.policy import DrainPolicy, drain_policy
 from dispatcher.flow.reconcile import Reconciled
@@ -36,7 +35,7 @@ from dispatcher.settings import Settings, read_settings
 from dispatcher.storage import migrate
 from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
-from dispatcher.storage.events import Emit
+from dispatcher.storage.events import Emit, any_waiting
 from dispatcher.storage.listener import Listener
 from dispatcher.storage.secrets import SecretBox
 
@@ -115,16 +114,6 @@ class Services:
         return WorkerFigures(self._in_flight, lambda: len(self._running), sender=self.settings.sender)
 
     @cached_property
-    def nudger(self) -> Nudger:
-        """Tells a worker of what was committed."""
-        return Nudger(self._flag, self.queue)
-
-    @cached_property
-    def _flag(self) -> Schedule:
-        """The nudger's own connection, which gives up after 100 ms."""
-        return Schedule(self.settings.redis_url, timeout_s=LIMIT_S)
-
-    @cached_property
     def limiter(self) -> Limiter:
         """Counts the requests of the API's clients."""
         return Limiter(self._quota, self.settings.quota, WINDOW_S)
@@ -138,7 +127,7 @@ class Services:
         return admit.admit(self.storage, self.limiter, tokens)
 
     def listener(self) -> Listener:
-        """Hears of commits by emitters that brought their own transaction."""
+        """Hears of commits of events."""
         return Listener(self.storage.engine)
 
     @cached_property
@@ -158,17 +147,16 @@ class Services:
         events: Sequence[NewEvent],
         connection: Joinable | None = None,
         *,
-        lives_on: bool = False,
         traceparent: str | None = None,
     ) -> list[Event]:
-        """Stores events and, where this call committed them, nudges; `flow.record_event` tells what it raises.
+        """Stores events; `flow.record_event` says how, and what it raises.
 
-        A process that `lives_on` does not wait for its nudges. `traceparent` is a caller's that sent it from afar.
+        `traceparent` is a caller's that sent it from afar.
         """
         if self.tracing is None:
-            return self._emit(account, events, connection, lives_on, None)
+            return self._emit(account, events, connection, None)
         with self.tracing.emit([event.name for event in events], traceparent) as span:
-            stored = self._emit(account, events, connection, lives_on, span.traceparent)
+            stored = self._emit(account, events, connection, span.traceparent)
             span.stored([event.id for event in stored])
         return stored
 
@@ -177,39 +165,32 @@ class Services:
         account: Account | str,
         events: Sequence[NewEvent],
         connection: Joinable | None,
-        lives_on: bool,
         traceparent: str | None,
     ) -> list[Event]:
-        by_postgres = connection is not None or not self.nudger.is_ready
-        stored = record_event.record_events(
-            self.storage, account, events, connection, announced=by_postgres, traceparent=traceparent
-        )
+        stored = record_event.record_events(self.storage, account, events, connection, traceparent=traceparent)
         _tell(stored)
         if repeated := sum(not event.new for event in stored):
             self.tally.add({"duplicates:emit": repeated})
-        if not by_postgres and any(event.new for event in stored):
-            if lives_on:
-                self.nudger.nudge_soon()
-            else:
-                self.nudger.nudge()
         return stored
 
     def emit_together(self, emits: Sequence[Emit]) -> list[list[Event] | None]:
-        """What several callers emit, in one commit, for a process that lives on: their events, rendered.
+        """What several callers emit, in one commit: their events.
 
-        All or none, but for those (None) that would have to wait for another emit of one of their keys. For them, while
-        `nudger.is_ready` is False, and where emits are traced, `emit` is right.
+        All or none, but for those (None) that would have to wait for another emit of one of their keys. For them, and
+        where emits are traced, `emit` is right.
         """
         stored = record_event.commit_together(self.storage, emits)
         for events in stored:
             _tell(events or [])
-        self.nudger.nudge_soon()
         return stored
 
     def nudge_fan_out(self) -> None:
-        """One `fan_out` message, unless one waits: somebody committed events we did not see."""
-        if self.schedule.claim_fan_out():
-            self.queue.fan_out()
+        """One `fan_out` message, unless one waits: events were committed."""
+        nudge.nudge(self.schedule, self.queue)
+
+    def has_waiting_events(self) -> bool:
+        """Whether an event is in the outbox."""
+        return self.storage.look(any_waiting)
 
     def fan_out(self) -> tuple[FanOut, Counts]:
         """Empties the outbox, and drains here what is too little for a task of its own.
@@ -312,7 +293,7 @@ class Services:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("tally", "storage", "schedule", "queue", "_flag", "_quota", "tracing"):
+        for part in ("tally", "storage", "schedule", "queue", "_quota", "tracing"):
             if self.__dict__.get(part) is not None:
                 getattr(self, part).close()
         while self._idle_senders:

@@ -4,7 +4,7 @@ each 250 ms   send what the clock says is due (`release_due`); also in between, 
 each 15 s     compare the clock with the rows (`reconcile`), one worker at a time
 each 5 s      count what was finished, for the console's figures (`count_figures`)
 each hour     make and drop the days of history (`prune`)
-at a commit   that was not ours (`emit(connection=...)`): Postgres notifies, we send `fan_out`
+at a commit   of events Postgres notifies the workers that fan out, and these send `fan_out`, unless one waits
 each 5 s      say that this worker lives; end the process if its broker connection is gone for good
 each 2 s      look whether a replay is running, and while one is, send its batches (`replay_many`); in a thread of its
               own, because what is due must not wait for a batch
@@ -21,6 +21,8 @@ from celery.worker import state
 
 from dispatcher import clock, log
 from dispatcher.errors import DispatcherError
+from dispatcher.flow.nudge import Nudger
+from dispatcher.queue import EVENTS
 from dispatcher.services import Services, services
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ COUNT_S = 5.0
 WATCH_S = 10.0
 DEAF_S = 25.0
 PAUSE_S = 1.0
+LOOK_S = 1.0
+"""Where notifications do not arrive, the outbox is looked at so often."""
 REPLAY_S, REPLAY_RUNNING_S, REPLAY_BUSY_S = 2.0, 0.25, 0.05
 """Between two steps of replays: while none runs, while none can get on, and else."""
 
@@ -74,14 +78,20 @@ class Ticker(bootsteps.StartStopStep):
             _Round(WATCH_S, Watchdog(own, queues).look),
         ]
         listener = own.listener()
+        nudger = Nudger(listener, own.nudge_fan_out, own.has_waiting_events)
+        fans_out = EVENTS in queues
+        if fans_out:
+            rounds.append(_Round(LOOK_S, nudger.look))
         while not self._stop.is_set():
             now_s = clock.monotonic()
             for each in rounds:
                 each.run_if_due(now_s)
             rounds[0].bring_forward(own.dispatch.wakes_s)
             wait_s = max(0.0, min(each.next_s for each in rounds) - clock.monotonic())
-            if listener.wait(wait_s, self._stop):
-                _quietly(lambda: own.nudge_fan_out())
+            if fans_out:
+                nudger.wait(wait_s, self._stop)
+            else:
+                self._stop.wait(wait_s)
         listener.close()
 
     def _replay(self) -> None:

@@ -81,7 +81,7 @@ def emit(caller: Caller) -> Response:
     items, is_array = emitting.items(json_body(), request.headers.get(_KEY_HEADER))
     traceparent = request.headers.get("traceparent") if own().settings.tracing else None
     try:
-        stored = own().emit(caller.account, [new_event(item) for item in items], lives_on=True, traceparent=traceparent)
+        stored = own().emit(caller.account, [new_event(item) for item in items], traceparent=traceparent)
     except (ValidationError, EventInvalid, EventRefused):  # the first of them; all are told
         return field_errors(_problems(items, caller.account.time_zone, is_array=is_array))
     return answer(emitting.receipt(stored, caller.account.time_zone, is_array=is_array), 202)

@@ -80,8 +80,6 @@ class QuickEmit:
             drafts, is_array = _drafts(body, environ.get("HTTP_IDEMPOTENCY_KEY"), caller.account.time_zone)
         except _REFUSALS:
             return None
-        if not self._own.nudger.is_ready:
-            return None
         try:
             stored = await self._commits.do(Emit(caller.account.id, drafts), len(drafts))
         except Exception as error:  # the application knows what to answer

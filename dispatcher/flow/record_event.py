@@ -35,7 +35,6 @@ def record_events(
     new: Sequence[NewEvent],
     connection: Joinable | None = None,
     *,
-    announced: bool | None = None,
     traceparent: str | None = None,
 ) -> list[Event]:
     """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
@@ -43,24 +42,21 @@ def record_events(
     1. Render each body in the account's time zone; raises schemas.EventInvalid before anything is stored. Of several
        events it tells the problems of all, by path: `[3].body.invoice.id`.
     2. Insert; an event that repeats an idempotency key of the account stands for the first one.
-    With `connection` the rows belong to its transaction; without, they are committed on return.
-    `announced` says whether Postgres tells the workers at the commit (default: where the caller commits); otherwise
-    the caller nudges. `traceparent` is kept with them: the trace that their attempts belong to.
+    With `connection` the rows belong to its transaction; without, they are committed on return. Either way Postgres
+    notifies the workers at the commit. `traceparent` is kept with them: the trace that their attempts belong to.
     """
-    if announced is None:
-        announced = connection is not None
     if connection is not None:
         owner = account if isinstance(account, Account) else accounts.find(connection, account)
-        return _store(connection, owner.id, drafts_of(new, owner.time_zone), announced, traceparent)
+        return _store(connection, owner.id, drafts_of(new, owner.time_zone), traceparent)
     owner = account if isinstance(account, Account) else storage.look(lambda own: accounts.find(own, account))
     drafts = drafts_of(new, owner.time_zone)  # outside the transaction, which shall be short
-    if announced or any(draft.idempotency_key is not None for draft in drafts):
-        stored = storage.run(lambda own: _store(own, owner.id, drafts, announced, traceparent))
+    if any(draft.idempotency_key is not None for draft in drafts):
+        stored = storage.run(lambda own: _store(own, owner.id, drafts, traceparent))
     else:
         (committed,) = commit_together(storage, [Emit(owner.id, drafts, traceparent)])
         assert committed is not None  # noqa: S101 - without keys it need not wait
         return committed
-    crash.reached("after_commit_before_nudge")
+    crash.reached("after_commit")
     return stored
 
 
@@ -69,7 +65,7 @@ def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event]
     crash.reached("before_commit")
     commit = storage.single if events.are_one_statement(emits) else storage.run
     stored = commit(lambda own: events.insert_together(own, emits))
-    crash.reached("after_commit_before_nudge")
+    crash.reached("after_commit")
     return stored
 
 
@@ -86,10 +82,8 @@ def problems(event: NewEvent, time_zone: str) -> Problems:
     return []
 
 
-def _store(
-    connection: Joinable, account_id: int, drafts: Sequence[EventDraft], announced: bool, traceparent: str | None
-) -> list[Event]:
-    stored = events.insert(connection, account_id, drafts, announced=announced, traceparent=traceparent)
+def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], traceparent: str | None) -> list[Event]:
+    stored = events.insert(connection, account_id, drafts, traceparent=traceparent)
     crash.reached("before_commit")
     return stored
 

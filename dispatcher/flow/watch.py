@@ -107,12 +107,12 @@ def _tell_failed(connection: Connection, failed: Sequence[Finished]) -> None:
             continue
         of_this = [one for one in failed if one.claimed.webhook_id == webhook_id]
         drafts = [_draft("delivery_failed", one.claimed, {"delivery": _failed(one)}) for one in of_this]
-        events.insert(connection, account_id, drafts, announced=True)
+        events.insert(connection, account_id, drafts)
 
 
 def _tell(connection: Connection, account_id: int, name: str, claimed: Claimed, body: dict[str, Any]) -> None:
     if webhooks.is_wanted(connection, account_id, name):
-        events.insert(connection, account_id, [_draft(name, claimed, body)], announced=True)
+        events.insert(connection, account_id, [_draft(name, claimed, body)])
 
 
 def _draft(name: str, claimed: Claimed, body: dict[str, Any]) -> EventDraft:

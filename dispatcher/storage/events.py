@@ -14,7 +14,9 @@ HELD_BACK = "timestamptz '9999-12-31 00:00+00'"
 MANY = 50
 """Events from which COPY costs less than INSERT, with all its round trips."""
 CHANNEL = "dispatcher_events"
-"""Postgres' notification of a commit that no process of ours made: see `insert`, `announced`."""
+"""Each transaction that stores an event notifies the workers here, so at its commit and only then (`Listener`)."""
+
+_NOTIFY = f"pg_notify('{CHANNEL}', '')"
 
 # Two emits of one key wait for each other here until the first is committed; ordered, so that batches cannot deadlock.
 _LOCK_KEYS = """
@@ -38,8 +40,8 @@ cross join lateral (
     where account_id = asked.account_id and idempotency_key = asked.key limit 1) e
 """
 
-# One statement for one event or thousands. `ordinal` ties the answer to the drafts.
-_INSERT = """
+# One statement for one event or thousands. `ordinal` ties the answer to the drafts. One notification a transaction.
+_INSERT = f"""
 with draft as (
     select new_event_id() as id, d.* from unnest(%(account_ids)s::int[], %(names)s::text[],
         string_to_array(%(bodies)s, E'\\n'), %(keys)s::text[], %(created)s::timestamptz[], %(resources)s::text[],
@@ -52,11 +54,11 @@ stored as (
 waiting as (
     insert into events_waiting (event_id, account_id, name, resource)
     select id, account_id, name, resource from draft)
-select d.ordinal, s.id, s.created_at from stored s join draft d using (id)
+select d.ordinal, s.id, s.created_at, case when d.ordinal = 1 then {_NOTIFY} end from stored s join draft d using (id)
 """
 
 # The same for one event, which is what services mostly emit: without arrays and a join it costs Postgres half.
-_INSERT_ONE = """
+_INSERT_ONE = f"""
 with stored as (
     insert into events (account_id, name, body, idempotency_key, created_at, traceparent)
     values (%(account_id)s, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
@@ -65,11 +67,11 @@ with stored as (
 waiting as (
     insert into events_waiting (event_id, account_id, name, resource)
     select id, %(account_id)s, %(name)s, %(resource)s from stored)
-select id, created_at from stored
+select id, created_at, {_NOTIFY} from stored
 """
 
 # And for very many, which are copied: their ids, in order, and when that is.
-_NEW_IDS = "select now(), array(select new_event_id() from generate_series(1, %(count)s))"
+_NEW_IDS = f"select now(), array(select new_event_id() from generate_series(1, %(count)s)), {_NOTIFY}"
 _COLUMNS = ("id", "account_id", "name", "body", "idempotency_key", "created_at", "traceparent")
 _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 
@@ -154,12 +156,10 @@ def insert(
     account_id: int,
     drafts: Sequence[EventDraft],
     *,
-    announced: bool,
     traceparent: str | None = None,
 ) -> list[Event]:
     """Stores `drafts` in order and returns them as events; one that repeats a key returns the event of that key.
 
-    `announced`: Postgres itself tells the workers, at the commit and only then; for commits at a time we do not see.
     `traceparent`: in which trace they were emitted (W3C Trace Context); None: in none.
     """
     emit = Emit(account_id, drafts, traceparent)
@@ -167,8 +167,6 @@ def insert(
     if keys:
         rows(connection, _LOCK_KEYS, _asked(keys))
     (stored,) = _store(connection, [emit], _find(connection, keys))
-    if announced and any(event.new for event in stored):
-        rows(connection, f"select pg_notify('{CHANNEL}', '')")
     return stored
 
 
@@ -291,7 +289,7 @@ def _insert_one(connection: Joinable, emit: Emit) -> Event:
         "resource": draft.resource,
         "traceparent": emit.traceparent,
     }
-    id_, created_at = rows(connection, _INSERT_ONE, parameters)[0]
+    id_, created_at, _ = rows(connection, _INSERT_ONE, parameters)[0]
     return Event(id=id_, name=draft.name, created_at=created_at)
 
 
@@ -307,7 +305,7 @@ def count_of(emits: Sequence[Emit]) -> int:
 
 def _copy(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
     """All their events, in order."""
-    now, ids = rows(connection, _NEW_IDS, {"count": count_of(emits)})[0]
+    now, ids, _ = rows(connection, _NEW_IDS, {"count": count_of(emits)})[0]
     new = list(zip(ids, ((emit, draft) for emit in emits for draft in emit.drafts), strict=True))
     stored = [Event(id=id_, name=draft.name, created_at=draft.created_at or now) for id_, (_, draft) in new]
     copy(
@@ -342,5 +340,5 @@ def _insert(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
         "resources": array(draft.resource for draft in drafts),
         "traceparents": array(emit.traceparent for emit in emits for _ in emit.drafts),
     }
-    at = {ordinal: (id_, created_at) for ordinal, id_, created_at in rows(connection, _INSERT, parameters)}
+    at = {ordinal: (id_, created_at) for ordinal, id_, created_at, _ in rows(connection, _INSERT, parameters)}
     return [Event(id=at[n][0], name=draft.name, created_at=at[n][1]) for n, draft in enumerate(drafts, 1)]

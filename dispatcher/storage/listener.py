@@ -1,4 +1,4 @@
-"""Hears Postgres' notifications: an event was committed at a time we did not see (`events.insert`, `announced`)."""
+"""Hears Postgres' notifications, by which each commit of events makes itself known (`events.CHANNEL`)."""
 
 import logging
 import select
@@ -15,35 +15,38 @@ from dispatcher.storage.events import CHANNEL
 logger = logging.getLogger(__name__)
 
 _RECONNECT_S = 5.0
+_ECHO_S = 2.0
+"""A new connection is notified by another: to hear nothing for so long means that it never will."""
 
 
 class Listener:
-    """One connection outside the pool that waits for notifications; costs no query while nothing happens.
+    """One connection outside the pool that waits for notifications; costs no query while nothing happens."""
 
-    Behind a pooler that hands connections out by transaction nothing arrives; then `reconcile` finds the events.
-    """
-
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reconnect_s: float = _RECONNECT_S) -> None:
         self._engine = engine
+        self._reconnect_s = reconnect_s
         self._connection: Any = None
         self._try_at_s = 0.0
+        self._echo_by_s: float | None = None
+        self.is_deaf = False
+        """Behind a pooler that shares connections by transaction nothing arrives: look at the outbox instead."""
 
     def wait(self, wait_s: float, stop: threading.Event) -> bool:
         """Waits up to `wait_s`; true where a notification came, or may have been missed before."""
-        connected_now = self._connect()
+        self._connect()
         if self._connection is None:
             stop.wait(wait_s)
             return False
         try:
-            readable, _, _ = select.select([self._connection], [], [], 0.0 if connected_now else wait_s)
-            if readable:
+            if not self._connection.notifies and select.select([self._connection], [], [], wait_s)[0]:
                 self._connection.poll()
         except (psycopg2.Error, OSError, ValueError) as error:
             logger.warning(log.line("listener.lost", reason=type(error).__name__))
             self.close()
             return False
-        heard = bool(self._connection.notifies) or connected_now
+        heard = bool(self._connection.notifies)
         self._connection.notifies.clear()
+        self._judge(heard)
         return heard
 
     def close(self) -> None:
@@ -52,20 +55,30 @@ class Listener:
             self._connection.close()
         self._connection = None
 
-    def _connect(self) -> bool:
-        """Whether a new connection was made."""
+    def _judge(self, heard: bool) -> None:
+        if heard:
+            self._echo_by_s, self.is_deaf = None, False
+        elif self._echo_by_s is not None and clock.monotonic() > self._echo_by_s:
+            self._echo_by_s, self.is_deaf = None, True
+            reason = "no notification arrives; give workers a connection that no pooler shares by transaction"
+            logger.warning(log.line("listener.deaf", reason=repr(reason)))
+
+    def _connect(self) -> None:
         if self._connection is not None or clock.monotonic() < self._try_at_s:
-            return False
-        self._try_at_s = clock.monotonic() + _RECONNECT_S
+            return
+        self._try_at_s = clock.monotonic() + self._reconnect_s
         try:
             fairy = self._engine.raw_connection()
-            connection: Any = fairy.dbapi_connection
+            self._connection = fairy.dbapi_connection
             fairy.detach()
-            connection.autocommit = True
-            with connection.cursor() as cursor:
+            self._connection.autocommit = True
+            with self._connection.cursor() as cursor:
                 cursor.execute(f"listen {CHANNEL}")
+            # On another connection: a pooler hands on what comes with the response to a statement. The echo stands for
+            # all that was committed before, too.
+            with self._engine.begin() as other:
+                other.exec_driver_sql(f"select pg_notify('{CHANNEL}', '')")
         except (DBAPIError, psycopg2.Error) as error:
             logger.warning(log.line("listener.unconnected", reason=type(error).__name__))
-            return False
-        self._connection = connection
-        return True
+            self.close()
+        self._echo_by_s = clock.monotonic() + _ECHO_S

@@ -25,7 +25,7 @@ IN_A_WORKER = {
 }
 IN_AN_EMITTER = {
     "before_commit": (0, []),
-    "after_commit_before_nudge": (1, [SENT]),
+    "after_commit": (1, [SENT]),
 }
 # A lease must be over before another may have the delivery; these make that two seconds.
 SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}

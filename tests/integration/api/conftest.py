@@ -262,7 +262,7 @@ def send(
 
 def a_delivery(api: Api, webhook_id: int, state: str = "failed") -> int:
     """The id of a new delivery of `invoice_paid` with two attempts; its event is in no outbox."""
-    event = api.own.storage.run(lambda c: events.insert(c, api.account.id, [a_draft()], announced=False))[0]
+    event = api.own.storage.run(lambda c: events.insert(c, api.account.id, [a_draft()]))[0]
     api.sql("delete from events_waiting where event_id = %(id)s", id=event.id)
     id_: int = api.sql(_DELIVERY, event_id=event.id, webhook_id=webhook_id, state=state)[0][0]
     api.sql(_ATTEMPTS, id=id_)

@@ -29,9 +29,9 @@ class Steps:
     storage: Storage
     account: Any
 
-    def emit(self, *drafts: Any, announced: bool = False) -> list[Any]:
+    def emit(self, *drafts: Any) -> list[Any]:
         drafts = drafts or (a_draft(),)
-        return self.storage.run(lambda c: events.insert(c, self.account.id, drafts, announced=announced))
+        return self.storage.run(lambda c: events.insert(c, self.account.id, drafts))
 
     def fan_out(self, limit: int = 500) -> Any:
         return self.storage.run(lambda c: events.fan_out(c, limit))

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from dispatcher.storage import events
 from dispatcher.storage.engine import make_engine
-from dispatcher.storage.listener import Listener
 from tests.builders import a_draft, an_account
-from tests.conftest import eventually
 
 
 def count(steps):
@@ -57,7 +55,7 @@ def test_ids_of_events_grow_from_emit_to_emit_over_whichever_connections(steps, 
     for number in range(30):
         with engines[number % 3].begin() as connection:
             drafts = [a_draft()] * (1 + number % 2)
-            ids += [e.id for e in events.insert(connection, steps.account.id, drafts, announced=False)]
+            ids += [e.id for e in events.insert(connection, steps.account.id, drafts)]
     for engine in engines:
         engine.dispose()
 
@@ -129,7 +127,7 @@ def test_a_key_is_known_after_its_event_was_fanned_out(steps, webhook):
 def test_accounts_do_not_share_keys(steps, storage):
     other = an_account(storage, "pearcorp")
     (first,) = steps.emit(a_draft(idempotency_key="k"))
-    (second,) = storage.run(lambda c: events.insert(c, other.id, [a_draft(idempotency_key="k")], announced=False))
+    (second,) = storage.run(lambda c: events.insert(c, other.id, [a_draft(idempotency_key="k")]))
 
     assert second.new
     assert first.id != second.id
@@ -167,14 +165,14 @@ def test_batches_with_the_same_keys_in_another_order_do_not_deadlock(steps):
 
 def test_a_key_that_was_rolled_back_is_free(steps):
     with steps.another_session() as connection:
-        events.insert(connection, steps.account.id, [a_draft(idempotency_key="k")], announced=True)
+        events.insert(connection, steps.account.id, [a_draft(idempotency_key="k")])
         connection.rollback()
 
     assert steps.emit(a_draft(idempotency_key="k"))[0].new
 
 
 def test_an_event_is_part_of_the_emitters_transaction(steps, joined):
-    events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")], announced=True)
+    events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")])
     assert count(steps) == 0
 
     joined.commit()
@@ -182,61 +180,10 @@ def test_an_event_is_part_of_the_emitters_transaction(steps, joined):
 
 
 def test_an_event_is_rolled_back_with_the_emitters_transaction(steps, joined):
-    events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")], announced=True)
+    events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")])
     joined.rollback()
 
     assert count(steps) == 0
-
-
-def test_a_listener_hears_of_a_joined_event_after_its_commit_and_not_before(steps, joined, storage):
-    stop = threading.Event()
-    listener = Listener(storage.engine)
-    assert listener.wait(0, stop)  # it may have missed something before it was connected
-    assert not listener.wait(0, stop)
-
-    events.insert(joined, steps.account.id, [a_draft()], announced=True)
-    assert not listener.wait(0.1, stop)
-
-    joined.commit()
-    assert eventually(lambda: listener.wait(0.5, stop), what="the notification")
-    assert not listener.wait(0, stop)
-    listener.close()
-
-
-def test_a_listener_hears_nothing_of_a_rollback(steps, joined, storage):
-    stop = threading.Event()
-    listener = Listener(storage.engine)
-    listener.wait(0, stop)
-
-    events.insert(joined, steps.account.id, [a_draft()], announced=True)
-    joined.rollback()
-
-    assert not listener.wait(0.1, stop)
-    listener.close()
-
-
-def test_a_repeated_key_notifies_nobody(steps, joined, storage):
-    steps.emit(a_draft(idempotency_key="k"))
-    stop = threading.Event()
-    listener = Listener(storage.engine)
-    listener.wait(0, stop)
-
-    events.insert(joined, steps.account.id, [a_draft(idempotency_key="k")], announced=True)
-    joined.commit()
-
-    assert not listener.wait(0.1, stop)
-    listener.close()
-
-
-def test_a_listener_that_lost_its_connection_gets_another(steps, storage, monkeypatch):
-    monkeypatch.setattr("dispatcher.storage.listener._RECONNECT_S", 0.0)
-    stop = threading.Event()
-    listener = Listener(storage.engine)
-    listener.wait(0, stop)
-    steps.rows("select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%%'")
-
-    assert eventually(lambda: listener.wait(0.1, stop), what="a new connection that may have missed something")
-    listener.close()
 
 
 def test_what_several_calls_emit_together_stands_in_their_order(steps, storage):
@@ -264,7 +211,7 @@ def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(ste
         events.Emit(steps.account.id, [a_draft()]),
     ]
     with steps.another_session() as connection:
-        events.insert(connection, steps.account.id, [a_draft(idempotency_key="taken")], announced=False)
+        events.insert(connection, steps.account.id, [a_draft(idempotency_key="taken")])
         first, second, third = storage.run(lambda c: events.insert_together(c, emits))
 
         assert second is None

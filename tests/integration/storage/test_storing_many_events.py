@@ -86,7 +86,7 @@ def test_keys_are_known_as_ever(steps, is_copied):
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
 def test_they_share_the_fate_of_the_emitters_transaction(steps, joined, is_copied, end):
-    events.insert(joined, steps.account.id, many(), announced=True)
+    events.insert(joined, steps.account.id, many())
     assert is_copied
     assert steps.value("select count(*) from events") == 0
 
@@ -99,7 +99,7 @@ def test_of_a_connection_that_commits_each_statement_they_are_one(steps, storage
     """Two COPYs would be two commits."""
     storage.single(lambda c: events.insert_together(c, [Emit(steps.account.id, many())]))
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        events.insert(connection, steps.account.id, many(), announced=False)
+        events.insert(connection, steps.account.id, many())
 
     assert is_copied == []
     assert steps.value("select count(*) from events_waiting") == 2 * MANY
@@ -108,7 +108,7 @@ def test_of_a_connection_that_commits_each_statement_they_are_one(steps, storage
 def test_the_encoding_of_the_emitters_connection_does_not_matter(steps, database_url, is_copied):
     connection = psycopg2.connect(database_url)
     connection.set_client_encoding("LATIN1")
-    events.insert(connection, steps.account.id, many(a_draft(body_json='"ěé"', resource="ě")), announced=True)
+    events.insert(connection, steps.account.id, many(a_draft(body_json='"ěé"', resource="ě")))
     connection.commit()
     connection.close()
 

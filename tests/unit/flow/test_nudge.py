@@ -1,12 +1,25 @@
 import threading
+from dataclasses import dataclass
 
 import pytest
 
-from dispatcher.errors import ScheduleUnavailable
-from dispatcher.flow import nudge
-from dispatcher.flow.nudge import SKIP_S, SOON_LIMIT_S, Nudger
-from tests.conftest import eventually
+from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
+from dispatcher.flow.nudge import APART_S, RETRY_S, Nudger, nudge
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
+
+STOP = threading.Event()
+
+
+@dataclass
+class Commits:
+    """Notifications that arrive at once."""
+
+    count: int = 0
+    is_deaf: bool = False
+
+    def wait(self, wait_s, stop):
+        self.count, heard = max(0, self.count - 1), self.count > 0
+        return heard
 
 
 @pytest.fixture
@@ -15,114 +28,113 @@ def clock():
 
 
 @pytest.fixture
+def schedule(clock):
+    return MemorySchedule(clock)
+
+
+@pytest.fixture
 def queue():
     return FakeQueue()
 
 
-class Hung:
-    """A flag that does not answer until it is let go."""
-
-    def __init__(self):
-        self.asked = 0
-        self.go = threading.Event()
-
-    def claim_fan_out(self):
-        self.asked += 1
-        self.go.wait(10)
-        return False
+@pytest.fixture
+def commits():
+    return Commits()
 
 
-class Down:
-    def __init__(self):
-        self.asked = 0
-
-    def claim_fan_out(self):
-        self.asked += 1
-        raise ScheduleUnavailable
+@pytest.fixture
+def outbox():
+    """Ids of events that are in it."""
+    return []
 
 
-def test_many_nudges_send_one_message(clock, queue):
-    nudger = Nudger(MemorySchedule(clock), queue, clock)
+@pytest.fixture
+def nudger(commits, schedule, queue, outbox, clock):
+    return Nudger(commits, lambda: nudge(schedule, queue), lambda: bool(outbox), clock)
 
-    assert all(nudger.nudge() for _ in range(5))
+
+def test_a_commit_sends_one_message(nudger, commits, queue):
+    commits.count = 1
+    nudger.wait(1, STOP)
+    nudger.wait(1, STOP)
+
     assert queue.fan_outs == 1
 
 
-def test_once_the_message_was_taken_the_next_nudge_sends_another(clock, queue):
-    schedule = MemorySchedule(clock)
-    nudger = Nudger(schedule, queue, clock)
+def test_nothing_is_sent_while_a_message_waits(nudger, commits, schedule, queue, clock):
+    for _ in range(3):
+        commits.count = 1
+        nudger.wait(1, STOP)
+        clock.advance(APART_S)
+    assert queue.fan_outs == 1
 
-    nudger.nudge()
     schedule.fan_out_begun()
-    nudger.nudge()
-
+    commits.count = 1
+    nudger.wait(1, STOP)
     assert queue.fan_outs == 2
 
 
-def test_a_hung_redis_is_waited_for_no_longer_than_the_limit(clock, queue, monkeypatch):
-    waited = []
-    monkeypatch.setattr(nudge._Thread, "run", lambda self, limit_s: waited.append(limit_s) or "hung")
-    Nudger(MemorySchedule(clock), queue, clock).nudge()
-
-    assert waited == [0.1]
-
-
-@pytest.mark.parametrize("kind", [Hung, Down])
-def test_after_a_failure_nudges_are_skipped_for_five_seconds(clock, queue, kind):
-    flag = kind()
-    nudger = Nudger(flag, queue, clock)
-
-    assert not nudger.nudge()
-    clock.advance(SKIP_S - 0.01)
-    assert not any(nudger.nudge() for _ in range(10))
-    assert flag.asked == 1
-
-    clock.advance(0.02)
-    assert not nudger.nudge()
-    assert flag.asked == 2
-    if isinstance(flag, Hung):
-        flag.go.set()
-    assert queue.fan_outs == 0
-
-
-def test_a_broker_that_is_down_raises_nothing(clock, queue):
-    queue.down = True
-    nudger = Nudger(MemorySchedule(clock), queue, clock)
-
-    assert nudger.nudge() is False
-
-
-def test_a_failure_of_any_kind_counts_as_one(clock, queue, monkeypatch):
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # the thread's, not this test's
-
-    class Broken:
-        def claim_fan_out(self):
-            raise RuntimeError("a library's own error")
-
-    assert Nudger(Broken(), queue, clock).nudge() is False
-
-
-def test_many_nudges_that_nobody_waits_for_become_few(clock, queue):
-    schedule = MemorySchedule(clock)
-    nudger = Nudger(schedule, queue, clock)
-
-    for _ in range(100):
-        nudger.nudge_soon()
-    eventually(lambda: queue.fan_outs)
+def test_commits_close_together_share_a_message(nudger, commits, schedule, queue, clock):
+    commits.count = 3
+    for _ in range(3):
+        nudger.wait(1, STOP)
+        schedule.fan_out_begun()
     assert queue.fan_outs == 1
 
-    schedule.fan_out_begun()
-    nudger.nudge_soon()
-    eventually(lambda: queue.fan_outs == 2)
+    clock.advance(APART_S)
+    nudger.wait(1, STOP)
+    assert queue.fan_outs == 2
 
 
-def test_one_that_nobody_waits_for_does_not_wait_for_a_hung_redis(clock, queue):
-    flag = Hung()
-    nudger = Nudger(flag, queue, clock)
+def test_a_broker_that_is_down_is_asked_again_until_it_has_taken_the_message(nudger, commits, queue, clock):
+    queue.down = True
+    commits.count = 1
+    nudger.wait(1, STOP)
+    queue.down = False
+    nudger.wait(1, STOP)
+    assert queue.fan_outs == 0
 
-    nudger.nudge_soon()
-    eventually(lambda: flag.asked)
-    assert nudger.is_ready
-    clock.advance(SOON_LIMIT_S + 0.1)
-    assert not nudger.is_ready
-    flag.go.set()
+    clock.advance(RETRY_S)
+    nudger.wait(1, STOP)
+    assert queue.fan_outs == 1
+
+
+def test_a_nudge_that_failed_does_not_stand_in_the_way_of_the_next(schedule, queue):
+    queue.down = True
+    with pytest.raises(QueueUnavailable):
+        nudge(schedule, queue)
+
+    queue.down = False
+    nudge(schedule, queue)
+    assert queue.fan_outs == 1
+
+
+def test_a_clock_that_is_down_is_asked_again(commits, queue, clock):
+    class Down:
+        def claim_fan_out(self):
+            raise ScheduleUnavailable
+
+        fan_out_begun = claim_fan_out
+
+    flag = Down()
+    nudger = Nudger(commits, lambda: nudge(flag, queue), lambda: False, clock)
+    commits.count = 1
+    nudger.wait(1, STOP)
+
+    flag.claim_fan_out = lambda: True
+    clock.advance(RETRY_S)
+    nudger.wait(1, STOP)
+    assert queue.fan_outs == 1
+
+
+@pytest.mark.parametrize(("is_deaf", "sent"), [(False, 0), (True, 1)])
+def test_who_hears_nothing_looks_at_the_outbox(nudger, commits, outbox, queue, is_deaf, sent):
+    commits.is_deaf = is_deaf
+    nudger.look()
+    nudger.wait(1, STOP)
+    assert queue.fan_outs == 0  # it is empty
+
+    outbox.append(1)
+    nudger.look()
+    nudger.wait(1, STOP)
+    assert queue.fan_outs == sent

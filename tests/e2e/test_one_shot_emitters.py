@@ -1,0 +1,43 @@
+"""Processes that emit one event and end, such as a cron job, on a machine that is busy with other things."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from dispatcher.dev import child
+from tests.builders import a_body
+from tests.e2e.cluster import SLUG, Cluster
+from tests.receiver import Receiver
+
+EMITTERS = 6
+
+
+@pytest.fixture
+def busy_cores() -> Iterator[None]:
+    """Four processes that do nothing but compute."""
+    with ExitStack() as stack:
+        for _ in range(4):
+            burner = child.start([sys.executable, "-c", "while True: pass"], death_signal=signal.SIGKILL)
+            stack.callback(child.end, burner)
+        yield
+
+
+@pytest.mark.usefixtures("busy_cores")
+def test_their_events_are_on_their_way_when_they_end_and_nobody_is_warned(cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.url("/hook"))
+    cluster.start_worker(DISPATCHER_RECONCILE_S="600")  # so that nothing but the commit can be the reason
+    body = cluster.folder / "body.json"
+    body.write_text(json.dumps(a_body()))
+
+    emitters = [
+        cluster.start("dispatcher", "emit", "invoice_paid", "--account", SLUG, "--body", body) for _ in range(EMITTERS)
+    ]
+    ends = [emitter.wait(60) for emitter in emitters]
+    cluster.wait_until_delivered(EMITTERS, 30)
+
+    assert ends == [0] * EMITTERS
+    assert all("accepted" in emitter.output and "WARNING" not in emitter.output for emitter in emitters)

@@ -1,0 +1,127 @@
+"""Postgres notifies the workers of each commit of events; behind a pooler that keeps notifications, they notice."""
+
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+from dispatcher.storage import events
+from dispatcher.storage.engine import make_engine
+from dispatcher.storage.events import Emit
+from dispatcher.storage.listener import Listener
+from tests.builders import a_draft
+from tests.conftest import eventually
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def listener(storage, stop) -> Iterator[Listener]:
+    with closing(Listener(storage.engine, reconnect_s=0.0)) as listener:
+        assert listener.wait(10, stop)  # its own echo
+        yield listener
+
+
+def test_a_listener_hears_of_an_event_at_its_commit_and_not_before(steps, joined, listener, stop):
+    events.insert(joined, steps.account.id, [a_draft()])
+    assert not listener.wait(0.1, stop)
+
+    joined.commit()
+    assert listener.wait(10, stop)
+    assert not listener.wait(0, stop)
+
+
+def test_a_listener_hears_nothing_of_a_rollback(steps, joined, listener, stop):
+    events.insert(joined, steps.account.id, [a_draft()])
+    joined.rollback()
+
+    assert not listener.wait(0.1, stop)
+
+
+def test_a_repeated_key_notifies_nobody(steps, listener, stop):
+    steps.emit(a_draft(idempotency_key="k"))
+    assert listener.wait(10, stop)
+
+    steps.emit(a_draft(idempotency_key="k"))
+
+    assert not listener.wait(0.1, stop)
+
+
+@pytest.mark.parametrize(
+    "drafts",
+    [[a_draft()], [a_draft(idempotency_key="k")], [a_draft()] * 2, [a_draft()] * events.MANY],
+    ids=["one", "one with a key", "two", "many"],
+)
+def test_every_way_to_store_events_notifies(steps, storage, listener, stop, drafts):
+    steps.emit(*drafts)
+    assert listener.wait(10, stop)
+
+    together = [Emit(steps.account.id, [replace(draft, idempotency_key=None) for draft in drafts])]
+    commit = storage.single if events.are_one_statement(together) else storage.run
+    commit(lambda c: events.insert_together(c, together))
+    assert listener.wait(10, stop)
+
+
+def test_a_listener_that_lost_its_connection_gets_another_and_says_that_it_may_have_missed_something(
+    steps, listener, stop
+):
+    steps.rows("select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%%'")
+
+    assert eventually(lambda: listener.wait(0.1, stop), what="the echo of a new connection")
+
+
+def test_behind_a_pooler_that_shares_connections_by_transaction_a_listener_knows_that_it_is_deaf(
+    pooled_url, steps, stop
+):
+    with closing(Listener(make_engine(pooled_url, 1))) as listener:
+        assert not listener.is_deaf
+        eventually(lambda: not listener.wait(0.1, stop) and listener.is_deaf, what="that it hears nothing")
+
+
+@pytest.fixture
+def pooled_url(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """This test's database behind a PgBouncer in transaction mode."""
+    server = urlsplit(database_url)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    database = server.path[1:]
+    (tmp_path / "users.txt").write_text(f'"{server.username}" "{server.password or ""}"\n')
+    (tmp_path / "pgbouncer.ini").write_text(
+        f"""
+[databases]
+{database} = host={server.hostname} port={server.port} user={server.username} password={server.password or ""}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+ignore_startup_parameters = options
+user = nobody
+"""
+    )
+    process = subprocess.Popen(["/usr/sbin/pgbouncer", "--quiet", str(tmp_path / "pgbouncer.ini")])
+    url = f"postgresql://{server.username}@127.0.0.1:{port}/{database}"
+    try:
+        eventually(lambda: answers(url), what="PgBouncer")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(url: str) -> bool:
+    with suppress(psycopg2.OperationalError):
+        psycopg2.connect(url).close()
+        return True
+    return False
