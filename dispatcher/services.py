@@ -4,16 +4,18 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
 
 from dispatcher import clock, crash, log
-from dispatcher.errors import DispatcherError, PingsBusy, SettingsInvalid
+from dispatcher.errors import PingsBusy, SettingsInvalid
 from dispatcher.flow import admit, count_figures, fan_out, nudge, ping, prune, reconcile, record_event, replay_many
 from dispatcher.flow.admit import Admitted
 from dispatcher.flow.drain import STRAGGLING_S, Drain
+from dispatcher.flow.fault import guarded
 from dispatcher.flow.lane import Counts
 from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
 from dispatcher.flow.limit_requests import Limiter
@@ -212,36 +214,14 @@ class Services:
     def deliver(self, webhook_ids: Sequence[int]) -> Counts:
         """One drain over webhooks that are held for it. What only waits for slow answers is finished aside."""
         sender = self._borrow_sender()
-        drain = Drain(
-            self.storage,
-            self.schedule,
-            sender,
-            self._drain_policy,
-            webhook_ids,
-            rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
-            tell=None if self.settings.flower_deliveries == "none" else self.task_events.tell,
-            tallying=Tallying(self.tally, self.figures.flushed if self.figures is not None else None),
-            traces=self.tracing.attempts() if self.tracing is not None else None,
-        )
-        self._running.append(drain)
-        began_s = clock.monotonic()
-        try:
-            counts = drain.run(self._patience_s)
-            if self.figures is not None:
-                self.figures.drained(counts.delivered + counts.retrying + counts.failed, clock.monotonic() - began_s)
-        except DispatcherError:
-            sender.close()  # with what is in flight: nobody would collect it
-            raise
-        finally:
-            self._running.remove(drain)
-        self._pass_on(drain.take_go_on())
-        if drain.done:
-            self._idle_senders.append(sender)
-        elif self._stragglers.acquire(blocking=False):
-            threading.Thread(target=self._finish_aside, args=(drain, sender), name="stragglers").start()
-        else:  # so many hang already that this thread had better wait too
+        with _closed_on_error(sender):
+            drain = self._drain(sender, webhook_ids)
+            counts = self._run(drain)
+            self._pass_on(drain.take_go_on())
+            if not drain.done and self._is_finished_aside(drain, sender):
+                return counts
             drain.finish(self._pass_on)
-            self._idle_senders.append(sender)
+            self._keep_sender(sender)
         return counts
 
     def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> Pinged:
@@ -253,10 +233,7 @@ class Services:
             agent = self.settings.user_agent
             return ping.ping(self.storage, sender, slug, webhook_id, user_agent=agent, client_id=client_id)
         finally:
-            if sender.in_flight:  # its answer must not be taken for the next one's
-                sender.close()
-            else:
-                self._idle_senders.append(sender)
+            self._keep_sender(sender)
             self._pings.release()
 
     def reconcile(self) -> Reconciled:
@@ -306,27 +283,54 @@ class Services:
     def _patience_s(self) -> float:
         return BUSY_PATIENCE_S if len(self._running) >= BUSY_DRAINS else STRAGGLING_S
 
+    def _drain(self, sender: Sender, webhook_ids: Sequence[int]) -> Drain:
+        return Drain(
+            self.storage,
+            self.schedule,
+            sender,
+            self._drain_policy,
+            webhook_ids,
+            rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
+            tell=None if self.settings.flower_deliveries == "none" else self.task_events.tell,
+            tallying=Tallying(self.tally, self.figures.flushed if self.figures is not None else None),
+            traces=self.tracing.attempts() if self.tracing is not None else None,
+        )
+
+    def _run(self, drain: Drain) -> Counts:
+        self._running.append(drain)
+        began_s = clock.monotonic()
+        try:
+            counts = drain.run(self._patience_s)
+        finally:
+            self._running.remove(drain)
+        if self.figures is not None:
+            self.figures.drained(counts.delivered + counts.retrying + counts.failed, clock.monotonic() - began_s)
+        return counts
+
+    def _is_finished_aside(self, drain: Drain, sender: Sender) -> bool:
+        """False where so many hang already, or so many threads run, that this thread had better wait too."""
+        if not self._stragglers.acquire(blocking=False):
+            return False
+        try:
+            threading.Thread(target=self._finish_aside, args=(drain, sender), name="stragglers").start()
+        except RuntimeError:  # the system has no thread left
+            self._stragglers.release()
+            return False
+        return True
+
     def _finish_aside(self, drain: Drain, sender: Sender) -> None:
         try:
-            try:
+            with guarded("drain.unfinished"), _closed_on_error(sender):  # holds and leases end by themselves
                 drain.finish(self._pass_on)
-            except DispatcherError:
-                sender.close()
-                raise
-            self._idle_senders.append(sender)  # with its connections
-        except DispatcherError as error:  # holds and leases end by themselves
-            logger.warning(log.line("drain.unfinished", reason=error))
+                self._keep_sender(sender)  # with its connections
         finally:
             self._stragglers.release()
 
     def _pass_on(self, webhook_ids: list[int]) -> None:
         """What is still held goes to another drain."""
-        if not webhook_ids:
-            return
-        try:
-            self.dispatch.send(webhook_ids)
-        except DispatcherError as error:  # the holds end by themselves
-            logger.warning(log.line("drain.not_passed_on", reason=error))
+        if webhook_ids:
+            with guarded("drain.not_passed_on"):  # the holds end by themselves
+                self.dispatch.send(webhook_ids)
 
     def _borrow_sender(self) -> Sender:
         try:
@@ -339,6 +343,13 @@ class Services:
             made = make_sender(self.settings.sender, self._limits)
             self._senders = [known for known in self._senders if known() is not None] + [ref(made)]
             return made
+
+    def _keep_sender(self, sender: Sender) -> None:
+        """For the next who sends; not where answers are awaited, which would be taken for the next one's."""
+        if sender.in_flight:
+            sender.close()
+        else:
+            self._idle_senders.append(sender)
 
     @property
     def health_policies(self) -> tuple[WindowPolicy, BreakerPolicy]:
@@ -357,6 +368,16 @@ class Services:
     @cached_property
     def _drain_policy(self) -> DrainPolicy:
         return drain_policy(self.settings)
+
+
+@contextmanager
+def _closed_on_error(sender: Sender) -> Iterator[None]:
+    """With what is in flight: nobody would collect it."""
+    try:
+        yield
+    except BaseException:  # also where a process is told to end
+        sender.close()
+        raise
 
 
 def _tell(stored: Sequence[Event]) -> None:

@@ -64,6 +64,7 @@ class Reply:
     status: str = "200"
     after_s: float = 0.05
     retry_after: str | None = None
+    body: bytes = b""
 
 
 class FakeSender:
@@ -90,6 +91,7 @@ class FakeSender:
         result = Result(
             tag=request.tag,
             status=reply.status,
+            body=reply.body,
             retry_after=reply.retry_after,
             started_s=self._clock.now_s,
             finished_s=ends_s,

@@ -1,38 +1,40 @@
 """The drain: it holds a chunk of webhooks and brings what is due for them to their receivers.
 
     claim up to each webhook's window ▶ bytes and headers ▶ send ▶ judge ▶ record (each 50 ms or 200 results)
+    (claim.py)                          (payload.py)               (outcome.py)  (record.py)
 
 It streams: all of these go on at once. A webhook whose claimed work is recorded is released on its own and does not
 wait for the slowest of its chunk. What Redis does not take (a release, a health) is left: `reconcile` rebuilds it.
+
+Requests of many webhooks are in flight here, so a fault of one, or of a part that could be done without, ends none of
+them (`fault.py`). Where a drain does end by a fault, what has come in by then is recorded first.
 """
 
 import logging
 import random
 import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from uuid import uuid4
+from collections.abc import Callable, Iterable, Sequence
 
-from dispatcher import clock, crash, log
-from dispatcher.errors import StorageUnavailable
-from dispatcher.flow import watch
+from dispatcher import clock, crash
+from dispatcher.flow.claim import Claimer
+from dispatcher.flow.fault import guarded, log_fault
 from dispatcher.flow.holds import Holds
-from dispatcher.flow.lane import Counts, Flight, Lane, Lease, told
+from dispatcher.flow.lane import Counts, Flight, Lane
+from dispatcher.flow.outcome import Outcomes
 from dispatcher.flow.policy import DrainPolicy
 from dispatcher.flow.record import Recorder
 from dispatcher.flow.tally import Tallying
 from dispatcher.flow.trace import TracesAttempts
-from dispatcher.model.attempt import Result, Status, Verdict, judge
-from dispatcher.model.delivery import Claimed, State
-from dispatcher.model.health import Health, after
+from dispatcher.flow.watch import watch
+from dispatcher.model.attempt import Result, Status
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.health import Health
 from dispatcher.model.webhook import Target
 from dispatcher.payload import headers, render
 from dispatcher.queue import Told
 from dispatcher.schedule.clock import Released, Schedule
 from dispatcher.sender.contract import Request, Sender
-from dispatcher.storage import deliveries
-from dispatcher.storage.deliveries import Claim, Finished
+from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)
@@ -41,15 +43,23 @@ TURN_S = 1.0
 """A drain claims for so long, then passes what is left on, so that others get the slot and a worker can stop."""
 STRAGGLING_S = 0.5
 """What has been in flight for so long while nothing else is left to do is a straggler (`Drain.finish`)."""
-TOKEN_WAIT_S, TOKEN_STEP_S = 0.25, 0.02
-"""A drain waits so long for a webhook's next token, and gathers tokens for so long."""
 CLAIM_AGAIN_S = 2.0
 """After a claim that failed, its webhooks are due again so much later."""
-_STORAGE_PAUSE_S = 0.5
+STORAGE_PAUSE_S = 0.5
+"""Between two tries to record while Postgres is away."""
+UNREADABLE_S = 60.0
+"""A webhook whose secrets no key of ours opens is left alone for so long."""
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)
 
 
 class Drain:
-    """One drain over `webhook_ids`, which the caller holds. Used by one thread at a time."""
+    """One drain over `webhook_ids`, which the caller holds. Used by one thread at a time.
+
+    `wait` is what it does with seconds in which there is nothing else to do.
+    """
 
     def __init__(
         self,
@@ -64,27 +74,26 @@ class Drain:
         tallying: Tallying | None = None,
         traces: TracesAttempts | None = None,
         monotonic: Callable[[], float] = clock.monotonic,
+        wait: Callable[[float], None] = _wait,
     ) -> None:
+        rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._storage = storage
         self._holds = Holds(schedule, policy.hold_s, monotonic)
-        self._recorder = Recorder(storage, monotonic, lambda: self._pause(), tallying)
+        self._recorder = Recorder(storage, monotonic, self._pause, tallying)
+        self._claimer = Claimer(storage, self._recorder, self._holds, policy, monotonic, tallying)
+        self._outcomes = Outcomes(policy, rng, monotonic, tell, traces)
         self._tallying = tallying
         self._traces = traces
         self._sender = sender
         self._policy = policy
-        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
-        self._tell = tell
         self._monotonic = monotonic
-        self._lanes: dict[int, Lane] = {}
-        self._leases: dict[str, Lease] = {}
+        self._wait = wait
         self._flights: dict[int, Flight] = {}
         self._finished: list[Finished] = []
         self._oldest_finished_s = 0.0
         self._go_on: list[int] = []
         self._may_claim = True
-        self._claim_failed = False
-        self.counts = Counts()
-        self._open_lanes(dict.fromkeys(webhook_ids))
+        self._lanes = self._open_lanes(dict.fromkeys(webhook_ids))
 
     @property
     def done(self) -> bool:
@@ -102,26 +111,33 @@ class Drain:
         `patience_s` is asked how long a request may be in flight before it is a straggler. Afterwards `take_go_on`.
         """
         ends_s = self._monotonic() + TURN_S
-        while self._lanes and not self._only_stragglers(patience_s):
-            if self._may_claim and self._monotonic() < ends_s:
-                self._claim()
-                self._wait_for_tokens()
-            else:
-                self._stop_claiming()
-            self._step()
-        return self.counts
+        try:
+            while self._lanes and not self._only_stragglers(patience_s):
+                if self._may_claim and self._monotonic() < ends_s:
+                    self._claim()
+                else:
+                    self._stop_claiming()
+                self._step()
+        except Exception:
+            self._abandon()
+            raise
+        return self._outcomes.counts
 
     def finish(self, pass_on: Callable[[list[int]], None]) -> Counts:
         """Waits for what is in flight, at most the timeout, and claims nothing more.
 
         What still has work due is passed on as soon as it is let go: it must not wait for the others.
         """
-        while self._lanes:
-            self._stop_claiming()
-            self._step()
-            if self._go_on:
-                pass_on(self.take_go_on())
-        return self.counts
+        try:
+            while self._lanes:
+                self._stop_claiming()
+                self._step()
+                if self._go_on:
+                    pass_on(self.take_go_on())
+        except Exception:
+            self._abandon()
+            raise
+        return self._outcomes.counts
 
     def _step(self) -> None:
         self._start()
@@ -130,14 +146,23 @@ class Drain:
             self._flush()
         self._holds.renew_if_due(self._lanes)
 
+    def _abandon(self) -> None:
+        """After a fault: what has come in is recorded, what is unsent given back. Leases of what is in flight end."""
+        with guarded("drain.abandoned"):
+            for lane in self._lanes.values():
+                self._recorder.give_back(lane)
+            finished, self._finished = self._finished, []
+            self._recorder.record(finished)
+
     # -- claim ---------------------------------------------------------------------------------------------------
 
-    def _open_lanes(self, webhook_ids: dict[int, None]) -> None:
+    def _open_lanes(self, webhook_ids: dict[int, None]) -> dict[int, Lane]:
         known = self._holds.begin(webhook_ids)
         fresh = Health(window=float(self._policy.window.start))
-        self._lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in webhook_ids}
-        for lane in self._lanes.values():
+        lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in webhook_ids}
+        for lane in lanes.values():
             self._begin(lane)
+        return lanes
 
     def _begin(self, lane: Lane) -> None:
         lane.exhausted = lane.changed = False
@@ -145,77 +170,13 @@ class Drain:
         lane.probing = lane.health.is_open(self._policy.breaker)
 
     def _claim(self) -> None:
-        now_s = self._monotonic()
-        wanted = {lane.webhook_id: count for lane in self._lanes.values() if (count := lane.allowed(now_s))}
-        # In halves of what may be in flight: a statement for each freed slot would cost more than the requests.
-        room = sum(lane.slots for id_ in wanted if (lane := self._lanes[id_]).rate is None)
-        if not wanted or sum(wanted.values()) * 2 < room:
-            return
-        lease = Lease(token=str(uuid4()), ends_s=self._monotonic() + self._policy.lease.total_seconds())
-        try:
-            claim = self._storage.single(
-                lambda connection: deliveries.claim(
-                    connection,
-                    self._storage.secrets,
-                    wanted,
-                    allowed={id_: count for id_, count in wanted.items() if self._lanes[id_].rate},
-                    token=lease.token,
-                    lease=self._policy.lease,
-                    loss_limit=self._policy.loss_limit,
-                    now_s=self._monotonic(),
-                )
-            )
-        except StorageUnavailable as error:
-            logger.warning(log.line("drain.claim_failed", reason=error))
-            self._claim_failed = True
+        self._outcomes.counts.failed += self._claimer.fill(self._lanes)
+        if self._claimer.failed:
             self._stop_claiming()
-            return
-        if claim.claimed:
-            crash.reached("after_claim")
-            lease.targets = claim.targets
-            self._leases[lease.token] = lease
-        self.counts.failed += claim.given_up
-        if self._tallying is not None:
-            self._tallying.claimed(claim)
-        for delivery in claim.claimed:
-            lane = self._lanes[delivery.webhook_id]
-            lane.unsent.append(delivery)
-            wanted[delivery.webhook_id] -= 1
-        limited = self._keep_to_rates(claim)
-        for webhook_id, missing in wanted.items():
-            if missing > 0 and webhook_id not in limited:
-                self._lanes[webhook_id].exhausted = True
-
-    def _keep_to_rates(self, claim: Claim) -> set[int]:
-        """Takes tokens for what was claimed of webhooks with a rate limit; what gets none goes back, uncounted.
-
-        Returns the webhooks whose claim told of a limit for the first time: of these there may be more than one.
-        """
-        rates = {id_: target.rate_limit for id_, target in claim.targets.items() if target.rate_limit}
-        if not rates:
-            return set()
-        counts = Counter(delivery.webhook_id for delivery in claim.claimed)
-        wanted = {id_: (rate, counts[id_]) for id_, rate in rates.items()}
-        learnt = {id_ for id_ in rates if self._lanes[id_].rate is None}
-        for id_, (count, left) in self._holds.spend(wanted).items():
-            lane = self._lanes[id_]
-            lane.rate, lane.tokens, lane.tokens_at_s = rates[id_], left, self._monotonic()
-            self._give_back(lane, keep=len(lane.unsent) - counts[id_] + count)
-        return learnt
-
-    def _wait_for_tokens(self) -> None:
-        """With nothing else to do: waits for a token that comes soon, and lets go of webhooks whose comes later."""
-        now_s = self._monotonic()
-        throttled = [lane for lane in self._lanes.values() if not lane.exhausted and lane.rate]
-        if self._flights or self._finished or len(throttled) < sum(not lane.exhausted for lane in self._lanes.values()):
-            return
-        for lane in throttled:
-            if lane.token_in_s(now_s) > TOKEN_WAIT_S:
-                lane.paused_until_s = max(lane.paused_until_s, now_s + lane.token_in_s(now_s))
-                lane.exhausted = True
-        waits_s = [lane.token_in_s(now_s) for lane in throttled if not lane.exhausted]
-        if waits_s and not any(lane.is_idle for lane in self._lanes.values()):
-            self._wait(max(min(waits_s), TOKEN_STEP_S))
+        elif not self._flights and not self._finished:
+            wait_s = self._claimer.soonest_token_s(self._lanes)
+            if wait_s is not None:
+                self._wait(wait_s)
 
     def _stop_claiming(self) -> None:
         self._may_claim = False
@@ -232,117 +193,80 @@ class Drain:
             for lane in ready:
                 if self._sender.in_flight >= self._sender.capacity:
                     return
-                self._start_one(lane, lane.unsent.popleft(), sent_at)
+                self._start_next(lane, sent_at)
             ready = [lane for lane in ready if lane.may_start]
 
-    def _start_one(self, lane: Lane, delivery: Claimed, sent_at: int) -> None:
-        lease = self._leases[delivery.lease_token]
-        if lease.ends_s - self._monotonic() <= self._policy.timeout_s:
-            lane.unsent.appendleft(delivery)
-            self._give_back(lane)
-            return
-        target = lease.targets.get(delivery.webhook_id)
-        flight = Flight(
-            lane=lane,
-            claimed=delivery,
-            url=target.url if target else "",
-            started_s=self._monotonic(),
-        )
+    def _start_next(self, lane: Lane, sent_at: int) -> None:
+        target, delivery = lane.target, lane.unsent[0]
+        if target is None:
+            self._leave_alone(lane)
+        elif delivery.lease_ends_s - self._monotonic() <= self._policy.timeout_s:
+            self._recorder.give_back(lane)  # too little of its lease is left, and so of those behind it
+        else:
+            self._start_one(lane, lane.unsent.popleft(), target, sent_at)
+
+    def _leave_alone(self, lane: Lane) -> None:
+        """No key of ours opens the webhook's secrets: that is not its receiver's fault, and costs it no attempt."""
+        lane.pause(self._monotonic() + UNREADABLE_S)
+        self._recorder.give_back(lane)
+        if self._tallying is not None:
+            with guarded("drain.tally_failed"):
+                self._tallying.unreadable()
+
+    def _start_one(self, lane: Lane, delivery: Claimed, target: Target, sent_at: int) -> None:
+        flight = Flight(lane=lane, claimed=delivery, url=target.url, started_s=self._monotonic())
         self._flights[delivery.id] = flight
         lane.in_flight += 1
-        if target is None:
-            self._finish_one(self._unsendable(delivery, "the webhook's secrets cannot be read"))
-            return
         try:
             body = render(delivery, target)
+            made = headers(delivery, target, body, sent_at, self._policy.user_agent)
         except Exception as error:  # the one delivery fails, the others go on, and the receiver is not to blame
-            reason = f"the payload cannot be rendered: {type(error).__name__}"
-            self._finish_one(self._unsendable(delivery, reason), sent=False)
+            self._not_sent(delivery, f"the payload cannot be rendered: {type(error).__name__}")
             return
-        made = headers(delivery, target, body, sent_at, self._policy.user_agent)
         if self._traces is not None and delivery.traceparent:
-            made += self._traces.start(delivery)
+            with guarded("drain.not_traced"):
+                made += self._traces.start(delivery)
         crash.reached("before_send")
-        self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
+        try:
+            self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
+        except Exception as error:  # no file descriptor is free, for one; what is in flight goes on
+            log_fault("delivery.not_sent", error, delivery_id=delivery.id, webhook_id=delivery.webhook_id)
+            self._not_sent(delivery, f"the request cannot be sent: {type(error).__name__}")
 
-    def _give_back(self, lane: Lane, keep: int = 0) -> None:
-        """What is unsent beyond the first `keep` goes back, uncounted.
-
-        Too little of its lease is left, or the receiver is to be let alone, or its rate limit allows no more.
-        """
-        self._recorder.give_back([lane.unsent.pop() for _ in range(len(lane.unsent) - keep)])
-
-    def _unsendable(self, delivery: Claimed, reason: str) -> Result:
+    def _not_sent(self, delivery: Claimed, reason: str) -> None:
         now_s = self._monotonic()
-        return Result(tag=delivery.id, status=Status.UNKNOWN_ERROR, reason=reason, started_s=now_s, finished_s=now_s)
+        result = Result(tag=delivery.id, status=Status.UNKNOWN_ERROR, reason=reason, started_s=now_s, finished_s=now_s)
+        self._finish_one(result, sent=False)
 
     # -- judge ---------------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        waiting = self._sender.in_flight
-        if not waiting:
+        if not self._sender.in_flight:
             return
         wait_s = self._policy.flush_s
         if self._finished:
             wait_s = max(0.0, wait_s - (self._monotonic() - self._oldest_finished_s))
-        for result in self._sender.results(wait_s):
+        self._finish_all(self._sender.results(wait_s))
+
+    def _finish_all(self, results: Iterable[Result]) -> None:
+        for result in results:
             crash.reached("after_send")
-            self._finish_one(result)
+            try:
+                self._finish_one(result)
+            except Exception as error:  # its lease ends by itself; the others are judged
+                log_fault("delivery.not_judged", error, delivery_id=result.tag)
 
     def _finish_one(self, result: Result, *, sent: bool = True) -> None:
         flight = self._flights.pop(result.tag)
-        lane, delivery = flight.lane, flight.claimed
-        verdict = judge(result, delivery.attempt_number, self._policy.retry, clock.now(), self._rng)
+        lane = flight.lane
         lane.in_flight -= 1
+        finished = self._outcomes.follow(flight, result, sent=sent)
+        if lane.paused_until_s and lane.unsent:
+            self._recorder.give_back(lane)
         lane.unrecorded += 1
-        if sent:
-            lane.health = after(lane.health, result.status, result.finished_s - result.started_s, self._policy.window)
-            lane.changed = True
-            self._heed(lane, verdict)
-        self.counts.add(verdict.state)
-        if verdict.state is not State.DELIVERED or logger.isEnabledFor(logging.DEBUG):
-            logger.info(
-                log.line(
-                    "delivery.attempted",
-                    event_id=delivery.event_id,
-                    delivery_id=delivery.id,
-                    webhook_id=delivery.webhook_id,
-                    name=delivery.event_name,
-                    key=delivery.idempotency_key,
-                    attempt=delivery.attempt_number,
-                    result=result.status,
-                    state=verdict.state,
-                    retry_in_s=verdict.retry_in and round(verdict.retry_in.total_seconds(), 1),
-                )
-            )
-        if self._tell is not None and (verdict.state is not State.DELIVERED or self._tells_success(delivery)):
-            self._tell(told(delivery, result, verdict))
-        if self._traces is not None and delivery.traceparent:
-            self._traces.finish(delivery, result, verdict)
         if not self._finished:
             self._oldest_finished_s = self._monotonic()
-        self._finished.append(Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict))
-
-    def _tells_success(self, delivery: Claimed) -> bool:
-        return self._policy.tell_successes or delivery.attempt_number > 1
-
-    def _heed(self, lane: Lane, verdict: Verdict) -> None:
-        """Lets the receiver alone where it asked for that, or where its breaker opens or a probe has failed."""
-        pauses_s = [verdict.pause.total_seconds()] if verdict.pause else []
-        is_open = lane.health.is_open(self._policy.breaker)
-        if is_open and not lane.paused_until_s:  # what comes back after it has opened is no probe
-            probes = lane.health.probes + 1 if lane.probing else 0
-            lane.health = replace(lane.health, window=1.0, probes=probes)
-            pauses_s.append(self._policy.breaker.pause_s(probes, self._rng))
-            logger.warning(
-                log.line("webhook.paused", webhook_id=lane.webhook_id, probes=probes, pause_s=round(pauses_s[-1], 1))
-            )
-        lane.recovered = lane.recovered or (lane.probing and not is_open)
-        lane.probing = lane.probing and is_open
-        if pauses_s:
-            lane.paused_until_s = max(lane.paused_until_s, self._monotonic() + max(pauses_s))
-            lane.exhausted = True
-            self._give_back(lane)
+        self._finished.append(finished)
 
     # -- record and release --------------------------------------------------------------------------------------
 
@@ -365,54 +289,34 @@ class Drain:
         if not finished and not idle:
             return
         crash.reached("before_record")
-        ends_s = max((self._leases[one.claimed.lease_token].ends_s for one in finished), default=0.0)
-        waits = self._recorder.record(finished, [lane.webhook_id for lane in idle], ends_s)
+        recorded = self._recorder.record(finished)
         crash.reached("after_record")
-        self._watch(finished)
-        self._forget_leases()
-        if waits is None:  # not released: the holds end by themselves, and the clock brings the webhooks back
-            for lane in idle:
-                del self._lanes[lane.webhook_id]
-        elif self._claim_failed:  # Postgres reads, and does not write: its disk may be full
-            self._release(idle, {id_: max(wait_s, CLAIM_AGAIN_S) for id_, wait_s in waits.items()})
-        else:
-            self._release(idle, waits)
-
-    def _watch(self, finished: Sequence[Finished]) -> None:
-        """Stores what these results say of their webhooks, and stops where one is given up."""
-        seen = watch.look(finished, self._target_of, self._policy.give_up_after_s)
-        for one in finished:
-            lane = self._lanes.get(one.claimed.webhook_id)
-            if lane is not None and lane.recovered:
-                lane.recovered = False
-                seen.recovered[lane.webhook_id] = one.claimed
-        if not seen:
-            return
-        try:
-            for webhook_id in watch.store(self._storage, seen):
+        with guarded("drain.watch_failed"):
+            for webhook_id in watch(self._storage, recorded, self._lanes, self._policy.give_up_after_s):
                 self._lanes[webhook_id].exhausted = True
-                self._give_back(self._lanes[webhook_id])
-        except StorageUnavailable as error:  # the next results say it again
-            logger.warning(log.line("drain.watch_failed", reason=error))
+                self._recorder.give_back(self._lanes[webhook_id])
+        self._let_go(idle)
 
-    def _target_of(self, claimed: Claimed) -> Target | None:
-        return self._leases[claimed.lease_token].targets.get(claimed.webhook_id)
+    def _let_go(self, idle: Sequence[Lane]) -> None:
+        waits = self._recorder.next_due(idle)
+        if waits is None:  # not released: the holds end by themselves, and the clock brings the webhooks back
+            go_on = []
+        else:
+            if self._claimer.failed:  # Postgres reads, and does not write: its disk may be full
+                waits = {id_: max(wait_s, CLAIM_AGAIN_S) for id_, wait_s in waits.items()}
+            go_on = self._release(idle, waits)
+        for lane in idle:
+            if lane.webhook_id in go_on and self._may_claim:
+                self._begin(lane)
+            else:
+                del self._lanes[lane.webhook_id]
+                if lane.webhook_id in go_on:
+                    self._go_on.append(lane.webhook_id)
 
-    def _wait(self, seconds: float) -> None:
-        threading.Event().wait(seconds)
-
-    def _pause(self) -> None:
-        """Half a second in which what is in flight goes on."""
-        ends_s = self._monotonic() + _STORAGE_PAUSE_S
-        while (left_s := ends_s - self._monotonic()) > 0:
-            if not self._sender.in_flight:
-                self._wait(left_s)
-            for result in self._sender.results(left_s) if self._sender.in_flight else ():
-                self._finish_one(result)
-
-    def _release(self, idle: list[Lane], waits: dict[int, float]) -> None:
+    def _release(self, idle: Sequence[Lane], waits: dict[int, float]) -> list[int]:
+        """Those that have work now."""
         now_s = self._monotonic()
-        go_on = self._holds.release(
+        return self._holds.release(
             [
                 Released(
                     webhook_id=lane.webhook_id,
@@ -423,19 +327,16 @@ class Drain:
                 for lane in idle
             ]
         )
-        for lane in idle:
-            if lane.webhook_id in go_on and self._may_claim:
-                self._begin(lane)
-            else:
-                del self._lanes[lane.webhook_id]
-                if lane.webhook_id in go_on:
-                    self._go_on.append(lane.webhook_id)
 
-    def _forget_leases(self) -> None:
-        if len(self._leases) > 64:
-            used = {delivery.lease_token for lane in self._lanes.values() for delivery in lane.unsent}
-            used |= {flight.claimed.lease_token for flight in self._flights.values()}
-            self._leases = {token: lease for token, lease in self._leases.items() if token in used}
+    def _pause(self) -> None:
+        """Half a second in which what is in flight goes on, and nothing is recorded."""
+        ends_s = self._monotonic() + STORAGE_PAUSE_S
+        self._holds.renew_if_due(self._lanes)
+        while (left_s := ends_s - self._monotonic()) > 0:
+            if self._sender.in_flight:
+                self._finish_all(self._sender.results(left_s))
+            else:
+                self._wait(left_s)
 
     def _only_stragglers(self, patience_s: Callable[[], float]) -> bool:
         if (

@@ -1,4 +1,4 @@
-"""What a drain counts: its webhooks (lanes), its leases, the requests in flight, and what came of them."""
+"""What a drain counts: its webhooks (lanes), the requests in flight, and what came of them."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,6 +16,8 @@ class Lane:
 
     webhook_id: int
     health: Health
+    target: Target | None = None
+    """Where its POSTs go, as the last claim read it; None: not claimed yet, or its secrets cannot be opened."""
     unsent: deque[Claimed] = field(default_factory=deque)
     in_flight: int = 0
     unrecorded: int = 0
@@ -34,6 +36,11 @@ class Lane:
     tokens: float = 1.0
     tokens_at_s: float = 0.0
     """How many of them it might have sent at that time, by the monotonic clock."""
+
+    def pause(self, until_s: float) -> None:
+        """Nothing is claimed for it any more, and nothing sent until then, by the monotonic clock."""
+        self.paused_until_s = max(self.paused_until_s, until_s)
+        self.exhausted = True
 
     @property
     def slots(self) -> int:
@@ -96,15 +103,6 @@ class Flight:
     claimed: Claimed
     url: str
     started_s: float
-
-
-@dataclass(slots=True)
-class Lease:
-    """One claim's token and its end."""
-
-    token: str
-    ends_s: float
-    targets: dict[int, Target] = field(default_factory=dict)
 
 
 def told(delivery: Claimed, result: Result, verdict: Verdict) -> Told:

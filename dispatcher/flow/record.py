@@ -1,18 +1,35 @@
-"""A drain's side of the rows: what came of its deliveries is stored, also when Postgres is away for a while."""
+"""A drain's side of the rows: what came of its deliveries is stored, whatever Postgres says.
+
+Postgres is away     what there is to store waits and is tried again, until the leases end
+it refuses a batch   the result that it refuses is found by halving; the others are stored
+it refuses a result  the attempt is stored without what came back; and where that is refused too, the delivery is moved
+                     to its end without it
+"""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from dispatcher import log
 from dispatcher.errors import StorageUnavailable
+from dispatcher.flow.fault import guarded, log_fault
+from dispatcher.flow.lane import Lane
 from dispatcher.flow.tally import Tallying
-from dispatcher.model.delivery import Claimed, State
-from dispatcher.storage import deliveries
+from dispatcher.model.attempt import Verdict
+from dispatcher.model.delivery import State
+from dispatcher.storage import deliveries, refused
 from dispatcher.storage.deliveries import Finished
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Storage, refuses_values
+from dispatcher.storage.refused import Ending
 
 logger = logging.getLogger(__name__)
+
+NOT_STORED = "the response cannot be stored"
+NOT_RECORDED = "the attempt cannot be recorded: Postgres refuses its figures"
+
+Store = Callable[[Sequence[Finished]], Sequence[Finished]]
+"""Stores a batch, all of it or nothing; returns what it stored of each."""
 
 
 class Recorder:
@@ -30,44 +47,123 @@ class Recorder:
         self._pause = pause
         self._tallying = tallying
 
-    def record(self, finished: Sequence[Finished], idle: list[int], ends_s: float) -> dict[int, float] | None:
-        """Stores attempts and says when the idle webhooks are due next; with Postgres down it tries until `ends_s`.
+    def record(self, finished: Sequence[Finished]) -> list[Finished]:
+        """Stores attempts and moves their deliveries; returns what was stored, and never raises.
 
-        None where Postgres is down and nothing is to be stored, or nothing more. Raises StorageUnavailable at `ends_s`,
-        when the leases end: what was not recorded counts as lost then and is sent again.
+        With Postgres down it tries until the last of their leases ends: what was not stored by then counts as lost and
+        is sent again.
         """
-        left = finished
-        while True:
+        left: list[tuple[Sequence[Finished], Store]] = [(finished, self._store)] if finished else []
+        recorded: list[Finished] = []
+        while left:
+            batch, store = left.pop()
             try:
-                if left:
-                    began_s = self._monotonic()
-                    count = self._storage.single(lambda own: deliveries.record(own, finished, self._monotonic()))
-                    left = []
-                    if self._tallying is not None:
-                        self._tallying.recorded(finished, count, self._monotonic() - began_s)
-                    self._let_on(finished)
-                return self._storage.single(lambda connection: deliveries.next_due(connection, idle)) if idle else {}
+                recorded += store(batch)
             except StorageUnavailable as error:
-                logger.warning(log.line("drain.record_failed", attempts=len(left), reason=error))
-                if not left:
-                    return None
-                if self._monotonic() >= ends_s:
-                    raise
-                self._pause()
+                left.append((batch, store))
+                if not self._wait_for_postgres([one for part, _ in left for one in part], error):
+                    break
+            except Exception as error:  # any: a result of one receiver must not keep those of the others from the rows
+                left += self._smaller(batch, store, error)
+        return recorded
 
-    def give_back(self, unsent: Iterable[Claimed]) -> None:
-        """Makes claimed deliveries due again, uncounted."""
+    def next_due(self, idle: Sequence[Lane]) -> dict[int, float] | None:
+        """Webhook → seconds until it is due next, absent where nothing waits; None where Postgres does not say."""
+        ids = [lane.webhook_id for lane in idle]
+        waits: dict[int, float] | None = None if ids else {}
+        if ids:
+            with guarded("drain.next_due_failed"):
+                waits = self._storage.single(lambda connection: deliveries.next_due(connection, ids))
+        return waits
+
+    def give_back(self, lane: Lane, keep: int = 0) -> None:
+        """What is claimed and unsent beyond the first `keep` is due again, uncounted."""
         by_token: dict[str, list[int]] = {}
-        for one in unsent:
+        while len(lane.unsent) > keep:
+            one = lane.unsent.pop()
             by_token.setdefault(one.lease_token, []).append(one.id)
-        try:
-            for token, ids in by_token.items():
+        for token, ids in by_token.items():
+            with guarded("drain.return_failed"):  # the lease ends by itself
                 self._storage.single(partial(deliveries.return_unsent, ids=ids, token=token))
-        except StorageUnavailable as error:  # the lease ends by itself
-            logger.warning(log.line("drain.return_failed", reason=error))
 
-    def _let_on(self, finished: Sequence[Finished]) -> None:
-        """What was held back behind these is due now."""
-        ended = [one.claimed for one in finished if one.claimed.resource and one.verdict.state is not State.PENDING]
-        if ended:
-            self._storage.single(lambda connection: deliveries.let_on(connection, ended))
+    def end(self, ending: Ending) -> bool:
+        """Moves a delivery to its end that Postgres refuses to move as usual, and keeps of its attempt what it takes.
+
+        False where another drain has it by now; raises what Postgres says of the move.
+        """
+        number = self._storage.single(partial(refused.settle, ending=ending))
+        if number is None:
+            return False
+        logger.error(log.line("delivery.given_up", delivery_id=ending.delivery_id, webhook_id=ending.webhook_id,
+                              state=ending.state, reason=repr(ending.reason)))  # fmt: skip
+        with guarded("delivery.attempt_not_kept", delivery_id=ending.delivery_id):
+            self._storage.single(partial(refused.note_attempt, ending=ending, number=number))
+        return True
+
+    def _wait_for_postgres(self, left: Sequence[Finished], error: StorageUnavailable) -> bool:
+        """Whether it is worth trying again."""
+        logger.warning(log.line("drain.record_failed", attempts=len(left), reason=error))
+        if self._monotonic() < max(one.claimed.lease_ends_s for one in left):
+            self._pause()
+            return True
+        logger.error(log.line("drain.not_recorded", attempts=len(left), reason="Postgres was away until leases ended"))
+        return False
+
+    def _store(self, batch: Sequence[Finished]) -> Sequence[Finished]:
+        began_s = self._monotonic()
+        count = self._storage.single(lambda connection: deliveries.record(connection, batch, self._monotonic()))
+        self._stored(batch, count, began_s)
+        return batch
+
+    def _stored(self, batch: Sequence[Finished], count: int, began_s: float) -> None:
+        if self._tallying is not None:
+            with guarded("drain.tally_failed"):
+                self._tallying.recorded(batch, count, self._monotonic() - began_s)
+        ended = [one.claimed for one in batch if one.claimed.resource and one.verdict.state is not State.PENDING]
+        if ended:  # what was held back behind these is due now; or `reconcile` finds it
+            with guarded("drain.let_on_failed"):
+                self._storage.single(lambda connection: deliveries.let_on(connection, ended))
+
+    # -- what Postgres refuses -----------------------------------------------------------------------------------
+
+    def _smaller(
+        self, batch: Sequence[Finished], store: Store, error: Exception
+    ) -> list[tuple[Sequence[Finished], Store]]:
+        """What to try after `batch` was refused: its halves; of a single result, to store less of it."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            return [(batch[:middle], store), (batch[middle:], store)]
+        claimed = batch[0].claimed
+        log_fault("delivery.not_recorded", error, delivery_id=claimed.id, webhook_id=claimed.webhook_id)
+        if store == self._store:
+            return [(batch, self._store_bare)]
+        if store == self._store_bare and refuses_values(error):
+            return [(batch, self._settle)]
+        return []  # its lease ends by itself: it is sent again, and given up after some losses
+
+    def _store_bare(self, batch: Sequence[Finished]) -> Sequence[Finished]:
+        """With its true verdict, without what came back."""
+        (one,) = batch
+        result = replace(one.result, content_type=None, body=b"", reason=NOT_STORED)
+        return self._store([replace(one, result=result)])
+
+    def _settle(self, batch: Sequence[Finished]) -> Sequence[Finished]:
+        """To its end, whatever attempts are left."""
+        began_s = self._monotonic()
+        (one,) = batch
+        claimed, result = one.claimed, one.result
+        ending = Ending(
+            delivery_id=claimed.id,
+            webhook_id=claimed.webhook_id,
+            lease_token=claimed.lease_token,
+            state=State.DELIVERED if one.verdict.state is State.DELIVERED else State.FAILED,
+            url=one.url,
+            status=result.status,
+            reason=NOT_RECORDED,
+            took_s=result.finished_s - result.started_s,
+        )
+        if not self.end(ending):
+            return []
+        settled = [replace(one, verdict=Verdict(state=ending.state))]
+        self._stored(settled, 1, began_s)
+        return settled

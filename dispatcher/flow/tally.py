@@ -27,6 +27,10 @@ class Tallying:
         if claim.losses:
             self._tally.add({"losses": claim.losses, "finished:failed": claim.given_up})
 
+    def unreadable(self) -> None:
+        """Counts a webhook that is left alone because no key of SECRET_KEYS opens its secrets."""
+        self._tally.add({"secrets_unreadable": 1})
+
     def recorded(self, finished: Sequence[Finished], counted: int, took_s: float) -> None:
         """Counts what was recorded; `counted` is less than all where a lease had gone to another drain meanwhile."""
         sums: Counter[str] = Counter()

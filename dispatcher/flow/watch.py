@@ -6,15 +6,17 @@ delivery_failed
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from dispatcher import log
+from dispatcher.errors import StorageUnavailable
+from dispatcher.flow.fault import log_fault
+from dispatcher.flow.lane import Lane
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.event import EventDraft
-from dispatcher.model.webhook import Target
 from dispatcher.storage import events, webhooks
 from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Connection, Storage
@@ -46,13 +48,42 @@ class Seen:
         return bool(self.well or self.failing or self.given_up or self.recovered or self.failed)
 
 
-def look(finished: Iterable[Finished], target_of: Callable[[Claimed], Target | None], give_up_after_s: float) -> Seen:
+def watch(
+    storage: Storage, finished: Sequence[Finished], lanes: Mapping[int, Lane], give_up_after_s: float
+) -> list[int]:
+    """Stores what these results say of their webhooks; returns those that were made inactive.
+
+    What is not stored is said again by the next results. One webhook's fault does not keep the others' from the rows.
+    """
+    seen = look(finished, lanes, give_up_after_s)
+    if not seen:
+        return []
+    try:
+        inactive = store(storage, seen)
+    except StorageUnavailable as error:
+        logger.warning(log.line("drain.watch_failed", reason=error))
+        return []
+    except Exception as error:  # any: what is said of a receiver is less than the results of all
+        ids = {one.claimed.webhook_id for one in finished}
+        if len(ids) == 1:
+            log_fault("drain.watch_failed", error, webhook_id=ids.pop())
+            return []
+        parts = ([one for one in finished if one.claimed.webhook_id == id_] for id_ in ids)
+        return [id_ for part in parts for id_ in watch(storage, part, lanes, give_up_after_s)]
+    for webhook_id in seen.recovered:
+        lanes[webhook_id].recovered = False
+    return inactive
+
+
+def look(finished: Iterable[Finished], lanes: Mapping[int, Lane], give_up_after_s: float) -> Seen:
     """Sorts results; decides nothing by a clock of ours: `Target.failing_s` is Postgres'."""
     seen = Seen()
     for one in finished:
         claimed, id_ = one.claimed, one.claimed.webhook_id
-        target = target_of(claimed)
+        target = lanes[id_].target
         failing_s = target.failing_s if target else None
+        if lanes[id_].recovered:
+            seen.recovered[id_] = claimed
         if one.verdict.state is State.FAILED:
             seen.failed.append(one)
         if one.verdict.state is State.DELIVERED:

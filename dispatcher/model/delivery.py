@@ -46,6 +46,8 @@ class Claimed:
     """Of the attempt to be made now, from 1; lost leases do not count."""
     lease_token: str
     """A UUID, as text."""
+    lease_ends_s: float = 0.0
+    """When, by this process's monotonic clock; 0: a ping, which has none."""
     event_name: str
     event_created_at: datetime
     body_json: str = field(repr=False)

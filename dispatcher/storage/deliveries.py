@@ -178,7 +178,7 @@ class Claim:
 
     claimed: tuple[Claimed, ...]
     targets: dict[int, Target] = field(repr=False)
-    """By webhook; absent where its secrets cannot be read."""
+    """By webhook; absent where its secrets cannot be opened."""
     given_up: int = 0
     losses: int = 0
     """Leases that had run out unrecorded, those of what was given up too."""
@@ -217,7 +217,8 @@ def claim(
     """Leases what is due, in one statement: of each webhook of `slots` at most that many.
 
     Of webhooks with a rate limit, only those in `allowed` and so many, by default one: the caller learns of the limit
-    by this claim. `now_s`: the monotonic clock, now. Commit before a byte is sent.
+    by this claim. `now_s`: the monotonic clock, now; leases end `lease` later at the earliest. Commit before a byte is
+    sent.
     """
     found = rows(
         connection,
@@ -235,7 +236,8 @@ def claim(
     worn_out = [row[0] for row in found if row[5] >= loss_limit]
     if worn_out:
         rows(connection, _GIVE_UP, {"ids": array(worn_out), "token": token})
-    claimed = tuple(_claimed(row, token, now_s) for row in found if row[5] < loss_limit)
+    lease_ends_s = now_s + lease.total_seconds()
+    claimed = tuple(_claimed(row, token, lease_ends_s, now_s) for row in found if row[5] < loss_limit)
     return Claim(
         claimed=claimed,
         targets=_targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
@@ -301,7 +303,7 @@ def replay(connection: Connection, delivery_id: int) -> int | None:
     return found[0][0] if found else None
 
 
-def _claimed(row: Row, token: str, now_s: float) -> Claimed:
+def _claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Claimed:
     id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, body, zone, resource, *rest = row
     event_id, age_s, _lost, traceparent = rest
     return Claimed(
@@ -310,6 +312,7 @@ def _claimed(row: Row, token: str, now_s: float) -> Claimed:
         idempotency_key=key,
         attempt_number=attempt_count - tries_before + 1,
         lease_token=token,
+        lease_ends_s=lease_ends_s,
         event_name=name,
         event_created_at=created_at,
         body_json=body,
@@ -336,9 +339,10 @@ def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) 
                 rate_limit=rate_limit,
                 failing_s=failing_s,
             )
-        except SecretUnreadable as error:
-            # One webhook's secret must not stop the others of the chunk: its deliveries find no target and fail.
+        except SecretUnreadable as error:  # this must not stop the others of the chunk
             logger.error(log.line("webhook.secret_unreadable", webhook_id=id_, reason=error))
+        except ValueError as error:  # no base64, or a word that only a later release knows
+            logger.error(log.line("webhook.unreadable", webhook_id=id_, reason=type(error).__name__))
     return targets
 
 
@@ -350,7 +354,7 @@ def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, str]:
         "retries": array(one.verdict.retry_in.total_seconds() if one.verdict.retry_in else 0 for one in finished),
         "urls": array(one.url for one in finished),
         "statuses": array(one.result.status for one in finished),
-        "reasons": array(one.result.reason for one in finished),
+        "reasons": array(_text(one.result.reason) for one in finished),
         "types": array(_text(one.result.content_type) for one in finished),
         "bodies": array(_text(one.result.body.decode("utf-8", "replace")) for one in finished),
         "started": array(now_s - one.result.started_s for one in finished),

@@ -1,18 +1,27 @@
-"""A receiver, and parts that send to it; the broker is always `queue`, a fake."""
+"""A receiver, and parts that send to it; the broker is always `queue`, a fake.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+Of drains by themselves: `make_drain` makes them over a real Postgres, and a `schedule` and a `clock` that are fakes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
 
 from dispatcher.flow import release_due
+from dispatcher.flow.drain import Drain
+from dispatcher.flow.policy import DrainPolicy
+from dispatcher.model.backoff import RetryPolicy
+from dispatcher.model.health import WindowPolicy
 from dispatcher.services import Services
 from dispatcher.storage import reports
 from dispatcher.storage.engine import rows
-from tests.builders import an_event
+from tests.builders import a_webhook, an_event
 from tests.conftest import eventually
-from tests.fakes import FakeQueue
+from tests.fakes import FakeClock, FakeQueue, MemorySchedule
 from tests.receiver import Receiver
 
 
@@ -74,3 +83,58 @@ class Flow:
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
         return self.own.storage.run(lambda c: rows(c, text, parameters))
+
+
+POLICY = DrainPolicy(
+    retry=RetryPolicy(), window=WindowPolicy(), timeout_s=30, lease=timedelta(seconds=90), flush_s=0.05
+)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def schedule(clock: FakeClock) -> MemorySchedule:
+    return MemorySchedule(clock)
+
+
+@pytest.fixture
+def make_drain(storage: Any, schedule: Any, clock: FakeClock) -> Callable[..., Drain]:
+    """Over webhooks that are held for it; `parts` are those of a Drain, or of its policy."""
+
+    def make(sender: Any, *webhook_ids: int, storage: Any = storage, **parts: Any) -> Drain:
+        schedule.hand_out(webhook_ids, 1_000)
+        own = {name: parts.pop(name) for name in ("tell", "tallying", "traces") if name in parts}
+        policy = replace(POLICY, **parts)
+        own |= {"rng": Random(1), "monotonic": clock, "wait": clock.advance}
+        return Drain(storage, schedule, sender, policy, webhook_ids, **own)
+
+    return make
+
+
+@pytest.fixture
+def hook(storage: Any, account: Any) -> Any:
+    """Wants `invoice_paid`."""
+    return a_webhook(storage, account, "http://a.test/")
+
+
+@pytest.fixture
+def other(storage: Any, account: Any) -> Any:
+    """Wants `invoice_sent`."""
+    return a_webhook(storage, account, "http://b.test/", ["invoice_sent"])
+
+
+@pytest.fixture
+def emitted(flow: "Flow", hook: Any, other: Any) -> Callable[..., None]:
+    """So many events for `hook` and for `other`, fanned out."""
+
+    def emit(count: int, for_other: int = 0) -> None:
+        body = {"invoice": {"id": 1}}
+        events = [an_event() for _ in range(count)]
+        events += [an_event("invoice_sent", body=body) for _ in range(for_other)]
+        flow.emit(*events)
+        flow.fan_out()
+
+    return emit

@@ -2,80 +2,20 @@
 
 import dataclasses
 import itertools
-import random
 from datetime import timedelta
 
 import pytest
 
 from dispatcher import clock as wall_clock
-from dispatcher.errors import StorageUnavailable
 from dispatcher.flow.drain import Drain
-from dispatcher.flow.policy import DrainPolicy
-from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import Health, WindowPolicy
-from dispatcher.storage.engine import Storage, rows
 from tests.builders import a_webhook, an_event
-from tests.fakes import FakeClock, FakeSender, MemorySchedule, Reply
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def schedule(clock):
-    return MemorySchedule(clock)
-
-
-POLICY = DrainPolicy(
-    retry=RetryPolicy(), window=WindowPolicy(), timeout_s=30, lease=timedelta(seconds=90), flush_s=0.05
-)
-
-
-@pytest.fixture
-def make_drain(storage, schedule, clock):
-    def make(sender, *webhook_ids, storage=storage, **policy):
-        schedule.hand_out(webhook_ids, 1_000)
-        return Drain(
-            storage,
-            schedule,
-            sender,
-            dataclasses.replace(POLICY, **policy),
-            webhook_ids,
-            rng=random.Random(1),
-            monotonic=clock,
-        )
-
-    return make
+from tests.fakes import FakeSender, Reply
+from tests.integration.flow.conftest import POLICY
 
 
 def nobody(webhook_ids):
     """Is passed on what is left."""
-
-
-@pytest.fixture
-def hook(storage, account):
-    return a_webhook(storage, account, "http://a.test/")
-
-
-@pytest.fixture
-def other(storage, account):
-    return a_webhook(storage, account, "http://b.test/", ["invoice_sent"])
-
-
-@pytest.fixture
-def emitted(flow, hook, other):
-    """So many events for `hook` and for `other`, fanned out."""
-
-    def emit(count, for_other=0):
-        body = {"invoice": {"id": 1}}
-        events = [an_event() for _ in range(count)]
-        events += [an_event("invoice_sent", body=body) for _ in range(for_other)]
-        flow.emit(*events)
-        flow.fan_out()
-
-    return emit
 
 
 def test_all_that_is_due_is_sent_and_the_webhook_released(make_drain, clock, schedule, hook, emitted, flow):
@@ -320,57 +260,9 @@ def test_an_unreachable_redis_stops_no_delivery(make_drain, clock, schedule, hoo
 def test_a_drain_begins_without_redis_too(storage, clock, schedule, hook, emitted):
     emitted(5)
     schedule.down = True
-    drain = Drain(storage, schedule, FakeSender(clock), POLICY, [hook.id], rng=random.Random(1), monotonic=clock)
+    drain = Drain(storage, schedule, FakeSender(clock), POLICY, [hook.id], monotonic=clock, wait=clock.advance)
 
     assert drain.run().delivered == 5
-
-
-class Failing(Storage):
-    """Loses its connection on the statements of these numbers, counted from 1."""
-
-    def __init__(self, real, *numbers):
-        self._real, self._numbers, self.count = real, numbers, 0
-        self.secrets = real.secrets
-
-    def single(self, work):
-        self.count += 1
-        if self.count in self._numbers:
-            raise StorageUnavailable
-        return self._real.single(work)
-
-
-def test_a_claim_that_fails_ends_the_drain_without_a_post(make_drain, storage, clock, schedule, hook, emitted):
-    emitted(5)
-    sender = FakeSender(clock)
-    drain = make_drain(sender, hook.id, storage=Failing(storage, *range(1, 99)))
-
-    assert drain.run().delivered == 0
-    assert drain.done
-    assert sender.requests == []
-    assert schedule.sizes() == {"due": 1, "held": 1}  # the hold ends by itself
-
-
-def test_a_record_that_fails_is_tried_again(make_drain, storage, clock, hook, emitted, flow, monkeypatch):
-    emitted(1)
-    monkeypatch.setattr(Drain, "_pause", lambda self: clock.advance(0.5))
-    drain = make_drain(FakeSender(clock), hook.id, storage=Failing(storage, 2, 3, 4))
-
-    assert drain.run().delivered == 1
-    assert flow.states() == ["delivered"]
-    assert flow.statuses() == [["200"]]
-
-
-def test_what_cannot_be_recorded_until_the_leases_end_is_left_to_be_sent_again(
-    make_drain, storage, clock, hook, emitted, flow, monkeypatch
-):
-    emitted(1)
-    monkeypatch.setattr(Drain, "_pause", lambda self: clock.advance(0.5))
-    drain = make_drain(FakeSender(clock), hook.id, storage=Failing(storage, *range(2, 999)))
-
-    with pytest.raises(StorageUnavailable):
-        drain.run()
-    assert flow.states() == ["pending"]
-    assert 85 < clock.now_s - 1_000 < 95
 
 
 def test_a_payload_that_cannot_be_rendered_fails_alone(make_drain, storage, account, clock, flow):
@@ -389,12 +281,17 @@ def test_a_payload_that_cannot_be_rendered_fails_alone(make_drain, storage, acco
 def test_two_drains_of_one_webhook_send_nothing_twice(make_drain, clock, hook, emitted, flow):
     """The hold should prevent it; where it ran out, the claim does."""
     emitted(40)
-    sender = FakeSender(clock)
-    first, second = make_drain(sender, hook.id), make_drain(FakeSender(clock), hook.id)
-    first._claim()
-    second.run()
-    first.run()
+    second = make_drain(FakeSender(clock), hook.id)
+    begun = []
 
+    def reply(_):
+        if not begun:
+            begun.append(second.run())
+        return Reply()
+
+    make_drain(FakeSender(clock, reply), hook.id).run()
+
+    assert begun[0].delivered == 30  # all but what the first had claimed
     assert flow.states() == ["delivered"] * 40
     assert all(statuses == ["200"] for statuses in flow.statuses())
 
@@ -422,35 +319,3 @@ def test_a_workers_clock_that_jumps_moves_no_due_time(make_drain, clock, hook, e
 
     wait = flow.sql("select next_attempt_at - clock_timestamp() from deliveries")[0][0]
     assert timedelta(seconds=15) < wait < timedelta(seconds=25)
-
-
-class Full(Storage):
-    """A Postgres whose disk is full for some statements, as the driver tells it."""
-
-    def __init__(self, real, *numbers):
-        self._engine, self.secrets = real.engine, real.secrets
-        self._real, self._numbers, self.count = real, numbers, 0
-
-    def single(self, work):
-        self.count += 1
-        if self.count not in self._numbers:
-            return self._real.single(work)
-        raise_full = "do $$ begin raise exception 'no space left on device' using errcode = '53100'; end $$"
-        return self._real.single(lambda connection: rows(connection, raise_full))
-
-
-def test_a_full_disk_is_waited_for_like_an_outage(make_drain, storage, clock, hook, emitted, flow, monkeypatch):
-    emitted(5)
-    monkeypatch.setattr(Drain, "_pause", lambda self: clock.advance(0.5))
-    drain = make_drain(FakeSender(clock), hook.id, storage=Full(storage, 2, 3, 4))
-
-    assert drain.run().delivered == 5
-    assert flow.statuses() == [["200"]] * 5
-
-
-def test_while_postgres_only_reads_nobody_claims_in_a_loop(make_drain, storage, clock, schedule, hook, emitted):
-    """What comes of a full disk once leases have run out: claims write lost attempts, and fail."""
-    emitted(5)
-    make_drain(FakeSender(clock), hook.id, storage=Full(storage, 1)).run()
-
-    assert schedule.take(10, 10) == ([], pytest.approx(2, abs=0.5))

@@ -1,6 +1,5 @@
 """A webhook's rate limit: kept by tokens in the clock, whatever is due and whoever drains it."""
 
-import random
 from datetime import timedelta
 
 import pytest
@@ -10,21 +9,11 @@ from dispatcher.flow.policy import DrainPolicy
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import WindowPolicy
 from tests.builders import a_webhook, an_event
-from tests.fakes import FakeClock, FakeSender, MemorySchedule
+from tests.fakes import FakeSender
 
 POLICY = DrainPolicy(
     retry=RetryPolicy(), window=WindowPolicy(start=50), timeout_s=30, lease=timedelta(seconds=90), flush_s=0.01
 )
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def schedule(clock):
-    return MemorySchedule(clock)
 
 
 class NotingSender(FakeSender):
@@ -40,9 +29,8 @@ class NotingSender(FakeSender):
 
 
 @pytest.fixture
-def sent(storage, schedule, clock, flow, monkeypatch):
+def sent(storage, schedule, clock, flow):
     """When each request was started, with so many waiting for a webhook of `rate`, over `seconds` of a moved clock."""
-    monkeypatch.setattr(Drain, "_wait", lambda self, seconds: clock.advance(seconds))
 
     def run(webhook, seconds):
         times = []
@@ -52,7 +40,7 @@ def sent(storage, schedule, clock, flow, monkeypatch):
             held = schedule.take(10, 1_000)[0]
             while held and clock.now_s < ends_s:
                 sender = NotingSender(clock, times)
-                drain = Drain(storage, schedule, sender, POLICY, held, rng=random.Random(1), monotonic=clock)
+                drain = Drain(storage, schedule, sender, POLICY, held, monotonic=clock, wait=clock.advance)
                 drain.run()
                 held = drain.take_go_on()
                 drain.finish(held.extend)
@@ -86,15 +74,14 @@ def test_what_waits_for_a_token_uses_up_no_try(sent, storage, account, flow):
     assert all(one.attempt_count == 0 and one.lost_count == 0 for one in waiting)
 
 
-def test_a_webhook_without_a_limit_is_not_slowed_by_one_with(storage, schedule, clock, account, flow, monkeypatch):
-    monkeypatch.setattr(Drain, "_wait", lambda self, seconds: clock.advance(seconds))
+def test_a_webhook_without_a_limit_is_not_slowed_by_one_with(storage, schedule, clock, account, flow):
     slow = a_webhook(storage, account, "http://slow.test/", rate_limit=1)
     quick = a_webhook(storage, account, "http://quick.test/")
     flow.emit(*[an_event() for _ in range(100)])
     flow.fan_out()
     sender = FakeSender(clock)
     schedule.hand_out([slow.id, quick.id], 1_000)
-    Drain(storage, schedule, sender, POLICY, [slow.id, quick.id], rng=random.Random(1), monotonic=clock).run()
+    Drain(storage, schedule, sender, POLICY, [slow.id, quick.id], monotonic=clock, wait=clock.advance).run()
 
     urls = [request.url for request in sender.requests]
     assert urls.count("http://quick.test/") == 100

@@ -242,8 +242,6 @@ def test_a_webhook_whose_secret_is_unreadable_does_not_stop_the_others(flow, sto
 
     assert [request.path for request in receiver.wait_for(1)] == ["/fine"]
     assert flow.states() == ["pending", "delivered"]
-    (attempt,) = flow.deliveries()[0].attempts
-    assert (attempt.status, attempt.reason) == ("unknown_error", "the webhook's secrets cannot be read")
 
 
 def test_more_than_a_window_is_delivered_in_one_drain(flow, hook, receiver):

@@ -1,0 +1,93 @@
+"""What follows from a result: for its delivery, for its webhook's lane, and who is told."""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from dispatcher import clock, log
+from dispatcher.flow.fault import guarded
+from dispatcher.flow.lane import Counts, Flight, Lane, told
+from dispatcher.flow.policy import DrainPolicy
+from dispatcher.flow.trace import TracesAttempts
+from dispatcher.model.attempt import Result, Verdict, judge
+from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.health import after
+from dispatcher.queue import Told
+from dispatcher.storage.deliveries import Finished
+
+logger = logging.getLogger(__name__)
+
+
+class Outcomes:
+    """Of one drain. `tell` hears of what failed, or of all, as the policy has it; `traces` of each that is traced."""
+
+    def __init__(
+        self,
+        policy: DrainPolicy,
+        rng: random.Random,
+        monotonic: Callable[[], float],
+        tell: Callable[[Told], None] | None = None,
+        traces: TracesAttempts | None = None,
+    ) -> None:
+        self._policy = policy
+        self._rng = rng
+        self._monotonic = monotonic
+        self._tell = tell
+        self._traces = traces
+        self.counts = Counts()
+
+    def follow(self, flight: Flight, result: Result, *, sent: bool = True) -> Finished:
+        """The judged result, ready to be recorded; its lane knows what it says of the receiver, where it was sent."""
+        lane, delivery = flight.lane, flight.claimed
+        verdict = judge(result, delivery.attempt_number, self._policy.retry, clock.now(), self._rng)
+        if sent:
+            lane.health = after(lane.health, result.status, result.finished_s - result.started_s, self._policy.window)
+            lane.changed = True
+            self._heed(lane, verdict)
+        self.counts.add(verdict.state)
+        if verdict.state is not State.DELIVERED or logger.isEnabledFor(logging.DEBUG):
+            _log(delivery, result, verdict)
+        if self._tell is not None and (verdict.state is not State.DELIVERED or self._tells_success(delivery)):
+            with guarded("drain.not_told"):
+                self._tell(told(delivery, result, verdict))
+        if self._traces is not None and delivery.traceparent:
+            with guarded("drain.not_traced"):
+                self._traces.finish(delivery, result, verdict)
+        return Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict)
+
+    def _tells_success(self, delivery: Claimed) -> bool:
+        return self._policy.tell_successes or delivery.attempt_number > 1
+
+    def _heed(self, lane: Lane, verdict: Verdict) -> None:
+        """Lets the receiver alone where it asked for that, or where its breaker opens or a probe has failed."""
+        pauses_s = [verdict.pause.total_seconds()] if verdict.pause else []
+        is_open = lane.health.is_open(self._policy.breaker)
+        if is_open and not lane.paused_until_s:  # what comes back after it has opened is no probe
+            probes = lane.health.probes + 1 if lane.probing else 0
+            lane.health = replace(lane.health, window=1.0, probes=probes)
+            pauses_s.append(self._policy.breaker.pause_s(probes, self._rng))
+            logger.warning(
+                log.line("webhook.paused", webhook_id=lane.webhook_id, probes=probes, pause_s=round(pauses_s[-1], 1))
+            )
+        lane.recovered = lane.recovered or (lane.probing and not is_open)
+        lane.probing = lane.probing and is_open
+        if pauses_s:
+            lane.pause(self._monotonic() + max(pauses_s))
+
+
+def _log(delivery: Claimed, result: Result, verdict: Verdict) -> None:
+    logger.info(
+        log.line(
+            "delivery.attempted",
+            event_id=delivery.event_id,
+            delivery_id=delivery.id,
+            webhook_id=delivery.webhook_id,
+            name=delivery.event_name,
+            key=delivery.idempotency_key,
+            attempt=delivery.attempt_number,
+            result=result.status,
+            state=verdict.state,
+            retry_in_s=verdict.retry_in and round(verdict.retry_in.total_seconds(), 1),
+        )
+    )

@@ -1,0 +1,134 @@
+"""A drain while Postgres is away, or does not take writes: nothing is sent twice that could still be recorded."""
+
+import pytest
+
+from dispatcher.errors import StorageUnavailable
+from dispatcher.model.health import WindowPolicy
+from dispatcher.storage.engine import Storage, rows
+from tests.fakes import FakeSender, Reply
+
+DISK_FULL, LOCK_TIMEOUT, DEADLOCK = "53100", "55P03", "40P01"
+
+
+class Failing(Storage):
+    """Loses its connection on the statements of these numbers, counted from 1."""
+
+    def __init__(self, real, *numbers):
+        self._real, self._numbers, self.count = real, numbers, 0
+        self.secrets = real.secrets
+
+    def single(self, work):
+        self.count += 1
+        if self.count in self._numbers:
+            raise StorageUnavailable
+        return self._real.single(work)
+
+    def run(self, work):
+        return self._real.run(work)
+
+
+class Away(Failing):
+    """Is away between two times of the clock."""
+
+    def __init__(self, real, clock, from_s, to_s):
+        super().__init__(real)
+        self._clock, self._from_s, self._to_s = clock, from_s, to_s
+
+    def single(self, work):
+        if self._from_s <= self._clock.now_s < self._to_s:
+            raise StorageUnavailable
+        return self._real.single(work)
+
+
+class Refusing(Failing):
+    """Postgres refuses the statements of these numbers with an error of its own."""
+
+    def __init__(self, real, code, *numbers):
+        super().__init__(real, *numbers)
+        self._code = code
+
+    def single(self, work):
+        self.count += 1
+        if self.count not in self._numbers:
+            return self._real.single(work)
+        refused = f"do $$ begin raise exception 'not now' using errcode = '{self._code}'; end $$"
+        return self._real.single(lambda connection: rows(connection, refused))
+
+
+def test_a_claim_that_fails_ends_the_drain_without_a_post(make_drain, storage, clock, schedule, hook, emitted):
+    emitted(5)
+    sender = FakeSender(clock)
+    drain = make_drain(sender, hook.id, storage=Failing(storage, *range(1, 99)))
+
+    assert drain.run().delivered == 0
+    assert drain.done
+    assert sender.requests == []
+    assert schedule.sizes() == {"due": 1, "held": 1}  # the hold ends by itself
+
+
+def test_a_record_that_fails_is_tried_again(make_drain, storage, clock, hook, emitted, flow):
+    emitted(1)
+    drain = make_drain(FakeSender(clock), hook.id, storage=Failing(storage, 2, 3, 4))
+
+    assert drain.run().delivered == 1
+    assert flow.states() == ["delivered"]
+    assert flow.statuses() == [["200"]]
+
+
+def test_what_comes_in_while_postgres_is_away_is_recorded_after_hundreds_of_claims_too(
+    make_drain, storage, clock, schedule, hook, other, emitted, flow
+):
+    """One webhook claims a delivery at a time; the other's answer comes while a record of the first waits."""
+    emitted(100, for_other=1)
+    sender = FakeSender(clock, lambda r: Reply(after_s=0.3 if r.url == other.webhook_url else 0.0005))
+    away = Away(storage, clock, clock.now_s + 0.04, clock.now_s + 0.5)
+    drain = make_drain(sender, hook.id, other.id, storage=away, window=WindowPolicy(start=1, ceiling=1))
+
+    drain.run()
+    assert drain.done
+    assert len(sender.requests) > 70
+    assert flow.sql("select count(*) from attempts where status = '200'") == [(len(sender.requests),)]
+    assert flow.sql("select state from deliveries where webhook_id = %(id)s", id=other.id) == [("delivered",)]
+    assert flow.sql("select count(*) from deliveries where lease_token is not null") == [(0,)]
+
+
+def test_holds_are_kept_while_postgres_is_away(make_drain, storage, clock, schedule, hook, emitted):
+    emitted(1)
+    away = Away(storage, clock, clock.now_s + 0.01, clock.now_s + 40)
+    drain = make_drain(FakeSender(clock), hook.id, storage=away)
+    renewed = []
+    renew = schedule.renew
+    schedule.renew = lambda ids: (renewed.append(clock.now_s - 1_000), renew(ids))
+    drain.run()
+
+    assert len([at_s for at_s in renewed if at_s < 40]) >= 7
+
+
+def test_what_cannot_be_recorded_until_the_leases_end_is_left_to_be_sent_again(
+    make_drain, storage, clock, hook, emitted, flow, caplog
+):
+    emitted(1)
+    drain = make_drain(FakeSender(clock), hook.id, storage=Failing(storage, *range(2, 999)))
+
+    drain.run()
+    assert drain.done
+    assert flow.states() == ["pending"]
+    assert "drain.not_recorded attempts=1" in caplog.text
+    assert 85 < clock.now_s - 1_000 < 95
+
+
+@pytest.mark.parametrize("code", [DISK_FULL, LOCK_TIMEOUT, DEADLOCK])
+def test_what_passes_is_waited_for_like_an_outage(make_drain, storage, clock, hook, emitted, flow, code):
+    emitted(5)
+    drain = make_drain(FakeSender(clock), hook.id, storage=Refusing(storage, code, 2, 3, 4))
+
+    assert drain.run().delivered == 5
+    assert flow.statuses() == [["200"]] * 5
+
+
+def test_while_postgres_only_reads_nobody_claims_in_a_loop(make_drain, storage, clock, schedule, hook, emitted):
+    """What comes of a full disk once leases have run out: claims write lost attempts, and fail."""
+    emitted(5)
+    make_drain(FakeSender(clock), hook.id, storage=Refusing(storage, DISK_FULL, 1)).run()
+
+    assert schedule.take(10, 10) == ([], pytest.approx(2, abs=0.5))
