@@ -286,7 +286,7 @@ def test_its_rate_is_kept_by_postgres_clock(flow, own, hook, failed, start, foun
 
     # The real clock goes on too. What a slow machine has lost beyond half a second between two looks is not made up.
     kept_s = sum(min(0.5, later - earlier) for earlier, later in itertools.pairwise(looks))
-    assert found(made).sent >= 8 * kept_s - 2
+    assert found(made).sent >= 0.9 * 8 * kept_s - 2
     assert len(set(keys(receiver))) == found(made).sent
 
 
