@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Callable
 
 import click
 from marshmallow import ValidationError
@@ -23,25 +24,33 @@ def account() -> None:
     """Accounts."""
 
 
+_attributes = (
+    click.option("--time-zone", help="IANA name; datetimes in payloads are written in it."),
+    click.option("--owner-email", metavar="EMAIL", help="Of the owner, who may agree to what clients ask for."),
+    click.option("--owner-name", metavar="NAME", help="The owner's name."),
+)
+
+
+def _with_attributes(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_attributes):
+        command = option(command)
+    return command
+
+
 @account.command()
 @click.argument("slug")
-@click.option("--time-zone", help="IANA name; datetimes in payloads are written in it. Default: DISPATCHER_TIME_ZONE.")
-@click.option("--owner-email", metavar="EMAIL", help="Default: owner@SLUG.invalid.")
-@click.option("--owner-name", metavar="NAME", help="Default: SLUG.")
+@_with_attributes
 @json_option
 def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name: str | None, as_json: bool) -> None:
-    """Create the account SLUG (lower-case letters, digits, - and _) and its owner."""
+    """Create the account SLUG (lower-case letters, digits, - and _) and its owner.
+
+    Without options its time zone is DISPATCHER_TIME_ZONE, its owner's e-mail SLUG@dispatcher.example and their name
+    SLUG.
+    """
     if not _SLUG.match(slug):
         raise click.BadParameter("1 to 63 lower-case letters, digits, - and _", param_hint="SLUG")
     zone = time_zone or services().settings.time_zone
-    try:
-        check_time_zone(zone)
-    except ValidationError as error:
-        raise click.BadParameter(str(error.messages[0]), param_hint="--time-zone") from None
-    if owner_email is not None and not is_email(owner_email):
-        raise click.BadParameter("must be an e-mail address", param_hint="--owner-email")
-    if owner_name is not None and not is_text(owner_name):
-        raise click.BadParameter("1 to 320 printable characters", param_hint="--owner-name")
+    _check(zone, owner_email, owner_name)
 
     def make(connection: Connection) -> tuple[accounts.Account, users.User]:
         made = accounts.create(connection, slug, zone, owner_email=owner_email, owner_name=owner_name)
@@ -52,6 +61,41 @@ def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name
         print_json(_shown(made, owner))
     else:
         print(f"account {made.slug} created, time zone {made.time_zone}, owner {owner.email}")
+
+
+@account.command()
+@click.argument("slug")
+@_with_attributes
+@json_option
+def edit(slug: str, time_zone: str | None, owner_email: str | None, owner_name: str | None, as_json: bool) -> None:
+    """Change what is given of account SLUG and its owner. What was emitted before stays as it was written."""
+    if time_zone is None and owner_email is None and owner_name is None:
+        raise click.UsageError("Nothing to change: give --time-zone, --owner-email or --owner-name.")
+    _check(time_zone, owner_email, owner_name)
+
+    def change(connection: Connection) -> tuple[accounts.Account, users.User]:
+        id_ = accounts.find(connection, slug).id
+        accounts.edit(connection, id_, time_zone=time_zone, owner_email=owner_email, owner_name=owner_name)
+        return accounts.find(connection, slug), users.of_account(connection, id_)[0]
+
+    changed, owner = services().storage.run(change)
+    if as_json:
+        print_json(_shown(changed, owner))
+    else:
+        print(f"account {changed.slug} changed: time zone {changed.time_zone}, owner {owner.full_name} {owner.email}")
+
+
+def _check(time_zone: str | None, owner_email: str | None, owner_name: str | None) -> None:
+    """Raises click.BadParameter (exit code 2), which names the option."""
+    if time_zone is not None:
+        try:
+            check_time_zone(time_zone)
+        except ValidationError as error:
+            raise click.BadParameter(str(error.messages[0]), param_hint="--time-zone") from None
+    if owner_email is not None and not is_email(owner_email):
+        raise click.BadParameter("must be an e-mail address", param_hint="--owner-email")
+    if owner_name is not None and not is_text(owner_name):
+        raise click.BadParameter("1 to 320 printable characters", param_hint="--owner-name")
 
 
 @account.command("list")

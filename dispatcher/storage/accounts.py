@@ -45,8 +45,33 @@ def create(
     if not made:
         raise AccountExists(slug)
     id_: int = made[0][0]
-    users.create_owner(connection, id_, owner_email or f"owner@{slug}.invalid", owner_name or slug)
+    users.create_owner(connection, id_, owner_email or made_up_email(slug), owner_name or slug)
     return Account(id=id_, slug=slug, time_zone=time_zone)
+
+
+def made_up_email(slug: str) -> str:
+    """An owner's e-mail where none was given: one that e-mail validators take and that nobody has.
+
+    `.invalid` and `.test` they refuse as names of special use, and a slug is not always a name of a host.
+    """
+    return f"{slug}@dispatcher.example"
+
+
+def edit(
+    connection: Joinable,
+    account_id: int,
+    *,
+    time_zone: str | None = None,
+    owner_email: str | None = None,
+    owner_name: str | None = None,
+) -> None:
+    """Changes what is given; raises UserExists where somebody else of the account has the e-mail."""
+    if time_zone is not None:
+        parameters = {"id": account_id, "time_zone": time_zone}
+        rows(connection, "update accounts set time_zone = %(time_zone)s where id = %(id)s returning id", parameters)
+    if owner_email is not None or owner_name is not None:
+        users.edit_owner(connection, account_id, email=owner_email, full_name=owner_name)
+    rows(connection, "update accounts set updated_at = now() where id = %(id)s returning id", {"id": account_id})
 
 
 def find(connection: Joinable, slug: str) -> Account:

@@ -51,6 +51,14 @@ insert into users (account_id, email, full_name, permission)
 values (%(account_id)s, %(email)s, %(full_name)s, 'owner')
 """
 
+_EDIT_OWNER = """
+update users u set email = coalesce(%(email)s, email), full_name = coalesce(%(full_name)s, full_name)
+where account_id = %(account_id)s and permission = 'owner' and not exists (
+    select from users o where o.account_id = u.account_id and o.id <> u.id and lower(o.email) = lower(%(email)s)
+)
+returning id
+"""
+
 _OF_ACCOUNT = f"""
 select {COLUMNS} from users u where u.account_id = %(account_id)s
 order by u.permission = 'owner' desc, u.id offset %(offset)s limit %(limit)s
@@ -109,6 +117,13 @@ returning email
 def create_owner(connection: Joinable, account_id: int, email: str, full_name: str) -> None:
     """The account's owner, without a password yet."""
     rows(connection, _CREATE_OWNER, {"account_id": account_id, "email": email, "full_name": full_name})
+
+
+def edit_owner(connection: Joinable, account_id: int, *, email: str | None, full_name: str | None) -> None:
+    """Changes what is given of the account's owner; raises UserExists where somebody else of it has the e-mail."""
+    parameters = {"account_id": account_id, "email": email, "full_name": full_name}
+    if not rows(connection, _EDIT_OWNER, parameters):
+        raise UserExists(email or "")
 
 
 def create(

@@ -86,7 +86,7 @@ def test_the_owner_of_another_account_may_agree_for_that(browser, integration, o
     other = an_account(own.storage, f"{integration.account.slug}-other")
     own.storage.run(lambda c: users.set_password(c, other.id, None, HASH))
 
-    code = brought_back(browser.agree(browser.open(), name=f"owner@{other.slug}.invalid"))["code"]
+    code = brought_back(browser.agree(browser.open(), name=f"{other.slug}@dispatcher.example"))["code"]
 
     given = token(integration, grant_type="authorization_code", code=code, redirect_uri=REDIRECT_URI).json()
     header = {"Authorization": f"Bearer {given['access_token']}"}
@@ -209,7 +209,7 @@ def test_after_five_wrong_passwords_a_minute_no_more_are_looked_at(browser, inte
         assert browser.agree(page, password="wrong").status_code == 403
 
     assert browser.agree(page).status_code == 429
-    assert browser.agree(page, name=f"OWNER@{integration.account.slug}.invalid").status_code == 429
+    assert browser.agree(page, name=f"{integration.account.slug.upper()}@dispatcher.example").status_code == 429
 
     integration.sql(
         "update users set sign_ins_since = now() - interval '61 s' where account_id = %(id)s", id=integration.account.id

@@ -20,7 +20,10 @@ def hash_of_owner(storage, account):
 def test_an_account_comes_with_its_owner(run, run_json):
     made = run_json("account", "create", "acme", "--owner-email", "ann@example.com", "--owner-name", "Ann Novák")
     assert made["owner"] == {"email": "ann@example.com", "full_name": "Ann Novák"}
-    assert run_json("account", "create", "apple")["owner"] == {"email": "owner@apple.invalid", "full_name": "apple"}
+    assert run_json("account", "create", "apple")["owner"] == {
+        "email": "apple@dispatcher.example",
+        "full_name": "apple",
+    }
 
     listed = run_json("account", "list")
     assert [one["slug"] for one in listed] == ["acme", "apple"]
@@ -33,6 +36,40 @@ def test_an_account_comes_with_its_owner(run, run_json):
 )
 def test_an_owner_who_cannot_be_is_refused(run, option):
     run("account", "create", "acme", *option, code=2)
+
+
+def test_an_account_and_its_owner_are_changed_where_something_is_given(run, run_json, storage, account):
+    before = run_json("account", "list")[0]
+
+    changed = run_json("account", "edit", "applecorp", "--owner-email", "ann@example.com")
+    assert changed == before | {"owner": {"email": "ann@example.com", "full_name": "applecorp"}}
+    said = run("account", "edit", "applecorp", "--owner-name", "Ann Novák", "--time-zone", "UTC").stdout
+
+    assert said == "account applecorp changed: time zone UTC, owner Ann Novák ann@example.com\n"
+    (after,) = run_json("account", "list")
+    assert after == changed | {"time_zone": "UTC", "owner": {"email": "ann@example.com", "full_name": "Ann Novák"}}
+    assert storage.run(lambda c: rows(c, "select updated_at > created_at from accounts")) == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["applecorp"], 2, "Nothing to change"),
+        (["applecorp", "--owner-email", "ann"], 2, "must be an e-mail address"),
+        (["applecorp", "--time-zone", "Prague"], 2, "IANA"),
+        (["applecorp", "--owner-email", "R@x.cz"], 1, "is there already"),
+        (["nobody", "--owner-name", "Ann"], 1, "does not exist"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_and_changes_nothing(run, run_json, storage, account, arguments, code, said):
+    storage.run(
+        lambda c: users.create(c, account.id, email="r@X.cz", full_name="R", permission="read", password_hash="x")
+    )
+    before = run_json("account", "list")
+
+    assert said in run("account", "edit", *arguments, code=code).stderr
+
+    assert run_json("account", "list") == before
 
 
 def test_a_password_is_typed_twice_read_or_made_up(run, storage, account):

@@ -48,7 +48,7 @@ def test_people_are_listed(run, run_json, account):
     listed = [(one["account_slug"], one["email"], one["permission"]) for one in run_json("user", "list")]
     assert listed == [
         (None, "ops@example.com", "operator"),
-        ("applecorp", "owner@applecorp.invalid", "owner"),
+        ("applecorp", "applecorp@dispatcher.example", "owner"),
         ("applecorp", "ann@example.com", "write"),
     ]
     assert len(run_json("user", "list", "--account", "applecorp")) == 2
@@ -88,7 +88,7 @@ def test_who_is_deleted_is_signed_out(run, storage, candidates, account):
         (["--account", "applecorp", "ann@example.com", "--name", ""], 2, "printable characters"),
         (["--operator", "ann@example.com", "--read-only"], 2, "exclude each other"),
         (["--account", "nobody", "ann@example.com"], 1, "does not exist"),
-        (["--account", "applecorp", "OWNER@applecorp.invalid"], 1, "is there already"),
+        (["--account", "applecorp", "APPLECORP@dispatcher.example"], 1, "is there already"),
     ],
 )
 def test_who_cannot_be_is_refused(run, account, arguments, code, said):
@@ -110,5 +110,6 @@ def test_nobody_can_be_neither_changed_nor_deleted(run, account, whose):
 
 def test_an_accounts_owner_stays(run, account):
     assert (
-        "with the e-mail" in run("user", "delete", "--account", "applecorp", "owner@applecorp.invalid", code=1).stderr
+        "with the e-mail"
+        in run("user", "delete", "--account", "applecorp", "applecorp@dispatcher.example", code=1).stderr
     )

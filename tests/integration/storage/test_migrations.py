@@ -89,8 +89,32 @@ def test_accounts_that_exist_get_an_owner(empty):
 
     owners = "select a.slug, u.email, u.full_name from users u join accounts a on a.id = u.account_id order by u.id"
     assert empty.run(lambda c: rows(c, owners)) == [
-        ("acme", "owner@acme.invalid", "acme"),
-        ("apple", "owner@apple.invalid", "apple"),
+        ("acme", "acme@dispatcher.example", "acme"),
+        ("apple", "apple@dispatcher.example", "apple"),
+    ]
+
+
+def test_made_up_e_mails_that_strict_clients_refuse_are_changed_and_no_others(empty):
+    migrate.upgrade(empty)
+    downgrade(empty, "0008")
+    people = """
+        insert into accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC'), ('taken', 'UTC');
+        insert into users (account_id, email, full_name, permission)
+        select id, case slug when 'apple' then 'ann@apple.cz' else 'owner@' || slug || '.invalid' end, slug, 'owner'
+        from accounts;
+        insert into users (account_id, email, full_name, permission)
+        select id, 'Taken@dispatcher.example', 'R', 'read' from accounts where slug = 'taken';
+    """
+    empty.run(lambda c: rows(c, people))
+
+    migrate.upgrade(empty)
+
+    emails = "select u.email from users u join accounts a on a.id = u.account_id order by a.slug, u.permission"
+    assert [row[0] for row in empty.run(lambda c: rows(c, emails))] == [
+        "acme@dispatcher.example",
+        "ann@apple.cz",
+        "owner@taken.invalid",  # the other is somebody's
+        "Taken@dispatcher.example",
     ]
 
 
