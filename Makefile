@@ -1,66 +1,86 @@
-# Everything a person types here. The first use makes .venv from the lock file; it needs python3 (3.11 or newer, with venv) and make.
+# Everything a person types here. The first use makes .venv from the lock files; it needs python3 (3.11 or newer, with
+# venv) and make. What only tests, documentation and bench need is installed when one of these is first asked for.
 PYTHON ?= python3
 BIN := .venv/bin
+CONSOLE := dispatcher/api/console
+LIBRARIES := $(CONSOLE)/static/vendor/htmx.min.js
+RUN := .venv/installed $(LIBRARIES)
+DEV := $(RUN) .venv/installed-dev
 
-.PHONY: demo test faults up lint docs bench bench-growth bench-scaling screenshots lock clean
+.PHONY: demo test faults up lint docs bench bench-growth bench-scaling screenshots console install lock clean clean-data
 
-.venv: requirements.lock pyproject.toml dispatcher/api/console/package-lock.json
+.venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
-	@echo "Installing the locked dependencies into .venv (once; about a minute) ..."
-	@test -x $(BIN)/pip || { rm -rf .venv && $(PYTHON) -m venv .venv; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --no-build-isolation --editable .
-	@.ci/vendor-console
-	@touch .venv
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || { rm -rf .venv && $(PYTHON) -m venv .venv; }
+	@$(BIN)/python .ci/install requirements.lock
+	@touch $@
 
-demo: .venv
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	@$(BIN)/python .ci/install requirements-dev.lock
+	@touch $@
+
+# A failure does not stop what was asked for: the file is then missing, and made at the next `make`.
+$(LIBRARIES): $(CONSOLE)/libraries.lock .ci/vendor-console | .venv/installed
+	@$(BIN)/python .ci/vendor-console
+
+# The same for its own sake: before an image is built, for instance.
+console: $(LIBRARIES)
+install: $(DEV)
+
+demo: $(RUN)
 	@$(BIN)/dispatcher demo $(if $(ONCE),--once)
 
-up: .venv
+up: $(RUN)
 	@$(BIN)/dispatcher up
 
-test: .venv
+test: $(DEV)
 	@.ci/install-debian-packages
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration
 	@$(BIN)/python -m pytest tests/e2e tests/faults tests/attacks
 
 # The faults and attacks of `make test`, many more of each: about ten minutes.
-faults: .venv
+faults: $(DEV)
 	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/attacks
 
-lint: .venv
+lint: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # The documentation as a site, into site/.
-docs: .venv
+docs: $(DEV)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-bench: .venv
+bench: $(DEV)
 	@$(BIN)/dispatcher bench
 
 # SIZE: stored attempts at most, 5,000,000 unless given.
-bench-growth: .venv
+bench-growth: $(DEV)
 	@$(BIN)/python -m bench.growth $(if $(SIZE),--size $(SIZE))
 
 # Pictures of the console for the README, of a demo's data, into docs/screenshots/.
-screenshots: .venv
+screenshots: $(DEV)
 	@.ci/install-debian-packages
 	@$(BIN)/python -m bench.screenshots
 
 # 1, 2 and 4 workers on a receiver that takes 20 ms.
-bench-scaling: .venv
+bench-scaling: $(DEV)
 	@$(BIN)/python -m bench.scaling
 
 # Needs uv (https://docs.astral.sh/uv); names, versions and hashes only.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-annotate --no-header --extra embedded --extra bench --extra opentelemetry --extra docs --group dev pyproject.toml --output-file requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-annotate --no-header --extra opentelemetry --group build --constraint requirements.lock pyproject.toml --output-file deploy/requirements.lock
+	$(COMPILE) --extra embedded --extra bench --extra opentelemetry --extra docs --group dev pyproject.toml --output-file requirements-dev.lock
+	$(COMPILE) --extra embedded --group checkout --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(COMPILE) --extra opentelemetry --group build --constraint requirements-dev.lock pyproject.toml --output-file deploy/requirements.lock
+	$(COMPILE) --no-deps --group pyproject.toml:console --output-file $(CONSOLE)/libraries.lock
 
+# What `make` has made. Data stay.
 clean:
-	rm -rf .venv .dispatcher
+	rm -rf .venv $(CONSOLE)/static/vendor site
+	@test ! -e .dispatcher || echo "The data in .dispatcher/ are kept; make clean-data deletes them."
+
+clean-data: .venv/installed
+	@$(BIN)/python -m dispatcher.dev.remove

