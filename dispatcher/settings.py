@@ -283,9 +283,9 @@ class Variable:
     what: str
 
 
-def describe() -> Iterator[Variable]:
-    """Every variable, in the order of the fields of Settings, then of RemoteSettings."""
-    for setting in (*fields(Settings), *fields(RemoteSettings)):
+def describe(*kinds: type[Settings] | type[RemoteSettings]) -> Iterator[Variable]:
+    """Every variable of these, or of all, in the order of their fields: Settings, then RemoteSettings."""
+    for setting in (each for kind in kinds or (Settings, RemoteSettings) for each in fields(kind)):
         default = setting.default
         written = "required" if default is MISSING else _written(default)
         yield Variable(name=_variable(setting), default=written, what=setting.metadata["what"])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from rich.table import Table
 from dispatcher import clock, signals
 from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
-from dispatcher.cli.up import forget_others, free_ports, procfile
+from dispatcher.cli.up import procfile, take_ports
 from dispatcher.dev import child
 from dispatcher.dev.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.dev.embedded import embedded
-from dispatcher.dev.folder import is_owned
+from dispatcher.dev.folder import is_owned, open_private
 from dispatcher.dev.receiver import Receiver
 from dispatcher.dev.supervisor import environment_of, parse_procfile
 from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
@@ -38,7 +38,7 @@ from dispatcher.storage.reports import DeliveryRow
 from dispatcher.storage.secrets import signing_key
 
 FOLDER = Path(".dispatcher/demo")
-GUEST = "guest@demo.invalid"
+GUEST = "guest@dispatcher.example"
 SETTLED_WITHIN_S = 60.0
 
 
@@ -47,11 +47,13 @@ SETTLED_WITHIN_S = 60.0
 def demo(once: bool) -> None:
     """Show the whole thing: events from signals to four webhooks, one flaky, one dead, one legacy."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    forget_others(FOLDER)
     if is_owned(FOLDER):
         raise ServiceFailed("a demo runs in this folder already; end it first")
     shutil.rmtree(FOLDER, ignore_errors=True)  # each demo begins anew
-    with embedded(FOLDER) as servers, _environment(servers.environment | SETTINGS):
+    commands = parse_procfile(procfile().read_text())
+    commands.pop("release", None)
+    take_ports(commands)
+    with embedded(FOLDER, SETTINGS) as servers, _environment(servers.environment):
         access, sign_in = flower_access(FOLDER)
         os.environ.update(access)
         own = services()
@@ -60,7 +62,7 @@ def demo(once: bool) -> None:
         with suppress(KeyboardInterrupt), Receiver(arrivals.answer) as receiver:
             webhooks = _webhooks(own, receiver.url, arrivals)
             try:
-                with _processes(FOLDER / "log"):
+                with _processes(console, commands, FOLDER / "log"):
                     as_expected = _run(console, own, webhooks, arrivals)
                     if not once:
                         _stay(console, own, webhooks, sign_in)
@@ -72,23 +74,26 @@ def demo(once: bool) -> None:
 
 
 @contextmanager
-def _processes(log: Path) -> Iterator[None]:
+def _processes(console: Console, commands: Mapping[str, str], log: Path) -> Iterator[None]:
     """The Procfile's processes, quietly: their lines go to a file, the screen belongs to the table."""
-    commands = parse_procfile(procfile().read_text())
-    commands.pop("release", None)
-    os.environ.update(free_ports())
-    with log.open("ab") as output, ExitStack() as stack:
-        for command in commands.values():
-            process = child.start(
-                ["/bin/sh", "-c", f"exec {command}"],
-                death_signal=signal.SIGKILL,
-                env=environment_of(os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-            stack.callback(child.end, process, (signal.SIGTERM, 10.0))
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        with open_private(log) as output:
+            for command in commands.values():
+                started.append(
+                    child.start(
+                        ["/bin/sh", "-c", f"exec {command}"],
+                        death_signal=signal.SIGKILL,
+                        env=environment_of(os.environ),
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=output,
+                    )
+                )
         yield
+    finally:
+        console.print("\nStopping ...")
+        child.end_all(started, within_s=10.0)
 
 
 def _run(console: Console, own: Services, webhooks: Mapping[int, Webhook], arrivals: Arrivals) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dispatcher import log
-from dispatcher.dev.embedded import running_environment
+from dispatcher.dev.environment import PLACES, running_environment
 from dispatcher.errors import DispatcherError
 
 _COMMANDS = {
@@ -42,6 +42,9 @@ _COMMANDS = {
     "webhook": ("webhooks", "Webhooks."),
 }
 """Command → its module here, which holds it under its own name, and the first sentence of its help."""
+_ON_THE_DATABASE = ("account", "client", "migrate", "reconcile", "repair", "status", "user")
+"""What DISPATCHER_API cannot be asked for. On the wrong machine they would answer as if all were well."""
+_WITH_SERVERS_OF_THEIR_OWN = ("demo", "up")
 
 
 class _Commands(click.Group):
@@ -82,15 +85,30 @@ def _expected() -> tuple[type[Exception], ...]:
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fakturoid-webhook-dispatcher", prog_name="dispatcher")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """A self-hosted webhook dispatcher: an event in, signed deliveries out, retried, and nothing lost.
 
     Commands act on DATABASE_URL and REDIS_URL, or on the servers of a `dispatcher up` that runs in this folder. With
     DISPATCHER_API, `emit`, `webhook`, `deliveries` and `replay` act on another machine's dispatcher.
     """
     log.set_up(os.environ.get("DISPATCHER_LOG_LEVEL") or "warning", os.environ.get("DISPATCHER_LOG_FORMAT") or "text")
+    command = context.invoked_subcommand
+    if command in _ON_THE_DATABASE and os.environ.get("DISPATCHER_API", "").strip():
+        raise click.ClickException(
+            f"`{command}` acts on a database, and DISPATCHER_API names the dispatcher of another machine: "
+            f"run it there, or here without that variable (env -u DISPATCHER_API dispatcher {command} ...)"
+        )
+    if command not in _WITH_SERVERS_OF_THEIR_OWN:
+        _join_what_runs_here()
+
+
+def _join_what_runs_here() -> None:
+    """Takes the variables of a dispatcher that runs in this folder, a demo too; what is set already stays."""
     for folder in (Path(".dispatcher"), Path(".dispatcher/demo")):
         running = running_environment(folder)
         # Another DATABASE_URL in the environment is another installation: its Redis is not the one that runs here.
-        if all(os.environ.get(name) in (None, "", value) for name, value in running.items()):
-            os.environ.update(running)
+        if all(os.environ.get(name) in (None, "", running[name]) for name in PLACES if name in running):
+            for name, value in running.items():
+                if not os.environ.get(name):
+                    os.environ[name] = value

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,13 +12,12 @@ import click
 from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
 from dispatcher.dev import child
-from dispatcher.dev.embedded import Embedded, embedded, running_environment
-from dispatcher.dev.folder import PORTS, is_free
+from dispatcher.dev.embedded import Embedded, embedded
+from dispatcher.dev.folder import PORTS, is_free, make_folder, own
 from dispatcher.dev.supervisor import Process, Supervisor, environment_of, parse_procfile
 from dispatcher.errors import ServiceFailed
 
 DEFAULT_FOLDER = Path(".dispatcher")
-_SHARED = (DEFAULT_FOLDER, DEFAULT_FOLDER / "demo")  # whose variables the command's root takes
 
 
 @click.command()
@@ -33,12 +32,15 @@ def up(folder: Path, scale: Sequence[str]) -> None:
     commands = parse_procfile(procfile().read_text())
     release = commands.pop("release", None)
     counts = _counts(scale, commands)
-    forget_others(folder)
+    running = {name for name, count in counts.items() if count}
+    make_folder(folder)
+    own(folder).release()  # where another `up` has the folder, that is what there is to say, and not its ports
+    take_ports(running)
     with embedded(folder) as services:
         env = environment_of({**os.environ, **services.environment})
         access, sign_in = flower_access(folder)
-        env |= free_ports() | access
-        _introduce(services, env, folder, sign_in, {name for name, count in counts.items() if count})
+        env |= access
+        _introduce(services, env, folder, sign_in, running)
         if release is not None and _call(release, env) != 0:
             raise SystemExit(1)
         supervisor = Supervisor(
@@ -84,24 +86,33 @@ def _processes(commands: Mapping[str, str], counts: Mapping[str, int], env: Mapp
     ]
 
 
-def forget_others(folder: Path) -> None:
-    """The command's root takes the variables of what runs here, the demo too; `folder` gets servers of its own."""
-    for other in _SHARED:
-        if other.resolve() == folder.resolve():
-            continue
-        for name, value in running_environment(other).items():
-            if os.environ.get(name) == value:
-                del os.environ[name]
+def choose_ports(running: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """PORT and FLOWER_PORT for those that will run: variable, port, and what a person must know of it.
+
+    Where the usual port is taken another one is chosen. One that was asked for is kept, and so is the address that
+    people have written down elsewhere: raises ServiceFailed where it is taken.
+    """
+    free = (port for port in PORTS if is_free(port))
+    for name, title, variable, (host, port) in (
+        ("web", "the API", "PORT", web_place()),
+        ("flower", "Flower", "FLOWER_PORT", flower_place()),
+    ):
+        if name not in running or is_free(port, host):
+            yield variable, str(port), ""
+        elif os.environ.get(variable, "").strip():
+            raise ServiceFailed(f"{variable}={port}: something else listens on that port; stop it, or choose another")
+        else:
+            chosen = next(free, port)
+            place = f"{api_address(host, chosen)}{'/api/v3' if name == 'web' else ''}"
+            yield variable, str(chosen), f"Port {port} is taken by another program: {title} is at {place} instead."
 
 
-def free_ports() -> dict[str, str]:
-    """PORT and FLOWER_PORT; where one is not set and the usual port is taken, a free one."""
-    found: dict[str, str] = {}
-    free = (str(port) for port in PORTS if is_free(port))
-    for variable, port in (("PORT", web_place()[1]), ("FLOWER_PORT", flower_place()[1])):
-        chosen = os.environ.get(variable, "").strip() or is_free(port)
-        found[variable] = str(port) if chosen else next(free, str(port))
-    return found
+def take_ports(running: Collection[str]) -> None:
+    """Sets PORT and FLOWER_PORT (see choose_ports), and says where one is not the usual."""
+    for variable, port, notice in choose_ports(running):
+        os.environ[variable] = port
+        if notice:
+            print(notice, flush=True)
 
 
 def _introduce(

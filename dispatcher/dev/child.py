@@ -10,7 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,20 @@ def start(
     return subprocess.Popen(
         command, start_new_session=True, preexec_fn=dies_with_us(death_signal), close_fds=True, **options
     )
+
+
+def end_all(processes: Collection[subprocess.Popen[bytes]], within_s: float) -> None:
+    """SIGTERM to all at once; SIGKILL to those that have not ended by then, or when this is interrupted."""
+    until_s = time.monotonic() + within_s
+    try:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until_s - time.monotonic()))
+    finally:
+        for process in processes:
+            end(process)
 
 
 def end(process: subprocess.Popen[bytes], *numbers: tuple[signal.Signals, float]) -> None:

@@ -1,16 +1,21 @@
 """The servers that nobody named by DATABASE_URL and REDIS_URL, in one folder. For development, demo, tests, bench."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography.fernet import Fernet
 
-from dispatcher.dev.folder import is_owned, make_folder, own, write_private
+from dispatcher.dev.environment import PLACES, share, unshare
+from dispatcher.dev.folder import make_folder, own, write_private
 from dispatcher.dev.postgres import Postgres
 from dispatcher.dev.valkey import Valkey
+from dispatcher.settings import Settings, describe
+
+_FOR_TESTS = ("DISPATCHER_TESTING", "DISPATCHER_CRASH_AT")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,17 +34,17 @@ class Embedded:
 
 
 @contextmanager
-def embedded(folder: Path) -> Iterator[Embedded]:
+def embedded(folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -> Iterator[Embedded]:
     """Starts what is unset in the environment, and ends it; raises ServiceFailed, also while `folder` is in use.
 
-    Meanwhile `<folder>/env` tells other commands the variables (see running_environment). Enter it in the main thread.
+    Meanwhile other commands are told the variables (see environment.py): PLACES, and every other setting, from the
+    environment or else from `defaults`. Enter it in the main thread.
     """
     folder = folder.resolve()
     make_folder(folder)
     with ExitStack() as stack:
         stack.callback(own(folder).release)
-        shared = folder / "env"
-        shared.unlink(missing_ok=True)  # a killed owner's: from here on it would be taken for ours
+        unshare(folder)  # a killed owner's: from here on it would be taken for ours
         postgres = None if _set("DATABASE_URL") else Postgres(folder / "postgres")
         valkey = None if _set("REDIS_URL") else Valkey(folder / "valkey")
         environment = {"SECRET_KEYS": _set("SECRET_KEYS") or _kept_key(folder)}
@@ -47,25 +52,21 @@ def embedded(folder: Path) -> Iterator[Embedded]:
             if server is not None:
                 stack.callback(server.stop)
             environment[name] = server.start() if server is not None else _set(name)
-        stack.callback(shared.unlink, missing_ok=True)
-        write_private(shared, "".join(f"{name}={value}\n" for name, value in environment.items()))
+        environment |= _settings(defaults)
+        stack.callback(unshare, folder)
+        share(folder, environment)
         yield Embedded(environment=environment, postgres=postgres, valkey=valkey)
-
-
-def running_environment(folder: Path) -> dict[str, str]:
-    """The variables of the `embedded(folder)` that lives now, in whichever process; empty when there is none."""
-    if not is_owned(folder):
-        return {}
-    try:
-        lines = (folder / "env").read_text().splitlines()
-    except OSError:
-        return {}
-    return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
 def _set(variable: str) -> str:
     """The variable's value; `X=` in an .env file means "not set"."""
     return os.environ.get(variable, "").strip()
+
+
+def _settings(defaults: Mapping[str, str]) -> dict[str, str]:
+    """Every other setting that is not at its own default; not those that kill a process on purpose."""
+    names = {variable.name for variable in describe(Settings)} - {*PLACES, *_FOR_TESTS}
+    return {name: value for name in sorted(names) if (value := _set(name) or defaults.get(name, ""))}
 
 
 def _kept_key(folder: Path) -> str:

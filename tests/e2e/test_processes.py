@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from dispatcher.dev.embedded import running_environment
+from dispatcher.dev.environment import running_environment
 from dispatcher.dev.folder import PORTS, is_free
 from tests.builders import a_body
 from tests.conftest import ROOT, eventually

@@ -1,10 +1,12 @@
 """`dispatcher flower` and `dispatcher up`, as a person starts them."""
 
+import contextlib
 import signal
+import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,9 +15,10 @@ import pytest
 from celery import Celery
 from click.testing import CliRunner
 
+from dispatcher.cli import main
 from dispatcher.cli.flower import flower, flower_access, is_loopback
-from dispatcher.cli.up import free_ports, up
-from dispatcher.dev.embedded import running_environment
+from dispatcher.cli.up import choose_ports, up
+from dispatcher.dev.environment import running_environment
 from dispatcher.dev.folder import PORTS, is_free, make_folder, own, write_private
 from dispatcher.dev.valkey import Valkey
 from tests.conftest import eventually
@@ -220,7 +223,7 @@ def test_up_brings_servers_runs_the_release_line_and_the_processes(
     lines = [process.stdout.readline().rstrip("\n") for _ in range(8)]
 
     environment = running_environment(folder / ".dispatcher")
-    assert set(environment) == {"DATABASE_URL", "REDIS_URL", "SECRET_KEYS"}
+    assert set(environment) == {"DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "PORT"}
     assert lines[0].startswith("Postgres  127.0.0.1:")
     assert lines[0].endswith(f"(data in {folder}/.dispatcher/postgres/data)")
     assert lines[2].startswith("URLs      .dispatcher/env ")
@@ -240,16 +243,70 @@ def test_up_brings_servers_runs_the_release_line_and_the_processes(
     assert not any(secret in "\n".join(lines) + rest + second.output for secret in secrets)
 
 
-def test_ports_that_are_set_are_kept_and_usual_ones_that_are_taken_are_not(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dispatcher.cli.up.is_free", lambda port: port not in (8000, 5555, PORTS[0]))
-    assert free_ports() == {"PORT": str(PORTS[1]), "FLOWER_PORT": str(PORTS[2])}
+@pytest.fixture
+def usual_ports(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    def put(web: int, flower: int) -> None:
+        monkeypatch.setattr("dispatcher.cli.up.web_place", lambda: ("127.0.0.1", web))
+        monkeypatch.setattr("dispatcher.cli.up.flower_place", lambda: ("127.0.0.1", flower))
 
-    monkeypatch.setenv("PORT", "8000")
-    assert free_ports() == {"PORT": "8000", "FLOWER_PORT": str(PORTS[1])}
+    return put
 
-    monkeypatch.setattr("dispatcher.cli.up.is_free", lambda port: True)
-    monkeypatch.delenv("PORT")
-    assert free_ports() == {"PORT": "8000", "FLOWER_PORT": "5555"}
+
+def test_usual_ports_that_are_free_are_taken_without_a_word(usual_ports: Callable[[int, int], None]):
+    web = free_port()
+    usual_ports(web, web - 1)
+
+    assert list(choose_ports({"web", "flower"})) == [("PORT", str(web), ""), ("FLOWER_PORT", str(web - 1), "")]
+
+
+def test_a_usual_port_that_is_taken_is_left_and_that_is_said(usual_ports: Callable[[int, int], None]):
+    with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as flower:
+        taken = [one.getsockname()[1] for one in (web, flower)]
+        usual_ports(*taken)
+        (_, port, notice), (_, flower_port, flower_notice) = choose_ports({"web", "flower"})
+        assert [said for _, _, said in choose_ports({"worker"})] == ["", ""]  # who does not run needs no port
+
+    assert len({port, flower_port, *map(str, taken)}) == 4
+    assert notice == (
+        f"Port {taken[0]} is taken by another program: the API is at http://127.0.0.1:{port}/api/v3 instead."
+    )
+    assert f"Flower is at http://127.0.0.1:{flower_port} instead" in flower_notice
+
+
+def test_up_says_first_where_it_is_not_at_the_usual_port(run: Run, folder: Path):
+    (folder / "Procfile").write_text("web: sh -c 'echo web at $PORT; exec sleep 1000'\n")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # or somebody else has it
+            stack.enter_context(socket.create_server(("127.0.0.1", 8000)))
+        process = run("up", cwd=folder, MARK=str(folder))
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        lines = [first]
+        while "web at" not in lines[-1]:
+            lines.append(process.stdout.readline())
+            assert process.poll() is None
+
+    port = lines[-1].split()[-1]
+    assert first == f"Port 8000 is taken by another program: the API is at http://127.0.0.1:{port}/api/v3 instead.\n"
+    assert f"API       http://127.0.0.1:{port}/api/v3\n" in lines
+    assert running_environment(folder / ".dispatcher")["PORT"] == port
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("variable", ["PORT", "FLOWER_PORT"])
+def test_a_port_that_was_asked_for_and_is_taken_is_refused(run: Run, folder: Path, variable: str):
+    (folder / "Procfile").write_text("web: sleep 1000\nflower: sleep 1000\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = run(
+            "up", cwd=folder, **{"PORT": str(free_port()), "FLOWER_PORT": str(free_port() - 1), variable: port}
+        )
+        output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert output == f"error: {variable}={port}: something else listens on that port; stop it, or choose another\n"
+    assert not (folder / ".dispatcher" / "postgres").exists()
 
 
 @pytest.mark.parametrize("port", ["0", "x", "65536", "-1"])
@@ -257,7 +314,16 @@ def test_a_port_that_is_none_is_named(port: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PORT", port)
 
     with pytest.raises(click.UsageError, match="PORT: must be a port"):
-        free_ports()
+        list(choose_ports({"web"}))
+
+
+def test_commands_that_act_on_a_database_refuse_another_machines_dispatcher(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DISPATCHER_API", "https://hooks.example.com/api/v3")
+
+    for command in ("status", "account list", "client list", "user list", "migrate", "reconcile", "repair"):
+        done = CliRunner().invoke(main, command.split())
+        assert done.exit_code == 1
+        assert f"`{command.split()[0]}` acts on a database, and DISPATCHER_API names" in done.stderr
 
 
 def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):

@@ -1,10 +1,12 @@
 """The embedded Postgres and Valkey: they keep what they have, and do not outlive their owner."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from dispatcher.dev import postgres
-from dispatcher.dev.embedded import embedded, running_environment
+from dispatcher.dev.embedded import embedded
+from dispatcher.dev.environment import PLACES, running_environment
 from dispatcher.dev.folder import Lock, is_owned, make_folder
 from dispatcher.dev.postgres import Postgres
 from dispatcher.dev.valkey import Valkey
@@ -57,6 +60,11 @@ def ask(url: str, statement: str) -> object:
 
 def client(url: str) -> "redis.Redis":
     return redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0), socket_timeout=0.3)
+
+
+def owned_by(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_uid, found.st_gid
 
 
 def mode(path: Path) -> int:
@@ -209,6 +217,24 @@ def test_other_commands_read_the_running_environment(used_folder: Path, start: S
     assert running_environment(used_folder) == {}
 
 
+def test_other_commands_read_every_setting_of_the_one_that_runs(used_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    given = {
+        "BROKER_URL": "amqp://u:p@host/?a=1&b=2",
+        "DISPATCHER_USER_AGENT": "it's (ours); $HOME `x`",
+        "DISPATCHER_RETRY_BASE_S": "3",
+    }
+    for name, value in {**given, "DISPATCHER_CRASH_AT": "sent", "DISPATCHER_QUOTA": "", "DISPATCHER_API": "x"}.items():
+        monkeypatch.setenv(name, value)
+
+    with embedded(used_folder, {"DISPATCHER_RETRY_BASE_S": "1", "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8"}):
+        read = running_environment(used_folder)
+        sourced = "set -a; . ./env; exec printenv DISPATCHER_USER_AGENT"
+        by_shell = subprocess.run(["/bin/sh", "-c", sourced], cwd=used_folder, capture_output=True, text=True).stdout
+
+    assert read == given | {"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8"} | {name: read[name] for name in PLACES}
+    assert by_shell == given["DISPATCHER_USER_AGENT"] + "\n"
+
+
 def test_while_a_successor_starts_nobody_is_told_the_dead_owners_variables(
     folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ):
@@ -242,6 +268,60 @@ def test_a_server_that_is_named_is_not_brought_along(folder: Path, monkeypatch: 
         own.revive()
         with client(own.environment["REDIS_URL"]) as asking:
             assert asking.ping()
+
+
+def test_nobody_else_can_read_what_the_servers_write(folder: Path):
+    make_folder(folder / "valkey")
+    (folder / "valkey" / "appendonlydir").mkdir()
+    for name in ("appendonlydir/of-before", "valkey.log"):
+        (folder / "valkey" / name).touch()
+    before = os.umask(0)
+    try:
+        with embedded(folder) as own, client(own.environment["REDIS_URL"]) as asking:
+            asking.set("kept", "1")
+            with pytest.raises(psycopg2.errors.InvalidTextRepresentation):
+                ask(own.environment["DATABASE_URL"], "select 'a-secret'::json, 'hidden'::int")
+            assert own.postgres is not None
+            log = own.postgres.log_file.read_text()
+            files = {path: mode(path) for path in folder.rglob("*") if path.is_file()}
+            folders = {path: mode(path) for path in folder.rglob("*") if path.is_dir()}
+    finally:
+        os.umask(before)
+
+    assert len(files) > 900
+    assert [path for path, bits in files.items() if bits & 0o077] == []
+    assert [path for path, bits in folders.items() if bits & 0o066] == []  # some can be passed through, none be read
+    assert "ERROR:" in log
+    assert "STATEMENT:" not in log
+    assert "DETAIL:" not in log
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_roots_postgres_runs_as_somebody_whom_no_other_service_is(folder: Path):
+    with embedded(folder) as own:
+        assert own.postgres is not None
+        (uid, gid) = owned_by(own.postgres.data)
+        assert owned_by(Path(f"/proc/{own.postgres.pid}")) == (uid, gid)
+        data = own.postgres.data
+        assert {owned_by(path) for path in data.rglob("*")} == {(uid, gid)}
+        ask(own.environment["DATABASE_URL"], "create table kept as select 1 as number")
+    with pytest.raises(KeyError):
+        pwd.getpwuid(uid)
+    assert sorted(path.name for path in data.parent.iterdir()) == [
+        "data",
+        "owner",
+        "password",
+        "port",
+        "postgres.log",
+        "server",
+    ]
+
+    nobody = pwd.getpwnam("nobody")
+    for path in (data, *data.rglob("*")):  # as data that were made before are
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    with embedded(folder) as own:
+        assert ask(own.environment["DATABASE_URL"], "select number from kept") == 1
+        assert {owned_by(path) for path in (data, *data.rglob("*"))} == {(uid, gid)}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")

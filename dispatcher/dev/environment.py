@@ -1,0 +1,35 @@
+"""`env` in the folder of servers that run: where they are, and what else was set where they were started.
+
+Other commands in that folder take it, so that a `webhook ping` in another terminal allows what `up` allows. It is a
+file for shells too.
+"""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from dispatcher.dev.folder import is_owned, write_private
+
+PLACES = ("SECRET_KEYS", "DATABASE_URL", "REDIS_URL")
+"""The variables by which one installation is told from another."""
+
+
+def share(folder: Path, environment: Mapping[str, str]) -> None:
+    """Tells other commands; only this user's can read it."""
+    write_private(folder / "env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
+
+
+def unshare(folder: Path) -> None:
+    """Tells them nothing any more."""
+    (folder / "env").unlink(missing_ok=True)
+
+
+def running_environment(folder: Path) -> dict[str, str]:
+    """The variables of the `embedded(folder)` that lives now, in whichever process; empty when there is none."""
+    if not is_owned(folder):
+        return {}
+    try:
+        words = shlex.split((folder / "env").read_text())
+    except OSError:
+        return {}
+    return {name: value for name, _, value in (word.partition("=") for word in words)}

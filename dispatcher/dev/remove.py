@@ -1,0 +1,32 @@
+"""`make clean-data`: deletes what `up` and `demo` keep in .dispatcher/, after asking. Nothing of ours imports it."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from dispatcher.dev.folder import is_owned
+from dispatcher.dev.postgres import Postgres
+
+FOLDER = Path(".dispatcher")
+
+
+def main() -> str | None:
+    """What went wrong; None where nothing did."""
+    homes = [home for home in (FOLDER, FOLDER / "demo") if home.is_dir()]
+    if not homes:
+        print(f"There are no data here: no folder {FOLDER}.")
+        return None
+    if any(map(is_owned, homes)):
+        return f"error: something runs on the data in {FOLDER}; end it first"
+    print(f"This deletes accounts, webhooks, events, passwords and the key to them, in {FOLDER.resolve()}.")
+    if not sys.stdin.isatty() or input("Type `yes` to go on: ").strip() != "yes":
+        return "error: nothing was deleted"
+    for home in homes:
+        if (home / "postgres").is_dir():
+            Postgres(home / "postgres").remove()  # its data are not always in the folder
+    shutil.rmtree(FOLDER)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
