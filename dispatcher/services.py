@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
@@ -25,12 +26,16 @@ from dispatcher.flow.reconcile import Reconciled
 from dispatcher.flow.record_event import NewEvent
 from dispatcher.flow.release_due import Dispatch
 from dispatcher.flow.replay_many import Stepped
+from dispatcher.flow.sign_in import LIMIT_S as SIGN_IN_LIMIT_S
+from dispatcher.flow.sign_in import WINDOW_S as SIGN_IN_WINDOW_S
+from dispatcher.flow.sign_in import FallingBack, SignIn
 from dispatcher.flow.tally import Tallying
 from dispatcher.model.event import Event, FanOut
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
 from dispatcher.queue import QUEUES, Queue, TaskEvents
 from dispatcher.schedule.clock import Schedule
 from dispatcher.schedule.quota import WINDOW_S, Quota
+from dispatcher.schedule.sign_ins import SharedTries
 from dispatcher.schedule.tally import Tally
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.settings import Settings, read_settings
@@ -123,6 +128,20 @@ class Services:
     @cached_property
     def _quota(self) -> Quota:
         return Quota(self.settings.redis_url, timeout_s=QUOTA_LIMIT_S)
+
+    @cached_property
+    def sign_in(self) -> SignIn:
+        """Checks names and passwords."""
+        return SignIn(self.storage, FallingBack(self._tries))
+
+    @cached_property
+    def _tries(self) -> SharedTries:
+        return SharedTries(self.settings.redis_url, window_s=SIGN_IN_WINDOW_S, timeout_s=SIGN_IN_LIMIT_S)
+
+    @property
+    def session_idle(self) -> timedelta:
+        """After so long without use a session of the console ends."""
+        return timedelta(seconds=self.settings.session_idle_s)
 
     def admit(self, tokens: Sequence[str]) -> list[Admitted | None]:
         """Who calls the API with each of these access tokens, and their quota with this call counted."""
@@ -270,7 +289,7 @@ class Services:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("tally", "storage", "schedule", "queue", "_quota", "tracing"):
+        for part in ("tally", "storage", "schedule", "queue", "_quota", "_tries", "tracing"):
             if self.__dict__.get(part) is not None:
                 getattr(self, part).close()
         while self._idle_senders:

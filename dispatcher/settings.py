@@ -251,6 +251,16 @@ class Settings:
         "requests, other than emits, that one of these serves at the same time", 8, validate=_within(1, 256)
     )
     quota: int = _setting("requests that one client may make in a minute", 400, validate=_within(1, 1_000_000_000))
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "networks (CIDR, comma-separated) of proxies before the API whose `X-Forwarded-For` and `-Proto` are believed",
+        (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        subcast=_network,
+    )
+    session_idle_s: int = _setting(
+        "seconds after which a session of the console that nobody uses ends, to the minute",
+        43_200,
+        validate=_within(120, 604_800),
+    )
     public_url: str = _setting(
         "where the API is reached from outside, `https://hooks.example.com`; if empty, what the request names",
         "",
@@ -294,6 +304,8 @@ def describe(*kinds: type[Settings] | type[RemoteSettings]) -> Iterator[Variable
 def _written(default: object) -> str:
     if default in ("", ()):
         return "empty"
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
     if isinstance(default, bool):
         return str(int(default))
     return f"{default:g}" if isinstance(default, float) and default < 1e5 else str(default).removesuffix(".0")

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from dispatcher import log
 from dispatcher.api.app import create_app
+from dispatcher.api.door import Door, is_sign_in
 from dispatcher.api.parts import BODY_LIMIT, text_of
 from dispatcher.api.quick_emit import Answer, QuickEmit
 from dispatcher.services import Services, services
@@ -47,6 +48,7 @@ class Asgi:
         self._app = app
         self._quick = QuickEmit(own)
         self._threads = ThreadPoolExecutor(own.settings.web_threads, thread_name_prefix="request")
+        self._door = Door(self._call, own.settings.trusted_proxies)
         self._large = asyncio.Semaphore(own.settings.web_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +78,8 @@ class Asgi:
 
     async def _flask(self, environ: dict[str, Any], body: bytes) -> Answer:
         environ["wsgi.input"] = BytesIO(body)
+        if is_sign_in(environ):
+            return await self._door.answer(environ)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, environ)
 
     def _call(self, environ: dict[str, Any]) -> Answer:

@@ -31,8 +31,8 @@ from dispatcher.errors import RequestRefused
 from dispatcher.storage import clients, tokens, users
 from dispatcher.storage.clients import Client
 from dispatcher.storage.engine import Connection
+from dispatcher.storage.sessions import Person
 from dispatcher.storage.tokens import Grant
-from dispatcher.storage.users import User
 
 Parameters = MultiDict[str, str]
 
@@ -215,13 +215,14 @@ class _ByCode(AuthorizationCodeGrant):
         return tokens.new_token()
 
     def save_authorization_code(self, code: str, oauth_request: Request) -> None:
-        user: User = oauth_request.user
+        owner: Person = oauth_request.user
+        assert owner.account is not None  # noqa: S101 - only operators have none, and they own nothing
         payload = oauth_request.payload
         challenge = payload.data.get("code_challenge")
         grant = Grant(
             client_id=oauth_request.client.client.id,
-            account_id=user.account_id,
-            user_id=user.id,
+            account_id=owner.account.id,
+            user_id=owner.user_id,
             scopes=tuple(oauth_request.scope.split()),
             redirect_uri=payload.redirect_uri,
             code_challenge=challenge,

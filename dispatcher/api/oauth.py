@@ -19,12 +19,12 @@ from flask_smorest import Blueprint
 from werkzeug.datastructures import MultiDict
 
 from dispatcher.api.authlib_parts import Parameters, Request, Server, connection, parameters
+from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import answer, own
 from dispatcher.errors import RequestRefused
-from dispatcher.storage import tokens, users
+from dispatcher.storage import tokens
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.passwords import is_right
-from dispatcher.storage.users import User
+from dispatcher.storage.sessions import Person
 from schemas.errors import ErrorSchema
 from schemas.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
 
@@ -37,10 +37,7 @@ _COOKIE = "consent"
 _CSRF = re.compile(r"[0-9a-f]{64}\Z")
 _PASSED_ON = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
 _BOTH_FORMS = ("application/json", "application/x-www-form-urlencoded")
-_NAME_LIMIT, _PASSWORD_LIMIT = 320, 1_024
 
-_WRONG = "This name and password do not fit together."
-_TOO_MANY = "Too many tries; wait a minute."
 _EXPIRED = "This form is no longer valid. Please try again."
 
 
@@ -103,11 +100,13 @@ def decide() -> Response:
         return _page(given, grant, _EXPIRED, 403)
     if request.form.get("decision") != "agree":
         return _back(grant, None)
-    try:
-        user = _sign_in(request.form.get("name", ""), request.form.get("password", ""))
-    except RequestRefused as refused:
-        return _page(given, grant, str(refused), refused.status)
-    return _back(grant, user)
+    outcome = sign_in_as(request.form.get("name", ""), request.form.get("password", ""), owner=True)
+    if outcome.person is not None:
+        return _back(grant, outcome.person)
+    page = _page(given, grant, refusal(outcome), 429 if outcome.wait_s else 403)
+    if outcome.wait_s:
+        page.headers["Retry-After"] = str(outcome.wait_s)
+    return page
 
 
 @blueprint.errorhandler(OAuth2Error)
@@ -139,26 +138,10 @@ def _grant(given: Parameters) -> AuthorizationCodeGrant:
         raise InvalidRequestError("A parameter holds characters that it may not hold") from None
 
 
-def _back(grant: AuthorizationCodeGrant, user: User | None) -> Response:
-    """To the client's redirect URI, with a code where `user` agreed."""
-    answered = _run(lambda: _server.create_authorization_response(grant.request, grant_user=user, grant=grant))
+def _back(grant: AuthorizationCodeGrant, owner: Person | None) -> Response:
+    """To the client's redirect URI, with a code where `owner` agreed."""
+    answered = _run(lambda: _server.create_authorization_response(grant.request, grant_user=owner, grant=grant))
     return _with_safe_headers(answered)
-
-
-def _sign_in(name: str, password: str) -> User:
-    """The owner of that e-mail or slug; raises RequestRefused, in the same words whether there is one or not."""
-    storage = own().storage
-    fits = len(name) <= _NAME_LIMIT and name.isprintable() and len(password) <= _PASSWORD_LIMIT
-    owner = storage.look(lambda found: users.owner_to_sign_in(found, name.strip())) if fits else None
-    if owner is not None:
-        user_id = owner.user.id
-        if not storage.run(lambda found: users.may_try_password(found, user_id)):
-            raise RequestRefused(429, "access_denied", _TOO_MANY)
-    right = fits and is_right(password, owner.password_hash if owner is not None else None)
-    if owner is None or not right:
-        raise RequestRefused(403, "access_denied", _WRONG)
-    storage.run(lambda found: users.signed_in(found, user_id))
-    return owner.user
 
 
 def _page(given: Parameters, grant: AuthorizationCodeGrant, problem: str = "", status: int = 200) -> Response:

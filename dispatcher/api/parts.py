@@ -8,6 +8,7 @@ from flask import Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter, Map
 
+from dispatcher.api.addresses import client_address
 from dispatcher.errors import RequestRefused
 from dispatcher.services import Services
 
@@ -40,6 +41,11 @@ def own() -> Services:
     """This process's Services."""
     found: Services = current_app.extensions["dispatcher"]
     return found
+
+
+def address() -> str:
+    """Whence this request comes."""
+    return client_address(request.environ, own().settings.trusted_proxies)
 
 
 def json_body() -> JSON:

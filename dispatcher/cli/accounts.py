@@ -120,7 +120,10 @@ def list_(as_json: bool) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read it from standard input, one line.")
 @click.option("--generate", is_flag=True, help="Make one up, and print it.")
 def password(slug: str, email: str | None, password_stdin: bool, generate: bool) -> None:
-    """Set the password with which somebody of account SLUG agrees to what a client asks for."""
+    """Set the password with which somebody of account SLUG signs in, and agrees to what a client asks for.
+
+    Whoever is signed in as them is signed out.
+    """
     if password_stdin and generate:
         raise click.UsageError("--password-stdin and --generate exclude each other")
     storage = services().storage

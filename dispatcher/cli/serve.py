@@ -46,6 +46,7 @@ def _command(settings: Settings) -> list[str]:
         "--workers", str(settings.web_workers),
         "--asgi-lifespan", "off",
         "--graceful-timeout", "30",
+        "--forwarded-allow-ips", ",".join(map(str, settings.trusted_proxies)),
         "--limit-request-line", "8190",  # its own largest; longer ones it refuses in its own words
         "--keep-alive", "75",  # longer than the proxies before it keep an idle connection, which they would use again
         "--log-level", "warning",

@@ -95,15 +95,58 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
     _check_one(slug, operator)
     account_id = _account_id(slug)
     hashed = hash_password(read_password(password_stdin))
+    if services().storage.run(lambda connection: users.set_password(connection, account_id, email, hashed)) is None:
+        raise UserUnknown(slug, email)
+    print(f"password of {email} set")
 
-    def change(connection: Connection) -> None:
-        user_id = users.change_password(connection, account_id, email, hashed)
+
+@user.command("sessions")
+@click.option("--account", "slug", metavar="SLUG", help="Only of this account's people.")
+@json_option
+def sessions_(slug: str | None, as_json: bool) -> None:
+    """List who is signed in to the console, from where and since when; the last used first."""
+    own = services()
+    found = own.storage.run(lambda connection: sessions.listed(connection, own.session_idle, slug=slug))
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["session", "account", "e-mail", "signed in", "last used", "address", "browser"],
+        [
+            (one.id, one.account_slug, one.email, one.created_at, one.last_used_at, one.address, one.agent)
+            for one in found
+        ],
+        empty="nobody is signed in",
+    )
+
+
+@user.command("sign-out")
+@_whose
+@click.option("--session", "session_id", type=click.IntRange(0, 2**31 - 1), help="Only this one, by its number.")
+@click.argument("email", required=False)
+def sign_out(slug: str | None, operator: bool, session_id: int | None, email: str | None) -> None:
+    """End what EMAIL is signed in to, on every browser; or one session, by the number that `user sessions` shows."""
+    storage = services().storage
+    if session_id is not None:
+        if slug or operator or email:
+            raise click.UsageError("--session is given alone.")
+        if not storage.run(lambda connection: sessions.end(connection, session_id)):
+            raise click.ClickException(f"there is no session {session_id}")
+        print(f"session {session_id} ended")
+        return
+    _check_one(slug, operator)
+    if email is None:
+        raise click.UsageError("Give an EMAIL, or --session.")
+    account_id = _account_id(slug)
+
+    def end(connection: Connection) -> int:
+        user_id = users.find(connection, account_id, email)
         if user_id is None:
             raise UserUnknown(slug, email)
-        sessions.end_all_of(connection, user_id)
+        return sessions.end_all_of(connection, user_id)
 
-    services().storage.run(change)
-    print(f"password of {email} set")
+    count = storage.run(end)
+    print(f"{email} signed out of {count} session{'' if count == 1 else 's'}")
 
 
 @user.command()

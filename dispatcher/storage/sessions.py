@@ -9,8 +9,10 @@ from dispatcher.storage.engine import Connection, rows
 from dispatcher.storage.secrets import hash_of
 
 LIFETIME = timedelta(days=7)
-CANDIDATES = 3
-"""People of one e-mail whose passwords are tried; with more of them, an account must be named."""
+"""Of a session, however much it is used."""
+TOUCHED_EVERY = timedelta(minutes=1)
+"""A session's last use is written down so often at most."""
+_AGENT_LENGTH = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,59 +43,123 @@ class Candidate:
     password_hash: str = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """Whose session a cookie names; `stale`: its last use is to be written down again."""
+
+    id: int
+    person: Person
+    stale: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """A session as its owner, or an operator, sees it. `address` and `agent` are of the browser that signed in."""
+
+    id: int
+    account_slug: str | None
+    email: str
+    created_at: datetime
+    last_used_at: datetime
+    address: str | None
+    agent: str | None
+
+
 _PERSON = "u.id, u.email, u.full_name, u.permission, a.id, a.slug, a.time_zone"
 
 # Index: users_by_email; accounts' slug and users_are_one_owner_per_account. A slug has no @, so no name is both.
 _CANDIDATES = f"""
 select {_PERSON}, u.password_hash from users u left join accounts a on a.id = u.account_id
 where u.password_hash is not null and lower(u.email) = lower(%(name)s)
-    and (%(slug)s = '' or a.slug = %(slug)s)
+    and (%(slug)s = '' or a.slug = %(slug)s) and (not %(owner)s or u.permission = 'owner')
 union all
 select {_PERSON}, u.password_hash from accounts a join users u on u.account_id = a.id and u.permission = 'owner'
 where u.password_hash is not null and a.slug = %(name)s
-limit %(limit)s
+limit 2
 """
+
+_LIVE = "s.expires_at > now() and s.last_used_at > now() - %(idle)s"
 
 # Index: sessions' key.
 _FIND = f"""
-select {_PERSON} from sessions s join users u on u.id = s.user_id left join accounts a on a.id = u.account_id
-where s.hash = %(hash)s and s.expires_at > now()
+select {_PERSON}, s.id, s.last_used_at < now() - %(every)s
+from sessions s join users u on u.id = s.user_id left join accounts a on a.id = u.account_id
+where s.hash = %(hash)s and {_LIVE}
 """
 
-_START = """
-with old as (delete from sessions where expires_at < now())
-insert into sessions (hash, user_id, expires_at) values (%(hash)s, %(user_id)s, now() + %(lifetime)s)
+_START = f"""
+with ended as (delete from sessions s where not ({_LIVE}))
+insert into sessions (hash, user_id, expires_at, address, agent)
+values (%(hash)s, %(user_id)s, now() + %(lifetime)s, %(address)s, %(agent)s)
 returning expires_at
 """
 
+_TOUCH = "update sessions set last_used_at = now() where id = %(id)s and last_used_at < now() - %(every)s returning id"
 
-def candidates(connection: Connection, name: str, slug: str) -> list[Candidate]:
-    """Whom an e-mail (with `slug`, of that account) or an account's slug (its owner) may mean."""
-    found = rows(connection, _CANDIDATES, {"name": name, "slug": slug, "limit": CANDIDATES})
-    return [Candidate(person=_person(row[:7]), password_hash=row[7]) for row in found]
+# Index: sessions_by_user.
+_ALL = f"""
+select s.id, a.slug, u.email, s.created_at, s.last_used_at, s.address, s.agent
+from sessions s join users u on u.id = s.user_id left join accounts a on a.id = u.account_id
+where {_LIVE} and (%(user_id)s::int is null or s.user_id = %(user_id)s)
+    and (%(slug)s::text is null or a.slug = %(slug)s)
+order by s.last_used_at desc, s.id desc
+"""
 
 
-def start(connection: Connection, user_id: int) -> tuple[str, datetime]:
-    """A new session: what the cookie is to hold, and until when it is good."""
+def candidate(connection: Connection, name: str, slug: str = "", *, owner: bool = False) -> Candidate | None:
+    """Whom an e-mail (with `slug`, of that account) or an account's slug (its owner) means; `owner`: owners only.
+
+    None where that is nobody, and where it is several: then the account must be named.
+    """
+    found = rows(connection, _CANDIDATES, {"name": name, "slug": slug, "owner": owner})
+    return Candidate(person=_person(found[0][:7]), password_hash=found[0][7]) if len(found) == 1 else None
+
+
+def start(
+    connection: Connection, user_id: int, idle: timedelta, *, address: str | None = None, agent: str | None = None
+) -> tuple[str, datetime]:
+    """A new session: what the cookie is to hold, and until when it is good. What has ended is deleted."""
     token = secrets.token_urlsafe(32)
-    parameters = {"hash": hash_of(token), "user_id": user_id, "lifetime": LIFETIME}
+    parameters = {
+        "hash": hash_of(token),
+        "user_id": user_id,
+        "lifetime": LIFETIME,
+        "idle": idle,
+        "address": address,
+        "agent": agent and agent[:_AGENT_LENGTH],
+    }
     return token, rows(connection, _START, parameters)[0][0]
 
 
-def find(connection: Connection, token: str) -> Person | None:
-    """Whose session that is; None where it has ended, or never was."""
-    found = rows(connection, _FIND, {"hash": hash_of(token)})
-    return _person(found[0]) if found else None
+def find(connection: Connection, token: str, idle: timedelta) -> Found | None:
+    """Whose session that is; None where it has ended, was not used for `idle`, or never was."""
+    found = rows(connection, _FIND, {"hash": hash_of(token), "idle": idle, "every": TOUCHED_EVERY})
+    return Found(person=_person(found[0][:7]), id=found[0][7], stale=found[0][8]) if found else None
 
 
-def end(connection: Connection, token: str) -> None:
-    """Ends a session."""
-    rows(connection, "delete from sessions where hash = %(hash)s", {"hash": hash_of(token)})
+def touch(connection: Connection, id_: int) -> None:
+    """The session is used now."""
+    rows(connection, _TOUCH, {"id": id_, "every": TOUCHED_EVERY})
 
 
-def end_all_of(connection: Connection, user_id: int) -> None:
-    """Ends every session of somebody whose password has changed."""
-    rows(connection, "delete from sessions where user_id = %(id)s", {"id": user_id})
+def listed(
+    connection: Connection, idle: timedelta, *, user_id: int | None = None, slug: str | None = None
+) -> list[Session]:
+    """Sessions that live, of one person, of an account's people, or all; the last used first."""
+    found = rows(connection, _ALL, {"idle": idle, "user_id": user_id, "slug": slug})
+    return [Session(**dict(zip(Session.__dataclass_fields__, row, strict=True))) for row in found]
+
+
+def end(connection: Connection, id_: int, user_id: int | None = None) -> bool:
+    """Ends a session, with `user_id` only one of that person's; False where there is none."""
+    sql = "delete from sessions where id = %(id)s and (%(user_id)s::int is null or user_id = %(user_id)s) returning id"
+    return bool(rows(connection, sql, {"id": id_, "user_id": user_id}))
+
+
+def end_all_of(connection: Connection, user_id: int, but: int | None = None) -> int:
+    """Ends every session of somebody, `but` one; returns how many that were."""
+    sql = "delete from sessions where user_id = %(id)s and id is distinct from %(but)s returning id"
+    return len(rows(connection, sql, {"id": user_id, "but": but}))
 
 
 def _person(row: tuple[object, ...]) -> Person:

@@ -1,14 +1,10 @@
 """Users: the people of an account. Its owner may agree to what an integration asks for."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from dispatcher.errors import UserExists
 from dispatcher.storage.engine import Joinable, Row, rows
-
-TRIES = 5
-"""Wrong passwords within WITHIN after which further ones are refused unseen."""
-WITHIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,15 +31,6 @@ class Listed:
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
-    """An account's owner who wants to sign in, with the hash of the password that was set (None: none was)."""
-
-    user: User
-    account_slug: str
-    password_hash: str | None = field(repr=False)
-
-
 COLUMNS = "u.id, u.account_id, u.email, u.full_name, u.permission, u.allowed_scope"
 
 _CREATE_OWNER = """
@@ -64,24 +51,6 @@ select {COLUMNS} from users u where u.account_id = %(account_id)s
 order by u.permission = 'owner' desc, u.id offset %(offset)s limit %(limit)s
 """
 
-# Index: accounts' slug, users_by_email. A slug has no @, an e-mail has one: no name is both.
-_OWNERS = f"""
-select {COLUMNS}, a.slug, u.password_hash from accounts a join users u on u.account_id = a.id
-where u.permission = 'owner' and a.slug = %(name)s
-union all
-(select {COLUMNS}, a.slug, u.password_hash from users u join accounts a on a.id = u.account_id
-where u.permission = 'owner' and lower(u.email) = lower(%(name)s) limit 2)
-"""
-
-# Counted before the password is looked at, in one statement: many tries at once are no way round the limit.
-_TRY = """
-update users set
-    sign_ins = case when sign_ins_since > dispatcher_now() - %(within)s then least(sign_ins + 1, 1000) else 1 end,
-    sign_ins_since = case when sign_ins_since > dispatcher_now() - %(within)s then sign_ins_since
-        else dispatcher_now() end
-where id = %(id)s returning sign_ins <= %(tries)s
-"""
-
 # An operator has no account.
 _CREATE = """
 insert into users (account_id, email, full_name, permission, password_hash)
@@ -95,9 +64,18 @@ from users u left join accounts a on a.id = u.account_id
 where %(slug)s::text is null or a.slug = %(slug)s order by a.slug nulls first, u.id
 """
 
+# Whoever signed in with the old password is signed out. Index: users_email_is_unique, sessions_by_user.
 _SET_HASH = """
-update users set password_hash = %(hash)s, sign_ins = 0
-where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s) returning id
+with changed as (
+    update users set password_hash = %(hash)s where account_id is not distinct from %(account_id)s
+        and case when %(email)s::text is null then permission = 'owner' else lower(email) = lower(%(email)s) end
+    returning id, email),
+ended as (delete from sessions where user_id in (select id from changed))
+select email from changed
+"""
+
+_FIND = """
+select id from users where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s)
 """
 
 # The owner stays: tokens are theirs.
@@ -105,12 +83,6 @@ _DELETE = """
 delete from users
 where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s) and permission <> 'owner'
 returning id
-"""
-
-_STORE_HASH = """
-update users set password_hash = %(hash)s, sign_ins = 0 where account_id = %(account_id)s
-    and case when %(email)s::text is null then permission = 'owner' else lower(email) = lower(%(email)s) end
-returning email
 """
 
 
@@ -147,9 +119,9 @@ def everybody(connection: Joinable, slug: str | None = None) -> list[Listed]:
     return [Listed(**dict(zip(Listed.__dataclass_fields__, row, strict=True))) for row in found]
 
 
-def change_password(connection: Joinable, account_id: int | None, email: str, password_hash: str) -> int | None:
-    """Stores the hash; returns whose, None where there is no such person."""
-    found = rows(connection, _SET_HASH, {"account_id": account_id, "email": email, "hash": password_hash})
+def find(connection: Joinable, account_id: int | None, email: str) -> int | None:
+    """The id of that account's user (None: an operator) with the e-mail."""
+    found = rows(connection, _FIND, {"account_id": account_id, "email": email})
     return found[0][0] if found else None
 
 
@@ -170,28 +142,13 @@ def owners(connection: Joinable) -> dict[int, User]:
     return {one.account_id: one for one in map(user, found)}
 
 
-def owner_to_sign_in(connection: Joinable, name: str) -> Owner | None:
-    """The owner by e-mail or account slug; None where there is none, or where an e-mail owns several accounts."""
-    found = rows(connection, _OWNERS, {"name": name})
-    if len(found) != 1:
-        return None
-    return Owner(user=user(found[0]), account_slug=found[0][6], password_hash=found[0][7])
+def set_password(connection: Joinable, account_id: int | None, email: str | None, password_hash: str) -> str | None:
+    """Stores the hash for that account's user (None: an operator) with the e-mail (None: the owner).
 
-
-def may_try_password(connection: Joinable, user_id: int) -> bool:
-    """Counts a try to sign in; False once there were TRIES within WITHIN."""
-    return bool(rows(connection, _TRY, {"id": user_id, "within": WITHIN, "tries": TRIES})[0][0])
-
-
-def signed_in(connection: Joinable, user_id: int) -> None:
-    """The password was right: earlier tries are forgotten."""
-    rows(connection, "update users set sign_ins = 0 where id = %(id)s", {"id": user_id})
-
-
-def set_password(connection: Joinable, account_id: int, email: str | None, password_hash: str) -> str | None:
-    """Stores the hash for the user with that e-mail, or the owner; returns the e-mail, None where there is no such."""
+    Ends their sessions. Returns the e-mail, None where there is nobody.
+    """
     parameters = {"account_id": account_id, "email": email, "hash": password_hash}
-    found = rows(connection, _STORE_HASH, parameters)
+    found = rows(connection, _SET_HASH, parameters)
     return found[0][0] if found else None
 
 

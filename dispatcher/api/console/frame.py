@@ -16,18 +16,26 @@ from werkzeug.exceptions import Forbidden, NotFound
 from dispatcher.api.parts import own
 from dispatcher.storage import accounts, sessions
 from dispatcher.storage.accounts import Account
-from dispatcher.storage.sessions import Person
+from dispatcher.storage.sessions import Found, Person
 
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 
 COOKIE = "console"
 PUBLIC = frozenset({"console.sign_in", "console.sign_in_with", "console.static"})
 """What is shown to those who have not signed in."""
+_OF_ONESELF = frozenset({"console.sign_out", "console.end_session", "console.end_others"})
+"""What somebody may change who may only look."""
+_ASKED_BY_PAGES = frozenset(
+    {"console.figures", "console.all_figures", "console.delivery_progress", "console.replay_progress"}
+)
+"""What an open page asks for again and again: that is no use of a session."""
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{20,100}\Z")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+NO_CHANGES = "You have read-only access to this account."
 
 _SAID = {
     "created": "The webhook was created.",
@@ -40,6 +48,8 @@ _SAID = {
     "none_chosen": "No delivery was chosen.",
     "stopped": "The replay was stopped.",
     "resumed": "The replay goes on.",
+    "session_ended": "The session was ended.",
+    "others_ended": "All other sessions were ended.",
 }
 
 
@@ -47,15 +57,16 @@ _SAID = {
 def check() -> Any:
     """Steps 1 to 4; an answer where the request ends here."""
     g.account = None
-    g.person = _person()
+    g.session = _session()
+    g.person = g.session.person if g.session is not None else None
     if request.endpoint in PUBLIC:
         return None
     if g.person is None:
         return _to_sign_in()
     if request.method == "POST":
         check_token(csrf_token())
-        if not g.person.may_write and request.endpoint != "console.sign_out":
-            raise Forbidden("You may look at this account, and not change it.")
+        if not g.person.may_write and request.endpoint not in _OF_ONESELF:
+            raise Forbidden(NO_CHANGES)
     if request.view_args and "slug" in request.view_args:
         g.account = _account(request.view_args.pop("slug"))
     return None
@@ -80,6 +91,12 @@ def person() -> Person:
     """Who looks at this page."""
     found: Person = g.person
     return found
+
+
+def session_id() -> int:
+    """Of the session by which they look at it."""
+    found: Found = g.session
+    return found.id
 
 
 def account() -> Account:
@@ -144,11 +161,15 @@ def is_secure() -> bool:
     return request.is_secure or own().settings.public_url.startswith("https:")
 
 
-def _person() -> Person | None:
+def _session() -> Found | None:
     token = request.cookies.get(COOKIE, "")
     if request.endpoint == "console.static" or not _TOKEN.match(token):
         return None
-    return own().storage.look(lambda connection: sessions.find(connection, token))
+    storage = own().storage
+    found = storage.look(lambda connection: sessions.find(connection, token, own().session_idle))
+    if found is not None and found.stale and request.endpoint not in _ASKED_BY_PAGES:
+        storage.run(lambda connection: sessions.touch(connection, found.id))
+    return found
 
 
 def _to_sign_in() -> Response:

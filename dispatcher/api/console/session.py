@@ -1,21 +1,30 @@
-"""Signing in and out."""
+"""Signing in and out, and the sessions that somebody has."""
 
 import re
 import secrets
 
 from flask import Response, g, redirect, request
+from werkzeug.exceptions import NotFound
 
-from dispatcher.api.console.frame import COOKIE, blueprint, check_token, is_secure, page, to
-from dispatcher.api.parts import own
-from dispatcher.storage import sessions, users
-from dispatcher.storage.passwords import is_right
-from dispatcher.storage.sessions import LIFETIME, Person
+from dispatcher.api.console.frame import (
+    COOKIE,
+    blueprint,
+    check_token,
+    go,
+    is_secure,
+    page,
+    person,
+    session_id,
+    to,
+)
+from dispatcher.api.door import refusal, sign_in_as
+from dispatcher.api.parts import ROW_ID, address, own
+from dispatcher.flow.sign_in import Outcome
+from dispatcher.storage import sessions
+from dispatcher.storage.sessions import LIFETIME
 
 _FORM_COOKIE = "console_form"
 _FORM_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
-_NAME_LIMIT, _PASSWORD_LIMIT = 320, 1_024
-_WRONG = "This name and password do not fit together."
-_TOO_MANY = "Too many tries; wait a minute."
 _PLACE = re.compile(r"/console(/[A-Za-z0-9/_.-]*)?(\?[^\s\\]*)?\Z")
 
 
@@ -32,12 +41,13 @@ def sign_in_with() -> Response:
     check_token(token if _FORM_TOKEN.match(token) else secrets.token_hex(32))
     name, slug = request.form.get("name", "").strip(), request.form.get("account", "").strip()
     password = request.form.get("password", "")
-    fits = len(name + slug) <= _NAME_LIMIT and (name + slug).isprintable() and len(password) <= _PASSWORD_LIMIT
-    found, refused = _who(name, slug, password) if fits else (None, 403)
-    if found is None:
-        return _form(_TOO_MANY if refused == 429 else _WRONG, refused)
-    user_id = found.user_id
-    cookie, _ = own().storage.run(lambda connection: sessions.start(connection, user_id))
+    outcome = sign_in_as(name, password, slug=slug)
+    if outcome.person is None:
+        return _refused(outcome)
+    user_id, idle, agent = outcome.person.user_id, own().session_idle, request.headers.get("User-Agent")
+    cookie, _ = own().storage.run(
+        lambda connection: sessions.start(connection, user_id, idle, address=address(), agent=agent)
+    )
     wanted = request.form.get("next", "")
     answer: Response = redirect(wanted if _PLACE.match(wanted) else to("home"), 303)  # type: ignore[assignment]
     answer.set_cookie(
@@ -56,31 +66,41 @@ def sign_in_with() -> Response:
 @blueprint.route("/sign-out", methods=["POST"])
 def sign_out() -> Response:
     """Ends the session, also on the server."""
-    token = request.cookies[COOKIE]
-    own().storage.run(lambda connection: sessions.end(connection, token))
+    own().storage.run(lambda connection: sessions.end(connection, session_id()))
     answer: Response = redirect(to("sign_in"), 303)  # type: ignore[assignment]
     answer.delete_cookie(COOKIE, path="/console")
     return answer
 
 
-def _who(name: str, slug: str, password: str) -> tuple[Person | None, int]:
-    """The person, or None and a status; as long, and in the same words, whether there is one or not."""
-    storage = own().storage
-    found = storage.look(lambda connection: sessions.candidates(connection, name, slug))
-    allowed = [
-        one
-        for one in found
-        if storage.run(lambda connection, id_=one.person.user_id: users.may_try_password(connection, id_))  # type: ignore[misc]
-    ]
-    if found and not allowed:
-        return None, 429
-    right = [one.person for one in allowed if is_right(password, one.password_hash)]
-    if not allowed:
-        is_right(password, None)
-    if not right:
-        return None, 403
-    storage.run(lambda connection: users.signed_in(connection, right[0].user_id))
-    return right[0], 200
+@blueprint.route("/sessions", endpoint="sessions")
+def list_() -> Response:
+    """Where they are signed in."""
+    found = own().storage.look(
+        lambda connection: sessions.listed(connection, own().session_idle, user_id=person().user_id)
+    )
+    return page("sessions.html", sessions=found, this=session_id())
+
+
+@blueprint.route(f"/sessions/<{ROW_ID}:id_>/end", methods=["POST"])
+def end_session(id_: int) -> Response:
+    """Ends one of them."""
+    if not own().storage.run(lambda connection: sessions.end(connection, id_, person().user_id)):
+        raise NotFound
+    return go("sessions", "session_ended")
+
+
+@blueprint.route("/sessions/end-others", methods=["POST"])
+def end_others() -> Response:
+    """Ends all but this one."""
+    own().storage.run(lambda connection: sessions.end_all_of(connection, person().user_id, but=session_id()))
+    return go("sessions", "others_ended")
+
+
+def _refused(outcome: Outcome) -> Response:
+    answer = _form(refusal(outcome), 429 if outcome.wait_s else 403)
+    if outcome.wait_s:
+        answer.headers["Retry-After"] = str(outcome.wait_s)
+    return answer
 
 
 def _form(problem: str = "", status: int = 200) -> Response:

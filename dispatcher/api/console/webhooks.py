@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
+from werkzeug.exceptions import Forbidden
 
 from dispatcher import clock
 from dispatcher.api.console import charts, filters
-from dispatcher.api.console.frame import account, blueprint, go, page
+from dispatcher.api.console.frame import NO_CHANGES, account, blueprint, go, page, person
 from dispatcher.api.console.overview import pauses
 from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, own
@@ -75,6 +76,7 @@ def about(webhook_id: int) -> dict[str, Any]:
 @blueprint.route("/accounts/<slug>/webhooks/new", endpoint="new_webhook")
 def new() -> Response:
     """The empty form."""
+    _check_may_write()
     return _form(None, {"active": True, "payload_version": "v3", "signing": "standard", "ordering": "none"}, {})
 
 
@@ -93,7 +95,8 @@ def create() -> Response:
 
 @blueprint.route(f"{_ONE}/edit", endpoint="edit_webhook")
 def edit(webhook_id: int) -> Response:
-    """The form with what it is now."""
+    """The form with what it is now; not for who may only look, as a URL may hold its receiver's token."""
+    _check_may_write()
     webhook = stored(webhook_id)
     attributes = {name: getattr(webhook, name) for name in (*_TEXTS, "events", "rate_limit", "superseding")}
     return _form(webhook, attributes, {})
@@ -122,6 +125,11 @@ def event_groups(chosen: Any = ()) -> list[tuple[str, list[tuple[str, bool]]]]:
         groups.setdefault(resource.replace("_", " "), []).append((name, name in chosen))
     groups["the dispatcher itself"] = [(name, name in chosen) for name in sorted(OPERATIONAL_EVENTS)]
     return list(groups.items())
+
+
+def _check_may_write() -> None:
+    if not person().may_write:
+        raise Forbidden(NO_CHANGES)
 
 
 def _form(

@@ -3,42 +3,63 @@
 import pytest
 
 from dispatcher.storage import sessions
+from dispatcher.storage.engine import rows
 from dispatcher.storage.passwords import is_right
 
 PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
-def candidates(storage):
-    return lambda name, slug="": storage.run(lambda c: sessions.candidates(c, name, slug))
+def candidate(storage):
+    return lambda name, slug="": storage.run(lambda c: sessions.candidate(c, name, slug))
+
+
+@pytest.fixture
+def sign_in(own, candidate):
+    """`sign_in(email)` is what the cookie of a new session of theirs holds; `person_of(cookie)` is who has it."""
+
+    def start(email, **where):
+        user_id = candidate(email).person.user_id
+        return own.storage.run(lambda c: sessions.start(c, user_id, own.session_idle, **where))[0]
+
+    return start
+
+
+@pytest.fixture
+def person_of(own):
+    def find(cookie):
+        found = own.storage.run(lambda c: sessions.find(c, cookie, own.session_idle))
+        return found and found.person
+
+    return find
 
 
 def create(run, *arguments, code=0, stdin=f"{PASSWORD}\n"):
     return run("user", "create", *arguments, "--password-stdin", stdin=stdin, code=code)
 
 
-def test_somebody_of_an_account_may_sign_in(run, candidates, account):
+def test_somebody_of_an_account_may_sign_in(run, candidate, account):
     said = create(run, "--account", "applecorp", "ann@example.com", "--name", "Ann")
 
     assert said.stdout == "ann@example.com may sign in to applecorp\n"
-    (found,) = candidates("ANN@example.com")
+    found = candidate("ANN@example.com")
     assert (found.person.full_name, found.person.permission, found.person.account) == ("Ann", "write", account)
     assert is_right(PASSWORD, found.password_hash)
 
 
-def test_an_operator_has_no_account(run, candidates, account):
+def test_an_operator_has_no_account(run, candidate, account):
     assert "sees all accounts" in create(run, "--operator", "ops@example.com").stdout
 
-    (found,) = candidates("ops@example.com")
+    found = candidate("ops@example.com")
     assert (found.person.account, found.person.permission) == (None, "operator")
 
 
-def test_the_password_is_typed_twice_and_never_printed(run, candidates, account):
+def test_the_password_is_typed_twice_and_never_printed(run, candidate, account):
     said = run("user", "create", "--account", "applecorp", "ann@example.com", "--read-only",
                stdin=f"{PASSWORD}\n{PASSWORD}\n")  # fmt: skip
 
     assert PASSWORD not in said.output
-    assert candidates("ann@example.com")[0].person.may_write is False
+    assert candidate("ann@example.com").person.may_write is False
 
 
 def test_people_are_listed(run, run_json, account):
@@ -57,26 +78,86 @@ def test_people_are_listed(run, run_json, account):
     assert "argon2" not in said
 
 
-def test_a_new_password_ends_what_was_signed_in(run, storage, candidates, account):
+@pytest.mark.parametrize(
+    ("whose", "command"),
+    [
+        ("ann@example.com", ["user", "password", "--account", "applecorp", "ann@example.com"]),
+        ("ann@example.com", ["account", "password", "applecorp", "--email", "ANN@example.com"]),
+        ("applecorp", ["account", "password", "applecorp"]),
+    ],
+)
+def test_a_new_password_ends_what_was_signed_in(run, candidate, sign_in, person_of, account, whose, command):
     create(run, "--account", "applecorp", "ann@example.com")
-    (found,) = candidates("ann@example.com")
-    token, _ = storage.run(lambda c: sessions.start(c, found.person.user_id))
-    assert storage.run(lambda c: sessions.find(c, token)) == found.person
-
-    run("user", "password", "--account", "applecorp", "ann@example.com", "--password-stdin", stdin="another password\n")
-
-    assert storage.run(lambda c: sessions.find(c, token)) is None
-    assert is_right("another password", candidates("ann@example.com")[0].password_hash)
-
-
-def test_who_is_deleted_is_signed_out(run, storage, candidates, account):
     create(run, "--operator", "ops@example.com")
-    token, _ = storage.run(lambda c: sessions.start(c, candidates("ops@example.com")[0].person.user_id))
+    run("account", "password", "applecorp", "--password-stdin", stdin=f"{PASSWORD}\n")
+    cookie, others = sign_in(whose), sign_in("ops@example.com")
+    assert person_of(cookie) == candidate(whose).person
+
+    run(*command, "--password-stdin", stdin="another password\n")
+
+    assert person_of(cookie) is None
+    assert person_of(others) is not None
+    assert is_right("another password", candidate(whose).password_hash)
+
+
+def test_who_is_deleted_is_signed_out(run, candidate, sign_in, person_of, account):
+    create(run, "--operator", "ops@example.com")
+    cookie = sign_in("ops@example.com")
 
     run("user", "delete", "--operator", "ops@example.com")
 
-    assert storage.run(lambda c: sessions.find(c, token)) is None
-    assert candidates("ops@example.com") == []
+    assert person_of(cookie) is None
+    assert candidate("ops@example.com") is None
+
+
+def test_sessions_are_listed_and_can_be_ended(run, run_json, sign_in, person_of, account):
+    create(run, "--account", "applecorp", "ann@example.com")
+    create(run, "--operator", "ops@example.com")
+    first, second = sign_in("ann@example.com"), sign_in("ann@example.com", address="192.0.2.7", agent="Browser/1")
+    operators = sign_in("ops@example.com")
+    assert [one["email"] for one in run_json("user", "sessions")] == [
+        "ops@example.com", "ann@example.com", "ann@example.com"
+    ]  # fmt: skip
+    latest, _ = run_json("user", "sessions", "--account", "applecorp")
+    assert (latest["address"], latest["agent"], latest["account_slug"]) == ("192.0.2.7", "Browser/1", "applecorp")
+    said = run("user", "sessions").output
+    assert "192.0.2.7" in said
+    assert not any(cookie in said for cookie in (first, second, operators))
+
+    run("user", "sign-out", "--session", str(latest["id"]))
+    assert (person_of(first) is not None, person_of(second)) == (True, None)
+
+    assert "1 session\n" in run("user", "sign-out", "--account", "applecorp", "ANN@example.com").stdout
+    assert (person_of(first), person_of(operators) is not None) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--session", "7"], 1, "there is no session 7"),
+        (["--session", "7", "ann@example.com"], 2, "given alone"),
+        (["--operator"], 2, "Give an EMAIL"),
+        (["--operator", "nobody@example.com"], 1, "with the e-mail"),
+        (["nobody@example.com"], 2, "Give one of"),
+    ],
+)
+def test_what_cannot_be_ended_is_refused(run, account, arguments, code, said):
+    assert said in run("user", "sign-out", *arguments, code=code).stderr
+
+
+def test_a_session_that_nobody_uses_is_over(own, run, run_json, sign_in, person_of, account):
+    create(run, "--operator", "ops@example.com")
+    cookie = sign_in("ops@example.com")
+    last_used = "update sessions set last_used_at = now() - make_interval(secs => %(s)s)"
+
+    own.storage.run(lambda c: rows(c, last_used, {"s": own.settings.session_idle_s - 30}))
+    assert person_of(cookie) is not None
+
+    own.storage.run(lambda c: rows(c, last_used, {"s": own.settings.session_idle_s + 1}))
+    assert person_of(cookie) is None
+    assert run_json("user", "sessions") == []
+    sign_in("ops@example.com")
+    assert own.storage.run(lambda c: rows(c, "select count(*) from sessions")) == [(1,)]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ site         plain HTTP: a session of requests that can sign in and send forms
 import itertools
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from html import unescape
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,11 @@ def receiver() -> Iterator[Receiver]:
         yield made
 
 
+def an_address() -> str:
+    """One that no other test has."""
+    return str(ip_address("10.0.0.0") + next(_numbers))
+
+
 # -- Plain HTTP --------------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +123,8 @@ class Site:
     def __init__(self, server: Server) -> None:
         self.url = f"{server.url}/console"
         self.session = requests.Session()
+        # From an address of its own, as wrong passwords count for an address too.
+        self.session.headers["X-Forwarded-For"] = an_address()
 
     def get(self, path: str = "/", **given: Any) -> Any:
         return self.session.get(self.url + path, allow_redirects=False, timeout=30, **given)
@@ -132,9 +139,11 @@ class Site:
     def token_of(self, page: Any) -> str:
         return unescape(re.findall(r'name="csrf" value="([^"]+)"', page.text)[0])
 
-    def sign_in(self, name: str, password: str = PASSWORD, **given: str) -> Any:
+    def sign_in(
+        self, name: str, password: str = PASSWORD, headers: Mapping[str, str] | None = None, **given: str
+    ) -> Any:
         form = {"csrf": self.token_of(self.get("/sign-in")), "name": name, "password": password}
-        return self.post("/sign-in", form | given)
+        return self.post("/sign-in", form | given, headers=headers)
 
     def send(self, path: str, **form: Any) -> Any:
         """A form of ours."""
@@ -155,8 +164,8 @@ def signed_in(site: Site, own: Services, person: Callable[..., str]) -> Site:
 
 def a_session(own: Services, email: str) -> str:
     """What the cookie of somebody signed in holds; without the form, whose password takes its time."""
-    (found,) = own.storage.run(lambda c: sessions.candidates(c, email, ""))
-    return own.storage.run(lambda c: sessions.start(c, found.person.user_id))[0]
+    user_id = own.storage.run(lambda c: sessions.candidate(c, email)).person.user_id
+    return own.storage.run(lambda c: sessions.start(c, user_id, own.session_idle, agent="Browser/1"))[0]
 
 
 # -- Data --------------------------------------------------------------------------------------------------------------

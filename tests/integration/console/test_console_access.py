@@ -5,6 +5,7 @@ import re
 import pytest
 
 from dispatcher.api.app import create_app
+from dispatcher.flow.sign_in import PER_ADDRESS
 from tests.builders import an_account
 from tests.integration.console.conftest import PASSWORD, Site, a_session
 from tests.integration.console.test_console_pages import PAGES
@@ -96,7 +97,8 @@ def test_operators_see_all_accounts(site, person, account, theirs):
     assert site.get("/accounts/nobody/").status_code == 404
 
 
-def test_who_may_only_look_changes_nothing(site, person, account, theirs):
+def test_who_may_only_look_changes_nothing_and_does_not_see_the_token_in_a_url(site, person, account, theirs, traffic):
+    traffic.sql("update webhooks set webhook_url = webhook_url || '?token=hunter3'")
     site.sign_in(person("read"))
     base = f"/accounts/{account.slug}"
 
@@ -106,6 +108,9 @@ def test_who_may_only_look_changes_nothing(site, person, account, theirs):
     for path in ACTIONS:
         answer = site.post(base + path.format(**theirs), {"csrf": site.token_of(page)})
         assert answer.status_code == 403, path
+    assert "hunter" not in page.text
+    for path in ("/webhooks/{webhook}/edit", "/webhooks/new"):
+        assert site.get(base + path.format(**theirs)).status_code == 403, path
     assert site.post("/sign-out", {"csrf": site.token_of(page)}).status_code == 303
 
 
@@ -142,6 +147,57 @@ def test_a_session_that_has_expired_is_over(signed_in, account, traffic):
     assert signed_in.get(f"/accounts/{account.slug}/").status_code == 303
 
 
+def test_a_session_that_nobody_uses_is_over(signed_in, own, account, traffic):
+    idle_s = own.settings.session_idle_s
+    page = f"/accounts/{account.slug}/"
+
+    traffic.sql("update sessions set last_used_at = now() - make_interval(secs => %(s)s)", s=idle_s - 30)
+    assert signed_in.get(page).status_code == 200  # and by that it is used
+    assert traffic.sql("select count(*) from sessions where last_used_at > now() - interval '20 seconds'") == [(1,)]
+
+    traffic.sql("update sessions set last_used_at = now() - make_interval(secs => %(s)s)", s=idle_s + 1)
+    assert signed_in.get(page).status_code == 303
+
+
+def test_what_an_open_page_asks_by_itself_is_no_use_of_a_session(signed_in, account, traffic):
+    traffic.sql("update sessions set last_used_at = now() - interval '1 hour'")
+
+    assert signed_in.get(f"/accounts/{account.slug}/figures", headers={"HX-Request": "true"}).status_code == 200
+    assert traffic.sql("select count(*) from sessions where last_used_at > now() - interval '50 minutes'") == [(0,)]
+
+
+def test_the_use_of_a_session_is_written_down_once_a_minute(signed_in, account, traffic):
+    for ago, written in (("40 seconds", False), ("70 seconds", True)):
+        traffic.sql(f"update sessions set last_used_at = now() - interval '{ago}'")
+        signed_in.get(f"/accounts/{account.slug}/")
+        assert traffic.sql("select max(last_used_at) > now() - interval '30 seconds' from sessions") == [(written,)]
+
+
+@pytest.mark.parametrize("permission", ["write", "read", "operator"])
+def test_everybody_sees_and_ends_their_own_sessions(own, site, person, account, permission):
+    email, stranger = person(permission), person()
+    browsers = [Site(_server(site)) for _ in range(4)]
+    for browser, whose in zip(browsers, (email, email, email, stranger), strict=True):
+        browser.session.cookies.set("console", a_session(own, whose))
+    page = browsers[0].get("/sessions")
+    ends = re.findall(r"/sessions/(\d+)/end", page.text)
+    assert (page.status_code, page.text.count("Browser/1"), len(ends)) == (200, 3, 2)
+
+    assert browsers[0].send(f"/sessions/{ends[0]}/end").status_code == 303
+    assert sorted(browser.get("/sessions").status_code for browser in browsers) == [200, 200, 200, 303]
+    assert browsers[3].send(f"/sessions/{ends[1]}/end").status_code == 404
+    assert browsers[0].send("/sessions/end-others").status_code == 303
+    assert [browser.get("/sessions").status_code for browser in browsers] == [200, 303, 303, 200]
+
+
+def test_a_session_tells_where_it_was_signed_in(site, person):
+    site.sign_in(person(), headers={"User-Agent": "Firefox <of mine>"})
+
+    page = site.get("/sessions").text
+    assert "Firefox &lt;of mine&gt;" in page
+    assert site.session.headers["X-Forwarded-For"] in page
+
+
 def test_the_session_is_stored_as_a_hash_only(signed_in, traffic):
     cookie = signed_in.session.cookies["console"].encode()
 
@@ -174,7 +230,7 @@ def test_a_wrong_sign_in_is_refused_in_the_same_words(site, person, given):
     answer = site.sign_in(**({"name": person(), "password": PASSWORD} | given))
 
     assert answer.status_code == 403
-    assert "do not fit together" in answer.text
+    assert "Incorrect e-mail or password" in answer.text
     assert site.session.cookies.get("console") is None
 
 
@@ -183,10 +239,32 @@ def test_a_sign_in_needs_its_own_form(site, person):
     assert site.post("/sign-in", form).status_code == 403
 
 
-def test_too_many_tries_are_refused_unseen(site, person):
-    email = person()
+@pytest.mark.parametrize("exists", [True, False])
+def test_too_many_tries_from_one_address_are_refused_unseen_there_alone(site, person, exists):
+    email = person() if exists else "nobody@example.com"
+
     assert [site.sign_in(email, "wrong").status_code for _ in range(6)] == [403] * 5 + [429]
-    assert site.sign_in(email).status_code == 429
+    refused = site.sign_in(email.upper())
+    assert (refused.status_code, "Too many attempts" in refused.text) == (429, True)
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert Site(_server(site)).sign_in(email).status_code == (303 if exists else 403)
+
+
+def test_an_address_that_tries_many_names_is_sent_away(site, person):
+    statuses = [site.sign_in(f"nobody{number}@example.com", "wrong").status_code for number in range(PER_ADDRESS + 2)]
+
+    assert statuses == [403] * PER_ADDRESS + [429] * 2
+    assert site.sign_in(person()).status_code == 429
+    assert Site(_server(site)).sign_in(person()).status_code == 303
+
+
+def test_right_passwords_use_nothing_up(site, person):
+    email = person()
+    for _ in range(PER_ADDRESS // 3 + 1):
+        assert [site.sign_in(email, "wrong").status_code for _ in range(2)] == [403] * 2
+        assert site.sign_in(email).status_code == 303
+        site.session.cookies.clear()
+    assert site.sign_in(email, "wrong").status_code == 403
 
 
 def test_of_one_e_mail_in_two_accounts_the_account_decides(own, site, person, account, traffic):
@@ -195,6 +273,7 @@ def test_of_one_e_mail_in_two_accounts_the_account_decides(own, site, person, ac
     again = person(of=other)
     traffic.sql("update users set email = %(email)s where email = %(again)s", email=email, again=again)
 
+    assert site.sign_in(email).status_code == 403
     assert site.sign_in(email, account=other.slug).status_code == 303
     assert site.get("/").headers["Location"] == f"/console/accounts/{other.slug}/"
 

@@ -1,0 +1,55 @@
+"""Strangers who sign in as fast as they are answered: `python -m tests.attacks.flood PORT CLIENTS SECONDS [spread]`.
+
+A process of its own, so that what it costs delays no measurement. Each client keeps a connection; with `spread` each
+has an address of its own, as a proxy would tell. Prints how often each status came.
+"""
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from urllib.parse import urlencode
+
+TOKEN = "a" * 64
+
+
+def _request(number: int, turn: int, spread: bool) -> bytes:
+    form = urlencode({"csrf": TOKEN, "name": f"nobody{number}-{turn}@example.com", "password": "x"}).encode()
+    whence = f"X-Forwarded-For: 10.9.{number // 250}.{number % 250 + 1}\r\n" if spread else ""
+    head = (
+        "POST /console/sign-in HTTP/1.1\r\nHost: localhost\r\nUser-Agent: flood\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nCookie: console_form={TOKEN}\r\n{whence}"
+        f"Content-Length: {len(form)}\r\n\r\n"
+    )
+    return head.encode() + form
+
+
+async def _client(port: int, number: int, until_s: float, spread: bool, counts: Counter[str]) -> None:
+    loop = asyncio.get_running_loop()
+    turn = 0
+    while loop.time() < until_s:
+        try:
+            async with asyncio.timeout(60):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                while loop.time() < until_s:
+                    turn += 1
+                    writer.write(_request(number, turn, spread))
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+                    await reader.readexactly(length)
+                    counts[head[9:12].decode()] += 1
+                writer.close()
+        except (OSError, EOFError, TimeoutError) as error:
+            counts[type(error).__name__] += 1
+
+
+async def _flood(port: int, clients: int, seconds: float, spread: bool) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    until_s = asyncio.get_running_loop().time() + seconds
+    await asyncio.gather(*(_client(port, number, until_s, spread, counts) for number in range(clients)))
+    return counts
+
+
+if __name__ == "__main__":
+    port, clients, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    print(json.dumps(asyncio.run(_flood(port, clients, seconds, "spread" in sys.argv[4:]))))

@@ -1,0 +1,103 @@
+"""200 strangers sign in at once, and go on: everybody else must not notice."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from dispatcher.dev import child
+from dispatcher.storage import users
+from dispatcher.storage.passwords import hash_password
+from tests.attacks.web import own, p95, timed_get, web  # noqa: F401 - fixtures
+from tests.builders import an_account
+from tests.conftest import ROOT, eventually
+from tests.faults.conftest import bounded
+from tests.integration.api.conftest import Api
+
+CLIENTS = 200
+FLOOD_S = bounded(4, 20)
+MOST_S = bounded(1.0, 0.1)
+"""p95 of /healthz and of emits. By the long form it is the promise; in every run it holds on a machine that is busy."""
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def api(web, own) -> Api:  # noqa: F811
+    account = an_account(own.storage, "applecorp")
+    own.storage.run(lambda c: users.set_password(c, account.id, None, hash_password(PASSWORD)))
+    return Api.of(web, own, account)
+
+
+class Flood:
+    """One that runs; `ended` and how often each status came, once it has."""
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+        self.statuses: dict[str, int] = {}
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def finish(self) -> None:
+        self.statuses = json.loads(self._process.stdout.read())
+
+
+@contextmanager
+def flood(port: int, *options: str) -> Iterator[Flood]:
+    process = child.start(
+        [sys.executable, "-m", "tests.attacks.flood", str(port), str(CLIENTS), str(FLOOD_S), *options],
+        death_signal=signal.SIGKILL,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        yield Flood(process)
+    finally:
+        process.stdout.close()
+        child.end(process)
+
+
+def emit(api: Api) -> float:
+    """Seconds of an emit that was accepted."""
+    began_s = time.monotonic()
+    event = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 3}}}
+    assert api.post("/events.json", json=event).status_code == 202
+    return time.monotonic() - began_s
+
+
+def sign_in(api: Api, **headers: str) -> int:
+    """The status of the owner's own."""
+    form = {"csrf": "b" * 64, "name": "applecorp", "password": PASSWORD}
+    url = f"{api.server.url}/console/sign-in"
+    cookies = {"console_form": "b" * 64}
+    return requests.post(url, form, headers=headers, cookies=cookies, allow_redirects=False, timeout=60).status_code
+
+
+@pytest.mark.parametrize("options", [(), ("spread",)], ids=["one address", "200 addresses"])
+def test_a_flood_of_sign_ins_harms_nobody_else(api, options):
+    health_s, emit_s = [], []
+
+    with flood(api.server.port, *options) as running:
+        while not running.ended:
+            health_s.append(timed_get(api.server, "/healthz"))
+            emit_s.append(emit(api))
+        running.finish()
+
+    assert running.statuses.keys() <= {"403", "429"}
+    assert running.statuses["429"] > 10 * running.statuses.get("403", 0)
+    assert len(health_s) >= 20
+    assert (p95(health_s) <= MOST_S, p95(emit_s) <= MOST_S) == (True, True), (p95(health_s), p95(emit_s))
+
+
+def test_during_a_flood_from_one_address_an_owner_signs_in_from_another(api):
+    with flood(api.server.port) as running:
+        eventually(lambda: sign_in(api, **{"X-Forwarded-For": "192.0.2.1"}) == 303, FLOOD_S, "the owner's sign-in")
+        assert not running.ended

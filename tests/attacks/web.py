@@ -1,0 +1,64 @@
+"""A `dispatcher serve` that a module attacks: its own database, two processes as they come, and a way in.
+
+Import the fixtures `servers_own` and `web` to use them.
+"""
+
+import http.client
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from dispatcher.services import Services
+from dispatcher.settings import Settings
+from tests.builders import SECRET_KEY
+from tests.conftest import in_database
+from tests.e2e.cluster import execute
+from tests.e2e.conftest import a_folder
+from tests.integration.api.conftest import Server, running
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def own(mortal_servers) -> Iterator[Services]:
+    """Services on the database that `web` serves."""
+    postgres, valkey = mortal_servers
+    name = f"attacked_{next(_numbers)}"
+    execute(postgres.url, f"create database {name} template e2e_template")
+    made = Services(
+        Settings(
+            database_url=in_database(postgres.url, name),
+            redis_url=valkey.url,
+            broker_url=valkey.url,
+            secret_keys=(SECRET_KEY,),
+            pool_size=10,
+        )
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def web(own: Services) -> Iterator[Server]:
+    with a_folder() as folder, running(own, folder) as server:
+        yield server
+
+
+def timed_get(server: Server, path: str) -> float:
+    """Seconds until a new connection has the whole answer, which is 200."""
+    began_s = time.monotonic()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+    assert answer.status == 200, answer.status
+    return time.monotonic() - began_s
+
+
+def p95(seconds: list[float]) -> float:
+    """Of 20, the second longest."""
+    return sorted(seconds)[math.ceil(len(seconds) * 0.95) - 1]

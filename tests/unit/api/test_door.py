@@ -1,0 +1,155 @@
+"""The line of those who sign in, with answers that take as long as a test likes."""
+
+import asyncio
+import threading
+from ipaddress import ip_network
+
+import pytest
+
+from dispatcher.api.door import BRAKE_S, LINE, LINE_OF_ONE, SHUT, Door, is_sign_in
+from dispatcher.api.quick_emit import Answer
+from tests.fakes import FakeClock
+
+# An event loop has a pair of sockets of its own.
+pytestmark = pytest.mark.enable_socket
+
+OK = Answer(200, [], b"")
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+class Slow:
+    """Answers once it is told to."""
+
+    def __init__(self):
+        self.go = threading.Event()
+        self.shut_s = 0
+
+    def __call__(self, environ):
+        self.go.wait(30)
+        if self.shut_s:
+            environ[SHUT] = self.shut_s
+        return OK
+
+
+@pytest.fixture
+def slow():
+    made = Slow()
+    yield made
+    made.go.set()
+
+
+@pytest.fixture
+def brakes():
+    """Seconds for which somebody had to wait for a refusal."""
+    return []
+
+
+@pytest.fixture
+def door(slow, clock, brakes):
+    async def sleep(seconds):
+        brakes.append(seconds)
+
+    return Door(slow, [ip_network("127.0.0.0/8")], clock, sleep)
+
+
+def ask(door, address):
+    return asyncio.create_task(door.answer({"REMOTE_ADDR": address}))
+
+
+async def settle():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_who_comes_when_the_line_is_full_is_sent_away_at_once(door, slow):
+    async def many():
+        inside = [ask(door, f"192.0.2.{number}") for number in range(LINE)]
+        await settle()
+        late = await ask(door, "192.0.2.200")
+        slow.go.set()
+        return late, [await one for one in inside]
+
+    late, inside = asyncio.run(many())
+
+    assert inside == [OK] * LINE
+    assert (late.status, dict(late.headers)["Retry-After"]) == (429, "1")
+    assert asyncio.run(door.answer({"REMOTE_ADDR": "192.0.2.200"})) == OK
+
+
+def test_one_address_does_not_fill_the_line(door, slow):
+    async def many():
+        inside = [ask(door, "192.0.2.1") for _ in range(3 * LINE)]
+        await settle()
+        inside.append(ask(door, "192.0.2.2"))
+        inside.append(asyncio.create_task(door.answer({"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "::9"})))
+        await settle()
+        slow.go.set()
+        return [(await one).status for one in inside]
+
+    statuses = asyncio.run(many())
+
+    assert (statuses.count(200), statuses[-2:]) == (LINE_OF_ONE + 2, [200, 200])
+
+
+def test_an_address_that_has_tried_too_often_is_known_for_a_while(door, slow, clock):
+    slow.go.set()
+    slow.shut_s = 17
+
+    def status(address):
+        answer = asyncio.run(door.answer({"REMOTE_ADDR": address}))
+        return answer.status, dict(answer.headers).get("Retry-After")
+
+    assert status("192.0.2.1") == (200, None)
+    slow.shut_s = 0
+    assert status("192.0.2.1") == (429, "17")
+    assert status("192.0.2.2") == (200, None)
+    clock.advance(17)
+    assert status("192.0.2.1") == (200, None)
+
+
+def test_who_comes_again_before_its_time_waits_for_the_refusal(door, slow, clock, brakes):
+    slow.go.set()
+    slow.shut_s = 17
+
+    def ask_again():
+        asyncio.run(door.answer({"REMOTE_ADDR": "192.0.2.1"}))
+        return len(brakes)
+
+    assert [ask_again() for _ in range(4)] == [0, 0, 1, 2]
+    assert set(brakes) == {BRAKE_S}
+    clock.advance(17)
+    assert [ask_again() for _ in range(3)] == [2, 2, 3]
+
+
+def test_who_goes_before_the_answer_leaves_no_place_taken_and_none_free_too_soon(door, slow):
+    async def many():
+        gone = [ask(door, f"192.0.2.{number}") for number in range(LINE)]
+        await settle()
+        for one in gone:
+            one.cancel()
+        await settle()
+        while_they_run = (await ask(door, "192.0.2.200")).status
+        slow.go.set()
+        await asyncio.gather(*gone, return_exceptions=True)
+        while (later := (await ask(door, "192.0.2.200")).status) != 200:
+            await asyncio.sleep(0)
+        return while_they_run, later
+
+    assert asyncio.run(asyncio.wait_for(many(), 30)) == (429, 200)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("POST", "/console/sign-in", True),
+        ("POST", "/api/v3/oauth", True),
+        ("GET", "/console/sign-in", False),
+        ("POST", "/api/v3/oauth/token", False),
+    ],
+)
+def test_only_what_brings_a_password_waits_there(method, path, expected):
+    assert is_sign_in({"REQUEST_METHOD": method, "PATH_INFO": path}) is expected

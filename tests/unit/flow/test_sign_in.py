@@ -1,0 +1,71 @@
+import pytest
+
+from dispatcher.errors import ScheduleUnavailable
+from dispatcher.flow.sign_in import LOCAL_MOST, SKIP_S, WINDOW_S, FallingBack, LocalTries
+from tests.fakes import FakeClock
+
+
+class Shared:
+    """The counts in Redis; `down` while it is away."""
+
+    def __init__(self, clock):
+        self.tries = LocalTries(WINDOW_S, clock)
+        self.down = False
+        self.asked = 0
+
+    def _ask(self):
+        self.asked += 1
+        if self.down:
+            raise ScheduleUnavailable
+
+    def count(self, limits):
+        self._ask()
+        return self.tries.count(limits)
+
+    def forgive(self, names):
+        self._ask()
+        self.tries.forgive(names)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def shared(clock):
+    return Shared(clock)
+
+
+@pytest.fixture
+def tries(shared, clock):
+    return FallingBack(shared, clock)
+
+
+def test_while_redis_is_away_tries_are_counted_here_and_not_without_limit(tries, shared, clock, caplog):
+    assert tries.count([("ann", 2)]) is None
+    shared.down = True
+
+    assert [tries.count([("ann", 2)]) for _ in range(3)] == [None, None, (0, WINDOW_S)]
+    assert (shared.asked, len(caplog.records)) == (2, 1)
+
+    clock.advance(SKIP_S + 0.1)
+    shared.down = False
+    assert tries.count([("ann", 2)]) is None
+    assert tries.count([("ann", 2)])[0] == 0
+
+
+def test_what_is_forgiven_is_forgiven_here_too(tries, shared):
+    shared.down = True
+    for _ in range(3):
+        assert tries.count([("address", 9), ("ann", 2)]) is None
+        tries.forgive(["ann", "address"])
+
+
+def test_of_too_many_names_the_oldest_are_forgotten(clock):
+    tries = LocalTries(WINDOW_S, clock)
+    for number in range(LOCAL_MOST + 1):
+        assert tries.count([(f"name {number}", 1)]) is None
+
+    assert tries.count([(f"name {LOCAL_MOST}", 1)]) is not None
+    assert tries.count([("name 0", 1)]) is None
