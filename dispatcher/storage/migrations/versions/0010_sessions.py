@@ -7,8 +7,8 @@ the version before, which may run beside.
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 UPGRADE = """
 alter table sessions
