@@ -39,7 +39,7 @@ from dispatcher.schedule.sign_ins import SharedTries
 from dispatcher.schedule.tally import Tally
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.settings import Settings, read_settings
-from dispatcher.storage import migrate
+from dispatcher.storage import migrate, webhooks
 from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.events import Emit, any_waiting
@@ -278,9 +278,10 @@ class Services:
         return deleted
 
     def check(self) -> None:
-        """Raises where a worker had better not start: migrations missing, or a Redis that evicts."""
+        """Raises where a worker had better not start: migrations missing, a Redis that evicts, or the wrong keys."""
         migrate.check(self.storage)
         self.schedule.check()
+        self.storage.look(lambda connection: webhooks.check_newest(connection, self.storage.secrets))
 
     def serve_figures(self) -> None:
         """Tells Prometheus of this process, where a port is set for that."""

@@ -19,6 +19,11 @@ def growing(sums: Mapping[str, int]) -> Iterator[Metric]:
         "dispatcher_losses", "Leases that ran out without a record: a worker died, or lost Postgres.",
         value=sums.get("losses", 0),
     )  # fmt: skip
+    yield CounterMetricFamily(
+        "dispatcher_secrets_unreadable",
+        "Pauses of webhooks whose secrets no key of the worker's SECRET_KEYS opens.",
+        value=sums.get("secrets_unreadable", 0),
+    )
     yield _counter(
         "duplicates",
         "What came a second time and was not done twice: an emit of a known idempotency key (emit), a result of a"

@@ -5,6 +5,7 @@ dispatcher:tally   hash   figure → how often, ever; of times also their sum, i
     attempts:<outcome>       requests that were recorded
     finished:<state>         deliveries that came to their end
     losses                   leases that ran out without a record
+    secrets_unreadable       pauses of webhooks whose secrets could not be opened
     duplicates:<step>        what was asked for a second time and not done twice
     <span>:<bucket>, <span>:us     how long something took
 

@@ -119,6 +119,11 @@ where id = %(id)s and account_id = %(account_id)s and deleted_at is null
 returning signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_until end
 """
 
+# Walks webhooks_pkey from its end.
+_NEWEST_SECRETS = """
+select auth_header_encrypted, signing_secret_encrypted from webhooks where deleted_at is null order by id desc limit 1
+"""
+
 _SECRETS = """
 select id, auth_header_encrypted, signing_secret_encrypted, previous_secret_encrypted from webhooks
 where id > %(after)s order by id limit 500 for update
@@ -274,6 +279,14 @@ def rotate_secrets(connection: Connection, secrets: SecretBox, after: int) -> tu
             {"id": id_, "auth_header": auth_header, "current": current, "previous": previous},
         )
     return len(found), found[-1][0] if found else after
+
+
+def check_newest(connection: Connection, secrets: SecretBox) -> None:
+    """Raises SecretUnreadable where the newest webhook's secrets cannot be opened; passes where there is none."""
+    for row in rows(connection, _NEWEST_SECRETS):
+        for encrypted in row:
+            if encrypted:
+                secrets.open(encrypted)
 
 
 def _parameters(secrets: SecretBox, attributes: dict[str, Any]) -> dict[str, Any]:

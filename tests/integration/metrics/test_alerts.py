@@ -89,6 +89,11 @@ CASES = {
         bad={"dispatcher_losses_total": "0x40 4x200"}, good={"dispatcher_losses_total": "4x240"},
         says="4 claimed deliveries were lost by their worker", after="12m",
     ),
+    "SecretsUnreadable": Case(
+        bad={"dispatcher_secrets_unreadable_total": "0x40 1x200"},
+        good={"dispatcher_secrets_unreadable_total": "7x240"},
+        says="SECRET_KEYS of a worker do not open the secrets of webhooks", after="12m",
+    ),
     "ManyBreakersOpen": Case(
         bad={'dispatcher_clock_webhooks{set="paused"}': "51x240"},
         good={'dispatcher_clock_webhooks{set="paused"}': "50x240", 'dispatcher_clock_webhooks{set="due"}': "900x240"},

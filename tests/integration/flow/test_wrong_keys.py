@@ -1,0 +1,124 @@
+"""SECRET_KEYS that do not open a webhook's secrets: an operator's slip, for which no delivery and no receiver pays."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+
+from dispatcher.errors import SecretUnreadable
+from dispatcher.services import Services
+from dispatcher.storage import webhooks
+from tests.builders import a_webhook
+
+
+@pytest.fixture
+def hook(storage, account, receiver):
+    return a_webhook(storage, account, receiver.url("/hook"), auth_header="Bearer abc")
+
+
+@pytest.fixture
+def wrong(settings, queue):
+    """A worker with another key."""
+    own = Services(replace(settings, secret_keys=(Fernet.generate_key().decode(),)))
+    yield own
+    own.close()
+
+
+def of_rows(flow):
+    return flow.sql(
+        "select d.state, d.attempt_count, d.lost_count, d.lease_token is null, d.next_attempt_at <= now(),"
+        " w.active, w.failing_since is null, (select count(*) from attempts)"
+        " from deliveries d join webhooks w on w.id = d.webhook_id order by d.id"
+    )
+
+
+def counted(own):
+    own.tally.send()
+    return own.tally.read().get("secrets_unreadable", 0)
+
+
+def test_its_deliveries_wait_uncounted_and_nobody_blames_the_receiver(flow, wrong, hook, receiver, caplog):
+    flow.emit()
+    flow.fan_out()
+
+    counts = wrong.deliver([hook.id])
+    assert (counts.delivered, counts.retrying, counts.failed) == (0, 0, 0)
+    assert of_rows(flow) == [("pending", 0, 0, True, True, True, True, 0)]
+    assert receiver.requests == []
+    assert wrong.schedule.healths([hook.id]) == {}
+    assert f"webhook.secret_unreadable webhook_id={hook.id}" in caplog.text
+
+
+def test_the_webhook_is_paused_for_a_minute_and_counted_for_the_alert(flow, wrong, hook):
+    flow.emit()
+    flow.fan_out()
+
+    wrong.deliver([hook.id])
+    assert wrong.schedule.pauses() == {hook.id: pytest.approx(60, abs=5)}
+    assert wrong.schedule.hand_out([hook.id], 100) == []
+    assert counted(wrong) == 1
+
+
+def test_with_the_right_key_it_is_delivered_at_its_first_attempt(flow, own, wrong, hook, receiver):
+    flow.emit()
+    flow.fan_out()
+    wrong.deliver([hook.id])
+
+    own.schedule.resume([hook.id])  # a minute later
+    assert own.deliver([hook.id]).delivered == 1
+    assert flow.statuses() == [["200"]]
+    assert ("Authorization", "Bearer abc") in receiver.requests[0].headers
+
+
+def test_one_such_webhook_does_not_stop_the_others_of_the_chunk(flow, own, storage, account, hook, receiver):
+    fine = a_webhook(storage, account, receiver.url("/fine"))
+    flow.sql("update webhooks set signing_secret_encrypted = 'rubbish' where id = %(id)s", id=hook.id)
+    flow.emit()
+    flow.fan_out()
+
+    assert own.deliver([hook.id, fine.id]).delivered == 1
+    assert [request.path for request in receiver.requests] == ["/fine"]
+    assert own.schedule.pauses() == {hook.id: pytest.approx(60, abs=5)}
+
+
+def test_a_word_of_a_later_release_does_not_stop_the_others_either(flow, own, storage, account, hook, receiver):
+    fine = a_webhook(storage, account, receiver.url("/fine"))
+    flow.sql("alter table webhooks drop constraint webhooks_payload_version_is_known")
+    flow.sql("update webhooks set payload_version = 'v4' where id = %(id)s", id=hook.id)
+    flow.emit()
+    flow.fan_out()
+
+    assert own.deliver([hook.id, fine.id]).delivered == 1
+    assert sorted(row[:3] for row in of_rows(flow)) == [("delivered", 1, 0), ("pending", 0, 0)]
+
+
+def test_after_a_key_was_lost_new_secrets_let_it_go_on(flow, wrong, account, hook, receiver):
+    """As the runbook has it."""
+    flow.emit()
+    flow.fan_out()
+    wrong.deliver([hook.id])
+
+    no_time = timedelta()
+    box = wrong.storage.secrets
+    wrong.storage.run(lambda c: webhooks.rotate_signing_secret(c, box, account.id, hook.id, no_time))
+    flow.sql("update webhooks set auth_header_encrypted = null where id = %(id)s", id=hook.id)
+    wrong.schedule.resume([hook.id])
+    assert wrong.deliver([hook.id]).delivered == 1
+
+
+def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(own, wrong, storage, account):
+    wrong.check()
+    old = a_webhook(storage, account)
+    own.check()
+    with pytest.raises(SecretUnreadable):
+        wrong.check()
+
+    newer = a_webhook(wrong.storage, account)
+    wrong.check()  # it may be what a rotation has come to: only a look at the newest
+    with pytest.raises(SecretUnreadable):
+        own.check()
+
+    storage.run(lambda c: webhooks.delete(c, account.id, newer.id))
+    own.check()
+    assert old.id < newer.id
