@@ -8,7 +8,7 @@ API v3, "Formats".
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -51,6 +51,8 @@ _WRITTEN = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3])(:[0-9]{2}){2}\.[0-9]{3}(\+|-(?!00:00))[0-9]{2}:[0-9]{2}\Z"
 )
 """A datetime in the form that we write; `-00:00` and `24:00` are not in it."""
+_WHOLE_MINUTES = 1973
+"""From this year on every zone's offset is in whole minutes; Liberia's was the last that was not."""
 _64_BITS = range(-(2**63), 2**63)
 """Asked of plain integers only: with one of another type it would count."""
 UNSENDABLE = re.compile("[\0\ud800-\udfff]")
@@ -214,7 +216,10 @@ class DateTime(Wire):
 
 
 def render_datetime(value: datetime, zone: ZoneInfo) -> str:
-    """A datetime in `zone`; raises ValidationError if it is naive, or if the zone carries it out of the calendar."""
+    """A datetime in `zone`; raises ValidationError if it is naive, or if the zone carries it out of the calendar.
+
+    In UTC where the zone's offset had seconds then, as before there were standard times: RFC 3339 has none.
+    """
     return _moved(value, zone).isoformat(timespec="milliseconds")
 
 
@@ -222,7 +227,10 @@ def _moved(value: datetime, zone: ZoneInfo) -> datetime:
     if value.utcoffset() is None:  # astimezone would take it for the local time of this machine
         raise ValidationError("needs a time zone")
     try:
-        return value.astimezone(zone)
+        there = value.astimezone(zone)
+        if there.year < _WHOLE_MINUTES and there.strftime("%z")[5:]:
+            return value.astimezone(UTC)
+        return there
     except (OverflowError, ValueError):
         raise ValidationError("out of range") from None
 

@@ -34,10 +34,7 @@ REASONS = {
 }
 PRAGUE = ZoneInfo("Europe/Prague")
 WRITTEN_DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
-# The offset has seconds only in the local mean times from before there were zones.
-WRITTEN_DATETIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}[+-][0-9]{2}:[0-9]{2}(:[0-9]{2})?"
-)
+WRITTEN_DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}[+-][0-9]{2}:[0-9]{2}")
 
 
 class Colour(enum.StrEnum):
@@ -306,7 +303,29 @@ def test_a_datetime_is_the_same_instant_to_the_millisecond_in_the_zone(value, zo
 
     assert WRITTEN_DATETIME.fullmatch(wired)
     assert to_ms(read) == to_ms(value)
-    assert read.utcoffset() == value.astimezone(zone).utcoffset()
+    assert read.utcoffset() in (value.astimezone(zone).utcoffset(), timedelta())
+
+
+@pytest.mark.parametrize(
+    ("zone", "value", "written"),
+    [
+        ("Europe/Prague", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000+00:00"),
+        ("Europe/Prague", "1891-09-30T12:00:00+01:00", "1891-09-30T11:00:00.000+00:00"),
+        ("Europe/Prague", "1891-10-01T12:00:00Z", "1891-10-01T13:00:00.000+01:00"),
+        ("Africa/Monrovia", "1972-01-08T12:00:00Z", "1972-01-08T12:00:00.000+00:00"),
+        ("America/New_York", "1880-01-01T12:00:00Z", "1880-01-01T12:00:00.000+00:00"),
+        ("Africa/Monrovia", "1972-01-06T12:00:00Z", "1972-01-06T12:00:00.000+00:00"),
+    ],
+)
+def test_where_a_zone_had_an_offset_with_seconds_utc_is_written(zone, value, written):
+    for moment in (datetime.fromisoformat(value), value):
+        token = time_zone.set(ZoneInfo(zone))
+        try:
+            wired = DateTime().wire(moment)
+        finally:
+            time_zone.reset(token)
+        assert WRITTEN_DATETIME.fullmatch(wired)
+        assert wired == written
 
 
 @given(moments)
