@@ -383,6 +383,7 @@ class Services:
             connect_timeout_s=self.settings.connect_timeout_s,
             body_limit=self.settings.body_limit,
             allowed_networks=self.settings.allowed_networks,
+            refused_networks=self.settings.refused_networks,
         )
 
     @cached_property

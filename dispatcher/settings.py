@@ -155,6 +155,11 @@ class Settings:
     allowed_networks: tuple[Network, ...] = _setting(
         "networks (CIDR, comma-separated) that may be sent to although they are not public", (), subcast=_network
     )
+    refused_networks: tuple[Network, ...] = _setting(
+        "networks (CIDR, comma-separated) that are never sent to, though they be public or allowed: your own addresses",
+        (),
+        subcast=_network,
+    )
     timeout_s: float = _setting("seconds for one attempt, look-up to end of answer", 30.0, validate=_within(0.1, 600))
     connect_timeout_s: float = _setting(
         "seconds of these for look-up, connect and TLS", 10.0, validate=_within(0.1, 600)

@@ -5,6 +5,7 @@ It never raises for a receiver's fault: a fault is a status. Two implementations
 
 A result with a code comes only from a whole answer, or from one whose body was longer than `body_limit` and was cut.
 One attempt is one POST at most: no sender repeats a request by itself, whatever became of the connection.
+A response that goes on and on is ended (`Limits.receive_limit`), whatever it consists of.
 """
 
 from collections.abc import Sequence
@@ -30,13 +31,24 @@ class Limits:
     """What bounds an exchange.
 
     `timeout_s` from `start` to the end of the answer, `connect_timeout_s` of it for look-up, connect and TLS;
-    `body_limit` bytes of the answer are kept. `allowed_networks` may be sent to though they are not public.
+    `body_limit` bytes of the answer are kept. `allowed_networks` may be sent to though they are not public,
+    `refused_networks` may not though they are public, or allowed.
     """
 
     timeout_s: float = 30.0
     connect_timeout_s: float = 10.0
     body_limit: int = 65_536
     allowed_networks: tuple[Network, ...] = ()
+    refused_networks: tuple[Network, ...] = ()
+
+    @property
+    def receive_limit(self) -> int:
+        """Bytes after which a response is ended: its body, and a MiB for heads, trailers and the framing of chunks."""
+        return self.body_limit + (1 << 20)
+
+
+TOO_LARGE = "the response is too large"
+"""The reason where `Limits.receive_limit` ended a response."""
 
 
 class Sender(Protocol):

@@ -27,6 +27,9 @@ from dispatcher.sender.wire import Resolver, Unsendable
 _CAPACITY = 512
 """Requests in flight, and connections kept: two threads of this fit under the usual limit of open files."""
 
+_LISTEN_S = 0.25
+"""From this age on a transfer is listened to: it may be one that never ends."""
+
 _STALL_S = 0.25
 """A pause between two calls that is longer is a stall of ours, and no receiver's timeout."""
 
@@ -48,7 +51,7 @@ class CurlSender:
         self._limits = limits
         self._ca_file = ca_file or certifi.where()
         self._resolver = resolver
-        self._guard = AddressGuard(limits.allowed_networks)
+        self._guard = AddressGuard(limits.allowed_networks, limits.refused_networks)
         self._watched = _Watched()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, _CAPACITY)
@@ -56,6 +59,8 @@ class CurlSender:
         self._free: list[Exchange] = []
         self._running: dict[pycurl.Curl, Exchange] = {}
         self._ready: list[Result] = []
+        self._flooded: list[pycurl.Curl] = []
+        self._listened_s = monotonic()
         self._looked_s = monotonic()
         self._stalled_s = 0.0
 
@@ -71,7 +76,7 @@ class CurlSender:
 
     def start(self, request: Request) -> None:
         """Begins `request`; its bytes leave with the next call of `results`. What cannot be sent is a result."""
-        exchange = self._free.pop() if self._free else Exchange(self._limits, self._guard.permits_text, self._ca_file)
+        exchange = self._free.pop() if self._free else self._make_exchange()
         if not self._running:
             self._looked_s = monotonic()  # until now there was nothing to look at
         exchange.stalled_before_s = self._stalled_s
@@ -96,6 +101,7 @@ class CurlSender:
         while True:
             self._advance(0 if self._ready or not self._running else until - now_s)
             self._collect()
+            self._end_floods()
             self._give_up_late()
             now_s = self._looked_s = monotonic()
             if self._ready or not self._running or now_s >= until:
@@ -147,6 +153,21 @@ class CurlSender:
     def _give_up_late(self) -> None:
         while self._running and self._oldest_has_left_s() <= 0:
             self._finish(next(iter(self._running)), pycurl.E_OPERATION_TIMEDOUT)
+
+    def _make_exchange(self) -> Exchange:
+        return Exchange(self._limits, self._guard.permits_text, self._ca_file, self._flooded)
+
+    def _end_floods(self) -> None:
+        """Ends what was seen to pass the limit of bytes, and has an eye on whatever takes long."""
+        for curl in self._flooded:
+            if curl in self._running:
+                self._finish(curl, pycurl.E_WRITE_ERROR)
+        self._flooded.clear()
+        if self._looked_s > self._listened_s + _LISTEN_S:
+            for exchange in self._running.values():
+                if exchange.started_s < self._listened_s:
+                    exchange.listen()
+            self._listened_s = self._looked_s
 
     def _finish(self, curl: pycurl.Curl, code: int | None) -> None:
         exchange = self._running.pop(curl)

@@ -7,14 +7,15 @@ Not for keeping many of them going: that is `curl`.
 import os
 import re
 import socket
+from collections import deque
 from collections.abc import Callable
 
 import pycurl
 
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import Result, Status
-from dispatcher.sender.contract import Limits, Request
-from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Target, check_headers, target
+from dispatcher.sender.contract import TOO_LARGE, Limits, Request
+from dispatcher.sender.wire import STATUS_LINE, TEXT_LIMIT, Resolver, Target, check_headers, target
 
 _IDLE_S = 4
 """Receivers close idle connections after 5 s or more (Node, Apache 5, nginx 75). Letting go a little earlier avoids
@@ -22,6 +23,14 @@ the moment in which we send into a connection that is being closed."""
 
 _REFUSED = re.compile(rb"HTTP/2 stream \d+ refused by server")
 """libcurl tells of a refused stream only in its log. Should its words change, no repetition is let out at all."""
+
+_ASKS = re.compile(rb".*TLS handshake, Request CERT")
+"""Over TLS 1.3 a receiver that wants a certificate of ours breaks a connection off after the handshake."""
+
+_LOG_LINES = 200
+"""Kept of libcurl's log for one request; a handshake is some 30."""
+
+_TEXT, _DATA_IN = pycurl.INFOTYPE_TEXT, pycurl.INFOTYPE_DATA_IN
 
 _FAULTS: dict[int, tuple[Status, str]] = {
     pycurl.E_OPERATION_TIMEDOUT: (Status.TIMEOUT, "no complete answer in time"),
@@ -46,6 +55,7 @@ _FAULTS: dict[int, tuple[Status, str]] = {
     pycurl.E_SSL_CACERT_BADFILE: (Status.SSL_ERROR, "our file of certificates cannot be read"),
     pycurl.E_FTP_WEIRD_SERVER_REPLY: (Status.UNKNOWN_ERROR, "the answer is not HTTP"),  # not only FTP's
     pycurl.E_UNSUPPORTED_PROTOCOL: (Status.UNKNOWN_ERROR, "the answer is not HTTP"),  # HTTP/0.9
+    pycurl.E_BAD_CONTENT_ENCODING: (Status.UNKNOWN_ERROR, "the answer is not HTTP"),  # a coding nobody asked for
     100: (Status.UNKNOWN_ERROR, "the answer's headers are too large"),  # CURLE_TOO_LARGE
 }
 """libcurl's codes → ours. Its own texts are not passed on: they may hold addresses."""
@@ -61,20 +71,29 @@ class _Handed(socket.socket):
 
 
 class Exchange:
-    """One handle and what it is at. `permits` is asked about each address; `ca_file` holds the trusted certificates."""
+    """One handle and what it is at.
 
-    def __init__(self, limits: Limits, permits: Callable[[str], bool], ca_file: str) -> None:
+    `permits` is asked about each address; `ca_file` holds the trusted certificates. A handle whose response passes
+    `Limits.receive_limit` is put into `flooded`: libcurl lets nobody end a transfer from where that is noticed.
+    """
+
+    def __init__(
+        self, limits: Limits, permits: Callable[[str], bool], ca_file: str, flooded: list[pycurl.Curl]
+    ) -> None:
         self.curl = pycurl.Curl()
         self._limits = limits
         self._permits = permits
+        self._flooded = flooded
         self._tag = 0
         self._goal: Target | None = None
         self.started_s = 0.0
         self.stalled_before_s = 0.0  # the sender's, when this began
         self._body = bytearray()
         self._head: list[bytes] = []
-        self._said: list[bytes] = []
-        self._blocked = self._exhausted = self._full = self._posted = False
+        self._received = self._posts = 0
+        self._said: deque[bytes] = deque(maxlen=_LOG_LINES)
+        self._listens = False
+        self._blocked = self._exhausted = self._full = False
         self._set_for_good(ca_file)
 
     def _set_for_good(self, ca_file: str) -> None:
@@ -99,37 +118,46 @@ class Exchange:
             pycurl.PREREQFUNCTION: self._before_post,
             pycurl.WRITEFUNCTION: self._take,
             pycurl.HEADERFUNCTION: self._head.append,  # a function in C: no step of ours for each header
-            # Called with a kind from 0 and a text, which happens to be how `insert` is called: so nothing of ours runs.
-            pycurl.DEBUGFUNCTION: self._said.insert,
+            pycurl.DEBUGFUNCTION: self._hear,
         }.items():
             self.curl.setopt(option, value)
         self.curl.unsetopt(pycurl.CAPATH)  # certifi's and no others, wherever this libcurl was built
 
     def prepare(self, request: Request, resolver: Resolver | None) -> None:
         """Sets up `request`. Raises Unsendable, or pycurl.error for what libcurl does not take."""
-        self._tag, self.started_s = request.tag, monotonic()
-        self._blocked = self._exhausted = self._full = self._posted = False
+        self._tag, self.started_s, self._received, self._posts = request.tag, monotonic(), 0, 0
+        self._blocked = self._exhausted = self._full = False
         goal = target(request.url)
         check_headers(request.headers)
         if goal is not self._goal:  # the same webhook's next delivery, more often than not
             self.curl.setopt(pycurl.URL, goal.url)
             self.curl.setopt(pycurl.REQUEST_TARGET, goal.path)
-            self.curl.setopt(pycurl.VERBOSE, goal.is_tls)
             self._goal = goal
+        self.listen(goal.is_tls)
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
         self.curl.setopt(pycurl.HTTPHEADER, _lines(request))
         if resolver is not None:
             addresses = ",".join(f"[{address}]" if ":" in address else address for address in resolver(goal.host))
             self.curl.setopt(pycurl.RESOLVE, [f"{goal.host}:{goal.port}:{addresses}"])
 
+    def listen(self, on: bool = True) -> None:
+        """Has libcurl tell what it does and receives, which costs a sixth more for a request over plain HTTP."""
+        if self._listens is not on:
+            self.curl.setopt(pycurl.VERBOSE, on)
+            self._listens = on
+
     def outcome(self, code: int | None) -> Result:
         """The result, given libcurl's `code` (None: all went well). A body that was cut is an answer like any other."""
         if code is None or self._full:
             return self._answer()
+        if self._received > self._limits.receive_limit:
+            return self.result(Status.UNKNOWN_ERROR, TOO_LARGE)
         if self._exhausted:
             return self.result(Status.UNKNOWN_ERROR, "no socket left on our side")
         if self._blocked and not self.curl.getinfo(pycurl.CONNECT_TIME):
-            return self.result(Status.BLOCKED_ADDRESS, "the address is not a public one")
+            return self.result(Status.BLOCKED_ADDRESS, "the address is not permitted")
+        if code in (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR) and any(map(_ASKS.match, self._said)):
+            code = pycurl.E_SSL_CERTPROBLEM
         return self.result(*_FAULTS.get(code, (Status.UNKNOWN_ERROR, f"libcurl error {code}")))
 
     def forget(self) -> None:
@@ -147,7 +175,9 @@ class Exchange:
         self.curl.close()
 
     def _answer(self) -> Result:
-        content_type, retry_after = _from_head(self._head)
+        flaw, content_type, retry_after = _from_head(self._head)
+        if flaw is not None:
+            return self.result(*_FAULTS[flaw])
         return Result(
             tag=self._tag,
             status=str(self.curl.getinfo(pycurl.RESPONSE_CODE)),
@@ -157,6 +187,18 @@ class Exchange:
             started_s=self.started_s,
             finished_s=monotonic(),
         )
+
+    def _hear(self, kind: int, text: bytes) -> None:
+        """Takes what libcurl says of its doings, and counts what it receives beside heads, which it limits itself.
+
+        That is the body as it came: an extension of a chunk is neither shown to `_take` nor counted elsewhere.
+        """
+        if kind == _DATA_IN:
+            self._received += len(text)
+            if self._received > self._limits.receive_limit:
+                self._flooded.append(self.curl)
+        elif kind == _TEXT:
+            self._said.append(text)
 
     def _open(self, _purpose: int, address: tuple[int, int, int, tuple[object, ...]]) -> socket.socket | int:
         """A socket to connect to `address`. After a refusal libcurl goes on with the host's next address."""
@@ -177,10 +219,9 @@ class Exchange:
         have acted on the first by then, and no attempt would be recorded for the second. But a stream that an HTTP/2
         receiver refused was not looked at (RFC 9113, 8.7): every nginx refuses some when it renews a connection.
         """
-        if self._posted and not any(map(_REFUSED.match, self._said)):
+        if self._posts and self._posts > sum(map(bool, map(_REFUSED.match, self._said))):
             return pycurl.PREREQFUNC_ABORT
-        self._posted = True
-        self._said.clear()
+        self._posts += 1
         return pycurl.PREREQFUNC_OK
 
     def _take(self, data: bytes) -> int | None:
@@ -202,14 +243,20 @@ def _lines(request: Request) -> list[str]:
     return lines
 
 
-def _from_head(lines: list[bytes]) -> tuple[str | None, str | None]:
-    """Content-Type and Retry-After of the final head: 1xx heads come before it, trailers after its empty line."""
+def _from_head(lines: list[bytes]) -> tuple[int | None, str | None, str | None]:
+    """Content-Type and Retry-After of the final head: 1xx heads come before it, trailers after its empty line.
+
+    Before them libcurl's code for what libcurl itself lets pass: a status line that is none, and a head without an end.
+    """
     content_type = retry_after = None
-    ended = False
+    began = ended = False
     for line in lines:
-        if line.startswith(b"HTTP/"):
+        if (ended or not began) and line.startswith(b"HTTP/"):
+            if not STATUS_LINE.match(line):
+                began = False
+                break
             content_type = retry_after = None
-            ended = False
+            began, ended = True, False
         elif line == b"\r\n" or line == b"\n":
             ended = True
         elif not ended:
@@ -219,7 +266,8 @@ def _from_head(lines: list[bytes]) -> tuple[str | None, str | None]:
                     content_type = value
                 case b"retry-after":
                     retry_after = value
-    return _text(content_type), _text(retry_after)
+    flaw = pycurl.E_FTP_WEIRD_SERVER_REPLY if not began else pycurl.E_PARTIAL_FILE if not ended else None
+    return flaw, _text(content_type), _text(retry_after)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -52,10 +52,11 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 
 class AddressGuard:
-    """Permits global unicast addresses and `allowed_networks`, nothing else."""
+    """Permits global unicast addresses and `allowed_networks`, and of neither what is in `refused_networks`."""
 
-    def __init__(self, allowed_networks: Iterable[Network] = ()) -> None:
+    def __init__(self, allowed_networks: Iterable[Network] = (), refused_networks: Iterable[Network] = ()) -> None:
         self._allowed = tuple(allowed_networks)
+        self._refused = tuple(refused_networks)
         self._decided = lru_cache(maxsize=65_536)(self._decide)
 
     def permits(self, ip: Address) -> bool:
@@ -70,20 +71,24 @@ class AddressGuard:
             return False
 
     def _decide(self, ip: Address) -> bool:
-        if any(ip in network for network in self._allowed):  # False where the versions differ
-            return True
         inner = _inner(ip)
-        if inner is not None:
-            return self._decide(inner)
-        if ip.version == 6 and ip not in _GLOBAL_UNICAST:
+        if _is_in(self._refused, ip, inner):
             return False
-        return not any(ip in network for network in REFUSED)
+        if _is_in(self._allowed, ip, inner):
+            return True
+        if inner.version == 6 and inner not in _GLOBAL_UNICAST:
+            return False
+        return not _is_in(REFUSED, inner)
 
 
-def _inner(ip: Address) -> IPv4Address | None:
-    """The IPv4 address that a packet to `ip` would really go to, where `ip` only wraps it."""
+def _is_in(networks: Iterable[Network], *forms: Address) -> bool:
+    return any(ip in network for network in networks for ip in forms)  # False where the versions differ
+
+
+def _inner(ip: Address) -> Address:
+    """The IPv4 address that a packet to `ip` would really go to, where `ip` only wraps it; otherwise `ip`."""
     if isinstance(ip, IPv4Address):
-        return None
+        return ip
     if ip.ipv4_mapped is not None:
         return ip.ipv4_mapped
-    return IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else None
+    return IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else ip

@@ -6,13 +6,13 @@ a blocked read, because a timeout of requests bounds single reads only. `PinnedA
 its thread. Not for the order of requests or for threads: those are `portable`'s.
 """
 
-import http.client
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -23,6 +23,7 @@ from urllib3.util.retry import Retry
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import Status
 from dispatcher.sender.guard import AddressGuard
+from dispatcher.sender.response import Fault, FinalResponse
 
 _ADDRESSES_TRIED = 4
 
@@ -30,26 +31,19 @@ LookUp = Callable[[str], "Future[Sequence[str]]"]
 """A host name → its addresses, some time. It may never come; whoever asked waits only as long as they like."""
 
 
-class Fault(Exception):
-    """There is no answer. Neither an OSError nor urllib3's, so that it passes through both libraries as it is."""
-
-    def __init__(self, status: Status, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-
-
 @dataclass(kw_only=True, slots=True, eq=False)
 class Call:
-    """One POST: what it asks for, where it may connect, and until when it may last.
+    """One POST: what it asks for, where it may connect, until when it may last, and how much it may receive.
 
-    `path` is path and query as they go on the wire; `deadline_s` and `connect_by_s` are of the monotonic clock.
+    `path` is path and query as they go on the wire; `deadline_s` and `connect_by_s` are of the monotonic clock,
+    `receive_limit` is in bytes.
     """
 
     guard: AddressGuard
     look_up: LookUp
     deadline_s: float
     connect_by_s: float
+    receive_limit: int
     path: str = "/"
     killed: bool = False
     _line: socket.socket | None = None
@@ -66,7 +60,7 @@ class Call:
             if opened is not None:
                 return opened
         if blocked:
-            raise Fault(Status.BLOCKED_ADDRESS, "the address is not a public one")
+            raise Fault(Status.BLOCKED_ADDRESS, "the address is not permitted")
         raise Fault(Status.CONNECTION_FAILED, "the connection was refused or not possible")
 
     def hold(self, line: socket.socket) -> None:
@@ -138,20 +132,7 @@ class _Current(threading.local):
 _current = _Current()
 
 
-class _FinalResponse(http.client.HTTPResponse):
-    """Skips every 1xx head; http.client itself skips 100 only."""
-
-    def _read_status(self) -> tuple[str, int, str]:
-        while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc]  # not public, and stable since 2.x
-            if not 102 <= status <= 199:  # http.client needs to see 100 itself; 101 ends HTTP
-                return version, status, reason
-            http.client.parse_headers(self.fp)
-
-
 class _PinnedConnection(HTTPConnection):
-    response_class = _FinalResponse
-
     def _new_conn(self) -> socket.socket:
         return _current.call.open(self._dns_host.strip("[]"), self.port, self.socket_options or ())
 
@@ -159,6 +140,7 @@ class _PinnedConnection(HTTPConnection):
         """Registers a connection that is used again with its new call; asks for the call's path, letter for letter."""
         if self.sock is not None:
             _current.call.hold(self.sock)
+        self.response_class = partial(FinalResponse, _current.call.receive_limit)  # type: ignore[assignment]  # called only
         super().request(method, _current.call.path, *args, **options)
 
 

@@ -22,7 +22,8 @@ from dispatcher.clock import monotonic
 from dispatcher.model.attempt import Result, Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.guard import AddressGuard
-from dispatcher.sender.pinned import Call, Fault, PinnedAdapter
+from dispatcher.sender.pinned import Call, PinnedAdapter
+from dispatcher.sender.response import Fault
 from dispatcher.sender.threads import Crew, Watchdog
 from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Unsendable, check_headers, target
 
@@ -40,7 +41,7 @@ class RequestsSender:
         # It would warn of a receiver's bad header with the whole URL, which may hold a token.
         logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
         self._limits = limits
-        self._guard = AddressGuard(limits.allowed_networks)
+        self._guard = AddressGuard(limits.allowed_networks, limits.refused_networks)
         self._resolver = resolver or _resolve
         self._adapter = PinnedAdapter(ca_file=ca_file or certifi.where(), connections=_THREADS)
         self._crew = Crew("sender", _THREADS)
@@ -93,6 +94,7 @@ class RequestsSender:
             guard=self._guard,
             look_up=self._look_up,
             deadline_s=deadline_s,
+            receive_limit=self._limits.receive_limit,
             connect_by_s=min(monotonic() + self._limits.connect_timeout_s, deadline_s),
         )
         try:
@@ -170,8 +172,8 @@ def _read(raw: urllib3.BaseHTTPResponse, limit: int) -> bytes:
 
 
 def _text(answer: requests.Response, name: str) -> str | None:
-    value = answer.headers.get(name)
-    return None if value is None else value.strip()[:TEXT_LIMIT]
+    values = answer.raw.headers.getlist(name)
+    return values[-1].strip()[:TEXT_LIMIT] if values else None
 
 
 def _fault(error: Exception, call: Call) -> tuple[Status, str]:

@@ -18,6 +18,9 @@ Resolver = Callable[[str], Sequence[str]]
 TEXT_LIMIT = 1_000
 """Characters kept of a response header."""
 
+STATUS_LINE = re.compile(rb"HTTP/(?:1\.[01]|2) ([1-9][0-9]{2})[ \r\n]")
+"""How a head begins. Either library takes some lines beside these for one: libcurl reads `2000` as 200."""
+
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")  # a backslash is a slash to some parsers and a letter to others
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9._-]+)?")

@@ -57,6 +57,7 @@ def test_what_is_required_and_missing_is_named(environment, name, value):
         ("DISPATCHER_SENDER", "telnet"),
         ("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.0/8,everywhere"),
         ("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("DISPATCHER_REFUSED_NETWORKS", "203.0.113.0/24,ours"),
         ("DISPATCHER_TIMEOUT_S", "quick"),
         ("DISPATCHER_TIMEOUT_S", "0"),
         ("DISPATCHER_TIMEOUT_S", "-30"),
@@ -151,11 +152,13 @@ def test_lists_and_booleans_are_read(environment):
     second = Fernet.generate_key().decode()
     environment.setenv("SECRET_KEYS", f"{KEY}, {second}")
     environment.setenv("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.0/8, fd00::/8")
+    environment.setenv("DISPATCHER_REFUSED_NETWORKS", "10.0.0.1/32")
     environment.setenv("DISPATCHER_TESTING", "1")
     settings = read_settings()
 
     assert settings.secret_keys == (KEY, second)
     assert [str(network) for network in settings.allowed_networks] == ["10.0.0.0/8", "fd00::/8"]
+    assert [str(network) for network in settings.refused_networks] == ["10.0.0.1/32"]
     assert settings.testing is True
 
 

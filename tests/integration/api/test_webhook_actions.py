@@ -94,7 +94,7 @@ def test_what_goes_wrong_is_told_like_an_attempts_failure(api, receiver):
     assert len(pinged(receiver.url("/long"))["response_body"]) == 65_536
     blocked = pinged("http://10.0.0.1/hook")
     assert (blocked["response_status"], blocked["response_body"]) == ("blocked_address", None)
-    assert blocked["reason"] == "the address is not a public one"
+    assert blocked["reason"] == "the address is not permitted"
 
 
 def test_receivers_that_hang_do_not_take_all_threads(api, serve, receiver):

@@ -22,6 +22,7 @@ def make_sender(request: pytest.FixtureRequest) -> Iterator[MakeSender]:
     def make(
         *,
         allowed: Sequence[str] = LOOPBACK,
+        refused: Sequence[str] = (),
         timeout_s: float = 10,
         connect_timeout_s: float = 5,
         body_limit: int = 65_536,
@@ -33,6 +34,7 @@ def make_sender(request: pytest.FixtureRequest) -> Iterator[MakeSender]:
             connect_timeout_s=connect_timeout_s,
             body_limit=body_limit,
             allowed_networks=tuple(map(ip_network, allowed)),
+            refused_networks=tuple(map(ip_network, refused)),
         )
         made.append(KINDS[request.param](limits, ca_file=ca_file, resolver=resolver))
         return made[-1]

@@ -15,6 +15,7 @@ class MakeSender(Protocol):
         self,
         *,
         allowed: Sequence[str] = LOOPBACK,
+        refused: Sequence[str] = (),
         timeout_s: float = 10,
         connect_timeout_s: float = 5,
         body_limit: int = 65_536,

@@ -36,6 +36,21 @@ def test_an_allowed_network_is_sent_to(make_sender: MakeSender, receiver: Receiv
     assert post(sender, receiver.url("/hook", host=host)).status == "200"
 
 
+def test_a_refused_network_is_not_sent_to_though_it_is_allowed(make_sender: MakeSender, receiver: Receiver) -> None:
+    addresses = {
+        "plain.test": ["127.0.0.1"],
+        "mapped.test": ["::ffff:127.0.0.1"],
+        "both.test": ["127.0.0.1", "127.0.0.4"],
+    }
+    sender = make_sender(refused=("127.0.0.0/30",), resolver=addresses.__getitem__)
+
+    for host in ("plain.test", "mapped.test"):
+        assert post(sender, receiver.url("/hook", host=host)).status == Status.BLOCKED_ADDRESS
+    assert receiver.connections == 0
+    with Receiver(host="127.0.0.4") as other:
+        assert post(sender, other.url("/hook", host="both.test")).status == "200"
+
+
 def test_ipv6_loopback(make_sender: MakeSender) -> None:
     with Receiver(host="::1") as receiver:
         assert post(make_sender(allowed=()), receiver.url("/hook")).status == Status.BLOCKED_ADDRESS

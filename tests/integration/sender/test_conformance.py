@@ -259,11 +259,53 @@ def test_the_receiver_hangs_up(sender: Sender, receiver: Receiver, place: str, c
 @pytest.mark.parametrize(
     "raw",
     [
+        pytest.param(b"HTTP/1.1 200 OK\r\n", id="no header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Type: text/pl", id="half a header"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n", id="after an early head"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", id="no last chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n", id="no last line"),
+    ],
+)
+def test_a_response_without_its_end_is_none(sender: Sender, receiver: Receiver, raw: bytes) -> None:
+    result = post(sender, receiver.script("/hook", Answer(raw=raw)))
+
+    assert (result.status, result.body) == (Status.CONNECTION_FAILED, b"")
+
+
+def test_a_204_has_no_body_whatever_it_says(sender: Sender, receiver: Receiver) -> None:
+    url = receiver.script("/hook", Answer(status=204, chunked=True, body=b"", close=True))
+
+    assert [post(sender, url).status for _ in range(2)] == ["204", "204"]
+
+
+def test_the_last_of_two_headers_counts(sender: Sender, receiver: Receiver) -> None:
+    headers = [("Content-Type", "a/b"), ("Retry-After", "1"), ("Content-Type", "c/d"), ("Retry-After", "9")]
+
+    result = post(sender, receiver.script("/hook", Answer(status=503, headers=headers)))
+
+    assert (result.content_type, result.retry_after) == ("c/d", "9")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
         pytest.param(b"garbage\r\n\r\n", id="garbage"),
         pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="another protocol"),
         pytest.param(b"<html>no head</html>", id="HTTP/0.9"),
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000 + b"\r\n\r\n", id="a huge header"),
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"Y: yyyyyyyy\r\n" * 100_000 + b"\r\n", id="a hundred thousand headers"),
+        pytest.param(b"HTTP/1.1 2000 OK\r\n\r\nok", id="a status of four digits"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2000 OK\r\n\r\nok", id="the same after a 100"),
+        pytest.param(b"HTTP/1.1 1030 Early\r\n\r\nHTTP/1.1 200 OK\r\n\r\nok", id="a 1xx of four digits"),
+        pytest.param(b"HTTP/1.1 200.0 OK\r\n\r\nok", id="a broken status"),
+        pytest.param(b"HTTP/1.1 +200 OK\r\n\r\nok", id="a signed status"),
+        pytest.param(b"HTTP/1.2 200 OK\r\n\r\nok", id="another version"),
+        pytest.param(b"http/1.1 200 OK\r\n\r\nok", id="another spelling"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok", id="a negative length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2_0\r\n\r\nok", id="a length of Python's"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nok...", id="two lengths"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", id="a coding nobody asked for"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Type: a\0b\r\nContent-Length: 2\r\n\r\nok", id="a zero byte"),
     ],
 )
 def test_the_answer_is_not_http(sender: Sender, receiver: Receiver, raw: bytes) -> None:

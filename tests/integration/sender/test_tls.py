@@ -1,5 +1,6 @@
 """Certificates, handshakes and HTTP/2, with an authority of the tests' own."""
 
+import ssl
 from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Literal
@@ -61,6 +62,19 @@ def test_a_receiver_that_hangs_up_in_the_handshake(make_sender: MakeSender, ca_f
         result = post(sender, receiver.url("/hook").replace("http:", "https:"))
 
     assert result.status == Status.SSL_ERROR
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
+def test_a_receiver_that_asks_for_a_certificate(
+    make_sender: MakeSender, authority: Authority, ca_file: str, newest: ssl.TLSVersion
+) -> None:
+    sender = make_sender(ca_file=ca_file)
+    tls = authority.tls()
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.maximum_version = newest
+    with Receiver(tls=tls) as receiver:
+        assert post(sender, receiver.url("/hook")).status == Status.SSL_ERROR
+        assert receiver.requests == []
 
 
 def test_a_connection_that_breaks_within_tls(make_sender: MakeSender, authority: Authority, ca_file: str) -> None:

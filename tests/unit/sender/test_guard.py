@@ -56,6 +56,38 @@ def test_an_allowed_network_opens_an_exception_and_no_more() -> None:
     assert [address for address in closed if guard.permits_text(address)] == []
 
 
+def test_a_refused_network_wins_over_an_allowed_one_however_it_is_written() -> None:
+    guard = AddressGuard(
+        allowed_networks=[ip_network("10.0.0.0/8"), ip_network("64:ff9b::/96")],
+        refused_networks=[ip_network("10.1.0.0/16"), ip_network("8.8.8.8/32"), ip_network("2a00:1450::/32")],
+    )
+
+    opened = ["10.2.0.1", "::ffff:10.2.0.1", "8.8.4.4", "64:ff9b::127.0.0.1", "2a00:1451::1"]
+    closed = ["10.1.0.1", "::ffff:10.1.0.1", "64:ff9b::10.1.0.1", "8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+
+    assert [address for address in opened if not guard.permits_text(address)] == []
+    assert [address for address in (*closed, "2a00:1450::1") if guard.permits_text(address)] == []
+
+
+@pytest.mark.parametrize(
+    "embedding",
+    [
+        "::ffff:{0}", "::{0}", "::ffff:0:{0}", "64:ff9b::{0}", "64:ff9b:1::{0}", "2002:{1}::1", "2001:0:{1}::",
+        "2001::{2}", "fe80::5efe:{0}", "fc00::5efe:{0}", "fec0::{0}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("inner", [address for address in NOT_PUBLIC if "." in address and ":" not in address])
+def test_no_embedding_carries_an_address_inside(embedding: str, inner: str) -> None:
+    ip = int(IPv4Address(inner))
+    address = embedding.format(inner, _hextets(ip), _hextets(ip ^ 0xFFFF_FFFF))  # Teredo's clients are inverted
+
+    assert not AddressGuard().permits_text(address)
+
+
+def _hextets(ip: int) -> str:
+    return f"{ip >> 16:x}:{ip & 0xFFFF:x}"
+
+
 @given(any_address)
 def test_nothing_is_permitted_that_python_knows_as_not_global(ip: IPv4Address | IPv6Address) -> None:
     permitted = AddressGuard().permits(ip)
@@ -111,3 +143,4 @@ def test_what_is_allowed_is_permitted_whatever_it_is(ip: IPv4Address | IPv6Addre
     network = ip_network((ip, length), strict=False)
 
     assert AddressGuard([network]).permits(ip)
+    assert not AddressGuard([network], [network]).permits(ip)

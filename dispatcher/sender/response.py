@@ -1,0 +1,90 @@
+"""How the portable sender reads a response: http.client's way, with an end to all of it and without its guesses.
+
+http.client takes what it cannot read for something else (a length of -1 for none), skips 1xx heads without end, and
+bounds neither trailers nor the extensions of chunks. Not for connections or deadlines: those are `pinned`'s.
+"""
+
+import http
+import http.client
+import io
+import re
+from typing import Any
+
+from dispatcher.model.attempt import Status
+from dispatcher.sender.contract import TOO_LARGE
+from dispatcher.sender.wire import STATUS_LINE
+
+_LENGTH = re.compile(r"\s*(\d{1,19})\s*(?:,\s*\1\s*)*", re.ASCII)  # an equal one more is harmless
+
+
+class Fault(Exception):
+    """There is no answer. Neither an OSError nor urllib3's, so that it passes through both libraries as it is."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class FinalResponse(http.client.HTTPResponse):
+    """The response after all 1xx heads, read up to `receive_limit` bytes with them. Raises Fault beyond."""
+
+    def __init__(self, receive_limit: int, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._source = _Source(self.fp.detach(), receive_limit)
+        self.fp = io.BufferedReader(self._source)
+
+    def begin(self) -> None:
+        """Reads the head. Raises HTTPException where libcurl refuses it too."""
+        super().begin()
+        coding = self.headers.get("Transfer-Encoding", "identity").lower()
+        lengths = ",".join(self.headers.get_all("Content-Length", ["0"]))
+        if coding not in ("chunked", "identity") or not _LENGTH.fullmatch(lengths) or "\0" in str(self.headers):
+            raise http.client.HTTPException
+        if self.length == 0 and self.chunked:  # a 204 has no body, whatever it says
+            self.chunked, self.will_close = False, True
+        self._source.may_end = not self.chunked  # a length is watched by urllib3
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            self._source.may_end = True
+            line = self.fp.readline()
+            if not line:
+                raise http.client.RemoteDisconnected("")
+            found = STATUS_LINE.match(line)
+            if found is None or b"\0" in line:
+                raise http.client.BadStatusLine("")  # without the line, which is the receiver's
+            self._source.may_end = False
+            status = int(found[1])
+            if not 100 <= status <= 199 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return line[:8].decode(), status, ""
+            while self.fp.readline().rstrip(b"\r\n"):
+                pass  # not parsed, as http.client does: thousands of them would cost seconds of CPU
+
+
+class _Source(io.RawIOBase):
+    """What a socket's file gives, up to `left` bytes, and not its end unless it `may_end`."""
+
+    def __init__(self, raw: io.RawIOBase, left: int) -> None:
+        self._raw = raw
+        self._left = left
+        self.may_end = True
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # a writable buffer: typeshed has no public name for it
+        """As of the socket's file. Raises Fault beyond the limit, ConnectionResetError at an end that is too early."""
+        received = self._raw.readinto(buffer) or 0
+        self._left -= received
+        if self._left < 0:
+            raise Fault(Status.UNKNOWN_ERROR, TOO_LARGE)
+        if not received and not self.may_end:
+            raise ConnectionResetError
+        return received
+
+    def close(self) -> None:
+        """Closes the socket's file too."""
+        self._raw.close()
+        super().close()
