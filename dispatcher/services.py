@@ -17,6 +17,7 @@ from dispatcher.flow import admit, count_figures, fan_out, nudge, ping, prune, r
 from dispatcher.flow.admit import Admitted
 from dispatcher.flow.drain import STRAGGLING_S, Drain
 from dispatcher.flow.fault import guarded
+from dispatcher.flow.heartbeat import Heartbeat
 from dispatcher.flow.lane import Counts
 from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
 from dispatcher.flow.limit_requests import Limiter
@@ -44,6 +45,7 @@ from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.events import Emit, any_waiting
 from dispatcher.storage.listener import Listener
+from dispatcher.storage.owners import Presence
 from dispatcher.storage.secrets import SecretBox
 
 if TYPE_CHECKING:
@@ -81,9 +83,14 @@ class Services:
         return Storage(self.settings.database_url, SecretBox(self.settings.secret_keys), self.settings.pool_size)
 
     @cached_property
+    def owner(self) -> int:
+        """This process's number, under which its drains hold webhooks; children that a pool forks share it."""
+        return (int.from_bytes(os.urandom(8)) >> 1) or 1
+
+    @cached_property
     def schedule(self) -> Schedule:
         """The clock in Redis."""
-        return Schedule(self.settings.redis_url, hold_s=self.settings.hold_s)
+        return Schedule(self.settings.redis_url, hold_s=self.settings.hold_s, owner=self.owner)
 
     @cached_property
     def queue(self) -> Queue:
@@ -150,6 +157,15 @@ class Services:
     def listener(self) -> Listener:
         """Hears of commits of events."""
         return Listener(self.storage.engine)
+
+    @cached_property
+    def heartbeat(self) -> Heartbeat:
+        """Says that this process lives, and does what dead ones left.
+
+        A worker that was told to stop does not close it: it finishes its tasks first, and lives until then.
+        """
+        presence = Presence(self.storage.engine, self.owner)
+        return Heartbeat(self.storage, self.schedule, presence, self.reconcile, every_s=self.settings.reconcile_s)
 
     @cached_property
     def dispatch(self) -> Dispatch:
@@ -272,8 +288,12 @@ class Services:
         return prune.prune(self.storage, self.settings.retention_days)
 
     def repair(self) -> int:
-        """Deletes Celery's keys, which may hold what makes workers crash, and reconciles; returns their number."""
+        """Deletes Celery's keys and the clock, which may hold what makes workers crash, and rebuilds the clock.
+
+        Returns how many keys of Celery's there were.
+        """
         deleted = self.schedule.delete_broker_keys(QUEUES)
+        self.schedule.empty()
         self.reconcile()
         return deleted
 
@@ -290,7 +310,7 @@ class Services:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("tally", "storage", "schedule", "queue", "_quota", "_tries", "tracing"):
+        for part in ("tally", "heartbeat", "storage", "schedule", "queue", "_quota", "_tries", "tracing"):
             if self.__dict__.get(part) is not None:
                 getattr(self, part).close()
         while self._idle_senders:

@@ -211,7 +211,10 @@ class Settings:
     )
     prune_s: float = _setting("seconds between two prunings", 3_600.0, validate=_within(1, 604_800))
     hold_s: float = _setting(
-        "seconds after which the webhooks of a dead drain are free again", 15.0, validate=_within(1, 600)
+        "seconds after which the webhooks of a drain that is silent are free again; those of a process known to be "
+        "dead are at once",
+        15.0,
+        validate=_within(1, 600),
     )
     retention_days: int = _setting(
         "days that events, finished deliveries and attempts are kept", 30, validate=_within(1, 3_650)

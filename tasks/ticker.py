@@ -1,7 +1,8 @@
 """The worker's own clockwork, in every worker: two of them at once do no harm, and no beat process is needed.
 
 each 250 ms   send what the clock says is due (`release_due`); also in between, when it said that something will be
-each 15 s     compare the clock with the rows (`reconcile`), one worker at a time
+each second   say that this process lives, free what dead ones held, and compare the clock with the rows (`reconcile`)
+              where that is due: each 15 s, one worker at a time, and when something may be missing
 each 5 s      count what was finished, for the console's figures (`count_figures`)
 each hour     make and drop the days of history (`prune`)
 at a commit   of events Postgres notifies the workers that fan out, and these send `fan_out`, unless one waits
@@ -21,6 +22,7 @@ from celery.worker import state
 
 from dispatcher import clock, log
 from dispatcher.errors import DispatcherError
+from dispatcher.flow.heartbeat import BEAT_S
 from dispatcher.flow.nudge import Nudger
 from dispatcher.queue import EVENTS
 from dispatcher.services import Services, services
@@ -69,12 +71,13 @@ class Ticker(bootsteps.StartStopStep):
     def _run(self, worker: str, queues: list[str]) -> None:
         own = services()
         settings = own.settings
+        release = _Round(settings.tick_ms / 1000, lambda: _release(own))
         rounds = [
-            _Round(settings.tick_ms / 1000, lambda: _release(own)),
-            _Round(settings.reconcile_s, lambda: _reconcile(own)),
+            _Round(SEEN_S, lambda: own.schedule.worker_seen(worker)),
+            _Round(min(BEAT_S, settings.reconcile_s), own.heartbeat.beat),
+            release,
             _Round(settings.prune_s, own.prune),
             _Round(COUNT_S, own.count_figures),
-            _Round(SEEN_S, lambda: own.schedule.worker_seen(worker)),
             _Round(WATCH_S, Watchdog(own, queues).look),
         ]
         listener = own.listener()
@@ -86,7 +89,7 @@ class Ticker(bootsteps.StartStopStep):
             now_s = clock.monotonic()
             for each in rounds:
                 each.run_if_due(now_s)
-            rounds[0].bring_forward(own.dispatch.wakes_s)
+            release.bring_forward(own.dispatch.wakes_s)
             wait_s = max(0.0, min(each.next_s for each in rounds) - clock.monotonic())
             if fans_out:
                 nudger.wait(wait_s, self._stop)
@@ -169,8 +172,3 @@ def _quietly(work: Callable[[], object]) -> bool:
 
 def _release(own: Services) -> None:
     own.dispatch.release_due()
-
-
-def _reconcile(own: Services) -> None:
-    if own.schedule.claim_reconcile(own.settings.reconcile_s):
-        own.reconcile()

@@ -113,6 +113,10 @@ def a_result(status: str = "200", **given: Any) -> Result:
     return Result(**({"tag": 7, "status": status, "started_s": 10.0, "finished_s": 10.05} | given))
 
 
+DRAIN = "1/drain"
+"""The token of a drain that holds webhooks."""
+
+
 def released(waits_s: Mapping[int, float | None]) -> list[Released]:
     """What a drain says of webhooks it lets go, of which it knows only when they are due next."""
     return [Released(webhook_id=webhook, wait_s=wait_s) for webhook, wait_s in waits_s.items()]

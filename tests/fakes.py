@@ -1,5 +1,6 @@
 """The few fakes. `MemorySchedule` passes the same suite as the real one (tests/integration/schedule)."""
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
 from dispatcher.queue import QUEUES
-from dispatcher.schedule.clock import Released
+from dispatcher.schedule.clock import SILENCE_S, Released
 from dispatcher.sender.contract import Request
 
 
@@ -123,15 +124,19 @@ class FakeSender:
 class MemorySchedule:
     """`schedule.clock.Schedule` without Redis, on a FakeClock; `down` makes it unreachable."""
 
-    def __init__(self, clock: FakeClock, *, hold_s: float = 15.0) -> None:
+    def __init__(self, clock: FakeClock, *, hold_s: float = 15.0, owner: int = 1) -> None:
         self._clock = clock
         self._hold_s = hold_s
+        self._owner = owner
+        self._numbers = itertools.count(1)
+        self._holders: dict[int, str] = {}
+        self._owners: dict[int, float] = {}
         self._due: dict[int, float] = {}
         self._held: dict[int, float] = {}
         self._paused: dict[int, float] = {}
         self._buckets: dict[int, tuple[float, float]] = {}
         self._healths: dict[int, Health] = {}
-        self._fan_out_till_s = self._reconcile_till_s = 0.0
+        self._fan_out_till_s = self._reconciled_s = 0.0
         self.down = False
 
     def due(self, waits_s: Mapping[int, float]) -> None:
@@ -165,25 +170,43 @@ class MemorySchedule:
         self._now()
         return min(self._due.values()) * 1000 if self._due else None
 
-    def renew(self, webhook_ids: Iterable[int]) -> None:
+    def new_token(self) -> str:
+        return f"{self._owner}/{next(self._numbers)}"
+
+    def renew(self, webhook_ids: Iterable[int], token: str) -> list[int]:
+        self._expire()
         till_s = self._now() + self._hold_s
+        foreign = []
         for webhook in webhook_ids:
+            if self._holders.get(webhook, token) != token:
+                self._earlier(webhook, self._now())
+                foreign.append(webhook)
+                continue
             was, due_s = self._held.get(webhook), self._due.get(webhook)
             self._held[webhook] = till_s
+            self._holders[webhook] = token
             if due_s is None or (was is not None and due_s >= was):
                 self._due[webhook] = till_s
+        return foreign
 
-    def release(self, released: Sequence[Released]) -> list[int]:
+    def release(self, released: Sequence[Released], token: str, *, goes_on: bool = True) -> list[int]:
         now_s = self._now()
         go_on = []
         for one in released:
             webhook, wait_s = one.webhook_id, one.wait_s
+            if self._holders.get(webhook, token) != token and self._held.get(webhook, 0.0) > now_s:
+                if wait_s is not None:
+                    self._earlier(webhook, now_s + max(0.0, wait_s))
+                continue
+            self._holders.pop(webhook, None)
             held, due_s = self._held.get(webhook), self._due.get(webhook)
             marked = due_s is not None and (held is None or due_s < held) and due_s <= now_s
             if one.health is not None:
                 self._healths[webhook] = one.health
             if one.pause_s <= 0 and (marked or (wait_s is not None and wait_s <= 0)):
                 self._hold(webhook)
+                if goes_on:
+                    self._holders[webhook] = token
                 go_on.append(webhook)
                 continue
             self._held.pop(webhook, None)
@@ -228,11 +251,31 @@ class MemorySchedule:
         self._now()
         self._fan_out_till_s = 0.0
 
-    def claim_reconcile(self, every_s: float) -> bool:
-        free = self._now() >= self._reconcile_till_s
+    def claim_reconcile(self, within_s: float) -> bool:
+        free = self._now() >= self._reconciled_s + within_s
         if free:
-            self._reconcile_till_s = self._clock.now_s + every_s * 0.9
+            self._reconciled_s = self._clock.now_s
         return free
+
+    def beat(self) -> list[int]:
+        return self.beat_of(self._owner)
+
+    def beat_of(self, owner: int) -> list[int]:
+        """Another process says that it lives; not of the real one."""
+        self._owners[owner] = now_s = self._now()
+        return [silent for silent, seen_s in self._owners.items() if seen_s <= now_s - SILENCE_S]
+
+    def free(self, owners: Sequence[int]) -> int:
+        now_s = self._now()
+        dead = {str(owner) for owner in owners if self._owners.pop(owner, None) is not None}
+        freed = (
+            [id_ for id_ in self._held if self._holders.get(id_, "/").partition("/")[0] in {"", *dead}] if dead else []
+        )
+        for webhook in freed:
+            del self._held[webhook]
+            self._holders.pop(webhook, None)
+            self._earlier(webhook, now_s)
+        return len(freed)
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         self._now()
@@ -267,4 +310,5 @@ class MemorySchedule:
     def _expire(self) -> None:
         now_s = self._now()
         self._held = {webhook: till_s for webhook, till_s in self._held.items() if till_s > now_s}
+        self._holders = {webhook: token for webhook, token in self._holders.items() if webhook in self._held}
         self._paused = {webhook: till_s for webhook, till_s in self._paused.items() if till_s > now_s}

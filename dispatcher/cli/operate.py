@@ -104,7 +104,10 @@ def reconcile(as_json: bool) -> None:
 @click.command()
 @json_option
 def repair(as_json: bool) -> None:
-    """Delete Celery's own keys, which may hold what makes workers crash, and rebuild the clock. Loses nothing."""
+    """Delete what may make workers crash, Celery's keys and the clock's, and rebuild the clock.
+
+    Loses nothing; receivers that were let alone are tried once more.
+    """
     deleted = services().repair()
     if as_json:
         print_json({"deleted_keys": deleted})

@@ -29,7 +29,7 @@ _COMMANDS = {
     "listen": ("listen", "Receive webhooks on loopback, print them, and verify their signatures."),
     "migrate": ("operate", "Bring the database up to date."),
     "reconcile": ("operate", "Rebuild the clock in Redis from the rows, now; workers do it every 15 s."),
-    "repair": ("operate", "Delete Celery's own keys, which may hold what makes workers crash, and rebuild the clock."),
+    "repair": ("operate", "Delete what may make workers crash, Celery's keys and the clock's, and rebuild the clock."),
     "replay": ("replays", "Send DELIVERY (id or Idempotency-Key) once more: the same key, its tries start anew."),
     "secrets": ("secrets", "Keys of SECRET_KEYS."),
     "serve": ("serve", "Serve the HTTP API at http://127.0.0.1:8000."),

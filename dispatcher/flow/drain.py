@@ -144,7 +144,9 @@ class Drain:
         self._collect()
         if self._flush_is_due():
             self._flush()
-        self._holds.renew_if_due(self._lanes)
+        for webhook_id in self._holds.renew_if_due(self._lanes):  # its drain claims what is given back here
+            self._lanes[webhook_id].exhausted = True
+            self._recorder.give_back(self._lanes[webhook_id])
 
     def _abandon(self) -> None:
         """After a fault: what has come in is recorded, what is unsent given back. Leases of what is in flight end."""
@@ -157,9 +159,9 @@ class Drain:
     # -- claim ---------------------------------------------------------------------------------------------------
 
     def _open_lanes(self, webhook_ids: dict[int, None]) -> dict[int, Lane]:
-        known = self._holds.begin(webhook_ids)
+        mine, known = self._holds.begin(webhook_ids)
         fresh = Health(window=float(self._policy.window.start))
-        lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in webhook_ids}
+        lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in mine}
         for lane in lanes.values():
             self._begin(lane)
         return lanes
@@ -325,7 +327,8 @@ class Drain:
                     health=lane.health if lane.changed else None,
                 )
                 for lane in idle
-            ]
+            ],
+            goes_on=self._may_claim,
         )
 
     def _pause(self) -> None:

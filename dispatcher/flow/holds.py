@@ -12,38 +12,44 @@ logger = logging.getLogger(__name__)
 
 
 class Holds:
-    """The webhooks that one drain holds, and what it asks Redis about them."""
+    """The webhooks that one drain holds, by a token of its own, and what it asks Redis about them."""
 
     def __init__(self, schedule: Schedule, hold_s: float, monotonic: Callable[[], float]) -> None:
         self._schedule = schedule
+        self._token = schedule.new_token()
         self._hold_s = hold_s
         self._monotonic = monotonic
         self._renewed_s = monotonic()
 
-    def begin(self, webhook_ids: Collection[int]) -> dict[int, Health]:
-        """Renews the holds, since the message may have waited for most of them; returns the healths that are known."""
+    def begin(self, webhook_ids: Collection[int]) -> tuple[list[int], dict[int, Health]]:
+        """Holds the webhooks; returns those that no other drain holds, and the healths that are known.
+
+        Another does where this message came twice, or waited for so long that the webhooks were sent out again.
+        """
         try:
-            self._schedule.renew(webhook_ids)
-            return self._schedule.healths(list(webhook_ids))
+            foreign = set(self._schedule.renew(webhook_ids, self._token))
+            mine = [id_ for id_ in webhook_ids if id_ not in foreign]
+            return mine, self._schedule.healths(mine)
         except ScheduleUnavailable as error:
             logger.warning(log.line("drain.without_clock", reason=error))
-            return {}
+            return list(webhook_ids), {}
 
-    def renew_if_due(self, webhook_ids: Collection[int]) -> None:
-        """Renews the holds once in a third of their time."""
+    def renew_if_due(self, webhook_ids: Collection[int]) -> list[int]:
+        """Renews the holds once in a third of their time; returns the webhooks that another drain holds by now."""
         now_s = self._monotonic()
         if now_s - self._renewed_s < self._hold_s / 3 or not webhook_ids:
-            return
+            return []
         self._renewed_s = now_s
         try:
-            self._schedule.renew(webhook_ids)
+            return self._schedule.renew(webhook_ids, self._token)
         except ScheduleUnavailable as error:
             logger.warning(log.line("drain.renew_failed", reason=error))
+            return []
 
-    def release(self, released: Sequence[Released]) -> list[int]:
-        """Those that have work now: they are still held."""
+    def release(self, released: Sequence[Released], *, goes_on: bool) -> list[int]:
+        """Those that have work now: they are still held, by this drain if it `goes_on` with them."""
         try:
-            return self._schedule.release(released)
+            return self._schedule.release(released, self._token, goes_on=goes_on)
         except ScheduleUnavailable as error:
             logger.warning(log.line("drain.release_failed", reason=error))
             return []

@@ -1,25 +1,31 @@
 """The clock in Redis: which webhooks want attention, and when. A hint: it can be rebuilt from the rows at any time.
 
     dispatcher:due           sorted set   webhook id → when it is due, ms of Redis' own time
-    dispatcher:held          sorted set   webhook id → until when a drain holds it, ms; expired holds are free
+    dispatcher:held          sorted set   webhook id → until when it is held, ms; expired holds are free
+    dispatcher:holders       hash         webhook id → token of the drain that holds it, `<process>/<drain>`; absent
+                                          while its message is on the way to one
+    dispatcher:owners        sorted set   number of a process whose drains hold webhooks → when it was last seen, ms
     dispatcher:paused        sorted set   webhook id → until when it is to be let alone, ms: its breaker is open, or it
                                           asked for that; expired pauses are over
     dispatcher:fan_out       string       set while a `fan_out` message waits; expires
-    dispatcher:reconcile     string       set while the rows were compared lately; expires
+    dispatcher:reconcile     string       the run of Redis in which the rows were last compared, and when, ms
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
     dispatcher:bucket:<id>   string       tokens of a webhook with a rate limit, and of when; expires
     dispatcher:workers       sorted set   worker name → when it was last seen, ms
 
-The first three are changed only by the scripts beside this file. Times go in as spans from now, so that no host's clock
+The first five are changed only by the scripts beside this file. Times go in as spans from now, so that no host's clock
 is compared with another's. While a webhook is held its due time is the end of the hold, so a dead drain's webhooks come
-back by themselves; an earlier due time means that work came meanwhile.
+back by themselves; an earlier due time means that work came meanwhile. Where the process is known to be dead they come
+back at once (`free`).
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+from uuid import uuid4
 
 import redis
 from redis.backoff import NoBackoff
@@ -30,15 +36,18 @@ from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
 from dispatcher.settings import sentinels_of
 
-DUE, HELD, PAUSED, FAN_OUT, RECONCILE, WORKERS = (
-    f"dispatcher:{noun}" for noun in ("due", "held", "paused", "fan_out", "reconcile", "workers")
+DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, WORKERS = _KEYS = tuple(
+    f"dispatcher:{noun}" for noun in ("due", "held", "paused", "holders", "owners", "fan_out", "reconcile", "workers")
 )
 _HEALTH = "dispatcher:health:"
 _BUCKET = "dispatcher:bucket:"
 _HEALTH_TTL_S = 3_600
 _WORKER_TTL_MS = 30_000
 _FAN_OUT_TTL_MS = 5_000
-_SETS = [DUE, HELD, PAUSED]
+_SETS = [DUE, HELD, PAUSED, HOLDERS]
+SILENCE_S, _FORGET_S = 2.0, 600.0
+"""A process that said nothing for so long may be dead; after ten minutes nothing of it is left to be freed."""
+_LARGEST_ID, _LARGEST_OWNER = 2**31 - 1, 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +87,7 @@ def connect(url: str, timeout_s: float) -> Any:
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": True,
+        "encoding_errors": "replace",  # bytes that are no text were written by somebody else, and must not stop a tick
         "health_check_interval": 0,
     }
     found = sentinels_of(url)
@@ -90,15 +100,19 @@ def connect(url: str, timeout_s: float) -> Any:
 
 
 class Schedule:
-    """The clock. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
+    """The clock. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`.
 
-    def __init__(self, url: str, *, hold_s: float = 15.0, timeout_s: float = 2.0) -> None:
+    `owner`: this process's number, 1 to 2^63-1, under which its drains hold webhooks.
+    """
+
+    def __init__(self, url: str, *, hold_s: float = 15.0, timeout_s: float = 2.0, owner: int = 1) -> None:
         self._redis = connect(url, timeout_s)
         self._hold_ms = int(hold_s * 1000)
+        self._owner = owner
         folder = files("dispatcher.schedule")
         self._scripts = {
             name: self._redis.register_script((folder / f"{name}.lua").read_text())
-            for name in ("due", "hand_out", "take", "renew", "release", "spend")
+            for name in ("due", "hand_out", "take", "renew", "release", "spend", "beat", "free", "claim_reconcile")
         }
 
     def due(self, waits_s: Mapping[int, float]) -> None:
@@ -126,18 +140,22 @@ class Schedule:
             first = self._redis.zrange(DUE, 0, 0, withscores=True)
         return first[0][1] if first else None
 
-    def renew(self, webhook_ids: Iterable[int]) -> None:
-        """Prolongs holds."""
-        self._run("renew", [DUE, HELD], [self._hold_ms, *webhook_ids])
+    def new_token(self) -> str:
+        """What a drain of this process holds its webhooks by."""
+        return f"{self._owner}/{uuid4().hex}"
 
-    def release(self, released: Sequence[Released]) -> list[int]:
-        """Ends holds, each with what its drain found.
+    def renew(self, webhook_ids: Iterable[int], token: str) -> list[int]:
+        """The drain of that token holds these, from now on or for longer; returns those that another drain holds."""
+        return [int(id_) for id_ in self._run("renew", [DUE, HELD, HOLDERS], [self._hold_ms, token, *webhook_ids])]
 
-        Returns those that have work now: they stay held, and the drain goes on with them.
+    def release(self, released: Sequence[Released], token: str, *, goes_on: bool = True) -> list[int]:
+        """Ends that drain's holds, each with what it found. What another drain holds by now is only made due.
+
+        Returns those that have work now: they stay held, by the drain if it `goes_on` with them, else for the next.
         """
         if not released:
             return []
-        arguments: list[int | str] = [self._hold_ms, _HEALTH, _HEALTH_TTL_S]
+        arguments: list[int | str] = [self._hold_ms, token, int(goes_on), _HEALTH, _HEALTH_TTL_S]
         for one in released:
             arguments += [
                 "" if one.wait_s is None else int(one.wait_s * 1000),
@@ -170,8 +188,8 @@ class Schedule:
         with translated():
             seconds, micros = self._redis.time()
             now_ms = seconds * 1000 + micros / 1000
-            found = self._redis.zrangebyscore(PAUSED, now_ms, "+inf", withscores=True)
-        return {int(webhook): (until_ms - now_ms) / 1000 for webhook, until_ms in found}
+            found = dict(self._redis.zrangebyscore(PAUSED, now_ms, "+inf", withscores=True))
+        return {int(webhook): (found[webhook] - now_ms) / 1000 for webhook in _numbers(found)}
 
     def claim_fan_out(self) -> bool:
         """Whether the caller shall send a `fan_out` message: False where one waits already."""
@@ -183,10 +201,24 @@ class Schedule:
         with translated():
             self._redis.delete(FAN_OUT)
 
-    def claim_reconcile(self, every_s: float) -> bool:
-        """Whether the caller shall reconcile: once in `every_s` seconds over all workers."""
-        with translated():
-            return bool(self._redis.set(RECONCILE, "1", nx=True, px=max(1, int(every_s * 900))))
+    def claim_reconcile(self, within_s: float) -> bool:
+        """Whether the caller shall reconcile: unless somebody has begun to within so many seconds, on this very Redis.
+
+        After Redis has started anew, or was emptied, one caller shall.
+        """
+        return bool(self._run("claim_reconcile", [RECONCILE], [int(within_s * 1000)]))
+
+    def beat(self) -> list[int]:
+        """Says that this process lives; returns the others that have not said so for SILENCE_S."""
+        silent = self._run("beat", [OWNERS], [self._owner, int(SILENCE_S * 1000), int(_FORGET_S * 1000)])
+        return [int(owner) for owner in _numbers(silent, _LARGEST_OWNER)]
+
+    def free(self, owners: Sequence[int]) -> int:
+        """These processes are dead: what their drains held is due now, and what no drain has begun with yet.
+
+        Returns how many webhooks that were, for one caller; for others that find the same, 0.
+        """
+        return int(self._run("free", [DUE, HELD, HOLDERS, OWNERS], owners))
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         """What is known of the receivers' health; absent where nothing is."""
@@ -194,7 +226,7 @@ class Schedule:
             return {}
         with translated():
             texts = self._redis.mget([f"{_HEALTH}{webhook}" for webhook in webhook_ids])
-        return {webhook: _read(text) for webhook, text in zip(webhook_ids, texts, strict=True) if text}
+        return _read_all(webhook_ids, texts)
 
     def store_healths(self, healths: Mapping[int, Health]) -> None:
         """Keeps them for an hour; a drain does it with `release`."""
@@ -242,7 +274,7 @@ class Schedule:
             held=held,
             paused=paused,
             workers=tuple(sorted(workers)),
-            healths={webhook: _read(text) for webhook, text in zip(webhook_ids, texts, strict=False) if text},
+            healths=_read_all(webhook_ids, texts),
             pauses_s={
                 webhook: (until - now_ms) / 1000
                 for webhook, until in zip(webhook_ids, until_ms, strict=False)
@@ -254,7 +286,7 @@ class Schedule:
         """The webhooks that nobody took although they are due, the oldest first."""
         with translated():
             seconds, _ = self._redis.time()
-            return [int(id_) for id_ in self._redis.zrangebyscore(DUE, "-inf", seconds * 1000, start=0, num=limit)]
+            return [*map(int, _numbers(self._redis.zrangebyscore(DUE, "-inf", seconds * 1000, start=0, num=limit)))]
 
     def check(self) -> None:
         """Raises ScheduleUnsafe where Redis may throw keys away; passes where it does not let us ask."""
@@ -279,6 +311,11 @@ class Schedule:
             ]
             return int(self._redis.delete(*keys))
 
+    def empty(self) -> None:
+        """Forgets what is due, held and paused: `reconcile` rebuilds it, and drains at work hold theirs again."""
+        with translated():
+            self._redis.delete(*_KEYS)
+
     def close(self) -> None:
         """Closes the connections."""
         self._redis.close()
@@ -292,9 +329,26 @@ def _written(health: Health) -> str:
     return f"{health.window:.2f} {health.failures_in_a_row} {health.latency_s:.3f} {health.probes}"
 
 
-def _read(text: str) -> Health:
-    window, failures, latency_s, probes = text.split()
-    return Health(window=float(window), failures_in_a_row=int(failures), latency_s=float(latency_s), probes=int(probes))
+def _read_all(webhook_ids: Sequence[int], texts: Sequence[str | None]) -> dict[int, Health]:
+    """The healths that are known; what somebody else has written there is none."""
+    pairs = ((webhook, _read(text)) for webhook, text in zip(webhook_ids, texts, strict=False) if text)
+    return {webhook: health for webhook, health in pairs if health is not None}
+
+
+def _read(text: str) -> Health | None:
+    try:
+        window, failures, latency_s, probes = text.split()
+        health = Health(
+            window=float(window), failures_in_a_row=int(failures), latency_s=float(latency_s), probes=int(probes)
+        )
+    except ValueError:
+        return None
+    return health if math.isfinite(health.window) and math.isfinite(health.latency_s) else None
+
+
+def _numbers(members: Iterable[str], largest: int = _LARGEST_ID) -> Iterator[str]:
+    """Those that are numbers of ours; the rest was written by somebody else."""
+    return (text for text in members if text.isascii() and text.isdigit() and 0 < int(text[:20]) <= largest)
 
 
 @contextmanager

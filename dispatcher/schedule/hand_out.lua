@@ -1,11 +1,14 @@
 -- Webhooks have work now: the free ones are held for the caller at once; the held ones are marked due, which tells
 -- the drain that holds them to go on; those to be let alone are due when their pause ends.
--- KEYS: due, held, paused. ARGV: milliseconds of a hold, how many may be held in all, webhook ids.
--- Returns the webhooks that are now the caller's.
+-- KEYS: due, held, paused, holders. ARGV: milliseconds of a hold, how many may be held in all, webhook ids.
+-- Returns the webhooks that are now the caller's. No drain has them yet: the first that begins with one holds it.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local till = now + tonumber(ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+for _, webhook in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
+    redis.call('ZREM', KEYS[2], webhook)
+    redis.call('HDEL', KEYS[4], webhook)
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
 local room = tonumber(ARGV[2]) - redis.call('ZCARD', KEYS[2])
 local any_paused = redis.call('ZCARD', KEYS[3]) > 0

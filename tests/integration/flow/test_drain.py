@@ -181,7 +181,7 @@ def test_what_is_passed_on_does_not_wait_for_what_hangs(make_drain, clock, sched
 def test_holds_are_renewed_while_a_request_hangs(make_drain, clock, schedule, hook, emitted):
     emitted(1)
     renewed = []
-    schedule.renew = lambda ids: renewed.append((clock.now_s, list(ids)))
+    schedule.renew = lambda ids, _: renewed.append((clock.now_s, list(ids))) or []
     drain = make_drain(FakeSender(clock, lambda _: Reply("timeout", 30)), hook.id)
     drain.run()
     drain.finish(nobody)
@@ -319,3 +319,37 @@ def test_a_workers_clock_that_jumps_moves_no_due_time(make_drain, clock, hook, e
 
     wait = flow.sql("select next_attempt_at - clock_timestamp() from deliveries")[0][0]
     assert timedelta(seconds=15) < wait < timedelta(seconds=25)
+
+
+def test_a_message_that_comes_twice_is_drained_once(make_drain, clock, schedule, hook, other, emitted):
+    emitted(2, for_other=2)
+    first, second = FakeSender(clock), FakeSender(clock)
+    drain = make_drain(first, hook.id, other.id)
+
+    again = make_drain(second, hook.id, other.id)
+    assert again.done
+    assert again.run().delivered == 0
+
+    assert drain.run().delivered == 4
+    assert second.requests == []
+    assert schedule.sizes() == {"due": 0, "held": 0}
+
+
+def test_a_drain_that_was_silent_leaves_the_webhook_to_its_successor(make_drain, clock, schedule, hook, emitted, flow):
+    emitted(30)
+    successors = []
+
+    def reply(request):
+        if not successors:  # no statement was answered for longer than a hold, say
+            clock.advance(20)
+            assert schedule.take(10, 1_000)[0] == [hook.id]
+            successors.append(make_drain(FakeSender(clock), hook.id))
+        return Reply(after_s=0.2)
+
+    sender = FakeSender(clock, reply, capacity=3)
+    assert make_drain(sender, hook.id).run().delivered == 3  # what was in flight
+
+    assert schedule.sizes()["held"] == 1  # its successor's hold is not ended
+    assert flow.sql("select count(*) from deliveries_waiting where lease_token is not null") == [(0,)]
+    assert successors[0].run().delivered == 27
+    assert schedule.sizes() == {"due": 0, "held": 0}

@@ -315,7 +315,9 @@ def test_live_traffic_goes_first(flow, own, hook, failed, start, found):
 def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(own, hook, failed, start, found):
     failed(200)
     made = start()
-    own.schedule.release([Released(webhook_id=hook.id, health=Health(window=20, latency_s=0.1))])
+    own.schedule.release(
+        [Released(webhook_id=hook.id, health=Health(window=20, latency_s=0.1))], own.schedule.new_token()
+    )
 
     own.step_replays()
     assert found(made).sent == 100
@@ -374,7 +376,7 @@ def test_receivers_that_are_let_alone_are_tried_at_once(flow, own, hook, failed,
     failed(3)
     flow.queue.delivers.clear()
     own.schedule.hand_out([hook.id], 10)
-    own.schedule.release([Released(webhook_id=hook.id, pause_s=600)])
+    own.schedule.release([Released(webhook_id=hook.id, pause_s=600)], own.schedule.new_token())
     start()
     own.step_replays()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, PAUSED, RECONCILE, Schedule
+from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, OWNERS, PAUSED, RECONCILE, Schedule
 from tests.fakes import FakeClock, MemorySchedule
 
 HOLD_S = 15.0
@@ -14,11 +14,15 @@ HOLD_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A schedule under test; `advance` makes so many seconds pass for it, `waits` says when each webhook is due."""
+    """A schedule under test, of process 1; `advance` makes so many seconds pass for it.
+
+    `waits` says when each webhook is due; `beat` is that of another process.
+    """
 
     schedule: Any
     advance: Callable[[float], None]
     waits: Callable[[], dict[int, float]]
+    beat: Callable[[int], object]
 
 
 @pytest.fixture(params=["redis", "memory"])
@@ -26,28 +30,35 @@ def kind(request):
     if request.param == "memory":
         clock = FakeClock()
         memory = MemorySchedule(clock, hold_s=HOLD_S)
-        yield Kind(memory, clock.advance, memory.waits)
+        yield Kind(memory, clock.advance, memory.waits, memory.beat_of)
         return
     client = request.getfixturevalue("redis_client")
 
     def advance(seconds: float) -> None:
         """Redis' own time cannot be moved, so everything in it is made so much older."""
-        for key in (DUE, HELD, PAUSED):
+        for key in (DUE, HELD, PAUSED, OWNERS):
             for member, score in client.zrange(key, 0, -1, withscores=True):
                 client.zadd(key, {member: score - seconds * 1000})
-        for key in (FAN_OUT, RECONCILE):
-            if (left_ms := client.pttl(key)) > 0:
-                client.pexpire(key, max(1, int(left_ms - seconds * 1000)))
-                if left_ms <= seconds * 1000:
-                    client.delete(key)
+        if (left_ms := client.pttl(FAN_OUT)) > 0:
+            client.pexpire(FAN_OUT, max(1, int(left_ms - seconds * 1000)))
+            if left_ms <= seconds * 1000:
+                client.delete(FAN_OUT)
+        if last := client.get(RECONCILE):
+            run, at_ms = last.split()
+            client.set(RECONCILE, f"{run} {int(at_ms) - int(seconds * 1000)}")
 
     def waits() -> dict[int, float]:
         seconds, micros = client.time()
         now_ms = seconds * 1000 + micros / 1000
         return {int(member): (score - now_ms) / 1000 for member, score in client.zrange(DUE, 0, -1, withscores=True)}
 
+    def beat(owner: int) -> None:
+        other = Schedule(request.getfixturevalue("redis_url"), owner=owner)
+        other.beat()
+        other.close()
+
     real = Schedule(request.getfixturevalue("redis_url"), hold_s=HOLD_S)
-    yield Kind(real, advance, waits)
+    yield Kind(real, advance, waits, beat)
     real.close()
 
 

@@ -6,12 +6,14 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 
 from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
 from dispatcher.queue import QUEUES
-from dispatcher.schedule.clock import DUE, HELD, Schedule
-from tests.builders import released
+from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE, WORKERS, Schedule
+from tests.builders import DRAIN, released
+from tests.conftest import a_valkey
 
 
 @pytest.fixture
@@ -42,12 +44,12 @@ def hung_redis(redis_client):
 
 
 def test_two_takers_never_get_the_same_webhook(make_schedule):
-    make_schedule().due(dict.fromkeys(range(1_000), 0))
+    make_schedule().due(dict.fromkeys(range(1, 1_001), 0))
 
     with ThreadPoolExecutor(8) as pool:
         taken = [id_ for mine, _ in pool.map(lambda _: make_schedule().take(200, 10_000), range(8)) for id_ in mine]
 
-    assert sorted(taken) == list(range(1_000))
+    assert sorted(taken) == list(range(1, 1_001))
 
 
 def test_two_fan_outs_at_once_hand_a_webhook_out_once(make_schedule):
@@ -65,8 +67,8 @@ def test_an_emptied_redis_harms_no_step(schedule, redis_client):
     redis_client.flushall()
 
     assert schedule.take(10, 100) == ([], None)
-    schedule.renew([1])
-    assert schedule.release(released({1: 20.0, 2: None})) == []
+    schedule.renew([1], DRAIN)
+    assert schedule.release(released({1: 20.0, 2: None}), DRAIN) == []
     assert schedule.healths([1]) == {}
     schedule.fan_out_begun()
     schedule.due({2: 0})
@@ -85,7 +87,7 @@ def test_more_webhooks_than_a_script_takes_at_once(schedule):
     schedule.hand_out(range(5_000, 10_000), 20_000)
 
     assert schedule.sizes() == {"due": 10_000, "held": 5_000}
-    assert schedule.release(released(dict.fromkeys(range(5_000, 10_000)))) == []
+    assert schedule.release(released(dict.fromkeys(range(5_000, 10_000))), DRAIN) == []
 
 
 @pytest.mark.parametrize(
@@ -95,11 +97,14 @@ def test_more_webhooks_than_a_script_takes_at_once(schedule):
         lambda schedule: schedule.hand_out([1], 10),
         lambda schedule: schedule.take(1, 10),
         lambda schedule: schedule.first_due(),
-        lambda schedule: schedule.renew([1]),
-        lambda schedule: schedule.release(released({1: None})),
+        lambda schedule: schedule.renew([1], DRAIN),
+        lambda schedule: schedule.release(released({1: None}), DRAIN),
         lambda schedule: schedule.claim_fan_out(),
         lambda schedule: schedule.fan_out_begun(),
         lambda schedule: schedule.claim_reconcile(15),
+        lambda schedule: schedule.beat(),
+        lambda schedule: schedule.free([1]),
+        lambda schedule: schedule.empty(),
         lambda schedule: schedule.healths([1]),
         lambda schedule: schedule.store_healths({1: Health(window=1.0)}),
         lambda schedule: schedule.worker_seen("w"),
@@ -149,7 +154,7 @@ def test_workers_are_known_for_thirty_seconds(schedule, redis_client):
     assert redis_client.zcard("dispatcher:workers") == 1
 
 
-def test_repair_deletes_celerys_keys_and_leaves_the_clock(schedule, redis_client):
+def test_celerys_keys_are_deleted_apart_from_the_clocks(schedule, redis_client):
     schedule.due({1: 10})
     redis_client.lpush("deliveries", "rubbish")
     redis_client.set("_kombu.binding.events", "not even a set")
@@ -157,3 +162,76 @@ def test_repair_deletes_celerys_keys_and_leaves_the_clock(schedule, redis_client
     assert schedule.delete_broker_keys(QUEUES) == 2
     assert redis_client.keys() == [DUE]
     assert redis_client.zcard(HELD) == 0
+
+
+@pytest.mark.parametrize("key", [DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, WORKERS])
+def test_an_emptied_clock_works_whatever_was_in_it(schedule, redis_client, key):
+    redis_client.hset(key, "no", "sense") if key != HOLDERS else redis_client.set(key, "no sense")
+
+    schedule.empty()
+
+    schedule.due({1: 0})
+    assert schedule.take(10, 100)[0] == [1]
+    assert schedule.renew([1], DRAIN) == []
+    assert schedule.release(released({1: None}), DRAIN) == []
+    assert schedule.beat() == []
+    assert schedule.claim_fan_out()
+    assert schedule.claim_reconcile(15)
+    schedule.worker_seen("celery@one")
+    assert schedule.workers() == ["celery@one"]
+
+
+RUBBISH = ["word", "-5", "0", "1.5", "1e3", "2147483648", "99999999999999999999", "", " 7", b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH)
+def test_what_is_no_id_is_dropped_and_holds_up_nobody(schedule, redis_client, rubbish):
+    redis_client.zadd(DUE, {rubbish: 0, 7: 1})
+    redis_client.zadd(PAUSED, {rubbish: 9e15})
+    redis_client.zadd(OWNERS, {rubbish: redis_client.time()[0] * 1000 - 60_000})
+
+    assert schedule.first_due() == 0
+    assert schedule.overdue(10) == [7]
+    assert schedule.take(10, 100)[0] == [7]
+    assert redis_client.zrange(DUE, 0, -1) == ["7"]
+    assert schedule.pauses() == {}
+    assert all(0 < owner < 2**63 for owner in schedule.beat())
+
+
+@pytest.mark.parametrize("rubbish", ["garbage", "x 0 0 0", "nan 0 0 0", "inf 0 0 0", "1 2 3", b"\xff"])
+def test_a_health_that_is_none_is_unknown(schedule, redis_client, rubbish):
+    redis_client.set("dispatcher:health:42", rubbish)
+
+    assert schedule.healths([42]) == {}
+    assert schedule.survey([42]).healths == {}
+
+
+def test_a_bucket_that_is_none_is_a_fresh_one(schedule, redis_client):
+    redis_client.set("dispatcher:bucket:42", "x")
+    redis_client.hset("dispatcher:bucket:43", "x", "y")
+
+    assert schedule.spend({42: (5, 3), 43: (5, 3)}) == {42: (1, 0.0), 43: (1, 0.0)}
+    assert schedule.spend({42: (5, 3), 43: (5, 3)})[42][0] == 0
+
+
+@pytest.mark.parametrize("last", ["1", "unknown 99999999999999999", ""])
+def test_a_mark_of_reconciling_that_is_none_of_ours_does_not_stop_it(schedule, redis_client, last):
+    redis_client.set(RECONCILE, last)
+
+    assert schedule.claim_reconcile(15)
+    assert not schedule.claim_reconcile(15)
+
+
+def test_one_worker_reconciles_to_a_redis_that_was_emptied_or_has_started_anew(make_schedule):
+    for server in a_valkey():
+        one, other = make_schedule(server.url), make_schedule(server.url)
+        assert one.claim_reconcile(3_600)
+        assert not other.claim_reconcile(3_600)
+
+        server.kill()
+        server.restart()
+        assert [other.claim_reconcile(3_600), one.claim_reconcile(3_600)] == [True, False]
+
+        with redis.Redis.from_url(server.url) as client:
+            client.flushall()
+        assert [one.claim_reconcile(3_600), other.claim_reconcile(3_600)] == [True, False]

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.model.health import Health
 from dispatcher.schedule.clock import Released
-from tests.builders import released
+from tests.builders import DRAIN, released
 
 MANY = 1_000
 ABOUT_S = 0.5
@@ -78,7 +78,7 @@ def test_renewing_prolongs_a_hold(schedule, advance):
     schedule.due({1: 0})
     taken(schedule)
     advance(10)
-    schedule.renew([1])
+    schedule.renew([1], DRAIN)
     advance(10)
 
     assert taken(schedule) == []
@@ -87,9 +87,9 @@ def test_renewing_prolongs_a_hold(schedule, advance):
 def test_renewing_keeps_the_mark_that_work_came(schedule):
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
-    schedule.renew([1])
+    schedule.renew([1], DRAIN)
 
-    assert schedule.release(released({1: None})) == [1]
+    assert schedule.release(released({1: None}), DRAIN) == [1]
 
 
 def test_a_dead_drains_mark_does_not_lose_the_webhook(schedule, advance):
@@ -115,7 +115,7 @@ def test_beyond_the_most_that_may_be_held_a_webhook_stays_due(schedule):
     assert schedule.hand_out([1, 2, 3], 2) == [1, 2]
     assert taken(schedule, held_max=2) == []
 
-    schedule.release(released({1: None}))
+    schedule.release(released({1: None}), DRAIN)
     assert taken(schedule, held_max=2) == [3]
 
 
@@ -137,14 +137,14 @@ def test_marked_webhooks_do_not_hide_those_behind_them(schedule):
 def test_released_with_nothing_waiting_it_leaves_the_clock(schedule):
     schedule.hand_out([1], MANY)
 
-    assert schedule.release(released({1: None})) == []
+    assert schedule.release(released({1: None}), DRAIN) == []
     assert schedule.sizes() == {"due": 0, "held": 0}
 
 
 def test_released_with_a_later_delivery_it_is_due_then(schedule, waits):
     schedule.hand_out([1], MANY)
 
-    assert schedule.release(released({1: 20.0})) == []
+    assert schedule.release(released({1: 20.0}), DRAIN) == []
     assert waits() == {1: pytest.approx(20, abs=ABOUT_S)}
     assert schedule.sizes()["held"] == 0
 
@@ -153,7 +153,7 @@ def test_released_with_a_later_delivery_it_is_due_then(schedule, waits):
 def test_what_has_work_now_stays_held_and_goes_on(schedule, wait_s):
     schedule.hand_out([1, 2], MANY)
 
-    assert schedule.release(released({1: wait_s, 2: None})) == [1]
+    assert schedule.release(released({1: wait_s, 2: None}), DRAIN) == [1]
     assert schedule.sizes() == {"due": 1, "held": 1}
 
 
@@ -162,16 +162,16 @@ def test_what_got_work_meanwhile_stays_held_and_goes_on_once(schedule, wait_s):
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
 
-    assert schedule.release(released({1: wait_s})) == [1]
+    assert schedule.release(released({1: wait_s}), DRAIN) == [1]
     assert taken(schedule) == []
-    assert schedule.release(released({1: None})) == []
+    assert schedule.release(released({1: None}), DRAIN) == []
 
 
 def test_a_time_set_meanwhile_survives_the_release(schedule, waits):
     schedule.hand_out([1], MANY)
     schedule.due({1: 5})
 
-    assert schedule.release(released({1: None})) == []
+    assert schedule.release(released({1: None}), DRAIN) == []
     assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
 
 
@@ -179,13 +179,13 @@ def test_a_time_set_meanwhile_survives_the_release_for_a_later_one(schedule, wai
     schedule.hand_out([1], MANY)
     schedule.due({1: 5})
 
-    assert schedule.release(released({1: 100.0})) == []
+    assert schedule.release(released({1: 100.0}), DRAIN) == []
     assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
 
 
 def paused(schedule, webhook, pause_s, wait_s=0.0):
     schedule.hand_out([webhook], MANY)
-    return schedule.release([Released(webhook_id=webhook, wait_s=wait_s, pause_s=pause_s)])
+    return schedule.release([Released(webhook_id=webhook, wait_s=wait_s, pause_s=pause_s)], DRAIN)
 
 
 def test_a_paused_webhook_is_due_when_its_pause_ends_and_not_before(schedule, advance, waits):
@@ -214,7 +214,7 @@ def test_a_mark_that_work_came_is_kept_through_a_pause(schedule, advance, waits)
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
 
-    assert schedule.release([Released(webhook_id=1, wait_s=None, pause_s=30.0)]) == []
+    assert schedule.release([Released(webhook_id=1, wait_s=None, pause_s=30.0)], DRAIN) == []
     assert waits() == {1: pytest.approx(30, abs=ABOUT_S)}
 
 
@@ -234,7 +234,7 @@ def test_a_paused_webhook_with_nothing_waiting_is_not_in_the_clock(schedule, wai
 def test_resuming_ends_the_pause_and_forgets_the_health(schedule):
     schedule.hand_out([1], MANY)
     ill = Health(window=1.0, failures_in_a_row=12, probes=1)
-    schedule.release([Released(webhook_id=1, wait_s=0.0, pause_s=30.0, health=ill)])
+    schedule.release([Released(webhook_id=1, wait_s=0.0, pause_s=30.0, health=ill)], DRAIN)
     assert schedule.healths([1]) == {1: ill}
 
     schedule.resume([1])
@@ -244,7 +244,7 @@ def test_resuming_ends_the_pause_and_forgets_the_health(schedule):
 
 
 def test_releasing_nothing_asks_nobody(schedule):
-    assert schedule.release(released({})) == []
+    assert schedule.release(released({}), DRAIN) == []
 
 
 def test_one_fan_out_message_waits_at_a_time(schedule):
@@ -268,7 +268,10 @@ def test_one_worker_reconciles_an_interval(schedule, advance):
     assert not schedule.claim_reconcile(15)
 
     advance(14)
+    assert not schedule.claim_reconcile(15)
+    advance(1.1)
     assert schedule.claim_reconcile(15)
+    assert not schedule.claim_reconcile(15)
 
 
 def test_health_is_kept_and_absent_where_unknown(schedule):
@@ -287,3 +290,118 @@ def test_the_first_due_tells_that_something_changed(schedule):
     assert schedule.first_due() == first
     schedule.due({3: 5})
     assert schedule.first_due() < first
+
+
+OTHER = "2/drain"
+
+
+def handed_to(schedule, token, *webhooks):
+    """The webhooks are held by the drain of that token."""
+    schedule.hand_out(webhooks, MANY)
+    assert schedule.renew(webhooks, token) == []
+
+
+def test_a_drain_that_was_silent_for_too_long_does_not_end_its_successors_hold(schedule, advance):
+    handed_to(schedule, DRAIN, 1)
+    advance(15.1)
+    assert taken(schedule) == [1]
+    assert schedule.renew([1], OTHER) == []
+
+    assert schedule.renew([1], DRAIN) == [1]
+    assert schedule.release(released({1: 0.0}), DRAIN) == []
+
+    assert schedule.sizes() == {"due": 1, "held": 1}
+    assert taken(schedule) == []  # a third drain gets nothing
+    schedule.renew([1], OTHER)
+    assert schedule.release(released({1: None}), OTHER) == [1]  # it was told that there is work
+    assert schedule.release(released({1: None}), OTHER) == []
+    assert schedule.sizes() == {"due": 0, "held": 0}
+
+
+def test_a_drain_that_was_silent_goes_on_where_no_other_has_begun(schedule, advance):
+    handed_to(schedule, DRAIN, 1)
+    advance(15.1)
+    taken(schedule)  # the message is on its way
+
+    assert schedule.renew([1], DRAIN) == []
+    assert schedule.renew([1], OTHER) == [1]
+    assert schedule.release(released({1: None}), DRAIN) == [1]
+
+
+def test_a_message_that_comes_twice_begins_one_drain(schedule):
+    schedule.hand_out([1, 2], MANY)
+
+    assert schedule.renew([1, 2], DRAIN) == []
+    assert schedule.renew([1, 2], OTHER) == [1, 2]
+
+
+def test_what_another_drain_holds_is_due_when_this_one_says_and_its_health_is_the_others(schedule, waits):
+    handed_to(schedule, OTHER, 1)
+
+    found = Released(webhook_id=1, wait_s=5.0, pause_s=30.0, health=Health(window=1.0))
+    assert schedule.release([found], DRAIN) == []
+
+    assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
+    assert schedule.pauses() == schedule.healths([1]) == {}
+
+
+@pytest.mark.parametrize(("goes_on", "foreign"), [(True, [1]), (False, [])])
+def test_what_has_work_stays_with_the_drain_or_is_for_the_next(schedule, goes_on, foreign):
+    handed_to(schedule, DRAIN, 1)
+
+    assert schedule.release(released({1: 0.0}), DRAIN, goes_on=goes_on) == [1]
+
+    assert taken(schedule) == []
+    assert schedule.renew([1], OTHER) == foreign
+
+
+def test_a_hold_that_ran_out_is_anybodys(schedule, advance):
+    handed_to(schedule, DRAIN, 1)
+    advance(15.1)
+
+    assert schedule.renew([1], OTHER) == []
+
+
+def test_what_dead_processes_held_is_due_at_once_and_what_the_living_hold_is_not(kind, schedule):
+    kind.beat(2)
+    kind.beat(3)
+    handed_to(schedule, DRAIN, 1)
+    handed_to(schedule, OTHER, 2, 3)
+    handed_to(schedule, "3/drain", 4)
+
+    assert schedule.free([2]) == 2
+
+    assert sorted(taken(schedule)) == [2, 3]
+    assert schedule.renew([1, 4], "4/drain") == [1, 4]
+
+
+def test_what_no_drain_has_begun_with_is_due_when_a_process_dies(kind, schedule):
+    kind.beat(2)
+    schedule.hand_out([1, 2], MANY)
+
+    assert schedule.free([2]) == 2
+    assert sorted(taken(schedule)) == [1, 2]
+
+
+def test_the_dead_are_freed_once(kind, schedule):
+    kind.beat(2)
+    handed_to(schedule, OTHER, 1)
+
+    assert schedule.free([2]) == 1
+    schedule.hand_out([1], MANY)
+    assert schedule.free([2]) == 0
+    assert taken(schedule) == []
+
+
+def test_who_says_nothing_for_two_seconds_is_silent(kind, schedule, advance):
+    assert schedule.beat() == []
+    kind.beat(2)
+    kind.beat(3)
+    advance(1.5)
+    kind.beat(3)
+    assert schedule.beat() == []
+
+    advance(1.0)
+    assert schedule.beat() == [2]
+    kind.beat(2)
+    assert schedule.beat() == []

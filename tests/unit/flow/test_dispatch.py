@@ -2,7 +2,7 @@ import pytest
 
 from dispatcher.flow.release_due import Dispatch
 from dispatcher.model.health import Health, WindowPolicy
-from tests.builders import released
+from tests.builders import DRAIN, released
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
 
 
@@ -79,7 +79,7 @@ def test_every_webhook_is_sent_once_whatever_their_number(make_dispatch, schedul
     for count in range(1, 30):
         queue.delivers.clear()
         make_dispatch(chunk_size=3).hand_out(range(count), MUCH)
-        schedule.release(released(dict.fromkeys(range(count))))
+        schedule.release(released(dict.fromkeys(range(count))), DRAIN)
 
         assert queue.webhook_ids == list(range(count))
 
@@ -139,7 +139,7 @@ def test_more_than_may_be_held_stays_in_the_clock(make_dispatch, schedule, queue
     dispatch.release_due()
     assert sorted(queue.webhook_ids) == [1, 2]
 
-    schedule.release(released({1: None}))
+    schedule.release(released({1: None}), DRAIN)
     dispatch.release_due()
     assert sorted(queue.webhook_ids) == [1, 2, 3]
 
@@ -151,7 +151,7 @@ def test_room_that_gets_free_is_used_though_the_head_is_the_same(make_dispatch, 
     schedule.due({2: 0, 3: 100})
     dispatch.release_due()  # no room: 2 stays the head
 
-    schedule.release(released({1: None}))
+    schedule.release(released({1: None}), DRAIN)
     dispatch.release_due()
 
     assert queue.webhook_ids == [1, 2]

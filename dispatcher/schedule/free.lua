@@ -1,0 +1,23 @@
+-- Makes due what drains of dead processes held, and what no drain has begun with yet: its message may have been taken
+-- by one of the dead, and a message too many does no harm.
+-- KEYS: due, held, holders, owners. ARGV: numbers of the dead.
+-- Returns how many webhooks that were; none where somebody else has freed them already.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local dead, any = {}, false
+for _, owner in ipairs(ARGV) do
+    if redis.call('ZREM', KEYS[4], owner) == 1 then
+        dead[owner], any = true, true
+    end
+end
+local freed = 0
+for _, webhook in ipairs(any and redis.call('ZRANGE', KEYS[2], 0, -1) or {}) do
+    local holder = redis.call('HGET', KEYS[3], webhook)
+    if not holder or dead[string.match(holder, '^%d*')] then
+        redis.call('ZREM', KEYS[2], webhook)
+        redis.call('HDEL', KEYS[3], webhook)
+        redis.call('ZADD', KEYS[1], 'LT', now, webhook)
+        freed = freed + 1
+    end
+end
+return freed

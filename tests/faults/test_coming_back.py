@@ -1,0 +1,118 @@
+"""After the worst, deliveries flow again within seconds: nobody waits for a hold, an interval or a pause to end."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
+from pathlib import Path
+
+import redis
+
+from dispatcher.dev.embedded import running_environment
+from dispatcher.flow.edit_webhook import create_webhook
+from dispatcher.schedule.clock import WORKERS
+from dispatcher.services import Services, use
+from dispatcher.settings import Settings
+from dispatcher.storage.engine import rows
+from tests.builders import an_account
+from tests.conftest import eventually
+from tests.e2e.cluster import SLUG, Cluster, Emitting, Program, emit_chunk, posts_by_key, wait_until
+from tests.e2e.test_processes import free_port, run
+from tests.faults.conftest import bounded
+from tests.receiver import Answer, Receiver
+
+FLOWING_S = 3.0
+WEBHOOKS = 10
+
+
+@contextmanager
+def services_of(up: Program, folder: Path) -> Iterator[Services]:
+    """Services on the servers that `up` has brought along, once its worker lives; they are this process's."""
+    env = eventually(lambda: running_environment(folder / ".dispatcher"), 60, "the servers of `up`")
+    own = Services(
+        Settings(
+            database_url=env["DATABASE_URL"],
+            redis_url=env["REDIS_URL"],
+            broker_url=env["REDIS_URL"],
+            secret_keys=(env["SECRET_KEYS"],),
+            allowed_networks=(ip_network("127.0.0.0/8"),),
+        )
+    )
+    use(own)
+    eventually(lambda: len(own.schedule.workers()) == 2, 60, f"the workers\n{up.output}")
+    yield own
+    use(None)
+    own.close()
+
+
+def kill_all_but_postgres(up: Program, own: Services) -> float:
+    """Workers, web and Valkey, as by one `kill -9`; returns when, by the clock of the day."""
+    family = [
+        int(pid) for task in Path(f"/proc/{up.pid}/task").iterdir() for pid in (task / "children").read_text().split()
+    ]
+    doomed = [pid for pid in family if b"postgres" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(doomed) == 4, up.output  # worker, worker_slow, web, Valkey
+    for pid in doomed:
+        os.kill(pid, signal.SIGKILL)
+    return time.time()
+
+
+def seen_since(own: Services, at_s: float) -> bool:
+    """Whether a worker of the deliveries has said that it lives."""
+    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(own.settings.redis_url) as client:
+        return any(name.startswith(b"worker1@") for name in client.zrangebyscore(WORKERS, at_s * 1000, "+inf"))
+    return False
+
+
+def count(own: Services, sql: str) -> int:
+    return int(own.storage.look(lambda connection: rows(connection, f"select count(*) from {sql}"))[0][0])
+
+
+def test_killed_in_a_burst_deliveries_flow_again_as_soon_as_a_worker_is_up(
+    folder: Path, programs: list[Program], receiver: Receiver
+):
+    env = {"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8", "PORT": str(free_port()), "FLOWER_PORT": str(free_port(1))}
+    up = run(programs, folder, "up", "--scale", "flower=0", **env)
+    with services_of(up, folder) as own:
+        an_account(own.storage, SLUG)
+        for number in range(WEBHOOKS):
+            url = receiver.script(f"/{number}", Answer(delay_s=0.1))
+            create_webhook(own.storage, SLUG, {"webhook_url": url, "events": ["invoice_paid"]})
+        burst = Emitting(lambda: emit_chunk(10), chunks=bounded(30, 200), pause_s=0.05)
+        burst.thread.start()
+        receiver.wait_for(WEBHOOKS * 20, 30)
+
+        killed_at_s = kill_all_but_postgres(up, own)
+        before, claimed = count(own, "attempts"), count(own, "deliveries_waiting where lease_token is not null")
+        eventually(lambda: seen_since(own, killed_at_s), 60, "a new worker")
+        up_s = time.monotonic()
+        eventually(lambda: count(own, "attempts") > before, 60, "a delivery")
+        stood_still_s = time.monotonic() - up_s
+        burst.thread.join()
+
+        assert burst.refused == []
+        assert stood_still_s <= FLOWING_S
+        # All but what the dead had claimed, which is theirs until their leases end.
+        eventually(lambda: not count(own, "deliveries_waiting where lease_token is null"), 60, "the rest")
+        posts = posts_by_key(receiver)
+        assert len(receiver.requests) - len(posts) <= claimed
+        assert len(posts) >= len(burst.accepted) * WEBHOOKS - claimed
+
+
+def test_what_a_killed_worker_held_is_taken_over_by_another_that_runs(cluster: Cluster, receiver: Receiver):
+    cluster.env |= {"DISPATCHER_HOLD_S": "60", "DISPATCHER_RECONCILE_S": "60"}
+    cluster.env |= {"DISPATCHER_TIMEOUT_S": "60", "DISPATCHER_LEASE_S": "120"}
+    cluster.env |= {"DISPATCHER_WINDOW_START": "1", "DISPATCHER_WINDOW_MAX": "1"}
+    cluster.webhook(receiver.script("/hook", Answer(delay_s=60), Answer()))
+    first = cluster.start_worker()
+    cluster.emit(5)
+    receiver.wait_for(1)
+    cluster.start_worker()
+
+    first.kill()
+
+    receiver.wait_for(5, 20)  # far less than a hold, an interval or a lease
+    wait_until(cluster.states, lambda states: states == {"delivered": 4, "pending": 1}, 10)

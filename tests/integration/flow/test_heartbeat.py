@@ -1,0 +1,186 @@
+"""Processes that die, are slow, or lose a server: what their drains hold, and who makes up for it."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
+from dispatcher.flow.heartbeat import Heartbeat
+from dispatcher.storage.engine import rows
+from dispatcher.storage.owners import Presence
+from tests.conftest import eventually
+from tests.fakes import FakeClock, MemorySchedule
+
+END_SESSIONS = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where query like 'select pg_try_advisory_lock%' and datname = current_database()
+"""
+DEAD, LIVING = 2**62 + 7, 3
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def schedule(clock):
+    return MemorySchedule(clock)
+
+
+@pytest.fixture
+def presence(storage, clock):
+    made = Presence(storage.engine, 1, clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reconciled():
+    """When the clock was compared with the rows."""
+    return []
+
+
+@pytest.fixture
+def heartbeat(storage, schedule, presence, clock, reconciled):
+    return Heartbeat(storage, schedule, presence, lambda: reconciled.append(clock.now_s), every_s=15.0)
+
+
+@contextmanager
+def session(storage, owner):
+    """The process of that number has one."""
+    presence = Presence(storage.engine, owner)
+    presence.keep()
+    yield
+    presence.close()
+
+
+def held_by(schedule, owner, webhook):
+    schedule.hand_out([webhook], 100)
+    schedule.renew([webhook], f"{owner}/drain")
+    schedule.beat_of(owner)
+
+
+def taken(schedule):
+    return schedule.take(10, 100)[0]
+
+
+def test_what_a_dead_process_held_is_due_and_its_lost_messages_are_made_up_for(heartbeat, schedule, clock, reconciled):
+    heartbeat.beat()
+    held_by(schedule, DEAD, 1)
+    clock.advance(2)
+
+    heartbeat.beat()
+
+    assert taken(schedule) == [1]
+    assert len(reconciled) == 2
+
+
+def test_a_process_that_is_slow_keeps_what_it_holds(heartbeat, schedule, clock, storage, reconciled):
+    heartbeat.beat()
+    with session(storage, LIVING):
+        held_by(schedule, LIVING, 1)
+        clock.advance(10)
+
+        heartbeat.beat()
+
+    assert taken(schedule) == []
+    assert len(reconciled) == 1
+
+
+def test_a_process_that_lost_its_session_and_speaks_keeps_what_it_holds(heartbeat, schedule, clock):
+    held_by(schedule, LIVING, 1)
+    clock.advance(1.5)
+
+    heartbeat.beat()
+
+    assert taken(schedule) == []
+
+
+def test_a_session_ends_with_its_process(heartbeat, schedule, clock, storage):
+    with session(storage, LIVING):
+        held_by(schedule, LIVING, 1)
+    clock.advance(2)
+
+    def freed():
+        heartbeat.beat()
+        return taken(schedule)
+
+    assert eventually(freed, 5, "the hold of a process whose session has ended being free") == [1]
+
+
+def test_after_postgres_was_away_nobody_is_dead_until_all_can_have_their_sessions_again(
+    heartbeat, schedule, presence, clock, storage
+):
+    heartbeat.beat()
+    held_by(schedule, LIVING, 1)
+    storage.look(lambda connection: rows(connection, END_SESSIONS))
+    eventually(lambda: presence.keep() or not presence.judges, 5, "the session being lost")
+
+    clock.advance(14)
+    heartbeat.beat()
+    assert taken(schedule) == []
+
+    schedule.renew([1], f"{LIVING}/drain")
+    clock.advance(2)
+    heartbeat.beat()
+    assert taken(schedule) == [1]
+
+
+def test_the_clock_is_compared_with_the_rows_at_the_start_and_at_each_interval(heartbeat, clock, reconciled):
+    began_s = clock.now_s
+    for _ in range(40):
+        heartbeat.beat()
+        clock.advance(1)
+
+    assert [at_s - began_s for at_s in reconciled] == [0, 15, 30]
+
+
+def test_workers_that_start_together_compare_once_and_one_that_starts_later_again(
+    heartbeat, schedule, presence, clock, storage, reconciled
+):
+    def another():
+        return Heartbeat(storage, schedule, presence, lambda: reconciled.append(clock.now_s), every_s=15.0)
+
+    heartbeat.beat()
+    clock.advance(0.5)
+    another().beat()
+    assert len(reconciled) == 1
+
+    clock.advance(1)
+    another().beat()
+    assert len(reconciled) == 2
+
+
+def test_when_redis_answers_again_the_clock_is_rebuilt(heartbeat, schedule, clock, reconciled):
+    heartbeat.beat()
+    clock.advance(1)
+    schedule.down = True
+    with pytest.raises(ScheduleUnavailable):
+        heartbeat.beat()
+    schedule.down = False
+    clock.advance(1)
+
+    heartbeat.beat()
+
+    assert len(reconciled) == 2
+
+
+def test_a_rebuild_that_failed_is_made_up_for(storage, schedule, presence, clock):
+    outcomes = iter([StorageUnavailable(), None, None])
+    calls = []
+
+    def reconcile():
+        calls.append(clock.now_s)
+        if (error := next(outcomes)) is not None:
+            raise error
+
+    heartbeat = Heartbeat(storage, schedule, presence, reconcile, every_s=15.0)
+    with pytest.raises(StorageUnavailable):
+        heartbeat.beat()
+    clock.advance(1)
+    heartbeat.beat()
+    clock.advance(1)
+    heartbeat.beat()
+
+    assert len(calls) == 2
