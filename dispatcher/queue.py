@@ -32,6 +32,8 @@ WAITING_MAX, PAUSE_S = 1_000, 5.0
 """Task events that wait to be sent, and the pause after the broker refused one."""
 CONFIRM_S = 5.0
 """For so long RabbitMQ may take to confirm a message: one that is short of memory or disk confirms none at all."""
+CHUNK_MAX = 1_000
+"""Webhooks in one `tasks.deliver`."""
 QUEUES = (EVENTS, DELIVERIES, DELIVERIES_SLOW) = ("events", "deliveries", "deliveries.slow")
 
 # Without a socket timeout a half-open connection hangs a worker for good. Emulated acks make a worker exit when Redis
@@ -86,6 +88,11 @@ def _of_sentinels(broker_url: str) -> tuple[str, dict[str, Any]] | None:
     of_sentinels = {name: REDIS_OPTIONS[name] for name in ("socket_timeout", "socket_connect_timeout")}
     of_sentinels["password"] = found.sentinel_password
     return ";".join(urls), REDIS_OPTIONS | {"master_name": found.master, "sentinel_kwargs": of_sentinels}
+
+
+def acceptable(webhook_ids: Sequence[object]) -> list[int]:
+    """Those of a message's webhooks that can be some: ids of Postgres, and no more than one message of ours has."""
+    return [id_ for id_ in webhook_ids if type(id_) is int and 0 < id_ < 2**31][:CHUNK_MAX]
 
 
 class Queue:

@@ -1,13 +1,23 @@
 """`tasks.deliver`, on queues `deliveries` and `deliveries.slow`."""
 
+import logging
 from dataclasses import asdict
 
-from dispatcher.queue import DELIVER
+from dispatcher import log
+from dispatcher.queue import DELIVER, acceptable
 from dispatcher.services import services
 from tasks.celery import app
+
+logger = logging.getLogger(__name__)
 
 
 @app.task(name=DELIVER)
 def deliver(webhook_ids: list[int]) -> dict[str, int]:
-    """One drain over webhooks that are held for it; returns counts, which Flower shows."""
-    return asdict(services().deliver(webhook_ids))
+    """One drain over webhooks that are held for it; returns counts, which Flower shows.
+
+    What is no id of ours is refused: else whoever may write to the broker could end drain after drain.
+    """
+    accepted = acceptable(webhook_ids)
+    if len(accepted) < len(webhook_ids):
+        logger.warning(log.line("deliver.ids_refused", refused=len(webhook_ids) - len(accepted)))
+    return asdict(services().deliver(accepted))

@@ -8,9 +8,9 @@ local answer = {}
 for i = 2, #ARGV, 3 do
     local rate, wanted, key = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), ARGV[1] .. ARGV[i + 2]
     local tokens = 1
-    local bucket = redis.call('GET', key)
-    if bucket then
-        local left, at = string.match(bucket, '(%S+) (%S+)')
+    local bucket = redis.pcall('GET', key)  -- of another type, or no bucket's text: as if there were none
+    local left, at = string.match(type(bucket) == 'string' and bucket or '', '^(-?[%d.]+) ([%d.]+)$')
+    if tonumber(left) and tonumber(at) then
         tokens = math.min(1 + rate * 0.3, tonumber(left) + (now - tonumber(at)) * rate / 1000)
     end
     local got = math.max(0, math.min(wanted, math.floor(tokens)))
