@@ -285,6 +285,12 @@ class MemorySchedule:
         self._now()
         self._healths.update(healths)
 
+    def empty(self) -> None:
+        self._now()
+        for part in (self._due, self._held, self._holders, self._paused, self._owners):
+            part.clear()
+        self._fan_out_till_s = self._reconciled_s = 0.0
+
     def sizes(self) -> dict[str, int]:
         self._now()
         return {"due": len(self._due), "held": len(self._held)}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from dispatcher.dev.embedded import running_environment
+from dispatcher.dev.environment import running_environment
 from dispatcher.flow.edit_webhook import create_webhook
 from dispatcher.schedule.clock import WORKERS
 from dispatcher.services import Services, use

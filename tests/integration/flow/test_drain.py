@@ -278,10 +278,11 @@ def test_a_payload_that_cannot_be_rendered_fails_alone(make_drain, storage, acco
     assert sorted(map(str, reasons)) == ["None", "the payload cannot be rendered: KeyError"]
 
 
-def test_two_drains_of_one_webhook_send_nothing_twice(make_drain, clock, hook, emitted, flow):
-    """The hold should prevent it; where it ran out, the claim does."""
+def test_two_drains_of_one_webhook_send_nothing_twice(make_drain, clock, schedule, hook, emitted, flow):
+    """The hold should prevent it; where it was lost, the claim does."""
     emitted(40)
     second = make_drain(FakeSender(clock), hook.id)
+    schedule.empty()
     begun = []
 
     def reply(_):
