@@ -279,6 +279,15 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BrokerSettings:
+    """What Flower needs of Settings; its variables are the same."""
+
+    broker_url: str = field(repr=False)
+    log_level: str
+    log_format: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteSettings:
     """Of a command that is to act on another machine's dispatcher; it needs no other setting."""
 
@@ -327,6 +336,14 @@ def read_settings() -> Settings:
     settings = Settings(**values)
     _check_together(settings)
     return settings
+
+
+def read_broker_settings() -> BrokerSettings:
+    """BrokerSettings from the environment; raises SettingsInvalid. Without BROKER_URL it is REDIS_URL."""
+    env, known = Env(eager=True), {setting.name: setting for setting in fields(Settings)}
+    values = {setting.name: _read(env, known[setting.name]) for setting in fields(BrokerSettings)}
+    values["broker_url"] = values["broker_url"] or _read(env, known["redis_url"])
+    return BrokerSettings(**values)
 
 
 def read_remote_settings() -> RemoteSettings | None:

@@ -1,5 +1,4 @@
-"""Celery's side: the app and thin tasks. Nobody imports it but Celery."""
+"""Celery's side: the workers' app (`-A tasks`: celery.py), thin tasks, and Flower's app (`-A tasks.flower`).
 
-from tasks.celery import app
-
-__all__ = ["app"]
+Nobody imports it but Celery.
+"""

@@ -1,4 +1,4 @@
-"""The Celery app of the workers and of Flower: `celery -A tasks worker`."""
+"""The Celery app of the workers: `celery -A tasks worker`."""
 
 import gc
 import logging
@@ -48,10 +48,6 @@ app.steps["worker"].add(Ticker)
 sys.setswitchinterval(0.0005)
 # A drain has thousands of objects in its hands and makes no cycles of them: walking them all the time finds nothing.
 gc.set_threshold(50_000, 20, 20)
-
-
-if "flower" in sys.argv:  # it sets up no logging where there is one, and Celery does it for workers only
-    log.set_up(_settings.log_level, _settings.log_format)
 
 
 @setup_logging.connect

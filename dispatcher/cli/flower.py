@@ -105,7 +105,7 @@ def _command(address: str, port: int) -> list[str]:
     `--quiet` leaves out Flower's banner with the broker's address and the list of tasks; the line above stands for it.
     """
     return [
-        "celery", "--quiet", "-A", "tasks", "flower",
+        "celery", "--quiet", "-A", "tasks.flower", "flower",
         f"--address={address}",
         f"--port={port}",
         "--unix_socket=",  # one would be open to every user of the machine
@@ -118,9 +118,14 @@ def _command(address: str, port: int) -> list[str]:
 
 
 def _environment(password: str) -> dict[str, str]:
-    """Without a password Flower's API answers 401, unless its own variable opens it; an empty password is none."""
+    """Ours without what Flower does not need: the database and the keys to secrets.
+
+    Without a password Flower's API answers 401, unless its own variable opens it; an empty password is none.
+    """
     env = environment_of(os.environ)
     # The last is ours; Flower crashes on a variable of its prefix that it does not know.
-    for name in ("FLOWER_UNAUTHENTICATED_API", "FLOWER_BASIC_AUTH", "FLOWER_WITHOUT_PASSWORD"):
+    for name in (
+        "DATABASE_URL", "SECRET_KEYS", "FLOWER_UNAUTHENTICATED_API", "FLOWER_BASIC_AUTH", "FLOWER_WITHOUT_PASSWORD",
+    ):  # fmt: skip
         env.pop(name, None)
     return env | ({"FLOWER_BASIC_AUTH": password} if password else {})

@@ -75,7 +75,6 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, program
     ):
         done = run(programs, folder, *command)
         assert done.wait(20) == 0, done.output
-
     first, second = receiver.wait_for(2)
     assert json.loads(first.body)["event_name"] == "invoice_paid"
     assert first.header("Idempotency-Key") == second.header("Idempotency-Key")
@@ -83,8 +82,11 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, program
     eventually(lambda: both <= flower.found(), 10, "Flower showing both tasks")
     key = first.header("Idempotency-Key")
     eventually(lambda: ("delivery:invoice_paid", "SUCCESS") in flower.found(key), 10, "Flower showing the retry")
+    pinged = run(programs, folder, "webhook", "ping", "--account", SLUG, "1")
+    assert pinged.wait(20) == 0, pinged.output  # it knows that `up` allows this machine
     up.send(signal.SIGINT)
     assert up.wait(60) == 0, up.output
+    assert "Inspect method" not in up.output  # Flower's, while the workers start with it
     assert processes_with(mark) == []
 
     again = run(programs, folder, "up", **own)

@@ -4,7 +4,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from dispatcher.errors import SettingsInvalid
-from dispatcher.settings import RemoteSettings, Settings, describe, read_settings
+from dispatcher.settings import RemoteSettings, Settings, describe, read_broker_settings, read_settings
 from tests.builders import SECRET_KEY
 
 KEY = SECRET_KEY  # the same in every process of a run
@@ -179,3 +179,19 @@ def test_every_variable_is_described_by_a_sentence():
     assert rows["DISPATCHER_RETRY_AFTER_MAX_S"].default == "86400"
     assert rows["DISPATCHER_ALLOWED_NETWORKS"].default == "empty"
     assert all(len(row.what) > 10 for row in rows.values())
+
+
+def test_flower_needs_the_broker_and_neither_database_nor_keys(monkeypatch):
+    for name in ("DATABASE_URL", "SECRET_KEYS", "REDIS_URL", "BROKER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsInvalid, match="REDIS_URL: required"):
+        read_broker_settings()
+
+    monkeypatch.setenv("REDIS_URL", "redis://:hunter2@host/0")
+    found = read_broker_settings()
+    assert (found.broker_url, found.log_level, found.log_format) == ("redis://:hunter2@host/0", "info", "text")
+    assert "hunter2" not in repr(found)
+
+    monkeypatch.setenv("BROKER_URL", "amqp://host")
+    monkeypatch.delenv("REDIS_URL")
+    assert read_broker_settings().broker_url == "amqp://host"

@@ -26,8 +26,6 @@ from tests.flower import Flower
 from tests.integration.dev.conftest import is_alive, processes_with
 
 DISPATCHER = Path(sys.executable).parent / "dispatcher"
-# A Celery app of a few lines takes the place of ours, which wants a database to look at.
-TASKS = "import os\nfrom celery import Celery\napp = Celery('tasks', broker=os.environ['REDIS_URL'])\n"
 BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}  # no activated venv
 
 
@@ -138,13 +136,13 @@ def test_no_password_is_made_where_one_is_set_or_none_is_wanted(
 def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, folder: Path):
     valkey = Valkey(folder / "valkey")
     url = valkey.start()
-    (folder / "tasks.py").write_text(TASKS)
     port = free_port()
     free, guarded = Flower(port, password=""), Flower(port - 1)
-    common = {"cwd": folder, "REDIS_URL": url, "PYTHONPATH": str(folder), "FLOWER_UNAUTHENTICATED_API": "1"}
+    common = {"cwd": folder, "REDIS_URL": url, "FLOWER_UNAUTHENTICATED_API": "1"}
+    secret = {"DATABASE_URL": "postgresql://u:p@host/name", "SECRET_KEYS": "x" * 44}
     programs = [
         run("flower", FLOWER_WITHOUT_PASSWORD="1", FLOWER_READ_ONLY="0", **free.env, **common),
-        run("flower", FLOWER_ADDRESS="0.0.0.0", FLOWER_WITHOUT_PASSWORD="1", **guarded.env, **common),
+        run("flower", FLOWER_ADDRESS="0.0.0.0", FLOWER_WITHOUT_PASSWORD="1", **secret, **guarded.env, **common),
     ]
 
     eventually(lambda: free.status() == 200, within_s=20)
@@ -157,6 +155,9 @@ def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, fold
     assert guarded.status("/healthcheck", password="") == guarded.status("/metrics", password="") == 200  # for machines
     assert guarded.status("/api/worker/shutdown/any", method="POST") == 403
     shown = free.page("/broker")
+    environments = "".join(Path(f"/proc/{one.pid}/environ").read_text() for one in programs)
+    assert "REDIS_URL" in environments
+    assert not any(name in environments for name in secret)  # which it does not need
     command_lines = "".join(Path(f"/proc/{one.pid}/cmdline").read_text() for one in programs)
     for process in programs:
         process.terminate()
@@ -172,9 +173,8 @@ def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, fold
 def test_flower_keeps_the_newest_tasks_and_no_more_than_it_may(run: Run, folder: Path):
     valkey = Valkey(folder / "valkey")
     url = valkey.start()
-    (folder / "tasks.py").write_text(TASKS)
     shown = Flower(free_port())
-    program = run("flower", cwd=folder, REDIS_URL=url, PYTHONPATH=str(folder), **shown.env)
+    program = run("flower", cwd=folder, REDIS_URL=url, **shown.env)
     eventually(lambda: shown.status() == 200, 20, "Flower answering")
     words = Path(f"/proc/{program.pid}/cmdline").read_text().split("\0")
     (limit,) = [int(word.partition("=")[2]) for word in words if word.startswith("--max_tasks=")]

@@ -1,0 +1,38 @@
+import importlib
+import logging
+
+import pytest
+
+from dispatcher.settings import BrokerSettings
+
+
+@pytest.fixture
+def flower(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
+    monkeypatch.setattr("dispatcher.log.set_up", lambda *_: None)  # for this process's other tests
+    logger = logging.getLogger("flower.inspector")
+    module = importlib.import_module("tasks.flower")
+    yield module
+    logger.removeFilter(module.is_news)
+
+
+def record(text, *arguments):
+    return logging.LogRecord("flower.inspector", logging.WARNING, __file__, 1, text, arguments, None)
+
+
+def test_that_no_worker_answers_flower_is_news_only_later(flower, monkeypatch):
+    silence = record("Inspect method %s failed", "stats")
+    assert not flower.is_news(silence)
+
+    monkeypatch.setattr("tasks.flower.STARTING_S", -1.0)
+    assert flower.is_news(silence)
+
+
+def test_whatever_else_flower_says_of_workers_is_news(flower):
+    assert flower.is_news(record("Inspect method %s failed: %s", "stats", "refused"))
+    assert flower.is_news(record("Worker inspection failed: %s", "x"))
+
+
+def test_it_knows_the_queues_and_nothing_but_the_broker(flower):
+    assert [queue.name for queue in flower.app.conf.task_queues] == ["events", "deliveries", "deliveries.slow"]
+    assert set(BrokerSettings.__dataclass_fields__) == {"broker_url", "log_level", "log_format"}
