@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ VARIABLES = {variable.name for variable in describe()} | {
     "FLOWER_PORT",
     "FLOWER_BASIC_AUTH",
 }
+SECRETS = {"DATABASE_URL", "REDIS_URL", "SECRET_KEYS"}
 KUBERNETES = "1.34"
 NOT_KUBERNETES_OWN = {"Kustomization", "ScaledObject"}
 MANIFESTS = [
@@ -52,7 +54,7 @@ OWN = {name: one for name, one in compose()["services"].items() if one.get("imag
 def test_the_compose_file_is_one():
     text = (DEPLOY / "compose.yaml").read_text()
 
-    filled_in = yaml.safe_load(re.sub(r"\$\{(\w+):\?[^}]*\}", r"\1", text))
+    filled_in = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", re.sub(r"\$\{(\w+):\?[^}]*\}", r"\1", text)))
     read = compose_spec.PyCompose.from_json(json.dumps(filled_in))
 
     assert set(read.service_names()) == set(compose()["services"])
@@ -67,7 +69,8 @@ def test_compose_sets_what_exists_and_what_is_needed(name):
     given = OWN[name]["environment"]
 
     assert set(given) <= VARIABLES
-    assert set(given) >= {"DATABASE_URL", "REDIS_URL", "SECRET_KEYS"}
+    needed = {"REDIS_URL", "FLOWER_BASIC_AUTH", "FLOWER_ADDRESS", "FLOWER_PORT"} if name == "flower" else SECRETS
+    assert set(given) == needed if name == "flower" else set(given) >= needed
     if name != "migrate":
         assert OWN[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     if name in ("worker", "worker_slow", "web"):
@@ -75,7 +78,7 @@ def test_compose_sets_what_exists_and_what_is_needed(name):
 
 
 def test_compose_names_no_password():
-    variables = set(re.findall(r"(?<!\$)\$\{(\w+)", (DEPLOY / "compose.yaml").read_text()))
+    variables = set(re.findall(r"(?<!\$)\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text()))
     example = (DEPLOY / "compose.env.example").read_text()
 
     assert variables == {
@@ -142,12 +145,65 @@ def test_budgets_are_for_deployments_that_exist():
     assert budgets == deployments - {"flower"}
 
 
-def test_config_and_secret_name_settings_and_no_secret():
-    found = {one["kind"]: one for _, one in MANIFESTS if one["kind"] in ("ConfigMap", "Secret")}
+def test_config_and_secrets_name_settings_and_no_secret():
+    (config,) = (one for _, one in MANIFESTS if one["kind"] == "ConfigMap")
+    secrets = {one["metadata"]["name"]: one["stringData"] for _, one in MANIFESTS if one["kind"] == "Secret"}
 
-    assert set(found["ConfigMap"]["data"]) <= VARIABLES
-    assert set(found["Secret"]["stringData"]) <= VARIABLES
-    assert set(found["Secret"]["stringData"].values()) == {""}
+    assert set(config["data"]) <= VARIABLES
+    assert {name: set(given) for name, given in secrets.items()} == {
+        "dispatcher": SECRETS,
+        "flower": {"FLOWER_BASIC_AUTH"},
+    }
+    assert {value for given in secrets.values() for value in given.values()} == {""}
+
+
+def test_flower_gets_the_broker_and_its_password_and_no_other_secret():
+    given = {
+        manifest["metadata"]["name"]: [one["secretRef"]["name"] for one in container["envFrom"] if "secretRef" in one]
+        for _, manifest in PODS
+        for container in containers(manifest)
+    }
+    (flower,) = (containers(one)[0] for _, one in PODS if one["metadata"]["name"] == "flower")
+    keys = [one["valueFrom"]["secretKeyRef"] for one in flower["env"] if "valueFrom" in one]
+
+    assert given.pop("flower") == ["flower"]
+    assert {name for names in given.values() for name in names} == {"dispatcher"}
+    assert [(one["name"], one["key"]) for one in keys] == [("dispatcher", "REDIS_URL"), ("dispatcher", "BROKER_URL")]
+
+
+def test_every_pod_has_a_network_policy_and_none_reaches_a_private_network_but_at_its_servers_ports():
+    policies = [one["spec"] for _, one in MANIFESTS if one["kind"] == "NetworkPolicy"]
+    components = {one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"] for _, one in PODS}
+
+    assert sorted(name for policy in policies for name in selected(policy)) == sorted(components)
+    for policy in policies:
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        blocks = [to["ipBlock"] for rule in policy["egress"] for to in rule.get("to", ())]
+        closed = [ip_network(text) for block in blocks for text in block["except"]]
+        ports = {port["port"] for rule in policy["egress"] for port in rule.get("ports", ())}
+        assert bool(blocks) == (selected(policy) <= {"web", "worker", "worker-slow"})  # who sends
+        if blocks:
+            for address in (
+                "10.1.2.3",
+                "172.31.0.1",
+                "192.168.0.1",
+                "169.254.169.254",
+                "100.100.0.1",
+                "fd00::1",
+                "fe80::1",
+            ):
+                assert any(ip_address(address) in network for network in closed), address
+        assert ports <= {53, 5432, 5671, 5672, 6379, 26379}
+        assert all(rule.get("ports") or rule.get("to") for rule in policy["egress"])  # an empty rule is everything
+        assert all(rule["ports"] for rule in policy["ingress"])
+
+
+def selected(policy: dict[str, Any]) -> set[str]:
+    """The components that a policy is for."""
+    if "matchExpressions" in policy["podSelector"]:
+        (expression,) = policy["podSelector"]["matchExpressions"]
+        return set(expression["values"])
+    return {policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"]}
 
 
 def test_the_autoscaler_asks_for_a_metric_that_exists(own: Services):
@@ -195,6 +251,8 @@ def test_units_are_kept_running_and_hardened(path):
     assert found["ProtectSystem"] == "strict"
     given = {word.partition("=")[0] for name, value in settings if name == "Environment" for word in value.split()}
     assert given - {"PATH", "PYTHONUNBUFFERED"} <= VARIABLES
+    if "flower" in path.stem:
+        assert found["UnsetEnvironment"] == "DATABASE_URL SECRET_KEYS"
     if "migrate" not in path.stem:
         assert (found["Restart"], found["TimeoutStopSec"], found["StartLimitIntervalSec"]) == ("always", "45", "0")
         assert "dispatcher-migrate.service" in found["After"]
