@@ -167,7 +167,7 @@ class Told:
 class TaskEvents:
     """Deliveries in Flower: what failed appears there as a task, its Idempotency-Key as the task's id.
 
-        RETRY      an attempt failed; its exception says how, and when the next try is
+        RETRY      an attempt failed; its exception says how, and when the next attempt is
         FAILURE    the tries are used up
         SUCCESS    it went well after it had failed, or, where that is wished for, at once
 
@@ -237,8 +237,8 @@ def _send(events: Any, told: Told) -> None:
     if told.state == "delivered":
         events.send("task-succeeded", result=f"{told.status}, attempt {told.attempt}", runtime=0.0, **common)
     elif told.retry_in_s is not None:
-        reason = f"{told.status}, attempt {told.attempt}; next try in {told.retry_in_s:.0f} s"
+        reason = f"{told.status}, attempt {told.attempt}; next attempt in {told.retry_in_s:.0f} s"
         events.send("task-retried", exception=reason, traceback="", **common)
     else:
-        reason = f"{told.status}, attempt {told.attempt}; no tries left"
+        reason = f"{told.status}, attempt {told.attempt}; no attempts left"
         events.send("task-failed", exception=reason, traceback="", **common)

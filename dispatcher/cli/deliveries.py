@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dispatcher.cli.backend import account_option, backend
-from dispatcher.cli.output import json_option, print_json, print_table
+from dispatcher.cli.output import json_option, local_time, print_json, print_table
 from dispatcher.model.delivery import State
 from schemas import EVENT_TYPES
 
@@ -32,7 +32,7 @@ def list_(slug: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
         print_json(found)
         return
     print_table(
-        ["id", "event", "webhook", "state", "attempts", "last result", "next try"],
+        ["id", "event", "webhook", "state", "attempts", "last result", "next attempt"],
         [
             (
                 one["id"],
@@ -61,8 +61,8 @@ def show(delivery: str, slug: str | None, as_json: bool) -> None:
         return
     print(f"delivery {found['id']}: {found['event_name']} to webhook {found['webhook_id']} ({found['url']})")
     print(f"Idempotency-Key {found['idempotency_key']}")
-    next_try = _time(found["next_attempt_at"])
-    print(f"state {found['state']}" + (f", next try {next_try:%Y-%m-%d %H:%M:%S%z}" if next_try else ""))
+    due = _time(found["next_attempt_at"])
+    print(f"state {found['state']}" + (f", next attempt {local_time(due)}" if due else ""))
     print()
     print_table(
         ["attempt", "result", "reason", "started", "ms", "answer"],

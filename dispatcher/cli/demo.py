@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -164,13 +165,15 @@ def _no_live() -> Iterator[None]:
 
 
 def _table(found: list[DeliveryRow], webhooks: Mapping[int, Webhook]) -> Table:
-    table = Table("event", "receiver", "state", "tries", "results", "next try", box=None, header_style="bold")
+    table = Table("event", "receiver", "state", "attempts", "results", "next at", box=None, header_style="bold")
+    table.columns[0].no_wrap = True
     colours = {"delivered": "green", "failed": "red", "pending": "yellow"}
     for one in found:
         colour = colours.get(one.state, "")
         path = webhooks[one.webhook_id].webhook_url.rpartition("/")[2].partition("?")[0]
-        due = f"{one.next_attempt_at:%H:%M:%S}" if one.next_attempt_at and one.attempts else ""
-        results = " ".join(attempt.status for attempt in reversed(one.attempts))
+        due = f"{one.next_attempt_at.astimezone():%H:%M:%S}" if one.next_attempt_at and one.attempts else ""
+        runs = [(status, len(list(run))) for status, run in groupby(one.status for one in reversed(one.attempts))]
+        results = ", ".join(status if count == 1 else f"{count} × {status}" for status, count in runs)
         table.add_row(
             one.event_name,
             path,
@@ -190,13 +193,14 @@ def _report(console: Console, found: list[DeliveryRow], webhooks: Mapping[int, W
     legacy = [arrival.json() for arrival in arrivals.on(HOOKS[3].path)]
     keys = {path: {arrival.key for arrival in arrivals.on(path)} for path in by_path}
     checks = {
-        "every event reached the healthy receiver, at the first try": len(by_path["/healthy"]) == len(list(emitted()))
+        "every event reached the healthy receiver at the first attempt": len(by_path["/healthy"])
+        == len(list(emitted()))
         and all(one.state == "delivered" and len(one.attempts) == 1 for one in by_path["/healthy"]),
         f"the flaky receiver failed {FAILURES_OF_FLAKY} times, was retried, and got its events": bool(by_path["/flaky"])
         and all(one.state == "delivered" and len(one.attempts) == FAILURES_OF_FLAKY + 1 for one in by_path["/flaky"]),
-        "the dead receiver was tried 1 + 5 times, then the delivery failed": bool(by_path["/dead"])
+        "the dead receiver got 1 + 5 attempts, then the delivery failed": bool(by_path["/dead"])
         and all(one.state == "failed" and len(one.attempts) == 6 for one in by_path["/dead"]),
-        "every try of a delivery carried the same Idempotency-Key": all(
+        "every attempt of a delivery carried the same Idempotency-Key": all(
             keys[path] == {str(one.idempotency_key) for one in ones} for path, ones in by_path.items()
         ),
         "every POST was signed, and each signature is right": arrivals.all_signed,

@@ -76,7 +76,7 @@ def status(as_json: bool) -> None:
             "account",
             "active",
             "waiting",
-            "next try",
+            "next attempt",
             "window",
             "failures in a row",
             "latency ms",

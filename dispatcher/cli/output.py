@@ -34,6 +34,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
 
 
+def local_time(at: datetime) -> str:
+    """As people read it, in the time zone of whoever asks: the same for every command, whatever the account's is."""
+    return at.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
 def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -48,7 +53,7 @@ def _text(cell: object) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, datetime):
-        return cell.isoformat(sep=" ", timespec="seconds")
+        return local_time(cell)
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     return str(cell)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dispatcher.api.console.words import counted
 from dispatcher.storage.figures import Figure
 
 HOURS = 24
@@ -36,7 +37,7 @@ class Sparkline:
     @property
     def text(self) -> str:
         """For those who do not see it."""
-        return f"last 24 hours: {self.delivered} delivered, {self.failed} failed, {self.retried} tries that failed"
+        return f"last 24 hours: {self.delivered} delivered, {self.failed} failed, {counted(self.retried, 'retry')}"
 
 
 def sparkline(figures: Sequence[Figure], now: datetime) -> Sparkline:

@@ -1,6 +1,6 @@
 """Reasons, in sentences: why a delivery is tried when it is, and why an event made no delivery for a webhook. Pure."""
 
-from dispatcher.api.console.words import span
+from dispatcher.api.console.words import counted, span
 from dispatcher.settings import Settings
 from dispatcher.storage.delivery_waits import Wait
 from dispatcher.storage.emitted import EmittedEvent, Onlooker
@@ -8,7 +8,7 @@ from schemas.payload import LEGACY_EVENTS
 
 
 def why_then(wait: Wait, pause_s: float | None, settings: Settings) -> str:
-    """Why the next try is when it is; `pause_s`: for so long its receiver is let alone."""
+    """Why the next attempt is when it is; `pause_s`: for so long its receiver is let alone."""
     if not wait.active:
         reason = f" ({wait.deactivated_reason})" if wait.deactivated_reason else ""
         return f"The webhook is not active{reason}: this waits until somebody makes it active."
@@ -19,13 +19,13 @@ def why_then(wait: Wait, pause_s: float | None, settings: Settings) -> str:
     if pause_s is not None:
         return (
             f"The receiver is let alone for {span(pause_s)} yet: it failed {settings.breaker_after} times in a row, "
-            "or asked for a pause by Retry-After. This is not counted as a try."
+            "or asked for a pause by Retry-After. This is not counted as an attempt."
         )
     if wait.is_due:
         limit = f", at most {wait.rate_limit} a second" if wait.rate_limit else ""
         return f"It is due: it goes out as soon as the receiver's window has room{limit}."
     if wait.tries < 1:
-        return "It was put off without a try, because its receiver was busy or asked for a pause."
+        return "It was put off without an attempt, because its receiver was busy or asked for a pause."
     return _after_tries(wait.tries, settings)
 
 
@@ -47,8 +47,8 @@ def why_not(event: EmittedEvent, webhook: Onlooker) -> str:
 
 def _after_tries(tries: int, settings: Settings) -> str:
     wait_s = settings.retry_base_s * settings.retry_factor ** (tries - 1)
-    number = "1 try that" if tries == 1 else f"{tries} tries that"
+    jitter, most = f"{settings.retry_jitter:.0%}", counted(settings.retry_limit + 1, "attempt")
     return (
-        f"After {number} failed, the next comes {span(wait_s)} later, ± {settings.retry_jitter:.0%}, or when the "
-        f"receiver's Retry-After asked for it. Up to {settings.retry_limit + 1} tries in all."
+        f"After {counted(tries, 'attempt')} failed, the next comes {span(wait_s)} later, ± {jitter}, or when the "
+        f"receiver's Retry-After asked for it. Up to {most} in all."
     )

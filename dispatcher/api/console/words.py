@@ -53,6 +53,12 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}".replace(",", _FIGURE_SPACE)
 
 
+def counted(value: int, noun: str) -> str:
+    """`1 attempt`, `2 deliveries`."""
+    plural = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number(value)} {noun if value == 1 else plural}"
+
+
 def short_url(url: str) -> str:
     """Host and path; a query, which may hold a receiver's token, is only hinted at."""
     parts = urlsplit(url)
@@ -86,7 +92,7 @@ def kind(value: Any) -> str:
 
 def register(app: Flask) -> None:
     """Makes them filters of the templates."""
-    for filter_ in (span, ago, when, number, short_url, without_query, local_input, as_json, kind):
+    for filter_ in (span, ago, when, number, counted, short_url, without_query, local_input, as_json, kind):
         app.jinja_env.filters[filter_.__name__] = filter_
 
 

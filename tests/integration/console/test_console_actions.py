@@ -140,7 +140,7 @@ def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen, base, tra
     page = seen.open(f"{base}/deliveries")
     page.get_by_role("link", name="invoice_paid").click()
     expect(page.locator(".state").first).to_have_text("retrying")
-    expect(page.get_by_text("After 1 try that failed, the next comes 20 s later")).to_be_visible()
+    expect(page.get_by_text("After 1 attempt failed, the next comes 20 s later")).to_be_visible()
     page.get_by_text("The answer").click()
     expect(page.locator(".attempts pre")).to_have_text("busy")
 

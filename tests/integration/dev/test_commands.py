@@ -188,7 +188,7 @@ def test_flower_keeps_the_newest_tasks_and_no_more_than_it_may(run: Run, folder:
         ):
             for name in names:
                 events.send("task-received", uuid=name, name="delivery:invoice_paid", args="()", kwargs="{}")
-                events.send("task-failed", uuid=name, exception="503, attempt 6; no tries left", traceback="")
+                events.send("task-failed", uuid=name, exception="503, attempt 6; no attempts left", traceback="")
             events.flush()
 
     def is_known(name: str) -> bool:

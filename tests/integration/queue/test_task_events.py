@@ -48,12 +48,12 @@ def heard(redis_url):
 @pytest.mark.parametrize(
     ("attempt", "kind", "field", "text"),
     [
-        (told(), "task-retried", "exception", "503, attempt 1; next try in 20 s"),
+        (told(), "task-retried", "exception", "503, attempt 1; next attempt in 20 s"),
         (
             told(attempt=6, state="failed", retry_in_s=None),
             "task-failed",
             "exception",
-            "503, attempt 6; no tries left",
+            "503, attempt 6; no attempts left",
         ),
         (
             told(attempt=2, status="204", state="delivered", retry_in_s=None),

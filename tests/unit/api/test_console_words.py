@@ -47,9 +47,9 @@ def test_a_query_is_only_hinted_at():
 @pytest.mark.parametrize(
     ("given", "pause_s", "said"),
     [
-        ({}, None, "After 2 tries that failed, the next comes 1 min later, ± 20%"),
-        ({"tries": 1}, None, "After 1 try that failed, the next comes 20 s later"),
-        ({"tries": 0}, None, "put off without a try"),
+        ({}, None, "After 2 attempts failed, the next comes 1 min later, ± 20%"),
+        ({"tries": 1}, None, "After 1 attempt failed, the next comes 20 s later"),
+        ({"tries": 0}, None, "put off without an attempt"),
         ({"is_due": True}, None, "It is due"),
         ({"is_due": True, "rate_limit": 7}, None, "at most 7 a second"),
         ({}, 43.0, "let alone for 43 s yet"),
@@ -100,7 +100,7 @@ def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something():
 
     assert [bar.x for bar in line.bars] == [21 * 5, 23 * 5]
     assert [(bar.delivered_height, bar.failed_height) for bar in line.bars] == [(24, 0), (12, 12)]
-    assert line.text == "last 24 hours: 15 delivered, 3 failed, 2 tries that failed"
+    assert line.text == "last 24 hours: 15 delivered, 3 failed, 2 retries"
     assert charts.sparkline([], NOON).bars == ()
 
 
@@ -115,3 +115,17 @@ def test_quantiles_come_from_buckets():
     assert quantile_s({}, 0.5) is None
     assert quantile_s({0: 1}, 0.5) == 0.001
     assert quantile_s({10: 90, 40: 10}, 0.95) == pytest.approx(1.25**40 / 1000)
+
+
+@pytest.mark.parametrize(
+    ("value", "noun", "text"),
+    [
+        (1, "attempt", "1 attempt"),
+        (0, "attempt", "0 attempts"),
+        (2, "delivery", "2 deliveries"),
+        (1, "delivery", "1 delivery"),
+        (12_345, "retry", "12\N{NARROW NO-BREAK SPACE}345 retries"),
+    ],
+)
+def test_what_is_counted_is_one_or_many(value, noun, text):
+    assert words.counted(value, noun) == text
