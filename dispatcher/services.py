@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
 
 from dispatcher import clock, crash, log
-from dispatcher.errors import PingsBusy, SettingsInvalid
+from dispatcher.errors import SettingsInvalid
 from dispatcher.flow import admit, count_figures, fan_out, nudge, ping, prune, reconcile, record_event, replay_many
 from dispatcher.flow.admit import Admitted
 from dispatcher.flow.drain import STRAGGLING_S, Drain
@@ -21,7 +21,7 @@ from dispatcher.flow.heartbeat import Heartbeat
 from dispatcher.flow.lane import Counts
 from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
 from dispatcher.flow.limit_requests import Limiter
-from dispatcher.flow.ping import Pinged
+from dispatcher.flow.ping import Pinged, Places
 from dispatcher.flow.policy import DrainPolicy, drain_policy
 from dispatcher.flow.reconcile import Reconciled
 from dispatcher.flow.record_event import NewEvent
@@ -75,7 +75,7 @@ class Services:
         self._stragglers = threading.Semaphore(STRAGGLERS_MAX)
         self._running: list[Drain] = []
         # A ping may take as long as a receiver likes, within the timeout: other requests must find a thread meanwhile.
-        self._pings = threading.Semaphore(max(1, settings.web_threads // 2))
+        self.ping_places = Places(max(1, settings.web_threads // 2))
 
     @cached_property
     def storage(self) -> Storage:
@@ -261,15 +261,13 @@ class Services:
 
     def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> Pinged:
         """Sends a ping to the webhook and waits for the answer; raises PingsBusy where too many are under way."""
-        if not self._pings.acquire(blocking=False):
-            raise PingsBusy
-        sender = self._borrow_sender()
-        try:
-            agent = self.settings.user_agent
-            return ping.ping(self.storage, sender, slug, webhook_id, user_agent=agent, client_id=client_id)
-        finally:
-            self._keep_sender(sender)
-            self._pings.release()
+        with self.ping_places.one(slug):
+            sender = self._borrow_sender()
+            try:
+                agent = self.settings.user_agent
+                return ping.ping(self.storage, sender, slug, webhook_id, user_agent=agent, client_id=client_id)
+            finally:
+                self._keep_sender(sender)
 
     def reconcile(self) -> Reconciled:
         """Compares the clock with the rows, now."""

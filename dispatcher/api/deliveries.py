@@ -78,7 +78,7 @@ def list_(caller: Caller) -> Response:
             connection, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **wanted
         )
     )
-    return answer([shown(one) for one in page.deliveries], headers=_link(page.before))
+    return answer([shown(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
 
 
 @blueprint.route("/accounts/<slug>/deliveries/<delivery>.json")
@@ -92,7 +92,7 @@ def show(caller: Caller, delivery: str) -> Response:
             connection, delivery, account_id=caller.account.id, client_id=caller.client.id
         )
     )
-    return answer(shown_with_attempts(found))
+    return answer(shown_with_attempts(found.for_clients()))
 
 
 @blueprint.route("/accounts/<slug>/deliveries/<delivery>/redeliver.json", methods=["POST"])
@@ -104,7 +104,7 @@ def redeliver(caller: Caller, delivery: str) -> Response:
     """Sends it once more: the same Idempotency-Key, its tries start anew. 422 where it waits to be sent anyway."""
     parts = own()
     found = replay(parts.storage, parts.schedule, delivery, account_id=caller.account.id, client_id=caller.client.id)
-    return answer(shown_with_attempts(found), 202)
+    return answer(shown_with_attempts(found.for_clients()), 202)
 
 
 def _link(before: int | None) -> dict[str, str]:

@@ -28,7 +28,7 @@ def list_(caller: Caller, failed_deliveries_uuid: UUID) -> Response:
     """Newest first, 40 a page. The webhook is named by its `failed_deliveries_uuid`, not by its id."""
     offset = page_offset()
     found = own().storage.run(lambda connection: _page(connection, caller, failed_deliveries_uuid, offset))
-    return answer([in_api_words(one) for one in found])
+    return answer([in_api_words(one.for_clients()) for one in found])
 
 
 def _page(connection: Connection, caller: Caller, uuid: UUID, offset: int | None) -> list[DeliveryRow]:

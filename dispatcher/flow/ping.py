@@ -1,10 +1,15 @@
 """A webhook is tried out: one signed POST at once, which is no event, no delivery, and in no history."""
 
-from dataclasses import dataclass
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from dispatcher import clock
+from dispatcher.errors import PingsBusy
 from dispatcher.ids import new_uuid7
-from dispatcher.model.attempt import Result
+from dispatcher.model.attempt import Result, for_clients
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target
 from dispatcher.payload import headers, render
@@ -26,6 +31,33 @@ class Pinged:
     duration_ms: int
     response_content_type: str | None
     response_body: str | None
+
+    def for_clients(self) -> "Pinged":
+        """As its webhook's owner is to see it (`model.attempt.for_clients`)."""
+        status, reason = for_clients(self.response_status, self.reason)
+        return replace(self, response_status=status, reason=reason)
+
+
+class Places:
+    """So many pings wait for their answers at a time; one account has half of them, so that others find some."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._lock = threading.Lock()
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, slug: str) -> Iterator[None]:
+        """A place for the account while the block lasts; raises PingsBusy where there is none."""
+        with self._lock:
+            if self._taken.total() >= self._count or self._taken[slug] >= max(1, self._count // 2):
+                raise PingsBusy
+            self._taken[slug] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken -= Counter((slug,))
 
 
 def ping(

@@ -15,6 +15,7 @@ from dispatcher import log
 from dispatcher.errors import StorageUnavailable
 from dispatcher.flow.fault import log_fault
 from dispatcher.flow.lane import Lane
+from dispatcher.model.attempt import for_clients
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.event import EventDraft
 from dispatcher.storage import events, webhooks
@@ -167,5 +168,5 @@ def _failed(one: Finished) -> dict[str, Any]:
         "event_name": one.claimed.event_name,
         "idempotency_key": one.claimed.idempotency_key,
         "attempts": one.claimed.attempt_number,
-        "response_status": one.result.status,
+        "response_status": for_clients(one.result.status, one.result.reason)[0],
     }

@@ -20,6 +20,22 @@ class Status(StrEnum):
     BLOCKED_ADDRESS = "blocked_address"
 
 
+NO_ADDRESS = "the host name has no address"
+"""The reason of a connection that failed because of that."""
+_NOT_TO_BE_HAD = "the host has no address that may be connected to"
+
+
+def for_clients(status: str, reason: str | None) -> tuple[str, str | None]:
+    """An attempt's status and reason as a webhook's owner is told them; operators see the attempt's own.
+
+    A name with an address that is not public, and one without any, are one to them: whoever may create webhooks would
+    learn otherwise which names there are in the network behind.
+    """
+    if status == Status.BLOCKED_ADDRESS or reason == NO_ADDRESS:
+        return Status.CONNECTION_FAILED, _NOT_TO_BE_HAD
+    return status, reason
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
     """What one request came to. `status` is a code such as "204" or a Status; times are of the monotonic clock."""

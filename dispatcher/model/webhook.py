@@ -34,7 +34,8 @@ class Webhook:
     id: int
     account_slug: str
     failed_deliveries_uuid: UUID
-    webhook_url: str
+    webhook_url: str = field(repr=False)
+    """A query may hold its receiver's token."""
     auth_header: str | None = field(repr=False)
     active: bool
     events: tuple[str, ...]

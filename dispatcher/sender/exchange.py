@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pycurl
 
 from dispatcher.clock import monotonic
-from dispatcher.model.attempt import Result, Status
+from dispatcher.model.attempt import NO_ADDRESS, Result, Status
 from dispatcher.sender.contract import TOO_LARGE, Limits, Request
 from dispatcher.sender.wire import STATUS_LINE, TEXT_LIMIT, Resolver, Target, check_headers, target
 
@@ -34,7 +34,7 @@ _TEXT, _DATA_IN = pycurl.INFOTYPE_TEXT, pycurl.INFOTYPE_DATA_IN
 
 _FAULTS: dict[int, tuple[Status, str]] = {
     pycurl.E_OPERATION_TIMEDOUT: (Status.TIMEOUT, "no complete answer in time"),
-    pycurl.E_COULDNT_RESOLVE_HOST: (Status.CONNECTION_FAILED, "the host name has no address"),
+    pycurl.E_COULDNT_RESOLVE_HOST: (Status.CONNECTION_FAILED, NO_ADDRESS),
     pycurl.E_COULDNT_CONNECT: (Status.CONNECTION_FAILED, "the connection was refused or not possible"),
     pycurl.E_GOT_NOTHING: (Status.CONNECTION_FAILED, "the receiver hung up without an answer"),
     pycurl.E_ABORTED_BY_CALLBACK: (Status.CONNECTION_FAILED, "the receiver hung up without an answer"),

@@ -21,7 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.retry import Retry
 
 from dispatcher.clock import monotonic
-from dispatcher.model.attempt import Status
+from dispatcher.model.attempt import NO_ADDRESS, Status
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.response import Fault, FinalResponse
 
@@ -95,7 +95,7 @@ class Call:
         except TimeoutError:
             raise Fault(Status.TIMEOUT, "the name look-up took too long") from None
         except (OSError, UnicodeError):
-            raise Fault(Status.CONNECTION_FAILED, "the host name has no address") from None
+            raise Fault(Status.CONNECTION_FAILED, NO_ADDRESS) from None
         return found[:_ADDRESSES_TRIED]
 
     def _connect(

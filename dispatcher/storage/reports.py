@@ -1,13 +1,14 @@
 """What people ask: lists of deliveries with their attempts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from dispatcher.errors import DeliveryUnknown
 from dispatcher.ids import delivery_id_of
+from dispatcher.model.attempt import for_clients
 from dispatcher.storage.engine import Connection, Row, rows
 
 
@@ -48,6 +49,11 @@ class DeliveryRow:
     created_at: datetime
     updated_at: datetime
     attempts: tuple[AttemptRow, ...] = ()
+
+    def for_clients(self) -> "DeliveryRow":
+        """As its webhook's owner is to see it (`model.attempt.for_clients`)."""
+        told = ((one, *for_clients(one.status, one.reason)) for one in self.attempts)
+        return replace(self, attempts=tuple(replace(one, status=status, reason=why) for one, status, why in told))
 
 
 _COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, e.name, e.created_at, e.body::text,

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 
 from dispatcher.api.console import filters
-from dispatcher.api.console.frame import account, blueprint, finished, go, page
+from dispatcher.api.console.frame import account, blueprint, finished, for_eyes_of, go, page, person
 from dispatcher.api.console.overview import pauses
 from dispatcher.api.console.reasons import why_then
 from dispatcher.api.console.webhooks import stored
@@ -35,18 +35,19 @@ def list_() -> Response:
     """40 a page, newest first."""
     wanted = filters.read()
     found, is_whole = _found(wanted)
+    deliveries = [for_eyes_of(person(), one) for one in found.deliveries]
     names = own().storage.look(lambda connection: webhook_lines.names(connection, account().id))
     return page(
         "deliveries.html",
         filter=wanted,
-        deliveries=found.deliveries,
+        deliveries=deliveries,
         webhooks=names,
         event_names=filters.NAMES,
         states=filters.STATES,
         before=found.before,
         looked_at=sum(LOOKS) if found.before is not None and len(found.deliveries) < PAGE_SIZE else None,
         is_whole=is_whole,
-        statuses={one.id: one.attempts[0].status for one in found.deliveries if one.attempts},
+        statuses={one.id: one.attempts[0].status for one in deliveries if one.attempts},
     )
 
 
@@ -126,6 +127,7 @@ def _about(delivery_id: int) -> dict[str, Any]:
         return found, delivery_waits.find(connection, delivery_id)
 
     found, wait = storage.run(look)
+    found = for_eyes_of(person(), found)
     webhook = _webhook(found.webhook_id)
     body = _body(found, webhook)
     why = wait and why_then(wait, pauses().get(found.webhook_id), own().settings)

@@ -8,7 +8,7 @@ Who may only look changes nothing (403).
 import hashlib
 import hmac
 import re
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound
@@ -29,6 +29,8 @@ _ASKED_BY_PAGES = frozenset(
     {"console.figures", "console.all_figures", "console.delivery_progress", "console.replay_progress"}
 )
 """What an open page asks for again and again: that is no use of a session."""
+T = TypeVar("T", bound="Telling")
+
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{20,100}\Z")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -91,6 +93,17 @@ def person() -> Person:
     """Who looks at this page."""
     found: Person = g.person
     return found
+
+
+class Telling(Protocol):
+    """What tells of attempts: operators see more of them than a webhook's owner."""
+
+    def for_clients(self) -> Self: ...  # noqa: D102
+
+
+def for_eyes_of(viewer: Person, told: T) -> T:
+    """`told` as they are to see it."""
+    return told if viewer.account is None else told.for_clients()
 
 
 def session_id() -> int:

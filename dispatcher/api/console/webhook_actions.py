@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from flask import Response
 
-from dispatcher.api.console.frame import account, blueprint, go, is_part, page
+from dispatcher.api.console.frame import account, blueprint, for_eyes_of, go, is_part, page, person
 from dispatcher.api.console.webhooks import shown
 from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import PingsBusy
@@ -20,7 +20,7 @@ _VALID_FOR = timedelta(days=1)
 def ping(webhook_id: int) -> Response:
     """Sends a ping and shows what came back."""
     try:
-        answer = own().ping(account().slug, webhook_id)
+        answer = for_eyes_of(person(), own().ping(account().slug, webhook_id))
     except PingsBusy as busy:
         return page("ping.html", problem=str(busy)) if is_part() else shown(webhook_id, 503, ping_problem=str(busy))
     return page("ping.html", ping=answer) if is_part() else shown(webhook_id, ping=answer)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from dispatcher.model.attempt import NO_ADDRESS
 from dispatcher.storage import events
 from dispatcher.storage.delivery_pages import LOOKS
 from tests.builders import a_body, a_history, a_webhook, an_event
@@ -59,6 +60,27 @@ def made(api: Api) -> Deliveries:
 def ids(answer: Any) -> list[int]:
     assert answer.status_code == 200, answer.text
     return [one["id"] for one in answer.json()]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("blocked_address", "the address is not a public one"), ("connection_failed", NO_ADDRESS)],
+)
+def test_no_delivery_tells_which_names_there_are_in_the_network_behind(api, made, status, reason):
+    webhook = made.webhook()
+    (id_,) = made.make()
+    made.finish(id_, "failed", status)
+    api.sql("update attempts set reason = %(reason)s where delivery_id = %(id)s", reason=reason, id=id_)
+
+    shown = api.get(f"/deliveries/{id_}.json").json()
+    assert shown["last_response_status"] == "connection_failed"
+    (attempt,) = shown["attempts"]
+    assert (attempt["response_status"], attempt["reason"]) == (
+        "connection_failed", "the host has no address that may be connected to"
+    )  # fmt: skip
+    assert api.get("/deliveries.json").json()[0]["last_response_status"] == "connection_failed"
+    (failed,) = api.get(f"/webhooks/{webhook.failed_deliveries_uuid}/failed_deliveries.json").json()
+    assert failed["deliveries"][0]["response_status"] == "connection_failed"
 
 
 def test_a_list_tells_of_each_what_became_of_it(api, made):

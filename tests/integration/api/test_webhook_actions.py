@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -92,15 +93,24 @@ def test_what_goes_wrong_is_told_like_an_attempts_failure(api, receiver):
     assert pinged(receiver.url("/moved"))["response_status"] == "302"
     assert pinged(receiver.url("/odd"))["response_body"] == "\N{REPLACEMENT CHARACTER}" * 2
     assert len(pinged(receiver.url("/long"))["response_body"]) == 65_536
-    blocked = pinged("http://10.0.0.1/hook")
-    assert (blocked["response_status"], blocked["response_body"]) == ("blocked_address", None)
-    assert blocked["reason"] == "the address is not permitted"
+
+
+def test_no_ping_tells_which_names_there_are_in_the_network_behind(api, serve):
+    strict = replace(api, server=serve(DISPATCHER_ALLOWED_NETWORKS="192.0.2.0/24"))
+
+    def pinged(url: str) -> Any:
+        answer = strict.post(f"{a_hook(strict, url)}/ping.json").json()
+        return {name: answer[name] for name in ("response_status", "reason", "response_body")}
+
+    there, not_there = pinged("http://localhost:1/hook"), pinged("http://nowhere.invalid/hook")
+    assert there == not_there == pinged("http://10.0.0.1/hook")
+    assert there["response_status"] == "connection_failed"
+    assert there["reason"] == "the host has no address that may be connected to"
 
 
 def test_receivers_that_hang_do_not_take_all_threads(api, serve, receiver):
     receiver.script("/slow", *[Answer(delay_s=1.5)] * 2)
-    other = Api(server=serve(DISPATCHER_WEB_THREADS="4"), own=api.own, account=api.account, client=api.client,
-                secret=api.secret, token=api.token)  # fmt: skip
+    other = replace(api, server=serve(DISPATCHER_WEB_THREADS="8"))
     hook = a_hook(other, receiver.url("/slow"))
     with ThreadPoolExecutor() as threads:
         slow = [threads.submit(other.post, f"{hook}/ping.json") for _ in range(2)]

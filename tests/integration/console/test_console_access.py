@@ -313,6 +313,25 @@ def test_secrets_are_on_no_page_unless_they_are_asked_for(own, signed_in, accoun
     assert "whsec_" in revealed.text
 
 
+def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(own, site, person, account, traffic):
+    webhook = traffic.webhook()
+    traffic.sql("update webhooks set webhook_url = 'http://10.0.0.1/' where id = %(id)s", id=webhook)
+    traffic.emit()
+    traffic.drain(webhook)
+    (delivery,) = traffic.deliveries(webhook)
+
+    for permission, told in (
+        ("operator", "blocked_address"),
+        ("write", "connection_failed"),
+        ("read", "connection_failed"),
+    ):
+        viewer = Site(_server(site))
+        viewer.session.cookies.set("console", a_session(own, person(permission)))
+        for path in (f"deliveries/{delivery}", "deliveries"):
+            text = viewer.get(f"/accounts/{account.slug}/{path}").text
+            assert re.findall("blocked_address|connection_failed", text) == [told], (permission, path)
+
+
 def test_errors_are_pages(signed_in, account):
     for path, status in (
         ("/nowhere", 404),

@@ -1,5 +1,7 @@
 """A ping, without the API: what it leaves behind. What it sends and tells is tested with the API."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from dispatcher.errors import PingsBusy, WebhookUnknown
@@ -17,12 +19,21 @@ def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(own, storage,
 
 def test_one_ping_too_many_is_refused_and_the_next_is_not(own, storage, account, receiver):
     hook = a_webhook(storage, account, receiver.url())
-    taken = 0
-    while own._pings.acquire(blocking=False):
-        taken += 1
 
-    assert taken == own.settings.web_threads // 2
-    with pytest.raises(PingsBusy):
-        own.ping("applecorp", hook.id)
-    own._pings.release()
+    with ExitStack() as taken:
+        for slug in ("others", "others", "applecorp", "more"):
+            taken.enter_context(own.ping_places.one(slug))
+        with pytest.raises(PingsBusy):
+            own.ping("applecorp", hook.id)
     assert own.ping("applecorp", hook.id).response_status == "200"
+
+
+def test_one_account_leaves_places_to_the_others(own, storage, account, receiver):
+    hook = a_webhook(storage, account, receiver.url())
+
+    with ExitStack() as taken:
+        for _ in range(own.settings.web_threads // 4):
+            taken.enter_context(own.ping_places.one("others"))
+        with pytest.raises(PingsBusy), own.ping_places.one("others"):
+            pass
+        assert own.ping("applecorp", hook.id).response_status == "200"

@@ -9,13 +9,19 @@ from tests.builders import SECRET_KEY, a_webhook, an_account
 
 def test_a_webhook_comes_back_as_it_was_made(storage, account):
     made = a_webhook(
-        storage, account, "https://a.test/x", ["invoice_paid", "invoice_sent"], auth_header="Bearer abc", active=False
+        storage,
+        account,
+        "https://a.test/x?token=hunter2",
+        ["invoice_paid", "invoice_sent"],
+        auth_header="Bearer abc",
+        active=False,
     )
 
     assert storage.run(lambda c: webhooks.find(c, storage.secrets, account.id, made.id)) == made
     assert (made.auth_header, made.active, made.events) == ("Bearer abc", False, ("invoice_paid", "invoice_sent"))
     assert made.signing_secret.startswith("whsec_")
     assert "abc" not in repr(made)
+    assert "hunter2" not in repr(made)
     assert made.signing_secret not in repr(made)
 
 

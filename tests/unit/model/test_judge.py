@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.model.attempt import Status, Verdict, is_success, judge, retry_after
+from dispatcher.model.attempt import NO_ADDRESS, Status, Verdict, for_clients, is_success, judge, retry_after
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.delivery import State
 from tests.builders import NOON, a_result
@@ -115,3 +115,12 @@ def test_a_date_of_the_past_asks_for_no_wait():
 
 def test_a_date_without_a_zone_is_no_date():
     assert retry_after("Sat, 13 Jun 2026 13:00:00 -0000", NOON) is None
+
+
+def test_clients_are_told_the_same_of_names_that_are_blocked_and_names_that_are_not_there():
+    blocked = for_clients("blocked_address", "the address is not a public one")
+
+    assert blocked == for_clients("connection_failed", NO_ADDRESS)
+    assert blocked[0] == "connection_failed"
+    for status, reason in (("connection_failed", "refused"), ("200", None), ("timeout", "no complete answer in time")):
+        assert for_clients(status, reason) == (status, reason)
