@@ -1,7 +1,7 @@
 """The drain: it holds a chunk of webhooks and brings what is due for them to their receivers.
 
     claim up to each webhook's window ▶ bytes and headers ▶ send ▶ judge ▶ record (each 50 ms or 200 results)
-    (claim.py)                          (payload.py)               (outcome.py)  (record.py)
+    claim.py                            flights.py                  outcome.py   record.py
 
 It streams: all of these go on at once. A webhook whose claimed work is recorded is released on its own and does not
 wait for the slowest of its chunk. What Redis does not take (a release, a health) is left: `reconcile` rebuilds it.
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dispatcher import clock, crash
 from dispatcher.flow.claim import Claimer
 from dispatcher.flow.fault import guarded, log_fault
+from dispatcher.flow.flights import Flights
 from dispatcher.flow.holds import Holds
 from dispatcher.flow.lane import Counts, Flight, Lane
 from dispatcher.flow.outcome import Outcomes
@@ -26,14 +27,11 @@ from dispatcher.flow.record import Recorder
 from dispatcher.flow.tally import Tallying
 from dispatcher.flow.trace import TracesAttempts
 from dispatcher.flow.watch import watch
-from dispatcher.model.attempt import Result, Status
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
-from dispatcher.model.webhook import Target
-from dispatcher.payload import headers, render
 from dispatcher.queue import Told
-from dispatcher.schedule.clock import Released, Schedule
-from dispatcher.sender.contract import Request, Sender
+from dispatcher.schedule.clock import Schedule
+from dispatcher.sender.contract import Sender
 from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Storage
 
@@ -81,14 +79,12 @@ class Drain:
         self._holds = Holds(schedule, policy.hold_s, monotonic)
         self._recorder = Recorder(storage, monotonic, self._pause, tallying)
         self._claimer = Claimer(storage, self._recorder, self._holds, policy, monotonic, tallying)
+        self._flights = Flights(sender, policy.user_agent, monotonic, traces)
         self._outcomes = Outcomes(policy, rng, monotonic, tell, traces)
         self._tallying = tallying
-        self._traces = traces
-        self._sender = sender
         self._policy = policy
         self._monotonic = monotonic
         self._wait = wait
-        self._flights: dict[int, Flight] = {}
         self._finished: list[Finished] = []
         self._oldest_finished_s = 0.0
         self._go_on: list[int] = []
@@ -144,9 +140,15 @@ class Drain:
         self._collect()
         if self._flush_is_due():
             self._flush()
+        self._renew_holds()
+
+    def _renew_holds(self) -> None:
         for webhook_id in self._holds.renew_if_due(self._lanes):  # its drain claims what is given back here
-            self._lanes[webhook_id].exhausted = True
-            self._recorder.give_back(self._lanes[webhook_id])
+            self._stop_sending(self._lanes[webhook_id])
+
+    def _stop_sending(self, lane: Lane) -> None:
+        lane.exhausted = True
+        self._recorder.give_back(lane)
 
     def _abandon(self) -> None:
         """After a fault: what has come in is recorded, what is unsent given back. Leases of what is in flight end."""
@@ -163,13 +165,8 @@ class Drain:
         fresh = Health(window=float(self._policy.window.start))
         lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in mine}
         for lane in lanes.values():
-            self._begin(lane)
+            lane.begin(self._policy.breaker)
         return lanes
-
-    def _begin(self, lane: Lane) -> None:
-        lane.exhausted = lane.changed = False
-        lane.paused_until_s = 0.0
-        lane.probing = lane.health.is_open(self._policy.breaker)
 
     def _claim(self) -> None:
         self._outcomes.counts.failed += self._claimer.fill(self._lanes)
@@ -185,7 +182,7 @@ class Drain:
         for lane in self._lanes.values():
             lane.exhausted = True
 
-    # -- send ----------------------------------------------------------------------------------------------------
+    # -- send and judge ------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
         """Starts what the windows allow, webhook by webhook in turn."""
@@ -193,7 +190,7 @@ class Drain:
         sent_at = int(clock.now().timestamp()) if ready else 0
         while ready:
             for lane in ready:
-                if self._sender.in_flight >= self._sender.capacity:
+                if not self._flights.has_room:
                     return
                 self._start_next(lane, sent_at)
             ready = [lane for lane in ready if lane.may_start]
@@ -205,7 +202,10 @@ class Drain:
         elif delivery.lease_ends_s - self._monotonic() <= self._policy.timeout_s:
             self._recorder.give_back(lane)  # too little of its lease is left, and so of those behind it
         else:
-            self._start_one(lane, lane.unsent.popleft(), target, sent_at)
+            lane.unsent.popleft()
+            unsent = self._flights.start(lane, delivery, target, sent_at)
+            if unsent is not None:
+                self._finish(*unsent, sent=False)
 
     def _leave_alone(self, lane: Lane) -> None:
         """No key of ours opens the webhook's secrets: that is not its receiver's fault, and costs it no attempt."""
@@ -215,53 +215,21 @@ class Drain:
             with guarded("drain.tally_failed"):
                 self._tallying.unreadable()
 
-    def _start_one(self, lane: Lane, delivery: Claimed, target: Target, sent_at: int) -> None:
-        flight = Flight(lane=lane, claimed=delivery, url=target.url, started_s=self._monotonic())
-        self._flights[delivery.id] = flight
-        lane.in_flight += 1
-        try:
-            body = render(delivery, target)
-            made = headers(delivery, target, body, sent_at, self._policy.user_agent)
-        except Exception as error:  # the one delivery fails, the others go on, and the receiver is not to blame
-            self._not_sent(delivery, f"the payload cannot be rendered: {type(error).__name__}")
-            return
-        if self._traces is not None and delivery.traceparent:
-            with guarded("drain.not_traced"):
-                made += self._traces.start(delivery)
-        crash.reached("before_send")
-        try:
-            self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
-        except Exception as error:  # no file descriptor is free, for one; what is in flight goes on
-            log_fault("delivery.not_sent", error, delivery_id=delivery.id, webhook_id=delivery.webhook_id)
-            self._not_sent(delivery, f"the request cannot be sent: {type(error).__name__}")
-
-    def _not_sent(self, delivery: Claimed, reason: str) -> None:
-        now_s = self._monotonic()
-        result = Result(tag=delivery.id, status=Status.UNKNOWN_ERROR, reason=reason, started_s=now_s, finished_s=now_s)
-        self._finish_one(result, sent=False)
-
-    # -- judge ---------------------------------------------------------------------------------------------------
-
     def _collect(self) -> None:
-        if not self._sender.in_flight:
-            return
         wait_s = self._policy.flush_s
         if self._finished:
             wait_s = max(0.0, wait_s - (self._monotonic() - self._oldest_finished_s))
-        self._finish_all(self._sender.results(wait_s))
+        self._finish_all(self._flights.landed(wait_s))
 
-    def _finish_all(self, results: Iterable[Result]) -> None:
-        for result in results:
-            crash.reached("after_send")
+    def _finish_all(self, landed: Iterable[tuple[Flight, Result]]) -> None:
+        for flight, result in landed:
             try:
-                self._finish_one(result)
+                self._finish(flight, result)
             except Exception as error:  # its lease ends by itself; the others are judged
                 log_fault("delivery.not_judged", error, delivery_id=result.tag)
 
-    def _finish_one(self, result: Result, *, sent: bool = True) -> None:
-        flight = self._flights.pop(result.tag)
+    def _finish(self, flight: Flight, result: Result, *, sent: bool = True) -> None:
         lane = flight.lane
-        lane.in_flight -= 1
         finished = self._outcomes.follow(flight, result, sent=sent)
         if lane.paused_until_s and lane.unsent:
             self._recorder.give_back(lane)
@@ -295,8 +263,7 @@ class Drain:
         crash.reached("after_record")
         with guarded("drain.watch_failed"):
             for webhook_id in watch(self._storage, recorded, self._lanes, self._policy.give_up_after_s):
-                self._lanes[webhook_id].exhausted = True
-                self._recorder.give_back(self._lanes[webhook_id])
+                self._stop_sending(self._lanes[webhook_id])
         self._let_go(idle)
 
     def _let_go(self, idle: Sequence[Lane]) -> None:
@@ -306,48 +273,28 @@ class Drain:
         else:
             if self._claimer.failed:  # Postgres reads, and does not write: its disk may be full
                 waits = {id_: max(wait_s, CLAIM_AGAIN_S) for id_, wait_s in waits.items()}
-            go_on = self._release(idle, waits)
+            now_s = self._monotonic()
+            released = [lane.released(waits.get(lane.webhook_id), now_s) for lane in idle]
+            go_on = self._holds.release(released, goes_on=self._may_claim)
         for lane in idle:
             if lane.webhook_id in go_on and self._may_claim:
-                self._begin(lane)
+                lane.begin(self._policy.breaker)
             else:
                 del self._lanes[lane.webhook_id]
                 if lane.webhook_id in go_on:
                     self._go_on.append(lane.webhook_id)
 
-    def _release(self, idle: Sequence[Lane], waits: dict[int, float]) -> list[int]:
-        """Those that have work now."""
-        now_s = self._monotonic()
-        return self._holds.release(
-            [
-                Released(
-                    webhook_id=lane.webhook_id,
-                    wait_s=waits.get(lane.webhook_id),
-                    pause_s=max(0.0, lane.paused_until_s - now_s),
-                    health=lane.health if lane.changed else None,
-                )
-                for lane in idle
-            ],
-            goes_on=self._may_claim,
-        )
-
     def _pause(self) -> None:
         """Half a second in which what is in flight goes on, and nothing is recorded."""
         ends_s = self._monotonic() + STORAGE_PAUSE_S
-        self._holds.renew_if_due(self._lanes)
+        self._renew_holds()
         while (left_s := ends_s - self._monotonic()) > 0:
-            if self._sender.in_flight:
-                self._finish_all(self._sender.results(left_s))
+            if self._flights:
+                self._finish_all(self._flights.landed(left_s))
             else:
                 self._wait(left_s)
 
     def _only_stragglers(self, patience_s: Callable[[], float]) -> bool:
-        if (
-            self._finished
-            or not self._flights
-            or any(lane.unsent or not lane.exhausted for lane in self._lanes.values())
-        ):
+        if self._finished or any(lane.unsent or not lane.exhausted for lane in self._lanes.values()):
             return False
-        now_s = self._monotonic()
-        limit_s = patience_s()
-        return all(now_s - flight.started_s > limit_s for flight in self._flights.values())
+        return bool(self._flights) and self._flights.are_older_than(patience_s())

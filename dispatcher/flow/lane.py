@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
-from dispatcher.model.health import Health
+from dispatcher.model.health import BreakerPolicy, Health
 from dispatcher.model.webhook import Target
 from dispatcher.queue import Told
+from dispatcher.schedule.clock import Released
 
 
 @dataclass(slots=True, eq=False)
@@ -37,10 +38,25 @@ class Lane:
     tokens_at_s: float = 0.0
     """How many of them it might have sent at that time, by the monotonic clock."""
 
+    def begin(self, breaker: BreakerPolicy) -> None:
+        """It may be claimed for."""
+        self.exhausted = self.changed = False
+        self.paused_until_s = 0.0
+        self.probing = self.health.is_open(breaker)
+
     def pause(self, until_s: float) -> None:
         """Nothing is claimed for it any more, and nothing sent until then, by the monotonic clock."""
         self.paused_until_s = max(self.paused_until_s, until_s)
         self.exhausted = True
+
+    def released(self, wait_s: float | None, now_s: float) -> Released:
+        """What the clock is told of it; `wait_s`: seconds until its next delivery is due, None where nothing waits."""
+        return Released(
+            webhook_id=self.webhook_id,
+            wait_s=wait_s,
+            pause_s=max(0.0, self.paused_until_s - now_s),
+            health=self.health if self.changed else None,
+        )
 
     @property
     def slots(self) -> int:

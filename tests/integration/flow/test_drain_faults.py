@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -238,6 +239,28 @@ def test_a_drain_that_ends_by_a_fault_records_what_came_in_and_gives_back_what_i
     delivered, pending = flow.states().count("delivered"), flow.states().count("pending")
     assert (delivered, pending) == (12, 48)
     assert leased(flow) == 4  # in flight: nobody knows what became of them
+
+
+class Forgetful(FakeSender):
+    """Loses what is in flight once ten have come back, and has a result that nobody asked for."""
+
+    def results(self, wait_s):
+        results = super().results(wait_s)
+        if len(self.requests) > 10:
+            self.close()
+        return [*results, *(replace(one, tag=-1) for one in results[:1])]
+
+
+def test_a_sender_that_breaks_its_contract_ends_its_drain_and_not_what_came_in(make_drain, clock, hook, emitted, flow):
+    emitted(60)
+    after_s = iter([0.01] * 10 + [0.2, 0.3] * 50)
+    sender = Forgetful(clock, lambda _: Reply(after_s=next(after_s)))
+    drain = make_drain(sender, hook.id)
+
+    with pytest.raises(RuntimeError, match="the sender has forgotten"):
+        drain.run()
+    assert flow.states().count("delivered") >= 10
+    assert leased(flow) == len(sender.requests) - flow.states().count("delivered")
 
 
 def test_a_sender_is_closed_by_whatever_ends_its_drain(own, flow, hook, emitted, clock, monkeypatch):

@@ -1,0 +1,88 @@
+"""A drain's requests on their way: rendered, signed and handed to its sender, and back as results."""
+
+import logging
+from collections.abc import Callable
+
+from dispatcher import crash, log
+from dispatcher.flow.fault import guarded, log_fault
+from dispatcher.flow.lane import Flight, Lane
+from dispatcher.flow.trace import TracesAttempts
+from dispatcher.model.attempt import Result, Status
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.webhook import Target
+from dispatcher.payload import headers, render
+from dispatcher.sender.contract import Request, Sender
+
+logger = logging.getLogger(__name__)
+
+
+class Flights:
+    """Keeps a lane's `in_flight`. `traces` hears of each request that is traced."""
+
+    def __init__(
+        self, sender: Sender, user_agent: str, monotonic: Callable[[], float], traces: TracesAttempts | None = None
+    ) -> None:
+        self._sender = sender
+        self._user_agent = user_agent
+        self._monotonic = monotonic
+        self._traces = traces
+        self._by_delivery: dict[int, Flight] = {}
+
+    def __len__(self) -> int:
+        """How many are on their way."""
+        return len(self._by_delivery)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the sender can carry one more."""
+        return self._sender.in_flight < self._sender.capacity
+
+    def start(self, lane: Lane, delivery: Claimed, target: Target, sent_at: int) -> tuple[Flight, Result] | None:
+        """Begins the POST. Where it cannot be sent, what came of it at once: that is not the receiver's fault.
+
+        `sent_at`: seconds since 1970.
+        """
+        flight = Flight(lane=lane, claimed=delivery, url=target.url, started_s=self._monotonic())
+        try:
+            body = render(delivery, target)
+            made = headers(delivery, target, body, sent_at, self._user_agent)
+        except Exception as error:  # the one delivery fails, the others go on
+            return flight, self._not_sent(delivery, f"the payload cannot be rendered: {type(error).__name__}")
+        if self._traces is not None and delivery.traceparent:
+            with guarded("drain.not_traced"):
+                made += self._traces.start(delivery)
+        crash.reached("before_send")
+        try:
+            self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
+        except Exception as error:  # no file descriptor is free, for one; what is in flight goes on
+            log_fault("delivery.not_sent", error, delivery_id=delivery.id, webhook_id=delivery.webhook_id)
+            return flight, self._not_sent(delivery, f"the request cannot be sent: {type(error).__name__}")
+        self._by_delivery[delivery.id] = flight
+        lane.in_flight += 1
+        return None
+
+    def landed(self, wait_s: float) -> list[tuple[Flight, Result]]:
+        """What has come back; waits up to `wait_s` seconds for the first, not at all where nothing is on its way."""
+        if not self._sender.in_flight:
+            if self._by_delivery:  # waiting for them would never end
+                raise RuntimeError(f"the sender has forgotten {len(self)} requests")
+            return []
+        landed = []
+        for result in self._sender.results(wait_s):
+            crash.reached("after_send")
+            flight = self._by_delivery.pop(result.tag, None)
+            if flight is None:
+                logger.error(log.line("drain.unknown_result", delivery_id=result.tag))
+                continue
+            flight.lane.in_flight -= 1
+            landed.append((flight, result))
+        return landed
+
+    def are_older_than(self, seconds: float) -> bool:
+        """Whether all that are on their way have been for longer."""
+        now_s = self._monotonic()
+        return all(now_s - one.started_s > seconds for one in self._by_delivery.values())
+
+    def _not_sent(self, delivery: Claimed, reason: str) -> Result:
+        now_s = self._monotonic()
+        return Result(tag=delivery.id, status=Status.UNKNOWN_ERROR, reason=reason, started_s=now_s, finished_s=now_s)
