@@ -34,8 +34,6 @@ COUNT_S = 5.0
 WATCH_S = 10.0
 DEAF_S = 25.0
 PAUSE_S = 1.0
-LOOK_S = 1.0
-"""Where notifications do not arrive, the outbox is looked at so often."""
 REPLAY_S, REPLAY_RUNNING_S, REPLAY_BUSY_S = 2.0, 0.25, 0.05
 """Between two steps of replays: while none runs, while none can get on, and else."""
 
@@ -83,8 +81,6 @@ class Ticker(bootsteps.StartStopStep):
         listener = own.listener()
         nudger = Nudger(listener, own.nudge_fan_out, own.has_waiting_events)
         fans_out = EVENTS in queues
-        if fans_out:
-            rounds.append(_Round(LOOK_S, nudger.look))
         while not self._stop.is_set():
             now_s = clock.monotonic()
             for each in rounds:

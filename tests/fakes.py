@@ -244,7 +244,7 @@ class MemorySchedule:
     def claim_fan_out(self) -> bool:
         free = self._now() >= self._fan_out_till_s
         if free:
-            self._fan_out_till_s = self._clock.now_s + 5.0
+            self._fan_out_till_s = self._clock.now_s + 2.0
         return free
 
     def fan_out_begun(self) -> None:

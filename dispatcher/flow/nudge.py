@@ -1,6 +1,7 @@
 """Events were committed: a worker that hears of it sends one `fan_out` message, unless one waits already."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -12,7 +13,8 @@ logger = logging.getLogger(__name__)
 
 APART_S = 0.01
 """Nudges are at least so far apart: commits in between share one."""
-RETRY_S = 1.0
+LOOK_S = 1.0
+"""So long after a nudge the outbox is looked at, and what failed is tried again."""
 
 
 class Flag(Protocol):
@@ -48,7 +50,11 @@ def nudge(flag: Flag, queue: FanOutQueue) -> None:
 
 
 class Nudger:
-    """Nudges for each commit that is heard of, again until it has worked."""
+    """Nudges for each commit that is heard of, and again while its events are still in the outbox.
+
+    A message can be lost, and so can the answer to whether one waits already: on a busy machine, a claim of the flag
+    that was answered too late for its caller left a flag without a message, and deliveries stood still for seconds.
+    """
 
     def __init__(
         self,
@@ -62,25 +68,35 @@ class Nudger:
         self._has_events = has_events
         self._monotonic = monotonic
         self._is_wanted = False
-        self._next_s = 0.0
+        self._nudge_at_s = 0.0
+        self._look_at_s = math.inf
 
     def wait(self, wait_s: float, stop: threading.Event) -> None:
         """Waits up to `wait_s` seconds for a commit, and nudges."""
-        if self._is_wanted:
-            wait_s = min(wait_s, max(0.0, self._next_s - self._monotonic()))
-        self._is_wanted |= self._listener.wait(wait_s, stop)
-        if self._is_wanted and self._monotonic() >= self._next_s:
-            self._try()
+        at_s = min(self._look_at_s, self._nudge_at_s if self._is_wanted else math.inf)
+        self._is_wanted |= self._listener.wait(max(0.0, min(wait_s, at_s - self._monotonic())), stop)
+        now_s = self._monotonic()
+        if self._listener.is_deaf and self._look_at_s == math.inf:
+            self._look_at_s = now_s + LOOK_S
+        if now_s >= self._look_at_s:
+            self._try(self._look)
+        if self._is_wanted and now_s >= self._nudge_at_s:
+            self._try(self._send)
 
-    def look(self) -> None:
-        """Looks at the outbox itself where the listener is deaf; raises StorageUnavailable."""
-        self._is_wanted |= self._listener.is_deaf and self._has_events()
+    def _look(self) -> None:
+        self._look_at_s = self._monotonic() + LOOK_S
+        self._is_wanted |= self._has_events()
+        self._look_at_s = math.inf
 
-    def _try(self) -> None:
+    def _send(self) -> None:
+        self._nudge_at_s = self._monotonic() + LOOK_S
+        self._nudge()
+        self._is_wanted = False
+        self._nudge_at_s, self._look_at_s = self._monotonic() + APART_S, self._monotonic() + LOOK_S
+
+    def _try(self, step: Callable[[], None]) -> None:
+        """A step that fails comes again after LOOK_S."""
         try:
-            self._nudge()
+            step()
         except DispatcherError as error:
             logger.warning(log.line("nudge.failed", reason=error))
-        else:
-            self._is_wanted = False
-        self._next_s = self._monotonic() + (RETRY_S if self._is_wanted else APART_S)

@@ -43,7 +43,7 @@ _HEALTH = "dispatcher:health:"
 _BUCKET = "dispatcher:bucket:"
 _HEALTH_TTL_S = 3_600
 _WORKER_TTL_MS = 30_000
-_FAN_OUT_TTL_MS = 5_000
+_FAN_OUT_TTL_MS = 2_000
 _SETS = [DUE, HELD, PAUSED, HOLDERS]
 SILENCE_S, _FORGET_S = 2.0, 600.0
 """A process that said nothing for so long may be dead; after ten minutes nothing of it is left to be freed."""

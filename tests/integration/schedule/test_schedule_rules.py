@@ -255,11 +255,11 @@ def test_one_fan_out_message_waits_at_a_time(schedule):
     assert schedule.claim_fan_out()
 
 
-def test_a_lost_fan_out_message_is_sent_again_after_five_seconds(schedule, advance):
+def test_a_lost_fan_out_message_is_sent_again_after_two_seconds(schedule, advance):
     schedule.claim_fan_out()
-    advance(4)
+    advance(1.5)
     assert not schedule.claim_fan_out()
-    advance(1.1)
+    advance(0.6)
     assert schedule.claim_fan_out()
 
 

@@ -3,8 +3,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
-from dispatcher.flow.nudge import APART_S, RETRY_S, Nudger, nudge
+from dispatcher.errors import QueueUnavailable, ScheduleUnavailable, StorageUnavailable
+from dispatcher.flow.nudge import APART_S, LOOK_S, Nudger, nudge
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
 
 STOP = threading.Event()
@@ -94,7 +94,7 @@ def test_a_broker_that_is_down_is_asked_again_until_it_has_taken_the_message(nud
     nudger.wait(1, STOP)
     assert queue.fan_outs == 0
 
-    clock.advance(RETRY_S)
+    clock.advance(LOOK_S)
     nudger.wait(1, STOP)
     assert queue.fan_outs == 1
 
@@ -122,19 +122,75 @@ def test_a_clock_that_is_down_is_asked_again(commits, queue, clock):
     nudger.wait(1, STOP)
 
     flag.claim_fan_out = lambda: True
-    clock.advance(RETRY_S)
+    clock.advance(LOOK_S)
     nudger.wait(1, STOP)
     assert queue.fan_outs == 1
 
 
-@pytest.mark.parametrize(("is_deaf", "sent"), [(False, 0), (True, 1)])
-def test_who_hears_nothing_looks_at_the_outbox(nudger, commits, outbox, queue, is_deaf, sent):
-    commits.is_deaf = is_deaf
-    nudger.look()
+def test_a_message_that_was_lost_is_sent_again(nudger, commits, schedule, outbox, queue, clock):
+    outbox.append(1)
+    commits.count = 1
     nudger.wait(1, STOP)
+    schedule.fan_out_begun()  # its flag has expired
+
+    nudger.wait(1, STOP)
+    assert queue.fan_outs == 1
+
+    clock.advance(LOOK_S)
+    nudger.wait(1, STOP)
+    assert queue.fan_outs == 2
+
+
+def test_a_flag_without_a_message_holds_nothing_up_for_longer_than_it_lasts(
+    nudger, commits, schedule, outbox, queue, clock
+):
+    assert schedule.claim_fan_out()  # whoever did so never knew
+    outbox.append(1)
+    commits.count = 1
+    for _ in range(3):
+        nudger.wait(1, STOP)
+        clock.advance(LOOK_S)
+    nudger.wait(1, STOP)
+
+    assert queue.fan_outs == 1
+
+
+def test_once_the_outbox_is_empty_nothing_more_is_done(nudger, commits, outbox, queue, clock):
+    outbox.append(1)
+    commits.count = 1
+    nudger.wait(1, STOP)
+    outbox.clear()
+    for _ in range(3):
+        clock.advance(LOOK_S)
+        nudger.wait(1, STOP)
+
+    assert queue.fan_outs == 1
+
+
+@pytest.mark.parametrize(("is_deaf", "sent"), [(False, 0), (True, 1)])
+def test_who_hears_nothing_looks_at_the_outbox(nudger, commits, outbox, queue, clock, is_deaf, sent):
+    commits.is_deaf = is_deaf
+    for _ in range(3):
+        clock.advance(LOOK_S)
+        nudger.wait(1, STOP)
     assert queue.fan_outs == 0  # it is empty
 
     outbox.append(1)
-    nudger.look()
-    nudger.wait(1, STOP)
+    for _ in range(2):
+        clock.advance(LOOK_S)
+        nudger.wait(1, STOP)
     assert queue.fan_outs == sent
+
+
+def test_a_look_that_fails_comes_again(commits, schedule, queue, clock):
+    def unavailable():
+        raise StorageUnavailable("away")
+
+    looks = [unavailable, lambda: True]
+    nudger = Nudger(commits, lambda: nudge(schedule, queue), lambda: looks.pop(0)(), clock)
+    commits.is_deaf = True
+    while looks:
+        nudger.wait(1, STOP)
+        clock.advance(LOOK_S)
+
+    assert queue.fan_outs == 1
