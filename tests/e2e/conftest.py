@@ -2,15 +2,18 @@
 
 import itertools
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from dispatcher.dev import child
 from dispatcher.dev.postgres import Postgres
 from dispatcher.dev.valkey import Valkey
 from dispatcher.services import use
@@ -112,3 +115,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     cluster = getattr(item, "funcargs", {}).get("cluster")
     if report.when == "call" and report.failed and cluster is not None:
         report.sections += [(name, text) for name, text in cluster.logs() if text]
+
+
+@pytest.fixture
+def busy_cores() -> Iterator[None]:
+    """Four processes that do nothing but compute."""
+    with ExitStack() as stack:
+        for _ in range(4):
+            burner = child.start([sys.executable, "-c", "while True: pass"], death_signal=signal.SIGKILL)
+            stack.callback(child.end, burner)
+        yield

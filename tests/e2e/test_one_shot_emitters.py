@@ -1,29 +1,14 @@
 """Processes that emit one event and end, such as a cron job, on a machine that is busy with other things."""
 
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
-from dispatcher.dev import child
 from tests.builders import a_body
 from tests.e2e.cluster import SLUG, Cluster
 from tests.receiver import Receiver
 
 EMITTERS = 6
-
-
-@pytest.fixture
-def busy_cores() -> Iterator[None]:
-    """Four processes that do nothing but compute."""
-    with ExitStack() as stack:
-        for _ in range(4):
-            burner = child.start([sys.executable, "-c", "while True: pass"], death_signal=signal.SIGKILL)
-            stack.callback(child.end, burner)
-        yield
 
 
 @pytest.mark.usefixtures("busy_cores")

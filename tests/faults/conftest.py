@@ -6,6 +6,7 @@ import random
 import pytest
 
 from tests.e2e.conftest import (  # noqa: F401 - fixtures
+    busy_cores,
     cluster,
     cluster_options,
     folder,

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import threading
+import time
 
 import pytest
 
 from tests.conftest import ROOT, eventually
 from tests.e2e.cluster import Cluster, Program, posts_by_key, wait_until
-from tests.faults.conftest import bounded
+from tests.faults.conftest import LONG, bounded
 from tests.receiver import Answer, Receiver
 
 WEBHOOKS = 100
@@ -55,6 +57,51 @@ def test_a_webhook_does_not_wait_for_one_that_hangs_in_the_same_drain(cluster: C
     cluster.emit(100)
 
     wait_until(cluster.states, lambda states: states == {"delivered": 500, "pending": 100}, 20)
+
+
+@pytest.mark.usefixtures("busy_cores")
+def test_on_a_busy_machine_too_nobody_waits_for_one_that_hangs(cluster: Cluster, receiver: Receiver):
+    cluster.env |= LONGER
+    hangs = cluster.webhook(receiver.url("/hangs"))
+    for number in range(9):
+        cluster.webhook(receiver.url(f"/{number}"))
+    for name in ("worker", "worker_slow"):
+        start_of_procfile(cluster, name)
+    cluster.emit(1)
+    receiver.wait_for(10, 30)
+
+    before = latencies_s(cluster, receiver, hangs)
+    receiver.script("/hangs", Answer(delay_s=600))
+    while_one_hangs = latencies_s(cluster, receiver, hangs)
+    receiver.script("/hangs", Answer())
+    after = latencies_s(cluster, receiver, hangs)
+
+    assert max(while_one_hangs) < 5  # they once stood still for 9 s
+    if LONG:  # a few seconds are no measure
+        assert p95(while_one_hangs) <= 1.25 * max(p95(before), p95(after))
+
+
+def latencies_s(cluster: Cluster, receiver: Receiver, but: int) -> list[float]:
+    """From commit to arrival at each webhook but one, at 20 events/s."""
+    committed, pause = {}, threading.Event()
+    for _ in range(bounded(40, 800)):
+        (event,) = cluster.emit(1)
+        committed[event] = time.monotonic()
+        pause.wait(0.05)
+    sql = """select idempotency_key::text, event_id from deliveries
+        where event_id = any (%(ids)s) and webhook_id <> %(but)s"""
+
+    def arrived() -> dict[str, float]:
+        return {one.header("Idempotency-Key"): one.received_s for one in receiver.requests}
+
+    eventually(lambda: len(cluster.rows(sql, ids=[*committed], but=but)) == 9 * len(committed), 30, "the fan-out")
+    keys = dict(cluster.rows(sql, ids=[*committed], but=but))
+    eventually(lambda: keys.keys() <= arrived().keys(), 30, "the arrivals")
+    return [arrived_s - committed[keys[key]] for key, arrived_s in arrived().items() if key in keys]
+
+
+def p95(values: list[float]) -> float:
+    return sorted(values)[int(0.95 * len(values))]
 
 
 def test_what_hangs_is_cut_off_in_the_end(cluster: Cluster, receiver: Receiver):
