@@ -1,7 +1,7 @@
 """The worker's own clockwork, in every worker: two of them at once do no harm, and no beat process is needed.
 
 each 250 ms   send what the clock says is due (`release_due`); also in between, when it said that something will be
-each second   say that this process lives, free what dead ones held, and compare the clock with the rows (`reconcile`)
+each 3 s      say that this process lives, free what dead ones held, and compare the clock with the rows (`reconcile`)
               where that is due: each 15 s, one worker at a time, and when something may be missing
 each 5 s      count what was finished, for the console's figures (`count_figures`)
 each hour     make and drop the days of history (`prune`)
@@ -72,7 +72,7 @@ class Ticker(bootsteps.StartStopStep):
         release = _Round(settings.tick_ms / 1000, lambda: _release(own))
         rounds = [
             _Round(SEEN_S, lambda: own.schedule.worker_seen(worker)),
-            _Round(min(BEAT_S, settings.reconcile_s), own.heartbeat.beat),
+            _Round(min(BEAT_S, settings.reconcile_s), own.heartbeat.beat, again_s=PAUSE_S),
             release,
             _Round(settings.prune_s, own.prune),
             _Round(COUNT_S, own.count_figures),
@@ -136,17 +136,21 @@ class Watchdog:
 
 
 class _Round:
-    """Something to do at every interval; what is missed is not made up for. After a failure it pauses for a second."""
+    """Something to do at every interval; what is missed is not made up for.
 
-    def __init__(self, every_s: float, work: Callable[[], object]) -> None:
+    After a failure it is done again `again_s` later, by default at the next interval, and not within a second.
+    """
+
+    def __init__(self, every_s: float, work: Callable[[], object], again_s: float | None = None) -> None:
         self._every_s = every_s
+        self._again_s = max(every_s, PAUSE_S) if again_s is None else again_s
         self._work = work
         self.next_s = 0.0
 
     def run_if_due(self, now_s: float) -> None:
         if now_s >= self.next_s:
             done = _quietly(self._work)
-            self.next_s = now_s + (self._every_s if done else max(self._every_s, PAUSE_S))
+            self.next_s = now_s + (self._every_s if done else self._again_s)
 
     def bring_forward(self, at_s: float | None) -> None:
         """Makes the next round come at `at_s`, if that is earlier and not over."""

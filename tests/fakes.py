@@ -9,7 +9,7 @@ from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
 from dispatcher.queue import QUEUES
-from dispatcher.schedule.clock import SILENCE_S, Released
+from dispatcher.schedule.clock import Released
 from dispatcher.sender.contract import Request
 
 
@@ -251,26 +251,24 @@ class MemorySchedule:
         self._now()
         self._fan_out_till_s = 0.0
 
-    def claim_reconcile(self, within_s: float) -> bool:
-        free = self._now() >= self._reconciled_s + within_s
-        if free:
-            self._reconciled_s = self._clock.now_s
-        return free
+    def beat(self, *, silence_s: float, reconciled_s: float) -> tuple[bool, list[int]]:
+        self.beat_of(self._owner)
+        now_s = self._clock.now_s
+        shall = now_s >= self._reconciled_s + reconciled_s
+        if shall:
+            self._reconciled_s = now_s
+        return shall, [owner for owner, seen_s in self._owners.items() if seen_s <= now_s - silence_s]
 
-    def beat(self) -> list[int]:
-        return self.beat_of(self._owner)
-
-    def beat_of(self, owner: int) -> list[int]:
+    def beat_of(self, owner: int) -> None:
         """Another process says that it lives; not of the real one."""
-        self._owners[owner] = now_s = self._now()
-        return [silent for silent, seen_s in self._owners.items() if seen_s <= now_s - SILENCE_S]
+        self._owners[owner] = self._now()
 
-    def free(self, owners: Sequence[int]) -> int:
+    def free(self, owners: Sequence[int]) -> int | None:
         now_s = self._now()
         dead = {str(owner) for owner in owners if self._owners.pop(owner, None) is not None}
-        freed = (
-            [id_ for id_ in self._held if self._holders.get(id_, "/").partition("/")[0] in {"", *dead}] if dead else []
-        )
+        if not dead:
+            return None
+        freed = [id_ for id_ in self._held if self._holders.get(id_, "/").partition("/")[0] in {"", *dead}]
         for webhook in freed:
             del self._held[webhook]
             self._holders.pop(webhook, None)

@@ -1,4 +1,4 @@
-"""A process that drains says each second that it lives, frees what dead ones held, and keeps the clock in step."""
+"""A process that drains says again and again that it lives, frees what dead ones held, and keeps the clock in step."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,9 @@ from dispatcher.storage.owners import Presence
 
 logger = logging.getLogger(__name__)
 
-BEAT_S = 1.0
+BEAT_S = 3.0
+SILENCE_S, SILENCE_FIRST_S = 4.0, 1.0
+"""A process that has said nothing for so long is looked at; by one that starts, earlier: it may replace a dead one."""
 
 
 class Heartbeat:
@@ -32,8 +34,8 @@ class Heartbeat:
         every_s: float,
     ) -> None:
         self._storage = storage
-        self._presence = presence
         self._schedule = schedule
+        self._presence = presence
         self._reconcile = reconcile
         self._every_s = every_s
         self._missed = True
@@ -42,8 +44,11 @@ class Heartbeat:
         """Raises what Redis or Postgres raise; the next beat then makes up for this one."""
         missed, self._missed = self._missed, True  # until this one is done
         self._presence.keep()
-        missed = self._free(self._schedule.beat()) or missed
-        if self._schedule.claim_reconcile(min(BEAT_S, self._every_s) if missed else self._every_s):
+        shall, silent = self._schedule.beat(
+            silence_s=SILENCE_FIRST_S if missed else SILENCE_S,
+            reconciled_s=min(1.0, self._every_s) if missed else self._every_s,  # one of those that begin together does
+        )
+        if self._free(silent) or shall:
             self._reconcile()
         self._missed = False
 
@@ -60,6 +65,7 @@ class Heartbeat:
         if not silent or not self._presence.judges:
             return False
         dead = self._storage.look(partial(owners.ended, owners=silent))
-        if dead and (webhooks := self._schedule.free(dead)):
-            logger.warning(log.line("holds.freed", processes=len(dead), webhooks=webhooks))
-        return bool(dead)
+        freed = self._schedule.free(dead) if dead else None
+        if freed:
+            logger.warning(log.line("holds.freed", processes=len(dead), webhooks=freed))
+        return freed is not None

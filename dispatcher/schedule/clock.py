@@ -45,8 +45,6 @@ _HEALTH_TTL_S = 3_600
 _WORKER_TTL_MS = 30_000
 _FAN_OUT_TTL_MS = 2_000
 _SETS = [DUE, HELD, PAUSED, HOLDERS]
-SILENCE_S, _FORGET_S = 2.0, 600.0
-"""A process that said nothing for so long may be dead; after ten minutes nothing of it is left to be freed."""
 _LARGEST_ID, _LARGEST_OWNER = 2**31 - 1, 2**63 - 1
 
 
@@ -112,7 +110,7 @@ class Schedule:
         folder = files("dispatcher.schedule")
         self._scripts = {
             name: self._redis.register_script((folder / f"{name}.lua").read_text())
-            for name in ("due", "hand_out", "take", "renew", "release", "spend", "beat", "free", "claim_reconcile")
+            for name in ("due", "hand_out", "take", "renew", "release", "spend", "beat", "free")
         }
 
     def due(self, waits_s: Mapping[int, float]) -> None:
@@ -201,24 +199,23 @@ class Schedule:
         with translated():
             self._redis.delete(FAN_OUT)
 
-    def claim_reconcile(self, within_s: float) -> bool:
-        """Whether the caller shall reconcile: unless somebody has begun to within so many seconds, on this very Redis.
+    def beat(self, *, silence_s: float, reconciled_s: float) -> tuple[bool, list[int]]:
+        """Says that this process lives.
 
-        After Redis has started anew, or was emptied, one caller shall.
+        Returns whether it shall reconcile, which it shall unless somebody has begun to within `reconciled_s` on this
+        very Redis, not emptied nor started anew since; and the processes that have said nothing for `silence_s`.
         """
-        return bool(self._run("claim_reconcile", [RECONCILE], [int(within_s * 1000)]))
+        arguments = [self._owner, int(silence_s * 1000), int(reconciled_s * 1000)]
+        shall, *silent = self._run("beat", [OWNERS, RECONCILE], arguments)
+        return bool(shall), [int(owner) for owner in _numbers(silent, _LARGEST_OWNER)]
 
-    def beat(self) -> list[int]:
-        """Says that this process lives; returns the others that have not said so for SILENCE_S."""
-        silent = self._run("beat", [OWNERS], [self._owner, int(SILENCE_S * 1000), int(_FORGET_S * 1000)])
-        return [int(owner) for owner in _numbers(silent, _LARGEST_OWNER)]
-
-    def free(self, owners: Sequence[int]) -> int:
+    def free(self, owners: Sequence[int]) -> int | None:
         """These processes are dead: what their drains held is due now, and what no drain has begun with yet.
 
-        Returns how many webhooks that were, for one caller; for others that find the same, 0.
+        Returns how many webhooks that were; None where somebody else has done it.
         """
-        return int(self._run("free", [DUE, HELD, HOLDERS, OWNERS], owners))
+        freed = int(self._run("free", [DUE, HELD, HOLDERS, OWNERS], owners))
+        return None if freed < 0 else freed
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         """What is known of the receivers' health; absent where nothing is."""

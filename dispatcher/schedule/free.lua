@@ -1,7 +1,7 @@
 -- Makes due what drains of dead processes held, and what no drain has begun with yet: its message may have been taken
 -- by one of the dead, and a message too many does no harm.
 -- KEYS: due, held, holders, owners. ARGV: numbers of the dead.
--- Returns how many webhooks that were; none where somebody else has freed them already.
+-- Returns how many webhooks that were; -1 where somebody else has buried them all.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local dead, any = {}, false
@@ -10,8 +10,11 @@ for _, owner in ipairs(ARGV) do
         dead[owner], any = true, true
     end
 end
+if not any then
+    return -1
+end
 local freed = 0
-for _, webhook in ipairs(any and redis.call('ZRANGE', KEYS[2], 0, -1) or {}) do
+for _, webhook in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
     local holder = redis.call('HGET', KEYS[3], webhook)
     if not holder or dead[string.match(holder, '^%d*')] then
         redis.call('ZREM', KEYS[2], webhook)

@@ -68,7 +68,7 @@ def taken(schedule):
 def test_what_a_dead_process_held_is_due_and_its_lost_messages_are_made_up_for(heartbeat, schedule, clock, reconciled):
     heartbeat.beat()
     held_by(schedule, DEAD, 1)
-    clock.advance(2)
+    clock.advance(4)
 
     heartbeat.beat()
 
@@ -88,9 +88,19 @@ def test_a_process_that_is_slow_keeps_what_it_holds(heartbeat, schedule, clock, 
     assert len(reconciled) == 1
 
 
+def test_one_that_starts_looks_at_who_was_silent_for_a_second(heartbeat, schedule, clock):
+    held_by(schedule, DEAD, 1)
+    clock.advance(1)
+
+    heartbeat.beat()
+
+    assert taken(schedule) == [1]
+
+
 def test_a_process_that_lost_its_session_and_speaks_keeps_what_it_holds(heartbeat, schedule, clock):
+    heartbeat.beat()
     held_by(schedule, LIVING, 1)
-    clock.advance(1.5)
+    clock.advance(3.5)
 
     heartbeat.beat()
 
@@ -100,7 +110,7 @@ def test_a_process_that_lost_its_session_and_speaks_keeps_what_it_holds(heartbea
 def test_a_session_ends_with_its_process(heartbeat, schedule, clock, storage):
     with session(storage, LIVING):
         held_by(schedule, LIVING, 1)
-    clock.advance(2)
+    clock.advance(4)
 
     def freed():
         heartbeat.beat()

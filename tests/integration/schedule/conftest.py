@@ -54,7 +54,7 @@ def kind(request):
 
     def beat(owner: int) -> None:
         other = Schedule(request.getfixturevalue("redis_url"), owner=owner)
-        other.beat()
+        other.beat(silence_s=60, reconciled_s=3_600)
         other.close()
 
     real = Schedule(request.getfixturevalue("redis_url"), hold_s=HOLD_S)

@@ -16,6 +16,10 @@ from tests.builders import DRAIN, released
 from tests.conftest import a_valkey
 
 
+def shall_reconcile(schedule):
+    return schedule.beat(silence_s=60, reconciled_s=3_600)[0]
+
+
 @pytest.fixture
 def make_schedule(redis_url):
     made = []
@@ -101,8 +105,7 @@ def test_more_webhooks_than_a_script_takes_at_once(schedule):
         lambda schedule: schedule.release(released({1: None}), DRAIN),
         lambda schedule: schedule.claim_fan_out(),
         lambda schedule: schedule.fan_out_begun(),
-        lambda schedule: schedule.claim_reconcile(15),
-        lambda schedule: schedule.beat(),
+        lambda schedule: shall_reconcile(schedule),
         lambda schedule: schedule.free([1]),
         lambda schedule: schedule.empty(),
         lambda schedule: schedule.healths([1]),
@@ -174,9 +177,8 @@ def test_an_emptied_clock_works_whatever_was_in_it(schedule, redis_client, key):
     assert schedule.take(10, 100)[0] == [1]
     assert schedule.renew([1], DRAIN) == []
     assert schedule.release(released({1: None}), DRAIN) == []
-    assert schedule.beat() == []
     assert schedule.claim_fan_out()
-    assert schedule.claim_reconcile(15)
+    assert shall_reconcile(schedule)
     schedule.worker_seen("celery@one")
     assert schedule.workers() == ["celery@one"]
 
@@ -195,7 +197,7 @@ def test_what_is_no_id_is_dropped_and_holds_up_nobody(schedule, redis_client, ru
     assert schedule.take(10, 100)[0] == [7]
     assert redis_client.zrange(DUE, 0, -1) == ["7"]
     assert schedule.pauses() == {}
-    assert all(0 < owner < 2**63 for owner in schedule.beat())
+    assert all(0 < owner < 2**63 for owner in schedule.beat(silence_s=1, reconciled_s=1)[1])
 
 
 @pytest.mark.parametrize("rubbish", ["garbage", "x 0 0 0", "nan 0 0 0", "inf 0 0 0", "1 2 3", b"\xff"])
@@ -218,20 +220,20 @@ def test_a_bucket_that_is_none_is_a_fresh_one(schedule, redis_client):
 def test_a_mark_of_reconciling_that_is_none_of_ours_does_not_stop_it(schedule, redis_client, last):
     redis_client.set(RECONCILE, last)
 
-    assert schedule.claim_reconcile(15)
-    assert not schedule.claim_reconcile(15)
+    assert shall_reconcile(schedule)
+    assert not shall_reconcile(schedule)
 
 
 def test_one_worker_reconciles_to_a_redis_that_was_emptied_or_has_started_anew(make_schedule):
     for server in a_valkey():
         one, other = make_schedule(server.url), make_schedule(server.url)
-        assert one.claim_reconcile(3_600)
-        assert not other.claim_reconcile(3_600)
+        assert shall_reconcile(one)
+        assert not shall_reconcile(other)
 
         server.kill()
         server.restart()
-        assert [other.claim_reconcile(3_600), one.claim_reconcile(3_600)] == [True, False]
+        assert [shall_reconcile(other), shall_reconcile(one)] == [True, False]
 
         with redis.Redis.from_url(server.url) as client:
             client.flushall()
-        assert [one.claim_reconcile(3_600), other.claim_reconcile(3_600)] == [True, False]
+        assert [shall_reconcile(one), shall_reconcile(other)] == [True, False]

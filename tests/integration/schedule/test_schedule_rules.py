@@ -263,15 +263,19 @@ def test_a_lost_fan_out_message_is_sent_again_after_two_seconds(schedule, advanc
     assert schedule.claim_fan_out()
 
 
+def shall_reconcile(schedule, within_s=15):
+    return schedule.beat(silence_s=60, reconciled_s=within_s)[0]
+
+
 def test_one_worker_reconciles_an_interval(schedule, advance):
-    assert schedule.claim_reconcile(15)
-    assert not schedule.claim_reconcile(15)
+    assert shall_reconcile(schedule)
+    assert not shall_reconcile(schedule)
 
     advance(14)
-    assert not schedule.claim_reconcile(15)
+    assert not shall_reconcile(schedule)
     advance(1.1)
-    assert schedule.claim_reconcile(15)
-    assert not schedule.claim_reconcile(15)
+    assert shall_reconcile(schedule)
+    assert not shall_reconcile(schedule)
 
 
 def test_health_is_kept_and_absent_where_unknown(schedule):
@@ -389,19 +393,22 @@ def test_the_dead_are_freed_once(kind, schedule):
 
     assert schedule.free([2]) == 1
     schedule.hand_out([1], MANY)
-    assert schedule.free([2]) == 0
+    assert schedule.free([2]) is None
     assert taken(schedule) == []
 
 
-def test_who_says_nothing_for_two_seconds_is_silent(kind, schedule, advance):
-    assert schedule.beat() == []
+def test_who_says_nothing_is_silent(kind, schedule, advance):
+    def silent():
+        return schedule.beat(silence_s=2, reconciled_s=15)[1]
+
+    assert silent() == []
     kind.beat(2)
     kind.beat(3)
     advance(1.5)
     kind.beat(3)
-    assert schedule.beat() == []
+    assert silent() == []
 
     advance(1.0)
-    assert schedule.beat() == [2]
+    assert silent() == [2]
     kind.beat(2)
-    assert schedule.beat() == []
+    assert silent() == []
