@@ -73,6 +73,7 @@ class Services:
         self._idle_senders: list[Sender] = []
         self._senders: list[ReferenceType[Sender]] = []
         self._stragglers = threading.Semaphore(STRAGGLERS_MAX)
+        self._behind = threading.Lock()
         self._running: list[Drain] = []
         # A ping may take as long as a receiver likes, within the timeout: other requests must find a thread meanwhile.
         self.ping_places = Places(max(1, settings.web_threads // 2))
@@ -244,7 +245,23 @@ class Services:
         )
         if done.event_count >= self.settings.fan_out_batch * fan_out.MOST_BATCHES:
             self.nudge_fan_out()
-        return done, self.deliver(own) if own else Counts()
+        counts = self.deliver(own) if own else Counts()
+        if done.behind is not None:
+            self._come_back_after(done.behind)
+        return done, counts
+
+    def _come_back_after(self, event_id: int) -> None:
+        """A `fan_out` for what was left in the outbox, as soon as the event is out of another fan-out's hands.
+
+        One thread of a process waits for that at most: it comes back for all.
+        """
+        if self._behind.acquire(blocking=False):
+            try:
+                is_over = fan_out.wait_for(self.storage, event_id)
+            finally:
+                self._behind.release()
+            if is_over:
+                self.nudge_fan_out()
 
     def deliver(self, webhook_ids: Sequence[int]) -> Counts:
         """One drain over webhooks that are held for it. What only waits for slow answers is finished aside."""

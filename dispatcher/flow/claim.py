@@ -18,7 +18,7 @@ from dispatcher.flow.policy import DrainPolicy
 from dispatcher.flow.record import Recorder
 from dispatcher.flow.tally import Tallying
 from dispatcher.model.delivery import State
-from dispatcher.storage import deliveries, refused
+from dispatcher.storage import deliveries, order, refused
 from dispatcher.storage.deliveries import Claim
 from dispatcher.storage.engine import Storage, refuses_values
 from dispatcher.storage.refused import Ending
@@ -122,6 +122,9 @@ class Claimer:
             else:
                 if claim.claimed:
                     crash.reached("after_claim")
+                if claim.ended:  # or `reconcile` finds what they held back
+                    with guarded("drain.order_failed"):
+                        self._storage.single(partial(order.settle, pairs=claim.ended))
                 if self._tallying is not None:
                     with guarded("drain.tally_failed"):
                         self._tallying.claimed(claim)

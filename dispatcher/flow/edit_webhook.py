@@ -1,15 +1,18 @@
 """Webhooks as their owners make, change and delete them: checked here, stored, and told to the clock."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from marshmallow import ValidationError
 
 from dispatcher.errors import WebhookInvalid
+from dispatcher.flow.record_event import RESOURCE_KEYS
 from dispatcher.flow.wake import wake
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, Webhook
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import accounts, clients, deliveries, webhooks
+from dispatcher.storage import accounts, clients, deliveries, order, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from schemas.errors import texts
 from schemas.payload import LEGACY_EVENTS
@@ -49,14 +52,20 @@ def edit_webhook(
     With `client_id` it must be that client's. Raises WebhookUnknown, and what `create_webhook` raises.
     """
 
-    def edit(connection: Connection) -> tuple[Webhook, dict[int, float]]:
+    def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
         before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
         checked = _checked({name: getattr(before, name) for name in _WRITABLE} | dict(changes))
-        after = webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked)
-        return after, deliveries.next_due(connection, [webhook_id])
+        ordering, superseding = checked["ordering"], checked["superseding"]
+        switched = (ordering, superseding) != (before.ordering, before.superseding)
+        in_order = switched and (superseding or ordering != Ordering.NONE)
+        with order.switching(connection, webhook_id, ordering, RESOURCE_KEYS) if in_order else nullcontext():
+            return webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked), switched
 
-    webhook, waits = storage.run(edit)
+    webhook, switched = storage.run(edit)
+    if switched:  # where order is not wanted any more, all that it held back is let go
+        storage.single(partial(order.settle_all, webhook_id=webhook_id))
+    waits = storage.look(partial(deliveries.next_due, webhook_ids=[webhook_id]))
     wake(schedule, waits, afresh=True)  # its owner has acted: whatever was known of the receiver may be over
     return webhook
 

@@ -1,10 +1,13 @@
 """One event becomes a delivery for each webhook that wants it, 500 events a transaction."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from dispatcher import clock, crash, log
+from dispatcher.errors import StorageUnavailable
 from dispatcher.flow.trace import TracesFanOut
 from dispatcher.model.event import FanOut
 from dispatcher.storage import events
@@ -24,7 +27,8 @@ class HandOut(Protocol):
 def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, trace: TracesFanOut | None = None) -> FanOut:
     """Empties the outbox, a batch at a time; after each commit its webhooks are handed out. Returns the sums.
 
-    Stops after MOST_BATCHES, so that a task ends; whoever calls then asks for another.
+    Stops after MOST_BATCHES, so that a task ends, and where some must come behind what another fan-out has in its hands
+    (`FanOut.behind`); whoever calls then asks for another.
     """
     event_count = delivery_count = 0
     webhook_ids: set[int] = set()
@@ -44,18 +48,45 @@ def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, trace: TracesF
                     webhooks=len(batch.webhook_ids),
                 )
             )
-        if batch.event_count < batch_size:
+        if batch.behind is not None or batch.event_count < batch_size:
             break
-    return FanOut(event_count=event_count, delivery_count=delivery_count, webhook_ids=tuple(webhook_ids))
+    return FanOut(
+        event_count=event_count,
+        delivery_count=delivery_count,
+        webhook_ids=tuple(webhook_ids),
+        behind=batch.behind,
+    )
+
+
+def wait_for(storage: Storage, event_id: int) -> bool:
+    """Until no other fan-out has the event in its hands; False where that takes too long: `reconcile` comes back."""
+    try:
+        storage.single(partial(events.wait_for, event_id=event_id))
+    except StorageUnavailable as error:
+        logger.warning(log.line("event.held", event_id=event_id, reason=error))
+        return False
+    return True
 
 
 def _take(storage: Storage, batch_size: int, trace: TracesFanOut | None) -> FanOut:
+    """A batch, without the accounts whose order would be lost."""
+    without: set[int] = set()
+    behind: int | None = None
+    while True:
+        try:
+            return replace(_taken(storage, batch_size, trace, without), behind=behind)
+        except events.Overtaken as error:
+            without.update(error.account_ids)
+            behind = error.event_id
+
+
+def _taken(storage: Storage, batch_size: int, trace: TracesFanOut | None, without: Collection[int]) -> FanOut:
     """One transaction; at debug level a line tells each delivery's key, and traces are looked up where it is wished."""
     began_at = clock.now()
     tells = logger.isEnabledFor(logging.DEBUG)
 
     def work(connection: Connection) -> tuple[FanOut, Sequence[events.Made], Mapping[int, str]]:
-        batch = events.fan_out(connection, batch_size)
+        batch = events.fan_out(connection, batch_size, without=without)
         made = events.made(connection, batch.event_ids) if tells else ()
         return batch, made, events.traces(connection, batch.event_ids) if trace and batch.event_ids else {}
 

@@ -7,7 +7,7 @@ from functools import partial
 from dispatcher import log
 from dispatcher.queue import Queue
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import deliveries, events, webhooks
+from dispatcher.storage import deliveries, events, order, webhooks
 from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def reconcile(storage: Storage, schedule: Schedule, queue: Queue) -> Reconciled:
     waiting = storage.run(events.any_waiting)
     if waiting:
         queue.fan_out()
-    storage.single(deliveries.let_all_on)
+    storage.single(order.settle_all)
     after = count = 0
     deleted: list[int] = []
     while True:

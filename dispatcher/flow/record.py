@@ -18,7 +18,7 @@ from dispatcher.flow.lane import Lane
 from dispatcher.flow.tally import Tallying
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import State
-from dispatcher.storage import deliveries, refused
+from dispatcher.storage import deliveries, order, refused
 from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Storage, refuses_values
 from dispatcher.storage.refused import Ending
@@ -119,10 +119,10 @@ class Recorder:
         if self._tallying is not None:
             with guarded("drain.tally_failed"):
                 self._tallying.recorded(batch, count, self._monotonic() - began_s)
-        ended = [one.claimed for one in batch if one.claimed.resource and one.verdict.state is not State.PENDING]
-        if ended:  # what was held back behind these is due now; or `reconcile` finds it
-            with guarded("drain.let_on_failed"):
-                self._storage.single(lambda connection: deliveries.let_on(connection, ended))
+        pairs = [(one.claimed.webhook_id, one.claimed.resource) for one in batch if one.claimed.resource is not None]
+        if pairs:  # what was held back behind these is due now, or an earlier one goes first; or `reconcile` finds it
+            with guarded("drain.order_failed"):
+                self._storage.single(lambda connection: order.settle(connection, pairs))
 
     # -- what Postgres refuses -----------------------------------------------------------------------------------
 

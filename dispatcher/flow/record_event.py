@@ -18,6 +18,9 @@ from schemas import EVENT_TYPES, EventInvalid, EventType
 from schemas.event import Problems, rendered_body
 from schemas.fields import render_datetime, zone_of
 
+RESOURCE_KEYS = {name: event.resource for name, event in EVENT_TYPES.items() if not event.bulk}
+"""Event → the key of its body under which its resource stands."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewEvent:

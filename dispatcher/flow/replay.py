@@ -1,6 +1,7 @@
 """People ask for a delivery once more: the same Idempotency-Key, its tries start anew."""
 
 from dispatcher.errors import MoveIllegal
+from dispatcher.flow.record_event import RESOURCE_KEYS
 from dispatcher.flow.wake import wake
 from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import deliveries, reports
@@ -18,7 +19,7 @@ def replay(
 
     def move(connection: Connection) -> tuple[DeliveryRow, int | None]:
         found = reports.delivery(connection, id_or_key, account_id=account_id, client_id=client_id)
-        return found, deliveries.replay(connection, found.id)
+        return found, deliveries.replay(connection, found.id, RESOURCE_KEYS)
 
     found, webhook_id = storage.run(move)
     if webhook_id is None:

@@ -21,6 +21,7 @@ from marshmallow import ValidationError
 
 from dispatcher import log
 from dispatcher.errors import ReplayInvalid, ScheduleUnavailable
+from dispatcher.flow.record_event import RESOURCE_KEYS
 from dispatcher.flow.wake import wake
 from dispatcher.model.delivery import State
 from dispatcher.model.health import Health
@@ -31,7 +32,6 @@ from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.matches import Look
 from dispatcher.storage.replays import Advance, Held, Left
-from schemas.catalogue import EVENT_TYPES
 from schemas.errors import texts
 from schemas.fields import written_in
 from schemas.replay import ReplaySchema
@@ -51,7 +51,6 @@ COUNT, COUNT_EVENTS, COUNT_WEBHOOKS = 100_000, 20_000, 1_000
 """Rows that one statement counts among, and the webhooks whose they are."""
 
 _schema = ReplaySchema()
-_KEYS = {name: event.resource for name, event in EVENT_TYPES.items() if not event.bulk}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -285,9 +284,9 @@ def _taken(look: Look, room: int) -> Look:
 def _make_pending(connection: Connection, wanted: Wanted, taken: Mapping[int, Look]) -> Counter[int]:
     """Webhook → how many."""
     if wanted.missed:
-        moved = [one for id_, look in taken.items() for one in matches.build(connection, id_, look.ids, _KEYS)]
+        moved = [one for id_, look in taken.items() for one in matches.build(connection, id_, look.ids, RESOURCE_KEYS)]
     else:
-        moved = matches.move(connection, wanted, list(taken.values()))
+        moved = matches.move(connection, wanted, list(taken.values()), RESOURCE_KEYS)
     return Counter(one.webhook_id for one in moved)
 
 

@@ -36,3 +36,5 @@ class FanOut:
     webhook_ids: tuple[int, ...]
     event_ids: tuple[int, ...] = ()
     """Of one transaction only: the sum over several does not name them."""
+    behind: int | None = None
+    """The event, in another fan-out's hands, behind which some of its account were left in the outbox; None: none."""

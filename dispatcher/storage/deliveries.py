@@ -5,7 +5,7 @@ One seam shifts time for tests: every statement takes "now" from `dispatcher_now
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from dispatcher.errors import SecretUnreadable
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
+from dispatcher.storage import order
 from dispatcher.storage.engine import Connection, Row, array, rows
-from dispatcher.storage.events import HELD_BACK
 from dispatcher.storage.secrets import SecretBox
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ leased as (
         lost_count = lost_count + (lease_token is not null)::int
     where id = any (array (select id from due))
     returning id, webhook_id, event_id, idempotency_key, attempt_count, lost_count, tries_before, lost_before,
-        resource, copy_of),
+        resource, copy_of, outdated),
 losses as (
     insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
@@ -54,15 +54,15 @@ select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_bef
     e.name, e.created_at, e.body::text, a.time_zone, l.resource, l.event_id,
     case when l.tries_before = 0 and l.copy_of is null then
         extract(epoch from dispatcher_now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
-    end, l.id in (select id from due where lost), e.traceparent
+    end, l.id in (select id from due where lost), e.traceparent, l.outdated is true
 from leased l
     cross join lateral (select * from events where id = l.event_id limit 1) e
     cross join lateral (select time_zone from accounts where id = e.account_id limit 1) a
 """
 
-_GIVE_UP = """
+_END = """
 update deliveries
-set state = 'failed', finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
+set state = %(state)s, finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
 where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
 """
 
@@ -134,41 +134,18 @@ select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher_now())::f
 from page p join webhooks w on w.id = p.webhook_id order by p.webhook_id
 """
 
-# Index: deliveries_by_resource, its first row of each.
-_LET_ON = f"""
-update deliveries_waiting set next_attempt_at = dispatcher_now()
-where id = any (array (
-    select d.id from unnest(%(webhook_ids)s::int[], %(resources)s::text[]) r (webhook_id, resource)
-    cross join lateral (
-        select id, next_attempt_at from deliveries_waiting
-        where webhook_id = r.webhook_id and resource = r.resource order by event_id limit 1) d
-    where d.next_attempt_at = {HELD_BACK}))
-returning webhook_id
-"""
-
-# The same for all: what a worker left that died in between, what was cancelled, and where order is not wanted any more.
-# Index: deliveries_by_resource, whole, which holds only deliveries of webhooks that asked for it.
-_LET_ALL_ON = f"""
-update deliveries_waiting set next_attempt_at = dispatcher_now()
-where id = any (array (
-    select h.id from (
-        select distinct on (webhook_id, resource) id, webhook_id, next_attempt_at from deliveries_waiting
-        where resource is not null order by webhook_id, resource, event_id) h
-    where h.next_attempt_at = {HELD_BACK}
-    union all
-    select d.id from deliveries_waiting d
-    where d.resource is not null and d.next_attempt_at = {HELD_BACK}
-        and exists (select from webhooks w where w.id = d.webhook_id and w.ordering = 'none')))
-"""
+# What a replay makes of a delivery: pending, its tries anew. What people ask for is sent, also if it is outdated.
+REPLAYED = f"""state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
+    tries_before = attempt_count, lost_before = lost_count, outdated = null, updated_at = dispatcher_now(),
+    resource = coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")})"""
 
 # The webhook cannot be deleted before the commit: who deletes it waits, and then cancels this one too.
-_REPLAY = """
-update deliveries set state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
-    tries_before = attempt_count, lost_before = lost_count, updated_at = dispatcher_now()
+_REPLAY = f"""
+update deliveries set {REPLAYED}
 where id = %(id)s and state <> 'pending'
     and exists (select from webhooks where webhooks.id = deliveries.webhook_id and deleted_at is null for key share)
     and exists (select from events where events.id = deliveries.event_id)  -- its day may be dropped already
-returning webhook_id
+returning webhook_id, resource
 """
 
 
@@ -182,6 +159,8 @@ class Claim:
     given_up: int = 0
     losses: int = 0
     """Leases that had run out unrecorded, those of what was given up too."""
+    ended: tuple[order.Pair, ...] = ()
+    """With order: whose resources' next deliveries may go now (`order.settle`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,20 +212,24 @@ def claim(
     )
     if not found:
         return Claim(claimed=(), targets={})
-    worn_out = [row[0] for row in found if row[5] >= loss_limit]
-    if worn_out:
-        rows(connection, _GIVE_UP, {"ids": array(worn_out), "token": token})
+    outdated = {row[0] for row in found if row[15]}
+    worn_out = {row[0] for row in found if row[5] >= loss_limit} - outdated
+    for state, ids in ((State.SUPERSEDED, outdated), (State.FAILED, worn_out)):
+        if ids:
+            rows(connection, _END, {"state": state, "ids": array(ids), "token": token})
+    ended = outdated | worn_out
     lease_ends_s = now_s + lease.total_seconds()
-    claimed = tuple(_claimed(row, token, lease_ends_s, now_s) for row in found if row[5] < loss_limit)
+    claimed = tuple(_claimed(row, token, lease_ends_s, now_s) for row in found if row[0] not in ended)
     return Claim(
         claimed=claimed,
         targets=_targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
         given_up=len(worn_out),
         losses=_tell_losses(found, worn_out),
+        ended=tuple((row[1], row[10]) for row in found if row[0] in ended and row[10] is not None),
     )
 
 
-def _tell_losses(found: Sequence[Row], worn_out: Sequence[int]) -> int:
+def _tell_losses(found: Sequence[Row], worn_out: Collection[int]) -> int:
     lost = [row for row in found if row[13]]
     for row in lost:
         event = "delivery.given_up" if row[0] in worn_out else "delivery.lost"
@@ -281,31 +264,20 @@ def all_due(connection: Connection, *, after: int, limit: int) -> list[Due]:
     return [Due(*row) for row in rows(connection, _ALL_DUE, {"after": after, "limit": limit})]
 
 
-def let_on(connection: Connection, finished: Iterable[Claimed]) -> None:
-    """Of each resource of which one is finished, the next that was held back is due now."""
-    heads = {(one.webhook_id, one.resource) for one in finished if one.resource is not None}
-    if heads:
-        webhook_ids, resources = zip(*sorted(heads), strict=True)
-        rows(connection, _LET_ON, {"webhook_ids": array(webhook_ids), "resources": array(resources)})
-
-
-def let_all_on(connection: Connection) -> None:
-    """Makes due what is held back behind nothing; `reconcile` asks for it."""
-    rows(connection, _LET_ALL_ON)
-
-
-def replay(connection: Connection, delivery_id: int) -> int | None:
+def replay(connection: Connection, delivery_id: int, keys: Mapping[str, str]) -> int | None:
     """Makes a finished delivery pending again, its tries anew; returns its webhook.
 
-    None where it is pending already, or its webhook was deleted.
+    With order, it is held back like any other. None where it is pending already, or its webhook was deleted.
+    `keys`: event name → where its resource stands in its body.
     """
-    found = rows(connection, _REPLAY, {"id": delivery_id})
+    found = rows(connection, _REPLAY, {"id": delivery_id, **order.keyed(keys)})
+    order.settle(connection, [(webhook_id, resource) for webhook_id, resource in found if resource is not None])
     return found[0][0] if found else None
 
 
 def _claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Claimed:
     id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, body, zone, resource, *rest = row
-    event_id, age_s, _lost, traceparent = rest
+    event_id, age_s, _lost, traceparent, _outdated = rest
     return Claimed(
         id=id_,
         webhook_id=webhook_id,

@@ -1,16 +1,15 @@
 """Events: stored once by the producer, in its own transaction if it likes, and fanned out in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import compress
 from typing import NamedTuple
 
 from dispatcher.model.event import Event, EventDraft, FanOut
+from dispatcher.storage import order
 from dispatcher.storage.engine import Connection, Joinable, array, copies, copy, rows
 
-HELD_BACK = "timestamptz '9999-12-31 00:00+00'"
-"""When a delivery is due that is held back behind an earlier one of its resource: not before that is finished."""
 MANY = 50
 """Events from which COPY costs less than INSERT, with all its round trips."""
 CHANNEL = "dispatcher_events"
@@ -40,10 +39,13 @@ cross join lateral (
     where account_id = asked.account_id and idempotency_key = asked.key limit 1) e
 """
 
+# The first id of a statement is of the present second; the others are the next ones.
+_ID = "case {nth} when 1 then new_event_id() else nextval('event_counter') end"
+
 # One statement for one event or thousands. `ordinal` ties the answer to the drafts. One notification a transaction.
 _INSERT = f"""
 with draft as (
-    select new_event_id() as id, d.* from unnest(%(account_ids)s::int[], %(names)s::text[],
+    select {_ID.format(nth="ordinal")} as id, d.* from unnest(%(account_ids)s::int[], %(names)s::text[],
         string_to_array(%(bodies)s, E'\\n'), %(keys)s::text[], %(created)s::timestamptz[], %(resources)s::text[],
         %(traceparents)s::text[])
         with ordinality as d (account_id, name, body, key, created_at, resource, traceparent, ordinal)),
@@ -71,7 +73,9 @@ select id, created_at, {_NOTIFY} from stored
 """
 
 # And for very many, which are copied: their ids, in order, and when that is.
-_NEW_IDS = f"select now(), array(select new_event_id() from generate_series(1, %(count)s)), {_NOTIFY}"
+_NEW_IDS = f"""
+select now(), array(select {_ID.format(nth="n")} from generate_series(1, %(count)s) n), {_NOTIFY}
+"""
 _COLUMNS = ("id", "account_id", "name", "body", "idempotency_key", "created_at", "traceparent")
 _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 
@@ -80,7 +84,8 @@ _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 # matched cannot be deleted before the commit, so that the deletion finds its deliveries and cancels them.
 _FAN_OUT = """
 with batch as (
-    select event_id from events_waiting order by event_id limit %(limit)s for update skip locked),
+    select event_id from events_waiting where account_id <> all (%(without)s::int[])
+    order by event_id limit %(limit)s for update skip locked),
 taken as (
     delete from events_waiting where event_id = any (array (select event_id from batch))
     returning event_id, account_id, name, resource),
@@ -97,30 +102,28 @@ select (select count(*) from taken), (select count(*) from made), array(select d
     array(select id from made where resource is not null), array(select event_id from taken)
 """
 
-# Index: deliveries_by_resource. A claimed one is on its way, so it stays.
-_SUPERSEDE = """
-with newer as (
-    select d.webhook_id, d.resource, d.event_id, e.name from deliveries_waiting d
-    join webhooks w on w.id = d.webhook_id and w.superseding
-    join events e on e.id = d.event_id and e.name like '%%\\_updated'
-    where d.id = any (%(ids)s::bigint[])),
-older as (
-    select d.id from newer n
-    join deliveries_waiting d on d.webhook_id = n.webhook_id and d.resource = n.resource
-        and d.event_id < n.event_id and d.lease_token is null
-    join events e on e.id = d.event_id and e.name = n.name)
-update deliveries set state = 'superseded', finished_on = dispatcher_now()::date, updated_at = dispatcher_now()
-where id = any (array (select id from older)) and finished_on is null and lease_token is null
+# What still lies in the outbox before an event of ours, about the same resource, is in another fan-out's hands, or was
+# committed a moment ago. (Ours are gone.) The accounts where that is so, and the last such event. Where others have
+# more than is looked at here, it might be so everywhere. The limit also keeps the planner to the index.
+_EARLIER = """
+with mine as materialized (
+    select w.account_id, d.resource, max(d.event_id) as event_id
+    from deliveries_waiting d join webhooks w on w.id = d.webhook_id
+    where d.id = any (%(ids)s::bigint[]) group by 1, 2),
+elsewhere as materialized (
+    select event_id, account_id, resource from events_waiting
+    where event_id < (select max(event_id) from mine) order by event_id limit %(looked)s),
+earlier as (
+    select account_id, e.event_id from mine m join elsewhere e using (account_id, resource)
+    where e.event_id < m.event_id
+    union all
+    select m.account_id, e.event_id from mine m, (select max(event_id), count(*) from elsewhere) e (event_id, count)
+    where e.count = %(looked)s)
+select array(select distinct account_id from earlier), (select max(event_id) from earlier)
 """
 
-# Index: deliveries_by_resource.
-_HOLD_BACK = f"""
-update deliveries_waiting d set next_attempt_at = {HELD_BACK}
-from webhooks w
-where d.id = any (%(ids)s::bigint[]) and w.id = d.webhook_id and w.ordering = 'resource' and exists (
-    select from deliveries_waiting earlier
-    where earlier.webhook_id = d.webhook_id and earlier.resource = d.resource and earlier.event_id < d.event_id)
-"""
+# Index: the primary key of events_waiting. Ends when whoever has the event has committed, or died.
+_WAIT_FOR = "select from events_waiting where event_id = %(event_id)s for update"
 
 # Index: deliveries_are_one_per_event_and_webhook.
 _MADE = """
@@ -183,16 +186,43 @@ def insert_together(connection: Joinable, emits: Sequence[Emit]) -> list[list[Ev
     return [next(stored) if is_free else None for is_free in free]
 
 
-def fan_out(connection: Connection, limit: int) -> FanOut:
+class Overtaken(Exception):
+    """A fan-out got hold of events before another has committed earlier ones of their resource: roll it back.
+
+    `account_ids`: whose events they are; `event_id`: the last of the earlier ones.
+    """
+
+    def __init__(self, account_ids: Sequence[int], event_id: int) -> None:
+        super().__init__(account_ids, event_id)
+        self.account_ids = tuple(account_ids)
+        self.event_id = event_id
+
+
+def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()) -> FanOut:
     """Takes up to `limit` events out of the outbox and makes one delivery for each webhook that wants them.
 
-    Where a webhook asked for it, older updates of a resource give way, and its later deliveries are held back.
+    Where a webhook asked for it, older updates of a resource give way, and its later deliveries are held back. Events
+    of the accounts in `without` are left. Raises Overtaken where the order of an account's events would be lost.
     """
-    row = rows(connection, _FAN_OUT, {"limit": limit})[0]
-    if row[3]:
-        rows(connection, _SUPERSEDE, {"ids": row[3]})
-        rows(connection, _HOLD_BACK, {"ids": row[3]})
-    return FanOut(event_count=row[0], delivery_count=row[1], webhook_ids=tuple(row[2]), event_ids=tuple(row[4]))
+    event_count, delivery_count, webhook_ids, ids, event_ids = rows(
+        connection, _FAN_OUT, {"limit": limit, "without": array(without)}
+    )[0]
+    if ids:
+        account_ids, event_id = rows(connection, _EARLIER, {"ids": array(ids), "looked": 10 * limit})[0]
+        if account_ids:
+            raise Overtaken(account_ids, event_id)
+        order.settle_new(connection, ids)
+    return FanOut(
+        event_count=event_count,
+        delivery_count=delivery_count,
+        webhook_ids=tuple(webhook_ids),
+        event_ids=tuple(event_ids),
+    )
+
+
+def wait_for(connection: Connection, event_id: int) -> None:
+    """Returns once no other fan-out has the event in its hands; raises StorageUnavailable where that takes too long."""
+    rows(connection, _WAIT_FOR, {"event_id": event_id})
 
 
 def made(connection: Connection, event_ids: Sequence[int]) -> list[Made]:

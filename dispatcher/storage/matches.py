@@ -11,8 +11,9 @@ from datetime import date, datetime
 from dispatcher.ids import COUNTER_BITS, first_event_id, recorded_after
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
+from dispatcher.storage import order
+from dispatcher.storage.deliveries import REPLAYED
 from dispatcher.storage.engine import Connection, array, rows
-from dispatcher.storage.events import HELD_BACK
 
 # Index: webhooks_by_account.
 _WEBHOOKS = """
@@ -89,8 +90,7 @@ id = any (%(ids)s::bigint[]) and finished_on = any (%(days)s::date[]) and state 
 
 # As `deliveries.replay` moves one.
 _MOVE = f"""
-update deliveries set state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
-    tries_before = attempt_count, lost_before = lost_count, updated_at = dispatcher_now()
+update deliveries set {REPLAYED}
 where {_STILL_FITS}
 returning id, webhook_id, resource
 """
@@ -98,34 +98,20 @@ returning id, webhook_id, resource
 _COPY = f"""
 insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of)
 select id, event_id, webhook_id, new_idempotency_key(id), resource, copy_of from (
-    select nextval('delivery_id') as id, event_id, webhook_id, resource, id as copy_of from deliveries
-    where {_STILL_FITS} order by event_id) copied
+    select nextval('delivery_id') as id, event_id, webhook_id, id as copy_of,
+        coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")}) as resource
+    from deliveries where {_STILL_FITS} order by event_id) copied
 returning id, webhook_id, resource
 """
 
 # As a fan-out makes them. The resource of an event stands in its body, under a key that its name tells.
-_BUILD = """
+_BUILD = f"""
 insert into deliveries (id, event_id, webhook_id, idempotency_key, resource)
-select id, event_id, webhook_id, new_idempotency_key(id), resource from (
-    select nextval('delivery_id') as id, e.id as event_id, w.id as webhook_id,
-        case when w.ordering = 'resource' or w.superseding
-            then k.key || ':' || (e.body -> k.key ->> 'id') end as resource
+select id, event_id, webhook_id, new_idempotency_key(id), {order.resource_of("event_id", "webhook_id")} from (
+    select nextval('delivery_id') as id, e.id as event_id, w.id as webhook_id
     from webhooks w join events e on e.id = any (%(ids)s::bigint[])
-    left join unnest(%(names)s::text[], %(keys)s::text[]) as k (name, key) on k.name = e.name
     where w.id = %(webhook_id)s order by e.id) built
 returning id, webhook_id, resource
-"""
-
-# Of each resource of a webhook with order, all but the earliest that waits; what is on its way stays there.
-# Index: deliveries_by_resource.
-_HOLD_BACK = f"""
-update deliveries_waiting set next_attempt_at = {HELD_BACK}
-where lease_token is null and next_attempt_at < {HELD_BACK} and id = any (array (
-    select later.id from unnest(%(webhook_ids)s::int[], %(resources)s::text[]) as r (webhook_id, resource)
-    join webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
-    cross join lateral (
-        select id from deliveries_waiting
-        where webhook_id = r.webhook_id and resource = r.resource order by event_id, id offset 1) later))
 """
 
 
@@ -182,26 +168,27 @@ def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[in
     return [id_ for (id_,) in rows(connection, _HOLD_WEBHOOKS, {"webhook_ids": array(webhook_ids)})]
 
 
-def move(connection: Connection, wanted: Wanted, looks: Sequence[Look]) -> list[Moved]:
-    """Makes the deliveries that were picked pending and due, or with a new key copies of them; returns these."""
+def move(connection: Connection, wanted: Wanted, looks: Sequence[Look], keys: Mapping[str, str]) -> list[Moved]:
+    """Makes the deliveries that were picked pending and due, or with a new key copies of them; returns these.
+
+    `keys`: event name → where its resource stands in its body. With order, all but the earliest are held back.
+    """
     ids = [id_ for look in looks for id_ in look.ids]
     days = {day for look in looks for day in look.days}
     parameters = {"ids": array(ids), "days": array(days), "states": list(wanted.states), "as_of": wanted.as_of}
-    return _made(connection, _COPY if wanted.new_key else _MOVE, parameters) if ids else []
+    return _made(connection, _COPY if wanted.new_key else _MOVE, parameters, keys) if ids else []
 
 
 def build(connection: Connection, webhook_id: int, event_ids: Sequence[int], keys: Mapping[str, str]) -> list[Moved]:
-    """Makes deliveries of these events for the webhook; `keys`: event name → where its resource stands in its body."""
-    parameters = {"ids": array(event_ids), "webhook_id": webhook_id, "names": list(keys), "keys": list(keys.values())}
-    return _made(connection, _BUILD, parameters) if event_ids else []
+    """Makes deliveries of these events for the webhook; `keys` and order as in `move`."""
+    parameters = {"ids": array(event_ids), "webhook_id": webhook_id}
+    return _made(connection, _BUILD, parameters, keys) if event_ids else []
 
 
-def _made(connection: Connection, sql: str, parameters: Mapping[str, object]) -> list[Moved]:
-    moved = [Moved(id=row[0], webhook_id=row[1], resource=row[2]) for row in rows(connection, sql, parameters)]
-    heads = {(one.webhook_id, one.resource) for one in moved if one.resource is not None}
-    if heads:
-        webhook_ids, resources = zip(*sorted(heads), strict=True)
-        rows(connection, _HOLD_BACK, {"webhook_ids": array(webhook_ids), "resources": array(resources)})
+def _made(connection: Connection, sql: str, parameters: Mapping[str, object], keys: Mapping[str, str]) -> list[Moved]:
+    found = rows(connection, sql, {**parameters, **order.keyed(keys)})
+    moved = [Moved(id=row[0], webhook_id=row[1], resource=row[2]) for row in found]
+    order.settle(connection, [(one.webhook_id, one.resource) for one in moved if one.resource is not None])
     return moved
 
 

@@ -15,6 +15,7 @@ from dispatcher.api.console.words import without_query
 from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
 from dispatcher.errors import DeliveryUnknown, MoveIllegal, WebhookUnknown
+from dispatcher.flow.record_event import RESOURCE_KEYS
 from dispatcher.flow.replay import replay
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
@@ -97,7 +98,7 @@ def _found(wanted: filters.Filter) -> tuple[Page, bool]:
         ids = None
         if wanted.resource_id is not None:
             search = emitted.search(
-                connection, account().id, wanted.resource_id, filters.RESOURCE_KEYS,
+                connection, account().id, wanted.resource_id, RESOURCE_KEYS,
                 name=wanted.event_name, since=None, until=wanted.until,
             )  # fmt: skip
             ids = emitted.delivery_ids(connection, search.ids)

@@ -9,6 +9,7 @@ from dispatcher.api.console.frame import account, blueprint, page
 from dispatcher.api.console.reasons import why_not
 from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
+from dispatcher.flow.record_event import RESOURCE_KEYS
 from dispatcher.storage import emitted
 from dispatcher.storage.emitted import EmittedEvent
 from dispatcher.storage.engine import Connection
@@ -55,7 +56,7 @@ def show(event_id: int) -> Response:
 
 def resource_of(event: EmittedEvent) -> tuple[str, str] | None:
     """Kind and id of what the event is about; None of one that is about many."""
-    key = filters.RESOURCE_KEYS.get(event.name)
+    key = RESOURCE_KEYS.get(event.name)
     about = event.body.get(key) if key else None
     return (key, str(about["id"])) if key and isinstance(about, dict) and about.get("id") is not None else None
 
@@ -73,7 +74,7 @@ def _found(wanted: filters.Filter) -> tuple[list[EmittedEvent], bool]:
     def look(connection: Connection) -> tuple[list[EmittedEvent], bool]:
         ids, is_whole = None, True
         if wanted.resource_id is not None:
-            search = emitted.search(connection, account().id, wanted.resource_id, filters.RESOURCE_KEYS, **narrowed)
+            search = emitted.search(connection, account().id, wanted.resource_id, RESOURCE_KEYS, **narrowed)
             ids, is_whole = search.ids, search.is_whole
         return emitted.page(connection, account().id, limit=PAGE_SIZE + 1, ids=ids, **narrowed), is_whole
 

@@ -15,8 +15,6 @@ from schemas.catalogue import OPERATIONAL_EVENTS
 
 NAMES = (*EVENT_TYPES, *sorted(OPERATIONAL_EVENTS))
 STATES = tuple(str(state) for state in State)
-RESOURCE_KEYS = {name: event.resource for name, event in EVENT_TYPES.items() if not event.bulk}
-"""Event → the key of its body under which its resource stands."""
 _LAST_ID = 2**63 - 1
 
 

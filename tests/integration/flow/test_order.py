@@ -1,6 +1,7 @@
 """Opt-in order of one resource's deliveries, and updates that give way to newer ones."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -126,3 +127,35 @@ def test_an_update_that_is_on_its_way_does_not_give_way(superseding, flow):
     flow.fan_out()
 
     assert flow.states() == ["pending", "pending"]
+
+
+def test_an_update_given_up_as_outdated_lets_the_next_of_its_resource_go(storage, account, receiver, flow):
+    webhook = a_webhook(storage, account, receiver.url("/"), EVENTS, superseding=True, ordering="resource")
+    flow.emit(about(1))
+    flow.fan_out()
+    flow.sql("update deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() + interval '1 min'")
+    flow.emit(about(1))
+    flow.fan_out()
+    assert flow.deliver(webhook.id).delivered == 0
+    flow.sql("update deliveries set next_attempt_at = now() - interval '1 s' where lease_token is not null")
+
+    flow.deliver(webhook.id)
+    flow.deliver(webhook.id)
+    assert flow.states() == ["superseded", "delivered"]
+    assert len(receiver.requests) == 1
+
+
+def test_a_failed_update_makes_room_for_the_newer_one_at_once(storage, account, receiver, flow):
+    webhook = a_webhook(storage, account, receiver.url("/"), EVENTS, superseding=True, ordering="resource")
+    receiver.script("/", Answer(status=500, delay_s=0.3), Answer(status=200))
+    flow.emit(about(1))
+    handed_out = flow.fan_out()
+    with ThreadPoolExecutor(1) as pool:
+        draining = pool.submit(flow.deliver, *handed_out)
+        receiver.wait_for(1)
+        flow.emit(about(1))
+        flow.fan_out()
+        draining.result()
+
+    flow.deliver(webhook.id)
+    assert flow.states() == ["superseded", "delivered"]

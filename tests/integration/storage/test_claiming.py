@@ -149,7 +149,7 @@ def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps, webhook
     steps.claim({webhook.id: 1}, limit=1)
     assert steps.delivery(claimed.id)["state"] == "failed"
 
-    steps.storage.run(lambda c: deliveries.replay(c, claimed.id))
+    steps.storage.run(lambda c: deliveries.replay(c, claimed.id, {}))
 
     assert ids(steps.claim({webhook.id: 1}, limit=1)) == [claimed.id]
 
@@ -238,7 +238,7 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
     assert ready.delivery(first.id)["state"] == "failed"
     ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
 
-    assert ready.storage.run(lambda c: deliveries.replay(c, first.id)) == webhook.id
+    assert ready.storage.run(lambda c: deliveries.replay(c, first.id, {})) == webhook.id
     again = ready.claim_one(webhook.id)
 
     assert (again.id, again.idempotency_key, again.attempt_number) == (first.id, first.idempotency_key, 1)
@@ -249,8 +249,8 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
 def test_what_is_pending_cannot_be_replayed(ready, webhook):
     claimed = ready.claim_one(webhook.id)
 
-    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id)) is None
-    assert ready.storage.run(lambda c: deliveries.replay(c, 999_999)) is None
+    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, {})) is None
+    assert ready.storage.run(lambda c: deliveries.replay(c, 999_999, {})) is None
     assert ready.delivery(claimed.id)["lease_token"] == str(claimed.lease_token)
 
 
@@ -268,7 +268,7 @@ def test_a_replay_that_meets_a_deletion_leaves_nothing_pending(ready, storage, a
     failed = ready.claim_one(webhook.id)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
-        assert deliveries.replay(connection, failed.id) == webhook.id
+        assert deliveries.replay(connection, failed.id, {}) == webhook.id
         deleting = pool.submit(storage.run, lambda c: webhooks.delete(c, account.id, webhook.id))
         ready.wait_for_a_waiter()
         connection.commit()
@@ -282,7 +282,7 @@ def test_a_replay_during_a_deletion_is_refused(ready, storage, account, webhook)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
         webhooks.delete(connection, account.id, webhook.id)
-        replaying = pool.submit(storage.run, lambda c: deliveries.replay(c, failed.id))
+        replaying = pool.submit(storage.run, lambda c: deliveries.replay(c, failed.id, {}))
         ready.wait_for_a_waiter()
         connection.commit()
         assert replaying.result() is None

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
-from dispatcher.storage import matches, replays
+from dispatcher.storage import matches, order, replays
 from tests.builders import a_webhook
 
 NOW = datetime.now(UTC)
@@ -69,9 +69,10 @@ def test_a_look_is_read_by_the_index_of_its_webhooks(steps, much, states):
 def test_a_batch_is_moved_by_the_indexes_of_its_days(steps, much, statement):
     today = steps.value("select current_date")
     parameters = {"ids": list(range(1, 500)), "days": [today], "states": ["failed"], "as_of": NOW}
+    parameters |= order.keyed({"invoice_paid": "invoice"})
     found = plan(steps, statement, parameters)
 
-    assert read_whole(found) == []
+    assert set(read_whole(found)) <= {"webhooks"}  # few
     assert set(re.findall(r"deliveries_(\d{8})", found)) == {f"{today:%Y%m%d}"}
 
 

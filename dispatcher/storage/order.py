@@ -1,0 +1,184 @@
+"""Order, for webhooks that asked for it: of a resource the earliest delivery is out, and all others are held back.
+
+*What is earlier* is told by events' ids: an event that was emitted after the commit of another has the higher id. A
+fan-out never makes deliveries of an event while an earlier one of its resource is in another fan-out's hands.
+
+*One rule, `settle`*: whoever brings deliveries of a resource in (a fan-out, a replay), or has brought one to an end (a
+drain), asks for it. It is one text, so one round trip, of several statements: each sees what was committed before it
+began, and a lock of the webhook lets one at a time decide. A claim and a record take no such lock: they never bring out
+what was held back, and the conditions of the changes here are asked again of a row that one of them has just changed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from dispatcher.model.webhook import Ordering
+from dispatcher.storage.engine import Connection, array, rows
+
+HELD_BACK = "timestamptz '9999-12-31 00:00+00'"
+"""When a delivery is due that is held back behind an earlier one of its resource: not before that is finished."""
+SETTLED_AT_ONCE = 1_000
+"""Resources whose rule one statement asks for."""
+_LOCKS = 20200102  # of the two-number kind, with a webhook's id
+
+Pair = tuple[int, str]
+"""A webhook and a resource."""
+
+# What is out: index deliveries_out; the earliest: deliveries_by_resource. In subqueries of their own (`offset 0`), so
+# that no plan reads all that waits.
+_OUT = f"""select id, lease_token is not null as leased, outdated from deliveries_waiting
+        where webhook_id = r.webhook_id and resource = r.resource and next_attempt_at < {HELD_BACK} offset 0"""
+_EARLIEST = f"""select id, next_attempt_at = {HELD_BACK} as held_back from deliveries_waiting
+        where webhook_id = r.webhook_id and resource = r.resource order by event_id, id limit 1"""
+_PAIRS = "unnest(%(webhook_ids)s::int[], %(resources)s::text[]) as r (webhook_id, resource)"
+
+# One at a time for each webhook, in the order of their ids, so that two cannot deadlock.
+_LOCK = f"""
+select pg_advisory_xact_lock({_LOCKS}, id) from (
+    select distinct webhook_id as id from {_PAIRS} order by 1) asked;
+"""
+
+# 1. What was in flight while a newer update came, and is not any more, gives way.
+# 2. All but the earliest are held back; what is in flight stays there.
+# 3. The earliest is out if nothing else is.
+# 4. Where order is not wanted any more, all are out.
+_KEEP = f"""
+update deliveries set state = 'superseded', finished_on = dispatcher_now()::date, updated_at = dispatcher_now()
+where id = any (array (
+        select o.id from {_PAIRS} cross join lateral ({_OUT}) o where o.outdated and not o.leased))
+    and finished_on is null and lease_token is null;
+
+update deliveries_waiting set next_attempt_at = {HELD_BACK}
+where id = any (array (
+        select o.id from {_PAIRS} join webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
+        cross join lateral ({_EARLIEST}) e cross join lateral ({_OUT}) o where o.id <> e.id and not o.leased))
+    and lease_token is null and next_attempt_at < {HELD_BACK};
+
+update deliveries_waiting
+set next_attempt_at = case when next_attempt_at < {HELD_BACK} then {HELD_BACK} else dispatcher_now() end
+where id = any (array (
+        select e.id from {_PAIRS} join webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
+        cross join lateral ({_EARLIEST}) e
+        where e.held_back <> exists (select from ({_OUT}) o where o.id <> e.id)))
+    and lease_token is null;
+
+update deliveries_waiting set next_attempt_at = dispatcher_now()
+where id = any (array (
+        select h.id from {_PAIRS} join webhooks w on w.id = r.webhook_id and w.ordering = 'none'
+        cross join lateral (
+            select id from deliveries_waiting
+            where webhook_id = r.webhook_id and resource = r.resource and next_attempt_at = {HELD_BACK} offset 0) h))
+    and next_attempt_at = {HELD_BACK};
+"""
+
+_ABOUT = """
+select distinct d.webhook_id, d.resource, w.superseding
+from deliveries_waiting d join webhooks w on w.id = d.webhook_id where d.id = any (%(ids)s::bigint[])
+"""
+
+# Of each resource that these are about, by webhooks with superseding: all updates of a name but the newest give way.
+# One that is in flight is only marked: it stays there, and is not sent again. Index: deliveries_by_resource.
+_SUPERSEDE = """
+with touched as materialized (
+    select distinct d.webhook_id, d.resource, e.name from deliveries_waiting d
+    join webhooks w on w.id = d.webhook_id and w.superseding
+    cross join lateral (select name from events where id = d.event_id limit 1) e
+    where d.id = any (%(ids)s::bigint[]) and e.name like '%%\\_updated'),
+known as (
+    select d.id, d.event_id < max(d.event_id) over (partition by t.webhook_id, t.resource, t.name) as is_older
+    from touched t
+    cross join lateral (
+        select id, event_id from deliveries_waiting
+        where webhook_id = t.webhook_id and resource = t.resource offset 0) d
+    cross join lateral (select name from events where id = d.event_id limit 1) e
+    where e.name = t.name)
+update deliveries
+set outdated = true, state = case when lease_token is null then 'superseded' else state end,
+    finished_on = case when lease_token is null then dispatcher_now()::date end, updated_at = dispatcher_now()
+where id = any (array (select id from known where is_older)) and finished_on is null;
+"""
+
+# Where the rule is not kept: all are held back, behind one that a dead worker had finished or that was cancelled; or
+# order was switched while they waited. Index: deliveries_by_resource, whole, which holds only deliveries of webhooks
+# that asked for it.
+_UNSETTLED = f"""
+select d.webhook_id, d.resource from deliveries_waiting d join webhooks w on w.id = d.webhook_id
+where d.resource is not null and w.deleted_at is null
+    and (%(webhook_id)s::int is null or d.webhook_id = %(webhook_id)s)
+group by d.webhook_id, d.resource, w.ordering
+having case w.ordering when 'resource' then count(*) filter (where d.next_attempt_at < {HELD_BACK}) <> 1
+    else count(*) filter (where d.next_attempt_at = {HELD_BACK}) > 0 end
+"""
+
+
+def _named(event_id: str) -> str:
+    return f"""(select k.key || ':' || (e.body -> k.key ->> 'id') from events e
+        join unnest(%(names)s::text[], %(keys)s::text[]) as k (name, key) on k.name = e.name
+        where e.id = {event_id})"""
+
+
+# Deliveries that wait, made before their webhook asked for order. Index: deliveries_due.
+_NAME = f"""
+with named as materialized (
+    select id, resource, row_number() over (partition by resource order by event_id, id) = 1 as is_earliest from (
+        select id, event_id, {_named("d.event_id")} as resource from deliveries_waiting d
+        where webhook_id = %(webhook_id)s and resource is null and (lease_token is null or %(leased)s)) d
+    where resource is not null)
+update deliveries_waiting d set resource = n.resource, next_attempt_at = case
+    when n.is_earliest or d.lease_token is not null or not %(in_order)s then d.next_attempt_at else {HELD_BACK} end
+from named n where d.id = n.id and (d.lease_token is null or %(leased)s)
+"""
+
+
+def resource_of(event_id: str, webhook_id: str) -> str:
+    """SQL: what the event is about, as its body tells it; null unless the webhook asked for order or superseding.
+
+    For deliveries that come once more, or late; of a new event the outbox knows it. Needs the parameters of `keyed`.
+    """
+    return f"""(select {_named(event_id)} from webhooks asked
+        where asked.id = {webhook_id} and (asked.ordering = 'resource' or asked.superseding))"""
+
+
+def keyed(keys: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of `resource_of`; `keys`: event name → where its resource stands in its body."""
+    return {"names": array(keys), "keys": array(keys.values())}
+
+
+def settle(connection: Connection, pairs: Iterable[Pair]) -> None:
+    """Keeps the rule for these webhooks and resources: in a transaction to its end, else at once."""
+    wanted = sorted(set(pairs))
+    for start in range(0, len(wanted), SETTLED_AT_ONCE):
+        rows(connection, _LOCK + _KEEP, _asked(wanted[start : start + SETTLED_AT_ONCE]))
+
+
+def settle_new(connection: Connection, ids: Sequence[int]) -> None:
+    """The same for deliveries with a resource that a fan-out has just made: older updates give way first."""
+    found = rows(connection, _ABOUT, {"ids": array(ids)})
+    parameters = {"ids": array(ids), **_asked([(webhook_id, resource) for webhook_id, resource, _ in found])}
+    supersede = _SUPERSEDE if any(superseding for *_, superseding in found) else ""
+    rows(connection, _LOCK + supersede + _KEEP, parameters)
+
+
+def settle_all(connection: Connection, webhook_id: int | None = None) -> None:
+    """The same wherever it is not kept, of all webhooks or of one."""
+    settle(connection, [(id_, resource) for id_, resource in rows(connection, _UNSETTLED, {"webhook_id": webhook_id})])
+
+
+@contextmanager
+def switching(connection: Connection, webhook_id: int, ordering: str, keys: Mapping[str, str]) -> Iterator[None]:
+    """Around the statement that switches `ordering` or superseding on, in its transaction: what waits already is in it.
+
+    Most of that is done before the webhook is locked, for which fan-outs to it wait.
+    `keys`: event name → where its resource stands in its body.
+    """
+    parameters = {"webhook_id": webhook_id, "in_order": ordering == Ordering.RESOURCE, **keyed(keys)}
+    rows(connection, _NAME, {**parameters, "leased": False})
+    rows(connection, "select from webhooks where id = %(webhook_id)s for update", parameters)
+    yield
+    rows(connection, _NAME, {**parameters, "leased": True})
+    settle_all(connection, webhook_id)
+
+
+def _asked(pairs: Sequence[Pair]) -> dict[str, str]:
+    webhook_ids, resources = zip(*pairs, strict=True)
+    return {"webhook_ids": array(webhook_ids), "resources": array(resources)}

@@ -1,0 +1,510 @@
+"""Order and superseding where things happen at once: fan-outs, late commits, replays, claims; and the order of ids."""
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from dispatcher.errors import StorageUnavailable
+from dispatcher.flow.edit_webhook import edit_webhook
+from dispatcher.flow.fan_out import fan_out as fan_out_all
+from dispatcher.storage import deliveries, events, order
+from dispatcher.storage.engine import make_engine, rows
+from dispatcher.storage.events import Overtaken
+from tests.builders import a_draft, a_webhook, an_account
+from tests.conftest import eventually
+
+KEYS = {"invoice_updated": "invoice", "invoice_sent": "invoice"}
+
+
+def about(id_=7, name="invoice_updated"):
+    return a_draft(name, f'{{"invoice":{{"id":{id_}}}}}', resource=f"invoice:{id_}")
+
+
+@pytest.fixture
+def ordered(storage, account):
+    return a_webhook(storage, account, events=list(KEYS), ordering="resource").id
+
+
+@pytest.fixture
+def superseding(storage, account):
+    return a_webhook(storage, account, events=list(KEYS), superseding=True).id
+
+
+@pytest.fixture
+def edit(own):
+    return partial(edit_webhook, own.storage, own.schedule, "applecorp")
+
+
+def claimed(steps, webhook_id):
+    return [one.event_id for one in steps.claim({webhook_id: 10}).claimed]
+
+
+def settle(steps, one):
+    """As a drain asks for it, when it has recorded what came of one."""
+    steps.storage.single(lambda c: order.settle(c, [(one.webhook_id, one.resource)]))
+
+
+def is_settled(steps):
+    """Of each resource one delivery is out, no more and no less."""
+    outs = steps.rows(
+        f"select count(*) filter (where next_attempt_at < {order.HELD_BACK}) from deliveries_waiting"
+        " where resource is not null group by webhook_id, resource"
+    )
+    return {count for (count,) in outs} == {1}
+
+
+# -- Two fan-outs at once ----------------------------------------------------------------------------------------------
+
+
+def test_an_event_stays_behind_an_earlier_one_that_another_fan_out_has(steps, ordered):
+    (first,) = steps.emit(about())
+    with steps.another_session() as connection:
+        events.fan_out(connection, 500)
+        (second,) = steps.emit(about())
+
+        with pytest.raises(Overtaken) as overtaken:
+            steps.fan_out()
+        assert (overtaken.value.account_ids, overtaken.value.event_id) == ((steps.account.id,), first.id)
+        assert claimed(steps, ordered) == []
+        connection.commit()
+    steps.fan_out()
+
+    assert claimed(steps, ordered) == [first.id]
+    assert steps.rows("select event_id from deliveries_waiting order by 1") == [(first.id,), (second.id,)]
+
+
+@pytest.mark.parametrize("name", ["ordered", "superseding"])
+def test_a_fan_out_whose_process_died_holds_nothing_up(steps, request, name):
+    webhook_id = request.getfixturevalue(name)
+    (first,) = steps.emit(about(name="invoice_sent"))
+    with steps.another_session() as connection:
+        events.fan_out(connection, 500)
+        connection.rollback()
+    steps.emit(about(name="invoice_sent"))
+
+    assert steps.fan_out().event_count == 2
+    assert claimed(steps, webhook_id)[0] == first.id
+
+
+def test_accounts_whose_order_is_safe_are_fanned_out_meanwhile(steps, storage, ordered):
+    other = an_account(storage, "pearcorp")
+    hers = a_webhook(storage, other, events=list(KEYS), ordering="resource")
+    handed_out = []
+    steps.emit(about())
+    with steps.another_session() as connection:
+        events.fan_out(connection, 500)
+        steps.emit(about(), about(8))
+        storage.run(lambda c: events.insert(c, other.id, [about(), about()]))
+
+        done = fan_out_all(storage, lambda webhook_ids, _: handed_out.extend(webhook_ids), 500)
+        assert (done.event_count, done.behind is not None, handed_out) == (2, True, [hers.id])
+
+
+def test_without_order_nobody_stays_behind(steps, webhook):
+    steps.emit(a_draft(resource="invoice:7"))
+    with steps.another_session() as connection:
+        events.fan_out(connection, 500)
+        steps.emit(a_draft(resource="invoice:7"))
+
+        assert steps.fan_out().event_count == 1
+
+
+def test_where_others_have_more_than_can_be_looked_at_all_with_order_stay_behind(steps, ordered):
+    steps.emit(*(a_draft() for _ in range(10)))
+    with steps.another_session() as connection:
+        events.fan_out(connection, 10)
+        steps.emit(about())
+
+        with pytest.raises(Overtaken):
+            steps.fan_out(limit=1)
+
+
+def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(steps, ordered, own, queue):
+    steps.emit(about())
+    with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
+        events.fan_out(connection, 500)
+        steps.emit(about())
+        waiting = pool.submit(own.fan_out)
+        steps.wait_for_a_waiter()
+        assert own.fan_out()[0].event_count == 0  # and one that waits is enough
+        connection.commit()
+        waiting.result()
+
+    assert queue.fan_outs == 1
+    assert own.fan_out()[0].event_count == 1
+
+
+def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps, ordered, storage):
+    (first,) = steps.emit(about())
+
+    def wait(connection):
+        rows(connection, "set local lock_timeout = 50")
+        events.wait_for(connection, first.id)
+
+    with steps.another_session() as connection:
+        events.fan_out(connection, 500)
+        with pytest.raises(StorageUnavailable):
+            storage.run(wait)
+
+
+# -- Late commits ------------------------------------------------------------------------------------------------------
+
+
+def late(steps, draft=None):
+    """An emit that is not committed yet: its connection, and its event."""
+    connection = steps.storage.engine.connect()
+    (event,) = events.insert(connection, steps.account.id, [draft or about()])
+    return connection, event
+
+
+def commit(connection):
+    connection.commit()
+    connection.close()
+
+
+def test_one_that_is_committed_late_goes_before_a_later_one_that_waits(steps, ordered):
+    connection, first = late(steps)
+    (second,) = steps.emit(about())
+    steps.fan_out()
+    commit(connection)
+    steps.fan_out()
+
+    assert is_settled(steps)
+    one = steps.claim_one(ordered)
+    assert one.event_id == first.id
+    steps.record(one)
+    settle(steps, one)
+    assert claimed(steps, ordered) == [second.id]
+
+
+def test_one_that_is_committed_late_goes_after_a_later_one_that_is_in_flight(steps, ordered):
+    connection, first = late(steps)
+    (second,) = steps.emit(about())
+    steps.fan_out()
+    one = steps.claim_one(ordered)
+    commit(connection)
+    steps.fan_out()
+
+    assert (one.event_id, claimed(steps, ordered)) == (second.id, [])
+    steps.record(one)
+    settle(steps, one)
+    assert claimed(steps, ordered) == [first.id]
+
+
+@pytest.mark.parametrize("in_flight", [False, True])
+def test_an_older_update_that_comes_late_gives_way(steps, superseding, in_flight):
+    connection, first = late(steps)
+    (second,) = steps.emit(about())
+    steps.fan_out()
+    found = claimed(steps, superseding) if in_flight else []
+    commit(connection)
+    steps.fan_out()
+
+    assert found + claimed(steps, superseding) == [second.id]
+    assert steps.value("select state from deliveries where event_id = %(id)s", id=first.id) == "superseded"
+
+
+def test_an_older_update_that_comes_after_the_newer_was_delivered_is_sent(steps, superseding):
+    connection, first = late(steps)
+    steps.emit(about())
+    steps.fan_out()
+    steps.record(steps.claim_one(superseding))
+    commit(connection)
+    steps.fan_out()
+
+    assert claimed(steps, superseding) == [first.id]
+
+
+# -- What is in flight when a newer update comes -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def outdated(steps, superseding):
+    """An update in flight, and a newer one that waits."""
+    steps.emit(about())
+    steps.fan_out()
+    one = steps.claim_one(superseding)
+    steps.emit(about())
+    steps.fan_out()
+    return one
+
+
+def test_an_update_that_failed_is_not_sent_again_after_a_newer_one(steps, superseding, outdated):
+    steps.record(steps.claim_one(superseding))
+    steps.record(outdated, "500", retry_in_s=0)
+    settle(steps, outdated)
+
+    assert steps.delivery(outdated.id)["state"] == "superseded"
+    assert claimed(steps, superseding) == []
+
+
+def test_an_update_whose_worker_died_is_not_sent_again_after_a_newer_one(steps, superseding, outdated):
+    steps.record(steps.claim_one(superseding))
+    steps.lose(outdated.id)
+
+    claim = steps.claim({superseding: 10})
+    assert (claim.claimed, claim.losses, claim.given_up) == ((), 1, 0)
+    assert steps.delivery(outdated.id)["state"] == "superseded"
+
+
+def test_an_update_in_flight_that_arrives_is_delivered(steps, outdated):
+    steps.record(outdated)
+
+    assert steps.delivery(outdated.id)["state"] == "delivered"
+
+
+def test_what_gave_way_is_sent_where_somebody_asks_for_it(steps, superseding, outdated):
+    steps.record(steps.claim_one(superseding))
+    steps.record(outdated, "500", retry_in_s=0)
+    settle(steps, outdated)
+
+    assert steps.storage.run(lambda c: deliveries.replay(c, outdated.id, KEYS)) == superseding
+    again = steps.claim_one(superseding)
+    steps.record(again, "500", retry_in_s=0)
+    settle(steps, outdated)
+    assert steps.claim_one(superseding).id == outdated.id
+
+
+# -- Replays -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_replay_is_held_back_behind_what_is_in_flight(steps, ordered):
+    (first, second) = steps.emit(about(), about())
+    steps.fan_out()
+    failed = steps.claim_one(ordered)
+    steps.record(failed, "500")
+    settle(steps, failed)
+    flying = steps.claim_one(ordered)
+    steps.storage.run(lambda c: deliveries.replay(c, failed.id, KEYS))
+
+    assert (flying.event_id, claimed(steps, ordered)) == (second.id, [])
+    steps.record(flying)
+    settle(steps, flying)
+    assert claimed(steps, ordered) == [first.id]
+
+
+def test_a_replay_of_what_was_made_before_order_was_wanted_is_in_order(steps, storage, account, edit):
+    webhook = a_webhook(storage, account, events=list(KEYS))
+    (first, _) = steps.emit(about(), about())
+    steps.fan_out()
+    failed = steps.claim_one(webhook.id)
+    steps.record(failed, "500")
+    edit(webhook.id, {"ordering": "resource"})
+    steps.storage.run(lambda c: deliveries.replay(c, failed.id, KEYS))
+
+    assert claimed(steps, webhook.id) == [first.id]
+
+
+def test_deliveries_given_up_after_too_many_losses_let_the_next_go(steps, ordered):
+    (_, second) = steps.emit(about(), about())
+    steps.fan_out()
+    steps.lose(steps.claim_one(ordered).id)
+
+    claim = steps.claim({ordered: 1}, limit=1)
+    assert (claim.given_up, claim.ended) == (1, ((ordered, "invoice:7"),))
+    steps.storage.single(lambda c: order.settle(c, claim.ended))
+    assert claimed(steps, ordered) == [second.id]
+
+
+# -- Order switched on and off -----------------------------------------------------------------------------------------
+
+
+def test_order_switched_on_holds_for_what_waits_already(steps, storage, account, edit):
+    webhook = a_webhook(storage, account, events=list(KEYS))
+    (flying, first, second, other) = steps.emit(about(), about(), about(), about(8))
+    steps.fan_out()
+    one = steps.claim_one(webhook.id)
+    assert one.event_id == flying.id
+
+    edit(webhook.id, {"ordering": "resource"})
+    assert claimed(steps, webhook.id) == [other.id]
+    for event in (first, second):
+        steps.record(one)
+        steps.storage.single(order.settle_all)  # by reconcile: who claimed the first did not know of order
+        one = steps.claim_one(webhook.id)
+        assert one.event_id == event.id
+
+
+def test_order_switched_on_beside_superseding_holds_for_what_waits_already(steps, superseding, edit):
+    (first, _) = steps.emit(about(name="invoice_sent"), about(name="invoice_sent"))
+    steps.fan_out()
+    edit(superseding, {"ordering": "resource"})
+
+    assert is_settled(steps)
+    assert claimed(steps, superseding) == [first.id]
+
+
+def test_order_switched_on_waits_for_a_fan_out_under_way(steps, storage, account, edit):
+    webhook = a_webhook(storage, account, events=list(KEYS))
+    (first, _) = steps.emit(about(), about())
+    with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
+        events.fan_out(connection, 500)
+        editing = pool.submit(edit, webhook.id, {"ordering": "resource"})
+        steps.wait_for_a_waiter()
+        connection.commit()
+        editing.result()
+
+    assert claimed(steps, webhook.id) == [first.id]
+
+
+def test_order_switched_off_lets_all_go_at_once(steps, ordered, edit):
+    stored = steps.emit(about(), about(), about())
+    steps.fan_out()
+    edit(ordered, {"ordering": "none"})
+
+    assert claimed(steps, ordered) == [event.id for event in stored]
+
+
+# -- The order of ids --------------------------------------------------------------------------------------------------
+
+NOW = "(extract(epoch from clock_timestamp())::bigint - 1577836800)"
+
+
+def draw(steps, count=3):
+    return [steps.value("select new_event_id()") for _ in range(count)]
+
+
+def behind_s(steps, id_):
+    """By how many seconds the id is older than now."""
+    return steps.value(f"select {NOW} - (%(id)s >> 23)", id=id_)
+
+
+def test_ids_grow_where_their_counter_is_full(steps):
+    steps.rows(f"select setval('event_counter', {NOW} << 23 | 8388606)")
+    drawn = draw(steps)
+
+    assert drawn == sorted(set(drawn))
+    assert {event.id for event in steps.emit(*[about()] * 60)} > {drawn[-1] + 1}
+
+
+def test_ids_grow_while_a_clock_that_was_set_back_catches_up(steps):
+    steps.rows(f"select setval('event_counter', ({NOW} + 55) << 23)")
+    drawn = draw(steps)
+
+    assert drawn == list(range(drawn[0], drawn[0] + 3))
+    assert -60 <= behind_s(steps, drawn[0]) <= -50
+
+
+def test_ids_follow_a_clock_that_was_set_back_by_more(steps):
+    steps.rows(f"select setval('event_counter', ({NOW} + 86400) << 23 | 17)")
+    drawn = draw(steps)
+
+    assert -2 <= behind_s(steps, drawn[0]) <= 2
+    assert [id_ & 8388607 for id_ in drawn] == [19, 20, 21]  # and not those that this second may have seen already
+
+
+def test_ids_drawn_at_once_are_distinct_and_of_the_present_second(steps, database_url):
+    steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
+    start = threading.Barrier(8)
+
+    def drawing(_):
+        engine = make_engine(database_url, 1)
+        with engine.begin() as connection:
+            rows(connection, "select 1")
+            start.wait()
+            drawn = [rows(connection, "select new_event_id()")[0][0] for _ in range(50)]
+        engine.dispose()
+        return drawn
+
+    with ThreadPoolExecutor(8) as pool:
+        drawn = list(pool.map(drawing, range(8)))
+    assert len({id_ for ids in drawn for id_ in ids}) == 400
+    assert all(ids == sorted(ids) for ids in drawn)
+    assert all(behind_s(steps, ids[0]) < 50 for ids in drawn)
+
+
+def test_no_lock_is_kept_for_an_id(steps):
+    steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
+    with steps.another_session() as connection:
+        rows(connection, "select new_event_id()")
+        assert rows(connection, "select count(*) from pg_locks where locktype = 'advisory'") == [(0,)]
+
+
+def test_who_may_only_draw_ids_moves_them_on(steps):
+    steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
+    with steps.another_session() as connection:
+        rows(connection, "create role emitter")
+        rows(connection, "grant usage on sequence event_counter to emitter")
+        rows(connection, "set local role emitter")
+        (id_,) = rows(connection, "select new_event_id()")[0]
+        connection.rollback()
+
+    assert behind_s(steps, id_) < 50
+
+
+# -- All at once -------------------------------------------------------------------------------------------------------
+
+
+class Drains:
+    """What two drains at once send; `twice` are resources of which two were in flight together."""
+
+    def __init__(self, steps, webhook_id):
+        self.sent, self.twice = [], []
+        self._steps, self._webhook_id = steps, webhook_id
+        self._in_flight, self._lock = set(), threading.Lock()
+
+    def drain(self, rng):
+        found = self._steps.claim({self._webhook_id: 50}).claimed
+        with self._lock:
+            for one in found:
+                self.twice += {one.resource} & self._in_flight
+                self._in_flight.add(one.resource)
+                self.sent.append((one.resource, one.event_id))
+        for one in found:
+            with self._lock:
+                self._in_flight.remove(one.resource)
+            self._steps.record(one, rng.choice(("200", "200", "500")), retry_in_s=0)
+            settle(self._steps, one)
+
+
+def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_order(steps, storage, ordered):
+    """Emitters, fan-outs, drains, replays and `reconcile`, all at once."""
+    drains, stored = Drains(steps, ordered), []
+    meddling, draining = threading.Event(), threading.Event()
+
+    def emit(rng):
+        for _ in range(50):
+            with storage.transaction() as connection:
+                id_ = rng.randrange(4)
+                rows(connection, "select pg_advisory_xact_lock(99, %(id)s)", {"id": id_})  # as of a row that is changed
+                draft = about(id_, "invoice_sent")
+                stored.extend(events.insert(connection, steps.account.id, [draft] * rng.choice((1, 1, 3))))
+
+    def fan_out(rng):
+        fan_out_all(storage, lambda *_: None, rng.choice((1, 5, 50)))
+
+    def meddle(rng):
+        storage.single(order.settle_all)
+        found = steps.rows("select id from deliveries where finished_on is not null order by id desc limit 20")
+        if found:
+            storage.run(lambda c: deliveries.replay(c, rng.choice(found)[0], KEYS))
+
+    def repeat(work, seed, ended):
+        rng = random.Random(seed)
+        while not ended.is_set():
+            work(rng)
+
+    jobs = [*[(fan_out, draining)] * 2, *[(drains.drain, draining)] * 2, (meddle, meddling)]
+    with ThreadPoolExecutor(3 + len(jobs)) as pool:
+        running = [pool.submit(repeat, work, seed, ended) for seed, (work, ended) in enumerate(jobs)]
+        try:
+            for emitter in [pool.submit(emit, random.Random(seed)) for seed in range(3)]:
+                emitter.result()
+            meddling.set()  # what is left must come to its end by itself
+            waiting = "select (select count(*) from events_waiting) + (select count(*) from deliveries_waiting)"
+            eventually(lambda: steps.value(waiting) == 0, 60, "the end of all deliveries")
+        finally:
+            meddling.set()
+            draining.set()
+        for job in running:
+            job.result()
+
+    first_sent = list(dict.fromkeys(drains.sent))
+    assert drains.twice == []
+    assert sorted(id_ for _, id_ in first_sent) == sorted(event.id for event in stored)
+    for resource in {resource for resource, _ in first_sent}:
+        ids = [id_ for of, id_ in first_sent if of == resource]
+        assert ids == sorted(ids)
