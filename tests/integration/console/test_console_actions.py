@@ -29,7 +29,7 @@ def test_signing_in_and_out(window, person, account):
     page.get_by_label("E-mail or account").fill(person())
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_have_text("This name and password do not fit together.")
+    expect(page.get_by_role("alert")).to_have_text("Incorrect e-mail or password.")
 
     page.get_by_label("Password").fill("correct horse battery staple")
     page.keyboard.press("Enter")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.integration.console.conftest import WIDTHS
+from dispatcher.storage import sessions
+from tests.integration.console.conftest import WIDTHS, a_session
 from tests.receiver import Answer
 
 
@@ -77,6 +78,23 @@ def test_every_page_fits_and_is_accessible(window, person, account, busy, axe, w
 
     assert {path: found for path, found in wrong.items() if found} == {}
     assert [one for one in seen.complaints if "404" not in one] == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(window, own, person, axe, width, scheme):
+    email = person()
+    seen, elsewhere = window(email, width, color_scheme=scheme), a_session(own, email)
+    page = seen.open("/")
+    page.get_by_role("contentinfo").get_by_role("link", name="Sessions").click()
+    assert page.get_by_role("row").count() == 3
+    assert (seen.overflow(), seen.violations(axe)) == (0, [])
+
+    page.get_by_role("button", name="End", exact=True).click()
+
+    assert page.get_by_text("The session was ended.").is_visible()
+    assert page.get_by_role("row").count() == 2
+    assert own.storage.run(lambda c: sessions.find(c, elsewhere, own.session_idle)) is None
+    assert seen.complaints == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
