@@ -27,6 +27,12 @@ def client_address(environ: Mapping[str, Any], trusted: Sequence[Network]) -> st
     return str(found) if found is not None else UNKNOWN
 
 
+def is_trusted(environ: Mapping[str, Any], trusted: Sequence[Network]) -> bool:
+    """Whether the peer is a proxy of ours."""
+    peer = _address(environ.get("REMOTE_ADDR", ""))
+    return peer is not None and any(peer in network for network in trusted)
+
+
 def one_customer(address: str) -> str:
     """By what tries are counted: an IPv4 address, or the network of an IPv6 one, in which everyone has 2^64 of them."""
     found = _address(address)

@@ -6,22 +6,26 @@ comes again before the time it was told waits for its answer: thousands of refus
 """
 
 import asyncio
+import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flask import request
 
-from dispatcher import clock
-from dispatcher.api.addresses import client_address, one_customer
+from dispatcher import clock, log
+from dispatcher.api.addresses import client_address, is_trusted, one_customer
 from dispatcher.api.parts import address, own
 from dispatcher.api.quick_emit import Answer
 from dispatcher.flow.sign_in import Outcome
 from dispatcher.settings import Network
 
+logger = logging.getLogger(__name__)
+
+TRUSTED_PROXIES = "DISPATCHER_TRUSTED_PROXIES"
 LINE, LINE_OF_ONE = 8, 4
 """Sign-ins that a process has in its line, and those of one address."""
 BRAKE_S = 1.0
@@ -58,6 +62,7 @@ class Door:
         self._monotonic = monotonic
         self._sleep = sleep
         self._threads = ThreadPoolExecutor(LINE, thread_name_prefix="sign-in")
+        self._warned = False
         self._lock = threading.Lock()
         self._inside: Counter[str] = Counter()
         self._shut_until: dict[str, float] = {}
@@ -68,6 +73,7 @@ class Door:
     async def answer(self, environ: dict[str, Any]) -> Answer:
         """The application's answer, or 429."""
         whence = one_customer(client_address(environ, self._trusted))
+        self._warn(environ)
         if wait_s := self._enter(whence):
             if not self._tell(whence, wait_s):
                 await self._sleep(BRAKE_S)
@@ -75,6 +81,12 @@ class Door:
         answered = self._threads.submit(self._call, environ)
         answered.add_done_callback(lambda _: self._leave(whence, environ.get(SHUT, 0)))  # the client may go before that
         return await asyncio.wrap_future(answered)
+
+    def _warn(self, environ: Mapping[str, Any]) -> None:
+        """Once, of what a proxy says and nobody believes: all people behind it have its address, and its limits."""
+        if not self._warned and "HTTP_X_FORWARDED_FOR" in environ and not is_trusted(environ, self._trusted):
+            self._warned = True
+            logger.warning(log.line("web.proxy_not_trusted", peer=environ["REMOTE_ADDR"], setting=TRUSTED_PROXIES))
 
     def _enter(self, whence: str) -> int:
         """0 for who is in the line now; else the seconds to wait."""

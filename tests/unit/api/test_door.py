@@ -125,6 +125,15 @@ def test_who_comes_again_before_its_time_waits_for_the_refusal(door, slow, clock
     assert [ask_again() for _ in range(3)] == [2, 2, 3]
 
 
+def test_a_proxy_that_nobody_believes_is_told_once(door, slow, caplog):
+    slow.go.set()
+    for peer in ("127.0.0.1", "192.0.2.1", "192.0.2.1"):
+        asyncio.run(door.answer({"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": "198.51.100.9"}))
+
+    (record,) = caplog.records
+    assert "web.proxy_not_trusted peer=192.0.2.1 setting=DISPATCHER_TRUSTED_PROXIES" in record.getMessage()
+
+
 def test_who_goes_before_the_answer_leaves_no_place_taken_and_none_free_too_soon(door, slow):
     async def many():
         gone = [ask(door, f"192.0.2.{number}") for number in range(LINE)]
