@@ -19,6 +19,7 @@ DispatcherError
 ├── ApiRefused             another machine's dispatcher refused what a command asked, or did not answer
 ├── PingsBusy              this process waits for the answers to as many pings as it may
 ├── StorageUnavailable     Postgres cannot be reached, or went away in the middle
+│   └── StorageLocked      somebody else has locked what is to be changed
 ├── StorageOutdated        migrations are missing
 ├── ScheduleUnavailable    Redis cannot be reached, or does not answer in time
 ├── ScheduleUnsafe         Redis is set up to evict keys
@@ -175,6 +176,10 @@ class PingsBusy(DispatcherError):
 
 class StorageUnavailable(DispatcherError):
     """Postgres cannot be reached; nothing was stored."""
+
+
+class StorageLocked(StorageUnavailable):
+    """A lock was not free in time; nothing was stored."""
 
 
 class StorageOutdated(DispatcherError):

@@ -13,6 +13,7 @@ them (`fault.py`). Where a drain does end by a fault, what has come in by then i
 import logging
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from dispatcher import clock, crash
@@ -44,7 +45,7 @@ STRAGGLING_S = 0.5
 CLAIM_AGAIN_S = 2.0
 """After a claim that failed, its webhooks are due again so much later."""
 STORAGE_PAUSE_S = 0.5
-"""Between two tries to record while Postgres is away."""
+"""Between two tries to record while Postgres is away, or while all that is left is locked."""
 UNREADABLE_S = 60.0
 """A webhook whose secrets no key of ours opens is left alone for so long."""
 
@@ -243,7 +244,7 @@ class Drain:
     def _flush_is_due(self) -> bool:
         if not self._flights:
             return True  # nothing to wait for: record, look for more, or release
-        if not self._finished:
+        if not self._finished and not self._recorder.locked:
             return any(lane.is_idle for lane in self._lanes.values())
         return (
             len(self._finished) >= self._policy.flush_size
@@ -253,18 +254,22 @@ class Drain:
     def _flush(self) -> None:
         """Records what has finished, and releases the webhooks of which nothing is left."""
         finished, self._finished = self._finished, []
-        for one in finished:
-            self._lanes[one.claimed.webhook_id].unrecorded -= 1
-        idle = [lane for lane in self._lanes.values() if lane.is_idle]
-        if not finished and not idle:
-            return
         crash.reached("before_record")
         recorded = self._recorder.record(finished)
         crash.reached("after_record")
         with guarded("drain.watch_failed"):
             for webhook_id in watch(self._storage, recorded, self._lanes, self._policy.give_up_after_s):
                 self._stop_sending(self._lanes[webhook_id])
-        self._let_go(idle)
+        unrecorded = Counter(one.claimed.webhook_id for one in [*self._finished, *self._recorder.locked])
+        for lane in self._lanes.values():
+            lane.unrecorded = unrecorded[lane.webhook_id]
+        idle = [lane for lane in self._lanes.values() if lane.is_idle]
+        if idle:
+            self._let_go(idle)
+        if self._recorder.locked:
+            self._oldest_finished_s = self._monotonic()
+            if self._only_waits and not self._flights:
+                self._wait(STORAGE_PAUSE_S)
 
     def _let_go(self, idle: Sequence[Lane]) -> None:
         waits = self._recorder.next_due(idle)
@@ -294,7 +299,14 @@ class Drain:
             else:
                 self._wait(left_s)
 
+    @property
+    def _only_waits(self) -> bool:
+        """Whether nothing can be done but to wait, for responses or for locks."""
+        return not self._finished and all(lane.exhausted and not lane.unsent for lane in self._lanes.values())
+
     def _only_stragglers(self, patience_s: Callable[[], float]) -> bool:
-        if self._finished or any(lane.unsent or not lane.exhausted for lane in self._lanes.values()):
+        if not self._only_waits:
             return False
-        return bool(self._flights) and self._flights.are_older_than(patience_s())
+        if self._flights:
+            return self._flights.are_older_than(patience_s())
+        return bool(self._recorder.locked)

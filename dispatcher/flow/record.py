@@ -1,6 +1,7 @@
 """A drain's side of the rows: what came of its deliveries is stored, whatever Postgres says.
 
 Postgres is away     what there is to store waits and is tried again, until the leases end
+a row is locked      its result waits, until its lease ends; the others are stored
 it refuses a batch   the result that it refuses is found by halving; the others are stored
 it refuses a result  the attempt is stored without what came back; and where that is refused too, the delivery is moved
                      to its end without it
@@ -12,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from dispatcher import log
-from dispatcher.errors import StorageUnavailable
+from dispatcher.errors import StorageLocked, StorageUnavailable
 from dispatcher.flow.fault import guarded, log_fault
 from dispatcher.flow.lane import Lane
 from dispatcher.flow.tally import Tallying
@@ -46,26 +47,52 @@ class Recorder:
         self._monotonic = monotonic
         self._pause = pause
         self._tallying = tallying
+        self.locked: list[Finished] = []
+        """What the last call did not store, because somebody else has locked its deliveries."""
 
     def record(self, finished: Sequence[Finished]) -> list[Finished]:
         """Stores attempts and moves their deliveries; returns what was stored, and never raises.
 
         With Postgres down it tries until the last of their leases ends: what was not stored by then counts as lost and
-        is sent again.
+        is sent again. What somebody else has locked is in `locked` then; the next call tries it too.
         """
+        waiting, self.locked = self.locked, []
         left: list[tuple[Sequence[Finished], Store]] = [(finished, self._store)] if finished else []
+        left += [(free, self._store)] if (free := self._free(waiting)) else []
         recorded: list[Finished] = []
         while left:
             batch, store = left.pop()
             try:
                 recorded += store(batch)
             except StorageUnavailable as error:
+                # Of a whole table that is locked all rows are free: then it is an outage.
+                if isinstance(error, StorageLocked) and len(free := self._free(batch)) < len(batch):
+                    left += [(free, store)] if free else []
+                    continue
                 left.append((batch, store))
                 if not self._wait_for_postgres([one for part, _ in left for one in part], error):
                     break
             except Exception as error:  # any: a result of one receiver must not keep those of the others from the rows
                 left += self._smaller(batch, store, error)
         return recorded
+
+    def _free(self, batch: Sequence[Finished]) -> Sequence[Finished]:
+        """What of `batch` is not locked; the rest is in `locked` now, unless its lease has ended."""
+        if not batch:
+            return []
+        ids: set[int] = set()
+        with guarded("drain.locks_not_read"):
+            ids = self._storage.single(partial(refused.free, delivery_ids=[one.claimed.id for one in batch]))
+        now_s = self._monotonic()
+        for one in batch:
+            if one.claimed.id in ids:
+                continue
+            if now_s < one.claimed.lease_ends_s:
+                self.locked.append(one)
+            else:
+                logger.error(log.line("delivery.not_recorded", delivery_id=one.claimed.id,
+                                      webhook_id=one.claimed.webhook_id, reason="locked"))  # fmt: skip
+        return [one for one in batch if one.claimed.id in ids]
 
     def next_due(self, idle: Sequence[Lane]) -> dict[int, float] | None:
         """Webhook → seconds until it is due next, absent where nothing waits; None where Postgres does not say."""

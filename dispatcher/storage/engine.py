@@ -16,7 +16,7 @@ from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from dispatcher.errors import SettingsInvalid, StorageUnavailable
+from dispatcher.errors import SettingsInvalid, StorageLocked, StorageUnavailable
 from dispatcher.storage.secrets import SecretBox
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ _CONNECT = {
 _TRANSIENT = {"40001", "40P01"}  # serialization failure (also: "row moved to another partition"), deadlock
 _READ_ONLY = "25006"  # what a standby answers to a write
 _SHUTTING_DOWN = {"57P01", "57P02", "57P03"}  # shut down, crashed or starting
-_TOO_LONG = {"57014", "55P03"}  # a statement took longer than it may, or waited so long for a lock
+_LOCKED = "55P03"  # a statement waited for a lock for longer than it may
+_TOO_LONG = {"57014", _LOCKED}  # or took longer than it may
 _FULL, _CONNECTION = "53", "08"  # classes: too many connections, disk or memory full; the connection broke
 _OF_VALUES = ("22", "23", "54")  # classes: data, constraints, limits of the program
 _CHECK = "23514"
@@ -123,7 +124,7 @@ def _repeated(work: Callable[[], T]) -> T:
             if sqlstate(error) not in _TRANSIENT:
                 raise
             if attempt == _ATTEMPTS:
-                raise StorageUnavailable(_said(error)) from error
+                raise _unavailable(error) from error
     raise AssertionError("unreachable")
 
 
@@ -176,11 +177,11 @@ def translated() -> Iterator[None]:
         raise StorageUnavailable("no free connection to Postgres within 30 s; raise DISPATCHER_POOL_SIZE") from error
     except DBAPIError as error:
         if error.connection_invalidated or _is_connection_loss(error.orig):
-            raise StorageUnavailable(_said(error)) from error
+            raise _unavailable(error) from error
         raise
     except psycopg2.Error as error:
         if _is_connection_loss(error):
-            raise StorageUnavailable(_said(error)) from error
+            raise _unavailable(error) from error
         raise
 
 
@@ -206,11 +207,12 @@ def _is_connection_loss(error: object) -> bool:
     )
 
 
-def _said(error: object) -> str:
+def _unavailable(error: object) -> StorageUnavailable:
     first_line = (str(getattr(error, "orig", error)).strip().splitlines() or ["connection lost"])[0]
     code = sqlstate(error)
     is_there = code[:2] == _FULL or code in _TOO_LONG | _TRANSIENT | {_READ_ONLY}
-    return f"Postgres {'refuses' if is_there else 'is not reachable'}: {first_line}"
+    said = f"Postgres {'refuses' if is_there else 'is not reachable'}: {first_line}"
+    return StorageLocked(said) if code == _LOCKED else StorageUnavailable(said)
 
 
 def rows(connection: Joinable, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Deliveries that Postgres refuses to claim or to record, because of a value of theirs: set apart. Rare."""
+"""Deliveries that Postgres refuses to claim or to record, for a value of theirs or a lock: set apart. Rare."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -51,6 +51,16 @@ class Ending:
     status: str = Status.UNKNOWN_ERROR
     reason: str
     took_s: float = 0.0
+
+
+def free(connection: Connection, delivery_ids: Iterable[int]) -> set[int]:
+    """Those of these deliveries that nobody else has locked; waits for none."""
+    found = rows(
+        connection,
+        "select id from deliveries where id = any (%(ids)s::bigint[]) for update skip locked",
+        {"ids": array(delivery_ids)},
+    )
+    return {row[0] for row in found}
 
 
 def return_claim(connection: Connection, webhook_ids: Iterable[int], token: str, lease: timedelta) -> None:

@@ -106,9 +106,9 @@ def make_drain(storage: Any, schedule: Any, clock: FakeClock) -> Callable[..., D
 
     def make(sender: Any, *webhook_ids: int, storage: Any = storage, **parts: Any) -> Drain:
         schedule.hand_out(webhook_ids, 1_000)
-        own = {name: parts.pop(name) for name in ("tell", "tallying", "traces") if name in parts}
+        own = {name: parts.pop(name) for name in ("tell", "tallying", "traces", "wait") if name in parts}
         policy = replace(POLICY, **parts)
-        own |= {"rng": Random(1), "monotonic": clock, "wait": clock.advance}
+        own = {"rng": Random(1), "monotonic": clock, "wait": clock.advance} | own
         return Drain(storage, schedule, sender, policy, webhook_ids, **own)
 
     return make

@@ -1,5 +1,6 @@
 """A drain while Postgres is away, or does not take writes: nothing is sent twice that could still be recorded."""
 
+import psycopg2
 import pytest
 
 from dispatcher.errors import StorageUnavailable
@@ -123,6 +124,7 @@ def test_what_passes_is_waited_for_like_an_outage(make_drain, storage, clock, ho
     drain = make_drain(FakeSender(clock), hook.id, storage=Refusing(storage, code, 2, 3, 4))
 
     assert drain.run().delivered == 5
+    drain.finish(lambda _: None)
     assert flow.statuses() == [["200"]] * 5
 
 
@@ -132,3 +134,87 @@ def test_while_postgres_only_reads_nobody_claims_in_a_loop(make_drain, storage, 
     make_drain(FakeSender(clock), hook.id, storage=Refusing(storage, DISK_FULL, 1)).run()
 
     assert schedule.take(10, 10) == ([], pytest.approx(2, abs=0.5))
+
+
+def locked_by_another(url, delivery_id):
+    """Somebody's transaction that has locked the delivery."""
+    connection = psycopg2.connect(url)
+    with connection.cursor() as cursor:
+        cursor.execute("select from deliveries where id = %s for update", (delivery_id,))
+    return connection
+
+
+@pytest.fixture
+def locking(storage, database_url, clock, flow):
+    """A sender that locks the delivery of its third request, until it is told to let go; a drain waits 50 ms for it."""
+    storage.single(lambda connection: rows(connection, "set lock_timeout = 50"))
+    held = []
+
+    def reply(request):
+        if len(held) < 3:
+            held.append(locked_by_another(database_url, request.tag) if len(held) == 2 else None)
+        return Reply()
+
+    sender = FakeSender(clock, reply)
+    yield sender, held
+    for connection in filter(None, held):
+        connection.close()
+
+
+def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let_go(
+    make_drain, schedule, locking, hook, other, emitted, flow
+):
+    sender, held = locking
+    emitted(10, for_other=10)
+    drain = make_drain(sender, other.id, hook.id)
+
+    drain.run()
+    locked = sender.requests[2].tag
+    assert flow.sql("select id from deliveries where state <> 'delivered'") == [(locked,)]
+    assert not drain.done
+    assert schedule.sizes()["held"] == 1
+
+    passed_on = []
+    held[2].rollback()
+    drain.finish(passed_on.extend)
+    assert drain.done
+    assert flow.statuses() == [["200"]] * 20
+    assert len(sender.requests) == 20
+
+
+def test_a_delivery_that_is_locked_for_longer_than_its_lease_is_left_to_be_sent_again(
+    make_drain, clock, locking, hook, emitted, flow, caplog
+):
+    sender, _ = locking
+    emitted(10)
+    drain = make_drain(sender, hook.id)
+
+    drain.run()
+    drain.finish(lambda _: None)
+    assert drain.done
+    assert 85 < clock.now_s - 1_000 < 95
+    assert sorted(flow.states()) == ["delivered"] * 9 + ["pending"]
+    assert f"delivery.not_recorded delivery_id={sender.requests[2].tag}" in caplog.text
+
+
+def test_a_table_that_is_locked_is_waited_for_like_an_outage(
+    make_drain, storage, clock, hook, emitted, flow, database_url
+):
+    emitted(5)
+    storage.single(lambda connection: rows(connection, "set lock_timeout = 50"))
+    other = psycopg2.connect(database_url)
+
+    def reply(_):
+        other.cursor().execute("lock table attempts in access exclusive mode")
+        return Reply()
+
+    def wait(seconds):
+        clock.advance(seconds)
+        if clock.now_s > 1_010:
+            other.rollback()
+
+    drain = make_drain(FakeSender(clock, reply), hook.id, wait=wait)
+    assert drain.run().delivered == 5
+    assert flow.statuses() == [["200"]] * 5
+    assert 1_010 < clock.now_s < 1_015
+    other.close()
