@@ -21,7 +21,7 @@ from rich.table import Table
 from dispatcher import clock, signals
 from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
-from dispatcher.cli.up import procfile, take_ports
+from dispatcher.cli.up import own_command, procfile, take_ports
 from dispatcher.dev import child
 from dispatcher.dev.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.dev.embedded import embedded
@@ -248,12 +248,12 @@ def _stay(console: Console, own: Services, webhooks: Mapping[int, Webhook], flow
     email, password = _guest(own)
     console.print(f"Console: {api_address(*web_place())}/console · {email} · password {password}", soft_wrap=True)
     console.print("Try in another terminal, in this folder:\n")
-    command = "dispatcher" if shutil.which("dispatcher") else ".venv/bin/dispatcher"
+    command = own_command()
     console.print(f"  {command} status", soft_wrap=True)
     console.print(f"  {command} deliveries list --account {SLUG}", soft_wrap=True)
     console.print(f"  {command} client create --account {SLUG}   (for the API; the README goes on)", soft_wrap=True)
     if failed is not None:
-        console.print(f"  {command} replay {failed.id}", soft_wrap=True)
+        console.print(f"  {command} deliveries show {failed.id}   (the one that failed)", soft_wrap=True)
     console.print(
         f"""  echo '{{"inbox_files": {{"count": 3}}}}' | {command} emit inbox_file_removed_all --account {SLUG}""",
         soft_wrap=True,

@@ -49,6 +49,7 @@ def _command(settings: Settings) -> list[str]:
         "--forwarded-allow-ips", ",".join(map(str, settings.trusted_proxies)),
         "--limit-request-line", "8190",  # its own largest; longer ones it refuses in its own words
         "--keep-alive", "75",  # longer than the proxies before it keep an idle connection, which they would use again
+        "--no-control-socket",  # a way in that nobody asked for, in a folder of its own in the user's home
         "--log-level", "warning",
         *(["--logger-class", "dispatcher.api.gunicorn_log.JsonLogger"] if settings.log_format == "json" else []),
         "dispatcher.api.asgi:load()",

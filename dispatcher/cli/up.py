@@ -1,8 +1,10 @@
 """`dispatcher up`: everything on one machine. Brings Postgres and Valkey along, then runs the Procfile's processes."""
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -115,6 +117,11 @@ def take_ports(running: Collection[str]) -> None:
             print(notice, flush=True)
 
 
+def own_command() -> str:
+    """How this command is typed in another terminal in this folder."""
+    return "dispatcher" if shutil.which("dispatcher") else os.path.relpath(Path(sys.executable).parent / "dispatcher")
+
+
 def _introduce(
     services: Embedded, env: Mapping[str, str], folder: Path, flower_sign_in: str, running: Collection[str]
 ) -> None:
@@ -130,10 +137,10 @@ def _introduce(
     if "web" in running:
         address = api_address(web_place()[0], int(env["PORT"]))
         print(f"API       {address}/api/v3")
-        print(f"Console   {address}/console   (who may sign in: dispatcher user create --help)")
+        print(f"Console   {address}/console   (who may sign in: {own_command()} user create --help)")
     if "flower" in running:
         print(f"Flower    {api_address(flower_place()[0], int(env['FLOWER_PORT']))}   ({flower_sign_in})")
-    print("Emit      dispatcher emit --help   (in another terminal, in this folder)")
+    print(f"Emit      {own_command()} emit --help   (in another terminal, in this folder)")
     if folder.resolve() != DEFAULT_FOLDER.resolve():
         print(f"          there first: set -a; . {folder / 'env'}; set +a")
     print("Stop      Ctrl-C", flush=True)

@@ -50,6 +50,18 @@ def test_the_demo_shows_what_it_promises(folder: Path, programs: list[Program]):
     assert "ok " in demo.output
 
 
+def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(folder: Path, programs: list[Program]):
+    demo = run(programs, folder, "demo", MARK=str(folder))
+    eventually(lambda: "Emitted by signals" in demo.output, 60, "the demo being in the middle of it")
+
+    demo.send(signal.SIGINT)
+
+    eventually(lambda: "Stopping ..." in demo.output, 2, "an answer to Ctrl-C")
+    assert demo.wait(20) == 0, demo.output
+    assert processes_with(f"MARK={folder}") == []
+    assert "Traceback" not in demo.output
+
+
 def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, programs: list[Program], receiver: Receiver):
     port, mark = free_port(), f"MARK={folder}"
     (folder / "body.json").write_text(json.dumps(a_body()))

@@ -35,7 +35,7 @@ class Filter:
     @property
     def asked(self) -> dict[str, Any]:
         """As the query of a link, without the place in the list."""
-        return {name: value for name, value in request.args.items() if value and name not in ("before", "said", "n")}
+        return {name: value for name, value in request.args.items() if value and name != "before"}
 
     @property
     def is_empty(self) -> bool:

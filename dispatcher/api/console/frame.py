@@ -39,6 +39,7 @@ _POLICY = (
 
 NO_CHANGES = "You have read-only access to this account."
 
+_SAID_COOKIE = "console_said"
 _SAID = {
     "created": "The webhook was created.",
     "saved": "The webhook was saved.",
@@ -77,6 +78,8 @@ def check() -> Any:
 @blueprint.after_request
 def add_headers(response: Response) -> Response:
     """Nothing may run or frame a page but what is ours, and no page is kept where others may find it."""
+    if g.get("is_said") and _SAID_COOKIE in request.cookies:
+        response.delete_cookie(_SAID_COOKIE, path="/console")
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Frame-Options"] = "DENY"
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -143,16 +146,24 @@ def to(endpoint: str, **given: Any) -> str:
     return url_for(f"console.{endpoint}", **given)
 
 
-def go(endpoint: str, said: str | None = None, **given: Any) -> Response:
-    """To another page after something was done there; `said` names a sentence of _SAID."""
-    answer: Any = redirect(to(endpoint, said=said, **given), 303)
+def go(endpoint: str, said: str = "", n: int = 0, **given: Any) -> Response:
+    """To another page after something was done there; `said` names a sentence of _SAID, `n` is the number in it.
+
+    It travels in a cookie that the page ends, not in the address: what was done is not said again by a reload.
+    """
+    answer: Any = redirect(to(endpoint, **given), 303)
+    if said:
+        answer.set_cookie(
+            _SAID_COOKIE, f"{said}.{n}", max_age=60, path="/console", secure=is_secure(), httponly=True, samesite="Lax"
+        )
     return answer  # type: ignore[no-any-return]
 
 
 def said() -> str | None:
     """What the last action did, in a sentence."""
-    sentence = _SAID.get(request.args.get("said", ""))
-    number = request.args.get("n", "")
+    name, _, number = request.cookies.get(_SAID_COOKIE, "").partition(".")
+    sentence = _SAID.get(name)
+    g.is_said = True
     return sentence and sentence.format(n=number if number.isdecimal() and len(number) < 6 else "Some")
 
 

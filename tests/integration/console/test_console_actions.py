@@ -79,6 +79,10 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen, base, traffic):
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("status")).to_have_text("The webhook was created.")
     expect(page.get_by_role("heading", name="Events (11)")).to_be_visible()
+    assert re.fullmatch(r".*/webhooks/\d+", page.url)  # nothing that a bookmark would say again
+    page.reload()
+    expect(page.get_by_role("heading", name="Events (11)")).to_be_visible()
+    expect(page.get_by_text("The webhook was created.")).to_have_count(0)
     expect(page.get_by_text("7 a second")).to_be_visible()
 
     page.get_by_role("link", name="Edit").click()
