@@ -27,9 +27,6 @@ from dispatcher.flow.reconcile import Reconciled
 from dispatcher.flow.record_event import NewEvent
 from dispatcher.flow.release_due import Dispatch
 from dispatcher.flow.replay_many import Stepped
-from dispatcher.flow.sign_in import LIMIT_S as SIGN_IN_LIMIT_S
-from dispatcher.flow.sign_in import WINDOW_S as SIGN_IN_WINDOW_S
-from dispatcher.flow.sign_in import FallingBack, SignIn
 from dispatcher.flow.tally import Tallying
 from dispatcher.model.event import Event, FanOut
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
@@ -49,6 +46,7 @@ from dispatcher.storage.owners import Presence
 from dispatcher.storage.secrets import SecretBox
 
 if TYPE_CHECKING:
+    from dispatcher.flow.sign_in import SignIn
     from dispatcher.metrics.worker import WorkerFigures
     from dispatcher.tracing import Tracing
 
@@ -138,13 +136,20 @@ class Services:
         return Quota(self.settings.redis_url, timeout_s=QUOTA_LIMIT_S)
 
     @cached_property
-    def sign_in(self) -> SignIn:
+    def sign_in(self) -> "SignIn":
         """Checks names and passwords."""
+        from dispatcher.flow.sign_in import (  # what hashes passwords is loaded by who signs people in
+            FallingBack,
+            SignIn,
+        )
+
         return SignIn(self.storage, FallingBack(self._tries))
 
     @cached_property
     def _tries(self) -> SharedTries:
-        return SharedTries(self.settings.redis_url, window_s=SIGN_IN_WINDOW_S, timeout_s=SIGN_IN_LIMIT_S)
+        from dispatcher.flow.sign_in import LIMIT_S, WINDOW_S
+
+        return SharedTries(self.settings.redis_url, window_s=WINDOW_S, timeout_s=LIMIT_S)
 
     @property
     def session_idle(self) -> timedelta:
