@@ -39,7 +39,8 @@ class FinalResponse(http.client.HTTPResponse):
         super().begin()
         coding = self.headers.get("Transfer-Encoding", "identity").lower()
         lengths = ",".join(self.headers.get_all("Content-Length", ["0"]))
-        if coding not in ("chunked", "identity") or not _LENGTH.fullmatch(lengths) or "\0" in str(self.headers):
+        values = "".join(self.headers.values())
+        if coding not in ("chunked", "identity") or not _LENGTH.fullmatch(lengths) or "\0" in values:
             raise http.client.HTTPException
         if self.length == 0 and self.chunked:  # a 204 has no body, whatever it says
             self.chunked, self.will_close = False, True
