@@ -28,7 +28,7 @@ _CAPACITY = 512
 """Requests in flight, and connections kept: two threads of this fit under the usual limit of open files."""
 
 _LISTEN_S = 0.25
-"""From this age on a transfer is listened to: it may be one that never ends."""
+"""How often old transfers are looked for, to be listened to: one may never end."""
 
 _STALL_S = 0.25
 """A pause between two calls that is longer is a stall of ours, and no receiver's timeout."""
@@ -104,6 +104,8 @@ class CurlSender:
             self._end_floods()
             self._give_up_late()
             now_s = self._looked_s = monotonic()
+            if now_s > self._listened_s + _LISTEN_S:
+                self._listen_to_old(now_s)
             if self._ready or not self._running or now_s >= until:
                 results, self._ready = self._ready, []
                 return results
@@ -158,16 +160,17 @@ class CurlSender:
         return Exchange(self._limits, self._guard.permits_text, self._ca_file, self._flooded)
 
     def _end_floods(self) -> None:
-        """Ends what was seen to pass the limit of bytes, and has an eye on whatever takes long."""
         for curl in self._flooded:
-            if curl in self._running:
+            if curl in self._running:  # it may be there more than once, or have ended by itself
                 self._finish(curl, pycurl.E_WRITE_ERROR)
         self._flooded.clear()
-        if self._looked_s > self._listened_s + _LISTEN_S:
-            for exchange in self._running.values():
-                if exchange.started_s < self._listened_s:
-                    exchange.listen()
-            self._listened_s = self._looked_s
+
+    def _listen_to_old(self, now_s: float) -> None:
+        """Listens to all that were there the last time; not to each from its start, which plain HTTP would pay for."""
+        for exchange in self._running.values():
+            if exchange.started_s < self._listened_s:
+                exchange.listen()
+        self._listened_s = now_s
 
     def _finish(self, curl: pycurl.Curl, code: int | None) -> None:
         exchange = self._running.pop(curl)

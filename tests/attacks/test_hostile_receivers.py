@@ -101,6 +101,7 @@ DIFFERENCES: Mapping[str, tuple[bytes, str, str]] = {
     "a signed chunk": (CHUNKED + b"+2\r\nok\r\n0\r\n\r\n", FAILED, "200"),
     "a chunk longer than it says": (CHUNKED + b"2\r\nokxx0\r\n\r\n", FAILED, "200"),
     "chunks with bare line feeds": (CHUNKED + b"2\nok\n0\n\n", "200", FAILED),
+    "another protocol, and nothing": (OK.replace(b"200", b"101") + b"Connection: upgrade\r\n\r\n", FAILED, "101"),
     "a line without a colon": (sized(OK + b"nocolon\r\n"), REFUSED, "200"),
     "a bare carriage return": (sized(OK + b"X: a\rb\r\n"), REFUSED, "200"),
     "101 headers": (sized(OK + b"".join(b"X-%d: 1\r\n" % number for number in range(101))), "200", REFUSED),
