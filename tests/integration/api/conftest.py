@@ -136,7 +136,7 @@ def _answers(server: Server) -> bool:
     assert server.process.poll() is None, f"it ended: {server.output}"
     try:
         return requests.get(f"{server.root}/user.json", timeout=5).status_code == 401
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
