@@ -2,9 +2,11 @@
 
 import os
 import random
+import threading
 
 import pytest
 
+from tests.e2e.cluster import Cluster, Program
 from tests.e2e.conftest import (  # noqa: F401 - fixtures
     busy_cores,
     cluster,
@@ -31,9 +33,26 @@ from (select nextval('delivery_id') as delivery_id, id as event_id from stored) 
 """
 
 
+# A lease must be over before another may have the delivery.
+SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
+
+
 def bounded(short: int, long: int) -> int:
     """How many: a few in every run, all of them by `make faults`."""
     return long if LONG else short
+
+
+def kill_at_random(running: Cluster, rng: random.Random, count: int, workers: list[Program]) -> None:
+    """Kills one of the workers, `count` times, and starts another in its place.
+
+    From this thread: the kernel ends a process with the thread that has started it.
+    """
+    pause = threading.Event()
+    for _ in range(count):
+        pause.wait(rng.uniform(0.3, 1.5))
+        victim = rng.randrange(len(workers))
+        workers[victim].kill()
+        workers[victim] = running.start_worker(ready=False)
 
 
 @pytest.fixture

@@ -2,29 +2,11 @@
 
 import itertools
 import random
-import threading
 
 from tests.conftest import ROOT, eventually
 from tests.e2e.cluster import Cluster, Program, posts_by_key
-from tests.faults.conftest import bounded
+from tests.faults.conftest import SHORTER, bounded, kill_at_random
 from tests.receiver import Answer, Receiver
-
-# A lease must be over before another may have the delivery.
-SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
-
-
-def kill_at_random(cluster: Cluster, rng: random.Random, count: int) -> None:
-    """Kills one of two workers, `count` times, and starts another in its place.
-
-    From this thread: the kernel ends a process with the thread that has started it.
-    """
-    workers = [cluster.start_worker(), cluster.start_worker()]
-    pause = threading.Event()
-    for _ in range(count):
-        pause.wait(rng.uniform(0.3, 1.5))
-        victim = rng.randrange(2)
-        workers[victim].kill()
-        workers[victim] = cluster.start_worker(ready=False)
 
 
 def test_workers_killed_at_random_lose_nothing(cluster: Cluster, receiver: Receiver, rng: random.Random):
@@ -34,7 +16,7 @@ def test_workers_killed_at_random_lose_nothing(cluster: Cluster, receiver: Recei
         cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.02)))
 
     with cluster.emitting(events, pause_s=kill_count * 0.9 / (events / 50)):
-        kill_at_random(cluster, rng, kill_count)
+        kill_at_random(cluster, rng, kill_count, [cluster.start_worker(), cluster.start_worker()])
     cluster.wait_until_delivered(events * 3, 120)
 
     posts = posts_by_key(receiver)
