@@ -29,7 +29,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 # Celery announces a new default for an option that we set ourselves, each time Redis drops.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
-app = Celery("tasks", include=["tasks.events", "tasks.deliveries"])
+app = Celery("tasks", amqp="tasks.connection:Amqp", include=["tasks.events", "tasks.deliveries"])
 configure(app, _settings.broker_url)
 app.conf.update(
     # A nudge that is lost costs time, never a delivery; leases in Postgres give the safety that acks would not.

@@ -9,7 +9,7 @@ from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
 from dispatcher.queue import QUEUES
-from dispatcher.schedule.clock import Released
+from dispatcher.schedule.clock import Beat, Released
 from dispatcher.sender.contract import Request
 
 
@@ -131,6 +131,7 @@ class MemorySchedule:
         self._numbers = itertools.count(1)
         self._holders: dict[int, str] = {}
         self._owners: dict[int, float] = {}
+        self._abandoned: list[tuple[str, int]] = []
         self._due: dict[int, float] = {}
         self._held: dict[int, float] = {}
         self._paused: dict[int, float] = {}
@@ -251,29 +252,40 @@ class MemorySchedule:
         self._now()
         self._fan_out_till_s = 0.0
 
-    def beat(self, *, silence_s: float, reconciled_s: float) -> tuple[bool, list[int]]:
+    def beat(self, *, silence_s: float, reconciled_s: float) -> Beat:
         self.beat_of(self._owner)
         now_s = self._clock.now_s
-        shall = now_s >= self._reconciled_s + reconciled_s
+        began_s = self._reconciled_s
+        shall = now_s >= began_s + reconciled_s
         if shall:
             self._reconciled_s = now_s
-        return shall, [owner for owner, seen_s in self._owners.items() if seen_s <= now_s - silence_s]
+        silent = tuple(owner for owner, seen_s in self._owners.items() if seen_s <= now_s - silence_s)
+        return Beat(reconcile=shall, anew=shall and not began_s, silent=silent)
 
     def beat_of(self, owner: int) -> None:
         """Another process says that it lives; not of the real one."""
         self._owners[owner] = self._now()
 
-    def free(self, owners: Sequence[int]) -> int | None:
-        now_s = self._now()
+    def free(self, owners: Sequence[int], *, anew: bool = False) -> int | None:
+        self._now()
         dead = {str(owner) for owner in owners if self._owners.pop(owner, None) is not None}
-        if not dead:
+        if not dead and not anew:
             return None
         freed = [id_ for id_ in self._held if self._holders.get(id_, "/").partition("/")[0] in {"", *dead}]
         for webhook in freed:
-            del self._held[webhook]
-            self._holders.pop(webhook, None)
-            self._earlier(webhook, now_s)
+            self._end(webhook)
         return len(freed)
+
+    def abandon(self, webhook_ids: Iterable[int], token: str) -> None:
+        self._abandoned.extend((token, webhook) for webhook in webhook_ids)
+
+    def let_go(self) -> None:
+        if self._abandoned:
+            self._now()
+        for token, webhook in self._abandoned:
+            if self._holders.get(webhook) == token:
+                self._end(webhook)
+        self._abandoned = []
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         self._now()
@@ -310,6 +322,11 @@ class MemorySchedule:
 
     def _hold(self, webhook: int) -> None:
         self._held[webhook] = self._due[webhook] = self._clock.now_s + self._hold_s
+
+    def _end(self, webhook: int) -> None:
+        del self._held[webhook]
+        self._holders.pop(webhook, None)
+        self._earlier(webhook, self._now())
 
     def _expire(self) -> None:
         now_s = self._now()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from dispatcher import log
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.clock import Beat, Schedule
 from dispatcher.storage import owners
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.owners import Presence
@@ -44,11 +44,12 @@ class Heartbeat:
         """Raises what Redis or Postgres raise; the next beat then makes up for this one."""
         missed, self._missed = self._missed, True  # until this one is done
         self._presence.keep()
-        shall, silent = self._schedule.beat(
+        self._schedule.let_go()
+        beat = self._schedule.beat(
             silence_s=SILENCE_FIRST_S if missed else SILENCE_S,
             reconciled_s=min(1.0, self._every_s) if missed else self._every_s,  # one of those that begin together does
         )
-        if self._free(silent) or shall:
+        if self._free(beat) or beat.reconcile:
             self._reconcile()
         self._missed = False
 
@@ -56,16 +57,16 @@ class Heartbeat:
         """Ends this process's session: to the others it is dead."""
         self._presence.close()
 
-    def _free(self, silent: list[int]) -> bool:
+    def _free(self, beat: Beat) -> bool:
         """What the dead among the silent held is due now; whether there was one, which may have lost a message too.
 
         Silence alone proves nothing, since a process may be slow; nor does a session that has ended, since Postgres may
         have been restarted. A process that neither speaks nor has a session is dead.
         """
-        if not silent or not self._presence.judges:
-            return False
-        dead = self._storage.look(partial(owners.ended, owners=silent))
-        freed = self._schedule.free(dead) if dead else None
+        dead: list[int] = []
+        if beat.silent and self._presence.judges:
+            dead = self._storage.look(partial(owners.ended, owners=beat.silent))
+        freed = self._schedule.free(dead, anew=beat.anew) if dead or beat.anew else None
         if freed:
             logger.warning(log.line("holds.freed", processes=len(dead), webhooks=freed))
         return freed is not None

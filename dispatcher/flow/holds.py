@@ -52,6 +52,7 @@ class Holds:
             return self._schedule.release(released, self._token, goes_on=goes_on)
         except ScheduleUnavailable as error:
             logger.warning(log.line("drain.release_failed", reason=error))
+            self._schedule.abandon([one.webhook_id for one in released], self._token)
             return []
 
     def spend(self, wanted: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, float]]:

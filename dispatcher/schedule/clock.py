@@ -75,6 +75,18 @@ class Survey:
     """For how long yet a webhook is let alone; absent where it is not."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beat:
+    """What a process hears when it says that it lives: whether it shall reconcile, and the numbers of the silent.
+
+    `anew`: Redis was emptied or has started anew.
+    """
+
+    reconcile: bool
+    anew: bool = False
+    silent: tuple[int, ...] = ()
+
+
 def connect(url: str, timeout_s: float) -> Any:
     """A client for `redis://`, `rediss://` or `sentinel://host:port;host:port/db?master=name`; connects when used.
 
@@ -107,10 +119,11 @@ class Schedule:
         self._redis = connect(url, timeout_s)
         self._hold_ms = int(hold_s * 1000)
         self._owner = owner
+        self._abandoned: list[tuple[str, int]] = []
         folder = files("dispatcher.schedule")
         self._scripts = {
             name: self._redis.register_script((folder / f"{name}.lua").read_text())
-            for name in ("due", "hand_out", "take", "renew", "release", "spend", "beat", "free")
+            for name in ("due", "hand_out", "take", "renew", "release", "spend", "beat", "free", "let_go")
         }
 
     def due(self, waits_s: Mapping[int, float]) -> None:
@@ -199,23 +212,36 @@ class Schedule:
         with translated():
             self._redis.delete(FAN_OUT)
 
-    def beat(self, *, silence_s: float, reconciled_s: float) -> tuple[bool, list[int]]:
-        """Says that this process lives.
+    def beat(self, *, silence_s: float, reconciled_s: float) -> Beat:
+        """Says that this process lives; the caller shall reconcile unless somebody has begun to within `reconciled_s`.
 
-        Returns whether it shall reconcile, which it shall unless somebody has begun to within `reconciled_s` on this
-        very Redis, not emptied nor started anew since; and the processes that have said nothing for `silence_s`.
+        After Redis was emptied or has started anew, one caller shall. `silent` are those that have said nothing for
+        `silence_s`.
         """
         arguments = [self._owner, int(silence_s * 1000), int(reconciled_s * 1000)]
         shall, *silent = self._run("beat", [OWNERS, RECONCILE], arguments)
-        return bool(shall), [int(owner) for owner in _numbers(silent, _LARGEST_OWNER)]
+        owners = tuple(int(owner) for owner in _numbers(silent, _LARGEST_OWNER))
+        return Beat(reconcile=shall > 0, anew=shall == 2, silent=owners)
 
-    def free(self, owners: Sequence[int]) -> int | None:
+    def free(self, owners: Sequence[int], *, anew: bool = False) -> int | None:
         """These processes are dead: what their drains held is due now, and what no drain has begun with yet.
 
-        Returns how many webhooks that were; None where somebody else has done it.
+        `anew`: also where none is, since Redis has started anew and lost messages. Returns how many webhooks that were;
+        None where somebody else has done it.
         """
-        freed = int(self._run("free", [DUE, HELD, HOLDERS, OWNERS], owners))
+        freed = int(self._run("free", [DUE, HELD, HOLDERS, OWNERS], [int(anew), *owners]))
         return None if freed < 0 else freed
+
+    def abandon(self, webhook_ids: Iterable[int], token: str) -> None:
+        """Notes, in this process, holds of a drain that could not release them; `let_go` does it when Redis answers."""
+        self._abandoned.extend((token, webhook) for webhook in webhook_ids)
+
+    def let_go(self) -> None:
+        """What was abandoned is due now, unless somebody holds it by now; asks nothing where nothing was."""
+        pairs = list(self._abandoned)
+        if pairs:
+            self._run("let_go", [DUE, HELD, HOLDERS], [part for pair in pairs for part in pair])
+            self._abandoned = self._abandoned[len(pairs) :]
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         """What is known of the receivers' health; absent where nothing is."""

@@ -1,13 +1,13 @@
--- Makes due what drains of dead processes held, and what no drain has begun with yet: its message may have been taken
--- by one of the dead, and a message too many does no harm.
--- KEYS: due, held, holders, owners. ARGV: numbers of the dead.
+-- Makes due what drains of dead processes held, and what no drain has begun with yet: its message may be lost with one of
+-- the dead, and a message too many does no harm.
+-- KEYS: due, held, holders, owners. ARGV: '1' if messages were lost though nobody died, numbers of the dead.
 -- Returns how many webhooks that were; -1 where somebody else has buried them all.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local dead, any = {}, false
-for _, owner in ipairs(ARGV) do
-    if redis.call('ZREM', KEYS[4], owner) == 1 then
-        dead[owner], any = true, true
+local dead, any = {}, ARGV[1] == '1'
+for i = 2, #ARGV do
+    if redis.call('ZREM', KEYS[4], ARGV[i]) == 1 then
+        dead[ARGV[i]], any = true, true
     end
 end
 if not any then

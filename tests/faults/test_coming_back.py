@@ -25,7 +25,7 @@ from tests.faults.conftest import bounded
 from tests.receiver import Answer, Receiver
 
 FLOWING_S = 3.0
-WEBHOOKS = 10
+WEBHOOKS = 5
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def test_killed_in_a_burst_deliveries_flow_again_as_soon_as_a_worker_is_up(
         for number in range(WEBHOOKS):
             url = receiver.script(f"/{number}", Answer(delay_s=0.1))
             create_webhook(own.storage, SLUG, {"webhook_url": url, "events": ["invoice_paid"]})
-        burst = Emitting(lambda: emit_chunk(10), chunks=bounded(30, 200), pause_s=0.05)
+        burst = Emitting(lambda: emit_chunk(10), chunks=bounded(40, 400), pause_s=0.05)
         burst.thread.start()
         receiver.wait_for(WEBHOOKS * 20, 30)
 
@@ -116,3 +116,29 @@ def test_what_a_killed_worker_held_is_taken_over_by_another_that_runs(cluster: C
 
     receiver.wait_for(5, 20)  # far less than a hold, an interval or a lease
     wait_until(cluster.states, lambda states: states == {"delivered": 4, "pending": 1}, 10)
+
+
+def test_a_redis_that_dies_alone_holds_up_nobody_for_longer_than_it_is_away(cluster: Cluster, receiver: Receiver):
+    cluster.env |= {"DISPATCHER_HOLD_S": "60", "DISPATCHER_RECONCILE_S": "60", "DISPATCHER_LEASE_S": "60"}
+    for number in range(5):
+        cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.1)))
+    cluster.start_worker()
+
+    with cluster.emitting(100_000, chunk=10, pause_s=0.1) as emitting:
+        receiver.wait_for(200, 30)
+        cluster.valkey.kill()
+        before = eventually(lambda: quiet_since(receiver, 1.0), 20, "drains that have ended, and could not say so")
+        cluster.valkey.restart()
+        back_s = time.monotonic()
+        (*_, last) = receiver.wait_for(before + 1, 60)
+        assert last.received_s - back_s < 2 * FLOWING_S
+        emitting.enough.set()
+    cluster.wait_until_delivered(5 * len(emitting.accepted), 60)
+
+    assert len(receiver.requests) == 5 * len(emitting.accepted)  # no process died
+
+
+def quiet_since(receiver: Receiver, seconds: float) -> int:
+    """How many requests there were, once none has come for so long."""
+    requests = receiver.requests
+    return len(requests) if time.monotonic() - requests[-1].received_s > seconds else 0

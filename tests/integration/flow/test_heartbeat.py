@@ -6,6 +6,8 @@ import pytest
 
 from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
 from dispatcher.flow.heartbeat import Heartbeat
+from dispatcher.flow.holds import Holds
+from dispatcher.schedule.clock import Released
 from dispatcher.storage.engine import rows
 from dispatcher.storage.owners import Presence
 from tests.conftest import eventually
@@ -174,6 +176,22 @@ def test_when_redis_answers_again_the_clock_is_rebuilt(heartbeat, schedule, cloc
     heartbeat.beat()
 
     assert len(reconciled) == 2
+
+
+def test_what_could_not_be_released_while_redis_was_away_is_due_when_it_answers(heartbeat, schedule, clock):
+    heartbeat.beat()
+    schedule.hand_out([1], 100)
+    holds = Holds(schedule, 15.0, clock)
+    holds.begin([1])
+    schedule.down = True
+    assert holds.release([Released(webhook_id=1)], goes_on=True) == []
+    with pytest.raises(ScheduleUnavailable):
+        heartbeat.beat()
+    schedule.down = False
+
+    heartbeat.beat()
+
+    assert taken(schedule) == [1]
 
 
 def test_a_rebuild_that_failed_is_made_up_for(storage, schedule, presence, clock):

@@ -17,7 +17,7 @@ from tests.conftest import a_valkey
 
 
 def shall_reconcile(schedule):
-    return schedule.beat(silence_s=60, reconciled_s=3_600)[0]
+    return schedule.beat(silence_s=60, reconciled_s=3_600).reconcile
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_what_is_no_id_is_dropped_and_holds_up_nobody(schedule, redis_client, ru
     assert schedule.take(10, 100)[0] == [7]
     assert redis_client.zrange(DUE, 0, -1) == ["7"]
     assert schedule.pauses() == {}
-    assert all(0 < owner < 2**63 for owner in schedule.beat(silence_s=1, reconciled_s=1)[1])
+    assert all(0 < owner < 2**63 for owner in schedule.beat(silence_s=1, reconciled_s=1).silent)
 
 
 @pytest.mark.parametrize("rubbish", ["garbage", "x 0 0 0", "nan 0 0 0", "inf 0 0 0", "1 2 3", b"\xff"])

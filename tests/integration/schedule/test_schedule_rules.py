@@ -264,7 +264,7 @@ def test_a_lost_fan_out_message_is_sent_again_after_two_seconds(schedule, advanc
 
 
 def shall_reconcile(schedule, within_s=15):
-    return schedule.beat(silence_s=60, reconciled_s=within_s)[0]
+    return schedule.beat(silence_s=60, reconciled_s=within_s).reconcile
 
 
 def test_one_worker_reconciles_an_interval(schedule, advance):
@@ -399,16 +399,51 @@ def test_the_dead_are_freed_once(kind, schedule):
 
 def test_who_says_nothing_is_silent(kind, schedule, advance):
     def silent():
-        return schedule.beat(silence_s=2, reconciled_s=15)[1]
+        return schedule.beat(silence_s=2, reconciled_s=15).silent
 
-    assert silent() == []
+    assert silent() == ()
     kind.beat(2)
     kind.beat(3)
     advance(1.5)
     kind.beat(3)
-    assert silent() == []
+    assert silent() == ()
 
     advance(1.0)
-    assert silent() == [2]
+    assert silent() == (2,)
     kind.beat(2)
-    assert silent() == []
+    assert silent() == ()
+
+
+def test_where_redis_is_anew_what_no_drain_has_begun_with_is_due(schedule):
+    handed_to(schedule, DRAIN, 1)
+    schedule.hand_out([2], MANY)
+
+    assert schedule.beat(silence_s=60, reconciled_s=15).anew
+    assert schedule.free([], anew=True) == 1
+
+    assert taken(schedule) == [2]
+    assert not schedule.beat(silence_s=60, reconciled_s=0).anew
+
+
+def test_what_a_drain_could_not_release_is_due_when_it_is_let_go(schedule):
+    handed_to(schedule, DRAIN, 1, 2)
+    schedule.abandon([1], DRAIN)
+    assert taken(schedule) == []
+
+    schedule.let_go()
+    assert taken(schedule) == [1]
+    schedule.renew([1], OTHER)
+    schedule.let_go()
+    assert taken(schedule) == []
+
+
+def test_what_another_drain_holds_by_now_is_not_let_go(schedule, advance):
+    handed_to(schedule, DRAIN, 1)
+    schedule.abandon([1], DRAIN)
+    advance(15.1)
+    taken(schedule)
+    schedule.renew([1], OTHER)
+
+    schedule.let_go()
+
+    assert taken(schedule) == []
