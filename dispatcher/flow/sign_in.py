@@ -15,7 +15,7 @@ from dispatcher.errors import ScheduleUnavailable
 from dispatcher.storage import sessions
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.passwords import is_right
-from dispatcher.storage.sessions import Person
+from dispatcher.storage.sessions import Candidate, Person
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +47,15 @@ class Tries(Protocol):
 class Outcome:
     """Who signed in; or None, and how many seconds nothing will be looked at (0: name or password is wrong)."""
 
-    person: Person | None = None
+    found: Candidate | None = None
     wait_s: int = 0
     whole_address: bool = False
     """Whether that is so for every name that this address tries."""
+
+    @property
+    def person(self) -> Person | None:
+        """Who signed in."""
+        return self.found.person if self.found is not None else None
 
 
 class SignIn:
@@ -77,7 +82,7 @@ class SignIn:
         if not is_right(password, found.password_hash if found is not None else None) or found is None:
             return Outcome()
         self._tries.forgive([limits[1][0], by_address, by_name])
-        return Outcome(person=found.person)
+        return Outcome(found=found)
 
 
 class FallingBack:

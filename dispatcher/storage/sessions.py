@@ -87,10 +87,12 @@ from sessions s join users u on u.id = s.user_id left join accounts a on a.id = 
 where s.hash = %(hash)s and {_LIVE}
 """
 
+# The lock waits for somebody who changes the password at this moment, and ends the sessions that there are.
 _START = f"""
 with ended as (delete from sessions s where not ({_LIVE}))
 insert into sessions (hash, user_id, expires_at, address, agent)
-values (%(hash)s, %(user_id)s, now() + %(lifetime)s, %(address)s, %(agent)s)
+select %(hash)s, u.id, now() + %(lifetime)s, %(address)s, %(agent)s
+from users u where u.id = %(user_id)s and u.password_hash = %(password_hash)s for share of u
 returning expires_at
 """
 
@@ -116,19 +118,23 @@ def candidate(connection: Connection, name: str, slug: str = "", *, owner: bool 
 
 
 def start(
-    connection: Connection, user_id: int, idle: timedelta, *, address: str | None = None, agent: str | None = None
-) -> tuple[str, datetime]:
-    """A new session: what the cookie is to hold, and until when it is good. What has ended is deleted."""
+    connection: Connection, of: Candidate, idle: timedelta, *, address: str | None = None, agent: str | None = None
+) -> str | None:
+    """A new session of somebody whose password was right: what the cookie is to hold. What has ended is deleted.
+
+    None where the password has changed since `of` was found.
+    """
     token = secrets.token_urlsafe(32)
     parameters = {
         "hash": hash_of(token),
-        "user_id": user_id,
+        "user_id": of.person.user_id,
+        "password_hash": of.password_hash,
         "lifetime": LIFETIME,
         "idle": idle,
         "address": address,
         "agent": agent and agent[:_AGENT_LENGTH],
     }
-    return token, rows(connection, _START, parameters)[0][0]
+    return token if rows(connection, _START, parameters) else None
 
 
 def find(connection: Connection, token: str, idle: timedelta) -> Found | None:

@@ -21,7 +21,7 @@ from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import ROW_ID, address, own
 from dispatcher.flow.sign_in import Outcome
 from dispatcher.storage import sessions
-from dispatcher.storage.sessions import LIFETIME
+from dispatcher.storage.sessions import LIFETIME, Candidate
 
 _FORM_COOKIE = "console_form"
 _FORM_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
@@ -39,15 +39,11 @@ def sign_in_with() -> Response:
     """A new session, and on to the page that was wanted. Each try counts before its password is looked at."""
     token = request.cookies.get(_FORM_COOKIE, "")
     check_token(token if _FORM_TOKEN.match(token) else secrets.token_hex(32))
-    name, slug = request.form.get("name", "").strip(), request.form.get("account", "").strip()
-    password = request.form.get("password", "")
-    outcome = sign_in_as(name, password, slug=slug)
-    if outcome.person is None:
+    form = request.form
+    outcome = sign_in_as(form.get("name", ""), form.get("password", ""), slug=form.get("account", ""))
+    cookie = _start(outcome.found) if outcome.found is not None else None
+    if cookie is None:
         return _refused(outcome)
-    user_id, idle, agent = outcome.person.user_id, own().session_idle, request.headers.get("User-Agent")
-    cookie, _ = own().storage.run(
-        lambda connection: sessions.start(connection, user_id, idle, address=address(), agent=agent)
-    )
     wanted = request.form.get("next", "")
     answer: Response = redirect(wanted if _PLACE.match(wanted) else to("home"), 303)  # type: ignore[assignment]
     answer.set_cookie(
@@ -94,6 +90,14 @@ def end_others() -> Response:
     """Ends all but this one."""
     own().storage.run(lambda connection: sessions.end_all_of(connection, person().user_id, but=session_id()))
     return go("sessions", "others_ended")
+
+
+def _start(found: Candidate) -> str | None:
+    """What the cookie is to hold; None where somebody changed the password a moment ago."""
+    agent = request.headers.get("User-Agent")
+    return own().storage.run(
+        lambda connection: sessions.start(connection, found, own().session_idle, address=address(), agent=agent)
+    )
 
 
 def _refused(outcome: Outcome) -> Response:

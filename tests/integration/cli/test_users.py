@@ -19,8 +19,8 @@ def sign_in(own, candidate):
     """`sign_in(email)` is what the cookie of a new session of theirs holds; `person_of(cookie)` is who has it."""
 
     def start(email, **where):
-        user_id = candidate(email).person.user_id
-        return own.storage.run(lambda c: sessions.start(c, user_id, own.session_idle, **where))[0]
+        of = candidate(email)
+        return own.storage.run(lambda c: sessions.start(c, of, own.session_idle, **where))
 
     return start
 
@@ -98,6 +98,16 @@ def test_a_new_password_ends_what_was_signed_in(run, candidate, sign_in, person_
     assert person_of(cookie) is None
     assert person_of(others) is not None
     assert is_right("another password", candidate(whose).password_hash)
+
+
+def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(own, run, candidate, account):
+    create(run, "--operator", "ops@example.com")
+    old = candidate("ops@example.com")
+
+    run("user", "password", "--operator", "ops@example.com", "--password-stdin", stdin="another password\n")
+
+    assert own.storage.run(lambda c: sessions.start(c, old, own.session_idle)) is None
+    assert own.storage.run(lambda c: sessions.start(c, candidate("ops@example.com"), own.session_idle)) is not None
 
 
 def test_who_is_deleted_is_signed_out(run, candidate, sign_in, person_of, account):

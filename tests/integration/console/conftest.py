@@ -164,8 +164,9 @@ def signed_in(site: Site, own: Services, person: Callable[..., str]) -> Site:
 
 def a_session(own: Services, email: str) -> str:
     """What the cookie of somebody signed in holds; without the form, whose password takes its time."""
-    user_id = own.storage.run(lambda c: sessions.candidate(c, email)).person.user_id
-    return own.storage.run(lambda c: sessions.start(c, user_id, own.session_idle, agent="Browser/1"))[0]
+    return own.storage.run(
+        lambda c: sessions.start(c, sessions.candidate(c, email), own.session_idle, agent="Browser/1")
+    )
 
 
 # -- Data --------------------------------------------------------------------------------------------------------------
