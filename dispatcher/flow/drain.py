@@ -43,7 +43,8 @@ TURN_S = 1.0
 STRAGGLING_S = 0.5
 """What has been in flight for so long while nothing else is left to do is a straggler (`Drain.finish`)."""
 CLAIM_AGAIN_S = 2.0
-"""After a claim that failed, its webhooks are due again so much later."""
+"""After a claim that failed, its webhooks are due again so much later, up to twice that: each at another time, so that
+one whose claim takes too long is in a chunk with others then."""
 STORAGE_PAUSE_S = 0.5
 """Between two tries to record while Postgres is away, or while all that is left is locked."""
 UNREADABLE_S = 60.0
@@ -75,13 +76,13 @@ class Drain:
         monotonic: Callable[[], float] = clock.monotonic,
         wait: Callable[[float], None] = _wait,
     ) -> None:
-        rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._storage = storage
         self._holds = Holds(schedule, policy.hold_s, monotonic)
         self._recorder = Recorder(storage, monotonic, self._pause, tallying)
         self._claimer = Claimer(storage, self._recorder, self._holds, policy, monotonic, tallying)
         self._flights = Flights(sender, policy.user_agent, monotonic, traces)
-        self._outcomes = Outcomes(policy, rng, monotonic, tell, traces)
+        self._outcomes = Outcomes(policy, self._rng, monotonic, tell, traces)
         self._tallying = tallying
         self._policy = policy
         self._monotonic = monotonic
@@ -277,7 +278,7 @@ class Drain:
             go_on = []
         else:
             if self._claimer.failed:  # Postgres reads, and does not write: its disk may be full
-                waits = {id_: max(wait_s, CLAIM_AGAIN_S) for id_, wait_s in waits.items()}
+                waits = {id_: max(s, CLAIM_AGAIN_S * (1 + self._rng.random())) for id_, s in waits.items()}
             now_s = self._monotonic()
             released = [lane.released(waits.get(lane.webhook_id), now_s) for lane in idle]
             go_on = self._holds.release(released, goes_on=self._may_claim)

@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+
 from dispatcher.dev.environment import running_environment
 from dispatcher.dev.folder import PORTS, is_free
 from tests.builders import a_body
@@ -40,6 +42,15 @@ def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, recei
     eventually(lambda: not processes_with(mark), 10)
     assert "Traceback" not in honcho.output
     assert set(cluster.attempts()) == {("200", None)}
+
+
+def test_a_worker_with_the_wrong_keys_says_so_and_does_not_start(cluster: Cluster, receiver: Receiver):
+    cluster.webhook(receiver.url("/hook"))
+
+    worker = cluster.start_worker(ready=False, SECRET_KEYS=Fernet.generate_key().decode())
+    assert worker.wait(30) == 1
+    assert "worker.refused reason=No key of SECRET_KEYS opens a stored secret" in worker.output
+    assert "Traceback" not in worker.output
 
 
 def test_the_demo_shows_what_it_promises(folder: Path, programs: list[Program]):
