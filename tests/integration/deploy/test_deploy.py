@@ -249,6 +249,7 @@ def test_units_are_kept_running_and_hardened(path):
 
     assert found["NoNewPrivileges"] == "yes"
     assert found["ProtectSystem"] == "strict"
+    assert (found["MemoryDenyWriteExecute"], found["ProcSubset"]) == ("yes", "pid")
     given = {word.partition("=")[0] for name, value in settings if name == "Environment" for word in value.split()}
     assert given - {"PATH", "PYTHONUNBUFFERED"} <= VARIABLES
     if "flower" in path.stem:
