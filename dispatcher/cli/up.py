@@ -102,7 +102,10 @@ def choose_ports(running: Collection[str]) -> Iterator[tuple[str, str, str]]:
         if name not in running or is_free(port, host):
             yield variable, str(port), ""
         elif os.environ.get(variable, "").strip():
-            raise ServiceFailed(f"{variable}={port}: something else listens on that port; stop it, or choose another")
+            reason = "something else listens on that port; stop it, or choose another"
+            if port < 1024 and os.geteuid() != 0:
+                reason = "only root may listen on a port below 1024"
+            raise ServiceFailed(f"{variable}={port}: {reason}")
         else:
             chosen = next(free, port)
             place = f"{api_address(host, chosen)}{'/api/v3' if name == 'web' else ''}"

@@ -114,6 +114,17 @@ def test_why_the_consoles_libraries_are_missing_is_said_kept_and_tried_again(che
     assert not (checkout / "dispatcher" / "api" / "console" / "static").exists()
 
 
+def test_clean_keeps_the_data_and_says_so(checkout: Path):
+    (checkout / ".dispatcher" / "postgres").mkdir(parents=True)
+
+    done = subprocess.run(["make", "clean"], cwd=checkout, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert "The data in .dispatcher/ are kept; make clean-data deletes them." in done.stdout
+    assert (checkout / ".dispatcher" / "postgres").is_dir()
+    assert not (checkout / ".venv").exists()
+
+
 def test_a_wheel_with_other_files_than_the_authors_is_not_taken(tmp_path: Path):
     lines = []
     for name, file in (
