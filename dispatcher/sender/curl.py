@@ -30,6 +30,9 @@ _CAPACITY = 512
 _LISTEN_S = 0.25
 """How often old transfers are looked for, to be listened to: one may never end."""
 
+_WASTE = 8 << 20
+"""Bytes of TLS beyond twice those of all responses that an old transfer may cost."""
+
 _STALL_S = 0.25
 """A pause between two calls that is longer is a stall of ours, and no receiver's timeout."""
 
@@ -105,7 +108,7 @@ class CurlSender:
             self._give_up_late()
             now_s = self._looked_s = monotonic()
             if now_s > self._listened_s + _LISTEN_S:
-                self._listen_to_old(now_s)
+                self._look_at_old(now_s)
             if self._ready or not self._running or now_s >= until:
                 results, self._ready = self._ready, []
                 return results
@@ -162,14 +165,27 @@ class CurlSender:
     def _end_floods(self) -> None:
         for curl in self._flooded:
             if curl in self._running:  # it may be there more than once, or have ended by itself
-                self._finish(curl, pycurl.E_WRITE_ERROR)
+                self._finish(curl, pycurl.E_FILESIZE_EXCEEDED)
         self._flooded.clear()
 
-    def _listen_to_old(self, now_s: float) -> None:
-        """Listens to all that were there the last time; not to each from its start, which plain HTTP would pay for."""
-        for exchange in self._running.values():
-            if exchange.started_s < self._listened_s:
-                exchange.listen()
+    def _look_at_old(self, now_s: float) -> None:
+        """Listens to all that were there the last time; not to each from its start, which plain HTTP would pay for.
+
+        Finds those that receive nothing but frames of HTTP/2 or records of TLS, which no response is made of. One
+        request may read for all that share its connection, so what all have received is compared as well.
+        """
+        exchanges = [*self._running.values(), *self._free]
+        received, records = sum(one.received for one in exchanges), sum(one.records for one in exchanges)
+        for curl, exchange in self._running.items():
+            if exchange.started_s >= self._listened_s:
+                continue
+            exchange.listen()
+            if exchange.mark is None:
+                exchange.mark = received, records, exchange.records
+            received_then, records_then, its_then = exchange.mark
+            wasted = records - records_then - 2 * (received - received_then)
+            if min(wasted, exchange.records - its_then) > _WASTE:
+                self._flooded.append(curl)
         self._listened_s = now_s
 
     def _finish(self, curl: pycurl.Curl, code: int | None) -> None:

@@ -30,7 +30,10 @@ _ASKS = re.compile(rb".*TLS handshake, Request CERT")
 _LOG_LINES = 200
 """Kept of libcurl's log for one request; a handshake is some 30."""
 
-_TEXT, _DATA_IN = pycurl.INFOTYPE_TEXT, pycurl.INFOTYPE_DATA_IN
+_RECEIVED = frozenset({pycurl.INFOTYPE_HEADER_IN, pycurl.INFOTYPE_DATA_IN})
+_TEXT, _TLS_IN = pycurl.INFOTYPE_TEXT, pycurl.INFOTYPE_SSL_DATA_IN
+_RECORD_HEAD = 5
+"""Bytes that begin each record of TLS; the last two are its length."""
 
 _FAULTS: dict[int, tuple[Status, str]] = {
     pycurl.E_OPERATION_TIMEDOUT: (Status.TIMEOUT, "no complete answer in time"),
@@ -56,6 +59,7 @@ _FAULTS: dict[int, tuple[Status, str]] = {
     pycurl.E_FTP_WEIRD_SERVER_REPLY: (Status.UNKNOWN_ERROR, "the answer is not HTTP"),  # not only FTP's
     pycurl.E_UNSUPPORTED_PROTOCOL: (Status.UNKNOWN_ERROR, "the answer is not HTTP"),  # HTTP/0.9
     pycurl.E_BAD_CONTENT_ENCODING: (Status.UNKNOWN_ERROR, "the answer is not HTTP"),  # a coding nobody asked for
+    pycurl.E_FILESIZE_EXCEEDED: (Status.UNKNOWN_ERROR, TOO_LARGE),  # ours alone: libcurl has no limit to exceed
     100: (Status.UNKNOWN_ERROR, "the answer's headers are too large"),  # CURLE_TOO_LARGE
 }
 """libcurl's codes → ours. Its own texts are not passed on: they may hold addresses."""
@@ -90,7 +94,11 @@ class Exchange:
         self.stalled_before_s = 0.0  # the sender's, when this began
         self._body = bytearray()
         self._head: list[bytes] = []
-        self._received = self._posts = 0
+        self.received = 0  # bytes of heads and bodies, by all requests of this handle
+        self.records = 0  # bytes of TLS in which these came, and all that is not for us to see
+        self.mark: tuple[int, int, int] | None = None  # the sender's: how far these were when it began to look
+        self._receive_until = 0
+        self._posts = 0
         self._said: deque[bytes] = deque(maxlen=_LOG_LINES)
         self._listens = False
         self._blocked = self._exhausted = self._full = False
@@ -125,7 +133,8 @@ class Exchange:
 
     def prepare(self, request: Request, resolver: Resolver | None) -> None:
         """Sets up `request`. Raises Unsendable, or pycurl.error for what libcurl does not take."""
-        self._tag, self.started_s, self._received, self._posts = request.tag, monotonic(), 0, 0
+        self._tag, self.started_s, self._posts, self.mark = request.tag, monotonic(), 0, None
+        self._receive_until = self.received + self._limits.receive_limit
         self._blocked = self._exhausted = self._full = False
         goal = target(request.url)
         check_headers(request.headers)
@@ -150,8 +159,6 @@ class Exchange:
         """The result, given libcurl's `code` (None: all went well). A body that was cut is an answer like any other."""
         if code is None or self._full:
             return self._answer()
-        if self._received > self._limits.receive_limit:
-            return self.result(Status.UNKNOWN_ERROR, TOO_LARGE)
         if self._exhausted:
             return self.result(Status.UNKNOWN_ERROR, "no socket left on our side")
         if self._blocked and not self.curl.getinfo(pycurl.CONNECT_TIME):
@@ -189,16 +196,18 @@ class Exchange:
         )
 
     def _hear(self, kind: int, text: bytes) -> None:
-        """Takes what libcurl says of its doings, and counts what it receives beside heads, which it limits itself.
+        """Takes what libcurl says of its doings, and counts what it receives.
 
         That is the body as it came: an extension of a chunk is neither shown to `_take` nor counted elsewhere.
         """
-        if kind == _DATA_IN:
-            self._received += len(text)
-            if self._received > self._limits.receive_limit:
+        if kind in _RECEIVED:
+            self.received += len(text)
+            if self.received > self._receive_until:
                 self._flooded.append(self.curl)
         elif kind == _TEXT:
             self._said.append(text)
+        elif kind == _TLS_IN and len(text) == _RECORD_HEAD:
+            self.records += text[3] << 8 | text[4]
 
     def _open(self, _purpose: int, address: tuple[int, int, int, tuple[object, ...]]) -> socket.socket | int:
         """A socket to connect to `address`. After a refusal libcurl goes on with the host's next address."""

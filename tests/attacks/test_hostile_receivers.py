@@ -6,11 +6,16 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import StreamEnded
+from hyperframe.frame import PingFrame, SettingsFrame, WindowUpdateFrame
 
 from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import TOO_LARGE, Limits, Request, Sender
@@ -125,6 +130,13 @@ FLOODS: Mapping[str, tuple[bytes, bytes]] = {
 }
 """What a receiver sends first, and then again and again."""
 
+FRAMES: Mapping[str, bytes] = {
+    "answers to no ping": PingFrame(0, b"12345678", flags=["ACK"]).serialize(),
+    "window updates": WindowUpdateFrame(0, 1).serialize(),
+    "frames of no known kind": b"\x00\x3e\x80\xc8\x00\x00\x00\x00\x00" + b"x" * 16_000,
+}
+"""What a receiver may send beside the responses of HTTP/2, and nghttp2 takes without end."""
+
 
 @pytest.fixture(params=[CurlSender, RequestsSender], ids=["curl", "requests"])
 def sender(request: pytest.FixtureRequest, authority: Authority, tmp_path: Path) -> Iterator[Sender]:
@@ -205,6 +217,59 @@ def test_a_response_without_end_is_ended(sender: Sender, tls: ssl.SSLContext | N
         assert found["a chunk extension"] == found["small chunks with extensions"] == (REFUSED, TOO_LARGE)
     else:
         assert found["trailers"] == found["103 heads"] == found["100 heads"] == (REFUSED, TOO_LARGE)
+
+
+def test_frames_without_end_are_ended(authority: Authority, tmp_path: Path) -> None:
+    tls = authority.tls(offers=["h2"])
+    settings = SettingsFrame(0).serialize()
+    with ExitStack() as stack:
+        sender = stack.enter_context(closing(CurlSender(LIMITS, ca_file=authority.write_ca(tmp_path))))
+        urls = [stack.enter_context(flood(settings, one * (65_536 // len(one)), tls)) for one in FRAMES.values()]
+
+        assert set(verdicts(sender, urls)) == {(REFUSED, TOO_LARGE)}
+
+
+def answer_the_second_last(listening: socket.socket, tls: ssl.SSLContext, count: int) -> None:
+    """Speaks HTTP/2 on one connection: 60 KB for each request, but the second one waits for `count` others."""
+    with suppress(OSError), tls.wrap_socket(listening.accept()[0], server_side=True) as line:
+        talk = H2Connection(H2Configuration(client_side=False))
+        talk.initiate_connection()
+        ended: list[int] = []
+        while data := line.recv(65_536):
+            for event in talk.receive_data(data):
+                if not isinstance(event, StreamEnded):
+                    continue
+                ended.append(event.stream_id)
+                if len(ended) == 2:
+                    continue
+                for stream in (event.stream_id, ended[1]) if len(ended) == count + 2 else (event.stream_id,):
+                    talk.send_headers(stream, [(":status", "200")])
+                    for left in (3, 2, 1, 0):
+                        talk.send_data(stream, b"x" * 15_000, end_stream=not left)
+            line.sendall(talk.data_to_send())
+
+
+def test_a_slow_response_is_not_blamed_for_what_its_connection_carries(authority: Authority, tmp_path: Path) -> None:
+    count, at_once = bounded(1_500, 20_000), 10
+    with ExitStack() as stack:
+        sender = stack.enter_context(closing(CurlSender(LIMITS, ca_file=authority.write_ca(tmp_path))))
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        tls = authority.tls(offers=["h2"])
+        threading.Thread(target=answer_the_second_last, args=(listening, tls, count), daemon=True).start()
+        request = Request(tag=0, url=f"https://127.0.0.1:{listening.getsockname()[1]}/", headers=(), body=b"{}")
+        sender.start(request)
+        collect(sender, 1)
+
+        sender.start(replace(request, tag=1))
+        others = [replace(request, tag=2)] * count
+        while others:
+            for one in others[:at_once]:
+                sender.start(one)
+            assert {result.status for result in collect(sender, len(others[:at_once]))} == {"200"}
+            others = others[at_once:]
+        (slow,) = collect(sender, 1)
+
+    assert (slow.tag, slow.status, len(slow.body)) == (1, "200", 60_000)
 
 
 @pytest.mark.parametrize("kind", ["curl", "requests"] if LONG else ["curl"])  # which was the one that kept all
