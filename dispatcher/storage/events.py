@@ -84,8 +84,7 @@ _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 # matched cannot be deleted before the commit, so that the deletion finds its deliveries and cancels them.
 _FAN_OUT = """
 with batch as (
-    select event_id from events_waiting where account_id <> all (%(without)s::int[])
-    order by event_id limit %(limit)s for update skip locked),
+    select event_id from events_waiting order by event_id limit %(limit)s for update skip locked),
 taken as (
     delete from events_waiting where event_id = any (array (select event_id from batch))
     returning event_id, account_id, name, resource),
@@ -97,19 +96,23 @@ made as (
         from taken t join webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
             and t.name = any (w.events)
         order by t.event_id for key share of w) matched
-    returning webhook_id, id, resource)
+    returning webhook_id, event_id, resource)
 select (select count(*) from taken), (select count(*) from made), array(select distinct webhook_id from made),
-    array(select id from made where resource is not null), array(select event_id from taken)
+    array(select event_id from taken),
+    (select json_agg(json_build_array(webhook_id, resource, event_id)) from made where resource is not null)
 """
+
+_FAN_OUT_WITHOUT = _FAN_OUT.replace(
+    "order by event_id", "where account_id <> all (%(without)s::int[]) order by event_id", 1
+)
 
 # What still lies in the outbox before an event of ours, about the same resource, is in another fan-out's hands, or was
 # committed a moment ago. (Ours are gone.) The accounts where that is so, and the last such event. Where others have
 # more than is looked at here, it might be so everywhere. The limit also keeps the planner to the index.
-_EARLIER = """
+_EARLIER = f"""
 with mine as materialized (
-    select w.account_id, d.resource, max(d.event_id) as event_id
-    from deliveries_waiting d join webhooks w on w.id = d.webhook_id
-    where d.id = any (%(ids)s::bigint[]) group by 1, 2),
+    select w.account_id, r.resource, max(r.event_id) as event_id, bool_or(w.superseding) as supersedes
+    from {order.NEW} join webhooks w on w.id = r.webhook_id group by 1, 2),
 elsewhere as materialized (
     select event_id, account_id, resource from events_waiting
     where event_id < (select max(event_id) from mine) order by event_id limit %(looked)s),
@@ -119,7 +122,8 @@ earlier as (
     union all
     select m.account_id, e.event_id from mine m, (select max(event_id), count(*) from elsewhere) e (event_id, count)
     where e.count = %(looked)s)
-select array(select distinct account_id from earlier), (select max(event_id) from earlier)
+select array(select distinct account_id from earlier), (select max(event_id) from earlier),
+    (select bool_or(supersedes) from mine)
 """
 
 # Index: the primary key of events_waiting. Ends when whoever has the event has committed, or died.
@@ -204,20 +208,24 @@ def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()
     Where a webhook asked for it, older updates of a resource give way, and its later deliveries are held back. Events
     of the accounts in `without` are left. Raises Overtaken where the order of an account's events would be lost.
     """
-    event_count, delivery_count, webhook_ids, ids, event_ids = rows(
-        connection, _FAN_OUT, {"limit": limit, "without": array(without)}
+    event_count, delivery_count, webhook_ids, event_ids, with_resource = rows(
+        connection, _FAN_OUT_WITHOUT if without else _FAN_OUT, {"limit": limit, "without": array(without)}
     )[0]
-    if ids:
-        account_ids, event_id = rows(connection, _EARLIER, {"ids": array(ids), "looked": 10 * limit})[0]
-        if account_ids:
-            raise Overtaken(account_ids, event_id)
-        order.settle_new(connection, ids)
+    if with_resource:
+        _put_in_order(connection, order.Made(*zip(*with_resource, strict=True)), 10 * limit)
     return FanOut(
         event_count=event_count,
         delivery_count=delivery_count,
         webhook_ids=tuple(webhook_ids),
         event_ids=tuple(event_ids),
     )
+
+
+def _put_in_order(connection: Connection, made: order.Made, looked: int) -> None:
+    account_ids, event_id, supersedes = rows(connection, _EARLIER, made.parameters | {"looked": looked})[0]
+    if account_ids:
+        raise Overtaken(account_ids, event_id)
+    order.settle_new(connection, made, supersedes=supersedes)
 
 
 def wait_for(connection: Connection, event_id: int) -> None:

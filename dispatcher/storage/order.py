@@ -9,8 +9,9 @@ began, and a lock of the webhook lets one at a time decide. A claim and a record
 what was held back, and the conditions of the changes here are asked again of a row that one of them has just changed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from dispatcher.model.webhook import Ordering
 from dispatcher.storage.engine import Connection, array, rows
@@ -30,7 +31,11 @@ _OUT = f"""select id, lease_token is not null as leased, outdated from deliverie
         where webhook_id = r.webhook_id and resource = r.resource and next_attempt_at < {HELD_BACK} offset 0"""
 _EARLIEST = f"""select id, next_attempt_at = {HELD_BACK} as held_back from deliveries_waiting
         where webhook_id = r.webhook_id and resource = r.resource order by event_id, id limit 1"""
-_PAIRS = "unnest(%(webhook_ids)s::int[], %(resources)s::text[]) as r (webhook_id, resource)"
+_PAIRS = """(select distinct webhook_id, resource
+        from unnest(%(webhook_ids)s::int[], %(resources)s::text[]) as asked (webhook_id, resource)) as r"""
+NEW = """unnest(%(webhook_ids)s::int[], %(resources)s::text[], %(event_ids)s::bigint[])
+        as r (webhook_id, resource, event_id)"""
+"""SQL: deliveries that a fan-out has just made; with the parameters of `Made`."""
 
 # One at a time for each webhook, in the order of their ids, so that two cannot deadlock.
 _LOCK = f"""
@@ -66,24 +71,20 @@ update deliveries_waiting set next_attempt_at = dispatcher_now()
 where id = any (array (
         select h.id from {_PAIRS} join webhooks w on w.id = r.webhook_id and w.ordering = 'none'
         cross join lateral (
-            select id from deliveries_waiting
-            where webhook_id = r.webhook_id and resource = r.resource and next_attempt_at = {HELD_BACK} offset 0) h))
+            select id, next_attempt_at from deliveries_waiting
+            where webhook_id = r.webhook_id and resource = r.resource offset 0) h
+        where h.next_attempt_at = {HELD_BACK}))
     and next_attempt_at = {HELD_BACK};
-"""
-
-_ABOUT = """
-select distinct d.webhook_id, d.resource, w.superseding
-from deliveries_waiting d join webhooks w on w.id = d.webhook_id where d.id = any (%(ids)s::bigint[])
 """
 
 # Of each resource that these are about, by webhooks with superseding: all updates of a name but the newest give way.
 # One that is in flight is only marked: it stays there, and is not sent again. Index: deliveries_by_resource.
-_SUPERSEDE = """
+_SUPERSEDE = f"""
 with touched as materialized (
-    select distinct d.webhook_id, d.resource, e.name from deliveries_waiting d
-    join webhooks w on w.id = d.webhook_id and w.superseding
-    cross join lateral (select name from events where id = d.event_id limit 1) e
-    where d.id = any (%(ids)s::bigint[]) and e.name like '%%\\_updated'),
+    select distinct r.webhook_id, r.resource, e.name from {NEW}
+    join webhooks w on w.id = r.webhook_id and w.superseding
+    cross join lateral (select name from events where id = r.event_id limit 1) e
+    where e.name like '%%\\_updated'),
 known as (
     select d.id, d.event_id < max(d.event_id) over (partition by t.webhook_id, t.resource, t.name) as is_older
     from touched t
@@ -102,12 +103,13 @@ where id = any (array (select id from known where is_older)) and finished_on is 
 # order was switched while they waited. Index: deliveries_by_resource, whole, which holds only deliveries of webhooks
 # that asked for it.
 _UNSETTLED = f"""
-select d.webhook_id, d.resource from deliveries_waiting d join webhooks w on w.id = d.webhook_id
-where d.resource is not null and w.deleted_at is null
-    and (%(webhook_id)s::int is null or d.webhook_id = %(webhook_id)s)
-group by d.webhook_id, d.resource, w.ordering
-having case w.ordering when 'resource' then count(*) filter (where d.next_attempt_at < {HELD_BACK}) <> 1
-    else count(*) filter (where d.next_attempt_at = {HELD_BACK}) > 0 end
+select d.webhook_id, d.resource from (
+    select webhook_id, resource, count(*) filter (where next_attempt_at < {HELD_BACK}) as out_count, count(*) as count
+    from deliveries_waiting
+    where resource is not null and (%(webhook_id)s::int is null or webhook_id = %(webhook_id)s)
+    group by webhook_id, resource) d
+join webhooks w on w.id = d.webhook_id and w.deleted_at is null
+where d.out_count <> case w.ordering when 'resource' then 1 else d.count end
 """
 
 
@@ -144,19 +146,30 @@ def keyed(keys: Mapping[str, str]) -> dict[str, str]:
     return {"names": array(keys), "keys": array(keys.values())}
 
 
-def settle(connection: Connection, pairs: Iterable[Pair]) -> None:
+class Made(NamedTuple):
+    """Deliveries with a resource that a fan-out has made, attribute by attribute."""
+
+    webhook_ids: Sequence[int]
+    resources: Sequence[str]
+    event_ids: Sequence[int]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of `NEW`."""
+        return {name: array(values) for name, values in self._asdict().items()}
+
+
+def settle(connection: Connection, pairs: Collection[Pair]) -> None:
     """Keeps the rule for these webhooks and resources: in a transaction to its end, else at once."""
     wanted = sorted(set(pairs))
     for start in range(0, len(wanted), SETTLED_AT_ONCE):
-        rows(connection, _LOCK + _KEEP, _asked(wanted[start : start + SETTLED_AT_ONCE]))
+        webhook_ids, resources = zip(*wanted[start : start + SETTLED_AT_ONCE], strict=True)
+        rows(connection, _LOCK + _KEEP, {"webhook_ids": array(webhook_ids), "resources": array(resources)})
 
 
-def settle_new(connection: Connection, ids: Sequence[int]) -> None:
-    """The same for deliveries with a resource that a fan-out has just made: older updates give way first."""
-    found = rows(connection, _ABOUT, {"ids": array(ids)})
-    parameters = {"ids": array(ids), **_asked([(webhook_id, resource) for webhook_id, resource, _ in found])}
-    supersede = _SUPERSEDE if any(superseding for *_, superseding in found) else ""
-    rows(connection, _LOCK + supersede + _KEEP, parameters)
+def settle_new(connection: Connection, made: Made, *, supersedes: bool) -> None:
+    """The same for what a fan-out has just made. `supersedes`: by webhooks of which some want superseding."""
+    rows(connection, _LOCK + (_SUPERSEDE if supersedes else "") + _KEEP, made.parameters)
 
 
 def settle_all(connection: Connection, webhook_id: int | None = None) -> None:
@@ -177,8 +190,3 @@ def switching(connection: Connection, webhook_id: int, ordering: str, keys: Mapp
     yield
     rows(connection, _NAME, {**parameters, "leased": True})
     settle_all(connection, webhook_id)
-
-
-def _asked(pairs: Sequence[Pair]) -> dict[str, str]:
-    webhook_ids, resources = zip(*pairs, strict=True)
-    return {"webhook_ids": array(webhook_ids), "resources": array(resources)}
