@@ -250,7 +250,7 @@ def answer_the_second_last(listening: socket.socket, tls: ssl.SSLContext, count:
 
 
 def test_a_slow_response_is_not_blamed_for_what_its_connection_carries(authority: Authority, tmp_path: Path) -> None:
-    count, at_once = bounded(1_500, 20_000), 10
+    count, at_once = bounded(600, 20_000), 10
     with ExitStack() as stack:
         sender = stack.enter_context(closing(CurlSender(LIMITS, ca_file=authority.write_ca(tmp_path))))
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
