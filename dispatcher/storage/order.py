@@ -47,6 +47,7 @@ select pg_advisory_xact_lock({_LOCKS}, id) from (
 # 2. All but the earliest are held back; what is in flight stays there.
 # 3. The earliest is out if nothing else is.
 # 4. Where order is not wanted any more, all are out.
+# What is asked again of a row is put so ("is true") that no plan looks it up instead of the row.
 _KEEP = f"""
 update deliveries set state = 'superseded', finished_on = dispatcher_now()::date, updated_at = dispatcher_now()
 where id = any (array (
@@ -57,7 +58,7 @@ update deliveries_waiting set next_attempt_at = {HELD_BACK}
 where id = any (array (
         select o.id from {_PAIRS} join webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
         cross join lateral ({_EARLIEST}) e cross join lateral ({_OUT}) o where o.id <> e.id and not o.leased))
-    and lease_token is null and next_attempt_at < {HELD_BACK};
+    and lease_token is null and (next_attempt_at < {HELD_BACK}) is true;
 
 update deliveries_waiting
 set next_attempt_at = case when next_attempt_at < {HELD_BACK} then {HELD_BACK} else dispatcher_now() end
@@ -74,7 +75,7 @@ where id = any (array (
             select id, next_attempt_at from deliveries_waiting
             where webhook_id = r.webhook_id and resource = r.resource offset 0) h
         where h.next_attempt_at = {HELD_BACK}))
-    and next_attempt_at = {HELD_BACK};
+    and (next_attempt_at < {HELD_BACK}) is false;
 """
 
 # Of each resource that these are about, by webhooks with superseding: all updates of a name but the newest give way.

@@ -309,6 +309,24 @@ def test_deliveries_given_up_after_too_many_losses_let_the_next_go(steps, ordere
     assert claimed(steps, ordered) == [second.id]
 
 
+@pytest.mark.parametrize("analyze", ["select 1", "analyze deliveries_waiting"])
+@pytest.mark.parametrize("ordering", ["resource", "none"])
+def test_the_rule_is_kept_by_the_indexes_of_its_resource(steps, storage, account, ordering, analyze):
+    webhook = a_webhook(storage, account, ordering=ordering, superseding=True)
+    steps.rows(
+        "insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, next_attempt_at)"
+        " select n, n, %(webhook)s, gen_random_uuid(), 'invoice:' || mod(n, 2000),"
+        f" case when n < 2000 then now() else {order.HELD_BACK} end from generate_series(1, 20000) n",
+        webhook=webhook.id,
+    )
+    steps.rows(analyze)
+    pairs = {"webhook_ids": f"{{{webhook.id}}}", "resources": "{invoice:7}"}
+    for statement in filter(str.strip, order._KEEP.split(";")):
+        plan = "\n".join(line for (line,) in steps.rows("explain " + statement, **pairs))
+        assert "Seq Scan on deliveries_waiting" not in plan
+        assert "deliveries_due" not in plan
+
+
 # -- Order switched on and off -----------------------------------------------------------------------------------------
 
 
@@ -466,7 +484,7 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
     meddling, draining = threading.Event(), threading.Event()
 
     def emit(rng):
-        for _ in range(50):
+        for _ in range(30):
             with storage.transaction() as connection:
                 id_ = rng.randrange(4)
                 rows(connection, "select pg_advisory_xact_lock(99, %(id)s)", {"id": id_})  # as of a row that is changed
