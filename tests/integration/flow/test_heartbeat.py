@@ -194,6 +194,19 @@ def test_what_could_not_be_released_while_redis_was_away_is_due_when_it_answers(
     assert taken(schedule) == [1]
 
 
+def test_the_next_drain_lets_go_of_what_the_last_could_not_release(schedule, clock):
+    schedule.hand_out([1, 2], 100)
+    holds = Holds(schedule, 15.0, clock)
+    holds.begin([1])
+    schedule.down = True
+    holds.release([Released(webhook_id=1)], goes_on=True)
+    schedule.down = False
+
+    Holds(schedule, 15.0, clock).begin([2])
+
+    assert taken(schedule) == [1]
+
+
 def test_a_rebuild_that_failed_is_made_up_for(storage, schedule, presence, clock):
     outcomes = iter([StorageUnavailable(), None, None])
     calls = []
