@@ -19,11 +19,18 @@ class Line(str):
 
 
 def line(event: str, **fields: object) -> Line:
-    """`event` and its fields as one line; a field that is None is left out."""
+    """`event` and its fields as one line, whatever they hold; a field that is None is left out."""
     told = {name: value for name, value in fields.items() if value is not None}
-    made = Line(" ".join([event, *(f"{name}={value}" for name, value in told.items())]))
+    made = Line(" ".join([event, *(f"{name}={_on_one_line(value)}" for name, value in told.items())]))
     made.event, made.fields = event, told
     return made
+
+
+def _on_one_line(value: object) -> str:
+    """A value that cannot end its line, nor, by a blank and a `=`, look like a further field: quoted where it might."""
+    text = str(value)
+    is_plain = text.isprintable() and not (" " in text and "=" in text and text[0] not in "'\"[")
+    return text if is_plain else repr(text)
 
 
 def announce(event: str, **fields: object) -> None:

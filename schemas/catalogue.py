@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from schemas.choices import did_you_mean
 from schemas.errors import EventInvalid
 from schemas.fields import Integer, WireSchema
 from schemas.resources import RESOURCES
@@ -131,5 +132,5 @@ def event_type(name: str) -> EventType:
     """The type of the event `name`; raises EventInvalid if the catalogue has none."""
     found = EVENT_TYPES.get(name)
     if found is None:
-        raise EventInvalid(name, [("", "is not an event of the catalogue")])
+        raise EventInvalid(name, [("", f"is not an event of the catalogue; {did_you_mean(str(name), EVENT_TYPES)}")])
     return found

@@ -7,8 +7,10 @@ from typing import Any
 from marshmallow import fields
 
 from schemas.catalogue import EVENT_TYPES
-from schemas.fields import Boolean, DateTime, Integer, String, WireSchema
-from schemas.webhook import BLANK, NOT_IN_LIST
+from schemas.choices import no_such_event
+from schemas.errors import plain
+from schemas.fields import NOT_A_MOMENT, Boolean, DateTime, Integer, String, WireSchema
+from schemas.webhook import BLANK
 
 _ATTRIBUTES = frozenset({"name", "created_at", "idempotency_key", "body"})
 
@@ -42,7 +44,7 @@ def problems(item: Any) -> Iterator[tuple[str, str]]:
     if not item.get("name"):
         yield "name", BLANK
     elif not isinstance(item["name"], str) or item["name"] not in EVENT_TYPES:
-        yield "name", NOT_IN_LIST
+        yield "name", no_such_event(item["name"], EVENT_TYPES)
     if item.get("body") is None:
         yield "body", BLANK
     elif not isinstance(item["body"], dict):
@@ -50,7 +52,7 @@ def problems(item: Any) -> Iterator[tuple[str, str]]:
     if item.get("idempotency_key") is not None and not isinstance(item["idempotency_key"], str):
         yield "idempotency_key", "not a string"
     if item.get("created_at") is not None and moment(item["created_at"]) is None:
-        yield "created_at", "not a date and time"
+        yield "created_at", f'{NOT_A_MOMENT}: "{plain(str(item["created_at"]))}"'
 
 
 def moment(value: Any) -> datetime | None:

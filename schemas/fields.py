@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -43,6 +42,8 @@ def zone_of(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+NOT_A_MOMENT = "not a date and time, such as 2024-06-13T14:06:20.743+02:00 (ISO 8601)"
+
 _NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be made anew each time
 _DECIMALS = (str, *_NUMBERS)
 DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
@@ -55,6 +56,8 @@ _WHOLE_MINUTES = 1973
 """From this year on every zone's offset is in whole minutes; Liberia's was the last that was not."""
 _64_BITS = range(-(2**63), 2**63)
 """Asked of plain integers only: with one of another type it would count."""
+URL = re.compile(r"^[Hh][Tt][Tt][Pp][Ss]?://([^/?#\[\]]+|[^/?#\[\]]*\[[0-9A-Fa-f:.]+\](:[0-9]*)?)([/?#]|$)")
+"""Absolute, with a host. What follows it is passed on as it is, blanks and all: nobody opens it here."""
 UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and lone surrogates: they can be neither stored nor sent."""
 
@@ -108,7 +111,7 @@ class String(Wire):
         if UNSENDABLE.search(value):
             raise ValidationError("holds a NUL or a lone surrogate")
         if self.choices and value not in self.choices:
-            raise ValidationError("is not included in the list")
+            raise ValidationError(f"is not included in the list; allowed: {', '.join(sorted(self.choices))}")
         return str.__str__(value)  # str() would give the name of a member of a `(str, Enum)`, not its value
 
 
@@ -208,7 +211,7 @@ class DateTime(Wire):
         if isinstance(value, str):
             return rewritten(value, time_zone.get())
         if not isinstance(value, datetime):
-            raise ValidationError("not a date and time")
+            raise ValidationError(NOT_A_MOMENT)
         return render_datetime(value, time_zone.get())
 
     def python(self, wired: str) -> datetime:
@@ -240,7 +243,7 @@ def rewritten(text: str, zone: ZoneInfo) -> str:
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
-        raise ValidationError("not a date and time") from None
+        raise ValidationError(NOT_A_MOMENT) from None
     there = _moved(value, zone)
     if _WRITTEN.match(text) and there.time() == value.time():
         return str.__str__(text)  # the same wall clock, so the same offset: writing it costs more than all else
@@ -256,11 +259,7 @@ class Url(String):
 
     def wire(self, value: Any) -> str:
         text = super().wire(value)
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            raise ValidationError("not a URL") from None
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        if not URL.match(text):
             raise ValidationError("not a URL")
         return text
 

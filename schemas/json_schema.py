@@ -11,6 +11,7 @@ from marshmallow.validate import Range
 
 from schemas.catalogue import EVENT_TYPES, BodyKey, event_type
 from schemas.fields import (
+    URL,
     Boolean,
     Date,
     DateTime,
@@ -150,7 +151,7 @@ def _(field: DateTime, refs: str) -> JsonSchema:
 
 @_plain.register
 def _(field: Url, refs: str) -> JsonSchema:
-    return {"type": "string", "format": "uri", "pattern": "^https?://"}
+    return {"type": "string", "pattern": URL.pattern}
 
 
 @_plain.register

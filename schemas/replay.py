@@ -6,9 +6,9 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, pre_load
 from marshmallow.validate import Range
 
-from schemas.catalogue import EVENT_TYPES, OPERATIONAL_EVENTS
+from schemas.choices import not_among
 from schemas.fields import Boolean, DateTime, Integer, String, WireSchema
-from schemas.webhook import BLANK, EMPTY, INVALID, NOT_A_NUMBER, NOT_IN_LIST, check_rate_limit
+from schemas.webhook import BLANK, EMPTY, INVALID, NOT_A_NUMBER, NOT_BOOLEAN, check_event_names, check_rate_limit
 
 STATES = ("failed", "delivered", "cancelled")
 """Of deliveries that can be replayed."""
@@ -16,18 +16,17 @@ _LISTS = ("event_names", "states")
 
 
 def _check_names(names: Sequence[str]) -> None:
-    _check_list(names, EVENT_TYPES.keys() | OPERATIONAL_EVENTS)
+    if not names:
+        raise ValidationError(EMPTY)
+    check_event_names(names)
 
 
 def _check_states(states: Sequence[str]) -> None:
-    _check_list(states, set(STATES))
-
-
-def _check_list(given: Sequence[str], known: set[str] | frozenset[str]) -> None:
-    if not given:
+    if not states:
         raise ValidationError(EMPTY)
-    if not set(given) <= known:
-        raise ValidationError(NOT_IN_LIST)
+    for state in states:
+        if state not in STATES:
+            raise ValidationError(not_among(state, STATES))
 
 
 def _words(**options: Any) -> fields.List[Any]:
@@ -59,9 +58,9 @@ class ReplaySchema(WireSchema):
         validate=check_rate_limit,
         error_messages={"invalid": NOT_A_NUMBER},
     )
-    new_key = Boolean(load_default=False, error_messages={"null": NOT_IN_LIST})
-    missed = Boolean(load_default=False, error_messages={"null": NOT_IN_LIST})
-    dry_run = Boolean(load_default=False, load_only=True, error_messages={"null": NOT_IN_LIST})
+    new_key = Boolean(load_default=False, error_messages={"null": NOT_BOOLEAN})
+    missed = Boolean(load_default=False, error_messages={"null": NOT_BOOLEAN})
+    dry_run = Boolean(load_default=False, load_only=True, error_messages={"null": NOT_BOOLEAN})
     state = String(dump_only=True, choices=("running", "done", "stopped"))
     matched = Integer(dump_only=True)
     sent = Integer(dump_only=True)

@@ -4,16 +4,18 @@ What a webhook has beyond API v3 is in a schema of its own, so that the document
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, post_load, pre_load
 
 from schemas.catalogue import EVENT_TYPES, OPERATIONAL_EVENTS
+from schemas.choices import allowed, no_such_event, not_among
 from schemas.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
 
-EMPTY, BLANK, INVALID, NOT_IN_LIST = "can't be empty", "can't be blank", "is invalid", "is not included in the list"
+EMPTY, BLANK, INVALID = "can't be empty", "can't be blank", "is invalid"
+NOT_BOOLEAN = allowed(("true", "false"))
 NOT_A_NUMBER, NOT_POSITIVE, TOO_HIGH = (
     "is not a number",
     "must be greater than 0",
@@ -26,6 +28,8 @@ _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x20\x7f-\xa0\ud800-\udfff\\]")  # \s: the blanks of all scripts
 _URL_LIMIT = 2_048
 _HEADER_LIMIT = 4_096
+_UNKNOWN_SHOWN = 100
+"""Names that no event has, of which each is told."""
 _DESCRIPTION_LIMIT = 1_000
 _RATE_LIMIT_MAX = 100_000
 
@@ -57,8 +61,15 @@ def _check_auth_header(value: str | None) -> None:
 def _check_events(events: list[str]) -> None:
     if not events:
         raise ValidationError(EMPTY)
-    if not set(events) <= EVENT_TYPES.keys() | OPERATIONAL_EVENTS:
-        raise ValidationError(NOT_IN_LIST)
+    check_event_names(events)
+
+
+def check_event_names(names: Sequence[str]) -> None:
+    """Raises a ValidationError that tells each name that no event has, and the nearest that there are."""
+    known = (*EVENT_TYPES, *sorted(OPERATIONAL_EVENTS))
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
+    if unknown:
+        raise ValidationError([no_such_event(name, known) for name in unknown[:_UNKNOWN_SHOWN]])
 
 
 def check_rate_limit(rate_limit: int | None) -> None:
@@ -79,9 +90,14 @@ def _check_description(description: str | None) -> None:
 def _check_among(*words: str) -> Callable[[str], None]:
     def check(word: str) -> None:
         if word not in words:
-            raise ValidationError(NOT_IN_LIST)
+            raise ValidationError(not_among(word, words))
 
     return check
+
+
+def _one_of(*words: str) -> fields.String:
+    text = allowed(words)
+    return fields.String(validate=_check_among(*words), error_messages={"invalid": text, "null": text})
 
 
 class WebhookSchema(WireSchema):
@@ -93,7 +109,7 @@ class WebhookSchema(WireSchema):
         required=True, validate=_check_url, error_messages={"required": BLANK, "null": BLANK, "invalid": INVALID}
     )
     auth_header = fields.String(allow_none=True, validate=_check_auth_header, error_messages={"invalid": INVALID})
-    active = Boolean(error_messages={"null": NOT_IN_LIST})
+    active = Boolean(error_messages={"null": NOT_BOOLEAN})
     events = fields.List(
         fields.String(error_messages={"invalid": INVALID, "null": INVALID}),
         required=True,
@@ -134,19 +150,13 @@ class WebhookWithExtrasSchema(WebhookSchema):
     """
 
     description = fields.String(allow_none=True, validate=_check_description, error_messages={"invalid": INVALID})
-    payload_version = fields.String(
-        validate=_check_among("v3", "legacy"), error_messages={"invalid": NOT_IN_LIST, "null": NOT_IN_LIST}
-    )
+    payload_version = _one_of("v3", "legacy")
     rate_limit = fields.Integer(
         allow_none=True, strict=True, validate=check_rate_limit, error_messages={"invalid": NOT_A_NUMBER}
     )
-    signing = fields.String(
-        validate=_check_among("standard", "none"), error_messages={"invalid": NOT_IN_LIST, "null": NOT_IN_LIST}
-    )
-    ordering = fields.String(
-        validate=_check_among("none", "resource"), error_messages={"invalid": NOT_IN_LIST, "null": NOT_IN_LIST}
-    )
-    superseding = Boolean(error_messages={"null": NOT_IN_LIST})
+    signing = _one_of("standard", "none")
+    ordering = _one_of("none", "resource")
+    superseding = Boolean(error_messages={"null": NOT_BOOLEAN})
     deactivated_at = DateTime(dump_only=True, allow_none=True)
     deactivated_reason = fields.String(dump_only=True, allow_none=True)
 

@@ -18,11 +18,14 @@ from dispatcher.model.delivery import State
 from dispatcher.storage import delivery_pages, reports
 from dispatcher.storage.delivery_pages import LOOKS
 from schemas import EVENT_TYPES
+from schemas.choices import no_such_event, not_among
 from schemas.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from schemas.errors import FieldErrorsSchema
 
 blueprint = Blueprint("deliveries", __name__, description="What became of each event.")
 
+_FEW = 10
+"""Words that are all told to who uses another."""
 _STATES = [str(state) for state in State]
 _ID = {
     "in": "path",
@@ -119,7 +122,8 @@ def _one_of(name: str, choices: Collection[str]) -> str | None:
     """A word of the query, if given. Raises RequestRefused (400) unless it is one of `choices`."""
     word = request.args.get(name)
     if word is not None and word not in choices:
-        raise RequestRefused(400, "invalid_request", f"{name} is not included in the list")
+        said = not_among(word, choices) if len(choices) <= _FEW else no_such_event(word, choices)
+        raise RequestRefused(400, "invalid_request", f"{name} {said}")
     return word
 
 

@@ -22,7 +22,8 @@ def items(given: JSON, key: str | None) -> tuple[list[JSON], bool]:
         if key is not None:
             raise RequestRefused(400, "invalid_request", "Idempotency-Key is for one event; give each its own key")
         if not 1 <= len(given) <= BATCH_LIMIT:
-            raise RequestRefused(400, "invalid_request", f"1 to {BATCH_LIMIT:,} events, please")
+            text = f"The array must contain between 1 and {BATCH_LIMIT:,} events, not {len(given):,}"
+            raise RequestRefused(400, "invalid_request", text)
         return given, True
     if not isinstance(given, dict):
         raise RequestRefused(400, "invalid_request", "The body must be an event or an array of events")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from flask import request
 
 from dispatcher.errors import RequestRefused
+from schemas.errors import plain
 
 PAGE_SIZE = 40
 PAGE_PARAMETER = {"in": "query", "name": "page", "schema": {"type": "integer", "minimum": 1, "default": 1}}
@@ -51,11 +52,16 @@ def moment(name: str) -> datetime | None:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise RequestRefused(400, "invalid_request", f"{name} must be a date and time with an offset (ISO 8601)")
+    raise RequestRefused(
+        400,
+        "invalid_request",
+        f"{name} must be a date and time with an offset (ISO 8601, such as 2024-06-13T14:06:20+02:00), "
+        f'not "{plain(request.args[name])}"',
+    )
 
 
 def _number(name: str, default: str) -> int:
     text = request.args.get(name, default)
     if not _NUMBER.match(text):
-        raise RequestRefused(400, "invalid_request", f"{name} must be a whole number")
+        raise RequestRefused(400, "invalid_request", f'{name} must be a whole number, not "{plain(text)}"')
     return int(text)

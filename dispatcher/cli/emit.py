@@ -9,6 +9,7 @@ import click
 from dispatcher.cli.backend import account_option, backend
 from dispatcher.cli.output import json_option, print_json
 from schemas import EVENT_TYPES
+from schemas.choices import did_you_mean
 
 
 @click.command()
@@ -20,7 +21,8 @@ from schemas import EVENT_TYPES
 def emit(name: str, slug: str | None, body: str, idempotency_key: str | None, as_json: bool) -> None:
     """Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}."""
     if name not in EVENT_TYPES:
-        raise click.BadParameter(f"{name!r} is not an event of the catalogue", param_hint="NAME")
+        hint = did_you_mean(name, EVENT_TYPES)
+        raise click.BadParameter(f"{name!r} is not an event of the catalogue; {hint}", param_hint="NAME")
     event = backend().emit(slug, name, _read(body), idempotency_key)
     if as_json:
         print_json(event)

@@ -15,6 +15,7 @@ from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.events import Emit
 from schemas import EVENT_TYPES, EventInvalid, EventType
+from schemas.choices import did_you_mean
 from schemas.event import Problems, rendered_body
 from schemas.fields import render_datetime, zone_of
 
@@ -75,7 +76,7 @@ def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event]
 def problems(event: NewEvent, time_zone: str) -> Problems:
     """What is wrong with an event, as (path, reason) pairs: `body.invoice.id`, `created_at`; empty if nothing is."""
     if event.name not in EVENT_TYPES:
-        return [("name", "is not an event of the catalogue")]
+        return [("name", f"is not an event of the catalogue; {did_you_mean(str(event.name), EVENT_TYPES)}")]
     try:
         _draft(event, time_zone)
     except EventInvalid as error:

@@ -31,6 +31,24 @@ def test_as_text_a_step_is_an_event_and_its_fields(capsys):
     assert text.endswith(" INFO dispatcher.somewhere delivery.attempted key=k attempt=2\n")
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("/café", "/café"),
+        ("/x\ny.broken path=/z", r"'/x\ny.broken path=/z'"),
+        ("/x\x1b[2J\u2028", r"'/x\x1b[2J\u2028'"),
+        ("/x level=error", "'/x level=error'"),
+        ("'a = b'", "'a = b'"),
+        ([1, 2], "[1, 2]"),
+        ("", ""),
+    ],
+)
+def test_no_value_ends_its_line_or_forges_a_field(capsys, value, told):
+    text = written(capsys, "text", lambda own: own.info(log.line("request.broken", path=value)))
+
+    assert text.endswith(f" request.broken path={told}\n")
+
+
 def test_as_json_the_fields_keep_their_types(capsys):
     text = written(capsys, "json", lambda own: own.info(log.line("delivery.attempted", key="k", attempt=2, time="t")))
 

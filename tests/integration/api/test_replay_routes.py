@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from schemas.fields import NOT_A_MOMENT
 from tests.builders import a_webhook
 from tests.integration.api.conftest import a_delivery
 
@@ -111,7 +112,7 @@ def test_a_client_replays_what_went_to_its_own_webhooks_only(api, failed):
     ("given", "errors"),
     [
         ({}, {"since": ["can't be blank"]}),
-        ({"since": "noon", "rate": -1}, {"since": ["not a date and time"], "rate": ["must be greater than 0"]}),
+        ({"since": "noon", "rate": -1}, {"since": [NOT_A_MOMENT], "rate": ["must be greater than 0"]}),
         ({"since": AN_HOUR_AGO, "oops": 1}, {"oops": ["Unknown field."]}),
         ({"since": AN_HOUR_AGO, "state": "running"}, {"state": ["Unknown field."]}),
         ({"since": AN_HOUR_AGO, "dry_run": 1}, {"dry_run": ["not a boolean"]}),

@@ -9,6 +9,8 @@ import pytest
 from tests.builders import a_webhook
 from tests.integration.api.conftest import Api
 
+NOT_IN_LIST = "is not included in the list"
+NEAREST = "invoice_locked or invoice_updated or invoice_removed"
 ATTRIBUTES = [
     "id",
     "failed_deliveries_uuid",
@@ -137,7 +139,7 @@ def test_a_client_sees_its_own_webhooks_only(api):
 INVALID = [
     ({"events": []}, {"events": ["can't be empty"]}),
     ({"events": None}, {"events": ["can't be empty"]}),
-    ({"events": ["invoice_exploded"]}, {"events": ["is not included in the list"]}),
+    ({"events": ["invoice_exploded"]}, {"events": [f'{NOT_IN_LIST}: "invoice_exploded"; did you mean {NEAREST}?']}),
     ({"events": "invoice_paid"}, {"events": ["is invalid"]}),
     ({"events": {"invoice_paid": 1}}, {"events": ["is invalid"]}),
     ({"events": [["invoice_paid"], 1, None]}, {"events": ["is invalid"]}),
@@ -150,19 +152,19 @@ INVALID = [
     ({"webhook_url": "https://example.com/" + "x" * 100_000}, {"webhook_url": ["is invalid"]}),
     ({"auth_header": "a\nb"}, {"auth_header": ["is invalid"]}),
     ({"auth_header": 5}, {"auth_header": ["is invalid"]}),
-    ({"active": None}, {"active": ["is not included in the list"]}),
+    ({"active": None}, {"active": [f"{NOT_IN_LIST}; allowed: true, false"]}),
     ({"id": 5}, {"id": ["Unknown field."]}),
     ({"surplus": 5}, {"surplus": ["Unknown field."]}),
     ({"description": "x" * 1_001}, {"description": ["is too long (maximum is 1000 characters)"]}),
     ({"description": "\0"}, {"description": ["is invalid"]}),
-    ({"payload_version": "v4"}, {"payload_version": ["is not included in the list"]}),
-    ({"payload_version": 3}, {"payload_version": ["is not included in the list"]}),
+    ({"payload_version": "v4"}, {"payload_version": [f'{NOT_IN_LIST}: "v4"; allowed: v3, legacy']}),
+    ({"payload_version": 3}, {"payload_version": [f"{NOT_IN_LIST}; allowed: v3, legacy"]}),
     ({"payload_version": "legacy"}, {"events": ["must be among invoice_overdue, invoice_paid for a legacy payload"]}),
     ({"rate_limit": 0}, {"rate_limit": ["must be greater than 0"]}),
     ({"rate_limit": 10**30}, {"rate_limit": ["must be less than or equal to 100000"]}),
     ({"rate_limit": "5"}, {"rate_limit": ["is not a number"]}),
     ({"rate_limit": 1.5}, {"rate_limit": ["is not a number"]}),
-    ({"signing": "maybe"}, {"signing": ["is not included in the list"]}),
+    ({"signing": "maybe"}, {"signing": [f'{NOT_IN_LIST}: "maybe"; allowed: standard, none']}),
     ({"events": [], "webhook_url": ""}, {"events": ["can't be empty"], "webhook_url": ["can't be blank"]}),
 ]
 

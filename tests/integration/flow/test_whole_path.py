@@ -383,7 +383,7 @@ def test_every_problem_of_every_event_is_told(flow):
         ("[1].body.invoice.id", "not an integer"),
         ("[1].body.payment", "missing from the body"),
         ("[2].created_at", "out of range"),
-        ("[3].name", "is not an event of the catalogue"),
+        ("[3].name", "is not an event of the catalogue; the catalogue (event_types.json) lists them all"),
     )
 
 

@@ -62,4 +62,5 @@ def test_a_name_that_is_not_of_the_catalogue_has_no_event_type():
         event_type("estimate_created")
 
     assert caught.value.event_name == "estimate_created"
-    assert caught.value.problems == (("", "is not an event of the catalogue"),)
+    ((path, reason),) = caught.value.problems
+    assert (path, reason.partition(";")[0]) == ("", "is not an event of the catalogue")

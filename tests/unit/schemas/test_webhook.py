@@ -212,7 +212,18 @@ def test_missing_events_are_empty():
 
 @pytest.mark.parametrize("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created", "*"])
 def test_an_unknown_event_is_not_included_in_the_list(name):
-    assert messages(events=["invoice_paid", name]) == {"events": ["is not included in the list"]}
+    (text,) = messages(events=["invoice_paid", name])["events"]
+    assert text.startswith(f'is not included in the list: "{name}"; ')
+
+
+def test_each_unknown_event_is_told_with_the_nearest_there_are():
+    assert messages(events=["invoice_payed", "invoice_paid", "webhook_recoverd", "invoice_payed"]) == {
+        "events": [
+            'is not included in the list: "invoice_payed";'
+            " did you mean invoice_paid or invoice_payment_added or invoice_payment_removed?",
+            'is not included in the list: "webhook_recoverd"; did you mean webhook_recovered or webhook_deactivated?',
+        ]
+    }
 
 
 @pytest.mark.parametrize("events", ["invoice_paid", 5, True, {"invoice_paid": True}], ids=repr)
@@ -238,7 +249,7 @@ def test_a_webhook_is_active_or_not(active):
 
 
 def test_null_is_neither_active_nor_not():
-    assert messages(active=None) == {"active": ["is not included in the list"]}
+    assert messages(active=None) == {"active": ["is not included in the list; allowed: true, false"]}
 
 
 @pytest.mark.parametrize("active", ["true", "", 1, 0, []], ids=repr)
@@ -272,7 +283,7 @@ def test_a_patch_is_checked_like_the_whole():
     assert messages(partial=True, webhook_url="ftp://example.com", events=["surplus"], auth_header="a\nb") == {
         "webhook_url": ["is invalid"],
         "auth_header": ["is invalid"],
-        "events": ["is not included in the list"],
+        "events": ['is not included in the list: "surplus"; the catalogue (event_types.json) lists them all'],
     }
 
 
@@ -321,6 +332,7 @@ def test_a_webhook_is_returned_with_its_attributes_in_the_documented_order():
 
 EXTRAS = WebhookWithExtrasSchema()
 NOT_IN_LIST = "is not included in the list"
+VERSIONS, SIGNINGS = "allowed: v3, legacy", "allowed: standard, none"
 
 
 @pytest.mark.parametrize(
@@ -330,15 +342,15 @@ NOT_IN_LIST = "is not included in the list"
         ({"description": "\0"}, "is invalid"),
         ({"description": "\ud800"}, "is invalid"),
         ({"description": 5}, "is invalid"),
-        ({"payload_version": "v4"}, NOT_IN_LIST),
-        ({"payload_version": None}, NOT_IN_LIST),
+        ({"payload_version": "v4"}, f'{NOT_IN_LIST}: "v4"; {VERSIONS}'),
+        ({"payload_version": None}, f"{NOT_IN_LIST}; {VERSIONS}"),
         ({"rate_limit": 0}, "must be greater than 0"),
         ({"rate_limit": 100_001}, "must be less than or equal to 100000"),
         ({"rate_limit": "5"}, "is not a number"),
         ({"rate_limit": True}, "is not a number"),
         ({"rate_limit": 5.5}, "is not a number"),
-        ({"signing": "maybe"}, NOT_IN_LIST),
-        ({"signing": None}, NOT_IN_LIST),
+        ({"signing": "maybe"}, f'{NOT_IN_LIST}: "maybe"; {SIGNINGS}'),
+        ({"signing": None}, f"{NOT_IN_LIST}; {SIGNINGS}"),
     ],
     ids=repr,
 )
