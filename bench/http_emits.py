@@ -70,7 +70,7 @@ def measure(rig: Rig, share: float) -> list[Emits]:
     root = f"http://127.0.0.1:{port}/api/v3"
     url = f"{root}/accounts/{account.slug}/events.json"
     command = [str(Path(sys.executable).parent / "dispatcher"), "serve"]
-    variables = {"PORT": str(port), "DISPATCHER_QUOTA": "1000000000"}
+    variables = {"PORT": str(port), "DISPATCHER_EMIT_QUOTA": "1000000000"}
     with running(command, variables, stdout=subprocess.DEVNULL) as server:
         wait_until("the API listens", lambda: _listens(port), processes=[server])
         token = _token(root, client.client_id, secret)

@@ -14,13 +14,13 @@ from weakref import ReferenceType, ref
 from dispatcher import clock, crash, log
 from dispatcher.errors import SettingsInvalid
 from dispatcher.flow import admit, count_figures, fan_out, nudge, ping, prune, reconcile, record_event, replay_many
-from dispatcher.flow.admit import Admitted
+from dispatcher.flow.admit import Admitted, Asked
 from dispatcher.flow.drain import STRAGGLING_S, Drain
 from dispatcher.flow.fault import guarded
 from dispatcher.flow.heartbeat import Heartbeat
 from dispatcher.flow.lane import Counts
+from dispatcher.flow.limit_requests import DEFAULT, EMITS, Limiter
 from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
-from dispatcher.flow.limit_requests import Limiter
 from dispatcher.flow.ping import Pinged, Places
 from dispatcher.flow.policy import DrainPolicy, drain_policy
 from dispatcher.flow.reconcile import Reconciled
@@ -129,7 +129,8 @@ class Services:
     @cached_property
     def limiter(self) -> Limiter:
         """Counts the requests of the API's clients."""
-        return Limiter(self._quota, self.settings.quota, WINDOW_S)
+        quotas = {DEFAULT: self.settings.quota, EMITS: self.settings.emit_quota}
+        return Limiter(self._quota, quotas, WINDOW_S)
 
     @cached_property
     def _quota(self) -> Quota:
@@ -156,9 +157,9 @@ class Services:
         """After so long without use a session of the console ends."""
         return timedelta(seconds=self.settings.session_idle_s)
 
-    def admit(self, tokens: Sequence[str]) -> list[Admitted | None]:
+    def admit(self, asked: Sequence[Asked]) -> list[Admitted | None]:
         """Who calls the API with each of these access tokens, and their quota with this call counted."""
-        return admit.admit(self.storage, self.limiter, tokens)
+        return admit.admit(self.storage, self.limiter, asked)
 
     def listener(self) -> Listener:
         """Hears of commits of events."""

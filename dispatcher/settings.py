@@ -5,6 +5,7 @@ software knows the same variable (DATABASE_URL and the like). The README's table
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -45,6 +46,13 @@ def _fernet_key(text: str) -> str:
     return text.strip()
 
 
+def _host_name(text: str) -> str:
+    name = text.strip().lower()
+    if not _HOST_NAME.fullmatch(name):
+        raise ValidationError("not a host name; without scheme and port, such as hooks.internal")
+    return name.strip("[]")
+
+
 def _url(*schemes: str) -> Callable[[str], None]:
     def check(text: str) -> None:
         try:
@@ -55,6 +63,9 @@ def _url(*schemes: str) -> Callable[[str], None]:
             raise ValidationError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
 
     return check
+
+
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,7 +269,20 @@ class Settings:
     web_threads: int = _setting(
         "requests, other than emits, that one of these serves at the same time", 8, validate=_within(1, 256)
     )
-    quota: int = _setting("requests that one client may make in a minute", 400, validate=_within(1, 1_000_000_000))
+    web_connections: int = _setting(
+        "connections that one of these has at most, as far as `ulimit -n` lets it; then the one that says nothing for "
+        "longest gives way, or the newcomer is answered 503",
+        1_000,
+        validate=_within(10, 100_000),
+    )
+    quota: int = _setting(
+        "requests, other than emits, that one client may make in a minute", 400, validate=_within(1, 1_000_000_000)
+    )
+    emit_quota: int = _setting(
+        "emits (requests, of up to 1,000 events each) that one client may make in a minute",
+        6_000,
+        validate=_within(1, 1_000_000_000),
+    )
     trusted_proxies: tuple[Network, ...] = _setting(
         "networks (CIDR, comma-separated) of proxies before the API whose `X-Forwarded-For` and `-Proto` are believed",
         (ip_network("127.0.0.0/8"), ip_network("::1/128")),
@@ -270,9 +294,16 @@ class Settings:
         validate=_within(120, 604_800),
     )
     public_url: str = _setting(
-        "where the API is reached from outside, `https://hooks.example.com`; if empty, what the request names",
+        "where the API is reached from outside, `https://hooks.example.com`; if empty, what the request names, if "
+        "DISPATCHER_HOSTS has it",
         "",
         validate=_url("https", "http"),
+    )
+    hosts: tuple[str, ...] = _setting(
+        "host names, comma-separated and beside loopback's, by which a request may name this API in `url` and "
+        "`Location`; instead of any other, the address that it came to is named there",
+        (),
+        subcast=_host_name,
     )
     testing: bool = _setting("`1` lets a test set DISPATCHER_CRASH_AT", False)
     crash_at: str = _setting("kills the process at this point (`dispatcher/crash.py`); tests only", "")

@@ -7,37 +7,48 @@ else about them. Everything else is Flask's, in threads.
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from dispatcher import log
 from dispatcher.api.app import create_app
+from dispatcher.api.auth import takes_forms
+from dispatcher.api.bodies import (
+    FORM_LIMIT,
+    READ_S,
+    SILENCE_S,
+    Body,
+    BodyTooLarge,
+    BodyTooSlow,
+    ClientGone,
+    LargeBodies,
+    Receive,
+    Unread,
+)
+from dispatcher.api.callers import Callers
+from dispatcher.api.connections import ANSWER_S, TURN, Owed, Turn
 from dispatcher.api.door import Door, is_sign_in
-from dispatcher.api.parts import BODY_LIMIT, text_of
-from dispatcher.api.quick_emit import Answer, QuickEmit
+from dispatcher.api.health import quick_answer
+from dispatcher.api.parts import BODY_LIMIT, Answer, json_answer
+from dispatcher.api.quick_emit import QuickEmit
+from dispatcher.flow.admit import Admitted
 from dispatcher.services import Services, services
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-SMALL_BODY = 64 * 1024
-"""Bytes. Of larger ones, only as many are in memory at a time as there are threads."""
-READ_MOST = 4 * BODY_LIMIT
-"""Bytes that are read of a body, most of them to be thrown away: who still sends would not see the answer."""
-READ_S = 60.0
-"""A body is there after so long, or the request is given up."""
-
-_TOO_SLOW = Answer(
+_TOO_SLOW = json_answer(
     408,
-    [("Content-Type", "application/json")],
-    text_of({"error": "request_timeout", "error_description": f"The body was not there within {READ_S:g} seconds"}),
+    {
+        "error": "request_timeout",
+        "error_description": f"The body came too slowly: no part may take {SILENCE_S:g} s, nor all of it {READ_S:g}",
+    },
 )
 
 
@@ -46,38 +57,57 @@ class Asgi:
 
     def __init__(self, app: "WSGIApplication", own: Services) -> None:
         self._app = app
+        self._callers = Callers(own)
         self._quick = QuickEmit(own)
         self._threads = ThreadPoolExecutor(own.settings.web_threads, thread_name_prefix="request")
         self._door = Door(self._call, own.settings.trusted_proxies)
-        self._large = asyncio.Semaphore(own.settings.web_threads)
+        self._large = LargeBodies(own.settings.web_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request; a client that goes away gets none."""
         if scope["type"] != "http":
             raise ValueError(f"{scope['type']} is not spoken here")
         environ = dict(_environ(scope))
-        if _is_small(environ):
-            await self._serve(environ, receive, send)
-        else:
-            async with self._large:
-                await self._serve(environ, receive, send)
-
-    async def _serve(self, environ: dict[str, Any], receive: Receive, send: Send) -> None:
+        turn: Turn = scope.get(TURN) or Turn.alone()
+        body = Body(environ, receive, turn)
         try:
-            async with asyncio.timeout(READ_S):
-                body = await _body(receive)
-        except TimeoutError:
-            status, headers, text = _TOO_SLOW
-        else:
-            if body is None:
-                return
-            status, headers, text = await self._quick.answer(environ, body) or await self._flask(environ, body)
+            status, headers, text = await self._answer(environ, body)
+        except ClientGone:
+            return
+        turn.theirs(Owed.TAKING, ANSWER_S)
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]  # in the usual spelling
+        if not body.is_whole:
+            raw.append((b"Connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": text})
+        if not body.is_whole:
+            await body.throw_away()
 
-    async def _flask(self, environ: dict[str, Any], body: bytes) -> Answer:
-        environ["wsgi.input"] = BytesIO(body)
+    async def _answer(self, environ: dict[str, Any], body: Body) -> Answer:
+        """In this order: who calls and whether they may, how much they send, and only then the body itself."""
+        if body.is_whole:
+            return quick_answer(environ) or await self._flask(environ, BytesIO())
+        admitted = await self._callers.admit(environ)
+        if admitted is None and not takes_forms(environ["PATH_INFO"]):
+            return await self._flask(environ, Unread(BODY_LIMIT))
+        if admitted is None or body.is_small:
+            return await self._read(environ, body, admitted)
+        async with self._large.place(admitted.caller.account.id):
+            return await self._read(environ, body, admitted)
+
+    async def _read(self, environ: dict[str, Any], body: Body, admitted: Admitted | None) -> Answer:
+        limit, owed = (FORM_LIMIT, Owed.BODY) if admitted is None else (BODY_LIMIT, Owed.KNOWN_BODY)
+        try:
+            data = await body.read(limit, owed)
+        except BodyTooLarge:
+            return await self._flask(environ, Unread(limit))
+        except BodyTooSlow:
+            return _TOO_SLOW
+        quick = await self._quick.answer(environ, data, admitted) if admitted is not None else None
+        return quick or await self._flask(environ, BytesIO(data))
+
+    async def _flask(self, environ: dict[str, Any], body: IO[bytes] | Unread) -> Answer:
+        environ["wsgi.input"] = body
         if is_sign_in(environ):
             return await self._door.answer(environ)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, environ)
@@ -99,14 +129,6 @@ class Asgi:
             if hasattr(parts, "close"):
                 parts.close()
         return Answer(*started[0], text)
-
-
-def _is_small(environ: Mapping[str, Any]) -> bool:
-    """Whether the body is small, or there is none."""
-    length = environ.get("CONTENT_LENGTH", "0")
-    if "HTTP_TRANSFER_ENCODING" in environ or not length.isdecimal():
-        return False
-    return len(length) <= len(str(SMALL_BODY)) and int(length) <= SMALL_BODY
 
 
 def _environ(scope: Scope) -> Iterator[tuple[str, Any]]:
@@ -134,23 +156,6 @@ def _environ(scope: Scope) -> Iterator[tuple[str, Any]]:
         text = value.decode("latin-1")
         headers[key] = f"{headers[key]},{text}" if key in headers else text
     yield from headers.items()
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """The body, of one that is too large a little more than is allowed; None where the client went away."""
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        return bytes(message.get("body", b""))
-    parts: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
-        if size <= BODY_LIMIT:
-            parts.append(message.get("body", b""))
-        size += len(message.get("body", b""))
-        if not message.get("more_body", False) or size > READ_MOST:
-            return b"".join(parts)
-        message = await receive()
-    return None
 
 
 def load() -> Asgi:

@@ -14,13 +14,23 @@ from werkzeug.exceptions import NotFound
 
 from dispatcher.api.errors import not_found
 from dispatcher.api.parts import own
-from dispatcher.errors import RequestRefused, StorageUnavailable
-from dispatcher.flow.admit import Admitted
-from dispatcher.flow.limit_requests import Allowance
+from dispatcher.errors import RequestRefused
+from dispatcher.flow.admit import Admitted, Asked
+from dispatcher.flow.limit_requests import DEFAULT, Allowance
 from dispatcher.schedule.quota import WINDOW_S
 from dispatcher.storage.tokens import Caller
 
-__all__ = ["Caller", "Quick", "authorize", "authorized", "quota_headers", "register"]
+__all__ = [
+    "Caller",
+    "Quick",
+    "authorize",
+    "authorized",
+    "bearer",
+    "needs_token",
+    "quota_headers",
+    "register",
+    "takes_forms",
+]
 
 PREFIX = "/api/v3"
 # People open these, and what lies below the second, in a browser, which asks for HTML.
@@ -33,10 +43,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Quick(NamedTuple):
-    """What `quick_emit` found out before it left a request to the route: not to be looked up, or counted, again."""
+    """What was found out before a request came to its route: not to be looked up, or counted, again."""
 
-    admitted: Admitted | StorageUnavailable
-    """Or what came while it was being looked up."""
+    admitted: Admitted | Exception | None
+    """Or what came while it was being looked up; None: nobody knows the token."""
     error: Exception | None = None
     """Came while the events were being stored, so nobody shall store them again."""
 
@@ -47,13 +57,13 @@ def register(app: Flask) -> None:
     app.after_request(_add_quota)
 
 
-def authorized(scope: str | None = None) -> Callable[[View], View]:
+def authorized(scope: str | None = None, quota: str = DEFAULT) -> Callable[[View], View]:
     """Decorates a view below /api/v3: it is called with the Caller first, and without the path's `slug`."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(*args: Any, slug: str | None = None, **kwargs: Any) -> Any:
-            return view(authorize(scope, slug), *args, **kwargs)
+            return view(authorize(scope, slug, quota), *args, **kwargs)
 
         checked.scope = scope  # type: ignore[attr-defined] # for the OpenAPI document
         return checked  # type: ignore[return-value]
@@ -61,16 +71,18 @@ def authorized(scope: str | None = None) -> Callable[[View], View]:
     return decorate
 
 
-def authorize(scope: str | None, slug: str | None) -> Caller:
-    """Who calls; raises RequestRefused."""
+def authorize(scope: str | None, slug: str | None, quota: str = DEFAULT) -> Caller:
+    """Who calls; raises RequestRefused. The request is counted in `quota`."""
     quick: Quick | None = request.environ.get(QUICK)
-    admitted = quick.admitted if quick is not None else _admitted()
-    if isinstance(admitted, StorageUnavailable):
+    admitted = quick.admitted if quick is not None else _admitted(quota)
+    if isinstance(admitted, Exception):
         raise admitted
+    if admitted is None:
+        raise _unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
     caller, g.allowance = admitted
     g.caller = caller
     if g.allowance.exceeded:
-        raise RequestRefused(429, "rate_limit_exceeded", f"Too many requests; wait {g.allowance.reset_s} seconds")
+        raise _too_many(g.allowance)
     if slug is not None and slug != caller.account.slug:
         raise not_found()
     if scope is not None and scope not in caller.scopes:
@@ -81,19 +93,38 @@ def authorize(scope: str | None, slug: str | None) -> Caller:
 def quota_headers(allowance: Allowance) -> dict[str, str]:
     """API v3, Rate limit."""
     return {
-        "X-RateLimit-Policy": f"default;q={allowance.quota};w={WINDOW_S}",
-        "X-RateLimit": f"default;r={allowance.left};t={allowance.reset_s}",
+        "X-RateLimit-Policy": f"{allowance.name};q={allowance.quota};w={WINDOW_S}",
+        "X-RateLimit": f"{allowance.name};r={allowance.left};t={allowance.reset_s}",
     }
 
 
-def _admitted() -> Admitted:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token.strip():
+def bearer(header: str) -> str | None:
+    """The token in a header `Authorization`; None where there is none."""
+    kind, _, token = header.partition(" ")
+    return (token.strip() or None) if kind.lower() == "bearer" else None
+
+
+def needs_token(path: str) -> bool:
+    """Whether nothing is told, and no body read, at this path without an access token."""
+    return _is_api(path) and not _is_page(path) and not path.startswith(f"{_CONSENT}/")
+
+
+def takes_forms(path: str) -> bool:
+    """Whether what is POSTed here may come without an access token: credentials, consent, and the console's forms."""
+    return path.startswith(("/console/", _CONSENT))
+
+
+def _admitted(quota: str) -> Admitted | None:
+    token = bearer(request.headers.get("Authorization", ""))
+    if token is None:
         raise _unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
-    (found,) = own().admit([token.strip()])
-    if found is None:
-        raise _unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
-    return found
+    return own().admit([Asked(token, quota)])[0]
+
+
+def _too_many(allowance: Allowance) -> RequestRefused:
+    """429; the seconds are in `X-RateLimit` too, which is API v3's, but clients look for the usual header."""
+    text = f"Too many requests: the quota of {allowance.quota:,} a minute is used up; wait {allowance.reset_s} seconds"
+    return RequestRefused(429, "rate_limit_exceeded", text, {"Retry-After": str(allowance.reset_s)})
 
 
 def _unauthorized(text: str, error: str | None) -> RequestRefused:
@@ -135,6 +166,6 @@ def _is_page(path: str) -> bool:
 def _add_quota(response: Response) -> Response:
     """API v3, Rate limit: on all answers, full where no token told whose they are."""
     if _is_api(request.path):
-        allowance: Allowance = g.get("allowance") or own().limiter.unused
+        allowance: Allowance = g.get("allowance") or own().limiter.unused[DEFAULT]
         response.headers.update(quota_headers(allowance))
     return response

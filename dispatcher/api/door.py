@@ -18,8 +18,7 @@ from flask import request
 
 from dispatcher import clock, log
 from dispatcher.api.addresses import client_address, is_trusted, one_customer
-from dispatcher.api.parts import address, own
-from dispatcher.api.quick_emit import Answer
+from dispatcher.api.parts import Answer, address, own
 from dispatcher.flow.sign_in import Outcome
 from dispatcher.settings import Network
 

@@ -16,6 +16,7 @@ from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, pag
 from dispatcher.api.parts import JSON, answer, json_body, own
 from dispatcher.errors import EventRefused
 from dispatcher.flow import record_event
+from dispatcher.flow.limit_requests import EMITS
 from dispatcher.storage import activity
 from dispatcher.storage.activity import Activity, SubjectFilter
 from schemas import EVENT_TYPES, EventInvalid, emitted
@@ -65,7 +66,7 @@ def paid(caller: Caller) -> Response:
 
 
 @blueprint.route("/accounts/<slug>/events.json", methods=["POST"])
-@authorized("events:write")
+@authorized("events:write", EMITS)
 @blueprint.doc(parameters=[_KEY])
 @blueprint.response(202, EmittedSchema)
 @blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")

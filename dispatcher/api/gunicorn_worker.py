@@ -1,6 +1,7 @@
-"""gunicorn's worker for ASGI, with three habits of ours."""
+"""gunicorn's worker for ASGI, with four habits of ours."""
 
 import os
+import resource
 import socket
 import time
 from collections.abc import Sized
@@ -9,10 +10,16 @@ from typing import Any
 from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
+from dispatcher.api.connections import HEAD_S, KEPT_S, TURN, Connections, Owed, Turn
 from dispatcher.api.errors import UNPROCESSABLE
+from dispatcher.api.parts import text_of
 
 IDLE_EVERY_S = 0.2
 """While the worker ends, connections on which nothing is asked are closed this often."""
+SWEEP_EVERY_S = 1.0
+"""So much later than it might a late connection is ended."""
+FILES_BESIDES = 100
+"""That a process has open besides its connections: libraries, Postgres, Redis, what is being sent by `ping`."""
 TURN_S, TURN_MOST_S = 10e-6, 500e-6
 """For each connection that it has, a process lets the others go first for so long; meanwhile it polls."""
 
@@ -20,23 +27,85 @@ TURN_S, TURN_MOST_S = 10e-6, 500e-6
 protocol._REASON_PHRASES[422] = UNPROCESSABLE.partition(" ")[2]
 
 
+def _written(status: str, code: str, description: str, header: str = "") -> bytes:
+    """An answer, whole, after which the connection is closed."""
+    text = text_of({"error": code, "error_description": description})
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n{header}"
+    return head.encode() + b"Connection: close\r\n\r\n" + text
+
+
+_BUSY = _written(
+    "503 Service Unavailable",
+    "temporarily_unavailable",
+    "This connection cannot be served now; try again later",
+    "Retry-After: 1\r\n",
+)
+_LATE = _written(
+    "408 Request Timeout", "request_timeout", f"The request's head was not whole within {HEAD_S:g} seconds"
+)
+_NO_UPGRADE = _written("400 Bad Request", "invalid_request", "There are no WebSockets here")
+
+
 class Connection(protocol.ASGIProtocol):
-    """A connection that its worker knows of."""
+    """A connection whose turns are minded (`connections.py`); the application finds its Turn in the scope."""
+
+    def __init__(self, worker: "Worker") -> None:
+        super().__init__(worker)
+        self.app = self._answer  # which gunicorn calls once a request's head is whole
+        self._turn: Turn | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begins."""
-        super().connection_made(transport)
-        self.worker.connections.add(self)
+        """Begins, or is refused."""
+        self._turn = self.worker.connections.join(self)
+        if self._turn is not None:
+            super().connection_made(transport)
+        else:
+            self.transport = transport
+            self._end(_BUSY)
+
+    def data_received(self, data: bytes) -> None:
+        """The client says something: where nothing was asked, a head begins."""
+        if self._turn is not None and self._turn.owed is Owed.NOTHING:
+            self._turn.theirs(Owed.HEAD, HEAD_S)
+        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends."""
-        self.worker.connections.discard(self)
-        super().connection_lost(exc)
+        if self._turn is not None:
+            self.worker.connections.part(self._turn)
+            super().connection_lost(exc)
 
-    def close_if_idle(self) -> None:
-        """Closes it, where the client has asked nothing that is not answered."""
-        if self._awaiting_request and not self._finishing_calls:
+    def give_way(self) -> None:
+        """Closes it for a newcomer's sake."""
+        self._end(b"" if self._is_unasked() else _BUSY)
+
+    def time_out(self) -> None:
+        """Closes it, where a head did not come; where an answer is not taken, nothing more can be said."""
+        self._end(_LATE if self._turn is not None and self._turn.owed is Owed.HEAD else b"")
+
+    def _is_unasked(self) -> bool:
+        return self._turn is not None and self._turn.owed is Owed.NOTHING
+
+    def _end(self, last_words: bytes) -> None:
+        """Closes it at once: what the client has not taken by then it will not take."""
+        if last_words and not self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            self.transport.write(last_words)
+        if self.transport.is_closing() or self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
             self.transport.close()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":  # a WebSocket: there is none here
+            self._end(_NO_UPGRADE)
+            return
+        assert self._turn is not None  # noqa: S101 - else nothing of it is read
+        self._turn.ours()
+        scope[TURN] = self._turn
+        try:
+            await self.worker.asgi(scope, receive, send)
+        finally:
+            self._turn.theirs(Owed.NOTHING, KEPT_S)
 
 
 class Listener(socket.socket):
@@ -63,12 +132,13 @@ class Listener(socket.socket):
 class Worker(gasgi.ASGIWorker):
     """At TERM it does not wait for kept connections on which nothing is asked: gunicorn's own does, for 30 s.
 
-    And connections are shared out among the processes (`Listener`).
+    Connections are shared out among the processes (`Listener`), and neither too many nor too slow.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.connections: set[Connection] = set()
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # `dispatcher serve` has raised it as far as it may
+        self.connections = Connections(min(self.cfg.worker_connections, max(1, files - FILES_BESIDES)))
 
     def run(self) -> None:
         """From start to end."""
@@ -81,6 +151,7 @@ class Worker(gasgi.ASGIWorker):
             return server
 
         self.loop.create_server = create_sharing
+        self.loop.call_later(SWEEP_EVERY_S, self._sweep)
         super().run()
 
     def handle_exit_signal(self) -> None:
@@ -89,9 +160,13 @@ class Worker(gasgi.ASGIWorker):
         self._close_idle()
 
     def _close_idle(self) -> None:
-        for connection in list(self.connections):
-            connection.close_if_idle()
+        for turn in self.connections.unasked():
+            turn.give_way()
         self.loop.call_later(IDLE_EVERY_S, self._close_idle)
+
+    def _sweep(self) -> None:
+        self.connections.sweep()
+        self.loop.call_later(SWEEP_EVERY_S, self._sweep)
 
 
 gasgi.ASGIProtocol = Connection  # what the worker makes connections of

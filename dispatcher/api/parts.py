@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import urlsplit
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -16,8 +17,17 @@ JSON = Any
 """Parsed JSON, or what is to become JSON."""
 ROW_ID = "row_id"
 """The converter of an id in a path."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BODY_LIMIT = 5 * 1024 * 1024
 """Bytes of a request's body; more is 413."""
+
+
+class Answer(NamedTuple):
+    """Of a request, as it is sent."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    text: bytes
 
 
 class RowId(IntegerConverter):
@@ -37,6 +47,12 @@ class RowId(IntegerConverter):
         return number if number < 2**31 else 0
 
 
+def too_large(limit: int) -> RequestRefused:
+    """413, for a body of more than `limit` bytes."""
+    written = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
+    return RequestRefused(413, "payload_too_large", f"The body is larger than {written}")
+
+
 def own() -> Services:
     """This process's Services."""
     found: Services = current_app.extensions["dispatcher"]
@@ -46,6 +62,21 @@ def own() -> Services:
 def address() -> str:
     """Whence this request comes."""
     return client_address(request.environ, own().settings.trusted_proxies)
+
+
+def root() -> str:
+    """Where this API is reached: DISPATCHER_PUBLIC_URL, else what the request says, if it may (DISPATCHER_HOSTS).
+
+    What an answer names is followed by programs that trust us, and the Host is only what the client wrote.
+    """
+    settings = own().settings
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    name = urlsplit(request.host_url).hostname or ""
+    if name.lower() in (*_LOOPBACK, *settings.hosts):
+        return request.host_url.rstrip("/")
+    server, port = request.server or ("localhost", None)
+    return f"{request.scheme}://{f'[{server}]' if ':' in server else server}:{port}"
 
 
 def json_body() -> JSON:
@@ -83,6 +114,16 @@ def text_of(value: JSON) -> bytes:
     """`value` as JSON, as every answer here writes it."""
     # A lone surrogate, which only the request can have brought (the name of an unknown attribute), has no bytes.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def json_answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -> Answer:
+    """The same, for what answers without Flask."""
+    text = text_of(value)
+    return Answer(
+        status,
+        [("Content-Type", "application/json"), ("Content-Length", str(len(text))), *(headers or {}).items()],
+        text,
+    )
 
 
 def no_content() -> Response:

@@ -1,11 +1,11 @@
 """Replays: many deliveries once more, as a job. A client replays those to its own webhooks and sees its own jobs."""
 
-from flask import Response, request, url_for
+from flask import Response, url_for
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
-from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own
+from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own, root
 from dispatcher.flow import replay_many
 from dispatcher.flow.show_replay import shown_replay
 from dispatcher.storage import replays
@@ -49,9 +49,8 @@ def start(caller: Caller) -> Response:
         matched = replay_many.dry_run(parts.storage, caller.account, given, client_id=caller.client.id)
         return answer({"matched": matched})
     made = replay_many.start(parts.storage, parts.schedule, caller.account, given, client_id=caller.client.id)
-    root = (parts.settings.public_url or request.host_url).rstrip("/")
     path = url_for("replays.show", slug=caller.account.slug, replay_id=made.id)
-    return answer(shown_replay(made), 201, {"Location": root + path})
+    return answer(shown_replay(made), 201, {"Location": root() + path})
 
 
 @blueprint.route(f"{_ONE}.json")

@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
-from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own
+from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own, root
 from dispatcher.errors import RequestRefused
 from dispatcher.flow import edit_webhook
 from dispatcher.model.webhook import Webhook
@@ -128,6 +128,5 @@ def _shown(webhook: Webhook, caller: Caller, schema: WebhookSchema) -> dict[str,
 
 
 def _url(webhook: Webhook) -> str:
-    """Where the webhook is found: below DISPATCHER_PUBLIC_URL, else where this request came to."""
-    root = (own().settings.public_url or request.host_url).rstrip("/")
-    return root + url_for("webhooks.show", slug=webhook.account_slug, webhook_id=webhook.id)
+    """Where the webhook is found."""
+    return root() + url_for("webhooks.show", slug=webhook.account_slug, webhook_id=webhook.id)

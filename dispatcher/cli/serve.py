@@ -1,7 +1,9 @@
 """`dispatcher serve`: the HTTP API, in gunicorn."""
 
 import os
+import resource
 import sys
+from contextlib import suppress
 
 import click
 
@@ -21,6 +23,7 @@ def serve() -> None:
     settings = services().settings
     log.announce("web.started", address=api_address(settings.host, settings.port))
     command = _command(settings)
+    _raise_file_limit()
     os.execvpe(command[0], command, environment_of(os.environ))  # noqa: S606 -- a program of ours, a list of arguments
 
 
@@ -38,12 +41,21 @@ def api_address(host: str, port: int) -> str:
     return f"http://{_bracketed(host)}:{port}"
 
 
+def _raise_file_limit() -> None:
+    """As many open files as the machine lets us: each connection is one, and the usual 1,024 is from another time."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1_048_576 if hard == resource.RLIM_INFINITY else hard
+    with suppress(ValueError, OSError):  # macOS has a limit of its own below "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _command(settings: Settings) -> list[str]:
     return [
         sys.executable, "-m", "gunicorn",
         "--bind", f"{_bracketed(settings.host)}:{settings.port}",
         "--worker-class", "dispatcher.api.gunicorn_worker.Worker",
         "--workers", str(settings.web_workers),
+        "--worker-connections", str(settings.web_connections),
         "--asgi-lifespan", "off",
         "--graceful-timeout", "30",
         "--forwarded-allow-ips", ",".join(map(str, settings.trusted_proxies)),

@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dispatcher.flow.limit_requests import Allowance, Limiter
+from dispatcher.flow.limit_requests import Allowance, Limiter, Spent
 from dispatcher.storage import tokens
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.tokens import Caller
+
+
+class Asked(NamedTuple):
+    """The access token that a request brings, and the quota that it is counted in."""
+
+    token: str
+    quota: str
 
 
 class Admitted(NamedTuple):
@@ -16,12 +23,20 @@ class Admitted(NamedTuple):
     allowance: Allowance
 
 
-def admit(storage: Storage, limiter: Limiter, asked: Sequence[str]) -> list[Admitted | None]:
-    """For the access token of each request; None where it is unknown, expired or revoked.
+def admit(storage: Storage, limiter: Limiter, asked: Sequence[Asked]) -> list[Admitted | None]:
+    """Of each request; None where its token is unknown, expired or revoked.
 
     1. Look the callers up, all by one query; there is no cache, so that a revoked token is refused at once.
     2. Count the requests of those that are known.
     """
-    callers = storage.look(lambda connection: tokens.callers(connection, asked))
-    allowances = iter(limiter.spend([caller.client.id for caller in callers if caller is not None]))
+    callers = storage.look(lambda connection: tokens.callers(connection, [one.token for one in asked]))
+    allowances = iter(
+        limiter.spend(
+            [
+                Spent(caller.client.id, one.quota)
+                for caller, one in zip(callers, asked, strict=True)
+                if caller is not None
+            ]
+        )
+    )
     return [None if caller is None else Admitted(caller, next(allowances)) for caller in callers]

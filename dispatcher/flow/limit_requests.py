@@ -1,10 +1,13 @@
-"""How many requests a client may still make in this minute. A Redis that is down lets them through."""
+"""How many requests a client may still make in this minute. A Redis that is down lets them through.
+
+Emits have a quota of their own: a service that emits much may still look at its webhooks, and the other way round.
+"""
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dispatcher import clock, log
 from dispatcher.errors import ScheduleUnavailable
@@ -15,18 +18,28 @@ LIMIT_S = 0.1
 """A request waits so long for Redis."""
 SKIP_S = 5.0
 """After a failure nothing is counted so long: no request shall wait for a Redis that hangs."""
+DEFAULT, EMITS = "default", "emits"
+"""The quotas there are."""
+
+
+class Spent(NamedTuple):
+    """A request of a client, and the quota that it comes from."""
+
+    client_id: int
+    quota: str
 
 
 class Counts(Protocol):
     """Where requests are counted (`schedule`)."""
 
-    def count(self, client_ids: Sequence[int]) -> list[tuple[int, float]]: ...  # noqa: D102
+    def count(self, requests: Sequence[tuple[int, str]]) -> list[tuple[int, float]]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allowance:
     """What is left of `quota` requests, and the seconds until all of it is there again."""
 
+    name: str = DEFAULT
     quota: int
     left: int
     reset_s: int
@@ -34,29 +47,39 @@ class Allowance:
 
 
 class Limiter:
-    """Counts requests. Used by many threads at once."""
+    """Counts requests. Used by many threads at once. `quotas`: requests in a window, by name."""
 
     def __init__(
-        self, counts: Counts, quota: int, window_s: int, monotonic: Callable[[], float] = clock.monotonic
+        self,
+        counts: Counts,
+        quotas: Mapping[str, int],
+        window_s: int,
+        monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         self._counts = counts
         self._monotonic = monotonic
         self._skip_until = 0.0
-        self.unused = Allowance(quota=quota, left=quota, reset_s=window_s)
+        self.unused = {
+            name: Allowance(name=name, quota=quota, left=quota, reset_s=window_s) for name, quota in quotas.items()
+        }
         """Of somebody who has made no request: also where nothing could be counted."""
 
-    def spend(self, client_ids: Sequence[int]) -> list[Allowance]:
-        """Counts a request of each client; never raises. After a failure of Redis it does not try for SKIP_S."""
-        if not client_ids or self._monotonic() < self._skip_until:
-            return [self.unused for _ in client_ids]
+    def spend(self, requests: Sequence[Spent]) -> list[Allowance]:
+        """Counts these requests; never raises. After a failure of Redis it does not try for SKIP_S."""
+        unused = [self.unused[request.quota] for request in requests]
+        if not requests or self._monotonic() < self._skip_until:
+            return unused
         try:
-            counted = self._counts.count(client_ids)
+            counted = self._counts.count(requests)
         except ScheduleUnavailable as error:
             self._skip_until = self._monotonic() + SKIP_S
             logger.warning(log.line("quota.not_counted", reason=repr(str(error)), skipped_s=SKIP_S))
-            return [self.unused for _ in client_ids]
-        quota = self.unused.quota
-        return [
-            Allowance(quota=quota, left=max(0, quota - count), reset_s=math.ceil(left_s), exceeded=count > quota)
-            for count, left_s in counted
-        ]
+            return unused
+        return [_left(whole, count, left_s) for whole, (count, left_s) in zip(unused, counted, strict=True)]
+
+
+def _left(whole: Allowance, count: int, left_s: float) -> Allowance:
+    quota = whole.quota
+    return Allowance(
+        name=whole.name, quota=quota, left=max(0, quota - count), reset_s=math.ceil(left_s), exceeded=count > quota
+    )

@@ -1,6 +1,6 @@
 """Requests of each client in the running minute, counted in Redis.
 
-dispatcher:quota:<client's row id>   string   how many there were; expires with the minute that the first began
+dispatcher:quota:<quota>:<client's row id>   string   how many there were; expires with the minute that the first began
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ class Quota:
         self._redis = connect(url, timeout_s)
         self._count = self._redis.register_script((files("dispatcher.schedule") / "quota.lua").read_text())
 
-    def count(self, client_ids: Sequence[int]) -> list[tuple[int, float]]:
-        """Counts a request of each client, of one client several too, in order.
+    def count(self, requests: Sequence[tuple[int, str]]) -> list[tuple[int, float]]:
+        """Counts requests, each of a client in one of its quotas, of one client several too, in order.
 
         Of each request: how many there were in this window with it, and the seconds until the window ends.
         """
-        keys = [f"dispatcher:quota:{client_id}" for client_id in client_ids]
+        keys = [f"dispatcher:quota:{quota}:{client_id}" for client_id, quota in requests]
         with translated():
             counted = self._count(keys=keys, args=[WINDOW_S * 1000])
         return [(int(count), int(left_ms) / 1000) for count, left_ms in zip(counted[::2], counted[1::2], strict=True)]

@@ -3,7 +3,17 @@
 `FAULTS=long` (by `make faults`) tries more of each; `make test` has the short form of every class.
 """
 
-from tests.e2e.conftest import (  # noqa: F401 - fixtures
+from collections.abc import Iterator
+
+import pytest
+
+from dispatcher.dev.postgres import Postgres
+from dispatcher.dev.valkey import Valkey
+from tests.attacks import lines
+from tests.attacks.lines import Web
+from tests.e2e.conftest import (
+    a_cluster,
+    a_folder,
     cluster,
     cluster_options,
     folder,
@@ -12,4 +22,30 @@ from tests.e2e.conftest import (  # noqa: F401 - fixtures
     pytest_runtest_makereport,
     receiver,
 )
-from tests.faults.conftest import rng  # noqa: F401 - fixture
+from tests.faults.conftest import rng
+
+__all__ = [
+    "cluster",
+    "cluster_options",
+    "folder",
+    "mortal_servers",
+    "programs",
+    "pytest_runtest_makereport",
+    "receiver",
+    "rng",
+]
+
+
+@pytest.fixture(scope="module")
+def web_options() -> dict[str, str]:
+    """More variables of the module's `web`."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def web(mortal_servers: tuple[Postgres, Valkey], web_options: dict[str, str]) -> Iterator[Web]:
+    """One `dispatcher serve` for all tests of a module; it starts in seconds, not at once."""
+    with a_folder() as made:
+        attacked = a_cluster(mortal_servers, made)
+        yield lines.started(attacked, **web_options)
+        attacked.close()

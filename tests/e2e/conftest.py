@@ -81,16 +81,21 @@ def used(cluster: Cluster) -> Iterator[Cluster]:
 def cluster(
     mortal_servers: tuple[Postgres, Valkey], folder: Path, cluster_options: dict[str, str]
 ) -> Iterator[Cluster]:
-    postgres, valkey = mortal_servers
+    yield from used(a_cluster(mortal_servers, folder, **cluster_options))
+
+
+def a_cluster(servers: tuple[Postgres, Valkey], folder: Path, **options: str) -> Cluster:
+    """With a new database and an emptied Redis; nothing runs in it yet."""
+    postgres, valkey = servers
     valkey.resume()  # and the like, where a test failed in the middle of an outage
-    for server in (postgres, valkey):
+    for server in servers:
         if server.pid is None:
             server.restart()
     name = f"e2e_{next(_numbers)}"
     execute(postgres.url, f"create database {name} template {_TEMPLATE}")
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
-    yield from used(Cluster(postgres, valkey, in_database(postgres.url, name), folder, **cluster_options))
+    return Cluster(postgres, valkey, in_database(postgres.url, name), folder, **options)
 
 
 @pytest.fixture

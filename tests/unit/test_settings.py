@@ -100,7 +100,11 @@ def test_what_is_required_and_missing_is_named(environment, name, value):
         ("DISPATCHER_TRUSTED_PROXIES", "*"),
         ("DISPATCHER_SESSION_IDLE_S", "119"),
         ("DISPATCHER_SESSION_IDLE_S", "1 day"),
+        ("DISPATCHER_EMIT_QUOTA", "0"),
+        ("DISPATCHER_WEB_CONNECTIONS", "9"),
         ("DISPATCHER_PUBLIC_URL", "hooks.example.com"),
+        ("DISPATCHER_HOSTS", "https://hooks.internal"),
+        ("DISPATCHER_HOSTS", "hooks.internal:8000"),
         ("DISPATCHER_TESTING", "perhaps"),
     ],
 )

@@ -106,6 +106,7 @@ def running(own: Services, folder: Path, **env: str) -> Iterator[Server]:
         "SECRET_KEYS": SECRET_KEY,
         "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8",
         "DISPATCHER_QUOTA": "1000000",
+        "DISPATCHER_EMIT_QUOTA": "1000000",
         "PORT": str(port),
     }
     others = {name: value for name, value in os.environ.items() if not name.startswith(("DISPATCHER_", "FLOWER_"))}
@@ -136,7 +137,7 @@ def _answers(server: Server) -> bool:
     assert server.process.poll() is None, f"it ended: {server.output}"
     try:
         return requests.get(f"{server.root}/user.json", timeout=5).status_code == 401
-    except (requests.ConnectionError, requests.Timeout):
+    except (requests.ConnectionError, requests.Timeout):  # it listens before its processes are up
         return False
 
 

@@ -1,25 +1,20 @@
-"""What becomes of bodies that come slowly, not at all, or without end, before anybody has looked at them."""
+"""What is looked at before a body is read, and what becomes of bodies that come slowly, not at all, or without end."""
 
 import asyncio
 
 import pytest
 
-from dispatcher.api import asgi
+from dispatcher.api import bodies
 from dispatcher.api.asgi import Asgi
+from dispatcher.api.bodies import FORM_LIMIT, LargeBodies
+from dispatcher.api.connections import TURN, Connections
 from dispatcher.api.parts import BODY_LIMIT
+from dispatcher.errors import RequestRefused
 from tests.conftest import in_a_loop
+from tests.integration.api.conftest import a_token
 
-SCOPE = {
-    "type": "http",
-    "http_version": "1.1",
-    "method": "POST",
-    "scheme": "http",
-    "raw_path": b"/caf%C3%A9",
-    "query_string": b"page=1",
-    "headers": [(b"host", b"x"), (b"accept", b"a"), (b"accept", b"b"), (b"content-type", b"text/plain")],
-    "server": ("127.0.0.1", 8000),
-    "client": ("127.0.0.1", 4711),
-}
+MEBIBYTE = b"x" * 1024 * 1024
+CHUNKED = (b"transfer-encoding", b"chunked")
 
 
 class Echo:
@@ -29,9 +24,81 @@ class Echo:
         self.asked = []
 
     def __call__(self, environ, start_response):
-        self.asked.append(environ | {"body": environ["wsgi.input"].read()})
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"o", b"k"]
+        try:
+            self.asked.append(environ | {"body": environ["wsgi.input"].read()})
+            status, text = "200 OK", [b"o", b"k"]
+        except RequestRefused as refused:
+            status, text = f"{refused.status} Refused", [str(refused).encode()]
+        start_response(status, [("Content-Type", "text/plain")])
+        return text
+
+
+class Client:
+    """Sends `messages`, and then nothing more."""
+
+    def __init__(self, *messages):
+        self.coming = iter(messages)
+        self.heard = []
+        self.read = 0
+        """Messages that were taken before the answer."""
+
+    async def receive(self):
+        message = next(self.coming, None)
+        if message is None:
+            await asyncio.Event().wait()
+        self.read += not self.heard
+        return message
+
+    async def send(self, message):
+        self.heard.append(message)
+
+    @property
+    def answer(self):
+        return self.heard[0]["status"], self.heard[1]["body"].decode()
+
+
+def part(data, more=False):
+    return {"type": "http.request", "body": data, "more_body": more}
+
+
+def ask(app, own, client, *headers, path=b"/console/caf%C3%A9", length=None):
+    """POSTs what `client` sends; the client's own answer is in it afterwards."""
+    if length is not None:
+        headers = (*headers, (b"content-length", str(length).encode()))
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "raw_path": path,
+        "query_string": b"page=1",
+        "headers": [(b"host", b"x"), (b"content-type", b"text/plain"), *headers],
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 4711),
+    }
+    in_a_loop(answered(Asgi(app, own), scope, client))
+    return client
+
+
+async def answered(app, scope, client):
+    """As the server does it: somebody looks, again and again, who keeps it waiting."""
+    connections = Connections(1)
+    turn = connections.join(client)
+
+    async def sweeping():
+        while True:
+            connections.sweep()
+            await asyncio.sleep(0.01)
+
+    sweeper = asyncio.create_task(sweeping())
+    await app(scope | {TURN: turn}, client.receive, client.send)
+    sweeper.cancel()
+
+
+@pytest.fixture(autouse=True)
+def short_farewells(monkeypatch):
+    """A client that says nothing more is not listened to for long."""
+    monkeypatch.setattr(bodies, "LINGER_S", 0.05)
 
 
 @pytest.fixture
@@ -39,66 +106,126 @@ def echo():
     return Echo()
 
 
-def serve(echo, own, *messages, **scope):
-    """What is sent as the answer; a client that has sent `messages` says nothing more."""
-    coming = iter(messages)
-    sent = []
-
-    async def receive():
-        message = next(coming, None)
-        if message is None:
-            await asyncio.Event().wait()
-        return message
-
-    async def send(message):
-        sent.append(message)
-
-    in_a_loop(Asgi(echo, own)(SCOPE | scope, receive, send))
-    return sent
+@pytest.fixture
+def token(own, api):
+    return (b"authorization", f"Bearer {a_token(own, api.client, api.account)}".encode())
 
 
-def part(data, more=False):
-    return {"type": "http.request", "body": data, "more_body": more}
+API_PATH = b"/api/v3/accounts/x/webhooks.json"
 
 
 def test_the_application_sees_the_request_as_it_came(echo, own):
-    sent = serve(echo, own, part(b"a", more=True), part(b"b"))
+    client = Client(part(b"a", more=True), part(b"b"))
 
-    assert [sent[0]["status"], sent[1]["body"]] == [200, b"ok"]
-    assert sent[0]["headers"] == [(b"Content-Type", b"text/plain")]
+    ask(echo, own, client, (b"accept", b"a"), (b"accept", b"b"), length=2)
+
+    assert client.answer == (200, "ok")
+    assert client.heard[0]["headers"] == [(b"Content-Type", b"text/plain")]
     (asked,) = echo.asked
     assert asked["body"] == b"ab"
-    assert asked["PATH_INFO"].encode("latin-1").decode() == "/café"
+    assert asked["PATH_INFO"].encode("latin-1").decode() == "/console/café"
     assert (asked["QUERY_STRING"], asked["HTTP_ACCEPT"], asked["CONTENT_TYPE"]) == ("page=1", "a,b", "text/plain")
     assert (asked["REMOTE_ADDR"], asked["SERVER_PORT"]) == ("127.0.0.1", "8000")
 
 
 def test_a_client_that_goes_away_gets_no_answer(echo, own):
-    assert serve(echo, own, part(b"a", more=True), {"type": "http.disconnect"}) == []
-    assert echo.asked == []
+    client = ask(echo, own, Client(part(b"a", more=True), {"type": "http.disconnect"}), length=9)
+
+    assert (client.heard, echo.asked) == ([], [])
 
 
 def test_a_body_that_does_not_come_is_a_408(echo, own, monkeypatch):
-    monkeypatch.setattr(asgi, "READ_S", 0.05)
+    monkeypatch.setattr(bodies, "SILENCE_S", 0.05)
 
-    sent = serve(echo, own, part(b"a", more=True))
+    client = ask(echo, own, Client(part(b"a", more=True)), length=9)
 
-    assert sent[0]["status"] == 408
-    assert b"request_timeout" in sent[1]["body"]
+    assert client.answer[0] == 408
+    assert "request_timeout" in client.answer[1]
     assert echo.asked == []
 
 
-def test_of_a_body_that_is_too_large_little_more_than_is_allowed_is_kept(echo, own):
-    mebibyte = b"x" * 1024 * 1024
+def test_a_body_that_trickles_is_a_408(echo, own, monkeypatch):
+    monkeypatch.setattr(bodies, "SILENCE_S", 0.2)
 
-    serve(echo, own, *[part(mebibyte, more=True)] * 12, part(mebibyte))
+    class Trickling(Client):
+        async def receive(self):
+            await asyncio.sleep(0.02)  # the client's doing, not the test's: a byte each 20 ms, never silent for 200
+            return part(b"a", more=True)
 
-    assert BODY_LIMIT < len(echo.asked[0]["body"]) <= BODY_LIMIT + len(mebibyte)
+    assert ask(echo, own, Trickling(), length=1_000).answer[0] == 408
 
 
-def test_nobody_reads_a_body_without_end(echo, own):
-    mebibyte = b"x" * 1024 * 1024
+def test_what_progresses_may_take_longer_than_silence_may(echo, own, monkeypatch):
+    monkeypatch.setattr(bodies, "SILENCE_S", 0.1)
+    monkeypatch.setattr(bodies, "RATE", 100)
 
-    sent = serve(echo, own, *[part(mebibyte, more=True)] * 30)
+    class Steady(Client):
+        async def receive(self):
+            await asyncio.sleep(0.03)
+            return await super().receive()
 
-    assert sent[0]["status"] == 200
+    client = Steady(*[part(b"x" * 10, more=True)] * 9, part(b"x" * 10))
+    assert ask(echo, own, client, length=100).answer == (200, "ok")
+
+
+def test_without_a_token_no_body_is_read_where_one_is_needed(echo, own):
+    for headers in ((), ((b"authorization", b"Bearer 00"),), ((b"authorization", b"Basic 00"),)):
+        client = Client(part(b"a", more=True))
+
+        ask(echo, own, client, *headers, path=API_PATH, length=100)
+
+        assert client.answer[0] == 413  # because this application reads; the real one refuses before (below)
+        assert client.read == 0
+        assert (b"Connection", b"close") in client.heard[0]["headers"]
+
+
+def test_with_a_token_it_is(echo, own, token):
+    assert ask(echo, own, Client(part(b"a")), token, path=API_PATH, length=1).answer == (200, "ok")
+
+
+@pytest.mark.parametrize("length", [FORM_LIMIT + 1, 10**40])
+def test_who_has_no_token_may_send_a_form_and_not_more(echo, own, length):
+    client = ask(echo, own, Client(part(b"a", more=True)), length=length)
+
+    assert client.answer == (413, "The body is larger than 64 KiB")
+    assert client.read == 0
+
+
+def test_a_body_that_is_announced_as_too_large_is_not_read(echo, own, token):
+    client = ask(echo, own, Client(part(b"a", more=True)), token, path=API_PATH, length=BODY_LIMIT + 1)
+
+    assert client.answer == (413, "The body is larger than 5 MiB")
+    assert client.read == 0
+
+
+def test_of_a_body_without_end_no_more_is_read_than_may_be(echo, own, token):
+    client = ask(echo, own, Client(*[part(MEBIBYTE, more=True)] * 40), token, CHUNKED, path=API_PATH)
+
+    assert client.answer == (413, "The body is larger than 5 MiB")
+    assert client.read == 6
+    assert sum(1 for _ in client.coming) == 40 - 6 - 21  # more than 20 MiB were thrown away, so that it may hear that
+
+
+def test_a_body_of_just_the_limit_may_come_in_chunks(echo, own, token):
+    messages = [part(MEBIBYTE, more=True)] * 5 + [part(b"")]
+
+    assert ask(echo, own, Client(*messages), token, CHUNKED, path=API_PATH).answer == (200, "ok")
+
+
+def test_one_account_takes_no_more_than_half_of_the_places():
+    async def taking():
+        bodies_at_once, entered = LargeBodies(4), []
+
+        async def large(account_id):
+            async with bodies_at_once.place(account_id):
+                entered.append(account_id)
+                await asyncio.Event().wait()
+
+        tasks = [asyncio.create_task(large(account_id)) for account_id in (1, 1, 1, 1, 2, 3, 3)]
+        for _ in range(20):  # turns of the loop, more than enough for whoever may enter
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        return entered
+
+    assert in_a_loop(taking()) == [1, 1, 2, 3]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import requests
 
+from dispatcher.api.app import create_app
 from tests.builders import a_webhook
 from tests.conftest import eventually
 from tests.integration.api.conftest import Api
@@ -24,6 +25,15 @@ def test_a_process_that_answers_is_healthy(call):
     answer = call("/healthz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_the_event_loop_says_of_its_health_what_the_route_would(call, server, own):
+    quick, route = call("/healthz"), create_app(own).test_client().get("/healthz")
+
+    assert (quick.status_code, quick.content) == (route.status_code, route.data)
+    assert dict(route.headers).items() <= dict(quick.headers).items()
+    head = requests.head(f"{server.url}/healthz", timeout=30)
+    assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(len(quick.content)), b"")
 
 
 def test_with_everything_there_it_is_ready(call, a_worker_lives):

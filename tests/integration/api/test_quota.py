@@ -11,10 +11,10 @@ from tests.conftest import a_folder, eventually
 from tests.integration.api.conftest import Api
 
 
-def figures(answer) -> tuple[str, int, int]:
+def figures(answer, quota="default") -> tuple[str, int, int]:
     """The policy, and of the quota what is left and the seconds until it is whole again."""
     name, left, seconds = answer.headers["X-RateLimit"].split(";")
-    assert name == "default"
+    assert name == quota
     return answer.headers["X-RateLimit-Policy"], int(left.removeprefix("r=")), int(seconds.removeprefix("t="))
 
 
@@ -34,6 +34,28 @@ def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited):
     refused = limited.get("/webhooks.json")
     assert (refused.status_code, refused.json()["error"]) == (429, "rate_limit_exceeded")
     assert figures(refused)[:2] == ("default;q=5;w=60", 0)
+    assert int(refused.headers["Retry-After"]) == figures(refused)[2]
+    assert "5 a minute" in refused.json()["error_description"]
+
+
+def test_emits_have_a_quota_of_their_own(serve, own, account):
+    limited = Api.of(serve(DISPATCHER_QUOTA="2", DISPATCHER_EMIT_QUOTA="3"), own, account)
+    event = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}}
+    by_the_route = {"Accept": "application/json;q=0.9"}
+
+    answers = [
+        limited.post("/events.json", json=event, headers=way) for way in ({}, by_the_route, {}, {}, by_the_route)
+    ]
+    nothing = limited.post("/events.json")
+
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 429, 429]
+    assert [figures(answer, "emits")[:2] for answer in answers] == [
+        ("emits;q=3;w=60", left) for left in (2, 1, 0, 0, 0)
+    ]
+    assert (nothing.status_code, figures(nothing, "emits")[1]) == (429, 0)
+    assert int(answers[-1].headers["Retry-After"]) == figures(answers[-1], "emits")[2]
+    assert [limited.get("/webhooks.json").status_code for _ in range(3)] == [200, 200, 429]
+    assert limited.another().post("/events.json", json=event).status_code == 202
 
 
 def test_each_client_has_a_quota_of_its_own_and_it_comes_back(limited, api_valkey):
@@ -42,7 +64,7 @@ def test_each_client_has_a_quota_of_its_own_and_it_comes_back(limited, api_valke
     assert limited.another().get("user.json").status_code == 200
     assert limited.get("user.json").status_code == 429
 
-    _redis(api_valkey).pexpire(f"dispatcher:quota:{limited.client.id}", 1)
+    _redis(api_valkey).pexpire(f"dispatcher:quota:default:{limited.client.id}", 1)
 
     assert eventually(lambda: limited.get("user.json").status_code == 200)
 
@@ -66,10 +88,10 @@ def test_many_at_once_are_counted_one_by_one(limited):
 
 
 def test_a_count_that_lost_its_end_gets_one(limited, api_valkey):
-    _redis(api_valkey).set(f"dispatcher:quota:{limited.client.id}", 7)
+    _redis(api_valkey).set(f"dispatcher:quota:default:{limited.client.id}", 7)
 
     assert limited.get("user.json").status_code == 429
-    assert 0 < _redis(api_valkey).pttl(f"dispatcher:quota:{limited.client.id}") <= 60_000
+    assert 0 < _redis(api_valkey).pttl(f"dispatcher:quota:default:{limited.client.id}") <= 60_000
 
 
 def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(serve, own, account):

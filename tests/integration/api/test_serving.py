@@ -142,6 +142,40 @@ def test_odd_hosts_do_no_harm(api, host):
     assert answer.status in (200, 400)
 
 
+def named_by(server, api, host):
+    """The root of the addresses in an answer to a request with that Host."""
+    headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}"}
+    answer = send(server, "GET", f"/api/v3{api.path('/webhooks.json')}", headers, host=host)
+    return answer.json()[0]["url"].partition("/api/v3")[0]
+
+
+def test_an_answer_names_hosts_of_the_setting_only(serve, own, account):
+    server = serve(DISPATCHER_HOSTS="hooks.internal, 10.0.0.9")
+    api = Api.of(server, own, account)
+    a_webhook(own.storage, account, client_id=api.client.id)
+
+    for host in ("hooks.internal", "HOOKS.internal:81", "10.0.0.9:8000", "localhost:99", "127.0.0.1", "[::1]:8"):
+        assert named_by(server, api, host) == f"http://{host.lower()}"
+    for host in (
+        "evil.example",
+        "evil.example:80",
+        "hooks.internal.evil.example",
+        "localhost.evil.example",
+        "10.0.0.90",
+    ):
+        assert named_by(server, api, host) == server.url
+
+
+def test_where_a_replay_is_found_is_told_by_such_hosts_only(api):
+    body = b'{"since": "2026-01-01T00:00:00Z"}'
+    headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
+
+    answer = send(api.server, "POST", f"/api/v3{api.path('/replays.json')}", headers, body, host="evil.example")
+
+    assert answer.status == 201
+    assert answer.headers["Location"].startswith(f"{api.server.url}/api/v3/")
+
+
 def test_a_bad_setting_stops_the_start_and_is_named(monkeypatch):
     use(None)
     for name, value in {

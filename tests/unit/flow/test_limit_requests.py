@@ -1,29 +1,35 @@
+from collections import Counter
+
 import pytest
 
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.flow.limit_requests import SKIP_S, Allowance, Limiter
+from dispatcher.flow.limit_requests import DEFAULT, EMITS, SKIP_S, Allowance, Limiter, Spent
 from tests.fakes import FakeClock
 
 WHOLE = Allowance(quota=3, left=3, reset_s=60)
 
 
 class Counts:
-    """A count for each client; `down` while Redis is."""
+    """A count for each client and quota; `down` while Redis is."""
 
     def __init__(self):
         self.down = False
         self.asked = 0
-        self.counted: dict[int, int] = {}
+        self.counted = Counter()
 
-    def count(self, client_ids):
+    def count(self, requests):
         self.asked += 1
         if self.down:
             raise ScheduleUnavailable
-        return [(self._count(client_id), 12.2) for client_id in client_ids]
+        return [(self._count(request), 12.2) for request in requests]
 
-    def _count(self, client_id):
-        self.counted[client_id] = self.counted.get(client_id, 0) + 1
-        return self.counted[client_id]
+    def _count(self, request):
+        self.counted[request] += 1
+        return self.counted[request]
+
+
+def of(*client_ids, quota=DEFAULT):
+    return [Spent(client_id, quota) for client_id in client_ids]
 
 
 @pytest.fixture
@@ -38,31 +44,37 @@ def counts():
 
 @pytest.fixture
 def limiter(counts, clock):
-    return Limiter(counts, quota=3, window_s=60, monotonic=clock)
+    return Limiter(counts, {DEFAULT: 3, EMITS: 5}, window_s=60, monotonic=clock)
 
 
 def test_the_quota_is_used_up_request_by_request(limiter):
-    assert [limiter.spend([7])[0] for _ in range(2)] + limiter.spend([7, 7, 7]) == [
+    assert [limiter.spend(of(7))[0] for _ in range(2)] + limiter.spend(of(7, 7, 7)) == [
         Allowance(quota=3, left=2, reset_s=13),
         Allowance(quota=3, left=1, reset_s=13),
         Allowance(quota=3, left=0, reset_s=13),
         Allowance(quota=3, left=0, reset_s=13, exceeded=True),
         Allowance(quota=3, left=0, reset_s=13, exceeded=True),
     ]
-    assert [one.left for one in limiter.spend([8, 9])] == [2, 2]
+    assert [one.left for one in limiter.spend(of(8, 9))] == [2, 2]
 
 
 def test_a_redis_that_is_down_lets_through_and_is_left_alone_for_a_while(limiter, counts, clock, caplog):
     counts.down = True
 
-    assert [limiter.spend([7, 8]) for _ in range(10)] == [[WHOLE, WHOLE]] * 10
+    assert [limiter.spend(of(7, 8)) for _ in range(10)] == [[WHOLE, WHOLE]] * 10
     assert counts.asked == 1
     assert len(caplog.records) == 1
 
     clock.advance(SKIP_S + 0.1)
     counts.down = False
-    assert limiter.spend([7])[0].left == 2
+    assert limiter.spend(of(7))[0].left == 2
 
 
 def test_who_has_made_no_request_has_the_whole_quota(limiter):
-    assert limiter.unused == WHOLE
+    assert limiter.unused == {DEFAULT: WHOLE, EMITS: Allowance(name="emits", quota=5, left=5, reset_s=60)}
+
+
+def test_each_quota_is_used_up_by_its_own_requests(limiter):
+    both = limiter.spend(of(7, 7) + of(7, 7, quota=EMITS))
+
+    assert [(one.name, one.left) for one in both] == [("default", 2), ("default", 1), ("emits", 4), ("emits", 3)]

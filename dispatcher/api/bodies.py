@@ -1,0 +1,164 @@
+"""A request's body, read only once it is known that it may be sent, and not for longer than it makes progress.
+
+Who it comes from decides how much it may be: with a token as much as any request here, without one no more than a form.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from io import RawIOBase
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from dispatcher.api.connections import Owed, Turn
+from dispatcher.api.parts import BODY_LIMIT, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from _typeshed import WriteableBuffer
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+SMALL_BODY = 64 * 1024
+"""Bytes. Of larger ones, only as many are in memory at a time as there are threads."""
+FORM_LIMIT = SMALL_BODY
+"""Bytes of a body that nobody's token stands for."""
+SILENCE_S = 10.0
+"""The next part of a body is there after so long."""
+RATE = 16 * 1024
+"""Bytes a second that a body comes with, on the whole, but for SILENCE_S."""
+READ_S = 60.0
+"""A body is there after so long, or the request is given up."""
+LINGER_S, LINGER_MOST = 5.0, 4 * BODY_LIMIT
+"""After an answer to a body that was not read so much is thrown away: who still sends would not see the answer."""
+
+
+class ClientGone(Exception):
+    """The client has closed its connection."""
+
+
+class BodyTooLarge(Exception):
+    """There is more than may be."""
+
+
+class BodyTooSlow(Exception):
+    """It came too slowly, or not at all."""
+
+
+class Body:
+    """Of one request; `length` is what the client said, None where it sends in chunks."""
+
+    def __init__(self, environ: Mapping[str, Any], receive: Receive, turn: Turn) -> None:
+        self.length = _length(environ)
+        self._receive = receive
+        self._turn = turn
+        self.is_whole = self.length == 0
+        """Whether all of it was read."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether there is little of it, or none."""
+        return self.length is not None and self.length <= SMALL_BODY
+
+    async def read(self, limit: int, owed: Owed) -> bytes:
+        """All of it, which the client owes; raises BodyTooLarge beyond `limit` bytes, BodyTooSlow, or ClientGone."""
+        if self.length is not None and self.length > limit:
+            raise BodyTooLarge
+        reading = _Reading()
+        self._turn.theirs(owed, SILENCE_S, reading.interrupt)
+        try:
+            part = await self._next()
+            is_all = self.is_whole and len(part) <= limit
+            return part if is_all else await self._more(part, limit, owed, reading)
+        except asyncio.CancelledError:
+            if reading.was_interrupted():
+                raise BodyTooSlow from None
+            raise
+        finally:
+            self._turn.ours()
+
+    async def _more(self, part: bytes, limit: int, owed: Owed, reading: "_Reading") -> bytes:
+        parts, size, began_s = [part], len(part), time.monotonic()
+        while size <= limit:
+            if self.is_whole:
+                return b"".join(parts)
+            left_s = min(SILENCE_S + size / RATE, READ_S) - (time.monotonic() - began_s)
+            self._turn.theirs(owed, min(SILENCE_S, left_s), reading.interrupt)
+            parts.append(await self._next())
+            size += len(parts[-1])
+        raise BodyTooLarge
+
+    async def throw_away(self) -> None:
+        """What is left of it, within bounds; then the connection may be closed, or used again."""
+        size = 0
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while not self.is_whole and size <= LINGER_MOST:
+                    size += len(await self._next())
+        except (TimeoutError, ClientGone):
+            pass
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        self.is_whole = not message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+
+def _length(environ: Mapping[str, Any]) -> int | None:
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return None
+    text = environ.get("CONTENT_LENGTH", "0")
+    return int(text[:30]) if text.isdecimal() else None  # of a longer one the beginning is too much already
+
+
+class _Reading:
+    """The task that reads a body; it may be interrupted, as `asyncio.timeout` would do it."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """What is awaited does not come."""
+        self._interrupted = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def was_interrupted(self) -> bool:
+        """Whether a CancelledError is ours; nobody else sees it then."""
+        return self._interrupted and self._task is not None and self._task.uncancel() == 0
+
+
+class Unread(RawIOBase):
+    """Stands for a body that shall not be read: whoever tries is refused. Who need not read it answers as always."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def readable(self) -> bool:
+        """As a WSGI input is."""
+        return True
+
+    def readinto(self, _: "WriteableBuffer") -> int:
+        """Raises RequestRefused."""
+        raise too_large(self._limit)
+
+
+class LargeBodies:
+    """How many large bodies may be in memory at a time; one account's are half of these at most. For one event loop."""
+
+    def __init__(self, count: int) -> None:
+        self._all = asyncio.Semaphore(count)
+        self._share = max(1, count // 2)
+        self._by_account: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def place(self, account_id: int) -> "AsyncIterator[None]":
+        """One of them, when there is one."""
+        share = self._by_account.setdefault(account_id, asyncio.Semaphore(self._share))
+        async with share, self._all:
+            yield

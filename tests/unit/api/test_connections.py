@@ -1,0 +1,123 @@
+"""Who may keep a process waiting, for how long, and who gives way to whom."""
+
+import pytest
+
+from dispatcher.api.connections import ANSWER_S, HEAD_S, KEPT_S, Connections, Owed
+from tests.fakes import FakeClock
+
+
+class Line:
+    """Notes what it is told."""
+
+    def __init__(self, connections):
+        self.told = []
+        self.turn = connections.join(self)
+
+    def give_way(self):
+        self.told.append("give way")
+
+    def time_out(self):
+        self.told.append("time out")
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def connections(clock):
+    return Connections(3, clock)
+
+
+def who_gave_way(lines):
+    return [n for n, line in enumerate(lines) if line.told == ["give way"]]
+
+
+def test_there_are_no_more_than_may_be_and_who_owes_longest_gives_way(connections):
+    lines = [Line(connections) for _ in range(5)]
+
+    assert len(connections) == 3
+    assert who_gave_way(lines) == [0, 1]
+
+
+def test_strangers_give_way_before_kept_connections_and_those_before_known_clients(connections):
+    lines = [Line(connections) for _ in range(3)]
+    for line, owed in zip(lines, (Owed.KNOWN_BODY, Owed.NOTHING, Owed.BODY), strict=True):
+        line.turn.theirs(owed, 10)
+
+    order = []
+    for _ in range(3):
+        newcomer = Line(connections)
+        newcomer.turn.ours()
+        order += [n for n in who_gave_way(lines) if n not in order]
+
+    assert order == [2, 1, 0]
+
+
+def test_where_all_are_at_work_a_newcomer_is_refused(connections):
+    lines = [Line(connections) for _ in range(3)]
+    for line in lines:
+        line.turn.ours()
+
+    assert Line(connections).turn is None
+    assert who_gave_way(lines) == []
+
+    connections.part(lines[0].turn)
+    assert Line(connections).turn is not None
+
+
+@pytest.mark.parametrize(
+    ("owed", "within_s"), [(Owed.HEAD, HEAD_S), (Owed.TAKING, ANSWER_S), (Owed.NOTHING, KEPT_S), (Owed.BODY, 3.0)]
+)
+def test_what_does_not_come_in_time_ends_the_connection(connections, clock, owed, within_s):
+    line = Line(connections)
+    line.turn.theirs(owed, within_s)
+
+    clock.advance(within_s - 0.1)
+    connections.sweep()
+    assert line.told == []
+
+    clock.advance(0.2)
+    connections.sweep()
+    assert line.told == ["time out"]
+
+
+def test_while_it_is_our_turn_nobody_is_late(connections, clock):
+    line = Line(connections)
+    line.turn.ours()
+
+    clock.advance(1_000)
+    connections.sweep()
+
+    assert line.told == []
+
+
+def test_who_reads_a_body_is_interrupted_once_and_the_connection_stays(connections, clock):
+    line, interrupted = Line(connections), []
+    line.turn.theirs(Owed.BODY, 1.0, lambda: interrupted.append(1))
+
+    clock.advance(2)
+    connections.sweep()
+    connections.sweep()
+
+    assert (interrupted, line.told) == ([1], [])
+
+
+def test_at_the_end_those_on_which_nothing_whole_is_asked_are_told_apart(connections):
+    lines = [Line(connections) for _ in range(3)]
+    lines[1].turn.ours()
+    lines[2].turn.theirs(Owed.NOTHING, 1.0)
+
+    assert connections.unasked() == [lines[0].turn, lines[2].turn]
+
+
+def test_what_has_parted_is_heard_of_no_more(connections, clock):
+    line = Line(connections)
+    connections.part(line.turn)
+    line.turn.theirs(Owed.HEAD, 1.0)
+
+    clock.advance(2)
+    connections.sweep()
+
+    assert (len(connections), line.told) == (0, [])
