@@ -25,7 +25,7 @@ def test_an_error_with_facts_says_these():
 
 
 def test_the_tree_in_the_module_names_every_error():
-    tree = errors.__doc__.splitlines()
+    tree = [row.lstrip("│ ") for row in errors.__doc__.splitlines()]  # some have a kind of their own below them
 
     assert {kind.__name__ for kind in ALL} == {row.split()[1] for row in tree if row.startswith(("├", "└"))} | {
         "DispatcherError"
