@@ -13,7 +13,8 @@ from dispatcher.errors import AccountUnknown, EventRefused, MoveIllegal, Webhook
 from dispatcher.flow import edit_webhook
 from dispatcher.flow.replay import replay
 from dispatcher.storage import reports, webhooks
-from schemas import EventInvalid
+from schemas import EVENT_TYPES, EventInvalid
+from schemas.choices import did_you_mean
 from tests.builders import a_body, a_webhook, an_account, an_event
 from tests.receiver import Answer
 
@@ -383,7 +384,7 @@ def test_every_problem_of_every_event_is_told(flow):
         ("[1].body.invoice.id", "not an integer"),
         ("[1].body.payment", "missing from the body"),
         ("[2].created_at", "out of range"),
-        ("[3].name", "is not an event of the catalogue; the catalogue (event_types.json) lists them all"),
+        ("[3].name", f"is not an event of the catalogue; {did_you_mean('invoice_eaten', EVENT_TYPES)}"),
     )
 
 
