@@ -26,7 +26,8 @@ from bench import load, machine, throughput
 from bench.latency import percentile
 from bench.receiver import Receiver
 from bench.rig import Rig, say, wait_until
-from dispatcher.storage import accounts, deliveries, events, partitions
+from dispatcher.flow.prune import prune
+from dispatcher.storage import accounts, deliveries, events
 
 SIZE = 5_000_000
 BUSY = 20
@@ -205,7 +206,7 @@ def _drop_a_day(rig: Rig) -> float:
     rig.nudge()
     wait_until("deliveries run", lambda: rig.sql("select exists (select from deliveries_waiting)")[0][0])
     began_s = time.monotonic()
-    rig.services.storage.run(lambda connection: partitions.prune(connection, DAYS - 1))
+    prune(rig.services.storage, DAYS - 1)
     drop_s = time.monotonic() - began_s
     wait_until("the outbox is empty", lambda: _is_quiet(rig), 120.0)
     return drop_s

@@ -158,10 +158,11 @@ class ReplayInvalid(DispatcherError):
 
 
 class MoveIllegal(DispatcherError):
-    """The delivery's state does not allow this."""
+    """The delivery's state does not allow this, or for another `reason` it cannot be done."""
 
-    def __init__(self, delivery: str, state: str, wanted: str) -> None:
-        super().__init__(f"delivery {delivery} is {state} and cannot become {wanted}")
+    def __init__(self, delivery: str, state: str, wanted: str, reason: str | None = None) -> None:
+        self.why = f"is {state} and cannot become {wanted}" + (f": {reason}" if reason else "")
+        super().__init__(f"delivery {delivery} {self.why}")
         self.state = state
         self.wanted = wanted
 

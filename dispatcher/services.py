@@ -298,7 +298,8 @@ class Services:
 
     def step_replays(self) -> Stepped:
         """The next batch of every running replay."""
-        return replay_many.step(self.storage, self.schedule, Health(window=float(self.settings.window_start)))
+        fresh = Health(window=float(self.settings.window_start))
+        return replay_many.step(self.storage, self.schedule, fresh, redelivery_limit=self.settings.redelivery_limit)
 
     def count_figures(self, lag_s: float = 2.0) -> bool:
         """Counts what was finished since the last time, for the console."""

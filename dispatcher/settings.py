@@ -191,6 +191,11 @@ class Settings:
     retry_after_max_s: float = _setting(
         "seconds up to which a receiver's `Retry-After` is honoured", 86_400.0, validate=_within(0, 2_592_000)
     )
+    redelivery_limit: int = _setting(
+        "times that one delivery may be redelivered; a replay of many leaves it out then",
+        100,
+        validate=_within(1, 1_000_000),
+    )
     window_start: int = _setting(
         "requests in flight to a webhook of which nothing is known", 10, validate=_within(1, 10_000)
     )

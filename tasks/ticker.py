@@ -4,7 +4,7 @@ each 250 ms   send what the clock says is due (`release_due`); also in between, 
 each 3 s      say that this process lives, free what dead ones held, and compare the clock with the rows (`reconcile`)
               where that is due: each 15 s, one worker at a time, and when something may be missing
 each 5 s      count what was finished, for the console's figures (`count_figures`)
-each hour     make and drop the days of history (`prune`)
+each hour     make and drop the days of history (`prune`), one worker at a time
 at a commit   of events Postgres notifies the workers that fan out, and these send `fan_out`, unless one waits
 each 5 s      say that this worker lives; end the process if its broker connection is gone for good
 each 2 s      look whether a replay is running, and while one is, send its batches (`replay_many`); in a thread of its
@@ -74,7 +74,7 @@ class Ticker(bootsteps.StartStopStep):
             _Round(SEEN_S, lambda: own.schedule.worker_seen(worker)),
             _Round(min(BEAT_S, settings.reconcile_s), own.heartbeat.beat, again_s=PAUSE_S),
             release,
-            _Round(settings.prune_s, own.prune),
+            _Round(settings.prune_s, lambda: _prune(own)),
             _Round(COUNT_S, own.count_figures),
             _Round(WATCH_S, Watchdog(own, queues).look),
         ]
@@ -172,3 +172,8 @@ def _quietly(work: Callable[[], object]) -> bool:
 
 def _release(own: Services) -> None:
     own.dispatch.release_due()
+
+
+def _prune(own: Services) -> None:
+    if own.schedule.claim_prune(own.settings.prune_s):
+        own.prune()

@@ -137,7 +137,7 @@ class MemorySchedule:
         self._paused: dict[int, float] = {}
         self._buckets: dict[int, tuple[float, float]] = {}
         self._healths: dict[int, Health] = {}
-        self._fan_out_till_s = self._reconciled_s = 0.0
+        self._fan_out_till_s = self._reconciled_s = self._prune_till_s = 0.0
         self.down = False
 
     def due(self, waits_s: Mapping[int, float]) -> None:
@@ -286,6 +286,12 @@ class MemorySchedule:
             if self._holders.get(webhook) == token:
                 self._end(webhook)
         self._abandoned = []
+
+    def claim_prune(self, every_s: float) -> bool:
+        free = self._now() >= self._prune_till_s
+        if free:
+            self._prune_till_s = self._clock.now_s + every_s * 0.9
+        return free
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         self._now()

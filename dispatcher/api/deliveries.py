@@ -104,9 +104,19 @@ def show(caller: Caller, delivery: str) -> Response:
 @blueprint.response(202, DeliveryWithAttemptsSchema)
 @blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
 def redeliver(caller: Caller, delivery: str) -> Response:
-    """Sends it once more: the same Idempotency-Key, its tries start anew. 422 where it waits to be sent anyway."""
+    """Sends it once more: the same Idempotency-Key, its tries start anew.
+
+    422 where it waits to be sent anyway, or was redelivered as often as is allowed.
+    """
     parts = own()
-    found = replay(parts.storage, parts.schedule, delivery, account_id=caller.account.id, client_id=caller.client.id)
+    found = replay(
+        parts.storage,
+        parts.schedule,
+        delivery,
+        limit=parts.settings.redelivery_limit,
+        account_id=caller.account.id,
+        client_id=caller.client.id,
+    )
     return answer(shown_with_attempts(found.for_clients()), 202)
 
 

@@ -88,7 +88,7 @@ def _invalid_of_ours(invalid: WebhookInvalid | ReplayInvalid) -> Response:
 
 
 def _illegal_move(illegal: MoveIllegal) -> Response:
-    return field_errors({"state": [f"is {illegal.state} and cannot become {illegal.wanted}"]})
+    return field_errors({"state": [illegal.why]})
 
 
 def _invalid(invalid: ValidationError) -> Response:

@@ -43,12 +43,15 @@ def list_(caller: Caller) -> Response:
 @blueprint.alt_response(200, schema=DryRunSchema, description="With `dry_run`: how many match.")
 @blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
 def start(caller: Caller) -> Response:
-    """A new replay, which the workers carry on; `Location` is where to follow it. With `dry_run` nothing is sent."""
+    """A new replay, which the workers carry on; `Location` is where to follow it. With `dry_run` nothing is sent.
+
+    What was redelivered as often as is allowed does not match, unless it is sent with a new key.
+    """
     given, parts = json_object(), own()
+    whose = {"client_id": caller.client.id, "redelivery_limit": parts.settings.redelivery_limit}
     if given.get("dry_run") is True:
-        matched = replay_many.dry_run(parts.storage, caller.account, given, client_id=caller.client.id)
-        return answer({"matched": matched})
-    made = replay_many.start(parts.storage, parts.schedule, caller.account, given, client_id=caller.client.id)
+        return answer({"matched": replay_many.dry_run(parts.storage, caller.account, given, **whose)})
+    made = replay_many.start(parts.storage, parts.schedule, caller.account, given, **whose)
     path = url_for("replays.show", slug=caller.account.slug, replay_id=made.id)
     return answer(shown_replay(made), 201, {"Location": root() + path})
 

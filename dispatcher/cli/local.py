@@ -103,16 +103,23 @@ class Local:
     def replay(self, slug: str | None, id_or_key: str) -> JSON:
         """The same, pending again."""
         own, account_id = self._own, None if slug is None else self._account(slug).id
-        return shown_with_attempts(replay.replay(own.storage, own.schedule, id_or_key, account_id=account_id))
+        limit = own.settings.redelivery_limit
+        return shown_with_attempts(
+            replay.replay(own.storage, own.schedule, id_or_key, limit=limit, account_id=account_id)
+        )
 
     def start_replay(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
         """A new replay of what is `given` (schemas.replay)."""
         own = self._own
-        return shown_replay(replay_many.start(own.storage, own.schedule, self._account(slug), given))
+        limit = own.settings.redelivery_limit
+        return shown_replay(
+            replay_many.start(own.storage, own.schedule, self._account(slug), given, redelivery_limit=limit)
+        )
 
     def count_replay(self, slug: str | None, given: Mapping[str, Any]) -> int:
         """How many deliveries it would send."""
-        return replay_many.dry_run(self._own.storage, self._account(slug), given)
+        limit = self._own.settings.redelivery_limit
+        return replay_many.dry_run(self._own.storage, self._account(slug), given, redelivery_limit=limit)
 
     def replays(self, slug: str | None) -> list[JSON]:
         """The newest of the account."""

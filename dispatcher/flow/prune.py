@@ -1,22 +1,56 @@
 """Hourly: the next days get their partitions, days past their retention go, whole; so do old tokens and replays."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from dispatcher import log
+from dispatcher.errors import StorageUnavailable
 from dispatcher.storage import figures, partitions, replays, tokens
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Connection, Storage, took_too_long
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 def prune(storage: Storage, retention_days: int) -> list[str]:
-    """The partitions that were dropped. Harmless when doubled."""
-    dropped = storage.run(lambda connection: partitions.prune(connection, retention_days))
-    for name in dropped:
-        logger.info(log.line("history.dropped", partition=name))
+    """The partitions that were dropped. Harmless when doubled; what somebody reads is left for the next time."""
+    for day in storage.look(partitions.missing):
+        _if_free(storage, partial(partitions.make, day=day), day.strftime("days_%Y%m%d"))
+    dropped = _drop(storage, retention_days)
     if expired := storage.run(tokens.prune):
         logger.info(log.line("tokens.dropped", count=expired))
     if ended := storage.run(lambda connection: replays.prune(connection, retention_days)):
         logger.info(log.line("replays.dropped", count=ended))
     storage.run(figures.prune)
     return dropped
+
+
+def _drop(storage: Storage, retention_days: int) -> list[str]:
+    dropped: list[str] = []
+    busy: set[str] = set()  # tables: who reads one of their days most likely reads the others, too
+    expired = storage.look(partial(partitions.expired, retention_days=retention_days))
+    for name in expired:
+        table = name.partition("_")[0]
+        if table in busy:
+            continue
+        is_dropped = _if_free(storage, partial(partitions.drop, name=name), name)
+        if is_dropped is None:
+            busy.add(table)
+        elif is_dropped:
+            logger.info(log.line("history.dropped", partition=name))
+            dropped.append(name)
+    return dropped
+
+
+def _if_free(storage: Storage, work: Callable[[Connection], T], name: str) -> T | None:
+    """What `work` returns, in a transaction; None where it needs a table that somebody has."""
+    try:
+        return storage.run(work)
+    except StorageUnavailable as error:
+        if not took_too_long(error):
+            raise
+        logger.warning(log.line("history.busy", partition=name, reason="a transaction holds its table; tried later"))
+        return None

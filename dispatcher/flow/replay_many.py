@@ -30,7 +30,7 @@ from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import matches, replays
 from dispatcher.storage.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
-from dispatcher.storage.matches import Look
+from dispatcher.storage.matches import Limits, Look
 from dispatcher.storage.replays import Advance, Held, Left
 from schemas.errors import texts
 from schemas.fields import written_in
@@ -63,25 +63,39 @@ class Stepped:
 
 
 def start(
-    storage: Storage, schedule: Schedule, account: Account, given: Mapping[str, Any], *, client_id: int | None = None
+    storage: Storage,
+    schedule: Schedule,
+    account: Account,
+    given: Mapping[str, Any],
+    *,
+    redelivery_limit: int,
+    client_id: int | None = None,
 ) -> Replay:
     """A new replay of what is `given` (schemas.replay); with `client_id` of that client's webhooks only.
 
-    Receivers that are let alone are tried at once: somebody thinks that they are well again. Raises ReplayInvalid.
+    What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are let alone
+    are tried at once: somebody thinks that they are well again. Raises ReplayInvalid.
     """
     wanted = _wanted(storage, given)
     if storage.look(lambda connection: replays.count_running(connection, account.id)) >= MOST_RUNNING:
         raise ReplayInvalid({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
-    matched = _count(storage, account, wanted, client_id)
+    matched = _count(storage, account, wanted, redelivery_limit, client_id)
     made = storage.run(lambda connection: replays.add(connection, account.id, client_id, wanted, matched))
     logger.info(log.line("replay.started", replay_id=made.id, matched=made.matched, webhooks=len(matched)))
     _wake_paused(schedule, matched)
     return made
 
 
-def dry_run(storage: Storage, account: Account, given: Mapping[str, Any], *, client_id: int | None = None) -> int:
+def dry_run(
+    storage: Storage,
+    account: Account,
+    given: Mapping[str, Any],
+    *,
+    redelivery_limit: int,
+    client_id: int | None = None,
+) -> int:
     """How many deliveries `start` would send now; raises what it raises."""
-    return sum(_count(storage, account, _wanted(storage, given), client_id).values())
+    return sum(_count(storage, account, _wanted(storage, given), redelivery_limit, client_id).values())
 
 
 def stop(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
@@ -98,12 +112,12 @@ def resume(storage: Storage, replay_id: int, *, account_id: int | None = None, c
     )
 
 
-def step(storage: Storage, schedule: Schedule, fresh: Health) -> Stepped:
+def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limit: int) -> Stepped:
     """The next batch of every running replay; harmless when doubled. `fresh`: health of whom nothing is known."""
     running = storage.look(replays.running)
     sent, got_on = 0, False
     for replay_id in running:
-        batch = _batch(storage, schedule, replay_id, fresh)
+        batch = _batch(storage, schedule, replay_id, fresh, redelivery_limit)
         sent += sum(one.sent for one in batch)
         got_on = got_on or bool(batch)
     return Stepped(running=len(running), sent=sent, got_on=got_on)
@@ -155,7 +169,9 @@ def _problems(checked: Mapping[str, Any], as_of: datetime) -> dict[str, list[str
     return found
 
 
-def _count(storage: Storage, account: Account, wanted: Wanted, client_id: int | None) -> dict[int, int]:
+def _count(
+    storage: Storage, account: Account, wanted: Wanted, redelivery_limit: int, client_id: int | None
+) -> dict[int, int]:
     """Webhook → how many match; those without any are left out. No statement of it takes long."""
     webhook_ids = storage.look(
         lambda connection: matches.webhooks(connection, account.id, wanted.webhook_id, client_id)
@@ -167,7 +183,8 @@ def _count(storage: Storage, account: Account, wanted: Wanted, client_id: int | 
     while afters:
         now = dict(list(afters.items())[:COUNT_WEBHOOKS])
         scan = (COUNT_EVENTS if wanted.missed else COUNT) // len(now)
-        looks = storage.look(partial(matches.count, account_id=account.id, wanted=wanted, afters=now, scan=scan))
+        limits = Limits(scan=scan, redeliveries=redelivery_limit)
+        looks = storage.look(partial(matches.count, account_id=account.id, wanted=wanted, afters=now, limits=limits))
         for webhook_id in now:
             del afters[webhook_id]
             if look := looks.get(webhook_id):
@@ -188,11 +205,11 @@ def _wake_paused(schedule: Schedule, matched: Mapping[int, int]) -> None:
 # -- step --------------------------------------------------------------------------------------------------------------
 
 
-def _batch(storage: Storage, schedule: Schedule, replay_id: int, fresh: Health) -> list[Advance]:
+def _batch(storage: Storage, schedule: Schedule, replay_id: int, fresh: Health, redelivery_limit: int) -> list[Advance]:
     """One replay's next batch, of which the clock was told."""
     webhook_ids = storage.look(partial(replays.next_webhooks, replay_id=replay_id, limit=WEBHOOKS))
     healths = _healths(schedule, webhook_ids, fresh)
-    batch = storage.run(partial(_move, replay_id=replay_id, healths=healths))
+    batch = storage.run(partial(_move, replay_id=replay_id, healths=healths, redelivery_limit=redelivery_limit))
     counts = {one.webhook_id: one.sent for one in batch if one.sent}
     if counts:
         wake(schedule, dict.fromkeys(counts, 0.0))
@@ -211,7 +228,9 @@ def _healths(schedule: Schedule, webhook_ids: Sequence[int], fresh: Health) -> d
     return {id_: known.get(id_, fresh) for id_ in webhook_ids}
 
 
-def _move(connection: Connection, replay_id: int, healths: Mapping[int, Health]) -> list[Advance]:
+def _move(
+    connection: Connection, replay_id: int, healths: Mapping[int, Health], redelivery_limit: int
+) -> list[Advance]:
     """Makes a batch pending, in one transaction with the cursors; returns how far it came with each webhook.
 
     1. One step at a time over all workers, and none of a replay that was stopped meanwhile.
@@ -229,7 +248,7 @@ def _move(connection: Connection, replay_id: int, healths: Mapping[int, Health])
     advances = [
         Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True) for one in left.values() if _ended(one)
     ]
-    advances += _send(connection, held, left, rooms)
+    advances += _send(connection, held, left, rooms, redelivery_limit)
     turn = _turn(list(healths), rooms, allowed)
     if advances or turn != held.turn:
         sent = sum(one.sent for one in advances)
@@ -266,12 +285,15 @@ def _turn(webhook_ids: Sequence[int], rooms: Mapping[int, int], allowed: int) ->
     return webhook_ids[-1] if webhook_ids else 0
 
 
-def _send(connection: Connection, held: Held, left: Mapping[int, Left], rooms: Mapping[int, int]) -> list[Advance]:
+def _send(
+    connection: Connection, held: Held, left: Mapping[int, Left], rooms: Mapping[int, int], redelivery_limit: int
+) -> list[Advance]:
     if not rooms:
         return []
     wanted, scan = held.replay.wanted, max(1, SCAN // len(rooms))
     afters = {webhook_id: left[webhook_id].last_id for webhook_id in rooms}
-    looks = matches.pick(connection, held.replay.account_id, wanted, afters, scan)
+    limits = Limits(scan=scan, redeliveries=redelivery_limit)
+    looks = matches.pick(connection, held.replay.account_id, wanted, afters, limits)
     live = matches.hold_webhooks(connection, list(rooms))
     sent = _make_pending(connection, wanted, {id_: _taken(looks[id_], rooms[id_]) for id_ in live if id_ in looks})
     return [_advance(left[id_], looks.get(id_), rooms[id_], sent[id_], scan) for id_ in live]

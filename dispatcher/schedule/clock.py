@@ -9,6 +9,7 @@
                                           asked for that; expired pauses are over
     dispatcher:fan_out       string       set while a `fan_out` message waits; expires
     dispatcher:reconcile     string       the run of Redis in which the rows were last compared, and when, ms
+    dispatcher:prune         string       set while days were made and dropped lately; expires
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
     dispatcher:bucket:<id>   string       tokens of a webhook with a rate limit, and of when; expires
     dispatcher:workers       sorted set   worker name → when it was last seen, ms
@@ -36,8 +37,9 @@ from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
 from dispatcher.settings import sentinels_of
 
-DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, WORKERS = _KEYS = tuple(
-    f"dispatcher:{noun}" for noun in ("due", "held", "paused", "holders", "owners", "fan_out", "reconcile", "workers")
+DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, PRUNE, WORKERS = _KEYS = tuple(
+    f"dispatcher:{noun}"
+    for noun in ("due", "held", "paused", "holders", "owners", "fan_out", "reconcile", "prune", "workers")
 )
 _HEALTH = "dispatcher:health:"
 _BUCKET = "dispatcher:bucket:"
@@ -242,6 +244,11 @@ class Schedule:
         if pairs:
             self._run("let_go", [DUE, HELD, HOLDERS], [part for pair in pairs for part in pair])
             self._abandoned = self._abandoned[len(pairs) :]
+
+    def claim_prune(self, every_s: float) -> bool:
+        """Whether the caller shall prune: once in `every_s` seconds over all workers."""
+        with translated():
+            return bool(self._redis.set(PRUNE, "1", nx=True, px=max(1, int(every_s * 900))))
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         """What is known of the receivers' health; absent where nothing is."""

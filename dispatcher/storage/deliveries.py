@@ -15,18 +15,23 @@ from dispatcher.errors import SecretUnreadable
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
-from dispatcher.storage import order
+from dispatcher.storage import order, partitions
 from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.secrets import SecretBox
 
 logger = logging.getLogger(__name__)
 
+EVENT_GONE = "its event is gone"
+"""Why a delivery cannot be sent: the day of its event was dropped."""
+
 # The table of what waits grows and shrinks faster than its statistics follow. So the statements below name ids as an
 # array where they could join: the planner then looks rows up, whatever it believes the size of the table to be.
+# Counters are sums of two columns, the old and the new: see migration 0012.
 
 # Index: deliveries_due, one short range a webhook; then deliveries_by_id. A row that comes with a token is one whose
 # lease ran out: the attempt is lost, which is written at once, or, after too many, ends the delivery. An event's age
-# is counted from `created_at`, which an emitter may have set: then from the second in its id, a second more.
+# is counted from `created_at`, which an emitter may have set: then from the second in its id, a second more. One whose
+# event is gone is returned too, without a name: it must end, and not be leased again for ever.
 _CLAIM = """
 with due as materialized (
     select d.id, d.lease_token is not null as lost
@@ -43,8 +48,9 @@ leased as (
     set next_attempt_at = dispatcher_now() + make_interval(secs => %(lease_s)s), lease_token = %(token)s,
         lost_count = lost_count + (lease_token is not null)::int
     where id = any (array (select id from due))
-    returning id, webhook_id, event_id, idempotency_key, attempt_count, lost_count, tries_before, lost_before,
-        resource, copy_of, outdated),
+    returning id, webhook_id, event_id, idempotency_key, attempt_count + attempt_count_smallint as attempt_count,
+        lost_count + lost_count_smallint as lost_count, tries_before + tries_before_smallint as tries_before,
+        lost_before + lost_before_smallint as lost_before, resource, copy_of, outdated),
 losses as (
     insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
@@ -56,14 +62,28 @@ select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_bef
         extract(epoch from dispatcher_now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
     end, l.id in (select id from due where lost), e.traceparent, l.outdated is true
 from leased l
-    cross join lateral (select * from events where id = l.event_id limit 1) e
-    cross join lateral (select time_zone from accounts where id = e.account_id limit 1) a
+    left join lateral (select * from events where id = l.event_id limit 1) e on true
+    left join lateral (select time_zone from accounts where id = e.account_id limit 1) a on true
 """
 
 _END = """
 update deliveries
 set state = %(state)s, finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
 where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
+"""
+
+# Nothing was sent, and nothing can be: the attempt is there to say so.
+_FAIL_WITHOUT_EVENT = """
+with failed as (
+    update deliveries
+    set state = 'failed', finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now(),
+        attempt_count = attempt_count + 1
+    where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
+    returning id, webhook_id,
+        attempt_count + attempt_count_smallint + lost_count + lost_count_smallint as number)
+insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
+select f.id, f.number, gen_random_uuid(), w.webhook_url, 'unknown_error', %(reason)s, dispatcher_now(), dispatcher_now()
+from failed f join webhooks w on w.id = f.webhook_id
 """
 
 _TARGETS = """
@@ -89,7 +109,7 @@ moved as (
     from result r
     where d.id = any (%(ids)s::bigint[]) and d.id = r.id
         and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')
-    returning d.id, d.attempt_count + d.lost_count as number)
+    returning d.id, d.attempt_count + d.attempt_count_smallint + d.lost_count + d.lost_count_smallint as number)
 insert into attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at, finished_at)
 select r.id, m.number, gen_random_uuid(), r.url, r.status, r.reason, r.content_type, r.body,
     dispatcher_now() - make_interval(secs => r.started_ago), dispatcher_now() - make_interval(secs => r.finished_ago)
@@ -136,22 +156,36 @@ from page p join webhooks w on w.id = p.webhook_id order by p.webhook_id
 
 # What a replay makes of a delivery: pending, its tries anew. What people ask for is sent, also if it is outdated.
 REPLAYED = f"""state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
-    tries_before = attempt_count, lost_before = lost_count, outdated = null, updated_at = dispatcher_now(),
+    tries_before = attempt_count + attempt_count_smallint - tries_before_smallint,
+    lost_before = lost_count + lost_count_smallint - lost_before_smallint,
+    redelivery_count = redelivery_count + 1, outdated = null, updated_at = dispatcher_now(),
     resource = coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")})"""
 
 # The webhook cannot be deleted before the commit: who deletes it waits, and then cancels this one too.
 _REPLAY = f"""
 update deliveries set {REPLAYED}
-where id = %(id)s and state <> 'pending'
+where id = %(id)s and state <> 'pending' and redelivery_count < %(limit)s
     and exists (select from webhooks where webhooks.id = deliveries.webhook_id and deleted_at is null for key share)
     and exists (select from events where events.id = deliveries.event_id)  -- its day may be dropped already
 returning webhook_id, resource
 """
 
+_WHY_NOT = """
+select d.state, case
+    when d.state = 'pending' then null
+    when w.deleted_at is not null then 'its webhook was deleted'
+    when d.redelivery_count >= %(limit)s then 'it was redelivered ' || d.redelivery_count || ' times, the most allowed'
+    else %(gone)s end
+from deliveries d join webhooks w on w.id = d.webhook_id where d.id = %(id)s
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """What one claim got: the deliveries, where to send them, and how many were given up after too many losses."""
+    """What one claim got: the deliveries, where to send them, and how many were given up.
+
+    That is after too many losses, and where there is nothing to send any more.
+    """
 
     claimed: tuple[Claimed, ...]
     targets: dict[int, Target] = field(repr=False)
@@ -212,29 +246,37 @@ def claim(
     )
     if not found:
         return Claim(claimed=(), targets={})
-    outdated = {row[0] for row in found if row[15]}
-    worn_out = {row[0] for row in found if row[5] >= loss_limit} - outdated
+    gone = {row[0] for row in found if row[6] is None}
+    outdated = {row[0] for row in found if row[15]} - gone
+    worn_out = {row[0] for row in found if row[5] >= loss_limit} - gone - outdated
+    if gone:
+        rows(connection, _FAIL_WITHOUT_EVENT, {"ids": array(gone), "token": token, "reason": EVENT_GONE})
     for state, ids in ((State.SUPERSEDED, outdated), (State.FAILED, worn_out)):
         if ids:
             rows(connection, _END, {"state": state, "ids": array(ids), "token": token})
-    ended = outdated | worn_out
+    _tell(found, gone, worn_out)
+    ended = gone | outdated | worn_out
     lease_ends_s = now_s + lease.total_seconds()
     claimed = tuple(_claimed(row, token, lease_ends_s, now_s) for row in found if row[0] not in ended)
     return Claim(
         claimed=claimed,
         targets=_targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
-        given_up=len(worn_out),
-        losses=_tell_losses(found, worn_out),
+        given_up=len(worn_out) + len(gone),
+        losses=sum(row[13] for row in found),
         ended=tuple((row[1], row[10]) for row in found if row[0] in ended and row[10] is not None),
     )
 
 
-def _tell_losses(found: Sequence[Row], worn_out: Collection[int]) -> int:
-    lost = [row for row in found if row[13]]
-    for row in lost:
-        event = "delivery.given_up" if row[0] in worn_out else "delivery.lost"
+def _tell(found: Sequence[Row], gone: Collection[int], worn_out: Collection[int]) -> None:
+    """Logs what was lost, and what was given up for that or because its event is gone."""
+    for row in found:
+        if row[0] in gone:
+            event = "delivery.without_event"
+        elif row[13]:
+            event = "delivery.given_up" if row[0] in worn_out else "delivery.lost"
+        else:
+            continue
         logger.warning(log.line(event, event_id=row[11], delivery_id=row[0], webhook_id=row[1], key=row[2]))
-    return len(lost)
 
 
 def record(connection: Connection, finished: Sequence[Finished], now_s: float) -> int:
@@ -264,15 +306,22 @@ def all_due(connection: Connection, *, after: int, limit: int) -> list[Due]:
     return [Due(*row) for row in rows(connection, _ALL_DUE, {"after": after, "limit": limit})]
 
 
-def replay(connection: Connection, delivery_id: int, keys: Mapping[str, str]) -> int | None:
-    """Makes a finished delivery pending again, its tries anew; returns its webhook.
+def replay(connection: Connection, delivery_id: int, limit: int, keys: Mapping[str, str]) -> int | None:
+    """Makes a finished delivery pending again, its tries anew; returns its webhook. It needs a transaction.
 
-    With order, it is held back like any other. None where it is pending already, or its webhook was deleted.
-    `keys`: event name → where its resource stands in its body.
+    With order, it is held back like any other. None where it is pending already, was redelivered `limit` times, or its
+    webhook or its event is gone: `why_not`. `keys`: event name → where its resource stands in its body.
     """
-    found = rows(connection, _REPLAY, {"id": delivery_id, **order.keyed(keys)})
+    partitions.keep(connection)
+    found = rows(connection, _REPLAY, {"id": delivery_id, "limit": limit, **order.keyed(keys)})
     order.settle(connection, [(webhook_id, resource) for webhook_id, resource in found if resource is not None])
     return found[0][0] if found else None
+
+
+def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, str | None]:
+    """The state of a delivery that could not be replayed, and what else is the reason, if not the state."""
+    state, reason = rows(connection, _WHY_NOT, {"id": delivery_id, "limit": limit, "gone": EVENT_GONE})[0]
+    return state, reason
 
 
 def _claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Claimed:

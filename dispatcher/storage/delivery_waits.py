@@ -27,8 +27,9 @@ class Wait:
 # Index: deliveries_by_id of what waits.
 _FIND = f"""
 select d.webhook_id, w.active, w.deleted_at is not null, w.deactivated_reason, w.rate_limit,
-    d.attempt_count - d.tries_before, d.lease_token is not null, d.next_attempt_at >= {HELD_BACK}, d.resource,
-    d.next_attempt_at, d.next_attempt_at <= dispatcher_now()
+    d.attempt_count + d.attempt_count_smallint - d.tries_before - d.tries_before_smallint,
+    d.lease_token is not null, d.next_attempt_at >= {HELD_BACK}, d.resource, d.next_attempt_at,
+    d.next_attempt_at <= dispatcher_now()
 from deliveries_waiting d join webhooks w on w.id = d.webhook_id where d.id = %(id)s
 """
 

@@ -99,8 +99,8 @@ select array(
 
 # Index: deliveries_by_finish of each day from the event's on; of what waits, the two indexes that begin with the event.
 _REACHED = """
-select id, webhook_id, idempotency_key, state, attempt_count, case when state = 'pending' then next_attempt_at end,
-    created_at, copy_of is not null
+select id, webhook_id, idempotency_key, state, attempt_count + attempt_count_smallint,
+    case when state = 'pending' then next_attempt_at end, created_at, copy_of is not null
 from (
     select * from deliveries_waiting where event_id = %(id)s and copy_of is null
     union all select * from deliveries_waiting where event_id = %(id)s and copy_of is not null

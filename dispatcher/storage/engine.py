@@ -190,6 +190,11 @@ def sqlstate(error: object) -> str:
     return getattr(getattr(error, "orig", error), "pgcode", None) or ""
 
 
+def took_too_long(error: StorageUnavailable) -> bool:
+    """Whether Postgres is there, and only a lock was not free in time, or a statement not done."""
+    return sqlstate(error.__cause__) in _TOO_LONG
+
+
 def refuses_values(error: object) -> bool:
     """Whether Postgres refuses values of the statement, as it would at any time, and not the statement itself."""
     code = sqlstate(error)

@@ -33,11 +33,11 @@ _LOOKED = """
 with looked as materialized (
     select w.id as webhook_id, d.id, d.finished_on,
         d.state = any (%(states)s::text[]) and d.created_at >= %(since)s and d.created_at < %(until)s
-            and d.updated_at <= %(as_of)s
+            and d.updated_at <= %(as_of)s {not_too_often}
             and coalesce((select {of_event} from events e where e.id = d.event_id), false) as fits
     from unnest(%(webhook_ids)s::int[], %(afters)s::bigint[]) as w (id, after)
     cross join lateral (
-        select id, event_id, state, created_at, updated_at, finished_on from deliveries
+        select id, event_id, state, created_at, updated_at, finished_on, redelivery_count from deliveries
         where (webhook_id, id) > (w.id, w.after) and webhook_id <= w.id
             and finished_on between %(first_day)s and %(last_day)s {only_failed}
         order by webhook_id, id limit %(scan)s) d)
@@ -116,6 +116,14 @@ returning id, webhook_id, resource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Rows of each webhook that a look reads, and how often a delivery may have been redelivered to match still."""
+
+    scan: int
+    redeliveries: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
     """What a look at a webhook's next rows found: how many there were, the last one's id, and those that match."""
 
@@ -150,17 +158,17 @@ def webhooks(connection: Connection, account_id: int, webhook_id: int | None, cl
 
 
 def count(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits
 ) -> dict[int, Look]:
-    """Of each webhook of `afters` the next `scan` rows beyond that id; absent where there are none."""
-    return _looks(connection, account_id, wanted, afters, scan, _COUNT)
+    """Of each webhook of `afters` the next rows beyond that id; absent where there are none."""
+    return _looks(connection, account_id, wanted, afters, limits, _COUNT)
 
 
 def pick(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits
 ) -> dict[int, Look]:
     """As `count`, with the ids of those that match."""
-    return _looks(connection, account_id, wanted, afters, scan, _PICK)
+    return _looks(connection, account_id, wanted, afters, limits, _PICK)
 
 
 def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[int]:
@@ -193,11 +201,11 @@ def _made(connection: Connection, sql: str, parameters: Mapping[str, object], ke
 
 
 def _looks(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int, tail: str
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits, tail: str
 ) -> dict[int, Look]:
     if wanted.missed:
-        return _missed(connection, account_id, wanted, afters, scan)
-    sql, parameters = _look_sql(wanted, afters, scan, tail)
+        return _missed(connection, account_id, wanted, afters, limits.scan)
+    sql, parameters = _look_sql(wanted, afters, limits, tail)
     return {
         webhook_id: Look(
             scanned=scanned,
@@ -210,16 +218,18 @@ def _looks(
     }
 
 
-def _look_sql(wanted: Wanted, afters: Mapping[int, int], scan: int, tail: str) -> tuple[str, dict[str, object]]:
+def _look_sql(wanted: Wanted, afters: Mapping[int, int], limits: Limits, tail: str) -> tuple[str, dict[str, object]]:
     """The statement, with the conditions that are asked for, and its parameters."""
     sql = _LOOKED.format(
+        not_too_often="" if wanted.new_key else "and d.redelivery_count < %(redeliveries)s",
         of_event="e.name = any (%(names)s::text[])" if wanted.event_names else "true",
         only_failed="and state = 'failed'" if set(wanted.states) == {State.FAILED} else "",
     )
     return sql + tail, {
         "webhook_ids": array(afters),
         "afters": array(afters.values()),
-        "scan": scan,
+        "scan": limits.scan,
+        "redeliveries": limits.redeliveries,
         "states": list(wanted.states),
         "names": list(wanted.event_names or ()),
         "first_day": wanted.since.date(),

@@ -3,39 +3,72 @@
 Alembic is loaded when a function here is called: that takes as long as everything else that a command loads.
 """
 
+import logging
+import threading
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from dispatcher.errors import StorageOutdated
-from dispatcher.storage.engine import Storage, rows
+from dispatcher import clock, log
+from dispatcher.errors import StorageOutdated, StorageUnavailable
+from dispatcher.storage.engine import Storage, rows, took_too_long
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 600.0
+"""For so long a migration tries to get its locks, while somebody reads the tables: a dump, a report."""
+# What is asked of a table while a migration waits for it must wait behind it. So it waits for a moment only, and then
+# lets them all go first.
+_LOCK_TIMEOUT_MS = 200
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+
 # Any number: two `dispatcher migrate` at once wait for each other on it.
 _LOCK = 5_264_071
 
 
-def upgrade(storage: Storage) -> str:
+def upgrade(storage: Storage, patience_s: float = PATIENCE_S) -> str:
     """Runs what is missing, one transaction a migration; returns the revision reached. Harmless when doubled.
 
-    A database that a later release has migrated is left as it is.
+    A database that a later release has migrated is left as it is. Raises StorageUnavailable where locks were not free
+    for `patience_s`; what is done by then stays done.
     """
+    until_s, tries = clock.monotonic() + patience_s, 0
+    while True:
+        try:
+            with storage.transaction() as connection:
+                revision, is_last = _next_one(connection)
+            if is_last:
+                return revision
+            tries = 0
+        except StorageUnavailable as error:
+            if not took_too_long(error) or clock.monotonic() >= until_s:
+                raise
+            logger.warning(log.line("migrate.waiting", reason="a transaction holds a table; see pg_stat_activity"))
+            threading.Event().wait(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
+            tries += 1
+
+
+def _next_one(connection: Connection) -> tuple[str, bool]:
+    """Runs the next migration, if one is missing; returns the revision reached, and whether it was reached before."""
     from alembic import command
 
-    with storage.transaction() as connection:
-        rows(connection, "set local statement_timeout = 0")
-        rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
-        if (ahead := _revision(connection)) is not None and ahead not in _known():
-            return ahead
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        return _revision(connection) or "none"
+    rows(connection, "set local statement_timeout = 0")
+    rows(connection, "set local lock_timeout = 0")
+    rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
+    rows(connection, f"set local lock_timeout = {_LOCK_TIMEOUT_MS}")
+    before = _revision(connection)
+    if before is not None and (before == _newest() or before not in _known()):
+        return before, True
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "+1")
+    return _revision(connection) or "none", False
 
 
 def check(storage: Storage) -> None:

@@ -1,18 +1,32 @@
-"""Days of history: made ahead, dropped whole when their time is over. No row of history is ever deleted by itself."""
+"""Days of history: made ahead, dropped whole when their time is over. No row of history is ever deleted by itself.
 
+Making and dropping a day needs the whole table for a moment. While it waits for that behind somebody who reads (a dump,
+a report), all that comes later waits behind it: emits, claims, lists. So it waits for LOCK_TIMEOUT_MS at most, and is
+left for the next time. Each partition has a transaction of its own, so that one wait does not follow another.
+"""
+
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from dispatcher.ids import first_event_id
 from dispatcher.storage.engine import Connection, rows
 
 LOCK = 5_264_072
-"""Held while days are dropped; a replay shares it, so that no event is dropped of which a delivery becomes pending."""
+"""Held while a day is dropped; a replay shares it, so that no event is dropped of which a delivery becomes pending."""
+LOCK_TIMEOUT_MS = 200
+TABLES = ("events", "deliveries", "attempts")
 _AHEAD_DAYS = 7
 
-_OLD = """
-select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
-where p.relname in ('events', 'deliveries', 'attempts') and c.relname ~ '_[0-9]{8}$'
-    and right(c.relname, 8) < %(oldest)s order by right(c.relname, 8), c.relname
+_MISSING = """
+select day::date from generate_series(dispatcher_now()::date, dispatcher_now()::date + %(ahead)s, '1 day') day
+where exists (select from unnest(%(tables)s::text[]) t where to_regclass(t || to_char(day, '_YYYYMMDD')) is null)
+"""
+
+_EXPIRED = """
+select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+where i.inhparent = any (%(tables)s::text[]::regclass[]) and c.relname ~ '_[0-9]{8}$'
+    and right(c.relname, 8) < to_char(dispatcher_now()::date - %(days)s, 'YYYYMMDD')
+order by right(c.relname, 8), c.relname
 """
 
 # An event whose delivery still waits (an inactive webhook, a long backlog) keeps its day. Walks what waits by event:
@@ -26,24 +40,53 @@ select exists (
 """
 
 
-def prune(connection: Connection, retention_days: int) -> list[str]:
-    """Makes the next days' partitions and drops those older than `retention_days`; returns what was dropped."""
-    if not rows(connection, "select pg_try_advisory_xact_lock(%(lock)s)", {"lock": LOCK})[0][0]:
-        return []  # another worker is at it, or a replay
-    today: date = rows(connection, "select dispatcher_now()::date")[0][0]
-    rows(
-        connection,
-        f"select create_partitions(%(today)s + n) from generate_series(0, {_AHEAD_DAYS}) n",
-        {"today": today},
-    )
-    oldest = (today - timedelta(days=retention_days)).strftime("%Y%m%d")
-    dropped = []
-    for (name,) in rows(connection, _OLD, {"oldest": oldest}):
-        if name.startswith("events_") and _is_needed(connection, name):
-            continue
-        rows(connection, f"drop table {name}")
-        dropped.append(name)
-    return dropped
+def missing(connection: Connection) -> list[date]:
+    """Of today and the next days those that have no partition of each table."""
+    return [day for (day,) in rows(connection, _MISSING, {"ahead": _AHEAD_DAYS, "tables": list(TABLES)})]
+
+
+def make(connection: Connection, day: date) -> None:
+    """Makes the day's partitions. Raises StorageUnavailable where the tables are not free."""
+    _take(connection, [name for table in TABLES for name in (table, f"{table}_default")])
+    rows(connection, "select create_partitions(%(day)s)", {"day": day})
+
+
+def expired(connection: Connection, retention_days: int) -> list[str]:
+    """The partitions of days that are older, the oldest first."""
+    return [name for (name,) in rows(connection, _EXPIRED, {"days": retention_days, "tables": list(TABLES)})]
+
+
+def drop(connection: Connection, name: str) -> bool:
+    """Drops the partition; False where it is needed still, or gone. Raises StorageUnavailable where it is not free.
+
+    `detach partition ... concurrently` would hold up nobody, but Postgres refuses it beside a default partition.
+    """
+    _soon(connection, f"select pg_advisory_xact_lock({LOCK})")
+    table = name[:-9]
+    if not rows(connection, "select to_regclass(%(name)s) is not null", {"name": name})[0][0]:
+        return False
+    if table == "events" and _is_needed(connection, name):
+        return False
+    _take(connection, [table, f"{table}_default", name])
+    rows(connection, f"drop table {name}")
+    return True
+
+
+def keep(connection: Connection) -> None:
+    """No day of events is dropped before the transaction ends; waits while one is being dropped."""
+    rows(connection, "select pg_advisory_xact_lock_shared(%(lock)s)", {"lock": LOCK})
+
+
+def _take(connection: Connection, names: Sequence[str]) -> None:
+    """The tables are the caller's alone until the transaction ends; it waits for all of them together, not for each."""
+    _soon(connection, f"lock table {', '.join(f'only {name}' for name in names)} in access exclusive mode")
+
+
+def _soon(connection: Connection, sql: str) -> None:
+    """Runs a statement that takes locks, and nothing else, within LOCK_TIMEOUT_MS."""
+    rows(connection, f"set local statement_timeout = {LOCK_TIMEOUT_MS}")
+    rows(connection, sql)
+    rows(connection, "set local statement_timeout to default")
 
 
 def _is_needed(connection: Connection, name: str) -> bool:

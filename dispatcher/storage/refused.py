@@ -27,7 +27,7 @@ update deliveries
 set state = %(state)s, finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
 where id = %(id)s and finished_on is null
     and (lease_token is not distinct from %(token)s or %(state)s = 'delivered')
-returning attempt_count::int + lost_count + 1
+returning attempt_count::bigint + attempt_count_smallint + lost_count + lost_count_smallint + 1
 """
 
 _NOTE_ATTEMPT = """

@@ -56,12 +56,14 @@ class DeliveryRow:
         return replace(self, attempts=tuple(replace(one, status=status, reason=why) for one, status, why in told))
 
 
-_COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, e.name, e.created_at, e.body::text,
-    d.idempotency_key, d.state, d.attempt_count, d.lost_count,
+# Of a delivery whose event is gone, its day dropped, nobody knows any more what it was; but it is listed.
+_COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, coalesce(e.name, 'unknown'),
+    coalesce(e.created_at, d.created_at), coalesce(e.body::text, '{}'),
+    d.idempotency_key, d.state, d.attempt_count + d.attempt_count_smallint, d.lost_count + d.lost_count_smallint,
     case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at"""
 
 _JOINED = """
-join webhooks w on w.id = d.webhook_id join accounts a on a.id = w.account_id join events e on e.id = d.event_id
+join webhooks w on w.id = d.webhook_id join accounts a on a.id = w.account_id left join events e on e.id = d.event_id
 """
 
 # Index: deliveries_by_id, in each day's partition.
@@ -102,7 +104,8 @@ order by d.id desc offset %(offset)s limit %(limit)s
 
 # Index: attempts_by_delivery, in each day's partition from the oldest delivery's on.
 _ATTEMPTS = """
-select delivery_id, id, number, request_id, url, status, reason, content_type, body, started_at, finished_at
+select delivery_id, id, number + number_smallint as number, request_id, url, status, reason, content_type, body,
+    started_at, finished_at
 from attempts where delivery_id = any (%(ids)s::bigint[]) and recorded_on >= %(since)s
 order by number desc, id desc
 """

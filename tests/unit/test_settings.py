@@ -68,6 +68,7 @@ def test_what_is_required_and_missing_is_named(environment, name, value):
         ("DISPATCHER_BODY_LIMIT", "-1"),
         ("DISPATCHER_LEASE_S", "9999999"),
         ("DISPATCHER_LOSS_LIMIT", "0"),
+        ("DISPATCHER_REDELIVERY_LIMIT", "0"),
         ("DISPATCHER_RETRY_LIMIT", "-1"),
         ("DISPATCHER_RETRY_BASE_S", "0"),
         ("DISPATCHER_RETRY_FACTOR", "0.5"),

@@ -25,6 +25,7 @@ from dispatcher.storage.delivery_pages import LOOKS, Page
 from dispatcher.storage.emitted import Search
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reports import DeliveryRow
+from schemas.payload import LEGACY_EVENTS
 
 _ONE = "/accounts/<slug>/deliveries/<int:delivery_id>"
 _BODY_SHOWN = 10_000
@@ -165,7 +166,9 @@ def _body(delivery: DeliveryRow, webhook: Webhook | None) -> bytes:
         body_json=delivery.body_json,
         time_zone=delivery.time_zone,
     )
-    version = webhook.payload_version if webhook is not None else PayloadVersion.V3
+    # A legacy webhook has no other events; but where an event is gone, nobody knows what was sent.
+    is_legacy = webhook is not None and delivery.event_name in LEGACY_EVENTS
+    version = webhook.payload_version if webhook is not None and is_legacy else PayloadVersion.V3
     target = Target(webhook_id=delivery.webhook_id, url="", auth_header=None, signing_keys=(), payload_version=version)
     return render(claimed, target)
 
@@ -181,7 +184,9 @@ def _curl(delivery: DeliveryRow, webhook: Webhook | None, body: bytes) -> str:
 
 
 def _again(delivery_id: int) -> None:
-    replay(own().storage, own().schedule, str(delivery_id), account_id=account().id)
+    parts = own()
+    limit = parts.settings.redelivery_limit
+    replay(parts.storage, parts.schedule, str(delivery_id), limit=limit, account_id=account().id)
 
 
 def _could_again(delivery_id: int) -> bool:

@@ -44,13 +44,14 @@ def start() -> Response:
     """Starts it; with `dry_run` says how many match."""
     problems: dict[str, str] = {}
     given, parts = _given(problems), own()
+    limit = parts.settings.redelivery_limit
     if problems:
         return _refused({name: [text] for name, text in problems.items()})
     try:
         if request.form.get("dry_run"):
-            matched = replay_many.dry_run(parts.storage, account(), given)
+            matched = replay_many.dry_run(parts.storage, account(), given, redelivery_limit=limit)
             return page("dry_run.html", matched=matched) if is_part() else _form({}, matched=matched)
-        made = replay_many.start(parts.storage, parts.schedule, account(), given)
+        made = replay_many.start(parts.storage, parts.schedule, account(), given, redelivery_limit=limit)
     except ReplayInvalid as invalid:
         return _refused(invalid.messages)
     return go("replay", replay_id=made.id)

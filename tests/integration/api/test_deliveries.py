@@ -190,6 +190,19 @@ def test_one_is_shown_with_what_was_sent_and_its_attempts(api, made):
     assert api.get(f"/deliveries/{shown['idempotency_key']}.json").json() == shown
 
 
+def test_one_whose_event_is_gone_is_shown_and_cannot_be_sent_again(api, made):
+    made.webhook()
+    (id_,) = made.make()
+    made.finish(id_, "failed", "500")
+    api.sql("delete from events where id = (select event_id from deliveries where id = %(id)s)", id=id_)
+
+    shown = api.get(f"/deliveries/{id_}.json").json()
+    assert (shown["event_name"], shown["body"]["body"], shown["state"]) == ("unknown", {}, "failed")
+    answer = api.post(f"/deliveries/{id_}/redeliver.json")
+    assert answer.status_code == 422
+    assert answer.json() == {"errors": {"state": ["is failed and cannot become pending: its event is gone"]}}
+
+
 def test_a_finished_one_is_sent_again(api, made):
     made.webhook()
     (id_,) = made.make()
@@ -203,6 +216,22 @@ def test_a_finished_one_is_sent_again(api, made):
     again = api.post(f"/deliveries/{id_}/redeliver.json")
     assert again.status_code == 422
     assert again.json() == {"errors": {"state": ["is pending and cannot become pending"]}}
+
+
+def test_one_that_was_sent_again_as_often_as_is_allowed_is_not(api, made):
+    made.webhook()
+    (id_,) = made.make()
+    made.finish(id_, "failed", "500")
+    api.sql("update deliveries set redelivery_count = 100")
+
+    answer = api.post(f"/deliveries/{id_}/redeliver.json")
+    assert answer.status_code == 422
+    assert answer.json() == {
+        "errors": {"state": ["is failed and cannot become pending: it was redelivered 100 times, the most allowed"]}
+    }
+    replay = {"since": "2020-01-01T00:00:00Z", "dry_run": True}
+    assert api.post("/replays.json", json=replay).json() == {"matched": 0}
+    assert api.post("/replays.json", json=replay | {"new_key": True}).json() == {"matched": 1}
 
 
 @pytest.mark.parametrize("name", ["0", "9" * 40, "-1", "x", "%00", "%FF", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣"])

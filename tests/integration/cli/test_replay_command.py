@@ -52,6 +52,12 @@ def failed(own, storage, account):
     return str(webhook.id)
 
 
+def test_one_that_was_redelivered_as_often_as_is_allowed_is_refused(run, own, failed):
+    own.storage.run(lambda c: c.exec_driver_sql("update deliveries set redelivery_count = 100"))
+
+    assert "delivery 1 is failed and cannot become pending: it was redelivered 100 times" in run("1", code=1).stderr
+
+
 def test_it_is_followed_line_by_line_until_it_is_done(run, failed, worker):
     said = run("--account", "applecorp", *SINCE).stdout
 

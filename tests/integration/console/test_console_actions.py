@@ -160,6 +160,24 @@ def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen, base, tra
     assert traffic.state(delivery) == "pending"
 
 
+def test_what_cannot_be_redelivered_is_refused_with_the_reason(seen, base, traffic):
+    webhook = traffic.webhook(payload_version="legacy")
+    traffic.emit()
+    traffic.drain(webhook)
+    (delivery,) = traffic.deliveries(webhook)
+    traffic.sql("update deliveries set redelivery_count = 100 where id = %(id)s", id=delivery)
+
+    page = seen.open(f"{base}/deliveries/{delivery}")
+    page.get_by_role("button", name="Redeliver").click()
+    expect(page.get_by_text("it was redelivered 100 times, the most allowed")).to_be_visible()
+
+    traffic.sql("update deliveries set redelivery_count = 0 where id = %(id)s", id=delivery)
+    traffic.sql("delete from events where id = (select event_id from deliveries where id = %(id)s)", id=delivery)
+    page.get_by_role("button", name="Redeliver").click()
+    expect(page.get_by_text("its event is gone")).to_be_visible()
+    assert traffic.state(delivery) == "delivered"
+
+
 def test_the_payload_folds_and_is_copied_as_curl(seen, base, traffic, server):
     webhook = traffic.webhook(auth_header="Bearer hunter2")
     traffic.emit(body=a_body())

@@ -58,17 +58,17 @@ def finish(flow, state="failed", where="true"):
 @pytest.fixture
 def start(own, account):
     def start(**given):
-        client_id = given.pop("client_id", None)
-        return replay_many.start(
-            own.storage, own.schedule, account, {"since": AN_HOUR_AGO} | given, client_id=client_id
-        )
+        whose = {"client_id": given.pop("client_id", None), "redelivery_limit": own.settings.redelivery_limit}
+        return replay_many.start(own.storage, own.schedule, account, {"since": AN_HOUR_AGO} | given, **whose)
 
     return start
 
 
 @pytest.fixture
 def count(own, account):
-    return lambda **given: replay_many.dry_run(own.storage, account, {"since": AN_HOUR_AGO} | given)
+    return lambda **given: replay_many.dry_run(
+        own.storage, account, {"since": AN_HOUR_AGO} | given, redelivery_limit=own.settings.redelivery_limit
+    )
 
 
 @pytest.fixture
@@ -196,11 +196,31 @@ def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(flo
     assert (found(third).state, found(third).sent) == ("done", 2)
 
 
+def test_what_was_redelivered_as_often_as_is_allowed_is_left_out(flow, hook, failed, count, start, carry_on, receiver):
+    ids = failed(3)
+    flow.sql("update deliveries set redelivery_count = case when id = %(id)s then 100 else 99 end", id=ids[1])
+
+    assert count() == 2
+    done = carry_on(start(), hook.id)
+    assert (done.matched, done.sent) == (2, 2)
+    assert flow.states() == ["delivered", "failed", "delivered"]
+    assert flow.sql("select distinct redelivery_count from deliveries") == [(100,)]
+
+
+def test_with_a_new_key_all_are_sent_however_often_they_were_redelivered(flow, hook, failed, count, start, carry_on):
+    failed(2)
+    flow.sql("update deliveries set redelivery_count = 100")
+
+    assert (count(), count(new_key=True)) == (0, 2)
+    assert carry_on(start(new_key=True), hook.id).sent == 2
+    assert flow.sql("select count(*) from deliveries where copy_of is not null and redelivery_count = 0") == [(2,)]
+
+
 def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(flow, own, hook, failed, start, receiver):
     failed(3)
     start()
     down = Schedule("redis://127.0.0.1:1/0")
-    replay_many.step(own.storage, down, Health(window=10))
+    replay_many.step(own.storage, down, Health(window=10), redelivery_limit=3)
     flow.queue.delivers.clear()
 
     own.reconcile()
@@ -408,9 +428,9 @@ def test_an_original_and_its_copy_may_both_wait(flow, own, hook, failed, start, 
     own.step_replays()
     assert found(first).state == "done"
 
-    assert replay(own.storage, own.schedule, str(id_)).state == "pending"
+    assert replay(own.storage, own.schedule, str(id_), limit=3).state == "pending"
     with pytest.raises(MoveIllegal):
-        replay(own.storage, own.schedule, str(id_))
+        replay(own.storage, own.schedule, str(id_), limit=3)
     flow.deliver(hook.id)
     assert len(set(keys(receiver))) == 2
     both = start(states=["delivered"], new_key=True)
@@ -626,7 +646,10 @@ def test_it_cannot_begin_without_postgres(own, account):
     own.storage.engine.dispose()
     with pytest.raises(StorageUnavailable):
         replay_many.dry_run(
-            type(own.storage)("postgresql://127.0.0.1:1/x", own.storage.secrets), account, {"since": AN_HOUR_AGO}
+            type(own.storage)("postgresql://127.0.0.1:1/x", own.storage.secrets),
+            account,
+            {"since": AN_HOUR_AGO},
+            redelivery_limit=3,
         )
 
 

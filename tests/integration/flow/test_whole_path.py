@@ -298,7 +298,7 @@ def test_replay_sends_the_same_key_again_with_all_its_tries(flow, own, hook, rec
     flow.deliver(hook.id)
     assert flow.states() == ["failed"]
 
-    again = replay(own.storage, own.schedule, str(flow.deliveries()[0].idempotency_key))
+    again = replay(own.storage, own.schedule, str(flow.deliveries()[0].idempotency_key), limit=3)
     assert again.state == "pending"
     flow.queue.delivers.clear()
     own.dispatch.release_due()
@@ -314,7 +314,7 @@ def test_what_is_pending_cannot_be_replayed(flow, own, hook):
     flow.fan_out()
 
     with pytest.raises(MoveIllegal, match="is pending and cannot become pending"):
-        replay(own.storage, own.schedule, str(flow.deliveries()[0].id))
+        replay(own.storage, own.schedule, str(flow.deliveries()[0].id), limit=3)
 
 
 def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, own, storage, account, hook):
@@ -322,7 +322,7 @@ def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, own, storage, 
     storage.run(lambda c: webhooks.delete(c, account.id, hook.id))
 
     with pytest.raises((MoveIllegal, WebhookUnknown)):
-        replay(own.storage, own.schedule, str(flow.deliveries()[0].id))
+        replay(own.storage, own.schedule, str(flow.deliveries()[0].id), limit=3)
     assert flow.states() == ["delivered"]
 
 

@@ -66,7 +66,7 @@ def test_a_replay_is_no_late_delivery(flow, receiver, storage, account, read):
     a_webhook(storage, account, receiver.url("/hook"))
     flow.run()
     (delivery,) = flow.deliveries()
-    webhook_id = storage.run(lambda c: deliveries.replay(c, delivery.id, {}))
+    webhook_id = storage.run(lambda c: deliveries.replay(c, delivery.id, 3, {}))
     flow.deliver(webhook_id)
 
     assert read("dispatcher_attempts_total", outcome="2xx") == 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, OWNERS, PAUSED, RECONCILE, Schedule
+from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, OWNERS, PAUSED, PRUNE, RECONCILE, Schedule
 from tests.fakes import FakeClock, MemorySchedule
 
 HOLD_S = 15.0
@@ -39,10 +39,11 @@ def kind(request):
         for key in (DUE, HELD, PAUSED, OWNERS):
             for member, score in client.zrange(key, 0, -1, withscores=True):
                 client.zadd(key, {member: score - seconds * 1000})
-        if (left_ms := client.pttl(FAN_OUT)) > 0:
-            client.pexpire(FAN_OUT, max(1, int(left_ms - seconds * 1000)))
-            if left_ms <= seconds * 1000:
-                client.delete(FAN_OUT)
+        for key in (FAN_OUT, PRUNE):
+            if (left_ms := client.pttl(key)) > 0:
+                client.pexpire(key, max(1, int(left_ms - seconds * 1000)))
+                if left_ms <= seconds * 1000:
+                    client.delete(key)
         if last := client.get(RECONCILE):
             run, at_ms = last.split()
             client.set(RECONCILE, f"{run} {int(at_ms) - int(seconds * 1000)}")

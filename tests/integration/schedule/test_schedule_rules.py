@@ -278,6 +278,14 @@ def test_one_worker_reconciles_an_interval(schedule, advance):
     assert not shall_reconcile(schedule)
 
 
+def test_one_worker_prunes_an_interval(schedule, advance):
+    assert schedule.claim_prune(3_600)
+    assert not schedule.claim_prune(3_600)
+
+    advance(3_500)
+    assert schedule.claim_prune(3_600)
+
+
 def test_health_is_kept_and_absent_where_unknown(schedule):
     known = Health(window=12.5, failures_in_a_row=2, latency_s=0.25, probes=3)
     schedule.store_healths({1: known})

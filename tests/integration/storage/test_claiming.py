@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dispatcher.storage import deliveries, webhooks
+from dispatcher.storage import deliveries, partitions, webhooks
 from dispatcher.storage.deliveries import _CLAIM, _NEXT_DUE
 from dispatcher.storage.engine import rows
 from tests.builders import a_draft, a_webhook
@@ -149,7 +149,7 @@ def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps, webhook
     steps.claim({webhook.id: 1}, limit=1)
     assert steps.delivery(claimed.id)["state"] == "failed"
 
-    steps.storage.run(lambda c: deliveries.replay(c, claimed.id, {}))
+    steps.storage.run(lambda c: deliveries.replay(c, claimed.id, 3, {}))
 
     assert ids(steps.claim({webhook.id: 1}, limit=1)) == [claimed.id]
 
@@ -238,7 +238,7 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
     assert ready.delivery(first.id)["state"] == "failed"
     ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
 
-    assert ready.storage.run(lambda c: deliveries.replay(c, first.id, {})) == webhook.id
+    assert ready.storage.run(lambda c: deliveries.replay(c, first.id, 3, {})) == webhook.id
     again = ready.claim_one(webhook.id)
 
     assert (again.id, again.idempotency_key, again.attempt_number) == (first.id, first.idempotency_key, 1)
@@ -246,12 +246,86 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
     assert ready.attempts(first.id) == [(1, "500", None), (2, "200", None)]
 
 
+def test_a_delivery_whose_event_is_gone_is_failed_with_the_reason(ready, webhook, caplog):
+    ready.rows("delete from events where id = (select min(id) from events)")
+
+    claim = ready.claim({webhook.id: 10})
+
+    assert (len(claim.claimed), claim.given_up, claim.losses) == (4, 1, 0)
+    (gone,) = {1, 2, 3, 4, 5} - set(ids(claim))
+    assert ready.delivery(gone)["state"] == "failed"
+    assert ready.attempts(gone) == [(1, "unknown_error", "its event is gone")]
+    assert f"delivery.without_event event_id={ready.delivery(gone)['event_id']}" in caplog.text
+
+
+def test_a_delivery_that_was_leased_again_and_again_without_its_event_ends(ready, webhook):
+    ready.rows("delete from events")
+    ready.rows("update deliveries set lost_count = 50, lease_token = gen_random_uuid()")
+
+    claim = ready.claim({webhook.id: 10})
+
+    assert (claim.claimed, claim.given_up, claim.losses) == ((), 5, 5)
+    assert ready.rows("select distinct state from deliveries") == [("failed",)]
+    assert ready.attempts(1) == [
+        (51, "unknown_error", "lost"),
+        (52, "unknown_error", "its event is gone"),
+    ]
+
+
 def test_what_is_pending_cannot_be_replayed(ready, webhook):
     claimed = ready.claim_one(webhook.id)
 
-    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, {})) is None
-    assert ready.storage.run(lambda c: deliveries.replay(c, 999_999, {})) is None
+    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, 3, {})) is None
+    assert ready.storage.run(lambda c: deliveries.replay(c, 999_999, 3, {})) is None
+    assert ready.storage.run(lambda c: deliveries.why_not(c, claimed.id, 3)) == ("pending", None)
     assert ready.delivery(claimed.id)["lease_token"] == str(claimed.lease_token)
+
+
+def test_a_delivery_is_replayed_so_often_and_no_more(ready, webhook):
+    for _ in range(2):
+        claimed = ready.claim_one(webhook.id)
+        ready.record(claimed, "500")
+        ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
+        assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, 2, {})) == webhook.id  # noqa: B023 - at once
+    ready.record(ready.claim_one(webhook.id), "500")
+
+    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, 2, {})) is None
+    assert ready.storage.run(lambda c: deliveries.why_not(c, claimed.id, 2)) == (
+        "failed",
+        "it was redelivered 2 times, the most allowed",
+    )
+    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, 3, {})) == webhook.id
+
+
+@pytest.mark.parametrize(
+    ("gone", "reason"),
+    [
+        ("update webhooks set deleted_at = now()", "its webhook was deleted"),
+        ("delete from events", "its event is gone"),
+    ],
+)
+def test_what_cannot_be_sent_any_more_is_not_replayed(ready, webhook, gone, reason):
+    failed = ready.claim_one(webhook.id)
+    ready.record(failed, "500")
+    ready.rows(gone)
+
+    assert ready.storage.run(lambda c: deliveries.replay(c, failed.id, 3, {})) is None
+    assert ready.storage.run(lambda c: deliveries.why_not(c, failed.id, 3)) == ("failed", reason)
+
+
+def test_a_replay_waits_until_days_are_dropped(ready, webhook):
+    """Its event may be gone then."""
+    failed = ready.claim_one(webhook.id)
+    ready.record(failed, "500")
+    with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
+        rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": partitions.LOCK})
+        rows(connection, "delete from events")
+        replaying = pool.submit(ready.storage.run, lambda c: deliveries.replay(c, failed.id, 3, {}))
+        ready.wait_for_a_waiter()
+        connection.commit()
+        assert replaying.result() is None
+
+    assert ready.delivery(failed.id)["state"] == "failed"
 
 
 def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(ready, storage, account, webhook):
@@ -268,7 +342,7 @@ def test_a_replay_that_meets_a_deletion_leaves_nothing_pending(ready, storage, a
     failed = ready.claim_one(webhook.id)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
-        assert deliveries.replay(connection, failed.id, {}) == webhook.id
+        assert deliveries.replay(connection, failed.id, 3, {}) == webhook.id
         deleting = pool.submit(storage.run, lambda c: webhooks.delete(c, account.id, webhook.id))
         ready.wait_for_a_waiter()
         connection.commit()
@@ -282,7 +356,7 @@ def test_a_replay_during_a_deletion_is_refused(ready, storage, account, webhook)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
         webhooks.delete(connection, account.id, webhook.id)
-        replaying = pool.submit(storage.run, lambda c: deliveries.replay(c, failed.id, {}))
+        replaying = pool.submit(storage.run, lambda c: deliveries.replay(c, failed.id, 3, {}))
         ready.wait_for_a_waiter()
         connection.commit()
         assert replaying.result() is None

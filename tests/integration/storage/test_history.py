@@ -1,10 +1,13 @@
 """Days of history: made ahead, dropped whole, kept while something still needs them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import pytest
 
-from dispatcher.storage import partitions
+from dispatcher.flow.prune import prune as prune_storage
+from dispatcher.storage import partitions, reports
 from tests.builders import a_draft, a_webhook
 
 
@@ -14,7 +17,7 @@ def today():
 
 
 def prune(steps, retention_days=30):
-    return steps.storage.run(lambda c: partitions.prune(c, retention_days))
+    return prune_storage(steps.storage, retention_days)
 
 
 def partitions_of(steps, table):
@@ -91,10 +94,74 @@ def test_pruning_twice_drops_nothing_more(steps, old):
     assert prune(steps) == []
 
 
-def test_two_workers_that_prune_at_once_do_not_wait_for_each_other(steps, old):
-    with steps.another_session() as connection:
-        assert partitions.prune(connection, 30)
-        assert prune(steps) == []
+def test_two_workers_that_prune_at_once_drop_each_day_once(steps, old):
+    steps.record(steps.claim_one(1))
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: prune(steps), range(2))
+
+    dropped = [*first, *second]
+    assert len(set(dropped)) == len(dropped)
+    assert prune(steps) == [] or len(dropped) < 30  # one that found no lock free left the rest for the next time
+    assert len(partitions_of(steps, "events")) == 31 + 7 + 1
+
+
+@pytest.mark.parametrize("read", ["events", "deliveries", "attempts"])
+def test_a_day_that_somebody_reads_is_left_for_the_next_time(steps, old, read, caplog):
+    """A dump has read it, and goes on for hours."""
+    steps.record(steps.claim_one(1))
+    with steps.another_session() as reader:
+        reader.exec_driver_sql(f"select count(*) from {named(read, 40)}")
+        dropped = prune(steps)
+
+    assert {name.partition("_")[0] for name in dropped} == {"events", "deliveries", "attempts"} - {read}
+    assert f"history.busy partition={named(read, 40)}" in caplog.text
+    assert len(prune(steps)) == 10
+
+
+def test_the_next_days_are_made_although_somebody_reads_what_is_to_be_dropped(steps, old, shift_time):
+    shift_time(86_400)
+    with steps.another_session() as reader:
+        reader.exec_driver_sql(f"select count(*) from {named('events', 40)}")
+        prune(steps)
+
+    for table in ("events", "deliveries", "attempts"):
+        assert named(table, -8) in partitions_of(steps, table)
+
+
+def test_days_are_made_when_a_reader_is_gone(steps, shift_time):
+    shift_time(86_400)
+    with steps.another_session() as reader:
+        reader.exec_driver_sql("select count(*) from attempts")
+        prune(steps)
+    assert named("attempts", -8) not in partitions_of(steps, "attempts")
+
+    prune(steps)
+    assert named("attempts", -8) in partitions_of(steps, "attempts")
+
+
+def test_nobody_waits_long_behind_a_prune_that_waits_for_a_reader(steps, old, webhook):
+    """Emits, claims and lists stood still for 5 s, in each worker that pruned."""
+    waits = []
+
+    def work():
+        while not pruning.done():
+            for step in (steps.emit, lambda: steps.claim({webhook.id: 1}), lambda: listed(steps)):
+                began_s = monotonic()
+                step()
+                waits.append(monotonic() - began_s)
+
+    with steps.another_session() as reader, ThreadPoolExecutor(2) as pool:
+        for table in ("events", "deliveries", "attempts"):
+            reader.exec_driver_sql(f"select count(*) from {table}")
+        pruning = pool.submit(prune, steps)
+        pool.submit(work).result()
+        assert pruning.result() == []
+
+    assert max(waits) < 2  # 0.2 s, and what a busy machine adds
+
+
+def listed(steps):
+    return steps.storage.run(lambda c: reports.deliveries(c, "applecorp"))
 
 
 def test_a_day_nobody_made_in_time_goes_to_the_default_partition(steps, shift_time, webhook):

@@ -9,6 +9,7 @@ import pytest
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
 from dispatcher.storage import matches, order, replays
+from dispatcher.storage.matches import Limits
 from tests.builders import a_webhook
 
 NOW = datetime.now(UTC)
@@ -57,7 +58,12 @@ def test_a_look_is_read_by_the_index_of_its_webhooks(steps, much, states):
     index = "deliveries_failed|_webhook_id_id_idx" if states == (State.FAILED,) else "by_webhook"
     for count, names, tail in itertools.product((1, 40), (None, ("invoice_paid",)), (matches._COUNT, matches._PICK)):
         of_these = wanted(states=states, event_names=names)
-        found = plan(steps, *matches._look_sql(of_these, dict.fromkeys(much[:count], 7), 1_000 // count, tail))
+        found = plan(
+            steps,
+            *matches._look_sql(
+                of_these, dict.fromkeys(much[:count], 7), Limits(scan=1_000 // count, redeliveries=9), tail
+            ),
+        )
 
         assert read_whole(found) == []
         assert re.search(index, found)
@@ -88,10 +94,11 @@ def test_missed_events_are_read_by_the_index_of_their_account(steps, much, accou
 
 def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
     of_all = wanted(days=20, states=(State.FAILED, State.DELIVERED))
+    limits = Limits(scan=150, redeliveries=9)
     afters, ids, looks = {much[0]: 0, much[1]: 0}, {much[0]: [], much[1]: []}, 0
     while afters:
-        found = storage.look(lambda c, afters=afters: matches.pick(c, steps.account.id, of_all, afters, 150))
-        counted = storage.look(lambda c, afters=afters: matches.count(c, steps.account.id, of_all, afters, 150))
+        found = storage.look(lambda c, afters=afters: matches.pick(c, steps.account.id, of_all, afters, limits))
+        counted = storage.look(lambda c, afters=afters: matches.count(c, steps.account.id, of_all, afters, limits))
         assert {id_: (look.scanned, look.matched) for id_, look in found.items()} == {
             id_: (look.scanned, look.matched) for id_, look in counted.items()
         }

@@ -46,9 +46,18 @@ def left(storage):
 
 def downgrade(storage, to="base"):
     with storage.transaction() as connection:
-        config = migrate._config()
-        config.attributes["connection"] = connection
-        command.downgrade(config, to)
+        command.downgrade(config_of(connection), to)
+
+
+def upgrade(storage, to):
+    with storage.transaction() as connection:
+        command.upgrade(config_of(connection), to)
+
+
+def config_of(connection):
+    config = migrate._config()
+    config.attributes["connection"] = connection
+    return config
 
 
 def test_an_empty_database_is_refused(empty):

@@ -261,7 +261,7 @@ def test_what_gave_way_is_sent_where_somebody_asks_for_it(steps, superseding, ou
     steps.record(outdated, "500", retry_in_s=0)
     settle(steps, outdated)
 
-    assert steps.storage.run(lambda c: deliveries.replay(c, outdated.id, KEYS)) == superseding
+    assert steps.storage.run(lambda c: deliveries.replay(c, outdated.id, 1_000, KEYS)) == superseding
     again = steps.claim_one(superseding)
     steps.record(again, "500", retry_in_s=0)
     settle(steps, outdated)
@@ -278,7 +278,7 @@ def test_a_replay_is_held_back_behind_what_is_in_flight(steps, ordered):
     steps.record(failed, "500")
     settle(steps, failed)
     flying = steps.claim_one(ordered)
-    steps.storage.run(lambda c: deliveries.replay(c, failed.id, KEYS))
+    steps.storage.run(lambda c: deliveries.replay(c, failed.id, 1_000, KEYS))
 
     assert (flying.event_id, claimed(steps, ordered)) == (second.id, [])
     steps.record(flying)
@@ -293,7 +293,7 @@ def test_a_replay_of_what_was_made_before_order_was_wanted_is_in_order(steps, st
     failed = steps.claim_one(webhook.id)
     steps.record(failed, "500")
     edit(webhook.id, {"ordering": "resource"})
-    steps.storage.run(lambda c: deliveries.replay(c, failed.id, KEYS))
+    steps.storage.run(lambda c: deliveries.replay(c, failed.id, 1_000, KEYS))
 
     assert claimed(steps, webhook.id) == [first.id]
 
@@ -498,7 +498,7 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
         storage.single(order.settle_all)
         found = steps.rows("select id from deliveries where finished_on is not null order by id desc limit 20")
         if found:
-            storage.run(lambda c: deliveries.replay(c, rng.choice(found)[0], KEYS))
+            storage.run(lambda c: deliveries.replay(c, rng.choice(found)[0], 1_000, KEYS))
 
     def repeat(work, seed, ended):
         rng = random.Random(seed)

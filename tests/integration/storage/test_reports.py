@@ -37,6 +37,21 @@ def test_deliveries_are_listed_newest_first_with_their_attempts(steps, three):
     assert found[1].next_attempt_at is None
 
 
+def test_a_delivery_whose_event_is_gone_is_listed_and_found(steps, three, webhook):
+    steps.rows("delete from events")
+    steps.claim({webhook.id: 1})
+
+    found = listed(steps)
+
+    assert [one.id for one in found] == three[::-1]
+    assert found[0].attempts[0].reason == "its event is gone"
+    assert {(one.event_name, one.body_json) for one in found} == {("unknown", "{}")}
+    assert [one.id for one in listed(steps, state="failed")] == three[:0:-1]
+    failed = steps.storage.run(lambda c: reports.failed_deliveries(c, webhook.id, offset=0, limit=9))
+    assert [one.id for one in failed] == three[:0:-1]
+    assert steps.storage.run(lambda c: reports.delivery(c, str(three[2]))) == found[0]
+
+
 def test_lists_are_narrowed_and_paged(steps, storage, account, three):
     other = a_webhook(storage, account, events=["invoice_sent"])
 
