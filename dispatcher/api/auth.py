@@ -16,7 +16,7 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.parts import own
 from dispatcher.errors import RequestRefused
 from dispatcher.flow.admit import Admitted, Asked
-from dispatcher.flow.limit_requests import DEFAULT, Allowance
+from dispatcher.flow.limit_requests import DEFAULT, Allowance, Spent
 from dispatcher.schedule.quota import WINDOW_S
 from dispatcher.storage.tokens import Caller
 
@@ -26,6 +26,7 @@ __all__ = [
     "authorize",
     "authorized",
     "bearer",
+    "count",
     "needs_token",
     "quota_headers",
     "register",
@@ -88,6 +89,13 @@ def authorize(scope: str | None, slug: str | None, quota: str = DEFAULT) -> Call
     if scope is not None and scope not in caller.scopes:
         raise RequestRefused(403, "forbidden", f"The token lacks the scope {scope}")
     return caller
+
+
+def count(client_id: int) -> None:
+    """Counts a request of a client without a token, by its row's id; raises RequestRefused (429) beyond its quota."""
+    (g.allowance,) = own().limiter.spend([Spent(client_id, DEFAULT)])
+    if g.allowance.exceeded:
+        raise _too_many(g.allowance)
 
 
 def quota_headers(allowance: Allowance) -> dict[str, str]:

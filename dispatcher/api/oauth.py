@@ -18,6 +18,7 @@ from flask import Response, g, make_response, render_template, request
 from flask_smorest import Blueprint
 from werkzeug.datastructures import MultiDict
 
+from dispatcher.api.auth import count
 from dispatcher.api.authlib_parts import Parameters, Request, Server, connection, parameters
 from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import answer, own
@@ -51,11 +52,14 @@ def _body(schema: type) -> dict[str, object]:
 @blueprint.response(200, TokenSchema)
 @blueprint.alt_response(400, schema=ErrorSchema)
 @blueprint.alt_response(401, schema=ErrorSchema)
+@blueprint.alt_response(429, schema=ErrorSchema)
 def token() -> Response:
     """A token: by client credentials, for a code, or for a refresh token (RFC 6749)."""
     given = parameters()
     if not given.get("grant_type"):
         raise RequestRefused(400, "invalid_request", "The grant_type is missing")
+    # A token is a row for hours, so it counts as a request; in Redis, and so not within the transaction below.
+    count(_run(lambda: _server.authenticate_client(Request(given), ())).client.id)
     answered: Response = _run(lambda: _server.create_token_response(given))
     return answered
 

@@ -69,6 +69,18 @@ def test_each_client_has_a_quota_of_its_own_and_it_comes_back(limited, api_valke
     assert eventually(lambda: limited.get("user.json").status_code == 200)
 
 
+def test_a_token_counts_as_a_request_of_its_client_and_a_wrong_secret_as_nobodys(limited):
+    def ask(secret: str) -> Any:
+        given = {"grant_type": "client_credentials", "client_id": limited.client.client_id, "client_secret": secret}
+        return limited.post("oauth/token", json=given, headers={"Authorization": ""})
+
+    assert [ask("0" * 40).status_code for _ in range(7)] == [401] * 7
+    assert [ask(limited.secret).status_code for _ in range(6)] == [200] * 5 + [429]
+    refused = ask(limited.secret)
+    assert (refused.json()["error"], 1 <= int(refused.headers["Retry-After"]) <= 60) == ("rate_limit_exceeded", True)
+    assert limited.get("user.json").status_code == 429
+
+
 def test_who_has_no_token_is_told_the_whole_quota(limited):
     for path, headers in (
         ("user.json", {"Authorization": ""}),
