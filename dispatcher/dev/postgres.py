@@ -5,6 +5,7 @@ other service's to read. That number must be able to reach its programs and its 
 /var/tmp. No existing folder is opened wider for that.
 """
 
+import grp
 import hashlib
 import importlib.metadata
 import logging
@@ -15,6 +16,7 @@ import shutil
 import signal
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher import log
@@ -152,11 +154,18 @@ def _server_user() -> child.User | None:
     if os.geteuid() != 0:
         return None
     for number in _NUMBERS:
-        try:
-            pwd.getpwuid(number)
-        except KeyError:
+        if not _is_known(pwd.getpwuid, number) and not _is_known(grp.getgrgid, number):
             return child.User(uid=number, gid=number)
     raise ServiceFailed("Postgres does not run as root, and every number for it is a user's; set DATABASE_URL")
+
+
+def _is_known(find: Callable[[int], object], number: int) -> bool:
+    """Whether a user, or a group, has the number. Each is asked for: a directory need not list all it has."""
+    try:
+        find(number)
+    except KeyError:
+        return False
+    return True
 
 
 def _nobody() -> int:
