@@ -1,5 +1,6 @@
 """Two Postgres of the tests' own, of which one follows the other, commit by commit."""
 
+import os
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,14 +24,16 @@ class Standby(Postgres):
 
     def promote(self) -> None:
         """Makes it a primary; returns when it takes writes."""
-        self._call("pg_ctl", "promote", "-D", self.data)
+        self._call(self._user, "pg_ctl", "promote", "-D", self.data)
 
     def _make_data(self, password: str) -> None:
         draft = self.data.with_name("data.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        self._give(draft)
-        self._call("pg_basebackup", "-d", self._primary.url, "-D", draft, "-R", "--checkpoint=fast", "--no-sync")
+        if self._user is not None:
+            os.chown(draft, self._user.uid, self._user.gid)
+        source = ("-d", self._primary.url, "--checkpoint=fast", "--no-sync")
+        self._call(self._user, "pg_basebackup", "-D", draft, "-R", *source)
         draft.rename(self.data)
 
 
