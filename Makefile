@@ -37,7 +37,7 @@ test: $(DEV)
 	@.ci/install-debian-packages
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration
-	@$(BIN)/python -m pytest tests/e2e tests/faults tests/attacks
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/e2e tests/faults tests/attacks
 
 # The faults and attacks of `make test`, many more of each: about ten minutes.
 faults: $(DEV)
