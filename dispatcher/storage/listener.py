@@ -14,7 +14,7 @@ from dispatcher.storage.events import CHANNEL
 
 logger = logging.getLogger(__name__)
 
-_RECONNECT_S = 5.0
+_RECONNECT_S = 1.0
 _ECHO_S = 2.0
 """A new connection is notified by another: to hear nothing for so long means that it never will."""
 
