@@ -28,13 +28,13 @@ from dispatcher.dev import child
 from dispatcher.dev.demo import emitted
 from dispatcher.dev.embedded import embedded
 from dispatcher.dev.receiver import Arrival, Receiver
-from dispatcher.flow import edit_webhook
 from dispatcher.flow.record_event import NewEvent
 from dispatcher.services import Services, use
 from dispatcher.settings import read_settings
 from dispatcher.storage import accounts, migrate, users
 from dispatcher.storage.engine import Connection, rows
 from dispatcher.storage.passwords import hash_password
+from dispatcher.webhooks import edit
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 LIMIT = 150_000
@@ -97,7 +97,7 @@ def _a_day(own: Services, url: str) -> dict[str, int]:
     webhooks = {}
     for path, description, events, more in HOOKS:
         given = {"webhook_url": url + path, "events": list(events), "description": description, **more}
-        webhooks[path] = edit_webhook.create_webhook(storage, SLUG, given).id
+        webhooks[path] = edit.create_webhook(storage, SLUG, given).id
     _emit_all(own, account, 25)
     for _ in range(4):
         own.schedule.take(1_000, 1_000)

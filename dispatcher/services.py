@@ -12,25 +12,26 @@ from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
 
 from dispatcher import clock, crash, log
+from dispatcher.access import authenticate
+from dispatcher.access.authenticate import Admitted, Asked
+from dispatcher.access.rate_limit import DEFAULT, EMITS, Limiter
+from dispatcher.access.rate_limit import LIMIT_S as QUOTA_LIMIT_S
 from dispatcher.errors import SettingsInvalid
-from dispatcher.flow import admit, count_figures, fan_out, nudge, ping, prune, reconcile, record_event, replay_many
-from dispatcher.flow.admit import Admitted, Asked
+from dispatcher.flow import count_figures, fan_out, nudge, prune, reconcile, record_event
 from dispatcher.flow.drain import STRAGGLING_S, Drain
 from dispatcher.flow.fault import guarded
 from dispatcher.flow.heartbeat import Heartbeat
 from dispatcher.flow.lane import Counts
-from dispatcher.flow.limit_requests import DEFAULT, EMITS, Limiter
-from dispatcher.flow.limit_requests import LIMIT_S as QUOTA_LIMIT_S
-from dispatcher.flow.ping import Pinged, Places
 from dispatcher.flow.policy import DrainPolicy, drain_policy
 from dispatcher.flow.reconcile import Reconciled
 from dispatcher.flow.record_event import NewEvent
 from dispatcher.flow.release_due import Dispatch
-from dispatcher.flow.replay_many import Stepped
 from dispatcher.flow.tally import Tallying
 from dispatcher.model.event import Event, FanOut
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
 from dispatcher.queue import QUEUES, Queue, TaskEvents
+from dispatcher.replays import job
+from dispatcher.replays.job import Stepped
 from dispatcher.schedule.clock import Schedule
 from dispatcher.schedule.quota import WINDOW_S, Quota
 from dispatcher.schedule.sign_ins import SharedTries
@@ -44,9 +45,11 @@ from dispatcher.storage.events import Emit, any_waiting
 from dispatcher.storage.listener import Listener
 from dispatcher.storage.owners import Presence
 from dispatcher.storage.secrets import SecretBox
+from dispatcher.webhooks import ping
+from dispatcher.webhooks.ping import Pinged, Places
 
 if TYPE_CHECKING:
-    from dispatcher.flow.sign_in import SignIn
+    from dispatcher.access.sign_in import SignIn
     from dispatcher.metrics.worker import WorkerFigures
     from dispatcher.tracing import Tracing
 
@@ -139,16 +142,13 @@ class Services:
     @cached_property
     def sign_in(self) -> "SignIn":
         """Checks names and passwords."""
-        from dispatcher.flow.sign_in import (  # what hashes passwords is loaded by who signs people in
-            FallingBack,
-            SignIn,
-        )
+        from dispatcher.access.sign_in import FallingBack, SignIn
 
         return SignIn(self.storage, FallingBack(self._tries))
 
     @cached_property
     def _tries(self) -> SharedTries:
-        from dispatcher.flow.sign_in import LIMIT_S, WINDOW_S
+        from dispatcher.access.sign_in import LIMIT_S, WINDOW_S
 
         return SharedTries(self.settings.redis_url, window_s=WINDOW_S, timeout_s=LIMIT_S)
 
@@ -159,7 +159,7 @@ class Services:
 
     def admit(self, asked: Sequence[Asked]) -> list[Admitted | None]:
         """Who calls the API with each of these access tokens, and their quota with this call counted."""
-        return admit.admit(self.storage, self.limiter, asked)
+        return authenticate.admit(self.storage, self.limiter, asked)
 
     def listener(self) -> Listener:
         """Hears of commits of events."""
@@ -299,7 +299,7 @@ class Services:
     def step_replays(self) -> Stepped:
         """The next batch of every running replay."""
         fresh = Health(window=float(self.settings.window_start))
-        return replay_many.step(self.storage, self.schedule, fresh, redelivery_limit=self.settings.redelivery_limit)
+        return job.step(self.storage, self.schedule, fresh, redelivery_limit=self.settings.redelivery_limit)
 
     def count_figures(self, lag_s: float = 2.0) -> bool:
         """Counts what was finished since the last time, for the console."""

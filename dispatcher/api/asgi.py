@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from dispatcher import log
+from dispatcher.access.authenticate import Admitted
 from dispatcher.api.app import create_app
 from dispatcher.api.auth import takes_forms
 from dispatcher.api.bodies import (
@@ -34,7 +35,6 @@ from dispatcher.api.door import Door, is_sign_in
 from dispatcher.api.health import quick_answer
 from dispatcher.api.parts import BODY_LIMIT, Answer, json_answer
 from dispatcher.api.quick_emit import QuickEmit
-from dispatcher.flow.admit import Admitted
 from dispatcher.services import Services, services
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 
+from dispatcher.access.authenticate import Admitted, Asked
+from dispatcher.access.rate_limit import DEFAULT, Allowance, Spent
 from dispatcher.api.errors import not_found
 from dispatcher.api.parts import own
 from dispatcher.errors import RequestRefused
-from dispatcher.flow.admit import Admitted, Asked
-from dispatcher.flow.limit_requests import DEFAULT, Allowance, Spent
 from dispatcher.schedule.quota import WINDOW_S
 from dispatcher.storage.tokens import Caller
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from dispatcher.access.authenticate import Admitted, Asked
+from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.api.auth import PREFIX, QUICK, Quick, bearer, needs_token
 from dispatcher.api.batcher import Batcher
 from dispatcher.errors import StorageUnavailable
-from dispatcher.flow.admit import Admitted, Asked
-from dispatcher.flow.limit_requests import DEFAULT, EMITS
 from dispatcher.services import Services
 
 CALLERS_MOST = 100

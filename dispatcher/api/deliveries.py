@@ -12,9 +12,9 @@ from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_SIZE, cursor, moment, number
 from dispatcher.api.parts import answer, own
 from dispatcher.errors import RequestRefused
-from dispatcher.flow.replay import replay
-from dispatcher.flow.show_delivery import shown, shown_with_attempts
 from dispatcher.model.delivery import State
+from dispatcher.replays.one import replay
+from dispatcher.representations.delivery import shown, shown_with_attempts
 from dispatcher.storage import delivery_pages, reports
 from dispatcher.storage.delivery_pages import LOOKS
 from schemas import EVENT_TYPES

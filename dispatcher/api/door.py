@@ -17,9 +17,9 @@ from typing import Any
 from flask import request
 
 from dispatcher import clock, log
+from dispatcher.access.sign_in import Outcome
 from dispatcher.api.addresses import client_address, is_trusted, one_customer
 from dispatcher.api.parts import Answer, address, own
-from dispatcher.flow.sign_in import Outcome
 from dispatcher.settings import Network
 
 logger = logging.getLogger(__name__)

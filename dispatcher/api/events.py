@@ -8,6 +8,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 from marshmallow import ValidationError
 
+from dispatcher.access.rate_limit import EMITS
 from dispatcher.api import emitting
 from dispatcher.api.auth import QUICK, Caller, authorized
 from dispatcher.api.emitting import new_event
@@ -16,7 +17,6 @@ from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, pag
 from dispatcher.api.parts import JSON, answer, json_body, own
 from dispatcher.errors import EventRefused
 from dispatcher.flow import record_event
-from dispatcher.flow.limit_requests import EMITS
 from dispatcher.storage import activity
 from dispatcher.storage.activity import Activity, SubjectFilter
 from schemas import EVENT_TYPES, EventInvalid, emitted

@@ -9,7 +9,7 @@ from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.errors import not_found
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import answer, own
-from dispatcher.flow.show_delivery import in_api_words
+from dispatcher.representations.delivery import in_api_words
 from dispatcher.storage import reports, webhooks
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reports import DeliveryRow

@@ -10,13 +10,13 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from dispatcher.access.authenticate import Admitted
 from dispatcher.api import emitting
 from dispatcher.api.auth import QUICK, Quick, quota_headers
 from dispatcher.api.batcher import Batcher
 from dispatcher.api.callers import EMIT_PATH
 from dispatcher.api.parts import Answer, json_answer, parsed
 from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
-from dispatcher.flow.admit import Admitted
 from dispatcher.flow.record_event import drafts_of
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.services import Services

@@ -6,8 +6,8 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own, root
-from dispatcher.flow import replay_many
-from dispatcher.flow.show_replay import shown_replay
+from dispatcher.replays import job
+from dispatcher.representations.replay import shown_replay
 from dispatcher.storage import replays
 from schemas.errors import ErrorSchema, FieldErrorsSchema
 from schemas.replay import DryRunSchema, ReplaySchema
@@ -50,8 +50,8 @@ def start(caller: Caller) -> Response:
     given, parts = json_object(), own()
     whose = {"client_id": caller.client.id, "redelivery_limit": parts.settings.redelivery_limit}
     if given.get("dry_run") is True:
-        return answer({"matched": replay_many.dry_run(parts.storage, caller.account, given, **whose)})
-    made = replay_many.start(parts.storage, parts.schedule, caller.account, given, **whose)
+        return answer({"matched": job.dry_run(parts.storage, caller.account, given, **whose)})
+    made = job.start(parts.storage, parts.schedule, caller.account, given, **whose)
     path = url_for("replays.show", slug=caller.account.slug, replay_id=made.id)
     return answer(shown_replay(made), 201, {"Location": root() + path})
 
@@ -72,7 +72,7 @@ def show(caller: Caller, replay_id: int) -> Response:
 @blueprint.response(204)
 def stop(caller: Caller, replay_id: int) -> Response:
     """Stops it: what was not sent yet is not sent. It is still listed; one that has ended stays as it is."""
-    replay_many.stop(own().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
+    job.stop(own().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
     return no_content()
 
 
@@ -81,5 +81,5 @@ def stop(caller: Caller, replay_id: int) -> Response:
 @blueprint.response(200, ReplaySchema)
 def resume(caller: Caller, replay_id: int) -> Response:
     """Lets one that was stopped go on from there; one that is done stays done."""
-    found = replay_many.resume(own().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
+    found = job.resume(own().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
     return answer(shown_replay(found))

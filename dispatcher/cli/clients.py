@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from dispatcher.access import clients as edit_client
 from dispatcher.cli.output import json_option, print_json, print_table
-from dispatcher.flow import edit_client
 from dispatcher.services import services
 from dispatcher.storage import clients
 from dispatcher.storage.clients import SCOPES, Client

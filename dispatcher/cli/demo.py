@@ -29,7 +29,6 @@ from dispatcher.dev.folder import is_owned, open_private
 from dispatcher.dev.receiver import Receiver
 from dispatcher.dev.supervisor import environment_of, parse_procfile
 from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
-from dispatcher.flow import edit_webhook
 from dispatcher.model.webhook import Webhook
 from dispatcher.services import Services, services
 from dispatcher.storage import accounts, migrate, reports, users
@@ -37,6 +36,7 @@ from dispatcher.storage.engine import Connection
 from dispatcher.storage.passwords import hash_password
 from dispatcher.storage.reports import DeliveryRow
 from dispatcher.storage.secrets import signing_key
+from dispatcher.webhooks import edit
 
 FOLDER = Path(".dispatcher/demo")
 GUEST = "guest@dispatcher.example"
@@ -114,7 +114,7 @@ def _webhooks(own: Services, url: str, arrivals: Arrivals) -> dict[int, Webhook]
         own.storage.run(partial(accounts.create, slug=SLUG, time_zone=own.settings.time_zone))
     made: dict[int, Webhook] = {}
     for hook in HOOKS:
-        webhook = edit_webhook.create_webhook(
+        webhook = edit.create_webhook(
             own.storage,
             SLUG,
             {
@@ -134,7 +134,7 @@ def _remove(own: Services, webhooks: Mapping[int, Webhook]) -> None:
     with suppress(DispatcherError):
         own.storage.run(lambda connection: users.delete(connection, accounts.find(connection, SLUG).id, GUEST))
         for webhook_id in webhooks:
-            edit_webhook.delete_webhook(own.storage, SLUG, webhook_id)
+            edit.delete_webhook(own.storage, SLUG, webhook_id)
 
 
 def _deliveries(own: Services, webhooks: Mapping[int, Webhook]) -> list[DeliveryRow]:

@@ -7,14 +7,16 @@ from typing import Any
 
 import click
 
-from dispatcher.flow import edit_webhook, replay, replay_many
 from dispatcher.flow.record_event import NewEvent
-from dispatcher.flow.show_delivery import shown, shown_with_attempts
-from dispatcher.flow.show_replay import shown_replay
 from dispatcher.model.webhook import Webhook
+from dispatcher.replays import job
+from dispatcher.replays import one as replay
+from dispatcher.representations.delivery import shown, shown_with_attempts
+from dispatcher.representations.replay import shown_replay
 from dispatcher.services import Services
 from dispatcher.storage import accounts, delivery_pages, replays, reports, webhooks
 from dispatcher.storage.accounts import Account
+from dispatcher.webhooks import edit
 from schemas.delivery import PingSchema
 from schemas.emitted import EmittedSchema
 from schemas.fields import written_in
@@ -36,7 +38,7 @@ class Local:
     def create_webhook(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
         """The new webhook, with its signing secret."""
         account = self._account(slug)
-        return self._shown(edit_webhook.create_webhook(self._own.storage, account.slug, given), account)
+        return self._shown(edit.create_webhook(self._own.storage, account.slug, given), account)
 
     def webhooks(self, slug: str | None) -> list[JSON]:
         """All of the account, oldest first."""
@@ -54,12 +56,12 @@ class Local:
     def edit_webhook(self, slug: str | None, webhook_id: int, changes: Mapping[str, Any]) -> JSON:
         """The changed one, with its signing secret."""
         account, own = self._account(slug), self._own
-        changed = edit_webhook.edit_webhook(own.storage, own.schedule, account.slug, webhook_id, changes)
+        changed = edit.edit_webhook(own.storage, own.schedule, account.slug, webhook_id, changes)
         return self._shown(changed, account)
 
     def delete_webhook(self, slug: str | None, webhook_id: int) -> None:
         """What waits for it is cancelled."""
-        edit_webhook.delete_webhook(self._own.storage, self._account(slug).slug, webhook_id)
+        edit.delete_webhook(self._own.storage, self._account(slug).slug, webhook_id)
 
     def ping(self, slug: str | None, webhook_id: int) -> JSON:
         """What came of a ping."""
@@ -112,14 +114,12 @@ class Local:
         """A new replay of what is `given` (schemas.replay)."""
         own = self._own
         limit = own.settings.redelivery_limit
-        return shown_replay(
-            replay_many.start(own.storage, own.schedule, self._account(slug), given, redelivery_limit=limit)
-        )
+        return shown_replay(job.start(own.storage, own.schedule, self._account(slug), given, redelivery_limit=limit))
 
     def count_replay(self, slug: str | None, given: Mapping[str, Any]) -> int:
         """How many deliveries it would send."""
         limit = self._own.settings.redelivery_limit
-        return replay_many.dry_run(self._own.storage, self._account(slug), given, redelivery_limit=limit)
+        return job.dry_run(self._own.storage, self._account(slug), given, redelivery_limit=limit)
 
     def replays(self, slug: str | None) -> list[JSON]:
         """The newest of the account."""
@@ -137,12 +137,12 @@ class Local:
     def stop_replay(self, slug: str | None, replay_id: int) -> JSON:
         """The same, stopped."""
         account_id = None if slug is None else self._account(slug).id
-        return shown_replay(replay_many.stop(self._own.storage, replay_id, account_id=account_id))
+        return shown_replay(job.stop(self._own.storage, replay_id, account_id=account_id))
 
     def resume_replay(self, slug: str | None, replay_id: int) -> JSON:
         """The same, running again."""
         account_id = None if slug is None else self._account(slug).id
-        return shown_replay(replay_many.resume(self._own.storage, replay_id, account_id=account_id))
+        return shown_replay(job.resume(self._own.storage, replay_id, account_id=account_id))
 
     def emit(self, slug: str | None, name: str, body: Mapping[str, Any], idempotency_key: str | None) -> JSON:
         """The stored event."""

@@ -30,10 +30,10 @@ from dispatcher.dev.postgres import Postgres
 from dispatcher.dev.supervisor import environment_of
 from dispatcher.dev.valkey import Valkey
 from dispatcher.errors import DispatcherError
-from dispatcher.flow.edit_webhook import create_webhook
 from dispatcher.services import Services
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows
+from dispatcher.webhooks.edit import create_webhook
 from tests.builders import SECRET_KEY, an_account, an_event
 from tests.conftest import eventually
 from tests.receiver import Receiver

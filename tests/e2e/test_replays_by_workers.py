@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from dispatcher.flow import replay_many
+from dispatcher.replays import job
 from dispatcher.storage import accounts, events, replays
 from tests.conftest import eventually
 from tests.e2e.cluster import SLUG, Cluster, posts_by_key
@@ -21,7 +21,7 @@ def test_a_replay_outlives_the_workers_that_carry_it_on(cluster: Cluster, receiv
     cluster.rows("update deliveries set state = 'failed', finished_on = current_date, updated_at = now()")
     account = own.storage.look(lambda c: accounts.find(c, SLUG))
     since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-    made = replay_many.start(own.storage, own.schedule, account, {"since": since, "rate": 400}, redelivery_limit=1)
+    made = job.start(own.storage, own.schedule, account, {"since": since, "rate": 400}, redelivery_limit=1)
 
     first = cluster.start_worker(ready=False)
     cluster.start_worker()

@@ -12,11 +12,11 @@ from pathlib import Path
 import redis
 
 from dispatcher.dev.environment import running_environment
-from dispatcher.flow.edit_webhook import create_webhook
 from dispatcher.schedule.clock import WORKERS
 from dispatcher.services import Services, use
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows
+from dispatcher.webhooks.edit import create_webhook
 from tests.builders import an_account
 from tests.conftest import eventually
 from tests.e2e.cluster import SLUG, Cluster, Emitting, Program, emit_chunk, posts_by_key, wait_until

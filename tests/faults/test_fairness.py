@@ -5,7 +5,7 @@ import time
 import pytest
 
 from dispatcher import emit
-from dispatcher.flow.edit_webhook import create_webhook
+from dispatcher.webhooks.edit import create_webhook
 from tests.builders import a_body, an_account
 from tests.conftest import eventually
 from tests.e2e.cluster import Cluster

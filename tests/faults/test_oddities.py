@@ -7,7 +7,7 @@ import time
 import pytest
 
 from dispatcher.errors import StorageUnavailable
-from dispatcher.flow.edit_webhook import create_webhook
+from dispatcher.webhooks.edit import create_webhook
 from tests.conftest import eventually
 from tests.e2e.cluster import SLUG, Cluster, execute, posts_by_key, wait_until
 from tests.faults.conftest import bounded

@@ -4,7 +4,7 @@ import itertools
 import json
 import random
 
-from dispatcher.flow.edit_webhook import create_webhook
+from dispatcher.webhooks.edit import create_webhook
 from tests.conftest import ROOT
 from tests.e2e.cluster import SLUG, Cluster, wait_until
 from tests.faults.conftest import SHORTER, bounded, kill_at_random

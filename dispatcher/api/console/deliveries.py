@@ -16,10 +16,10 @@ from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
 from dispatcher.errors import DeliveryUnknown, MoveIllegal, WebhookUnknown
 from dispatcher.flow.record_event import RESOURCE_KEYS
-from dispatcher.flow.replay import replay
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.payload import render
+from dispatcher.replays.one import replay
 from dispatcher.storage import delivery_pages, delivery_waits, emitted, reports, webhook_lines
 from dispatcher.storage.delivery_pages import LOOKS, Page
 from dispatcher.storage.emitted import Search

@@ -13,8 +13,8 @@ from dispatcher.api.console.words import local_input
 from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import ReplayInvalid
-from dispatcher.flow import replay_many
 from dispatcher.model.replay import REPLAYABLE, ReplayState
+from dispatcher.replays import job
 from dispatcher.storage import replays, webhook_lines
 
 _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
@@ -49,9 +49,9 @@ def start() -> Response:
         return _refused({name: [text] for name, text in problems.items()})
     try:
         if request.form.get("dry_run"):
-            matched = replay_many.dry_run(parts.storage, account(), given, redelivery_limit=limit)
+            matched = job.dry_run(parts.storage, account(), given, redelivery_limit=limit)
             return page("dry_run.html", matched=matched) if is_part() else _form({}, matched=matched)
-        made = replay_many.start(parts.storage, parts.schedule, account(), given, redelivery_limit=limit)
+        made = job.start(parts.storage, parts.schedule, account(), given, redelivery_limit=limit)
     except ReplayInvalid as invalid:
         return _refused(invalid.messages)
     return go("replay", replay_id=made.id)
@@ -74,14 +74,14 @@ def progress(replay_id: int) -> Response:
 @blueprint.route(f"{_ONE}/stop", methods=["POST"], endpoint="stop_replay")
 def stop(replay_id: int) -> Response:
     """What was not sent yet is not sent."""
-    replay_many.stop(own().storage, replay_id, account_id=account().id)
+    job.stop(own().storage, replay_id, account_id=account().id)
     return go("replay", "stopped", replay_id=replay_id)
 
 
 @blueprint.route(f"{_ONE}/resume", methods=["POST"], endpoint="resume_replay")
 def resume(replay_id: int) -> Response:
     """It goes on where it was stopped."""
-    replay_many.resume(own().storage, replay_id, account_id=account().id)
+    job.resume(own().storage, replay_id, account_id=account().id)
     return go("replay", "resumed", replay_id=replay_id)
 
 

@@ -6,6 +6,7 @@ import secrets
 from flask import Response, g, redirect, request
 from werkzeug.exceptions import NotFound
 
+from dispatcher.access.sign_in import Outcome
 from dispatcher.api.console.frame import (
     COOKIE,
     blueprint,
@@ -19,7 +20,6 @@ from dispatcher.api.console.frame import (
 )
 from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import ROW_ID, address, own
-from dispatcher.flow.sign_in import Outcome
 from dispatcher.storage import sessions
 from dispatcher.storage.sessions import LIFETIME, Candidate
 

@@ -8,9 +8,9 @@ from dispatcher.api.console.frame import account, blueprint, for_eyes_of, go, is
 from dispatcher.api.console.webhooks import shown
 from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import PingsBusy
-from dispatcher.flow import edit_webhook
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.storage import webhooks
+from dispatcher.webhooks import edit
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
 _VALID_FOR = timedelta(days=1)
@@ -65,12 +65,12 @@ def activate(webhook_id: int) -> Response:
 @blueprint.route(f"{_ONE}/delete", methods=["POST"])
 def delete_webhook(webhook_id: int) -> Response:
     """Deletes it; what waits for it is cancelled."""
-    edit_webhook.delete_webhook(own().storage, account().slug, webhook_id)
+    edit.delete_webhook(own().storage, account().slug, webhook_id)
     return go("webhooks", "deleted")
 
 
 def _change(webhook_id: int, *, active: bool) -> None:
-    edit_webhook.edit_webhook(own().storage, own().schedule, account().slug, webhook_id, {"active": active})
+    edit.edit_webhook(own().storage, own().schedule, account().slug, webhook_id, {"active": active})
 
 
 def _secret(webhook_id: int, found: SigningSecret) -> Response:

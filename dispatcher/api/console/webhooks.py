@@ -13,10 +13,10 @@ from dispatcher.api.console.overview import pauses
 from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import WebhookInvalid, WebhookUnknown
-from dispatcher.flow import edit_webhook
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage import figures, webhook_lines, webhooks
 from dispatcher.storage.webhook_lines import WebhookLine
+from dispatcher.webhooks import edit as edit_webhook
 from schemas import EVENT_TYPES
 from schemas.catalogue import OPERATIONAL_EVENTS
 

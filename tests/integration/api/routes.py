@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.flow import replay_many
+from dispatcher.replays import job
 from tests.builders import a_webhook
 from tests.integration.api.conftest import Api, a_delivery
 
@@ -75,7 +75,7 @@ def things_of(api: Api) -> dict[str, Any]:
     """New things of the client, by the names in the paths. Nobody listens where the webhook's URL points."""
     webhook = a_webhook(api.own.storage, api.account, client_id=api.client.id)
     whose = {"client_id": api.client.id, "redelivery_limit": 1}
-    replay = replay_many.start(api.own.storage, api.own.schedule, api.account, _REPLAY, **whose)
+    replay = job.start(api.own.storage, api.own.schedule, api.account, _REPLAY, **whose)
     return {
         "slug": api.account.slug,
         "webhook_id": webhook.id,

@@ -10,11 +10,11 @@ import pytest
 
 from dispatcher import emit
 from dispatcher.errors import StorageUnavailable
-from dispatcher.flow.edit_webhook import edit_webhook
-from dispatcher.flow.replay import replay
+from dispatcher.replays.one import replay
 from dispatcher.schedule.clock import Schedule
 from dispatcher.services import Services, use
 from dispatcher.storage.engine import rows
+from dispatcher.webhooks.edit import edit_webhook
 from tests.builders import a_body, a_webhook
 from tests.conftest import ROOT
 

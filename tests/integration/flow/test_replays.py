@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.errors import MoveIllegal, ReplayInvalid, ReplayUnknown, StorageUnavailable
-from dispatcher.flow import edit_webhook, replay_many
-from dispatcher.flow.replay import replay
 from dispatcher.model.health import Health
+from dispatcher.replays import job
+from dispatcher.replays.one import replay
 from dispatcher.schedule.clock import Released, Schedule
 from dispatcher.storage import clients, partitions, replays
 from dispatcher.storage.clients import SCOPES
 from dispatcher.storage.engine import rows
+from dispatcher.webhooks import edit
 from tests.builders import a_webhook, an_account, an_event
 from tests.receiver import Answer
 
@@ -59,14 +60,14 @@ def finish(flow, state="failed", where="true"):
 def start(own, account):
     def start(**given):
         whose = {"client_id": given.pop("client_id", None), "redelivery_limit": own.settings.redelivery_limit}
-        return replay_many.start(own.storage, own.schedule, account, {"since": AN_HOUR_AGO} | given, **whose)
+        return job.start(own.storage, own.schedule, account, {"since": AN_HOUR_AGO} | given, **whose)
 
     return start
 
 
 @pytest.fixture
 def count(own, account):
-    return lambda **given: replay_many.dry_run(
+    return lambda **given: job.dry_run(
         own.storage, account, {"since": AN_HOUR_AGO} | given, redelivery_limit=own.settings.redelivery_limit
     )
 
@@ -220,7 +221,7 @@ def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(flow, own,
     failed(3)
     start()
     down = Schedule("redis://127.0.0.1:1/0")
-    replay_many.step(own.storage, down, Health(window=10), redelivery_limit=3)
+    job.step(own.storage, down, Health(window=10), redelivery_limit=3)
     flow.queue.delivers.clear()
 
     own.reconcile()
@@ -347,7 +348,7 @@ def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(own, hook, faile
 
 def test_a_rate_limit_counts_too(own, hook, failed, start, found):
     failed(30)
-    edit_webhook.edit_webhook(own.storage, own.schedule, "applecorp", hook.id, {"rate_limit": 4})
+    edit.edit_webhook(own.storage, own.schedule, "applecorp", hook.id, {"rate_limit": 4})
     made = start()
 
     own.step_replays()
@@ -359,9 +360,9 @@ def test_a_receiver_that_is_down_does_not_hold_up_the_others(
     flow, own, storage, account, hook, failed, start, found, carry_on
 ):
     down = a_webhook(storage, account, active=False)
-    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", down.id, {"active": True})
+    edit.edit_webhook(storage, own.schedule, "applecorp", down.id, {"active": True})
     failed(25)
-    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", down.id, {"active": False})
+    edit.edit_webhook(storage, own.schedule, "applecorp", down.id, {"active": False})
     made = start()
     assert made.matched == 50
 
@@ -372,13 +373,13 @@ def test_a_receiver_that_is_down_does_not_hold_up_the_others(
         (hook.id, 25, True),
         (down.id, WINDOW, False),
     ]
-    edit_webhook.delete_webhook(storage, "applecorp", down.id)
+    edit.delete_webhook(storage, "applecorp", down.id)
     assert carry_on(made, hook.id).sent == 25 + WINDOW
     assert flow.sql("select count(*) from deliveries where state = 'pending'") == [(0,)]
 
 
 def test_many_webhooks_take_turns(flow, own, storage, account, failed, start, found, receiver, monkeypatch):
-    monkeypatch.setattr(replay_many, "WEBHOOKS", 2)
+    monkeypatch.setattr(job, "WEBHOOKS", 2)
     hooks = [a_webhook(storage, account, receiver.url(f"/{n}")) for n in range(5)]
     failed(15)
     made = start(rate=1_000)
@@ -476,11 +477,11 @@ def test_a_webhook_that_was_inactive_gets_what_it_would_have_had(
     flow, own, storage, hook, start, count, carry_on, receiver
 ):
     flow.run()
-    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
+    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
     flow.run(
         *(an_event() for _ in range(3)), *(an_event("invoice_sent", body={"invoice": {"id": 1}}) for _ in range(2))
     )
-    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": True})
+    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": True})
     flow.run()
     flow.emit()  # waits for its fan-out, which will make its delivery
 
@@ -494,8 +495,8 @@ def test_a_webhook_that_was_inactive_gets_what_it_would_have_had(
 def test_missed_events_are_found_from_then_on_and_a_page_at_a_time(
     flow, storage, account, start, count, carry_on, monkeypatch
 ):
-    monkeypatch.setattr(replay_many, "COUNT_EVENTS", 4)
-    monkeypatch.setattr(replay_many, "SCAN", 3)
+    monkeypatch.setattr(job, "COUNT_EVENTS", 4)
+    monkeypatch.setattr(job, "SCAN", 3)
     flow.run(*(an_event() for _ in range(10)))
     late = a_webhook(storage, account, events=["invoice_paid"])
     in_an_hour = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -550,30 +551,30 @@ def test_it_is_stopped_and_goes_on(flow, own, hook, failed, start, found, carry_
     failed(25)
     made = start(new_key=True)
     own.step_replays()
-    stopped = replay_many.stop(own.storage, made.id)
+    stopped = job.stop(own.storage, made.id)
     assert (stopped.state, stopped.sent) == ("stopped", WINDOW)
 
     flow.deliver(hook.id)
     assert own.step_replays().running == 0
     assert len(receiver.requests) == found(made).sent == WINDOW
-    assert replay_many.stop(own.storage, made.id) == stopped
+    assert job.stop(own.storage, made.id) == stopped
 
-    assert replay_many.resume(own.storage, made.id).state == "running"
+    assert job.resume(own.storage, made.id).state == "running"
     done = carry_on(made, hook.id)
     assert (done.state, done.sent) == ("done", 25)
     assert len(set(keys(receiver))) == len(receiver.requests) == 25
-    assert replay_many.resume(own.storage, made.id) == replay_many.stop(own.storage, made.id) == done
+    assert job.resume(own.storage, made.id) == job.stop(own.storage, made.id) == done
 
 
 def test_one_of_another_account_or_client_is_unknown(own, account, hook, failed, start):
     failed(1)
     made = start()
     for to in ({"account_id": account.id + 1}, {"account_id": account.id, "client_id": 1}):
-        for act in (replay_many.stop, replay_many.resume):
+        for act in (job.stop, job.resume):
             with pytest.raises(ReplayUnknown):
                 act(own.storage, made.id, **to)
     with pytest.raises(ReplayUnknown):
-        replay_many.stop(own.storage, made.id + 1)
+        job.stop(own.storage, made.id + 1)
 
 
 IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -627,13 +628,13 @@ def test_a_deleted_webhook_and_anothers_are_not_there(own, storage, account, hoo
     (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
     with pytest.raises(ReplayInvalid, match="webhook_id does not exist"):
         start(webhook_id=hook.id, client_id=client.id)
-    edit_webhook.delete_webhook(storage, "applecorp", hook.id)
+    edit.delete_webhook(storage, "applecorp", hook.id)
     with pytest.raises(ReplayInvalid, match="webhook_id does not exist"):
         start(webhook_id=hook.id)
 
 
 def test_an_account_cannot_have_any_number_of_them(hook, failed, start, monkeypatch):
-    monkeypatch.setattr(replay_many, "MOST_RUNNING", 2)
+    monkeypatch.setattr(job, "MOST_RUNNING", 2)
     failed(1)
     start()
     start()
@@ -645,7 +646,7 @@ def test_an_account_cannot_have_any_number_of_them(hook, failed, start, monkeypa
 def test_it_cannot_begin_without_postgres(own, account):
     own.storage.engine.dispose()
     with pytest.raises(StorageUnavailable):
-        replay_many.dry_run(
+        job.dry_run(
             type(own.storage)("postgresql://127.0.0.1:1/x", own.storage.secrets),
             account,
             {"since": AN_HOUR_AGO},

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dispatcher.flow import edit_webhook
 from dispatcher.storage import webhooks
+from dispatcher.webhooks import edit
 from tests.builders import a_webhook, an_event
 from tests.receiver import Answer
 
@@ -90,7 +90,7 @@ def test_a_webhook_made_active_again_goes_on_with_what_waited_and_forgets_why(fl
     flow.run()
     receiver.script("/hook", Answer(status=200))
     flow.make_due()
-    edit_webhook.edit_webhook(own.storage, own.schedule, account.slug, hook.id, {"active": True})
+    edit.edit_webhook(own.storage, own.schedule, account.slug, hook.id, {"active": True})
 
     after = found(own, account, hook)
     assert after.active

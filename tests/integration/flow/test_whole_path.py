@@ -10,9 +10,9 @@ from standardwebhooks import Webhook as Verifier
 
 from dispatcher import emit, emit_many, signals
 from dispatcher.errors import AccountUnknown, EventRefused, MoveIllegal, WebhookUnknown
-from dispatcher.flow import edit_webhook
-from dispatcher.flow.replay import replay
+from dispatcher.replays.one import replay
 from dispatcher.storage import reports, webhooks
+from dispatcher.webhooks import edit
 from schemas import EVENT_TYPES, EventInvalid
 from schemas.choices import did_you_mean
 from tests.builders import a_body, a_webhook, an_account, an_event
@@ -159,19 +159,19 @@ def test_a_dead_port_is_a_failed_connection(flow, storage, account):
 def test_what_an_inactive_webhook_has_waits_until_it_is_active_again(flow, own, storage, account, hook, receiver):
     flow.emit()
     handed = flow.fan_out()
-    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
+    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
     flow.deliver(*handed)
     assert receiver.requests == []
     assert own.reconcile().webhook_count == 0
 
-    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": True})
+    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": True})
     own.dispatch.release_due()
 
     assert flow.deliver(*flow.queue.webhook_ids).delivered == 1
 
 
 def test_what_happens_while_a_webhook_is_inactive_makes_no_delivery(flow, own, storage, hook):
-    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
+    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
     flow.emit()
 
     assert flow.fan_out() == []
@@ -181,20 +181,20 @@ def test_what_happens_while_a_webhook_is_inactive_makes_no_delivery(flow, own, s
 def test_deleting_a_webhook_cancels_what_waits(flow, storage, hook, receiver):
     flow.emit()
     handed = flow.fan_out()
-    edit_webhook.delete_webhook(storage, "applecorp", hook.id)
+    edit.delete_webhook(storage, "applecorp", hook.id)
     flow.deliver(*handed)
 
     assert flow.states() == ["cancelled"]
     assert receiver.requests == []
     with pytest.raises(WebhookUnknown):
-        edit_webhook.delete_webhook(storage, "applecorp", hook.id)
+        edit.delete_webhook(storage, "applecorp", hook.id)
 
 
 def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(flow, own, storage, hook, monkeypatch):
     monkeypatch.setattr(webhooks, "CANCELLED_AT_ONCE", 2)
     flow.emit(*(an_event() for _ in range(5)))
     flow.fan_out()
-    edit_webhook.delete_webhook(storage, "applecorp", hook.id)
+    edit.delete_webhook(storage, "applecorp", hook.id)
     assert sorted(flow.states()) == ["cancelled"] * 2 + ["pending"] * 3
 
     assert own.reconcile().webhook_count == 0
@@ -206,7 +206,7 @@ def test_the_url_and_header_are_read_afresh_for_each_attempt(flow, own, storage,
     receiver.script("/hook", Answer(status=500))
     flow.run()
     changes = {"webhook_url": receiver.url("/moved"), "auth_header": "Bearer new"}
-    edit_webhook.edit_webhook(storage, own.schedule, "applecorp", hook.id, changes)
+    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, changes)
     flow.make_due()
     flow.deliver(hook.id)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dispatcher.access.sign_in import LocalTries
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.flow.sign_in import LocalTries
 from dispatcher.schedule.sign_ins import SharedTries
 from tests.conftest import eventually
 from tests.fakes import FakeClock

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
+from dispatcher.access.rate_limit import DEFAULT, EMITS, SKIP_S, Allowance, Limiter, Spent
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.flow.limit_requests import DEFAULT, EMITS, SKIP_S, Allowance, Limiter, Spent
 from tests.fakes import FakeClock
 
 WHOLE = Allowance(quota=3, left=3, reset_s=60)

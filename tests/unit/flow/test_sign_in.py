@@ -1,7 +1,7 @@
 import pytest
 
+from dispatcher.access.sign_in import LOCAL_MOST, SKIP_S, WINDOW_S, FallingBack, LocalTries
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.flow.sign_in import LOCAL_MOST, SKIP_S, WINDOW_S, FallingBack, LocalTries
 from tests.fakes import FakeClock
 
 

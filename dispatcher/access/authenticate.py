@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dispatcher.flow.limit_requests import Allowance, Limiter, Spent
+from dispatcher.access.rate_limit import Allowance, Limiter, Spent
 from dispatcher.storage import tokens
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.tokens import Caller
