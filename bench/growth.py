@@ -26,7 +26,7 @@ from bench import load, machine, throughput
 from bench.latency import percentile
 from bench.receiver import Receiver
 from bench.rig import Rig, say, wait_until
-from dispatcher.flow.prune import prune
+from dispatcher.pipeline.prune import prune
 from dispatcher.storage import accounts, deliveries, events
 
 SIZE = 5_000_000

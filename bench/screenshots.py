@@ -28,7 +28,7 @@ from dispatcher.dev import child
 from dispatcher.dev.demo import emitted
 from dispatcher.dev.embedded import embedded
 from dispatcher.dev.receiver import Arrival, Receiver
-from dispatcher.flow.record_event import NewEvent
+from dispatcher.pipeline.emit import NewEvent
 from dispatcher.services import Services, use
 from dispatcher.settings import read_settings
 from dispatcher.storage import accounts, migrate, users

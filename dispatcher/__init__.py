@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dispatcher.flow.record_event import NewEvent
     from dispatcher.model.event import Event
+    from dispatcher.pipeline.emit import NewEvent
     from dispatcher.services import Services
     from dispatcher.storage.engine import Joinable
 
@@ -50,7 +50,7 @@ def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinab
 
 
 def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, idempotency_key: str | None) -> "NewEvent":
-    from dispatcher.flow.record_event import NewEvent
+    from dispatcher.pipeline.emit import NewEvent
 
     return NewEvent(name=name, body=body, created_at=created_at, idempotency_key=idempotency_key)
 
@@ -64,7 +64,7 @@ def _services() -> "Services":
 def __getattr__(name: str) -> Any:
     """`NewEvent`, loaded when asked for: the leaves of this package are imported without the rest."""
     if name == "NewEvent":
-        from dispatcher.flow.record_event import NewEvent
+        from dispatcher.pipeline.emit import NewEvent
 
         return NewEvent
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,18 +17,19 @@ from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import DEFAULT, EMITS, Limiter
 from dispatcher.access.rate_limit import LIMIT_S as QUOTA_LIMIT_S
 from dispatcher.errors import SettingsInvalid
-from dispatcher.flow import count_figures, fan_out, nudge, prune, reconcile, record_event
-from dispatcher.flow.drain import STRAGGLING_S, Drain
-from dispatcher.flow.fault import guarded
-from dispatcher.flow.heartbeat import Heartbeat
-from dispatcher.flow.lane import Counts
-from dispatcher.flow.policy import DrainPolicy, drain_policy
-from dispatcher.flow.reconcile import Reconciled
-from dispatcher.flow.record_event import NewEvent
-from dispatcher.flow.release_due import Dispatch
-from dispatcher.flow.tally import Tallying
 from dispatcher.model.event import Event, FanOut
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
+from dispatcher.pipeline import emit as record_event
+from dispatcher.pipeline import fan_out, nudge, prune, reconcile, rollup
+from dispatcher.pipeline.dispatch import Dispatch
+from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.lane import Counts
+from dispatcher.pipeline.drain.loop import STRAGGLING_S, Drain
+from dispatcher.pipeline.drain.policy import DrainPolicy, drain_policy
+from dispatcher.pipeline.emit import NewEvent
+from dispatcher.pipeline.fault import guarded
+from dispatcher.pipeline.heartbeat import Heartbeat
+from dispatcher.pipeline.reconcile import Reconciled
 from dispatcher.queue import QUEUES, Queue, TaskEvents
 from dispatcher.replays import job
 from dispatcher.replays.job import Stepped
@@ -303,7 +304,7 @@ class Services:
 
     def count_figures(self, lag_s: float = 2.0) -> bool:
         """Counts what was finished since the last time, for the console."""
-        return count_figures.count_figures(self.storage, lag_s)
+        return rollup.count_figures(self.storage, lag_s)
 
     def prune(self) -> list[str]:
         """Drops the days whose time is over."""

@@ -22,8 +22,8 @@ from celery.worker import state
 
 from dispatcher import clock, log
 from dispatcher.errors import DispatcherError
-from dispatcher.flow.heartbeat import BEAT_S
-from dispatcher.flow.nudge import Nudger
+from dispatcher.pipeline.heartbeat import BEAT_S
+from dispatcher.pipeline.nudge import Nudger
 from dispatcher.queue import EVENTS
 from dispatcher.services import Services, services
 

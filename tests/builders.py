@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from dispatcher.flow.record_event import NewEvent
 from dispatcher.model.attempt import Result
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
+from dispatcher.pipeline.emit import NewEvent
 from dispatcher.schedule.clock import Released
 from dispatcher.storage import accounts, webhooks
 from dispatcher.storage.engine import Storage, rows

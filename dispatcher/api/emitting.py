@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 
 from dispatcher.api.parts import JSON
 from dispatcher.errors import RequestRefused
-from dispatcher.flow.record_event import NewEvent, check_key, resource_name
 from dispatcher.model.event import Event, EventDraft
+from dispatcher.pipeline.emit import NewEvent, check_key, resource_name
 from schemas import emitted
 from schemas.fields import render_datetime, zone_of
 from schemas.from_json import BATCH_LIMIT, Rendered, rendered

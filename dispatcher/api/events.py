@@ -16,7 +16,7 @@ from dispatcher.api.errors import field_errors
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, page_offset
 from dispatcher.api.parts import JSON, answer, json_body, own
 from dispatcher.errors import EventRefused
-from dispatcher.flow import record_event
+from dispatcher.pipeline import emit as record_event
 from dispatcher.storage import activity
 from dispatcher.storage.activity import Activity, SubjectFilter
 from schemas import EVENT_TYPES, EventInvalid, emitted

@@ -17,8 +17,8 @@ from dispatcher.api.batcher import Batcher
 from dispatcher.api.callers import EMIT_PATH
 from dispatcher.api.parts import Answer, json_answer, parsed
 from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
-from dispatcher.flow.record_event import drafts_of
 from dispatcher.model.event import Event, EventDraft
+from dispatcher.pipeline.emit import drafts_of
 from dispatcher.services import Services
 from dispatcher.storage.events import Emit
 from schemas import EventInvalid

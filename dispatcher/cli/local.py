@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from dispatcher.flow.record_event import NewEvent
 from dispatcher.model.webhook import Webhook
+from dispatcher.pipeline.emit import NewEvent
 from dispatcher.replays import job
 from dispatcher.replays import one as replay
 from dispatcher.representations.delivery import shown, shown_with_attempts

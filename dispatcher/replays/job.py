@@ -21,11 +21,11 @@ from marshmallow import ValidationError
 
 from dispatcher import log
 from dispatcher.errors import ReplayInvalid, ScheduleUnavailable
-from dispatcher.flow.record_event import RESOURCE_KEYS
-from dispatcher.flow.wake import wake
 from dispatcher.model.delivery import State
 from dispatcher.model.health import Health
 from dispatcher.model.replay import Replay, Wanted, allowance, due_limit
+from dispatcher.pipeline.emit import RESOURCE_KEYS
+from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import matches, replays
 from dispatcher.storage.accounts import Account

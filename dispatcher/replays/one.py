@@ -1,8 +1,8 @@
 """People ask for a delivery once more: the same Idempotency-Key, its tries start anew."""
 
 from dispatcher.errors import MoveIllegal
-from dispatcher.flow.record_event import RESOURCE_KEYS
-from dispatcher.flow.wake import wake
+from dispatcher.pipeline.emit import RESOURCE_KEYS
+from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import deliveries, reports
 from dispatcher.storage.engine import Storage

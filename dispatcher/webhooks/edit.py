@@ -8,9 +8,9 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher.errors import WebhookInvalid
-from dispatcher.flow.record_event import RESOURCE_KEYS
-from dispatcher.flow.wake import wake
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, Webhook
+from dispatcher.pipeline.emit import RESOURCE_KEYS
+from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import accounts, clients, deliveries, order, webhooks
 from dispatcher.storage.engine import Connection, Storage

@@ -15,10 +15,10 @@ from dispatcher.api.console.words import without_query
 from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
 from dispatcher.errors import DeliveryUnknown, MoveIllegal, WebhookUnknown
-from dispatcher.flow.record_event import RESOURCE_KEYS
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.payload import render
+from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.replays.one import replay
 from dispatcher.storage import delivery_pages, delivery_waits, emitted, reports, webhook_lines
 from dispatcher.storage.delivery_pages import LOOKS, Page

@@ -9,7 +9,7 @@ from dispatcher.api.console.frame import account, blueprint, page
 from dispatcher.api.console.reasons import why_not
 from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
-from dispatcher.flow.record_event import RESOURCE_KEYS
+from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.storage import emitted
 from dispatcher.storage.emitted import EmittedEvent
 from dispatcher.storage.engine import Connection

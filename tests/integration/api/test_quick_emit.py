@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from dispatcher.flow.record_event import NewEvent
+from dispatcher.pipeline.emit import NewEvent
 from dispatcher.services import Services
 from tests.builders import a_body, an_account
 from tests.conftest import eventually

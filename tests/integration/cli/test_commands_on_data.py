@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.flow import release_due
+from dispatcher.pipeline import dispatch
 from tests.builders import a_body
 from tests.conftest import ROOT
 from tests.receiver import Answer, Receiver
@@ -115,7 +115,7 @@ def test_deliveries_are_listed_shown_and_replayed(run, run_json, failed):
 
 
 def test_the_status_shows_what_waits(run, run_json, hook, own, monkeypatch):
-    monkeypatch.setattr(release_due, "OWN_WEBHOOKS", 0)  # a fan-out shall leave its little work
+    monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)  # a fan-out shall leave its little work
     emitted(run_json)
     assert run_json("status")["backlog"]["events_waiting"] == 1
     own.fan_out()

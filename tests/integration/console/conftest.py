@@ -22,7 +22,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dispatcher.dev.valkey import Valkey
-from dispatcher.flow.fan_out import fan_out
+from dispatcher.pipeline.fan_out import fan_out
 from dispatcher.services import Services
 from dispatcher.settings import Settings
 from dispatcher.storage import sessions, users

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher.flow import release_due
-from dispatcher.flow.drain import Drain
-from dispatcher.flow.policy import DrainPolicy
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import WindowPolicy
+from dispatcher.pipeline import dispatch
+from dispatcher.pipeline.drain.loop import Drain
+from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.services import Services
 from dispatcher.storage import reports
 from dispatcher.storage.engine import rows
@@ -34,7 +34,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def flow(own: Services, queue: FakeQueue, account: Any, monkeypatch: pytest.MonkeyPatch) -> "Flow":
     # Step by step: a fan-out does not drain the little that it made, but hands it to the queue like the rest.
-    monkeypatch.setattr(release_due, "OWN_WEBHOOKS", 0)
+    monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)
     return Flow(own, queue)
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from dispatcher import clock as wall_clock
-from dispatcher.flow.drain import Drain
 from dispatcher.model.health import Health, WindowPolicy
+from dispatcher.pipeline.drain.loop import Drain
 from tests.builders import a_webhook, an_event
 from tests.fakes import FakeSender, Reply
 from tests.integration.flow.conftest import POLICY

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.flow.claim import NOT_CLAIMED
-from dispatcher.flow.record import NOT_RECORDED, NOT_STORED
-from dispatcher.flow.tally import Tallying
+from dispatcher.pipeline.drain.claims import NOT_CLAIMED
+from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.recording import NOT_RECORDED, NOT_STORED
 from dispatcher.sender import choose
 from tests.conftest import eventually
 from tests.fakes import FakeSender, Reply

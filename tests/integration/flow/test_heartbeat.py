@@ -5,8 +5,8 @@ from contextlib import contextmanager
 import pytest
 
 from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
-from dispatcher.flow.heartbeat import Heartbeat
-from dispatcher.flow.holds import Holds
+from dispatcher.pipeline.drain.holds import Holds
+from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.schedule.clock import Released
 from dispatcher.storage.engine import rows
 from dispatcher.storage.owners import Presence

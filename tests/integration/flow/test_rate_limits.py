@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.flow.drain import Drain
-from dispatcher.flow.policy import DrainPolicy
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import WindowPolicy
+from dispatcher.pipeline.drain.loop import Drain
+from dispatcher.pipeline.drain.policy import DrainPolicy
 from tests.builders import a_webhook, an_event
 from tests.fakes import FakeSender
 

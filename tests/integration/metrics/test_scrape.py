@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.flow import release_due
 from dispatcher.model.health import Health
 from dispatcher.model.tally import BOUNDS_S
+from dispatcher.pipeline import dispatch
 from dispatcher.queue import Queue
 from dispatcher.storage import deliveries
 from tests.builders import a_webhook, an_event
@@ -22,7 +22,7 @@ def receiver():
 
 @pytest.fixture
 def flow(own, queue, account, monkeypatch):
-    monkeypatch.setattr(release_due, "OWN_WEBHOOKS", 0)
+    monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)
     return Flow(own, queue)
 
 

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from dispatcher.flow.prune import prune as prune_storage
+from dispatcher.pipeline.prune import prune as prune_storage
 from dispatcher.storage import partitions, reports
 from tests.builders import a_draft, a_webhook
 

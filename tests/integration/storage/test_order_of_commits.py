@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from dispatcher.errors import StorageUnavailable
-from dispatcher.flow.fan_out import fan_out as fan_out_all
+from dispatcher.pipeline.fan_out import fan_out as fan_out_all
 from dispatcher.storage import deliveries, events, order
 from dispatcher.storage.engine import make_engine, rows
 from dispatcher.storage.events import Overtaken

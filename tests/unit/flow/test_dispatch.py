@@ -1,7 +1,7 @@
 import pytest
 
-from dispatcher.flow.release_due import Dispatch
 from dispatcher.model.health import Health, WindowPolicy
+from dispatcher.pipeline.dispatch import Dispatch
 from tests.builders import DRAIN, released
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import pytest
 
 from dispatcher.errors import QueueUnavailable, ScheduleUnavailable, StorageUnavailable
-from dispatcher.flow.nudge import APART_S, LOOK_S, Nudger, nudge
+from dispatcher.pipeline.nudge import APART_S, LOOK_S, Nudger, nudge
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
 
 STOP = threading.Event()

@@ -12,7 +12,7 @@ from dispatcher.api import emitting
 from dispatcher.api.emitting import drafts_from_json
 from dispatcher.api.parts import parsed
 from dispatcher.errors import EventRefused, RequestRefused
-from dispatcher.flow.record_event import drafts_of
+from dispatcher.pipeline.emit import drafts_of
 from schemas import EVENT_TYPES, EventInvalid
 from schemas.examples import event_example
 from tests.unit.schemas.strategies import ZONES, bodies

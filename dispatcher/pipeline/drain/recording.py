@@ -14,11 +14,11 @@ from functools import partial
 
 from dispatcher import log
 from dispatcher.errors import StorageLocked, StorageUnavailable
-from dispatcher.flow.fault import guarded, log_fault
-from dispatcher.flow.lane import Lane
-from dispatcher.flow.tally import Tallying
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import State
+from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.lane import Lane
+from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.storage import deliveries, order, refused
 from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Storage, refuses_values

@@ -11,13 +11,13 @@ from uuid import uuid4
 
 from dispatcher import crash, log
 from dispatcher.errors import StorageUnavailable
-from dispatcher.flow.fault import guarded, log_fault
-from dispatcher.flow.holds import Holds
-from dispatcher.flow.lane import Lane
-from dispatcher.flow.policy import DrainPolicy
-from dispatcher.flow.record import Recorder
-from dispatcher.flow.tally import Tallying
 from dispatcher.model.delivery import State
+from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.holds import Holds
+from dispatcher.pipeline.drain.lane import Lane
+from dispatcher.pipeline.drain.policy import DrainPolicy
+from dispatcher.pipeline.drain.recording import Recorder
+from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.storage import deliveries, order, refused
 from dispatcher.storage.deliveries import Claim
 from dispatcher.storage.engine import Storage, refuses_values

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from dispatcher import log
 from dispatcher.errors import StorageUnavailable
-from dispatcher.flow.fault import log_fault
-from dispatcher.flow.lane import Lane
 from dispatcher.model.attempt import for_clients
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.event import EventDraft
+from dispatcher.pipeline.drain.lane import Lane
+from dispatcher.pipeline.fault import log_fault
 from dispatcher.storage import events, webhooks
 from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Connection, Storage

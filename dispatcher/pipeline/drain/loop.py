@@ -17,19 +17,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from dispatcher import clock, crash
-from dispatcher.flow.claim import Claimer
-from dispatcher.flow.fault import guarded, log_fault
-from dispatcher.flow.flights import Flights
-from dispatcher.flow.holds import Holds
-from dispatcher.flow.lane import Counts, Flight, Lane
-from dispatcher.flow.outcome import Outcomes
-from dispatcher.flow.policy import DrainPolicy
-from dispatcher.flow.record import Recorder
-from dispatcher.flow.tally import Tallying
-from dispatcher.flow.trace import TracesAttempts
-from dispatcher.flow.watch import watch
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
+from dispatcher.pipeline.drain.claims import Claimer
+from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.holds import Holds
+from dispatcher.pipeline.drain.judging import Outcomes
+from dispatcher.pipeline.drain.lane import Counts, Flight, Lane
+from dispatcher.pipeline.drain.policy import DrainPolicy
+from dispatcher.pipeline.drain.recording import Recorder
+from dispatcher.pipeline.drain.sending import Flights
+from dispatcher.pipeline.endpoint_health import watch
+from dispatcher.pipeline.fault import guarded, log_fault
+from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.queue import Told
 from dispatcher.schedule.clock import Schedule
 from dispatcher.sender.contract import Sender

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable
 
 from dispatcher import crash, log
-from dispatcher.flow.fault import guarded, log_fault
-from dispatcher.flow.lane import Flight, Lane
-from dispatcher.flow.trace import TracesAttempts
 from dispatcher.model.attempt import Result, Status
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Target
 from dispatcher.payload import headers, render
+from dispatcher.pipeline.drain.lane import Flight, Lane
+from dispatcher.pipeline.fault import guarded, log_fault
+from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.sender.contract import Request, Sender
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from dispatcher import clock, crash, log
 from dispatcher.errors import StorageUnavailable
-from dispatcher.flow.trace import TracesFanOut
 from dispatcher.model.event import FanOut
+from dispatcher.pipeline.trace import TracesFanOut
 from dispatcher.storage import events
 from dispatcher.storage.engine import Connection, Storage
 

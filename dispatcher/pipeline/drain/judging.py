@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dispatcher import clock, log
-from dispatcher.flow.fault import guarded
-from dispatcher.flow.lane import Counts, Flight, Lane, told
-from dispatcher.flow.policy import DrainPolicy
-from dispatcher.flow.trace import TracesAttempts
 from dispatcher.model.attempt import Result, Verdict, judge
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import after
+from dispatcher.pipeline.drain.lane import Counts, Flight, Lane, told
+from dispatcher.pipeline.drain.policy import DrainPolicy
+from dispatcher.pipeline.fault import guarded
+from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.queue import Told
 from dispatcher.storage.deliveries import Finished
 
