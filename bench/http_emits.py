@@ -19,7 +19,7 @@ import pycurl
 from bench import load
 from bench.receiver import free_port
 from bench.rig import Rig, running, say, wait_until
-from dispatcher.storage import clients
+from dispatcher.storage.admin import clients
 
 IN_FLIGHT = 64
 """Connections fall unevenly on the server's two processes, and neither shall be idle while Postgres syncs a commit."""

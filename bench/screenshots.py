@@ -31,9 +31,10 @@ from dispatcher.dev.receiver import Arrival, Receiver
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.services import Services, use
 from dispatcher.settings import read_settings
-from dispatcher.storage import accounts, migrate, users
+from dispatcher.storage import migrate
+from dispatcher.storage.admin import accounts, users
+from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection, rows
-from dispatcher.storage.passwords import hash_password
 from dispatcher.webhooks import edit
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots"

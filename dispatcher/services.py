@@ -39,8 +39,9 @@ from dispatcher.schedule.sign_ins import SharedTries
 from dispatcher.schedule.tally import Tally
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.settings import Settings, read_settings
-from dispatcher.storage import migrate, webhooks
-from dispatcher.storage.accounts import Account
+from dispatcher.storage import migrate
+from dispatcher.storage.admin import webhooks
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.events import Emit, any_waiting
 from dispatcher.storage.listener import Listener

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dispatcher.access.rate_limit import Allowance, Limiter, Spent
-from dispatcher.storage import tokens
+from dispatcher.storage.admin import tokens
+from dispatcher.storage.admin.tokens import Caller
 from dispatcher.storage.engine import Storage
-from dispatcher.storage.tokens import Caller
 
 
 class Asked(NamedTuple):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from dispatcher.errors import ClientInvalid
-from dispatcher.storage import accounts, clients, webhooks
-from dispatcher.storage.clients import SCOPES, Client
+from dispatcher.storage.admin import accounts, clients, webhooks
+from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.engine import Connection, Storage
 
 # The host goes into the consent page's Content-Security-Policy, where a semicolon would end the rule.

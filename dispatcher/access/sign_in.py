@@ -12,10 +12,10 @@ from typing import Protocol
 
 from dispatcher import clock, log
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.storage import sessions
+from dispatcher.storage.admin import sessions
+from dispatcher.storage.admin.passwords import is_right
+from dispatcher.storage.admin.sessions import Candidate, Person
 from dispatcher.storage.engine import Storage
-from dispatcher.storage.passwords import is_right
-from dispatcher.storage.sessions import Candidate, Person
 
 logger = logging.getLogger(__name__)
 

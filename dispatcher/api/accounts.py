@@ -8,8 +8,8 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import answer, own
-from dispatcher.storage import accounts, users
-from dispatcher.storage.accounts import Profile
+from dispatcher.storage.admin import accounts, users
+from dispatcher.storage.admin.accounts import Profile
 from schemas.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
 from schemas.errors import ErrorSchema
 from schemas.fields import written_in

@@ -18,7 +18,7 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.parts import own
 from dispatcher.errors import RequestRefused
 from dispatcher.schedule.quota import WINDOW_S
-from dispatcher.storage.tokens import Caller
+from dispatcher.storage.admin.tokens import Caller
 
 __all__ = [
     "Caller",

@@ -28,11 +28,11 @@ from werkzeug.datastructures import MultiDict
 
 from dispatcher.api.parts import answer, json_object
 from dispatcher.errors import RequestRefused
-from dispatcher.storage import clients, tokens, users
-from dispatcher.storage.clients import Client
+from dispatcher.storage.admin import clients, tokens, users
+from dispatcher.storage.admin.clients import Client
+from dispatcher.storage.admin.sessions import Person
+from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.sessions import Person
-from dispatcher.storage.tokens import Grant
 
 Parameters = MultiDict[str, str]
 

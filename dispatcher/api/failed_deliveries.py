@@ -10,7 +10,8 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import answer, own
 from dispatcher.representations.delivery import in_api_words
-from dispatcher.storage import reports, webhooks
+from dispatcher.storage import reports
+from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reports import DeliveryRow
 from schemas.errors import ErrorSchema

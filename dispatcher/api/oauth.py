@@ -23,9 +23,9 @@ from dispatcher.api.authlib_parts import Parameters, Request, Server, connection
 from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import answer, own
 from dispatcher.errors import RequestRefused
-from dispatcher.storage import tokens
+from dispatcher.storage.admin import tokens
+from dispatcher.storage.admin.sessions import Person
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.sessions import Person
 from schemas.errors import ErrorSchema
 from schemas.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
 

@@ -17,7 +17,7 @@ from flask_smorest import Api
 
 from dispatcher.api.auth import PREFIX
 from dispatcher.api.errors import not_found
-from dispatcher.storage.clients import SCOPES
+from dispatcher.storage.admin.clients import SCOPES
 from schemas import EVENT_TYPES
 from schemas.examples import event_example
 from schemas.fields import Items, Wire

@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.parts import JSON, ROW_ID, answer, json_object, own
 from dispatcher.model.webhook import SigningSecret
-from dispatcher.storage import webhooks
+from dispatcher.storage.admin import webhooks
 from schemas.delivery import PingSchema
 from schemas.errors import FieldErrorsSchema
 from schemas.fields import written_in

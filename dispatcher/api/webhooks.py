@@ -13,7 +13,7 @@ from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own, root
 from dispatcher.errors import RequestRefused
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage import webhooks
+from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks import edit as edit_webhook
 from schemas.errors import ErrorSchema, FieldErrorsSchema
 from schemas.fields import written_in

@@ -12,9 +12,9 @@ from dispatcher.cli.people import is_email, is_text, read_password
 from dispatcher.errors import UserUnknown
 from dispatcher.services import services
 from dispatcher.settings import check_time_zone
-from dispatcher.storage import accounts, users
+from dispatcher.storage.admin import accounts, users
+from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.passwords import hash_password
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 

@@ -8,8 +8,8 @@ import click
 from dispatcher.access import clients as edit_client
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.services import services
-from dispatcher.storage import clients
-from dispatcher.storage.clients import SCOPES, Client
+from dispatcher.storage.admin import clients
+from dispatcher.storage.admin.clients import SCOPES, Client
 
 
 @click.group()

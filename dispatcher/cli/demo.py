@@ -31,9 +31,10 @@ from dispatcher.dev.supervisor import environment_of, parse_procfile
 from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
 from dispatcher.model.webhook import Webhook
 from dispatcher.services import Services, services
-from dispatcher.storage import accounts, migrate, reports, users
+from dispatcher.storage import migrate, reports
+from dispatcher.storage.admin import accounts, users
+from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.passwords import hash_password
 from dispatcher.storage.reports import DeliveryRow
 from dispatcher.storage.secrets import signing_key
 from dispatcher.webhooks import edit

@@ -10,7 +10,7 @@ from dispatcher.dev.receiver import Arrival, Receiver
 from dispatcher.errors import DispatcherError
 from dispatcher.payload import is_signed
 from dispatcher.services import services
-from dispatcher.storage import webhooks
+from dispatcher.storage.admin import webhooks
 from dispatcher.storage.secrets import signing_key
 
 

@@ -6,7 +6,7 @@ import click
 from cryptography.fernet import Fernet
 
 from dispatcher.services import services
-from dispatcher.storage import webhooks
+from dispatcher.storage.admin import webhooks
 
 
 @click.group()

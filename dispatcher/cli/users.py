@@ -9,9 +9,9 @@ from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.cli.people import is_email, is_text, read_password
 from dispatcher.errors import UserUnknown
 from dispatcher.services import services
-from dispatcher.storage import accounts, sessions, users
+from dispatcher.storage.admin import accounts, sessions, users
+from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.passwords import hash_password
 
 
 @click.group()

@@ -10,8 +10,9 @@ from marshmallow import ValidationError
 from dispatcher import crash
 from dispatcher.errors import EventRefused
 from dispatcher.model.event import Event, EventDraft
-from dispatcher.storage import accounts, events
-from dispatcher.storage.accounts import Account
+from dispatcher.storage import events
+from dispatcher.storage.admin import accounts
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.events import Emit
 from schemas import EVENT_TYPES, EventInvalid, EventType

@@ -18,7 +18,8 @@ from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.event import EventDraft
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import log_fault
-from dispatcher.storage import events, webhooks
+from dispatcher.storage import events
+from dispatcher.storage.admin import webhooks
 from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Connection, Storage
 from schemas.catalogue import OPERATIONAL_EVENTS

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from dispatcher import log
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage import figures, partitions, replays, tokens
+from dispatcher.storage import figures, partitions, replays
+from dispatcher.storage.admin import tokens
 from dispatcher.storage.engine import Connection, Storage, took_too_long
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from functools import partial
 from dispatcher import log
 from dispatcher.queue import Queue
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import deliveries, events, order, webhooks
+from dispatcher.storage import deliveries, events, order
+from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Storage
 
 logger = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
 from dispatcher.storage import matches, replays
-from dispatcher.storage.accounts import Account
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.matches import Limits, Look
 from dispatcher.storage.replays import Advance, Held, Left

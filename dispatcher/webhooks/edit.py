@@ -12,7 +12,8 @@ from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, Webhook
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import accounts, clients, deliveries, order, webhooks
+from dispatcher.storage import deliveries, order
+from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from schemas.errors import texts
 from schemas.payload import LEGACY_EVENTS

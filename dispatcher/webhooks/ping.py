@@ -14,7 +14,7 @@ from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target
 from dispatcher.payload import headers, render
 from dispatcher.sender.contract import Request, Sender
-from dispatcher.storage import accounts, webhooks
+from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.engine import Connection, Storage
 
 EVENT_NAME = "ping"

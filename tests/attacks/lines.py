@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dispatcher.storage import clients, tokens, users
-from dispatcher.storage.accounts import Account
-from dispatcher.storage.clients import SCOPES
-from dispatcher.storage.tokens import Grant
+from dispatcher.storage.admin import clients, tokens, users
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.admin.clients import SCOPES
+from dispatcher.storage.admin.tokens import Grant
 from tests.conftest import eventually
 from tests.e2e.cluster import SLUG, Cluster, Program
 

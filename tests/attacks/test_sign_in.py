@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from dispatcher.dev import child
-from dispatcher.storage import users
-from dispatcher.storage.passwords import hash_password
+from dispatcher.storage.admin import users
+from dispatcher.storage.admin.passwords import hash_password
 from tests.attacks.web import own, p95, timed_get, web  # noqa: F401 - fixtures
 from tests.builders import an_account
 from tests.conftest import ROOT, eventually

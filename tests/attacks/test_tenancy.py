@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dispatcher.services import Services
-from dispatcher.storage import users
-from dispatcher.storage.passwords import hash_password
+from dispatcher.storage.admin import users
+from dispatcher.storage.admin.passwords import hash_password
 from tests.attacks.web import own, web  # noqa: F401 - fixtures
 from tests.builders import an_account
 from tests.faults.conftest import bounded

@@ -14,9 +14,9 @@ from flask import Blueprint, Response, g, make_response, redirect, render_templa
 from werkzeug.exceptions import Forbidden, NotFound
 
 from dispatcher.api.parts import own
-from dispatcher.storage import accounts, sessions
-from dispatcher.storage.accounts import Account
-from dispatcher.storage.sessions import Found, Person
+from dispatcher.storage.admin import accounts, sessions
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.admin.sessions import Found, Person
 
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 

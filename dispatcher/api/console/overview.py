@@ -14,7 +14,8 @@ from dispatcher.api.console import charts
 from dispatcher.api.console.frame import account, blueprint, go, page, person
 from dispatcher.api.parts import own
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.storage import accounts, figures, overview
+from dispatcher.storage import figures, overview
+from dispatcher.storage.admin import accounts
 
 STALE_S = 30
 """Without a count for so long, no worker runs."""

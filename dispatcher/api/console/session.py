@@ -20,8 +20,8 @@ from dispatcher.api.console.frame import (
 )
 from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import ROW_ID, address, own
-from dispatcher.storage import sessions
-from dispatcher.storage.sessions import LIFETIME, Candidate
+from dispatcher.storage.admin import sessions
+from dispatcher.storage.admin.sessions import LIFETIME, Candidate
 
 _FORM_COOKIE = "console_form"
 _FORM_TOKEN = re.compile(r"[0-9a-f]{64}\Z")

@@ -9,7 +9,7 @@ from dispatcher.api.console.webhooks import shown
 from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import PingsBusy
 from dispatcher.model.webhook import SigningSecret
-from dispatcher.storage import webhooks
+from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks import edit
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"

@@ -29,11 +29,12 @@ from dispatcher.dev import child
 from dispatcher.dev.valkey import Valkey
 from dispatcher.services import Services
 from dispatcher.settings import Settings
-from dispatcher.storage import clients, events, tokens, users
-from dispatcher.storage.accounts import Account
-from dispatcher.storage.clients import SCOPES, Client
+from dispatcher.storage import events
+from dispatcher.storage.admin import clients, tokens, users
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.admin.clients import SCOPES, Client
+from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import rows
-from dispatcher.storage.tokens import Grant
 from tests.builders import SECRET_KEY, a_draft, an_account
 from tests.conftest import a_database, a_folder, a_valkey, eventually
 

@@ -1,6 +1,6 @@
 """The account, its people, and who the token's user is."""
 
-from dispatcher.storage import accounts
+from dispatcher.storage.admin import accounts
 from tests.integration.api.conftest import Api
 from tests.unit.schemas.facts import HTTP
 

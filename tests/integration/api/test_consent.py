@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from dispatcher.storage import users
-from dispatcher.storage.passwords import hash_password
+from dispatcher.storage.admin import users
+from dispatcher.storage.admin.passwords import hash_password
 from tests.builders import an_account
 from tests.integration.api.conftest import AGENT, Api
 from tests.integration.api.test_oauth_tokens import S256, VERIFIER, token

@@ -18,7 +18,7 @@ from fakturoid_sdk import FakturoidClient
 from fakturoid_sdk.auth import AuthType
 from fakturoid_sdk.exceptions import AuthorizationFailedError, ClientError
 
-from dispatcher.storage import users
+from dispatcher.storage.admin import users
 from tests import npm
 from tests.conftest import a_folder
 from tests.integration.api.conftest import AGENT, Api, a_delivery

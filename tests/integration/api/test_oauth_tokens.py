@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.storage import clients, tokens, users
-from dispatcher.storage.tokens import Grant
+from dispatcher.storage.admin import clients, tokens, users
+from dispatcher.storage.admin.tokens import Grant
 from tests.integration.api.conftest import Api, send
 
 REDIRECT_URI = "https://app.example.com/callback?from=us"

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from dispatcher.storage import clients, tokens, users, webhooks
-from dispatcher.storage.clients import SCOPES
+from dispatcher.storage.admin import clients, tokens, users, webhooks
+from dispatcher.storage.admin.clients import SCOPES
+from dispatcher.storage.admin.passwords import is_right
+from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import rows
-from dispatcher.storage.passwords import is_right
-from dispatcher.storage.tokens import Grant
 from tests.builders import a_webhook, an_account
 
 

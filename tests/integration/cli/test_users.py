@@ -2,9 +2,9 @@
 
 import pytest
 
-from dispatcher.storage import sessions
+from dispatcher.storage.admin import sessions
+from dispatcher.storage.admin.passwords import is_right
 from dispatcher.storage.engine import rows
-from dispatcher.storage.passwords import is_right
 
 PASSWORD = "correct horse battery staple"
 

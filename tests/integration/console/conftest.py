@@ -25,10 +25,10 @@ from dispatcher.dev.valkey import Valkey
 from dispatcher.pipeline.fan_out import fan_out
 from dispatcher.services import Services
 from dispatcher.settings import Settings
-from dispatcher.storage import sessions, users
-from dispatcher.storage.accounts import Account
+from dispatcher.storage.admin import sessions, users
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import rows
-from dispatcher.storage.passwords import hash_password
 from tests import npm
 from tests.builders import SECRET_KEY, a_webhook, an_account, an_event
 from tests.conftest import a_database, a_folder, a_valkey

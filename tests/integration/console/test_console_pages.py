@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.storage import sessions
+from dispatcher.storage.admin import sessions
 from tests.integration.console.conftest import WIDTHS, a_session
 from tests.receiver import Answer
 

@@ -13,8 +13,9 @@ from dispatcher.model.health import Health
 from dispatcher.replays import job
 from dispatcher.replays.one import replay
 from dispatcher.schedule.clock import Released, Schedule
-from dispatcher.storage import clients, partitions, replays
-from dispatcher.storage.clients import SCOPES
+from dispatcher.storage import partitions, replays
+from dispatcher.storage.admin import clients
+from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks import edit
 from tests.builders import a_webhook, an_account, an_event

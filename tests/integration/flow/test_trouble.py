@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dispatcher.storage import webhooks
+from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks import edit
 from tests.builders import a_webhook, an_event
 from tests.receiver import Answer

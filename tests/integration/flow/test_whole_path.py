@@ -11,7 +11,8 @@ from standardwebhooks import Webhook as Verifier
 from dispatcher import emit, emit_many, signals
 from dispatcher.errors import AccountUnknown, EventRefused, MoveIllegal, WebhookUnknown
 from dispatcher.replays.one import replay
-from dispatcher.storage import reports, webhooks
+from dispatcher.storage import reports
+from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks import edit
 from schemas import EVENT_TYPES, EventInvalid
 from schemas.choices import did_you_mean

@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 
 from dispatcher.errors import SecretUnreadable
 from dispatcher.services import Services
-from dispatcher.storage import webhooks
+from dispatcher.storage.admin import webhooks
 from tests.builders import a_webhook
 
 

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dispatcher.storage import deliveries, partitions, webhooks
+from dispatcher.storage import deliveries, partitions
+from dispatcher.storage.admin import webhooks
 from dispatcher.storage.deliveries import _CLAIM, _NEXT_DUE
 from dispatcher.storage.engine import rows
 from tests.builders import a_draft, a_webhook

@@ -2,7 +2,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dispatcher.storage import deliveries, webhooks
+from dispatcher.storage import deliveries
+from dispatcher.storage.admin import webhooks
 from tests.builders import a_draft
 
 

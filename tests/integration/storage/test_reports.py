@@ -5,8 +5,9 @@ from uuid import UUID
 import pytest
 
 from dispatcher.errors import DeliveryUnknown
-from dispatcher.storage import clients, reports
-from dispatcher.storage.clients import SCOPES
+from dispatcher.storage import reports
+from dispatcher.storage.admin import clients
+from dispatcher.storage.admin.clients import SCOPES
 from tests.builders import a_draft, a_webhook, an_account
 
 

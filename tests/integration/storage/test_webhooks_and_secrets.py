@@ -2,7 +2,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from dispatcher.errors import AccountExists, AccountUnknown, SecretUnreadable, WebhookUnknown
-from dispatcher.storage import accounts, webhooks
+from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.secrets import SecretBox
 from tests.builders import SECRET_KEY, a_webhook, an_account
 

@@ -2,7 +2,7 @@ from email_validator import validate_email
 from hypothesis import given
 from hypothesis.strategies import from_regex
 
-from dispatcher.storage.accounts import made_up_email
+from dispatcher.storage.admin.accounts import made_up_email
 
 
 @given(from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True))

@@ -1,4 +1,4 @@
-from dispatcher.storage.passwords import hash_password, is_right
+from dispatcher.storage.admin.passwords import hash_password, is_right
 
 
 def test_only_the_right_password_fits_and_no_two_hashes_are_alike():

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from dispatcher.errors import AccountExists, AccountUnknown
-from dispatcher.storage import users
+from dispatcher.storage.admin import users
 from dispatcher.storage.engine import Joinable, rows
 
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dispatcher.storage import clients, users
-from dispatcher.storage.accounts import Account
-from dispatcher.storage.clients import Client
+from dispatcher.storage.admin import clients, users
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.admin.clients import Client
+from dispatcher.storage.admin.users import User
 from dispatcher.storage.engine import Connection, Row, rows
 from dispatcher.storage.secrets import hash_of, new_secret
-from dispatcher.storage.users import User
 
 ACCESS_LIFETIME = timedelta(hours=2)
 _LIFETIMES = {"code": timedelta(minutes=5), "access": ACCESS_LIFETIME, "refresh": None}

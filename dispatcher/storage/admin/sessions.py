@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dispatcher.storage.accounts import Account
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, rows
 from dispatcher.storage.secrets import hash_of
 
