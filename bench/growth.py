@@ -27,8 +27,8 @@ from bench.latency import percentile
 from bench.receiver import Receiver
 from bench.rig import Rig, say, wait_until
 from dispatcher.pipeline.prune import prune
-from dispatcher.storage import deliveries, events
 from dispatcher.storage.admin import accounts
+from dispatcher.storage.pipeline import deliveries, events
 
 SIZE = 5_000_000
 BUSY = 20

@@ -8,8 +8,8 @@ from typing import Any
 
 from bench.rig import Rig
 from dispatcher.model.event import EventDraft
-from dispatcher.storage import events
 from dispatcher.storage.admin import accounts, webhooks
+from dispatcher.storage.pipeline import events
 from schemas.event import render_body
 
 EVENT = "invoice_paid"

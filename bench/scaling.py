@@ -28,7 +28,7 @@ from bench import load
 from bench.machine import describe
 from bench.rig import ROOT, Rig, running, say, wait_until
 from bench.throughput import cpu_seconds
-from dispatcher.storage import events
+from dispatcher.storage.pipeline import events
 
 COUNTS = (1, 2, 4)
 DELAY_MS = 20

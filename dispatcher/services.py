@@ -43,9 +43,9 @@ from dispatcher.storage import migrate
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
-from dispatcher.storage.events import Emit, any_waiting
-from dispatcher.storage.listener import Listener
-from dispatcher.storage.owners import Presence
+from dispatcher.storage.pipeline.events import Emit, any_waiting
+from dispatcher.storage.pipeline.listener import Listener
+from dispatcher.storage.pipeline.owners import Presence
 from dispatcher.storage.secrets import SecretBox
 from dispatcher.webhooks import ping
 from dispatcher.webhooks.ping import Pinged, Places

@@ -20,7 +20,7 @@ from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import drafts_of
 from dispatcher.services import Services
-from dispatcher.storage.events import Emit
+from dispatcher.storage.pipeline.events import Emit
 from schemas import EventInvalid
 
 BODY_QUICK = 512 * 1024

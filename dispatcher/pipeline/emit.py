@@ -10,11 +10,11 @@ from marshmallow import ValidationError
 from dispatcher import crash
 from dispatcher.errors import EventRefused
 from dispatcher.model.event import Event, EventDraft
-from dispatcher.storage import events
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
-from dispatcher.storage.events import Emit
+from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline.events import Emit
 from schemas import EVENT_TYPES, EventInvalid, EventType
 from schemas.choices import did_you_mean
 from schemas.event import Problems, rendered_body

@@ -18,10 +18,10 @@ from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.event import EventDraft
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import log_fault
-from dispatcher.storage import events
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline.deliveries import Finished
 from schemas.catalogue import OPERATIONAL_EVENTS
 from schemas.operational import operational_json
 

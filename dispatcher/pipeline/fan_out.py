@@ -10,8 +10,8 @@ from dispatcher import clock, crash, log
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.event import FanOut
 from dispatcher.pipeline.trace import TracesFanOut
-from dispatcher.storage import events
 from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.pipeline import events
 
 logger = logging.getLogger(__name__)
 

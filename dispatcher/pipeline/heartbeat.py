@@ -6,9 +6,9 @@ from functools import partial
 
 from dispatcher import log
 from dispatcher.schedule.clock import Beat, Schedule
-from dispatcher.storage import owners
 from dispatcher.storage.engine import Storage
-from dispatcher.storage.owners import Presence
+from dispatcher.storage.pipeline import owners
+from dispatcher.storage.pipeline.owners import Presence
 
 logger = logging.getLogger(__name__)
 

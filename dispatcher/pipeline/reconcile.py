@@ -7,9 +7,9 @@ from functools import partial
 from dispatcher import log
 from dispatcher.queue import Queue
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import deliveries, events, order
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.pipeline import deliveries, events, order
 
 logger = logging.getLogger(__name__)
 

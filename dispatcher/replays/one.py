@@ -4,8 +4,9 @@ from dispatcher.errors import MoveIllegal
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import deliveries, reports
+from dispatcher.storage import reports
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.pipeline import deliveries
 from dispatcher.storage.reports import DeliveryRow
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from dispatcher.storage import deliveries
 from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.pipeline import deliveries
 
 EXACT = 10_000
 SAMPLE_PAGES = 150

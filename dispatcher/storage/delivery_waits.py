@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.storage.engine import Connection, rows
-from dispatcher.storage.order import HELD_BACK
+from dispatcher.storage.pipeline.order import HELD_BACK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,9 +11,9 @@ from datetime import date, datetime
 from dispatcher.ids import COUNTER_BITS, first_event_id, recorded_after
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
-from dispatcher.storage import order
-from dispatcher.storage.deliveries import REPLAYED
 from dispatcher.storage.engine import Connection, array, rows
+from dispatcher.storage.pipeline import order
+from dispatcher.storage.pipeline.deliveries import REPLAYED
 
 # Index: webhooks_by_account.
 _WEBHOOKS = """

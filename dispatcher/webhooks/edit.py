@@ -12,9 +12,9 @@ from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, Webhook
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import deliveries, order
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.pipeline import deliveries, order
 from schemas.errors import texts
 from schemas.payload import LEGACY_EVENTS
 from schemas.webhook import WebhookWithExtrasSchema

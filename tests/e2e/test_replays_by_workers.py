@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.replays import job
-from dispatcher.storage import events, replays
+from dispatcher.storage import replays
 from dispatcher.storage.admin import accounts
+from dispatcher.storage.pipeline import events
 from tests.conftest import eventually
 from tests.e2e.cluster import SLUG, Cluster, posts_by_key
 from tests.receiver import Receiver

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from dispatcher import crash
-from dispatcher.storage import events
+from dispatcher.storage.pipeline import events
 from tests.builders import a_body
 from tests.e2e.cluster import SLUG, Cluster, Program, posts_by_key
 from tests.receiver import Answer, Receiver

@@ -18,10 +18,10 @@ from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.drain.recording import Recorder
 from dispatcher.pipeline.fault import guarded, log_fault
-from dispatcher.storage import deliveries, order, refused
-from dispatcher.storage.deliveries import Claim
 from dispatcher.storage.engine import Storage, refuses_values
-from dispatcher.storage.refused import Ending
+from dispatcher.storage.pipeline import deliveries, order, refused
+from dispatcher.storage.pipeline.deliveries import Claim
+from dispatcher.storage.pipeline.refused import Ending
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dispatcher.model.delivery import State
 from dispatcher.model.tally import bucket, outcome
-from dispatcher.storage.deliveries import Claim, Finished
+from dispatcher.storage.pipeline.deliveries import Claim, Finished
 
 
 class Adds(Protocol):

@@ -14,7 +14,7 @@ from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.queue import Told
-from dispatcher.storage.deliveries import Finished
+from dispatcher.storage.pipeline.deliveries import Finished
 
 logger = logging.getLogger(__name__)
 

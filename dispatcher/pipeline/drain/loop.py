@@ -33,8 +33,8 @@ from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.queue import Told
 from dispatcher.schedule.clock import Schedule
 from dispatcher.sender.contract import Sender
-from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.pipeline.deliveries import Finished
 
 logger = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from dispatcher.model.delivery import State
 from dispatcher.pipeline.drain.counting import Tallying
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import guarded, log_fault
-from dispatcher.storage import deliveries, order, refused
-from dispatcher.storage.deliveries import Finished
 from dispatcher.storage.engine import Storage, refuses_values
-from dispatcher.storage.refused import Ending
+from dispatcher.storage.pipeline import deliveries, order, refused
+from dispatcher.storage.pipeline.deliveries import Finished
+from dispatcher.storage.pipeline.refused import Ending
 
 logger = logging.getLogger(__name__)
 

@@ -29,12 +29,12 @@ from dispatcher.dev import child
 from dispatcher.dev.valkey import Valkey
 from dispatcher.services import Services
 from dispatcher.settings import Settings
-from dispatcher.storage import events
 from dispatcher.storage.admin import clients, tokens, users
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import rows
+from dispatcher.storage.pipeline import events
 from tests.builders import SECRET_KEY, a_draft, an_account
 from tests.conftest import a_database, a_folder, a_valkey, eventually
 

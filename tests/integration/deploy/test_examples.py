@@ -14,8 +14,8 @@ import psycopg2
 import pytest
 
 from dispatcher.payload import sign
-from dispatcher.storage import events
 from dispatcher.storage.engine import rows
+from dispatcher.storage.pipeline import events
 from tests.builders import a_body, a_webhook, an_account
 from tests.conftest import ROOT
 

@@ -9,7 +9,7 @@ from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.schedule.clock import Released
 from dispatcher.storage.engine import rows
-from dispatcher.storage.owners import Presence
+from dispatcher.storage.pipeline.owners import Presence
 from tests.conftest import eventually
 from tests.fakes import FakeClock, MemorySchedule
 

@@ -8,7 +8,7 @@ from dispatcher.model.health import Health
 from dispatcher.model.tally import BOUNDS_S
 from dispatcher.pipeline import dispatch
 from dispatcher.queue import Queue
-from dispatcher.storage import deliveries
+from dispatcher.storage.pipeline import deliveries
 from tests.builders import a_webhook, an_event
 from tests.integration.flow.conftest import Flow
 from tests.receiver import Answer, Receiver

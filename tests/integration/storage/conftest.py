@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import Claimed, State
-from dispatcher.storage import deliveries, events
-from dispatcher.storage.deliveries import Claim, Finished
 from dispatcher.storage.engine import Storage, make_engine, rows
+from dispatcher.storage.pipeline import deliveries, events
+from dispatcher.storage.pipeline.deliveries import Claim, Finished
 from tests.builders import a_draft, a_result
 from tests.conftest import eventually
 

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dispatcher.ids import delivery_id_of
-from dispatcher.storage import events
 from dispatcher.storage.admin import clients, webhooks
 from dispatcher.storage.admin.clients import SCOPES
+from dispatcher.storage.pipeline import events
 from tests.builders import a_draft, a_webhook, an_account
 
 

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from dispatcher.storage import events
 from dispatcher.storage.engine import make_engine
-from dispatcher.storage.events import Emit
-from dispatcher.storage.listener import Listener
+from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline.events import Emit
+from dispatcher.storage.pipeline.listener import Listener
 from tests.builders import a_draft
 from tests.conftest import eventually
 

@@ -8,8 +8,9 @@ import pytest
 
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
-from dispatcher.storage import matches, order, replays
+from dispatcher.storage import matches, replays
 from dispatcher.storage.matches import Limits
+from dispatcher.storage.pipeline import order
 from tests.builders import a_webhook
 
 NOW = datetime.now(UTC)

@@ -9,9 +9,9 @@ import pytest
 
 from dispatcher.errors import StorageUnavailable
 from dispatcher.pipeline.fan_out import fan_out as fan_out_all
-from dispatcher.storage import deliveries, events, order
 from dispatcher.storage.engine import make_engine, rows
-from dispatcher.storage.events import Overtaken
+from dispatcher.storage.pipeline import deliveries, events, order
+from dispatcher.storage.pipeline.events import Overtaken
 from dispatcher.webhooks.edit import edit_webhook
 from tests.builders import a_draft, a_webhook, an_account
 from tests.conftest import eventually

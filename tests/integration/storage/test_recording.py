@@ -2,8 +2,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dispatcher.storage import deliveries
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.pipeline import deliveries
 from tests.builders import a_draft
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.storage import events
 from dispatcher.storage.engine import make_engine
+from dispatcher.storage.pipeline import events
 from tests.builders import a_draft, an_account
 
 

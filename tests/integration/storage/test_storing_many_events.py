@@ -6,9 +6,9 @@ import psycopg2
 import pytest
 
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage import events
 from dispatcher.storage.engine import rows
-from dispatcher.storage.events import MANY, Emit
+from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline.events import MANY, Emit
 from tests.builders import a_draft, an_account
 
 HAPPENED = datetime(2024, 6, 13, 12, 6, 20, 924_001, tzinfo=UTC)

@@ -7,8 +7,8 @@ from itertools import compress
 from typing import NamedTuple
 
 from dispatcher.model.event import Event, EventDraft, FanOut
-from dispatcher.storage import order
 from dispatcher.storage.engine import Connection, Joinable, array, copies, copy, rows
+from dispatcher.storage.pipeline import order
 
 MANY = 50
 """Events from which COPY costs less than INSERT, with all its round trips."""

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher import clock, log
-from dispatcher.storage.events import CHANNEL
+from dispatcher.storage.pipeline.events import CHANNEL
 
 logger = logging.getLogger(__name__)
 
