@@ -15,8 +15,8 @@ from dispatcher.errors import RequestRefused
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
 from dispatcher.representations.delivery import shown, shown_with_attempts
-from dispatcher.storage import delivery_pages, reports
-from dispatcher.storage.delivery_pages import LOOKS
+from dispatcher.storage.reads import deliveries, delivery_pages
+from dispatcher.storage.reads.delivery_pages import LOOKS
 from schemas import EVENT_TYPES
 from schemas.choices import no_such_event, not_among
 from schemas.delivery import DeliverySchema, DeliveryWithAttemptsSchema
@@ -91,7 +91,7 @@ def list_(caller: Caller) -> Response:
 def show(caller: Caller, delivery: str) -> Response:
     """One delivery with its attempts, newest first."""
     found = own().storage.run(
-        lambda connection: reports.delivery(
+        lambda connection: deliveries.delivery(
             connection, delivery, account_id=caller.account.id, client_id=caller.client.id
         )
     )

@@ -17,8 +17,8 @@ from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, pag
 from dispatcher.api.parts import JSON, answer, json_body, own
 from dispatcher.errors import EventRefused
 from dispatcher.pipeline import emit as record_event
-from dispatcher.storage import activity
-from dispatcher.storage.activity import Activity, SubjectFilter
+from dispatcher.storage.reads import activity
+from dispatcher.storage.reads.activity import Activity, SubjectFilter
 from schemas import EVENT_TYPES, EventInvalid, emitted
 from schemas import activity as words
 from schemas.activity import ActivitySchema

@@ -10,10 +10,10 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import answer, own
 from dispatcher.representations.delivery import in_api_words
-from dispatcher.storage import reports
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.reports import DeliveryRow
+from dispatcher.storage.reads import deliveries
+from dispatcher.storage.reads.deliveries import DeliveryRow
 from schemas.errors import ErrorSchema
 from schemas.failed_delivery import FailedDeliverySchema
 
@@ -38,4 +38,4 @@ def _page(connection: Connection, caller: Caller, uuid: UUID, offset: int | None
         raise not_found()
     if offset is None:
         return []
-    return reports.failed_deliveries(connection, webhook_id, offset=offset, limit=PAGE_SIZE)
+    return deliveries.failed_deliveries(connection, webhook_id, offset=offset, limit=PAGE_SIZE)

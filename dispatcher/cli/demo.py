@@ -31,11 +31,12 @@ from dispatcher.dev.supervisor import environment_of, parse_procfile
 from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
 from dispatcher.model.webhook import Webhook
 from dispatcher.services import Services, services
-from dispatcher.storage import migrate, reports
+from dispatcher.storage import migrate
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.reports import DeliveryRow
+from dispatcher.storage.reads import deliveries
+from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.secrets import signing_key
 from dispatcher.webhooks import edit
 
@@ -139,7 +140,7 @@ def _remove(own: Services, webhooks: Mapping[int, Webhook]) -> None:
 
 
 def _deliveries(own: Services, webhooks: Mapping[int, Webhook]) -> list[DeliveryRow]:
-    found = own.storage.run(partial(reports.deliveries, slug=SLUG, limit=100))
+    found = own.storage.run(partial(deliveries.deliveries, slug=SLUG, limit=100))
     return sorted((one for one in found if one.webhook_id in webhooks), key=lambda one: one.id)
 
 

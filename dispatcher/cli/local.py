@@ -14,9 +14,11 @@ from dispatcher.replays import one as replay
 from dispatcher.representations.delivery import shown, shown_with_attempts
 from dispatcher.representations.replay import shown_replay
 from dispatcher.services import Services
-from dispatcher.storage import delivery_pages, replays, reports
+from dispatcher.storage import replays
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads import delivery_pages
 from dispatcher.webhooks import edit
 from schemas.delivery import PingSchema
 from schemas.emitted import EmittedSchema

@@ -4,10 +4,10 @@ from dispatcher.errors import MoveIllegal
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import reports
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
-from dispatcher.storage.reports import DeliveryRow
+from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads.deliveries import DeliveryRow
 
 
 def replay(

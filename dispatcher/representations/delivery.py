@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from dispatcher.storage.reports import DeliveryRow
+from dispatcher.storage.reads.deliveries import DeliveryRow
 from schemas.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from schemas.failed_delivery import FailedDeliverySchema
 from schemas.fields import written_in

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from dispatcher.settings import describe
-from dispatcher.storage.delivery_pages import LOOKS
+from dispatcher.storage.reads.delivery_pages import LOOKS
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -20,11 +20,12 @@ from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.payload import render
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.replays.one import replay
-from dispatcher.storage import delivery_pages, delivery_waits, emitted, reports, webhook_lines
-from dispatcher.storage.delivery_pages import LOOKS, Page
-from dispatcher.storage.emitted import Search
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.reports import DeliveryRow
+from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads import delivery_pages, delivery_status, events, webhooks
+from dispatcher.storage.reads.deliveries import DeliveryRow
+from dispatcher.storage.reads.delivery_pages import LOOKS, Page
+from dispatcher.storage.reads.events import Search
 from schemas.payload import LEGACY_EVENTS
 
 _ONE = "/accounts/<slug>/deliveries/<int:delivery_id>"
@@ -38,7 +39,7 @@ def list_() -> Response:
     wanted = filters.read()
     found, is_whole = _found(wanted)
     deliveries = [for_eyes_of(person(), one) for one in found.deliveries]
-    names = own().storage.look(lambda connection: webhook_lines.names(connection, account().id))
+    names = own().storage.look(lambda connection: webhooks.names(connection, account().id))
     return page(
         "deliveries.html",
         filter=wanted,
@@ -98,11 +99,11 @@ def _found(wanted: filters.Filter) -> tuple[Page, bool]:
         search = Search(ids=(), is_whole=True)
         ids = None
         if wanted.resource_id is not None:
-            search = emitted.search(
+            search = events.search(
                 connection, account().id, wanted.resource_id, RESOURCE_KEYS,
                 name=wanted.event_name, since=None, until=wanted.until,
             )  # fmt: skip
-            ids = emitted.delivery_ids(connection, search.ids)
+            ids = events.delivery_ids(connection, search.ids)
         found = delivery_pages.page(
             connection,
             account().slug,
@@ -124,9 +125,9 @@ def _found(wanted: filters.Filter) -> tuple[Page, bool]:
 def _about(delivery_id: int) -> dict[str, Any]:
     storage = own().storage
 
-    def look(connection: Connection) -> tuple[DeliveryRow, delivery_waits.Wait | None]:
+    def look(connection: Connection) -> tuple[DeliveryRow, delivery_status.Wait | None]:
         found = reports.delivery(connection, str(delivery_id), account_id=account().id)
-        return found, delivery_waits.find(connection, delivery_id)
+        return found, delivery_status.find(connection, delivery_id)
 
     found, wait = storage.run(look)
     found = for_eyes_of(person(), found)

@@ -10,9 +10,9 @@ from dispatcher.api.console.reasons import why_not
 from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
 from dispatcher.pipeline.emit import RESOURCE_KEYS
-from dispatcher.storage import emitted
-from dispatcher.storage.emitted import EmittedEvent
 from dispatcher.storage.engine import Connection
+from dispatcher.storage.reads import events
+from dispatcher.storage.reads.events import EmittedEvent
 
 
 @blueprint.route("/accounts/<slug>/events", endpoint="events")
@@ -37,9 +37,9 @@ def show(event_id: int) -> Response:
     """One event: its deliveries, and the webhooks that got none with the reason."""
 
     def look(connection: Connection) -> tuple[Any, ...]:
-        event = emitted.find(connection, account().id, min(event_id, 2**63 - 1))
-        reached = emitted.reached(connection, event.id)
-        onlookers = emitted.onlookers(connection, account().id, [one.webhook_id for one in reached])
+        event = events.find(connection, account().id, min(event_id, 2**63 - 1))
+        reached = events.reached(connection, event.id)
+        onlookers = events.onlookers(connection, account().id, [one.webhook_id for one in reached])
         return event, reached, onlookers
 
     event, reached, onlookers = own().storage.run(look)
@@ -74,8 +74,8 @@ def _found(wanted: filters.Filter) -> tuple[list[EmittedEvent], bool]:
     def look(connection: Connection) -> tuple[list[EmittedEvent], bool]:
         ids, is_whole = None, True
         if wanted.resource_id is not None:
-            search = emitted.search(connection, account().id, wanted.resource_id, RESOURCE_KEYS, **narrowed)
+            search = events.search(connection, account().id, wanted.resource_id, RESOURCE_KEYS, **narrowed)
             ids, is_whole = search.ids, search.is_whole
-        return emitted.page(connection, account().id, limit=PAGE_SIZE + 1, ids=ids, **narrowed), is_whole
+        return events.page(connection, account().id, limit=PAGE_SIZE + 1, ids=ids, **narrowed), is_whole
 
     return own().storage.run(look)

@@ -14,8 +14,9 @@ from dispatcher.api.console import charts
 from dispatcher.api.console.frame import account, blueprint, go, page, person
 from dispatcher.api.parts import own
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.storage import figures, overview
+from dispatcher.storage import figures
 from dispatcher.storage.admin import accounts
+from dispatcher.storage.reads import overview
 
 STALE_S = 30
 """Without a count for so long, no worker runs."""

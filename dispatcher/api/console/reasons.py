@@ -2,8 +2,8 @@
 
 from dispatcher.api.console.words import counted, span
 from dispatcher.settings import Settings
-from dispatcher.storage.delivery_waits import Wait
-from dispatcher.storage.emitted import EmittedEvent, Onlooker
+from dispatcher.storage.reads.delivery_status import Wait
+from dispatcher.storage.reads.events import EmittedEvent, Onlooker
 from schemas.payload import LEGACY_EVENTS
 
 

@@ -15,7 +15,8 @@ from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import ReplayInvalid
 from dispatcher.model.replay import REPLAYABLE, ReplayState
 from dispatcher.replays import job
-from dispatcher.storage import replays, webhook_lines
+from dispatcher.storage import replays
+from dispatcher.storage.reads import webhooks
 
 _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 
@@ -91,7 +92,7 @@ def _about(replay_id: int) -> dict[str, Any]:
 
 
 def _form(problems: Mapping[str, Any], status: int = 200, matched: int | None = None, since: str = "") -> Response:
-    names = own().storage.look(lambda connection: webhook_lines.names(connection, account().id))
+    names = own().storage.look(lambda connection: webhooks.names(connection, account().id))
     return page(
         "replay_form.html",
         status,

@@ -14,9 +14,10 @@ from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import WebhookInvalid, WebhookUnknown
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage import figures, webhook_lines
+from dispatcher.storage import figures
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.webhook_lines import WebhookLine
+from dispatcher.storage.reads import webhooks as webhook_lines
+from dispatcher.storage.reads.webhooks import WebhookLine
 from dispatcher.webhooks import edit as edit_webhook
 from schemas import EVENT_TYPES
 from schemas.catalogue import OPERATIONAL_EVENTS

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from dispatcher.model.attempt import NO_ADDRESS
-from dispatcher.storage.delivery_pages import LOOKS
 from dispatcher.storage.pipeline import events
+from dispatcher.storage.reads.delivery_pages import LOOKS
 from tests.builders import a_body, a_history, a_webhook, an_event
 from tests.integration.api.conftest import Api
 

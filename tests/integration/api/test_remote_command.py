@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from dispatcher.cli import main
 from dispatcher.services import use
-from dispatcher.storage.delivery_pages import LOOKS
 from dispatcher.storage.pipeline import events
+from dispatcher.storage.reads.delivery_pages import LOOKS
 from tests.builders import a_body, a_history, an_event
 from tests.integration.api.conftest import Api
 from tests.receiver import Receiver

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from dispatcher.storage.delivery_pages import LOOKS
+from dispatcher.storage.reads.delivery_pages import LOOKS
 from tests.builders import a_body, a_history
 from tests.conftest import eventually
 from tests.receiver import Answer

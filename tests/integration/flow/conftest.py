@@ -17,8 +17,8 @@ from dispatcher.pipeline import dispatch
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.services import Services
-from dispatcher.storage import reports
 from dispatcher.storage.engine import rows
+from dispatcher.storage.reads import deliveries as reports
 from tests.builders import a_webhook, an_event
 from tests.conftest import eventually
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule

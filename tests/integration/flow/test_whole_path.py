@@ -11,8 +11,8 @@ from standardwebhooks import Webhook as Verifier
 from dispatcher import emit, emit_many, signals
 from dispatcher.errors import AccountUnknown, EventRefused, MoveIllegal, WebhookUnknown
 from dispatcher.replays.one import replay
-from dispatcher.storage import reports
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.reads import deliveries
 from dispatcher.webhooks import edit
 from schemas import EVENT_TYPES, EventInvalid
 from schemas.choices import did_you_mean
@@ -429,4 +429,4 @@ def test_another_accounts_webhooks_hear_nothing(flow, storage, receiver):
     a_webhook(storage, an_account(storage, "pearcorp"), receiver.url())
     flow.run()
 
-    assert storage.run(lambda c: reports.deliveries(c, "pearcorp")) == []
+    assert storage.run(lambda c: deliveries.deliveries(c, "pearcorp")) == []

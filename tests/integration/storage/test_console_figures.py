@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dispatcher.storage import figures, overview
+from dispatcher.storage import figures
 from dispatcher.storage.engine import rows
+from dispatcher.storage.reads import overview
 from tests.builders import a_webhook, an_account
 
 _FINISHED = """

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from dispatcher.storage import delivery_pages, reports
 from dispatcher.storage.engine import array
+from dispatcher.storage.reads import deliveries, delivery_pages
 from tests.builders import a_webhook
 
 DAYS, FINISHED, WAITING = 5, 3_000, 300
@@ -105,7 +105,7 @@ def test_an_account_without_webhooks_has_an_empty_page(steps):
 
 @pytest.mark.parametrize("state", [None, "failed", "delivered"])
 def test_a_look_is_read_by_indexes(steps, history, state):
-    wanted = reports.wanted(state=state)
+    wanted = deliveries.wanted(state=state)
     parameters = {
         **wanted,
         "slug": "applecorp",
@@ -114,7 +114,7 @@ def test_a_look_is_read_by_indexes(steps, history, state):
         "places": array([2**62] * 5),
         "shares": array([20] * 5),
     }
-    sql = "explain " + delivery_pages._look_sql(reports.conditions(wanted))
+    sql = "explain " + delivery_pages._look_sql(deliveries.conditions(wanted))
     plan = "\n".join(line for (line,) in steps.rows(sql, **parameters))
 
     filled = {f"{day:%Y%m%d}" for (day,) in steps.rows("select current_date - n from generate_series(0, 4) n")}

@@ -7,9 +7,10 @@ from time import monotonic
 import pytest
 
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage import migrate, reports
+from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
+from dispatcher.storage.reads import deliveries as reports
 from dispatcher.storage.secrets import SecretBox
 from tests.builders import SECRET_KEY, a_webhook, an_account
 from tests.conftest import eventually

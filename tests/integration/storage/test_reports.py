@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 
 from dispatcher.errors import DeliveryUnknown
-from dispatcher.storage import reports
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES
+from dispatcher.storage.reads import deliveries
 from tests.builders import a_draft, a_webhook, an_account
 
 
@@ -24,7 +24,7 @@ def three(steps, webhook):
 
 
 def listed(steps, **wanted):
-    return steps.storage.run(lambda c: reports.deliveries(c, wanted.pop("slug", "applecorp"), **wanted))
+    return steps.storage.run(lambda c: deliveries.deliveries(c, wanted.pop("slug", "applecorp"), **wanted))
 
 
 def test_deliveries_are_listed_newest_first_with_their_attempts(steps, three):
@@ -48,9 +48,9 @@ def test_a_delivery_whose_event_is_gone_is_listed_and_found(steps, three, webhoo
     assert found[0].attempts[0].reason == "its event is gone"
     assert {(one.event_name, one.body_json) for one in found} == {("unknown", "{}")}
     assert [one.id for one in listed(steps, state="failed")] == three[:0:-1]
-    failed = steps.storage.run(lambda c: reports.failed_deliveries(c, webhook.id, offset=0, limit=9))
+    failed = steps.storage.run(lambda c: deliveries.failed_deliveries(c, webhook.id, offset=0, limit=9))
     assert [one.id for one in failed] == three[:0:-1]
-    assert steps.storage.run(lambda c: reports.delivery(c, str(three[2]))) == found[0]
+    assert steps.storage.run(lambda c: deliveries.delivery(c, str(three[2]))) == found[0]
 
 
 def test_lists_are_narrowed_and_paged(steps, storage, account, three):
@@ -86,7 +86,7 @@ def test_a_delivery_is_known_to_its_account_and_client_only(steps, storage, acco
     (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
 
     def known(**to):
-        return steps.storage.run(lambda c: reports.delivery(c, str(three[0]), **to))
+        return steps.storage.run(lambda c: deliveries.delivery(c, str(three[0]), **to))
 
     assert known(account_id=account.id).id == three[0]
     for to in ({"account_id": account.id + 1}, {"client_id": client.id}):
@@ -134,8 +134,8 @@ def read_whole(plan):
 
 def plan(steps, **wanted):
     """What Postgres does for a page, as text."""
-    asked = {"slug": "applecorp", "limit": 40, **reports.wanted(**wanted)}
-    return "\n".join(line for (line,) in steps.rows("explain " + reports._list_sql(asked), **asked))
+    asked = {"slug": "applecorp", "limit": 40, **deliveries.wanted(**wanted)}
+    return "\n".join(line for (line,) in steps.rows("explain " + deliveries._list_sql(asked), **asked))
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ def test_a_delivery_is_found_by_its_id_and_by_its_key(steps, three):
     (found,) = listed(steps, state="failed")
 
     for name in (str(found.id), f" {found.id} ", str(found.idempotency_key), str(found.idempotency_key).upper()):
-        assert steps.storage.run(lambda c, name=name: reports.delivery(c, name)) == found
+        assert steps.storage.run(lambda c, name=name: deliveries.delivery(c, name)) == found
 
 
 @pytest.mark.parametrize("name", ["", "0", "999999", "9" * 40, "-1", "x", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣"])
 def test_an_unknown_delivery_is_said_so(steps, three, name):
     with pytest.raises(DeliveryUnknown):
-        steps.storage.run(lambda c: reports.delivery(c, name))
+        steps.storage.run(lambda c: deliveries.delivery(c, name))
 
 
 def test_a_key_with_only_the_right_tail_is_unknown(steps, three):
@@ -193,7 +193,7 @@ def test_a_key_with_only_the_right_tail_is_unknown(steps, three):
     wrong = "00000000" + str(found.idempotency_key)[8:]
 
     with pytest.raises(DeliveryUnknown):
-        steps.storage.run(lambda c: reports.delivery(c, wrong))
+        steps.storage.run(lambda c: deliveries.delivery(c, wrong))
 
 
 def test_attempts_come_newest_first(steps, webhook):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from dispatcher.storage import reports
 from dispatcher.storage.engine import Connection, array, rows
-from dispatcher.storage.reports import Conditions, DeliveryRow
+from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads.deliveries import Conditions, DeliveryRow
 
 LOOKS = (1_000, 10_000, 20_000)
 """Deliveries that a page reads, look by look; what is emitted often is found by the first."""
