@@ -8,7 +8,7 @@ from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own, root
 from dispatcher.replays import job
 from dispatcher.representations.replay import shown_replay
-from dispatcher.storage import replays
+from dispatcher.storage.replays.jobs import jobs
 from schemas.errors import ErrorSchema, FieldErrorsSchema
 from schemas.replay import DryRunSchema, ReplaySchema
 
@@ -29,7 +29,7 @@ def list_(caller: Caller) -> Response:
     if offset is None:
         return answer([])
     found = own().storage.look(
-        lambda connection: replays.of_account(
+        lambda connection: jobs.of_account(
             connection, caller.account.id, client_id=caller.client.id, offset=offset, limit=PAGE_SIZE
         )
     )
@@ -62,7 +62,7 @@ def start(caller: Caller) -> Response:
 def show(caller: Caller, replay_id: int) -> Response:
     """One replay: `sent` of `matched` so far."""
     found = own().storage.look(
-        lambda connection: replays.find(connection, replay_id, account_id=caller.account.id, client_id=caller.client.id)
+        lambda connection: jobs.find(connection, replay_id, account_id=caller.account.id, client_id=caller.client.id)
     )
     return answer(shown_replay(found))
 

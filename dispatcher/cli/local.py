@@ -14,11 +14,11 @@ from dispatcher.replays import one as replay
 from dispatcher.representations.delivery import shown, shown_with_attempts
 from dispatcher.representations.replay import shown_replay
 from dispatcher.services import Services
-from dispatcher.storage import replays
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.reads import deliveries as reports
 from dispatcher.storage.reads import delivery_pages
+from dispatcher.storage.replays.jobs import jobs
 from dispatcher.webhooks import edit
 from schemas.delivery import PingSchema
 from schemas.emitted import EmittedSchema
@@ -127,14 +127,14 @@ class Local:
     def replays(self, slug: str | None) -> list[JSON]:
         """The newest of the account."""
         account = self._account(slug)
-        found = self._own.storage.look(lambda connection: replays.of_account(connection, account.id))
+        found = self._own.storage.look(lambda connection: jobs.of_account(connection, account.id))
         return [shown_replay(one) for one in found]
 
     def replay_job(self, slug: str | None, replay_id: int) -> JSON:
         """One replay; of any account where none is given."""
         account_id = None if slug is None else self._account(slug).id
         return shown_replay(
-            self._own.storage.look(lambda connection: replays.find(connection, replay_id, account_id=account_id))
+            self._own.storage.look(lambda connection: jobs.find(connection, replay_id, account_id=account_id))
         )
 
     def stop_replay(self, slug: str | None, replay_id: int) -> JSON:

@@ -27,11 +27,11 @@ from dispatcher.model.replay import Replay, Wanted, allowance, due_limit
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.clock import Schedule
-from dispatcher.storage import matches, replays
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
-from dispatcher.storage.matches import Limits, Look
-from dispatcher.storage.replays import Advance, Held, Left
+from dispatcher.storage.replays.jobs import jobs, selection
+from dispatcher.storage.replays.jobs.jobs import Advance, Held, Left
+from dispatcher.storage.replays.jobs.selection import Limits, Look
 from schemas.errors import texts
 from schemas.fields import written_in
 from schemas.replay import ReplaySchema
@@ -77,10 +77,10 @@ def start(
     are tried at once: somebody thinks that they are well again. Raises ReplayInvalid.
     """
     wanted = _wanted(storage, given)
-    if storage.look(lambda connection: replays.count_running(connection, account.id)) >= MOST_RUNNING:
+    if storage.look(lambda connection: jobs.count_running(connection, account.id)) >= MOST_RUNNING:
         raise ReplayInvalid({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
     matched = _count(storage, account, wanted, redelivery_limit, client_id)
-    made = storage.run(lambda connection: replays.add(connection, account.id, client_id, wanted, matched))
+    made = storage.run(lambda connection: jobs.add(connection, account.id, client_id, wanted, matched))
     logger.info(log.line("replay.started", replay_id=made.id, matched=made.matched, webhooks=len(matched)))
     _wake_paused(schedule, matched)
     return made
@@ -100,21 +100,19 @@ def dry_run(
 
 def stop(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
     """The replay, which sends nothing more; raises ReplayUnknown, as one of another account or client is."""
-    return storage.run(
-        lambda connection: replays.stop(connection, replay_id, account_id=account_id, client_id=client_id)
-    )
+    return storage.run(lambda connection: jobs.stop(connection, replay_id, account_id=account_id, client_id=client_id))
 
 
 def resume(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
     """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayUnknown."""
     return storage.run(
-        lambda connection: replays.resume(connection, replay_id, account_id=account_id, client_id=client_id)
+        lambda connection: jobs.resume(connection, replay_id, account_id=account_id, client_id=client_id)
     )
 
 
 def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limit: int) -> Stepped:
     """The next batch of every running replay; harmless when doubled. `fresh`: health of whom nothing is known."""
-    running = storage.look(replays.running)
+    running = storage.look(jobs.running)
     sent, got_on = 0, False
     for replay_id in running:
         batch = _batch(storage, schedule, replay_id, fresh, redelivery_limit)
@@ -133,7 +131,7 @@ def _wanted(storage: Storage, given: Mapping[str, Any]) -> Wanted:
             checked: dict[str, Any] = _schema.load(dict(given))
     except ValidationError as error:
         raise ReplayInvalid({field: texts(found) for field, found in error.normalized_messages().items()}) from None
-    as_of = storage.look(replays.now)
+    as_of = storage.look(jobs.now)
     if messages := _problems(checked, as_of):
         raise ReplayInvalid(messages)
     names, states = checked["event_names"], checked["states"] or [State.FAILED]
@@ -148,7 +146,7 @@ def _wanted(storage: Storage, given: Mapping[str, Any]) -> Wanted:
         new_key=checked["new_key"],
         missed=checked["missed"],
     )
-    oldest = storage.look(matches.oldest_day) if wanted.missed else None
+    oldest = storage.look(selection.oldest_day) if wanted.missed else None
     # A second later than the day, because the ids of events round: what was recorded just before is not of that day.
     return replace(wanted, since=max(wanted.since, oldest + timedelta(seconds=1))) if oldest else wanted
 
@@ -174,7 +172,7 @@ def _count(
 ) -> dict[int, int]:
     """Webhook → how many match; those without any are left out. No statement of it takes long."""
     webhook_ids = storage.look(
-        lambda connection: matches.webhooks(connection, account.id, wanted.webhook_id, client_id)
+        lambda connection: selection.webhooks(connection, account.id, wanted.webhook_id, client_id)
     )
     if wanted.webhook_id is not None and not webhook_ids:
         raise ReplayInvalid({"webhook_id": ["does not exist"]})
@@ -184,7 +182,7 @@ def _count(
         now = dict(list(afters.items())[:COUNT_WEBHOOKS])
         scan = (COUNT_EVENTS if wanted.missed else COUNT) // len(now)
         limits = Limits(scan=scan, redeliveries=redelivery_limit)
-        looks = storage.look(partial(matches.count, account_id=account.id, wanted=wanted, afters=now, limits=limits))
+        looks = storage.look(partial(selection.count, account_id=account.id, wanted=wanted, afters=now, limits=limits))
         for webhook_id in now:
             del afters[webhook_id]
             if look := looks.get(webhook_id):
@@ -207,7 +205,7 @@ def _wake_paused(schedule: Schedule, matched: Mapping[int, int]) -> None:
 
 def _batch(storage: Storage, schedule: Schedule, replay_id: int, fresh: Health, redelivery_limit: int) -> list[Advance]:
     """One replay's next batch, of which the clock was told."""
-    webhook_ids = storage.look(partial(replays.next_webhooks, replay_id=replay_id, limit=WEBHOOKS))
+    webhook_ids = storage.look(partial(jobs.next_webhooks, replay_id=replay_id, limit=WEBHOOKS))
     healths = _healths(schedule, webhook_ids, fresh)
     batch = storage.run(partial(_move, replay_id=replay_id, healths=healths, redelivery_limit=redelivery_limit))
     counts = {one.webhook_id: one.sent for one in batch if one.sent}
@@ -237,13 +235,13 @@ def _move(
     2. How many may go to each webhook: by the replay's rate, by what is due there, by what is left.
     3. Take and move them; store the cursors and the counts.
     """
-    if not replays.take_turn(connection) or (held := replays.hold(connection, replay_id)) is None:
+    if not jobs.take_turn(connection) or (held := jobs.hold(connection, replay_id)) is None:
         return []
     wanted = held.replay.wanted
     allowed, forfeited_s = allowance(wanted.rate, held.waited_s, BATCH)
     if not allowed:
         return []
-    left = replays.left(connection, replay_id, list(healths), BATCH)
+    left = jobs.left(connection, replay_id, list(healths), BATCH)
     rooms = _rooms([left[id_] for id_ in healths if id_ in left], healths, allowed)
     advances = [
         Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True) for one in left.values() if _ended(one)
@@ -252,9 +250,9 @@ def _move(
     turn = _turn(list(healths), rooms, allowed)
     if advances or turn != held.turn:
         sent = sum(one.sent for one in advances)
-        replays.advance(connection, replay_id, advances)
+        jobs.advance(connection, replay_id, advances)
         paced_s = forfeited_s + sent / wanted.rate if wanted.rate else 0.0
-        replays.note(connection, replay_id, sent=sent, turn=turn, paced_s=paced_s)
+        jobs.note(connection, replay_id, sent=sent, turn=turn, paced_s=paced_s)
     return advances
 
 
@@ -293,8 +291,8 @@ def _send(
     wanted, scan = held.replay.wanted, max(1, SCAN // len(rooms))
     afters = {webhook_id: left[webhook_id].last_id for webhook_id in rooms}
     limits = Limits(scan=scan, redeliveries=redelivery_limit)
-    looks = matches.pick(connection, held.replay.account_id, wanted, afters, limits)
-    live = matches.hold_webhooks(connection, list(rooms))
+    looks = selection.pick(connection, held.replay.account_id, wanted, afters, limits)
+    live = selection.hold_webhooks(connection, list(rooms))
     sent = _make_pending(connection, wanted, {id_: _taken(looks[id_], rooms[id_]) for id_ in live if id_ in looks})
     return [_advance(left[id_], looks.get(id_), rooms[id_], sent[id_], scan) for id_ in live]
 
@@ -306,9 +304,11 @@ def _taken(look: Look, room: int) -> Look:
 def _make_pending(connection: Connection, wanted: Wanted, taken: Mapping[int, Look]) -> Counter[int]:
     """Webhook → how many."""
     if wanted.missed:
-        moved = [one for id_, look in taken.items() for one in matches.build(connection, id_, look.ids, RESOURCE_KEYS)]
+        moved = [
+            one for id_, look in taken.items() for one in selection.build(connection, id_, look.ids, RESOURCE_KEYS)
+        ]
     else:
-        moved = matches.move(connection, wanted, list(taken.values()), RESOURCE_KEYS)
+        moved = selection.move(connection, wanted, list(taken.values()), RESOURCE_KEYS)
     return Counter(one.webhook_id for one in moved)
 
 

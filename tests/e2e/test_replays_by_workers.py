@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.replays import job
-from dispatcher.storage import replays
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.pipeline import events
+from dispatcher.storage.replays.jobs import jobs
 from tests.conftest import eventually
 from tests.e2e.cluster import SLUG, Cluster, posts_by_key
 from tests.receiver import Receiver
@@ -31,7 +31,7 @@ def test_a_replay_outlives_the_workers_that_carry_it_on(cluster: Cluster, receiv
     first.kill()
     eventually(lambda: cluster.states() == {"delivered": COUNT}, 30, "all delivered")
 
-    found = own.storage.look(lambda c: replays.find(c, made.id))
+    found = own.storage.look(lambda c: jobs.find(c, made.id))
     assert (found.state, found.matched, found.sent) == ("done", COUNT, COUNT)
     posts = posts_by_key(receiver)
     assert len(posts) == COUNT

@@ -15,8 +15,8 @@ from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import ReplayInvalid
 from dispatcher.model.replay import REPLAYABLE, ReplayState
 from dispatcher.replays import job
-from dispatcher.storage import replays
 from dispatcher.storage.reads import webhooks
+from dispatcher.storage.replays.jobs import jobs
 
 _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 
@@ -26,7 +26,7 @@ def list_() -> Response:
     """40 a page, newest first."""
     before = cursor()
     found = own().storage.look(
-        lambda connection: replays.of_account(
+        lambda connection: jobs.of_account(
             connection, account().id, before=None if before is None else min(before, 2**31 - 1), limit=PAGE_SIZE + 1
         )
     )
@@ -87,7 +87,7 @@ def resume(replay_id: int) -> Response:
 
 
 def _about(replay_id: int) -> dict[str, Any]:
-    found = own().storage.look(lambda connection: replays.find(connection, replay_id, account_id=account().id))
+    found = own().storage.look(lambda connection: jobs.find(connection, replay_id, account_id=account().id))
     return {"replay": found}
 
 

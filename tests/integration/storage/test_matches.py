@@ -8,9 +8,9 @@ import pytest
 
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
-from dispatcher.storage import matches, replays
-from dispatcher.storage.matches import Limits
 from dispatcher.storage.pipeline import order
+from dispatcher.storage.replays.jobs import jobs, selection
+from dispatcher.storage.replays.jobs.selection import Limits
 from tests.builders import a_webhook
 
 NOW = datetime.now(UTC)
@@ -57,11 +57,13 @@ def read_whole(found):
 @pytest.mark.parametrize("states", [(State.FAILED,), (State.DELIVERED,), (State.FAILED, State.DELIVERED)], ids=str)
 def test_a_look_is_read_by_the_index_of_its_webhooks(steps, much, states):
     index = "deliveries_failed|_webhook_id_id_idx" if states == (State.FAILED,) else "by_webhook"
-    for count, names, tail in itertools.product((1, 40), (None, ("invoice_paid",)), (matches._COUNT, matches._PICK)):
+    for count, names, tail in itertools.product(
+        (1, 40), (None, ("invoice_paid",)), (selection._COUNT, selection._PICK)
+    ):
         of_these = wanted(states=states, event_names=names)
         found = plan(
             steps,
-            *matches._look_sql(
+            *selection._look_sql(
                 of_these, dict.fromkeys(much[:count], 7), Limits(scan=1_000 // count, redeliveries=9), tail
             ),
         )
@@ -72,7 +74,7 @@ def test_a_look_is_read_by_the_index_of_its_webhooks(steps, much, states):
         assert len(days) <= 7  # since then, and the one of as_of, which may be tomorrow
 
 
-@pytest.mark.parametrize("statement", [matches._MOVE, matches._COPY], ids=["move", "copy"])
+@pytest.mark.parametrize("statement", [selection._MOVE, selection._COPY], ids=["move", "copy"])
 def test_a_batch_is_moved_by_the_indexes_of_its_days(steps, much, statement):
     today = steps.value("select current_date")
     parameters = {"ids": list(range(1, 500)), "days": [today], "states": ["failed"], "as_of": NOW}
@@ -88,7 +90,7 @@ def test_missed_events_are_read_by_the_index_of_their_account(steps, much, accou
         "account_id": account.id, "webhook_id": much[0], "names": None, "after": 0, "until_id": 2**52,
         "first_day": NOW.date(), "scan": 1_000,
     }  # fmt: skip
-    found = plan(steps, matches._MISSED, parameters)
+    found = plan(steps, selection._MISSED, parameters)
 
     assert set(read_whole(found)) <= {"webhooks", "events_waiting"}  # few, and what waits
 
@@ -98,8 +100,8 @@ def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
     limits = Limits(scan=150, redeliveries=9)
     afters, ids, looks = {much[0]: 0, much[1]: 0}, {much[0]: [], much[1]: []}, 0
     while afters:
-        found = storage.look(lambda c, afters=afters: matches.pick(c, steps.account.id, of_all, afters, limits))
-        counted = storage.look(lambda c, afters=afters: matches.count(c, steps.account.id, of_all, afters, limits))
+        found = storage.look(lambda c, afters=afters: selection.pick(c, steps.account.id, of_all, afters, limits))
+        counted = storage.look(lambda c, afters=afters: selection.count(c, steps.account.id, of_all, afters, limits))
         assert {id_: (look.scanned, look.matched) for id_, look in found.items()} == {
             id_: (look.scanned, look.matched) for id_, look in counted.items()
         }
@@ -115,13 +117,13 @@ def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
 
 
 def test_workers_that_ask_again_and_again_ask_little(steps, storage, account, much):
-    made = storage.run(lambda c: replays.add(c, account.id, None, wanted(), dict.fromkeys(much, 1)))
+    made = storage.run(lambda c: jobs.add(c, account.id, None, wanted(), dict.fromkeys(much, 1)))
     steps.rows("analyze")
     steps.rows("set enable_seqscan = off")  # a table of a few rows is read as a whole
 
-    assert "replays_running" in plan(steps, replays._RUNNING, {})
-    found = plan(steps, replays._NEXT, {"id": made.id, "limit": 3})
+    assert "replays_running" in plan(steps, jobs._RUNNING, {})
+    found = plan(steps, jobs._NEXT, {"id": made.id, "limit": 3})
     assert "Sort" not in found.split("Limit")[-1]
-    assert storage.look(lambda c: replays.next_webhooks(c, made.id, 3)) == much[:3]
+    assert storage.look(lambda c: jobs.next_webhooks(c, made.id, 3)) == much[:3]
     steps.rows("update replays set turn = %(turn)s", turn=much[38])
-    assert storage.look(lambda c: replays.next_webhooks(c, made.id, 3)) == [much[39], much[0], much[1]]
+    assert storage.look(lambda c: jobs.next_webhooks(c, made.id, 3)) == [much[39], much[0], much[1]]
