@@ -22,7 +22,7 @@ from bench.latency import percentile
 from bench.rig import ROOT, Rig, say
 from dispatcher.metrics.scrape import scrape
 from dispatcher.model.health import Health
-from dispatcher.storage import backlog
+from dispatcher.storage.stats import backlog
 
 WEBHOOKS, DELIVERIES, EVENTS, HISTORY = 10_000, 1_000_000, 100_000, 500_000
 SCRAPES = 40

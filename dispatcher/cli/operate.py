@@ -5,7 +5,7 @@ import click
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.services import services
 from dispatcher.storage import migrate as migrations
-from dispatcher.storage.backlog import OVERDUE, look
+from dispatcher.storage.stats.backlog import OVERDUE, look
 
 
 @click.command()

@@ -19,9 +19,9 @@ from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.queue import Queue
 from dispatcher.schedule.clock import Schedule, Survey
 from dispatcher.schedule.tally import Tally
-from dispatcher.storage import backlog, history
-from dispatcher.storage.backlog import Backlog, WebhookBacklog
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.stats import backlog, table_sizes
+from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog
 
 __all__ = ["CONTENT_TYPE_LATEST", "scrape"]
 
@@ -77,7 +77,7 @@ def _rows(
         "dispatcher_deliveries", "Deliveries that are kept, by state; finished ones about.", labels=["state"]
     )
     states.add_metric(["pending"], found.deliveries)
-    for state, count in storage.look(history.finished_by_state).items():
+    for state, count in storage.look(table_sizes.finished_by_state).items():
         states.add_metric([state], count)
     yield states
     pending = GaugeMetricFamily(
@@ -98,7 +98,7 @@ def _partitions(storage: Storage) -> Iterator[Metric]:
         "dispatcher_partitions_ahead_days", "Days from today on that have their partition.", labels=["table"]
     )
     size = GaugeMetricFamily("dispatcher_table_bytes", "Size of its partitions, without indexes.", labels=["table"])
-    for one in storage.look(history.partitions):
+    for one in storage.look(table_sizes.partitions):
         count.add_metric([one.table], one.count)
         ahead.add_metric([one.table], one.days_ahead)
         size.add_metric([one.table], one.size_bytes)

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.queue import DELIVERIES, DELIVERIES_SLOW
 from dispatcher.schedule.clock import Survey
-from dispatcher.storage.backlog import Backlog, WebhookBacklog
+from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog
 
 NAMED = 20
 """Webhooks with series of their own."""

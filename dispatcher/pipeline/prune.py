@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from dispatcher import log
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage import figures, partitions
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.engine import Connection, Storage, took_too_long
 from dispatcher.storage.replays.jobs import jobs
+from dispatcher.storage.stats import partitions, rollups
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def prune(storage: Storage, retention_days: int) -> list[str]:
         logger.info(log.line("tokens.dropped", count=expired))
     if ended := storage.run(lambda connection: jobs.prune(connection, retention_days)):
         logger.info(log.line("replays.dropped", count=ended))
-    storage.run(figures.prune)
+    storage.run(rollups.prune)
     return dropped
 
 

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from dispatcher.storage import figures
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.stats import rollups
 
 
 def count_figures(storage: Storage, lag_s: float = 2.0) -> bool:
     """Whether anything was counted. Harmless when doubled. `lag_s`: what is younger is left for the next time."""
-    return storage.run(partial(figures.count, lag_s=lag_s))
+    return storage.run(partial(rollups.count, lag_s=lag_s))

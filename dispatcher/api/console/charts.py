@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dispatcher.api.console.words import counted
-from dispatcher.storage.figures import Figure
+from dispatcher.storage.stats.rollups import Figure
 
 HOURS = 24
 _HEIGHT, _BAR, _GAP = 24, 4, 1

@@ -14,9 +14,9 @@ from dispatcher.api.console import charts
 from dispatcher.api.console.frame import account, blueprint, go, page, person
 from dispatcher.api.parts import own
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.storage import figures
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.reads import overview
+from dispatcher.storage.stats import rollups
 
 STALE_S = 30
 """Without a count for so long, no worker runs."""
@@ -52,7 +52,7 @@ def figures_() -> Response:
 
 def _figures(account_id: int | None) -> dict[str, Any]:
     storage = own().storage
-    hour = storage.look(lambda connection: figures.last_hour(connection, account_id or figures.EVERYBODY))
+    hour = storage.look(lambda connection: rollups.last_hour(connection, account_id or rollups.EVERYBODY))
     waiting = storage.look(lambda connection: overview.waiting(connection, account_id))
     troubles = storage.look(lambda connection: overview.troubles(connection, account_id))
     minutes = charts.all_minutes(hour.minutes, hour.until)

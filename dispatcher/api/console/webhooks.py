@@ -14,10 +14,10 @@ from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import WebhookInvalid, WebhookUnknown
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage import figures
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_lines
 from dispatcher.storage.reads.webhooks import WebhookLine
+from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edit_webhook
 from schemas import EVENT_TYPES
 from schemas.catalogue import OPERATIONAL_EVENTS
@@ -168,6 +168,6 @@ def _line(webhook_id: int) -> WebhookLine:
 
 
 def _sparklines(webhook_ids: list[int]) -> dict[int, charts.Sparkline]:
-    days = own().storage.look(lambda connection: figures.last_day(connection, webhook_ids))
+    days = own().storage.look(lambda connection: rollups.last_day(connection, webhook_ids))
     now = clock.now()
     return {id_: charts.sparkline(days.get(id_, []), now) for id_ in webhook_ids}

@@ -15,10 +15,10 @@ from dispatcher.errors import SecretUnreadable
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
-from dispatcher.storage import partitions
 from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.secrets import SecretBox
+from dispatcher.storage.stats import partitions
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from datetime import datetime
 from dispatcher.errors import ReplayUnknown
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Replay, ReplayState, Wanted
-from dispatcher.storage import partitions
 from dispatcher.storage.engine import Connection, Row, array, rows
+from dispatcher.storage.stats import partitions
 
 _LOCK = 5_264_073
 

@@ -13,11 +13,11 @@ from dispatcher.model.health import Health
 from dispatcher.replays import job
 from dispatcher.replays.one import replay
 from dispatcher.schedule.clock import Released, Schedule
-from dispatcher.storage import partitions
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.engine import rows
 from dispatcher.storage.replays.jobs import jobs
+from dispatcher.storage.stats import partitions
 from dispatcher.webhooks import edit
 from tests.builders import a_webhook, an_account, an_event
 from tests.receiver import Answer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.storage import backlog, history
+from dispatcher.storage.stats import backlog, table_sizes
 from tests.builders import a_draft, a_webhook
 
 _MANY = """
@@ -112,7 +112,7 @@ def test_history_is_told_by_statistics(steps, webhook):
         steps.record(claimed, "200")
     steps.rows("analyze deliveries")
 
-    assert steps.storage.look(history.finished_by_state) == {"delivered": 15}
-    tables = {one.table: one for one in steps.storage.look(history.partitions)}
+    assert steps.storage.look(table_sizes.finished_by_state) == {"delivered": 15}
+    tables = {one.table: one for one in steps.storage.look(table_sizes.partitions)}
     assert {one.days_ahead for one in tables.values()} <= {7, 8}  # 7 since a midnight after the tables were made
     assert set(tables) == {"events", "deliveries", "attempts"}

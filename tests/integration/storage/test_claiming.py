@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dispatcher.storage import partitions
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline import deliveries
 from dispatcher.storage.pipeline.deliveries import _CLAIM, _NEXT_DUE
+from dispatcher.storage.stats import partitions
 from tests.builders import a_draft, a_webhook
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dispatcher.storage import figures
 from dispatcher.storage.engine import rows
 from dispatcher.storage.reads import overview
+from dispatcher.storage.stats import rollups
 from tests.builders import a_webhook, an_account
 
 _FINISHED = """
@@ -43,14 +43,14 @@ def test_what_was_finished_is_counted_once(storage, account, webhook, sql):
     sql(_FINISHED, webhook_id=webhook.id, state="failed", took_s=1, count=3)
 
     for _ in range(3):
-        storage.run(figures.count)
+        storage.run(rollups.count)
 
-    for id_ in (account.id, figures.EVERYBODY):
-        hour = storage.run(lambda c, id_=id_: figures.last_hour(c, id_))
+    for id_ in (account.id, rollups.EVERYBODY):
+        hour = storage.run(lambda c, id_=id_: rollups.last_hour(c, id_))
         assert [(one.delivered, one.failed, one.retried) for one in hour.minutes] == [(100, 3, 0)]
         assert 0.1 <= hour.p50_s <= 0.125
         assert 4 <= hour.p95_s <= 5
-    (day,) = storage.run(lambda c: figures.last_day(c, [webhook.id]))[webhook.id]
+    (day,) = storage.run(lambda c: rollups.last_day(c, [webhook.id]))[webhook.id]
     assert (day.delivered, day.failed) == (100, 3)
 
 
@@ -58,9 +58,9 @@ def test_two_that_count_at_once_count_nothing_twice(storage, webhook, sql):
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=500)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: storage.run(figures.count), range(4)))
+        list(pool.map(lambda _: storage.run(rollups.count), range(4)))
 
-    (minute,) = storage.run(figures.last_hour).minutes
+    (minute,) = storage.run(rollups.last_hour).minutes
     assert minute.delivered == 500
 
 
@@ -69,25 +69,25 @@ def test_a_try_that_failed_and_left_another_is_a_retry(storage, webhook, sql):
     sql("insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at)"
         " select id, 1, gen_random_uuid(), 'https://a.test', '503', now() - interval '9 s', now() - interval '9 s'"
         " from deliveries_waiting")  # fmt: skip
-    storage.run(figures.count)
+    storage.run(rollups.count)
 
-    (minute,) = storage.run(figures.last_hour).minutes
+    (minute,) = storage.run(rollups.last_hour).minutes
     assert (minute.delivered, minute.failed, minute.retried) == (0, 0, 2)
 
 
 def test_what_is_too_young_is_left_for_the_next_time(storage, webhook, sql):
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=5)
 
-    assert storage.run(lambda c: figures.count(c, lag_s=30)) is True
-    assert storage.run(figures.last_hour).minutes == ()
-    storage.run(figures.count)
-    assert storage.run(figures.last_hour).minutes[0].delivered == 5
+    assert storage.run(lambda c: rollups.count(c, lag_s=30)) is True
+    assert storage.run(rollups.last_hour).minutes == ()
+    storage.run(rollups.count)
+    assert storage.run(rollups.last_hour).minutes[0].delivered == 5
 
 
 def test_old_figures_are_dropped(storage, webhook, sql):
     sql("insert into figures_by_minute (account_id, minute) values (0, now() - interval '3 hours')")
     sql("insert into figures_by_hour (webhook_id, hour) values (1, now() - interval '3 days'), (1, now())")
-    storage.run(figures.prune)
+    storage.run(rollups.prune)
 
     assert sql("select count(*) from figures_by_minute") == [(0,)]
     assert sql("select count(*) from figures_by_hour") == [(1,)]
@@ -162,7 +162,7 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(storage, account, sql)
     def ask(connection):
         asked = Explained(connection)
         for id_ in (None, account.id):
-            figures.last_hour(asked, id_ or 0)
+            rollups.last_hour(asked, id_ or 0)
             overview.waiting(asked, id_)
             overview.troubles(asked, id_)
 
@@ -185,7 +185,7 @@ def test_a_count_of_figures_finds_its_rows_by_index(storage, webhook, sql):
     plans = []
 
     def count(connection):
-        since, until = rows(connection, figures._SPAN, {"lag_s": 0})[0]
+        since, until = rows(connection, rollups._SPAN, {"lag_s": 0})[0]
         parameters = {
             "since": since,
             "until": until,
@@ -195,7 +195,7 @@ def test_a_count_of_figures_finds_its_rows_by_index(storage, webhook, sql):
             "last_bucket": 95,
             "cap": 100,
         }
-        plans.extend(line for (line,) in rows(connection, "explain " + figures._COUNT, parameters))
+        plans.extend(line for (line,) in rows(connection, "explain " + rollups._COUNT, parameters))
 
     storage.run(count)
 

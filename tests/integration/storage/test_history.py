@@ -7,8 +7,8 @@ from time import monotonic
 import pytest
 
 from dispatcher.pipeline.prune import prune as prune_storage
-from dispatcher.storage import partitions
 from dispatcher.storage.reads import deliveries
+from dispatcher.storage.stats import partitions
 from tests.builders import a_draft, a_webhook
 
 

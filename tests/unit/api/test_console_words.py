@@ -8,9 +8,9 @@ import pytest
 from dispatcher.api.console import charts, words
 from dispatcher.api.console.reasons import why_not, why_then
 from dispatcher.settings import Settings
-from dispatcher.storage.figures import Figure, quantile_s
 from dispatcher.storage.reads.delivery_status import Wait
 from dispatcher.storage.reads.events import EmittedEvent, Onlooker
+from dispatcher.storage.stats.rollups import Figure, quantile_s
 from tests.builders import NOON
 
 SETTINGS = Settings(database_url="", redis_url="", secret_keys=())
