@@ -18,7 +18,7 @@ from typing import Any, Self
 import psycopg2
 
 from dispatcher.dev.embedded import embedded
-from dispatcher.schedule.clock import FAN_OUT, connect
+from dispatcher.schedule.schedule import FAN_OUT, connect
 from dispatcher.services import Services, use
 from dispatcher.settings import read_settings
 from dispatcher.storage import migrate

@@ -33,10 +33,10 @@ from dispatcher.pipeline.reconcile import Reconciled
 from dispatcher.queue import QUEUES, Queue, TaskEvents
 from dispatcher.replays import job
 from dispatcher.replays.job import Stepped
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.counters import Tally
 from dispatcher.schedule.quota import WINDOW_S, Quota
+from dispatcher.schedule.schedule import Schedule
 from dispatcher.schedule.sign_ins import SharedTries
-from dispatcher.schedule.tally import Tally
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.settings import Settings, read_settings
 from dispatcher.storage import migrate

@@ -14,7 +14,7 @@ from dispatcher.model.delivery import Claimed
 from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.pipeline.emit import NewEvent
-from dispatcher.schedule.clock import Released
+from dispatcher.schedule.schedule import Released
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.engine import Storage, rows
 from schemas import EVENT_TYPES

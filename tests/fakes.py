@@ -9,7 +9,7 @@ from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
 from dispatcher.queue import QUEUES
-from dispatcher.schedule.clock import Beat, Released
+from dispatcher.schedule.schedule import Beat, Released
 from dispatcher.sender.contract import Request
 
 

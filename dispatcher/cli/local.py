@@ -16,7 +16,7 @@ from dispatcher.representations.replay import shown_replay
 from dispatcher.services import Services
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.replays.jobs import jobs
 from dispatcher.webhooks import edit
@@ -102,7 +102,9 @@ class Local:
         """One, with its attempts; of any account where none is given."""
         account_id = None if slug is None else self._account(slug).id
         return shown_with_attempts(
-            self._own.storage.run(lambda connection: reports.delivery(connection, id_or_key, account_id=account_id))
+            self._own.storage.run(
+                lambda connection: delivery_reads.delivery(connection, id_or_key, account_id=account_id)
+            )
         )
 
     def replay(self, slug: str | None, id_or_key: str) -> JSON:

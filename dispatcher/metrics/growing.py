@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from dispatcher.model.tally import BOUNDS_S, OUTCOMES
+from dispatcher.model.counters import BOUNDS_S, OUTCOMES
 
 _DUPLICATES = ("emit", "record")
 _FINISHED = ("delivered", "failed")

@@ -17,8 +17,8 @@ from dispatcher.metrics.growing import growing
 from dispatcher.metrics.webhooks import due_by_queue, of_webhooks
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.queue import Queue
-from dispatcher.schedule.clock import Schedule, Survey
-from dispatcher.schedule.tally import Tally
+from dispatcher.schedule.counters import Tally
+from dispatcher.schedule.schedule import Schedule, Survey
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.stats import backlog, table_sizes
 from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.queue import DELIVERIES, DELIVERIES_SLOW
-from dispatcher.schedule.clock import Survey
+from dispatcher.schedule.schedule import Survey
 from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog
 
 NAMED = 20

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dispatcher import clock, crash, log
 from dispatcher.model.health import WindowPolicy
 from dispatcher.queue import Queue
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from dispatcher import log
-from dispatcher.schedule.clock import Beat, Schedule
+from dispatcher.schedule.schedule import Beat, Schedule
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import owners
 from dispatcher.storage.pipeline.owners import Presence

@@ -6,7 +6,7 @@ from functools import partial
 
 from dispatcher import log
 from dispatcher.queue import Queue
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries, events, order

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from dispatcher import log
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from dispatcher.model.health import Health
 from dispatcher.model.replay import Replay, Wanted, allowance, due_limit
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays.jobs import jobs, selection

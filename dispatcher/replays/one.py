@@ -3,10 +3,10 @@
 from dispatcher.errors import MoveIllegal
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
-from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads.deliveries import DeliveryRow
 
 
@@ -25,11 +25,11 @@ def replay(
     account, to a webhook of that client, is known.
     """
     found = storage.run(
-        lambda connection: reports.delivery(connection, id_or_key, account_id=account_id, client_id=client_id)
+        lambda connection: delivery_reads.delivery(connection, id_or_key, account_id=account_id, client_id=client_id)
     )
     webhook_id = storage.run(lambda connection: deliveries.replay(connection, found.id, limit, RESOURCE_KEYS))
     if webhook_id is None:
         state, reason = storage.look(lambda connection: deliveries.why_not(connection, found.id, limit))
         raise MoveIllegal(str(found.id), state, "pending", reason)
     wake(schedule, {webhook_id: 0.0}, afresh=True)
-    return storage.run(lambda connection: reports.delivery(connection, id_or_key))
+    return storage.run(lambda connection: delivery_reads.delivery(connection, id_or_key))

@@ -6,7 +6,7 @@ dispatcher:quota:<quota>:<client's row id>   string   how many there were; expir
 from collections.abc import Sequence
 from importlib.resources import files
 
-from dispatcher.schedule.clock import connect, translated
+from dispatcher.schedule.schedule import connect, translated
 
 WINDOW_S = 60
 
@@ -16,7 +16,7 @@ class Quota:
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._redis = connect(url, timeout_s)
-        self._count = self._redis.register_script((files("dispatcher.schedule") / "quota.lua").read_text())
+        self._count = self._redis.register_script((files("dispatcher.schedule.scripts") / "quota.lua").read_text())
 
     def count(self, requests: Sequence[tuple[int, str]]) -> list[tuple[int, float]]:
         """Counts requests, each of a client in one of its quotas, of one client several too, in order.

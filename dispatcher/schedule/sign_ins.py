@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 
-from dispatcher.schedule.clock import connect, translated
+from dispatcher.schedule.schedule import connect, translated
 
 
 class SharedTries:
@@ -18,7 +18,7 @@ class SharedTries:
     def __init__(self, url: str, *, window_s: float, timeout_s: float) -> None:
         self._redis = connect(url, timeout_s)
         self._window_ms = int(window_s * 1000)
-        folder = files("dispatcher.schedule")
+        folder = files("dispatcher.schedule.scripts")
         self._count = self._redis.register_script((folder / "sign_ins.lua").read_text())
         self._forgive = self._redis.register_script((folder / "sign_ins_forgive.lua").read_text())
 

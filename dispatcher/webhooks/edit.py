@@ -11,7 +11,7 @@ from dispatcher.errors import WebhookInvalid
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, Webhook
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order

@@ -8,7 +8,7 @@ import uuid
 import redis
 
 from dispatcher.queue import DELIVER, DELIVERIES
-from dispatcher.schedule.clock import DUE, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE
+from dispatcher.schedule.schedule import DUE, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE
 from tests.conftest import eventually
 from tests.e2e.cluster import Cluster
 from tests.faults.conftest import bounded

@@ -21,7 +21,7 @@ from dispatcher.cli.up import procfile
 assert dispatcher.__file__.startswith(place) and schemas.__file__.startswith(place)
 assert str(procfile()).startswith(place) and "worker:" in procfile().read_text()
 for name in ("due", "hand_out", "quota", "release", "renew", "take"):
-    assert "redis.call" in (files("dispatcher.schedule") / f"{name}.lua").read_text()
+    assert "redis.call" in (files("dispatcher.schedule.scripts") / f"{name}.lua").read_text()
 bodies = list((files("dispatcher.dev") / "bodies").iterdir())
 assert bodies and all(json.loads(one.read_text()) for one in bodies if one.name.endswith(".json"))
 assert "SwaggerUIBundle" in (files("dispatcher.api") / "static" / "docs.js").read_text()

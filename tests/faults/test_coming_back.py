@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from dispatcher.dev.environment import running_environment
-from dispatcher.schedule.clock import WORKERS
+from dispatcher.schedule.schedule import WORKERS
 from dispatcher.services import Services, use
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows

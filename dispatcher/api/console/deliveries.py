@@ -21,7 +21,7 @@ from dispatcher.payload import render
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.replays.one import replay
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages, delivery_status, events, webhooks
 from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.delivery_pages import LOOKS, Page
@@ -126,7 +126,7 @@ def _about(delivery_id: int) -> dict[str, Any]:
     storage = own().storage
 
     def look(connection: Connection) -> tuple[DeliveryRow, delivery_status.Wait | None]:
-        found = reports.delivery(connection, str(delivery_id), account_id=account().id)
+        found = delivery_reads.delivery(connection, str(delivery_id), account_id=account().id)
         return found, delivery_status.find(connection, delivery_id)
 
     found, wait = storage.run(look)

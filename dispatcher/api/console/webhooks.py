@@ -15,7 +15,7 @@ from dispatcher.api.parts import ROW_ID, own
 from dispatcher.errors import WebhookInvalid, WebhookUnknown
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.reads import webhooks as webhook_lines
+from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.webhooks import WebhookLine
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edit_webhook
@@ -31,7 +31,7 @@ def list_() -> Response:
     """40 a page, oldest first."""
     after = cursor("after") or 0
     found = own().storage.look(
-        lambda connection: webhook_lines.page(
+        lambda connection: webhook_reads.page(
             connection, account().id, after=min(after, 2**31 - 1), limit=PAGE_SIZE + 1
         )
     )
@@ -160,7 +160,7 @@ def _given() -> dict[str, Any]:
 
 def _line(webhook_id: int) -> WebhookLine:
     found = own().storage.look(
-        lambda connection: webhook_lines.page(connection, account().id, webhook_id=webhook_id, limit=1)
+        lambda connection: webhook_reads.page(connection, account().id, webhook_id=webhook_id, limit=1)
     )
     if not found:
         raise WebhookUnknown(webhook_id)

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from dispatcher.model.counters import bucket, outcome
 from dispatcher.model.delivery import State
-from dispatcher.model.tally import bucket, outcome
 from dispatcher.storage.pipeline.deliveries import Claim, Finished
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dispatcher import log
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.model.health import Health
-from dispatcher.schedule.clock import Released, Schedule
+from dispatcher.schedule.schedule import Released, Schedule
 
 logger = logging.getLogger(__name__)
 

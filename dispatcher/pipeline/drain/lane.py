@@ -8,7 +8,7 @@ from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import BreakerPolicy, Health
 from dispatcher.model.webhook import Target
 from dispatcher.queue import Told
-from dispatcher.schedule.clock import Released
+from dispatcher.schedule.schedule import Released
 
 
 @dataclass(slots=True, eq=False)

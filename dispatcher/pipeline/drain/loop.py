@@ -31,7 +31,7 @@ from dispatcher.pipeline.endpoint_health import watch
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.queue import Told
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.contract import Sender
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline.deliveries import Finished

@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 from dispatcher.storage.engine import Connection, array, rows
-from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads.deliveries import Conditions, DeliveryRow
 
 LOOKS = (1_000, 10_000, 20_000)
@@ -51,7 +51,7 @@ select l.webhook_id, count(*), min(l.id), max(l.id), array_agg(l.id) filter (whe
 from looked l left join named n on n.id = l.event_id group by l.webhook_id
 """
 
-# What waits of the webhook is sorted, as for the list in reports.py, and for the same reason.
+# What waits of the webhook is sorted, as for the list in delivery_reads.py, and for the same reason.
 _WAITING = """
 (select id, event_id from deliveries_waiting d where d.webhook_id = w.id and d.id + 0 < w.place {conditions}
 order by d.id + 0 desc limit w.share)
@@ -82,10 +82,10 @@ def page(
     looks: Sequence[int] = LOOKS,
     **narrowed: Any,
 ) -> Page:
-    """A page of `reports.deliveries`, narrowed as there; of one event it reads as many as `looks` allow."""
+    """A page of `delivery_reads.deliveries`, narrowed as there; of one event it reads as many as `looks` allow."""
     is_few = any(narrowed.get(name) is not None for name in ("ids", "idempotency_key"))  # each is looked up by its id
     if event_name is None or is_few:
-        found = reports.deliveries(connection, slug, limit=limit + 1, event_name=event_name, **narrowed)
+        found = delivery_reads.deliveries(connection, slug, limit=limit + 1, event_name=event_name, **narrowed)
         before = found[limit - 1].id if len(found) > limit else None
         return Page(deliveries=tuple(found[:limit]), before=before)
     search = _Search(connection, slug, event_name, narrowed)
@@ -94,7 +94,7 @@ def page(
             search.look(most)
     known = search.known
     before = known[limit - 1] if len(known) > limit else search.horizon
-    return Page(deliveries=tuple(reports.these(connection, known[:limit])), before=before)
+    return Page(deliveries=tuple(delivery_reads.these(connection, known[:limit])), before=before)
 
 
 @dataclass(slots=True)
@@ -114,8 +114,8 @@ class _Search:
 
     def __init__(self, connection: Connection, slug: str, event_name: str, narrowed: Mapping[str, Any]) -> None:
         self._connection = connection
-        wanted = reports.wanted(**{**narrowed, "before": None})
-        asked = reports.conditions(wanted)
+        wanted = delivery_reads.wanted(**{**narrowed, "before": None})
+        asked = delivery_reads.conditions(wanted)
         self._parameters = {**wanted, "slug": slug, "event_name": event_name}
         self._sql = _look_sql(asked)
         self._found: list[int] = []

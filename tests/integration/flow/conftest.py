@@ -18,7 +18,7 @@ from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.services import Services
 from dispatcher.storage.engine import rows
-from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads import deliveries as delivery_reads
 from tests.builders import a_webhook, an_event
 from tests.conftest import eventually
 from tests.fakes import FakeClock, FakeQueue, MemorySchedule
@@ -64,7 +64,7 @@ class Flow:
 
     def deliveries(self) -> list[Any]:
         """Of the account, the oldest first."""
-        return self.own.storage.run(lambda c: reports.deliveries(c, "applecorp", limit=1_000))[::-1]
+        return self.own.storage.run(lambda c: delivery_reads.deliveries(c, "applecorp", limit=1_000))[::-1]
 
     def states(self) -> list[str]:
         return [delivery.state for delivery in self.deliveries()]

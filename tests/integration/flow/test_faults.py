@@ -11,7 +11,7 @@ import pytest
 from dispatcher import emit
 from dispatcher.errors import StorageUnavailable
 from dispatcher.replays.one import replay
-from dispatcher.schedule.clock import Schedule
+from dispatcher.schedule.schedule import Schedule
 from dispatcher.services import Services, use
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import edit_webhook

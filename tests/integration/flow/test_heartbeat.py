@@ -7,7 +7,7 @@ import pytest
 from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.heartbeat import Heartbeat
-from dispatcher.schedule.clock import Released
+from dispatcher.schedule.schedule import Released
 from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline.owners import Presence
 from tests.conftest import eventually

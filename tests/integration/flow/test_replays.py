@@ -12,7 +12,7 @@ from dispatcher.errors import MoveIllegal, ReplayInvalid, ReplayUnknown, Storage
 from dispatcher.model.health import Health
 from dispatcher.replays import job
 from dispatcher.replays.one import replay
-from dispatcher.schedule.clock import Released, Schedule
+from dispatcher.schedule.schedule import Released, Schedule
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.engine import rows

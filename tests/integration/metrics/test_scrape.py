@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dispatcher.model.counters import BOUNDS_S
 from dispatcher.model.health import Health
-from dispatcher.model.tally import BOUNDS_S
 from dispatcher.pipeline import dispatch
 from dispatcher.queue import Queue
 from dispatcher.storage.pipeline import deliveries

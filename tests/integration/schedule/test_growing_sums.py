@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.schedule.clock import Schedule
-from dispatcher.schedule.tally import TALLY, Tally
+from dispatcher.schedule.counters import TALLY, Tally
+from dispatcher.schedule.schedule import Schedule
 from tests.conftest import eventually
 
 

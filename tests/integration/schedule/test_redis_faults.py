@@ -11,7 +11,7 @@ import redis
 from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
 from dispatcher.queue import QUEUES
-from dispatcher.schedule.clock import DUE, FAN_OUT, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE, WORKERS, Schedule
+from dispatcher.schedule.schedule import DUE, FAN_OUT, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE, WORKERS, Schedule
 from tests.builders import DRAIN, released
 from tests.conftest import a_valkey
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.model.health import Health
-from dispatcher.schedule.clock import Released
+from dispatcher.schedule.schedule import Released
 from tests.builders import DRAIN, released
 
 MANY = 1_000

@@ -10,7 +10,7 @@ from dispatcher.errors import StorageUnavailable
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
-from dispatcher.storage.reads import deliveries as reports
+from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.secrets import SecretBox
 from tests.builders import SECRET_KEY, a_webhook, an_account
 from tests.conftest import eventually
@@ -53,7 +53,7 @@ def numbers(steps, delivery_id):
 
 
 def found(steps, delivery_id):
-    return steps.storage.run(lambda c: reports.delivery(c, str(delivery_id)))
+    return steps.storage.run(lambda c: delivery_reads.delivery(c, str(delivery_id)))
 
 
 def test_what_waits_goes_on_with_its_tries(former):

@@ -1,7 +1,7 @@
 import pytest
 
 from dispatcher.model.attempt import Status
-from dispatcher.model.tally import BOUNDS_S, OUTCOMES, bucket, outcome
+from dispatcher.model.counters import BOUNDS_S, OUTCOMES, bucket, outcome
 
 
 @pytest.mark.parametrize(

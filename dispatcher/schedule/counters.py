@@ -23,7 +23,7 @@ from typing import Any
 
 from dispatcher import log
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.schedule.clock import connect, translated
+from dispatcher.schedule.schedule import connect, translated
 
 logger = logging.getLogger(__name__)
 

@@ -122,7 +122,7 @@ class Schedule:
         self._hold_ms = int(hold_s * 1000)
         self._owner = owner
         self._abandoned: list[tuple[str, int]] = []
-        folder = files("dispatcher.schedule")
+        folder = files("dispatcher.schedule.scripts")
         self._scripts = {
             name: self._redis.register_script((folder / f"{name}.lua").read_text())
             for name in ("due", "hand_out", "take", "renew", "release", "spend", "beat", "free", "let_go")
