@@ -2,7 +2,7 @@
 # venv) and make. What only tests, documentation and bench need is installed when one of these is first asked for.
 PYTHON ?= python3
 BIN := .venv/bin
-CONSOLE := dispatcher/api/console
+CONSOLE := dispatcher/console
 LIBRARIES := $(CONSOLE)/static/vendor/htmx.min.js
 RUN := .venv/installed $(LIBRARIES)
 DEV := $(RUN) .venv/installed-dev

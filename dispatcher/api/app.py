@@ -17,8 +17,8 @@ from dispatcher.api import (
     webhook_actions,
     webhooks,
 )
-from dispatcher.api.console.register import register as register_console
 from dispatcher.api.parts import BODY_LIMIT, ROW_ID, RowId
+from dispatcher.console.blueprint import register as register_console
 from dispatcher.services import Services
 from schemas.errors import ErrorSchema
 

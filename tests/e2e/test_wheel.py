@@ -26,7 +26,7 @@ bodies = list((files("dispatcher.dev") / "bodies").iterdir())
 assert bodies and all(json.loads(one.read_text()) for one in bodies if one.name.endswith(".json"))
 assert "SwaggerUIBundle" in (files("dispatcher.api") / "static" / "docs.js").read_text()
 assert "csrf" in (files("dispatcher.api") / "templates" / "consent.html").read_text()
-console = files("dispatcher.api.console")
+console = files("dispatcher.console")
 assert "csrf" in (console / "templates" / "console" / "sign_in.html").read_text()
 for name in ("console.css", "console.js", "vendor/htmx.min.js", "vendor/uPlot.iife.min.js", "vendor/uPlot.min.css"):
     assert (console / "static" / name).read_text()

@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ROOT
 
 RUN, DEV, LIBRARIES = (
-    ROOT / name for name in ("requirements.lock", "requirements-dev.lock", "dispatcher/api/console/libraries.lock")
+    ROOT / name for name in ("requirements.lock", "requirements-dev.lock", "dispatcher/console/libraries.lock")
 )
 LOCKS = (RUN, DEV, LIBRARIES, ROOT / "deploy" / "requirements.lock")
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}

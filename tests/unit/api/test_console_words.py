@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.api.console import charts, words
-from dispatcher.api.console.reasons import why_not, why_then
+from dispatcher.console import charts, formatting
+from dispatcher.console.explanations import why_not, why_then
 from dispatcher.settings import Settings
 from dispatcher.storage.reads.delivery_status import Wait
 from dispatcher.storage.reads.events import EmittedEvent, Onlooker
@@ -36,12 +36,12 @@ WAIT = Wait(
     ],
 )
 def test_spans(seconds, text):
-    assert words.span(seconds) == text
+    assert formatting.span(seconds) == text
 
 
 def test_a_query_is_only_hinted_at():
-    assert words.short_url("https://a.test/x?token=1") == "a.test/x?…"
-    assert words.without_query("https://a.test:8/x") == "https://a.test:8/x"
+    assert formatting.short_url("https://a.test/x?token=1") == "a.test/x?…"
+    assert formatting.without_query("https://a.test:8/x") == "https://a.test:8/x"
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_quantiles_come_from_buckets():
     ],
 )
 def test_what_is_counted_is_one_or_many(value, noun, text):
-    assert words.counted(value, noun) == text
+    assert formatting.counted(value, noun) == text

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask import request
 
-from dispatcher.api.console.words import zone
+from dispatcher.console.formatting import zone
 from dispatcher.model.delivery import State
 from schemas import EVENT_TYPES
 from schemas.catalogue import OPERATIONAL_EVENTS

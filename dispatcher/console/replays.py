@@ -7,11 +7,11 @@ from typing import Any
 from flask import Response, request
 
 from dispatcher import clock
-from dispatcher.api.console import filters
-from dispatcher.api.console.frame import account, blueprint, finished, go, is_part, page
-from dispatcher.api.console.words import local_input
 from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, own
+from dispatcher.console import filters
+from dispatcher.console.formatting import local_input
+from dispatcher.console.page import account, blueprint, finished, go, is_part, page
 from dispatcher.errors import ReplayInvalid
 from dispatcher.model.replay import REPLAYABLE, ReplayState
 from dispatcher.replays import job

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dispatcher.api.console.words import counted
+from dispatcher.console.formatting import counted
 from dispatcher.storage.stats.rollups import Figure
 
 HOURS = 24

@@ -7,19 +7,9 @@ from flask import Response, g, redirect, request
 from werkzeug.exceptions import NotFound
 
 from dispatcher.access.sign_in import Outcome
-from dispatcher.api.console.frame import (
-    COOKIE,
-    blueprint,
-    check_token,
-    go,
-    is_secure,
-    page,
-    person,
-    session_id,
-    to,
-)
 from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import ROW_ID, address, own
+from dispatcher.console.page import COOKIE, blueprint, check_token, go, is_secure, page, person, session_id, to
 from dispatcher.storage.admin import sessions
 from dispatcher.storage.admin.sessions import LIFETIME, Candidate
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from flask import Response
 
-from dispatcher.api.console.frame import account, blueprint, for_eyes_of, go, is_part, page, person
-from dispatcher.api.console.webhooks import shown
 from dispatcher.api.parts import ROW_ID, own
+from dispatcher.console.page import account, blueprint, for_eyes_of, go, is_part, page, person
+from dispatcher.console.webhooks import shown
 from dispatcher.errors import PingsBusy
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.storage.admin import webhooks

@@ -6,29 +6,29 @@ from pathlib import Path
 
 from flask import Flask, g, url_for
 
-from dispatcher.api.console import (
+from dispatcher.console import (
     deliveries,
+    error_pages,
     events,
+    formatting,
     overview,
-    problems,
     replays,
     session,
     webhook_actions,
     webhooks,
-    words,
 )
-from dispatcher.api.console.frame import blueprint, csrf_token, said, to
+from dispatcher.console.page import blueprint, csrf_token, said, to
 
 __all__ = ["register"]
 
-_PAGES = (session, overview, webhooks, webhook_actions, deliveries, events, replays, problems)
+_PAGES = (session, overview, webhooks, webhook_actions, deliveries, events, replays, error_pages)
 """Importing them has put their routes into the blueprint."""
 _STATIC = Path(__file__).parent / "static"
 
 
 def register(app: Flask) -> None:
     """Serves the console at /console."""
-    words.register(app)
+    formatting.register(app)
     app.register_blueprint(blueprint)
     app.jinja_env.globals |= {"to": to, "csrf_token": csrf_token, "said": said, "asset": asset}
     app.context_processor(lambda: {"person": g.get("person"), "account": g.get("account")})

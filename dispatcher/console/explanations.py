@@ -1,6 +1,6 @@
 """Reasons, in sentences: why a delivery is tried when it is, and why an event made no delivery for a webhook. Pure."""
 
-from dispatcher.api.console.words import counted, span
+from dispatcher.console.formatting import counted, span
 from dispatcher.settings import Settings
 from dispatcher.storage.reads.delivery_status import Wait
 from dispatcher.storage.reads.events import EmittedEvent, Onlooker

@@ -6,14 +6,14 @@ from typing import Any
 
 from flask import Response, request
 
-from dispatcher.api.console import filters
-from dispatcher.api.console.frame import account, blueprint, finished, for_eyes_of, go, page, person
-from dispatcher.api.console.overview import pauses
-from dispatcher.api.console.reasons import why_then
-from dispatcher.api.console.webhooks import stored
-from dispatcher.api.console.words import without_query
 from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
+from dispatcher.console import filters
+from dispatcher.console.explanations import why_then
+from dispatcher.console.formatting import without_query
+from dispatcher.console.overview import pauses
+from dispatcher.console.page import account, blueprint, finished, for_eyes_of, go, page, person
+from dispatcher.console.webhooks import stored
 from dispatcher.errors import DeliveryUnknown, MoveIllegal, WebhookUnknown
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook

@@ -6,7 +6,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 
 from dispatcher import log
-from dispatcher.api.console.frame import add_headers, blueprint, page
+from dispatcher.console.page import add_headers, blueprint, page
 from dispatcher.errors import (
     AccountUnknown,
     DeliveryUnknown,

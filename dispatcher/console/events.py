@@ -4,11 +4,11 @@ from typing import Any
 
 from flask import Response
 
-from dispatcher.api.console import filters
-from dispatcher.api.console.frame import account, blueprint, page
-from dispatcher.api.console.reasons import why_not
 from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import own
+from dispatcher.console import filters
+from dispatcher.console.explanations import why_not
+from dispatcher.console.page import account, blueprint, page
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import events

@@ -10,9 +10,9 @@ from flask import Response, g
 from werkzeug.exceptions import NotFound
 
 from dispatcher import clock
-from dispatcher.api.console import charts
-from dispatcher.api.console.frame import account, blueprint, go, page, person
 from dispatcher.api.parts import own
+from dispatcher.console import charts
+from dispatcher.console.page import account, blueprint, go, page, person
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.reads import overview

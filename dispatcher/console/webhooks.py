@@ -7,11 +7,11 @@ from flask import Response, request
 from werkzeug.exceptions import Forbidden
 
 from dispatcher import clock
-from dispatcher.api.console import charts, filters
-from dispatcher.api.console.frame import NO_CHANGES, account, blueprint, go, page, person
-from dispatcher.api.console.overview import pauses
 from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, own
+from dispatcher.console import charts, filters
+from dispatcher.console.overview import pauses
+from dispatcher.console.page import NO_CHANGES, account, blueprint, go, page, person
 from dispatcher.errors import WebhookInvalid, WebhookUnknown
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
