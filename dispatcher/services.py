@@ -16,6 +16,9 @@ from dispatcher.access import authenticate
 from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import DEFAULT, EMITS, Limiter
 from dispatcher.access.rate_limit import LIMIT_S as QUOTA_LIMIT_S
+from dispatcher.broker.flower import TaskEvents
+from dispatcher.broker.names import QUEUES
+from dispatcher.broker.queue import Queue
 from dispatcher.errors import SettingsInvalid
 from dispatcher.model.event import Event, FanOut
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
@@ -30,7 +33,6 @@ from dispatcher.pipeline.emit import NewEvent
 from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.pipeline.reconcile import Reconciled
-from dispatcher.queue import QUEUES, Queue, TaskEvents
 from dispatcher.replays import job
 from dispatcher.replays.job import Stepped
 from dispatcher.schedule.counters import Tally

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
@@ -19,6 +19,7 @@ from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range, Regexp
 
 from dispatcher.errors import SettingsInvalid
+from dispatcher.redis_url import sentinels_of
 
 Network = IPv4Network | IPv6Network
 
@@ -66,43 +67,6 @@ def _url(*schemes: str) -> Callable[[str], None]:
 
 
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sentinels:
-    """What a `sentinel://` URL says: where the sentinels are, which primary is meant, and how to get in."""
-
-    addresses: tuple[tuple[str, int], ...]
-    master: str
-    database: int
-    username: str | None = field(repr=False)
-    password: str | None = field(repr=False)
-    sentinel_password: str | None = field(repr=False)
-
-
-def sentinels_of(url: str) -> Sentinels | None:
-    """The parts of a `sentinel://` URL, None for one of another kind; raises ValueError where it is none."""
-    parts = urlsplit(url)
-    if parts.scheme != "sentinel":
-        return None
-    login, _, hosts = parts.netloc.rpartition("@")
-    username, _, password = map(unquote, login.partition(":"))
-    query = parse_qs(parts.query)
-    return Sentinels(
-        addresses=tuple(_host_and_port(host) for host in hosts.split(";")),
-        master=query.get("master", ["mymaster"])[0],
-        database=int(parts.path.strip("/") or 0),
-        username=username if username and password else None,
-        password=password or username or None,  # `sentinel://password@host` is understood as well
-        sentinel_password=query.get("sentinel_password", [None])[0],
-    )
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":") if text.rpartition(":")[2].isdecimal() else (text, "", "26379")
-    if not host:
-        raise ValueError("a host is missing")
-    return host.strip("[]"), int(port)
 
 
 def _redis_url(*schemes: str) -> Callable[[str], None]:

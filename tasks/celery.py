@@ -13,8 +13,8 @@ from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
 
 from dispatcher import log
+from dispatcher.broker.config import configure
 from dispatcher.errors import DispatcherError, SettingsInvalid
-from dispatcher.queue import configure
 from dispatcher.services import services
 from dispatcher.settings import read_settings
 from tasks.ticker import Ticker

@@ -4,7 +4,7 @@ import logging
 from dataclasses import asdict
 
 from dispatcher import log
-from dispatcher.queue import DELIVER, acceptable
+from dispatcher.broker.names import DELIVER, acceptable
 from dispatcher.services import services
 from tasks.celery import app
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from dispatcher.queue import FAN_OUT
+from dispatcher.broker.names import FAN_OUT
 from dispatcher.services import services
 from tasks.celery import app
 

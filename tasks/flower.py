@@ -7,8 +7,8 @@ import time
 from celery import Celery
 
 from dispatcher import log
+from dispatcher.broker.config import configure
 from dispatcher.errors import SettingsInvalid
-from dispatcher.queue import configure
 from dispatcher.settings import read_broker_settings
 
 STARTING_S = 30.0

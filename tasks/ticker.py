@@ -21,10 +21,10 @@ from celery import bootsteps
 from celery.worker import state
 
 from dispatcher import clock, log
+from dispatcher.broker.names import EVENTS
 from dispatcher.errors import DispatcherError
 from dispatcher.pipeline.heartbeat import BEAT_S
 from dispatcher.pipeline.nudge import Nudger
-from dispatcher.queue import EVENTS
 from dispatcher.services import Services, services
 
 logger = logging.getLogger(__name__)

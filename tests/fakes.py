@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dispatcher.broker.names import QUEUES
 from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
-from dispatcher.queue import QUEUES
 from dispatcher.schedule.schedule import Beat, Released
 from dispatcher.sender.contract import Request
 

@@ -11,12 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from dispatcher.broker.queue import Queue
 from dispatcher.errors import DispatcherError
 from dispatcher.metrics.build import build_info
 from dispatcher.metrics.growing import growing
 from dispatcher.metrics.webhooks import due_by_queue, of_webhooks
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
-from dispatcher.queue import Queue
 from dispatcher.schedule.counters import Tally
 from dispatcher.schedule.schedule import Schedule, Survey
 from dispatcher.storage.engine import Storage

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from dispatcher.broker.names import DELIVERIES, DELIVERIES_SLOW
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
-from dispatcher.queue import DELIVERIES, DELIVERIES_SLOW
 from dispatcher.schedule.schedule import Survey
 from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog
 

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from dispatcher import clock, crash, log
+from dispatcher.broker.queue import Queue
 from dispatcher.model.health import WindowPolicy
-from dispatcher.queue import Queue
 from dispatcher.schedule.schedule import Schedule
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dispatcher import log
-from dispatcher.queue import Queue
+from dispatcher.broker.queue import Queue
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Storage

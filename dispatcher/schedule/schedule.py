@@ -35,7 +35,7 @@ from redis.retry import Retry
 
 from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
-from dispatcher.settings import sentinels_of
+from dispatcher.redis_url import sentinels_of
 
 DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, PRUNE, WORKERS = _KEYS = tuple(
     f"dispatcher:{noun}"

@@ -7,7 +7,7 @@ import uuid
 
 import redis
 
-from dispatcher.queue import DELIVER, DELIVERIES
+from dispatcher.broker.names import DELIVER, DELIVERIES
 from dispatcher.schedule.schedule import DUE, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE
 from tests.conftest import eventually
 from tests.e2e.cluster import Cluster

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dispatcher.queue import QUEUES
+from dispatcher.broker.names import QUEUES
 from tests.conftest import eventually
 from tests.e2e.cluster import Cluster, posts_by_key, wait_until
 from tests.e2e.conftest import a_folder

@@ -1,4 +1,4 @@
-from dispatcher.queue import CHUNK_MAX, acceptable
+from dispatcher.broker.names import CHUNK_MAX, acceptable
 
 
 def test_a_message_names_webhooks_by_ids_of_postgres():

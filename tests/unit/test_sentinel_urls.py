@@ -3,9 +3,10 @@
 import pytest
 from celery import Celery
 
+from dispatcher.broker.config import configure
 from dispatcher.errors import SettingsInvalid
-from dispatcher.queue import configure
-from dispatcher.settings import Sentinels, read_settings, sentinels_of
+from dispatcher.redis_url import Sentinels, sentinels_of
+from dispatcher.settings import read_settings
 from tests.builders import SECRET_KEY
 
 URL = "sentinel://:hunter%402@one:26380;two;[::1]:26381/3?master=clock&sentinel_password=se%3Bcret"

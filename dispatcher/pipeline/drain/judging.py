@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dispatcher import clock, log
+from dispatcher.broker.flower import Told
 from dispatcher.model.attempt import Result, Verdict, judge
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import after
@@ -13,7 +14,6 @@ from dispatcher.pipeline.drain.lane import Counts, Flight, Lane, told
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.trace import TracesAttempts
-from dispatcher.queue import Told
 from dispatcher.storage.pipeline.deliveries import Finished
 
 logger = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from dispatcher.broker.flower import Told
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import BreakerPolicy, Health
 from dispatcher.model.webhook import Target
-from dispatcher.queue import Told
 from dispatcher.schedule.schedule import Released
 
 

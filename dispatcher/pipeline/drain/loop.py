@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from dispatcher import clock, crash
+from dispatcher.broker.flower import Told
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
 from dispatcher.pipeline.drain.claims import Claimer
@@ -30,7 +31,6 @@ from dispatcher.pipeline.drain.sending import Flights
 from dispatcher.pipeline.endpoint_health import watch
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
-from dispatcher.queue import Told
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.contract import Sender
 from dispatcher.storage.engine import Storage

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dispatcher.broker.queue import Queue
 from dispatcher.model.counters import BOUNDS_S
 from dispatcher.model.health import Health
 from dispatcher.pipeline import dispatch
-from dispatcher.queue import Queue
 from dispatcher.storage.pipeline import deliveries
 from tests.builders import a_webhook, an_event
 from tests.integration.flow.conftest import Flow

@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
+from dispatcher.broker.names import DELIVERIES, DELIVERIES_SLOW, EVENTS
+from dispatcher.broker.queue import Queue
 from dispatcher.errors import QueueUnavailable
-from dispatcher.queue import DELIVERIES, DELIVERIES_SLOW, EVENTS, Queue
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import threading
 import pytest
 from celery import Celery
 
-from dispatcher.queue import WAITING_MAX, TaskEvents, Told, configure
+from dispatcher.broker.config import configure
+from dispatcher.broker.flower import WAITING_MAX, TaskEvents, Told
 from tests.conftest import eventually
 
 

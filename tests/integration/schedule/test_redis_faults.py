@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from dispatcher.broker.names import QUEUES
 from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
 from dispatcher.model.health import Health
-from dispatcher.queue import QUEUES
 from dispatcher.schedule.schedule import DUE, FAN_OUT, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE, WORKERS, Schedule
 from tests.builders import DRAIN, released
 from tests.conftest import a_valkey

@@ -1,0 +1,112 @@
+"""Publishes deliveries that fail to Flower, as if each were a task."""
+
+import logging
+import threading
+from dataclasses import dataclass
+from queue import Full
+from queue import Queue as Waiting
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from dispatcher import clock, log
+from dispatcher.broker.config import configure
+
+logger = logging.getLogger(__name__)
+
+WAITING_MAX, PAUSE_S = 1_000, 5.0
+"""Task events that wait to be sent, and the pause after the broker refused one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """One judged attempt. `retry_in_s` is None where there is no next try, `state` the delivery's."""
+
+    key: str
+    event_name: str
+    webhook_id: int
+    attempt: int
+    status: str
+    state: str
+    retry_in_s: float | None
+
+
+class TaskEvents:
+    """Deliveries in Flower: what failed appears there as a task, its Idempotency-Key as the task's id.
+
+        RETRY      an attempt failed; its exception says how, and when the next attempt is
+        FAILURE    the tries are used up
+        SUCCESS    it went well after it had failed, or, where that is wished for, at once
+
+    Events go to the broker, as Celery's own do, from a thread of their own and at a limited rate: Flower's memory and
+    the broker are safe at 10,000 failures a second, and a drain never waits. What is beyond the rate is left out.
+    `hostname` is the worker's, under which the tasks are shown.
+    """
+
+    def __init__(self, broker_url: str, *, per_second: float) -> None:
+        self.hostname = "dispatcher"
+        self._broker_url = broker_url
+        self._gap_s = 1 / per_second
+        self._waiting: Waiting[Told] = Waiting(WAITING_MAX)
+        self._left_out = 0
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def tell(self, told: Told) -> None:
+        """Returns at once, whatever the broker does."""
+        try:
+            self._waiting.put_nowait(told)
+        except Full:
+            self._left_out += 1
+        if self._thread is None or not self._thread.is_alive():  # also in a process that was forked
+            self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="task-events", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        app = Celery("dispatcher.task_events", set_as_current=False)
+        configure(app, self._broker_url)
+        of_transport = app.connection_for_write().connection_errors
+        faults: tuple[type[Exception], ...] = (OperationalError, OSError, *of_transport)
+        while True:
+            first = self._waiting.get()
+            try:
+                with (
+                    app.connection_for_write() as connection,
+                    app.events.Dispatcher(connection, hostname=self.hostname, buffer_while_offline=False) as events,
+                ):
+                    _send(events, first)
+                    while True:
+                        pause.wait(self._gap_s)
+                        _send(events, self._waiting.get())
+            except faults as error:
+                logger.warning(log.line("task_events.failed", reason=type(error).__name__, left_out=self._left_out))
+                pause.wait(PAUSE_S)
+
+
+def _send(events: Any, told: Told) -> None:
+    """A task's life in Flower: received and started when it is first told of, then what came of the attempt."""
+    common = {"uuid": told.key, "timestamp": clock.now().timestamp()}
+    events.send(
+        "task-received",
+        name=f"delivery:{told.event_name}",
+        args=f"(webhook {told.webhook_id})",
+        kwargs="{}",
+        retries=told.attempt - 1,
+        **common,
+    )
+    events.send("task-started", **common)
+    if told.state == "delivered":
+        events.send("task-succeeded", result=f"{told.status}, attempt {told.attempt}", runtime=0.0, **common)
+    elif told.retry_in_s is not None:
+        reason = f"{told.status}, attempt {told.attempt}; next attempt in {told.retry_in_s:.0f} s"
+        events.send("task-retried", exception=reason, traceback="", **common)
+    else:
+        reason = f"{told.status}, attempt {told.attempt}; no attempts left"
+        events.send("task-failed", exception=reason, traceback="", **common)
