@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
 
-from dispatcher import clock, crash, log
+from dispatcher import clock, failpoints, log
 from dispatcher.access import authenticate
 from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import DEFAULT, EMITS, Limiter
@@ -73,7 +73,7 @@ class Services:
     """The parts of one process. What a process does not use is not built: one that emits has no sender."""
 
     def __init__(self, settings: Settings) -> None:
-        crash.arm(settings.crash_at)
+        failpoints.arm(settings.failpoint)
         self.settings = settings
         self._idle_senders: list[Sender] = []
         self._senders: list[ReferenceType[Sender]] = []

@@ -274,8 +274,8 @@ class Settings:
         (),
         subcast=_host_name,
     )
-    testing: bool = _setting("`1` lets a test set DISPATCHER_CRASH_AT", False)
-    crash_at: str = _setting("kills the process at this point (`dispatcher/crash.py`); tests only", "")
+    testing: bool = _setting("`1` lets a test set DISPATCHER_FAILPOINT", False)
+    failpoint: str = _setting("kills the process at this point (`dispatcher/failpoints.py`); tests only", "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -393,5 +393,5 @@ def _check_together(settings: Settings) -> None:
         raise SettingsInvalid("DISPATCHER_LEASE_S", "must be at least twice DISPATCHER_TIMEOUT_S")
     if settings.window_start > settings.window_max:
         raise SettingsInvalid("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
-    if settings.crash_at and not settings.testing:
-        raise SettingsInvalid("DISPATCHER_CRASH_AT", "refused: it kills the process, for tests only")
+    if settings.failpoint and not settings.testing:
+        raise SettingsInvalid("DISPATCHER_FAILPOINT", "refused: it kills the process, for tests only")

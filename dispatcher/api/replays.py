@@ -8,7 +8,7 @@ from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own, root
 from dispatcher.replays import job
 from dispatcher.representations.replay import shown_replay
-from dispatcher.storage.replays.jobs import jobs
+from dispatcher.storage.replays import jobs
 from schemas.errors import ErrorSchema, FieldErrorsSchema
 from schemas.replay import DryRunSchema, ReplaySchema
 

@@ -18,7 +18,7 @@ from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages
-from dispatcher.storage.replays.jobs import jobs
+from dispatcher.storage.replays import jobs
 from dispatcher.webhooks import edit
 from schemas.delivery import PingSchema
 from schemas.emitted import EmittedSchema

@@ -16,7 +16,7 @@ from dispatcher.errors import ReplayInvalid
 from dispatcher.model.replay import REPLAYABLE, ReplayState
 from dispatcher.replays import job
 from dispatcher.storage.reads import webhooks
-from dispatcher.storage.replays.jobs import jobs
+from dispatcher.storage.replays import jobs
 
 _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 

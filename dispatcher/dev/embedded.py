@@ -15,7 +15,7 @@ from dispatcher.dev.postgres import Postgres
 from dispatcher.dev.valkey import Valkey
 from dispatcher.settings import Settings, describe
 
-_FOR_TESTS = ("DISPATCHER_TESTING", "DISPATCHER_CRASH_AT")
+_FOR_TESTS = ("DISPATCHER_TESTING", "DISPATCHER_FAILPOINT")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from dispatcher import clock, crash, log
+from dispatcher import clock, failpoints, log
 from dispatcher.broker.queue import Queue
 from dispatcher.model.health import WindowPolicy
 from dispatcher.schedule.schedule import Schedule
@@ -73,7 +73,7 @@ class Dispatch:
         self._head_due_s = began_s + (next_s or 0.0)
         self.wakes_s = self._head_due_s if next_s else None
         if webhook_ids:
-            crash.reached("after_take")
+            failpoints.hit("after_take")
             messages = self.send(webhook_ids)
             logger.debug(log.line("webhooks.released", webhooks=len(webhook_ids), messages=messages))
         return len(webhook_ids)

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from dispatcher import crash
+from dispatcher import failpoints
 from dispatcher.errors import EventRefused
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.storage.admin import accounts
@@ -61,16 +61,16 @@ def record_events(
         (committed,) = commit_together(storage, [Emit(owner.id, drafts, traceparent)])
         assert committed is not None  # noqa: S101 - without keys it need not wait
         return committed
-    crash.reached("after_commit")
+    failpoints.hit("after_commit")
     return stored
 
 
 def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event] | None]:
     """The stored events of each emit, in one commit; None where it would have to wait for another of its key."""
-    crash.reached("before_commit")
+    failpoints.hit("before_commit")
     commit = storage.single if events.are_one_statement(emits) else storage.run
     stored = commit(lambda own: events.insert_together(own, emits))
-    crash.reached("after_commit")
+    failpoints.hit("after_commit")
     return stored
 
 
@@ -89,7 +89,7 @@ def problems(event: NewEvent, time_zone: str) -> Problems:
 
 def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], traceparent: str | None) -> list[Event]:
     stored = events.insert(connection, account_id, drafts, traceparent=traceparent)
-    crash.reached("before_commit")
+    failpoints.hit("before_commit")
     return stored
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from dispatcher import clock, crash, log
+from dispatcher import clock, failpoints, log
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.event import FanOut
 from dispatcher.pipeline.trace import TracesFanOut
@@ -91,7 +91,7 @@ def _taken(storage: Storage, batch_size: int, trace: TracesFanOut | None, withou
         return batch, made, events.traces(connection, batch.event_ids) if trace and batch.event_ids else {}
 
     batch, made, traceparents = storage.run(work)
-    crash.reached("after_fan_out")
+    failpoints.hit("after_fan_out")
     for one in made:
         logger.debug(log.line("delivery.made", **one._asdict()))
     if trace is not None and traceparents:

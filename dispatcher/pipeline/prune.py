@@ -9,7 +9,7 @@ from dispatcher import log
 from dispatcher.errors import StorageUnavailable
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.engine import Connection, Storage, took_too_long
-from dispatcher.storage.replays.jobs import jobs
+from dispatcher.storage.replays import jobs
 from dispatcher.storage.stats import partitions, rollups
 
 logger = logging.getLogger(__name__)

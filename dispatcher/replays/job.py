@@ -29,7 +29,8 @@ from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
-from dispatcher.storage.replays.jobs import Advance, Held, Left, jobs, selection
+from dispatcher.storage.replays import jobs, selection
+from dispatcher.storage.replays.jobs import Advance, Held, Left
 from dispatcher.storage.replays.selection import Limits, Look
 from schemas.errors import texts
 from schemas.fields import written_in

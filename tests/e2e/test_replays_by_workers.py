@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from dispatcher.replays import job
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.pipeline import events
-from dispatcher.storage.replays.jobs import jobs
+from dispatcher.storage.replays import jobs
 from tests.conftest import eventually
 from tests.e2e.cluster import SLUG, Cluster, posts_by_key
 from tests.receiver import Receiver

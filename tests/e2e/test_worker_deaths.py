@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from dispatcher import crash
+from dispatcher import failpoints
 from dispatcher.storage.pipeline import events
 from tests.builders import a_body
 from tests.e2e.cluster import SLUG, Cluster, Program, posts_by_key
@@ -32,7 +32,7 @@ SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_H
 
 
 def test_every_crash_point_is_tried():
-    assert set(IN_A_WORKER) | set(IN_AN_EMITTER) == crash.POINTS
+    assert set(IN_A_WORKER) | set(IN_AN_EMITTER) == failpoints.POINTS
 
 
 def test_a_worker_killed_while_it_waits_for_an_answer_is_replaced(cluster: Cluster, receiver: Receiver):
@@ -105,7 +105,7 @@ def test_a_worker_that_dies_loses_nothing(point: str, cluster: Cluster, receiver
     if point == "after_take":  # only what somebody else has fanned out is taken from the clock
         cluster.own.storage.run(lambda connection: events.fan_out(connection, 1))
 
-    flawed = cluster.start_worker(ready=False, DISPATCHER_CRASH_AT=point)
+    flawed = cluster.start_worker(ready=False, DISPATCHER_FAILPOINT=point)
 
     assert flawed.wait(30) == -signal.SIGKILL
     cluster.start_worker(ready=False)
@@ -123,7 +123,7 @@ def test_an_emitter_that_dies_has_emitted_what_it_committed(point: str, cluster:
     cluster.webhook(receiver.url("/hook"))
     cluster.start_worker()
 
-    emitter = emit_by_command(cluster, DISPATCHER_CRASH_AT=point)
+    emitter = emit_by_command(cluster, DISPATCHER_FAILPOINT=point)
 
     assert emitter.wait(30) == -signal.SIGKILL
     if posts:
@@ -137,12 +137,12 @@ def test_an_emitter_that_dies_has_emitted_what_it_committed(point: str, cluster:
 
 @pytest.mark.parametrize("program", ["worker", "emitter"])
 def test_crashing_is_refused_outside_tests(program: str, cluster: Cluster):
-    flaw = {"DISPATCHER_CRASH_AT": "after_claim", "DISPATCHER_TESTING": ""}
+    flaw = {"DISPATCHER_FAILPOINT": "after_claim", "DISPATCHER_TESTING": ""}
 
     process = cluster.start_worker(ready=False, **flaw) if program == "worker" else emit_by_command(cluster, **flaw)
 
     assert process.wait(30) not in (0, -signal.SIGKILL)
-    assert process.output == "error: DISPATCHER_CRASH_AT: refused: it kills the process, for tests only\n"
+    assert process.output == "error: DISPATCHER_FAILPOINT: refused: it kills the process, for tests only\n"
 
 
 def emit_by_command(cluster: Cluster, **env: str) -> Program:

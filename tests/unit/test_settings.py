@@ -132,10 +132,10 @@ def test_the_window_must_not_start_above_its_maximum(environment):
 
 
 def test_crash_points_are_refused_unless_testing(environment):
-    assert refused(environment, DISPATCHER_CRASH_AT="after_claim").variable == "DISPATCHER_CRASH_AT"
+    assert refused(environment, DISPATCHER_FAILPOINT="after_claim").variable == "DISPATCHER_FAILPOINT"
 
     environment.setenv("DISPATCHER_TESTING", "1")
-    assert read_settings().crash_at == "after_claim"
+    assert read_settings().failpoint == "after_claim"
 
 
 def test_the_defaults_hold_together(environment):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from uuid import uuid4
 
-from dispatcher import crash, log
+from dispatcher import failpoints, log
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.delivery import State
 from dispatcher.pipeline.drain.counting import Tallying
@@ -121,7 +121,7 @@ class Claimer:
                     yield self._refused(lanes[next(iter(part))], error)
             else:
                 if claim.claimed:
-                    crash.reached("after_claim")
+                    failpoints.hit("after_claim")
                 if claim.ended:  # or `reconcile` finds what they held back
                     with guarded("drain.order_failed"):
                         self._storage.single(partial(order.settle, pairs=claim.ended))

@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from dispatcher import clock, crash
+from dispatcher import clock, failpoints
 from dispatcher.broker.flower import Told
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
@@ -255,9 +255,9 @@ class Drain:
     def _flush(self) -> None:
         """Records what has finished, and releases the webhooks of which nothing is left."""
         finished, self._finished = self._finished, []
-        crash.reached("before_record")
+        failpoints.hit("before_record")
         recorded = self._recorder.record(finished)
-        crash.reached("after_record")
+        failpoints.hit("after_record")
         with guarded("drain.watch_failed"):
             for webhook_id in watch(self._storage, recorded, self._lanes, self._policy.give_up_after_s):
                 self._stop_sending(self._lanes[webhook_id])

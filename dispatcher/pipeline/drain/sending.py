@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from dispatcher import crash, log
+from dispatcher import failpoints, log
 from dispatcher.model.attempt import Result, Status
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Target
@@ -51,7 +51,7 @@ class Flights:
         if self._traces is not None and delivery.traceparent:
             with guarded("drain.not_traced"):
                 made += self._traces.start(delivery)
-        crash.reached("before_send")
+        failpoints.hit("before_send")
         try:
             self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
         except Exception as error:  # no file descriptor is free, for one; what is in flight goes on
@@ -69,7 +69,7 @@ class Flights:
             return []
         landed = []
         for result in self._sender.results(wait_s):
-            crash.reached("after_send")
+            failpoints.hit("after_send")
             flight = self._by_delivery.pop(result.tag, None)
             if flight is None:
                 logger.error(log.line("drain.unknown_result", delivery_id=result.tag))

@@ -223,7 +223,7 @@ def test_other_commands_read_every_setting_of_the_one_that_runs(used_folder: Pat
         "DISPATCHER_USER_AGENT": "it's (ours); $HOME `x`",
         "DISPATCHER_RETRY_BASE_S": "3",
     }
-    for name, value in {**given, "DISPATCHER_CRASH_AT": "sent", "DISPATCHER_QUOTA": "", "DISPATCHER_API": "x"}.items():
+    for name, value in {**given, "DISPATCHER_FAILPOINT": "sent", "DISPATCHER_QUOTA": "", "DISPATCHER_API": "x"}.items():
         monkeypatch.setenv(name, value)
 
     with embedded(used_folder, {"DISPATCHER_RETRY_BASE_S": "1", "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8"}):

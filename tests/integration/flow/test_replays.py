@@ -16,7 +16,7 @@ from dispatcher.schedule.schedule import Released, Schedule
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.engine import rows
-from dispatcher.storage.replays.jobs import jobs
+from dispatcher.storage.replays import jobs
 from dispatcher.storage.stats import partitions
 from dispatcher.webhooks import edit
 from tests.builders import a_webhook, an_account, an_event

@@ -9,7 +9,7 @@ import pytest
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
 from dispatcher.storage.pipeline import order
-from dispatcher.storage.replays.jobs import jobs, selection
+from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.selection import Limits
 from tests.builders import a_webhook
 

@@ -1,4 +1,4 @@
-"""Points at which a test may kill the process. Inert unless `arm` was called with DISPATCHER_CRASH_AT's value."""
+"""Points at which a test may kill the process. Inert unless `arm` was called with DISPATCHER_FAILPOINT's value."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ _armed = ""
 
 
 def arm(point: str) -> None:
-    """Makes `reached(point)` kill this process; "" disarms."""
+    """Makes `hit(point)` kill this process; "" disarms."""
     global _armed
     if point and point not in POINTS:
-        raise ValueError(f"unknown crash point {point!r}; known: {', '.join(sorted(POINTS))}")
+        raise ValueError(f"unknown failpoint {point!r}; known: {', '.join(sorted(POINTS))}")
     _armed = point
 
 
-def reached(point: str) -> None:
+def hit(point: str) -> None:
     """Dies as by `kill -9` if `point` is armed: no handler, no `finally`, no flush."""
     if _armed == point:
         os.kill(os.getpid(), signal.SIGKILL)
