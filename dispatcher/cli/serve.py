@@ -53,7 +53,7 @@ def _command(settings: Settings) -> list[str]:
     return [
         sys.executable, "-m", "gunicorn",
         "--bind", f"{_bracketed(settings.host)}:{settings.port}",
-        "--worker-class", "dispatcher.api.gunicorn_worker.Worker",
+        "--worker-class", "dispatcher.web.gunicorn_worker.Worker",
         "--workers", str(settings.web_workers),
         "--worker-connections", str(settings.web_connections),
         "--asgi-lifespan", "off",
@@ -63,8 +63,8 @@ def _command(settings: Settings) -> list[str]:
         "--keep-alive", "75",  # longer than the proxies before it keep an idle connection, which they would use again
         "--no-control-socket",  # a way in that nobody asked for, in a folder of its own in the user's home
         "--log-level", "warning",
-        *(["--logger-class", "dispatcher.api.gunicorn_log.JsonLogger"] if settings.log_format == "json" else []),
-        "dispatcher.api.asgi:load()",
+        *(["--logger-class", "dispatcher.web.gunicorn_log.JsonLogger"] if settings.log_format == "json" else []),
+        "dispatcher.web.asgi:load()",
     ]  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.api.bodies import SILENCE_S
-from dispatcher.api.connections import ANSWER_S, HEAD_S
+from dispatcher.web.bodies import SILENCE_S
+from dispatcher.web.connections import ANSWER_S, HEAD_S
 from tests.attacks.lines import EMITS, Line, Web, a_token
 from tests.builders import an_account
 from tests.conftest import eventually

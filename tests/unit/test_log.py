@@ -94,7 +94,7 @@ def test_what_a_command_announces_has_the_same_form(capsys, form, start):
 def test_gunicorn_says_its_own_in_json_too(capsys):
     from gunicorn.config import Config
 
-    from dispatcher.api.gunicorn_log import JsonLogger
+    from dispatcher.web.gunicorn_log import JsonLogger
 
     JsonLogger(Config()).error("Worker %s was ended", 7)
 

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from dispatcher.api import bodies
-from dispatcher.api.asgi import Asgi
-from dispatcher.api.bodies import FORM_LIMIT, LargeBodies
-from dispatcher.api.connections import TURN, Connections
 from dispatcher.api.parts import BODY_LIMIT
 from dispatcher.errors import RequestRefused
+from dispatcher.web import bodies
+from dispatcher.web.asgi import Asgi
+from dispatcher.web.bodies import FORM_LIMIT, LargeBodies
+from dispatcher.web.connections import TURN, Connections
 from tests.conftest import in_a_loop
 from tests.integration.api.conftest import a_token
 

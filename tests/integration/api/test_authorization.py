@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.access.clients import revoke_client
 from dispatcher.api import auth
-from dispatcher.api.app import create_app
+from dispatcher.web.app import create_app
 from tests.builders import an_account
 from tests.integration.api.conftest import Api, send
 from tests.integration.api.routes import ROUTES, call, things_of

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from dispatcher.api.batcher import Batcher
+from dispatcher.web.batcher import Batcher
 from tests.conftest import in_a_loop
 
 

@@ -6,7 +6,7 @@ import jsonschema_rs
 import pytest
 import requests
 
-from dispatcher.api.app import create_app
+from dispatcher.web.app import create_app
 from tests.integration.api.conftest import AGENT
 
 

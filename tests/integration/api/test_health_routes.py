@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from dispatcher.api.app import create_app
+from dispatcher.web.app import create_app
 from tests.builders import a_webhook
 from tests.conftest import eventually
 from tests.integration.api.conftest import Api

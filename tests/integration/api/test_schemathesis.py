@@ -14,9 +14,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from dispatcher.api.app import create_app
 from dispatcher.services import Services
 from dispatcher.settings import Settings
+from dispatcher.web.app import create_app
 from tests.builders import SECRET_KEY
 from tests.integration.api.conftest import AGENT, Api
 from tests.integration.api.routes import things_of

@@ -11,10 +11,10 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from dispatcher.api import gunicorn_worker
 from dispatcher.cli import main
 from dispatcher.cli.serve import api_address
 from dispatcher.services import use
+from dispatcher.web import gunicorn_worker
 from tests.builders import a_webhook
 from tests.conftest import eventually
 from tests.integration.api.conftest import AGENT, Api, send

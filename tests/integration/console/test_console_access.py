@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dispatcher.access.sign_in import PER_ADDRESS
-from dispatcher.api.app import create_app
+from dispatcher.web.app import create_app
 from tests.builders import an_account
 from tests.integration.console.conftest import PASSWORD, Site, a_session
 from tests.integration.console.test_console_pages import PAGES

@@ -14,10 +14,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from dispatcher.api.app import create_app
 from dispatcher.dev.procfile import parse_procfile
 from dispatcher.services import Services
 from dispatcher.settings import Settings, describe
+from dispatcher.web.app import create_app
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"

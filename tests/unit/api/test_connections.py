@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.api.connections import ANSWER_S, HEAD_S, KEPT_S, Connections, Owed
+from dispatcher.web.connections import ANSWER_S, HEAD_S, KEPT_S, Connections, Owed
 from tests.fakes import FakeClock
 
 

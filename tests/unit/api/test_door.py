@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from dispatcher.api.door import BRAKE_S, LINE, LINE_OF_ONE, SHUT, Door, is_sign_in
-from dispatcher.api.quick_emit import Answer
+from dispatcher.web.emit_endpoint import Answer
 from tests.fakes import FakeClock
 
 # An event loop has a pair of sockets of its own.

@@ -13,14 +13,14 @@ from marshmallow import ValidationError
 from dispatcher.access.authenticate import Admitted
 from dispatcher.api import emitting
 from dispatcher.api.auth import QUICK, Quick, quota_headers
-from dispatcher.api.batcher import Batcher
-from dispatcher.api.callers import EMIT_PATH
 from dispatcher.api.parts import Answer, json_answer, parsed
 from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import drafts_of
 from dispatcher.services import Services
 from dispatcher.storage.pipeline.events import Emit
+from dispatcher.web.batcher import Batcher
+from dispatcher.web.callers import EMIT_PATH
 from schemas import EventInvalid
 
 BODY_QUICK = 512 * 1024

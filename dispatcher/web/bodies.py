@@ -11,8 +11,8 @@ from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from dispatcher.api.connections import Owed, Turn
 from dispatcher.api.parts import BODY_LIMIT, too_large
+from dispatcher.web.connections import Owed, Turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

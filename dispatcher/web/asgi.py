@@ -1,4 +1,4 @@
-"""What gunicorn loads: `dispatcher.api.asgi:load()`. The settings come from the environment.
+"""What gunicorn loads: `dispatcher.web.asgi:load()`. The settings come from the environment.
 
 An event loop takes the requests, and answers emits itself (`quick_emit.py`): a thread for each would cost more than all
 else about them. Everything else is Flask's, in threads.
@@ -15,9 +15,13 @@ from urllib.parse import unquote_to_bytes
 
 from dispatcher import log
 from dispatcher.access.authenticate import Admitted
-from dispatcher.api.app import create_app
 from dispatcher.api.auth import takes_forms
-from dispatcher.api.bodies import (
+from dispatcher.api.door import Door, is_sign_in
+from dispatcher.api.health import quick_answer
+from dispatcher.api.parts import BODY_LIMIT, Answer, json_answer
+from dispatcher.services import Services, services
+from dispatcher.web.app import create_app
+from dispatcher.web.bodies import (
     FORM_LIMIT,
     READ_S,
     SILENCE_S,
@@ -29,13 +33,9 @@ from dispatcher.api.bodies import (
     Receive,
     Unread,
 )
-from dispatcher.api.callers import Callers
-from dispatcher.api.connections import ANSWER_S, TURN, Owed, Turn
-from dispatcher.api.door import Door, is_sign_in
-from dispatcher.api.health import quick_answer
-from dispatcher.api.parts import BODY_LIMIT, Answer, json_answer
-from dispatcher.api.quick_emit import QuickEmit
-from dispatcher.services import Services, services
+from dispatcher.web.callers import Callers
+from dispatcher.web.connections import ANSWER_S, TURN, Owed, Turn
+from dispatcher.web.emit_endpoint import QuickEmit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -10,9 +10,9 @@ from typing import Any
 from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.api.auth import PREFIX, QUICK, Quick, bearer, needs_token
-from dispatcher.api.batcher import Batcher
 from dispatcher.errors import StorageUnavailable
 from dispatcher.services import Services
+from dispatcher.web.batcher import Batcher
 
 CALLERS_MOST = 100
 """In one query."""

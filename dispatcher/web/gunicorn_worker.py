@@ -10,9 +10,9 @@ from typing import Any
 from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
-from dispatcher.api.connections import HEAD_S, KEPT_S, TURN, Connections, Owed, Turn
 from dispatcher.api.errors import UNPROCESSABLE
 from dispatcher.api.parts import text_of
+from dispatcher.web.connections import HEAD_S, KEPT_S, TURN, Connections, Owed, Turn
 
 IDLE_EVERY_S = 0.2
 """While the worker ends, connections on which nothing is asked are closed this often."""
