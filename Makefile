@@ -83,4 +83,4 @@ clean:
 	@test ! -e .dispatcher || echo "The data in .dispatcher/ are kept; make clean-data deletes them."
 
 clean-data: .venv/installed
-	@$(BIN)/python -m dispatcher.dev.remove
+	@$(BIN)/python -m dispatcher.local.remove

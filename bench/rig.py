@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import psycopg2
 
-from dispatcher.dev.embedded import embedded
+from dispatcher.local.embedded import embedded
 from dispatcher.schedule.schedule import FAN_OUT, connect
 from dispatcher.services import Services, use
 from dispatcher.settings import read_settings

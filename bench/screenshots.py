@@ -24,11 +24,11 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dispatcher import clock
-from dispatcher.dev import child
-from dispatcher.dev.demo import emitted
-from dispatcher.dev.embedded import embedded
-from dispatcher.dev.receiver import Arrival, Receiver
+from dispatcher.local.demo import emitted
+from dispatcher.local.embedded import embedded
+from dispatcher.local.receiver import Arrival, Receiver
 from dispatcher.pipeline.emit import NewEvent
+from dispatcher.processes import child
 from dispatcher.services import Services, use
 from dispatcher.settings import read_settings
 from dispatcher.storage import migrate

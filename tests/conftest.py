@@ -30,8 +30,8 @@ import redis
 # Both senders now, while sockets are on: a class made of a guarded socket stays guarded in later tests.
 import dispatcher.sender.curl
 import dispatcher.sender.portable  # noqa: F401
-from dispatcher.dev.postgres import Postgres
-from dispatcher.dev.valkey import Valkey
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
 from dispatcher.services import Services, use
 from dispatcher.settings import Settings
 from dispatcher.storage import migrate

@@ -22,14 +22,14 @@ from dispatcher import clock, signals
 from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
 from dispatcher.cli.up import own_command, procfile, take_ports
-from dispatcher.dev import child
-from dispatcher.dev.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
-from dispatcher.dev.embedded import embedded
-from dispatcher.dev.folder import is_owned, open_private
-from dispatcher.dev.receiver import Receiver
-from dispatcher.dev.supervisor import environment_of, parse_procfile
 from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
+from dispatcher.local.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
+from dispatcher.local.embedded import embedded
+from dispatcher.local.folder import is_owned, open_private
+from dispatcher.local.receiver import Receiver
 from dispatcher.model.webhook import Webhook
+from dispatcher.processes import child
+from dispatcher.processes.supervisor import environment_of, parse_procfile
 from dispatcher.services import Services, services
 from dispatcher.storage import migrate
 from dispatcher.storage.admin import accounts, users

@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from dispatcher import log
-from dispatcher.dev.folder import kept_password, make_folder
-from dispatcher.dev.supervisor import environment_of
+from dispatcher.local.folder import kept_password, make_folder
+from dispatcher.processes.supervisor import environment_of
 
 USER = "operator"
 """Who signs in where we make the password."""

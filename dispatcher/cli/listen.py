@@ -6,8 +6,8 @@ from functools import partial
 
 import click
 
-from dispatcher.dev.receiver import Arrival, Receiver
 from dispatcher.errors import DispatcherError
+from dispatcher.local.receiver import Arrival, Receiver
 from dispatcher.payload import is_signed
 from dispatcher.services import services
 from dispatcher.storage.admin import webhooks

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from dispatcher import log
-from dispatcher.dev.environment import PLACES, running_environment
 from dispatcher.errors import DispatcherError
+from dispatcher.local.environment import PLACES, running_environment
 
 _COMMANDS = {
     "account": ("accounts", "Accounts."),

@@ -8,7 +8,7 @@ from contextlib import suppress
 import click
 
 from dispatcher import log
-from dispatcher.dev.supervisor import environment_of
+from dispatcher.processes.supervisor import environment_of
 from dispatcher.services import services
 from dispatcher.settings import Settings
 

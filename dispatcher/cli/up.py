@@ -13,11 +13,11 @@ import click
 
 from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
-from dispatcher.dev import child
-from dispatcher.dev.embedded import Embedded, embedded
-from dispatcher.dev.folder import PORTS, is_free, make_folder, own
-from dispatcher.dev.supervisor import Process, Supervisor, environment_of, parse_procfile
 from dispatcher.errors import ServiceFailed
+from dispatcher.local.embedded import Embedded, embedded
+from dispatcher.local.folder import PORTS, is_free, make_folder, own
+from dispatcher.processes import child
+from dispatcher.processes.supervisor import Process, Supervisor, environment_of, parse_procfile
 
 DEFAULT_FOLDER = Path(".dispatcher")
 

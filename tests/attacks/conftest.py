@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dispatcher.dev.postgres import Postgres
-from dispatcher.dev.valkey import Valkey
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
 from tests.attacks import lines
 from tests.attacks.lines import Web
 from tests.e2e.conftest import (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from dispatcher.dev import child
+from dispatcher.processes import child
 from dispatcher.storage.admin import users
 from dispatcher.storage.admin.passwords import hash_password
 from tests.attacks.web import own, p95, timed_get, web  # noqa: F401 - fixtures

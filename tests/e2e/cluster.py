@@ -25,11 +25,11 @@ from typing import Any
 import psycopg2
 
 from dispatcher import emit_many
-from dispatcher.dev import child
-from dispatcher.dev.postgres import Postgres
-from dispatcher.dev.supervisor import environment_of
-from dispatcher.dev.valkey import Valkey
 from dispatcher.errors import DispatcherError
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
+from dispatcher.processes import child
+from dispatcher.processes.supervisor import environment_of
 from dispatcher.services import Services
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows

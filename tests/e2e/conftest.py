@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import redis
 
-from dispatcher.dev import child
-from dispatcher.dev.postgres import Postgres
-from dispatcher.dev.valkey import Valkey
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
+from dispatcher.processes import child
 from dispatcher.services import use
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import psycopg2
 
-from dispatcher.dev.folder import make_folder, write_private
-from dispatcher.dev.postgres import Postgres
+from dispatcher.local.folder import make_folder, write_private
+from dispatcher.local.postgres import Postgres
 from tests.conftest import eventually
 from tests.e2e.cluster import execute
 

@@ -8,8 +8,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-from dispatcher.dev import child
-from dispatcher.dev.folder import PORTS, is_free
+from dispatcher.local.folder import PORTS, is_free
+from dispatcher.processes import child
 from tests.conftest import eventually
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # what is in /usr/sbin changes the user, and with it the folders

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import redis
 
-from dispatcher.dev import child
-from dispatcher.dev.folder import PORTS, is_free
-from dispatcher.dev.valkey import answers, program
+from dispatcher.local.folder import PORTS, is_free
+from dispatcher.local.valkey import answers, program
+from dispatcher.processes import child
 from tests.conftest import eventually
 
 PASSWORD = "of-the-tests"

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dispatcher.dev.postgres import Postgres
-from dispatcher.dev.valkey import Valkey
 from dispatcher.errors import StorageUnavailable
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
 from tests.builders import SECRET_KEY
 from tests.conftest import eventually
 from tests.e2e.cluster import PROGRAMS, Cluster, Program, posts_by_key, wait_until

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from dispatcher.dev.environment import running_environment
-from dispatcher.dev.folder import PORTS, is_free
+from dispatcher.local.environment import running_environment
+from dispatcher.local.folder import PORTS, is_free
 from tests.builders import a_body
 from tests.conftest import ROOT, eventually
 from tests.e2e.cluster import PROGRAMS, SHORT, SLUG, Cluster, Program

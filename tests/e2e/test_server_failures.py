@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from dispatcher.dev.valkey import Valkey
 from dispatcher.errors import StorageUnavailable
+from dispatcher.local.valkey import Valkey
 from tests.conftest import eventually
 from tests.e2e.cluster import Cluster, posts_by_key, wait_until
 from tests.receiver import Answer, Receiver

@@ -22,7 +22,7 @@ assert dispatcher.__file__.startswith(place) and schemas.__file__.startswith(pla
 assert str(procfile()).startswith(place) and "worker:" in procfile().read_text()
 for name in ("due", "hand_out", "quota", "release", "renew", "take"):
     assert "redis.call" in (files("dispatcher.schedule.scripts") / f"{name}.lua").read_text()
-bodies = list((files("dispatcher.dev") / "bodies").iterdir())
+bodies = list((files("dispatcher.local") / "bodies").iterdir())
 assert bodies and all(json.loads(one.read_text()) for one in bodies if one.name.endswith(".json"))
 assert "SwaggerUIBundle" in (files("dispatcher.api") / "static" / "docs.js").read_text()
 assert "csrf" in (files("dispatcher.api") / "templates" / "consent.html").read_text()
@@ -67,7 +67,7 @@ def test_every_file_of_the_packages_is_in_it(installed: Path):
     for package in ("dispatcher", "schemas", "tasks"):
         kept = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*") if is_source(path)}
         came = {path.relative_to(installed) for path in (installed / package).rglob("*") if is_source(path)}
-        assert came - {Path("dispatcher/dev/Procfile")} == kept
+        assert came - {Path("dispatcher/processes/Procfile")} == kept
 
 
 def test_what_the_packages_read_is_read_from_it(installed: Path, tmp_path: Path):

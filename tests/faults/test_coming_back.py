@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from dispatcher.dev.environment import running_environment
+from dispatcher.local.environment import running_environment
 from dispatcher.schedule.schedule import WORKERS
 from dispatcher.services import Services, use
 from dispatcher.settings import Settings

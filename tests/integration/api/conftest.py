@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 import requests
 
-from dispatcher.dev import child
-from dispatcher.dev.valkey import Valkey
+from dispatcher.local.valkey import Valkey
+from dispatcher.processes import child
 from dispatcher.services import Services
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import clients, tokens, users

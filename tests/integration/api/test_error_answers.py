@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.dev.postgres import Postgres
+from dispatcher.local.postgres import Postgres
 from dispatcher.services import Services
 from dispatcher.storage import migrate
 from tests.builders import an_account

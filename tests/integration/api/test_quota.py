@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import redis
 
-from dispatcher.dev.valkey import Valkey
+from dispatcher.local.valkey import Valkey
 from tests.conftest import a_folder, eventually
 from tests.integration.api.conftest import Api
 

@@ -21,7 +21,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from dispatcher.dev.valkey import Valkey
+from dispatcher.local.valkey import Valkey
 from dispatcher.pipeline.fan_out import fan_out
 from dispatcher.services import Services
 from dispatcher.settings import Settings

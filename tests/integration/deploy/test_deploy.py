@@ -14,7 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from dispatcher.dev.procfile import parse_procfile
+from dispatcher.processes.procfile import parse_procfile
 from dispatcher.services import Services
 from dispatcher.settings import Settings, describe
 from dispatcher.web.app import create_app

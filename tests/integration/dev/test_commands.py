@@ -18,9 +18,9 @@ from click.testing import CliRunner
 from dispatcher.cli import main
 from dispatcher.cli.flower import flower, flower_access, is_loopback
 from dispatcher.cli.up import choose_ports, up
-from dispatcher.dev.environment import running_environment
-from dispatcher.dev.folder import PORTS, is_free, make_folder, own, write_private
-from dispatcher.dev.valkey import Valkey
+from dispatcher.local.environment import running_environment
+from dispatcher.local.folder import PORTS, is_free, make_folder, own, write_private
+from dispatcher.local.valkey import Valkey
 from tests.conftest import eventually
 from tests.flower import Flower
 from tests.integration.dev.conftest import is_alive, processes_with

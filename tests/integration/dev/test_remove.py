@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dispatcher.dev.embedded import embedded
+from dispatcher.local.embedded import embedded
 
 
 def remove(folder: Path, answer: str | None) -> tuple[int, str]:
     """Exit code and words; `answer` is typed on a terminal, None: there is none."""
-    command = [sys.executable, "-m", "dispatcher.dev.remove"]
+    command = [sys.executable, "-m", "dispatcher.local.remove"]
     if answer is None:
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr

@@ -16,21 +16,21 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dispatcher.dev import postgres
-from dispatcher.dev.embedded import embedded
-from dispatcher.dev.environment import PLACES, running_environment
-from dispatcher.dev.folder import Lock, is_owned, make_folder
-from dispatcher.dev.postgres import Postgres
-from dispatcher.dev.valkey import Valkey
-from dispatcher.dev.wheels import package_folder
 from dispatcher.errors import ServiceFailed
+from dispatcher.local import postgres
+from dispatcher.local.embedded import embedded
+from dispatcher.local.environment import PLACES, running_environment
+from dispatcher.local.folder import Lock, is_owned, make_folder
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
+from dispatcher.local.wheels import package_folder
 from tests.conftest import eventually
 from tests.integration.dev.conftest import Start, a_folder, is_alive
 
 OWNER = """
 import os, signal, sys
 from pathlib import Path
-from dispatcher.dev.embedded import embedded
+from dispatcher.local.embedded import embedded
 with embedded(Path(sys.argv[1])) as own:
     print(*(server.pid for server in (own.postgres, own.valkey) if server))
     signal.pause()

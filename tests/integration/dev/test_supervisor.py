@@ -12,7 +12,7 @@ from tests.integration.dev.conftest import Start, is_alive, processes_with
 # Runs the commands given as name=command; the grace is short, so that a process that will not end costs no time.
 SUPERVISE = """
 import os, sys
-from dispatcher.dev.supervisor import Process, Supervisor
+from dispatcher.processes.supervisor import Process, Supervisor
 processes = [
     Process(name=name, command=command, env=dict(os.environ, MARK=sys.argv[1]), repairable=name != "page")
     for name, _, command in (argument.partition("=") for argument in sys.argv[2:])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dispatcher.dev.procfile import parse_procfile
 from dispatcher.errors import ServiceFailed
+from dispatcher.processes.procfile import parse_procfile
 from tests.conftest import ROOT
 
 

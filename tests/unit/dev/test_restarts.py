@@ -1,6 +1,6 @@
 """Pauses between restarts, and when to repair."""
 
-from dispatcher.dev.restarts import Restarts
+from dispatcher.processes.restarts import Restarts
 
 
 def crash(restarts: Restarts, at_s: float, *, ran_s: float = 0.1, crashed: bool = True) -> tuple[float, bool]:

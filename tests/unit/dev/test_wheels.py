@@ -2,8 +2,8 @@
 
 import pytest
 
-from dispatcher.dev.wheels import package_folder
 from dispatcher.errors import ServiceFailed
+from dispatcher.local.wheels import package_folder
 
 
 def test_without_the_extra_it_says_what_to_install_or_to_set():

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dispatcher.dev import child
-from dispatcher.dev.folder import open_private
-from dispatcher.dev.server import Server
-from dispatcher.dev.wheels import package_folder
 from dispatcher.errors import ServiceFailed
+from dispatcher.local.folder import open_private
+from dispatcher.local.server import Server
+from dispatcher.local.wheels import package_folder
+from dispatcher.processes import child
 
 # Nothing is evicted, and what was written a second ago survives a crash. The dump (`save`) would only cost disk.
 _CONFIG = """\

@@ -4,8 +4,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from dispatcher.dev.folder import is_owned
-from dispatcher.dev.postgres import Postgres
+from dispatcher.local.folder import is_owned
+from dispatcher.local.postgres import Postgres
 
 FOLDER = Path(".dispatcher")
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TextIO
 
-from dispatcher.dev import child
-from dispatcher.dev.procfile import parse_procfile
-from dispatcher.dev.restarts import Restarts
+from dispatcher.processes import child
+from dispatcher.processes.procfile import parse_procfile
+from dispatcher.processes.restarts import Restarts
 
 __all__ = ["Process", "Supervisor", "environment_of", "parse_procfile"]
 

@@ -9,10 +9,10 @@ from types import MappingProxyType
 
 from cryptography.fernet import Fernet
 
-from dispatcher.dev.environment import PLACES, share, unshare
-from dispatcher.dev.folder import make_folder, own, write_private
-from dispatcher.dev.postgres import Postgres
-from dispatcher.dev.valkey import Valkey
+from dispatcher.local.environment import PLACES, share, unshare
+from dispatcher.local.folder import make_folder, own, write_private
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
 from dispatcher.settings import Settings, describe
 
 _FOR_TESTS = ("DISPATCHER_TESTING", "DISPATCHER_FAILPOINT")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from dispatcher.dev.receiver import Arrival
+from dispatcher.local.receiver import Arrival
 from dispatcher.payload import is_signed
 
 SLUG = "applecorp"
@@ -77,7 +77,7 @@ def emitted() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _body(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((files("dispatcher.dev") / "bodies" / f"{name}.json").read_text("utf-8"))
+    found: dict[str, Any] = json.loads((files("dispatcher.local") / "bodies" / f"{name}.json").read_text("utf-8"))
     return found
 
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from dispatcher.dev.folder import is_owned, write_private
+from dispatcher.local.folder import is_owned, write_private
 
 PLACES = ("SECRET_KEYS", "DATABASE_URL", "REDIS_URL")
 """The variables by which one installation is told from another."""

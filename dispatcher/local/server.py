@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from dispatcher import log
-from dispatcher.dev import child
-from dispatcher.dev.folder import POLL_S, Lock, is_free, kept_password, kept_port, make_folder, outlive, own
 from dispatcher.errors import ServiceFailed
+from dispatcher.local.folder import POLL_S, Lock, is_free, kept_password, kept_port, make_folder, outlive, own
+from dispatcher.processes import child
 
 logger = logging.getLogger(__name__)
 

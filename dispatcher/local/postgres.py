@@ -20,11 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher import log
-from dispatcher.dev import child
-from dispatcher.dev.folder import kept_password, open_private, write_private
-from dispatcher.dev.server import Server
-from dispatcher.dev.wheels import package_folder
 from dispatcher.errors import ServiceFailed
+from dispatcher.local.folder import kept_password, open_private, write_private
+from dispatcher.local.server import Server
+from dispatcher.local.wheels import package_folder
+from dispatcher.processes import child
 
 logger = logging.getLogger(__name__)
 
