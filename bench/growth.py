@@ -182,14 +182,14 @@ def _lay_events(rig: Rig, count: int) -> None:
 def _claims(rig: Rig) -> Iterator[float]:
     """Milliseconds of each claim of 50 over the busy webhooks, by this process alone; then all goes away again."""
     _lay_events(rig, CLAIMS * 50 // BUSY)
-    rig.services.storage.run(lambda connection: events.fan_out(connection, CLAIMS * 50))
+    rig.container.storage.run(lambda connection: events.fan_out(connection, CLAIMS * 50))
     busy = [row[0] for row in rig.sql("select id from webhooks order by id limit %s", [BUSY])]
     for _ in range(CLAIMS):
         began_s = time.monotonic()
-        rig.services.storage.single(
+        rig.container.storage.single(
             lambda connection: deliveries.claim(
                 connection,
-                rig.services.storage.secrets,
+                rig.container.storage.secrets,
                 dict.fromkeys(busy, 3),
                 token=str(uuid4()),
                 lease=_LEASE,
@@ -207,7 +207,7 @@ def _drop_a_day(rig: Rig) -> float:
     rig.nudge()
     wait_until("deliveries run", lambda: rig.sql("select exists (select from deliveries_waiting)")[0][0])
     began_s = time.monotonic()
-    prune(rig.services.storage, DAYS - 1)
+    prune(rig.container.storage, DAYS - 1)
     drop_s = time.monotonic() - began_s
     wait_until("the outbox is empty", lambda: _is_quiet(rig), 120.0)
     return drop_s

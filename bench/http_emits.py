@@ -63,7 +63,7 @@ def measure(rig: Rig, share: float) -> list[Emits]:
     """Each load, on empty tables, after a warm-up of the same kind."""
     rig.empty()
     (account,) = load.make_accounts(rig, 1, [], "emitter")
-    client, secret = rig.services.storage.run(
+    client, secret = rig.container.storage.run(
         lambda connection: clients.create(connection, account.id, "bench", [], clients.SCOPES)
     )
     port = free_port()

@@ -33,11 +33,11 @@ def body_json() -> str:
 def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "account") -> list[accounts.Account]:
     """`count` accounts, each with one webhook for each of `urls`, in one transaction."""
     made = []
-    with rig.services.storage.transaction() as connection:
+    with rig.container.storage.transaction() as connection:
         for number in range(count):
             account = accounts.create(connection, f"{label}{number}", TIME_ZONE)
             for url in urls:
-                webhooks.create(connection, rig.services.storage.secrets, account.id, _attributes(url))
+                webhooks.create(connection, rig.container.storage.secrets, account.id, _attributes(url))
             made.append(account)
     return made
 
@@ -47,7 +47,7 @@ def record_events(rig: Rig, owners: Sequence[accounts.Account], count: int) -> N
     rig.hold_nudges()
     share, rest = divmod(count, len(owners))
     draft = EventDraft(name=EVENT, body_json=body_json().encode())
-    with rig.services.storage.transaction() as connection:
+    with rig.container.storage.transaction() as connection:
         for number, account in enumerate(owners):
             left = share + (number < rest)
             while left > 0:

@@ -26,7 +26,7 @@ app.conf.update(
     worker_prefetch_multiplier=4,
     broker_connection_retry_on_startup=True,
 )
-_own = threading.local()
+_container = threading.local()
 
 
 @app.task(name="one_task_per_delivery.deliver")
@@ -57,6 +57,6 @@ def deliver(delivery_id: int, url: str, body: str, secret: str) -> None:
 
 
 def _connection() -> "psycopg2.extensions.connection":
-    if not hasattr(_own, "connection"):
-        _own.connection = psycopg2.connect(os.environ["DATABASE_URL"])
-    return _own.connection
+    if not hasattr(_container, "connection"):
+        _container.connection = psycopg2.connect(os.environ["DATABASE_URL"])
+    return _container.connection

@@ -17,9 +17,9 @@ from typing import Any, Self
 
 import psycopg2
 
+from dispatcher.container import Container, use_container
 from dispatcher.local.embedded import embedded
 from dispatcher.schedule.schedule import FAN_OUT, connect
-from dispatcher.services import Services, use
 from dispatcher.settings import read_settings
 from dispatcher.storage import migrate
 
@@ -50,7 +50,7 @@ def wait_until(
 
 
 class Rig:
-    """Services for the time of a `with` block; `services` are those of this process, `redis` and `sql` look inside."""
+    """container for the time of a `with` block; `services` are those of this process, `redis` and `sql` look inside."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,18 +65,18 @@ class Rig:
         self._stack.callback(servers.postgres.remove)  # its data may lie elsewhere than in our folder
         os.environ.update(servers.environment)
         os.environ.update({"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8", "DISPATCHER_LOG_LEVEL": "warning"})
-        self.services = Services(read_settings())
-        self._stack.callback(self.services.close)
-        use(self.services)
-        migrate.upgrade(self.services.storage)
-        self.redis = connect(self.services.settings.redis_url, 5.0)
+        self.container = Container(read_settings())
+        self._stack.callback(self.container.close)
+        use_container(self.container)
+        migrate.upgrade(self.container.storage)
+        self.redis = connect(self.container.settings.redis_url, 5.0)
         self._postgres = psycopg2.connect(os.environ["DATABASE_URL"])
         self._postgres.autocommit = True
         self._stack.callback(self._postgres.close)
         return self
 
     def __exit__(self, *_: object) -> None:
-        use(None)
+        use_container(None)
         self._stack.close()
 
     def sql(self, text: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -92,7 +92,7 @@ class Rig:
     def nudge(self) -> None:
         """Sends it."""
         self.redis.delete(FAN_OUT)
-        self.services.nudge_fan_out()
+        self.container.nudge_fan_out()
 
     def empty(self) -> None:
         """Empties the tables; running workers may stay."""
@@ -105,7 +105,7 @@ class Rig:
         with ExitStack() as stack:
             processes = [stack.enter_context(self._worker(variables)) for _ in range(count)]
             wait_until("workers wait for work", lambda: self._waiting_consumers() >= count, processes=processes)
-            wait_until("workers are seen", lambda: len(self.services.schedule.workers()) >= count)
+            wait_until("workers are seen", lambda: len(self.container.schedule.workers()) >= count)
             yield [process.pid for process in processes]
 
     def _worker(self, variables: dict[str, str]) -> Any:
@@ -116,9 +116,9 @@ class Rig:
     def slow_worker(self) -> Iterator[None]:
         """A worker for the webhooks that struggle, as in the Procfile."""
         options = _WORKER_OPTIONS.replace("events,deliveries", "deliveries.slow").replace(f"-c {THREADS}", "-c 16")
-        seen = len(self.services.schedule.workers())
+        seen = len(self.container.schedule.workers())
         with self.celery(f"-A tasks worker -n slow@%h {options}"):
-            wait_until("the slow worker is seen", lambda: len(self.services.schedule.workers()) > seen)
+            wait_until("the slow worker is seen", lambda: len(self.container.schedule.workers()) > seen)
             yield
 
     @contextmanager

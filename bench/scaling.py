@@ -77,7 +77,7 @@ def _measure(rig: Rig, url: str, count: int) -> Step:
     rig.redis.flushall()
     accounts = load.make_accounts(rig, 1, [url] * WEBHOOKS)
     load.record_events(rig, accounts, EVENTS)
-    while rig.services.storage.run(lambda connection: events.fan_out(connection, 20)).event_count:
+    while rig.container.storage.run(lambda connection: events.fan_out(connection, 20)).event_count:
         pass
     rig.sql("analyze")
     rig.sql("checkpoint")
@@ -87,8 +87,8 @@ def _measure(rig: Rig, url: str, count: int) -> Step:
             stack.enter_context(rig.celery(f"-A tasks worker -n scaling{number}@%h {_OPTIONS}", SMALL))
             for number in range(count)
         ]
-        wait_until("the workers are seen", lambda: len(rig.services.schedule.workers()) >= count, processes=workers)
-        rig.services.reconcile()
+        wait_until("the workers are seen", lambda: len(rig.container.schedule.workers()) >= count, processes=workers)
+        rig.container.reconcile()
         first = _recorded_at(rig, before + int(total * FROM))
         cpu_s, busy = sum(cpu_seconds(one.pid) for one in workers), _busy_s()
         last = _recorded_at(rig, before + int(total * TO))

@@ -101,15 +101,17 @@ def main() -> None:
 
 def measure(rig: Rig, deliveries: int) -> Scraped:
     """Scrapes by this process, which is as `web` would be, and by the command as a person runs it."""
-    own = rig.services
-    window, breaker = own.health_policies
+    container = rig.container
+    window, breaker = container.health_policies
 
     def read() -> bytes:
-        return scrape(own.storage, own.schedule, own.queue, own.tally, window=window, breaker=breaker)
+        return scrape(
+            container.storage, container.schedule, container.queue, container.tally, window=window, breaker=breaker
+        )
 
     text = read().decode()
-    scrapes, looks = _times_ms(read), _times_ms(lambda: own.storage.look(backlog.look))
-    due = own.storage.look(backlog.look)[0].due
+    scrapes, looks = _times_ms(read), _times_ms(lambda: container.storage.look(backlog.look))
+    due = container.storage.look(backlog.look)[0].due
     is_due = rig.sql("select count(*) from deliveries_waiting where next_attempt_at <= now()")[0][0]
     return Scraped(
         webhooks=WEBHOOKS,
@@ -137,8 +139,8 @@ def _fill(rig: Rig, deliveries: int) -> None:
         rig.sql(f"analyze {table}")
         say(f"{count:,} rows in {table}")
     ids = [row[0] for row in rig.sql("select id from webhooks order by id")]
-    rig.services.schedule.due({id_: id_ % 20 - 10 for id_ in ids})
-    rig.services.schedule.store_healths(
+    rig.container.schedule.due({id_: id_ % 20 - 10 for id_ in ids})
+    rig.container.schedule.store_healths(
         {id_: Health(window=1.0 if id_ % 7 == 0 else 20.0, failures_in_a_row=12 * (id_ % 10 == 0)) for id_ in ids}
     )
     now_ms = int(time.time() * 1000)

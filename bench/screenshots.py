@@ -24,12 +24,12 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dispatcher import clock
+from dispatcher.container import Container, use_container
 from dispatcher.local.demo import emitted
 from dispatcher.local.embedded import embedded
 from dispatcher.local.receiver import Arrival, Receiver
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.processes import child
-from dispatcher.services import Services, use
 from dispatcher.settings import read_settings
 from dispatcher.storage import migrate
 from dispatcher.storage.admin import accounts, users
@@ -60,18 +60,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="dispatcher-pictures-") as folder, embedded(Path(folder)) as servers:
         Path(folder).chmod(0o711)
         os.environ.update(servers.environment, DISPATCHER_ALLOWED_NETWORKS="127.0.0.0/8", DISPATCHER_LOG_LEVEL="error")
-        own = Services(replace(read_settings(), retry_base_s=300.0))
-        use(own)
-        migrate.upgrade(own.storage)
+        container = Container(replace(read_settings(), retry_base_s=300.0))
+        use_container(container)
+        migrate.upgrade(container.storage)
         with Receiver(answer) as receiver:
-            ids = _a_day(own, receiver.url)
+            ids = _a_day(container, receiver.url)
             with _serving() as url, sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
                 )
                 _pictures(browser, url, ids)
                 browser.close()
-        own.close()
+        container.close()
     large = [path.name for path in FOLDER.glob("*.png") if path.stat().st_size > LIMIT]
     if large:
         sys.exit(f"larger than {LIMIT} bytes: {', '.join(large)}")
@@ -87,39 +87,39 @@ def answer(arrival: Arrival) -> int:
 # -- Data --------------------------------------------------------------------------------------------------------------
 
 
-def _a_day(own: Services, url: str) -> dict[str, int]:
+def _a_day(container: Container, url: str) -> dict[str, int]:
     """An account with a day of traffic; the ids by which pages are found."""
-    storage = own.storage
+    storage = container.storage
     account = storage.run(partial(accounts.create, slug=SLUG, time_zone="Europe/Prague"))
     for slug in ("northwind", "bluebird", "tailspin"):
         storage.run(partial(accounts.create, slug=slug, time_zone="Europe/Prague"))
-    _person(own, account.id, EMAIL, "write")
-    _person(own, None, "ops@dispatcher.example", "operator")
+    _person(container, account.id, EMAIL, "write")
+    _person(container, None, "ops@dispatcher.example", "operator")
     webhooks = {}
     for path, description, events, more in HOOKS:
         given = {"webhook_url": url + path, "events": list(events), "description": description, **more}
         webhooks[path] = edit.create_webhook(storage, SLUG, given).id
-    _emit_all(own, account, 25)
+    _emit_all(container, account, 25)
     for _ in range(4):
-        own.schedule.take(1_000, 1_000)
-        own.deliver(list(webhooks.values()))
+        container.schedule.take(1_000, 1_000)
+        container.deliver(list(webhooks.values()))
     storage.run(_spread)
     storage.run(partial(_hours, webhook_ids=list(webhooks.values())))
     for _ in range(13):  # five minutes a time
-        own.count_figures(0.0)
-    _emit_all(own, account, 1)
-    own.schedule.take(1_000, 1_000)
-    own.deliver([webhooks["/books"], webhooks["/crm"], webhooks["/dead"]])
+        container.count_figures(0.0)
+    _emit_all(container, account, 1)
+    container.schedule.take(1_000, 1_000)
+    container.deliver([webhooks["/books"], webhooks["/crm"], webhooks["/dead"]])
     storage.run(lambda connection: rows(connection, _OFF, {"id": webhooks["/legacy?token=secret"]}))
     storage.run(lambda connection: rows(connection, "update figures_until set until = dispatcher_now()"))
     return {
         "webhook": webhooks["/books"],
-        "retrying": _one(own, "select max(id) from deliveries_waiting where webhook_id = %(id)s and attempt_count > 0",
+        "retrying": _one(container, "select max(id) from deliveries_waiting where webhook_id = %(id)s and attempt_count > 0",
                          webhooks["/dead"]),
-        "delivered": _one(own, "select max(id) from deliveries where webhook_id = %(id)s and state = 'delivered'",
+        "delivered": _one(container, "select max(id) from deliveries where webhook_id = %(id)s and state = 'delivered'",
                           webhooks["/books"]),
-        "event": _one(own, "select max(event_id) from deliveries where webhook_id = %(id)s", webhooks["/stock"]),
-        "replay": _one(own, _REPLAY, account.id),
+        "event": _one(container, "select max(event_id) from deliveries where webhook_id = %(id)s", webhooks["/stock"]),
+        "replay": _one(container, _REPLAY, account.id),
     }  # fmt: skip
 
 
@@ -135,10 +135,10 @@ values (%(id)s, '{failed}', now() - interval '6 hours', now(), 20, false, false,
 """
 
 
-def _emit_all(own: Services, account: accounts.Account, rounds: int) -> None:
+def _emit_all(container: Container, account: accounts.Account, rounds: int) -> None:
     events = [NewEvent(name=name, body=_numbered(body, number)) for number in range(rounds) for name, body in emitted()]
-    own.emit(account, events)
-    own.fan_out()
+    container.emit(account, events)
+    container.fan_out()
 
 
 def _numbered(body: dict[str, Any], number: int) -> dict[str, Any]:
@@ -180,17 +180,17 @@ values (%(id)s, date_trunc('hour', now()) - %(hour)s * interval '1 hour', %(deli
 """
 
 
-def _person(own: Services, account_id: int | None, email: str, permission: str) -> None:
+def _person(container: Container, account_id: int | None, email: str, permission: str) -> None:
     hashed = hash_password(PASSWORD)
-    own.storage.run(
+    container.storage.run(
         lambda connection: users.create(
             connection, account_id, email=email, full_name="Ann", permission=permission, password_hash=hashed
         )
     )
 
 
-def _one(own: Services, sql: str, id_: int) -> int:
-    found: int = own.storage.run(lambda connection: rows(connection, sql, {"id": id_}))[0][0]
+def _one(container: Container, sql: str, id_: int) -> int:
+    found: int = container.storage.run(lambda connection: rows(connection, sql, {"id": id_}))[0][0]
     return found
 
 

@@ -25,7 +25,7 @@ def main() -> None:
             _deliver(rig, url)
         rig.redis.flushall()
         before = _memory(rig)
-        rig.services.schedule.due(dict.fromkeys(range(DUE), 3_600.0))
+        rig.container.schedule.due(dict.fromkeys(range(DUE), 3_600.0))
         print(f"Redis: {(_memory(rig) - before) / DUE:.0f} bytes for a webhook that is due")
 
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dispatcher.container import Container
     from dispatcher.model.event import Event
     from dispatcher.pipeline.emit import NewEvent
-    from dispatcher.services import Services
     from dispatcher.storage.engine import Joinable
 
 __all__ = ["NewEvent", "emit", "emit_many"]
@@ -38,7 +38,7 @@ def emit(
     are not needed: the commit notifies the workers.
     """
     event = _new_event(name, body, created_at, idempotency_key)
-    return _services().emit(account, [event], connection)[0]
+    return _container().emit(account, [event], connection)[0]
 
 
 def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinable | None" = None) -> "list[Event]":
@@ -46,7 +46,7 @@ def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinab
 
     `schemas.EventInvalid` then names every problem of every event, by path: `[3].body.invoice.id`.
     """
-    return _services().emit(account, events, connection)
+    return _container().emit(account, events, connection)
 
 
 def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, idempotency_key: str | None) -> "NewEvent":
@@ -55,10 +55,10 @@ def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, ide
     return NewEvent(name=name, body=body, created_at=created_at, idempotency_key=idempotency_key)
 
 
-def _services() -> "Services":
-    from dispatcher.services import services
+def _container() -> "Container":
+    from dispatcher.container import current_container
 
-    return services()
+    return current_container()
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,8 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 
 from dispatcher import log
 from dispatcher.broker.config import configure
+from dispatcher.container import current_container
 from dispatcher.errors import DispatcherError, SettingsInvalid
-from dispatcher.services import services
 from dispatcher.settings import read_settings
 from tasks.ticker import Ticker
 
@@ -59,10 +59,10 @@ def _set_up_logging(**_: object) -> None:
 @worker_init.connect
 def _check(sender: Any = None, **_: object) -> None:
     """A worker that could only fail does not start."""
-    services().task_events.hostname = str(sender.hostname)
+    current_container().task_events.hostname = str(sender.hostname)
     try:
-        services().check()
-        services().close()  # a pool that forks must not share these connections
+        current_container().check()
+        current_container().close()  # a pool that forks must not share these connections
     except DispatcherError as error:
         logging.getLogger(__name__).critical(log.line("worker.refused", reason=error))
         raise SystemExit(1) from error
@@ -72,9 +72,9 @@ def _check(sender: Any = None, **_: object) -> None:
 def _tell_figures(sender: Any = None, **_: object) -> None:
     """The process that drains tells of itself: this one, unless its pool forks."""
     if not isinstance(sender.pool, TaskPool):
-        services().serve_figures()
+        current_container().serve_figures()
 
 
 @worker_process_init.connect
 def _tell_figures_of_child(**_: object) -> None:
-    services().serve_figures()
+    current_container().serve_figures()

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from dispatcher import log
 from dispatcher.broker.names import DELIVER, acceptable
-from dispatcher.services import services
+from dispatcher.container import current_container
 from tasks.celery import app
 
 logger = logging.getLogger(__name__)
@@ -20,4 +20,4 @@ def deliver(webhook_ids: list[int]) -> dict[str, int]:
     accepted = acceptable(webhook_ids)
     if len(accepted) < len(webhook_ids):
         logger.warning(log.line("deliver.ids_refused", refused=len(webhook_ids) - len(accepted)))
-    return asdict(services().deliver(accepted))
+    return asdict(current_container().deliver(accepted))

@@ -3,13 +3,13 @@
 from dataclasses import asdict
 
 from dispatcher.broker.names import FAN_OUT
-from dispatcher.services import services
+from dispatcher.container import current_container
 from tasks.celery import app
 
 
 @app.task(name=FAN_OUT)
 def fan_out() -> dict[str, int]:
     """Events in the outbox become deliveries, and a few are delivered at once; returns counts, which Flower shows."""
-    done, drained = services().fan_out()
+    done, drained = current_container().fan_out()
     counts = {"events": done.event_count, "deliveries": done.delivery_count, "webhooks": len(done.webhook_ids)}
     return counts | asdict(drained)

@@ -22,10 +22,10 @@ from celery.worker import state
 
 from dispatcher import clock, log
 from dispatcher.broker.names import EVENTS
+from dispatcher.container import Container, current_container
 from dispatcher.errors import DispatcherError
 from dispatcher.pipeline.heartbeat import BEAT_S
 from dispatcher.pipeline.nudge import Nudger
-from dispatcher.services import Services, services
 
 logger = logging.getLogger(__name__)
 
@@ -67,25 +67,25 @@ class Ticker(bootsteps.StartStopStep):
     terminate = stop
 
     def _run(self, worker: str, queues: list[str]) -> None:
-        own = services()
-        settings = own.settings
-        release = _Round(settings.tick_ms / 1000, lambda: _release(own))
+        container = current_container()
+        settings = container.settings
+        release = _Round(settings.tick_ms / 1000, lambda: _release(container))
         rounds = [
-            _Round(SEEN_S, lambda: own.schedule.worker_seen(worker)),
-            _Round(min(BEAT_S, settings.reconcile_s), own.heartbeat.beat, again_s=PAUSE_S),
+            _Round(SEEN_S, lambda: container.schedule.worker_seen(worker)),
+            _Round(min(BEAT_S, settings.reconcile_s), container.heartbeat.beat, again_s=PAUSE_S),
             release,
-            _Round(settings.prune_s, lambda: _prune(own)),
-            _Round(COUNT_S, own.count_figures),
-            _Round(WATCH_S, Watchdog(own, queues).look),
+            _Round(settings.prune_s, lambda: _prune(container)),
+            _Round(COUNT_S, container.count_figures),
+            _Round(WATCH_S, Watchdog(container, queues).look),
         ]
-        listener = own.listener()
-        nudger = Nudger(listener, own.nudge_fan_out, own.has_waiting_events)
+        listener = container.listener()
+        nudger = Nudger(listener, container.nudge_fan_out, container.has_waiting_events)
         fans_out = EVENTS in queues
         while not self._stop.is_set():
             now_s = clock.monotonic()
             for each in rounds:
                 each.run_if_due(now_s)
-            release.bring_forward(own.dispatch.wakes_s)
+            release.bring_forward(container.dispatch.wakes_s)
             wait_s = max(0.0, min(each.next_s for each in rounds) - clock.monotonic())
             if fans_out:
                 nudger.wait(wait_s, self._stop)
@@ -94,11 +94,11 @@ class Ticker(bootsteps.StartStopStep):
         listener.close()
 
     def _replay(self) -> None:
-        own, pause_s = services(), 0.0
+        container, pause_s = current_container(), 0.0
 
         def step() -> None:
             nonlocal pause_s
-            done = own.step_replays()
+            done = container.step_replays()
             pause_s = REPLAY_BUSY_S if done.got_on else REPLAY_RUNNING_S if done.running else REPLAY_S
 
         while not self._stop.wait(pause_s):
@@ -112,15 +112,15 @@ class Watchdog:
     A supervisor starts it anew; what it held comes back when holds and leases end.
     """
 
-    def __init__(self, own: Services, queues: list[str]) -> None:
-        self._own = own
+    def __init__(self, container: Container, queues: list[str]) -> None:
+        self._container = container
         self._queues = queues
         self._taken_before = -1
         self._idle_since_s: float | None = None
 
     def look(self) -> None:
         """One look; kills the process after DEAF_S of work waiting, none taken and none running."""
-        waiting = sum(self._own.queue.lengths(self._queues).values())
+        waiting = sum(self._container.queue.lengths(self._queues).values())
         taken = sum(state.total_count.values())
         idle = waiting > 0 and not state.active_requests and taken == self._taken_before
         self._taken_before = taken
@@ -170,10 +170,10 @@ def _quietly(work: Callable[[], object]) -> bool:
     return False
 
 
-def _release(own: Services) -> None:
-    own.dispatch.release_due()
+def _release(container: Container) -> None:
+    container.dispatch.release_due()
 
 
-def _prune(own: Services) -> None:
-    if own.schedule.claim_prune(own.settings.prune_s):
-        own.prune()
+def _prune(container: Container) -> None:
+    if container.schedule.claim_prune(container.settings.prune_s):
+        container.prune()

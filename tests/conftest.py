@@ -2,7 +2,7 @@
 
     postgres_server, valkey_server    one of each a session, on free ports, in temporary folders
     database_url, redis_url           a fresh copy of a migrated database, and an emptied Redis, for each test
-    settings, own                     Settings for these two, and the Services made of them, installed for the process
+    settings, container                     Settings for these two, and the container made of them, installed for the process
     shift_time                        moves the clock that decides what is due
 
 Unit tests get none of these: their sockets are off.
@@ -30,9 +30,9 @@ import redis
 # Both senders now, while sockets are on: a class made of a guarded socket stays guarded in later tests.
 import dispatcher.sender.curl
 import dispatcher.sender.portable  # noqa: F401
+from dispatcher.container import Container, use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
-from dispatcher.services import Services, use
 from dispatcher.settings import Settings
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage
@@ -164,19 +164,19 @@ def storage(settings: Settings) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def own(settings: Settings, storage: Storage) -> Iterator[Services]:
-    """This test's Services, which are also the process's."""
-    made = Services(settings)
+def container(settings: Settings, storage: Storage) -> Iterator[Container]:
+    """This test's container, which are also the process's."""
+    made = Container(settings)
     made.storage = storage
-    use(made)
+    use_container(made)
     yield made
-    use(None)
+    use_container(None)
     made.close()
 
 
 @pytest.fixture
 def shift_time(database_url: str, storage: Storage) -> ShiftTime:
-    """Moves what `dispatcher_now()` says; Redis' clock stays, so tests drain by `own.deliver`."""
+    """Moves what `dispatcher_now()` says; Redis' clock stays, so tests drain by `container.deliver`."""
 
     def shift(seconds: float) -> None:
         name = urlsplit(database_url).path.strip("/")

@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
-from dispatcher.api.parts import answer, own
+from dispatcher.api.parts import answer, container
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.accounts import Profile
 from schemas.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
@@ -67,14 +67,14 @@ def list_users(caller: Caller) -> Response:
     offset = page_offset()
     if offset is None:
         return answer([])
-    found = own().storage.look(
+    found = container().storage.look(
         lambda connection: users.of_account(connection, caller.account.id, offset=offset, limit=PAGE_SIZE)
     )
     return answer([_user.dump(_shown(one)) for one in found])
 
 
 def _profile(caller: Caller) -> Profile:
-    return own().storage.look(lambda connection: accounts.profile(connection, caller.account.id))
+    return container().storage.look(lambda connection: accounts.profile(connection, caller.account.id))
 
 
 def _shown(user: users.User) -> dict[str, Any]:

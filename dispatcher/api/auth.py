@@ -15,7 +15,7 @@ from werkzeug.exceptions import NotFound
 from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import DEFAULT, Allowance, Spent
 from dispatcher.api.errors import not_found
-from dispatcher.api.parts import own
+from dispatcher.api.parts import container
 from dispatcher.errors import RequestRefused
 from dispatcher.schedule.quota import WINDOW_S
 from dispatcher.storage.admin.tokens import Caller
@@ -93,7 +93,7 @@ def authorize(scope: str | None, slug: str | None, quota: str = DEFAULT) -> Call
 
 def count(client_id: int) -> None:
     """Counts a request of a client without a token, by its row's id; raises RequestRefused (429) beyond its quota."""
-    (g.allowance,) = own().limiter.spend([Spent(client_id, DEFAULT)])
+    (g.allowance,) = container().limiter.spend([Spent(client_id, DEFAULT)])
     if g.allowance.exceeded:
         raise _too_many(g.allowance)
 
@@ -126,7 +126,7 @@ def _admitted(quota: str) -> Admitted | None:
     token = bearer(request.headers.get("Authorization", ""))
     if token is None:
         raise _unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
-    return own().admit([Asked(token, quota)])[0]
+    return container().admit([Asked(token, quota)])[0]
 
 
 def _too_many(allowance: Allowance) -> RequestRefused:
@@ -174,6 +174,6 @@ def _is_page(path: str) -> bool:
 def _add_quota(response: Response) -> Response:
     """API v3, Rate limit: on all answers, full where no token told whose they are."""
     if _is_api(request.path):
-        allowance: Allowance = g.get("allowance") or own().limiter.unused[DEFAULT]
+        allowance: Allowance = g.get("allowance") or container().limiter.unused[DEFAULT]
         response.headers.update(quota_headers(allowance))
     return response

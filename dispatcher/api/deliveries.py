@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_SIZE, cursor, moment, number
-from dispatcher.api.parts import answer, own
+from dispatcher.api.parts import answer, container
 from dispatcher.errors import RequestRefused
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
@@ -76,7 +76,7 @@ def list_(caller: Caller) -> Response:
         "idempotency_key": _key(),
         "before": cursor(),
     }
-    page = own().storage.run(
+    page = container().storage.run(
         lambda connection: delivery_pages.page(
             connection, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **wanted
         )
@@ -90,7 +90,7 @@ def list_(caller: Caller) -> Response:
 @blueprint.response(200, DeliveryWithAttemptsSchema)
 def show(caller: Caller, delivery: str) -> Response:
     """One delivery with its attempts, newest first."""
-    found = own().storage.run(
+    found = container().storage.run(
         lambda connection: deliveries.delivery(
             connection, delivery, account_id=caller.account.id, client_id=caller.client.id
         )
@@ -108,7 +108,7 @@ def redeliver(caller: Caller, delivery: str) -> Response:
 
     422 where it waits to be sent anyway, or was redelivered as often as is allowed.
     """
-    parts = own()
+    parts = container()
     found = replay(
         parts.storage,
         parts.schedule,

@@ -19,7 +19,7 @@ from flask import request
 from dispatcher import clock, log
 from dispatcher.access.sign_in import Outcome
 from dispatcher.api.addresses import client_address, is_trusted, one_customer
-from dispatcher.api.parts import Answer, address, own
+from dispatcher.api.parts import Answer, address, container
 from dispatcher.settings import Network
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def sign_in_as(name: str, password: str, *, slug: str = "", owner: bool = False)
     name, slug = name.strip(), slug.strip()
     if len(name + slug) > _NAME_LIMIT or not (name + slug).isprintable() or len(password) > _PASSWORD_LIMIT:
         return Outcome()
-    outcome = own().sign_in(name, password, address=one_customer(address()), slug=slug, owner=owner)
+    outcome = container().sign_in(name, password, address=one_customer(address()), slug=slug, owner=owner)
     if outcome.whole_address:
         request.environ[SHUT] = outcome.wait_s
     return outcome

@@ -14,7 +14,7 @@ from dispatcher.api.auth import QUICK, Caller, authorized
 from dispatcher.api.emitting import new_event
 from dispatcher.api.errors import field_errors
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, page_offset
-from dispatcher.api.parts import JSON, answer, json_body, own
+from dispatcher.api.parts import JSON, answer, container, json_body
 from dispatcher.errors import EventRefused
 from dispatcher.pipeline import emit as record_event
 from dispatcher.storage.reads import activity
@@ -80,9 +80,9 @@ def emit(caller: Caller) -> Response:
     if quick is not None and quick.error is not None:
         raise quick.error
     items, is_array = emitting.items(json_body(), request.headers.get(_KEY_HEADER))
-    traceparent = request.headers.get("traceparent") if own().settings.tracing else None
+    traceparent = request.headers.get("traceparent") if container().settings.tracing else None
     try:
-        stored = own().emit(caller.account, [new_event(item) for item in items], traceparent=traceparent)
+        stored = container().emit(caller.account, [new_event(item) for item in items], traceparent=traceparent)
     except (ValidationError, EventInvalid, EventRefused):  # the first of them; all are told
         return field_errors(_problems(items, caller.account.time_zone, is_array=is_array))
     return answer(emitting.receipt(stored, caller.account.time_zone, is_array=is_array), 202)
@@ -100,7 +100,7 @@ def _log(caller: Caller, names: Sequence[str] | None = None) -> Response:
     offset, since, subject_id = page_offset(), moment("since"), number("subject_id")
     if offset is None:
         return answer([])
-    found = own().storage.look(
+    found = container().storage.look(
         lambda connection: activity.activities(
             connection,
             caller.account.id,

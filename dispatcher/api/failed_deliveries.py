@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.errors import not_found
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
-from dispatcher.api.parts import answer, own
+from dispatcher.api.parts import answer, container
 from dispatcher.representations.delivery import in_api_words
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection
@@ -28,7 +28,7 @@ blueprint = Blueprint("failed_deliveries", __name__, description="What could not
 def list_(caller: Caller, failed_deliveries_uuid: UUID) -> Response:
     """Newest first, 40 a page. The webhook is named by its `failed_deliveries_uuid`, not by its id."""
     offset = page_offset()
-    found = own().storage.run(lambda connection: _page(connection, caller, failed_deliveries_uuid, offset))
+    found = container().storage.run(lambda connection: _page(connection, caller, failed_deliveries_uuid, offset))
     return answer([in_api_words(one.for_clients()) for one in found])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response
 from flask_smorest import Blueprint
 
-from dispatcher.api.parts import Answer, answer, json_answer, own
+from dispatcher.api.parts import Answer, answer, container, json_answer
 from dispatcher.errors import ScheduleUnavailable, StorageOutdated, StorageUnavailable
 from dispatcher.metrics.scrape import CONTENT_TYPE_LATEST, scrape
 from dispatcher.storage import migrate
@@ -51,7 +51,7 @@ def readyz() -> Response:
 @blueprint.response(200, content_type="text/plain")
 def figures() -> Response:
     """For Prometheus."""
-    parts = own()
+    parts = container()
     window, breaker = parts.health_policies
     text = scrape(parts.storage, parts.schedule, parts.queue, parts.tally, window=window, breaker=breaker)
     return Response(text, content_type=CONTENT_TYPE_LATEST)
@@ -61,13 +61,13 @@ def _problems() -> dict[str, str]:
     """Part → what is wrong with it, in words of ours: a driver's own may hold addresses and names."""
     found: dict[str, str] = {}
     try:
-        migrate.check(own().storage)
+        migrate.check(container().storage)
     except StorageUnavailable:
         found["postgres"] = "does not answer"
     except StorageOutdated:
         found["postgres"] = "lacks migrations; run: dispatcher migrate"
     try:
-        if not own().schedule.workers():
+        if not container().schedule.workers():
             found["workers"] = "none was seen within 30 s: nothing is sent"
     except ScheduleUnavailable:
         found["redis"] = "does not answer"

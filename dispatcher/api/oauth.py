@@ -21,7 +21,7 @@ from werkzeug.datastructures import MultiDict
 from dispatcher.api.auth import count
 from dispatcher.api.authlib_parts import Parameters, Request, Server, connection, parameters
 from dispatcher.api.door import refusal, sign_in_as
-from dispatcher.api.parts import answer, own
+from dispatcher.api.parts import answer, container
 from dispatcher.errors import RequestRefused
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person
@@ -131,7 +131,7 @@ def _run(work: Callable[[], T]) -> T:
         g.oauth_connection = opened
         return work()
 
-    return own().storage.run(within)
+    return container().storage.run(within)
 
 
 def _grant(given: Parameters) -> AuthorizationCodeGrant:

@@ -1,4 +1,4 @@
-"""What every route needs: this process's Services, the request's JSON, and an answer in JSON."""
+"""What every route needs: this process's container, the request's JSON, and an answer in JSON."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter, Map
 
 from dispatcher.api.addresses import client_address
+from dispatcher.container import Container
 from dispatcher.errors import RequestRefused
-from dispatcher.services import Services
 
 JSON = Any
 """Parsed JSON, or what is to become JSON."""
@@ -53,15 +53,15 @@ def too_large(limit: int) -> RequestRefused:
     return RequestRefused(413, "payload_too_large", f"The body is larger than {written}")
 
 
-def own() -> Services:
-    """This process's Services."""
-    found: Services = current_app.extensions["dispatcher"]
+def container() -> Container:
+    """This process's container."""
+    found: Container = current_app.extensions["dispatcher"]
     return found
 
 
 def address() -> str:
     """Whence this request comes."""
-    return client_address(request.environ, own().settings.trusted_proxies)
+    return client_address(request.environ, container().settings.trusted_proxies)
 
 
 def root() -> str:
@@ -69,7 +69,7 @@ def root() -> str:
 
     What an answer names is followed by programs that trust us, and the Host is only what the client wrote.
     """
-    settings = own().settings
+    settings = container().settings
     if settings.public_url:
         return settings.public_url.rstrip("/")
     name = urlsplit(request.host_url).hostname or ""

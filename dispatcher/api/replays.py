@@ -5,7 +5,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
-from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own, root
+from dispatcher.api.parts import ROW_ID, answer, container, json_object, no_content, root
 from dispatcher.replays import job
 from dispatcher.representations.replay import shown_replay
 from dispatcher.storage.replays import jobs
@@ -28,7 +28,7 @@ def list_(caller: Caller) -> Response:
     offset = page_offset()
     if offset is None:
         return answer([])
-    found = own().storage.look(
+    found = container().storage.look(
         lambda connection: jobs.of_account(
             connection, caller.account.id, client_id=caller.client.id, offset=offset, limit=PAGE_SIZE
         )
@@ -47,7 +47,7 @@ def start(caller: Caller) -> Response:
 
     What was redelivered as often as is allowed does not match, unless it is sent with a new key.
     """
-    given, parts = json_object(), own()
+    given, parts = json_object(), container()
     whose = {"client_id": caller.client.id, "redelivery_limit": parts.settings.redelivery_limit}
     if given.get("dry_run") is True:
         return answer({"matched": job.dry_run(parts.storage, caller.account, given, **whose)})
@@ -61,7 +61,7 @@ def start(caller: Caller) -> Response:
 @blueprint.response(200, ReplaySchema)
 def show(caller: Caller, replay_id: int) -> Response:
     """One replay: `sent` of `matched` so far."""
-    found = own().storage.look(
+    found = container().storage.look(
         lambda connection: jobs.find(connection, replay_id, account_id=caller.account.id, client_id=caller.client.id)
     )
     return answer(shown_replay(found))
@@ -72,7 +72,7 @@ def show(caller: Caller, replay_id: int) -> Response:
 @blueprint.response(204)
 def stop(caller: Caller, replay_id: int) -> Response:
     """Stops it: what was not sent yet is not sent. It is still listed; one that has ended stays as it is."""
-    job.stop(own().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
+    job.stop(container().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
     return no_content()
 
 
@@ -81,5 +81,5 @@ def stop(caller: Caller, replay_id: int) -> Response:
 @blueprint.response(200, ReplaySchema)
 def resume(caller: Caller, replay_id: int) -> Response:
     """Lets one that was stopped go on from there; one that is done stays done."""
-    found = job.resume(own().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
+    found = job.resume(container().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
     return answer(shown_replay(found))

@@ -6,7 +6,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import JSON, ROW_ID, answer, json_object, own
+from dispatcher.api.parts import JSON, ROW_ID, answer, container, json_object
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.storage.admin import webhooks
 from schemas.delivery import PingSchema
@@ -29,7 +29,7 @@ def ping(caller: Caller, webhook_id: int) -> Response:
 
     It is no delivery: it is not retried and stands in no list. Also sent to a webhook that is not active.
     """
-    return answer(_ping.dump(own().ping(caller.account.slug, webhook_id, caller.client.id).for_clients()))
+    return answer(_ping.dump(container().ping(caller.account.slug, webhook_id, caller.client.id).for_clients()))
 
 
 @blueprint.route(f"{_PATH}/secret/rotate.json", methods=["POST"])
@@ -40,7 +40,7 @@ def ping(caller: Caller, webhook_id: int) -> Response:
 def rotate(caller: Caller, webhook_id: int) -> Response:
     """A new signing secret. The old one signs too for a day, or for `previous_valid_for_s` seconds."""
     valid_for = timedelta(seconds=_rotation.load(_given())["previous_valid_for_s"])
-    storage = own().storage
+    storage = container().storage
     made = storage.run(
         lambda connection: webhooks.rotate_signing_secret(
             connection, storage.secrets, caller.account.id, webhook_id, valid_for, client_id=caller.client.id
@@ -54,7 +54,7 @@ def rotate(caller: Caller, webhook_id: int) -> Response:
 @blueprint.response(200, SigningSecretSchema)
 def secret(caller: Caller, webhook_id: int) -> Response:
     """The signing secret, for the receiver; until when the one before it signs too, or null."""
-    storage = own().storage
+    storage = container().storage
     found = storage.look(
         lambda connection: webhooks.signing_secret(
             connection, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id

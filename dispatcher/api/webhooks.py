@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
-from dispatcher.api.parts import ROW_ID, answer, json_object, no_content, own, root
+from dispatcher.api.parts import ROW_ID, answer, container, json_object, no_content, root
 from dispatcher.errors import RequestRefused
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
@@ -43,7 +43,7 @@ def list_(caller: Caller) -> Response:
     schema, offset = _schema(), page_offset()
     if offset is None:
         return answer([])
-    storage = own().storage
+    storage = container().storage
     found = storage.look(
         lambda connection: webhooks.of_account(
             connection,
@@ -64,7 +64,7 @@ def list_(caller: Caller) -> Response:
 @blueprint.alt_response(400, schema=ErrorSchema)
 def show(caller: Caller, webhook_id: int) -> Response:
     """One webhook."""
-    schema, storage = _schema(), own().storage
+    schema, storage = _schema(), container().storage
     found = storage.look(
         lambda connection: webhooks.find(
             connection, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id
@@ -83,7 +83,7 @@ def show(caller: Caller, webhook_id: int) -> Response:
 def create(caller: Caller) -> Response:
     """A new webhook; `Location` is its `url`."""
     schema, given = _schema(), json_object()
-    made = edit_webhook.create_webhook(own().storage, caller.account.slug, given, client_id=caller.client.id)
+    made = edit_webhook.create_webhook(container().storage, caller.account.slug, given, client_id=caller.client.id)
     shown = _shown(made, caller, schema)
     return answer(shown, 201, {"Location": shown["url"]})
 
@@ -97,7 +97,7 @@ def create(caller: Caller) -> Response:
 @blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
 def edit(caller: Caller, webhook_id: int) -> Response:
     """Changes the attributes that are given, and no others."""
-    schema, changes, parts = _schema(), json_object(), own()
+    schema, changes, parts = _schema(), json_object(), container()
     changed = edit_webhook.edit_webhook(
         parts.storage, parts.schedule, caller.account.slug, webhook_id, changes, client_id=caller.client.id
     )
@@ -109,7 +109,7 @@ def edit(caller: Caller, webhook_id: int) -> Response:
 @blueprint.response(204)
 def delete(caller: Caller, webhook_id: int) -> Response:
     """Deletes the webhook; what waits for it is cancelled."""
-    edit_webhook.delete_webhook(own().storage, caller.account.slug, webhook_id, client_id=caller.client.id)
+    edit_webhook.delete_webhook(container().storage, caller.account.slug, webhook_id, client_id=caller.client.id)
     return no_content()
 
 

@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.cli.people import is_email, is_text, read_password
+from dispatcher.container import current_container
 from dispatcher.errors import UserUnknown
-from dispatcher.services import services
 from dispatcher.settings import check_time_zone
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.passwords import hash_password
@@ -49,14 +49,14 @@ def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name
     """
     if not _SLUG.match(slug):
         raise click.BadParameter("1 to 63 lower-case letters, digits, - and _", param_hint="SLUG")
-    zone = time_zone or services().settings.time_zone
+    zone = time_zone or current_container().settings.time_zone
     _check(zone, owner_email, owner_name)
 
     def make(connection: Connection) -> tuple[accounts.Account, users.User]:
         made = accounts.create(connection, slug, zone, owner_email=owner_email, owner_name=owner_name)
         return made, users.of_account(connection, made.id)[0]
 
-    made, owner = services().storage.run(make)
+    made, owner = current_container().storage.run(make)
     if as_json:
         print_json(_shown(made, owner))
     else:
@@ -78,7 +78,7 @@ def edit(slug: str, time_zone: str | None, owner_email: str | None, owner_name: 
         accounts.edit(connection, id_, time_zone=time_zone, owner_email=owner_email, owner_name=owner_name)
         return accounts.find(connection, slug), users.of_account(connection, id_)[0]
 
-    changed, owner = services().storage.run(change)
+    changed, owner = current_container().storage.run(change)
     if as_json:
         print_json(_shown(changed, owner))
     else:
@@ -102,7 +102,9 @@ def _check(time_zone: str | None, owner_email: str | None, owner_name: str | Non
 @json_option
 def list_(as_json: bool) -> None:
     """List all accounts with their owners."""
-    found = services().storage.run(lambda connection: (accounts.all_of_them(connection), users.owners(connection)))
+    found = current_container().storage.run(
+        lambda connection: (accounts.all_of_them(connection), users.owners(connection))
+    )
     with_owner = [(one, found[1][one.id]) for one in found[0]]
     if as_json:
         print_json([_shown(one, owner) for one, owner in with_owner])
@@ -126,7 +128,7 @@ def password(slug: str, email: str | None, password_stdin: bool, generate: bool)
     """
     if password_stdin and generate:
         raise click.UsageError("--password-stdin and --generate exclude each other")
-    storage = services().storage
+    storage = current_container().storage
     found = storage.run(lambda connection: accounts.find(connection, slug))
     chosen = secrets.token_urlsafe(18) if generate else read_password(password_stdin)
     hashed = hash_password(chosen)

@@ -97,6 +97,6 @@ def backend() -> Backend:
 
         return Remote(remote)
     from dispatcher.cli.local import Local
-    from dispatcher.services import services
+    from dispatcher.container import current_container
 
-    return Local(services())
+    return Local(current_container())

@@ -7,7 +7,7 @@ import click
 
 from dispatcher.access import clients as edit_client
 from dispatcher.cli.output import json_option, print_json, print_table
-from dispatcher.services import services
+from dispatcher.container import current_container
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES, Client
 
@@ -32,7 +32,7 @@ def client() -> None:
 def create(slug: str, name: str | None, redirect_uris: tuple[str, ...], scopes: tuple[str, ...], as_json: bool) -> None:
     """Create a client; prints its id and its secret, which is seen only now."""
     made, secret = edit_client.create_client(
-        services().storage, slug, slug if name is None else name, redirect_uris, scopes or SCOPES
+        current_container().storage, slug, slug if name is None else name, redirect_uris, scopes or SCOPES
     )
     shown = {"client_id": made.client_id, "client_secret": secret, **_shown(made, slug)}
     if as_json:
@@ -47,7 +47,7 @@ def create(slug: str, name: str | None, redirect_uris: tuple[str, ...], scopes: 
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
     """List clients, the revoked ones too."""
-    found = services().storage.run(partial(clients.all_of_them, slug=slug))
+    found = current_container().storage.run(partial(clients.all_of_them, slug=slug))
     if as_json:
         print_json(
             [
@@ -78,7 +78,7 @@ def list_(slug: str | None, as_json: bool) -> None:
 @click.argument("client_id")
 def revoke(client_id: str) -> None:
     """End a client: its tokens, its webhooks, and what waits for them."""
-    deleted = edit_client.revoke_client(services().storage, client_id)
+    deleted = edit_client.revoke_client(current_container().storage, client_id)
     print(f"client {client_id} revoked, {deleted} of its webhooks deleted")
 
 

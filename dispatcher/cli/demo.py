@@ -22,6 +22,7 @@ from dispatcher import clock, signals
 from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
 from dispatcher.cli.up import own_command, procfile, take_ports
+from dispatcher.container import Container, current_container
 from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
 from dispatcher.local.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.local.embedded import embedded
@@ -30,7 +31,6 @@ from dispatcher.local.receiver import Receiver
 from dispatcher.model.webhook import Webhook
 from dispatcher.processes import child
 from dispatcher.processes.supervisor import environment_of, parse_procfile
-from dispatcher.services import Services, services
 from dispatcher.storage import migrate
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.passwords import hash_password
@@ -59,19 +59,19 @@ def demo(once: bool) -> None:
     with embedded(FOLDER, SETTINGS) as servers, _environment(servers.environment):
         access, sign_in = flower_access(FOLDER)
         os.environ.update(access)
-        own = services()
-        migrate.upgrade(own.storage)
+        container = current_container()
+        migrate.upgrade(container.storage)
         arrivals = Arrivals()
         with suppress(KeyboardInterrupt), Receiver(arrivals.answer) as receiver:
-            webhooks = _webhooks(own, receiver.url, arrivals)
+            webhooks = _webhooks(container, receiver.url, arrivals)
             try:
                 with _processes(console, commands, FOLDER / "log"):
-                    as_expected = _run(console, own, webhooks, arrivals)
+                    as_expected = _run(console, container, webhooks, arrivals)
                     if not once:
-                        _stay(console, own, webhooks, sign_in)
+                        _stay(console, container, webhooks, sign_in)
             finally:
-                _remove(own, webhooks)
-                own.close()
+                _remove(container, webhooks)
+                container.close()
             if once and not as_expected:
                 sys.exit(1)
 
@@ -99,25 +99,25 @@ def _processes(console: Console, commands: Mapping[str, str], log: Path) -> Iter
         child.end_all(started, within_s=10.0)
 
 
-def _run(console: Console, own: Services, webhooks: Mapping[int, Webhook], arrivals: Arrivals) -> bool:
+def _run(console: Console, container: Container, webhooks: Mapping[int, Webhook], arrivals: Arrivals) -> bool:
     console.print("Postgres, Valkey, two workers, the API and Flower are starting ...")
-    _wait(lambda: len(own.schedule.workers()) >= 2, "the workers did not start", 45.0)
+    _wait(lambda: len(container.schedule.workers()) >= 2, "the workers did not start", 45.0)
     names = [name for name, _ in emitted()]
     for name, body in emitted():
         getattr(signals, name).send(SLUG, **body)
     console.print(f"Emitted by signals of account {SLUG}: {', '.join(names)}\n")
     expected = sum(name in webhook.events for name in names for webhook in webhooks.values())
-    found = _follow(console, own, webhooks, expected)
+    found = _follow(console, container, webhooks, expected)
     return _report(console, found, webhooks, arrivals)
 
 
-def _webhooks(own: Services, url: str, arrivals: Arrivals) -> dict[int, Webhook]:
+def _webhooks(container: Container, url: str, arrivals: Arrivals) -> dict[int, Webhook]:
     with suppress(AccountExists):
-        own.storage.run(partial(accounts.create, slug=SLUG, time_zone=own.settings.time_zone))
+        container.storage.run(partial(accounts.create, slug=SLUG, time_zone=container.settings.time_zone))
     made: dict[int, Webhook] = {}
     for hook in HOOKS:
         webhook = edit.create_webhook(
-            own.storage,
+            container.storage,
             SLUG,
             {
                 "webhook_url": url + hook.path,
@@ -131,26 +131,28 @@ def _webhooks(own: Services, url: str, arrivals: Arrivals) -> dict[int, Webhook]
     return made
 
 
-def _remove(own: Services, webhooks: Mapping[int, Webhook]) -> None:
+def _remove(container: Container, webhooks: Mapping[int, Webhook]) -> None:
     """In a database of the user's own the demo's webhooks must not stay, nor its guest."""
     with suppress(DispatcherError):
-        own.storage.run(lambda connection: users.delete(connection, accounts.find(connection, SLUG).id, GUEST))
+        container.storage.run(lambda connection: users.delete(connection, accounts.find(connection, SLUG).id, GUEST))
         for webhook_id in webhooks:
-            edit.delete_webhook(own.storage, SLUG, webhook_id)
+            edit.delete_webhook(container.storage, SLUG, webhook_id)
 
 
-def _deliveries(own: Services, webhooks: Mapping[int, Webhook]) -> list[DeliveryRow]:
-    found = own.storage.run(partial(deliveries.deliveries, slug=SLUG, limit=100))
+def _deliveries(container: Container, webhooks: Mapping[int, Webhook]) -> list[DeliveryRow]:
+    found = container.storage.run(partial(deliveries.deliveries, slug=SLUG, limit=100))
     return sorted((one for one in found if one.webhook_id in webhooks), key=lambda one: one.id)
 
 
-def _follow(console: Console, own: Services, webhooks: Mapping[int, Webhook], expected: int) -> list[DeliveryRow]:
+def _follow(
+    console: Console, container: Container, webhooks: Mapping[int, Webhook], expected: int
+) -> list[DeliveryRow]:
     """Shows the deliveries until all are settled; one table that changes on a terminal, the last one elsewhere."""
     end_s = clock.monotonic() + SETTLED_WITHIN_S
     found: list[DeliveryRow] = []
     with Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else _no_live() as live:
         while clock.monotonic() < end_s:
-            found = _deliveries(own, webhooks)
+            found = _deliveries(container, webhooks)
             if live is not None:
                 live.update(_table(found, webhooks), refresh=True)
             if len(found) == expected and all(one.state != "pending" for one in found):
@@ -220,7 +222,7 @@ def _report(console: Console, found: list[DeliveryRow], webhooks: Mapping[int, W
     return all(checks.values())
 
 
-def _guest(own: Services) -> tuple[str, str]:
+def _guest(container: Container) -> tuple[str, str]:
     """Somebody who may sign in to the console until the demo ends: e-mail and password."""
     password = secrets.token_urlsafe(9)
 
@@ -236,18 +238,18 @@ def _guest(own: Services) -> tuple[str, str]:
             password_hash=hash_password(password),
         )
 
-    own.storage.run(make)
+    container.storage.run(make)
     return GUEST, password
 
 
-def _stay(console: Console, own: Services, webhooks: Mapping[int, Webhook], flower_sign_in: str) -> None:
-    failed = next((one for one in _deliveries(own, webhooks) if one.state == "failed"), None)
+def _stay(console: Console, container: Container, webhooks: Mapping[int, Webhook], flower_sign_in: str) -> None:
+    failed = next((one for one in _deliveries(container, webhooks) if one.state == "failed"), None)
     console.print(
         f"\nAll of it stays up until Ctrl-C. API: {api_address(*web_place())}/api/v3 · logs: {FOLDER / 'log'}",
         soft_wrap=True,
     )
     console.print(f"Flower: {api_address(*flower_place())}/ · {flower_sign_in}", soft_wrap=True)
-    email, password = _guest(own)
+    email, password = _guest(container)
     console.print(f"Console: {api_address(*web_place())}/console · {email} · password {password}", soft_wrap=True)
     console.print("Try in another terminal, in this folder:\n")
     command = own_command()

@@ -6,10 +6,10 @@ from functools import partial
 
 import click
 
+from dispatcher.container import current_container
 from dispatcher.errors import DispatcherError
 from dispatcher.local.receiver import Arrival, Receiver
 from dispatcher.payload import is_signed
-from dispatcher.services import services
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.secrets import signing_key
 
@@ -65,7 +65,7 @@ def _keys(arrival: Arrival, secrets: tuple[str, ...]) -> list[bytes]:
     if not isinstance(webhook_id, int):
         return []
     try:
-        storage = services().storage
+        storage = current_container().storage
         return storage.run(partial(webhooks.signing_keys, secrets=storage.secrets, webhook_id=webhook_id))
     except DispatcherError:
         return []  # no database at hand: print all the same

@@ -3,7 +3,7 @@
 import click
 
 from dispatcher.cli.output import json_option, print_json, print_table
-from dispatcher.services import services
+from dispatcher.container import current_container
 from dispatcher.storage import migrate as migrations
 from dispatcher.storage.stats.backlog import OVERDUE, look
 
@@ -11,7 +11,7 @@ from dispatcher.storage.stats.backlog import OVERDUE, look
 @click.command()
 def migrate() -> None:
     """Bring the database up to date. Harmless when repeated."""
-    print(f"database is at revision {migrations.upgrade(services().storage)}")
+    print(f"database is at revision {migrations.upgrade(current_container().storage)}")
 
 
 _SHOWN = 20
@@ -21,13 +21,13 @@ _SHOWN = 20
 @json_option
 def status(as_json: bool) -> None:
     """Show what waits, how old it is, which workers live, and how the webhooks are."""
-    own = services()
-    overdue = own.schedule.overdue(OVERDUE)
-    backlog, webhooks = own.storage.look(lambda connection: look(connection, overdue))
+    container = current_container()
+    overdue = container.schedule.overdue(OVERDUE)
+    backlog, webhooks = container.storage.look(lambda connection: look(connection, overdue))
     webhooks = webhooks[:_SHOWN]
-    survey = own.schedule.survey([webhook.webhook_id for webhook in webhooks])
+    survey = container.schedule.survey([webhook.webhook_id for webhook in webhooks])
     healths, pauses = survey.healths, survey.pauses_s
-    queues = own.queue.lengths()
+    queues = container.queue.lengths()
     workers = list(survey.workers)
     found = {
         "backlog": backlog,
@@ -91,7 +91,7 @@ def status(as_json: bool) -> None:
 @json_option
 def reconcile(as_json: bool) -> None:
     """Rebuild the clock in Redis from the rows, now; workers do it every 15 s."""
-    found = services().reconcile()
+    found = current_container().reconcile()
     if as_json:
         print_json(found)
     else:
@@ -108,7 +108,7 @@ def repair(as_json: bool) -> None:
 
     Loses nothing; receivers that were let alone are tried once more.
     """
-    deleted = services().repair()
+    deleted = current_container().repair()
     if as_json:
         print_json({"deleted_keys": deleted})
     else:

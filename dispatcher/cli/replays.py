@@ -50,23 +50,23 @@ def replay(
     """
     _check_one_thing_is_asked(delivery, follow, stop, resume, as_list or None, given["since"])
     _check_options(given, new=given["since"] is not None, dry_run=dry_run)
-    own = backend()
+    acting = backend()
     if delivery is not None:
-        found = own.replay(slug, delivery)
+        found = acting.replay(slug, delivery)
         print_json(found) if as_json else print(f"delivery {found['id']} is pending again")
     elif as_list:
-        _list(own.replays(slug), as_json)
+        _list(acting.replays(slug), as_json)
     elif stop is not None:
-        _show(own.stop_replay(slug, stop), as_json)
+        _show(acting.stop_replay(slug, stop), as_json)
     elif dry_run:
-        matched = own.count_replay(slug, _given(given))
+        matched = acting.count_replay(slug, _given(given))
         print_json({"matched": matched}) if as_json else print(f"{matched} would be sent")
     else:
-        found = _found(own, slug, follow, resume, given)
+        found = _found(acting, slug, follow, resume, given)
         if no_wait:
             print_json(found) if as_json else _show(found, as_json=False)
         else:
-            _follow(own, slug, found, as_json)
+            _follow(acting, slug, found, as_json)
 
 
 def _check_one_thing_is_asked(*values: object) -> None:
@@ -88,15 +88,15 @@ def _given(options: dict[str, Any]) -> JSON:
     return {name: value for name, value in given.items() if value is not None and value != []}
 
 
-def _found(own: Backend, slug: str | None, follow: int | None, resume: int | None, given: dict[str, Any]) -> JSON:
+def _found(backend: Backend, slug: str | None, follow: int | None, resume: int | None, given: dict[str, Any]) -> JSON:
     if follow is not None:
-        return own.replay_job(slug, follow)
+        return backend.replay_job(slug, follow)
     if resume is not None:
-        return own.resume_replay(slug, resume)
-    return own.start_replay(slug, _given(given))
+        return backend.resume_replay(slug, resume)
+    return backend.start_replay(slug, _given(given))
 
 
-def _follow(own: Backend, slug: str | None, found: JSON, as_json: bool) -> None:
+def _follow(backend: Backend, slug: str | None, found: JSON, as_json: bool) -> None:
     """Shows the replay whenever it got on, until it has ended; Ctrl-C leaves it running (exit code 130)."""
     bar = _Bar(found) if is_terminal() and not as_json else None
     show: Callable[[JSON], None] = bar.show if bar else _Lines(as_json).show
@@ -104,7 +104,7 @@ def _follow(own: Backend, slug: str | None, found: JSON, as_json: bool) -> None:
         show(found)
         while found["state"] == "running":
             time.sleep(POLL_S)
-            found = own.replay_job(slug, found["id"])
+            found = backend.replay_job(slug, found["id"])
             show(found)
     except KeyboardInterrupt:
         account = f" --account {slug}" if slug else ""

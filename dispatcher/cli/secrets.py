@@ -5,7 +5,7 @@ from functools import partial
 import click
 from cryptography.fernet import Fernet
 
-from dispatcher.services import services
+from dispatcher.container import current_container
 from dispatcher.storage.admin import webhooks
 
 
@@ -23,7 +23,7 @@ def generate() -> None:
 @secrets.command()
 def rotate() -> None:
     """Encrypt every stored secret with the newest key of SECRET_KEYS; then the older keys may go."""
-    storage = services().storage
+    storage = current_container().storage
     after = count = 0
     while True:
         done, after = storage.run(partial(webhooks.rotate_secrets, secrets=storage.secrets, after=after))

@@ -8,8 +8,8 @@ from contextlib import suppress
 import click
 
 from dispatcher import log
+from dispatcher.container import current_container
 from dispatcher.processes.supervisor import environment_of
-from dispatcher.services import services
 from dispatcher.settings import Settings
 
 
@@ -20,7 +20,7 @@ def serve() -> None:
     DISPATCHER_HOST and PORT put it elsewhere; a TLS proxy belongs before it where others reach it. TERM ends it once
     what it is answering is answered, within 30 s.
     """
-    settings = services().settings
+    settings = current_container().settings
     log.announce("web.started", address=api_address(settings.host, settings.port))
     command = _command(settings)
     _raise_file_limit()

@@ -38,15 +38,15 @@ def up(folder: Path, scale: Sequence[str]) -> None:
     make_folder(folder)
     own(folder).release()  # where another `up` has the folder, that is what there is to say, and not its ports
     take_ports(running)
-    with embedded(folder) as services:
-        env = environment_of({**os.environ, **services.environment})
+    with embedded(folder) as servers:
+        env = environment_of({**os.environ, **servers.environment})
         access, sign_in = flower_access(folder)
         env |= access
-        _introduce(services, env, folder, sign_in, running)
+        _introduce(servers, env, folder, sign_in, running)
         if release is not None and _call(release, env) != 0:
             raise SystemExit(1)
         supervisor = Supervisor(
-            _processes(commands, counts, env), repair=lambda: _repair(supervisor, env), watch=services.revive
+            _processes(commands, counts, env), repair=lambda: _repair(supervisor, env), watch=servers.revive
         )
         code = supervisor.run()
     raise SystemExit(code)
@@ -55,7 +55,7 @@ def up(folder: Path, scale: Sequence[str]) -> None:
 def procfile() -> Path:
     """The Procfile of this folder; else the one that came with the package, or lies beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
-    for path in (Path("Procfile"), package / "dev" / "Procfile", package.parent / "Procfile"):
+    for path in (Path("Procfile"), package / "processes" / "Procfile", package.parent / "Procfile"):
         if path.is_file():
             return path
     raise ServiceFailed("there is no Procfile here; run this in the checkout")
@@ -126,10 +126,10 @@ def own_command() -> str:
 
 
 def _introduce(
-    services: Embedded, env: Mapping[str, str], folder: Path, flower_sign_in: str, running: Collection[str]
+    servers: Embedded, env: Mapping[str, str], folder: Path, flower_sign_in: str, running: Collection[str]
 ) -> None:
     """Says what runs where; an address never holds a password."""
-    postgres, valkey = services.postgres, services.valkey
+    postgres, valkey = servers.postgres, servers.valkey
     for title, variable, data in (
         ("Postgres", "DATABASE_URL", postgres and postgres.data),  # not always in the folder (see postgres.py)
         ("Valkey", "REDIS_URL", valkey and valkey.folder),

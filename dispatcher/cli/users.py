@@ -7,8 +7,8 @@ import click
 
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.cli.people import is_email, is_text, read_password
+from dispatcher.container import current_container
 from dispatcher.errors import UserUnknown
-from dispatcher.services import services
 from dispatcher.storage.admin import accounts, sessions, users
 from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection
@@ -63,7 +63,7 @@ def create(
             password_hash=hashed,
         )
 
-    services().storage.run(make)
+    current_container().storage.run(make)
     print(f"{email} may sign in" + (" and sees all accounts" if operator else f" to {slug}"))
 
 
@@ -72,7 +72,7 @@ def create(
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
     """List people, operators first."""
-    found = services().storage.run(lambda connection: users.everybody(connection, slug))
+    found = current_container().storage.run(lambda connection: users.everybody(connection, slug))
     if as_json:
         print_json(found)
         return
@@ -95,7 +95,10 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
     _check_one(slug, operator)
     account_id = _account_id(slug)
     hashed = hash_password(read_password(password_stdin))
-    if services().storage.run(lambda connection: users.set_password(connection, account_id, email, hashed)) is None:
+    if (
+        current_container().storage.run(lambda connection: users.set_password(connection, account_id, email, hashed))
+        is None
+    ):
         raise UserUnknown(slug, email)
     print(f"password of {email} set")
 
@@ -105,8 +108,8 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
 @json_option
 def sessions_(slug: str | None, as_json: bool) -> None:
     """List who is signed in to the console, from where and since when; the last used first."""
-    own = services()
-    found = own.storage.run(lambda connection: sessions.listed(connection, own.session_idle, slug=slug))
+    container = current_container()
+    found = container.storage.run(lambda connection: sessions.listed(connection, container.session_idle, slug=slug))
     if as_json:
         print_json(found)
         return
@@ -126,7 +129,7 @@ def sessions_(slug: str | None, as_json: bool) -> None:
 @click.argument("email", required=False)
 def sign_out(slug: str | None, operator: bool, session_id: int | None, email: str | None) -> None:
     """End what EMAIL is signed in to, on every browser; or one session, by the number that `user sessions` shows."""
-    storage = services().storage
+    storage = current_container().storage
     if session_id is not None:
         if slug or operator or email:
             raise click.UsageError("--session is given alone.")
@@ -156,7 +159,7 @@ def delete(slug: str | None, operator: bool, email: str) -> None:
     """Delete EMAIL, who is signed out at once. An account's owner stays: clients act in their name."""
     _check_one(slug, operator)
     account_id = _account_id(slug)
-    if not services().storage.run(lambda connection: users.delete(connection, account_id, email)):
+    if not current_container().storage.run(lambda connection: users.delete(connection, account_id, email)):
         raise UserUnknown(slug, email)
     print(f"{email} deleted")
 
@@ -169,4 +172,4 @@ def _check_one(slug: str | None, operator: bool) -> None:
 def _account_id(slug: str | None) -> int | None:
     if slug is None:
         return None
-    return services().storage.run(lambda connection: accounts.find(connection, slug)).id
+    return current_container().storage.run(lambda connection: accounts.find(connection, slug)).id

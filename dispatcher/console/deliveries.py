@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 
 from dispatcher.api.paging import PAGE_SIZE
-from dispatcher.api.parts import own
+from dispatcher.api.parts import container
 from dispatcher.console import filters
 from dispatcher.console.explanations import why_then
 from dispatcher.console.formatting import without_query
@@ -39,7 +39,7 @@ def list_() -> Response:
     wanted = filters.read()
     found, is_whole = _found(wanted)
     deliveries = [for_eyes_of(person(), one) for one in found.deliveries]
-    names = own().storage.look(lambda connection: webhooks.names(connection, account().id))
+    names = container().storage.look(lambda connection: webhooks.names(connection, account().id))
     return page(
         "deliveries.html",
         filter=wanted,
@@ -119,11 +119,11 @@ def _found(wanted: filters.Filter) -> tuple[Page, bool]:
         )
         return found, search.is_whole
 
-    return own().storage.run(look)
+    return container().storage.run(look)
 
 
 def _about(delivery_id: int) -> dict[str, Any]:
-    storage = own().storage
+    storage = container().storage
 
     def look(connection: Connection) -> tuple[DeliveryRow, delivery_status.Wait | None]:
         found = delivery_reads.delivery(connection, str(delivery_id), account_id=account().id)
@@ -133,7 +133,7 @@ def _about(delivery_id: int) -> dict[str, Any]:
     found = for_eyes_of(person(), found)
     webhook = _webhook(found.webhook_id)
     body = _body(found, webhook)
-    why = wait and why_then(wait, pauses().get(found.webhook_id), own().settings)
+    why = wait and why_then(wait, pauses().get(found.webhook_id), container().settings)
     return {
         "delivery": found,
         "webhook": webhook,
@@ -185,7 +185,7 @@ def _curl(delivery: DeliveryRow, webhook: Webhook | None, body: bytes) -> str:
 
 
 def _again(delivery_id: int) -> None:
-    parts = own()
+    parts = container()
     limit = parts.settings.redelivery_limit
     replay(parts.storage, parts.schedule, str(delivery_id), limit=limit, account_id=account().id)
 

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 
 from dispatcher.api.paging import PAGE_SIZE
-from dispatcher.api.parts import own
+from dispatcher.api.parts import container
 from dispatcher.console import filters
 from dispatcher.console.explanations import why_not
 from dispatcher.console.page import account, blueprint, page
@@ -42,7 +42,7 @@ def show(event_id: int) -> Response:
         onlookers = events.onlookers(connection, account().id, [one.webhook_id for one in reached])
         return event, reached, onlookers
 
-    event, reached, onlookers = own().storage.run(look)
+    event, reached, onlookers = container().storage.run(look)
     got = {one.webhook_id for one in reached}
     return page(
         "event.html",
@@ -78,4 +78,4 @@ def _found(wanted: filters.Filter) -> tuple[list[EmittedEvent], bool]:
             ids, is_whole = search.ids, search.is_whole
         return events.page(connection, account().id, limit=PAGE_SIZE + 1, ids=ids, **narrowed), is_whole
 
-    return own().storage.run(look)
+    return container().storage.run(look)

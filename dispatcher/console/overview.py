@@ -10,7 +10,7 @@ from flask import Response, g
 from werkzeug.exceptions import NotFound
 
 from dispatcher import clock
-from dispatcher.api.parts import own
+from dispatcher.api.parts import container
 from dispatcher.console import charts
 from dispatcher.console.page import account, blueprint, go, page, person
 from dispatcher.errors import ScheduleUnavailable
@@ -27,7 +27,7 @@ def home() -> Response:
     """All accounts for operators; everybody else's own."""
     if person().account is not None:
         return go("overview", slug=person().account.slug)  # type: ignore[union-attr]
-    return page("overview.html", accounts=own().storage.look(accounts.all_of_them)[:500], **_figures(None))
+    return page("overview.html", accounts=container().storage.look(accounts.all_of_them)[:500], **_figures(None))
 
 
 @blueprint.route("/figures")
@@ -51,7 +51,7 @@ def figures_() -> Response:
 
 
 def _figures(account_id: int | None) -> dict[str, Any]:
-    storage = own().storage
+    storage = container().storage
     hour = storage.look(lambda connection: rollups.last_hour(connection, account_id or rollups.EVERYBODY))
     waiting = storage.look(lambda connection: overview.waiting(connection, account_id))
     troubles = storage.look(lambda connection: overview.troubles(connection, account_id))
@@ -84,6 +84,6 @@ def _figures(account_id: int | None) -> dict[str, Any]:
 def pauses() -> dict[int, float]:
     """Webhook → seconds for which its receiver is let alone yet; empty where Redis does not answer."""
     try:
-        return own().schedule.pauses()
+        return container().schedule.pauses()
     except ScheduleUnavailable:
         return {}

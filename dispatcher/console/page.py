@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound
 
-from dispatcher.api.parts import own
+from dispatcher.api.parts import container
 from dispatcher.storage.admin import accounts, sessions
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.sessions import Found, Person
@@ -182,15 +182,15 @@ def check_token(expected: str) -> None:
 
 def is_secure() -> bool:
     """Whether people reach this over TLS."""
-    return request.is_secure or own().settings.public_url.startswith("https:")
+    return request.is_secure or container().settings.public_url.startswith("https:")
 
 
 def _session() -> Found | None:
     token = request.cookies.get(COOKIE, "")
     if request.endpoint == "console.static" or not _TOKEN.match(token):
         return None
-    storage = own().storage
-    found = storage.look(lambda connection: sessions.find(connection, token, own().session_idle))
+    storage = container().storage
+    found = storage.look(lambda connection: sessions.find(connection, token, container().session_idle))
     if found is not None and found.stale and request.endpoint not in _ASKED_BY_PAGES:
         storage.run(lambda connection: sessions.touch(connection, found.id))
     return found
@@ -209,4 +209,4 @@ def _account(slug: str) -> Account:
     """The account of the path; raises NotFound, AccountUnknown."""
     if not person().sees(slug):
         raise NotFound
-    return person().account or own().storage.look(lambda connection: accounts.find(connection, slug))
+    return person().account or container().storage.look(lambda connection: accounts.find(connection, slug))

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from dispatcher import clock
 from dispatcher.api.paging import PAGE_SIZE, cursor
-from dispatcher.api.parts import ROW_ID, own
+from dispatcher.api.parts import ROW_ID, container
 from dispatcher.console import filters
 from dispatcher.console.formatting import local_input
 from dispatcher.console.page import account, blueprint, finished, go, is_part, page
@@ -25,7 +25,7 @@ _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 def list_() -> Response:
     """40 a page, newest first."""
     before = cursor()
-    found = own().storage.look(
+    found = container().storage.look(
         lambda connection: jobs.of_account(
             connection, account().id, before=None if before is None else min(before, 2**31 - 1), limit=PAGE_SIZE + 1
         )
@@ -44,7 +44,7 @@ def new() -> Response:
 def start() -> Response:
     """Starts it; with `dry_run` says how many match."""
     problems: dict[str, str] = {}
-    given, parts = _given(problems), own()
+    given, parts = _given(problems), container()
     limit = parts.settings.redelivery_limit
     if problems:
         return _refused({name: [text] for name, text in problems.items()})
@@ -75,24 +75,24 @@ def progress(replay_id: int) -> Response:
 @blueprint.route(f"{_ONE}/stop", methods=["POST"], endpoint="stop_replay")
 def stop(replay_id: int) -> Response:
     """What was not sent yet is not sent."""
-    job.stop(own().storage, replay_id, account_id=account().id)
+    job.stop(container().storage, replay_id, account_id=account().id)
     return go("replay", "stopped", replay_id=replay_id)
 
 
 @blueprint.route(f"{_ONE}/resume", methods=["POST"], endpoint="resume_replay")
 def resume(replay_id: int) -> Response:
     """It goes on where it was stopped."""
-    job.resume(own().storage, replay_id, account_id=account().id)
+    job.resume(container().storage, replay_id, account_id=account().id)
     return go("replay", "resumed", replay_id=replay_id)
 
 
 def _about(replay_id: int) -> dict[str, Any]:
-    found = own().storage.look(lambda connection: jobs.find(connection, replay_id, account_id=account().id))
+    found = container().storage.look(lambda connection: jobs.find(connection, replay_id, account_id=account().id))
     return {"replay": found}
 
 
 def _form(problems: Mapping[str, Any], status: int = 200, matched: int | None = None, since: str = "") -> Response:
-    names = own().storage.look(lambda connection: webhooks.names(connection, account().id))
+    names = container().storage.look(lambda connection: webhooks.names(connection, account().id))
     return page(
         "replay_form.html",
         status,

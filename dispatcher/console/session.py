@@ -8,7 +8,7 @@ from werkzeug.exceptions import NotFound
 
 from dispatcher.access.sign_in import Outcome
 from dispatcher.api.door import refusal, sign_in_as
-from dispatcher.api.parts import ROW_ID, address, own
+from dispatcher.api.parts import ROW_ID, address, container
 from dispatcher.console.page import COOKIE, blueprint, check_token, go, is_secure, page, person, session_id, to
 from dispatcher.storage.admin import sessions
 from dispatcher.storage.admin.sessions import LIFETIME, Candidate
@@ -52,7 +52,7 @@ def sign_in_with() -> Response:
 @blueprint.route("/sign-out", methods=["POST"])
 def sign_out() -> Response:
     """Ends the session, also on the server."""
-    own().storage.run(lambda connection: sessions.end(connection, session_id()))
+    container().storage.run(lambda connection: sessions.end(connection, session_id()))
     answer: Response = redirect(to("sign_in"), 303)  # type: ignore[assignment]
     answer.delete_cookie(COOKIE, path="/console")
     return answer
@@ -61,8 +61,8 @@ def sign_out() -> Response:
 @blueprint.route("/sessions", endpoint="sessions")
 def list_() -> Response:
     """Where they are signed in."""
-    found = own().storage.look(
-        lambda connection: sessions.listed(connection, own().session_idle, user_id=person().user_id)
+    found = container().storage.look(
+        lambda connection: sessions.listed(connection, container().session_idle, user_id=person().user_id)
     )
     return page("sessions.html", sessions=found, this=session_id())
 
@@ -70,7 +70,7 @@ def list_() -> Response:
 @blueprint.route(f"/sessions/<{ROW_ID}:id_>/end", methods=["POST"])
 def end_session(id_: int) -> Response:
     """Ends one of them."""
-    if not own().storage.run(lambda connection: sessions.end(connection, id_, person().user_id)):
+    if not container().storage.run(lambda connection: sessions.end(connection, id_, person().user_id)):
         raise NotFound
     return go("sessions", "session_ended")
 
@@ -78,15 +78,15 @@ def end_session(id_: int) -> Response:
 @blueprint.route("/sessions/end-others", methods=["POST"])
 def end_others() -> Response:
     """Ends all but this one."""
-    own().storage.run(lambda connection: sessions.end_all_of(connection, person().user_id, but=session_id()))
+    container().storage.run(lambda connection: sessions.end_all_of(connection, person().user_id, but=session_id()))
     return go("sessions", "others_ended")
 
 
 def _start(found: Candidate) -> str | None:
     """What the cookie is to hold; None where somebody changed the password a moment ago."""
     agent = request.headers.get("User-Agent")
-    return own().storage.run(
-        lambda connection: sessions.start(connection, found, own().session_idle, address=address(), agent=agent)
+    return container().storage.run(
+        lambda connection: sessions.start(connection, found, container().session_idle, address=address(), agent=agent)
     )
 
 

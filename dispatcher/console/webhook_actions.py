@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from flask import Response
 
-from dispatcher.api.parts import ROW_ID, own
+from dispatcher.api.parts import ROW_ID, container
 from dispatcher.console.page import account, blueprint, for_eyes_of, go, is_part, page, person
 from dispatcher.console.webhooks import shown
 from dispatcher.errors import PingsBusy
@@ -20,7 +20,7 @@ _VALID_FOR = timedelta(days=1)
 def ping(webhook_id: int) -> Response:
     """Sends a ping and shows what came back."""
     try:
-        answer = for_eyes_of(person(), own().ping(account().slug, webhook_id))
+        answer = for_eyes_of(person(), container().ping(account().slug, webhook_id))
     except PingsBusy as busy:
         return page("ping.html", problem=str(busy)) if is_part() else shown(webhook_id, 503, ping_problem=str(busy))
     return page("ping.html", ping=answer) if is_part() else shown(webhook_id, ping=answer)
@@ -29,7 +29,7 @@ def ping(webhook_id: int) -> Response:
 @blueprint.route(f"{_ONE}/secret", methods=["POST"])
 def reveal_secret(webhook_id: int) -> Response:
     """The signing secret."""
-    storage = own().storage
+    storage = container().storage
     found = storage.look(
         lambda connection: webhooks.signing_secret(connection, storage.secrets, account().id, webhook_id)
     )
@@ -39,7 +39,7 @@ def reveal_secret(webhook_id: int) -> Response:
 @blueprint.route(f"{_ONE}/secret/rotate", methods=["POST"])
 def rotate_secret(webhook_id: int) -> Response:
     """A new signing secret; the old one signs too for a day."""
-    storage = own().storage
+    storage = container().storage
     made = storage.run(
         lambda connection: webhooks.rotate_signing_secret(
             connection, storage.secrets, account().id, webhook_id, _VALID_FOR
@@ -65,12 +65,12 @@ def activate(webhook_id: int) -> Response:
 @blueprint.route(f"{_ONE}/delete", methods=["POST"])
 def delete_webhook(webhook_id: int) -> Response:
     """Deletes it; what waits for it is cancelled."""
-    edit.delete_webhook(own().storage, account().slug, webhook_id)
+    edit.delete_webhook(container().storage, account().slug, webhook_id)
     return go("webhooks", "deleted")
 
 
 def _change(webhook_id: int, *, active: bool) -> None:
-    edit.edit_webhook(own().storage, own().schedule, account().slug, webhook_id, {"active": active})
+    edit.edit_webhook(container().storage, container().schedule, account().slug, webhook_id, {"active": active})
 
 
 def _secret(webhook_id: int, found: SigningSecret) -> Response:

@@ -8,7 +8,7 @@ from werkzeug.exceptions import Forbidden
 
 from dispatcher import clock
 from dispatcher.api.paging import PAGE_SIZE, cursor
-from dispatcher.api.parts import ROW_ID, own
+from dispatcher.api.parts import ROW_ID, container
 from dispatcher.console import charts, filters
 from dispatcher.console.overview import pauses
 from dispatcher.console.page import NO_CHANGES, account, blueprint, go, page, person
@@ -30,7 +30,7 @@ _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering"
 def list_() -> Response:
     """40 a page, oldest first."""
     after = cursor("after") or 0
-    found = own().storage.look(
+    found = container().storage.look(
         lambda connection: webhook_reads.page(
             connection, account().id, after=min(after, 2**31 - 1), limit=PAGE_SIZE + 1
         )
@@ -59,7 +59,7 @@ def shown(webhook_id: int, status: int = 200, **more: Any) -> Response:
 
 def stored(webhook_id: int) -> Webhook:
     """A webhook of this page's account; raises WebhookUnknown."""
-    storage = own().storage
+    storage = container().storage
     return storage.look(lambda connection: webhooks.find(connection, storage.secrets, account().id, webhook_id))
 
 
@@ -89,7 +89,7 @@ def create() -> Response:
     if auth_header := request.form.get("auth_header", "").strip():
         given["auth_header"] = auth_header
     try:
-        made = edit_webhook.create_webhook(own().storage, account().slug, given)
+        made = edit_webhook.create_webhook(container().storage, account().slug, given)
     except WebhookInvalid as invalid:
         return _form(None, given, invalid.messages, 422)
     return go("webhook", "created", webhook_id=made.id)
@@ -113,7 +113,7 @@ def save(webhook_id: int) -> Response:
     elif request.form.get("remove_auth_header"):
         given["auth_header"] = None
     try:
-        edit_webhook.edit_webhook(own().storage, own().schedule, account().slug, webhook_id, given)
+        edit_webhook.edit_webhook(container().storage, container().schedule, account().slug, webhook_id, given)
     except WebhookInvalid as invalid:
         return _form(webhook, given, invalid.messages, 422)
     return go("webhook", "saved", webhook_id=webhook_id)
@@ -159,7 +159,7 @@ def _given() -> dict[str, Any]:
 
 
 def _line(webhook_id: int) -> WebhookLine:
-    found = own().storage.look(
+    found = container().storage.look(
         lambda connection: webhook_reads.page(connection, account().id, webhook_id=webhook_id, limit=1)
     )
     if not found:
@@ -168,6 +168,6 @@ def _line(webhook_id: int) -> WebhookLine:
 
 
 def _sparklines(webhook_ids: list[int]) -> dict[int, charts.Sparkline]:
-    days = own().storage.look(lambda connection: rollups.last_day(connection, webhook_ids))
+    days = container().storage.look(lambda connection: rollups.last_day(connection, webhook_ids))
     now = clock.now()
     return {id_: charts.sparkline(days.get(id_, []), now) for id_ in webhook_ids}

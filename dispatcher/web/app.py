@@ -19,7 +19,7 @@ from dispatcher.api import (
 )
 from dispatcher.api.parts import BODY_LIMIT, ROW_ID, RowId
 from dispatcher.console.blueprint import register as register_console
-from dispatcher.services import Services
+from dispatcher.container import Container
 from schemas.errors import ErrorSchema
 
 
@@ -32,7 +32,7 @@ class Api(flask_smorest.Api):
         errors.register(self._app)
 
 
-def create_app(own: Services) -> Flask:
+def create_app(container: Container) -> Flask:
     """The WSGI application over `own`. Connects to nothing."""
     app = Flask("dispatcher.api", static_folder=None)  # what is served by file is named one by one (openapi.py)
     app.config |= {
@@ -44,7 +44,7 @@ def create_app(own: Services) -> Flask:
     }
     app.url_map.merge_slashes = False  # a path with an empty slug is not found, and no redirect to another
     app.url_map.converters[ROW_ID] = RowId
-    app.extensions["dispatcher"] = own
+    app.extensions["dispatcher"] = container
     auth.register(app)
     api = Api(app)
     openapi.prepare(app, api)

@@ -19,7 +19,7 @@ from dispatcher.api.auth import takes_forms
 from dispatcher.api.door import Door, is_sign_in
 from dispatcher.api.health import quick_answer
 from dispatcher.api.parts import BODY_LIMIT, Answer, json_answer
-from dispatcher.services import Services, services
+from dispatcher.container import Container, current_container
 from dispatcher.web.app import create_app
 from dispatcher.web.bodies import (
     FORM_LIMIT,
@@ -55,13 +55,13 @@ _TOO_SLOW = json_answer(
 class Asgi:
     """The application, over the WSGI application `app`."""
 
-    def __init__(self, app: "WSGIApplication", own: Services) -> None:
+    def __init__(self, app: "WSGIApplication", container: Container) -> None:
         self._app = app
-        self._callers = Callers(own)
-        self._quick = QuickEmit(own)
-        self._threads = ThreadPoolExecutor(own.settings.web_threads, thread_name_prefix="request")
-        self._door = Door(self._call, own.settings.trusted_proxies)
-        self._large = LargeBodies(own.settings.web_threads)
+        self._callers = Callers(container)
+        self._quick = QuickEmit(container)
+        self._threads = ThreadPoolExecutor(container.settings.web_threads, thread_name_prefix="request")
+        self._door = Door(self._call, container.settings.trusted_proxies)
+        self._large = LargeBodies(container.settings.web_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request; a client that goes away gets none."""
@@ -160,9 +160,9 @@ def _environ(scope: Scope) -> Iterator[tuple[str, Any]]:
 
 def load() -> Asgi:
     """For gunicorn, once in each of its processes."""
-    own = services()
-    log.set_up(own.settings.log_level, own.settings.log_format)
-    made = Asgi(create_app(own), own)
+    container = current_container()
+    log.set_up(container.settings.log_level, container.settings.log_format)
+    made = Asgi(create_app(container), container)
     gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
     gc.set_threshold(50_000, 20, 20)  # a request's JSON is thousands of objects and no cycle; it walked them six times
     return made

@@ -10,8 +10,8 @@ from typing import Any
 from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.api.auth import PREFIX, QUICK, Quick, bearer, needs_token
+from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
-from dispatcher.services import Services
 from dispatcher.web.batcher import Batcher
 
 CALLERS_MOST = 100
@@ -23,9 +23,9 @@ EMIT_PATH = re.compile(rf"{PREFIX}/accounts/([A-Za-z0-9_-]+)/events\.json")
 class Callers:
     """For one event loop."""
 
-    def __init__(self, own: Services) -> None:
+    def __init__(self, container: Container) -> None:
         self._batcher: Batcher[Asked, Admitted | None] = Batcher(
-            "admit", own.admit, most=CALLERS_MOST, for_all=StorageUnavailable
+            "admit", container.admit, most=CALLERS_MOST, for_all=StorageUnavailable
         )
 
     async def admit(self, environ: dict[str, Any]) -> Admitted | None:

@@ -14,10 +14,10 @@ from dispatcher.access.authenticate import Admitted
 from dispatcher.api import emitting
 from dispatcher.api.auth import QUICK, Quick, quota_headers
 from dispatcher.api.parts import Answer, json_answer, parsed
+from dispatcher.container import Container
 from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import drafts_of
-from dispatcher.services import Services
 from dispatcher.storage.pipeline.events import Emit
 from dispatcher.web.batcher import Batcher
 from dispatcher.web.callers import EMIT_PATH
@@ -39,17 +39,17 @@ _REFUSALS = (RequestRefused, ValidationError, EventInvalid, EventRefused)
 class QuickEmit:
     """For one event loop."""
 
-    def __init__(self, own: Services) -> None:
-        self._own = own
+    def __init__(self, container: Container) -> None:
+        self._container = container
         self._commits: Batcher[Emit, list[Event] | None] = Batcher(
-            "commit", own.emit_together, most=EVENTS_MOST, for_all=StorageUnavailable
+            "commit", container.emit_together, most=EVENTS_MOST, for_all=StorageUnavailable
         )
 
     async def answer(self, environ: dict[str, Any], body: bytes, admitted: Admitted) -> Answer | None:
         """The answer; None: the application shall find it, for `environ`, in which it is told what is known by now."""
         caller, allowance = admitted
         slug = _slug(environ)
-        if slug is None or len(body) > BODY_QUICK or self._own.settings.tracing:
+        if slug is None or len(body) > BODY_QUICK or self._container.settings.tracing:
             return None
         if caller.account.slug != slug or "events:write" not in caller.scopes:
             return None

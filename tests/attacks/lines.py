@@ -145,7 +145,7 @@ def a_token(cluster: Cluster, account: Account | None = None) -> str:
     """Of a new client of the account; without one, of the cluster's."""
     account = account or cluster.account
     token = tokens.new_token()
-    with cluster.own.storage.transaction() as connection:
+    with cluster.container.storage.transaction() as connection:
         client, _ = clients.create(connection, account.id, "a client", [], SCOPES)
         owner = users.of_account(connection, account.id)[0]
         grant = Grant(client_id=client.id, account_id=account.id, user_id=owner.id, scopes=SCOPES)

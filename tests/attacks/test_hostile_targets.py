@@ -163,8 +163,8 @@ def test_no_header_is_split(make_sender: MakeHostile, trap: int, header: tuple[s
 def test_no_webhook_reaches_inside_from_its_creation_to_its_delivery(cluster: Cluster, trap: int) -> None:
     cluster.env |= {"DISPATCHER_ALLOWED_NETWORKS": "127.9.0.0/16", "DISPATCHER_RETRY_BASE_S": "600"}
     cluster.start_worker(ready=False)
-    with running(cluster.own, cluster.folder, DISPATCHER_ALLOWED_NETWORKS="127.9.0.0/16") as server:
-        api = Api.of(server, cluster.own, cluster.account)
+    with running(cluster.container, cluster.folder, DISPATCHER_ALLOWED_NETWORKS="127.9.0.0/16") as server:
+        api = Api.of(server, cluster.container, cluster.account)
         for url in (url.format(trap=trap) for url in REFUSED):
             assert created(api, webhook_url=url).status_code == 422, url
         for header in AUTH_HEADERS:

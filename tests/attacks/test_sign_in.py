@@ -16,7 +16,7 @@ import requests
 from dispatcher.processes import child
 from dispatcher.storage.admin import users
 from dispatcher.storage.admin.passwords import hash_password
-from tests.attacks.web import own, p95, timed_get, web  # noqa: F401 - fixtures
+from tests.attacks.web import container, p95, timed_get, web  # noqa: F401 - fixtures
 from tests.builders import an_account
 from tests.conftest import ROOT, eventually
 from tests.faults.conftest import bounded
@@ -31,10 +31,10 @@ HASH = hash_password(PASSWORD)
 
 
 @pytest.fixture(scope="module")
-def api(web, own) -> Api:  # noqa: F811
-    account = an_account(own.storage, "applecorp")
-    own.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
-    return Api.of(web, own, account)
+def api(web, container) -> Api:  # noqa: F811
+    account = an_account(container.storage, "applecorp")
+    container.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
+    return Api.of(web, container, account)
 
 
 class Flood:
@@ -112,8 +112,8 @@ def test_who_exists_is_told_neither_by_the_answer_nor_by_the_time_it_takes(api):
     """An owner, somebody whose e-mail is in two accounts, and nobody."""
     both = "ann@example.com"
     for slug in ("pearcorp", "plumcorp"):
-        own_id = an_account(api.own.storage, slug).id
-        api.own.storage.run(
+        own_id = an_account(api.container.storage, slug).id
+        api.container.storage.run(
             lambda c, id_=own_id: users.create(
                 c, id_, email=both, full_name="Ann", permission="write", password_hash=HASH
             )

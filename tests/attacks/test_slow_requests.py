@@ -109,7 +109,7 @@ def test_large_bodies_without_a_token_are_refused_unread_and_block_no_emit(web: 
 
 
 def test_large_bodies_of_one_account_leave_places_to_others(web: Web):
-    neighbour = an_account(web.cluster.own.storage, "neighbour")
+    neighbour = an_account(web.cluster.container.storage, "neighbour")
     theirs = web.head("POST", EMITS, "Content-Length: 70000", token=a_token(web.cluster, neighbour))
     with lines(web, 20, theirs + b"{"):
         assert is_prompt(web, 1_000)
@@ -151,7 +151,7 @@ def test_a_kept_connection_of_an_honest_client_outlives_a_flood_smaller_than_the
 def test_where_all_are_at_work_a_newcomer_is_told_so_at_once_and_the_process_lives(web: Web):
     ask = web.head("GET", "/api/v3/user.json", token=web.token)
     with ExitStack() as stack:
-        locked = stack.enter_context(web.cluster.own.storage.transaction())
+        locked = stack.enter_context(web.cluster.container.storage.transaction())
         locked.exec_driver_sql("lock table tokens")
         busy = stack.enter_context(lines(web, CONNECTIONS - 1, ask))
         alive = stack.enter_context(web.line())

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.services import Services
+from dispatcher.container import Container
 from dispatcher.storage.admin import users
 from dispatcher.storage.admin.passwords import hash_password
-from tests.attacks.web import own, web  # noqa: F401 - fixtures
+from tests.attacks.web import container, web  # noqa: F401 - fixtures
 from tests.builders import an_account
 from tests.faults.conftest import bounded
 from tests.integration.api.conftest import Api, Server
@@ -48,12 +48,12 @@ CALLERS: dict[str, tuple[Callable[["Site"], tuple[Api, str]], Callable[[Route], 
 class Site:
     """Two accounts; `things` are those of `alpha`, which the others are after."""
 
-    def __init__(self, server: Server, services: Services) -> None:
-        alpha, beta = (an_account(services.storage, slug) for slug in ("alpha", "beta"))
-        self.alpha, self.beta = Api.of(server, services, alpha), Api.of(server, services, beta)
+    def __init__(self, server: Server, container: Container) -> None:
+        alpha, beta = (an_account(container.storage, slug) for slug in ("alpha", "beta"))
+        self.alpha, self.beta = Api.of(server, container, alpha), Api.of(server, container, beta)
         self.second = self.alpha.another()
         self.reader = self.alpha.another("events:read")
-        self.nobody = Api(server=server, own=services, account=alpha, client=self.alpha.client, secret="", token=None)
+        self.nobody = Api(server=server, container=container, account=alpha, client=self.alpha.client, secret="", token=None)
         self.things = things_of(self.alpha)
         key = self.alpha.sql("select idempotency_key from deliveries where id = %(id)s", id=self.things["delivery"])
         self.marks = (str(self.things["failed_deliveries_uuid"]), str(key[0][0]))
@@ -68,8 +68,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(web, own) -> Site:  # noqa: F811
-    return Site(web, own)
+def site(web, container) -> Site:  # noqa: F811
+    return Site(web, container)
 
 
 @pytest.mark.parametrize("who", CALLERS)
@@ -143,8 +143,8 @@ def test_no_filter_reaches_further_than_the_clients_own(site):
 def integration(site) -> Iterator[Api]:
     """A client that acts for users by code, and the owner's password."""
     hash_ = hash_password(PASSWORD)
-    site.alpha.own.storage.run(lambda c: users.set_password(c, site.alpha.account.id, None, hash_))
-    return Api.of(site.alpha.server, site.alpha.own, site.alpha.account, redirect_uri=REDIRECT_URI)
+    site.alpha.container.storage.run(lambda c: users.set_password(c, site.alpha.account.id, None, hash_))
+    return Api.of(site.alpha.server, site.alpha.container, site.alpha.account, redirect_uri=REDIRECT_URI)
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_nobody_is_sent_where_the_client_did_not_say(browser, uri, more):
 
 
 def test_a_code_is_good_once_for_its_client_and_its_address(browser, integration, site):
-    other = Api.of(site.alpha.server, site.alpha.own, site.beta.account, redirect_uri=REDIRECT_URI)
+    other = Api.of(site.alpha.server, site.alpha.container, site.beta.account, redirect_uri=REDIRECT_URI)
     code = a_code(browser)
     assert exchanged(other, code).status_code == 400
     given = exchanged(integration, code).json()

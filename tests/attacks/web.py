@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from dispatcher.services import Services
+from dispatcher.container import Container
 from dispatcher.settings import Settings
 from tests.builders import SECRET_KEY
 from tests.conftest import in_database
@@ -24,12 +24,12 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def own(mortal_servers) -> Iterator[Services]:
-    """Services on the database that `web` serves."""
+def container(mortal_servers) -> Iterator[Container]:
+    """container on the database that `web` serves."""
     postgres, valkey = mortal_servers
     name = f"attacked_{next(_numbers)}"
     execute(postgres.url, f"create database {name} template e2e_template")
-    made = Services(
+    made = Container(
         Settings(
             database_url=in_database(postgres.url, name),
             redis_url=valkey.url,
@@ -43,8 +43,8 @@ def own(mortal_servers) -> Iterator[Services]:
 
 
 @pytest.fixture(scope="module")
-def web(own: Services) -> Iterator[Server]:
-    with a_folder() as folder, running(own, folder) as server:
+def web(container: Container) -> Iterator[Server]:
+    with a_folder() as folder, running(container, folder) as server:
         yield server
 
 

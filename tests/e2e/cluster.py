@@ -25,12 +25,12 @@ from typing import Any
 import psycopg2
 
 from dispatcher import emit_many
+from dispatcher.container import Container
 from dispatcher.errors import DispatcherError
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.processes import child
 from dispatcher.processes.supervisor import environment_of
-from dispatcher.services import Services
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import create_webhook
@@ -130,7 +130,7 @@ class Cluster:
         self.env = SHORT | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEYS": SECRET_KEY}
         if broker_url:
             self.env["BROKER_URL"] = broker_url
-        self.own = Services(
+        self.container = Container(
             Settings(
                 database_url=database_url,
                 redis_url=redis_url,
@@ -140,7 +140,7 @@ class Cluster:
                 testing=True,
             )
         )
-        self.account = an_account(self.own.storage, SLUG)
+        self.account = an_account(self.container.storage, SLUG)
         self.workers: list[Program] = []
         self._programs: list[Program] = []
         self._numbers = itertools.count(1)
@@ -180,14 +180,14 @@ class Cluster:
     def close(self) -> None:
         for program in self._programs:
             program.clear_away()
-        self.own.close()
+        self.container.close()
 
     # -- events in -----------------------------------------------------------------------------------------------
 
     def webhook(self, url: str, *events: str) -> int:
         """A new webhook's id; it wants `invoice_paid` unless told otherwise."""
         attributes = {"webhook_url": url, "events": list(events) or ["invoice_paid"]}
-        return create_webhook(self.own.storage, SLUG, attributes).id
+        return create_webhook(self.container.storage, SLUG, attributes).id
 
     def emit(self, count: int = 1, name: str = "invoice_paid") -> list[int]:
         """The ids of so many new events, which are committed."""
@@ -206,7 +206,7 @@ class Cluster:
     # -- what became of them -------------------------------------------------------------------------------------
 
     def rows(self, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
-        return self.own.storage.run(lambda connection: rows(connection, sql, parameters))
+        return self.container.storage.run(lambda connection: rows(connection, sql, parameters))
 
     def states(self) -> dict[str, int]:
         """Deliveries by state; `outbox` counts the events that have none yet. One statement: a fan-out moves many."""
@@ -231,7 +231,7 @@ class Cluster:
 
     def _is_ready(self, worker: Program, name: str) -> bool:
         assert not worker.ended, f"the worker {name} ended:\n{worker.output}"
-        return any(one.startswith(f"{name}@") for one in self.own.schedule.workers())
+        return any(one.startswith(f"{name}@") for one in self.container.schedule.workers())
 
 
 class Emitting:
@@ -265,7 +265,7 @@ class Emitting:
 
 
 def emit_chunk(count: int, name: str = "invoice_paid") -> list[int]:
-    """The ids of so many new events, emitted by this process's Services."""
+    """The ids of so many new events, emitted by this process's container."""
     return [event.id for event in emit_many([an_event(name) for _ in range(count)], account=SLUG)]
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import redis
 
+from dispatcher.container import use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.processes import child
-from dispatcher.services import use
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
@@ -70,10 +70,10 @@ def cluster_options() -> dict[str, str]:
 
 
 def used(cluster: Cluster) -> Iterator[Cluster]:
-    """The cluster's Services are this process's while the test runs."""
-    use(cluster.own)
+    """The cluster's container are this process's while the test runs."""
+    use_container(cluster.container)
     yield cluster
-    use(None)
+    use_container(None)
     cluster.close()
 
 

@@ -19,13 +19,13 @@ Open = Callable[[Cluster], Any]
 
 @contextmanager
 def a_connection(cluster: Cluster) -> Iterator[Any]:
-    with cluster.own.storage.engine.connect() as connection:
+    with cluster.container.storage.engine.connect() as connection:
         yield connection
 
 
 @contextmanager
 def a_session(cluster: Cluster) -> Iterator[Any]:
-    with Session(cluster.own.storage.engine) as session:
+    with Session(cluster.container.storage.engine) as session:
         yield session
 
 

@@ -66,7 +66,7 @@ def collector() -> Iterator[Collector]:
 def serving(cluster: Cluster) -> Iterator[Callable[..., Server]]:
     """`serving(NAME="value")` starts the API on the cluster's servers."""
     with ExitStack() as stack:
-        yield lambda **env: stack.enter_context(running(cluster.own, cluster.folder, **env))
+        yield lambda **env: stack.enter_context(running(cluster.container, cluster.folder, **env))
 
 
 def lines(program: Program | Server) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def test_a_delivery_is_followed_by_its_key_by_its_trace_and_in_figures(
     worker = cluster.start_worker(**told)
     hook = cluster.webhook(receiver.url("/hook"), "inbox_file_removed_all")
     receiver.script("/hook", Answer(status=503, body=b"not-for-logs"), Answer())
-    api = Api.of(web, cluster.own, cluster.account)
+    api = Api.of(web, cluster.container, cluster.account)
     event = api.post(
         "/events.json",
         json={"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 314159}}},
@@ -125,15 +125,15 @@ def test_a_delivery_is_followed_by_its_key_by_its_trace_and_in_figures(
     assert sorted(sent) == sorted(f"00-{TRACE}-{id_}-01" for id_ in attempts)
 
     # Figures: the worker's own, and those of all.
-    own = requests.get(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10).text
-    assert "dispatcher_worker_flush_seconds_count" in own
-    assert "dispatcher_worker_requests_in_flight 0.0" in own
-    assert 'dispatcher_worker_info{process="' in own
+    container = requests.get(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10).text
+    assert "dispatcher_worker_flush_seconds_count" in container
+    assert "dispatcher_worker_requests_in_flight 0.0" in container
+    assert 'dispatcher_worker_info{process="' in container
     of_all = f"{web.url}/metrics"
     delivered = 'dispatcher_deliveries_finished_total{state="delivered"} 1.0'
     eventually(lambda: delivered in requests.get(of_all, timeout=10).text, 10, "the worker's sum")
 
-    for told_of in (worker.output, web.output, own, str(collector.spans)):
+    for told_of in (worker.output, web.output, container, str(collector.spans)):
         for secret in ("314159", "not-for-logs", "whsec_", receiver.url("/hook"), str(api.token)):
             assert secret not in told_of
 

@@ -31,7 +31,7 @@ def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, recei
         "honcho", "start", "-f", procfile, "web", "worker", "worker_slow", "flower",
         PORT=str(port := free_port(1)), MARK=str(cluster.folder), **flower.env,
     )  # fmt: skip
-    eventually(lambda: len(cluster.own.schedule.workers()) == 2 and flower.status() == 200, 30)
+    eventually(lambda: len(cluster.container.schedule.workers()) == 2 and flower.status() == 200, 30)
     eventually(lambda: status(f"http://127.0.0.1:{port}/api/v3/user.json") == 401, 30, "the API answering")
 
     cluster.emit(10)
@@ -76,10 +76,10 @@ def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(folder: Path, programs:
 def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, programs: list[Program], receiver: Receiver):
     port, mark = free_port(), f"MARK={folder}"
     (folder / "body.json").write_text(json.dumps(a_body()))
-    own = SHORT | {"FLOWER_PORT": str(port), "PORT": str(free_port(1)), "MARK": str(folder)}
-    api = f"http://127.0.0.1:{own['PORT']}/api/v3"
+    container = SHORT | {"FLOWER_PORT": str(port), "PORT": str(free_port(1)), "MARK": str(folder)}
+    api = f"http://127.0.0.1:{container['PORT']}/api/v3"
     receiver.script("/hook", Answer(status=503), Answer())  # the second try is a `deliver` for sure
-    up = run(programs, folder, "up", **own)
+    up = run(programs, folder, "up", **container)
     sign_in = re.compile(rf"Flower    http://127\.0\.0\.1:{port}   \(user (\w+), password: cat (\S+)\)\n")
     user, kept = eventually(lambda: sign_in.search(up.output), 60, "how to sign in to Flower").groups()
     password = (folder / kept).read_text()
@@ -112,7 +112,7 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, program
     assert "Inspect method" not in up.output  # Flower's, while the workers start with it
     assert processes_with(mark) == []
 
-    again = run(programs, folder, "up", **own)
+    again = run(programs, folder, "up", **container)
     eventually(lambda: flower.status() == 200, 60, "Flower answering, with the same password")
     servers = [int((folder / ".dispatcher" / name / "server").read_text()) for name in ("postgres", "valkey")]
     again.kill()  # and only this process

@@ -37,7 +37,7 @@ def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
     rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver
 ):
     webhooks = [cluster.webhook(receiver.url(f"/{number}")) for number in range(3)]
-    queue = cluster.own.queue
+    queue = cluster.container.queue
     assert queue.lengths() == {"events": 0, "deliveries": 0, "deliveries.slow": 0}  # nobody has declared them
 
     queue.fan_out()
@@ -100,7 +100,7 @@ def test_a_broker_that_hangs_holds_up_no_emit_and_loses_nothing(
         with cluster.emitting(100, chunk=10) as emitting:
             pass
         with pytest.raises(QueueUnavailable):
-            cluster.own.queue.deliver([1], slow=False)  # it would wait for its confirmation for ever
+            cluster.container.queue.deliver([1], slow=False)  # it would wait for its confirmation for ever
         eventually(lambda: any("tick.failed" in worker.output for worker in workers), 20, "a worker noticing")
     finally:
         rabbitmq.resume()

@@ -71,7 +71,7 @@ def migrate_newest_again(cluster: Cluster) -> None:
     done = threading.Event()
 
     def again() -> None:
-        with cluster.own.storage.transaction() as connection:
+        with cluster.container.storage.transaction() as connection:
             config = migrate._config()
             config.attributes["connection"] = connection
             command.downgrade(config, "-1")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import redis
 
+from dispatcher.container import Container, use_container
 from dispatcher.local.environment import running_environment
 from dispatcher.schedule.schedule import WORKERS
-from dispatcher.services import Services, use
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import create_webhook
@@ -29,10 +29,10 @@ WEBHOOKS = 5
 
 
 @contextmanager
-def services_of(up: Program, folder: Path) -> Iterator[Services]:
-    """Services on the servers that `up` has brought along, once its worker lives; they are this process's."""
+def services_of(up: Program, folder: Path) -> Iterator[Container]:
+    """container on the servers that `up` has brought along, once its worker lives; they are this process's."""
     env = eventually(lambda: running_environment(folder / ".dispatcher"), 60, "the servers of `up`")
-    own = Services(
+    container = Container(
         Settings(
             database_url=env["DATABASE_URL"],
             redis_url=env["REDIS_URL"],
@@ -41,14 +41,14 @@ def services_of(up: Program, folder: Path) -> Iterator[Services]:
             allowed_networks=(ip_network("127.0.0.0/8"),),
         )
     )
-    use(own)
-    eventually(lambda: len(own.schedule.workers()) == 2, 60, f"the workers\n{up.output}")
-    yield own
-    use(None)
-    own.close()
+    use_container(container)
+    eventually(lambda: len(container.schedule.workers()) == 2, 60, f"the workers\n{up.output}")
+    yield container
+    use_container(None)
+    container.close()
 
 
-def kill_all_but_postgres(up: Program, own: Services) -> float:
+def kill_all_but_postgres(up: Program, container: Container) -> float:
     """Workers, web and Valkey, as by one `kill -9`; returns when, by the clock of the day."""
     family = [
         int(pid) for task in Path(f"/proc/{up.pid}/task").iterdir() for pid in (task / "children").read_text().split()
@@ -60,15 +60,15 @@ def kill_all_but_postgres(up: Program, own: Services) -> float:
     return time.time()
 
 
-def seen_since(own: Services, at_s: float) -> bool:
+def seen_since(container: Container, at_s: float) -> bool:
     """Whether a worker of the deliveries has said that it lives."""
-    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(own.settings.redis_url) as client:
+    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(container.settings.redis_url) as client:
         return any(name.startswith(b"worker1@") for name in client.zrangebyscore(WORKERS, at_s * 1000, "+inf"))
     return False
 
 
-def count(own: Services, sql: str) -> int:
-    return int(own.storage.look(lambda connection: rows(connection, f"select count(*) from {sql}"))[0][0])
+def count(container: Container, sql: str) -> int:
+    return int(container.storage.look(lambda connection: rows(connection, f"select count(*) from {sql}"))[0][0])
 
 
 def test_killed_in_a_burst_deliveries_flow_again_as_soon_as_a_worker_is_up(
@@ -76,27 +76,30 @@ def test_killed_in_a_burst_deliveries_flow_again_as_soon_as_a_worker_is_up(
 ):
     env = {"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8", "PORT": str(free_port()), "FLOWER_PORT": str(free_port(1))}
     up = run(programs, folder, "up", "--scale", "flower=0", **env)
-    with services_of(up, folder) as own:
-        an_account(own.storage, SLUG)
+    with services_of(up, folder) as container:
+        an_account(container.storage, SLUG)
         for number in range(WEBHOOKS):
             url = receiver.script(f"/{number}", Answer(delay_s=0.1))
-            create_webhook(own.storage, SLUG, {"webhook_url": url, "events": ["invoice_paid"]})
+            create_webhook(container.storage, SLUG, {"webhook_url": url, "events": ["invoice_paid"]})
         burst = Emitting(lambda: emit_chunk(10), chunks=bounded(40, 400), pause_s=0.05)
         burst.thread.start()
         receiver.wait_for(WEBHOOKS * 20, 30)
 
-        killed_at_s = kill_all_but_postgres(up, own)
-        before, claimed = count(own, "attempts"), count(own, "deliveries_waiting where lease_token is not null")
-        eventually(lambda: seen_since(own, killed_at_s), 60, "a new worker")
+        killed_at_s = kill_all_but_postgres(up, container)
+        before, claimed = (
+            count(container, "attempts"),
+            count(container, "deliveries_waiting where lease_token is not null"),
+        )
+        eventually(lambda: seen_since(container, killed_at_s), 60, "a new worker")
         up_s = time.monotonic()
-        eventually(lambda: count(own, "attempts") > before, 60, "a delivery")
+        eventually(lambda: count(container, "attempts") > before, 60, "a delivery")
         stood_still_s = time.monotonic() - up_s
         burst.thread.join()
 
         assert burst.refused == []
         assert stood_still_s <= FLOWING_S
         # All but what the dead had claimed, which is theirs until their leases end.
-        eventually(lambda: not count(own, "deliveries_waiting where lease_token is null"), 60, "the rest")
+        eventually(lambda: not count(container, "deliveries_waiting where lease_token is null"), 60, "the rest")
         posts = posts_by_key(receiver)
         assert len(receiver.requests) - len(posts) <= claimed
         assert len(posts) >= len(burst.accepted) * WEBHOOKS - claimed

@@ -31,9 +31,9 @@ def test_workers_killed_at_random_lose_nothing(cluster: Cluster, receiver: Recei
 EMITTER = """
 import os, random, sys
 from dispatcher import emit
-from dispatcher.services import services
+from dispatcher.container import current_container
 rng = random.Random(int(sys.argv[1]))
-engine = services().storage.engine
+engine = current_container().storage.engine
 print("ready", flush=True)
 for number in range(int(sys.argv[2])):
     mark = int(sys.argv[1]) * 100_000 + number

@@ -25,13 +25,15 @@ def test_with_very_much_due_another_accounts_first_delivery_takes_no_second(
     cluster.start_worker()
     for _ in range(count // STEP):
         cluster.rows(LAY_DOWN, account=cluster.account.id, webhook=flooded, count=STEP)
-    cluster.own.reconcile()
+    cluster.container.reconcile()
     receiver.wait_for(100)
 
     for number in range(20):
-        other = an_account(cluster.own.storage, f"pearcorp{number}")
+        other = an_account(cluster.container.storage, f"pearcorp{number}")
         create_webhook(
-            cluster.own.storage, other.slug, {"webhook_url": receiver.url(f"/{number}"), "events": ["invoice_paid"]}
+            cluster.container.storage,
+            other.slug,
+            {"webhook_url": receiver.url(f"/{number}"), "events": ["invoice_paid"]},
         )
         began_s = time.monotonic()
         emit("invoice_paid", account=other.slug, **a_body())

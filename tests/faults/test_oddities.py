@@ -158,7 +158,7 @@ insert into events_waiting (event_id, account_id, name) select id, account_id, n
 def test_a_payload_that_cannot_be_made_fails_alone(cluster: Cluster, receiver: Receiver, body: str, error: str):
     cluster.env |= {"DISPATCHER_RETRY_LIMIT": "1"}
     legacy = {"webhook_url": receiver.url("/legacy"), "events": ["invoice_paid"], "payload_version": "legacy"}
-    create_webhook(cluster.own.storage, SLUG, legacy)
+    create_webhook(cluster.container.storage, SLUG, legacy)
     cluster.webhook(receiver.url("/v3"))
     worker = cluster.start_worker()
 

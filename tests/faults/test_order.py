@@ -15,11 +15,11 @@ from tests.receiver import Answer, Receiver
 EMITTER = """
 import random, sys, time
 from dispatcher import emit
-from dispatcher.services import services
+from dispatcher.container import current_container
 seed, wanted, resources = (int(word) for word in sys.argv[1:4])
 pause_s = float(sys.argv[4])
 rng = random.Random(seed)
-engine = services().storage.engine
+engine = current_container().storage.engine
 is_over = False
 while not is_over:
     with engine.begin() as connection:
@@ -52,7 +52,7 @@ def test_updates_arrive_in_the_order_of_their_commits(cluster: Cluster, receiver
     for path, superseding in (("/each", False), ("/newest", True)):
         attributes = {"webhook_url": receiver.script(path, *failing, Answer()), "events": ["invoice_updated"]}
         order = {"ordering": "resource", "superseding": superseding}
-        create_webhook(cluster.own.storage, SLUG, attributes | order)
+        create_webhook(cluster.container.storage, SLUG, attributes | order)
     cluster.rows("create table numbers (id int primary key, number int not null)")
     cluster.rows("insert into numbers select id, 0 from generate_series(0, %(last)s) id", last=resources - 1)
     script = cluster.folder / "emitter.py"

@@ -20,7 +20,7 @@ def webhook(storage: Any, account: Any) -> Any:
 
 
 @pytest.fixture
-def queue(own: Any) -> FakeQueue:
+def queue(container: Any) -> FakeQueue:
     """Takes the place of the broker in `own`."""
-    own.queue = FakeQueue()
-    return own.queue
+    container.queue = FakeQueue()
+    return container.queue

@@ -2,7 +2,7 @@
 
 server          one for the whole session; tests share it and make accounts of their own
 serve           starts more of them for one test, with settings of its own
-own             the Services of the session's database and Valkey in this process, for what a test prepares
+own             the container of the session's database and Valkey in this process, for what a test prepares
 account         a new account of this test
 api             a client of that account with a token, which calls `server`
 """
@@ -25,9 +25,9 @@ from typing import Any
 import pytest
 import requests
 
+from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
 from dispatcher.processes import child
-from dispatcher.services import Services
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import clients, tokens, users
 from dispatcher.storage.admin.accounts import Account
@@ -54,9 +54,9 @@ def api_database_url(postgres_server: str, template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _own(api_database_url: str, api_valkey: Valkey) -> Iterator[Services]:
+def _container(api_database_url: str, api_valkey: Valkey) -> Iterator[Container]:
     url = api_valkey.url
-    made = Services(
+    made = Container(
         Settings(
             database_url=api_database_url,
             redis_url=url,
@@ -71,8 +71,8 @@ def _own(api_database_url: str, api_valkey: Valkey) -> Iterator[Services]:
 
 
 @pytest.fixture
-def own(_own: Services) -> Services:
-    return _own
+def container(_container: Container) -> Container:
+    return _container
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ class Server:
 
 
 @contextmanager
-def running(own: Services, folder: Path, **env: str) -> Iterator[Server]:
+def running(container: Container, folder: Path, **env: str) -> Iterator[Server]:
     """`dispatcher serve` while the block lasts; `env` are more variables."""
     port = free_port()
     log = folder / f"web{port}.log"
     names = {
-        "DATABASE_URL": own.settings.database_url,
-        "REDIS_URL": own.settings.redis_url,
+        "DATABASE_URL": container.settings.database_url,
+        "REDIS_URL": container.settings.redis_url,
         "SECRET_KEYS": SECRET_KEY,
         "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8",
         "DISPATCHER_QUOTA": "1000000",
@@ -143,18 +143,18 @@ def _answers(server: Server) -> bool:
 
 
 @pytest.fixture(scope="session")
-def server(_own: Services) -> Iterator[Server]:
-    with a_folder() as folder, running(_own, folder) as made:
+def server(_container: Container) -> Iterator[Server]:
+    with a_folder() as folder, running(_container, folder) as made:
         yield made
 
 
 @pytest.fixture
-def serve(own: Services, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def serve(container: Container, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """`serve(DISPATCHER_QUOTA="3")` starts another one, which ends with the test; one process, so it is up soon."""
     started: list[Any] = []
 
     def start(**env: str) -> Server:
-        block = running(own, tmp_path, **({"DISPATCHER_WEB_WORKERS": "1"} | env))
+        block = running(container, tmp_path, **({"DISPATCHER_WEB_WORKERS": "1"} | env))
         started.append(block)
         return block.__enter__()
 
@@ -164,13 +164,13 @@ def serve(own: Services, tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def account(own: Services) -> Account:
-    return an_account(own.storage, f"acme{next(_numbers)}")
+def account(container: Container) -> Account:
+    return an_account(container.storage, f"acme{next(_numbers)}")
 
 
 @pytest.fixture
-def api(server: Server, own: Services, account: Account) -> "Api":
-    return Api.of(server, own, account)
+def api(server: Server, container: Container, account: Account) -> "Api":
+    return Api.of(server, container, account)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,25 +178,25 @@ class Api:
     """A client of an account. Calls answer with requests' Response, whatever the status."""
 
     server: Server
-    own: Services
+    container: Container
     account: Account
     client: Client
     secret: str = field(repr=False)
     token: str | None
 
     @classmethod
-    def of(cls, server: Server, own: Services, account: Account, *scopes: str, redirect_uri: str = "") -> "Api":
+    def of(cls, server: Server, container: Container, account: Account, *scopes: str, redirect_uri: str = "") -> "Api":
         """A new client of the account, with an access token for `scopes` (default: all)."""
         redirect_uris = [redirect_uri] if redirect_uri else []
-        client, secret = own.storage.run(
+        client, secret = container.storage.run(
             lambda c: clients.create(c, account.id, "a test", redirect_uris, scopes or SCOPES)
         )
-        token = a_token(own, client, account)
-        return cls(server=server, own=own, account=account, client=client, secret=secret, token=token)
+        token = a_token(container, client, account)
+        return cls(server=server, container=container, account=account, client=client, secret=secret, token=token)
 
     def another(self, *scopes: str) -> "Api":
         """Another client of the same account."""
-        return Api.of(self.server, self.own, self.account, *scopes)
+        return Api.of(self.server, self.container, self.account, *scopes)
 
     def path(self, path: str) -> str:
         """`/webhooks.json` below the account; what begins with another word (`user.json`) is below the root."""
@@ -221,7 +221,7 @@ class Api:
         return self.call("DELETE", path, **given)
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.own.storage.run(lambda c: rows(c, text, parameters))
+        return self.container.storage.run(lambda c: rows(c, text, parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,7 @@ def send(
 
 def a_delivery(api: Api, webhook_id: int, state: str = "failed") -> int:
     """The id of a new delivery of `invoice_paid` with two attempts; its event is in no outbox."""
-    event = api.own.storage.run(lambda c: events.insert(c, api.account.id, [a_draft()]))[0]
+    event = api.container.storage.run(lambda c: events.insert(c, api.account.id, [a_draft()]))[0]
     api.sql("delete from events_waiting where event_id = %(id)s", id=event.id)
     id_: int = api.sql(_DELIVERY, event_id=event.id, webhook_id=webhook_id, state=state)[0][0]
     api.sql(_ATTEMPTS, id=id_)
@@ -284,7 +284,7 @@ values (%(id)s, 1, gen_random_uuid(), 'https://example.com', '404', null, 'text/
 """
 
 
-def a_token(own: Services, client: Client, account: Account) -> str:
+def a_token(container: Container, client: Client, account: Account) -> str:
     """An access token of the client for the account's owner."""
 
     def issue(connection: Any) -> str:
@@ -293,7 +293,7 @@ def a_token(own: Services, client: Client, account: Account) -> str:
         tokens.add(connection, "access", token, grant)
         return token
 
-    return own.storage.run(issue)
+    return container.storage.run(issue)
 
 
 @pytest.hookimpl(hookwrapper=True)

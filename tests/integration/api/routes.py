@@ -73,9 +73,9 @@ ROUTES = (
 
 def things_of(api: Api) -> dict[str, Any]:
     """New things of the client, by the names in the paths. Nobody listens where the webhook's URL points."""
-    webhook = a_webhook(api.own.storage, api.account, client_id=api.client.id)
+    webhook = a_webhook(api.container.storage, api.account, client_id=api.client.id)
     whose = {"client_id": api.client.id, "redelivery_limit": 1}
-    replay = job.start(api.own.storage, api.own.schedule, api.account, _REPLAY, **whose)
+    replay = job.start(api.container.storage, api.container.schedule, api.account, _REPLAY, **whose)
     return {
         "slug": api.account.slug,
         "webhook_id": webhook.id,

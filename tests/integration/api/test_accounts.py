@@ -41,11 +41,11 @@ def test_the_user_of_a_clients_own_token_is_the_owner(api, account):
     assert shown["accounts"][0]["allowed_scope"] == ["reports", "expenses", "invoices"]
 
 
-def test_the_people_of_the_account_are_listed_the_owner_first(server, own):
-    account = own.storage.run(
+def test_the_people_of_the_account_are_listed_the_owner_first(server, container):
+    account = container.storage.run(
         lambda c: accounts.create(c, "people", "Europe/Prague", owner_email="ann@example.com", owner_name="Ann Novák")
     )
-    api = Api.of(server, own, account)
+    api = Api.of(server, container, account)
     api.sql(
         "insert into users (account_id, email, full_name, permission, allowed_scope) "
         "select %(id)s, n || '@example.com', 'Reader ' || n, 'read', '{reports}' from generate_series(1, 40) n",
@@ -64,8 +64,8 @@ def test_the_people_of_the_account_are_listed_the_owner_first(server, own):
     assert (pages[1][0]["permission"], pages[1][0]["allowed_scope"]) == ("read", ["reports"])
 
 
-def test_a_token_without_any_scope_tells_who_it_is_for(server, own, account):
-    narrow = Api.of(server, own, account, "events:read")
+def test_a_token_without_any_scope_tells_who_it_is_for(server, container, account):
+    narrow = Api.of(server, container, account, "events:read")
 
     for path in ("user.json", "/account.json", "/users.json"):
         assert narrow.get(path).status_code == 200

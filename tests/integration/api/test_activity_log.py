@@ -13,7 +13,7 @@ from tests.integration.api.conftest import Api
 
 @pytest.fixture
 def emit(api: Api) -> Any:
-    return lambda *events: api.own.emit(api.account, events)
+    return lambda *events: api.container.emit(api.account, events)
 
 
 def an_invoice(subject_id: int, number: str = "2024-0056") -> Any:
@@ -98,9 +98,9 @@ def _expense_paid() -> dict[str, Any]:
     return {"expense": {"id": 1, "number": "N1"}, "payment": {"id": 2}}
 
 
-def test_another_accounts_events_are_not_listed(api, emit, own):
+def test_another_accounts_events_are_not_listed(api, emit, container):
     emit(an_event())
-    other = Api.of(api.server, own, an_account(own.storage, f"{api.account.slug}-b"))
+    other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}-b"))
 
     assert other.get("/events.json").json() == []
     assert api.another("deliveries").get("/events.json").status_code == 403

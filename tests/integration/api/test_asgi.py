@@ -61,7 +61,7 @@ def part(data, more=False):
     return {"type": "http.request", "body": data, "more_body": more}
 
 
-def ask(app, own, client, *headers, path=b"/console/caf%C3%A9", length=None):
+def ask(app, container, client, *headers, path=b"/console/caf%C3%A9", length=None):
     """POSTs what `client` sends; the client's own answer is in it afterwards."""
     if length is not None:
         headers = (*headers, (b"content-length", str(length).encode()))
@@ -76,7 +76,7 @@ def ask(app, own, client, *headers, path=b"/console/caf%C3%A9", length=None):
         "server": ("127.0.0.1", 8000),
         "client": ("127.0.0.1", 4711),
     }
-    in_a_loop(answered(Asgi(app, own), scope, client))
+    in_a_loop(answered(Asgi(app, container), scope, client))
     return client
 
 
@@ -107,17 +107,17 @@ def echo():
 
 
 @pytest.fixture
-def token(own, api):
-    return (b"authorization", f"Bearer {a_token(own, api.client, api.account)}".encode())
+def token(container, api):
+    return (b"authorization", f"Bearer {a_token(container, api.client, api.account)}".encode())
 
 
 API_PATH = b"/api/v3/accounts/x/webhooks.json"
 
 
-def test_the_application_sees_the_request_as_it_came(echo, own):
+def test_the_application_sees_the_request_as_it_came(echo, container):
     client = Client(part(b"a", more=True), part(b"b"))
 
-    ask(echo, own, client, (b"accept", b"a"), (b"accept", b"b"), length=2)
+    ask(echo, container, client, (b"accept", b"a"), (b"accept", b"b"), length=2)
 
     assert client.answer == (200, "ok")
     assert client.heard[0]["headers"] == [(b"Content-Type", b"text/plain")]
@@ -128,23 +128,23 @@ def test_the_application_sees_the_request_as_it_came(echo, own):
     assert (asked["REMOTE_ADDR"], asked["SERVER_PORT"]) == ("127.0.0.1", "8000")
 
 
-def test_a_client_that_goes_away_gets_no_answer(echo, own):
-    client = ask(echo, own, Client(part(b"a", more=True), {"type": "http.disconnect"}), length=9)
+def test_a_client_that_goes_away_gets_no_answer(echo, container):
+    client = ask(echo, container, Client(part(b"a", more=True), {"type": "http.disconnect"}), length=9)
 
     assert (client.heard, echo.asked) == ([], [])
 
 
-def test_a_body_that_does_not_come_is_a_408(echo, own, monkeypatch):
+def test_a_body_that_does_not_come_is_a_408(echo, container, monkeypatch):
     monkeypatch.setattr(bodies, "SILENCE_S", 0.05)
 
-    client = ask(echo, own, Client(part(b"a", more=True)), length=9)
+    client = ask(echo, container, Client(part(b"a", more=True)), length=9)
 
     assert client.answer[0] == 408
     assert "request_timeout" in client.answer[1]
     assert echo.asked == []
 
 
-def test_a_body_that_trickles_is_a_408(echo, own, monkeypatch):
+def test_a_body_that_trickles_is_a_408(echo, container, monkeypatch):
     monkeypatch.setattr(bodies, "SILENCE_S", 0.2)
 
     class Trickling(Client):
@@ -152,10 +152,10 @@ def test_a_body_that_trickles_is_a_408(echo, own, monkeypatch):
             await asyncio.sleep(0.02)  # the client's doing, not the test's: a byte each 20 ms, never silent for 200
             return part(b"a", more=True)
 
-    assert ask(echo, own, Trickling(), length=1_000).answer[0] == 408
+    assert ask(echo, container, Trickling(), length=1_000).answer[0] == 408
 
 
-def test_what_progresses_may_take_longer_than_silence_may(echo, own, monkeypatch):
+def test_what_progresses_may_take_longer_than_silence_may(echo, container, monkeypatch):
     monkeypatch.setattr(bodies, "SILENCE_S", 0.1)
     monkeypatch.setattr(bodies, "RATE", 100)
 
@@ -165,51 +165,51 @@ def test_what_progresses_may_take_longer_than_silence_may(echo, own, monkeypatch
             return await super().receive()
 
     client = Steady(*[part(b"x" * 10, more=True)] * 9, part(b"x" * 10))
-    assert ask(echo, own, client, length=100).answer == (200, "ok")
+    assert ask(echo, container, client, length=100).answer == (200, "ok")
 
 
-def test_without_a_token_no_body_is_read_where_one_is_needed(echo, own):
+def test_without_a_token_no_body_is_read_where_one_is_needed(echo, container):
     for headers in ((), ((b"authorization", b"Bearer 00"),), ((b"authorization", b"Basic 00"),)):
         client = Client(part(b"a", more=True))
 
-        ask(echo, own, client, *headers, path=API_PATH, length=100)
+        ask(echo, container, client, *headers, path=API_PATH, length=100)
 
         assert client.answer[0] == 413  # because this application reads; the real one refuses before (below)
         assert client.read == 0
         assert (b"Connection", b"close") in client.heard[0]["headers"]
 
 
-def test_with_a_token_it_is(echo, own, token):
-    assert ask(echo, own, Client(part(b"a")), token, path=API_PATH, length=1).answer == (200, "ok")
+def test_with_a_token_it_is(echo, container, token):
+    assert ask(echo, container, Client(part(b"a")), token, path=API_PATH, length=1).answer == (200, "ok")
 
 
 @pytest.mark.parametrize("length", [FORM_LIMIT + 1, 10**40])
-def test_who_has_no_token_may_send_a_form_and_not_more(echo, own, length):
-    client = ask(echo, own, Client(part(b"a", more=True)), length=length)
+def test_who_has_no_token_may_send_a_form_and_not_more(echo, container, length):
+    client = ask(echo, container, Client(part(b"a", more=True)), length=length)
 
     assert client.answer == (413, "The body is larger than 64 KiB")
     assert client.read == 0
 
 
-def test_a_body_that_is_announced_as_too_large_is_not_read(echo, own, token):
-    client = ask(echo, own, Client(part(b"a", more=True)), token, path=API_PATH, length=BODY_LIMIT + 1)
+def test_a_body_that_is_announced_as_too_large_is_not_read(echo, container, token):
+    client = ask(echo, container, Client(part(b"a", more=True)), token, path=API_PATH, length=BODY_LIMIT + 1)
 
     assert client.answer == (413, "The body is larger than 5 MiB")
     assert client.read == 0
 
 
-def test_of_a_body_without_end_no_more_is_read_than_may_be(echo, own, token):
-    client = ask(echo, own, Client(*[part(MEBIBYTE, more=True)] * 40), token, CHUNKED, path=API_PATH)
+def test_of_a_body_without_end_no_more_is_read_than_may_be(echo, container, token):
+    client = ask(echo, container, Client(*[part(MEBIBYTE, more=True)] * 40), token, CHUNKED, path=API_PATH)
 
     assert client.answer == (413, "The body is larger than 5 MiB")
     assert client.read == 6
     assert sum(1 for _ in client.coming) == 40 - 6 - 21  # more than 20 MiB were thrown away, so that it may hear that
 
 
-def test_a_body_of_just_the_limit_may_come_in_chunks(echo, own, token):
+def test_a_body_of_just_the_limit_may_come_in_chunks(echo, container, token):
     messages = [part(MEBIBYTE, more=True)] * 5 + [part(b"")]
 
-    assert ask(echo, own, Client(*messages), token, CHUNKED, path=API_PATH).answer == (200, "ok")
+    assert ask(echo, container, Client(*messages), token, CHUNKED, path=API_PATH).answer == (200, "ok")
 
 
 def test_one_account_takes_no_more_than_half_of_the_places():

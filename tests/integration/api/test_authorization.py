@@ -28,8 +28,8 @@ def error_of(answer) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-def test_the_table_has_every_route_that_takes_a_token(own):
-    app = create_app(own)
+def test_the_table_has_every_route_that_takes_a_token(container):
+    app = create_app(container)
 
     found = {
         (method, _template(rule.rule), view.scope)
@@ -77,14 +77,14 @@ def test_a_token_that_has_ended_or_is_no_access_token_is_refused(api, route, cha
 @every_route
 def test_the_tokens_of_a_revoked_client_are_refused(api, route):
     things = things_of(api)
-    revoke_client(api.own.storage, api.client.client_id)
+    revoke_client(api.container.storage, api.client.client_id)
 
     assert error_of(call(api, route, things)) == (401, "invalid_token")
 
 
 @account_routes
-def test_another_account_is_not_found_whether_it_exists_or_not(api, own, route):
-    other = Api.of(api.server, own, an_account(own.storage, f"{api.account.slug}-too"))
+def test_another_account_is_not_found_whether_it_exists_or_not(api, container, route):
+    other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}-too"))
 
     for slug in (other.account.slug, "nobody", "%00", "%F0%9F%92%A9", "x" * 2_000, f"{api.account.slug}%2f"):
         assert error_of(call(api, route, things_of(other) | {"slug": slug})) == (404, "not_found")

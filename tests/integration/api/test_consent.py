@@ -23,9 +23,9 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def integration(server, own, account) -> Api:
-    own.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
-    return Api.of(server, own, account, "webhooks", "deliveries", redirect_uri=REDIRECT_URI)
+def integration(server, container, account) -> Api:
+    container.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
+    return Api.of(server, container, account, "webhooks", "deliveries", redirect_uri=REDIRECT_URI)
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def test_who_agrees_brings_a_code_back_and_the_code_gives_tokens(browser, integr
     assert integration.get("/webhooks.json", headers=header).json() == []
 
 
-def test_the_owner_of_another_account_may_agree_for_that(browser, integration, own):
-    other = an_account(own.storage, f"{integration.account.slug}-other")
-    own.storage.run(lambda c: users.set_password(c, other.id, None, HASH))
+def test_the_owner_of_another_account_may_agree_for_that(browser, integration, container):
+    other = an_account(container.storage, f"{integration.account.slug}-other")
+    container.storage.run(lambda c: users.set_password(c, other.id, None, HASH))
 
     code = brought_back(browser.agree(browser.open(), name=f"{other.slug}@dispatcher.example"))["code"]
 
@@ -272,8 +272,8 @@ def test_the_page_allows_no_scripts_no_frames_and_is_not_kept(browser):
     assert nonce[1] not in browser.open().text
 
 
-def test_names_are_shown_as_text(server, own, account):
-    bold = Api.of(server, own, account, redirect_uri=REDIRECT_URI)
+def test_names_are_shown_as_text(server, container, account):
+    bold = Api.of(server, container, account, redirect_uri=REDIRECT_URI)
     bold.sql("update clients set name = '<b>bold</b>' where id = %(id)s", id=bold.client.id)
 
     page = Browser(bold).open(state='"><script>alert(1)</script>')

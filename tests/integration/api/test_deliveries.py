@@ -23,12 +23,12 @@ class Deliveries:
     def webhook(self, *names: str, api: Api | None = None) -> Any:
         client = (api or self.api).client
         events = names or ("invoice_paid", "invoice_sent")
-        return a_webhook(self.api.own.storage, self.api.account, events=events, client_id=client.id)
+        return a_webhook(self.api.container.storage, self.api.account, events=events, client_id=client.id)
 
     def make(self, *names: str) -> list[int]:
         """One event of each name, fanned out; the ids of the deliveries, oldest first."""
-        self.api.own.emit(self.api.account, [an_event(name) for name in names or ("invoice_paid",)])
-        self.api.own.storage.run(lambda connection: events.fan_out(connection, 100_000))
+        self.api.container.emit(self.api.account, [an_event(name) for name in names or ("invoice_paid",)])
+        self.api.container.storage.run(lambda connection: events.fan_out(connection, 100_000))
         found = self.api.sql(
             "select d.id from deliveries d join webhooks w on w.id = d.webhook_id"
             " where w.account_id = %(id)s order by d.id",
@@ -127,7 +127,7 @@ def test_the_next_page_is_linked_to_and_the_last_one_links_to_none(api, made):
 def test_a_page_of_a_rare_event_may_be_empty_and_links_to_where_it_is(api, made):
     made.webhook()
     rare, often = made.make("invoice_sent", "invoice_paid")
-    a_history(api.own.storage, often, sum(LOOKS) + 1_000)
+    a_history(api.container.storage, often, sum(LOOKS) + 1_000)
 
     first = api.get("/deliveries.json?event_name=invoice_sent")
     second = api.get(f"/deliveries.json{first.links['next']['url']}")
@@ -211,7 +211,7 @@ def test_a_finished_one_is_sent_again(api, made):
     answer = api.post(f"/deliveries/{id_}/redeliver.json")
     assert (answer.status_code, answer.json()["state"]) == (202, "pending")
     assert len(answer.json()["attempts"]) == 1
-    assert api.own.schedule.first_due() is not None
+    assert api.container.schedule.first_due() is not None
 
     again = api.post(f"/deliveries/{id_}/redeliver.json")
     assert again.status_code == 422

@@ -15,13 +15,13 @@ def get(server):
     return lambda path: requests.get(f"{server.root}{path}", headers={"User-Agent": AGENT}, timeout=30)
 
 
-def test_the_document_tells_every_route(get, own):
+def test_the_document_tells_every_route(get, container):
     document = get("/openapi.json").json()
 
     assert document["openapi"] == "3.1.0"
     told = {(path, method) for path, operations in document["paths"].items() for method in operations}
     hidden = {"/api/v3/oauth", "/api/v3/openapi.json", "/api/v3/docs", "/api/v3/docs/{name}"}
-    for rule in create_app(own).url_map.iter_rules():
+    for rule in create_app(container).url_map.iter_rules():
         path = re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule)
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             assert path in hidden or path.startswith("/console") or (path, method.lower()) in told

@@ -92,8 +92,8 @@ def test_each_of_many_has_a_key_of_its_own(api):
     assert shown[2]["id"] == shown[0]["id"]
 
 
-def test_two_accounts_keys_do_not_meet(api, own):
-    other = Api.of(api.server, own, an_account(own.storage, f"{api.account.slug}-b"))
+def test_two_accounts_keys_do_not_meet(api, container):
+    other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}-b"))
     ids = {emit(each, SMALL | {"idempotency_key": "same"}).json()["id"] for each in (api, other)}
 
     assert len(ids) == 2

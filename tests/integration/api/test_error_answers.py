@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.local.postgres import Postgres
-from dispatcher.services import Services
 from dispatcher.storage import migrate
 from tests.builders import an_account
 from tests.conftest import a_folder
@@ -75,12 +75,12 @@ def test_pages_of_others_have_no_quota(api):
     assert "X-RateLimit" not in api.call("GET", "../../nothing").headers
 
 
-def test_a_postgres_that_is_down_is_told_as_a_fault_that_passes(serve, own):
+def test_a_postgres_that_is_down_is_told_as_a_fault_that_passes(serve, container):
     with a_folder() as folder:
         folder.chmod(0o711)
         postgres = Postgres(folder / "postgres")
         url = postgres.start()
-        other = Services(replace(own.settings, database_url=url))
+        other = Container(replace(container.settings, database_url=url))
         migrate.upgrade(other.storage)
         api = Api.of(serve(DATABASE_URL=url), other, an_account(other.storage, "acme"))
         assert api.get("user.json").status_code == 200

@@ -21,8 +21,8 @@ ATTEMPT = [
 
 
 @pytest.fixture
-def webhook(own, account, api) -> Any:
-    return a_webhook(own.storage, account, url="https://example.com/hook", client_id=api.client.id)
+def webhook(container, account, api) -> Any:
+    return a_webhook(container.storage, account, url="https://example.com/hook", client_id=api.client.id)
 
 
 def path(webhook: Any) -> str:
@@ -60,9 +60,9 @@ def test_forty_a_page_newest_first_and_an_empty_page_past_the_end(api, webhook):
     assert pages == [ids[:40], ids[40:], [], []]
 
 
-def test_only_the_webhooks_own_client_sees_them(api, webhook, own, account):
+def test_only_the_webhooks_own_client_sees_them(api, webhook, container, account):
     a_delivery(api, webhook.id)
-    by_command = a_webhook(own.storage, account)
+    by_command = a_webhook(container.storage, account)
 
     for answer in (api.another().get(path(webhook)), api.get(path(by_command))):
         assert (answer.status_code, answer.json()["error"]) == (404, "not_found")

@@ -32,10 +32,10 @@ HOOK = {
 
 
 @pytest.fixture
-def integration(server, own, account) -> Api:
+def integration(server, container, account) -> Api:
     """A client that acts for users by code; the account's owner has a password."""
-    own.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
-    return Api.of(server, own, account, redirect_uri=REDIRECT_URI)
+    container.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
+    return Api.of(server, container, account, redirect_uri=REDIRECT_URI)
 
 
 # -- PyPI: fakturoid-sdk -----------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ def call(server: Any) -> Any:
 
 
 @pytest.fixture
-def a_worker_lives(own: Any) -> None:
-    own.schedule.worker_seen("worker1@test")
+def a_worker_lives(container: Any) -> None:
+    container.schedule.worker_seen("worker1@test")
 
 
 def test_a_process_that_answers_is_healthy(call):
@@ -27,8 +27,8 @@ def test_a_process_that_answers_is_healthy(call):
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_the_event_loop_says_of_its_health_what_the_route_would(call, server, own):
-    quick, route = call("/healthz"), create_app(own).test_client().get("/healthz")
+def test_the_event_loop_says_of_its_health_what_the_route_would(call, server, container):
+    quick, route = call("/healthz"), create_app(container).test_client().get("/healthz")
 
     assert (quick.status_code, quick.content) == (route.status_code, route.data)
     assert dict(route.headers).items() <= dict(quick.headers).items()
@@ -42,8 +42,8 @@ def test_with_everything_there_it_is_ready(call, a_worker_lives):
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "problems": {}})
 
 
-def test_without_a_worker_it_is_not_ready(call, own):
-    own.schedule._redis.delete("dispatcher:workers")
+def test_without_a_worker_it_is_not_ready(call, container):
+    container.schedule._redis.delete("dispatcher:workers")
 
     answer = call("/readyz")
     assert answer.status_code == 503
@@ -75,7 +75,7 @@ def test_a_database_without_migrations_is_not_ready(call, serve, empty_database_
 
 
 def test_the_metrics_are_read_from_the_rows(call, api: Api, a_worker_lives):
-    hook = a_webhook(api.own.storage, api.account, client_id=api.client.id)
+    hook = a_webhook(api.container.storage, api.account, client_id=api.client.id)
     api.sql(
         "insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)"
         " select nextval('delivery_id'), n, %(hook)s, gen_random_uuid(), now() - interval '1 h'"

@@ -17,9 +17,9 @@ HEX_80 = set("0123456789abcdef")
 
 
 @pytest.fixture
-def integration(server, own, account) -> Api:
+def integration(server, container, account) -> Api:
     """A client that acts for users by code."""
-    return Api.of(server, own, account, redirect_uri=REDIRECT_URI)
+    return Api.of(server, container, account, redirect_uri=REDIRECT_URI)
 
 
 def basic(api: Api, secret: str | None = None, alphabet: Any = base64.b64encode) -> dict[str, str]:
@@ -47,7 +47,7 @@ def a_code(api: Api, **given: Any) -> str:
         tokens.add(connection, "code", code, Grant(**(grant | given)))
         return code
 
-    return api.own.storage.run(add)
+    return api.container.storage.run(add)
 
 
 def exchanged(api: Api, code: str, **given: Any) -> Any:
@@ -116,7 +116,7 @@ def test_a_wrong_secret_is_refused_and_so_is_a_revoked_client(api):
     assert token(api, headers=basic(api, "0" * 40), grant_type="client_credentials").status_code == 401
     assert token(api, headers=basic(api, ""), grant_type="client_credentials").status_code == 401
 
-    api.own.storage.run(lambda c: clients.revoke(c, api.client.client_id))
+    api.container.storage.run(lambda c: clients.revoke(c, api.client.client_id))
 
     assert token(api, grant_type="client_credentials").status_code == 401
     assert not is_accepted(api, api.token)
@@ -209,8 +209,8 @@ def test_a_refresh_token_is_no_access_token(integration):
     assert answer.json()["error"] == "invalid_grant"
 
 
-def test_a_refresh_may_ask_for_less_but_not_for_more(server, own, account):
-    narrow = Api.of(server, own, account, "webhooks", "events:read", redirect_uri=REDIRECT_URI)
+def test_a_refresh_may_ask_for_less_but_not_for_more(server, container, account):
+    narrow = Api.of(server, container, account, "webhooks", "events:read", redirect_uri=REDIRECT_URI)
     refresh = exchanged(narrow, a_code(narrow)).json()["refresh_token"]
 
     less = token(narrow, grant_type="refresh_token", refresh_token=refresh, scope="events:read").json()
@@ -221,8 +221,8 @@ def test_a_refresh_may_ask_for_less_but_not_for_more(server, own, account):
     assert more.json()["error"] == "invalid_scope"
 
 
-def test_a_code_may_not_be_widened(server, own, account):
-    narrow = Api.of(server, own, account, "webhooks", redirect_uri=REDIRECT_URI)
+def test_a_code_may_not_be_widened(server, container, account):
+    narrow = Api.of(server, container, account, "webhooks", redirect_uri=REDIRECT_URI)
 
     given = exchanged(narrow, a_code(narrow), scope="webhooks deliveries").json()
 
@@ -270,8 +270,8 @@ def test_a_code_lives_five_minutes(integration):
     assert exchanged(integration, code).status_code == 200
 
 
-def test_a_code_is_for_its_client_and_its_redirect_uri(server, own, account, integration):
-    other = Api.of(server, own, account, redirect_uri=REDIRECT_URI)
+def test_a_code_is_for_its_client_and_its_redirect_uri(server, container, account, integration):
+    other = Api.of(server, container, account, redirect_uri=REDIRECT_URI)
     assert exchanged(other, a_code(integration)).json()["error"] == "invalid_grant"
 
     for redirect_uri in ({}, {"redirect_uri": "https://app.example.com/callback"}, {"redirect_uri": ""}):
@@ -325,9 +325,9 @@ def test_revoking_an_access_token_ends_it_alone(integration):
     assert token(integration, grant_type="refresh_token", refresh_token=given["refresh_token"]).status_code == 200
 
 
-def test_another_clients_token_is_not_revoked_and_nobody_is_told(server, own, account, integration):
+def test_another_clients_token_is_not_revoked_and_nobody_is_told(server, container, account, integration):
     given = exchanged(integration, a_code(integration)).json()
-    other = Api.of(server, own, account)
+    other = Api.of(server, container, account)
 
     for word in (given["refresh_token"], given["access_token"], "unknown", "\0\ud800"):
         assert token(other, "oauth/revoke", token=word).status_code == 200
@@ -344,10 +344,10 @@ def test_an_expired_token_is_refused_and_deleted_a_day_later(api):
     assert not is_accepted(api, api.token)
     count = "select count(*) from tokens where client_id = %(id)s"
 
-    api.own.prune()
+    api.container.prune()
     assert api.sql(count, id=api.client.id) == [(1,)]
     api.sql("update tokens set expires_at = now() - interval '25 h' where client_id = %(id)s", id=api.client.id)
-    api.own.prune()
+    api.container.prune()
     assert api.sql(count, id=api.client.id) == [(0,)]
 
 

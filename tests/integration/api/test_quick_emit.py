@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from dispatcher.container import Container
 from dispatcher.pipeline.emit import NewEvent
-from dispatcher.services import Services
 from tests.builders import a_body, an_account
 from tests.conftest import eventually
 from tests.integration.api.conftest import AGENT, Api, send
@@ -37,11 +37,11 @@ KEYED = PAID | {"idempotency_key": "k"}
     "given",
     [PAID, [PAID, PAID], WRONG, [PAID, WRONG], [], "text", KEYED, [KEYED, PAID, KEYED], PAID | {"idempotency_key": ""}],
 )
-def test_both_ways_answer_the_same(api, own, given):
+def test_both_ways_answer_the_same(api, container, given):
     body = json.dumps(given).encode()
     answers = []
     for way in ({}, LONG_WAY):
-        other = Api.of(api.server, own, an_account(own.storage, f"{api.account.slug}x{len(answers)}"))
+        other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}x{len(answers)}"))
         path = f"/api/v3{other.path('/events.json')}"
         answers.append(send(api.server, "POST", path, headers_of(other) | way, body))
 
@@ -73,7 +73,7 @@ def test_a_request_is_counted_once(api, given, status):
     assert left == [999_999, 999_998, 999_997]
 
 
-def test_a_request_without_the_scope_or_for_another_account_is_counted_once(api, own):
+def test_a_request_without_the_scope_or_for_another_account_is_counted_once(api, container):
     poor = api.another("webhooks:read")
     answers = [poor.post("/events.json", json=PAID), poor.call("POST", "accounts/other/events.json", json=PAID)]
 
@@ -90,8 +90,8 @@ def test_a_revoked_token_is_refused_at_once(api):
     assert stored(api) == 1
 
 
-def test_many_at_once_are_each_stored_once_whatever_the_others_send(api, own):
-    others = [Api.of(api.server, own, an_account(own.storage, f"{api.account.slug}x{n}")) for n in range(3)]
+def test_many_at_once_are_each_stored_once_whatever_the_others_send(api, container):
+    others = [Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}x{n}")) for n in range(3)]
     kinds = [PAID, [PAID] * 30, WRONG, PAID | {"idempotency_key": "k"}]
 
     def emits(n: int) -> tuple[Api, int, int]:
@@ -126,9 +126,9 @@ def test_one_key_at_once_is_one_event(api):
     assert sum(new for _, new in answers) == stored(api) == 1
 
 
-def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds_up_nobody(api, own):
-    with ThreadPoolExecutor(1) as thread, own.storage.transaction() as connection:
-        first = own.emit(api.account, [NewEvent(**PAID, idempotency_key="k")], connection)[0]
+def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds_up_nobody(api, container):
+    with ThreadPoolExecutor(1) as thread, container.storage.transaction() as connection:
+        first = container.emit(api.account, [NewEvent(**PAID, idempotency_key="k")], connection)[0]
         waits = thread.submit(api.post, "/events.json", json=PAID | {"idempotency_key": "k"})
         asks = "select from pg_stat_activity where query like '%%pg_advisory_xact_lock%%' and wait_event_type = 'Lock'"
         eventually(lambda: api.sql(asks), what="the emit waiting")
@@ -142,9 +142,9 @@ def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds
     assert stored(api) == 2
 
 
-def interrupted(api: Api, own: Services, table: str, statement: str, within_s: float) -> requests.Response:
+def interrupted(api: Api, container: Container, table: str, statement: str, within_s: float) -> requests.Response:
     """The answer to an emit whose statement waited for `table` when Postgres ended its connection; it stays locked."""
-    with ThreadPoolExecutor(1) as thread, own.storage.transaction() as connection:
+    with ThreadPoolExecutor(1) as thread, container.storage.transaction() as connection:
         connection.exec_driver_sql(f"lock table {table}")
         waits = thread.submit(api.post, "/events.json", json=PAID)
         ended = (
@@ -155,27 +155,27 @@ def interrupted(api: Api, own: Services, table: str, statement: str, within_s: f
         return waits.result(within_s)
 
 
-def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, own, account):
+def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, container, account):
     server = serve(DISPATCHER_POOL_SIZE="2")
-    api = Api.of(server, own, account)
+    api = Api.of(server, container, account)
     assert api.post("/events.json", json=PAID).status_code == 202
 
-    answer = interrupted(api, own, "events_waiting", "insert into events", 20)
+    answer = interrupted(api, container, "events_waiting", "insert into events", 20)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["Retry-After"] == "5"
     assert stored(api) == 1
     assert api.post("/events.json", json=PAID).status_code == 202
 
 
-def test_who_calls_is_not_asked_twice_where_postgres_does_not_answer(api, own):
-    answer = interrupted(api, own, "tokens", "caller_of", 4)  # a second look would wait for the lock, up to 5 s
+def test_who_calls_is_not_asked_twice_where_postgres_does_not_answer(api, container):
+    answer = interrupted(api, container, "tokens", "caller_of", 4)  # a second look would wait for the lock, up to 5 s
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert api.post("/events.json", json=PAID).status_code == 202
 
 
-def test_at_term_it_does_not_wait_for_connections_on_which_nothing_is_asked(serve, own, account):
+def test_at_term_it_does_not_wait_for_connections_on_which_nothing_is_asked(serve, container, account):
     server = serve()
-    api = Api.of(server, own, account)
+    api = Api.of(server, container, account)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("POST", f"/api/v3{api.path('/events.json')}", json.dumps(PAID), headers_of(api))  # type: ignore[arg-type]
     answer = connection.getresponse()

@@ -19,9 +19,9 @@ def figures(answer, quota="default") -> tuple[str, int, int]:
 
 
 @pytest.fixture
-def limited(serve, own, account) -> Api:
+def limited(serve, container, account) -> Api:
     """A client that may call five times a minute."""
-    return Api.of(serve(DISPATCHER_QUOTA="5"), own, account)
+    return Api.of(serve(DISPATCHER_QUOTA="5"), container, account)
 
 
 def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited):
@@ -38,8 +38,8 @@ def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited):
     assert "5 a minute" in refused.json()["error_description"]
 
 
-def test_emits_have_a_quota_of_their_own(serve, own, account):
-    limited = Api.of(serve(DISPATCHER_QUOTA="2", DISPATCHER_EMIT_QUOTA="3"), own, account)
+def test_emits_have_a_quota_of_their_own(serve, container, account):
+    limited = Api.of(serve(DISPATCHER_QUOTA="2", DISPATCHER_EMIT_QUOTA="3"), container, account)
     event = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}}
     by_the_route = {"Accept": "application/json;q=0.9"}
 
@@ -106,12 +106,12 @@ def test_a_count_that_lost_its_end_gets_one(limited, api_valkey):
     assert 0 < _redis(api_valkey).pttl(f"dispatcher:quota:default:{limited.client.id}") <= 60_000
 
 
-def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(serve, own, account):
+def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(serve, container, account):
     with a_folder() as folder:
         valkey = Valkey(folder / "valkey")
         valkey.start()
         server = serve(REDIS_URL=valkey.url, DISPATCHER_QUOTA="5")
-        api = Api.of(server, own, account)
+        api = Api.of(server, container, account)
         assert figures(api.get("user.json"))[1] == 4
 
         valkey.pause()

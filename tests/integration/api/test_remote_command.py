@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.cli import main
-from dispatcher.services import use
+from dispatcher.container import use_container
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.reads.delivery_pages import LOOKS
 from tests.builders import a_body, a_history, an_event
@@ -43,13 +43,13 @@ def on_the_database(api: Api, remote: pytest.MonkeyPatch) -> Iterator[Any]:
     def on_the_database(*arguments: str) -> Any:
         with remote.context() as changed:
             changed.delenv("DISPATCHER_API")
-            changed.setenv("DATABASE_URL", api.own.settings.database_url)
-            changed.setenv("REDIS_URL", api.own.settings.redis_url)
+            changed.setenv("DATABASE_URL", api.container.settings.database_url)
+            changed.setenv("REDIS_URL", api.container.settings.redis_url)
             return run_json(*arguments, "--account", api.account.slug)
 
-    use(api.own)
+    use_container(api.container)
     yield on_the_database
-    use(None)
+    use_container(None)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def hook(remote: Any) -> Any:
 def failed(api: Api, hook: Any) -> str:
     """The id of a delivery that has failed."""
     run("emit", "invoice_paid", stdin=json.dumps(a_body()))
-    api.own.storage.run(lambda connection: events.fan_out(connection, 100_000))
+    api.container.storage.run(lambda connection: events.fan_out(connection, 100_000))
     ((id_,),) = api.sql(
         "update deliveries set state = 'failed', finished_on = current_date where webhook_id = %(id)s returning id",
         id=hook["id"],
@@ -116,8 +116,8 @@ def test_deliveries_are_the_same_from_both_sides(failed, on_the_database):
 
 
 def test_more_deliveries_than_a_page_are_listed(api, failed):
-    api.own.emit(api.account, [an_event()] * 90)
-    api.own.storage.run(lambda connection: events.fan_out(connection, 100_000))
+    api.container.emit(api.account, [an_event()] * 90)
+    api.container.storage.run(lambda connection: events.fan_out(connection, 100_000))
 
     ids = [one["id"] for one in run_json("deliveries", "list", "--limit", "85")]
     assert len(ids) == 85
@@ -127,10 +127,10 @@ def test_more_deliveries_than_a_page_are_listed(api, failed):
 
 def test_a_rare_event_is_found_behind_pages_without_it(api, on_the_database):
     run("webhook", "create", "--url", "https://a.test/x", "--event", "invoice_paid", "--event", "invoice_sent")
-    api.own.emit(api.account, [an_event("invoice_sent"), an_event()])
-    api.own.storage.run(lambda connection: events.fan_out(connection, 100_000))
+    api.container.emit(api.account, [an_event("invoice_sent"), an_event()])
+    api.container.storage.run(lambda connection: events.fan_out(connection, 100_000))
     often, rare = (one["id"] for one in run_json("deliveries", "list"))
-    a_history(api.own.storage, often, sum(LOOKS) + 1_000)
+    a_history(api.container.storage, often, sum(LOOKS) + 1_000)
 
     for found in (run_json, on_the_database):
         (one,) = found("deliveries", "list", "--event", "invoice_sent", "--limit", "2")
@@ -152,7 +152,7 @@ def test_many_are_replayed_and_the_job_is_the_same_from_both_sides(api, failed, 
     assert run_json("replay", "--stop", name)["state"] == "stopped"
     assert run_json("replay", "--follow", name) == on_the_database("replay", "--follow", name)
     assert run_json("replay", "--resume", name, "--no-wait")["state"] == "running"
-    api.own.step_replays()
+    api.container.step_replays()
     assert run("replay", "--follow", name).stdout == f"replay {name} done: 1 of 1 sent\n"
     assert run_json("replay", "--list") == on_the_database("replay", "--list")
     assert run("replay", "--follow", "999999", code=1).stderr == "error: replay 999999 does not exist\n"

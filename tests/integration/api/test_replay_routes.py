@@ -16,7 +16,7 @@ def failed(api):
     """Makes a webhook of `api` with so many deliveries that have failed; the webhook's id."""
 
     def make(count=1, of=api):
-        webhook = a_webhook(of.own.storage, of.account, client_id=of.client.id)
+        webhook = a_webhook(of.container.storage, of.account, client_id=of.client.id)
         for _ in range(count):
             a_delivery(of, webhook.id, "failed")
         return webhook.id
@@ -54,7 +54,7 @@ def test_one_is_made_and_followed(api, failed):
 def test_the_workers_carry_it_on(api, failed):
     failed(3)
     made = started(api)
-    api.own.step_replays()
+    api.container.step_replays()
 
     found = api.get(f"/replays/{made['id']}.json").json()
     assert (found["state"], found["sent"]) == ("done", 3)
@@ -73,14 +73,14 @@ def test_one_is_stopped_and_goes_on(api, failed):
     failed(30)
     made = started(api, new_key=True)
     path = f"/replays/{made['id']}"
-    api.own.step_replays()
+    api.container.step_replays()
 
     assert api.delete(f"{path}.json").status_code == 204
     stopped = api.get(f"{path}.json").json()
     assert (stopped["state"], 0 < stopped["sent"] < 30) == ("stopped", True)
     assert stopped["finished_at"] is not None
     assert api.delete(f"{path}.json").status_code == 204
-    assert api.own.step_replays().sent == 0
+    assert api.container.step_replays().sent == 0
     resumed = api.post(f"{path}/resume.json")
     assert (resumed.status_code, resumed.json()["state"]) == (200, "running")
 

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from dispatcher.services import Services
+from dispatcher.container import Container
 from dispatcher.settings import Settings
 from dispatcher.web.app import create_app
 from tests.builders import SECRET_KEY
@@ -34,7 +34,7 @@ _NOWHERE = "redis://127.0.0.1:1"
 
 def _document() -> dict[str, Any]:
     """As the server writes it: an application connects to nothing until it is asked for something."""
-    own = Services(
+    container = Container(
         Settings(
             database_url="postgresql://127.0.0.1:1/none",
             redis_url=_NOWHERE,
@@ -42,7 +42,7 @@ def _document() -> dict[str, Any]:
             secret_keys=(SECRET_KEY,),
         )
     )
-    answer = create_app(own).test_client().get("/api/v3/openapi.json", headers={"User-Agent": AGENT})
+    answer = create_app(container).test_client().get("/api/v3/openapi.json", headers={"User-Agent": AGENT})
     found: dict[str, Any] = json.loads(answer.data)
     # Making examples of 53 events, most with a hundred attributes, takes minutes.
     event = found["components"]["schemas"]["NewEvent"]
@@ -56,7 +56,7 @@ schema = schemathesis.openapi.from_dict(_document())
 
 @pytest.fixture
 def things(api: Api) -> dict[str, Any]:
-    api.own.schedule.worker_seen("worker1@test")  # without one /readyz is 503
+    api.container.schedule.worker_seen("worker1@test")  # without one /readyz is 503
     return things_of(api)
 
 

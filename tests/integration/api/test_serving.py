@@ -13,23 +13,23 @@ from click.testing import CliRunner
 
 from dispatcher.cli import main
 from dispatcher.cli.serve import api_address
-from dispatcher.services import use
+from dispatcher.container import use_container
 from dispatcher.web import gunicorn_worker
 from tests.builders import a_webhook
 from tests.conftest import eventually
 from tests.integration.api.conftest import AGENT, Api, send
 
 
-def test_at_term_it_answers_what_it_has_begun_and_ends(serve, own, account):
+def test_at_term_it_answers_what_it_has_begun_and_ends(serve, container, account):
     server = serve()
-    api = Api.of(server, own, account)
-    webhook = a_webhook(own.storage, account, client_id=api.client.id)
+    api = Api.of(server, container, account)
+    webhook = a_webhook(container.storage, account, client_id=api.client.id)
     answers: list[requests.Response] = []
     patch = threading.Thread(
         target=lambda: answers.append(api.patch(f"/webhooks/{webhook.id}.json", json={"active": False}))
     )
 
-    with own.storage.transaction() as connection:
+    with container.storage.transaction() as connection:
         connection.exec_driver_sql(f"select from webhooks where id = {webhook.id} for update")
         patch.start()
         waiting = (
@@ -106,19 +106,19 @@ def links(process):
             yield str(file.readlink())
 
 
-def test_one_line_tells_where_it_listens_and_requests_are_not_logged(serve, own, account):
+def test_one_line_tells_where_it_listens_and_requests_are_not_logged(serve, container, account):
     server = serve()
-    api = Api.of(server, own, account)
+    api = Api.of(server, container, account)
     api.get("/webhooks.json")
     api.post("/webhooks.json", json={"events": []})
 
     assert server.output == f"web.started address={server.url}\n"
 
 
-def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(serve, own, account):
+def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(serve, container, account):
     server = serve(SECRET_KEYS="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")  # not the key of what is stored
-    api = Api.of(server, own, account)
-    a_webhook(own.storage, account, client_id=api.client.id)
+    api = Api.of(server, container, account)
+    a_webhook(container.storage, account, client_id=api.client.id)
 
     answer = api.get("/webhooks.json")
 
@@ -134,7 +134,7 @@ def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(serve, own, ac
 
 @pytest.mark.parametrize("host", ["", "a b", "x" * 300, "[::1", "évil", "a/b?c#d", "localhost:99999"])
 def test_odd_hosts_do_no_harm(api, host):
-    a_webhook(api.own.storage, api.account, client_id=api.client.id)
+    a_webhook(api.container.storage, api.account, client_id=api.client.id)
     headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}"}
 
     answer = send(api.server, "GET", f"/api/v3{api.path('/webhooks.json')}", headers, host=host)
@@ -149,10 +149,10 @@ def named_by(server, api, host):
     return answer.json()[0]["url"].partition("/api/v3")[0]
 
 
-def test_an_answer_names_hosts_of_the_setting_only(serve, own, account):
+def test_an_answer_names_hosts_of_the_setting_only(serve, container, account):
     server = serve(DISPATCHER_HOSTS="hooks.internal, 10.0.0.9")
-    api = Api.of(server, own, account)
-    a_webhook(own.storage, account, client_id=api.client.id)
+    api = Api.of(server, container, account)
+    a_webhook(container.storage, account, client_id=api.client.id)
 
     for host in ("hooks.internal", "HOOKS.internal:81", "10.0.0.9:8000", "localhost:99", "127.0.0.1", "[::1]:8"):
         assert named_by(server, api, host) == f"http://{host.lower()}"
@@ -177,7 +177,7 @@ def test_where_a_replay_is_found_is_told_by_such_hosts_only(api):
 
 
 def test_a_bad_setting_stops_the_start_and_is_named(monkeypatch):
-    use(None)
+    use_container(None)
     for name, value in {
         "DATABASE_URL": "postgresql://x",
         "REDIS_URL": "redis://x",

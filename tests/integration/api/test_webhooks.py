@@ -102,7 +102,8 @@ def test_a_deleted_webhook_is_gone_and_what_waits_for_it_cancelled(api):
 
 def test_pages_have_forty_and_the_one_past_the_end_is_empty(api):
     ids = [
-        a_webhook(api.own.storage, api.account, client_id=api.client.id, events=["invoice_paid"]).id for _ in range(41)
+        a_webhook(api.container.storage, api.account, client_id=api.client.id, events=["invoice_paid"]).id
+        for _ in range(41)
     ]
 
     pages = [api.get("/webhooks.json", params={"page": page}).json() for page in (1, 2, 3)]
@@ -120,7 +121,7 @@ def test_what_is_no_page_is_refused(api, page):
 
 
 def test_a_client_sees_its_own_webhooks_only(api):
-    mine, by_command = created(api), a_webhook(api.own.storage, api.account)
+    mine, by_command = created(api), a_webhook(api.container.storage, api.account)
     other = api.another()
     theirs = created(other)
 
@@ -211,9 +212,9 @@ def test_another_include_is_refused(api):
     assert api.get("/webhooks.json", params={"include": "secrets"}).status_code == 400
 
 
-def test_urls_are_those_of_the_public_address_where_there_is_one(serve, own, account):
+def test_urls_are_those_of_the_public_address_where_there_is_one(serve, container, account):
     server = serve(DISPATCHER_PUBLIC_URL="https://hooks.example.com/")
-    api = Api.of(server, own, account)
+    api = Api.of(server, container, account)
 
     answer = api.post("/webhooks.json", json=GIVEN)
 

@@ -9,9 +9,9 @@ from dispatcher.cli import main
 
 
 @pytest.fixture
-def run(own, queue, monkeypatch):
+def run(container, queue, monkeypatch):
     for name in ("DATABASE_URL", "REDIS_URL"):
-        monkeypatch.setenv(name, getattr(own.settings, name.lower()))
+        monkeypatch.setenv(name, getattr(container.settings, name.lower()))
 
     def run(*arguments, code=0, stdin=None):
         done = CliRunner().invoke(main, list(arguments), input=stdin, catch_exceptions=False)

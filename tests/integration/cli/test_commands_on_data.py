@@ -24,11 +24,11 @@ def emitted(run_json, **options):
 
 
 @pytest.fixture
-def failed(run_json, hook, own):
+def failed(run_json, hook, container):
     """The id of a delivery that has failed."""
     emitted(run_json)
-    own.fan_out()
-    with own.storage.transaction() as connection:
+    container.fan_out()
+    with container.storage.transaction() as connection:
         connection.exec_driver_sql("update deliveries set state = 'failed', finished_on = current_date")
     return run_json("deliveries", "list", "--account", "acme")[0]["id"]
 
@@ -114,18 +114,18 @@ def test_deliveries_are_listed_shown_and_replayed(run, run_json, failed):
     assert "is pending and cannot become pending" in run("replay", str(failed), code=1).stderr
 
 
-def test_the_status_shows_what_waits(run, run_json, hook, own, monkeypatch):
+def test_the_status_shows_what_waits(run, run_json, hook, container, monkeypatch):
     monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)  # a fan-out shall leave its little work
     emitted(run_json)
     assert run_json("status")["backlog"]["events_waiting"] == 1
-    own.fan_out()
+    container.fan_out()
 
     found = run_json("status")
     assert (found["backlog"]["events_waiting"], found["backlog"]["due"]) == (0, 1)
     assert "none: nothing is sent" in run("status").stdout
 
 
-def test_operators_reconcile_repair_and_rotate(run, run_json, hook, own, queue):
+def test_operators_reconcile_repair_and_rotate(run, run_json, hook, container, queue):
     emitted(run_json)
     assert run_json("reconcile") == {"events_waiting": True, "webhook_count": 0}
     assert run_json("repair")["deleted_keys"] >= 0
@@ -170,7 +170,7 @@ def test_an_account_must_be_named_where_there_may_be_several(run):
     assert "Missing option '--account'" in run("webhook", "list", code=2).stderr
 
 
-def test_status_loads_nothing_of_migrations_passwords_and_the_web(own, settings):
+def test_status_loads_nothing_of_migrations_passwords_and_the_web(container, settings):
     program = """
 import sys
 from dispatcher.cli import main

@@ -12,9 +12,9 @@ SINCE = ("--since", "2026-01-01T00:00:00+00:00")
 
 
 @pytest.fixture
-def run(own, queue, account, monkeypatch):
+def run(container, queue, account, monkeypatch):
     for name in ("DATABASE_URL", "REDIS_URL"):
-        monkeypatch.setenv(name, getattr(own.settings, name.lower()))
+        monkeypatch.setenv(name, getattr(container.settings, name.lower()))
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["replay", *arguments], catch_exceptions=False)
@@ -25,14 +25,14 @@ def run(own, queue, account, monkeypatch):
 
 
 @pytest.fixture
-def worker(own, monkeypatch):
+def worker(container, monkeypatch):
     """Works while the command waits, and notes how often that was."""
     waits = []
 
     def work(seconds):
         waits.append(seconds)
-        own.step_replays()
-        own.storage.run(lambda c: c.exec_driver_sql(_DELIVERED))
+        container.step_replays()
+        container.storage.run(lambda c: c.exec_driver_sql(_DELIVERED))
 
     monkeypatch.setattr(replays.time, "sleep", work)
     return waits
@@ -43,17 +43,17 @@ _FAILED = "update deliveries set state = 'failed', finished_on = current_date"
 
 
 @pytest.fixture
-def failed(own, storage, account):
+def failed(container, storage, account):
     """25 deliveries of one webhook that have failed; its id."""
     webhook = a_webhook(storage, account)
-    own.emit("applecorp", [an_event() for _ in range(25)])
-    own.fan_out()
+    container.emit("applecorp", [an_event() for _ in range(25)])
+    container.fan_out()
     storage.run(lambda c: c.exec_driver_sql(_FAILED))
     return str(webhook.id)
 
 
-def test_one_that_was_redelivered_as_often_as_is_allowed_is_refused(run, own, failed):
-    own.storage.run(lambda c: c.exec_driver_sql("update deliveries set redelivery_count = 100"))
+def test_one_that_was_redelivered_as_often_as_is_allowed_is_refused(run, container, failed):
+    container.storage.run(lambda c: c.exec_driver_sql("update deliveries set redelivery_count = 100"))
 
     assert "delivery 1 is failed and cannot become pending: it was redelivered 100 times" in run("1", code=1).stderr
 
@@ -109,7 +109,7 @@ def test_what_is_asked_for_is_what_is_replayed(run, failed, worker):
     assert json.loads(missed)["missed"] is True
 
 
-def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(run, own, failed, monkeypatch):
+def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(run, container, failed, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
@@ -120,19 +120,19 @@ def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(run, own, fail
         "replay 1 goes on without this. Follow it: dispatcher replay --account applecorp --follow 1;"
         " stop it: dispatcher replay --account applecorp --stop 1\n"
     )
-    assert own.step_replays().sent == 10
+    assert container.step_replays().sent == 10
 
 
-def test_it_is_followed_stopped_let_go_on_and_listed(run, own, failed, worker):
+def test_it_is_followed_stopped_let_go_on_and_listed(run, container, failed, worker):
     run("--account", "applecorp", *SINCE, "--no-wait")
-    own.step_replays()
+    container.step_replays()
     assert run("--stop", "1").stdout == "replay 1 stopped: 10 of 25 sent\n"
     assert run("--follow", "1").stdout == "replay 1 stopped: 10 of 25 sent\n"
     listed = json.loads(run("--account", "applecorp", "--list", "--json").stdout)
     assert [(one["id"], one["state"]) for one in listed] == [(1, "stopped")]
     assert "stopped" in run("--account", "applecorp", "--list").stdout
 
-    own.storage.run(lambda c: c.exec_driver_sql(_DELIVERED))
+    container.storage.run(lambda c: c.exec_driver_sql(_DELIVERED))
     assert run("--resume", "1").stdout.splitlines()[-1] == "replay 1 done: 25 of 25 sent"
 
 

@@ -15,20 +15,20 @@ def candidate(storage):
 
 
 @pytest.fixture
-def sign_in(own, candidate):
+def sign_in(container, candidate):
     """`sign_in(email)` is what the cookie of a new session of theirs holds; `person_of(cookie)` is who has it."""
 
     def start(email, **where):
         of = candidate(email)
-        return own.storage.run(lambda c: sessions.start(c, of, own.session_idle, **where))
+        return container.storage.run(lambda c: sessions.start(c, of, container.session_idle, **where))
 
     return start
 
 
 @pytest.fixture
-def person_of(own):
+def person_of(container):
     def find(cookie):
-        found = own.storage.run(lambda c: sessions.find(c, cookie, own.session_idle))
+        found = container.storage.run(lambda c: sessions.find(c, cookie, container.session_idle))
         return found and found.person
 
     return find
@@ -100,14 +100,17 @@ def test_a_new_password_ends_what_was_signed_in(run, candidate, sign_in, person_
     assert is_right("another password", candidate(whose).password_hash)
 
 
-def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(own, run, candidate, account):
+def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(container, run, candidate, account):
     create(run, "--operator", "ops@example.com")
     old = candidate("ops@example.com")
 
     run("user", "password", "--operator", "ops@example.com", "--password-stdin", stdin="another password\n")
 
-    assert own.storage.run(lambda c: sessions.start(c, old, own.session_idle)) is None
-    assert own.storage.run(lambda c: sessions.start(c, candidate("ops@example.com"), own.session_idle)) is not None
+    assert container.storage.run(lambda c: sessions.start(c, old, container.session_idle)) is None
+    assert (
+        container.storage.run(lambda c: sessions.start(c, candidate("ops@example.com"), container.session_idle))
+        is not None
+    )
 
 
 def test_who_is_deleted_is_signed_out(run, candidate, sign_in, person_of, account):
@@ -155,19 +158,19 @@ def test_what_cannot_be_ended_is_refused(run, account, arguments, code, said):
     assert said in run("user", "sign-out", *arguments, code=code).stderr
 
 
-def test_a_session_that_nobody_uses_is_over(own, run, run_json, sign_in, person_of, account):
+def test_a_session_that_nobody_uses_is_over(container, run, run_json, sign_in, person_of, account):
     create(run, "--operator", "ops@example.com")
     cookie = sign_in("ops@example.com")
     last_used = "update sessions set last_used_at = now() - make_interval(secs => %(s)s)"
 
-    own.storage.run(lambda c: rows(c, last_used, {"s": own.settings.session_idle_s - 30}))
+    container.storage.run(lambda c: rows(c, last_used, {"s": container.settings.session_idle_s - 30}))
     assert person_of(cookie) is not None
 
-    own.storage.run(lambda c: rows(c, last_used, {"s": own.settings.session_idle_s + 1}))
+    container.storage.run(lambda c: rows(c, last_used, {"s": container.settings.session_idle_s + 1}))
     assert person_of(cookie) is None
     assert run_json("user", "sessions") == []
     sign_in("ops@example.com")
-    assert own.storage.run(lambda c: rows(c, "select count(*) from sessions")) == [(1,)]
+    assert container.storage.run(lambda c: rows(c, "select count(*) from sessions")) == [(1,)]
 
 
 @pytest.mark.parametrize(

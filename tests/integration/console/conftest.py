@@ -1,7 +1,7 @@
 """The console in Debian's Chromium, against a real `dispatcher serve`: one server and one browser for all tests.
 
 server       `dispatcher serve`; its database and Valkey are of this folder's tests alone
-own          Services on the same database: a test emits, fans out and drains with it, when it wants to
+own          container on the same database: a test emits, fans out and drains with it, when it wants to
 receiver     answers webhooks by script
 account      a new account of this test, with people (`person`)
 browser      Chromium; `window(...)` opens a page in a context of its own, signed in, at a width
@@ -21,9 +21,9 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
 from dispatcher.pipeline.fan_out import fan_out
-from dispatcher.services import Services
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import sessions, users
 from dispatcher.storage.admin.accounts import Account
@@ -53,8 +53,8 @@ def console_database_url(postgres_server: str, template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _own(console_database_url: str, console_valkey: Valkey) -> Iterator[Services]:
-    made = Services(
+def _container(console_database_url: str, console_valkey: Valkey) -> Iterator[Container]:
+    made = Container(
         Settings(
             database_url=console_database_url,
             redis_url=console_valkey.url,
@@ -71,29 +71,29 @@ def _own(console_database_url: str, console_valkey: Valkey) -> Iterator[Services
 
 
 @pytest.fixture
-def own(_own: Services) -> Services:
-    return _own
+def container(_container: Container) -> Container:
+    return _container
 
 
 @pytest.fixture(scope="session")
-def server(_own: Services) -> Iterator[Server]:
-    with a_folder() as folder, running(_own, folder, DISPATCHER_WEB_WORKERS="1") as made:
+def server(_container: Container) -> Iterator[Server]:
+    with a_folder() as folder, running(_container, folder, DISPATCHER_WEB_WORKERS="1") as made:
         yield made
 
 
 @pytest.fixture
-def account(own: Services) -> Account:
-    return an_account(own.storage, f"acme{next(_numbers)}")
+def account(container: Container) -> Account:
+    return an_account(container.storage, f"acme{next(_numbers)}")
 
 
 @pytest.fixture
-def person(own: Services, account: Account) -> Callable[..., str]:
+def person(container: Container, account: Account) -> Callable[..., str]:
     """`person("read")` is the e-mail of somebody new who may do that; an operator has no account."""
 
     def make(permission: str = "write", of: Account = account) -> str:
         email = f"ann{next(_numbers)}@example.com"
         account_id = None if permission == "operator" else of.id
-        own.storage.run(
+        container.storage.run(
             lambda c: users.create(
                 c, account_id, email=email, full_name="Ann", permission=permission, password_hash=HASH
             )
@@ -156,16 +156,16 @@ def site(server: Server) -> Site:
 
 
 @pytest.fixture
-def signed_in(site: Site, own: Services, person: Callable[..., str]) -> Site:
+def signed_in(site: Site, container: Container, person: Callable[..., str]) -> Site:
     """As somebody of the account who may change it."""
-    site.session.cookies.set("console", a_session(own, person()))
+    site.session.cookies.set("console", a_session(container, person()))
     return site
 
 
-def a_session(own: Services, email: str) -> str:
+def a_session(container: Container, email: str) -> str:
     """What the cookie of somebody signed in holds; without the form, whose password takes its time."""
-    return own.storage.run(
-        lambda c: sessions.start(c, sessions.candidate(c, email), own.session_idle, agent="Browser/1")
+    return container.storage.run(
+        lambda c: sessions.start(c, sessions.candidate(c, email), container.session_idle, agent="Browser/1")
     )
 
 
@@ -173,34 +173,34 @@ def a_session(own: Services, email: str) -> str:
 
 
 @pytest.fixture
-def traffic(own: Services, account: Account, receiver: Receiver) -> "Traffic":
-    return Traffic(own, account, receiver)
+def traffic(container: Container, account: Account, receiver: Receiver) -> "Traffic":
+    return Traffic(container, account, receiver)
 
 
 class Traffic:
     """What happens in an account, step by step."""
 
-    def __init__(self, own: Services, account: Account, receiver: Receiver) -> None:
-        self.own, self.account, self.receiver = own, account, receiver
+    def __init__(self, container: Container, account: Account, receiver: Receiver) -> None:
+        self.container, self.account, self.receiver = container, account, receiver
 
     def webhook(self, *answers: Answer, **given: Any) -> int:
         """The id of a webhook whose receiver answers so, and then 200."""
         path = f"/hook{next(_numbers)}"
         if answers:
             self.receiver.script(path, *answers, Answer())
-        return a_webhook(self.own.storage, self.account, self.receiver.url(path), **given).id
+        return a_webhook(self.container.storage, self.account, self.receiver.url(path), **given).id
 
     def emit(self, name: str = "invoice_paid", count: int = 1, **given: Any) -> list[int]:
         """Events that are fanned out; their ids."""
-        events = self.own.emit(self.account, [an_event(name, **given) for _ in range(count)])
-        fan_out(self.own.storage, lambda *_: None, 500)  # that of Services would drain so little by itself
+        events = self.container.emit(self.account, [an_event(name, **given) for _ in range(count)])
+        fan_out(self.container.storage, lambda *_: None, 500)  # that of container would drain so little by itself
         return [one.id for one in events]
 
     def drain(self, *webhook_ids: int) -> None:
         """Sends what is due."""
-        self.own.schedule.hand_out(webhook_ids, 1_000)
-        self.own.deliver(list(webhook_ids))
-        self.own.count_figures(lag_s=0.0)
+        self.container.schedule.hand_out(webhook_ids, 1_000)
+        self.container.deliver(list(webhook_ids))
+        self.container.count_figures(lag_s=0.0)
 
     def fail(self, webhook_id: int) -> None:
         """What waits for it has failed."""
@@ -219,7 +219,7 @@ class Traffic:
         return state
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.own.storage.run(lambda c: rows(c, text, parameters))
+        return self.container.storage.run(lambda c: rows(c, text, parameters))
 
 
 # -- Chromium ----------------------------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def axe() -> Iterator[str]:
 
 
 @pytest.fixture
-def window(browser: Browser, server: Server, own: Services) -> Iterator[Callable[..., "Window"]]:
+def window(browser: Browser, server: Server, container: Container) -> Iterator[Callable[..., "Window"]]:
     """`window(email)` is a page of somebody signed in; it fails its test for any error of its scripts."""
     contexts = []
 
@@ -263,7 +263,7 @@ def window(browser: Browser, server: Server, own: Services) -> Iterator[Callable
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         context.set_default_timeout(20_000)
         if email is not None:
-            cookie = {"name": "console", "value": a_session(own, email), "url": f"{server.url}/console"}
+            cookie = {"name": "console", "value": a_session(container, email), "url": f"{server.url}/console"}
             context.add_cookies([cookie])
         contexts.append(context)
         return Window(context.new_page(), server)

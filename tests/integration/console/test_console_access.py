@@ -29,7 +29,7 @@ ACTIONS = (
 
 
 @pytest.fixture
-def theirs(own, traffic):
+def theirs(container, traffic):
     """An account of others, with a webhook, a delivery and an event; the ids by which its pages are found."""
     webhook = traffic.webhook()
     (event,) = traffic.emit()
@@ -62,8 +62,8 @@ def _server(site):
     return At
 
 
-def test_the_account_of_others_is_not_found(own, site, person, account, theirs):
-    other = an_account(own.storage, f"{account.slug}-other")
+def test_the_account_of_others_is_not_found(container, site, person, account, theirs):
+    other = an_account(container.storage, f"{account.slug}-other")
     site.sign_in(person(of=other))
     token = site.token(f"/accounts/{other.slug}/")
 
@@ -75,8 +75,8 @@ def test_the_account_of_others_is_not_found(own, site, person, account, theirs):
     assert site.get("/figures").status_code == 404
 
 
-def test_what_is_of_others_is_not_found_below_the_own_account(own, site, person, account, theirs):
-    other = an_account(own.storage, f"{account.slug}-other")
+def test_what_is_of_others_is_not_found_below_the_own_account(container, site, person, account, theirs):
+    other = an_account(container.storage, f"{account.slug}-other")
     site.sign_in(person(of=other))
     token = site.token(f"/accounts/{other.slug}/")
 
@@ -85,7 +85,10 @@ def test_what_is_of_others_is_not_found_below_the_own_account(own, site, person,
     for path in ACTIONS[2:9]:
         answer = site.post(f"/accounts/{other.slug}" + path.format(**theirs), {"csrf": token})
         assert answer.status_code == 404, path
-    assert own.storage.run(lambda c: c.exec_driver_sql("select count(*) from webhooks where not active").scalar()) == 0
+    assert (
+        container.storage.run(lambda c: c.exec_driver_sql("select count(*) from webhooks where not active").scalar())
+        == 0
+    )
 
 
 def test_operators_see_all_accounts(site, person, account, theirs):
@@ -147,8 +150,8 @@ def test_a_session_that_has_expired_is_over(signed_in, account, traffic):
     assert signed_in.get(f"/accounts/{account.slug}/").status_code == 303
 
 
-def test_a_session_that_nobody_uses_is_over(signed_in, own, account, traffic):
-    idle_s = own.settings.session_idle_s
+def test_a_session_that_nobody_uses_is_over(signed_in, container, account, traffic):
+    idle_s = container.settings.session_idle_s
     page = f"/accounts/{account.slug}/"
 
     traffic.sql("update sessions set last_used_at = now() - make_interval(secs => %(s)s)", s=idle_s - 30)
@@ -174,11 +177,11 @@ def test_the_use_of_a_session_is_written_down_once_a_minute(signed_in, account, 
 
 
 @pytest.mark.parametrize("permission", ["write", "read", "operator"])
-def test_everybody_sees_and_ends_their_own_sessions(own, site, person, account, permission):
+def test_everybody_sees_and_ends_their_own_sessions(container, site, person, account, permission):
     email, stranger = person(permission), person()
     browsers = [Site(_server(site)) for _ in range(4)]
     for browser, whose in zip(browsers, (email, email, email, stranger), strict=True):
-        browser.session.cookies.set("console", a_session(own, whose))
+        browser.session.cookies.set("console", a_session(container, whose))
     page = browsers[0].get("/sessions")
     ends = re.findall(r"/sessions/(\d+)/end", page.text)
     assert (page.status_code, page.text.count("Browser/1"), len(ends)) == (200, 3, 2)
@@ -267,9 +270,9 @@ def test_right_passwords_use_nothing_up(site, person):
     assert site.sign_in(email, "wrong").status_code == 403
 
 
-def test_of_one_e_mail_in_two_accounts_the_account_decides(own, site, person, account, traffic):
+def test_of_one_e_mail_in_two_accounts_the_account_decides(container, site, person, account, traffic):
     email = person()
-    other = an_account(own.storage, f"{account.slug}-other")
+    other = an_account(container.storage, f"{account.slug}-other")
     again = person(of=other)
     traffic.sql("update users set email = %(email)s where email = %(again)s", email=email, again=again)
 
@@ -296,7 +299,7 @@ def test_pages_hold_no_inline_scripts_or_styles(signed_in, account, theirs):
         assert re.findall(r"<script(?![^>]*src=)|<style|style=|\son\w+=|javascript:", text) == [], path
 
 
-def test_secrets_are_on_no_page_unless_they_are_asked_for(own, signed_in, account, traffic):
+def test_secrets_are_on_no_page_unless_they_are_asked_for(container, signed_in, account, traffic):
     webhook = traffic.webhook(auth_header="Bearer hunter2")
     traffic.sql("update webhooks set webhook_url = webhook_url || '?token=hunter3' where id = %(id)s", id=webhook)
     traffic.emit()
@@ -313,7 +316,7 @@ def test_secrets_are_on_no_page_unless_they_are_asked_for(own, signed_in, accoun
     assert "whsec_" in revealed.text
 
 
-def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(own, site, person, account, traffic):
+def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(container, site, person, account, traffic):
     webhook = traffic.webhook()
     traffic.sql("update webhooks set webhook_url = 'http://10.0.0.1/' where id = %(id)s", id=webhook)
     traffic.emit()
@@ -326,7 +329,7 @@ def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(own, si
         ("read", "connection_failed"),
     ):
         viewer = Site(_server(site))
-        viewer.session.cookies.set("console", a_session(own, person(permission)))
+        viewer.session.cookies.set("console", a_session(container, person(permission)))
         for path in (f"deliveries/{delivery}", "deliveries"):
             text = viewer.get(f"/accounts/{account.slug}/{path}").text
             assert re.findall("blocked_address|connection_failed", text) == [told], (permission, path)
@@ -346,13 +349,15 @@ def test_errors_are_pages(signed_in, account):
 
 
 @pytest.mark.parametrize("permission", ["write", "operator"])
-def test_a_refresh_of_the_overview_asks_postgres_at_most_five_times(own, account, person, monkeypatch, permission):
-    client = create_app(own).test_client()
-    client.set_cookie("console", a_session(own, person(permission)), path="/console")
+def test_a_refresh_of_the_overview_asks_postgres_at_most_five_times(
+    container, account, person, monkeypatch, permission
+):
+    client = create_app(container).test_client()
+    client.set_cookie("console", a_session(container, person(permission)), path="/console")
     asked = []
-    look = type(own.storage).look
-    monkeypatch.setattr(type(own.storage), "look", lambda self, work: (asked.append(1), look(self, work))[1])
-    monkeypatch.setattr(type(own.storage), "run", None)
+    look = type(container.storage).look
+    monkeypatch.setattr(type(container.storage), "look", lambda self, work: (asked.append(1), look(self, work))[1])
+    monkeypatch.setattr(type(container.storage), "run", None)
 
     answer = client.get(f"/console/accounts/{account.slug}/figures")
 

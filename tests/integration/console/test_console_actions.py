@@ -118,7 +118,7 @@ def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(seen,
     assert page.locator("#signing-secret").text_content() != before
 
 
-def test_why_a_webhook_was_switched_off_is_told_and_it_is_activated(seen, base, traffic, own):
+def test_why_a_webhook_was_switched_off_is_told_and_it_is_activated(seen, base, traffic, container):
     webhook = traffic.webhook()
     traffic.emit()
     traffic.sql("update webhooks set active = false, deactivated_at = now(), deactivated_reason = 'nobody there' "
@@ -247,12 +247,12 @@ def test_lists_go_on_page_by_page(seen, base, traffic):
     assert len(traffic.deliveries(webhook)) == 45
 
 
-def test_a_rare_event_is_found_by_looking_on(seen, base, own, traffic):
+def test_a_rare_event_is_found_by_looking_on(seen, base, container, traffic):
     webhook = traffic.webhook(events=["invoice_paid", "invoice_sent"])
     traffic.emit("invoice_sent")
     traffic.emit()
     rare, often = traffic.deliveries(webhook)
-    a_history(own.storage, often, sum(LOOKS) + 1_000)
+    a_history(container.storage, often, sum(LOOKS) + 1_000)
     page = seen.open(f"{base}/deliveries?event_name=invoice_sent")
     expect(page.get_by_text(f"Only about {sum(LOOKS):,} deliveries were looked at, the newest.")).to_be_visible()
     expect(page.get_by_text("No deliveries match.")).to_have_count(0)
@@ -282,7 +282,7 @@ def test_many_are_chosen_and_sent_again(seen, base, traffic):
     assert sorted(traffic.state(id_) for id_ in traffic.deliveries(webhook)) == ["failed", "pending", "pending"]
 
 
-def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, traffic, own):
+def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, traffic, container):
     webhook = traffic.webhook()
     traffic.emit(count=25)
     traffic.fail(webhook)
@@ -295,7 +295,7 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, tr
     page.get_by_role("button", name="Start it").click()
     expect(page.get_by_role("heading", name="0 of 25 sent running")).to_be_visible()
 
-    eventually(lambda: own.step_replays().sent, what="a first batch")
+    eventually(lambda: container.step_replays().sent, what="a first batch")
     expect(page.get_by_role("heading", name=re.compile("^[1-9][0-9]* of 25 sent running"))).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("status")).to_have_text("The replay was stopped.")
@@ -304,7 +304,7 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, tr
 
     def is_done():
         traffic.drain(webhook)
-        own.step_replays()
+        container.step_replays()
         return traffic.sql("select from replays where account_id = %(id)s and state = 'done'", id=traffic.account.id)
 
     eventually(is_done, what="the replay's end")

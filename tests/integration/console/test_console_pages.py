@@ -81,9 +81,9 @@ def test_every_page_fits_and_is_accessible(window, person, account, busy, axe, w
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(window, own, person, axe, width, scheme):
+def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(window, container, person, axe, width, scheme):
     email = person()
-    seen, elsewhere = window(email, width, color_scheme=scheme), a_session(own, email)
+    seen, elsewhere = window(email, width, color_scheme=scheme), a_session(container, email)
     page = seen.open("/")
     page.get_by_role("contentinfo").get_by_role("link", name="Sessions").click()
     assert page.get_by_role("row").count() == 3
@@ -93,7 +93,7 @@ def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(window, 
 
     assert page.get_by_text("The session was ended.").is_visible()
     assert page.get_by_role("row").count() == 2
-    assert own.storage.run(lambda c: sessions.find(c, elsewhere, own.session_idle)) is None
+    assert container.storage.run(lambda c: sessions.find(c, elsewhere, container.session_idle)) is None
     assert seen.complaints == []
 
 

@@ -14,8 +14,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from dispatcher.container import Container
 from dispatcher.processes.procfile import parse_procfile
-from dispatcher.services import Services
 from dispatcher.settings import Settings, describe
 from dispatcher.web.app import create_app
 from tests.conftest import ROOT
@@ -206,13 +206,13 @@ def selected(policy: dict[str, Any]) -> set[str]:
     return {policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"]}
 
 
-def test_the_autoscaler_asks_for_a_metric_that_exists(own: Services):
+def test_the_autoscaler_asks_for_a_metric_that_exists(container: Container):
     (scaled,) = (one for _, one in MANIFESTS if one["kind"] == "ScaledObject")
     assert scaled["spec"]["scaleTargetRef"]["name"] == "worker"
     (trigger,) = scaled["spec"]["triggers"]
     metric, queue = re.fullmatch(r'max\((\w+)\{queue="(\w+)"\}\)', trigger["metadata"]["query"]).groups()
 
-    client = create_app(own).test_client()
+    client = create_app(container).test_client()
     assert f'{metric}{{queue="{queue}"}} 0.0' in client.get("/metrics").text
 
 

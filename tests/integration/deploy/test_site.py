@@ -54,8 +54,8 @@ def test_every_page_loads_only_what_lies_beside_it(site, pages):
     loaded = {address for page in pages.values() for address in page.loaded}
 
     assert {address for address in loaded if re.match(r"(\w+:)?//", address)} == set()
-    own = {address.partition("?")[0] for page in pages if page != "404" for address in pages[page].loaded}
-    assert [address for address in own if not (site / address).is_file()] == []
+    container = {address.partition("?")[0] for page in pages if page != "404" for address in pages[page].loaded}
+    assert [address for address in container if not (site / address).is_file()] == []
     assert not any('class="mermaid"' in path.read_text() for path in site.glob("*.html"))  # it would be fetched
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import WindowPolicy
 from dispatcher.pipeline import dispatch
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
-from dispatcher.services import Services
 from dispatcher.storage.engine import rows
 from dispatcher.storage.reads import deliveries as delivery_reads
 from tests.builders import a_webhook, an_event
@@ -32,31 +32,31 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def flow(own: Services, queue: FakeQueue, account: Any, monkeypatch: pytest.MonkeyPatch) -> "Flow":
+def flow(container: Container, queue: FakeQueue, account: Any, monkeypatch: pytest.MonkeyPatch) -> "Flow":
     # Step by step: a fan-out does not drain the little that it made, but hands it to the queue like the rest.
     monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)
-    return Flow(own, queue)
+    return Flow(container, queue)
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """The whole path, step by step, without Celery."""
 
-    own: Services
+    container: Container
     queue: FakeQueue
 
     def emit(self, *events: Any) -> list[Any]:
-        return self.own.emit("applecorp", events or (an_event(),))
+        return self.container.emit("applecorp", events or (an_event(),))
 
     def fan_out(self) -> list[int]:
         """The webhooks that were handed out."""
         self.queue.delivers.clear()
-        self.own.fan_out()
+        self.container.fan_out()
         return self.queue.webhook_ids
 
     def deliver(self, *webhook_ids: int) -> Any:
         """The drain's counts, without its stragglers."""
-        return self.own.deliver(webhook_ids)
+        return self.container.deliver(webhook_ids)
 
     def run(self, *events: Any) -> Any:
         self.emit(*events)
@@ -64,7 +64,7 @@ class Flow:
 
     def deliveries(self) -> list[Any]:
         """Of the account, the oldest first."""
-        return self.own.storage.run(lambda c: delivery_reads.deliveries(c, "applecorp", limit=1_000))[::-1]
+        return self.container.storage.run(lambda c: delivery_reads.deliveries(c, "applecorp", limit=1_000))[::-1]
 
     def states(self) -> list[str]:
         return [delivery.state for delivery in self.deliveries()]
@@ -82,7 +82,7 @@ class Flow:
         self.sql("update deliveries set next_attempt_at = now() - interval '1 s' where finished_on is null")
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.own.storage.run(lambda c: rows(c, text, parameters))
+        return self.container.storage.run(lambda c: rows(c, text, parameters))
 
 
 POLICY = DrainPolicy(
@@ -106,10 +106,10 @@ def make_drain(storage: Any, schedule: Any, clock: FakeClock) -> Callable[..., D
 
     def make(sender: Any, *webhook_ids: int, storage: Any = storage, **parts: Any) -> Drain:
         schedule.hand_out(webhook_ids, 1_000)
-        own = {name: parts.pop(name) for name in ("tell", "tallying", "traces", "wait") if name in parts}
+        container = {name: parts.pop(name) for name in ("tell", "tallying", "traces", "wait") if name in parts}
         policy = replace(POLICY, **parts)
-        own = {"rng": Random(1), "monotonic": clock, "wait": clock.advance} | own
-        return Drain(storage, schedule, sender, policy, webhook_ids, **own)
+        container = {"rng": Random(1), "monotonic": clock, "wait": clock.advance} | container
+        return Drain(storage, schedule, sender, policy, webhook_ids, **container)
 
     return make
 

@@ -263,13 +263,13 @@ def test_a_sender_that_breaks_its_contract_ends_its_drain_and_not_what_came_in(m
     assert leased(flow) == len(sender.requests) - flow.states().count("delivered")
 
 
-def test_a_sender_is_closed_by_whatever_ends_its_drain(own, flow, hook, emitted, clock, monkeypatch):
+def test_a_sender_is_closed_by_whatever_ends_its_drain(container, flow, hook, emitted, clock, monkeypatch):
     emitted(1)
     sender = Odd(clock, ends_after=0)
     monkeypatch.setattr(choose, "make_sender", lambda *_: sender)
 
     with pytest.raises(OddError):
-        own.deliver([hook.id])
+        container.deliver([hook.id])
     assert sender.is_closed
 
 
@@ -283,11 +283,13 @@ class EndsAside(Odd):
         return []
 
 
-def test_a_sender_is_closed_by_whatever_ends_its_drain_aside(own, flow, hook, emitted, clock, monkeypatch, caplog):
+def test_a_sender_is_closed_by_whatever_ends_its_drain_aside(
+    container, flow, hook, emitted, clock, monkeypatch, caplog
+):
     emitted(1)
     sender = EndsAside(clock)
     monkeypatch.setattr(choose, "make_sender", lambda *_: sender)
 
-    own.deliver([hook.id])
+    container.deliver([hook.id])
     eventually(lambda: sender.is_closed, what="the end of the sender")
     eventually(lambda: "drain.unfinished" in caplog.text, what="a line of the log")

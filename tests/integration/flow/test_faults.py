@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from dispatcher import emit
+from dispatcher.container import Container, use_container
 from dispatcher.errors import StorageUnavailable
 from dispatcher.replays.one import replay
 from dispatcher.schedule.schedule import Schedule
-from dispatcher.services import Services, use
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import edit_webhook
 from tests.builders import a_body, a_webhook
@@ -22,14 +22,14 @@ from tests.conftest import ROOT
 def test_an_emit_needs_neither_redis_nor_the_broker(settings, account):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        own = Services(replace(settings, redis_url=url, broker_url=url))
-        use(own)
+        container = Container(replace(settings, redis_url=url, broker_url=url))
+        use_container(container)
         try:
             event = emit("invoice_paid", account="applecorp", **a_body())
-            waiting = own.storage.look(lambda c: rows(c, "select event_id from events_waiting"))
+            waiting = container.storage.look(lambda c: rows(c, "select event_id from events_waiting"))
         finally:
-            use(None)
-            own.close()
+            use_container(None)
+            container.close()
 
         assert waiting == [(event.id,)]
         silent.setblocking(False)
@@ -54,33 +54,33 @@ def test_a_replay_with_redis_down_is_stored_and_found_by_reconcile(flow, hook, d
     flow.sql("update deliveries set state = 'failed', finished_on = current_date")
     (delivery,) = flow.deliveries()
 
-    assert replay(flow.own.storage, down, str(delivery.id), limit=3).state == "pending"
+    assert replay(flow.container.storage, down, str(delivery.id), limit=3).state == "pending"
     assert "webhook.not_woken" in caplog.text
-    assert flow.own.reconcile().webhook_count == 1
+    assert flow.container.reconcile().webhook_count == 1
 
 
 def test_a_webhook_that_is_switched_on_with_redis_down_is_found_by_reconcile(flow, hook, down, caplog):
     flow.emit()
     flow.fan_out()
-    edit_webhook(flow.own.storage, flow.own.schedule, "applecorp", hook.id, {"active": False})
-    assert flow.own.reconcile().webhook_count == 0
+    edit_webhook(flow.container.storage, flow.container.schedule, "applecorp", hook.id, {"active": False})
+    assert flow.container.reconcile().webhook_count == 0
 
-    assert edit_webhook(flow.own.storage, down, "applecorp", hook.id, {"active": True}).active
+    assert edit_webhook(flow.container.storage, down, "applecorp", hook.id, {"active": True}).active
     assert "webhook.not_woken" in caplog.text
-    assert flow.own.reconcile().webhook_count == 1
+    assert flow.container.reconcile().webhook_count == 1
 
 
 def test_an_emit_with_postgres_down_is_refused(settings):
     import dataclasses
 
-    own = Services(dataclasses.replace(settings, database_url="postgresql://me@127.0.0.1:1/main"))
-    use(own)
+    container = Container(dataclasses.replace(settings, database_url="postgresql://me@127.0.0.1:1/main"))
+    use_container(container)
     try:
         with pytest.raises(StorageUnavailable):
             emit("invoice_paid", account="applecorp", **a_body())
     finally:
-        use(None)
-        own.close()
+        use_container(None)
+        container.close()
 
 
 def test_a_process_that_only_emits_loads_no_worker_no_web_and_no_sender(settings, account):
@@ -111,7 +111,7 @@ def test_nothing_connects_when_it_is_built(settings):
     import dataclasses
 
     nowhere = "redis://127.0.0.1:1/0"
-    Services(
+    Container(
         dataclasses.replace(
             settings, database_url="postgresql://me@127.0.0.1:1/main", redis_url=nowhere, broker_url=nowhere
         )

@@ -65,7 +65,7 @@ def test_a_head_that_is_finally_failed_lets_the_next_go(ordered, flow, receiver)
     assert sent(receiver)[-1] == (1, "invoice_sent")
 
 
-def test_reconcile_lets_go_what_a_dead_worker_left_held_back(ordered, flow, own):
+def test_reconcile_lets_go_what_a_dead_worker_left_held_back(ordered, flow, container):
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"))
     flow.fan_out()
     flow.sql(
@@ -73,16 +73,16 @@ def test_reconcile_lets_go_what_a_dead_worker_left_held_back(ordered, flow, own)
         " where id = (select min(id) from deliveries)"
     )
 
-    own.reconcile()
+    container.reconcile()
     assert flow.deliver(ordered.id).delivered == 1
 
 
-def test_reconcile_lets_all_go_where_order_is_not_wanted_any_more(ordered, flow, own):
+def test_reconcile_lets_all_go_where_order_is_not_wanted_any_more(ordered, flow, container):
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"), about(1, "invoice_paid"))
     flow.fan_out()
     flow.sql("update webhooks set ordering = 'none'")
 
-    own.reconcile()
+    container.reconcile()
     assert flow.deliver(ordered.id).delivered == 3
 
 

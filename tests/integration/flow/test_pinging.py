@@ -8,32 +8,32 @@ from dispatcher.errors import PingsBusy, WebhookUnknown
 from tests.builders import a_webhook
 
 
-def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(own, storage, account, receiver):
+def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(container, storage, account, receiver):
     hook = a_webhook(storage, account, receiver.url())
 
     with pytest.raises(WebhookUnknown):
-        own.ping("applecorp", hook.id + 1)
-    assert own.ping("applecorp", hook.id).response_status == "200"
-    assert len(own._idle_senders) == 1
+        container.ping("applecorp", hook.id + 1)
+    assert container.ping("applecorp", hook.id).response_status == "200"
+    assert len(container._idle_senders) == 1
 
 
-def test_one_ping_too_many_is_refused_and_the_next_is_not(own, storage, account, receiver):
+def test_one_ping_too_many_is_refused_and_the_next_is_not(container, storage, account, receiver):
     hook = a_webhook(storage, account, receiver.url())
 
     with ExitStack() as taken:
         for slug in ("others", "others", "applecorp", "more"):
-            taken.enter_context(own.ping_places.one(slug))
+            taken.enter_context(container.ping_places.one(slug))
         with pytest.raises(PingsBusy):
-            own.ping("applecorp", hook.id)
-    assert own.ping("applecorp", hook.id).response_status == "200"
+            container.ping("applecorp", hook.id)
+    assert container.ping("applecorp", hook.id).response_status == "200"
 
 
-def test_one_account_leaves_places_to_the_others(own, storage, account, receiver):
+def test_one_account_leaves_places_to_the_others(container, storage, account, receiver):
     hook = a_webhook(storage, account, receiver.url())
 
     with ExitStack() as taken:
-        for _ in range(own.settings.web_threads // 4):
-            taken.enter_context(own.ping_places.one("others"))
-        with pytest.raises(PingsBusy), own.ping_places.one("others"):
+        for _ in range(container.settings.web_threads // 4):
+            taken.enter_context(container.ping_places.one("others"))
+        with pytest.raises(PingsBusy), container.ping_places.one("others"):
             pass
-        assert own.ping("applecorp", hook.id).response_status == "200"
+        assert container.ping("applecorp", hook.id).response_status == "200"

@@ -59,33 +59,33 @@ def finish(flow, state="failed", where="true"):
 
 
 @pytest.fixture
-def start(own, account):
+def start(container, account):
     def start(**given):
-        whose = {"client_id": given.pop("client_id", None), "redelivery_limit": own.settings.redelivery_limit}
-        return job.start(own.storage, own.schedule, account, {"since": AN_HOUR_AGO} | given, **whose)
+        whose = {"client_id": given.pop("client_id", None), "redelivery_limit": container.settings.redelivery_limit}
+        return job.start(container.storage, container.schedule, account, {"since": AN_HOUR_AGO} | given, **whose)
 
     return start
 
 
 @pytest.fixture
-def count(own, account):
+def count(container, account):
     return lambda **given: job.dry_run(
-        own.storage, account, {"since": AN_HOUR_AGO} | given, redelivery_limit=own.settings.redelivery_limit
+        container.storage, account, {"since": AN_HOUR_AGO} | given, redelivery_limit=container.settings.redelivery_limit
     )
 
 
 @pytest.fixture
-def found(own):
-    return lambda made: own.storage.look(lambda c: jobs.find(c, made.id))
+def found(container):
+    return lambda made: container.storage.look(lambda c: jobs.find(c, made.id))
 
 
 @pytest.fixture
-def carry_on(flow, own, found):
+def carry_on(flow, container, found):
     """Steps and drains until the replay has ended."""
 
     def carry_on(made, *webhook_ids):
         for _ in range(1_000):
-            own.step_replays()
+            container.step_replays()
             flow.deliver(*webhook_ids)
             if found(made).state != "running":
                 return found(made)
@@ -112,30 +112,30 @@ def test_each_match_is_sent_once_with_the_old_key_and_its_tries_anew(flow, hook,
     assert [one.id for one in flow.deliveries()] == ids
 
 
-def test_what_fails_again_meanwhile_is_not_sent_a_second_time(flow, own, hook, failed, start, found, receiver):
+def test_what_fails_again_meanwhile_is_not_sent_a_second_time(flow, container, hook, failed, start, found, receiver):
     failed(25)
     made = start()
-    own.step_replays()
+    container.step_replays()
     receiver.script("/hook", Answer(status=500))
     flow.deliver(hook.id)
     finish(flow)
 
     for _ in range(10):
-        own.step_replays()
+        container.step_replays()
         finish(flow, where="attempt_count = 6")
     assert (found(made).state, found(made).sent) == ("done", 25)
     assert flow.states() == ["failed"] * 25
     assert len(receiver.requests) == WINDOW
 
 
-def test_two_steppers_at_once_send_nothing_twice(flow, own, hook, failed, start, found, receiver):
+def test_two_steppers_at_once_send_nothing_twice(flow, container, hook, failed, start, found, receiver):
     failed(60)
     made = start()
     ended = threading.Event()
 
     def step():
         while not ended.is_set():
-            own.step_replays()
+            container.step_replays()
 
     with ThreadPoolExecutor(2) as pool:
         steppers = [pool.submit(step) for _ in range(2)]
@@ -167,15 +167,15 @@ def break_after(flow):
 @pytest.mark.parametrize("table", ["replay_webhooks", "replays"])
 @pytest.mark.parametrize("given", [{}, {"new_key": True}], ids=str)
 def test_a_step_that_dies_in_the_middle_sends_nothing(
-    flow, own, hook, failed, start, found, carry_on, receiver, break_after, table, given
+    flow, container, hook, failed, start, found, carry_on, receiver, break_after, table, given
 ):
     failed(25)
     made = start(**given)
-    own.step_replays()
+    container.step_replays()
     flow.deliver(hook.id)
     repair = break_after(table)
     with pytest.raises(Exception, match="killed"):
-        own.step_replays()
+        container.step_replays()
     assert (flow.states().count("pending"), found(made).sent) == (0, WINDOW)
 
     repair()
@@ -183,7 +183,9 @@ def test_a_step_that_dies_in_the_middle_sends_nothing(
     assert len(keys(receiver)) == len(set(keys(receiver))) == 25
 
 
-def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(flow, own, hook, failed, start, found):
+def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(
+    flow, container, hook, failed, start, found
+):
     failed(2)
     first, second, third = start(), start(states=["delivered"]), start(event_names=["invoice_paid"])
     flow.sql(
@@ -193,7 +195,7 @@ def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(flo
     )
     for _ in range(2):
         with pytest.raises(Exception, match="killed"):
-            own.step_replays()
+            container.step_replays()
 
     assert (first.id, found(second).state) == (1, "done")
     assert (found(third).state, found(third).sent) == ("done", 2)
@@ -219,15 +221,15 @@ def test_with_a_new_key_all_are_sent_however_often_they_were_redelivered(flow, h
     assert flow.sql("select count(*) from deliveries where copy_of is not null and redelivery_count = 0") == [(2,)]
 
 
-def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(flow, own, hook, failed, start, receiver):
+def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(flow, container, hook, failed, start, receiver):
     failed(3)
     start()
     down = Schedule("redis://127.0.0.1:1/0")
-    job.step(own.storage, down, Health(window=10), redelivery_limit=3)
+    job.step(container.storage, down, Health(window=10), redelivery_limit=3)
     flow.queue.delivers.clear()
 
-    own.reconcile()
-    own.dispatch.release_due()
+    container.reconcile()
+    container.dispatch.release_due()
     assert flow.deliver(*flow.queue.webhook_ids).delivered == 3
 
 
@@ -276,12 +278,12 @@ def test_it_takes_only_what_was_created_then(flow, hook, failed, start, count):
     assert start(since=at(0.5)).state == "done"
 
 
-def test_it_takes_only_what_it_is_for(flow, own, storage, account, hook, failed, start, count, carry_on):
+def test_it_takes_only_what_it_is_for(flow, container, storage, account, hook, failed, start, count, carry_on):
     (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
     its_own = a_webhook(storage, account, client_id=client.id)
     other = an_account(storage, "pearcorp")
     a_webhook(storage, other)
-    own.emit("pearcorp", [an_event()])
+    container.emit("pearcorp", [an_event()])
     failed(2)
     assert flow.sql("select count(*) from deliveries") == [(5,)]
 
@@ -292,7 +294,7 @@ def test_it_takes_only_what_it_is_for(flow, own, storage, account, hook, failed,
     assert flow.sql("select distinct webhook_id from deliveries where state <> 'failed'") == [(its_own.id,)]
 
 
-def test_its_rate_is_kept_by_postgres_clock(flow, own, hook, failed, start, found, shift_time, receiver):
+def test_its_rate_is_kept_by_postgres_clock(flow, container, hook, failed, start, found, shift_time, receiver):
     failed(100)
     made = start(rate=8)
 
@@ -303,7 +305,7 @@ def test_its_rate_is_kept_by_postgres_clock(flow, own, hook, failed, start, foun
     for quarter in range(1, 21):
         shift_time(quarter / 4)
         looks.append(waited_s())
-        own.step_replays()
+        container.step_replays()
         assert found(made).sent <= 8 * waited_s()
         flow.deliver(hook.id)
 
@@ -313,63 +315,63 @@ def test_its_rate_is_kept_by_postgres_clock(flow, own, hook, failed, start, foun
     assert len(set(keys(receiver))) == found(made).sent
 
 
-def test_after_a_pause_of_all_workers_it_does_not_flood(own, hook, failed, start, found, shift_time):
+def test_after_a_pause_of_all_workers_it_does_not_flood(container, hook, failed, start, found, shift_time):
     failed(100)
     made = start(rate=10)
     shift_time(600)
-    own.step_replays()
+    container.step_replays()
 
     assert found(made).sent == 5
 
 
-def test_live_traffic_goes_first(flow, own, hook, failed, start, found):
+def test_live_traffic_goes_first(flow, container, hook, failed, start, found):
     failed(30)
     flow.emit(*(an_event() for _ in range(WINDOW + 2)))
     flow.fan_out()
     made = start()
 
-    own.step_replays()
+    container.step_replays()
     assert found(made).sent == 0  # more is due than the receiver takes at once
     flow.deliver(hook.id)
-    own.step_replays()
+    container.step_replays()
     assert found(made).sent > 0
 
 
-def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(own, hook, failed, start, found):
+def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(container, hook, failed, start, found):
     failed(200)
     made = start()
-    own.schedule.release(
-        [Released(webhook_id=hook.id, health=Health(window=20, latency_s=0.1))], own.schedule.new_token()
+    container.schedule.release(
+        [Released(webhook_id=hook.id, health=Health(window=20, latency_s=0.1))], container.schedule.new_token()
     )
 
-    own.step_replays()
+    container.step_replays()
     assert found(made).sent == 100
-    own.step_replays()
+    container.step_replays()
     assert found(made).sent == 100
 
 
-def test_a_rate_limit_counts_too(own, hook, failed, start, found):
+def test_a_rate_limit_counts_too(container, hook, failed, start, found):
     failed(30)
-    edit.edit_webhook(own.storage, own.schedule, "applecorp", hook.id, {"rate_limit": 4})
+    edit.edit_webhook(container.storage, container.schedule, "applecorp", hook.id, {"rate_limit": 4})
     made = start()
 
-    own.step_replays()
-    own.step_replays()
+    container.step_replays()
+    container.step_replays()
     assert found(made).sent == 2
 
 
 def test_a_receiver_that_is_down_does_not_hold_up_the_others(
-    flow, own, storage, account, hook, failed, start, found, carry_on
+    flow, container, storage, account, hook, failed, start, found, carry_on
 ):
     down = a_webhook(storage, account, active=False)
-    edit.edit_webhook(storage, own.schedule, "applecorp", down.id, {"active": True})
+    edit.edit_webhook(storage, container.schedule, "applecorp", down.id, {"active": True})
     failed(25)
-    edit.edit_webhook(storage, own.schedule, "applecorp", down.id, {"active": False})
+    edit.edit_webhook(storage, container.schedule, "applecorp", down.id, {"active": False})
     made = start()
     assert made.matched == 50
 
     for _ in range(10):
-        own.step_replays()
+        container.step_replays()
         flow.deliver(hook.id)
     assert flow.sql("select webhook_id, sent, done from replay_webhooks order by 1") == [
         (hook.id, 25, True),
@@ -380,14 +382,14 @@ def test_a_receiver_that_is_down_does_not_hold_up_the_others(
     assert flow.sql("select count(*) from deliveries where state = 'pending'") == [(0,)]
 
 
-def test_many_webhooks_take_turns(flow, own, storage, account, failed, start, found, receiver, monkeypatch):
+def test_many_webhooks_take_turns(flow, container, storage, account, failed, start, found, receiver, monkeypatch):
     monkeypatch.setattr(job, "WEBHOOKS", 2)
     hooks = [a_webhook(storage, account, receiver.url(f"/{n}")) for n in range(5)]
     failed(15)
     made = start(rate=1_000)
     seen = []
     while found(made).state == "running":
-        own.step_replays()
+        container.step_replays()
         seen.append(flow.sql("select turn from replays")[0][0])
         flow.deliver(*(hook.id for hook in hooks))
 
@@ -395,15 +397,15 @@ def test_many_webhooks_take_turns(flow, own, storage, account, failed, start, fo
     assert {hooks[1].id, hooks[3].id} <= set(seen)
 
 
-def test_receivers_that_are_let_alone_are_tried_at_once(flow, own, hook, failed, start):
+def test_receivers_that_are_let_alone_are_tried_at_once(flow, container, hook, failed, start):
     failed(3)
     flow.queue.delivers.clear()
-    own.schedule.hand_out([hook.id], 10)
-    own.schedule.release([Released(webhook_id=hook.id, pause_s=600)], own.schedule.new_token())
+    container.schedule.hand_out([hook.id], 10)
+    container.schedule.release([Released(webhook_id=hook.id, pause_s=600)], container.schedule.new_token())
     start()
-    own.step_replays()
+    container.step_replays()
 
-    own.dispatch.release_due()
+    container.dispatch.release_due()
     assert flow.queue.webhook_ids == [hook.id]
 
 
@@ -425,15 +427,15 @@ def test_a_new_key_makes_new_deliveries_of_the_same_events(flow, hook, failed, s
     assert flow.sql("select state from deliveries where copy_of is null group by 1") == [("failed",)]
 
 
-def test_an_original_and_its_copy_may_both_wait(flow, own, hook, failed, start, found, carry_on, receiver):
+def test_an_original_and_its_copy_may_both_wait(flow, container, hook, failed, start, found, carry_on, receiver):
     (id_,) = failed()
     first = start(new_key=True)
-    own.step_replays()
+    container.step_replays()
     assert found(first).state == "done"
 
-    assert replay(own.storage, own.schedule, str(id_), limit=3).state == "pending"
+    assert replay(container.storage, container.schedule, str(id_), limit=3).state == "pending"
     with pytest.raises(MoveIllegal):
-        replay(own.storage, own.schedule, str(id_), limit=3)
+        replay(container.storage, container.schedule, str(id_), limit=3)
     flow.deliver(hook.id)
     assert len(set(keys(receiver))) == 2
     both = start(states=["delivered"], new_key=True)
@@ -441,13 +443,13 @@ def test_an_original_and_its_copy_may_both_wait(flow, own, hook, failed, start, 
     assert len(set(keys(receiver))) == 4
 
 
-def test_the_event_of_a_copy_that_waits_is_kept(flow, own, hook, failed, start):
+def test_the_event_of_a_copy_that_waits_is_kept(flow, container, hook, failed, start):
     failed()
     start(new_key=True)
-    own.step_replays()
+    container.step_replays()
 
     day = flow.sql("select to_char(current_date, 'YYYYMMDD')")[0][0]
-    assert own.storage.run(lambda c: partitions._is_needed(c, f"events_{day}"))
+    assert container.storage.run(lambda c: partitions._is_needed(c, f"events_{day}"))
 
 
 # -- What it would have had --------------------------------------------------------------------------------------------
@@ -476,14 +478,14 @@ def test_a_webhook_that_came_late_gets_what_it_would_have_had(
 
 
 def test_a_webhook_that_was_inactive_gets_what_it_would_have_had(
-    flow, own, storage, hook, start, count, carry_on, receiver
+    flow, container, storage, hook, start, count, carry_on, receiver
 ):
     flow.run()
-    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
     flow.run(
         *(an_event() for _ in range(3)), *(an_event("invoice_sent", body={"invoice": {"id": 1}}) for _ in range(2))
     )
-    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": True})
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": True})
     flow.run()
     flow.emit()  # waits for its fan-out, which will make its delivery
 
@@ -508,12 +510,12 @@ def test_missed_events_are_found_from_then_on_and_a_page_at_a_time(
     assert carry_on(start(missed=True, webhook_id=late.id), late.id).sent == 10
 
 
-def test_two_replays_of_what_was_missed_build_it_once(flow, own, storage, account, start, found):
+def test_two_replays_of_what_was_missed_build_it_once(flow, container, storage, account, start, found):
     flow.run(*(an_event() for _ in range(8)))
     late = a_webhook(storage, account)
     made = [start(missed=True, webhook_id=late.id) for _ in range(2)]
-    own.step_replays()
-    own.step_replays()
+    container.step_replays()
+    container.step_replays()
 
     assert sorted(found(one).sent for one in made) == [0, 8]
     assert [found(one).state for one in made] == ["done", "done"]
@@ -523,7 +525,7 @@ def test_two_replays_of_what_was_missed_build_it_once(flow, own, storage, accoun
 
 
 @pytest.mark.parametrize("given", [{}, {"new_key": True}, {"missed": True}], ids=str)
-def test_a_webhook_with_order_gets_them_in_order(flow, own, storage, account, start, receiver, given):
+def test_a_webhook_with_order_gets_them_in_order(flow, container, storage, account, start, receiver, given):
     names = ["invoice_created", "invoice_updated", "invoice_sent"]
     if given != {"missed": True}:
         ordered = a_webhook(storage, account, receiver.url("/o"), names, ordering="resource")
@@ -533,7 +535,7 @@ def test_a_webhook_with_order_gets_them_in_order(flow, own, storage, account, st
         ordered = a_webhook(storage, account, receiver.url("/o"), names, ordering="resource")
     finish(flow)
     start(webhook_id=ordered.id, **given)
-    own.step_replays()
+    container.step_replays()
 
     assert flow.sql("select count(*) from deliveries_waiting where next_attempt_at <= dispatcher_now()") == [(2,)]
     flow.deliver(ordered.id)
@@ -549,34 +551,34 @@ def test_a_webhook_with_order_gets_them_in_order(flow, own, storage, account, st
 # -- Stop, resume, and what is refused ---------------------------------------------------------------------------------
 
 
-def test_it_is_stopped_and_goes_on(flow, own, hook, failed, start, found, carry_on, receiver):
+def test_it_is_stopped_and_goes_on(flow, container, hook, failed, start, found, carry_on, receiver):
     failed(25)
     made = start(new_key=True)
-    own.step_replays()
-    stopped = job.stop(own.storage, made.id)
+    container.step_replays()
+    stopped = job.stop(container.storage, made.id)
     assert (stopped.state, stopped.sent) == ("stopped", WINDOW)
 
     flow.deliver(hook.id)
-    assert own.step_replays().running == 0
+    assert container.step_replays().running == 0
     assert len(receiver.requests) == found(made).sent == WINDOW
-    assert job.stop(own.storage, made.id) == stopped
+    assert job.stop(container.storage, made.id) == stopped
 
-    assert job.resume(own.storage, made.id).state == "running"
+    assert job.resume(container.storage, made.id).state == "running"
     done = carry_on(made, hook.id)
     assert (done.state, done.sent) == ("done", 25)
     assert len(set(keys(receiver))) == len(receiver.requests) == 25
-    assert job.resume(own.storage, made.id) == job.stop(own.storage, made.id) == done
+    assert job.resume(container.storage, made.id) == job.stop(container.storage, made.id) == done
 
 
-def test_one_of_another_account_or_client_is_unknown(own, account, hook, failed, start):
+def test_one_of_another_account_or_client_is_unknown(container, account, hook, failed, start):
     failed(1)
     made = start()
     for to in ({"account_id": account.id + 1}, {"account_id": account.id, "client_id": 1}):
         for act in (job.stop, job.resume):
             with pytest.raises(ReplayUnknown):
-                act(own.storage, made.id, **to)
+                act(container.storage, made.id, **to)
     with pytest.raises(ReplayUnknown):
-        job.stop(own.storage, made.id + 1)
+        job.stop(container.storage, made.id + 1)
 
 
 IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -626,7 +628,7 @@ def test_all_that_is_wrong_is_told_at_once(start):
     assert refused.value.messages.keys() == {"rate", "states", "since"}
 
 
-def test_a_deleted_webhook_and_anothers_are_not_there(own, storage, account, hook, start):
+def test_a_deleted_webhook_and_anothers_are_not_there(container, storage, account, hook, start):
     (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
     with pytest.raises(ReplayInvalid, match="webhook_id does not exist"):
         start(webhook_id=hook.id, client_id=client.id)
@@ -645,30 +647,30 @@ def test_an_account_cannot_have_any_number_of_them(hook, failed, start, monkeypa
         start()
 
 
-def test_it_cannot_begin_without_postgres(own, account):
-    own.storage.engine.dispose()
+def test_it_cannot_begin_without_postgres(container, account):
+    container.storage.engine.dispose()
     with pytest.raises(StorageUnavailable):
         job.dry_run(
-            type(own.storage)("postgresql://127.0.0.1:1/x", own.storage.secrets),
+            type(container.storage)("postgresql://127.0.0.1:1/x", container.storage.secrets),
             account,
             {"since": AN_HOUR_AGO},
             redelivery_limit=3,
         )
 
 
-def test_it_rests_while_days_are_dropped_and_old_ones_go(own, hook, failed, start, found, shift_time):
+def test_it_rests_while_days_are_dropped_and_old_ones_go(container, hook, failed, start, found, shift_time):
     failed(3)
     made = start()
-    with own.storage.transaction() as connection:
+    with container.storage.transaction() as connection:
         rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": partitions.LOCK})
-        own.step_replays()
+        container.step_replays()
         assert found(made).sent == 0
-    own.step_replays()
+    container.step_replays()
     assert found(made).state == "done"
 
-    own.prune()
+    container.prune()
     assert found(made)
     shift_time(31 * 86_400)
-    own.prune()
+    container.prune()
     with pytest.raises(ReplayUnknown):
         found(made)

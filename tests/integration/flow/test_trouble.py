@@ -23,8 +23,8 @@ def operator(storage, account, receiver):
     return a_webhook(storage, account, receiver.url("/operator"), names)
 
 
-def found(own, account, hook):
-    return own.storage.run(lambda c: webhooks.find(c, own.storage.secrets, account.id, hook.id))
+def found(container, account, hook):
+    return container.storage.run(lambda c: webhooks.find(c, container.storage.secrets, account.id, hook.id))
 
 
 def told(flow, operator, receiver):
@@ -33,33 +33,35 @@ def told(flow, operator, receiver):
     return [json.loads(request.body) for request in receiver.requests if request.path == "/operator"]
 
 
-def test_a_receiver_that_is_gone_makes_its_webhook_inactive_and_keeps_what_waits(flow, own, account, hook, receiver):
+def test_a_receiver_that_is_gone_makes_its_webhook_inactive_and_keeps_what_waits(
+    flow, container, account, hook, receiver
+):
     receiver.script("/hook", Answer(status=410))
     flow.run(*[an_event() for _ in range(30)])
 
-    after = found(own, account, hook)
+    after = found(container, account, hook)
     assert not after.active
     assert after.deactivated_reason == "the receiver answered 410 Gone"
     assert after.deactivated_at is not None
     assert flow.states() == ["pending"] * 30
     assert len(receiver.requests) < 30
-    assert own.deliver([hook.id]).delivered == 0
+    assert container.deliver([hook.id]).delivered == 0
 
 
 def test_nothing_but_failures_for_five_days_makes_a_webhook_inactive(
-    flow, own, account, hook, operator, receiver, shift_time
+    flow, container, account, hook, operator, receiver, shift_time
 ):
     receiver.script("/hook", Answer(status=500))
     flow.run()
     shift_time(4.9 * DAY_S)
     flow.make_due()
     flow.deliver(hook.id)
-    assert found(own, account, hook).active
+    assert found(container, account, hook).active
 
     shift_time(5.1 * DAY_S)
     flow.sql("update deliveries set next_attempt_at = dispatcher_now() where finished_on is null")
     flow.deliver(hook.id)
-    after = found(own, account, hook)
+    after = found(container, account, hook)
     assert not after.active
     assert after.deactivated_reason == "nothing but failures for 5 days"
     (event,) = told(flow, operator, receiver)
@@ -72,7 +74,7 @@ def test_nothing_but_failures_for_five_days_makes_a_webhook_inactive(
     assert "secret" not in json.dumps(event)
 
 
-def test_one_success_in_between_starts_the_days_anew(flow, own, account, hook, receiver, shift_time):
+def test_one_success_in_between_starts_the_days_anew(flow, container, account, hook, receiver, shift_time):
     receiver.script("/hook", Answer(status=500))
     flow.run()
     shift_time(4 * DAY_S)
@@ -82,25 +84,25 @@ def test_one_success_in_between_starts_the_days_anew(flow, own, account, hook, r
     receiver.script("/hook", Answer(status=500))
     flow.run()
 
-    assert found(own, account, hook).active
+    assert found(container, account, hook).active
 
 
-def test_a_webhook_made_active_again_goes_on_with_what_waited_and_forgets_why(flow, own, account, hook, receiver):
+def test_a_webhook_made_active_again_goes_on_with_what_waited_and_forgets_why(flow, container, account, hook, receiver):
     receiver.script("/hook", Answer(status=410))
     flow.run()
     receiver.script("/hook", Answer(status=200))
     flow.make_due()
-    edit.edit_webhook(own.storage, own.schedule, account.slug, hook.id, {"active": True})
+    edit.edit_webhook(container.storage, container.schedule, account.slug, hook.id, {"active": True})
 
-    after = found(own, account, hook)
+    after = found(container, account, hook)
     assert after.active
     assert after.deactivated_reason is None
-    assert own.dispatch.release_due() == 1
+    assert container.dispatch.release_due() == 1
     assert flow.deliver(hook.id).delivered == 1
 
 
 def test_a_delivery_whose_tries_are_used_up_is_told_but_not_one_that_tells(
-    flow, own, account, hook, operator, receiver
+    flow, container, account, hook, operator, receiver
 ):
     receiver.script("/hook", Answer(status=500))
     receiver.script("/operator", Answer(status=500))
@@ -125,7 +127,7 @@ def test_a_delivery_whose_tries_are_used_up_is_told_but_not_one_that_tells(
     assert (failed["attempts"], failed["response_status"]) == (6, "500")
 
 
-def test_a_recovery_is_told(flow, own, account, hook, operator, receiver):
+def test_a_recovery_is_told(flow, container, account, hook, operator, receiver):
     receiver.script("/hook", Answer(status=500))
     flow.run(*[an_event() for _ in range(20)])
     receiver.script("/hook", Answer(status=200))

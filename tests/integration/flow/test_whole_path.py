@@ -157,22 +157,22 @@ def test_a_dead_port_is_a_failed_connection(flow, storage, account):
     assert flow.statuses() == [["connection_failed"]]
 
 
-def test_what_an_inactive_webhook_has_waits_until_it_is_active_again(flow, own, storage, account, hook, receiver):
+def test_what_an_inactive_webhook_has_waits_until_it_is_active_again(flow, container, storage, account, hook, receiver):
     flow.emit()
     handed = flow.fan_out()
-    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
     flow.deliver(*handed)
     assert receiver.requests == []
-    assert own.reconcile().webhook_count == 0
+    assert container.reconcile().webhook_count == 0
 
-    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": True})
-    own.dispatch.release_due()
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": True})
+    container.dispatch.release_due()
 
     assert flow.deliver(*flow.queue.webhook_ids).delivered == 1
 
 
-def test_what_happens_while_a_webhook_is_inactive_makes_no_delivery(flow, own, storage, hook):
-    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, {"active": False})
+def test_what_happens_while_a_webhook_is_inactive_makes_no_delivery(flow, container, storage, hook):
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
     flow.emit()
 
     assert flow.fan_out() == []
@@ -191,23 +191,23 @@ def test_deleting_a_webhook_cancels_what_waits(flow, storage, hook, receiver):
         edit.delete_webhook(storage, "applecorp", hook.id)
 
 
-def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(flow, own, storage, hook, monkeypatch):
+def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(flow, container, storage, hook, monkeypatch):
     monkeypatch.setattr(webhooks, "CANCELLED_AT_ONCE", 2)
     flow.emit(*(an_event() for _ in range(5)))
     flow.fan_out()
     edit.delete_webhook(storage, "applecorp", hook.id)
     assert sorted(flow.states()) == ["cancelled"] * 2 + ["pending"] * 3
 
-    assert own.reconcile().webhook_count == 0
-    own.reconcile()
+    assert container.reconcile().webhook_count == 0
+    container.reconcile()
     assert flow.states() == ["cancelled"] * 5
 
 
-def test_the_url_and_header_are_read_afresh_for_each_attempt(flow, own, storage, hook, receiver):
+def test_the_url_and_header_are_read_afresh_for_each_attempt(flow, container, storage, hook, receiver):
     receiver.script("/hook", Answer(status=500))
     flow.run()
     changes = {"webhook_url": receiver.url("/moved"), "auth_header": "Bearer new"}
-    edit.edit_webhook(storage, own.schedule, "applecorp", hook.id, changes)
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, changes)
     flow.make_due()
     flow.deliver(hook.id)
 
@@ -239,8 +239,8 @@ def test_more_than_a_window_is_delivered_in_one_drain(flow, hook, receiver):
 
     assert counts.delivered == 120
     assert len({request.header("Idempotency-Key") for request in receiver.requests}) == 120
-    assert flow.own.schedule.sizes() == {"due": 0, "held": 0}
-    assert flow.own.schedule.healths([hook.id])[hook.id].window > 10
+    assert flow.container.schedule.sizes() == {"due": 0, "held": 0}
+    assert flow.container.schedule.healths([hook.id])[hook.id].window > 10
 
 
 def test_a_retry_is_put_into_the_clock_at_its_time(flow, hook, receiver, redis_client):
@@ -250,10 +250,10 @@ def test_a_retry_is_put_into_the_clock_at_its_time(flow, hook, receiver, redis_c
     ((member, due_ms),) = redis_client.zrange("dispatcher:due", 0, -1, withscores=True)
     assert int(member) == hook.id
     assert due_ms / 1000 - redis_client.time()[0] == pytest.approx(20, abs=6)
-    assert flow.own.schedule.sizes()["held"] == 0
+    assert flow.container.schedule.sizes()["held"] == 0
 
 
-def test_after_redis_was_emptied_reconcile_finds_all_that_waits(flow, own, hook, receiver, redis_client):
+def test_after_redis_was_emptied_reconcile_finds_all_that_waits(flow, container, hook, receiver, redis_client):
     receiver.script("/hook", Answer(status=503), Answer())
     flow.run()  # a retry waits
     flow.emit()  # an event waits for its fan-out
@@ -261,27 +261,27 @@ def test_after_redis_was_emptied_reconcile_finds_all_that_waits(flow, own, hook,
     redis_client.flushall()
     flow.queue.fan_outs = 0
 
-    found = own.reconcile()
+    found = container.reconcile()
 
     assert (found.events_waiting, found.webhook_count) == (True, 1)
     assert flow.queue.fan_outs == 1
-    assert own.dispatch.release_due() == 1
-    own.fan_out()
+    assert container.dispatch.release_due() == 1
+    container.fan_out()
     assert flow.deliver(hook.id).delivered == 2
 
 
-def test_reconcile_twice_sends_no_webhook_twice(flow, own, hook):
+def test_reconcile_twice_sends_no_webhook_twice(flow, container, hook):
     flow.emit()
     flow.fan_out()
-    own.reconcile()
-    own.reconcile()
-    own.dispatch.release_due()
-    own.dispatch.release_due()
+    container.reconcile()
+    container.reconcile()
+    container.dispatch.release_due()
+    container.dispatch.release_due()
 
     assert flow.queue.webhook_ids == [hook.id]
 
 
-def test_a_lease_that_ran_out_is_sent_again(flow, own, hook, receiver):
+def test_a_lease_that_ran_out_is_sent_again(flow, container, hook, receiver):
     """Its drain died after the claim: nobody released the webhook."""
     flow.emit()
     flow.fan_out()
@@ -291,7 +291,7 @@ def test_a_lease_that_ran_out_is_sent_again(flow, own, hook, receiver):
     assert flow.statuses() == [["unknown_error", "200"]]
 
 
-def test_replay_sends_the_same_key_again_with_all_its_tries(flow, own, hook, receiver):
+def test_replay_sends_the_same_key_again_with_all_its_tries(flow, container, hook, receiver):
     receiver.script("/hook", Answer(status=500))
     flow.run()
     flow.sql("update deliveries set tries_before = -5")  # as if this had been the last try
@@ -299,10 +299,10 @@ def test_replay_sends_the_same_key_again_with_all_its_tries(flow, own, hook, rec
     flow.deliver(hook.id)
     assert flow.states() == ["failed"]
 
-    again = replay(own.storage, own.schedule, str(flow.deliveries()[0].idempotency_key), limit=3)
+    again = replay(container.storage, container.schedule, str(flow.deliveries()[0].idempotency_key), limit=3)
     assert again.state == "pending"
     flow.queue.delivers.clear()
-    own.dispatch.release_due()
+    container.dispatch.release_due()
     flow.deliver(*flow.queue.webhook_ids)
 
     assert flow.states() == ["pending"]
@@ -310,20 +310,20 @@ def test_replay_sends_the_same_key_again_with_all_its_tries(flow, own, hook, rec
     assert len({request.header("Idempotency-Key") for request in receiver.wait_for(3)}) == 1
 
 
-def test_what_is_pending_cannot_be_replayed(flow, own, hook):
+def test_what_is_pending_cannot_be_replayed(flow, container, hook):
     flow.emit()
     flow.fan_out()
 
     with pytest.raises(MoveIllegal, match="is pending and cannot become pending"):
-        replay(own.storage, own.schedule, str(flow.deliveries()[0].id), limit=3)
+        replay(container.storage, container.schedule, str(flow.deliveries()[0].id), limit=3)
 
 
-def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, own, storage, account, hook):
+def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, container, storage, account, hook):
     flow.run()
     storage.run(lambda c: webhooks.delete(c, account.id, hook.id))
 
     with pytest.raises((MoveIllegal, WebhookUnknown)):
-        replay(own.storage, own.schedule, str(flow.deliveries()[0].id), limit=3)
+        replay(container.storage, container.schedule, str(flow.deliveries()[0].id), limit=3)
     assert flow.states() == ["delivered"]
 
 
@@ -335,14 +335,14 @@ def test_a_fan_out_hands_each_webhook_out_once(flow, hook):
     assert flow.fan_out() == []  # it is held: its drain is told
 
 
-def test_work_that_comes_during_a_drain_is_done_by_it(flow, own, hook, receiver):
+def test_work_that_comes_during_a_drain_is_done_by_it(flow, container, hook, receiver):
     flow.emit()
     handed = flow.fan_out()
     flow.emit()
-    own.fan_out()
+    container.fan_out()
 
     assert flow.deliver(*handed).delivered == 2
-    assert own.schedule.sizes() == {"due": 0, "held": 0}
+    assert container.schedule.sizes() == {"due": 0, "held": 0}
 
 
 # -- emit ----------------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from cryptography.fernet import Fernet
 
+from dispatcher.container import Container
 from dispatcher.errors import SecretUnreadable
-from dispatcher.services import Services
 from dispatcher.storage.admin import webhooks
 from tests.builders import a_webhook
 
@@ -20,9 +20,9 @@ def hook(storage, account, receiver):
 @pytest.fixture
 def wrong(settings, queue):
     """A worker with another key."""
-    own = Services(replace(settings, secret_keys=(Fernet.generate_key().decode(),)))
-    yield own
-    own.close()
+    container = Container(replace(settings, secret_keys=(Fernet.generate_key().decode(),)))
+    yield container
+    container.close()
 
 
 def of_rows(flow):
@@ -33,9 +33,9 @@ def of_rows(flow):
     )
 
 
-def counted(own):
-    own.tally.send()
-    return own.tally.read().get("secrets_unreadable", 0)
+def counted(container):
+    container.tally.send()
+    return container.tally.read().get("secrets_unreadable", 0)
 
 
 def test_its_deliveries_wait_uncounted_and_nobody_blames_the_receiver(flow, wrong, hook, receiver, caplog):
@@ -60,36 +60,36 @@ def test_the_webhook_is_paused_for_a_minute_and_counted_for_the_alert(flow, wron
     assert counted(wrong) == 1
 
 
-def test_with_the_right_key_it_is_delivered_at_its_first_attempt(flow, own, wrong, hook, receiver):
+def test_with_the_right_key_it_is_delivered_at_its_first_attempt(flow, container, wrong, hook, receiver):
     flow.emit()
     flow.fan_out()
     wrong.deliver([hook.id])
 
-    own.schedule.resume([hook.id])  # a minute later
-    assert own.deliver([hook.id]).delivered == 1
+    container.schedule.resume([hook.id])  # a minute later
+    assert container.deliver([hook.id]).delivered == 1
     assert flow.statuses() == [["200"]]
     assert ("Authorization", "Bearer abc") in receiver.requests[0].headers
 
 
-def test_one_such_webhook_does_not_stop_the_others_of_the_chunk(flow, own, storage, account, hook, receiver):
+def test_one_such_webhook_does_not_stop_the_others_of_the_chunk(flow, container, storage, account, hook, receiver):
     fine = a_webhook(storage, account, receiver.url("/fine"))
     flow.sql("update webhooks set signing_secret_encrypted = 'rubbish' where id = %(id)s", id=hook.id)
     flow.emit()
     flow.fan_out()
 
-    assert own.deliver([hook.id, fine.id]).delivered == 1
+    assert container.deliver([hook.id, fine.id]).delivered == 1
     assert [request.path for request in receiver.requests] == ["/fine"]
-    assert own.schedule.pauses() == {hook.id: pytest.approx(60, abs=5)}
+    assert container.schedule.pauses() == {hook.id: pytest.approx(60, abs=5)}
 
 
-def test_a_word_of_a_later_release_does_not_stop_the_others_either(flow, own, storage, account, hook, receiver):
+def test_a_word_of_a_later_release_does_not_stop_the_others_either(flow, container, storage, account, hook, receiver):
     fine = a_webhook(storage, account, receiver.url("/fine"))
     flow.sql("alter table webhooks drop constraint webhooks_payload_version_is_known")
     flow.sql("update webhooks set payload_version = 'v4' where id = %(id)s", id=hook.id)
     flow.emit()
     flow.fan_out()
 
-    assert own.deliver([hook.id, fine.id]).delivered == 1
+    assert container.deliver([hook.id, fine.id]).delivered == 1
     assert sorted(row[:3] for row in of_rows(flow)) == [("delivered", 1, 0), ("pending", 0, 0)]
 
 
@@ -107,18 +107,18 @@ def test_after_a_key_was_lost_new_secrets_let_it_go_on(flow, wrong, account, hoo
     assert wrong.deliver([hook.id]).delivered == 1
 
 
-def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(own, wrong, storage, account):
+def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(container, wrong, storage, account):
     wrong.check()
     old = a_webhook(storage, account)
-    own.check()
+    container.check()
     with pytest.raises(SecretUnreadable):
         wrong.check()
 
     newer = a_webhook(wrong.storage, account)
     wrong.check()  # it may be what a rotation has come to: only a look at the newest
     with pytest.raises(SecretUnreadable):
-        own.check()
+        container.check()
 
     storage.run(lambda c: webhooks.delete(c, account.id, newer.id))
-    own.check()
+    container.check()
     assert old.id < newer.id

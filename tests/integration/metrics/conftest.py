@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from dispatcher.container import Container
 from dispatcher.metrics.scrape import scrape
-from dispatcher.services import Services
 
 
 def samples_of(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -20,21 +20,23 @@ def samples_of(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float
 
 
 @pytest.fixture
-def read(own: Services) -> Callable[..., float]:
+def read(container: Container) -> Callable[..., float]:
     """The value of one sample: `read("dispatcher_attempts_total", outcome="2xx")`."""
 
     def value(name: str, **labels: str) -> float:
-        own.tally.send()
-        return samples_of(text(own)).get((name, tuple(sorted(labels.items()))), 0.0)
+        container.tally.send()
+        return samples_of(text(container)).get((name, tuple(sorted(labels.items()))), 0.0)
 
     return value
 
 
-def text(own: Services) -> str:
-    window, breaker = own.health_policies
-    return scrape(own.storage, own.schedule, own.queue, own.tally, window=window, breaker=breaker).decode()
+def text(container: Container) -> str:
+    window, breaker = container.health_policies
+    return scrape(
+        container.storage, container.schedule, container.queue, container.tally, window=window, breaker=breaker
+    ).decode()
 
 
 @pytest.fixture
-def scraped(own: Services) -> Callable[[], dict[Any, float]]:
-    return lambda: samples_of(text(own))
+def scraped(container: Container) -> Callable[[], dict[Any, float]]:
+    return lambda: samples_of(text(container))

@@ -41,10 +41,10 @@ def names_in(expression: str) -> set[str]:
 
 
 @pytest.fixture
-def existing(own: Any, queue: Any, account: Any, webhook: Any, scraped: Any) -> set[str]:
+def existing(container: Any, queue: Any, account: Any, webhook: Any, scraped: Any) -> set[str]:
     """Names that a scrape of `web` and one of a worker tell."""
-    own.schedule.store_healths({webhook.id: Health(window=10.0)})
-    own.storage.run(
+    container.schedule.store_healths({webhook.id: Health(window=10.0)})
+    container.storage.run(
         lambda c: c.exec_driver_sql(
             "insert into deliveries (id, event_id, webhook_id, idempotency_key)"
             f" values (1, 1, {webhook.id}, gen_random_uuid())"

@@ -21,9 +21,9 @@ def receiver():
 
 
 @pytest.fixture
-def flow(own, queue, account, monkeypatch):
+def flow(container, queue, account, monkeypatch):
     monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)
-    return Flow(own, queue)
+    return Flow(container, queue)
 
 
 def test_attempts_and_times_are_counted_as_they_are_recorded(flow, receiver, storage, account, read):
@@ -92,13 +92,13 @@ def test_losses_and_what_was_not_done_twice_are_counted(flow, receiver, storage,
     assert lost.fields["key"] == str(flow.deliveries()[0].idempotency_key)
 
 
-def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(flow, storage, account, read, own):
+def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(flow, storage, account, read, container):
     well, slow, paused = (a_webhook(storage, account, events=[name]) for name in ("invoice_paid",) * 3)
     flow.emit(an_event(), an_event())
     flow.fan_out()
     flow.sql("update deliveries set next_attempt_at = now() - interval '100 s' where webhook_id = %(id)s", id=slow.id)
-    own.schedule.store_healths({slow.id: Health(window=1.0), paused.id: Health(window=1.0, failures_in_a_row=10)})
-    own.schedule._redis.zadd("dispatcher:paused", {str(paused.id): 10**15})
+    container.schedule.store_healths({slow.id: Health(window=1.0), paused.id: Health(window=1.0, failures_in_a_row=10)})
+    container.schedule._redis.zadd("dispatcher:paused", {str(paused.id): 10**15})
 
     due = {
         queue: read("dispatcher_deliveries_due", queue=queue) for queue in ("deliveries", "deliveries.slow", "paused")
@@ -133,8 +133,8 @@ def test_the_number_of_series_does_not_depend_on_that_of_webhooks(flow, storage,
     assert sum(waiting.values()) == 3_001
 
 
-def test_a_part_that_is_down_leaves_its_figures_out(own, read, scraped):
-    own.queue = Queue("redis://127.0.0.1:1/0")
+def test_a_part_that_is_down_leaves_its_figures_out(container, read, scraped):
+    container.queue = Queue("redis://127.0.0.1:1/0")
 
     assert read("dispatcher_up", part="broker") == 0
     assert read("dispatcher_up", part="postgres") == 1

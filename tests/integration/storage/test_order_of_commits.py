@@ -34,8 +34,8 @@ def superseding(storage, account):
 
 
 @pytest.fixture
-def edit(own):
-    return partial(edit_webhook, own.storage, own.schedule, "applecorp")
+def edit(container):
+    return partial(edit_webhook, container.storage, container.schedule, "applecorp")
 
 
 def claimed(steps, webhook_id):
@@ -122,19 +122,19 @@ def test_where_others_have_more_than_can_be_looked_at_all_with_order_stay_behind
             steps.fan_out(limit=1)
 
 
-def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(steps, ordered, own, queue):
+def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(steps, ordered, container, queue):
     steps.emit(about())
     with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
         events.fan_out(connection, 500)
         steps.emit(about())
-        waiting = pool.submit(own.fan_out)
+        waiting = pool.submit(container.fan_out)
         steps.wait_for_a_waiter()
-        assert own.fan_out()[0].event_count == 0  # and one that waits is enough
+        assert container.fan_out()[0].event_count == 0  # and one that waits is enough
         connection.commit()
         waiting.result()
 
     assert queue.fan_outs == 1
-    assert own.fan_out()[0].event_count == 1
+    assert container.fan_out()[0].event_count == 1
 
 
 def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps, ordered, storage):

@@ -69,7 +69,7 @@ BUSY_DRAINS, BUSY_PATIENCE_S = 4, 0.05
 """With so many drains at work, a slow answer is waited for aside after so short a time: others want the thread."""
 
 
-class Services:
+class Container:
     """The parts of one process. What a process does not use is not built: one that emits has no sender."""
 
     def __init__(self, settings: Settings) -> None:
@@ -246,16 +246,16 @@ class Services:
         Sends another `fan_out` where it stopped before the end.
         """
         self.schedule.fan_out_begun()
-        own: list[int] = []
+        kept: list[int] = []
         done = fan_out.fan_out(
             self.storage,
-            lambda webhook_ids, delivery_count: own.extend(self.dispatch.hand_out(webhook_ids, delivery_count)),
+            lambda webhook_ids, delivery_count: kept.extend(self.dispatch.hand_out(webhook_ids, delivery_count)),
             self.settings.fan_out_batch,
             self.tracing.fan_out if self.tracing is not None else None,
         )
         if done.event_count >= self.settings.fan_out_batch * fan_out.MOST_BATCHES:
             self.nudge_fan_out()
-        counts = self.deliver(own) if own else Counts()
+        counts = self.deliver(kept) if kept else Counts()
         if done.behind is not None:
             self._come_back_after(done.behind)
         return done, counts
@@ -453,21 +453,21 @@ def _tell(stored: Sequence[Event]) -> None:
             logger.debug(log.line("event.recorded", event_id=event.id, name=event.name, new=event.new))
 
 
-_services: Services | None = None
+_current: Container | None = None
 _lock = threading.Lock()
 
 
-def services() -> Services:
-    """This process's Services, built from the environment when first asked for; raises SettingsInvalid."""
-    global _services
+def current_container() -> Container:
+    """This process's container, built from the environment when first asked for; raises SettingsInvalid."""
+    global _current
     with _lock:
-        if _services is None:
-            _services = Services(read_settings())
-        return _services
+        if _current is None:
+            _current = Container(read_settings())
+        return _current
 
 
-def use(own: Services | None) -> None:
-    """Makes `own` this process's Services: for a process that has its settings from elsewhere, and for tests."""
-    global _services
+def use_container(container: Container | None) -> None:
+    """Makes `container` this process's container: for a process that has its settings from elsewhere, and for tests."""
+    global _current
     with _lock:
-        _services = own
+        _current = container
