@@ -10,7 +10,7 @@ from bench.rig import Rig
 from dispatcher.model.event import EventDraft
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.pipeline import events
-from schemas.event import render_body
+from schemas.wire.body import render_body
 
 EVENT = "invoice_paid"
 TIME_ZONE = "Europe/Prague"

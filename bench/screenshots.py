@@ -114,8 +114,7 @@ def _a_day(container: Container, url: str) -> dict[str, int]:
     storage.run(lambda connection: rows(connection, "update figures_until set until = dispatcher_now()"))
     return {
         "webhook": webhooks["/books"],
-        "retrying": _one(container, "select max(id) from deliveries_waiting where webhook_id = %(id)s and attempt_count > 0",
-                         webhooks["/dead"]),
+        "retrying": _one(container, _RETRYING, webhooks["/dead"]),
         "delivered": _one(container, "select max(id) from deliveries where webhook_id = %(id)s and state = 'delivered'",
                           webhooks["/books"]),
         "event": _one(container, "select max(event_id) from deliveries where webhook_id = %(id)s", webhooks["/stock"]),
@@ -127,6 +126,7 @@ _OFF = """
 update webhooks set active = false, deactivated_at = now() - interval '3 hours',
     deactivated_reason = '410 Gone: the receiver says that it is no more' where id = %(id)s
 """
+_RETRYING = "select max(id) from deliveries_waiting where webhook_id = %(id)s and attempt_count > 0"
 _REPLAY = """
 insert into replays (account_id, states, since, until, rate, new_key, missed, state, matched, sent, paced_at,
     created_at, finished_at)

@@ -1,10 +1,6 @@
-"""An event that no schema accepts, and the two bodies of API v3's error answers."""
+"""An event that no schema accepts, and how what was wrong is written."""
 
 from collections.abc import Sequence
-
-from marshmallow import fields
-
-from schemas.fields import WireSchema
 
 _SHOWN = 5
 _NAME_LIMIT = 200
@@ -34,16 +30,3 @@ def texts(found: object) -> list[str]:
     if isinstance(found, dict):
         return list(dict.fromkeys(text for inner in found.values() for text in texts(inner)))
     return [str(text) for text in found] if isinstance(found, list) else [str(found)]
-
-
-class FieldErrorsSchema(WireSchema):
-    """Body A, for invalid data: `{"errors": {"events": ["can't be empty"]}}` (API v3, Errors)."""
-
-    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True)
-
-
-class ErrorSchema(WireSchema):
-    """Body B, for all else: `{"error": "not_found", "error_description": "..."}` (API v3, Errors)."""
-
-    error = fields.String(required=True)
-    error_description = fields.String(required=True)

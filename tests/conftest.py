@@ -2,7 +2,7 @@
 
     postgres_server, valkey_server    one of each a session, on free ports, in temporary folders
     database_url, redis_url           a fresh copy of a migrated database, and an emptied Redis, for each test
-    settings, container                     Settings for these two, and the container made of them, installed for the process
+    settings, container               Settings for these two, and the container made of them, the process's own
     shift_time                        moves the clock that decides what is due
 
 Unit tests get none of these: their sockets are off.

@@ -10,9 +10,9 @@ from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import answer, container
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.accounts import Profile
-from schemas.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
-from schemas.errors import ErrorSchema
-from schemas.fields import written_in
+from schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
+from schemas.api.errors import ErrorSchema
+from schemas.wire.fields import written_in
 
 blueprint = Blueprint("accounts", __name__, description="The account of the token, and its people.")
 

@@ -18,9 +18,9 @@ from dispatcher.representations.delivery import shown, shown_with_attempts
 from dispatcher.storage.reads import deliveries, delivery_pages
 from dispatcher.storage.reads.delivery_pages import LOOKS
 from schemas import EVENT_TYPES
-from schemas.choices import no_such_event, not_among
-from schemas.delivery import DeliverySchema, DeliveryWithAttemptsSchema
-from schemas.errors import FieldErrorsSchema
+from schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
+from schemas.api.errors import FieldErrorsSchema
+from schemas.wire.choices import no_such_event, not_among
 
 blueprint = Blueprint("deliveries", __name__, description="What became of each event.")
 

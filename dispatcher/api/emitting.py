@@ -11,9 +11,9 @@ from dispatcher.api.parts import JSON
 from dispatcher.errors import RequestRefused
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import NewEvent, check_key, resource_name
-from schemas import emitted
-from schemas.fields import render_datetime, zone_of
-from schemas.from_json import BATCH_LIMIT, Rendered, rendered
+from schemas.api import emitted
+from schemas.wire.fields import render_datetime, zone_of
+from schemas.wire.from_json import BATCH_LIMIT, Rendered, rendered
 
 
 def items(given: JSON, key: str | None) -> tuple[list[JSON], bool]:

@@ -19,14 +19,16 @@ from dispatcher.errors import EventRefused
 from dispatcher.pipeline import emit as record_event
 from dispatcher.storage.reads import activity
 from dispatcher.storage.reads.activity import Activity, SubjectFilter
-from schemas import EVENT_TYPES, EventInvalid, emitted
-from schemas import activity as words
-from schemas.activity import ActivitySchema
-from schemas.emitted import EmittedSchema, EventTypeSchema
-from schemas.errors import FieldErrorsSchema, plain
-from schemas.examples import event_example
-from schemas.fields import written_in
-from schemas.json_schema import event_schema
+from schemas import EVENT_TYPES, EventInvalid
+from schemas.api import activity as words
+from schemas.api import emitted
+from schemas.api.activity import ActivitySchema
+from schemas.api.emitted import EmittedSchema, EventTypeSchema
+from schemas.api.errors import FieldErrorsSchema
+from schemas.errors import plain
+from schemas.wire.examples import event_example
+from schemas.wire.fields import written_in
+from schemas.wire.json_schema import event_schema
 
 blueprint = Blueprint("events", __name__, description="What happened.")
 

@@ -14,8 +14,8 @@ from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import deliveries
 from dispatcher.storage.reads.deliveries import DeliveryRow
-from schemas.errors import ErrorSchema
-from schemas.failed_delivery import FailedDeliverySchema
+from schemas.api.errors import ErrorSchema
+from schemas.api.failed_delivery import FailedDeliverySchema
 
 blueprint = Blueprint("failed_deliveries", __name__, description="What could not be delivered, with every attempt.")
 

@@ -26,8 +26,8 @@ from dispatcher.errors import RequestRefused
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person
 from dispatcher.storage.engine import Connection
-from schemas.errors import ErrorSchema
-from schemas.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
+from schemas.api.errors import ErrorSchema
+from schemas.api.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
 
 blueprint = Blueprint("oauth", __name__, description="Tokens.")
 

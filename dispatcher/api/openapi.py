@@ -19,10 +19,10 @@ from dispatcher.api.auth import PREFIX
 from dispatcher.api.errors import not_found
 from dispatcher.storage.admin.clients import SCOPES
 from schemas import EVENT_TYPES
-from schemas.examples import event_example
-from schemas.fields import Items, Wire
-from schemas.from_json import BATCH_LIMIT
-from schemas.json_schema import body_schema, body_types, of_field
+from schemas.wire.examples import event_example
+from schemas.wire.fields import Items, Wire
+from schemas.wire.from_json import BATCH_LIMIT
+from schemas.wire.json_schema import body_schema, body_types, of_field
 
 JSON = dict[str, Any]
 

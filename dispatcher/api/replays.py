@@ -9,8 +9,8 @@ from dispatcher.api.parts import ROW_ID, answer, container, json_object, no_cont
 from dispatcher.replays import job
 from dispatcher.representations.replay import shown_replay
 from dispatcher.storage.replays import jobs
-from schemas.errors import ErrorSchema, FieldErrorsSchema
-from schemas.replay import DryRunSchema, ReplaySchema
+from schemas.api.errors import ErrorSchema, FieldErrorsSchema
+from schemas.api.replay import DryRunSchema, ReplaySchema
 
 blueprint = Blueprint("replays", __name__, description="Sending many deliveries once more.")
 

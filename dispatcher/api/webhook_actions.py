@@ -9,10 +9,10 @@ from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.parts import JSON, ROW_ID, answer, container, json_object
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.storage.admin import webhooks
-from schemas.delivery import PingSchema
-from schemas.errors import FieldErrorsSchema
-from schemas.fields import written_in
-from schemas.signing import RotationSchema, SigningSecretSchema
+from schemas.api.delivery import PingSchema
+from schemas.api.errors import FieldErrorsSchema
+from schemas.api.signing import RotationSchema, SigningSecretSchema
+from schemas.wire.fields import written_in
 
 blueprint = Blueprint("webhook_actions", __name__, description="Trying a webhook out, and its signing secret.")
 

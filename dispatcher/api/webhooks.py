@@ -15,9 +15,9 @@ from dispatcher.errors import RequestRefused
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks import edit as edit_webhook
-from schemas.errors import ErrorSchema, FieldErrorsSchema
-from schemas.fields import written_in
-from schemas.webhook import WebhookChangesSchema, WebhookSchema, WebhookWithExtrasSchema
+from schemas.api.errors import ErrorSchema, FieldErrorsSchema
+from schemas.api.webhook import WebhookChangesSchema, WebhookSchema, WebhookWithExtrasSchema
+from schemas.wire.fields import written_in
 
 blueprint = Blueprint("webhooks", __name__, description="Who wants which events.")
 

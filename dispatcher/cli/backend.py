@@ -61,7 +61,7 @@ class Backend(Protocol):
         ...
 
     def start_replay(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
-        """A new replay of what is `given` (schemas.replay)."""
+        """A new replay of what is `given` (schemas.api.replay)."""
         ...
 
     def count_replay(self, slug: str | None, given: Mapping[str, Any]) -> int:

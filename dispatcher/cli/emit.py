@@ -9,7 +9,7 @@ import click
 from dispatcher.cli.backend import account_option, backend
 from dispatcher.cli.output import json_option, print_json
 from schemas import EVENT_TYPES
-from schemas.choices import did_you_mean
+from schemas.wire.choices import did_you_mean
 
 
 @click.command()

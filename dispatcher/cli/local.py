@@ -20,11 +20,11 @@ from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.replays import jobs
 from dispatcher.webhooks import edit
-from schemas.delivery import PingSchema
-from schemas.emitted import EmittedSchema
-from schemas.fields import written_in
-from schemas.signing import SigningSecretSchema
-from schemas.webhook import WebhookWithExtrasSchema
+from schemas.api.delivery import PingSchema
+from schemas.api.emitted import EmittedSchema
+from schemas.api.signing import SigningSecretSchema
+from schemas.api.webhook import WebhookWithExtrasSchema
+from schemas.wire.fields import written_in
 
 JSON = dict[str, Any]
 
@@ -116,7 +116,7 @@ class Local:
         )
 
     def start_replay(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
-        """A new replay of what is `given` (schemas.replay)."""
+        """A new replay of what is `given` (schemas.api.replay)."""
         container = self._container
         limit = container.settings.redelivery_limit
         return shown_replay(

@@ -96,7 +96,7 @@ class Remote:
         return dict(self._call("POST", path, DeliveryUnknown(id_or_key)))
 
     def start_replay(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
-        """A new replay of what is `given` (schemas.replay)."""
+        """A new replay of what is `given` (schemas.api.replay)."""
         return dict(self._call("POST", self._path(slug, "replays.json"), json=dict(given)))
 
     def count_replay(self, slug: str | None, given: Mapping[str, Any]) -> int:

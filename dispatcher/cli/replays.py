@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dispatcher.cli.backend import JSON, Backend, account_option, backend
 from dispatcher.cli.output import json_option, print_json, print_table
 from schemas import EVENT_TYPES
-from schemas.catalogue import OPERATIONAL_EVENTS
-from schemas.replay import STATES
+from schemas.api.replay import STATES
+from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 POLL_S = 0.5
 _NAMES = click.Choice([*EVENT_TYPES, *sorted(OPERATIONAL_EVENTS)])
@@ -83,7 +83,7 @@ def _check_options(given: dict[str, Any], *, new: bool, dry_run: bool) -> None:
 
 
 def _given(options: dict[str, Any]) -> JSON:
-    """The options as a replay's attributes (schemas.replay); those that were not given are left out."""
+    """The options as a replay's attributes (schemas.api.replay); those that were not given are left out."""
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
     return {name: value for name, value in given.items() if value is not None and value != []}
 

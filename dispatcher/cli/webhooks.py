@@ -7,7 +7,7 @@ import click
 from dispatcher.cli.backend import JSON, account_option, backend
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
-from schemas.signing import DAY_S
+from schemas.api.signing import DAY_S
 
 _version = click.option(
     "--payload-version",

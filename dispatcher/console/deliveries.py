@@ -26,7 +26,7 @@ from dispatcher.storage.reads import delivery_pages, delivery_status, events, we
 from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.delivery_pages import LOOKS, Page
 from dispatcher.storage.reads.events import Search
-from schemas.payload import LEGACY_EVENTS
+from schemas.wire.payload import LEGACY_EVENTS
 
 _ONE = "/accounts/<slug>/deliveries/<int:delivery_id>"
 _BODY_SHOWN = 10_000

@@ -4,7 +4,7 @@ from dispatcher.console.formatting import counted, span
 from dispatcher.settings import Settings
 from dispatcher.storage.reads.delivery_status import Wait
 from dispatcher.storage.reads.events import EmittedEvent, Onlooker
-from schemas.payload import LEGACY_EVENTS
+from schemas.wire.payload import LEGACY_EVENTS
 
 
 def why_then(wait: Wait, pause_s: float | None, settings: Settings) -> str:

@@ -11,7 +11,7 @@ from flask import request
 from dispatcher.console.formatting import zone
 from dispatcher.model.delivery import State
 from schemas import EVENT_TYPES
-from schemas.catalogue import OPERATIONAL_EVENTS
+from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 NAMES = (*EVENT_TYPES, *sorted(OPERATIONAL_EVENTS))
 STATES = tuple(str(state) for state in State)

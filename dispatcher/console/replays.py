@@ -111,7 +111,7 @@ def _refused(problems: Mapping[str, Any]) -> Response:
 
 
 def _given(problems: dict[str, str]) -> dict[str, Any]:
-    """The form as the API would have it (schemas.replay)."""
+    """The form as the API would have it (schemas.api.replay)."""
     form, missed = request.form, bool(request.form.get("missed"))
     since, until = filters.moment("since", problems), filters.moment("until", problems)
     webhook_id, name = (form.get(field, "").strip() for field in ("webhook_id", "event_name"))

@@ -20,7 +20,7 @@ from dispatcher.storage.reads.webhooks import WebhookLine
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edit_webhook
 from schemas import EVENT_TYPES
-from schemas.catalogue import OPERATIONAL_EVENTS
+from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
 _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering")

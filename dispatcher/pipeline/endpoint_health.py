@@ -22,8 +22,8 @@ from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.deliveries import Finished
-from schemas.catalogue import OPERATIONAL_EVENTS
-from schemas.operational import operational_json
+from schemas.wire.catalogue import OPERATIONAL_EVENTS
+from schemas.wire.operational import operational_json
 
 logger = logging.getLogger(__name__)
 

@@ -32,10 +32,10 @@ from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.jobs import Advance, Held, Left
 from dispatcher.storage.replays.selection import Limits, Look
+from schemas.api.replay import ReplaySchema
+from schemas.api.webhook import BLANK
 from schemas.errors import texts
-from schemas.fields import written_in
-from schemas.replay import ReplaySchema
-from schemas.webhook import BLANK
+from schemas.wire.fields import written_in
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def start(
     redelivery_limit: int,
     client_id: int | None = None,
 ) -> Replay:
-    """A new replay of what is `given` (schemas.replay); with `client_id` of that client's webhooks only.
+    """A new replay of what is `given` (schemas.api.replay); with `client_id` of that client's webhooks only.
 
     What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are let alone
     are tried at once: somebody thinks that they are well again. Raises ReplayInvalid.

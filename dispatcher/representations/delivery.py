@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from dispatcher.storage.reads.deliveries import DeliveryRow
-from schemas.delivery import DeliverySchema, DeliveryWithAttemptsSchema
-from schemas.failed_delivery import FailedDeliverySchema
-from schemas.fields import written_in
+from schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
+from schemas.api.failed_delivery import FailedDeliverySchema
+from schemas.wire.fields import written_in
 
 _failed_delivery = FailedDeliverySchema()
 _delivery, _delivery_with_attempts = DeliverySchema(), DeliveryWithAttemptsSchema()

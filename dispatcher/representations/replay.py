@@ -3,8 +3,8 @@
 from typing import Any
 
 from dispatcher.model.replay import Replay
-from schemas.fields import written_in
-from schemas.replay import ReplaySchema
+from schemas.api.replay import ReplaySchema
+from schemas.wire.fields import written_in
 
 _schema = ReplaySchema()
 

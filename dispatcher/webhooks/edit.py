@@ -15,9 +15,9 @@ from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
+from schemas.api.webhook import WebhookWithExtrasSchema
 from schemas.errors import texts
-from schemas.payload import LEGACY_EVENTS
-from schemas.webhook import WebhookWithExtrasSchema
+from schemas.wire.payload import LEGACY_EVENTS
 
 _schema = WebhookWithExtrasSchema()
 

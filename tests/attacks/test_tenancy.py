@@ -48,12 +48,14 @@ CALLERS: dict[str, tuple[Callable[["Site"], tuple[Api, str]], Callable[[Route], 
 class Site:
     """Two accounts; `things` are those of `alpha`, which the others are after."""
 
-    def __init__(self, server: Server, container: Container) -> None:
+    def __init__(self, server: Server, container: Container) -> None:  # noqa: F811
         alpha, beta = (an_account(container.storage, slug) for slug in ("alpha", "beta"))
         self.alpha, self.beta = Api.of(server, container, alpha), Api.of(server, container, beta)
         self.second = self.alpha.another()
         self.reader = self.alpha.another("events:read")
-        self.nobody = Api(server=server, container=container, account=alpha, client=self.alpha.client, secret="", token=None)
+        self.nobody = Api(
+            server=server, container=container, account=alpha, client=self.alpha.client, secret="", token=None
+        )
         self.things = things_of(self.alpha)
         key = self.alpha.sql("select idempotency_key from deliveries where id = %(id)s", id=self.things["delivery"])
         self.marks = (str(self.things["failed_deliveries_uuid"]), str(key[0][0]))

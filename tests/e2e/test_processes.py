@@ -17,7 +17,7 @@ from tests.builders import a_body
 from tests.conftest import ROOT, eventually
 from tests.e2e.cluster import PROGRAMS, SHORT, SLUG, Cluster, Program
 from tests.flower import Flower
-from tests.integration.dev.conftest import is_alive, processes_with
+from tests.integration.local.conftest import is_alive, processes_with
 from tests.receiver import Answer, Receiver
 
 

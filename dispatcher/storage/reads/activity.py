@@ -8,7 +8,7 @@ from typing import Any
 
 from dispatcher.ids import COUNTER_BITS, first_event_id
 from dispatcher.storage.engine import Connection, rows
-from schemas.catalogue import OPERATIONAL_EVENTS
+from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 # Index: events_by_account, backwards, in each day's partition.
 _LIST = """

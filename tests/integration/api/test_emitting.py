@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.fields import NOT_A_MOMENT
+from schemas.wire.fields import NOT_A_MOMENT
 from tests.builders import a_body, an_account
 from tests.integration.api.conftest import Api
 

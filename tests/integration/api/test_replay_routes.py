@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas.fields import NOT_A_MOMENT
+from schemas.wire.fields import NOT_A_MOMENT
 from tests.builders import a_webhook
 from tests.integration.api.conftest import a_delivery
 

@@ -10,7 +10,7 @@ from dispatcher.model.health import Health
 from dispatcher.pipeline import dispatch
 from dispatcher.storage.pipeline import deliveries
 from tests.builders import a_webhook, an_event
-from tests.integration.flow.conftest import Flow
+from tests.integration.pipeline.conftest import Flow
 from tests.receiver import Answer, Receiver
 
 

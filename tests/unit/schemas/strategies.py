@@ -7,19 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from schemas import EVENT_TYPES
-from schemas.fields import (
-    Boolean,
-    Date,
-    DateTime,
-    DecimalString,
-    Integer,
-    Items,
-    Number,
-    Shape,
-    String,
-    Url,
-    Uuid,
-)
+from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Number, Shape, String, Url, Uuid
 
 ZONES = (
     "Europe/Prague",

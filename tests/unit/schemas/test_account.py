@@ -3,7 +3,7 @@
 import pytest
 from marshmallow import ValidationError
 
-from schemas.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
+from schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
 from tests.unit.schemas.facts import HTTP, in_order
 
 USER = {

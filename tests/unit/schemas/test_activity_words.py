@@ -3,9 +3,9 @@
 import pytest
 
 from schemas import EVENT_TYPES
-from schemas.activity import ActivitySchema, params, related_objects, subject_path, text
-from schemas.catalogue import event_type
-from schemas.examples import event_example
+from schemas.api.activity import ActivitySchema, params, related_objects, subject_path, text
+from schemas.wire.catalogue import event_type
+from schemas.wire.examples import event_example
 
 
 @pytest.mark.parametrize(

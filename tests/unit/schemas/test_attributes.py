@@ -3,23 +3,11 @@
 import pytest
 from marshmallow import ValidationError
 
-from schemas.failed_delivery import AttemptSchema, FailedDeliverySchema
-from schemas.fields import (
-    Boolean,
-    Date,
-    DateTime,
-    DecimalString,
-    Integer,
-    Items,
-    Number,
-    Shape,
-    String,
-    Url,
-    Uuid,
-)
-from schemas.payload import EnvelopeSchema
-from schemas.resources import RESOURCES
-from schemas.webhook import WebhookSchema
+from schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
+from schemas.api.webhook import WebhookSchema
+from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Number, Shape, String, Url, Uuid
+from schemas.wire.payload import EnvelopeSchema
+from schemas.wire.resources import RESOURCES
 from tests.unit.schemas.facts import HTTP, TYPES
 
 KINDS = {

@@ -2,9 +2,9 @@
 
 import pytest
 
-from schemas.catalogue import EVENT_TYPES, event_type
 from schemas.errors import EventInvalid
-from schemas.resources import RESOURCES
+from schemas.wire.catalogue import EVENT_TYPES, event_type
+from schemas.wire.resources import RESOURCES
 from tests.unit.schemas.facts import EVENTS
 
 

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from schemas import EVENT_TYPES
-from schemas.choices import allowed, did_you_mean, no_such_event, not_among
+from schemas.wire.choices import allowed, did_you_mean, no_such_event, not_among
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 from dispatcher.model.delivery import State
-from schemas.delivery import DeliverySchema
+from schemas.api.delivery import DeliverySchema
 
 
 def test_a_delivery_has_the_states_that_there_are():

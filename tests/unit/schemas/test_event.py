@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from schemas import EVENT_TYPES, EventInvalid
-from schemas.event import render_body
-from schemas.fields import DateTime
+from schemas.wire.body import render_body
+from schemas.wire.fields import DateTime
 from tests.unit.schemas.facts import example, in_order
 
 PAYMENT = {"id": 42}

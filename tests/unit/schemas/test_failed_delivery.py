@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from marshmallow import ValidationError
 
-from schemas.failed_delivery import AttemptSchema, FailedDeliverySchema
+from schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = FailedDeliverySchema()

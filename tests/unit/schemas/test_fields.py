@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from schemas.fields import (
+from schemas.wire.fields import (
     NOT_A_MOMENT,
     Boolean,
     Date,

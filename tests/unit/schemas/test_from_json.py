@@ -14,7 +14,7 @@ from dispatcher.api.parts import parsed
 from dispatcher.errors import EventRefused, RequestRefused
 from dispatcher.pipeline.emit import drafts_of
 from schemas import EVENT_TYPES, EventInvalid
-from schemas.examples import event_example
+from schemas.wire.examples import event_example
 from tests.unit.schemas.strategies import ZONES, bodies
 from tests.unit.schemas.test_random_values import few
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from marshmallow import fields
 
 from schemas import EVENT_TYPES, EventInvalid
-from schemas.event import render_body
-from schemas.examples import _value, event_example
-from schemas.fields import Integer, String, WireSchema
-from schemas.json_schema import DIALECT, event_schema, object_schema, of_field
+from schemas.wire.body import render_body
+from schemas.wire.examples import _value, event_example
+from schemas.wire.fields import Integer, String, WireSchema
+from schemas.wire.json_schema import DIALECT, event_schema, object_schema, of_field
 from tests.builders import EXAMPLES
 from tests.unit.schemas.strategies import bodies
 from tests.unit.schemas.test_random_values import few

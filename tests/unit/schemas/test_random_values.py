@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas import EVENT_TYPES, RESOURCES
-from schemas.event import render_body
+from schemas.wire.body import render_body
 from tests.unit.schemas.facts import in_order
 from tests.unit.schemas.strategies import bodies, objects
 

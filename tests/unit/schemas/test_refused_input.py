@@ -7,10 +7,10 @@ import pytest
 from marshmallow import ValidationError
 
 from schemas import EventInvalid
-from schemas.event import render_body
-from schemas.fields import render_datetime
-from schemas.payload import envelope_json
-from schemas.webhook import WebhookSchema
+from schemas.api.webhook import WebhookSchema
+from schemas.wire.body import render_body
+from schemas.wire.fields import render_datetime
+from schemas.wire.payload import envelope_json
 
 BLANKS = [
     *"\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680",

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from schemas.errors import ErrorSchema, FieldErrorsSchema
-from schemas.event import render_body
-from schemas.failed_delivery import FailedDeliverySchema
-from schemas.payload import EnvelopeSchema
-from schemas.resources import RESOURCES
-from schemas.webhook import WebhookSchema
+from schemas.api.errors import ErrorSchema, FieldErrorsSchema
+from schemas.api.failed_delivery import FailedDeliverySchema
+from schemas.api.webhook import WebhookSchema
+from schemas.wire.body import render_body
+from schemas.wire.payload import EnvelopeSchema
+from schemas.wire.resources import RESOURCES
 from tests.unit.schemas.facts import EXAMPLE_NAMES, HTTP, example, in_order
 
 WRITABLE = ("webhook_url", "auth_header", "active", "events")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from schemas import EVENT_TYPES
-from schemas.webhook import WebhookSchema, WebhookWithExtrasSchema
+from schemas.api.webhook import WebhookSchema, WebhookWithExtrasSchema
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = WebhookSchema()

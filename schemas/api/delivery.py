@@ -1,0 +1,53 @@
+"""A delivery in our own words: one event for one webhook, and its attempts. API v3 has only those that failed."""
+
+from schemas.wire.fields import DateTime, Integer, Shape, String, Url, Uuid, WireSchema
+from schemas.wire.payload import EnvelopeSchema
+
+
+class DeliveryAttemptSchema(WireSchema):
+    """One request. `response_status` is a code as a string, or a word such as `timeout`; `reason` tells more of it."""
+
+    id = Integer(required=True)
+    number = Integer(required=True)
+    request_id = Uuid(required=True)
+    response_status = String(required=True)
+    reason = String(required=True, allow_none=True)
+    response_content_type = String(required=True, allow_none=True)
+    response_body = String(required=True, allow_none=True)
+    started_at = DateTime(required=True)
+    finished_at = DateTime(required=True)
+
+
+class DeliverySchema(WireSchema):
+    """A delivery. `next_attempt_at` is null once it is finished; while it is sent, it is the end of the lease."""
+
+    id = Integer(required=True)
+    idempotency_key = Uuid(required=True)
+    event_id = Integer(required=True)
+    event_name = String(required=True)
+    webhook_id = Integer(required=True)
+    url = Url(required=True)
+    state = String(required=True, choices=("pending", "delivered", "failed", "cancelled", "superseded"))
+    attempt_count = Integer(required=True)
+    last_response_status = String(required=True, allow_none=True)
+    next_attempt_at = DateTime(required=True, allow_none=True)
+    created_at = DateTime(required=True)
+    updated_at = DateTime(required=True)
+
+
+class DeliveryWithAttemptsSchema(DeliverySchema):
+    """A delivery with the envelope that is sent, and its attempts, newest first."""
+
+    body = Shape(EnvelopeSchema, required=True)
+    attempts = Shape(DeliveryAttemptSchema, many=True, required=True)
+
+
+class PingSchema(WireSchema):
+    """What came of a ping. Statuses are those of an attempt."""
+
+    idempotency_key = Uuid(required=True)
+    response_status = String(required=True)
+    reason = String(required=True, allow_none=True)
+    duration_ms = Integer(required=True)
+    response_content_type = String(required=True, allow_none=True)
+    response_body = String(required=True, allow_none=True)

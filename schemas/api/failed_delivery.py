@@ -1,0 +1,33 @@
+"""Failed deliveries in API v3's words: it calls our delivery a "webhook event" and our attempts `deliveries`.
+
+Source: API v3, Webhooks, Failed deliveries. No other module may speak this way.
+"""
+
+from schemas.wire.fields import DateTime, Integer, Shape, String, Url, Uuid, WireSchema
+from schemas.wire.payload import EnvelopeSchema
+
+
+class AttemptSchema(WireSchema):
+    """One request. `response_status` is a code as a string or a word such as `timeout`; the set of words may grow."""
+
+    id = Integer()
+    request_id = Uuid()
+    response_status = String()
+    response_content_type = String(allow_none=True)
+    response_body = String(allow_none=True)
+    started_at = DateTime()
+    finished_at = DateTime()
+    created_at = DateTime()
+
+
+class FailedDeliverySchema(WireSchema):
+    """A delivery whose tries are used up, with its attempts, newest first; `body` is the whole envelope as sent."""
+
+    id = Integer()
+    event_name = String()
+    idempotency_key = Uuid()
+    url = Url()
+    body = Shape(EnvelopeSchema)
+    created_at = DateTime()
+    updated_at = DateTime()
+    deliveries = Shape(AttemptSchema, many=True)

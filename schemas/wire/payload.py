@@ -1,0 +1,58 @@
+"""The payloads that are POSTed: API v3's envelope, and the flat object of integrations from before v2."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from marshmallow import fields
+
+from schemas.wire.fields import DateTime, Integer, String, WireSchema, render_datetime, zone_of
+
+LEGACY_EVENTS = frozenset({"invoice_paid", "invoice_overdue"})
+"""The events a legacy webhook can have."""
+
+
+class EnvelopeSchema(WireSchema):
+    """What is POSTed (API v3, Webhooks, Webhook delivery); `created_at` is when the event happened."""
+
+    webhook_id = Integer(required=True)
+    event_name = String(required=True)
+    created_at = DateTime(required=True)
+    body = fields.Dict(required=True)
+
+
+class LegacyPayloadSchema(WireSchema):
+    """The flat object of before v2. Which invoice attribute each comes from is inferred from the names."""
+
+    invoice_id = Integer(required=True)
+    number = String(required=True, allow_none=True)
+    status = String(required=True, allow_none=True)
+    total = String(required=True, allow_none=True)
+    paid_at = String(required=True, allow_none=True)
+    event_name = String(required=True)
+    invoice_custom_id = String(required=True, allow_none=True)
+
+
+def envelope_json(*, webhook_id: int, event_name: str, created_at: datetime, body_json: str, time_zone: str) -> bytes:
+    """The envelope around a rendered body, which goes in as it is, byte for byte."""
+    written = render_datetime(created_at, zone_of(time_zone))
+    return (
+        f'{{"webhook_id":{webhook_id},"event_name":"{event_name}","created_at":"{written}","body":{body_json}}}'
+    ).encode()
+
+
+def legacy_json(*, event_name: str, body_json: str) -> bytes:
+    """The flat object of one of LEGACY_EVENTS, from a rendered body."""
+    body: dict[str, Any] = json.loads(body_json)
+    invoice: dict[str, Any] = body["invoice"]
+    payment: dict[str, Any] = body.get("payment") or {}
+    flat = {
+        "invoice_id": invoice["id"],
+        "number": invoice.get("number"),
+        "status": invoice.get("status"),
+        "total": invoice.get("total"),
+        "paid_at": invoice.get("paid_on") or payment.get("paid_on"),
+        "event_name": event_name,
+        "invoice_custom_id": invoice.get("custom_id"),
+    }
+    return json.dumps(flat, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,24 @@
+"""Files in the inbox.
+
+Mirrors API v3, inbox-files: every returned attribute, in the documented order.
+Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
+"""
+
+from schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
+
+
+class InboxFileSchema(WireSchema):
+    """An inbox file."""
+
+    id = Integer(required=True)
+    filename = String()
+    bytesize = Integer()
+    send_to_ocr = Boolean()
+    sent_to_ocr_at = DateTime(allow_none=True)
+    ocr_status = String(
+        allow_none=True, choices=("created", "processing", "processing_failed", "processing_rejected", "processed")
+    )
+    ocr_completed_at = DateTime(allow_none=True)
+    download_url = Url()
+    created_at = DateTime()
+    updated_at = DateTime()

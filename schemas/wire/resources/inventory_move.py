@@ -1,0 +1,35 @@
+"""Movements of stock and the documents behind them.
+
+Mirrors API v3, inventory-moves: every returned attribute, in the documented order.
+Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
+"""
+
+from schemas.wire.fields import Date, DateTime, DecimalString, Integer, Shape, String, WireSchema
+
+
+class MoveDocumentSchema(WireSchema):
+    """The document, and its line, that moved the stock."""
+
+    id = Integer(required=True)
+    type = String(choices=("Estimate", "Expense", "ExpenseGenerator", "Generator", "Invoice"))
+    line_id = Integer()
+
+
+class InventoryMoveSchema(WireSchema):
+    """An inventory move."""
+
+    id = Integer(required=True)
+    direction = String(choices=("in", "out"))
+    moved_on = Date()
+    quantity_change = DecimalString()
+    purchase_price = DecimalString()
+    purchase_currency = String(allow_none=True)
+    native_purchase_price = DecimalString(allow_none=True)
+    retail_price = DecimalString(allow_none=True)
+    retail_currency = String(allow_none=True)
+    native_retail_price = DecimalString(allow_none=True)
+    private_note = String(allow_none=True)
+    inventory_item_id = Integer()
+    document = Shape(MoveDocumentSchema, allow_none=True)
+    created_at = DateTime()
+    updated_at = DateTime()

@@ -1,0 +1,64 @@
+"""Contacts.
+
+Mirrors API v3, subjects: every returned attribute, in the documented order.
+Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
+That `email`, `web`, `street`, `city`, `zip`, `registration_no`, `vat_no` are null when unset is inferred too.
+"""
+
+from schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
+
+
+class SubjectSchema(WireSchema):
+    """A subject."""
+
+    id = Integer(required=True)
+    custom_id = String(allow_none=True)
+    user_id = Integer(allow_none=True)
+    type = String(choices=("customer", "supplier", "both"))
+    name = String()
+    full_name = String(allow_none=True)
+    email = String(allow_none=True)
+    email_copy = String(allow_none=True)
+    phone = String(allow_none=True)
+    web = String(allow_none=True)
+    street = String(allow_none=True)
+    city = String(allow_none=True)
+    zip = String(allow_none=True)
+    country = String(allow_none=True)
+    has_delivery_address = Boolean()
+    delivery_name = String(allow_none=True)
+    delivery_street = String(allow_none=True)
+    delivery_city = String(allow_none=True)
+    delivery_zip = String(allow_none=True)
+    delivery_country = String(allow_none=True)
+    due = Integer(allow_none=True)
+    currency = String(allow_none=True)
+    language = String(allow_none=True)
+    private_note = String(allow_none=True)
+    registration_no = String(allow_none=True)
+    vat_no = String(allow_none=True)
+    local_vat_no = String(allow_none=True)
+    unreliable = Boolean(allow_none=True)
+    unreliable_checked_at = DateTime(allow_none=True)
+    legal_form = String(allow_none=True)
+    vat_mode = String(allow_none=True)
+    bank_account = String(allow_none=True)
+    iban = String(allow_none=True)
+    swift_bic = String(allow_none=True)
+    variable_symbol = String(allow_none=True)
+    setting_update_from_ares = String(choices=("inherit", "on", "off"))
+    ares_update = Boolean()
+    setting_invoice_pdf_attachments = String(choices=("inherit", "on", "off"))
+    setting_estimate_pdf_attachments = String(choices=("inherit", "on", "off"))
+    setting_invoice_send_reminders = String(choices=("inherit", "on", "off"))
+    suggestion_enabled = Boolean()
+    custom_email_text = String(allow_none=True)
+    overdue_email_text = String(allow_none=True)
+    invoice_from_proforma_email_text = String(allow_none=True)
+    thank_you_email_text = String(allow_none=True)
+    custom_estimate_email_text = String(allow_none=True)
+    webinvoice_history = String(allow_none=True, choices=("disabled", "recent", "client_portal"))
+    html_url = Url()
+    url = Url()
+    created_at = DateTime()
+    updated_at = DateTime()

@@ -1,0 +1,390 @@
+"""`dispatcher flower` and `dispatcher up`, as a person starts them."""
+
+import contextlib
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import pytest
+from celery import Celery
+from click.testing import CliRunner
+
+from dispatcher.cli import main
+from dispatcher.cli.flower import flower, flower_access, is_loopback
+from dispatcher.cli.up import choose_ports, up
+from dispatcher.local.environment import running_environment
+from dispatcher.local.folder import PORTS, is_free, make_folder, own, write_private
+from dispatcher.local.valkey import Valkey
+from tests.conftest import eventually
+from tests.flower import Flower
+from tests.integration.local.conftest import is_alive, processes_with
+
+DISPATCHER = Path(sys.executable).parent / "dispatcher"
+BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}  # no activated venv
+
+
+@pytest.fixture
+def run() -> Iterator["Run"]:
+    runs = Run()
+    yield runs
+    runs.end()
+
+
+class Run:
+    """Starts `dispatcher ...` with nothing in its environment but what the test gives; ends it after the test."""
+
+    def __init__(self) -> None:
+        self.started: list[subprocess.Popen[str]] = []
+
+    def __call__(self, *arguments: str, cwd: Path, **env: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [DISPATCHER, *arguments],
+            cwd=cwd,
+            env=BARE | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.communicate()
+
+
+def free_port() -> int:
+    return next(port for port in reversed(PORTS) if is_free(port))
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.1.2.3", "example.com"])
+def test_flower_refuses_an_address_that_others_reach_without_a_password(address: str):
+    result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": address, "FLOWER_BASIC_AUTH": " "})
+
+    assert result.exit_code == 2
+    assert "set FLOWER_BASIC_AUTH=user:password first" in result.stderr
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", ""])
+def test_flower_asks_for_a_password_on_loopback_too(address: str):
+    result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": address})
+
+    assert result.exit_code == 2
+    assert "FLOWER_BASIC_AUTH: required" in result.stderr
+    assert "FLOWER_WITHOUT_PASSWORD=1" in result.stderr
+
+
+def test_flower_is_not_opened_to_other_machines():
+    result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_WITHOUT_PASSWORD": "1"})
+
+    assert result.exit_code == 2
+    assert "set FLOWER_BASIC_AUTH=user:password first" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [{"FLOWER_PORT": "0"}, {"FLOWER_PORT": "x"}, {"FLOWER_BASIC_AUTH": "word"}, {"FLOWER_WITHOUT_PASSWORD": "yes"}],
+    ids=str,
+)
+def test_flower_names_the_variable_that_is_wrong(variable: dict[str, str]):
+    result = CliRunner().invoke(flower, env=variable)
+
+    assert result.exit_code == 2
+    assert next(iter(variable)) in result.stderr
+
+
+def test_loopback_is_what_only_this_machine_reaches():
+    assert [is_loopback(one) for one in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
+    assert [is_loopback(one) for one in ("", "0.0.0.0", "::", "localhost.example.com", "127.1.example")] == [False] * 5
+
+
+def test_a_password_is_made_once_and_kept_where_only_its_user_reads_it(folder: Path):
+    access, how = flower_access(folder)
+    again, _ = flower_access(folder)
+    kept = folder / "flower" / "password"
+
+    user, _, password = access["FLOWER_BASIC_AUTH"].partition(":")
+    assert access == again
+    assert len(password) >= 32
+    assert kept.read_text() == password
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert how == f"user {user}, password: cat {kept}"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("FLOWER_BASIC_AUTH", "me:word"), ("FLOWER_WITHOUT_PASSWORD", "1")])
+def test_no_password_is_made_where_one_is_set_or_none_is_wanted(
+    folder: Path, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(variable, value)
+
+    access, how = flower_access(folder)
+
+    assert access == {}
+    assert variable in how
+    assert "me:word" not in how
+    assert list(folder.iterdir()) == []
+
+
+def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, folder: Path):
+    valkey = Valkey(folder / "valkey")
+    url = valkey.start()
+    port = free_port()
+    free, guarded = Flower(port, password=""), Flower(port - 1)
+    common = {"cwd": folder, "REDIS_URL": url, "FLOWER_UNAUTHENTICATED_API": "1"}
+    secret = {"DATABASE_URL": "postgresql://u:p@host/name", "SECRET_KEYS": "x" * 44}
+    programs = [
+        run("flower", FLOWER_WITHOUT_PASSWORD="1", FLOWER_READ_ONLY="0", **free.env, **common),
+        run("flower", FLOWER_ADDRESS="0.0.0.0", FLOWER_WITHOUT_PASSWORD="1", **secret, **guarded.env, **common),
+    ]
+
+    eventually(lambda: free.status() == 200, within_s=20)
+    assert free.status("/api/tasks") == 401
+    assert free.status("/api/worker/shutdown/any", method="POST") in (401, 403)
+    eventually(lambda: guarded.status() == 200, within_s=20)
+    for path in ("/", "/tasks", "/workers?json=1", "/broker", "/api/tasks", "/api/workers", "/api/task/info/any"):
+        assert guarded.status(path, password="") == guarded.status(path, password="me:wrong") == 401
+    assert guarded.status("/api/tasks") == 200
+    assert guarded.status("/healthcheck", password="") == guarded.status("/metrics", password="") == 200  # for machines
+    assert guarded.status("/api/worker/shutdown/any", method="POST") == 403
+    shown = free.page("/broker")
+    environments = "".join(Path(f"/proc/{one.pid}/environ").read_text() for one in programs)
+    assert "REDIS_URL" in environments
+    assert not any(name in environments for name in secret)  # which it does not need
+    command_lines = "".join(Path(f"/proc/{one.pid}/cmdline").read_text() for one in programs)
+    for process in programs:
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+        shown += output
+    password = urlsplit(url).password
+    assert password is not None
+    assert password not in shown + command_lines
+    assert "me:word" not in shown + command_lines
+    valkey.stop()
+
+
+def test_flower_keeps_the_newest_tasks_and_no_more_than_it_may(run: Run, folder: Path):
+    valkey = Valkey(folder / "valkey")
+    url = valkey.start()
+    shown = Flower(free_port())
+    program = run("flower", cwd=folder, REDIS_URL=url, **shown.env)
+    eventually(lambda: shown.status() == 200, 20, "Flower answering")
+    words = Path(f"/proc/{program.pid}/cmdline").read_text().split("\0")
+    (limit,) = [int(word.partition("=")[2]) for word in words if word.startswith("--max_tasks=")]
+    app = Celery("telling", broker=url, set_as_current=False)
+
+    def tell(*names: str) -> None:
+        """As workers do, many events in one message: each task begins and fails."""
+        with (
+            app.connection_for_write() as connection,
+            app.events.Dispatcher(connection, hostname="w@here", buffer_group=["task"], buffer_limit=500) as events,
+        ):
+            for name in names:
+                events.send("task-received", uuid=name, name="delivery:invoice_paid", args="()", kwargs="{}")
+                events.send("task-failed", uuid=name, exception="503, attempt 6; no attempts left", traceback="")
+            events.flush()
+
+    def is_known(name: str) -> bool:
+        return shown.task(name).get("state") == "FAILURE"
+
+    def is_heard() -> bool:
+        tell("first")  # again and again: it may answer before it listens
+        return is_known("first")
+
+    eventually(is_heard, 20, "Flower listening")
+    tell(*(f"early-{number}" for number in range(1_000)))
+    eventually(lambda: is_known("early-999"), 20, "Flower knowing the early tasks")
+    tell(*(f"late-{number}" for number in range(limit)))
+    eventually(lambda: is_known(f"late-{limit - 1}"), 60, "Flower knowing the last task")
+
+    assert set(shown.tasks()) == {f"late-{number}" for number in range(limit)}
+    assert not is_known("first")
+    app.close()
+    valkey.stop()
+
+
+def test_up_brings_servers_runs_the_release_line_and_the_processes(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (folder / "Procfile").write_text(
+        "release: sh -c 'echo release with ${DATABASE_URL%%:*}'\n"
+        "worker: sh -c 'echo worker ${DISPATCHER_PROCESS:-1}; exec sleep 1000'\n"
+        "other: sleep 1000\n"
+    )
+    process = run("up", "--scale", "worker=2", "--scale", "other=0", cwd=folder, MARK=str(folder))
+    assert process.stdout is not None
+    lines = [process.stdout.readline().rstrip("\n") for _ in range(8)]
+
+    environment = running_environment(folder / ".dispatcher")
+    assert set(environment) == {"DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "PORT"}
+    assert lines[0].startswith("Postgres  127.0.0.1:")
+    assert lines[0].endswith(f"(data in {folder}/.dispatcher/postgres/data)")
+    assert lines[2].startswith("URLs      .dispatcher/env ")
+    assert "release with postgresql" in lines
+    assert sorted(lines[-2:]) == ["worker.1   | worker 1", "worker.2   | worker 2"]
+    monkeypatch.chdir(folder)
+    second = CliRunner().invoke(up)
+    assert f"is in use by process {process.pid}; stop it" in str(second.exception)
+
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert running_environment(folder / ".dispatcher") == {}
+    assert processes_with(f"MARK={folder}") == []
+    secrets = [url.split("@")[0].rpartition(":")[2] for url in environment.values()]
+    assert not any(secret in "\n".join(lines) + rest + second.output for secret in secrets)
+
+
+@pytest.fixture
+def usual_ports(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    def put(web: int, flower: int) -> None:
+        monkeypatch.setattr("dispatcher.cli.up.web_place", lambda: ("127.0.0.1", web))
+        monkeypatch.setattr("dispatcher.cli.up.flower_place", lambda: ("127.0.0.1", flower))
+
+    return put
+
+
+def test_usual_ports_that_are_free_are_taken_without_a_word(usual_ports: Callable[[int, int], None]):
+    web = free_port()
+    usual_ports(web, web - 1)
+
+    assert list(choose_ports({"web", "flower"})) == [("PORT", str(web), ""), ("FLOWER_PORT", str(web - 1), "")]
+
+
+def test_a_usual_port_that_is_taken_is_left_and_that_is_said(usual_ports: Callable[[int, int], None]):
+    with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as flower:
+        taken = [one.getsockname()[1] for one in (web, flower)]
+        usual_ports(*taken)
+        (_, port, notice), (_, flower_port, flower_notice) = choose_ports({"web", "flower"})
+        assert [said for _, _, said in choose_ports({"worker"})] == ["", ""]  # who does not run needs no port
+
+    assert len({port, flower_port, *map(str, taken)}) == 4
+    assert notice == (
+        f"Port {taken[0]} is taken by another program: the API is at http://127.0.0.1:{port}/api/v3 instead."
+    )
+    assert f"Flower is at http://127.0.0.1:{flower_port} instead" in flower_notice
+
+
+def test_up_says_first_where_it_is_not_at_the_usual_port(run: Run, folder: Path):
+    (folder / "Procfile").write_text("web: sh -c 'echo web at $PORT; exec sleep 1000'\n")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # or somebody else has it
+            stack.enter_context(socket.create_server(("127.0.0.1", 8000)))
+        process = run("up", cwd=folder, MARK=str(folder))
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        lines = [first]
+        while "web at" not in lines[-1]:
+            lines.append(process.stdout.readline())
+            assert process.poll() is None
+
+    port = lines[-1].split()[-1]
+    assert first == f"Port 8000 is taken by another program: the API is at http://127.0.0.1:{port}/api/v3 instead.\n"
+    assert f"API       http://127.0.0.1:{port}/api/v3\n" in lines
+    assert running_environment(folder / ".dispatcher")["PORT"] == port
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("variable", ["PORT", "FLOWER_PORT"])
+def test_a_port_that_was_asked_for_and_is_taken_is_refused(run: Run, folder: Path, variable: str):
+    (folder / "Procfile").write_text("web: sleep 1000\nflower: sleep 1000\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = run(
+            "up", cwd=folder, **{"PORT": str(free_port()), "FLOWER_PORT": str(free_port() - 1), variable: port}
+        )
+        output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert output == f"error: {variable}={port}: something else listens on that port; stop it, or choose another\n"
+    assert not (folder / ".dispatcher" / "postgres").exists()
+
+
+@pytest.mark.parametrize("port", ["0", "x", "65536", "-1"])
+def test_a_port_that_is_none_is_named(port: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PORT", port)
+
+    with pytest.raises(click.UsageError, match="PORT: must be a port"):
+        list(choose_ports({"web"}))
+
+
+def test_commands_that_act_on_a_database_refuse_another_machines_dispatcher(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DISPATCHER_API", "https://hooks.example.com/api/v3")
+
+    for command in ("status", "account list", "client list", "user list", "migrate", "reconcile", "repair"):
+        done = CliRunner().invoke(main, command.split())
+        assert done.exit_code == 1
+        assert f"`{command.split()[0]}` acts on a database, and DISPATCHER_API names" in done.stderr
+
+
+def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):
+    (folder / "Procfile").write_text("release: sh -c 'echo no such table; exit 7'\nworker: echo never\n")
+    named = {
+        "DATABASE_URL": "postgresql://me:hidden@db.example/name?sslmode=require",
+        "REDIS_URL": "redis://r.example:6379/0",
+    }
+    process = run("up", cwd=folder, MARK=str(folder), **named)
+
+    output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert "no such table" in output
+    assert "never" not in output
+    assert "Postgres  db.example/name (yours, from DATABASE_URL)" in output
+    assert "hidden" not in output
+    assert processes_with(f"MARK={folder}") == []
+
+
+def test_up_does_not_run_on_the_servers_of_a_demo(run: Run, folder: Path):
+    (folder / "Procfile").write_text("worker: sh -c 'echo worker at $DATABASE_URL; exec sleep 1000'\n")
+    demo = folder / ".dispatcher" / "demo"
+    make_folder(demo)
+    demos = own(demo)
+    write_private(demo / "env", "DATABASE_URL=postgresql://demo/name\nREDIS_URL=redis://demo:1/0\nSECRET_KEYS=demo\n")
+
+    process = run("up", cwd=folder, MARK=str(folder))
+
+    assert process.stdout is not None
+    lines = []
+    while "worker at" not in "".join(lines[-1:]):
+        lines.append(process.stdout.readline())
+        assert process.poll() is None
+    assert "demo" not in "".join(lines)
+    process.terminate()
+    assert process.wait(20) == 0
+    demos.release()
+
+
+def test_a_sigkill_of_up_leaves_nothing(run: Run, folder: Path):
+    (folder / "Procfile").write_text("worker: sh -c 'echo ready; exec sleep 1000'\n")
+    process = run("up", cwd=folder, MARK=str(folder))
+    assert process.stdout is not None
+    while "ready" not in process.stdout.readline():
+        assert process.poll() is None
+    servers = [int((folder / ".dispatcher" / name / "server").read_text()) for name in ("postgres", "valkey")]
+    assert all(map(is_alive, servers))
+
+    process.kill()
+
+    eventually(lambda: not processes_with(f"MARK={folder}") and not any(map(is_alive, servers)))
+
+
+@pytest.mark.parametrize("scale", ["wroker=2", "worker", "worker=-1", "worker=x", "release=2"])
+def test_scaling_what_is_not_there_is_refused(folder: Path, scale: str, monkeypatch: pytest.MonkeyPatch):
+    (folder / "Procfile").write_text("release: true\nworker: sleep 1000\n")
+    monkeypatch.chdir(folder)
+
+    result = CliRunner().invoke(up, ["--scale", scale])
+
+    assert result.exit_code == 2
+    assert "expected NAME=N with NAME one of worker" in " ".join(result.stderr.split())
+    assert not (folder / ".dispatcher").exists()

@@ -1,0 +1,432 @@
+"""From emit to the receiver, with everything real but Celery and its broker."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import psycopg2
+import pytest
+from standardwebhooks import Webhook as Verifier
+
+from dispatcher import emit, emit_many, signals
+from dispatcher.errors import AccountUnknown, EventRefused, MoveIllegal, WebhookUnknown
+from dispatcher.replays.one import replay
+from dispatcher.storage.admin import webhooks
+from dispatcher.storage.reads import deliveries
+from dispatcher.webhooks import edit
+from schemas import EVENT_TYPES, EventInvalid
+from schemas.wire.choices import did_you_mean
+from tests.builders import a_body, a_webhook, an_account, an_event
+from tests.receiver import Answer
+
+
+@pytest.fixture
+def hook(storage, account, receiver):
+    return a_webhook(storage, account, receiver.url("/hook"))
+
+
+def wait_s(flow):
+    """Until the only pending delivery's next try."""
+    ((wait,),) = flow.sql(
+        "select extract(epoch from next_attempt_at - dispatcher_now())::float8 from deliveries_waiting"
+    )
+    return wait
+
+
+def test_an_event_arrives_as_a_signed_post(flow, hook, receiver):
+    (event,) = flow.emit(an_event())
+    counts = flow.deliver(*flow.fan_out())
+
+    (request,) = receiver.wait_for(1)
+    assert (request.method, request.path) == ("POST", "/hook")
+    payload = Verifier(hook.signing_secret).verify(
+        request.body, {name.lower(): value for name, value in request.headers}
+    )
+    assert payload["webhook_id"] == hook.id
+    assert payload["event_name"] == "invoice_paid"
+    assert payload["body"]["invoice"]["id"] == a_body()["invoice"]["id"]
+    assert datetime.fromisoformat(payload["created_at"]) == event.created_at.replace(
+        microsecond=event.created_at.microsecond // 1000 * 1000
+    )
+    assert (counts.delivered, counts.retrying, counts.failed) == (1, 0, 0)
+    (delivery,) = flow.deliveries()
+    assert delivery.state == "delivered"
+    assert request.header("Idempotency-Key") == str(delivery.idempotency_key)
+    assert delivery.attempts[0].url == hook.webhook_url
+
+
+def test_one_event_reaches_every_webhook_that_wants_it(flow, storage, account, receiver):
+    for n in range(5):
+        a_webhook(storage, account, receiver.url(f"/{n}"))
+    flow.run()
+
+    assert sorted(request.path for request in receiver.wait_for(5)) == [f"/{n}" for n in range(5)]
+    assert len({request.header("Idempotency-Key") for request in receiver.requests}) == 5
+
+
+def test_a_failure_is_retried_with_the_same_key_and_bytes(flow, hook, receiver):
+    receiver.script("/hook", Answer(status=503), Answer())
+
+    assert flow.run().retrying == 1
+    assert 16 <= wait_s(flow) <= 24
+    assert flow.deliver(hook.id).delivered == 0  # not due yet
+
+    flow.make_due()
+    assert flow.deliver(hook.id).delivered == 1
+    first, second = receiver.wait_for(2)
+    assert first.header("Idempotency-Key") == second.header("Idempotency-Key")
+    assert first.body == second.body
+    assert flow.statuses() == [["503", "200"]]
+
+
+def test_a_retry_is_due_when_postgres_clock_says_so(flow, hook, receiver, shift_time):
+    receiver.script("/hook", Answer(status=503), Answer())
+    flow.run()
+
+    shift_time(15)
+    assert flow.deliver(hook.id).delivered == 0
+    shift_time(25)
+    assert flow.deliver(hook.id).delivered == 1
+
+
+def test_failed_after_the_first_try_and_five_retries(flow, hook, receiver):
+    receiver.script("/hook", Answer(status=500))
+    flow.run()
+    for _ in range(5):
+        assert flow.states() == ["pending"]
+        flow.make_due()
+        flow.deliver(hook.id)
+
+    assert flow.states() == ["failed"]
+    assert flow.statuses() == [["500"] * 6]
+    flow.deliver(hook.id)
+    assert len(receiver.requests) == 6
+
+
+IN_AN_HOUR = "an HTTP date in an hour"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected_s"),
+    [
+        ("120", 120),
+        (IN_AN_HOUR, 3_600),
+        ("999999999", 86_400),
+        ("-1", 20),
+        ("soon", 20),
+    ],
+)
+def test_retry_after_is_honoured_within_its_bounds(flow, hook, receiver, header, expected_s):
+    if header == IN_AN_HOUR:  # from now, not from when the tests were collected
+        header = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    receiver.script("/hook", Answer(status=429, headers=[("Retry-After", header)]))
+    flow.run()
+
+    assert wait_s(flow) == pytest.approx(expected_s, abs=max(5, expected_s * 0.01))
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (Answer(status=302, headers=[("Location", "/elsewhere")]), "302"),
+        (Answer(status=404, body=b"who?"), "404"),
+        (Answer(hang_up="before_head"), "connection_failed"),
+        (Answer(delay_s=5), "timeout"),
+    ],
+)
+def test_whatever_is_not_2xx_is_tried_again(flow, hook, receiver, answer, status):
+    receiver.script("/hook", answer)
+    flow.run()
+
+    assert flow.wait_for_statuses() == [[status]]
+    assert flow.states() == ["pending"]
+    assert {request.path for request in receiver.requests} == {"/hook"}
+
+
+def test_an_address_that_is_not_allowed_gets_no_connection(flow, storage, account):
+    a_webhook(storage, account, "http://169.254.169.254/latest")
+    flow.run()
+
+    assert flow.statuses() == [["blocked_address"]]
+
+
+def test_a_dead_port_is_a_failed_connection(flow, storage, account):
+    a_webhook(storage, account, "http://127.0.0.1:1/")
+    flow.run()
+
+    assert flow.statuses() == [["connection_failed"]]
+
+
+def test_what_an_inactive_webhook_has_waits_until_it_is_active_again(flow, container, storage, account, hook, receiver):
+    flow.emit()
+    handed = flow.fan_out()
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
+    flow.deliver(*handed)
+    assert receiver.requests == []
+    assert container.reconcile().webhook_count == 0
+
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": True})
+    container.dispatch.release_due()
+
+    assert flow.deliver(*flow.queue.webhook_ids).delivered == 1
+
+
+def test_what_happens_while_a_webhook_is_inactive_makes_no_delivery(flow, container, storage, hook):
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
+    flow.emit()
+
+    assert flow.fan_out() == []
+    assert flow.deliveries() == []
+
+
+def test_deleting_a_webhook_cancels_what_waits(flow, storage, hook, receiver):
+    flow.emit()
+    handed = flow.fan_out()
+    edit.delete_webhook(storage, "applecorp", hook.id)
+    flow.deliver(*handed)
+
+    assert flow.states() == ["cancelled"]
+    assert receiver.requests == []
+    with pytest.raises(WebhookUnknown):
+        edit.delete_webhook(storage, "applecorp", hook.id)
+
+
+def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(flow, container, storage, hook, monkeypatch):
+    monkeypatch.setattr(webhooks, "CANCELLED_AT_ONCE", 2)
+    flow.emit(*(an_event() for _ in range(5)))
+    flow.fan_out()
+    edit.delete_webhook(storage, "applecorp", hook.id)
+    assert sorted(flow.states()) == ["cancelled"] * 2 + ["pending"] * 3
+
+    assert container.reconcile().webhook_count == 0
+    container.reconcile()
+    assert flow.states() == ["cancelled"] * 5
+
+
+def test_the_url_and_header_are_read_afresh_for_each_attempt(flow, container, storage, hook, receiver):
+    receiver.script("/hook", Answer(status=500))
+    flow.run()
+    changes = {"webhook_url": receiver.url("/moved"), "auth_header": "Bearer new"}
+    edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, changes)
+    flow.make_due()
+    flow.deliver(hook.id)
+
+    first, second = receiver.wait_for(2)
+    assert (first.path, first.header("Authorization")) == ("/hook", None)
+    assert (second.path, second.header("Authorization")) == ("/moved", "Bearer new")
+    assert [attempt.url for attempt in flow.deliveries()[0].attempts] == [receiver.url("/moved"), receiver.url("/hook")]
+
+
+def test_a_legacy_webhook_gets_the_flat_object(flow, storage, account, receiver):
+    a_webhook(storage, account, receiver.url("/old?token=1"), payload_version="legacy")
+    flow.run()
+
+    (request,) = receiver.wait_for(1)
+    assert request.target == "/old?token=1"
+    assert set(json.loads(request.body)) == {
+        "invoice_id",
+        "number",
+        "status",
+        "total",
+        "paid_at",
+        "event_name",
+        "invoice_custom_id",
+    }
+
+
+def test_more_than_a_window_is_delivered_in_one_drain(flow, hook, receiver):
+    counts = flow.run(*(an_event() for _ in range(120)))
+
+    assert counts.delivered == 120
+    assert len({request.header("Idempotency-Key") for request in receiver.requests}) == 120
+    assert flow.container.schedule.sizes() == {"due": 0, "held": 0}
+    assert flow.container.schedule.healths([hook.id])[hook.id].window > 10
+
+
+def test_a_retry_is_put_into_the_clock_at_its_time(flow, hook, receiver, redis_client):
+    receiver.script("/hook", Answer(status=503))
+    flow.run()
+
+    ((member, due_ms),) = redis_client.zrange("dispatcher:due", 0, -1, withscores=True)
+    assert int(member) == hook.id
+    assert due_ms / 1000 - redis_client.time()[0] == pytest.approx(20, abs=6)
+    assert flow.container.schedule.sizes()["held"] == 0
+
+
+def test_after_redis_was_emptied_reconcile_finds_all_that_waits(flow, container, hook, receiver, redis_client):
+    receiver.script("/hook", Answer(status=503), Answer())
+    flow.run()  # a retry waits
+    flow.emit()  # an event waits for its fan-out
+    flow.make_due()
+    redis_client.flushall()
+    flow.queue.fan_outs = 0
+
+    found = container.reconcile()
+
+    assert (found.events_waiting, found.webhook_count) == (True, 1)
+    assert flow.queue.fan_outs == 1
+    assert container.dispatch.release_due() == 1
+    container.fan_out()
+    assert flow.deliver(hook.id).delivered == 2
+
+
+def test_reconcile_twice_sends_no_webhook_twice(flow, container, hook):
+    flow.emit()
+    flow.fan_out()
+    container.reconcile()
+    container.reconcile()
+    container.dispatch.release_due()
+    container.dispatch.release_due()
+
+    assert flow.queue.webhook_ids == [hook.id]
+
+
+def test_a_lease_that_ran_out_is_sent_again(flow, container, hook, receiver):
+    """Its drain died after the claim: nobody released the webhook."""
+    flow.emit()
+    flow.fan_out()
+    flow.sql("update deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() - interval '1 s'")
+
+    assert flow.deliver(hook.id).delivered == 1
+    assert flow.statuses() == [["unknown_error", "200"]]
+
+
+def test_replay_sends_the_same_key_again_with_all_its_tries(flow, container, hook, receiver):
+    receiver.script("/hook", Answer(status=500))
+    flow.run()
+    flow.sql("update deliveries set tries_before = -5")  # as if this had been the last try
+    flow.make_due()
+    flow.deliver(hook.id)
+    assert flow.states() == ["failed"]
+
+    again = replay(container.storage, container.schedule, str(flow.deliveries()[0].idempotency_key), limit=3)
+    assert again.state == "pending"
+    flow.queue.delivers.clear()
+    container.dispatch.release_due()
+    flow.deliver(*flow.queue.webhook_ids)
+
+    assert flow.states() == ["pending"]
+    assert flow.deliveries()[0].attempt_count == 3
+    assert len({request.header("Idempotency-Key") for request in receiver.wait_for(3)}) == 1
+
+
+def test_what_is_pending_cannot_be_replayed(flow, container, hook):
+    flow.emit()
+    flow.fan_out()
+
+    with pytest.raises(MoveIllegal, match="is pending and cannot become pending"):
+        replay(container.storage, container.schedule, str(flow.deliveries()[0].id), limit=3)
+
+
+def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, container, storage, account, hook):
+    flow.run()
+    storage.run(lambda c: webhooks.delete(c, account.id, hook.id))
+
+    with pytest.raises((MoveIllegal, WebhookUnknown)):
+        replay(container.storage, container.schedule, str(flow.deliveries()[0].id), limit=3)
+    assert flow.states() == ["delivered"]
+
+
+def test_a_fan_out_hands_each_webhook_out_once(flow, hook):
+    flow.emit(an_event(), an_event())
+
+    assert flow.fan_out() == [hook.id]
+    flow.emit()
+    assert flow.fan_out() == []  # it is held: its drain is told
+
+
+def test_work_that_comes_during_a_drain_is_done_by_it(flow, container, hook, receiver):
+    flow.emit()
+    handed = flow.fan_out()
+    flow.emit()
+    container.fan_out()
+
+    assert flow.deliver(*handed).delivered == 2
+    assert container.schedule.sizes() == {"due": 0, "held": 0}
+
+
+# -- emit ----------------------------------------------------------------------------------------------------------
+
+
+def test_emit_returns_the_committed_event(flow, hook):
+    event = emit("invoice_paid", account="applecorp", **a_body())
+
+    assert (event.name, event.new) == ("invoice_paid", True)
+    assert flow.sql("select event_id from events_waiting") == [(event.id,)]
+
+
+def test_emits_of_one_key_are_one_event(flow):
+    first = emit("invoice_paid", account="applecorp", idempotency_key="k", **a_body())
+    again = emit("invoice_paid", account="applecorp", idempotency_key="k", **a_body())
+
+    assert (again.id, again.new) == (first.id, False)
+
+
+def test_many_are_stored_all_or_none(flow):
+    with pytest.raises(EventInvalid):
+        emit_many([an_event(), an_event(body={"invoice": {"no_such": 1}})], account="applecorp")
+    assert flow.sql("select count(*) from events") == [(0,)]
+
+    assert len(emit_many([an_event(), an_event()], account="applecorp")) == 2
+
+
+def test_every_problem_of_every_event_is_told(flow):
+    broken = [
+        an_event(),
+        an_event(body={"invoice": {"id": "1", "no_such": 1}}),
+        an_event(created_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
+        an_event(name="invoice_eaten", body={}),
+    ]
+    with pytest.raises(EventInvalid) as refused:
+        emit_many(broken, account="applecorp")
+
+    assert refused.value.problems == (
+        ("[1].body.invoice.no_such", "unknown attribute"),
+        ("[1].body.invoice.id", "not an integer"),
+        ("[1].body.payment", "missing from the body"),
+        ("[2].created_at", "out of range"),
+        ("[3].name", f"is not an event of the catalogue; {did_you_mean('invoice_eaten', EVENT_TYPES)}"),
+    )
+
+
+def test_an_event_of_an_unknown_account_or_name_is_refused(flow):
+    with pytest.raises(AccountUnknown, match="dispatcher account create nobody"):
+        emit("invoice_paid", account="nobody", **a_body())
+    with pytest.raises(EventInvalid):
+        emit("invoice_eaten", account="applecorp")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "a\0b"])
+def test_an_impossible_idempotency_key_is_refused(flow, key):
+    with pytest.raises(EventRefused, match=r"^idempotency_key: "):
+        emit("invoice_paid", account="applecorp", idempotency_key=key, **a_body())
+
+
+def test_a_time_without_a_zone_is_refused(flow):
+    with pytest.raises(EventRefused, match=r"^created_at: needs a time zone"):
+        emit("invoice_paid", account="applecorp", created_at=datetime(2026, 1, 1), **a_body())
+
+
+def test_an_emit_in_the_callers_transaction_is_sent_once_that_is_committed(flow, settings, hook, receiver):
+    connection = psycopg2.connect(settings.database_url)
+    try:
+        emit("invoice_paid", account="applecorp", connection=connection, **a_body())
+        assert flow.fan_out() == []
+        connection.commit()
+    finally:
+        connection.close()
+
+    assert flow.deliver(*flow.fan_out()).delivered == 1
+
+
+def test_a_signal_records_its_event(flow, hook):
+    ((_, event),) = signals.invoice_paid.send("applecorp", **a_body())
+
+    assert flow.sql("select id, name from events") == [(event.id, "invoice_paid")]
+
+
+def test_another_accounts_webhooks_hear_nothing(flow, storage, receiver):
+    a_webhook(storage, an_account(storage, "pearcorp"), receiver.url())
+    flow.run()
+
+    assert storage.run(lambda c: deliveries.deliveries(c, "pearcorp")) == []
