@@ -20,6 +20,7 @@ from marshmallow.validate import OneOf, Range, Regexp
 
 from dispatcher.errors import SettingsInvalid
 from dispatcher.redis_url import sentinels_of
+from dispatcher.version import VERSION
 
 Network = IPv4Network | IPv6Network
 
@@ -205,7 +206,7 @@ class Settings:
     time_zone: str = _setting("of accounts made without one", "Europe/Prague", validate=check_time_zone)
     user_agent: str = _setting(
         "the `User-Agent` of every POST",
-        "Fakturoid-Webhook-Dispatcher/0.1",
+        f"webhook-dispatcher/{VERSION}",
         validate=Regexp(r"[\x21-\x7e][\x20-\x7e]{0,255}\Z"),
     )
     flower_deliveries: str = _setting(
@@ -325,7 +326,7 @@ def _written(default: object) -> str:
         return ",".join(map(str, default))
     if isinstance(default, bool):
         return str(int(default))
-    return f"{default:g}" if isinstance(default, float) and default < 1e5 else str(default).removesuffix(".0")
+    return f"{default:.10g}" if isinstance(default, float) else str(default)
 
 
 def read_settings() -> Settings:

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from importlib.metadata import version
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -25,6 +24,7 @@ from opentelemetry.util.types import Attributes
 
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
+from dispatcher.version import VERSION
 
 _HEADER = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 """W3C Trace Context, version 00; a later version may go on after it."""
@@ -37,7 +37,7 @@ class Tracing:
 
     def __init__(self, exporter: SpanExporter | None = None) -> None:
         self._provider = _provider(exporter)
-        self._tracer = self._provider.get_tracer("dispatcher", version("fakturoid-webhook-dispatcher"))
+        self._tracer = self._provider.get_tracer("dispatcher", VERSION)
 
     @contextmanager
     def emit(self, names: Sequence[str], traceparent: str | None = None) -> Iterator["Emit"]:

