@@ -32,6 +32,8 @@ import h2.events
 import trustme
 
 _HEAD_LIMIT = 65_536
+_BACKLOG = 4_096
+"""Connections that wait to be accepted: the kernel breaks those for which it has no room."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +142,7 @@ class Receiver:
         if tls is not None and http2:
             tls.set_alpn_protocols(["h2", "http/1.1"])
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=512)
+        self._listener = socket.create_server((host, 0), family=family, backlog=_BACKLOG)
         self._host = f"[{host}]" if ":" in host else host
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0

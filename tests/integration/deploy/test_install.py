@@ -137,7 +137,7 @@ def test_a_wheel_with_other_files_than_the_authors_is_not_taken(tmp_path: Path):
             files.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
             files.writestr(f"{name}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         lines.append(f"{name}==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
-    console = tmp_path / "dispatcher" / "api" / "console"
+    console = tmp_path / "dispatcher" / "console"
     console.mkdir(parents=True)
     (console / "libraries.lock").write_text("".join(lines))
 
