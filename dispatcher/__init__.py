@@ -34,7 +34,7 @@ def emit(
     A second emit of an `idempotency_key` in the account returns the first event (`event.new` is false).
     `created_at` is when it happened, aware; default: now.
 
-    Raises `schemas.EventInvalid` (what is wrong, by path), `AccountUnknown`, `StorageUnavailable`. Redis and the broker
+    Raises `schemas.InvalidEvent` (problems by path), `AccountNotFound`, `StorageUnavailable`. Redis and the broker
     are not needed: the commit notifies the workers.
     """
     event = _new_event(name, body, created_at, idempotency_key)
@@ -44,7 +44,7 @@ def emit(
 def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinable | None" = None) -> "list[Event]":
     """Records many events in one statement, all or none; `emit` tells the rest.
 
-    `schemas.EventInvalid` then names every problem of every event, by path: `[3].body.invoice.id`.
+    `schemas.InvalidEvent` then names every problem of every event, by path: `[3].body.invoice.id`.
     """
     return _container().emit(account, events, connection)
 

@@ -19,7 +19,7 @@ from dispatcher.access.rate_limit import LIMIT_S as QUOTA_LIMIT_S
 from dispatcher.broker.flower import TaskEvents
 from dispatcher.broker.names import QUEUES
 from dispatcher.broker.queue import Queue
-from dispatcher.errors import SettingsInvalid
+from dispatcher.errors import InvalidSetting
 from dispatcher.model.event import Event, FanOut
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy
 from dispatcher.pipeline import emit as record_event
@@ -115,13 +115,13 @@ class Container:
 
     @cached_property
     def tracing(self) -> "Tracing | None":
-        """OpenTelemetry, where it is switched on; raises SettingsInvalid where it is not installed."""
+        """OpenTelemetry, where it is switched on; raises InvalidSetting where it is not installed."""
         if not self.settings.tracing:
             return None
         try:
             from dispatcher.tracing import Tracing
         except ModuleNotFoundError as error:
-            raise SettingsInvalid("DISPATCHER_TRACING", "needs the extra `opentelemetry` to be installed") from error
+            raise InvalidSetting("DISPATCHER_TRACING", "needs the extra `opentelemetry` to be installed") from error
         return Tracing()
 
     @cached_property
@@ -287,7 +287,7 @@ class Container:
         return counts
 
     def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> Pinged:
-        """Sends a ping to the webhook and waits for the answer; raises PingsBusy where too many are under way."""
+        """Sends a ping to the webhook and waits for the answer; raises TooManyPings where too many are under way."""
         with self.ping_places.one(slug):
             sender = self._borrow_sender()
             try:
@@ -458,7 +458,7 @@ _lock = threading.Lock()
 
 
 def current_container() -> Container:
-    """This process's container, built from the environment when first asked for; raises SettingsInvalid."""
+    """This process's container, built from the environment when first asked for; raises InvalidSetting."""
     global _current
     with _lock:
         if _current is None:

@@ -18,7 +18,7 @@ from environs import Env, EnvError
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range, Regexp
 
-from dispatcher.errors import SettingsInvalid
+from dispatcher.errors import InvalidSetting
 from dispatcher.redis_url import sentinels_of
 from dispatcher.version import VERSION
 
@@ -330,7 +330,7 @@ def _written(default: object) -> str:
 
 
 def read_settings() -> Settings:
-    """Settings from the environment; raises SettingsInvalid, naming the variable and never repeating its value."""
+    """Settings from the environment; raises InvalidSetting, naming the variable and never repeating its value."""
     env = Env(eager=True)
     values = {setting.name: _read(env, setting) for setting in fields(Settings)}
     values["broker_url"] = values["broker_url"] or values["redis_url"]
@@ -340,7 +340,7 @@ def read_settings() -> Settings:
 
 
 def read_broker_settings() -> BrokerSettings:
-    """BrokerSettings from the environment; raises SettingsInvalid. Without BROKER_URL it is REDIS_URL."""
+    """BrokerSettings from the environment; raises InvalidSetting. Without BROKER_URL it is REDIS_URL."""
     env, known = Env(eager=True), {setting.name: setting for setting in fields(Settings)}
     values = {setting.name: _read(env, known[setting.name]) for setting in fields(BrokerSettings)}
     values["broker_url"] = values["broker_url"] or _read(env, known["redis_url"])
@@ -348,14 +348,14 @@ def read_broker_settings() -> BrokerSettings:
 
 
 def read_remote_settings() -> RemoteSettings | None:
-    """RemoteSettings from the environment, None where DISPATCHER_API is not set; raises SettingsInvalid."""
+    """RemoteSettings from the environment, None where DISPATCHER_API is not set; raises InvalidSetting."""
     env = Env(eager=True)
     found = RemoteSettings(**{setting.name: _read(env, setting) for setting in fields(RemoteSettings)})
     if not found.api:
         return None
     for setting in fields(RemoteSettings):
         if not getattr(found, setting.name):
-            raise SettingsInvalid(
+            raise InvalidSetting(
                 _variable(setting), f"required where DISPATCHER_API is set: {setting.metadata['what']}"
             )
     return found
@@ -370,14 +370,14 @@ def _read(env: Env, setting: Field[Any]) -> Any:
     options = {key: value for key, value in setting.metadata.items() if key in ("validate", "subcast")}
     if not os.environ.get(name, "").strip():  # `X=` in an .env file means "not set"
         if setting.default is MISSING:
-            raise SettingsInvalid(name, f"required: {setting.metadata['what']} (`dispatcher up` brings its own)")
+            raise InvalidSetting(name, f"required: {setting.metadata['what']} (`dispatcher up` brings its own)")
         return setting.default
     kind = "list" if "subcast" in options else type(setting.default).__name__
     reader = getattr(env, kind if kind in ("list", "int", "float", "bool") else "str")
     try:
         value = reader(name, **options)
     except EnvError as error:
-        raise SettingsInvalid(name, _reason(error)) from None
+        raise InvalidSetting(name, _reason(error)) from None
     return tuple(value) if kind == "list" else value
 
 
@@ -391,8 +391,8 @@ def _reason(error: EnvError) -> str:
 
 def _check_together(settings: Settings) -> None:
     if settings.lease_s < 2 * settings.timeout_s:
-        raise SettingsInvalid("DISPATCHER_LEASE_S", "must be at least twice DISPATCHER_TIMEOUT_S")
+        raise InvalidSetting("DISPATCHER_LEASE_S", "must be at least twice DISPATCHER_TIMEOUT_S")
     if settings.window_start > settings.window_max:
-        raise SettingsInvalid("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
+        raise InvalidSetting("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
     if settings.failpoint and not settings.testing:
-        raise SettingsInvalid("DISPATCHER_FAILPOINT", "refused: it kills the process, for tests only")
+        raise InvalidSetting("DISPATCHER_FAILPOINT", "refused: it kills the process, for tests only")

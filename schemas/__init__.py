@@ -1,7 +1,7 @@
 """The wire contract: what an event's payload holds, and the objects of the API. marshmallow only, no I/O."""
 
-from schemas.errors import EventInvalid
+from schemas.errors import InvalidEvent
 from schemas.wire.catalogue import EVENT_TYPES, EventType
 from schemas.wire.resources import RESOURCES
 
-__all__ = ["EVENT_TYPES", "RESOURCES", "EventInvalid", "EventType"]
+__all__ = ["EVENT_TYPES", "RESOURCES", "EventType", "InvalidEvent"]

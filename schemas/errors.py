@@ -6,7 +6,7 @@ _SHOWN = 5
 _NAME_LIMIT = 200
 
 
-class EventInvalid(ValueError):
+class InvalidEvent(ValueError):
     """An event is refused. `problems` holds (path, reason) pairs; values are never repeated."""
 
     def __init__(self, event_name: str, problems: Sequence[tuple[str, str]]) -> None:

@@ -15,13 +15,13 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 from dispatcher import log
 from dispatcher.broker.config import configure
 from dispatcher.container import current_container
-from dispatcher.errors import DispatcherError, SettingsInvalid
+from dispatcher.errors import DispatcherError, InvalidSetting
 from dispatcher.settings import read_settings
 from tasks.ticker import Ticker
 
 try:
     _settings = read_settings()
-except SettingsInvalid as error:
+except InvalidSetting as error:
     sys.exit(f"error: {error}")  # one line instead of a traceback through Celery
 
 # The warning against running as root is about pickled messages; ours are JSON only.

@@ -8,14 +8,14 @@ from celery import Celery
 
 from dispatcher import log
 from dispatcher.broker.config import configure
-from dispatcher.errors import SettingsInvalid
+from dispatcher.errors import InvalidSetting
 from dispatcher.settings import read_broker_settings
 
 STARTING_S = 30.0
 
 try:
     _settings = read_broker_settings()
-except SettingsInvalid as error:
+except InvalidSetting as error:
     sys.exit(f"error: {error}")  # one line instead of a traceback through Celery
 
 app = Celery("flower")

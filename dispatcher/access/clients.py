@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from dispatcher.errors import ClientInvalid
+from dispatcher.errors import InvalidClientAttribute
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.engine import Connection, Storage
@@ -19,16 +19,16 @@ _NAME_LIMIT = 200
 def create_client(
     storage: Storage, slug: str, name: str, redirect_uris: Sequence[str] = (), scopes: Sequence[str] = SCOPES
 ) -> tuple[Client, str]:
-    """A new client of the account and its secret, which is seen only now; raises AccountUnknown or ClientInvalid.
+    """A new client of the account and its secret, shown only now; raises AccountNotFound or InvalidClientAttribute.
 
     With redirect URIs it acts for the users of any account who agree, without for its own account.
     """
     if not 1 <= len(name) <= _NAME_LIMIT or not name.isprintable():
-        raise ClientInvalid("name", f"must have 1 to {_NAME_LIMIT} printable characters")
+        raise InvalidClientAttribute("name", f"must have 1 to {_NAME_LIMIT} printable characters")
     for uri in redirect_uris:
         _check_redirect_uri(uri)
     if not scopes or not set(scopes) <= set(SCOPES):
-        raise ClientInvalid("scopes", f"must be among {', '.join(SCOPES)}")
+        raise InvalidClientAttribute("scopes", f"must be among {', '.join(SCOPES)}")
     chosen = [scope for scope in SCOPES if scope in scopes]
     return storage.run(
         lambda connection: clients.create(
@@ -40,7 +40,7 @@ def create_client(
 def revoke_client(storage: Storage, client_id: str) -> int:
     """Ends the client and its tokens, deletes its webhooks, cancels what waits for them; returns how many there were.
 
-    Raises ClientUnknown.
+    Raises ClientNotFound.
     """
 
     def revoke(connection: Connection) -> int:
@@ -57,7 +57,9 @@ def _check_redirect_uri(uri: str) -> None:
     except ValueError:  # a port that is no number, a broken IPv6 address
         fine = False
     if not fine or len(uri) > _URI_LIMIT or not _URI.match(uri):
-        raise ClientInvalid("redirect URI", f"{uri!r} must be an absolute http or https URL without a fragment")
+        raise InvalidClientAttribute(
+            "redirect URI", f"{uri!r} must be an absolute http or https URL without a fragment"
+        )
     host = (parts.hostname or "").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
-        raise ClientInvalid("redirect URI", "localhost is not allowed; 127.0.0.1 is")
+        raise InvalidClientAttribute("redirect URI", "localhost is not allowed; 127.0.0.1 is")

@@ -16,7 +16,7 @@ from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import DEFAULT, Allowance, Spent
 from dispatcher.api.errors import not_found
 from dispatcher.api.parts import container
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 from dispatcher.schedule.quota import WINDOW_S
 from dispatcher.storage.admin.tokens import Caller
 
@@ -73,7 +73,7 @@ def authorized(scope: str | None = None, quota: str = DEFAULT) -> Callable[[View
 
 
 def authorize(scope: str | None, slug: str | None, quota: str = DEFAULT) -> Caller:
-    """Who calls; raises RequestRefused. The request is counted in `quota`."""
+    """Who calls; raises ApiError. The request is counted in `quota`."""
     quick: Quick | None = request.environ.get(QUICK)
     admitted = quick.admitted if quick is not None else _admitted(quota)
     if isinstance(admitted, Exception):
@@ -87,12 +87,12 @@ def authorize(scope: str | None, slug: str | None, quota: str = DEFAULT) -> Call
     if slug is not None and slug != caller.account.slug:
         raise not_found()
     if scope is not None and scope not in caller.scopes:
-        raise RequestRefused(403, "forbidden", f"The token lacks the scope {scope}")
+        raise ApiError(403, "forbidden", f"The token lacks the scope {scope}")
     return caller
 
 
 def count(client_id: int) -> None:
-    """Counts a request of a client without a token, by its row's id; raises RequestRefused (429) beyond its quota."""
+    """Counts a request of a client without a token, by its row's id; raises ApiError (429) beyond its quota."""
     (g.allowance,) = container().limiter.spend([Spent(client_id, DEFAULT)])
     if g.allowance.exceeded:
         raise _too_many(g.allowance)
@@ -129,27 +129,27 @@ def _admitted(quota: str) -> Admitted | None:
     return container().admit([Asked(token, quota)])[0]
 
 
-def _too_many(allowance: Allowance) -> RequestRefused:
+def _too_many(allowance: Allowance) -> ApiError:
     """429; the seconds are in `X-RateLimit` too, which is API v3's, but clients look for the usual header."""
     text = f"Too many requests: the quota of {allowance.quota:,} a minute is used up; wait {allowance.reset_s} seconds"
-    return RequestRefused(429, "rate_limit_exceeded", text, {"Retry-After": str(allowance.reset_s)})
+    return ApiError(429, "rate_limit_exceeded", text, {"Retry-After": str(allowance.reset_s)})
 
 
-def _unauthorized(text: str, error: str | None) -> RequestRefused:
+def _unauthorized(text: str, error: str | None) -> ApiError:
     """401; the header says no more than that a token is needed where none was sent (RFC 6750, 3.1)."""
     challenge = 'Bearer realm="api"' + (f', error="{error}"' if error else "")
-    return RequestRefused(401, "invalid_token", text, {"WWW-Authenticate": challenge})
+    return ApiError(401, "invalid_token", text, {"WWW-Authenticate": challenge})
 
 
 def _check_headers() -> None:
     if not _is_api(request.path) or _is_page(request.path):
         return
     if not request.host:  # what werkzeug makes of a malformed one; `url` and `Location` could not be written
-        raise RequestRefused(400, "invalid_request", 'The header "Host" is malformed')
+        raise ApiError(400, "invalid_request", 'The header "Host" is malformed')
     if not request.headers.get("User-Agent", "").strip():
-        raise RequestRefused(400, "invalid_request", 'Required header "User-Agent" is missing')
+        raise ApiError(400, "invalid_request", 'Required header "User-Agent" is missing')
     if not _wants_json():
-        raise RequestRefused(415, "unsupported_media_type", "Only application/json is served here")
+        raise ApiError(415, "unsupported_media_type", "Only application/json is served here")
     if isinstance(request.routing_exception, NotFound):  # what there is, is told to those with a token only
         authorize(None, None)
 

@@ -27,7 +27,7 @@ from flask import Response, g, request
 from werkzeug.datastructures import MultiDict
 
 from dispatcher.api.parts import answer, json_object
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 from dispatcher.storage.admin import clients, tokens, users
 from dispatcher.storage.admin.clients import Client
 from dispatcher.storage.admin.sessions import Person
@@ -51,7 +51,7 @@ def parameters() -> Parameters:
         return request.form
     given = {name: value for name, value in json_object().items() if value is not None}
     if not all(isinstance(value, str) for value in given.values()):
-        raise RequestRefused(400, "invalid_request", "Every parameter must be a string")
+        raise ApiError(400, "invalid_request", "Every parameter must be a string")
     return MultiDict(given)
 
 
@@ -156,14 +156,14 @@ class Server(AuthorizationServer):
         return ApiClient(found) if found else None
 
     def authenticate_client(self, oauth_request: Request, methods: object, endpoint: str = "token") -> ApiClient:
-        """The client whose id and secret came by Basic or in the body; raises RequestRefused (401)."""
+        """The client whose id and secret came by Basic or in the body; raises ApiError (401)."""
         client_id, secret = _basic() or (oauth_request.form.get("client_id"), oauth_request.form.get("client_secret"))
         if client_id and secret and _CLIENT_ID.match(client_id):
             found = clients.authenticate(connection(), client_id, secret)
             if found is not None:
                 return ApiClient(found)
         challenge = {"WWW-Authenticate": 'Basic realm="oauth"', "Cache-Control": "no-store"}
-        raise RequestRefused(401, "invalid_client", "The client is unknown or revoked, or its secret wrong", challenge)
+        raise ApiError(401, "invalid_client", "The client is unknown or revoked, or its secret wrong", challenge)
 
     def save_token(self, token: dict[str, Any], oauth_request: Request) -> None:
         """Stores the new tokens: an access token ends with its refresh token, and that with its code."""

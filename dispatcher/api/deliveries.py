@@ -11,7 +11,7 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_SIZE, cursor, moment, number
 from dispatcher.api.parts import answer, container
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
 from dispatcher.representations.delivery import shown, shown_with_attempts
@@ -129,11 +129,11 @@ def _link(before: int | None) -> dict[str, str]:
 
 
 def _one_of(name: str, choices: Collection[str]) -> str | None:
-    """A word of the query, if given. Raises RequestRefused (400) unless it is one of `choices`."""
+    """A word of the query, if given. Raises ApiError (400) unless it is one of `choices`."""
     word = request.args.get(name)
     if word is not None and word not in choices:
         said = not_among(word, choices) if len(choices) <= _FEW else no_such_event(word, choices)
-        raise RequestRefused(400, "invalid_request", f"{name} {said}")
+        raise ApiError(400, "invalid_request", f"{name} {said}")
     return word
 
 
@@ -142,4 +142,4 @@ def _key() -> UUID | None:
     try:
         return None if text is None else UUID(text)
     except ValueError:
-        raise RequestRefused(400, "invalid_request", "idempotency_key must be a UUID") from None
+        raise ApiError(400, "invalid_request", "idempotency_key must be a UUID") from None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from marshmallow import ValidationError
 
 from dispatcher.api.parts import JSON
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import NewEvent, check_key, resource_name
 from schemas.api import emitted
@@ -17,18 +17,18 @@ from schemas.wire.from_json import BATCH_LIMIT, Rendered, rendered
 
 
 def items(given: JSON, key: str | None) -> tuple[list[JSON], bool]:
-    """The POSTed events, and whether they are an array; `key`: the header Idempotency-Key. Raises RequestRefused."""
+    """The POSTed events, and whether they are an array; `key`: the header Idempotency-Key. Raises ApiError."""
     if isinstance(given, list):
         if key is not None:
-            raise RequestRefused(400, "invalid_request", "Idempotency-Key is for one event; give each its own key")
+            raise ApiError(400, "invalid_request", "Idempotency-Key is for one event; give each its own key")
         if not 1 <= len(given) <= BATCH_LIMIT:
             text = f"The array must contain between 1 and {BATCH_LIMIT:,} events, not {len(given):,}"
-            raise RequestRefused(400, "invalid_request", text)
+            raise ApiError(400, "invalid_request", text)
         return given, True
     if not isinstance(given, dict):
-        raise RequestRefused(400, "invalid_request", "The body must be an event or an array of events")
+        raise ApiError(400, "invalid_request", "The body must be an event or an array of events")
     if key is not None and given.setdefault("idempotency_key", key) != key:
-        raise RequestRefused(400, "invalid_request", "Idempotency-Key and idempotency_key differ")
+        raise ApiError(400, "invalid_request", "Idempotency-Key and idempotency_key differ")
     return [given], False
 
 
@@ -48,7 +48,7 @@ def new_event(item: JSON) -> NewEvent:
 def drafts_from_json(data: bytes, key: str | None, time_zone: str) -> tuple[list[EventDraft], bool] | None:
     """POSTed events, checked and rendered, and whether they came as an array; `key`: the header Idempotency-Key.
 
-    None: they need a closer look. Raises EventRefused for an idempotency key that cannot be one.
+    None: they need a closer look. Raises InvalidEventAttribute for an idempotency key that cannot be one.
     """
     found = rendered(data, time_zone)
     if found is None:

@@ -13,20 +13,20 @@ from werkzeug.exceptions import HTTPException
 from dispatcher import log
 from dispatcher.api.parts import answer
 from dispatcher.errors import (
-    AccountUnknown,
-    ClientUnknown,
-    DeliveryUnknown,
+    AccountNotFound,
+    ApiError,
+    ClientNotFound,
+    DeliveryNotFound,
     DispatcherError,
-    MoveIllegal,
-    PingsBusy,
+    IllegalTransition,
+    InvalidReplay,
+    InvalidWebhook,
     QueueUnavailable,
-    ReplayInvalid,
-    ReplayUnknown,
-    RequestRefused,
+    ReplayNotFound,
     ScheduleUnavailable,
     StorageUnavailable,
-    WebhookInvalid,
-    WebhookUnknown,
+    TooManyPings,
+    WebhookNotFound,
 )
 from schemas.errors import texts
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 UNPROCESSABLE = "422 Unprocessable Content"
 """With the reason phrase of RFC 9110, which API v3 names; the libraries still have the one before."""
 
-_UNKNOWN = (AccountUnknown, WebhookUnknown, DeliveryUnknown, ReplayUnknown, ClientUnknown)
+_UNKNOWN = (AccountNotFound, WebhookNotFound, DeliveryNotFound, ReplayNotFound, ClientNotFound)
 _UNAVAILABLE = (StorageUnavailable, ScheduleUnavailable, QueueUnavailable)
 _LATER = {"Retry-After": "5"}
 
@@ -50,9 +50,9 @@ _OF_HTTP: Mapping[int, tuple[str, str]] = {
 }
 
 
-def not_found() -> RequestRefused:
+def not_found() -> ApiError:
     """404: there is none, or it is somebody else's, which is the same to whoever asks."""
-    return RequestRefused(404, *_OF_HTTP[404])
+    return ApiError(404, *_OF_HTTP[404])
 
 
 def field_errors(messages: Mapping[str, object]) -> Response:
@@ -69,26 +69,26 @@ def error(status: int, code: str, description: str, headers: Mapping[str, str] |
 
 def register(app: Flask) -> None:
     """Makes the app answer every exception in one of the two bodies."""
-    app.register_error_handler(RequestRefused, _refused)
-    app.register_error_handler(WebhookInvalid, _invalid_of_ours)
-    app.register_error_handler(ReplayInvalid, _invalid_of_ours)
-    app.register_error_handler(MoveIllegal, _illegal_move)
+    app.register_error_handler(ApiError, _refused)
+    app.register_error_handler(InvalidWebhook, _invalid_of_ours)
+    app.register_error_handler(InvalidReplay, _invalid_of_ours)
+    app.register_error_handler(IllegalTransition, _illegal_move)
     app.register_error_handler(ValidationError, _invalid)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(DispatcherError, _ours)
     app.register_error_handler(Exception, _broken)
 
 
-def _refused(refused: RequestRefused) -> Response:
+def _refused(refused: ApiError) -> Response:
     return error(refused.status, refused.code, str(refused), refused.headers)
 
 
-def _invalid_of_ours(invalid: WebhookInvalid | ReplayInvalid) -> Response:
+def _invalid_of_ours(invalid: InvalidWebhook | InvalidReplay) -> Response:
     return field_errors(invalid.messages)
 
 
-def _illegal_move(illegal: MoveIllegal) -> Response:
-    return field_errors({"state": [illegal.why]})
+def _illegal_move(illegal: IllegalTransition) -> Response:
+    return field_errors({"state": [illegal.detail]})
 
 
 def _invalid(invalid: ValidationError) -> Response:
@@ -98,7 +98,7 @@ def _invalid(invalid: ValidationError) -> Response:
 def _ours(found: DispatcherError) -> Response:
     if isinstance(found, _UNKNOWN):
         return _refused(not_found())
-    if isinstance(found, PingsBusy):
+    if isinstance(found, TooManyPings):
         return error(503, "temporarily_unavailable", str(found), _LATER)
     if isinstance(found, _UNAVAILABLE):
         logger.warning(log.line("request.unavailable", path=request.path, reason=repr(str(found))))

@@ -15,11 +15,11 @@ from dispatcher.api.emitting import new_event
 from dispatcher.api.errors import field_errors
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, page_offset
 from dispatcher.api.parts import JSON, answer, container, json_body
-from dispatcher.errors import EventRefused
+from dispatcher.errors import InvalidEventAttribute
 from dispatcher.pipeline import emit as record_event
 from dispatcher.storage.reads import activity
 from dispatcher.storage.reads.activity import Activity, SubjectFilter
-from schemas import EVENT_TYPES, EventInvalid
+from schemas import EVENT_TYPES, InvalidEvent
 from schemas.api import activity as words
 from schemas.api import emitted
 from schemas.api.activity import ActivitySchema
@@ -85,7 +85,7 @@ def emit(caller: Caller) -> Response:
     traceparent = request.headers.get("traceparent") if container().settings.tracing else None
     try:
         stored = container().emit(caller.account, [new_event(item) for item in items], traceparent=traceparent)
-    except (ValidationError, EventInvalid, EventRefused):  # the first of them; all are told
+    except (ValidationError, InvalidEvent, InvalidEventAttribute):  # the first of them; all are told
         return field_errors(_problems(items, caller.account.time_zone, is_array=is_array))
     return answer(emitting.receipt(stored, caller.account.time_zone, is_array=is_array), 202)
 

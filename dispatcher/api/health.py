@@ -10,7 +10,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.parts import Answer, answer, container, json_answer
-from dispatcher.errors import ScheduleUnavailable, StorageOutdated, StorageUnavailable
+from dispatcher.errors import PendingMigrations, ScheduleUnavailable, StorageUnavailable
 from dispatcher.metrics.scrape import CONTENT_TYPE_LATEST, scrape
 from dispatcher.storage import migrate
 
@@ -64,8 +64,8 @@ def _problems() -> dict[str, str]:
         migrate.check(container().storage)
     except StorageUnavailable:
         found["postgres"] = "does not answer"
-    except StorageOutdated:
-        found["postgres"] = "lacks migrations; run: dispatcher migrate"
+    except PendingMigrations:
+        found["postgres"] = "has pending migrations; run: dispatcher migrate"
     try:
         if not container().schedule.workers():
             found["workers"] = "none was seen within 30 s: nothing is sent"

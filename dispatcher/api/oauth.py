@@ -22,7 +22,7 @@ from dispatcher.api.auth import count
 from dispatcher.api.authlib_parts import Parameters, Request, Server, connection, parameters
 from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import answer, container
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person
 from dispatcher.storage.engine import Connection
@@ -57,7 +57,7 @@ def token() -> Response:
     """A token: by client credentials, for a code, or for a refresh token (RFC 6749)."""
     given = parameters()
     if not given.get("grant_type"):
-        raise RequestRefused(400, "invalid_request", "The grant_type is missing")
+        raise ApiError(400, "invalid_request", "The grant_type is missing")
     # A token is a row for hours, so it counts as a request; in Redis, and so not within the transaction below.
     count(_run(lambda: _server.authenticate_client(Request(given), ())).client.id)
     answered: Response = _run(lambda: _server.create_token_response(given))
@@ -77,7 +77,7 @@ def revoke() -> Response:
     def end() -> None:
         client = _server.authenticate_client(Request(given), ())
         if not given.get("token"):
-            raise RequestRefused(400, "invalid_request", "The token is missing")
+            raise ApiError(400, "invalid_request", "The token is missing")
         tokens.revoke(connection(), client.client.id, given["token"])
 
     _run(end)

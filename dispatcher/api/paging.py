@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from flask import request
 
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 from schemas.errors import plain
 
 PAGE_SIZE = 40
@@ -21,28 +21,28 @@ _BLANK_OFFSET = re.compile(r" (?=[0-9]{2}:?[0-9]{2}\Z)")
 def page_offset() -> int | None:
     """Records before the page asked for (`?page=`, from 1; default 1); None: so far past the end that none can be.
 
-    Raises RequestRefused (400) for what is no page number.
+    Raises ApiError (400) for what is no page number.
     """
     page = _number("page", "1")
     if page == 0:
-        raise RequestRefused(400, "invalid_request", "page must be 1 or more")
+        raise ApiError(400, "invalid_request", "page must be 1 or more")
     return (page - 1) * PAGE_SIZE if page <= _LAST_PAGE else None
 
 
 def cursor(name: str = "before") -> int | None:
-    """The id from which a keyset page goes on; None: from the newest. Raises RequestRefused (400)."""
+    """The id from which a keyset page goes on; None: from the newest. Raises ApiError (400)."""
     if name not in request.args:
         return None
     return min(_number(name, ""), _LAST_ID)
 
 
 def number(name: str) -> int | None:
-    """A whole number of the query, if given. Raises RequestRefused (400)."""
+    """A whole number of the query, if given. Raises ApiError (400)."""
     return _number(name, "") if name in request.args else None
 
 
 def moment(name: str) -> datetime | None:
-    """A time of the query, if given. Raises RequestRefused (400) unless it is ISO 8601 with an offset."""
+    """A time of the query, if given. Raises ApiError (400) unless it is ISO 8601 with an offset."""
     if name not in request.args:
         return None
     try:
@@ -52,7 +52,7 @@ def moment(name: str) -> datetime | None:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise RequestRefused(
+    raise ApiError(
         400,
         "invalid_request",
         f"{name} must be a date and time with an offset (ISO 8601, such as 2024-06-13T14:06:20+02:00), "
@@ -63,5 +63,5 @@ def moment(name: str) -> datetime | None:
 def _number(name: str, default: str) -> int:
     text = request.args.get(name, default)
     if not _NUMBER.match(text):
-        raise RequestRefused(400, "invalid_request", f'{name} must be a whole number, not "{plain(text)}"')
+        raise ApiError(400, "invalid_request", f'{name} must be a whole number, not "{plain(text)}"')
     return int(text)

@@ -11,7 +11,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from dispatcher.api.addresses import client_address
 from dispatcher.container import Container
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 
 JSON = Any
 """Parsed JSON, or what is to become JSON."""
@@ -47,10 +47,10 @@ class RowId(IntegerConverter):
         return number if number < 2**31 else 0
 
 
-def too_large(limit: int) -> RequestRefused:
+def too_large(limit: int) -> ApiError:
     """413, for a body of more than `limit` bytes."""
     written = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
-    return RequestRefused(413, "payload_too_large", f"The body is larger than {written}")
+    return ApiError(413, "payload_too_large", f"The body is larger than {written}")
 
 
 def container() -> Container:
@@ -80,9 +80,9 @@ def root() -> str:
 
 
 def json_body() -> JSON:
-    """The request's body, parsed; raises RequestRefused: 415 for another type than JSON, 400 for what is no JSON."""
+    """The request's body, parsed; raises ApiError: 415 for another type than JSON, 400 for what is no JSON."""
     if request.mimetype not in ("", "application/json") and not request.is_json:
-        raise RequestRefused(415, "unsupported_media_type", "The body must be JSON, with Content-Type application/json")
+        raise ApiError(415, "unsupported_media_type", "The body must be JSON, with Content-Type application/json")
     data = request.get_data()
     if request.content_length is None and len(data) >= BODY_LIMIT:  # sent in chunks: werkzeug cuts it there
         raise RequestEntityTooLarge
@@ -90,18 +90,18 @@ def json_body() -> JSON:
 
 
 def parsed(data: bytes) -> JSON:
-    """`data` as JSON; raises RequestRefused."""
+    """`data` as JSON; raises ApiError."""
     try:
         return json.loads(data.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        raise RequestRefused(400, "invalid_request", "The body is not valid JSON") from None
+        raise ApiError(400, "invalid_request", "The body is not valid JSON") from None
 
 
 def json_object() -> dict[str, JSON]:
     """As `json_body`, for routes that take one object."""
     found = json_body()
     if not isinstance(found, dict):
-        raise RequestRefused(400, "invalid_request", "The body must be a JSON object")
+        raise ApiError(400, "invalid_request", "The body must be a JSON object")
     return found
 
 

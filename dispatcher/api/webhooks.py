@@ -11,7 +11,7 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import ROW_ID, answer, container, json_object, no_content, root
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks import edit as edit_webhook
@@ -114,10 +114,10 @@ def delete(caller: Caller, webhook_id: int) -> Response:
 
 
 def _schema() -> WebhookSchema:
-    """The documented attributes, or all of them; raises RequestRefused (400) for another `include`."""
+    """The documented attributes, or all of them; raises ApiError (400) for another `include`."""
     wanted = request.args.get("include")
     if wanted not in (None, "extras"):
-        raise RequestRefused(400, "invalid_request", "include can be extras only")
+        raise ApiError(400, "invalid_request", "include can be extras only")
     return _with_extras if wanted else _plain
 
 

@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.cli.people import is_email, is_text, read_password
 from dispatcher.container import current_container
-from dispatcher.errors import UserUnknown
+from dispatcher.errors import UserNotFound
 from dispatcher.settings import check_time_zone
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.passwords import hash_password
@@ -134,7 +134,7 @@ def password(slug: str, email: str | None, password_stdin: bool, generate: bool)
     hashed = hash_password(chosen)
     whose = storage.run(lambda connection: users.set_password(connection, found.id, email, hashed))
     if whose is None:
-        raise UserUnknown(slug, email or "")
+        raise UserNotFound(slug, email or "")
     print(chosen if generate else f"password of {whose} set")
 
 

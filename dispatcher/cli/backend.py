@@ -90,7 +90,7 @@ class Backend(Protocol):
 
 
 def backend() -> Backend:
-    """The one that the environment asks for; raises SettingsInvalid. Only that one is loaded."""
+    """The one that the environment asks for; raises InvalidSetting. Only that one is loaded."""
     remote = read_remote_settings()
     if remote:
         from dispatcher.cli.remote import Remote

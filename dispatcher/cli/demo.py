@@ -23,7 +23,7 @@ from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
 from dispatcher.cli.up import own_command, procfile, take_ports
 from dispatcher.container import Container, current_container
-from dispatcher.errors import AccountExists, DispatcherError, ServiceFailed
+from dispatcher.errors import AccountExists, DispatcherError, ServiceStartFailed
 from dispatcher.local.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.local.embedded import embedded
 from dispatcher.local.folder import is_owned, open_private
@@ -51,7 +51,7 @@ def demo(once: bool) -> None:
     """Show the whole thing: events from signals to four webhooks, one flaky, one dead, one legacy."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     if is_owned(FOLDER):
-        raise ServiceFailed("a demo runs in this folder already; end it first")
+        raise ServiceStartFailed("a demo runs in this folder already; end it first")
     shutil.rmtree(FOLDER, ignore_errors=True)  # each demo begins anew
     commands = parse_procfile(procfile().read_text())
     commands.pop("release", None)
@@ -269,7 +269,7 @@ def _wait(condition: Callable[[], bool], otherwise: str, within_s: float) -> Non
     end_s = clock.monotonic() + within_s
     while not condition():
         if clock.monotonic() > end_s:
-            raise ServiceFailed(f"{otherwise} within {within_s:g} s; see {FOLDER / 'log'}")
+            raise ServiceStartFailed(f"{otherwise} within {within_s:g} s; see {FOLDER / 'log'}")
         threading.Event().wait(0.1)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import requests
 from requests.auth import AuthBase
 
-from dispatcher.errors import ApiRefused, DeliveryUnknown, DispatcherError, ReplayUnknown, WebhookUnknown
+from dispatcher.errors import DeliveryNotFound, DispatcherError, RemoteApiError, ReplayNotFound, WebhookNotFound
 from dispatcher.settings import RemoteSettings
 
 JSON = dict[str, Any]
@@ -24,7 +24,7 @@ _PAGE_SIZE = 40
 
 
 class Remote:
-    """One account's dispatcher, as the client of `settings`. Raises ApiRefused, or *Unknown as the database would."""
+    """One account's dispatcher, as the client of `settings`. Raises RemoteApiError, or *NotFound like the database."""
 
     def __init__(self, settings: RemoteSettings) -> None:
         self._root = settings.api.rstrip("/")
@@ -49,29 +49,29 @@ class Remote:
     def webhook(self, slug: str | None, webhook_id: int) -> JSON:
         """One, with its signing secret."""
         path = self._path(slug, f"webhooks/{webhook_id}.json")
-        found = self._call("GET", path, WebhookUnknown(webhook_id), params=_EXTRAS)
+        found = self._call("GET", path, WebhookNotFound(webhook_id), params=_EXTRAS)
         return self._with_secret(slug, found)
 
     def edit_webhook(self, slug: str | None, webhook_id: int, changes: Mapping[str, Any]) -> JSON:
         """The changed one, with its signing secret."""
         path = self._path(slug, f"webhooks/{webhook_id}.json")
-        changed = self._call("PATCH", path, WebhookUnknown(webhook_id), params=_EXTRAS, json=dict(changes))
+        changed = self._call("PATCH", path, WebhookNotFound(webhook_id), params=_EXTRAS, json=dict(changes))
         return self._with_secret(slug, changed)
 
     def delete_webhook(self, slug: str | None, webhook_id: int) -> None:
         """What waits for it is cancelled."""
-        self._call("DELETE", self._path(slug, f"webhooks/{webhook_id}.json"), WebhookUnknown(webhook_id))
+        self._call("DELETE", self._path(slug, f"webhooks/{webhook_id}.json"), WebhookNotFound(webhook_id))
 
     def ping(self, slug: str | None, webhook_id: int) -> JSON:
         """What came of a ping."""
         path = self._path(slug, f"webhooks/{webhook_id}/ping.json")
-        return dict(self._call("POST", path, WebhookUnknown(webhook_id)))
+        return dict(self._call("POST", path, WebhookNotFound(webhook_id)))
 
     def rotate_secret(self, slug: str | None, webhook_id: int, previous_valid_for_s: int) -> JSON:
         """The new signing secret."""
         path = self._path(slug, f"webhooks/{webhook_id}/secret/rotate.json")
         given = {"previous_valid_for_s": previous_valid_for_s}
-        return dict(self._call("POST", path, WebhookUnknown(webhook_id), json=given))
+        return dict(self._call("POST", path, WebhookNotFound(webhook_id), json=given))
 
     def deliveries(self, slug: str | None, wanted: Mapping[str, Any], limit: int) -> list[JSON]:
         """The newest `limit` of those that are `wanted`."""
@@ -88,12 +88,12 @@ class Remote:
 
     def delivery(self, slug: str | None, id_or_key: str) -> JSON:
         """One, with its attempts."""
-        return dict(self._call("GET", self._of_delivery(slug, id_or_key, ".json"), DeliveryUnknown(id_or_key)))
+        return dict(self._call("GET", self._of_delivery(slug, id_or_key, ".json"), DeliveryNotFound(id_or_key)))
 
     def replay(self, slug: str | None, id_or_key: str) -> JSON:
         """The same, pending again."""
         path = self._of_delivery(slug, id_or_key, "/redeliver.json")
-        return dict(self._call("POST", path, DeliveryUnknown(id_or_key)))
+        return dict(self._call("POST", path, DeliveryNotFound(id_or_key)))
 
     def start_replay(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
         """A new replay of what is `given` (schemas.api.replay)."""
@@ -111,17 +111,17 @@ class Remote:
     def replay_job(self, slug: str | None, replay_id: int) -> JSON:
         """One replay."""
         path = self._path(slug, f"replays/{replay_id}.json")
-        return dict(self._call("GET", path, ReplayUnknown(replay_id)))
+        return dict(self._call("GET", path, ReplayNotFound(replay_id)))
 
     def stop_replay(self, slug: str | None, replay_id: int) -> JSON:
         """The same, stopped."""
-        self._call("DELETE", self._path(slug, f"replays/{replay_id}.json"), ReplayUnknown(replay_id))
+        self._call("DELETE", self._path(slug, f"replays/{replay_id}.json"), ReplayNotFound(replay_id))
         return self.replay_job(slug, replay_id)
 
     def resume_replay(self, slug: str | None, replay_id: int) -> JSON:
         """The same, running again."""
         path = self._path(slug, f"replays/{replay_id}/resume.json")
-        return dict(self._call("POST", path, ReplayUnknown(replay_id)))
+        return dict(self._call("POST", path, ReplayNotFound(replay_id)))
 
     def emit(self, slug: str | None, name: str, body: Mapping[str, Any], idempotency_key: str | None) -> JSON:
         """The stored event."""
@@ -152,7 +152,7 @@ class Remote:
         return session
 
     def _call(self, method: str, path: str, unknown: DispatcherError | None = None, **given: Any) -> Any:
-        """The answer's JSON; raises ApiRefused, or `unknown` for 404."""
+        """The answer's JSON; raises RemoteApiError, or `unknown` for 404."""
         return self._answer(self._session.request, method, path, unknown, **given)[0]
 
     def _answer(
@@ -165,13 +165,13 @@ class Remote:
                 return None, {}
             found = answer.json()
         except requests.JSONDecodeError as error:
-            raise ApiRefused(f"{self._root} answers {answer.status_code} without JSON: is it the API?") from error
+            raise RemoteApiError(f"{self._root} answers {answer.status_code} without JSON: is it the API?") from error
         except requests.RequestException as error:
-            raise ApiRefused(f"{self._root} does not answer: {type(error).__name__}") from error
+            raise RemoteApiError(f"{self._root} does not answer: {type(error).__name__}") from error
         if answer.status_code == 404 and unknown is not None:
             raise unknown
         if not 200 <= answer.status_code < 300:
-            raise ApiRefused(_reason(found, answer.status_code))
+            raise RemoteApiError(_reason(found, answer.status_code))
         return found, answer.links
 
 

@@ -79,9 +79,9 @@ class _Commands(click.Group):
 
 def _expected() -> tuple[type[Exception], ...]:
     """Asked for, and so loaded, only where something was raised."""
-    from schemas import EventInvalid
+    from schemas import InvalidEvent
 
-    return DispatcherError, EventInvalid
+    return DispatcherError, InvalidEvent
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -13,7 +13,7 @@ import click
 
 from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.embedded import Embedded, embedded
 from dispatcher.local.folder import PORTS, is_free, make_folder, own
 from dispatcher.processes import child
@@ -58,7 +58,7 @@ def procfile() -> Path:
     for path in (Path("Procfile"), package / "processes" / "Procfile", package.parent / "Procfile"):
         if path.is_file():
             return path
-    raise ServiceFailed("there is no Procfile here; run this in the checkout")
+    raise ServiceStartFailed("there is no Procfile here; run this in the checkout")
 
 
 def _counts(scale: Sequence[str], commands: Mapping[str, str]) -> dict[str, int]:
@@ -92,7 +92,7 @@ def choose_ports(running: Collection[str]) -> Iterator[tuple[str, str, str]]:
     """PORT and FLOWER_PORT for those that will run: variable, port, and what a person must know of it.
 
     Where the usual port is taken another one is chosen. One that was asked for is kept, and so is the address that
-    people have written down elsewhere: raises ServiceFailed where it is taken.
+    people have written down elsewhere: raises ServiceStartFailed where it is taken.
     """
     free = (port for port in PORTS if is_free(port))
     for name, title, variable, (host, port) in (
@@ -105,7 +105,7 @@ def choose_ports(running: Collection[str]) -> Iterator[tuple[str, str, str]]:
             reason = "something else listens on that port; stop it, or choose another"
             if port < 1024 and os.geteuid() != 0:
                 reason = "only root may listen on a port below 1024"
-            raise ServiceFailed(f"{variable}={port}: {reason}")
+            raise ServiceStartFailed(f"{variable}={port}: {reason}")
         else:
             chosen = next(free, port)
             place = f"{api_address(host, chosen)}{'/api/v3' if name == 'web' else ''}"

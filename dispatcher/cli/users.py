@@ -8,7 +8,7 @@ import click
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.cli.people import is_email, is_text, read_password
 from dispatcher.container import current_container
-from dispatcher.errors import UserUnknown
+from dispatcher.errors import UserNotFound
 from dispatcher.storage.admin import accounts, sessions, users
 from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection
@@ -99,7 +99,7 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
         current_container().storage.run(lambda connection: users.set_password(connection, account_id, email, hashed))
         is None
     ):
-        raise UserUnknown(slug, email)
+        raise UserNotFound(slug, email)
     print(f"password of {email} set")
 
 
@@ -145,7 +145,7 @@ def sign_out(slug: str | None, operator: bool, session_id: int | None, email: st
     def end(connection: Connection) -> int:
         user_id = users.find(connection, account_id, email)
         if user_id is None:
-            raise UserUnknown(slug, email)
+            raise UserNotFound(slug, email)
         return sessions.end_all_of(connection, user_id)
 
     count = storage.run(end)
@@ -160,7 +160,7 @@ def delete(slug: str | None, operator: bool, email: str) -> None:
     _check_one(slug, operator)
     account_id = _account_id(slug)
     if not current_container().storage.run(lambda connection: users.delete(connection, account_id, email)):
-        raise UserUnknown(slug, email)
+        raise UserNotFound(slug, email)
     print(f"{email} deleted")
 
 

@@ -14,7 +14,7 @@ from dispatcher.console.formatting import without_query
 from dispatcher.console.overview import pauses
 from dispatcher.console.page import account, blueprint, finished, for_eyes_of, go, page, person
 from dispatcher.console.webhooks import stored
-from dispatcher.errors import DeliveryUnknown, MoveIllegal, WebhookUnknown
+from dispatcher.errors import DeliveryNotFound, IllegalTransition, WebhookNotFound
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.payload import render
@@ -73,7 +73,7 @@ def redeliver(delivery_id: int) -> Response:
     """Sends it once more: the same Idempotency-Key, its tries start anew."""
     try:
         _again(delivery_id)
-    except MoveIllegal as illegal:
+    except IllegalTransition as illegal:
         return page("delivery.html", 409, **_about(delivery_id), problem=str(illegal))
     return go("delivery", "redelivered", delivery_id=delivery_id)
 
@@ -150,7 +150,7 @@ def _webhook(webhook_id: int) -> Webhook | None:
     """None where it was deleted."""
     try:
         return stored(webhook_id)
-    except WebhookUnknown:
+    except WebhookNotFound:
         return None
 
 
@@ -193,6 +193,6 @@ def _again(delivery_id: int) -> None:
 def _could_again(delivery_id: int) -> bool:
     try:
         _again(delivery_id)
-    except (MoveIllegal, DeliveryUnknown):
+    except (IllegalTransition, DeliveryNotFound):
         return False
     return True

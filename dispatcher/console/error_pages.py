@@ -8,21 +8,21 @@ from werkzeug.exceptions import HTTPException, NotFound
 from dispatcher import log
 from dispatcher.console.page import add_headers, blueprint, page
 from dispatcher.errors import (
-    AccountUnknown,
-    DeliveryUnknown,
+    AccountNotFound,
+    ApiError,
+    DeliveryNotFound,
     DispatcherError,
-    EventUnknown,
+    EventNotFound,
     QueueUnavailable,
-    ReplayUnknown,
-    RequestRefused,
+    ReplayNotFound,
     ScheduleUnavailable,
     StorageUnavailable,
-    WebhookUnknown,
+    WebhookNotFound,
 )
 
 logger = logging.getLogger(__name__)
 
-_UNKNOWN = (AccountUnknown, WebhookUnknown, DeliveryUnknown, EventUnknown, ReplayUnknown)
+_UNKNOWN = (AccountNotFound, WebhookNotFound, DeliveryNotFound, EventNotFound, ReplayNotFound)
 _UNAVAILABLE = (StorageUnavailable, ScheduleUnavailable, QueueUnavailable)
 _NOT_FOUND = "There is no such page, or it is not yours to see."
 _AWAY = "The service does not answer now, or this took too long. Please try again, or ask for less at a time."
@@ -48,7 +48,7 @@ def of_ours(found: DispatcherError) -> Response:
     """Unknown, refused, or not available now."""
     if isinstance(found, _UNKNOWN):
         return _problem(404, "Not found", _NOT_FOUND)
-    if isinstance(found, RequestRefused):
+    if isinstance(found, ApiError):
         return _problem(found.status, "This cannot be shown", str(found))
     if isinstance(found, _UNAVAILABLE):
         logger.warning(log.line("console.unavailable", path=request.path, reason=repr(str(found))))

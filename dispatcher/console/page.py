@@ -206,7 +206,7 @@ def _to_sign_in() -> Response:
 
 
 def _account(slug: str) -> Account:
-    """The account of the path; raises NotFound, AccountUnknown."""
+    """The account of the path; raises NotFound, AccountNotFound."""
     if not person().sees(slug):
         raise NotFound
     return person().account or container().storage.look(lambda connection: accounts.find(connection, slug))

@@ -12,7 +12,7 @@ from dispatcher.api.parts import ROW_ID, container
 from dispatcher.console import filters
 from dispatcher.console.formatting import local_input
 from dispatcher.console.page import account, blueprint, finished, go, is_part, page
-from dispatcher.errors import ReplayInvalid
+from dispatcher.errors import InvalidReplay
 from dispatcher.model.replay import REPLAYABLE, ReplayState
 from dispatcher.replays import job
 from dispatcher.storage.reads import webhooks
@@ -53,7 +53,7 @@ def start() -> Response:
             matched = job.dry_run(parts.storage, account(), given, redelivery_limit=limit)
             return page("dry_run.html", matched=matched) if is_part() else _form({}, matched=matched)
         made = job.start(parts.storage, parts.schedule, account(), given, redelivery_limit=limit)
-    except ReplayInvalid as invalid:
+    except InvalidReplay as invalid:
         return _refused(invalid.messages)
     return go("replay", replay_id=made.id)
 

@@ -7,7 +7,7 @@ from flask import Response
 from dispatcher.api.parts import ROW_ID, container
 from dispatcher.console.page import account, blueprint, for_eyes_of, go, is_part, page, person
 from dispatcher.console.webhooks import shown
-from dispatcher.errors import PingsBusy
+from dispatcher.errors import TooManyPings
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks import edit
@@ -21,7 +21,7 @@ def ping(webhook_id: int) -> Response:
     """Sends a ping and shows what came back."""
     try:
         answer = for_eyes_of(person(), container().ping(account().slug, webhook_id))
-    except PingsBusy as busy:
+    except TooManyPings as busy:
         return page("ping.html", problem=str(busy)) if is_part() else shown(webhook_id, 503, ping_problem=str(busy))
     return page("ping.html", ping=answer) if is_part() else shown(webhook_id, ping=answer)
 

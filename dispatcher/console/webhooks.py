@@ -12,7 +12,7 @@ from dispatcher.api.parts import ROW_ID, container
 from dispatcher.console import charts, filters
 from dispatcher.console.overview import pauses
 from dispatcher.console.page import NO_CHANGES, account, blueprint, go, page, person
-from dispatcher.errors import WebhookInvalid, WebhookUnknown
+from dispatcher.errors import InvalidWebhook, WebhookNotFound
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_reads
@@ -53,18 +53,18 @@ def show(webhook_id: int) -> Response:
 
 
 def shown(webhook_id: int, status: int = 200, **more: Any) -> Response:
-    """The page of one webhook; `more` is what an action has answered. Raises WebhookUnknown."""
+    """The page of one webhook; `more` is what an action has answered. Raises WebhookNotFound."""
     return page("webhook.html", status, **about(webhook_id), **more)
 
 
 def stored(webhook_id: int) -> Webhook:
-    """A webhook of this page's account; raises WebhookUnknown."""
+    """A webhook of this page's account; raises WebhookNotFound."""
     storage = container().storage
     return storage.look(lambda connection: webhooks.find(connection, storage.secrets, account().id, webhook_id))
 
 
 def about(webhook_id: int) -> dict[str, Any]:
-    """What the page of one webhook shows; raises WebhookUnknown."""
+    """What the page of one webhook shows; raises WebhookNotFound."""
     webhook = stored(webhook_id)
     return {
         "webhook": webhook,
@@ -90,7 +90,7 @@ def create() -> Response:
         given["auth_header"] = auth_header
     try:
         made = edit_webhook.create_webhook(container().storage, account().slug, given)
-    except WebhookInvalid as invalid:
+    except InvalidWebhook as invalid:
         return _form(None, given, invalid.messages, 422)
     return go("webhook", "created", webhook_id=made.id)
 
@@ -114,7 +114,7 @@ def save(webhook_id: int) -> Response:
         given["auth_header"] = None
     try:
         edit_webhook.edit_webhook(container().storage, container().schedule, account().slug, webhook_id, given)
-    except WebhookInvalid as invalid:
+    except InvalidWebhook as invalid:
         return _form(webhook, given, invalid.messages, 422)
     return go("webhook", "saved", webhook_id=webhook_id)
 
@@ -163,7 +163,7 @@ def _line(webhook_id: int) -> WebhookLine:
         lambda connection: webhook_reads.page(connection, account().id, webhook_id=webhook_id, limit=1)
     )
     if not found:
-        raise WebhookUnknown(webhook_id)
+        raise WebhookNotFound(webhook_id)
     return found[0]
 
 

@@ -35,7 +35,7 @@ class Embedded:
 
 @contextmanager
 def embedded(folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -> Iterator[Embedded]:
-    """Starts what is unset in the environment, and ends it; raises ServiceFailed, also while `folder` is in use.
+    """Starts what is unset in the environment, and ends it; raises ServiceStartFailed, also while `folder` is in use.
 
     Meanwhile other commands are told the variables (see environment.py): PLACES, and every other setting, from the
     environment or else from `defaults`. Enter it in the main thread.

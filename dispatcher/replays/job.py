@@ -20,7 +20,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher import log
-from dispatcher.errors import ReplayInvalid, ScheduleUnavailable
+from dispatcher.errors import InvalidReplay, ScheduleUnavailable
 from dispatcher.model.delivery import State
 from dispatcher.model.health import Health
 from dispatcher.model.replay import Replay, Wanted, allowance, due_limit
@@ -74,11 +74,11 @@ def start(
     """A new replay of what is `given` (schemas.api.replay); with `client_id` of that client's webhooks only.
 
     What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are let alone
-    are tried at once: somebody thinks that they are well again. Raises ReplayInvalid.
+    are tried at once: somebody thinks that they are well again. Raises InvalidReplay.
     """
     wanted = _wanted(storage, given)
     if storage.look(lambda connection: jobs.count_running(connection, account.id)) >= MOST_RUNNING:
-        raise ReplayInvalid({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
+        raise InvalidReplay({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
     matched = _count(storage, account, wanted, redelivery_limit, client_id)
     made = storage.run(lambda connection: jobs.add(connection, account.id, client_id, wanted, matched))
     logger.info(log.line("replay.started", replay_id=made.id, matched=made.matched, webhooks=len(matched)))
@@ -99,12 +99,12 @@ def dry_run(
 
 
 def stop(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
-    """The replay, which sends nothing more; raises ReplayUnknown, as one of another account or client is."""
+    """The replay, which sends nothing more; raises ReplayNotFound, as one of another account or client is."""
     return storage.run(lambda connection: jobs.stop(connection, replay_id, account_id=account_id, client_id=client_id))
 
 
 def resume(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
-    """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayUnknown."""
+    """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
     return storage.run(
         lambda connection: jobs.resume(connection, replay_id, account_id=account_id, client_id=client_id)
     )
@@ -125,15 +125,15 @@ def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limi
 
 
 def _wanted(storage: Storage, given: Mapping[str, Any]) -> Wanted:
-    """What is asked for, as of now; raises ReplayInvalid with every message at once."""
+    """What is asked for, as of now; raises InvalidReplay with every message at once."""
     try:
         with written_in("UTC"):
             checked: dict[str, Any] = _schema.load(dict(given))
     except ValidationError as error:
-        raise ReplayInvalid({field: texts(found) for field, found in error.normalized_messages().items()}) from None
+        raise InvalidReplay({field: texts(found) for field, found in error.normalized_messages().items()}) from None
     as_of = storage.look(jobs.now)
     if messages := _problems(checked, as_of):
-        raise ReplayInvalid(messages)
+        raise InvalidReplay(messages)
     names, states = checked["event_names"], checked["states"] or [State.FAILED]
     wanted = Wanted(
         webhook_id=checked["webhook_id"],
@@ -175,7 +175,7 @@ def _count(
         lambda connection: selection.webhooks(connection, account.id, wanted.webhook_id, client_id)
     )
     if wanted.webhook_id is not None and not webhook_ids:
-        raise ReplayInvalid({"webhook_id": ["does not exist"]})
+        raise InvalidReplay({"webhook_id": ["does not exist"]})
     matched: Counter[int] = Counter()
     afters = dict.fromkeys(webhook_ids, 0)
     while afters:

@@ -1,6 +1,6 @@
 """People ask for a delivery once more: the same Idempotency-Key, its tries start anew."""
 
-from dispatcher.errors import MoveIllegal
+from dispatcher.errors import IllegalTransition
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
@@ -21,7 +21,7 @@ def replay(
 ) -> DeliveryRow:
     """Makes a finished delivery pending and due, unless that was done `limit` times.
 
-    Raises DeliveryUnknown, or MoveIllegal with the reason. With `account_id` and `client_id` only a delivery of that
+    Raises DeliveryNotFound, or IllegalTransition with the reason. With `account_id` and `client_id`, only one of that
     account, to a webhook of that client, is known.
     """
     found = storage.run(
@@ -30,6 +30,6 @@ def replay(
     webhook_id = storage.run(lambda connection: deliveries.replay(connection, found.id, limit, RESOURCE_KEYS))
     if webhook_id is None:
         state, reason = storage.look(lambda connection: deliveries.why_not(connection, found.id, limit))
-        raise MoveIllegal(str(found.id), state, "pending", reason)
+        raise IllegalTransition(str(found.id), state, "pending", reason)
     wake(schedule, {webhook_id: 0.0}, afresh=True)
     return storage.run(lambda connection: delivery_reads.delivery(connection, id_or_key))

@@ -33,7 +33,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
+from dispatcher.errors import ScheduleUnavailable, UnsafeRedisConfig
 from dispatcher.model.health import Health
 from dispatcher.redis_url import sentinels_of
 
@@ -319,14 +319,14 @@ class Schedule:
             return [*map(int, _numbers(self._redis.zrangebyscore(DUE, "-inf", seconds * 1000, start=0, num=limit)))]
 
     def check(self) -> None:
-        """Raises ScheduleUnsafe where Redis may throw keys away; passes where it does not let us ask."""
+        """Raises UnsafeRedisConfig where Redis may throw keys away; passes where it does not let us ask."""
         with translated():
             try:
                 policy = self._redis.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
             except redis.ResponseError:
                 return  # hosted Redis often forbids CONFIG
         if policy != "noeviction":
-            raise ScheduleUnsafe(f"Redis has maxmemory-policy {policy}; set it to noeviction")
+            raise UnsafeRedisConfig(f"Redis has maxmemory-policy {policy}; set it to noeviction")
 
     def delete_broker_keys(self, queues: Sequence[str]) -> int:
         """Deletes Celery's messages and bindings, where the broker is this Redis; returns how many keys there were."""

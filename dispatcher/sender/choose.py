@@ -3,7 +3,7 @@
 import importlib
 from typing import cast
 
-from dispatcher.errors import SettingsInvalid
+from dispatcher.errors import InvalidSetting
 from dispatcher.sender.contract import Limits, Sender
 
 _SENDERS = {
@@ -13,14 +13,14 @@ _SENDERS = {
 
 
 def make_sender(name: str, limits: Limits) -> Sender:
-    """A new sender, `curl` or `requests`, for one thread. Raises SettingsInvalid where its library is missing."""
+    """A new sender, `curl` or `requests`, for one thread. Raises InvalidSetting where its library is missing."""
     if name not in _SENDERS:
-        raise SettingsInvalid("DISPATCHER_SENDER", f"must be one of: {', '.join(_SENDERS)}")
+        raise InvalidSetting("DISPATCHER_SENDER", f"must be one of: {', '.join(_SENDERS)}")
     module, class_name = _SENDERS[name]
     try:
         kind = getattr(importlib.import_module(module), class_name)
     except ImportError as error:
-        raise SettingsInvalid(
+        raise InvalidSetting(
             "DISPATCHER_SENDER", f"`{name}` needs {error.name}, which cannot be imported here; `requests` always works"
         ) from error
     return cast(Sender, kind(limits))

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from dispatcher.errors import SettingsInvalid, StorageLocked, StorageUnavailable
+from dispatcher.errors import InvalidSetting, StorageLockTimeout, StorageUnavailable
 from dispatcher.storage.secrets import SecretBox
 
 if TYPE_CHECKING:
@@ -129,14 +129,14 @@ def _repeated(work: Callable[[], T]) -> T:
 
 
 def make_engine(url: str, pool_size: int) -> Engine:
-    """An engine over psycopg2; raises SettingsInvalid for a URL that libpq does not understand.
+    """An engine over psycopg2; raises InvalidSetting for a URL that libpq does not understand.
 
     It is libpq that reads `url`, and not SQLAlchemy, which knows nothing of several hosts.
     """
     try:
         options = psycopg2.extensions.parse_dsn(url) | _CONNECT
     except psycopg2.ProgrammingError:
-        raise SettingsInvalid("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
+        raise InvalidSetting("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
     engine = create_engine(
         "postgresql+psycopg2://",
         creator=lambda: psycopg2.connect(**options),
@@ -217,7 +217,7 @@ def _unavailable(error: object) -> StorageUnavailable:
     code = sqlstate(error)
     is_there = code[:2] == _FULL or code in _TOO_LONG | _TRANSIENT | {_READ_ONLY}
     said = f"Postgres {'refuses' if is_there else 'is not reachable'}: {first_line}"
-    return StorageLocked(said) if code == _LOCKED else StorageUnavailable(said)
+    return StorageLockTimeout(said) if code == _LOCKED else StorageUnavailable(said)
 
 
 def rows(connection: Joinable, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from dispatcher import clock, log
-from dispatcher.errors import StorageOutdated, StorageUnavailable
+from dispatcher.errors import PendingMigrations, StorageUnavailable
 from dispatcher.storage.engine import Storage, rows, took_too_long
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _next_one(connection: Connection) -> tuple[str, bool]:
 
 
 def check(storage: Storage) -> None:
-    """Raises StorageOutdated unless every migration that this code knows has run.
+    """Raises PendingMigrations unless every migration that this code knows has run.
 
     A revision that it does not know is a later release's: while machines are updated one after the other, a worker of
     the former release may start again. Migrations are written so that the former release works with them.
@@ -80,7 +80,7 @@ def check(storage: Storage) -> None:
     with storage.transaction() as connection:
         revision = _revision(connection)
     if revision is None or (revision != _newest() and revision in _known()):
-        raise StorageOutdated
+        raise PendingMigrations
 
 
 @cache

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from dispatcher.errors import SecretUnreadable
+from dispatcher.errors import SecretDecryptionFailed
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's own prefix, no secret
 
@@ -46,7 +46,7 @@ class SecretBox:
         return self._fernet.encrypt(text.encode()).decode()
 
     def open(self, encrypted: str) -> str:
-        """The text; raises SecretUnreadable where no key fits."""
+        """The text; raises SecretDecryptionFailed where no key fits."""
         return self._opened(encrypted)
 
     def signing_key(self, encrypted: str) -> bytes:
@@ -54,14 +54,14 @@ class SecretBox:
         return self._keys(encrypted)
 
     def rotate(self, encrypted: str) -> str:
-        """The same secret under the newest key; raises SecretUnreadable."""
+        """The same secret under the newest key; raises SecretDecryptionFailed."""
         try:
             return self._fernet.rotate(encrypted.encode()).decode()
         except InvalidToken:
-            raise SecretUnreadable from None
+            raise SecretDecryptionFailed from None
 
     def _open(self, encrypted: str) -> str:
         try:
             return self._fernet.decrypt(encrypted.encode()).decode()
         except InvalidToken:
-            raise SecretUnreadable from None
+            raise SecretDecryptionFailed from None

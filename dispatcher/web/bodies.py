@@ -144,7 +144,7 @@ class Unread(RawIOBase):
         return True
 
     def readinto(self, _: "WriteableBuffer") -> int:
-        """Raises RequestRefused."""
+        """Raises ApiError."""
         raise too_large(self._limit)
 
 

@@ -15,13 +15,13 @@ from dispatcher.api import emitting
 from dispatcher.api.auth import QUICK, Quick, quota_headers
 from dispatcher.api.parts import Answer, json_answer, parsed
 from dispatcher.container import Container
-from dispatcher.errors import EventRefused, RequestRefused, StorageUnavailable
+from dispatcher.errors import ApiError, InvalidEventAttribute, StorageUnavailable
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import drafts_of
 from dispatcher.storage.pipeline.events import Emit
 from dispatcher.web.batcher import Batcher
 from dispatcher.web.callers import EMIT_PATH
-from schemas import EventInvalid
+from schemas import InvalidEvent
 
 BODY_QUICK = 512 * 1024
 """Bytes: the event loop stands still while events are checked, for 0.02 ms each, or 0.1 for a closer look."""
@@ -32,7 +32,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _TYPES = ("application/json", "application/json; charset=utf-8", "application/json;charset=utf-8")
 _ACCEPTED = ("*/*", "application/json")
 
-_REFUSALS = (RequestRefused, ValidationError, EventInvalid, EventRefused)
+_REFUSALS = (ApiError, ValidationError, InvalidEvent, InvalidEventAttribute)
 """What is wrong is told by the route, in full. Nothing was stored."""
 
 

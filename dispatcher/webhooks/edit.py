@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from dispatcher.errors import WebhookInvalid
+from dispatcher.errors import InvalidWebhook
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, Webhook
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
@@ -25,7 +25,7 @@ _schema = WebhookWithExtrasSchema()
 def create_webhook(
     storage: Storage, slug: str, attributes: Mapping[str, Any], *, client_id: int | None = None
 ) -> Webhook:
-    """A new webhook of the account; raises AccountUnknown or WebhookInvalid (messages by field, API v3's body A).
+    """A new webhook of the account; raises AccountNotFound or InvalidWebhook (messages by field, API v3's body A).
 
     `client_id` is the row's id of the API's client whose it is: only that one sees it there.
     """
@@ -50,7 +50,7 @@ def edit_webhook(
 ) -> Webhook:
     """The webhook with `changes`; one that is active now goes on with what waited for it.
 
-    With `client_id` it must be that client's. Raises WebhookUnknown, and what `create_webhook` raises.
+    With `client_id` it must be that client's. Raises WebhookNotFound, and what `create_webhook` raises.
     """
 
     def edit(connection: Connection) -> tuple[Webhook, bool]:
@@ -72,7 +72,7 @@ def edit_webhook(
 
 
 def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: int | None = None) -> None:
-    """Deletes the webhook and cancels what waits for it; raises WebhookUnknown. With `client_id` it must be its own."""
+    """Deletes the webhook and cancels its pending deliveries; raises WebhookNotFound. With `client_id`, its own."""
     storage.run(
         lambda connection: webhooks.delete(
             connection, accounts.find(connection, slug).id, webhook_id, client_id=client_id
@@ -94,7 +94,7 @@ _WRITABLE = ("webhook_url", "events", *_DEFAULTS)
 
 
 def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
-    """`attributes` as they are stored; raises WebhookInvalid with every message at once."""
+    """`attributes` as they are stored; raises InvalidWebhook with every message at once."""
     messages: dict[str, list[str]] = {}
     try:
         checked: dict[str, Any] = _schema.load(attributes)
@@ -104,5 +104,5 @@ def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
     if checked.get("payload_version") == PayloadVersion.LEGACY and not set(checked["events"]) <= LEGACY_EVENTS:
         messages["events"] = [f"must be among {', '.join(sorted(LEGACY_EVENTS))} for a legacy payload"]
     if messages:
-        raise WebhookInvalid(messages)
+        raise InvalidWebhook(messages)
     return checked

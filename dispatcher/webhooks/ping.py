@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from dispatcher import clock
-from dispatcher.errors import PingsBusy
+from dispatcher.errors import TooManyPings
 from dispatcher.ids import new_uuid7
 from dispatcher.model.attempt import Result, for_clients
 from dispatcher.model.delivery import Claimed
@@ -48,10 +48,10 @@ class Places:
 
     @contextmanager
     def one(self, slug: str) -> Iterator[None]:
-        """A place for the account while the block lasts; raises PingsBusy where there is none."""
+        """A place for the account while the block lasts; raises TooManyPings where there is none."""
         with self._lock:
             if self._taken.total() >= self._count or self._taken[slug] >= max(1, self._count // 2):
-                raise PingsBusy
+                raise TooManyPings
             self._taken[slug] += 1
         try:
             yield
@@ -63,7 +63,7 @@ class Places:
 def ping(
     storage: Storage, sender: Sender, slug: str, webhook_id: int, *, user_agent: str, client_id: int | None = None
 ) -> Pinged:
-    """Sends `ping` with an empty body to the webhook, active or not; raises WebhookUnknown.
+    """Sends `ping` with an empty body to the webhook, active or not; raises WebhookNotFound.
 
     Signed, addressed and bounded as a delivery is. A legacy webhook gets the envelope too: the flat object is of an
     invoice, and there is none. `sender` is used by nobody else meanwhile.

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from marshmallow import ValidationError
 
-from schemas.errors import EventInvalid
+from schemas.errors import InvalidEvent
 from schemas.wire.catalogue import BodyKey, event_type
 from schemas.wire.fields import DEFAULT_TIME_ZONE, Items, Shape, Wire, WireSchema, written_in
 
@@ -25,14 +25,14 @@ def render_body(event_name: str, body: Mapping[str, object], *, time_zone: str =
 
 
 def rendered_body(event_name: str, body: Mapping[str, object], *, time_zone: str = DEFAULT_TIME_ZONE) -> bytes:
-    """The body's JSON text, exactly as it will be sent; raises EventInvalid with every problem found.
+    """The body's JSON text, exactly as it will be sent; raises InvalidEvent with every problem found.
 
     `body` holds dicts or objects with attributes under the keys of the catalogue. Datetimes are written in
     `time_zone`. A dict with an attribute that the resource does not have is refused; an object may have more.
     """
     keys = event_type(event_name).body
     if not _is_mapping(body):
-        raise EventInvalid(event_name, [("", "the body is not an object")])
+        raise InvalidEvent(event_name, [("", "the body is not an object")])
     with written_in(time_zone):
         try:
             wired = _quickly(_body_plan(event_name), body)
@@ -140,7 +140,7 @@ def _closely(event_name: str, keys: Sequence[BodyKey], body: Mapping[str, object
         elif not key.optional:
             problems.append((key.name, "missing from the body"))
     if problems:
-        raise EventInvalid(event_name, problems)
+        raise InvalidEvent(event_name, problems)
     return wired
 
 

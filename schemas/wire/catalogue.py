@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from schemas.errors import EventInvalid
+from schemas.errors import InvalidEvent
 from schemas.wire.choices import did_you_mean
 from schemas.wire.fields import Integer, WireSchema
 from schemas.wire.resources import RESOURCES
@@ -129,8 +129,8 @@ OPERATIONAL_EVENTS = frozenset({"webhook_deactivated", "webhook_recovered", "del
 
 
 def event_type(name: str) -> EventType:
-    """The type of the event `name`; raises EventInvalid if the catalogue has none."""
+    """The type of the event `name`; raises InvalidEvent if the catalogue has none."""
     found = EVENT_TYPES.get(name)
     if found is None:
-        raise EventInvalid(name, [("", f"is not an event of the catalogue; {did_you_mean(str(name), EVENT_TYPES)}")])
+        raise InvalidEvent(name, [("", f"is not an event of the catalogue; {did_you_mean(str(name), EVENT_TYPES)}")])
     return found

@@ -52,7 +52,7 @@ _TELLING = {
 
 @cache
 def event_example(name: str) -> dict[str, Any]:
-    """The body of the event; raises EventInvalid for a name not in the catalogue. Shared, not to be changed."""
+    """The body of the event; raises InvalidEvent for a name not in the catalogue. Shared, not to be changed."""
     return {key.name: _of_key(key) for key in event_type(name).body}
 
 

@@ -34,7 +34,7 @@ _DEFS = "#/$defs/"
 
 @cache
 def event_schema(name: str) -> JsonSchema:
-    """The JSON Schema of the event's body, complete in itself; raises EventInvalid for a name not in the catalogue."""
+    """The JSON Schema of the event's body, complete in itself; raises InvalidEvent for a name not in the catalogue."""
     found: dict[str, JsonSchema] = {}
     for key in event_type(name).body:
         _collect(key.schema, found)

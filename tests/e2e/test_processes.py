@@ -49,7 +49,7 @@ def test_a_worker_with_the_wrong_keys_says_so_and_does_not_start(cluster: Cluste
 
     worker = cluster.start_worker(ready=False, SECRET_KEYS=Fernet.generate_key().decode())
     assert worker.wait(30) == 1
-    assert "worker.refused reason=No key of SECRET_KEYS opens a stored secret" in worker.output
+    assert "worker.refused reason=No key in SECRET_KEYS decrypts a stored secret" in worker.output
     assert "Traceback" not in worker.output
 
 

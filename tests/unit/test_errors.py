@@ -14,14 +14,14 @@ def test_every_error_of_ours_says_in_a_sentence_what_it_is(kind):
 
 
 def test_an_error_without_facts_says_its_docstring():
-    assert str(errors.StorageOutdated()) == "The database lacks migrations; run: dispatcher migrate."
+    assert str(errors.PendingMigrations()) == "The database has pending migrations; run: dispatcher migrate."
 
 
 def test_an_error_with_facts_says_these():
     assert str(
-        errors.WebhookInvalid({"webhook_url": ["can't be blank", "is invalid"], "events": ["is too short"]})
+        errors.InvalidWebhook({"webhook_url": ["can't be blank", "is invalid"], "events": ["is too short"]})
     ) == ("webhook_url can't be blank, is invalid; events is too short")
-    assert "dispatcher account create acme" in str(errors.AccountUnknown("acme"))
+    assert "dispatcher account create acme" in str(errors.AccountNotFound("acme"))
 
 
 def test_the_tree_in_the_module_names_every_error():

@@ -4,7 +4,7 @@ import pytest
 from celery import Celery
 
 from dispatcher.broker.config import configure
-from dispatcher.errors import SettingsInvalid
+from dispatcher.errors import InvalidSetting
 from dispatcher.redis_url import Sentinels, sentinels_of
 from dispatcher.settings import read_settings
 from tests.builders import SECRET_KEY
@@ -51,7 +51,7 @@ def test_a_bad_one_stops_the_start(monkeypatch, variable, bad):
     for name, value in (good | {variable: bad}).items():
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(SettingsInvalid) as caught:
+    with pytest.raises(InvalidSetting) as caught:
         read_settings()
 
     assert variable in str(caught.value)

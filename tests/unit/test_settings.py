@@ -3,7 +3,7 @@ import os
 import pytest
 from cryptography.fernet import Fernet
 
-from dispatcher.errors import SettingsInvalid
+from dispatcher.errors import InvalidSetting
 from dispatcher.settings import RemoteSettings, Settings, describe, read_broker_settings, read_settings
 from tests.builders import SECRET_KEY
 
@@ -28,7 +28,7 @@ def environment(monkeypatch):
 def refused(environment, **values):
     for name, value in values.items():
         environment.setenv(name, value)
-    with pytest.raises(SettingsInvalid) as caught:
+    with pytest.raises(InvalidSetting) as caught:
         read_settings()
     return caught.value
 
@@ -38,7 +38,7 @@ def refused(environment, **values):
 def test_what_is_required_and_missing_is_named(environment, name, value):
     environment.delenv(name) if value is None else environment.setenv(name, value)
 
-    with pytest.raises(SettingsInvalid, match=f"^{name}: required: ") as caught:
+    with pytest.raises(InvalidSetting, match=f"^{name}: required: ") as caught:
         read_settings()
     assert caught.value.variable == name
 
@@ -189,7 +189,7 @@ def test_every_variable_is_described_by_a_sentence():
 def test_flower_needs_the_broker_and_neither_database_nor_keys(monkeypatch):
     for name in ("DATABASE_URL", "SECRET_KEYS", "REDIS_URL", "BROKER_URL"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SettingsInvalid, match="REDIS_URL: required"):
+    with pytest.raises(InvalidSetting, match="REDIS_URL: required"):
         read_broker_settings()
 
     monkeypatch.setenv("REDIS_URL", "redis://:hunter2@host/0")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from dispatcher import log
-from dispatcher.errors import StorageLocked, StorageUnavailable
+from dispatcher.errors import StorageLockTimeout, StorageUnavailable
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import State
 from dispatcher.pipeline.drain.counting import Tallying
@@ -66,7 +66,7 @@ class Recorder:
                 recorded += store(batch)
             except StorageUnavailable as error:
                 # Of a whole table that is locked all rows are free: then it is an outage.
-                if isinstance(error, StorageLocked) and len(free := self._free(batch)) < len(batch):
+                if isinstance(error, StorageLockTimeout) and len(free := self._free(batch)) < len(batch):
                     left += [(free, store)] if free else []
                     continue
                 left.append((batch, store))

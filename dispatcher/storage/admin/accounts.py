@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dispatcher.errors import AccountExists, AccountUnknown
+from dispatcher.errors import AccountExists, AccountNotFound
 from dispatcher.storage.admin import users
 from dispatcher.storage.engine import Joinable, rows
 
@@ -75,10 +75,10 @@ def edit(
 
 
 def find(connection: Joinable, slug: str) -> Account:
-    """The account of that slug; raises AccountUnknown."""
+    """The account of that slug; raises AccountNotFound."""
     found = rows(connection, "select id, time_zone from accounts where slug = %(slug)s", {"slug": slug})
     if not found:
-        raise AccountUnknown(slug)
+        raise AccountNotFound(slug)
     return Account(id=found[0][0], slug=slug, time_zone=found[0][1])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dispatcher.errors import ClientUnknown
+from dispatcher.errors import ClientNotFound
 from dispatcher.storage.engine import Joinable, Row, rows
 from dispatcher.storage.secrets import hash_of, new_secret
 
@@ -84,9 +84,9 @@ def authenticate(connection: Joinable, client_id: str, secret: str) -> Client | 
 
 
 def hold(connection: Joinable, id_: int) -> None:
-    """Keeps the client from being revoked until the transaction ends; raises ClientUnknown where it was already."""
+    """Keeps the client from being revoked until the transaction ends; raises ClientNotFound where it was already."""
     if not rows(connection, _HOLD, {"id": id_}):
-        raise ClientUnknown(str(id_))
+        raise ClientNotFound(str(id_))
 
 
 def all_of_them(connection: Joinable, slug: str | None = None) -> list[tuple[Client, str]]:
@@ -95,10 +95,10 @@ def all_of_them(connection: Joinable, slug: str | None = None) -> list[tuple[Cli
 
 
 def revoke(connection: Joinable, client_id: str) -> int:
-    """Ends the client and its tokens, and returns its row's id; raises ClientUnknown, also where it was revoked."""
+    """Ends the client and its tokens, and returns its row's id; raises ClientNotFound, also where it was revoked."""
     found = rows(connection, _REVOKE, {"client_id": client_id})
     if not found:
-        raise ClientUnknown(client_id)
+        raise ClientNotFound(client_id)
     id_: int = found[0][0]
     rows(connection, _REVOKE_TOKENS, {"id": id_})
     return id_

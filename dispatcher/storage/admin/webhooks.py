@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dispatcher.errors import WebhookUnknown
+from dispatcher.errors import WebhookNotFound
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, SigningSecret, Webhook
 from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.secrets import SecretBox, new_signing_secret
@@ -158,10 +158,10 @@ def of_account(
 def find(
     connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, *, client_id: int | None = None
 ) -> Webhook:
-    """One webhook of the account; raises WebhookUnknown, with `client_id` also for one of another client."""
+    """One webhook of the account; raises WebhookNotFound, with `client_id` also for one of another client."""
     found = rows(connection, _FIND, {"account_id": account_id, "id": webhook_id, "client_id": client_id})
     if not found:
-        raise WebhookUnknown(webhook_id)
+        raise WebhookNotFound(webhook_id)
     return _webhook(found[0], secrets)
 
 
@@ -174,18 +174,18 @@ def id_by_uuid(connection: Connection, account_id: int, client_id: int, uuid: UU
 def edit(
     connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, attributes: dict[str, Any]
 ) -> Webhook:
-    """Stores the webhook's attributes, all of them; raises WebhookUnknown."""
+    """Stores the webhook's attributes, all of them; raises WebhookNotFound."""
     parameters = {**_parameters(secrets, attributes), "account_id": account_id, "id": webhook_id}
     found = rows(connection, _EDIT, parameters)
     if not found:
-        raise WebhookUnknown(webhook_id)
+        raise WebhookNotFound(webhook_id)
     return _webhook(found[0], secrets)
 
 
 def delete(connection: Connection, account_id: int, webhook_id: int, *, client_id: int | None = None) -> None:
-    """Marks the webhook deleted and cancels what waits for it, as `cancel` does; raises WebhookUnknown."""
+    """Marks the webhook deleted and cancels what waits for it, as `cancel` does; raises WebhookNotFound."""
     if not rows(connection, _DELETE, {"account_id": account_id, "id": webhook_id, "client_id": client_id}):
-        raise WebhookUnknown(webhook_id)
+        raise WebhookNotFound(webhook_id)
     cancel(connection, [webhook_id])
 
 
@@ -243,7 +243,7 @@ def signing_keys(connection: Connection, secrets: SecretBox, webhook_id: int) ->
 def signing_secret(
     connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, *, client_id: int | None = None
 ) -> SigningSecret:
-    """The secret that signs; raises WebhookUnknown, as `find` does."""
+    """The secret that signs; raises WebhookNotFound, as `find` does."""
     parameters = {"id": webhook_id, "account_id": account_id, "client_id": client_id}
     return _signing_secret(rows(connection, _SIGNING_WITH, parameters), secrets, webhook_id)
 
@@ -257,7 +257,7 @@ def rotate_signing_secret(
     *,
     client_id: int | None = None,
 ) -> SigningSecret:
-    """A new secret; the one before signs beside it for `valid_for`, an older one no more. Raises WebhookUnknown."""
+    """A new secret; the one before signs beside it for `valid_for`, an older one no more. Raises WebhookNotFound."""
     parameters = {
         "id": webhook_id,
         "account_id": account_id,
@@ -282,7 +282,7 @@ def rotate_secrets(connection: Connection, secrets: SecretBox, after: int) -> tu
 
 
 def check_newest(connection: Connection, secrets: SecretBox) -> None:
-    """Raises SecretUnreadable where the newest webhook's secrets cannot be opened; passes where there is none."""
+    """Raises SecretDecryptionFailed where the newest webhook's secrets cannot be opened; passes where there is none."""
     for row in rows(connection, _NEWEST_SECRETS):
         for encrypted in row:
             if encrypted:
@@ -309,7 +309,7 @@ def _parameters(secrets: SecretBox, attributes: dict[str, Any]) -> dict[str, Any
 
 def _signing_secret(found: list[Row], secrets: SecretBox, webhook_id: int) -> SigningSecret:
     if not found:
-        raise WebhookUnknown(webhook_id)
+        raise WebhookNotFound(webhook_id)
     return SigningSecret(secret=secrets.open(found[0][0]), previous_valid_until=found[0][1])
 
 

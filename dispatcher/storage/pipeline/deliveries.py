@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from dispatcher import log
-from dispatcher.errors import SecretUnreadable
+from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
@@ -361,7 +361,7 @@ def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) 
                 rate_limit=rate_limit,
                 failing_s=failing_s,
             )
-        except SecretUnreadable as error:  # this must not stop the others of the chunk
+        except SecretDecryptionFailed as error:  # this must not stop the others of the chunk
             logger.error(log.line("webhook.secret_unreadable", webhook_id=id_, reason=error))
         except ValueError as error:  # no base64, or a word that only a later release knows
             logger.error(log.line("webhook.unreadable", webhook_id=id_, reason=type(error).__name__))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from dispatcher.errors import DeliveryUnknown
+from dispatcher.errors import DeliveryNotFound
 from dispatcher.ids import delivery_id_of
 from dispatcher.model.attempt import for_clients
 from dispatcher.storage.engine import Connection, Row, rows
@@ -211,11 +211,11 @@ def failed_deliveries(connection: Connection, webhook_id: int, *, offset: int, l
 def delivery(
     connection: Connection, id_or_key: str, *, account_id: int | None = None, client_id: int | None = None
 ) -> DeliveryRow:
-    """One delivery, by its id or its Idempotency-Key, of that account and client if given; raises DeliveryUnknown."""
+    """One delivery, by its id or its Idempotency-Key, of that account and client if given; raises DeliveryNotFound."""
     parameters = {"id": _delivery_id(id_or_key), "account_id": account_id, "client_id": client_id}
     found = rows(connection, _DELIVERY, parameters) if parameters["id"] is not None else []
     if not found or ("-" in id_or_key and str(found[0][9]) != id_or_key.strip().lower()):
-        raise DeliveryUnknown(id_or_key)
+        raise DeliveryNotFound(id_or_key)
     return _with_attempts(connection, found)[0]
 
 

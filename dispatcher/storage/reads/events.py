@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dispatcher.errors import EventUnknown
+from dispatcher.errors import EventNotFound
 from dispatcher.ids import first_event_id, recorded_after
 from dispatcher.storage.engine import Connection, Row, rows
 
@@ -173,10 +173,10 @@ def search(
 
 
 def find(connection: Connection, account_id: int, event_id: int) -> EmittedEvent:
-    """One event of the account; raises EventUnknown."""
+    """One event of the account; raises EventNotFound."""
     found = rows(connection, _FIND, {"account_id": account_id, "id": event_id})
     if not found:
-        raise EventUnknown(event_id)
+        raise EventNotFound(event_id)
     return _event(found[0])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dispatcher.errors import ReplayUnknown
+from dispatcher.errors import ReplayNotFound
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Replay, ReplayState, Wanted
 from dispatcher.storage.engine import Connection, Row, array, rows
@@ -184,10 +184,10 @@ def add(
 def find(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
 ) -> Replay:
-    """One replay, of that account and client if given; raises ReplayUnknown."""
+    """One replay, of that account and client if given; raises ReplayNotFound."""
     found = rows(connection, _FIND, {"id": replay_id, "account_id": account_id, "client_id": client_id})
     if not found:
-        raise ReplayUnknown(replay_id)
+        raise ReplayNotFound(replay_id)
     return _replay(found[0])
 
 
@@ -223,7 +223,7 @@ def count_running(connection: Connection, account_id: int) -> int:
 def stop(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
 ) -> Replay:
-    """Ends the replay where it is, and returns it; one that has ended stays as it is. Raises ReplayUnknown."""
+    """Ends the replay where it is, and returns it; one that has ended stays as it is. Raises ReplayNotFound."""
     parameters = {"id": replay_id, "account_id": account_id, "client_id": client_id}
     rows(connection, _STOP, parameters)
     return find(connection, replay_id, account_id=account_id, client_id=client_id)
@@ -232,7 +232,7 @@ def stop(
 def resume(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
 ) -> Replay:
-    """Lets a stopped replay go on, and returns it; one that runs or is done stays as it is. Raises ReplayUnknown."""
+    """Lets a stopped replay go on, and returns it; one that runs or is done stays as it is. Raises ReplayNotFound."""
     parameters = {"id": replay_id, "account_id": account_id, "client_id": client_id}
     rows(connection, _RESUME, parameters)
     return find(connection, replay_id, account_id=account_id, client_id=client_id)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dispatcher.api.parts import BODY_LIMIT
-from dispatcher.errors import RequestRefused
+from dispatcher.errors import ApiError
 from dispatcher.web import bodies
 from dispatcher.web.asgi import Asgi
 from dispatcher.web.bodies import FORM_LIMIT, LargeBodies
@@ -27,7 +27,7 @@ class Echo:
         try:
             self.asked.append(environ | {"body": environ["wsgi.input"].read()})
             status, text = "200 OK", [b"o", b"k"]
-        except RequestRefused as refused:
+        except ApiError as refused:
             status, text = f"{refused.status} Refused", [str(refused).encode()]
         start_response(status, [("Content-Type", "text/plain")])
         return text

@@ -71,7 +71,7 @@ def test_without_postgres_and_redis_it_lives_and_says_what_is_missing(call, serv
 def test_a_database_without_migrations_is_not_ready(call, serve, empty_database_url):
     server = serve(DATABASE_URL=empty_database_url)
 
-    assert call("/readyz", server).json()["problems"]["postgres"] == "lacks migrations; run: dispatcher migrate"
+    assert call("/readyz", server).json()["problems"]["postgres"] == "has pending migrations; run: dispatcher migrate"
 
 
 def test_the_metrics_are_read_from_the_rows(call, api: Api, a_worker_lives):

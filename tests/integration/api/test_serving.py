@@ -128,7 +128,7 @@ def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(serve, contain
         "error_description": "Something went wrong here; try again later",
     }
     assert "X-RateLimit" in answer.headers
-    assert "SecretUnreadable" in server.output
+    assert "SecretDecryptionFailed" in server.output
     assert api.token not in server.output
 
 

@@ -57,7 +57,7 @@ def test_an_account_and_its_owner_are_changed_where_something_is_given(run, run_
         (["applecorp"], 2, "Nothing to change"),
         (["applecorp", "--owner-email", "ann"], 2, "must be an e-mail address"),
         (["applecorp", "--time-zone", "Prague"], 2, "IANA"),
-        (["applecorp", "--owner-email", "R@x.cz"], 1, "is there already"),
+        (["applecorp", "--owner-email", "R@x.cz"], 1, "already exists"),
         (["nobody", "--owner-name", "Ann"], 1, "does not exist"),
     ],
 )
@@ -108,7 +108,11 @@ def test_of_somebody_else_in_the_account_too(run, storage, account):
     [
         (["applecorp", "--password-stdin"], "short\n", "8 to 1024 characters"),
         (["applecorp", "--password-stdin"], "", "8 to 1024 characters"),
-        (["applecorp", "--password-stdin", "--email", "no@x.cz"], "long enough\n", "nobody with the e-mail"),
+        (
+            ["applecorp", "--password-stdin", "--email", "no@x.cz"],
+            "long enough\n",
+            "No user of account 'applecorp' has the e-mail",
+        ),
         (["nobody", "--generate"], "", "does not exist"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_wrong_argument_is_a_usage_error(run, arguments):
         (["webhook", "show", "999", "--account", "acme"], "webhook 999 does not exist"),
         (["deliveries", "show", "999"], "delivery '999' does not exist"),
         (["replay", "999"], "delivery '999' does not exist"),
-        (["account", "create", "acme"], "account 'acme' exists already"),
+        (["account", "create", "acme"], "account with slug 'acme' already exists"),
         (["webhook", "create", "--account", "acme", "--url", "ftp://a", "--event", "invoice_paid"], "webhook_url "),
         (["webhook", "create", "--account", "acme", "--url", "https://a.test"], "events "),
     ],

@@ -150,7 +150,7 @@ def test_sessions_are_listed_and_can_be_ended(run, run_json, sign_in, person_of,
         (["--session", "7"], 1, "there is no session 7"),
         (["--session", "7", "ann@example.com"], 2, "given alone"),
         (["--operator"], 2, "Give an EMAIL"),
-        (["--operator", "nobody@example.com"], 1, "with the e-mail"),
+        (["--operator", "nobody@example.com"], 1, "has the e-mail"),
         (["nobody@example.com"], 2, "Give one of"),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_session_that_nobody_uses_is_over(container, run, run_json, sign_in, p
         (["--account", "applecorp", "ann@example.com", "--name", ""], 2, "printable characters"),
         (["--operator", "ann@example.com", "--read-only"], 2, "exclude each other"),
         (["--account", "nobody", "ann@example.com"], 1, "does not exist"),
-        (["--account", "applecorp", "APPLECORP@dispatcher.example"], 1, "is there already"),
+        (["--account", "applecorp", "APPLECORP@dispatcher.example"], 1, "already exists"),
     ],
 )
 def test_who_cannot_be_is_refused(run, account, arguments, code, said):
@@ -196,14 +196,14 @@ def test_a_short_password_is_refused(run, account):
 @pytest.mark.parametrize("whose", [["--operator"], ["--account", "applecorp"]])
 def test_nobody_can_be_neither_changed_nor_deleted(run, account, whose):
     arguments = [*whose, "nobody@example.com"]
-    assert "with the e-mail" in run("user", "delete", *arguments, code=1).stderr
-    assert "with the e-mail" in run(
+    assert "has the e-mail" in run("user", "delete", *arguments, code=1).stderr
+    assert "has the e-mail" in run(
         "user", "password", *arguments, "--password-stdin", stdin=f"{PASSWORD}\n", code=1
     ).stderr  # fmt: skip
 
 
 def test_an_accounts_owner_stays(run, account):
     assert (
-        "with the e-mail"
+        "has the e-mail"
         in run("user", "delete", "--account", "applecorp", "applecorp@dispatcher.example", code=1).stderr
     )

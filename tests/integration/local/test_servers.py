@@ -16,7 +16,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 from dispatcher.local import postgres
 from dispatcher.local.embedded import embedded
 from dispatcher.local.environment import PLACES, running_environment
@@ -160,7 +160,7 @@ def test_a_sigkill_of_the_owner_leaves_nothing_and_the_folder_can_be_used_again(
     pids = [int(pid) for pid in owner.stdout.readline().split()]
     assert all(map(is_alive, pids))
     environment = running_environment(used_folder)
-    with pytest.raises(ServiceFailed, match=f"is in use by process {owner.pid}; stop it, or use another folder"), \
+    with pytest.raises(ServiceStartFailed, match=f"is in use by process {owner.pid}; stop it, or use another folder"), \
             embedded(used_folder):  # fmt: skip
         pass
 
@@ -374,7 +374,7 @@ def test_a_failed_start_says_where_the_log_is_and_gives_the_folder_free(folder: 
     server.stop()
     (server.data / "PG_VERSION").write_text("9\n")
 
-    with pytest.raises(ServiceFailed, match=r"postgres\.log"):
+    with pytest.raises(ServiceStartFailed, match=r"postgres\.log"):
         server.start()
 
     (server.data / "PG_VERSION").write_text("18\n")

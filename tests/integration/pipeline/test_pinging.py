@@ -4,14 +4,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from dispatcher.errors import PingsBusy, WebhookUnknown
+from dispatcher.errors import TooManyPings, WebhookNotFound
 from tests.builders import a_webhook
 
 
 def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(container, storage, account, receiver):
     hook = a_webhook(storage, account, receiver.url())
 
-    with pytest.raises(WebhookUnknown):
+    with pytest.raises(WebhookNotFound):
         container.ping("applecorp", hook.id + 1)
     assert container.ping("applecorp", hook.id).response_status == "200"
     assert len(container._idle_senders) == 1
@@ -23,7 +23,7 @@ def test_one_ping_too_many_is_refused_and_the_next_is_not(container, storage, ac
     with ExitStack() as taken:
         for slug in ("others", "others", "applecorp", "more"):
             taken.enter_context(container.ping_places.one(slug))
-        with pytest.raises(PingsBusy):
+        with pytest.raises(TooManyPings):
             container.ping("applecorp", hook.id)
     assert container.ping("applecorp", hook.id).response_status == "200"
 
@@ -34,6 +34,6 @@ def test_one_account_leaves_places_to_the_others(container, storage, account, re
     with ExitStack() as taken:
         for _ in range(container.settings.web_threads // 4):
             taken.enter_context(container.ping_places.one("others"))
-        with pytest.raises(PingsBusy), container.ping_places.one("others"):
+        with pytest.raises(TooManyPings), container.ping_places.one("others"):
             pass
         assert container.ping("applecorp", hook.id).response_status == "200"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.errors import MoveIllegal, ReplayInvalid, ReplayUnknown, StorageUnavailable
+from dispatcher.errors import IllegalTransition, InvalidReplay, ReplayNotFound, StorageUnavailable
 from dispatcher.model.health import Health
 from dispatcher.replays import job
 from dispatcher.replays.one import replay
@@ -434,7 +434,7 @@ def test_an_original_and_its_copy_may_both_wait(flow, container, hook, failed, s
     assert found(first).state == "done"
 
     assert replay(container.storage, container.schedule, str(id_), limit=3).state == "pending"
-    with pytest.raises(MoveIllegal):
+    with pytest.raises(IllegalTransition):
         replay(container.storage, container.schedule, str(id_), limit=3)
     flow.deliver(hook.id)
     assert len(set(keys(receiver))) == 2
@@ -575,9 +575,9 @@ def test_one_of_another_account_or_client_is_unknown(container, account, hook, f
     made = start()
     for to in ({"account_id": account.id + 1}, {"account_id": account.id, "client_id": 1}):
         for act in (job.stop, job.resume):
-            with pytest.raises(ReplayUnknown):
+            with pytest.raises(ReplayNotFound):
                 act(container.storage, made.id, **to)
-    with pytest.raises(ReplayUnknown):
+    with pytest.raises(ReplayNotFound):
         job.stop(container.storage, made.id + 1)
 
 
@@ -617,23 +617,23 @@ IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 )
 def test_what_is_refused_names_field_and_reason(start, count, account, given, said):
     for act in (start, count):
-        with pytest.raises(ReplayInvalid) as refused:
+        with pytest.raises(InvalidReplay) as refused:
             act(**given)
         assert str(refused.value).startswith(said)
 
 
 def test_all_that_is_wrong_is_told_at_once(start):
-    with pytest.raises(ReplayInvalid) as refused:
+    with pytest.raises(InvalidReplay) as refused:
         start(rate=0, states=["x"], since="noon")
     assert refused.value.messages.keys() == {"rate", "states", "since"}
 
 
 def test_a_deleted_webhook_and_anothers_are_not_there(container, storage, account, hook, start):
     (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
-    with pytest.raises(ReplayInvalid, match="webhook_id does not exist"):
+    with pytest.raises(InvalidReplay, match="webhook_id does not exist"):
         start(webhook_id=hook.id, client_id=client.id)
     edit.delete_webhook(storage, "applecorp", hook.id)
-    with pytest.raises(ReplayInvalid, match="webhook_id does not exist"):
+    with pytest.raises(InvalidReplay, match="webhook_id does not exist"):
         start(webhook_id=hook.id)
 
 
@@ -643,7 +643,7 @@ def test_an_account_cannot_have_any_number_of_them(hook, failed, start, monkeypa
     start()
     start()
 
-    with pytest.raises(ReplayInvalid, match="2 replays are running"):
+    with pytest.raises(InvalidReplay, match="2 replays are running"):
         start()
 
 
@@ -672,5 +672,5 @@ def test_it_rests_while_days_are_dropped_and_old_ones_go(container, hook, failed
     assert found(made)
     shift_time(31 * 86_400)
     container.prune()
-    with pytest.raises(ReplayUnknown):
+    with pytest.raises(ReplayNotFound):
         found(made)

@@ -9,12 +9,12 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from dispatcher import emit, emit_many, signals
-from dispatcher.errors import AccountUnknown, EventRefused, MoveIllegal, WebhookUnknown
+from dispatcher.errors import AccountNotFound, IllegalTransition, InvalidEventAttribute, WebhookNotFound
 from dispatcher.replays.one import replay
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import deliveries
 from dispatcher.webhooks import edit
-from schemas import EVENT_TYPES, EventInvalid
+from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.choices import did_you_mean
 from tests.builders import a_body, a_webhook, an_account, an_event
 from tests.receiver import Answer
@@ -187,7 +187,7 @@ def test_deleting_a_webhook_cancels_what_waits(flow, storage, hook, receiver):
 
     assert flow.states() == ["cancelled"]
     assert receiver.requests == []
-    with pytest.raises(WebhookUnknown):
+    with pytest.raises(WebhookNotFound):
         edit.delete_webhook(storage, "applecorp", hook.id)
 
 
@@ -314,7 +314,7 @@ def test_what_is_pending_cannot_be_replayed(flow, container, hook):
     flow.emit()
     flow.fan_out()
 
-    with pytest.raises(MoveIllegal, match="is pending and cannot become pending"):
+    with pytest.raises(IllegalTransition, match="is pending and cannot become pending"):
         replay(container.storage, container.schedule, str(flow.deliveries()[0].id), limit=3)
 
 
@@ -322,7 +322,7 @@ def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, container, sto
     flow.run()
     storage.run(lambda c: webhooks.delete(c, account.id, hook.id))
 
-    with pytest.raises((MoveIllegal, WebhookUnknown)):
+    with pytest.raises((IllegalTransition, WebhookNotFound)):
         replay(container.storage, container.schedule, str(flow.deliveries()[0].id), limit=3)
     assert flow.states() == ["delivered"]
 
@@ -363,7 +363,7 @@ def test_emits_of_one_key_are_one_event(flow):
 
 
 def test_many_are_stored_all_or_none(flow):
-    with pytest.raises(EventInvalid):
+    with pytest.raises(InvalidEvent):
         emit_many([an_event(), an_event(body={"invoice": {"no_such": 1}})], account="applecorp")
     assert flow.sql("select count(*) from events") == [(0,)]
 
@@ -377,7 +377,7 @@ def test_every_problem_of_every_event_is_told(flow):
         an_event(created_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
         an_event(name="invoice_eaten", body={}),
     ]
-    with pytest.raises(EventInvalid) as refused:
+    with pytest.raises(InvalidEvent) as refused:
         emit_many(broken, account="applecorp")
 
     assert refused.value.problems == (
@@ -390,20 +390,20 @@ def test_every_problem_of_every_event_is_told(flow):
 
 
 def test_an_event_of_an_unknown_account_or_name_is_refused(flow):
-    with pytest.raises(AccountUnknown, match="dispatcher account create nobody"):
+    with pytest.raises(AccountNotFound, match="dispatcher account create nobody"):
         emit("invoice_paid", account="nobody", **a_body())
-    with pytest.raises(EventInvalid):
+    with pytest.raises(InvalidEvent):
         emit("invoice_eaten", account="applecorp")
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "a\0b"])
 def test_an_impossible_idempotency_key_is_refused(flow, key):
-    with pytest.raises(EventRefused, match=r"^idempotency_key: "):
+    with pytest.raises(InvalidEventAttribute, match=r"^idempotency_key: "):
         emit("invoice_paid", account="applecorp", idempotency_key=key, **a_body())
 
 
 def test_a_time_without_a_zone_is_refused(flow):
-    with pytest.raises(EventRefused, match=r"^created_at: needs a time zone"):
+    with pytest.raises(InvalidEventAttribute, match=r"^created_at: needs a time zone"):
         emit("invoice_paid", account="applecorp", created_at=datetime(2026, 1, 1), **a_body())
 
 

@@ -7,7 +7,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from dispatcher.container import Container
-from dispatcher.errors import SecretUnreadable
+from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.storage.admin import webhooks
 from tests.builders import a_webhook
 
@@ -111,12 +111,12 @@ def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(co
     wrong.check()
     old = a_webhook(storage, account)
     container.check()
-    with pytest.raises(SecretUnreadable):
+    with pytest.raises(SecretDecryptionFailed):
         wrong.check()
 
     newer = a_webhook(wrong.storage, account)
     wrong.check()  # it may be what a rotation has come to: only a look at the newest
-    with pytest.raises(SecretUnreadable):
+    with pytest.raises(SecretDecryptionFailed):
         container.check()
 
     storage.run(lambda c: webhooks.delete(c, account.id, newer.id))

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from dispatcher.broker.names import QUEUES
-from dispatcher.errors import ScheduleUnavailable, ScheduleUnsafe
+from dispatcher.errors import ScheduleUnavailable, UnsafeRedisConfig
 from dispatcher.model.health import Health
 from dispatcher.schedule.schedule import DUE, FAN_OUT, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE, WORKERS, Schedule
 from tests.builders import DRAIN, released
@@ -142,7 +142,7 @@ def test_a_redis_that_evicts_is_refused(schedule, redis_client):
     schedule.check()
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        with pytest.raises(ScheduleUnsafe, match="maxmemory-policy allkeys-lru; set it to noeviction"):
+        with pytest.raises(UnsafeRedisConfig, match="maxmemory-policy allkeys-lru; set it to noeviction"):
             schedule.check()
     finally:
         redis_client.config_set("maxmemory-policy", "noeviction")

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dispatcher.errors import SettingsInvalid, StorageUnavailable
+from dispatcher.errors import InvalidSetting, StorageUnavailable
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.secrets import SecretBox
 from tests.builders import SECRET_KEY
@@ -46,7 +46,7 @@ def test_no_error_tells_the_password(database_url, closed_port):
     "url", ["postgresql://dave:hunter2@[::1/x", "postgresql://dave:hunter2@h/x?hunter2", "postgres://h/x?hunter2=1"]
 )
 def test_a_url_that_libpq_does_not_understand_is_refused_without_its_password(url):
-    with pytest.raises(SettingsInvalid) as caught:
+    with pytest.raises(InvalidSetting) as caught:
         a_storage(url)
     assert "hunter2" not in str(caught.value)
 

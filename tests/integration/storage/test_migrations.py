@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic import command
 
-from dispatcher.errors import StorageOutdated, StorageUnavailable
+from dispatcher.errors import PendingMigrations, StorageUnavailable
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.secrets import SecretBox
@@ -61,7 +61,7 @@ def config_of(connection):
 
 
 def test_an_empty_database_is_refused(empty):
-    with pytest.raises(StorageOutdated, match="dispatcher migrate"):
+    with pytest.raises(PendingMigrations, match="dispatcher migrate"):
         migrate.check(empty)
 
 
@@ -82,7 +82,7 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty):
 
     downgrade(empty)
     assert left(empty) == []
-    with pytest.raises(StorageOutdated):
+    with pytest.raises(PendingMigrations):
         migrate.check(empty)
 
     migrate.upgrade(empty)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.errors import DeliveryUnknown
+from dispatcher.errors import DeliveryNotFound
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.reads import deliveries
@@ -90,7 +90,7 @@ def test_a_delivery_is_known_to_its_account_and_client_only(steps, storage, acco
 
     assert known(account_id=account.id).id == three[0]
     for to in ({"account_id": account.id + 1}, {"client_id": client.id}):
-        with pytest.raises(DeliveryUnknown):
+        with pytest.raises(DeliveryNotFound):
             known(**to)
 
 
@@ -184,7 +184,7 @@ def test_a_delivery_is_found_by_its_id_and_by_its_key(steps, three):
 
 @pytest.mark.parametrize("name", ["", "0", "999999", "9" * 40, "-1", "x", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣"])
 def test_an_unknown_delivery_is_said_so(steps, three, name):
-    with pytest.raises(DeliveryUnknown):
+    with pytest.raises(DeliveryNotFound):
         steps.storage.run(lambda c: deliveries.delivery(c, name))
 
 
@@ -192,7 +192,7 @@ def test_a_key_with_only_the_right_tail_is_unknown(steps, three):
     (found,) = listed(steps, state="failed")
     wrong = "00000000" + str(found.idempotency_key)[8:]
 
-    with pytest.raises(DeliveryUnknown):
+    with pytest.raises(DeliveryNotFound):
         steps.storage.run(lambda c: deliveries.delivery(c, wrong))
 
 

@@ -1,7 +1,7 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from dispatcher.errors import AccountExists, AccountUnknown, SecretUnreadable, WebhookUnknown
+from dispatcher.errors import AccountExists, AccountNotFound, SecretDecryptionFailed, WebhookNotFound
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.secrets import SecretBox
 from tests.builders import SECRET_KEY, a_webhook, an_account
@@ -64,7 +64,7 @@ def test_another_accounts_webhook_does_not_exist(storage, webhook, step):
             return webhooks.delete(connection, other.id, webhook.id)
         return webhooks.find(connection, storage.secrets, other.id, webhook.id)
 
-    with pytest.raises(WebhookUnknown):
+    with pytest.raises(WebhookNotFound):
         storage.run(work)
 
 
@@ -72,7 +72,7 @@ def test_a_deleted_webhook_is_not_found_nor_listed(storage, account, webhook):
     storage.run(lambda c: webhooks.delete(c, account.id, webhook.id))
 
     assert storage.run(lambda c: webhooks.of_account(c, storage.secrets, account.id)) == []
-    with pytest.raises(WebhookUnknown):
+    with pytest.raises(WebhookNotFound):
         storage.run(lambda c: webhooks.delete(c, account.id, webhook.id))
 
 
@@ -84,7 +84,7 @@ def test_a_webhook_that_wants_nothing_is_refused_by_postgres(storage, account):
 def test_accounts_are_unique_by_slug(storage, account):
     with pytest.raises(AccountExists):
         an_account(storage)
-    with pytest.raises(AccountUnknown):
+    with pytest.raises(AccountNotFound):
         storage.run(lambda c: accounts.find(c, "nobody"))
     assert storage.run(accounts.all_of_them) == [account]
 
@@ -111,13 +111,13 @@ def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps, storage, acco
     ):
         assert {only_new.open(text) for text in row} == {made.signing_secret}
     assert only_new.open(steps.value("select max(auth_header_encrypted) from webhooks")) == "Bearer abc"
-    with pytest.raises(SecretUnreadable):
+    with pytest.raises(SecretDecryptionFailed):
         storage.run(lambda c: webhooks.find(c, storage.secrets, account.id, made.id))
 
 
 def test_a_rotation_without_the_old_key_changes_nothing(steps, storage, webhook):
     before = steps.value("select signing_secret_encrypted from webhooks")
 
-    with pytest.raises(SecretUnreadable):
+    with pytest.raises(SecretDecryptionFailed):
         storage.run(lambda c: webhooks.rotate_secrets(c, SecretBox([Fernet.generate_key().decode()]), 0))
     assert steps.value("select signing_secret_encrypted from webhooks") == before

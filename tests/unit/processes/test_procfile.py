@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.errors import ServiceFailed
+from dispatcher.errors import ServiceStartFailed
 from dispatcher.processes.procfile import parse_procfile
 from tests.conftest import ROOT
 
@@ -16,12 +16,12 @@ def test_names_and_commands_keep_their_order():
 
 @pytest.mark.parametrize("line", ["worker", "worker:", ": celery", "two words: celery"])
 def test_another_form_is_refused_with_its_line_number(line: str):
-    with pytest.raises(ServiceFailed, match="line 2"):
+    with pytest.raises(ServiceStartFailed, match="line 2"):
         parse_procfile(f"release: dispatcher migrate\n{line}\n")
 
 
 def test_a_name_may_be_there_once():
-    with pytest.raises(ServiceFailed, match="line 2: web is there twice"):
+    with pytest.raises(ServiceStartFailed, match="line 2: web is there twice"):
         parse_procfile("web: one\nweb: two\n")
 
 

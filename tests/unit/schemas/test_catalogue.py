@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.errors import EventInvalid
+from schemas.errors import InvalidEvent
 from schemas.wire.catalogue import EVENT_TYPES, event_type
 from schemas.wire.resources import RESOURCES
 from tests.unit.schemas.facts import EVENTS
@@ -58,7 +58,7 @@ def test_an_event_type_is_found_by_its_name(name):
 
 
 def test_a_name_that_is_not_of_the_catalogue_has_no_event_type():
-    with pytest.raises(EventInvalid) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         event_type("estimate_created")
 
     assert caught.value.event_name == "estimate_created"

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from schemas import EVENT_TYPES, EventInvalid
+from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.body import render_body
 from schemas.wire.fields import DateTime
 from tests.unit.schemas.facts import example, in_order
@@ -29,7 +29,7 @@ def kind(value):
 
 def problems(event_name, body):
     """The (path, reason) pairs of a refusal; no value stands in its message."""
-    with pytest.raises(EventInvalid) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         render_body(event_name, body)
     assert SECRET not in str(caught.value)
     assert caught.value.event_name == event_name
@@ -469,7 +469,7 @@ def test_a_naive_datetime_or_one_out_of_the_calendar_is_refused():
 
 
 def test_a_refused_event_leaves_the_zone_of_the_next_one_alone():
-    with pytest.raises(EventInvalid):
+    with pytest.raises(InvalidEvent):
         render_body("invoice_updated", {"invoice": {}}, time_zone="America/New_York")
 
     assert DateTime().wire(NOON) == "2024-06-13T14:00:00.000+02:00"
@@ -501,13 +501,13 @@ def test_each_thread_writes_in_its_own_zone():
 
 def test_a_message_names_the_event_the_paths_and_the_reasons():
     with pytest.raises(
-        EventInvalid, match=r"^invoice_paid: invoice\.total: not a decimal; payment: missing from the body$"
+        InvalidEvent, match=r"^invoice_paid: invoice\.total: not a decimal; payment: missing from the body$"
     ):
         render_body("invoice_paid", {"invoice": {"id": 1, "total": SECRET}})
 
 
 def test_a_message_of_many_problems_is_bounded_and_all_are_kept():
-    with pytest.raises(EventInvalid) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         render_body("invoice_updated", {"invoice": {"id": 1, "lines": [{"id": SECRET}] * 10_000}})
 
     assert len(caught.value.problems) == 10_000

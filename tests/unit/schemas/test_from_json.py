@@ -11,9 +11,9 @@ from marshmallow import ValidationError
 from dispatcher.api import emitting
 from dispatcher.api.emitting import drafts_from_json
 from dispatcher.api.parts import parsed
-from dispatcher.errors import EventRefused, RequestRefused
+from dispatcher.errors import ApiError, InvalidEventAttribute
 from dispatcher.pipeline.emit import drafts_of
-from schemas import EVENT_TYPES, EventInvalid
+from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.examples import event_example
 from tests.unit.schemas.strategies import ZONES, bodies
 from tests.unit.schemas.test_random_values import few
@@ -30,7 +30,7 @@ def closely(data: bytes, zone: str = ZONE, key: str | None = None):
     try:
         items, is_array = emitting.items(parsed(data), key)
         return drafts_of([emitting.new_event(item) for item in items], zone), is_array
-    except (RequestRefused, ValidationError, EventInvalid):
+    except (ApiError, ValidationError, InvalidEvent):
         return None
 
 
@@ -195,5 +195,5 @@ def test_what_cannot_be_a_key_is_refused(key):
         (text(posted("invoice_paid", idempotency_key=key)), None),
         (text(posted("invoice_paid")), key),
     ):
-        with pytest.raises(EventRefused):
+        with pytest.raises(InvalidEventAttribute):
             quickly(data, key=header)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import fields
 
-from schemas import EVENT_TYPES, EventInvalid
+from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.body import render_body
 from schemas.wire.examples import _value, event_example
 from schemas.wire.fields import Integer, String, WireSchema
@@ -98,5 +98,5 @@ def test_a_field_of_another_kind_is_an_error_of_ours():
 
 def test_an_event_outside_the_catalogue_has_neither():
     for function in (event_schema, event_example):
-        with pytest.raises(EventInvalid):
+        with pytest.raises(InvalidEvent):
             function("x")

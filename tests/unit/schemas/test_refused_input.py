@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from marshmallow import ValidationError
 
-from schemas import EventInvalid
+from schemas import InvalidEvent
 from schemas.api.webhook import WebhookSchema
 from schemas.wire.body import render_body
 from schemas.wire.fields import render_datetime
@@ -20,7 +20,7 @@ BLANKS = [
 
 
 def refusal(event_name, body):
-    with pytest.raises(EventInvalid) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         render_body(event_name, body)
     return caught.value
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dispatcher.errors import SettingsInvalid
+from dispatcher.errors import InvalidSetting
 from dispatcher.sender.choose import make_sender
 from dispatcher.sender.contract import Limits
 
@@ -18,7 +18,7 @@ def test_the_setting_names_the_sender(name: str, made: str) -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(SettingsInvalid, match="curl, requests"):
+    with pytest.raises(InvalidSetting, match="curl, requests"):
         make_sender("carrier-pigeon", Limits())
 
 
@@ -26,6 +26,6 @@ def test_without_pycurl_only_requests_works(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "pycurl", None)
     monkeypatch.delitem(sys.modules, "dispatcher.sender.curl", raising=False)
 
-    with pytest.raises(SettingsInvalid, match="needs pycurl"):
+    with pytest.raises(InvalidSetting, match="needs pycurl"):
         make_sender("curl", Limits())
     make_sender("requests", Limits()).close()

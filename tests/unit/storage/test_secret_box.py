@@ -3,7 +3,7 @@ import base64
 import pytest
 from cryptography.fernet import Fernet
 
-from dispatcher.errors import SecretUnreadable
+from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.storage.secrets import SecretBox, new_signing_secret, signing_key
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
@@ -25,7 +25,7 @@ def test_an_old_key_still_opens_what_it_closed():
 def test_what_no_key_opens_is_said_and_not_shown(method):
     closed = SecretBox([OLD]).close("x")
 
-    with pytest.raises(SecretUnreadable) as caught:
+    with pytest.raises(SecretDecryptionFailed) as caught:
         getattr(SecretBox([NEW]), method)(closed)
     assert closed not in str(caught.value)
 
