@@ -4,6 +4,7 @@
     latency      commit to arrival, at 200 events a second; and while some receivers hang
     emits        events a second that the API accepts
     cost         an idle worker's queries, and its memory with a long backlog
+    chain        statements, commands, messages and CPU of one event, from POST to record
 
 A missed bar is a result like any other: the exit code is 0 as long as everything could be measured.
 """
@@ -13,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import http_emits, idle, isolation, latency, machine, memory, plot, report, throughput, yardsticks
+from bench import chain, http_emits, idle, isolation, latency, machine, memory, plot, report, throughput, yardsticks
 from bench.receiver import Receiver
 from bench.report import Results
 from bench.rig import Rig, say
@@ -28,8 +29,12 @@ def main() -> None:
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as temporary:
         results = measure(Path(temporary), quick=arguments.quick)
+    with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as temporary:  # servers of its own, which also count
+        chains = chain.measure(Path(temporary), 0.1 if arguments.quick else 1.0)
+    results.chain = {each.name: dict(each.rows()) for each in chains}
     results.took_s = time.monotonic() - began_s
     report.show(results)
+    chain.show(chains)
     for path in (*report.write(results, arguments.folder), plot.draw(results, arguments.folder)):
         print(f"written: {path}")
 

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +21,7 @@ import pycurl
 from bench import load
 from bench.receiver import free_port
 from bench.rig import Rig, running, say, wait_until
-from dispatcher.storage.admin import clients
+from dispatcher.storage.admin import accounts, clients
 
 IN_FLIGHT = 64
 """Connections fall unevenly on the server's two processes, and neither shall be idle while Postgres syncs a commit."""
@@ -59,34 +61,77 @@ LOADS = (
 )
 
 
-def measure(rig: Rig, share: float) -> list[Emits]:
-    """Each load, on empty tables, after a warm-up of the same kind."""
-    rig.empty()
-    (account,) = load.make_accounts(rig, 1, [], "emitter")
+class Api:
+    """The API of one account, as a client with a token sees it."""
+
+    def __init__(self, pid: int, root: str, slug: str, token: str) -> None:
+        self.pid = pid
+        self._url, self._token = f"{root}/accounts/{slug}/events.json", token
+
+    def post(self, body: bytes, count: int, *, keyed: bool = False, per_second: int | None = None) -> None:
+        """POSTs so often, as fast as may be or evenly; raises RuntimeError for another response than 202."""
+        multi = pycurl.CurlMulti()
+        headers = [
+            f"Authorization: Bearer {self._token}", "Content-Type: application/json", "User-Agent: bench", "Expect:"
+        ]  # fmt: skip
+        free = [_handle(self._url, headers, body) for _ in range(min(IN_FLIGHT, count))]
+        began_s = time.monotonic()
+        started = finished = 0
+        while finished < count:
+            due = count if per_second is None else min(count, int((time.monotonic() - began_s) * per_second) + 1)
+            while free and started < due:
+                curl = free.pop()
+                if keyed:
+                    curl.setopt(pycurl.HTTPHEADER, [*headers, f"Idempotency-Key: {uuid4()}"])
+                multi.add_handle(curl)
+                started += 1
+            multi.perform()
+            _, succeeded, failed = multi.info_read()
+            for curl in succeeded:
+                if curl.getinfo(pycurl.RESPONSE_CODE) != 202:
+                    raise RuntimeError(f"the API answered {curl.getinfo(pycurl.RESPONSE_CODE)}")
+                multi.remove_handle(curl)
+                free.append(curl)
+            if failed:
+                raise RuntimeError(f"a request failed: {failed[0][2]}")
+            finished += len(succeeded)
+            if not succeeded:
+                multi.select(0.02 if per_second is None else 0.002)
+
+
+@contextmanager
+def serving(rig: Rig, account: accounts.Account) -> Iterator[Api]:
+    """`dispatcher serve` for the time of the block, with a client of the account's that has a token."""
     client, secret = rig.container.storage.run(
         lambda connection: clients.create(connection, account.id, "bench", [], clients.SCOPES)
     )
     port = free_port()
     root = f"http://127.0.0.1:{port}/api/v3"
-    url = f"{root}/accounts/{account.slug}/events.json"
     command = [str(Path(sys.executable).parent / "dispatcher"), "serve"]
     variables = {"PORT": str(port), "DISPATCHER_EMIT_QUOTA": "1000000000"}
     with running(command, variables, stdout=subprocess.DEVNULL) as server:
         wait_until("the API listens", lambda: _listens(port), processes=[server])
-        token = _token(root, client.client_id, secret)
-        return [_run(rig, url, token, each, share) for each in LOADS]
+        yield Api(server.pid, root, account.slug, _token(root, client.client_id, secret))
 
 
-def _run(rig: Rig, url: str, token: str, each: Load, share: float) -> Emits:
+def measure(rig: Rig, share: float) -> list[Emits]:
+    """Each load, on empty tables, after a warm-up of the same kind."""
+    rig.empty()
+    (account,) = load.make_accounts(rig, 1, [], "emitter")
+    with serving(rig, account) as api:
+        return [_run(rig, api, each, share) for each in LOADS]
+
+
+def _run(rig: Rig, api: Api, each: Load, share: float) -> Emits:
     body = load.body_json()
     one = f'{{"name":"{load.EVENT}","body":{body}}}'
     sent = (one if each.batch == 1 else f"[{','.join([one] * each.batch)}]").encode()
     count = max(IN_FLIGHT, int(each.requests * share))
-    _post(url, token, sent, max(IN_FLIGHT, count // 10), keyed=each.keyed)
+    api.post(sent, max(IN_FLIGHT, count // 10), keyed=each.keyed)
     rig.sql("truncate events, events_waiting")
     rig.sql("checkpoint")
     began_s = time.monotonic()
-    _post(url, token, sent, count, keyed=each.keyed)
+    api.post(sent, count, keyed=each.keyed)
     done = Emits(
         name=each.name,
         events=count * each.batch,
@@ -97,33 +142,6 @@ def _run(rig: Rig, url: str, token: str, each: Load, share: float) -> Emits:
     )
     say(f"emits by HTTP, {each.name}: {done.per_second:,.0f}/s")
     return done
-
-
-def _post(url: str, token: str, body: bytes, count: int, *, keyed: bool) -> None:
-    """POSTs so often; raises RuntimeError for another answer than 202."""
-    multi = pycurl.CurlMulti()
-    headers = [f"Authorization: Bearer {token}", "Content-Type: application/json", "User-Agent: bench", "Expect:"]
-    free = [_handle(url, headers, body) for _ in range(min(IN_FLIGHT, count))]
-    started = finished = 0
-    while finished < count:
-        while free and started < count:
-            curl = free.pop()
-            if keyed:
-                curl.setopt(pycurl.HTTPHEADER, [*headers, f"Idempotency-Key: {uuid4()}"])
-            multi.add_handle(curl)
-            started += 1
-        multi.perform()
-        _, succeeded, failed = multi.info_read()
-        for curl in succeeded:
-            if curl.getinfo(pycurl.RESPONSE_CODE) != 202:
-                raise RuntimeError(f"the API answered {curl.getinfo(pycurl.RESPONSE_CODE)}")
-            multi.remove_handle(curl)
-            free.append(curl)
-        if failed:
-            raise RuntimeError(f"a request failed: {failed[0][2]}")
-        finished += len(succeeded)
-        if not succeeded:
-            multi.select(0.02)
 
 
 def _handle(url: str, headers: list[str], body: bytes) -> pycurl.Curl:

@@ -34,6 +34,7 @@ class Results:
     memory: Memory | None
     emits: list[Emits]
     isolation: list[Isolation]
+    chain: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     took_s: float = 0.0
 
 

@@ -52,8 +52,10 @@ def wait_until(
 class Rig:
     """container for the time of a `with` block; `services` are those of this process, `redis` and `sql` look inside."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, preload: str = "") -> None:
+        """`preload`: a library of Postgres' that it shall have loaded."""
         self.folder = folder
+        self._preload = preload
         self._stack = ExitStack()
         self._started = 0
 
@@ -63,8 +65,11 @@ class Rig:
         self.folder.chmod(0o711)  # as root, Postgres runs as another user, who must get through to its folder
         servers = self._stack.enter_context(embedded(self.folder / "servers"))
         self._stack.callback(servers.postgres.remove)  # its data may lie elsewhere than in our folder
+        self._servers = servers
         os.environ.update(servers.environment)
         os.environ.update({"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8", "DISPATCHER_LOG_LEVEL": "warning"})
+        if self._preload:
+            self._restart_postgres_with(self._preload)
         self.container = Container(read_settings())
         self._stack.callback(self.container.close)
         use_container(self.container)
@@ -84,6 +89,19 @@ class Rig:
         with self._postgres.cursor() as cursor:
             cursor.execute(text, parameters or None)
             return cursor.fetchall() if cursor.description else []
+
+    @property
+    def server_pids(self) -> dict[str, int]:
+        """The process ids of Postgres and Valkey."""
+        servers = {"postgres": self._servers.postgres, "valkey": self._servers.valkey}
+        return {name: server.pid for name, server in servers.items() if server is not None and server.pid is not None}
+
+    def _restart_postgres_with(self, library: str) -> None:
+        connection = psycopg2.connect(os.environ["DATABASE_URL"])
+        connection.autocommit = True
+        connection.cursor().execute(f"alter system set shared_preload_libraries = {library}")
+        connection.close()
+        self._servers.postgres.restart()
 
     def hold_nudges(self) -> None:
         """Makes workers that hear of events believe that a `fan_out` message is on its way."""
