@@ -182,19 +182,17 @@ def _lay_events(rig: Rig, count: int) -> None:
 def _claims(rig: Rig) -> Iterator[float]:
     """Milliseconds of each claim of 50 over the busy webhooks, by this process alone; then all goes away again."""
     _lay_events(rig, CLAIMS * 50 // BUSY)
-    rig.container.storage.run(lambda connection: events.fan_out(connection, CLAIMS * 50))
+    rig.container.storage.transact(events.fan_out, CLAIMS * 50)
     busy = [row[0] for row in rig.sql("select id from webhooks order by id limit %s", [BUSY])]
     for _ in range(CLAIMS):
         began_s = time.monotonic()
-        rig.container.storage.single(
-            lambda connection: deliveries.claim(
-                connection,
-                rig.container.storage.secrets,
-                dict.fromkeys(busy, 3),
-                token=str(uuid4()),
-                lease=_LEASE,
-                loss_limit=10,
-            )
+        rig.container.storage.autocommit(
+            deliveries.claim,
+            rig.container.storage.secrets,
+            dict.fromkeys(busy, 3),
+            token=str(uuid4()),
+            lease=_LEASE,
+            loss_limit=10,
         )
         yield (time.monotonic() - began_s) * 1000
     rig.sql("delete from deliveries_waiting")

@@ -102,9 +102,7 @@ class Api:
 @contextmanager
 def serving(rig: Rig, account: accounts.Account) -> Iterator[Api]:
     """`dispatcher serve` for the time of the block, with a client of the account's that has a token."""
-    client, secret = rig.container.storage.run(
-        lambda connection: clients.create(connection, account.id, "bench", [], clients.SCOPES)
-    )
+    client, secret = rig.container.storage.transact(clients.create, account.id, "bench", [], clients.SCOPES)
     port = free_port()
     root = f"http://127.0.0.1:{port}/api/v3"
     command = [str(Path(sys.executable).parent / "dispatcher"), "serve"]

@@ -77,7 +77,7 @@ def _measure(rig: Rig, url: str, count: int) -> Step:
     rig.redis.flushall()
     accounts = load.make_accounts(rig, 1, [url] * WEBHOOKS)
     load.record_events(rig, accounts, EVENTS)
-    while rig.container.storage.run(lambda connection: events.fan_out(connection, 20)).event_count:
+    while rig.container.storage.transact(events.fan_out, 20).event_count:
         pass
     rig.sql("analyze")
     rig.sql("checkpoint")

@@ -16,7 +16,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -90,9 +89,9 @@ def answer(arrival: Arrival) -> int:
 def _a_day(container: Container, url: str) -> dict[str, int]:
     """An account with a day of traffic; the ids by which pages are found."""
     storage = container.storage
-    account = storage.run(partial(accounts.create, slug=SLUG, time_zone="Europe/Prague"))
+    account = storage.transact(accounts.create, slug=SLUG, time_zone="Europe/Prague")
     for slug in ("northwind", "bluebird", "tailspin"):
-        storage.run(partial(accounts.create, slug=slug, time_zone="Europe/Prague"))
+        storage.transact(accounts.create, slug=slug, time_zone="Europe/Prague")
     _person(container, account.id, EMAIL, "write")
     _person(container, None, "ops@dispatcher.example", "operator")
     webhooks = {}
@@ -103,15 +102,15 @@ def _a_day(container: Container, url: str) -> dict[str, int]:
     for _ in range(4):
         container.schedule.take(1_000, 1_000)
         container.deliver(list(webhooks.values()))
-    storage.run(_spread)
-    storage.run(partial(_hours, webhook_ids=list(webhooks.values())))
+    storage.transact(_spread)
+    storage.transact(_hours, webhook_ids=list(webhooks.values()))
     for _ in range(13):  # five minutes a time
         container.count_figures(0.0)
     _emit_all(container, account, 1)
     container.schedule.take(1_000, 1_000)
     container.deliver([webhooks["/books"], webhooks["/crm"], webhooks["/dead"]])
-    storage.run(lambda connection: rows(connection, _OFF, {"id": webhooks["/legacy?token=secret"]}))
-    storage.run(lambda connection: rows(connection, "update figures_until set until = dispatcher_now()"))
+    storage.transact(rows, _OFF, {"id": webhooks["/legacy?token=secret"]})
+    storage.transact(rows, "update figures_until set until = dispatcher_now()")
     return {
         "webhook": webhooks["/books"],
         "retrying": _one(container, _RETRYING, webhooks["/dead"]),
@@ -182,15 +181,13 @@ values (%(id)s, date_trunc('hour', now()) - %(hour)s * interval '1 hour', %(deli
 
 def _person(container: Container, account_id: int | None, email: str, permission: str) -> None:
     hashed = hash_password(PASSWORD)
-    container.storage.run(
-        lambda connection: users.create(
-            connection, account_id, email=email, full_name="Ann", permission=permission, password_hash=hashed
-        )
+    container.storage.transact(
+        users.create, account_id, email=email, full_name="Ann", permission=permission, password_hash=hashed
     )
 
 
 def _one(container: Container, sql: str, id_: int) -> int:
-    found: int = container.storage.run(lambda connection: rows(connection, sql, {"id": id_}))[0][0]
+    found: int = container.storage.transact(rows, sql, {"id": id_})[0][0]
     return found
 
 

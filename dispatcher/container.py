@@ -238,7 +238,7 @@ class Container:
 
     def has_waiting_events(self) -> bool:
         """Whether an event is in the outbox."""
-        return self.storage.look(any_waiting)
+        return self.storage.read(any_waiting)
 
     def fan_out(self) -> tuple[FanOut, Counts]:
         """Empties the outbox, and drains here what is too little for a task of its own.
@@ -327,7 +327,7 @@ class Container:
         """Raises where a worker had better not start: migrations missing, a Redis that evicts, or the wrong keys."""
         migrate.check(self.storage)
         self.schedule.check()
-        self.storage.look(lambda connection: webhooks.check_newest(connection, self.storage.secrets))
+        self.storage.read(webhooks.check_newest, self.storage.secrets)
 
     def serve_figures(self) -> None:
         """Tells Prometheus of this process, where a port is set for that."""

@@ -59,7 +59,7 @@ def a_draft(name: str = "invoice_paid", body_json: str = '{"invoice":{"id":1}}',
 
 def an_account(storage: Storage, slug: str = "applecorp", time_zone: str = "Europe/Prague") -> accounts.Account:
     """A stored account."""
-    return storage.run(lambda connection: accounts.create(connection, slug, time_zone))
+    return storage.transact(accounts.create, slug, time_zone)
 
 
 def a_webhook(
@@ -77,7 +77,7 @@ def a_webhook(
         "active": True,
         "payload_version": "v3",
     }
-    return storage.run(lambda connection: webhooks.create(connection, storage.secrets, account.id, attributes | given))
+    return storage.transact(webhooks.create, storage.secrets, account.id, attributes | given)
 
 
 def a_claimed(**given: Any) -> Claimed:
@@ -130,4 +130,4 @@ def a_history(storage: Storage, delivery_id: int, count: int) -> None:
         select nextval('delivery_id') as id, event_id, webhook_id from deliveries, generate_series(1, %(count)s)
         where deliveries.id = %(id)s) made
     """
-    storage.run(lambda connection: rows(connection, sql, {"id": delivery_id, "count": count}))
+    storage.transact(rows, sql, {"id": delivery_id, "count": count})

@@ -29,7 +29,7 @@ def admit(storage: Storage, limiter: Limiter, asked: Sequence[Asked]) -> list[Ad
     1. Look the callers up, all by one query; there is no cache, so that a revoked token is refused at once.
     2. Count the requests of those that are known.
     """
-    callers = storage.look(lambda connection: tokens.callers(connection, [one.token for one in asked]))
+    callers = storage.read(tokens.callers, [one.token for one in asked])
     allowances = iter(
         limiter.spend(
             [

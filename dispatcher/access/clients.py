@@ -30,7 +30,7 @@ def create_client(
     if not scopes or not set(scopes) <= set(SCOPES):
         raise InvalidClientAttribute("scopes", f"must be among {', '.join(SCOPES)}")
     chosen = [scope for scope in SCOPES if scope in scopes]
-    return storage.run(
+    return storage.transact(
         lambda connection: clients.create(
             connection, accounts.find(connection, slug).id, name, list(dict.fromkeys(redirect_uris)), chosen
         )
@@ -46,7 +46,7 @@ def revoke_client(storage: Storage, client_id: str) -> int:
     def revoke(connection: Connection) -> int:
         return webhooks.delete_of_client(connection, clients.revoke(connection, client_id))
 
-    return storage.run(revoke)
+    return storage.transact(revoke)
 
 
 def _check_redirect_uri(uri: str) -> None:

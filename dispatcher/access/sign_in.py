@@ -78,7 +78,7 @@ class SignIn:
         if refused is not None:
             place, wait_s = refused
             return Outcome(wait_s=max(1, math.ceil(wait_s)), whole_address=place == 0)
-        found = self._storage.look(lambda connection: sessions.candidate(connection, name, slug, owner=owner))
+        found = self._storage.read(sessions.candidate, name, slug, owner=owner)
         if not is_right(password, found.password_hash if found is not None else None) or found is None:
             return Outcome()
         self._tries.forgive([limits[1][0], by_address, by_name])

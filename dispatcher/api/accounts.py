@@ -67,14 +67,12 @@ def list_users(caller: Caller) -> Response:
     offset = page_offset()
     if offset is None:
         return answer([])
-    found = container().storage.look(
-        lambda connection: users.of_account(connection, caller.account.id, offset=offset, limit=PAGE_SIZE)
-    )
+    found = container().storage.read(users.of_account, caller.account.id, offset=offset, limit=PAGE_SIZE)
     return answer([_user.dump(_shown(one)) for one in found])
 
 
 def _profile(caller: Caller) -> Profile:
-    return container().storage.look(lambda connection: accounts.profile(connection, caller.account.id))
+    return container().storage.read(accounts.profile, caller.account.id)
 
 
 def _shown(user: users.User) -> dict[str, Any]:

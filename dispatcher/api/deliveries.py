@@ -76,10 +76,8 @@ def list_(caller: Caller) -> Response:
         "idempotency_key": _key(),
         "before": cursor(),
     }
-    page = container().storage.run(
-        lambda connection: delivery_pages.page(
-            connection, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **wanted
-        )
+    page = container().storage.transact(
+        delivery_pages.page, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **wanted
     )
     return answer([shown(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
 
@@ -90,10 +88,8 @@ def list_(caller: Caller) -> Response:
 @blueprint.response(200, DeliveryWithAttemptsSchema)
 def show(caller: Caller, delivery: str) -> Response:
     """One delivery with its attempts, newest first."""
-    found = container().storage.run(
-        lambda connection: deliveries.delivery(
-            connection, delivery, account_id=caller.account.id, client_id=caller.client.id
-        )
+    found = container().storage.transact(
+        deliveries.delivery, delivery, account_id=caller.account.id, client_id=caller.client.id
     )
     return answer(shown_with_attempts(found.for_clients()))
 

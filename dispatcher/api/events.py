@@ -102,16 +102,14 @@ def _log(caller: Caller, names: Sequence[str] | None = None) -> Response:
     offset, since, subject_id = page_offset(), moment("since"), number("subject_id")
     if offset is None:
         return answer([])
-    found = container().storage.look(
-        lambda connection: activity.activities(
-            connection,
-            caller.account.id,
-            names=names,
-            since=since,
-            subject=None if subject_id is None else SubjectFilter(subject_id=subject_id, paths=_PATHS),
-            limit=PAGE_SIZE,
-            offset=offset,
-        )
+    found = container().storage.read(
+        activity.activities,
+        caller.account.id,
+        names=names,
+        since=since,
+        subject=None if subject_id is None else SubjectFilter(subject_id=subject_id, paths=_PATHS),
+        limit=PAGE_SIZE,
+        offset=offset,
     )
     user = {"id": caller.user.id, "full_name": caller.user.full_name, "avatar": None}
     with written_in(caller.account.time_zone):

@@ -28,7 +28,7 @@ blueprint = Blueprint("failed_deliveries", __name__, description="What could not
 def list_(caller: Caller, failed_deliveries_uuid: UUID) -> Response:
     """Newest first, 40 a page. The webhook is named by its `failed_deliveries_uuid`, not by its id."""
     offset = page_offset()
-    found = container().storage.run(lambda connection: _page(connection, caller, failed_deliveries_uuid, offset))
+    found = container().storage.transact(_page, caller, failed_deliveries_uuid, offset)
     return answer([in_api_words(one.for_clients()) for one in found])
 
 

@@ -131,7 +131,7 @@ def _run(work: Callable[[], T]) -> T:
         g.oauth_connection = opened
         return work()
 
-    return container().storage.run(within)
+    return container().storage.transact(within)
 
 
 def _grant(given: Parameters) -> AuthorizationCodeGrant:

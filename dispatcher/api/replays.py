@@ -28,10 +28,8 @@ def list_(caller: Caller) -> Response:
     offset = page_offset()
     if offset is None:
         return answer([])
-    found = container().storage.look(
-        lambda connection: jobs.of_account(
-            connection, caller.account.id, client_id=caller.client.id, offset=offset, limit=PAGE_SIZE
-        )
+    found = container().storage.read(
+        jobs.of_account, caller.account.id, client_id=caller.client.id, offset=offset, limit=PAGE_SIZE
     )
     return answer([shown_replay(one) for one in found])
 
@@ -61,9 +59,7 @@ def start(caller: Caller) -> Response:
 @blueprint.response(200, ReplaySchema)
 def show(caller: Caller, replay_id: int) -> Response:
     """One replay: `sent` of `matched` so far."""
-    found = container().storage.look(
-        lambda connection: jobs.find(connection, replay_id, account_id=caller.account.id, client_id=caller.client.id)
-    )
+    found = container().storage.read(jobs.find, replay_id, account_id=caller.account.id, client_id=caller.client.id)
     return answer(shown_replay(found))
 
 

@@ -41,10 +41,13 @@ def rotate(caller: Caller, webhook_id: int) -> Response:
     """A new signing secret. The old one signs too for a day, or for `previous_valid_for_s` seconds."""
     valid_for = timedelta(seconds=_rotation.load(_given())["previous_valid_for_s"])
     storage = container().storage
-    made = storage.run(
-        lambda connection: webhooks.rotate_signing_secret(
-            connection, storage.secrets, caller.account.id, webhook_id, valid_for, client_id=caller.client.id
-        )
+    made = storage.transact(
+        webhooks.rotate_signing_secret,
+        storage.secrets,
+        caller.account.id,
+        webhook_id,
+        valid_for,
+        client_id=caller.client.id,
     )
     return _shown(made, caller)
 
@@ -55,10 +58,8 @@ def rotate(caller: Caller, webhook_id: int) -> Response:
 def secret(caller: Caller, webhook_id: int) -> Response:
     """The signing secret, for the receiver; until when the one before it signs too, or null."""
     storage = container().storage
-    found = storage.look(
-        lambda connection: webhooks.signing_secret(
-            connection, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id
-        )
+    found = storage.read(
+        webhooks.signing_secret, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id
     )
     return _shown(found, caller)
 

@@ -44,15 +44,13 @@ def list_(caller: Caller) -> Response:
     if offset is None:
         return answer([])
     storage = container().storage
-    found = storage.look(
-        lambda connection: webhooks.of_account(
-            connection,
-            storage.secrets,
-            caller.account.id,
-            client_id=caller.client.id,
-            offset=offset,
-            limit=PAGE_SIZE,
-        )
+    found = storage.read(
+        webhooks.of_account,
+        storage.secrets,
+        caller.account.id,
+        client_id=caller.client.id,
+        offset=offset,
+        limit=PAGE_SIZE,
     )
     return answer([_shown(one, caller, schema) for one in found])
 
@@ -65,11 +63,7 @@ def list_(caller: Caller) -> Response:
 def show(caller: Caller, webhook_id: int) -> Response:
     """One webhook."""
     schema, storage = _schema(), container().storage
-    found = storage.look(
-        lambda connection: webhooks.find(
-            connection, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id
-        )
-    )
+    found = storage.read(webhooks.find, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id)
     return answer(_shown(found, caller, schema))
 
 

@@ -56,7 +56,7 @@ def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name
         made = accounts.create(connection, slug, zone, owner_email=owner_email, owner_name=owner_name)
         return made, users.of_account(connection, made.id)[0]
 
-    made, owner = current_container().storage.run(make)
+    made, owner = current_container().storage.transact(make)
     if as_json:
         print_json(_shown(made, owner))
     else:
@@ -78,7 +78,7 @@ def edit(slug: str, time_zone: str | None, owner_email: str | None, owner_name: 
         accounts.edit(connection, id_, time_zone=time_zone, owner_email=owner_email, owner_name=owner_name)
         return accounts.find(connection, slug), users.of_account(connection, id_)[0]
 
-    changed, owner = current_container().storage.run(change)
+    changed, owner = current_container().storage.transact(change)
     if as_json:
         print_json(_shown(changed, owner))
     else:
@@ -102,7 +102,7 @@ def _check(time_zone: str | None, owner_email: str | None, owner_name: str | Non
 @json_option
 def list_(as_json: bool) -> None:
     """List all accounts with their owners."""
-    found = current_container().storage.run(
+    found = current_container().storage.transact(
         lambda connection: (accounts.all_of_them(connection), users.owners(connection))
     )
     with_owner = [(one, found[1][one.id]) for one in found[0]]
@@ -129,10 +129,10 @@ def password(slug: str, email: str | None, password_stdin: bool, generate: bool)
     if password_stdin and generate:
         raise click.UsageError("--password-stdin and --generate exclude each other")
     storage = current_container().storage
-    found = storage.run(lambda connection: accounts.find(connection, slug))
+    found = storage.transact(accounts.find, slug)
     chosen = secrets.token_urlsafe(18) if generate else read_password(password_stdin)
     hashed = hash_password(chosen)
-    whose = storage.run(lambda connection: users.set_password(connection, found.id, email, hashed))
+    whose = storage.transact(users.set_password, found.id, email, hashed)
     if whose is None:
         raise UserNotFound(slug, email or "")
     print(chosen if generate else f"password of {whose} set")

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -113,7 +112,7 @@ def _run(console: Console, container: Container, webhooks: Mapping[int, Webhook]
 
 def _webhooks(container: Container, url: str, arrivals: Arrivals) -> dict[int, Webhook]:
     with suppress(AccountExists):
-        container.storage.run(partial(accounts.create, slug=SLUG, time_zone=container.settings.time_zone))
+        container.storage.transact(accounts.create, slug=SLUG, time_zone=container.settings.time_zone)
     made: dict[int, Webhook] = {}
     for hook in HOOKS:
         webhook = edit.create_webhook(
@@ -134,13 +133,15 @@ def _webhooks(container: Container, url: str, arrivals: Arrivals) -> dict[int, W
 def _remove(container: Container, webhooks: Mapping[int, Webhook]) -> None:
     """In a database of the user's own the demo's webhooks must not stay, nor its guest."""
     with suppress(DispatcherError):
-        container.storage.run(lambda connection: users.delete(connection, accounts.find(connection, SLUG).id, GUEST))
+        container.storage.transact(
+            lambda connection: users.delete(connection, accounts.find(connection, SLUG).id, GUEST)
+        )
         for webhook_id in webhooks:
             edit.delete_webhook(container.storage, SLUG, webhook_id)
 
 
 def _deliveries(container: Container, webhooks: Mapping[int, Webhook]) -> list[DeliveryRow]:
-    found = container.storage.run(partial(deliveries.deliveries, slug=SLUG, limit=100))
+    found = container.storage.transact(deliveries.deliveries, slug=SLUG, limit=100)
     return sorted((one for one in found if one.webhook_id in webhooks), key=lambda one: one.id)
 
 
@@ -238,7 +239,7 @@ def _guest(container: Container) -> tuple[str, str]:
             password_hash=hash_password(password),
         )
 
-    container.storage.run(make)
+    container.storage.transact(make)
     return GUEST, password
 
 

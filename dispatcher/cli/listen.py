@@ -2,7 +2,6 @@
 
 import json
 import threading
-from functools import partial
 
 import click
 
@@ -66,6 +65,6 @@ def _keys(arrival: Arrival, secrets: tuple[str, ...]) -> list[bytes]:
         return []
     try:
         storage = current_container().storage
-        return storage.run(partial(webhooks.signing_keys, secrets=storage.secrets, webhook_id=webhook_id))
+        return storage.transact(webhooks.signing_keys, secrets=storage.secrets, webhook_id=webhook_id)
     except DispatcherError:
         return []  # no database at hand: print all the same

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import click
@@ -46,14 +45,14 @@ class Local:
     def webhooks(self, slug: str | None) -> list[JSON]:
         """All of the account, oldest first."""
         account, storage = self._account(slug), self._container.storage
-        found = storage.run(lambda connection: webhooks.of_account(connection, storage.secrets, account.id))
+        found = storage.transact(webhooks.of_account, storage.secrets, account.id)
         with written_in(account.time_zone):
             return [dict(_webhook.dump(one)) for one in found]
 
     def webhook(self, slug: str | None, webhook_id: int) -> JSON:
         """One, with its signing secret."""
         account, storage = self._account(slug), self._container.storage
-        found = storage.run(lambda connection: webhooks.find(connection, storage.secrets, account.id, webhook_id))
+        found = storage.transact(webhooks.find, storage.secrets, account.id, webhook_id)
         return self._shown(found, account)
 
     def edit_webhook(self, slug: str | None, webhook_id: int, changes: Mapping[str, Any]) -> JSON:
@@ -74,11 +73,7 @@ class Local:
         """The new signing secret."""
         account, storage = self._account(slug), self._container.storage
         valid_for = timedelta(seconds=previous_valid_for_s)
-        made = storage.run(
-            lambda connection: webhooks.rotate_signing_secret(
-                connection, storage.secrets, account.id, webhook_id, valid_for
-            )
-        )
+        made = storage.transact(webhooks.rotate_signing_secret, storage.secrets, account.id, webhook_id, valid_for)
         with written_in(account.time_zone):
             return dict(
                 _secret.dump({"signing_secret": made.secret, "previous_valid_until": made.previous_valid_until})
@@ -89,8 +84,8 @@ class Local:
         account, asked = self._account(slug), dict(wanted)
         found: list[JSON] = []
         while len(found) < limit:
-            page = self._container.storage.run(
-                partial(delivery_pages.page, slug=account.slug, limit=limit - len(found), **asked)
+            page = self._container.storage.transact(
+                delivery_pages.page, slug=account.slug, limit=limit - len(found), **asked
             )
             found += [shown(one) for one in page.deliveries]
             if page.before is None:
@@ -102,9 +97,7 @@ class Local:
         """One, with its attempts; of any account where none is given."""
         account_id = None if slug is None else self._account(slug).id
         return shown_with_attempts(
-            self._container.storage.run(
-                lambda connection: delivery_reads.delivery(connection, id_or_key, account_id=account_id)
-            )
+            self._container.storage.transact(delivery_reads.delivery, id_or_key, account_id=account_id)
         )
 
     def replay(self, slug: str | None, id_or_key: str) -> JSON:
@@ -131,15 +124,13 @@ class Local:
     def replays(self, slug: str | None) -> list[JSON]:
         """The newest of the account."""
         account = self._account(slug)
-        found = self._container.storage.look(lambda connection: jobs.of_account(connection, account.id))
+        found = self._container.storage.read(jobs.of_account, account.id)
         return [shown_replay(one) for one in found]
 
     def replay_job(self, slug: str | None, replay_id: int) -> JSON:
         """One replay; of any account where none is given."""
         account_id = None if slug is None else self._account(slug).id
-        return shown_replay(
-            self._container.storage.look(lambda connection: jobs.find(connection, replay_id, account_id=account_id))
-        )
+        return shown_replay(self._container.storage.read(jobs.find, replay_id, account_id=account_id))
 
     def stop_replay(self, slug: str | None, replay_id: int) -> JSON:
         """The same, stopped."""
@@ -161,7 +152,7 @@ class Local:
     def _account(self, slug: str | None) -> Account:
         if slug is None:
             raise click.UsageError("Missing option '--account'.")
-        return self._container.storage.look(lambda connection: accounts.find(connection, slug))
+        return self._container.storage.read(accounts.find, slug)
 
     def _shown(self, webhook: Webhook, account: Account) -> JSON:
         with written_in(account.time_zone):

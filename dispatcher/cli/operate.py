@@ -23,7 +23,7 @@ def status(as_json: bool) -> None:
     """Show what waits, how old it is, which workers live, and how the webhooks are."""
     container = current_container()
     overdue = container.schedule.overdue(OVERDUE)
-    backlog, webhooks = container.storage.look(lambda connection: look(connection, overdue))
+    backlog, webhooks = container.storage.read(look, overdue)
     webhooks = webhooks[:_SHOWN]
     survey = container.schedule.survey([webhook.webhook_id for webhook in webhooks])
     healths, pauses = survey.healths, survey.pauses_s

@@ -1,7 +1,5 @@
 """`dispatcher secrets`: the keys that encrypt signing secrets and auth headers."""
 
-from functools import partial
-
 import click
 from cryptography.fernet import Fernet
 
@@ -26,7 +24,7 @@ def rotate() -> None:
     storage = current_container().storage
     after = count = 0
     while True:
-        done, after = storage.run(partial(webhooks.rotate_secrets, secrets=storage.secrets, after=after))
+        done, after = storage.transact(webhooks.rotate_secrets, secrets=storage.secrets, after=after)
         count += done
         if not done:
             break

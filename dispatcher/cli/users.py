@@ -63,7 +63,7 @@ def create(
             password_hash=hashed,
         )
 
-    current_container().storage.run(make)
+    current_container().storage.transact(make)
     print(f"{email} may sign in" + (" and sees all accounts" if operator else f" to {slug}"))
 
 
@@ -72,7 +72,7 @@ def create(
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
     """List people, operators first."""
-    found = current_container().storage.run(lambda connection: users.everybody(connection, slug))
+    found = current_container().storage.transact(users.everybody, slug)
     if as_json:
         print_json(found)
         return
@@ -95,10 +95,7 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
     _check_one(slug, operator)
     account_id = _account_id(slug)
     hashed = hash_password(read_password(password_stdin))
-    if (
-        current_container().storage.run(lambda connection: users.set_password(connection, account_id, email, hashed))
-        is None
-    ):
+    if current_container().storage.transact(users.set_password, account_id, email, hashed) is None:
         raise UserNotFound(slug, email)
     print(f"password of {email} set")
 
@@ -109,7 +106,7 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
 def sessions_(slug: str | None, as_json: bool) -> None:
     """List who is signed in to the console, from where and since when; the last used first."""
     container = current_container()
-    found = container.storage.run(lambda connection: sessions.listed(connection, container.session_idle, slug=slug))
+    found = container.storage.transact(sessions.listed, container.session_idle, slug=slug)
     if as_json:
         print_json(found)
         return
@@ -133,7 +130,7 @@ def sign_out(slug: str | None, operator: bool, session_id: int | None, email: st
     if session_id is not None:
         if slug or operator or email:
             raise click.UsageError("--session is given alone.")
-        if not storage.run(lambda connection: sessions.end(connection, session_id)):
+        if not storage.transact(sessions.end, session_id):
             raise click.ClickException(f"there is no session {session_id}")
         print(f"session {session_id} ended")
         return
@@ -148,7 +145,7 @@ def sign_out(slug: str | None, operator: bool, session_id: int | None, email: st
             raise UserNotFound(slug, email)
         return sessions.end_all_of(connection, user_id)
 
-    count = storage.run(end)
+    count = storage.transact(end)
     print(f"{email} signed out of {count} session{'' if count == 1 else 's'}")
 
 
@@ -159,7 +156,7 @@ def delete(slug: str | None, operator: bool, email: str) -> None:
     """Delete EMAIL, who is signed out at once. An account's owner stays: clients act in their name."""
     _check_one(slug, operator)
     account_id = _account_id(slug)
-    if not current_container().storage.run(lambda connection: users.delete(connection, account_id, email)):
+    if not current_container().storage.transact(users.delete, account_id, email):
         raise UserNotFound(slug, email)
     print(f"{email} deleted")
 
@@ -172,4 +169,4 @@ def _check_one(slug: str | None, operator: bool) -> None:
 def _account_id(slug: str | None) -> int | None:
     if slug is None:
         return None
-    return current_container().storage.run(lambda connection: accounts.find(connection, slug)).id
+    return current_container().storage.transact(accounts.find, slug).id

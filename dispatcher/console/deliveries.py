@@ -39,7 +39,7 @@ def list_() -> Response:
     wanted = filters.read()
     found, is_whole = _found(wanted)
     deliveries = [for_eyes_of(person(), one) for one in found.deliveries]
-    names = container().storage.look(lambda connection: webhooks.names(connection, account().id))
+    names = container().storage.read(webhooks.names, account().id)
     return page(
         "deliveries.html",
         filter=wanted,
@@ -119,7 +119,7 @@ def _found(wanted: filters.Filter) -> tuple[Page, bool]:
         )
         return found, search.is_whole
 
-    return container().storage.run(look)
+    return container().storage.transact(look)
 
 
 def _about(delivery_id: int) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _about(delivery_id: int) -> dict[str, Any]:
         found = delivery_reads.delivery(connection, str(delivery_id), account_id=account().id)
         return found, delivery_status.find(connection, delivery_id)
 
-    found, wait = storage.run(look)
+    found, wait = storage.transact(look)
     found = for_eyes_of(person(), found)
     webhook = _webhook(found.webhook_id)
     body = _body(found, webhook)

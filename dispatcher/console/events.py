@@ -42,7 +42,7 @@ def show(event_id: int) -> Response:
         onlookers = events.onlookers(connection, account().id, [one.webhook_id for one in reached])
         return event, reached, onlookers
 
-    event, reached, onlookers = container().storage.run(look)
+    event, reached, onlookers = container().storage.transact(look)
     got = {one.webhook_id for one in reached}
     return page(
         "event.html",
@@ -78,4 +78,4 @@ def _found(wanted: filters.Filter) -> tuple[list[EmittedEvent], bool]:
             ids, is_whole = search.ids, search.is_whole
         return events.page(connection, account().id, limit=PAGE_SIZE + 1, ids=ids, **narrowed), is_whole
 
-    return container().storage.run(look)
+    return container().storage.transact(look)

@@ -190,9 +190,9 @@ def _session() -> Found | None:
     if request.endpoint == "console.static" or not _TOKEN.match(token):
         return None
     storage = container().storage
-    found = storage.look(lambda connection: sessions.find(connection, token, container().session_idle))
+    found = storage.read(sessions.find, token, container().session_idle)
     if found is not None and found.stale and request.endpoint not in _ASKED_BY_PAGES:
-        storage.run(lambda connection: sessions.touch(connection, found.id))
+        storage.transact(sessions.touch, found.id)
     return found
 
 
@@ -209,4 +209,4 @@ def _account(slug: str) -> Account:
     """The account of the path; raises NotFound, AccountNotFound."""
     if not person().sees(slug):
         raise NotFound
-    return person().account or container().storage.look(lambda connection: accounts.find(connection, slug))
+    return person().account or container().storage.read(accounts.find, slug)

@@ -25,10 +25,8 @@ _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 def list_() -> Response:
     """40 a page, newest first."""
     before = cursor()
-    found = container().storage.look(
-        lambda connection: jobs.of_account(
-            connection, account().id, before=None if before is None else min(before, 2**31 - 1), limit=PAGE_SIZE + 1
-        )
+    found = container().storage.read(
+        jobs.of_account, account().id, before=None if before is None else min(before, 2**31 - 1), limit=PAGE_SIZE + 1
     )
     shown = found[:PAGE_SIZE]
     return page("replays.html", replays=shown, before=shown[-1].id if len(found) > PAGE_SIZE else None)
@@ -87,12 +85,12 @@ def resume(replay_id: int) -> Response:
 
 
 def _about(replay_id: int) -> dict[str, Any]:
-    found = container().storage.look(lambda connection: jobs.find(connection, replay_id, account_id=account().id))
+    found = container().storage.read(jobs.find, replay_id, account_id=account().id)
     return {"replay": found}
 
 
 def _form(problems: Mapping[str, Any], status: int = 200, matched: int | None = None, since: str = "") -> Response:
-    names = container().storage.look(lambda connection: webhooks.names(connection, account().id))
+    names = container().storage.read(webhooks.names, account().id)
     return page(
         "replay_form.html",
         status,

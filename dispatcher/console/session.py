@@ -52,7 +52,7 @@ def sign_in_with() -> Response:
 @blueprint.route("/sign-out", methods=["POST"])
 def sign_out() -> Response:
     """Ends the session, also on the server."""
-    container().storage.run(lambda connection: sessions.end(connection, session_id()))
+    container().storage.transact(sessions.end, session_id())
     answer: Response = redirect(to("sign_in"), 303)  # type: ignore[assignment]
     answer.delete_cookie(COOKIE, path="/console")
     return answer
@@ -61,16 +61,14 @@ def sign_out() -> Response:
 @blueprint.route("/sessions", endpoint="sessions")
 def list_() -> Response:
     """Where they are signed in."""
-    found = container().storage.look(
-        lambda connection: sessions.listed(connection, container().session_idle, user_id=person().user_id)
-    )
+    found = container().storage.read(sessions.listed, container().session_idle, user_id=person().user_id)
     return page("sessions.html", sessions=found, this=session_id())
 
 
 @blueprint.route(f"/sessions/<{ROW_ID}:id_>/end", methods=["POST"])
 def end_session(id_: int) -> Response:
     """Ends one of them."""
-    if not container().storage.run(lambda connection: sessions.end(connection, id_, person().user_id)):
+    if not container().storage.transact(sessions.end, id_, person().user_id):
         raise NotFound
     return go("sessions", "session_ended")
 
@@ -78,16 +76,14 @@ def end_session(id_: int) -> Response:
 @blueprint.route("/sessions/end-others", methods=["POST"])
 def end_others() -> Response:
     """Ends all but this one."""
-    container().storage.run(lambda connection: sessions.end_all_of(connection, person().user_id, but=session_id()))
+    container().storage.transact(sessions.end_all_of, person().user_id, but=session_id())
     return go("sessions", "others_ended")
 
 
 def _start(found: Candidate) -> str | None:
     """What the cookie is to hold; None where somebody changed the password a moment ago."""
     agent = request.headers.get("User-Agent")
-    return container().storage.run(
-        lambda connection: sessions.start(connection, found, container().session_idle, address=address(), agent=agent)
-    )
+    return container().storage.transact(sessions.start, found, container().session_idle, address=address(), agent=agent)
 
 
 def _refused(outcome: Outcome) -> Response:

@@ -30,9 +30,7 @@ def ping(webhook_id: int) -> Response:
 def reveal_secret(webhook_id: int) -> Response:
     """The signing secret."""
     storage = container().storage
-    found = storage.look(
-        lambda connection: webhooks.signing_secret(connection, storage.secrets, account().id, webhook_id)
-    )
+    found = storage.read(webhooks.signing_secret, storage.secrets, account().id, webhook_id)
     return _secret(webhook_id, found)
 
 
@@ -40,11 +38,7 @@ def reveal_secret(webhook_id: int) -> Response:
 def rotate_secret(webhook_id: int) -> Response:
     """A new signing secret; the old one signs too for a day."""
     storage = container().storage
-    made = storage.run(
-        lambda connection: webhooks.rotate_signing_secret(
-            connection, storage.secrets, account().id, webhook_id, _VALID_FOR
-        )
-    )
+    made = storage.transact(webhooks.rotate_signing_secret, storage.secrets, account().id, webhook_id, _VALID_FOR)
     return _secret(webhook_id, made)
 
 

@@ -30,11 +30,7 @@ _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering"
 def list_() -> Response:
     """40 a page, oldest first."""
     after = cursor("after") or 0
-    found = container().storage.look(
-        lambda connection: webhook_reads.page(
-            connection, account().id, after=min(after, 2**31 - 1), limit=PAGE_SIZE + 1
-        )
-    )
+    found = container().storage.read(webhook_reads.page, account().id, after=min(after, 2**31 - 1), limit=PAGE_SIZE + 1)
     shown = found[:PAGE_SIZE]
     return page(
         "webhooks.html",
@@ -60,7 +56,7 @@ def shown(webhook_id: int, status: int = 200, **more: Any) -> Response:
 def stored(webhook_id: int) -> Webhook:
     """A webhook of this page's account; raises WebhookNotFound."""
     storage = container().storage
-    return storage.look(lambda connection: webhooks.find(connection, storage.secrets, account().id, webhook_id))
+    return storage.read(webhooks.find, storage.secrets, account().id, webhook_id)
 
 
 def about(webhook_id: int) -> dict[str, Any]:
@@ -159,15 +155,13 @@ def _given() -> dict[str, Any]:
 
 
 def _line(webhook_id: int) -> WebhookLine:
-    found = container().storage.look(
-        lambda connection: webhook_reads.page(connection, account().id, webhook_id=webhook_id, limit=1)
-    )
+    found = container().storage.read(webhook_reads.page, account().id, webhook_id=webhook_id, limit=1)
     if not found:
         raise WebhookNotFound(webhook_id)
     return found[0]
 
 
 def _sparklines(webhook_ids: list[int]) -> dict[int, charts.Sparkline]:
-    days = container().storage.look(lambda connection: rollups.last_day(connection, webhook_ids))
+    days = container().storage.read(rollups.last_day, webhook_ids)
     now = clock.now()
     return {id_: charts.sparkline(days.get(id_, []), now) for id_ in webhook_ids}

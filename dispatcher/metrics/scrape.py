@@ -66,7 +66,7 @@ def _grown(schedule: Schedule, tally: Tally, overdue: list[int]) -> Iterator[Met
 def _rows(
     storage: Storage, overdue: Sequence[int], waiting: list[tuple[Backlog, list[WebhookBacklog]]]
 ) -> Iterator[Metric]:
-    found, webhooks = storage.look(lambda connection: backlog.look(connection, overdue))
+    found, webhooks = storage.read(backlog.look, overdue)
     waiting.append((found, webhooks))
     yield _gauge("events_waiting", "Events that were not fanned out yet.", found.events_waiting)
     yield _gauge("events_waiting_oldest_seconds", "Age of the oldest of these; 0 if none.", found.oldest_event_age_s)
@@ -77,7 +77,7 @@ def _rows(
         "dispatcher_deliveries", "Deliveries that are kept, by state; finished ones about.", labels=["state"]
     )
     states.add_metric(["pending"], found.deliveries)
-    for state, count in storage.look(table_sizes.finished_by_state).items():
+    for state, count in storage.read(table_sizes.finished_by_state).items():
         states.add_metric([state], count)
     yield states
     pending = GaugeMetricFamily(
@@ -98,7 +98,7 @@ def _partitions(storage: Storage) -> Iterator[Metric]:
         "dispatcher_partitions_ahead_days", "Days from today on that have their partition.", labels=["table"]
     )
     size = GaugeMetricFamily("dispatcher_table_bytes", "Size of its partitions, without indexes.", labels=["table"])
-    for one in storage.look(table_sizes.partitions):
+    for one in storage.read(table_sizes.partitions):
         count.add_metric([one.table], one.count)
         ahead.add_metric([one.table], one.days_ahead)
         size.add_metric([one.table], one.size_bytes)

@@ -53,10 +53,10 @@ def record_events(
     if connection is not None:
         owner = account if isinstance(account, Account) else accounts.find(connection, account)
         return _store(connection, owner.id, drafts_of(new, owner.time_zone), traceparent)
-    owner = account if isinstance(account, Account) else storage.look(lambda own: accounts.find(own, account))
+    owner = account if isinstance(account, Account) else storage.read(accounts.find, account)
     drafts = drafts_of(new, owner.time_zone)  # outside the transaction, which shall be short
     if any(draft.idempotency_key is not None for draft in drafts):
-        stored = storage.run(lambda own: _store(own, owner.id, drafts, traceparent))
+        stored = storage.transact(_store, owner.id, drafts, traceparent)
     else:
         (committed,) = commit_together(storage, [Emit(owner.id, drafts, traceparent)])
         assert committed is not None  # noqa: S101 - without keys it need not wait
@@ -68,8 +68,8 @@ def record_events(
 def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event] | None]:
     """The stored events of each emit, in one commit; None where it would have to wait for another of its key."""
     failpoints.hit("before_commit")
-    commit = storage.single if events.are_one_statement(emits) else storage.run
-    stored = commit(lambda own: events.insert_together(own, emits))
+    commit = storage.autocommit if events.are_one_statement(emits) else storage.transact
+    stored = commit(events.insert_together, emits)
     failpoints.hit("after_commit")
     return stored
 

@@ -119,7 +119,7 @@ def store(storage: Storage, seen: Seen) -> list[int]:
         _tell_failed(connection, [one for one in seen.failed if one.claimed.event_name not in OPERATIONAL_EVENTS])
         return given_up
 
-    return storage.run(work)
+    return storage.transact(work)
 
 
 def _give_up(connection: Connection, claimed: Claimed, reason: str) -> bool:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Protocol
 
 from dispatcher import clock, failpoints, log
@@ -61,7 +60,7 @@ def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, trace: TracesF
 def wait_for(storage: Storage, event_id: int) -> bool:
     """Until no other fan-out has the event in its hands; False where that takes too long: `reconcile` comes back."""
     try:
-        storage.single(partial(events.wait_for, event_id=event_id))
+        storage.autocommit(events.wait_for, event_id=event_id)
     except StorageUnavailable as error:
         logger.warning(log.line("event.held", event_id=event_id, reason=error))
         return False
@@ -90,7 +89,7 @@ def _taken(storage: Storage, batch_size: int, trace: TracesFanOut | None, withou
         made = events.made(connection, batch.event_ids) if tells else ()
         return batch, made, events.traces(connection, batch.event_ids) if trace and batch.event_ids else {}
 
-    batch, made, traceparents = storage.run(work)
+    batch, made, traceparents = storage.transact(work)
     failpoints.hit("after_fan_out")
     for one in made:
         logger.debug(log.line("delivery.made", **one._asdict()))

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
 
 from dispatcher import log
 from dispatcher.schedule.schedule import Beat, Schedule
@@ -65,7 +64,7 @@ class Heartbeat:
         """
         dead: list[int] = []
         if beat.silent and self._presence.judges:
-            dead = self._storage.look(partial(owners.ended, owners=beat.silent))
+            dead = self._storage.read(owners.ended, owners=beat.silent)
         freed = self._schedule.free(dead, anew=beat.anew) if dead or beat.anew else None
         if freed:
             logger.warning(log.line("holds.freed", processes=len(dead), webhooks=freed))

@@ -19,21 +19,21 @@ T = TypeVar("T")
 
 def prune(storage: Storage, retention_days: int) -> list[str]:
     """The partitions that were dropped. Harmless when doubled; what somebody reads is left for the next time."""
-    for day in storage.look(partitions.missing):
+    for day in storage.read(partitions.missing):
         _if_free(storage, partial(partitions.make, day=day), day.strftime("days_%Y%m%d"))
     dropped = _drop(storage, retention_days)
-    if expired := storage.run(tokens.prune):
+    if expired := storage.transact(tokens.prune):
         logger.info(log.line("tokens.dropped", count=expired))
-    if ended := storage.run(lambda connection: jobs.prune(connection, retention_days)):
+    if ended := storage.transact(jobs.prune, retention_days):
         logger.info(log.line("replays.dropped", count=ended))
-    storage.run(rollups.prune)
+    storage.transact(rollups.prune)
     return dropped
 
 
 def _drop(storage: Storage, retention_days: int) -> list[str]:
     dropped: list[str] = []
     busy: set[str] = set()  # tables: who reads one of their days most likely reads the others, too
-    expired = storage.look(partial(partitions.expired, retention_days=retention_days))
+    expired = storage.read(partitions.expired, retention_days=retention_days)
     for name in expired:
         table = name.partition("_")[0]
         if table in busy:
@@ -50,7 +50,7 @@ def _drop(storage: Storage, retention_days: int) -> list[str]:
 def _if_free(storage: Storage, work: Callable[[Connection], T], name: str) -> T | None:
     """What `work` returns, in a transaction; None where it needs a table that somebody has."""
     try:
-        return storage.run(work)
+        return storage.transact(work)
     except StorageUnavailable as error:
         if not took_too_long(error):
             raise

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from functools import partial
 
 from dispatcher import log
 from dispatcher.broker.queue import Queue
@@ -32,14 +31,14 @@ def reconcile(storage: Storage, schedule: Schedule, queue: Queue) -> Reconciled:
     3. Every active webhook with waiting deliveries: due at the earliest of them. A lease that ran out is simply due.
     4. What waits for deleted webhooks, which is more than their deletion cancelled at once: cancelled.
     """
-    waiting = storage.run(events.any_waiting)
+    waiting = storage.transact(events.any_waiting)
     if waiting:
         queue.fan_out()
-    storage.single(order.settle_all)
+    storage.autocommit(order.settle_all)
     after = count = 0
     deleted: list[int] = []
     while True:
-        page = storage.run(partial(deliveries.all_due, after=after, limit=PAGE))
+        page = storage.transact(deliveries.all_due, after=after, limit=PAGE)
         waits = {one.webhook_id: one.wait_s for one in page if one.active and not one.deleted}
         schedule.due(waits)
         count += len(waits)
@@ -48,6 +47,6 @@ def reconcile(storage: Storage, schedule: Schedule, queue: Queue) -> Reconciled:
             break
         after = page[-1].webhook_id
     if deleted:
-        storage.run(partial(webhooks.cancel, webhook_ids=deleted))
+        storage.transact(webhooks.cancel, webhook_ids=deleted)
     logger.debug(log.line("reconciled", events_waiting=waiting, webhooks=count))
     return Reconciled(events_waiting=waiting, webhook_count=count)

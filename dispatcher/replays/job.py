@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from marshmallow import ValidationError
@@ -77,10 +76,10 @@ def start(
     are tried at once: somebody thinks that they are well again. Raises InvalidReplay.
     """
     wanted = _wanted(storage, given)
-    if storage.look(lambda connection: jobs.count_running(connection, account.id)) >= MOST_RUNNING:
+    if storage.read(jobs.count_running, account.id) >= MOST_RUNNING:
         raise InvalidReplay({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
     matched = _count(storage, account, wanted, redelivery_limit, client_id)
-    made = storage.run(lambda connection: jobs.add(connection, account.id, client_id, wanted, matched))
+    made = storage.transact(jobs.add, account.id, client_id, wanted, matched)
     logger.info(log.line("replay.started", replay_id=made.id, matched=made.matched, webhooks=len(matched)))
     _wake_paused(schedule, matched)
     return made
@@ -100,19 +99,17 @@ def dry_run(
 
 def stop(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
     """The replay, which sends nothing more; raises ReplayNotFound, as one of another account or client is."""
-    return storage.run(lambda connection: jobs.stop(connection, replay_id, account_id=account_id, client_id=client_id))
+    return storage.transact(jobs.stop, replay_id, account_id=account_id, client_id=client_id)
 
 
 def resume(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
     """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
-    return storage.run(
-        lambda connection: jobs.resume(connection, replay_id, account_id=account_id, client_id=client_id)
-    )
+    return storage.transact(jobs.resume, replay_id, account_id=account_id, client_id=client_id)
 
 
 def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limit: int) -> Stepped:
     """The next batch of every running replay; harmless when doubled. `fresh`: health of whom nothing is known."""
-    running = storage.look(jobs.running)
+    running = storage.read(jobs.running)
     sent, got_on = 0, False
     for replay_id in running:
         batch = _batch(storage, schedule, replay_id, fresh, redelivery_limit)
@@ -131,7 +128,7 @@ def _wanted(storage: Storage, given: Mapping[str, Any]) -> Wanted:
             checked: dict[str, Any] = _schema.load(dict(given))
     except ValidationError as error:
         raise InvalidReplay({field: texts(found) for field, found in error.normalized_messages().items()}) from None
-    as_of = storage.look(jobs.now)
+    as_of = storage.read(jobs.now)
     if messages := _problems(checked, as_of):
         raise InvalidReplay(messages)
     names, states = checked["event_names"], checked["states"] or [State.FAILED]
@@ -146,7 +143,7 @@ def _wanted(storage: Storage, given: Mapping[str, Any]) -> Wanted:
         new_key=checked["new_key"],
         missed=checked["missed"],
     )
-    oldest = storage.look(selection.oldest_day) if wanted.missed else None
+    oldest = storage.read(selection.oldest_day) if wanted.missed else None
     # A second later than the day, because the ids of events round: what was recorded just before is not of that day.
     return replace(wanted, since=max(wanted.since, oldest + timedelta(seconds=1))) if oldest else wanted
 
@@ -171,9 +168,7 @@ def _count(
     storage: Storage, account: Account, wanted: Wanted, redelivery_limit: int, client_id: int | None
 ) -> dict[int, int]:
     """Webhook → how many match; those without any are left out. No statement of it takes long."""
-    webhook_ids = storage.look(
-        lambda connection: selection.webhooks(connection, account.id, wanted.webhook_id, client_id)
-    )
+    webhook_ids = storage.read(selection.webhooks, account.id, wanted.webhook_id, client_id)
     if wanted.webhook_id is not None and not webhook_ids:
         raise InvalidReplay({"webhook_id": ["does not exist"]})
     matched: Counter[int] = Counter()
@@ -182,7 +177,7 @@ def _count(
         now = dict(list(afters.items())[:COUNT_WEBHOOKS])
         scan = (COUNT_EVENTS if wanted.missed else COUNT) // len(now)
         limits = Limits(scan=scan, redeliveries=redelivery_limit)
-        looks = storage.look(partial(selection.count, account_id=account.id, wanted=wanted, afters=now, limits=limits))
+        looks = storage.read(selection.count, account_id=account.id, wanted=wanted, afters=now, limits=limits)
         for webhook_id in now:
             del afters[webhook_id]
             if look := looks.get(webhook_id):
@@ -205,9 +200,9 @@ def _wake_paused(schedule: Schedule, matched: Mapping[int, int]) -> None:
 
 def _batch(storage: Storage, schedule: Schedule, replay_id: int, fresh: Health, redelivery_limit: int) -> list[Advance]:
     """One replay's next batch, of which the clock was told."""
-    webhook_ids = storage.look(partial(jobs.next_webhooks, replay_id=replay_id, limit=WEBHOOKS))
+    webhook_ids = storage.read(jobs.next_webhooks, replay_id=replay_id, limit=WEBHOOKS)
     healths = _healths(schedule, webhook_ids, fresh)
-    batch = storage.run(partial(_move, replay_id=replay_id, healths=healths, redelivery_limit=redelivery_limit))
+    batch = storage.transact(_move, replay_id=replay_id, healths=healths, redelivery_limit=redelivery_limit)
     counts = {one.webhook_id: one.sent for one in batch if one.sent}
     if counts:
         wake(schedule, dict.fromkeys(counts, 0.0))

@@ -24,12 +24,10 @@ def replay(
     Raises DeliveryNotFound, or IllegalTransition with the reason. With `account_id` and `client_id`, only one of that
     account, to a webhook of that client, is known.
     """
-    found = storage.run(
-        lambda connection: delivery_reads.delivery(connection, id_or_key, account_id=account_id, client_id=client_id)
-    )
-    webhook_id = storage.run(lambda connection: deliveries.replay(connection, found.id, limit, RESOURCE_KEYS))
+    found = storage.transact(delivery_reads.delivery, id_or_key, account_id=account_id, client_id=client_id)
+    webhook_id = storage.transact(deliveries.replay, found.id, limit, RESOURCE_KEYS)
     if webhook_id is None:
-        state, reason = storage.look(lambda connection: deliveries.why_not(connection, found.id, limit))
+        state, reason = storage.read(deliveries.why_not, found.id, limit)
         raise IllegalTransition(str(found.id), state, "pending", reason)
     wake(schedule, {webhook_id: 0.0}, afresh=True)
-    return storage.run(lambda connection: delivery_reads.delivery(connection, id_or_key))
+    return storage.transact(delivery_reads.delivery, id_or_key)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Union, cast
 
 import psycopg2
 import psycopg2.errors
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 Connection = SqlConnection | psycopg2.extensions.connection
-"""What a query of ours runs on: a transaction (`run`), or the driver's connection itself (`single`, `look`)."""
+"""What a query runs on: a transaction (`transact`), or the driver's connection itself (`autocommit`, `read`)."""
 Joinable = Union[Connection, "Session"]
 """What an emitting service may hand over, so that its event is part of its own transaction."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 # A half-open connection must not hold a thread: 10 s without an acknowledgement end it, and no statement runs longer
@@ -73,34 +74,37 @@ class Storage:
         with translated(), self._engine.begin() as connection:
             yield connection
 
-    def look(self, work: Callable[[Connection], T]) -> T:
-        """`work`, which reads by one statement, without a transaction around it: two round trips fewer."""
-        return self.single(work)
+    def read(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work(connection, ...)`, which reads by one statement, without a transaction: two round trips fewer."""
+        return self.autocommit(work, *args, **kwargs)
 
-    def run(self, work: Callable[[Connection], T]) -> T:
-        """`work` in a transaction of its own, again from the start where Postgres asks for that (at most 5 times)."""
+    def transact(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work(connection, ...)` in a transaction of its own; raises StorageUnavailable.
+
+        It is run again from the start where Postgres asks for that (at most 5 times).
+        """
 
         def in_transaction() -> T:
             with self.transaction() as connection:
-                return work(connection)
+                return work(connection, *args, **kwargs)
 
         return _repeated(in_transaction)
 
-    def single(self, work: Callable[[Connection], T]) -> T:
-        """`work`, each statement of which is committed by itself: two round trips fewer than `run`.
+    def autocommit(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work(connection, ...)`, each statement of which is committed by itself: two round trips fewer.
 
-        It is repeated as there, so it had better be one statement, or ones that may be repeated.
+        It is repeated as by `transact`, so it had better be one statement, or ones that may be repeated.
         """
-        return _repeated(lambda: self._by_itself(work))
+        return _repeated(lambda: self._by_itself(work, *args, **kwargs))
 
-    def _by_itself(self, work: Callable[[Connection], T]) -> T:
+    def _by_itself(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """On the driver's own connection: what SQLAlchemy does for each statement costs more than a small one."""
         with translated():
             pooled = self._engine.raw_connection()
             connection: Any = pooled.dbapi_connection
             try:
                 connection.autocommit = True
-                return work(connection)
+                return work(connection, *args, **kwargs)
             except psycopg2.errors.ReadOnlySqlTransaction:
                 connection.close()
                 raise

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 from marshmallow import ValidationError
@@ -36,7 +35,7 @@ def create_webhook(
             clients.hold(connection, client_id)  # a client that is revoked meanwhile leaves no webhook behind
         return webhooks.create(connection, storage.secrets, accounts.find(connection, slug).id, checked)
 
-    return storage.run(create)
+    return storage.transact(create)
 
 
 def edit_webhook(
@@ -63,17 +62,17 @@ def edit_webhook(
         with order.switching(connection, webhook_id, ordering, RESOURCE_KEYS) if in_order else nullcontext():
             return webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked), switched
 
-    webhook, switched = storage.run(edit)
+    webhook, switched = storage.transact(edit)
     if switched:  # where order is not wanted any more, all that it held back is let go
-        storage.single(partial(order.settle_all, webhook_id=webhook_id))
-    waits = storage.look(partial(deliveries.next_due, webhook_ids=[webhook_id]))
+        storage.autocommit(order.settle_all, webhook_id=webhook_id)
+    waits = storage.read(deliveries.next_due, webhook_ids=[webhook_id])
     wake(schedule, waits, afresh=True)  # its owner has acted: whatever was known of the receiver may be over
     return webhook
 
 
 def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: int | None = None) -> None:
     """Deletes the webhook and cancels its pending deliveries; raises WebhookNotFound. With `client_id`, its own."""
-    storage.run(
+    storage.transact(
         lambda connection: webhooks.delete(
             connection, accounts.find(connection, slug).id, webhook_id, client_id=client_id
         )

@@ -68,7 +68,7 @@ def ping(
     Signed, addressed and bounded as a delivery is. A legacy webhook gets the envelope too: the flat object is of an
     invoice, and there is none. `sender` is used by nobody else meanwhile.
     """
-    claimed, target = storage.run(lambda connection: _claimed(connection, storage, slug, webhook_id, client_id))
+    claimed, target = storage.transact(_claimed, storage, slug, webhook_id, client_id)
     body = render(claimed, target)
     sent_at = int(claimed.event_created_at.timestamp())
     sender.start(Request(tag=0, url=target.url, headers=headers(claimed, target, body, sent_at, user_agent), body=body))

@@ -33,7 +33,7 @@ HASH = hash_password(PASSWORD)
 @pytest.fixture(scope="module")
 def api(web, container) -> Api:  # noqa: F811
     account = an_account(container.storage, "applecorp")
-    container.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
+    container.storage.transact(users.set_password, account.id, None, HASH)
     return Api.of(web, container, account)
 
 
@@ -113,7 +113,7 @@ def test_who_exists_is_told_neither_by_the_answer_nor_by_the_time_it_takes(api):
     both = "ann@example.com"
     for slug in ("pearcorp", "plumcorp"):
         own_id = an_account(api.container.storage, slug).id
-        api.container.storage.run(
+        api.container.storage.transact(
             lambda c, id_=own_id: users.create(
                 c, id_, email=both, full_name="Ann", permission="write", password_hash=HASH
             )

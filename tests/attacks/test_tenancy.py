@@ -145,7 +145,7 @@ def test_no_filter_reaches_further_than_the_clients_own(site):
 def integration(site) -> Iterator[Api]:
     """A client that acts for users by code, and the owner's password."""
     hash_ = hash_password(PASSWORD)
-    site.alpha.container.storage.run(lambda c: users.set_password(c, site.alpha.account.id, None, hash_))
+    site.alpha.container.storage.transact(users.set_password, site.alpha.account.id, None, hash_)
     return Api.of(site.alpha.server, site.alpha.container, site.alpha.account, redirect_uri=REDIRECT_URI)
 
 

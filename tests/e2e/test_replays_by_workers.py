@@ -18,10 +18,10 @@ def test_a_replay_outlives_the_workers_that_carry_it_on(cluster: Cluster, receiv
     cluster.webhook(receiver.url("/hook"))
     cluster.emit(COUNT)
     container = cluster.container
-    while container.storage.run(lambda c: events.fan_out(c, 500)).event_count:
+    while container.storage.transact(events.fan_out, 500).event_count:
         pass
     cluster.rows("update deliveries set state = 'failed', finished_on = current_date, updated_at = now()")
-    account = container.storage.look(lambda c: accounts.find(c, SLUG))
+    account = container.storage.read(accounts.find, SLUG)
     since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     made = job.start(container.storage, container.schedule, account, {"since": since, "rate": 400}, redelivery_limit=1)
 
@@ -31,7 +31,7 @@ def test_a_replay_outlives_the_workers_that_carry_it_on(cluster: Cluster, receiv
     first.kill()
     eventually(lambda: cluster.states() == {"delivered": COUNT}, 30, "all delivered")
 
-    found = container.storage.look(lambda c: jobs.find(c, made.id))
+    found = container.storage.read(jobs.find, made.id)
     assert (found.state, found.matched, found.sent) == ("done", COUNT, COUNT)
     posts = posts_by_key(receiver)
     assert len(posts) == COUNT

@@ -103,7 +103,7 @@ def test_a_worker_that_dies_loses_nothing(point: str, cluster: Cluster, receiver
     cluster.webhook(receiver.url("/hook"))
     cluster.emit()
     if point == "after_take":  # only what somebody else has fanned out is taken from the clock
-        cluster.container.storage.run(lambda connection: events.fan_out(connection, 1))
+        cluster.container.storage.transact(events.fan_out, 1)
 
     flawed = cluster.start_worker(ready=False, DISPATCHER_FAILPOINT=point)
 

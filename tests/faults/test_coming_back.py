@@ -68,7 +68,7 @@ def seen_since(container: Container, at_s: float) -> bool:
 
 
 def count(container: Container, sql: str) -> int:
-    return int(container.storage.look(lambda connection: rows(connection, f"select count(*) from {sql}"))[0][0])
+    return int(container.storage.read(rows, f"select count(*) from {sql}")[0][0])
 
 
 def test_killed_in_a_burst_deliveries_flow_again_as_soon_as_a_worker_is_up(

@@ -6,7 +6,6 @@ Where Postgres refuses a claim because of one delivery, its webhook is found by 
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from uuid import uuid4
 
 from dispatcher import failpoints, log
@@ -112,8 +111,8 @@ class Claimer:
                 return
             except Exception as error:  # any: one webhook's must not keep the others of the chunk from theirs
                 with guarded("drain.claim_not_returned"):  # it may have been claimed already; else the leases end
-                    self._storage.single(
-                        partial(refused.return_claim, webhook_ids=part, token=token, lease=self._policy.lease)
+                    self._storage.autocommit(
+                        refused.return_claim, webhook_ids=part, token=token, lease=self._policy.lease
                     )
                 if smaller := _smaller(part):
                     left += smaller
@@ -124,14 +123,14 @@ class Claimer:
                     failpoints.hit("after_claim")
                 if claim.ended:  # or `reconcile` finds what they held back
                     with guarded("drain.order_failed"):
-                        self._storage.single(partial(order.settle, pairs=claim.ended))
+                        self._storage.autocommit(order.settle, pairs=claim.ended)
                 if self._tallying is not None:
                     with guarded("drain.tally_failed"):
                         self._tallying.claimed(claim)
                 yield claim
 
     def _claim(self, lanes: Mapping[int, Lane], wanted: Counts, token: str) -> Claim:
-        return self._storage.single(
+        return self._storage.autocommit(
             lambda connection: deliveries.claim(
                 connection,
                 self._storage.secrets,
@@ -155,7 +154,7 @@ class Claimer:
         return Claim(claimed=(), targets={})
 
     def _fail_first_due(self, webhook_id: int) -> bool:
-        found = self._storage.single(partial(refused.first_due, webhook_id=webhook_id))
+        found = self._storage.autocommit(refused.first_due, webhook_id=webhook_id)
         if found is None:
             return False
         id_, token = found

@@ -10,7 +10,6 @@ it refuses a result  the attempt is stored without what came back; and where tha
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 from dispatcher import log
 from dispatcher.errors import StorageLockTimeout, StorageUnavailable
@@ -82,7 +81,7 @@ class Recorder:
             return []
         ids: set[int] = set()
         with guarded("drain.locks_not_read"):
-            ids = self._storage.single(partial(refused.free, delivery_ids=[one.claimed.id for one in batch]))
+            ids = self._storage.autocommit(refused.free, delivery_ids=[one.claimed.id for one in batch])
         now_s = self._monotonic()
         for one in batch:
             if one.claimed.id in ids:
@@ -100,7 +99,7 @@ class Recorder:
         waits: dict[int, float] | None = None if ids else {}
         if ids:
             with guarded("drain.next_due_failed"):
-                waits = self._storage.single(lambda connection: deliveries.next_due(connection, ids))
+                waits = self._storage.autocommit(deliveries.next_due, ids)
         return waits
 
     def give_back(self, lane: Lane, keep: int = 0) -> None:
@@ -111,20 +110,20 @@ class Recorder:
             by_token.setdefault(one.lease_token, []).append(one.id)
         for token, ids in by_token.items():
             with guarded("drain.return_failed"):  # the lease ends by itself
-                self._storage.single(partial(deliveries.return_unsent, ids=ids, token=token))
+                self._storage.autocommit(deliveries.return_unsent, ids=ids, token=token)
 
     def end(self, ending: Ending) -> bool:
         """Moves a delivery to its end that Postgres refuses to move as usual, and keeps of its attempt what it takes.
 
         False where another drain has it by now; raises what Postgres says of the move.
         """
-        number = self._storage.single(partial(refused.settle, ending=ending))
+        number = self._storage.autocommit(refused.settle, ending=ending)
         if number is None:
             return False
         logger.error(log.line("delivery.given_up", delivery_id=ending.delivery_id, webhook_id=ending.webhook_id,
                               state=ending.state, reason=repr(ending.reason)))  # fmt: skip
         with guarded("delivery.attempt_not_kept", delivery_id=ending.delivery_id):
-            self._storage.single(partial(refused.note_attempt, ending=ending, number=number))
+            self._storage.autocommit(refused.note_attempt, ending=ending, number=number)
         return True
 
     def _wait_for_postgres(self, left: Sequence[Finished], error: StorageUnavailable) -> bool:
@@ -138,7 +137,7 @@ class Recorder:
 
     def _store(self, batch: Sequence[Finished]) -> Sequence[Finished]:
         began_s = self._monotonic()
-        count = self._storage.single(lambda connection: deliveries.record(connection, batch, self._monotonic()))
+        count = self._storage.autocommit(lambda connection: deliveries.record(connection, batch, self._monotonic()))
         self._stored(batch, count, began_s)
         return batch
 
@@ -149,7 +148,7 @@ class Recorder:
         pairs = [(one.claimed.webhook_id, one.claimed.resource) for one in batch if one.claimed.resource is not None]
         if pairs:  # what was held back behind these is due now, or an earlier one goes first; or `reconcile` finds it
             with guarded("drain.order_failed"):
-                self._storage.single(lambda connection: order.settle(connection, pairs))
+                self._storage.autocommit(order.settle, pairs)
 
     # -- what Postgres refuses -----------------------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ order by number desc, id desc
 """
 
 
-def deliveries(connection: Connection, slug: str, *, limit: int = 40, **narrowed: Any) -> list[DeliveryRow]:
+def deliveries(connection: Connection, /, slug: str, *, limit: int = 40, **narrowed: Any) -> list[DeliveryRow]:
     """An account's deliveries with their attempts, newest first.
 
     `narrowed` to those of a `client_id`'s webhooks, a `webhook_id`, an `event_name`, a `state`, an `idempotency_key`,

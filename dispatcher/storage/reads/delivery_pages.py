@@ -75,6 +75,7 @@ def _look_sql(asked: Conditions) -> str:
 
 def page(
     connection: Connection,
+    /,
     slug: str,
     *,
     limit: int = 40,

@@ -188,8 +188,8 @@ class Api:
     def of(cls, server: Server, container: Container, account: Account, *scopes: str, redirect_uri: str = "") -> "Api":
         """A new client of the account, with an access token for `scopes` (default: all)."""
         redirect_uris = [redirect_uri] if redirect_uri else []
-        client, secret = container.storage.run(
-            lambda c: clients.create(c, account.id, "a test", redirect_uris, scopes or SCOPES)
+        client, secret = container.storage.transact(
+            clients.create, account.id, "a test", redirect_uris, scopes or SCOPES
         )
         token = a_token(container, client, account)
         return cls(server=server, container=container, account=account, client=client, secret=secret, token=token)
@@ -221,7 +221,7 @@ class Api:
         return self.call("DELETE", path, **given)
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.run(lambda c: rows(c, text, parameters))
+        return self.container.storage.transact(rows, text, parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,7 @@ def send(
 
 def a_delivery(api: Api, webhook_id: int, state: str = "failed") -> int:
     """The id of a new delivery of `invoice_paid` with two attempts; its event is in no outbox."""
-    event = api.container.storage.run(lambda c: events.insert(c, api.account.id, [a_draft()]))[0]
+    event = api.container.storage.transact(events.insert, api.account.id, [a_draft()])[0]
     api.sql("delete from events_waiting where event_id = %(id)s", id=event.id)
     id_: int = api.sql(_DELIVERY, event_id=event.id, webhook_id=webhook_id, state=state)[0][0]
     api.sql(_ATTEMPTS, id=id_)
@@ -293,7 +293,7 @@ def a_token(container: Container, client: Client, account: Account) -> str:
         tokens.add(connection, "access", token, grant)
         return token
 
-    return container.storage.run(issue)
+    return container.storage.transact(issue)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -42,8 +42,8 @@ def test_the_user_of_a_clients_own_token_is_the_owner(api, account):
 
 
 def test_the_people_of_the_account_are_listed_the_owner_first(server, container):
-    account = container.storage.run(
-        lambda c: accounts.create(c, "people", "Europe/Prague", owner_email="ann@example.com", owner_name="Ann Novák")
+    account = container.storage.transact(
+        accounts.create, "people", "Europe/Prague", owner_email="ann@example.com", owner_name="Ann Novák"
     )
     api = Api.of(server, container, account)
     api.sql(

@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def integration(server, container, account) -> Api:
-    container.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
+    container.storage.transact(users.set_password, account.id, None, HASH)
     return Api.of(server, container, account, "webhooks", "deliveries", redirect_uri=REDIRECT_URI)
 
 
@@ -89,7 +89,7 @@ def test_who_agrees_brings_a_code_back_and_the_code_gives_tokens(browser, integr
 
 def test_the_owner_of_another_account_may_agree_for_that(browser, integration, container):
     other = an_account(container.storage, f"{integration.account.slug}-other")
-    container.storage.run(lambda c: users.set_password(c, other.id, None, HASH))
+    container.storage.transact(users.set_password, other.id, None, HASH)
 
     code = brought_back(browser.agree(browser.open(), name=f"{other.slug}@dispatcher.example"))["code"]
 

@@ -34,7 +34,7 @@ HOOK = {
 @pytest.fixture
 def integration(server, container, account) -> Api:
     """A client that acts for users by code; the account's owner has a password."""
-    container.storage.run(lambda c: users.set_password(c, account.id, None, HASH))
+    container.storage.transact(users.set_password, account.id, None, HASH)
     return Api.of(server, container, account, redirect_uri=REDIRECT_URI)
 
 

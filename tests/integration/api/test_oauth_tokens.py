@@ -47,7 +47,7 @@ def a_code(api: Api, **given: Any) -> str:
         tokens.add(connection, "code", code, Grant(**(grant | given)))
         return code
 
-    return api.container.storage.run(add)
+    return api.container.storage.transact(add)
 
 
 def exchanged(api: Api, code: str, **given: Any) -> Any:
@@ -116,7 +116,7 @@ def test_a_wrong_secret_is_refused_and_so_is_a_revoked_client(api):
     assert token(api, headers=basic(api, "0" * 40), grant_type="client_credentials").status_code == 401
     assert token(api, headers=basic(api, ""), grant_type="client_credentials").status_code == 401
 
-    api.container.storage.run(lambda c: clients.revoke(c, api.client.client_id))
+    api.container.storage.transact(clients.revoke, api.client.client_id)
 
     assert token(api, grant_type="client_credentials").status_code == 401
     assert not is_accepted(api, api.token)

@@ -61,7 +61,7 @@ def hook(remote: Any) -> Any:
 def failed(api: Api, hook: Any) -> str:
     """The id of a delivery that has failed."""
     run("emit", "invoice_paid", stdin=json.dumps(a_body()))
-    api.container.storage.run(lambda connection: events.fan_out(connection, 100_000))
+    api.container.storage.transact(events.fan_out, 100_000)
     ((id_,),) = api.sql(
         "update deliveries set state = 'failed', finished_on = current_date where webhook_id = %(id)s returning id",
         id=hook["id"],
@@ -117,7 +117,7 @@ def test_deliveries_are_the_same_from_both_sides(failed, on_the_database):
 
 def test_more_deliveries_than_a_page_are_listed(api, failed):
     api.container.emit(api.account, [an_event()] * 90)
-    api.container.storage.run(lambda connection: events.fan_out(connection, 100_000))
+    api.container.storage.transact(events.fan_out, 100_000)
 
     ids = [one["id"] for one in run_json("deliveries", "list", "--limit", "85")]
     assert len(ids) == 85
@@ -128,7 +128,7 @@ def test_more_deliveries_than_a_page_are_listed(api, failed):
 def test_a_rare_event_is_found_behind_pages_without_it(api, on_the_database):
     run("webhook", "create", "--url", "https://a.test/x", "--event", "invoice_paid", "--event", "invoice_sent")
     api.container.emit(api.account, [an_event("invoice_sent"), an_event()])
-    api.container.storage.run(lambda connection: events.fan_out(connection, 100_000))
+    api.container.storage.transact(events.fan_out, 100_000)
     often, rare = (one["id"] for one in run_json("deliveries", "list"))
     a_history(api.container.storage, often, sum(LOOKS) + 1_000)
 

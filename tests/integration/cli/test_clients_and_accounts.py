@@ -14,7 +14,7 @@ from tests.builders import a_webhook, an_account
 
 def hash_of_owner(storage, account):
     sql = "select password_hash from users where account_id = %(id)s and permission = 'owner'"
-    return storage.run(lambda c: rows(c, sql, {"id": account.id}))[0][0]
+    return storage.transact(rows, sql, {"id": account.id})[0][0]
 
 
 def test_an_account_comes_with_its_owner(run, run_json):
@@ -48,7 +48,7 @@ def test_an_account_and_its_owner_are_changed_where_something_is_given(run, run_
     assert said == "account applecorp changed: time zone UTC, owner Ann Novák ann@example.com\n"
     (after,) = run_json("account", "list")
     assert after == changed | {"time_zone": "UTC", "owner": {"email": "ann@example.com", "full_name": "Ann Novák"}}
-    assert storage.run(lambda c: rows(c, "select updated_at > created_at from accounts")) == [(True,)]
+    assert storage.transact(rows, "select updated_at > created_at from accounts") == [(True,)]
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,7 @@ def test_an_account_and_its_owner_are_changed_where_something_is_given(run, run_
     ],
 )
 def test_a_change_that_cannot_be_is_refused_and_changes_nothing(run, run_json, storage, account, arguments, code, said):
-    storage.run(
-        lambda c: users.create(c, account.id, email="r@X.cz", full_name="R", permission="read", password_hash="x")
-    )
+    storage.transact(users.create, account.id, email="r@X.cz", full_name="R", permission="read", password_hash="x")
     before = run_json("account", "list")
 
     assert said in run("account", "edit", *arguments, code=code).stderr
@@ -89,12 +87,10 @@ def test_a_password_is_typed_twice_read_or_made_up(run, storage, account):
 
 
 def test_of_somebody_else_in_the_account_too(run, storage, account):
-    storage.run(
-        lambda c: rows(
-            c,
-            "insert into users (account_id, email, full_name, permission) values (%(id)s, 'R@x.cz', 'R', 'read')",
-            {"id": account.id},
-        )
+    storage.transact(
+        rows,
+        "insert into users (account_id, email, full_name, permission) values (%(id)s, 'R@x.cz', 'R', 'read')",
+        {"id": account.id},
     )
 
     assert "password of R@x.cz set" in run(
@@ -127,8 +123,8 @@ def test_a_client_is_made_with_a_secret_that_is_seen_once(run, run_json, storage
     assert {len(made["client_id"]), len(made["client_secret"])} == {40}
     assert (made["account"], made["name"], made["redirect_uris"]) == ("applecorp", "applecorp", [])
     assert made["scopes"] == list(SCOPES)
-    assert storage.run(lambda c: clients.authenticate(c, made["client_id"], made["client_secret"])) is not None
-    assert storage.run(lambda c: clients.authenticate(c, made["client_id"], made["client_id"])) is None
+    assert storage.transact(clients.authenticate, made["client_id"], made["client_secret"]) is not None
+    assert storage.transact(clients.authenticate, made["client_id"], made["client_id"]) is None
     assert made["client_secret"] not in run("client", "list").stdout + json.dumps(run_json("client", "list"))
     assert made["client_id"] in run("client", "list").stdout
 
@@ -185,20 +181,20 @@ def test_other_wrong_clients_are_refused(run, account):
 def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(run, run_json, storage, account):
     other = an_account(storage, "other")
     made = run_json("client", "create", "--account", "applecorp")
-    client = storage.run(lambda c: clients.find(c, made["client_id"]))
+    client = storage.transact(clients.find, made["client_id"])
     theirs = [a_webhook(storage, one, client_id=client.id) for one in (account, other)]
     kept = a_webhook(storage, account)
-    token = storage.run(lambda c: _a_token(c, client, account))
+    token = storage.transact(_a_token, client, account)
     for webhook in (*theirs, kept):
-        storage.run(lambda c, id_=webhook.id: rows(c, _PENDING, {"id": id_}))
+        storage.transact(lambda c, id_=webhook.id: rows(c, _PENDING, {"id": id_}))
 
     assert "2 of its webhooks deleted" in run("client", "revoke", made["client_id"]).stdout
 
-    assert storage.run(lambda c: tokens.callers(c, [token])) == [None]
-    assert storage.run(lambda c: clients.authenticate(c, made["client_id"], made["client_secret"])) is None
-    left = storage.run(lambda c: [one.id for one in webhooks.of_account(c, storage.secrets, account.id)])
+    assert storage.transact(tokens.callers, [token]) == [None]
+    assert storage.transact(clients.authenticate, made["client_id"], made["client_secret"]) is None
+    left = storage.transact(lambda c: [one.id for one in webhooks.of_account(c, storage.secrets, account.id)])
     assert left == [kept.id]
-    states = storage.run(lambda c: rows(c, "select webhook_id, state from deliveries order by 1"))
+    states = storage.transact(rows, "select webhook_id, state from deliveries order by 1")
     assert states == [(theirs[0].id, "cancelled"), (theirs[1].id, "cancelled"), (kept.id, "pending")]
     assert run_json("client", "list")[0]["revoked_at"] is not None
     assert "was revoked" in run("client", "revoke", made["client_id"], code=1).stderr

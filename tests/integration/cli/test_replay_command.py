@@ -32,7 +32,7 @@ def worker(container, monkeypatch):
     def work(seconds):
         waits.append(seconds)
         container.step_replays()
-        container.storage.run(lambda c: c.exec_driver_sql(_DELIVERED))
+        container.storage.transact(lambda c: c.exec_driver_sql(_DELIVERED))
 
     monkeypatch.setattr(replays.time, "sleep", work)
     return waits
@@ -48,12 +48,12 @@ def failed(container, storage, account):
     webhook = a_webhook(storage, account)
     container.emit("applecorp", [an_event() for _ in range(25)])
     container.fan_out()
-    storage.run(lambda c: c.exec_driver_sql(_FAILED))
+    storage.transact(lambda c: c.exec_driver_sql(_FAILED))
     return str(webhook.id)
 
 
 def test_one_that_was_redelivered_as_often_as_is_allowed_is_refused(run, container, failed):
-    container.storage.run(lambda c: c.exec_driver_sql("update deliveries set redelivery_count = 100"))
+    container.storage.transact(lambda c: c.exec_driver_sql("update deliveries set redelivery_count = 100"))
 
     assert "delivery 1 is failed and cannot become pending: it was redelivered 100 times" in run("1", code=1).stderr
 
@@ -132,7 +132,7 @@ def test_it_is_followed_stopped_let_go_on_and_listed(run, container, failed, wor
     assert [(one["id"], one["state"]) for one in listed] == [(1, "stopped")]
     assert "stopped" in run("--account", "applecorp", "--list").stdout
 
-    container.storage.run(lambda c: c.exec_driver_sql(_DELIVERED))
+    container.storage.transact(lambda c: c.exec_driver_sql(_DELIVERED))
     assert run("--resume", "1").stdout.splitlines()[-1] == "replay 1 done: 25 of 25 sent"
 
 

@@ -11,7 +11,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 def candidate(storage):
-    return lambda name, slug="": storage.run(lambda c: sessions.candidate(c, name, slug))
+    return lambda name, slug="": storage.transact(sessions.candidate, name, slug)
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def sign_in(container, candidate):
 
     def start(email, **where):
         of = candidate(email)
-        return container.storage.run(lambda c: sessions.start(c, of, container.session_idle, **where))
+        return container.storage.transact(sessions.start, of, container.session_idle, **where)
 
     return start
 
@@ -28,7 +28,7 @@ def sign_in(container, candidate):
 @pytest.fixture
 def person_of(container):
     def find(cookie):
-        found = container.storage.run(lambda c: sessions.find(c, cookie, container.session_idle))
+        found = container.storage.transact(sessions.find, cookie, container.session_idle)
         return found and found.person
 
     return find
@@ -106,11 +106,8 @@ def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(container,
 
     run("user", "password", "--operator", "ops@example.com", "--password-stdin", stdin="another password\n")
 
-    assert container.storage.run(lambda c: sessions.start(c, old, container.session_idle)) is None
-    assert (
-        container.storage.run(lambda c: sessions.start(c, candidate("ops@example.com"), container.session_idle))
-        is not None
-    )
+    assert container.storage.transact(sessions.start, old, container.session_idle) is None
+    assert container.storage.transact(sessions.start, candidate("ops@example.com"), container.session_idle) is not None
 
 
 def test_who_is_deleted_is_signed_out(run, candidate, sign_in, person_of, account):
@@ -163,14 +160,14 @@ def test_a_session_that_nobody_uses_is_over(container, run, run_json, sign_in, p
     cookie = sign_in("ops@example.com")
     last_used = "update sessions set last_used_at = now() - make_interval(secs => %(s)s)"
 
-    container.storage.run(lambda c: rows(c, last_used, {"s": container.settings.session_idle_s - 30}))
+    container.storage.transact(rows, last_used, {"s": container.settings.session_idle_s - 30})
     assert person_of(cookie) is not None
 
-    container.storage.run(lambda c: rows(c, last_used, {"s": container.settings.session_idle_s + 1}))
+    container.storage.transact(rows, last_used, {"s": container.settings.session_idle_s + 1})
     assert person_of(cookie) is None
     assert run_json("user", "sessions") == []
     sign_in("ops@example.com")
-    assert container.storage.run(lambda c: rows(c, "select count(*) from sessions")) == [(1,)]
+    assert container.storage.transact(rows, "select count(*) from sessions") == [(1,)]
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,8 @@ def person(container: Container, account: Account) -> Callable[..., str]:
     def make(permission: str = "write", of: Account = account) -> str:
         email = f"ann{next(_numbers)}@example.com"
         account_id = None if permission == "operator" else of.id
-        container.storage.run(
-            lambda c: users.create(
-                c, account_id, email=email, full_name="Ann", permission=permission, password_hash=HASH
-            )
+        container.storage.transact(
+            users.create, account_id, email=email, full_name="Ann", permission=permission, password_hash=HASH
         )
         return email
 
@@ -164,7 +162,7 @@ def signed_in(site: Site, container: Container, person: Callable[..., str]) -> S
 
 def a_session(container: Container, email: str) -> str:
     """What the cookie of somebody signed in holds; without the form, whose password takes its time."""
-    return container.storage.run(
+    return container.storage.transact(
         lambda c: sessions.start(c, sessions.candidate(c, email), container.session_idle, agent="Browser/1")
     )
 
@@ -219,7 +217,7 @@ class Traffic:
         return state
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.run(lambda c: rows(c, text, parameters))
+        return self.container.storage.transact(rows, text, parameters)
 
 
 # -- Chromium ----------------------------------------------------------------------------------------------------------

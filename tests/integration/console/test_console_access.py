@@ -86,7 +86,9 @@ def test_what_is_of_others_is_not_found_below_the_own_account(container, site, p
         answer = site.post(f"/accounts/{other.slug}" + path.format(**theirs), {"csrf": token})
         assert answer.status_code == 404, path
     assert (
-        container.storage.run(lambda c: c.exec_driver_sql("select count(*) from webhooks where not active").scalar())
+        container.storage.transact(
+            lambda c: c.exec_driver_sql("select count(*) from webhooks where not active").scalar()
+        )
         == 0
     )
 
@@ -355,9 +357,9 @@ def test_a_refresh_of_the_overview_asks_postgres_at_most_five_times(
     client = create_app(container).test_client()
     client.set_cookie("console", a_session(container, person(permission)), path="/console")
     asked = []
-    look = type(container.storage).look
-    monkeypatch.setattr(type(container.storage), "look", lambda self, work: (asked.append(1), look(self, work))[1])
-    monkeypatch.setattr(type(container.storage), "run", None)
+    read = type(container.storage).read
+    monkeypatch.setattr(type(container.storage), "read", lambda self, *work: (asked.append(1), read(self, *work))[1])
+    monkeypatch.setattr(type(container.storage), "transact", None)
 
     answer = client.get(f"/console/accounts/{account.slug}/figures")
 

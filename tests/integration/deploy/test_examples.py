@@ -82,9 +82,9 @@ def test_sql_emits_an_event_that_is_fanned_out_and_its_key_only_once(storage, da
     listening.poll()
     assert listening.notifies
     listening.close()
-    done = storage.run(lambda connection: events.fan_out(connection, 10))
+    done = storage.transact(events.fan_out, 10)
     assert (done.event_count, done.delivery_count, done.webhook_ids) == (2, 2, (webhook.id,))
-    stored = storage.run(lambda c: rows(c, "select body, idempotency_key from events order by id"))
+    stored = storage.transact(rows, "select body, idempotency_key from events order by id")
     assert stored == [(a_body(), "order-17"), (a_body(), None)]
 
 
@@ -97,4 +97,4 @@ def test_what_sql_rolls_back_was_never_emitted(storage, database_url):
     with pytest.raises(psycopg2.Error):
         emit(database_url, account.slug, "invoice_paid", "no JSON", None)
 
-    assert storage.run(lambda c: rows(c, "select count(*) from events")) == [(0,)]
+    assert storage.transact(rows, "select count(*) from events") == [(0,)]

@@ -44,7 +44,7 @@ def names_in(expression: str) -> set[str]:
 def existing(container: Any, queue: Any, account: Any, webhook: Any, scraped: Any) -> set[str]:
     """Names that a scrape of `web` and one of a worker tell."""
     container.schedule.store_healths({webhook.id: Health(window=10.0)})
-    container.storage.run(
+    container.storage.transact(
         lambda c: c.exec_driver_sql(
             "insert into deliveries (id, event_id, webhook_id, idempotency_key)"
             f" values (1, 1, {webhook.id}, gen_random_uuid())"

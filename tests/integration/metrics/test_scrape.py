@@ -66,7 +66,7 @@ def test_a_replay_is_no_late_delivery(flow, receiver, storage, account, read):
     a_webhook(storage, account, receiver.url("/hook"))
     flow.run()
     (delivery,) = flow.deliveries()
-    webhook_id = storage.run(lambda c: deliveries.replay(c, delivery.id, 3, {}))
+    webhook_id = storage.transact(deliveries.replay, delivery.id, 3, {})
     flow.deliver(webhook_id)
 
     assert read("dispatcher_attempts_total", outcome="2xx") == 2
@@ -78,12 +78,14 @@ def test_losses_and_what_was_not_done_twice_are_counted(flow, receiver, storage,
     flow.emit(an_event(idempotency_key="once"))
     assert read("dispatcher_duplicates_prevented_total", step="emit") == 1
     flow.fan_out()
-    storage.run(
-        lambda c: deliveries.claim(
-            c, storage.secrets, {webhook.id: 1}, token="00000000-0000-4000-8000-000000000000",
-            lease=timedelta(seconds=60), loss_limit=10,
-        )
-    )  # fmt: skip
+    storage.transact(
+        deliveries.claim,
+        storage.secrets,
+        {webhook.id: 1},
+        token="00000000-0000-4000-8000-000000000000",
+        lease=timedelta(seconds=60),
+        loss_limit=10,
+    )
     flow.make_due()
     flow.deliver(webhook.id)
 

@@ -64,7 +64,7 @@ class Flow:
 
     def deliveries(self) -> list[Any]:
         """Of the account, the oldest first."""
-        return self.container.storage.run(lambda c: delivery_reads.deliveries(c, "applecorp", limit=1_000))[::-1]
+        return self.container.storage.transact(delivery_reads.deliveries, "applecorp", limit=1_000)[::-1]
 
     def states(self) -> list[str]:
         return [delivery.state for delivery in self.deliveries()]
@@ -82,7 +82,7 @@ class Flow:
         self.sql("update deliveries set next_attempt_at = now() - interval '1 s' where finished_on is null")
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.run(lambda c: rows(c, text, parameters))
+        return self.container.storage.transact(rows, text, parameters)
 
 
 POLICY = DrainPolicy(

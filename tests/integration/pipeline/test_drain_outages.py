@@ -19,14 +19,14 @@ class Failing(Storage):
         self._real, self._numbers, self.count = real, numbers, 0
         self.secrets = real.secrets
 
-    def single(self, work):
+    def autocommit(self, work, /, *args, **kwargs):
         self.count += 1
         if self.count in self._numbers:
             raise StorageUnavailable
-        return self._real.single(work)
+        return self._real.autocommit(work, *args, **kwargs)
 
-    def run(self, work):
-        return self._real.run(work)
+    def transact(self, work, /, *args, **kwargs):
+        return self._real.transact(work, *args, **kwargs)
 
 
 class Away(Failing):
@@ -36,10 +36,10 @@ class Away(Failing):
         super().__init__(real)
         self._clock, self._from_s, self._to_s = clock, from_s, to_s
 
-    def single(self, work):
+    def autocommit(self, work, /, *args, **kwargs):
         if self._from_s <= self._clock.now_s < self._to_s:
             raise StorageUnavailable
-        return self._real.single(work)
+        return self._real.autocommit(work, *args, **kwargs)
 
 
 class Refusing(Failing):
@@ -49,12 +49,12 @@ class Refusing(Failing):
         super().__init__(real, *numbers)
         self._code = code
 
-    def single(self, work):
+    def autocommit(self, work, /, *args, **kwargs):
         self.count += 1
         if self.count not in self._numbers:
-            return self._real.single(work)
+            return self._real.autocommit(work, *args, **kwargs)
         refused = f"do $$ begin raise exception 'not now' using errcode = '{self._code}'; end $$"
-        return self._real.single(lambda connection: rows(connection, refused))
+        return self._real.autocommit(rows, refused)
 
 
 def test_a_claim_that_fails_ends_the_drain_without_a_post(make_drain, storage, clock, schedule, hook, emitted):
@@ -157,7 +157,7 @@ def locked_by_another(url, delivery_id):
 @pytest.fixture
 def locking(storage, database_url, clock, flow):
     """A sender that locks the delivery of its third request, until it is told to let go; a drain waits 50 ms for it."""
-    storage.single(lambda connection: rows(connection, "set lock_timeout = 50"))
+    storage.autocommit(rows, "set lock_timeout = 50")
     held = []
 
     def reply(request):
@@ -211,7 +211,7 @@ def test_a_table_that_is_locked_is_waited_for_like_an_outage(
     make_drain, storage, clock, hook, emitted, flow, database_url
 ):
     emitted(5)
-    storage.single(lambda connection: rows(connection, "set lock_timeout = 50"))
+    storage.autocommit(rows, "set lock_timeout = 50")
     other = psycopg2.connect(database_url)
 
     def reply(_):

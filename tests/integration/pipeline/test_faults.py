@@ -26,7 +26,7 @@ def test_an_emit_needs_neither_redis_nor_the_broker(settings, account):
         use_container(container)
         try:
             event = emit("invoice_paid", account="applecorp", **a_body())
-            waiting = container.storage.look(lambda c: rows(c, "select event_id from events_waiting"))
+            waiting = container.storage.read(rows, "select event_id from events_waiting")
         finally:
             use_container(None)
             container.close()

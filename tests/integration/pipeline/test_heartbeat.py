@@ -126,7 +126,7 @@ def test_after_postgres_was_away_nobody_is_dead_until_all_can_have_their_session
 ):
     heartbeat.beat()
     held_by(schedule, LIVING, 1)
-    storage.look(lambda connection: rows(connection, END_SESSIONS))
+    storage.read(rows, END_SESSIONS)
     eventually(lambda: presence.keep() or not presence.judges, 5, "the session being lost")
 
     clock.advance(14)

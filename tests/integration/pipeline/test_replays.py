@@ -76,7 +76,7 @@ def count(container, account):
 
 @pytest.fixture
 def found(container):
-    return lambda made: container.storage.look(lambda c: jobs.find(c, made.id))
+    return lambda made: container.storage.read(jobs.find, made.id)
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_it_takes_only_what_was_created_then(flow, hook, failed, start, count):
 
 
 def test_it_takes_only_what_it_is_for(flow, container, storage, account, hook, failed, start, count, carry_on):
-    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
     its_own = a_webhook(storage, account, client_id=client.id)
     other = an_account(storage, "pearcorp")
     a_webhook(storage, other)
@@ -449,7 +449,7 @@ def test_the_event_of_a_copy_that_waits_is_kept(flow, container, hook, failed, s
     container.step_replays()
 
     day = flow.sql("select to_char(current_date, 'YYYYMMDD')")[0][0]
-    assert container.storage.run(lambda c: partitions._is_needed(c, f"events_{day}"))
+    assert container.storage.transact(partitions._is_needed, f"events_{day}")
 
 
 # -- What it would have had --------------------------------------------------------------------------------------------
@@ -629,7 +629,7 @@ def test_all_that_is_wrong_is_told_at_once(start):
 
 
 def test_a_deleted_webhook_and_anothers_are_not_there(container, storage, account, hook, start):
-    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
     with pytest.raises(InvalidReplay, match="webhook_id does not exist"):
         start(webhook_id=hook.id, client_id=client.id)
     edit.delete_webhook(storage, "applecorp", hook.id)

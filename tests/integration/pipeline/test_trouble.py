@@ -24,7 +24,7 @@ def operator(storage, account, receiver):
 
 
 def found(container, account, hook):
-    return container.storage.run(lambda c: webhooks.find(c, container.storage.secrets, account.id, hook.id))
+    return container.storage.transact(webhooks.find, container.storage.secrets, account.id, hook.id)
 
 
 def told(flow, operator, receiver):

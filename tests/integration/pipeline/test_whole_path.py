@@ -320,7 +320,7 @@ def test_what_is_pending_cannot_be_replayed(flow, container, hook):
 
 def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, container, storage, account, hook):
     flow.run()
-    storage.run(lambda c: webhooks.delete(c, account.id, hook.id))
+    storage.transact(webhooks.delete, account.id, hook.id)
 
     with pytest.raises((IllegalTransition, WebhookNotFound)):
         replay(container.storage, container.schedule, str(flow.deliveries()[0].id), limit=3)
@@ -429,4 +429,4 @@ def test_another_accounts_webhooks_hear_nothing(flow, storage, receiver):
     a_webhook(storage, an_account(storage, "pearcorp"), receiver.url())
     flow.run()
 
-    assert storage.run(lambda c: deliveries.deliveries(c, "pearcorp")) == []
+    assert storage.transact(deliveries.deliveries, "pearcorp") == []

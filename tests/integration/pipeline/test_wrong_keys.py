@@ -101,7 +101,7 @@ def test_after_a_key_was_lost_new_secrets_let_it_go_on(flow, wrong, account, hoo
 
     no_time = timedelta()
     box = wrong.storage.secrets
-    wrong.storage.run(lambda c: webhooks.rotate_signing_secret(c, box, account.id, hook.id, no_time))
+    wrong.storage.transact(webhooks.rotate_signing_secret, box, account.id, hook.id, no_time)
     flow.sql("update webhooks set auth_header_encrypted = null where id = %(id)s", id=hook.id)
     wrong.schedule.resume([hook.id])
     assert wrong.deliver([hook.id]).delivered == 1
@@ -119,6 +119,6 @@ def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(co
     with pytest.raises(SecretDecryptionFailed):
         container.check()
 
-    storage.run(lambda c: webhooks.delete(c, account.id, newer.id))
+    storage.transact(webhooks.delete, account.id, newer.id)
     container.check()
     assert old.id < newer.id

@@ -31,16 +31,16 @@ class Steps:
 
     def emit(self, *drafts: Any) -> list[Any]:
         drafts = drafts or (a_draft(),)
-        return self.storage.run(lambda c: events.insert(c, self.account.id, drafts))
+        return self.storage.transact(events.insert, self.account.id, drafts)
 
     def fan_out(self, limit: int = 500) -> Any:
-        return self.storage.run(lambda c: events.fan_out(c, limit))
+        return self.storage.transact(events.fan_out, limit)
 
     def claim(self, slots: dict[int, int], connection: Any = None, lease: timedelta = LEASE, limit: int = 10) -> Claim:
         def work(c: Any) -> Claim:
             return deliveries.claim(c, self.storage.secrets, slots, token=uuid4(), lease=lease, loss_limit=limit)
 
-        return work(connection) if connection is not None else self.storage.run(work)
+        return work(connection) if connection is not None else self.storage.transact(work)
 
     def claim_one(self, webhook_id: int) -> Claimed:
         (claimed,) = self.claim({webhook_id: 1}).claimed
@@ -48,7 +48,7 @@ class Steps:
 
     def record(self, claimed: Claimed, status: str = "200", retry_in_s: float | None = None, **result: Any) -> int:
         finished = self.finished(claimed, status, retry_in_s, **result)
-        return self.storage.run(lambda c: deliveries.record(c, [finished], 11.0))
+        return self.storage.transact(deliveries.record, [finished], 11.0)
 
     def finished(
         self, claimed: Claimed, status: str = "200", retry_in_s: float | None = None, **result: Any
@@ -63,7 +63,7 @@ class Steps:
         )
 
     def rows(self, sql: str, **parameters: Any) -> list[Any]:
-        return self.storage.run(lambda c: rows(c, sql, parameters))
+        return self.storage.transact(rows, sql, parameters)
 
     def value(self, sql: str, **parameters: Any) -> Any:
         return self.rows(sql, **parameters)[0][0]

@@ -15,7 +15,7 @@ from generate_series(1, %(count)s) n
 
 
 def look(steps, also=()):
-    return steps.storage.look(lambda connection: backlog.look(connection, also))
+    return steps.storage.read(backlog.look, also)
 
 
 def test_the_backlog_counts_what_waits(steps, webhook):
@@ -112,7 +112,7 @@ def test_history_is_told_by_statistics(steps, webhook):
         steps.record(claimed, "200")
     steps.rows("analyze deliveries")
 
-    assert steps.storage.look(table_sizes.finished_by_state) == {"delivered": 15}
-    tables = {one.table: one for one in steps.storage.look(table_sizes.partitions)}
+    assert steps.storage.read(table_sizes.finished_by_state) == {"delivered": 15}
+    tables = {one.table: one for one in steps.storage.read(table_sizes.partitions)}
     assert {one.days_ahead for one in tables.values()} <= {7, 8}  # 7 since a midnight after the tables were made
     assert set(tables) == {"events", "deliveries", "attempts"}

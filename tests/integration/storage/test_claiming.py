@@ -151,7 +151,7 @@ def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps, webhook
     steps.claim({webhook.id: 1}, limit=1)
     assert steps.delivery(claimed.id)["state"] == "failed"
 
-    steps.storage.run(lambda c: deliveries.replay(c, claimed.id, 3, {}))
+    steps.storage.transact(deliveries.replay, claimed.id, 3, {})
 
     assert ids(steps.claim({webhook.id: 1}, limit=1)) == [claimed.id]
 
@@ -159,7 +159,7 @@ def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps, webhook
 def test_what_was_returned_unsent_is_due_at_once_and_uncounted(ready, webhook):
     claim = ready.claim({webhook.id: 5})
     token = claim.claimed[0].lease_token
-    ready.storage.run(lambda c: deliveries.return_unsent(c, ids(claim)[:2], token))
+    ready.storage.transact(deliveries.return_unsent, ids(claim)[:2], token)
 
     again = ready.claim({webhook.id: 5})
 
@@ -174,7 +174,7 @@ def test_only_the_holder_of_a_lease_returns_it(ready, webhook):
     ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=stale.id)
     fresh = ready.claim_one(webhook.id)
 
-    ready.storage.run(lambda c: deliveries.return_unsent(c, [stale.id], stale.lease_token))
+    ready.storage.transact(deliveries.return_unsent, [stale.id], stale.lease_token)
 
     assert ready.delivery(fresh.id)["lease_token"] == str(fresh.lease_token)
 
@@ -210,7 +210,7 @@ def test_the_next_due_time_of_each_webhook_with_work(ready, storage, account, we
     ready.rows("update webhooks set active = false where id = %(id)s", id=asleep.id)
     ready.rows("update deliveries set next_attempt_at = now() + interval '90 s'")
 
-    waits = ready.storage.run(lambda c: deliveries.next_due(c, [webhook.id, idle.id, asleep.id]))
+    waits = ready.storage.transact(deliveries.next_due, [webhook.id, idle.id, asleep.id])
 
     assert waits == {webhook.id: pytest.approx(90, abs=2)}
 
@@ -225,7 +225,7 @@ def test_all_due_walks_every_webhook_page_by_page(steps, storage, account):
     )
 
     seen, after = [], 0
-    while page := storage.run(lambda c, after=after: deliveries.all_due(c, after=after, limit=2)):
+    while page := storage.transact(deliveries.all_due, after=after, limit=2):
         seen += page
         after = page[-1].webhook_id
 
@@ -240,7 +240,7 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
     assert ready.delivery(first.id)["state"] == "failed"
     ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
 
-    assert ready.storage.run(lambda c: deliveries.replay(c, first.id, 3, {})) == webhook.id
+    assert ready.storage.transact(deliveries.replay, first.id, 3, {}) == webhook.id
     again = ready.claim_one(webhook.id)
 
     assert (again.id, again.idempotency_key, again.attempt_number) == (first.id, first.idempotency_key, 1)
@@ -277,9 +277,9 @@ def test_a_delivery_that_was_leased_again_and_again_without_its_event_ends(ready
 def test_what_is_pending_cannot_be_replayed(ready, webhook):
     claimed = ready.claim_one(webhook.id)
 
-    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, 3, {})) is None
-    assert ready.storage.run(lambda c: deliveries.replay(c, 999_999, 3, {})) is None
-    assert ready.storage.run(lambda c: deliveries.why_not(c, claimed.id, 3)) == ("pending", None)
+    assert ready.storage.transact(deliveries.replay, claimed.id, 3, {}) is None
+    assert ready.storage.transact(deliveries.replay, 999_999, 3, {}) is None
+    assert ready.storage.transact(deliveries.why_not, claimed.id, 3) == ("pending", None)
     assert ready.delivery(claimed.id)["lease_token"] == str(claimed.lease_token)
 
 
@@ -288,15 +288,15 @@ def test_a_delivery_is_replayed_so_often_and_no_more(ready, webhook):
         claimed = ready.claim_one(webhook.id)
         ready.record(claimed, "500")
         ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
-        assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, 2, {})) == webhook.id  # noqa: B023 - at once
+        assert ready.storage.transact(deliveries.replay, claimed.id, 2, {}) == webhook.id
     ready.record(ready.claim_one(webhook.id), "500")
 
-    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, 2, {})) is None
-    assert ready.storage.run(lambda c: deliveries.why_not(c, claimed.id, 2)) == (
+    assert ready.storage.transact(deliveries.replay, claimed.id, 2, {}) is None
+    assert ready.storage.transact(deliveries.why_not, claimed.id, 2) == (
         "failed",
         "it was redelivered 2 times, the most allowed",
     )
-    assert ready.storage.run(lambda c: deliveries.replay(c, claimed.id, 3, {})) == webhook.id
+    assert ready.storage.transact(deliveries.replay, claimed.id, 3, {}) == webhook.id
 
 
 @pytest.mark.parametrize(
@@ -311,8 +311,8 @@ def test_what_cannot_be_sent_any_more_is_not_replayed(ready, webhook, gone, reas
     ready.record(failed, "500")
     ready.rows(gone)
 
-    assert ready.storage.run(lambda c: deliveries.replay(c, failed.id, 3, {})) is None
-    assert ready.storage.run(lambda c: deliveries.why_not(c, failed.id, 3)) == ("failed", reason)
+    assert ready.storage.transact(deliveries.replay, failed.id, 3, {}) is None
+    assert ready.storage.transact(deliveries.why_not, failed.id, 3) == ("failed", reason)
 
 
 def test_a_replay_waits_until_days_are_dropped(ready, webhook):
@@ -322,7 +322,7 @@ def test_a_replay_waits_until_days_are_dropped(ready, webhook):
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
         rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": partitions.LOCK})
         rows(connection, "delete from events")
-        replaying = pool.submit(ready.storage.run, lambda c: deliveries.replay(c, failed.id, 3, {}))
+        replaying = pool.submit(ready.storage.transact, deliveries.replay, failed.id, 3, {})
         ready.wait_for_a_waiter()
         connection.commit()
         assert replaying.result() is None
@@ -332,7 +332,7 @@ def test_a_replay_waits_until_days_are_dropped(ready, webhook):
 
 def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(ready, storage, account, webhook):
     claimed = ready.claim_one(webhook.id)
-    storage.run(lambda c: webhooks.delete(c, account.id, webhook.id))
+    storage.transact(webhooks.delete, account.id, webhook.id)
 
     assert ready.rows("select distinct state, lease_token from deliveries") == [("cancelled", None)]
     assert ready.claim({webhook.id: 10}).claimed == ()
@@ -345,7 +345,7 @@ def test_a_replay_that_meets_a_deletion_leaves_nothing_pending(ready, storage, a
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
         assert deliveries.replay(connection, failed.id, 3, {}) == webhook.id
-        deleting = pool.submit(storage.run, lambda c: webhooks.delete(c, account.id, webhook.id))
+        deleting = pool.submit(storage.transact, webhooks.delete, account.id, webhook.id)
         ready.wait_for_a_waiter()
         connection.commit()
         deleting.result()
@@ -358,7 +358,7 @@ def test_a_replay_during_a_deletion_is_refused(ready, storage, account, webhook)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
         webhooks.delete(connection, account.id, webhook.id)
-        replaying = pool.submit(storage.run, lambda c: deliveries.replay(c, failed.id, 3, {}))
+        replaying = pool.submit(storage.transact, deliveries.replay, failed.id, 3, {})
         ready.wait_for_a_waiter()
         connection.commit()
         assert replaying.result() is None
@@ -447,7 +447,7 @@ def test_the_next_due_time_is_read_by_its_index_whatever_waits(crowded):
 
 
 def test_all_due_reads_a_row_of_each_webhook(crowded):
-    page = crowded.storage.run(lambda c: deliveries.all_due(c, after=0, limit=3_000))
+    page = crowded.storage.transact(deliveries.all_due, after=0, limit=3_000)
 
     assert len(page) == 2_000
     plan = plan_of(crowded, deliveries._ALL_DUE, after=0, limit=2_000)

@@ -33,8 +33,8 @@ from (select nextval('delivery_id') as id from generate_series(1, %(count)s)) id
 
 @pytest.fixture
 def sql(storage):
-    storage.run(lambda c: rows(c, "update figures_until set until = dispatcher_now() - interval '1 minute'"))
-    return lambda text, **parameters: storage.run(lambda c: rows(c, text, parameters))
+    storage.transact(rows, "update figures_until set until = dispatcher_now() - interval '1 minute'")
+    return lambda text, **parameters: storage.transact(rows, text, parameters)
 
 
 def test_what_was_finished_is_counted_once(storage, account, webhook, sql):
@@ -43,14 +43,14 @@ def test_what_was_finished_is_counted_once(storage, account, webhook, sql):
     sql(_FINISHED, webhook_id=webhook.id, state="failed", took_s=1, count=3)
 
     for _ in range(3):
-        storage.run(rollups.count)
+        storage.transact(rollups.count)
 
     for id_ in (account.id, rollups.EVERYBODY):
-        hour = storage.run(lambda c, id_=id_: rollups.last_hour(c, id_))
+        hour = storage.transact(rollups.last_hour, id_)
         assert [(one.delivered, one.failed, one.retried) for one in hour.minutes] == [(100, 3, 0)]
         assert 0.1 <= hour.p50_s <= 0.125
         assert 4 <= hour.p95_s <= 5
-    (day,) = storage.run(lambda c: rollups.last_day(c, [webhook.id]))[webhook.id]
+    (day,) = storage.transact(rollups.last_day, [webhook.id])[webhook.id]
     assert (day.delivered, day.failed) == (100, 3)
 
 
@@ -58,9 +58,9 @@ def test_two_that_count_at_once_count_nothing_twice(storage, webhook, sql):
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=500)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: storage.run(rollups.count), range(4)))
+        list(pool.map(lambda _: storage.transact(rollups.count), range(4)))
 
-    (minute,) = storage.run(rollups.last_hour).minutes
+    (minute,) = storage.transact(rollups.last_hour).minutes
     assert minute.delivered == 500
 
 
@@ -69,25 +69,25 @@ def test_a_try_that_failed_and_left_another_is_a_retry(storage, webhook, sql):
     sql("insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at)"
         " select id, 1, gen_random_uuid(), 'https://a.test', '503', now() - interval '9 s', now() - interval '9 s'"
         " from deliveries_waiting")  # fmt: skip
-    storage.run(rollups.count)
+    storage.transact(rollups.count)
 
-    (minute,) = storage.run(rollups.last_hour).minutes
+    (minute,) = storage.transact(rollups.last_hour).minutes
     assert (minute.delivered, minute.failed, minute.retried) == (0, 0, 2)
 
 
 def test_what_is_too_young_is_left_for_the_next_time(storage, webhook, sql):
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=5)
 
-    assert storage.run(lambda c: rollups.count(c, lag_s=30)) is True
-    assert storage.run(rollups.last_hour).minutes == ()
-    storage.run(rollups.count)
-    assert storage.run(rollups.last_hour).minutes[0].delivered == 5
+    assert storage.transact(rollups.count, lag_s=30) is True
+    assert storage.transact(rollups.last_hour).minutes == ()
+    storage.transact(rollups.count)
+    assert storage.transact(rollups.last_hour).minutes[0].delivered == 5
 
 
 def test_old_figures_are_dropped(storage, webhook, sql):
     sql("insert into figures_by_minute (account_id, minute) values (0, now() - interval '3 hours')")
     sql("insert into figures_by_hour (webhook_id, hour) values (1, now() - interval '3 days'), (1, now())")
-    storage.run(rollups.prune)
+    storage.transact(rollups.prune)
 
     assert sql("select count(*) from figures_by_minute") == [(0,)]
     assert sql("select count(*) from figures_by_hour") == [(1,)]
@@ -98,14 +98,14 @@ def test_what_waits_is_counted_for_an_account_and_for_all(storage, account, webh
     sql(_WAITING, webhook_id=webhook.id, due_s=30, count=3)
     sql(_WAITING, webhook_id=other.id, due_s=90, count=2)
 
-    mine = storage.run(lambda c: overview.waiting(c, account.id))
-    of_all = storage.run(overview.waiting)
+    mine = storage.transact(overview.waiting, account.id)
+    of_all = storage.transact(overview.waiting)
 
     assert (mine.deliveries, mine.is_exact, of_all.deliveries, of_all.is_exact) == (3, True, 5, True)
     assert 30 <= mine.due_age_s < 60
     assert 90 <= of_all.due_age_s < 120
     sql("update webhooks set active = false")
-    assert storage.run(overview.waiting).due_age_s is None  # what waits there, waits on purpose
+    assert storage.transact(overview.waiting).due_age_s is None  # what waits there, waits on purpose
 
 
 def test_webhooks_in_trouble_come_in_order(storage, account, sql):
@@ -116,11 +116,11 @@ def test_webhooks_in_trouble_come_in_order(storage, account, sql):
         id=off)  # fmt: skip
 
     for id_ in (account.id, None):
-        found = storage.run(lambda c, id_=id_: overview.troubles(c, id_))
+        found = storage.transact(overview.troubles, id_)
         assert [one.id for one in found] == [off, failing, late]
         assert (found[2].waiting, found[0].deactivated_reason) == (2, "gone")
     assert well not in [one.id for one in found]
-    assert storage.run(lambda c: overview.troubles(c, an_account(storage, "other").id)) == []
+    assert storage.transact(overview.troubles, an_account(storage, "other").id) == []
 
 
 _WEBHOOKS = """
@@ -166,13 +166,13 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(storage, account, sql)
             overview.waiting(asked, id_)
             overview.troubles(asked, id_)
 
-    storage.run(ask)
+    storage.transact(ask)
 
     assert len(plans) == 6
     read_whole = [name for plan in plans for name in re.findall(r"Seq Scan on (\w+)", plan)]
     assert [name for name in read_whole if name.startswith(BIG)] == []
     assert max(float(re.search(r"Execution Time: ([0-9.]+)", plan)[1]) for plan in plans) < 1_000
-    assert storage.run(overview.waiting).is_exact is False
+    assert storage.transact(overview.waiting).is_exact is False
 
 
 def test_a_count_of_figures_finds_its_rows_by_index(storage, webhook, sql):
@@ -197,7 +197,7 @@ def test_a_count_of_figures_finds_its_rows_by_index(storage, webhook, sql):
         }
         plans.extend(line for (line,) in rows(connection, "explain " + rollups._COUNT, parameters))
 
-    storage.run(count)
+    storage.transact(count)
 
     text = "\n".join(plans)
     assert len(re.findall(r"Bitmap Index Scan on (?:deliveries|attempts)_\d+\w*", text)) == 2, text

@@ -38,7 +38,7 @@ def pages(steps, **wanted):
     """Page by page, to the end."""
     before = None
     while True:
-        page = steps.storage.run(lambda c, before=before: delivery_pages.page(c, "applecorp", before=before, **wanted))
+        page = steps.storage.transact(delivery_pages.page, "applecorp", before=before, **wanted)
         yield page
         if page.before is None:
             return
@@ -79,9 +79,7 @@ def test_what_else_narrows_a_list_narrows_these_pages(steps, history):
 
 
 def test_a_page_reads_no_more_than_it_may_and_says_that_older_ones_may_follow(steps, history):
-    page = steps.storage.run(
-        lambda c: delivery_pages.page(c, "applecorp", event_name="invoice_overdue", looks=(100, 100))
-    )
+    page = steps.storage.transact(delivery_pages.page, "applecorp", event_name="invoice_overdue", looks=(100, 100))
 
     assert page.deliveries == ()
     passed = len(stored(steps, "d.id >= %(before)s", before=page.before))

@@ -21,7 +21,7 @@ def test_each_webhook_of_the_account_that_wants_the_event_gets_a_delivery(steps,
     a_webhook(storage, account, active=False)
     a_webhook(storage, an_account(storage, "pearcorp"))
     deleted = a_webhook(storage, account)
-    storage.run(lambda c: webhooks.delete(c, account.id, deleted.id))
+    storage.transact(webhooks.delete, account.id, deleted.id)
     (event,) = steps.emit()
 
     done = steps.fan_out()
@@ -34,7 +34,7 @@ def test_an_event_that_nobody_wants_leaves_the_outbox(steps):
     steps.emit()
 
     assert steps.fan_out().event_count == 1
-    assert not steps.storage.run(events.any_waiting)
+    assert not steps.storage.transact(events.any_waiting)
     assert made(steps) == []
 
 
@@ -43,7 +43,7 @@ def test_a_batch_takes_so_many_events_the_oldest_first(steps, webhook):
 
     assert steps.fan_out(limit=2).event_count == 2
     assert [event for event, _ in made(steps)] == sorted(event.id for event in stored)[:2]
-    assert steps.storage.run(events.any_waiting)
+    assert steps.storage.transact(events.any_waiting)
 
 
 def test_a_second_fan_out_finds_nothing(steps, webhook):
@@ -71,14 +71,14 @@ def test_two_fan_outs_at_once_make_no_delivery_twice(steps, storage, account):
 
     assert sum(batch.event_count for batch in batches) == 1_000
     assert len(made(steps)) == len(set(made(steps))) == 1_000 * len(hooks)
-    assert not steps.storage.run(events.any_waiting)
+    assert not steps.storage.transact(events.any_waiting)
 
 
 def test_a_webhook_deleted_during_a_fan_out_leaves_nothing_pending(steps, storage, account, webhook):
     steps.emit()
     with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
         assert events.fan_out(connection, 500).delivery_count == 1
-        deleting = pool.submit(storage.run, lambda c: webhooks.delete(c, account.id, webhook.id))
+        deleting = pool.submit(storage.transact, webhooks.delete, account.id, webhook.id)
         steps.wait_for_a_waiter()
         connection.commit()
         deleting.result()
@@ -87,12 +87,12 @@ def test_a_webhook_deleted_during_a_fan_out_leaves_nothing_pending(steps, storag
 
 
 def test_a_client_revoked_during_a_fan_out_leaves_nothing_pending(steps, storage, account):
-    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
     a_webhook(storage, account, client_id=client.id)
     steps.emit()
     with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
         assert events.fan_out(connection, 500).delivery_count == 1
-        deleting = pool.submit(storage.run, lambda c: webhooks.delete_of_client(c, client.id))
+        deleting = pool.submit(storage.transact, webhooks.delete_of_client, client.id)
         steps.wait_for_a_waiter()
         connection.commit()
         assert deleting.result() == 1
@@ -117,7 +117,7 @@ def test_a_drain_that_notes_how_a_receiver_is_does_not_wait_for_a_fan_out(steps,
     steps.emit()
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
-        storage.single(lambda c: webhooks.note_failing(c, [webhook.id]))  # it would wait for 5 s, and fail
+        storage.autocommit(webhooks.note_failing, [webhook.id])  # it would wait for 5 s, and fail
 
     assert steps.value("select failing_since is not null from webhooks")
 

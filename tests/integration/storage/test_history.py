@@ -162,7 +162,7 @@ def test_nobody_waits_long_behind_a_prune_that_waits_for_a_reader(steps, old, we
 
 
 def listed(steps):
-    return steps.storage.run(lambda c: deliveries.deliveries(c, "applecorp"))
+    return steps.storage.transact(deliveries.deliveries, "applecorp")
 
 
 def test_a_day_nobody_made_in_time_goes_to_the_default_partition(steps, shift_time, webhook):

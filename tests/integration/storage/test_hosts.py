@@ -30,7 +30,7 @@ def closed_port():
 def test_the_host_that_answers_is_taken(database_url, closed_port):
     storage = a_storage(with_hosts(database_url, f"127.0.0.1:{closed_port},127.0.0.1:*").geturl())
 
-    assert storage.run(lambda connection: rows(connection, "select 1")) == [(1,)]
+    assert storage.transact(rows, "select 1") == [(1,)]
     storage.close()
 
 
@@ -38,7 +38,7 @@ def test_no_error_tells_the_password(database_url, closed_port):
     storage = a_storage(with_hosts(database_url, f"127.0.0.1:{closed_port},localhost:{closed_port}").geturl())
 
     with pytest.raises(StorageUnavailable) as caught:
-        storage.run(lambda connection: rows(connection, "select 1"))
+        storage.transact(rows, "select 1")
     assert urlsplit(database_url).password not in str(caught.value)
 
 
@@ -51,16 +51,16 @@ def test_a_url_that_libpq_does_not_understand_is_refused_without_its_password(ur
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("way", ["run", "single"])
+@pytest.mark.parametrize("way", ["transact", "autocommit"])
 def test_a_server_that_has_become_a_standby_is_left(database_url, way):
     storage = a_storage(database_url)
     write = getattr(storage, way)
-    storage.run(lambda connection: rows(connection, "create table mark (number int)"))
-    storage.run(lambda connection: rows(connection, "set default_transaction_read_only = on"))
+    storage.transact(rows, "create table mark (number int)")
+    storage.transact(rows, "set default_transaction_read_only = on")
 
     with pytest.raises(StorageUnavailable):
         write(lambda connection: rows(connection, "insert into mark values (1)"))
 
     write(lambda connection: rows(connection, "insert into mark values (2)"))  # by a new connection
-    assert storage.run(lambda connection: rows(connection, "select number from mark")) == [(2,)]
+    assert storage.transact(rows, "select number from mark") == [(2,)]
     storage.close()

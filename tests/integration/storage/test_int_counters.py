@@ -53,7 +53,7 @@ def numbers(steps, delivery_id):
 
 
 def found(steps, delivery_id):
-    return steps.storage.run(lambda c: delivery_reads.delivery(c, str(delivery_id)))
+    return steps.storage.transact(delivery_reads.delivery, str(delivery_id))
 
 
 def test_what_waits_goes_on_with_its_tries(former):
@@ -71,7 +71,7 @@ def test_what_has_failed_is_replayed_with_its_tries_anew(former):
     migrate.upgrade(former.storage)
     former.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id = 1")
 
-    assert former.storage.run(lambda c: deliveries.replay(c, 2, 3, {})) == 1
+    assert former.storage.transact(deliveries.replay, 2, 3, {}) == 1
     for attempt_number in (1, 2):
         claimed = former.claim_one(1)
         assert (claimed.id, claimed.attempt_number) == (2, attempt_number)

@@ -67,7 +67,7 @@ def test_every_way_to_store_events_notifies(steps, storage, listener, stop, draf
     assert listener.wait(10, stop)
 
     together = [Emit(steps.account.id, [replace(draft, idempotency_key=None) for draft in drafts])]
-    commit = storage.single if events.are_one_statement(together) else storage.run
+    commit = storage.autocommit if events.are_one_statement(together) else storage.transact
     commit(lambda c: events.insert_together(c, together))
     assert listener.wait(10, stop)
 

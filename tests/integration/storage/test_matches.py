@@ -100,8 +100,8 @@ def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
     limits = Limits(scan=150, redeliveries=9)
     afters, ids, looks = {much[0]: 0, much[1]: 0}, {much[0]: [], much[1]: []}, 0
     while afters:
-        found = storage.look(lambda c, afters=afters: selection.pick(c, steps.account.id, of_all, afters, limits))
-        counted = storage.look(lambda c, afters=afters: selection.count(c, steps.account.id, of_all, afters, limits))
+        found = storage.read(selection.pick, steps.account.id, of_all, afters, limits)
+        counted = storage.read(selection.count, steps.account.id, of_all, afters, limits)
         assert {id_: (look.scanned, look.matched) for id_, look in found.items()} == {
             id_: (look.scanned, look.matched) for id_, look in counted.items()
         }
@@ -117,13 +117,13 @@ def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
 
 
 def test_workers_that_ask_again_and_again_ask_little(steps, storage, account, much):
-    made = storage.run(lambda c: jobs.add(c, account.id, None, wanted(), dict.fromkeys(much, 1)))
+    made = storage.transact(jobs.add, account.id, None, wanted(), dict.fromkeys(much, 1))
     steps.rows("analyze")
     steps.rows("set enable_seqscan = off")  # a table of a few rows is read as a whole
 
     assert "replays_running" in plan(steps, jobs._RUNNING, {})
     found = plan(steps, jobs._NEXT, {"id": made.id, "limit": 3})
     assert "Sort" not in found.split("Limit")[-1]
-    assert storage.look(lambda c: jobs.next_webhooks(c, made.id, 3)) == much[:3]
+    assert storage.read(jobs.next_webhooks, made.id, 3) == much[:3]
     steps.rows("update replays set turn = %(turn)s", turn=much[38])
-    assert storage.look(lambda c: jobs.next_webhooks(c, made.id, 3)) == [much[39], much[0], much[1]]
+    assert storage.read(jobs.next_webhooks, made.id, 3) == [much[39], much[0], much[1]]

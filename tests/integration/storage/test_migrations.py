@@ -31,7 +31,7 @@ def empty(empty_database_url):
 
 def left(storage):
     """Tables, functions, types and sequences in the database, without Alembic's."""
-    return storage.run(
+    return storage.transact(
         lambda c: [
             name
             for (name,) in rows(
@@ -92,12 +92,12 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty):
 def test_accounts_that_exist_get_an_owner(empty):
     migrate.upgrade(empty)
     downgrade(empty, "0001")
-    empty.run(lambda c: rows(c, "insert into accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC')"))
+    empty.transact(rows, "insert into accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC')")
 
     migrate.upgrade(empty)
 
     owners = "select a.slug, u.email, u.full_name from users u join accounts a on a.id = u.account_id order by u.id"
-    assert empty.run(lambda c: rows(c, owners)) == [
+    assert empty.transact(rows, owners) == [
         ("acme", "acme@dispatcher.example", "acme"),
         ("apple", "apple@dispatcher.example", "apple"),
     ]
@@ -114,12 +114,12 @@ def test_made_up_e_mails_that_strict_clients_refuse_are_changed_and_no_others(em
         insert into users (account_id, email, full_name, permission)
         select id, 'Taken@dispatcher.example', 'R', 'read' from accounts where slug = 'taken';
     """
-    empty.run(lambda c: rows(c, people))
+    empty.transact(rows, people)
 
     migrate.upgrade(empty)
 
     emails = "select u.email from users u join accounts a on a.id = u.account_id order by a.slug, u.permission"
-    assert [row[0] for row in empty.run(lambda c: rows(c, emails))] == [
+    assert [row[0] for row in empty.transact(rows, emails)] == [
         "acme@dispatcher.example",
         "ann@apple.cz",
         "owner@taken.invalid",  # the other is somebody's
@@ -137,11 +137,11 @@ def test_two_migrations_at_once_wait_for_each_other(empty):
 
 def test_a_database_that_a_later_release_has_migrated_is_used_and_left_as_it_is(empty):
     migrate.upgrade(empty)
-    empty.run(lambda c: rows(c, "update alembic_version set version_num = 'of-a-later-release'"))
+    empty.transact(rows, "update alembic_version set version_num = 'of-a-later-release'")
 
     migrate.check(empty)
     assert migrate.upgrade(empty) == "of-a-later-release"
-    assert empty.run(lambda c: rows(c, "select version_num from alembic_version")) == [("of-a-later-release",)]
+    assert empty.transact(rows, "select version_num from alembic_version") == [("of-a-later-release",)]
 
 
 def test_a_postgres_that_is_down_is_our_error():
@@ -157,11 +157,11 @@ def test_a_connection_that_was_ended_is_replaced(storage):
         rows(connection, "select pg_terminate_backend(pg_backend_pid())")
 
     with pytest.raises(StorageUnavailable):
-        storage.run(killed)
-    assert storage.run(lambda c: rows(c, "select 1")) == [(1,)]
+        storage.transact(killed)
+    assert storage.transact(rows, "select 1") == [(1,)]
 
 
 def test_an_error_of_a_statement_shows_no_parameter(storage):
     with pytest.raises(Exception, match="division by zero") as caught:
-        storage.run(lambda c: rows(c, "select 1/0, %(secret)s", {"secret": "hunter2"}))
+        storage.transact(rows, "select 1/0, %(secret)s", {"secret": "hunter2"})
     assert "hunter2" not in str(caught.value)

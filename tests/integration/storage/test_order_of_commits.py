@@ -44,7 +44,7 @@ def claimed(steps, webhook_id):
 
 def settle(steps, one):
     """As a drain asks for it, when it has recorded what came of one."""
-    steps.storage.single(lambda c: order.settle(c, [(one.webhook_id, one.resource)]))
+    steps.storage.autocommit(order.settle, [(one.webhook_id, one.resource)])
 
 
 def is_settled(steps):
@@ -97,7 +97,7 @@ def test_accounts_whose_order_is_safe_are_fanned_out_meanwhile(steps, storage, o
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
         steps.emit(about(), about(8))
-        storage.run(lambda c: events.insert(c, other.id, [about(), about()]))
+        storage.transact(events.insert, other.id, [about(), about()])
 
         done = fan_out_all(storage, lambda webhook_ids, _: handed_out.extend(webhook_ids), 500)
         assert (done.event_count, done.behind is not None, handed_out) == (2, True, [hers.id])
@@ -147,7 +147,7 @@ def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps, ordered, s
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
         with pytest.raises(StorageUnavailable):
-            storage.run(wait)
+            storage.transact(wait)
 
 
 # -- Late commits ------------------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_what_gave_way_is_sent_where_somebody_asks_for_it(steps, superseding, ou
     steps.record(outdated, "500", retry_in_s=0)
     settle(steps, outdated)
 
-    assert steps.storage.run(lambda c: deliveries.replay(c, outdated.id, 1_000, KEYS)) == superseding
+    assert steps.storage.transact(deliveries.replay, outdated.id, 1_000, KEYS) == superseding
     again = steps.claim_one(superseding)
     steps.record(again, "500", retry_in_s=0)
     settle(steps, outdated)
@@ -278,7 +278,7 @@ def test_a_replay_is_held_back_behind_what_is_in_flight(steps, ordered):
     steps.record(failed, "500")
     settle(steps, failed)
     flying = steps.claim_one(ordered)
-    steps.storage.run(lambda c: deliveries.replay(c, failed.id, 1_000, KEYS))
+    steps.storage.transact(deliveries.replay, failed.id, 1_000, KEYS)
 
     assert (flying.event_id, claimed(steps, ordered)) == (second.id, [])
     steps.record(flying)
@@ -293,7 +293,7 @@ def test_a_replay_of_what_was_made_before_order_was_wanted_is_in_order(steps, st
     failed = steps.claim_one(webhook.id)
     steps.record(failed, "500")
     edit(webhook.id, {"ordering": "resource"})
-    steps.storage.run(lambda c: deliveries.replay(c, failed.id, 1_000, KEYS))
+    steps.storage.transact(deliveries.replay, failed.id, 1_000, KEYS)
 
     assert claimed(steps, webhook.id) == [first.id]
 
@@ -305,7 +305,7 @@ def test_deliveries_given_up_after_too_many_losses_let_the_next_go(steps, ordere
 
     claim = steps.claim({ordered: 1}, limit=1)
     assert (claim.given_up, claim.ended) == (1, ((ordered, "invoice:7"),))
-    steps.storage.single(lambda c: order.settle(c, claim.ended))
+    steps.storage.autocommit(order.settle, claim.ended)
     assert claimed(steps, ordered) == [second.id]
 
 
@@ -341,7 +341,7 @@ def test_order_switched_on_holds_for_what_waits_already(steps, storage, account,
     assert claimed(steps, webhook.id) == [other.id]
     for event in (first, second):
         steps.record(one)
-        steps.storage.single(order.settle_all)  # by reconcile: who claimed the first did not know of order
+        steps.storage.autocommit(order.settle_all)  # by reconcile: who claimed the first did not know of order
         one = steps.claim_one(webhook.id)
         assert one.event_id == event.id
 
@@ -495,10 +495,10 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
         fan_out_all(storage, lambda *_: None, rng.choice((1, 5, 50)))
 
     def meddle(rng):
-        storage.single(order.settle_all)
+        storage.autocommit(order.settle_all)
         found = steps.rows("select id from deliveries where finished_on is not null order by id desc limit 20")
         if found:
-            storage.run(lambda c: deliveries.replay(c, rng.choice(found)[0], 1_000, KEYS))
+            storage.transact(deliveries.replay, rng.choice(found)[0], 1_000, KEYS)
 
     def repeat(work, seed, ended):
         rng = random.Random(seed)

@@ -36,7 +36,7 @@ def test_a_failure_with_a_try_left_waits_for_its_time(steps, claimed):
 
     row = steps.delivery(claimed.id)
     assert (row["state"], row["table"], row["lease_token"]) == ("pending", "deliveries_waiting", None)
-    waits = steps.storage.run(lambda c: deliveries.next_due(c, [claimed.webhook_id]))
+    waits = steps.storage.transact(deliveries.next_due, [claimed.webhook_id])
     assert waits == {claimed.webhook_id: pytest.approx(100, abs=2)}
     assert steps.attempts(claimed.id) == [(1, "503", None)]
 
@@ -105,7 +105,7 @@ def test_a_late_success_turns_a_failed_delivery_into_a_delivered_one(steps, clai
 
 
 def test_a_success_counts_though_its_webhook_was_deleted_meanwhile(steps, claimed, storage, account):
-    storage.run(lambda c: webhooks.delete(c, account.id, claimed.webhook_id))
+    storage.transact(webhooks.delete, account.id, claimed.webhook_id)
     assert steps.delivery(claimed.id)["state"] == "cancelled"
 
     assert steps.record(claimed, "200") == 1
@@ -118,7 +118,7 @@ def test_many_results_are_recorded_in_one_statement(steps, webhook):
     steps.fan_out()
     finished = [steps.finished(one) for one in steps.claim({webhook.id: 300}).claimed]
 
-    assert steps.storage.run(lambda c: deliveries.record(c, finished, 11.0)) == 300
+    assert steps.storage.transact(deliveries.record, finished, 11.0) == 300
     assert steps.value("select count(*) from deliveries_waiting") == 0
     assert steps.value("select count(distinct delivery_id) from attempts") == 300
 
@@ -132,13 +132,13 @@ def test_nothing_is_recorded_where_the_transaction_fails(steps, claimed):
         raise BrokenError
 
     with pytest.raises(BrokenError):
-        steps.storage.run(work)
+        steps.storage.transact(work)
     assert steps.delivery(claimed.id)["state"] == "pending"
     assert steps.attempts(claimed.id) == []
 
 
 def test_a_record_that_meets_another_is_done_again(steps, claimed):
-    """Moving a row to another partition makes a second writer of it fail with 40001; `run` begins anew."""
+    """Moving a row to another partition makes a second writer of it fail with 40001; `transact` begins anew."""
     fresh = reclaimed(steps, claimed)
     with steps.another_session() as connection:
         deliveries.record(connection, [steps.finished(claimed)], 11.0)

@@ -24,7 +24,7 @@ def three(steps, webhook):
 
 
 def listed(steps, **wanted):
-    return steps.storage.run(lambda c: deliveries.deliveries(c, wanted.pop("slug", "applecorp"), **wanted))
+    return steps.storage.transact(deliveries.deliveries, wanted.pop("slug", "applecorp"), **wanted)
 
 
 def test_deliveries_are_listed_newest_first_with_their_attempts(steps, three):
@@ -48,9 +48,9 @@ def test_a_delivery_whose_event_is_gone_is_listed_and_found(steps, three, webhoo
     assert found[0].attempts[0].reason == "its event is gone"
     assert {(one.event_name, one.body_json) for one in found} == {("unknown", "{}")}
     assert [one.id for one in listed(steps, state="failed")] == three[:0:-1]
-    failed = steps.storage.run(lambda c: deliveries.failed_deliveries(c, webhook.id, offset=0, limit=9))
+    failed = steps.storage.transact(deliveries.failed_deliveries, webhook.id, offset=0, limit=9)
     assert [one.id for one in failed] == three[:0:-1]
-    assert steps.storage.run(lambda c: deliveries.delivery(c, str(three[2]))) == found[0]
+    assert steps.storage.transact(deliveries.delivery, str(three[2])) == found[0]
 
 
 def test_lists_are_narrowed_and_paged(steps, storage, account, three):
@@ -63,7 +63,7 @@ def test_lists_are_narrowed_and_paged(steps, storage, account, three):
 
 
 def test_lists_are_narrowed_by_event_client_key_and_time(steps, storage, account, three):
-    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
     its_own = a_webhook(storage, account, events=["invoice_sent"], client_id=client.id)
     steps.emit(a_draft("invoice_sent"))
     steps.fan_out()
@@ -83,10 +83,10 @@ def test_lists_are_narrowed_by_event_client_key_and_time(steps, storage, account
 
 
 def test_a_delivery_is_known_to_its_account_and_client_only(steps, storage, account, three):
-    (client, _) = storage.run(lambda c: clients.create(c, account.id, "a test", [], SCOPES))
+    (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
 
     def known(**to):
-        return steps.storage.run(lambda c: deliveries.delivery(c, str(three[0]), **to))
+        return steps.storage.transact(deliveries.delivery, str(three[0]), **to)
 
     assert known(account_id=account.id).id == three[0]
     for to in ({"account_id": account.id + 1}, {"client_id": client.id}):
@@ -179,13 +179,13 @@ def test_a_delivery_is_found_by_its_id_and_by_its_key(steps, three):
     (found,) = listed(steps, state="failed")
 
     for name in (str(found.id), f" {found.id} ", str(found.idempotency_key), str(found.idempotency_key).upper()):
-        assert steps.storage.run(lambda c, name=name: deliveries.delivery(c, name)) == found
+        assert steps.storage.transact(deliveries.delivery, name) == found
 
 
 @pytest.mark.parametrize("name", ["", "0", "999999", "9" * 40, "-1", "x", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣"])
 def test_an_unknown_delivery_is_said_so(steps, three, name):
     with pytest.raises(DeliveryNotFound):
-        steps.storage.run(lambda c: deliveries.delivery(c, name))
+        steps.storage.transact(deliveries.delivery, name)
 
 
 def test_a_key_with_only_the_right_tail_is_unknown(steps, three):
@@ -193,7 +193,7 @@ def test_a_key_with_only_the_right_tail_is_unknown(steps, three):
     wrong = "00000000" + str(found.idempotency_key)[8:]
 
     with pytest.raises(DeliveryNotFound):
-        steps.storage.run(lambda c: deliveries.delivery(c, wrong))
+        steps.storage.transact(deliveries.delivery, wrong)
 
 
 def test_attempts_come_newest_first(steps, webhook):

@@ -19,30 +19,30 @@ def test_each_statement_is_committed_by_itself(storage, steps):
         raise ValueError
 
     with pytest.raises(ValueError):
-        storage.single(work)
+        storage.autocommit(work)
     assert steps.value("select count(*) from kept") == 1
 
 
 def test_the_connection_goes_back_as_it_came(storage):
-    pid = storage.single(backend)
+    pid = storage.autocommit(backend)
 
-    assert storage.run(backend) == pid
+    assert storage.transact(backend) == pid
 
     def fails(connection):
         rows(connection, "create table gone (id int)")
         raise ValueError
 
     with pytest.raises(ValueError):
-        storage.run(fails)
-    assert storage.look(lambda c: rows(c, "select to_regclass('gone')")) == [(None,)]
+        storage.transact(fails)
+    assert storage.read(rows, "select to_regclass('gone')") == [(None,)]
 
 
 def test_a_connection_that_breaks_is_told_and_replaced(storage):
-    pid = storage.single(backend)
+    pid = storage.autocommit(backend)
 
     with pytest.raises(StorageUnavailable, match="Postgres is not reachable: "):
-        storage.single(lambda c: rows(c, "select pg_terminate_backend(pg_backend_pid())"))
-    assert storage.single(backend) != pid
+        storage.autocommit(rows, "select pg_terminate_backend(pg_backend_pid())")
+    assert storage.autocommit(backend) != pid
 
 
 def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage):
@@ -50,7 +50,7 @@ def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage):
         rows(connection, "set statement_timeout = 50")
         rows(connection, "select pg_sleep(10)")
 
-    for way in (storage.single, storage.run):
+    for way in (storage.autocommit, storage.transact):
         with pytest.raises(StorageUnavailable, match="statement timeout"):
             way(slow)
         storage.engine.dispose()
@@ -63,7 +63,7 @@ def test_a_lock_that_is_not_free_in_time_is_told_as_no_answer(storage, steps):
 
     with steps.another_session() as other:
         rows(other, "lock table webhooks in access exclusive mode")
-        for way in (storage.single, storage.run):
+        for way in (storage.autocommit, storage.transact):
             with pytest.raises(StorageUnavailable, match=r"Postgres refuses: .*lock timeout"):
                 way(waits)
             storage.engine.dispose()
@@ -76,7 +76,7 @@ def test_what_would_have_to_be_repeated_too_often_is_told_as_no_answer(storage):
         tries.append(1)
         rows(connection, "do $$ begin raise exception 'again' using errcode = '40P01'; end $$")
 
-    for way in (storage.single, storage.run):
+    for way in (storage.autocommit, storage.transact):
         with pytest.raises(StorageUnavailable, match="Postgres refuses: again"):
             way(work)
     assert len(tries) == 10
@@ -91,13 +91,13 @@ def test_what_postgres_wants_repeated_is_repeated(storage):
             rows(connection, "do $$ begin raise exception 'again' using errcode = '40001'; end $$")
         return "done"
 
-    assert storage.single(work) == "done"
+    assert storage.autocommit(work) == "done"
     assert len(tries) == 3
 
 
 def test_a_fault_of_ours_is_no_outage(storage):
     with pytest.raises(psycopg2.errors.UndefinedTable):
-        storage.single(lambda c: rows(c, "select * from no_such_table"))
+        storage.autocommit(rows, "select * from no_such_table")
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_fault_of_ours_is_no_outage(storage):
     ],
 )
 def test_values_that_postgres_refuses_are_told_from_a_statement_that_it_refuses(storage, account, sql, is_of_values):
-    for way in (storage.single, storage.run):
+    for way in (storage.autocommit, storage.transact):
         with pytest.raises((psycopg2.Error, DBAPIError)) as caught:
             way(lambda c: rows(c, sql))
         assert refuses_values(caught.value) is is_of_values
-        storage.single(lambda c: rows(c, "drop table if exists days"))
+        storage.autocommit(rows, "drop table if exists days")

@@ -127,7 +127,7 @@ def test_a_key_is_known_after_its_event_was_fanned_out(steps, webhook):
 def test_accounts_do_not_share_keys(steps, storage):
     other = an_account(storage, "pearcorp")
     (first,) = steps.emit(a_draft(idempotency_key="k"))
-    (second,) = storage.run(lambda c: events.insert(c, other.id, [a_draft(idempotency_key="k")]))
+    (second,) = storage.transact(events.insert, other.id, [a_draft(idempotency_key="k")])
 
     assert second.new
     assert first.id != second.id
@@ -195,7 +195,7 @@ def test_what_several_calls_emit_together_stands_in_their_order(steps, storage):
         events.Emit(steps.account.id, [a_draft(idempotency_key="k"), a_draft(idempotency_key="known")]),
     ]
 
-    first, second, third = storage.run(lambda c: events.insert_together(c, emits))
+    first, second, third = storage.transact(events.insert_together, emits)
 
     assert [event.new for event in (*first, *second, *third)] == [True, True, True, True, False, False]
     assert [event.id for event in third] == [first[0].id, known.id]
@@ -212,13 +212,13 @@ def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(ste
     ]
     with steps.another_session() as connection:
         events.insert(connection, steps.account.id, [a_draft(idempotency_key="taken")])
-        first, second, third = storage.run(lambda c: events.insert_together(c, emits))
+        first, second, third = storage.transact(events.insert_together, emits)
 
         assert second is None
         assert [event.new for event in (*first, *third)] == [True, True]
         assert count(steps) == 2
 
-    (again,) = storage.run(lambda c: events.insert_together(c, emits[1:2]))
+    (again,) = storage.transact(events.insert_together, emits[1:2])
     assert [event.new for event in again] == [True, False]
     assert count(steps) == 4
 

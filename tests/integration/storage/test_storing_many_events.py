@@ -51,7 +51,7 @@ def test_it_is_stored_as_by_an_insert(steps, storage, monkeypatch, is_copied):
     for least in (1_000, 1):
         monkeypatch.setattr(events, "MANY", least)
         emits = [Emit(steps.account.id, DRAFTS, TRACE), Emit(other.id, DRAFTS)]
-        stored = storage.run(lambda c, e=emits: events.insert_together(c, e))
+        stored = storage.transact(lambda c, e=emits: events.insert_together(c, e))
         ids = [event.id for emit in stored for event in emit]
         assert ids == sorted(ids) == [row[0] for row in steps.rows("select id from events order by id")]
         at = dict(steps.rows("select id, created_at from events"))
@@ -97,7 +97,7 @@ def test_they_share_the_fate_of_the_emitters_transaction(steps, joined, is_copie
 
 def test_of_a_connection_that_commits_each_statement_they_are_one(steps, storage, is_copied):
     """Two COPYs would be two commits."""
-    storage.single(lambda c: events.insert_together(c, [Emit(steps.account.id, many())]))
+    storage.autocommit(events.insert_together, [Emit(steps.account.id, many())])
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         events.insert(connection, steps.account.id, many())
 

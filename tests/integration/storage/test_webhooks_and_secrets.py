@@ -17,7 +17,7 @@ def test_a_webhook_comes_back_as_it_was_made(storage, account):
         active=False,
     )
 
-    assert storage.run(lambda c: webhooks.find(c, storage.secrets, account.id, made.id)) == made
+    assert storage.transact(webhooks.find, storage.secrets, account.id, made.id) == made
     assert (made.auth_header, made.active, made.events) == ("Bearer abc", False, ("invoice_paid", "invoice_sent"))
     assert made.signing_secret.startswith("whsec_")
     assert "abc" not in repr(made)
@@ -48,7 +48,7 @@ def test_an_edit_keeps_the_secret(storage, account, webhook):
         "active": False,
         "payload_version": "v3",
     }
-    edited = storage.run(lambda c: webhooks.edit(c, storage.secrets, account.id, webhook.id, attributes))
+    edited = storage.transact(webhooks.edit, storage.secrets, account.id, webhook.id, attributes)
 
     assert (edited.webhook_url, edited.events, edited.active) == ("https://b.test", ("invoice_sent",), False)
     assert edited.signing_secret == webhook.signing_secret
@@ -65,15 +65,15 @@ def test_another_accounts_webhook_does_not_exist(storage, webhook, step):
         return webhooks.find(connection, storage.secrets, other.id, webhook.id)
 
     with pytest.raises(WebhookNotFound):
-        storage.run(work)
+        storage.transact(work)
 
 
 def test_a_deleted_webhook_is_not_found_nor_listed(storage, account, webhook):
-    storage.run(lambda c: webhooks.delete(c, account.id, webhook.id))
+    storage.transact(webhooks.delete, account.id, webhook.id)
 
-    assert storage.run(lambda c: webhooks.of_account(c, storage.secrets, account.id)) == []
+    assert storage.transact(webhooks.of_account, storage.secrets, account.id) == []
     with pytest.raises(WebhookNotFound):
-        storage.run(lambda c: webhooks.delete(c, account.id, webhook.id))
+        storage.transact(webhooks.delete, account.id, webhook.id)
 
 
 def test_a_webhook_that_wants_nothing_is_refused_by_postgres(storage, account):
@@ -85,8 +85,8 @@ def test_accounts_are_unique_by_slug(storage, account):
     with pytest.raises(AccountExists):
         an_account(storage)
     with pytest.raises(AccountNotFound):
-        storage.run(lambda c: accounts.find(c, "nobody"))
-    assert storage.run(accounts.all_of_them) == [account]
+        storage.transact(accounts.find, "nobody")
+    assert storage.transact(accounts.all_of_them) == [account]
 
 
 def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps, storage, account):
@@ -99,7 +99,7 @@ def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps, storage, acco
     new = Fernet.generate_key().decode()
     both, after, counts = SecretBox([new, SECRET_KEY]), 0, []
     while True:
-        done, after = storage.run(lambda c, after=after: webhooks.rotate_secrets(c, both, after))
+        done, after = storage.transact(webhooks.rotate_secrets, both, after)
         counts.append(done)
         if not done:
             break
@@ -112,12 +112,12 @@ def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps, storage, acco
         assert {only_new.open(text) for text in row} == {made.signing_secret}
     assert only_new.open(steps.value("select max(auth_header_encrypted) from webhooks")) == "Bearer abc"
     with pytest.raises(SecretDecryptionFailed):
-        storage.run(lambda c: webhooks.find(c, storage.secrets, account.id, made.id))
+        storage.transact(webhooks.find, storage.secrets, account.id, made.id)
 
 
 def test_a_rotation_without_the_old_key_changes_nothing(steps, storage, webhook):
     before = steps.value("select signing_secret_encrypted from webhooks")
 
     with pytest.raises(SecretDecryptionFailed):
-        storage.run(lambda c: webhooks.rotate_secrets(c, SecretBox([Fernet.generate_key().decode()]), 0))
+        storage.transact(webhooks.rotate_secrets, SecretBox([Fernet.generate_key().decode()]), 0)
     assert steps.value("select signing_secret_encrypted from webhooks") == before
