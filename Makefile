@@ -60,7 +60,7 @@ bench: $(DEV)
 bench-growth: $(DEV)
 	@$(BIN)/python -m bench.growth $(if $(SIZE),--size $(SIZE))
 
-# Pictures of the console for the README, of a demo's data, into docs/screenshots/.
+# Pictures of the console for the documentation, of a demo's data, into docs/screenshots/.
 screenshots: $(DEV)
 	@.ci/install-debian-packages
 	@$(BIN)/python -m bench.screenshots

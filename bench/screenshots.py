@@ -1,4 +1,4 @@
-"""`make screenshots`: pictures of the console for the README, in docs/screenshots/, of data like a real day's.
+"""`make screenshots`: pictures of the console for the documentation, in docs/screenshots/, of data like a real day's.
 
 Everything is of its own: Postgres and Valkey in a temporary folder, `dispatcher serve`, receivers that answer well,
 slowly, or not at all. An hour of traffic is made by shifting finished deliveries back in time.

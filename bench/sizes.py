@@ -1,6 +1,7 @@
 """What one event, delivery and attempt take: bytes in Postgres with their indexes, bytes of WAL, bytes of Redis.
 
-For the arithmetic in docs/far-end.md: `python -m bench.sizes`. The invoice is that of the other measures (3.5 KB).
+For the arithmetic in docs/explanation/sizing.md: `python -m bench.sizes`. The invoice is that of the other measures
+(3.5 KB).
 """
 
 import subprocess

@@ -1,7 +1,8 @@
 """The one reader of the environment. Every variable has a name, a default or "required", bounds and a sentence.
 
 A setting is a field of `Settings`; its variable is the field's name in capitals, after `DISPATCHER_` unless other
-software knows the same variable (DATABASE_URL and the like). The README's table is checked against `describe()`.
+software knows the same variable (DATABASE_URL and the like). A test compares the table of
+docs/reference/settings.md with `describe()`.
 """
 
 import os
@@ -304,7 +305,7 @@ class RemoteSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variable:
-    """A row of the README's table of settings. `default` is "required" or the value as one would write it."""
+    """A row of the documented table. `default` is "required" or the value as one would write it."""
 
     name: str
     default: str

@@ -256,7 +256,9 @@ def _stay(console: Console, container: Container, webhooks: Mapping[int, Webhook
     command = own_command()
     console.print(f"  {command} status", soft_wrap=True)
     console.print(f"  {command} deliveries list --account {SLUG}", soft_wrap=True)
-    console.print(f"  {command} client create --account {SLUG}   (for the API; the README goes on)", soft_wrap=True)
+    console.print(
+        f"  {command} client create --account {SLUG}   (for the API; next: docs/quickstart.md)", soft_wrap=True
+    )
     if failed is not None:
         console.print(f"  {command} deliveries show {failed.id}   (the one that failed)", soft_wrap=True)
     console.print(

@@ -47,16 +47,21 @@ def site() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def pages(site: Path) -> dict[str, Page]:
-    return {path.stem: Page(path.read_text(encoding="utf-8")) for path in site.glob("*.html")}
+    """By the page's path, such as `guides/emit`."""
+    found = {path.relative_to(site).with_suffix("").as_posix(): path for path in site.rglob("*.html")}
+    return {name: Page(path.read_text(encoding="utf-8")) for name, path in found.items()}
 
 
 def test_every_page_loads_only_what_lies_beside_it(site, pages):
     loaded = {address for page in pages.values() for address in page.loaded}
 
     assert {address for address in loaded if re.match(r"(\w+:)?//", address)} == set()
-    container = {address.partition("?")[0] for page in pages if page != "404" for address in pages[page].loaded}
-    assert [address for address in container if not (site / address).is_file()] == []
-    assert not any('class="mermaid"' in path.read_text() for path in site.glob("*.html"))  # it would be fetched
+    files = {
+        (site / name).parent / address.partition("?")[0]
+        for name, page in pages.items() if name != "404" for address in page.loaded
+    }  # fmt: skip
+    assert [file for file in files if not file.is_file()] == []
+    assert not any('class="mermaid"' in path.read_text() for path in site.rglob("*.html"))  # it would be fetched
 
 
 def test_no_style_fetches_anything(site):
@@ -70,19 +75,21 @@ def test_no_style_fetches_anything(site):
 
 
 def test_every_page_of_ours_is_there(pages):
-    assert set(pages) - {"404"} == {path.stem for path in (ROOT / "docs").glob("*.md")}
+    docs = ROOT / "docs"
+
+    assert set(pages) - {"404"} == {path.relative_to(docs).with_suffix("").as_posix() for path in docs.rglob("*.md")}
 
 
 def test_every_setting_is_on_its_page(pages):
-    assert [one.name for one in describe() if one.name not in pages["settings"].words] == []
+    assert [one.name for one in describe() if one.name not in pages["reference/settings"].words] == []
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_the_examples_are_shown_as_they_are_tested(pages, example):
-    shown = pages["emit" if example.suffix == ".sql" else "receive"].words
+    shown = pages["guides/emit" if example.suffix == ".sql" else "guides/receive"].words
 
     assert example.read_text(encoding="utf-8").strip() in shown
 
 
-def test_nothing_of_the_readmes_own_marks_is_left(pages):
+def test_no_include_mark_is_left(pages):
     assert not any("--8<--" in page.words for page in pages.values())

@@ -76,6 +76,13 @@ def test_every_metric_of_ours_is_on_the_dashboard_or_in_an_alert(existing: set[s
     assert told - asked <= {"dispatcher_backlog_is_exact", "dispatcher_worker_info"}
 
 
+def test_every_metric_of_ours_is_on_its_page(existing: set[str]):
+    page = (ROOT / "docs/reference/metrics.md").read_text()
+    shown = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in existing if name.startswith("dispatcher_")}
+
+    assert set(re.findall(r"^\| `(dispatcher_\w+)`", page, re.MULTILINE)) == shown | {"dispatcher_worker_info"}
+
+
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_each_alert_names_its_page_in_the_runbook(rule: dict[str, Any]):
     path, _, anchor = rule["annotations"]["runbook"].partition("#")

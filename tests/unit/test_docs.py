@@ -1,0 +1,95 @@
+"""The pages say what the code does: settings, events, commands, and links that mkdocs does not check."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from dispatcher.cli import main
+from dispatcher.settings import describe
+from dispatcher.storage.reads.delivery_pages import LOOKS
+from schemas import EVENT_TYPES, EventType
+from schemas.wire.catalogue import OPERATIONAL_EVENTS
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+FRONT = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in [*DOCS.rglob("*.md"), ROOT / "README.md"]}
+DECISIONS = sorted((DOCS / "explanation" / "adr").glob("0*.md"))
+
+
+def rows_of(page: str, pattern: str) -> list[str]:
+    return [row for row in PAGES[page].splitlines() if re.match(pattern, row)]
+
+
+def test_the_readme_is_short():
+    assert len(PAGES["README.md"].splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", FRONT)
+def test_every_link_of_a_front_page_leads_to_a_file(name: str):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / name).read_text("utf-8"))
+
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_the_settings_page_lists_every_setting_with_its_default_and_sentence():
+    written = [f"| `{variable.name}` | {variable.default} | {variable.what} |" for variable in describe()]
+
+    assert rows_of("docs/reference/settings.md", r"\| `(?!FLOWER_[ABPW])") == written
+
+
+def test_no_page_names_a_setting_that_does_not_exist():
+    known = {variable.name for variable in describe()} | {"DISPATCHER_PROCESS"}
+    named = {(page, name) for page, text in PAGES.items() for name in re.findall(r"\bDISPATCHER_[A-Z_]+\b", text)}
+
+    assert sorted((page, name) for page, name in named if name not in known) == []
+
+
+def test_the_events_page_lists_the_catalogue():
+    assert rows_of("docs/reference/events.md", r"\| `\w+` \| `") == list(map(event_row, EVENT_TYPES.values()))
+    assert f"these {len(EVENT_TYPES)} events" in PAGES["docs/reference/events.md"]
+    assert {row.split("`")[1] for row in rows_of("docs/reference/events.md", r"\| `\w+` \| a ")} == OPERATIONAL_EVENTS
+
+
+def event_row(event: EventType) -> str:
+    keys = (
+        f"`{key.name}`: {key.type_name}{'[]' if key.many else ''}{' (optional)' if key.optional else ''}"
+        for key in event.body
+    )
+    return f"| `{event.name}` | {', '.join(keys)} |"
+
+
+def test_the_commands_page_lists_every_command_and_no_other():
+    listed = set()
+    for row in rows_of("docs/reference/commands.md", r"\| `dispatcher "):
+        first, *others = re.findall(r"`([^`]+)`", row.split(" | ")[0])
+        listed |= {first, *(f"{first.rpartition(' ')[0]} {other}" for other in others)}
+
+    assert listed == set(commands(main, "dispatcher"))
+
+
+def commands(command: click.Command, name: str) -> Iterator[str]:
+    if not isinstance(command, click.Group):
+        yield name
+        return
+    context = click.Context(command)
+    for each in command.list_commands(context):
+        yield from commands(command.get_command(context, each) or command, f"{name} {each}")
+
+
+def test_the_api_page_says_how_many_deliveries_a_page_of_one_event_looks_at():
+    assert f"By `event_name` a page looks at {sum(LOOKS):,} at most" in PAGES["docs/reference/api.md"]
+
+
+def test_every_decision_is_in_the_index_and_has_its_parts():
+    index = PAGES["docs/explanation/adr/index.md"]
+
+    assert [path.name for path in DECISIONS] == re.findall(r"\((0[^)]+)\)", index)
+    for path in DECISIONS:
+        assert re.search(r"- Status: .+\n- Date: \d{4}-\d\d-\d\d", text := path.read_text("utf-8"))
+        assert all(
+            part in text for part in ("## Context\n", "## Decision\n", "## Alternatives, and what was given up\n")
+        )
