@@ -108,13 +108,13 @@ class Settings:
     )
     redis_url: str = _setting(
         "Redis 6.2 or newer, or Valkey: `redis://:password@host:6379/0`; with Sentinel "
-        "`sentinel://:password@host:26379;host:26379/0?master=name`, to which `&sentinel_password=...` may be added",
+        "`sentinel://:password@host:26379;host:26379/0?master=name`, to which `&sentinel_password=...` can be added",
         secret=True,
         variable="REDIS_URL",
         validate=_redis_url("redis", "rediss", "sentinel"),
     )
     broker_url: str = _setting(
-        "where Celery's messages go, if not to REDIS_URL",
+        "the broker of Celery's messages; if empty, REDIS_URL",
         "",
         secret=True,
         variable="BROKER_URL",
@@ -130,71 +130,66 @@ class Settings:
         "`curl` (libcurl) or `requests` (portable, slower)", "curl", validate=OneOf(("curl", "requests"))
     )
     allowed_networks: tuple[Network, ...] = _setting(
-        "networks (CIDR, comma-separated) that may be sent to although they are not public", (), subcast=_network
+        "networks (CIDR, comma-separated) that are allowed although they are not public", (), subcast=_network
     )
     refused_networks: tuple[Network, ...] = _setting(
-        "networks (CIDR, comma-separated) that are never sent to, though they be public or allowed: your own addresses",
+        "networks (CIDR, comma-separated) that are blocked even if public or allowed, such as your own addresses",
         (),
         subcast=_network,
     )
-    timeout_s: float = _setting("seconds for one attempt, look-up to end of answer", 30.0, validate=_within(0.1, 600))
-    connect_timeout_s: float = _setting(
-        "seconds of these for look-up, connect and TLS", 10.0, validate=_within(0.1, 600)
+    timeout_s: float = _setting(
+        "seconds for one attempt, from name look-up to the end of the response", 30.0, validate=_within(0.1, 600)
     )
-    body_limit: int = _setting("bytes of an answer that are read and kept", 65_536, validate=_within(0, 16_777_216))
+    connect_timeout_s: float = _setting(
+        "seconds of the timeout for look-up, connect and TLS", 10.0, validate=_within(0.1, 600)
+    )
+    body_limit: int = _setting("bytes of a response that are read and kept", 65_536, validate=_within(0, 16_777_216))
     lease_s: float = _setting(
         "seconds that a claimed delivery belongs to its drain; at least twice the timeout",
         60.0,
         validate=_within(0.2, 3_600),
     )
     loss_limit: int = _setting(
-        "leases that may run out unrecorded before the delivery is failed", 10, validate=_within(1, 1_000)
+        "leases that may end without a record before the delivery is failed", 10, validate=_within(1, 1_000)
     )
-    retry_limit: int = _setting("tries after the first", 5, validate=_within(0, 100))
+    retry_limit: int = _setting("retries after the first attempt", 5, validate=_within(0, 100))
     retry_base_s: float = _setting("seconds before the first retry", 20.0, validate=_within(0.01, 86_400))
-    retry_factor: float = _setting("each further wait is so many times longer", 5.0, validate=_within(1, 100))
-    retry_jitter: float = _setting("share by which a wait varies either way", 0.2, validate=_within(0, 0.9))
+    retry_factor: float = _setting("factor by which each further wait is longer", 5.0, validate=_within(1, 100))
+    retry_jitter: float = _setting("share by which a wait varies, in both directions", 0.2, validate=_within(0, 0.9))
     retry_after_max_s: float = _setting(
-        "seconds up to which a receiver's `Retry-After` is honoured", 86_400.0, validate=_within(0, 2_592_000)
+        "longest `Retry-After` that is honoured, in seconds", 86_400.0, validate=_within(0, 2_592_000)
     )
     redelivery_limit: int = _setting(
-        "times that one delivery may be redelivered; a replay of many leaves it out then",
+        "maximum redeliveries of one delivery; a replay of many leaves it out after that",
         100,
         validate=_within(1, 1_000_000),
     )
-    window_start: int = _setting(
-        "requests in flight to a webhook of which nothing is known", 10, validate=_within(1, 10_000)
-    )
-    window_max: int = _setting("requests in flight to one webhook at most", 200, validate=_within(1, 10_000))
+    window_start: int = _setting("requests in flight to an endpoint without history", 10, validate=_within(1, 10_000))
+    window_max: int = _setting("maximum requests in flight to one endpoint", 200, validate=_within(1, 10_000))
     slow_after_s: float = _setting(
-        "seconds; a webhook that answers slower is drained on the slow queue", 5.0, validate=_within(0.01, 600)
+        "seconds; a webhook with slower responses is drained on the slow queue", 5.0, validate=_within(0.01, 600)
     )
-    breaker_after: int = _setting(
-        "failures in a row after which a webhook's breaker opens", 10, validate=_within(1, 10_000)
-    )
+    breaker_after: int = _setting("consecutive failures that open a webhook's breaker", 10, validate=_within(1, 10_000))
     breaker_pause_s: float = _setting(
-        "seconds before an open breaker's first probe; doubled after each that fails",
+        "seconds before the first probe of an open breaker; doubled after each failed probe",
         10.0,
         validate=_within(0.01, 3_600),
     )
-    breaker_pause_max_s: float = _setting("seconds between two probes at most", 600.0, validate=_within(0.01, 86_400))
+    breaker_pause_max_s: float = _setting("maximum seconds between two probes", 600.0, validate=_within(0.01, 86_400))
     give_up_days: float = _setting(
-        "days of nothing but failures after which a webhook is made inactive", 5.0, validate=_within(0.001, 365)
+        "days of nothing but failures after which a webhook is disabled", 5.0, validate=_within(0.001, 365)
     )
     fan_out_batch: int = _setting("events in one fan-out transaction", 500, validate=_within(1, 10_000))
     drain_chunk: int = _setting("webhooks in one `deliver` task", 50, validate=_within(1, 1_000))
-    flush_ms: int = _setting(
-        "milliseconds after which results are recorded at the latest", 50, validate=_within(1, 10_000)
-    )
-    flush_size: int = _setting("results recorded at once", 200, validate=_within(1, 10_000))
-    tick_ms: int = _setting("milliseconds between two looks at the clock in Redis", 250, validate=_within(10, 60_000))
+    flush_ms: int = _setting("maximum milliseconds before results are recorded", 50, validate=_within(1, 10_000))
+    flush_size: int = _setting("maximum results recorded at once", 200, validate=_within(1, 10_000))
+    tick_ms: int = _setting("milliseconds between two reads of the schedule", 250, validate=_within(10, 60_000))
     reconcile_s: float = _setting(
-        "seconds between two comparisons of the clock with the rows", 15.0, validate=_within(0.1, 3_600)
+        "seconds between two comparisons of the schedule with the rows", 15.0, validate=_within(0.1, 3_600)
     )
     prune_s: float = _setting("seconds between two prunings", 3_600.0, validate=_within(1, 604_800))
     hold_s: float = _setting(
-        "seconds after which the webhooks of a drain that is silent are free again; those of a process known to be "
-        "dead are at once",
+        "seconds after which the webhooks of a silent drain are free again; those of a dead process are free at once",
         15.0,
         validate=_within(1, 600),
     )
@@ -204,75 +199,74 @@ class Settings:
     pool_size: int = _setting(
         "connections to Postgres in one process; at least the worker's threads", 20, validate=_within(1, 1_000)
     )
-    time_zone: str = _setting("of accounts made without one", "Europe/Prague", validate=check_time_zone)
+    time_zone: str = _setting(
+        "time zone of accounts that are created without one", "Europe/Prague", validate=check_time_zone
+    )
     user_agent: str = _setting(
         "the `User-Agent` of every POST",
         f"webhook-dispatcher/{VERSION}",
         validate=Regexp(r"[\x21-\x7e][\x20-\x7e]{0,255}\Z"),
     )
     flower_deliveries: str = _setting(
-        "deliveries that appear in Flower as tasks: `none`, `failures` (and what went well after one) or `all`",
+        "deliveries that Flower shows as tasks: `none`, `failures` (and successes after one) or `all`",
         "failures",
         validate=OneOf(("none", "failures", "all")),
     )
-    flower_rate: float = _setting("of these, so many a second and worker at most", 50.0, validate=_within(0.1, 1_000))
+    flower_rate: float = _setting("maximum of these, per second and worker", 50.0, validate=_within(0.1, 1_000))
     log_level: str = _setting(
         "`debug`, `info`, `warning` or `error`", "info", validate=OneOf(("debug", "info", "warning", "error"))
     )
-    log_format: str = _setting(
-        "`text`, a line a step, or `json`, an object a line", "text", validate=OneOf(("text", "json"))
-    )
+    log_format: str = _setting("`text`, or `json` with one object per line", "text", validate=OneOf(("text", "json")))
     metrics_port: int = _setting(
-        "port on which a worker tells Prometheus its own figures, or the next of 50 that is free; 0: none",
+        "port on which a worker serves its own metrics, or the next free one of 50; 0: none",
         0,
         validate=_within(0, 65_485),
     )
     metrics_host: str = _setting("address of that port", "127.0.0.1", validate=Regexp(r"[0-9A-Za-z.:_-]+\Z"))
     tracing: bool = _setting(
-        "`1` traces emit to attempt by OpenTelemetry, and tells receivers the trace; `OTEL_...` say where to send it",
+        "`1` traces emit to attempt with OpenTelemetry, and sends receivers a `traceparent`; `OTEL_...` configure the "
+        "exporter",
         False,
     )
     host: str = _setting(
         "address on which `dispatcher serve` listens", "127.0.0.1", validate=Regexp(r"[0-9A-Za-z.:_-]+\Z")
     )
-    port: int = _setting("port on which it listens", 8000, variable="PORT", validate=_within(1, 65_535))
-    web_workers: int = _setting("its processes", 2, validate=_within(1, 256))
+    port: int = _setting("port on which `dispatcher serve` listens", 8000, variable="PORT", validate=_within(1, 65_535))
+    web_workers: int = _setting("processes of `dispatcher serve`", 2, validate=_within(1, 256))
     web_threads: int = _setting(
-        "requests, other than emits, that one of these serves at the same time", 8, validate=_within(1, 256)
+        "requests, other than emits, that one web process serves at the same time", 8, validate=_within(1, 256)
     )
     web_connections: int = _setting(
-        "connections that one of these has at most, as far as `ulimit -n` lets it; then the one that says nothing for "
-        "longest gives way, or the newcomer is answered 503",
+        "maximum connections of one web process, within `ulimit -n`; over it the longest silent connection is closed, "
+        "or the new one gets 503",
         1_000,
         validate=_within(10, 100_000),
     )
-    quota: int = _setting(
-        "requests, other than emits, that one client may make in a minute", 400, validate=_within(1, 1_000_000_000)
-    )
+    quota: int = _setting("requests, other than emits, per client and minute", 400, validate=_within(1, 1_000_000_000))
     emit_quota: int = _setting(
-        "emits (requests, of up to 1,000 events each) that one client may make in a minute",
+        "emits (requests, of up to 1,000 events each) per client and minute",
         6_000,
         validate=_within(1, 1_000_000_000),
     )
     trusted_proxies: tuple[Network, ...] = _setting(
-        "networks (CIDR, comma-separated) of proxies before the API whose `X-Forwarded-For` and `-Proto` are believed",
+        "networks (CIDR, comma-separated) of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted",
         (ip_network("127.0.0.0/8"), ip_network("::1/128")),
         subcast=_network,
     )
     session_idle_s: int = _setting(
-        "seconds after which a session of the console that nobody uses ends, to the minute",
+        "seconds without use after which a console session ends, to the minute",
         43_200,
         validate=_within(120, 604_800),
     )
     public_url: str = _setting(
-        "where the API is reached from outside, `https://hooks.example.com`; if empty, what the request names, if "
-        "DISPATCHER_HOSTS has it",
+        "public address of the API, `https://hooks.example.com`; if empty, the host of the request, if it is in "
+        "DISPATCHER_HOSTS",
         "",
         validate=_url("https", "http"),
     )
     hosts: tuple[str, ...] = _setting(
-        "host names, comma-separated and beside loopback's, by which a request may name this API in `url` and "
-        "`Location`; instead of any other, the address that it came to is named there",
+        "host names, comma-separated, that `url` and `Location` may repeat from a request, beside those of loopback; "
+        "for any other they contain the address that the request arrived at",
         (),
         subcast=_host_name,
     )
@@ -294,13 +288,13 @@ class RemoteSettings:
     """Of a command that is to act on another machine's dispatcher; it needs no other setting."""
 
     api: str = _setting(
-        "of commands only: the API of the dispatcher they act on, `https://hooks.example.com/api/v3`; if empty, they "
-        "act on the database",
+        "for commands only: the API that they act on, `https://hooks.example.com/api/v3`; if empty, they act on the "
+        "database",
         "",
         validate=_url("https", "http"),
     )
-    client_id: str = _setting("the client they act as there", "")
-    client_secret: str = _setting("the secret of that client", "", secret=True)
+    client_id: str = _setting("for commands only: the client that they act as", "")
+    client_secret: str = _setting("for commands only: the secret of that client", "", secret=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
