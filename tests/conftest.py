@@ -1,4 +1,4 @@
-"""What every ring of tests shares: waiting for a condition, and own servers, started only when a test asks for one.
+"""What every ring of tests shares: servers of their own, started only when a test asks for one.
 
     postgres_server, valkey_server    one of each a session, on free ports, in temporary folders
     database_url, redis_url           a fresh copy of a migrated database, and an emptied Redis, for each test
@@ -8,22 +8,13 @@
 Unit tests get none of these: their sockets are off.
 """
 
-import asyncio
-import itertools
-import shutil
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import hypothesis
-import psycopg2
 import pytest
 import redis
 
@@ -32,44 +23,22 @@ import dispatcher.sender.curl
 import dispatcher.sender.portable  # noqa: F401
 from dispatcher.container import Container, use_container
 from dispatcher.local.postgres import Postgres
-from dispatcher.local.valkey import Valkey
 from dispatcher.settings import Settings
-from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
-from tests.builders import SECRET_KEY
-
-T = TypeVar("T")
+from tests.support.builders import SECRET_KEY
+from tests.support.places import a_folder
+from tests.support.servers import a_database, a_valkey, execute, make_template
 
 # The same examples every time; and no deadline, because this machine may have other things to do.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("repeatable")
-
-ROOT = Path(__file__).parent.parent
-_TEMPLATE = "dispatcher_template"
-_numbers = itertools.count(1)
 
 
 class ShiftTime(Protocol):
     """Moves Postgres' idea of now so many seconds ahead of the real one, for all sessions of the test's database."""
 
     def __call__(self, seconds: float) -> None: ...
-
-
-def in_a_loop(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What it returns, from an event loop in a thread of its own: Playwright leaves one running in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
-
-
-def eventually(condition: Callable[[], T], within_s: float = 10.0, what: str = "the condition") -> T:
-    """The first true value of `condition`, asked again and again; an AssertionError names `what` did not come."""
-    until_s = time.monotonic() + within_s
-    pause = threading.Event()
-    while not (found := condition()):
-        assert time.monotonic() < until_s, f"{what} did not come true within {within_s} s"
-        pause.wait(0.02)
-    return found
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,33 +50,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    # Not pytest's own folder: only its owner may enter that, and Postgres, which refuses root, is somebody else.
     with a_folder() as folder:
-        folder.chmod(0o711)
         server = Postgres(folder / "postgres")
         url = server.start()
-        with _admin(url) as cursor:
-            cursor.execute("alter system set fsync = off")  # no test here pulls the plug of the machine
-            cursor.execute("select pg_reload_conf()")
+        execute(url, "alter system set fsync = off", "select pg_reload_conf()")  # no test here pulls the machine's plug
         yield url
         server.stop()
 
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[str]:
-    for server in a_valkey():
-        yield server.url
+    yield from (server.url for server in a_valkey())
 
 
 @pytest.fixture(scope="session")
-def template(postgres_server: str) -> str:
-    """The name of a database with all migrations, to be copied."""
-    with _admin(postgres_server) as cursor:
-        cursor.execute(f"create database {_TEMPLATE}")
-    storage = Storage(in_database(postgres_server, _TEMPLATE), SecretBox([SECRET_KEY]))
-    migrate.upgrade(storage)
-    storage.close()
-    return _TEMPLATE
+def migrated_server(postgres_server: str) -> str:
+    """The server, with a migrated database to be copied."""
+    make_template(postgres_server)
+    return postgres_server
 
 
 @pytest.fixture
@@ -117,9 +77,9 @@ def empty_database_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(postgres_server: str, template: str) -> Iterator[str]:
+def database_url(migrated_server: str) -> Iterator[str]:
     """A migrated database that only this test uses."""
-    yield from a_database(postgres_server, template)
+    yield from a_database(migrated_server)
 
 
 @pytest.fixture
@@ -180,55 +140,7 @@ def shift_time(database_url: str, storage: Storage) -> ShiftTime:
 
     def shift(seconds: float) -> None:
         name = urlsplit(database_url).path.strip("/")
-        with _admin(database_url) as cursor:
-            cursor.execute(f"alter database {name} set dispatcher.shift = '{seconds}'")
+        execute(database_url, f"alter database {name} set dispatcher.shift = '{seconds}'")
         storage.engine.dispose()  # sessions read it when they begin
 
     return shift
-
-
-def in_database(url: str, name: str) -> str:
-    """The same server's URL for database `name`."""
-    return urlsplit(url)._replace(path=f"/{name}").geturl()
-
-
-@contextmanager
-def a_folder() -> Iterator[Path]:
-    """In memory where there is room: a fresh database is 460 files, which a busy disk takes half a second to make."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
-    with tempfile.TemporaryDirectory(
-        prefix="dispatcher-tests-", dir=memory if roomy else None, ignore_cleanup_errors=True
-    ) as folder:
-        yield Path(folder)
-
-
-def a_valkey() -> Iterator[Valkey]:
-    """One that runs, in a temporary folder, on a free port; for those who cannot share one that tests empty."""
-    with a_folder() as folder:
-        server = Valkey(folder / "valkey")
-        server.start()
-        yield server
-        server.stop()
-
-
-def a_database(server_url: str, template: str) -> Iterator[str]:
-    # pytest's own import of this module and that of another conftest are two, each with numbers from 1.
-    name = f"{__name__.replace('.', '_')}_{next(_numbers)}"
-    with _admin(server_url) as cursor:
-        cursor.execute(f"create database {name} template {template}")
-    yield in_database(server_url, name)
-    with _admin(server_url) as cursor:
-        cursor.execute(f"drop database {name} with (force)")
-
-
-@contextmanager
-def _admin(url: str) -> Iterator[Any]:
-    """A cursor outside any transaction."""
-    connection = psycopg2.connect(url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()

@@ -1,6 +1,6 @@
 """A small receiver of webhooks, for `listen` and the demo: answers as told and hands on what arrived.
 
-Not for load: one thread a connection. The scripted server of the tests is another thing, in `tests/receiver.py`.
+Not for load: one thread a connection. The scripted server of the tests is another, `tests/support/receiver.py`.
 """
 
 import json

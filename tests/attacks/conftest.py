@@ -9,11 +9,8 @@ import pytest
 
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
-from tests.attacks import lines
-from tests.attacks.lines import Web
 from tests.e2e.conftest import (
     a_cluster,
-    a_folder,
     cluster,
     cluster_options,
     folder,
@@ -23,6 +20,9 @@ from tests.e2e.conftest import (
     receiver,
 )
 from tests.faults.conftest import rng
+from tests.support import connections
+from tests.support.connections import Web
+from tests.support.places import a_folder
 
 __all__ = [
     "cluster",
@@ -47,5 +47,5 @@ def web(mortal_servers: tuple[Postgres, Valkey], web_options: dict[str, str]) ->
     """One `dispatcher serve` for all tests of a module; it starts in seconds, not at once."""
     with a_folder() as made:
         attacked = a_cluster(mortal_servers, made)
-        yield lines.started(attacked, **web_options)
+        yield connections.started(attacked, **web_options)
         attacked.close()

@@ -9,10 +9,10 @@ import redis
 
 from dispatcher.broker.names import DELIVER, DELIVERIES
 from dispatcher.schedule.schedule import DUE, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster
 from tests.faults.conftest import bounded
-from tests.receiver import Receiver
+from tests.support.cluster import Cluster
+from tests.support.receiver import Receiver
+from tests.support.waiting import eventually
 
 
 def message(*arguments: object, task: str = DELIVER) -> str:

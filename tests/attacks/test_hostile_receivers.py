@@ -21,10 +21,11 @@ from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import TOO_LARGE, Limits, Request, Sender
 from dispatcher.sender.curl import CurlSender
 from dispatcher.sender.portable import RequestsSender
-from tests.e2e.cluster import Cluster, wait_until
 from tests.faults.conftest import LONG, bounded
-from tests.integration.sender.posting import collect
-from tests.receiver import Answer, Authority, Receiver
+from tests.support.cluster import Cluster
+from tests.support.posting import collect
+from tests.support.receiver import Answer, Authority, Receiver
+from tests.support.waiting import wait_until
 
 LIMITS = Limits(timeout_s=20, allowed_networks=(ip_network("127.0.0.0/8"),))
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -15,9 +15,10 @@ from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import Limits, Request, Sender
 from dispatcher.sender.curl import CurlSender
 from dispatcher.sender.portable import RequestsSender
-from tests.e2e.cluster import Cluster, wait_until
-from tests.integration.api.conftest import Api, running
-from tests.integration.sender.posting import collect, post
+from tests.support.api import Api, running
+from tests.support.cluster import Cluster
+from tests.support.posting import collect, post
+from tests.support.waiting import wait_until
 
 ADDRESSES = [
     "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "0x7f.0x0.0x0.0x1", "0177.0.0.1",

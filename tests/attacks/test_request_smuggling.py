@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.attacks.lines import Web
-from tests.e2e.cluster import SLUG
+from tests.support.cluster import SLUG
+from tests.support.connections import Web
 
 HOST = "Host: x"
 AGENT = "User-Agent: t"

@@ -17,10 +17,11 @@ from dispatcher.processes import child
 from dispatcher.storage.admin import users
 from dispatcher.storage.admin.passwords import hash_password
 from tests.attacks.web import container, p95, timed_get, web  # noqa: F401 - fixtures
-from tests.builders import an_account
-from tests.conftest import ROOT, eventually
 from tests.faults.conftest import bounded
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
+from tests.support.builders import an_account
+from tests.support.places import ROOT
+from tests.support.waiting import eventually
 
 CLIENTS = 200
 FLOOD_S = bounded(3, 20)

@@ -10,10 +10,10 @@ import pytest
 
 from dispatcher.web.bodies import SILENCE_S
 from dispatcher.web.connections import ANSWER_S, HEAD_S
-from tests.attacks.lines import EMITS, Line, Web, a_token
-from tests.builders import an_account
-from tests.conftest import eventually
 from tests.faults.conftest import bounded
+from tests.support.builders import an_account
+from tests.support.connections import EMITS, Line, Web, a_token
+from tests.support.waiting import eventually
 
 CONNECTIONS = 40
 PROMPT_S = 5.0

@@ -13,12 +13,12 @@ from dispatcher.container import Container
 from dispatcher.storage.admin import users
 from dispatcher.storage.admin.passwords import hash_password
 from tests.attacks.web import container, web  # noqa: F401 - fixtures
-from tests.builders import an_account
 from tests.faults.conftest import bounded
-from tests.integration.api.conftest import Api, Server
-from tests.integration.api.routes import ROUTES, Route, call, things_of
 from tests.integration.api.test_consent import PASSWORD, REDIRECT_URI, Browser, brought_back
 from tests.integration.api.test_oauth_tokens import S256, VERIFIER, exchanged, is_accepted, token
+from tests.support.api import Api, Server
+from tests.support.builders import an_account
+from tests.support.routes import ROUTES, Route, call, things_of
 
 OK = range(200, 300)
 _READ = (None, "events:read")

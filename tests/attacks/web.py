@@ -14,11 +14,10 @@ import pytest
 
 from dispatcher.container import Container
 from dispatcher.settings import Settings
-from tests.builders import SECRET_KEY
-from tests.conftest import in_database
-from tests.e2e.cluster import execute
-from tests.e2e.conftest import a_folder
-from tests.integration.api.conftest import Server, running
+from tests.support.api import Server, running
+from tests.support.builders import SECRET_KEY
+from tests.support.places import a_folder
+from tests.support.servers import TEMPLATE, execute, in_database
 
 _numbers = itertools.count(1)
 
@@ -28,7 +27,7 @@ def container(mortal_servers) -> Iterator[Container]:
     """container on the database that `web` serves."""
     postgres, valkey = mortal_servers
     name = f"attacked_{next(_numbers)}"
-    execute(postgres.url, f"create database {name} template e2e_template")
+    execute(postgres.url, f"create database {name} template {TEMPLATE}")
     made = Container(
         Settings(
             database_url=in_database(postgres.url, name),

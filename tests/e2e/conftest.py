@@ -1,12 +1,10 @@
 """Servers that a test may kill, and a cluster on them for each test. A failure shows the processes' logs."""
 
 import itertools
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +15,13 @@ from dispatcher.container import use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.processes import child
-from dispatcher.storage import migrate
-from dispatcher.storage.engine import Storage
-from dispatcher.storage.secrets import SecretBox
-from tests.builders import SECRET_KEY
-from tests.conftest import in_database
-from tests.e2e.cluster import Cluster, Program, execute
-from tests.receiver import Receiver
+from tests.support.cluster import Cluster
+from tests.support.places import a_folder
+from tests.support.processes import Program
+from tests.support.receiver import Receiver
+from tests.support.servers import TEMPLATE, execute, in_database, make_template
 
-_TEMPLATE = "e2e_template"
 _numbers = itertools.count(1)
-
-
-@contextmanager
-def a_folder() -> Iterator[Path]:
-    """A folder that everyone may pass through, as Postgres must, which does not run as root; in memory if there is."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
-    with tempfile.TemporaryDirectory(
-        prefix="dispatcher-e2e-", dir=memory if roomy else None, ignore_cleanup_errors=True
-    ) as made:
-        Path(made).chmod(0o711)
-        yield Path(made)
 
 
 @pytest.fixture
@@ -54,10 +37,7 @@ def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
         postgres, valkey = Postgres(made / "postgres"), Valkey(made / "valkey")
         postgres.start()
         valkey.start()
-        execute(postgres.url, f"create database {_TEMPLATE}")
-        storage = Storage(in_database(postgres.url, _TEMPLATE), SecretBox([SECRET_KEY]))
-        migrate.upgrade(storage)
-        storage.close()
+        make_template(postgres.url)
         yield postgres, valkey
         valkey.stop()
         postgres.stop()
@@ -92,7 +72,7 @@ def a_cluster(servers: tuple[Postgres, Valkey], folder: Path, **options: str) ->
         if server.pid is None:
             server.restart()
     name = f"e2e_{next(_numbers)}"
-    execute(postgres.url, f"create database {name} template {_TEMPLATE}")
+    execute(postgres.url, f"create database {name} template {TEMPLATE}")
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
     return Cluster(postgres, valkey, in_database(postgres.url, name), folder, **options)

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy.orm import Session
 
 from dispatcher import emit
-from tests.builders import a_body
-from tests.conftest import eventually
-from tests.e2e.cluster import SLUG, Cluster
-from tests.receiver import Receiver
+from tests.support.builders import a_body
+from tests.support.cluster import SLUG, Cluster
+from tests.support.receiver import Receiver
+from tests.support.waiting import eventually
 
 Open = Callable[[Cluster], Any]
 

@@ -1,10 +1,10 @@
 """A delivery that fails, in a real Flower: a task under its Idempotency-Key, asked for by Flower's API."""
 
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster
 from tests.e2e.test_processes import free_port
-from tests.flower import Flower
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster
+from tests.support.flower import Flower
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually
 
 
 def test_a_delivery_is_seen_to_be_retried_and_then_to_fail(cluster: Cluster, receiver: Receiver):

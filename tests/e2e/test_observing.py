@@ -14,10 +14,11 @@ import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster, Program, clean_environment
-from tests.integration.api.conftest import Api, Server, free_port, running
-from tests.receiver import Answer, Receiver
+from tests.support.api import Api, Server, free_port, running
+from tests.support.cluster import Cluster
+from tests.support.processes import Program, clean_environment
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

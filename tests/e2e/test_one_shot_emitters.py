@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.builders import a_body
-from tests.e2e.cluster import SLUG, Cluster
-from tests.receiver import Receiver
+from tests.support.builders import a_body
+from tests.support.cluster import SLUG, Cluster
+from tests.support.receiver import Receiver
 
 EMITTERS = 6
 

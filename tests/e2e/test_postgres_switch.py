@@ -8,12 +8,14 @@ import pytest
 from dispatcher.errors import StorageUnavailable
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
-from tests.builders import SECRET_KEY
-from tests.conftest import eventually
-from tests.e2e.cluster import PROGRAMS, Cluster, Program, posts_by_key, wait_until
-from tests.e2e.conftest import a_folder, used
-from tests.e2e.postgres_pair import Pair
-from tests.receiver import Answer, Receiver
+from tests.e2e.conftest import used
+from tests.support.builders import SECRET_KEY
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.places import a_folder
+from tests.support.postgres_pair import Pair
+from tests.support.processes import PROGRAMS, Program
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually, wait_until
 
 
 @pytest.fixture

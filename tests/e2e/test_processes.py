@@ -13,12 +13,13 @@ from cryptography.fernet import Fernet
 
 from dispatcher.local.environment import running_environment
 from dispatcher.local.folder import PORTS, is_free
-from tests.builders import a_body
-from tests.conftest import ROOT, eventually
-from tests.e2e.cluster import PROGRAMS, SHORT, SLUG, Cluster, Program
-from tests.flower import Flower
-from tests.integration.local.conftest import is_alive, processes_with
-from tests.receiver import Answer, Receiver
+from tests.support.builders import a_body
+from tests.support.cluster import SHORT, SLUG, Cluster
+from tests.support.flower import Flower
+from tests.support.places import ROOT
+from tests.support.processes import PROGRAMS, Program, is_alive, processes_with
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually
 
 
 def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, receiver: Receiver):

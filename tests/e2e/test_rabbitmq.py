@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from dispatcher.errors import QueueUnavailable
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster, posts_by_key, wait_until
-from tests.e2e.conftest import a_folder
-from tests.e2e.rabbitmq import RabbitMQ
 from tests.e2e.test_processes import free_port, page
-from tests.flower import Flower
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.flower import Flower
+from tests.support.places import a_folder
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from dispatcher.replays import job
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.replays import jobs
-from tests.conftest import eventually
-from tests.e2e.cluster import SLUG, Cluster, posts_by_key
-from tests.receiver import Receiver
+from tests.support.cluster import SLUG, Cluster, posts_by_key
+from tests.support.receiver import Receiver
+from tests.support.waiting import eventually
 
 COUNT = 600
 

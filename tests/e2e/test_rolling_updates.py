@@ -6,9 +6,9 @@ import threading
 from alembic import command
 
 from dispatcher.storage import migrate
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster, posts_by_key
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually
 
 SENT = ("200", None)
 

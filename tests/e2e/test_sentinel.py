@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from dispatcher.broker.names import QUEUES
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster, posts_by_key, wait_until
-from tests.e2e.conftest import a_folder
-from tests.e2e.sentinel import PASSWORD, Sentinels
 from tests.e2e.test_processes import free_port
-from tests.flower import Flower
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.flower import Flower
+from tests.support.places import a_folder
+from tests.support.receiver import Answer, Receiver
+from tests.support.sentinel import PASSWORD, Sentinels
+from tests.support.waiting import eventually, wait_until
 
 
 @pytest.fixture(scope="module")

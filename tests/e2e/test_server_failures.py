@@ -7,9 +7,9 @@ import redis
 
 from dispatcher.errors import StorageUnavailable
 from dispatcher.local.valkey import Valkey
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster, posts_by_key, wait_until
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually, wait_until
 
 
 def test_a_redis_emptied_three_times_loses_nothing(cluster: Cluster, receiver: Receiver):

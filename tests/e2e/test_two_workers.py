@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from tests.e2e.cluster import Cluster, posts_by_key
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.receiver import Answer, Receiver
 
 
 def test_every_delivery_arrives_exactly_once(cluster: Cluster, receiver: Receiver):

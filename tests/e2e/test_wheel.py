@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.e2e.cluster import clean_environment
+from tests.support.places import ROOT
+from tests.support.processes import clean_environment
 
 READ = """
 import json

@@ -7,9 +7,10 @@ import pytest
 
 from dispatcher import failpoints
 from dispatcher.storage.pipeline import events
-from tests.builders import a_body
-from tests.e2e.cluster import SLUG, Cluster, Program, posts_by_key
-from tests.receiver import Answer, Receiver
+from tests.support.builders import a_body
+from tests.support.cluster import SLUG, Cluster, posts_by_key
+from tests.support.processes import Program
+from tests.support.receiver import Answer, Receiver
 
 SENT, LOST = ("200", None), ("unknown_error", "lost")
 

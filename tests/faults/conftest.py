@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from tests.e2e.cluster import Cluster, Program
 from tests.e2e.conftest import (  # noqa: F401 - fixtures
     busy_cores,
     cluster,
@@ -17,6 +16,8 @@ from tests.e2e.conftest import (  # noqa: F401 - fixtures
     pytest_runtest_makereport,
     receiver,
 )
+from tests.support.cluster import Cluster
+from tests.support.processes import Program
 
 LONG = os.environ.get("FAULTS") == "long"
 

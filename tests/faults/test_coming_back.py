@@ -17,12 +17,13 @@ from dispatcher.schedule.schedule import WORKERS
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import create_webhook
-from tests.builders import an_account
-from tests.conftest import eventually
-from tests.e2e.cluster import SLUG, Cluster, Emitting, Program, emit_chunk, posts_by_key, wait_until
 from tests.e2e.test_processes import free_port, run
 from tests.faults.conftest import bounded
-from tests.receiver import Answer, Receiver
+from tests.support.builders import an_account
+from tests.support.cluster import SLUG, Cluster, Emitting, emit_chunk, posts_by_key
+from tests.support.processes import Program
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually, wait_until
 
 FLOWING_S = 3.0
 WEBHOOKS = 5

@@ -3,10 +3,12 @@
 import itertools
 import random
 
-from tests.conftest import ROOT, eventually
-from tests.e2e.cluster import Cluster, Program, posts_by_key
 from tests.faults.conftest import SHORTER, bounded, kill_at_random
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.places import ROOT
+from tests.support.processes import Program
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually
 
 
 def test_workers_killed_at_random_lose_nothing(cluster: Cluster, receiver: Receiver, rng: random.Random):

@@ -6,11 +6,11 @@ import pytest
 
 from dispatcher import emit
 from dispatcher.webhooks.edit import create_webhook
-from tests.builders import a_body, an_account
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster
 from tests.faults.conftest import LAY_DOWN, bounded
-from tests.receiver import Answer, Receiver
+from tests.support.builders import a_body, an_account
+from tests.support.cluster import Cluster
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually
 
 STEP = 50_000
 

@@ -7,10 +7,12 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT, eventually
-from tests.e2e.cluster import Cluster, Program, posts_by_key, wait_until
 from tests.faults.conftest import LONG, bounded
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.places import ROOT
+from tests.support.processes import Program
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually, wait_until
 
 WEBHOOKS = 100
 # Longer than the test: what hangs at its beginning does so at its end.

@@ -8,11 +8,12 @@ import pytest
 
 from dispatcher.errors import StorageUnavailable
 from dispatcher.webhooks.edit import create_webhook
-from tests.conftest import eventually
-from tests.e2e.cluster import SLUG, Cluster, execute, posts_by_key, wait_until
 from tests.faults.conftest import bounded
 from tests.faults.preload import Clock
-from tests.receiver import Answer, Received, Receiver
+from tests.support.cluster import SLUG, Cluster, posts_by_key
+from tests.support.receiver import Answer, Received, Receiver
+from tests.support.servers import execute
+from tests.support.waiting import eventually, wait_until
 
 HOUR_S = 3_600
 

@@ -5,10 +5,11 @@ import json
 import random
 
 from dispatcher.webhooks.edit import create_webhook
-from tests.conftest import ROOT
-from tests.e2e.cluster import SLUG, Cluster, wait_until
 from tests.faults.conftest import SHORTER, bounded, kill_at_random
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import SLUG, Cluster
+from tests.support.places import ROOT
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import wait_until
 
 # Each update of a resource has the next number of its row, which the transaction has locked: numbers are in the order
 # of commits. Whoever is killed leaves no number behind.

@@ -11,11 +11,11 @@ import pytest
 import redis
 
 from dispatcher.model.health import Health, WindowPolicy, after
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster, posts_by_key, wait_until
 from tests.faults.conftest import LAY_DOWN, bounded
 from tests.faults.preload import Names
-from tests.receiver import Answer, Authority, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.receiver import Answer, Authority, Receiver
+from tests.support.waiting import eventually, wait_until
 
 BREAKER = {
     "DISPATCHER_BREAKER_PAUSE_S": "1",

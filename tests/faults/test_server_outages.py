@@ -5,10 +5,10 @@ import random
 import redis
 
 from dispatcher.errors import StorageUnavailable
-from tests.conftest import eventually
-from tests.e2e.cluster import Cluster, posts_by_key, wait_until
 from tests.faults.conftest import bounded
-from tests.receiver import Answer, Receiver
+from tests.support.cluster import Cluster, posts_by_key
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually, wait_until
 
 
 def arrived_since(receiver: Receiver, before: int) -> bool:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders import a_webhook, an_account
-from tests.fakes import FakeQueue
+from tests.support.builders import a_webhook, an_account
+from tests.support.fakes import FakeQueue
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from dispatcher.model.webhook import PayloadVersion, Signing
 from dispatcher.payload import headers, is_signed, render, sign
-from tests.builders import KEY, SIGNING_KEY, SIGNING_SECRET, a_claimed, a_target
+from tests.support.builders import KEY, SIGNING_KEY, SIGNING_SECRET, a_claimed, a_target
 
 NOW = int(time.time())  # the verifier compares the timestamp with the real time
 

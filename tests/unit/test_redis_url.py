@@ -7,7 +7,7 @@ from dispatcher.broker.config import configure
 from dispatcher.errors import InvalidSetting
 from dispatcher.redis_url import Sentinels, sentinels_of
 from dispatcher.settings import read_settings
-from tests.builders import SECRET_KEY
+from tests.support.builders import SECRET_KEY
 
 URL = "sentinel://:hunter%402@one:26380;two;[::1]:26381/3?master=clock&sentinel_password=se%3Bcret"
 

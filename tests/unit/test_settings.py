@@ -5,7 +5,7 @@ from cryptography.fernet import Fernet
 
 from dispatcher.errors import InvalidSetting
 from dispatcher.settings import RemoteSettings, Settings, describe, read_broker_settings, read_settings
-from tests.builders import SECRET_KEY
+from tests.support.builders import SECRET_KEY
 
 KEY = SECRET_KEY  # the same in every process of a run
 NEEDED = {

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import State
 from dispatcher.tracing import Tracing, read
-from tests.builders import KEY, a_claimed, a_result
+from tests.support.builders import KEY, a_claimed, a_result
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 INCOMING = f"00-{TRACE}-00f067aa0ba902b7-01"

@@ -1,7 +1,7 @@
 """The account, its people, and who the token's user is."""
 
 from dispatcher.storage.admin import accounts
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
 from tests.unit.schemas.facts import HTTP
 
 

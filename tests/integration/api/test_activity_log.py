@@ -7,8 +7,8 @@ import jsonschema_rs
 import pytest
 
 from schemas import EVENT_TYPES
-from tests.builders import a_body, an_account, an_event
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
+from tests.support.builders import a_body, an_account, an_event
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from dispatcher.web import bodies
 from dispatcher.web.asgi import Asgi
 from dispatcher.web.bodies import FORM_LIMIT, LargeBodies
 from dispatcher.web.connections import TURN, Connections
-from tests.conftest import in_a_loop
-from tests.integration.api.conftest import a_token
+from tests.support.api import a_token
+from tests.support.waiting import in_a_loop
 
 MEBIBYTE = b"x" * 1024 * 1024
 CHUNKED = (b"transfer-encoding", b"chunked")

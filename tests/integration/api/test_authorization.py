@@ -9,9 +9,9 @@ import pytest
 from dispatcher.access.clients import revoke_client
 from dispatcher.api import auth
 from dispatcher.web.app import create_app
-from tests.builders import an_account
-from tests.integration.api.conftest import Api, send
-from tests.integration.api.routes import ROUTES, call, things_of
+from tests.support.api import Api, send
+from tests.support.builders import an_account
+from tests.support.routes import ROUTES, call, things_of
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 owned_routes = pytest.mark.parametrize("route", [route for route in ROUTES if route.owned], ids=str)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from dispatcher.api.auth import PREFIX
-from tests.integration.api.conftest import AGENT, send
-from tests.integration.api.routes import ROUTES, call, things_of
+from tests.support.api import AGENT, send
+from tests.support.routes import ROUTES, call, things_of
 
 with_body = pytest.mark.parametrize("route", [route for route in ROUTES if route.json is not None], ids=str)
 paged = pytest.mark.parametrize("route", [route for route in ROUTES if route.paged], ids=str)

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from dispatcher.web.batcher import Batcher
-from tests.conftest import in_a_loop
+from tests.support.waiting import in_a_loop
 
 
 class Work:

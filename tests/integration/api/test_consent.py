@@ -12,9 +12,9 @@ import requests
 
 from dispatcher.storage.admin import users
 from dispatcher.storage.admin.passwords import hash_password
-from tests.builders import an_account
-from tests.integration.api.conftest import AGENT, Api
 from tests.integration.api.test_oauth_tokens import S256, VERIFIER, token
+from tests.support.api import AGENT, Api
+from tests.support.builders import an_account
 
 REDIRECT_URI = "https://app.example.com/callback?from=us"
 PASSWORD = "correct horse battery staple"

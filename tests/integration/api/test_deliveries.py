@@ -10,8 +10,8 @@ import pytest
 from dispatcher.model.attempt import NO_ADDRESS
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.reads.delivery_pages import LOOKS
-from tests.builders import a_body, a_history, a_webhook, an_event
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
+from tests.support.builders import a_body, a_history, a_webhook, an_event
 
 
 @dataclass(frozen=True, slots=True)

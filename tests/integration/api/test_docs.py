@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from dispatcher.web.app import create_app
-from tests.integration.api.conftest import AGENT
+from tests.support.api import AGENT
 
 
 @pytest.fixture

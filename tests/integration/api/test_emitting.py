@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.wire.fields import NOT_A_MOMENT
-from tests.builders import a_body, an_account
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
+from tests.support.builders import a_body, an_account
 
 PAID = {"name": "invoice_paid", "body": a_body()}
 SMALL = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 2}}}

@@ -7,9 +7,9 @@ import pytest
 from dispatcher.container import Container
 from dispatcher.local.postgres import Postgres
 from dispatcher.storage import migrate
-from tests.builders import an_account
-from tests.conftest import a_folder
-from tests.integration.api.conftest import AGENT, Api, send
+from tests.support.api import AGENT, Api, send
+from tests.support.builders import an_account
+from tests.support.places import a_folder
 
 
 def test_the_reason_phrase_of_invalid_data_is_that_of_today(api):

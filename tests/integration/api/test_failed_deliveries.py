@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders import a_webhook
-from tests.integration.api.conftest import a_delivery
+from tests.support.api import a_delivery
+from tests.support.builders import a_webhook
 
 ATTRIBUTES = ["id", "event_name", "idempotency_key", "url", "body", "created_at", "updated_at", "deliveries"]
 ATTEMPT = [

@@ -19,10 +19,10 @@ from fakturoid_sdk.auth import AuthType
 from fakturoid_sdk.exceptions import AuthorizationFailedError, ClientError
 
 from dispatcher.storage.admin import users
-from tests import npm
-from tests.conftest import a_folder
-from tests.integration.api.conftest import AGENT, Api, a_delivery
 from tests.integration.api.test_consent import HASH, REDIRECT_URI, Browser, brought_back
+from tests.support import npm
+from tests.support.api import AGENT, Api, a_delivery
+from tests.support.places import a_folder
 
 HOOK = {
     "webhook_url": "https://example.com/webhook",

@@ -6,9 +6,9 @@ import pytest
 import requests
 
 from dispatcher.web.app import create_app
-from tests.builders import a_webhook
-from tests.conftest import eventually
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
+from tests.support.builders import a_webhook
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from dispatcher.storage.admin import clients, tokens, users
 from dispatcher.storage.admin.tokens import Grant
-from tests.integration.api.conftest import Api, send
+from tests.support.api import Api, send
 
 REDIRECT_URI = "https://app.example.com/callback?from=us"
 HEX_80 = set("0123456789abcdef")

@@ -11,9 +11,9 @@ import requests
 
 from dispatcher.container import Container
 from dispatcher.pipeline.emit import NewEvent
-from tests.builders import a_body, an_account
-from tests.conftest import eventually
-from tests.integration.api.conftest import AGENT, Api, send
+from tests.support.api import AGENT, Api, send
+from tests.support.builders import a_body, an_account
+from tests.support.waiting import eventually
 
 PAID = {"name": "invoice_paid", "body": a_body()}
 WRONG = {"name": "invoice_paid", "body": {}}

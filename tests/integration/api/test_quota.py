@@ -7,8 +7,9 @@ import pytest
 import redis
 
 from dispatcher.local.valkey import Valkey
-from tests.conftest import a_folder, eventually
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
+from tests.support.places import a_folder
+from tests.support.waiting import eventually
 
 
 def figures(answer, quota="default") -> tuple[str, int, int]:

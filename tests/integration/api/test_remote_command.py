@@ -11,9 +11,9 @@ from dispatcher.cli import main
 from dispatcher.container import use_container
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.reads.delivery_pages import LOOKS
-from tests.builders import a_body, a_history, an_event
-from tests.integration.api.conftest import Api
-from tests.receiver import Receiver
+from tests.support.api import Api
+from tests.support.builders import a_body, a_history, an_event
+from tests.support.receiver import Receiver
 
 
 def run(*arguments: str, code: int = 0, stdin: str | None = None) -> Any:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas.wire.fields import NOT_A_MOMENT
-from tests.builders import a_webhook
-from tests.integration.api.conftest import a_delivery
+from tests.support.api import a_delivery
+from tests.support.builders import a_webhook
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 

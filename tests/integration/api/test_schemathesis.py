@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import (
 from dispatcher.container import Container
 from dispatcher.settings import Settings
 from dispatcher.web.app import create_app
-from tests.builders import SECRET_KEY
-from tests.integration.api.conftest import AGENT, Api
-from tests.integration.api.routes import things_of
+from tests.support.api import AGENT, Api
+from tests.support.builders import SECRET_KEY
+from tests.support.routes import things_of
 
 CHECKS = [
     not_a_server_error,

@@ -15,9 +15,9 @@ from dispatcher.cli import main
 from dispatcher.cli.serve import api_address
 from dispatcher.container import use_container
 from dispatcher.web import gunicorn_worker
-from tests.builders import a_webhook
-from tests.conftest import eventually
-from tests.integration.api.conftest import AGENT, Api, send
+from tests.support.api import AGENT, Api, send
+from tests.support.builders import a_webhook
+from tests.support.waiting import eventually
 
 
 def test_at_term_it_answers_what_it_has_begun_and_ends(serve, container, account):

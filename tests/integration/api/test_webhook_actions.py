@@ -11,8 +11,8 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from tests.integration.api.conftest import Api
-from tests.receiver import Answer, Receiver
+from tests.support.api import Api
+from tests.support.receiver import Answer, Receiver
 
 
 @pytest.fixture

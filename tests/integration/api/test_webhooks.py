@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders import a_webhook
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
+from tests.support.builders import a_webhook
 
 NOT_IN_LIST = "is not included in the list"
 NEAREST = "invoice_locked or invoice_updated or invoice_removed"

@@ -7,7 +7,7 @@ from celery import Celery
 
 from dispatcher.broker.config import configure
 from dispatcher.broker.flower import WAITING_MAX, TaskEvents, Told
-from tests.conftest import eventually
+from tests.support.waiting import eventually
 
 
 def told(**given):

@@ -9,7 +9,7 @@ from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.admin.passwords import is_right
 from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import rows
-from tests.builders import a_webhook, an_account
+from tests.support.builders import a_webhook, an_account
 
 
 def hash_of_owner(storage, account):

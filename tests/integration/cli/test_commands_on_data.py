@@ -8,9 +8,9 @@ import pytest
 
 from dispatcher.cli import main
 from dispatcher.pipeline import dispatch
-from tests.builders import a_body
-from tests.conftest import ROOT
-from tests.receiver import Answer, Receiver
+from tests.support.builders import a_body
+from tests.support.places import ROOT
+from tests.support.receiver import Answer, Receiver
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.cli import main, replays
-from tests.builders import a_webhook, an_event
+from tests.support.builders import a_webhook, an_event
 
 SINCE = ("--since", "2026-01-01T00:00:00+00:00")
 

@@ -29,12 +29,13 @@ from dispatcher.storage.admin import sessions, users
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import rows
-from tests import npm
-from tests.builders import SECRET_KEY, a_webhook, an_account, an_event
-from tests.conftest import a_database, a_folder, a_valkey
-from tests.fakes import FakeQueue
-from tests.integration.api.conftest import Server, running
-from tests.receiver import Answer, Receiver
+from tests.support import npm
+from tests.support.api import Server, running
+from tests.support.builders import SECRET_KEY, a_webhook, an_account, an_event
+from tests.support.fakes import FakeQueue
+from tests.support.places import a_folder
+from tests.support.receiver import Answer, Receiver
+from tests.support.servers import a_database, a_valkey
 
 PASSWORD = "correct horse battery staple"
 HASH = hash_password(PASSWORD)
@@ -48,8 +49,8 @@ def console_valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="session")
-def console_database_url(postgres_server: str, template: str) -> Iterator[str]:
-    yield from a_database(postgres_server, template)
+def console_database_url(migrated_server: str) -> Iterator[str]:
+    yield from a_database(migrated_server)
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import pytest
 
 from dispatcher.access.sign_in import PER_ADDRESS
 from dispatcher.web.app import create_app
-from tests.builders import an_account
 from tests.integration.console.conftest import PASSWORD, Site, a_session
 from tests.integration.console.test_console_pages import PAGES
+from tests.support.builders import an_account
 
 _IDS = {"webhook": 1, "off": 1, "delivery": 1, "retrying": 1, "event": 1, "replay": 1}
 ACTIONS = (

@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from dispatcher.storage.reads.delivery_pages import LOOKS
-from tests.builders import a_body, a_history
-from tests.conftest import eventually
-from tests.receiver import Answer
+from tests.support.builders import a_body, a_history
+from tests.support.receiver import Answer
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.storage.admin import sessions
 from tests.integration.console.conftest import WIDTHS, a_session
-from tests.receiver import Answer
+from tests.support.receiver import Answer
 
 
 @pytest.fixture

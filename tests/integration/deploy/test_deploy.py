@@ -18,7 +18,7 @@ from dispatcher.container import Container
 from dispatcher.processes.procfile import parse_procfile
 from dispatcher.settings import Settings, describe
 from dispatcher.web.app import create_app
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 
 DEPLOY = ROOT / "deploy"
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text())

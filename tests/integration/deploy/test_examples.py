@@ -16,8 +16,8 @@ import pytest
 from dispatcher.payload import sign
 from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline import events
-from tests.builders import a_body, a_webhook, an_account
-from tests.conftest import ROOT
+from tests.support.builders import a_body, a_webhook, an_account
+from tests.support.places import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
 RUN = {

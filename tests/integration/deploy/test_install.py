@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 
 RUN, DEV, LIBRARIES = (
     ROOT / name for name in ("requirements.lock", "requirements-dev.lock", "dispatcher/console/libraries.lock")

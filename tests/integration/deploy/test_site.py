@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.settings import describe
-from tests.conftest import ROOT, a_folder
+from tests.support.places import ROOT, a_folder
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 EXAMPLES = sorted((ROOT / "docs" / "examples").iterdir())

@@ -1,31 +1,16 @@
 """Folders that a server which refuses root can reach, and the processes below a process."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.places import a_folder
+
 Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@contextmanager
-def a_folder() -> Iterator[Path]:
-    """A folder that everyone may pass through; pytest's own may be entered by their owner only.
-
-    In memory where there is room: a busy disk takes seconds to make a database and to delete it.
-    """
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
-    made = Path(tempfile.mkdtemp(prefix="dispatcher-dev-", dir=memory if roomy else None))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture
@@ -64,25 +49,3 @@ def start() -> Iterator[Start]:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
-
-
-def processes_with(word: str) -> list[int]:
-    """The ids of the living processes whose command line or environment has the word."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and int(entry.name) != os.getpid():
-            try:
-                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if word.encode() in text:
-                found.append(int(entry.name))
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

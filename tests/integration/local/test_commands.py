@@ -21,9 +21,9 @@ from dispatcher.cli.up import choose_ports, up
 from dispatcher.local.environment import running_environment
 from dispatcher.local.folder import PORTS, is_free, make_folder, own, write_private
 from dispatcher.local.valkey import Valkey
-from tests.conftest import eventually
-from tests.flower import Flower
-from tests.integration.local.conftest import is_alive, processes_with
+from tests.support.flower import Flower
+from tests.support.processes import is_alive, processes_with
+from tests.support.waiting import eventually
 
 DISPATCHER = Path(sys.executable).parent / "dispatcher"
 BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}  # no activated venv

@@ -24,8 +24,10 @@ from dispatcher.local.folder import Lock, is_owned, make_folder
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.local.wheels import package_folder
-from tests.conftest import eventually
-from tests.integration.local.conftest import Start, a_folder, is_alive
+from tests.integration.local.conftest import Start
+from tests.support.places import a_folder
+from tests.support.processes import is_alive
+from tests.support.waiting import eventually
 
 OWNER = """
 import os, signal, sys

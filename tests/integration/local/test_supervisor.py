@@ -6,8 +6,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.conftest import eventually
-from tests.integration.local.conftest import Start, is_alive, processes_with
+from tests.integration.local.conftest import Start
+from tests.support.processes import is_alive, processes_with
+from tests.support.waiting import eventually
 
 # Runs the commands given as name=command; the grace is short, so that a process that will not end costs no time.
 SUPERVISE = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 RULES = {

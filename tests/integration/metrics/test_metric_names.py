@@ -12,8 +12,8 @@ from prometheus_client import generate_latest
 
 from dispatcher.metrics.worker import WorkerFigures
 from dispatcher.model.health import Health
-from tests.conftest import ROOT
 from tests.integration.metrics.conftest import samples_of
+from tests.support.places import ROOT
 
 ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())

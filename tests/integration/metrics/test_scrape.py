@@ -9,9 +9,9 @@ from dispatcher.model.counters import BOUNDS_S
 from dispatcher.model.health import Health
 from dispatcher.pipeline import dispatch
 from dispatcher.storage.pipeline import deliveries
-from tests.builders import a_webhook, an_event
 from tests.integration.pipeline.conftest import Flow
-from tests.receiver import Answer, Receiver
+from tests.support.builders import a_webhook, an_event
+from tests.support.receiver import Answer, Receiver
 
 
 @pytest.fixture

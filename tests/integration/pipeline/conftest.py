@@ -19,10 +19,10 @@ from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.storage.engine import rows
 from dispatcher.storage.reads import deliveries as delivery_reads
-from tests.builders import a_webhook, an_event
-from tests.conftest import eventually
-from tests.fakes import FakeClock, FakeQueue, MemorySchedule
-from tests.receiver import Receiver
+from tests.support.builders import a_webhook, an_event
+from tests.support.fakes import FakeClock, FakeQueue, MemorySchedule
+from tests.support.receiver import Receiver
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from dispatcher import clock as wall_clock
 from dispatcher.model.health import Health, WindowPolicy
 from dispatcher.pipeline.drain.loop import Drain
-from tests.builders import a_webhook, an_event
-from tests.fakes import FakeSender, Reply
 from tests.integration.pipeline.conftest import POLICY
+from tests.support.builders import a_webhook, an_event
+from tests.support.fakes import FakeSender, Reply
 
 
 def nobody(webhook_ids):

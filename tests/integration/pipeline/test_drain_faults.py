@@ -10,8 +10,8 @@ from dispatcher.pipeline.drain.claims import NOT_CLAIMED
 from dispatcher.pipeline.drain.counting import Tallying
 from dispatcher.pipeline.drain.recording import NOT_RECORDED, NOT_STORED
 from dispatcher.sender import choose
-from tests.conftest import eventually
-from tests.fakes import FakeSender, Reply
+from tests.support.fakes import FakeSender, Reply
+from tests.support.waiting import eventually
 
 POISON = b"poison"
 

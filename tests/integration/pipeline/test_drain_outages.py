@@ -6,8 +6,8 @@ import pytest
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.health import WindowPolicy
 from dispatcher.storage.engine import Storage, rows
-from tests.builders import a_webhook
-from tests.fakes import FakeSender, Reply
+from tests.support.builders import a_webhook
+from tests.support.fakes import FakeSender, Reply
 
 DISK_FULL, LOCK_TIMEOUT, DEADLOCK = "53100", "55P03", "40P01"
 

@@ -15,8 +15,8 @@ from dispatcher.replays.one import replay
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import edit_webhook
-from tests.builders import a_body, a_webhook
-from tests.conftest import ROOT
+from tests.support.builders import a_body, a_webhook
+from tests.support.places import ROOT
 
 
 def test_an_emit_needs_neither_redis_nor_the_broker(settings, account):

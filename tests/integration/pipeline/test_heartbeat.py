@@ -10,8 +10,8 @@ from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.schedule.schedule import Released
 from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline.owners import Presence
-from tests.conftest import eventually
-from tests.fakes import FakeClock, MemorySchedule
+from tests.support.fakes import FakeClock, MemorySchedule
+from tests.support.waiting import eventually
 
 END_SESSIONS = """
 select pg_terminate_backend(pid) from pg_stat_activity

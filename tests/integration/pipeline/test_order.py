@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.builders import a_webhook, an_event
-from tests.receiver import Answer
+from tests.support.builders import a_webhook, an_event
+from tests.support.receiver import Answer
 
 EVENTS = ["invoice_created", "invoice_updated", "invoice_sent", "invoice_paid"]
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from dispatcher.errors import TooManyPings, WebhookNotFound
-from tests.builders import a_webhook
+from tests.support.builders import a_webhook
 
 
 def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(container, storage, account, receiver):

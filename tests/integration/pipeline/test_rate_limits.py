@@ -8,8 +8,8 @@ from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import WindowPolicy
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
-from tests.builders import a_webhook, an_event
-from tests.fakes import FakeSender
+from tests.support.builders import a_webhook, an_event
+from tests.support.fakes import FakeSender
 
 POLICY = DrainPolicy(
     retry=RetryPolicy(), window=WindowPolicy(start=50), timeout_s=30, lease=timedelta(seconds=90), flush_s=0.01

@@ -19,8 +19,8 @@ from dispatcher.storage.engine import rows
 from dispatcher.storage.replays import jobs
 from dispatcher.storage.stats import partitions
 from dispatcher.webhooks import edit
-from tests.builders import a_webhook, an_account, an_event
-from tests.receiver import Answer
+from tests.support.builders import a_webhook, an_account, an_event
+from tests.support.receiver import Answer
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 WINDOW = 10

@@ -6,8 +6,8 @@ import pytest
 
 from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks import edit
-from tests.builders import a_webhook, an_event
-from tests.receiver import Answer
+from tests.support.builders import a_webhook, an_event
+from tests.support.receiver import Answer
 
 DAY_S = 86_400
 

@@ -16,8 +16,8 @@ from dispatcher.storage.reads import deliveries
 from dispatcher.webhooks import edit
 from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.choices import did_you_mean
-from tests.builders import a_body, a_webhook, an_account, an_event
-from tests.receiver import Answer
+from tests.support.builders import a_body, a_webhook, an_account, an_event
+from tests.support.receiver import Answer
 
 
 @pytest.fixture

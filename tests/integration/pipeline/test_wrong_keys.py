@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from dispatcher.container import Container
 from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.storage.admin import webhooks
-from tests.builders import a_webhook
+from tests.support.builders import a_webhook
 
 
 @pytest.fixture

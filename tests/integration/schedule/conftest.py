@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dispatcher.schedule.schedule import DUE, FAN_OUT, HELD, OWNERS, PAUSED, PRUNE, RECONCILE, Schedule
-from tests.fakes import FakeClock, MemorySchedule
+from tests.support.fakes import FakeClock, MemorySchedule
 
 HOLD_S = 15.0
 

@@ -8,7 +8,7 @@ import pytest
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.schedule.counters import TALLY, Tally
 from dispatcher.schedule.schedule import Schedule
-from tests.conftest import eventually
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

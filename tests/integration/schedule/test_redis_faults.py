@@ -12,8 +12,8 @@ from dispatcher.broker.names import QUEUES
 from dispatcher.errors import ScheduleUnavailable, UnsafeRedisConfig
 from dispatcher.model.health import Health
 from dispatcher.schedule.schedule import DUE, FAN_OUT, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE, WORKERS, Schedule
-from tests.builders import DRAIN, released
-from tests.conftest import a_valkey
+from tests.support.builders import DRAIN, released
+from tests.support.servers import a_valkey
 
 
 def shall_reconcile(schedule):

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.model.health import Health
 from dispatcher.schedule.schedule import Released
-from tests.builders import DRAIN, released
+from tests.support.builders import DRAIN, released
 
 MANY = 1_000
 ABOUT_S = 0.5

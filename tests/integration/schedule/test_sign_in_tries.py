@@ -5,8 +5,8 @@ import pytest
 from dispatcher.access.sign_in import LocalTries
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.schedule.sign_ins import SharedTries
-from tests.conftest import eventually
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
+from tests.support.waiting import eventually
 
 WINDOW_S = 60.0
 

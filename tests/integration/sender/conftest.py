@@ -9,8 +9,8 @@ import pytest
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.sender.curl import CurlSender
 from dispatcher.sender.portable import RequestsSender
-from tests.integration.sender.posting import LOOPBACK, MakeSender
-from tests.receiver import Authority, Receiver
+from tests.support.posting import LOOPBACK, MakeSender
+from tests.support.receiver import Authority, Receiver
 
 KINDS: dict[str, type[CurlSender] | type[RequestsSender]] = {"curl": CurlSender, "requests": RequestsSender}
 

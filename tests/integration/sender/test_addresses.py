@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from dispatcher.model.attempt import Status
-from tests.integration.sender.posting import MakeSender, post
-from tests.receiver import Answer, Authority, Receiver
+from tests.support.posting import MakeSender, post
+from tests.support.receiver import Answer, Authority, Receiver
 
 NAMES_OF_HERE = [
     "127.0.0.1",

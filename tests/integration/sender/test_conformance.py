@@ -8,8 +8,8 @@ import pytest
 
 from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import Request, Sender
-from tests.integration.sender.posting import MakeSender, collect, post
-from tests.receiver import Answer, Receiver
+from tests.support.posting import MakeSender, collect, post
+from tests.support.receiver import Answer, Receiver
 
 # What comes back
 

@@ -13,9 +13,9 @@ from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.curl import CurlSender
 from dispatcher.sender.portable import RequestsSender
-from tests.conftest import eventually
-from tests.integration.sender.posting import LOOPBACK, collect, post
-from tests.receiver import Answer, Receiver
+from tests.support.posting import LOOPBACK, collect, post
+from tests.support.receiver import Answer, Receiver
+from tests.support.waiting import eventually
 
 NETWORKS = tuple(map(ip_network, LOOPBACK))
 

@@ -10,9 +10,9 @@ import pytest
 from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.curl import CurlSender
-from tests.conftest import eventually
-from tests.integration.sender.posting import LOOPBACK, MakeSender, collect, post
-from tests.receiver import Answer, Authority, Receiver
+from tests.support.posting import LOOPBACK, MakeSender, collect, post
+from tests.support.receiver import Answer, Authority, Receiver
+from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

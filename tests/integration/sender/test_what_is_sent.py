@@ -6,8 +6,8 @@ import pytest
 
 from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import Sender
-from tests.integration.sender.posting import MakeSender, post
-from tests.receiver import Answer, Receiver
+from tests.support.posting import MakeSender, post
+from tests.support.receiver import Answer, Receiver
 
 
 def test_the_request_arrives_as_it_was_given(sender: Sender, receiver: Receiver) -> None:

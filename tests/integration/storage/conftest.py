@@ -16,8 +16,8 @@ from dispatcher.model.delivery import Claimed, State
 from dispatcher.storage.engine import Storage, make_engine, rows
 from dispatcher.storage.pipeline import deliveries, events
 from dispatcher.storage.pipeline.deliveries import Claim, Finished
-from tests.builders import a_draft, a_result
-from tests.conftest import eventually
+from tests.support.builders import a_draft, a_result
+from tests.support.waiting import eventually
 
 LEASE = timedelta(seconds=60)
 

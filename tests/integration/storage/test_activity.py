@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.storage.reads.activity import SubjectFilter, _statement, activities
-from tests.builders import a_draft, an_account
+from tests.support.builders import a_draft, an_account
 
 PATHS = {"invoice_paid": ("invoice", "subject_id"), "subject_updated": ("subject", "id")}
 

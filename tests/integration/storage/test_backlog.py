@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.storage.stats import backlog, table_sizes
-from tests.builders import a_draft, a_webhook
+from tests.support.builders import a_draft, a_webhook
 
 _MANY = """
 insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at, lease_token)

@@ -9,7 +9,7 @@ from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline import deliveries
 from dispatcher.storage.pipeline.deliveries import _CLAIM, _NEXT_DUE
 from dispatcher.storage.stats import partitions
-from tests.builders import a_draft, a_webhook
+from tests.support.builders import a_draft, a_webhook
 
 
 @pytest.fixture

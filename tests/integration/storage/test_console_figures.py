@@ -9,7 +9,7 @@ import pytest
 from dispatcher.storage.engine import rows
 from dispatcher.storage.reads import overview
 from dispatcher.storage.stats import rollups
-from tests.builders import a_webhook, an_account
+from tests.support.builders import a_webhook, an_account
 
 _FINISHED = """
 with made as (

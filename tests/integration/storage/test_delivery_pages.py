@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.storage.engine import array
 from dispatcher.storage.reads import deliveries, delivery_pages
-from tests.builders import a_webhook
+from tests.support.builders import a_webhook
 
 DAYS, FINISHED, WAITING = 5, 3_000, 300
 

@@ -7,7 +7,7 @@ from dispatcher.ids import delivery_id_of
 from dispatcher.storage.admin import clients, webhooks
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.pipeline import events
-from tests.builders import a_draft, a_webhook, an_account
+from tests.support.builders import a_draft, a_webhook, an_account
 
 
 def made(steps):

@@ -9,7 +9,7 @@ import pytest
 from dispatcher.pipeline.prune import prune as prune_storage
 from dispatcher.storage.reads import deliveries
 from dispatcher.storage.stats import partitions
-from tests.builders import a_draft, a_webhook
+from tests.support.builders import a_draft, a_webhook
 
 
 def today():

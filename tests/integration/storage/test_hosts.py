@@ -8,7 +8,7 @@ import pytest
 from dispatcher.errors import InvalidSetting, StorageUnavailable
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.secrets import SecretBox
-from tests.builders import SECRET_KEY
+from tests.support.builders import SECRET_KEY
 
 
 def a_storage(url):

@@ -12,10 +12,10 @@ from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.secrets import SecretBox
-from tests.builders import SECRET_KEY, a_webhook, an_account
-from tests.conftest import eventually
 from tests.integration.storage.conftest import Steps
 from tests.integration.storage.test_migrations import downgrade, upgrade
+from tests.support.builders import SECRET_KEY, a_webhook, an_account
+from tests.support.waiting import eventually
 
 BEFORE = "0011"
 

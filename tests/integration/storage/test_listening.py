@@ -16,8 +16,8 @@ from dispatcher.storage.engine import make_engine
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import Emit
 from dispatcher.storage.pipeline.listener import Listener
-from tests.builders import a_draft
-from tests.conftest import eventually
+from tests.support.builders import a_draft
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

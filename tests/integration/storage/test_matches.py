@@ -11,7 +11,7 @@ from dispatcher.model.replay import Wanted
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.selection import Limits
-from tests.builders import a_webhook
+from tests.support.builders import a_webhook
 
 NOW = datetime.now(UTC)
 

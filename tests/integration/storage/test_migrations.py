@@ -7,7 +7,7 @@ from dispatcher.errors import PendingMigrations, StorageUnavailable
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.secrets import SecretBox
-from tests.builders import SECRET_KEY
+from tests.support.builders import SECRET_KEY
 
 TABLES = {
     "accounts",

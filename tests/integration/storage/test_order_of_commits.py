@@ -13,8 +13,8 @@ from dispatcher.storage.engine import make_engine, rows
 from dispatcher.storage.pipeline import deliveries, events, order
 from dispatcher.storage.pipeline.events import Overtaken
 from dispatcher.webhooks.edit import edit_webhook
-from tests.builders import a_draft, a_webhook, an_account
-from tests.conftest import eventually
+from tests.support.builders import a_draft, a_webhook, an_account
+from tests.support.waiting import eventually
 
 KEYS = {"invoice_updated": "invoice", "invoice_sent": "invoice"}
 

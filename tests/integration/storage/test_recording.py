@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.pipeline import deliveries
-from tests.builders import a_draft
+from tests.support.builders import a_draft
 
 
 @pytest.fixture

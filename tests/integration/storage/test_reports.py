@@ -8,7 +8,7 @@ from dispatcher.errors import DeliveryNotFound
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.reads import deliveries
-from tests.builders import a_draft, a_webhook, an_account
+from tests.support.builders import a_draft, a_webhook, an_account
 
 
 @pytest.fixture

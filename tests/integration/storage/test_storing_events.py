@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dispatcher.storage.engine import make_engine
 from dispatcher.storage.pipeline import events
-from tests.builders import a_draft, an_account
+from tests.support.builders import a_draft, an_account
 
 
 def count(steps):

@@ -9,7 +9,7 @@ from dispatcher.errors import StorageUnavailable
 from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import MANY, Emit
-from tests.builders import a_draft, an_account
+from tests.support.builders import a_draft, an_account
 
 HAPPENED = datetime(2024, 6, 13, 12, 6, 20, 924_001, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

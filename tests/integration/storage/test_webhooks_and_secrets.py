@@ -4,7 +4,7 @@ from cryptography.fernet import Fernet
 from dispatcher.errors import AccountExists, AccountNotFound, SecretDecryptionFailed, WebhookNotFound
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.secrets import SecretBox
-from tests.builders import SECRET_KEY, a_webhook, an_account
+from tests.support.builders import SECRET_KEY, a_webhook, an_account
 
 
 def test_a_webhook_comes_back_as_it_was_made(storage, account):

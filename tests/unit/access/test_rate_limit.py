@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.access.rate_limit import DEFAULT, EMITS, SKIP_S, Allowance, Limiter, Spent
 from dispatcher.errors import ScheduleUnavailable
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 WHOLE = Allowance(quota=3, left=3, reset_s=60)
 

@@ -2,7 +2,7 @@ import pytest
 
 from dispatcher.access.sign_in import LOCAL_MOST, SKIP_S, WINDOW_S, FallingBack, LocalTries
 from dispatcher.errors import ScheduleUnavailable
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 
 class Shared:

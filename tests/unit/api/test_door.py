@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.api.door import BRAKE_S, LINE, LINE_OF_ONE, SHUT, Door, is_sign_in
 from dispatcher.web.emit_endpoint import Answer
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 # An event loop has a pair of sockets of its own.
 pytestmark = pytest.mark.enable_socket

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.cli import main
 from dispatcher.cli.root import _COMMANDS
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 
 HEAVY = {
     "alembic", "argon2", "celery", "flask", "gunicorn", "kombu", "marshmallow", "psycopg2", "pycurl", "redis",

@@ -11,7 +11,7 @@ from dispatcher.settings import Settings
 from dispatcher.storage.reads.delivery_status import Wait
 from dispatcher.storage.reads.events import EmittedEvent, Onlooker
 from dispatcher.storage.stats.rollups import Figure, quantile_s
-from tests.builders import NOON
+from tests.support.builders import NOON
 
 SETTINGS = Settings(database_url="", redis_url="", secret_keys=())
 WAIT = Wait(

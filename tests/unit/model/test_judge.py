@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dispatcher.model.attempt import NO_ADDRESS, Status, Verdict, for_clients, is_success, judge, retry_after
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.delivery import State
-from tests.builders import NOON, a_result
+from tests.support.builders import NOON, a_result
 
 POLICY = RetryPolicy(jitter=0)
 FAILURES = ["100", "199", "300", "301", "302", "304", "400", "401", "404", "410", "418", "429", "500", "503", *Status]

@@ -2,8 +2,8 @@ import pytest
 
 from dispatcher.model.health import Health, WindowPolicy
 from dispatcher.pipeline.dispatch import Dispatch
-from tests.builders import DRAIN, released
-from tests.fakes import FakeClock, FakeQueue, MemorySchedule
+from tests.support.builders import DRAIN, released
+from tests.support.fakes import FakeClock, FakeQueue, MemorySchedule
 
 
 class CountingSchedule(MemorySchedule):

@@ -5,7 +5,7 @@ import pytest
 
 from dispatcher.errors import QueueUnavailable, ScheduleUnavailable, StorageUnavailable
 from dispatcher.pipeline.nudge import APART_S, LOOK_S, Nudger, nudge
-from tests.fakes import FakeClock, FakeQueue, MemorySchedule
+from tests.support.fakes import FakeClock, FakeQueue, MemorySchedule
 
 STOP = threading.Event()
 

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.processes.procfile import parse_procfile
-from tests.conftest import ROOT
+from tests.support.places import ROOT
 
 
 def test_names_and_commands_keep_their_order():

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.builders import EXAMPLES
+from tests.support.places import EXAMPLES
 
 _ALL = json.loads((Path(__file__).parent / "facts.json").read_text(encoding="utf-8"))
 

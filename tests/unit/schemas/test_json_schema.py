@@ -13,7 +13,7 @@ from schemas.wire.body import render_body
 from schemas.wire.examples import _value, event_example
 from schemas.wire.fields import Integer, String, WireSchema
 from schemas.wire.json_schema import DIALECT, event_schema, object_schema, of_field
-from tests.builders import EXAMPLES
+from tests.support.places import EXAMPLES
 from tests.unit.schemas.strategies import bodies
 from tests.unit.schemas.test_random_values import few
 

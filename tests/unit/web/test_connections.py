@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.web.connections import ANSWER_S, HEAD_S, KEPT_S, Connections, Owed
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 
 class Line:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.replays import job
-from tests.builders import a_webhook
-from tests.integration.api.conftest import Api, a_delivery
+from tests.support.api import Api, a_delivery
+from tests.support.builders import a_webhook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

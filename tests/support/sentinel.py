@@ -9,7 +9,7 @@ import redis
 from dispatcher.local.folder import PORTS, is_free
 from dispatcher.local.valkey import answers, program
 from dispatcher.processes import child
-from tests.conftest import eventually
+from tests.support.waiting import eventually
 
 PASSWORD = "of-the-tests"
 NAME = "clock"

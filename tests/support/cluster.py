@@ -7,38 +7,29 @@ cluster.wait_until_delivered(100)             every delivery is recorded as deli
 posts_by_key(receiver)                        how many POSTs came of each delivery
 """
 
-import contextlib
 import itertools
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-
-import psycopg2
 
 from dispatcher import emit_many
 from dispatcher.container import Container
 from dispatcher.errors import DispatcherError
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
-from dispatcher.processes import child
-from dispatcher.processes.supervisor import environment_of
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import create_webhook
-from tests.builders import SECRET_KEY, an_account, an_event
-from tests.conftest import eventually
-from tests.receiver import Receiver
+from tests.support.builders import SECRET_KEY, an_account, an_event
+from tests.support.processes import PROGRAMS, Program
+from tests.support.receiver import Receiver
+from tests.support.waiting import eventually, wait_until
 
-PROGRAMS = Path(sys.executable).parent
 SLUG = "applecorp"
 
 SHORT = {
@@ -52,62 +43,6 @@ SHORT = {
     "DISPATCHER_RETRY_FACTOR": "1.5",
 }
 """What every process of a cluster is told; short spans, so that a crash is over within seconds."""
-
-# Variables that somebody may have exported, and that would point our processes elsewhere.
-_FOREIGN = ("PORT", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS")
-
-
-class Program:
-    """A process whose output goes to a file; it ends when the tests end, however they end."""
-
-    def __init__(self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
-        self.log = log
-        with log.open("ab") as output:
-            self._process = child.start(
-                [str(word) for word in command],
-                death_signal=signal.SIGKILL,
-                cwd=cwd,
-                env=environment_of(clean_environment() | env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    @property
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def wait(self, within_s: float) -> int:
-        """The exit code; minus the signal's number where one ended it."""
-        try:
-            return self._process.wait(within_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.log.name} did not end within {within_s} s") from None
-
-    def kill(self) -> None:
-        """As by `kill -9`; returns when the process is gone."""
-        self._process.kill()
-        self._process.wait()
-
-    def clear_away(self) -> None:
-        """Kills it and what it has started; honcho gives its processes sessions of their own."""
-        family = [self.pid, *_descendants(self.pid)]
-        if not self.ended:
-            for pid in family:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self._process.wait()
 
 
 class Cluster:
@@ -269,48 +204,6 @@ def emit_chunk(count: int, name: str = "invoice_paid") -> list[int]:
     return [event.id for event in emit_many([an_event(name) for _ in range(count)], account=SLUG)]
 
 
-def _descendants(pid: int) -> Iterator[int]:
-    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for found in map(int, thread.read_text().split()):
-                yield found
-                yield from _descendants(found)
-
-
-def clean_environment() -> dict[str, str]:
-    """Ours without what names servers, keys or settings of somebody."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _FOREIGN and not name.startswith(("DISPATCHER_", "FLOWER_", "PYTEST_", "PG"))
-    }
-
-
 def posts_by_key(receiver: Receiver) -> Counter[str]:
     """How many POSTs came with each Idempotency-Key."""
     return Counter(request.header("Idempotency-Key") or "" for request in receiver.requests)
-
-
-def wait_until(look: Callable[[], Any], holds: Callable[[Any], bool], within_s: float) -> None:
-    """As `eventually`, and a failure tells what was seen last."""
-    seen: list[Any] = [None]
-
-    def holds_now() -> bool:
-        seen[0] = look()
-        return holds(seen[0])
-
-    try:
-        eventually(holds_now, within_s)
-    except AssertionError:
-        raise AssertionError(f"not within {within_s} s; last seen: {seen[0]}") from None
-
-
-def execute(url: str, sql: str) -> None:
-    """One statement outside any transaction."""
-    connection = psycopg2.connect(url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-    finally:
-        connection.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dispatcher.local.folder import PORTS, is_free
 from dispatcher.processes import child
-from tests.conftest import eventually
+from tests.support.waiting import eventually
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # what is in /usr/sbin changes the user, and with it the folders
 _CONFIG = """\

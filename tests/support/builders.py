@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,10 +17,10 @@ from dispatcher.schedule.schedule import Released
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.engine import Storage, rows
 from schemas import EVENT_TYPES
+from tests.support.places import EXAMPLES
 
 SECRET_KEY = base64.urlsafe_b64encode(b"32 bytes, which only tests know.").decode()
 """A Fernet key, the one of SECRET_KEYS in tests."""
-EXAMPLES = Path(__file__).parent / "examples"
 KEY = UUID("0190163d-8694-739b-aea5-966c26f8ad91")
 SIGNING_KEY = b"0123456789abcdef0123456789abcdef"
 SIGNING_SECRET = "whsec_" + base64.b64encode(SIGNING_KEY).decode()

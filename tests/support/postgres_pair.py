@@ -9,8 +9,8 @@ import psycopg2
 
 from dispatcher.local.folder import make_folder, write_private
 from dispatcher.local.postgres import Postgres
-from tests.conftest import eventually
-from tests.e2e.cluster import execute
+from tests.support.servers import execute
+from tests.support.waiting import eventually
 
 
 class Standby(Postgres):

@@ -19,8 +19,9 @@ from dispatcher.storage.admin import clients, tokens, users
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.admin.tokens import Grant
-from tests.conftest import eventually
-from tests.e2e.cluster import SLUG, Cluster, Program
+from tests.support.cluster import SLUG, Cluster
+from tests.support.processes import Program
+from tests.support.waiting import eventually
 
 EVENT = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}}
 _LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]+)\r\n", re.IGNORECASE)

@@ -1,0 +1,109 @@
+"""Programs that a test starts, and what runs on this machine."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from dispatcher.processes import child
+from dispatcher.processes.supervisor import environment_of
+
+PROGRAMS = Path(sys.executable).parent
+
+# Variables that somebody may have exported, and that would point our processes elsewhere.
+_FOREIGN = ("PORT", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS")
+
+
+class Program:
+    """A process whose output goes to a file; it ends when the tests end, however they end."""
+
+    def __init__(self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = child.start(
+                [str(word) for word in command],
+                death_signal=signal.SIGKILL,
+                cwd=cwd,
+                env=environment_of(clean_environment() | env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, within_s: float) -> int:
+        """The exit code; minus the signal's number where one ended it."""
+        try:
+            return self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.log.name} did not end within {within_s} s") from None
+
+    def kill(self) -> None:
+        """As by `kill -9`; returns when the process is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def clear_away(self) -> None:
+        """Kills it and what it has started; honcho gives its processes sessions of their own."""
+        family = [self.pid, *_descendants(self.pid)]
+        if not self.ended:
+            for pid in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for found in map(int, thread.read_text().split()):
+                yield found
+                yield from _descendants(found)
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without what names servers, keys or settings of somebody."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _FOREIGN and not name.startswith(("DISPATCHER_", "FLOWER_", "PYTEST_", "PG"))
+    }
+
+
+def processes_with(word: str) -> list[int]:
+    """The ids of the living processes whose command line or environment has the word."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if word.encode() in text:
+                found.append(int(entry.name))
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
