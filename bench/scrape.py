@@ -110,8 +110,8 @@ def measure(rig: Rig, deliveries: int) -> Scraped:
         )
 
     text = read().decode()
-    scrapes, looks = _times_ms(read), _times_ms(lambda: container.storage.read(backlog.look))
-    due = container.storage.read(backlog.look)[0].due
+    scrapes, looks = _times_ms(read), _times_ms(lambda: container.storage.read(backlog.measure))
+    due = container.storage.read(backlog.measure)[0].due
     is_due = rig.sql("select count(*) from deliveries_waiting where next_attempt_at <= now()")[0][0]
     return Scraped(
         webhooks=WEBHOOKS,

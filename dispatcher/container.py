@@ -34,7 +34,7 @@ from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.pipeline.reconcile import Reconciled
 from dispatcher.replays import job
-from dispatcher.replays.job import Stepped
+from dispatcher.replays.job import StepResult
 from dispatcher.schedule.counters import Tally
 from dispatcher.schedule.quota import WINDOW_S, Quota
 from dispatcher.schedule.schedule import Schedule
@@ -300,7 +300,7 @@ class Container:
         """Compares the clock with the rows, now."""
         return reconcile.reconcile(self.storage, self.schedule, self.queue)
 
-    def step_replays(self) -> Stepped:
+    def step_replays(self) -> StepResult:
         """The next batch of every running replay."""
         fresh = Health(window=float(self.settings.window_start))
         return job.step(self.storage, self.schedule, fresh, redelivery_limit=self.settings.redelivery_limit)

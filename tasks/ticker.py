@@ -99,7 +99,7 @@ class Ticker(bootsteps.StartStopStep):
         def step() -> None:
             nonlocal pause_s
             done = container.step_replays()
-            pause_s = REPLAY_BUSY_S if done.got_on else REPLAY_RUNNING_S if done.running else REPLAY_S
+            pause_s = REPLAY_BUSY_S if done.progressed else REPLAY_RUNNING_S if done.running else REPLAY_S
 
         while not self._stop.wait(pause_s):
             pause_s = REPLAY_S

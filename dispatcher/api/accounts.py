@@ -67,7 +67,7 @@ def list_users(caller: Caller) -> Response:
     offset = page_offset()
     if offset is None:
         return answer([])
-    found = container().storage.read(users.of_account, caller.account.id, offset=offset, limit=PAGE_SIZE)
+    found = container().storage.read(users.list_for_account, caller.account.id, offset=offset, limit=PAGE_SIZE)
     return answer([_user.dump(_shown(one)) for one in found])
 
 

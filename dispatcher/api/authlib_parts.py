@@ -278,7 +278,7 @@ def _grant(oauth_request: Request) -> Grant:
         of_token: Grant = oauth_request.refresh_token.grant
         return replace(of_token, scopes=tuple(scope.split())) if scope else of_token
     client: Client = oauth_request.client.client
-    owner = users.of_account(connection(), client.account_id, limit=1)[0]
+    owner = users.list_for_account(connection(), client.account_id, limit=1)[0]
     scopes = tuple(oauth_request.client.get_allowed_scope(scope).split())
     return Grant(client_id=client.id, account_id=client.account_id, user_id=owner.id, scopes=scopes)
 

@@ -103,7 +103,7 @@ def _log(caller: Caller, names: Sequence[str] | None = None) -> Response:
     if offset is None:
         return answer([])
     found = container().storage.read(
-        activity.activities,
+        activity.list_for_account,
         caller.account.id,
         names=names,
         since=since,

@@ -29,7 +29,7 @@ def list_(caller: Caller) -> Response:
     if offset is None:
         return answer([])
     found = container().storage.read(
-        jobs.of_account, caller.account.id, client_id=caller.client.id, offset=offset, limit=PAGE_SIZE
+        jobs.list_for_account, caller.account.id, client_id=caller.client.id, offset=offset, limit=PAGE_SIZE
     )
     return answer([shown_replay(one) for one in found])
 

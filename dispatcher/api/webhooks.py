@@ -45,7 +45,7 @@ def list_(caller: Caller) -> Response:
         return answer([])
     storage = container().storage
     found = storage.read(
-        webhooks.of_account,
+        webhooks.list_for_account,
         storage.secrets,
         caller.account.id,
         client_id=caller.client.id,

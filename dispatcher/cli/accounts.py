@@ -54,7 +54,7 @@ def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name
 
     def make(connection: Connection) -> tuple[accounts.Account, users.User]:
         made = accounts.create(connection, slug, zone, owner_email=owner_email, owner_name=owner_name)
-        return made, users.of_account(connection, made.id)[0]
+        return made, users.list_for_account(connection, made.id)[0]
 
     made, owner = current_container().storage.transact(make)
     if as_json:
@@ -76,7 +76,7 @@ def edit(slug: str, time_zone: str | None, owner_email: str | None, owner_name: 
     def change(connection: Connection) -> tuple[accounts.Account, users.User]:
         id_ = accounts.find(connection, slug).id
         accounts.edit(connection, id_, time_zone=time_zone, owner_email=owner_email, owner_name=owner_name)
-        return accounts.find(connection, slug), users.of_account(connection, id_)[0]
+        return accounts.find(connection, slug), users.list_for_account(connection, id_)[0]
 
     changed, owner = current_container().storage.transact(change)
     if as_json:
@@ -103,7 +103,7 @@ def _check(time_zone: str | None, owner_email: str | None, owner_name: str | Non
 def list_(as_json: bool) -> None:
     """List all accounts with their owners."""
     found = current_container().storage.transact(
-        lambda connection: (accounts.all_of_them(connection), users.owners(connection))
+        lambda connection: (accounts.list_all(connection), users.owners(connection))
     )
     with_owner = [(one, found[1][one.id]) for one in found[0]]
     if as_json:

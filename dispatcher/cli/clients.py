@@ -46,7 +46,7 @@ def create(slug: str, name: str | None, redirect_uris: tuple[str, ...], scopes: 
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
     """List clients, the revoked ones too."""
-    found = current_container().storage.transact(clients.all_of_them, slug=slug)
+    found = current_container().storage.transact(clients.list_all, slug=slug)
     if as_json:
         print_json(
             [

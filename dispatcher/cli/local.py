@@ -45,7 +45,7 @@ class Local:
     def webhooks(self, slug: str | None) -> list[JSON]:
         """All of the account, oldest first."""
         account, storage = self._account(slug), self._container.storage
-        found = storage.transact(webhooks.of_account, storage.secrets, account.id)
+        found = storage.transact(webhooks.list_for_account, storage.secrets, account.id)
         with written_in(account.time_zone):
             return [dict(_webhook.dump(one)) for one in found]
 
@@ -124,7 +124,7 @@ class Local:
     def replays(self, slug: str | None) -> list[JSON]:
         """The newest of the account."""
         account = self._account(slug)
-        found = self._container.storage.read(jobs.of_account, account.id)
+        found = self._container.storage.read(jobs.list_for_account, account.id)
         return [shown_replay(one) for one in found]
 
     def replay_job(self, slug: str | None, replay_id: int) -> JSON:

@@ -5,7 +5,7 @@ import click
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.container import current_container
 from dispatcher.storage import migrate as migrations
-from dispatcher.storage.stats.backlog import OVERDUE, look
+from dispatcher.storage.stats.backlog import OVERDUE, measure
 
 
 @click.command()
@@ -23,7 +23,7 @@ def status(as_json: bool) -> None:
     """Show what waits, how old it is, which workers live, and how the webhooks are."""
     container = current_container()
     overdue = container.schedule.overdue(OVERDUE)
-    backlog, webhooks = container.storage.read(look, overdue)
+    backlog, webhooks = container.storage.read(measure, overdue)
     webhooks = webhooks[:_SHOWN]
     survey = container.schedule.survey([webhook.webhook_id for webhook in webhooks])
     healths, pauses = survey.healths, survey.pauses_s

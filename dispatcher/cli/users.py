@@ -72,7 +72,7 @@ def create(
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
     """List people, operators first."""
-    found = current_container().storage.transact(users.everybody, slug)
+    found = current_container().storage.transact(users.list_all, slug)
     if as_json:
         print_json(found)
         return
@@ -106,7 +106,7 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
 def sessions_(slug: str | None, as_json: bool) -> None:
     """List who is signed in to the console, from where and since when; the last used first."""
     container = current_container()
-    found = container.storage.transact(sessions.listed, container.session_idle, slug=slug)
+    found = container.storage.transact(sessions.list_all, container.session_idle, slug=slug)
     if as_json:
         print_json(found)
         return
@@ -143,7 +143,7 @@ def sign_out(slug: str | None, operator: bool, session_id: int | None, email: st
         user_id = users.find(connection, account_id, email)
         if user_id is None:
             raise UserNotFound(slug, email)
-        return sessions.end_all_of(connection, user_id)
+        return sessions.end_all(connection, user_id)
 
     count = storage.transact(end)
     print(f"{email} signed out of {count} session{'' if count == 1 else 's'}")

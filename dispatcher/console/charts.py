@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dispatcher.console.formatting import counted
-from dispatcher.storage.stats.rollups import Figure
+from dispatcher.storage.stats.rollups import Bucket
 
 HOURS = 24
 _HEIGHT, _BAR, _GAP = 24, 4, 1
@@ -40,7 +40,7 @@ class Sparkline:
         return f"last 24 hours: {self.delivered} delivered, {self.failed} failed, {counted(self.retried, 'retry')}"
 
 
-def sparkline(figures: Sequence[Figure], now: datetime) -> Sparkline:
+def sparkline(figures: Sequence[Bucket], now: datetime) -> Sparkline:
     """One bar an hour; the highest fills the height."""
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     by_place = {int((one.at - first).total_seconds() // 3600): one for one in figures}
@@ -68,12 +68,12 @@ def sparkline(figures: Sequence[Figure], now: datetime) -> Sparkline:
     )
 
 
-def all_minutes(minutes: Sequence[Figure], until: datetime, count: int = 60) -> list[Figure]:
+def all_minutes(minutes: Sequence[Bucket], until: datetime, count: int = 60) -> list[Bucket]:
     """The last `count` minutes, also those in which nothing was finished."""
     last = until.replace(second=0, microsecond=0)
     known = {one.at: one for one in minutes}
     wanted = [last - timedelta(minutes=back) for back in range(count - 1, -1, -1)]
-    return [known.get(at) or Figure(at=at, delivered=0, failed=0, retried=0) for at in wanted]
+    return [known.get(at) or Bucket(at=at, delivered=0, failed=0, retried=0) for at in wanted]
 
 
 def _height(value: int, highest: int) -> float:

@@ -125,7 +125,7 @@ def _found(wanted: filters.Filter) -> tuple[Page, bool]:
 def _about(delivery_id: int) -> dict[str, Any]:
     storage = container().storage
 
-    def look(connection: Connection) -> tuple[DeliveryRow, delivery_status.Wait | None]:
+    def look(connection: Connection) -> tuple[DeliveryRow, delivery_status.WaitReason | None]:
         found = delivery_reads.delivery(connection, str(delivery_id), account_id=account().id)
         return found, delivery_status.find(connection, delivery_id)
 

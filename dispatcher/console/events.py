@@ -38,19 +38,19 @@ def show(event_id: int) -> Response:
 
     def look(connection: Connection) -> tuple[Any, ...]:
         event = events.find(connection, account().id, min(event_id, 2**63 - 1))
-        reached = events.reached(connection, event.id)
-        onlookers = events.onlookers(connection, account().id, [one.webhook_id for one in reached])
-        return event, reached, onlookers
+        deliveries = events.resulting_deliveries(connection, event.id)
+        webhooks = events.non_recipients(connection, account().id, [one.webhook_id for one in deliveries])
+        return event, deliveries, webhooks
 
-    event, reached, onlookers = container().storage.transact(look)
-    got = {one.webhook_id for one in reached}
+    event, deliveries, webhooks = container().storage.transact(look)
+    got = {one.webhook_id for one in deliveries}
     return page(
         "event.html",
         event=event,
         resource=resource_of(event),
-        reached=reached,
-        webhooks={one.id: one for one in onlookers},
-        passed_by=[(one, why_not(event, one)) for one in onlookers if one.id not in got and one.deleted_at is None],
+        reached=deliveries,
+        webhooks={one.id: one for one in webhooks},
+        passed_by=[(one, why_not(event, one)) for one in webhooks if one.id not in got and one.deleted_at is None],
     )
 
 

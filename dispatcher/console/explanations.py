@@ -2,12 +2,12 @@
 
 from dispatcher.console.formatting import counted, span
 from dispatcher.settings import Settings
-from dispatcher.storage.reads.delivery_status import Wait
-from dispatcher.storage.reads.events import EmittedEvent, Onlooker
+from dispatcher.storage.reads.delivery_status import WaitReason
+from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
 from schemas.wire.payload import LEGACY_EVENTS
 
 
-def why_then(wait: Wait, pause_s: float | None, settings: Settings) -> str:
+def why_then(wait: WaitReason, pause_s: float | None, settings: Settings) -> str:
     """Why the next attempt is when it is; `pause_s`: for so long its receiver is let alone."""
     if not wait.active:
         reason = f" ({wait.deactivated_reason})" if wait.deactivated_reason else ""
@@ -29,7 +29,7 @@ def why_then(wait: Wait, pause_s: float | None, settings: Settings) -> str:
     return _after_tries(wait.tries, settings)
 
 
-def why_not(event: EmittedEvent, webhook: Onlooker) -> str:
+def why_not(event: EmittedEvent, webhook: NonRecipient) -> str:
     """Why `event` made no delivery for `webhook`, as far as what the webhook is now can tell."""
     if event.is_waiting:
         return "The event was not fanned out yet."

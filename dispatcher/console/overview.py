@@ -27,7 +27,7 @@ def home() -> Response:
     """All accounts for operators; everybody else's own."""
     if person().account is not None:
         return go("overview", slug=person().account.slug)  # type: ignore[union-attr]
-    return page("overview.html", accounts=container().storage.read(accounts.all_of_them)[:500], **_figures(None))
+    return page("overview.html", accounts=container().storage.read(accounts.list_all)[:500], **_figures(None))
 
 
 @blueprint.route("/figures")
@@ -52,9 +52,9 @@ def figures_() -> Response:
 
 def _figures(account_id: int | None) -> dict[str, Any]:
     storage = container().storage
-    hour = storage.read(rollups.last_hour, account_id or rollups.EVERYBODY)
-    waiting = storage.read(overview.waiting, account_id)
-    troubles = storage.read(overview.troubles, account_id)
+    hour = storage.read(rollups.last_hour, account_id or rollups.ALL_ACCOUNTS)
+    waiting = storage.read(overview.pending_summary, account_id)
+    troubles = storage.read(overview.failing_webhooks, account_id)
     minutes = charts.all_minutes(hour.minutes, hour.until)
     whole = minutes[-16:-1]  # the last is not over yet
     delivered, failed = sum(one.delivered for one in whole), sum(one.failed for one in whole)

@@ -16,7 +16,7 @@ from werkzeug.exceptions import Forbidden, NotFound
 from dispatcher.api.parts import container
 from dispatcher.storage.admin import accounts, sessions
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.admin.sessions import Found, Person
+from dispatcher.storage.admin.sessions import ActiveSession, Person
 
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 
@@ -111,7 +111,7 @@ def for_eyes_of(viewer: Person, told: T) -> T:
 
 def session_id() -> int:
     """Of the session by which they look at it."""
-    found: Found = g.session
+    found: ActiveSession = g.session
     return found.id
 
 
@@ -185,7 +185,7 @@ def is_secure() -> bool:
     return request.is_secure or container().settings.public_url.startswith("https:")
 
 
-def _session() -> Found | None:
+def _session() -> ActiveSession | None:
     token = request.cookies.get(COOKIE, "")
     if request.endpoint == "console.static" or not _TOKEN.match(token):
         return None

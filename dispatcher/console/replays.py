@@ -26,7 +26,10 @@ def list_() -> Response:
     """40 a page, newest first."""
     before = cursor()
     found = container().storage.read(
-        jobs.of_account, account().id, before=None if before is None else min(before, 2**31 - 1), limit=PAGE_SIZE + 1
+        jobs.list_for_account,
+        account().id,
+        before=None if before is None else min(before, 2**31 - 1),
+        limit=PAGE_SIZE + 1,
     )
     shown = found[:PAGE_SIZE]
     return page("replays.html", replays=shown, before=shown[-1].id if len(found) > PAGE_SIZE else None)

@@ -61,7 +61,7 @@ def sign_out() -> Response:
 @blueprint.route("/sessions", endpoint="sessions")
 def list_() -> Response:
     """Where they are signed in."""
-    found = container().storage.read(sessions.listed, container().session_idle, user_id=person().user_id)
+    found = container().storage.read(sessions.list_all, container().session_idle, user_id=person().user_id)
     return page("sessions.html", sessions=found, this=session_id())
 
 
@@ -76,7 +76,7 @@ def end_session(id_: int) -> Response:
 @blueprint.route("/sessions/end-others", methods=["POST"])
 def end_others() -> Response:
     """Ends all but this one."""
-    container().storage.transact(sessions.end_all_of, person().user_id, but=session_id())
+    container().storage.transact(sessions.end_all, person().user_id, but=session_id())
     return go("sessions", "others_ended")
 
 

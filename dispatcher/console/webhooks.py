@@ -16,7 +16,7 @@ from dispatcher.errors import InvalidWebhook, WebhookNotFound
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_reads
-from dispatcher.storage.reads.webhooks import WebhookLine
+from dispatcher.storage.reads.webhooks import WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edit_webhook
 from schemas import EVENT_TYPES
@@ -154,7 +154,7 @@ def _given() -> dict[str, Any]:
     return given
 
 
-def _line(webhook_id: int) -> WebhookLine:
+def _line(webhook_id: int) -> WebhookSummary:
     found = container().storage.read(webhook_reads.page, account().id, webhook_id=webhook_id, limit=1)
     if not found:
         raise WebhookNotFound(webhook_id)

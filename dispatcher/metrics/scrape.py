@@ -66,7 +66,7 @@ def _grown(schedule: Schedule, tally: Tally, overdue: list[int]) -> Iterator[Met
 def _rows(
     storage: Storage, overdue: Sequence[int], waiting: list[tuple[Backlog, list[WebhookBacklog]]]
 ) -> Iterator[Metric]:
-    found, webhooks = storage.read(backlog.look, overdue)
+    found, webhooks = storage.read(backlog.measure, overdue)
     waiting.append((found, webhooks))
     yield _gauge("events_waiting", "Events that were not fanned out yet.", found.events_waiting)
     yield _gauge("events_waiting_oldest_seconds", "Age of the oldest of these; 0 if none.", found.oldest_event_age_s)

@@ -109,9 +109,9 @@ def store(storage: Storage, seen: Seen) -> list[int]:
 
     def work(connection: Connection) -> list[int]:
         if seen.well:
-            webhooks.note_well(connection, seen.well)
+            webhooks.mark_recovered(connection, seen.well)
         if seen.failing:
-            webhooks.note_failing(connection, seen.failing)
+            webhooks.mark_failing(connection, seen.failing)
         given_up = [id_ for id_, (claimed, reason) in seen.given_up.items() if _give_up(connection, claimed, reason)]
         for claimed in seen.recovered.values():
             account_id, url = webhooks.account_of(connection, claimed.webhook_id)
@@ -136,7 +136,7 @@ def _give_up(connection: Connection, claimed: Claimed, reason: str) -> bool:
 def _tell_failed(connection: Connection, failed: Sequence[Finished]) -> None:
     for webhook_id in {one.claimed.webhook_id for one in failed}:
         account_id, _ = webhooks.account_of(connection, webhook_id)
-        if not webhooks.is_wanted(connection, account_id, "delivery_failed"):
+        if not webhooks.has_subscriber(connection, account_id, "delivery_failed"):
             continue
         of_this = [one for one in failed if one.claimed.webhook_id == webhook_id]
         drafts = [_draft("delivery_failed", one.claimed, {"delivery": _failed(one)}) for one in of_this]
@@ -144,7 +144,7 @@ def _tell_failed(connection: Connection, failed: Sequence[Finished]) -> None:
 
 
 def _tell(connection: Connection, account_id: int, name: str, claimed: Claimed, body: dict[str, Any]) -> None:
-    if webhooks.is_wanted(connection, account_id, name):
+    if webhooks.has_subscriber(connection, account_id, name):
         events.insert(connection, account_id, [_draft(name, claimed, body)])
 
 

@@ -60,7 +60,7 @@ def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, trace: TracesF
 def wait_for(storage: Storage, event_id: int) -> bool:
     """Until no other fan-out has the event in its hands; False where that takes too long: `reconcile` comes back."""
     try:
-        storage.autocommit(events.wait_for, event_id=event_id)
+        storage.autocommit(events.wait_for_lock, event_id=event_id)
     except StorageUnavailable as error:
         logger.warning(log.line("event.held", event_id=event_id, reason=error))
         return False
@@ -84,9 +84,9 @@ def _taken(storage: Storage, batch_size: int, trace: TracesFanOut | None, withou
     began_at = clock.now()
     tells = logger.isEnabledFor(logging.DEBUG)
 
-    def work(connection: Connection) -> tuple[FanOut, Sequence[events.Made], Mapping[int, str]]:
+    def work(connection: Connection) -> tuple[FanOut, Sequence[events.NewDelivery], Mapping[int, str]]:
         batch = events.fan_out(connection, batch_size, without=without)
-        made = events.made(connection, batch.event_ids) if tells else ()
+        made = events.new_deliveries(connection, batch.event_ids) if tells else ()
         return batch, made, events.traces(connection, batch.event_ids) if trace and batch.event_ids else {}
 
     batch, made, traceparents = storage.transact(work)

@@ -29,8 +29,8 @@ from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays import jobs, selection
-from dispatcher.storage.replays.jobs import Advance, Held, Left
-from dispatcher.storage.replays.selection import Limits, Look
+from dispatcher.storage.replays.jobs import Advance, LockedReplay, Remaining
+from dispatcher.storage.replays.selection import Limits, Scan
 from schemas.api.replay import ReplaySchema
 from schemas.api.webhook import BLANK
 from schemas.errors import texts
@@ -53,12 +53,12 @@ _schema = ReplaySchema()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stepped:
+class StepResult:
     """What one step did: replays that are running, deliveries made pending, and whether any got on at all."""
 
     running: int = 0
     sent: int = 0
-    got_on: bool = False
+    progressed: bool = False
 
 
 def start(
@@ -75,7 +75,7 @@ def start(
     What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are let alone
     are tried at once: somebody thinks that they are well again. Raises InvalidReplay.
     """
-    wanted = _wanted(storage, given)
+    wanted = _parse_request(storage, given)
     if storage.read(jobs.count_running, account.id) >= MOST_RUNNING:
         raise InvalidReplay({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
     matched = _count(storage, account, wanted, redelivery_limit, client_id)
@@ -94,7 +94,7 @@ def dry_run(
     client_id: int | None = None,
 ) -> int:
     """How many deliveries `start` would send now; raises what it raises."""
-    return sum(_count(storage, account, _wanted(storage, given), redelivery_limit, client_id).values())
+    return sum(_count(storage, account, _parse_request(storage, given), redelivery_limit, client_id).values())
 
 
 def stop(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
@@ -107,21 +107,21 @@ def resume(storage: Storage, replay_id: int, *, account_id: int | None = None, c
     return storage.transact(jobs.resume, replay_id, account_id=account_id, client_id=client_id)
 
 
-def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limit: int) -> Stepped:
+def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limit: int) -> StepResult:
     """The next batch of every running replay; harmless when doubled. `fresh`: health of whom nothing is known."""
     running = storage.read(jobs.running)
-    sent, got_on = 0, False
+    sent, progressed = 0, False
     for replay_id in running:
         batch = _batch(storage, schedule, replay_id, fresh, redelivery_limit)
         sent += sum(one.sent for one in batch)
-        got_on = got_on or bool(batch)
-    return Stepped(running=len(running), sent=sent, got_on=got_on)
+        progressed = progressed or bool(batch)
+    return StepResult(running=len(running), sent=sent, progressed=progressed)
 
 
 # -- start -------------------------------------------------------------------------------------------------------------
 
 
-def _wanted(storage: Storage, given: Mapping[str, Any]) -> Wanted:
+def _parse_request(storage: Storage, given: Mapping[str, Any]) -> Wanted:
     """What is asked for, as of now; raises InvalidReplay with every message at once."""
     try:
         with written_in("UTC"):
@@ -230,37 +230,37 @@ def _move(
     2. How many may go to each webhook: by the replay's rate, by what is due there, by what is left.
     3. Take and move them; store the cursors and the counts.
     """
-    if not jobs.take_turn(connection) or (held := jobs.hold(connection, replay_id)) is None:
+    if not jobs.try_lock_steps(connection) or (held := jobs.lock(connection, replay_id)) is None:
         return []
     wanted = held.replay.wanted
     allowed, forfeited_s = allowance(wanted.rate, held.waited_s, BATCH)
     if not allowed:
         return []
-    left = jobs.left(connection, replay_id, list(healths), BATCH)
-    rooms = _rooms([left[id_] for id_ in healths if id_ in left], healths, allowed)
+    left = jobs.remaining(connection, replay_id, list(healths), BATCH)
+    rooms = _allocate([left[id_] for id_ in healths if id_ in left], healths, allowed)
     advances = [
-        Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True) for one in left.values() if _ended(one)
+        Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True) for one in left.values() if _is_done(one)
     ]
     advances += _send(connection, held, left, rooms, redelivery_limit)
-    turn = _turn(list(healths), rooms, allowed)
+    turn = _next_cursor(list(healths), rooms, allowed)
     if advances or turn != held.turn:
         sent = sum(one.sent for one in advances)
         jobs.advance(connection, replay_id, advances)
         paced_s = forfeited_s + sent / wanted.rate if wanted.rate else 0.0
-        jobs.note(connection, replay_id, sent=sent, turn=turn, paced_s=paced_s)
+        jobs.record_progress(connection, replay_id, sent=sent, turn=turn, paced_s=paced_s)
     return advances
 
 
-def _ended(one: Left) -> bool:
+def _is_done(one: Remaining) -> bool:
     return one.deleted or one.unsent <= 0
 
 
-def _rooms(left: Sequence[Left], healths: Mapping[int, Health], allowed: int) -> dict[int, int]:
+def _allocate(left: Sequence[Remaining], healths: Mapping[int, Health], allowed: int) -> dict[int, int]:
     """Webhook → how many it gets now; those that get none are left out. All with room get the same, in turn."""
     free = {}
     for one in left:
         room = min(BATCH, due_limit(healths[one.webhook_id], one.rate_limit)) - one.due
-        if room > 0 and not _ended(one):
+        if room > 0 and not _is_done(one):
             free[one.webhook_id] = min(room, one.unsent)
     share = max(1, allowed // max(1, len(free)))
     rooms: dict[int, int] = {}
@@ -271,7 +271,7 @@ def _rooms(left: Sequence[Left], healths: Mapping[int, Health], allowed: int) ->
     return rooms
 
 
-def _turn(webhook_ids: Sequence[int], rooms: Mapping[int, int], allowed: int) -> int:
+def _next_cursor(webhook_ids: Sequence[int], rooms: Mapping[int, int], allowed: int) -> int:
     """The webhook after which the next step begins: the last that got something, if that was all there was to give."""
     if sum(rooms.values()) >= allowed:
         return list(rooms)[-1]
@@ -279,7 +279,11 @@ def _turn(webhook_ids: Sequence[int], rooms: Mapping[int, int], allowed: int) ->
 
 
 def _send(
-    connection: Connection, held: Held, left: Mapping[int, Left], rooms: Mapping[int, int], redelivery_limit: int
+    connection: Connection,
+    held: LockedReplay,
+    left: Mapping[int, Remaining],
+    rooms: Mapping[int, int],
+    redelivery_limit: int,
 ) -> list[Advance]:
     if not rooms:
         return []
@@ -292,11 +296,11 @@ def _send(
     return [_advance(left[id_], looks.get(id_), rooms[id_], sent[id_], scan) for id_ in live]
 
 
-def _taken(look: Look, room: int) -> Look:
+def _taken(look: Scan, room: int) -> Scan:
     return replace(look, ids=look.ids[:room])
 
 
-def _make_pending(connection: Connection, wanted: Wanted, taken: Mapping[int, Look]) -> Counter[int]:
+def _make_pending(connection: Connection, wanted: Wanted, taken: Mapping[int, Scan]) -> Counter[int]:
     """Webhook → how many."""
     if wanted.missed:
         moved = [
@@ -307,7 +311,7 @@ def _make_pending(connection: Connection, wanted: Wanted, taken: Mapping[int, Lo
     return Counter(one.webhook_id for one in moved)
 
 
-def _advance(one: Left, look: Look | None, room: int, sent: int, scan: int) -> Advance:
+def _advance(one: Remaining, look: Scan | None, room: int, sent: int, scan: int) -> Advance:
     """Past the last one taken; past all that was looked at where there was room for all that match."""
     if look is None:
         return Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True)

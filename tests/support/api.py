@@ -211,7 +211,7 @@ def a_token(container: Container, client: Client, account: Account) -> str:
     """An access token of the client for the account's owner."""
 
     def issue(connection: Any) -> str:
-        owner, token = users.of_account(connection, account.id)[0], tokens.new_token()
+        owner, token = users.list_for_account(connection, account.id)[0], tokens.new_token()
         grant = Grant(client_id=client.id, account_id=account.id, user_id=owner.id, scopes=client.scopes)
         tokens.add(connection, "access", token, grant)
         return token

@@ -148,7 +148,7 @@ def a_token(cluster: Cluster, account: Account | None = None) -> str:
     token = tokens.new_token()
     with cluster.container.storage.transaction() as connection:
         client, _ = clients.create(connection, account.id, "a client", [], SCOPES)
-        owner = users.of_account(connection, account.id)[0]
+        owner = users.list_for_account(connection, account.id)[0]
         grant = Grant(client_id=client.id, account_id=account.id, user_id=owner.id, scopes=SCOPES)
         tokens.add(connection, "access", token, grant)
     return token

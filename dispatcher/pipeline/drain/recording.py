@@ -81,7 +81,7 @@ class Recorder:
             return []
         ids: set[int] = set()
         with guarded("drain.locks_not_read"):
-            ids = self._storage.autocommit(refused.free, delivery_ids=[one.claimed.id for one in batch])
+            ids = self._storage.autocommit(refused.unlocked, delivery_ids=[one.claimed.id for one in batch])
         now_s = self._monotonic()
         for one in batch:
             if one.claimed.id in ids:
@@ -123,7 +123,7 @@ class Recorder:
         logger.error(log.line("delivery.given_up", delivery_id=ending.delivery_id, webhook_id=ending.webhook_id,
                               state=ending.state, reason=repr(ending.reason)))  # fmt: skip
         with guarded("delivery.attempt_not_kept", delivery_id=ending.delivery_id):
-            self._storage.autocommit(refused.note_attempt, ending=ending, number=number)
+            self._storage.autocommit(refused.insert_attempt, ending=ending, number=number)
         return True
 
     def _wait_for_postgres(self, left: Sequence[Finished], error: StorageUnavailable) -> bool:

@@ -45,11 +45,11 @@ def create(
     if not made:
         raise AccountExists(slug)
     id_: int = made[0][0]
-    users.create_owner(connection, id_, owner_email or made_up_email(slug), owner_name or slug)
+    users.create_owner(connection, id_, owner_email or placeholder_email(slug), owner_name or slug)
     return Account(id=id_, slug=slug, time_zone=time_zone)
 
 
-def made_up_email(slug: str) -> str:
+def placeholder_email(slug: str) -> str:
     """An owner's e-mail where none was given: one that e-mail validators take and that nobody has.
 
     `.invalid` and `.test` they refuse as names of special use, and a slug is not always a name of a host.
@@ -90,7 +90,7 @@ def profile(connection: Joinable, account_id: int) -> Profile:
     return Profile(settings=row[0], created_at=row[1], updated_at=row[2])
 
 
-def all_of_them(connection: Joinable) -> list[Account]:
+def list_all(connection: Joinable) -> list[Account]:
     """Every account, by slug."""
     found = rows(connection, "select id, slug, time_zone from accounts order by slug")
     return [Account(id=row[0], slug=row[1], time_zone=row[2]) for row in found]

@@ -89,7 +89,7 @@ def hold(connection: Joinable, id_: int) -> None:
         raise ClientNotFound(str(id_))
 
 
-def all_of_them(connection: Joinable, slug: str | None = None) -> list[tuple[Client, str]]:
+def list_all(connection: Joinable, slug: str | None = None) -> list[tuple[Client, str]]:
     """Every client with its account's slug, revoked ones too; only that account's where a slug is given."""
     return [(client(row), row[COLUMN_COUNT]) for row in rows(connection, _ALL, {"slug": slug})]
 

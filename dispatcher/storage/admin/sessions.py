@@ -44,7 +44,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class ActiveSession:
     """Whose session a cookie names; `stale`: its last use is to be written down again."""
 
     id: int
@@ -137,10 +137,10 @@ def start(
     return token if rows(connection, _START, parameters) else None
 
 
-def find(connection: Connection, token: str, idle: timedelta) -> Found | None:
+def find(connection: Connection, token: str, idle: timedelta) -> ActiveSession | None:
     """Whose session that is; None where it has ended, was not used for `idle`, or never was."""
     found = rows(connection, _FIND, {"hash": hash_of(token), "idle": idle, "every": TOUCHED_EVERY})
-    return Found(person=_person(found[0][:7]), id=found[0][7], stale=found[0][8]) if found else None
+    return ActiveSession(person=_person(found[0][:7]), id=found[0][7], stale=found[0][8]) if found else None
 
 
 def touch(connection: Connection, id_: int) -> None:
@@ -148,7 +148,7 @@ def touch(connection: Connection, id_: int) -> None:
     rows(connection, _TOUCH, {"id": id_, "every": TOUCHED_EVERY})
 
 
-def listed(
+def list_all(
     connection: Connection, idle: timedelta, *, user_id: int | None = None, slug: str | None = None
 ) -> list[Session]:
     """Sessions that live, of one person, of an account's people, or all; the last used first."""
@@ -162,7 +162,7 @@ def end(connection: Connection, id_: int, user_id: int | None = None) -> bool:
     return bool(rows(connection, sql, {"id": id_, "user_id": user_id}))
 
 
-def end_all_of(connection: Connection, user_id: int, but: int | None = None) -> int:
+def end_all(connection: Connection, user_id: int, but: int | None = None) -> int:
     """Ends every session of somebody, `but` one; returns how many that were."""
     sql = "delete from sessions where user_id = %(id)s and id is distinct from %(but)s returning id"
     return len(rows(connection, sql, {"id": user_id, "but": but}))

@@ -20,7 +20,7 @@ class User:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listed:
+class UserListing:
     """Somebody of an account (None: an operator), as the command lists them."""
 
     account_slug: str | None
@@ -113,10 +113,10 @@ def create(
         raise UserExists(email)
 
 
-def everybody(connection: Joinable, slug: str | None = None) -> list[Listed]:
+def list_all(connection: Joinable, slug: str | None = None) -> list[UserListing]:
     """The people of an account, or of all, with the operators."""
     found = rows(connection, _ALL, {"slug": slug})
-    return [Listed(**dict(zip(Listed.__dataclass_fields__, row, strict=True))) for row in found]
+    return [UserListing(**dict(zip(UserListing.__dataclass_fields__, row, strict=True))) for row in found]
 
 
 def find(connection: Joinable, account_id: int | None, email: str) -> int | None:
@@ -130,7 +130,7 @@ def delete(connection: Joinable, account_id: int | None, email: str) -> bool:
     return bool(rows(connection, _DELETE, {"account_id": account_id, "email": email}))
 
 
-def of_account(connection: Joinable, account_id: int, *, offset: int = 0, limit: int | None = None) -> list[User]:
+def list_for_account(connection: Joinable, account_id: int, *, offset: int = 0, limit: int | None = None) -> list[User]:
     """The account's users, the owner first; with `limit` a page of them."""
     parameters = {"account_id": account_id, "offset": offset, "limit": limit}
     return [user(row) for row in rows(connection, _OF_ACCOUNT, parameters)]

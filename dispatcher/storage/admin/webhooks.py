@@ -85,11 +85,13 @@ where finished_on is null and id = any (array (
     select id from deliveries_waiting where webhook_id = any (%(ids)s::int[]) limit %(limit)s))
 """
 
-_FAILING = """
+_MARK_FAILING = """
 update webhooks set failing_since = dispatcher_now() where id = any (%(ids)s::int[]) and failing_since is null
 """
 
-_WELL = "update webhooks set failing_since = null where id = any (%(ids)s::int[]) and failing_since is not null"
+_MARK_RECOVERED = (
+    "update webhooks set failing_since = null where id = any (%(ids)s::int[]) and failing_since is not null"
+)
 
 _DEACTIVATE = """
 update webhooks set active = false, deactivated_at = dispatcher_now(), deactivated_reason = %(reason)s,
@@ -141,7 +143,7 @@ def create(connection: Connection, secrets: SecretBox, account_id: int, attribut
     return _webhook(rows(connection, _INSERT, parameters | {"secret": secrets.close(new_signing_secret())})[0], secrets)
 
 
-def of_account(
+def list_for_account(
     connection: Connection,
     secrets: SecretBox,
     account_id: int,
@@ -202,14 +204,14 @@ def cancel(connection: Connection, webhook_ids: Iterable[int]) -> None:
     rows(connection, _CANCEL, {"ids": array(webhook_ids), "limit": CANCELLED_AT_ONCE})
 
 
-def note_failing(connection: Connection, webhook_ids: Iterable[int]) -> None:
+def mark_failing(connection: Connection, webhook_ids: Iterable[int]) -> None:
     """They fail from now on, unless they did before."""
-    rows(connection, _FAILING, {"ids": array(webhook_ids)})
+    rows(connection, _MARK_FAILING, {"ids": array(webhook_ids)})
 
 
-def note_well(connection: Connection, webhook_ids: Iterable[int]) -> None:
+def mark_recovered(connection: Connection, webhook_ids: Iterable[int]) -> None:
     """They have just succeeded."""
-    rows(connection, _WELL, {"ids": array(webhook_ids)})
+    rows(connection, _MARK_RECOVERED, {"ids": array(webhook_ids)})
 
 
 def deactivate(connection: Connection, webhook_id: int, reason: str) -> tuple[int, str, datetime] | None:
@@ -224,7 +226,7 @@ def account_of(connection: Connection, webhook_id: int) -> tuple[int, str]:
     return id_, url
 
 
-def is_wanted(connection: Connection, account_id: int, event_name: str) -> bool:
+def has_subscriber(connection: Connection, account_id: int, event_name: str) -> bool:
     """Whether an active webhook of the account subscribed to the event."""
     return bool(rows(connection, _SUBSCRIBED, {"account_id": account_id, "name": event_name})[0][0])
 

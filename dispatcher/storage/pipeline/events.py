@@ -149,7 +149,7 @@ class Emit(NamedTuple):
     traceparent: str | None = None
 
 
-class Made(NamedTuple):
+class NewDelivery(NamedTuple):
     """A delivery that a fan-out made."""
 
     delivery_id: int
@@ -212,7 +212,7 @@ def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()
         connection, _FAN_OUT_WITHOUT if without else _FAN_OUT, {"limit": limit, "without": array(without)}
     )[0]
     if with_resource:
-        _put_in_order(connection, order.Made(*zip(*with_resource, strict=True)), 10 * limit)
+        _put_in_order(connection, order.NewDeliveries(*zip(*with_resource, strict=True)), 10 * limit)
     return FanOut(
         event_count=event_count,
         delivery_count=delivery_count,
@@ -221,21 +221,21 @@ def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()
     )
 
 
-def _put_in_order(connection: Connection, made: order.Made, looked: int) -> None:
-    account_ids, event_id, supersedes = rows(connection, _EARLIER, made.parameters | {"looked": looked})[0]
+def _put_in_order(connection: Connection, new_deliveries: order.NewDeliveries, looked: int) -> None:
+    account_ids, event_id, supersedes = rows(connection, _EARLIER, new_deliveries.parameters | {"looked": looked})[0]
     if account_ids:
         raise Overtaken(account_ids, event_id)
-    order.settle_new(connection, made, supersedes=supersedes)
+    order.settle_new(connection, new_deliveries, supersedes=supersedes)
 
 
-def wait_for(connection: Connection, event_id: int) -> None:
+def wait_for_lock(connection: Connection, event_id: int) -> None:
     """Returns once no other fan-out has the event in its hands; raises StorageUnavailable where that takes too long."""
     rows(connection, _WAIT_FOR, {"event_id": event_id})
 
 
-def made(connection: Connection, event_ids: Sequence[int]) -> list[Made]:
+def new_deliveries(connection: Connection, event_ids: Sequence[int]) -> list[NewDelivery]:
     """The deliveries that a fan-out made for these events, in the same transaction; for the log at debug level."""
-    return [Made(*row) for row in rows(connection, _MADE, {"event_ids": array(event_ids)})]
+    return [NewDelivery(*row) for row in rows(connection, _MADE, {"event_ids": array(event_ids)})]
 
 
 def traces(connection: Connection, event_ids: Sequence[int]) -> dict[int, str]:

@@ -35,7 +35,7 @@ _PAIRS = """(select distinct webhook_id, resource
         from unnest(%(webhook_ids)s::int[], %(resources)s::text[]) as asked (webhook_id, resource)) as r"""
 NEW = """unnest(%(webhook_ids)s::int[], %(resources)s::text[], %(event_ids)s::bigint[])
         as r (webhook_id, resource, event_id)"""
-"""SQL: deliveries that a fan-out has just made; with the parameters of `Made`."""
+"""SQL: deliveries that a fan-out has just made; with the parameters of `NewDeliveries`."""
 
 # One at a time for each webhook, in the order of their ids, so that two cannot deadlock.
 _LOCK = f"""
@@ -147,7 +147,7 @@ def keyed(keys: Mapping[str, str]) -> dict[str, str]:
     return {"names": array(keys), "keys": array(keys.values())}
 
 
-class Made(NamedTuple):
+class NewDeliveries(NamedTuple):
     """Deliveries with a resource that a fan-out has made, attribute by attribute."""
 
     webhook_ids: Sequence[int]
@@ -168,7 +168,7 @@ def settle(connection: Connection, pairs: Collection[Pair]) -> None:
         rows(connection, _LOCK + _KEEP, {"webhook_ids": array(webhook_ids), "resources": array(resources)})
 
 
-def settle_new(connection: Connection, made: Made, *, supersedes: bool) -> None:
+def settle_new(connection: Connection, made: NewDeliveries, *, supersedes: bool) -> None:
     """The same for what a fan-out has just made. `supersedes`: by webhooks of which some want superseding."""
     rows(connection, _LOCK + (_SUPERSEDE if supersedes else "") + _KEEP, made.parameters)
 

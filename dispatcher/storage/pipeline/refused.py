@@ -53,7 +53,7 @@ class Ending:
     took_s: float = 0.0
 
 
-def free(connection: Connection, delivery_ids: Iterable[int]) -> set[int]:
+def unlocked(connection: Connection, delivery_ids: Iterable[int]) -> set[int]:
     """Those of these deliveries that nobody else has locked; waits for none."""
     found = rows(
         connection,
@@ -82,7 +82,7 @@ def settle(connection: Connection, ending: Ending) -> int | None:
     return found[0][0] if found else None
 
 
-def note_attempt(connection: Connection, ending: Ending, number: int) -> None:
+def insert_attempt(connection: Connection, ending: Ending, number: int) -> None:
     """Stores the attempt, as one that has just ended; its delivery is left alone."""
     rows(
         connection,

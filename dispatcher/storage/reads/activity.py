@@ -48,7 +48,7 @@ class SubjectFilter:
     paths: Mapping[str, tuple[str, str]]
 
 
-def activities(connection: Connection, /, account_id: int, *, limit: int = 40, **wanted: Any) -> list[Activity]:
+def list_for_account(connection: Connection, /, account_id: int, *, limit: int = 40, **wanted: Any) -> list[Activity]:
     """The account's events, newest first.
 
     `wanted` narrows them to `names`, to what happened `since` a time, and to a `subject`; the first `offset` are left

@@ -117,16 +117,16 @@ def deliveries(connection: Connection, /, slug: str, *, limit: int = 40, **narro
     `narrowed` to those of a `client_id`'s webhooks, a `webhook_id`, an `event_name`, a `state`, an `idempotency_key`,
     created `since` and `until` (not included), with an id below `before` (the last of the page before), and to `ids`.
     """
-    asked = {"slug": slug, "limit": limit, **wanted(**narrowed)}
+    asked = {"slug": slug, "limit": limit, **filter_parameters(**narrowed)}
     return _with_attempts(connection, rows(connection, _list_sql(asked), asked))
 
 
-def these(connection: Connection, ids: Sequence[int]) -> list[DeliveryRow]:
+def by_ids(connection: Connection, ids: Sequence[int]) -> list[DeliveryRow]:
     """These deliveries with their attempts, newest first."""
     return _with_attempts(connection, rows(connection, _THESE, {"ids": list(ids)})) if ids else []
 
 
-def wanted(
+def filter_parameters(
     *,
     client_id: int | None = None,
     webhook_id: int | None = None,

@@ -95,7 +95,7 @@ def page(
             search.look(most)
     known = search.known
     before = known[limit - 1] if len(known) > limit else search.horizon
-    return Page(deliveries=tuple(delivery_reads.these(connection, known[:limit])), before=before)
+    return Page(deliveries=tuple(delivery_reads.by_ids(connection, known[:limit])), before=before)
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ class _Search:
 
     def __init__(self, connection: Connection, slug: str, event_name: str, narrowed: Mapping[str, Any]) -> None:
         self._connection = connection
-        wanted = delivery_reads.wanted(**{**narrowed, "before": None})
+        wanted = delivery_reads.filter_parameters(**{**narrowed, "before": None})
         asked = delivery_reads.conditions(wanted)
         self._parameters = {**wanted, "slug": slug, "event_name": event_name}
         self._sql = _look_sql(asked)

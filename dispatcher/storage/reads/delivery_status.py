@@ -8,7 +8,7 @@ from dispatcher.storage.pipeline.order import HELD_BACK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wait:
+class WaitReason:
     """Of one delivery. `tries`: since it was made, or last replayed; `leased`: a drain has claimed it."""
 
     webhook_id: int
@@ -34,7 +34,7 @@ from deliveries_waiting d join webhooks w on w.id = d.webhook_id where d.id = %(
 """
 
 
-def find(connection: Connection, delivery_id: int) -> Wait | None:
+def find(connection: Connection, delivery_id: int) -> WaitReason | None:
     """Why it waits; None where it is finished."""
     found = rows(connection, _FIND, {"id": delivery_id})
-    return Wait(**dict(zip(Wait.__dataclass_fields__, found[0], strict=True))) if found else None
+    return WaitReason(**dict(zip(WaitReason.__dataclass_fields__, found[0], strict=True))) if found else None

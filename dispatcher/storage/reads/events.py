@@ -38,7 +38,7 @@ class EmittedEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reached:
+class ResultingDelivery:
     """A delivery that was made of the event."""
 
     delivery_id: int
@@ -52,7 +52,7 @@ class Reached:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Onlooker:
+class NonRecipient:
     """A webhook of the account, as it is now."""
 
     id: int
@@ -98,7 +98,7 @@ select array(
 """
 
 # Index: deliveries_by_finish of each day from the event's on; of what waits, the two indexes that begin with the event.
-_REACHED = """
+_RESULTING = """
 select id, webhook_id, idempotency_key, state, attempt_count + attempt_count_smallint,
     case when state = 'pending' then next_attempt_at end, created_at, copy_of is not null
 from (
@@ -116,9 +116,9 @@ union all select id from deliveries where event_id = any (%(ids)s::bigint[]) and
 """
 
 # Index: webhooks_of_account.
-_ONLOOKERS = """
+_NON_RECIPIENTS = """
 select id, webhook_url, active, events, payload_version, created_at, updated_at, deleted_at, deactivated_at
-from webhooks where account_id = %(account_id)s and (deleted_at is null or id = any (%(reached)s::int[]))
+from webhooks where account_id = %(account_id)s and (deleted_at is null or id = any (%(webhook_ids)s::int[]))
 order by id limit %(limit)s
 """
 
@@ -180,11 +180,11 @@ def find(connection: Connection, account_id: int, event_id: int) -> EmittedEvent
     return _event(found[0])
 
 
-def reached(connection: Connection, event_id: int, limit: int = 1_000) -> list[Reached]:
+def resulting_deliveries(connection: Connection, event_id: int, limit: int = 1_000) -> list[ResultingDelivery]:
     """The deliveries of the event that are kept, in the order in which they were made."""
     parameters = {"id": event_id, "day": recorded_after(event_id).date(), "limit": limit}
-    found = rows(connection, _REACHED, parameters)
-    return [Reached(**dict(zip(Reached.__dataclass_fields__, row, strict=True))) for row in found]
+    found = rows(connection, _RESULTING, parameters)
+    return [ResultingDelivery(**dict(zip(ResultingDelivery.__dataclass_fields__, row, strict=True))) for row in found]
 
 
 def delivery_ids(connection: Connection, event_ids: Sequence[int]) -> list[int]:
@@ -195,10 +195,14 @@ def delivery_ids(connection: Connection, event_ids: Sequence[int]) -> list[int]:
     return [id_ for (id_,) in rows(connection, _DELIVERIES_OF, parameters)]
 
 
-def onlookers(connection: Connection, account_id: int, reached: Sequence[int], limit: int = 1_000) -> list[Onlooker]:
-    """The account's webhooks, and those deleted since that were `reached`."""
-    found = rows(connection, _ONLOOKERS, {"account_id": account_id, "reached": list(reached), "limit": limit})
-    return [Onlooker(**dict(zip(Onlooker.__dataclass_fields__, row, strict=True))) for row in found]
+def non_recipients(
+    connection: Connection, account_id: int, webhook_ids: Sequence[int], limit: int = 1_000
+) -> list[NonRecipient]:
+    """The account's webhooks, and those deleted since with an id in `webhook_ids`."""
+    found = rows(
+        connection, _NON_RECIPIENTS, {"account_id": account_id, "webhook_ids": list(webhook_ids), "limit": limit}
+    )
+    return [NonRecipient(**dict(zip(NonRecipient.__dataclass_fields__, row, strict=True))) for row in found]
 
 
 def _narrowed(before: int | None, name: str | None, since: datetime | None, until: datetime | None) -> str:

@@ -15,7 +15,7 @@ WEBHOOK_CAP = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
+class PendingSummary:
     """`deliveries` that wait, `due_age_s` of the oldest that is due to an active webhook; None where none is.
 
     Beyond COUNT_CAP it is not `is_exact`: `deliveries` is what Postgres' statistics say, or COUNT_CAP for one account.
@@ -30,7 +30,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trouble:
+class FailingWebhook:
     """A webhook that fails, was switched off, or falls behind."""
 
     id: int
@@ -100,7 +100,7 @@ select
 """
 
 # Index: as above; webhooks_in_trouble; figures_by_hour's key.
-_TROUBLES = """
+_FAILING = """
 with recursive {walk},
 behind as (select webhook_id from heads where next_attempt_at < dispatcher_now() - interval '1 minute'),
 named as (
@@ -130,12 +130,12 @@ order by w.deactivated_at is null, w.failing_since is null, w.deactivated_at des
 """
 
 
-def waiting(connection: Connection, account_id: int | None = None) -> Waiting:
+def pending_summary(connection: Connection, account_id: int | None = None) -> PendingSummary:
     """What waits, of an account or of all."""
     sql = _WAITING_OF_ALL if account_id is None else _WAITING_OF_ACCOUNT
     counted, estimate, due_age_s, events, event_age_s = rows(connection, sql, _parameters(account_id))[0]
     exact = counted <= COUNT_CAP
-    return Waiting(
+    return PendingSummary(
         deliveries=counted if exact else max(COUNT_CAP, estimate),
         is_exact=exact,
         due_age_s=due_age_s,
@@ -144,14 +144,14 @@ def waiting(connection: Connection, account_id: int | None = None) -> Waiting:
     )
 
 
-def troubles(connection: Connection, account_id: int | None = None, *, limit: int = 10) -> list[Trouble]:
+def failing_webhooks(connection: Connection, account_id: int | None = None, *, limit: int = 10) -> list[FailingWebhook]:
     """Webhooks in trouble: those switched off last, then those that fail longest, then those that are late."""
-    sql = _TROUBLES.format(
+    sql = _FAILING.format(
         walk=_WALK_ALL if account_id is None else _WALK_ACCOUNT,
         of_account="" if account_id is None else "account_id = %(account_id)s and",
     )
     found = rows(connection, sql, _parameters(account_id) | {"limit": limit})
-    return [Trouble(**dict(zip(Trouble.__dataclass_fields__, row, strict=True))) for row in found]
+    return [FailingWebhook(**dict(zip(FailingWebhook.__dataclass_fields__, row, strict=True))) for row in found]
 
 
 def _parameters(account_id: int | None) -> dict[str, object]:

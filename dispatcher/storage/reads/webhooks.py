@@ -9,7 +9,7 @@ WAITING_CAP = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WebhookLine:
+class WebhookSummary:
     """A webhook of a list. `waiting` is counted up to WAITING_CAP; `due_age_s`: of the oldest that is due."""
 
     id: int
@@ -51,7 +51,7 @@ order by deleted_at is not null, id limit %(limit)s
 
 def page(
     connection: Connection, account_id: int, *, after: int = 0, limit: int = 40, webhook_id: int | None = None
-) -> list[WebhookLine]:
+) -> list[WebhookSummary]:
     """The account's webhooks with an id beyond `after`, by id; with `webhook_id` only that one."""
     parameters = {
         "account_id": account_id,
@@ -61,7 +61,7 @@ def page(
         "cap": WAITING_CAP,
     }
     found = rows(connection, _LIST, parameters)
-    return [WebhookLine(**dict(zip(WebhookLine.__dataclass_fields__, row, strict=True))) for row in found]
+    return [WebhookSummary(**dict(zip(WebhookSummary.__dataclass_fields__, row, strict=True))) for row in found]
 
 
 def names(connection: Connection, account_id: int, limit: int = 500) -> list[tuple[int, str, bool]]:

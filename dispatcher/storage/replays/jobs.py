@@ -120,7 +120,7 @@ where id = %(id)s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Left:
+class Remaining:
     """A webhook of a replay that is not done: how far it is, and what is to be known before more is sent to it."""
 
     webhook_id: int
@@ -132,7 +132,7 @@ class Left:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class LockedReplay:
     """A running replay, held until the transaction ends."""
 
     replay: Replay
@@ -191,7 +191,7 @@ def find(
     return _replay(found[0])
 
 
-def of_account(
+def list_for_account(
     connection: Connection,
     account_id: int,
     *,
@@ -256,25 +256,29 @@ def next_webhooks(connection: Connection, replay_id: int, limit: int) -> list[in
     return [id_ for (id_,) in rows(connection, _NEXT, {"id": replay_id, "limit": limit})]
 
 
-def take_turn(connection: Connection) -> bool:
+def try_lock_steps(connection: Connection) -> bool:
     """Whether the caller may step until its transaction ends; False where another steps, or days are dropped."""
     return bool(rows(connection, _TAKE_TURN, {"lock": _LOCK, "prune": partitions.LOCK})[0][0])
 
 
-def hold(connection: Connection, replay_id: int) -> Held | None:
+def lock(connection: Connection, replay_id: int) -> LockedReplay | None:
     """The replay, if it is running; it cannot be stopped before the transaction ends."""
     found = rows(connection, _HOLD, {"id": replay_id})
     if not found:
         return None
     *columns, turn, waited_s = found[0]
-    return Held(replay=_replay(tuple(columns)), turn=turn, waited_s=waited_s)
+    return LockedReplay(replay=_replay(tuple(columns)), turn=turn, waited_s=waited_s)
 
 
-def left(connection: Connection, replay_id: int, webhook_ids: Sequence[int], most_due: int) -> dict[int, Left]:
+def remaining(
+    connection: Connection, replay_id: int, webhook_ids: Sequence[int], most_due: int
+) -> dict[int, Remaining]:
     """Of these webhooks those that are not done; what is due to each is counted up to `most_due`."""
     parameters = {"id": replay_id, "webhook_ids": array(webhook_ids), "most": most_due}
     return {
-        row[0]: Left(webhook_id=row[0], last_id=row[1], unsent=row[2], deleted=row[3], rate_limit=row[4], due=row[5])
+        row[0]: Remaining(
+            webhook_id=row[0], last_id=row[1], unsent=row[2], deleted=row[3], rate_limit=row[4], due=row[5]
+        )
         for row in rows(connection, _LEFT, parameters)
     }
 
@@ -291,7 +295,7 @@ def advance(connection: Connection, replay_id: int, advances: Sequence[Advance])
     rows(connection, _ADVANCE, parameters)
 
 
-def note(connection: Connection, replay_id: int, *, sent: int, turn: int, paced_s: float) -> None:
+def record_progress(connection: Connection, replay_id: int, *, sent: int, turn: int, paced_s: float) -> None:
     """Adds to what was sent and moves the end of what the rate allowed; the replay is done with its last webhook."""
     rows(connection, _NOTE, {"id": replay_id, "sent": sent, "turn": turn, "paced_s": paced_s})
 

@@ -124,7 +124,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class Scan:
     """What a look at a webhook's next rows found: how many there were, the last one's id, and those that match."""
 
     scanned: int
@@ -137,7 +137,7 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Moved:
+class Redelivered:
     """A delivery that a replay has made pending."""
 
     id: int
@@ -159,14 +159,14 @@ def webhooks(connection: Connection, account_id: int, webhook_id: int | None, cl
 
 def count(
     connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits
-) -> dict[int, Look]:
+) -> dict[int, Scan]:
     """Of each webhook of `afters` the next rows beyond that id; absent where there are none."""
     return _looks(connection, account_id, wanted, afters, limits, _COUNT)
 
 
 def pick(
     connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits
-) -> dict[int, Look]:
+) -> dict[int, Scan]:
     """As `count`, with the ids of those that match."""
     return _looks(connection, account_id, wanted, afters, limits, _PICK)
 
@@ -176,7 +176,7 @@ def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[in
     return [id_ for (id_,) in rows(connection, _HOLD_WEBHOOKS, {"webhook_ids": array(webhook_ids)})]
 
 
-def move(connection: Connection, wanted: Wanted, looks: Sequence[Look], keys: Mapping[str, str]) -> list[Moved]:
+def move(connection: Connection, wanted: Wanted, looks: Sequence[Scan], keys: Mapping[str, str]) -> list[Redelivered]:
     """Makes the deliveries that were picked pending and due, or with a new key copies of them; returns these.
 
     `keys`: event name → where its resource stands in its body. With order, all but the earliest are held back.
@@ -187,27 +187,31 @@ def move(connection: Connection, wanted: Wanted, looks: Sequence[Look], keys: Ma
     return _made(connection, _COPY if wanted.new_key else _MOVE, parameters, keys) if ids else []
 
 
-def build(connection: Connection, webhook_id: int, event_ids: Sequence[int], keys: Mapping[str, str]) -> list[Moved]:
+def build(
+    connection: Connection, webhook_id: int, event_ids: Sequence[int], keys: Mapping[str, str]
+) -> list[Redelivered]:
     """Makes deliveries of these events for the webhook; `keys` and order as in `move`."""
     parameters = {"ids": array(event_ids), "webhook_id": webhook_id}
     return _made(connection, _BUILD, parameters, keys) if event_ids else []
 
 
-def _made(connection: Connection, sql: str, parameters: Mapping[str, object], keys: Mapping[str, str]) -> list[Moved]:
+def _made(
+    connection: Connection, sql: str, parameters: Mapping[str, object], keys: Mapping[str, str]
+) -> list[Redelivered]:
     found = rows(connection, sql, {**parameters, **order.keyed(keys)})
-    moved = [Moved(id=row[0], webhook_id=row[1], resource=row[2]) for row in found]
+    moved = [Redelivered(id=row[0], webhook_id=row[1], resource=row[2]) for row in found]
     order.settle(connection, [(one.webhook_id, one.resource) for one in moved if one.resource is not None])
     return moved
 
 
 def _looks(
     connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits, tail: str
-) -> dict[int, Look]:
+) -> dict[int, Scan]:
     if wanted.missed:
         return _missed(connection, account_id, wanted, afters, limits.scan)
     sql, parameters = _look_sql(wanted, afters, limits, tail)
     return {
-        webhook_id: Look(
+        webhook_id: Scan(
             scanned=scanned,
             last_id=last_id,
             matched=matched,
@@ -242,7 +246,7 @@ def _look_sql(wanted: Wanted, afters: Mapping[int, int], limits: Limits, tail: s
 
 def _missed(
     connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int
-) -> dict[int, Look]:
+) -> dict[int, Scan]:
     ((webhook_id, after),) = afters.items()
     after = max(after, first_event_id(wanted.since) - 1)
     parameters = {
@@ -255,4 +259,4 @@ def _missed(
         "scan": scan,
     }
     scanned, last_id, ids = rows(connection, _MISSED, parameters)[0]
-    return {webhook_id: Look(scanned=scanned, last_id=last_id, matched=len(ids), ids=tuple(ids))} if scanned else {}
+    return {webhook_id: Scan(scanned=scanned, last_id=last_id, matched=len(ids), ids=tuple(ids))} if scanned else {}

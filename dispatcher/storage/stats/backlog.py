@@ -102,7 +102,7 @@ select pg_stat_get_live_tuples(%(table)s::regclass),
 """
 
 
-def look(connection: Connection, also: Iterable[int] = ()) -> tuple[Backlog, list[WebhookBacklog]]:
+def measure(connection: Connection, also: Iterable[int] = ()) -> tuple[Backlog, list[WebhookBacklog]]:
     """What waits, and the webhooks with the most of it.
 
     `also`: webhooks that are known to be late; where the counts come from a sample, their oldest is looked at, too.

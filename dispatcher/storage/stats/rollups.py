@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from dispatcher.storage.engine import Connection, array, rows
 
-EVERYBODY = 0
+ALL_ACCOUNTS = 0
 """In place of an account's id: all accounts."""
 GROWTH = 1.25
 """A bucket of times ends so many times later than the one before."""
@@ -106,7 +106,7 @@ _PRUNE = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Figure:
+class Bucket:
     """What was finished in the minute, or hour, that begins `at`; `retried`: tries that failed and left another."""
 
     at: datetime
@@ -123,7 +123,7 @@ class LastHour:
     """
 
     until: datetime
-    minutes: tuple[Figure, ...]
+    minutes: tuple[Bucket, ...]
     p50_s: float | None
     p95_s: float | None
 
@@ -154,7 +154,7 @@ def prune(connection: Connection) -> None:
         rows(connection, statement)
 
 
-def last_hour(connection: Connection, account_id: int = EVERYBODY) -> LastHour:
+def last_hour(connection: Connection, account_id: int = ALL_ACCOUNTS) -> LastHour:
     """The last hour of an account, or of all, in one query."""
     found = rows(connection, _READ, {"account_id": account_id})
     minutes, times = [], dict[int, int]()
@@ -174,9 +174,9 @@ def last_hour(connection: Connection, account_id: int = EVERYBODY) -> LastHour:
     )
 
 
-def last_day(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, list[Figure]]:
+def last_day(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, list[Bucket]]:
     """Webhook → its last 24 hours in which anything was finished."""
-    found: dict[int, list[Figure]] = {}
+    found: dict[int, list[Bucket]] = {}
     for webhook_id, *figures in rows(connection, _HOURS, {"webhook_ids": array(webhook_ids)}):
         found.setdefault(webhook_id, []).append(_figure(*figures))
     return found
@@ -192,5 +192,5 @@ def quantile_s(times: Mapping[int, int], share: float) -> float | None:
     return None
 
 
-def _figure(at: datetime, delivered: int, failed: int, failed_attempts: int) -> Figure:
-    return Figure(at=at, delivered=delivered, failed=failed, retried=max(0, failed_attempts - failed))
+def _figure(at: datetime, delivered: int, failed: int, failed_attempts: int) -> Bucket:
+    return Bucket(at=at, delivered=delivered, failed=failed, retried=max(0, failed_attempts - failed))

@@ -32,7 +32,7 @@ def test_the_user_of_a_clients_own_token_is_the_owner(api, account):
     shown = api.get("user.json").json()
 
     assert list(shown) == ["id", "full_name", "email", "avatar_url", "default_account", "accounts"]
-    assert (shown["email"], shown["full_name"]) == (accounts.made_up_email(account.slug), account.slug)
+    assert (shown["email"], shown["full_name"]) == (accounts.placeholder_email(account.slug), account.slug)
     assert shown["default_account"] == account.slug
     assert [list(one) for one in shown["accounts"]] == [
         ["slug", "logo", "name", "registration_no", "permission", "allowed_scope"]

@@ -36,7 +36,7 @@ def a_code(api: Api, **given: Any) -> str:
     """As the consent page gives one out."""
 
     def add(connection: Any) -> str:
-        owner, code = users.of_account(connection, api.account.id)[0], tokens.new_token()
+        owner, code = users.list_for_account(connection, api.account.id)[0], tokens.new_token()
         grant = {
             "client_id": api.client.id,
             "account_id": api.account.id,

@@ -192,7 +192,7 @@ def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(run, run_
 
     assert storage.transact(tokens.callers, [token]) == [None]
     assert storage.transact(clients.authenticate, made["client_id"], made["client_secret"]) is None
-    left = storage.transact(lambda c: [one.id for one in webhooks.of_account(c, storage.secrets, account.id)])
+    left = storage.transact(lambda c: [one.id for one in webhooks.list_for_account(c, storage.secrets, account.id)])
     assert left == [kept.id]
     states = storage.transact(rows, "select webhook_id, state from deliveries order by 1")
     assert states == [(theirs[0].id, "cancelled"), (theirs[1].id, "cancelled"), (kept.id, "pending")]
@@ -211,7 +211,7 @@ values (nextval('delivery_id'), %(id)s, %(id)s, gen_random_uuid())
 
 
 def _a_token(connection, client, account):
-    owner, token = users.of_account(connection, account.id)[0], tokens.new_token()
+    owner, token = users.list_for_account(connection, account.id)[0], tokens.new_token()
     grant = Grant(client_id=client.id, account_id=account.id, user_id=owner.id, scopes=client.scopes)
     tokens.add(connection, "access", token, grant)
     return token

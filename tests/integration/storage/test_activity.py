@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.storage.reads.activity import SubjectFilter, _statement, activities
+from dispatcher.storage.reads.activity import SubjectFilter, _statement, list_for_account
 from tests.support.builders import a_draft, an_account
 
 PATHS = {"invoice_paid": ("invoice", "subject_id"), "subject_updated": ("subject", "id")}
 
 
 def listed(steps, **wanted):
-    return steps.storage.transact(activities, steps.account.id, **wanted)
+    return steps.storage.transact(list_for_account, steps.account.id, **wanted)
 
 
 def test_an_account_sees_its_own_newest_first(steps, storage):
@@ -20,7 +20,7 @@ def test_an_account_sees_its_own_newest_first(steps, storage):
 
     assert [one.name for one in listed(steps)] == ["invoice_sent", "invoice_paid"]
     assert listed(steps)[1].body == {"invoice": {"id": 1}}
-    assert steps.storage.transact(activities, other.id) == []
+    assert steps.storage.transact(list_for_account, other.id) == []
 
 
 def test_it_is_paged_and_narrowed_by_name(steps):

@@ -15,7 +15,7 @@ from generate_series(1, %(count)s) n
 
 
 def look(steps, also=()):
-    return steps.storage.read(backlog.look, also)
+    return steps.storage.read(backlog.measure, also)
 
 
 def test_the_backlog_counts_what_waits(steps, webhook):
@@ -99,7 +99,7 @@ def test_without_statistics_much_is_estimated_from_the_size_of_the_table(steps, 
     monkeypatch.setattr(backlog, "SAMPLE_PAGES", 20)
     with steps.another_session() as connection:  # uncommitted to others, unknown to the statistics
         connection.exec_driver_sql(_MANY, {"id": webhook.id, "count": 5_000})
-        found, _ = backlog.look(connection)
+        found, _ = backlog.measure(connection)
 
     assert not found.is_exact
     assert found.deliveries == pytest.approx(5_000, rel=0.5)

@@ -45,7 +45,7 @@ def test_what_was_finished_is_counted_once(storage, account, webhook, sql):
     for _ in range(3):
         storage.transact(rollups.count)
 
-    for id_ in (account.id, rollups.EVERYBODY):
+    for id_ in (account.id, rollups.ALL_ACCOUNTS):
         hour = storage.transact(rollups.last_hour, id_)
         assert [(one.delivered, one.failed, one.retried) for one in hour.minutes] == [(100, 3, 0)]
         assert 0.1 <= hour.p50_s <= 0.125
@@ -98,14 +98,14 @@ def test_what_waits_is_counted_for_an_account_and_for_all(storage, account, webh
     sql(_WAITING, webhook_id=webhook.id, due_s=30, count=3)
     sql(_WAITING, webhook_id=other.id, due_s=90, count=2)
 
-    mine = storage.transact(overview.waiting, account.id)
-    of_all = storage.transact(overview.waiting)
+    mine = storage.transact(overview.pending_summary, account.id)
+    of_all = storage.transact(overview.pending_summary)
 
     assert (mine.deliveries, mine.is_exact, of_all.deliveries, of_all.is_exact) == (3, True, 5, True)
     assert 30 <= mine.due_age_s < 60
     assert 90 <= of_all.due_age_s < 120
     sql("update webhooks set active = false")
-    assert storage.transact(overview.waiting).due_age_s is None  # what waits there, waits on purpose
+    assert storage.transact(overview.pending_summary).due_age_s is None  # what waits there, waits on purpose
 
 
 def test_webhooks_in_trouble_come_in_order(storage, account, sql):
@@ -116,11 +116,11 @@ def test_webhooks_in_trouble_come_in_order(storage, account, sql):
         id=off)  # fmt: skip
 
     for id_ in (account.id, None):
-        found = storage.transact(overview.troubles, id_)
+        found = storage.transact(overview.failing_webhooks, id_)
         assert [one.id for one in found] == [off, failing, late]
         assert (found[2].waiting, found[0].deactivated_reason) == (2, "gone")
     assert well not in [one.id for one in found]
-    assert storage.transact(overview.troubles, an_account(storage, "other").id) == []
+    assert storage.transact(overview.failing_webhooks, an_account(storage, "other").id) == []
 
 
 _WEBHOOKS = """
@@ -163,8 +163,8 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(storage, account, sql)
         asked = Explained(connection)
         for id_ in (None, account.id):
             rollups.last_hour(asked, id_ or 0)
-            overview.waiting(asked, id_)
-            overview.troubles(asked, id_)
+            overview.pending_summary(asked, id_)
+            overview.failing_webhooks(asked, id_)
 
     storage.transact(ask)
 
@@ -172,7 +172,7 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(storage, account, sql)
     read_whole = [name for plan in plans for name in re.findall(r"Seq Scan on (\w+)", plan)]
     assert [name for name in read_whole if name.startswith(BIG)] == []
     assert max(float(re.search(r"Execution Time: ([0-9.]+)", plan)[1]) for plan in plans) < 1_000
-    assert storage.transact(overview.waiting).is_exact is False
+    assert storage.transact(overview.pending_summary).is_exact is False
 
 
 def test_a_count_of_figures_finds_its_rows_by_index(storage, webhook, sql):

@@ -103,7 +103,7 @@ def test_an_account_without_webhooks_has_an_empty_page(steps):
 
 @pytest.mark.parametrize("state", [None, "failed", "delivered"])
 def test_a_look_is_read_by_indexes(steps, history, state):
-    wanted = deliveries.wanted(state=state)
+    wanted = deliveries.filter_parameters(state=state)
     parameters = {
         **wanted,
         "slug": "applecorp",

@@ -117,7 +117,7 @@ def test_a_drain_that_notes_how_a_receiver_is_does_not_wait_for_a_fan_out(steps,
     steps.emit()
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
-        storage.autocommit(webhooks.note_failing, [webhook.id])  # it would wait for 5 s, and fail
+        storage.autocommit(webhooks.mark_failing, [webhook.id])  # it would wait for 5 s, and fail
 
     assert steps.value("select failing_since is not null from webhooks")
 

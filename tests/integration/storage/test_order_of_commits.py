@@ -142,7 +142,7 @@ def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps, ordered, s
 
     def wait(connection):
         rows(connection, "set local lock_timeout = 50")
-        events.wait_for(connection, first.id)
+        events.wait_for_lock(connection, first.id)
 
     with steps.another_session() as connection:
         events.fan_out(connection, 500)

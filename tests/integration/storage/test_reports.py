@@ -134,7 +134,7 @@ def read_whole(plan):
 
 def plan(steps, **wanted):
     """What Postgres does for a page, as text."""
-    asked = {"slug": "applecorp", "limit": 40, **deliveries.wanted(**wanted)}
+    asked = {"slug": "applecorp", "limit": 40, **deliveries.filter_parameters(**wanted)}
     return "\n".join(line for (line,) in steps.rows("explain " + deliveries._list_sql(asked), **asked))
 
 

@@ -71,7 +71,7 @@ def test_another_accounts_webhook_does_not_exist(storage, webhook, step):
 def test_a_deleted_webhook_is_not_found_nor_listed(storage, account, webhook):
     storage.transact(webhooks.delete, account.id, webhook.id)
 
-    assert storage.transact(webhooks.of_account, storage.secrets, account.id) == []
+    assert storage.transact(webhooks.list_for_account, storage.secrets, account.id) == []
     with pytest.raises(WebhookNotFound):
         storage.transact(webhooks.delete, account.id, webhook.id)
 
@@ -86,7 +86,7 @@ def test_accounts_are_unique_by_slug(storage, account):
         an_account(storage)
     with pytest.raises(AccountNotFound):
         storage.transact(accounts.find, "nobody")
-    assert storage.transact(accounts.all_of_them) == [account]
+    assert storage.transact(accounts.list_all) == [account]
 
 
 def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps, storage, account):

@@ -8,13 +8,13 @@ import pytest
 from dispatcher.console import charts, formatting
 from dispatcher.console.explanations import why_not, why_then
 from dispatcher.settings import Settings
-from dispatcher.storage.reads.delivery_status import Wait
-from dispatcher.storage.reads.events import EmittedEvent, Onlooker
-from dispatcher.storage.stats.rollups import Figure, quantile_s
+from dispatcher.storage.reads.delivery_status import WaitReason
+from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
+from dispatcher.storage.stats.rollups import Bucket, quantile_s
 from tests.support.builders import NOON
 
 SETTINGS = Settings(database_url="", redis_url="", secret_keys=())
-WAIT = Wait(
+WAIT = WaitReason(
     webhook_id=5, active=True, deleted=False, deactivated_reason=None, rate_limit=None, tries=2, leased=False,
     held_back=False, resource=None, due_at=NOON, is_due=False,
 )  # fmt: skip
@@ -65,7 +65,7 @@ def test_why_the_next_try_is_when_it_is(given, pause_s, said):
 ID = int((NOON - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()) << 23
 EVENT = EmittedEvent(id=ID, name="invoice_paid", created_at=NOON, idempotency_key=None, body={}, is_waiting=False)
 BEFORE, AFTER = NOON - timedelta(days=1), NOON + timedelta(days=1)
-ONLOOKER = Onlooker(
+ONLOOKER = NonRecipient(
     id=5, webhook_url="", active=True, events=("invoice_paid",), payload_version="v3", created_at=BEFORE,
     updated_at=BEFORE, deleted_at=None, deactivated_at=None,
 )  # fmt: skip
@@ -93,8 +93,8 @@ def test_why_an_event_passed_all_by():
 
 def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something():
     figures = [
-        Figure(at=NOON - timedelta(hours=2), delivered=10, failed=0, retried=0),
-        Figure(at=NOON, delivered=5, failed=3, retried=2),
+        Bucket(at=NOON - timedelta(hours=2), delivered=10, failed=0, retried=0),
+        Bucket(at=NOON, delivered=5, failed=3, retried=2),
     ]
     line = charts.sparkline(figures, NOON + timedelta(minutes=5))
 
@@ -105,7 +105,7 @@ def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something():
 
 
 def test_minutes_without_anything_are_there_too():
-    found = charts.all_minutes([Figure(at=NOON, delivered=1, failed=0, retried=0)], NOON + timedelta(seconds=90))
+    found = charts.all_minutes([Bucket(at=NOON, delivered=1, failed=0, retried=0)], NOON + timedelta(seconds=90))
 
     assert len(found) == 60
     assert [one.delivered for one in found[-3:]] == [0, 1, 0]
