@@ -16,9 +16,9 @@ from dispatcher.storage.engine import Joinable, Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import Emit
 from schemas import EVENT_TYPES, EventType, InvalidEvent
-from schemas.wire.body import Problems, rendered_body
+from schemas.wire.body import rendered_body
 from schemas.wire.choices import did_you_mean
-from schemas.wire.fields import render_datetime, zone_of
+from schemas.wire.fields import Problems, render_datetime, zone_of
 
 RESOURCE_KEYS = {name: event.resource for name, event in EVENT_TYPES.items() if not event.bulk}
 """Event → the key of its body under which its resource stands."""

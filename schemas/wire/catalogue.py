@@ -6,11 +6,13 @@ resource (inferred: the docs spell out only `invoice`, `expense`, `inventory_ite
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
+from typing import Any, cast
 
 from schemas.errors import InvalidEvent
 from schemas.wire.choices import did_you_mean
-from schemas.wire.fields import Integer, WireSchema
+from schemas.wire.fields import Integer, Shape, WireSchema
 from schemas.wire.resources import RESOURCES
 
 
@@ -36,6 +38,11 @@ class BodyKey:
     def schema(self) -> WireSchema:
         """The schema of the value, or of each item."""
         return _SHAPES[self.type_name]
+
+    @property
+    def field(self) -> Shape:
+        """The key as an attribute of the body."""
+        return Shape(type(self.schema), many=self.many, required=not self.optional)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,3 +141,22 @@ def event_type(name: str) -> EventType:
     if found is None:
         raise InvalidEvent(name, [("", f"is not an event of the catalogue; {did_you_mean(str(name), EVENT_TYPES)}")])
     return found
+
+
+class BodySchema(WireSchema):
+    """The body of an event: an object, whose attributes are the keys."""
+
+    missing_text = "missing from the body"
+    unknown_text = "unknown key of the body"
+
+    def null_text(self, key: Shape) -> str:
+        """A null key is no object or array, like any other value."""
+        return "not an array" if key.many else "not an object"
+
+
+@cache
+def body_schema(name: str) -> WireSchema:
+    """The schema of the event's body; raises InvalidEvent for a name not in the catalogue."""
+    keys: dict[str, Any] = {key.name: key.field for key in event_type(name).body}
+    schema: type[Any] = BodySchema.from_dict(keys, name=f"{name}_body")
+    return cast("WireSchema", schema())

@@ -7,27 +7,23 @@ closer look, a spelling that only Python reads) is left to them.
 
 import re
 from collections.abc import Callable
-from datetime import date
-from functools import cache, singledispatch
+from functools import cache
 from operator import attrgetter
-from typing import Annotated, Any, Literal, NamedTuple, Union
-from uuid import UUID
+from typing import Annotated, Any, NamedTuple, Union
 
 import msgspec
 from marshmallow import ValidationError
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
-from schemas.wire import fields
-from schemas.wire.catalogue import EVENT_TYPES, BodyKey, EventType
-from schemas.wire.fields import WireSchema, rewritten, time_zone, written_in
+from schemas.wire.catalogue import EVENT_TYPES, EventType, body_schema
+from schemas.wire.fields import Shape, written_in
+from schemas.wire.fields.nested import struct
 
 BATCH_LIMIT = 1_000
 """Events in one array."""
 
 _UNSENDABLE = re.compile(rb"\\u(0000|[dD])")
 """How NUL and surrogates are written in JSON; pairs of them are fine, but so rare that nobody need tell them apart."""
-_PLAIN_URL = r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[!-~]*)?\Z"
-_64_BITS = Meta(ge=-(2**63), le=2**63 - 1)
 
 
 class Rendered(NamedTuple):
@@ -75,106 +71,6 @@ def _told_by() -> dict[type, tuple[EventType, Callable[[Any], Any] | None]]:
     return {_event(of): (of, None if of.bulk else attrgetter(f"{of.resource}.id")) for of in EVENT_TYPES.values()}
 
 
-def _event(of: EventType) -> Any:
-    body = _struct(f"{of.name}_body", map(_key, of.body))
-    return _struct(of.name, [("body", body), ("idempotency_key", str, None)], tag_field="name", tag=of.name)
-
-
-def _struct(name: str, attributes: Any, **options: Any) -> Any:
-    """Attributes are written in the order given, and no others are taken."""
-    return msgspec.defstruct(name, attributes, kw_only=True, forbid_unknown_fields=True, gc=False, **options)
-
-
-def _key(key: BodyKey) -> tuple[Any, ...]:
-    shape: Any = _shape(key.schema)
-    return _attribute(key.name, list[shape] if key.many else shape, required=not key.optional)
-
-
-def _attribute(name: str, type_: Any, *, required: bool) -> tuple[Any, ...]:
-    return (name, type_) if required else (name, type_ | UnsetType, UNSET)
-
-
-@cache
-def _shape(schema: WireSchema) -> Any:
-    """The type of an object."""
-    attributes = [
-        _attribute(name, _type(field) | None if field.allow_none else _type(field), required=field.required)
-        for name, field in schema.fields.items()
-    ]
-    moments = tuple(name for name, field in schema.fields.items() if isinstance(field, fields.DateTime))
-    return _struct(type(schema).__name__, attributes, namespace={"__post_init__": _in_zone(moments)} if moments else {})
-
-
-def _in_zone(names: tuple[str, ...]) -> Callable[[Any], None]:
-    """What msgspec calls with each object: it writes its datetimes anew. A ValueError is one of msgspec's then."""
-
-    def in_zone(self: Any) -> None:
-        zone = time_zone.get()
-        for name in names:
-            text = getattr(self, name)
-            if text is not None and text is not UNSET:
-                setattr(self, name, rewritten(text, zone))
-
-    return in_zone
-
-
-@singledispatch
-def _type(field: Any) -> Any:
-    """The type of an attribute: it takes what is in its wire form already."""
-    raise TypeError(f"no type is known for a {type(field).__name__}")
-
-
-@_type.register
-def _(field: fields.Shape) -> Any:
-    nested: Any = field.schema
-    return list[_shape(nested)] if field.many else _shape(nested)  # type: ignore[misc]
-
-
-@_type.register
-def _(field: fields.Items) -> Any:
-    return list[_type(field.inner)]  # type: ignore[misc]
-
-
-@_type.register
-def _(_: fields.Integer) -> Any:
-    return Annotated[int, _64_BITS]
-
-
-@_type.register
-def _(_: fields.Number) -> Any:
-    return Annotated[int, _64_BITS] | Annotated[float, Meta(gt=-1e15, lt=1e15)]  # larger ones are spelt otherwise
-
-
-@_type.register
-def _(field: fields.String) -> Any:
-    return Literal[tuple(sorted(field.choices))] if field.choices else str
-
-
-@_type.register
-def _(_: fields.Url) -> Any:
-    return Annotated[str, Meta(pattern=_PLAIN_URL)]
-
-
-@_type.register
-def _(field: fields.DecimalString) -> Any:
-    return Annotated[str, Meta(pattern="^" + (fields.DECIMAL if field.as_given else fields.FRACTION).pattern)]
-
-
-@_type.register
-def _(_: fields.Boolean) -> Any:
-    return bool
-
-
-@_type.register
-def _(_: fields.Date) -> Any:
-    return date
-
-
-@_type.register
-def _(_: fields.DateTime) -> Any:
-    return str  # and see `_in_zone`
-
-
-@_type.register
-def _(_: fields.Uuid) -> Any:
-    return UUID
+def _event(of: EventType) -> type:
+    body: Any = ("body", Shape(type(body_schema(of.name))).msgspec_type())
+    return struct(of.name, [body, ("idempotency_key", str, None)], tag_field="name", tag=of.name)

@@ -25,6 +25,7 @@ from schemas.wire.fields import (
     Uuid,
     render_datetime,
     time_zone,
+    written_in,
 )
 from tests.unit.schemas.strategies import PLAIN, ZONES, as_decimal, datetimes, decimals, moments, small_floats, texts
 
@@ -297,6 +298,7 @@ def test_a_datetime_is_no_date():
 @example(datetime(2024, 10, 27, 2, 30, tzinfo=PRAGUE, fold=0), PRAGUE)
 @example(datetime(2024, 10, 27, 2, 30, tzinfo=PRAGUE, fold=1), PRAGUE)
 @example(datetime(2024, 3, 31, 2, 30, tzinfo=PRAGUE), ZoneInfo("UTC"))
+@example(datetime(2024, 3, 31, 2, 30, tzinfo=PRAGUE), PRAGUE)
 @example(datetime(2024, 6, 13, 14, 6, 20, 743_999, tzinfo=UTC), PRAGUE)
 def test_a_datetime_is_the_same_instant_to_the_millisecond_in_the_zone(value, zone):
     wired = render_datetime(value, zone)
@@ -304,7 +306,7 @@ def test_a_datetime_is_the_same_instant_to_the_millisecond_in_the_zone(value, zo
 
     assert WRITTEN_DATETIME.fullmatch(wired)
     assert to_ms(read) == to_ms(value)
-    assert read.utcoffset() in (value.astimezone(zone).utcoffset(), timedelta())
+    assert read.utcoffset() in (value.astimezone(UTC).astimezone(zone).utcoffset(), timedelta())
 
 
 @pytest.mark.parametrize(
@@ -330,6 +332,7 @@ def test_where_a_zone_had_an_offset_with_seconds_utc_is_written(zone, value, wri
 
 
 @given(moments)
+@example(datetime(2024, 3, 31, 2, 30, tzinfo=PRAGUE))
 def test_a_written_datetime_is_written_again_as_it_is(value):
     field = DateTime()
     wired = field.wire(value)
@@ -345,6 +348,12 @@ def test_a_datetime_is_written_in_the_zone_that_is_set():
     finally:
         time_zone.reset(token)
     assert DateTime().wire(noon) == "2024-06-13T14:00:00.000+02:00"
+
+
+@pytest.mark.parametrize("text", ["2024-06-13T12:00:00.000+14:00", "2024-06-12T12:00:00.000-10:00"])
+def test_the_same_time_on_another_day_is_written_in_the_zone(text):
+    with written_in("Pacific/Honolulu"):
+        assert DateTime().wire(text) == "2024-06-12T12:00:00.000-10:00"
 
 
 @given(st.datetimes())

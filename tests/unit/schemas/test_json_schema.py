@@ -6,11 +6,10 @@ import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from marshmallow import fields
 
 from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.body import render_body
-from schemas.wire.examples import _value, event_example
+from schemas.wire.examples import event_example
 from schemas.wire.fields import Integer, String, WireSchema
 from schemas.wire.json_schema import DIALECT, event_schema, object_schema, of_field
 from tests.support.places import EXAMPLES
@@ -87,13 +86,6 @@ def test_a_schema_says_what_it_is():
 
     schema = object_schema(PencilSchema())
     assert (schema["description"], schema["required"]) == ("A pencil.", ["id"])
-
-
-def test_a_field_of_another_kind_is_an_error_of_ours():
-    with pytest.raises(TypeError, match="a Boolean"):
-        of_field(fields.Boolean())
-    with pytest.raises(TypeError, match="a Boolean"):
-        _value(fields.Boolean(), "x")
 
 
 def test_an_event_outside_the_catalogue_has_neither():

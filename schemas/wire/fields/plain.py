@@ -1,86 +1,25 @@
-"""Our field types: one wire form each, checked the same way when it is loaded and when it is dumped.
+"""The types of plain values: one wire form each, checked the same way when it is loaded and when it is dumped."""
 
-`wire(value)` is the heart of each: it turns what a service hands over into the JSON value that is sent, or raises a
-ValidationError that says what is wrong and never repeats the value, which may be confidential. Source of the formats:
-API v3, "Formats".
-"""
-
-import re
-from collections.abc import Callable, Iterable, Mapping
-from contextvars import ContextVar
-from datetime import UTC, date, datetime
+from collections.abc import Iterable
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import ValidationError
+from marshmallow.validate import Range
+from msgspec import Meta
 
-DEFAULT_TIME_ZONE = "Europe/Prague"
-
-time_zone: ContextVar[ZoneInfo] = ContextVar("time_zone", default=ZoneInfo(DEFAULT_TIME_ZONE))  # noqa: B039 - immutable
-"""The account's zone, in which datetimes are written; set for one rendering (`written_in`)."""
-
-
-class written_in:  # noqa: N801 - reads as a statement
-    """Datetimes are written in the zone of that name while the block lasts, in this thread (or task) only."""
-
-    def __init__(self, name: str) -> None:
-        self._zone = zone_of(name)
-
-    def __enter__(self) -> None:
-        self._token = time_zone.set(self._zone)
-
-    def __exit__(self, *_: object) -> None:
-        time_zone.reset(self._token)
-
-
-@lru_cache(maxsize=1_000)
-def zone_of(name: str) -> ZoneInfo:
-    """The zone of an IANA name."""
-    return ZoneInfo(name)
-
-
-NOT_A_MOMENT = "not a date and time, such as 2024-06-13T14:06:20.743+02:00 (ISO 8601)"
+from schemas.wire.fields.attribute import JsonSchema, Wire
+from schemas.wire.fields.text import DECIMAL, EXAMPLES, FRACTION, PLAIN_URL, UNSENDABLE, URL
+from schemas.wire.fields.times import NOT_A_MOMENT, render_datetime, rewritten, time_zone
 
 _NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be made anew each time
 _DECIMALS = (str, *_NUMBERS)
-DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
-FRACTION = re.compile(r"-?[0-9]{1,30}\.[0-9]{1,30}\Z")
-_WRITTEN = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3])(:[0-9]{2}){2}\.[0-9]{3}(\+|-(?!00:00))[0-9]{2}:[0-9]{2}\Z"
-)
-"""A datetime in the form that we write; `-00:00` and `24:00` are not in it."""
-_WHOLE_MINUTES = 1973
-"""From this year on every zone's offset is in whole minutes; Liberia's was the last that was not."""
-_64_BITS = range(-(2**63), 2**63)
+_MIN, _MAX = -(2**63), 2**63 - 1
+_64_BITS = range(_MIN, _MAX + 1)
 """Asked of plain integers only: with one of another type it would count."""
-URL = re.compile(r"^[Hh][Tt][Tt][Pp][Ss]?://([^/?#\[\]]+|[^/?#\[\]]*\[[0-9A-Fa-f:.]+\](:[0-9]*)?)([/?#]|$)")
-"""Absolute, with a host. What follows it is passed on as it is, blanks and all: nobody opens it here."""
-UNSENDABLE = re.compile("[\0\ud800-\udfff]")
-"""NUL and lone surrogates: they can be neither stored nor sent."""
-
-
-class Wire(fields.Field[Any]):
-    """A field with one wire form. Absent attributes stay absent; `id`s are required."""
-
-    as_is: tuple[type, Callable[[Any], object]] | None = None
-    """A value of exactly this type that passes the test is its own wire form: `wire` need not be asked."""
-
-    def wire(self, value: Any) -> Any:
-        """The JSON value to send; raises ValidationError."""
-        raise NotImplementedError
-
-    def python(self, wired: Any) -> Any:
-        """What a load gives for a wire value."""
-        return wired
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else self.wire(value)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        return self.python(self.wire(value))
+_INTEGER = Annotated[int, Meta(ge=_MIN, le=_MAX)]
 
 
 class Integer(Wire):
@@ -94,6 +33,16 @@ class Integer(Wire):
         if not -(2**63) <= value < 2**63:
             raise ValidationError("beyond 64 bits")
         return int(value)
+
+    def json_schema(self, refs: str) -> JsonSchema:
+        bounds = next((check for check in self.validators if isinstance(check, Range)), Range(_MIN, _MAX))
+        return {"type": "integer", "minimum": bounds.min, "maximum": bounds.max}
+
+    def example(self, name: str) -> int:
+        return 14 if name == "due" else 1
+
+    def msgspec_type(self) -> Any:
+        return _INTEGER
 
 
 class String(Wire):
@@ -114,6 +63,15 @@ class String(Wire):
             raise ValidationError(f"is not included in the list; allowed: {', '.join(sorted(self.choices))}")
         return str.__str__(value)  # str() would give the name of a member of a `(str, Enum)`, not its value
 
+    def json_schema(self, refs: str) -> JsonSchema:
+        return {"type": "string", "enum": sorted(self.choices)} if self.choices else {"type": "string"}
+
+    def example(self, name: str) -> str:
+        return min(self.choices) if self.choices else EXAMPLES.get(name, name.replace("_", " "))
+
+    def msgspec_type(self) -> Any:
+        return Literal[tuple(sorted(self.choices))] if self.choices else str
+
 
 class Boolean(Wire):
     """`true` or `false`, nothing that is merely truthy."""
@@ -124,6 +82,15 @@ class Boolean(Wire):
         if not isinstance(value, bool):
             raise ValidationError("not a boolean")
         return value
+
+    def json_schema(self, refs: str) -> JsonSchema:
+        return {"type": "boolean"}
+
+    def example(self, name: str) -> bool:
+        return False
+
+    def msgspec_type(self) -> Any:
+        return bool
 
 
 class Number(Wire):
@@ -141,6 +108,15 @@ class Number(Wire):
         if isinstance(value, Decimal):
             return int(value) if value == value.to_integral_value() else float(value)
         return value
+
+    def json_schema(self, refs: str) -> JsonSchema:
+        return {"type": "number"}
+
+    def example(self, name: str) -> int:
+        return 21
+
+    def msgspec_type(self) -> Any:
+        return _INTEGER | Annotated[float, Meta(gt=-1e15, lt=1e15)]  # larger ones are spelt otherwise
 
 
 class DecimalString(Wire):
@@ -166,6 +142,16 @@ class DecimalString(Wire):
 
     def python(self, wired: str) -> Decimal | str:
         return wired if self.as_given else Decimal(wired)
+
+    def json_schema(self, refs: str) -> JsonSchema:
+        fraction = r"(\.[0-9]{1,30})?" if self.as_given else r"\.[0-9]{1,30}"
+        return {"type": "string", "pattern": f"^-?[0-9]{{1,30}}{fraction}$"}
+
+    def example(self, name: str) -> str:
+        return "1.0" if name in ("quantity", "exchange_rate") else "12100.0"
+
+    def msgspec_type(self) -> Any:
+        return Annotated[str, Meta(pattern="^" + (DECIMAL if self.as_given else FRACTION).pattern)]
 
 
 def _digits(value: str | int | float | Decimal) -> str:
@@ -193,6 +179,15 @@ class Date(Wire):
     def python(self, wired: str) -> date:
         return date.fromisoformat(wired)
 
+    def json_schema(self, refs: str) -> JsonSchema:
+        return {"type": "string", "format": "date"}
+
+    def example(self, name: str) -> str:
+        return "2024-06-13"
+
+    def msgspec_type(self) -> Any:
+        return date
+
 
 def _date(text: str) -> str:
     """The date again, in the one form that it is written in: Python reads others too."""
@@ -207,9 +202,11 @@ def _date(text: str) -> str:
 class DateTime(Wire):
     """`2024-06-13T14:06:20.743+02:00`: three fraction digits and the offset of the account's time zone."""
 
+    after_decoding = staticmethod(rewritten)
+
     def wire(self, value: Any) -> str:
         if isinstance(value, str):
-            return rewritten(value, time_zone.get())
+            return rewritten(value)
         if not isinstance(value, datetime):
             raise ValidationError(NOT_A_MOMENT)
         return render_datetime(value, time_zone.get())
@@ -217,37 +214,14 @@ class DateTime(Wire):
     def python(self, wired: str) -> datetime:
         return datetime.fromisoformat(wired)
 
+    def json_schema(self, refs: str) -> JsonSchema:
+        return {"type": "string", "format": "date-time"}
 
-def render_datetime(value: datetime, zone: ZoneInfo) -> str:
-    """A datetime in `zone`; raises ValidationError if it is naive, or if the zone carries it out of the calendar.
+    def example(self, name: str) -> str:
+        return "2024-06-13T14:06:20.743+02:00"
 
-    In UTC where the zone's offset had seconds then, as before there were standard times: RFC 3339 has none.
-    """
-    return _moved(value, zone).isoformat(timespec="milliseconds")
-
-
-def _moved(value: datetime, zone: ZoneInfo) -> datetime:
-    if value.utcoffset() is None:  # astimezone would take it for the local time of this machine
-        raise ValidationError("needs a time zone")
-    try:
-        there = value.astimezone(zone)
-        if there.year < _WHOLE_MINUTES and there.strftime("%z")[5:]:
-            return value.astimezone(UTC)
-        return there
-    except (OverflowError, ValueError):
-        raise ValidationError("out of range") from None
-
-
-def rewritten(text: str, zone: ZoneInfo) -> str:
-    """A written datetime as `render_datetime` would write it; raises ValidationError."""
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValidationError(NOT_A_MOMENT) from None
-    there = _moved(value, zone)
-    if _WRITTEN.match(text) and there.time() == value.time():
-        return str.__str__(text)  # the same wall clock, so the same offset: writing it costs more than all else
-    return there.isoformat(timespec="milliseconds")
+    def msgspec_type(self) -> Any:
+        return str
 
 
 class Url(String):
@@ -255,13 +229,22 @@ class Url(String):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.as_is = None
+        self.as_is = (str, PLAIN_URL.match)
 
     def wire(self, value: Any) -> str:
         text = super().wire(value)
         if not URL.match(text):
             raise ValidationError("not a URL")
         return text
+
+    def json_schema(self, refs: str) -> JsonSchema:
+        return {"type": "string", "pattern": URL.pattern}
+
+    def example(self, name: str) -> str:
+        return f"https://example.com/{name.removesuffix('_url')}"
+
+    def msgspec_type(self) -> Any:
+        return Annotated[str, Meta(pattern=PLAIN_URL.pattern)]
 
 
 class Uuid(Wire):
@@ -276,19 +259,11 @@ class Uuid(Wire):
     def python(self, wired: str) -> UUID:
         return UUID(wired)
 
+    def json_schema(self, refs: str) -> JsonSchema:
+        return {"type": "string", "format": "uuid"}
 
-class Shape(fields.Nested):
-    """A nested object, or with `many` an array of them."""
+    def example(self, name: str) -> str:
+        return "0190163d-8694-739b-aea5-966c26f8ad91"
 
-
-class Items(fields.List[Any]):
-    """An array of plain values."""
-
-
-class WireSchema(Schema):
-    """A JSON object: attributes in the documented order, unknown ones refused on load, absent ones left out."""
-
-    class Meta:
-        """Options."""
-
-        unknown = "raise"
+    def msgspec_type(self) -> Any:
+        return UUID

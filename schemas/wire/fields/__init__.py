@@ -1,0 +1,37 @@
+"""Our field types: all that the product needs of a type stands on its class; `Attribute` says what that is.
+
+Source of the formats: API v3, "Formats".
+"""
+
+from schemas.wire.fields.attribute import Attribute, JsonSchema, Wire
+from schemas.wire.fields.nested import Invalid, Items, Problems, Shape, WireSchema
+from schemas.wire.fields.plain import Boolean, Date, DateTime, DecimalString, Integer, Number, String, Url, Uuid
+from schemas.wire.fields.text import UNSENDABLE
+from schemas.wire.fields.times import DEFAULT_TIME_ZONE, NOT_A_MOMENT, render_datetime, time_zone, written_in, zone_of
+
+__all__ = [
+    "DEFAULT_TIME_ZONE",
+    "NOT_A_MOMENT",
+    "UNSENDABLE",
+    "Attribute",
+    "Boolean",
+    "Date",
+    "DateTime",
+    "DecimalString",
+    "Integer",
+    "Invalid",
+    "Items",
+    "JsonSchema",
+    "Number",
+    "Problems",
+    "Shape",
+    "String",
+    "Url",
+    "Uuid",
+    "Wire",
+    "WireSchema",
+    "render_datetime",
+    "time_zone",
+    "written_in",
+    "zone_of",
+]

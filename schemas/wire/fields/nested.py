@@ -1,0 +1,236 @@
+"""Objects and arrays: each goes through its parts once, and asks of them what `Attribute` says."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property, partial
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+from marshmallow import Schema, ValidationError, fields
+from msgspec import UNSET, UnsetType
+
+from schemas.wire.fields.attribute import Attribute, JsonSchema
+
+Problems = list[tuple[str, str]]
+"""(path, reason) pairs."""
+
+_ABSENT = object()
+_NEVER = (type("_Never", (), {}), bool)
+"""`as_is` of attributes that are always converted."""
+
+
+class Invalid(ValidationError):
+    """What is wrong within an object or an array; the paths begin there: `.total`, `[1].id`."""
+
+    def __init__(self, problems: Problems) -> None:
+        super().__init__([reason for _, reason in problems])
+        self.problems = problems
+
+
+def _within(path: str, error: ValidationError) -> Problems:
+    inner = error.problems if isinstance(error, Invalid) else [("", str(error.messages[0]))]
+    return [(path + rest, reason) for rest, reason in inner]
+
+
+class Items(Attribute, fields.List[Any]):
+    """An array of plain values."""
+
+    inner: Any
+
+    def __init__(self, inner: Any, **options: Any) -> None:
+        super().__init__(inner, **options)
+        if self.inner.after_decoding:
+            self.after_decoding = partial(_array, self.inner.after_decoding)
+
+    def wire(self, value: object) -> list[Any]:
+        return _array(self.inner.wire, value)
+
+    def json_schema(self, refs: str) -> JsonSchema:
+        return {"type": "array", "items": self.inner.json_schema(refs)}
+
+    def example(self, name: str) -> list[Any]:
+        return [self.inner.example(name)]
+
+    def msgspec_type(self) -> Any:
+        return list[self.inner.msgspec_type()]  # type: ignore[misc]
+
+
+class Shape(Attribute, fields.Nested):
+    """A nested object, or with `many` an array of them."""
+
+    @property
+    def inner(self) -> "WireSchema":
+        """The schema of the object, or of each."""
+        inner = self.schema
+        assert isinstance(inner, WireSchema)  # noqa: S101 - there are no others
+        return inner
+
+    @cached_property
+    def wire(self) -> Callable[[Any], Any]:
+        """A function that is made once, as it is called often."""
+        one = partial(_object, _plan(type(self.inner)))
+        return partial(_array, one) if self.many else one
+
+    def json_schema(self, refs: str) -> JsonSchema:
+        reference = {"$ref": refs + self.inner.type_name}
+        return {"type": "array", "items": reference} if self.many else reference
+
+    def example(self, name: str) -> Any:
+        one = self.inner.example_object()
+        return [one] if self.many else one
+
+    def msgspec_type(self) -> Any:
+        one: Any = _struct_of(type(self.inner))
+        return list[one] if self.many else one
+
+
+class WireSchema(Schema):
+    """A JSON object: attributes in the documented order, unknown ones refused on load, absent ones left out."""
+
+    class Meta:
+        """Options."""
+
+        unknown = "raise"
+
+    missing_text: ClassVar = "missing"
+    unknown_text: ClassVar = "unknown attribute"
+
+    def null_text(self, _: Any) -> str:
+        """What is said of a null where none may be."""
+        return "may not be null"
+
+    @property
+    def type_name(self) -> str:
+        """The name of its type, `Invoice` for an InvoiceSchema."""
+        return type(self).__name__.removesuffix("Schema")
+
+    def wire(self, value: object) -> dict[str, Any]:
+        """The JSON object to send, from a dict or an object with attributes; raises Invalid with all that is wrong."""
+        return _object(_plan(type(self)), value)
+
+    def example_object(self) -> dict[str, Any]:
+        """Every attribute, none null. Not real data: sums do not add up."""
+        fields: Any = self.fields
+        return {name: field.example(name) for name, field in fields.items()}
+
+
+class _Plan(NamedTuple):
+    """An object, made ready to be gone through."""
+
+    unknown_text: str
+    attributes: tuple[tuple[str, type, Callable[[Any], object], Callable[[Any], Any], str | None, str | None], ...]
+    """Of each: its name, what is taken as it is (`Attribute.as_is`), its conversion otherwise, and what is said of it
+    where it is absent or null: None where it may be."""
+
+
+@cache
+def _plan(of: type[WireSchema]) -> _Plan:
+    schema = of()
+    fields: Any = schema.fields
+    return _Plan(
+        schema.unknown_text,
+        tuple(
+            (
+                name,
+                *(field.as_is or _NEVER),
+                field.wire,
+                schema.missing_text if field.required else None,
+                None if field.allow_none else schema.null_text(field),
+            )
+            for name, field in fields.items()
+        ),
+    )
+
+
+def _object(plan: _Plan, value: object) -> dict[str, Any]:
+    unknown_text, attributes = plan
+    given: Any = value if type(value) is dict else _attributes_of(value, [each[0] for each in attributes])
+    wired: dict[str, Any] = {}
+    problems: Problems = []
+    get = given.get
+    for name, kind, is_fine, convert, missing, null in attributes:
+        found = get(name, _ABSENT)
+        if type(found) is kind and is_fine(found):
+            wired[name] = found
+        elif found is _ABSENT:
+            if missing:
+                problems.append((f".{name}", missing))
+        elif found is None:
+            wired[name] = None
+            if null:
+                problems.append((f".{name}", null))
+        else:
+            try:
+                wired[name] = convert(found)
+            except ValidationError as error:
+                problems += _within(f".{name}", error)
+    if problems or len(wired) != len(given):  # or there is more than the schema knows
+        known = {each[0] for each in attributes}
+        raise Invalid([(f".{name}", unknown_text) for name in given if name not in known] + problems)
+    return wired
+
+
+def _attributes_of(value: object, names: list[str]) -> Mapping[Any, Any]:
+    """A mapping as it is; of an object the attributes that the schema knows: it may have more."""
+    if isinstance(value, Mapping):
+        return value
+    if _is_plain(value):
+        raise ValidationError("not an object")
+    given = {name: found for name in names if (found := getattr(value, name, _ABSENT)) is not _ABSENT}
+    if not given:  # a Decimal, a date, a set
+        raise ValidationError("not an object with such attributes")
+    return given
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a value or an array; a namedtuple and a row of a SELECT are sequences too, but have attributes."""
+    if isinstance(value, Sequence):
+        return not hasattr(value, "_fields")
+    return value is None or isinstance(value, int | float)
+
+
+def _array(convert: Callable[[Any], Any], value: Any) -> list[Any]:
+    if type(value) is not list and (isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__")):
+        raise ValidationError("not an array")
+    wired: list[Any] = []
+    problems: Problems = []
+    for number, item in enumerate(value):
+        try:
+            wired.append(convert(item))
+        except ValidationError as error:
+            problems += _within(f"[{number}]", error)
+    if problems:
+        raise Invalid(problems)
+    return wired
+
+
+# -- msgspec ---------------------------------------------------------------------------------------------------------
+
+
+def struct(name: str, attributes: Any, **options: Any) -> type[msgspec.Struct]:
+    """Attributes are written in the order given, and no others are taken."""
+    return msgspec.defstruct(name, attributes, kw_only=True, forbid_unknown_fields=True, gc=False, **options)
+
+
+@cache
+def _struct_of(schema: type[WireSchema]) -> type[msgspec.Struct]:
+    fields: Any = schema().fields
+    attributes = [_struct_attribute(name, field) for name, field in fields.items()]
+    unfinished = tuple((name, field.after_decoding) for name, field in fields.items() if field.after_decoding)
+    return struct(schema.__name__, attributes, namespace={"__post_init__": _finish(unfinished)} if unfinished else {})
+
+
+def _struct_attribute(name: str, field: Any) -> tuple[Any, ...]:
+    type_ = field.msgspec_type() | None if field.allow_none else field.msgspec_type()
+    return (name, type_) if field.required else (name, type_ | UnsetType, UNSET)
+
+
+def _finish(unfinished: tuple[tuple[str, Callable[[Any], Any]], ...]) -> Callable[[Any], None]:
+    """What msgspec calls with each object. A ValueError, as a ValidationError is, is one of msgspec's then."""
+
+    def finish(self: Any) -> None:
+        for name, after_decoding in unfinished:
+            value = getattr(self, name)
+            if value is not None and value is not UNSET:
+                setattr(self, name, after_decoding(value))
+
+    return finish
