@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import msgspec
 from marshmallow import Schema, ValidationError, fields
+from marshmallow.schema import SchemaMeta
 from msgspec import UNSET, UnsetType
 
 from schemas.wire.fields.attribute import Attribute, JsonSchema
@@ -83,7 +84,22 @@ class Shape(Attribute, fields.Nested):
         return list[one] if self.many else one
 
 
-class WireSchema(Schema):
+class Group:
+    """Attributes that several types have one after the other; in a schema's body they stand where the group stands."""
+
+    def __init__(self, **attributes: Attribute) -> None:
+        self.attributes = attributes
+
+
+class _WithGroups(SchemaMeta):
+    def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> "_WithGroups":
+        flat: dict[str, Any] = {}
+        for key, value in attrs.items():
+            flat |= value.attributes if isinstance(value, Group) else {key: value}
+        return cast("_WithGroups", super().__new__(cls, name, bases, flat))
+
+
+class WireSchema(Schema, metaclass=_WithGroups):
     """A JSON object: attributes in the documented order, unknown ones refused on load, absent ones left out."""
 
     class Meta:

@@ -6,16 +6,14 @@ from schemas.wire.fields import WireSchema
 from schemas.wire.resources.attachment import AttachmentSchema
 from schemas.wire.resources.bank_details import LegacyBankDetailsSchema
 from schemas.wire.resources.expense import ExpenseSchema
-from schemas.wire.resources.expense_payment import ExpensePaymentSchema
-from schemas.wire.resources.generator import GeneratorSchema
+from schemas.wire.resources.generator import GeneratorSchema, RecurringGeneratorSchema
 from schemas.wire.resources.inbox_file import InboxFileSchema
 from schemas.wire.resources.inventory_item import InventoryItemSchema, InventoryRetailPriceSchema
 from schemas.wire.resources.inventory_move import InventoryMoveSchema, MoveDocumentSchema
 from schemas.wire.resources.invoice import InvoiceSchema
 from schemas.wire.resources.invoice_parts import EetRecordSchema, PaidAdvanceSchema, VatRatesSummarySchema
-from schemas.wire.resources.invoice_payment import InvoicePaymentSchema
 from schemas.wire.resources.line import GeneratorLineSchema, LineInventorySchema, LineSchema
-from schemas.wire.resources.recurring_generator import RecurringGeneratorSchema
+from schemas.wire.resources.payment import ExpensePaymentSchema, InvoicePaymentSchema
 from schemas.wire.resources.subject import SubjectSchema
 
 RESOURCES: Mapping[str, WireSchema] = {

@@ -6,9 +6,10 @@ Where the documentation does not say whether an attribute may be null, null is a
 
 from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Shape, String, Url, WireSchema
 from schemas.wire.resources.attachment import AttachmentSchema
-from schemas.wire.resources.expense_payment import ExpensePaymentSchema
 from schemas.wire.resources.invoice_parts import VatRatesSummarySchema
 from schemas.wire.resources.line import LineSchema
+from schemas.wire.resources.payment import ExpensePaymentSchema
+from schemas.wire.resources.shared import BANK_DETAILS, PAYMENT_METHODS, TIMES, TOTALS
 
 
 class ExpenseSchema(WireSchema):
@@ -40,10 +41,8 @@ class ExpenseSchema(WireSchema):
     description = String(allow_none=True)
     private_note = String(allow_none=True)
     tags = Items(String())
-    bank_account = String(allow_none=True)
-    iban = String(allow_none=True)
-    swift_bic = String(allow_none=True)
-    payment_method = String(choices=("bank", "cash", "cod", "card", "paypal", "custom"))
+    _bank_details = BANK_DETAILS
+    payment_method = String(choices=PAYMENT_METHODS)
     custom_payment_method = String(allow_none=True)
     currency = String()
     exchange_rate = DecimalString()
@@ -53,10 +52,7 @@ class ExpenseSchema(WireSchema):
     proportional_vat_deduction = Integer()
     tax_deductible = Boolean()
     rounding_adjustment = DecimalString()
-    subtotal = DecimalString()
-    total = DecimalString()
-    native_subtotal = DecimalString()
-    native_total = DecimalString()
+    _totals = TOTALS
     lines = Shape(LineSchema, many=True)
     vat_rates_summary = Shape(VatRatesSummarySchema, many=True)
     payments = Shape(ExpensePaymentSchema, many=True)
@@ -64,5 +60,4 @@ class ExpenseSchema(WireSchema):
     html_url = Url()
     url = Url()
     subject_url = Url()
-    created_at = DateTime()
-    updated_at = DateTime()
+    _times = TIMES

@@ -5,6 +5,7 @@ Where the documentation does not say whether an attribute may be null, null is a
 """
 
 from schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
+from schemas.wire.resources.shared import TIMES
 
 
 class InboxFileSchema(WireSchema):
@@ -20,5 +21,4 @@ class InboxFileSchema(WireSchema):
     )
     ocr_completed_at = DateTime(allow_none=True)
     download_url = Url()
-    created_at = DateTime()
-    updated_at = DateTime()
+    _times = TIMES

@@ -4,7 +4,8 @@ Mirrors API v3, inventory-items: every returned attribute, in the documented ord
 Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
 """
 
-from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Shape, String, WireSchema
+from schemas.wire.fields import Boolean, Date, DecimalString, Integer, Shape, String, WireSchema
+from schemas.wire.resources.shared import TIMES
 
 
 class InventoryRetailPriceSchema(WireSchema):
@@ -13,8 +14,7 @@ class InventoryRetailPriceSchema(WireSchema):
     id = Integer(required=True)
     amount = DecimalString(as_given=True)
     currency = String()
-    created_at = DateTime()
-    updated_at = DateTime()
+    _times = TIMES
 
 
 class InventoryItemSchema(WireSchema):
@@ -42,5 +42,4 @@ class InventoryItemSchema(WireSchema):
     suggest_for = String(choices=("invoices", "expenses", "both"))
     # In no example of an item: its place follows the attribute table, and that none is `[]` is inferred.
     retail_prices = Shape(InventoryRetailPriceSchema, allow_none=True, many=True)
-    created_at = DateTime()
-    updated_at = DateTime()
+    _times = TIMES

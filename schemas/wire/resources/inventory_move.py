@@ -4,7 +4,8 @@ Mirrors API v3, inventory-moves: every returned attribute, in the documented ord
 Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
 """
 
-from schemas.wire.fields import Date, DateTime, DecimalString, Integer, Shape, String, WireSchema
+from schemas.wire.fields import Date, DecimalString, Integer, Shape, String, WireSchema
+from schemas.wire.resources.shared import TIMES
 
 
 class MoveDocumentSchema(WireSchema):
@@ -31,5 +32,4 @@ class InventoryMoveSchema(WireSchema):
     private_note = String(allow_none=True)
     inventory_item_id = Integer()
     document = Shape(MoveDocumentSchema, allow_none=True)
-    created_at = DateTime()
-    updated_at = DateTime()
+    _times = TIMES

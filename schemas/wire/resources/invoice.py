@@ -7,8 +7,9 @@ Where the documentation does not say whether an attribute may be null, null is a
 from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Shape, String, Url, WireSchema
 from schemas.wire.resources.attachment import AttachmentSchema
 from schemas.wire.resources.invoice_parts import EetRecordSchema, PaidAdvanceSchema, VatRatesSummarySchema
-from schemas.wire.resources.invoice_payment import InvoicePaymentSchema
 from schemas.wire.resources.line import LineSchema
+from schemas.wire.resources.payment import InvoicePaymentSchema
+from schemas.wire.resources.shared import BANK_DETAILS, LANGUAGES, OSS, PAYMENT_METHODS, TIMES, TOTALS
 
 
 class InvoiceSchema(WireSchema):
@@ -73,27 +74,22 @@ class InvoiceSchema(WireSchema):
     footer_note = String(allow_none=True)
     private_note = String(allow_none=True)
     tags = Items(String())
-    bank_account = String(allow_none=True)
-    iban = String(allow_none=True)
-    swift_bic = String(allow_none=True)
+    _bank_details = BANK_DETAILS
     iban_visibility = String(choices=("automatically", "always"))
     show_already_paid_note_in_pdf = Boolean()
-    payment_method = String(choices=("bank", "cash", "cod", "card", "paypal", "custom"))
+    payment_method = String(choices=PAYMENT_METHODS)
     custom_payment_method = String(allow_none=True)
     hide_bank_account = Boolean(allow_none=True)
     currency = String()
     exchange_rate = DecimalString()
-    language = String(choices=("cz", "sk", "en", "de", "fr", "it", "es", "ru", "pl", "hu", "ro"))
+    language = String(choices=LANGUAGES)
     transferred_tax_liability = Boolean()
     supply_code = String(allow_none=True)
-    oss = String(choices=("disabled", "service", "goods"))
+    oss = String(choices=OSS)
     vat_price_mode = String(
         allow_none=True, choices=("without_vat", "from_total_with_vat", "with_vat", "numerical_with_vat")
     )
-    subtotal = DecimalString()
-    total = DecimalString()
-    native_subtotal = DecimalString()
-    native_total = DecimalString()
+    _totals = TOTALS
     rounding_adjustment = DecimalString()
     remaining_amount = DecimalString()
     remaining_native_amount = DecimalString()
@@ -108,5 +104,4 @@ class InvoiceSchema(WireSchema):
     url = Url()
     pdf_url = Url()
     subject_url = Url()
-    created_at = DateTime()
-    updated_at = DateTime()
+    _times = TIMES

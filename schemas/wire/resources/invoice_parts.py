@@ -7,6 +7,7 @@ come, follow two client libraries (inferred).
 """
 
 from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Number, String, Uuid, WireSchema
+from schemas.wire.resources.shared import TIMES
 
 
 class VatRatesSummarySchema(WireSchema):
@@ -61,5 +62,4 @@ class EetRecordSchema(WireSchema):
     last_uuid = Uuid(allow_none=True)
     playground = Boolean()
     invoice_id = Integer()
-    created_at = DateTime()
-    updated_at = DateTime()
+    _times = TIMES

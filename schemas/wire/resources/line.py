@@ -4,7 +4,7 @@ Mirrors API v3, invoices, expenses, generators: every returned attribute, in the
 Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
 """
 
-from schemas.wire.fields import DecimalString, Integer, Number, Shape, String, WireSchema
+from schemas.wire.fields import DecimalString, Group, Integer, Number, Shape, String, WireSchema
 
 
 class LineInventorySchema(WireSchema):
@@ -17,17 +17,22 @@ class LineInventorySchema(WireSchema):
     move_id = Integer(allow_none=True)  # null where the quantity is not tracked (inferred)
 
 
+_LINE = Group(
+    id=Integer(required=True),
+    name=String(),
+    quantity=DecimalString(),
+    unit_name=String(allow_none=True),
+    unit_price=DecimalString(),
+    vat_rate=Number(),
+    unit_price_without_vat=DecimalString(),
+    unit_price_with_vat=DecimalString(),
+)
+
+
 class LineSchema(WireSchema):
     """A line of an invoice or an expense."""
 
-    id = Integer(required=True)
-    name = String()
-    quantity = DecimalString()
-    unit_name = String(allow_none=True)
-    unit_price = DecimalString()
-    vat_rate = Number()
-    unit_price_without_vat = DecimalString()
-    unit_price_with_vat = DecimalString()
+    _line = _LINE
     total_price_without_vat = DecimalString()
     total_vat = DecimalString()
     native_total_price_without_vat = DecimalString()
@@ -38,14 +43,7 @@ class LineSchema(WireSchema):
 class GeneratorLineSchema(WireSchema):
     """A line of a generator."""
 
-    id = Integer(required=True)
-    name = String()
-    quantity = DecimalString()
-    unit_name = String(allow_none=True)
-    unit_price = DecimalString()
-    vat_rate = Number()
-    unit_price_without_vat = DecimalString()
-    unit_price_with_vat = DecimalString()
+    _line = _LINE
     total_price_without_vat = DecimalString(allow_none=True)
     total_vat = DecimalString(allow_none=True)
     native_total_price_without_vat = DecimalString(allow_none=True)

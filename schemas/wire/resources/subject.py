@@ -6,6 +6,7 @@ That `email`, `web`, `street`, `city`, `zip`, `registration_no`, `vat_no` are nu
 """
 
 from schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
+from schemas.wire.resources.shared import BANK_DETAILS, TIMES
 
 
 class SubjectSchema(WireSchema):
@@ -42,9 +43,7 @@ class SubjectSchema(WireSchema):
     unreliable_checked_at = DateTime(allow_none=True)
     legal_form = String(allow_none=True)
     vat_mode = String(allow_none=True)
-    bank_account = String(allow_none=True)
-    iban = String(allow_none=True)
-    swift_bic = String(allow_none=True)
+    _bank_details = BANK_DETAILS
     variable_symbol = String(allow_none=True)
     setting_update_from_ares = String(choices=("inherit", "on", "off"))
     ares_update = Boolean()
@@ -60,5 +59,4 @@ class SubjectSchema(WireSchema):
     webinvoice_history = String(allow_none=True, choices=("disabled", "recent", "client_portal"))
     html_url = Url()
     url = Url()
-    created_at = DateTime()
-    updated_at = DateTime()
+    _times = TIMES

@@ -1,0 +1,14 @@
+"""Attributes that several types have in common."""
+
+from schemas.wire.fields import DateTime, DecimalString, Group, String
+
+TIMES = Group(created_at=DateTime(), updated_at=DateTime())
+TOTALS = Group(
+    subtotal=DecimalString(), total=DecimalString(), native_subtotal=DecimalString(), native_total=DecimalString()
+)
+BANK_DETAILS = Group(
+    bank_account=String(allow_none=True), iban=String(allow_none=True), swift_bic=String(allow_none=True)
+)
+PAYMENT_METHODS = ("bank", "cash", "cod", "card", "paypal", "custom")
+LANGUAGES = ("cz", "sk", "en", "de", "fr", "it", "es", "ru", "pl", "hu", "ro")
+OSS = ("disabled", "service", "goods")
