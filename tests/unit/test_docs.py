@@ -35,6 +35,15 @@ def test_every_link_of_a_front_page_leads_to_a_file(name: str):
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
 
 
+def test_the_recipes_name_files_that_exist():
+    named = re.findall(
+        r"`((?:dispatcher|schemas|tasks|tests|docs)/[\w./]*)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    )
+
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_the_settings_page_lists_every_setting_with_its_default_and_sentence():
     written = [f"| `{variable.name}` | {variable.default} | {variable.what} |" for variable in describe()]
 
