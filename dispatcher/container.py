@@ -216,20 +216,30 @@ class Container:
         traceparent: str | None,
     ) -> list[Event]:
         stored = record_event.record_events(self.storage, account, events, connection, traceparent=traceparent)
-        _tell(stored)
+        self._tell(stored)
+        return stored
+
+    def _tell(self, stored: Sequence[Event]) -> None:
         if repeated := sum(not event.new for event in stored):
             self.tally.add({"duplicates:emit": repeated})
-        return stored
+        if logger.isEnabledFor(logging.DEBUG):
+            for event in stored:
+                logger.debug(log.line("event.recorded", event_id=event.id, name=event.name, new=event.new))
 
     def emit_together(self, emits: Sequence[Emit]) -> list[list[Event] | None]:
         """What several callers emit, in one commit: their events.
 
-        All or none, but for those (None) that would have to wait for another emit of one of their keys. For them, and
-        where emits are traced, `emit` is right.
+        All or none, but for those (None) that would have to wait for another emit of one of their keys: see
+        `emit_waiting`.
         """
         stored = record_event.commit_together(self.storage, emits)
-        for events in stored:
-            _tell(events or [])
+        self._tell([event for events in stored for event in events or ()])
+        return stored
+
+    def emit_waiting(self, emit: Emit) -> list[Event]:
+        """What one caller emits: its events. Waits for other emits of its keys."""
+        stored = record_event.commit(self.storage, emit)
+        self._tell(stored)
         return stored
 
     def nudge_fan_out(self) -> None:
@@ -445,12 +455,6 @@ def _closed_on_error(sender: Sender) -> Iterator[None]:
     except BaseException:  # also where a process is told to end
         sender.close()
         raise
-
-
-def _tell(stored: Sequence[Event]) -> None:
-    if logger.isEnabledFor(logging.DEBUG):
-        for event in stored:
-            logger.debug(log.line("event.recorded", event_id=event.id, name=event.name, new=event.new))
 
 
 _current: Container | None = None

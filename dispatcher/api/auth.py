@@ -6,11 +6,14 @@ has the scope (403). The route itself then looks at the body's type (415), its s
 """
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 from flask import Flask, Response, g, request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotFound
+from werkzeug.http import parse_accept_header
+from werkzeug.wsgi import get_host
 
 from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import DEFAULT, Allowance, Spent
@@ -18,53 +21,32 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.parts import container
 from dispatcher.errors import ApiError
 from dispatcher.schedule.quota import WINDOW_S
-from dispatcher.storage.admin.tokens import Caller
-
-__all__ = [
-    "Caller",
-    "Quick",
-    "authorize",
-    "authorized",
-    "bearer",
-    "count",
-    "needs_token",
-    "quota_headers",
-    "register",
-    "takes_forms",
-]
+from dispatcher.storage.admin.tokens import Caller as Caller
 
 PREFIX = "/api/v3"
 # People open these, and what lies below the second, in a browser, which asks for HTML.
 _CONSENT, _DOCS = f"{PREFIX}/oauth", f"{PREFIX}/docs"
 
-QUICK = "dispatcher.quick"
-"""Under this name a WSGI environment holds the Quick; no header can have it."""
+ADMITTED = "dispatcher.admitted"
+"""Under this name a WSGI environment holds what `admit` returned for its token, if that was found out before its body
+was read: it is not looked up, or counted, again. No header can have this name."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-class Quick(NamedTuple):
-    """What was found out before a request came to its route: not to be looked up, or counted, again."""
-
-    admitted: Admitted | Exception | None
-    """Or what came while it was being looked up; None: nobody knows the token."""
-    error: Exception | None = None
-    """Came while the events were being stored, so nobody shall store them again."""
-
-
 def register(app: Flask) -> None:
     """Checks every request below /api/v3, and adds the quota's headers to every answer there."""
-    app.before_request(_check_headers)
+    app.before_request(_before_request)
     app.after_request(_add_quota)
 
 
-def authorized(scope: str | None = None, quota: str = DEFAULT) -> Callable[[View], View]:
+def authorized(scope: str | None = None) -> Callable[[View], View]:
     """Decorates a view below /api/v3: it is called with the Caller first, and without the path's `slug`."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(*args: Any, slug: str | None = None, **kwargs: Any) -> Any:
-            return view(authorize(scope, slug, quota), *args, **kwargs)
+            return view(_authorize(scope, slug), *args, **kwargs)
 
         checked.scope = scope  # type: ignore[attr-defined] # for the OpenAPI document
         return checked  # type: ignore[return-value]
@@ -72,18 +54,24 @@ def authorized(scope: str | None = None, quota: str = DEFAULT) -> Callable[[View
     return decorate
 
 
-def authorize(scope: str | None, slug: str | None, quota: str = DEFAULT) -> Caller:
-    """Who calls; raises ApiError. The request is counted in `quota`."""
-    quick: Quick | None = request.environ.get(QUICK)
-    admitted = quick.admitted if quick is not None else _admitted(quota)
-    if isinstance(admitted, Exception):
-        raise admitted
+def _authorize(scope: str | None, slug: str | None) -> Caller:
+    admitted = request.environ[ADMITTED] if ADMITTED in request.environ else _admitted()
+    if admitted is not None:
+        g.caller, g.allowance = admitted
+    return permitted(admitted, scope, slug)
+
+
+def _admitted() -> Admitted | None:
+    return container().admit([Asked(access_token(request.headers.get("Authorization", "")), DEFAULT)])[0]
+
+
+def permitted(admitted: Admitted | None, scope: str | None, slug: str | None) -> Caller:
+    """Who calls, if they may do what needs `scope` in the account `slug`; raises ApiError."""
     if admitted is None:
         raise _unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
-    caller, g.allowance = admitted
-    g.caller = caller
-    if g.allowance.exceeded:
-        raise _too_many(g.allowance)
+    caller, allowance = admitted
+    if allowance.exceeded:
+        raise _too_many(allowance)
     if slug is not None and slug != caller.account.slug:
         raise not_found()
     if scope is not None and scope not in caller.scopes:
@@ -112,6 +100,14 @@ def bearer(header: str) -> str | None:
     return (token.strip() or None) if kind.lower() == "bearer" else None
 
 
+def access_token(header: str) -> str:
+    """The token in a header `Authorization`; raises ApiError (401) where there is none."""
+    token = bearer(header)
+    if token is None:
+        raise _unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
+    return token
+
+
 def needs_token(path: str) -> bool:
     """Whether nothing is told, and no body read, at this path without an access token."""
     return _is_api(path) and not _is_page(path) and not path.startswith(f"{_CONSENT}/")
@@ -120,13 +116,6 @@ def needs_token(path: str) -> bool:
 def takes_forms(path: str) -> bool:
     """Whether what is POSTed here may come without an access token: credentials, consent, and the console's forms."""
     return path.startswith(("/console/", _CONSENT))
-
-
-def _admitted(quota: str) -> Admitted | None:
-    token = bearer(request.headers.get("Authorization", ""))
-    if token is None:
-        raise _unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
-    return container().admit([Asked(token, quota)])[0]
 
 
 def _too_many(allowance: Allowance) -> ApiError:
@@ -141,22 +130,29 @@ def _unauthorized(text: str, error: str | None) -> ApiError:
     return ApiError(401, "invalid_token", text, {"WWW-Authenticate": challenge})
 
 
-def _check_headers() -> None:
+def check_headers(environ: dict[str, Any]) -> None:
+    """What every request to the API must bring, by its WSGI environment; raises ApiError."""
+    if not get_host(environ):  # what werkzeug makes of a malformed one; `url` and `Location` could not be written
+        raise ApiError(400, "invalid_request", 'The header "Host" is malformed')
+    if not environ.get("HTTP_USER_AGENT", "").strip():
+        raise ApiError(400, "invalid_request", 'Required header "User-Agent" is missing')
+    if not _allows_json(environ.get("HTTP_ACCEPT", "")):
+        raise ApiError(415, "unsupported_media_type", "Only application/json is served here")
+
+
+def _before_request() -> None:
     if not _is_api(request.path) or _is_page(request.path):
         return
-    if not request.host:  # what werkzeug makes of a malformed one; `url` and `Location` could not be written
-        raise ApiError(400, "invalid_request", 'The header "Host" is malformed')
-    if not request.headers.get("User-Agent", "").strip():
-        raise ApiError(400, "invalid_request", 'Required header "User-Agent" is missing')
-    if not _wants_json():
-        raise ApiError(415, "unsupported_media_type", "Only application/json is served here")
+    check_headers(request.environ)
     if isinstance(request.routing_exception, NotFound):  # what there is, is told to those with a token only
-        authorize(None, None)
+        _authorize(None, None)
 
 
-def _wants_json() -> bool:
+@lru_cache(100)
+def _allows_json(accept: str) -> bool:
     """Whether the Accept header allows JSON, with or without a charset; werkzeug's own look minds the charset."""
-    qualities = {kind.partition(";")[0].strip().lower(): quality for kind, quality in request.accept_mimetypes}
+    accepted = parse_accept_header(accept, MIMEAccept)
+    qualities = {kind.partition(";")[0].strip().lower(): quality for kind, quality in accepted}
     for kind in ("application/json", "application/*", "*/*"):
         if kind in qualities:
             return bool(qualities[kind] > 0)

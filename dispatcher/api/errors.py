@@ -6,18 +6,17 @@ The one place that turns exceptions, ours and HTTP's, into answers. A 500 says n
 import logging
 from collections.abc import Mapping
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from dispatcher import log
-from dispatcher.api.parts import answer
+from dispatcher.api.parts import Answer, json_answer, response
 from dispatcher.errors import (
     AccountNotFound,
     ApiError,
     ClientNotFound,
     DeliveryNotFound,
-    DispatcherError,
     IllegalTransition,
     InvalidReplay,
     InvalidWebhook,
@@ -31,9 +30,6 @@ from dispatcher.errors import (
 from schemas.errors import texts
 
 logger = logging.getLogger(__name__)
-
-UNPROCESSABLE = "422 Unprocessable Content"
-"""With the reason phrase of RFC 9110, which API v3 names; the libraries still have the one before."""
 
 _UNKNOWN = (AccountNotFound, WebhookNotFound, DeliveryNotFound, ReplayNotFound, ClientNotFound)
 _UNAVAILABLE = (StorageUnavailable, ScheduleUnavailable, QueueUnavailable)
@@ -55,68 +51,56 @@ def not_found() -> ApiError:
     return ApiError(404, *_OF_HTTP[404])
 
 
-def field_errors(messages: Mapping[str, object]) -> Response:
-    """Body A with status 422: field → texts."""
-    made = answer({"errors": messages})
-    made.status = UNPROCESSABLE
-    return made
-
-
-def error(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Body B."""
-    return answer({"error": code, "error_description": description}, status, headers)
+def method_not_allowed(allowed: str) -> ApiError:
+    """405; `allowed`: the methods that the path has."""
+    return ApiError(405, *_OF_HTTP[405], {"Allow": allowed})
 
 
 def register(app: Flask) -> None:
     """Makes the app answer every exception in one of the two bodies."""
-    app.register_error_handler(ApiError, _refused)
-    app.register_error_handler(InvalidWebhook, _invalid_of_ours)
-    app.register_error_handler(InvalidReplay, _invalid_of_ours)
-    app.register_error_handler(IllegalTransition, _illegal_move)
-    app.register_error_handler(ValidationError, _invalid)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(DispatcherError, _ours)
-    app.register_error_handler(Exception, _broken)
+    app.register_error_handler(HTTPException, lambda error: response(_http(error)))
+    app.register_error_handler(Exception, lambda error: response(error_answer(error, request.method, request.path)))
 
 
-def _refused(refused: ApiError) -> Response:
-    return error(refused.status, refused.code, str(refused), refused.headers)
+def error_answer(error: Exception, method: str, path: str) -> Answer:
+    """What a request that ended with `error` is answered."""
+    match error:
+        case ApiError():
+            return _error(error.status, error.code, str(error), error.headers)
+        case InvalidWebhook() | InvalidReplay():
+            return _field_errors(error.messages)
+        case IllegalTransition():
+            return _field_errors({"state": [error.detail]})
+        case ValidationError():
+            return _field_errors({name: texts(found) for name, found in error.normalized_messages().items()})
+        case _ if isinstance(error, _UNKNOWN):
+            return error_answer(not_found(), method, path)
+        case TooManyPings():
+            return _error(503, "temporarily_unavailable", str(error), _LATER)
+        case _ if isinstance(error, _UNAVAILABLE):
+            logger.warning(log.line("request.unavailable", path=path, reason=repr(str(error))))
+            text = "The service is not available now; try again later"
+            return _error(503, "temporarily_unavailable", text, _LATER)
+        case _:  # the outermost catch of a request: what comes here is a fault of ours
+            logger.error(log.line("request.broken", method=method, path=path), exc_info=error)
+            return _error(500, "server_error", "Something went wrong here; try again later")
 
 
-def _invalid_of_ours(invalid: InvalidWebhook | InvalidReplay) -> Response:
-    return field_errors(invalid.messages)
-
-
-def _illegal_move(illegal: IllegalTransition) -> Response:
-    return field_errors({"state": [illegal.detail]})
-
-
-def _invalid(invalid: ValidationError) -> Response:
-    return field_errors({name: texts(found) for name, found in invalid.normalized_messages().items()})
-
-
-def _ours(found: DispatcherError) -> Response:
-    if isinstance(found, _UNKNOWN):
-        return _refused(not_found())
-    if isinstance(found, TooManyPings):
-        return error(503, "temporarily_unavailable", str(found), _LATER)
-    if isinstance(found, _UNAVAILABLE):
-        logger.warning(log.line("request.unavailable", path=request.path, reason=repr(str(found))))
-        return error(503, "temporarily_unavailable", "The service is not available now; try again later", _LATER)
-    return _broken(found)
-
-
-def _http(found: HTTPException) -> Response:
-    code = found.code or 500
+def _http(error: HTTPException) -> Answer:
+    code = error.code or 500
     if code == 422:  # webargs: messages by location, then by field
-        by_location: Mapping[str, Mapping[str, object]] = getattr(found, "data", {}).get("messages", {})
-        return field_errors({name: texts(said) for of in by_location.values() for name, said in of.items()})
-    word, text = _OF_HTTP.get(code, ("invalid_request" if code < 500 else "server_error", found.name))
-    headers = {name: value for name, value in found.get_headers() if name in ("Allow", "Retry-After")}
-    return error(code, word, text, headers)
+        by_location: Mapping[str, Mapping[str, object]] = getattr(error, "data", {}).get("messages", {})
+        return _field_errors({name: texts(said) for of in by_location.values() for name, said in of.items()})
+    word, text = _OF_HTTP.get(code, ("invalid_request" if code < 500 else "server_error", error.name))
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return _error(code, word, text, headers)
 
 
-def _broken(found: Exception) -> Response:
-    """The process's outermost catch of a request: what comes here is a fault of ours."""
-    logger.error(log.line("request.broken", method=request.method, path=request.path), exc_info=found)
-    return error(500, "server_error", "Something went wrong here; try again later")
+def _field_errors(messages: Mapping[str, object]) -> Answer:
+    """Body A with status 422: field → texts."""
+    return json_answer(422, {"errors": messages})
+
+
+def _error(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Body B."""
+    return json_answer(status, {"error": code, "error_description": description}, headers)

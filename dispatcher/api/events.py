@@ -1,52 +1,32 @@
-"""Events: emitted here, listed as the activity log (API v3, Events), and the catalogue of those there are."""
+"""Events: the activity log (API v3, Events), and the catalogue of those there are."""
 
 import json
 from collections.abc import Sequence
 from functools import cache
 
-from flask import Response, request
+from flask import Response
 from flask_smorest import Blueprint
-from marshmallow import ValidationError
 
-from dispatcher.access.rate_limit import EMITS
-from dispatcher.api import emitting
-from dispatcher.api.auth import QUICK, Caller, authorized
-from dispatcher.api.emitting import new_event
-from dispatcher.api.errors import field_errors
+from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, page_offset
-from dispatcher.api.parts import JSON, answer, container, json_body
-from dispatcher.errors import InvalidEventAttribute
-from dispatcher.pipeline import emit as record_event
+from dispatcher.api.parts import JSON, answer, container
 from dispatcher.storage.reads import activity
 from dispatcher.storage.reads.activity import Activity, SubjectFilter
-from schemas import EVENT_TYPES, InvalidEvent
+from schemas import EVENT_TYPES
 from schemas.api import activity as words
-from schemas.api import emitted
 from schemas.api.activity import ActivitySchema
-from schemas.api.emitted import EmittedSchema, EventTypeSchema
-from schemas.api.errors import FieldErrorsSchema
-from schemas.errors import plain
+from schemas.api.emitted import EventTypeSchema
 from schemas.wire.examples import event_example
 from schemas.wire.fields import written_in
 from schemas.wire.json_schema import event_schema
 
 blueprint = Blueprint("events", __name__, description="What happened.")
 
-_ERROR_LIMIT = 1_000
-"""Errors that are told of one request; a body of 5 MiB has room for more."""
-_KEY_HEADER = "Idempotency-Key"
-
 _activity = ActivitySchema()
 _PATHS = {name: path for name, event in EVENT_TYPES.items() if (path := words.subject_path(event))}
 
 _SINCE = {"in": "query", "name": "since", "schema": {"type": "string", "format": "date-time"}}
 _SUBJECT = {"in": "query", "name": "subject_id", "schema": {"type": "integer", "minimum": 0}}
-_KEY = {
-    "in": "header",
-    "name": _KEY_HEADER,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "Of a single event: a second emit of it returns the first event.",
-}
 
 
 @blueprint.route("/accounts/<slug>/events.json")
@@ -65,29 +45,6 @@ def log(caller: Caller) -> Response:
 def paid(caller: Caller) -> Response:
     """Of these, the payments of invoices and expenses."""
     return _log(caller, words.PAID)
-
-
-@blueprint.route("/accounts/<slug>/events.json", methods=["POST"])
-@authorized("events:write", EMITS)
-@blueprint.doc(parameters=[_KEY])
-@blueprint.response(202, EmittedSchema)
-@blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
-def emit(caller: Caller) -> Response:
-    """Emits one event, or an array of up to 1,000: all or none. Answered once they are committed, in order.
-
-    A second emit of an idempotency key stands for the first event, which is answered with `new` false. Errors are told
-    by path: `body.invoice.id`, of an array `[3].body.invoice.id`.
-    """
-    quick = request.environ.get(QUICK)
-    if quick is not None and quick.error is not None:
-        raise quick.error
-    items, is_array = emitting.items(json_body(), request.headers.get(_KEY_HEADER))
-    traceparent = request.headers.get("traceparent") if container().settings.tracing else None
-    try:
-        stored = container().emit(caller.account, [new_event(item) for item in items], traceparent=traceparent)
-    except (ValidationError, InvalidEvent, InvalidEventAttribute):  # the first of them; all are told
-        return field_errors(_problems(items, caller.account.time_zone, is_array=is_array))
-    return answer(emitting.receipt(stored, caller.account.time_zone, is_array=is_array), 202)
 
 
 @blueprint.route("/event_types.json")
@@ -125,17 +82,6 @@ def _line(one: Activity, user: dict[str, JSON]) -> dict[str, JSON]:
         "user": user,
         "params": words.params(one.name, one.body),
     }
-
-
-def _problems(items: Sequence[JSON], time_zone: str, *, is_array: bool) -> dict[str, list[str]]:
-    """What is wrong with all of them, by path."""
-    found: dict[str, list[str]] = {}
-    for index, item in enumerate(items):
-        at = f"[{index}]" if is_array else ""
-        for path, reason in list(emitted.problems(item)) or record_event.problems(new_event(item), time_zone):
-            if len(found) < _ERROR_LIMIT:
-                found.setdefault(".".join(part for part in (at, plain(path)) if part), []).append(reason)
-    return found
 
 
 @cache

@@ -19,6 +19,7 @@ from dispatcher.api.auth import PREFIX
 from dispatcher.api.errors import not_found
 from dispatcher.storage.admin.clients import SCOPES
 from schemas import EVENT_TYPES
+from schemas.api.emitted import EmittedSchema
 from schemas.wire.examples import event_example
 from schemas.wire.fields import Items, Wire
 from schemas.wire.from_json import BATCH_LIMIT
@@ -29,6 +30,7 @@ JSON = dict[str, Any]
 blueprint = Blueprint("docs", __name__)
 
 _NAME = "dispatcher.openapi"
+_EMIT_PATH = f"{PREFIX}/accounts/{{slug}}/events.json"
 _REFS = "#/components/schemas/"
 _ABOUT = """The webhook half of Fakturoid's API v3, and what lies beyond it: emitting events, the catalogue of events,
 deliveries, replays, trying a webhook out, and its signing secret.
@@ -67,6 +69,7 @@ _POLICY = (
 def prepare(app: Flask, api: Api) -> None:
     """Makes flask-smorest know our fields, before blueprints are registered."""
     api.ma_plugin.converter.add_attribute_function(_attribute)
+    api.spec.components.schema("Emitted", schema=EmittedSchema)  # which no route of Flask's answers
     app.extensions[_NAME] = cache(lambda: json.dumps(_document(app, api.spec.to_dict()), ensure_ascii=False))
 
 
@@ -110,14 +113,12 @@ def _attribute(_converter: object, field: Any, **_: Any) -> JSON:
 
 
 def _document(app: Flask, collected: JSON) -> JSON:
-    emit = collected["paths"][f"{PREFIX}/accounts/{{slug}}/events.json"]["post"]
-    emit["requestBody"] = _emit_body()
-    emit["responses"]["202"]["content"] = _one_or_many(f"{_REFS}Emitted")
+    collected["paths"][_EMIT_PATH]["post"] = _emit()
     components = collected["components"]
     components["schemas"] |= body_types(_REFS) | {"NewEvent": _new_event()}
     components["schemas"].pop("PaginationMetadata")  # flask-smorest's own, of which nothing is used
     components |= _common()
-    views = {(path, method): view for path, method, view in _views(app)}
+    scopes = dict(_scopes(app)) | {(_EMIT_PATH, "post"): ["events:write"]}
     for path, operations in collected["paths"].items():
         for method in [name for name in operations if name in ("get", "post", "patch", "delete")]:
             if operations[method].pop("hide", False):
@@ -125,26 +126,28 @@ def _document(app: Flask, collected: JSON) -> JSON:
             else:
                 operations[method]["responses"].pop("default", None)
                 if path.startswith(PREFIX):
-                    _complete(operations, operations[method], views[path, method])
+                    _complete(operations, operations[method], scopes.get((path, method)))
     collected["paths"] = {path: operations for path, operations in collected["paths"].items() if operations}
     collected["info"]["description"] = _ABOUT
     return collected
 
 
-def _views(app: Flask) -> Iterator[tuple[str, str, Any]]:
-    """Path as OpenAPI writes it, method, and view function of every route."""
+def _scopes(app: Flask) -> Iterator[tuple[tuple[str, str], list[str]]]:
+    """Path as OpenAPI writes it, method → the scopes of every route of Flask's that takes a token."""
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule)
-        for method in rule.methods or ():
-            yield path, method.lower(), app.view_functions[rule.endpoint]
+        view = app.view_functions[rule.endpoint]
+        if hasattr(view, "scope"):  # `auth.authorized`
+            scopes = [view.scope] if view.scope else []
+            yield from (((path, method.lower()), scopes) for method in rule.methods or ())
 
 
-def _complete(operations: JSON, operation: JSON, view: Any) -> None:
-    """Adds what the checks before the view ask for and answer with."""
+def _complete(operations: JSON, operation: JSON, scopes: list[str] | None) -> None:
+    """Adds what the checks before the view ask for and answer with; `scopes`: None where it takes no token."""
     statuses = {400, 415, 503}
-    if hasattr(view, "scope"):  # `auth.authorized`
-        statuses |= {401, 429} | ({403} if view.scope else set())
-        operation["security"] = [{"oauth2": [view.scope] if view.scope else []}, {"bearer": []}]
+    if scopes is not None:
+        statuses |= {401, 429} | ({403} if scopes else set())
+        operation["security"] = [{"oauth2": scopes}, {"bearer": []}]
     if operations.get("parameters"):  # of the path
         statuses.add(404)
     operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/UserAgent"})
@@ -220,6 +223,30 @@ def _new_event() -> JSON:
             {"title": name, "properties": {"name": {"const": name}, "body": body_schema(name, _REFS)}}
             for name in EVENT_TYPES
         ],
+    }
+
+
+def _emit() -> JSON:
+    """POST events.json, which is no route of Flask's."""
+    key = {
+        "in": "header",
+        "name": "Idempotency-Key",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "description": "Of a single event: a second emit of it returns the first event.",
+    }
+    field_errors = {"application/json": {"schema": {"$ref": f"{_REFS}FieldErrors"}}}
+    return {
+        "tags": ["events"],
+        "summary": f"Emits one event, or an array of up to {BATCH_LIMIT:,}: all or none. Answered, in order, once they"
+        " are committed.",
+        "description": "A second emit of an idempotency key stands for the first event, which is answered with `new`"
+        " false. Errors are told by path: `body.invoice.id`, of an array `[3].body.invoice.id`.",
+        "parameters": [key],
+        "requestBody": _emit_body(),
+        "responses": {
+            "202": {"description": "Accepted", "content": _one_or_many(f"{_REFS}Emitted")},
+            "422": {"description": "Unprocessable Content", "content": field_errors},
+        },
     }
 
 

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 from werkzeug.routing import IntegerConverter, Map
 
 from dispatcher.api.addresses import client_address
@@ -81,12 +83,23 @@ def root() -> str:
 
 def json_body() -> JSON:
     """The request's body, parsed; raises ApiError: 415 for another type than JSON, 400 for what is no JSON."""
-    if request.mimetype not in ("", "application/json") and not request.is_json:
-        raise ApiError(415, "unsupported_media_type", "The body must be JSON, with Content-Type application/json")
+    check_content_type(request.headers.get("Content-Type", ""))
     data = request.get_data()
     if request.content_length is None and len(data) >= BODY_LIMIT:  # sent in chunks: werkzeug cuts it there
         raise RequestEntityTooLarge
     return parsed(data)
+
+
+def check_content_type(header: str) -> None:
+    """Raises ApiError (415) for another type than JSON; `header` is "" where the client names none."""
+    if not _is_json(header):
+        raise ApiError(415, "unsupported_media_type", "The body must be JSON, with Content-Type application/json")
+
+
+@lru_cache(100)
+def _is_json(content_type: str) -> bool:
+    kind = parse_options_header(content_type)[0].lower()
+    return kind in ("", "application/json") or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def parsed(data: bytes) -> JSON:
@@ -124,6 +137,11 @@ def json_answer(status: int, value: JSON, headers: Mapping[str, str] | None = No
         [("Content-Type", "application/json"), ("Content-Length", str(len(text))), *(headers or {}).items()],
         text,
     )
+
+
+def response(answer: Answer) -> Response:
+    """`answer` as Flask's."""
+    return Response(answer.text, answer.status, answer.headers)
 
 
 def no_content() -> Response:

@@ -55,14 +55,18 @@ def record_events(
         return _store(connection, owner.id, drafts_of(new, owner.time_zone), traceparent)
     owner = account if isinstance(account, Account) else storage.read(accounts.find, account)
     drafts = drafts_of(new, owner.time_zone)  # outside the transaction, which shall be short
-    if any(draft.idempotency_key is not None for draft in drafts):
-        stored = storage.transact(_store, owner.id, drafts, traceparent)
-    else:
-        (committed,) = commit_together(storage, [Emit(owner.id, drafts, traceparent)])
-        assert committed is not None  # noqa: S101 - without keys it need not wait
-        return committed
-    failpoints.hit("after_commit")
-    return stored
+    return commit(storage, Emit(owner.id, drafts, traceparent))
+
+
+def commit(storage: Storage, emit: Emit) -> list[Event]:
+    """The stored events of one emit, in a commit of its own; waits for other emits of its keys."""
+    if any(draft.idempotency_key is not None for draft in emit.drafts):
+        stored = storage.transact(_store, *emit)
+        failpoints.hit("after_commit")
+        return stored
+    (committed,) = commit_together(storage, [emit])
+    assert committed is not None  # noqa: S101 - without keys it need not wait
+    return committed
 
 
 def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event] | None]:

@@ -1,7 +1,6 @@
 """What gunicorn loads: `dispatcher.web.asgi:load()`. The settings come from the environment.
 
-An event loop takes the requests, and answers emits itself (`quick_emit.py`): a thread for each would cost more than all
-else about them. Everything else is Flask's, in threads.
+An event loop takes the requests, and answers emits itself (`emit_endpoint.py`). Everything else is Flask's, in threads.
 """
 
 import asyncio
@@ -9,14 +8,16 @@ import gc
 import sys
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from dispatcher import log
-from dispatcher.access.authenticate import Admitted
-from dispatcher.api.auth import takes_forms
+from dispatcher.access.rate_limit import DEFAULT
+from dispatcher.api.auth import ADMITTED, bearer, needs_token, quota_headers, takes_forms
 from dispatcher.api.door import Door, is_sign_in
+from dispatcher.api.errors import error_answer
 from dispatcher.api.health import quick_answer
 from dispatcher.api.parts import BODY_LIMIT, Answer, json_answer
 from dispatcher.container import Container, current_container
@@ -35,7 +36,7 @@ from dispatcher.web.bodies import (
 )
 from dispatcher.web.callers import Callers
 from dispatcher.web.connections import ANSWER_S, TURN, Owed, Turn
-from dispatcher.web.emit_endpoint import QuickEmit
+from dispatcher.web.emit_endpoint import EmitEndpoint, is_emit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -57,11 +58,12 @@ class Asgi:
 
     def __init__(self, app: "WSGIApplication", container: Container) -> None:
         self._app = app
+        self._container = container
         self._callers = Callers(container)
-        self._quick = QuickEmit(container)
         self._threads = ThreadPoolExecutor(container.settings.web_threads, thread_name_prefix="request")
         self._door = Door(self._call, container.settings.trusted_proxies)
         self._large = LargeBodies(container.settings.web_threads)
+        self._emits = EmitEndpoint(container, self._callers, self._large, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request; a client that goes away gets none."""
@@ -74,6 +76,8 @@ class Asgi:
             status, headers, text = await self._answer(environ, body)
         except ClientGone:
             return
+        except BodyTooSlow:
+            status, headers, text = _TOO_SLOW
         turn.theirs(Owed.TAKING, ANSWER_S)
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]  # in the usual spelling
         if not body.is_whole:
@@ -85,26 +89,38 @@ class Asgi:
 
     async def _answer(self, environ: dict[str, Any], body: Body) -> Answer:
         """In this order: who calls and whether they may, how much they send, and only then the body itself."""
+        if is_emit(environ):
+            return await self._emits.answer(environ, body)
         if body.is_whole:
             return quick_answer(environ) or await self._flask(environ, BytesIO())
-        admitted = await self._callers.admit(environ)
-        if admitted is None and not takes_forms(environ["PATH_INFO"]):
+        token = bearer(environ.get("HTTP_AUTHORIZATION", "")) if needs_token(environ["PATH_INFO"]) else None
+        if token is None:
+            return await self._without_token(environ, body)
+        try:
+            environ[ADMITTED] = admitted = await self._callers.admit(token, DEFAULT)
+        except Exception as error:  # nobody shall look it up again, and wait again
+            return self._failed(environ, error)
+        if admitted is None or admitted.allowance.exceeded:
             return await self._flask(environ, Unread(BODY_LIMIT))
-        if admitted is None or body.is_small:
-            return await self._read(environ, body, admitted)
-        async with self._large.place(admitted.caller.account.id):
-            return await self._read(environ, body, admitted)
+        async with nullcontext() if body.is_small else self._large.place(admitted.caller.account.id):
+            return await self._read(environ, body, BODY_LIMIT, Owed.KNOWN_BODY)
 
-    async def _read(self, environ: dict[str, Any], body: Body, admitted: Admitted | None) -> Answer:
-        limit, owed = (FORM_LIMIT, Owed.BODY) if admitted is None else (BODY_LIMIT, Owed.KNOWN_BODY)
+    async def _without_token(self, environ: dict[str, Any], body: Body) -> Answer:
+        if takes_forms(environ["PATH_INFO"]):
+            return await self._read(environ, body, FORM_LIMIT, Owed.BODY)
+        return await self._flask(environ, Unread(BODY_LIMIT))
+
+    async def _read(self, environ: dict[str, Any], body: Body, limit: int, owed: Owed) -> Answer:
         try:
             data = await body.read(limit, owed)
         except BodyTooLarge:
             return await self._flask(environ, Unread(limit))
-        except BodyTooSlow:
-            return _TOO_SLOW
-        quick = await self._quick.answer(environ, data, admitted) if admitted is not None else None
-        return quick or await self._flask(environ, BytesIO(data))
+        return await self._flask(environ, BytesIO(data))
+
+    def _failed(self, environ: dict[str, Any], error: Exception) -> Answer:
+        answer = error_answer(error, environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        answer.headers.extend(quota_headers(self._container.limiter.unused[DEFAULT]).items())
+        return answer
 
     async def _flask(self, environ: dict[str, Any], body: IO[bytes] | Unread) -> Answer:
         environ["wsgi.input"] = body

@@ -1,93 +1,128 @@
-"""The quick way for what nearly every POST of events is: plain headers, a token that may, events that are in order.
+"""POST /accounts/{slug}/events.json: emits one event, or an array of up to 1,000: all or none.
 
-It stands before Flask and answers 202, exactly as the route in `events.py` would. Whatever looks otherwise it leaves to
-the application, with what it found out so far. Requests that come together share the commit.
+It is answered here, on the event loop, from its headers to its errors: a thread for each request would cost more than
+all else about them. Requests that come together share a commit. `auth.py` says in which order they are checked.
 """
 
+import asyncio
 import re
-from collections.abc import Callable
-from typing import Any
-
-from marshmallow import ValidationError
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, TypeVar
 
 from dispatcher.access.authenticate import Admitted
-from dispatcher.api import emitting
-from dispatcher.api.auth import QUICK, Quick, quota_headers
-from dispatcher.api.parts import Answer, json_answer, parsed
+from dispatcher.access.rate_limit import DEFAULT, EMITS
+from dispatcher.api.auth import PREFIX, access_token, check_headers, permitted, quota_headers
+from dispatcher.api.errors import error_answer, method_not_allowed
+from dispatcher.api.parts import BODY_LIMIT, Answer, check_content_type, json_answer, too_large
 from dispatcher.container import Container
-from dispatcher.errors import ApiError, InvalidEventAttribute, StorageUnavailable
+from dispatcher.errors import StorageUnavailable
 from dispatcher.model.event import Event, EventDraft
-from dispatcher.pipeline.emit import drafts_of
 from dispatcher.storage.pipeline.events import Emit
+from dispatcher.web import posted_events
 from dispatcher.web.batcher import Batcher
-from dispatcher.web.callers import EMIT_PATH
-from schemas import InvalidEvent
+from dispatcher.web.bodies import SMALL_BODY, Body, BodyTooLarge, BodyTooSlow, ClientGone, LargeBodies
+from dispatcher.web.callers import Callers
+from dispatcher.web.connections import Owed
+from dispatcher.web.posted_events import PostedEvents
 
-BODY_QUICK = 512 * 1024
-"""Bytes: the event loop stands still while events are checked, for 0.02 ms each, or 0.1 for a closer look."""
+Returned = TypeVar("Returned")
+
+RENDERED_BYTES = 512 * 1024
+"""A body of up to so many is rendered on the event loop, which stands still for 0.02 ms an event meanwhile."""
 EVENTS_MOST = 1_000
 """In one commit."""
 
-_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
-_TYPES = ("application/json", "application/json; charset=utf-8", "application/json;charset=utf-8")
-_ACCEPTED = ("*/*", "application/json")
-
-_REFUSALS = (ApiError, ValidationError, InvalidEvent, InvalidEventAttribute)
-"""What is wrong is told by the route, in full. Nothing was stored."""
+_PATH = re.compile(rf"{PREFIX}/accounts/([^/]+)/events\.json")
+_READS = ("GET", "HEAD")
+"""The activity log, which is a route of Flask's."""
 
 
-class QuickEmit:
-    """For one event loop."""
+def is_emit(environ: dict[str, Any]) -> bool:
+    """Whether the request is answered here."""
+    return environ["REQUEST_METHOD"] not in _READS and _slug(environ) is not None
 
-    def __init__(self, container: Container) -> None:
+
+def _slug(environ: dict[str, Any]) -> str | None:
+    path = _PATH.fullmatch(environ["PATH_INFO"])
+    return path and path[1]
+
+
+class EmitEndpoint:
+    """For one event loop. What takes long is done in `threads`."""
+
+    def __init__(self, container: Container, callers: Callers, large: LargeBodies, threads: Executor) -> None:
         self._container = container
+        self._callers = callers
+        self._large = large
+        self._threads = threads
+        self._tracing = container.tracing
         self._commits: Batcher[Emit, list[Event] | None] = Batcher(
             "commit", container.emit_together, most=EVENTS_MOST, for_all=StorageUnavailable
         )
 
-    async def answer(self, environ: dict[str, Any], body: bytes, admitted: Admitted) -> Answer | None:
-        """The answer; None: the application shall find it, for `environ`, in which it is told what is known by now."""
-        caller, allowance = admitted
-        slug = _slug(environ)
-        if slug is None or len(body) > BODY_QUICK or self._container.settings.tracing:
-            return None
-        if caller.account.slug != slug or "events:write" not in caller.scopes:
-            return None
+    async def answer(self, environ: dict[str, Any], body: Body) -> Answer:
+        """The answer to a request that `is_emit`; raises ClientGone and BodyTooSlow."""
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        allowance = self._container.limiter.unused[DEFAULT]
         try:
-            drafts, is_array = _drafts(body, environ.get("HTTP_IDEMPOTENCY_KEY"), caller.account.time_zone)
-        except _REFUSALS:
-            return None
-        try:
-            stored = await self._commits.do(Emit(caller.account.id, drafts), len(drafts))
-        except Exception as error:  # the application knows what to answer
-            environ[QUICK] = Quick(admitted, error)
-            return None
-        if stored is None:  # it waits for another emit of its key
-            return None
-        receipt = emitting.receipt(stored, caller.account.time_zone, is_array=is_array)
-        return json_answer(202, receipt, quota_headers(allowance))
+            check_headers(environ)
+            if method != "POST":
+                raise method_not_allowed("GET, HEAD, POST")
+            admitted = await self._callers.admit(access_token(environ.get("HTTP_AUTHORIZATION", "")), EMITS)
+            if admitted is not None:
+                allowance = admitted.allowance
+            answer = await self._emit(environ, body, admitted)
+        except (ClientGone, BodyTooSlow):
+            raise
+        except Exception as error:  # whatever it is, it is this request's alone
+            answer = error_answer(error, method, path)
+        answer.headers.extend(quota_headers(allowance).items())
+        return answer
+
+    async def _emit(self, environ: dict[str, Any], body: Body, admitted: Admitted | None) -> Answer:
+        account = permitted(admitted, "events:write", _slug(environ)).account
+        check_content_type(environ.get("CONTENT_TYPE", ""))
+        async with nullcontext() if body.is_small else self._large.place(account.id):
+            data = await _read(body)
+            posted = await self._parse(data, environ.get("HTTP_IDEMPOTENCY_KEY"), account.time_zone)
+            stored = await self._store(account.id, posted.drafts, environ.get("HTTP_TRACEPARENT"))
+        return json_answer(202, posted_events.receipt(stored, account.time_zone, is_array=posted.is_array))
+
+    async def _parse(self, data: bytes, key: str | None, time_zone: str) -> PostedEvents:
+        if len(data) > RENDERED_BYTES:
+            return await self._in_thread(posted_events.parse, data, key, time_zone)
+        posted = posted_events.render(data, key, time_zone)
+        if posted is not None:
+            return posted
+        if len(data) <= SMALL_BODY and data[:1] == b"{":  # one event is checked sooner than a thread takes over
+            return posted_events.check(data, key, time_zone)
+        return await self._in_thread(posted_events.check, data, key, time_zone)
+
+    async def _store(self, account_id: int, drafts: Sequence[EventDraft], traceparent: str | None) -> list[Event]:
+        if self._tracing is None:
+            return await self._commit(Emit(account_id, drafts))
+        with self._tracing.emit([draft.name for draft in drafts], traceparent) as span:
+            stored = await self._commit(Emit(account_id, drafts, span.traceparent))
+            span.stored([event.id for event in stored])
+        return stored
+
+    async def _commit(self, emit: Emit) -> list[Event]:
+        stored = await self._commits.do(emit, len(emit.drafts))
+        if stored is None:  # it has to wait for another emit of one of its keys, and shall not hold up others
+            stored = await self._in_thread(self._container.emit_waiting, emit)
+        return stored
+
+    async def _in_thread(self, call: Callable[..., Returned], *arguments: Any) -> Returned:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *arguments))
 
 
-def _drafts(body: bytes, key: str | None, time_zone: str) -> tuple[list[EventDraft], bool]:
-    """The events in a body, and whether they are an array; raises one of _REFUSALS."""
-    found = emitting.drafts_from_json(body, key, time_zone)
-    if found is not None:
-        return found
-    items, is_array = emitting.items(parsed(body), key)
-    return drafts_of([emitting.new_event(item) for item in items], time_zone), is_array
-
-
-def _slug(environ: dict[str, Any]) -> str | None:
-    """The account of an emit about whose headers there is nothing to say; else None."""
-    get: Callable[[str, str], str] = environ.get  # all that is asked for here are texts
-    path = EMIT_PATH.fullmatch(get("PATH_INFO", ""))
-    if (
-        path is None
-        or get("REQUEST_METHOD", "") != "POST"
-        or not get("HTTP_USER_AGENT", "").strip()
-        or not _HOST.fullmatch(get("HTTP_HOST", ""))
-        or get("HTTP_ACCEPT", "*/*") not in _ACCEPTED
-        or get("CONTENT_TYPE", "").lower() not in _TYPES
-    ):
-        return None
-    return path[1]
+async def _read(body: Body) -> bytes:
+    if body.is_whole:
+        return b""
+    try:
+        return await body.read(BODY_LIMIT, Owed.KNOWN_BODY)
+    except BodyTooLarge:
+        raise too_large(BODY_LIMIT) from None

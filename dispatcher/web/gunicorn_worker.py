@@ -10,7 +10,6 @@ from typing import Any
 from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
-from dispatcher.api.errors import UNPROCESSABLE
 from dispatcher.api.parts import text_of
 from dispatcher.web.connections import HEAD_S, KEPT_S, TURN, Connections, Owed, Turn
 
@@ -22,9 +21,6 @@ FILES_BESIDES = 100
 """That a process has open besides its connections: libraries, Postgres, Redis, what is being sent by `ping`."""
 TURN_S, TURN_MOST_S = 10e-6, 500e-6
 """For each connection that it has, a process lets the others go first for so long; meanwhile it polls."""
-
-# ASGI has no reason phrases. gunicorn writes the one that RFC 9110 replaced; API v3 names the new one.
-protocol._REASON_PHRASES[422] = UNPROCESSABLE.partition(" ")[2]
 
 
 def _written(status: str, code: str, description: str, header: str = "") -> bytes:

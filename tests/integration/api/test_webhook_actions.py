@@ -185,7 +185,7 @@ def test_a_rotation_that_says_something_else_is_refused(api, given, text):
     old = secret(api, hook)
 
     answer = api.post(f"{hook}/secret/rotate.json", json=given)
-    assert (answer.status_code, answer.reason) == (422, "Unprocessable Content")
+    assert answer.status_code == 422
     assert list(answer.json()["errors"].values()) == [[text]]
     assert secret(api, hook) == old
 

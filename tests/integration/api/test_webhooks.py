@@ -178,7 +178,7 @@ def test_invalid_data_are_told_by_field_on_create_and_on_change(api, given, mess
         api.post("/webhooks.json", json=GIVEN | given),
         api.patch(f"/webhooks/{made['id']}.json", json=given),
     ):
-        assert (answer.status_code, answer.reason) == (422, "Unprocessable Content")
+        assert answer.status_code == 422
         assert answer.json() == {"errors": messages}
     assert api.get("/webhooks.json").json() == [made]
 

@@ -1,24 +1,22 @@
-"""Most emits are answered before Flask (`quick_emit.py`): nobody can tell, and they are counted and stored the same."""
+"""POST events.json as an endpoint of its own: what is counted, what shares a commit, what waits for whom."""
 
 import http.client
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import requests
 
 from dispatcher.container import Container
 from dispatcher.pipeline.emit import NewEvent
-from tests.support.api import AGENT, Api, send
+from dispatcher.web.emit_endpoint import RENDERED_BYTES
+from tests.support.api import AGENT, Api
 from tests.support.builders import a_body, an_account
 from tests.support.waiting import eventually
 
 PAID = {"name": "invoice_paid", "body": a_body()}
 WRONG = {"name": "invoice_paid", "body": {}}
-LONG_WAY = {"Accept": "application/json;q=0.9"}
-"""Means the same as no Accept header, and is left to the route."""
 
 
 def headers_of(api: Api) -> dict[str, str | bytes]:
@@ -30,36 +28,53 @@ def stored(api: Api) -> int:
     return count
 
 
-KEYED = PAID | {"idempotency_key": "k"}
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_another_method_is_told_what_the_path_takes(api, method):
+    answer = api.call(method, "/events.json")
+
+    assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+    assert "X-RateLimit" in answer.headers
 
 
-@pytest.mark.parametrize(
-    "given",
-    [PAID, [PAID, PAID], WRONG, [PAID, WRONG], [], "text", KEYED, [KEYED, PAID, KEYED], PAID | {"idempotency_key": ""}],
-)
-def test_both_ways_answer_the_same(api, container, given):
-    body = json.dumps(given).encode()
-    answers = []
-    for way in ({}, LONG_WAY):
-        other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}x{len(answers)}"))
-        path = f"/api/v3{other.path('/events.json')}"
-        answers.append(send(api.server, "POST", path, headers_of(other) | way, body))
-
-    quick, long = answers
-    assert (quick.status, quick.reason) == (long.status, long.reason)
-    assert [*quick.headers] == [*long.headers]
-    varies = ("Date", "Content-Length")
-    assert {n: v for n, v in quick.headers.items() if n not in varies} == {
-        n: v for n, v in long.headers.items() if n not in varies
-    }
-    assert shape(quick.json()) == shape(long.json())
+def test_a_head_of_the_activity_log_is_none_of_an_emit(api):
+    assert api.call("HEAD", "/events.json").status_code == 200
 
 
-def shape(value: Any) -> Any:
-    """Without what differs from event to event."""
-    if isinstance(value, list):
-        return [shape(one) for one in value]
-    return [(name, None if name in ("id", "created_at") else found) for name, found in value.items()]
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+def test_a_body_of_another_type_is_refused(api, kind):
+    answer = api.post("/events.json", data=json.dumps(PAID), headers={"Content-Type": kind})
+
+    assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("kind", ["application/json;charset=UTF-8", "APPLICATION/JSON", "application/ld+json"])
+def test_every_spelling_of_json_is_taken(api, kind):
+    assert api.post("/events.json", data=json.dumps(PAID), headers={"Content-Type": kind}).status_code == 202
+
+
+def test_large_arrays_are_stored_whole_and_one_bad_event_refuses_them_all(api):
+    many = [PAID] * 300  # beyond what is rendered on the event loop
+    assert len(json.dumps(many)) > RENDERED_BYTES
+    assert len(api.post("/events.json", json=many).json()) == 300
+
+    answer = api.post("/events.json", json=[*many, WRONG])
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["[300].body.invoice", "[300].body.payment"])
+    assert stored(api) == 300
+
+
+def test_repeated_keys_are_counted(serve, container, account):
+    api = Api.of(serve(), container, account)
+
+    def duplicates() -> float:
+        name = 'dispatcher_duplicates_prevented_total{step="emit"}'
+        text = requests.get(f"{api.server.url}/metrics", timeout=10).text
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
+
+    before = duplicates()
+    for _ in range(3):
+        api.post("/events.json", json=PAID, headers={"Idempotency-Key": "again"})
+    eventually(lambda: duplicates() == before + 2, what="both being counted")
 
 
 @pytest.mark.parametrize(
