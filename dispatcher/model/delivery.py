@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from dispatcher.errors import IllegalTransition
-
 
 class State(StrEnum):
     """Where a delivery stands. A claimed one is `pending` with a lease: `next_attempt_at` moved ahead, and a token."""
@@ -17,21 +15,15 @@ class State(StrEnum):
     SUPERSEDED = "superseded"
 
 
-# The same set is a CHECK of the table; the statements that move a delivery repeat the left side in their WHERE.
 MOVES: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.PENDING, State.DELIVERED, State.FAILED, State.CANCELLED, State.SUPERSEDED}),
-    # Success is monotone: a 2xx from a drain whose lease ran out still counts, also after the tries were used up.
+    State.PENDING: frozenset(State),
+    # Success is monotone: a 2xx from a drain whose lease ran out still counts, whatever became of the delivery.
     State.FAILED: frozenset({State.PENDING, State.DELIVERED}),
-    State.DELIVERED: frozenset({State.PENDING}),
+    State.DELIVERED: frozenset({State.PENDING, State.DELIVERED}),
     State.CANCELLED: frozenset({State.PENDING, State.DELIVERED}),
-    State.SUPERSEDED: frozenset({State.PENDING}),
+    State.SUPERSEDED: frozenset({State.PENDING, State.DELIVERED}),
 }
-
-
-def check_move(delivery: str, state: State, wanted: State) -> None:
-    """Raises IllegalTransition unless a delivery in `state` may become `wanted`."""
-    if wanted not in MOVES[state]:
-        raise IllegalTransition(delivery, state, wanted)
+"""State → what it may become. `storage.pipeline.transitions` builds the statements from it; the states are a CHECK."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from dispatcher.errors import WebhookNotFound
+from dispatcher.model.delivery import State
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, SigningSecret, Webhook
 from dispatcher.storage.engine import Connection, Row, array, rows
+from dispatcher.storage.pipeline.transitions import end, legal
 from dispatcher.storage.secrets import SecretBox, new_signing_secret
 
 CANCELLED_AT_ONCE = 20_000
@@ -78,10 +80,9 @@ returning id
 """
 
 # What a drain holds right now is cancelled too; its 2xx still makes it delivered. Index: deliveries_due.
-_CANCEL = """
-update deliveries set state = 'cancelled', finished_on = dispatcher_now()::date, lease_token = null,
-    updated_at = dispatcher_now()
-where finished_on is null and id = any (array (
+_CANCEL = f"""
+update deliveries set {end(State.CANCELLED)}
+where finished_on is null and {legal("state", State.CANCELLED)} and id = any (array (
     select id from deliveries_waiting where webhook_id = any (%(ids)s::int[]) limit %(limit)s))
 """
 

@@ -17,6 +17,7 @@ from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.pipeline import order
+from dispatcher.storage.pipeline.transitions import end, legal
 from dispatcher.storage.secrets import SecretBox
 from dispatcher.storage.stats import partitions
 
@@ -67,19 +68,18 @@ from leased l
     left join lateral (select time_zone from accounts where id = e.account_id limit 1) a on true
 """
 
-_END = """
-update deliveries
-set state = %(state)s, finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
+_END = f"""
+update deliveries set {end("%(state)s")}
 where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
+    and {legal("state", "%(state)s")}
 """
 
 # Nothing was sent, and nothing can be: the attempt is there to say so.
-_FAIL_WITHOUT_EVENT = """
+_FAIL_WITHOUT_EVENT = f"""
 with failed as (
-    update deliveries
-    set state = 'failed', finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now(),
-        attempt_count = attempt_count + 1
+    update deliveries set {end(State.FAILED)}, attempt_count = attempt_count + 1
     where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
+        and {legal("state", State.FAILED)}
     returning id, webhook_id,
         attempt_count + attempt_count_smallint + lost_count + lost_count_smallint as number)
 insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
@@ -95,7 +95,7 @@ from webhooks where id = any (%(webhook_ids)s::int[])
 """
 
 # Index: deliveries_by_id of the waiting partition. A failure counts only with the lease's token; a success always.
-_RECORD = """
+_RECORD = f"""
 with result as materialized (
     select * from unnest(%(ids)s::bigint[], %(tokens)s::uuid[], %(states)s::text[], %(retries)s::float8[],
         %(urls)s::text[], %(statuses)s::text[], %(reasons)s::text[], %(types)s::text[],
@@ -110,6 +110,7 @@ moved as (
     from result r
     where d.id = any (%(ids)s::bigint[]) and d.id = r.id
         and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')
+        and {legal("d.state", "r.state")}
     returning d.id, d.attempt_count + d.attempt_count_smallint + d.lost_count + d.lost_count_smallint as number)
 insert into attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at, finished_at)
 select r.id, m.number, gen_random_uuid(), r.url, r.status, r.reason, r.content_type, r.body,
@@ -155,17 +156,22 @@ select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher_now())::f
 from page p join webhooks w on w.id = p.webhook_id order by p.webhook_id
 """
 
-# What a replay makes of a delivery: pending, its tries anew. What people ask for is sent, also if it is outdated.
-REPLAYED = f"""state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
+RESTART = f"""state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
     tries_before = attempt_count + attempt_count_smallint - tries_before_smallint,
     lost_before = lost_count + lost_count_smallint - lost_before_smallint,
     redelivery_count = redelivery_count + 1, outdated = null, updated_at = dispatcher_now(),
     resource = coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")})"""
+"""SQL: what is set of a finished delivery that is sent again: its tries begin anew. Needs `order.keyed`.
+
+What people ask for is sent, also if it is outdated.
+"""
+RESTARTABLE = f"state <> 'pending' and {legal('state', State.PENDING)}"
+"""SQL: whether a delivery is one of which `RESTART` is set."""
 
 # The webhook cannot be deleted before the commit: who deletes it waits, and then cancels this one too.
 _REPLAY = f"""
-update deliveries set {REPLAYED}
-where id = %(id)s and state <> 'pending' and redelivery_count < %(limit)s
+update deliveries set {RESTART}
+where id = %(id)s and {RESTARTABLE} and redelivery_count < %(limit)s
     and exists (select from webhooks where webhooks.id = deliveries.webhook_id and deleted_at is null for key share)
     and exists (select from events where events.id = deliveries.event_id)  -- its day may be dropped already
 returning webhook_id, resource

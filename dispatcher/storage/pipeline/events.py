@@ -82,20 +82,20 @@ _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 # Index: the primary key of events_waiting (small: only what waits), webhooks_by_account.
 # Taking an event out of the outbox and making its deliveries is one statement: once, or not at all. A webhook that it
 # matched cannot be deleted before the commit, so that the deletion finds its deliveries and cancels them.
-_FAN_OUT = """
+_MATCHED = f"""
+        select nextval('delivery_id') as id, t.event_id, w.id as webhook_id,
+            case when {order.ASKED_FOR.format(webhook="w")} then t.resource end as resource, null::bigint as copy_of
+        from taken t join webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
+            and t.name = any (w.events)
+        order by t.event_id for key share of w"""
+_FAN_OUT = f"""
 with batch as (
     select event_id from events_waiting order by event_id limit %(limit)s for update skip locked),
 taken as (
     delete from events_waiting where event_id = any (array (select event_id from batch))
     returning event_id, account_id, name, resource),
 made as (
-    insert into deliveries (id, event_id, webhook_id, idempotency_key, resource)
-    select id, event_id, webhook_id, new_idempotency_key(id), resource from (
-        select nextval('delivery_id') as id, t.event_id, w.id as webhook_id,
-            case when w.ordering = 'resource' or w.superseding then t.resource end as resource
-        from taken t join webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
-            and t.name = any (w.events)
-        order by t.event_id for key share of w) matched
+    {order.insert(_MATCHED)}
     returning webhook_id, event_id, resource)
 select (select count(*) from taken), (select count(*) from made), array(select distinct webhook_id from made),
     array(select event_id from taken),

@@ -13,8 +13,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from dispatcher.model.delivery import State
 from dispatcher.model.webhook import Ordering
 from dispatcher.storage.engine import Connection, array, rows
+from dispatcher.storage.pipeline.transitions import end, legal
 
 HELD_BACK = "timestamptz '9999-12-31 00:00+00'"
 """When a delivery is due that is held back behind an earlier one of its resource: not before that is finished."""
@@ -31,6 +33,8 @@ _OUT = f"""select id, lease_token is not null as leased, outdated from deliverie
         where webhook_id = r.webhook_id and resource = r.resource and next_attempt_at < {HELD_BACK} offset 0"""
 _EARLIEST = f"""select id, next_attempt_at = {HELD_BACK} as held_back from deliveries_waiting
         where webhook_id = r.webhook_id and resource = r.resource order by event_id, id limit 1"""
+ASKED_FOR = "({webhook}.ordering = 'resource' or {webhook}.superseding)"
+"""SQL, with the name of a row of webhooks: whether its deliveries carry their resource."""
 _PAIRS = """(select distinct webhook_id, resource
         from unnest(%(webhook_ids)s::int[], %(resources)s::text[]) as asked (webhook_id, resource)) as r"""
 NEW = """unnest(%(webhook_ids)s::int[], %(resources)s::text[], %(event_ids)s::bigint[])
@@ -49,10 +53,10 @@ select pg_advisory_xact_lock({_LOCKS}, id) from (
 # 4. Where order is not wanted any more, all are out.
 # What is asked again of a row is put so ("is true") that no plan looks it up instead of the row.
 _KEEP = f"""
-update deliveries set state = 'superseded', finished_on = dispatcher_now()::date, updated_at = dispatcher_now()
+update deliveries set {end(State.SUPERSEDED)}
 where id = any (array (
         select o.id from {_PAIRS} cross join lateral ({_OUT}) o where o.outdated and not o.leased))
-    and finished_on is null and lease_token is null;
+    and finished_on is null and lease_token is null and {legal("state", State.SUPERSEDED)};
 
 update deliveries_waiting set next_attempt_at = {HELD_BACK}
 where id = any (array (
@@ -97,7 +101,8 @@ known as (
 update deliveries
 set outdated = true, state = case when lease_token is null then 'superseded' else state end,
     finished_on = case when lease_token is null then dispatcher_now()::date end, updated_at = dispatcher_now()
-where id = any (array (select id from known where is_older)) and finished_on is null;
+where id = any (array (select id from known where is_older)) and finished_on is null
+    and {legal("state", State.SUPERSEDED)};
 """
 
 # Where the rule is not kept: all are held back, behind one that a dead worker had finished or that was cancelled; or
@@ -139,12 +144,21 @@ def resource_of(event_id: str, webhook_id: str) -> str:
     For deliveries that come once more, or late; of a new event the outbox knows it. Needs the parameters of `keyed`.
     """
     return f"""(select {_named(event_id)} from webhooks asked
-        where asked.id = {webhook_id} and (asked.ordering = 'resource' or asked.superseding))"""
+        where asked.id = {webhook_id} and {ASKED_FOR.format(webhook="asked")})"""
 
 
 def keyed(keys: Mapping[str, str]) -> dict[str, str]:
     """The parameters of `resource_of`; `keys`: event name → where its resource stands in its body."""
     return {"names": array(keys), "keys": array(keys.values())}
+
+
+def insert(source: str) -> str:
+    """SQL: makes a delivery of each row of `source` (id, event_id, webhook_id, resource, copy_of), in its order.
+
+    `source` draws the ids, by `nextval('delivery_id')`; `copy_of` is null, or the delivery sent under a new key.
+    """
+    return f"""insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of)
+    select id, event_id, webhook_id, new_idempotency_key(id), resource, copy_of from ({source}) source"""
 
 
 class NewDeliveries(NamedTuple):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from dispatcher.model.attempt import Status
 from dispatcher.model.delivery import State
 from dispatcher.storage.engine import Connection, array, rows
+from dispatcher.storage.pipeline.transitions import end, legal
 
 # Index: deliveries_due, of each webhook the range in which the leases of a claim end that has just been made.
 _RETURN_CLAIM = """
@@ -22,10 +23,9 @@ where webhook_id = %(webhook_id)s and next_attempt_at <= dispatcher_now() order 
 """
 
 # The counts stay as they are: they may be what Postgres refused. Index: deliveries_by_id of the waiting partition.
-_SETTLE = """
-update deliveries
-set state = %(state)s, finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()
-where id = %(id)s and finished_on is null
+_SETTLE = f"""
+update deliveries set {end("%(state)s")}
+where id = %(id)s and finished_on is null and {legal("state", "%(state)s")}
     and (lease_token is not distinct from %(token)s or %(state)s = 'delivered')
 returning attempt_count::bigint + attempt_count_smallint + lost_count + lost_count_smallint + 1
 """

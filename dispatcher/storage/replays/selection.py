@@ -13,7 +13,7 @@ from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
-from dispatcher.storage.pipeline.deliveries import REPLAYED
+from dispatcher.storage.pipeline.deliveries import RESTART, RESTARTABLE
 
 # Index: webhooks_by_account.
 _WEBHOOKS = """
@@ -88,31 +88,26 @@ id = any (%(ids)s::bigint[]) and finished_on = any (%(days)s::date[]) and state 
     and updated_at <= %(as_of)s
 """
 
-# As `deliveries.replay` moves one.
 _MOVE = f"""
-update deliveries set {REPLAYED}
-where {_STILL_FITS}
+update deliveries set {RESTART}
+where {_STILL_FITS} and {RESTARTABLE}
 returning id, webhook_id, resource
 """
 
-_COPY = f"""
-insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of)
-select id, event_id, webhook_id, new_idempotency_key(id), resource, copy_of from (
+_COPIED = f"""
     select nextval('delivery_id') as id, event_id, webhook_id, id as copy_of,
         coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")}) as resource
-    from deliveries where {_STILL_FITS} order by event_id) copied
-returning id, webhook_id, resource
-"""
+    from deliveries where {_STILL_FITS} order by event_id"""
+_COPY = f"{order.insert(_COPIED)} returning id, webhook_id, resource"
 
-# As a fan-out makes them. The resource of an event stands in its body, under a key that its name tells.
-_BUILD = f"""
-insert into deliveries (id, event_id, webhook_id, idempotency_key, resource)
-select id, event_id, webhook_id, new_idempotency_key(id), {order.resource_of("event_id", "webhook_id")} from (
-    select nextval('delivery_id') as id, e.id as event_id, w.id as webhook_id
-    from webhooks w join events e on e.id = any (%(ids)s::bigint[])
-    where w.id = %(webhook_id)s order by e.id) built
-returning id, webhook_id, resource
-"""
+# The resource of an event stands in its body, under a key that its name tells.
+_MISSING = f"""
+    select id, event_id, webhook_id, {order.resource_of("event_id", "webhook_id")} as resource, null::bigint as copy_of
+    from (
+        select nextval('delivery_id') as id, e.id as event_id, w.id as webhook_id
+        from webhooks w join events e on e.id = any (%(ids)s::bigint[])
+        where w.id = %(webhook_id)s order by e.id) missing"""
+_BUILD = f"{order.insert(_MISSING)} returning id, webhook_id, resource"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

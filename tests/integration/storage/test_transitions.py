@@ -1,0 +1,61 @@
+"""The table of legal moves is what the statements go by."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+
+import pytest
+
+import dispatcher.storage
+from dispatcher.model.delivery import MOVES, State
+from dispatcher.storage.pipeline.transitions import legal
+
+PAIRS = [(state, wanted) for state in State for wanted in State]
+
+
+@pytest.mark.parametrize("shape", [lambda wanted: wanted, lambda wanted: f"'{wanted}'"], ids=["state", "sql"])
+def test_postgres_knows_the_moves_of_the_table_and_no_others(steps, shape):
+    cases = ", ".join(legal(f"'{state}'", shape(wanted)) for state, wanted in PAIRS)
+
+    (answers,) = steps.rows(f"select {cases}")
+
+    assert list(answers) == [wanted in MOVES[state] for state, wanted in PAIRS]
+
+
+def test_every_statement_that_moves_a_delivery_asks_for_a_legal_move():
+    names = [module.name for module in walk_packages(dispatcher.storage.__path__, "dispatcher.storage.")]
+    texts = [
+        text
+        for name in names
+        if ".migrations" not in name
+        for text in vars(import_module(name)).values()
+        if isinstance(text, str)
+    ]
+    moving = [update for text in texts for update in re.findall(r"update deliveries\b[^;]*? state = [^;]*", text)]
+
+    assert len(moving) >= 8
+    assert [one for one in moving if "state in ('pending'" not in one] == []
+
+
+def test_no_other_file_moves_deliveries():
+    root = Path(dispatcher.__path__[0])
+    found = [path for path in root.rglob("*.py") if re.search(r"update deliveries\b", path.read_text())]
+    assert {path.relative_to(root).parts[0] for path in found} == {"storage"}
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED, State.SUPERSEDED, State.DELIVERED])
+def test_a_late_success_counts_whatever_became_of_the_delivery(steps, webhook, state):
+    steps.emit()
+    steps.fan_out()
+    claimed = steps.claim_one(webhook.id)
+    steps.rows(
+        "update deliveries set state = %(state)s, finished_on = current_date, lease_token = null where id = %(id)s",
+        state=state,
+        id=claimed.id,
+    )
+
+    assert steps.record(claimed) == 1
+
+    assert steps.delivery(claimed.id)["state"] == "delivered"
+    assert len(steps.attempts(claimed.id)) == 1
