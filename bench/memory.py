@@ -43,7 +43,7 @@ def measure(rig: Rig, receiver: Receiver, share: float) -> Memory | None:
         time.sleep(1.0)
         idle_mb = resident_mb(pid)
         backlog = _lay_down(rig, receiver, int(BACKLOG * share))
-        rig.container.reconcile()
+        rig.container.reconciler.reconcile()
         samples = _watch(pid, max(3.0, SPAN_S * share))
         drained = rig.sql("select count(*) from attempts")[0][0]
     found = Memory(backlog=backlog, idle_mb=idle_mb, samples=samples, drained=drained)

@@ -19,6 +19,7 @@ import psycopg2
 
 from dispatcher.container import Container, use_container
 from dispatcher.local.embedded import embedded
+from dispatcher.pipeline.nudge import nudge
 from dispatcher.schedule.schedule import FAN_OUT, connect
 from dispatcher.settings import read_settings
 from dispatcher.storage import migrate
@@ -110,7 +111,7 @@ class Rig:
     def nudge(self) -> None:
         """Sends it."""
         self.redis.delete(FAN_OUT)
-        self.container.nudge_fan_out()
+        nudge(self.container.schedule, self.container.queue)
 
     def empty(self) -> None:
         """Empties the tables; running workers may stay."""

@@ -88,7 +88,7 @@ def _measure(rig: Rig, url: str, count: int) -> Step:
             for number in range(count)
         ]
         wait_until("the workers are seen", lambda: len(rig.container.schedule.workers()) >= count, processes=workers)
-        rig.container.reconcile()
+        rig.container.reconciler.reconcile()
         first = _recorded_at(rig, before + int(total * FROM))
         cpu_s, busy = sum(cpu_seconds(one.pid) for one in workers), _busy_s()
         last = _recorded_at(rig, before + int(total * TO))

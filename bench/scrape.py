@@ -102,7 +102,7 @@ def main() -> None:
 def measure(rig: Rig, deliveries: int) -> Scraped:
     """Scrapes by this process, which is as `web` would be, and by the command as a person runs it."""
     container = rig.container
-    window, breaker = container.health_policies
+    window, breaker = container.drain_policy.window, container.drain_policy.breaker
 
     def read() -> bytes:
         return scrape(

@@ -34,6 +34,7 @@ from dispatcher.storage import migrate
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
@@ -101,14 +102,14 @@ def _a_day(container: Container, url: str) -> dict[str, int]:
     _emit_all(container, account, 25)
     for _ in range(4):
         container.schedule.take(1_000, 1_000)
-        container.deliver(list(webhooks.values()))
+        container.drain_runner.run(list(webhooks.values()))
     storage.transact(_spread)
     storage.transact(_hours, webhook_ids=list(webhooks.values()))
     for _ in range(13):  # five minutes a time
-        container.count_figures(0.0)
+        container.storage.transact(rollups.count, lag_s=0.0)
     _emit_all(container, account, 1)
     container.schedule.take(1_000, 1_000)
-    container.deliver([webhooks["/books"], webhooks["/crm"], webhooks["/dead"]])
+    container.drain_runner.run([webhooks["/books"], webhooks["/crm"], webhooks["/dead"]])
     storage.transact(rows, _OFF, {"id": webhooks["/legacy?token=secret"]})
     storage.transact(rows, "update figures_until set until = dispatcher_now()")
     return {
@@ -136,8 +137,8 @@ values (%(id)s, '{failed}', now() - interval '6 hours', now(), 20, false, false,
 
 def _emit_all(container: Container, account: accounts.Account, rounds: int) -> None:
     events = [NewEvent(name=name, body=_numbered(body, number)) for number in range(rounds) for name, body in emitted()]
-    container.emit(account, events)
-    container.fan_out()
+    container.emitter.emit(account, events)
+    container.fan_out_runner.run()
 
 
 def _numbered(body: dict[str, Any], number: int) -> dict[str, Any]:

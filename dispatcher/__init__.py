@@ -38,7 +38,7 @@ def emit(
     are not needed: the commit notifies the workers.
     """
     event = _new_event(name, body, created_at, idempotency_key)
-    return _container().emit(account, [event], connection)[0]
+    return _container().emitter.emit(account, [event], connection)[0]
 
 
 def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinable | None" = None) -> "list[Event]":
@@ -46,7 +46,7 @@ def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinab
 
     `schemas.InvalidEvent` then names every problem of every event, by path: `[3].body.invoice.id`.
     """
-    return _container().emit(account, events, connection)
+    return _container().emitter.emit(account, events, connection)
 
 
 def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, idempotency_key: str | None) -> "NewEvent":

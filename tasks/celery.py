@@ -16,6 +16,7 @@ from dispatcher import log
 from dispatcher.broker.config import configure
 from dispatcher.container import current_container
 from dispatcher.errors import DispatcherError, InvalidSetting
+from dispatcher.pipeline.startup import check
 from dispatcher.settings import read_settings
 from tasks.ticker import Ticker
 
@@ -59,22 +60,26 @@ def _set_up_logging(**_: object) -> None:
 @worker_init.connect
 def _check(sender: Any = None, **_: object) -> None:
     """A worker that could only fail does not start."""
-    current_container().task_events.hostname = str(sender.hostname)
+    container = current_container()
+    container.task_events.hostname = str(sender.hostname)
     try:
-        current_container().check()
-        current_container().close()  # a pool that forks must not share these connections
+        check(container.storage, container.schedule)
+        container.close()  # a pool that forks must not share these connections
     except DispatcherError as error:
         logging.getLogger(__name__).critical(log.line("worker.refused", reason=error))
         raise SystemExit(1) from error
 
 
 @worker_ready.connect
-def _tell_figures(sender: Any = None, **_: object) -> None:
-    """The process that drains tells of itself: this one, unless its pool forks."""
+def _serve_metrics(sender: Any = None, **_: object) -> None:
+    """The process that drains shows its metrics: this one, unless its pool forks."""
     if not isinstance(sender.pool, TaskPool):
-        current_container().serve_figures()
+        _serve_metrics_of_child()
 
 
 @worker_process_init.connect
-def _tell_figures_of_child(**_: object) -> None:
-    current_container().serve_figures()
+def _serve_metrics_of_child(**_: object) -> None:
+    container = current_container()
+    if container.worker_metrics is not None:
+        settings, worker = container.settings, container.task_events.hostname
+        container.worker_metrics.serve(worker, settings.metrics_host, settings.metrics_port)

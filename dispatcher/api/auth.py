@@ -62,7 +62,7 @@ def _authorize(scope: str | None, slug: str | None) -> Caller:
 
 
 def _admitted() -> Admitted | None:
-    return container().admit([Asked(access_token(request.headers.get("Authorization", "")), DEFAULT)])[0]
+    return container().access.admit([Asked(access_token(request.headers.get("Authorization", "")), DEFAULT)])[0]
 
 
 def permitted(admitted: Admitted | None, scope: str | None, slug: str | None) -> Caller:
@@ -81,7 +81,7 @@ def permitted(admitted: Admitted | None, scope: str | None, slug: str | None) ->
 
 def count(client_id: int) -> None:
     """Counts a request of a client without a token, by its row's id; raises ApiError (429) beyond its quota."""
-    (g.allowance,) = container().limiter.spend([Spent(client_id, DEFAULT)])
+    (g.allowance,) = container().access.limiter.spend([Spent(client_id, DEFAULT)])
     if g.allowance.exceeded:
         raise _too_many(g.allowance)
 
@@ -170,6 +170,6 @@ def _is_page(path: str) -> bool:
 def _add_quota(response: Response) -> Response:
     """API v3, Rate limit: on all answers, full where no token told whose they are."""
     if _is_api(request.path):
-        allowance: Allowance = g.get("allowance") or container().limiter.unused[DEFAULT]
+        allowance: Allowance = g.get("allowance") or container().access.limiter.unused[DEFAULT]
         response.headers.update(quota_headers(allowance))
     return response

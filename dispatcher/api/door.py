@@ -127,7 +127,7 @@ def sign_in_as(name: str, password: str, *, slug: str = "", owner: bool = False)
     name, slug = name.strip(), slug.strip()
     if len(name + slug) > _NAME_LIMIT or not (name + slug).isprintable() or len(password) > _PASSWORD_LIMIT:
         return Outcome()
-    outcome = container().sign_in(name, password, address=one_customer(address()), slug=slug, owner=owner)
+    outcome = container().access.sign_in(name, password, address=one_customer(address()), slug=slug, owner=owner)
     if outcome.whole_address:
         request.environ[SHUT] = outcome.wait_s
     return outcome

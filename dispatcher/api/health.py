@@ -52,7 +52,7 @@ def readyz() -> Response:
 def figures() -> Response:
     """For Prometheus."""
     parts = container()
-    window, breaker = parts.health_policies
+    window, breaker = parts.drain_policy.window, parts.drain_policy.breaker
     text = scrape(parts.storage, parts.schedule, parts.queue, parts.tally, window=window, breaker=breaker)
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 

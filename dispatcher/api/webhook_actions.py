@@ -29,7 +29,7 @@ def ping(caller: Caller, webhook_id: int) -> Response:
 
     It is no delivery: it is not retried and stands in no list. Also sent to a webhook that is not active.
     """
-    return answer(_ping.dump(container().ping(caller.account.slug, webhook_id, caller.client.id).for_clients()))
+    return answer(_ping.dump(container().pinger.ping(caller.account.slug, webhook_id, caller.client.id).for_clients()))
 
 
 @blueprint.route(f"{_PATH}/secret/rotate.json", methods=["POST"])

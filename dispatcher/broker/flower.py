@@ -11,6 +11,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from dispatcher import clock, log
+from dispatcher.background import BackgroundThread
 from dispatcher.broker.config import configure
 
 logger = logging.getLogger(__name__)
@@ -50,8 +51,7 @@ class TaskEvents:
         self._gap_s = 1 / per_second
         self._waiting: Waiting[Told] = Waiting(WAITING_MAX)
         self._left_out = 0
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread = BackgroundThread("task-events", self._run)
 
     def tell(self, told: Told) -> None:
         """Returns at once, whatever the broker does."""
@@ -59,22 +59,14 @@ class TaskEvents:
             self._waiting.put_nowait(told)
         except Full:
             self._left_out += 1
-        if self._thread is None or not self._thread.is_alive():  # also in a process that was forked
-            self._start()
+        self._thread.start()
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="task-events", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        pause = threading.Event()
+    def _run(self, stop: threading.Event) -> None:
         app = Celery("dispatcher.task_events", set_as_current=False)
         configure(app, self._broker_url)
         of_transport = app.connection_for_write().connection_errors
         faults: tuple[type[Exception], ...] = (OperationalError, OSError, *of_transport)
-        while True:
+        while not stop.is_set():
             first = self._waiting.get()
             try:
                 with (
@@ -83,11 +75,11 @@ class TaskEvents:
                 ):
                     _send(events, first)
                     while True:
-                        pause.wait(self._gap_s)
+                        stop.wait(self._gap_s)
                         _send(events, self._waiting.get())
             except faults as error:
                 logger.warning(log.line("task_events.failed", reason=type(error).__name__, left_out=self._left_out))
-                pause.wait(PAUSE_S)
+                stop.wait(PAUSE_S)
 
 
 def _send(events: Any, told: Told) -> None:

@@ -67,7 +67,7 @@ class Local:
 
     def ping(self, slug: str | None, webhook_id: int) -> JSON:
         """What came of a ping."""
-        return dict(_ping.dump(self._container.ping(self._account(slug).slug, webhook_id)))
+        return dict(_ping.dump(self._container.pinger.ping(self._account(slug).slug, webhook_id)))
 
     def rotate_secret(self, slug: str | None, webhook_id: int, previous_valid_for_s: int) -> JSON:
         """The new signing secret."""
@@ -145,7 +145,9 @@ class Local:
     def emit(self, slug: str | None, name: str, body: Mapping[str, Any], idempotency_key: str | None) -> JSON:
         """The stored event."""
         account = self._account(slug)
-        (event,) = self._container.emit(account, [NewEvent(name=name, body=body, idempotency_key=idempotency_key)])
+        (event,) = self._container.emitter.emit(
+            account, [NewEvent(name=name, body=body, idempotency_key=idempotency_key)]
+        )
         with written_in(account.time_zone):
             return dict(_emitted.dump(event))
 

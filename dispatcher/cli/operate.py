@@ -91,7 +91,7 @@ def status(as_json: bool) -> None:
 @json_option
 def reconcile(as_json: bool) -> None:
     """Rebuild the clock in Redis from the rows, now; workers do it every 15 s."""
-    found = current_container().reconcile()
+    found = current_container().reconciler.reconcile()
     if as_json:
         print_json(found)
     else:
@@ -108,7 +108,7 @@ def repair(as_json: bool) -> None:
 
     Loses nothing; receivers that were let alone are tried once more.
     """
-    deleted = current_container().repair()
+    deleted = current_container().reconciler.repair()
     if as_json:
         print_json({"deleted_keys": deleted})
     else:

@@ -106,7 +106,7 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
 def sessions_(slug: str | None, as_json: bool) -> None:
     """List who is signed in to the console, from where and since when; the last used first."""
     container = current_container()
-    found = container.storage.transact(sessions.list_all, container.session_idle, slug=slug)
+    found = container.storage.transact(sessions.list_all, container.access.session_idle, slug=slug)
     if as_json:
         print_json(found)
         return

@@ -190,7 +190,7 @@ def _session() -> ActiveSession | None:
     if request.endpoint == "console.static" or not _TOKEN.match(token):
         return None
     storage = container().storage
-    found = storage.read(sessions.find, token, container().session_idle)
+    found = storage.read(sessions.find, token, container().access.session_idle)
     if found is not None and found.stale and request.endpoint not in _ASKED_BY_PAGES:
         storage.transact(sessions.touch, found.id)
     return found

@@ -61,7 +61,7 @@ def sign_out() -> Response:
 @blueprint.route("/sessions", endpoint="sessions")
 def list_() -> Response:
     """Where they are signed in."""
-    found = container().storage.read(sessions.list_all, container().session_idle, user_id=person().user_id)
+    found = container().storage.read(sessions.list_all, container().access.session_idle, user_id=person().user_id)
     return page("sessions.html", sessions=found, this=session_id())
 
 
@@ -83,7 +83,9 @@ def end_others() -> Response:
 def _start(found: Candidate) -> str | None:
     """What the cookie is to hold; None where somebody changed the password a moment ago."""
     agent = request.headers.get("User-Agent")
-    return container().storage.transact(sessions.start, found, container().session_idle, address=address(), agent=agent)
+    return container().storage.transact(
+        sessions.start, found, container().access.session_idle, address=address(), agent=agent
+    )
 
 
 def _refused(outcome: Outcome) -> Response:

@@ -20,7 +20,7 @@ _VALID_FOR = timedelta(days=1)
 def ping(webhook_id: int) -> Response:
     """Sends a ping and shows what came back."""
     try:
-        answer = for_eyes_of(person(), container().ping(account().slug, webhook_id))
+        answer = for_eyes_of(person(), container().pinger.ping(account().slug, webhook_id))
     except TooManyPings as busy:
         return page("ping.html", problem=str(busy)) if is_part() else shown(webhook_id, 503, ping_problem=str(busy))
     return page("ping.html", ping=answer) if is_part() else shown(webhook_id, ping=answer)

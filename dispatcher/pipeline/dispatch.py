@@ -11,6 +11,9 @@ from dispatcher.schedule.schedule import Schedule
 logger = logging.getLogger(__name__)
 
 TAKE_LIMIT = 1_000
+HELD_MAX = 10_000
+"""Webhooks that wait for a drain or are in one, over all workers; what is due beyond stays in Redis, not in the broker.
+"""
 SPREAD = 4
 """Drains over which a few webhooks are spread."""
 OWN_WEBHOOKS, OWN_DELIVERIES = 10, 50
@@ -29,7 +32,7 @@ class Dispatch:
         policy: WindowPolicy,
         *,
         chunk_size: int,
-        held_max: int,
+        held_max: int = HELD_MAX,
         monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         self._schedule = schedule
@@ -37,7 +40,6 @@ class Dispatch:
         self._policy = policy
         self._chunk_size = chunk_size
         self._held_max = held_max
-        """Webhooks that may be handed out at a time; what is due beyond stays in the clock, not in the broker."""
         self._monotonic = monotonic
         self._head_ms: float | None = None
         self._head_due_s = 0.0

@@ -1,5 +1,6 @@
 """An event in: checked and rendered once, stored in one statement, in the caller's own transaction if it likes."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +8,11 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from dispatcher import failpoints
+from dispatcher import failpoints, log
 from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
+from dispatcher.pipeline.drain.counting import Adds
+from dispatcher.pipeline.trace import TracesEmits
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Joinable, Storage
@@ -19,6 +22,8 @@ from schemas import EVENT_TYPES, EventType, InvalidEvent
 from schemas.wire.body import rendered_body
 from schemas.wire.choices import did_you_mean
 from schemas.wire.fields import Problems, render_datetime, zone_of
+
+logger = logging.getLogger(__name__)
 
 RESOURCE_KEYS = {name: event.resource for name, event in EVENT_TYPES.items() if not event.bulk}
 """Event → the key of its body under which its resource stands."""
@@ -34,48 +39,71 @@ class NewEvent:
     idempotency_key: str | None = None
 
 
-def record_events(
-    storage: Storage,
-    account: Account | str,
-    new: Sequence[NewEvent],
-    connection: Joinable | None = None,
-    *,
-    traceparent: str | None = None,
-) -> list[Event]:
-    """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
+class Emitter:
+    """Stores events for one process. Redis is not needed: the commit notifies the workers."""
 
-    1. Render each body in the account's time zone; raises schemas.InvalidEvent before anything is stored. Of several
-       events it tells the problems of all, by path: `[3].body.invoice.id`.
-    2. Insert; an event that repeats an idempotency key of the account stands for the first one.
-    With `connection` the rows belong to its transaction; without, they are committed on return. Either way Postgres
-    notifies the workers at the commit. `traceparent` is kept with them: the trace that their attempts belong to.
-    """
-    if connection is not None:
-        owner = account if isinstance(account, Account) else accounts.find(connection, account)
-        return _store(connection, owner.id, drafts_of(new, owner.time_zone), traceparent)
-    owner = account if isinstance(account, Account) else storage.read(accounts.find, account)
-    drafts = drafts_of(new, owner.time_zone)  # outside the transaction, which shall be short
-    return commit(storage, Emit(owner.id, drafts, traceparent))
+    def __init__(self, storage: Storage, counters: Adds, trace: TracesEmits | None = None) -> None:
+        self._storage = storage
+        self._counters = counters
+        self._trace = trace
 
+    def emit(self, account: Account | str, new: Sequence[NewEvent], connection: Joinable | None = None) -> list[Event]:
+        """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
 
-def commit(storage: Storage, emit: Emit) -> list[Event]:
-    """The stored events of one emit, in a commit of its own; waits for other emits of its keys."""
-    if any(draft.idempotency_key is not None for draft in emit.drafts):
-        stored = storage.transact(_store, *emit)
-        failpoints.hit("after_commit")
+        1. Render each body in the account's time zone; raises schemas.InvalidEvent before anything is stored. Of
+           several events it names the problems of all, by path: `[3].body.invoice.id`.
+        2. Insert; an event that repeats an idempotency key of the account stands for the first one.
+        With `connection` the rows belong to its transaction; without, they are committed on return. Where emits are
+        traced, the events carry the trace that their attempts belong to.
+        """
+        if self._trace is None:
+            return self._emit(account, new, connection, None)
+        with self._trace([event.name for event in new], None) as span:
+            stored = self._emit(account, new, connection, span.traceparent)
+            span.stored([event.id for event in stored])
         return stored
-    (committed,) = commit_together(storage, [emit])
-    assert committed is not None  # noqa: S101 - without keys it need not wait
-    return committed
 
+    def emit_batch(self, emits: Sequence[Emit]) -> list[list[Event] | None]:
+        """What several callers emit, in one commit: their events.
 
-def commit_together(storage: Storage, emits: Sequence[Emit]) -> list[list[Event] | None]:
-    """The stored events of each emit, in one commit; None where it would have to wait for another of its key."""
-    failpoints.hit("before_commit")
-    commit = storage.autocommit if events.are_one_statement(emits) else storage.transact
-    stored = commit(events.insert_together, emits)
-    failpoints.hit("after_commit")
-    return stored
+        All or none, but for those (None) that would have to wait for another emit of one of their keys: see `emit_one`.
+        """
+        failpoints.hit("before_commit")
+        commit = self._storage.autocommit if events.are_one_statement(emits) else self._storage.transact
+        stored = commit(events.insert_together, emits)
+        failpoints.hit("after_commit")
+        self._count([event for batch in stored for event in batch or ()])
+        return stored
+
+    def emit_one(self, emit: Emit) -> list[Event]:
+        """What one caller emits, in a commit of its own: its events. Waits for other emits of its keys."""
+        if all(draft.idempotency_key is None for draft in emit.drafts):
+            (committed,) = self.emit_batch([emit])
+            assert committed is not None  # noqa: S101 - without keys it need not wait
+            return committed
+        stored = self._storage.transact(_insert, *emit)
+        failpoints.hit("after_commit")
+        self._count(stored)
+        return stored
+
+    def _emit(
+        self, account: Account | str, new: Sequence[NewEvent], connection: Joinable | None, traceparent: str | None
+    ) -> list[Event]:
+        if connection is not None:
+            owner = account if isinstance(account, Account) else accounts.find(connection, account)
+            stored = _insert(connection, owner.id, drafts_of(new, owner.time_zone), traceparent)
+            self._count(stored)
+            return stored
+        owner = account if isinstance(account, Account) else self._storage.read(accounts.find, account)
+        drafts = drafts_of(new, owner.time_zone)  # outside the transaction, which shall be short
+        return self.emit_one(Emit(owner.id, drafts, traceparent))
+
+    def _count(self, stored: Sequence[Event]) -> None:
+        if repeated := sum(not event.new for event in stored):
+            self._counters.add({"duplicates:emit": repeated})
+        if logger.isEnabledFor(logging.DEBUG):
+            for event in stored:
+                logger.debug(log.line("event.recorded", event_id=event.id, name=event.name, new=event.new))
 
 
 def problems(event: NewEvent, time_zone: str) -> Problems:
@@ -91,7 +119,9 @@ def problems(event: NewEvent, time_zone: str) -> Problems:
     return []
 
 
-def _store(connection: Joinable, account_id: int, drafts: Sequence[EventDraft], traceparent: str | None) -> list[Event]:
+def _insert(
+    connection: Joinable, account_id: int, drafts: Sequence[EventDraft], traceparent: str | None
+) -> list[Event]:
     stored = events.insert(connection, account_id, drafts, traceparent=traceparent)
     failpoints.hit("before_commit")
     return stored

@@ -1,14 +1,20 @@
-"""One event becomes a delivery for each webhook that wants it, 500 events a transaction."""
+"""One event becomes a delivery for each webhook that subscribed to it, 500 events a transaction."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from dispatcher import clock, failpoints, log
+from dispatcher.broker.queue import Queue
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.event import FanOut
+from dispatcher.pipeline.dispatch import Dispatch
+from dispatcher.pipeline.drain.lane import Counts
+from dispatcher.pipeline.nudge import nudge
 from dispatcher.pipeline.trace import TracesFanOut
+from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import events
 
@@ -18,9 +24,66 @@ MOST_BATCHES = 20
 
 
 class HandOut(Protocol):
-    """What is done with webhooks that have work now (`flow.release_due.Dispatch.hand_out`)."""
+    """What is done with webhooks that have work now (`Dispatch.hand_out`)."""
 
     def __call__(self, webhook_ids: tuple[int, ...], delivery_count: int) -> object: ...  # noqa: D102
+
+
+class FanOutRunner:
+    """Runs a `fan_out` message: empties the outbox, and drains in the same task what is too little for another.
+
+    `deliver` drains webhooks that are held for it.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        schedule: Schedule,
+        queue: Queue,
+        dispatch: Dispatch,
+        deliver: Callable[[Sequence[int]], Counts],
+        *,
+        batch_size: int,
+        trace: TracesFanOut | None = None,
+    ) -> None:
+        self._storage = storage
+        self._schedule = schedule
+        self._queue = queue
+        self._dispatch = dispatch
+        self._deliver = deliver
+        self._batch_size = batch_size
+        self._trace = trace
+        self._waits = threading.Lock()
+
+    def run(self) -> tuple[FanOut, Counts]:
+        """What was fanned out, and what came of the deliveries drained here; nudges where it stopped before the end."""
+        self._schedule.fan_out_begun()
+        kept: list[int] = []
+        done = fan_out(
+            self._storage,
+            lambda webhook_ids, delivery_count: kept.extend(self._dispatch.hand_out(webhook_ids, delivery_count)),
+            self._batch_size,
+            self._trace,
+        )
+        if done.event_count >= self._batch_size * MOST_BATCHES:
+            nudge(self._schedule, self._queue)
+        counts = self._deliver(kept) if kept else Counts()
+        if done.behind is not None:
+            self._come_back_after(done.behind)
+        return done, counts
+
+    def _come_back_after(self, event_id: int) -> None:
+        """A `fan_out` for what was left in the outbox, as soon as the event is out of another fan-out's hands.
+
+        One thread of a process waits for that at most: it comes back for all.
+        """
+        if self._waits.acquire(blocking=False):
+            try:
+                is_over = wait_for(self._storage, event_id)
+            finally:
+                self._waits.release()
+            if is_over:
+                nudge(self._schedule, self._queue)
 
 
 def fan_out(storage: Storage, hand_out: HandOut, batch_size: int, trace: TracesFanOut | None = None) -> FanOut:

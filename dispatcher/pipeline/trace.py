@@ -1,11 +1,33 @@
 """What the flow tells whoever traces (`dispatcher.tracing`), where that is switched on; it knows no tracing itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed
+
+
+class EmitSpan(Protocol):
+    """The span of an emit under way."""
+
+    @property
+    def traceparent(self) -> str:
+        """What its events carry."""
+        ...
+
+    def stored(self, event_ids: Sequence[int]) -> None:
+        """Its events are in."""
+        ...
+
+
+class TracesEmits(Protocol):
+    """The emits of a process."""
+
+    def __call__(self, names: Sequence[str], traceparent: str | None) -> AbstractContextManager[EmitSpan]:
+        """A span around an emit of events of these names, below `traceparent` or else the caller's current span."""
+        ...
 
 
 class TracesAttempts(Protocol):

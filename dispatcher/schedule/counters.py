@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dispatcher import log
+from dispatcher.background import BackgroundThread
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.schedule.schedule import connect, translated
 
@@ -40,7 +41,7 @@ class Tally:
         self._gathered: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._wanted = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = BackgroundThread("tally", self._run)
 
     def add(self, amounts: Mapping[str, int]) -> None:
         """Adds to the sums, within a second or so; returns at once."""
@@ -48,8 +49,9 @@ class Tally:
             for figure, amount in amounts.items():
                 self._gathered[figure] += amount
         self._wanted.set()
-        if self._thread is None or not self._thread.is_alive():  # threads are not copied into a process that was forked
-            self._start()
+        if self._thread.start():
+            atexit.unregister(self._send_quietly)
+            atexit.register(self._send_quietly)
 
     def send(self) -> None:
         """Sends what was gathered, now; raises ScheduleUnavailable, and then keeps it for the next time."""
@@ -80,19 +82,10 @@ class Tally:
         self._send_quietly()
         self._redis.close()
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
-                self._thread.start()
-                atexit.unregister(self._send_quietly)
-                atexit.register(self._send_quietly)
-
-    def _run(self) -> None:
-        pause = threading.Event()
-        while True:
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
             self._wanted.wait()
-            pause.wait(self._every_s)
+            stop.wait(self._every_s)
             self._wanted.clear()
             if not self._send_quietly():
                 self._wanted.set()

@@ -119,7 +119,7 @@ class Asgi:
 
     def _failed(self, environ: dict[str, Any], error: Exception) -> Answer:
         answer = error_answer(error, environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        answer.headers.extend(quota_headers(self._container.limiter.unused[DEFAULT]).items())
+        answer.headers.extend(quota_headers(self._container.access.limiter.unused[DEFAULT]).items())
         return answer
 
     async def _flask(self, environ: dict[str, Any], body: IO[bytes] | Unread) -> Answer:

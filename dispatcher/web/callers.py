@@ -14,7 +14,7 @@ class Callers:
 
     def __init__(self, container: Container) -> None:
         self._batcher: Batcher[Asked, Admitted | None] = Batcher(
-            "admit", container.admit, most=CALLERS_MOST, for_all=StorageUnavailable
+            "admit", container.access.admit, most=CALLERS_MOST, for_all=StorageUnavailable
         )
 
     async def admit(self, token: str, quota: str) -> Admitted | None:

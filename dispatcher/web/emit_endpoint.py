@@ -60,13 +60,13 @@ class EmitEndpoint:
         self._threads = threads
         self._tracing = container.tracing
         self._commits: Batcher[Emit, list[Event] | None] = Batcher(
-            "commit", container.emit_together, most=EVENTS_MOST, for_all=StorageUnavailable
+            "commit", container.emitter.emit_batch, most=EVENTS_MOST, for_all=StorageUnavailable
         )
 
     async def answer(self, environ: dict[str, Any], body: Body) -> Answer:
         """The answer to a request that `is_emit`; raises ClientGone and BodyTooSlow."""
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        allowance = self._container.limiter.unused[DEFAULT]
+        allowance = self._container.access.limiter.unused[DEFAULT]
         try:
             check_headers(environ)
             if method != "POST":
@@ -112,7 +112,7 @@ class EmitEndpoint:
     async def _commit(self, emit: Emit) -> list[Event]:
         stored = await self._commits.do(emit, len(emit.drafts))
         if stored is None:  # it has to wait for another emit of one of its keys, and shall not hold up others
-            stored = await self._in_thread(self._container.emit_waiting, emit)
+            stored = await self._in_thread(self._container.emitter.emit_one, emit)
         return stored
 
     async def _in_thread(self, call: Callable[..., Returned], *arguments: Any) -> Returned:

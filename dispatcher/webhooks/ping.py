@@ -14,6 +14,8 @@ from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target
 from dispatcher.payload import headers, render
 from dispatcher.sender.contract import Request, Sender
+from dispatcher.sender.pool import SenderPool
+from dispatcher.settings import Settings
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.engine import Connection, Storage
 
@@ -60,21 +62,38 @@ class Places:
                 self._taken -= Counter((slug,))
 
 
-def ping(
-    storage: Storage, sender: Sender, slug: str, webhook_id: int, *, user_agent: str, client_id: int | None = None
-) -> Pinged:
-    """Sends `ping` with an empty body to the webhook, active or not; raises WebhookNotFound.
+class Pinger:
+    """Sends pings, each by a sender that nobody else uses meanwhile."""
 
-    Signed, addressed and bounded as a delivery is. A legacy webhook gets the envelope too: the flat object is of an
-    invoice, and there is none. `sender` is used by nobody else meanwhile.
-    """
-    claimed, target = storage.transact(_claimed, storage, slug, webhook_id, client_id)
-    body = render(claimed, target)
-    sent_at = int(claimed.event_created_at.timestamp())
-    sender.start(Request(tag=0, url=target.url, headers=headers(claimed, target, body, sent_at, user_agent), body=body))
-    while not (results := sender.results(1.0)):  # its own limit ends the wait
-        pass
-    return _pinged(claimed.idempotency_key, results[0])
+    def __init__(self, storage: Storage, senders: SenderPool, settings: Settings) -> None:
+        self._storage = storage
+        self._senders = senders
+        # A ping may take as long as a receiver likes, within the timeout: other requests must find a thread meanwhile.
+        self.places = Places(max(1, settings.web_threads // 2))
+        self._user_agent = settings.user_agent
+
+    def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> Pinged:
+        """Sends `ping` with an empty body to the webhook, active or not, and waits for the response.
+
+        Signed, addressed and bounded as a delivery is. A legacy webhook gets the envelope too: the flat object is of an
+        invoice, and there is none. Raises WebhookNotFound, and TooManyPings where too many are under way.
+        """
+        with self.places.one(slug):
+            sender = self._senders.borrow()
+            try:
+                return self._send(sender, slug, webhook_id, client_id)
+            finally:
+                self._senders.give_back(sender)
+
+    def _send(self, sender: Sender, slug: str, webhook_id: int, client_id: int | None) -> Pinged:
+        claimed, target = self._storage.transact(_claimed, self._storage, slug, webhook_id, client_id)
+        body = render(claimed, target)
+        sent_at = int(claimed.event_created_at.timestamp())
+        sent = headers(claimed, target, body, sent_at, self._user_agent)
+        sender.start(Request(tag=0, url=target.url, headers=sent, body=body))
+        while not (results := sender.results(1.0)):  # its own limit ends the wait
+            pass
+        return _pinged(claimed.idempotency_key, results[0])
 
 
 def _pinged(key: str, result: Result) -> Pinged:

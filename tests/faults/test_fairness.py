@@ -25,7 +25,7 @@ def test_with_very_much_due_another_accounts_first_delivery_takes_no_second(
     cluster.start_worker()
     for _ in range(count // STEP):
         cluster.rows(LAY_DOWN, account=cluster.account.id, webhook=flooded, count=STEP)
-    cluster.container.reconcile()
+    cluster.container.reconciler.reconcile()
     receiver.wait_for(100)
 
     for number in range(20):

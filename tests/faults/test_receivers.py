@@ -75,7 +75,7 @@ def test_very_much_that_waits_for_a_dead_receiver_costs_nobody_anything(cluster:
     memory_mb, redis_mb = resident_mb(worker.pid), redis_memory_mb(cluster)
     for _ in range(count // 50_000):
         cluster.rows(LAY_DOWN, account=cluster.account.id, webhook=dead, count=50_000)
-    cluster.container.reconcile()
+    cluster.container.reconciler.reconcile()
     receiver.wait_for(30 + 13, 60)  # the failures that open its breaker, and a few probes
 
     assert slowest_of(30) < 1.0

@@ -13,7 +13,7 @@ from tests.support.builders import a_body, an_account, an_event
 
 @pytest.fixture
 def emit(api: Api) -> Any:
-    return lambda *events: api.container.emit(api.account, events)
+    return lambda *events: api.container.emitter.emit(api.account, events)
 
 
 def an_invoice(subject_id: int, number: str = "2024-0056") -> Any:

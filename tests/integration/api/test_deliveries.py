@@ -27,7 +27,7 @@ class Deliveries:
 
     def make(self, *names: str) -> list[int]:
         """One event of each name, fanned out; the ids of the deliveries, oldest first."""
-        self.api.container.emit(self.api.account, [an_event(name) for name in names or ("invoice_paid",)])
+        self.api.container.emitter.emit(self.api.account, [an_event(name) for name in names or ("invoice_paid",)])
         self.api.container.storage.transact(events.fan_out, 100_000)
         found = self.api.sql(
             "select d.id from deliveries d join webhooks w on w.id = d.webhook_id"

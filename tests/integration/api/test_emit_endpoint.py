@@ -143,7 +143,7 @@ def test_one_key_at_once_is_one_event(api):
 
 def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds_up_nobody(api, container):
     with ThreadPoolExecutor(1) as thread, container.storage.transaction() as connection:
-        first = container.emit(api.account, [NewEvent(**PAID, idempotency_key="k")], connection)[0]
+        first = container.emitter.emit(api.account, [NewEvent(**PAID, idempotency_key="k")], connection)[0]
         waits = thread.submit(api.post, "/events.json", json=PAID | {"idempotency_key": "k"})
         asks = "select from pg_stat_activity where query like '%%pg_advisory_xact_lock%%' and wait_event_type = 'Lock'"
         eventually(lambda: api.sql(asks), what="the emit waiting")

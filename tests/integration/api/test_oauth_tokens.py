@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.pipeline.prune import prune
 from dispatcher.storage.admin import clients, tokens, users
 from dispatcher.storage.admin.tokens import Grant
 from tests.support.api import Api, send
@@ -344,10 +345,10 @@ def test_an_expired_token_is_refused_and_deleted_a_day_later(api):
     assert not is_accepted(api, api.token)
     count = "select count(*) from tokens where client_id = %(id)s"
 
-    api.container.prune()
+    prune(api.container.storage, api.container.settings.retention_days)
     assert api.sql(count, id=api.client.id) == [(1,)]
     api.sql("update tokens set expires_at = now() - interval '25 h' where client_id = %(id)s", id=api.client.id)
-    api.container.prune()
+    prune(api.container.storage, api.container.settings.retention_days)
     assert api.sql(count, id=api.client.id) == [(0,)]
 
 

@@ -116,7 +116,7 @@ def test_deliveries_are_the_same_from_both_sides(failed, on_the_database):
 
 
 def test_more_deliveries_than_a_page_are_listed(api, failed):
-    api.container.emit(api.account, [an_event()] * 90)
+    api.container.emitter.emit(api.account, [an_event()] * 90)
     api.container.storage.transact(events.fan_out, 100_000)
 
     ids = [one["id"] for one in run_json("deliveries", "list", "--limit", "85")]
@@ -127,7 +127,7 @@ def test_more_deliveries_than_a_page_are_listed(api, failed):
 
 def test_a_rare_event_is_found_behind_pages_without_it(api, on_the_database):
     run("webhook", "create", "--url", "https://a.test/x", "--event", "invoice_paid", "--event", "invoice_sent")
-    api.container.emit(api.account, [an_event("invoice_sent"), an_event()])
+    api.container.emitter.emit(api.account, [an_event("invoice_sent"), an_event()])
     api.container.storage.transact(events.fan_out, 100_000)
     often, rare = (one["id"] for one in run_json("deliveries", "list"))
     a_history(api.container.storage, often, sum(LOOKS) + 1_000)

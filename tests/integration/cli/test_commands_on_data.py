@@ -27,7 +27,7 @@ def emitted(run_json, **options):
 def failed(run_json, hook, container):
     """The id of a delivery that has failed."""
     emitted(run_json)
-    container.fan_out()
+    container.fan_out_runner.run()
     with container.storage.transaction() as connection:
         connection.exec_driver_sql("update deliveries set state = 'failed', finished_on = current_date")
     return run_json("deliveries", "list", "--account", "acme")[0]["id"]
@@ -118,7 +118,7 @@ def test_the_status_shows_what_waits(run, run_json, hook, container, monkeypatch
     monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)  # a fan-out shall leave its little work
     emitted(run_json)
     assert run_json("status")["backlog"]["events_waiting"] == 1
-    container.fan_out()
+    container.fan_out_runner.run()
 
     found = run_json("status")
     assert (found["backlog"]["events_waiting"], found["backlog"]["due"]) == (0, 1)

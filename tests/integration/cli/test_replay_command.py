@@ -46,8 +46,8 @@ _FAILED = "update deliveries set state = 'failed', finished_on = current_date"
 def failed(container, storage, account):
     """25 deliveries of one webhook that have failed; its id."""
     webhook = a_webhook(storage, account)
-    container.emit("applecorp", [an_event() for _ in range(25)])
-    container.fan_out()
+    container.emitter.emit("applecorp", [an_event() for _ in range(25)])
+    container.fan_out_runner.run()
     storage.transact(lambda c: c.exec_driver_sql(_FAILED))
     return str(webhook.id)
 

@@ -20,7 +20,7 @@ def sign_in(container, candidate):
 
     def start(email, **where):
         of = candidate(email)
-        return container.storage.transact(sessions.start, of, container.session_idle, **where)
+        return container.storage.transact(sessions.start, of, container.access.session_idle, **where)
 
     return start
 
@@ -28,7 +28,7 @@ def sign_in(container, candidate):
 @pytest.fixture
 def person_of(container):
     def find(cookie):
-        found = container.storage.transact(sessions.find, cookie, container.session_idle)
+        found = container.storage.transact(sessions.find, cookie, container.access.session_idle)
         return found and found.person
 
     return find
@@ -106,8 +106,11 @@ def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(container,
 
     run("user", "password", "--operator", "ops@example.com", "--password-stdin", stdin="another password\n")
 
-    assert container.storage.transact(sessions.start, old, container.session_idle) is None
-    assert container.storage.transact(sessions.start, candidate("ops@example.com"), container.session_idle) is not None
+    assert container.storage.transact(sessions.start, old, container.access.session_idle) is None
+    assert (
+        container.storage.transact(sessions.start, candidate("ops@example.com"), container.access.session_idle)
+        is not None
+    )
 
 
 def test_who_is_deleted_is_signed_out(run, candidate, sign_in, person_of, account):

@@ -29,6 +29,7 @@ from dispatcher.storage.admin import sessions, users
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import rows
+from dispatcher.storage.stats import rollups
 from tests.support import npm
 from tests.support.api import Server, running
 from tests.support.builders import SECRET_KEY, a_webhook, an_account, an_event
@@ -164,7 +165,7 @@ def signed_in(site: Site, container: Container, person: Callable[..., str]) -> S
 def a_session(container: Container, email: str) -> str:
     """What the cookie of somebody signed in holds; without the form, whose password takes its time."""
     return container.storage.transact(
-        lambda c: sessions.start(c, sessions.candidate(c, email), container.session_idle, agent="Browser/1")
+        lambda c: sessions.start(c, sessions.candidate(c, email), container.access.session_idle, agent="Browser/1")
     )
 
 
@@ -191,15 +192,15 @@ class Traffic:
 
     def emit(self, name: str = "invoice_paid", count: int = 1, **given: Any) -> list[int]:
         """Events that are fanned out; their ids."""
-        events = self.container.emit(self.account, [an_event(name, **given) for _ in range(count)])
+        events = self.container.emitter.emit(self.account, [an_event(name, **given) for _ in range(count)])
         fan_out(self.container.storage, lambda *_: None, 500)  # that of container would drain so little by itself
         return [one.id for one in events]
 
     def drain(self, *webhook_ids: int) -> None:
         """Sends what is due."""
         self.container.schedule.hand_out(webhook_ids, 1_000)
-        self.container.deliver(list(webhook_ids))
-        self.container.count_figures(lag_s=0.0)
+        self.container.drain_runner.run(list(webhook_ids))
+        self.container.storage.transact(rollups.count, lag_s=0.0)
 
     def fail(self, webhook_id: int) -> None:
         """What waits for it has failed."""

@@ -93,7 +93,7 @@ def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(window, 
 
     assert page.get_by_text("The session was ended.").is_visible()
     assert page.get_by_role("row").count() == 2
-    assert container.storage.transact(sessions.find, elsewhere, container.session_idle) is None
+    assert container.storage.transact(sessions.find, elsewhere, container.access.session_idle) is None
     assert seen.complaints == []
 
 

@@ -31,7 +31,7 @@ def read(container: Container) -> Callable[..., float]:
 
 
 def text(container: Container) -> str:
-    window, breaker = container.health_policies
+    window, breaker = container.drain_policy.window, container.drain_policy.breaker
     return scrape(
         container.storage, container.schedule, container.queue, container.tally, window=window, breaker=breaker
     ).decode()

@@ -46,17 +46,17 @@ class Flow:
     queue: FakeQueue
 
     def emit(self, *events: Any) -> list[Any]:
-        return self.container.emit("applecorp", events or (an_event(),))
+        return self.container.emitter.emit("applecorp", events or (an_event(),))
 
     def fan_out(self) -> list[int]:
         """The webhooks that were handed out."""
         self.queue.delivers.clear()
-        self.container.fan_out()
+        self.container.fan_out_runner.run()
         return self.queue.webhook_ids
 
     def deliver(self, *webhook_ids: int) -> Any:
         """The drain's counts, without its stragglers."""
-        return self.container.deliver(webhook_ids)
+        return self.container.drain_runner.run(webhook_ids)
 
     def run(self, *events: Any) -> Any:
         self.emit(*events)

@@ -269,7 +269,7 @@ def test_a_sender_is_closed_by_whatever_ends_its_drain(container, flow, hook, em
     monkeypatch.setattr(choose, "make_sender", lambda *_: sender)
 
     with pytest.raises(OddError):
-        container.deliver([hook.id])
+        container.drain_runner.run([hook.id])
     assert sender.is_closed
 
 
@@ -290,6 +290,6 @@ def test_a_sender_is_closed_by_whatever_ends_its_drain_aside(
     sender = EndsAside(clock)
     monkeypatch.setattr(choose, "make_sender", lambda *_: sender)
 
-    container.deliver([hook.id])
+    container.drain_runner.run([hook.id])
     eventually(lambda: sender.is_closed, what="the end of the sender")
     eventually(lambda: "drain.unfinished" in caplog.text, what="a line of the log")

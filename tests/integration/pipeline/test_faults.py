@@ -56,18 +56,18 @@ def test_a_replay_with_redis_down_is_stored_and_found_by_reconcile(flow, hook, d
 
     assert replay(flow.container.storage, down, str(delivery.id), limit=3).state == "pending"
     assert "webhook.not_woken" in caplog.text
-    assert flow.container.reconcile().webhook_count == 1
+    assert flow.container.reconciler.reconcile().webhook_count == 1
 
 
 def test_a_webhook_that_is_switched_on_with_redis_down_is_found_by_reconcile(flow, hook, down, caplog):
     flow.emit()
     flow.fan_out()
     edit_webhook(flow.container.storage, flow.container.schedule, "applecorp", hook.id, {"active": False})
-    assert flow.container.reconcile().webhook_count == 0
+    assert flow.container.reconciler.reconcile().webhook_count == 0
 
     assert edit_webhook(flow.container.storage, down, "applecorp", hook.id, {"active": True}).active
     assert "webhook.not_woken" in caplog.text
-    assert flow.container.reconcile().webhook_count == 1
+    assert flow.container.reconciler.reconcile().webhook_count == 1
 
 
 def test_an_emit_with_postgres_down_is_refused(settings):

@@ -73,7 +73,7 @@ def test_reconcile_lets_go_what_a_dead_worker_left_held_back(ordered, flow, cont
         " where id = (select min(id) from deliveries)"
     )
 
-    container.reconcile()
+    container.reconciler.reconcile()
     assert flow.deliver(ordered.id).delivered == 1
 
 
@@ -82,7 +82,7 @@ def test_reconcile_lets_all_go_where_order_is_not_wanted_any_more(ordered, flow,
     flow.fan_out()
     flow.sql("update webhooks set ordering = 'none'")
 
-    container.reconcile()
+    container.reconciler.reconcile()
     assert flow.deliver(ordered.id).delivered == 3
 
 

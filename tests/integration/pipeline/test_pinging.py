@@ -12,9 +12,9 @@ def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(container, st
     hook = a_webhook(storage, account, receiver.url())
 
     with pytest.raises(WebhookNotFound):
-        container.ping("applecorp", hook.id + 1)
-    assert container.ping("applecorp", hook.id).response_status == "200"
-    assert len(container._idle_senders) == 1
+        container.pinger.ping("applecorp", hook.id + 1)
+    assert container.pinger.ping("applecorp", hook.id).response_status == "200"
+    assert container.senders.idle_count == 1
 
 
 def test_one_ping_too_many_is_refused_and_the_next_is_not(container, storage, account, receiver):
@@ -22,10 +22,10 @@ def test_one_ping_too_many_is_refused_and_the_next_is_not(container, storage, ac
 
     with ExitStack() as taken:
         for slug in ("others", "others", "applecorp", "more"):
-            taken.enter_context(container.ping_places.one(slug))
+            taken.enter_context(container.pinger.places.one(slug))
         with pytest.raises(TooManyPings):
-            container.ping("applecorp", hook.id)
-    assert container.ping("applecorp", hook.id).response_status == "200"
+            container.pinger.ping("applecorp", hook.id)
+    assert container.pinger.ping("applecorp", hook.id).response_status == "200"
 
 
 def test_one_account_leaves_places_to_the_others(container, storage, account, receiver):
@@ -33,7 +33,7 @@ def test_one_account_leaves_places_to_the_others(container, storage, account, re
 
     with ExitStack() as taken:
         for _ in range(container.settings.web_threads // 4):
-            taken.enter_context(container.ping_places.one("others"))
-        with pytest.raises(TooManyPings), container.ping_places.one("others"):
+            taken.enter_context(container.pinger.places.one("others"))
+        with pytest.raises(TooManyPings), container.pinger.places.one("others"):
             pass
-        assert container.ping("applecorp", hook.id).response_status == "200"
+        assert container.pinger.ping("applecorp", hook.id).response_status == "200"

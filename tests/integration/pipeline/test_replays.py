@@ -10,6 +10,7 @@ import pytest
 
 from dispatcher.errors import IllegalTransition, InvalidReplay, ReplayNotFound, StorageUnavailable
 from dispatcher.model.health import Health
+from dispatcher.pipeline.prune import prune
 from dispatcher.replays import job
 from dispatcher.replays.one import replay
 from dispatcher.schedule.schedule import Released, Schedule
@@ -228,7 +229,7 @@ def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(flow, cont
     job.step(container.storage, down, Health(window=10), redelivery_limit=3)
     flow.queue.delivers.clear()
 
-    container.reconcile()
+    container.reconciler.reconcile()
     container.dispatch.release_due()
     assert flow.deliver(*flow.queue.webhook_ids).delivered == 3
 
@@ -283,7 +284,7 @@ def test_it_takes_only_what_it_is_for(flow, container, storage, account, hook, f
     its_own = a_webhook(storage, account, client_id=client.id)
     other = an_account(storage, "pearcorp")
     a_webhook(storage, other)
-    container.emit("pearcorp", [an_event()])
+    container.emitter.emit("pearcorp", [an_event()])
     failed(2)
     assert flow.sql("select count(*) from deliveries") == [(5,)]
 
@@ -668,9 +669,9 @@ def test_it_rests_while_days_are_dropped_and_old_ones_go(container, hook, failed
     container.step_replays()
     assert found(made).state == "done"
 
-    container.prune()
+    prune(container.storage, container.settings.retention_days)
     assert found(made)
     shift_time(31 * 86_400)
-    container.prune()
+    prune(container.storage, container.settings.retention_days)
     with pytest.raises(ReplayNotFound):
         found(made)

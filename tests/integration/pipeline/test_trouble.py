@@ -45,7 +45,7 @@ def test_a_receiver_that_is_gone_makes_its_webhook_inactive_and_keeps_what_waits
     assert after.deactivated_at is not None
     assert flow.states() == ["pending"] * 30
     assert len(receiver.requests) < 30
-    assert container.deliver([hook.id]).delivered == 0
+    assert container.drain_runner.run([hook.id]).delivered == 0
 
 
 def test_nothing_but_failures_for_five_days_makes_a_webhook_inactive(

@@ -163,7 +163,7 @@ def test_what_an_inactive_webhook_has_waits_until_it_is_active_again(flow, conta
     edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
     flow.deliver(*handed)
     assert receiver.requests == []
-    assert container.reconcile().webhook_count == 0
+    assert container.reconciler.reconcile().webhook_count == 0
 
     edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": True})
     container.dispatch.release_due()
@@ -198,8 +198,8 @@ def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(flow, co
     edit.delete_webhook(storage, "applecorp", hook.id)
     assert sorted(flow.states()) == ["cancelled"] * 2 + ["pending"] * 3
 
-    assert container.reconcile().webhook_count == 0
-    container.reconcile()
+    assert container.reconciler.reconcile().webhook_count == 0
+    container.reconciler.reconcile()
     assert flow.states() == ["cancelled"] * 5
 
 
@@ -261,20 +261,20 @@ def test_after_redis_was_emptied_reconcile_finds_all_that_waits(flow, container,
     redis_client.flushall()
     flow.queue.fan_outs = 0
 
-    found = container.reconcile()
+    found = container.reconciler.reconcile()
 
     assert (found.events_waiting, found.webhook_count) == (True, 1)
     assert flow.queue.fan_outs == 1
     assert container.dispatch.release_due() == 1
-    container.fan_out()
+    container.fan_out_runner.run()
     assert flow.deliver(hook.id).delivered == 2
 
 
 def test_reconcile_twice_sends_no_webhook_twice(flow, container, hook):
     flow.emit()
     flow.fan_out()
-    container.reconcile()
-    container.reconcile()
+    container.reconciler.reconcile()
+    container.reconciler.reconcile()
     container.dispatch.release_due()
     container.dispatch.release_due()
 
@@ -339,7 +339,7 @@ def test_work_that_comes_during_a_drain_is_done_by_it(flow, container, hook, rec
     flow.emit()
     handed = flow.fan_out()
     flow.emit()
-    container.fan_out()
+    container.fan_out_runner.run()
 
     assert flow.deliver(*handed).delivered == 2
     assert container.schedule.sizes() == {"due": 0, "held": 0}

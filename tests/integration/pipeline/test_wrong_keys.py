@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 
 from dispatcher.container import Container
 from dispatcher.errors import SecretDecryptionFailed
+from dispatcher.pipeline.startup import check
 from dispatcher.storage.admin import webhooks
 from tests.support.builders import a_webhook
 
@@ -42,7 +43,7 @@ def test_its_deliveries_wait_uncounted_and_nobody_blames_the_receiver(flow, wron
     flow.emit()
     flow.fan_out()
 
-    counts = wrong.deliver([hook.id])
+    counts = wrong.drain_runner.run([hook.id])
     assert (counts.delivered, counts.retrying, counts.failed) == (0, 0, 0)
     assert of_rows(flow) == [("pending", 0, 0, True, True, True, True, 0)]
     assert receiver.requests == []
@@ -54,7 +55,7 @@ def test_the_webhook_is_paused_for_a_minute_and_counted_for_the_alert(flow, wron
     flow.emit()
     flow.fan_out()
 
-    wrong.deliver([hook.id])
+    wrong.drain_runner.run([hook.id])
     assert wrong.schedule.pauses() == {hook.id: pytest.approx(60, abs=5)}
     assert wrong.schedule.hand_out([hook.id], 100) == []
     assert counted(wrong) == 1
@@ -63,10 +64,10 @@ def test_the_webhook_is_paused_for_a_minute_and_counted_for_the_alert(flow, wron
 def test_with_the_right_key_it_is_delivered_at_its_first_attempt(flow, container, wrong, hook, receiver):
     flow.emit()
     flow.fan_out()
-    wrong.deliver([hook.id])
+    wrong.drain_runner.run([hook.id])
 
     container.schedule.resume([hook.id])  # a minute later
-    assert container.deliver([hook.id]).delivered == 1
+    assert container.drain_runner.run([hook.id]).delivered == 1
     assert flow.statuses() == [["200"]]
     assert ("Authorization", "Bearer abc") in receiver.requests[0].headers
 
@@ -77,7 +78,7 @@ def test_one_such_webhook_does_not_stop_the_others_of_the_chunk(flow, container,
     flow.emit()
     flow.fan_out()
 
-    assert container.deliver([hook.id, fine.id]).delivered == 1
+    assert container.drain_runner.run([hook.id, fine.id]).delivered == 1
     assert [request.path for request in receiver.requests] == ["/fine"]
     assert container.schedule.pauses() == {hook.id: pytest.approx(60, abs=5)}
 
@@ -89,7 +90,7 @@ def test_a_word_of_a_later_release_does_not_stop_the_others_either(flow, contain
     flow.emit()
     flow.fan_out()
 
-    assert container.deliver([hook.id, fine.id]).delivered == 1
+    assert container.drain_runner.run([hook.id, fine.id]).delivered == 1
     assert sorted(row[:3] for row in of_rows(flow)) == [("delivered", 1, 0), ("pending", 0, 0)]
 
 
@@ -97,28 +98,28 @@ def test_after_a_key_was_lost_new_secrets_let_it_go_on(flow, wrong, account, hoo
     """As the runbook has it."""
     flow.emit()
     flow.fan_out()
-    wrong.deliver([hook.id])
+    wrong.drain_runner.run([hook.id])
 
     no_time = timedelta()
     box = wrong.storage.secrets
     wrong.storage.transact(webhooks.rotate_signing_secret, box, account.id, hook.id, no_time)
     flow.sql("update webhooks set auth_header_encrypted = null where id = %(id)s", id=hook.id)
     wrong.schedule.resume([hook.id])
-    assert wrong.deliver([hook.id]).delivered == 1
+    assert wrong.drain_runner.run([hook.id]).delivered == 1
 
 
 def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(container, wrong, storage, account):
-    wrong.check()
+    check(wrong.storage, wrong.schedule)
     old = a_webhook(storage, account)
-    container.check()
+    check(container.storage, container.schedule)
     with pytest.raises(SecretDecryptionFailed):
-        wrong.check()
+        check(wrong.storage, wrong.schedule)
 
     newer = a_webhook(wrong.storage, account)
-    wrong.check()  # it may be what a rotation has come to: only a look at the newest
+    check(wrong.storage, wrong.schedule)  # it may be what a rotation has come to: only a look at the newest
     with pytest.raises(SecretDecryptionFailed):
-        container.check()
+        check(container.storage, container.schedule)
 
     storage.transact(webhooks.delete, account.id, newer.id)
-    container.check()
+    check(container.storage, container.schedule)
     assert old.id < newer.id

@@ -127,14 +127,14 @@ def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(steps, o
     with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
         events.fan_out(connection, 500)
         steps.emit(about())
-        waiting = pool.submit(container.fan_out)
+        waiting = pool.submit(container.fan_out_runner.run)
         steps.wait_for_a_waiter()
-        assert container.fan_out()[0].event_count == 0  # and one that waits is enough
+        assert container.fan_out_runner.run()[0].event_count == 0  # and one that waits is enough
         connection.commit()
         waiting.result()
 
     assert queue.fan_outs == 1
-    assert container.fan_out()[0].event_count == 1
+    assert container.fan_out_runner.run()[0].event_count == 1
 
 
 def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps, ordered, storage):

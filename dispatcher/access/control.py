@@ -1,0 +1,63 @@
+"""Access to one process's API and console: what a front door asks before it lets somebody in."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dispatcher.access import authenticate, rate_limit
+from dispatcher.access.authenticate import Admitted, Asked
+from dispatcher.access.rate_limit import Limiter
+from dispatcher.schedule.quota import WINDOW_S, Quota
+from dispatcher.schedule.sign_ins import SharedTries
+from dispatcher.settings import Settings
+from dispatcher.storage.engine import Storage
+
+if TYPE_CHECKING:
+    from dispatcher.access.sign_in import SignIn
+
+
+class AccessControl:
+    """Builds its parts when they are first used, as the container does."""
+
+    def __init__(self, storage: Storage, settings: Settings) -> None:
+        self._storage = storage
+        self._settings = settings
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        """Counts the requests of the API's clients."""
+        quotas = {rate_limit.DEFAULT: self._settings.quota, rate_limit.EMITS: self._settings.emit_quota}
+        return Limiter(self._quota, quotas, WINDOW_S)
+
+    @cached_property
+    def sign_in(self) -> "SignIn":
+        """Checks names and passwords."""
+        from dispatcher.access.sign_in import FallingBack, SignIn  # loads the hashing of passwords
+
+        return SignIn(self._storage, FallingBack(self._tries))
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a session of the console lasts without use."""
+        return timedelta(seconds=self._settings.session_idle_s)
+
+    def admit(self, asked: Sequence[Asked]) -> list[Admitted | None]:
+        """Who calls the API with each of these access tokens, and their quota with this call counted."""
+        return authenticate.admit(self._storage, self.limiter, asked)
+
+    def close(self) -> None:
+        """Closes what was opened."""
+        for part in ("_quota", "_tries"):
+            if part in self.__dict__:
+                getattr(self, part).close()
+
+    @cached_property
+    def _quota(self) -> Quota:
+        return Quota(self._settings.redis_url, timeout_s=rate_limit.LIMIT_S)
+
+    @cached_property
+    def _tries(self) -> SharedTries:
+        from dispatcher.access.sign_in import LIMIT_S, WINDOW_S
+
+        return SharedTries(self._settings.redis_url, window_s=WINDOW_S, timeout_s=LIMIT_S)

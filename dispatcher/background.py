@@ -1,0 +1,36 @@
+"""A thread in the background of whatever else a process does."""
+
+import threading
+from collections.abc import Callable
+
+
+class BackgroundThread:
+    """Starts when it is first needed, and again in a process that was forked, to which threads are not copied.
+
+    `run` is given an event that is set when the thread is to stop. The thread does not keep the process alive.
+    """
+
+    def __init__(self, name: str, run: Callable[[threading.Event], None]) -> None:
+        self._name = name
+        self._run = run
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def start(self) -> bool:
+        """Whether the thread was started; false, at next to no cost, where it runs already."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return False
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(self._stop,), name=self._name, daemon=True)
+            self._thread.start()
+            return True
+
+    def stop(self, timeout_s: float) -> None:
+        """Tells the thread to stop, and waits for it up to `timeout_s` seconds."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)

@@ -1,0 +1,151 @@
+"""Runs a drain for a `deliver` message, and keeps its slow requests from holding up the worker's thread.
+
+1. Borrow a sender and run the drain until all is recorded or only slow requests are in flight.
+2. Send the webhooks that still have work to another drain.
+3. Wait for the slow requests in a thread aside; where too many hang already, in this one.
+"""
+
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from dispatcher import clock
+from dispatcher.broker.flower import Told
+from dispatcher.pipeline.dispatch import Dispatch
+from dispatcher.pipeline.drain.counting import Adds, Tallying
+from dispatcher.pipeline.drain.lane import Counts
+from dispatcher.pipeline.drain.loop import STRAGGLING_S, Drain
+from dispatcher.pipeline.drain.policy import DrainPolicy
+from dispatcher.pipeline.fault import guarded
+from dispatcher.pipeline.trace import TracesAttempts
+from dispatcher.schedule.schedule import Schedule
+from dispatcher.sender.contract import Sender
+from dispatcher.sender.pool import SenderPool
+from dispatcher.storage.engine import Storage
+
+STRAGGLERS_MAX = 256
+"""Drains of this process that wait aside, each in a thread of its own, for slow responses."""
+BUSY_DRAINS, BUSY_PATIENCE_S = 4, 0.05
+"""While this many drains run, a slow response is waited for aside after this short a time: others want the thread."""
+
+
+class DrainMetrics(Protocol):
+    """What a process tells Prometheus of its drains (`metrics.worker`)."""
+
+    def drained(self, deliveries: int, took_s: float) -> None: ...  # noqa: D102
+    def flushed(self, results: int, took_s: float) -> None: ...  # noqa: D102
+
+
+class DrainRunner:
+    """Runs the drains of one process, in the threads of its callers.
+
+    `publish` is called with each attempt that Flower shows; `trace` makes what traces the attempts of one drain.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        schedule: Schedule,
+        senders: SenderPool,
+        dispatch: Dispatch,
+        policy: DrainPolicy,
+        counters: Adds,
+        *,
+        publish: Callable[[Told], None] | None = None,
+        metrics: DrainMetrics | None = None,
+        trace: Callable[[], TracesAttempts] | None = None,
+    ) -> None:
+        self._storage = storage
+        self._schedule = schedule
+        self._senders = senders
+        self._dispatch = dispatch
+        self._policy = policy
+        self._publish = publish
+        self._metrics = metrics
+        self._trace = trace
+        self._tallying = Tallying(counters, metrics.flushed if metrics else None)
+        self._running: list[Drain] = []
+        self._stragglers = threading.Semaphore(STRAGGLERS_MAX)
+
+    @property
+    def running(self) -> int:
+        """Drains at work; those that only wait for slow responses left out."""
+        return len(self._running)
+
+    def run(self, webhook_ids: Sequence[int]) -> Counts:
+        """One drain over webhooks that are held for it. What only waits for slow responses is finished aside."""
+        sender = self._senders.borrow()
+        with _closed_on_error(sender):
+            drain = self._drain(sender, webhook_ids)
+            counts = self._run(drain)
+            self._pass_on(drain.take_go_on())
+            if not drain.done and self._is_finished_aside(drain, sender):
+                return counts
+            drain.finish(self._pass_on)
+            self._senders.give_back(sender)
+        return counts
+
+    def _drain(self, sender: Sender, webhook_ids: Sequence[int]) -> Drain:
+        return Drain(
+            self._storage,
+            self._schedule,
+            sender,
+            self._policy,
+            webhook_ids,
+            rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
+            tell=self._publish,
+            tallying=self._tallying,
+            traces=self._trace() if self._trace is not None else None,
+        )
+
+    def _run(self, drain: Drain) -> Counts:
+        self._running.append(drain)
+        began_s = clock.monotonic()
+        try:
+            counts = drain.run(self._patience_s)
+        finally:
+            self._running.remove(drain)
+        if self._metrics is not None:
+            self._metrics.drained(counts.delivered + counts.retrying + counts.failed, clock.monotonic() - began_s)
+        return counts
+
+    def _patience_s(self) -> float:
+        return BUSY_PATIENCE_S if self.running >= BUSY_DRAINS else STRAGGLING_S
+
+    def _is_finished_aside(self, drain: Drain, sender: Sender) -> bool:
+        """False where so many hang already, or so many threads run, that this thread had better wait too."""
+        if not self._stragglers.acquire(blocking=False):
+            return False
+        try:
+            threading.Thread(target=self._finish_aside, args=(drain, sender), name="stragglers").start()
+        except RuntimeError:  # the system has no thread left
+            self._stragglers.release()
+            return False
+        return True
+
+    def _finish_aside(self, drain: Drain, sender: Sender) -> None:
+        try:
+            with guarded("drain.unfinished"), _closed_on_error(sender):  # holds and leases end by themselves
+                drain.finish(self._pass_on)
+                self._senders.give_back(sender)  # with its connections
+        finally:
+            self._stragglers.release()
+
+    def _pass_on(self, webhook_ids: list[int]) -> None:
+        """What is still held goes to another drain."""
+        if webhook_ids:
+            with guarded("drain.not_passed_on"):  # the holds end by themselves
+                self._dispatch.send(webhook_ids)
+
+
+@contextmanager
+def _closed_on_error(sender: Sender) -> Iterator[None]:
+    """With what is in flight: nobody would collect it."""
+    try:
+        yield
+    except BaseException:  # also where a process is told to end
+        sender.close()
+        raise

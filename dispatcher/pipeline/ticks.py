@@ -1,0 +1,208 @@
+"""What every worker does at intervals: two of them at once do no harm, and no beat process is needed.
+
+each 250 ms   send what is due to drains (`Dispatch.release_due`); also in between, when it is known when
+each 3 s      say that this process lives, free what dead ones held, and compare the schedule with the rows where that
+              is due (`Reconciler`): each 15 s, one worker at a time, and when something may be missing
+each 5 s      roll up the stats of what has finished (`rollups.count`)
+each hour     make and drop the days of history (`prune`), one worker at a time
+at a commit   of events Postgres notifies the workers that fan out, and these send `fan_out`, unless one waits
+each 5 s      say that this worker lives; end the process if its broker connection is gone for good
+each 2 s      step the running replays (`replays.job`); faster while one runs, and in a thread of its own, because
+              what is due must not wait for a batch
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from dispatcher import clock, log
+from dispatcher.broker.names import EVENTS
+from dispatcher.broker.queue import Queue
+from dispatcher.errors import DispatcherError
+from dispatcher.pipeline.dispatch import Dispatch
+from dispatcher.pipeline.heartbeat import BEAT_S, Heartbeat
+from dispatcher.pipeline.nudge import Nudger, nudge
+from dispatcher.pipeline.prune import prune
+from dispatcher.schedule.schedule import Schedule
+from dispatcher.settings import Settings
+from dispatcher.storage.engine import Storage
+from dispatcher.storage.pipeline.events import any_waiting
+from dispatcher.storage.pipeline.listener import Listener
+from dispatcher.storage.stats import rollups
+
+logger = logging.getLogger(__name__)
+
+ALIVE_S = 5.0
+ROLLUP_S, ROLLUP_LAG_S = 5.0, 2.0
+"""What has finished less than the lag ago is left for the next time."""
+WATCH_S = 10.0
+DEAF_S = 25.0
+RETRY_S = 1.0
+REPLAY_S, REPLAY_RUNNING_S, REPLAY_BUSY_S = 2.0, 0.25, 0.05
+"""Between two steps of replays: while none runs, while none can progress, and else."""
+
+
+class Worker(Protocol):
+    """The Celery worker whose ticks these are."""
+
+    @property
+    def name(self) -> str:
+        """`worker1@host`."""
+        ...
+
+    @property
+    def queues(self) -> Sequence[str]:
+        """The queues that it takes messages from."""
+        ...
+
+    def taken(self) -> int:
+        """How many messages it has ever taken."""
+        ...
+
+    def is_busy(self) -> bool:
+        """Whether a task runs."""
+        ...
+
+
+class Ticks:
+    """The rounds of one worker, until `stop` is set."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        storage: Storage,
+        schedule: Schedule,
+        queue: Queue,
+        dispatch: Dispatch,
+        heartbeat: Heartbeat,
+        settings: Settings,
+    ) -> None:
+        self._storage = storage
+        self._schedule = schedule
+        self._settings = settings
+        self._dispatch = dispatch
+        self._hears_commits = EVENTS in worker.queues
+        self._listener = Listener(storage.engine)
+        self._nudger = Nudger(self._listener, partial(nudge, schedule, queue), partial(storage.read, any_waiting))
+        self._release = Round(settings.tick_ms / 1000, dispatch.release_due)
+        self._rounds = [
+            Round(ALIVE_S, partial(schedule.worker_seen, worker.name)),
+            Round(min(BEAT_S, settings.reconcile_s), heartbeat.beat, retry_s=RETRY_S),
+            self._release,
+            Round(settings.prune_s, self._prune),
+            Round(ROLLUP_S, partial(storage.transact, rollups.count, lag_s=ROLLUP_LAG_S)),
+            Round(WATCH_S, BrokerWatchdog(queue, worker).check),
+        ]
+
+    def run(self, stop: threading.Event) -> None:
+        """Ticks until `stop` is set; a tick under way is finished."""
+        while not stop.is_set():
+            now_s = clock.monotonic()
+            for each in self._rounds:
+                each.run_if_due(now_s)
+            self._release.bring_forward(self._dispatch.wakes_s)
+            wait_s = max(0.0, min(each.next_s for each in self._rounds) - clock.monotonic())
+            if self._hears_commits:
+                self._nudger.wait(wait_s, stop)
+            else:
+                stop.wait(wait_s)
+        self._listener.close()
+
+    def _prune(self) -> None:
+        if self._schedule.claim_prune(self._settings.prune_s):
+            prune(self._storage, self._settings.retention_days)
+
+
+class ReplayProgress(Protocol):
+    """What a step of all running replays came to (`replays.job`)."""
+
+    @property
+    def running(self) -> int:
+        """Replays that are not done."""
+        ...
+
+    @property
+    def progressed(self) -> bool:
+        """Whether any of them sent something."""
+        ...
+
+
+def run_replays(step: Callable[[], ReplayProgress], stop: threading.Event) -> None:
+    """Steps the running replays until `stop` is set."""
+    pause_s = 0.0
+
+    def step_and_pace() -> None:
+        nonlocal pause_s
+        progress = step()
+        pause_s = REPLAY_BUSY_S if progress.progressed else REPLAY_RUNNING_S if progress.running else REPLAY_S
+
+    while not stop.wait(pause_s):
+        pause_s = REPLAY_S
+        _succeeds(step_and_pace)
+
+
+class BrokerWatchdog:
+    """Ends a worker that takes no messages although some wait: its connection to the broker is gone for good.
+
+    A supervisor starts it anew; what it held comes back when holds and leases end.
+    """
+
+    def __init__(self, queue: Queue, worker: Worker) -> None:
+        self._queue = queue
+        self._worker = worker
+        self._taken_before = -1
+        self._idle_since_s: float | None = None
+
+    def check(self) -> None:
+        """Kills the process after DEAF_S of messages waiting, none taken and no task running."""
+        waiting = sum(self._queue.lengths(self._worker.queues).values())
+        taken = self._worker.taken()
+        idle = waiting > 0 and not self._worker.is_busy() and taken == self._taken_before
+        self._taken_before = taken
+        if not idle:
+            self._idle_since_s = None
+        elif self._idle_since_s is None:
+            self._idle_since_s = clock.monotonic()
+        elif clock.monotonic() - self._idle_since_s > DEAF_S:
+            logger.critical(
+                log.line("worker.deaf", waiting=waiting, reason="takes no work from the broker; ends itself")
+            )
+            os._exit(70)
+
+
+class Round:
+    """Something to do at every interval; what is missed is not made up for.
+
+    After a failure it is done again `retry_s` later, by default at the next interval, and not within a second.
+    """
+
+    def __init__(self, every_s: float, work: Callable[[], object], retry_s: float | None = None) -> None:
+        self._every_s = every_s
+        self._retry_s = max(every_s, RETRY_S) if retry_s is None else retry_s
+        self._work = work
+        self.next_s = 0.0
+
+    def run_if_due(self, now_s: float) -> None:
+        """Does it where its time has come, by the monotonic clock."""
+        if now_s >= self.next_s:
+            self.next_s = now_s + (self._every_s if _succeeds(self._work) else self._retry_s)
+
+    def bring_forward(self, at_s: float | None) -> None:
+        """Makes the next round come at `at_s`, if that is earlier and not over."""
+        if at_s is not None and clock.monotonic() < at_s < self.next_s:
+            self.next_s = at_s
+
+
+def _succeeds(work: Callable[[], object]) -> bool:
+    """The thread's outermost loop: a tick that fails is logged (false), and the next one tries again."""
+    try:
+        work()
+        return True
+    except DispatcherError as error:
+        logger.warning(log.line("tick.failed", reason=error))
+    except Exception:  # a fault of ours must not stop the ticks of this worker for good
+        logger.exception("tick.failed")
+    return False

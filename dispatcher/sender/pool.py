@@ -1,0 +1,54 @@
+"""The senders of one process: each is used by one drain or one ping at a time, and kept with its connections."""
+
+from weakref import ReferenceType, ref
+
+from dispatcher.sender import choose
+from dispatcher.sender.contract import Limits, Sender
+from dispatcher.settings import Settings
+
+
+class SenderPool:
+    """Makes a sender when none is idle. Safe to use from many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._kind = settings.sender
+        self._limits = Limits(
+            timeout_s=settings.timeout_s,
+            connect_timeout_s=settings.connect_timeout_s,
+            body_limit=settings.body_limit,
+            allowed_networks=settings.allowed_networks,
+            refused_networks=settings.refused_networks,
+        )
+        self._idle: list[Sender] = []
+        self._known: list[ReferenceType[Sender]] = []
+
+    @property
+    def idle_count(self) -> int:
+        """Senders that nobody uses now."""
+        return len(self._idle)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that this process has under way, stragglers too."""
+        return sum(sender.in_flight for known in self._known if (sender := known()) is not None)
+
+    def borrow(self) -> Sender:
+        """A sender for the caller alone, who gives it back or closes it."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            sender = choose.make_sender(self._kind, self._limits)
+            self._known = [known for known in self._known if known() is not None] + [ref(sender)]
+            return sender
+
+    def give_back(self, sender: Sender) -> None:
+        """For the next who sends; not where responses are awaited, which would be taken for the next one's."""
+        if sender.in_flight:
+            sender.close()
+        else:
+            self._idle.append(sender)
+
+    def close(self) -> None:
+        """Closes the idle ones."""
+        while self._idle:
+            self._idle.pop().close()
