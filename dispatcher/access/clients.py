@@ -30,11 +30,12 @@ def create_client(
     if not scopes or not set(scopes) <= set(SCOPES):
         raise InvalidClientAttribute("scopes", f"must be among {', '.join(SCOPES)}")
     chosen = [scope for scope in SCOPES if scope in scopes]
-    return storage.transact(
-        lambda connection: clients.create(
-            connection, accounts.find(connection, slug).id, name, list(dict.fromkeys(redirect_uris)), chosen
-        )
-    )
+
+    def create(connection: Connection) -> tuple[Client, str]:
+        account_id = accounts.find(connection, slug).id
+        return clients.create(connection, account_id, name, list(dict.fromkeys(redirect_uris)), chosen)
+
+    return storage.transact(create)
 
 
 def revoke_client(storage: Storage, client_id: str) -> int:

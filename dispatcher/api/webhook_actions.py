@@ -1,22 +1,19 @@
 """What a webhook's owner does with it beyond API v3: try it out, and look after its signing secret."""
 
-from datetime import timedelta
-
 from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import JSON, ROW_ID, answer, container, json_object
-from dispatcher.model.webhook import SigningSecret
-from dispatcher.storage.admin import webhooks
+from dispatcher.api.parts import ROW_ID, answer, container, json_object
+from dispatcher.representations.signing_secret import shown_signing_secret
+from dispatcher.webhooks import secrets
 from schemas.api.delivery import PingSchema
 from schemas.api.errors import FieldErrorsSchema
 from schemas.api.signing import RotationSchema, SigningSecretSchema
-from schemas.wire.fields import written_in
 
 blueprint = Blueprint("webhook_actions", __name__, description="Trying a webhook out, and its signing secret.")
 
-_ping, _rotation, _secret = PingSchema(), RotationSchema(), SigningSecretSchema()
+_ping = PingSchema()
 _PATH = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
 _ROTATION = {"content": {"application/json": {"schema": RotationSchema}}, "required": False}
 
@@ -39,17 +36,9 @@ def ping(caller: Caller, webhook_id: int) -> Response:
 @blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
 def rotate(caller: Caller, webhook_id: int) -> Response:
     """A new signing secret. The old one signs too for a day, or for `previous_valid_for_s` seconds."""
-    valid_for = timedelta(seconds=_rotation.load(_given())["previous_valid_for_s"])
-    storage = container().storage
-    made = storage.transact(
-        webhooks.rotate_signing_secret,
-        storage.secrets,
-        caller.account.id,
-        webhook_id,
-        valid_for,
-        client_id=caller.client.id,
-    )
-    return _shown(made, caller)
+    given = json_object() if request.get_data() else None
+    secret = secrets.rotate(container().storage, caller.account.id, webhook_id, given, client_id=caller.client.id)
+    return answer(shown_signing_secret(secret, caller.account.time_zone))
 
 
 @blueprint.route(f"{_PATH}/secret.json")
@@ -57,20 +46,5 @@ def rotate(caller: Caller, webhook_id: int) -> Response:
 @blueprint.response(200, SigningSecretSchema)
 def secret(caller: Caller, webhook_id: int) -> Response:
     """The signing secret, for the receiver; until when the one before it signs too, or null."""
-    storage = container().storage
-    found = storage.read(
-        webhooks.signing_secret, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id
-    )
-    return _shown(found, caller)
-
-
-def _given() -> dict[str, JSON]:
-    """The body's object; empty where there is no body."""
-    return json_object() if request.get_data() else {}
-
-
-def _shown(found: SigningSecret, caller: Caller) -> Response:
-    with written_in(caller.account.time_zone):
-        return answer(
-            _secret.dump({"signing_secret": found.secret, "previous_valid_until": found.previous_valid_until})
-        )
+    found = secrets.show(container().storage, caller.account.id, webhook_id, client_id=caller.client.id)
+    return answer(shown_signing_secret(found, caller.account.time_zone))

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import click
 from marshmallow import ValidationError
 
+from dispatcher.access.accounts import create_account, edit_account, list_accounts
+from dispatcher.access.users import set_password
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.cli.people import is_email, is_text, read_password
 from dispatcher.container import current_container
-from dispatcher.errors import UserNotFound
 from dispatcher.settings import check_time_zone
-from dispatcher.storage.admin import accounts, users
-from dispatcher.storage.admin.passwords import hash_password
-from dispatcher.storage.engine import Connection
+from dispatcher.storage.admin import accounts
+from dispatcher.storage.admin.users import User
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
@@ -51,12 +51,9 @@ def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name
         raise click.BadParameter("1 to 63 lower-case letters, digits, - and _", param_hint="SLUG")
     zone = time_zone or current_container().settings.time_zone
     _check(zone, owner_email, owner_name)
-
-    def make(connection: Connection) -> tuple[accounts.Account, users.User]:
-        made = accounts.create(connection, slug, zone, owner_email=owner_email, owner_name=owner_name)
-        return made, users.list_for_account(connection, made.id)[0]
-
-    made, owner = current_container().storage.transact(make)
+    made, owner = create_account(
+        current_container().storage, slug, zone, owner_email=owner_email, owner_name=owner_name
+    )
     if as_json:
         print_json(_shown(made, owner))
     else:
@@ -72,13 +69,9 @@ def edit(slug: str, time_zone: str | None, owner_email: str | None, owner_name: 
     if time_zone is None and owner_email is None and owner_name is None:
         raise click.UsageError("Nothing to change: give --time-zone, --owner-email or --owner-name.")
     _check(time_zone, owner_email, owner_name)
-
-    def change(connection: Connection) -> tuple[accounts.Account, users.User]:
-        id_ = accounts.find(connection, slug).id
-        accounts.edit(connection, id_, time_zone=time_zone, owner_email=owner_email, owner_name=owner_name)
-        return accounts.find(connection, slug), users.list_for_account(connection, id_)[0]
-
-    changed, owner = current_container().storage.transact(change)
+    changed, owner = edit_account(
+        current_container().storage, slug, time_zone=time_zone, owner_email=owner_email, owner_name=owner_name
+    )
     if as_json:
         print_json(_shown(changed, owner))
     else:
@@ -102,10 +95,7 @@ def _check(time_zone: str | None, owner_email: str | None, owner_name: str | Non
 @json_option
 def list_(as_json: bool) -> None:
     """List all accounts with their owners."""
-    found = current_container().storage.transact(
-        lambda connection: (accounts.list_all(connection), users.owners(connection))
-    )
-    with_owner = [(one, found[1][one.id]) for one in found[0]]
+    with_owner = list_accounts(current_container().storage)
     if as_json:
         print_json([_shown(one, owner) for one, owner in with_owner])
         return
@@ -129,16 +119,13 @@ def password(slug: str, email: str | None, password_stdin: bool, generate: bool)
     if password_stdin and generate:
         raise click.UsageError("--password-stdin and --generate exclude each other")
     storage = current_container().storage
-    found = storage.transact(accounts.find, slug)
+    storage.read(accounts.find, slug)  # before anybody types a password
     chosen = secrets.token_urlsafe(18) if generate else read_password(password_stdin)
-    hashed = hash_password(chosen)
-    whose = storage.transact(users.set_password, found.id, email, hashed)
-    if whose is None:
-        raise UserNotFound(slug, email or "")
+    whose = set_password(storage, slug, email, chosen)
     print(chosen if generate else f"password of {whose} set")
 
 
-def _shown(made: accounts.Account, owner: users.User) -> dict[str, object]:
+def _shown(made: accounts.Account, owner: User) -> dict[str, object]:
     return {
         "id": made.id,
         "slug": made.slug,

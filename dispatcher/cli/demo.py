@@ -18,11 +18,13 @@ from rich.live import Live
 from rich.table import Table
 
 from dispatcher import clock, signals
+from dispatcher.access.accounts import create_account
+from dispatcher.access.users import create_user, delete_user
 from dispatcher.cli.flower import flower_access, flower_place
 from dispatcher.cli.serve import api_address, web_place
 from dispatcher.cli.up import own_command, procfile, take_ports
 from dispatcher.container import Container, current_container
-from dispatcher.errors import AccountExists, DispatcherError, ServiceStartFailed
+from dispatcher.errors import AccountExists, DispatcherError, ServiceStartFailed, UserNotFound
 from dispatcher.local.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.local.embedded import embedded
 from dispatcher.local.folder import is_owned, open_private
@@ -31,9 +33,6 @@ from dispatcher.model.webhook import Webhook
 from dispatcher.processes import child
 from dispatcher.processes.supervisor import environment_of, parse_procfile
 from dispatcher.storage import migrate
-from dispatcher.storage.admin import accounts, users
-from dispatcher.storage.admin.passwords import hash_password
-from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import deliveries
 from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.secrets import signing_key
@@ -112,7 +111,7 @@ def _run(console: Console, container: Container, webhooks: Mapping[int, Webhook]
 
 def _webhooks(container: Container, url: str, arrivals: Arrivals) -> dict[int, Webhook]:
     with suppress(AccountExists):
-        container.storage.transact(accounts.create, slug=SLUG, time_zone=container.settings.time_zone)
+        create_account(container.storage, SLUG, container.settings.time_zone)
     made: dict[int, Webhook] = {}
     for hook in HOOKS:
         webhook = edit.create_webhook(
@@ -133,9 +132,8 @@ def _webhooks(container: Container, url: str, arrivals: Arrivals) -> dict[int, W
 def _remove(container: Container, webhooks: Mapping[int, Webhook]) -> None:
     """In a database of the user's own the demo's webhooks must not stay, nor its guest."""
     with suppress(DispatcherError):
-        container.storage.transact(
-            lambda connection: users.delete(connection, accounts.find(connection, SLUG).id, GUEST)
-        )
+        with suppress(UserNotFound):
+            delete_user(container.storage, SLUG, GUEST)
         for webhook_id in webhooks:
             edit.delete_webhook(container.storage, SLUG, webhook_id)
 
@@ -226,20 +224,9 @@ def _report(console: Console, found: list[DeliveryRow], webhooks: Mapping[int, W
 def _guest(container: Container) -> tuple[str, str]:
     """Somebody who may sign in to the console until the demo ends: e-mail and password."""
     password = secrets.token_urlsafe(9)
-
-    def make(connection: Connection) -> None:
-        account_id = accounts.find(connection, SLUG).id
-        users.delete(connection, account_id, GUEST)
-        users.create(
-            connection,
-            account_id,
-            email=GUEST,
-            full_name="Guest of the demo",
-            permission="write",
-            password_hash=hash_password(password),
-        )
-
-    container.storage.transact(make)
+    with suppress(UserNotFound):
+        delete_user(container.storage, SLUG, GUEST)
+    create_user(container.storage, SLUG, GUEST, full_name="Guest of the demo", permission="write", password=password)
     return GUEST, password
 
 

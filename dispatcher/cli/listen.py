@@ -9,8 +9,8 @@ from dispatcher.container import current_container
 from dispatcher.errors import DispatcherError
 from dispatcher.local.receiver import Arrival, Receiver
 from dispatcher.payload import is_signed
-from dispatcher.storage.admin import webhooks
 from dispatcher.storage.secrets import signing_key
+from dispatcher.webhooks.secrets import verification_keys
 
 
 @click.command()
@@ -64,7 +64,6 @@ def _keys(arrival: Arrival, secrets: tuple[str, ...]) -> list[bytes]:
     if not isinstance(webhook_id, int):
         return []
     try:
-        storage = current_container().storage
-        return storage.transact(webhooks.signing_keys, secrets=storage.secrets, webhook_id=webhook_id)
+        return verification_keys(current_container().storage, webhook_id)
     except DispatcherError:
         return []  # no database at hand: print all the same

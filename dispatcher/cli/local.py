@@ -1,7 +1,6 @@
 """Commands on this installation's own database and Redis (`backend.Backend`)."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import click
@@ -13,22 +12,22 @@ from dispatcher.replays import job
 from dispatcher.replays import one as replay
 from dispatcher.representations.delivery import shown, shown_with_attempts
 from dispatcher.representations.replay import shown_replay
+from dispatcher.representations.signing_secret import shown_signing_secret
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.replays import jobs
-from dispatcher.webhooks import edit
+from dispatcher.webhooks import edit, secrets
 from schemas.api.delivery import PingSchema
 from schemas.api.emitted import EmittedSchema
-from schemas.api.signing import SigningSecretSchema
 from schemas.api.webhook import WebhookWithExtrasSchema
 from schemas.wire.fields import written_in
 
 JSON = dict[str, Any]
 
 _webhook = WebhookWithExtrasSchema(exclude=["url"])  # it has one only where an API is reached
-_ping, _secret, _emitted = PingSchema(), SigningSecretSchema(), EmittedSchema()
+_ping, _emitted = PingSchema(), EmittedSchema()
 
 
 class Local:
@@ -71,13 +70,9 @@ class Local:
 
     def rotate_secret(self, slug: str | None, webhook_id: int, previous_valid_for_s: int) -> JSON:
         """The new signing secret."""
-        account, storage = self._account(slug), self._container.storage
-        valid_for = timedelta(seconds=previous_valid_for_s)
-        made = storage.transact(webhooks.rotate_signing_secret, storage.secrets, account.id, webhook_id, valid_for)
-        with written_in(account.time_zone):
-            return dict(
-                _secret.dump({"signing_secret": made.secret, "previous_valid_until": made.previous_valid_until})
-            )
+        account, given = self._account(slug), {"previous_valid_for_s": previous_valid_for_s}
+        secret = secrets.rotate(self._container.storage, account.id, webhook_id, given)
+        return shown_signing_secret(secret, account.time_zone)
 
     def deliveries(self, slug: str | None, wanted: Mapping[str, Any], limit: int) -> list[JSON]:
         """The newest `limit` of those that are `wanted`, a page at a time: no statement takes long."""

@@ -4,7 +4,7 @@ import click
 from cryptography.fernet import Fernet
 
 from dispatcher.container import current_container
-from dispatcher.storage.admin import webhooks
+from dispatcher.webhooks.secrets import encrypt_with_newest_key
 
 
 @click.group()
@@ -21,11 +21,5 @@ def generate() -> None:
 @secrets.command()
 def rotate() -> None:
     """Encrypt every stored secret with the newest key of SECRET_KEYS; then the older keys may go."""
-    storage = current_container().storage
-    after = count = 0
-    while True:
-        done, after = storage.transact(webhooks.rotate_secrets, secrets=storage.secrets, after=after)
-        count += done
-        if not done:
-            break
+    count = encrypt_with_newest_key(current_container().storage)
     print(f"secrets of {count} webhooks are encrypted with the newest key")

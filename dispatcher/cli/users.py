@@ -5,13 +5,11 @@ from typing import Any
 
 import click
 
+from dispatcher.access import users as access
 from dispatcher.cli.output import json_option, print_json, print_table
 from dispatcher.cli.people import is_email, is_text, read_password
 from dispatcher.container import current_container
-from dispatcher.errors import UserNotFound
 from dispatcher.storage.admin import accounts, sessions, users
-from dispatcher.storage.admin.passwords import hash_password
-from dispatcher.storage.engine import Connection
 
 
 @click.group()
@@ -49,21 +47,12 @@ def create(
         raise click.BadParameter("1 to 320 printable characters", param_hint="--name")
     if operator and read_only:
         raise click.UsageError("--operator and --read-only exclude each other")
-    account_id = _account_id(slug)
-    hashed = hash_password(read_password(password_stdin))
+    _check_account(slug)
     permission = "operator" if operator else "read" if read_only else "write"
-
-    def make(connection: Connection) -> None:
-        users.create(
-            connection,
-            account_id,
-            email=email,
-            full_name=name or email,
-            permission=permission,
-            password_hash=hashed,
-        )
-
-    current_container().storage.transact(make)
+    chosen = read_password(password_stdin)
+    access.create_user(
+        current_container().storage, slug, email, full_name=name or email, permission=permission, password=chosen
+    )
     print(f"{email} may sign in" + (" and sees all accounts" if operator else f" to {slug}"))
 
 
@@ -93,10 +82,8 @@ def list_(slug: str | None, as_json: bool) -> None:
 def password(slug: str | None, operator: bool, email: str, password_stdin: bool) -> None:
     """Set the password of EMAIL; whoever is signed in as them is signed out."""
     _check_one(slug, operator)
-    account_id = _account_id(slug)
-    hashed = hash_password(read_password(password_stdin))
-    if current_container().storage.transact(users.set_password, account_id, email, hashed) is None:
-        raise UserNotFound(slug, email)
+    _check_account(slug)
+    access.set_password(current_container().storage, slug, email, read_password(password_stdin))
     print(f"password of {email} set")
 
 
@@ -137,15 +124,7 @@ def sign_out(slug: str | None, operator: bool, session_id: int | None, email: st
     _check_one(slug, operator)
     if email is None:
         raise click.UsageError("Give an EMAIL, or --session.")
-    account_id = _account_id(slug)
-
-    def end(connection: Connection) -> int:
-        user_id = users.find(connection, account_id, email)
-        if user_id is None:
-            raise UserNotFound(slug, email)
-        return sessions.end_all(connection, user_id)
-
-    count = storage.transact(end)
+    count = access.sign_out(storage, slug, email)
     print(f"{email} signed out of {count} session{'' if count == 1 else 's'}")
 
 
@@ -155,9 +134,7 @@ def sign_out(slug: str | None, operator: bool, session_id: int | None, email: st
 def delete(slug: str | None, operator: bool, email: str) -> None:
     """Delete EMAIL, who is signed out at once. An account's owner stays: clients act in their name."""
     _check_one(slug, operator)
-    account_id = _account_id(slug)
-    if not current_container().storage.transact(users.delete, account_id, email):
-        raise UserNotFound(slug, email)
+    access.delete_user(current_container().storage, slug, email)
     print(f"{email} deleted")
 
 
@@ -166,7 +143,7 @@ def _check_one(slug: str | None, operator: bool) -> None:
         raise click.UsageError("Give one of --account SLUG and --operator.")
 
 
-def _account_id(slug: str | None) -> int | None:
-    if slug is None:
-        return None
-    return current_container().storage.transact(accounts.find, slug).id
+def _check_account(slug: str | None) -> None:
+    """Raises AccountNotFound, before anybody types a password."""
+    if slug is not None:
+        current_container().storage.read(accounts.find, slug)

@@ -1,7 +1,5 @@
 """What is done with a webhook: a ping, its signing secret, a pause, its end. Secrets are shown on demand only."""
 
-from datetime import timedelta
-
 from flask import Response
 
 from dispatcher.api.parts import ROW_ID, container
@@ -9,11 +7,9 @@ from dispatcher.console.page import account, blueprint, for_eyes_of, go, is_part
 from dispatcher.console.webhooks import shown
 from dispatcher.errors import TooManyPings
 from dispatcher.model.webhook import SigningSecret
-from dispatcher.storage.admin import webhooks
-from dispatcher.webhooks import edit
+from dispatcher.webhooks import edit, secrets
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
-_VALID_FOR = timedelta(days=1)
 
 
 @blueprint.route(f"{_ONE}/ping", methods=["POST"])
@@ -29,17 +25,13 @@ def ping(webhook_id: int) -> Response:
 @blueprint.route(f"{_ONE}/secret", methods=["POST"])
 def reveal_secret(webhook_id: int) -> Response:
     """The signing secret."""
-    storage = container().storage
-    found = storage.read(webhooks.signing_secret, storage.secrets, account().id, webhook_id)
-    return _secret(webhook_id, found)
+    return _secret(webhook_id, secrets.show(container().storage, account().id, webhook_id))
 
 
 @blueprint.route(f"{_ONE}/secret/rotate", methods=["POST"])
 def rotate_secret(webhook_id: int) -> Response:
     """A new signing secret; the old one signs too for a day."""
-    storage = container().storage
-    made = storage.transact(webhooks.rotate_signing_secret, storage.secrets, account().id, webhook_id, _VALID_FOR)
-    return _secret(webhook_id, made)
+    return _secret(webhook_id, secrets.rotate(container().storage, account().id, webhook_id))
 
 
 @blueprint.route(f"{_ONE}/pause", methods=["POST"])

@@ -72,11 +72,11 @@ def edit_webhook(
 
 def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: int | None = None) -> None:
     """Deletes the webhook and cancels its pending deliveries; raises WebhookNotFound. With `client_id`, its own."""
-    storage.transact(
-        lambda connection: webhooks.delete(
-            connection, accounts.find(connection, slug).id, webhook_id, client_id=client_id
-        )
-    )
+
+    def delete(connection: Connection) -> None:
+        webhooks.delete(connection, accounts.find(connection, slug).id, webhook_id, client_id=client_id)
+
+    storage.transact(delete)
 
 
 _DEFAULTS: Mapping[str, Any] = {

@@ -1,0 +1,68 @@
+"""People who may sign in: of an account, or operators, who have none (`slug` None) and see all accounts."""
+
+from dispatcher.errors import UserNotFound
+from dispatcher.storage.admin import accounts, sessions, users
+from dispatcher.storage.admin.passwords import hash_password
+from dispatcher.storage.engine import Connection, Storage
+
+
+def create_user(
+    storage: Storage, slug: str | None, email: str, *, full_name: str, permission: str, password: str
+) -> None:
+    """Somebody who may sign in to the console; raises AccountNotFound or UserExists."""
+    password_hash = hash_password(password)
+
+    def create(connection: Connection) -> None:
+        account_id = _account_id(connection, slug)
+        users.create(
+            connection,
+            account_id,
+            email=email,
+            full_name=full_name,
+            permission=permission,
+            password_hash=password_hash,
+        )
+
+    storage.transact(create)
+
+
+def set_password(storage: Storage, slug: str | None, email: str | None, password: str) -> str:
+    """Sets it, and ends the sessions of whose it is; returns their e-mail. Without `email` it is the account's owner.
+
+    Raises AccountNotFound or UserNotFound.
+    """
+    password_hash = hash_password(password)
+
+    def store(connection: Connection) -> str | None:
+        return users.set_password(connection, _account_id(connection, slug), email, password_hash)
+
+    whose = storage.transact(store)
+    if whose is None:
+        raise UserNotFound(slug, email or "")
+    return whose
+
+
+def sign_out(storage: Storage, slug: str | None, email: str) -> int:
+    """Ends all sessions of the user; returns how many. Raises AccountNotFound or UserNotFound."""
+
+    def end(connection: Connection) -> int:
+        user_id = users.find(connection, _account_id(connection, slug), email)
+        if user_id is None:
+            raise UserNotFound(slug, email)
+        return sessions.end_all(connection, user_id)
+
+    return storage.transact(end)
+
+
+def delete_user(storage: Storage, slug: str | None, email: str) -> None:
+    """Deletes somebody with their sessions; raises AccountNotFound, or UserNotFound, also for an account's owner."""
+
+    def delete(connection: Connection) -> bool:
+        return users.delete(connection, _account_id(connection, slug), email)
+
+    if not storage.transact(delete):
+        raise UserNotFound(slug, email)
+
+
+def _account_id(connection: Connection, slug: str | None) -> int | None:
+    return None if slug is None else accounts.find(connection, slug).id

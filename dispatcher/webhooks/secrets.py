@@ -1,0 +1,50 @@
+"""Signing secrets of webhooks: shown, rotated, and encrypted with the newest key; for every front door."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from dispatcher.model.webhook import SigningSecret
+from dispatcher.storage.admin import webhooks
+from dispatcher.storage.engine import Storage
+from schemas.api.signing import RotationSchema
+
+_rotation = RotationSchema()
+
+
+def show(storage: Storage, account_id: int, webhook_id: int, *, client_id: int | None = None) -> SigningSecret:
+    """The secret that signs; raises WebhookNotFound. With `client_id`, only of that client's webhook."""
+    return storage.read(webhooks.signing_secret, storage.secrets, account_id, webhook_id, client_id=client_id)
+
+
+def rotate(
+    storage: Storage,
+    account_id: int,
+    webhook_id: int,
+    given: Mapping[str, Any] | None = None,
+    *,
+    client_id: int | None = None,
+) -> SigningSecret:
+    """A new secret; the one before signs too for a day, or as long as `given` says (schemas.api.signing).
+
+    Raises what `show` raises, and marshmallow's ValidationError.
+    """
+    valid_for = timedelta(seconds=_rotation.load(dict(given or {}))["previous_valid_for_s"])
+    return storage.transact(
+        webhooks.rotate_signing_secret, storage.secrets, account_id, webhook_id, valid_for, client_id=client_id
+    )
+
+
+def verification_keys(storage: Storage, webhook_id: int) -> list[bytes]:
+    """The raw keys that verify its signatures now; empty where there is no such webhook."""
+    return storage.read(webhooks.signing_keys, storage.secrets, webhook_id)
+
+
+def encrypt_with_newest_key(storage: Storage) -> int:
+    """Encrypts the secrets of all webhooks anew, 500 in a transaction; returns how many webhooks there are."""
+    after = count = 0
+    while True:
+        done, after = storage.transact(webhooks.rotate_secrets, storage.secrets, after)
+        count += done
+        if not done:
+            return count
