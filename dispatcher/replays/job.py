@@ -1,7 +1,7 @@
 """People ask for many deliveries once more: a job in Postgres, which every worker carries on, a batch at a time.
 
 start     count what matches, webhook by webhook, and store the job with a cursor for each
-step      make the next batch pending: deliveries, cursors and counts in one transaction, then tell the clock
+step      make the next batch pending: deliveries, cursors and counts in one transaction, then the schedule
 stop      no batch after this; `resume` lets it go on from there
 dry_run   count, and store nothing
 
@@ -72,7 +72,7 @@ def start(
 ) -> Replay:
     """A new replay of what is `given` (schemas.api.replay); with `client_id` of that client's webhooks only.
 
-    What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are let alone
+    What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are paused
     are tried at once: somebody thinks that they are well again. Raises InvalidReplay.
     """
     wanted = _parse_request(storage, given)
@@ -108,7 +108,7 @@ def resume(storage: Storage, replay_id: int, *, account_id: int | None = None, c
 
 
 def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limit: int) -> StepResult:
-    """The next batch of every running replay; harmless when doubled. `fresh`: health of whom nothing is known."""
+    """The next batch of every running replay; harmless when doubled. `fresh`: health of a new receiver."""
     running = storage.read(jobs.running)
     sent, progressed = 0, False
     for replay_id in running:
@@ -199,7 +199,7 @@ def _wake_paused(schedule: Schedule, matched: Mapping[int, int]) -> None:
 
 
 def _batch(storage: Storage, schedule: Schedule, replay_id: int, fresh: Health, redelivery_limit: int) -> list[Advance]:
-    """One replay's next batch, of which the clock was told."""
+    """One replay's next batch, which is then in the schedule."""
     webhook_ids = storage.read(jobs.next_webhooks, replay_id=replay_id, limit=WEBHOOKS)
     healths = _healths(schedule, webhook_ids, fresh)
     batch = storage.transact(_move, replay_id=replay_id, healths=healths, redelivery_limit=redelivery_limit)

@@ -1,4 +1,4 @@
-"""Webhooks as their owners make, change and delete them: checked here, stored, and told to the clock."""
+"""Webhooks as their owners create, change and delete them: checked here, stored, and put into the schedule."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext

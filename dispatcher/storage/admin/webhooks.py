@@ -139,7 +139,7 @@ update webhooks set auth_header_encrypted = %(auth_header)s, signing_secret_encr
 
 
 def create(connection: Connection, secrets: SecretBox, account_id: int, attributes: dict[str, Any]) -> Webhook:
-    """A new webhook with a new signing secret; `attributes` as `flow.edit_webhook` has checked them."""
+    """A new webhook with a new signing secret; `attributes` as `dispatcher.webhooks.edit` has checked them."""
     parameters = {**_parameters(secrets, attributes), "account_id": account_id}
     return _webhook(rows(connection, _INSERT, parameters | {"secret": secrets.close(new_signing_secret())})[0], secrets)
 

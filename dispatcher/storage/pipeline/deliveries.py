@@ -261,7 +261,7 @@ def claim(
     for state, ids in ((State.SUPERSEDED, outdated), (State.FAILED, worn_out)):
         if ids:
             rows(connection, _END, {"state": state, "ids": array(ids), "token": token})
-    _tell(found, gone, worn_out)
+    _log_losses(found, gone, worn_out)
     ended = gone | outdated | worn_out
     lease_ends_s = now_s + lease.total_seconds()
     claimed = tuple(_claimed(row, token, lease_ends_s, now_s) for row in found if row[0] not in ended)
@@ -274,7 +274,7 @@ def claim(
     )
 
 
-def _tell(found: Sequence[Row], gone: Collection[int], worn_out: Collection[int]) -> None:
+def _log_losses(found: Sequence[Row], gone: Collection[int], worn_out: Collection[int]) -> None:
     """Logs what was lost, and what was given up for that or because its event is gone."""
     for row in found:
         if row[0] in gone:

@@ -31,7 +31,7 @@ class PendingSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailingWebhook:
-    """A webhook that fails, was switched off, or falls behind."""
+    """A webhook that fails, was disabled, or falls behind."""
 
     id: int
     account_slug: str
@@ -145,7 +145,7 @@ def pending_summary(connection: Connection, account_id: int | None = None) -> Pe
 
 
 def failing_webhooks(connection: Connection, account_id: int | None = None, *, limit: int = 10) -> list[FailingWebhook]:
-    """Webhooks in trouble: those switched off last, then those that fail longest, then those that are late."""
+    """Webhooks that need attention: those disabled last, then those that fail longest, then those that are late."""
     sql = _FAILING.format(
         walk=_WALK_ALL if account_id is None else _WALK_ACCOUNT,
         of_account="" if account_id is None else "account_id = %(account_id)s and",
