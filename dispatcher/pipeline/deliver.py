@@ -16,7 +16,7 @@ from dispatcher import clock
 from dispatcher.broker.flower import Told
 from dispatcher.pipeline.dispatch import Dispatch
 from dispatcher.pipeline.drain.counting import Adds, Tallying
-from dispatcher.pipeline.drain.lane import Counts
+from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.drain.loop import STRAGGLING_S, Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.fault import guarded

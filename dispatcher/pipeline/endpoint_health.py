@@ -73,7 +73,7 @@ def watch(
         parts = ([one for one in finished if one.claimed.webhook_id == id_] for id_ in ids)
         return [id_ for part in parts for id_ in watch(storage, part, lanes, give_up_after_s)]
     for webhook_id in seen.recovered:
-        lanes[webhook_id].recovered = False
+        lanes[webhook_id].recovery_published()
     return inactive
 
 

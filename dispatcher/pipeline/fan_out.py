@@ -11,7 +11,7 @@ from dispatcher.broker.queue import Queue
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.event import FanOut
 from dispatcher.pipeline.dispatch import Dispatch
-from dispatcher.pipeline.drain.lane import Counts
+from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.nudge import nudge
 from dispatcher.pipeline.trace import TracesFanOut
 from dispatcher.schedule.schedule import Schedule

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from dispatcher import failpoints, log
 from dispatcher.errors import StorageUnavailable
-from dispatcher.model.delivery import State
+from dispatcher.model.delivery import Claimed, State
 from dispatcher.pipeline.drain.counting import Tallying
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.drain.lane import Lane
@@ -64,15 +64,17 @@ class Claimer:
         missing, given_up = dict(wanted), 0
         for claim in self._claims(lanes, wanted):
             given_up += claim.given_up
+            by_webhook: dict[int, list[Claimed]] = {}
             for delivery in claim.claimed:
-                lanes[delivery.webhook_id].unsent.append(delivery)
-                missing[delivery.webhook_id] -= 1
-            for webhook_id in {delivery.webhook_id for delivery in claim.claimed}:
-                lanes[webhook_id].target = claim.targets.get(webhook_id)
+                by_webhook.setdefault(delivery.webhook_id, []).append(delivery)
+            for webhook_id, claimed in by_webhook.items():
+                lanes[webhook_id].add(claimed, claim.targets.get(webhook_id))
+                missing[webhook_id] -= len(claimed)
             for webhook_id in self._keep_to_rates(lanes, claim):
                 del missing[webhook_id]
         for webhook_id, count in missing.items():
-            lanes[webhook_id].exhausted |= count > 0
+            if count > 0:
+                lanes[webhook_id].drain()
         return given_up
 
     def soonest_token_s(self, lanes: Mapping[int, Lane]) -> float | None:
@@ -81,13 +83,13 @@ class Claimer:
         Lets go of webhooks whose token comes later.
         """
         now_s = self._monotonic()
-        throttled = [lane for lane in lanes.values() if not lane.exhausted and lane.rate]
-        if len(throttled) < sum(not lane.exhausted for lane in lanes.values()):
+        throttled = [lane for lane in lanes.values() if lane.may_claim and lane.rate]
+        if len(throttled) < sum(lane.may_claim for lane in lanes.values()):
             return None
         for lane in throttled:
             if lane.token_in_s(now_s) > TOKEN_WAIT_S:
                 lane.pause(now_s + lane.token_in_s(now_s))
-        waits_s = [lane.token_in_s(now_s) for lane in throttled if not lane.exhausted]
+        waits_s = [lane.token_in_s(now_s) for lane in throttled if lane.may_claim]
         if not waits_s or any(lane.is_idle for lane in lanes.values()):
             return None
         return max(min(waits_s), TOKEN_STEP_S)
@@ -175,7 +177,7 @@ class Claimer:
         learnt = {id_ for id_ in rates if lanes[id_].rate is None}
         for id_, (count, left) in self._holds.spend(wanted).items():
             lane = lanes[id_]
-            lane.rate, lane.tokens, lane.tokens_at_s = rates[id_], left, self._monotonic()
+            lane.limit(rates[id_], left, self._monotonic())
             self._recorder.give_back(lane, keep=len(lane.unsent) - counts[id_] + count)
         return learnt
 

@@ -3,20 +3,39 @@
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dispatcher import clock, log
 from dispatcher.broker.flower import Told
 from dispatcher.model.attempt import Result, Verdict, judge
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import after
-from dispatcher.pipeline.drain.lane import Counts, Flight, Lane, told
+from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
+from dispatcher.pipeline.drain.sending import Flight
 from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.storage.pipeline.deliveries import Finished
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of a drain's deliveries; a task returns it, so Flower shows it."""
+
+    delivered: int = 0
+    retrying: int = 0
+    failed: int = 0
+
+    def add(self, state: State) -> None:
+        """Counts one judged result."""
+        if state is State.DELIVERED:
+            self.delivered += 1
+        elif state is State.FAILED:
+            self.failed += 1
+        else:
+            self.retrying += 1
 
 
 class Outcomes:
@@ -42,15 +61,15 @@ class Outcomes:
         lane, delivery = flight.lane, flight.claimed
         verdict = judge(result, delivery.attempt_number, self._policy.retry, clock.now(), self._rng)
         if sent:
-            lane.health = after(lane.health, result.status, result.finished_s - result.started_s, self._policy.window)
-            lane.changed = True
+            took_s = result.finished_s - result.started_s
+            lane.update_health(after(lane.health, result.status, took_s, self._policy.window))
             self._heed(lane, verdict)
         self.counts.add(verdict.state)
         if verdict.state is not State.DELIVERED or logger.isEnabledFor(logging.DEBUG):
             _log(delivery, result, verdict)
         if self._tell is not None and (verdict.state is not State.DELIVERED or self._tells_success(delivery)):
             with guarded("drain.not_told"):
-                self._tell(told(delivery, result, verdict))
+                self._tell(_attempt_event(delivery, result, verdict))
         if self._traces is not None and delivery.traceparent:
             with guarded("drain.not_traced"):
                 self._traces.finish(delivery, result, verdict)
@@ -63,15 +82,15 @@ class Outcomes:
         """Lets the receiver alone where it asked for that, or where its breaker opens or a probe has failed."""
         pauses_s = [verdict.pause.total_seconds()] if verdict.pause else []
         is_open = lane.health.is_open(self._policy.breaker)
-        if is_open and not lane.paused_until_s:  # what comes back after it has opened is no probe
-            probes = lane.health.probes + 1 if lane.probing else 0
-            lane.health = replace(lane.health, window=1.0, probes=probes)
+        if is_open and not lane.is_paused:  # what comes back after it has opened is no probe
+            probes = lane.health.probes + 1 if lane.is_probing else 0
+            lane.update_health(replace(lane.health, window=1.0, probes=probes))
             pauses_s.append(self._policy.breaker.pause_s(probes, self._rng))
             logger.warning(
                 log.line("webhook.paused", webhook_id=lane.webhook_id, probes=probes, pause_s=round(pauses_s[-1], 1))
             )
-        lane.recovered = lane.recovered or (lane.probing and not is_open)
-        lane.probing = lane.probing and is_open
+        if not is_open:
+            lane.end_probe()
         if pauses_s:
             lane.pause(self._monotonic() + max(pauses_s))
 
@@ -90,4 +109,17 @@ def _log(delivery: Claimed, result: Result, verdict: Verdict) -> None:
             state=verdict.state,
             retry_in_s=verdict.retry_in and round(verdict.retry_in.total_seconds(), 1),
         )
+    )
+
+
+def _attempt_event(delivery: Claimed, result: Result, verdict: Verdict) -> Told:
+    """What Flower is told of an attempt: ids and outcome, no address and no payload."""
+    return Told(
+        key=delivery.idempotency_key,
+        event_name=delivery.event_name,
+        webhook_id=delivery.webhook_id,
+        attempt=delivery.attempt_number,
+        status=str(result.status),
+        state=verdict.state.value,
+        retry_in_s=verdict.retry_in.total_seconds() if verdict.retry_in else None,
     )

@@ -1,19 +1,34 @@
-"""What a drain counts: its webhooks (lanes), the requests in flight, and what came of them."""
+"""One webhook's way through a drain: whether more is claimed for it, and what is claimed, in flight and unrecorded."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
-from dispatcher.broker.flower import Told
-from dispatcher.model.attempt import Result, Verdict
-from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.delivery import Claimed
 from dispatcher.model.health import BreakerPolicy, Health
 from dispatcher.model.webhook import Target
 from dispatcher.schedule.schedule import Released
 
 
+class LaneState(Enum):
+    """Whether deliveries are claimed for a webhook."""
+
+    OPEN = auto()
+    """As many as its window and its rate limit allow; while it is probed, one."""
+    DRAINED = auto()
+    """None: nothing was due any more when it was last claimed, or its drain ends."""
+    PAUSED = auto()
+    """None, and nothing is sent until a time: its receiver asked for that, or failed, or it cannot be claimed for."""
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
-    """Counts of one webhook's deliveries on their way through a drain."""
+    """One webhook in a drain.
+
+    OPEN ─drain─▶ DRAINED ─reopen─▶ OPEN
+    OPEN, DRAINED ─pause─▶ PAUSED ─reopen─▶ OPEN
+    """
 
     webhook_id: int
     health: Health
@@ -22,65 +37,101 @@ class Lane:
     unsent: deque[Claimed] = field(default_factory=deque)
     in_flight: int = 0
     unrecorded: int = 0
-    exhausted: bool = False
-    """Nothing was due any more when it was last claimed."""
-    changed: bool = False
-    """Its health is to be stored."""
-    probing: bool = False
-    """Its breaker is open: one delivery shows whether the receiver is back."""
-    paused_until_s: float = 0.0
-    """It is to be let alone until then, by the monotonic clock; in the past: it is not."""
-    recovered: bool = False
-    """Its breaker has closed, which was not told yet."""
     rate: int | None = None
     """Requests a second at most, once a claim has told."""
-    tokens: float = 1.0
-    tokens_at_s: float = 0.0
-    """How many of them it might have sent at that time, by the monotonic clock."""
+    state: LaneState = LaneState.OPEN
+    is_probing: bool = False
+    """Its breaker is half-open: one delivery shows whether the receiver is back."""
+    recovered: bool = False
+    """Its breaker has closed, which was not published yet."""
+    _paused_until_s: float = 0.0
+    _health_changed: bool = False
+    _tokens: float = 1.0
+    _tokens_at_s: float = 0.0
+    """How many requests its rate limit allowed at that time, by the monotonic clock."""
 
-    def begin(self, breaker: BreakerPolicy) -> None:
+    def reopen(self, breaker: BreakerPolicy) -> None:
         """It may be claimed for."""
-        self.exhausted = self.changed = False
-        self.paused_until_s = 0.0
-        self.probing = self.health.is_open(breaker)
+        self.state = LaneState.OPEN
+        self._health_changed = False
+        self._paused_until_s = 0.0
+        self.is_probing = self.health.is_open(breaker)
+
+    def drain(self) -> None:
+        """Nothing is claimed for it any more; what is claimed goes on."""
+        if self.state is LaneState.OPEN:
+            self.state = LaneState.DRAINED
 
     def pause(self, until_s: float) -> None:
         """Nothing is claimed for it any more, and nothing sent until then, by the monotonic clock."""
-        self.paused_until_s = max(self.paused_until_s, until_s)
-        self.exhausted = True
+        self.state = LaneState.PAUSED
+        self._paused_until_s = max(self._paused_until_s, until_s)
+
+    def add(self, claimed: Iterable[Claimed], target: Target | None) -> None:
+        """Takes claimed deliveries, and where they go."""
+        self.unsent.extend(claimed)
+        self.target = target
+
+    def limit(self, rate: int, tokens: float, now_s: float) -> None:
+        """Keeps to `rate` requests a second, of which `tokens` may be sent now."""
+        self.rate, self._tokens, self._tokens_at_s = rate, tokens, now_s
+
+    def update_health(self, health: Health) -> None:
+        """Keeps what a response says of its receiver; it is stored at the release."""
+        self.health = health
+        self._health_changed = True
+
+    def end_probe(self) -> None:
+        """Its breaker is closed; where it was probed, that is to be published."""
+        self.recovered = self.recovered or self.is_probing
+        self.is_probing = False
+
+    def recovery_published(self) -> None:
+        """Its account's webhooks know that it is back."""
+        self.recovered = False
 
     def released(self, wait_s: float | None, now_s: float) -> Released:
-        """What the clock is told of it; `wait_s`: seconds until its next delivery is due, None where nothing waits."""
+        """What the schedule is told of it; `wait_s`: seconds until its next delivery is due, None where nothing waits."""
         return Released(
             webhook_id=self.webhook_id,
             wait_s=wait_s,
-            pause_s=max(0.0, self.paused_until_s - now_s),
-            health=self.health if self.changed else None,
+            pause_s=max(0.0, self._paused_until_s - now_s),
+            health=self.health if self._health_changed else None,
         )
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether it may be claimed for."""
+        return self.state is LaneState.OPEN
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing may be sent."""
+        return self.state is LaneState.PAUSED
 
     @property
     def slots(self) -> int:
         """Requests that may be in flight."""
-        return 1 if self.probing else self.health.slots
+        return 1 if self.is_probing else self.health.slots
 
     @property
-    def wanted(self) -> int:
-        """How many more deliveries to claim: the window less what is claimed, none once exhausted."""
-        if self.exhausted:
+    def room(self) -> int:
+        """How many more deliveries to claim: the window less what is claimed, none unless it is open."""
+        if not self.may_claim:
             return 0
         return max(0, self.slots - self.in_flight - len(self.unsent))
 
     def allowed(self, now_s: float) -> int:
         """How many more its rate limit allows to claim; the bucket in Redis has the last word."""
         if self.rate is None:
-            return self.wanted
-        return min(self.wanted, int(self.tokens + (now_s - self.tokens_at_s) * self.rate))
+            return self.room
+        return min(self.room, int(self._tokens + (now_s - self._tokens_at_s) * self.rate))
 
     def token_in_s(self, now_s: float) -> float:
         """Seconds until its rate limit allows the next request."""
         if self.rate is None:
             return 0.0
-        return max(0.0, (1 - self.tokens) / self.rate - (now_s - self.tokens_at_s))
+        return max(0.0, (1 - self._tokens) / self.rate - (now_s - self._tokens_at_s))
 
     @property
     def may_start(self) -> bool:
@@ -90,45 +141,4 @@ class Lane:
     @property
     def is_idle(self) -> bool:
         """Whether everything claimed is recorded and nothing is left to claim."""
-        return self.exhausted and not self.unsent and not self.in_flight and not self.unrecorded
-
-
-@dataclass(slots=True)
-class Counts:
-    """What came of a drain's deliveries; a task returns it, so Flower shows it."""
-
-    delivered: int = 0
-    retrying: int = 0
-    failed: int = 0
-
-    def add(self, state: State) -> None:
-        """Counts one judged result."""
-        if state is State.DELIVERED:
-            self.delivered += 1
-        elif state is State.FAILED:
-            self.failed += 1
-        else:
-            self.retrying += 1
-
-
-@dataclass(slots=True)
-class Flight:
-    """A request on its way; `started_s` is of the monotonic clock."""
-
-    lane: Lane
-    claimed: Claimed
-    url: str
-    started_s: float
-
-
-def told(delivery: Claimed, result: Result, verdict: Verdict) -> Told:
-    """What Flower is told of an attempt: ids and outcome, no address and no payload."""
-    return Told(
-        key=delivery.idempotency_key,
-        event_name=delivery.event_name,
-        webhook_id=delivery.webhook_id,
-        attempt=delivery.attempt_number,
-        status=str(result.status),
-        state=verdict.state.value,
-        retry_in_s=verdict.retry_in.total_seconds() if verdict.retry_in else None,
-    )
+        return not self.may_claim and not self.unsent and not self.in_flight and not self.unrecorded

@@ -1,7 +1,7 @@
 """The drain: it holds a chunk of webhooks and brings what is due for them to their receivers.
 
     claim up to each webhook's window ▶ bytes and headers ▶ send ▶ judge ▶ record (each 50 ms or 200 results)
-    claim.py                            flights.py                  outcome.py   record.py
+    claims.py                           sending.py                  judging.py   recording.py
 
 It streams: all of these go on at once. A webhook whose claimed work is recorded is released on its own and does not
 wait for the slowest of its chunk. What Redis does not take (a release, a health) is left: `reconcile` rebuilds it.
@@ -23,11 +23,11 @@ from dispatcher.model.health import Health
 from dispatcher.pipeline.drain.claims import Claimer
 from dispatcher.pipeline.drain.counting import Tallying
 from dispatcher.pipeline.drain.holds import Holds
-from dispatcher.pipeline.drain.judging import Outcomes
-from dispatcher.pipeline.drain.lane import Counts, Flight, Lane
+from dispatcher.pipeline.drain.judging import Counts, Outcomes
+from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.drain.recording import Recorder
-from dispatcher.pipeline.drain.sending import Flights
+from dispatcher.pipeline.drain.sending import Flight, Flights
 from dispatcher.pipeline.endpoint_health import watch
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
@@ -149,7 +149,7 @@ class Drain:
             self._stop_sending(self._lanes[webhook_id])
 
     def _stop_sending(self, lane: Lane) -> None:
-        lane.exhausted = True
+        lane.drain()
         self._recorder.give_back(lane)
 
     def _abandon(self) -> None:
@@ -167,7 +167,7 @@ class Drain:
         fresh = Health(window=float(self._policy.window.start))
         lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in mine}
         for lane in lanes.values():
-            lane.begin(self._policy.breaker)
+            lane.reopen(self._policy.breaker)
         return lanes
 
     def _claim(self) -> None:
@@ -182,7 +182,7 @@ class Drain:
     def _stop_claiming(self) -> None:
         self._may_claim = False
         for lane in self._lanes.values():
-            lane.exhausted = True
+            lane.drain()
 
     # -- send and judge ------------------------------------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class Drain:
     def _finish(self, flight: Flight, result: Result, *, sent: bool = True) -> None:
         lane = flight.lane
         finished = self._outcomes.follow(flight, result, sent=sent)
-        if lane.paused_until_s and lane.unsent:
+        if lane.is_paused and lane.unsent:
             self._recorder.give_back(lane)
         lane.unrecorded += 1
         if not self._finished:
@@ -284,7 +284,7 @@ class Drain:
             go_on = self._holds.release(released, goes_on=self._may_claim)
         for lane in idle:
             if lane.webhook_id in go_on and self._may_claim:
-                lane.begin(self._policy.breaker)
+                lane.reopen(self._policy.breaker)
             else:
                 del self._lanes[lane.webhook_id]
                 if lane.webhook_id in go_on:
@@ -303,7 +303,7 @@ class Drain:
     @property
     def _only_waits(self) -> bool:
         """Whether nothing can be done but to wait, for responses or for locks."""
-        return not self._finished and all(lane.exhausted and not lane.unsent for lane in self._lanes.values())
+        return not self._finished and all(not lane.may_claim and not lane.unsent for lane in self._lanes.values())
 
     def _only_stragglers(self, patience_s: Callable[[], float]) -> bool:
         if not self._only_waits:

@@ -2,18 +2,29 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dispatcher import failpoints, log
 from dispatcher.model.attempt import Result, Status
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Target
 from dispatcher.payload import headers, render
-from dispatcher.pipeline.drain.lane import Flight, Lane
+from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.sender.contract import Request, Sender
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Flight:
+    """A request on its way; `started_s` is of the monotonic clock."""
+
+    lane: Lane
+    claimed: Claimed
+    url: str
+    started_s: float
 
 
 class Flights:
