@@ -33,11 +33,12 @@ demo: $(RUN)
 up: $(RUN)
 	@$(BIN)/dispatcher up
 
+# The more a ring waits for other processes, the more of its tests run at a time.
 test: $(DEV)
 	@.ci/install-debian-packages
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/e2e tests/faults tests/attacks
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/unit
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile tests/integration
+	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal tests/e2e tests/faults tests/attacks
 
 # The faults and attacks of `make test`, many more of each: about ten minutes.
 faults: $(DEV)

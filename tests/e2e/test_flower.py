@@ -1,8 +1,8 @@
 """A delivery that fails, in a real Flower: a task under its Idempotency-Key, asked for by Flower's API."""
 
-from tests.e2e.test_processes import free_port
 from tests.support.cluster import Cluster
 from tests.support.flower import Flower
+from tests.support.ports import free_port
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
 

@@ -1,23 +1,19 @@
 """The programs as a person runs them: the Procfile under another manager, `demo`, and `up`."""
 
-import itertools
 import json
-import os
 import re
 import signal
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
 from dispatcher.local.environment import running_environment
-from dispatcher.local.folder import PORTS, is_free
 from tests.support.builders import a_body
 from tests.support.cluster import SHORT, SLUG, Cluster
 from tests.support.flower import Flower
 from tests.support.places import ROOT
-from tests.support.processes import PROGRAMS, Program, is_alive, processes_with
+from tests.support.ports import free_port, status
+from tests.support.processes import Program, is_alive, processes_with, run
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
 
@@ -121,37 +117,3 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, program
     eventually(lambda: not processes_with(mark) and not any(map(is_alive, servers)), 20, "nothing being left")
     assert running_environment(folder / ".dispatcher") == {}
     assert password not in up.output + again.output
-
-
-def run(programs: list[Program], folder: Path, *arguments: str, **env: str) -> Program:
-    log = folder / f"{len(programs)}-{arguments[0]}.log"
-    programs.append(Program([PROGRAMS / "dispatcher", *arguments], cwd=folder, env=env, log=log))
-    return programs[-1]
-
-
-def status(url: str) -> int:
-    """The HTTP status; 0 while nobody listens."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
-    except OSError:
-        return 0
-
-
-def page(url: str) -> str:
-    """The text of a page; empty while nobody listens."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return str(answer.read().decode())
-    except OSError:
-        return ""
-
-
-def free_port(after: int = 0) -> int:
-    """Not the first free one: somebody else's tests may be looking too. `after` leaves so many free ones out."""
-    first = os.getpid() % len(PORTS)
-    free = (port for port in (*PORTS[first:], *PORTS[:first]) if is_free(port))
-    return next(itertools.islice(free, after, None))

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from dispatcher.errors import QueueUnavailable
-from tests.e2e.test_processes import free_port, page
 from tests.support.cluster import Cluster, posts_by_key
 from tests.support.flower import Flower
 from tests.support.places import a_folder
+from tests.support.ports import free_port, page
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually, wait_until

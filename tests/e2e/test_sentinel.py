@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from dispatcher.broker.names import QUEUES
-from tests.e2e.test_processes import free_port
 from tests.support.cluster import Cluster, posts_by_key
 from tests.support.flower import Flower
 from tests.support.places import a_folder
+from tests.support.ports import free_port
 from tests.support.receiver import Answer, Receiver
 from tests.support.sentinel import PASSWORD, Sentinels
 from tests.support.waiting import eventually, wait_until

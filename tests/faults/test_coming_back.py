@@ -17,11 +17,11 @@ from dispatcher.schedule.schedule import WORKERS
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import create_webhook
-from tests.e2e.test_processes import free_port, run
 from tests.faults.conftest import bounded
 from tests.support.builders import an_account
 from tests.support.cluster import SLUG, Cluster, Emitting, emit_chunk, posts_by_key
-from tests.support.processes import Program
+from tests.support.ports import free_port
+from tests.support.processes import Program, run
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually, wait_until
 

@@ -107,3 +107,10 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def run(programs: list[Program], folder: Path, *arguments: str, **env: str) -> Program:
+    """`dispatcher <arguments>` in `folder`."""
+    log = folder / f"{len(programs)}-{arguments[0]}.log"
+    programs.append(Program([PROGRAMS / "dispatcher", *arguments], cwd=folder, env=env, log=log))
+    return programs[-1]

@@ -8,8 +8,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-from dispatcher.local.folder import PORTS, is_free
+from dispatcher.local.folder import is_free
 from dispatcher.processes import child
+from tests.support.ports import free_ports
 from tests.support.waiting import eventually
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # what is in /usr/sbin changes the user, and with it the folders
@@ -28,7 +29,7 @@ class RabbitMQ:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        self.amqp, self.management, self._dist, self._epmd_port = _free_ports(4)
+        self.amqp, self.management, self._dist, self._epmd_port = free_ports(4)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
         (folder / "rabbitmq.conf").write_text(_CONFIG.format(amqp=self.amqp, management=self.management))
@@ -129,9 +130,3 @@ class RabbitMQ:
             "RABBITMQ_PID_FILE": f"{folder}/pid",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1",
         }
-
-
-def _free_ports(count: int) -> list[int]:
-    first = os.getpid() % len(PORTS)
-    found = (port for port in (*PORTS[first:], *PORTS[:first]) if is_free(port))
-    return [next(found) for _ in range(count)]

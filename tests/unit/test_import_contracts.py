@@ -1,4 +1,4 @@
-"""The import contracts of pyproject.toml find what they are for; a contract that lets something through says nothing."""
+"""The import contracts of pyproject.toml find what they are for: one that lets all through would look the same."""
 
 import shutil
 import subprocess
