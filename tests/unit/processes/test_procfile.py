@@ -21,7 +21,7 @@ def test_another_form_is_refused_with_its_line_number(line: str):
 
 
 def test_a_name_may_be_there_once():
-    with pytest.raises(ServiceStartFailed, match="line 2: web is there twice"):
+    with pytest.raises(ServiceStartFailed, match="line 2: duplicate name web"):
         parse_procfile("web: one\nweb: two\n")
 
 
