@@ -56,7 +56,6 @@ def _command(settings: Settings) -> list[str]:
         "--worker-class", "dispatcher.web.gunicorn_worker.Worker",
         "--workers", str(settings.web_workers),
         "--worker-connections", str(settings.web_connections),
-        "--asgi-lifespan", "off",
         "--graceful-timeout", "30",
         "--forwarded-allow-ips", ",".join(map(str, settings.trusted_proxies)),
         "--limit-request-line", "8190",  # its own largest; longer ones it refuses in its own words

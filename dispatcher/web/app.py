@@ -24,12 +24,9 @@ from schemas.api.errors import ErrorSchema
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest without its error answers: ours are API v3's (`api/errors.py`)."""
+    """flask-smorest, which documents errors as API v3 has them."""
 
     ERROR_SCHEMA = ErrorSchema
-
-    def _register_error_handlers(self) -> None:
-        errors.register(self._app)
 
 
 def create_app(container: Container) -> Flask:
@@ -47,6 +44,7 @@ def create_app(container: Container) -> Flask:
     app.extensions["dispatcher"] = container
     auth.register(app)
     api = Api(app)
+    errors.register(app)  # in the place of flask-smorest's own
     openapi.prepare(app, api)
     for resource in (oauth, accounts, webhooks, failed_deliveries, webhook_actions, events, deliveries, replays):
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)

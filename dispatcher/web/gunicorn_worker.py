@@ -1,5 +1,6 @@
-"""gunicorn's worker for ASGI, with four habits of ours."""
+"""gunicorn's worker for ASGI, with a way of ours to take connections, and to let go of them."""
 
+import asyncio
 import os
 import resource
 import socket
@@ -17,6 +18,8 @@ IDLE_EVERY_S = 0.2
 """While the worker ends, connections on which nothing is asked are closed this often."""
 SWEEP_EVERY_S = 1.0
 """So much later than it might a late connection is ended."""
+CANCEL_S = 1.0
+"""What is still being answered when it ends has so long to be given up."""
 FILES_BESIDES = 100
 """That a process has open besides its connections: libraries, Postgres, Redis, what is being sent by `ping`."""
 TURN_S, TURN_MOST_S = 10e-6, 500e-6
@@ -126,43 +129,59 @@ class Listener(socket.socket):
 
 
 class Worker(gasgi.ASGIWorker):
-    """At TERM it does not wait for kept connections on which nothing is asked: gunicorn's own does, for 30 s.
+    """Shares connections out among the processes (`Listener`), and keeps neither too many nor too slow ones.
 
-    Connections are shared out among the processes (`Listener`), and neither too many nor too slow.
+    At TERM it does not wait for kept connections on which nothing is asked: gunicorn's own does, for 30 s.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # `dispatcher serve` has raised it as far as it may
         self.connections = Connections(min(self.cfg.worker_connections, max(1, files - FILES_BESIDES)))
+        self._patience_s = float(self.cfg.graceful_timeout)
 
     def run(self) -> None:
         """From start to end."""
-        create_server = self.loop.create_server
+        try:
+            self.loop.run_until_complete(self._run())
+        finally:
+            self.loop.close()
 
-        async def create_sharing(*args: Any, sock: socket.socket, **options: Any) -> Any:
-            listener = Listener(sock, self.connections)
-            server = await create_server(*args, sock=listener, backlog=1, **options)  # 1: that it takes at a time
-            listener.listen(self.cfg.backlog)  # and so many may wait
-            return server
-
-        self.loop.create_server = create_sharing
-        self.loop.call_later(SWEEP_EVERY_S, self._sweep)
-        super().run()
+    def handle_quit_signal(self) -> None:
+        """QUIT or INT: what is being answered is not waited for."""
+        super().handle_quit_signal()
+        self._patience_s = 0.0
 
     def handle_exit_signal(self) -> None:
         """TERM."""
         super().handle_exit_signal()
         self._close_idle()
 
+    async def _run(self) -> None:
+        servers = [await self._listen(each.sock) for each in self.sockets]
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            self.connections.sweep()
+            await asyncio.sleep(SWEEP_EVERY_S)
+        for server in servers:
+            server.close()
+        began_s = time.monotonic()
+        while self.nr_conns > 0 and time.monotonic() - began_s < self._patience_s:
+            self._close_idle()
+            self.connections.sweep()
+            await asyncio.sleep(IDLE_EVERY_S)
+        if unfinished := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in unfinished:
+                task.cancel()
+            await asyncio.wait(unfinished, timeout=CANCEL_S)
+
+    async def _listen(self, listening: socket.socket) -> asyncio.Server:
+        listener = Listener(listening, self.connections)
+        # A backlog of 1: that it takes at a time. And so many may wait, as gunicorn's settings have it.
+        server: asyncio.Server = await self.loop.create_server(lambda: Connection(self), sock=listener, backlog=1)
+        listener.listen(self.cfg.backlog)
+        return server
+
     def _close_idle(self) -> None:
         for turn in self.connections.unasked():
             turn.give_way()
-        self.loop.call_later(IDLE_EVERY_S, self._close_idle)
-
-    def _sweep(self) -> None:
-        self.connections.sweep()
-        self.loop.call_later(SWEEP_EVERY_S, self._sweep)
-
-
-gasgi.ASGIProtocol = Connection  # what the worker makes connections of
