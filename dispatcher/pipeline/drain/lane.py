@@ -91,7 +91,7 @@ class Lane:
         self.recovered = False
 
     def released(self, wait_s: float | None, now_s: float) -> Released:
-        """What the schedule is told of it; `wait_s`: seconds until its next delivery is due, None where nothing waits."""
+        """Its state for the schedule; `wait_s`: seconds until its next delivery is due, None where nothing waits."""
         return Released(
             webhook_id=self.webhook_id,
             wait_s=wait_s,
