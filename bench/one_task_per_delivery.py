@@ -59,4 +59,5 @@ def deliver(delivery_id: int, url: str, body: str, secret: str) -> None:
 def _connection() -> "psycopg2.extensions.connection":
     if not hasattr(_container, "connection"):
         _container.connection = psycopg2.connect(os.environ["DATABASE_URL"])
-    return _container.connection
+    connection: psycopg2.extensions.connection = _container.connection
+    return connection

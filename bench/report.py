@@ -70,9 +70,9 @@ def bars(results: Results) -> Iterator[Bar]:
         unit=" ×",
     )
     for latency in results.latency:
-        for share, wanted in ((0.5, 20), (0.95, 40)):
+        for share, wanted_ms in ((0.5, 20.0), (0.95, 40.0)):
             what = f"commit to arrival at {latency.per_second} events/s, p{share * 100:.0f}"
-            yield Bar(what=what, measured=latency.percentile(share), wanted=wanted, unit=" ms", at_most=True)
+            yield Bar(what=what, measured=latency.percentile(share), wanted=wanted_ms, unit=" ms", at_most=True)
     healthy = results.isolation[0].p95_ms
     for isolation, wanted in zip(results.isolation[1:], (1.1, 1.25), strict=True):
         yield Bar(

@@ -65,8 +65,9 @@ class Rig:
             del os.environ[name]  # the defaults are measured, on servers of our own
         self.folder.chmod(0o711)  # as root, Postgres runs as another user, who must get through to its folder
         servers = self._stack.enter_context(embedded(self.folder / "servers"))
+        assert servers.postgres is not None  # no DATABASE_URL is set any more
+        self._servers, self._postgres_server = servers, servers.postgres
         self._stack.callback(servers.postgres.remove)  # its data may lie elsewhere than in our folder
-        self._servers = servers
         os.environ.update(servers.environment)
         os.environ.update({"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8", "DISPATCHER_LOG_LEVEL": "warning"})
         if self._preload:
@@ -102,7 +103,7 @@ class Rig:
         connection.autocommit = True
         connection.cursor().execute(f"alter system set shared_preload_libraries = {library}")
         connection.close()
-        self._servers.postgres.restart()
+        self._postgres_server.restart()
 
     def hold_nudges(self) -> None:
         """Makes workers that hear of events believe that a `fan_out` message is on its way."""
