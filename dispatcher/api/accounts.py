@@ -14,7 +14,7 @@ from schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, ac
 from schemas.api.errors import ErrorSchema
 from schemas.wire.fields import written_in
 
-blueprint = Blueprint("accounts", __name__, description="The account of the token, and its people.")
+blueprint = Blueprint("accounts", __name__, description="The account of the access token, and its users.")
 
 _account, _user, _current_user = AccountSchema(), UserSchema(), CurrentUserSchema()
 

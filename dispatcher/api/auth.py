@@ -75,7 +75,7 @@ def permitted(admitted: Admitted | None, scope: str | None, slug: str | None) ->
     if slug is not None and slug != caller.account.slug:
         raise not_found()
     if scope is not None and scope not in caller.scopes:
-        raise ApiError(403, "forbidden", f"The token lacks the scope {scope}")
+        raise ApiError(403, "forbidden", f"The access token lacks the scope {scope}")
     return caller
 
 
@@ -137,7 +137,7 @@ def check_headers(environ: dict[str, Any]) -> None:
     if not environ.get("HTTP_USER_AGENT", "").strip():
         raise ApiError(400, "invalid_request", 'Required header "User-Agent" is missing')
     if not _allows_json(environ.get("HTTP_ACCEPT", "")):
-        raise ApiError(415, "unsupported_media_type", "Only application/json is served here")
+        raise ApiError(415, "unsupported_media_type", "Only application/json is supported")
 
 
 def _before_request() -> None:

@@ -163,7 +163,7 @@ class Server(AuthorizationServer):
             if found is not None:
                 return ApiClient(found)
         challenge = {"WWW-Authenticate": 'Basic realm="oauth"', "Cache-Control": "no-store"}
-        raise ApiError(401, "invalid_client", "The client is unknown or revoked, or its secret wrong", challenge)
+        raise ApiError(401, "invalid_client", "The client is unknown or revoked, or its secret is incorrect", challenge)
 
     def save_token(self, token: dict[str, Any], oauth_request: Request) -> None:
         """Stores the new tokens: an access token ends with its refresh token, and that with its code."""
@@ -208,7 +208,7 @@ class _ByCode(AuthorizationCodeGrant):
         """The redirect URI. Authlib's own repeats a wrong one in the error, which may hold what an error may not."""
         redirect_uri: str = oauth_request.payload.redirect_uri or ""
         if not client.check_redirect_uri(redirect_uri):
-            raise InvalidRequestError("The redirect_uri is not one that the client has registered")
+            raise InvalidRequestError("The redirect_uri is not registered for the client")
         return redirect_uri
 
     def generate_authorization_code(self) -> str:

@@ -22,7 +22,7 @@ from schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from schemas.api.errors import FieldErrorsSchema
 from schemas.wire.choices import no_such_event, not_among
 
-blueprint = Blueprint("deliveries", __name__, description="What became of each event.")
+blueprint = Blueprint("deliveries", __name__, description="The deliveries of events, with their attempts.")
 
 _FEW = 10
 """Words that are all told to who uses another."""
@@ -32,7 +32,7 @@ _ID = {
     "name": "delivery",
     "required": True,
     "schema": {"type": "string"},
-    "description": "A delivery's id, or its Idempotency-Key.",
+    "description": "The id of a delivery, or its Idempotency-Key.",
 }
 
 
@@ -44,16 +44,16 @@ _FILTERS = [
     _query("webhook_id", "Only this webhook's.", type="integer", minimum=0),
     _query(
         "event_name",
-        f"Only of this event. For a page about {sum(LOOKS):,} of your deliveries are looked at, so it may be short, or "
-        "empty, although older ones follow: go on by `Link`.",
+        f"Only deliveries of this event. A page searches about {sum(LOOKS):,} deliveries, so it may be short or empty "
+        "although older ones exist: follow `Link`.",
         type="string",
         enum=list(EVENT_TYPES),
     ),
-    _query("state", "Only those in this state.", type="string", enum=_STATES),
-    _query("since", "Only those created at this time or later.", type="string", format="date-time"),
-    _query("until", "Only those created before.", type="string", format="date-time"),
-    _query("idempotency_key", "Only the one with this key.", type="string", format="uuid"),
-    _query("before", "Older than the delivery with this id: the next page.", type="integer", minimum=0),
+    _query("state", "Only deliveries in this state.", type="string", enum=_STATES),
+    _query("since", "Only deliveries created at or after this time.", type="string", format="date-time"),
+    _query("until", "Only deliveries created before this time.", type="string", format="date-time"),
+    _query("idempotency_key", "Only the delivery with this key.", type="string", format="uuid"),
+    _query("before", "Only deliveries older than this one: the next page.", type="integer", minimum=0),
 ]
 _LINK = {
     "description": "The next page, RFC 8288; absent from the last one.",

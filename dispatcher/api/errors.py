@@ -38,8 +38,8 @@ _LATER = {"Retry-After": "5"}
 # What werkzeug and Flask raise by themselves: a wrong path, a body too large.
 _OF_HTTP: Mapping[int, tuple[str, str]] = {
     400: ("invalid_request", "The request is malformed"),
-    404: ("not_found", "There is no such record"),
-    405: ("method_not_allowed", "This path does not take that method"),
+    404: ("not_found", "The record does not exist"),
+    405: ("method_not_allowed", "This path does not support that method"),
     413: ("payload_too_large", "The body is larger than 5 MiB"),
     414: ("invalid_request", "The URL is too long"),
     415: ("unsupported_media_type", "The body must be JSON, with Content-Type application/json"),
@@ -79,11 +79,11 @@ def error_answer(error: Exception, method: str, path: str) -> Answer:
             return _error(503, "temporarily_unavailable", str(error), _LATER)
         case _ if isinstance(error, _UNAVAILABLE):
             logger.warning(log.line("request.unavailable", path=path, reason=repr(str(error))))
-            text = "The service is not available now; try again later"
+            text = "The service is unavailable; try again later"
             return _error(503, "temporarily_unavailable", text, _LATER)
         case _:  # the outermost catch of a request: what comes here is a fault of ours
             logger.error(log.line("request.broken", method=method, path=path), exc_info=error)
-            return _error(500, "server_error", "Something went wrong here; try again later")
+            return _error(500, "server_error", "An internal error occurred; try again later")
 
 
 def _http(error: HTTPException) -> Answer:

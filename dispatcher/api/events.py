@@ -20,7 +20,7 @@ from schemas.wire.examples import event_example
 from schemas.wire.fields import written_in
 from schemas.wire.json_schema import event_schema
 
-blueprint = Blueprint("events", __name__, description="What happened.")
+blueprint = Blueprint("events", __name__, description="Events and their catalogue.")
 
 _activity = ActivitySchema()
 _PATHS = {name: path for name, event in EVENT_TYPES.items() if (path := words.subject_path(event))}

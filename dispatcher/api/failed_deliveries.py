@@ -17,7 +17,7 @@ from dispatcher.storage.reads.deliveries import DeliveryRow
 from schemas.api.errors import ErrorSchema
 from schemas.api.failed_delivery import FailedDeliverySchema
 
-blueprint = Blueprint("failed_deliveries", __name__, description="What could not be delivered, with every attempt.")
+blueprint = Blueprint("failed_deliveries", __name__, description="Deliveries that failed, with their attempts.")
 
 
 @blueprint.route("/accounts/<slug>/webhooks/<uuid:failed_deliveries_uuid>/failed_deliveries.json")

@@ -14,7 +14,7 @@ from dispatcher.errors import PendingMigrations, ScheduleUnavailable, StorageUna
 from dispatcher.metrics.scrape import CONTENT_TYPE_LATEST, scrape
 from dispatcher.storage import migrate
 
-blueprint = Blueprint("health", __name__, description="For whoever looks after the service; without a token.")
+blueprint = Blueprint("health", __name__, description="Health and metrics for operators. No access token is required.")
 
 
 _ALIVE = {"status": "ok"}
@@ -63,12 +63,12 @@ def _problems() -> dict[str, str]:
     try:
         migrate.check(container().storage)
     except StorageUnavailable:
-        found["postgres"] = "does not answer"
+        found["postgres"] = "is not responding"
     except PendingMigrations:
         found["postgres"] = "has pending migrations; run: dispatcher migrate"
     try:
         if not container().schedule.workers():
-            found["workers"] = "none was seen within 30 s: nothing is sent"
+            found["workers"] = "no heartbeat within 30 s; no deliveries are sent"
     except ScheduleUnavailable:
-        found["redis"] = "does not answer"
+        found["redis"] = "is not responding"
     return found

@@ -39,7 +39,7 @@ _CSRF = re.compile(r"[0-9a-f]{64}\Z")
 _PASSED_ON = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
 _BOTH_FORMS = ("application/json", "application/x-www-form-urlencoded")
 
-_EXPIRED = "This form is no longer valid. Please try again."
+_EXPIRED = "This form has expired. Try again."
 
 
 def _body(schema: type) -> dict[str, object]:
@@ -139,7 +139,7 @@ def _grant(given: Parameters) -> AuthorizationCodeGrant:
     try:
         return _run(lambda: _server.get_consent_grant(given))
     except ValueError:  # Authlib repeats a parameter in its error, which may not hold every character
-        raise InvalidRequestError("A parameter holds characters that it may not hold") from None
+        raise InvalidRequestError("A parameter contains characters that are not allowed") from None
 
 
 def _back(grant: AuthorizationCodeGrant, owner: Person | None) -> Response:

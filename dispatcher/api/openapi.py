@@ -42,13 +42,13 @@ _SCOPES = dict(
 
 _ERRORS: Mapping[int, str] = {
     400: "The request is malformed",
-    401: "No token, or one that is unknown, expired or revoked",
-    403: "The token lacks the scope",
-    404: "There is no such record, or it is somebody else's",
+    401: "The access token is missing, unknown, expired or revoked",
+    403: "The access token lacks the scope",
+    404: "The record does not exist, or belongs to another account",
     413: "The body is larger than 5 MiB",
-    415: "Something else than JSON was asked for, or sent",
-    429: "The quota of this minute is used up",
-    503: "A part that is needed does not answer; try again later",
+    415: "Only application/json is supported",
+    429: "The quota for this minute is used up",
+    503: "The service is unavailable; try again later",
 }
 
 _FILES = {
@@ -172,8 +172,10 @@ def _common() -> JSON:
             for status, text in _ERRORS.items()
         },
         "headers": {
-            "X-RateLimit-Policy": _header("Requests per window of so many seconds", "default;q=400;w=60"),
-            "X-RateLimit": _header("Requests left, and seconds until all are there again", "default;r=398;t=55"),
+            "X-RateLimit-Policy": _header(
+                "Requests per window, and the length of the window in seconds", "default;q=400;w=60"
+            ),
+            "X-RateLimit": _header("Requests left, and seconds until the quota is full again", "default;r=398;t=55"),
         },
         "parameters": {
             "UserAgent": {
@@ -197,7 +199,7 @@ def _security_schemes() -> JSON:
     code = {"authorizationUrl": f"{PREFIX}/oauth", "refreshUrl": f"{PREFIX}/oauth/token"}
     return {
         "oauth2": {"type": "oauth2", "flows": {"clientCredentials": urls, "authorizationCode": code | urls}},
-        "bearer": {"type": "http", "scheme": "bearer", "description": "An access token that you have already."},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An existing access token."},
         "client": {"type": "http", "scheme": "basic", "description": "client_id and client_secret."},
     }
 
@@ -205,14 +207,14 @@ def _security_schemes() -> JSON:
 def _new_event() -> JSON:
     """An event to be emitted: one variant for each name, which tells the body."""
     return {
-        "description": "An event to be emitted; its name tells what its body holds.",
+        "description": "An event to emit. Its name determines the schema of its body.",
         "type": "object",
         "properties": {
             "name": {"type": "string", "enum": list(EVENT_TYPES)},
             "created_at": {
                 "type": ["string", "null"],
                 "format": "date-time",
-                "description": "When it happened, with an offset; if absent, now.",
+                "description": "When the event occurred, with an offset. Default: now.",
             },
             "idempotency_key": {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "^[ -~]*$"},
             "body": {"type": "object"},

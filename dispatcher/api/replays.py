@@ -12,7 +12,7 @@ from dispatcher.storage.replays import jobs
 from schemas.api.errors import ErrorSchema, FieldErrorsSchema
 from schemas.api.replay import DryRunSchema, ReplaySchema
 
-blueprint = Blueprint("replays", __name__, description="Sending many deliveries once more.")
+blueprint = Blueprint("replays", __name__, description="Replays of many deliveries.")
 
 _BODY = {"content": {"application/json": {"schema": ReplaySchema}}, "required": True}
 _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
@@ -38,7 +38,7 @@ def list_(caller: Caller) -> Response:
 @authorized("deliveries")
 @blueprint.doc(requestBody=_BODY)
 @blueprint.response(201, ReplaySchema, headers={"Location": {"schema": {"type": "string"}}})
-@blueprint.alt_response(200, schema=DryRunSchema, description="With `dry_run`: how many match.")
+@blueprint.alt_response(200, schema=DryRunSchema, description="With `dry_run`: the number of matching deliveries.")
 @blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
 def start(caller: Caller) -> Response:
     """A new replay, which the workers carry on; `Location` is where to follow it. With `dry_run` nothing is sent.

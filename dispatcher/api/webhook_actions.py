@@ -11,7 +11,7 @@ from schemas.api.delivery import PingSchema
 from schemas.api.errors import FieldErrorsSchema
 from schemas.api.signing import RotationSchema, SigningSecretSchema
 
-blueprint = Blueprint("webhook_actions", __name__, description="Trying a webhook out, and its signing secret.")
+blueprint = Blueprint("webhook_actions", __name__, description="Testing a webhook, and its signing secret.")
 
 _ping = PingSchema()
 _PATH = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"

@@ -19,7 +19,7 @@ from schemas.api.errors import ErrorSchema, FieldErrorsSchema
 from schemas.api.webhook import WebhookChangesSchema, WebhookSchema, WebhookWithExtrasSchema
 from schemas.wire.fields import written_in
 
-blueprint = Blueprint("webhooks", __name__, description="Who wants which events.")
+blueprint = Blueprint("webhooks", __name__, description="Webhooks and their subscriptions.")
 
 _plain, _with_extras = WebhookSchema(), WebhookWithExtrasSchema()
 
@@ -27,7 +27,7 @@ _INCLUDE = {
     "in": "query",
     "name": "include",
     "schema": {"type": "string", "enum": ["extras"]},
-    "description": "`extras` adds what is not API v3's, from `description` on.",
+    "description": "`extras` adds the attributes beyond API v3, from `description` on.",
 }
 _BODY = {"content": {"application/json": {"schema": WebhookWithExtrasSchema}}, "required": True}
 _CHANGES = {"content": {"application/json": {"schema": WebhookChangesSchema(partial=True)}}, "required": True}
@@ -111,7 +111,7 @@ def _schema() -> WebhookSchema:
     """The documented attributes, or all of them; raises ApiError (400) for another `include`."""
     wanted = request.args.get("include")
     if wanted not in (None, "extras"):
-        raise ApiError(400, "invalid_request", "include can be extras only")
+        raise ApiError(400, "invalid_request", "include must be extras")
     return _with_extras if wanted else _plain
 
 

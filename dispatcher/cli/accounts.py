@@ -21,12 +21,12 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 @click.group()
 def account() -> None:
-    """Accounts."""
+    """Manage accounts."""
 
 
 _attributes = (
-    click.option("--time-zone", help="IANA name; datetimes in payloads are written in it."),
-    click.option("--owner-email", metavar="EMAIL", help="Of the owner, who may agree to what clients ask for."),
+    click.option("--time-zone", help="IANA time zone name, used for the datetimes in payloads."),
+    click.option("--owner-email", metavar="EMAIL", help="E-mail of the owner, who may grant access to clients."),
     click.option("--owner-name", metavar="NAME", help="The owner's name."),
 )
 
@@ -44,11 +44,11 @@ def _with_attributes(command: Callable[..., None]) -> Callable[..., None]:
 def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name: str | None, as_json: bool) -> None:
     """Create the account SLUG (lower-case letters, digits, - and _) and its owner.
 
-    Without options its time zone is DISPATCHER_TIME_ZONE, its owner's e-mail SLUG@dispatcher.example and their name
-    SLUG.
+    The time zone defaults to DISPATCHER_TIME_ZONE, the owner's e-mail to SLUG@dispatcher.example, and the owner's
+    name to SLUG.
     """
     if not _SLUG.match(slug):
-        raise click.BadParameter("1 to 63 lower-case letters, digits, - and _", param_hint="SLUG")
+        raise click.BadParameter("must have 1 to 63 lower-case letters, digits, - or _", param_hint="SLUG")
     zone = time_zone or current_container().settings.time_zone
     _check(zone, owner_email, owner_name)
     made, owner = create_account(
@@ -65,9 +65,9 @@ def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name
 @_with_attributes
 @json_option
 def edit(slug: str, time_zone: str | None, owner_email: str | None, owner_name: str | None, as_json: bool) -> None:
-    """Change what is given of account SLUG and its owner. What was emitted before stays as it was written."""
+    """Change the given attributes of account SLUG and its owner. Events emitted earlier keep their datetimes."""
     if time_zone is None and owner_email is None and owner_name is None:
-        raise click.UsageError("Nothing to change: give --time-zone, --owner-email or --owner-name.")
+        raise click.UsageError("Nothing to change. Use --time-zone, --owner-email or --owner-name.")
     _check(time_zone, owner_email, owner_name)
     changed, owner = edit_account(
         current_container().storage, slug, time_zone=time_zone, owner_email=owner_email, owner_name=owner_name
@@ -88,7 +88,7 @@ def _check(time_zone: str | None, owner_email: str | None, owner_name: str | Non
     if owner_email is not None and not is_email(owner_email):
         raise click.BadParameter("must be an e-mail address", param_hint="--owner-email")
     if owner_name is not None and not is_text(owner_name):
-        raise click.BadParameter("1 to 320 printable characters", param_hint="--owner-name")
+        raise click.BadParameter("must have 1 to 320 printable characters", param_hint="--owner-name")
 
 
 @account.command("list")
@@ -108,16 +108,16 @@ def list_(as_json: bool) -> None:
 
 @account.command()
 @click.argument("slug")
-@click.option("--email", help="Of which of the account's people. Default: its owner.")
-@click.option("--password-stdin", is_flag=True, help="Read it from standard input, one line.")
-@click.option("--generate", is_flag=True, help="Make one up, and print it.")
+@click.option("--email", help="E-mail of the user. Default: the account's owner.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+@click.option("--generate", is_flag=True, help="Generate a password and print it.")
 def password(slug: str, email: str | None, password_stdin: bool, generate: bool) -> None:
-    """Set the password with which somebody of account SLUG signs in, and agrees to what a client asks for.
+    """Set the password of a user of account SLUG, for signing in and granting access to clients.
 
-    Whoever is signed in as them is signed out.
+    All sessions of the user end.
     """
     if password_stdin and generate:
-        raise click.UsageError("--password-stdin and --generate exclude each other")
+        raise click.UsageError("--password-stdin and --generate are mutually exclusive")
     storage = current_container().storage
     storage.read(accounts.find, slug)  # before anybody types a password
     chosen = secrets.token_urlsafe(18) if generate else read_password(password_stdin)

@@ -13,7 +13,7 @@ from dispatcher.settings import read_remote_settings
 JSON = dict[str, Any]
 
 account_option = click.option(
-    "--account", "slug", metavar="SLUG", help="The account. With DISPATCHER_API: default the client's own."
+    "--account", "slug", metavar="SLUG", help="The account. With DISPATCHER_API it defaults to the client's own."
 )
 
 

@@ -8,20 +8,20 @@ import click
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A tenth of the load: a look, not a figure to quote.")
+@click.option("--quick", is_flag=True, help="Run a tenth of the load, for a rough result.")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("bench-results"),
     show_default=True,
-    help="Where results are written.",
+    help="Folder for the results.",
 )
 def bench(quick: bool, folder: Path) -> None:
-    """Measure throughput, latency and idle cost here, beside two yardsticks. Takes about 4 minutes.
+    """Measure throughput, latency and idle cost on this machine, with two baselines. Takes about 4 minutes.
 
-    Starts its own Postgres, Valkey, receiver and workers, and ends them; yours are not touched.
+    Starts and stops its own Postgres, Valkey, receiver and workers; yours are not touched.
     """
     if not Path("bench/__main__.py").is_file():
-        raise click.ClickException("there is no folder bench here; run it in a checkout")
+        raise click.ClickException("the folder `bench` does not exist here; run this command in a checkout")
     command = [sys.executable, "-m", "bench", "--folder", str(folder)]
     sys.exit(subprocess.run([*command, "--quick"] if quick else command, check=False).returncode)

@@ -13,23 +13,29 @@ from dispatcher.storage.admin.clients import SCOPES, Client
 
 @click.group()
 def client() -> None:
-    """Clients of the API."""
+    """Manage clients of the API."""
 
 
 @client.command()
-@click.option("--account", "slug", required=True, metavar="SLUG", help="The account it acts for, or whose it is.")
-@click.option("--name", help="Shown to people who are asked to agree. Default: the account's.")
+@click.option(
+    "--account",
+    "slug",
+    required=True,
+    metavar="SLUG",
+    help="The account that the client belongs to, and acts for without --redirect-uri.",
+)
+@click.option("--name", help="Shown when access is requested. Default: SLUG.")
 @click.option(
     "--redirect-uri",
     "redirect_uris",
     multiple=True,
     metavar="URI",
-    help="Makes it act for users who agree, of any account; they are sent back here. May be repeated.",
+    help="Act for users of any account who grant access, and redirect them here. May be repeated.",
 )
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Default: all. May be repeated.")
 @json_option
 def create(slug: str, name: str | None, redirect_uris: tuple[str, ...], scopes: tuple[str, ...], as_json: bool) -> None:
-    """Create a client; prints its id and its secret, which is seen only now."""
+    """Create a client and print its id and its secret, which is shown only once."""
     made, secret = edit_client.create_client(
         current_container().storage, slug, slug if name is None else name, redirect_uris, scopes or SCOPES
     )
@@ -45,7 +51,7 @@ def create(slug: str, name: str | None, redirect_uris: tuple[str, ...], scopes: 
 @click.option("--account", "slug", metavar="SLUG", help="Only this account's.")
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
-    """List clients, the revoked ones too."""
+    """List clients, including revoked ones."""
     found = current_container().storage.transact(clients.list_all, slug=slug)
     if as_json:
         print_json(
@@ -76,7 +82,7 @@ def list_(slug: str | None, as_json: bool) -> None:
 @client.command()
 @click.argument("client_id")
 def revoke(client_id: str) -> None:
-    """End a client: its tokens, its webhooks, and what waits for them."""
+    """Revoke a client: delete its tokens and webhooks, and cancel their pending deliveries."""
     deleted = edit_client.revoke_client(current_container().storage, client_id)
     print(f"client {client_id} revoked, {deleted} of its webhooks deleted")
 

@@ -14,15 +14,17 @@ from schemas import EVENT_TYPES
 
 @click.group()
 def deliveries() -> None:
-    """Deliveries: one event for one webhook, with every attempt."""
+    """Show deliveries (one event for one webhook) and their attempts."""
 
 
 @deliveries.command("list")
 @account_option
 @click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Only this webhook's.")
-@click.option("--event", "event_name", type=click.Choice(list(EVENT_TYPES)), metavar="NAME", help="Only of this event.")
-@click.option("--state", type=click.Choice([str(state) for state in State]), help="Only those in this state.")
-@click.option("--before", type=int, metavar="ID", help="Older than this delivery: the next page.")
+@click.option(
+    "--event", "event_name", type=click.Choice(list(EVENT_TYPES)), metavar="NAME", help="Only deliveries of this event."
+)
+@click.option("--state", type=click.Choice([str(state) for state in State]), help="Only deliveries in this state.")
+@click.option("--before", type=int, metavar="ID", help="Only deliveries older than this one: the next page.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=40, show_default=True)
 @json_option
 def list_(slug: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
@@ -65,7 +67,7 @@ def show(delivery: str, slug: str | None, as_json: bool) -> None:
     print(f"state {found['state']}" + (f", next attempt {local_time(due)}" if due else ""))
     print()
     print_table(
-        ["attempt", "result", "reason", "started", "ms", "answer"],
+        ["attempt", "result", "reason", "started", "ms", "response"],
         [
             (
                 one["number"],

@@ -44,12 +44,12 @@ SETTLED_WITHIN_S = 60.0
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="End when all is settled; exit 0 only if everything was as expected.")
+@click.option("--once", is_flag=True, help="Exit when every delivery has finished, with 0 only if all checks passed.")
 def demo(once: bool) -> None:
-    """Show the whole thing: events from signals to four webhooks, one flaky, one dead, one legacy."""
+    """Run a demonstration: events from signals to four webhooks, one flaky, one dead, one legacy."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     if is_owned(FOLDER):
-        raise ServiceStartFailed("a demo runs in this folder already; end it first")
+        raise ServiceStartFailed("a demo is already running in this folder; stop it first")
     shutil.rmtree(FOLDER, ignore_errors=True)  # each demo begins anew
     commands = parse_procfile(procfile().read_text())
     commands.pop("release", None)
@@ -196,8 +196,7 @@ def _report(console: Console, found: list[DeliveryRow], webhooks: Mapping[int, W
     legacy = [arrival.json() for arrival in arrivals.on(HOOKS[3].path)]
     keys = {path: {arrival.key for arrival in arrivals.on(path)} for path in by_path}
     checks = {
-        "every event reached the healthy receiver at the first attempt": len(by_path["/healthy"])
-        == len(list(emitted()))
+        "the healthy receiver got every event at the first attempt": len(by_path["/healthy"]) == len(list(emitted()))
         and all(one.state == "delivered" and len(one.attempts) == 1 for one in by_path["/healthy"]),
         f"the flaky receiver failed {FAILURES_OF_FLAKY} times, was retried, and got its events": bool(by_path["/flaky"])
         and all(one.state == "delivered" and len(one.attempts) == FAILURES_OF_FLAKY + 1 for one in by_path["/flaky"]),
@@ -206,10 +205,10 @@ def _report(console: Console, found: list[DeliveryRow], webhooks: Mapping[int, W
         "every attempt of a delivery carried the same Idempotency-Key": all(
             keys[path] == {str(one.idempotency_key) for one in ones} for path, ones in by_path.items()
         ),
-        "every POST was signed, and each signature is right": arrivals.all_signed,
+        "every POST was signed, and every signature was valid": arrivals.all_signed,
         "the legacy webhook got the flat payload": bool(legacy)
         and all(payload.get("event_name") == "invoice_paid" and "invoice_id" in payload for payload in legacy),
-        "the Authorization header arrived where one was set, and only there": all(
+        "the Authorization header was sent exactly where one was set": all(
             (arrival.headers.get("authorization") == hook.auth_header)
             for hook in HOOKS
             for arrival in arrivals.on(hook.path)
@@ -226,20 +225,20 @@ def _guest(container: Container) -> tuple[str, str]:
     password = secrets.token_urlsafe(9)
     with suppress(UserNotFound):
         delete_user(container.storage, SLUG, GUEST)
-    create_user(container.storage, SLUG, GUEST, full_name="Guest of the demo", permission="write", password=password)
+    create_user(container.storage, SLUG, GUEST, full_name="Demo guest", permission="write", password=password)
     return GUEST, password
 
 
 def _stay(console: Console, container: Container, webhooks: Mapping[int, Webhook], flower_sign_in: str) -> None:
     failed = next((one for one in _deliveries(container, webhooks) if one.state == "failed"), None)
     console.print(
-        f"\nAll of it stays up until Ctrl-C. API: {api_address(*web_place())}/api/v3 · logs: {FOLDER / 'log'}",
+        f"\nRunning until you press Ctrl-C. API: {api_address(*web_place())}/api/v3 · logs: {FOLDER / 'log'}",
         soft_wrap=True,
     )
     console.print(f"Flower: {api_address(*flower_place())}/ · {flower_sign_in}", soft_wrap=True)
     email, password = _guest(container)
     console.print(f"Console: {api_address(*web_place())}/console · {email} · password {password}", soft_wrap=True)
-    console.print("Try in another terminal, in this folder:\n")
+    console.print("Try these commands in another terminal, in this folder:\n")
     command = own_command()
     console.print(f"  {command} status", soft_wrap=True)
     console.print(f"  {command} deliveries list --account {SLUG}", soft_wrap=True)
@@ -247,7 +246,7 @@ def _stay(console: Console, container: Container, webhooks: Mapping[int, Webhook
         f"  {command} client create --account {SLUG}   (for the API; next: docs/quickstart.md)", soft_wrap=True
     )
     if failed is not None:
-        console.print(f"  {command} deliveries show {failed.id}   (the one that failed)", soft_wrap=True)
+        console.print(f"  {command} deliveries show {failed.id}   (the failed delivery)", soft_wrap=True)
     console.print(
         f"""  echo '{{"inbox_files": {{"count": 3}}}}' | {command} emit inbox_file_removed_all --account {SLUG}""",
         soft_wrap=True,

@@ -16,7 +16,7 @@ from schemas.wire.choices import did_you_mean
 @click.argument("name")
 @account_option
 @click.option("--body", type=click.Path(dir_okay=False), default="-", help="A JSON file, or - for standard input.")
-@click.option("--idempotency-key", metavar="K", help="A second emit of it returns the first event.")
+@click.option("--idempotency-key", metavar="K", help="Emitting it again returns the first event.")
 @json_option
 def emit(name: str, slug: str | None, body: str, idempotency_key: str | None, as_json: bool) -> None:
     """Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}."""
@@ -27,7 +27,7 @@ def emit(name: str, slug: str | None, body: str, idempotency_key: str | None, as
     if as_json:
         print_json(event)
     else:
-        print(f"event {event['id']} {event['name']} {'accepted' if event['new'] else 'was accepted before'}")
+        print(f"event {event['id']} {event['name']} {'accepted' if event['new'] else 'was already accepted'}")
 
 
 def _read(source: str) -> dict[str, object]:
@@ -35,9 +35,9 @@ def _read(source: str) -> dict[str, object]:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
         found = json.loads(text)
     except FileNotFoundError:
-        raise click.BadParameter(f"there is no file {source}", param_hint="--body") from None
+        raise click.BadParameter(f"file {source} does not exist", param_hint="--body") from None
     except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"not JSON: {error}", param_hint="--body") from None
+        raise click.BadParameter(f"is not valid JSON: {error}", param_hint="--body") from None
     if not isinstance(found, dict):
         raise click.BadParameter("must be a JSON object", param_hint="--body")
     return found

@@ -21,10 +21,10 @@ USER = "operator"
 
 @click.command()
 def flower() -> None:
-    """Run Flower, the web page on workers and tasks, at http://127.0.0.1:5555.
+    """Run Flower, the web interface for workers and tasks, at http://127.0.0.1:5555.
 
-    It needs FLOWER_BASIC_AUTH=user:password; FLOWER_WITHOUT_PASSWORD=1 opens it to everybody on this machine instead.
-    FLOWER_ADDRESS and FLOWER_PORT put it elsewhere; a TLS proxy belongs before it where other machines reach it.
+    Requires FLOWER_BASIC_AUTH=user:password, or FLOWER_WITHOUT_PASSWORD=1 to allow every user of this machine.
+    FLOWER_ADDRESS and FLOWER_PORT change the address. Put a TLS proxy in front of it if other machines reach it.
     """
     address, port = flower_place()
     password = _set("FLOWER_BASIC_AUTH")
@@ -43,7 +43,7 @@ def flower_place() -> tuple[str, int]:
     address = os.environ.get("FLOWER_ADDRESS", "").strip() or "127.0.0.1"
     port = os.environ.get("FLOWER_PORT", "").strip() or "5555"
     if not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise click.UsageError("FLOWER_PORT: must be a port, 1 to 65535")
+        raise click.UsageError("FLOWER_PORT: must be a port number between 1 and 65535")
     return address, int(port)
 
 
@@ -54,9 +54,9 @@ def flower_access(folder: Path) -> tuple[dict[str, str], str]:
     not printed, because a screen may be a log.
     """
     if _set("FLOWER_BASIC_AUTH"):
-        return {}, "user and password: yours, from FLOWER_BASIC_AUTH"
+        return {}, "user and password from FLOWER_BASIC_AUTH"
     if _is_open():
-        return {}, "open to everybody on this machine: FLOWER_WITHOUT_PASSWORD"
+        return {}, "no password: FLOWER_WITHOUT_PASSWORD is set"
     own = folder / "flower"  # as each server has a folder with its password
     make_folder(own)
     return {"FLOWER_BASIC_AUTH": f"{USER}:{kept_password(own)}"}, f"user {USER}, password: cat {own / 'password'}"
@@ -85,14 +85,11 @@ def _what_is_wrong(address: str, password: str) -> str:
         return "FLOWER_WITHOUT_PASSWORD: must be 0 or 1"
     if not password:
         if not is_loopback(address):
-            return (
-                f"FLOWER_ADDRESS={address} can be reached from other machines; "
-                "set FLOWER_BASIC_AUTH=user:password first"
-            )
+            return f"FLOWER_ADDRESS={address} is reachable from other machines; set FLOWER_BASIC_AUTH=user:password"
         if not _is_open():
             return (
-                "FLOWER_BASIC_AUTH: required, as user:password; or let everybody on this machine in: "
-                "FLOWER_WITHOUT_PASSWORD=1"
+                "FLOWER_BASIC_AUTH: required, as user:password; "
+                "set FLOWER_WITHOUT_PASSWORD=1 to allow every user of this machine without one"
             )
     elif not all(name and word for name, _, word in (one.partition(":") for one in password.split(","))):
         return "FLOWER_BASIC_AUTH: must be user:password"

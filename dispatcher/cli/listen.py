@@ -14,11 +14,13 @@ from dispatcher.webhooks.secrets import verification_keys
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="0: any free one.")
-@click.option("--secret", "secrets", multiple=True, help="A signing secret, whsec_...; default: the webhooks' own.")
-@click.option("--status", type=click.IntRange(200, 599), default=200, show_default=True, help="What to answer.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="0 chooses a free port.")
+@click.option("--secret", "secrets", multiple=True, help="A signing secret, whsec_... Default: those of the webhooks.")
+@click.option(
+    "--status", type=click.IntRange(200, 599), default=200, show_default=True, help="Status code of the responses."
+)
 def listen(port: int, secrets: tuple[str, ...], status: int) -> None:
-    """Receive webhooks on loopback, print them, and verify their signatures. Ctrl-C ends it."""
+    """Receive webhooks on loopback, print them, and verify their signatures. Press Ctrl-C to stop."""
     printing = threading.Lock()
 
     def answer(arrival: Arrival) -> int:
@@ -29,7 +31,7 @@ def listen(port: int, secrets: tuple[str, ...], status: int) -> None:
     try:
         with Receiver(answer, port) as receiver:
             print(
-                f"listening on {receiver.url}/ (needs DISPATCHER_ALLOWED_NETWORKS=127.0.0.0/8), Ctrl-C ends it",
+                f"listening on {receiver.url}/ (needs DISPATCHER_ALLOWED_NETWORKS=127.0.0.0/8); press Ctrl-C to stop",
                 flush=True,
             )
             threading.Event().wait()
@@ -48,11 +50,13 @@ def _print(arrival: Arrival, keys: list[bytes], status: int) -> None:
         headers.get("webhook-signature", ""),
         arrival.body,
     )
-    verdict = "signature ok" if signed else "signature WRONG" if keys else "signature not checked (no secret known)"
+    verdict = (
+        "signature valid" if signed else "signature INVALID" if keys else "signature not checked (no secret known)"
+    )
     payload = arrival.json()
-    print(f"{payload.get('event_name', '?')} {arrival.path} key {arrival.key}: {verdict}, answered {status}")
+    print(f"{payload.get('event_name', '?')} {arrival.path} key {arrival.key}: {verdict}, responded {status}")
     print(
-        json.dumps(payload, indent=2, ensure_ascii=False) if payload else f"({len(arrival.body)} bytes, no JSON)",
+        json.dumps(payload, indent=2, ensure_ascii=False) if payload else f"({len(arrival.body)} bytes, not JSON)",
         flush=True,
     )
 

@@ -10,7 +10,7 @@ from dispatcher.storage.stats.backlog import OVERDUE, measure
 
 @click.command()
 def migrate() -> None:
-    """Bring the database up to date. Harmless when repeated."""
+    """Apply all pending migrations to the database. It is safe to run this again."""
     print(f"database is at revision {migrations.upgrade(current_container().storage)}")
 
 
@@ -20,7 +20,7 @@ _SHOWN = 20
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show what waits, how old it is, which workers live, and how the webhooks are."""
+    """Show the backlog and its age, the live workers, and the health of the webhooks."""
     container = current_container()
     overdue = container.schedule.overdue(OVERDUE)
     backlog, webhooks = container.storage.read(measure, overdue)
@@ -52,7 +52,7 @@ def status(as_json: bool) -> None:
     print(f"waiting for a retry    {about}{backlog.retrying}")
     print(f"being sent             {about}{backlog.leased}")
     print("queues                 " + ", ".join(f"{name} {size}" for name, size in queues.items()))
-    print("workers seen           " + (", ".join(workers) or "none: nothing is sent"))
+    print("workers                " + (", ".join(workers) or "none; no deliveries are sent"))
     rows = []
     for webhook in webhooks:
         health = healths.get(webhook.webhook_id)
@@ -75,44 +75,44 @@ def status(as_json: bool) -> None:
             "webhook",
             "account",
             "active",
-            "waiting",
+            "pending",
             "next attempt",
             "window",
-            "failures in a row",
+            "consecutive failures",
             "latency ms",
             "paused s",
         ],
         rows,
-        empty="no webhook has deliveries that wait",
+        empty="no webhook has pending deliveries",
     )
 
 
 @click.command()
 @json_option
 def reconcile(as_json: bool) -> None:
-    """Rebuild the clock in Redis from the rows, now; workers do it every 15 s."""
+    """Rebuild the schedule in Redis from Postgres now. Workers do this every 15 s."""
     found = current_container().reconciler.reconcile()
     if as_json:
         print_json(found)
     else:
         print(
-            f"{found.webhook_count} webhooks have deliveries that wait"
-            + ("; events wait for their fan-out, a worker was told" if found.events_waiting else "")
+            f"{found.webhook_count} webhooks have pending deliveries"
+            + ("; events are pending fan-out, a worker was notified" if found.events_waiting else "")
         )
 
 
 @click.command()
 @json_option
 def repair(as_json: bool) -> None:
-    """Delete what may make workers crash, Celery's keys and the clock's, and rebuild the clock.
+    """Delete the keys of Celery and the schedule, which may make workers crash, and rebuild the schedule.
 
-    Loses nothing; receivers that were let alone are tried once more.
+    No delivery is lost. Paused receivers are probed again.
     """
     deleted = current_container().reconciler.repair()
     if as_json:
         print_json({"deleted_keys": deleted})
     else:
-        print(f"deleted {deleted} keys of Celery's; the clock was rebuilt from the rows")
+        print(f"deleted {deleted} Celery keys; the schedule was rebuilt from Postgres")
 
 
 def _age(seconds: float | None) -> str:

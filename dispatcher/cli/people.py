@@ -16,7 +16,7 @@ def read_password(from_stdin: bool) -> str:
     else:
         chosen = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     if not _SHORTEST <= len(chosen) <= _LONGEST:
-        raise click.ClickException(f"a password has {_SHORTEST} to {_LONGEST} characters")
+        raise click.ClickException(f"the password must have {_SHORTEST} to {_LONGEST} characters")
     return chosen
 
 

@@ -165,9 +165,11 @@ class Remote:
                 return None, {}
             found = answer.json()
         except requests.JSONDecodeError as error:
-            raise RemoteApiError(f"{self._root} answers {answer.status_code} without JSON: is it the API?") from error
+            raise RemoteApiError(
+                f"{self._root} responded {answer.status_code} without JSON; check DISPATCHER_API"
+            ) from error
         except requests.RequestException as error:
-            raise RemoteApiError(f"{self._root} does not answer: {type(error).__name__}") from error
+            raise RemoteApiError(f"{self._root} did not respond: {type(error).__name__}") from error
         if answer.status_code == 404 and unknown is not None:
             raise unknown
         if not 200 <= answer.status_code < 300:
@@ -200,4 +202,4 @@ def _reason(found: Any, status: int) -> str:
         return "; ".join(f"{field} {', '.join(map(str, texts))}" for field, texts in found["errors"].items())
     if isinstance(found, dict) and "error_description" in found:
         return f"{found['error_description']} ({found.get('error')})"
-    return f"the API answered {status}"
+    return f"the API responded {status}"

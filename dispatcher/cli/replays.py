@@ -24,29 +24,38 @@ _EXCLUDING = ("DELIVERY", "--follow", "--stop", "--resume", "--list", "--since")
 @click.command()
 @click.argument("delivery", required=False)
 @account_option
-@click.option("--since", metavar="T", help="Those created from then on; a date and time with an offset (ISO 8601).")
-@click.option("--until", metavar="T", help="Those created before; default: now.")
+@click.option("--since", metavar="T", help="Deliveries created at or after this time (ISO 8601 with an offset).")
+@click.option("--until", metavar="T", help="Deliveries created before this time. Default: now.")
 @click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Only this webhook's.")
-@click.option("--event", "event_names", type=_NAMES, multiple=True, metavar="NAME", help="Only of these; repeatable.")
-@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Default: failed; repeatable.")
-@click.option("--rate", type=int, metavar="N", help="Deliveries per second at most.")
-@click.option("--new-key", is_flag=True, help="As new deliveries of the same events, each with a new Idempotency-Key.")
-@click.option("--missed", is_flag=True, help="What the webhook would have had: events it has no delivery for.")
-@click.option("--dry-run", is_flag=True, help="Only count.")
-@click.option("--no-wait", is_flag=True, help="Do not follow it.")
-@click.option("--follow", type=int, metavar="ID", help="Show how far a replay is, until it has ended.")
+@click.option(
+    "--event",
+    "event_names",
+    type=_NAMES,
+    multiple=True,
+    metavar="NAME",
+    help="Only deliveries of this event. May be repeated.",
+)
+@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Default: failed. May be repeated.")
+@click.option("--rate", type=int, metavar="N", help="Maximum deliveries per second.")
+@click.option(
+    "--new-key", is_flag=True, help="Create new deliveries of the same events, each with a new Idempotency-Key."
+)
+@click.option("--missed", is_flag=True, help="Replay events that the webhook subscribes to but has no delivery for.")
+@click.option("--dry-run", is_flag=True, help="Only count the matching deliveries.")
+@click.option("--no-wait", is_flag=True, help="Return without following the replay.")
+@click.option("--follow", type=int, metavar="ID", help="Show the progress of a replay until it ends.")
 @click.option("--stop", type=int, metavar="ID", help="Stop a replay.")
-@click.option("--resume", type=int, metavar="ID", help="Let a stopped replay go on, and follow it.")
+@click.option("--resume", type=int, metavar="ID", help="Resume a stopped replay and follow it.")
 @click.option("--list", "as_list", is_flag=True, help="List the account's newest replays.")
 @json_option
 def replay(
     delivery: str | None, slug: str | None, dry_run: bool, no_wait: bool, follow: int | None, stop: int | None,
     resume: int | None, as_list: bool, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
-    """Send DELIVERY (id or Idempotency-Key) once more: the same key, its tries start anew.
+    """Redeliver DELIVERY (id or Idempotency-Key) with the same key and a new series of attempts.
 
-    With --since many are sent: the failed ones of an account, or those that the options name. The workers do it, live
-    traffic first; this shows how far they are, and may be left with Ctrl-C.
+    With --since, replay many deliveries: the failed ones of an account, or those selected by the options. Workers do
+    this in the background; live deliveries take priority. Ctrl-C stops following the replay, not the replay itself.
     """
     _check_one_thing_is_asked(delivery, follow, stop, resume, as_list or None, given["since"])
     _check_options(given, new=given["since"] is not None, dry_run=dry_run)
@@ -60,7 +69,7 @@ def replay(
         _show(acting.stop_replay(slug, stop), as_json)
     elif dry_run:
         matched = acting.count_replay(slug, _given(given))
-        print_json({"matched": matched}) if as_json else print(f"{matched} would be sent")
+        print_json({"matched": matched}) if as_json else print(f"{matched} deliveries would be replayed")
     else:
         found = _found(acting, slug, follow, resume, given)
         if no_wait:
@@ -74,12 +83,12 @@ def _check_one_thing_is_asked(*values: object) -> None:
     if not asked:
         raise click.UsageError("Missing argument 'DELIVERY', or option '--since'.")
     if len(asked) > 1:
-        raise click.UsageError(f"{asked[0]} and {asked[1]} exclude each other.")
+        raise click.UsageError(f"{asked[0]} and {asked[1]} are mutually exclusive.")
 
 
 def _check_options(given: dict[str, Any], *, new: bool, dry_run: bool) -> None:
     if not new and (dry_run or any(given.values())):
-        raise click.UsageError("What is to be replayed is told together with --since.")
+        raise click.UsageError("Options that select deliveries require --since.")
 
 
 def _given(options: dict[str, Any]) -> JSON:
@@ -109,7 +118,7 @@ def _follow(backend: Backend, slug: str | None, found: JSON, as_json: bool) -> N
     except KeyboardInterrupt:
         account = f" --account {slug}" if slug else ""
         print(
-            f"replay {found['id']} goes on without this. Follow it: dispatcher replay{account} --follow {found['id']};"
+            f"replay {found['id']} continues. Follow it: dispatcher replay{account} --follow {found['id']};"
             f" stop it: dispatcher replay{account} --stop {found['id']}",
             file=sys.stderr,
         )
@@ -165,7 +174,7 @@ def _list(found: list[JSON], as_json: bool) -> None:
         print_json(found)
         return
     print_table(
-        ["id", "state", "sent", "matched", "webhook", "events", "of", "since", "until", "made"],
+        ["id", "state", "sent", "matched", "webhook", "events", "of", "since", "until", "created"],
         [
             (
                 one["id"],

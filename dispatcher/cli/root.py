@@ -17,30 +17,33 @@ from dispatcher.local.environment import PLACES, running_environment
 from dispatcher.version import VERSION
 
 _COMMANDS = {
-    "account": ("accounts", "Accounts."),
-    "bench": ("bench", "Measure throughput, latency and idle cost here, beside two yardsticks."),
-    "client": ("clients", "Clients of the API."),
-    "deliveries": ("deliveries", "Deliveries: one event for one webhook, with every attempt."),
-    "demo": ("demo", "Show the whole thing: events from signals to four webhooks, one flaky, one dead, one legacy."),
+    "account": ("accounts", "Manage accounts."),
+    "bench": ("bench", "Measure throughput, latency and idle cost on this machine, with two baselines."),
+    "client": ("clients", "Manage clients of the API."),
+    "deliveries": ("deliveries", "Show deliveries (one event for one webhook) and their attempts."),
+    "demo": ("demo", "Run a demonstration: events from signals to four webhooks, one flaky, one dead, one legacy."),
     "emit": (
         "emit",
         'Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}.',
     ),
-    "flower": ("flower", "Run Flower, the web page on workers and tasks, at http://127.0.0.1:5555."),
+    "flower": ("flower", "Run Flower, the web interface for workers and tasks, at http://127.0.0.1:5555."),
     "listen": ("listen", "Receive webhooks on loopback, print them, and verify their signatures."),
-    "migrate": ("operate", "Bring the database up to date."),
-    "reconcile": ("operate", "Rebuild the clock in Redis from the rows, now; workers do it every 15 s."),
-    "repair": ("operate", "Delete what may make workers crash, Celery's keys and the clock's, and rebuild the clock."),
-    "replay": ("replays", "Send DELIVERY (id or Idempotency-Key) once more: the same key, its tries start anew."),
-    "secrets": ("secrets", "Keys of SECRET_KEYS."),
+    "migrate": ("operate", "Apply all pending migrations to the database."),
+    "reconcile": ("operate", "Rebuild the schedule in Redis from Postgres now."),
+    "repair": (
+        "operate",
+        "Delete the keys of Celery and the schedule, which may make workers crash, and rebuild the schedule.",
+    ),
+    "replay": ("replays", "Redeliver DELIVERY (id or Idempotency-Key) with the same key and a new series of attempts."),
+    "secrets": ("secrets", "Manage the keys in SECRET_KEYS."),
     "serve": ("serve", "Serve the HTTP API at http://127.0.0.1:8000."),
-    "status": ("operate", "Show what waits, how old it is, which workers live, and how the webhooks are."),
+    "status": ("operate", "Show the backlog and its age, the live workers, and the health of the webhooks."),
     "up": (
         "up",
-        "Run the dispatcher here, with its own Postgres and Valkey unless DATABASE_URL and REDIS_URL name yours.",
+        "Run the dispatcher here, with embedded Postgres and Valkey unless DATABASE_URL and REDIS_URL are set.",
     ),
-    "user": ("users", "People who may sign in to the console."),
-    "webhook": ("webhooks", "Webhooks."),
+    "user": ("users", "Manage users of the console."),
+    "webhook": ("webhooks", "Manage webhooks."),
 }
 """Command → its module here, which holds it under its own name, and the first sentence of its help."""
 _ON_THE_DATABASE = ("account", "client", "migrate", "reconcile", "repair", "status", "user")
@@ -88,17 +91,17 @@ def _expected() -> tuple[type[Exception], ...]:
 @click.version_option(VERSION, prog_name="dispatcher")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """A self-hosted webhook dispatcher: an event in, signed deliveries out, retried, and nothing lost.
+    """A self-hosted webhook dispatcher: it turns events into signed deliveries, retries them, and loses none.
 
-    Commands act on DATABASE_URL and REDIS_URL, or on the servers of a `dispatcher up` that runs in this folder. With
-    DISPATCHER_API, `emit`, `webhook`, `deliveries` and `replay` act on another machine's dispatcher.
+    Commands use DATABASE_URL and REDIS_URL, or the servers of a `dispatcher up` running in this folder. With
+    DISPATCHER_API, `emit`, `webhook`, `deliveries` and `replay` use a remote dispatcher instead.
     """
     log.set_up(os.environ.get("DISPATCHER_LOG_LEVEL") or "warning", os.environ.get("DISPATCHER_LOG_FORMAT") or "text")
     command = context.invoked_subcommand
     if command in _ON_THE_DATABASE and os.environ.get("DISPATCHER_API", "").strip():
         raise click.ClickException(
-            f"`{command}` acts on a database, and DISPATCHER_API names the dispatcher of another machine: "
-            f"run it there, or here without that variable (env -u DISPATCHER_API dispatcher {command} ...)"
+            f"`{command}` needs a database, but DISPATCHER_API points to a remote dispatcher. "
+            f"Run it there, or unset the variable: env -u DISPATCHER_API dispatcher {command} ..."
         )
     if command not in _WITH_SERVERS_OF_THEIR_OWN:
         _join_what_runs_here()

@@ -9,7 +9,7 @@ from dispatcher.webhooks.secrets import encrypt_with_newest_key
 
 @click.group()
 def secrets() -> None:
-    """Keys of SECRET_KEYS."""
+    """Manage the keys in SECRET_KEYS."""
 
 
 @secrets.command()
@@ -20,6 +20,6 @@ def generate() -> None:
 
 @secrets.command()
 def rotate() -> None:
-    """Encrypt every stored secret with the newest key of SECRET_KEYS; then the older keys may go."""
+    """Encrypt every stored secret with the newest key in SECRET_KEYS; older keys can be removed afterwards."""
     count = encrypt_with_newest_key(current_container().storage)
-    print(f"secrets of {count} webhooks are encrypted with the newest key")
+    print(f"secrets of {count} webhooks encrypted with the newest key")

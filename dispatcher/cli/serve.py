@@ -17,8 +17,8 @@ from dispatcher.settings import Settings
 def serve() -> None:
     """Serve the HTTP API at http://127.0.0.1:8000.
 
-    DISPATCHER_HOST and PORT put it elsewhere; a TLS proxy belongs before it where others reach it. TERM ends it once
-    what it is answering is answered, within 30 s.
+    DISPATCHER_HOST and PORT change the address. Put a TLS proxy in front of it if others reach it. On SIGTERM it
+    finishes open requests within 30 s.
     """
     settings = current_container().settings
     log.announce("web.started", address=api_address(settings.host, settings.port))
@@ -32,7 +32,7 @@ def web_place() -> tuple[str, int]:
     address = os.environ.get("DISPATCHER_HOST", "").strip() or "127.0.0.1"
     port = os.environ.get("PORT", "").strip() or "8000"
     if not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise click.UsageError("PORT: must be a port, 1 to 65535")
+        raise click.UsageError("PORT: must be a port number between 1 and 65535")
     return address, int(port)
 
 

@@ -24,12 +24,12 @@ DEFAULT_FOLDER = Path(".dispatcher")
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_FOLDER, show_default=True,
-              help="Where data and passwords are kept.")  # fmt: skip
-@click.option("--scale", multiple=True, metavar="NAME=N", help="Run so many of a process, such as worker=2.")
+              help="Folder for data and passwords.")  # fmt: skip
+@click.option("--scale", multiple=True, metavar="NAME=N", help="Number of instances of a process, such as worker=2.")
 def up(folder: Path, scale: Sequence[str]) -> None:
-    """Run the dispatcher here, with its own Postgres and Valkey unless DATABASE_URL and REDIS_URL name yours.
+    """Run the dispatcher here, with embedded Postgres and Valkey unless DATABASE_URL and REDIS_URL are set.
 
-    Ctrl-C ends everything in order; a second one at once. Data stay in the folder.
+    Ctrl-C stops everything gracefully, a second Ctrl-C at once. Data stay in the folder.
     """
     commands = parse_procfile(procfile().read_text())
     release = commands.pop("release", None)
@@ -58,7 +58,7 @@ def procfile() -> Path:
     for path in (Path("Procfile"), package / "processes" / "Procfile", package.parent / "Procfile"):
         if path.is_file():
             return path
-    raise ServiceStartFailed("there is no Procfile here; run this in the checkout")
+    raise ServiceStartFailed("Procfile not found; run this command in the checkout")
 
 
 def _counts(scale: Sequence[str], commands: Mapping[str, str]) -> dict[str, int]:
@@ -102,14 +102,14 @@ def choose_ports(running: Collection[str]) -> Iterator[tuple[str, str, str]]:
         if name not in running or is_free(port, host):
             yield variable, str(port), ""
         elif os.environ.get(variable, "").strip():
-            reason = "something else listens on that port; stop it, or choose another"
+            reason = "the port is in use; stop the other program, or choose another port"
             if port < 1024 and os.geteuid() != 0:
                 reason = "only root may listen on a port below 1024"
             raise ServiceStartFailed(f"{variable}={port}: {reason}")
         else:
             chosen = next(free, port)
             place = f"{api_address(host, chosen)}{'/api/v3' if name == 'web' else ''}"
-            yield variable, str(chosen), f"Port {port} is taken by another program: {title} is at {place} instead."
+            yield variable, str(chosen), f"Port {port} is in use by another program; {title} is at {place} instead."
 
 
 def take_ports(running: Collection[str]) -> None:
@@ -134,18 +134,18 @@ def _introduce(
         ("Postgres", "DATABASE_URL", postgres and postgres.data),  # not always in the folder (see postgres.py)
         ("Valkey", "REDIS_URL", valkey and valkey.folder),
     ):
-        whose = f"data in {data}" if data is not None else f"yours, from {variable}"
+        whose = f"data in {data}" if data is not None else f"from {variable}"
         print(f"{title:<9} {_place(env[variable])} ({whose})")
-    print(f"URLs      {folder / 'env'}   (with passwords; only you can read it)")
+    print(f"URLs      {folder / 'env'}   (contains passwords; only you can read it)")
     if "web" in running:
         address = api_address(web_place()[0], int(env["PORT"]))
         print(f"API       {address}/api/v3")
-        print(f"Console   {address}/console   (who may sign in: {own_command()} user create --help)")
+        print(f"Console   {address}/console   (create a user with: {own_command()} user create --help)")
     if "flower" in running:
         print(f"Flower    {api_address(flower_place()[0], int(env['FLOWER_PORT']))}   ({flower_sign_in})")
     print(f"Emit      {own_command()} emit --help   (in another terminal, in this folder)")
     if folder.resolve() != DEFAULT_FOLDER.resolve():
-        print(f"          there first: set -a; . {folder / 'env'}; set +a")
+        print(f"          first run: set -a; . {folder / 'env'}; set +a")
     print("Stop      Ctrl-C", flush=True)
 
 

@@ -14,64 +14,66 @@ from dispatcher.storage.admin import accounts, sessions, users
 
 @click.group()
 def user() -> None:
-    """People who may sign in to the console."""
+    """Manage users of the console."""
 
 
 def _whose(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--account` or `--operator`: exactly one of them."""
     for option in (
-        click.option("--operator", is_flag=True, help="Somebody who sees all accounts."),
-        click.option("--account", "slug", metavar="SLUG", help="Whose they are."),
+        click.option("--operator", is_flag=True, help="A user who sees all accounts."),
+        click.option("--account", "slug", metavar="SLUG", help="The account of the user."),
     ):
         command = option(command)
     return command
 
 
-_password_stdin = click.option("--password-stdin", is_flag=True, help="Read it from standard input, one line.")
+_password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
+)
 
 
 @user.command()
 @_whose
 @click.argument("email")
-@click.option("--name", help="Default: the e-mail.")
-@click.option("--read-only", is_flag=True, help="May look, and change nothing.")
+@click.option("--name", help="Full name. Default: the e-mail.")
+@click.option("--read-only", is_flag=True, help="Give read-only access.")
 @_password_stdin
 def create(
     slug: str | None, operator: bool, email: str, name: str | None, read_only: bool, password_stdin: bool
 ) -> None:
-    """Let somebody sign in, by their EMAIL and a password that is asked for."""
+    """Create a user who signs in with EMAIL and a password, which is prompted for."""
     _check_one(slug, operator)
     if not is_email(email):
         raise click.BadParameter("must be an e-mail address", param_hint="EMAIL")
     if name is not None and not is_text(name):
-        raise click.BadParameter("1 to 320 printable characters", param_hint="--name")
+        raise click.BadParameter("must have 1 to 320 printable characters", param_hint="--name")
     if operator and read_only:
-        raise click.UsageError("--operator and --read-only exclude each other")
+        raise click.UsageError("--operator and --read-only are mutually exclusive")
     _check_account(slug)
     permission = "operator" if operator else "read" if read_only else "write"
     chosen = read_password(password_stdin)
     access.create_user(
         current_container().storage, slug, email, full_name=name or email, permission=permission, password=chosen
     )
-    print(f"{email} may sign in" + (" and sees all accounts" if operator else f" to {slug}"))
+    print(f"{email} can sign in" + (" and see all accounts" if operator else f" to {slug}"))
 
 
 @user.command("list")
 @click.option("--account", "slug", metavar="SLUG", help="Only this account's.")
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
-    """List people, operators first."""
+    """List users, operators first."""
     found = current_container().storage.transact(users.list_all, slug)
     if as_json:
         print_json(found)
         return
     print_table(
-        ["account", "e-mail", "name", "may", "password", "created"],
+        ["account", "e-mail", "name", "permission", "password", "created"],
         [
             (one.account_slug, one.email, one.full_name, one.permission, one.has_password, one.created_at)
             for one in found
         ],
-        empty="nobody",
+        empty="no users",
     )
 
 
@@ -80,7 +82,7 @@ def list_(slug: str | None, as_json: bool) -> None:
 @click.argument("email")
 @_password_stdin
 def password(slug: str | None, operator: bool, email: str, password_stdin: bool) -> None:
-    """Set the password of EMAIL; whoever is signed in as them is signed out."""
+    """Set the password of EMAIL and end all of their sessions."""
     _check_one(slug, operator)
     _check_account(slug)
     access.set_password(current_container().storage, slug, email, read_password(password_stdin))
@@ -88,10 +90,10 @@ def password(slug: str | None, operator: bool, email: str, password_stdin: bool)
 
 
 @user.command("sessions")
-@click.option("--account", "slug", metavar="SLUG", help="Only of this account's people.")
+@click.option("--account", "slug", metavar="SLUG", help="Only this account's users.")
 @json_option
 def sessions_(slug: str | None, as_json: bool) -> None:
-    """List who is signed in to the console, from where and since when; the last used first."""
+    """List the sessions of the console with their addresses, most recently used first."""
     container = current_container()
     found = container.storage.transact(sessions.list_all, container.access.session_idle, slug=slug)
     if as_json:
@@ -103,27 +105,27 @@ def sessions_(slug: str | None, as_json: bool) -> None:
             (one.id, one.account_slug, one.email, one.created_at, one.last_used_at, one.address, one.agent)
             for one in found
         ],
-        empty="nobody is signed in",
+        empty="no sessions",
     )
 
 
 @user.command("sign-out")
 @_whose
-@click.option("--session", "session_id", type=click.IntRange(0, 2**31 - 1), help="Only this one, by its number.")
+@click.option("--session", "session_id", type=click.IntRange(0, 2**31 - 1), help="End only this session.")
 @click.argument("email", required=False)
 def sign_out(slug: str | None, operator: bool, session_id: int | None, email: str | None) -> None:
-    """End what EMAIL is signed in to, on every browser; or one session, by the number that `user sessions` shows."""
+    """End all sessions of EMAIL, or the one session with the id that `user sessions` shows."""
     storage = current_container().storage
     if session_id is not None:
         if slug or operator or email:
-            raise click.UsageError("--session is given alone.")
+            raise click.UsageError("--session cannot be combined with other options.")
         if not storage.transact(sessions.end, session_id):
-            raise click.ClickException(f"there is no session {session_id}")
+            raise click.ClickException(f"session {session_id} does not exist")
         print(f"session {session_id} ended")
         return
     _check_one(slug, operator)
     if email is None:
-        raise click.UsageError("Give an EMAIL, or --session.")
+        raise click.UsageError("Enter an EMAIL or --session.")
     count = access.sign_out(storage, slug, email)
     print(f"{email} signed out of {count} session{'' if count == 1 else 's'}")
 
@@ -132,7 +134,7 @@ def sign_out(slug: str | None, operator: bool, session_id: int | None, email: st
 @_whose
 @click.argument("email")
 def delete(slug: str | None, operator: bool, email: str) -> None:
-    """Delete EMAIL, who is signed out at once. An account's owner stays: clients act in their name."""
+    """Delete the user EMAIL and end all of their sessions. An account's owner cannot be deleted."""
     _check_one(slug, operator)
     access.delete_user(current_container().storage, slug, email)
     print(f"{email} deleted")
@@ -140,7 +142,7 @@ def delete(slug: str | None, operator: bool, email: str) -> None:
 
 def _check_one(slug: str | None, operator: bool) -> None:
     if bool(slug) == operator:
-        raise click.UsageError("Give one of --account SLUG and --operator.")
+        raise click.UsageError("Enter either --account SLUG or --operator.")
 
 
 def _check_account(slug: str | None) -> None:

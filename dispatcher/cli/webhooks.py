@@ -12,48 +12,50 @@ from schemas.api.signing import DAY_S
 _version = click.option(
     "--payload-version",
     type=click.Choice([str(version) for version in PayloadVersion]),
-    help="`legacy`: the flat payload from before v2.",
+    help="`legacy` is the flat payload used before v2.",
 )
 _description = click.option("--description", metavar="TEXT", help="A note for people.")
-_rate_limit = click.option("--rate-limit", type=int, metavar="N", help="Requests per second at most.")
+_rate_limit = click.option("--rate-limit", type=int, metavar="N", help="Maximum requests per second.")
 _signing = click.option(
     "--signing",
     type=click.Choice([str(signing) for signing in Signing]),
-    help="`none` leaves the headers of Standard Webhooks out.",
+    help="`none` omits the Standard Webhooks headers.",
 )
 _ordering = click.option(
     "--ordering",
     type=click.Choice([str(ordering) for ordering in Ordering]),
-    help="`resource`: deliveries of one resource one at a time, in the order of their events.",
+    help="`resource` sends the deliveries of one resource one at a time, in the order of their events.",
 )
 _superseding = click.option(
-    "--superseding/--no-superseding", default=None, help="A waiting update of a resource gives way to a newer one."
+    "--superseding/--no-superseding",
+    default=None,
+    help="Whether a newer update of a resource supersedes a pending one.",
 )
 
 
 @click.group()
 def webhook() -> None:
-    """Webhooks."""
+    """Manage webhooks."""
 
 
 @webhook.command()
 @account_option
 @click.option("--url", required=True, help="Where to POST, http:// or https://.")
-@click.option("--event", "events", multiple=True, metavar="NAME", help="An event it wants; may be repeated.")
-@click.option("--auth-header", help="Sent as the `Authorization` header, as it is.")
+@click.option("--event", "events", multiple=True, metavar="NAME", help="An event to subscribe to. May be repeated.")
+@click.option("--auth-header", help="Value of the `Authorization` header.")
 @_version
 @_description
 @_rate_limit
 @_signing
 @_ordering
 @_superseding
-@click.option("--inactive", is_flag=True, help="Create it switched off.")
+@click.option("--inactive", is_flag=True, help="Create the webhook inactive.")
 @json_option
 def create(
     slug: str | None, url: str, events: tuple[str, ...], auth_header: str | None, inactive: bool, as_json: bool,
     **extras: Any,
 ) -> None:  # fmt: skip
-    """Create a webhook; prints its signing secret."""
+    """Create a webhook and print its signing secret."""
     given = {
         "webhook_url": url,
         "events": list(events),
@@ -96,21 +98,21 @@ def show(webhook_id: int, slug: str | None, as_json: bool) -> None:
 @click.argument("webhook_id", type=int)
 @account_option
 @click.option("--url", help="Where to POST.")
-@click.option("--event", "events", multiple=True, metavar="NAME", help="Replaces all events; may be repeated.")
-@click.option("--auth-header", help='The `Authorization` header; "" removes it.')
+@click.option("--event", "events", multiple=True, metavar="NAME", help="Replaces all events. May be repeated.")
+@click.option("--auth-header", help='Value of the `Authorization` header; "" removes it.')
 @_version
 @_description
 @_rate_limit
 @_signing
 @_ordering
 @_superseding
-@click.option("--active/--inactive", default=None, help="Switch it on or off.")
+@click.option("--active/--inactive", default=None, help="Activate or deactivate the webhook.")
 @json_option
 def edit(
     webhook_id: int, slug: str | None, url: str | None, events: tuple[str, ...], auth_header: str | None,
     active: bool | None, as_json: bool, **extras: Any,
 ) -> None:  # fmt: skip
-    """Change what is given, leave the rest."""
+    """Change the given attributes of a webhook."""
     given = {"webhook_url": url, "events": list(events) or None, "active": active, **extras}
     changes = {name: value for name, value in given.items() if value is not None}
     if auth_header is not None:
@@ -122,7 +124,7 @@ def edit(
 @click.argument("webhook_id", type=int)
 @account_option
 def delete(webhook_id: int, slug: str | None) -> None:
-    """Delete a webhook; what waits for it is cancelled."""
+    """Delete a webhook and cancel its pending deliveries."""
     backend().delete_webhook(slug, webhook_id)
     print(f"webhook {webhook_id} deleted")
 
@@ -132,7 +134,7 @@ def delete(webhook_id: int, slug: str | None) -> None:
 @account_option
 @json_option
 def ping(webhook_id: int, slug: str | None, as_json: bool) -> None:
-    """Send a signed `ping` event at once, and print what came back."""
+    """Send a signed `ping` event and print the response."""
     pinged = backend().ping(slug, webhook_id)
     if as_json:
         print_json(pinged)
@@ -152,11 +154,11 @@ def ping(webhook_id: int, slug: str | None, as_json: bool) -> None:
     default=DAY_S,
     show_default=True,
     metavar="S",
-    help="For so many seconds the secret before it signs too.",
+    help="Seconds during which the previous secret also signs.",
 )
 @json_option
 def rotate_secret(webhook_id: int, slug: str | None, previous_valid_for_s: int, as_json: bool) -> None:
-    """Make a new signing secret, and print it."""
+    """Create a new signing secret and print it."""
     _print(backend().rotate_secret(slug, webhook_id, previous_valid_for_s), as_json)
 
 

@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 _UNKNOWN = (AccountNotFound, WebhookNotFound, DeliveryNotFound, EventNotFound, ReplayNotFound)
 _UNAVAILABLE = (StorageUnavailable, ScheduleUnavailable, QueueUnavailable)
-_NOT_FOUND = "There is no such page, or it is not yours to see."
-_AWAY = "The service does not answer now, or this took too long. Please try again, or ask for less at a time."
-_BROKEN = "Something went wrong here. Please try again later."
+_NOT_FOUND = "This page does not exist, or you do not have access to it."
+_AWAY = "The service is unavailable, or the request took too long. Try again, or narrow the filter."
+_BROKEN = "An internal error occurred. Try again later."
 
 
 @blueprint.route("/<path:rest>")
@@ -49,10 +49,10 @@ def of_ours(found: DispatcherError) -> Response:
     if isinstance(found, _UNKNOWN):
         return _problem(404, "Not found", _NOT_FOUND)
     if isinstance(found, ApiError):
-        return _problem(found.status, "This cannot be shown", str(found))
+        return _problem(found.status, "Invalid request", str(found))
     if isinstance(found, _UNAVAILABLE):
         logger.warning(log.line("console.unavailable", path=request.path, reason=repr(str(found))))
-        return _problem(503, "Not available now", _AWAY)
+        return _problem(503, "Service unavailable", _AWAY)
     return broken(found)
 
 
@@ -60,7 +60,7 @@ def of_ours(found: DispatcherError) -> Response:
 def broken(found: Exception) -> Response:
     """The process's outermost catch of a request: what comes here is a fault of ours."""
     logger.error(log.line("console.broken", method=request.method, path=request.path), exc_info=found)
-    return _problem(500, "Something went wrong", _BROKEN)
+    return _problem(500, "Internal error", _BROKEN)
 
 
 def _problem(status: int, title: str, text: str) -> Response:

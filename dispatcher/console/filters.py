@@ -93,7 +93,7 @@ def _number(name: str, most: int, problems: dict[str, str]) -> int | None:
 def _word(name: str, words: tuple[str, ...], problems: dict[str, str]) -> str | None:
     text = _text(name)
     if text and text not in words:
-        problems[name] = "is not in the list"
+        problems[name] = "is not included in the list"
         return None
     return text or None
 

@@ -41,18 +41,18 @@ NO_CHANGES = "You have read-only access to this account."
 
 _SAID_COOKIE = "console_said"
 _SAID = {
-    "created": "The webhook was created.",
-    "saved": "The webhook was saved.",
-    "deleted": "The webhook was deleted, and what waited for it was cancelled.",
-    "paused": "The webhook is paused: events that arrive now make no delivery, and what waits is kept.",
-    "activated": "The webhook is active: what waited for it goes on.",
-    "redelivered": "It is sent again.",
-    "redelivered_many": "{n} of the deliveries chosen are sent again.",
-    "none_chosen": "No delivery was chosen.",
-    "stopped": "The replay was stopped.",
-    "resumed": "The replay goes on.",
-    "session_ended": "The session was ended.",
-    "others_ended": "All other sessions were ended.",
+    "created": "Webhook created.",
+    "saved": "Webhook saved.",
+    "deleted": "Webhook deleted. Its pending deliveries were cancelled.",
+    "paused": "Webhook paused. New events create no deliveries for it; pending deliveries are kept.",
+    "activated": "Webhook activated. Its pending deliveries resume.",
+    "redelivered": "Redelivery queued.",
+    "redelivered_many": "Redeliveries queued: {n}.",
+    "none_chosen": "No deliveries selected.",
+    "stopped": "Replay stopped.",
+    "resumed": "Replay resumed.",
+    "session_ended": "Session ended.",
+    "others_ended": "All other sessions ended.",
 }
 
 
@@ -164,7 +164,7 @@ def said() -> str | None:
     name, _, number = request.cookies.get(_SAID_COOKIE, "").partition(".")
     sentence = _SAID.get(name)
     g.is_said = True
-    return sentence and sentence.format(n=number if number.isdecimal() and len(number) < 6 else "Some")
+    return sentence and sentence.format(n=number if number.isdecimal() and len(number) < 6 else "some")
 
 
 def csrf_token() -> str:
@@ -177,7 +177,7 @@ def check_token(expected: str) -> None:
     sent = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
     from_here = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
     if not from_here or not hmac.compare_digest(sent.encode(), expected.encode()):
-        raise Forbidden("This form is no longer valid. Please go back, reload the page and try again.")
+        raise Forbidden("This form has expired. Go back, reload the page and try again.")
 
 
 def is_secure() -> bool:

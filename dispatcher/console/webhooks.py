@@ -121,7 +121,7 @@ def event_groups(chosen: Any = ()) -> list[tuple[str, list[tuple[str, bool]]]]:
     for name, event in EVENT_TYPES.items():
         resource = "inbox_file" if event.bulk else event.resource
         groups.setdefault(resource.replace("_", " "), []).append((name, name in chosen))
-    groups["the dispatcher itself"] = [(name, name in chosen) for name in sorted(OPERATIONAL_EVENTS)]
+    groups["dispatcher"] = [(name, name in chosen) for name in sorted(OPERATIONAL_EVENTS)]
     return list(groups.items())
 
 

@@ -173,4 +173,4 @@ def outlive(folder: Path, stop_signal: signal.Signals) -> Lock:
                 os.kill(leftover, number)
     if lock.take(within_s=20):
         return lock
-    raise ServiceStartFailed(f"{folder}: the former server (process {leftover}) does not end; kill it")
+    raise ServiceStartFailed(f"{folder}: the previous server (process {leftover}) does not stop; kill it")

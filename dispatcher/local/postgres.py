@@ -156,7 +156,7 @@ def _server_user() -> child.User | None:
     for number in _NUMBERS:
         if not _is_known(pwd.getpwuid, number) and not _is_known(grp.getgrgid, number):
             return child.User(uid=number, gid=number)
-    raise ServiceStartFailed("Postgres does not run as root, and every number for it is a user's; set DATABASE_URL")
+    raise ServiceStartFailed("Postgres does not run as root, and there is no free user id for it; set DATABASE_URL")
 
 
 def _is_known(find: Callable[[int], object], number: int) -> bool:
@@ -254,4 +254,4 @@ def _check_ours(path: Path) -> None:
     """Everyone may write to /var/tmp: a folder there that someone else has made is not used."""
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise ServiceStartFailed(f"{path} is not ours; remove it, or set DATABASE_URL")
+        raise ServiceStartFailed(f"{path} belongs to another user; remove it, or set DATABASE_URL")

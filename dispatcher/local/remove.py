@@ -14,12 +14,12 @@ def main() -> str | None:
     """What went wrong; None where nothing did."""
     homes = [home for home in (FOLDER, FOLDER / "demo") if home.is_dir()]
     if not homes:
-        print(f"There are no data here: no folder {FOLDER}.")
+        print(f"There is no data here: no folder {FOLDER}.")
         return None
     if any(map(is_owned, homes)):
-        return f"error: something runs on the data in {FOLDER}; end it first"
+        return f"error: the data in {FOLDER} is in use; stop the dispatcher first"
     print(f"This deletes accounts, webhooks, events, passwords and the key to them, in {FOLDER.resolve()}.")
-    if not sys.stdin.isatty() or input("Type `yes` to go on: ").strip() != "yes":
+    if not sys.stdin.isatty() or input("Type `yes` to continue: ").strip() != "yes":
         return "error: nothing was deleted"
     for home in homes:
         if (home / "postgres").is_dir():

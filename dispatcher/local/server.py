@@ -139,7 +139,7 @@ class Server(ABC):
         self._process = None
         if not is_free(port):
             return False
-        raise ServiceStartFailed(f"{self.name} ended at once; its log is {self.log_file}:\n{self._last_words()}")
+        raise ServiceStartFailed(f"{self.name} exited at once; its log is {self.log_file}:\n{self._last_words()}")
 
     def _last_words(self) -> str:
         try:

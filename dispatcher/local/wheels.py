@@ -7,7 +7,7 @@ from dispatcher.errors import ServiceStartFailed
 
 
 def package_folder(package: str, variable: str) -> Path:
-    """The installed package's folder; raises ServiceStartFailed, which names the extra and and the setting."""
+    """The installed package's folder; raises ServiceStartFailed, which names the extra and the setting."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ServiceStartFailed(

@@ -10,6 +10,6 @@ from dispatcher.version import VERSION
 
 def build_info() -> Metric:
     """Always 1; its labels tell the versions."""
-    family = GaugeMetricFamily("dispatcher_build_info", "The versions that run.", labels=["version", "python"])
+    family = GaugeMetricFamily("dispatcher_build_info", "Versions of the running build.", labels=["version", "python"])
     family.add_metric([VERSION, platform.python_version()], 1)
     return family

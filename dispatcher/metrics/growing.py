@@ -13,28 +13,28 @@ _FINISHED = ("delivered", "failed")
 
 def growing(sums: Mapping[str, int]) -> Iterator[Metric]:
     """Counters and histograms of `schedule.tally`'s sums."""
-    yield _counter("attempts", "Requests that were recorded, by what came of them.", "outcome", OUTCOMES, sums)
-    yield _counter("finished", "Deliveries that came to their end by an attempt or a loss.", "state", _FINISHED, sums)
+    yield _counter("attempts", "Recorded attempts by outcome.", "outcome", OUTCOMES, sums)
+    yield _counter("finished", "Deliveries that finished by an attempt or a lost lease.", "state", _FINISHED, sums)
     yield CounterMetricFamily(
-        "dispatcher_losses", "Leases that ran out without a record: a worker died, or lost Postgres.",
+        "dispatcher_losses", "Leases that expired without a recorded attempt: a worker died or lost Postgres.",
         value=sums.get("losses", 0),
     )  # fmt: skip
     yield CounterMetricFamily(
         "dispatcher_secrets_unreadable",
-        "Pauses of webhooks whose secrets no key of the worker's SECRET_KEYS opens.",
+        "Pauses of webhooks whose secrets no key in the worker's SECRET_KEYS decrypts.",
         value=sums.get("secrets_unreadable", 0),
     )
     yield _counter(
         "duplicates",
-        "What came a second time and was not done twice: an emit of a known idempotency key (emit), a result of a"
-        " delivery that another drain had got meanwhile (record).",
+        "Duplicates that were discarded: emits with a known idempotency key (emit), and results of deliveries that"
+        " another drain had claimed in the meantime (record).",
         "step",
         _DUPLICATES,
         sums,
         suffix="_prevented",
     )
-    yield _histogram("first_attempt", "From the emit to the first attempt of a delivery; replays left out.", sums)
-    yield _histogram("delivered", "From the emit to the end of the attempt that succeeded; replays left out.", sums)
+    yield _histogram("first_attempt", "Seconds from emit to the first attempt, without replays.", sums)
+    yield _histogram("delivered", "Seconds from emit to the end of the successful attempt, without replays.", sums)
 
 
 def _counter(

@@ -36,7 +36,7 @@ def scrape(
     breaker: BreakerPolicy,
 ) -> bytes:
     """Everything, in Prometheus' text format. Never raises for a part that is down."""
-    up = GaugeMetricFamily("dispatcher_up", "Whether the part answered (1) or not (0).", labels=["part"])
+    up = GaugeMetricFamily("dispatcher_up", "1 if the part responded, 0 if not.", labels=["part"])
     families: list[Metric] = [up, build_info()]
 
     def part(name: str, read: Callable[[], list[Metric]]) -> None:
@@ -68,13 +68,15 @@ def _rows(
 ) -> Iterator[Metric]:
     found, webhooks = storage.read(backlog.measure, overdue)
     waiting.append((found, webhooks))
-    yield _gauge("events_waiting", "Events that were not fanned out yet.", found.events_waiting)
-    yield _gauge("events_waiting_oldest_seconds", "Age of the oldest of these; 0 if none.", found.oldest_event_age_s)
+    yield _gauge("events_waiting", "Events pending fan-out.", found.events_waiting)
     yield _gauge(
-        "backlog_is_exact", "1: what waits was counted; 0: it is so much that it is estimated.", found.is_exact
+        "events_waiting_oldest_seconds", "Age of the oldest event pending fan-out; 0 if none.", found.oldest_event_age_s
+    )
+    yield _gauge(
+        "backlog_is_exact", "1 if the backlog was counted, 0 if it is so large that it is estimated.", found.is_exact
     )
     states = GaugeMetricFamily(
-        "dispatcher_deliveries", "Deliveries that are kept, by state; finished ones about.", labels=["state"]
+        "dispatcher_deliveries", "Stored deliveries by state; finished ones are estimated.", labels=["state"]
     )
     states.add_metric(["pending"], found.deliveries)
     for state, count in storage.read(table_sizes.finished_by_state).items():
@@ -82,8 +84,8 @@ def _rows(
     yield states
     pending = GaugeMetricFamily(
         "dispatcher_deliveries_pending",
-        "Deliveries that wait: due, being sent (leased), for their next try (retrying), behind an earlier one of their"
-        " resource (held_back), or for their webhook to become active (inactive).",
+        "Pending deliveries: due, being sent (leased), backing off before the next attempt (retrying), behind an"
+        " earlier one of the same resource (held_back), or of an inactive webhook (inactive).",
         labels=["why"],
     )
     for why in ("due", "leased", "retrying", "held_back", "inactive"):
@@ -95,9 +97,11 @@ def _rows(
 def _partitions(storage: Storage) -> Iterator[Metric]:
     count = GaugeMetricFamily("dispatcher_partitions", "Partitions of the table.", labels=["table"])
     ahead = GaugeMetricFamily(
-        "dispatcher_partitions_ahead_days", "Days from today on that have their partition.", labels=["table"]
+        "dispatcher_partitions_ahead_days", "Days from today that already have a partition.", labels=["table"]
     )
-    size = GaugeMetricFamily("dispatcher_table_bytes", "Size of its partitions, without indexes.", labels=["table"])
+    size = GaugeMetricFamily(
+        "dispatcher_table_bytes", "Size of the table's partitions, without indexes.", labels=["table"]
+    )
     for one in storage.read(table_sizes.partitions):
         count.add_metric([one.table], one.count)
         ahead.add_metric([one.table], one.days_ahead)
@@ -121,10 +125,10 @@ def _webhooks(
 
 
 def _clock(survey: Survey) -> Iterator[Metric]:
-    yield _gauge("workers", "Workers seen within 30 s.", len(survey.workers))
+    yield _gauge("workers", "Workers that sent a heartbeat within 30 s.", len(survey.workers))
     clock = GaugeMetricFamily(
         "dispatcher_clock_webhooks",
-        "Webhooks in the clock: with a due time (due), in a drain (held), or let alone (paused).",
+        "Webhooks in the schedule: with a due time (due), claimed by a drain (held), or backing off (paused).",
         labels=["set"],
     )
     for name in ("due", "held", "paused"):
@@ -133,7 +137,7 @@ def _clock(survey: Survey) -> Iterator[Metric]:
 
 
 def _queues(queue: Queue) -> Iterator[Metric]:
-    messages = GaugeMetricFamily("dispatcher_queue_messages", "Celery messages that wait.", labels=["queue"])
+    messages = GaugeMetricFamily("dispatcher_queue_messages", "Celery messages in the queue.", labels=["queue"])
     for name, length in queue.lengths().items():
         messages.add_metric([name], length)
     yield messages

@@ -13,7 +13,7 @@ from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog
 NAMED = 20
 """Webhooks with series of their own."""
 PAUSED = "paused"
-"""In place of a queue: of webhooks that are let alone, because their breaker is open or they asked for it."""
+"""In place of a queue: webhooks backing off, because their breaker is open or they sent Retry-After."""
 
 
 def due_by_queue(
@@ -31,9 +31,13 @@ def due_by_queue(
     counts[DELIVERIES] = max(counts[DELIVERIES], found.due - counts[DELIVERIES_SLOW] - counts[PAUSED])
     if (found.oldest_due_age_s or 0.0) > max(ages.values(), default=0.0):
         ages[DELIVERIES] = found.oldest_due_age_s or 0.0
-    due = GaugeMetricFamily("dispatcher_deliveries_due", "Deliveries due and not being sent.", labels=["queue"])
+    due = GaugeMetricFamily(
+        "dispatcher_deliveries_due", "Deliveries that are due and not being sent.", labels=["queue"]
+    )
     oldest = GaugeMetricFamily(
-        "dispatcher_deliveries_due_oldest_seconds", "How long the oldest of these is due; 0 if none.", labels=["queue"]
+        "dispatcher_deliveries_due_oldest_seconds",
+        "Seconds since the oldest due delivery became due; 0 if none.",
+        labels=["queue"],
     )
     for queue, count in counts.items():
         due.add_metric([queue], count)
@@ -49,11 +53,11 @@ def of_webhooks(
     waiting, window, failures, is_open, pause = (
         GaugeMetricFamily(f"dispatcher_webhook_{name}", text, labels=labels)
         for name, text in (
-            ("deliveries_waiting", f"Deliveries that wait, of the {NAMED} webhooks with the most, and of all others."),
-            ("window", "Requests that may be in flight to it; absent where nothing is known of it."),
-            ("failures_in_a_row", "Failures since its last success."),
-            ("breaker_open", "1: only probes are sent to it."),
-            ("paused_seconds", "For how long yet it is let alone."),
+            ("deliveries_waiting", f"Pending deliveries of the {NAMED} webhooks with the most, and of all others."),
+            ("window", "Maximum requests in flight to the webhook; absent before its first response."),
+            ("failures_in_a_row", "Consecutive failures since the last success."),
+            ("breaker_open", "1 if the breaker is open and only probes are sent."),
+            ("paused_seconds", "Seconds until the next probe or attempt."),
         )
     )
     for one in webhooks[:NAMED]:

@@ -28,14 +28,17 @@ class WorkerFigures:
     def __init__(self, in_flight: Callable[[], int], drains: Callable[[], int], *, sender: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._drain_s = self._histogram("drain_seconds", "How long a drain took.", _DRAIN_S)
-        self._drain_size = self._histogram("drain_deliveries", "Deliveries that a drain judged.", _SIZES)
-        self._flush_s = self._histogram("flush_seconds", "How long Postgres took to record results.", _FLUSH_S)
-        self._flush_size = self._histogram("flush_results", "Results that were recorded at once.", _SIZES)
-        self._gauge("requests_in_flight", "Requests that the sender has under way.", in_flight)
-        self._gauge("drains_running", "Drains at work; those that only wait for slow answers left out.", drains)
+        self._drain_s = self._histogram("drain_seconds", "Duration of a drain in seconds.", _DRAIN_S)
+        self._drain_size = self._histogram("drain_deliveries", "Deliveries attempted by a drain.", _SIZES)
+        self._flush_s = self._histogram("flush_seconds", "Seconds that Postgres took to record results.", _FLUSH_S)
+        self._flush_size = self._histogram("flush_results", "Results recorded in one transaction.", _SIZES)
+        self._gauge("requests_in_flight", "Requests in flight.", in_flight)
+        self._gauge("drains_running", "Running drains, except those that only wait for slow responses.", drains)
         self._info = Gauge(
-            "dispatcher_worker_info", "Which worker this is.", ["worker", "process", "sender"], registry=self.registry
+            "dispatcher_worker_info",
+            "Name, process and sender of the worker.",
+            ["worker", "process", "sender"],
+            registry=self.registry,
         )
         self._sender = sender
         self.registry.register(_Build())  # type: ignore[arg-type]  # a Collector by its method

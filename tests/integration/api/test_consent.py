@@ -74,7 +74,7 @@ def brought_back(answer: Any) -> dict[str, str]:
 def test_who_agrees_brings_a_code_back_and_the_code_gives_tokens(browser, integration):
     page = browser.open(state='a "state" & more')
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert "a test asks for access" in page.text
+    assert "a test requests access" in page.text
     assert [scope in page.text for scope in ("webhooks", "deliveries", "events:read")] == [True, True, False]
 
     back = brought_back(browser.agree(page))
@@ -239,7 +239,7 @@ def test_a_form_of_another_site_is_refused(browser, integration):
         assert browser.decide(page, **(right | forged)).status_code == 403
     url = f"{integration.server.root}/oauth"
     without_cookie = requests.post(url, data=form | right, headers={"User-Agent": AGENT}, timeout=30)
-    assert (without_cookie.status_code, "no longer valid" in without_cookie.text) == (403, True)
+    assert (without_cookie.status_code, "has expired" in without_cookie.text) == (403, True)
     assert browser.decide(page, "deny", csrf="").status_code == 403
     (cookie,) = browser.session.cookies
     assert cookie.has_nonstandard_attr("HttpOnly")
@@ -278,7 +278,7 @@ def test_names_are_shown_as_text(server, container, account):
 
     page = Browser(bold).open(state='"><script>alert(1)</script>')
 
-    assert "&lt;b&gt;bold&lt;/b&gt; asks for access" in page.text
+    assert "&lt;b&gt;bold&lt;/b&gt; requests access" in page.text
     assert "<script" not in page.text
 
 

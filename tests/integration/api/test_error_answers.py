@@ -27,7 +27,7 @@ def test_an_unknown_path_is_not_found_with_a_token_and_not_told_without(api, pat
     answer = api.get(path)
 
     assert answer.status_code == 404
-    assert answer.json() == {"error": "not_found", "error_description": "There is no such record"}
+    assert answer.json() == {"error": "not_found", "error_description": "The record does not exist"}
     assert api.get(path, headers={"Authorization": ""}).status_code == 401
 
 

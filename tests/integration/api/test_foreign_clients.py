@@ -212,7 +212,7 @@ def test_the_typescript_client_goes_all_the_way_with_client_credentials(typescri
     assert (refused["status"], refused["details"]["errors"]) == (422, {"events": ["can't be empty"]})
     js("webhooks.delete", made["id"])
     refused = js("webhooks.get", made["id"])["error"]
-    assert (refused["status"], refused["message"]) == (404, "There is no such record")
+    assert (refused["status"], refused["message"]) == (404, "The record does not exist")
     js.end()
 
 

@@ -58,7 +58,7 @@ def test_without_postgres_and_redis_it_lives_and_says_what_is_missing(call, serv
 
     ready = call("/readyz", server)
     assert ready.status_code == 503
-    assert ready.json()["problems"] == {"postgres": "does not answer", "redis": "does not answer"}
+    assert ready.json()["problems"] == {"postgres": "is not responding", "redis": "is not responding"}
     assert call("/healthz", server).status_code == 200
     metrics = call("/metrics", server)
     assert metrics.status_code == 200

@@ -178,7 +178,7 @@ def test_an_event_is_emitted_once_for_a_key(remote):
         (["replay", "999"], "delivery '999' does not exist"),
         (["webhook", "create", "--url", "ftp://a", "--event", "invoice_paid"], "webhook_url is invalid"),
         (["webhook", "create", "--url", "https://a.test"], "events can't be empty"),
-        (["webhook", "list", "--account", "somebody-elses"], "There is no such record (not_found)"),
+        (["webhook", "list", "--account", "somebody-elses"], "The record does not exist (not_found)"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(remote, arguments, said):
@@ -198,7 +198,7 @@ def test_a_body_that_is_no_event_is_refused_by_path(remote):
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("DISPATCHER_API", "http://127.0.0.1:9/api/v3", "http://127.0.0.1:9/api/v3 does not answer: ConnectionError"),
+        ("DISPATCHER_API", "http://127.0.0.1:9/api/v3", "http://127.0.0.1:9/api/v3 did not respond: ConnectionError"),
         ("DISPATCHER_API", "ftp://127.0.0.1", "DISPATCHER_API: must begin with https:// or http://"),
         ("DISPATCHER_CLIENT_ID", "", "DISPATCHER_CLIENT_ID: required where DISPATCHER_API is set"),
         ("DISPATCHER_CLIENT_SECRET", "wrong", ""),
@@ -217,4 +217,4 @@ def test_what_is_no_api_is_said_so(remote):
     with Receiver() as receiver:
         remote.setenv("DISPATCHER_API", receiver.url())
 
-        assert "answers 200 without JSON: is it the API?" in run("webhook", "list", code=1).stderr
+        assert "responded 200 without JSON; check DISPATCHER_API" in run("webhook", "list", code=1).stderr

@@ -125,7 +125,7 @@ def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(serve, contain
     assert answer.status_code == 500
     assert answer.json() == {
         "error": "server_error",
-        "error_description": "Something went wrong here; try again later",
+        "error_description": "An internal error occurred; try again later",
     }
     assert "X-RateLimit" in answer.headers
     assert "SecretDecryptionFailed" in server.output

@@ -122,7 +122,7 @@ def test_the_status_shows_what_waits(run, run_json, hook, container, monkeypatch
 
     found = run_json("status")
     assert (found["backlog"]["events_waiting"], found["backlog"]["due"]) == (0, 1)
-    assert "none: nothing is sent" in run("status").stdout
+    assert "none; no deliveries are sent" in run("status").stdout
 
 
 def test_operators_reconcile_repair_and_rotate(run, run_json, hook, container, queue):

@@ -90,7 +90,7 @@ def test_on_a_terminal_there_is_a_bar(run, failed, worker, monkeypatch):
 
 
 def test_a_dry_run_tells_the_number(run, failed, worker):
-    assert run("--account", "applecorp", *SINCE, "--dry-run").stdout == "25 would be sent\n"
+    assert run("--account", "applecorp", *SINCE, "--dry-run").stdout == "25 deliveries would be replayed\n"
     assert json.loads(run("--account", "applecorp", *SINCE, "--dry-run", "--json").stdout) == {"matched": 25}
     assert run("--account", "applecorp", "--list").stdout == "no replays\n"
     assert worker == []
@@ -117,7 +117,7 @@ def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(run, container
     done = run("--account", "applecorp", *SINCE, code=130)
 
     assert done.stderr == (
-        "replay 1 goes on without this. Follow it: dispatcher replay --account applecorp --follow 1;"
+        "replay 1 continues. Follow it: dispatcher replay --account applecorp --follow 1;"
         " stop it: dispatcher replay --account applecorp --stop 1\n"
     )
     assert container.step_replays().sent == 10
@@ -140,10 +140,10 @@ def test_it_is_followed_stopped_let_go_on_and_listed(run, container, failed, wor
     ("arguments", "said"),
     [
         ([], "Missing argument 'DELIVERY', or option '--since'."),
-        (["7", *SINCE], "DELIVERY and --since exclude each other."),
-        (["--follow", "1", "--stop", "1"], "--follow and --stop exclude each other."),
-        (["7", "--rate", "5"], "What is to be replayed is told together with --since."),
-        (["--list", "--dry-run"], "What is to be replayed is told together with --since."),
+        (["7", *SINCE], "DELIVERY and --since are mutually exclusive."),
+        (["--follow", "1", "--stop", "1"], "--follow and --stop are mutually exclusive."),
+        (["7", "--rate", "5"], "Options that select deliveries require --since."),
+        (["--list", "--dry-run"], "Options that select deliveries require --since."),
         (SINCE, "Missing option '--account'."),
         (["--account", "applecorp", *SINCE, "--state", "pending"], "Invalid value for '--state'"),
         (["--account", "applecorp", *SINCE, "--event", "invoice_eaten"], "Invalid value for '--event'"),

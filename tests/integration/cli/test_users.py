@@ -41,14 +41,14 @@ def create(run, *arguments, code=0, stdin=f"{PASSWORD}\n"):
 def test_somebody_of_an_account_may_sign_in(run, candidate, account):
     said = create(run, "--account", "applecorp", "ann@example.com", "--name", "Ann")
 
-    assert said.stdout == "ann@example.com may sign in to applecorp\n"
+    assert said.stdout == "ann@example.com can sign in to applecorp\n"
     found = candidate("ANN@example.com")
     assert (found.person.full_name, found.person.permission, found.person.account) == ("Ann", "write", account)
     assert is_right(PASSWORD, found.password_hash)
 
 
 def test_an_operator_has_no_account(run, candidate, account):
-    assert "sees all accounts" in create(run, "--operator", "ops@example.com").stdout
+    assert "see all accounts" in create(run, "--operator", "ops@example.com").stdout
 
     found = candidate("ops@example.com")
     assert (found.person.account, found.person.permission) == (None, "operator")
@@ -147,11 +147,11 @@ def test_sessions_are_listed_and_can_be_ended(run, run_json, sign_in, person_of,
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--session", "7"], 1, "there is no session 7"),
-        (["--session", "7", "ann@example.com"], 2, "given alone"),
-        (["--operator"], 2, "Give an EMAIL"),
+        (["--session", "7"], 1, "session 7 does not exist"),
+        (["--session", "7", "ann@example.com"], 2, "cannot be combined"),
+        (["--operator"], 2, "Enter an EMAIL"),
         (["--operator", "nobody@example.com"], 1, "has the e-mail"),
-        (["nobody@example.com"], 2, "Give one of"),
+        (["nobody@example.com"], 2, "Enter either"),
     ],
 )
 def test_what_cannot_be_ended_is_refused(run, account, arguments, code, said):
@@ -176,11 +176,11 @@ def test_a_session_that_nobody_uses_is_over(container, run, run_json, sign_in, p
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["ann@example.com"], 2, "Give one of --account SLUG and --operator."),
-        (["--operator", "--account", "applecorp", "ann@example.com"], 2, "Give one of"),
+        (["ann@example.com"], 2, "Enter either --account SLUG or --operator."),
+        (["--operator", "--account", "applecorp", "ann@example.com"], 2, "Enter either"),
         (["--account", "applecorp", "ann"], 2, "must be an e-mail address"),
         (["--account", "applecorp", "ann@example.com", "--name", ""], 2, "printable characters"),
-        (["--operator", "ann@example.com", "--read-only"], 2, "exclude each other"),
+        (["--operator", "ann@example.com", "--read-only"], 2, "mutually exclusive"),
         (["--account", "nobody", "ann@example.com"], 1, "does not exist"),
         (["--account", "applecorp", "APPLECORP@dispatcher.example"], 1, "already exists"),
     ],

@@ -50,7 +50,7 @@ def test_the_overview_tells_figures_and_trouble_and_stays_up_to_date(seen, base,
     expect(page.locator("#chart canvas")).to_be_visible()
     expect(page.get_by_role("link", name="The old shop")).to_be_visible()
     expect(page.get_by_text("gone")).to_be_visible()
-    figure = page.locator(".figures div", has_text="Waiting").locator("dd").first
+    figure = page.locator(".figures div", has_text="Pending").locator("dd").first
     expect(figure).to_have_text("3")
 
     traffic.sql("delete from deliveries where webhook_id = %(id)s", id=off)
@@ -77,28 +77,28 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen, base, traffic):
     page.get_by_label("Rate limit").fill("7")
     page.get_by_label("Authorization header").fill("Bearer x")
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_role("status")).to_have_text("The webhook was created.")
+    expect(page.get_by_role("status")).to_have_text("Webhook created.")
     expect(page.get_by_role("heading", name="Events (11)")).to_be_visible()
     assert re.fullmatch(r".*/webhooks/\d+", page.url)  # nothing that a bookmark would say again
     page.reload()
     expect(page.get_by_role("heading", name="Events (11)")).to_be_visible()
-    expect(page.get_by_text("The webhook was created.")).to_have_count(0)
-    expect(page.get_by_text("7 a second")).to_be_visible()
+    expect(page.get_by_text("Webhook created.")).to_have_count(0)
+    expect(page.get_by_text("7 per second")).to_be_visible()
 
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("Description").fill("The books")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="The books")).to_be_visible()
-    expect(page.get_by_text("set, and not shown")).to_be_visible()
+    expect(page.get_by_text("set (hidden)")).to_be_visible()
 
     page.get_by_role("button", name="Pause").click()
     expect(page.locator(".head .state")).to_have_text("paused")
     page.get_by_role("button", name="Activate").click()
-    expect(page.locator(".head .state")).to_have_text("well")
+    expect(page.locator(".head .state")).to_have_text("healthy")
 
     page.get_by_text("Delete this webhook …").click()
-    page.get_by_role("button", name="Delete it").click()
-    expect(page.get_by_text("No webhook yet.")).to_be_visible()
+    page.get_by_role("button", name="Delete webhook").click()
+    expect(page.get_by_text("No webhooks yet.")).to_be_visible()
 
 
 def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(seen, base, traffic):
@@ -114,7 +114,7 @@ def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(seen,
     before = page.locator("#signing-secret").text_content()
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Rotate").click()
-    expect(page.locator("#secret")).to_contain_text("signs too until")
+    expect(page.locator("#secret")).to_contain_text("also signs until")
     assert page.locator("#signing-secret").text_content() != before
 
 
@@ -130,7 +130,7 @@ def test_why_a_webhook_was_switched_off_is_told_and_it_is_activated(seen, base, 
     page.get_by_role("link", name=f"#{webhook}").click()
     expect(page.get_by_text("nobody there")).to_be_visible()
     page.get_by_role("button", name="Activate").click()
-    expect(page.get_by_role("status")).to_contain_text("is active")
+    expect(page.get_by_role("status")).to_contain_text("Webhook activated.")
 
     traffic.drain(webhook)
     assert traffic.state(delivery) == "delivered"
@@ -144,8 +144,8 @@ def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen, base, tra
     page = seen.open(f"{base}/deliveries")
     page.get_by_role("link", name="invoice_paid").click()
     expect(page.locator(".state").first).to_have_text("retrying")
-    expect(page.get_by_text("After 1 attempt failed, the next comes 20 s later")).to_be_visible()
-    page.get_by_text("The answer").click()
+    expect(page.get_by_text("After 1 failed attempt, the next one follows in 20 s")).to_be_visible()
+    page.get_by_text("Response", exact=True).first.click()
     expect(page.locator(".attempts pre")).to_have_text("busy")
 
     traffic.sql("update deliveries set next_attempt_at = dispatcher_now() where id = %(id)s", id=delivery)
@@ -155,7 +155,7 @@ def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen, base, tra
     expect(page.locator(".state").first).to_have_text("delivered")
     expect(page.get_by_role("heading", name="Attempts (2)")).to_be_visible()
     page.get_by_role("button", name="Redeliver").click()
-    expect(page.get_by_role("status")).to_have_text("It is sent again.")
+    expect(page.get_by_role("status")).to_have_text("Redelivery queued.")
     expect(page.locator(".state").first).to_have_text("retrying")
     assert traffic.state(delivery) == "pending"
 
@@ -254,15 +254,15 @@ def test_a_rare_event_is_found_by_looking_on(seen, base, container, traffic):
     rare, often = traffic.deliveries(webhook)
     a_history(container.storage, often, sum(LOOKS) + 1_000)
     page = seen.open(f"{base}/deliveries?event_name=invoice_sent")
-    expect(page.get_by_text(f"Only about {sum(LOOKS):,} deliveries were looked at, the newest.")).to_be_visible()
-    expect(page.get_by_text("No deliveries match.")).to_have_count(0)
+    expect(page.get_by_text(f"Only about {sum(LOOKS):,} deliveries were searched, the newest.")).to_be_visible()
+    expect(page.get_by_text("No deliveries match this filter.")).to_have_count(0)
 
     page.get_by_role("link", name="Older").click()
 
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.locator("tbody tr")).to_contain_text(f"#{rare}")
     expect(page.get_by_role("link", name="Older")).to_have_count(0)
-    expect(page.get_by_text("were looked at")).to_have_count(0)
+    expect(page.get_by_text("were searched")).to_have_count(0)
 
 
 def test_many_are_chosen_and_sent_again(seen, base, traffic):
@@ -271,13 +271,13 @@ def test_many_are_chosen_and_sent_again(seen, base, traffic):
     traffic.fail(webhook)
     page = seen.open(f"{base}/deliveries?state=failed")
 
-    page.get_by_role("button", name="Redeliver those chosen").click()
-    expect(page.get_by_role("status")).to_have_text("No delivery was chosen.")
+    page.get_by_role("button", name="Redeliver selected").click()
+    expect(page.get_by_role("status")).to_have_text("No deliveries selected.")
     page.get_by_label("All on this page").check()
     page.get_by_label("Choose delivery").first.uncheck()
-    page.get_by_role("button", name="Redeliver those chosen").click()
+    page.get_by_role("button", name="Redeliver selected").click()
 
-    expect(page.get_by_role("status")).to_have_text("2 of the deliveries chosen are sent again.")
+    expect(page.get_by_role("status")).to_have_text("Redeliveries queued: 2.")
     expect(page.locator("tbody tr")).to_have_count(1)
     assert sorted(traffic.state(id_) for id_ in traffic.deliveries(webhook)) == ["failed", "pending", "pending"]
 
@@ -287,20 +287,20 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, tr
     traffic.emit(count=25)
     traffic.fail(webhook)
     page = seen.open(f"{base}/deliveries?state=failed&webhook_id={webhook}")
-    page.get_by_role("link", name="Replay all that match …").click()
+    page.get_by_role("link", name="Replay all matching …").click()
     page.get_by_label("Rate").fill("1000")
 
-    page.get_by_role("button", name="How many match?").click()
-    expect(page.locator("#answer")).to_contain_text("25 deliveries would be sent")
-    page.get_by_role("button", name="Start it").click()
+    page.get_by_role("button", name="Count matches").click()
+    expect(page.locator("#answer")).to_contain_text("25 deliveries would be replayed")
+    page.get_by_role("button", name="Start replay").click()
     expect(page.get_by_role("heading", name="0 of 25 sent running")).to_be_visible()
 
     eventually(lambda: container.step_replays().sent, what="a first batch")
     expect(page.get_by_role("heading", name=re.compile("^[1-9][0-9]* of 25 sent running"))).to_be_visible()
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("status")).to_have_text("The replay was stopped.")
+    expect(page.get_by_role("status")).to_have_text("Replay stopped.")
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_role("status")).to_have_text("The replay goes on.")
+    expect(page.get_by_role("status")).to_have_text("Replay resumed.")
 
     def is_done():
         traffic.drain(webhook)
@@ -314,10 +314,10 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, tr
 def test_a_replay_that_cannot_be_is_refused(seen, base, traffic):
     page = seen.open(f"{base}/replays/new")
     page.get_by_label("Created from").fill("2100-01-01T00:00")
-    page.get_by_role("button", name="How many match?").click()
+    page.get_by_role("button", name="Count matches").click()
     expect(page.locator("#answer")).to_contain_text("since must be in the past")
 
-    page.get_by_role("button", name="Start it").click()
+    page.get_by_role("button", name="Start replay").click()
     expect(page.get_by_text("must be in the past")).to_be_visible()
 
 
@@ -333,13 +333,13 @@ def test_an_event_tells_to_whom_it_went_and_why_not_to_the_others(seen, base, tr
     page = seen.open(f"{base}/events")
     page.get_by_role("link", name="invoice_paid").click()
 
-    expect(page.get_by_role("heading", name="Fanned out to (1)")).to_be_visible()
-    said = page.get_by_role("region", name="Not to (4)").get_by_role("listitem").all_inner_texts()
+    expect(page.get_by_role("heading", name="Sent to (1)")).to_be_visible()
+    said = page.get_by_role("region", name="Not sent to (4)").get_by_role("listitem").all_inner_texts()
     assert [text.split("\n")[-1] for text in said] == [
         "The webhook is inactive.",
-        "Not subscribed to it.",
-        "Not subscribed to it.",
-        "The webhook was created later.",
+        "Not subscribed to this event.",
+        "Not subscribed to this event.",
+        "The webhook was created after the event.",
     ]
     page.get_by_role("link", name="its deliveries").click()
     expect(page.locator("tbody tr")).to_have_count(1)

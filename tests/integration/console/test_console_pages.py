@@ -91,7 +91,7 @@ def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(window, 
 
     page.get_by_role("button", name="End", exact=True).click()
 
-    assert page.get_by_text("The session was ended.").is_visible()
+    assert page.get_by_text("Session ended.").is_visible()
     assert page.get_by_role("row").count() == 2
     assert container.storage.transact(sessions.find, elsewhere, container.access.session_idle) is None
     assert seen.complaints == []

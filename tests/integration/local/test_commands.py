@@ -268,7 +268,7 @@ def test_a_usual_port_that_is_taken_is_left_and_that_is_said(usual_ports: Callab
 
     assert len({port, flower_port, *map(str, taken)}) == 4
     assert notice == (
-        f"Port {taken[0]} is taken by another program: the API is at http://127.0.0.1:{port}/api/v3 instead."
+        f"Port {taken[0]} is in use by another program; the API is at http://127.0.0.1:{port}/api/v3 instead."
     )
     assert f"Flower is at http://127.0.0.1:{flower_port} instead" in flower_notice
 
@@ -287,7 +287,7 @@ def test_up_says_first_where_it_is_not_at_the_usual_port(run: Run, folder: Path)
             assert process.poll() is None
 
     port = lines[-1].split()[-1]
-    assert first == f"Port 8000 is taken by another program: the API is at http://127.0.0.1:{port}/api/v3 instead.\n"
+    assert first == f"Port 8000 is in use by another program; the API is at http://127.0.0.1:{port}/api/v3 instead.\n"
     assert f"API       http://127.0.0.1:{port}/api/v3\n" in lines
     assert running_environment(folder / ".dispatcher")["PORT"] == port
     process.terminate()
@@ -305,7 +305,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_refused(run: Run, folder: Pat
         output, _ = process.communicate(timeout=20)
 
     assert process.returncode == 1
-    assert output == f"error: {variable}={port}: something else listens on that port; stop it, or choose another\n"
+    assert output == f"error: {variable}={port}: the port is in use; stop the other program, or choose another port\n"
     assert not (folder / ".dispatcher" / "postgres").exists()
 
 

@@ -25,11 +25,11 @@ def remove(folder: Path, answer: str | None) -> tuple[int, str]:
 
 def test_data_are_deleted_only_after_asking_and_never_under_what_runs(folder: Path):
     data = folder / ".dispatcher"
-    assert remove(folder, None) == (0, "There are no data here: no folder .dispatcher.\n")
+    assert remove(folder, None) == (0, "There is no data here: no folder .dispatcher.\n")
     with embedded(data / "demo") as own:
         assert own.postgres is not None
         code, said = remove(folder, "yes")
-        assert (code, said) == (1, "error: something runs on the data in .dispatcher; end it first\n")
+        assert (code, said) == (1, "error: the data in .dispatcher is in use; stop the dispatcher first\n")
 
     for answer in ("y", "", None):
         code, said = remove(folder, answer)

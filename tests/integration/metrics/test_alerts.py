@@ -50,64 +50,64 @@ CASES = {
     "DispatcherPartDown": Case(
         bad={'dispatcher_up{part="postgres"}': "0x240", 'dispatcher_up{part="redis"}': "1x240"},
         good={'dispatcher_up{part="postgres"}': "1x240"},
-        says="postgres does not answer", after="3m", labels={"part": "postgres"},
+        says="postgres is not responding", after="3m", labels={"part": "postgres"},
     ),
     "NoWorkers": Case(
         bad={"dispatcher_workers": "0x240"}, good={"dispatcher_workers": "1x240"},
-        says="No worker was seen for 30 s", after="2m",
+        says="No worker has sent a heartbeat for 30 s", after="2m",
     ),
     "EventsNotFannedOut": Case(
         bad={"dispatcher_events_waiting_oldest_seconds": "90x240"},
         good={"dispatcher_events_waiting_oldest_seconds": "60x240"},
-        says="Events wait 1m 30s for their fan-out", after="3m",
+        says="The oldest event has been pending fan-out for 1m 30s", after="3m",
     ),
     "DeliveriesLate": Case(
         bad={f'{DUE}{{queue="deliveries"}}': "75x240"},
         good={f'{DUE}{{queue="deliveries"}}': "5x240", f'{DUE}{{queue="deliveries.slow"}}': "75x240"},
-        says="A healthy webhook's delivery is due for 1m 15s", after="6m", labels={"queue": "deliveries"},
+        says="A delivery of a healthy webhook is overdue by 1m 15s", after="6m", labels={"queue": "deliveries"},
     ),
     "SlowDeliveriesLate": Case(
         bad={f'{DUE}{{queue="deliveries.slow"}}': "1200x240"},
         good={f'{DUE}{{queue="deliveries.slow"}}': "900x240"},
-        says="A struggling webhook's delivery is due for 20m 0s", after="11m", labels={"queue": "deliveries.slow"},
+        says="A delivery of a slow webhook is overdue by 20m 0s", after="11m", labels={"queue": "deliveries.slow"},
     ),
     "DeliveriesFailing": Case(
         bad=counters(FINISHED, "state", delivered=90, failed=10),
         good=counters(FINISHED, "state", delivered=96, failed=4),
-        says="10% of deliveries used up their tries", after="40m",
+        says="10% of deliveries failed after their last attempt", after="40m",
     ),
     "AttemptsFailing": Case(
         bad=counters(ATTEMPTS, "outcome", _2xx=25, _5xx=75), good=counters(ATTEMPTS, "outcome", _2xx=2, _5xx=6),
-        says="75% of attempts do not succeed", after="30m",
+        says="75% of attempts fail", after="30m",
     ),
     "DeliverySlow": Case(
         bad=buckets("dispatcher_delivered_seconds", _300=0, _600=100),
         good=buckets("dispatcher_delivered_seconds", _300=96, _600=100),
-        says="One delivery in twenty takes longer than 9m 45s", after="40m",
+        says="5 % of deliveries take longer than 9m 45s", after="40m",
     ),
     "LeasesLost": Case(
         bad={"dispatcher_losses_total": "0x40 4x200"}, good={"dispatcher_losses_total": "4x240"},
-        says="4 claimed deliveries were lost by their worker", after="12m",
+        says="4 leases expired without a recorded attempt", after="12m",
     ),
     "SecretsUnreadable": Case(
         bad={"dispatcher_secrets_unreadable_total": "0x40 1x200"},
         good={"dispatcher_secrets_unreadable_total": "7x240"},
-        says="SECRET_KEYS of a worker do not open the secrets of webhooks", after="12m",
+        says="No key in a worker's SECRET_KEYS decrypts some webhooks' secrets", after="12m",
     ),
     "ManyBreakersOpen": Case(
         bad={'dispatcher_clock_webhooks{set="paused"}': "51x240"},
         good={'dispatcher_clock_webhooks{set="paused"}': "50x240", 'dispatcher_clock_webhooks{set="due"}': "900x240"},
-        says="51 webhooks are let alone", after="16m", labels={"set": "paused"},
+        says="51 webhooks are backing off", after="16m", labels={"set": "paused"},
     ),
     "QueueMessagesPileUp": Case(
         bad={'dispatcher_queue_messages{queue="events"}': "5001x240"},
         good={'dispatcher_queue_messages{queue="events"}': "5000x240"},
-        says="5001 messages wait in events", after="11m", labels={"queue": "events"},
+        says="5001 messages are queued in events", after="11m", labels={"queue": "events"},
     ),
     "PartitionsMissing": Case(
         bad={f'{AHEAD}{{table="events"}}': "2x300", f'{AHEAD}{{table="attempts"}}': "7x300"},
         good={f'{AHEAD}{{table="events"}}': "3x300", f'{AHEAD}{{table="attempts"}}': "7x300"},
-        says="Partitions are there for 2 days only", after="61m",
+        says="Partitions exist for only 2 more days", after="61m",
     ),
     "PostgresSlow": Case(
         bad=buckets("dispatcher_worker_flush_seconds", _0_5=0, _1=100),

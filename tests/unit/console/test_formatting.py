@@ -47,15 +47,15 @@ def test_a_query_is_only_hinted_at():
 @pytest.mark.parametrize(
     ("given", "pause_s", "said"),
     [
-        ({}, None, "After 2 attempts failed, the next comes 1 min later, ± 20%"),
-        ({"tries": 1}, None, "After 1 attempt failed, the next comes 20 s later"),
-        ({"tries": 0}, None, "put off without an attempt"),
-        ({"is_due": True}, None, "It is due"),
-        ({"is_due": True, "rate_limit": 7}, None, "at most 7 a second"),
-        ({}, 43.0, "let alone for 43 s yet"),
-        ({"leased": True}, 43.0, "A worker has claimed it"),
+        ({}, None, "After 2 failed attempts, the next one follows in 1 min ± 20%"),
+        ({"tries": 1}, None, "After 1 failed attempt, the next one follows in 20 s"),
+        ({"tries": 0}, None, "Postponed without an attempt"),
+        ({"is_due": True}, None, "Due."),
+        ({"is_due": True, "rate_limit": 7}, None, "at most 7 per second"),
+        ({}, 43.0, "Paused for another 43 s after 10 consecutive failures"),
+        ({"leased": True}, 43.0, "A worker is sending this delivery"),
         ({"held_back": True, "resource": "invoice:93"}, None, "behind an earlier delivery of invoice:93"),
-        ({"active": False, "deactivated_reason": "gone"}, 43.0, "not active (gone)"),
+        ({"active": False, "deactivated_reason": "gone"}, 43.0, "is inactive (gone)"),
     ],
 )
 def test_why_the_next_try_is_when_it_is(given, pause_s, said):
@@ -74,11 +74,11 @@ ONLOOKER = NonRecipient(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"created_at": AFTER}, "created later"),
-        ({"events": ("invoice_sent",)}, "Not subscribed to it."),
+        ({"created_at": AFTER}, "created after the event"),
+        ({"events": ("invoice_sent",)}, "Not subscribed to this event."),
         ({"active": False}, "is inactive"),
-        ({"updated_at": AFTER}, "it was changed since"),
-        ({}, "no longer kept"),
+        ({"updated_at": AFTER}, "has been changed since"),
+        ({}, "has been deleted"),
     ],
 )
 def test_why_an_event_passed_a_webhook_by(given, said):
@@ -88,7 +88,7 @@ def test_why_an_event_passed_a_webhook_by(given, said):
 def test_why_an_event_passed_all_by():
     legacy = replace(ONLOOKER, payload_version="legacy", events=("invoice_overdue",))
     assert "no legacy payload" in why_not(replace(EVENT, name="invoice_sent"), legacy)
-    assert "not fanned out yet" in why_not(replace(EVENT, is_waiting=True), ONLOOKER)
+    assert "not been fanned out yet" in why_not(replace(EVENT, is_waiting=True), ONLOOKER)
 
 
 def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something():
