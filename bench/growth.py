@@ -234,7 +234,7 @@ def _show(found: Growth) -> None:
 
 
 def _write(found: Growth, folder: Path) -> None:
-    from bench import plot
+    from bench import plot  # noqa: PLC0415 -- matplotlib is loaded last
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "growth.json"

@@ -62,7 +62,7 @@ def one_task_per_delivery(rig: Rig, receiver: Receiver, share: float) -> list[Ya
 
 
 def _one_task(rig: Rig, receiver: Receiver, count: int, name: str, pool: str) -> Yardstick:
-    from bench import one_task_per_delivery as first_version
+    from bench import one_task_per_delivery as first_version  # noqa: PLC0415 -- it builds a Celery application
 
     table = first_version.TABLE
     rig.sql(f"drop table if exists {table}")

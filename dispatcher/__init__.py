@@ -50,13 +50,13 @@ def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinab
 
 
 def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, idempotency_key: str | None) -> "NewEvent":
-    from dispatcher.pipeline.emit import NewEvent
+    from dispatcher.pipeline.emit import NewEvent  # noqa: PLC0415 -- `import dispatcher` stays light
 
     return NewEvent(name=name, body=body, created_at=created_at, idempotency_key=idempotency_key)
 
 
 def _container() -> "Container":
-    from dispatcher.container import current_container
+    from dispatcher.container import current_container  # noqa: PLC0415 -- `import dispatcher` stays light
 
     return current_container()
 
@@ -64,7 +64,7 @@ def _container() -> "Container":
 def __getattr__(name: str) -> Any:
     """`NewEvent`, loaded when asked for: the leaves of this package are imported without the rest."""
     if name == "NewEvent":
-        from dispatcher.pipeline.emit import NewEvent
+        from dispatcher.pipeline.emit import NewEvent  # noqa: PLC0415 -- `import dispatcher` stays light
 
         return NewEvent
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -72,7 +72,7 @@ class Container:
         if not self.settings.tracing:
             return None
         try:
-            from dispatcher.tracing import Tracing
+            from dispatcher.tracing import Tracing  # noqa: PLC0415 -- loaded by processes that use it
         except ModuleNotFoundError as error:
             raise InvalidSetting("DISPATCHER_TRACING", "needs the extra `opentelemetry` to be installed") from error
         return Tracing()
@@ -81,7 +81,7 @@ class Container:
     def worker_metrics(self) -> "WorkerFigures | None":
         if not self.settings.metrics_port:
             return None
-        from dispatcher.metrics.worker import WorkerFigures  # the client is loaded by processes that are asked
+        from dispatcher.metrics.worker import WorkerFigures  # the client is loaded by processes that are asked  # noqa: PLC0415
 
         return WorkerFigures(
             lambda: self.senders.in_flight, lambda: self.drain_runner.running, sender=self.settings.sender

@@ -145,7 +145,7 @@ def _provider(exporter: SpanExporter | None) -> trace.TracerProvider:
     if exporter is None and isinstance(set_up, TracerProvider):
         return set_up
     if exporter is None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 -- only where traces are exported
 
         exporter = OTLPSpanExporter()
     named = Resource({SERVICE_NAME: "webhook-dispatcher"}).merge(OTELResourceDetector().detect())

@@ -33,7 +33,7 @@ class AccessControl:
     @cached_property
     def sign_in(self) -> "SignIn":
         """Checks names and passwords."""
-        from dispatcher.access.sign_in import FallingBack, SignIn  # loads the hashing of passwords
+        from dispatcher.access.sign_in import FallingBack, SignIn  # loads the hashing of passwords  # noqa: PLC0415
 
         return SignIn(self._storage, FallingBack(self._tries))
 
@@ -58,6 +58,6 @@ class AccessControl:
 
     @cached_property
     def _tries(self) -> SharedTries:
-        from dispatcher.access.sign_in import LIMIT_S, WINDOW_S
+        from dispatcher.access.sign_in import LIMIT_S, WINDOW_S  # noqa: PLC0415 -- loaded by processes that use it
 
         return SharedTries(self._settings.redis_url, window_s=WINDOW_S, timeout_s=LIMIT_S)

@@ -93,10 +93,10 @@ def backend() -> Backend:
     """The one that the environment asks for; raises InvalidSetting. Only that one is loaded."""
     remote = read_remote_settings()
     if remote:
-        from dispatcher.cli.remote import Remote
+        from dispatcher.cli.remote import Remote  # noqa: PLC0415 -- a command starts with what it needs
 
         return Remote(remote)
-    from dispatcher.cli.local import Local
-    from dispatcher.container import current_container
+    from dispatcher.cli.local import Local  # noqa: PLC0415 -- a command starts with what it needs
+    from dispatcher.container import current_container  # noqa: PLC0415 -- a command starts with what it needs
 
     return Local(current_container())

@@ -25,8 +25,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     if not lines:
         print(empty)
         return
-    from rich.console import Console  # not for those who print JSON, or nothing
-    from rich.table import Table
+    from rich.console import Console  # not for those who print JSON, or nothing  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 -- a command starts with what it needs
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for line in lines:

@@ -56,7 +56,7 @@ def upgrade(storage: Storage, patience_s: float = PATIENCE_S) -> str:
 
 def _next_one(connection: Connection) -> tuple[str, bool]:
     """Runs the next migration, if one is missing; returns the revision reached, and whether it was reached before."""
-    from alembic import command
+    from alembic import command  # noqa: PLC0415 -- Alembic is loaded by who migrates
 
     rows(connection, "set local statement_timeout = 0")
     rows(connection, "set local lock_timeout = 0")
@@ -95,13 +95,13 @@ def _known() -> frozenset[str]:
 
 
 def _scripts() -> "ScriptDirectory":
-    from alembic.script import ScriptDirectory
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 -- Alembic is loaded by who migrates
 
     return ScriptDirectory.from_config(_config())
 
 
 def _config() -> "Config":
-    from alembic.config import Config
+    from alembic.config import Config  # noqa: PLC0415 -- Alembic is loaded by who migrates
 
     config = Config()
     config.set_main_option("script_location", str(files("dispatcher.storage") / "migrations"))
@@ -109,6 +109,6 @@ def _config() -> "Config":
 
 
 def _revision(connection: Connection) -> str | None:
-    from alembic.runtime.migration import MigrationContext
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 -- Alembic is loaded by who migrates
 
     return MigrationContext.configure(connection).get_current_revision()

@@ -4,8 +4,10 @@ import json
 import logging
 
 import pytest
+from gunicorn.config import Config
 
 from dispatcher import log
+from dispatcher.web.gunicorn_log import JsonLogger
 
 
 @pytest.fixture(autouse=True)
@@ -92,10 +94,6 @@ def test_what_a_command_announces_has_the_same_form(capsys, form, start):
 
 
 def test_gunicorn_says_its_own_in_json_too(capsys):
-    from gunicorn.config import Config
-
-    from dispatcher.web.gunicorn_log import JsonLogger
-
     JsonLogger(Config()).error("Worker %s was ended", 7)
 
     assert json.loads(capsys.readouterr().err)["event"] == "Worker 7 was ended"

@@ -1,5 +1,6 @@
 """An emit when Redis or Postgres does not answer, and what a process that only emits loads."""
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -71,8 +72,6 @@ def test_a_webhook_that_is_switched_on_with_redis_down_is_found_by_reconcile(flo
 
 
 def test_an_emit_with_postgres_down_is_refused(settings):
-    import dataclasses
-
     container = Container(dataclasses.replace(settings, database_url="postgresql://me@127.0.0.1:1/main"))
     use_container(container)
     try:
@@ -108,8 +107,6 @@ assert not loaded, loaded
 
 
 def test_nothing_connects_when_it_is_built(settings):
-    import dataclasses
-
     nowhere = "redis://127.0.0.1:1/0"
     Container(
         dataclasses.replace(
