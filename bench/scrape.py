@@ -106,7 +106,7 @@ def measure(rig: Rig, deliveries: int) -> Scraped:
 
     def read() -> bytes:
         return scrape(
-            container.storage, container.schedule, container.queue, container.tally, window=window, breaker=breaker
+            container.storage, container.schedule, container.queue, container.counters, window=window, breaker=breaker
         )
 
     text = read().decode()

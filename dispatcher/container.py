@@ -2,8 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dispatcher import failpoints
@@ -14,13 +13,13 @@ from dispatcher.errors import InvalidSetting
 from dispatcher.model.health import Health
 from dispatcher.pipeline.deliver import DrainRunner
 from dispatcher.pipeline.dispatch import Dispatch
-from dispatcher.pipeline.drain.policy import DrainPolicy, drain_policy
+from dispatcher.pipeline.drain.policy import drain_policy
 from dispatcher.pipeline.emit import Emitter
 from dispatcher.pipeline.fan_out import FanOutRunner
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.pipeline.reconcile import Reconciler
 from dispatcher.replays import job
-from dispatcher.schedule.counters import Tally
+from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.pool import SenderPool
 from dispatcher.settings import Settings, read_settings
@@ -40,6 +39,9 @@ class Container:
     def __init__(self, settings: Settings) -> None:
         failpoints.arm(settings.failpoint)
         self.settings = settings
+        self.drain_policy = drain_policy(settings)
+        self.senders = SenderPool(settings)
+        self.task_events = TaskEvents(settings.broker_url, per_second=settings.flower_rate)
         self.owner = (int.from_bytes(os.urandom(8)) >> 1) or 1
         """This process's number, under which its drains hold webhooks; children that a pool forks share it."""
 
@@ -52,20 +54,12 @@ class Container:
         return Schedule(self.settings.redis_url, hold_s=self.settings.hold_s, owner=self.owner)
 
     @cached_property
-    def tally(self) -> Tally:
-        return Tally(self.settings.redis_url)
+    def counters(self) -> Counters:
+        return Counters(self.settings.redis_url)
 
     @cached_property
     def queue(self) -> Queue:
         return Queue(self.settings.broker_url)
-
-    @cached_property
-    def task_events(self) -> TaskEvents:
-        return TaskEvents(self.settings.broker_url, per_second=self.settings.flower_rate)
-
-    @cached_property
-    def senders(self) -> SenderPool:
-        return SenderPool(self.settings)
 
     @cached_property
     def tracing(self) -> "Tracing | None":
@@ -89,7 +83,7 @@ class Container:
 
     @cached_property
     def emitter(self) -> Emitter:
-        return Emitter(self.storage, self.tally, self.tracing.emit if self.tracing else None)
+        return Emitter(self.storage, self.counters, self.tracing.emit if self.tracing else None)
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:
@@ -103,19 +97,14 @@ class Container:
 
     @cached_property
     def drain_runner(self) -> DrainRunner:
-        parts = self.storage, self.schedule, self.senders, self.dispatch, self.drain_policy, self.tally
-        publish = None if self.settings.flower_deliveries == "none" else self.task_events.tell
+        parts = self.storage, self.schedule, self.senders, self.dispatch, self.drain_policy, self.counters
+        publish = None if self.settings.flower_deliveries == "none" else self.task_events.publish
         trace = self.tracing.attempts if self.tracing else None
         return DrainRunner(*parts, publish=publish, metrics=self.worker_metrics, trace=trace)
 
     @cached_property
-    def drain_policy(self) -> DrainPolicy:
-        return drain_policy(self.settings)
-
-    @cached_property
     def heartbeat(self) -> Heartbeat:
-        presence = Presence(self.storage.engine, self.owner)
-        every_s = self.settings.reconcile_s
+        presence, every_s = Presence(self.storage.engine, self.owner), self.settings.reconcile_s
         return Heartbeat(self.storage, self.schedule, presence, self.reconciler.reconcile, every_s=every_s)
 
     @cached_property
@@ -126,10 +115,9 @@ class Container:
     def pinger(self) -> Pinger:
         return Pinger(self.storage, self.senders, self.settings)
 
-    @cached_property
-    def step_replays(self) -> Callable[[], job.StepResult]:
+    def step_replays(self) -> job.StepResult:
         fresh = Health(window=float(self.settings.window_start))
-        return partial(job.step, self.storage, self.schedule, fresh, redelivery_limit=self.settings.redelivery_limit)
+        return job.step(self.storage, self.schedule, fresh, redelivery_limit=self.settings.redelivery_limit)
 
     @cached_property
     def access(self) -> AccessControl:
@@ -137,7 +125,7 @@ class Container:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("tally", "heartbeat", "storage", "schedule", "queue", "access", "tracing", "senders"):
+        for part in ("counters", "heartbeat", "storage", "schedule", "queue", "access", "tracing", "senders"):
             if self.__dict__.get(part) is not None:
                 getattr(self, part).close()
 

@@ -53,7 +53,7 @@ def figures() -> Response:
     """For Prometheus."""
     parts = container()
     window, breaker = parts.drain_policy.window, parts.drain_policy.breaker
-    text = scrape(parts.storage, parts.schedule, parts.queue, parts.tally, window=window, breaker=breaker)
+    text = scrape(parts.storage, parts.schedule, parts.queue, parts.counters, window=window, breaker=breaker)
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 

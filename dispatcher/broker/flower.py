@@ -21,7 +21,7 @@ WAITING_MAX, PAUSE_S = 1_000, 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class AttemptEvent:
     """One judged attempt. `retry_in_s` is None where there is no next try, `state` the delivery's."""
 
     key: str
@@ -49,14 +49,14 @@ class TaskEvents:
         self.hostname = "dispatcher"
         self._broker_url = broker_url
         self._gap_s = 1 / per_second
-        self._waiting: Waiting[Told] = Waiting(WAITING_MAX)
+        self._waiting: Waiting[AttemptEvent] = Waiting(WAITING_MAX)
         self._left_out = 0
         self._thread = BackgroundThread("task-events", self._run)
 
-    def tell(self, told: Told) -> None:
+    def publish(self, attempt: AttemptEvent) -> None:
         """Returns at once, whatever the broker does."""
         try:
-            self._waiting.put_nowait(told)
+            self._waiting.put_nowait(attempt)
         except Full:
             self._left_out += 1
         self._thread.start()
@@ -82,23 +82,23 @@ class TaskEvents:
                 stop.wait(PAUSE_S)
 
 
-def _send(events: Any, told: Told) -> None:
-    """A task's life in Flower: received and started when it is first told of, then what came of the attempt."""
-    common = {"uuid": told.key, "timestamp": clock.now().timestamp()}
+def _send(events: Any, attempt: AttemptEvent) -> None:
+    """A task's life in Flower: received and started when it is first published, then what came of the attempt."""
+    common = {"uuid": attempt.key, "timestamp": clock.now().timestamp()}
     events.send(
         "task-received",
-        name=f"delivery:{told.event_name}",
-        args=f"(webhook {told.webhook_id})",
+        name=f"delivery:{attempt.event_name}",
+        args=f"(webhook {attempt.webhook_id})",
         kwargs="{}",
-        retries=told.attempt - 1,
+        retries=attempt.attempt - 1,
         **common,
     )
     events.send("task-started", **common)
-    if told.state == "delivered":
-        events.send("task-succeeded", result=f"{told.status}, attempt {told.attempt}", runtime=0.0, **common)
-    elif told.retry_in_s is not None:
-        reason = f"{told.status}, attempt {told.attempt}; next attempt in {told.retry_in_s:.0f} s"
+    if attempt.state == "delivered":
+        events.send("task-succeeded", result=f"{attempt.status}, attempt {attempt.attempt}", runtime=0.0, **common)
+    elif attempt.retry_in_s is not None:
+        reason = f"{attempt.status}, attempt {attempt.attempt}; next attempt in {attempt.retry_in_s:.0f} s"
         events.send("task-retried", exception=reason, traceback="", **common)
     else:
-        reason = f"{told.status}, attempt {told.attempt}; no attempts left"
+        reason = f"{attempt.status}, attempt {attempt.attempt}; no attempts left"
         events.send("task-failed", exception=reason, traceback="", **common)

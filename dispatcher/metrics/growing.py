@@ -12,7 +12,7 @@ _FINISHED = ("delivered", "failed")
 
 
 def growing(sums: Mapping[str, int]) -> Iterator[Metric]:
-    """Counters and histograms of `schedule.tally`'s sums."""
+    """Counters and histograms of `schedule.counters`'s sums."""
     yield _counter("attempts", "Recorded attempts by outcome.", "outcome", OUTCOMES, sums)
     yield _counter("finished", "Deliveries that finished by an attempt or a lost lease.", "state", _FINISHED, sums)
     yield CounterMetricFamily(

@@ -1,7 +1,7 @@
 """The figures of /metrics, read from Postgres, Redis and the broker when they are asked for.
 
 Not counted in this process: a figure that is read from the rows is right after any restart, and the same for whichever
-process answers. What only grows is summed over all processes in Redis (`schedule.tally`). A part that does not answer
+process answers. What only grows is summed over all in Redis (`schedule.counters`). A part that does not answer
 leaves its figures out, and `dispatcher_up` says so. The number of series does not depend on that of the webhooks.
 """
 
@@ -17,7 +17,7 @@ from dispatcher.metrics.build import build_info
 from dispatcher.metrics.growing import growing
 from dispatcher.metrics.webhooks import due_by_queue, of_webhooks
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
-from dispatcher.schedule.counters import Tally
+from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule, Survey
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.stats import backlog, table_sizes
@@ -30,7 +30,7 @@ def scrape(
     storage: Storage,
     schedule: Schedule,
     queue: Queue,
-    tally: Tally,
+    counters: Counters,
     *,
     window: WindowPolicy,
     breaker: BreakerPolicy,
@@ -48,7 +48,7 @@ def scrape(
 
     overdue: list[int] = []
     waiting: list[tuple[Backlog, list[WebhookBacklog]]] = []
-    part("redis", lambda: list(_grown(schedule, tally, overdue)))
+    part("redis", lambda: list(_grown(schedule, counters, overdue)))
     part("postgres", lambda: list(_rows(storage, overdue, waiting)))
     part("broker", lambda: list(_queues(queue)))
     try:
@@ -58,9 +58,9 @@ def scrape(
     return generate_latest(_registry(families))
 
 
-def _grown(schedule: Schedule, tally: Tally, overdue: list[int]) -> Iterator[Metric]:
+def _grown(schedule: Schedule, counters: Counters, overdue: list[int]) -> Iterator[Metric]:
     overdue += schedule.overdue(backlog.OVERDUE)
-    yield from growing(tally.read())
+    yield from growing(counters.read())
 
 
 def _rows(

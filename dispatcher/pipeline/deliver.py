@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from dispatcher import clock
-from dispatcher.broker.flower import Told
+from dispatcher.broker.flower import AttemptEvent
 from dispatcher.pipeline.dispatch import Dispatch
-from dispatcher.pipeline.drain.counting import Adds, Tallying
+from dispatcher.pipeline.drain.counters import Adds, DrainCounters
 from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.drain.loop import STRAGGLING_S, Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
@@ -54,7 +54,7 @@ class DrainRunner:
         policy: DrainPolicy,
         counters: Adds,
         *,
-        publish: Callable[[Told], None] | None = None,
+        publish: Callable[[AttemptEvent], None] | None = None,
         metrics: DrainMetrics | None = None,
         trace: Callable[[], TracesAttempts] | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class DrainRunner:
         self._publish = publish
         self._metrics = metrics
         self._trace = trace
-        self._tallying = Tallying(counters, metrics.flushed if metrics else None)
+        self._counters = DrainCounters(counters, metrics.flushed if metrics else None)
         self._running: list[Drain] = []
         self._stragglers = threading.Semaphore(STRAGGLERS_MAX)
 
@@ -96,8 +96,8 @@ class DrainRunner:
             self._policy,
             webhook_ids,
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
-            tell=self._publish,
-            tallying=self._tallying,
+            publish=self._publish,
+            counters=self._counters,
             traces=self._trace() if self._trace is not None else None,
         )
 

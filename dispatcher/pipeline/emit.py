@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from dispatcher import failpoints, log
 from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
-from dispatcher.pipeline.drain.counting import Adds
+from dispatcher.pipeline.drain.counters import Adds
 from dispatcher.pipeline.trace import TracesEmits
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.admin.accounts import Account

@@ -31,7 +31,7 @@ GONE = "410"
 
 
 @dataclass(slots=True)
-class Seen:
+class Observations:
     """What a few results say of their webhooks; keyed by the webhook's id, each with one of its deliveries."""
 
     well: dict[int, Claimed] = field(default_factory=dict)
@@ -50,18 +50,18 @@ class Seen:
         return bool(self.well or self.failing or self.given_up or self.recovered or self.failed)
 
 
-def watch(
+def update_webhooks(
     storage: Storage, finished: Sequence[Finished], lanes: Mapping[int, Lane], give_up_after_s: float
 ) -> list[int]:
     """Stores what these results say of their webhooks; returns those that were made inactive.
 
     What is not stored is said again by the next results. One webhook's fault does not keep the others' from the rows.
     """
-    seen = look(finished, lanes, give_up_after_s)
-    if not seen:
+    observed = observe(finished, lanes, give_up_after_s)
+    if not observed:
         return []
     try:
-        inactive = store(storage, seen)
+        inactive = apply(storage, observed)
     except StorageUnavailable as error:
         logger.warning(log.line("drain.watch_failed", reason=error))
         return []
@@ -71,52 +71,58 @@ def watch(
             log_fault("drain.watch_failed", error, webhook_id=ids.pop())
             return []
         parts = ([one for one in finished if one.claimed.webhook_id == id_] for id_ in ids)
-        return [id_ for part in parts for id_ in watch(storage, part, lanes, give_up_after_s)]
-    for webhook_id in seen.recovered:
+        return [id_ for part in parts for id_ in update_webhooks(storage, part, lanes, give_up_after_s)]
+    for webhook_id in observed.recovered:
         lanes[webhook_id].recovery_published()
     return inactive
 
 
-def look(finished: Iterable[Finished], lanes: Mapping[int, Lane], give_up_after_s: float) -> Seen:
+def observe(finished: Iterable[Finished], lanes: Mapping[int, Lane], give_up_after_s: float) -> Observations:
     """Sorts results; decides nothing by a clock of ours: `Target.failing_s` is Postgres'."""
-    seen = Seen()
+    observed = Observations()
     for one in finished:
         claimed, id_ = one.claimed, one.claimed.webhook_id
         target = lanes[id_].target
         failing_s = target.failing_s if target else None
         if lanes[id_].recovered:
-            seen.recovered[id_] = claimed
+            observed.recovered[id_] = claimed
         if one.verdict.state is State.FAILED:
-            seen.failed.append(one)
+            observed.failed.append(one)
         if one.verdict.state is State.DELIVERED:
             if failing_s is not None:
-                seen.well[id_] = claimed
+                observed.well[id_] = claimed
         elif one.result.status == GONE:
-            seen.given_up[id_] = (claimed, "the receiver answered 410 Gone")
+            observed.given_up[id_] = (claimed, "the receiver answered 410 Gone")
         elif failing_s is None:
-            seen.failing[id_] = claimed
+            observed.failing[id_] = claimed
         elif failing_s > give_up_after_s:
-            seen.given_up[id_] = (claimed, f"nothing but failures for {give_up_after_s / 86_400:g} days")
-    for id_ in seen.well:
-        seen.failing.pop(id_, None)
-        if id_ in seen.given_up and GONE not in seen.given_up[id_][1]:
-            del seen.given_up[id_]
-    return seen
+            observed.given_up[id_] = (claimed, f"nothing but failures for {give_up_after_s / 86_400:g} days")
+    for id_ in observed.well:
+        observed.failing.pop(id_, None)
+        if id_ in observed.given_up and GONE not in observed.given_up[id_][1]:
+            del observed.given_up[id_]
+    return observed
 
 
-def store(storage: Storage, seen: Seen) -> list[int]:
+def apply(storage: Storage, observed: Observations) -> list[int]:
     """Keeps what was seen and tells who wants to know, in one transaction; returns the webhooks made inactive."""
 
     def work(connection: Connection) -> list[int]:
-        if seen.well:
-            webhooks.mark_recovered(connection, seen.well)
-        if seen.failing:
-            webhooks.mark_failing(connection, seen.failing)
-        given_up = [id_ for id_, (claimed, reason) in seen.given_up.items() if _give_up(connection, claimed, reason)]
-        for claimed in seen.recovered.values():
+        if observed.well:
+            webhooks.mark_recovered(connection, observed.well)
+        if observed.failing:
+            webhooks.mark_failing(connection, observed.failing)
+        given_up = [
+            id_ for id_, (claimed, reason) in observed.given_up.items() if _give_up(connection, claimed, reason)
+        ]
+        for claimed in observed.recovered.values():
             account_id, url = webhooks.account_of(connection, claimed.webhook_id)
-            _tell(connection, account_id, "webhook_recovered", claimed, {"webhook": _state(claimed, url, active=True)})
-        _tell_failed(connection, [one for one in seen.failed if one.claimed.event_name not in OPERATIONAL_EVENTS])
+            _publish(
+                connection, account_id, "webhook_recovered", claimed, {"webhook": _state(claimed, url, active=True)}
+            )
+        _publish_failed(
+            connection, [one for one in observed.failed if one.claimed.event_name not in OPERATIONAL_EVENTS]
+        )
         return given_up
 
     return storage.transact(work)
@@ -129,11 +135,11 @@ def _give_up(connection: Connection, claimed: Claimed, reason: str) -> bool:
     account_id, url, at = done
     logger.warning(log.line("webhook.deactivated", webhook_id=claimed.webhook_id, reason=repr(reason)))
     state = _state(claimed, url, active=False) | {"deactivated_at": at, "deactivated_reason": reason}
-    _tell(connection, account_id, "webhook_deactivated", claimed, {"webhook": state})
+    _publish(connection, account_id, "webhook_deactivated", claimed, {"webhook": state})
     return True
 
 
-def _tell_failed(connection: Connection, failed: Sequence[Finished]) -> None:
+def _publish_failed(connection: Connection, failed: Sequence[Finished]) -> None:
     for webhook_id in {one.claimed.webhook_id for one in failed}:
         account_id, _ = webhooks.account_of(connection, webhook_id)
         if not webhooks.has_subscriber(connection, account_id, "delivery_failed"):
@@ -143,7 +149,7 @@ def _tell_failed(connection: Connection, failed: Sequence[Finished]) -> None:
         events.insert(connection, account_id, drafts)
 
 
-def _tell(connection: Connection, account_id: int, name: str, claimed: Claimed, body: dict[str, Any]) -> None:
+def _publish(connection: Connection, account_id: int, name: str, claimed: Claimed, body: dict[str, Any]) -> None:
     if webhooks.has_subscriber(connection, account_id, name):
         events.insert(connection, account_id, [_draft(name, claimed, body)])
 

@@ -28,11 +28,11 @@ from dispatcher.schedule.schedule import connect, translated
 
 logger = logging.getLogger(__name__)
 
-TALLY = "dispatcher:tally"
+KEY = "dispatcher:tally"
 EVERY_S = 1.0
 
 
-class Tally:
+class Counters:
     """This process's part of the sums, and the sums themselves."""
 
     def __init__(self, url: str, *, timeout_s: float = 1.0, every_s: float = EVERY_S) -> None:
@@ -41,7 +41,7 @@ class Tally:
         self._gathered: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._wanted = threading.Event()
-        self._thread = BackgroundThread("tally", self._run)
+        self._thread = BackgroundThread("counters", self._run)
 
     def add(self, amounts: Mapping[str, int]) -> None:
         """Adds to the sums, within a second or so; returns at once."""
@@ -63,7 +63,7 @@ class Tally:
             with translated():
                 pipeline: Any = self._redis.pipeline(transaction=True)  # all, or what is sent again would count twice
                 for figure, amount in gathered.items():
-                    pipeline.hincrby(TALLY, figure, amount)
+                    pipeline.hincrby(KEY, figure, amount)
                 pipeline.execute()
         except ScheduleUnavailable:
             with self._lock:
@@ -73,7 +73,7 @@ class Tally:
     def read(self) -> dict[str, int]:
         """Every figure that was ever added to."""
         with translated():
-            found = self._redis.hgetall(TALLY)
+            found = self._redis.hgetall(KEY)
         return {figure: int(amount) for figure, amount in found.items()}
 
     def close(self) -> None:

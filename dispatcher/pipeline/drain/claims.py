@@ -11,7 +11,7 @@ from uuid import uuid4
 from dispatcher import failpoints, log
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.delivery import Claimed, State
-from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.counters import DrainCounters
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
@@ -30,7 +30,7 @@ REFUSED_S = 60.0
 """A webhook that Postgres refuses to claim for is left alone for so long."""
 NOT_CLAIMED = "the delivery cannot be claimed: Postgres refuses its figures"
 
-Counts = dict[int, int]
+CountsByWebhook = dict[int, int]
 """How many deliveries, by webhook."""
 
 
@@ -44,14 +44,14 @@ class Claimer:
         holds: Holds,
         policy: DrainPolicy,
         monotonic: Callable[[], float],
-        tallying: Tallying | None = None,
+        counters: DrainCounters | None = None,
     ) -> None:
         self._storage = storage
         self._recorder = recorder
         self._holds = holds
         self._policy = policy
         self._monotonic = monotonic
-        self._tallying = tallying
+        self._counters = counters
         self.failed = False
         """Whether Postgres was away."""
 
@@ -94,14 +94,14 @@ class Claimer:
             return None
         return max(min(waits_s), TOKEN_STEP_S)
 
-    def _wanted(self, lanes: Mapping[int, Lane]) -> Counts:
+    def _wanted(self, lanes: Mapping[int, Lane]) -> CountsByWebhook:
         """None before it is half of what may be in flight: a statement a freed slot would cost more than requests."""
         now_s = self._monotonic()
         wanted = {lane.webhook_id: count for lane in lanes.values() if (count := lane.allowed(now_s))}
         room = sum(lane.slots for id_ in wanted if (lane := lanes[id_]).rate is None)
         return wanted if sum(wanted.values()) * 2 >= room else {}
 
-    def _claims(self, lanes: Mapping[int, Lane], wanted: Counts) -> Iterator[Claim]:
+    def _claims(self, lanes: Mapping[int, Lane], wanted: CountsByWebhook) -> Iterator[Claim]:
         left = [wanted] if wanted else []
         while left:
             part, token = left.pop(), str(uuid4())
@@ -126,12 +126,12 @@ class Claimer:
                 if claim.ended:  # or `reconcile` finds what they held back
                     with guarded("drain.order_failed"):
                         self._storage.autocommit(order.settle, pairs=claim.ended)
-                if self._tallying is not None:
+                if self._counters is not None:
                     with guarded("drain.tally_failed"):
-                        self._tallying.claimed(claim)
+                        self._counters.claimed(claim)
                 yield claim
 
-    def _claim(self, lanes: Mapping[int, Lane], wanted: Counts, token: str) -> Claim:
+    def _claim(self, lanes: Mapping[int, Lane], wanted: CountsByWebhook, token: str) -> Claim:
         return self._storage.autocommit(
             lambda connection: deliveries.claim(
                 connection,
@@ -182,7 +182,7 @@ class Claimer:
         return learnt
 
 
-def _smaller(part: Counts) -> list[Counts]:
+def _smaller(part: CountsByWebhook) -> list[CountsByWebhook]:
     """Halves of a claim that was refused; of a single webhook, a claim of one; none where it was that."""
     ids = list(part)
     if len(ids) > 1:

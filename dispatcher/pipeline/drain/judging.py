@@ -1,4 +1,4 @@
-"""What follows from a result: for its delivery, for its webhook's lane, and who is told."""
+"""What follows from a result: for its delivery, for its webhook's lane, and what is published."""
 
 import logging
 import random
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dispatcher import clock, log
-from dispatcher.broker.flower import Told
+from dispatcher.broker.flower import AttemptEvent
 from dispatcher.model.attempt import Result, Verdict, judge
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import after
@@ -39,20 +39,23 @@ class Counts:
 
 
 class Outcomes:
-    """Of one drain. `tell` hears of what failed, or of all, as the policy has it; `traces` of each that is traced."""
+    """Of one drain. `publish` is called with what failed, or with all, as the policy has it.
+
+    `traces` hears of each attempt that is traced.
+    """
 
     def __init__(
         self,
         policy: DrainPolicy,
         rng: random.Random,
         monotonic: Callable[[], float],
-        tell: Callable[[Told], None] | None = None,
+        publish: Callable[[AttemptEvent], None] | None = None,
         traces: TracesAttempts | None = None,
     ) -> None:
         self._policy = policy
         self._rng = rng
         self._monotonic = monotonic
-        self._tell = tell
+        self._publish = publish
         self._traces = traces
         self.counts = Counts()
 
@@ -67,16 +70,16 @@ class Outcomes:
         self.counts.add(verdict.state)
         if verdict.state is not State.DELIVERED or logger.isEnabledFor(logging.DEBUG):
             _log(delivery, result, verdict)
-        if self._tell is not None and (verdict.state is not State.DELIVERED or self._tells_success(delivery)):
+        if self._publish is not None and (verdict.state is not State.DELIVERED or self._publishes_success(delivery)):
             with guarded("drain.not_told"):
-                self._tell(_attempt_event(delivery, result, verdict))
+                self._publish(_attempt_event(delivery, result, verdict))
         if self._traces is not None and delivery.traceparent:
             with guarded("drain.not_traced"):
                 self._traces.finish(delivery, result, verdict)
         return Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict)
 
-    def _tells_success(self, delivery: Claimed) -> bool:
-        return self._policy.tell_successes or delivery.attempt_number > 1
+    def _publishes_success(self, delivery: Claimed) -> bool:
+        return self._policy.publish_successes or delivery.attempt_number > 1
 
     def _heed(self, lane: Lane, verdict: Verdict) -> None:
         """Lets the receiver alone where it asked for that, or where its breaker opens or a probe has failed."""
@@ -112,9 +115,9 @@ def _log(delivery: Claimed, result: Result, verdict: Verdict) -> None:
     )
 
 
-def _attempt_event(delivery: Claimed, result: Result, verdict: Verdict) -> Told:
+def _attempt_event(delivery: Claimed, result: Result, verdict: Verdict) -> AttemptEvent:
     """What Flower is told of an attempt: ids and outcome, no address and no payload."""
-    return Told(
+    return AttemptEvent(
         key=delivery.idempotency_key,
         event_name=delivery.event_name,
         webhook_id=delivery.webhook_id,

@@ -17,18 +17,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from dispatcher import clock, failpoints
-from dispatcher.broker.flower import Told
+from dispatcher.broker.flower import AttemptEvent
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
 from dispatcher.pipeline.drain.claims import Claimer
-from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.counters import DrainCounters
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.drain.judging import Counts, Outcomes
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.drain.recording import Recorder
 from dispatcher.pipeline.drain.sending import Flight, Flights
-from dispatcher.pipeline.endpoint_health import watch
+from dispatcher.pipeline.endpoint_health import update_webhooks
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.schedule.schedule import Schedule
@@ -70,8 +70,8 @@ class Drain:
         webhook_ids: Sequence[int],
         *,
         rng: random.Random | None = None,
-        tell: Callable[[Told], None] | None = None,
-        tallying: Tallying | None = None,
+        publish: Callable[[AttemptEvent], None] | None = None,
+        counters: DrainCounters | None = None,
         traces: TracesAttempts | None = None,
         monotonic: Callable[[], float] = clock.monotonic,
         wait: Callable[[float], None] = _wait,
@@ -79,11 +79,11 @@ class Drain:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._storage = storage
         self._holds = Holds(schedule, policy.hold_s, monotonic)
-        self._recorder = Recorder(storage, monotonic, self._pause, tallying)
-        self._claimer = Claimer(storage, self._recorder, self._holds, policy, monotonic, tallying)
+        self._recorder = Recorder(storage, monotonic, self._pause, counters)
+        self._claimer = Claimer(storage, self._recorder, self._holds, policy, monotonic, counters)
         self._flights = Flights(sender, policy.user_agent, monotonic, traces)
-        self._outcomes = Outcomes(policy, self._rng, monotonic, tell, traces)
-        self._tallying = tallying
+        self._outcomes = Outcomes(policy, self._rng, monotonic, publish, traces)
+        self._counters = counters
         self._policy = policy
         self._monotonic = monotonic
         self._wait = wait
@@ -213,9 +213,9 @@ class Drain:
         """No key of ours opens the webhook's secrets: that is not its receiver's fault, and costs it no attempt."""
         lane.pause(self._monotonic() + UNREADABLE_S)
         self._recorder.give_back(lane)
-        if self._tallying is not None:
+        if self._counters is not None:
             with guarded("drain.tally_failed"):
-                self._tallying.unreadable()
+                self._counters.unreadable()
 
     def _collect(self) -> None:
         wait_s = self._policy.flush_s
@@ -259,7 +259,7 @@ class Drain:
         recorded = self._recorder.record(finished)
         failpoints.hit("after_record")
         with guarded("drain.watch_failed"):
-            for webhook_id in watch(self._storage, recorded, self._lanes, self._policy.give_up_after_s):
+            for webhook_id in update_webhooks(self._storage, recorded, self._lanes, self._policy.give_up_after_s):
                 self._stop_sending(self._lanes[webhook_id])
         unrecorded = Counter(one.claimed.webhook_id for one in [*self._finished, *self._recorder.locked])
         for lane in self._lanes.values():

@@ -22,8 +22,8 @@ class DrainPolicy:
     flush_size: int = 200
     hold_s: float = 15.0
     give_up_after_s: float = 5 * 86_400.0
-    tell_successes: bool = False
-    """Whether also what went well at the first try is told."""
+    publish_successes: bool = False
+    """Whether also what went well at the first try is published."""
     user_agent: str = "webhook-dispatcher"
 
 
@@ -52,6 +52,6 @@ def drain_policy(settings: Settings) -> DrainPolicy:
         flush_size=settings.flush_size,
         hold_s=settings.hold_s,
         give_up_after_s=settings.give_up_days * 86_400,
-        tell_successes=settings.flower_deliveries == "all",
+        publish_successes=settings.flower_deliveries == "all",
         user_agent=settings.user_agent,
     )

@@ -15,7 +15,7 @@ from dispatcher import log
 from dispatcher.errors import StorageLockTimeout, StorageUnavailable
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import State
-from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.counters import DrainCounters
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.storage.engine import Storage, refuses_values
@@ -40,12 +40,12 @@ class Recorder:
         storage: Storage,
         monotonic: Callable[[], float],
         pause: Callable[[], None],
-        tallying: Tallying | None = None,
+        counters: DrainCounters | None = None,
     ) -> None:
         self._storage = storage
         self._monotonic = monotonic
         self._pause = pause
-        self._tallying = tallying
+        self._counters = counters
         self.locked: list[Finished] = []
         """What the last call did not store, because somebody else has locked its deliveries."""
 
@@ -142,9 +142,9 @@ class Recorder:
         return batch
 
     def _stored(self, batch: Sequence[Finished], count: int, began_s: float) -> None:
-        if self._tallying is not None:
+        if self._counters is not None:
             with guarded("drain.tally_failed"):
-                self._tallying.recorded(batch, count, self._monotonic() - began_s)
+                self._counters.recorded(batch, count, self._monotonic() - began_s)
         pairs = [(one.claimed.webhook_id, one.claimed.resource) for one in batch if one.claimed.resource is not None]
         if pairs:  # what was held back behind these is due now, or an earlier one goes first; or `reconcile` finds it
             with guarded("drain.order_failed"):

@@ -6,7 +6,7 @@ import pytest
 from celery import Celery
 
 from dispatcher.broker.config import configure
-from dispatcher.broker.flower import WAITING_MAX, TaskEvents, Told
+from dispatcher.broker.flower import WAITING_MAX, AttemptEvent, TaskEvents
 from tests.support.waiting import eventually
 
 
@@ -20,7 +20,7 @@ def told(**given):
         "state": "pending",
         "retry_in_s": 20.0,
     }
-    return Told(**(defaults | given))
+    return AttemptEvent(**(defaults | given))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_an_attempt_is_a_step_in_the_life_of_a_task(redis_url, heard, attempt, k
     events.hostname = "worker1@here"
 
     def came():
-        events.tell(attempt)  # again and again: who listens may have come too late for the first
+        events.publish(attempt)  # again and again: who listens may have come too late for the first
         types = {event["type"] for event in heard}  # it may have come in the middle, too
         return {kind, "task-received"} <= types
 
@@ -86,7 +86,7 @@ def test_an_attempt_is_a_step_in_the_life_of_a_task(redis_url, heard, attempt, k
 def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url):
     events = TaskEvents(redis_url, per_second=0.1)
     for _ in range(WAITING_MAX * 3):
-        events.tell(told())
+        events.publish(told())
 
     assert events._waiting.qsize() <= WAITING_MAX
     assert events._left_out >= WAITING_MAX * 2 - 2
@@ -95,4 +95,4 @@ def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url):
 def test_a_broker_that_is_down_is_not_waited_for():
     events = TaskEvents("redis://127.0.0.1:1/0", per_second=100)
     for _ in range(10):
-        events.tell(told())
+        events.publish(told())

@@ -24,7 +24,7 @@ def read(container: Container) -> Callable[..., float]:
     """The value of one sample: `read("dispatcher_attempts_total", outcome="2xx")`."""
 
     def value(name: str, **labels: str) -> float:
-        container.tally.send()
+        container.counters.send()
         return samples_of(text(container)).get((name, tuple(sorted(labels.items()))), 0.0)
 
     return value
@@ -33,7 +33,7 @@ def read(container: Container) -> Callable[..., float]:
 def text(container: Container) -> str:
     window, breaker = container.drain_policy.window, container.drain_policy.breaker
     return scrape(
-        container.storage, container.schedule, container.queue, container.tally, window=window, breaker=breaker
+        container.storage, container.schedule, container.queue, container.counters, window=window, breaker=breaker
     ).decode()
 
 

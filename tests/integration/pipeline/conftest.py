@@ -106,7 +106,7 @@ def make_drain(storage: Any, schedule: Any, clock: FakeClock) -> Callable[..., D
 
     def make(sender: Any, *webhook_ids: int, storage: Any = storage, **parts: Any) -> Drain:
         schedule.hand_out(webhook_ids, 1_000)
-        container = {name: parts.pop(name) for name in ("tell", "tallying", "traces", "wait") if name in parts}
+        container = {name: parts.pop(name) for name in ("publish", "counters", "traces", "wait") if name in parts}
         policy = replace(POLICY, **parts)
         container = {"rng": Random(1), "monotonic": clock, "wait": clock.advance} | container
         return Drain(storage, schedule, sender, policy, webhook_ids, **container)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.pipeline.drain.claims import NOT_CLAIMED
-from dispatcher.pipeline.drain.counting import Tallying
+from dispatcher.pipeline.drain.counters import DrainCounters
 from dispatcher.pipeline.drain.recording import NOT_RECORDED, NOT_STORED
 from dispatcher.sender import choose
 from tests.support.fakes import FakeSender, Reply
@@ -184,7 +184,7 @@ def test_parts_that_could_be_done_without_stop_no_delivery(make_drain, clock, ho
     flow.sql("update events set traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'")
     broken = Broken()
     sender = FakeSender(clock, on_nth(3, Reply("503")))
-    drain = make_drain(sender, hook.id, tell=broken.tell, tallying=Tallying(broken), traces=broken)
+    drain = make_drain(sender, hook.id, publish=broken.publish, counters=DrainCounters(broken), traces=broken)
 
     drain.run()
     assert sorted(flow.states()) == ["delivered"] * 19 + ["pending"]

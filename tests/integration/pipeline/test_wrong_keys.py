@@ -35,8 +35,8 @@ def of_rows(flow):
 
 
 def counted(container):
-    container.tally.send()
-    return container.tally.read().get("secrets_unreadable", 0)
+    container.counters.send()
+    return container.counters.read().get("secrets_unreadable", 0)
 
 
 def test_its_deliveries_wait_uncounted_and_nobody_blames_the_receiver(flow, wrong, hook, receiver, caplog):

@@ -10,26 +10,26 @@ from dispatcher.storage.pipeline.deliveries import Claim, Finished
 
 
 class Adds(Protocol):
-    """Where the sums are kept (`schedule.tally`)."""
+    """Where the sums are kept (`schedule.counters`)."""
 
     def add(self, amounts: Mapping[str, int]) -> None: ...  # noqa: D102
 
 
-class Tallying:
+class DrainCounters:
     """A drain's side of the figures. `flushed` is told of each record: results, and seconds; None: nobody asks."""
 
-    def __init__(self, tally: Adds, flushed: Callable[[int, float], None] | None = None) -> None:
-        self._tally = tally
+    def __init__(self, counters: Adds, flushed: Callable[[int, float], None] | None = None) -> None:
+        self._counters = counters
         self._flushed = flushed
 
     def claimed(self, claim: Claim) -> None:
         """Counts the leases that had run out, and the deliveries that were given up for it."""
         if claim.losses:
-            self._tally.add({"losses": claim.losses, "finished:failed": claim.given_up})
+            self._counters.add({"losses": claim.losses, "finished:failed": claim.given_up})
 
     def unreadable(self) -> None:
         """Counts a webhook that is left alone because no key of SECRET_KEYS opens its secrets."""
-        self._tally.add({"secrets_unreadable": 1})
+        self._counters.add({"secrets_unreadable": 1})
 
     def recorded(self, finished: Sequence[Finished], counted: int, took_s: float) -> None:
         """Counts what was recorded; `counted` is less than all where a lease had gone to another drain meanwhile."""
@@ -47,7 +47,7 @@ class Tallying:
                 _time(sums, "delivered", result.finished_s - claimed.emitted_s)
         if counted < len(finished):
             sums["duplicates:record"] += len(finished) - counted
-        self._tally.add(sums)
+        self._counters.add(sums)
         if self._flushed is not None:
             self._flushed(len(finished), took_s)
 

@@ -1,0 +1,43 @@
+import os
+import threading
+
+import pytest
+
+from dispatcher.background import BackgroundThread
+
+
+def test_it_starts_once_and_stops():
+    runs = []
+    thread = BackgroundThread("test", lambda stop: (runs.append(1), stop.wait()))
+
+    assert thread.start()
+    assert not thread.start()
+    thread.stop(10)
+
+    assert runs == [1]
+    assert "test" not in [one.name for one in threading.enumerate()]
+
+
+def test_it_starts_again_after_it_has_ended():
+    thread = BackgroundThread("test", lambda stop: stop.wait())
+    thread.start()
+    thread.stop(10)
+
+    assert thread.start()
+    thread.stop(10)
+
+
+def test_it_stops_although_it_never_started():
+    BackgroundThread("test", lambda stop: stop.wait()).stop(10)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # a pool that forks has threads, too
+def test_it_starts_again_in_a_process_that_was_forked():
+    thread = BackgroundThread("test", lambda stop: stop.wait())
+    thread.start()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if thread.start() else 1)
+    thread.stop(10)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
