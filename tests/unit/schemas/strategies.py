@@ -19,6 +19,9 @@ ZONES = (
     "UTC",
 )
 
+BODIES = list({event.body: name for name, event in EVENT_TYPES.items()}.values())
+"""One event for each body that differs from the others'."""
+
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 decimals = st.decimals(-(10**20), 10**20, places=6)
 small_floats = st.floats(-1e20, 1e20).filter(lambda number: number == 0 or abs(number) > 1e-9)

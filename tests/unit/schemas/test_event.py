@@ -17,6 +17,7 @@ from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.body import render_body
 from schemas.wire.fields import DateTime
 from tests.unit.schemas.facts import example, in_order
+from tests.unit.schemas.strategies import BODIES
 
 PAYMENT = {"id": 42}
 SECRET = "hunter2"
@@ -97,22 +98,17 @@ def test_a_bulk_event_holds_its_count():
     assert problems("inbox_file_removed_all", {"inbox_files": [{"id": 1}]}) == [("inbox_files", "not an object")]
 
 
-@pytest.mark.parametrize("name", EVENT_TYPES)
-def test_the_least_body_of_each_event_is_its_ids(name):
+@pytest.mark.parametrize("name", BODIES)
+def test_the_least_body_is_its_ids(name):
     def least(key):
         one = {"count": 0} if key.type_name == "FileCount" else {"id": 7}
         return [one] if key.many else one
 
     body = {key.name: least(key) for key in EVENT_TYPES[name].body}
     backwards = dict(reversed(body.items()))
-
-    assert render_body(name, backwards) == json.dumps(body, separators=(",", ":"))
-
-
-@pytest.mark.parametrize("name", EVENT_TYPES)
-def test_no_body_of_any_event_may_be_empty(name):
     required = [key.name for key in EVENT_TYPES[name].body if not key.optional]
 
+    assert render_body(name, backwards) == json.dumps(body, separators=(",", ":"))
     assert problems(name, {}) == [(key, "missing from the body") for key in required]
 
 
@@ -518,13 +514,10 @@ def test_a_message_of_many_problems_is_bounded_and_all_are_kept():
 @pytest.mark.parametrize(
     "name", ["id", "number", "status", "total", "issued_on", "sent_at", "paypal", "html_url", "tags", "lines"]
 )
-@pytest.mark.parametrize("value", [SECRET, [SECRET], {SECRET: 1}, object(), SimpleNamespace(secret=SECRET)], ids=kind)
-def test_no_message_repeats_a_value(name, value):
-    if (name, value) == ("number", SECRET):  # any text would do there
-        value = SECRET + "\0"
-    if (name, value) == ("tags", [SECRET]):
-        value = [SECRET + "\0"]
+def test_no_message_repeats_a_value(name):
+    unsendable = SECRET + "\0"  # any text would do for a number, and for a tag
+    for value in (unsendable, [unsendable], {SECRET: 1}, object(), SimpleNamespace(secret=SECRET)):
+        found = invoice_problems(**{name: value})
 
-    found = invoice_problems(**{name: value})
-
-    assert not any(SECRET in reason for _, reason in found)
+        assert found
+        assert not any(SECRET in reason for _, reason in found)

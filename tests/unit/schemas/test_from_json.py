@@ -11,8 +11,9 @@ from marshmallow import ValidationError
 from dispatcher.errors import ApiError
 from dispatcher.web import posted_events
 from schemas import EVENT_TYPES
+from schemas.wire.catalogue import body_schema
 from schemas.wire.examples import event_example
-from tests.unit.schemas.strategies import ZONES, bodies
+from tests.unit.schemas.strategies import BODIES, ZONES, bodies
 from tests.unit.schemas.test_random_values import few
 
 ZONE = "Europe/Prague"
@@ -38,26 +39,25 @@ def text(value, **options) -> bytes:
     return json.dumps(value, **options).encode()
 
 
-@pytest.mark.parametrize("name", EVENT_TYPES)
 @pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "plain"])
-def test_an_example_of_each_event_goes_the_quick_way(name, escaped):
-    data = text(posted(name), ensure_ascii=escaped)
-
-    assert quickly(data) == closely(data)
-    assert quickly(data) is not None
-
-
-def test_an_array_keeps_its_order():
-    data = text([posted(name) for name in EVENT_TYPES])
+def test_an_example_of_each_event_goes_the_quick_way_and_keeps_its_place(escaped):
+    data = text([posted(name) for name in EVENT_TYPES], ensure_ascii=escaped)
 
     drafts, is_array = quickly(data)
 
-    assert is_array
+    assert (drafts, is_array) == closely(data)
     assert [draft.name for draft in drafts] == list(EVENT_TYPES)
-    assert quickly(text([posted("invoice_paid")] * 1_000)) is not None
+    assert is_array
+    for name in EVENT_TYPES:
+        assert quickly(text(posted(name))) == ([drafts[list(EVENT_TYPES).index(name)]], False)
 
 
-@pytest.mark.parametrize("event_name", EVENT_TYPES)
+def test_an_array_holds_up_to_a_thousand():
+    assert quickly(text([posted("inbox_file_removed_all")] * 1_000)) is not None
+    assert quickly(text([posted("inbox_file_removed_all")] * 1_001)) is None
+
+
+@pytest.mark.parametrize("event_name", BODIES)
 @few
 @given(data=st.data())
 def test_whatever_is_valid_is_rendered_as_by_the_close_way(event_name, data):
@@ -92,12 +92,34 @@ ODD = [
 ]  # fmt: skip
 
 
-def places(value, path=()):
-    """The paths of all values within a JSON value."""
-    yield path
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        yield from places(child, (*path, key))
+def places(field, value, path):
+    """The fields and paths of all values within a JSON value."""
+    yield field, path
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from places(field.inner, item, (*path, number))
+    elif isinstance(value, dict):
+        schema = getattr(field, "inner", field)
+        for name, item in value.items():
+            yield from places(schema.fields[name], item, (*path, name))
+
+
+def sort_of(field):
+    """Fields of one sort treat a value alike."""
+    options = ("allow_none", "required", "many", "as_given")
+    return (type(field), bool(getattr(field, "choices", ())), *(getattr(field, option, None) for option in options))
+
+
+def one_place_of_each_sort():
+    """Of each sort of field the first place in which one stands: the name of the event, and the path."""
+    found = {}
+    for name in BODIES:
+        for field, path in places(body_schema(name), event_example(name), ("body",)):
+            found.setdefault(sort_of(field), (name, path))
+    return [("invoice_paid", ("name",)), *found.values()]
+
+
+PLACES = one_place_of_each_sort()
 
 
 def with_text_at(value, path, odd: str) -> bytes:
@@ -110,21 +132,20 @@ def with_text_at(value, path, odd: str) -> bytes:
     return json.dumps(copy, ensure_ascii=False).replace('"@@"', odd).encode()
 
 
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("name", ["invoice_paid", "expense_created", "inbox_file_removed", "inventory_move_created"])
-def test_an_odd_value_anywhere_is_judged_as_by_the_close_way(name, odd):
-    event = posted(name)
-    for path in places(event):
-        if path:
-            data = with_text_at(event, path, odd)
-            assert quickly(data) in (None, closely(data)), path
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_an_odd_value_is_judged_as_by_the_close_way(place):
+    name, path = place
+    for odd in ODD:
+        data = with_text_at(posted(name), path, odd)
+        assert quickly(data) in (None, closely(data)), odd
 
 
 def test_the_quick_way_takes_odd_values_too():
     """Or the test above would compare nothing."""
-    event = posted("invoice_paid")
-    taken = sum(quickly(with_text_at(event, path, odd)) is not None for odd in ODD for path in places(event) if path)
-    assert taken > 1_000
+    taken = [
+        odd for odd in ODD if any(quickly(with_text_at(posted(name), path, odd)) is not None for name, path in PLACES)
+    ]
+    assert len(taken) > 40
 
 
 @pytest.mark.parametrize(
@@ -136,7 +157,7 @@ def test_the_quick_way_takes_odd_values_too():
         text(posted("invoice_paid", idempotency_key=1)), text(posted("invoice_paid", colour="red")),
         text({"name": "invoice_paid"}), text({"body": event_example("invoice_paid")}),
         text(posted("webhook_recovered", {})), text(posted("inbox_file_removed_all", {"inbox_files": None})),
-        text(posted("invoice_paid", {})), text(posted("invoice_paid", [])), text([posted("invoice_paid")] * 1_001),
+        text(posted("invoice_paid", {})), text(posted("invoice_paid", [])),
         text([posted("invoice_paid"), posted("nothing", {})]), b'{"name":"invoice_paid","body":' * 50,
         b"[" * 100_000, b'{"a":' * 100_000, text("x" * 10),
         text(posted("invoice_paid")).replace(b"custom id", b"\xe9"),

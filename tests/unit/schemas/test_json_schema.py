@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas import EVENT_TYPES, InvalidEvent
+from schemas import InvalidEvent
 from schemas.wire.body import render_body
 from schemas.wire.examples import event_example
 from schemas.wire.fields import Integer, String, WireSchema
 from schemas.wire.json_schema import DIALECT, event_schema, object_schema, of_field
 from tests.support.places import EXAMPLES
-from tests.unit.schemas.strategies import bodies
+from tests.unit.schemas.strategies import BODIES, bodies
 from tests.unit.schemas.test_random_values import few
 
 
@@ -21,15 +21,15 @@ def validator(name, **options):
     return jsonschema_rs.Draft202012Validator(event_schema(name), **({"validate_formats": True} | options))
 
 
-@pytest.mark.parametrize("name", EVENT_TYPES)
-def test_every_example_can_be_emitted_and_keeps_its_schema(name):
+@pytest.mark.parametrize("name", BODIES)
+def test_an_example_can_be_emitted_and_keeps_its_schema(name):
     rendered = json.loads(render_body(name, event_example(name)))
 
     assert rendered == event_example(name)
     validator(name).validate(rendered)
 
 
-@pytest.mark.parametrize("name", EVENT_TYPES)
+@pytest.mark.parametrize("name", BODIES)
 def test_a_schema_is_valid_and_complete_in_itself(name):
     schema = event_schema(name)
 
@@ -45,7 +45,7 @@ def test_the_documented_payload_keeps_its_schema():
     validator("invoice_paid").validate(json.loads(render_body("invoice_paid", body)))
 
 
-@pytest.mark.parametrize("name", EVENT_TYPES)
+@pytest.mark.parametrize("name", BODIES)
 @settings(few, max_examples=3)
 @given(data=st.data())
 def test_whatever_is_sent_keeps_its_schema(name, data):

@@ -26,12 +26,12 @@ def refusal(event_name, body):
 
 
 @pytest.mark.parametrize("place", ["https://example.com/{}", "https://example.com/a{}b", "https://exam{}ple.com/"])
-@pytest.mark.parametrize("blank", BLANKS, ids=ascii)
-def test_a_blank_of_any_script_makes_a_url_invalid(place, blank):
-    with pytest.raises(ValidationError) as caught:
-        WebhookSchema().load({"webhook_url": place.format(blank), "events": ["invoice_paid"]})
+def test_a_blank_of_any_script_makes_a_url_invalid(place):
+    for blank in BLANKS:
+        with pytest.raises(ValidationError) as caught:
+            WebhookSchema().load({"webhook_url": place.format(blank), "events": ["invoice_paid"]})
 
-    assert caught.value.messages_dict == {"webhook_url": ["is invalid"]}
+        assert caught.value.messages_dict == {"webhook_url": ["is invalid"]}, ascii(blank)
 
 
 def test_a_naive_time_is_never_taken_for_the_local_time_of_the_machine():

@@ -103,11 +103,9 @@ def test_a_url_that_cannot_be_posted_to_is_invalid(url):
 @pytest.mark.parametrize(
     "place", ["https://exam{}ple.com/", "https://example.com/{}", "https://example.com/{}x", "{}https://example.com"]
 )
-@pytest.mark.parametrize(
-    "character", ["\0", "\r", "\n", "\t", "\r\n", "\x1b", "\x7f", "\x85", "\xa0", "\u2028", "\ud800"], ids=ascii
-)
-def test_a_control_character_makes_a_url_invalid(place, character):
-    assert messages(webhook_url=place.format(character)) == {"webhook_url": ["is invalid"]}
+def test_a_control_character_makes_a_url_invalid(place):
+    for character in ("\0", "\r", "\n", "\t", "\r\n", "\x1b", "\x7f", "\x85", "\xa0", "\u2028", "\ud800"):
+        assert messages(webhook_url=place.format(character)) == {"webhook_url": ["is invalid"]}, ascii(character)
 
 
 @pytest.mark.parametrize("url", ["", " ", "\t\n", None])
