@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 _is_json = False
 
 
-class Line(str):
+class LogLine(str):
     """`event key=value ...` that remembers its parts."""
 
     event: str
     fields: dict[str, object]
 
 
-def line(event: str, **fields: object) -> Line:
+def line(event: str, **fields: object) -> LogLine:
     """`event` and its fields as one line, whatever they hold; a field that is None is left out."""
     told = {name: value for name, value in fields.items() if value is not None}
-    made = Line(" ".join([event, *(f"{name}={_on_one_line(value)}" for name, value in told.items())]))
+    made = LogLine(" ".join([event, *(f"{name}={_on_one_line(value)}" for name, value in told.items())]))
     made.event, made.fields = event, told
     return made
 
@@ -74,7 +74,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
         }
-        if isinstance(record.msg, Line):
+        if isinstance(record.msg, LogLine):
             made |= {"event": record.msg.event} | {
                 name if name not in made else f"{name}_": value for name, value in record.msg.fields.items()
             }

@@ -40,12 +40,12 @@ class Tracing:
         self._tracer = self._provider.get_tracer("dispatcher", VERSION)
 
     @contextmanager
-    def emit(self, names: Sequence[str], traceparent: str | None = None) -> Iterator["Emit"]:
+    def emit(self, names: Sequence[str], traceparent: str | None = None) -> Iterator["EmitTrace"]:
         """The span of an emit, below `traceparent` (a header as received) or else below the caller's current span."""
         parent = read(traceparent) if traceparent else None
         attributes: Attributes = {"dispatcher.event_name": names[0] if names else "", "dispatcher.events": len(names)}
         with self._tracer.start_as_current_span("event.emit", parent, SpanKind.PRODUCER, attributes) as span:
-            yield Emit(span)
+            yield EmitTrace(span)
 
     def fan_out(self, traceparents: Mapping[int, str], deliveries: int, started_at: datetime) -> None:
         """A span for each traced event of a fan-out's transaction, which has ended now."""
@@ -69,7 +69,7 @@ class Tracing:
             self._provider.force_flush(5_000)
 
 
-class Emit:
+class EmitTrace:
     """An emit under way."""
 
     def __init__(self, span: Span) -> None:

@@ -29,7 +29,7 @@ class Spent(NamedTuple):
     quota: str
 
 
-class Counts(Protocol):
+class QuotaCounter(Protocol):
     """Where requests are counted (`schedule`)."""
 
     def count(self, requests: Sequence[tuple[int, str]]) -> list[tuple[int, float]]: ...  # noqa: D102
@@ -51,7 +51,7 @@ class Limiter:
 
     def __init__(
         self,
-        counts: Counts,
+        counts: QuotaCounter,
         quotas: Mapping[str, int],
         window_s: int,
         monotonic: Callable[[], float] = clock.monotonic,

@@ -55,7 +55,7 @@ def parameters() -> Parameters:
     return MultiDict(given)
 
 
-class Request(OAuth2Request):
+class TokenRequest(OAuth2Request):
     """A request as Authlib reads it, whether its parameters came in a form, in JSON or in the query."""
 
     def __init__(self, given: Parameters) -> None:
@@ -136,7 +136,7 @@ class Held:
         return self.grant.client_id == client.client.id
 
 
-class Server(AuthorizationServer):
+class OAuthServer(AuthorizationServer):
     """The authorization server: grants by code, by refresh token and by client credentials."""
 
     def __init__(self) -> None:
@@ -146,16 +146,16 @@ class Server(AuthorizationServer):
         self.register_grant(_ByRefreshToken)
         self.register_grant(_ByCredentials)
 
-    def create_oauth2_request(self, given: Parameters) -> Request:
+    def create_oauth2_request(self, given: Parameters) -> TokenRequest:
         """`given` is what our routes hand over as Authlib's `request`."""
-        return Request(given)
+        return TokenRequest(given)
 
     def query_client(self, client_id: str) -> ApiClient | None:
         """The live client of that id."""
         found = clients.find(connection(), client_id) if _CLIENT_ID.match(client_id) else None
         return ApiClient(found) if found else None
 
-    def authenticate_client(self, oauth_request: Request, methods: object, endpoint: str = "token") -> ApiClient:
+    def authenticate_client(self, oauth_request: TokenRequest, methods: object, endpoint: str = "token") -> ApiClient:
         """The client whose id and secret came by Basic or in the body; raises ApiError (401)."""
         client_id, secret = _basic() or (oauth_request.form.get("client_id"), oauth_request.form.get("client_secret"))
         if client_id and secret and _CLIENT_ID.match(client_id):
@@ -165,7 +165,7 @@ class Server(AuthorizationServer):
         challenge = {"WWW-Authenticate": 'Basic realm="oauth"', "Cache-Control": "no-store"}
         raise ApiError(401, "invalid_client", "The client is unknown or revoked, or its secret is incorrect", challenge)
 
-    def save_token(self, token: dict[str, Any], oauth_request: Request) -> None:
+    def save_token(self, token: dict[str, Any], oauth_request: TokenRequest) -> None:
         """Stores the new tokens: an access token ends with its refresh token, and that with its code."""
         grant = _grant(oauth_request)
         parent_id = grant.id
@@ -182,7 +182,7 @@ class Server(AuthorizationServer):
             return Response(status=status, headers=headers)
         return answer(payload, status, {"Cache-Control": "no-store", "Pragma": "no-cache"})
 
-    def handle_error_response(self, oauth_request: Request | None, error: OAuth2Error) -> Response:
+    def handle_error_response(self, oauth_request: TokenRequest | None, error: OAuth2Error) -> Response:
         """Body B, which has a text for people always, or a redirect."""
         status, payload, headers = error()
         if isinstance(payload, dict):
@@ -204,7 +204,7 @@ class _ByCode(AuthorizationCodeGrant):
     """The client acts for the owner who agreed."""
 
     @staticmethod
-    def validate_authorization_redirect_uri(oauth_request: Request, client: ApiClient) -> str:
+    def validate_authorization_redirect_uri(oauth_request: TokenRequest, client: ApiClient) -> str:
         """The redirect URI. Authlib's own repeats a wrong one in the error, which may hold what an error may not."""
         redirect_uri: str = oauth_request.payload.redirect_uri or ""
         if not client.check_redirect_uri(redirect_uri):
@@ -214,7 +214,7 @@ class _ByCode(AuthorizationCodeGrant):
     def generate_authorization_code(self) -> str:
         return tokens.new_token()
 
-    def save_authorization_code(self, code: str, oauth_request: Request) -> None:
+    def save_authorization_code(self, code: str, oauth_request: TokenRequest) -> None:
         owner: Person = oauth_request.user
         assert owner.account is not None  # noqa: S101 - only operators have none, and they own nothing
         payload = oauth_request.payload
@@ -268,7 +268,7 @@ def _new_tokens(*, include_refresh_token: bool = True, **_: object) -> dict[str,
     return made | ({"refresh_token": tokens.new_token()} if include_refresh_token else {})
 
 
-def _grant(oauth_request: Request) -> Grant:
+def _grant(oauth_request: TokenRequest) -> Grant:
     """What the new tokens stand for; its `id` is that of the code or refresh token which they are given for."""
     if oauth_request.authorization_code is not None:
         of_code: Grant = oauth_request.authorization_code.grant

@@ -19,7 +19,7 @@ from flask_smorest import Blueprint
 from werkzeug.datastructures import MultiDict
 
 from dispatcher.api.auth import count
-from dispatcher.api.authlib_parts import Parameters, Request, Server, connection, parameters
+from dispatcher.api.authlib_parts import OAuthServer, Parameters, TokenRequest, connection, parameters
 from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import answer, container
 from dispatcher.errors import ApiError
@@ -33,7 +33,7 @@ blueprint = Blueprint("oauth", __name__, description="Tokens.")
 
 T = TypeVar("T")
 
-_server = Server()
+_server = OAuthServer()
 _COOKIE = "consent"
 _CSRF = re.compile(r"[0-9a-f]{64}\Z")
 _PASSED_ON = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
@@ -59,7 +59,7 @@ def token() -> Response:
     if not given.get("grant_type"):
         raise ApiError(400, "invalid_request", "The grant_type is missing")
     # A token is a row for hours, so it counts as a request; in Redis, and so not within the transaction below.
-    count(_run(lambda: _server.authenticate_client(Request(given), ())).client.id)
+    count(_run(lambda: _server.authenticate_client(TokenRequest(given), ())).client.id)
     answered: Response = _run(lambda: _server.create_token_response(given))
     return answered
 
@@ -75,7 +75,7 @@ def revoke() -> Response:
     given = parameters()
 
     def end() -> None:
-        client = _server.authenticate_client(Request(given), ())
+        client = _server.authenticate_client(TokenRequest(given), ())
         if not given.get("token"):
             raise ApiError(400, "invalid_request", "The token is missing")
         tokens.revoke(connection(), client.client.id, given["token"])

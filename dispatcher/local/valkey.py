@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.folder import open_private
-from dispatcher.local.server import Server
+from dispatcher.local.server import EmbeddedServer
 from dispatcher.local.wheels import package_folder
 from dispatcher.processes import child
 
@@ -28,7 +28,7 @@ daemonize no
 """
 
 
-class Valkey(Server):
+class Valkey(EmbeddedServer):
     """The server whose URL is REDIS_URL. `start()` returns it."""
 
     name = "valkey"

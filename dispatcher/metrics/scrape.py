@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from dispatcher.broker.queue import Queue
 from dispatcher.errors import DispatcherError
 from dispatcher.metrics.build import build_info
-from dispatcher.metrics.growing import growing
+from dispatcher.metrics.counters import counter_families
 from dispatcher.metrics.webhooks import due_by_queue, of_webhooks
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.schedule.counters import Counters
@@ -60,7 +60,7 @@ def scrape(
 
 def _grown(schedule: Schedule, counters: Counters, overdue: list[int]) -> Iterator[Metric]:
     overdue += schedule.overdue(backlog.OVERDUE)
-    yield from growing(counters.read())
+    yield from counter_families(counters.read())
 
 
 def _rows(

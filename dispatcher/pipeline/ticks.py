@@ -30,7 +30,7 @@ from dispatcher.schedule.schedule import Schedule
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline.events import any_waiting
-from dispatcher.storage.pipeline.listener import Listener
+from dispatcher.storage.pipeline.listener import NotificationListener
 from dispatcher.storage.stats import rollups
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Ticks:
         self._settings = settings
         self._dispatch = dispatch
         self._hears_commits = EVENTS in worker.queues
-        self._listener = Listener(storage.engine)
+        self._listener = NotificationListener(storage.engine)
         self._nudger = Nudger(self._listener, partial(nudge, schedule, queue), partial(storage.read, any_waiting))
         self._release = Round(settings.tick_ms / 1000, dispatch.release_due)
         self._rounds = [

@@ -35,7 +35,7 @@ def dies_with_us(number: signal.Signals) -> Callable[[], None]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class User:
+class OsUser:
     """Whom a program runs as."""
 
     uid: int
@@ -43,7 +43,7 @@ class User:
 
 
 def start(
-    command: Sequence[str], *, death_signal: signal.Signals, user: User | None = None, **options: Any
+    command: Sequence[str], *, death_signal: signal.Signals, user: OsUser | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
     """Starts `command` in a session of its own (Ctrl-C does not reach it). `options` are Popen's."""
     if user is not None:

@@ -30,7 +30,7 @@ from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.jobs import Advance, LockedReplay, Remaining
-from dispatcher.storage.replays.selection import Limits, Scan
+from dispatcher.storage.replays.selection import Scan, SelectionLimits
 from schemas.api.replay import ReplaySchema
 from schemas.api.webhook import BLANK
 from schemas.errors import texts
@@ -176,7 +176,7 @@ def _count(
     while afters:
         now = dict(list(afters.items())[:COUNT_WEBHOOKS])
         scan = (COUNT_EVENTS if wanted.missed else COUNT) // len(now)
-        limits = Limits(scan=scan, redeliveries=redelivery_limit)
+        limits = SelectionLimits(scan=scan, redeliveries=redelivery_limit)
         looks = storage.read(selection.count, account_id=account.id, wanted=wanted, afters=now, limits=limits)
         for webhook_id in now:
             del afters[webhook_id]
@@ -289,7 +289,7 @@ def _send(
         return []
     wanted, scan = held.replay.wanted, max(1, SCAN // len(rooms))
     afters = {webhook_id: left[webhook_id].last_id for webhook_id in rooms}
-    limits = Limits(scan=scan, redeliveries=redelivery_limit)
+    limits = SelectionLimits(scan=scan, redeliveries=redelivery_limit)
     looks = selection.pick(connection, held.replay.account_id, wanted, afters, limits)
     live = selection.hold_webhooks(connection, list(rooms))
     sent = _make_pending(connection, wanted, {id_: _taken(looks[id_], rooms[id_]) for id_ in live if id_ in looks})

@@ -15,7 +15,7 @@ import pycurl
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import NO_ADDRESS, Result, Status
 from dispatcher.sender.contract import TOO_LARGE, Limits, Request
-from dispatcher.sender.wire import STATUS_LINE, TEXT_LIMIT, Resolver, Target, check_headers, target
+from dispatcher.sender.wire import STATUS_LINE, TEXT_LIMIT, HttpTarget, Resolver, check_headers, target
 
 _IDLE_S = 4
 """Receivers close idle connections after 5 s or more (Node, Apache 5, nginx 75). Letting go a little earlier avoids
@@ -89,7 +89,7 @@ class Exchange:
         self._permits = permits
         self._flooded = flooded
         self._tag = 0
-        self._goal: Target | None = None
+        self._goal: HttpTarget | None = None
         self.started_s = 0.0
         self.stalled_before_s = 0.0  # the sender's, when this began
         self._body = bytearray()

@@ -32,7 +32,7 @@ class Unsendable(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
+class HttpTarget:
     """A URL ready to send: `url` is ASCII, without fragment; `host` is lower case, an IPv6 address without brackets.
 
     `path` is its path and query, for the request line: both libraries would rewrite escapes and dots in it.
@@ -46,7 +46,7 @@ class Target:
 
 
 @lru_cache(maxsize=8_192)
-def target(url: str) -> Target:
+def target(url: str) -> HttpTarget:
     """`url`, which may be an IRI: host by IDNA, the rest percent-encoded as UTF-8. Raises Unsendable.
 
     What is ASCII already stays letter for letter: some receivers compare a token in the query byte by byte.
@@ -66,7 +66,7 @@ def target(url: str) -> Target:
     host = _ascii_host(host)
     netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
     path, query = quote(parts.path or "/", safe=_ASCII), quote(parts.query, safe=_ASCII)
-    return Target(
+    return HttpTarget(
         url=urlunsplit((parts.scheme, netloc, path, query, "")),
         path=f"{path}?{query}" if query else path,
         host=host,

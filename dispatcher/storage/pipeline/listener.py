@@ -19,7 +19,7 @@ _ECHO_S = 2.0
 """A new connection is notified by another: to hear nothing for so long means that it never will."""
 
 
-class Listener:
+class NotificationListener:
     """One connection outside the pool that waits for notifications; costs no query while nothing happens."""
 
     def __init__(self, engine: Engine, reconnect_s: float = _RECONNECT_S) -> None:

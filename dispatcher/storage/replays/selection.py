@@ -111,7 +111,7 @@ _BUILD = f"{order.insert(_MISSING)} returning id, webhook_id, resource"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class SelectionLimits:
     """Rows of each webhook that a look reads, and how often a delivery may have been redelivered to match still."""
 
     scan: int
@@ -153,14 +153,14 @@ def webhooks(connection: Connection, account_id: int, webhook_id: int | None, cl
 
 
 def count(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: SelectionLimits
 ) -> dict[int, Scan]:
     """Of each webhook of `afters` the next rows beyond that id; absent where there are none."""
     return _looks(connection, account_id, wanted, afters, limits, _COUNT)
 
 
 def pick(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits
+    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: SelectionLimits
 ) -> dict[int, Scan]:
     """As `count`, with the ids of those that match."""
     return _looks(connection, account_id, wanted, afters, limits, _PICK)
@@ -200,7 +200,12 @@ def _made(
 
 
 def _looks(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: Limits, tail: str
+    connection: Connection,
+    account_id: int,
+    wanted: Wanted,
+    afters: Mapping[int, int],
+    limits: SelectionLimits,
+    tail: str,
 ) -> dict[int, Scan]:
     if wanted.missed:
         return _missed(connection, account_id, wanted, afters, limits.scan)
@@ -217,7 +222,9 @@ def _looks(
     }
 
 
-def _look_sql(wanted: Wanted, afters: Mapping[int, int], limits: Limits, tail: str) -> tuple[str, dict[str, object]]:
+def _look_sql(
+    wanted: Wanted, afters: Mapping[int, int], limits: SelectionLimits, tail: str
+) -> tuple[str, dict[str, object]]:
     """The statement, with the conditions that are asked for, and its parameters."""
     sql = _LOOKED.format(
         not_too_often="" if wanted.new_key else "and d.redelivery_count < %(redeliveries)s",

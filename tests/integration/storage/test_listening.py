@@ -15,7 +15,7 @@ import pytest
 from dispatcher.storage.engine import make_engine
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import Emit
-from dispatcher.storage.pipeline.listener import Listener
+from dispatcher.storage.pipeline.listener import NotificationListener
 from tests.support.builders import a_draft
 from tests.support.waiting import eventually
 
@@ -26,8 +26,8 @@ def stop() -> threading.Event:
 
 
 @pytest.fixture
-def listener(storage, stop) -> Iterator[Listener]:
-    with closing(Listener(storage.engine, reconnect_s=0.0)) as listener:
+def listener(storage, stop) -> Iterator[NotificationListener]:
+    with closing(NotificationListener(storage.engine, reconnect_s=0.0)) as listener:
         assert listener.wait(10, stop)  # its own echo
         yield listener
 
@@ -83,7 +83,7 @@ def test_a_listener_that_lost_its_connection_gets_another_and_says_that_it_may_h
 def test_behind_a_pooler_that_shares_connections_by_transaction_a_listener_knows_that_it_is_deaf(
     pooled_url, steps, stop
 ):
-    with closing(Listener(make_engine(pooled_url, 1))) as listener:
+    with closing(NotificationListener(make_engine(pooled_url, 1))) as listener:
         assert not listener.is_deaf
         eventually(lambda: not listener.wait(0.1, stop) and listener.is_deaf, what="that it hears nothing")
 

@@ -10,7 +10,7 @@ from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.replays import jobs, selection
-from dispatcher.storage.replays.selection import Limits
+from dispatcher.storage.replays.selection import SelectionLimits
 from tests.support.builders import a_webhook
 
 NOW = datetime.now(UTC)
@@ -64,7 +64,7 @@ def test_a_look_is_read_by_the_index_of_its_webhooks(steps, much, states):
         found = plan(
             steps,
             *selection._look_sql(
-                of_these, dict.fromkeys(much[:count], 7), Limits(scan=1_000 // count, redeliveries=9), tail
+                of_these, dict.fromkeys(much[:count], 7), SelectionLimits(scan=1_000 // count, redeliveries=9), tail
             ),
         )
 
@@ -97,7 +97,7 @@ def test_missed_events_are_read_by_the_index_of_their_account(steps, much, accou
 
 def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
     of_all = wanted(days=20, states=(State.FAILED, State.DELIVERED))
-    limits = Limits(scan=150, redeliveries=9)
+    limits = SelectionLimits(scan=150, redeliveries=9)
     afters, ids, looks = {much[0]: 0, much[1]: 0}, {much[0]: [], much[1]: []}, 0
     while afters:
         found = storage.read(selection.pick, steps.account.id, of_all, afters, limits)

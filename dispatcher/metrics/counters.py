@@ -1,4 +1,4 @@
-"""Figures that only grow, from their sums in Redis. Every label is there from the beginning, so that a rate sees 0."""
+"""Counters and histograms, from their sums in Redis. Every label exists from the start, so that a rate sees 0."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,8 +11,8 @@ _DUPLICATES = ("emit", "record")
 _FINISHED = ("delivered", "failed")
 
 
-def growing(sums: Mapping[str, int]) -> Iterator[Metric]:
-    """Counters and histograms of `schedule.counters`'s sums."""
+def counter_families(sums: Mapping[str, int]) -> Iterator[Metric]:
+    """Counters and histograms of `schedule.counters`' sums."""
     yield _counter("attempts", "Recorded attempts by outcome.", "outcome", OUTCOMES, sums)
     yield _counter("finished", "Deliveries that finished by an attempt or a lost lease.", "state", _FINISHED, sums)
     yield CounterMetricFamily(

@@ -1,0 +1,77 @@
+"""What people read is plain English in the field's words, and a class's name says which class it is."""
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+import click
+import pytest
+
+from dispatcher.cli.root import main
+
+ROOT = Path(__file__).resolve().parents[2]
+FORBIDDEN = re.compile(
+    r"let alone|switched off|sent again|sent once more|once more|so many|for so long|of ours|well again|it is wished"
+    r"|\bplease\b|\btries\b|\btold\b|looked at|looks on|what waits|that waits?\b|is there already|no such record",
+    re.IGNORECASE,
+)
+SHARED_NAMES = {"Worker"}
+"""gunicorn's worker class, which its own settings call so, and the worker process of the ticks."""
+
+
+def texts() -> dict[str, str]:
+    """Where people read it → the text: templates, messages of errors, help of metrics and of commands."""
+    found = {str(path): path.read_text() for path in ROOT.glob("dispatcher/**/*.html")}
+    for path in (ROOT / "dispatcher/errors.py", *ROOT.glob("dispatcher/metrics/*.py")):
+        found[str(path)] = "\n".join(strings(path, docstrings=path.name == "errors.py"))
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        for one in (command, *getattr(command, "commands", {}).values()):
+            found[f"{name} {one.name} --help"] = one.get_help(click.Context(one))
+    return found
+
+
+def strings(path: Path, *, docstrings: bool) -> list[str]:
+    """The text constants of a module; of docstrings, those of classes, which are messages."""
+    tree = ast.parse(path.read_text())
+    prose = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and not (docstrings and isinstance(node.value, ast.Constant))
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+    ]
+
+
+def readable(text: str) -> str:
+    """Without the code of templates, whose names nobody reads."""
+    return re.sub(r"{[{%].*?[%}]}", " ", text, flags=re.DOTALL)
+
+
+def test_texts_speak_the_words_of_the_field():
+    found = {where: FORBIDDEN.findall(readable(text)) for where, text in texts().items()}
+
+    assert {where: words for where, words in found.items() if words} == {}
+
+
+@pytest.mark.parametrize("text", ["It is let alone for 2 min.", "Sent with 5 tries", "1 to 10 events, please"])
+def test_a_wrong_word_is_noticed(text):
+    assert FORBIDDEN.search(readable(text))
+
+
+def test_no_two_classes_share_a_name():
+    names = Counter(
+        node.name
+        for package in ("dispatcher", "schemas", "tasks")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert {name for name, count in names.items() if count > 1} <= SHARED_NAMES
