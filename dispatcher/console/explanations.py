@@ -8,7 +8,7 @@ from schemas.wire.payload import LEGACY_EVENTS
 
 
 def why_then(wait: WaitReason, pause_s: float | None, settings: Settings) -> str:
-    """Why the next attempt is when it is; `pause_s`: for so long its receiver is let alone."""
+    """Why the next attempt is when it is; `pause_s`: seconds for which its receiver is still paused."""
     if not wait.active:
         reason = f" ({wait.deactivated_reason})" if wait.deactivated_reason else ""
         return f"The webhook is inactive{reason}. This stays pending until it is activated."

@@ -19,7 +19,7 @@ from dispatcher.storage.reads import overview
 from dispatcher.storage.stats import rollups
 
 STALE_S = 30
-"""Without a count for so long, no worker runs."""
+"""Without a count for this long, no worker runs."""
 
 
 @blueprint.route("/")
@@ -82,7 +82,7 @@ def _figures(account_id: int | None) -> dict[str, Any]:
 
 
 def pauses() -> dict[int, float]:
-    """Webhook → seconds for which its receiver is let alone yet; empty where Redis does not answer."""
+    """Webhook → seconds until its pause ends; empty where Redis is unavailable."""
     try:
         return container().schedule.pauses()
     except ScheduleUnavailable:

@@ -16,7 +16,7 @@ from dispatcher.metrics.build import build_info
 logger = logging.getLogger(__name__)
 
 PORTS = 50
-"""So many ports are tried."""
+"""Ports to try."""
 _DRAIN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0)
 _FLUSH_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0)
 _SIZES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)

@@ -57,7 +57,7 @@ class Result:
 class Verdict:
     """What follows from a result: the delivery's state and, if it stays pending, the wait before the next try.
 
-    `pause`: for so long the receiver asked to be let alone altogether.
+    `pause`: how long the receiver asked for no requests at all.
     """
 
     state: State

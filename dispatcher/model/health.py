@@ -4,7 +4,7 @@ The window is the number of requests that may be in flight to one webhook. As TC
 well and halves when they do not, so that a receiver in trouble is not pushed further into it.
 
 The breaker opens after some failures in a row. Nothing is sent then but one probe at a time, further and further apart;
-what waits stays unsent, and its tries are not used up. A probe that succeeds closes it, and the window grows from 1.
+pending deliveries stay unsent and use up no attempts. A probe that succeeds closes it, and the window grows from 1.
 """
 
 import random
@@ -32,7 +32,7 @@ class BreakerPolicy:
     jitter: float = 0.2
 
     def pause_s(self, probes: int, rng: random.Random) -> float:
-        """Seconds to let the receiver alone after `probes` probes have failed."""
+        """Seconds to pause after `probes` probes have failed."""
         pause_s = min(self.first_pause_s * 2.0 ** min(probes, 60), self.longest_pause_s)
         return min(pause_s * (1 + self.jitter * (2 * rng.random() - 1)), self.longest_pause_s)
 
