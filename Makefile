@@ -7,7 +7,7 @@ LIBRARIES := $(CONSOLE)/static/vendor/htmx.min.js
 RUN := .venv/installed $(LIBRARIES)
 DEV := $(RUN) .venv/installed-dev
 
-.PHONY: demo test faults up lint docs bench bench-growth bench-scaling screenshots console install lock clean clean-data
+.PHONY: demo test coverage faults up lint docs bench bench-growth bench-scaling screenshots console install lock clean clean-data
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
@@ -39,6 +39,11 @@ test: $(DEV)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/unit
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile tests/integration
 	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal tests/e2e tests/faults tests/attacks
+
+# Lines that unit and integration tests run in their own process; what only `dispatcher serve` and workers run is not seen.
+coverage: $(DEV)
+	@.ci/install-debian-packages
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --cov --cov-report=term:skip-covered tests/unit tests/integration
 
 # The faults and attacks of `make test`, many more of each: about ten minutes.
 faults: $(DEV)
