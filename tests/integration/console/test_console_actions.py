@@ -274,7 +274,7 @@ def test_many_are_chosen_and_sent_again(seen, base, traffic):
     page.get_by_role("button", name="Redeliver selected").click()
     expect(page.get_by_role("status")).to_have_text("No deliveries selected.")
     page.get_by_label("All on this page").check()
-    page.get_by_label("Choose delivery").first.uncheck()
+    page.get_by_label("Select delivery").first.uncheck()
     page.get_by_role("button", name="Redeliver selected").click()
 
     expect(page.get_by_role("status")).to_have_text("Redeliveries queued: 2.")

@@ -70,7 +70,7 @@ def test_flower_refuses_an_address_that_others_reach_without_a_password(address:
     result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": address, "FLOWER_BASIC_AUTH": " "})
 
     assert result.exit_code == 2
-    assert "set FLOWER_BASIC_AUTH=user:password first" in result.stderr
+    assert "set FLOWER_BASIC_AUTH=user:password" in result.stderr
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", ""])
@@ -86,7 +86,7 @@ def test_flower_is_not_opened_to_other_machines():
     result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_WITHOUT_PASSWORD": "1"})
 
     assert result.exit_code == 2
-    assert "set FLOWER_BASIC_AUTH=user:password first" in result.stderr
+    assert "set FLOWER_BASIC_AUTH=user:password" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_commands_that_act_on_a_database_refuse_another_machines_dispatcher(monk
     for command in ("status", "account list", "client list", "user list", "migrate", "reconcile", "repair"):
         done = CliRunner().invoke(main, command.split())
         assert done.exit_code == 1
-        assert f"`{command.split()[0]}` acts on a database, and DISPATCHER_API names" in done.stderr
+        assert f"`{command.split()[0]}` needs a database, but DISPATCHER_API points to" in done.stderr
 
 
 def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):
@@ -339,7 +339,7 @@ def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):
     assert process.returncode == 1
     assert "no such table" in output
     assert "never" not in output
-    assert "Postgres  db.example/name (yours, from DATABASE_URL)" in output
+    assert "Postgres  db.example/name (from DATABASE_URL)" in output
     assert "hidden" not in output
     assert processes_with(f"MARK={folder}") == []
 
