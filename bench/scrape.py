@@ -1,7 +1,7 @@
 """`python -m bench.scrape`: what a scrape of /metrics and a `dispatcher status` cost while very much waits.
 
     10,000 webhooks of 1,000 accounts, 1,000,000 deliveries that wait, 100,000 events not fanned out, a day of history,
-    every webhook in the clock and with a health, every tenth let alone
+    every webhook in the clock and with a health, every tenth paused
 
 Prints the times and writes scrape.json. The bars: a scrape ≤ 50 ms (p95), ≤ 1,000 series, status ≤ 1 s.
 """

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 def wake(schedule: Schedule, waits_s: Mapping[int, float], *, afresh: bool = False) -> None:
     """Makes each webhook due after its seconds from now. Never raises: what it follows is committed already.
 
-    `afresh`: also where its breaker is open, or it asked to be let alone.
+    `afresh`: also where its breaker is open, or it asked for a pause.
     """
     try:
         if afresh and waits_s:

@@ -5,7 +5,7 @@
     dispatcher:holders       hash         webhook id → token of the drain that holds it, `<process>/<drain>`; absent
                                           while its message is on the way to one
     dispatcher:owners        sorted set   number of a process whose drains hold webhooks → when it was last seen, ms
-    dispatcher:paused        sorted set   webhook id → until when it is to be let alone, ms: its breaker is open, or it
+    dispatcher:paused        sorted set   webhook id → until when it is paused, ms: its breaker is open, or it
                                           asked for that; expired pauses are over
     dispatcher:fan_out       string       set while a `fan_out` message waits; expires
     dispatcher:reconcile     string       the run of Redis in which the rows were last compared, and when, ms
@@ -66,7 +66,7 @@ class Released:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
-    """The clock at a glance: how many webhooks are due, held and let alone, the workers, and some webhooks by id."""
+    """The clock at a glance: how many webhooks are due, held and paused, the workers, and some webhooks by id."""
 
     due: int
     held: int
@@ -74,7 +74,7 @@ class Survey:
     workers: tuple[str, ...]
     healths: Mapping[int, Health]
     pauses_s: Mapping[int, float]
-    """For how long yet a webhook is let alone; absent where it is not."""
+    """For how long yet a webhook is paused; absent where it is not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +197,7 @@ class Schedule:
             self._redis.delete(*(f"{_HEALTH}{webhook}" for webhook in webhook_ids))
 
     def pauses(self) -> dict[int, float]:
-        """The webhooks that are let alone, and for how many seconds yet."""
+        """The webhooks that are paused, and for how many seconds yet."""
         with translated():
             seconds, micros = self._redis.time()
             now_ms = seconds * 1000 + micros / 1000

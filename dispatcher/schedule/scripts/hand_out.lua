@@ -1,5 +1,5 @@
 -- Webhooks have work now: the free ones are held for the caller at once; the held ones are marked due, which tells
--- the drain that holds them to go on; those to be let alone are due when their pause ends.
+-- the drain that holds them to go on; those paused are due when their pause ends.
 -- KEYS: due, held, paused, holders. ARGV: milliseconds of a hold, how many may be held in all, webhook ids.
 -- Returns the webhooks that are now the caller's. No drain has them yet: the first that begins with one holds it.
 local time = redis.call('TIME')

@@ -2,7 +2,7 @@
 -- another drain holds by now, it only tells when there is work.
 -- KEYS: due, held, paused, holders. ARGV: milliseconds of a hold, the drain's token, whether it goes on with what has
 -- work now ('1') or passes it on, prefix of the health keys, seconds that a health is kept; then in fours: milliseconds
--- until the webhook's next delivery is due ('' : nothing waits), milliseconds for which it is to be let alone (0: not),
+-- until the webhook's next delivery is due ('' : nothing waits), milliseconds for which it is paused (0: not),
 -- its health ('' : as it was), webhook id.
 -- Returns the webhooks that have work now: these stay held, by this drain if it goes on with them.
 local time = redis.call('TIME')

@@ -1,4 +1,4 @@
--- Takes webhooks that are due, not held and not to be let alone, and holds them for the caller.
+-- Takes webhooks that are due, not held and not paused, and holds them for the caller.
 -- KEYS: due, held, paused, holders. ARGV: milliseconds of a hold, how many may be held in all, how many to take at most.
 -- Returns the webhooks, then, as the last element, milliseconds until the first of the others is due (0: it is, but
 -- held or beyond the room; -1: the clock is empty). What is no webhook's id, by whomever it was written, is dropped.
