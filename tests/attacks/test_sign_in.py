@@ -2,7 +2,6 @@
 
 import json
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -130,5 +129,6 @@ def test_who_exists_is_told_neither_by_the_answer_nor_by_the_time_it_takes(api):
             texts.add((answer.status_code, answer.text.replace(name, "")))
 
     assert len(texts) == 1
-    slowest, fastest = (pick(map(statistics.median, took_s.values())) for pick in (max, min))
+    # The least of each: what else runs here only adds to it.
+    slowest, fastest = (pick(map(min, took_s.values())) for pick in (max, min))
     assert slowest < 2 * fastest, took_s

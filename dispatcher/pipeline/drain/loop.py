@@ -91,7 +91,7 @@ class Drain:
         self._oldest_finished_s = 0.0
         self._go_on: list[int] = []
         self._may_claim = True
-        self._lanes = self._open_lanes(dict.fromkeys(webhook_ids))
+        self._lanes = _open_lanes(self._holds, policy, dict.fromkeys(webhook_ids))
 
     @property
     def done(self) -> bool:
@@ -161,14 +161,6 @@ class Drain:
             self._recorder.record(finished)
 
     # -- claim ---------------------------------------------------------------------------------------------------
-
-    def _open_lanes(self, webhook_ids: dict[int, None]) -> dict[int, Lane]:
-        mine, known = self._holds.begin(webhook_ids)
-        fresh = Health(window=float(self._policy.window.start))
-        lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in mine}
-        for lane in lanes.values():
-            lane.reopen(self._policy.breaker)
-        return lanes
 
     def _claim(self) -> None:
         self._outcomes.counts.failed += self._claimer.fill(self._lanes)
@@ -311,3 +303,13 @@ class Drain:
         if self._flights:
             return self._flights.are_older_than(patience_s())
         return bool(self._recorder.locked)
+
+
+def _open_lanes(holds: Holds, policy: DrainPolicy, webhook_ids: dict[int, None]) -> dict[int, Lane]:
+    """A lane for each webhook that this drain holds now."""
+    mine, known = holds.begin(webhook_ids)
+    fresh = Health(window=float(policy.window.start))
+    lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in mine}
+    for lane in lanes.values():
+        lane.reopen(policy.breaker)
+    return lanes
