@@ -154,6 +154,15 @@ def make_engine(url: str, pool_size: int) -> Engine:
     return engine
 
 
+def detached(engine: Engine) -> Any:
+    """A connection of the driver's that is outside the pool, for as long as its owner likes; it commits at once."""
+    fairy = engine.raw_connection()
+    connection: Any = fairy.dbapi_connection
+    fairy.detach()
+    connection.autocommit = True
+    return connection
+
+
 def _leave_a_standby(context: ExceptionContext) -> None:
     """A server that does not take writes any more is none of ours: its connections are replaced."""
     if getattr(context.original_exception, "pgcode", None) == _READ_ONLY:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher import clock, log
+from dispatcher.storage.engine import detached
 from dispatcher.storage.pipeline.events import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -68,10 +69,7 @@ class NotificationListener:
             return
         self._try_at_s = clock.monotonic() + self._reconnect_s
         try:
-            fairy = self._engine.raw_connection()
-            self._connection = fairy.dbapi_connection
-            fairy.detach()
-            self._connection.autocommit = True
+            self._connection = detached(self._engine)
             with self._connection.cursor() as cursor:
                 cursor.execute(f"listen {CHANNEL}")
             # On another connection: a pooler hands on what comes with the response to a statement. The echo stands for

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher import clock, log
-from dispatcher.storage.engine import Connection, array, rows
+from dispatcher.storage.engine import Connection, array, detached, rows
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +74,7 @@ class Presence:
 
     def _open(self) -> None:
         try:
-            fairy = self._engine.raw_connection()
-            self._connection = fairy.dbapi_connection
-            fairy.detach()
-            self._connection.autocommit = True
+            self._connection = detached(self._engine)
             with self._connection.cursor() as cursor:
                 cursor.execute(_LOCK, {"owner": self._owner})
         except (DBAPIError, psycopg2.Error) as error:
