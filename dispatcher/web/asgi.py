@@ -36,7 +36,7 @@ from dispatcher.web.bodies import (
 )
 from dispatcher.web.callers import Callers
 from dispatcher.web.connections import ANSWER_S, TURN, Owed, Turn
-from dispatcher.web.emit_endpoint import EmitEndpoint, is_emit
+from dispatcher.web.emit_endpoint import EmitEndpoint, slug_of_emit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -89,8 +89,9 @@ class Asgi:
 
     async def _answer(self, environ: dict[str, Any], body: Body) -> Answer:
         """In this order: who calls and whether they may, how much they send, and only then the body itself."""
-        if is_emit(environ):
-            return await self._emits.answer(environ, body)
+        slug = slug_of_emit(environ)
+        if slug is not None:
+            return await self._emits.answer(environ, body, slug)
         if body.is_whole:
             return quick_answer(environ) or await self._flask(environ, BytesIO())
         token = bearer(environ.get("HTTP_AUTHORIZATION", "")) if needs_token(environ["PATH_INFO"]) else None

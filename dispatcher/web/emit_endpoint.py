@@ -40,13 +40,9 @@ _READS = ("GET", "HEAD")
 """The activity log, which is a route of Flask's."""
 
 
-def is_emit(environ: dict[str, Any]) -> bool:
-    """Whether the request is answered here."""
-    return environ["REQUEST_METHOD"] not in _READS and _slug(environ) is not None
-
-
-def _slug(environ: dict[str, Any]) -> str | None:
-    path = _PATH.fullmatch(environ["PATH_INFO"])
+def slug_of_emit(environ: dict[str, Any]) -> str | None:
+    """The slug in the path of a request that is answered here; None for every other."""
+    path = None if environ["REQUEST_METHOD"] in _READS else _PATH.fullmatch(environ["PATH_INFO"])
     return path and path[1]
 
 
@@ -63,8 +59,8 @@ class EmitEndpoint:
             "commit", container.emitter.emit_batch, most=EVENTS_MOST, for_all=StorageUnavailable
         )
 
-    async def answer(self, environ: dict[str, Any], body: Body) -> Answer:
-        """The answer to a request that `is_emit`; raises ClientGone and BodyTooSlow."""
+    async def answer(self, environ: dict[str, Any], body: Body, slug: str) -> Answer:
+        """The answer to a request with a `slug_of_emit`; raises ClientGone and BodyTooSlow."""
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         allowance = self._container.access.limiter.unused[DEFAULT]
         try:
@@ -74,7 +70,7 @@ class EmitEndpoint:
             admitted = await self._callers.admit(access_token(environ.get("HTTP_AUTHORIZATION", "")), EMITS)
             if admitted is not None:
                 allowance = admitted.allowance
-            answer = await self._emit(environ, body, admitted)
+            answer = await self._emit(environ, body, slug, admitted)
         except (ClientGone, BodyTooSlow):
             raise
         except Exception as error:  # whatever it is, it is this request's alone
@@ -82,8 +78,8 @@ class EmitEndpoint:
         answer.headers.extend(quota_headers(allowance).items())
         return answer
 
-    async def _emit(self, environ: dict[str, Any], body: Body, admitted: Admitted | None) -> Answer:
-        account = permitted(admitted, "events:write", _slug(environ)).account
+    async def _emit(self, environ: dict[str, Any], body: Body, slug: str, admitted: Admitted | None) -> Answer:
+        account = permitted(admitted, "events:write", slug).account
         check_content_type(environ.get("CONTENT_TYPE", ""))
         async with nullcontext() if body.is_small else self._large.place(account.id):
             data = await _read(body)
