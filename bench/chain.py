@@ -18,9 +18,8 @@ from rich.table import Table
 from bench import http_emits, load
 from bench.receiver import Receiver
 from bench.rig import Rig, say, wait_until
+from tests.support.processes import cpu_s
 
-_TICKS_PER_S = 100
-"""USER_HZ: the unit of CPU times in /proc, the same on all of Linux' architectures."""
 _STATEMENTS = """
 select query, sum(calls) from pg_stat_statements join pg_database on pg_database.oid = dbid
 where datname = current_database() and query !~* '^(begin|commit|rollback)|pg_stat|count\\(\\*\\) from attempts'
@@ -119,25 +118,8 @@ def _counts(rig: Rig, roots: Mapping[str, int]) -> Counts:
         transactions=int(transactions),
         wal_bytes=int(wal_bytes),
         commands=Counter({name.removeprefix("cmdstat_"): int(each["calls"]) for name, each in info.items()}),
-        cpu_s=Counter({name: _cpu_s(pid) for name, pid in roots.items()}),
+        cpu_s=Counter({name: cpu_s(pid) for name, pid in roots.items()}),
     )
-
-
-def _cpu_s(root: int) -> float:
-    """CPU of a process and all below it, those that ended and were waited for among them."""
-    fields = {int(path.parent.name): _stat(path) for path in Path("/proc").glob("[0-9]*/stat")}
-    below = [root]
-    for pid in below:
-        below += [child for child, values in fields.items() if values and int(values[1]) == pid]
-    return sum(sum(map(int, values[11:15])) for pid in below if (values := fields.get(pid))) / _TICKS_PER_S
-
-
-def _stat(path: Path) -> list[str]:
-    """The fields after the name; none of a process that is gone."""
-    try:
-        return path.read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
 
 
 def show(chains: Sequence[Chain]) -> None:

@@ -51,7 +51,7 @@ def wait_until(
 
 
 class Rig:
-    """container for the time of a `with` block; `services` are those of this process, `redis` and `sql` look inside."""
+    """Servers for the time of a `with` block; `container` is this process's, `redis` and `sql` look inside."""
 
     def __init__(self, folder: Path, *, preload: str = "") -> None:
         """`preload`: a library of Postgres' that it shall have loaded."""

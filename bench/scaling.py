@@ -27,8 +27,8 @@ from matplotlib import pyplot
 from bench import load
 from bench.machine import describe
 from bench.rig import ROOT, Rig, running, say, wait_until
-from bench.throughput import cpu_seconds
 from dispatcher.storage.pipeline import events
+from tests.support.processes import cpu_s
 
 COUNTS = (1, 2, 4)
 DELAY_MS = 20
@@ -90,13 +90,13 @@ def _measure(rig: Rig, url: str, count: int) -> Step:
         wait_until("the workers are seen", lambda: len(rig.container.schedule.workers()) >= count, processes=workers)
         rig.container.reconciler.reconcile()
         first = _recorded_at(rig, before + int(total * FROM))
-        cpu_s, busy = sum(cpu_seconds(one.pid) for one in workers), _busy_s()
+        used_s, busy = sum(cpu_s(one.pid) for one in workers), _busy_s()
         last = _recorded_at(rig, before + int(total * TO))
-        cpu_s, busy = sum(cpu_seconds(one.pid) for one in workers) - cpu_s, _busy_s() - busy
+        used_s, busy = sum(cpu_s(one.pid) for one in workers) - used_s, _busy_s() - busy
         wait_until("all is near", lambda: _recorded(rig) >= before + total, 120)
         wait_until("all is recorded, once", lambda: rig.sql(_ONCE)[0] == (total, total), 10)
     seconds, done = last[0] - first[0], last[1] - first[1]
-    step = Step(workers=count, per_second=done / seconds, busy=busy / seconds / _cores(), cpu_ms=1000 * cpu_s / done)
+    step = Step(workers=count, per_second=done / seconds, busy=busy / seconds / _cores(), cpu_ms=1000 * used_s / done)
     say(f"{count} workers: {step.per_second:,.0f}/s, {step.busy:.0%} of the CPU")
     return step
 

@@ -4,14 +4,13 @@ The workers run and wait; their `reconcile` is set aside, so that nothing starts
 signature, POST and record all count. What counts as delivered is a row of `attempts` in Postgres, committed.
 """
 
-import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench import load
 from bench.receiver import Receiver
 from bench.rig import WORKER_COUNT, Rig, say, wait_until
+from tests.support.processes import cpu_s
 
 _QUIET = {"DISPATCHER_RECONCILE_S": "3600"}
 
@@ -87,7 +86,7 @@ def _run(rig: Rig, receiver: Receiver, each: Load, share: float, pids: list[int]
     load.record_events(rig, accounts, events)
     rig.sql("checkpoint")
     deliveries = events * each.webhooks
-    cpu_s = sum(map(cpu_seconds, pids))
+    used_s = sum(map(cpu_s, pids))
     began_s = time.monotonic()
     rig.nudge()
     wait_for_attempts(rig, deliveries)
@@ -95,7 +94,7 @@ def _run(rig: Rig, receiver: Receiver, each: Load, share: float, pids: list[int]
         name=each.name,
         deliveries=deliveries,
         seconds=time.monotonic() - began_s,
-        cpu_seconds=sum(map(cpu_seconds, pids)) - cpu_s,
+        cpu_seconds=sum(map(cpu_s, pids)) - used_s,
         complete=_is_complete(rig, deliveries),
     )
     say(f"{each.name}: {done.per_second:,.0f}/s")
@@ -106,12 +105,3 @@ def _is_complete(rig: Rig, deliveries: int) -> bool:
     delivered = rig.sql("select count(*) from deliveries where state = 'delivered'")[0][0]
     attempts = rig.sql("select count(*), count(distinct delivery_id) from attempts where status = '200'")[0]
     return bool(delivered == deliveries and attempts == (deliveries, deliveries))
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time a process has used; 0 where the system has no /proc."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

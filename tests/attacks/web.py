@@ -1,6 +1,6 @@
 """A `dispatcher serve` that a module attacks: its own database, two processes as they come, and a way in.
 
-Import the fixtures `servers_own` and `web` to use them.
+Import the fixtures `container` and `web` to use them.
 """
 
 import http.client
@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def container(mortal_servers) -> Iterator[Container]:
-    """container on the database that `web` serves."""
+    """A container on the database that `web` serves."""
     postgres, valkey = mortal_servers
     name = f"attacked_{next(_numbers)}"
     execute(postgres.url, f"create database {name} template {TEMPLATE}")

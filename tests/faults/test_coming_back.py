@@ -31,7 +31,7 @@ WEBHOOKS = 5
 
 @contextmanager
 def services_of(up: Program, folder: Path) -> Iterator[Container]:
-    """container on the servers that `up` has brought along, once its worker lives; they are this process's."""
+    """A container on the servers that `up` has brought along, once its worker lives; it is this process's."""
     env = eventually(lambda: running_environment(folder / ".dispatcher"), 60, "the servers of `up`")
     container = Container(
         Settings(

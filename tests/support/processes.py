@@ -71,9 +71,15 @@ class Program:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds that the process and those below it have used so far: other work on the machine adds none."""
-    stats = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in (pid, *_descendants(pid))]
-    return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+    """CPU seconds that the process and those below it have used, those that ended and were waited for among them.
+
+    Other work on the machine adds none. 0 where the system has no /proc.
+    """
+    ticks = 0
+    for each in (pid, *_descendants(pid)):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            ticks += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _descendants(pid: int) -> Iterator[int]:

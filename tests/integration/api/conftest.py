@@ -2,7 +2,7 @@
 
 server          one for the whole session; tests share it and make accounts of their own
 serve           starts more of them for one test, with settings of its own
-own             the container of the session's database and Valkey in this process, for what a test prepares
+container       the container of the session's database and Valkey in this process, for what a test prepares
 account         a new account of this test
 api             a client of that account with a token, which calls `server`
 """

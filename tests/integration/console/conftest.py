@@ -1,7 +1,7 @@
 """The console in Debian's Chromium, against a real `dispatcher serve`: one server and one browser for all tests.
 
 server       `dispatcher serve`; its database and Valkey are of this folder's tests alone
-own          container on the same database: a test emits, fans out and drains with it, when it wants to
+container    one on the same database: a test emits, fans out and drains with it, when it wants to
 receiver     answers webhooks by script
 account      a new account of this test, with people (`person`)
 browser      Chromium; `window(...)` opens a page in a context of its own, signed in, at a width

@@ -10,7 +10,6 @@ from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.schedule.schedule import Released
 from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline.owners import Presence
-from tests.support.fakes import FakeClock, MemorySchedule
 from tests.support.waiting import eventually
 
 END_SESSIONS = """
@@ -18,16 +17,6 @@ select pg_terminate_backend(pid) from pg_stat_activity
 where query like 'select pg_try_advisory_lock%' and datname = current_database()
 """
 DEAD, LIVING = 2**62 + 7, 3
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def schedule(clock):
-    return MemorySchedule(clock)
 
 
 @pytest.fixture
