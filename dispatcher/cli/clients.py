@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
-from dispatcher.access import clients as edit_client
-from dispatcher.cli.output import json_option, print_json, print_table
+from dispatcher.access.clients import create_client, revoke_client
+from dispatcher.cli.options import json_option, only_account_option
+from dispatcher.cli.output import show_attributes, show_list
 from dispatcher.container import current_container
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES, Client
@@ -36,45 +37,33 @@ def client() -> None:
 @json_option
 def create(slug: str, name: str | None, redirect_uris: tuple[str, ...], scopes: tuple[str, ...], as_json: bool) -> None:
     """Create a client and print its id and its secret, which is shown only once."""
-    made, secret = edit_client.create_client(
+    created, secret = create_client(
         current_container().storage, slug, slug if name is None else name, redirect_uris, scopes or SCOPES
     )
-    shown = {"client_id": made.client_id, "client_secret": secret, **_shown(made, slug)}
-    if as_json:
-        print_json(shown)
-        return
-    for attribute, value in shown.items():
-        print(f"{attribute:16}{' '.join(value) or '-' if isinstance(value, list) else value}")
+    record = _record(created, slug)
+    show_attributes({"client_id": record.pop("client_id"), "client_secret": secret, **record}, as_json)
 
 
 @client.command("list")
-@click.option("--account", "slug", metavar="SLUG", help="Only this account's.")
+@only_account_option
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
     """List clients, including revoked ones."""
-    found = current_container().storage.transact(clients.list_all, slug=slug)
-    if as_json:
-        print_json(
-            [
-                {"client_id": one.client_id, **_shown(one, account), "revoked_at": one.revoked_at}
-                for one, account in found
-            ]
-        )
-        return
-    print_table(
-        ["client id", "account", "name", "grant", "scopes", "created", "revoked"],
+    show_list(
         [
-            (
-                one.client_id,
-                account,
-                one.name,
-                "authorization code" if one.redirect_uris else "client credentials",
-                " ".join(one.scopes),
-                one.created_at,
-                one.revoked_at,
-            )
-            for one, account in found
+            _record(one, account) | {"revoked_at": one.revoked_at}
+            for one, account in current_container().storage.read(clients.list_all, slug=slug)
         ],
+        as_json,
+        {
+            "client id": "client_id",
+            "account": "account",
+            "name": "name",
+            "grant": lambda one: "authorization code" if one["redirect_uris"] else "client credentials",
+            "scopes": "scopes",
+            "created": "created_at",
+            "revoked": "revoked_at",
+        },
         empty="no clients",
     )
 
@@ -83,15 +72,16 @@ def list_(slug: str | None, as_json: bool) -> None:
 @click.argument("client_id")
 def revoke(client_id: str) -> None:
     """Revoke a client: delete its tokens and webhooks, and cancel their pending deliveries."""
-    deleted = edit_client.revoke_client(current_container().storage, client_id)
+    deleted = revoke_client(current_container().storage, client_id)
     print(f"client {client_id} revoked, {deleted} of its webhooks deleted")
 
 
-def _shown(made: Client, slug: str) -> dict[str, Any]:
+def _record(client: Client, slug: str) -> dict[str, Any]:
     return {
+        "client_id": client.client_id,
         "account": slug,
-        "name": made.name,
-        "redirect_uris": list(made.redirect_uris),
-        "scopes": list(made.scopes),
-        "created_at": made.created_at,
+        "name": client.name,
+        "redirect_uris": list(client.redirect_uris),
+        "scopes": list(client.scopes),
+        "created_at": client.created_at,
     }

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from dispatcher.cli.backend import account_option, backend
-from dispatcher.cli.output import json_option, local_time, print_json, print_table
+from dispatcher.cli.backend import backend
+from dispatcher.cli.options import account_option, json_option, one_of
+from dispatcher.cli.output import local_time, print_json, print_table, show_list, time_of
 from dispatcher.model.delivery import State
 from schemas import EVENT_TYPES
 
@@ -23,30 +24,24 @@ def deliveries() -> None:
 @click.option(
     "--event", "event_name", type=click.Choice(list(EVENT_TYPES)), metavar="NAME", help="Only deliveries of this event."
 )
-@click.option("--state", type=click.Choice([str(state) for state in State]), help="Only deliveries in this state.")
+@click.option("--state", type=one_of(State), help="Only deliveries in this state.")
 @click.option("--before", type=int, metavar="ID", help="Only deliveries older than this one: the next page.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=40, show_default=True)
 @json_option
-def list_(slug: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
+def list_(slug: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
-    found = backend().deliveries(slug, wanted, limit)
-    if as_json:
-        print_json(found)
-        return
-    print_table(
-        ["id", "event", "webhook", "state", "attempts", "last result", "next attempt"],
-        [
-            (
-                one["id"],
-                one["event_name"],
-                one["webhook_id"],
-                one["state"],
-                one["attempt_count"],
-                one["last_response_status"],
-                _time(one["next_attempt_at"]),
-            )
-            for one in found
-        ],
+    show_list(
+        backend().deliveries(slug, filters, limit),
+        as_json,
+        {
+            "id": "id",
+            "event": "event_name",
+            "webhook": "webhook_id",
+            "state": "state",
+            "attempts": "attempt_count",
+            "last result": "last_response_status",
+            "next attempt": time_of("next_attempt_at"),
+        },
         empty="no deliveries",
     )
 
@@ -57,38 +52,31 @@ def list_(slug: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
 @json_option
 def show(delivery: str, slug: str | None, as_json: bool) -> None:
     """Show DELIVERY (its id or its Idempotency-Key) with its body and attempts, newest first."""
-    found = backend().delivery(slug, delivery)
+    record = backend().delivery(slug, delivery)
     if as_json:
-        print_json(found)
+        print_json(record)
         return
-    print(f"delivery {found['id']}: {found['event_name']} to webhook {found['webhook_id']} ({found['url']})")
-    print(f"Idempotency-Key {found['idempotency_key']}")
-    due = _time(found["next_attempt_at"])
-    print(f"state {found['state']}" + (f", next attempt {local_time(due)}" if due else ""))
-    print()
+    print(f"delivery {record['id']}: {record['event_name']} to webhook {record['webhook_id']} ({record['url']})")
+    print(f"Idempotency-Key {record['idempotency_key']}")
+    due = record["next_attempt_at"]
+    next_attempt = f", next attempt {local_time(datetime.fromisoformat(due))}" if due else ""
+    print(f"state {record['state']}{next_attempt}\n")
     print_table(
-        ["attempt", "result", "reason", "started", "ms", "response"],
-        [
-            (
-                one["number"],
-                one["response_status"],
-                one["reason"],
-                _time(one["started_at"]),
-                _milliseconds(one),
-                (one["response_body"] or "")[:60],
-            )
-            for one in found["attempts"]
-        ],
+        record["attempts"],
+        {
+            "attempt": "number",
+            "result": "response_status",
+            "reason": "reason",
+            "started": time_of("started_at"),
+            "ms": _milliseconds,
+            "response": lambda attempt: (attempt["response_body"] or "")[:60],
+        },
         empty="no attempts yet",
     )
     print()
-    print(json.dumps(found["body"]["body"], indent=2, ensure_ascii=False))
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    print(json.dumps(record["body"]["body"], indent=2, ensure_ascii=False))
 
 
 def _milliseconds(attempt: dict[str, str]) -> int:
-    took = datetime.fromisoformat(attempt["finished_at"]) - datetime.fromisoformat(attempt["started_at"])
-    return round(took.total_seconds() * 1000)
+    duration = datetime.fromisoformat(attempt["finished_at"]) - datetime.fromisoformat(attempt["started_at"])
+    return round(duration.total_seconds() * 1000)

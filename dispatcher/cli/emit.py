@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from dispatcher.cli.backend import account_option, backend
-from dispatcher.cli.output import json_option, print_json
+from dispatcher.cli.backend import backend
+from dispatcher.cli.options import account_option, json_option
+from dispatcher.cli.output import show
 from schemas import EVENT_TYPES
 from schemas.wire.choices import did_you_mean
 
@@ -24,20 +25,18 @@ def emit(name: str, slug: str | None, body: str, idempotency_key: str | None, as
         hint = did_you_mean(name, EVENT_TYPES)
         raise click.BadParameter(f"{name!r} is not an event of the catalogue; {hint}", param_hint="NAME")
     event = backend().emit(slug, name, _read(body), idempotency_key)
-    if as_json:
-        print_json(event)
-    else:
-        print(f"event {event['id']} {event['name']} {'accepted' if event['new'] else 'was already accepted'}")
+    outcome = "accepted" if event["new"] else "was already accepted"
+    show(event, as_json, f"event {event['id']} {event['name']} {outcome}")
 
 
 def _read(source: str) -> dict[str, object]:
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-        found = json.loads(text)
+        body = json.loads(text)
     except FileNotFoundError:
         raise click.BadParameter(f"file {source} does not exist", param_hint="--body") from None
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is not valid JSON: {error}", param_hint="--body") from None
-    if not isinstance(found, dict):
+    if not isinstance(body, dict):
         raise click.BadParameter("must be a JSON object", param_hint="--body")
-    return found
+    return body

@@ -2,10 +2,13 @@
 
 import click
 
-from dispatcher.cli.output import json_option, print_json, print_table
+from dispatcher.cli.options import json_option
+from dispatcher.cli.output import Column, print_json, print_table, show
 from dispatcher.container import current_container
 from dispatcher.storage import migrate as migrations
 from dispatcher.storage.stats.backlog import OVERDUE, measure
+
+_WEBHOOKS_SHOWN = 20
 
 
 @click.command()
@@ -14,91 +17,58 @@ def migrate() -> None:
     print(f"database is at revision {migrations.upgrade(current_container().storage)}")
 
 
-_SHOWN = 20
-
-
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
     """Show the backlog and its age, the live workers, and the health of the webhooks."""
     container = current_container()
-    overdue = container.schedule.overdue(OVERDUE)
-    backlog, webhooks = container.storage.read(measure, overdue)
-    webhooks = webhooks[:_SHOWN]
+    backlog, webhooks = container.storage.read(measure, container.schedule.overdue(OVERDUE))
+    webhooks = webhooks[:_WEBHOOKS_SHOWN]
     survey = container.schedule.survey([webhook.webhook_id for webhook in webhooks])
-    healths, pauses = survey.healths, survey.pauses_s
-    queues = container.queue.lengths()
-    workers = list(survey.workers)
-    found = {
-        "backlog": backlog,
-        "clock": {"due": survey.due, "held": survey.held, "paused": survey.paused},
-        "queues": queues,
-        "workers": workers,
-        "webhooks": [
-            {
-                "webhook": webhook,
-                "health": healths.get(webhook.webhook_id),
-                "paused_s": pauses.get(webhook.webhook_id),
-            }
-            for webhook in webhooks
-        ],
-    }
+    records = [
+        {
+            "webhook": webhook,
+            "health": survey.healths.get(webhook.webhook_id),
+            "paused_s": survey.pauses_s.get(webhook.webhook_id),
+        }
+        for webhook in webhooks
+    ]
+    queues, workers = container.queue.lengths(), list(survey.workers)
     if as_json:
-        print_json(found)
+        clock = {"due": survey.due, "held": survey.held, "paused": survey.paused}
+        print_json({"backlog": backlog, "clock": clock, "queues": queues, "workers": workers, "webhooks": records})
         return
     about = "" if backlog.is_exact else "about "
     print(f"events not fanned out  {about}{backlog.events_waiting}{_age(backlog.oldest_event_age_s)}")
     print(f"deliveries due         {about}{backlog.due}{_age(backlog.oldest_due_age_s)}")
-    print(f"waiting for a retry    {about}{backlog.retrying}")
-    print(f"being sent             {about}{backlog.leased}")
+    print(f"retries scheduled      {about}{backlog.retrying}")
+    print(f"leased by workers      {about}{backlog.leased}")
     print("queues                 " + ", ".join(f"{name} {size}" for name, size in queues.items()))
     print("workers                " + (", ".join(workers) or "none; no deliveries are sent"))
-    rows = []
-    for webhook in webhooks:
-        health = healths.get(webhook.webhook_id)
-        rows.append(
-            (
-                webhook.webhook_id,
-                webhook.account_slug,
-                webhook.active,
-                webhook.waiting,
-                webhook.next_attempt_at,
-                health and int(health.window),
-                health and health.failures_in_a_row,
-                health and f"{health.latency_s * 1000:.0f}",
-                (paused_s := pauses.get(webhook.webhook_id)) and round(paused_s, 1),
-            )
-        )
     print()
-    print_table(
-        [
-            "webhook",
-            "account",
-            "active",
-            "pending",
-            "next attempt",
-            "window",
-            "consecutive failures",
-            "latency ms",
-            "paused s",
-        ],
-        rows,
-        empty="no webhook has pending deliveries",
-    )
+    print_table(records, _COLUMNS, empty="no webhook has pending deliveries")
+
+
+_COLUMNS: dict[str, Column] = {
+    "webhook": lambda one: one["webhook"].webhook_id,
+    "account": lambda one: one["webhook"].account_slug,
+    "active": lambda one: one["webhook"].active,
+    "pending": lambda one: one["webhook"].waiting,
+    "next attempt": lambda one: one["webhook"].next_attempt_at,
+    "window": lambda one: one["health"] and int(one["health"].window),
+    "consecutive failures": lambda one: one["health"] and one["health"].failures_in_a_row,
+    "latency ms": lambda one: one["health"] and f"{one['health'].latency_s * 1000:.0f}",
+    "paused s": lambda one: one["paused_s"] and round(one["paused_s"], 1),
+}
 
 
 @click.command()
 @json_option
 def reconcile(as_json: bool) -> None:
     """Rebuild the schedule in Redis from Postgres now. Workers do this every 15 s."""
-    found = current_container().reconciler.reconcile()
-    if as_json:
-        print_json(found)
-    else:
-        print(
-            f"{found.webhook_count} webhooks have pending deliveries"
-            + ("; events are pending fan-out, a worker was notified" if found.events_waiting else "")
-        )
+    result = current_container().reconciler.reconcile()
+    fan_out = "; events are pending fan-out, a worker was notified" if result.events_waiting else ""
+    show(result, as_json, f"{result.webhook_count} webhooks have pending deliveries{fan_out}")
 
 
 @click.command()
@@ -109,10 +79,8 @@ def repair(as_json: bool) -> None:
     No delivery is lost. Paused receivers are probed again.
     """
     deleted = current_container().reconciler.repair()
-    if as_json:
-        print_json({"deleted_keys": deleted})
-    else:
-        print(f"deleted {deleted} Celery keys; the schedule was rebuilt from Postgres")
+    sentence = f"deleted {deleted} Celery keys; the schedule was rebuilt from Postgres"
+    show({"deleted_keys": deleted}, as_json, sentence)
 
 
 def _age(seconds: float | None) -> str:

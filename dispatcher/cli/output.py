@@ -3,15 +3,33 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
-import click
+Column = str | Callable[[Any], object]
+"""What a table shows of a record (a mapping or a dataclass): an attribute by its name, or a function of the record."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+def show(value: Any, as_json: bool, sentence: str) -> None:
+    """`value` as JSON where the command has `--json`, else the sentence."""
+    print_json(value) if as_json else print(sentence)
+
+
+def show_list(records: Iterable[Any], as_json: bool, columns: Mapping[str, Column], *, empty: str) -> None:
+    """Records as JSON where the command has `--json`, else as a table."""
+    print_json(list(records)) if as_json else print_table(records, columns, empty=empty)
+
+
+def show_attributes(record: Mapping[str, object], as_json: bool) -> None:
+    """One record as JSON where the command has `--json`, else a line for each attribute."""
+    if as_json:
+        print_json(record)
+        return
+    for name, value in record.items():
+        print(f"{name:24}{_text(value)}")
 
 
 def print_json(value: Any) -> None:
@@ -19,9 +37,9 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table, or the sentence `empty` where there are no rows. Not cut to a width where it goes to a file."""
-    lines = [[_text(cell) for cell in row] for row in rows]
+def print_table(records: Iterable[Any], columns: Mapping[str, Column], *, empty: str) -> None:
+    """A table, or the sentence `empty` where there are no records. Not cut to a width where it goes to a file."""
+    lines = [[_text(_cell(record, column)) for column in columns.values()] for record in records]
     if not lines:
         print(empty)
         return
@@ -34,9 +52,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
 
 
+def time_of(name: str) -> Column:
+    """The column of an attribute that is a time in ISO 8601, or None."""
+    return lambda record: record[name] and datetime.fromisoformat(record[name])
+
+
 def local_time(at: datetime) -> str:
-    """As people read it, in the time zone of whoever asks: the same for every command, whatever the account's is."""
+    """In the time zone of this machine: the same for every command, whatever the account's is."""
     return at.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _cell(record: Any, column: Column) -> object:
+    if callable(column):
+        return column(record)
+    return record[column] if isinstance(record, Mapping) else getattr(record, column)
 
 
 def _plain(value: object) -> Any:
@@ -49,11 +78,15 @@ def _plain(value: object) -> Any:
     raise TypeError(f"cannot print a {type(value).__name__}")
 
 
-def _text(cell: object) -> str:
-    if cell is None:
-        return "-"
-    if isinstance(cell, datetime):
-        return local_time(cell)
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    return str(cell)
+def _text(value: object) -> str:
+    match value:
+        case None | []:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return local_time(value)
+        case list():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)

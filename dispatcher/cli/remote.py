@@ -21,65 +21,51 @@ _AGENT = "dispatcher (the command)"
 _TIMEOUT_S = 60.0
 """More than the receiver of a ping may take."""
 _PAGE_SIZE = 40
+_EXTRAS = {"include": "extras"}
 
 
-class Remote:
-    """One account's dispatcher, as the client of `settings`. Raises RemoteApiError, or *NotFound like the database."""
+class RemoteBackend:
+    """As LocalBackend, on what a client of the API has; raises RemoteApiError, or *NotFound like the database."""
 
     def __init__(self, settings: RemoteSettings) -> None:
         self._root = settings.api.rstrip("/")
         self._basic = (settings.client_id, settings.client_secret)
 
-    def create_webhook(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
-        """The new webhook, with its signing secret."""
-        made = self._call("POST", self._path(slug, "webhooks.json"), params=_EXTRAS, json=dict(given))
-        return self._with_secret(slug, made)
+    def create_webhook(self, slug: str | None, attributes: Mapping[str, Any]) -> JSON:
+        created = self._call("POST", slug, "webhooks.json", params=_EXTRAS, json=dict(attributes))
+        return self._with_secret(slug, created)
 
     def webhooks(self, slug: str | None) -> list[JSON]:
-        """All of the account that are this client's, oldest first."""
         found: list[JSON] = []
-        path = self._path(slug, "webhooks.json")
         for page in range(1, 1_000_000):
-            more = self._call("GET", path, params={**_EXTRAS, "page": page})
+            more = self._call("GET", slug, "webhooks.json", params={**_EXTRAS, "page": page})
             found += [_without_url(one) for one in more]
             if len(more) < _PAGE_SIZE:
                 break
         return found
 
     def webhook(self, slug: str | None, webhook_id: int) -> JSON:
-        """One, with its signing secret."""
-        path = self._path(slug, f"webhooks/{webhook_id}.json")
-        found = self._call("GET", path, WebhookNotFound(webhook_id), params=_EXTRAS)
-        return self._with_secret(slug, found)
+        return self._with_secret(slug, self._on_webhook("GET", slug, webhook_id, params=_EXTRAS))
 
     def edit_webhook(self, slug: str | None, webhook_id: int, changes: Mapping[str, Any]) -> JSON:
-        """The changed one, with its signing secret."""
-        path = self._path(slug, f"webhooks/{webhook_id}.json")
-        changed = self._call("PATCH", path, WebhookNotFound(webhook_id), params=_EXTRAS, json=dict(changes))
-        return self._with_secret(slug, changed)
+        edited = self._on_webhook("PATCH", slug, webhook_id, params=_EXTRAS, json=dict(changes))
+        return self._with_secret(slug, edited)
 
     def delete_webhook(self, slug: str | None, webhook_id: int) -> None:
-        """What waits for it is cancelled."""
-        self._call("DELETE", self._path(slug, f"webhooks/{webhook_id}.json"), WebhookNotFound(webhook_id))
+        self._on_webhook("DELETE", slug, webhook_id)
 
     def ping(self, slug: str | None, webhook_id: int) -> JSON:
-        """What came of a ping."""
-        path = self._path(slug, f"webhooks/{webhook_id}/ping.json")
-        return dict(self._call("POST", path, WebhookNotFound(webhook_id)))
+        return dict(self._on_webhook("POST", slug, webhook_id, "/ping"))
 
     def rotate_secret(self, slug: str | None, webhook_id: int, previous_valid_for_s: int) -> JSON:
-        """The new signing secret."""
-        path = self._path(slug, f"webhooks/{webhook_id}/secret/rotate.json")
-        given = {"previous_valid_for_s": previous_valid_for_s}
-        return dict(self._call("POST", path, WebhookNotFound(webhook_id), json=given))
+        options = {"previous_valid_for_s": previous_valid_for_s}
+        return dict(self._on_webhook("POST", slug, webhook_id, "/secret/rotate", json=options))
 
-    def deliveries(self, slug: str | None, wanted: Mapping[str, Any], limit: int) -> list[JSON]:
-        """The newest `limit` of those that are `wanted`."""
+    def deliveries(self, slug: str | None, filters: Mapping[str, Any], limit: int) -> list[JSON]:
         found: list[JSON] = []
-        query = {name: value for name, value in wanted.items() if value is not None}
-        path = self._path(slug, "deliveries.json")
+        query = {name: value for name, value in filters.items() if value is not None}
         while len(found) < limit:
-            page, links = self._answer(self._session.request, "GET", path, params=query)
+            page, links = self._answer("GET", self._path(slug, "deliveries.json"), params=query)
             found += page
             if "next" not in links:
                 break
@@ -87,94 +73,105 @@ class Remote:
         return found[:limit]
 
     def delivery(self, slug: str | None, id_or_key: str) -> JSON:
-        """One, with its attempts."""
-        return dict(self._call("GET", self._of_delivery(slug, id_or_key, ".json"), DeliveryNotFound(id_or_key)))
+        return self._on_delivery("GET", slug, id_or_key)
 
-    def replay(self, slug: str | None, id_or_key: str) -> JSON:
-        """The same, pending again."""
-        path = self._of_delivery(slug, id_or_key, "/redeliver.json")
-        return dict(self._call("POST", path, DeliveryNotFound(id_or_key)))
+    def redeliver(self, slug: str | None, id_or_key: str) -> JSON:
+        return self._on_delivery("POST", slug, id_or_key, "/redeliver")
 
-    def start_replay(self, slug: str | None, given: Mapping[str, Any]) -> JSON:
-        """A new replay of what is `given` (schemas.api.replay)."""
-        return dict(self._call("POST", self._path(slug, "replays.json"), json=dict(given)))
+    def start_replay(self, slug: str | None, criteria: Mapping[str, Any]) -> JSON:
+        return dict(self._call("POST", slug, "replays.json", json=dict(criteria)))
 
-    def count_replay(self, slug: str | None, given: Mapping[str, Any]) -> int:
-        """How many deliveries it would send."""
-        counted = self._call("POST", self._path(slug, "replays.json"), json={**given, "dry_run": True})
-        return int(counted["matched"])
+    def count_replay(self, slug: str | None, criteria: Mapping[str, Any]) -> int:
+        return int(self._call("POST", slug, "replays.json", json={**criteria, "dry_run": True})["matched"])
 
     def replays(self, slug: str | None) -> list[JSON]:
-        """The newest of the account that are this client's."""
-        return list(self._call("GET", self._path(slug, "replays.json")))
+        return list(self._call("GET", slug, "replays.json"))
 
-    def replay_job(self, slug: str | None, replay_id: int) -> JSON:
-        """One replay."""
-        path = self._path(slug, f"replays/{replay_id}.json")
-        return dict(self._call("GET", path, ReplayNotFound(replay_id)))
+    def replay(self, slug: str | None, replay_id: int) -> JSON:
+        return dict(self._on_replay("GET", slug, replay_id))
 
     def stop_replay(self, slug: str | None, replay_id: int) -> JSON:
-        """The same, stopped."""
-        self._call("DELETE", self._path(slug, f"replays/{replay_id}.json"), ReplayNotFound(replay_id))
-        return self.replay_job(slug, replay_id)
+        self._on_replay("DELETE", slug, replay_id)
+        return self.replay(slug, replay_id)
 
     def resume_replay(self, slug: str | None, replay_id: int) -> JSON:
-        """The same, running again."""
-        path = self._path(slug, f"replays/{replay_id}/resume.json")
-        return dict(self._call("POST", path, ReplayNotFound(replay_id)))
+        return dict(self._on_replay("POST", slug, replay_id, "/resume"))
 
     def emit(self, slug: str | None, name: str, body: Mapping[str, Any], idempotency_key: str | None) -> JSON:
-        """The stored event."""
-        given = {"name": name, "body": dict(body), "idempotency_key": idempotency_key}
-        return dict(self._call("POST", self._path(slug, "events.json"), json=given))
+        event = {"name": name, "body": dict(body), "idempotency_key": idempotency_key}
+        return dict(self._call("POST", slug, "events.json", json=event))
 
     def _with_secret(self, slug: str | None, webhook: JSON) -> JSON:
-        path = self._path(slug, f"webhooks/{webhook['id']}/secret.json")
-        return _without_url(webhook) | {"signing_secret": self._call("GET", path)["signing_secret"]}
+        secret = self._on_webhook("GET", slug, webhook["id"], "/secret")
+        return _without_url(webhook) | {"signing_secret": secret["signing_secret"]}
 
-    def _of_delivery(self, slug: str | None, id_or_key: str, action: str) -> str:
-        return self._path(slug, f"deliveries/{quote(id_or_key.strip(), safe='')}{action}")
+    def _on_webhook(self, method: str, slug: str | None, webhook_id: int, action: str = "", **request: Any) -> Any:
+        return self._call(method, slug, f"webhooks/{webhook_id}{action}.json", WebhookNotFound(webhook_id), **request)
 
-    def _path(self, slug: str | None, rest: str) -> str:
-        return f"accounts/{quote(slug or self._default_account, safe='')}/{rest}"
+    def _on_delivery(self, method: str, slug: str | None, id_or_key: str, action: str = "") -> JSON:
+        path = f"deliveries/{quote(id_or_key.strip(), safe='')}{action}.json"
+        return dict(self._call(method, slug, path, DeliveryNotFound(id_or_key)))
+
+    def _on_replay(self, method: str, slug: str | None, replay_id: int, action: str = "") -> Any:
+        return self._call(method, slug, f"replays/{replay_id}{action}.json", ReplayNotFound(replay_id))
+
+    def _call(
+        self, method: str, slug: str | None, path: str, not_found: DispatcherError | None = None, **request: Any
+    ) -> Any:
+        """The response's JSON; raises RemoteApiError, or `not_found` for 404."""
+        return self._answer(method, self._path(slug, path), not_found, **request)[0]
+
+    def _path(self, slug: str | None, path: str) -> str:
+        return f"accounts/{quote(slug or self._default_account, safe='')}/{path}"
 
     @cached_property
     def _default_account(self) -> str:
-        return str(self._call("GET", "user.json")["default_account"])
+        return str(self._answer("GET", "user.json")[0]["default_account"])
+
+    @cached_property
+    def _bearer(self) -> "_Bearer":
+        grant = {"grant_type": "client_credentials"}
+        return _Bearer(self._answer("POST", "oauth/token", auth=self._basic, json=grant)[0]["access_token"])
 
     @cached_property
     def _session(self) -> requests.Session:
         session = requests.Session()
         session.headers.update({"User-Agent": _AGENT, "Accept": "application/json"})
-        given = {"grant_type": "client_credentials"}
-        token, _ = self._answer(session.request, "POST", "oauth/token", auth=self._basic, json=given)
-        session.auth = _Bearer(token["access_token"])
         return session
 
-    def _call(self, method: str, path: str, unknown: DispatcherError | None = None, **given: Any) -> Any:
-        """The answer's JSON; raises RemoteApiError, or `unknown` for 404."""
-        return self._answer(self._session.request, method, path, unknown, **given)[0]
-
     def _answer(
-        self, request: Any, method: str, path: str, unknown: DispatcherError | None = None, **given: Any
+        self,
+        method: str,
+        path: str,
+        not_found: DispatcherError | None = None,
+        *,
+        auth: tuple[str, str] | None = None,
+        **request: Any,
     ) -> tuple[Any, dict[str, Any]]:
-        """The answer's JSON, and its links by what they are."""
+        """The response's JSON, and its links by their relation."""
         try:
-            answer = request(method, f"{self._root}/{path}", timeout=_TIMEOUT_S, allow_redirects=False, **given)
-            if answer.status_code == 204:
+            response = self._session.request(
+                method,
+                f"{self._root}/{path}",
+                auth=auth or self._bearer,
+                timeout=_TIMEOUT_S,
+                allow_redirects=False,
+                **request,
+            )
+            if response.status_code == 204:
                 return None, {}
-            found = answer.json()
+            body = response.json()
         except requests.JSONDecodeError as error:
             raise RemoteApiError(
-                f"{self._root} responded {answer.status_code} without JSON; check DISPATCHER_API"
+                f"{self._root} responded {response.status_code} without JSON; check DISPATCHER_API"
             ) from error
         except requests.RequestException as error:
             raise RemoteApiError(f"{self._root} did not respond: {type(error).__name__}") from error
-        if answer.status_code == 404 and unknown is not None:
-            raise unknown
-        if not 200 <= answer.status_code < 300:
-            raise RemoteApiError(_reason(found, answer.status_code))
-        return found, answer.links
+        if response.status_code == 404 and not_found is not None:
+            raise not_found
+        if not 200 <= response.status_code < 300:
+            raise RemoteApiError(_reason(body, response.status_code))
+        return body, response.links
 
 
 class _Bearer(AuthBase):
@@ -188,18 +185,15 @@ class _Bearer(AuthBase):
         return request
 
 
-_EXTRAS = {"include": "extras"}
-
-
 def _without_url(webhook: JSON) -> JSON:
     """The command shows no `url`: on the database there is none."""
     return {name: value for name, value in webhook.items() if name != "url"}
 
 
-def _reason(found: Any, status: int) -> str:
+def _reason(body: Any, status: int) -> str:
     """What API v3's two error bodies say, as one line."""
-    if isinstance(found, dict) and isinstance(found.get("errors"), dict):
-        return "; ".join(f"{field} {', '.join(map(str, texts))}" for field, texts in found["errors"].items())
-    if isinstance(found, dict) and "error_description" in found:
-        return f"{found['error_description']} ({found.get('error')})"
+    if isinstance(body, dict) and isinstance(body.get("errors"), dict):
+        return "; ".join(f"{field} {', '.join(map(str, texts))}" for field, texts in body["errors"].items())
+    if isinstance(body, dict) and "error_description" in body:
+        return f"{body['error_description']} ({body.get('error')})"
     return f"the API responded {status}"

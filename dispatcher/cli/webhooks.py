@@ -4,32 +4,28 @@ from typing import Any
 
 import click
 
-from dispatcher.cli.backend import JSON, account_option, backend
-from dispatcher.cli.output import json_option, print_json, print_table
+from dispatcher.cli.backend import backend
+from dispatcher.cli.options import account_option, json_option, one_of, options
+from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from schemas.api.signing import DAY_S
 
-_version = click.option(
-    "--payload-version",
-    type=click.Choice([str(version) for version in PayloadVersion]),
-    help="`legacy` is the flat payload used before v2.",
-)
-_description = click.option("--description", metavar="TEXT", help="A note for people.")
-_rate_limit = click.option("--rate-limit", type=int, metavar="N", help="Maximum requests per second.")
-_signing = click.option(
-    "--signing",
-    type=click.Choice([str(signing) for signing in Signing]),
-    help="`none` omits the Standard Webhooks headers.",
-)
-_ordering = click.option(
-    "--ordering",
-    type=click.Choice([str(ordering) for ordering in Ordering]),
-    help="`resource` sends the deliveries of one resource one at a time, in the order of their events.",
-)
-_superseding = click.option(
-    "--superseding/--no-superseding",
-    default=None,
-    help="Whether a newer update of a resource supersedes a pending one.",
+_webhook = options(click.argument("webhook_id", type=int), account_option)
+_extras = options(
+    click.option("--payload-version", type=one_of(PayloadVersion), help="`legacy` is the flat payload used before v2."),
+    click.option("--description", metavar="TEXT", help="A note for people."),
+    click.option("--rate-limit", type=int, metavar="N", help="Maximum requests per second."),
+    click.option("--signing", type=one_of(Signing), help="`none` omits the Standard Webhooks headers."),
+    click.option(
+        "--ordering",
+        type=one_of(Ordering),
+        help="`resource` sends the deliveries of one resource one at a time, in the order of their events.",
+    ),
+    click.option(
+        "--superseding/--no-superseding",
+        default=None,
+        help="Whether a newer update of a resource supersedes a pending one.",
+    ),
 )
 
 
@@ -40,30 +36,16 @@ def webhook() -> None:
 
 @webhook.command()
 @account_option
-@click.option("--url", required=True, help="Where to POST, http:// or https://.")
+@click.option("--url", "webhook_url", required=True, help="Where to POST, http:// or https://.")
 @click.option("--event", "events", multiple=True, metavar="NAME", help="An event to subscribe to. May be repeated.")
 @click.option("--auth-header", help="Value of the `Authorization` header.")
-@_version
-@_description
-@_rate_limit
-@_signing
-@_ordering
-@_superseding
+@_extras
 @click.option("--inactive", is_flag=True, help="Create the webhook inactive.")
 @json_option
-def create(
-    slug: str | None, url: str, events: tuple[str, ...], auth_header: str | None, inactive: bool, as_json: bool,
-    **extras: Any,
-) -> None:  # fmt: skip
+def create(slug: str | None, events: tuple[str, ...], inactive: bool, as_json: bool, **attributes: Any) -> None:
     """Create a webhook and print its signing secret."""
-    given = {
-        "webhook_url": url,
-        "events": list(events),
-        "auth_header": auth_header,
-        "active": not inactive,
-        **{name: value for name, value in extras.items() if value is not None},
-    }
-    _print(backend().create_webhook(slug, given), as_json)
+    values = {**_given(attributes), "events": list(events), "active": not inactive}
+    show_attributes(backend().create_webhook(slug, values), as_json)
 
 
 @webhook.command("list")
@@ -71,58 +53,42 @@ def create(
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
     """List an account's webhooks, without their signing secrets."""
-    found = backend().webhooks(slug)
-    if as_json:
-        print_json(found)
-        return
-    print_table(
-        ["id", "url", "active", "payload", "events"],
-        [
-            (one["id"], one["webhook_url"], one["active"], one["payload_version"], ", ".join(one["events"]))
-            for one in found
-        ],
-        empty="no webhooks",
-    )
+    columns = {
+        "id": "id",
+        "url": "webhook_url",
+        "active": "active",
+        "payload": "payload_version",
+        "events": "events",
+    }
+    show_list(backend().webhooks(slug), as_json, columns, empty="no webhooks")
 
 
 @webhook.command()
-@click.argument("webhook_id", type=int)
-@account_option
+@_webhook
 @json_option
 def show(webhook_id: int, slug: str | None, as_json: bool) -> None:
     """Show one webhook, with its signing secret."""
-    _print(backend().webhook(slug, webhook_id), as_json)
+    show_attributes(backend().webhook(slug, webhook_id), as_json)
 
 
 @webhook.command()
-@click.argument("webhook_id", type=int)
-@account_option
-@click.option("--url", help="Where to POST.")
+@_webhook
+@click.option("--url", "webhook_url", help="Where to POST.")
 @click.option("--event", "events", multiple=True, metavar="NAME", help="Replaces all events. May be repeated.")
 @click.option("--auth-header", help='Value of the `Authorization` header; "" removes it.')
-@_version
-@_description
-@_rate_limit
-@_signing
-@_ordering
-@_superseding
+@_extras
 @click.option("--active/--inactive", default=None, help="Activate or deactivate the webhook.")
 @json_option
-def edit(
-    webhook_id: int, slug: str | None, url: str | None, events: tuple[str, ...], auth_header: str | None,
-    active: bool | None, as_json: bool, **extras: Any,
-) -> None:  # fmt: skip
+def edit(webhook_id: int, slug: str | None, events: tuple[str, ...], as_json: bool, **attributes: Any) -> None:
     """Change the given attributes of a webhook."""
-    given = {"webhook_url": url, "events": list(events) or None, "active": active, **extras}
-    changes = {name: value for name, value in given.items() if value is not None}
-    if auth_header is not None:
-        changes["auth_header"] = auth_header or None
-    _print(backend().edit_webhook(slug, webhook_id, changes), as_json)
+    changes = _given({**attributes, "events": list(events) or None})
+    if changes.get("auth_header") == "":
+        changes["auth_header"] = None
+    show_attributes(backend().edit_webhook(slug, webhook_id, changes), as_json)
 
 
 @webhook.command()
-@click.argument("webhook_id", type=int)
-@account_option
+@_webhook
 def delete(webhook_id: int, slug: str | None) -> None:
     """Delete a webhook and cancel its pending deliveries."""
     backend().delete_webhook(slug, webhook_id)
@@ -130,24 +96,22 @@ def delete(webhook_id: int, slug: str | None) -> None:
 
 
 @webhook.command()
-@click.argument("webhook_id", type=int)
-@account_option
+@_webhook
 @json_option
 def ping(webhook_id: int, slug: str | None, as_json: bool) -> None:
     """Send a signed `ping` event and print the response."""
-    pinged = backend().ping(slug, webhook_id)
+    response = backend().ping(slug, webhook_id)
     if as_json:
-        print_json(pinged)
+        print_json(response)
         return
-    print(f"{pinged['response_status']} after {pinged['duration_ms']} ms")
-    for line in (pinged["reason"], pinged["response_body"]):
+    print(f"{response['response_status']} after {response['duration_ms']} ms")
+    for line in (response["reason"], response["response_body"]):
         if line:
             print(line)
 
 
 @webhook.command("rotate-secret")
-@click.argument("webhook_id", type=int)
-@account_option
+@_webhook
 @click.option(
     "--previous-valid-for-s",
     type=click.IntRange(0, 7 * DAY_S),
@@ -159,12 +123,9 @@ def ping(webhook_id: int, slug: str | None, as_json: bool) -> None:
 @json_option
 def rotate_secret(webhook_id: int, slug: str | None, previous_valid_for_s: int, as_json: bool) -> None:
     """Create a new signing secret and print it."""
-    _print(backend().rotate_secret(slug, webhook_id, previous_valid_for_s), as_json)
+    show_attributes(backend().rotate_secret(slug, webhook_id, previous_valid_for_s), as_json)
 
 
-def _print(shown: JSON, as_json: bool) -> None:
-    if as_json:
-        print_json(shown)
-        return
-    for name, value in shown.items():
-        print(f"{name:24}{', '.join(value) if isinstance(value, list) else value}")
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}

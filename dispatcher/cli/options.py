@@ -1,0 +1,64 @@
+"""Options and types of arguments that several commands have; a wrong value is a usage error (exit code 2)."""
+
+import re
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\Z")
+_PASSWORD_MIN, _PASSWORD_MAX = 8, 1_024
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+account_option = click.option(
+    "--account", "slug", metavar="SLUG", help="The account. With DISPATCHER_API it defaults to the client's own."
+)
+only_account_option = click.option("--account", "slug", metavar="SLUG", help="Only this account's.")
+password_stdin_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
+)
+
+
+def options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Several options or arguments as one decorator, in the order in which the help lists them."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def one_of(words: type[StrEnum]) -> click.Choice[str]:
+    """The type of an argument that is one of an enumeration's words."""
+    return click.Choice([str(word) for word in words])
+
+
+def name(text: str) -> str:
+    """The type of an argument that is somebody's name: 1 to 320 printable characters."""
+    if not 1 <= len(text) <= 320 or not text.isprintable():
+        raise click.BadParameter("must have 1 to 320 printable characters")
+    return text
+
+
+def email(text: str) -> str:
+    """The type of an argument that is an e-mail address, as far as its form tells."""
+    if not _EMAIL.match(name(text)):
+        raise click.BadParameter("must be an e-mail address")
+    return text
+
+
+def read_password(from_stdin: bool) -> str:
+    """A new password, typed twice, or the first line of standard input; it is never printed."""
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if not _PASSWORD_MIN <= len(password) <= _PASSWORD_MAX:
+        raise click.ClickException(f"the password must have {_PASSWORD_MIN} to {_PASSWORD_MAX} characters")
+    return str(password)
