@@ -1,4 +1,4 @@
-"""The dispatcher, for services that emit: `emit`, `emit_many`, and `dispatcher.signals`.
+"""The dispatcher, for services that emit: `emit`, `aemit`, `emit_many`, `aemit_many`, and `dispatcher.signals`.
 
 from dispatcher import emit
 emit("invoice_paid", account="applecorp", invoice=invoice, payment=payment)
@@ -9,19 +9,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dispatcher.container import Container
     from dispatcher.model.event import Event
-    from dispatcher.pipeline.emit import NewEvent
-    from dispatcher.storage.engine import Joinable
+    from dispatcher.pipeline.emit import Emitter, NewEvent
 
-__all__ = ["NewEvent", "emit", "emit_many"]
+__all__ = ["NewEvent", "aemit", "aemit_many", "emit", "emit_many"]
 
 
 def emit(
     name: str,
     *,
     account: str,
-    connection: "Joinable | None" = None,
+    connection: object = None,
     idempotency_key: str | None = None,
     created_at: datetime | None = None,
     **body: Any,
@@ -29,24 +27,49 @@ def emit(
     """Records that something happened, and returns the event (`id`, `name`, `created_at`).
 
     `body` holds what the catalogue lists for `name`, as dicts or objects: `invoice=...`, `payment=...`.
-    `connection` (a SQLAlchemy Connection or Session, or a psycopg2 connection) makes the event part of its transaction:
-    rolled back with it, sent once it is committed. Without it, the event is committed on return.
+    `connection` makes the event part of its transaction: rolled back with it, sent once it is committed. It is a
+    connection of psycopg2 or psycopg 3, a SQLAlchemy Connection, Session or scoped_session, or a Django connection.
+    Without it, the event is committed on return.
     A second emit of an `idempotency_key` in the account returns the first event (`event.new` is false).
     `created_at` is when it happened, aware; default: now.
 
-    Raises `schemas.InvalidEvent` (problems by path), `AccountNotFound`, `StorageUnavailable`. Redis and the broker
-    are not needed: the commit notifies the workers.
+    Raises `schemas.InvalidEvent` (problems by path), `AccountNotFound`, `StorageUnavailable`, and TypeError for another
+    `connection`. Redis and the broker are not needed: the commit notifies the workers.
     """
     event = _new_event(name, body, created_at, idempotency_key)
-    return _container().emitter.emit(account, [event], connection)[0]
+    return _emitter().emit(account, [event], connection)[0]
 
 
-def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: "Joinable | None" = None) -> "list[Event]":
+async def aemit(
+    name: str,
+    *,
+    account: str,
+    connection: object = None,
+    idempotency_key: str | None = None,
+    created_at: datetime | None = None,
+    **body: Any,
+) -> "Event":
+    """As `emit`, for asyncio, with an asynchronous `connection`.
+
+    It is a connection of asyncpg, an AsyncConnection of psycopg 3, or an AsyncConnection, AsyncSession or
+    async_scoped_session of SQLAlchemy. Without it, the event is committed in a thread.
+    """
+    emitter = await _async_emitter()
+    event = _new_event(name, body, created_at, idempotency_key)
+    return (await emitter.aemit(account, [event], connection))[0]
+
+
+def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: object = None) -> "list[Event]":
     """Records many events in one statement, all or none; `emit` tells the rest.
 
     `schemas.InvalidEvent` then names every problem of every event, by path: `[3].body.invoice.id`.
     """
-    return _container().emitter.emit(account, events, connection)
+    return _emitter().emit(account, events, connection)
+
+
+async def aemit_many(events: "Sequence[NewEvent]", *, account: str, connection: object = None) -> "list[Event]":
+    """As `emit_many`, on a connection that `aemit` takes."""
+    return await (await _async_emitter()).aemit(account, events, connection)
 
 
 def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, idempotency_key: str | None) -> "NewEvent":
@@ -55,10 +78,24 @@ def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, ide
     return NewEvent(name=name, body=body, created_at=created_at, idempotency_key=idempotency_key)
 
 
-def _container() -> "Container":
+def _emitter() -> "Emitter":
     from dispatcher.container import current_container  # noqa: PLC0415 -- `import dispatcher` stays light
 
-    return current_container()
+    return current_container().emitter
+
+
+_is_loaded = False
+
+
+async def _async_emitter() -> "Emitter":
+    """`_emitter`, which loads so much the first time that a thread does it, and the loop goes on."""
+    global _is_loaded
+    if not _is_loaded:
+        import asyncio  # noqa: PLC0415 -- loaded already: this runs on its loop
+
+        await asyncio.to_thread(_emitter)
+        _is_loaded = True
+    return _emitter()
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ from dispatcher.pipeline.emit import Emitter
 from dispatcher.pipeline.fan_out import FanOutRunner
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.pipeline.reconcile import Reconciler
+from dispatcher.pipeline.trace import untraced
 from dispatcher.replays import job
 from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule
@@ -83,7 +84,7 @@ class Container:
 
     @cached_property
     def emitter(self) -> Emitter:
-        return Emitter(self.storage, self.counters, self.tracing.emit if self.tracing else None)
+        return Emitter(self.storage, self.counters, self.tracing.emit if self.tracing else untraced)
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:

@@ -1,5 +1,6 @@
 """An event in: checked and rendered once, stored in one statement, in the caller's own transaction if it likes."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher import failpoints, log
+from dispatcher.connections.adapter import Adapter, completed
+from dispatcher.connections.recognise import adapter_for, async_adapter_for
 from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.drain.counters import Adds
-from dispatcher.pipeline.trace import TracesEmits
+from dispatcher.pipeline.trace import TracesEmits, untraced
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Joinable, Storage
+from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import Emit
 from schemas import EVENT_TYPES, EventType, InvalidEvent
@@ -42,12 +45,12 @@ class NewEvent:
 class Emitter:
     """Stores events for one process. Redis is not needed: the commit notifies the workers."""
 
-    def __init__(self, storage: Storage, counters: Adds, trace: TracesEmits | None = None) -> None:
+    def __init__(self, storage: Storage, counters: Adds, trace: TracesEmits = untraced) -> None:
         self._storage = storage
         self._counters = counters
         self._trace = trace
 
-    def emit(self, account: Account | str, new: Sequence[NewEvent], connection: Joinable | None = None) -> list[Event]:
+    def emit(self, account: Account | str, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
         """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
 
         1. Render each body in the account's time zone; raises schemas.InvalidEvent before anything is stored. Of
@@ -56,10 +59,21 @@ class Emitter:
         With `connection` the rows belong to its transaction; without, they are committed on return. Where emits are
         traced, the events carry the trace that their attempts belong to.
         """
-        if self._trace is None:
-            return self._emit(account, new, connection, None)
         with self._trace([event.name for event in new], None) as span:
-            stored = self._emit(account, new, connection, span.traceparent)
+            if connection is None:
+                stored = self._commit(account, new, span.traceparent)
+            else:
+                stored = completed(self._join(adapter_for(connection), account, new, span.traceparent))
+            span.stored([event.id for event in stored])
+        return stored
+
+    async def aemit(self, account: Account | str, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
+        """As `emit`, on an event loop and an asynchronous connection; without one, in a thread."""
+        if connection is None:
+            return await asyncio.to_thread(self.emit, account, new)
+        adapter = await async_adapter_for(connection)
+        with self._trace([event.name for event in new], None) as span:
+            stored = await self._join(adapter, account, new, span.traceparent)
             span.stored([event.id for event in stored])
         return stored
 
@@ -81,22 +95,24 @@ class Emitter:
             (committed,) = self.emit_batch([emit])
             assert committed is not None  # noqa: S101 - without keys it need not wait
             return committed
-        stored = self._storage.transact(_insert, *emit)
+        stored = self._storage.transact(_insert, emit)
         failpoints.hit("after_commit")
         self._count(stored)
         return stored
 
-    def _emit(
-        self, account: Account | str, new: Sequence[NewEvent], connection: Joinable | None, traceparent: str | None
-    ) -> list[Event]:
-        if connection is not None:
-            owner = account if isinstance(account, Account) else accounts.find(connection, account)
-            stored = _insert(connection, owner.id, drafts_of(new, owner.time_zone), traceparent)
-            self._count(stored)
-            return stored
+    def _commit(self, account: Account | str, new: Sequence[NewEvent], traceparent: str | None) -> list[Event]:
         owner = account if isinstance(account, Account) else self._storage.read(accounts.find, account)
         drafts = drafts_of(new, owner.time_zone)  # outside the transaction, which shall be short
         return self.emit_one(Emit(owner.id, drafts, traceparent))
+
+    async def _join(
+        self, adapter: Adapter, account: Account | str, new: Sequence[NewEvent], traceparent: str | None
+    ) -> list[Event]:
+        owner = account if isinstance(account, Account) else await accounts.find_by(adapter, account)
+        stored = await events.insert_by(adapter, Emit(owner.id, drafts_of(new, owner.time_zone), traceparent))
+        failpoints.hit("before_commit")
+        self._count(stored)
+        return stored
 
     def _count(self, stored: Sequence[Event]) -> None:
         if repeated := sum(not event.new for event in stored):
@@ -119,10 +135,8 @@ def problems(event: NewEvent, time_zone: str) -> Problems:
     return []
 
 
-def _insert(
-    connection: Joinable, account_id: int, drafts: Sequence[EventDraft], traceparent: str | None
-) -> list[Event]:
-    stored = events.insert(connection, account_id, drafts, traceparent=traceparent)
+def _insert(connection: Connection, emit: Emit) -> list[Event]:
+    stored = events.insert(connection, emit.account_id, emit.drafts, traceparent=emit.traceparent)
     failpoints.hit("before_commit")
     return stored
 

@@ -1,7 +1,7 @@
 """What the flow tells whoever traces (`dispatcher.tracing`), where that is switched on; it knows no tracing itself."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
@@ -13,7 +13,7 @@ class EmitSpan(Protocol):
     """The span of an emit under way."""
 
     @property
-    def traceparent(self) -> str:
+    def traceparent(self) -> str | None:
         """What its events carry."""
         ...
 
@@ -28,6 +28,20 @@ class TracesEmits(Protocol):
     def __call__(self, names: Sequence[str], traceparent: str | None) -> AbstractContextManager[EmitSpan]:
         """A span around an emit of events of these names, below `traceparent` or else the caller's current span."""
         ...
+
+
+class NoSpan:
+    """The span of an emit that is not traced."""
+
+    traceparent = None
+
+    def stored(self, event_ids: Sequence[int]) -> None:
+        """Nobody is told."""
+
+
+def untraced(names: Sequence[str], traceparent: str | None) -> AbstractContextManager[EmitSpan]:
+    """The TracesEmits of a process that traces none."""
+    return nullcontext(NoSpan())
 
 
 class TracesAttempts(Protocol):

@@ -1,11 +1,9 @@
 """The way to Postgres: one pool a process, short transactions, and errors in our words."""
 
 import select
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Union, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg2
 import psycopg2.errors
@@ -16,17 +14,14 @@ from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from dispatcher.connections import psycopg2 as of_psycopg2
+from dispatcher.connections import sqlalchemy as of_sqlalchemy
+from dispatcher.connections.adapter import Row
 from dispatcher.errors import InvalidSetting, StorageLockTimeout, StorageUnavailable
 from dispatcher.storage.secrets import SecretBox
 
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-Row = tuple[Any, ...]
 Connection = SqlConnection | psycopg2.extensions.connection
 """What a query runs on: a transaction (`transact`), or the driver's connection itself (`autocommit`, `read`)."""
-Joinable = Union[Connection, "Session"]
-"""What an emitting service may hand over, so that its event is part of its own transaction."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,7 +47,6 @@ _FULL, _CONNECTION = "53", "08"  # classes: too many connections, disk or memory
 _OF_VALUES = ("22", "23", "54")  # classes: data, constraints, limits of the program
 _CHECK = "23514"
 _ATTEMPTS = 5
-_COPY_SIZE = 256 * 1024  # bytes that psycopg2 asks for at a time
 
 
 class Storage:
@@ -233,57 +227,11 @@ def _unavailable(error: object) -> StorageUnavailable:
     return StorageLockTimeout(said) if code == _LOCKED else StorageUnavailable(said)
 
 
-def rows(connection: Joinable, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-    """The rows of one statement (`%(name)s` style) on any of the kinds of connection a caller may hand over."""
+def rows(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+    """The rows of one statement (`%(name)s` style)."""
     if isinstance(connection, psycopg2.extensions.connection):
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return cursor.fetchall() if cursor.description else []
-    result = _of_session(connection).exec_driver_sql(sql, parameters)
-    if not result.returns_rows:
-        return []
-    found = list(result.cursor.fetchall())  # the driver's own tuples: SQLAlchemy's rows cost more than the reading
-    result.close()
-    return found
-
-
-def copy(connection: Joinable, table: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    """Stores `lines` by COPY, which costs Postgres half of an INSERT: it need not parse the values as SQL.
-
-    `connection` must be one that `copies`, and in a transaction.
-    """
-    text = BytesIO(b"".join([b"\t".join(map(_cell, line)) + b"\n" for line in lines]))
-    with _of_driver(connection).cursor() as cursor:
-        # The client may have another encoding: it is a service's own connection.
-        cursor.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin (encoding 'utf8')", text, _COPY_SIZE)
-
-
-def copies(connection: Joinable) -> bool:
-    """Whether several COPYs on `connection` are one: it is psycopg2's, and each statement is not its own commit."""
-    driver = _of_driver(connection)
-    return isinstance(driver, psycopg2.extensions.connection) and not driver.autocommit
-
-
-def _of_driver(connection: Joinable) -> Any:
-    """The driver's connection, which a service may have chosen."""
-    if isinstance(connection, psycopg2.extensions.connection):
-        return connection
-    return _of_session(connection).connection.dbapi_connection
-
-
-def _cell(value: object) -> bytes:
-    """`value` as COPY reads it: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format"."""
-    if value is None:
-        return b"\\N"
-    text = value if isinstance(value, bytes) else str(value).encode()
-    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\t", b"\\t").replace(b"\r", b"\\r")
-
-
-def _of_session(given: "SqlConnection | Session") -> SqlConnection:
-    orm: Any = sys.modules.get("sqlalchemy.orm")  # who hands a Session over has loaded it; nobody else needs it
-    if orm is not None and isinstance(given, orm.Session):
-        return cast("Session", given).connection()
-    return cast(SqlConnection, given)
+        return of_psycopg2.rows(connection, sql, parameters)
+    return of_sqlalchemy.rows(connection, sql, parameters)
 
 
 def array(values: Iterable[object]) -> str:
@@ -301,12 +249,9 @@ def _element(value: object) -> str:
 
 __all__ = [
     "Connection",
-    "Joinable",
     "Row",
     "Storage",
     "array",
-    "copies",
-    "copy",
     "make_engine",
     "refuses_values",
     "rows",

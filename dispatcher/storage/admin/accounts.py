@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dispatcher.connections.adapter import Adapter, completed
+from dispatcher.connections.recognise import adapter_for
 from dispatcher.errors import AccountExists, AccountNotFound
 from dispatcher.storage.admin import users
-from dispatcher.storage.engine import Joinable, rows
+from dispatcher.storage.engine import Connection, rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +30,7 @@ class Profile:
 
 
 def create(
-    connection: Joinable,
+    connection: Connection,
     slug: str,
     time_zone: str,
     *,
@@ -58,7 +60,7 @@ def placeholder_email(slug: str) -> str:
 
 
 def edit(
-    connection: Joinable,
+    connection: Connection,
     account_id: int,
     *,
     time_zone: str | None = None,
@@ -74,15 +76,20 @@ def edit(
     rows(connection, "update accounts set updated_at = now() where id = %(id)s returning id", {"id": account_id})
 
 
-def find(connection: Joinable, slug: str) -> Account:
+def find(connection: Connection, slug: str) -> Account:
     """The account of that slug; raises AccountNotFound."""
-    found = rows(connection, "select id, time_zone from accounts where slug = %(slug)s", {"slug": slug})
+    return completed(find_by(adapter_for(connection), slug))
+
+
+async def find_by(adapter: Adapter, slug: str) -> Account:
+    """As `find`, on any connection."""
+    found = await adapter.rows("select id, time_zone from accounts where slug = %(slug)s", {"slug": slug})
     if not found:
         raise AccountNotFound(slug)
     return Account(id=found[0][0], slug=slug, time_zone=found[0][1])
 
 
-def profile(connection: Joinable, account_id: int) -> Profile:
+def profile(connection: Connection, account_id: int) -> Profile:
     """The account's own data."""
     row = rows(
         connection, "select settings, created_at, updated_at from accounts where id = %(id)s", {"id": account_id}
@@ -90,7 +97,7 @@ def profile(connection: Joinable, account_id: int) -> Profile:
     return Profile(settings=row[0], created_at=row[1], updated_at=row[2])
 
 
-def list_all(connection: Joinable) -> list[Account]:
+def list_all(connection: Connection) -> list[Account]:
     """Every account, by slug."""
     found = rows(connection, "select id, slug, time_zone from accounts order by slug")
     return [Account(id=row[0], slug=row[1], time_zone=row[2]) for row in found]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.errors import ClientNotFound
-from dispatcher.storage.engine import Joinable, Row, rows
+from dispatcher.storage.engine import Connection, Row, rows
 from dispatcher.storage.secrets import hash_of, new_secret
 
 SCOPES = ("webhooks", "events:read", "events:write", "deliveries")
@@ -54,7 +54,7 @@ update tokens set revoked_at = dispatcher_now() where client_id = %(id)s and rev
 
 
 def create(
-    connection: Joinable, account_id: int, name: str, redirect_uris: Sequence[str], scopes: Sequence[str]
+    connection: Connection, account_id: int, name: str, redirect_uris: Sequence[str], scopes: Sequence[str]
 ) -> tuple[Client, str]:
     """A new client and its secret, which is stored nowhere and seen only now."""
     secret = new_secret(40)
@@ -69,13 +69,13 @@ def create(
     return client(rows(connection, _CREATE, parameters)[0]), secret
 
 
-def find(connection: Joinable, client_id: str) -> Client | None:
+def find(connection: Connection, client_id: str) -> Client | None:
     """The live client of that id; None for what cannot be one."""
     found = rows(connection, _LIVE, {"client_id": client_id})
     return client(found[0]) if found else None
 
 
-def authenticate(connection: Joinable, client_id: str, secret: str) -> Client | None:
+def authenticate(connection: Connection, client_id: str, secret: str) -> Client | None:
     """The live client, if the secret is its own."""
     found = rows(connection, _LIVE, {"client_id": client_id})
     if not found or not hmac.compare_digest(bytes(found[0][COLUMN_COUNT]), hash_of(secret)):
@@ -83,18 +83,18 @@ def authenticate(connection: Joinable, client_id: str, secret: str) -> Client | 
     return client(found[0])
 
 
-def hold(connection: Joinable, id_: int) -> None:
+def hold(connection: Connection, id_: int) -> None:
     """Keeps the client from being revoked until the transaction ends; raises ClientNotFound where it was already."""
     if not rows(connection, _HOLD, {"id": id_}):
         raise ClientNotFound(str(id_))
 
 
-def list_all(connection: Joinable, slug: str | None = None) -> list[tuple[Client, str]]:
+def list_all(connection: Connection, slug: str | None = None) -> list[tuple[Client, str]]:
     """Every client with its account's slug, revoked ones too; only that account's where a slug is given."""
     return [(client(row), row[COLUMN_COUNT]) for row in rows(connection, _ALL, {"slug": slug})]
 
 
-def revoke(connection: Joinable, client_id: str) -> int:
+def revoke(connection: Connection, client_id: str) -> int:
     """Ends the client and its tokens, and returns its row's id; raises ClientNotFound, also where it was revoked."""
     found = rows(connection, _REVOKE, {"client_id": client_id})
     if not found:

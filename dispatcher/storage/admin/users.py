@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.errors import UserExists
-from dispatcher.storage.engine import Joinable, Row, rows
+from dispatcher.storage.engine import Connection, Row, rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,12 +86,12 @@ returning id
 """
 
 
-def create_owner(connection: Joinable, account_id: int, email: str, full_name: str) -> None:
+def create_owner(connection: Connection, account_id: int, email: str, full_name: str) -> None:
     """The account's owner, without a password yet."""
     rows(connection, _CREATE_OWNER, {"account_id": account_id, "email": email, "full_name": full_name})
 
 
-def edit_owner(connection: Joinable, account_id: int, *, email: str | None, full_name: str | None) -> None:
+def edit_owner(connection: Connection, account_id: int, *, email: str | None, full_name: str | None) -> None:
     """Changes what is given of the account's owner; raises UserExists where somebody else of it has the e-mail."""
     parameters = {"account_id": account_id, "email": email, "full_name": full_name}
     if not rows(connection, _EDIT_OWNER, parameters):
@@ -99,7 +99,7 @@ def edit_owner(connection: Joinable, account_id: int, *, email: str | None, full
 
 
 def create(
-    connection: Joinable, account_id: int | None, *, email: str, full_name: str, permission: str, password_hash: str
+    connection: Connection, account_id: int | None, *, email: str, full_name: str, permission: str, password_hash: str
 ) -> None:
     """Somebody who may sign in to the console; an operator where there is no account. Raises UserExists."""
     parameters = {
@@ -113,36 +113,38 @@ def create(
         raise UserExists(email)
 
 
-def list_all(connection: Joinable, slug: str | None = None) -> list[UserListing]:
+def list_all(connection: Connection, slug: str | None = None) -> list[UserListing]:
     """The people of an account, or of all, with the operators."""
     found = rows(connection, _ALL, {"slug": slug})
     return [UserListing(**dict(zip(UserListing.__dataclass_fields__, row, strict=True))) for row in found]
 
 
-def find(connection: Joinable, account_id: int | None, email: str) -> int | None:
+def find(connection: Connection, account_id: int | None, email: str) -> int | None:
     """The id of that account's user (None: an operator) with the e-mail."""
     found = rows(connection, _FIND, {"account_id": account_id, "email": email})
     return found[0][0] if found else None
 
 
-def delete(connection: Joinable, account_id: int | None, email: str) -> bool:
+def delete(connection: Connection, account_id: int | None, email: str) -> bool:
     """Deletes somebody with their sessions; False where there is no such person, or it is the owner."""
     return bool(rows(connection, _DELETE, {"account_id": account_id, "email": email}))
 
 
-def list_for_account(connection: Joinable, account_id: int, *, offset: int = 0, limit: int | None = None) -> list[User]:
+def list_for_account(
+    connection: Connection, account_id: int, *, offset: int = 0, limit: int | None = None
+) -> list[User]:
     """The account's users, the owner first; with `limit` a page of them."""
     parameters = {"account_id": account_id, "offset": offset, "limit": limit}
     return [user(row) for row in rows(connection, _OF_ACCOUNT, parameters)]
 
 
-def owners(connection: Joinable) -> dict[int, User]:
+def owners(connection: Connection) -> dict[int, User]:
     """Account id → its owner, of every account."""
     found = rows(connection, f"select {COLUMNS} from users u where u.permission = 'owner'")
     return {one.account_id: one for one in map(user, found)}
 
 
-def set_password(connection: Joinable, account_id: int | None, email: str | None, password_hash: str) -> str | None:
+def set_password(connection: Connection, account_id: int | None, email: str | None, password_hash: str) -> str | None:
     """Stores the hash for that account's user (None: an operator) with the e-mail (None: the owner).
 
     Ends their sessions. Returns the e-mail, None where there is nobody.

@@ -1,13 +1,16 @@
 """Events: stored once by the producer, in its own transaction if it likes, and fanned out in batches."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC
 from itertools import compress
 from typing import NamedTuple
 
+from dispatcher.connections.adapter import Adapter, completed
+from dispatcher.connections.recognise import adapter_for
 from dispatcher.model.event import Event, EventDraft, FanOut
-from dispatcher.storage.engine import Connection, Joinable, array, copies, copy, rows
+from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
 
 MANY = 50
@@ -32,7 +35,7 @@ where not pg_try_advisory_xact_lock(hashtextextended(account_id || ':' || key, 0
 
 # Index: events_by_key, in each partition; one look for each key, whatever the statistics say.
 _BY_KEY = """
-select asked.account_id, asked.key, e.id, e.name, e.created_at
+select asked.account_id, asked.key, e.id, e.name, e.created_at at time zone 'utc'
 from unnest(%(account_ids)s::int[], %(keys)s::text[]) as asked (account_id, key)
 cross join lateral (
     select id, name, created_at from events
@@ -56,25 +59,26 @@ stored as (
 waiting as (
     insert into events_waiting (event_id, account_id, name, resource)
     select id, account_id, name, resource from draft)
-select d.ordinal, s.id, s.created_at, case when d.ordinal = 1 then {_NOTIFY} end from stored s join draft d using (id)
+select d.ordinal, s.id, s.created_at at time zone 'utc', case when d.ordinal = 1 then {_NOTIFY} end
+from stored s join draft d using (id)
 """
 
 # The same for one event, which is what services mostly emit: without arrays and a join it costs Postgres half.
 _INSERT_ONE = f"""
 with stored as (
     insert into events (account_id, name, body, idempotency_key, created_at, traceparent)
-    values (%(account_id)s, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
+    values (%(account_id)s::int, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
         %(traceparent)s)
     returning id, created_at),
 waiting as (
     insert into events_waiting (event_id, account_id, name, resource)
-    select id, %(account_id)s, %(name)s, %(resource)s from stored)
-select id, created_at, {_NOTIFY} from stored
+    select id, %(account_id)s::int, %(name)s, %(resource)s from stored)
+select id, created_at at time zone 'utc', {_NOTIFY} from stored
 """
 
 # And for very many, which are copied: their ids, in order, and when that is.
 _NEW_IDS = f"""
-select now(), array(select {_ID.format(nth="n")} from generate_series(1, %(count)s) n), {_NOTIFY}
+select now() at time zone 'utc', array(select {_ID.format(nth="n")} from generate_series(1, %(count)s) n), {_NOTIFY}
 """
 _COLUMNS = ("id", "account_id", "name", "body", "idempotency_key", "created_at", "traceparent")
 _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
@@ -159,7 +163,7 @@ class NewDelivery(NamedTuple):
 
 
 def insert(
-    connection: Joinable,
+    connection: Connection,
     account_id: int,
     drafts: Sequence[EventDraft],
     *,
@@ -169,24 +173,48 @@ def insert(
 
     `traceparent`: in which trace they were emitted (W3C Trace Context); None: in none.
     """
-    emit = Emit(account_id, drafts, traceparent)
+    return completed(insert_by(adapter_for(connection), Emit(account_id, drafts, traceparent)))
+
+
+async def insert_by(adapter: Adapter, emit: Emit) -> list[Event]:
+    """As `insert`, on any connection: all of it in the transaction that it is in, or in one of its own."""
     keys = _keys([emit])
-    if keys:
-        rows(connection, _LOCK_KEYS, _asked(keys))
-    (stored,) = _store(connection, [emit], _find(connection, keys))
-    return stored
+    if not keys:
+        return (await _store(adapter, [emit], {}))[0]
+    async with _one_transaction(adapter):
+        await adapter.rows(_LOCK_KEYS, _asked(keys))
+        return (await _store(adapter, [emit], await _find(adapter, keys)))[0]
 
 
-def insert_together(connection: Joinable, emits: Sequence[Emit]) -> list[list[Event] | None]:
+@asynccontextmanager
+async def _one_transaction(adapter: Adapter) -> AsyncIterator[None]:
+    """Where each statement would be its own: a lock of a key is held until the event is committed."""
+    if not await adapter.commits_each():
+        yield
+        return
+    await adapter.rows("begin")
+    try:
+        yield
+    except BaseException:
+        await adapter.rows("rollback")
+        raise
+    await adapter.rows("commit")
+
+
+def insert_together(connection: Connection, emits: Sequence[Emit]) -> list[list[Event] | None]:
     """Stores what several calls emit: as `insert`, but it waits for nobody. By one statement, if `are_one_statement`.
 
     None: another transaction is storing an event of one of its keys, or was a moment ago.
     """
+    return completed(_insert_together(adapter_for(connection), emits))
+
+
+async def _insert_together(adapter: Adapter, emits: Sequence[Emit]) -> list[list[Event] | None]:
     keys = _keys(emits)
-    taken = {(account_id, key) for account_id, key in rows(connection, _TAKEN_KEYS, _asked(keys))} if keys else set()
+    taken = {(account_id, key) for account_id, key in await adapter.rows(_TAKEN_KEYS, _asked(keys))} if keys else set()
     free = [not taken or taken.isdisjoint(_keys([emit])) for emit in emits]
-    known = _find(connection, [key for key in keys if key not in taken])
-    stored = iter(_store(connection, [*compress(emits, free)], known))
+    known = await _find(adapter, [key for key in keys if key not in taken])
+    stored = iter(await _store(adapter, [*compress(emits, free)], known))
     return [next(stored) if is_free else None for is_free in free]
 
 
@@ -268,17 +296,17 @@ def _asked(keys: Sequence[_Key]) -> dict[str, str]:
     return {"account_ids": array(account_id for account_id, _ in keys), "keys": array(key for _, key in keys)}
 
 
-def _find(connection: Joinable, keys: Sequence[_Key]) -> dict[_Key, Event]:
+async def _find(adapter: Adapter, keys: Sequence[_Key]) -> dict[_Key, Event]:
     """The events that have been stored with these keys, which are locked."""
     if not keys:
         return {}
     return {
-        (account_id, key): Event(id=id_, name=name, created_at=created_at, new=False)
-        for account_id, key, id_, name, created_at in rows(connection, _BY_KEY, _asked(keys))
+        (account_id, key): Event(id=id_, name=name, created_at=created_at.replace(tzinfo=UTC), new=False)
+        for account_id, key, id_, name, created_at in await adapter.rows(_BY_KEY, _asked(keys))
     }
 
 
-def _store(connection: Joinable, emits: Sequence[Emit], known: dict[_Key, Event]) -> list[list[Event]]:
+async def _store(adapter: Adapter, emits: Sequence[Emit], known: dict[_Key, Event]) -> list[list[Event]]:
     """Stores all drafts but those whose key is known or repeated; returns the events of each emit."""
     fresh, seen = [], set(known)
     for emit in emits:
@@ -290,7 +318,7 @@ def _store(connection: Joinable, emits: Sequence[Emit], known: dict[_Key, Event]
             if key is not None:
                 seen.add((emit.account_id, key))
         fresh.append(emit._replace(drafts=drafts))
-    new = iter(_insert_all(connection, fresh))
+    new = iter(await _insert_all(adapter, fresh))
     return [[_event(emit.account_id, draft, known, new) for draft in emit.drafts] for emit in emits]
 
 
@@ -306,17 +334,17 @@ def _event(account_id: int, draft: EventDraft, known: dict[_Key, Event], new: It
     return event
 
 
-def _insert_all(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
+async def _insert_all(adapter: Adapter, emits: Sequence[Emit]) -> list[Event]:
     """By one statement, so that it may be its own transaction; in one, MANY and more take three."""
     count = count_of(emits)
     if count == 0:
         return []
     if count == 1:
-        return [_insert_one(connection, *(emit for emit in emits if emit.drafts))]
-    return (_copy if count >= MANY and copies(connection) else _insert)(connection, emits)
+        return [await _insert_one(adapter, *(emit for emit in emits if emit.drafts))]
+    return await (_copy if count >= MANY and await adapter.copies() else _insert)(adapter, emits)
 
 
-def _insert_one(connection: Joinable, emit: Emit) -> Event:
+async def _insert_one(adapter: Adapter, emit: Emit) -> Event:
     (draft,) = emit.drafts
     parameters = {
         "account_id": emit.account_id,
@@ -327,8 +355,8 @@ def _insert_one(connection: Joinable, emit: Emit) -> Event:
         "resource": draft.resource,
         "traceparent": emit.traceparent,
     }
-    id_, created_at, _ = rows(connection, _INSERT_ONE, parameters)[0]
-    return Event(id=id_, name=draft.name, created_at=created_at)
+    id_, created_at, _ = (await adapter.rows(_INSERT_ONE, parameters))[0]
+    return Event(id=id_, name=draft.name, created_at=created_at.replace(tzinfo=UTC))
 
 
 def are_one_statement(emits: Sequence[Emit]) -> bool:
@@ -341,13 +369,13 @@ def count_of(emits: Sequence[Emit]) -> int:
     return sum(len(emit.drafts) for emit in emits)
 
 
-def _copy(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
+async def _copy(adapter: Adapter, emits: Sequence[Emit]) -> list[Event]:
     """All their events, in order."""
-    now, ids, _ = rows(connection, _NEW_IDS, {"count": count_of(emits)})[0]
+    now, ids, _ = (await adapter.rows(_NEW_IDS, {"count": count_of(emits)}))[0]
+    now = now.replace(tzinfo=UTC)
     new = list(zip(ids, ((emit, draft) for emit in emits for draft in emit.drafts), strict=True))
     stored = [Event(id=id_, name=draft.name, created_at=draft.created_at or now) for id_, (_, draft) in new]
-    copy(
-        connection,
+    await adapter.copy(
         "events",
         _COLUMNS,
         (
@@ -356,8 +384,7 @@ def _copy(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
             for id_, (emit, draft) in new
         ),
     )  # fmt: skip
-    copy(
-        connection,
+    await adapter.copy(
         "events_waiting",
         _WAITING_COLUMNS,
         ((id_, emit.account_id, draft.name, draft.resource) for id_, (emit, draft) in new),
@@ -365,18 +392,20 @@ def _copy(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
     return stored
 
 
-def _insert(connection: Joinable, emits: Sequence[Emit]) -> list[Event]:
+async def _insert(adapter: Adapter, emits: Sequence[Emit]) -> list[Event]:
     """All their events, in order."""
     drafts = [draft for emit in emits for draft in emit.drafts]
-    created: list[datetime | None] = [draft.created_at for draft in drafts]
     parameters = {
         "account_ids": array(emit.account_id for emit in emits for _ in emit.drafts),
         "names": array(draft.name for draft in drafts),
         "bodies": b"\n".join([draft.body_json for draft in drafts]).decode(),  # JSON text of ours has no line breaks
         "keys": array(draft.idempotency_key for draft in drafts),
-        "created": created,
+        "created": array(draft.created_at for draft in drafts),
         "resources": array(draft.resource for draft in drafts),
         "traceparents": array(emit.traceparent for emit in emits for _ in emit.drafts),
     }
-    at = {ordinal: (id_, created_at) for ordinal, id_, created_at, _ in rows(connection, _INSERT, parameters)}
-    return [Event(id=at[n][0], name=draft.name, created_at=at[n][1]) for n, draft in enumerate(drafts, 1)]
+    at = {ordinal: (id_, created_at) for ordinal, id_, created_at, _ in await adapter.rows(_INSERT, parameters)}
+    return [
+        Event(id=at[n][0], name=draft.name, created_at=at[n][1].replace(tzinfo=UTC))
+        for n, draft in enumerate(drafts, 1)
+    ]

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import psycopg2
 import pytest
 
+from dispatcher.connections.psycopg2 import Psycopg2
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import MANY, Emit
 from tests.support.builders import a_draft, an_account
@@ -31,13 +31,13 @@ WAITING = "select account_id, name, resource, recorded_at is not null from event
 def is_copied(monkeypatch):
     """The tables of which COPY was used."""
     tables = []
-    copy = events.copy
+    copy = Psycopg2.copy
 
-    def noted(connection, table, columns, lines):
+    async def noted(adapter, table, columns, lines):
         tables.append(table)
-        copy(connection, table, columns, lines)
+        await copy(adapter, table, columns, lines)
 
-    monkeypatch.setattr(events, "copy", noted)
+    monkeypatch.setattr(Psycopg2, "copy", noted)
     return tables
 
 
@@ -127,18 +127,18 @@ def test_nothing_is_stored_of_a_batch_of_which_one_is_no_json(steps, is_copied):
 
 @pytest.mark.parametrize("table", ["events", "events_waiting"])
 def test_a_connection_that_breaks_in_between_is_told_and_nothing_is_stored(steps, storage, monkeypatch, table):
-    copy = events.copy
+    copy = Psycopg2.copy
 
-    def breaking(connection, name, columns, lines):
+    async def breaking(adapter, name, columns, lines):
         if name == table:
-            pid = rows(connection, "select pg_backend_pid()")[0][0]
+            pid = (await adapter.rows("select pg_backend_pid()"))[0][0]
             steps.rows("select pg_terminate_backend(%(pid)s, 5000)", pid=pid)
-        copy(connection, name, columns, lines)
+        await copy(adapter, name, columns, lines)
 
-    monkeypatch.setattr(events, "copy", breaking)
+    monkeypatch.setattr(Psycopg2, "copy", breaking)
     with pytest.raises(StorageUnavailable, match="Postgres is not reachable"):
         steps.emit(*many())
 
     assert steps.value("select count(*) from events") == 0
-    monkeypatch.setattr(events, "copy", copy)
+    monkeypatch.setattr(Psycopg2, "copy", copy)
     assert len(steps.emit(*many())) == MANY

@@ -1,0 +1,43 @@
+"""Connections of psycopg 3."""
+
+from typing import Any
+
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+from dispatcher.connections.adapter import InsertsOnly, Parameters, Row
+
+
+class Psycopg(InsertsOnly):
+    """Its cursors are plain ones: the connection's own may make dicts of rows, or take `$1` parameters only."""
+
+    def __init__(self, given: Connection[Any]) -> None:
+        self._connection = given
+
+    async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        with Cursor(self._connection, row_factory=tuple_row) as cursor:
+            cursor.execute(sql.encode(), parameters)
+            return list(cursor) if cursor.description else []
+
+    async def commits_each(self) -> bool:
+        return _commits_each(self._connection)
+
+
+class AsyncPsycopg(InsertsOnly):
+    """The same for its asynchronous ones."""
+
+    def __init__(self, given: AsyncConnection[Any]) -> None:
+        self._connection = given
+
+    async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        async with AsyncCursor(self._connection, row_factory=tuple_row) as cursor:
+            await cursor.execute(sql.encode(), parameters)
+            return [*await cursor.fetchall()] if cursor.description else []
+
+    async def commits_each(self) -> bool:
+        return _commits_each(self._connection)
+
+
+def _commits_each(given: Connection[Any] | AsyncConnection[Any]) -> bool:
+    return given.autocommit and given.info.transaction_status == TransactionStatus.IDLE

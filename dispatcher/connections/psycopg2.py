@@ -1,0 +1,49 @@
+"""Connections of psycopg2."""
+
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor
+
+from dispatcher.connections.adapter import Parameters, Row
+
+_COPY_SIZE = 256 * 1024  # bytes that psycopg2 asks for at a time
+
+
+class Psycopg2:
+    """Its cursors are plain ones: the connection's own may make dicts of rows."""
+
+    def __init__(self, given: connection) -> None:
+        self._connection = given
+
+    async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        return rows(self._connection, sql, parameters)
+
+    async def commits_each(self) -> bool:
+        given = self._connection
+        return given.autocommit and given.info.transaction_status == TRANSACTION_STATUS_IDLE
+
+    async def copies(self) -> bool:
+        """Where several COPYs are one transaction."""
+        return not self._connection.autocommit
+
+    async def copy(self, table: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+        text = BytesIO(b"".join([b"\t".join(map(_cell, line)) + b"\n" for line in lines]))
+        with self._connection.cursor(cursor_factory=cursor) as plain:
+            # The client may have another encoding: it is a service's own connection.
+            plain.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin (encoding 'utf8')", text, _COPY_SIZE)
+
+
+def rows(given: connection, sql: str, parameters: Parameters | None = None) -> list[Row]:
+    """The rows of one statement."""
+    with given.cursor(cursor_factory=cursor) as plain:
+        plain.execute(sql, parameters)
+        return plain.fetchall() if plain.description else []
+
+
+def _cell(value: object) -> bytes:
+    """`value` as COPY reads it: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format"."""
+    if value is None:
+        return b"\\N"
+    text = value if isinstance(value, bytes) else str(value).encode()
+    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\t", b"\\t").replace(b"\r", b"\\r")
