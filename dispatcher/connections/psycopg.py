@@ -40,4 +40,4 @@ class AsyncPsycopg(InsertsOnly):
 
 
 def _commits_each(given: Connection[Any] | AsyncConnection[Any]) -> bool:
-    return given.autocommit and given.info.transaction_status == TransactionStatus.IDLE
+    return bool(given.autocommit and given.info.transaction_status == TransactionStatus.IDLE)
