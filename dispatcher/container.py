@@ -42,7 +42,7 @@ class Container:
         self.settings = settings
         self.drain_policy = drain_policy(settings)
         self.senders = SenderPool(settings)
-        self.task_events = TaskEvents(settings.broker_url, per_second=settings.flower_rate)
+        self.task_events = TaskEvents(settings.broker_url)
         self.owner = (int.from_bytes(os.urandom(8)) >> 1) or 1
         """This process's number, under which its drains hold webhooks; children that a pool forks share it."""
 
@@ -88,9 +88,8 @@ class Container:
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:
-        trace, batch_size = self.tracing.fan_out if self.tracing else None, self.settings.fan_out_batch
         parts = self.storage, self.schedule, self.queue, self.dispatch, self.drain_runner.run
-        return FanOutRunner(*parts, batch_size=batch_size, trace=trace)
+        return FanOutRunner(*parts, trace=self.tracing.fan_out if self.tracing else None)
 
     @cached_property
     def dispatch(self) -> Dispatch:

@@ -16,8 +16,8 @@ from dispatcher.broker.config import configure
 
 logger = logging.getLogger(__name__)
 
-WAITING_MAX, PAUSE_S = 1_000, 5.0
-"""Task events that wait to be sent, and the pause after the broker refused one."""
+WAITING_MAX, GAP_S, PAUSE_S = 1_000, 0.02, 5.0
+"""Task events that wait to be sent, the gap between two of them, and the pause after the broker refused one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +45,10 @@ class TaskEvents:
     `hostname` is the worker's, under which the tasks are shown.
     """
 
-    def __init__(self, broker_url: str, *, per_second: float) -> None:
+    def __init__(self, broker_url: str, *, gap_s: float = GAP_S) -> None:
         self.hostname = "dispatcher"
         self._broker_url = broker_url
-        self._gap_s = 1 / per_second
+        self._gap_s = gap_s
         self._waiting: Waiting[AttemptEvent] = Waiting(WAITING_MAX)
         self._left_out = 0
         self._thread = BackgroundThread("task-events", self._run)

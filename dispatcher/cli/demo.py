@@ -1,6 +1,5 @@
 """`dispatcher demo`: the whole thing at work, on a bare machine, in half a minute."""
 
-import os
 import secrets
 import shutil
 import signal
@@ -20,10 +19,11 @@ from rich.table import Table
 from dispatcher import clock, signals
 from dispatcher.access.accounts import create_account
 from dispatcher.access.users import create_user, delete_user
-from dispatcher.cli.flower import flower_access, flower_place
-from dispatcher.cli.serve import api_address, web_place
+from dispatcher.cli.address import flower_address, url_of, web_address
+from dispatcher.cli.flower import flower_access
 from dispatcher.cli.up import own_command, procfile, take_ports
 from dispatcher.container import Container, current_container
+from dispatcher.environment import program_environment, set_unset_variables, set_variables
 from dispatcher.errors import AccountExists, DispatcherError, ServiceStartFailed, UserNotFound
 from dispatcher.local.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.local.embedded import embedded
@@ -31,7 +31,7 @@ from dispatcher.local.folder import is_owned, open_private
 from dispatcher.local.receiver import Receiver
 from dispatcher.model.webhook import Webhook
 from dispatcher.processes import child
-from dispatcher.processes.supervisor import environment_of, parse_procfile
+from dispatcher.processes.procfile import parse_procfile
 from dispatcher.storage import migrate
 from dispatcher.storage.reads import deliveries
 from dispatcher.storage.reads.deliveries import DeliveryRow
@@ -54,9 +54,10 @@ def demo(once: bool) -> None:
     commands = parse_procfile(procfile().read_text())
     commands.pop("release", None)
     take_ports(commands)
-    with embedded(FOLDER, SETTINGS) as servers, _environment(servers.environment):
+    with embedded(FOLDER, SETTINGS) as servers:
+        set_unset_variables(servers.environment)
         access, sign_in = flower_access(FOLDER)
-        os.environ.update(access)
+        set_variables(access)
         container = current_container()
         migrate.upgrade(container.storage)
         arrivals = Arrivals()
@@ -85,7 +86,7 @@ def _processes(console: Console, commands: Mapping[str, str], log: Path) -> Iter
                     child.start(
                         ["/bin/sh", "-c", f"exec {command}"],
                         death_signal=signal.SIGKILL,
-                        env=environment_of(os.environ),
+                        env=program_environment(),
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=output,
@@ -232,12 +233,12 @@ def _guest(container: Container) -> tuple[str, str]:
 def _stay(console: Console, container: Container, webhooks: Mapping[int, Webhook], flower_sign_in: str) -> None:
     failed = next((one for one in _deliveries(container, webhooks) if one.state == "failed"), None)
     console.print(
-        f"\nRunning until you press Ctrl-C. API: {api_address(*web_place())}/api/v3 · logs: {FOLDER / 'log'}",
+        f"\nRunning until you press Ctrl-C. API: {url_of(*web_address())}/api/v3 · logs: {FOLDER / 'log'}",
         soft_wrap=True,
     )
-    console.print(f"Flower: {api_address(*flower_place())}/ · {flower_sign_in}", soft_wrap=True)
+    console.print(f"Flower: {url_of(*flower_address())}/ · {flower_sign_in}", soft_wrap=True)
     email, password = _guest(container)
-    console.print(f"Console: {api_address(*web_place())}/console · {email} · password {password}", soft_wrap=True)
+    console.print(f"Console: {url_of(*web_address())}/console · {email} · password {password}", soft_wrap=True)
     console.print("Try these commands in another terminal, in this folder:\n")
     command = own_command()
     console.print(f"  {command} status", soft_wrap=True)
@@ -260,12 +261,3 @@ def _wait(condition: Callable[[], bool], otherwise: str, within_s: float) -> Non
         if clock.monotonic() > end_s:
             raise ServiceStartFailed(f"{otherwise} within {within_s:g} s; see {FOLDER / 'log'}")
         threading.Event().wait(0.1)
-
-
-@contextmanager
-def _environment(added: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables for this process and those it starts; one that is set already stays."""
-    for name, value in added.items():
-        if not os.environ.get(name):
-            os.environ[name] = value
-    yield

@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from dispatcher import log
+from dispatcher.cli.address import flower_address, url_of
+from dispatcher.environment import program_environment, variable
 from dispatcher.local.folder import kept_password, make_folder
-from dispatcher.processes.supervisor import environment_of
 
 USER = "operator"
 """Who signs in where we make the password."""
@@ -26,25 +27,15 @@ def flower() -> None:
     Requires FLOWER_BASIC_AUTH=user:password, or FLOWER_WITHOUT_PASSWORD=1 to allow every user of this machine.
     FLOWER_ADDRESS and FLOWER_PORT change the address. Put a TLS proxy in front of it if other machines reach it.
     """
-    address, port = flower_place()
-    password = _set("FLOWER_BASIC_AUTH")
+    address, port = flower_address()
+    password = variable("FLOWER_BASIC_AUTH")
     wrong = _what_is_wrong(address, password)
     if wrong:
         print(f"error: {wrong}", file=sys.stderr)
         raise SystemExit(2)
-    where = f"http://{f'[{address}]' if ':' in address else address}:{port}"
-    log.announce("flower.started", address=where, password=bool(password))
+    log.announce("flower.started", address=url_of(address, port), password=bool(password))
     command = _command(address, port)
     os.execvpe(command[0], command, _environment(password))  # noqa: S606 -- a program of ours with a list of arguments
-
-
-def flower_place() -> tuple[str, int]:
-    """Address and port where Flower listens; raises click.UsageError (exit code 2) for a port that is none."""
-    address = os.environ.get("FLOWER_ADDRESS", "").strip() or "127.0.0.1"
-    port = os.environ.get("FLOWER_PORT", "").strip() or "5555"
-    if not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise click.UsageError("FLOWER_PORT: must be a port number between 1 and 65535")
-    return address, int(port)
 
 
 def flower_access(folder: Path) -> tuple[dict[str, str], str]:
@@ -53,7 +44,7 @@ def flower_access(folder: Path) -> tuple[dict[str, str], str]:
     A password is made at the first call and kept in the folder, unless the environment has one or wants none. It is
     not printed, because a screen may be a log.
     """
-    if _set("FLOWER_BASIC_AUTH"):
+    if variable("FLOWER_BASIC_AUTH"):
         return {}, "user and password from FLOWER_BASIC_AUTH"
     if _is_open():
         return {}, "no password: FLOWER_WITHOUT_PASSWORD is set"
@@ -70,18 +61,13 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _set(variable: str) -> str:
-    """The variable's value; `X=` in an .env file means "not set"."""
-    return os.environ.get(variable, "").strip()
-
-
 def _is_open() -> bool:
-    return _set("FLOWER_WITHOUT_PASSWORD") not in ("", "0")
+    return variable("FLOWER_WITHOUT_PASSWORD") not in ("", "0")
 
 
 def _what_is_wrong(address: str, password: str) -> str:
     """Why Flower does not start; empty where it may."""
-    if _set("FLOWER_WITHOUT_PASSWORD") not in ("", "0", "1"):
+    if variable("FLOWER_WITHOUT_PASSWORD") not in ("", "0", "1"):
         return "FLOWER_WITHOUT_PASSWORD: must be 0 or 1"
     if not password:
         if not is_loopback(address):
@@ -119,7 +105,7 @@ def _environment(password: str) -> dict[str, str]:
 
     Without a password Flower's API answers 401, unless its own variable opens it; an empty password is none.
     """
-    env = environment_of(os.environ)
+    env = program_environment()
     # The last is ours; Flower crashes on a variable of its prefix that it does not know.
     for name in (
         "DATABASE_URL", "SECRET_KEYS", "FLOWER_UNAUTHENTICATED_API", "FLOWER_BASIC_AUTH", "FLOWER_WITHOUT_PASSWORD",

@@ -3,7 +3,6 @@
 A command's module is loaded when the command is called: most need libraries that take a second to load all together.
 """
 
-import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 import click
 
 from dispatcher import log
+from dispatcher.environment import set_unset_variables, variable
 from dispatcher.errors import DispatcherError
-from dispatcher.local.environment import PLACES, running_environment
+from dispatcher.local.env_file import PLACES, running_environment
 from dispatcher.version import VERSION
 
 _COMMANDS = {
@@ -96,9 +96,9 @@ def main(context: click.Context) -> None:
     Commands use DATABASE_URL and REDIS_URL, or the servers of a `dispatcher up` running in this folder. With
     DISPATCHER_API, `emit`, `webhook`, `deliveries` and `replay` use a remote dispatcher instead.
     """
-    log.set_up(os.environ.get("DISPATCHER_LOG_LEVEL") or "warning", os.environ.get("DISPATCHER_LOG_FORMAT") or "text")
+    log.set_up(variable("DISPATCHER_LOG_LEVEL") or "warning", variable("DISPATCHER_LOG_FORMAT") or "text")
     command = context.invoked_subcommand
-    if command in _ON_THE_DATABASE and os.environ.get("DISPATCHER_API", "").strip():
+    if command in _ON_THE_DATABASE and variable("DISPATCHER_API"):
         raise click.ClickException(
             f"`{command}` needs a database, but DISPATCHER_API points to a remote dispatcher. "
             f"Run it there, or unset the variable: env -u DISPATCHER_API dispatcher {command} ..."
@@ -112,7 +112,5 @@ def _join_what_runs_here() -> None:
     for folder in (Path(".dispatcher"), Path(".dispatcher/demo")):
         running = running_environment(folder)
         # Another DATABASE_URL in the environment is another installation: its Redis is not the one that runs here.
-        if all(os.environ.get(name) in (None, "", running[name]) for name in PLACES if name in running):
-            for name, value in running.items():
-                if not os.environ.get(name):
-                    os.environ[name] = value
+        if all(variable(name) in ("", running[name]) for name in PLACES if name in running):
+            set_unset_variables(running)

@@ -8,8 +8,9 @@ from contextlib import suppress
 import click
 
 from dispatcher import log
+from dispatcher.cli.address import bracketed, url_of
 from dispatcher.container import current_container
-from dispatcher.processes.supervisor import environment_of
+from dispatcher.environment import program_environment
 from dispatcher.settings import Settings
 
 
@@ -21,24 +22,10 @@ def serve() -> None:
     finishes open requests within 30 s.
     """
     settings = current_container().settings
-    log.announce("web.started", address=api_address(settings.host, settings.port))
+    log.announce("web.started", address=url_of(settings.host, settings.port))
     command = _command(settings)
     _raise_file_limit()
-    os.execvpe(command[0], command, environment_of(os.environ))  # noqa: S606 -- a program of ours, a list of arguments
-
-
-def web_place() -> tuple[str, int]:
-    """Address and port where `serve` will listen; raises click.UsageError (exit code 2) for a port that is none."""
-    address = os.environ.get("DISPATCHER_HOST", "").strip() or "127.0.0.1"
-    port = os.environ.get("PORT", "").strip() or "8000"
-    if not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise click.UsageError("PORT: must be a port number between 1 and 65535")
-    return address, int(port)
-
-
-def api_address(host: str, port: int) -> str:
-    """The URL of what listens there."""
-    return f"http://{_bracketed(host)}:{port}"
+    os.execvpe(command[0], command, program_environment())  # noqa: S606 -- a program of ours, a list of arguments
 
 
 def _raise_file_limit() -> None:
@@ -52,7 +39,7 @@ def _raise_file_limit() -> None:
 def _command(settings: Settings) -> list[str]:
     return [
         sys.executable, "-m", "gunicorn",
-        "--bind", f"{_bracketed(settings.host)}:{settings.port}",
+        "--bind", f"{bracketed(settings.host)}:{settings.port}",
         "--worker-class", "dispatcher.web.gunicorn_worker.Worker",
         "--workers", str(settings.web_workers),
         "--worker-connections", str(settings.web_connections),
@@ -65,7 +52,3 @@ def _command(settings: Settings) -> list[str]:
         *(["--logger-class", "dispatcher.web.gunicorn_log.JsonLogger"] if settings.log_format == "json" else []),
         "dispatcher.web.asgi:load()",
     ]  # fmt: skip
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

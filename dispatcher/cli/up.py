@@ -11,13 +11,15 @@ from urllib.parse import urlsplit
 
 import click
 
-from dispatcher.cli.flower import flower_access, flower_place
-from dispatcher.cli.serve import api_address, web_place
+from dispatcher.cli.address import flower_address, url_of, web_address
+from dispatcher.cli.flower import flower_access
+from dispatcher.environment import program_environment, set_variables, variable
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.embedded import Embedded, embedded
 from dispatcher.local.folder import PORTS, is_free, make_folder, own
 from dispatcher.processes import child
-from dispatcher.processes.supervisor import Process, Supervisor, environment_of, parse_procfile
+from dispatcher.processes.procfile import parse_procfile
+from dispatcher.processes.supervisor import Process, Supervisor
 
 DEFAULT_FOLDER = Path(".dispatcher")
 
@@ -39,7 +41,7 @@ def up(folder: Path, scale: Sequence[str]) -> None:
     own(folder).release()  # where another `up` has the folder, that is what there is to say, and not its ports
     take_ports(running)
     with embedded(folder) as servers:
-        env = environment_of({**os.environ, **servers.environment})
+        env = program_environment() | servers.environment
         access, sign_in = flower_access(folder)
         env |= access
         _introduce(servers, env, folder, sign_in, running)
@@ -95,27 +97,27 @@ def choose_ports(running: Collection[str]) -> Iterator[tuple[str, str, str]]:
     people have written down elsewhere: raises ServiceStartFailed where it is taken.
     """
     free = (port for port in PORTS if is_free(port))
-    for name, title, variable, (host, port) in (
-        ("web", "the API", "PORT", web_place()),
-        ("flower", "Flower", "FLOWER_PORT", flower_place()),
+    for process, title, name, (host, port) in (
+        ("web", "the API", "PORT", web_address()),
+        ("flower", "Flower", "FLOWER_PORT", flower_address()),
     ):
-        if name not in running or is_free(port, host):
-            yield variable, str(port), ""
-        elif os.environ.get(variable, "").strip():
+        if process not in running or is_free(port, host):
+            yield name, str(port), ""
+        elif variable(name):
             reason = "the port is in use; stop the other program, or choose another port"
             if port < 1024 and os.geteuid() != 0:
                 reason = "only root may listen on a port below 1024"
-            raise ServiceStartFailed(f"{variable}={port}: {reason}")
+            raise ServiceStartFailed(f"{name}={port}: {reason}")
         else:
             chosen = next(free, port)
-            place = f"{api_address(host, chosen)}{'/api/v3' if name == 'web' else ''}"
-            yield variable, str(chosen), f"Port {port} is in use by another program; {title} is at {place} instead."
+            place = f"{url_of(host, chosen)}{'/api/v3' if process == 'web' else ''}"
+            yield name, str(chosen), f"Port {port} is in use by another program; {title} is at {place} instead."
 
 
 def take_ports(running: Collection[str]) -> None:
     """Sets PORT and FLOWER_PORT (see choose_ports), and says where one is not the usual."""
-    for variable, port, notice in choose_ports(running):
-        os.environ[variable] = port
+    for name, port, notice in choose_ports(running):
+        set_variables({name: port})
         if notice:
             print(notice, flush=True)
 
@@ -130,19 +132,19 @@ def _introduce(
 ) -> None:
     """Says what runs where; an address never holds a password."""
     postgres, valkey = servers.postgres, servers.valkey
-    for title, variable, data in (
+    for title, name, data in (
         ("Postgres", "DATABASE_URL", postgres and postgres.data),  # not always in the folder (see postgres.py)
         ("Valkey", "REDIS_URL", valkey and valkey.folder),
     ):
-        whose = f"data in {data}" if data is not None else f"from {variable}"
-        print(f"{title:<9} {_place(env[variable])} ({whose})")
+        whose = f"data in {data}" if data is not None else f"from {name}"
+        print(f"{title:<9} {_place(env[name])} ({whose})")
     print(f"URLs      {folder / 'env'}   (contains passwords; only you can read it)")
     if "web" in running:
-        address = api_address(web_place()[0], int(env["PORT"]))
+        address = url_of(web_address()[0], int(env["PORT"]))
         print(f"API       {address}/api/v3")
         print(f"Console   {address}/console   (create a user with: {own_command()} user create --help)")
     if "flower" in running:
-        print(f"Flower    {api_address(flower_place()[0], int(env['FLOWER_PORT']))}   ({flower_sign_in})")
+        print(f"Flower    {url_of(flower_address()[0], int(env['FLOWER_PORT']))}   ({flower_sign_in})")
     print(f"Emit      {own_command()} emit --help   (in another terminal, in this folder)")
     if folder.resolve() != DEFAULT_FOLDER.resolve():
         print(f"          first run: set -a; . {folder / 'env'}; set +a")

@@ -1,6 +1,5 @@
 """The servers that nobody named by DATABASE_URL and REDIS_URL, in one folder. For development, demo, tests, bench."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,11 +8,13 @@ from types import MappingProxyType
 
 from cryptography.fernet import Fernet
 
-from dispatcher.local.environment import PLACES, share, unshare
+from dispatcher.environment import variable
+from dispatcher.local.env_file import PLACES, share, unshare
 from dispatcher.local.folder import make_folder, own, write_private
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
-from dispatcher.settings import Settings, describe
+from dispatcher.setting_fields import describe
+from dispatcher.settings import Settings
 
 _FOR_TESTS = ("DISPATCHER_TESTING", "DISPATCHER_FAILPOINT")
 
@@ -37,7 +38,7 @@ class Embedded:
 def embedded(folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -> Iterator[Embedded]:
     """Starts what is unset in the environment, and ends it; raises ServiceStartFailed, also while `folder` is in use.
 
-    Meanwhile other commands are told the variables (see environment.py): PLACES, and every other setting, from the
+    Meanwhile other commands are told the variables (see env_file.py): PLACES, and every other setting, from the
     environment or else from `defaults`. Enter it in the main thread.
     """
     folder = folder.resolve()
@@ -45,28 +46,23 @@ def embedded(folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -
     with ExitStack() as stack:
         stack.callback(own(folder).release)
         unshare(folder)  # a killed owner's: from here on it would be taken for ours
-        postgres = None if _set("DATABASE_URL") else Postgres(folder / "postgres")
-        valkey = None if _set("REDIS_URL") else Valkey(folder / "valkey")
-        environment = {"SECRET_KEYS": _set("SECRET_KEYS") or _kept_key(folder)}
+        postgres = None if variable("DATABASE_URL") else Postgres(folder / "postgres")
+        valkey = None if variable("REDIS_URL") else Valkey(folder / "valkey")
+        environment = {"SECRET_KEYS": variable("SECRET_KEYS") or _kept_key(folder)}
         for name, server in (("DATABASE_URL", postgres), ("REDIS_URL", valkey)):
             if server is not None:
                 stack.callback(server.stop)
-            environment[name] = server.start() if server is not None else _set(name)
+            environment[name] = server.start() if server is not None else variable(name)
         environment |= _settings(defaults)
         stack.callback(unshare, folder)
         share(folder, environment)
         yield Embedded(environment=environment, postgres=postgres, valkey=valkey)
 
 
-def _set(variable: str) -> str:
-    """The variable's value; `X=` in an .env file means "not set"."""
-    return os.environ.get(variable, "").strip()
-
-
 def _settings(defaults: Mapping[str, str]) -> dict[str, str]:
     """Every other setting that is not at its own default; not those that kill a process on purpose."""
-    names = {variable.name for variable in describe(Settings)} - {*PLACES, *_FOR_TESTS}
-    return {name: value for name in sorted(names) if (value := _set(name) or defaults.get(name, ""))}
+    names = {each.name for each in describe(Settings)} - {*PLACES, *_FOR_TESTS}
+    return {name: value for name in sorted(names) if (value := variable(name) or defaults.get(name, ""))}
 
 
 def _kept_key(folder: Path) -> str:

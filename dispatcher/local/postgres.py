@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher import log
+from dispatcher.environment import program_environment
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.folder import kept_password, open_private, write_private
 from dispatcher.local.server import EmbeddedServer
@@ -118,7 +119,7 @@ class Postgres(EmbeddedServer):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
-            env=_environment(),
+            env=_without_libpq(),
         )
         output, _ = process.communicate(statement.encode())
         if process.returncode != 0 or b"ERROR:" in output:
@@ -136,17 +137,17 @@ class Postgres(EmbeddedServer):
                 stdout=log_file,
                 stderr=log_file,
                 cwd="/",
-                env=_environment(),
+                env=_without_libpq(),
             )
 
     def _is_ready(self, port: int, password: str) -> bool:
         asked: list[str | Path] = [self._programs / "pg_isready", "-q", "-t", "2", "-h", "127.0.0.1", "-p", str(port)]
-        return subprocess.run(asked, env=_environment(), check=False).returncode == 0
+        return subprocess.run(asked, env=_without_libpq(), check=False).returncode == 0
 
 
-def _environment() -> dict[str, str]:
-    """Ours without libpq's and Postgres' own variables, which would point the programs elsewhere."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+def _without_libpq() -> dict[str, str]:
+    """Our variables without libpq's and Postgres' own, which would point the programs elsewhere."""
+    return {name: value for name, value in program_environment().items() if not name.startswith("PG")} | {"LC_ALL": "C"}
 
 
 def _server_user() -> child.OsUser | None:

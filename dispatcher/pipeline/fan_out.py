@@ -20,7 +20,7 @@ from dispatcher.storage.pipeline import events
 
 logger = logging.getLogger(__name__)
 
-MOST_BATCHES = 20
+BATCH_SIZE, MOST_BATCHES = 500, 20
 
 
 class HandOut(Protocol):
@@ -43,7 +43,7 @@ class FanOutRunner:
         dispatch: Dispatch,
         deliver: Callable[[Sequence[int]], Counts],
         *,
-        batch_size: int,
+        batch_size: int = BATCH_SIZE,
         trace: TracesFanOut | None = None,
     ) -> None:
         self._storage = storage

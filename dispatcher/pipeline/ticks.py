@@ -35,6 +35,8 @@ from dispatcher.storage.stats import rollups
 
 logger = logging.getLogger(__name__)
 
+TICK_S = 0.25
+PRUNE_S = 3_600.0
 ALIVE_S = 5.0
 ROLLUP_S, ROLLUP_LAG_S = 5.0, 2.0
 """What has finished less than the lag ago is left for the next time."""
@@ -87,12 +89,12 @@ class Ticks:
         self._hears_commits = EVENTS in worker.queues
         self._listener = NotificationListener(storage.engine)
         self._nudger = Nudger(self._listener, partial(nudge, schedule, queue), partial(storage.read, any_waiting))
-        self._release = Round(settings.tick_ms / 1000, dispatch.release_due)
+        self._release = Round(TICK_S, dispatch.release_due)
         self._rounds = [
             Round(ALIVE_S, partial(schedule.worker_seen, worker.name)),
             Round(min(BEAT_S, settings.reconcile_s), heartbeat.beat, retry_s=RETRY_S),
             self._release,
-            Round(settings.prune_s, self._prune),
+            Round(PRUNE_S, self._prune),
             Round(ROLLUP_S, partial(storage.transact, rollups.count, lag_s=ROLLUP_LAG_S)),
             Round(WATCH_S, BrokerWatchdog(queue, worker).check),
         ]
@@ -112,7 +114,7 @@ class Ticks:
         self._listener.close()
 
     def _prune(self) -> None:
-        if self._schedule.claim_prune(self._settings.prune_s):
+        if self._schedule.claim_prune(PRUNE_S):
             prune(self._storage, self._settings.retention_days)
 
 

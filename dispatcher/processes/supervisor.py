@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TextIO
 
+from dispatcher.environment import program_environment, variable
 from dispatcher.processes import child
-from dispatcher.processes.procfile import parse_procfile
 from dispatcher.processes.restarts import Restarts
-
-__all__ = ["Process", "Supervisor", "environment_of", "parse_procfile"]
 
 GRACE_S = 45.0  # a worker ends its running requests first
 _LONGEST_LINE = 65_536
@@ -39,14 +37,6 @@ class Process:
     command: str
     env: Mapping[str, str]
     repairable: bool = True
-
-
-def environment_of(env: Mapping[str, str]) -> dict[str, str]:
-    """`env`, in which our programs are found without an activated venv and print line by line."""
-    own, path = str(Path(sys.executable).parent), env.get("PATH", "")
-    if path.split(os.pathsep)[0] != own:
-        path = os.pathsep.join(filter(None, (own, path)))
-    return {**env, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -82,7 +72,7 @@ class Supervisor:
         self._repair = repair
         self._watch = watch
         self._grace_s = grace_s
-        coloured = self._output.isatty() and not os.environ.get("NO_COLOR")
+        coloured = self._output.isatty() and not variable("NO_COLOR")
         width = max([len(process.name) for process in processes] + [len("supervisor")])
         now = time.monotonic()
         self._all = [
@@ -151,7 +141,7 @@ class Supervisor:
                 running.popen = child.start(
                     ["/bin/sh", "-c", f"exec {running.process.command}"],  # one process: no shell stays in between
                     death_signal=signal.SIGKILL,
-                    env=environment_of(running.process.env),
+                    env=program_environment(running.process.env),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,

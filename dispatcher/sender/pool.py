@@ -14,7 +14,6 @@ class SenderPool:
         self._kind = settings.sender
         self._limits = Limits(
             timeout_s=settings.timeout_s,
-            connect_timeout_s=settings.connect_timeout_s,
             body_limit=settings.body_limit,
             allowed_networks=settings.allowed_networks,
             refused_networks=settings.refused_networks,

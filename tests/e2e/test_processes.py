@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from dispatcher.local.environment import running_environment
+from dispatcher.local.env_file import running_environment
 from tests.support.builders import a_body
 from tests.support.cluster import SHORT, SLUG, Cluster
 from tests.support.flower import Flower

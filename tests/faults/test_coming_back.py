@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from dispatcher.container import Container, use_container
-from dispatcher.local.environment import running_environment
+from dispatcher.local.env_file import running_environment
 from dispatcher.schedule.schedule import WORKERS
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dispatcher.environment import program_environment
 from dispatcher.processes import child
-from dispatcher.processes.supervisor import environment_of
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -27,7 +27,7 @@ class Program:
                 [str(word) for word in command],
                 death_signal=signal.SIGKILL,
                 cwd=cwd,
-                env=environment_of(clean_environment() | env),
+                env=program_environment(clean_environment() | env),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -8,7 +8,8 @@ import click
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.settings import describe
+from dispatcher.setting_fields import Variable, describe
+from dispatcher.settings import RemoteSettings, Settings
 from dispatcher.storage.reads.delivery_pages import LOOKS
 from schemas import EVENT_TYPES, EventType
 from schemas.wire.catalogue import OPERATIONAL_EVENTS
@@ -45,13 +46,20 @@ def test_the_recipes_name_files_that_exist():
 
 
 def test_the_settings_page_lists_every_setting_with_its_default_and_sentence():
-    written = [f"| `{variable.name}` | {variable.default} | {variable.what} |" for variable in describe()]
+    page = "docs/reference/settings.md"
+    written = [settings_row(variable) for variable in describe(Settings, RemoteSettings)]
+    advanced = [settings_row(variable) for variable in describe(Settings) if variable.is_advanced]
 
-    assert rows_of("docs/reference/settings.md", r"\| `(?!FLOWER_[ABPW])") == written
+    assert rows_of(page, r"\| `(?!FLOWER_[ABPW])") == written
+    assert "\n".join(advanced) in PAGES[page].partition("## Advanced")[2].partition("\n## ")[0]
+
+
+def settings_row(variable: Variable) -> str:
+    return f"| `{variable.name}` | {variable.default} | {variable.sentence} |"
 
 
 def test_no_page_names_a_setting_that_does_not_exist():
-    known = {variable.name for variable in describe()} | {"DISPATCHER_PROCESS"}
+    known = {variable.name for variable in describe(Settings, RemoteSettings)} | {"DISPATCHER_PROCESS"}
     named = {(page, name) for page, text in PAGES.items() for name in re.findall(r"\bDISPATCHER_[A-Z_]+\b", text)}
 
     assert sorted((page, name) for page, name in named if name not in known) == []

@@ -37,9 +37,7 @@ def drain_policy(settings: Settings) -> DrainPolicy:
             jitter=settings.retry_jitter,
             retry_after_max=timedelta(seconds=settings.retry_after_max_s),
         ),
-        window=WindowPolicy(
-            start=settings.window_start, ceiling=settings.window_max, slow_after_s=settings.slow_after_s
-        ),
+        window=WindowPolicy(start=settings.window_start, ceiling=settings.window_max),
         breaker=BreakerPolicy(
             opens_after=settings.breaker_after,
             first_pause_s=settings.breaker_pause_s,
@@ -47,9 +45,6 @@ def drain_policy(settings: Settings) -> DrainPolicy:
         ),
         timeout_s=settings.timeout_s,
         lease=timedelta(seconds=settings.lease_s),
-        loss_limit=settings.loss_limit,
-        flush_s=settings.flush_ms / 1000,
-        flush_size=settings.flush_size,
         hold_s=settings.hold_s,
         give_up_after_s=settings.give_up_days * 86_400,
         publish_successes=settings.flower_deliveries == "all",

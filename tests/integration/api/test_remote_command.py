@@ -200,7 +200,7 @@ def test_a_body_that_is_no_event_is_refused_by_path(remote):
     [
         ("DISPATCHER_API", "http://127.0.0.1:9/api/v3", "http://127.0.0.1:9/api/v3 did not respond: ConnectionError"),
         ("DISPATCHER_API", "ftp://127.0.0.1", "DISPATCHER_API: must begin with https:// or http://"),
-        ("DISPATCHER_CLIENT_ID", "", "DISPATCHER_CLIENT_ID: required where DISPATCHER_API is set"),
+        ("DISPATCHER_CLIENT_ID", "", "DISPATCHER_CLIENT_ID: required: the client that commands act as"),
         ("DISPATCHER_CLIENT_SECRET", "wrong", ""),
     ],
 )

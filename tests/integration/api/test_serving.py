@@ -12,7 +12,7 @@ import requests
 from click.testing import CliRunner
 
 from dispatcher.cli import main
-from dispatcher.cli.serve import api_address
+from dispatcher.cli.address import url_of
 from dispatcher.container import use_container
 from dispatcher.web import gunicorn_worker
 from tests.support.api import AGENT, Api, send
@@ -192,4 +192,4 @@ def test_a_bad_setting_stops_the_start_and_is_named(monkeypatch):
 
 
 def test_an_ipv6_address_is_written_in_brackets():
-    assert api_address("::1", 8000) == "http://[::1]:8000"
+    assert url_of("::1", 8000) == "http://[::1]:8000"

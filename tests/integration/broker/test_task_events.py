@@ -65,7 +65,7 @@ def heard(redis_url):
     ],
 )
 def test_an_attempt_is_a_step_in_the_life_of_a_task(redis_url, heard, attempt, kind, field, text):
-    events = TaskEvents(redis_url, per_second=100)
+    events = TaskEvents(redis_url, gap_s=0.01)
     events.hostname = "worker1@here"
 
     def came():
@@ -84,7 +84,7 @@ def test_an_attempt_is_a_step_in_the_life_of_a_task(redis_url, heard, attempt, k
 
 
 def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url):
-    events = TaskEvents(redis_url, per_second=0.1)
+    events = TaskEvents(redis_url, gap_s=10)
     for _ in range(WAITING_MAX * 3):
         events.publish(told())
 
@@ -93,6 +93,6 @@ def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url):
 
 
 def test_a_broker_that_is_down_is_not_waited_for():
-    events = TaskEvents("redis://127.0.0.1:1/0", per_second=100)
+    events = TaskEvents("redis://127.0.0.1:1/0", gap_s=0.01)
     for _ in range(10):
         events.publish(told())

@@ -16,13 +16,14 @@ import yaml
 
 from dispatcher.container import Container
 from dispatcher.processes.procfile import parse_procfile
-from dispatcher.settings import Settings, describe
+from dispatcher.setting_fields import describe
+from dispatcher.settings import RemoteSettings, Settings
 from dispatcher.web.app import create_app
 from tests.support.places import ROOT
 
 DEPLOY = ROOT / "deploy"
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text())
-VARIABLES = {variable.name for variable in describe()} | {
+VARIABLES = {variable.name for variable in describe(Settings, RemoteSettings)} | {
     "DISPATCHER_PROCESS",
     "FLOWER_ADDRESS",
     "FLOWER_PORT",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.settings import describe
+from dispatcher.setting_fields import describe
+from dispatcher.settings import RemoteSettings, Settings
 from tests.support.places import ROOT, a_folder
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
@@ -81,7 +82,9 @@ def test_every_page_of_ours_is_there(pages):
 
 
 def test_every_setting_is_on_its_page(pages):
-    assert [one.name for one in describe() if one.name not in pages["reference/settings"].words] == []
+    assert [
+        one.name for one in describe(Settings, RemoteSettings) if one.name not in pages["reference/settings"].words
+    ] == []
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from dispatcher.cli import main
 from dispatcher.cli.flower import flower, flower_access, is_loopback
 from dispatcher.cli.up import choose_ports, up
-from dispatcher.local.environment import running_environment
+from dispatcher.local.env_file import running_environment
 from dispatcher.local.folder import PORTS, is_free, make_folder, own, write_private
 from dispatcher.local.valkey import Valkey
 from tests.support.flower import Flower
@@ -246,8 +246,8 @@ def test_up_brings_servers_runs_the_release_line_and_the_processes(
 @pytest.fixture
 def usual_ports(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     def put(web: int, flower: int) -> None:
-        monkeypatch.setattr("dispatcher.cli.up.web_place", lambda: ("127.0.0.1", web))
-        monkeypatch.setattr("dispatcher.cli.up.flower_place", lambda: ("127.0.0.1", flower))
+        monkeypatch.setattr("dispatcher.cli.up.web_address", lambda: ("127.0.0.1", web))
+        monkeypatch.setattr("dispatcher.cli.up.flower_address", lambda: ("127.0.0.1", flower))
 
     return put
 

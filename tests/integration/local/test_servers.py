@@ -19,7 +19,7 @@ from redis.retry import Retry
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local import postgres
 from dispatcher.local.embedded import embedded
-from dispatcher.local.environment import PLACES, running_environment
+from dispatcher.local.env_file import PLACES, running_environment
 from dispatcher.local.folder import Lock, is_owned, make_folder
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
