@@ -37,7 +37,7 @@ def message(*arguments: object, task: str = DELIVER) -> str:
     )
 
 
-def test_what_is_no_webhook_in_a_message_or_in_the_clock_stops_nobody(cluster: Cluster, receiver: Receiver):
+def test_what_is_no_webhook_in_a_message_or_in_the_clock_stops_nobody(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.url("/hook"))
     worker = cluster.start_worker()
     with redis.Redis.from_url(cluster.valkey.url) as client:
@@ -63,7 +63,7 @@ def test_what_is_no_webhook_in_a_message_or_in_the_clock_stops_nobody(cluster: C
     assert "Traceback" not in worker.output
 
 
-def test_what_is_held_or_paused_for_ever_is_free_after_repair(cluster: Cluster, receiver: Receiver):
+def test_what_is_held_or_paused_for_ever_is_free_after_repair(cluster: Cluster, receiver: Receiver) -> None:
     held, paused = (cluster.webhook(receiver.url(f"/{number}")) for number in range(2))
     worker = cluster.start_worker()
     with redis.Redis.from_url(cluster.valkey.url) as client:

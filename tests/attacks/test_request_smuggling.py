@@ -180,7 +180,7 @@ ALL = {
 
 
 @pytest.mark.parametrize("case", ALL.values(), ids=ALL)
-def test_it_is_refused_or_read_in_one_way_only(web: Web, case: Case):
+def test_it_is_refused_or_read_in_one_way_only(web: Web, case: Case) -> None:
     with web.line() as line:
         line.send(case.sent)
         answers = [line.answer() for _ in case.statuses]
@@ -197,7 +197,7 @@ def test_it_is_refused_or_read_in_one_way_only(web: Web, case: Case):
         assert "Traceback" not in web.program.output
 
 
-def test_a_body_that_is_waited_for_is_asked_for(web: Web):
+def test_a_body_that_is_waited_for_is_asked_for(web: Web) -> None:
     with web.line() as line:
         line.send(ask("POST /api/v3/oauth/token HTTP/1.1", "Expect: 100-continue", "Content-Length: 2"))
         asked = line.answer()
@@ -216,7 +216,7 @@ def test_a_body_that_is_waited_for_is_asked_for(web: Web):
 )
 def test_a_body_without_end_is_refused_at_once_where_nobody_may_send_one(
     web: Web, path: str, header: str, begun: bytes
-):
+) -> None:
     with web.line() as line:
         line.socket.settimeout(5)  # half of what a body may be silent
         line.send(ask(f"POST {path} HTTP/1.1", header) + begun)

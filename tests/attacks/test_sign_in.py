@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import requests
 
+from dispatcher.container import Container
 from dispatcher.processes import child
 from dispatcher.storage.admin import users
 from dispatcher.storage.admin.passwords import hash_password
 from tests.attacks.web import container, p95, timed_get, web  # noqa: F401 - fixtures
 from tests.faults.conftest import bounded
-from tests.support.api import Api
+from tests.support.api import Api, Server
 from tests.support.builders import an_account
 from tests.support.places import ROOT
 from tests.support.processes import cpu_s
@@ -32,7 +33,7 @@ HASH = hash_password(PASSWORD)
 
 
 @pytest.fixture(scope="module")
-def api(web, container) -> Api:  # noqa: F811
+def api(web: Server, container: Container) -> Api:  # noqa: F811
     account = an_account(container.storage, "applecorp")
     container.storage.transact(users.set_password, account.id, None, HASH)
     return Api.of(web, container, account)
@@ -88,7 +89,7 @@ def sign_in(api: Api, address: str, name: str = "applecorp", password: str = PAS
 
 
 @pytest.mark.parametrize("options", [(), ("spread",)], ids=["one address", "200 addresses"])
-def test_a_flood_of_sign_ins_harms_nobody_else(api, options):
+def test_a_flood_of_sign_ins_harms_nobody_else(api: Api, options: Any) -> None:
     health_s, emit_s = [], []
 
     with flood(api.server.port, *options) as running:
@@ -103,13 +104,13 @@ def test_a_flood_of_sign_ins_harms_nobody_else(api, options):
     assert (p95(health_s) <= MOST_S, p95(emit_s) <= MOST_S) == (True, True), (p95(health_s), p95(emit_s))
 
 
-def test_during_a_flood_from_one_address_an_owner_signs_in_from_another(api):
+def test_during_a_flood_from_one_address_an_owner_signs_in_from_another(api: Api) -> None:
     with flood(api.server.port) as running:
         eventually(lambda: sign_in(api, "192.0.2.1").status_code == 303, FLOOD_S, "the owner's sign-in")
         assert not running.ended
 
 
-def test_who_exists_is_told_neither_by_the_answer_nor_by_the_work_it_takes(api):
+def test_who_exists_is_told_neither_by_the_answer_nor_by_the_work_it_takes(api: Api) -> None:
     """An owner, somebody whose e-mail is in two accounts, and nobody."""
     both = "ann@example.com"
     for slug in ("pearcorp", "plumcorp"):

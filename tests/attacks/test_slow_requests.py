@@ -66,7 +66,7 @@ def files(web: Web) -> int:
     return sum("socket:" in str(file.readlink()) for file in Path(f"/proc/{child}/fd").iterdir() if file.is_symlink())
 
 
-def test_who_keeps_us_waiting_is_ended_in_time_and_told_why(web: Web):
+def test_who_keeps_us_waiting_is_ended_in_time_and_told_why(web: Web) -> None:
     head = web.head("POST", EMITS, token=web.token)[:-2]
     form = web.head("POST", "/api/v3/oauth/token", "Content-Length: 1000")
     openings = {
@@ -101,14 +101,14 @@ def test_who_keeps_us_waiting_is_ended_in_time_and_told_why(web: Web):
 
 
 @pytest.mark.parametrize("words", [b"", b"{"])
-def test_large_bodies_without_a_token_are_refused_unread_and_block_no_emit(web: Web, words: bytes):
+def test_large_bodies_without_a_token_are_refused_unread_and_block_no_emit(web: Web, words: bytes) -> None:
     with lines(web, 20, web.head("POST", EMITS, "Content-Length: 70000") + words) as slow:
         assert is_prompt(web)
         assert is_prompt(web, 1_000)
         assert {answer and answer.status for answer in [line.answer() for line in slow]} == {401}
 
 
-def test_large_bodies_of_one_account_leave_places_to_others(web: Web):
+def test_large_bodies_of_one_account_leave_places_to_others(web: Web) -> None:
     neighbour = an_account(web.cluster.container.storage, "neighbour")
     theirs = web.head("POST", EMITS, "Content-Length: 70000", token=a_token(web.cluster, neighbour))
     with lines(web, 20, theirs + b"{"):
@@ -116,7 +116,7 @@ def test_large_bodies_of_one_account_leave_places_to_others(web: Web):
         assert is_prompt(web)
 
 
-def test_more_connections_than_there_may_be_push_each_other_out_and_no_honest_client(web: Web):
+def test_more_connections_than_there_may_be_push_each_other_out_and_no_honest_client(web: Web) -> None:
     began = web.head("POST", EMITS)[:-2]
     before = files(web)
     with ExitStack() as stack:
@@ -132,14 +132,14 @@ def test_more_connections_than_there_may_be_push_each_other_out_and_no_honest_cl
         assert all(answer is not None and "Retry-After: 1" in answer.head for answer in pushed_out)
 
 
-def test_who_does_not_read_answers_gives_way(web: Web):
+def test_who_does_not_read_answers_gives_way(web: Web) -> None:
     large = web.head("GET", "/api/v3/docs/swagger-ui-bundle.js")
     with lines(web, CONNECTIONS, large * 8):  # more than the sockets take
         # Until all wait for their clients, all may be at work for a moment, and a newcomer rightly refused.
         eventually(lambda: all(is_prompt(web) for _ in range(5)), ANSWER_S / 2, "emits being taken")
 
 
-def test_a_kept_connection_of_an_honest_client_outlives_a_flood_smaller_than_the_limit(web: Web):
+def test_a_kept_connection_of_an_honest_client_outlives_a_flood_smaller_than_the_limit(web: Web) -> None:
     with web.line() as kept, lines(web, CONNECTIONS - 5, b"POST "):
         for _ in range(2):
             kept.send(web.head("GET", "/healthz"))
@@ -148,7 +148,7 @@ def test_a_kept_connection_of_an_honest_client_outlives_a_flood_smaller_than_the
             assert answer.status == 200
 
 
-def test_where_all_are_at_work_a_newcomer_is_told_so_at_once_and_the_process_lives(web: Web):
+def test_where_all_are_at_work_a_newcomer_is_told_so_at_once_and_the_process_lives(web: Web) -> None:
     ask = web.head("GET", "/api/v3/user.json", token=web.token)
     with ExitStack() as stack:
         locked = stack.enter_context(web.cluster.container.storage.transaction())

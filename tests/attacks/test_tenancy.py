@@ -4,6 +4,7 @@ Each rule has its own tests in `tests/integration/api`; here all is tried on one
 is attacked must be as it was.
 """
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,12 +71,12 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(web, container) -> Site:  # noqa: F811
+def site(web: Server, container: Container) -> Site:  # noqa: F811
     return Site(web, container)
 
 
 @pytest.mark.parametrize("who", CALLERS)
-def test_no_caller_gets_at_what_is_anothers(site, who):
+def test_no_caller_gets_at_what_is_anothers(site: Site, who: str) -> None:
     whose, expected = CALLERS[who]
     caller, slug = whose(site)
     before = site.rows()
@@ -106,7 +107,7 @@ def test_no_caller_gets_at_what_is_anothers(site, who):
     ],
     ids=lambda more: next(iter(more)),
 )
-def test_what_is_not_theirs_to_write_is_refused(site, more):
+def test_what_is_not_theirs_to_write_is_refused(site: Site, more: dict[str, Any]) -> None:
     before = site.rows()
 
     assert site.alpha.patch(f"/webhooks/{site.things['webhook_id']}.json", json=more).status_code == 422
@@ -126,7 +127,7 @@ FILTERS = {
 }
 
 
-def test_no_filter_reaches_further_than_the_clients_own(site):
+def test_no_filter_reaches_further_than_the_clients_own(site: Site) -> None:
     found: dict[str, int] = {}
     for path, names in FILTERS.items():
         for name in names:
@@ -142,7 +143,7 @@ def test_no_filter_reaches_further_than_the_clients_own(site):
 
 
 @pytest.fixture(scope="module")
-def integration(site) -> Iterator[Api]:
+def integration(site: Site) -> Iterator[Api]:
     """A client that acts for users by code, and the owner's password."""
     hash_ = hash_password(PASSWORD)
     site.alpha.container.storage.transact(users.set_password, site.alpha.account.id, None, hash_)
@@ -150,7 +151,7 @@ def integration(site) -> Iterator[Api]:
 
 
 @pytest.fixture
-def browser(integration) -> Browser:
+def browser(integration: Api) -> Browser:
     return Browser(integration)
 
 
@@ -178,13 +179,13 @@ def a_code(browser: Browser, **given: Any) -> str:
     ],
 )
 @pytest.mark.parametrize("more", [{}, {"response_type": "token"}, {"scope": "everything"}, {"client_id": "0" * 40}])
-def test_nobody_is_sent_where_the_client_did_not_say(browser, uri, more):
+def test_nobody_is_sent_where_the_client_did_not_say(browser: Browser, uri: str, more: dict[str, Any]) -> None:
     answer = browser.open(redirect_uri=uri, **more)
 
     assert (answer.status_code, answer.headers.get("Location")) == (400, None)
 
 
-def test_a_code_is_good_once_for_its_client_and_its_address(browser, integration, site):
+def test_a_code_is_good_once_for_its_client_and_its_address(browser: Browser, integration: Api, site: Site) -> None:
     other = Api.of(site.alpha.server, site.alpha.container, site.beta.account, redirect_uri=REDIRECT_URI)
     code = a_code(browser)
     assert exchanged(other, code).status_code == 400
@@ -202,7 +203,7 @@ def test_a_code_is_good_once_for_its_client_and_its_address(browser, integration
 
 
 @pytest.mark.parametrize("verifier", [None, "", "w" * 50, S256])
-def test_a_code_with_a_challenge_needs_its_verifier(browser, integration, verifier):
+def test_a_code_with_a_challenge_needs_its_verifier(browser: Browser, integration: Api, verifier: str | None) -> None:
     code = a_code(browser, code_challenge=S256, code_challenge_method="S256")
     given = {} if verifier is None else {"code_verifier": verifier}
 
@@ -211,7 +212,7 @@ def test_a_code_with_a_challenge_needs_its_verifier(browser, integration, verifi
     assert exchanged(integration, right, code_verifier=VERIFIER).status_code == 200
 
 
-def test_nobody_guesses_a_token_or_ends_anothers(site, rng):
+def test_nobody_guesses_a_token_or_ends_anothers(site: Site, rng: random.Random) -> None:
     for _ in range(bounded(20, 2_000)):
         guess = "".join(rng.choices("0123456789abcdef", k=80))
         assert not is_accepted(site.nobody, guess)

@@ -13,6 +13,8 @@ from contextlib import closing
 import pytest
 
 from dispatcher.container import Container
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
 from dispatcher.settings import Settings
 from tests.support.api import Server, running
 from tests.support.builders import SECRET_KEY
@@ -23,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def container(mortal_servers) -> Iterator[Container]:
+def container(mortal_servers: tuple[Postgres, Valkey]) -> Iterator[Container]:
     """A container on the database that `web` serves."""
     postgres, valkey = mortal_servers
     name = f"attacked_{next(_numbers)}"

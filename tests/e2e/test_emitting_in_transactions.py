@@ -39,7 +39,7 @@ def a_psycopg2_connection(cluster: Cluster) -> Iterator[Any]:
 @pytest.mark.parametrize("opened", [a_connection, a_session, a_psycopg2_connection])
 def test_an_event_is_rolled_back_with_its_transaction_and_sent_once_committed(
     opened: Open, cluster: Cluster, receiver: Receiver
-):
+) -> None:
     cluster.webhook(receiver.url("/hook"))
     cluster.start_worker(DISPATCHER_RECONCILE_S="600")  # so that only a notification can be the reason
     eventually(lambda: is_listening(cluster), what="the worker listening")

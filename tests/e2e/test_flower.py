@@ -7,7 +7,7 @@ from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
 
 
-def test_a_delivery_is_seen_to_be_retried_and_then_to_fail(cluster: Cluster, receiver: Receiver):
+def test_a_delivery_is_seen_to_be_retried_and_then_to_fail(cluster: Cluster, receiver: Receiver) -> None:
     webhook_id = cluster.webhook(receiver.script("/hook", Answer(status=503)))
     flower = Flower(free_port(60))
     cluster.start("dispatcher", "flower", **flower.env)

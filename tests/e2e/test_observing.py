@@ -77,7 +77,7 @@ def lines(program: Program | Server) -> list[dict[str, Any]]:
 
 def test_a_delivery_is_followed_by_its_key_by_its_trace_and_in_figures(
     cluster: Cluster, receiver: Receiver, collector: Collector, serving: Callable[..., Server]
-):
+) -> None:
     metrics_port = free_port()
     told = {
         "DISPATCHER_LOG_FORMAT": "json",
@@ -139,7 +139,7 @@ def test_a_delivery_is_followed_by_its_key_by_its_trace_and_in_figures(
             assert secret not in told_of
 
 
-def test_each_process_of_a_prefork_pool_tells_of_itself(cluster: Cluster):
+def test_each_process_of_a_prefork_pool_tells_of_itself(cluster: Cluster) -> None:
     port = free_port()
     cluster.start_worker(pool="prefork", DISPATCHER_METRICS_PORT=str(port))
 
@@ -156,7 +156,7 @@ def test_each_process_of_a_prefork_pool_tells_of_itself(cluster: Cluster):
     assert len(eventually(lambda: len(found := processes()) == 4 and found, 20, "four processes")) == 4
 
 
-def test_what_is_not_switched_on_is_not_loaded(cluster: Cluster):
+def test_what_is_not_switched_on_is_not_loaded(cluster: Cluster) -> None:
     code = "import sys, tasks.deliveries; print(*sys.modules)"
 
     done = subprocess.run(

@@ -12,7 +12,7 @@ EMITTERS = 6
 
 
 @pytest.mark.usefixtures("busy_cores")
-def test_their_events_are_on_their_way_when_they_end_and_nobody_is_warned(cluster: Cluster, receiver: Receiver):
+def test_their_events_are_on_their_way_when_they_end_and_nobody_is_warned(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.url("/hook"))
     cluster.start_worker(DISPATCHER_RECONCILE_S="600")  # so that nothing but the commit can be the reason
     body = cluster.folder / "body.json"

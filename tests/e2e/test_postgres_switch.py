@@ -37,7 +37,7 @@ def cluster(pair: Pair, mortal_servers: tuple[Postgres, Valkey], programs: list[
         yield from used(Cluster(pair.primary, valkey, pair.url, folder))
 
 
-def test_workers_go_on_with_the_standby_that_was_promoted(pair: Pair, cluster: Cluster, receiver: Receiver):
+def test_workers_go_on_with_the_standby_that_was_promoted(pair: Pair, cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     longer = {"DISPATCHER_LEASE_S": "15"}  # a result that waits for Postgres must be stored within it
     workers = [cluster.start_worker(ready=False, **longer), cluster.start_worker(**longer)]

@@ -18,7 +18,7 @@ from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
 
 
-def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, receiver: Receiver):
+def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.url("/hook"))
     procfile = cluster.folder / "Procfile"
     procfile.write_text((ROOT / "Procfile").read_text())
@@ -41,7 +41,7 @@ def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, recei
     assert set(cluster.attempts()) == {("200", None)}
 
 
-def test_a_worker_with_the_wrong_keys_says_so_and_does_not_start(cluster: Cluster, receiver: Receiver):
+def test_a_worker_with_the_wrong_keys_says_so_and_does_not_start(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.url("/hook"))
 
     worker = cluster.start_worker(ready=False, SECRET_KEYS=Fernet.generate_key().decode())
@@ -50,7 +50,7 @@ def test_a_worker_with_the_wrong_keys_says_so_and_does_not_start(cluster: Cluste
     assert "Traceback" not in worker.output
 
 
-def test_the_demo_shows_what_it_promises(folder: Path, programs: list[Program]):
+def test_the_demo_shows_what_it_promises(folder: Path, programs: list[Program]) -> None:
     demo = run(programs, folder, "demo", "--once")
 
     assert demo.wait(120) == 0, demo.output
@@ -58,7 +58,7 @@ def test_the_demo_shows_what_it_promises(folder: Path, programs: list[Program]):
     assert "ok " in demo.output
 
 
-def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(folder: Path, programs: list[Program]):
+def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(folder: Path, programs: list[Program]) -> None:
     demo = run(programs, folder, "demo", MARK=str(folder))
     eventually(lambda: "Emitted by signals" in demo.output, 60, "the demo being in the middle of it")
 
@@ -70,7 +70,9 @@ def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(folder: Path, programs:
     assert "Traceback" not in demo.output
 
 
-def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(folder: Path, programs: list[Program], receiver: Receiver):
+def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(
+    folder: Path, programs: list[Program], receiver: Receiver
+) -> None:
     port, mark = free_port(), f"MARK={folder}"
     (folder / "body.json").write_text(json.dumps(a_body()))
     container = SHORT | {"FLOWER_PORT": str(port), "PORT": str(free_port(1)), "MARK": str(folder)}

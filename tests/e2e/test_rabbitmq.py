@@ -35,7 +35,7 @@ def cluster_options(rabbitmq: RabbitMQ) -> dict[str, str]:
 
 def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
     rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver
-):
+) -> None:
     webhooks = [cluster.webhook(receiver.url(f"/{number}")) for number in range(3)]
     queue = cluster.container.queue
     assert queue.lengths() == {"events": 0, "deliveries": 0, "deliveries.slow": 0}  # nobody has declared them
@@ -69,7 +69,7 @@ def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
     assert "guest:guest" not in shown
 
 
-def test_a_broker_killed_under_load_loses_nothing(rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver):
+def test_a_broker_killed_under_load_loses_nothing(rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     workers = [cluster.start_worker(ready=False), cluster.start_worker()]
 
@@ -89,7 +89,7 @@ def test_a_broker_killed_under_load_loses_nothing(rabbitmq: RabbitMQ, cluster: C
 
 def test_a_broker_that_hangs_holds_up_no_emit_and_loses_nothing(
     rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver
-):
+) -> None:
     cluster.webhook(receiver.url("/hook"))
     workers = [cluster.start_worker(ready=False), cluster.start_worker()]
     cluster.emit()

@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 COUNT = 600
 
 
-def test_a_replay_outlives_the_workers_that_carry_it_on(cluster: Cluster, receiver: Receiver):
+def test_a_replay_outlives_the_workers_that_carry_it_on(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
     cluster.webhook(receiver.url("/hook"))
     cluster.emit(COUNT)

@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 SENT = ("200", None)
 
 
-def test_workers_replaced_in_turn_lose_nothing_and_repeat_nothing(cluster: Cluster, receiver: Receiver):
+def test_workers_replaced_in_turn_lose_nothing_and_repeat_nothing(cluster: Cluster, receiver: Receiver) -> None:
     for number in range(4):
         cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.05)))
     old = [cluster.start_worker(ready=False) for _ in range(2)] + [cluster.start_worker()]
@@ -34,7 +34,7 @@ def test_workers_replaced_in_turn_lose_nothing_and_repeat_nothing(cluster: Clust
     assert cluster.attempts() == [SENT] * total
 
 
-def test_migrations_run_while_workers_work(cluster: Cluster, receiver: Receiver):
+def test_migrations_run_while_workers_work(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.02)))
     workers = [cluster.start_worker(ready=False), cluster.start_worker()]
 
@@ -56,7 +56,9 @@ def test_migrations_run_while_workers_work(cluster: Cluster, receiver: Receiver)
     assert not any(worker.ended for worker in workers)
 
 
-def test_a_worker_of_the_former_release_starts_on_a_database_that_is_ahead(cluster: Cluster, receiver: Receiver):
+def test_a_worker_of_the_former_release_starts_on_a_database_that_is_ahead(
+    cluster: Cluster, receiver: Receiver
+) -> None:
     cluster.webhook(receiver.url("/hook"))
     cluster.rows("update alembic_version set version_num = 'of-the-next-release'")
 

@@ -31,7 +31,7 @@ def cluster_options(sentinels: Sentinels) -> dict[str, str]:
     return {"redis_url": sentinels.url}
 
 
-def test_a_failover_under_load_loses_nothing(sentinels: Sentinels, cluster: Cluster, receiver: Receiver):
+def test_a_failover_under_load_loses_nothing(sentinels: Sentinels, cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     workers = [cluster.start_worker(ready=False), cluster.start_worker()]
 
@@ -55,7 +55,7 @@ def test_a_failover_under_load_loses_nothing(sentinels: Sentinels, cluster: Clus
         assert client.keys("_kombu.binding.*")
 
 
-def test_flower_finds_the_primary(sentinels: Sentinels, cluster: Cluster):
+def test_flower_finds_the_primary(sentinels: Sentinels, cluster: Cluster) -> None:
     flower = Flower(free_port(40))
     cluster.start("dispatcher", "flower", **flower.env)
     cluster.start_worker()

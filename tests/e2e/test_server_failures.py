@@ -12,7 +12,7 @@ from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually, wait_until
 
 
-def test_a_redis_emptied_three_times_loses_nothing(cluster: Cluster, receiver: Receiver):
+def test_a_redis_emptied_three_times_loses_nothing(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     cluster.start_worker()
     cluster.start_worker()
@@ -31,7 +31,7 @@ def test_a_redis_emptied_three_times_loses_nothing(cluster: Cluster, receiver: R
 @pytest.mark.parametrize(("begin", "end"), [(Valkey.kill, Valkey.restart), (Valkey.pause, Valkey.resume)])
 def test_an_outage_of_redis_loses_nothing_and_no_emit_fails(
     begin: Callable[[Valkey], None], end: Callable[[Valkey], None], cluster: Cluster, receiver: Receiver
-):
+) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     workers = [cluster.start_worker(), cluster.start_worker()]
 
@@ -51,7 +51,7 @@ def test_an_outage_of_redis_loses_nothing_and_no_emit_fails(
     assert not any(worker.ended for worker in workers)
 
 
-def test_a_postgres_that_dies_loses_nothing_it_has_accepted(cluster: Cluster, receiver: Receiver):
+def test_a_postgres_that_dies_loses_nothing_it_has_accepted(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     longer = {"DISPATCHER_LEASE_S": "10"}  # a result that waits for Postgres must be stored within it
     workers = [cluster.start_worker(**longer), cluster.start_worker(**longer)]
@@ -73,7 +73,7 @@ def test_a_postgres_that_dies_loses_nothing_it_has_accepted(cluster: Cluster, re
     assert set(posts_by_key(receiver).values()) == {1}  # no process of ours died
 
 
-def test_a_postgres_that_is_away_for_longer_than_a_lease_loses_nothing(cluster: Cluster, receiver: Receiver):
+def test_a_postgres_that_is_away_for_longer_than_a_lease_loses_nothing(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.05)))
     workers = [cluster.start_worker(), cluster.start_worker()]

@@ -8,7 +8,7 @@ from tests.support.cluster import Cluster, posts_by_key
 from tests.support.receiver import Answer, Receiver
 
 
-def test_every_delivery_arrives_exactly_once(cluster: Cluster, receiver: Receiver):
+def test_every_delivery_arrives_exactly_once(cluster: Cluster, receiver: Receiver) -> None:
     webhooks = [cluster.webhook(receiver.url(f"/{number}")) for number in range(3)]
     cluster.start_worker(ready=False)
     cluster.start_worker()
@@ -25,7 +25,7 @@ def test_every_delivery_arrives_exactly_once(cluster: Cluster, receiver: Receive
     ]
 
 
-def test_a_worker_that_is_told_to_stop_loses_nothing_and_repeats_nothing(cluster: Cluster, receiver: Receiver):
+def test_a_worker_that_is_told_to_stop_loses_nothing_and_repeats_nothing(cluster: Cluster, receiver: Receiver) -> None:
     for number in range(4):
         cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.05)))
     first = cluster.start_worker()
@@ -44,7 +44,7 @@ def test_a_worker_that_is_told_to_stop_loses_nothing_and_repeats_nothing(cluster
     assert cluster.attempts() == [("200", None)] * 1600
 
 
-def test_the_prefork_pool_works_too(cluster: Cluster, receiver: Receiver):
+def test_the_prefork_pool_works_too(cluster: Cluster, receiver: Receiver) -> None:
     for number in range(3):
         cluster.webhook(receiver.url(f"/{number}"))
     cluster.start_worker(pool="prefork")
@@ -57,7 +57,7 @@ def test_the_prefork_pool_works_too(cluster: Cluster, receiver: Receiver):
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_a_worker_that_is_told_to_stop_waits_for_an_answer(pool: str, cluster: Cluster, receiver: Receiver):
+def test_a_worker_that_is_told_to_stop_waits_for_an_answer(pool: str, cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=1.5)))
     worker = cluster.start_worker(pool=pool)
     cluster.emit()

@@ -56,21 +56,21 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_it_has_three_packages_and_no_other(installed: Path):
+def test_it_has_three_packages_and_no_other(installed: Path) -> None:
     found = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
 
     assert found == {"dispatcher", "schemas", "tasks", "bin"}
     assert [path.name for path in (installed / "bin").iterdir()] == ["dispatcher"]
 
 
-def test_every_file_of_the_packages_is_in_it(installed: Path):
+def test_every_file_of_the_packages_is_in_it(installed: Path) -> None:
     for package in ("dispatcher", "schemas", "tasks"):
         kept = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*") if is_source(path)}
         came = {path.relative_to(installed) for path in (installed / package).rglob("*") if is_source(path)}
         assert came - {Path("dispatcher/processes/Procfile")} == kept
 
 
-def test_what_the_packages_read_is_read_from_it(installed: Path, tmp_path: Path):
+def test_what_the_packages_read_is_read_from_it(installed: Path, tmp_path: Path) -> None:
     assert run(sys.executable, "-c", READ, installed, cwd=tmp_path) == "all read\n"
 
 

@@ -32,11 +32,11 @@ IN_AN_EMITTER = {
 SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
 
 
-def test_every_crash_point_is_tried():
+def test_every_crash_point_is_tried() -> None:
     assert set(IN_A_WORKER) | set(IN_AN_EMITTER) == failpoints.POINTS
 
 
-def test_a_worker_killed_while_it_waits_for_an_answer_is_replaced(cluster: Cluster, receiver: Receiver):
+def test_a_worker_killed_while_it_waits_for_an_answer_is_replaced(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=30), Answer()))
     first = cluster.start_worker()
     cluster.emit()
@@ -52,7 +52,7 @@ def test_a_worker_killed_while_it_waits_for_an_answer_is_replaced(cluster: Clust
     assert receiver.requests[0].body == receiver.requests[1].body
 
 
-def test_a_worker_that_was_frozen_does_no_harm_when_it_goes_on(cluster: Cluster, receiver: Receiver):
+def test_a_worker_that_was_frozen_does_no_harm_when_it_goes_on(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= SHORTER
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.2)))
     frozen = cluster.start_worker()
@@ -76,7 +76,7 @@ def test_a_worker_that_was_frozen_does_no_harm_when_it_goes_on(cluster: Cluster,
 
 def test_workers_killed_under_load_lose_nothing_and_repeat_only_what_was_in_flight(
     cluster: Cluster, receiver: Receiver
-):
+) -> None:
     cluster.env |= SHORTER
     for number in range(2):
         cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.02)))
@@ -98,7 +98,7 @@ def test_workers_killed_under_load_lose_nothing_and_repeat_only_what_was_in_flig
 
 
 @pytest.mark.parametrize("point", IN_A_WORKER)
-def test_a_worker_that_dies_loses_nothing(point: str, cluster: Cluster, receiver: Receiver):
+def test_a_worker_that_dies_loses_nothing(point: str, cluster: Cluster, receiver: Receiver) -> None:
     posts, attempts = IN_A_WORKER[point]
     cluster.env |= SHORTER
     cluster.webhook(receiver.url("/hook"))
@@ -119,7 +119,7 @@ def test_a_worker_that_dies_loses_nothing(point: str, cluster: Cluster, receiver
 
 
 @pytest.mark.parametrize("point", IN_AN_EMITTER)
-def test_an_emitter_that_dies_has_emitted_what_it_committed(point: str, cluster: Cluster, receiver: Receiver):
+def test_an_emitter_that_dies_has_emitted_what_it_committed(point: str, cluster: Cluster, receiver: Receiver) -> None:
     posts, attempts = IN_AN_EMITTER[point]
     cluster.webhook(receiver.url("/hook"))
     cluster.start_worker()
@@ -137,7 +137,7 @@ def test_an_emitter_that_dies_has_emitted_what_it_committed(point: str, cluster:
 
 
 @pytest.mark.parametrize("program", ["worker", "emitter"])
-def test_crashing_is_refused_outside_tests(program: str, cluster: Cluster):
+def test_crashing_is_refused_outside_tests(program: str, cluster: Cluster) -> None:
     flaw = {"DISPATCHER_FAILPOINT": "after_claim", "DISPATCHER_TESTING": ""}
 
     process = cluster.start_worker(ready=False, **flaw) if program == "worker" else emit_by_command(cluster, **flaw)

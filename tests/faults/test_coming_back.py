@@ -74,7 +74,7 @@ def count(container: Container, sql: str) -> int:
 
 def test_killed_in_a_burst_deliveries_flow_again_as_soon_as_a_worker_is_up(
     folder: Path, programs: list[Program], receiver: Receiver
-):
+) -> None:
     env = {"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8", "PORT": str(free_port()), "FLOWER_PORT": str(free_port(1))}
     up = run(programs, folder, "up", "--scale", "flower=0", **env)
     with services_of(up, folder) as container:
@@ -105,7 +105,7 @@ def test_killed_in_a_burst_deliveries_flow_again_as_soon_as_a_worker_is_up(
         assert len(receiver.requests) - len(posts_by_key(receiver)) <= claimed
 
 
-def test_what_a_killed_worker_held_is_taken_over_by_another_that_runs(cluster: Cluster, receiver: Receiver):
+def test_what_a_killed_worker_held_is_taken_over_by_another_that_runs(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= {"DISPATCHER_HOLD_S": "60", "DISPATCHER_RECONCILE_S": "60"}
     cluster.env |= {"DISPATCHER_TIMEOUT_S": "60", "DISPATCHER_LEASE_S": "120"}
     cluster.env |= {"DISPATCHER_WINDOW_START": "1", "DISPATCHER_WINDOW_MAX": "1"}
@@ -121,7 +121,9 @@ def test_what_a_killed_worker_held_is_taken_over_by_another_that_runs(cluster: C
     wait_until(cluster.states, lambda states: states == {"delivered": 4, "pending": 1}, 10)
 
 
-def test_a_redis_that_dies_alone_holds_up_nobody_for_longer_than_it_is_away(cluster: Cluster, receiver: Receiver):
+def test_a_redis_that_dies_alone_holds_up_nobody_for_longer_than_it_is_away(
+    cluster: Cluster, receiver: Receiver
+) -> None:
     cluster.env |= {"DISPATCHER_HOLD_S": "60", "DISPATCHER_RECONCILE_S": "60", "DISPATCHER_LEASE_S": "60"}
     for number in range(5):
         cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.1)))

@@ -11,7 +11,7 @@ from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
 
 
-def test_workers_killed_at_random_lose_nothing(cluster: Cluster, receiver: Receiver, rng: random.Random):
+def test_workers_killed_at_random_lose_nothing(cluster: Cluster, receiver: Receiver, rng: random.Random) -> None:
     cluster.env |= SHORTER
     events, kill_count = bounded(600, 10_000), bounded(4, 30)
     for number in range(3):
@@ -56,7 +56,7 @@ def marks(emitters: list[Program], word: str) -> set[int]:
     return {int(line.split()[-1]) for line in lines if line.startswith(word) and line.split()[-1].isdigit()}
 
 
-def test_what_is_delivered_is_what_was_committed(cluster: Cluster, receiver: Receiver, rng: random.Random):
+def test_what_is_delivered_is_what_was_committed(cluster: Cluster, receiver: Receiver, rng: random.Random) -> None:
     cluster.webhook(receiver.url("/hook"), "inbox_file_removed_all")
     cluster.start_worker()
     script = cluster.folder / "emitter.py"

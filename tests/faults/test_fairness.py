@@ -18,7 +18,7 @@ STEP = 50_000
 @pytest.mark.parametrize("answers_in_s", [0.0, 0.1], ids=["quick", "slow"])
 def test_with_very_much_due_another_accounts_first_delivery_takes_no_second(
     cluster: Cluster, receiver: Receiver, answers_in_s: float
-):
+) -> None:
     count = bounded(STEP, 20 * STEP)
     flooded = cluster.webhook(receiver.script("/flood", Answer(delay_s=answers_in_s)), "inbox_file_removed_all")
     cluster.start_worker()

@@ -26,7 +26,7 @@ def start_of_procfile(cluster: Cluster, name: str) -> Program:
 
 
 @pytest.mark.parametrize("hanging", [1, 50])
-def test_healthy_webhooks_get_everything_while_others_hang(cluster: Cluster, receiver: Receiver, hanging: int):
+def test_healthy_webhooks_get_everything_while_others_hang(cluster: Cluster, receiver: Receiver, hanging: int) -> None:
     cluster.env |= LONGER
     count, healthy = bounded(40, 400), WEBHOOKS - hanging
     for number in range(hanging):
@@ -49,7 +49,7 @@ def test_healthy_webhooks_get_everything_while_others_hang(cluster: Cluster, rec
     assert not any(worker.ended for worker in workers)
 
 
-def test_a_webhook_does_not_wait_for_one_that_hangs_in_the_same_drain(cluster: Cluster, receiver: Receiver):
+def test_a_webhook_does_not_wait_for_one_that_hangs_in_the_same_drain(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= LONGER | {"DISPATCHER_WINDOW_MAX": "10"}
     cluster.webhook(receiver.script("/hangs", Answer(delay_s=600)))
     for number in range(5):  # each of them has work for longer than a drain's turn
@@ -62,7 +62,7 @@ def test_a_webhook_does_not_wait_for_one_that_hangs_in_the_same_drain(cluster: C
 
 
 @pytest.mark.usefixtures("busy_cores")
-def test_on_a_busy_machine_too_nobody_waits_for_one_that_hangs(cluster: Cluster, receiver: Receiver):
+def test_on_a_busy_machine_too_nobody_waits_for_one_that_hangs(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= LONGER
     hangs = cluster.webhook(receiver.url("/hangs"))
     for number in range(9):
@@ -106,7 +106,7 @@ def p95(values: list[float]) -> float:
     return sorted(values)[int(0.95 * len(values))]
 
 
-def test_what_hangs_is_cut_off_in_the_end(cluster: Cluster, receiver: Receiver):
+def test_what_hangs_is_cut_off_in_the_end(cluster: Cluster, receiver: Receiver) -> None:
     hanging = cluster.webhook(receiver.script("/hangs", Answer(delay_s=600)), "invoice_created")
     for number in range(3):
         cluster.webhook(receiver.url(f"/{number}"))

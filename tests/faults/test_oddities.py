@@ -33,7 +33,7 @@ def retries(receiver: Receiver) -> list[tuple[Received, Received]]:
     return [(one, two) for one, two in itertools.pairwise(requests) if key_of(one) == key_of(two)]
 
 
-def test_a_worker_whose_clock_jumps_sends_everything_once_and_in_time(cluster: Cluster, receiver: Receiver):
+def test_a_worker_whose_clock_jumps_sends_everything_once_and_in_time(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= {"DISPATCHER_RETRY_BASE_S": "1", "DISPATCHER_RETRY_FACTOR": "1", "DISPATCHER_RETRY_LIMIT": "50"}
     cluster.env |= {"DISPATCHER_DRAIN_CHUNK": "1"}  # each of the workers gets some of the webhooks
     clock = Clock(cluster.folder / "clock")
@@ -93,7 +93,7 @@ def database_of(cluster: Cluster) -> str:
 @pytest.mark.parametrize("longer_than_a_lease", [False, True])
 def test_results_that_a_full_disk_does_not_take_are_stored_later(
     cluster: Cluster, receiver: Receiver, longer_than_a_lease: bool
-):
+) -> None:
     if longer_than_a_lease:
         cluster.env |= {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
     else:
@@ -121,7 +121,9 @@ def test_results_that_a_full_disk_does_not_take_are_stored_later(
     assert not any(worker.ended for worker in workers)
 
 
-def test_an_event_that_a_full_disk_does_not_take_is_refused_with_the_reason(cluster: Cluster, receiver: Receiver):
+def test_an_event_that_a_full_disk_does_not_take_is_refused_with_the_reason(
+    cluster: Cluster, receiver: Receiver
+) -> None:
     cluster.webhook(receiver.url("/hook"))
     worker = cluster.start_worker()
 
@@ -156,7 +158,7 @@ insert into events_waiting (event_id, account_id, name) select id, account_id, n
         ('{"invoice":{"id":1},"payment":[1]}', "AttributeError"),
     ],
 )
-def test_a_payload_that_cannot_be_made_fails_alone(cluster: Cluster, receiver: Receiver, body: str, error: str):
+def test_a_payload_that_cannot_be_made_fails_alone(cluster: Cluster, receiver: Receiver, body: str, error: str) -> None:
     cluster.env |= {"DISPATCHER_RETRY_LIMIT": "1"}
     legacy = {"webhook_url": receiver.url("/legacy"), "events": ["invoice_paid"], "payload_version": "legacy"}
     create_webhook(cluster.container.storage, SLUG, legacy)

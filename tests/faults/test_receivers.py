@@ -26,7 +26,9 @@ BREAKER = {
 WINDOW_MAX = 20
 
 
-def test_a_receiver_that_is_down_gets_probes_only_and_its_backlog_once_it_is_back(cluster: Cluster, receiver: Receiver):
+def test_a_receiver_that_is_down_gets_probes_only_and_its_backlog_once_it_is_back(
+    cluster: Cluster, receiver: Receiver
+) -> None:
     count, down_s = bounded(400, 5_000), bounded(6, 180)
     pause_s, longest_s = bounded(1.0, 10.0), bounded(2.0, 40.0)
     cluster.env |= BREAKER | {"DISPATCHER_WINDOW_MAX": str(WINDOW_MAX)}
@@ -61,7 +63,7 @@ def windows(ceiling: int) -> Iterator[int]:
         yield health.slots
 
 
-def test_very_much_that_waits_for_a_dead_receiver_costs_nobody_anything(cluster: Cluster, receiver: Receiver):
+def test_very_much_that_waits_for_a_dead_receiver_costs_nobody_anything(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= BREAKER
     count = bounded(50_000, 1_000_000)
     cluster.webhook(receiver.url("/well"))
@@ -109,7 +111,7 @@ def redis_memory_mb(cluster: Cluster) -> float:
         return float(client.info("memory")["used_memory"]) / 2**20
 
 
-def test_another_webhook_of_the_same_account_does_not_notice(cluster: Cluster, receiver: Receiver):
+def test_another_webhook_of_the_same_account_does_not_notice(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= BREAKER
     cluster.webhook(receiver.script("/dead", Answer(status=500)))
     cluster.webhook(receiver.url("/well"))
@@ -136,7 +138,7 @@ def test_another_webhook_of_the_same_account_does_not_notice(cluster: Cluster, r
 )
 def test_a_receiver_that_recovers_gets_each_delivery_once_more(
     cluster: Cluster, receiver: Receiver, answer: Answer, status: str
-):
+) -> None:
     cluster.webhook(receiver.script("/hook", answer, Answer()))
     worker = cluster.start_worker()
     cluster.emit()
@@ -147,7 +149,7 @@ def test_a_receiver_that_recovers_gets_each_delivery_once_more(
     assert not worker.ended
 
 
-def test_a_flapping_receiver_gets_everything_in_the_end(cluster: Cluster, receiver: Receiver):
+def test_a_flapping_receiver_gets_everything_in_the_end(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= BREAKER | {"DISPATCHER_RETRY_BASE_S": "0.3", "DISPATCHER_RETRY_FACTOR": "1.2"}
     flapping = [Answer()] * 30 + [Answer(status=503)] * 15
     cluster.webhook(receiver.script("/hook", *flapping * 4, Answer()))
@@ -170,7 +172,7 @@ def planned(cluster: Cluster, webhook: int) -> list[tuple[str, int, bool]]:
 LATER = {"DISPATCHER_RETRY_BASE_S": "600"}
 
 
-def test_an_expired_certificate_is_a_failure_like_others(cluster: Cluster):
+def test_an_expired_certificate_is_a_failure_like_others(cluster: Cluster) -> None:
     authority = Authority()
     (cluster.folder / "certifi.py").write_text(f"def where():\n    return {authority.write_ca(cluster.folder)!r}\n")
     with Receiver(tls=authority.tls("expired")) as expired, Receiver(tls=authority.tls()) as valid:
@@ -188,7 +190,7 @@ def test_an_expired_certificate_is_a_failure_like_others(cluster: Cluster):
 
 
 @pytest.mark.parametrize("sender", ["curl", "requests"])
-def test_a_name_that_comes_to_lead_inside_is_not_followed(cluster: Cluster, receiver: Receiver, sender: str):
+def test_a_name_that_comes_to_lead_inside_is_not_followed(cluster: Cluster, receiver: Receiver, sender: str) -> None:
     names = Names(cluster.folder / "hosts")
     names.lead("rebind.test", "127.0.0.1")
     cluster.env |= LATER | names.env | {"DISPATCHER_SENDER": sender, "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.1/32"}

@@ -15,7 +15,7 @@ def arrived_since(receiver: Receiver, before: int) -> bool:
     return len(receiver.requests) > before
 
 
-def test_a_redis_that_is_emptied_and_killed_in_turn_loses_nothing(cluster: Cluster, receiver: Receiver):
+def test_a_redis_that_is_emptied_and_killed_in_turn_loses_nothing(cluster: Cluster, receiver: Receiver) -> None:
     events = bounded(1_200, 10_000)
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     cluster.start_worker()
@@ -38,7 +38,7 @@ def test_a_redis_that_is_emptied_and_killed_in_turn_loses_nothing(cluster: Clust
     assert len(posts_by_key(receiver)) == len(receiver.requests) == events
 
 
-def test_workers_take_work_again_after_each_restart_of_redis(cluster: Cluster, receiver: Receiver):
+def test_workers_take_work_again_after_each_restart_of_redis(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.url("/hook"))
     workers = [cluster.start_worker(), cluster.start_worker()]
 
@@ -57,7 +57,7 @@ def test_workers_take_work_again_after_each_restart_of_redis(cluster: Cluster, r
 
 def test_a_postgres_that_crashes_again_and_again_loses_nothing_it_has_accepted(
     cluster: Cluster, receiver: Receiver, rng: random.Random
-):
+) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     longer = {"DISPATCHER_LEASE_S": "10"}
     workers = [cluster.start_worker(**longer), cluster.start_worker(**longer)]

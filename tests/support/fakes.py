@@ -71,7 +71,9 @@ class Reply:
 class FakeSender:
     """Keeps the sender's contract on a FakeClock: waiting for results moves the clock to the next one."""
 
-    def __init__(self, clock: FakeClock, reply: Callable[[Request], Reply] = lambda _: Reply(), capacity: int = 200):
+    def __init__(
+        self, clock: FakeClock, reply: Callable[[Request], Reply] = lambda _: Reply(), capacity: int = 200
+    ) -> None:
         self._clock = clock
         self._reply = reply
         self._flying: deque[tuple[float, Result]] = deque()

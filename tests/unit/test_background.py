@@ -6,7 +6,7 @@ import pytest
 from dispatcher.background import BackgroundThread
 
 
-def test_it_starts_once_and_stops():
+def test_it_starts_once_and_stops() -> None:
     runs = []
     thread = BackgroundThread("test", lambda stop: (runs.append(1), stop.wait()))
 
@@ -18,7 +18,7 @@ def test_it_starts_once_and_stops():
     assert "test" not in [one.name for one in threading.enumerate()]
 
 
-def test_it_starts_again_after_it_has_ended():
+def test_it_starts_again_after_it_has_ended() -> None:
     thread = BackgroundThread("test", lambda stop: stop.wait())
     thread.start()
     thread.stop(10)
@@ -27,12 +27,12 @@ def test_it_starts_again_after_it_has_ended():
     thread.stop(10)
 
 
-def test_it_stops_although_it_never_started():
+def test_it_stops_although_it_never_started() -> None:
     BackgroundThread("test", lambda stop: stop.wait()).stop(10)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # a pool that forks has threads, too
-def test_it_starts_again_in_a_process_that_was_forked():
+def test_it_starts_again_in_a_process_that_was_forked() -> None:
     thread = BackgroundThread("test", lambda stop: stop.wait())
     thread.start()
     child = os.fork()

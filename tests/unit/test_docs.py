@@ -25,18 +25,18 @@ def rows_of(page: str, pattern: str) -> list[str]:
     return [row for row in PAGES[page].splitlines() if re.match(pattern, row)]
 
 
-def test_the_readme_is_short():
+def test_the_readme_is_short() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 150
 
 
 @pytest.mark.parametrize("name", FRONT)
-def test_every_link_of_a_front_page_leads_to_a_file(name: str):
+def test_every_link_of_a_front_page_leads_to_a_file(name: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / name).read_text("utf-8"))
 
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
 
 
-def test_the_recipes_name_files_that_exist():
+def test_the_recipes_name_files_that_exist() -> None:
     named = re.findall(
         r"`((?:dispatcher|schemas|tasks|tests|docs)/[\w./]*)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     )
@@ -45,7 +45,7 @@ def test_the_recipes_name_files_that_exist():
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_the_settings_page_lists_every_setting_with_its_default_and_sentence():
+def test_the_settings_page_lists_every_setting_with_its_default_and_sentence() -> None:
     page = "docs/reference/settings.md"
     written = [settings_row(variable) for variable in describe(Settings, RemoteSettings)]
     advanced = [settings_row(variable) for variable in describe(Settings) if variable.is_advanced]
@@ -58,14 +58,14 @@ def settings_row(variable: Variable) -> str:
     return f"| `{variable.name}` | {variable.default} | {variable.sentence} |"
 
 
-def test_no_page_names_a_setting_that_does_not_exist():
+def test_no_page_names_a_setting_that_does_not_exist() -> None:
     known = {variable.name for variable in describe(Settings, RemoteSettings)} | {"DISPATCHER_PROCESS"}
     named = {(page, name) for page, text in PAGES.items() for name in re.findall(r"\bDISPATCHER_[A-Z_]+\b", text)}
 
     assert sorted((page, name) for page, name in named if name not in known) == []
 
 
-def test_the_events_page_lists_the_catalogue():
+def test_the_events_page_lists_the_catalogue() -> None:
     assert rows_of("docs/reference/events.md", r"\| `\w+` \| `") == list(map(event_row, EVENT_TYPES.values()))
     assert f"these {len(EVENT_TYPES)} events" in PAGES["docs/reference/events.md"]
     assert {row.split("`")[1] for row in rows_of("docs/reference/events.md", r"\| `\w+` \| a ")} == OPERATIONAL_EVENTS
@@ -79,7 +79,7 @@ def event_row(event: EventType) -> str:
     return f"| `{event.name}` | {', '.join(keys)} |"
 
 
-def test_the_commands_page_lists_every_command_and_no_other():
+def test_the_commands_page_lists_every_command_and_no_other() -> None:
     listed = set()
     for row in rows_of("docs/reference/commands.md", r"\| `dispatcher "):
         first, *others = re.findall(r"`([^`]+)`", row.split(" | ")[0])
@@ -97,11 +97,11 @@ def commands(command: click.Command, name: str) -> Iterator[str]:
         yield from commands(command.get_command(context, each) or command, f"{name} {each}")
 
 
-def test_the_api_page_says_how_many_deliveries_a_page_of_one_event_looks_at():
+def test_the_api_page_says_how_many_deliveries_a_page_of_one_event_looks_at() -> None:
     assert f"By `event_name` a page looks at {sum(LOOKS):,} at most" in PAGES["docs/reference/api.md"]
 
 
-def test_every_decision_is_in_the_index_and_has_its_parts():
+def test_every_decision_is_in_the_index_and_has_its_parts() -> None:
     index = PAGES["docs/explanation/adr/index.md"]
 
     assert [path.name for path in DECISIONS] == re.findall(r"\((0[^)]+)\)", index)

@@ -9,22 +9,22 @@ ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubc
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_every_error_of_ours_says_in_a_sentence_what_it_is(kind):
+def test_every_error_of_ours_says_in_a_sentence_what_it_is(kind: str) -> None:
     assert kind.__doc__.strip().endswith((".", "migrate.", "texts."))
 
 
-def test_an_error_without_facts_says_its_docstring():
+def test_an_error_without_facts_says_its_docstring() -> None:
     assert str(errors.PendingMigrations()) == "The database has pending migrations; run: dispatcher migrate."
 
 
-def test_an_error_with_facts_says_these():
+def test_an_error_with_facts_says_these() -> None:
     assert str(
         errors.InvalidWebhook({"webhook_url": ["can't be blank", "is invalid"], "events": ["is too short"]})
     ) == ("webhook_url can't be blank, is invalid; events is too short")
     assert "dispatcher account create acme" in str(errors.AccountNotFound("acme"))
 
 
-def test_the_tree_in_the_module_names_every_error():
+def test_the_tree_in_the_module_names_every_error() -> None:
     tree = [row.lstrip("│ ") for row in errors.__doc__.splitlines()]  # some have a kind of their own below them
 
     assert {kind.__name__ for kind in ALL} == {row.split()[1] for row in tree if row.startswith(("├", "└"))} | {
@@ -32,7 +32,7 @@ def test_the_tree_in_the_module_names_every_error():
     }
 
 
-def test_a_log_line_leaves_out_what_is_none():
+def test_a_log_line_leaves_out_what_is_none() -> None:
     assert line("delivery.attempted", delivery_id=7, retry_in_s=None, result="503") == (
         "delivery.attempted delivery_id=7 result=503"
     )

@@ -8,7 +8,7 @@ from tests.support.places import ROOT
 from tests.support.processes import PROGRAMS
 
 
-def test_a_module_in_no_layer_and_an_import_against_the_arrows_fail(tmp_path: Path):
+def test_a_module_in_no_layer_and_an_import_against_the_arrows_fail(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for package in ("dispatcher", "schemas", "tasks", "bench"):
         code_only = shutil.ignore_patterns("static", "templates", "__pycache__")

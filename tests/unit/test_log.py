@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from gunicorn.config import Config
@@ -11,7 +13,7 @@ from dispatcher.web.gunicorn_log import JsonLogger
 
 
 @pytest.fixture(autouse=True)
-def as_before():
+def as_before() -> Iterator[None]:
     """pytest's own handlers, put back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -21,13 +23,13 @@ def as_before():
     log._is_json = False
 
 
-def written(capsys, form, say):
+def written(capsys: pytest.CaptureFixture[str], form: str, say: Callable[[], None]) -> str:
     log.set_up("debug", form)
     say(logging.getLogger("dispatcher.somewhere"))
     return capsys.readouterr().err
 
 
-def test_as_text_a_step_is_an_event_and_its_fields(capsys):
+def test_as_text_a_step_is_an_event_and_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
     text = written(capsys, "text", lambda own: own.info(log.line("delivery.attempted", key="k", attempt=2, url=None)))
 
     assert text.endswith(" INFO dispatcher.somewhere delivery.attempted key=k attempt=2\n")
@@ -45,13 +47,15 @@ def test_as_text_a_step_is_an_event_and_its_fields(capsys):
         ("", ""),
     ],
 )
-def test_no_value_ends_its_line_or_forges_a_field(capsys, value, told):
+def test_no_value_ends_its_line_or_forges_a_field(
+    capsys: pytest.CaptureFixture[str], value: list[int] | str, told: str
+) -> None:
     text = written(capsys, "text", lambda own: own.info(log.line("request.broken", path=value)))
 
     assert text.endswith(f" request.broken path={told}\n")
 
 
-def test_as_json_the_fields_keep_their_types(capsys):
+def test_as_json_the_fields_keep_their_types(capsys: pytest.CaptureFixture[str]) -> None:
     text = written(capsys, "json", lambda own: own.info(log.line("delivery.attempted", key="k", attempt=2, time="t")))
 
     found = json.loads(text)
@@ -62,8 +66,8 @@ def test_as_json_the_fields_keep_their_types(capsys):
     }  # fmt: skip
 
 
-def test_as_json_an_exception_is_one_line(capsys):
-    def say(own):
+def test_as_json_an_exception_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def say(own: Any) -> None:
         try:
             raise ValueError("first\nsecond")
         except ValueError:
@@ -77,14 +81,14 @@ def test_as_json_an_exception_is_one_line(capsys):
     assert "ValueError: first\nsecond" in found["exception"]
 
 
-def test_lines_of_others_are_told_as_they_are(capsys):
+def test_lines_of_others_are_told_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     text = written(capsys, "json", lambda own: own.warning("%s of %d", "some", 3))
 
     assert json.loads(text)["event"] == "some of 3"
 
 
 @pytest.mark.parametrize(("form", "start"), [("text", "web.started port=1\n"), ("json", '{"time": ')])
-def test_what_a_command_announces_has_the_same_form(capsys, form, start):
+def test_what_a_command_announces_has_the_same_form(capsys: pytest.CaptureFixture[str], form: str, start: str) -> None:
     log.set_up("error", form)
     log.announce("web.started", port=1)
 
@@ -93,7 +97,7 @@ def test_what_a_command_announces_has_the_same_form(capsys, form, start):
     assert form == "text" or json.loads(said)["event"] == "web.started"
 
 
-def test_gunicorn_says_its_own_in_json_too(capsys):
+def test_gunicorn_says_its_own_in_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     JsonLogger(Config()).error("Worker %s was ended", 7)
 
     assert json.loads(capsys.readouterr().err)["event"] == "Worker 7 was ended"

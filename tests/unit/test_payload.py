@@ -1,5 +1,6 @@
 import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,15 +14,15 @@ from tests.support.builders import KEY, SIGNING_KEY, SIGNING_SECRET, a_claimed, 
 NOW = int(time.time())  # the verifier compares the timestamp with the real time
 
 
-def made(body=b"{}", **target):
+def made(body: bytes = b"{}", **target: Any) -> dict[str, str]:
     return dict(headers(a_claimed(), a_target(**target), body, NOW, "Tests/1"))
 
 
-def verify(body, said, secret=SIGNING_SECRET):
+def verify(body: bytes, said: dict[str, str], secret: str = SIGNING_SECRET) -> Any:
     return Webhook(secret).verify(body, {name.lower(): value for name, value in said.items()})
 
 
-def test_the_envelope_is_around_the_bodys_very_bytes():
+def test_the_envelope_is_around_the_bodys_very_bytes() -> None:
     body = '{"b": 1.10,  "a":"\\u00e9é"}'
 
     sent = render(a_claimed(body_json=body), a_target())
@@ -34,19 +35,19 @@ def test_the_envelope_is_around_the_bodys_very_bytes():
     )
 
 
-def test_the_time_is_written_in_the_accounts_zone():
+def test_the_time_is_written_in_the_accounts_zone() -> None:
     sent = render(a_claimed(time_zone="America/New_York"), a_target())
 
     assert json.loads(sent)["created_at"] == "2026-06-13T08:00:00.000-04:00"
 
 
-def test_every_try_sends_the_same_bytes():
+def test_every_try_sends_the_same_bytes() -> None:
     first, second = (render(a_claimed(attempt_number=number), a_target()) for number in (1, 2))
 
     assert first == second
 
 
-def test_a_legacy_webhook_gets_the_flat_object():
+def test_a_legacy_webhook_gets_the_flat_object() -> None:
     invoice = {"id": 93, "number": "2024-0056", "status": "paid", "total": "1.0", "paid_on": "2024-06-13"}
     body = json.dumps({"invoice": invoice})
 
@@ -63,7 +64,7 @@ def test_a_legacy_webhook_gets_the_flat_object():
     }
 
 
-def test_every_post_says_what_it_is():
+def test_every_post_says_what_it_is() -> None:
     said = made()
 
     assert said["Content-Type"] == "application/json"
@@ -73,22 +74,22 @@ def test_every_post_says_what_it_is():
 
 
 @pytest.mark.parametrize("auth_header", [None, ""])
-def test_no_authorization_is_sent_unless_it_is_set(auth_header):
+def test_no_authorization_is_sent_unless_it_is_set(auth_header: str | None) -> None:
     assert "Authorization" not in made(auth_header=auth_header)
 
 
-def test_authorization_is_sent_as_it_is():
+def test_authorization_is_sent_as_it_is() -> None:
     assert made(auth_header="Token  abc=")["Authorization"] == "Token  abc="
 
 
 @given(st.binary(max_size=200))
-def test_the_signature_holds_for_the_standards_own_verifier(data):
+def test_the_signature_holds_for_the_standards_own_verifier(data: bytes) -> None:
     body = json.dumps(data.hex()).encode()
 
     assert verify(body, made(body)) == data.hex()
 
 
-def test_during_a_rotation_both_secrets_verify():
+def test_during_a_rotation_both_secrets_verify() -> None:
     body = b'{"a":1}'
     said = made(body, signing_keys=(b"x" * 32, SIGNING_KEY))
 
@@ -97,7 +98,7 @@ def test_during_a_rotation_both_secrets_verify():
 
 
 @pytest.mark.parametrize("change", ["body", "webhook-id", "webhook-timestamp", "webhook-signature"])
-def test_the_signature_covers_id_time_and_body(change):
+def test_the_signature_covers_id_time_and_body(change: str) -> None:
     body, said = b'{"a":1}', made(b'{"a":1}')
     if change == "body":
         body = b'{"a":2}'
@@ -112,12 +113,12 @@ def test_the_signature_covers_id_time_and_body(change):
         verify(body, said)
 
 
-def test_no_header_of_ours_breaks_its_line():
+def test_no_header_of_ours_breaks_its_line() -> None:
     assert all(value.isprintable() and value.isascii() for value in made(auth_header="Bearer abc").values())
 
 
 @given(st.binary(max_size=50))
-def test_our_own_receivers_know_a_signature_from_a_forgery(body):
+def test_our_own_receivers_know_a_signature_from_a_forgery(body: bytes) -> None:
     signature = sign([b"old", SIGNING_KEY], "id", "1", body)
 
     assert is_signed([SIGNING_KEY], "id", "1", signature, body)
@@ -127,9 +128,9 @@ def test_our_own_receivers_know_a_signature_from_a_forgery(body):
 
 
 @pytest.mark.parametrize("signature", ["", "v1,", "rubbish", "v1,é"])
-def test_rubbish_is_no_signature(signature):
+def test_rubbish_is_no_signature(signature: str) -> None:
     assert not is_signed([SIGNING_KEY], "id", "1", signature, b"{}")
 
 
-def test_a_webhook_that_wants_no_signature_gets_none_of_its_headers():
+def test_a_webhook_that_wants_no_signature_gets_none_of_its_headers() -> None:
     assert made(signing=Signing.NONE).keys() == {"Content-Type", "User-Agent", "Idempotency-Key"}

@@ -12,7 +12,7 @@ from tests.support.builders import SECRET_KEY
 URL = "sentinel://:hunter%402@one:26380;two;[::1]:26381/3?master=clock&sentinel_password=se%3Bcret"
 
 
-def test_every_part_is_read():
+def test_every_part_is_read() -> None:
     assert sentinels_of(URL) == Sentinels(
         addresses=(("one", 26380), ("two", 26379), ("::1", 26381)),
         master="clock",
@@ -26,11 +26,11 @@ def test_every_part_is_read():
     assert sentinels_of("redis://one/0") is None
 
 
-def test_no_password_shows():
+def test_no_password_shows() -> None:
     assert not any(word in repr(sentinels_of(URL)) for word in ("hunter", "cret"))
 
 
-def test_celery_gets_a_whole_url_for_each_and_the_rest_as_options():
+def test_celery_gets_a_whole_url_for_each_and_the_rest_as_options() -> None:
     app = Celery(set_as_current=False)
 
     configure(app, URL)
@@ -46,7 +46,7 @@ def test_celery_gets_a_whole_url_for_each_and_the_rest_as_options():
 
 @pytest.mark.parametrize("variable", ["REDIS_URL", "BROKER_URL"])
 @pytest.mark.parametrize("bad", ["sentinel://:hunter2@/0", "sentinel://:hunter2@a;:1/0", "sentinel://:hunter2@a/x"])
-def test_a_bad_one_stops_the_start(monkeypatch, variable, bad):
+def test_a_bad_one_stops_the_start(monkeypatch: pytest.MonkeyPatch, variable: str, bad: str) -> None:
     good = {"DATABASE_URL": "postgresql://h/d", "REDIS_URL": "redis://h", "SECRET_KEYS": SECRET_KEY}
     for name, value in (good | {variable: bad}).items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,5 @@
 import os
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -17,7 +18,7 @@ NEEDED = {
 
 
 @pytest.fixture
-def environment(monkeypatch):
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in list(os.environ):
         if name.startswith("DISPATCHER_") or name in (*NEEDED, "BROKER_URL", "PORT"):
             monkeypatch.delenv(name)
@@ -26,7 +27,7 @@ def environment(monkeypatch):
     return monkeypatch
 
 
-def refused(environment, **values):
+def refused(environment: pytest.MonkeyPatch, **values: Any) -> InvalidSetting:
     for name, value in values.items():
         environment.setenv(name, value)
     with pytest.raises(InvalidSetting) as caught:
@@ -36,7 +37,7 @@ def refused(environment, **values):
 
 @pytest.mark.parametrize("name", NEEDED)
 @pytest.mark.parametrize("value", [None, "", "  "])
-def test_what_is_required_and_missing_is_named(environment, name, value):
+def test_what_is_required_and_missing_is_named(environment: pytest.MonkeyPatch, name: str, value: str | None) -> None:
     environment.delenv(name) if value is None else environment.setenv(name, value)
 
     with pytest.raises(InvalidSetting, match=f"^{name}: required: ") as caught:
@@ -102,7 +103,9 @@ def test_what_is_required_and_missing_is_named(environment, name, value):
         ("DISPATCHER_TESTING", "perhaps"),
     ],
 )
-def test_a_bad_value_stops_the_start_and_only_its_variable_is_named(environment, name, value):
+def test_a_bad_value_stops_the_start_and_only_its_variable_is_named(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     error = refused(environment, **{name: value})
 
     assert error.variable == name
@@ -113,25 +116,25 @@ def test_a_bad_value_stops_the_start_and_only_its_variable_is_named(environment,
     assert error.__cause__ is None
 
 
-def test_the_lease_must_be_twice_the_timeout(environment):
+def test_the_lease_must_be_twice_the_timeout(environment: pytest.MonkeyPatch) -> None:
     assert refused(environment, DISPATCHER_TIMEOUT_S="31").variable == "DISPATCHER_LEASE_S"
 
     environment.setenv("DISPATCHER_LEASE_S", "62")
     assert read_settings().lease_s == 62
 
 
-def test_the_window_must_not_start_above_its_maximum(environment):
+def test_the_window_must_not_start_above_its_maximum(environment: pytest.MonkeyPatch) -> None:
     assert refused(environment, DISPATCHER_WINDOW_MAX="5").variable == "DISPATCHER_WINDOW_START"
 
 
-def test_crash_points_are_refused_unless_testing(environment):
+def test_crash_points_are_refused_unless_testing(environment: pytest.MonkeyPatch) -> None:
     assert refused(environment, DISPATCHER_FAILPOINT="after_claim").variable == "DISPATCHER_FAILPOINT"
 
     environment.setenv("DISPATCHER_TESTING", "1")
     assert read_settings().failpoint == "after_claim"
 
 
-def test_the_defaults_hold_together(environment):
+def test_the_defaults_hold_together(environment: pytest.MonkeyPatch) -> None:
     settings = read_settings()
 
     assert (settings.timeout_s, settings.lease_s, settings.retry_limit) == (30, 60, 5)
@@ -139,14 +142,14 @@ def test_the_defaults_hold_together(environment):
     assert settings.allowed_networks == ()
 
 
-def test_an_empty_variable_means_not_set(environment):
+def test_an_empty_variable_means_not_set(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DISPATCHER_TIMEOUT_S", "")
     environment.setenv("DISPATCHER_ALLOWED_NETWORKS", " ")
 
     assert read_settings().timeout_s == 30
 
 
-def test_lists_and_booleans_are_read(environment):
+def test_lists_and_booleans_are_read(environment: pytest.MonkeyPatch) -> None:
     second = Fernet.generate_key().decode()
     environment.setenv("SECRET_KEYS", f"{KEY}, {second}")
     environment.setenv("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.0/8, fd00::/8")
@@ -160,7 +163,7 @@ def test_lists_and_booleans_are_read(environment):
     assert settings.testing is True
 
 
-def test_no_secret_is_in_the_repr(environment):
+def test_no_secret_is_in_the_repr(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("BROKER_URL", "amqp://me:hunter4@mq//")
     text = repr(read_settings())
 
@@ -168,7 +171,7 @@ def test_no_secret_is_in_the_repr(environment):
     assert KEY not in text
 
 
-def test_every_variable_is_described_by_a_sentence():
+def test_every_variable_is_described_by_a_sentence() -> None:
     rows = {row.name: row for row in describe(Settings, RemoteSettings)}
 
     assert len(rows) == len(Settings.__dataclass_fields__) + len(RemoteSettings.__dataclass_fields__)
@@ -179,7 +182,7 @@ def test_every_variable_is_described_by_a_sentence():
     assert all(len(row.sentence) > 10 for row in rows.values())
 
 
-def test_flower_needs_the_broker_and_neither_database_nor_keys(monkeypatch):
+def test_flower_needs_the_broker_and_neither_database_nor_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "SECRET_KEYS", "REDIS_URL", "BROKER_URL"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InvalidSetting, match="REDIS_URL: required"):

@@ -1,6 +1,8 @@
 """Spans, as an exporter in memory sees them."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -15,23 +17,23 @@ INCOMING = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
-def exporter():
+def exporter() -> InMemorySpanExporter:
     return InMemorySpanExporter()
 
 
 @pytest.fixture
-def tracing(exporter):
+def tracing(exporter: InMemorySpanExporter) -> Iterator[Tracing]:
     made = Tracing(exporter)
     yield made
     made._provider.shutdown()
 
 
-def spans(tracing, exporter):
+def spans(tracing: Tracing, exporter: InMemorySpanExporter) -> dict[str, Any]:
     tracing.close()
     return {span.name: span for span in exporter.get_finished_spans()}
 
 
-def test_emit_fan_out_and_attempt_are_one_trace(tracing, exporter):
+def test_emit_fan_out_and_attempt_are_one_trace(tracing: Tracing, exporter: InMemorySpanExporter) -> None:
     with tracing.emit(["invoice_paid"], INCOMING) as emit:
         emit.stored([11])
     tracing.fan_out({11: emit.traceparent}, 3, datetime.now(UTC))
@@ -51,14 +53,14 @@ def test_emit_fan_out_and_attempt_are_one_trace(tracing, exporter):
     assert not found["delivery.attempt"].status.is_ok
 
 
-def test_an_emit_belongs_to_the_callers_current_span(tracing, exporter):
+def test_an_emit_belongs_to_the_callers_current_span(tracing: Tracing, exporter: InMemorySpanExporter) -> None:
     with tracing._tracer.start_as_current_span("of the service") as current, tracing.emit(["invoice_paid"]):
         pass
 
     assert spans(tracing, exporter)["event.emit"].parent.span_id == current.get_span_context().span_id
 
 
-def test_what_is_not_sampled_is_handed_on_and_not_exported(tracing, exporter):
+def test_what_is_not_sampled_is_handed_on_and_not_exported(tracing: Tracing, exporter: InMemorySpanExporter) -> None:
     with tracing.emit(["invoice_paid"], INCOMING[:-2] + "00") as emit:
         assert emit.traceparent.startswith(f"00-{TRACE}-")
         assert emit.traceparent.endswith("-00")
@@ -66,7 +68,7 @@ def test_what_is_not_sampled_is_handed_on_and_not_exported(tracing, exporter):
     assert spans(tracing, exporter) == {}
 
 
-def test_spans_hold_no_payload_address_or_secret(tracing, exporter):
+def test_spans_hold_no_payload_address_or_secret(tracing: Tracing, exporter: InMemorySpanExporter) -> None:
     claimed = a_claimed(traceparent=INCOMING)
     attempts = tracing.attempts()
     attempts.start(claimed)
@@ -82,9 +84,9 @@ def test_spans_hold_no_payload_address_or_secret(tracing, exporter):
     "text",
     ["", "x", INCOMING[:-1], INCOMING + "-more", INCOMING.replace("00-", "ff-", 1), f"00-{'0' * 32}-{'1' * 16}-01"],
 )
-def test_a_traceparent_that_is_none_is_no_parent(text):
+def test_a_traceparent_that_is_none_is_no_parent(text: str) -> None:
     assert read(text) is None
 
 
-def test_a_later_version_may_go_on():
+def test_a_later_version_may_go_on() -> None:
     assert read(f"01{INCOMING[2:]}-more") is not None

@@ -54,18 +54,18 @@ def readable(text: str) -> str:
     return re.sub(r"{[{%].*?[%}]}", " ", text, flags=re.DOTALL)
 
 
-def test_texts_speak_the_words_of_the_field():
+def test_texts_speak_the_words_of_the_field() -> None:
     found = {where: FORBIDDEN.findall(readable(text)) for where, text in texts().items()}
 
     assert {where: words for where, words in found.items() if words} == {}
 
 
 @pytest.mark.parametrize("text", ["It is let alone for 2 min.", "Sent with 5 tries", "1 to 10 events, please"])
-def test_a_wrong_word_is_noticed(text):
+def test_a_wrong_word_is_noticed(text: str) -> None:
     assert FORBIDDEN.search(readable(text))
 
 
-def test_no_two_classes_share_a_name():
+def test_no_two_classes_share_a_name() -> None:
     names = Counter(
         node.name
         for package in ("dispatcher", "schemas", "tasks")

@@ -1,11 +1,13 @@
 """The account, its people, and who the token's user is."""
 
+from dispatcher.container import Container
 from dispatcher.storage.admin import accounts
-from tests.support.api import Api
+from dispatcher.storage.admin.accounts import Account
+from tests.support.api import Api, Server
 from tests.unit.schemas.facts import HTTP
 
 
-def test_the_account_has_every_documented_attribute_in_order(api, account):
+def test_the_account_has_every_documented_attribute_in_order(api: Api, account: Account) -> None:
     shown = api.get("/account.json").json()
 
     assert list(shown) == HTTP["Account"]
@@ -13,7 +15,7 @@ def test_the_account_has_every_documented_attribute_in_order(api, account):
     assert (shown["currency"], shown["vat_rate"], shown["invoice_email"]) == ("CZK", 21, None)
 
 
-def test_the_accounts_settings_take_the_place_of_defaults(api, account):
+def test_the_accounts_settings_take_the_place_of_defaults(api: Api, account: Account) -> None:
     api.sql(
         """update accounts set settings = '{"name": "Apple Corp", "plan": "Start", "registration_no": "12345678"}'
         where id = %(id)s""",
@@ -28,7 +30,7 @@ def test_the_accounts_settings_take_the_place_of_defaults(api, account):
     assert (entered["name"], entered["registration_no"]) == ("Apple Corp", "12345678")
 
 
-def test_the_user_of_a_clients_own_token_is_the_owner(api, account):
+def test_the_user_of_a_clients_own_token_is_the_owner(api: Api, account: Account) -> None:
     shown = api.get("user.json").json()
 
     assert list(shown) == ["id", "full_name", "email", "avatar_url", "default_account", "accounts"]
@@ -41,7 +43,7 @@ def test_the_user_of_a_clients_own_token_is_the_owner(api, account):
     assert shown["accounts"][0]["allowed_scope"] == ["reports", "expenses", "invoices"]
 
 
-def test_the_people_of_the_account_are_listed_the_owner_first(server, container):
+def test_the_people_of_the_account_are_listed_the_owner_first(server: Server, container: Container) -> None:
     account = container.storage.transact(
         accounts.create, "people", "Europe/Prague", owner_email="ann@example.com", owner_name="Ann Novák"
     )
@@ -64,7 +66,7 @@ def test_the_people_of_the_account_are_listed_the_owner_first(server, container)
     assert (pages[1][0]["permission"], pages[1][0]["allowed_scope"]) == ("read", ["reports"])
 
 
-def test_a_token_without_any_scope_tells_who_it_is_for(server, container, account):
+def test_a_token_without_any_scope_tells_who_it_is_for(server: Server, container: Container, account: Account) -> None:
     narrow = Api.of(server, container, account, "events:read")
 
     for path in ("user.json", "/account.json", "/users.json"):

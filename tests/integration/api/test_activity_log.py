@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from dispatcher.container import Container
 from schemas import EVENT_TYPES
 from tests.support.api import Api
 from tests.support.builders import a_body, an_account, an_event
@@ -25,7 +26,7 @@ def names(answer: Any) -> list[str]:
     return [line["name"] for line in answer.json()]
 
 
-def test_a_line_tells_what_happened(api, emit):
+def test_a_line_tells_what_happened(api: Api, emit: Any) -> None:
     (event,) = emit(an_invoice(16))
 
     (line,) = api.get("/events.json").json()
@@ -41,7 +42,7 @@ def test_a_line_tells_what_happened(api, emit):
     assert line["params"] == {"invoice_number": "2024-0056"}
 
 
-def test_the_newest_comes_first_40_a_page(api, emit):
+def test_the_newest_comes_first_40_a_page(api: Api, emit: Any) -> None:
     emit(*(an_invoice(1, str(number)) for number in range(41)))
 
     texts = [line["text"] for line in api.get("/events.json").json()]
@@ -51,7 +52,7 @@ def test_the_newest_comes_first_40_a_page(api, emit):
     assert api.get(f"/events.json?page={10**25}").json() == []
 
 
-def test_it_can_begin_at_a_time(api, emit):
+def test_it_can_begin_at_a_time(api: Api, emit: Any) -> None:
     first, _ = emit(an_event("invoice_sent"))[0], emit(an_event("invoice_paid"))[0]
     later = first.created_at + timedelta(microseconds=1)
 
@@ -69,13 +70,13 @@ def test_it_can_begin_at_a_time(api, emit):
     "query", ["since=noon", "since=2024-06-13", "since=2024-06-13T12:00:00", "since=0001-01-01T00:00:00%2B14:00",
               "since=9999-12-31T23:59:59-14:00", "since=", "subject_id=x", "subject_id=-1", "page=0", "page=x"],
 )  # fmt: skip
-def test_a_query_that_says_nothing_is_malformed(api, query):
+def test_a_query_that_says_nothing_is_malformed(api: Api, query: str) -> None:
     for path in ("/events.json", "/events/paid.json"):
         answer = api.get(f"{path}?{query}")
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_it_can_be_of_one_subject(api, emit):
+def test_it_can_be_of_one_subject(api: Api, emit: Any) -> None:
     emit(
         an_invoice(16),
         an_invoice(17),
@@ -88,7 +89,7 @@ def test_it_can_be_of_one_subject(api, emit):
     assert names(api.get(f"/events.json?subject_id={'9' * 30}")) == []
 
 
-def test_payments_have_a_list_of_their_own(api, emit):
+def test_payments_have_a_list_of_their_own(api: Api, emit: Any) -> None:
     emit(an_event("invoice_paid"), an_event("invoice_sent"), an_event("expense_paid", body=_expense_paid()))
 
     assert names(api.get("/events/paid.json")) == ["expense_paid", "invoice_paid"]
@@ -98,7 +99,7 @@ def _expense_paid() -> dict[str, Any]:
     return {"expense": {"id": 1, "number": "N1"}, "payment": {"id": 2}}
 
 
-def test_another_accounts_events_are_not_listed(api, emit, container):
+def test_another_accounts_events_are_not_listed(api: Api, emit: Any, container: Container) -> None:
     emit(an_event())
     other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}-b"))
 
@@ -106,7 +107,7 @@ def test_another_accounts_events_are_not_listed(api, emit, container):
     assert api.another("deliveries").get("/events.json").status_code == 403
 
 
-def test_the_catalogue_has_a_schema_and_an_example_of_each_event(api):
+def test_the_catalogue_has_a_schema_and_an_example_of_each_event(api: Api) -> None:
     types = api.get("event_types.json").json()
 
     assert [one["name"] for one in types] == list(EVENT_TYPES)
@@ -114,7 +115,7 @@ def test_the_catalogue_has_a_schema_and_an_example_of_each_event(api):
         jsonschema_rs.validate(one["schema"], one["example"])
 
 
-def test_every_example_of_the_catalogue_can_be_emitted(api):
+def test_every_example_of_the_catalogue_can_be_emitted(api: Api) -> None:
     events = [{"name": one["name"], "body": one["example"]} for one in api.get("event_types.json").json()]
 
     answer = api.post("/events.json", json=events)

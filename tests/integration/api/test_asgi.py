@@ -1,16 +1,18 @@
 """What is looked at before a body is read, and what becomes of bodies that come slowly, not at all, or without end."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from dispatcher.api.parts import BODY_LIMIT
+from dispatcher.container import Container
 from dispatcher.errors import ApiError
 from dispatcher.web import bodies
 from dispatcher.web.asgi import Asgi
 from dispatcher.web.bodies import FORM_LIMIT, LargeBodies
 from dispatcher.web.connections import TURN, Connections
-from tests.support.api import a_token
+from tests.support.api import Api, a_token
 from tests.support.waiting import in_a_loop
 
 MEBIBYTE = b"x" * 1024 * 1024
@@ -20,10 +22,10 @@ CHUNKED = (b"transfer-encoding", b"chunked")
 class Echo:
     """A WSGI application that keeps what it was asked."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked = []
 
-    def __call__(self, environ, start_response):
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         try:
             self.asked.append(environ | {"body": environ["wsgi.input"].read()})
             status, text = "200 OK", [b"o", b"k"]
@@ -36,32 +38,39 @@ class Echo:
 class Client:
     """Sends `messages`, and then nothing more."""
 
-    def __init__(self, *messages):
+    def __init__(self, *messages: Any) -> None:
         self.coming = iter(messages)
         self.heard = []
         self.read = 0
         """Messages that were taken before the answer."""
 
-    async def receive(self):
+    async def receive(self) -> dict[str, Any]:
         message = next(self.coming, None)
         if message is None:
             await asyncio.Event().wait()
         self.read += not self.heard
         return message
 
-    async def send(self, message):
+    async def send(self, message: Any) -> None:
         self.heard.append(message)
 
     @property
-    def answer(self):
+    def answer(self) -> tuple[str, str]:
         return self.heard[0]["status"], self.heard[1]["body"].decode()
 
 
-def part(data, more=False):
+def part(data: Any, more: Any = False) -> dict[str, Any]:
     return {"type": "http.request", "body": data, "more_body": more}
 
 
-def ask(app, container, client, *headers, path=b"/console/caf%C3%A9", length=None):
+def ask(
+    app: Any,
+    container: Container,
+    client: Client,
+    *headers: Any,
+    path: bytes = b"/console/caf%C3%A9",
+    length: int | None = None,
+) -> Client:
     """POSTs what `client` sends; the client's own answer is in it afterwards."""
     if length is not None:
         headers = (*headers, (b"content-length", str(length).encode()))
@@ -80,12 +89,12 @@ def ask(app, container, client, *headers, path=b"/console/caf%C3%A9", length=Non
     return client
 
 
-async def answered(app, scope, client):
+async def answered(app: Any, scope: dict[str, Any], client: Client) -> None:
     """As the server does it: somebody looks, again and again, who keeps it waiting."""
     connections = Connections(1)
     turn = connections.join(client)
 
-    async def sweeping():
+    async def sweeping() -> None:
         while True:
             connections.sweep()
             await asyncio.sleep(0.01)
@@ -96,25 +105,25 @@ async def answered(app, scope, client):
 
 
 @pytest.fixture(autouse=True)
-def short_farewells(monkeypatch):
+def short_farewells(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that says nothing more is not listened to for long."""
     monkeypatch.setattr(bodies, "LINGER_S", 0.05)
 
 
 @pytest.fixture
-def echo():
+def echo() -> Echo:
     return Echo()
 
 
 @pytest.fixture
-def token(container, api):
+def token(container: Container, api: Api) -> tuple[bytes, bytes]:
     return (b"authorization", f"Bearer {a_token(container, api.client, api.account)}".encode())
 
 
 API_PATH = b"/api/v3/accounts/x/webhooks.json"
 
 
-def test_the_application_sees_the_request_as_it_came(echo, container):
+def test_the_application_sees_the_request_as_it_came(echo: Echo, container: Container) -> None:
     client = Client(part(b"a", more=True), part(b"b"))
 
     ask(echo, container, client, (b"accept", b"a"), (b"accept", b"b"), length=2)
@@ -128,13 +137,13 @@ def test_the_application_sees_the_request_as_it_came(echo, container):
     assert (asked["REMOTE_ADDR"], asked["SERVER_PORT"]) == ("127.0.0.1", "8000")
 
 
-def test_a_client_that_goes_away_gets_no_answer(echo, container):
+def test_a_client_that_goes_away_gets_no_answer(echo: Echo, container: Container) -> None:
     client = ask(echo, container, Client(part(b"a", more=True), {"type": "http.disconnect"}), length=9)
 
     assert (client.heard, echo.asked) == ([], [])
 
 
-def test_a_body_that_does_not_come_is_a_408(echo, container, monkeypatch):
+def test_a_body_that_does_not_come_is_a_408(echo: Echo, container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "SILENCE_S", 0.05)
 
     client = ask(echo, container, Client(part(b"a", more=True)), length=9)
@@ -144,23 +153,25 @@ def test_a_body_that_does_not_come_is_a_408(echo, container, monkeypatch):
     assert echo.asked == []
 
 
-def test_a_body_that_trickles_is_a_408(echo, container, monkeypatch):
+def test_a_body_that_trickles_is_a_408(echo: Echo, container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "SILENCE_S", 0.2)
 
     class Trickling(Client):
-        async def receive(self):
+        async def receive(self) -> dict[str, Any]:
             await asyncio.sleep(0.02)  # the client's doing, not the test's: a byte each 20 ms, never silent for 200
             return part(b"a", more=True)
 
     assert ask(echo, container, Trickling(), length=1_000).answer[0] == 408
 
 
-def test_what_progresses_may_take_longer_than_silence_may(echo, container, monkeypatch):
+def test_what_progresses_may_take_longer_than_silence_may(
+    echo: Echo, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bodies, "SILENCE_S", 0.1)
     monkeypatch.setattr(bodies, "RATE", 100)
 
     class Steady(Client):
-        async def receive(self):
+        async def receive(self) -> dict[str, Any]:
             await asyncio.sleep(0.03)
             return await super().receive()
 
@@ -168,7 +179,7 @@ def test_what_progresses_may_take_longer_than_silence_may(echo, container, monke
     assert ask(echo, container, client, length=100).answer == (200, "ok")
 
 
-def test_without_a_token_no_body_is_read_where_one_is_needed(echo, container):
+def test_without_a_token_no_body_is_read_where_one_is_needed(echo: Echo, container: Container) -> None:
     for headers in ((), ((b"authorization", b"Bearer 00"),), ((b"authorization", b"Basic 00"),)):
         client = Client(part(b"a", more=True))
 
@@ -179,26 +190,30 @@ def test_without_a_token_no_body_is_read_where_one_is_needed(echo, container):
         assert (b"Connection", b"close") in client.heard[0]["headers"]
 
 
-def test_with_a_token_it_is(echo, container, token):
+def test_with_a_token_it_is(echo: Echo, container: Container, token: tuple[bytes, bytes]) -> None:
     assert ask(echo, container, Client(part(b"a")), token, path=API_PATH, length=1).answer == (200, "ok")
 
 
 @pytest.mark.parametrize("length", [FORM_LIMIT + 1, 10**40])
-def test_who_has_no_token_may_send_a_form_and_not_more(echo, container, length):
+def test_who_has_no_token_may_send_a_form_and_not_more(echo: Echo, container: Container, length: int) -> None:
     client = ask(echo, container, Client(part(b"a", more=True)), length=length)
 
     assert client.answer == (413, "The body is larger than 64 KiB")
     assert client.read == 0
 
 
-def test_a_body_that_is_announced_as_too_large_is_not_read(echo, container, token):
+def test_a_body_that_is_announced_as_too_large_is_not_read(
+    echo: Echo, container: Container, token: tuple[bytes, bytes]
+) -> None:
     client = ask(echo, container, Client(part(b"a", more=True)), token, path=API_PATH, length=BODY_LIMIT + 1)
 
     assert client.answer == (413, "The body is larger than 5 MiB")
     assert client.read == 0
 
 
-def test_of_a_body_without_end_no_more_is_read_than_may_be(echo, container, token):
+def test_of_a_body_without_end_no_more_is_read_than_may_be(
+    echo: Echo, container: Container, token: tuple[bytes, bytes]
+) -> None:
     client = ask(echo, container, Client(*[part(MEBIBYTE, more=True)] * 40), token, CHUNKED, path=API_PATH)
 
     assert client.answer == (413, "The body is larger than 5 MiB")
@@ -206,17 +221,19 @@ def test_of_a_body_without_end_no_more_is_read_than_may_be(echo, container, toke
     assert sum(1 for _ in client.coming) == 40 - 6 - 21  # more than 20 MiB were thrown away, so that it may hear that
 
 
-def test_a_body_of_just_the_limit_may_come_in_chunks(echo, container, token):
+def test_a_body_of_just_the_limit_may_come_in_chunks(
+    echo: Echo, container: Container, token: tuple[bytes, bytes]
+) -> None:
     messages = [part(MEBIBYTE, more=True)] * 5 + [part(b"")]
 
     assert ask(echo, container, Client(*messages), token, CHUNKED, path=API_PATH).answer == (200, "ok")
 
 
-def test_one_account_takes_no_more_than_half_of_the_places():
-    async def taking():
+def test_one_account_takes_no_more_than_half_of_the_places() -> None:
+    async def taking() -> list[int]:
         bodies_at_once, entered = LargeBodies(4), []
 
-        async def large(account_id):
+        async def large(account_id: int) -> None:
             async with bodies_at_once.place(account_id):
                 entered.append(account_id)
                 await asyncio.Event().wait()

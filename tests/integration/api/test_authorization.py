@@ -2,16 +2,18 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from dispatcher.access.clients import revoke_client
 from dispatcher.api import auth
+from dispatcher.container import Container
 from dispatcher.web.app import create_app
 from tests.support.api import Api, send
 from tests.support.builders import an_account
-from tests.support.routes import ROUTES, call, things_of
+from tests.support.routes import ROUTES, Route, call, things_of
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 owned_routes = pytest.mark.parametrize("route", [route for route in ROUTES if route.owned], ids=str)
@@ -19,7 +21,7 @@ account_routes = pytest.mark.parametrize("route", [route for route in ROUTES if 
 scoped_routes = pytest.mark.parametrize("route", [route for route in ROUTES if route.scope], ids=str)
 
 
-def error_of(answer) -> tuple[int, str]:
+def error_of(answer: Any) -> tuple[int, str]:
     """Status and code; the body is B, in JSON, with the quota's headers."""
     assert list(answer.json()) == ["error", "error_description"]
     assert answer.headers["Content-Type"] == "application/json"
@@ -28,7 +30,7 @@ def error_of(answer) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-def test_the_table_has_every_route_that_takes_a_token(container):
+def test_the_table_has_every_route_that_takes_a_token(container: Container) -> None:
     app = create_app(container)
 
     found = {
@@ -47,7 +49,7 @@ def _template(rule: str) -> str:
 
 
 @every_route
-def test_whoever_may_call_gets_an_answer(api, route):
+def test_whoever_may_call_gets_an_answer(api: Api, route: Route) -> None:
     answer = call(api, route, things_of(api))
 
     assert answer.status_code in (200, 201, 202, 204), answer.text
@@ -57,7 +59,7 @@ def test_whoever_may_call_gets_an_answer(api, route):
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic {token}", "{token}", "Bearer {token}x", "Bearer é\0"]
 )
-def test_without_a_token_or_with_a_malformed_one_nobody_gets_in(api, route, header):
+def test_without_a_token_or_with_a_malformed_one_nobody_gets_in(api: Api, route: Route, header: str) -> None:
     value = header.format(token=api.token).encode("latin-1", "replace").replace(b"\0", b"")
 
     answer = call(api, route, things_of(api), headers={"Authorization": value})
@@ -68,7 +70,7 @@ def test_without_a_token_or_with_a_malformed_one_nobody_gets_in(api, route, head
 
 @every_route
 @pytest.mark.parametrize("change", ["expires_at = now()", "revoked_at = now()", "kind = 'refresh'"])
-def test_a_token_that_has_ended_or_is_no_access_token_is_refused(api, route, change):
+def test_a_token_that_has_ended_or_is_no_access_token_is_refused(api: Api, route: Route, change: str) -> None:
     things = things_of(api)
     api.sql(f"update tokens set {change} where client_id = %(id)s", id=api.client.id)
 
@@ -76,7 +78,7 @@ def test_a_token_that_has_ended_or_is_no_access_token_is_refused(api, route, cha
 
 
 @every_route
-def test_the_tokens_of_a_revoked_client_are_refused(api, route):
+def test_the_tokens_of_a_revoked_client_are_refused(api: Api, route: Route) -> None:
     things = things_of(api)
     revoke_client(api.container.storage, api.client.client_id)
 
@@ -84,7 +86,7 @@ def test_the_tokens_of_a_revoked_client_are_refused(api, route):
 
 
 @account_routes
-def test_another_account_is_not_found_whether_it_exists_or_not(api, container, route):
+def test_another_account_is_not_found_whether_it_exists_or_not(api: Api, container: Container, route: Route) -> None:
     other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}-too"))
 
     for slug in (other.account.slug, "nobody", "%00", "%F0%9F%92%A9", "x" * 2_000, f"{api.account.slug}%2f"):
@@ -92,7 +94,7 @@ def test_another_account_is_not_found_whether_it_exists_or_not(api, container, r
 
 
 @owned_routes
-def test_a_thing_of_another_client_is_not_found_and_stays_as_it_is(api, route):
+def test_a_thing_of_another_client_is_not_found_and_stays_as_it_is(api: Api, route: Route) -> None:
     other = api.another()
     things = things_of(other)
     before = other.get("/webhooks.json").json()
@@ -103,7 +105,7 @@ def test_a_thing_of_another_client_is_not_found_and_stays_as_it_is(api, route):
 
 @owned_routes
 @pytest.mark.parametrize("id_", [0, 2_000_000_000, 2**31, 2**62, 2**63, 10**40, "-1", "1%00", "%ff", "x", uuid4()])
-def test_a_thing_that_does_not_exist_is_not_found(api, route, id_):
+def test_a_thing_that_does_not_exist_is_not_found(api: Api, route: Route, id_: int) -> None:
     names = ("webhook_id", "failed_deliveries_uuid", "delivery", "replay_id")
 
     answer = call(api, route, {"slug": api.account.slug} | dict.fromkeys(names, id_))
@@ -112,7 +114,7 @@ def test_a_thing_that_does_not_exist_is_not_found(api, route, id_):
 
 
 @scoped_routes
-def test_a_missing_scope_is_told(api, route):
+def test_a_missing_scope_is_told(api: Api, route: Route) -> None:
     things = things_of(api)
     for scopes in ({"webhooks", "events:read", "events:write", "deliveries"} - {route.scope},):
         api.sql("update tokens set scopes = %(s)s where client_id = %(id)s", s=list(scopes), id=api.client.id)
@@ -124,7 +126,7 @@ def test_a_missing_scope_is_told(api, route):
 
 
 @every_route
-def test_what_is_refused_has_no_effect(api, route):
+def test_what_is_refused_has_no_effect(api: Api, route: Route) -> None:
     things = things_of(api)
     count = "select count(*), max(updated_at) from webhooks where account_id = %(id)s and deleted_at is null"
     before = api.sql(count, id=api.account.id)
@@ -136,7 +138,7 @@ def test_what_is_refused_has_no_effect(api, route):
 
 
 @every_route
-def test_a_request_without_a_user_agent_is_refused_before_all_else(api, route):
+def test_a_request_without_a_user_agent_is_refused_before_all_else(api: Api, route: Route) -> None:
     path = auth.PREFIX + route.path.format(**things_of(api))
 
     for headers in ({}, {"User-Agent": ""}, {"Accept": "text/html"}, {"Authorization": f"Bearer {api.token}"}):
@@ -148,7 +150,7 @@ def test_a_request_without_a_user_agent_is_refused_before_all_else(api, route):
 
 @every_route
 @pytest.mark.parametrize("wanted", ["text/html", "application/xml;q=0.9, image/*", "application/json;q=0"])
-def test_another_type_than_json_is_not_served(api, route, wanted):
+def test_another_type_than_json_is_not_served(api: Api, route: Route, wanted: str) -> None:
     answer = call(api, route, things_of(api), headers={"Accept": wanted, "Authorization": ""})
 
     assert error_of(answer) == (415, "unsupported_media_type")
@@ -158,5 +160,5 @@ def test_another_type_than_json_is_not_served(api, route, wanted):
 @pytest.mark.parametrize(
     "wanted", ["", "*/*", "application/*", "application/json; charset=utf-8", "text/html, */*;q=0.1"]
 )
-def test_every_way_to_ask_for_json_does(api, route, wanted):
+def test_every_way_to_ask_for_json_does(api: Api, route: Route, wanted: str) -> None:
     assert call(api, route, things_of(api), headers={"Accept": wanted}).status_code < 300

@@ -1,12 +1,13 @@
 """Whatever is sent, to every route: the documented error, never a 500."""
 
 import json
+from typing import Any
 
 import pytest
 
 from dispatcher.api.auth import PREFIX
-from tests.support.api import AGENT, send
-from tests.support.routes import ROUTES, call, things_of
+from tests.support.api import AGENT, Api, send
+from tests.support.routes import ROUTES, Route, call, things_of
 
 with_body = pytest.mark.parametrize("route", [route for route in ROUTES if route.json is not None], ids=str)
 paged = pytest.mark.parametrize("route", [route for route in ROUTES if route.paged], ids=str)
@@ -37,7 +38,7 @@ WRONG_DATA = {
 
 @with_body
 @pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON.keys())
-def test_what_is_no_json_is_refused(api, route, body):
+def test_what_is_no_json_is_refused(api: Api, route: Route, body: Any) -> None:
     answer = call(api, route, things_of(api), data=body, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
@@ -45,7 +46,7 @@ def test_what_is_no_json_is_refused(api, route, body):
 
 @with_body
 @pytest.mark.parametrize("body", NO_OBJECT.values(), ids=NO_OBJECT.keys())
-def test_what_is_no_object_is_refused(api, route, body):
+def test_what_is_no_object_is_refused(api: Api, route: Route, body: Any) -> None:
     answer = call(api, route, things_of(api), data=body, headers={"Content-Type": "application/json"})
 
     assert answer.status_code in (400, 422)
@@ -53,14 +54,14 @@ def test_what_is_no_object_is_refused(api, route, body):
 
 @with_body
 @pytest.mark.parametrize("body", WRONG_DATA.values(), ids=WRONG_DATA.keys())
-def test_wrong_data_are_told_by_field(api, route, body):
+def test_wrong_data_are_told_by_field(api: Api, route: Route, body: Any) -> None:
     answer = call(api, route, things_of(api), data=body, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, list(answer.json())) == (422, ["errors"])
 
 
 @with_body
-def test_a_body_beyond_five_mebibytes_is_refused(api, route):
+def test_a_body_beyond_five_mebibytes_is_refused(api: Api, route: Route) -> None:
     answer = call(
         api, route, things_of(api), data=b" " * 10_000_000 + b"{}", headers={"Content-Type": "application/json"}
     )
@@ -69,7 +70,7 @@ def test_a_body_beyond_five_mebibytes_is_refused(api, route):
 
 
 @with_body
-def test_a_body_of_unknown_length_is_measured_too(api, route):
+def test_a_body_of_unknown_length_is_measured_too(api: Api, route: Route) -> None:
     chunks = (b" " * 100_000 for _ in range(100))
 
     answer = call(api, route, things_of(api), data=chunks, headers={"Content-Type": "application/json"})
@@ -78,7 +79,7 @@ def test_a_body_of_unknown_length_is_measured_too(api, route):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
-def test_ten_megabytes_of_somebody_without_a_token_are_not_read(api, route):
+def test_ten_megabytes_of_somebody_without_a_token_are_not_read(api: Api, route: Route) -> None:
     answer = call(api, route, things_of(api), data=b"x" * 10_000_000, headers={"Authorization": ""})
 
     assert answer.status_code == 401
@@ -86,7 +87,7 @@ def test_ten_megabytes_of_somebody_without_a_token_are_not_read(api, route):
 
 @paged
 @pytest.mark.parametrize("page", ["0", "-1", "x", "1e3", "1.0", " 1", "%00", "9" * 1_000, "⁷", "", "\ud800"])
-def test_what_is_no_page_is_refused(api, route, page):
+def test_what_is_no_page_is_refused(api: Api, route: Route, page: str) -> None:
     path = PREFIX + route.path.format(**things_of(api))
     headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}"}
     encoded = page if page.isascii() else "".join(f"%{byte:02x}" for byte in page.encode("utf-8", "surrogatepass"))
@@ -98,7 +99,7 @@ def test_what_is_no_page_is_refused(api, route, page):
 
 @paged
 @pytest.mark.parametrize("page", [2, 10**6, 2**31, 2**63, 10**29])
-def test_a_page_past_the_end_is_empty(api, route, page):
+def test_a_page_past_the_end_is_empty(api: Api, route: Route, page: int) -> None:
     answer = call(api, route, things_of(api), params={"page": page})
 
     assert (answer.status_code, answer.json()) == (200, [])
@@ -106,7 +107,7 @@ def test_a_page_past_the_end_is_empty(api, route, page):
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 @pytest.mark.parametrize("query", ["%00=%00", "a=%ff%fe", "include=%00", "a" * 3_000, "&&&===", "page=1&page=x", "%"])
-def test_odd_queries_do_no_harm(api, route, query):
+def test_odd_queries_do_no_harm(api: Api, route: Route, query: str) -> None:
     path = PREFIX + route.path.format(**things_of(api))
     headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
 
@@ -116,7 +117,7 @@ def test_odd_queries_do_no_harm(api, route, query):
 
 
 @pytest.mark.parametrize("header", [b"\xff\xfe", b"Bearer \xc3\x28", b"Bearer " + b"a" * 7_000, b"Bearer a b c"])
-def test_odd_tokens_are_refused(api, header):
+def test_odd_tokens_are_refused(api: Api, header: bytes) -> None:
     answer = send(api.server, "GET", f"{PREFIX}/user.json", {"User-Agent": AGENT, "Authorization": header})
 
     assert answer.status == 401

@@ -1,5 +1,7 @@
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,11 @@ from tests.support.waiting import in_a_loop
 class Work:
     """Doubles numbers once it may; 13 is refused, and with it whatever shares its turn."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.turns: list[list[int]] = []
         self.go = threading.Event()
 
-    def __call__(self, items):
+    def __call__(self, items: int) -> list[int]:
         self.go.wait(10)
         self.turns.append(list(items))
         if 13 in items:
@@ -22,10 +24,10 @@ class Work:
         return [2 * item for item in items]
 
 
-def run(work, *items, weight=1, for_all=()):
+def run(work: Callable[..., Any], *items: int, weight: int = 1, for_all: Any = ()) -> list[int | BaseException]:
     """The answers or errors for `items`, which come one after the other while the first is under way."""
 
-    async def all_of_them():
+    async def all_of_them() -> list[int | BaseException]:
         batcher = Batcher("test", work, most=10, for_all=for_all)
         asked = [asyncio.create_task(batcher.do(item, weight)) for item in items]
         await asyncio.sleep(0)
@@ -35,28 +37,28 @@ def run(work, *items, weight=1, for_all=()):
     return in_a_loop(all_of_them())
 
 
-def test_the_first_goes_at_once_and_who_comes_meanwhile_shares_the_next_turn():
+def test_the_first_goes_at_once_and_who_comes_meanwhile_shares_the_next_turn() -> None:
     work = Work()
 
     assert run(work, 1, 2, 3, 4) == [2, 4, 6, 8]
     assert work.turns == [[1], [2, 3, 4]]
 
 
-def test_a_turn_is_no_heavier_than_it_may_be():
+def test_a_turn_is_no_heavier_than_it_may_be() -> None:
     work = Work()
 
     assert run(work, 1, 2, 3, 4, 5, weight=4) == [2, 4, 6, 8, 10]
     assert work.turns == [[1], [2, 3], [4, 5]]
 
 
-def test_what_is_too_heavy_for_any_turn_has_one_alone():
+def test_what_is_too_heavy_for_any_turn_has_one_alone() -> None:
     work = Work()
 
     assert run(work, 1, 2, 3, weight=11) == [2, 4, 6]
     assert work.turns == [[1], [2], [3]]
 
 
-def test_one_that_is_refused_harms_no_other():
+def test_one_that_is_refused_harms_no_other() -> None:
     work = Work()
 
     *others, refused = run(work, 1, 2, 3, 13)
@@ -66,7 +68,7 @@ def test_one_that_is_refused_harms_no_other():
     assert work.turns == [[1], [2, 3, 13], [2], [3], [13]]
 
 
-def test_an_error_that_is_everybodys_is_not_tried_again():
+def test_an_error_that_is_everybodys_is_not_tried_again() -> None:
     work = Work()
 
     first, *others = run(work, 1, 2, 13, for_all=ValueError)
@@ -76,10 +78,10 @@ def test_an_error_that_is_everybodys_is_not_tried_again():
     assert work.turns == [[1], [2, 13]]
 
 
-def test_it_goes_on_after_a_client_has_gone():
+def test_it_goes_on_after_a_client_has_gone() -> None:
     work = Work()
 
-    async def with_one_who_goes():
+    async def with_one_who_goes() -> None:
         batcher = Batcher("test", work, most=10)
         first, goes, stays = [asyncio.create_task(batcher.do(item)) for item in (1, 2, 3)]
         await asyncio.sleep(0)

@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from dispatcher.container import Container
 from dispatcher.storage.admin import users
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.passwords import hash_password
 from tests.integration.api.test_oauth_tokens import S256, VERIFIER, token
-from tests.support.api import AGENT, Api
+from tests.support.api import AGENT, Api, Server
 from tests.support.builders import an_account
 
 REDIRECT_URI = "https://app.example.com/callback?from=us"
@@ -23,13 +25,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def integration(server, container, account) -> Api:
+def integration(server: Server, container: Container, account: Account) -> Api:
     container.storage.transact(users.set_password, account.id, None, HASH)
     return Api.of(server, container, account, "webhooks", "deliveries", redirect_uri=REDIRECT_URI)
 
 
 @pytest.fixture
-def browser(integration) -> "Browser":
+def browser(integration: Api) -> "Browser":
     return Browser(integration)
 
 
@@ -71,7 +73,7 @@ def brought_back(answer: Any) -> dict[str, str]:
     return found
 
 
-def test_who_agrees_brings_a_code_back_and_the_code_gives_tokens(browser, integration):
+def test_who_agrees_brings_a_code_back_and_the_code_gives_tokens(browser: Browser, integration: Api) -> None:
     page = browser.open(state='a "state" & more')
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert "a test requests access" in page.text
@@ -87,7 +89,9 @@ def test_who_agrees_brings_a_code_back_and_the_code_gives_tokens(browser, integr
     assert integration.get("/webhooks.json", headers=header).json() == []
 
 
-def test_the_owner_of_another_account_may_agree_for_that(browser, integration, container):
+def test_the_owner_of_another_account_may_agree_for_that(
+    browser: Browser, integration: Api, container: Container
+) -> None:
     other = an_account(container.storage, f"{integration.account.slug}-other")
     container.storage.transact(users.set_password, other.id, None, HASH)
 
@@ -99,11 +103,11 @@ def test_the_owner_of_another_account_may_agree_for_that(browser, integration, c
     assert integration.get("/webhooks.json", headers=header).status_code == 404
 
 
-def test_without_state_none_comes_back(browser):
+def test_without_state_none_comes_back(browser: Browser) -> None:
     assert brought_back(browser.agree(browser.open())).keys() == {"code"}
 
 
-def test_who_does_not_agree_brings_back_that(browser, integration):
+def test_who_does_not_agree_brings_back_that(browser: Browser, integration: Api) -> None:
     back = brought_back(browser.decide(browser.open(state="x"), "deny"))
 
     assert (back["error"], back["state"]) == ("access_denied", "x")
@@ -126,7 +130,7 @@ def test_who_does_not_agree_brings_back_that(browser, integration):
         {"redirect_uri": [REDIRECT_URI, REDIRECT_URI]},
     ],
 )
-def test_a_wrong_client_or_redirect_uri_is_told_to_the_person_only(browser, given):
+def test_a_wrong_client_or_redirect_uri_is_told_to_the_person_only(browser: Browser, given: dict[str, Any]) -> None:
     page = browser.open(**given)
 
     assert (page.status_code, page.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
@@ -145,20 +149,20 @@ def test_a_wrong_client_or_redirect_uri_is_told_to_the_person_only(browser, give
         ({"code_challenge": S256, "code_challenge_method": "S512"}, "invalid_request"),
     ],
 )
-def test_what_else_is_wrong_is_told_to_the_client(browser, given, code):
+def test_what_else_is_wrong_is_told_to_the_client(browser: Browser, given: dict[str, Any], code: str) -> None:
     back = brought_back(browser.open(state="x", **given))
 
     assert (back["error"], back["state"]) == (code, "x")
 
 
 @pytest.mark.parametrize("word", ["é", '"', "\n", "x" * 5_000])
-def test_characters_that_an_error_may_not_hold_do_no_harm(browser, word):
+def test_characters_that_an_error_may_not_hold_do_no_harm(browser: Browser, word: str) -> None:
     for given in ({"response_type": word}, {"scope": word}, {"code_challenge": word}):
         assert browser.open(**given).status_code in (200, 302, 400)
     assert browser.open(state=word).status_code == 200
 
 
-def test_a_scope_that_is_asked_for_is_all_that_is_given(browser, integration):
+def test_a_scope_that_is_asked_for_is_all_that_is_given(browser: Browser, integration: Api) -> None:
     code = brought_back(browser.agree(browser.open(scope="deliveries")))["code"]
 
     given = token(integration, grant_type="authorization_code", code=code, redirect_uri=REDIRECT_URI).json()
@@ -167,7 +171,7 @@ def test_a_scope_that_is_asked_for_is_all_that_is_given(browser, integration):
 
 
 @pytest.mark.parametrize("method", ["S256", "plain", None])
-def test_a_challenge_is_kept_with_the_code(browser, integration, method):
+def test_a_challenge_is_kept_with_the_code(browser: Browser, integration: Api, method: str | None) -> None:
     challenge = S256 if method == "S256" else VERIFIER
     code = brought_back(browser.agree(browser.open(code_challenge=challenge, code_challenge_method=method)))["code"]
 
@@ -176,7 +180,7 @@ def test_a_challenge_is_kept_with_the_code(browser, integration, method):
 
 
 @pytest.mark.parametrize("name", ["nobody", "nobody@example.com", "", "\0", "a" * 1_000])
-def test_a_wrong_name_is_refused_in_the_same_words_as_a_wrong_password(browser, name):
+def test_a_wrong_name_is_refused_in_the_same_words_as_a_wrong_password(browser: Browser, name: str) -> None:
     answer = browser.agree(browser.open(state="x"), name=name)
 
     assert answer.status_code == 403
@@ -185,13 +189,13 @@ def test_a_wrong_name_is_refused_in_the_same_words_as_a_wrong_password(browser, 
 
 
 @pytest.mark.parametrize("password", ["", "wrong", PASSWORD + " ", "x" * 2_000])
-def test_a_wrong_password_is_refused(browser, password):
+def test_a_wrong_password_is_refused(browser: Browser, password: str) -> None:
     answer = browser.agree(browser.open(), password=password)
 
     assert (answer.status_code, "Incorrect e-mail or password" in answer.text) == (403, True)
 
 
-def test_a_user_who_is_no_owner_cannot_agree(browser, integration):
+def test_a_user_who_is_no_owner_cannot_agree(browser: Browser, integration: Api) -> None:
     integration.sql(
         "insert into users (account_id, email, full_name, permission, password_hash) "
         "values (%(id)s, 'reader@example.com', 'Reader', 'read', %(hash)s)",
@@ -202,13 +206,15 @@ def test_a_user_who_is_no_owner_cannot_agree(browser, integration):
     assert browser.agree(browser.open(), name="reader@example.com").status_code == 403
 
 
-def test_an_owner_without_a_password_cannot_sign_in(browser, integration):
+def test_an_owner_without_a_password_cannot_sign_in(browser: Browser, integration: Api) -> None:
     integration.sql("update users set password_hash = null where account_id = %(id)s", id=integration.account.id)
 
     assert browser.agree(browser.open(), password="").status_code == 403
 
 
-def test_after_five_wrong_passwords_a_minute_no_more_are_looked_at_from_there(browser, integration):
+def test_after_five_wrong_passwords_a_minute_no_more_are_looked_at_from_there(
+    browser: Browser, integration: Api
+) -> None:
     page = browser.open()
     for _ in range(5):
         assert browser.agree(page, password="wrong").status_code == 403
@@ -220,14 +226,14 @@ def test_after_five_wrong_passwords_a_minute_no_more_are_looked_at_from_there(br
     assert elsewhere.agree(elsewhere.open()).status_code == 302
 
 
-def test_a_right_password_forgives_the_wrong_ones(browser):
+def test_a_right_password_forgives_the_wrong_ones(browser: Browser) -> None:
     page = browser.open()
     for _ in range(3):
         assert [browser.agree(page, password="wrong").status_code for _ in range(3)] == [403] * 3
         assert browser.agree(page).status_code == 302
 
 
-def test_a_form_of_another_site_is_refused(browser, integration):
+def test_a_form_of_another_site_is_refused(browser: Browser, integration: Api) -> None:
     page = browser.open()
     form = browser.fields(page)
     right = {"name": integration.account.slug, "password": PASSWORD, "decision": "agree"}
@@ -247,14 +253,14 @@ def test_a_form_of_another_site_is_refused(browser, integration):
     assert cookie.path == "/api/v3/oauth"
 
 
-def test_what_the_form_brings_is_checked_anew(browser):
+def test_what_the_form_brings_is_checked_anew(browser: Browser) -> None:
     page = browser.open()
 
     assert browser.agree(page, redirect_uri="https://evil.example.com/").status_code == 400
     assert brought_back(browser.agree(page, scope="everything"))["error"] == "invalid_scope"
 
 
-def test_the_page_allows_no_scripts_no_frames_and_is_not_kept(browser):
+def test_the_page_allows_no_scripts_no_frames_and_is_not_kept(browser: Browser) -> None:
     page = browser.open()
 
     policy = page.headers["Content-Security-Policy"]
@@ -272,7 +278,7 @@ def test_the_page_allows_no_scripts_no_frames_and_is_not_kept(browser):
     assert nonce[1] not in browser.open().text
 
 
-def test_names_are_shown_as_text(server, container, account):
+def test_names_are_shown_as_text(server: Server, container: Container, account: Account) -> None:
     bold = Api.of(server, container, account, redirect_uri=REDIRECT_URI)
     bold.sql("update clients set name = '<b>bold</b>' where id = %(id)s", id=bold.client.id)
 
@@ -282,7 +288,7 @@ def test_names_are_shown_as_text(server, container, account):
     assert "<script" not in page.text
 
 
-def test_a_revoked_client_cannot_ask(browser, integration):
+def test_a_revoked_client_cannot_ask(browser: Browser, integration: Api) -> None:
     page = browser.open()
     integration.sql("update clients set revoked_at = now() where id = %(id)s", id=integration.client.id)
 

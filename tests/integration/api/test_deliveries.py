@@ -66,7 +66,9 @@ def ids(answer: Any) -> list[int]:
     ("status", "reason"),
     [("blocked_address", "the address is not a public one"), ("connection_failed", NO_ADDRESS)],
 )
-def test_no_delivery_tells_which_names_there_are_in_the_network_behind(api, made, status, reason):
+def test_no_delivery_tells_which_names_there_are_in_the_network_behind(
+    api: Api, made: Deliveries, status: str, reason: str
+) -> None:
     webhook = made.webhook()
     (id_,) = made.make()
     made.finish(id_, "failed", status)
@@ -83,7 +85,7 @@ def test_no_delivery_tells_which_names_there_are_in_the_network_behind(api, made
     assert failed["deliveries"][0]["response_status"] == "connection_failed"
 
 
-def test_a_list_tells_of_each_what_became_of_it(api, made):
+def test_a_list_tells_of_each_what_became_of_it(api: Api, made: Deliveries) -> None:
     webhook = made.webhook()
     first, second = made.make("invoice_paid", "invoice_sent")
     made.finish(first, "failed", "500")
@@ -101,7 +103,7 @@ def test_a_list_tells_of_each_what_became_of_it(api, made):
     assert datetime.fromisoformat(waiting["next_attempt_at"])
 
 
-def test_it_is_paged_by_the_last_id(api, made):
+def test_it_is_paged_by_the_last_id(api: Api, made: Deliveries) -> None:
     made.webhook()
     all_ids = made.make(*["invoice_paid"] * 41)[::-1]
 
@@ -112,7 +114,7 @@ def test_it_is_paged_by_the_last_id(api, made):
     assert ids(api.get(f"/deliveries.json?before={'9' * 30}")) == all_ids[:40]
 
 
-def test_the_next_page_is_linked_to_and_the_last_one_links_to_none(api, made):
+def test_the_next_page_is_linked_to_and_the_last_one_links_to_none(api: Api, made: Deliveries) -> None:
     made.webhook()
     all_ids = made.make(*["invoice_paid"] * 80)[::-1]
 
@@ -124,7 +126,7 @@ def test_the_next_page_is_linked_to_and_the_last_one_links_to_none(api, made):
     assert "Link" not in second.headers
 
 
-def test_a_page_of_a_rare_event_may_be_empty_and_links_to_where_it_is(api, made):
+def test_a_page_of_a_rare_event_may_be_empty_and_links_to_where_it_is(api: Api, made: Deliveries) -> None:
     made.webhook()
     rare, often = made.make("invoice_sent", "invoice_paid")
     a_history(api.container.storage, often, sum(LOOKS) + 1_000)
@@ -137,7 +139,7 @@ def test_a_page_of_a_rare_event_may_be_empty_and_links_to_where_it_is(api, made)
     assert len(ids(api.get("/deliveries.json?event_name=invoice_paid"))) == 40
 
 
-def test_it_is_narrowed(api, made):
+def test_it_is_narrowed(api: Api, made: Deliveries) -> None:
     first_hook, second_hook = made.webhook("invoice_paid"), made.webhook("invoice_sent")
     paid, sent = made.make("invoice_paid", "invoice_sent")
     made.finish(paid, "failed", "500")
@@ -167,13 +169,13 @@ def test_it_is_narrowed(api, made):
     ["before=x", "before=-1", "webhook_id=1.5", "event_name=invoice_eaten", "state=lost", "since=noon", "until=2024",
      "idempotency_key=17", "state=", "before=%00", "idempotency_key=%FF", "before=٣"],
 )  # fmt: skip
-def test_a_query_that_says_nothing_is_malformed(api, query):
+def test_a_query_that_says_nothing_is_malformed(api: Api, query: str) -> None:
     answer = api.get(f"/deliveries.json?{query}")
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_one_is_shown_with_what_was_sent_and_its_attempts(api, made):
+def test_one_is_shown_with_what_was_sent_and_its_attempts(api: Api, made: Deliveries) -> None:
     webhook = made.webhook()
     (id_,) = made.make()
     made.finish(id_)
@@ -190,7 +192,7 @@ def test_one_is_shown_with_what_was_sent_and_its_attempts(api, made):
     assert api.get(f"/deliveries/{shown['idempotency_key']}.json").json() == shown
 
 
-def test_one_whose_event_is_gone_is_shown_and_cannot_be_sent_again(api, made):
+def test_one_whose_event_is_gone_is_shown_and_cannot_be_sent_again(api: Api, made: Deliveries) -> None:
     made.webhook()
     (id_,) = made.make()
     made.finish(id_, "failed", "500")
@@ -203,7 +205,7 @@ def test_one_whose_event_is_gone_is_shown_and_cannot_be_sent_again(api, made):
     assert answer.json() == {"errors": {"state": ["is failed and cannot become pending: its event is gone"]}}
 
 
-def test_a_finished_one_is_sent_again(api, made):
+def test_a_finished_one_is_sent_again(api: Api, made: Deliveries) -> None:
     made.webhook()
     (id_,) = made.make()
     made.finish(id_, "failed", "500")
@@ -218,7 +220,7 @@ def test_a_finished_one_is_sent_again(api, made):
     assert again.json() == {"errors": {"state": ["is pending and cannot become pending"]}}
 
 
-def test_one_that_was_sent_again_as_often_as_is_allowed_is_not(api, made):
+def test_one_that_was_sent_again_as_often_as_is_allowed_is_not(api: Api, made: Deliveries) -> None:
     made.webhook()
     (id_,) = made.make()
     made.finish(id_, "failed", "500")
@@ -235,13 +237,13 @@ def test_one_that_was_sent_again_as_often_as_is_allowed_is_not(api, made):
 
 
 @pytest.mark.parametrize("name", ["0", "9" * 40, "-1", "x", "%00", "%FF", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣"])
-def test_what_there_is_not_is_not_found(api, name):
+def test_what_there_is_not_is_not_found(api: Api, name: str) -> None:
     for method, path in (("GET", f"/deliveries/{name}.json"), ("POST", f"/deliveries/{name}/redeliver.json")):
         answer = api.call(method, path)
         assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
 
 
-def test_another_clients_deliveries_are_nowhere(api, made):
+def test_another_clients_deliveries_are_nowhere(api: Api, made: Deliveries) -> None:
     webhook = made.webhook()
     (id_,) = made.make()
     made.finish(id_)
@@ -254,7 +256,7 @@ def test_another_clients_deliveries_are_nowhere(api, made):
     assert ids(api.get("/deliveries.json")) == [id_]
 
 
-def test_those_to_a_deleted_webhook_are_still_listed(api, made):
+def test_those_to_a_deleted_webhook_are_still_listed(api: Api, made: Deliveries) -> None:
     webhook = made.webhook()
     (id_,) = made.make()
     made.finish(id_, "failed", "500")
@@ -264,7 +266,7 @@ def test_those_to_a_deleted_webhook_are_still_listed(api, made):
     assert api.post(f"/deliveries/{id_}/redeliver.json").status_code == 422
 
 
-def test_they_need_the_scope(api):
+def test_they_need_the_scope(api: Api) -> None:
     without = api.another("webhooks", "events:read", "events:write")
 
     for method, path in (

@@ -1,21 +1,23 @@
 """The OpenAPI document and the page to try it."""
 
 import re
+from collections.abc import Callable
 
 import jsonschema_rs
 import pytest
 import requests
 
+from dispatcher.container import Container
 from dispatcher.web.app import create_app
-from tests.support.api import AGENT
+from tests.support.api import AGENT, Server
 
 
 @pytest.fixture
-def get(server):
+def get(server: Server) -> Callable[[str], requests.Response]:
     return lambda path: requests.get(f"{server.root}{path}", headers={"User-Agent": AGENT}, timeout=30)
 
 
-def test_the_document_tells_every_route(get, container):
+def test_the_document_tells_every_route(get: Callable[[str], requests.Response], container: Container) -> None:
     document = get("/openapi.json").json()
 
     assert document["openapi"] == "3.1.0"
@@ -28,7 +30,7 @@ def test_the_document_tells_every_route(get, container):
             assert path in hidden or path.startswith("/console") or (path, method.lower()) in told
 
 
-def test_its_references_lead_somewhere_and_its_schemas_are_valid(get):
+def test_its_references_lead_somewhere_and_its_schemas_are_valid(get: Callable[[str], requests.Response]) -> None:
     document = get("/openapi.json").json()
 
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', get("/openapi.json").text):
@@ -39,7 +41,9 @@ def test_its_references_lead_somewhere_and_its_schemas_are_valid(get):
         jsonschema_rs.meta.validate(schema)
 
 
-def test_every_operation_below_the_api_says_how_to_authorize_and_what_can_go_wrong(get):
+def test_every_operation_below_the_api_says_how_to_authorize_and_what_can_go_wrong(
+    get: Callable[[str], requests.Response],
+) -> None:
     for path, operations in get("/openapi.json").json()["paths"].items():
         for method, operation in operations.items():
             if method == "parameters" or not path.startswith("/api/v3"):
@@ -50,7 +54,7 @@ def test_every_operation_below_the_api_says_how_to_authorize_and_what_can_go_wro
             assert operation["summary"]
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_holds_no_script(get):
+def test_the_page_loads_nothing_from_elsewhere_and_holds_no_script(get: Callable[[str], requests.Response]) -> None:
     page = get("/docs")
 
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -64,6 +68,6 @@ def test_the_page_loads_nothing_from_elsewhere_and_holds_no_script(get):
         assert file.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_no_other_file_is_served(get):
+def test_no_other_file_is_served(get: Callable[[str], requests.Response]) -> None:
     for name in ("swagger-ui.js", "LICENSE", "../app.py", "..%2Fapp.py", "docs.html"):
         assert get(f"/docs/{name}").status_code in (401, 404)

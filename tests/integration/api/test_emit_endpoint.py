@@ -3,15 +3,18 @@
 import http.client
 import json
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
 
 from dispatcher.container import Container
 from dispatcher.pipeline.emit import NewEvent
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.web.emit_endpoint import RENDERED_BYTES
-from tests.support.api import AGENT, Api
+from tests.support.api import AGENT, Api, Server
 from tests.support.builders import a_body, an_account
 from tests.support.waiting import eventually
 
@@ -29,7 +32,7 @@ def stored(api: Api) -> int:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_another_method_is_told_what_the_path_takes(api, method):
+def test_another_method_is_told_what_the_path_takes(api: Api, method: str) -> None:
     answer = api.call(method, "/events.json")
 
     assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
@@ -37,23 +40,23 @@ def test_another_method_is_told_what_the_path_takes(api, method):
     assert "X-RateLimit" in answer.headers
 
 
-def test_a_head_of_the_activity_log_is_none_of_an_emit(api):
+def test_a_head_of_the_activity_log_is_none_of_an_emit(api: Api) -> None:
     assert api.call("HEAD", "/events.json").status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
-def test_a_body_of_another_type_is_refused(api, kind):
+def test_a_body_of_another_type_is_refused(api: Api, kind: str) -> None:
     answer = api.post("/events.json", data=json.dumps(PAID), headers={"Content-Type": kind})
 
     assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("kind", ["application/json;charset=UTF-8", "APPLICATION/JSON", "application/ld+json"])
-def test_every_spelling_of_json_is_taken(api, kind):
+def test_every_spelling_of_json_is_taken(api: Api, kind: str) -> None:
     assert api.post("/events.json", data=json.dumps(PAID), headers={"Content-Type": kind}).status_code == 202
 
 
-def test_large_arrays_are_stored_whole_and_one_bad_event_refuses_them_all(api):
+def test_large_arrays_are_stored_whole_and_one_bad_event_refuses_them_all(api: Api) -> None:
     many = [PAID] * 300  # beyond what is rendered on the event loop
     assert len(json.dumps(many)) > RENDERED_BYTES
     assert len(api.post("/events.json", json=many).json()) == 300
@@ -63,7 +66,7 @@ def test_large_arrays_are_stored_whole_and_one_bad_event_refuses_them_all(api):
     assert stored(api) == 300
 
 
-def test_repeated_keys_are_counted(serve, container, account):
+def test_repeated_keys_are_counted(serve: Callable[..., Server], container: Container, account: Account) -> None:
     api = Api.of(serve(), container, account)
 
     def duplicates() -> float:
@@ -80,7 +83,7 @@ def test_repeated_keys_are_counted(serve, container, account):
 @pytest.mark.parametrize(
     ("given", "status"), [(PAID, 202), (PAID | {"idempotency_key": "k"}, 202), (WRONG, 422), ("text", 400)]
 )
-def test_a_request_is_counted_once(api, given, status):
+def test_a_request_is_counted_once(api: Api, given: dict[str, Any], status: int) -> None:
     answers = [api.post("/events.json", json=given) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [status] * 3
@@ -88,7 +91,7 @@ def test_a_request_is_counted_once(api, given, status):
     assert left == [999_999, 999_998, 999_997]
 
 
-def test_a_request_without_the_scope_or_for_another_account_is_counted_once(api, container):
+def test_a_request_without_the_scope_or_for_another_account_is_counted_once(api: Api, container: Container) -> None:
     poor = api.another("webhooks:read")
     answers = [poor.post("/events.json", json=PAID), poor.call("POST", "accounts/other/events.json", json=PAID)]
 
@@ -96,7 +99,7 @@ def test_a_request_without_the_scope_or_for_another_account_is_counted_once(api,
     assert [answer.headers["X-RateLimit"].split(";")[1] for answer in answers] == ["r=999999", "r=999998"]
 
 
-def test_a_revoked_token_is_refused_at_once(api):
+def test_a_revoked_token_is_refused_at_once(api: Api) -> None:
     assert api.post("/events.json", json=PAID).status_code == 202
 
     api.sql("update tokens set revoked_at = now() where client_id = %(id)s returning id", id=api.client.id)
@@ -105,7 +108,7 @@ def test_a_revoked_token_is_refused_at_once(api):
     assert stored(api) == 1
 
 
-def test_many_at_once_are_each_stored_once_whatever_the_others_send(api, container):
+def test_many_at_once_are_each_stored_once_whatever_the_others_send(api: Api, container: Container) -> None:
     others = [Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}x{n}")) for n in range(3)]
     kinds = [PAID, [PAID] * 30, WRONG, PAID | {"idempotency_key": "k"}]
 
@@ -124,7 +127,7 @@ def test_many_at_once_are_each_stored_once_whatever_the_others_send(api, contain
         assert (stored(other), new) == (20 + 20 * 30 + 1, 20 + 20 * 30 + 1)
 
 
-def test_one_key_at_once_is_one_event(api):
+def test_one_key_at_once_is_one_event(api: Api) -> None:
     def emits(n: int) -> tuple[int, bool]:
         if n % 2:
             answer = api.post("/events.json", json=PAID, headers={"Idempotency-Key": "k"})
@@ -141,7 +144,9 @@ def test_one_key_at_once_is_one_event(api):
     assert sum(new for _, new in answers) == stored(api) == 1
 
 
-def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds_up_nobody(api, container):
+def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds_up_nobody(
+    api: Api, container: Container
+) -> None:
     with ThreadPoolExecutor(1) as thread, container.storage.transaction() as connection:
         first = container.emitter.emit(api.account, [NewEvent(**PAID, idempotency_key="k")], connection)[0]
         waits = thread.submit(api.post, "/events.json", json=PAID | {"idempotency_key": "k"})
@@ -170,7 +175,9 @@ def interrupted(api: Api, container: Container, table: str, statement: str, with
         return waits.result(within_s)
 
 
-def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, container, account):
+def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(
+    serve: Callable[..., Server], container: Container, account: Account
+) -> None:
     server = serve(DISPATCHER_POOL_SIZE="2")
     api = Api.of(server, container, account)
     assert api.post("/events.json", json=PAID).status_code == 202
@@ -182,13 +189,15 @@ def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(serve, cont
     assert api.post("/events.json", json=PAID).status_code == 202
 
 
-def test_who_calls_is_not_asked_twice_where_postgres_does_not_answer(api, container):
+def test_who_calls_is_not_asked_twice_where_postgres_does_not_answer(api: Api, container: Container) -> None:
     answer = interrupted(api, container, "tokens", "caller_of", 4)  # a second look would wait for the lock, up to 5 s
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert api.post("/events.json", json=PAID).status_code == 202
 
 
-def test_at_term_it_does_not_wait_for_connections_on_which_nothing_is_asked(serve, container, account):
+def test_at_term_it_does_not_wait_for_connections_on_which_nothing_is_asked(
+    serve: Callable[..., Server], container: Container, account: Account
+) -> None:
     server = serve()
     api = Api.of(server, container, account)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
@@ -203,7 +212,7 @@ def test_at_term_it_does_not_wait_for_connections_on_which_nothing_is_asked(serv
 
 
 @pytest.mark.parametrize("length", ["1000", "1000000"])
-def test_a_body_that_never_ends_keeps_no_other_from_being_answered(api, length):
+def test_a_body_that_never_ends_keeps_no_other_from_being_answered(api: Api, length: str) -> None:
     slow = [http.client.HTTPConnection("127.0.0.1", api.server.port, timeout=10) for _ in range(40)]
     for connection in slow:
         connection.putrequest("POST", f"/api/v3{api.path('/events.json')}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.container import Container
 from schemas.wire.fields import NOT_A_MOMENT
 from tests.support.api import Api
 from tests.support.builders import a_body, an_account
@@ -28,7 +29,7 @@ def stored(api: Api) -> list[Any]:
     return api.sql("select id, name from events where account_id = %(id)s order by id", id=api.account.id)
 
 
-def test_an_event_is_answered_once_it_is_committed(api):
+def test_an_event_is_answered_once_it_is_committed(api: Api) -> None:
     answer = emit(api, PAID)
 
     assert answer.status_code == 202
@@ -39,14 +40,14 @@ def test_an_event_is_answered_once_it_is_committed(api):
     assert api.sql("select 1 from events_waiting where event_id = %(id)s", id=shown["id"])
 
 
-def test_what_is_stored_is_what_a_service_in_python_would_store(api):
+def test_what_is_stored_is_what_a_service_in_python_would_store(api: Api) -> None:
     shown = emit(api, PAID).json()
 
     ((body,),) = api.sql("select body::text from events where id = %(id)s", id=shown["id"])
     assert json.loads(body) == a_body()
 
 
-def test_many_are_answered_in_their_order(api):
+def test_many_are_answered_in_their_order(api: Api) -> None:
     answer = emit(api, [SMALL, PAID, SMALL])
 
     assert answer.status_code == 202
@@ -58,7 +59,7 @@ def test_many_are_answered_in_their_order(api):
     ]
 
 
-def test_a_thousand_are_taken_and_one_more_is_not(api):
+def test_a_thousand_are_taken_and_one_more_is_not(api: Api) -> None:
     assert len(emit(api, [SMALL] * 1_000).json()) == 1_000
 
     answer = emit(api, [SMALL] * 1_001)
@@ -67,7 +68,7 @@ def test_a_thousand_are_taken_and_one_more_is_not(api):
 
 
 @pytest.mark.parametrize("given", [{"headers": {"Idempotency-Key": "order-17"}}, {}])
-def test_a_second_emit_of_a_key_stands_for_the_first_event(api, given):
+def test_a_second_emit_of_a_key_stands_for_the_first_event(api: Api, given: dict[str, Any]) -> None:
     event = SMALL if given else SMALL | {"idempotency_key": "order-17"}
     first, again = (emit(api, event, **given).json() for _ in range(2))
 
@@ -76,7 +77,7 @@ def test_a_second_emit_of_a_key_stands_for_the_first_event(api, given):
     assert len(stored(api)) == 1
 
 
-def test_the_header_and_the_events_own_key_are_the_same_one(api):
+def test_the_header_and_the_events_own_key_are_the_same_one(api: Api) -> None:
     keyed = SMALL | {"idempotency_key": "a"}
 
     assert emit(api, keyed, headers={"Idempotency-Key": "a"}).status_code == 202
@@ -84,7 +85,7 @@ def test_the_header_and_the_events_own_key_are_the_same_one(api):
     assert emit(api, [keyed], headers={"Idempotency-Key": "a"}).status_code == 400
 
 
-def test_each_of_many_has_a_key_of_its_own(api):
+def test_each_of_many_has_a_key_of_its_own(api: Api) -> None:
     keyed = [SMALL | {"idempotency_key": key} for key in ("a", "b", "a")]
 
     shown = emit(api, keyed).json()
@@ -92,7 +93,7 @@ def test_each_of_many_has_a_key_of_its_own(api):
     assert shown[2]["id"] == shown[0]["id"]
 
 
-def test_two_accounts_keys_do_not_meet(api, container):
+def test_two_accounts_keys_do_not_meet(api: Api, container: Container) -> None:
     other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}-b"))
     ids = {emit(each, SMALL | {"idempotency_key": "same"}).json()["id"] for each in (api, other)}
 
@@ -103,7 +104,7 @@ EATEN = "did you mean invoice_created or invoice_updated or invoice_sent?"
 LISTED = "the catalogue (event_types.json) lists them all"
 
 
-def test_it_may_say_when_it_happened(api):
+def test_it_may_say_when_it_happened(api: Api) -> None:
     shown = emit(api, SMALL | {"created_at": "2024-06-13T12:06:20.924Z"}).json()
 
     assert shown["created_at"] == "2024-06-13T14:06:20.924+02:00"
@@ -135,13 +136,13 @@ def test_it_may_say_when_it_happened(api):
         ({"created_at": "9999-12-31T23:59:59-14:00"}, {"created_at": ["out of range"]}),
     ],
 )
-def test_what_is_wrong_is_told_by_path(api, change, expected):
+def test_what_is_wrong_is_told_by_path(api: Api, change: dict[str, Any], expected: dict[str, Any]) -> None:
     assert errors(emit(api, SMALL | change)) == expected
     assert errors(emit(api, [SMALL, SMALL | change])) == {f"[1].{path}": texts for path, texts in expected.items()}
     assert stored(api) == []
 
 
-def test_every_problem_of_every_event_is_told_and_nothing_stored(api):
+def test_every_problem_of_every_event_is_told_and_nothing_stored(api: Api) -> None:
     answer = emit(
         api,
         [
@@ -164,20 +165,20 @@ def test_every_problem_of_every_event_is_told_and_nothing_stored(api):
     assert stored(api) == []
 
 
-def test_the_errors_of_one_answer_have_an_end(api):
+def test_the_errors_of_one_answer_have_an_end(api: Api) -> None:
     nonsense = {f"x{number}": 1 for number in range(20_000)}
 
     assert len(errors(emit(api, SMALL | {"body": {"inbox_files": nonsense}}))) == 1_000
 
 
 @pytest.mark.parametrize("given", [[], "text", 17, None, True])
-def test_what_is_no_event_is_malformed(api, given):
+def test_what_is_no_event_is_malformed(api: Api, given: object) -> None:
     answer = emit(api, given)
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_a_body_of_more_than_5_mib_is_refused(api):
+def test_a_body_of_more_than_5_mib_is_refused(api: Api) -> None:
     text = json.dumps(SMALL | {"body": {"inbox_files": {"count": 1}, "x": "x" * (10 << 20)}})
 
     answer = api.post("/events.json", data=text, headers={"Content-Type": "application/json"})
@@ -185,5 +186,5 @@ def test_a_body_of_more_than_5_mib_is_refused(api):
     assert emit(api, SMALL).status_code == 202
 
 
-def test_it_needs_the_scope(api):
+def test_it_needs_the_scope(api: Api) -> None:
     assert emit(api.another("events:read"), SMALL).status_code == 403

@@ -1,5 +1,6 @@
 """What holds of every answer: both error bodies, and what a request must bring."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,12 @@ import pytest
 from dispatcher.container import Container
 from dispatcher.local.postgres import Postgres
 from dispatcher.storage import migrate
-from tests.support.api import AGENT, Api, send
+from tests.support.api import AGENT, Api, Server, send
 from tests.support.builders import an_account
 from tests.support.places import a_folder
 
 
-def test_invalid_data_are_told_by_field(api):
+def test_invalid_data_are_told_by_field(api: Api) -> None:
     headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
 
     answer = send(api.server, "POST", f"/api/v3{api.path('/webhooks.json')}", headers, b'{"events": []}')
@@ -23,7 +24,7 @@ def test_invalid_data_are_told_by_field(api):
 
 
 @pytest.mark.parametrize("path", ["nothing.json", "/nothing.json", "/webhooks", "/webhooks.json/", "/webhooks/x.json"])
-def test_an_unknown_path_is_not_found_with_a_token_and_not_told_without(api, path):
+def test_an_unknown_path_is_not_found_with_a_token_and_not_told_without(api: Api, path: str) -> None:
     answer = api.get(path)
 
     assert answer.status_code == 404
@@ -35,47 +36,49 @@ def test_an_unknown_path_is_not_found_with_a_token_and_not_told_without(api, pat
     ("method", "path"),
     [("PUT", "/webhooks.json"), ("DELETE", "user.json"), ("OPTIONS", "user.json"), ("GET", "oauth/token")],
 )
-def test_a_method_that_a_path_does_not_take_is_told(api, method, path):
+def test_a_method_that_a_path_does_not_take_is_told(api: Api, method: str, path: str) -> None:
     answer = api.call(method, path)
 
     assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
     assert answer.headers["Allow"]
 
 
-def test_head_is_answered_as_get_without_a_body(api):
+def test_head_is_answered_as_get_without_a_body(api: Api) -> None:
     answer = api.call("HEAD", "user.json")
 
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_a_content_type_on_a_request_without_a_body_is_no_reason_to_refuse(api):
+def test_a_content_type_on_a_request_without_a_body_is_no_reason_to_refuse(api: Api) -> None:
     for headers in ({"Content-Type": "application/json"}, {"Content-Type": "application/x-www-form-urlencoded"}):
         assert api.get("/webhooks.json", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
-def test_a_body_of_another_type_is_refused(api, kind):
+def test_a_body_of_another_type_is_refused(api: Api, kind: str) -> None:
     answer = api.post("/webhooks.json", data=b'{"events": []}', headers={"Content-Type": kind})
 
     assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON"])
-def test_json_is_taken_with_and_without_a_charset(api, kind):
+def test_json_is_taken_with_and_without_a_charset(api: Api, kind: str) -> None:
     assert api.post("/webhooks.json", data=b"{}", headers={"Content-Type": kind}).status_code == 422
 
 
-def test_a_body_that_is_not_there_is_no_json(api):
+def test_a_body_that_is_not_there_is_no_json(api: Api) -> None:
     answer = api.post("/webhooks.json", headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_pages_of_others_have_no_quota(api):
+def test_pages_of_others_have_no_quota(api: Api) -> None:
     assert "X-RateLimit" not in api.call("GET", "../../nothing").headers
 
 
-def test_a_postgres_that_is_down_is_told_as_a_fault_that_passes(serve, container):
+def test_a_postgres_that_is_down_is_told_as_a_fault_that_passes(
+    serve: Callable[..., Server], container: Container
+) -> None:
     with a_folder() as folder:
         folder.chmod(0o711)
         postgres = Postgres(folder / "postgres")

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import a_delivery
+from dispatcher.container import Container
+from dispatcher.storage.admin.accounts import Account
+from tests.support.api import Api, a_delivery
 from tests.support.builders import a_webhook
 
 ATTRIBUTES = ["id", "event_name", "idempotency_key", "url", "body", "created_at", "updated_at", "deliveries"]
@@ -21,7 +23,7 @@ ATTEMPT = [
 
 
 @pytest.fixture
-def webhook(container, account, api) -> Any:
+def webhook(container: Container, account: Account, api: Api) -> Any:
     return a_webhook(container.storage, account, url="https://example.com/hook", client_id=api.client.id)
 
 
@@ -29,7 +31,7 @@ def path(webhook: Any) -> str:
     return f"/webhooks/{webhook.failed_deliveries_uuid}/failed_deliveries.json"
 
 
-def test_a_failed_delivery_is_shown_with_its_envelope_and_its_attempts_newest_first(api, webhook):
+def test_a_failed_delivery_is_shown_with_its_envelope_and_its_attempts_newest_first(api: Api, webhook: Any) -> None:
     id_ = a_delivery(api, webhook.id)
 
     answer = api.get(path(webhook))
@@ -45,14 +47,14 @@ def test_a_failed_delivery_is_shown_with_its_envelope_and_its_attempts_newest_fi
     assert [one["response_body"] for one in shown["deliveries"]] == [None, "not here"]
 
 
-def test_others_than_failed_ones_are_not_listed(api, webhook):
+def test_others_than_failed_ones_are_not_listed(api: Api, webhook: Any) -> None:
     for state in ("pending", "delivered", "cancelled"):
         a_delivery(api, webhook.id, state)
 
     assert api.get(path(webhook)).json() == []
 
 
-def test_forty_a_page_newest_first_and_an_empty_page_past_the_end(api, webhook):
+def test_forty_a_page_newest_first_and_an_empty_page_past_the_end(api: Api, webhook: Any) -> None:
     ids = [a_delivery(api, webhook.id) for _ in range(41)][::-1]
 
     pages = [[one["id"] for one in api.get(path(webhook), params={"page": page}).json()] for page in (1, 2, 3, 10**18)]
@@ -60,7 +62,7 @@ def test_forty_a_page_newest_first_and_an_empty_page_past_the_end(api, webhook):
     assert pages == [ids[:40], ids[40:], [], []]
 
 
-def test_only_the_webhooks_own_client_sees_them(api, webhook, container, account):
+def test_only_the_webhooks_own_client_sees_them(api: Api, webhook: Any, container: Container, account: Account) -> None:
     a_delivery(api, webhook.id)
     by_command = a_webhook(container.storage, account)
 
@@ -68,7 +70,7 @@ def test_only_the_webhooks_own_client_sees_them(api, webhook, container, account
         assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
 
 
-def test_those_of_a_deleted_webhook_are_gone(api, webhook):
+def test_those_of_a_deleted_webhook_are_gone(api: Api, webhook: Any) -> None:
     a_delivery(api, webhook.id)
     assert api.delete(f"/webhooks/{webhook.id}.json").status_code == 204
 
@@ -76,11 +78,11 @@ def test_those_of_a_deleted_webhook_are_gone(api, webhook):
 
 
 @pytest.mark.parametrize("uuid", ["0", "x", "00000000-0000-0000-0000-000000000000", "%00", "1" * 1_000])
-def test_what_is_no_uuid_of_a_webhook_is_not_found(api, uuid):
+def test_what_is_no_uuid_of_a_webhook_is_not_found(api: Api, uuid: str) -> None:
     answer = api.get(f"/webhooks/{uuid}/failed_deliveries.json")
 
     assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
 
 
-def test_the_id_does_not_find_them(api, webhook):
+def test_the_id_does_not_find_them(api: Api, webhook: Any) -> None:
     assert api.get(f"/webhooks/{webhook.id}/failed_deliveries.json").status_code == 404

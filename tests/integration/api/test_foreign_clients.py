@@ -18,10 +18,12 @@ from fakturoid_sdk import FakturoidClient
 from fakturoid_sdk.auth import AuthType
 from fakturoid_sdk.exceptions import AuthorizationFailedError, ClientError
 
+from dispatcher.container import Container
 from dispatcher.storage.admin import users
+from dispatcher.storage.admin.accounts import Account
 from tests.integration.api.test_consent import HASH, REDIRECT_URI, Browser, brought_back
 from tests.support import npm
-from tests.support.api import AGENT, Api, a_delivery
+from tests.support.api import AGENT, Api, Server, a_delivery
 from tests.support.places import a_folder
 
 HOOK = {
@@ -32,7 +34,7 @@ HOOK = {
 
 
 @pytest.fixture
-def integration(server, container, account) -> Api:
+def integration(server: Server, container: Container, account: Account) -> Api:
     """A client that acts for users by code; the account's owner has a password."""
     container.storage.transact(users.set_password, account.id, None, HASH)
     return Api.of(server, container, account, redirect_uri=REDIRECT_URI)
@@ -51,7 +53,7 @@ def sdk(api: Api, **given: Any) -> FakturoidClient:
     )
 
 
-def test_fakturoid_sdk_goes_all_the_way_with_client_credentials(api):
+def test_fakturoid_sdk_goes_all_the_way_with_client_credentials(api: Api) -> None:
     async def trip() -> None:
         async with sdk(api) as fakturoid:
             await fakturoid.auth.auth(AuthType.CLIENT_CREDENTIALS_CODE_FLOW)
@@ -87,7 +89,7 @@ def test_fakturoid_sdk_goes_all_the_way_with_client_credentials(api):
     run(trip())
 
 
-def test_fakturoid_sdk_goes_all_the_way_with_a_code(integration):
+def test_fakturoid_sdk_goes_all_the_way_with_a_code(integration: Api) -> None:
     async def trip() -> None:
         async with sdk(integration, redirect_uri=REDIRECT_URI) as fakturoid:
             asked = fakturoid.auth.get_authentication_url(state="opaque")
@@ -112,7 +114,7 @@ def test_fakturoid_sdk_goes_all_the_way_with_a_code(integration):
     run(trip())
 
 
-def test_fakturoid_sdk_with_a_wrong_secret_is_told(api):
+def test_fakturoid_sdk_with_a_wrong_secret_is_told(api: Api) -> None:
     async def trip() -> None:
         async with FakturoidClient(
             client_id=api.client.client_id, client_secret="0" * 40, user_agent=AGENT, base_url=api.server.root
@@ -184,7 +186,7 @@ class TypeScript:
         self._process.stdin.flush()
 
 
-def test_the_typescript_client_goes_all_the_way_with_client_credentials(typescript, api):
+def test_the_typescript_client_goes_all_the_way_with_client_credentials(typescript: Path, api: Api) -> None:
     js = TypeScript(typescript, api)
     js("client.connectWithClientCredentials", "tenant")
     assert js("tokens")["fakturoidSlug"] == api.account.slug
@@ -216,7 +218,7 @@ def test_the_typescript_client_goes_all_the_way_with_client_credentials(typescri
     js.end()
 
 
-def test_the_typescript_client_goes_all_the_way_with_a_code(typescript, integration):
+def test_the_typescript_client_goes_all_the_way_with_a_code(typescript: Path, integration: Api) -> None:
     js = TypeScript(typescript, integration)
     back = brought_back(agreed(integration, js("client.getAuthorizationUrl", "tenant", "opaque")))
     assert back["state"] == "opaque"
@@ -235,7 +237,7 @@ def test_the_typescript_client_goes_all_the_way_with_a_code(typescript, integrat
     js.end()
 
 
-def test_the_typescript_client_revokes_what_it_got(typescript, integration):
+def test_the_typescript_client_revokes_what_it_got(typescript: Path, integration: Api) -> None:
     js = TypeScript(typescript, integration)
     back = brought_back(agreed(integration, js("client.getAuthorizationUrl", "tenant", "opaque")))
     js("client.handleOAuthCallback", {"code": back["code"], "state": back["state"], "tenantId": "tenant"})
@@ -248,7 +250,7 @@ def test_the_typescript_client_revokes_what_it_got(typescript, integration):
     js.end()
 
 
-def test_the_typescript_client_is_told_why_it_gets_no_token(typescript, integration):
+def test_the_typescript_client_is_told_why_it_gets_no_token(typescript: Path, integration: Api) -> None:
     js = TypeScript(typescript, integration)
 
     refused = js("client.connectWithClientCredentials", "tenant")["error"]

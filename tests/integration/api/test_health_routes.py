@@ -1,12 +1,14 @@
 """/healthz, /readyz and /metrics: what they say when all is well, and when a part is missing."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
 
+from dispatcher.container import Container
 from dispatcher.web.app import create_app
-from tests.support.api import Api
+from tests.support.api import Api, Server
 from tests.support.builders import a_webhook
 from tests.support.waiting import eventually
 
@@ -21,13 +23,15 @@ def a_worker_lives(container: Any) -> None:
     container.schedule.worker_seen("worker1@test")
 
 
-def test_a_process_that_answers_is_healthy(call):
+def test_a_process_that_answers_is_healthy(call: Any) -> None:
     answer = call("/healthz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_the_event_loop_says_of_its_health_what_the_route_would(call, server, container):
+def test_the_event_loop_says_of_its_health_what_the_route_would(
+    call: Any, server: Server, container: Container
+) -> None:
     quick, route = call("/healthz"), create_app(container).test_client().get("/healthz")
 
     assert (quick.status_code, quick.content) == (route.status_code, route.data)
@@ -36,13 +40,13 @@ def test_the_event_loop_says_of_its_health_what_the_route_would(call, server, co
     assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(len(quick.content)), b"")
 
 
-def test_with_everything_there_it_is_ready(call, a_worker_lives):
+def test_with_everything_there_it_is_ready(call: Any, a_worker_lives: None) -> None:
     answer = call("/readyz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "problems": {}})
 
 
-def test_without_a_worker_it_is_not_ready(call, container):
+def test_without_a_worker_it_is_not_ready(call: Any, container: Container) -> None:
     container.schedule._redis.delete("dispatcher:workers")
 
     answer = call("/readyz")
@@ -50,7 +54,7 @@ def test_without_a_worker_it_is_not_ready(call, container):
     assert list(answer.json()["problems"]) == ["workers"]
 
 
-def test_without_postgres_and_redis_it_lives_and_says_what_is_missing(call, serve):
+def test_without_postgres_and_redis_it_lives_and_says_what_is_missing(call: Any, serve: Callable[..., Server]) -> None:
     # Its own token check finds Postgres down, so it answers before it is asked for anything else.
     server = serve(
         DATABASE_URL="postgresql://nobody:hidden@127.0.0.1:9/none", REDIS_URL="redis://:hidden@127.0.0.1:9/0"
@@ -68,13 +72,15 @@ def test_without_postgres_and_redis_it_lives_and_says_what_is_missing(call, serv
         assert not {"hidden", "nobody", "127.0.0.1"} & set(answer.text.replace(":", " ").split())
 
 
-def test_a_database_without_migrations_is_not_ready(call, serve, empty_database_url):
+def test_a_database_without_migrations_is_not_ready(
+    call: Any, serve: Callable[..., Server], empty_database_url: str
+) -> None:
     server = serve(DATABASE_URL=empty_database_url)
 
     assert call("/readyz", server).json()["problems"]["postgres"] == "has pending migrations; run: dispatcher migrate"
 
 
-def test_the_metrics_are_read_from_the_rows(call, api: Api, a_worker_lives):
+def test_the_metrics_are_read_from_the_rows(call: Any, api: Api, a_worker_lives: None) -> None:
     hook = a_webhook(api.container.storage, api.account, client_id=api.client.id)
     api.sql(
         "insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)"

@@ -4,21 +4,24 @@ import base64
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.pipeline.prune import prune
 from dispatcher.storage.admin import clients, tokens, users
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.tokens import Grant
-from tests.support.api import Api, send
+from tests.support.api import Api, Server, send
 
 REDIRECT_URI = "https://app.example.com/callback?from=us"
 HEX_80 = set("0123456789abcdef")
 
 
 @pytest.fixture
-def integration(server, container, account) -> Api:
+def integration(server: Server, container: Container, account: Account) -> Api:
     """A client that acts for users by code."""
     return Api.of(server, container, account, redirect_uri=REDIRECT_URI)
 
@@ -63,7 +66,9 @@ def is_accepted(api: Api, access_token: str) -> bool:
 
 @pytest.mark.parametrize("path", ["oauth/token", "oauth/token.json"])
 @pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
-def test_client_credentials_give_an_access_token_for_two_hours(api, path, alphabet):
+def test_client_credentials_give_an_access_token_for_two_hours(
+    api: Api, path: str, alphabet: Callable[[bytes], bytes]
+) -> None:
     answer = token(api, path, basic(api, alphabet=alphabet), grant_type="client_credentials")
 
     given = answer.json()
@@ -76,14 +81,14 @@ def test_client_credentials_give_an_access_token_for_two_hours(api, path, alphab
     assert is_accepted(api, given["access_token"])
 
 
-def test_several_tokens_live_side_by_side(api):
+def test_several_tokens_live_side_by_side(api: Api) -> None:
     given = [token(api, grant_type="client_credentials").json()["access_token"] for _ in range(3)]
 
     assert len(set(given)) == 3
     assert all(is_accepted(api, one) for one in given)
 
 
-def test_forms_and_a_secret_in_the_body_do_too(api):
+def test_forms_and_a_secret_in_the_body_do_too(api: Api) -> None:
     body = {"grant_type": "client_credentials", "client_id": api.client.client_id, "client_secret": api.secret}
 
     for answer in (
@@ -98,7 +103,7 @@ def test_forms_and_a_secret_in_the_body_do_too(api):
     "header",
     ["", "Basic", "Basic !!!", "Basic " + base64.b64encode(b"\xff\xfe").decode(), "Basic bm8gY29sb24=", "Bearer x"],
 )
-def test_a_client_that_does_not_say_who_it_is_is_refused(api, header):
+def test_a_client_that_does_not_say_who_it_is_is_refused(api: Api, header: str) -> None:
     answer = token(api, headers={"Authorization": header}, grant_type="client_credentials")
 
     assert answer.status_code == 401
@@ -107,13 +112,13 @@ def test_a_client_that_does_not_say_who_it_is_is_refused(api, header):
 
 
 @pytest.mark.parametrize("client_id", ["", "0" * 40, "x", "\0" * 40, "\ud800", "a" * 20_000])
-def test_an_unknown_client_is_refused(api, client_id):
+def test_an_unknown_client_is_refused(api: Api, client_id: str) -> None:
     body = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": api.secret}
 
     assert api.post("oauth/token", json=body, headers={"Authorization": ""}).status_code == 401
 
 
-def test_a_wrong_secret_is_refused_and_so_is_a_revoked_client(api):
+def test_a_wrong_secret_is_refused_and_so_is_a_revoked_client(api: Api) -> None:
     assert token(api, headers=basic(api, "0" * 40), grant_type="client_credentials").status_code == 401
     assert token(api, headers=basic(api, ""), grant_type="client_credentials").status_code == 401
 
@@ -137,7 +142,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("given", "status", "code"), WRONG)
-def test_a_wrong_request_is_told_in_the_words_of_oauth(api, given, status, code):
+def test_a_wrong_request_is_told_in_the_words_of_oauth(api: Api, given: dict[str, Any], status: int, code: str) -> None:
     answer = token(api, **given)
 
     assert (answer.status_code, answer.json()["error"]) == (status, code)
@@ -145,7 +150,7 @@ def test_a_wrong_request_is_told_in_the_words_of_oauth(api, given, status, code)
     assert answer.json()["error_description"]
 
 
-def test_a_body_larger_than_any_form_is_refused_unread(api):
+def test_a_body_larger_than_any_form_is_refused_unread(api: Api) -> None:
     for kind in ("application/json", "application/x-www-form-urlencoded"):
         answer = api.post("oauth/token", data=b"a" * 70_000, headers=basic(api) | {"Content-Type": kind})
         assert (answer.status_code, answer.json()["error"]) == (413, "payload_too_large")
@@ -153,25 +158,25 @@ def test_a_body_larger_than_any_form_is_refused_unread(api):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"{", b"\xff", b"[" * 60_000, b'{"grant_type": NaN}'])
-def test_what_is_no_json_object_is_refused(api, body):
+def test_what_is_no_json_object_is_refused(api: Api, body: bytes) -> None:
     for path in ("oauth/token", "oauth/revoke"):
         answer = api.post(path, data=body, headers=basic(api) | {"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_another_type_of_body_is_refused(api):
+def test_another_type_of_body_is_refused(api: Api) -> None:
     answer = api.post("oauth/token", data="<xml/>", headers=basic(api) | {"Content-Type": "text/xml"})
 
     assert answer.status_code == 415
 
 
-def test_parameters_in_the_address_do_not_count(api):
+def test_parameters_in_the_address_do_not_count(api: Api) -> None:
     answer = api.post("oauth/token?grant_type=client_credentials", data={"x": "y"}, headers=basic(api))
 
     assert answer.status_code == 400
 
 
-def test_a_token_may_be_narrowed(api):
+def test_a_token_may_be_narrowed(api: Api) -> None:
     narrow = token(api, grant_type="client_credentials", scope="events:read").json()["access_token"]
 
     answer = api.get("/webhooks.json", headers={"Authorization": f"Bearer {narrow}"})
@@ -179,7 +184,7 @@ def test_a_token_may_be_narrowed(api):
     assert (answer.status_code, answer.json()["error"]) == (403, "forbidden")
 
 
-def test_a_client_gets_no_scope_that_it_has_not(api):
+def test_a_client_gets_no_scope_that_it_has_not(api: Api) -> None:
     narrow = api.another("webhooks")
 
     assert token(narrow, grant_type="client_credentials", scope="deliveries").json()["error"] == "invalid_scope"
@@ -187,7 +192,7 @@ def test_a_client_gets_no_scope_that_it_has_not(api):
     assert narrow.get("/webhooks.json", headers={"Authorization": f"Bearer {given}"}).status_code == 200
 
 
-def test_a_code_gives_both_tokens_and_the_refresh_token_more_of_the_one(integration):
+def test_a_code_gives_both_tokens_and_the_refresh_token_more_of_the_one(integration: Api) -> None:
     answer = exchanged(integration, a_code(integration))
 
     given = answer.json()
@@ -202,7 +207,7 @@ def test_a_code_gives_both_tokens_and_the_refresh_token_more_of_the_one(integrat
     assert token(integration, grant_type="refresh_token", refresh_token=given["refresh_token"]).status_code == 200
 
 
-def test_a_refresh_token_is_no_access_token(integration):
+def test_a_refresh_token_is_no_access_token(integration: Api) -> None:
     given = exchanged(integration, a_code(integration)).json()
 
     assert not is_accepted(integration, given["refresh_token"])
@@ -210,7 +215,7 @@ def test_a_refresh_token_is_no_access_token(integration):
     assert answer.json()["error"] == "invalid_grant"
 
 
-def test_a_refresh_may_ask_for_less_but_not_for_more(server, container, account):
+def test_a_refresh_may_ask_for_less_but_not_for_more(server: Server, container: Container, account: Account) -> None:
     narrow = Api.of(server, container, account, "webhooks", "events:read", redirect_uri=REDIRECT_URI)
     refresh = exchanged(narrow, a_code(narrow)).json()["refresh_token"]
 
@@ -222,7 +227,7 @@ def test_a_refresh_may_ask_for_less_but_not_for_more(server, container, account)
     assert more.json()["error"] == "invalid_scope"
 
 
-def test_a_code_may_not_be_widened(server, container, account):
+def test_a_code_may_not_be_widened(server: Server, container: Container, account: Account) -> None:
     narrow = Api.of(server, container, account, "webhooks", redirect_uri=REDIRECT_URI)
 
     given = exchanged(narrow, a_code(narrow), scope="webhooks deliveries").json()
@@ -233,7 +238,7 @@ def test_a_code_may_not_be_widened(server, container, account):
     assert "access_token" in given
 
 
-def test_a_code_works_once_and_a_second_use_ends_what_it_gave(integration):
+def test_a_code_works_once_and_a_second_use_ends_what_it_gave(integration: Api) -> None:
     code = a_code(integration)
     given = exchanged(integration, code).json()
     more = token(integration, grant_type="refresh_token", refresh_token=given["refresh_token"]).json()
@@ -246,7 +251,7 @@ def test_a_code_works_once_and_a_second_use_ends_what_it_gave(integration):
     assert token(integration, grant_type="refresh_token", refresh_token=given["refresh_token"]).status_code == 400
 
 
-def test_of_many_who_use_a_code_at_once_none_keeps_a_token(integration):
+def test_of_many_who_use_a_code_at_once_none_keeps_a_token(integration: Api) -> None:
     code, answers = a_code(integration), []
     threads = [threading.Thread(target=lambda: answers.append(exchanged(integration, code))) for _ in range(6)]
     for thread in threads:
@@ -259,7 +264,7 @@ def test_of_many_who_use_a_code_at_once_none_keeps_a_token(integration):
     assert not is_accepted(integration, given[0]["access_token"])
 
 
-def test_a_code_lives_five_minutes(integration):
+def test_a_code_lives_five_minutes(integration: Api) -> None:
     code, old = a_code(integration), a_code(integration)
     lifetimes = "select extract(epoch from expires_at - created_at)::int from tokens where kind = 'code'"
     assert set(integration.sql(lifetimes)) == {(300,)}
@@ -271,7 +276,9 @@ def test_a_code_lives_five_minutes(integration):
     assert exchanged(integration, code).status_code == 200
 
 
-def test_a_code_is_for_its_client_and_its_redirect_uri(server, container, account, integration):
+def test_a_code_is_for_its_client_and_its_redirect_uri(
+    server: Server, container: Container, account: Account, integration: Api
+) -> None:
     other = Api.of(server, container, account, redirect_uri=REDIRECT_URI)
     assert exchanged(other, a_code(integration)).json()["error"] == "invalid_grant"
 
@@ -280,7 +287,7 @@ def test_a_code_is_for_its_client_and_its_redirect_uri(server, container, accoun
         assert token(integration, **given).json()["error"] == "invalid_grant"
 
 
-def test_an_integration_gets_no_token_for_itself(integration):
+def test_an_integration_gets_no_token_for_itself(integration: Api) -> None:
     assert token(integration, grant_type="client_credentials").json()["error"] == "unauthorized_client"
 
 
@@ -289,7 +296,7 @@ S256 = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).deco
 
 
 @pytest.mark.parametrize(("method", "challenge"), [("S256", S256), ("plain", VERIFIER)])
-def test_a_code_with_a_challenge_takes_its_verifier(integration, method, challenge):
+def test_a_code_with_a_challenge_takes_its_verifier(integration: Api, method: str, challenge: str) -> None:
     given = {"code_challenge": challenge, "code_challenge_method": method}
 
     assert exchanged(integration, a_code(integration, **given), code_verifier=VERIFIER).status_code == 200
@@ -298,12 +305,12 @@ def test_a_code_with_a_challenge_takes_its_verifier(integration, method, challen
     assert exchanged(integration, a_code(integration, **given)).json()["error"] == "invalid_request"
 
 
-def test_a_verifier_without_a_challenge_is_refused(integration):
+def test_a_verifier_without_a_challenge_is_refused(integration: Api) -> None:
     assert exchanged(integration, a_code(integration), code_verifier=VERIFIER).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["oauth/revoke", "oauth/revoke.json"])
-def test_revoking_a_refresh_token_ends_its_access_tokens(integration, path):
+def test_revoking_a_refresh_token_ends_its_access_tokens(integration: Api, path: str) -> None:
     given = exchanged(integration, a_code(integration)).json()
     others = exchanged(integration, a_code(integration)).json()
 
@@ -316,7 +323,7 @@ def test_revoking_a_refresh_token_ends_its_access_tokens(integration, path):
     assert is_accepted(integration, others["access_token"])
 
 
-def test_revoking_an_access_token_ends_it_alone(integration):
+def test_revoking_an_access_token_ends_it_alone(integration: Api) -> None:
     given = exchanged(integration, a_code(integration)).json()
 
     answer = integration.post("oauth/revoke", data={"token": given["access_token"]}, headers=basic(integration))
@@ -326,7 +333,9 @@ def test_revoking_an_access_token_ends_it_alone(integration):
     assert token(integration, grant_type="refresh_token", refresh_token=given["refresh_token"]).status_code == 200
 
 
-def test_another_clients_token_is_not_revoked_and_nobody_is_told(server, container, account, integration):
+def test_another_clients_token_is_not_revoked_and_nobody_is_told(
+    server: Server, container: Container, account: Account, integration: Api
+) -> None:
     given = exchanged(integration, a_code(integration)).json()
     other = Api.of(server, container, account)
 
@@ -335,12 +344,12 @@ def test_another_clients_token_is_not_revoked_and_nobody_is_told(server, contain
     assert is_accepted(integration, given["access_token"])
 
 
-def test_revoking_needs_a_client_and_a_token(api):
+def test_revoking_needs_a_client_and_a_token(api: Api) -> None:
     assert token(api, "oauth/revoke", {"Authorization": ""}, token="x").status_code == 401
     assert token(api, "oauth/revoke").json()["error"] == "invalid_request"
 
 
-def test_an_expired_token_is_refused_and_deleted_a_day_later(api):
+def test_an_expired_token_is_refused_and_deleted_a_day_later(api: Api) -> None:
     api.sql("update tokens set expires_at = now() where client_id = %(id)s", id=api.client.id)
     assert not is_accepted(api, api.token)
     count = "select count(*) from tokens where client_id = %(id)s"
@@ -352,7 +361,7 @@ def test_an_expired_token_is_refused_and_deleted_a_day_later(api):
     assert api.sql(count, id=api.client.id) == [(0,)]
 
 
-def test_no_secret_is_stored_as_it_is(integration):
+def test_no_secret_is_stored_as_it_is(integration: Api) -> None:
     given = exchanged(integration, a_code(integration)).json()
 
     dump = json.dumps(
@@ -364,7 +373,7 @@ def test_no_secret_is_stored_as_it_is(integration):
         assert secret not in dump
 
 
-def test_the_token_endpoint_needs_a_user_agent_too(api):
+def test_the_token_endpoint_needs_a_user_agent_too(api: Api) -> None:
     answer = send(api.server, "POST", "/api/v3/oauth/token", basic(api), b'{"grant_type": "client_credentials"}')
 
     assert answer.status == 400

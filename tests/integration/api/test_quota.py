@@ -1,18 +1,21 @@
 """The limit of requests in a minute, told on every answer."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import redis
 
+from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
-from tests.support.api import Api
+from dispatcher.storage.admin.accounts import Account
+from tests.support.api import Api, Server
 from tests.support.places import a_folder
 from tests.support.waiting import eventually
 
 
-def figures(answer, quota="default") -> tuple[str, int, int]:
+def figures(answer: Any, quota: str = "default") -> tuple[str, int, int]:
     """The policy, and of the quota what is left and the seconds until it is whole again."""
     name, left, seconds = answer.headers["X-RateLimit"].split(";")
     assert name == quota
@@ -20,12 +23,12 @@ def figures(answer, quota="default") -> tuple[str, int, int]:
 
 
 @pytest.fixture
-def limited(serve, container, account) -> Api:
+def limited(serve: Callable[..., Server], container: Container, account: Account) -> Api:
     """A client that may call five times a minute."""
     return Api.of(serve(DISPATCHER_QUOTA="5"), container, account)
 
 
-def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited):
+def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited: Api) -> None:
     found = [limited.get(path) for path in ("/webhooks.json", "user.json", "/nothing.json", "/webhooks/x.json")]
     found.append(limited.post("/webhooks.json", json={}))
 
@@ -39,7 +42,7 @@ def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited):
     assert "5 a minute" in refused.json()["error_description"]
 
 
-def test_emits_have_a_quota_of_their_own(serve, container, account):
+def test_emits_have_a_quota_of_their_own(serve: Callable[..., Server], container: Container, account: Account) -> None:
     limited = Api.of(serve(DISPATCHER_QUOTA="2", DISPATCHER_EMIT_QUOTA="3"), container, account)
     event = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}}
     by_the_route = {"Accept": "application/json;q=0.9"}
@@ -59,7 +62,7 @@ def test_emits_have_a_quota_of_their_own(serve, container, account):
     assert limited.another().post("/events.json", json=event).status_code == 202
 
 
-def test_each_client_has_a_quota_of_its_own_and_it_comes_back(limited, api_valkey):
+def test_each_client_has_a_quota_of_its_own_and_it_comes_back(limited: Api, api_valkey: Valkey) -> None:
     for _ in range(6):
         limited.get("user.json")
     assert limited.another().get("user.json").status_code == 200
@@ -70,7 +73,7 @@ def test_each_client_has_a_quota_of_its_own_and_it_comes_back(limited, api_valke
     assert eventually(lambda: limited.get("user.json").status_code == 200)
 
 
-def test_a_token_counts_as_a_request_of_its_client_and_a_wrong_secret_as_nobodys(limited):
+def test_a_token_counts_as_a_request_of_its_client_and_a_wrong_secret_as_nobodys(limited: Api) -> None:
     def ask(secret: str) -> Any:
         given = {"grant_type": "client_credentials", "client_id": limited.client.client_id, "client_secret": secret}
         return limited.post("oauth/token", json=given, headers={"Authorization": ""})
@@ -82,7 +85,7 @@ def test_a_token_counts_as_a_request_of_its_client_and_a_wrong_secret_as_nobodys
     assert limited.get("user.json").status_code == 429
 
 
-def test_who_has_no_token_is_told_the_whole_quota(limited):
+def test_who_has_no_token_is_told_the_whole_quota(limited: Api) -> None:
     for path, headers in (
         ("user.json", {"Authorization": ""}),
         ("user.json", {"Authorization": "Bearer x"}),
@@ -93,21 +96,23 @@ def test_who_has_no_token_is_told_the_whole_quota(limited):
         assert figures(limited.get(path, headers=headers)) == ("default;q=5;w=60", 5, 60)
 
 
-def test_many_at_once_are_counted_one_by_one(limited):
+def test_many_at_once_are_counted_one_by_one(limited: Api) -> None:
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: limited.get("user.json").status_code, range(12)))
 
     assert sorted(answers) == [200] * 5 + [429] * 7
 
 
-def test_a_count_that_lost_its_end_gets_one(limited, api_valkey):
+def test_a_count_that_lost_its_end_gets_one(limited: Api, api_valkey: Valkey) -> None:
     _redis(api_valkey).set(f"dispatcher:quota:default:{limited.client.id}", 7)
 
     assert limited.get("user.json").status_code == 429
     assert 0 < _redis(api_valkey).pttl(f"dispatcher:quota:default:{limited.client.id}") <= 60_000
 
 
-def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(serve, container, account):
+def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(
+    serve: Callable[..., Server], container: Container, account: Account
+) -> None:
     with a_folder() as folder:
         valkey = Valkey(folder / "valkey")
         valkey.start()

@@ -69,7 +69,7 @@ def failed(api: Api, hook: Any) -> str:
     return str(id_)
 
 
-def test_a_webhook_is_the_same_from_both_sides(hook, on_the_database):
+def test_a_webhook_is_the_same_from_both_sides(hook: Any, on_the_database: Any) -> None:
     name = str(hook["id"])
 
     assert hook["signing_secret"].startswith("whsec_")
@@ -77,7 +77,7 @@ def test_a_webhook_is_the_same_from_both_sides(hook, on_the_database):
     assert run_json("webhook", "list") == on_the_database("webhook", "list")
 
 
-def test_a_webhook_is_edited_and_deleted(hook):
+def test_a_webhook_is_edited_and_deleted(hook: Any) -> None:
     name = str(hook["id"])
 
     edited = run_json("webhook", "edit", name, "--inactive", "--auth-header", "Bearer x", "--description", "ours")
@@ -87,14 +87,14 @@ def test_a_webhook_is_edited_and_deleted(hook):
     assert run_json("webhook", "list") == []
 
 
-def test_more_webhooks_than_a_page_are_listed(api, hook):
+def test_more_webhooks_than_a_page_are_listed(api: Api, hook: Any) -> None:
     for number in range(40):
         api.post("/webhooks.json", json={"webhook_url": f"https://a.test/{number}", "events": ["invoice_paid"]})
 
     assert len(run_json("webhook", "list")) == 41
 
 
-def test_a_webhook_is_pinged_and_its_secret_rotated(remote):
+def test_a_webhook_is_pinged_and_its_secret_rotated(remote: Any) -> None:
     with Receiver() as receiver:
         made = run_json("webhook", "create", "--url", receiver.url(), "--event", "invoice_paid")
         assert run_json("webhook", "ping", str(made["id"]))["response_status"] == "200"
@@ -106,7 +106,7 @@ def test_a_webhook_is_pinged_and_its_secret_rotated(remote):
     assert rotated["previous_valid_until"]
 
 
-def test_deliveries_are_the_same_from_both_sides(failed, on_the_database):
+def test_deliveries_are_the_same_from_both_sides(failed: str, on_the_database: Any) -> None:
     for arguments in (["deliveries", "list"], ["deliveries", "show", failed], ["deliveries", "list", "--limit", "1"]):
         found = run_json(*arguments)
         assert found
@@ -115,7 +115,7 @@ def test_deliveries_are_the_same_from_both_sides(failed, on_the_database):
     assert "state failed" in run("deliveries", "show", failed).stdout
 
 
-def test_more_deliveries_than_a_page_are_listed(api, failed):
+def test_more_deliveries_than_a_page_are_listed(api: Api, failed: str) -> None:
     api.container.emitter.emit(api.account, [an_event()] * 90)
     api.container.storage.transact(events.fan_out, 100_000)
 
@@ -125,7 +125,7 @@ def test_more_deliveries_than_a_page_are_listed(api, failed):
     assert len(run_json("deliveries", "list", "--limit", "100")) == 91
 
 
-def test_a_rare_event_is_found_behind_pages_without_it(api, on_the_database):
+def test_a_rare_event_is_found_behind_pages_without_it(api: Api, on_the_database: Any) -> None:
     run("webhook", "create", "--url", "https://a.test/x", "--event", "invoice_paid", "--event", "invoice_sent")
     api.container.emitter.emit(api.account, [an_event("invoice_sent"), an_event()])
     api.container.storage.transact(events.fan_out, 100_000)
@@ -137,12 +137,12 @@ def test_a_rare_event_is_found_behind_pages_without_it(api, on_the_database):
         assert one["id"] == rare
 
 
-def test_a_delivery_is_replayed_once(failed):
+def test_a_delivery_is_replayed_once(failed: str) -> None:
     assert run_json("replay", failed)["state"] == "pending"
     assert "is pending and cannot become pending" in run("replay", failed, code=1).stderr
 
 
-def test_many_are_replayed_and_the_job_is_the_same_from_both_sides(api, failed, on_the_database):
+def test_many_are_replayed_and_the_job_is_the_same_from_both_sides(api: Api, failed: str, on_the_database: Any) -> None:
     since = ("--since", "2026-01-01T00:00:00+00:00")
     assert run_json("replay", *since, "--dry-run") == {"matched": 1}
     made = run_json("replay", *since, "--event", "invoice_paid", "--no-wait")
@@ -159,7 +159,7 @@ def test_many_are_replayed_and_the_job_is_the_same_from_both_sides(api, failed, 
     assert "until must be after since" in run("replay", *since, "--until", since[1], code=1).stderr
 
 
-def test_an_event_is_emitted_once_for_a_key(remote):
+def test_an_event_is_emitted_once_for_a_key(remote: Any) -> None:
     def emit() -> Any:
         return run_json("emit", "invoice_paid", "--idempotency-key", "k", stdin=json.dumps(a_body()))
 
@@ -181,7 +181,7 @@ def test_an_event_is_emitted_once_for_a_key(remote):
         (["webhook", "list", "--account", "somebody-elses"], "The record does not exist (not_found)"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(remote, arguments, said):
+def test_what_is_wrong_is_said_in_one_line(remote: Any, arguments: list[str], said: str) -> None:
     done = run(*arguments, code=1)
 
     assert done.stdout == ""
@@ -189,7 +189,7 @@ def test_what_is_wrong_is_said_in_one_line(remote, arguments, said):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_body_that_is_no_event_is_refused_by_path(remote):
+def test_a_body_that_is_no_event_is_refused_by_path(remote: Any) -> None:
     done = run("emit", "invoice_paid", stdin='{"invoice": {"id": "1"}, "payment": {"id": 1}}', code=1)
 
     assert done.stderr == "error: body.invoice.id not an integer\n"
@@ -204,7 +204,7 @@ def test_a_body_that_is_no_event_is_refused_by_path(remote):
         ("DISPATCHER_CLIENT_SECRET", "wrong", ""),
     ],
 )
-def test_a_wrong_setting_is_said_in_one_line(remote, variable, value, said):
+def test_a_wrong_setting_is_said_in_one_line(remote: Any, variable: str, value: str, said: str) -> None:
     remote.setenv(variable, value)
 
     done = run("webhook", "list", code=1)
@@ -213,7 +213,7 @@ def test_a_wrong_setting_is_said_in_one_line(remote, variable, value, said):
     assert "(invalid_client)" in done.stderr or said
 
 
-def test_what_is_no_api_is_said_so(remote):
+def test_what_is_no_api_is_said_so(remote: Any) -> None:
     with Receiver() as receiver:
         remote.setenv("DISPATCHER_API", receiver.url())
 

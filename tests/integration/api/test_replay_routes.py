@@ -1,21 +1,23 @@
 """Replays by the API: made, followed, stopped and let go on, by the client whose webhooks they are for."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from schemas.wire.fields import NOT_A_MOMENT
-from tests.support.api import a_delivery
+from tests.support.api import Api, a_delivery
 from tests.support.builders import a_webhook
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 
 
 @pytest.fixture
-def failed(api):
+def failed(api: Api) -> Callable[..., int]:
     """Makes a webhook of `api` with so many deliveries that have failed; the webhook's id."""
 
-    def make(count=1, of=api):
+    def make(count: int = 1, of: Api | None = api) -> int:
         webhook = a_webhook(of.container.storage, of.account, client_id=of.client.id)
         for _ in range(count):
             a_delivery(of, webhook.id, "failed")
@@ -24,13 +26,13 @@ def failed(api):
     return make
 
 
-def started(api, **given):
+def started(api: Api, **given: Any) -> Any:
     answer = api.post("/replays.json", json={"since": AN_HOUR_AGO} | given)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-def test_one_is_made_and_followed(api, failed):
+def test_one_is_made_and_followed(api: Api, failed: Callable[..., int]) -> None:
     webhook_id = failed(3)
     answer = api.post("/replays.json", json={"since": AN_HOUR_AGO, "webhook_id": webhook_id, "rate": 100})
 
@@ -51,7 +53,7 @@ def test_one_is_made_and_followed(api, failed):
     assert api.get(f"/replays/{made['id']}.json").json() == made
 
 
-def test_the_workers_carry_it_on(api, failed):
+def test_the_workers_carry_it_on(api: Api, failed: Callable[..., int]) -> None:
     failed(3)
     made = started(api)
     api.container.step_replays()
@@ -61,7 +63,7 @@ def test_the_workers_carry_it_on(api, failed):
     assert {one["state"] for one in api.get("/deliveries.json").json()} == {"pending"}
 
 
-def test_a_dry_run_counts_and_makes_nothing(api, failed):
+def test_a_dry_run_counts_and_makes_nothing(api: Api, failed: Callable[..., int]) -> None:
     failed(4)
 
     answer = api.post("/replays.json", json={"since": AN_HOUR_AGO, "dry_run": True})
@@ -69,7 +71,7 @@ def test_a_dry_run_counts_and_makes_nothing(api, failed):
     assert api.get("/replays.json").json() == []
 
 
-def test_one_is_stopped_and_goes_on(api, failed):
+def test_one_is_stopped_and_goes_on(api: Api, failed: Callable[..., int]) -> None:
     failed(30)
     made = started(api, new_key=True)
     path = f"/replays/{made['id']}"
@@ -85,7 +87,7 @@ def test_one_is_stopped_and_goes_on(api, failed):
     assert (resumed.status_code, resumed.json()["state"]) == (200, "running")
 
 
-def test_they_are_listed_newest_first_and_paged(api, failed):
+def test_they_are_listed_newest_first_and_paged(api: Api, failed: Callable[..., int]) -> None:
     ids = [started(api)["id"] for _ in range(41)][::-1]  # done at once: nothing matches
 
     assert [one["id"] for one in api.get("/replays.json").json()] == ids[:40]
@@ -93,7 +95,7 @@ def test_they_are_listed_newest_first_and_paged(api, failed):
     assert {one["state"] for one in api.get("/replays.json").json()} == {"done"}
 
 
-def test_a_client_replays_what_went_to_its_own_webhooks_only(api, failed):
+def test_a_client_replays_what_went_to_its_own_webhooks_only(api: Api, failed: Callable[..., int]) -> None:
     failed(2)
     other = api.another()
     theirs = failed(5, of=other)
@@ -121,7 +123,7 @@ def test_a_client_replays_what_went_to_its_own_webhooks_only(api, failed):
         ({"since": AN_HOUR_AGO, "rate": 10**40}, {"rate": ["must be less than or equal to 100000"]}),
     ],
 )
-def test_what_is_refused_is_told_by_field(api, given, errors):
+def test_what_is_refused_is_told_by_field(api: Api, given: dict[str, Any], errors: dict[str, Any]) -> None:
     answer = api.post("/replays.json", json=given)
 
     assert (answer.status_code, answer.json()) == (422, {"errors": errors})

@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,14 +14,17 @@ from click.testing import CliRunner
 
 from dispatcher.cli import main
 from dispatcher.cli.address import url_of
-from dispatcher.container import use_container
+from dispatcher.container import Container, use_container
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.web import gunicorn_worker
-from tests.support.api import AGENT, Api, send
+from tests.support.api import AGENT, Api, Server, send
 from tests.support.builders import a_webhook
 from tests.support.waiting import eventually
 
 
-def test_at_term_it_answers_what_it_has_begun_and_ends(serve, container, account):
+def test_at_term_it_answers_what_it_has_begun_and_ends(
+    serve: Callable[..., Server], container: Container, account: Account
+) -> None:
     server = serve()
     api = Api.of(server, container, account)
     webhook = a_webhook(container.storage, account, client_id=api.client.id)
@@ -43,7 +47,7 @@ def test_at_term_it_answers_what_it_has_begun_and_ends(serve, container, account
     assert server.process.wait(10) == 0
 
 
-def test_connections_that_come_at_once_fall_on_all_processes(serve):
+def test_connections_that_come_at_once_fall_on_all_processes(serve: Callable[..., Server]) -> None:
     server = serve(DISPATCHER_WEB_WORKERS="2")
     eventually(lambda: min(shares(server, 10)) > 0, what="both processes listening")
 
@@ -51,7 +55,7 @@ def test_connections_that_come_at_once_fall_on_all_processes(serve):
     assert sum(one_took_all) <= 3  # asyncio's own way: nearly always
 
 
-def test_a_process_with_connections_lets_others_take_the_next(monkeypatch):
+def test_a_process_with_connections_lets_others_take_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
     monkeypatch.setattr(gunicorn_worker, "time", SimpleNamespace(monotonic=lambda: now_s))
     with ExitStack() as stack:
@@ -76,7 +80,7 @@ def test_a_process_with_connections_lets_others_take_the_next(monkeypatch):
         full.accept()[0].close()
 
 
-def shares(server, count):
+def shares(server: Server, count: int) -> list[int]:
     """How many of so many new connections each process takes."""
     with ExitStack() as stack:
         for _ in range(count):
@@ -89,7 +93,7 @@ def shares(server, count):
     return found
 
 
-def taken(server):
+def taken(server: Server) -> list[int]:
     """The connections that each of the two processes has."""
     pid = server.process.pid
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
@@ -99,14 +103,16 @@ def taken(server):
     return found if len(found) == 2 else [0, 0]
 
 
-def links(process):
+def links(process: str) -> Iterator[str]:
     """What the files are that a process has open."""
     for file in Path(f"/proc/{process}/fd").iterdir():
         with suppress(FileNotFoundError):
             yield str(file.readlink())
 
 
-def test_one_line_tells_where_it_listens_and_requests_are_not_logged(serve, container, account):
+def test_one_line_tells_where_it_listens_and_requests_are_not_logged(
+    serve: Callable[..., Server], container: Container, account: Account
+) -> None:
     server = serve()
     api = Api.of(server, container, account)
     api.get("/webhooks.json")
@@ -115,7 +121,9 @@ def test_one_line_tells_where_it_listens_and_requests_are_not_logged(serve, cont
     assert server.output == f"web.started address={server.url}\n"
 
 
-def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(serve, container, account):
+def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(
+    serve: Callable[..., Server], container: Container, account: Account
+) -> None:
     server = serve(SECRET_KEYS="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")  # not the key of what is stored
     api = Api.of(server, container, account)
     a_webhook(container.storage, account, client_id=api.client.id)
@@ -133,7 +141,7 @@ def test_a_fault_of_ours_is_a_500_that_says_nothing_and_is_logged(serve, contain
 
 
 @pytest.mark.parametrize("host", ["", "a b", "x" * 300, "[::1", "évil", "a/b?c#d", "localhost:99999"])
-def test_odd_hosts_do_no_harm(api, host):
+def test_odd_hosts_do_no_harm(api: Api, host: str) -> None:
     a_webhook(api.container.storage, api.account, client_id=api.client.id)
     headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}"}
 
@@ -142,14 +150,16 @@ def test_odd_hosts_do_no_harm(api, host):
     assert answer.status in (200, 400)
 
 
-def named_by(server, api, host):
+def named_by(server: Server, api: Api, host: str) -> str:
     """The root of the addresses in an answer to a request with that Host."""
     headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}"}
     answer = send(server, "GET", f"/api/v3{api.path('/webhooks.json')}", headers, host=host)
     return answer.json()[0]["url"].partition("/api/v3")[0]
 
 
-def test_an_answer_names_hosts_of_the_setting_only(serve, container, account):
+def test_an_answer_names_hosts_of_the_setting_only(
+    serve: Callable[..., Server], container: Container, account: Account
+) -> None:
     server = serve(DISPATCHER_HOSTS="hooks.internal, 10.0.0.9")
     api = Api.of(server, container, account)
     a_webhook(container.storage, account, client_id=api.client.id)
@@ -166,7 +176,7 @@ def test_an_answer_names_hosts_of_the_setting_only(serve, container, account):
         assert named_by(server, api, host) == server.url
 
 
-def test_where_a_replay_is_found_is_told_by_such_hosts_only(api):
+def test_where_a_replay_is_found_is_told_by_such_hosts_only(api: Api) -> None:
     body = b'{"since": "2026-01-01T00:00:00Z"}'
     headers = {"User-Agent": AGENT, "Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
 
@@ -176,7 +186,7 @@ def test_where_a_replay_is_found_is_told_by_such_hosts_only(api):
     assert answer.headers["Location"].startswith(f"{api.server.url}/api/v3/")
 
 
-def test_a_bad_setting_stops_the_start_and_is_named(monkeypatch):
+def test_a_bad_setting_stops_the_start_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     use_container(None)
     for name, value in {
         "DATABASE_URL": "postgresql://x",
@@ -191,5 +201,5 @@ def test_a_bad_setting_stops_the_start_and_is_named(monkeypatch):
     assert (done.exit_code, done.stderr.startswith("error: PORT: ")) == (1, True)
 
 
-def test_an_ipv6_address_is_written_in_brackets():
+def test_an_ipv6_address_is_written_in_brackets() -> None:
     assert url_of("::1", 8000) == "http://[::1]:8000"

@@ -1,6 +1,7 @@
 """Trying a webhook out, and its signing secret."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from tests.support.api import Api
+from tests.support.api import Api, Server
 from tests.support.receiver import Answer, Receiver
 
 
@@ -37,7 +38,7 @@ def verify(signing_secret: str, request: Any) -> Any:
     return Verifier(signing_secret).verify(request.body, dict(request.headers))
 
 
-def test_a_ping_is_sent_at_once_and_its_answer_told(api, receiver):
+def test_a_ping_is_sent_at_once_and_its_answer_told(api: Api, receiver: Any) -> None:
     receiver.script("/hook", Answer(status=201, headers=[("Content-Type", "text/x-thanks")], body=b"thank you"))
     hook = a_hook(api, receiver.url("/hook"), auth_header="Bearer x")
 
@@ -60,7 +61,7 @@ def test_a_ping_is_sent_at_once_and_its_answer_told(api, receiver):
     assert hook.endswith(f"/{envelope['webhook_id']}")
 
 
-def test_a_ping_is_no_delivery(api, receiver):
+def test_a_ping_is_no_delivery(api: Api, receiver: Any) -> None:
     hook = a_hook(api, receiver.url())
     api.post(f"{hook}/ping.json")
 
@@ -71,7 +72,7 @@ def test_a_ping_is_no_delivery(api, receiver):
 @pytest.mark.parametrize(
     "given", [{"active": False}, {"payload_version": "legacy"}, {"signing": "none"}], ids=["inactive", "legacy", "none"]
 )
-def test_any_webhook_can_be_pinged(api, receiver, given):
+def test_any_webhook_can_be_pinged(api: Api, receiver: Any, given: dict[str, Any]) -> None:
     hook = a_hook(api, receiver.url(), **given)
 
     assert api.post(f"{hook}/ping.json").json()["response_status"] == "200"
@@ -80,7 +81,7 @@ def test_any_webhook_can_be_pinged(api, receiver, given):
     assert (request.header("webhook-signature") is None) == (given == {"signing": "none"})
 
 
-def test_what_goes_wrong_is_told_like_an_attempts_failure(api, receiver):
+def test_what_goes_wrong_is_told_like_an_attempts_failure(api: Api, receiver: Any) -> None:
     receiver.script("/cut", Answer(hang_up="before_head"))
     receiver.script("/moved", Answer(status=302, headers=[("Location", receiver.url("/other"))]))
     receiver.script("/odd", Answer(body=b"\xff\x00", headers=[("Content-Type", "a\x01b")]))
@@ -95,7 +96,7 @@ def test_what_goes_wrong_is_told_like_an_attempts_failure(api, receiver):
     assert len(pinged(receiver.url("/long"))["response_body"]) == 65_536
 
 
-def test_no_ping_tells_which_names_there_are_in_the_network_behind(api, serve):
+def test_no_ping_tells_which_names_there_are_in_the_network_behind(api: Api, serve: Callable[..., Server]) -> None:
     strict = replace(api, server=serve(DISPATCHER_ALLOWED_NETWORKS="192.0.2.0/24"))
 
     def pinged(url: str) -> Any:
@@ -108,7 +109,7 @@ def test_no_ping_tells_which_names_there_are_in_the_network_behind(api, serve):
     assert there["reason"] == "the host has no address that may be connected to"
 
 
-def test_receivers_that_hang_do_not_take_all_threads(api, serve, receiver):
+def test_receivers_that_hang_do_not_take_all_threads(api: Api, serve: Callable[..., Server], receiver: Any) -> None:
     receiver.script("/slow", *[Answer(delay_s=1.5)] * 2)
     other = replace(api, server=serve(DISPATCHER_WEB_THREADS="8"))
     hook = a_hook(other, receiver.url("/slow"))
@@ -123,7 +124,7 @@ def test_receivers_that_hang_do_not_take_all_threads(api, serve, receiver):
         assert [one.result().json()["response_status"] for one in slow] == ["200", "200"]
 
 
-def test_after_a_rotation_both_secrets_sign_for_a_day(api, receiver):
+def test_after_a_rotation_both_secrets_sign_for_a_day(api: Api, receiver: Any) -> None:
     hook = a_hook(api, receiver.url())
     old = secret(api, hook)
 
@@ -140,7 +141,7 @@ def test_after_a_rotation_both_secrets_sign_for_a_day(api, receiver):
     assert api.get(f"{hook}/secret.json").json() == rotated
 
 
-def test_the_old_secret_may_end_at_once(api, receiver):
+def test_the_old_secret_may_end_at_once(api: Api, receiver: Any) -> None:
     hook = a_hook(api, receiver.url())
     old = secret(api, hook)
 
@@ -154,7 +155,7 @@ def test_the_old_secret_may_end_at_once(api, receiver):
         verify(old, request)
 
 
-def test_a_second_rotation_ends_the_first_secret(api, receiver):
+def test_a_second_rotation_ends_the_first_secret(api: Api, receiver: Any) -> None:
     hook = a_hook(api, receiver.url())
     secrets = [secret(api, hook)]
     for _ in range(2):
@@ -180,7 +181,7 @@ def test_a_second_rotation_ends_the_first_secret(api, receiver):
         ({"valid": 1}, "Unknown field."),
     ],
 )
-def test_a_rotation_that_says_something_else_is_refused(api, given, text):
+def test_a_rotation_that_says_something_else_is_refused(api: Api, given: dict[str, Any], text: str) -> None:
     hook = a_hook(api, "https://example.com/hook")
     old = secret(api, hook)
 
@@ -190,7 +191,7 @@ def test_a_rotation_that_says_something_else_is_refused(api, given, text):
     assert secret(api, hook) == old
 
 
-def test_another_clients_webhook_is_not_found(api):
+def test_another_clients_webhook_is_not_found(api: Api) -> None:
     hook, other = a_hook(api, "https://example.com/hook"), api.another()
 
     for method, path in (("POST", "ping.json"), ("POST", "secret/rotate.json"), ("GET", "secret.json")):
@@ -200,7 +201,7 @@ def test_another_clients_webhook_is_not_found(api):
         assert api.another("deliveries").call(method, f"{hook}/{path}").status_code == 403
 
 
-def test_a_deleted_webhook_is_not_pinged(api, receiver):
+def test_a_deleted_webhook_is_not_pinged(api: Api, receiver: Any) -> None:
     hook = a_hook(api, receiver.url())
     api.delete(f"{hook}.json")
 

@@ -1,12 +1,15 @@
 """Webhooks as API v3 has them, and what comes on top."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.support.api import Api
+from dispatcher.container import Container
+from dispatcher.storage.admin.accounts import Account
+from tests.support.api import Api, Server
 from tests.support.builders import a_webhook
 
 NOT_IN_LIST = "is not included in the list"
@@ -46,7 +49,7 @@ def created(api: Api, **given: Any) -> dict[str, Any]:
     return made
 
 
-def test_a_new_webhook_is_shown_with_the_documented_attributes_in_their_order(api):
+def test_a_new_webhook_is_shown_with_the_documented_attributes_in_their_order(api: Api) -> None:
     answer = api.post("/webhooks.json", json=GIVEN)
 
     made = answer.json()
@@ -59,14 +62,14 @@ def test_a_new_webhook_is_shown_with_the_documented_attributes_in_their_order(ap
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0[12]:00", made["created_at"])
 
 
-def test_it_is_found_where_its_url_says(api):
+def test_it_is_found_where_its_url_says(api: Api) -> None:
     made = created(api)
 
     assert api.get(f"/webhooks/{made['id']}.json").json() == made
     assert api.get("/webhooks.json").json() == [made]
 
 
-def test_a_change_leaves_the_rest_and_moves_updated_at(api):
+def test_a_change_leaves_the_rest_and_moves_updated_at(api: Api) -> None:
     made = created(api)
 
     answer = api.patch(f"/webhooks/{made['id']}.json", json={"active": False})
@@ -80,13 +83,13 @@ def test_a_change_leaves_the_rest_and_moves_updated_at(api):
     assert datetime.fromisoformat(changed["updated_at"]) > datetime.fromisoformat(made["updated_at"])
 
 
-def test_an_auth_header_is_removed_by_null_and_by_an_empty_text(api):
+def test_an_auth_header_is_removed_by_null_and_by_an_empty_text(api: Api) -> None:
     made = created(api)
     assert api.patch(f"/webhooks/{made['id']}.json", json={"auth_header": None}).json()["auth_header"] is None
     assert created(api, auth_header="")["auth_header"] is None
 
 
-def test_a_deleted_webhook_is_gone_and_what_waits_for_it_cancelled(api):
+def test_a_deleted_webhook_is_gone_and_what_waits_for_it_cancelled(api: Api) -> None:
     made = created(api)
     api.sql("insert into deliveries (id, event_id, webhook_id, idempotency_key) "
             "values (nextval('delivery_id'), 1, %(id)s, gen_random_uuid())", id=made["id"])  # fmt: skip
@@ -100,7 +103,7 @@ def test_a_deleted_webhook_is_gone_and_what_waits_for_it_cancelled(api):
     assert api.sql("select state from deliveries where webhook_id = %(id)s", id=made["id"]) == [("cancelled",)]
 
 
-def test_pages_have_forty_and_the_one_past_the_end_is_empty(api):
+def test_pages_have_forty_and_the_one_past_the_end_is_empty(api: Api) -> None:
     ids = [
         a_webhook(api.container.storage, api.account, client_id=api.client.id, events=["invoice_paid"]).id
         for _ in range(41)
@@ -114,13 +117,13 @@ def test_pages_have_forty_and_the_one_past_the_end_is_empty(api):
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "1.5", "", "٣", "1" * 40, "1\0"])
-def test_what_is_no_page_is_refused(api, page):
+def test_what_is_no_page_is_refused(api: Api, page: str) -> None:
     answer = api.get("/webhooks.json", params={"page": page})
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_a_client_sees_its_own_webhooks_only(api):
+def test_a_client_sees_its_own_webhooks_only(api: Api) -> None:
     mine, by_command = created(api), a_webhook(api.container.storage, api.account)
     other = api.another()
     theirs = created(other)
@@ -171,7 +174,9 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("given", "messages"), INVALID)
-def test_invalid_data_are_told_by_field_on_create_and_on_change(api, given, messages):
+def test_invalid_data_are_told_by_field_on_create_and_on_change(
+    api: Api, given: dict[str, Any], messages: dict[str, Any]
+) -> None:
     made = created(api)
 
     for answer in (
@@ -183,17 +188,17 @@ def test_invalid_data_are_told_by_field_on_create_and_on_change(api, given, mess
     assert api.get("/webhooks.json").json() == [made]
 
 
-def test_an_empty_object_lacks_what_is_required(api):
+def test_an_empty_object_lacks_what_is_required(api: Api) -> None:
     answer = api.post("/webhooks.json", json={})
 
     assert answer.json() == {"errors": {"webhook_url": ["can't be blank"], "events": ["can't be empty"]}}
 
 
-def test_repeated_events_count_once(api):
+def test_repeated_events_count_once(api: Api) -> None:
     assert created(api, events=["invoice_paid", "invoice_paid"])["events"] == ["invoice_paid"]
 
 
-def test_extras_are_accepted_on_write_and_shown_when_asked_for(api):
+def test_extras_are_accepted_on_write_and_shown_when_asked_for(api: Api) -> None:
     extras = {"description": "for the books", "payload_version": "legacy", "rate_limit": 5, "signing": "none"}
     made = created(api, **extras, events=["invoice_paid"])
     assert list(made) == ATTRIBUTES
@@ -208,11 +213,13 @@ def test_extras_are_accepted_on_write_and_shown_when_asked_for(api):
     assert list(api.post("/webhooks.json?include=extras", json=GIVEN).json()) == ATTRIBUTES + EXTRAS
 
 
-def test_another_include_is_refused(api):
+def test_another_include_is_refused(api: Api) -> None:
     assert api.get("/webhooks.json", params={"include": "secrets"}).status_code == 400
 
 
-def test_urls_are_those_of_the_public_address_where_there_is_one(serve, container, account):
+def test_urls_are_those_of_the_public_address_where_there_is_one(
+    serve: Callable[..., Server], container: Container, account: Account
+) -> None:
     server = serve(DISPATCHER_PUBLIC_URL="https://hooks.example.com/")
     api = Api.of(server, container, account)
 
@@ -222,7 +229,7 @@ def test_urls_are_those_of_the_public_address_where_there_is_one(serve, containe
     assert answer.headers["Location"] == answer.json()["url"] == f"{root}{answer.json()['id']}.json"
 
 
-def test_a_client_revoked_in_the_middle_leaves_no_webhook_behind(api):
+def test_a_client_revoked_in_the_middle_leaves_no_webhook_behind(api: Api) -> None:
     api.sql("update clients set revoked_at = now() where id = %(id)s", id=api.client.id)
 
     assert api.post("/webhooks.json", json=GIVEN).status_code == 401

@@ -1,6 +1,8 @@
 """What Flower hears of deliveries, through the broker, as Celery's own events."""
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -10,7 +12,7 @@ from dispatcher.broker.flower import WAITING_MAX, AttemptEvent, TaskEvents
 from tests.support.waiting import eventually
 
 
-def told(**given):
+def told(**given: Any) -> AttemptEvent:
     defaults = {
         "key": "0190163d-8694-739b-aea5-966c26f8ad91",
         "event_name": "invoice_paid",
@@ -24,13 +26,13 @@ def told(**given):
 
 
 @pytest.fixture
-def heard(redis_url):
+def heard(redis_url: str) -> Iterator[list[dict[str, Any]]]:
     """Every event on the broker, as it comes."""
     events, over = [], threading.Event()
     app = Celery("listening", set_as_current=False)
     configure(app, redis_url)
 
-    def listen():
+    def listen() -> None:
         with app.connection_for_read() as connection:
             receiver = app.events.Receiver(connection, handlers={"*": events.append})
             while not over.is_set():
@@ -64,11 +66,13 @@ def heard(redis_url):
         ),
     ],
 )
-def test_an_attempt_is_a_step_in_the_life_of_a_task(redis_url, heard, attempt, kind, field, text):
+def test_an_attempt_is_a_step_in_the_life_of_a_task(
+    redis_url: str, heard: list[dict[str, Any]], attempt: int, kind: str, field: str, text: str
+) -> None:
     events = TaskEvents(redis_url, gap_s=0.01)
     events.hostname = "worker1@here"
 
-    def came():
+    def came() -> bool:
         events.publish(attempt)  # again and again: who listens may have come too late for the first
         types = {event["type"] for event in heard}  # it may have come in the middle, too
         return {kind, "task-received"} <= types
@@ -83,7 +87,7 @@ def test_an_attempt_is_a_step_in_the_life_of_a_task(redis_url, heard, attempt, k
     assert received["args"] == "(webhook 5)"
 
 
-def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url):
+def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url: str) -> None:
     events = TaskEvents(redis_url, gap_s=10)
     for _ in range(WAITING_MAX * 3):
         events.publish(told())
@@ -92,7 +96,7 @@ def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url):
     assert events._left_out >= WAITING_MAX * 2 - 2
 
 
-def test_a_broker_that_is_down_is_not_waited_for():
+def test_a_broker_that_is_down_is_not_waited_for() -> None:
     events = TaskEvents("redis://127.0.0.1:1/0", gap_s=0.01)
     for _ in range(10):
         events.publish(told())

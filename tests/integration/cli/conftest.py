@@ -1,19 +1,23 @@
 """The `dispatcher` command on this test's servers, in this process."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from dispatcher.cli import main
+from dispatcher.container import Container
+from tests.support.fakes import FakeQueue
 
 
 @pytest.fixture
-def run(container, queue, monkeypatch):
+def run(container: Container, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> Result:
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.setenv(name, getattr(container.settings, name.lower()))
 
-    def run(*arguments, code=0, stdin=None):
+    def run(*arguments: str, code: int = 0, stdin: str | None = None) -> Result:
         done = CliRunner().invoke(main, list(arguments), input=stdin, catch_exceptions=False)
         assert done.exit_code == code, done.output
         return done
@@ -22,5 +26,5 @@ def run(container, queue, monkeypatch):
 
 
 @pytest.fixture
-def run_json(run):
+def run_json(run: Callable[..., Result]) -> Callable[..., Any]:
     return lambda *arguments, **options: json.loads(run(*arguments, "--json", **options).stdout)

@@ -1,23 +1,27 @@
 """`dispatcher client` and `dispatcher account`: who may call the API, and who may agree."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from dispatcher.storage.admin import clients, tokens, users, webhooks
-from dispatcher.storage.admin.clients import SCOPES
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.admin.passwords import is_right
 from dispatcher.storage.admin.tokens import Grant
-from dispatcher.storage.engine import rows
+from dispatcher.storage.engine import Connection, Storage, rows
 from tests.support.builders import a_webhook, an_account
 
 
-def hash_of_owner(storage, account):
+def hash_of_owner(storage: Storage, account: Account) -> str | None:
     sql = "select password_hash from users where account_id = %(id)s and permission = 'owner'"
     return storage.transact(rows, sql, {"id": account.id})[0][0]
 
 
-def test_an_account_comes_with_its_owner(run, run_json):
+def test_an_account_comes_with_its_owner(run: Callable[..., Result], run_json: Callable[..., Any]) -> None:
     made = run_json("account", "create", "acme", "--owner-email", "ann@example.com", "--owner-name", "Ann Novák")
     assert made["owner"] == {"email": "ann@example.com", "full_name": "Ann Novák"}
     assert run_json("account", "create", "apple")["owner"] == {
@@ -34,11 +38,13 @@ def test_an_account_comes_with_its_owner(run, run_json):
 @pytest.mark.parametrize(
     "option", [["--owner-email", "ann"], ["--owner-email", "a@b c"], ["--owner-name", ""], ["--owner-name", "a\nb"]]
 )
-def test_an_owner_who_cannot_be_is_refused(run, option):
+def test_an_owner_who_cannot_be_is_refused(run: Callable[..., Result], option: list[str]) -> None:
     run("account", "create", "acme", *option, code=2)
 
 
-def test_an_account_and_its_owner_are_changed_where_something_is_given(run, run_json, storage, account):
+def test_an_account_and_its_owner_are_changed_where_something_is_given(
+    run: Callable[..., Result], run_json: Callable[..., Any], storage: Storage, account: Account
+) -> None:
     before = run_json("account", "list")[0]
 
     changed = run_json("account", "edit", "applecorp", "--owner-email", "ann@example.com")
@@ -61,7 +67,15 @@ def test_an_account_and_its_owner_are_changed_where_something_is_given(run, run_
         (["nobody", "--owner-name", "Ann"], 1, "does not exist"),
     ],
 )
-def test_a_change_that_cannot_be_is_refused_and_changes_nothing(run, run_json, storage, account, arguments, code, said):
+def test_a_change_that_cannot_be_is_refused_and_changes_nothing(
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    storage: Storage,
+    account: Account,
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
     storage.transact(users.create, account.id, email="r@X.cz", full_name="R", permission="read", password_hash="x")
     before = run_json("account", "list")
 
@@ -70,7 +84,9 @@ def test_a_change_that_cannot_be_is_refused_and_changes_nothing(run, run_json, s
     assert run_json("account", "list") == before
 
 
-def test_a_password_is_typed_twice_read_or_made_up(run, storage, account):
+def test_a_password_is_typed_twice_read_or_made_up(
+    run: Callable[..., Result], storage: Storage, account: Account
+) -> None:
     words = ["first password", "second password"]
 
     said = run("account", "password", "applecorp", stdin=f"{words[0]}\n{words[0]}\n")
@@ -86,7 +102,7 @@ def test_a_password_is_typed_twice_read_or_made_up(run, storage, account):
     assert is_right(made, hash_of_owner(storage, account))
 
 
-def test_of_somebody_else_in_the_account_too(run, storage, account):
+def test_of_somebody_else_in_the_account_too(run: Callable[..., Result], storage: Storage, account: Account) -> None:
     storage.transact(
         rows,
         "insert into users (account_id, email, full_name, permission) values (%(id)s, 'R@x.cz', 'R', 'read')",
@@ -112,11 +128,15 @@ def test_of_somebody_else_in_the_account_too(run, storage, account):
         (["nobody", "--generate"], "", "does not exist"),
     ],
 )
-def test_a_password_that_cannot_be_is_refused(run, account, arguments, stdin, said):
+def test_a_password_that_cannot_be_is_refused(
+    run: Callable[..., Result], account: Account, arguments: list[str], stdin: str, said: str
+) -> None:
     assert said in run("account", "password", *arguments, stdin=stdin, code=1).stderr
 
 
-def test_a_client_is_made_with_a_secret_that_is_seen_once(run, run_json, storage, account):
+def test_a_client_is_made_with_a_secret_that_is_seen_once(
+    run: Callable[..., Result], run_json: Callable[..., Any], storage: Storage, account: Account
+) -> None:
     made = run_json("client", "create", "--account", "applecorp")
 
     assert list(made)[:2] == ["client_id", "client_secret"]
@@ -129,7 +149,9 @@ def test_a_client_is_made_with_a_secret_that_is_seen_once(run, run_json, storage
     assert made["client_id"] in run("client", "list").stdout
 
 
-def test_a_client_may_be_an_integration_and_may_less(run, run_json, account):
+def test_a_client_may_be_an_integration_and_may_less(
+    run: Callable[..., Result], run_json: Callable[..., Any], account: Account
+) -> None:
     said = run(
         "client", "create", "--account", "applecorp", "--name", "Books", "--redirect-uri", "https://a.cz/cb?x=1",
         "--redirect-uri", "http://127.0.0.1:9/cb", "--scope", "deliveries", "--scope", "webhooks",
@@ -166,19 +188,21 @@ def test_a_client_may_be_an_integration_and_may_less(run, run_json, account):
         "https://a.cz/" + "x" * 3_000,
     ],
 )
-def test_a_redirect_uri_that_may_not_be_is_refused(run, account, uri):
+def test_a_redirect_uri_that_may_not_be_is_refused(run: Callable[..., Result], account: Account, uri: str) -> None:
     done = run("client", "create", "--account", "applecorp", "--redirect-uri", uri, code=1)
 
     assert done.stderr.startswith("error: redirect URI: ")
 
 
-def test_other_wrong_clients_are_refused(run, account):
+def test_other_wrong_clients_are_refused(run: Callable[..., Result], account: Account) -> None:
     run("client", "create", "--account", "applecorp", "--scope", "everything", code=2)
     assert "name: must have" in run("client", "create", "--account", "applecorp", "--name", "", code=1).stderr
     assert "does not exist" in run("client", "create", "--account", "nobody", code=1).stderr
 
 
-def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(run, run_json, storage, account):
+def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(
+    run: Callable[..., Result], run_json: Callable[..., Any], storage: Storage, account: Account
+) -> None:
     other = an_account(storage, "other")
     made = run_json("client", "create", "--account", "applecorp")
     client = storage.transact(clients.find, made["client_id"])
@@ -200,7 +224,7 @@ def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(run, run_
     assert "was revoked" in run("client", "revoke", made["client_id"], code=1).stderr
 
 
-def test_an_unknown_client_cannot_be_revoked(run, account):
+def test_an_unknown_client_cannot_be_revoked(run: Callable[..., Result], account: Account) -> None:
     assert "does not exist" in run("client", "revoke", "0" * 40, code=1).stderr
 
 
@@ -210,7 +234,7 @@ values (nextval('delivery_id'), %(id)s, %(id)s, gen_random_uuid())
 """
 
 
-def _a_token(connection, client, account):
+def _a_token(connection: Connection, client: Client, account: Account) -> str:
     owner, token = users.list_for_account(connection, account.id)[0], tokens.new_token()
     grant = Grant(client_id=client.id, account_id=account.id, user_id=owner.id, scopes=client.scopes)
     tokens.add(connection, "access", token, grant)

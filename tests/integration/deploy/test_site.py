@@ -53,7 +53,7 @@ def pages(site: Path) -> dict[str, Page]:
     return {name: Page(path.read_text(encoding="utf-8")) for name, path in found.items()}
 
 
-def test_every_page_loads_only_what_lies_beside_it(site, pages):
+def test_every_page_loads_only_what_lies_beside_it(site: Path, pages: dict[str, Page]) -> None:
     loaded = {address for page in pages.values() for address in page.loaded}
 
     assert {address for address in loaded if re.match(r"(\w+:)?//", address)} == set()
@@ -65,7 +65,7 @@ def test_every_page_loads_only_what_lies_beside_it(site, pages):
     assert not any('class="mermaid"' in path.read_text() for path in site.rglob("*.html"))  # it would be fetched
 
 
-def test_no_style_fetches_anything(site):
+def test_no_style_fetches_anything(site: Path) -> None:
     fetched = [
         found
         for path in site.rglob("*.css")
@@ -75,24 +75,24 @@ def test_no_style_fetches_anything(site):
     assert fetched == []
 
 
-def test_every_page_of_ours_is_there(pages):
+def test_every_page_of_ours_is_there(pages: dict[str, Page]) -> None:
     docs = ROOT / "docs"
 
     assert set(pages) - {"404"} == {path.relative_to(docs).with_suffix("").as_posix() for path in docs.rglob("*.md")}
 
 
-def test_every_setting_is_on_its_page(pages):
+def test_every_setting_is_on_its_page(pages: dict[str, Page]) -> None:
     assert [
         one.name for one in describe(Settings, RemoteSettings) if one.name not in pages["reference/settings"].words
     ] == []
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_the_examples_are_shown_as_they_are_tested(pages, example):
+def test_the_examples_are_shown_as_they_are_tested(pages: dict[str, Page], example: str) -> None:
     shown = pages["guides/emit" if example.suffix == ".sql" else "guides/receive"].words
 
     assert example.read_text(encoding="utf-8").strip() in shown
 
 
-def test_no_include_mark_is_left(pages):
+def test_no_include_mark_is_left(pages: dict[str, Page]) -> None:
     assert not any("--8<--" in page.words for page in pages.values())

@@ -66,7 +66,7 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.1.2.3", "example.com"])
-def test_flower_refuses_an_address_that_others_reach_without_a_password(address: str):
+def test_flower_refuses_an_address_that_others_reach_without_a_password(address: str) -> None:
     result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": address, "FLOWER_BASIC_AUTH": " "})
 
     assert result.exit_code == 2
@@ -74,7 +74,7 @@ def test_flower_refuses_an_address_that_others_reach_without_a_password(address:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", ""])
-def test_flower_asks_for_a_password_on_loopback_too(address: str):
+def test_flower_asks_for_a_password_on_loopback_too(address: str) -> None:
     result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": address})
 
     assert result.exit_code == 2
@@ -82,7 +82,7 @@ def test_flower_asks_for_a_password_on_loopback_too(address: str):
     assert "FLOWER_WITHOUT_PASSWORD=1" in result.stderr
 
 
-def test_flower_is_not_opened_to_other_machines():
+def test_flower_is_not_opened_to_other_machines() -> None:
     result = CliRunner().invoke(flower, env={"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_WITHOUT_PASSWORD": "1"})
 
     assert result.exit_code == 2
@@ -94,19 +94,19 @@ def test_flower_is_not_opened_to_other_machines():
     [{"FLOWER_PORT": "0"}, {"FLOWER_PORT": "x"}, {"FLOWER_BASIC_AUTH": "word"}, {"FLOWER_WITHOUT_PASSWORD": "yes"}],
     ids=str,
 )
-def test_flower_names_the_variable_that_is_wrong(variable: dict[str, str]):
+def test_flower_names_the_variable_that_is_wrong(variable: dict[str, str]) -> None:
     result = CliRunner().invoke(flower, env=variable)
 
     assert result.exit_code == 2
     assert next(iter(variable)) in result.stderr
 
 
-def test_loopback_is_what_only_this_machine_reaches():
+def test_loopback_is_what_only_this_machine_reaches() -> None:
     assert [is_loopback(one) for one in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
     assert [is_loopback(one) for one in ("", "0.0.0.0", "::", "localhost.example.com", "127.1.example")] == [False] * 5
 
 
-def test_a_password_is_made_once_and_kept_where_only_its_user_reads_it(folder: Path):
+def test_a_password_is_made_once_and_kept_where_only_its_user_reads_it(folder: Path) -> None:
     access, how = flower_access(folder)
     again, _ = flower_access(folder)
     kept = folder / "flower" / "password"
@@ -122,7 +122,7 @@ def test_a_password_is_made_once_and_kept_where_only_its_user_reads_it(folder: P
 @pytest.mark.parametrize(("variable", "value"), [("FLOWER_BASIC_AUTH", "me:word"), ("FLOWER_WITHOUT_PASSWORD", "1")])
 def test_no_password_is_made_where_one_is_set_or_none_is_wanted(
     folder: Path, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv(variable, value)
 
     access, how = flower_access(folder)
@@ -133,7 +133,7 @@ def test_no_password_is_made_where_one_is_set_or_none_is_wanted(
     assert list(folder.iterdir()) == []
 
 
-def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, folder: Path):
+def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, folder: Path) -> None:
     valkey = Valkey(folder / "valkey")
     url = valkey.start()
     port = free_port()
@@ -170,7 +170,7 @@ def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, fold
     valkey.stop()
 
 
-def test_flower_keeps_the_newest_tasks_and_no_more_than_it_may(run: Run, folder: Path):
+def test_flower_keeps_the_newest_tasks_and_no_more_than_it_may(run: Run, folder: Path) -> None:
     valkey = Valkey(folder / "valkey")
     url = valkey.start()
     shown = Flower(free_port())
@@ -212,7 +212,7 @@ def test_flower_keeps_the_newest_tasks_and_no_more_than_it_may(run: Run, folder:
 
 def test_up_brings_servers_runs_the_release_line_and_the_processes(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     (folder / "Procfile").write_text(
         "release: sh -c 'echo release with ${DATABASE_URL%%:*}'\n"
         "worker: sh -c 'echo worker ${DISPATCHER_PROCESS:-1}; exec sleep 1000'\n"
@@ -252,14 +252,14 @@ def usual_ports(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     return put
 
 
-def test_usual_ports_that_are_free_are_taken_without_a_word(usual_ports: Callable[[int, int], None]):
+def test_usual_ports_that_are_free_are_taken_without_a_word(usual_ports: Callable[[int, int], None]) -> None:
     web = free_port()
     usual_ports(web, web - 1)
 
     assert list(choose_ports({"web", "flower"})) == [("PORT", str(web), ""), ("FLOWER_PORT", str(web - 1), "")]
 
 
-def test_a_usual_port_that_is_taken_is_left_and_that_is_said(usual_ports: Callable[[int, int], None]):
+def test_a_usual_port_that_is_taken_is_left_and_that_is_said(usual_ports: Callable[[int, int], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as flower:
         taken = [one.getsockname()[1] for one in (web, flower)]
         usual_ports(*taken)
@@ -273,7 +273,7 @@ def test_a_usual_port_that_is_taken_is_left_and_that_is_said(usual_ports: Callab
     assert f"Flower is at http://127.0.0.1:{flower_port} instead" in flower_notice
 
 
-def test_up_says_first_where_it_is_not_at_the_usual_port(run: Run, folder: Path):
+def test_up_says_first_where_it_is_not_at_the_usual_port(run: Run, folder: Path) -> None:
     (folder / "Procfile").write_text("web: sh -c 'echo web at $PORT; exec sleep 1000'\n")
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # or somebody else has it
@@ -295,7 +295,7 @@ def test_up_says_first_where_it_is_not_at_the_usual_port(run: Run, folder: Path)
 
 
 @pytest.mark.parametrize("variable", ["PORT", "FLOWER_PORT"])
-def test_a_port_that_was_asked_for_and_is_taken_is_refused(run: Run, folder: Path, variable: str):
+def test_a_port_that_was_asked_for_and_is_taken_is_refused(run: Run, folder: Path, variable: str) -> None:
     (folder / "Procfile").write_text("web: sleep 1000\nflower: sleep 1000\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -310,14 +310,14 @@ def test_a_port_that_was_asked_for_and_is_taken_is_refused(run: Run, folder: Pat
 
 
 @pytest.mark.parametrize("port", ["0", "x", "65536", "-1"])
-def test_a_port_that_is_none_is_named(port: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_port_that_is_none_is_named(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", port)
 
     with pytest.raises(click.UsageError, match="PORT: must be a port"):
         list(choose_ports({"web"}))
 
 
-def test_commands_that_act_on_a_database_refuse_another_machines_dispatcher(monkeypatch: pytest.MonkeyPatch):
+def test_commands_that_act_on_a_database_refuse_another_machines_dispatcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPATCHER_API", "https://hooks.example.com/api/v3")
 
     for command in ("status", "account list", "client list", "user list", "migrate", "reconcile", "repair"):
@@ -326,7 +326,7 @@ def test_commands_that_act_on_a_database_refuse_another_machines_dispatcher(monk
         assert f"`{command.split()[0]}` needs a database, but DISPATCHER_API points to" in done.stderr
 
 
-def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):
+def test_up_ends_when_the_release_line_fails(run: Run, folder: Path) -> None:
     (folder / "Procfile").write_text("release: sh -c 'echo no such table; exit 7'\nworker: echo never\n")
     named = {
         "DATABASE_URL": "postgresql://me:hidden@db.example/name?sslmode=require",
@@ -344,7 +344,7 @@ def test_up_ends_when_the_release_line_fails(run: Run, folder: Path):
     assert processes_with(f"MARK={folder}") == []
 
 
-def test_up_does_not_run_on_the_servers_of_a_demo(run: Run, folder: Path):
+def test_up_does_not_run_on_the_servers_of_a_demo(run: Run, folder: Path) -> None:
     (folder / "Procfile").write_text("worker: sh -c 'echo worker at $DATABASE_URL; exec sleep 1000'\n")
     demo = folder / ".dispatcher" / "demo"
     make_folder(demo)
@@ -364,7 +364,7 @@ def test_up_does_not_run_on_the_servers_of_a_demo(run: Run, folder: Path):
     demos.release()
 
 
-def test_a_sigkill_of_up_leaves_nothing(run: Run, folder: Path):
+def test_a_sigkill_of_up_leaves_nothing(run: Run, folder: Path) -> None:
     (folder / "Procfile").write_text("worker: sh -c 'echo ready; exec sleep 1000'\n")
     process = run("up", cwd=folder, MARK=str(folder))
     assert process.stdout is not None
@@ -379,7 +379,7 @@ def test_a_sigkill_of_up_leaves_nothing(run: Run, folder: Path):
 
 
 @pytest.mark.parametrize("scale", ["wroker=2", "worker", "worker=-1", "worker=x", "release=2"])
-def test_scaling_what_is_not_there_is_refused(folder: Path, scale: str, monkeypatch: pytest.MonkeyPatch):
+def test_scaling_what_is_not_there_is_refused(folder: Path, scale: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "Procfile").write_text("release: true\nworker: sleep 1000\n")
     monkeypatch.chdir(folder)
 

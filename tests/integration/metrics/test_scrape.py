@@ -1,32 +1,42 @@
 """What a scrape tells of a flow that really ran."""
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from dispatcher.broker.queue import Queue
+from dispatcher.container import Container
 from dispatcher.model.counters import BOUNDS_S
 from dispatcher.model.health import Health
+from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline import dispatch
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
+from tests.conftest import ShiftTime
 from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook, an_event
+from tests.support.fakes import FakeQueue
 from tests.support.receiver import Answer, Receiver
 
 
 @pytest.fixture
-def receiver():
+def receiver() -> Iterator[Receiver]:
     with Receiver() as made:
         yield made
 
 
 @pytest.fixture
-def flow(container, queue, account, monkeypatch):
+def flow(container: Container, queue: FakeQueue, account: Account, monkeypatch: pytest.MonkeyPatch) -> Flow:
     monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)
     return Flow(container, queue)
 
 
-def test_attempts_and_times_are_counted_as_they_are_recorded(flow, receiver, storage, account, read):
+def test_attempts_and_times_are_counted_as_they_are_recorded(
+    flow: Flow, receiver: Receiver, storage: Storage, account: Account, read: Callable[..., float]
+) -> None:
     a_webhook(storage, account, receiver.url("/hook"))
     receiver.script("/hook", Answer(status=503), Answer())
 
@@ -45,7 +55,14 @@ def test_attempts_and_times_are_counted_as_they_are_recorded(flow, receiver, sto
     assert read("dispatcher_delivered_seconds_bucket", le=str(BOUNDS_S[-1])) == 2
 
 
-def test_the_time_from_the_emit_is_that_of_postgres_clock(flow, receiver, storage, account, read, shift_time):
+def test_the_time_from_the_emit_is_that_of_postgres_clock(
+    flow: Flow,
+    receiver: Receiver,
+    storage: Storage,
+    account: Account,
+    read: Callable[..., float],
+    shift_time: ShiftTime,
+) -> None:
     a_webhook(storage, account, receiver.url("/hook"))
     flow.emit()
     ids = flow.fan_out()
@@ -55,14 +72,18 @@ def test_the_time_from_the_emit_is_that_of_postgres_clock(flow, receiver, storag
     assert 990 < read("dispatcher_first_attempt_seconds_sum") < 1_020
 
 
-def test_an_event_that_says_it_is_old_is_counted_from_its_emit(flow, receiver, storage, account, read):
+def test_an_event_that_says_it_is_old_is_counted_from_its_emit(
+    flow: Flow, receiver: Receiver, storage: Storage, account: Account, read: Callable[..., float]
+) -> None:
     a_webhook(storage, account, receiver.url("/hook"))
     flow.run(an_event(created_at=datetime(2024, 1, 1, tzinfo=UTC)))
 
     assert read("dispatcher_first_attempt_seconds_sum") < 20
 
 
-def test_a_replay_is_no_late_delivery(flow, receiver, storage, account, read):
+def test_a_replay_is_no_late_delivery(
+    flow: Flow, receiver: Receiver, storage: Storage, account: Account, read: Callable[..., float]
+) -> None:
     a_webhook(storage, account, receiver.url("/hook"))
     flow.run()
     (delivery,) = flow.deliveries()
@@ -73,7 +94,15 @@ def test_a_replay_is_no_late_delivery(flow, receiver, storage, account, read):
     assert read("dispatcher_delivered_seconds_count") == 1
 
 
-def test_losses_and_what_was_not_done_twice_are_counted(flow, receiver, storage, account, webhook, read, caplog):
+def test_losses_and_what_was_not_done_twice_are_counted(
+    flow: Flow,
+    receiver: Receiver,
+    storage: Storage,
+    account: Account,
+    webhook: Webhook,
+    read: Callable[..., float],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     flow.emit(an_event(idempotency_key="once"))
     flow.emit(an_event(idempotency_key="once"))
     assert read("dispatcher_duplicates_prevented_total", step="emit") == 1
@@ -94,7 +123,9 @@ def test_losses_and_what_was_not_done_twice_are_counted(flow, receiver, storage,
     assert lost.fields["key"] == str(flow.deliveries()[0].idempotency_key)
 
 
-def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(flow, storage, account, read, container):
+def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(
+    flow: Flow, storage: Storage, account: Account, read: Callable[..., float], container: Container
+) -> None:
     well, slow, paused = (a_webhook(storage, account, events=[name]) for name in ("invoice_paid",) * 3)
     flow.emit(an_event(), an_event())
     flow.fan_out()
@@ -116,7 +147,9 @@ def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(flow, storage, 
     assert well.id != slow.id
 
 
-def test_the_number_of_series_does_not_depend_on_that_of_webhooks(flow, storage, account, webhook, scraped):
+def test_the_number_of_series_does_not_depend_on_that_of_webhooks(
+    flow: Flow, storage: Storage, account: Account, webhook: Webhook, scraped: Callable[[], dict[Any, float]]
+) -> None:
     flow.sql(
         "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)"
         " select account_id, webhook_url, signing_secret_encrypted, events from webhooks, generate_series(1, 3000)"
@@ -135,7 +168,9 @@ def test_the_number_of_series_does_not_depend_on_that_of_webhooks(flow, storage,
     assert sum(waiting.values()) == 3_001
 
 
-def test_a_part_that_is_down_leaves_its_figures_out(container, read, scraped):
+def test_a_part_that_is_down_leaves_its_figures_out(
+    container: Container, read: Callable[..., float], scraped: Callable[[], dict[Any, float]]
+) -> None:
     container.queue = Queue("redis://127.0.0.1:1/0")
 
     assert read("dispatcher_up", part="broker") == 0

@@ -2,23 +2,36 @@
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from dispatcher import clock as wall_clock
+from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health, WindowPolicy
 from dispatcher.pipeline.drain.loop import Drain
-from tests.integration.pipeline.conftest import POLICY
+from dispatcher.sender.contract import Request
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
+from tests.integration.pipeline.conftest import POLICY, Flow
 from tests.support.builders import a_webhook, an_event
-from tests.support.fakes import FakeSender, Reply
+from tests.support.fakes import FakeClock, FakeSender, MemorySchedule, Reply
 
 
-def nobody(webhook_ids):
+def nobody(webhook_ids: int) -> None:
     """Is passed on what is left."""
 
 
-def test_all_that_is_due_is_sent_and_the_webhook_released(make_drain, clock, schedule, hook, emitted, flow):
+def test_all_that_is_due_is_sent_and_the_webhook_released(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(35)
     sender = FakeSender(clock)
     drain = make_drain(sender, hook.id)
@@ -30,7 +43,13 @@ def test_all_that_is_due_is_sent_and_the_webhook_released(make_drain, clock, sch
     assert flow.states() == ["delivered"] * 35
 
 
-def test_no_more_are_in_flight_than_the_window_allows(make_drain, clock, schedule, hook, emitted):
+def test_no_more_are_in_flight_than_the_window_allows(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(40)
     schedule.store_healths({hook.id: Health(window=3.0)})
     sender = FakeSender(clock, lambda _: Reply("422"))  # neither widens nor narrows it
@@ -41,7 +60,9 @@ def test_no_more_are_in_flight_than_the_window_allows(make_drain, clock, schedul
     assert sender.most_by_url == {hook.webhook_url: 3}
 
 
-def test_no_more_are_in_flight_than_the_sender_can_carry(make_drain, clock, hook, emitted):
+def test_no_more_are_in_flight_than_the_sender_can_carry(
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None]
+) -> None:
     emitted(30)
     sender = FakeSender(clock, capacity=4)
 
@@ -49,7 +70,13 @@ def test_no_more_are_in_flight_than_the_sender_can_carry(make_drain, clock, hook
     assert sender.most_in_flight == 4
 
 
-def test_distress_narrows_the_window_and_is_remembered(make_drain, clock, schedule, hook, emitted):
+def test_distress_narrows_the_window_and_is_remembered(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(6)
     make_drain(FakeSender(clock, lambda _: Reply("503")), hook.id).run()
 
@@ -58,13 +85,18 @@ def test_distress_narrows_the_window_and_is_remembered(make_drain, clock, schedu
     assert health.failures_in_a_row == 6
 
 
-def attempts_made(flow):
+def attempts_made(flow: Flow) -> list[int]:
     return sorted(len(delivery.attempts) for delivery in flow.deliveries())
 
 
 def test_after_ten_failures_in_a_row_the_rest_waits_unsent_and_uncounted(
-    make_drain, clock, schedule, hook, emitted, flow
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(40)
     sender = FakeSender(clock, lambda _: Reply("500"))
     drain = make_drain(sender, hook.id)
@@ -79,8 +111,12 @@ def test_after_ten_failures_in_a_row_the_rest_waits_unsent_and_uncounted(
 
 
 def test_an_open_breaker_lets_one_probe_out_and_waits_twice_as_long_after_each(
-    make_drain, clock, schedule, hook, emitted
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(40)
     make_drain(FakeSender(clock, lambda _: Reply("500")), hook.id).run()
 
@@ -95,8 +131,14 @@ def test_an_open_breaker_lets_one_probe_out_and_waits_twice_as_long_after_each(
 
 @pytest.mark.parametrize("status", ["200", "422"])
 def test_a_probe_that_is_answered_closes_the_breaker_and_the_backlog_flows_from_a_window_of_one(
-    make_drain, clock, schedule, hook, emitted, flow, status
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    status: str,
+) -> None:
     emitted(40)
     make_drain(FakeSender(clock, lambda _: Reply("500")), hook.id).run()
     clock.advance(schedule.pauses()[hook.id] + 0.1)
@@ -112,7 +154,14 @@ def test_a_probe_that_is_answered_closes_the_breaker_and_the_backlog_flows_from_
     assert sizes[:2] == [0, 0]  # nothing beside the probe
 
 
-def test_a_busy_receiver_that_says_when_gets_nothing_until_then(make_drain, clock, schedule, hook, emitted, flow):
+def test_a_busy_receiver_that_says_when_gets_nothing_until_then(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(40)
     first = iter([Reply("429", retry_after="600")])
     sender = FakeSender(clock, lambda _: next(first, Reply()))
@@ -126,7 +175,13 @@ def test_a_busy_receiver_that_says_when_gets_nothing_until_then(make_drain, cloc
     assert schedule.waits() == pytest.approx(schedule.pauses())
 
 
-def test_a_webhook_with_a_retry_is_due_at_its_time(make_drain, clock, schedule, hook, emitted):
+def test_a_webhook_with_a_retry_is_due_at_its_time(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(1)
     counts = make_drain(FakeSender(clock, lambda _: Reply("503")), hook.id).run()
 
@@ -135,14 +190,28 @@ def test_a_webhook_with_a_retry_is_due_at_its_time(make_drain, clock, schedule, 
     assert schedule.sizes()["held"] == 0
 
 
-def test_retry_after_reaches_the_row(make_drain, clock, schedule, hook, emitted):
+def test_retry_after_reaches_the_row(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(1)
     make_drain(FakeSender(clock, lambda _: Reply("429", retry_after="300")), hook.id).run()
 
     assert schedule.waits() == {hook.id: pytest.approx(300, abs=3)}
 
 
-def test_a_hanging_webhook_holds_up_nobody(make_drain, clock, schedule, hook, other, emitted, flow):
+def test_a_hanging_webhook_holds_up_nobody(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(2, for_other=60)
     sender = FakeSender(clock, lambda r: Reply("timeout", 30) if r.url == hook.webhook_url else Reply())
     drain = make_drain(sender, hook.id, other.id)
@@ -158,11 +227,18 @@ def test_a_hanging_webhook_holds_up_nobody(make_drain, clock, schedule, hook, ot
     assert clock.now_s - began_s == pytest.approx(30, abs=1)
 
 
-def test_what_is_passed_on_does_not_wait_for_what_hangs(make_drain, clock, schedule, hook, other, emitted):
+def test_what_is_passed_on_does_not_wait_for_what_hangs(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+) -> None:
     """Both have work for longer than the turn; one hangs with the first it got."""
     emitted(2, for_other=100)
 
-    def reply(request):
+    def reply(request: Request) -> Reply:
         return Reply("timeout", 30) if request.url == hook.webhook_url else Reply(after_s=0.3)
 
     drain = make_drain(FakeSender(clock, reply), hook.id, other.id, window=WindowPolicy(start=5, ceiling=5))
@@ -178,7 +254,13 @@ def test_what_is_passed_on_does_not_wait_for_what_hangs(make_drain, clock, sched
     assert clock.now_s - began_s == pytest.approx(30, abs=1)
 
 
-def test_holds_are_renewed_while_a_request_hangs(make_drain, clock, schedule, hook, emitted):
+def test_holds_are_renewed_while_a_request_hangs(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(1)
     renewed = []
     schedule.renew = lambda ids, _: renewed.append((clock.now_s, list(ids))) or []
@@ -191,7 +273,14 @@ def test_holds_are_renewed_while_a_request_hangs(make_drain, clock, schedule, ho
     assert len(times) >= 6
 
 
-def test_after_its_turn_a_drain_passes_on_what_is_left(make_drain, clock, schedule, hook, emitted, flow):
+def test_after_its_turn_a_drain_passes_on_what_is_left(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(60)
     sender = FakeSender(clock, lambda _: Reply(after_s=4))
     drain = make_drain(sender, hook.id, window=WindowPolicy(start=5, ceiling=5))
@@ -207,12 +296,14 @@ def test_after_its_turn_a_drain_passes_on_what_is_left(make_drain, clock, schedu
     assert flow.sql("select count(*) from deliveries_waiting where lease_token is not null") == [(0,)]
 
 
-def test_no_post_begins_with_less_of_the_lease_left_than_the_timeout(make_drain, clock, hook, emitted, flow):
+def test_no_post_begins_with_less_of_the_lease_left_than_the_timeout(
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     """Ten are claimed, one can fly at a time, each for 20 s of a lease of 65 s and a timeout of 30 s."""
     emitted(10)
     ended = []
 
-    def reply(_):
+    def reply(_: Any) -> Reply:
         ended.append(clock.now_s)
         return Reply(after_s=20)
 
@@ -228,16 +319,18 @@ def test_no_post_begins_with_less_of_the_lease_left_than_the_timeout(make_drain,
     assert drain.done
 
 
-def test_results_are_recorded_within_the_flush_interval(make_drain, clock, hook, emitted, flow):
+def test_results_are_recorded_within_the_flush_interval(
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     """A quick answer is stored although another one is still awaited."""
     emitted(2)
     seen = []
 
-    def reply(_):
+    def reply(_: Any) -> Reply:
         return Reply(after_s=0.01 if not seen.append(1) and len(seen) == 1 else 0.4)
 
     class Watching(FakeSender):
-        def results(self, wait_s):
+        def results(self, wait_s: float) -> list[Result]:
             if clock.now_s > 1_000.2:
                 seen.append(flow.states().count("delivered"))
             return super().results(wait_s)
@@ -247,7 +340,14 @@ def test_results_are_recorded_within_the_flush_interval(make_drain, clock, hook,
     assert 1 in seen[2:]
 
 
-def test_an_unreachable_redis_stops_no_delivery(make_drain, clock, schedule, hook, emitted, flow):
+def test_an_unreachable_redis_stops_no_delivery(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(5)
     drain = make_drain(FakeSender(clock), hook.id)
     schedule.down = True
@@ -257,7 +357,9 @@ def test_an_unreachable_redis_stops_no_delivery(make_drain, clock, schedule, hoo
     assert flow.states() == ["delivered"] * 5
 
 
-def test_a_drain_begins_without_redis_too(storage, clock, schedule, hook, emitted):
+def test_a_drain_begins_without_redis_too(
+    storage: Storage, clock: FakeClock, schedule: MemorySchedule, hook: Any, emitted: Callable[..., None]
+) -> None:
     emitted(5)
     schedule.down = True
     drain = Drain(storage, schedule, FakeSender(clock), POLICY, [hook.id], monotonic=clock, wait=clock.advance)
@@ -265,7 +367,9 @@ def test_a_drain_begins_without_redis_too(storage, clock, schedule, hook, emitte
     assert drain.run().delivered == 5
 
 
-def test_a_payload_that_cannot_be_rendered_fails_alone(make_drain, storage, account, clock, flow):
+def test_a_payload_that_cannot_be_rendered_fails_alone(
+    make_drain: Callable[..., Drain], storage: Storage, account: Account, clock: FakeClock, flow: Flow
+) -> None:
     legacy = a_webhook(storage, account, "http://c.test/", payload_version="legacy")
     flow.emit(an_event(), an_event())
     flow.fan_out()
@@ -278,14 +382,21 @@ def test_a_payload_that_cannot_be_rendered_fails_alone(make_drain, storage, acco
     assert sorted(map(str, reasons)) == ["None", "the payload cannot be rendered: KeyError"]
 
 
-def test_two_drains_of_one_webhook_send_nothing_twice(make_drain, clock, schedule, hook, emitted, flow):
+def test_two_drains_of_one_webhook_send_nothing_twice(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     """The hold should prevent it; where it was lost, the claim does."""
     emitted(40)
     second = make_drain(FakeSender(clock), hook.id)
     schedule.empty()
     begun = []
 
-    def reply(_):
+    def reply(_: Any) -> Reply:
         if not begun:
             begun.append(second.run())
         return Reply()
@@ -297,7 +408,9 @@ def test_two_drains_of_one_webhook_send_nothing_twice(make_drain, clock, schedul
     assert all(statuses == ["200"] for statuses in flow.statuses())
 
 
-def test_a_drain_of_webhooks_without_work_releases_them(make_drain, clock, schedule, hook, other):
+def test_a_drain_of_webhooks_without_work_releases_them(
+    make_drain: Callable[..., Drain], clock: FakeClock, schedule: MemorySchedule, hook: Any, other: Any
+) -> None:
     drain = make_drain(FakeSender(clock), hook.id, other.id)
 
     assert dataclasses.asdict(drain.run()) == {"delivered": 0, "retrying": 0, "failed": 0}
@@ -305,14 +418,24 @@ def test_a_drain_of_webhooks_without_work_releases_them(make_drain, clock, sched
     assert schedule.sizes() == {"due": 0, "held": 0}
 
 
-def test_a_webhook_named_twice_is_drained_once(make_drain, clock, hook, emitted):
+def test_a_webhook_named_twice_is_drained_once(
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None]
+) -> None:
     emitted(3)
 
     assert make_drain(FakeSender(clock), hook.id, hook.id).run().delivered == 3
 
 
 @pytest.mark.parametrize("jump_h", [-1, 1])
-def test_a_workers_clock_that_jumps_moves_no_due_time(make_drain, clock, hook, emitted, flow, monkeypatch, jump_h):
+def test_a_workers_clock_that_jumps_moves_no_due_time(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    monkeypatch: pytest.MonkeyPatch,
+    jump_h: int,
+) -> None:
     emitted(1)
     real = wall_clock.now
     monkeypatch.setattr(wall_clock, "now", lambda: real() + timedelta(hours=jump_h))
@@ -322,7 +445,14 @@ def test_a_workers_clock_that_jumps_moves_no_due_time(make_drain, clock, hook, e
     assert timedelta(seconds=15) < wait < timedelta(seconds=25)
 
 
-def test_a_message_that_comes_twice_is_drained_once(make_drain, clock, schedule, hook, other, emitted):
+def test_a_message_that_comes_twice_is_drained_once(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(2, for_other=2)
     first, second = FakeSender(clock), FakeSender(clock)
     drain = make_drain(first, hook.id, other.id)
@@ -336,11 +466,18 @@ def test_a_message_that_comes_twice_is_drained_once(make_drain, clock, schedule,
     assert schedule.sizes() == {"due": 0, "held": 0}
 
 
-def test_a_drain_that_was_silent_leaves_the_webhook_to_its_successor(make_drain, clock, schedule, hook, emitted, flow):
+def test_a_drain_that_was_silent_leaves_the_webhook_to_its_successor(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(30)
     successors = []
 
-    def reply(request):
+    def reply(request: Request) -> Reply:
         if not successors:  # no statement was answered for longer than a hold, say
             clock.advance(20)
             assert schedule.take(10, 1_000)[0] == [hook.id]

@@ -2,15 +2,23 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from dispatcher.container import Container
+from dispatcher.model.attempt import Result
+from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.drain.claims import NOT_CLAIMED
 from dispatcher.pipeline.drain.counters import DrainCounters
+from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.recording import NOT_RECORDED, NOT_STORED
 from dispatcher.sender import choose
-from tests.support.fakes import FakeSender, Reply
+from dispatcher.sender.contract import Request
+from tests.integration.pipeline.conftest import Flow
+from tests.support.fakes import FakeClock, FakeSender, MemorySchedule, Reply
 from tests.support.waiting import eventually
 
 POISON = b"poison"
@@ -20,12 +28,12 @@ class OddError(Exception):
     """Nothing that the code knows of."""
 
 
-def refuse(flow, table, condition):
+def refuse(flow: Flow, table: str, condition: str) -> None:
     """Postgres refuses rows of the table for which the condition does not hold."""
     flow.sql(f"alter table {table} add constraint refused check ({condition}) not valid")
 
 
-def refuse_leases_of(flow, delivery_id, code):
+def refuse_leases_of(flow: Flow, delivery_id: int, code: str) -> None:
     """Postgres refuses to lease that delivery."""
     flow.sql(
         f"""
@@ -37,28 +45,28 @@ def refuse_leases_of(flow, delivery_id, code):
     )
 
 
-def bad_one(flow, webhook):
+def bad_one(flow: Flow, webhook: Webhook) -> int:
     """The first of its deliveries that is due."""
     sql = "select min(id) from deliveries where webhook_id = %(id)s"
     return flow.sql(sql, id=webhook.id)[0][0]
 
 
-def states_but(flow, delivery_id):
+def states_but(flow: Flow, delivery_id: int) -> Counter[str]:
     return Counter(state for (state,) in flow.sql("select state from deliveries where id <> %(id)s", id=delivery_id))
 
 
-def of_one(flow, delivery_id):
+def of_one(flow: Flow, delivery_id: int) -> tuple[Any, list[Any]]:
     """Its state, and number, status and reason of each attempt."""
     ((state,),) = flow.sql("select state from deliveries where id = %(id)s", id=delivery_id)
     attempts = "select number, status, reason from attempts where delivery_id = %(id)s order by id"
     return state, flow.sql(attempts, id=delivery_id)
 
 
-def leased(flow):
+def leased(flow: Flow) -> int:
     return flow.sql("select count(*) from deliveries where lease_token is not null")[0][0]
 
 
-def on_nth(count, answer, others=None):
+def on_nth(count: int, answer: Reply, others: Reply | None = None) -> Callable[[Request], Reply]:
     """What a sender says: `answer` to that request, `others` to all others."""
     asked = []
     return lambda request: answer if asked.append(request) is None and len(asked) == count else others or Reply()
@@ -66,8 +74,15 @@ def on_nth(count, answer, others=None):
 
 @pytest.mark.parametrize(("status", "state"), [("200", "delivered"), ("503", "pending")])
 def test_a_response_that_postgres_refuses_keeps_no_other_from_the_rows(
-    make_drain, clock, hook, other, emitted, flow, status, state
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    status: str,
+    state: str,
+) -> None:
     emitted(20, for_other=13)
     refuse(flow, "attempts", "body is distinct from 'poison'")
     sender = FakeSender(clock, on_nth(7, Reply(status, body=POISON)))
@@ -82,8 +97,15 @@ def test_a_response_that_postgres_refuses_keeps_no_other_from_the_rows(
 
 @pytest.mark.parametrize(("status", "state"), [("200", "delivered"), ("503", "failed")])
 def test_figures_that_postgres_refuses_end_their_delivery_alone(
-    make_drain, clock, hook, other, emitted, flow, status, state
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    status: str,
+    state: str,
+) -> None:
     emitted(20, for_other=13)
     bad = bad_one(flow, other)
     flow.sql("update deliveries set attempt_count = 5, tries_before = 5 where id = %(id)s", id=bad)
@@ -98,8 +120,13 @@ def test_figures_that_postgres_refuses_end_their_delivery_alone(
 
 
 def test_an_attempt_that_postgres_refuses_altogether_is_missing_and_its_delivery_ends(
-    make_drain, clock, hook, emitted, flow, caplog
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     emitted(5)
     refuse(flow, "attempts", "status <> '418'")
 
@@ -111,8 +138,8 @@ def test_an_attempt_that_postgres_refuses_altogether_is_missing_and_its_delivery
 
 
 def test_what_is_refused_for_another_reason_than_its_values_is_left_to_its_lease(
-    make_drain, clock, hook, emitted, flow
-):
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     """Nobody's delivery is failed because a table is not as it should be."""
     emitted(5)
     flow.sql("alter table attempts rename column body to bodies")
@@ -123,8 +150,8 @@ def test_what_is_refused_for_another_reason_than_its_values_is_left_to_its_lease
 
 
 def test_a_delivery_that_cannot_be_claimed_is_failed_and_the_others_go_out(
-    make_drain, clock, hook, other, emitted, flow
-):
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, other: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     emitted(20, for_other=13)
     bad = bad_one(flow, other)
     refuse_leases_of(flow, bad, "22003")
@@ -137,8 +164,14 @@ def test_a_delivery_that_cannot_be_claimed_is_failed_and_the_others_go_out(
 
 
 def test_a_webhook_that_cannot_be_claimed_for_is_paused_and_the_others_go_on(
-    make_drain, clock, schedule, hook, other, emitted, flow
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(20, for_other=13)
     refuse_leases_of(flow, bad_one(flow, other), "0A000")
 
@@ -149,7 +182,9 @@ def test_a_webhook_that_cannot_be_claimed_for_is_paused_and_the_others_go_on(
     assert leased(flow) == 0
 
 
-def test_what_was_claimed_and_cannot_be_read_is_given_back_uncounted(make_drain, clock, hook, other, emitted, flow):
+def test_what_was_claimed_and_cannot_be_read_is_given_back_uncounted(
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, other: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     """The claim is committed by then, for all webhooks of the chunk."""
     emitted(20, for_other=13)
     flow.sql("update events set created_at = '4000-01-01 BC' where name = 'invoice_sent'")
@@ -160,7 +195,9 @@ def test_what_was_claimed_and_cannot_be_read_is_given_back_uncounted(make_drain,
     assert leased(flow) == 0
 
 
-def test_what_cannot_be_said_of_one_webhook_is_said_of_the_others(make_drain, clock, hook, other, emitted, flow):
+def test_what_cannot_be_said_of_one_webhook_is_said_of_the_others(
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, other: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     emitted(5, for_other=5)
     refuse(flow, "webhooks", f"failing_since is null or id <> {hook.id}")
 
@@ -172,14 +209,16 @@ def test_what_cannot_be_said_of_one_webhook_is_said_of_the_others(make_drain, cl
 class Broken:
     """A part of which nothing works."""
 
-    def __getattr__(self, name):
-        def fails(*_, **__):
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def fails(*_: Any, **__: Any) -> None:
             raise OddError
 
         return fails
 
 
-def test_parts_that_could_be_done_without_stop_no_delivery(make_drain, clock, hook, emitted, flow):
+def test_parts_that_could_be_done_without_stop_no_delivery(
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     emitted(20)
     flow.sql("update events set traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'")
     broken = Broken()
@@ -194,29 +233,35 @@ def test_parts_that_could_be_done_without_stop_no_delivery(make_drain, clock, ho
 class Odd(FakeSender):
     """Takes no request of a tag, and has no results after so many."""
 
-    def __init__(self, clock, *, refused=0, ends_after=1_000):
+    def __init__(self, clock: FakeClock, *, refused: Any = 0, ends_after: int | None = 1_000) -> None:
         super().__init__(clock)
         self._refused, self._left, self.is_closed = refused, ends_after, False
 
-    def start(self, request):
+    def start(self, request: Request) -> None:
         if request.tag == self._refused:
             raise OddError
         super().start(request)
 
-    def results(self, wait_s):
+    def results(self, wait_s: float) -> list[Result]:
         self._left -= 1
         if self._left < 0:
             raise OddError
         return super().results(wait_s)
 
-    def close(self):
+    def close(self) -> None:
         self.is_closed = True
         super().close()
 
 
 def test_a_request_that_the_sender_does_not_take_fails_alone_and_is_not_the_receivers_fault(
-    make_drain, clock, schedule, hook, other, emitted, flow
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(10, for_other=5)
     bad = bad_one(flow, other)
 
@@ -227,8 +272,8 @@ def test_a_request_that_the_sender_does_not_take_fails_alone_and_is_not_the_rece
 
 
 def test_a_drain_that_ends_by_a_fault_records_what_came_in_and_gives_back_what_is_unsent(
-    make_drain, clock, hook, emitted, flow
-):
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     emitted(60)
     sender = Odd(clock, ends_after=3)
     sender.capacity = 4
@@ -244,14 +289,16 @@ def test_a_drain_that_ends_by_a_fault_records_what_came_in_and_gives_back_what_i
 class Forgetful(FakeSender):
     """Loses what is in flight once ten have come back, and has a result that nobody asked for."""
 
-    def results(self, wait_s):
+    def results(self, wait_s: float) -> list[Result]:
         results = super().results(wait_s)
         if len(self.requests) > 10:
             self.close()
         return [*results, *(replace(one, tag=-1) for one in results[:1])]
 
 
-def test_a_sender_that_breaks_its_contract_ends_its_drain_and_not_what_came_in(make_drain, clock, hook, emitted, flow):
+def test_a_sender_that_breaks_its_contract_ends_its_drain_and_not_what_came_in(
+    make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None], flow: Flow
+) -> None:
     emitted(60)
     after_s = iter([0.01] * 10 + [0.2, 0.3] * 50)
     sender = Forgetful(clock, lambda _: Reply(after_s=next(after_s)))
@@ -263,7 +310,14 @@ def test_a_sender_that_breaks_its_contract_ends_its_drain_and_not_what_came_in(m
     assert leased(flow) == len(sender.requests) - flow.states().count("delivered")
 
 
-def test_a_sender_is_closed_by_whatever_ends_its_drain(container, flow, hook, emitted, clock, monkeypatch):
+def test_a_sender_is_closed_by_whatever_ends_its_drain(
+    container: Container,
+    flow: Flow,
+    hook: Any,
+    emitted: Callable[..., None],
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     emitted(1)
     sender = Odd(clock, ends_after=0)
     monkeypatch.setattr(choose, "make_sender", lambda *_: sender)
@@ -276,7 +330,7 @@ def test_a_sender_is_closed_by_whatever_ends_its_drain(container, flow, hook, em
 class EndsAside(Odd):
     """Waits for an answer, and fails once that is done aside."""
 
-    def results(self, wait_s):
+    def results(self, wait_s: float) -> list[Result]:
         threading.Event().wait(wait_s)
         if threading.current_thread().name == "stragglers":
             raise OddError
@@ -284,8 +338,14 @@ class EndsAside(Odd):
 
 
 def test_a_sender_is_closed_by_whatever_ends_its_drain_aside(
-    container, flow, hook, emitted, clock, monkeypatch, caplog
-):
+    container: Container,
+    flow: Flow,
+    hook: Any,
+    emitted: Callable[..., None],
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     emitted(1)
     sender = EndsAside(clock)
     monkeypatch.setattr(choose, "make_sender", lambda *_: sender)

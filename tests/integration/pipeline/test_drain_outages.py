@@ -1,13 +1,20 @@
 """A drain while Postgres is away, or does not take writes: nothing is sent twice that could still be recorded."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import psycopg2
 import pytest
 
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.health import WindowPolicy
+from dispatcher.pipeline.drain.loop import Drain
+from dispatcher.sender.contract import Request
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage, rows
+from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook
-from tests.support.fakes import FakeSender, Reply
+from tests.support.fakes import FakeClock, FakeSender, MemorySchedule, Reply
 
 DISK_FULL, LOCK_TIMEOUT, DEADLOCK = "53100", "55P03", "40P01"
 
@@ -15,28 +22,28 @@ DISK_FULL, LOCK_TIMEOUT, DEADLOCK = "53100", "55P03", "40P01"
 class Failing(Storage):
     """Loses its connection on the statements of these numbers, counted from 1."""
 
-    def __init__(self, real, *numbers):
+    def __init__(self, real: Storage, *numbers: int) -> None:
         self._real, self._numbers, self.count = real, numbers, 0
         self.secrets = real.secrets
 
-    def autocommit(self, work, /, *args, **kwargs):
+    def autocommit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         self.count += 1
         if self.count in self._numbers:
             raise StorageUnavailable
         return self._real.autocommit(work, *args, **kwargs)
 
-    def transact(self, work, /, *args, **kwargs):
+    def transact(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return self._real.transact(work, *args, **kwargs)
 
 
 class Away(Failing):
     """Is away between two times of the clock."""
 
-    def __init__(self, real, clock, from_s, to_s):
+    def __init__(self, real: Storage, clock: FakeClock, from_s: float, to_s: float) -> None:
         super().__init__(real)
         self._clock, self._from_s, self._to_s = clock, from_s, to_s
 
-    def autocommit(self, work, /, *args, **kwargs):
+    def autocommit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if self._from_s <= self._clock.now_s < self._to_s:
             raise StorageUnavailable
         return self._real.autocommit(work, *args, **kwargs)
@@ -45,11 +52,11 @@ class Away(Failing):
 class Refusing(Failing):
     """Postgres refuses the statements of these numbers with an error of its own."""
 
-    def __init__(self, real, code, *numbers):
+    def __init__(self, real: Storage, code: str, *numbers: int) -> None:
         super().__init__(real, *numbers)
         self._code = code
 
-    def autocommit(self, work, /, *args, **kwargs):
+    def autocommit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         self.count += 1
         if self.count not in self._numbers:
             return self._real.autocommit(work, *args, **kwargs)
@@ -57,7 +64,14 @@ class Refusing(Failing):
         return self._real.autocommit(rows, refused)
 
 
-def test_a_claim_that_fails_ends_the_drain_without_a_post(make_drain, storage, clock, schedule, hook, emitted):
+def test_a_claim_that_fails_ends_the_drain_without_a_post(
+    make_drain: Callable[..., Drain],
+    storage: Storage,
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(5)
     sender = FakeSender(clock)
     drain = make_drain(sender, hook.id, storage=Failing(storage, *range(1, 99)))
@@ -68,7 +82,14 @@ def test_a_claim_that_fails_ends_the_drain_without_a_post(make_drain, storage, c
     assert schedule.sizes() == {"due": 1, "held": 1}  # the hold ends by itself
 
 
-def test_a_record_that_fails_is_tried_again(make_drain, storage, clock, hook, emitted, flow):
+def test_a_record_that_fails_is_tried_again(
+    make_drain: Callable[..., Drain],
+    storage: Storage,
+    clock: FakeClock,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     emitted(1)
     drain = make_drain(FakeSender(clock), hook.id, storage=Failing(storage, 2, 3, 4))
 
@@ -78,8 +99,15 @@ def test_a_record_that_fails_is_tried_again(make_drain, storage, clock, hook, em
 
 
 def test_what_comes_in_while_postgres_is_away_is_recorded_after_hundreds_of_claims_too(
-    make_drain, storage, clock, schedule, hook, other, emitted, flow
-):
+    make_drain: Callable[..., Drain],
+    storage: Storage,
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     """One webhook claims a delivery at a time; the other's answer comes while a record of the first waits."""
     emitted(100, for_other=1)
     sender = FakeSender(clock, lambda r: Reply(after_s=0.3 if r.url == other.webhook_url else 0.0005))
@@ -94,7 +122,14 @@ def test_what_comes_in_while_postgres_is_away_is_recorded_after_hundreds_of_clai
     assert flow.sql("select count(*) from deliveries where lease_token is not null") == [(0,)]
 
 
-def test_holds_are_kept_while_postgres_is_away(make_drain, storage, clock, schedule, hook, emitted):
+def test_holds_are_kept_while_postgres_is_away(
+    make_drain: Callable[..., Drain],
+    storage: Storage,
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
     emitted(1)
     away = Away(storage, clock, clock.now_s + 0.01, clock.now_s + 40)
     drain = make_drain(FakeSender(clock), hook.id, storage=away)
@@ -107,8 +142,14 @@ def test_holds_are_kept_while_postgres_is_away(make_drain, storage, clock, sched
 
 
 def test_what_cannot_be_recorded_until_the_leases_end_is_left_to_be_sent_again(
-    make_drain, storage, clock, hook, emitted, flow, caplog
-):
+    make_drain: Callable[..., Drain],
+    storage: Storage,
+    clock: FakeClock,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     emitted(1)
     drain = make_drain(FakeSender(clock), hook.id, storage=Failing(storage, *range(2, 999)))
 
@@ -120,7 +161,15 @@ def test_what_cannot_be_recorded_until_the_leases_end_is_left_to_be_sent_again(
 
 
 @pytest.mark.parametrize("code", [DISK_FULL, LOCK_TIMEOUT, DEADLOCK])
-def test_what_passes_is_waited_for_like_an_outage(make_drain, storage, clock, hook, emitted, flow, code):
+def test_what_passes_is_waited_for_like_an_outage(
+    make_drain: Callable[..., Drain],
+    storage: Storage,
+    clock: FakeClock,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    code: str,
+) -> None:
     emitted(5)
     drain = make_drain(FakeSender(clock), hook.id, storage=Refusing(storage, code, 2, 3, 4))
 
@@ -129,7 +178,14 @@ def test_what_passes_is_waited_for_like_an_outage(make_drain, storage, clock, ho
     assert flow.statuses() == [["200"]] * 5
 
 
-def test_while_postgres_only_reads_nobody_claims_in_a_loop(make_drain, storage, clock, schedule, account, flow):
+def test_while_postgres_only_reads_nobody_claims_in_a_loop(
+    make_drain: Callable[..., Drain],
+    storage: Storage,
+    clock: FakeClock,
+    schedule: MemorySchedule,
+    account: Account,
+    flow: Flow,
+) -> None:
     """What comes of a full disk once leases have run out: claims write lost attempts, and fail.
 
     Or of one webhook whose claim takes too long, which must not be with the same others each time.
@@ -146,7 +202,7 @@ def test_while_postgres_only_reads_nobody_claims_in_a_loop(make_drain, storage, 
     assert len({round(wait_s * 4) for wait_s in waits_s.values()}) >= 6  # a ticker looks each quarter of a second
 
 
-def locked_by_another(url, delivery_id):
+def locked_by_another(url: str, delivery_id: int) -> Any:
     """Somebody's transaction that has locked the delivery."""
     connection = psycopg2.connect(url)
     with connection.cursor() as cursor:
@@ -155,12 +211,14 @@ def locked_by_another(url, delivery_id):
 
 
 @pytest.fixture
-def locking(storage, database_url, clock, flow):
+def locking(
+    storage: Storage, database_url: str, clock: FakeClock, flow: Flow
+) -> Iterator[tuple[FakeSender, list[Any]]]:
     """A sender that locks the delivery of its third request, until it is told to let go; a drain waits 50 ms for it."""
     storage.autocommit(rows, "set lock_timeout = 50")
     held = []
 
-    def reply(request):
+    def reply(request: Request) -> Reply:
         if len(held) < 3:
             held.append(locked_by_another(database_url, request.tag) if len(held) == 2 else None)
         return Reply()
@@ -172,8 +230,14 @@ def locking(storage, database_url, clock, flow):
 
 
 def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let_go(
-    make_drain, schedule, locking, hook, other, emitted, flow
-):
+    make_drain: Callable[..., Drain],
+    schedule: MemorySchedule,
+    locking: tuple[FakeSender, list[Any]],
+    hook: Any,
+    other: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
     sender, held = locking
     emitted(10, for_other=10)
     drain = make_drain(sender, other.id, hook.id)
@@ -193,8 +257,14 @@ def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let
 
 
 def test_a_delivery_that_is_locked_for_longer_than_its_lease_is_left_to_be_sent_again(
-    make_drain, clock, locking, hook, emitted, flow, caplog
-):
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    locking: tuple[FakeSender, list[Any]],
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     sender, _ = locking
     emitted(10)
     drain = make_drain(sender, hook.id)
@@ -208,17 +278,23 @@ def test_a_delivery_that_is_locked_for_longer_than_its_lease_is_left_to_be_sent_
 
 
 def test_a_table_that_is_locked_is_waited_for_like_an_outage(
-    make_drain, storage, clock, hook, emitted, flow, database_url
-):
+    make_drain: Callable[..., Drain],
+    storage: Storage,
+    clock: FakeClock,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+    database_url: str,
+) -> None:
     emitted(5)
     storage.autocommit(rows, "set lock_timeout = 50")
     other = psycopg2.connect(database_url)
 
-    def reply(_):
+    def reply(_: Any) -> Reply:
         other.cursor().execute("lock table attempts in access exclusive mode")
         return Reply()
 
-    def wait(seconds):
+    def wait(seconds: float) -> None:
         clock.advance(seconds)
         if clock.now_s > 1_010:
             other.rollback()

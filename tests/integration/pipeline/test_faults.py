@@ -12,15 +12,19 @@ import pytest
 from dispatcher import emit
 from dispatcher.container import Container, use_container
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.webhook import Webhook
 from dispatcher.replays.one import replay
 from dispatcher.schedule.schedule import Schedule
-from dispatcher.storage.engine import rows
+from dispatcher.settings import Settings
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.webhooks.edit import edit_webhook
+from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_body, a_webhook
 from tests.support.places import ROOT
 
 
-def test_an_emit_needs_neither_redis_nor_the_broker(settings, account):
+def test_an_emit_needs_neither_redis_nor_the_broker(settings: Settings, account: Account) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         container = Container(replace(settings, redis_url=url, broker_url=url))
@@ -39,17 +43,19 @@ def test_an_emit_needs_neither_redis_nor_the_broker(settings, account):
 
 
 @pytest.fixture
-def down(settings):
+def down(settings: Settings) -> Schedule:
     """A clock in a Redis that does not answer."""
     return Schedule("redis://127.0.0.1:1/0")
 
 
 @pytest.fixture
-def hook(storage, account):
+def hook(storage: Storage, account: Account) -> Webhook:
     return a_webhook(storage, account)
 
 
-def test_a_replay_with_redis_down_is_stored_and_found_by_reconcile(flow, hook, down, caplog):
+def test_a_replay_with_redis_down_is_stored_and_found_by_reconcile(
+    flow: Flow, hook: Webhook, down: Schedule, caplog: pytest.LogCaptureFixture
+) -> None:
     flow.emit()
     flow.fan_out()
     flow.sql("update deliveries set state = 'failed', finished_on = current_date")
@@ -60,7 +66,9 @@ def test_a_replay_with_redis_down_is_stored_and_found_by_reconcile(flow, hook, d
     assert flow.container.reconciler.reconcile().webhook_count == 1
 
 
-def test_a_webhook_that_is_switched_on_with_redis_down_is_found_by_reconcile(flow, hook, down, caplog):
+def test_a_webhook_that_is_switched_on_with_redis_down_is_found_by_reconcile(
+    flow: Flow, hook: Webhook, down: Schedule, caplog: pytest.LogCaptureFixture
+) -> None:
     flow.emit()
     flow.fan_out()
     edit_webhook(flow.container.storage, flow.container.schedule, "applecorp", hook.id, {"active": False})
@@ -71,7 +79,7 @@ def test_a_webhook_that_is_switched_on_with_redis_down_is_found_by_reconcile(flo
     assert flow.container.reconciler.reconcile().webhook_count == 1
 
 
-def test_an_emit_with_postgres_down_is_refused(settings):
+def test_an_emit_with_postgres_down_is_refused(settings: Settings) -> None:
     container = Container(dataclasses.replace(settings, database_url="postgresql://me@127.0.0.1:1/main"))
     use_container(container)
     try:
@@ -82,7 +90,7 @@ def test_an_emit_with_postgres_down_is_refused(settings):
         container.close()
 
 
-def test_a_process_that_only_emits_loads_no_worker_no_web_and_no_sender(settings, account):
+def test_a_process_that_only_emits_loads_no_worker_no_web_and_no_sender(settings: Settings, account: Account) -> None:
     program = """
 import sys
 from dataclasses import replace
@@ -106,7 +114,7 @@ assert not loaded, loaded
     assert done.returncode == 0, done.stderr
 
 
-def test_nothing_connects_when_it_is_built(settings):
+def test_nothing_connects_when_it_is_built(settings: Settings) -> None:
     nowhere = "redis://127.0.0.1:1/0"
     Container(
         dataclasses.replace(

@@ -1,6 +1,8 @@
 """Processes that die, are slow, or lose a server: what their drains hold, and who makes up for it."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -8,8 +10,9 @@ from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.schedule.schedule import Released
-from dispatcher.storage.engine import rows
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline.owners import Presence
+from tests.support.fakes import FakeClock, MemorySchedule
 from tests.support.waiting import eventually
 
 END_SESSIONS = """
@@ -20,25 +23,27 @@ DEAD, LIVING = 2**62 + 7, 3
 
 
 @pytest.fixture
-def presence(storage, clock):
+def presence(storage: Storage, clock: FakeClock) -> Iterator[Presence]:
     made = Presence(storage.engine, 1, clock)
     yield made
     made.close()
 
 
 @pytest.fixture
-def reconciled():
+def reconciled() -> list[float]:
     """When the clock was compared with the rows."""
     return []
 
 
 @pytest.fixture
-def heartbeat(storage, schedule, presence, clock, reconciled):
+def heartbeat(
+    storage: Storage, schedule: MemorySchedule, presence: Presence, clock: FakeClock, reconciled: list[float]
+) -> Heartbeat:
     return Heartbeat(storage, schedule, presence, lambda: reconciled.append(clock.now_s), every_s=15.0)
 
 
 @contextmanager
-def session(storage, owner):
+def session(storage: Storage, owner: int) -> Iterator[Any]:
     """The process of that number has one."""
     presence = Presence(storage.engine, owner)
     presence.keep()
@@ -46,17 +51,19 @@ def session(storage, owner):
     presence.close()
 
 
-def held_by(schedule, owner, webhook):
+def held_by(schedule: Any, owner: int, webhook: int) -> None:
     schedule.hand_out([webhook], 100)
     schedule.renew([webhook], f"{owner}/drain")
     schedule.beat_of(owner)
 
 
-def taken(schedule):
+def taken(schedule: Any) -> list[int]:
     return schedule.take(10, 100)[0]
 
 
-def test_what_a_dead_process_held_is_due_and_its_lost_messages_are_made_up_for(heartbeat, schedule, clock, reconciled):
+def test_what_a_dead_process_held_is_due_and_its_lost_messages_are_made_up_for(
+    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, reconciled: list[float]
+) -> None:
     heartbeat.beat()
     held_by(schedule, DEAD, 1)
     clock.advance(4)
@@ -67,7 +74,9 @@ def test_what_a_dead_process_held_is_due_and_its_lost_messages_are_made_up_for(h
     assert len(reconciled) == 2
 
 
-def test_a_process_that_is_slow_keeps_what_it_holds(heartbeat, schedule, clock, storage, reconciled):
+def test_a_process_that_is_slow_keeps_what_it_holds(
+    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, storage: Storage, reconciled: list[float]
+) -> None:
     heartbeat.beat()
     with session(storage, LIVING):
         held_by(schedule, LIVING, 1)
@@ -79,7 +88,9 @@ def test_a_process_that_is_slow_keeps_what_it_holds(heartbeat, schedule, clock, 
     assert len(reconciled) == 1
 
 
-def test_one_that_starts_looks_at_who_was_silent_for_a_second(heartbeat, schedule, clock):
+def test_one_that_starts_looks_at_who_was_silent_for_a_second(
+    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock
+) -> None:
     held_by(schedule, DEAD, 1)
     clock.advance(1)
 
@@ -88,7 +99,9 @@ def test_one_that_starts_looks_at_who_was_silent_for_a_second(heartbeat, schedul
     assert taken(schedule) == [1]
 
 
-def test_a_process_that_lost_its_session_and_speaks_keeps_what_it_holds(heartbeat, schedule, clock):
+def test_a_process_that_lost_its_session_and_speaks_keeps_what_it_holds(
+    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock
+) -> None:
     heartbeat.beat()
     held_by(schedule, LIVING, 1)
     clock.advance(3.5)
@@ -98,12 +111,14 @@ def test_a_process_that_lost_its_session_and_speaks_keeps_what_it_holds(heartbea
     assert taken(schedule) == []
 
 
-def test_a_session_ends_with_its_process(heartbeat, schedule, clock, storage):
+def test_a_session_ends_with_its_process(
+    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, storage: Storage
+) -> None:
     with session(storage, LIVING):
         held_by(schedule, LIVING, 1)
     clock.advance(4)
 
-    def freed():
+    def freed() -> list[int]:
         heartbeat.beat()
         return taken(schedule)
 
@@ -111,8 +126,8 @@ def test_a_session_ends_with_its_process(heartbeat, schedule, clock, storage):
 
 
 def test_after_postgres_was_away_nobody_is_dead_until_all_can_have_their_sessions_again(
-    heartbeat, schedule, presence, clock, storage
-):
+    heartbeat: Heartbeat, schedule: MemorySchedule, presence: Presence, clock: FakeClock, storage: Storage
+) -> None:
     heartbeat.beat()
     held_by(schedule, LIVING, 1)
     storage.read(rows, END_SESSIONS)
@@ -128,7 +143,9 @@ def test_after_postgres_was_away_nobody_is_dead_until_all_can_have_their_session
     assert taken(schedule) == [1]
 
 
-def test_the_clock_is_compared_with_the_rows_at_the_start_and_at_each_interval(heartbeat, clock, reconciled):
+def test_the_clock_is_compared_with_the_rows_at_the_start_and_at_each_interval(
+    heartbeat: Heartbeat, clock: FakeClock, reconciled: list[float]
+) -> None:
     began_s = clock.now_s
     for _ in range(40):
         heartbeat.beat()
@@ -138,9 +155,14 @@ def test_the_clock_is_compared_with_the_rows_at_the_start_and_at_each_interval(h
 
 
 def test_workers_that_start_together_compare_once_and_one_that_starts_later_again(
-    heartbeat, schedule, presence, clock, storage, reconciled
-):
-    def another():
+    heartbeat: Heartbeat,
+    schedule: MemorySchedule,
+    presence: Presence,
+    clock: FakeClock,
+    storage: Storage,
+    reconciled: list[float],
+) -> None:
+    def another() -> Heartbeat:
         return Heartbeat(storage, schedule, presence, lambda: reconciled.append(clock.now_s), every_s=15.0)
 
     heartbeat.beat()
@@ -153,7 +175,9 @@ def test_workers_that_start_together_compare_once_and_one_that_starts_later_agai
     assert len(reconciled) == 2
 
 
-def test_when_redis_answers_again_the_clock_is_rebuilt(heartbeat, schedule, clock, reconciled):
+def test_when_redis_answers_again_the_clock_is_rebuilt(
+    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, reconciled: list[float]
+) -> None:
     heartbeat.beat()
     clock.advance(1)
     schedule.down = True
@@ -167,7 +191,9 @@ def test_when_redis_answers_again_the_clock_is_rebuilt(heartbeat, schedule, cloc
     assert len(reconciled) == 2
 
 
-def test_what_could_not_be_released_while_redis_was_away_is_due_when_it_answers(heartbeat, schedule, clock):
+def test_what_could_not_be_released_while_redis_was_away_is_due_when_it_answers(
+    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock
+) -> None:
     heartbeat.beat()
     schedule.hand_out([1], 100)
     holds = Holds(schedule, 15.0, clock)
@@ -183,7 +209,7 @@ def test_what_could_not_be_released_while_redis_was_away_is_due_when_it_answers(
     assert taken(schedule) == [1]
 
 
-def test_the_next_drain_lets_go_of_what_the_last_could_not_release(schedule, clock):
+def test_the_next_drain_lets_go_of_what_the_last_could_not_release(schedule: MemorySchedule, clock: FakeClock) -> None:
     schedule.hand_out([1, 2], 100)
     holds = Holds(schedule, 15.0, clock)
     holds.begin([1])
@@ -196,11 +222,13 @@ def test_the_next_drain_lets_go_of_what_the_last_could_not_release(schedule, clo
     assert taken(schedule) == [1]
 
 
-def test_a_rebuild_that_failed_is_made_up_for(storage, schedule, presence, clock):
+def test_a_rebuild_that_failed_is_made_up_for(
+    storage: Storage, schedule: MemorySchedule, presence: Presence, clock: FakeClock
+) -> None:
     outcomes = iter([StorageUnavailable(), None, None])
     calls = []
 
-    def reconcile():
+    def reconcile() -> None:
         calls.append(clock.now_s)
         if (error := next(outcomes)) is not None:
             raise error

@@ -5,30 +5,38 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dispatcher.container import Container
+from dispatcher.model.webhook import Webhook
+from dispatcher.pipeline.emit import NewEvent
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
+from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook, an_event
-from tests.support.receiver import Answer
+from tests.support.receiver import Answer, Receiver
 
 EVENTS = ["invoice_created", "invoice_updated", "invoice_sent", "invoice_paid"]
 
 
-def about(id_, name="invoice_updated"):
+def about(id_: int, name: str = "invoice_updated") -> NewEvent:
     body = {"invoice": {"id": id_}}
     return an_event(name, body=body | ({"payment": {"id": 1}} if name == "invoice_paid" else {}))
 
 
 @pytest.fixture
-def ordered(storage, account, receiver):
+def ordered(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
     return a_webhook(storage, account, receiver.url("/"), EVENTS, ordering="resource")
 
 
-def sent(receiver):
+def sent(receiver: Receiver) -> list[tuple[int, str]]:
     return [
         (json.loads(request.body)["body"]["invoice"]["id"], json.loads(request.body)["event_name"])
         for request in receiver.requests
     ]
 
 
-def test_deliveries_of_one_resource_go_out_one_at_a_time_in_the_order_of_their_events(ordered, flow, receiver):
+def test_deliveries_of_one_resource_go_out_one_at_a_time_in_the_order_of_their_events(
+    ordered: Webhook, flow: Flow, receiver: Receiver
+) -> None:
     for name in EVENTS:
         flow.emit(about(1, name))
     flow.fan_out()
@@ -37,7 +45,7 @@ def test_deliveries_of_one_resource_go_out_one_at_a_time_in_the_order_of_their_e
     assert sent(receiver) == [(1, name) for name in EVENTS]
 
 
-def test_a_failing_head_holds_back_its_own_resource_only(ordered, flow, receiver):
+def test_a_failing_head_holds_back_its_own_resource_only(ordered: Webhook, flow: Flow, receiver: Receiver) -> None:
     receiver.script("/", Answer(status=500))
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"))
     flow.fan_out()
@@ -51,7 +59,7 @@ def test_a_failing_head_holds_back_its_own_resource_only(ordered, flow, receiver
     assert flow.states() == ["pending", "pending", "delivered", "pending"]
 
 
-def test_a_head_that_is_finally_failed_lets_the_next_go(ordered, flow, receiver):
+def test_a_head_that_is_finally_failed_lets_the_next_go(ordered: Webhook, flow: Flow, receiver: Receiver) -> None:
     receiver.script("/", Answer(status=500))
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"))
     flow.fan_out()
@@ -65,7 +73,9 @@ def test_a_head_that_is_finally_failed_lets_the_next_go(ordered, flow, receiver)
     assert sent(receiver)[-1] == (1, "invoice_sent")
 
 
-def test_reconcile_lets_go_what_a_dead_worker_left_held_back(ordered, flow, container):
+def test_reconcile_lets_go_what_a_dead_worker_left_held_back(
+    ordered: Webhook, flow: Flow, container: Container
+) -> None:
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"))
     flow.fan_out()
     flow.sql(
@@ -77,7 +87,9 @@ def test_reconcile_lets_go_what_a_dead_worker_left_held_back(ordered, flow, cont
     assert flow.deliver(ordered.id).delivered == 1
 
 
-def test_reconcile_lets_all_go_where_order_is_not_wanted_any_more(ordered, flow, container):
+def test_reconcile_lets_all_go_where_order_is_not_wanted_any_more(
+    ordered: Webhook, flow: Flow, container: Container
+) -> None:
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"), about(1, "invoice_paid"))
     flow.fan_out()
     flow.sql("update webhooks set ordering = 'none'")
@@ -86,7 +98,7 @@ def test_reconcile_lets_all_go_where_order_is_not_wanted_any_more(ordered, flow,
     assert flow.deliver(ordered.id).delivered == 3
 
 
-def test_without_order_nothing_is_held_back(storage, account, receiver, flow):
+def test_without_order_nothing_is_held_back(storage: Storage, account: Account, receiver: Receiver, flow: Flow) -> None:
     webhook = a_webhook(storage, account, receiver.url("/"), EVENTS)
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"))
     flow.fan_out()
@@ -96,11 +108,13 @@ def test_without_order_nothing_is_held_back(storage, account, receiver, flow):
 
 
 @pytest.fixture
-def superseding(storage, account, receiver):
+def superseding(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
     return a_webhook(storage, account, receiver.url("/"), EVENTS, superseding=True)
 
 
-def test_a_waiting_update_gives_way_to_a_newer_one_of_its_resource(superseding, flow, receiver):
+def test_a_waiting_update_gives_way_to_a_newer_one_of_its_resource(
+    superseding: Webhook, flow: Flow, receiver: Receiver
+) -> None:
     flow.emit(about(1), about(2), about(1, "invoice_sent"))
     flow.fan_out()
     flow.emit(about(1))
@@ -111,7 +125,9 @@ def test_a_waiting_update_gives_way_to_a_newer_one_of_its_resource(superseding, 
     assert sorted(sent(receiver)) == [(1, "invoice_sent"), (1, "invoice_updated"), (2, "invoice_updated")]
 
 
-def test_of_updates_that_come_together_only_the_newest_is_sent(superseding, flow, receiver):
+def test_of_updates_that_come_together_only_the_newest_is_sent(
+    superseding: Webhook, flow: Flow, receiver: Receiver
+) -> None:
     flow.emit(about(1), about(1), about(1))
     flow.fan_out()
 
@@ -119,7 +135,7 @@ def test_of_updates_that_come_together_only_the_newest_is_sent(superseding, flow
     assert flow.states() == ["superseded", "superseded", "delivered"]
 
 
-def test_an_update_that_is_on_its_way_does_not_give_way(superseding, flow):
+def test_an_update_that_is_on_its_way_does_not_give_way(superseding: Webhook, flow: Flow) -> None:
     flow.emit(about(1))
     flow.fan_out()
     flow.sql("update deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() + interval '1 min'")
@@ -129,7 +145,9 @@ def test_an_update_that_is_on_its_way_does_not_give_way(superseding, flow):
     assert flow.states() == ["pending", "pending"]
 
 
-def test_an_update_given_up_as_outdated_lets_the_next_of_its_resource_go(storage, account, receiver, flow):
+def test_an_update_given_up_as_outdated_lets_the_next_of_its_resource_go(
+    storage: Storage, account: Account, receiver: Receiver, flow: Flow
+) -> None:
     webhook = a_webhook(storage, account, receiver.url("/"), EVENTS, superseding=True, ordering="resource")
     flow.emit(about(1))
     flow.fan_out()
@@ -145,7 +163,9 @@ def test_an_update_given_up_as_outdated_lets_the_next_of_its_resource_go(storage
     assert len(receiver.requests) == 1
 
 
-def test_a_failed_update_makes_room_for_the_newer_one_at_once(storage, account, receiver, flow):
+def test_a_failed_update_makes_room_for_the_newer_one_at_once(
+    storage: Storage, account: Account, receiver: Receiver, flow: Flow
+) -> None:
     webhook = a_webhook(storage, account, receiver.url("/"), EVENTS, superseding=True, ordering="resource")
     receiver.script("/", Answer(status=500, delay_s=0.3), Answer(status=200))
     flow.emit(about(1))

@@ -4,11 +4,17 @@ from contextlib import ExitStack
 
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.errors import TooManyPings, WebhookNotFound
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from tests.support.builders import a_webhook
+from tests.support.receiver import Receiver
 
 
-def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(container, storage, account, receiver):
+def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(
+    container: Container, storage: Storage, account: Account, receiver: Receiver
+) -> None:
     hook = a_webhook(storage, account, receiver.url())
 
     with pytest.raises(WebhookNotFound):
@@ -17,7 +23,9 @@ def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(container, st
     assert container.senders.idle_count == 1
 
 
-def test_one_ping_too_many_is_refused_and_the_next_is_not(container, storage, account, receiver):
+def test_one_ping_too_many_is_refused_and_the_next_is_not(
+    container: Container, storage: Storage, account: Account, receiver: Receiver
+) -> None:
     hook = a_webhook(storage, account, receiver.url())
 
     with ExitStack() as taken:
@@ -28,7 +36,9 @@ def test_one_ping_too_many_is_refused_and_the_next_is_not(container, storage, ac
     assert container.pinger.ping("applecorp", hook.id).response_status == "200"
 
 
-def test_one_account_leaves_places_to_the_others(container, storage, account, receiver):
+def test_one_account_leaves_places_to_the_others(
+    container: Container, storage: Storage, account: Account, receiver: Receiver
+) -> None:
     hook = a_webhook(storage, account, receiver.url())
 
     with ExitStack() as taken:

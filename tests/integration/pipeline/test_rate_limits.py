@@ -1,15 +1,21 @@
 """A webhook's rate limit: kept by tokens in the clock, whatever is due and whoever drains it."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import WindowPolicy
+from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
+from dispatcher.sender.contract import Request
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
+from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook, an_event
-from tests.support.fakes import FakeSender
+from tests.support.fakes import FakeClock, FakeSender, MemorySchedule
 
 POLICY = DrainPolicy(
     retry=RetryPolicy(), window=WindowPolicy(start=50), timeout_s=30, lease=timedelta(seconds=90), flush_s=0.01
@@ -19,20 +25,22 @@ POLICY = DrainPolicy(
 class NotingSender(FakeSender):
     """Notes when each request was started."""
 
-    def __init__(self, clock, times):
+    def __init__(self, clock: FakeClock, times: list[float]) -> None:
         super().__init__(clock)
         self._times = times
 
-    def start(self, request):
+    def start(self, request: Request) -> None:
         self._times.append(self._clock.now_s)
         super().start(request)
 
 
 @pytest.fixture
-def sent(storage, schedule, clock, flow):
+def sent(
+    storage: Storage, schedule: MemorySchedule, clock: FakeClock, flow: Flow
+) -> Callable[[Webhook, float], list[float]]:
     """When each request was started, with so many waiting for a webhook of `rate`, over `seconds` of a moved clock."""
 
-    def run(webhook, seconds):
+    def run(webhook: Webhook, seconds: float) -> list[float]:
         times = []
         schedule.due({webhook.id: 0})
         ends_s = clock.now_s + seconds
@@ -51,7 +59,9 @@ def sent(storage, schedule, clock, flow):
 
 
 @pytest.mark.parametrize("rate", [2, 20, 100])
-def test_ten_seconds_see_the_rate_within_five_percent(sent, storage, account, flow, rate):
+def test_ten_seconds_see_the_rate_within_five_percent(
+    sent: Callable[[Webhook, float], list[float]], storage: Storage, account: Account, flow: Flow, rate: int
+) -> None:
     webhook = a_webhook(storage, account, "http://a.test/", rate_limit=rate)
     flow.emit(*[an_event() for _ in range(rate * 13)])
     flow.fan_out()
@@ -63,7 +73,9 @@ def test_ten_seconds_see_the_rate_within_five_percent(sent, storage, account, fl
     assert max(sum(begin <= time < begin + 1 for time in times) for begin in times) <= rate * 1.35 + 1
 
 
-def test_what_waits_for_a_token_uses_up_no_try(sent, storage, account, flow):
+def test_what_waits_for_a_token_uses_up_no_try(
+    sent: Callable[[Webhook, float], list[float]], storage: Storage, account: Account, flow: Flow
+) -> None:
     webhook = a_webhook(storage, account, "http://a.test/", rate_limit=1)
     flow.emit(*[an_event() for _ in range(10)])
     flow.fan_out()
@@ -74,7 +86,9 @@ def test_what_waits_for_a_token_uses_up_no_try(sent, storage, account, flow):
     assert all(one.attempt_count == 0 and one.lost_count == 0 for one in waiting)
 
 
-def test_a_webhook_without_a_limit_is_not_slowed_by_one_with(storage, schedule, clock, account, flow):
+def test_a_webhook_without_a_limit_is_not_slowed_by_one_with(
+    storage: Storage, schedule: MemorySchedule, clock: FakeClock, account: Account, flow: Flow
+) -> None:
     slow = a_webhook(storage, account, "http://slow.test/", rate_limit=1)
     quick = a_webhook(storage, account, "http://quick.test/")
     flow.emit(*[an_event() for _ in range(100)])

@@ -3,25 +3,33 @@
 import itertools
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.errors import IllegalTransition, InvalidReplay, ReplayNotFound, StorageUnavailable
 from dispatcher.model.health import Health
+from dispatcher.model.replay import Replay
+from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.prune import prune
 from dispatcher.replays import job
 from dispatcher.replays.one import replay
 from dispatcher.schedule.schedule import Released, Schedule
 from dispatcher.storage.admin import clients
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES
-from dispatcher.storage.engine import rows
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.replays import jobs
 from dispatcher.storage.stats import partitions
 from dispatcher.webhooks import edit
+from tests.conftest import ShiftTime
+from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook, an_account, an_event
-from tests.support.receiver import Answer
+from tests.support.receiver import Answer, Receiver
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 WINDOW = 10
@@ -29,15 +37,15 @@ WINDOW = 10
 
 
 @pytest.fixture
-def hook(storage, account, receiver):
+def hook(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
     return a_webhook(storage, account, receiver.url("/hook"), ["invoice_paid", "invoice_sent", "invoice_updated"])
 
 
 @pytest.fixture
-def failed(flow):
+def failed(flow: Flow) -> Callable[..., list[int]]:
     """Makes so many events, whose deliveries have failed; all their ids, oldest first."""
 
-    def make(count=1, name="invoice_paid", state="failed"):
+    def make(count: int = 1, name: str = "invoice_paid", state: str = "failed") -> list[int]:
         flow.emit(*(an_event(name, body={"invoice": {"id": 1}} | _payment(name)) for _ in range(count)))
         handed = flow.fan_out()
         finish(flow, state)
@@ -47,11 +55,11 @@ def failed(flow):
     return make
 
 
-def _payment(name):
+def _payment(name: str) -> dict[str, Any]:
     return {"payment": {"id": 1}} if name == "invoice_paid" else {}
 
 
-def finish(flow, state="failed", where="true"):
+def finish(flow: Flow, state: str = "failed", where: Any = "true") -> None:
     """As if their tries had been used up."""
     flow.sql(
         f"update deliveries set state = '{state}', attempt_count = 6, finished_on = dispatcher_now()::date,"
@@ -60,8 +68,8 @@ def finish(flow, state="failed", where="true"):
 
 
 @pytest.fixture
-def start(container, account):
-    def start(**given):
+def start(container: Container, account: Account) -> Replay:
+    def start(**given: Any) -> Replay:
         whose = {"client_id": given.pop("client_id", None), "redelivery_limit": container.settings.redelivery_limit}
         return job.start(container.storage, container.schedule, account, {"since": AN_HOUR_AGO} | given, **whose)
 
@@ -69,22 +77,22 @@ def start(container, account):
 
 
 @pytest.fixture
-def count(container, account):
+def count(container: Container, account: Account) -> Callable[..., Any]:
     return lambda **given: job.dry_run(
         container.storage, account, {"since": AN_HOUR_AGO} | given, redelivery_limit=container.settings.redelivery_limit
     )
 
 
 @pytest.fixture
-def found(container):
+def found(container: Container) -> Callable[[Replay], Replay]:
     return lambda made: container.storage.read(jobs.find, made.id)
 
 
 @pytest.fixture
-def carry_on(flow, container, found):
+def carry_on(flow: Flow, container: Container, found: Callable[[Replay], Replay]) -> Replay:
     """Steps and drains until the replay has ended."""
 
-    def carry_on(made, *webhook_ids):
+    def carry_on(made: Replay, *webhook_ids: int) -> Replay:
         for _ in range(1_000):
             container.step_replays()
             flow.deliver(*webhook_ids)
@@ -95,11 +103,18 @@ def carry_on(flow, container, found):
     return carry_on
 
 
-def keys(receiver):
+def keys(receiver: Receiver) -> list[str | None]:
     return [request.header("Idempotency-Key") for request in receiver.requests]
 
 
-def test_each_match_is_sent_once_with_the_old_key_and_its_tries_anew(flow, hook, failed, start, carry_on, receiver):
+def test_each_match_is_sent_once_with_the_old_key_and_its_tries_anew(
+    flow: Flow,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+) -> None:
     ids = failed(35)
     made = start()
     assert (made.state, made.matched, made.sent) == ("running", 35, 0)
@@ -113,7 +128,15 @@ def test_each_match_is_sent_once_with_the_old_key_and_its_tries_anew(flow, hook,
     assert [one.id for one in flow.deliveries()] == ids
 
 
-def test_what_fails_again_meanwhile_is_not_sent_a_second_time(flow, container, hook, failed, start, found, receiver):
+def test_what_fails_again_meanwhile_is_not_sent_a_second_time(
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    receiver: Receiver,
+) -> None:
     failed(25)
     made = start()
     container.step_replays()
@@ -129,12 +152,20 @@ def test_what_fails_again_meanwhile_is_not_sent_a_second_time(flow, container, h
     assert len(receiver.requests) == WINDOW
 
 
-def test_two_steppers_at_once_send_nothing_twice(flow, container, hook, failed, start, found, receiver):
+def test_two_steppers_at_once_send_nothing_twice(
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    receiver: Receiver,
+) -> None:
     failed(60)
     made = start()
     ended = threading.Event()
 
-    def step():
+    def step() -> None:
         while not ended.is_set():
             container.step_replays()
 
@@ -152,10 +183,10 @@ def test_two_steppers_at_once_send_nothing_twice(flow, container, hook, failed, 
 
 
 @pytest.fixture
-def break_after(flow):
+def break_after(flow: Flow) -> Callable[[], Any]:
     """Makes Postgres refuse the update of a table, so that a step dies in the middle of its transaction."""
 
-    def break_after(table):
+    def break_after(table: str) -> Callable[[], Any]:
         flow.sql(
             "create function die() returns trigger language plpgsql as $$ begin raise exception 'killed'; end $$;"
             f"create trigger die before update on {table} for each row execute function die()"
@@ -168,8 +199,18 @@ def break_after(flow):
 @pytest.mark.parametrize("table", ["replay_webhooks", "replays"])
 @pytest.mark.parametrize("given", [{}, {"new_key": True}], ids=str)
 def test_a_step_that_dies_in_the_middle_sends_nothing(
-    flow, container, hook, failed, start, found, carry_on, receiver, break_after, table, given
-):
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+    break_after: Callable[[str], Callable[[], Any]],
+    table: str,
+    given: dict[str, Any],
+) -> None:
     failed(25)
     made = start(**given)
     container.step_replays()
@@ -185,8 +226,13 @@ def test_a_step_that_dies_in_the_middle_sends_nothing(
 
 
 def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(
-    flow, container, hook, failed, start, found
-):
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+) -> None:
     failed(2)
     first, second, third = start(), start(states=["delivered"]), start(event_names=["invoice_paid"])
     flow.sql(
@@ -202,7 +248,15 @@ def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(
     assert (found(third).state, found(third).sent) == ("done", 2)
 
 
-def test_what_was_redelivered_as_often_as_is_allowed_is_left_out(flow, hook, failed, count, start, carry_on, receiver):
+def test_what_was_redelivered_as_often_as_is_allowed_is_left_out(
+    flow: Flow,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    count: Callable[..., Any],
+    start: Callable[..., Replay],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+) -> None:
     ids = failed(3)
     flow.sql("update deliveries set redelivery_count = case when id = %(id)s then 100 else 99 end", id=ids[1])
 
@@ -213,7 +267,14 @@ def test_what_was_redelivered_as_often_as_is_allowed_is_left_out(flow, hook, fai
     assert flow.sql("select distinct redelivery_count from deliveries") == [(100,)]
 
 
-def test_with_a_new_key_all_are_sent_however_often_they_were_redelivered(flow, hook, failed, count, start, carry_on):
+def test_with_a_new_key_all_are_sent_however_often_they_were_redelivered(
+    flow: Flow,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    count: Callable[..., Any],
+    start: Callable[..., Replay],
+    carry_on: Callable[..., Replay],
+) -> None:
     failed(2)
     flow.sql("update deliveries set redelivery_count = 100")
 
@@ -222,7 +283,14 @@ def test_with_a_new_key_all_are_sent_however_often_they_were_redelivered(flow, h
     assert flow.sql("select count(*) from deliveries where copy_of is not null and redelivery_count = 0") == [(2,)]
 
 
-def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(flow, container, hook, failed, start, receiver):
+def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    receiver: Receiver,
+) -> None:
     failed(3)
     start()
     down = Schedule("redis://127.0.0.1:1/0")
@@ -247,7 +315,16 @@ def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(flow, cont
     ],
     ids=str,
 )
-def test_a_dry_run_counts_what_is_sent(flow, hook, failed, start, count, carry_on, receiver, given):
+def test_a_dry_run_counts_what_is_sent(
+    flow: Flow,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    count: Callable[..., Any],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+    given: dict[str, Any],
+) -> None:
     failed(7, "invoice_paid")
     failed(11, "invoice_sent")
     failed(13, "invoice_paid", "delivered")
@@ -262,13 +339,15 @@ def test_a_dry_run_counts_what_is_sent(flow, hook, failed, start, count, carry_o
     assert (expected, done.matched, done.sent, len(receiver.requests)) == (len(wanted),) * 4
 
 
-def test_it_takes_only_what_was_created_then(flow, hook, failed, start, count):
+def test_it_takes_only_what_was_created_then(
+    flow: Flow, hook: Webhook, failed: Callable[..., list[int]], start: Callable[..., Replay], count: Callable[..., Any]
+) -> None:
     ids = failed(3)
     for id_, hours in zip(ids, (3, 2, 1), strict=True):
         flow.sql(f"update deliveries set created_at = now() - interval '{hours} h' where id = %(id)s", id=id_)
     now = datetime.now(UTC)
 
-    def at(hours):
+    def at(hours: float) -> str:
         return (now - timedelta(hours=hours)).isoformat()
 
     assert count(since=at(4)) == 3
@@ -279,7 +358,17 @@ def test_it_takes_only_what_was_created_then(flow, hook, failed, start, count):
     assert start(since=at(0.5)).state == "done"
 
 
-def test_it_takes_only_what_it_is_for(flow, container, storage, account, hook, failed, start, count, carry_on):
+def test_it_takes_only_what_it_is_for(
+    flow: Flow,
+    container: Container,
+    storage: Storage,
+    account: Account,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    count: Callable[..., Any],
+    carry_on: Callable[..., Replay],
+) -> None:
     (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
     its_own = a_webhook(storage, account, client_id=client.id)
     other = an_account(storage, "pearcorp")
@@ -295,11 +384,20 @@ def test_it_takes_only_what_it_is_for(flow, container, storage, account, hook, f
     assert flow.sql("select distinct webhook_id from deliveries where state <> 'failed'") == [(its_own.id,)]
 
 
-def test_its_rate_is_kept_by_postgres_clock(flow, container, hook, failed, start, found, shift_time, receiver):
+def test_its_rate_is_kept_by_postgres_clock(
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    shift_time: ShiftTime,
+    receiver: Receiver,
+) -> None:
     failed(100)
     made = start(rate=8)
 
-    def waited_s():
+    def waited_s() -> float:
         return flow.sql("select extract(epoch from dispatcher_now() - created_at)::float8 from replays")[0][0]
 
     looks = [0.0]
@@ -316,7 +414,14 @@ def test_its_rate_is_kept_by_postgres_clock(flow, container, hook, failed, start
     assert len(set(keys(receiver))) == found(made).sent
 
 
-def test_after_a_pause_of_all_workers_it_does_not_flood(container, hook, failed, start, found, shift_time):
+def test_after_a_pause_of_all_workers_it_does_not_flood(
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    shift_time: ShiftTime,
+) -> None:
     failed(100)
     made = start(rate=10)
     shift_time(600)
@@ -325,7 +430,14 @@ def test_after_a_pause_of_all_workers_it_does_not_flood(container, hook, failed,
     assert found(made).sent == 5
 
 
-def test_live_traffic_goes_first(flow, container, hook, failed, start, found):
+def test_live_traffic_goes_first(
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+) -> None:
     failed(30)
     flow.emit(*(an_event() for _ in range(WINDOW + 2)))
     flow.fan_out()
@@ -338,7 +450,13 @@ def test_live_traffic_goes_first(flow, container, hook, failed, start, found):
     assert found(made).sent > 0
 
 
-def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(container, hook, failed, start, found):
+def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+) -> None:
     failed(200)
     made = start()
     container.schedule.release(
@@ -351,7 +469,13 @@ def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(container, hook,
     assert found(made).sent == 100
 
 
-def test_a_rate_limit_counts_too(container, hook, failed, start, found):
+def test_a_rate_limit_counts_too(
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+) -> None:
     failed(30)
     edit.edit_webhook(container.storage, container.schedule, "applecorp", hook.id, {"rate_limit": 4})
     made = start()
@@ -362,8 +486,16 @@ def test_a_rate_limit_counts_too(container, hook, failed, start, found):
 
 
 def test_a_receiver_that_is_down_does_not_hold_up_the_others(
-    flow, container, storage, account, hook, failed, start, found, carry_on
-):
+    flow: Flow,
+    container: Container,
+    storage: Storage,
+    account: Account,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    carry_on: Callable[..., Replay],
+) -> None:
     down = a_webhook(storage, account, active=False)
     edit.edit_webhook(storage, container.schedule, "applecorp", down.id, {"active": True})
     failed(25)
@@ -383,7 +515,17 @@ def test_a_receiver_that_is_down_does_not_hold_up_the_others(
     assert flow.sql("select count(*) from deliveries where state = 'pending'") == [(0,)]
 
 
-def test_many_webhooks_take_turns(flow, container, storage, account, failed, start, found, receiver, monkeypatch):
+def test_many_webhooks_take_turns(
+    flow: Flow,
+    container: Container,
+    storage: Storage,
+    account: Account,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(job, "WEBHOOKS", 2)
     hooks = [a_webhook(storage, account, receiver.url(f"/{n}")) for n in range(5)]
     failed(15)
@@ -398,7 +540,9 @@ def test_many_webhooks_take_turns(flow, container, storage, account, failed, sta
     assert {hooks[1].id, hooks[3].id} <= set(seen)
 
 
-def test_receivers_that_are_let_alone_are_tried_at_once(flow, container, hook, failed, start):
+def test_receivers_that_are_let_alone_are_tried_at_once(
+    flow: Flow, container: Container, hook: Webhook, failed: Callable[..., list[int]], start: Callable[..., Replay]
+) -> None:
     failed(3)
     flow.queue.delivers.clear()
     container.schedule.hand_out([hook.id], 10)
@@ -413,7 +557,14 @@ def test_receivers_that_are_let_alone_are_tried_at_once(flow, container, hook, f
 # -- With a new key ----------------------------------------------------------------------------------------------------
 
 
-def test_a_new_key_makes_new_deliveries_of_the_same_events(flow, hook, failed, start, carry_on, receiver):
+def test_a_new_key_makes_new_deliveries_of_the_same_events(
+    flow: Flow,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+) -> None:
     ids = failed(12)
     old = {str(key) for (key,) in flow.sql("select idempotency_key from deliveries")}
 
@@ -428,7 +579,16 @@ def test_a_new_key_makes_new_deliveries_of_the_same_events(flow, hook, failed, s
     assert flow.sql("select state from deliveries where copy_of is null group by 1") == [("failed",)]
 
 
-def test_an_original_and_its_copy_may_both_wait(flow, container, hook, failed, start, found, carry_on, receiver):
+def test_an_original_and_its_copy_may_both_wait(
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+) -> None:
     (id_,) = failed()
     first = start(new_key=True)
     container.step_replays()
@@ -444,7 +604,9 @@ def test_an_original_and_its_copy_may_both_wait(flow, container, hook, failed, s
     assert len(set(keys(receiver))) == 4
 
 
-def test_the_event_of_a_copy_that_waits_is_kept(flow, container, hook, failed, start):
+def test_the_event_of_a_copy_that_waits_is_kept(
+    flow: Flow, container: Container, hook: Webhook, failed: Callable[..., list[int]], start: Callable[..., Replay]
+) -> None:
     failed()
     start(new_key=True)
     container.step_replays()
@@ -457,8 +619,15 @@ def test_the_event_of_a_copy_that_waits_is_kept(flow, container, hook, failed, s
 
 
 def test_a_webhook_that_came_late_gets_what_it_would_have_had(
-    flow, storage, account, hook, start, count, carry_on, receiver
-):
+    flow: Flow,
+    storage: Storage,
+    account: Account,
+    hook: Webhook,
+    start: Callable[..., Replay],
+    count: Callable[..., Any],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+) -> None:
     flow.run(*(an_event() for _ in range(12)), an_event("invoice_sent", body={"invoice": {"id": 1}}))
     events = flow.sql("select id from events where name = 'invoice_paid' order by id")
     late = a_webhook(storage, account, receiver.url("/late"))
@@ -479,8 +648,15 @@ def test_a_webhook_that_came_late_gets_what_it_would_have_had(
 
 
 def test_a_webhook_that_was_inactive_gets_what_it_would_have_had(
-    flow, container, storage, hook, start, count, carry_on, receiver
-):
+    flow: Flow,
+    container: Container,
+    storage: Storage,
+    hook: Webhook,
+    start: Callable[..., Replay],
+    count: Callable[..., Any],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+) -> None:
     flow.run()
     edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
     flow.run(
@@ -498,8 +674,14 @@ def test_a_webhook_that_was_inactive_gets_what_it_would_have_had(
 
 
 def test_missed_events_are_found_from_then_on_and_a_page_at_a_time(
-    flow, storage, account, start, count, carry_on, monkeypatch
-):
+    flow: Flow,
+    storage: Storage,
+    account: Account,
+    start: Callable[..., Replay],
+    count: Callable[..., Any],
+    carry_on: Callable[..., Replay],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(job, "COUNT_EVENTS", 4)
     monkeypatch.setattr(job, "SCAN", 3)
     flow.run(*(an_event() for _ in range(10)))
@@ -511,7 +693,14 @@ def test_missed_events_are_found_from_then_on_and_a_page_at_a_time(
     assert carry_on(start(missed=True, webhook_id=late.id), late.id).sent == 10
 
 
-def test_two_replays_of_what_was_missed_build_it_once(flow, container, storage, account, start, found):
+def test_two_replays_of_what_was_missed_build_it_once(
+    flow: Flow,
+    container: Container,
+    storage: Storage,
+    account: Account,
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+) -> None:
     flow.run(*(an_event() for _ in range(8)))
     late = a_webhook(storage, account)
     made = [start(missed=True, webhook_id=late.id) for _ in range(2)]
@@ -526,7 +715,15 @@ def test_two_replays_of_what_was_missed_build_it_once(flow, container, storage, 
 
 
 @pytest.mark.parametrize("given", [{}, {"new_key": True}, {"missed": True}], ids=str)
-def test_a_webhook_with_order_gets_them_in_order(flow, container, storage, account, start, receiver, given):
+def test_a_webhook_with_order_gets_them_in_order(
+    flow: Flow,
+    container: Container,
+    storage: Storage,
+    account: Account,
+    start: Callable[..., Replay],
+    receiver: Receiver,
+    given: dict[str, Any],
+) -> None:
     names = ["invoice_created", "invoice_updated", "invoice_sent"]
     if given != {"missed": True}:
         ordered = a_webhook(storage, account, receiver.url("/o"), names, ordering="resource")
@@ -552,7 +749,16 @@ def test_a_webhook_with_order_gets_them_in_order(flow, container, storage, accou
 # -- Stop, resume, and what is refused ---------------------------------------------------------------------------------
 
 
-def test_it_is_stopped_and_goes_on(flow, container, hook, failed, start, found, carry_on, receiver):
+def test_it_is_stopped_and_goes_on(
+    flow: Flow,
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    carry_on: Callable[..., Replay],
+    receiver: Receiver,
+) -> None:
     failed(25)
     made = start(new_key=True)
     container.step_replays()
@@ -571,7 +777,13 @@ def test_it_is_stopped_and_goes_on(flow, container, hook, failed, start, found, 
     assert job.resume(container.storage, made.id) == job.stop(container.storage, made.id) == done
 
 
-def test_one_of_another_account_or_client_is_unknown(container, account, hook, failed, start):
+def test_one_of_another_account_or_client_is_unknown(
+    container: Container,
+    account: Account,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+) -> None:
     failed(1)
     made = start()
     for to in ({"account_id": account.id + 1}, {"account_id": account.id, "client_id": 1}):
@@ -616,20 +828,24 @@ IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         ({"oops": 1}, "oops Unknown field"),
     ],
 )
-def test_what_is_refused_names_field_and_reason(start, count, account, given, said):
+def test_what_is_refused_names_field_and_reason(
+    start: Callable[..., Replay], count: Callable[..., Any], account: Account, given: dict[str, Any], said: str
+) -> None:
     for act in (start, count):
         with pytest.raises(InvalidReplay) as refused:
             act(**given)
         assert str(refused.value).startswith(said)
 
 
-def test_all_that_is_wrong_is_told_at_once(start):
+def test_all_that_is_wrong_is_told_at_once(start: Callable[..., Replay]) -> None:
     with pytest.raises(InvalidReplay) as refused:
         start(rate=0, states=["x"], since="noon")
     assert refused.value.messages.keys() == {"rate", "states", "since"}
 
 
-def test_a_deleted_webhook_and_anothers_are_not_there(container, storage, account, hook, start):
+def test_a_deleted_webhook_and_anothers_are_not_there(
+    container: Container, storage: Storage, account: Account, hook: Webhook, start: Callable[..., Replay]
+) -> None:
     (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
     with pytest.raises(InvalidReplay, match="webhook_id does not exist"):
         start(webhook_id=hook.id, client_id=client.id)
@@ -638,7 +854,9 @@ def test_a_deleted_webhook_and_anothers_are_not_there(container, storage, accoun
         start(webhook_id=hook.id)
 
 
-def test_an_account_cannot_have_any_number_of_them(hook, failed, start, monkeypatch):
+def test_an_account_cannot_have_any_number_of_them(
+    hook: Webhook, failed: Callable[..., list[int]], start: Callable[..., Replay], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(job, "MOST_RUNNING", 2)
     failed(1)
     start()
@@ -648,7 +866,7 @@ def test_an_account_cannot_have_any_number_of_them(hook, failed, start, monkeypa
         start()
 
 
-def test_it_cannot_begin_without_postgres(container, account):
+def test_it_cannot_begin_without_postgres(container: Container, account: Account) -> None:
     container.storage.engine.dispose()
     with pytest.raises(StorageUnavailable):
         job.dry_run(
@@ -659,7 +877,14 @@ def test_it_cannot_begin_without_postgres(container, account):
         )
 
 
-def test_it_rests_while_days_are_dropped_and_old_ones_go(container, hook, failed, start, found, shift_time):
+def test_it_rests_while_days_are_dropped_and_old_ones_go(
+    container: Container,
+    hook: Webhook,
+    failed: Callable[..., list[int]],
+    start: Callable[..., Replay],
+    found: Callable[[Replay], Replay],
+    shift_time: ShiftTime,
+) -> None:
     failed(3)
     made = start()
     with container.storage.transaction() as connection:

@@ -1,41 +1,48 @@
 """A webhook that is given up, and what its account's other webhooks hear of it."""
 
 import json
+from typing import Any
 
 import pytest
 
+from dispatcher.container import Container
+from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from dispatcher.webhooks import edit
+from tests.conftest import ShiftTime
+from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook, an_event
-from tests.support.receiver import Answer
+from tests.support.receiver import Answer, Receiver
 
 DAY_S = 86_400
 
 
 @pytest.fixture
-def hook(storage, account, receiver):
+def hook(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
     return a_webhook(storage, account, receiver.url("/hook?token=secret"))
 
 
 @pytest.fixture
-def operator(storage, account, receiver):
+def operator(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
     names = ["webhook_deactivated", "webhook_recovered", "delivery_failed"]
     return a_webhook(storage, account, receiver.url("/operator"), names)
 
 
-def found(container, account, hook):
+def found(container: Container, account: Account, hook: Webhook) -> Webhook:
     return container.storage.transact(webhooks.find, container.storage.secrets, account.id, hook.id)
 
 
-def told(flow, operator, receiver):
+def told(flow: Flow, operator: Webhook, receiver: Receiver) -> list[dict[str, Any]]:
     flow.fan_out()
     flow.deliver(operator.id)
     return [json.loads(request.body) for request in receiver.requests if request.path == "/operator"]
 
 
 def test_a_receiver_that_is_gone_makes_its_webhook_inactive_and_keeps_what_waits(
-    flow, container, account, hook, receiver
-):
+    flow: Flow, container: Container, account: Account, hook: Webhook, receiver: Receiver
+) -> None:
     receiver.script("/hook", Answer(status=410))
     flow.run(*[an_event() for _ in range(30)])
 
@@ -49,8 +56,14 @@ def test_a_receiver_that_is_gone_makes_its_webhook_inactive_and_keeps_what_waits
 
 
 def test_nothing_but_failures_for_five_days_makes_a_webhook_inactive(
-    flow, container, account, hook, operator, receiver, shift_time
-):
+    flow: Flow,
+    container: Container,
+    account: Account,
+    hook: Webhook,
+    operator: Webhook,
+    receiver: Receiver,
+    shift_time: ShiftTime,
+) -> None:
     receiver.script("/hook", Answer(status=500))
     flow.run()
     shift_time(4.9 * DAY_S)
@@ -74,7 +87,9 @@ def test_nothing_but_failures_for_five_days_makes_a_webhook_inactive(
     assert "secret" not in json.dumps(event)
 
 
-def test_one_success_in_between_starts_the_days_anew(flow, container, account, hook, receiver, shift_time):
+def test_one_success_in_between_starts_the_days_anew(
+    flow: Flow, container: Container, account: Account, hook: Webhook, receiver: Receiver, shift_time: ShiftTime
+) -> None:
     receiver.script("/hook", Answer(status=500))
     flow.run()
     shift_time(4 * DAY_S)
@@ -87,7 +102,9 @@ def test_one_success_in_between_starts_the_days_anew(flow, container, account, h
     assert found(container, account, hook).active
 
 
-def test_a_webhook_made_active_again_goes_on_with_what_waited_and_forgets_why(flow, container, account, hook, receiver):
+def test_a_webhook_made_active_again_goes_on_with_what_waited_and_forgets_why(
+    flow: Flow, container: Container, account: Account, hook: Webhook, receiver: Receiver
+) -> None:
     receiver.script("/hook", Answer(status=410))
     flow.run()
     receiver.script("/hook", Answer(status=200))
@@ -102,8 +119,8 @@ def test_a_webhook_made_active_again_goes_on_with_what_waited_and_forgets_why(fl
 
 
 def test_a_delivery_whose_tries_are_used_up_is_told_but_not_one_that_tells(
-    flow, container, account, hook, operator, receiver
-):
+    flow: Flow, container: Container, account: Account, hook: Webhook, operator: Webhook, receiver: Receiver
+) -> None:
     receiver.script("/hook", Answer(status=500))
     receiver.script("/operator", Answer(status=500))
     flow.run()
@@ -127,7 +144,9 @@ def test_a_delivery_whose_tries_are_used_up_is_told_but_not_one_that_tells(
     assert (failed["attempts"], failed["response_status"]) == (6, "500")
 
 
-def test_a_recovery_is_told(flow, container, account, hook, operator, receiver):
+def test_a_recovery_is_told(
+    flow: Flow, container: Container, account: Account, hook: Webhook, operator: Webhook, receiver: Receiver
+) -> None:
     receiver.script("/hook", Answer(status=500))
     flow.run(*[an_event() for _ in range(20)])
     receiver.script("/hook", Answer(status=200))
@@ -137,7 +156,7 @@ def test_a_recovery_is_told(flow, container, account, hook, operator, receiver):
     assert "webhook_recovered" in [event["event_name"] for event in told(flow, operator, receiver)]
 
 
-def test_nobody_is_told_where_nobody_asked(flow, hook, receiver):
+def test_nobody_is_told_where_nobody_asked(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
     receiver.script("/hook", Answer(status=410))
     flow.run()
 

@@ -3,29 +3,37 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from typing import Any
 
 import psycopg2
 import pytest
 from standardwebhooks import Webhook as Verifier
 
 from dispatcher import emit, emit_many, signals
+from dispatcher.container import Container
 from dispatcher.errors import AccountNotFound, IllegalTransition, InvalidEventAttribute, WebhookNotFound
+from dispatcher.model.webhook import Webhook
 from dispatcher.replays.one import replay
+from dispatcher.settings import Settings
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.reads import deliveries
 from dispatcher.webhooks import edit
 from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.choices import did_you_mean
+from tests.conftest import ShiftTime
+from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_body, a_webhook, an_account, an_event
-from tests.support.receiver import Answer
+from tests.support.receiver import Answer, Receiver
 
 
 @pytest.fixture
-def hook(storage, account, receiver):
+def hook(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
     return a_webhook(storage, account, receiver.url("/hook"))
 
 
-def wait_s(flow):
+def wait_s(flow: Flow) -> float:
     """Until the only pending delivery's next try."""
     ((wait,),) = flow.sql(
         "select extract(epoch from next_attempt_at - dispatcher_now())::float8 from deliveries_waiting"
@@ -33,7 +41,7 @@ def wait_s(flow):
     return wait
 
 
-def test_an_event_arrives_as_a_signed_post(flow, hook, receiver):
+def test_an_event_arrives_as_a_signed_post(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
     (event,) = flow.emit(an_event())
     counts = flow.deliver(*flow.fan_out())
 
@@ -55,7 +63,9 @@ def test_an_event_arrives_as_a_signed_post(flow, hook, receiver):
     assert delivery.attempts[0].url == hook.webhook_url
 
 
-def test_one_event_reaches_every_webhook_that_wants_it(flow, storage, account, receiver):
+def test_one_event_reaches_every_webhook_that_wants_it(
+    flow: Flow, storage: Storage, account: Account, receiver: Receiver
+) -> None:
     for n in range(5):
         a_webhook(storage, account, receiver.url(f"/{n}"))
     flow.run()
@@ -64,7 +74,7 @@ def test_one_event_reaches_every_webhook_that_wants_it(flow, storage, account, r
     assert len({request.header("Idempotency-Key") for request in receiver.requests}) == 5
 
 
-def test_a_failure_is_retried_with_the_same_key_and_bytes(flow, hook, receiver):
+def test_a_failure_is_retried_with_the_same_key_and_bytes(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
     receiver.script("/hook", Answer(status=503), Answer())
 
     assert flow.run().retrying == 1
@@ -79,7 +89,9 @@ def test_a_failure_is_retried_with_the_same_key_and_bytes(flow, hook, receiver):
     assert flow.statuses() == [["503", "200"]]
 
 
-def test_a_retry_is_due_when_postgres_clock_says_so(flow, hook, receiver, shift_time):
+def test_a_retry_is_due_when_postgres_clock_says_so(
+    flow: Flow, hook: Webhook, receiver: Receiver, shift_time: ShiftTime
+) -> None:
     receiver.script("/hook", Answer(status=503), Answer())
     flow.run()
 
@@ -89,7 +101,7 @@ def test_a_retry_is_due_when_postgres_clock_says_so(flow, hook, receiver, shift_
     assert flow.deliver(hook.id).delivered == 1
 
 
-def test_failed_after_the_first_try_and_five_retries(flow, hook, receiver):
+def test_failed_after_the_first_try_and_five_retries(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
     receiver.script("/hook", Answer(status=500))
     flow.run()
     for _ in range(5):
@@ -116,7 +128,9 @@ IN_AN_HOUR = "an HTTP date in an hour"
         ("soon", 20),
     ],
 )
-def test_retry_after_is_honoured_within_its_bounds(flow, hook, receiver, header, expected_s):
+def test_retry_after_is_honoured_within_its_bounds(
+    flow: Flow, hook: Webhook, receiver: Receiver, header: str, expected_s: int
+) -> None:
     if header == IN_AN_HOUR:  # from now, not from when the tests were collected
         header = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     receiver.script("/hook", Answer(status=429, headers=[("Retry-After", header)]))
@@ -134,7 +148,9 @@ def test_retry_after_is_honoured_within_its_bounds(flow, hook, receiver, header,
         (Answer(delay_s=5), "timeout"),
     ],
 )
-def test_whatever_is_not_2xx_is_tried_again(flow, hook, receiver, answer, status):
+def test_whatever_is_not_2xx_is_tried_again(
+    flow: Flow, hook: Webhook, receiver: Receiver, answer: Answer, status: str
+) -> None:
     receiver.script("/hook", answer)
     flow.run()
 
@@ -143,21 +159,23 @@ def test_whatever_is_not_2xx_is_tried_again(flow, hook, receiver, answer, status
     assert {request.path for request in receiver.requests} == {"/hook"}
 
 
-def test_an_address_that_is_not_allowed_gets_no_connection(flow, storage, account):
+def test_an_address_that_is_not_allowed_gets_no_connection(flow: Flow, storage: Storage, account: Account) -> None:
     a_webhook(storage, account, "http://169.254.169.254/latest")
     flow.run()
 
     assert flow.statuses() == [["blocked_address"]]
 
 
-def test_a_dead_port_is_a_failed_connection(flow, storage, account):
+def test_a_dead_port_is_a_failed_connection(flow: Flow, storage: Storage, account: Account) -> None:
     a_webhook(storage, account, "http://127.0.0.1:1/")
     flow.run()
 
     assert flow.statuses() == [["connection_failed"]]
 
 
-def test_what_an_inactive_webhook_has_waits_until_it_is_active_again(flow, container, storage, account, hook, receiver):
+def test_what_an_inactive_webhook_has_waits_until_it_is_active_again(
+    flow: Flow, container: Container, storage: Storage, account: Account, hook: Webhook, receiver: Receiver
+) -> None:
     flow.emit()
     handed = flow.fan_out()
     edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
@@ -171,7 +189,9 @@ def test_what_an_inactive_webhook_has_waits_until_it_is_active_again(flow, conta
     assert flow.deliver(*flow.queue.webhook_ids).delivered == 1
 
 
-def test_what_happens_while_a_webhook_is_inactive_makes_no_delivery(flow, container, storage, hook):
+def test_what_happens_while_a_webhook_is_inactive_makes_no_delivery(
+    flow: Flow, container: Container, storage: Storage, hook: Webhook
+) -> None:
     edit.edit_webhook(storage, container.schedule, "applecorp", hook.id, {"active": False})
     flow.emit()
 
@@ -179,7 +199,7 @@ def test_what_happens_while_a_webhook_is_inactive_makes_no_delivery(flow, contai
     assert flow.deliveries() == []
 
 
-def test_deleting_a_webhook_cancels_what_waits(flow, storage, hook, receiver):
+def test_deleting_a_webhook_cancels_what_waits(flow: Flow, storage: Storage, hook: Webhook, receiver: Receiver) -> None:
     flow.emit()
     handed = flow.fan_out()
     edit.delete_webhook(storage, "applecorp", hook.id)
@@ -191,7 +211,9 @@ def test_deleting_a_webhook_cancels_what_waits(flow, storage, hook, receiver):
         edit.delete_webhook(storage, "applecorp", hook.id)
 
 
-def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(flow, container, storage, hook, monkeypatch):
+def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(
+    flow: Flow, container: Container, storage: Storage, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(webhooks, "CANCELLED_AT_ONCE", 2)
     flow.emit(*(an_event() for _ in range(5)))
     flow.fan_out()
@@ -203,7 +225,9 @@ def test_a_large_backlog_of_a_deleted_webhook_is_cancelled_by_reconcile(flow, co
     assert flow.states() == ["cancelled"] * 5
 
 
-def test_the_url_and_header_are_read_afresh_for_each_attempt(flow, container, storage, hook, receiver):
+def test_the_url_and_header_are_read_afresh_for_each_attempt(
+    flow: Flow, container: Container, storage: Storage, hook: Webhook, receiver: Receiver
+) -> None:
     receiver.script("/hook", Answer(status=500))
     flow.run()
     changes = {"webhook_url": receiver.url("/moved"), "auth_header": "Bearer new"}
@@ -217,7 +241,9 @@ def test_the_url_and_header_are_read_afresh_for_each_attempt(flow, container, st
     assert [attempt.url for attempt in flow.deliveries()[0].attempts] == [receiver.url("/moved"), receiver.url("/hook")]
 
 
-def test_a_legacy_webhook_gets_the_flat_object(flow, storage, account, receiver):
+def test_a_legacy_webhook_gets_the_flat_object(
+    flow: Flow, storage: Storage, account: Account, receiver: Receiver
+) -> None:
     a_webhook(storage, account, receiver.url("/old?token=1"), payload_version="legacy")
     flow.run()
 
@@ -234,7 +260,7 @@ def test_a_legacy_webhook_gets_the_flat_object(flow, storage, account, receiver)
     }
 
 
-def test_more_than_a_window_is_delivered_in_one_drain(flow, hook, receiver):
+def test_more_than_a_window_is_delivered_in_one_drain(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
     counts = flow.run(*(an_event() for _ in range(120)))
 
     assert counts.delivered == 120
@@ -243,7 +269,9 @@ def test_more_than_a_window_is_delivered_in_one_drain(flow, hook, receiver):
     assert flow.container.schedule.healths([hook.id])[hook.id].window > 10
 
 
-def test_a_retry_is_put_into_the_clock_at_its_time(flow, hook, receiver, redis_client):
+def test_a_retry_is_put_into_the_clock_at_its_time(
+    flow: Flow, hook: Webhook, receiver: Receiver, redis_client: Any
+) -> None:
     receiver.script("/hook", Answer(status=503))
     flow.run()
 
@@ -253,7 +281,9 @@ def test_a_retry_is_put_into_the_clock_at_its_time(flow, hook, receiver, redis_c
     assert flow.container.schedule.sizes()["held"] == 0
 
 
-def test_after_redis_was_emptied_reconcile_finds_all_that_waits(flow, container, hook, receiver, redis_client):
+def test_after_redis_was_emptied_reconcile_finds_all_that_waits(
+    flow: Flow, container: Container, hook: Webhook, receiver: Receiver, redis_client: Any
+) -> None:
     receiver.script("/hook", Answer(status=503), Answer())
     flow.run()  # a retry waits
     flow.emit()  # an event waits for its fan-out
@@ -270,7 +300,7 @@ def test_after_redis_was_emptied_reconcile_finds_all_that_waits(flow, container,
     assert flow.deliver(hook.id).delivered == 2
 
 
-def test_reconcile_twice_sends_no_webhook_twice(flow, container, hook):
+def test_reconcile_twice_sends_no_webhook_twice(flow: Flow, container: Container, hook: Webhook) -> None:
     flow.emit()
     flow.fan_out()
     container.reconciler.reconcile()
@@ -281,7 +311,9 @@ def test_reconcile_twice_sends_no_webhook_twice(flow, container, hook):
     assert flow.queue.webhook_ids == [hook.id]
 
 
-def test_a_lease_that_ran_out_is_sent_again(flow, container, hook, receiver):
+def test_a_lease_that_ran_out_is_sent_again(
+    flow: Flow, container: Container, hook: Webhook, receiver: Receiver
+) -> None:
     """Its drain died after the claim: nobody released the webhook."""
     flow.emit()
     flow.fan_out()
@@ -291,7 +323,9 @@ def test_a_lease_that_ran_out_is_sent_again(flow, container, hook, receiver):
     assert flow.statuses() == [["unknown_error", "200"]]
 
 
-def test_replay_sends_the_same_key_again_with_all_its_tries(flow, container, hook, receiver):
+def test_replay_sends_the_same_key_again_with_all_its_tries(
+    flow: Flow, container: Container, hook: Webhook, receiver: Receiver
+) -> None:
     receiver.script("/hook", Answer(status=500))
     flow.run()
     flow.sql("update deliveries set tries_before = -5")  # as if this had been the last try
@@ -310,7 +344,7 @@ def test_replay_sends_the_same_key_again_with_all_its_tries(flow, container, hoo
     assert len({request.header("Idempotency-Key") for request in receiver.wait_for(3)}) == 1
 
 
-def test_what_is_pending_cannot_be_replayed(flow, container, hook):
+def test_what_is_pending_cannot_be_replayed(flow: Flow, container: Container, hook: Webhook) -> None:
     flow.emit()
     flow.fan_out()
 
@@ -318,7 +352,9 @@ def test_what_is_pending_cannot_be_replayed(flow, container, hook):
         replay(container.storage, container.schedule, str(flow.deliveries()[0].id), limit=3)
 
 
-def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, container, storage, account, hook):
+def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(
+    flow: Flow, container: Container, storage: Storage, account: Account, hook: Webhook
+) -> None:
     flow.run()
     storage.transact(webhooks.delete, account.id, hook.id)
 
@@ -327,7 +363,7 @@ def test_a_delivery_of_a_deleted_webhook_cannot_be_replayed(flow, container, sto
     assert flow.states() == ["delivered"]
 
 
-def test_a_fan_out_hands_each_webhook_out_once(flow, hook):
+def test_a_fan_out_hands_each_webhook_out_once(flow: Flow, hook: Webhook) -> None:
     flow.emit(an_event(), an_event())
 
     assert flow.fan_out() == [hook.id]
@@ -335,7 +371,9 @@ def test_a_fan_out_hands_each_webhook_out_once(flow, hook):
     assert flow.fan_out() == []  # it is held: its drain is told
 
 
-def test_work_that_comes_during_a_drain_is_done_by_it(flow, container, hook, receiver):
+def test_work_that_comes_during_a_drain_is_done_by_it(
+    flow: Flow, container: Container, hook: Webhook, receiver: Receiver
+) -> None:
     flow.emit()
     handed = flow.fan_out()
     flow.emit()
@@ -348,21 +386,21 @@ def test_work_that_comes_during_a_drain_is_done_by_it(flow, container, hook, rec
 # -- emit ----------------------------------------------------------------------------------------------------------
 
 
-def test_emit_returns_the_committed_event(flow, hook):
+def test_emit_returns_the_committed_event(flow: Flow, hook: Webhook) -> None:
     event = emit("invoice_paid", account="applecorp", **a_body())
 
     assert (event.name, event.new) == ("invoice_paid", True)
     assert flow.sql("select event_id from events_waiting") == [(event.id,)]
 
 
-def test_emits_of_one_key_are_one_event(flow):
+def test_emits_of_one_key_are_one_event(flow: Flow) -> None:
     first = emit("invoice_paid", account="applecorp", idempotency_key="k", **a_body())
     again = emit("invoice_paid", account="applecorp", idempotency_key="k", **a_body())
 
     assert (again.id, again.new) == (first.id, False)
 
 
-def test_many_are_stored_all_or_none(flow):
+def test_many_are_stored_all_or_none(flow: Flow) -> None:
     with pytest.raises(InvalidEvent):
         emit_many([an_event(), an_event(body={"invoice": {"no_such": 1}})], account="applecorp")
     assert flow.sql("select count(*) from events") == [(0,)]
@@ -370,7 +408,7 @@ def test_many_are_stored_all_or_none(flow):
     assert len(emit_many([an_event(), an_event()], account="applecorp")) == 2
 
 
-def test_every_problem_of_every_event_is_told(flow):
+def test_every_problem_of_every_event_is_told(flow: Flow) -> None:
     broken = [
         an_event(),
         an_event(body={"invoice": {"id": "1", "no_such": 1}}),
@@ -389,7 +427,7 @@ def test_every_problem_of_every_event_is_told(flow):
     )
 
 
-def test_an_event_of_an_unknown_account_or_name_is_refused(flow):
+def test_an_event_of_an_unknown_account_or_name_is_refused(flow: Flow) -> None:
     with pytest.raises(AccountNotFound, match="dispatcher account create nobody"):
         emit("invoice_paid", account="nobody", **a_body())
     with pytest.raises(InvalidEvent):
@@ -397,17 +435,19 @@ def test_an_event_of_an_unknown_account_or_name_is_refused(flow):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "a\0b"])
-def test_an_impossible_idempotency_key_is_refused(flow, key):
+def test_an_impossible_idempotency_key_is_refused(flow: Flow, key: str) -> None:
     with pytest.raises(InvalidEventAttribute, match=r"^idempotency_key: "):
         emit("invoice_paid", account="applecorp", idempotency_key=key, **a_body())
 
 
-def test_a_time_without_a_zone_is_refused(flow):
+def test_a_time_without_a_zone_is_refused(flow: Flow) -> None:
     with pytest.raises(InvalidEventAttribute, match=r"^created_at: needs a time zone"):
         emit("invoice_paid", account="applecorp", created_at=datetime(2026, 1, 1), **a_body())
 
 
-def test_an_emit_in_the_callers_transaction_is_sent_once_that_is_committed(flow, settings, hook, receiver):
+def test_an_emit_in_the_callers_transaction_is_sent_once_that_is_committed(
+    flow: Flow, settings: Settings, hook: Webhook, receiver: Receiver
+) -> None:
     connection = psycopg2.connect(settings.database_url)
     try:
         emit("invoice_paid", account="applecorp", connection=connection, **a_body())
@@ -419,13 +459,13 @@ def test_an_emit_in_the_callers_transaction_is_sent_once_that_is_committed(flow,
     assert flow.deliver(*flow.fan_out()).delivered == 1
 
 
-def test_a_signal_records_its_event(flow, hook):
+def test_a_signal_records_its_event(flow: Flow, hook: Webhook) -> None:
     ((_, event),) = signals.invoice_paid.send("applecorp", **a_body())
 
     assert flow.sql("select id, name from events") == [(event.id, "invoice_paid")]
 
 
-def test_another_accounts_webhooks_hear_nothing(flow, storage, receiver):
+def test_another_accounts_webhooks_hear_nothing(flow: Flow, storage: Storage, receiver: Receiver) -> None:
     a_webhook(storage, an_account(storage, "pearcorp"), receiver.url())
     flow.run()
 

@@ -1,32 +1,41 @@
 """SECRET_KEYS that do not open a webhook's secrets: an operator's slip, for which no delivery and no receiver pays."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 
 from dispatcher.container import Container
 from dispatcher.errors import SecretDecryptionFailed
+from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.startup import check
+from dispatcher.settings import Settings
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
+from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook
+from tests.support.fakes import FakeQueue
+from tests.support.receiver import Receiver
 
 
 @pytest.fixture
-def hook(storage, account, receiver):
+def hook(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
     return a_webhook(storage, account, receiver.url("/hook"), auth_header="Bearer abc")
 
 
 @pytest.fixture
-def wrong(settings, queue):
+def wrong(settings: Settings, queue: FakeQueue) -> Iterator[Container]:
     """A worker with another key."""
     container = Container(replace(settings, secret_keys=(Fernet.generate_key().decode(),)))
     yield container
     container.close()
 
 
-def of_rows(flow):
+def of_rows(flow: Flow) -> list[Any]:
     return flow.sql(
         "select d.state, d.attempt_count, d.lost_count, d.lease_token is null, d.next_attempt_at <= now(),"
         " w.active, w.failing_since is null, (select count(*) from attempts)"
@@ -34,12 +43,14 @@ def of_rows(flow):
     )
 
 
-def counted(container):
+def counted(container: Container) -> int:
     container.counters.send()
     return container.counters.read().get("secrets_unreadable", 0)
 
 
-def test_its_deliveries_wait_uncounted_and_nobody_blames_the_receiver(flow, wrong, hook, receiver, caplog):
+def test_its_deliveries_wait_uncounted_and_nobody_blames_the_receiver(
+    flow: Flow, wrong: Container, hook: Webhook, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
     flow.emit()
     flow.fan_out()
 
@@ -51,7 +62,9 @@ def test_its_deliveries_wait_uncounted_and_nobody_blames_the_receiver(flow, wron
     assert f"webhook.secret_unreadable webhook_id={hook.id}" in caplog.text
 
 
-def test_the_webhook_is_paused_for_a_minute_and_counted_for_the_alert(flow, wrong, hook):
+def test_the_webhook_is_paused_for_a_minute_and_counted_for_the_alert(
+    flow: Flow, wrong: Container, hook: Webhook
+) -> None:
     flow.emit()
     flow.fan_out()
 
@@ -61,7 +74,9 @@ def test_the_webhook_is_paused_for_a_minute_and_counted_for_the_alert(flow, wron
     assert counted(wrong) == 1
 
 
-def test_with_the_right_key_it_is_delivered_at_its_first_attempt(flow, container, wrong, hook, receiver):
+def test_with_the_right_key_it_is_delivered_at_its_first_attempt(
+    flow: Flow, container: Container, wrong: Container, hook: Webhook, receiver: Receiver
+) -> None:
     flow.emit()
     flow.fan_out()
     wrong.drain_runner.run([hook.id])
@@ -72,7 +87,9 @@ def test_with_the_right_key_it_is_delivered_at_its_first_attempt(flow, container
     assert ("Authorization", "Bearer abc") in receiver.requests[0].headers
 
 
-def test_one_such_webhook_does_not_stop_the_others_of_the_chunk(flow, container, storage, account, hook, receiver):
+def test_one_such_webhook_does_not_stop_the_others_of_the_chunk(
+    flow: Flow, container: Container, storage: Storage, account: Account, hook: Webhook, receiver: Receiver
+) -> None:
     fine = a_webhook(storage, account, receiver.url("/fine"))
     flow.sql("update webhooks set signing_secret_encrypted = 'rubbish' where id = %(id)s", id=hook.id)
     flow.emit()
@@ -83,7 +100,9 @@ def test_one_such_webhook_does_not_stop_the_others_of_the_chunk(flow, container,
     assert container.schedule.pauses() == {hook.id: pytest.approx(60, abs=5)}
 
 
-def test_a_word_of_a_later_release_does_not_stop_the_others_either(flow, container, storage, account, hook, receiver):
+def test_a_word_of_a_later_release_does_not_stop_the_others_either(
+    flow: Flow, container: Container, storage: Storage, account: Account, hook: Webhook, receiver: Receiver
+) -> None:
     fine = a_webhook(storage, account, receiver.url("/fine"))
     flow.sql("alter table webhooks drop constraint webhooks_payload_version_is_known")
     flow.sql("update webhooks set payload_version = 'v4' where id = %(id)s", id=hook.id)
@@ -94,7 +113,9 @@ def test_a_word_of_a_later_release_does_not_stop_the_others_either(flow, contain
     assert sorted(row[:3] for row in of_rows(flow)) == [("delivered", 1, 0), ("pending", 0, 0)]
 
 
-def test_after_a_key_was_lost_new_secrets_let_it_go_on(flow, wrong, account, hook, receiver):
+def test_after_a_key_was_lost_new_secrets_let_it_go_on(
+    flow: Flow, wrong: Container, account: Account, hook: Webhook, receiver: Receiver
+) -> None:
     """As the runbook has it."""
     flow.emit()
     flow.fan_out()
@@ -108,7 +129,9 @@ def test_after_a_key_was_lost_new_secrets_let_it_go_on(flow, wrong, account, hoo
     assert wrong.drain_runner.run([hook.id]).delivered == 1
 
 
-def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(container, wrong, storage, account):
+def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(
+    container: Container, wrong: Container, storage: Storage, account: Account
+) -> None:
     check(wrong.storage, wrong.schedule)
     old = a_webhook(storage, account)
     check(container.storage, container.schedule)

@@ -1,6 +1,6 @@
 """Both clocks, the one in Redis and the one in memory, and a way to move the time of either."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Kind:
 
 
 @pytest.fixture(params=["redis", "memory"])
-def kind(request):
+def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
     if request.param == "memory":
         clock = FakeClock()
         memory = MemorySchedule(clock, hold_s=HOLD_S)
@@ -64,15 +64,15 @@ def kind(request):
 
 
 @pytest.fixture
-def schedule(kind):
+def schedule(kind: Kind) -> Schedule:
     return kind.schedule
 
 
 @pytest.fixture
-def advance(kind):
+def advance(kind: Kind) -> Callable[[float], None]:
     return kind.advance
 
 
 @pytest.fixture
-def waits(kind):
+def waits(kind: Kind) -> Callable[[], dict[int, float]]:
     return kind.waits

@@ -3,7 +3,9 @@
 import os
 import signal
 import socket
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -16,15 +18,15 @@ from tests.support.builders import DRAIN, released
 from tests.support.servers import a_valkey
 
 
-def shall_reconcile(schedule):
+def shall_reconcile(schedule: Schedule) -> bool:
     return schedule.beat(silence_s=60, reconciled_s=3_600).reconcile
 
 
 @pytest.fixture
-def make_schedule(redis_url):
+def make_schedule(redis_url: str) -> Iterator[Callable[..., Schedule]]:
     made = []
 
-    def make(url=redis_url, **options):
+    def make(url: str = redis_url, **options: Any) -> Schedule:
         made.append(Schedule(url, **options))
         return made[-1]
 
@@ -34,12 +36,12 @@ def make_schedule(redis_url):
 
 
 @pytest.fixture
-def schedule(make_schedule):
+def schedule(make_schedule: Callable[..., Schedule]) -> Schedule:
     return make_schedule()
 
 
 @pytest.fixture
-def hung_redis(redis_client):
+def hung_redis(redis_client: Any) -> Iterator[None]:
     """Redis keeps its connections and answers nothing."""
     process = int(redis_client.info("server")["process_id"])
     os.kill(process, signal.SIGSTOP)
@@ -47,7 +49,7 @@ def hung_redis(redis_client):
     os.kill(process, signal.SIGCONT)
 
 
-def test_two_takers_never_get_the_same_webhook(make_schedule):
+def test_two_takers_never_get_the_same_webhook(make_schedule: Callable[..., Schedule]) -> None:
     make_schedule().due(dict.fromkeys(range(1, 1_001), 0))
 
     with ThreadPoolExecutor(8) as pool:
@@ -56,7 +58,7 @@ def test_two_takers_never_get_the_same_webhook(make_schedule):
     assert sorted(taken) == list(range(1, 1_001))
 
 
-def test_two_fan_outs_at_once_hand_a_webhook_out_once(make_schedule):
+def test_two_fan_outs_at_once_hand_a_webhook_out_once(make_schedule: Callable[..., Schedule]) -> None:
     with ThreadPoolExecutor(8) as pool:
         handed = [
             id_ for mine in pool.map(lambda _: make_schedule().hand_out(range(50), 100), range(8)) for id_ in mine
@@ -65,7 +67,7 @@ def test_two_fan_outs_at_once_hand_a_webhook_out_once(make_schedule):
     assert sorted(handed) == list(range(50))
 
 
-def test_an_emptied_redis_harms_no_step(schedule, redis_client):
+def test_an_emptied_redis_harms_no_step(schedule: Schedule, redis_client: Any) -> None:
     schedule.due({1: 0, 2: 0})
     schedule.take(1, 100)
     redis_client.flushall()
@@ -79,14 +81,14 @@ def test_an_emptied_redis_harms_no_step(schedule, redis_client):
     assert schedule.take(10, 100)[0] == [2]
 
 
-def test_scripts_are_loaded_again_where_redis_forgot_them(schedule, redis_client):
+def test_scripts_are_loaded_again_where_redis_forgot_them(schedule: Schedule, redis_client: Any) -> None:
     schedule.due({1: 0})
     redis_client.script_flush()
 
     assert schedule.take(1, 100)[0] == [1]
 
 
-def test_more_webhooks_than_a_script_takes_at_once(schedule):
+def test_more_webhooks_than_a_script_takes_at_once(schedule: Schedule) -> None:
     schedule.due(dict.fromkeys(range(5000), 0.0))
     schedule.hand_out(range(5_000, 10_000), 20_000)
 
@@ -117,7 +119,9 @@ def test_more_webhooks_than_a_script_takes_at_once(schedule):
         lambda schedule: schedule.delete_broker_keys(QUEUES),
     ],
 )
-def test_a_redis_that_is_down_is_our_error(make_schedule, step):
+def test_a_redis_that_is_down_is_our_error(
+    make_schedule: Callable[..., Schedule], step: Callable[[Schedule], Any]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -125,12 +129,14 @@ def test_a_redis_that_is_down_is_our_error(make_schedule, step):
         step(make_schedule(f"redis://127.0.0.1:{port}/0"))
 
 
-def test_a_hung_redis_is_our_error_after_its_time_limit(make_schedule, hung_redis):
+def test_a_hung_redis_is_our_error_after_its_time_limit(
+    make_schedule: Callable[..., Schedule], hung_redis: None
+) -> None:
     with pytest.raises(ScheduleUnavailable, match="Redis does not answer: TimeoutError"):
         make_schedule(timeout_s=0.1).claim_fan_out()
 
 
-def test_a_wrong_password_is_our_error_and_not_shown(make_schedule, redis_url):
+def test_a_wrong_password_is_our_error_and_not_shown(make_schedule: Callable[..., Schedule], redis_url: str) -> None:
     wrong = redis_url.replace("redis://:", "redis://:hunter2")
 
     with pytest.raises(ScheduleUnavailable) as caught:
@@ -138,7 +144,7 @@ def test_a_wrong_password_is_our_error_and_not_shown(make_schedule, redis_url):
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_redis_that_evicts_is_refused(schedule, redis_client):
+def test_a_redis_that_evicts_is_refused(schedule: Schedule, redis_client: Any) -> None:
     schedule.check()
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
@@ -148,7 +154,7 @@ def test_a_redis_that_evicts_is_refused(schedule, redis_client):
         redis_client.config_set("maxmemory-policy", "noeviction")
 
 
-def test_workers_are_known_for_thirty_seconds(schedule, redis_client):
+def test_workers_are_known_for_thirty_seconds(schedule: Schedule, redis_client: Any) -> None:
     schedule.worker_seen("celery@one")
     redis_client.zincrby("dispatcher:workers", -31_000, "celery@one")
     schedule.worker_seen("celery@two")
@@ -157,7 +163,7 @@ def test_workers_are_known_for_thirty_seconds(schedule, redis_client):
     assert redis_client.zcard("dispatcher:workers") == 1
 
 
-def test_celerys_keys_are_deleted_apart_from_the_clocks(schedule, redis_client):
+def test_celerys_keys_are_deleted_apart_from_the_clocks(schedule: Schedule, redis_client: Any) -> None:
     schedule.due({1: 10})
     redis_client.lpush("deliveries", "rubbish")
     redis_client.set("_kombu.binding.events", "not even a set")
@@ -168,7 +174,7 @@ def test_celerys_keys_are_deleted_apart_from_the_clocks(schedule, redis_client):
 
 
 @pytest.mark.parametrize("key", [DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, WORKERS])
-def test_an_emptied_clock_works_whatever_was_in_it(schedule, redis_client, key):
+def test_an_emptied_clock_works_whatever_was_in_it(schedule: Schedule, redis_client: Any, key: str) -> None:
     redis_client.hset(key, "no", "sense") if key != HOLDERS else redis_client.set(key, "no sense")
 
     schedule.empty()
@@ -187,7 +193,9 @@ RUBBISH = ["word", "-5", "0", "1.5", "1e3", "2147483648", "99999999999999999999"
 
 
 @pytest.mark.parametrize("rubbish", RUBBISH)
-def test_what_is_no_id_is_dropped_and_holds_up_nobody(schedule, redis_client, rubbish):
+def test_what_is_no_id_is_dropped_and_holds_up_nobody(
+    schedule: Schedule, redis_client: Any, rubbish: bytes | str
+) -> None:
     redis_client.zadd(DUE, {rubbish: 0, 7: 1})
     redis_client.zadd(PAUSED, {rubbish: 9e15})
     redis_client.zadd(OWNERS, {rubbish: redis_client.time()[0] * 1000 - 60_000})
@@ -201,14 +209,14 @@ def test_what_is_no_id_is_dropped_and_holds_up_nobody(schedule, redis_client, ru
 
 
 @pytest.mark.parametrize("rubbish", ["garbage", "x 0 0 0", "nan 0 0 0", "inf 0 0 0", "1 2 3", b"\xff"])
-def test_a_health_that_is_none_is_unknown(schedule, redis_client, rubbish):
+def test_a_health_that_is_none_is_unknown(schedule: Schedule, redis_client: Any, rubbish: bytes | str) -> None:
     redis_client.set("dispatcher:health:42", rubbish)
 
     assert schedule.healths([42]) == {}
     assert schedule.survey([42]).healths == {}
 
 
-def test_a_bucket_that_is_none_is_a_fresh_one(schedule, redis_client):
+def test_a_bucket_that_is_none_is_a_fresh_one(schedule: Schedule, redis_client: Any) -> None:
     redis_client.set("dispatcher:bucket:42", "x")
     redis_client.hset("dispatcher:bucket:43", "x", "y")
 
@@ -217,14 +225,18 @@ def test_a_bucket_that_is_none_is_a_fresh_one(schedule, redis_client):
 
 
 @pytest.mark.parametrize("last", ["1", "unknown 99999999999999999", ""])
-def test_a_mark_of_reconciling_that_is_none_of_ours_does_not_stop_it(schedule, redis_client, last):
+def test_a_mark_of_reconciling_that_is_none_of_ours_does_not_stop_it(
+    schedule: Schedule, redis_client: Any, last: str
+) -> None:
     redis_client.set(RECONCILE, last)
 
     assert shall_reconcile(schedule)
     assert not shall_reconcile(schedule)
 
 
-def test_one_worker_reconciles_to_a_redis_that_was_emptied_or_has_started_anew(make_schedule):
+def test_one_worker_reconciles_to_a_redis_that_was_emptied_or_has_started_anew(
+    make_schedule: Callable[..., Schedule],
+) -> None:
     for server in a_valkey():
         one, other = make_schedule(server.url), make_schedule(server.url)
         assert shall_reconcile(one)

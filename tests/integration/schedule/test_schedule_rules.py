@@ -1,20 +1,24 @@
 """What a clock does, for the one in Redis and the one in memory."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from dispatcher.model.health import Health
-from dispatcher.schedule.schedule import Released
+from dispatcher.schedule.schedule import Released, Schedule
+from tests.integration.schedule.conftest import Kind
 from tests.support.builders import DRAIN, released
 
 MANY = 1_000
 ABOUT_S = 0.5
 
 
-def taken(schedule, limit=100, held_max=MANY):
+def taken(schedule: Any, limit: int = 100, held_max: int = MANY) -> list[int]:
     return schedule.take(limit, held_max)[0]
 
 
-def test_a_webhook_is_due_after_its_wait(schedule, advance):
+def test_a_webhook_is_due_after_its_wait(schedule: Schedule, advance: Callable[[float], None]) -> None:
     schedule.due({1: 10})
     assert taken(schedule) == []
 
@@ -22,7 +26,9 @@ def test_a_webhook_is_due_after_its_wait(schedule, advance):
     assert taken(schedule) == [1]
 
 
-def test_an_earlier_time_wins_and_a_later_one_does_not(schedule, waits):
+def test_an_earlier_time_wins_and_a_later_one_does_not(
+    schedule: Schedule, waits: Callable[[], dict[int, float]]
+) -> None:
     schedule.due({1: 100})
     schedule.due({1: 10})
     schedule.due({1: 50})
@@ -30,13 +36,13 @@ def test_an_earlier_time_wins_and_a_later_one_does_not(schedule, waits):
     assert waits() == {1: pytest.approx(10, abs=ABOUT_S)}
 
 
-def test_what_is_overdue_is_due_now(schedule, waits):
+def test_what_is_overdue_is_due_now(schedule: Schedule, waits: Callable[[], dict[int, float]]) -> None:
     schedule.due({1: -100})
 
     assert waits() == {1: pytest.approx(0, abs=ABOUT_S)}
 
 
-def test_what_is_taken_is_held_and_not_taken_again(schedule):
+def test_what_is_taken_is_held_and_not_taken_again(schedule: Schedule) -> None:
     schedule.due({1: 0})
 
     assert taken(schedule) == [1]
@@ -44,7 +50,7 @@ def test_what_is_taken_is_held_and_not_taken_again(schedule):
     assert schedule.sizes() == {"due": 1, "held": 1}
 
 
-def test_the_longest_due_is_taken_first(schedule, advance):
+def test_the_longest_due_is_taken_first(schedule: Schedule, advance: Callable[[float], None]) -> None:
     schedule.due({1: 3, 2: 1, 3: 2})
     advance(4)
 
@@ -52,7 +58,7 @@ def test_the_longest_due_is_taken_first(schedule, advance):
     assert taken(schedule) == [1]
 
 
-def test_take_says_when_the_next_is_due(schedule):
+def test_take_says_when_the_next_is_due(schedule: Schedule) -> None:
     schedule.due({1: 0, 2: 30, 3: 60})
 
     mine, next_s = schedule.take(10, MANY)
@@ -60,11 +66,11 @@ def test_take_says_when_the_next_is_due(schedule):
     assert next_s == pytest.approx(15, abs=ABOUT_S)  # the hold of 1 ends before 2 is due
 
 
-def test_take_says_that_nothing_comes(schedule):
+def test_take_says_that_nothing_comes(schedule: Schedule) -> None:
     assert schedule.take(10, MANY) == ([], None)
 
 
-def test_a_hold_that_ran_out_is_due_again(schedule, advance):
+def test_a_hold_that_ran_out_is_due_again(schedule: Schedule, advance: Callable[[float], None]) -> None:
     schedule.due({1: 0})
     taken(schedule)
 
@@ -74,7 +80,7 @@ def test_a_hold_that_ran_out_is_due_again(schedule, advance):
     assert taken(schedule) == [1]
 
 
-def test_renewing_prolongs_a_hold(schedule, advance):
+def test_renewing_prolongs_a_hold(schedule: Schedule, advance: Callable[[float], None]) -> None:
     schedule.due({1: 0})
     taken(schedule)
     advance(10)
@@ -84,7 +90,7 @@ def test_renewing_prolongs_a_hold(schedule, advance):
     assert taken(schedule) == []
 
 
-def test_renewing_keeps_the_mark_that_work_came(schedule):
+def test_renewing_keeps_the_mark_that_work_came(schedule: Schedule) -> None:
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
     schedule.renew([1], DRAIN)
@@ -92,7 +98,7 @@ def test_renewing_keeps_the_mark_that_work_came(schedule):
     assert schedule.release(released({1: None}), DRAIN) == [1]
 
 
-def test_a_dead_drains_mark_does_not_lose_the_webhook(schedule, advance):
+def test_a_dead_drains_mark_does_not_lose_the_webhook(schedule: Schedule, advance: Callable[[float], None]) -> None:
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
     advance(15.1)
@@ -100,18 +106,18 @@ def test_a_dead_drains_mark_does_not_lose_the_webhook(schedule, advance):
     assert taken(schedule) == [1]
 
 
-def test_free_webhooks_are_handed_out_and_held(schedule):
+def test_free_webhooks_are_handed_out_and_held(schedule: Schedule) -> None:
     assert schedule.hand_out([1, 2], MANY) == [1, 2]
     assert schedule.hand_out([1, 2, 3], MANY) == [3]
 
 
-def test_handing_out_a_waiting_webhook_does_not_wait_for_its_time(schedule):
+def test_handing_out_a_waiting_webhook_does_not_wait_for_its_time(schedule: Schedule) -> None:
     schedule.due({1: 3_600})
 
     assert schedule.hand_out([1], MANY) == [1]
 
 
-def test_beyond_the_most_that_may_be_held_a_webhook_stays_due(schedule):
+def test_beyond_the_most_that_may_be_held_a_webhook_stays_due(schedule: Schedule) -> None:
     assert schedule.hand_out([1, 2, 3], 2) == [1, 2]
     assert taken(schedule, held_max=2) == []
 
@@ -119,14 +125,14 @@ def test_beyond_the_most_that_may_be_held_a_webhook_stays_due(schedule):
     assert taken(schedule, held_max=2) == [3]
 
 
-def test_taking_stops_at_the_most_that_may_be_held(schedule):
+def test_taking_stops_at_the_most_that_may_be_held(schedule: Schedule) -> None:
     schedule.due(dict.fromkeys(range(1, 6), 0))
 
     assert len(taken(schedule, held_max=3)) == 3
     assert taken(schedule, held_max=3) == []
 
 
-def test_marked_webhooks_do_not_hide_those_behind_them(schedule):
+def test_marked_webhooks_do_not_hide_those_behind_them(schedule: Schedule) -> None:
     schedule.hand_out(range(1, 51), MANY)
     schedule.hand_out(range(1, 51), MANY)
     schedule.due({99: 0})
@@ -134,14 +140,16 @@ def test_marked_webhooks_do_not_hide_those_behind_them(schedule):
     assert taken(schedule, limit=1) == [99]
 
 
-def test_released_with_nothing_waiting_it_leaves_the_clock(schedule):
+def test_released_with_nothing_waiting_it_leaves_the_clock(schedule: Schedule) -> None:
     schedule.hand_out([1], MANY)
 
     assert schedule.release(released({1: None}), DRAIN) == []
     assert schedule.sizes() == {"due": 0, "held": 0}
 
 
-def test_released_with_a_later_delivery_it_is_due_then(schedule, waits):
+def test_released_with_a_later_delivery_it_is_due_then(
+    schedule: Schedule, waits: Callable[[], dict[int, float]]
+) -> None:
     schedule.hand_out([1], MANY)
 
     assert schedule.release(released({1: 20.0}), DRAIN) == []
@@ -150,7 +158,7 @@ def test_released_with_a_later_delivery_it_is_due_then(schedule, waits):
 
 
 @pytest.mark.parametrize("wait_s", [0.0, -3.0])
-def test_what_has_work_now_stays_held_and_goes_on(schedule, wait_s):
+def test_what_has_work_now_stays_held_and_goes_on(schedule: Schedule, wait_s: float) -> None:
     schedule.hand_out([1, 2], MANY)
 
     assert schedule.release(released({1: wait_s, 2: None}), DRAIN) == [1]
@@ -158,7 +166,7 @@ def test_what_has_work_now_stays_held_and_goes_on(schedule, wait_s):
 
 
 @pytest.mark.parametrize("wait_s", [None, 20.0])
-def test_what_got_work_meanwhile_stays_held_and_goes_on_once(schedule, wait_s):
+def test_what_got_work_meanwhile_stays_held_and_goes_on_once(schedule: Schedule, wait_s: float | None) -> None:
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
 
@@ -167,7 +175,7 @@ def test_what_got_work_meanwhile_stays_held_and_goes_on_once(schedule, wait_s):
     assert schedule.release(released({1: None}), DRAIN) == []
 
 
-def test_a_time_set_meanwhile_survives_the_release(schedule, waits):
+def test_a_time_set_meanwhile_survives_the_release(schedule: Schedule, waits: Callable[[], dict[int, float]]) -> None:
     schedule.hand_out([1], MANY)
     schedule.due({1: 5})
 
@@ -175,7 +183,9 @@ def test_a_time_set_meanwhile_survives_the_release(schedule, waits):
     assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
 
 
-def test_a_time_set_meanwhile_survives_the_release_for_a_later_one(schedule, waits):
+def test_a_time_set_meanwhile_survives_the_release_for_a_later_one(
+    schedule: Schedule, waits: Callable[[], dict[int, float]]
+) -> None:
     schedule.hand_out([1], MANY)
     schedule.due({1: 5})
 
@@ -183,12 +193,14 @@ def test_a_time_set_meanwhile_survives_the_release_for_a_later_one(schedule, wai
     assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}
 
 
-def paused(schedule, webhook, pause_s, wait_s=0.0):
+def paused(schedule: Any, webhook: int, pause_s: float, wait_s: float | None = 0.0) -> Any:
     schedule.hand_out([webhook], MANY)
     return schedule.release([Released(webhook_id=webhook, wait_s=wait_s, pause_s=pause_s)], DRAIN)
 
 
-def test_a_paused_webhook_is_due_when_its_pause_ends_and_not_before(schedule, advance, waits):
+def test_a_paused_webhook_is_due_when_its_pause_ends_and_not_before(
+    schedule: Schedule, advance: Callable[[float], None], waits: Callable[[], dict[int, float]]
+) -> None:
     assert paused(schedule, 1, 30.0) == []
 
     assert waits() == {1: pytest.approx(30, abs=ABOUT_S)}
@@ -201,7 +213,7 @@ def test_a_paused_webhook_is_due_when_its_pause_ends_and_not_before(schedule, ad
     assert schedule.pauses() == {}
 
 
-def test_a_pause_outlasts_work_that_comes_later(schedule, waits):
+def test_a_pause_outlasts_work_that_comes_later(schedule: Schedule, waits: Callable[[], dict[int, float]]) -> None:
     paused(schedule, 1, 30.0, wait_s=None)
 
     assert schedule.hand_out([1], MANY) == []
@@ -210,7 +222,9 @@ def test_a_pause_outlasts_work_that_comes_later(schedule, waits):
     assert taken(schedule) == []
 
 
-def test_a_mark_that_work_came_is_kept_through_a_pause(schedule, advance, waits):
+def test_a_mark_that_work_came_is_kept_through_a_pause(
+    schedule: Schedule, advance: Callable[[float], None], waits: Callable[[], dict[int, float]]
+) -> None:
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
 
@@ -218,20 +232,24 @@ def test_a_mark_that_work_came_is_kept_through_a_pause(schedule, advance, waits)
     assert waits() == {1: pytest.approx(30, abs=ABOUT_S)}
 
 
-def test_a_delivery_that_is_due_after_the_pause_keeps_its_time(schedule, waits):
+def test_a_delivery_that_is_due_after_the_pause_keeps_its_time(
+    schedule: Schedule, waits: Callable[[], dict[int, float]]
+) -> None:
     paused(schedule, 1, 30.0, wait_s=100.0)
 
     assert waits() == {1: pytest.approx(100, abs=ABOUT_S)}
 
 
-def test_a_paused_webhook_with_nothing_waiting_is_not_in_the_clock(schedule, waits):
+def test_a_paused_webhook_with_nothing_waiting_is_not_in_the_clock(
+    schedule: Schedule, waits: Callable[[], dict[int, float]]
+) -> None:
     paused(schedule, 1, 30.0, wait_s=None)
 
     assert waits() == {}
     assert schedule.pauses() == {1: pytest.approx(30, abs=ABOUT_S)}
 
 
-def test_resuming_ends_the_pause_and_forgets_the_health(schedule):
+def test_resuming_ends_the_pause_and_forgets_the_health(schedule: Schedule) -> None:
     schedule.hand_out([1], MANY)
     ill = Health(window=1.0, failures_in_a_row=12, probes=1)
     schedule.release([Released(webhook_id=1, wait_s=0.0, pause_s=30.0, health=ill)], DRAIN)
@@ -243,11 +261,11 @@ def test_resuming_ends_the_pause_and_forgets_the_health(schedule):
     assert taken(schedule) == [1]
 
 
-def test_releasing_nothing_asks_nobody(schedule):
+def test_releasing_nothing_asks_nobody(schedule: Schedule) -> None:
     assert schedule.release(released({}), DRAIN) == []
 
 
-def test_one_fan_out_message_waits_at_a_time(schedule):
+def test_one_fan_out_message_waits_at_a_time(schedule: Schedule) -> None:
     assert schedule.claim_fan_out()
     assert not schedule.claim_fan_out()
 
@@ -255,7 +273,9 @@ def test_one_fan_out_message_waits_at_a_time(schedule):
     assert schedule.claim_fan_out()
 
 
-def test_a_lost_fan_out_message_is_sent_again_after_two_seconds(schedule, advance):
+def test_a_lost_fan_out_message_is_sent_again_after_two_seconds(
+    schedule: Schedule, advance: Callable[[float], None]
+) -> None:
     schedule.claim_fan_out()
     advance(1.5)
     assert not schedule.claim_fan_out()
@@ -263,11 +283,11 @@ def test_a_lost_fan_out_message_is_sent_again_after_two_seconds(schedule, advanc
     assert schedule.claim_fan_out()
 
 
-def shall_reconcile(schedule, within_s=15):
+def shall_reconcile(schedule: Any, within_s: float = 15) -> bool:
     return schedule.beat(silence_s=60, reconciled_s=within_s).reconcile
 
 
-def test_one_worker_reconciles_an_interval(schedule, advance):
+def test_one_worker_reconciles_an_interval(schedule: Schedule, advance: Callable[[float], None]) -> None:
     assert shall_reconcile(schedule)
     assert not shall_reconcile(schedule)
 
@@ -278,7 +298,7 @@ def test_one_worker_reconciles_an_interval(schedule, advance):
     assert not shall_reconcile(schedule)
 
 
-def test_one_worker_prunes_an_interval(schedule, advance):
+def test_one_worker_prunes_an_interval(schedule: Schedule, advance: Callable[[float], None]) -> None:
     assert schedule.claim_prune(3_600)
     assert not schedule.claim_prune(3_600)
 
@@ -286,7 +306,7 @@ def test_one_worker_prunes_an_interval(schedule, advance):
     assert schedule.claim_prune(3_600)
 
 
-def test_health_is_kept_and_absent_where_unknown(schedule):
+def test_health_is_kept_and_absent_where_unknown(schedule: Schedule) -> None:
     known = Health(window=12.5, failures_in_a_row=2, latency_s=0.25, probes=3)
     schedule.store_healths({1: known})
 
@@ -294,7 +314,7 @@ def test_health_is_kept_and_absent_where_unknown(schedule):
     assert schedule.healths([]) == {}
 
 
-def test_the_first_due_tells_that_something_changed(schedule):
+def test_the_first_due_tells_that_something_changed(schedule: Schedule) -> None:
     assert schedule.first_due() is None
     schedule.due({1: 10})
     first = schedule.first_due()
@@ -307,13 +327,15 @@ def test_the_first_due_tells_that_something_changed(schedule):
 OTHER = "2/drain"
 
 
-def handed_to(schedule, token, *webhooks):
+def handed_to(schedule: Any, token: str, *webhooks: int) -> None:
     """The webhooks are held by the drain of that token."""
     schedule.hand_out(webhooks, MANY)
     assert schedule.renew(webhooks, token) == []
 
 
-def test_a_drain_that_was_silent_for_too_long_does_not_end_its_successors_hold(schedule, advance):
+def test_a_drain_that_was_silent_for_too_long_does_not_end_its_successors_hold(
+    schedule: Schedule, advance: Callable[[float], None]
+) -> None:
     handed_to(schedule, DRAIN, 1)
     advance(15.1)
     assert taken(schedule) == [1]
@@ -330,7 +352,9 @@ def test_a_drain_that_was_silent_for_too_long_does_not_end_its_successors_hold(s
     assert schedule.sizes() == {"due": 0, "held": 0}
 
 
-def test_a_drain_that_was_silent_goes_on_where_no_other_has_begun(schedule, advance):
+def test_a_drain_that_was_silent_goes_on_where_no_other_has_begun(
+    schedule: Schedule, advance: Callable[[float], None]
+) -> None:
     handed_to(schedule, DRAIN, 1)
     advance(15.1)
     taken(schedule)  # the message is on its way
@@ -340,14 +364,16 @@ def test_a_drain_that_was_silent_goes_on_where_no_other_has_begun(schedule, adva
     assert schedule.release(released({1: None}), DRAIN) == [1]
 
 
-def test_a_message_that_comes_twice_begins_one_drain(schedule):
+def test_a_message_that_comes_twice_begins_one_drain(schedule: Schedule) -> None:
     schedule.hand_out([1, 2], MANY)
 
     assert schedule.renew([1, 2], DRAIN) == []
     assert schedule.renew([1, 2], OTHER) == [1, 2]
 
 
-def test_what_another_drain_holds_is_due_when_this_one_says_and_its_health_is_the_others(schedule, waits):
+def test_what_another_drain_holds_is_due_when_this_one_says_and_its_health_is_the_others(
+    schedule: Schedule, waits: Callable[[], dict[int, float]]
+) -> None:
     handed_to(schedule, OTHER, 1)
 
     found = Released(webhook_id=1, wait_s=5.0, pause_s=30.0, health=Health(window=1.0))
@@ -358,7 +384,9 @@ def test_what_another_drain_holds_is_due_when_this_one_says_and_its_health_is_th
 
 
 @pytest.mark.parametrize(("goes_on", "foreign"), [(True, [1]), (False, [])])
-def test_what_has_work_stays_with_the_drain_or_is_for_the_next(schedule, goes_on, foreign):
+def test_what_has_work_stays_with_the_drain_or_is_for_the_next(
+    schedule: Schedule, goes_on: bool, foreign: list[Any] | list[int]
+) -> None:
     handed_to(schedule, DRAIN, 1)
 
     assert schedule.release(released({1: 0.0}), DRAIN, goes_on=goes_on) == [1]
@@ -367,14 +395,16 @@ def test_what_has_work_stays_with_the_drain_or_is_for_the_next(schedule, goes_on
     assert schedule.renew([1], OTHER) == foreign
 
 
-def test_a_hold_that_ran_out_is_anybodys(schedule, advance):
+def test_a_hold_that_ran_out_is_anybodys(schedule: Schedule, advance: Callable[[float], None]) -> None:
     handed_to(schedule, DRAIN, 1)
     advance(15.1)
 
     assert schedule.renew([1], OTHER) == []
 
 
-def test_what_dead_processes_held_is_due_at_once_and_what_the_living_hold_is_not(kind, schedule):
+def test_what_dead_processes_held_is_due_at_once_and_what_the_living_hold_is_not(
+    kind: Kind, schedule: Schedule
+) -> None:
     kind.beat(2)
     kind.beat(3)
     handed_to(schedule, DRAIN, 1)
@@ -387,7 +417,7 @@ def test_what_dead_processes_held_is_due_at_once_and_what_the_living_hold_is_not
     assert schedule.renew([1, 4], "4/drain") == [1, 4]
 
 
-def test_what_no_drain_has_begun_with_is_due_when_a_process_dies(kind, schedule):
+def test_what_no_drain_has_begun_with_is_due_when_a_process_dies(kind: Kind, schedule: Schedule) -> None:
     kind.beat(2)
     schedule.hand_out([1, 2], MANY)
 
@@ -395,7 +425,7 @@ def test_what_no_drain_has_begun_with_is_due_when_a_process_dies(kind, schedule)
     assert sorted(taken(schedule)) == [1, 2]
 
 
-def test_the_dead_are_freed_once(kind, schedule):
+def test_the_dead_are_freed_once(kind: Kind, schedule: Schedule) -> None:
     kind.beat(2)
     handed_to(schedule, OTHER, 1)
 
@@ -405,8 +435,8 @@ def test_the_dead_are_freed_once(kind, schedule):
     assert taken(schedule) == []
 
 
-def test_who_says_nothing_is_silent(kind, schedule, advance):
-    def silent():
+def test_who_says_nothing_is_silent(kind: Kind, schedule: Schedule, advance: Callable[[float], None]) -> None:
+    def silent() -> tuple[int, ...]:
         return schedule.beat(silence_s=2, reconciled_s=15).silent
 
     assert silent() == ()
@@ -422,7 +452,7 @@ def test_who_says_nothing_is_silent(kind, schedule, advance):
     assert silent() == ()
 
 
-def test_where_redis_is_anew_what_no_drain_has_begun_with_is_due(schedule):
+def test_where_redis_is_anew_what_no_drain_has_begun_with_is_due(schedule: Schedule) -> None:
     handed_to(schedule, DRAIN, 1)
     schedule.hand_out([2], MANY)
 
@@ -433,7 +463,7 @@ def test_where_redis_is_anew_what_no_drain_has_begun_with_is_due(schedule):
     assert not schedule.beat(silence_s=60, reconciled_s=0).anew
 
 
-def test_what_a_drain_could_not_release_is_due_when_it_is_let_go(schedule):
+def test_what_a_drain_could_not_release_is_due_when_it_is_let_go(schedule: Schedule) -> None:
     handed_to(schedule, DRAIN, 1, 2)
     schedule.abandon([1], DRAIN)
     assert taken(schedule) == []
@@ -445,7 +475,7 @@ def test_what_a_drain_could_not_release_is_due_when_it_is_let_go(schedule):
     assert taken(schedule) == []
 
 
-def test_what_another_drain_holds_by_now_is_not_let_go(schedule, advance):
+def test_what_another_drain_holds_by_now_is_not_let_go(schedule: Schedule, advance: Callable[[float], None]) -> None:
     handed_to(schedule, DRAIN, 1)
     schedule.abandon([1], DRAIN)
     advance(15.1)

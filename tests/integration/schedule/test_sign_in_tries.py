@@ -1,5 +1,8 @@
 """Tries to sign in are counted in Redis, and in this process while it is away: by the same rules."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 
 from dispatcher.access.sign_in import LocalTries
@@ -12,7 +15,7 @@ WINDOW_S = 60.0
 
 
 @pytest.fixture(params=["redis", "memory"])
-def kind(request):
+def kind(request: pytest.FixtureRequest) -> Iterator[tuple[LocalTries | SharedTries, Callable[[], None]]]:
     """The counts, and how their windows end."""
     if request.param == "memory":
         clock = FakeClock()
@@ -21,7 +24,7 @@ def kind(request):
     client = request.getfixturevalue("redis_client")
     real = SharedTries(request.getfixturevalue("redis_url"), window_s=WINDOW_S, timeout_s=5.0)
 
-    def end():
+    def end() -> None:
         for key in client.keys("dispatcher:sign_ins:*"):
             client.pexpire(key, 1)
         eventually(lambda: not client.keys("dispatcher:sign_ins:*"), what="the windows' end")
@@ -31,16 +34,18 @@ def kind(request):
 
 
 @pytest.fixture
-def tries(kind):
+def tries(kind: tuple[LocalTries | SharedTries, Callable[[], None]]) -> LocalTries | SharedTries:
     return kind[0]
 
 
 @pytest.fixture
-def end_windows(kind):
+def end_windows(kind: tuple[LocalTries | SharedTries, Callable[[], None]]) -> Callable[[], None]:
     return kind[1]
 
 
-def test_what_is_beyond_the_limit_is_refused_until_the_window_ends(tries, end_windows):
+def test_what_is_beyond_the_limit_is_refused_until_the_window_ends(
+    tries: LocalTries | SharedTries, end_windows: Callable[[], None]
+) -> None:
     assert [tries.count([("ann", 2)]) for _ in range(2)] == [None, None]
     place, left_s = tries.count([("ann", 2)])
     assert place == 0
@@ -51,7 +56,7 @@ def test_what_is_beyond_the_limit_is_refused_until_the_window_ends(tries, end_wi
     assert tries.count([("ann", 2)]) is None
 
 
-def test_what_one_limit_refuses_the_later_ones_do_not_see(tries):
+def test_what_one_limit_refuses_the_later_ones_do_not_see(tries: LocalTries | SharedTries) -> None:
     found = [tries.count([("address", 2), ("name", 3)]) for _ in range(9)]
 
     assert [place and place[0] for place in found] == [None, None, 0, 0, 0, 0, 0, 0, 0]
@@ -59,7 +64,9 @@ def test_what_one_limit_refuses_the_later_ones_do_not_see(tries):
     assert tries.count([("elsewhere", 2), ("name", 3)])[0] == 1
 
 
-def test_a_right_password_is_forgiven_and_takes_no_more_than_itself_from_others(tries, end_windows):
+def test_a_right_password_is_forgiven_and_takes_no_more_than_itself_from_others(
+    tries: LocalTries | SharedTries, end_windows: Callable[[], None]
+) -> None:
     for _ in range(3):
         tries.count([("address", 9), ("ann", 9)])
 
@@ -73,7 +80,7 @@ def test_a_right_password_is_forgiven_and_takes_no_more_than_itself_from_others(
     assert [tries.count([("address", 1)]) is None for _ in range(2)] == [True, False]
 
 
-def test_names_are_in_redis_as_hashes_only_and_always_expire(redis_client, redis_url):
+def test_names_are_in_redis_as_hashes_only_and_always_expire(redis_client: Any, redis_url: str) -> None:
     tries = SharedTries(redis_url, window_s=WINDOW_S, timeout_s=5.0)
     tries.count([("ann@example.com", 9)])
     (key,) = redis_client.keys("*")
@@ -85,7 +92,7 @@ def test_names_are_in_redis_as_hashes_only_and_always_expire(redis_client, redis
     tries.close()
 
 
-def test_a_redis_that_is_away_is_told(redis_url):
+def test_a_redis_that_is_away_is_told(redis_url: str) -> None:
     tries = SharedTries("redis://127.0.0.1:1/0", window_s=WINDOW_S, timeout_s=0.1)
     with pytest.raises(ScheduleUnavailable):
         tries.count([("ann", 1)])

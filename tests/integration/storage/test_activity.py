@@ -1,20 +1,23 @@
 """The activity log's query; what it shows is tested with the API."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from dispatcher.storage.reads.activity import SubjectFilter, _statement, list_for_account
+from dispatcher.storage.engine import Storage
+from dispatcher.storage.reads.activity import Activity, SubjectFilter, _statement, list_for_account
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, an_account
 
 PATHS = {"invoice_paid": ("invoice", "subject_id"), "subject_updated": ("subject", "id")}
 
 
-def listed(steps, **wanted):
+def listed(steps: Steps, **wanted: Any) -> list[Activity]:
     return steps.storage.transact(list_for_account, steps.account.id, **wanted)
 
 
-def test_an_account_sees_its_own_newest_first(steps, storage):
+def test_an_account_sees_its_own_newest_first(steps: Steps, storage: Storage) -> None:
     steps.emit(a_draft("invoice_paid", '{"invoice":{"id":1}}'), a_draft("invoice_sent"))
     other = an_account(storage, "pearcorp")
 
@@ -23,7 +26,7 @@ def test_an_account_sees_its_own_newest_first(steps, storage):
     assert steps.storage.transact(list_for_account, other.id) == []
 
 
-def test_it_is_paged_and_narrowed_by_name(steps):
+def test_it_is_paged_and_narrowed_by_name(steps: Steps) -> None:
     steps.emit(a_draft("invoice_paid"), a_draft("invoice_sent"), a_draft("expense_paid"))
 
     assert [one.name for one in listed(steps, limit=2)] == ["expense_paid", "invoice_sent"]
@@ -34,7 +37,7 @@ def test_it_is_paged_and_narrowed_by_name(steps):
     ]
 
 
-def test_a_time_is_when_it_happened_not_when_it_was_recorded(steps):
+def test_a_time_is_when_it_happened_not_when_it_was_recorded(steps: Steps) -> None:
     now = datetime.now(UTC)
     steps.emit(a_draft("invoice_paid", created_at=now - timedelta(days=2)))
     steps.emit(a_draft("invoice_sent", created_at=now + timedelta(hours=23)))
@@ -44,7 +47,7 @@ def test_a_time_is_when_it_happened_not_when_it_was_recorded(steps):
     assert len(listed(steps, since=now - timedelta(days=3))) == 2
 
 
-def test_a_subject_is_found_where_the_event_has_it(steps):
+def test_a_subject_is_found_where_the_event_has_it(steps: Steps) -> None:
     steps.emit(
         a_draft("invoice_paid", '{"invoice":{"id":1,"subject_id":16}}'),
         a_draft("invoice_paid", '{"invoice":{"id":16,"subject_id":null}}'),
@@ -66,7 +69,7 @@ def test_a_subject_is_found_where_the_event_has_it(steps):
     ],
     ids=["all", "names", "since", "subject"],
 )
-def test_a_page_is_read_by_its_index(steps, storage, wanted):
+def test_a_page_is_read_by_its_index(steps: Steps, storage: Storage, wanted: dict[str, Any]) -> None:
     """Among the events of 100 accounts, of which ours has a hundredth."""
     others = [an_account(storage, f"other{number}").id for number in range(99)]
     steps.rows(

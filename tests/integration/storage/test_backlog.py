@@ -1,8 +1,15 @@
 """What waits: counted while it is little, estimated when it is much."""
 
+from typing import Any
+
 import pytest
 
+from dispatcher.model.webhook import Webhook
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.stats import backlog, table_sizes
+from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, a_webhook
 
 _MANY = """
@@ -14,11 +21,11 @@ from generate_series(1, %(count)s) n
 """
 
 
-def look(steps, also=()):
+def look(steps: Steps, also: Any = ()) -> tuple[Backlog, list[WebhookBacklog]]:
     return steps.storage.read(backlog.measure, also)
 
 
-def test_the_backlog_counts_what_waits(steps, webhook):
+def test_the_backlog_counts_what_waits(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
     steps.emit(a_draft("invoice_sent"), a_draft("invoice_sent"))
@@ -36,7 +43,7 @@ def test_the_backlog_counts_what_waits(steps, webhook):
     assert (found.due, found.retrying, found.leased, found.oldest_due_age_s) == (0, 1, 0, None)
 
 
-def test_an_empty_backlog_has_no_ages(steps):
+def test_an_empty_backlog_has_no_ages(steps: Steps) -> None:
     found, webhooks = look(steps)
 
     assert (found.events_waiting, found.deliveries, found.oldest_event_age_s, found.oldest_due_age_s) == (
@@ -48,7 +55,9 @@ def test_an_empty_backlog_has_no_ages(steps):
     assert webhooks == []
 
 
-def test_the_webhooks_with_the_most_waiting_come_first(steps, storage, account, webhook):
+def test_the_webhooks_with_the_most_waiting_come_first(
+    steps: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     busy = a_webhook(storage, account, events=["invoice_paid", "invoice_sent"])
     steps.emit(a_draft(), a_draft("invoice_sent"), a_draft("invoice_sent"))
     steps.fan_out()
@@ -62,7 +71,7 @@ def test_the_webhooks_with_the_most_waiting_come_first(steps, storage, account, 
     ]
 
 
-def test_what_waits_for_an_inactive_webhook_is_not_due(steps, webhook):
+def test_what_waits_for_an_inactive_webhook_is_not_due(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
     steps.rows("update webhooks set active = false where id = %(id)s", id=webhook.id)
@@ -72,7 +81,9 @@ def test_what_waits_for_an_inactive_webhook_is_not_due(steps, webhook):
     assert (found.due, found.inactive, found.oldest_due_age_s) == (0, 1, None)
 
 
-def test_much_is_estimated_and_the_age_of_the_oldest_is_exact(steps, storage, account, webhook):
+def test_much_is_estimated_and_the_age_of_the_oldest_is_exact(
+    steps: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     count = 60_000
     steps.rows(_MANY, id=webhook.id, count=count)
     late = a_webhook(storage, account)
@@ -94,7 +105,9 @@ def test_much_is_estimated_and_the_age_of_the_oldest_is_exact(steps, storage, ac
     assert webhooks[0].webhook_id == webhook.id
 
 
-def test_without_statistics_much_is_estimated_from_the_size_of_the_table(steps, webhook, monkeypatch):
+def test_without_statistics_much_is_estimated_from_the_size_of_the_table(
+    steps: Steps, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(backlog, "EXACT", 500)
     monkeypatch.setattr(backlog, "SAMPLE_PAGES", 20)
     with steps.another_session() as connection:  # uncommitted to others, unknown to the statistics
@@ -105,7 +118,7 @@ def test_without_statistics_much_is_estimated_from_the_size_of_the_table(steps, 
     assert found.deliveries == pytest.approx(5_000, rel=0.5)
 
 
-def test_history_is_told_by_statistics(steps, webhook):
+def test_history_is_told_by_statistics(steps: Steps, webhook: Webhook) -> None:
     steps.emit(*(a_draft() for _ in range(20)))
     steps.fan_out()
     for claimed in steps.claim({webhook.id: 20}).claimed[:15]:

@@ -1,30 +1,36 @@
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.engine import rows
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline import deliveries
-from dispatcher.storage.pipeline.deliveries import _CLAIM, _NEXT_DUE
+from dispatcher.storage.pipeline.deliveries import _CLAIM, _NEXT_DUE, Claim
 from dispatcher.storage.stats import partitions
+from tests.conftest import ShiftTime
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, a_webhook
 
 
 @pytest.fixture
-def ready(steps, webhook):
+def ready(steps: Steps, webhook: Webhook) -> Steps:
     """Five deliveries of `webhook` are due."""
     steps.emit(*(a_draft() for _ in range(5)))
     steps.fan_out()
     return steps
 
 
-def ids(claim):
+def ids(claim: Claim) -> list[int]:
     return [one.id for one in claim.claimed]
 
 
-def test_a_claim_has_all_that_is_needed_to_send(steps, storage, account):
+def test_a_claim_has_all_that_is_needed_to_send(steps: Steps, storage: Storage, account: Account) -> None:
     hook = a_webhook(storage, account, "https://example.com/x?token=1", auth_header="Bearer abc")
     (event,) = steps.emit(a_draft(body_json='{"invoice":{"id":9}}'))
     steps.fan_out()
@@ -40,7 +46,9 @@ def test_a_claim_has_all_that_is_needed_to_send(steps, storage, account):
     assert len(target.signing_keys) == 1
 
 
-def test_a_claim_takes_at_most_the_slots_of_each_webhook(ready, storage, account, webhook):
+def test_a_claim_takes_at_most_the_slots_of_each_webhook(
+    ready: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     other = a_webhook(storage, account)
     ready.emit(a_draft())
     ready.fan_out()
@@ -50,7 +58,7 @@ def test_a_claim_takes_at_most_the_slots_of_each_webhook(ready, storage, account
     assert sorted(one.webhook_id for one in claimed) == [webhook.id, webhook.id, other.id]
 
 
-def test_the_longest_due_is_claimed_first(ready, webhook):
+def test_the_longest_due_is_claimed_first(ready: Steps, webhook: Webhook) -> None:
     ready.rows("update deliveries set next_attempt_at = now() - make_interval(secs => id::int)")
 
     claimed = ready.claim({webhook.id: 2})
@@ -60,13 +68,13 @@ def test_the_longest_due_is_claimed_first(ready, webhook):
     )
 
 
-def test_what_is_leased_is_not_claimed_again(ready, webhook):
+def test_what_is_leased_is_not_claimed_again(ready: Steps, webhook: Webhook) -> None:
     assert len(ids(ready.claim({webhook.id: 3}))) == 3
     assert len(ids(ready.claim({webhook.id: 10}))) == 2
     assert ready.claim({webhook.id: 10}).claimed == ()
 
 
-def test_two_drains_at_once_share_what_is_due(ready, webhook):
+def test_two_drains_at_once_share_what_is_due(ready: Steps, webhook: Webhook) -> None:
     with ready.another_session() as connection:
         first = ids(ready.claim({webhook.id: 3}, connection))
         second = ids(ready.claim({webhook.id: 10}))
@@ -75,7 +83,7 @@ def test_two_drains_at_once_share_what_is_due(ready, webhook):
     assert not set(first) & set(second)
 
 
-def test_what_is_not_due_yet_is_not_claimed(ready, webhook, shift_time):
+def test_what_is_not_due_yet_is_not_claimed(ready: Steps, webhook: Webhook, shift_time: ShiftTime) -> None:
     ready.rows("update deliveries set next_attempt_at = now() + interval '1 hour'")
     assert ready.claim({webhook.id: 10}).claimed == ()
 
@@ -83,7 +91,9 @@ def test_what_is_not_due_yet_is_not_claimed(ready, webhook, shift_time):
     assert len(ready.claim({webhook.id: 10}).claimed) == 5
 
 
-def test_an_inactive_webhooks_deliveries_wait(ready, storage, account, webhook):
+def test_an_inactive_webhooks_deliveries_wait(
+    ready: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     ready.rows("update webhooks set active = false")
     assert ready.claim({webhook.id: 10}).claimed == ()
 
@@ -91,7 +101,7 @@ def test_an_inactive_webhooks_deliveries_wait(ready, storage, account, webhook):
     assert len(ready.claim({webhook.id: 10}).claimed) == 5
 
 
-def test_a_claim_moves_the_due_time_to_the_leases_end(ready, webhook):
+def test_a_claim_moves_the_due_time_to_the_leases_end(ready: Steps, webhook: Webhook) -> None:
     (claimed,) = ready.claim({webhook.id: 1}, lease=timedelta(seconds=90)).claimed
     row = ready.delivery(claimed.id)
 
@@ -100,7 +110,9 @@ def test_a_claim_moves_the_due_time_to_the_leases_end(ready, webhook):
     assert timedelta(seconds=85) < left <= timedelta(seconds=90)
 
 
-def test_a_lease_that_ran_out_is_a_lost_attempt_that_uses_up_no_try(ready, webhook, shift_time):
+def test_a_lease_that_ran_out_is_a_lost_attempt_that_uses_up_no_try(
+    ready: Steps, webhook: Webhook, shift_time: ShiftTime
+) -> None:
     before = ready.claim_one(webhook.id)
     shift_time(61)
     ready.rows("update deliveries set next_attempt_at = dispatcher_now() + interval '1 h' where lease_token is null")
@@ -113,7 +125,7 @@ def test_a_lease_that_ran_out_is_a_lost_attempt_that_uses_up_no_try(ready, webho
     assert ready.attempts(again.id) == [(1, "unknown_error", "lost")]
 
 
-def test_attempts_and_losses_are_numbered_together(ready, webhook):
+def test_attempts_and_losses_are_numbered_together(ready: Steps, webhook: Webhook) -> None:
     first = ready.claim_one(webhook.id)
     ready.record(first, "503", retry_in_s=-1)
     ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=first.id)
@@ -126,7 +138,7 @@ def test_attempts_and_losses_are_numbered_together(ready, webhook):
     assert ready.attempts(first.id) == [(1, "503", None), (2, "unknown_error", "lost"), (3, "200", None)]
 
 
-def test_a_delivery_that_kills_its_workers_is_given_up(steps, webhook):
+def test_a_delivery_that_kills_its_workers_is_given_up(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
     claimed = steps.claim_one(webhook.id)
@@ -143,7 +155,7 @@ def test_a_delivery_that_kills_its_workers_is_given_up(steps, webhook):
     assert [reason for _, _, reason in steps.attempts(claimed.id)] == ["lost"] * 3
 
 
-def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps, webhook):
+def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
     claimed = steps.claim_one(webhook.id)
@@ -156,7 +168,7 @@ def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps, webhook
     assert ids(steps.claim({webhook.id: 1}, limit=1)) == [claimed.id]
 
 
-def test_what_was_returned_unsent_is_due_at_once_and_uncounted(ready, webhook):
+def test_what_was_returned_unsent_is_due_at_once_and_uncounted(ready: Steps, webhook: Webhook) -> None:
     claim = ready.claim({webhook.id: 5})
     token = claim.claimed[0].lease_token
     ready.storage.transact(deliveries.return_unsent, ids(claim)[:2], token)
@@ -168,7 +180,7 @@ def test_what_was_returned_unsent_is_due_at_once_and_uncounted(ready, webhook):
     assert all(ready.attempts(id_) == [] for id_ in ids(claim))
 
 
-def test_only_the_holder_of_a_lease_returns_it(ready, webhook):
+def test_only_the_holder_of_a_lease_returns_it(ready: Steps, webhook: Webhook) -> None:
     stale = ready.claim_one(webhook.id)
     ready.lose(stale.id)
     ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=stale.id)
@@ -179,7 +191,7 @@ def test_only_the_holder_of_a_lease_returns_it(ready, webhook):
     assert ready.delivery(fresh.id)["lease_token"] == str(fresh.lease_token)
 
 
-def test_during_a_rotation_both_secrets_sign(ready, storage, webhook):
+def test_during_a_rotation_both_secrets_sign(ready: Steps, storage: Storage, webhook: Webhook) -> None:
     encrypted = storage.secrets.close("whsec_b2xkIGtleQ==")
     ready.rows(
         "update webhooks set previous_secret_encrypted = %(old)s, previous_secret_until = now() + interval '1 h'",
@@ -191,7 +203,9 @@ def test_during_a_rotation_both_secrets_sign(ready, storage, webhook):
     assert len(ready.claim({webhook.id: 1}).targets[webhook.id].signing_keys) == 1
 
 
-def test_a_webhook_whose_secret_is_unreadable_has_no_target_and_the_others_have(ready, storage, account, webhook):
+def test_a_webhook_whose_secret_is_unreadable_has_no_target_and_the_others_have(
+    ready: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     other = a_webhook(storage, account)
     ready.emit()
     ready.fan_out()
@@ -203,7 +217,9 @@ def test_a_webhook_whose_secret_is_unreadable_has_no_target_and_the_others_have(
     assert set(claim.targets) == {other.id}
 
 
-def test_the_next_due_time_of_each_webhook_with_work(ready, storage, account, webhook):
+def test_the_next_due_time_of_each_webhook_with_work(
+    ready: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     idle, asleep = a_webhook(storage, account, events=["invoice_sent"]), a_webhook(storage, account)
     ready.emit()
     ready.fan_out()
@@ -215,7 +231,7 @@ def test_the_next_due_time_of_each_webhook_with_work(ready, storage, account, we
     assert waits == {webhook.id: pytest.approx(90, abs=2)}
 
 
-def test_all_due_walks_every_webhook_page_by_page(steps, storage, account):
+def test_all_due_walks_every_webhook_page_by_page(steps: Steps, storage: Storage, account: Account) -> None:
     hooks = [a_webhook(storage, account) for _ in range(5)]
     steps.emit(*(a_draft() for _ in range(3)))
     steps.fan_out()
@@ -234,7 +250,7 @@ def test_all_due_walks_every_webhook_page_by_page(steps, storage, account):
     assert seen[2].wait_s == pytest.approx(60, abs=2)
 
 
-def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
+def test_replay_starts_the_tries_anew_under_the_same_key(ready: Steps, webhook: Webhook) -> None:
     first = ready.claim_one(webhook.id)
     ready.record(first, "500")
     assert ready.delivery(first.id)["state"] == "failed"
@@ -248,7 +264,9 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready, webhook):
     assert ready.attempts(first.id) == [(1, "500", None), (2, "200", None)]
 
 
-def test_a_delivery_whose_event_is_gone_is_failed_with_the_reason(ready, webhook, caplog):
+def test_a_delivery_whose_event_is_gone_is_failed_with_the_reason(
+    ready: Steps, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
     ready.rows("delete from events where id = (select min(id) from events)")
 
     claim = ready.claim({webhook.id: 10})
@@ -260,7 +278,7 @@ def test_a_delivery_whose_event_is_gone_is_failed_with_the_reason(ready, webhook
     assert f"delivery.without_event event_id={ready.delivery(gone)['event_id']}" in caplog.text
 
 
-def test_a_delivery_that_was_leased_again_and_again_without_its_event_ends(ready, webhook):
+def test_a_delivery_that_was_leased_again_and_again_without_its_event_ends(ready: Steps, webhook: Webhook) -> None:
     ready.rows("delete from events")
     ready.rows("update deliveries set lost_count = 50, lease_token = gen_random_uuid()")
 
@@ -274,7 +292,7 @@ def test_a_delivery_that_was_leased_again_and_again_without_its_event_ends(ready
     ]
 
 
-def test_what_is_pending_cannot_be_replayed(ready, webhook):
+def test_what_is_pending_cannot_be_replayed(ready: Steps, webhook: Webhook) -> None:
     claimed = ready.claim_one(webhook.id)
 
     assert ready.storage.transact(deliveries.replay, claimed.id, 3, {}) is None
@@ -283,7 +301,7 @@ def test_what_is_pending_cannot_be_replayed(ready, webhook):
     assert ready.delivery(claimed.id)["lease_token"] == str(claimed.lease_token)
 
 
-def test_a_delivery_is_replayed_so_often_and_no_more(ready, webhook):
+def test_a_delivery_is_replayed_so_often_and_no_more(ready: Steps, webhook: Webhook) -> None:
     for _ in range(2):
         claimed = ready.claim_one(webhook.id)
         ready.record(claimed, "500")
@@ -306,7 +324,7 @@ def test_a_delivery_is_replayed_so_often_and_no_more(ready, webhook):
         ("delete from events", "its event is gone"),
     ],
 )
-def test_what_cannot_be_sent_any_more_is_not_replayed(ready, webhook, gone, reason):
+def test_what_cannot_be_sent_any_more_is_not_replayed(ready: Steps, webhook: Webhook, gone: str, reason: str) -> None:
     failed = ready.claim_one(webhook.id)
     ready.record(failed, "500")
     ready.rows(gone)
@@ -315,7 +333,7 @@ def test_what_cannot_be_sent_any_more_is_not_replayed(ready, webhook, gone, reas
     assert ready.storage.transact(deliveries.why_not, failed.id, 3) == ("failed", reason)
 
 
-def test_a_replay_waits_until_days_are_dropped(ready, webhook):
+def test_a_replay_waits_until_days_are_dropped(ready: Steps, webhook: Webhook) -> None:
     """Its event may be gone then."""
     failed = ready.claim_one(webhook.id)
     ready.record(failed, "500")
@@ -330,7 +348,9 @@ def test_a_replay_waits_until_days_are_dropped(ready, webhook):
     assert ready.delivery(failed.id)["state"] == "failed"
 
 
-def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(ready, storage, account, webhook):
+def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(
+    ready: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     claimed = ready.claim_one(webhook.id)
     storage.transact(webhooks.delete, account.id, webhook.id)
 
@@ -340,7 +360,9 @@ def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(ready, storag
     assert ready.delivery(claimed.id)["state"] == "cancelled"
 
 
-def test_a_replay_that_meets_a_deletion_leaves_nothing_pending(ready, storage, account, webhook):
+def test_a_replay_that_meets_a_deletion_leaves_nothing_pending(
+    ready: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     failed = ready.claim_one(webhook.id)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
@@ -353,7 +375,9 @@ def test_a_replay_that_meets_a_deletion_leaves_nothing_pending(ready, storage, a
     assert ready.delivery(failed.id)["state"] == "cancelled"
 
 
-def test_a_replay_during_a_deletion_is_refused(ready, storage, account, webhook):
+def test_a_replay_during_a_deletion_is_refused(
+    ready: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     failed = ready.claim_one(webhook.id)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
@@ -367,7 +391,7 @@ def test_a_replay_during_a_deletion_is_refused(ready, storage, account, webhook)
 
 
 @pytest.fixture
-def crowded(steps, storage, account):
+def crowded(steps: Steps, storage: Storage, account: Account) -> Steps:
     """100,000 deliveries wait, of 2,000 webhooks; a tenth is due."""
     steps.rows(
         "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)"
@@ -387,13 +411,13 @@ def crowded(steps, storage, account):
     return steps
 
 
-def plan_of(steps, sql, **parameters):
+def plan_of(steps: Steps, sql: str, **parameters: Any) -> str:
     found = steps.value(f"explain (format json, costs off) {sql}", **parameters)
     return found if isinstance(found, str) else json.dumps(found)
 
 
 @pytest.mark.parametrize("webhook_count", [1, 50])
-def test_a_claim_reads_what_is_due_by_its_index_whatever_waits(crowded, webhook_count):
+def test_a_claim_reads_what_is_due_by_its_index_whatever_waits(crowded: Steps, webhook_count: int) -> None:
     plan = plan_of(
         crowded,
         _CLAIM,
@@ -408,7 +432,9 @@ def test_a_claim_reads_what_is_due_by_its_index_whatever_waits(crowded, webhook_
     assert not scans_all_that_waits(plan)
 
 
-def test_a_claim_looks_events_up_though_statistics_have_seen_none(steps, storage, account):
+def test_a_claim_looks_events_up_though_statistics_have_seen_none(
+    steps: Steps, storage: Storage, account: Account
+) -> None:
     """A burst after a quiet time: Postgres believes that the tables are empty, and once read all events for a claim."""
     steps.rows("analyze")
     wanting = [a_webhook(storage, account) for _ in range(3)]
@@ -439,14 +465,14 @@ def test_a_claim_looks_events_up_though_statistics_have_seen_none(steps, storage
     assert todays not in scanned_whole(plan)
 
 
-def test_the_next_due_time_is_read_by_its_index_whatever_waits(crowded):
+def test_the_next_due_time_is_read_by_its_index_whatever_waits(crowded: Steps) -> None:
     plan = plan_of(crowded, _NEXT_DUE, webhook_ids=list(range(1, 51)))
 
     assert "deliveries_due" in plan
     assert not scans_all_that_waits(plan)
 
 
-def test_all_due_reads_a_row_of_each_webhook(crowded):
+def test_all_due_reads_a_row_of_each_webhook(crowded: Steps) -> None:
     page = crowded.storage.transact(deliveries.all_due, after=0, limit=3_000)
 
     assert len(page) == 2_000
@@ -455,14 +481,14 @@ def test_all_due_reads_a_row_of_each_webhook(crowded):
     assert not scans_all_that_waits(plan)
 
 
-def scans_all_that_waits(plan):
+def scans_all_that_waits(plan: Any) -> bool:
     return "deliveries_waiting" in scanned_whole(plan)
 
 
-def scanned_whole(plan):
+def scanned_whole(plan: Any) -> set[str]:
     """The tables that are read from end to end."""
 
-    def nodes(node):
+    def nodes(node: Any) -> Iterator[Any]:
         yield node
         for inner in node.get("Plans", ()):
             yield from nodes(inner)

@@ -1,12 +1,16 @@
 """What the console's overview reads: counted once, by index, and bounded, however much waits or was finished."""
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from dispatcher.storage.engine import rows
+from dispatcher.model.webhook import Webhook
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Connection, Storage, rows
 from dispatcher.storage.reads import overview
 from dispatcher.storage.stats import rollups
 from tests.support.builders import a_webhook, an_account
@@ -32,12 +36,14 @@ from (select nextval('delivery_id') as id from generate_series(1, %(count)s)) id
 
 
 @pytest.fixture
-def sql(storage):
+def sql(storage: Storage) -> Callable[..., list[Any]]:
     storage.transact(rows, "update figures_until set until = dispatcher_now() - interval '1 minute'")
     return lambda text, **parameters: storage.transact(rows, text, parameters)
 
 
-def test_what_was_finished_is_counted_once(storage, account, webhook, sql):
+def test_what_was_finished_is_counted_once(
+    storage: Storage, account: Account, webhook: Webhook, sql: Callable[..., list[Any]]
+) -> None:
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=90)
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=4, count=10)
     sql(_FINISHED, webhook_id=webhook.id, state="failed", took_s=1, count=3)
@@ -54,7 +60,9 @@ def test_what_was_finished_is_counted_once(storage, account, webhook, sql):
     assert (day.delivered, day.failed) == (100, 3)
 
 
-def test_two_that_count_at_once_count_nothing_twice(storage, webhook, sql):
+def test_two_that_count_at_once_count_nothing_twice(
+    storage: Storage, webhook: Webhook, sql: Callable[..., list[Any]]
+) -> None:
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=500)
 
     with ThreadPoolExecutor(4) as pool:
@@ -64,7 +72,9 @@ def test_two_that_count_at_once_count_nothing_twice(storage, webhook, sql):
     assert minute.delivered == 500
 
 
-def test_a_try_that_failed_and_left_another_is_a_retry(storage, webhook, sql):
+def test_a_try_that_failed_and_left_another_is_a_retry(
+    storage: Storage, webhook: Webhook, sql: Callable[..., list[Any]]
+) -> None:
     sql(_WAITING, webhook_id=webhook.id, due_s=0, count=2)
     sql("insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at)"
         " select id, 1, gen_random_uuid(), 'https://a.test', '503', now() - interval '9 s', now() - interval '9 s'"
@@ -75,7 +85,9 @@ def test_a_try_that_failed_and_left_another_is_a_retry(storage, webhook, sql):
     assert (minute.delivered, minute.failed, minute.retried) == (0, 0, 2)
 
 
-def test_what_is_too_young_is_left_for_the_next_time(storage, webhook, sql):
+def test_what_is_too_young_is_left_for_the_next_time(
+    storage: Storage, webhook: Webhook, sql: Callable[..., list[Any]]
+) -> None:
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=5)
 
     assert storage.transact(rollups.count, lag_s=30) is True
@@ -84,7 +96,7 @@ def test_what_is_too_young_is_left_for_the_next_time(storage, webhook, sql):
     assert storage.transact(rollups.last_hour).minutes[0].delivered == 5
 
 
-def test_old_figures_are_dropped(storage, webhook, sql):
+def test_old_figures_are_dropped(storage: Storage, webhook: Webhook, sql: Callable[..., list[Any]]) -> None:
     sql("insert into figures_by_minute (account_id, minute) values (0, now() - interval '3 hours')")
     sql("insert into figures_by_hour (webhook_id, hour) values (1, now() - interval '3 days'), (1, now())")
     storage.transact(rollups.prune)
@@ -93,7 +105,9 @@ def test_old_figures_are_dropped(storage, webhook, sql):
     assert sql("select count(*) from figures_by_hour") == [(1,)]
 
 
-def test_what_waits_is_counted_for_an_account_and_for_all(storage, account, webhook, sql):
+def test_what_waits_is_counted_for_an_account_and_for_all(
+    storage: Storage, account: Account, webhook: Webhook, sql: Callable[..., list[Any]]
+) -> None:
     other = a_webhook(storage, an_account(storage, "other"))
     sql(_WAITING, webhook_id=webhook.id, due_s=30, count=3)
     sql(_WAITING, webhook_id=other.id, due_s=90, count=2)
@@ -108,7 +122,7 @@ def test_what_waits_is_counted_for_an_account_and_for_all(storage, account, webh
     assert storage.transact(overview.pending_summary).due_age_s is None  # what waits there, waits on purpose
 
 
-def test_webhooks_in_trouble_come_in_order(storage, account, sql):
+def test_webhooks_in_trouble_come_in_order(storage: Storage, account: Account, sql: Callable[..., list[Any]]) -> None:
     well, late, failing, off = (a_webhook(storage, account).id for _ in range(4))
     sql(_WAITING, webhook_id=late, due_s=120, count=2)
     sql("update webhooks set failing_since = now() where id = %(id)s", id=failing)
@@ -135,7 +149,9 @@ select nextval('delivery_id'), 1, id, gen_random_uuid(), now() from webhooks whe
 BIG = ("deliveries", "deliveries_waiting", "attempts", "events", "events_waiting", "webhooks")
 
 
-def test_no_query_of_the_overview_reads_a_big_table_whole(storage, account, sql):
+def test_no_query_of_the_overview_reads_a_big_table_whole(
+    storage: Storage, account: Account, sql: Callable[..., list[Any]]
+) -> None:
     other = an_account(storage, "other")
     for id_, count in ((account.id, 300), (other.id, 3_000)):
         sql(_WEBHOOKS, account_id=id_, count=count)
@@ -151,15 +167,15 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(storage, account, sql)
     class Explained:
         """Runs each statement, and keeps its plan."""
 
-        def __init__(self, connection):
+        def __init__(self, connection: Connection) -> None:
             self.connection = connection
 
-        def exec_driver_sql(self, text, parameters=None):
+        def exec_driver_sql(self, text: str, parameters: Any = None) -> Any:
             explained = self.connection.exec_driver_sql("explain (analyze, buffers) " + text, parameters)
             plans.append("\n".join(line for (line,) in explained.fetchall()))
             return self.connection.exec_driver_sql(text, parameters)
 
-    def ask(connection):
+    def ask(connection: Connection) -> None:
         asked = Explained(connection)
         for id_ in (None, account.id):
             rollups.last_hour(asked, id_ or 0)
@@ -175,7 +191,9 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(storage, account, sql)
     assert storage.transact(overview.pending_summary).is_exact is False
 
 
-def test_a_count_of_figures_finds_its_rows_by_index(storage, webhook, sql):
+def test_a_count_of_figures_finds_its_rows_by_index(
+    storage: Storage, webhook: Webhook, sql: Callable[..., list[Any]]
+) -> None:
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=40_000)
     sql("update deliveries set updated_at = now() - interval '3 hours'")
     sql("update attempts set finished_at = now() - interval '3 hours'")
@@ -184,7 +202,7 @@ def test_a_count_of_figures_finds_its_rows_by_index(storage, webhook, sql):
         connection.exec_driver_sql("vacuum full analyze")
     plans = []
 
-    def count(connection):
+    def count(connection: Connection) -> None:
         since, until = rows(connection, rollups._SPAN, {"lag_s": 0})[0]
         parameters = {
             "since": since,

@@ -1,18 +1,24 @@
 """Pages of the deliveries of one event: all of them are found, and no page reads more than so many."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from dispatcher.storage.engine import array
+from dispatcher.model.webhook import Webhook
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage, array
 from dispatcher.storage.reads import deliveries, delivery_pages
+from dispatcher.storage.reads.delivery_pages import Page
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_webhook
 
 DAYS, FINISHED, WAITING = 5, 3_000, 300
 
 
 @pytest.fixture
-def history(steps, storage, account, webhook):
+def history(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> list[int]:
     """The ids of five webhooks, the first of which has four deliveries of five; every 97th event is another."""
     hooks = [webhook.id, *(a_webhook(storage, account).id for _ in range(4))]
     steps.rows("select create_partitions(current_date - n) from generate_series(0, %(days)s - 1) n", days=DAYS)
@@ -34,7 +40,7 @@ def history(steps, storage, account, webhook):
     return hooks
 
 
-def pages(steps, **wanted):
+def pages(steps: Steps, **wanted: Any) -> Iterator[Page]:
     """Page by page, to the end."""
     before = None
     while True:
@@ -46,7 +52,7 @@ def pages(steps, **wanted):
         before = page.before
 
 
-def stored(steps, condition="true", **parameters):
+def stored(steps: Steps, condition: str = "true", **parameters: Any) -> list[int]:
     """Ids of the deliveries for which it holds, newest first."""
     sql = f"select d.id from deliveries d join events e on e.id = d.event_id where {condition} order by 1 desc"
     return [id_ for (id_,) in steps.rows(sql, **parameters)]
@@ -54,7 +60,9 @@ def stored(steps, condition="true", **parameters):
 
 @pytest.mark.parametrize("looks", [(1,), (10, 25), (100, 1_000, 1_000)], ids=str)
 @pytest.mark.parametrize("name", ["invoice_sent", "invoice_overdue", "expense_paid"])
-def test_all_of_an_event_are_found_in_order_whatever_a_page_may_read(steps, history, name, looks):
+def test_all_of_an_event_are_found_in_order_whatever_a_page_may_read(
+    steps: Steps, history: list[int], name: str, looks: tuple[int, ...]
+) -> None:
     found = list(pages(steps, event_name=name, limit=7, looks=looks))
 
     assert [one.id for page in found for one in page.deliveries] == stored(steps, "e.name = %(name)s", name=name)
@@ -62,8 +70,8 @@ def test_all_of_an_event_are_found_in_order_whatever_a_page_may_read(steps, hist
     assert max(len(page.deliveries) for page in found) <= 7
 
 
-def test_what_else_narrows_a_list_narrows_these_pages(steps, history):
-    def ids(**wanted):
+def test_what_else_narrows_a_list_narrows_these_pages(steps: Steps, history: list[int]) -> None:
+    def ids(**wanted: Any) -> list[int]:
         found = pages(steps, event_name="invoice_sent", limit=7, looks=(10, 25), **wanted)
         return [one.id for page in found for one in page.deliveries]
 
@@ -78,7 +86,7 @@ def test_what_else_narrows_a_list_narrows_these_pages(steps, history):
     assert ids(ids=[one, one - 1]) == [one]
 
 
-def test_a_page_reads_no_more_than_it_may_and_says_that_older_ones_may_follow(steps, history):
+def test_a_page_reads_no_more_than_it_may_and_says_that_older_ones_may_follow(steps: Steps, history: list[int]) -> None:
     page = steps.storage.transact(delivery_pages.page, "applecorp", event_name="invoice_overdue", looks=(100, 100))
 
     assert page.deliveries == ()
@@ -86,7 +94,7 @@ def test_a_page_reads_no_more_than_it_may_and_says_that_older_ones_may_follow(st
     assert 100 <= passed <= 200
 
 
-def test_a_full_page_and_the_last_one_are_told_apart(steps, history):
+def test_a_full_page_and_the_last_one_are_told_apart(steps: Steps, history: list[int]) -> None:
     (first, *_, last) = pages(steps, limit=100)
     assert first.before == first.deliveries[-1].id
     assert (len(last.deliveries), last.before) == (100, None)  # 3,300 are whole pages
@@ -95,14 +103,14 @@ def test_a_full_page_and_the_last_one_are_told_apart(steps, history):
     assert only.before is None
 
 
-def test_an_account_without_webhooks_has_an_empty_page(steps):
+def test_an_account_without_webhooks_has_an_empty_page(steps: Steps) -> None:
     (page,) = pages(steps, event_name="invoice_paid")
 
     assert page == delivery_pages.Page(deliveries=(), before=None)
 
 
 @pytest.mark.parametrize("state", [None, "failed", "delivered"])
-def test_a_look_is_read_by_indexes(steps, history, state):
+def test_a_look_is_read_by_indexes(steps: Steps, history: list[int], state: str | None) -> None:
     wanted = deliveries.filter_parameters(state=state)
     parameters = {
         **wanted,

@@ -1,20 +1,27 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from dispatcher.ids import delivery_id_of
+from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import clients, webhooks
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import events
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, a_webhook, an_account
 
 
-def made(steps):
+def made(steps: Steps) -> list[Any]:
     return steps.rows("select event_id, webhook_id from deliveries order by 1, 2")
 
 
-def test_each_webhook_of_the_account_that_wants_the_event_gets_a_delivery(steps, storage, account):
+def test_each_webhook_of_the_account_that_wants_the_event_gets_a_delivery(
+    steps: Steps, storage: Storage, account: Account
+) -> None:
     wants = a_webhook(storage, account, events=["invoice_sent", "invoice_paid"])
     also = a_webhook(storage, account)
     a_webhook(storage, account, events=["invoice_sent"])
@@ -30,7 +37,7 @@ def test_each_webhook_of_the_account_that_wants_the_event_gets_a_delivery(steps,
     assert (done.event_count, done.delivery_count, set(done.webhook_ids)) == (1, 2, {wants.id, also.id})
 
 
-def test_an_event_that_nobody_wants_leaves_the_outbox(steps):
+def test_an_event_that_nobody_wants_leaves_the_outbox(steps: Steps) -> None:
     steps.emit()
 
     assert steps.fan_out().event_count == 1
@@ -38,7 +45,7 @@ def test_an_event_that_nobody_wants_leaves_the_outbox(steps):
     assert made(steps) == []
 
 
-def test_a_batch_takes_so_many_events_the_oldest_first(steps, webhook):
+def test_a_batch_takes_so_many_events_the_oldest_first(steps: Steps, webhook: Webhook) -> None:
     stored = steps.emit(*(a_draft() for _ in range(5)))
 
     assert steps.fan_out(limit=2).event_count == 2
@@ -46,7 +53,7 @@ def test_a_batch_takes_so_many_events_the_oldest_first(steps, webhook):
     assert steps.storage.transact(events.any_waiting)
 
 
-def test_a_second_fan_out_finds_nothing(steps, webhook):
+def test_a_second_fan_out_finds_nothing(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
 
@@ -54,12 +61,12 @@ def test_a_second_fan_out_finds_nothing(steps, webhook):
     assert (done.event_count, done.delivery_count, done.webhook_ids) == (0, 0, ())
 
 
-def test_two_fan_outs_at_once_make_no_delivery_twice(steps, storage, account):
+def test_two_fan_outs_at_once_make_no_delivery_twice(steps: Steps, storage: Storage, account: Account) -> None:
     hooks = [a_webhook(storage, account) for _ in range(3)]
     steps.emit(*(a_draft() for _ in range(1_000)))
     start = threading.Barrier(4)
 
-    def fan_out(_):
+    def fan_out(_: Any) -> list[int]:
         start.wait()
         done = []
         while (batch := steps.fan_out(50)).event_count:
@@ -74,7 +81,9 @@ def test_two_fan_outs_at_once_make_no_delivery_twice(steps, storage, account):
     assert not steps.storage.transact(events.any_waiting)
 
 
-def test_a_webhook_deleted_during_a_fan_out_leaves_nothing_pending(steps, storage, account, webhook):
+def test_a_webhook_deleted_during_a_fan_out_leaves_nothing_pending(
+    steps: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     steps.emit()
     with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
         assert events.fan_out(connection, 500).delivery_count == 1
@@ -86,7 +95,9 @@ def test_a_webhook_deleted_during_a_fan_out_leaves_nothing_pending(steps, storag
     assert steps.rows("select state from deliveries") == [("cancelled",)]
 
 
-def test_a_client_revoked_during_a_fan_out_leaves_nothing_pending(steps, storage, account):
+def test_a_client_revoked_during_a_fan_out_leaves_nothing_pending(
+    steps: Steps, storage: Storage, account: Account
+) -> None:
     (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
     a_webhook(storage, account, client_id=client.id)
     steps.emit()
@@ -100,7 +111,9 @@ def test_a_client_revoked_during_a_fan_out_leaves_nothing_pending(steps, storage
     assert steps.rows("select state from deliveries") == [("cancelled",)]
 
 
-def test_a_fan_out_during_a_deletion_makes_nothing_for_that_webhook(steps, storage, account, webhook):
+def test_a_fan_out_during_a_deletion_makes_nothing_for_that_webhook(
+    steps: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
     other = a_webhook(storage, account)
     (event,) = steps.emit()
     with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
@@ -113,7 +126,9 @@ def test_a_fan_out_during_a_deletion_makes_nothing_for_that_webhook(steps, stora
     assert made(steps) == [(event.id, other.id)]
 
 
-def test_a_drain_that_notes_how_a_receiver_is_does_not_wait_for_a_fan_out(steps, storage, webhook):
+def test_a_drain_that_notes_how_a_receiver_is_does_not_wait_for_a_fan_out(
+    steps: Steps, storage: Storage, webhook: Webhook
+) -> None:
     steps.emit()
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
@@ -122,7 +137,7 @@ def test_a_drain_that_notes_how_a_receiver_is_does_not_wait_for_a_fan_out(steps,
     assert steps.value("select failing_since is not null from webhooks")
 
 
-def test_a_fan_out_that_is_rolled_back_leaves_the_event_in_the_outbox(steps, webhook):
+def test_a_fan_out_that_is_rolled_back_leaves_the_event_in_the_outbox(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     with steps.another_session() as connection:
         assert events.fan_out(connection, 500).event_count == 1
@@ -132,7 +147,7 @@ def test_a_fan_out_that_is_rolled_back_leaves_the_event_in_the_outbox(steps, web
     assert steps.fan_out().event_count == 1
 
 
-def test_idempotency_keys_are_uuid_v7_and_lead_back_to_their_delivery(steps, webhook):
+def test_idempotency_keys_are_uuid_v7_and_lead_back_to_their_delivery(steps: Steps, webhook: Webhook) -> None:
     steps.emit(*(a_draft() for _ in range(200)))
     steps.fan_out()
     found = steps.rows("select id, idempotency_key from deliveries order by id")
@@ -145,7 +160,7 @@ def test_idempotency_keys_are_uuid_v7_and_lead_back_to_their_delivery(steps, web
 
 
 @pytest.mark.parametrize("state", ["sent", "", "PENDING"])
-def test_postgres_refuses_an_unknown_state(steps, webhook, state):
+def test_postgres_refuses_an_unknown_state(steps: Steps, webhook: Webhook, state: str) -> None:
     with pytest.raises(Exception, match="deliveries_state_is_known"):
         steps.rows(
             "insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)"
@@ -155,7 +170,7 @@ def test_postgres_refuses_an_unknown_state(steps, webhook, state):
 
 
 @pytest.mark.parametrize(("state", "finished_on"), [("pending", "2026-01-01"), ("delivered", None), ("failed", None)])
-def test_postgres_refuses_a_state_in_the_wrong_part(steps, state, finished_on):
+def test_postgres_refuses_a_state_in_the_wrong_part(steps: Steps, state: str, finished_on: str | None) -> None:
     with pytest.raises(Exception, match="deliveries_finish_with_their_state"):
         steps.rows(
             "insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)"
@@ -165,7 +180,7 @@ def test_postgres_refuses_a_state_in_the_wrong_part(steps, state, finished_on):
         )
 
 
-def test_postgres_refuses_a_second_delivery_of_an_event_to_a_webhook(steps, webhook):
+def test_postgres_refuses_a_second_delivery_of_an_event_to_a_webhook(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
     with pytest.raises(Exception, match="deliveries_are_one_per_event_and_webhook"):

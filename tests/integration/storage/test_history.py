@@ -1,37 +1,43 @@
 """Days of history: made ahead, dropped whole, kept while something still needs them."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from time import monotonic
 
 import pytest
 
+from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.prune import prune as prune_storage
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.reads import deliveries
+from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.stats import partitions
+from tests.conftest import ShiftTime
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, a_webhook
 
 
-def today():
+def today() -> date:
     """Not a constant: tests run over midnight, too."""
     return datetime.now(UTC).date()
 
 
-def prune(steps, retention_days=30):
+def prune(steps: Steps, retention_days: int = 30) -> list[str]:
     return prune_storage(steps.storage, retention_days)
 
 
-def partitions_of(steps, table):
+def partitions_of(steps: Steps, table: str) -> set[str]:
     names = steps.rows("select inhrelid::regclass::text from pg_inherits where inhparent = %(t)s::regclass", t=table)
     return {name for (name,) in names}
 
 
-def named(table, days_ago):
+def named(table: str, days_ago: int) -> str:
     return f"{table}_{today() - timedelta(days=days_ago):%Y%m%d}"
 
 
 @pytest.fixture
-def old(steps, webhook):
+def old(steps: Steps, webhook: Webhook) -> int:
     """An event of 40 days ago with a delivery that waits; its ids are 1 ... of that day."""
     steps.rows("select create_partitions(current_date - n) from generate_series(1, 40) n")
     first = partitions._first_id(today() - timedelta(days=40))
@@ -50,7 +56,7 @@ def old(steps, webhook):
     return first
 
 
-def test_the_next_days_are_made_ahead(steps, shift_time):
+def test_the_next_days_are_made_ahead(steps: Steps, shift_time: ShiftTime) -> None:
     shift_time(3 * 86_400)
     assert prune(steps) == []
 
@@ -58,7 +64,7 @@ def test_the_next_days_are_made_ahead(steps, shift_time):
         assert named(table, -10) in partitions_of(steps, table)
 
 
-def test_days_past_their_retention_are_dropped_and_the_others_kept(steps, old):
+def test_days_past_their_retention_are_dropped_and_the_others_kept(steps: Steps, old: int) -> None:
     steps.record(steps.claim_one(steps.value("select id from webhooks")))
 
     dropped = prune(steps, retention_days=30)
@@ -70,7 +76,7 @@ def test_days_past_their_retention_are_dropped_and_the_others_kept(steps, old):
     assert steps.value("select count(*) from deliveries") == 1  # it was finished today
 
 
-def test_an_event_whose_delivery_waits_keeps_its_day(steps, old, webhook):
+def test_an_event_whose_delivery_waits_keeps_its_day(steps: Steps, old: int, webhook: Webhook) -> None:
     dropped = prune(steps)
 
     assert named("events", 40) not in dropped
@@ -78,7 +84,7 @@ def test_an_event_whose_delivery_waits_keeps_its_day(steps, old, webhook):
     assert steps.claim_one(webhook.id).id == 1
 
 
-def test_an_event_in_the_outbox_keeps_its_day(steps, old):
+def test_an_event_in_the_outbox_keeps_its_day(steps: Steps, old: int) -> None:
     steps.rows("delete from deliveries")
     steps.rows(
         "insert into events_waiting (event_id, account_id, name) values (%(id)s, %(account)s, 'invoice_paid')",
@@ -89,13 +95,13 @@ def test_an_event_in_the_outbox_keeps_its_day(steps, old):
     assert named("events", 40) not in prune(steps)
 
 
-def test_pruning_twice_drops_nothing_more(steps, old):
+def test_pruning_twice_drops_nothing_more(steps: Steps, old: int) -> None:
     prune(steps)
 
     assert prune(steps) == []
 
 
-def test_two_workers_that_prune_at_once_drop_each_day_once(steps, old):
+def test_two_workers_that_prune_at_once_drop_each_day_once(steps: Steps, old: int) -> None:
     steps.record(steps.claim_one(1))
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: prune(steps), range(2))
@@ -107,7 +113,9 @@ def test_two_workers_that_prune_at_once_drop_each_day_once(steps, old):
 
 
 @pytest.mark.parametrize("read", ["events", "deliveries", "attempts"])
-def test_a_day_that_somebody_reads_is_left_for_the_next_time(steps, old, read, caplog):
+def test_a_day_that_somebody_reads_is_left_for_the_next_time(
+    steps: Steps, old: int, read: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """A dump has read it, and goes on for hours."""
     steps.record(steps.claim_one(1))
     with steps.another_session() as reader:
@@ -119,7 +127,9 @@ def test_a_day_that_somebody_reads_is_left_for_the_next_time(steps, old, read, c
     assert len(prune(steps)) == 10
 
 
-def test_the_next_days_are_made_although_somebody_reads_what_is_to_be_dropped(steps, old, shift_time):
+def test_the_next_days_are_made_although_somebody_reads_what_is_to_be_dropped(
+    steps: Steps, old: int, shift_time: ShiftTime
+) -> None:
     shift_time(86_400)
     with steps.another_session() as reader:
         reader.exec_driver_sql(f"select count(*) from {named('events', 40)}")
@@ -129,7 +139,7 @@ def test_the_next_days_are_made_although_somebody_reads_what_is_to_be_dropped(st
         assert named(table, -8) in partitions_of(steps, table)
 
 
-def test_days_are_made_when_a_reader_is_gone(steps, shift_time):
+def test_days_are_made_when_a_reader_is_gone(steps: Steps, shift_time: ShiftTime) -> None:
     shift_time(86_400)
     with steps.another_session() as reader:
         reader.exec_driver_sql("select count(*) from attempts")
@@ -140,11 +150,11 @@ def test_days_are_made_when_a_reader_is_gone(steps, shift_time):
     assert named("attempts", -8) in partitions_of(steps, "attempts")
 
 
-def test_nobody_waits_long_behind_a_prune_that_waits_for_a_reader(steps, old, webhook):
+def test_nobody_waits_long_behind_a_prune_that_waits_for_a_reader(steps: Steps, old: int, webhook: Webhook) -> None:
     """Emits, claims and lists stood still for 5 s, in each worker that pruned."""
     waits = []
 
-    def work():
+    def work() -> None:
         while not pruning.done():
             for step in (steps.emit, lambda: steps.claim({webhook.id: 1}), lambda: listed(steps)):
                 began_s = monotonic()
@@ -161,11 +171,13 @@ def test_nobody_waits_long_behind_a_prune_that_waits_for_a_reader(steps, old, we
     assert max(waits) < 2  # 0.2 s, and what a busy machine adds
 
 
-def listed(steps):
+def listed(steps: Steps) -> list[DeliveryRow]:
     return steps.storage.transact(deliveries.deliveries, "applecorp")
 
 
-def test_a_day_nobody_made_in_time_goes_to_the_default_partition(steps, shift_time, webhook):
+def test_a_day_nobody_made_in_time_goes_to_the_default_partition(
+    steps: Steps, shift_time: ShiftTime, webhook: Webhook
+) -> None:
     steps.emit()
     steps.fan_out()
     shift_time(20 * 86_400)
@@ -176,13 +188,15 @@ def test_a_day_nobody_made_in_time_goes_to_the_default_partition(steps, shift_ti
     assert steps.delivery(1)["table"] == "deliveries_default"
 
 
-def test_an_events_day_is_written_in_its_id(steps):
+def test_an_events_day_is_written_in_its_id(steps: Steps) -> None:
     (event,) = steps.emit()
 
     assert partitions._first_id(today()) <= event.id < partitions._first_id(today() + timedelta(days=1))
 
 
-def test_deliveries_of_two_webhooks_move_to_history_one_by_one(steps, storage, account):
+def test_deliveries_of_two_webhooks_move_to_history_one_by_one(
+    steps: Steps, storage: Storage, account: Account
+) -> None:
     hooks = [a_webhook(storage, account) for _ in range(2)]
     steps.emit(a_draft())
     steps.fan_out()

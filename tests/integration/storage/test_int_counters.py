@@ -1,5 +1,6 @@
 """Counters that were of two bytes: what is stored goes on under load, and 32,767 is no end any more."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from time import monotonic
@@ -7,10 +8,12 @@ from time import monotonic
 import pytest
 
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.webhook import Webhook
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
 from dispatcher.storage.reads import deliveries as delivery_reads
+from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.storage.conftest import Steps
 from tests.integration.storage.test_migrations import downgrade, upgrade
@@ -36,7 +39,7 @@ from deliveries d, generate_series(1, d.attempt_count + d.lost_count) n
 
 
 @pytest.fixture
-def former(empty_database_url):
+def former(empty_database_url: str) -> Iterator[Steps]:
     """A database of the former release, with two deliveries."""
     storage = Storage(empty_database_url, SecretBox([SECRET_KEY]))
     upgrade(storage, BEFORE)
@@ -48,15 +51,15 @@ def former(empty_database_url):
     storage.close()
 
 
-def numbers(steps, delivery_id):
+def numbers(steps: Steps, delivery_id: int) -> list[int]:
     return [one.number for one in found(steps, delivery_id).attempts]
 
 
-def found(steps, delivery_id):
+def found(steps: Steps, delivery_id: int) -> DeliveryRow:
     return steps.storage.transact(delivery_reads.delivery, str(delivery_id))
 
 
-def test_what_waits_goes_on_with_its_tries(former):
+def test_what_waits_goes_on_with_its_tries(former: Steps) -> None:
     migrate.upgrade(former.storage)
 
     claimed = former.claim_one(1)
@@ -67,7 +70,7 @@ def test_what_waits_goes_on_with_its_tries(former):
     assert numbers(former, 1) == [7, 6, 5, 4, 3, 2, 1]
 
 
-def test_what_has_failed_is_replayed_with_its_tries_anew(former):
+def test_what_has_failed_is_replayed_with_its_tries_anew(former: Steps) -> None:
     migrate.upgrade(former.storage)
     former.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id = 1")
 
@@ -81,7 +84,7 @@ def test_what_has_failed_is_replayed_with_its_tries_anew(former):
     assert numbers(former, 2) == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
-def test_a_downgrade_keeps_the_counts(former):
+def test_a_downgrade_keeps_the_counts(former: Steps) -> None:
     migrate.upgrade(former.storage)
     former.record(former.claim_one(1), "500", retry_in_s=20)
     downgrade(former.storage, BEFORE)
@@ -95,11 +98,11 @@ def test_a_downgrade_keeps_the_counts(former):
     assert former.claim_one(1).attempt_number == 5
 
 
-def test_a_migration_stands_back_while_somebody_reads(former, caplog):
+def test_a_migration_stands_back_while_somebody_reads(former: Steps, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody waits behind it for longer than a moment, and it is done as soon as the reader is."""
     waits = []
 
-    def write():
+    def write() -> None:
         for _ in count():
             began_s = monotonic()
             former.rows("update deliveries set updated_at = now() where id = 1")
@@ -121,7 +124,7 @@ def test_a_migration_stands_back_while_somebody_reads(former, caplog):
     assert former.claim_one(1).attempt_number == 4
 
 
-def test_a_migration_that_finds_no_room_gives_up_and_changes_nothing(former):
+def test_a_migration_that_finds_no_room_gives_up_and_changes_nothing(former: Steps) -> None:
     with former.another_session() as reader:
         reader.exec_driver_sql("select count(*) from attempts")
         with pytest.raises(StorageUnavailable, match="lock timeout"):
@@ -131,7 +134,7 @@ def test_a_migration_that_finds_no_room_gives_up_and_changes_nothing(former):
     assert former.value("select attempt_count from deliveries where id = 1") == 5
 
 
-def test_more_than_32_767_attempts_and_losses_of_one_delivery_are_recorded(steps, webhook):
+def test_more_than_32_767_attempts_and_losses_of_one_delivery_are_recorded(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
     steps.rows(

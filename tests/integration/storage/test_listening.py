@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 
-from dispatcher.storage.engine import make_engine
+from dispatcher.model.event import EventDraft
+from dispatcher.storage.engine import Storage, make_engine
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import Emit
 from dispatcher.storage.pipeline.listener import NotificationListener
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft
 from tests.support.waiting import eventually
 
@@ -26,13 +29,15 @@ def stop() -> threading.Event:
 
 
 @pytest.fixture
-def listener(storage, stop) -> Iterator[NotificationListener]:
+def listener(storage: Storage, stop: threading.Event) -> Iterator[NotificationListener]:
     with closing(NotificationListener(storage.engine, reconnect_s=0.0)) as listener:
         assert listener.wait(10, stop)  # its own echo
         yield listener
 
 
-def test_a_listener_hears_of_an_event_at_its_commit_and_not_before(steps, joined, listener, stop):
+def test_a_listener_hears_of_an_event_at_its_commit_and_not_before(
+    steps: Steps, joined: Any, listener: NotificationListener, stop: threading.Event
+) -> None:
     events.insert(joined, steps.account.id, [a_draft()])
     assert not listener.wait(0.1, stop)
 
@@ -41,14 +46,16 @@ def test_a_listener_hears_of_an_event_at_its_commit_and_not_before(steps, joined
     assert not listener.wait(0, stop)
 
 
-def test_a_listener_hears_nothing_of_a_rollback(steps, joined, listener, stop):
+def test_a_listener_hears_nothing_of_a_rollback(
+    steps: Steps, joined: Any, listener: NotificationListener, stop: threading.Event
+) -> None:
     events.insert(joined, steps.account.id, [a_draft()])
     joined.rollback()
 
     assert not listener.wait(0.1, stop)
 
 
-def test_a_repeated_key_notifies_nobody(steps, listener, stop):
+def test_a_repeated_key_notifies_nobody(steps: Steps, listener: NotificationListener, stop: threading.Event) -> None:
     steps.emit(a_draft(idempotency_key="k"))
     assert listener.wait(10, stop)
 
@@ -62,7 +69,9 @@ def test_a_repeated_key_notifies_nobody(steps, listener, stop):
     [[a_draft()], [a_draft(idempotency_key="k")], [a_draft()] * 2, [a_draft()] * events.MANY],
     ids=["one", "one with a key", "two", "many"],
 )
-def test_every_way_to_store_events_notifies(steps, storage, listener, stop, drafts):
+def test_every_way_to_store_events_notifies(
+    steps: Steps, storage: Storage, listener: NotificationListener, stop: threading.Event, drafts: EventDraft
+) -> None:
     steps.emit(*drafts)
     assert listener.wait(10, stop)
 
@@ -73,16 +82,16 @@ def test_every_way_to_store_events_notifies(steps, storage, listener, stop, draf
 
 
 def test_a_listener_that_lost_its_connection_gets_another_and_says_that_it_may_have_missed_something(
-    steps, listener, stop
-):
+    steps: Steps, listener: NotificationListener, stop: threading.Event
+) -> None:
     steps.rows("select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%%'")
 
     assert eventually(lambda: listener.wait(0.1, stop), what="the echo of a new connection")
 
 
 def test_behind_a_pooler_that_shares_connections_by_transaction_a_listener_knows_that_it_is_deaf(
-    pooled_url, steps, stop
-):
+    pooled_url: str, steps: Steps, stop: threading.Event
+) -> None:
     with closing(NotificationListener(make_engine(pooled_url, 1))) as listener:
         assert not listener.is_deaf
         eventually(lambda: not listener.wait(0.1, stop) and listener.is_deaf, what="that it hears nothing")

@@ -3,27 +3,32 @@
 import itertools
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import Wanted
+from dispatcher.model.webhook import Webhook
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.selection import SelectionLimits
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_webhook
 
 NOW = datetime.now(UTC)
 
 
-def wanted(days=5, **given):
+def wanted(days: int = 5, **given: Any) -> Wanted:
     return Wanted(
         since=NOW - timedelta(days=days), until=NOW + timedelta(hours=1), as_of=NOW + timedelta(hours=1), **given
     )
 
 
 @pytest.fixture
-def much(steps, storage, account, webhook):
+def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> list[int]:
     """Ten days of history of 40 webhooks, a hundredth of it failed, and as much that waits; with statistics."""
     hooks = [webhook, *(a_webhook(storage, account) for _ in range(39))]
     steps.rows("select create_partitions(current_date - n) from generate_series(0, 9) n")
@@ -45,17 +50,17 @@ def much(steps, storage, account, webhook):
     return [hook.id for hook in hooks]
 
 
-def plan(steps, sql, parameters):
+def plan(steps: Steps, sql: str, parameters: Any) -> str:
     return "\n".join(line for (line,) in steps.rows("explain " + sql, **parameters))
 
 
-def read_whole(found):
+def read_whole(found: str) -> list[str]:
     """Tables with rows in them that the plan reads from end to end."""
     return re.findall(r"Seq Scan on (\w+) .*cost=(?!0\.00\.\.0\.00)", found)
 
 
 @pytest.mark.parametrize("states", [(State.FAILED,), (State.DELIVERED,), (State.FAILED, State.DELIVERED)], ids=str)
-def test_a_look_is_read_by_the_index_of_its_webhooks(steps, much, states):
+def test_a_look_is_read_by_the_index_of_its_webhooks(steps: Steps, much: list[int], states: tuple[State, ...]) -> None:
     index = "deliveries_failed|_webhook_id_id_idx" if states == (State.FAILED,) else "by_webhook"
     for count, names, tail in itertools.product(
         (1, 40), (None, ("invoice_paid",)), (selection._COUNT, selection._PICK)
@@ -75,7 +80,7 @@ def test_a_look_is_read_by_the_index_of_its_webhooks(steps, much, states):
 
 
 @pytest.mark.parametrize("statement", [selection._MOVE, selection._COPY], ids=["move", "copy"])
-def test_a_batch_is_moved_by_the_indexes_of_its_days(steps, much, statement):
+def test_a_batch_is_moved_by_the_indexes_of_its_days(steps: Steps, much: list[int], statement: str) -> None:
     today = steps.value("select current_date")
     parameters = {"ids": list(range(1, 500)), "days": [today], "states": ["failed"], "as_of": NOW}
     parameters |= order.keyed({"invoice_paid": "invoice"})
@@ -85,7 +90,7 @@ def test_a_batch_is_moved_by_the_indexes_of_its_days(steps, much, statement):
     assert set(re.findall(r"deliveries_(\d{8})", found)) == {f"{today:%Y%m%d}"}
 
 
-def test_missed_events_are_read_by_the_index_of_their_account(steps, much, account):
+def test_missed_events_are_read_by_the_index_of_their_account(steps: Steps, much: list[int], account: Account) -> None:
     parameters = {
         "account_id": account.id, "webhook_id": much[0], "names": None, "after": 0, "until_id": 2**52,
         "first_day": NOW.date(), "scan": 1_000,
@@ -95,7 +100,7 @@ def test_missed_events_are_read_by_the_index_of_their_account(steps, much, accou
     assert set(read_whole(found)) <= {"webhooks", "events_waiting"}  # few, and what waits
 
 
-def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
+def test_a_look_goes_on_where_the_last_ended(steps: Steps, storage: Storage, much: list[int]) -> None:
     of_all = wanted(days=20, states=(State.FAILED, State.DELIVERED))
     limits = SelectionLimits(scan=150, redeliveries=9)
     afters, ids, looks = {much[0]: 0, much[1]: 0}, {much[0]: [], much[1]: []}, 0
@@ -116,7 +121,9 @@ def test_a_look_goes_on_where_the_last_ended(steps, storage, much):
         assert taken == [id_ for (id_,) in steps.rows(sql, id=webhook_id)]
 
 
-def test_workers_that_ask_again_and_again_ask_little(steps, storage, account, much):
+def test_workers_that_ask_again_and_again_ask_little(
+    steps: Steps, storage: Storage, account: Account, much: list[int]
+) -> None:
     made = storage.transact(jobs.add, account.id, None, wanted(), dict.fromkeys(much, 1))
     steps.rows("analyze")
     steps.rows("set enable_seqscan = off")  # a table of a few rows is read as a whole

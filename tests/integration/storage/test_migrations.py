@@ -1,11 +1,13 @@
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic import command
+from alembic.config import Config
 
 from dispatcher.errors import PendingMigrations, StorageUnavailable
 from dispatcher.storage import migrate
-from dispatcher.storage.engine import Storage, rows
+from dispatcher.storage.engine import Connection, Storage, rows
 from dispatcher.storage.secrets import SecretBox
 from tests.support.builders import SECRET_KEY
 
@@ -23,13 +25,13 @@ TABLES = {
 
 
 @pytest.fixture
-def empty(empty_database_url):
+def empty(empty_database_url: str) -> Iterator[Storage]:
     storage = Storage(empty_database_url, SecretBox([SECRET_KEY]))
     yield storage
     storage.close()
 
 
-def left(storage):
+def left(storage: Storage) -> list[str]:
     """Tables, functions, types and sequences in the database, without Alembic's."""
     return storage.transact(
         lambda c: [
@@ -44,28 +46,28 @@ def left(storage):
     )
 
 
-def downgrade(storage, to="base"):
+def downgrade(storage: Storage, to: str = "base") -> None:
     with storage.transaction() as connection:
         command.downgrade(config_of(connection), to)
 
 
-def upgrade(storage, to):
+def upgrade(storage: Storage, to: str) -> None:
     with storage.transaction() as connection:
         command.upgrade(config_of(connection), to)
 
 
-def config_of(connection):
+def config_of(connection: Connection) -> Config:
     config = migrate._config()
     config.attributes["connection"] = connection
     return config
 
 
-def test_an_empty_database_is_refused(empty):
+def test_an_empty_database_is_refused(empty: Storage) -> None:
     with pytest.raises(PendingMigrations, match="dispatcher migrate"):
         migrate.check(empty)
 
 
-def test_migrations_run_on_an_empty_database_and_again_without_harm(empty):
+def test_migrations_run_on_an_empty_database_and_again_without_harm(empty: Storage) -> None:
     revision = migrate.upgrade(empty)
     assert left(empty)
 
@@ -76,7 +78,7 @@ def test_migrations_run_on_an_empty_database_and_again_without_harm(empty):
     assert set(before) >= TABLES
 
 
-def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty):
+def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty: Storage) -> None:
     migrate.upgrade(empty)
     before = left(empty)
 
@@ -89,7 +91,7 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty):
     assert left(empty) == before
 
 
-def test_accounts_that_exist_get_an_owner(empty):
+def test_accounts_that_exist_get_an_owner(empty: Storage) -> None:
     migrate.upgrade(empty)
     downgrade(empty, "0001")
     empty.transact(rows, "insert into accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC')")
@@ -103,7 +105,7 @@ def test_accounts_that_exist_get_an_owner(empty):
     ]
 
 
-def test_made_up_e_mails_that_strict_clients_refuse_are_changed_and_no_others(empty):
+def test_made_up_e_mails_that_strict_clients_refuse_are_changed_and_no_others(empty: Storage) -> None:
     migrate.upgrade(empty)
     downgrade(empty, "0008")
     people = """
@@ -127,7 +129,7 @@ def test_made_up_e_mails_that_strict_clients_refuse_are_changed_and_no_others(em
     ]
 
 
-def test_two_migrations_at_once_wait_for_each_other(empty):
+def test_two_migrations_at_once_wait_for_each_other(empty: Storage) -> None:
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: migrate.upgrade(empty), range(2))
 
@@ -135,7 +137,7 @@ def test_two_migrations_at_once_wait_for_each_other(empty):
     migrate.check(empty)
 
 
-def test_a_database_that_a_later_release_has_migrated_is_used_and_left_as_it_is(empty):
+def test_a_database_that_a_later_release_has_migrated_is_used_and_left_as_it_is(empty: Storage) -> None:
     migrate.upgrade(empty)
     empty.transact(rows, "update alembic_version set version_num = 'of-a-later-release'")
 
@@ -144,7 +146,7 @@ def test_a_database_that_a_later_release_has_migrated_is_used_and_left_as_it_is(
     assert empty.transact(rows, "select version_num from alembic_version") == [("of-a-later-release",)]
 
 
-def test_a_postgres_that_is_down_is_our_error():
+def test_a_postgres_that_is_down_is_our_error() -> None:
     storage = Storage("postgresql://me:hunter2@127.0.0.1:1/main", SecretBox([SECRET_KEY]))
 
     with pytest.raises(StorageUnavailable, match="Postgres is not reachable: ") as caught:
@@ -152,8 +154,8 @@ def test_a_postgres_that_is_down_is_our_error():
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_connection_that_was_ended_is_replaced(storage):
-    def killed(connection):
+def test_a_connection_that_was_ended_is_replaced(storage: Storage) -> None:
+    def killed(connection: Connection) -> None:
         rows(connection, "select pg_terminate_backend(pg_backend_pid())")
 
     with pytest.raises(StorageUnavailable):
@@ -161,7 +163,7 @@ def test_a_connection_that_was_ended_is_replaced(storage):
     assert storage.transact(rows, "select 1") == [(1,)]
 
 
-def test_an_error_of_a_statement_shows_no_parameter(storage):
+def test_an_error_of_a_statement_shows_no_parameter(storage: Storage) -> None:
     with pytest.raises(Exception, match="division by zero") as caught:
         storage.transact(rows, "select 1/0, %(secret)s", {"secret": "hunter2"})
     assert "hunter2" not in str(caught.value)

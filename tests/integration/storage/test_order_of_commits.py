@@ -2,52 +2,61 @@
 
 import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.event import EventDraft
+from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.fan_out import fan_out as fan_out_all
-from dispatcher.storage.engine import make_engine, rows
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Connection, Storage, make_engine, rows
 from dispatcher.storage.pipeline import deliveries, events, order
 from dispatcher.storage.pipeline.events import Overtaken
 from dispatcher.webhooks.edit import edit_webhook
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, a_webhook, an_account
+from tests.support.fakes import FakeQueue
 from tests.support.waiting import eventually
 
 KEYS = {"invoice_updated": "invoice", "invoice_sent": "invoice"}
 
 
-def about(id_=7, name="invoice_updated"):
+def about(id_: int = 7, name: str = "invoice_updated") -> EventDraft:
     return a_draft(name, f'{{"invoice":{{"id":{id_}}}}}', resource=f"invoice:{id_}")
 
 
 @pytest.fixture
-def ordered(storage, account):
+def ordered(storage: Storage, account: Account) -> int:
     return a_webhook(storage, account, events=list(KEYS), ordering="resource").id
 
 
 @pytest.fixture
-def superseding(storage, account):
+def superseding(storage: Storage, account: Account) -> int:
     return a_webhook(storage, account, events=list(KEYS), superseding=True).id
 
 
 @pytest.fixture
-def edit(container):
+def edit(container: Container) -> Callable[..., Webhook]:
     return partial(edit_webhook, container.storage, container.schedule, "applecorp")
 
 
-def claimed(steps, webhook_id):
+def claimed(steps: Steps, webhook_id: int) -> list[int]:
     return [one.event_id for one in steps.claim({webhook_id: 10}).claimed]
 
 
-def settle(steps, one):
+def settle(steps: Steps, one: Any) -> None:
     """As a drain asks for it, when it has recorded what came of one."""
     steps.storage.autocommit(order.settle, [(one.webhook_id, one.resource)])
 
 
-def is_settled(steps):
+def is_settled(steps: Steps) -> bool:
     """Of each resource one delivery is out, no more and no less."""
     outs = steps.rows(
         f"select count(*) filter (where next_attempt_at < {order.HELD_BACK}) from deliveries_waiting"
@@ -59,7 +68,7 @@ def is_settled(steps):
 # -- Two fan-outs at once ----------------------------------------------------------------------------------------------
 
 
-def test_an_event_stays_behind_an_earlier_one_that_another_fan_out_has(steps, ordered):
+def test_an_event_stays_behind_an_earlier_one_that_another_fan_out_has(steps: Steps, ordered: int) -> None:
     (first,) = steps.emit(about())
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
@@ -77,7 +86,7 @@ def test_an_event_stays_behind_an_earlier_one_that_another_fan_out_has(steps, or
 
 
 @pytest.mark.parametrize("name", ["ordered", "superseding"])
-def test_a_fan_out_whose_process_died_holds_nothing_up(steps, request, name):
+def test_a_fan_out_whose_process_died_holds_nothing_up(steps: Steps, request: pytest.FixtureRequest, name: str) -> None:
     webhook_id = request.getfixturevalue(name)
     (first,) = steps.emit(about(name="invoice_sent"))
     with steps.another_session() as connection:
@@ -89,7 +98,7 @@ def test_a_fan_out_whose_process_died_holds_nothing_up(steps, request, name):
     assert claimed(steps, webhook_id)[0] == first.id
 
 
-def test_accounts_whose_order_is_safe_are_fanned_out_meanwhile(steps, storage, ordered):
+def test_accounts_whose_order_is_safe_are_fanned_out_meanwhile(steps: Steps, storage: Storage, ordered: int) -> None:
     other = an_account(storage, "pearcorp")
     hers = a_webhook(storage, other, events=list(KEYS), ordering="resource")
     handed_out = []
@@ -103,7 +112,7 @@ def test_accounts_whose_order_is_safe_are_fanned_out_meanwhile(steps, storage, o
         assert (done.event_count, done.behind is not None, handed_out) == (2, True, [hers.id])
 
 
-def test_without_order_nobody_stays_behind(steps, webhook):
+def test_without_order_nobody_stays_behind(steps: Steps, webhook: Webhook) -> None:
     steps.emit(a_draft(resource="invoice:7"))
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
@@ -112,7 +121,7 @@ def test_without_order_nobody_stays_behind(steps, webhook):
         assert steps.fan_out().event_count == 1
 
 
-def test_where_others_have_more_than_can_be_looked_at_all_with_order_stay_behind(steps, ordered):
+def test_where_others_have_more_than_can_be_looked_at_all_with_order_stay_behind(steps: Steps, ordered: int) -> None:
     steps.emit(*(a_draft() for _ in range(10)))
     with steps.another_session() as connection:
         events.fan_out(connection, 10)
@@ -122,7 +131,9 @@ def test_where_others_have_more_than_can_be_looked_at_all_with_order_stay_behind
             steps.fan_out(limit=1)
 
 
-def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(steps, ordered, container, queue):
+def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(
+    steps: Steps, ordered: int, container: Container, queue: FakeQueue
+) -> None:
     steps.emit(about())
     with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
         events.fan_out(connection, 500)
@@ -137,10 +148,10 @@ def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(steps, o
     assert container.fan_out_runner.run()[0].event_count == 1
 
 
-def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps, ordered, storage):
+def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps: Steps, ordered: int, storage: Storage) -> None:
     (first,) = steps.emit(about())
 
-    def wait(connection):
+    def wait(connection: Connection) -> None:
         rows(connection, "set local lock_timeout = 50")
         events.wait_for_lock(connection, first.id)
 
@@ -153,19 +164,19 @@ def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps, ordered, s
 # -- Late commits ------------------------------------------------------------------------------------------------------
 
 
-def late(steps, draft=None):
+def late(steps: Steps, draft: EventDraft = None) -> tuple[Any, Any]:
     """An emit that is not committed yet: its connection, and its event."""
     connection = steps.storage.engine.connect()
     (event,) = events.insert(connection, steps.account.id, [draft or about()])
     return connection, event
 
 
-def commit(connection):
+def commit(connection: Connection) -> None:
     connection.commit()
     connection.close()
 
 
-def test_one_that_is_committed_late_goes_before_a_later_one_that_waits(steps, ordered):
+def test_one_that_is_committed_late_goes_before_a_later_one_that_waits(steps: Steps, ordered: int) -> None:
     connection, first = late(steps)
     (second,) = steps.emit(about())
     steps.fan_out()
@@ -180,7 +191,7 @@ def test_one_that_is_committed_late_goes_before_a_later_one_that_waits(steps, or
     assert claimed(steps, ordered) == [second.id]
 
 
-def test_one_that_is_committed_late_goes_after_a_later_one_that_is_in_flight(steps, ordered):
+def test_one_that_is_committed_late_goes_after_a_later_one_that_is_in_flight(steps: Steps, ordered: int) -> None:
     connection, first = late(steps)
     (second,) = steps.emit(about())
     steps.fan_out()
@@ -195,7 +206,7 @@ def test_one_that_is_committed_late_goes_after_a_later_one_that_is_in_flight(ste
 
 
 @pytest.mark.parametrize("in_flight", [False, True])
-def test_an_older_update_that_comes_late_gives_way(steps, superseding, in_flight):
+def test_an_older_update_that_comes_late_gives_way(steps: Steps, superseding: int, in_flight: bool) -> None:
     connection, first = late(steps)
     (second,) = steps.emit(about())
     steps.fan_out()
@@ -207,7 +218,7 @@ def test_an_older_update_that_comes_late_gives_way(steps, superseding, in_flight
     assert steps.value("select state from deliveries where event_id = %(id)s", id=first.id) == "superseded"
 
 
-def test_an_older_update_that_comes_after_the_newer_was_delivered_is_sent(steps, superseding):
+def test_an_older_update_that_comes_after_the_newer_was_delivered_is_sent(steps: Steps, superseding: int) -> None:
     connection, first = late(steps)
     steps.emit(about())
     steps.fan_out()
@@ -222,7 +233,7 @@ def test_an_older_update_that_comes_after_the_newer_was_delivered_is_sent(steps,
 
 
 @pytest.fixture
-def outdated(steps, superseding):
+def outdated(steps: Steps, superseding: int) -> Claimed:
     """An update in flight, and a newer one that waits."""
     steps.emit(about())
     steps.fan_out()
@@ -232,7 +243,9 @@ def outdated(steps, superseding):
     return one
 
 
-def test_an_update_that_failed_is_not_sent_again_after_a_newer_one(steps, superseding, outdated):
+def test_an_update_that_failed_is_not_sent_again_after_a_newer_one(
+    steps: Steps, superseding: int, outdated: Claimed
+) -> None:
     steps.record(steps.claim_one(superseding))
     steps.record(outdated, "500", retry_in_s=0)
     settle(steps, outdated)
@@ -241,7 +254,9 @@ def test_an_update_that_failed_is_not_sent_again_after_a_newer_one(steps, supers
     assert claimed(steps, superseding) == []
 
 
-def test_an_update_whose_worker_died_is_not_sent_again_after_a_newer_one(steps, superseding, outdated):
+def test_an_update_whose_worker_died_is_not_sent_again_after_a_newer_one(
+    steps: Steps, superseding: int, outdated: Claimed
+) -> None:
     steps.record(steps.claim_one(superseding))
     steps.lose(outdated.id)
 
@@ -250,13 +265,13 @@ def test_an_update_whose_worker_died_is_not_sent_again_after_a_newer_one(steps, 
     assert steps.delivery(outdated.id)["state"] == "superseded"
 
 
-def test_an_update_in_flight_that_arrives_is_delivered(steps, outdated):
+def test_an_update_in_flight_that_arrives_is_delivered(steps: Steps, outdated: Claimed) -> None:
     steps.record(outdated)
 
     assert steps.delivery(outdated.id)["state"] == "delivered"
 
 
-def test_what_gave_way_is_sent_where_somebody_asks_for_it(steps, superseding, outdated):
+def test_what_gave_way_is_sent_where_somebody_asks_for_it(steps: Steps, superseding: int, outdated: Claimed) -> None:
     steps.record(steps.claim_one(superseding))
     steps.record(outdated, "500", retry_in_s=0)
     settle(steps, outdated)
@@ -271,7 +286,7 @@ def test_what_gave_way_is_sent_where_somebody_asks_for_it(steps, superseding, ou
 # -- Replays -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_replay_is_held_back_behind_what_is_in_flight(steps, ordered):
+def test_a_replay_is_held_back_behind_what_is_in_flight(steps: Steps, ordered: int) -> None:
     (first, second) = steps.emit(about(), about())
     steps.fan_out()
     failed = steps.claim_one(ordered)
@@ -286,7 +301,9 @@ def test_a_replay_is_held_back_behind_what_is_in_flight(steps, ordered):
     assert claimed(steps, ordered) == [first.id]
 
 
-def test_a_replay_of_what_was_made_before_order_was_wanted_is_in_order(steps, storage, account, edit):
+def test_a_replay_of_what_was_made_before_order_was_wanted_is_in_order(
+    steps: Steps, storage: Storage, account: Account, edit: Callable[..., Webhook]
+) -> None:
     webhook = a_webhook(storage, account, events=list(KEYS))
     (first, _) = steps.emit(about(), about())
     steps.fan_out()
@@ -298,7 +315,7 @@ def test_a_replay_of_what_was_made_before_order_was_wanted_is_in_order(steps, st
     assert claimed(steps, webhook.id) == [first.id]
 
 
-def test_deliveries_given_up_after_too_many_losses_let_the_next_go(steps, ordered):
+def test_deliveries_given_up_after_too_many_losses_let_the_next_go(steps: Steps, ordered: int) -> None:
     (_, second) = steps.emit(about(), about())
     steps.fan_out()
     steps.lose(steps.claim_one(ordered).id)
@@ -311,7 +328,9 @@ def test_deliveries_given_up_after_too_many_losses_let_the_next_go(steps, ordere
 
 @pytest.mark.parametrize("analyze", ["select 1", "analyze deliveries_waiting"])
 @pytest.mark.parametrize("ordering", ["resource", "none"])
-def test_the_rule_is_kept_by_the_indexes_of_its_resource(steps, storage, account, ordering, analyze):
+def test_the_rule_is_kept_by_the_indexes_of_its_resource(
+    steps: Steps, storage: Storage, account: Account, ordering: str, analyze: str
+) -> None:
     webhook = a_webhook(storage, account, ordering=ordering, superseding=True)
     steps.rows(
         "insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, next_attempt_at)"
@@ -330,7 +349,9 @@ def test_the_rule_is_kept_by_the_indexes_of_its_resource(steps, storage, account
 # -- Order switched on and off -----------------------------------------------------------------------------------------
 
 
-def test_order_switched_on_holds_for_what_waits_already(steps, storage, account, edit):
+def test_order_switched_on_holds_for_what_waits_already(
+    steps: Steps, storage: Storage, account: Account, edit: Callable[..., Webhook]
+) -> None:
     webhook = a_webhook(storage, account, events=list(KEYS))
     (flying, first, second, other) = steps.emit(about(), about(), about(), about(8))
     steps.fan_out()
@@ -346,7 +367,9 @@ def test_order_switched_on_holds_for_what_waits_already(steps, storage, account,
         assert one.event_id == event.id
 
 
-def test_order_switched_on_beside_superseding_holds_for_what_waits_already(steps, superseding, edit):
+def test_order_switched_on_beside_superseding_holds_for_what_waits_already(
+    steps: Steps, superseding: int, edit: Callable[..., Webhook]
+) -> None:
     (first, _) = steps.emit(about(name="invoice_sent"), about(name="invoice_sent"))
     steps.fan_out()
     edit(superseding, {"ordering": "resource"})
@@ -355,7 +378,9 @@ def test_order_switched_on_beside_superseding_holds_for_what_waits_already(steps
     assert claimed(steps, superseding) == [first.id]
 
 
-def test_order_switched_on_waits_for_a_fan_out_under_way(steps, storage, account, edit):
+def test_order_switched_on_waits_for_a_fan_out_under_way(
+    steps: Steps, storage: Storage, account: Account, edit: Callable[..., Webhook]
+) -> None:
     webhook = a_webhook(storage, account, events=list(KEYS))
     (first, _) = steps.emit(about(), about())
     with steps.another_session() as connection, ThreadPoolExecutor(1) as pool:
@@ -368,7 +393,7 @@ def test_order_switched_on_waits_for_a_fan_out_under_way(steps, storage, account
     assert claimed(steps, webhook.id) == [first.id]
 
 
-def test_order_switched_off_lets_all_go_at_once(steps, ordered, edit):
+def test_order_switched_off_lets_all_go_at_once(steps: Steps, ordered: int, edit: Callable[..., Webhook]) -> None:
     stored = steps.emit(about(), about(), about())
     steps.fan_out()
     edit(ordered, {"ordering": "none"})
@@ -381,16 +406,16 @@ def test_order_switched_off_lets_all_go_at_once(steps, ordered, edit):
 NOW = "(extract(epoch from clock_timestamp())::bigint - 1577836800)"
 
 
-def draw(steps, count=3):
+def draw(steps: Steps, count: int = 3) -> list[int]:
     return [steps.value("select new_event_id()") for _ in range(count)]
 
 
-def behind_s(steps, id_):
+def behind_s(steps: Steps, id_: int) -> int:
     """By how many seconds the id is older than now."""
     return steps.value(f"select {NOW} - (%(id)s >> 23)", id=id_)
 
 
-def test_ids_grow_where_their_counter_is_full(steps):
+def test_ids_grow_where_their_counter_is_full(steps: Steps) -> None:
     steps.rows(f"select setval('event_counter', {NOW} << 23 | 8388606)")
     drawn = draw(steps)
 
@@ -398,7 +423,7 @@ def test_ids_grow_where_their_counter_is_full(steps):
     assert {event.id for event in steps.emit(*[about()] * 60)} > {drawn[-1] + 1}
 
 
-def test_ids_grow_while_a_clock_that_was_set_back_catches_up(steps):
+def test_ids_grow_while_a_clock_that_was_set_back_catches_up(steps: Steps) -> None:
     steps.rows(f"select setval('event_counter', ({NOW} + 55) << 23)")
     drawn = draw(steps)
 
@@ -406,7 +431,7 @@ def test_ids_grow_while_a_clock_that_was_set_back_catches_up(steps):
     assert -60 <= behind_s(steps, drawn[0]) <= -50
 
 
-def test_ids_follow_a_clock_that_was_set_back_by_more(steps):
+def test_ids_follow_a_clock_that_was_set_back_by_more(steps: Steps) -> None:
     steps.rows(f"select setval('event_counter', ({NOW} + 86400) << 23 | 17)")
     drawn = draw(steps)
 
@@ -414,11 +439,11 @@ def test_ids_follow_a_clock_that_was_set_back_by_more(steps):
     assert [id_ & 8388607 for id_ in drawn] == [19, 20, 21]  # and not those that this second may have seen already
 
 
-def test_ids_drawn_at_once_are_distinct_and_of_the_present_second(steps, database_url):
+def test_ids_drawn_at_once_are_distinct_and_of_the_present_second(steps: Steps, database_url: str) -> None:
     steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
     start = threading.Barrier(8)
 
-    def drawing(_):
+    def drawing(_: Any) -> list[int]:
         engine = make_engine(database_url, 1)
         with engine.begin() as connection:
             rows(connection, "select 1")
@@ -434,14 +459,14 @@ def test_ids_drawn_at_once_are_distinct_and_of_the_present_second(steps, databas
     assert all(behind_s(steps, ids[0]) < 50 for ids in drawn)
 
 
-def test_no_lock_is_kept_for_an_id(steps):
+def test_no_lock_is_kept_for_an_id(steps: Steps) -> None:
     steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
     with steps.another_session() as connection:
         rows(connection, "select new_event_id()")
         assert rows(connection, "select count(*) from pg_locks where locktype = 'advisory'") == [(0,)]
 
 
-def test_who_may_only_draw_ids_moves_them_on(steps):
+def test_who_may_only_draw_ids_moves_them_on(steps: Steps) -> None:
     steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
     with steps.another_session() as connection:
         rows(connection, "create role emitter")
@@ -459,12 +484,12 @@ def test_who_may_only_draw_ids_moves_them_on(steps):
 class Drains:
     """What two drains at once send; `twice` are resources of which two were in flight together."""
 
-    def __init__(self, steps, webhook_id):
+    def __init__(self, steps: Steps, webhook_id: int) -> None:
         self.sent, self.twice = [], []
         self._steps, self._webhook_id = steps, webhook_id
         self._in_flight, self._lock = set(), threading.Lock()
 
-    def drain(self, rng):
+    def drain(self, rng: random.Random) -> None:
         found = self._steps.claim({self._webhook_id: 50}).claimed
         with self._lock:
             for one in found:
@@ -478,12 +503,14 @@ class Drains:
             settle(self._steps, one)
 
 
-def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_order(steps, storage, ordered):
+def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_order(
+    steps: Steps, storage: Storage, ordered: int
+) -> None:
     """Emitters, fan-outs, drains, replays and `reconcile`, all at once."""
     drains, stored = Drains(steps, ordered), []
     meddling, draining = threading.Event(), threading.Event()
 
-    def emit(rng):
+    def emit(rng: random.Random) -> None:
         for _ in range(30):
             with storage.transaction() as connection:
                 id_ = rng.randrange(4)
@@ -491,16 +518,16 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
                 draft = about(id_, "invoice_sent")
                 stored.extend(events.insert(connection, steps.account.id, [draft] * rng.choice((1, 1, 3))))
 
-    def fan_out(rng):
+    def fan_out(rng: random.Random) -> None:
         fan_out_all(storage, lambda *_: None, rng.choice((1, 5, 50)))
 
-    def meddle(rng):
+    def meddle(rng: random.Random) -> None:
         storage.autocommit(order.settle_all)
         found = steps.rows("select id from deliveries where finished_on is not null order by id desc limit 20")
         if found:
             storage.transact(deliveries.replay, rng.choice(found)[0], 1_000, KEYS)
 
-    def repeat(work, seed, ended):
+    def repeat(work: Callable[..., Any], seed: int, ended: threading.Event) -> None:
         rng = random.Random(seed)
         while not ended.is_set():
             work(rng)

@@ -2,26 +2,31 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft
 
 
 @pytest.fixture
-def claimed(steps, webhook):
+def claimed(steps: Steps, webhook: Webhook) -> Claimed:
     """One delivery, leased."""
     steps.emit()
     steps.fan_out()
     return steps.claim_one(webhook.id)
 
 
-def reclaimed(steps, claimed):
+def reclaimed(steps: Steps, claimed: Claimed) -> Claimed:
     """The same delivery under another drain's lease."""
     steps.lose(claimed.id)
     return steps.claim_one(claimed.webhook_id)
 
 
-def test_success_moves_the_delivery_to_its_days_history(steps, claimed):
+def test_success_moves_the_delivery_to_its_days_history(steps: Steps, claimed: Claimed) -> None:
     assert steps.delivery(claimed.id)["table"] == "deliveries_waiting"
 
     assert steps.record(claimed) == 1
@@ -31,7 +36,7 @@ def test_success_moves_the_delivery_to_its_days_history(steps, claimed):
     assert row["table"] == f"deliveries_{row['finished_on'].replace('-', '')}"
 
 
-def test_a_failure_with_a_try_left_waits_for_its_time(steps, claimed):
+def test_a_failure_with_a_try_left_waits_for_its_time(steps: Steps, claimed: Claimed) -> None:
     steps.record(claimed, "503", retry_in_s=100)
 
     row = steps.delivery(claimed.id)
@@ -41,14 +46,14 @@ def test_a_failure_with_a_try_left_waits_for_its_time(steps, claimed):
     assert steps.attempts(claimed.id) == [(1, "503", None)]
 
 
-def test_a_final_failure_is_history(steps, claimed):
+def test_a_final_failure_is_history(steps: Steps, claimed: Claimed) -> None:
     steps.record(claimed, "500")
 
     assert steps.delivery(claimed.id)["state"] == "failed"
     assert steps.delivery(claimed.id)["table"] != "deliveries_waiting"
 
 
-def test_an_attempt_keeps_what_came_back(steps, claimed):
+def test_an_attempt_keeps_what_came_back(steps: Steps, claimed: Claimed) -> None:
     steps.record(claimed, "500", content_type="text/plain", body=b"no\0 \xff\xc3", reason=None)
 
     (row,) = steps.rows("select url, content_type, body, reason, finished_at - started_at, recorded_on from attempts")
@@ -57,14 +62,14 @@ def test_an_attempt_keeps_what_came_back(steps, claimed):
     assert row[5] == steps.value("select current_date")
 
 
-def test_attempts_lie_in_the_partition_of_their_day(steps, claimed):
+def test_attempts_lie_in_the_partition_of_their_day(steps: Steps, claimed: Claimed) -> None:
     steps.record(claimed)
 
     today = steps.value("select to_char(now(), 'YYYYMMDD')")
     assert steps.value("select tableoid::regclass::text from attempts") == f"attempts_{today}"
 
 
-def test_a_stale_failure_does_not_count(steps, claimed):
+def test_a_stale_failure_does_not_count(steps: Steps, claimed: Claimed) -> None:
     fresh = reclaimed(steps, claimed)
 
     assert steps.record(claimed, "503", retry_in_s=20) == 0
@@ -75,7 +80,7 @@ def test_a_stale_failure_does_not_count(steps, claimed):
     assert steps.attempts(claimed.id) == [(1, "unknown_error", "lost")]
 
 
-def test_a_stale_success_counts(steps, claimed):
+def test_a_stale_success_counts(steps: Steps, claimed: Claimed) -> None:
     fresh = reclaimed(steps, claimed)
 
     assert steps.record(claimed, "200") == 1
@@ -85,7 +90,7 @@ def test_a_stale_success_counts(steps, claimed):
     assert steps.delivery(claimed.id)["state"] == "delivered"
 
 
-def test_two_successes_of_one_delivery_are_two_attempts(steps, claimed):
+def test_two_successes_of_one_delivery_are_two_attempts(steps: Steps, claimed: Claimed) -> None:
     fresh = reclaimed(steps, claimed)
     steps.record(claimed)
     steps.record(fresh)
@@ -95,7 +100,7 @@ def test_two_successes_of_one_delivery_are_two_attempts(steps, claimed):
     assert len({number for number, _, _ in steps.attempts(claimed.id)}) == 3
 
 
-def test_a_late_success_turns_a_failed_delivery_into_a_delivered_one(steps, claimed):
+def test_a_late_success_turns_a_failed_delivery_into_a_delivered_one(steps: Steps, claimed: Claimed) -> None:
     fresh = reclaimed(steps, claimed)
     steps.record(fresh, "500")
     assert steps.delivery(claimed.id)["state"] == "failed"
@@ -104,7 +109,9 @@ def test_a_late_success_turns_a_failed_delivery_into_a_delivered_one(steps, clai
     assert steps.delivery(claimed.id)["state"] == "delivered"
 
 
-def test_a_success_counts_though_its_webhook_was_deleted_meanwhile(steps, claimed, storage, account):
+def test_a_success_counts_though_its_webhook_was_deleted_meanwhile(
+    steps: Steps, claimed: Claimed, storage: Storage, account: Account
+) -> None:
     storage.transact(webhooks.delete, account.id, claimed.webhook_id)
     assert steps.delivery(claimed.id)["state"] == "cancelled"
 
@@ -113,7 +120,7 @@ def test_a_success_counts_though_its_webhook_was_deleted_meanwhile(steps, claime
     assert [status for _, status, _ in steps.attempts(claimed.id)] == ["200"]
 
 
-def test_many_results_are_recorded_in_one_statement(steps, webhook):
+def test_many_results_are_recorded_in_one_statement(steps: Steps, webhook: Webhook) -> None:
     steps.emit(*(a_draft() for _ in range(300)))
     steps.fan_out()
     finished = [steps.finished(one) for one in steps.claim({webhook.id: 300}).claimed]
@@ -123,11 +130,11 @@ def test_many_results_are_recorded_in_one_statement(steps, webhook):
     assert steps.value("select count(distinct delivery_id) from attempts") == 300
 
 
-def test_nothing_is_recorded_where_the_transaction_fails(steps, claimed):
+def test_nothing_is_recorded_where_the_transaction_fails(steps: Steps, claimed: Claimed) -> None:
     class BrokenError(Exception):
         pass
 
-    def work(connection):
+    def work(connection: Connection) -> None:
         deliveries.record(connection, [steps.finished(claimed)], 11.0)
         raise BrokenError
 
@@ -137,7 +144,7 @@ def test_nothing_is_recorded_where_the_transaction_fails(steps, claimed):
     assert steps.attempts(claimed.id) == []
 
 
-def test_a_record_that_meets_another_is_done_again(steps, claimed):
+def test_a_record_that_meets_another_is_done_again(steps: Steps, claimed: Claimed) -> None:
     """Moving a row to another partition makes a second writer of it fail with 40001; `transact` begins anew."""
     fresh = reclaimed(steps, claimed)
     with steps.another_session() as connection:

@@ -1,18 +1,24 @@
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from dispatcher.errors import DeliveryNotFound
+from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import clients
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.reads import deliveries
+from dispatcher.storage.reads.deliveries import DeliveryRow
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, a_webhook, an_account
 
 
 @pytest.fixture
-def three(steps, webhook):
+def three(steps: Steps, webhook: Webhook) -> list[int]:
     """A delivered, a failed and a waiting delivery, in the order of their ids."""
     steps.emit(*(a_draft() for _ in range(3)))
     steps.fan_out()
@@ -23,11 +29,11 @@ def three(steps, webhook):
     return ids
 
 
-def listed(steps, **wanted):
+def listed(steps: Steps, **wanted: Any) -> list[DeliveryRow]:
     return steps.storage.transact(deliveries.deliveries, wanted.pop("slug", "applecorp"), **wanted)
 
 
-def test_deliveries_are_listed_newest_first_with_their_attempts(steps, three):
+def test_deliveries_are_listed_newest_first_with_their_attempts(steps: Steps, three: list[int]) -> None:
     found = listed(steps)
 
     assert [one.id for one in found] == three[::-1]
@@ -38,7 +44,7 @@ def test_deliveries_are_listed_newest_first_with_their_attempts(steps, three):
     assert found[1].next_attempt_at is None
 
 
-def test_a_delivery_whose_event_is_gone_is_listed_and_found(steps, three, webhook):
+def test_a_delivery_whose_event_is_gone_is_listed_and_found(steps: Steps, three: list[int], webhook: Webhook) -> None:
     steps.rows("delete from events")
     steps.claim({webhook.id: 1})
 
@@ -53,7 +59,7 @@ def test_a_delivery_whose_event_is_gone_is_listed_and_found(steps, three, webhoo
     assert steps.storage.transact(deliveries.delivery, str(three[2])) == found[0]
 
 
-def test_lists_are_narrowed_and_paged(steps, storage, account, three):
+def test_lists_are_narrowed_and_paged(steps: Steps, storage: Storage, account: Account, three: list[int]) -> None:
     other = a_webhook(storage, account, events=["invoice_sent"])
 
     assert [one.id for one in listed(steps, state="failed")] == [three[1]]
@@ -62,7 +68,9 @@ def test_lists_are_narrowed_and_paged(steps, storage, account, three):
     assert [one.id for one in listed(steps, limit=2, before=three[1])] == [three[0]]
 
 
-def test_lists_are_narrowed_by_event_client_key_and_time(steps, storage, account, three):
+def test_lists_are_narrowed_by_event_client_key_and_time(
+    steps: Steps, storage: Storage, account: Account, three: list[int]
+) -> None:
     (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
     its_own = a_webhook(storage, account, events=["invoice_sent"], client_id=client.id)
     steps.emit(a_draft("invoice_sent"))
@@ -82,10 +90,12 @@ def test_lists_are_narrowed_by_event_client_key_and_time(steps, storage, account
     assert listed(steps, client_id=client.id, webhook_id=three[0] + 1_000) == []
 
 
-def test_a_delivery_is_known_to_its_account_and_client_only(steps, storage, account, three):
+def test_a_delivery_is_known_to_its_account_and_client_only(
+    steps: Steps, storage: Storage, account: Account, three: list[int]
+) -> None:
     (client, _) = storage.transact(clients.create, account.id, "a test", [], SCOPES)
 
-    def known(**to):
+    def known(**to: str) -> DeliveryRow:
         return steps.storage.transact(deliveries.delivery, str(three[0]), **to)
 
     assert known(account_id=account.id).id == three[0]
@@ -99,7 +109,7 @@ _EVENT_ID = "(extract(epoch from current_date - mod(n, 10))::bigint - 1577836800
 
 
 @pytest.fixture
-def much(steps, storage, account, webhook):
+def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> list[Webhook]:
     """Ten days of history of 40 webhooks, some of it failed, and as much that waits; with statistics."""
     hooks = [webhook, *(a_webhook(storage, account) for _ in range(39))]
     steps.rows("select create_partitions(current_date - n) from generate_series(0, 9) n")
@@ -126,13 +136,13 @@ def much(steps, storage, account, webhook):
     return hooks
 
 
-def read_whole(plan):
+def read_whole(plan: Any) -> set[str]:
     """The parts of tables that a plan reads from end to end; a day still to come is empty, and read no other way."""
     filled = {f"{datetime.now(UTC) - timedelta(days=n):%Y%m%d}" for n in range(DAYS)} | {"waiting"}
     return {name for name in re.findall(r"Seq Scan on ([a-z]+_\w+)", plan) if name.partition("_")[2] in filled}
 
 
-def plan(steps, **wanted):
+def plan(steps: Steps, **wanted: Any) -> str:
     """What Postgres does for a page, as text."""
     asked = {"slug": "applecorp", "limit": 40, **deliveries.filter_parameters(**wanted)}
     return "\n".join(line for (line,) in steps.rows("explain " + deliveries._list_sql(asked), **asked))
@@ -151,31 +161,31 @@ def plan(steps, **wanted):
         {"until": datetime.now(UTC)},
     ],
 )
-def test_a_page_is_read_by_indexes(steps, much, wanted):
+def test_a_page_is_read_by_indexes(steps: Steps, much: list[Webhook], wanted: dict[str, Any]) -> None:
     assert read_whole(plan(steps, **wanted)) == set()
 
 
-def test_days_before_the_first_one_asked_for_are_not_looked_at(steps, much):
+def test_days_before_the_first_one_asked_for_are_not_looked_at(steps: Steps, much: list[Webhook]) -> None:
     found = plan(steps, since=datetime.now(UTC) - timedelta(days=2), webhook_id=much[0].id)
 
     days = set(re.findall(r"deliveries_(\d{8})", found))
     assert len(days) <= 11  # three of these, and the seven that are made ahead
 
 
-def test_a_page_of_much_is_the_newest_of_all_webhooks(steps, much):
+def test_a_page_of_much_is_the_newest_of_all_webhooks(steps: Steps, much: list[Webhook]) -> None:
     ids = [row[0] for row in steps.rows("select id from deliveries order by id desc limit 80")]
 
     assert [one.id for one in listed(steps)] == ids[:40]
     assert [one.id for one in listed(steps, before=ids[39])] == ids[40:]
 
 
-def test_another_account_sees_nothing(steps, storage, three):
+def test_another_account_sees_nothing(steps: Steps, storage: Storage, three: list[int]) -> None:
     an_account(storage, "pearcorp")
 
     assert listed(steps, slug="pearcorp") == []
 
 
-def test_a_delivery_is_found_by_its_id_and_by_its_key(steps, three):
+def test_a_delivery_is_found_by_its_id_and_by_its_key(steps: Steps, three: list[int]) -> None:
     (found,) = listed(steps, state="failed")
 
     for name in (str(found.id), f" {found.id} ", str(found.idempotency_key), str(found.idempotency_key).upper()):
@@ -183,12 +193,12 @@ def test_a_delivery_is_found_by_its_id_and_by_its_key(steps, three):
 
 
 @pytest.mark.parametrize("name", ["", "0", "999999", "9" * 40, "-1", "x", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣"])
-def test_an_unknown_delivery_is_said_so(steps, three, name):
+def test_an_unknown_delivery_is_said_so(steps: Steps, three: list[int], name: str) -> None:
     with pytest.raises(DeliveryNotFound):
         steps.storage.transact(deliveries.delivery, name)
 
 
-def test_a_key_with_only_the_right_tail_is_unknown(steps, three):
+def test_a_key_with_only_the_right_tail_is_unknown(steps: Steps, three: list[int]) -> None:
     (found,) = listed(steps, state="failed")
     wrong = "00000000" + str(found.idempotency_key)[8:]
 
@@ -196,7 +206,7 @@ def test_a_key_with_only_the_right_tail_is_unknown(steps, three):
         steps.storage.transact(deliveries.delivery, wrong)
 
 
-def test_attempts_come_newest_first(steps, webhook):
+def test_attempts_come_newest_first(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
     for status in ("500", "503", "404"):

@@ -5,15 +5,17 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage.engine import refuses_values, rows
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Connection, Storage, refuses_values, rows
+from tests.integration.storage.conftest import Steps
 
 
-def backend(connection):
+def backend(connection: Connection) -> int:
     return rows(connection, "select pg_backend_pid()")[0][0]
 
 
-def test_each_statement_is_committed_by_itself(storage, steps):
-    def work(connection):
+def test_each_statement_is_committed_by_itself(storage: Storage, steps: Steps) -> None:
+    def work(connection: Connection) -> str:
         rows(connection, "create table kept (id int)")
         rows(connection, "insert into kept values (1)")
         raise ValueError
@@ -23,12 +25,12 @@ def test_each_statement_is_committed_by_itself(storage, steps):
     assert steps.value("select count(*) from kept") == 1
 
 
-def test_the_connection_goes_back_as_it_came(storage):
+def test_the_connection_goes_back_as_it_came(storage: Storage) -> None:
     pid = storage.autocommit(backend)
 
     assert storage.transact(backend) == pid
 
-    def fails(connection):
+    def fails(connection: Connection) -> None:
         rows(connection, "create table gone (id int)")
         raise ValueError
 
@@ -37,7 +39,7 @@ def test_the_connection_goes_back_as_it_came(storage):
     assert storage.read(rows, "select to_regclass('gone')") == [(None,)]
 
 
-def test_a_connection_that_breaks_is_told_and_replaced(storage):
+def test_a_connection_that_breaks_is_told_and_replaced(storage: Storage) -> None:
     pid = storage.autocommit(backend)
 
     with pytest.raises(StorageUnavailable, match="Postgres is not reachable: "):
@@ -45,8 +47,8 @@ def test_a_connection_that_breaks_is_told_and_replaced(storage):
     assert storage.autocommit(backend) != pid
 
 
-def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage):
-    def slow(connection):
+def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage: Storage) -> None:
+    def slow(connection: Connection) -> None:
         rows(connection, "set statement_timeout = 50")
         rows(connection, "select pg_sleep(10)")
 
@@ -56,8 +58,8 @@ def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage):
         storage.engine.dispose()
 
 
-def test_a_lock_that_is_not_free_in_time_is_told_as_no_answer(storage, steps):
-    def waits(connection):
+def test_a_lock_that_is_not_free_in_time_is_told_as_no_answer(storage: Storage, steps: Steps) -> None:
+    def waits(connection: Connection) -> None:
         rows(connection, "set lock_timeout = 50")
         rows(connection, "insert into webhooks default values")
 
@@ -69,10 +71,10 @@ def test_a_lock_that_is_not_free_in_time_is_told_as_no_answer(storage, steps):
             storage.engine.dispose()
 
 
-def test_what_would_have_to_be_repeated_too_often_is_told_as_no_answer(storage):
+def test_what_would_have_to_be_repeated_too_often_is_told_as_no_answer(storage: Storage) -> None:
     tries = []
 
-    def work(connection):
+    def work(connection: Connection) -> str:
         tries.append(1)
         rows(connection, "do $$ begin raise exception 'again' using errcode = '40P01'; end $$")
 
@@ -82,10 +84,10 @@ def test_what_would_have_to_be_repeated_too_often_is_told_as_no_answer(storage):
     assert len(tries) == 10
 
 
-def test_what_postgres_wants_repeated_is_repeated(storage):
+def test_what_postgres_wants_repeated_is_repeated(storage: Storage) -> None:
     tries = []
 
-    def work(connection):
+    def work(connection: Connection) -> str:
         tries.append(1)
         if len(tries) < 3:
             rows(connection, "do $$ begin raise exception 'again' using errcode = '40001'; end $$")
@@ -95,7 +97,7 @@ def test_what_postgres_wants_repeated_is_repeated(storage):
     assert len(tries) == 3
 
 
-def test_a_fault_of_ours_is_no_outage(storage):
+def test_a_fault_of_ours_is_no_outage(storage: Storage) -> None:
     with pytest.raises(psycopg2.errors.UndefinedTable):
         storage.autocommit(rows, "select * from no_such_table")
 
@@ -109,7 +111,9 @@ def test_a_fault_of_ours_is_no_outage(storage):
         ("create table days (day date) partition by list (day); insert into days values (now())", False),
     ],
 )
-def test_values_that_postgres_refuses_are_told_from_a_statement_that_it_refuses(storage, account, sql, is_of_values):
+def test_values_that_postgres_refuses_are_told_from_a_statement_that_it_refuses(
+    storage: Storage, account: Account, sql: str, is_of_values: bool
+) -> None:
     for way in (storage.autocommit, storage.transact):
         with pytest.raises((psycopg2.Error, DBAPIError)) as caught:
             way(lambda c: rows(c, sql))

@@ -1,23 +1,27 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.storage.engine import make_engine
+from dispatcher.model.webhook import Webhook
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage, make_engine
 from dispatcher.storage.pipeline import events
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, an_account
 
 
-def count(steps):
+def count(steps: Steps) -> int:
     stored = steps.value("select count(*) from events")
     assert steps.value("select count(*) from events_waiting") == stored
     return stored
 
 
-def test_an_event_is_stored_and_waits_in_the_outbox(steps, account):
+def test_an_event_is_stored_and_waits_in_the_outbox(steps: Steps, account: Account) -> None:
     (event,) = steps.emit(a_draft("invoice_paid", '{"a":1}'))
 
     assert event.new
@@ -30,18 +34,18 @@ def test_an_event_is_stored_and_waits_in_the_outbox(steps, account):
     ]
 
 
-def test_many_events_are_stored_in_order(steps):
+def test_many_events_are_stored_in_order(steps: Steps) -> None:
     stored = steps.emit(*(a_draft("invoice_paid", f'{{"n":{n}}}') for n in range(1_000)))
 
     bodies = dict(steps.rows("select id, body->>'n' from events"))
     assert [bodies[event.id] for event in stored] == [str(n) for n in range(1_000)]
 
 
-def test_ids_of_events_fit_javascript(steps):
+def test_ids_of_events_fit_javascript(steps: Steps) -> None:
     assert 0 < steps.emit()[0].id < 2**53
 
 
-def test_ids_of_events_hold_the_second_of_their_emit(steps):
+def test_ids_of_events_hold_the_second_of_their_emit(steps: Steps) -> None:
     """The counter stands below it."""
     stored = [steps.emit()[0].id for _ in range(2)]
 
@@ -49,7 +53,7 @@ def test_ids_of_events_hold_the_second_of_their_emit(steps):
     assert abs(steps.value("select extract(epoch from now())::bigint - 1577836800") - (stored[1] >> 23)) <= 1
 
 
-def test_ids_of_events_grow_from_emit_to_emit_over_whichever_connections(steps, database_url):
+def test_ids_of_events_grow_from_emit_to_emit_over_whichever_connections(steps: Steps, database_url: str) -> None:
     engines = [make_engine(database_url, 1) for _ in range(3)]
     ids = []
     for number in range(30):
@@ -62,7 +66,7 @@ def test_ids_of_events_grow_from_emit_to_emit_over_whichever_connections(steps, 
     assert ids == sorted(ids)
 
 
-def test_events_lie_in_the_partition_of_their_day(steps):
+def test_events_lie_in_the_partition_of_their_day(steps: Steps) -> None:
     (event,) = steps.emit()
 
     today = steps.value("select to_char(now(), 'YYYYMMDD')")
@@ -71,7 +75,7 @@ def test_events_lie_in_the_partition_of_their_day(steps):
     )
 
 
-def test_when_it_happened_is_kept_as_given(steps):
+def test_when_it_happened_is_kept_as_given(steps: Steps) -> None:
     happened = datetime(2024, 6, 13, 12, 6, 20, 924_000, tzinfo=UTC)
 
     assert steps.emit(a_draft(created_at=happened))[0].created_at == happened
@@ -80,7 +84,7 @@ def test_when_it_happened_is_kept_as_given(steps):
 @pytest.mark.parametrize(
     "body", ['{"b": 1,  "a":[1.10, 1e2]}', '{"é":"\\u00e9","a":1,"a":2}', '{"x":"\\\\ %s %(y)s %% ;"}']
 )
-def test_a_body_keeps_its_very_bytes(steps, webhook, body):
+def test_a_body_keeps_its_very_bytes(steps: Steps, webhook: Webhook, body: str) -> None:
     steps.emit(a_draft(body_json=body))
     steps.fan_out()
 
@@ -89,7 +93,7 @@ def test_a_body_keeps_its_very_bytes(steps, webhook, body):
 
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters='"\\')))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_keeps_its_very_bytes(steps, webhook, text):
+def test_any_text_keeps_its_very_bytes(steps: Steps, webhook: Webhook, text: str) -> None:
     steps.emit(a_draft(body_json=f'{{"text":"{text}"}}'))
     steps.fan_out()
     claimed = steps.claim_one(webhook.id)
@@ -98,7 +102,7 @@ def test_any_text_keeps_its_very_bytes(steps, webhook, text):
     assert claimed.body_json == f'{{"text":"{text}"}}'
 
 
-def test_a_key_repeated_within_a_batch_is_one_event(steps):
+def test_a_key_repeated_within_a_batch_is_one_event(steps: Steps) -> None:
     first, again, other = steps.emit(
         a_draft(idempotency_key="k"), a_draft(idempotency_key="k"), a_draft(idempotency_key="other")
     )
@@ -108,7 +112,7 @@ def test_a_key_repeated_within_a_batch_is_one_event(steps):
     assert count(steps) == 2
 
 
-def test_a_key_repeated_later_returns_the_first_event(steps):
+def test_a_key_repeated_later_returns_the_first_event(steps: Steps) -> None:
     (first,) = steps.emit(a_draft("invoice_paid", idempotency_key="k"))
     again, fresh = steps.emit(a_draft("invoice_sent", idempotency_key="k"), a_draft())
 
@@ -117,14 +121,14 @@ def test_a_key_repeated_later_returns_the_first_event(steps):
     assert count(steps) == 2
 
 
-def test_a_key_is_known_after_its_event_was_fanned_out(steps, webhook):
+def test_a_key_is_known_after_its_event_was_fanned_out(steps: Steps, webhook: Webhook) -> None:
     (first,) = steps.emit(a_draft(idempotency_key="k"))
     steps.fan_out()
 
     assert steps.emit(a_draft(idempotency_key="k"))[0].id == first.id
 
 
-def test_accounts_do_not_share_keys(steps, storage):
+def test_accounts_do_not_share_keys(steps: Steps, storage: Storage) -> None:
     other = an_account(storage, "pearcorp")
     (first,) = steps.emit(a_draft(idempotency_key="k"))
     (second,) = storage.transact(events.insert, other.id, [a_draft(idempotency_key="k")])
@@ -133,10 +137,10 @@ def test_accounts_do_not_share_keys(steps, storage):
     assert first.id != second.id
 
 
-def test_twenty_threads_with_one_key_store_one_event(steps):
+def test_twenty_threads_with_one_key_store_one_event(steps: Steps) -> None:
     start = threading.Barrier(8)
 
-    def emit(_):
+    def emit(_: Any) -> list[Any]:
         start.wait()
         return [steps.emit(a_draft(idempotency_key="k"))[0] for _ in range(3)]
 
@@ -148,11 +152,11 @@ def test_twenty_threads_with_one_key_store_one_event(steps):
     assert count(steps) == 1
 
 
-def test_batches_with_the_same_keys_in_another_order_do_not_deadlock(steps):
+def test_batches_with_the_same_keys_in_another_order_do_not_deadlock(steps: Steps) -> None:
     keys = [f"key {n}" for n in range(50)]
     start = threading.Barrier(4)
 
-    def emit(order):
+    def emit(order: list[str]) -> list[Any]:
         start.wait()
         return steps.emit(*(a_draft(idempotency_key=key) for key in order))
 
@@ -163,7 +167,7 @@ def test_batches_with_the_same_keys_in_another_order_do_not_deadlock(steps):
     assert count(steps) == 50
 
 
-def test_a_key_that_was_rolled_back_is_free(steps):
+def test_a_key_that_was_rolled_back_is_free(steps: Steps) -> None:
     with steps.another_session() as connection:
         events.insert(connection, steps.account.id, [a_draft(idempotency_key="k")])
         connection.rollback()
@@ -171,7 +175,7 @@ def test_a_key_that_was_rolled_back_is_free(steps):
     assert steps.emit(a_draft(idempotency_key="k"))[0].new
 
 
-def test_an_event_is_part_of_the_emitters_transaction(steps, joined):
+def test_an_event_is_part_of_the_emitters_transaction(steps: Steps, joined: Any) -> None:
     events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")])
     assert count(steps) == 0
 
@@ -179,14 +183,14 @@ def test_an_event_is_part_of_the_emitters_transaction(steps, joined):
     assert count(steps) == 2
 
 
-def test_an_event_is_rolled_back_with_the_emitters_transaction(steps, joined):
+def test_an_event_is_rolled_back_with_the_emitters_transaction(steps: Steps, joined: Any) -> None:
     events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")])
     joined.rollback()
 
     assert count(steps) == 0
 
 
-def test_what_several_calls_emit_together_stands_in_their_order(steps, storage):
+def test_what_several_calls_emit_together_stands_in_their_order(steps: Steps, storage: Storage) -> None:
     other = an_account(storage, "pearcorp")
     (known,) = steps.emit(a_draft("invoice_sent", idempotency_key="known"))
     emits = [
@@ -204,7 +208,7 @@ def test_what_several_calls_emit_together_stands_in_their_order(steps, storage):
     assert [owners[event.id] for event in (*first, *second)] == [steps.account.id] * 2 + [other.id] * 2
 
 
-def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(steps, storage):
+def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(steps: Steps, storage: Storage) -> None:
     emits = [
         events.Emit(steps.account.id, [a_draft(idempotency_key="free")]),
         events.Emit(steps.account.id, [a_draft(), a_draft(idempotency_key="taken")]),
@@ -223,7 +227,7 @@ def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(ste
     assert count(steps) == 4
 
 
-def test_a_key_is_looked_up_by_its_index_whatever_the_statistics_say(steps):
+def test_a_key_is_looked_up_by_its_index_whatever_the_statistics_say(steps: Steps) -> None:
     """As for the claim: those of a nearly empty table made the planner read all."""
     steps.rows("analyze events")
     steps.emit(*(a_draft(idempotency_key=f"key {n}") for n in range(2_000)))

@@ -1,14 +1,18 @@
 """What is copied, because it is much, is stored as the INSERT of a few would store it."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg2
 import pytest
 
 from dispatcher.connections.psycopg2 import Psycopg2
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.event import EventDraft
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import MANY, Emit
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, an_account
 
 HAPPENED = datetime(2024, 6, 13, 12, 6, 20, 924_001, tzinfo=UTC)
@@ -28,12 +32,12 @@ WAITING = "select account_id, name, resource, recorded_at is not null from event
 
 
 @pytest.fixture
-def is_copied(monkeypatch):
+def is_copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tables of which COPY was used."""
     tables = []
     copy = Psycopg2.copy
 
-    async def noted(adapter, table, columns, lines):
+    async def noted(adapter: Any, table: str, columns: Any, lines: Any) -> None:
         tables.append(table)
         await copy(adapter, table, columns, lines)
 
@@ -41,11 +45,13 @@ def is_copied(monkeypatch):
     return tables
 
 
-def many(*drafts):
+def many(*drafts: EventDraft) -> list[EventDraft]:
     return [*drafts, *(a_draft(body_json=f'{{"n":{n}}}') for n in range(MANY))]
 
 
-def test_it_is_stored_as_by_an_insert(steps, storage, monkeypatch, is_copied):
+def test_it_is_stored_as_by_an_insert(
+    steps: Steps, storage: Storage, monkeypatch: pytest.MonkeyPatch, is_copied: list[str]
+) -> None:
     other = an_account(storage, "pearcorp")
     found = []
     for least in (1_000, 1):
@@ -65,7 +71,7 @@ def test_it_is_stored_as_by_an_insert(steps, storage, monkeypatch, is_copied):
     assert is_copied == ["events", "events_waiting"]
 
 
-def test_a_few_are_not_copied_and_many_are(steps, is_copied):
+def test_a_few_are_not_copied_and_many_are(steps: Steps, is_copied: list[str]) -> None:
     steps.emit(*many()[:-1])
     assert is_copied == []
 
@@ -74,7 +80,7 @@ def test_a_few_are_not_copied_and_many_are(steps, is_copied):
     assert steps.rows("select count(*) from events join events_waiting on id = event_id") == [(2 * MANY - 1,)]
 
 
-def test_keys_are_known_as_ever(steps, is_copied):
+def test_keys_are_known_as_ever(steps: Steps, is_copied: list[str]) -> None:
     (first,) = steps.emit(a_draft(idempotency_key="k"))
     stored = steps.emit(*many(a_draft(idempotency_key="k"), a_draft(idempotency_key="l"), a_draft(idempotency_key="l")))
 
@@ -85,7 +91,9 @@ def test_keys_are_known_as_ever(steps, is_copied):
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
-def test_they_share_the_fate_of_the_emitters_transaction(steps, joined, is_copied, end):
+def test_they_share_the_fate_of_the_emitters_transaction(
+    steps: Steps, joined: Any, is_copied: list[str], end: str
+) -> None:
     events.insert(joined, steps.account.id, many())
     assert is_copied
     assert steps.value("select count(*) from events") == 0
@@ -95,7 +103,9 @@ def test_they_share_the_fate_of_the_emitters_transaction(steps, joined, is_copie
     assert steps.rows("select (select count(*) from events), (select count(*) from events_waiting)") == [(stored,) * 2]
 
 
-def test_of_a_connection_that_commits_each_statement_they_are_one(steps, storage, is_copied):
+def test_of_a_connection_that_commits_each_statement_they_are_one(
+    steps: Steps, storage: Storage, is_copied: list[str]
+) -> None:
     """Two COPYs would be two commits."""
     storage.autocommit(events.insert_together, [Emit(steps.account.id, many())])
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -105,7 +115,9 @@ def test_of_a_connection_that_commits_each_statement_they_are_one(steps, storage
     assert steps.value("select count(*) from events_waiting") == 2 * MANY
 
 
-def test_the_encoding_of_the_emitters_connection_does_not_matter(steps, database_url, is_copied):
+def test_the_encoding_of_the_emitters_connection_does_not_matter(
+    steps: Steps, database_url: str, is_copied: list[str]
+) -> None:
     connection = psycopg2.connect(database_url)
     connection.set_client_encoding("LATIN1")
     events.insert(connection, steps.account.id, many(a_draft(body_json='"ěé"', resource="ě")))
@@ -117,7 +129,7 @@ def test_the_encoding_of_the_emitters_connection_does_not_matter(steps, database
     assert steps.rows("select resource from events_waiting order by event_id limit 1") == [("ě",)]
 
 
-def test_nothing_is_stored_of_a_batch_of_which_one_is_no_json(steps, is_copied):
+def test_nothing_is_stored_of_a_batch_of_which_one_is_no_json(steps: Steps, is_copied: list[str]) -> None:
     with pytest.raises(psycopg2.errors.InvalidTextRepresentation):
         steps.emit(*many(), a_draft(body_json="{"))
 
@@ -126,10 +138,12 @@ def test_nothing_is_stored_of_a_batch_of_which_one_is_no_json(steps, is_copied):
 
 
 @pytest.mark.parametrize("table", ["events", "events_waiting"])
-def test_a_connection_that_breaks_in_between_is_told_and_nothing_is_stored(steps, storage, monkeypatch, table):
+def test_a_connection_that_breaks_in_between_is_told_and_nothing_is_stored(
+    steps: Steps, storage: Storage, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
     copy = Psycopg2.copy
 
-    async def breaking(adapter, name, columns, lines):
+    async def breaking(adapter: Any, name: str, columns: Any, lines: Any) -> None:
         if name == table:
             pid = (await adapter.rows("select pg_backend_pid()"))[0][0]
             steps.rows("select pg_terminate_backend(%(pid)s, 5000)", pid=pid)

@@ -9,13 +9,15 @@ import pytest
 
 import dispatcher.storage
 from dispatcher.model.delivery import MOVES, State
+from dispatcher.model.webhook import Webhook
 from dispatcher.storage.pipeline.transitions import legal
+from tests.integration.storage.conftest import Steps
 
 PAIRS = [(state, wanted) for state in State for wanted in State]
 
 
 @pytest.mark.parametrize("shape", [lambda wanted: wanted, lambda wanted: f"'{wanted}'"], ids=["state", "sql"])
-def test_postgres_knows_the_moves_of_the_table_and_no_others(steps, shape):
+def test_postgres_knows_the_moves_of_the_table_and_no_others(steps: Steps, shape: str) -> None:
     cases = ", ".join(legal(f"'{state}'", shape(wanted)) for state, wanted in PAIRS)
 
     (answers,) = steps.rows(f"select {cases}")
@@ -23,7 +25,7 @@ def test_postgres_knows_the_moves_of_the_table_and_no_others(steps, shape):
     assert list(answers) == [wanted in MOVES[state] for state, wanted in PAIRS]
 
 
-def test_every_statement_that_moves_a_delivery_asks_for_a_legal_move():
+def test_every_statement_that_moves_a_delivery_asks_for_a_legal_move() -> None:
     names = [module.name for module in walk_packages(dispatcher.storage.__path__, "dispatcher.storage.")]
     texts = [
         text
@@ -38,14 +40,14 @@ def test_every_statement_that_moves_a_delivery_asks_for_a_legal_move():
     assert [one for one in moving if "state in ('pending'" not in one] == []
 
 
-def test_no_other_file_moves_deliveries():
+def test_no_other_file_moves_deliveries() -> None:
     root = Path(dispatcher.__path__[0])
     found = [path for path in root.rglob("*.py") if re.search(r"update deliveries\b", path.read_text())]
     assert {path.relative_to(root).parts[0] for path in found} == {"storage"}
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED, State.SUPERSEDED, State.DELIVERED])
-def test_a_late_success_counts_whatever_became_of_the_delivery(steps, webhook, state):
+def test_a_late_success_counts_whatever_became_of_the_delivery(steps: Steps, webhook: Webhook, state: str) -> None:
     steps.emit()
     steps.fan_out()
     claimed = steps.claim_one(webhook.id)

@@ -1,13 +1,19 @@
+from typing import Any
+
 import pytest
 from cryptography.fernet import Fernet
 
 from dispatcher.errors import AccountExists, AccountNotFound, SecretDecryptionFailed, WebhookNotFound
+from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import accounts, webhooks
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.secrets import SecretBox
+from tests.integration.storage.conftest import Steps
 from tests.support.builders import SECRET_KEY, a_webhook, an_account
 
 
-def test_a_webhook_comes_back_as_it_was_made(storage, account):
+def test_a_webhook_comes_back_as_it_was_made(storage: Storage, account: Account) -> None:
     made = a_webhook(
         storage,
         account,
@@ -25,7 +31,7 @@ def test_a_webhook_comes_back_as_it_was_made(storage, account):
     assert made.signing_secret not in repr(made)
 
 
-def test_secrets_are_encrypted_in_the_rows(steps, storage, account):
+def test_secrets_are_encrypted_in_the_rows(steps: Steps, storage: Storage, account: Account) -> None:
     made = a_webhook(storage, account, auth_header="Bearer abc")
     (row,) = steps.rows("select auth_header_encrypted, signing_secret_encrypted from webhooks")
 
@@ -33,14 +39,14 @@ def test_secrets_are_encrypted_in_the_rows(steps, storage, account):
     assert storage.secrets.open(row[1]) == made.signing_secret
 
 
-def test_each_webhook_has_its_own_secret_and_list_of_failures(storage, account):
+def test_each_webhook_has_its_own_secret_and_list_of_failures(storage: Storage, account: Account) -> None:
     first, second = (a_webhook(storage, account) for _ in range(2))
 
     assert first.signing_secret != second.signing_secret
     assert first.failed_deliveries_uuid != second.failed_deliveries_uuid
 
 
-def test_an_edit_keeps_the_secret(storage, account, webhook):
+def test_an_edit_keeps_the_secret(storage: Storage, account: Account, webhook: Webhook) -> None:
     attributes = {
         "webhook_url": "https://b.test",
         "events": ["invoice_sent"],
@@ -56,10 +62,10 @@ def test_an_edit_keeps_the_secret(storage, account, webhook):
 
 
 @pytest.mark.parametrize("step", ["find", "delete"])
-def test_another_accounts_webhook_does_not_exist(storage, webhook, step):
+def test_another_accounts_webhook_does_not_exist(storage: Storage, webhook: Webhook, step: str) -> None:
     other = an_account(storage, "pearcorp")
 
-    def work(connection):
+    def work(connection: Connection) -> Any:
         if step == "delete":
             return webhooks.delete(connection, other.id, webhook.id)
         return webhooks.find(connection, storage.secrets, other.id, webhook.id)
@@ -68,7 +74,7 @@ def test_another_accounts_webhook_does_not_exist(storage, webhook, step):
         storage.transact(work)
 
 
-def test_a_deleted_webhook_is_not_found_nor_listed(storage, account, webhook):
+def test_a_deleted_webhook_is_not_found_nor_listed(storage: Storage, account: Account, webhook: Webhook) -> None:
     storage.transact(webhooks.delete, account.id, webhook.id)
 
     assert storage.transact(webhooks.list_for_account, storage.secrets, account.id) == []
@@ -76,12 +82,12 @@ def test_a_deleted_webhook_is_not_found_nor_listed(storage, account, webhook):
         storage.transact(webhooks.delete, account.id, webhook.id)
 
 
-def test_a_webhook_that_wants_nothing_is_refused_by_postgres(storage, account):
+def test_a_webhook_that_wants_nothing_is_refused_by_postgres(storage: Storage, account: Account) -> None:
     with pytest.raises(Exception, match="webhooks_want_something"):
         a_webhook(storage, account, events=[])
 
 
-def test_accounts_are_unique_by_slug(storage, account):
+def test_accounts_are_unique_by_slug(storage: Storage, account: Account) -> None:
     with pytest.raises(AccountExists):
         an_account(storage)
     with pytest.raises(AccountNotFound):
@@ -89,7 +95,7 @@ def test_accounts_are_unique_by_slug(storage, account):
     assert storage.transact(accounts.list_all) == [account]
 
 
-def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps, storage, account):
+def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps: Steps, storage: Storage, account: Account) -> None:
     made = a_webhook(storage, account, auth_header="Bearer abc")
     steps.rows(
         "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, previous_secret_encrypted, events)"
@@ -115,7 +121,7 @@ def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps, storage, acco
         storage.transact(webhooks.find, storage.secrets, account.id, made.id)
 
 
-def test_a_rotation_without_the_old_key_changes_nothing(steps, storage, webhook):
+def test_a_rotation_without_the_old_key_changes_nothing(steps: Steps, storage: Storage, webhook: Webhook) -> None:
     before = steps.value("select signing_secret_encrypted from webhooks")
 
     with pytest.raises(SecretDecryptionFailed):

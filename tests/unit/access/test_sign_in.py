@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from dispatcher.access.sign_in import LOCAL_MOST, SKIP_S, WINDOW_S, FallingBack, LocalTries
@@ -8,41 +10,43 @@ from tests.support.fakes import FakeClock
 class Shared:
     """The counts in Redis; `down` while it is away."""
 
-    def __init__(self, clock):
+    def __init__(self, clock: FakeClock) -> None:
         self.tries = LocalTries(WINDOW_S, clock)
         self.down = False
         self.asked = 0
 
-    def _ask(self):
+    def _ask(self) -> None:
         self.asked += 1
         if self.down:
             raise ScheduleUnavailable
 
-    def count(self, limits):
+    def count(self, limits: Any) -> tuple[int, float] | None:
         self._ask()
         return self.tries.count(limits)
 
-    def forgive(self, names):
+    def forgive(self, names: Any) -> None:
         self._ask()
         self.tries.forgive(names)
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def shared(clock):
+def shared(clock: FakeClock) -> Shared:
     return Shared(clock)
 
 
 @pytest.fixture
-def tries(shared, clock):
+def tries(shared: Shared, clock: FakeClock) -> FallingBack:
     return FallingBack(shared, clock)
 
 
-def test_while_redis_is_away_tries_are_counted_here_and_not_without_limit(tries, shared, clock, caplog):
+def test_while_redis_is_away_tries_are_counted_here_and_not_without_limit(
+    tries: FallingBack, shared: Shared, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
     assert tries.count([("ann", 2)]) is None
     shared.down = True
 
@@ -55,14 +59,14 @@ def test_while_redis_is_away_tries_are_counted_here_and_not_without_limit(tries,
     assert tries.count([("ann", 2)])[0] == 0
 
 
-def test_what_is_forgiven_is_forgiven_here_too(tries, shared):
+def test_what_is_forgiven_is_forgiven_here_too(tries: FallingBack, shared: Shared) -> None:
     shared.down = True
     for _ in range(3):
         assert tries.count([("address", 9), ("ann", 2)]) is None
         tries.forgive(["ann", "address"])
 
 
-def test_of_too_many_names_the_oldest_are_forgotten(clock):
+def test_of_too_many_names_the_oldest_are_forgotten(clock: FakeClock) -> None:
     tries = LocalTries(WINDOW_S, clock)
     for number in range(LOCAL_MOST + 1):
         assert tries.count([(f"name {number}", 1)]) is None

@@ -29,7 +29,7 @@ TRUSTED = (ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fd0
         ("", "192.0.2.1", UNKNOWN),
     ],
 )
-def test_the_address_is_the_nearest_that_is_no_trusted_proxys(peer, forwarded, found):
+def test_the_address_is_the_nearest_that_is_no_trusted_proxys(peer: str, forwarded: str | None, found: str) -> None:
     environ = {"REMOTE_ADDR": peer} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
 
     assert client_address(environ, TRUSTED) == found
@@ -44,5 +44,5 @@ def test_the_address_is_the_nearest_that_is_no_trusted_proxys(peer, forwarded, f
         (UNKNOWN, UNKNOWN),
     ],
 )
-def test_the_addresses_of_one_customer_count_as_one(address, customer):
+def test_the_addresses_of_one_customer_count_as_one(address: str, customer: str) -> None:
     assert one_customer(address) == customer

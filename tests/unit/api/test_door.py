@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -17,18 +19,18 @@ OK = Answer(200, [], b"")
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
 class Slow:
     """Answers once it is told to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.go = threading.Event()
         self.shut_s = 0
 
-    def __call__(self, environ):
+    def __call__(self, environ: dict[str, Any]) -> Answer:
         self.go.wait(30)
         if self.shut_s:
             environ[SHUT] = self.shut_s
@@ -36,37 +38,37 @@ class Slow:
 
 
 @pytest.fixture
-def slow():
+def slow() -> Iterator[Slow]:
     made = Slow()
     yield made
     made.go.set()
 
 
 @pytest.fixture
-def brakes():
+def brakes() -> list[float]:
     """Seconds for which somebody had to wait for a refusal."""
     return []
 
 
 @pytest.fixture
-def door(slow, clock, brakes):
-    async def sleep(seconds):
+def door(slow: Slow, clock: FakeClock, brakes: list[float]) -> Door:
+    async def sleep(seconds: float) -> None:
         brakes.append(seconds)
 
     return Door(slow, [ip_network("127.0.0.0/8")], clock, sleep)
 
 
-def ask(door, address):
+def ask(door: Door, address: str) -> asyncio.Task[Answer]:
     return asyncio.create_task(door.answer({"REMOTE_ADDR": address}))
 
 
-async def settle():
+async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-def test_who_comes_when_the_line_is_full_is_sent_away_at_once(door, slow):
-    async def many():
+def test_who_comes_when_the_line_is_full_is_sent_away_at_once(door: Door, slow: Slow) -> None:
+    async def many() -> Any:
         inside = [ask(door, f"192.0.2.{number}") for number in range(LINE)]
         await settle()
         late = await ask(door, "192.0.2.200")
@@ -80,8 +82,8 @@ def test_who_comes_when_the_line_is_full_is_sent_away_at_once(door, slow):
     assert asyncio.run(door.answer({"REMOTE_ADDR": "192.0.2.200"})) == OK
 
 
-def test_one_address_does_not_fill_the_line(door, slow):
-    async def many():
+def test_one_address_does_not_fill_the_line(door: Door, slow: Slow) -> None:
+    async def many() -> Any:
         inside = [ask(door, "192.0.2.1") for _ in range(3 * LINE)]
         await settle()
         inside.append(ask(door, "192.0.2.2"))
@@ -95,11 +97,11 @@ def test_one_address_does_not_fill_the_line(door, slow):
     assert (statuses.count(200), statuses[-2:]) == (LINE_OF_ONE + 2, [200, 200])
 
 
-def test_an_address_that_has_tried_too_often_is_known_for_a_while(door, slow, clock):
+def test_an_address_that_has_tried_too_often_is_known_for_a_while(door: Door, slow: Slow, clock: FakeClock) -> None:
     slow.go.set()
     slow.shut_s = 17
 
-    def status(address):
+    def status(address: str) -> tuple[int, str | None]:
         answer = asyncio.run(door.answer({"REMOTE_ADDR": address}))
         return answer.status, dict(answer.headers).get("Retry-After")
 
@@ -111,11 +113,13 @@ def test_an_address_that_has_tried_too_often_is_known_for_a_while(door, slow, cl
     assert status("192.0.2.1") == (200, None)
 
 
-def test_who_comes_again_before_its_time_waits_for_the_refusal(door, slow, clock, brakes):
+def test_who_comes_again_before_its_time_waits_for_the_refusal(
+    door: Door, slow: Slow, clock: FakeClock, brakes: list[float]
+) -> None:
     slow.go.set()
     slow.shut_s = 17
 
-    def ask_again():
+    def ask_again() -> int:
         asyncio.run(door.answer({"REMOTE_ADDR": "192.0.2.1"}))
         return len(brakes)
 
@@ -125,7 +129,7 @@ def test_who_comes_again_before_its_time_waits_for_the_refusal(door, slow, clock
     assert [ask_again() for _ in range(3)] == [2, 2, 3]
 
 
-def test_a_proxy_that_nobody_believes_is_told_once(door, slow, caplog):
+def test_a_proxy_that_nobody_believes_is_told_once(door: Door, slow: Slow, caplog: pytest.LogCaptureFixture) -> None:
     slow.go.set()
     for peer in ("127.0.0.1", "192.0.2.1", "192.0.2.1"):
         asyncio.run(door.answer({"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": "198.51.100.9"}))
@@ -134,8 +138,8 @@ def test_a_proxy_that_nobody_believes_is_told_once(door, slow, caplog):
     assert "web.proxy_not_trusted peer=192.0.2.1 setting=DISPATCHER_TRUSTED_PROXIES" in record.getMessage()
 
 
-def test_who_goes_before_the_answer_leaves_no_place_taken_and_none_free_too_soon(door, slow):
-    async def many():
+def test_who_goes_before_the_answer_leaves_no_place_taken_and_none_free_too_soon(door: Door, slow: Slow) -> None:
+    async def many() -> Any:
         gone = [ask(door, f"192.0.2.{number}") for number in range(LINE)]
         await settle()
         for one in gone:
@@ -160,5 +164,5 @@ def test_who_goes_before_the_answer_leaves_no_place_taken_and_none_free_too_soon
         ("POST", "/api/v3/oauth/token", False),
     ],
 )
-def test_only_what_brings_a_password_waits_there(method, path, expected):
+def test_only_what_brings_a_password_waits_there(method: str, path: str, expected: bool) -> None:
     assert is_sign_in({"REQUEST_METHOD": method, "PATH_INFO": path}) is expected

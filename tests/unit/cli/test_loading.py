@@ -32,16 +32,16 @@ def loaded_by(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["flower", "--help"]])
-def test_help_loads_none_of_the_heavy_libraries(arguments):
+def test_help_loads_none_of_the_heavy_libraries(arguments: list[str]) -> None:
     assert loaded_by(*arguments) & HEAVY == set()
 
 
-def test_help_on_deliveries_loads_no_database():
+def test_help_on_deliveries_loads_no_database() -> None:
     assert loaded_by("deliveries", "list", "--help") & (HEAVY - {"marshmallow"}) == set()
 
 
 @pytest.mark.parametrize("name", _COMMANDS)
-def test_the_list_of_commands_says_what_each_says_of_itself(name):
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
     command = main.get_command(click.Context(main), name)
 
     assert command is not None

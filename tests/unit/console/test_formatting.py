@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -35,11 +36,11 @@ WAIT = WaitReason(
         (4 * 86_400 + 3 * 3_600, "4 d 3 h"),
     ],
 )
-def test_spans(seconds, text):
+def test_spans(seconds: float | None, text: str) -> None:
     assert formatting.span(seconds) == text
 
 
-def test_a_query_is_only_hinted_at():
+def test_a_query_is_only_hinted_at() -> None:
     assert formatting.short_url("https://a.test/x?token=1") == "a.test/x?…"
     assert formatting.without_query("https://a.test:8/x") == "https://a.test:8/x"
 
@@ -58,7 +59,7 @@ def test_a_query_is_only_hinted_at():
         ({"active": False, "deactivated_reason": "gone"}, 43.0, "is inactive (gone)"),
     ],
 )
-def test_why_the_next_try_is_when_it_is(given, pause_s, said):
+def test_why_the_next_try_is_when_it_is(given: dict[str, Any], pause_s: float | None, said: str) -> None:
     assert said in why_then(replace(WAIT, **given), pause_s, SETTINGS)
 
 
@@ -81,17 +82,17 @@ ONLOOKER = NonRecipient(
         ({}, "has been deleted"),
     ],
 )
-def test_why_an_event_passed_a_webhook_by(given, said):
+def test_why_an_event_passed_a_webhook_by(given: dict[str, Any], said: str) -> None:
     assert said in why_not(EVENT, replace(ONLOOKER, **given))
 
 
-def test_why_an_event_passed_all_by():
+def test_why_an_event_passed_all_by() -> None:
     legacy = replace(ONLOOKER, payload_version="legacy", events=("invoice_overdue",))
     assert "no legacy payload" in why_not(replace(EVENT, name="invoice_sent"), legacy)
     assert "not been fanned out yet" in why_not(replace(EVENT, is_waiting=True), ONLOOKER)
 
 
-def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something():
+def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something() -> None:
     figures = [
         Bucket(at=NOON - timedelta(hours=2), delivered=10, failed=0, retried=0),
         Bucket(at=NOON, delivered=5, failed=3, retried=2),
@@ -104,14 +105,14 @@ def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something():
     assert charts.sparkline([], NOON).bars == ()
 
 
-def test_minutes_without_anything_are_there_too():
+def test_minutes_without_anything_are_there_too() -> None:
     found = charts.all_minutes([Bucket(at=NOON, delivered=1, failed=0, retried=0)], NOON + timedelta(seconds=90))
 
     assert len(found) == 60
     assert [one.delivered for one in found[-3:]] == [0, 1, 0]
 
 
-def test_quantiles_come_from_buckets():
+def test_quantiles_come_from_buckets() -> None:
     assert quantile_s({}, 0.5) is None
     assert quantile_s({0: 1}, 0.5) == 0.001
     assert quantile_s({10: 90, 40: 10}, 0.95) == pytest.approx(1.25**40 / 1000)
@@ -127,5 +128,5 @@ def test_quantiles_come_from_buckets():
         (12_345, "retry", "12\N{NARROW NO-BREAK SPACE}345 retries"),
     ],
 )
-def test_what_is_counted_is_one_or_many(value, noun, text):
+def test_what_is_counted_is_one_or_many(value: int, noun: str, text: str) -> None:
     assert formatting.counted(value, noun) == text

@@ -6,7 +6,7 @@ from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.wheels import package_folder
 
 
-def test_without_the_extra_it_says_what_to_install_or_to_set():
+def test_without_the_extra_it_says_what_to_install_or_to_set() -> None:
     with pytest.raises(ServiceStartFailed) as raised:
         package_folder("no_such_package", "REDIS_URL")
 

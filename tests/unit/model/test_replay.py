@@ -21,11 +21,13 @@ from dispatcher.model.replay import LIVE_WAIT_S, allowance, due_limit
         (0.5, 0.0, None, 1),
     ],
 )
-def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(window, latency_s, rate_limit, limit):
+def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(
+    window: float, latency_s: float, rate_limit: int | None, limit: int
+) -> None:
     assert due_limit(Health(window=window, latency_s=latency_s), rate_limit) == limit
 
 
-def test_without_a_rate_a_whole_batch_may_go():
+def test_without_a_rate_a_whole_batch_may_go() -> None:
     assert allowance(None, 0.0, 500) == (500, 0.0)
 
 
@@ -34,7 +36,7 @@ def test_without_a_rate_a_whole_batch_may_go():
     waits=st.lists(st.floats(0, 20, allow_nan=False), min_size=1, max_size=50),
     most=st.integers(1, 500),
 )
-def test_no_more_goes_than_the_rate_allows(rate, waits, most):
+def test_no_more_goes_than_the_rate_allows(rate: int, waits: list[float], most: int) -> None:
     """Over any time, beyond what half a second, or one delivery, may be made up for."""
     at_s = used_up_s = 0.0
     sent = []
@@ -49,7 +51,7 @@ def test_no_more_goes_than_the_rate_allows(rate, waits, most):
 
 
 @pytest.mark.parametrize("rate", [1, 3, 10, 400])
-def test_what_is_looked_at_often_enough_goes_at_its_rate(rate):
+def test_what_is_looked_at_often_enough_goes_at_its_rate(rate: int) -> None:
     used_up_s, sent = 0.0, 0
     for quarter in range(1, 81):
         count, forfeited_s = allowance(rate, quarter / 4 - used_up_s, 500)

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from dispatcher.model.health import Health, WindowPolicy
@@ -7,40 +9,40 @@ from tests.support.fakes import FakeClock, FakeQueue, MemorySchedule
 
 
 class CountingSchedule(MemorySchedule):
-    def __init__(self, clock):
+    def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock)
         self.takes = 0
 
-    def take(self, limit, held_max):
+    def take(self, limit: int, held_max: int) -> tuple[list[int], float | None]:
         self.takes += 1
         return super().take(limit, held_max)
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def queue():
+def queue() -> FakeQueue:
     return FakeQueue()
 
 
 @pytest.fixture
-def schedule(clock):
+def schedule(clock: FakeClock) -> CountingSchedule:
     return CountingSchedule(clock)
 
 
 @pytest.fixture
-def make_dispatch(schedule, queue, clock):
-    def make(held_max=1_000, chunk_size=50):
+def make_dispatch(schedule: CountingSchedule, queue: FakeQueue, clock: FakeClock) -> Callable[..., Dispatch]:
+    def make(held_max: int = 1_000, chunk_size: int = 50) -> Dispatch:
         return Dispatch(schedule, queue, WindowPolicy(), chunk_size=chunk_size, held_max=held_max, monotonic=clock)
 
     return make
 
 
 @pytest.fixture
-def dispatch(make_dispatch):
+def dispatch(make_dispatch: Callable[..., Dispatch]) -> Dispatch:
     return make_dispatch()
 
 
@@ -48,18 +50,20 @@ MUCH = 1_000
 """Deliveries: too many for the fan-out's own task."""
 
 
-def test_free_webhooks_with_work_are_sent_in_chunks(make_dispatch, queue):
+def test_free_webhooks_with_work_are_sent_in_chunks(make_dispatch: Callable[..., Dispatch], queue: FakeQueue) -> None:
     assert make_dispatch(chunk_size=2).hand_out(range(1, 12), MUCH) == []
     assert [len(ids) for ids, _ in queue.delivers] == [2, 2, 2, 2, 2, 1]
     assert queue.webhook_ids == list(range(1, 12))
 
 
-def test_a_few_webhooks_with_much_work_are_spread_over_a_few_drains(dispatch, queue):
+def test_a_few_webhooks_with_much_work_are_spread_over_a_few_drains(dispatch: Dispatch, queue: FakeQueue) -> None:
     dispatch.hand_out(range(1, 9), MUCH)
     assert [ids for ids, _ in queue.delivers] == [[1, 2], [3, 4], [5, 6], [7, 8]]
 
 
-def test_little_work_is_left_to_the_task_that_made_it(dispatch, schedule, queue):
+def test_little_work_is_left_to_the_task_that_made_it(
+    dispatch: Dispatch, schedule: CountingSchedule, queue: FakeQueue
+) -> None:
     schedule.store_healths({2: Health(window=1.0)})
 
     assert dispatch.hand_out([1, 2, 3], 3) == [1, 3]
@@ -67,7 +71,9 @@ def test_little_work_is_left_to_the_task_that_made_it(dispatch, schedule, queue)
     assert schedule.sizes()["held"] == 3
 
 
-def test_a_little_work_does_not_wait_for_what_another_account_has_due(make_dispatch, schedule):
+def test_a_little_work_does_not_wait_for_what_another_account_has_due(
+    make_dispatch: Callable[..., Dispatch], schedule: CountingSchedule
+) -> None:
     dispatch = make_dispatch(held_max=100)
     dispatch.hand_out(range(1, 500), MUCH)
     assert schedule.sizes()["held"] == 100
@@ -75,7 +81,9 @@ def test_a_little_work_does_not_wait_for_what_another_account_has_due(make_dispa
     assert dispatch.hand_out([1_000], 1) == [1_000]
 
 
-def test_every_webhook_is_sent_once_whatever_their_number(make_dispatch, schedule, queue):
+def test_every_webhook_is_sent_once_whatever_their_number(
+    make_dispatch: Callable[..., Dispatch], schedule: CountingSchedule, queue: FakeQueue
+) -> None:
     for count in range(1, 30):
         queue.delivers.clear()
         make_dispatch(chunk_size=3).hand_out(range(count), MUCH)
@@ -84,14 +92,14 @@ def test_every_webhook_is_sent_once_whatever_their_number(make_dispatch, schedul
         assert queue.webhook_ids == list(range(count))
 
 
-def test_a_held_webhook_is_not_sent_twice(dispatch, queue):
+def test_a_held_webhook_is_not_sent_twice(dispatch: Dispatch, queue: FakeQueue) -> None:
     dispatch.hand_out([1], MUCH)
     dispatch.hand_out([1, 2], MUCH)
 
     assert queue.webhook_ids == [1, 2]
 
 
-def test_slow_webhooks_go_to_the_slow_queue(dispatch, schedule, queue):
+def test_slow_webhooks_go_to_the_slow_queue(dispatch: Dispatch, schedule: CountingSchedule, queue: FakeQueue) -> None:
     schedule.store_healths({2: Health(window=1.0), 3: Health(window=50.0, latency_s=9.0), 4: Health(window=50.0)})
     dispatch.hand_out([1, 2, 3, 4], MUCH)
 
@@ -99,7 +107,9 @@ def test_slow_webhooks_go_to_the_slow_queue(dispatch, schedule, queue):
     assert {id_ for ids, slow in queue.delivers for id_ in ids if not slow} == {1, 4}
 
 
-def test_what_is_due_is_taken_and_sent(dispatch, schedule, queue, clock):
+def test_what_is_due_is_taken_and_sent(
+    dispatch: Dispatch, schedule: CountingSchedule, queue: FakeQueue, clock: FakeClock
+) -> None:
     schedule.due({1: 0, 2: 10})
     assert dispatch.release_due() == 1
 
@@ -108,7 +118,9 @@ def test_what_is_due_is_taken_and_sent(dispatch, schedule, queue, clock):
     assert queue.webhook_ids == [1, 2]
 
 
-def test_while_nothing_changes_a_look_takes_nothing(dispatch, schedule, clock):
+def test_while_nothing_changes_a_look_takes_nothing(
+    dispatch: Dispatch, schedule: CountingSchedule, clock: FakeClock
+) -> None:
     schedule.due({1: 10})
     for _ in range(39):
         dispatch.release_due()
@@ -117,12 +129,12 @@ def test_while_nothing_changes_a_look_takes_nothing(dispatch, schedule, clock):
     assert schedule.takes == 1
 
 
-def test_an_empty_clock_costs_no_take(dispatch, schedule):
+def test_an_empty_clock_costs_no_take(dispatch: Dispatch, schedule: CountingSchedule) -> None:
     assert dispatch.release_due() == 0
     assert schedule.takes == 0
 
 
-def test_a_new_head_is_seen_at_once(dispatch, schedule, queue):
+def test_a_new_head_is_seen_at_once(dispatch: Dispatch, schedule: CountingSchedule, queue: FakeQueue) -> None:
     schedule.due({1: 10})
     dispatch.release_due()
     schedule.due({2: 0})
@@ -131,7 +143,9 @@ def test_a_new_head_is_seen_at_once(dispatch, schedule, queue):
     assert queue.webhook_ids == [2]
 
 
-def test_more_than_may_be_held_stays_in_the_clock(make_dispatch, schedule, queue):
+def test_more_than_may_be_held_stays_in_the_clock(
+    make_dispatch: Callable[..., Dispatch], schedule: CountingSchedule, queue: FakeQueue
+) -> None:
     dispatch = make_dispatch(held_max=2)
     schedule.due({1: 0, 2: 0, 3: 0})
 
@@ -144,7 +158,9 @@ def test_more_than_may_be_held_stays_in_the_clock(make_dispatch, schedule, queue
     assert sorted(queue.webhook_ids) == [1, 2, 3]
 
 
-def test_room_that_gets_free_is_used_though_the_head_is_the_same(make_dispatch, schedule, queue):
+def test_room_that_gets_free_is_used_though_the_head_is_the_same(
+    make_dispatch: Callable[..., Dispatch], schedule: CountingSchedule, queue: FakeQueue
+) -> None:
     dispatch = make_dispatch(held_max=1)
     schedule.due({1: 0})
     dispatch.release_due()
@@ -157,7 +173,9 @@ def test_room_that_gets_free_is_used_though_the_head_is_the_same(make_dispatch, 
     assert queue.webhook_ids == [1, 2]
 
 
-def test_a_held_webhook_with_a_mark_at_the_head_hides_nobody_behind_it(dispatch, schedule, queue, clock):
+def test_a_held_webhook_with_a_mark_at_the_head_hides_nobody_behind_it(
+    dispatch: Dispatch, schedule: CountingSchedule, queue: FakeQueue, clock: FakeClock
+) -> None:
     dispatch.hand_out([1], MUCH)
     dispatch.hand_out([1], MUCH)  # marks it: its drain shall go on
     schedule.due({3: 100})
@@ -170,7 +188,7 @@ def test_a_held_webhook_with_a_mark_at_the_head_hides_nobody_behind_it(dispatch,
     assert queue.webhook_ids == [1, 2]
 
 
-def test_a_hold_that_ran_out_is_released_again(dispatch, queue, clock):
+def test_a_hold_that_ran_out_is_released_again(dispatch: Dispatch, queue: FakeQueue, clock: FakeClock) -> None:
     dispatch.hand_out([1], MUCH)
     clock.advance(15)
     dispatch.release_due()

@@ -17,43 +17,43 @@ class Commits:
     count: int = 0
     is_deaf: bool = False
 
-    def wait(self, wait_s, stop):
+    def wait(self, wait_s: float, stop: threading.Event) -> bool:
         self.count, heard = max(0, self.count - 1), self.count > 0
         return heard
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def schedule(clock):
+def schedule(clock: FakeClock) -> MemorySchedule:
     return MemorySchedule(clock)
 
 
 @pytest.fixture
-def queue():
+def queue() -> FakeQueue:
     return FakeQueue()
 
 
 @pytest.fixture
-def commits():
+def commits() -> Commits:
     return Commits()
 
 
 @pytest.fixture
-def outbox():
+def outbox() -> list[int]:
     """Ids of events that are in it."""
     return []
 
 
 @pytest.fixture
-def nudger(commits, schedule, queue, outbox, clock):
+def nudger(commits: Commits, schedule: MemorySchedule, queue: FakeQueue, outbox: list[int], clock: FakeClock) -> Nudger:
     return Nudger(commits, lambda: nudge(schedule, queue), lambda: bool(outbox), clock)
 
 
-def test_a_commit_sends_one_message(nudger, commits, queue):
+def test_a_commit_sends_one_message(nudger: Nudger, commits: Commits, queue: FakeQueue) -> None:
     commits.count = 1
     nudger.wait(1, STOP)
     nudger.wait(1, STOP)
@@ -61,7 +61,9 @@ def test_a_commit_sends_one_message(nudger, commits, queue):
     assert queue.fan_outs == 1
 
 
-def test_nothing_is_sent_while_a_message_waits(nudger, commits, schedule, queue, clock):
+def test_nothing_is_sent_while_a_message_waits(
+    nudger: Nudger, commits: Commits, schedule: MemorySchedule, queue: FakeQueue, clock: FakeClock
+) -> None:
     for _ in range(3):
         commits.count = 1
         nudger.wait(1, STOP)
@@ -74,7 +76,9 @@ def test_nothing_is_sent_while_a_message_waits(nudger, commits, schedule, queue,
     assert queue.fan_outs == 2
 
 
-def test_commits_close_together_share_a_message(nudger, commits, schedule, queue, clock):
+def test_commits_close_together_share_a_message(
+    nudger: Nudger, commits: Commits, schedule: MemorySchedule, queue: FakeQueue, clock: FakeClock
+) -> None:
     commits.count = 3
     for _ in range(3):
         nudger.wait(1, STOP)
@@ -86,7 +90,9 @@ def test_commits_close_together_share_a_message(nudger, commits, schedule, queue
     assert queue.fan_outs == 2
 
 
-def test_a_broker_that_is_down_is_asked_again_until_it_has_taken_the_message(nudger, commits, queue, clock):
+def test_a_broker_that_is_down_is_asked_again_until_it_has_taken_the_message(
+    nudger: Nudger, commits: Commits, queue: FakeQueue, clock: FakeClock
+) -> None:
     queue.down = True
     commits.count = 1
     nudger.wait(1, STOP)
@@ -99,7 +105,7 @@ def test_a_broker_that_is_down_is_asked_again_until_it_has_taken_the_message(nud
     assert queue.fan_outs == 1
 
 
-def test_a_nudge_that_failed_does_not_stand_in_the_way_of_the_next(schedule, queue):
+def test_a_nudge_that_failed_does_not_stand_in_the_way_of_the_next(schedule: MemorySchedule, queue: FakeQueue) -> None:
     queue.down = True
     with pytest.raises(QueueUnavailable):
         nudge(schedule, queue)
@@ -109,9 +115,9 @@ def test_a_nudge_that_failed_does_not_stand_in_the_way_of_the_next(schedule, que
     assert queue.fan_outs == 1
 
 
-def test_a_clock_that_is_down_is_asked_again(commits, queue, clock):
+def test_a_clock_that_is_down_is_asked_again(commits: Commits, queue: FakeQueue, clock: FakeClock) -> None:
     class Down:
-        def claim_fan_out(self):
+        def claim_fan_out(self) -> None:
             raise ScheduleUnavailable
 
         fan_out_begun = claim_fan_out
@@ -127,7 +133,9 @@ def test_a_clock_that_is_down_is_asked_again(commits, queue, clock):
     assert queue.fan_outs == 1
 
 
-def test_a_message_that_was_lost_is_sent_again(nudger, commits, schedule, outbox, queue, clock):
+def test_a_message_that_was_lost_is_sent_again(
+    nudger: Nudger, commits: Commits, schedule: MemorySchedule, outbox: list[int], queue: FakeQueue, clock: FakeClock
+) -> None:
     outbox.append(1)
     commits.count = 1
     nudger.wait(1, STOP)
@@ -142,8 +150,8 @@ def test_a_message_that_was_lost_is_sent_again(nudger, commits, schedule, outbox
 
 
 def test_a_flag_without_a_message_holds_nothing_up_for_longer_than_it_lasts(
-    nudger, commits, schedule, outbox, queue, clock
-):
+    nudger: Nudger, commits: Commits, schedule: MemorySchedule, outbox: list[int], queue: FakeQueue, clock: FakeClock
+) -> None:
     assert schedule.claim_fan_out()  # whoever did so never knew
     outbox.append(1)
     commits.count = 1
@@ -155,7 +163,9 @@ def test_a_flag_without_a_message_holds_nothing_up_for_longer_than_it_lasts(
     assert queue.fan_outs == 1
 
 
-def test_once_the_outbox_is_empty_nothing_more_is_done(nudger, commits, outbox, queue, clock):
+def test_once_the_outbox_is_empty_nothing_more_is_done(
+    nudger: Nudger, commits: Commits, outbox: list[int], queue: FakeQueue, clock: FakeClock
+) -> None:
     outbox.append(1)
     commits.count = 1
     nudger.wait(1, STOP)
@@ -168,7 +178,9 @@ def test_once_the_outbox_is_empty_nothing_more_is_done(nudger, commits, outbox, 
 
 
 @pytest.mark.parametrize(("is_deaf", "sent"), [(False, 0), (True, 1)])
-def test_who_hears_nothing_looks_at_the_outbox(nudger, commits, outbox, queue, clock, is_deaf, sent):
+def test_who_hears_nothing_looks_at_the_outbox(
+    nudger: Nudger, commits: Commits, outbox: list[int], queue: FakeQueue, clock: FakeClock, is_deaf: bool, sent: int
+) -> None:
     commits.is_deaf = is_deaf
     for _ in range(3):
         clock.advance(LOOK_S)
@@ -182,8 +194,10 @@ def test_who_hears_nothing_looks_at_the_outbox(nudger, commits, outbox, queue, c
     assert queue.fan_outs == sent
 
 
-def test_a_look_that_fails_comes_again(commits, schedule, queue, clock):
-    def unavailable():
+def test_a_look_that_fails_comes_again(
+    commits: Commits, schedule: MemorySchedule, queue: FakeQueue, clock: FakeClock
+) -> None:
+    def unavailable() -> None:
         raise StorageUnavailable("away")
 
     looks = [unavailable, lambda: True]

@@ -1,7 +1,8 @@
 """Valid values, built from the schemas' own fields: what a service may hand over."""
 
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ zones = st.one_of(
 datetimes = st.datetimes(timezones=zones, allow_imaginary=True)
 
 
-def is_in_the_calendar(moment):
+def is_in_the_calendar(moment: datetime) -> bool:
     """Whether any zone can write it."""
     return 2 <= moment.year <= 9998
 
@@ -51,7 +52,7 @@ PLAIN = {
 }
 
 
-def values(field):
+def values(field: Any) -> st.SearchStrategy[Any]:
     """Values that `field` accepts, null among them where it may come."""
     if isinstance(field, Shape):
         strategy = objects(field.schema)
@@ -65,14 +66,14 @@ def values(field):
     return st.none() | strategy if field.allow_none else strategy
 
 
-def objects(schema):
+def objects(schema: Any) -> st.SearchStrategy[dict[str, Any]]:
     """Dicts of one shape: the required attributes, and any of the others."""
     required = {name: values(field) for name, field in schema.fields.items() if field.required}
     optional = {name: values(field) for name, field in schema.fields.items() if not field.required}
     return st.fixed_dictionaries(required, optional=optional)
 
 
-def bodies(event_name):
+def bodies(event_name: str) -> st.SearchStrategy[dict[str, Any]]:
     """Bodies of an event, with all the keys that it must have."""
     return st.fixed_dictionaries(
         {
@@ -82,6 +83,6 @@ def bodies(event_name):
     )
 
 
-def as_decimal(value):
+def as_decimal(value: Any) -> Decimal:
     """The exact value of what a decimal field accepts."""
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)

@@ -1,5 +1,7 @@
 """Accounts and users: the documented attributes in their order, and what stands where nothing is known."""
 
+from typing import Any
+
 import pytest
 from marshmallow import ValidationError
 
@@ -46,7 +48,7 @@ TIMES = {"created_at": "2009-07-08T15:38:28.000+02:00", "updated_at": "2024-01-0
     ("schema", "name"),
     [(AccountSchema, "Account"), (UserSchema, "User"), (CurrentUserSchema, "CurrentUser")],
 )
-def test_the_objects_have_the_documented_attributes(schema, name):
+def test_the_objects_have_the_documented_attributes(schema: Any, name: str) -> None:
     assert list(schema().fields) == HTTP[name]
 
 
@@ -63,24 +65,24 @@ def test_the_objects_have_the_documented_attributes(schema, name):
     ],
     ids=["account", "account with settings", "user", "current user"],
 )
-def test_each_loads_and_dumps_to_the_same(schema, data):
+def test_each_loads_and_dumps_to_the_same(schema: AccountSchema | CurrentUserSchema | UserSchema, data: Any) -> None:
     assert in_order(schema.dump(schema.load(data))) == in_order(data)
 
 
-def test_an_account_without_settings_has_every_attribute():
+def test_an_account_without_settings_has_every_attribute() -> None:
     attributes = account_attributes("applecorp", {})
 
     assert list(attributes) == HTTP["Account"][:-2]
     assert (attributes["name"], attributes["vat_mode"], attributes["web"]) == ("applecorp", "vat_payer", None)
 
 
-def test_settings_take_the_place_of_defaults_but_not_of_the_slug():
+def test_settings_take_the_place_of_defaults_but_not_of_the_slug() -> None:
     attributes = account_attributes("applecorp", {"subdomain": "other", "name": "Apple Corp", "due": 30})
 
     assert (attributes["subdomain"], attributes["name"], attributes["due"]) == ("applecorp", "Apple Corp", 30)
     assert list(attributes) == HTTP["Account"][:-2]
 
 
-def test_what_is_no_attribute_is_refused():
+def test_what_is_no_attribute_is_refused() -> None:
     with pytest.raises(ValidationError):
         AccountSchema().load({"subdomain": "applecorp", "surplus": 1})

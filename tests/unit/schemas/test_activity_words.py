@@ -1,5 +1,7 @@
 """Events in words, for the activity log."""
 
+from typing import Any
+
 import pytest
 
 from schemas import EVENT_TYPES
@@ -26,11 +28,11 @@ from tests.unit.schemas.strategies import BODIES
         ("webhook_deactivated", {"webhook": {"id": 1}}, "Webhook deactivated"),
     ],
 )
-def test_an_event_is_a_phrase(name, body, phrase):
+def test_an_event_is_a_phrase(name: str, body: dict[str, Any], phrase: str) -> None:
     assert text(name, body) == phrase
 
 
-def test_an_events_objects_and_their_subjects_are_named_once():
+def test_an_events_objects_and_their_subjects_are_named_once() -> None:
     body = {
         "recurring_generator": {"id": 1, "subject_id": 16},
         "invoice": {"id": 93, "subject_id": 16},
@@ -46,14 +48,14 @@ def test_an_events_objects_and_their_subjects_are_named_once():
     assert related_objects({"inbox_files": {"count": 2}}) == []
 
 
-def test_params_tell_one_object_from_another():
+def test_params_tell_one_object_from_another() -> None:
     assert params("invoice_paid", {"invoice": {"id": 93, "number": "2024-0056"}}) == {"invoice_number": "2024-0056"}
     assert params("inventory_move_created", {"inventory_move": {"id": 1}}) == {}
     assert params("inbox_file_removed_all", {"inbox_files": {"count": 2}}) == {}
     assert params("webhook_deactivated", {}) == {}
 
 
-def test_the_subject_stands_where_its_path_says():
+def test_the_subject_stands_where_its_path_says() -> None:
     for name, event in EVENT_TYPES.items():
         path = subject_path(event)
         if path:
@@ -64,7 +66,7 @@ def test_the_subject_stands_where_its_path_says():
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_every_event_makes_a_line(name):
+def test_every_event_makes_a_line(name: str) -> None:
     body = event_example(name)
     line = {
         "name": name,

@@ -1,5 +1,7 @@
 """Each type has the documented attributes: names, order, kinds, words, and whether null may come."""
 
+from typing import Any
+
 import pytest
 from marshmallow import ValidationError
 
@@ -23,25 +25,25 @@ KINDS = {
 }
 
 
-def kind(field):
+def kind(field: Any) -> str:
     """A field's type in the words of the facts."""
     if isinstance(field, Shape):
         return f"{'array' if field.many else 'object'}:{field.inner.type_name}"
     return f"array:{KINDS[type(field.inner)]}" if isinstance(field, Items) else KINDS[type(field)]
 
 
-def described(field):
+def described(field: Any) -> tuple[Any, ...]:
     """Kind, whether null may come, whether it is required, and the words there are to choose from."""
     choices = getattr(field.inner if isinstance(field, Items) else field, "choices", frozenset())
     return (kind(field), bool(field.allow_none), field.required, choices)
 
 
-def documented(fact):
+def documented(fact: dict[str, Any]) -> tuple[Any, ...]:
     """The same of an attribute of the documentation: only ids are required."""
     return (fact["type"], fact["nullable"], fact["name"] == "id", frozenset(fact.get("enum", ())))
 
 
-def refused(name, data):
+def refused(name: str, data: Any) -> dict[str, Any]:
     """What is wrong with these attributes alone."""
     try:
         RESOURCES[name].load(data, partial=True)
@@ -50,13 +52,13 @@ def refused(name, data):
     return {}
 
 
-def test_there_are_twenty_types():
+def test_there_are_twenty_types() -> None:
     assert len(TYPES) == 20
     assert RESOURCES.keys() == TYPES.keys()
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_the_attributes_are_as_documented_and_in_their_order(name):
+def test_the_attributes_are_as_documented_and_in_their_order(name: str) -> None:
     attributes = {attribute: described(field) for attribute, field in RESOURCES[name].fields.items()}
 
     assert attributes == {fact["name"]: documented(fact) for fact in TYPES[name]}
@@ -64,14 +66,14 @@ def test_the_attributes_are_as_documented_and_in_their_order(name):
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_null_comes_only_where_it_may(name):
+def test_null_comes_only_where_it_may(name: str) -> None:
     problems = refused(name, dict.fromkeys(RESOURCES[name].fields))
 
     assert list(problems) == [fact["name"] for fact in TYPES[name] if not fact["nullable"]]
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_an_attribute_that_is_not_documented_is_refused(name):
+def test_an_attribute_that_is_not_documented_is_refused(name: str) -> None:
     assert refused(name, {"surplus": 1}) == {"surplus": ["Unknown field."]}
 
 
@@ -84,5 +86,5 @@ def test_an_attribute_that_is_not_documented_is_refused(name):
         (AttemptSchema, "DeliveryAttempt"),
     ],
 )
-def test_the_objects_of_the_endpoints_have_the_documented_attributes(schema, name):
+def test_the_objects_of_the_endpoints_have_the_documented_attributes(schema: Any, name: str) -> None:
     assert list(schema().fields) == HTTP[name]

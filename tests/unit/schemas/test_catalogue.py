@@ -8,17 +8,17 @@ from schemas.wire.resources import RESOURCES
 from tests.unit.schemas.facts import EVENTS
 
 
-def written(key):
+def written(key: str) -> str:
     """A body key's type in the words of the facts."""
     return f"{'array:' if key.many else ''}{key.type_name}{'?' if key.optional else ''}"
 
 
-def test_there_are_53_events_in_the_documented_order():
+def test_there_are_53_events_in_the_documented_order() -> None:
     assert list(EVENT_TYPES) == list(EVENTS)
     assert len(EVENT_TYPES) == 53
 
 
-def test_each_body_holds_the_documented_keys_in_their_order():
+def test_each_body_holds_the_documented_keys_in_their_order() -> None:
     bodies = {name: [(key.name, written(key)) for key in event.body] for name, event in EVENT_TYPES.items()}
 
     assert bodies == {name: list(keys.items()) for name, keys in EVENTS.items()} | {
@@ -26,14 +26,14 @@ def test_each_body_holds_the_documented_keys_in_their_order():
     }
 
 
-def test_an_event_type_is_named_as_its_key_and_says_its_resource():
+def test_an_event_type_is_named_as_its_key_and_says_its_resource() -> None:
     resources = {name: event.resource for name, event in EVENT_TYPES.items()}
 
     assert [event.name for event in EVENT_TYPES.values()] == list(EVENT_TYPES)
     assert resources == {name: next(iter(keys)) for name, keys in EVENTS.items()}
 
 
-def test_the_only_bulk_event_holds_a_count():
+def test_the_only_bulk_event_holds_a_count() -> None:
     (event_type,) = (each for each in EVENT_TYPES.values() if each.bulk)
     (key,) = event_type.body
 
@@ -43,22 +43,22 @@ def test_the_only_bulk_event_holds_a_count():
     assert key.schema.fields["count"].required
 
 
-def test_a_key_is_rendered_by_the_one_schema_of_its_type():
+def test_a_key_is_rendered_by_the_one_schema_of_its_type() -> None:
     keys = [key for each in EVENT_TYPES.values() if not each.bulk for key in each.body]
 
     assert all(key.schema is RESOURCES[key.type_name] for key in keys)
 
 
-def test_the_catalogue_cannot_be_changed():
+def test_the_catalogue_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         EVENT_TYPES["surplus"] = EVENT_TYPES["invoice_paid"]
 
 
-def test_an_event_type_is_found_by_its_name():
+def test_an_event_type_is_found_by_its_name() -> None:
     assert all(event_type(name) is EVENT_TYPES[name] for name in EVENTS)
 
 
-def test_a_name_that_is_not_of_the_catalogue_has_no_event_type():
+def test_a_name_that_is_not_of_the_catalogue_has_no_event_type() -> None:
     with pytest.raises(InvalidEvent) as caught:
         event_type("estimate_created")
 

@@ -1,7 +1,7 @@
 """Rendering a body: what is accepted, what is refused, and that a refusal says where, never what."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -23,12 +23,12 @@ PAYMENT = {"id": 42}
 SECRET = "hunter2"
 
 
-def kind(value):
+def kind(value: Any) -> str:
     """A test's id that is the same in every run."""
     return type(value).__name__
 
 
-def problems(event_name, body):
+def problems(event_name: str, body: Any) -> list[str]:
     """The (path, reason) pairs of a refusal; no value stands in its message."""
     with pytest.raises(InvalidEvent) as caught:
         render_body(event_name, body)
@@ -37,15 +37,15 @@ def problems(event_name, body):
     return list(caught.value.problems)
 
 
-def invoice_problems(**attributes):
+def invoice_problems(**attributes: Any) -> list[str]:
     return problems("invoice_updated", {"invoice": {"id": 1} | attributes})
 
 
-def rendered(event_name="invoice_updated", /, *, time_zone="Europe/Prague", **body):
+def rendered(event_name: str = "invoice_updated", /, *, time_zone: str = "Europe/Prague", **body: Any) -> Any:
     return json.loads(render_body(event_name, body, time_zone=time_zone))
 
 
-def invoice(**attributes):
+def invoice(**attributes: Any) -> Any:
     return rendered(invoice={"id": 1} | attributes)["invoice"]
 
 
@@ -53,22 +53,22 @@ def invoice(**attributes):
 
 
 @pytest.mark.parametrize("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created"])
-def test_an_event_that_is_not_of_the_catalogue_is_refused(name):
+def test_an_event_that_is_not_of_the_catalogue_is_refused(name: str) -> None:
     ((path, reason),) = problems(name, {"invoice": {"id": 1}})
     assert (path, reason.partition(";")[0]) == ("", "is not an event of the catalogue")
 
 
-def test_a_missing_key_is_refused():
+def test_a_missing_key_is_refused() -> None:
     assert problems("invoice_paid", {"invoice": {"id": 1}}) == [("payment", "missing from the body")]
 
 
-def test_a_surplus_key_is_refused():
+def test_a_surplus_key_is_refused() -> None:
     assert problems("invoice_created", {"invoice": {"id": 1}, "payment": PAYMENT}) == [
         ("payment", "unknown key of the body")
     ]
 
 
-def test_every_problem_is_found_at_once():
+def test_every_problem_is_found_at_once() -> None:
     found = problems("invoice_paid", {"surplus": 1, "invoice": {"total": SECRET, "paid_on": SECRET, "surplus": 1}})
 
     assert found == [
@@ -81,7 +81,7 @@ def test_every_problem_is_found_at_once():
     ]
 
 
-def test_an_optional_key_may_be_absent_but_not_null():
+def test_an_optional_key_may_be_absent_but_not_null() -> None:
     file, expense = {"id": 1}, {"id": 2}
 
     assert rendered("inbox_file_removed", inbox_file=file) == {"inbox_file": file}
@@ -89,7 +89,7 @@ def test_an_optional_key_may_be_absent_but_not_null():
     assert problems("inbox_file_removed", {"inbox_file": file, "expense": None}) == [("expense", "not an object")]
 
 
-def test_a_bulk_event_holds_its_count():
+def test_a_bulk_event_holds_its_count() -> None:
     assert render_body("inbox_file_removed_all", {"inbox_files": {"count": 2}}) == '{"inbox_files":{"count":2}}'
     assert problems("inbox_file_removed_all", {"inbox_files": {}}) == [("inbox_files.count", "missing")]
     assert problems("inbox_file_removed_all", {"inbox_files": {"count": True}}) == [
@@ -99,8 +99,8 @@ def test_a_bulk_event_holds_its_count():
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_the_least_body_is_its_ids(name):
-    def least(key):
+def test_the_least_body_is_its_ids(name: str) -> None:
+    def least(key: str) -> Any:
         one = {"count": 0} if key.type_name == "FileCount" else {"id": 7}
         return [one] if key.many else one
 
@@ -113,34 +113,34 @@ def test_the_least_body_is_its_ids(name):
 
 
 @pytest.mark.parametrize("body", [None, "invoice", b"", 5, True, [], [("invoice", {"id": 1})], object()], ids=kind)
-def test_a_body_that_is_no_mapping_is_refused(body):
+def test_a_body_that_is_no_mapping_is_refused(body: Any) -> None:
     assert problems("invoice_updated", body) == [("", "the body is not an object")]
 
 
 # Attributes
 
 
-def test_a_surplus_attribute_of_a_dict_is_refused_at_any_depth():
+def test_a_surplus_attribute_of_a_dict_is_refused_at_any_depth() -> None:
     assert invoice_problems(surplus=SECRET) == [("invoice.surplus", "unknown attribute")]
     assert invoice_problems(lines=[{"id": 1}, {"id": 2, "inventory": {"surplus": SECRET}}]) == [
         ("invoice.lines[1].inventory.surplus", "unknown attribute")
     ]
 
 
-def test_the_path_leads_to_a_nested_attribute():
+def test_the_path_leads_to_a_nested_attribute() -> None:
     assert invoice_problems(lines=[{"id": 1}, {"id": 2, "quantity": SECRET}], tags=["a", 5]) == [
         ("invoice.tags[1]", "not a string"),
         ("invoice.lines[1].quantity", "not a decimal"),
     ]
 
 
-def test_absent_attributes_stay_absent_and_null_stays_null():
+def test_absent_attributes_stay_absent_and_null_stays_null() -> None:
     assert render_body("invoice_updated", {"invoice": {"paid_on": None, "id": 1}}) == (
         '{"invoice":{"id":1,"paid_on":null}}'
     )
 
 
-def test_null_where_it_may_not_be_is_refused():
+def test_null_where_it_may_not_be_is_refused() -> None:
     assert invoice_problems(number=None, lines=None) == [
         ("invoice.number", "may not be null"),
         ("invoice.lines", "may not be null"),
@@ -149,7 +149,7 @@ def test_null_where_it_may_not_be_is_refused():
     assert invoice_problems(tags=[None]) == [("invoice.tags[0]", "not a string")]
 
 
-def test_text_goes_in_as_it_is():
+def test_text_goes_in_as_it_is() -> None:
     text = 'Žluťoučký "kůň" \\ </script> \u2028 😀 \x7f\n'
 
     body = render_body("invoice_updated", {"invoice": {"id": 1, "note": text}})
@@ -160,7 +160,7 @@ def test_text_goes_in_as_it_is():
     body.encode()
 
 
-def test_a_nul_or_a_surrogate_is_refused():
+def test_a_nul_or_a_surrogate_is_refused() -> None:
     assert invoice_problems(note=SECRET + "\0") == [("invoice.note", "holds a NUL or a lone surrogate")]
     assert invoice_problems(note=SECRET + "\ud800") == [("invoice.note", "holds a NUL or a lone surrogate")]
 
@@ -168,14 +168,14 @@ def test_a_nul_or_a_surrogate_is_refused():
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), -float("inf"), Decimal("NaN"), Decimal("sNaN")], ids=repr
 )
-def test_nan_and_infinity_never_get_into_a_body(value):
+def test_nan_and_infinity_never_get_into_a_body(value: Any) -> None:
     assert invoice_problems(total=value) == [("invoice.total", "not a decimal")]
     assert invoice_problems(lines=[{"id": 1, "vat_rate": value}]) == [
         ("invoice.lines[0].vat_rate", "not a finite number")
     ]
 
 
-def test_a_number_beyond_all_bounds_never_gets_into_a_body():
+def test_a_number_beyond_all_bounds_never_gets_into_a_body() -> None:
     huge = 10**5000
 
     assert invoice_problems(id=huge, total=huge, lines=[{"id": 1, "vat_rate": huge}]) == [
@@ -190,7 +190,7 @@ def test_a_number_beyond_all_bounds_never_gets_into_a_body():
     [None, "text", b"bytes", 1, 1.5, True, [], ["id"], (), Decimal(1), date(2024, 6, 13), object(), {1}],
     ids=kind,
 )
-def test_what_is_no_object_is_refused(value):
+def test_what_is_no_object_is_refused(value: Any) -> None:
     reasons = ("not an object", "not an object with such attributes")
 
     for found, path in (
@@ -203,7 +203,7 @@ def test_what_is_no_object_is_refused(value):
 
 
 @pytest.mark.parametrize("value", [Decimal(1), date(2024, 6, 13), object(), {1}], ids=kind)
-def test_a_stray_value_never_passes_for_an_object_without_attributes(value):
+def test_a_stray_value_never_passes_for_an_object_without_attributes(value: Any) -> None:
     assert invoice_problems(lines=[{"id": 1, "inventory": value}]) == [
         ("invoice.lines[0].inventory", "not an object with such attributes")
     ]
@@ -213,7 +213,7 @@ def test_a_stray_value_never_passes_for_an_object_without_attributes(value):
 
 
 @pytest.mark.parametrize("value", [None, "text", b"bytes", 1, True, {}, {"id": 1}, SimpleNamespace(id=1)], ids=kind)
-def test_what_is_no_array_is_refused(value):
+def test_what_is_no_array_is_refused(value: object) -> None:
     assert problems("invoice_payment_removed", {"invoice": {"id": 1}, "payments": value}) == [
         ("payments", "not an array")
     ]
@@ -224,7 +224,7 @@ def test_what_is_no_array_is_refused(value):
         ]
 
 
-def test_an_empty_array_is_an_array():
+def test_an_empty_array_is_an_array() -> None:
     body = rendered("invoice_payment_removed", invoice={"id": 1}, payments=[])
 
     assert body == {"invoice": {"id": 1}, "payments": []}
@@ -233,7 +233,7 @@ def test_an_empty_array_is_an_array():
 @pytest.mark.parametrize(
     "kind", [list, tuple, iter, lambda items: (item for item in items), lambda items: map(dict, items)]
 )
-def test_an_array_may_be_anything_that_is_gone_through_once(kind):
+def test_an_array_may_be_anything_that_is_gone_through_once(kind: str) -> None:
     payments = [{"id": 1}, {"id": 2}]
 
     body = rendered("invoice_payment_removed", invoice={"id": 1, "lines": kind([{"id": 3}])}, payments=kind(payments))
@@ -266,19 +266,19 @@ class Invoice:
     owner: Any = SECRET
     _state: Any = SECRET
 
-    def public_url(self):
+    def public_url(self) -> str:
         return SECRET
 
     @property
-    def html_url(self):
+    def html_url(self) -> str:
         return f"https://example.com/{self.id}"
 
     @property
-    def url(self):
+    def url(self) -> None:
         raise AttributeError("not saved yet")
 
 
-def test_an_object_is_rendered_like_the_dict_of_its_documented_attributes():
+def test_an_object_is_rendered_like_the_dict_of_its_documented_attributes() -> None:
     body = render_body(
         "invoice_updated", {"invoice": Invoice(7, lines=[Row(1, Stock(28)), Row(2)], paid_on=date(2024, 6, 13))}
     )
@@ -298,13 +298,13 @@ def test_an_object_is_rendered_like_the_dict_of_its_documented_attributes():
     assert SECRET not in body
 
 
-def test_objects_and_dicts_may_be_mixed():
+def test_objects_and_dicts_may_be_mixed() -> None:
     body = rendered(invoice={"id": 1, "lines": [SimpleNamespace(id=2, inventory={"item_id": 3})]})
 
     assert body["invoice"]["lines"] == [{"id": 2, "inventory": {"item_id": 3}}]
 
 
-def test_the_problems_of_an_object_have_paths_too():
+def test_the_problems_of_an_object_have_paths_too() -> None:
     found = problems(
         "invoice_updated", {"invoice": Invoice(SECRET, lines=[Row(1, Stock("28")), SimpleNamespace(name="x")])}
     )
@@ -324,7 +324,7 @@ class Columns(NamedTuple):
     cost: str = SECRET
 
 
-def test_a_named_tuple_is_an_object():
+def test_a_named_tuple_is_an_object() -> None:
     payment = Columns(42, Decimal("1089"))
 
     body = rendered("invoice_paid", invoice={"id": 1, "payments": [payment]}, payment=payment)
@@ -337,28 +337,28 @@ def test_a_named_tuple_is_an_object():
     ]
 
 
-def test_a_method_named_like_an_attribute_is_refused():
+def test_a_method_named_like_an_attribute_is_refused() -> None:
     class Odd:
         id = 1
 
-        def total(self):
+        def total(self) -> str:
             return SECRET
 
     assert problems("invoice_updated", {"invoice": Odd()}) == [("invoice.total", "not a decimal")]
 
 
-def test_any_mapping_will_do():
+def test_any_mapping_will_do() -> None:
     class Lazy(Mapping):
-        def __init__(self, **values):
+        def __init__(self, **values: Any) -> None:
             self._values = values
 
-        def __getitem__(self, name):
+        def __getitem__(self, name: str) -> Any:
             return self._values[name]
 
-        def __iter__(self):
+        def __iter__(self) -> Iterator[str]:
             return iter(self._values)
 
-        def __len__(self):
+        def __len__(self) -> int:
             return len(self._values)
 
     body = MappingProxyType({"invoice": Lazy(id=1, lines=[MappingProxyType({"id": 2})])})
@@ -369,7 +369,7 @@ def test_any_mapping_will_do():
     ]
 
 
-def test_what_is_rendered_is_not_changed():
+def test_what_is_rendered_is_not_changed() -> None:
     body = example("webhook_event_invoice_paid")["body"]
     before = in_order(body)
 
@@ -381,7 +381,7 @@ def test_what_is_rendered_is_not_changed():
 # What goes round in circles
 
 
-def test_an_object_that_holds_itself_ends():
+def test_an_object_that_holds_itself_ends() -> None:
     loop = SimpleNamespace(id=1)
     loop.lines = [loop]
     loop.payments = [loop]
@@ -389,7 +389,7 @@ def test_an_object_that_holds_itself_ends():
     assert rendered(invoice=loop)["invoice"] == {"id": 1, "lines": [{"id": 1}], "payments": [{"id": 1}]}
 
 
-def test_a_dict_or_an_array_that_holds_itself_is_refused():
+def test_a_dict_or_an_array_that_holds_itself_is_refused() -> None:
     loop = {"id": 1}
     loop["lines"] = [loop]
     array = []
@@ -402,7 +402,7 @@ def test_a_dict_or_an_array_that_holds_itself_is_refused():
     ]
 
 
-def test_a_value_of_any_depth_is_refused_where_it_goes_too_deep():
+def test_a_value_of_any_depth_is_refused_where_it_goes_too_deep() -> None:
     deep = SECRET
     for _ in range(100_000):
         deep = [deep]
@@ -428,7 +428,7 @@ NOON = datetime(2024, 6, 13, 12, tzinfo=UTC)
         ("UTC", "2024-06-13T12:00:00.000+00:00"),
     ],
 )
-def test_datetimes_are_written_in_the_accounts_zone_at_every_depth(time_zone, written):
+def test_datetimes_are_written_in_the_accounts_zone_at_every_depth(time_zone: str, written: str) -> None:
     body = rendered(
         "invoice_paid",
         time_zone=time_zone,
@@ -450,11 +450,11 @@ def test_datetimes_are_written_in_the_accounts_zone_at_every_depth(time_zone, wr
         (datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Prague"), fold=1), "2024-10-27T02:30:00.000+01:00"),
     ],
 )
-def test_the_clock_change_keeps_instants_apart(moment, written):
+def test_the_clock_change_keeps_instants_apart(moment: datetime, written: str) -> None:
     assert invoice(sent_at=moment)["sent_at"] == written
 
 
-def test_a_naive_datetime_or_one_out_of_the_calendar_is_refused():
+def test_a_naive_datetime_or_one_out_of_the_calendar_is_refused() -> None:
     assert invoice_problems(
         sent_at=datetime(2024, 6, 13), locked_at=datetime.max.replace(tzinfo=UTC), cancelled_at="2024-06-13T12:00"
     ) == [
@@ -464,23 +464,23 @@ def test_a_naive_datetime_or_one_out_of_the_calendar_is_refused():
     ]
 
 
-def test_a_refused_event_leaves_the_zone_of_the_next_one_alone():
+def test_a_refused_event_leaves_the_zone_of_the_next_one_alone() -> None:
     with pytest.raises(InvalidEvent):
         render_body("invoice_updated", {"invoice": {}}, time_zone="America/New_York")
 
     assert DateTime().wire(NOON) == "2024-06-13T14:00:00.000+02:00"
 
 
-def test_each_thread_writes_in_its_own_zone():
+def test_each_thread_writes_in_its_own_zone() -> None:
     zones = ["Europe/Prague", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"]
     barrier = Barrier(len(zones))
 
-    def lines(zone):
+    def lines(zone: str) -> Iterator[dict[str, int]]:
         for number in range(50):
             barrier.wait(timeout=10)  # between two lines the other threads have set their zones
             yield {"id": number}
 
-    def render(zone):
+    def render(zone: str) -> Any:
         shown = {"id": 1, "lines": lines(zone), "payments": [{"id": 2, "created_at": NOON}], "created_at": NOON}
         return rendered(time_zone=zone, invoice=shown)["invoice"]
 
@@ -495,14 +495,14 @@ def test_each_thread_writes_in_its_own_zone():
 # Messages
 
 
-def test_a_message_names_the_event_the_paths_and_the_reasons():
+def test_a_message_names_the_event_the_paths_and_the_reasons() -> None:
     with pytest.raises(
         InvalidEvent, match=r"^invoice_paid: invoice\.total: not a decimal; payment: missing from the body$"
     ):
         render_body("invoice_paid", {"invoice": {"id": 1, "total": SECRET}})
 
 
-def test_a_message_of_many_problems_is_bounded_and_all_are_kept():
+def test_a_message_of_many_problems_is_bounded_and_all_are_kept() -> None:
     with pytest.raises(InvalidEvent) as caught:
         render_body("invoice_updated", {"invoice": {"id": 1, "lines": [{"id": SECRET}] * 10_000}})
 
@@ -514,7 +514,7 @@ def test_a_message_of_many_problems_is_bounded_and_all_are_kept():
 @pytest.mark.parametrize(
     "name", ["id", "number", "status", "total", "issued_on", "sent_at", "paypal", "html_url", "tags", "lines"]
 )
-def test_no_message_repeats_a_value(name):
+def test_no_message_repeats_a_value(name: str) -> None:
     unsendable = SECRET + "\0"  # any text would do for a number, and for a tag
     for value in (unsendable, [unsendable], {SECRET: 1}, object(), SimpleNamespace(secret=SECRET)):
         found = invoice_problems(**{name: value})

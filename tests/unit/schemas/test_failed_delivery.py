@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,11 +14,11 @@ from tests.unit.schemas.facts import HTTP, example
 SCHEMA = FailedDeliverySchema()
 
 
-def an_attempt(**given):
+def an_attempt(**given: Any) -> dict[str, Any]:
     return example("failed_deliveries")[0]["deliveries"][0] | given
 
 
-def test_values_are_written_as_the_example_shows_them():
+def test_values_are_written_as_the_example_shows_them() -> None:
     shown = example("failed_deliveries")[0]
     loaded = SCHEMA.load(shown)
 
@@ -26,7 +27,7 @@ def test_values_are_written_as_the_example_shows_them():
     assert SCHEMA.dump(loaded) == shown
 
 
-def test_a_failed_delivery_and_its_parts_are_in_the_documented_order():
+def test_a_failed_delivery_and_its_parts_are_in_the_documented_order() -> None:
     backwards = dict(reversed(example("failed_deliveries")[0].items()))
 
     dumped = SCHEMA.dump(backwards)
@@ -36,7 +37,7 @@ def test_a_failed_delivery_and_its_parts_are_in_the_documented_order():
     assert {tuple(attempt) for attempt in dumped["deliveries"]} == {tuple(HTTP["DeliveryAttempt"])}
 
 
-def test_the_attempts_keep_their_order():
+def test_the_attempts_keep_their_order() -> None:
     shown = example("failed_deliveries")[0]
 
     times = [attempt["started_at"] for attempt in SCHEMA.dump(shown)["deliveries"]]
@@ -46,24 +47,24 @@ def test_the_attempts_keep_their_order():
 
 
 @pytest.mark.parametrize("status", ["404", "ssl_error", "connection_failed", "timeout", "unknown_error", "a_new_word"])
-def test_a_status_is_a_code_or_any_word(status):
+def test_a_status_is_a_code_or_any_word(status: str) -> None:
     assert AttemptSchema().load(an_attempt(response_status=status))["response_status"] == status
 
 
-def test_a_status_is_never_a_number():
+def test_a_status_is_never_a_number() -> None:
     with pytest.raises(ValidationError) as caught:
         AttemptSchema().load(an_attempt(response_status=404))
 
     assert caught.value.messages_dict == {"response_status": ["not a string"]}
 
 
-def test_without_a_response_its_type_and_body_are_null():
+def test_without_a_response_its_type_and_body_are_null() -> None:
     attempt = an_attempt(response_status="timeout", response_content_type=None, response_body=None)
 
     assert AttemptSchema().dump(AttemptSchema().load(attempt)) == attempt
 
 
-def test_an_empty_response_is_not_null():
+def test_an_empty_response_is_not_null() -> None:
     attempt = an_attempt(response_content_type="", response_body="")
 
     assert AttemptSchema().dump(attempt) == attempt
@@ -72,14 +73,14 @@ def test_an_empty_response_is_not_null():
 @pytest.mark.parametrize(
     "attribute", ["id", "request_id", "response_status", "started_at", "finished_at", "created_at"]
 )
-def test_other_attributes_are_never_null(attribute):
+def test_other_attributes_are_never_null(attribute: str) -> None:
     with pytest.raises(ValidationError) as caught:
         AttemptSchema().load(an_attempt(**{attribute: None}))
 
     assert list(caught.value.messages_dict) == [attribute]
 
 
-def test_objects_are_dumped_like_dicts():
+def test_objects_are_dumped_like_dicts() -> None:
     noon = datetime(2024, 6, 13, 12, tzinfo=UTC)
     attempt = SimpleNamespace(**an_attempt(started_at=noon, request_id=UUID(int=1)), surplus=1)
 
@@ -88,6 +89,6 @@ def test_objects_are_dumped_like_dicts():
     assert dumped == an_attempt(started_at="2024-06-13T14:00:00.000+02:00", request_id=str(UUID(int=1)))
 
 
-def test_no_deliveries_is_an_empty_array():
+def test_no_deliveries_is_an_empty_array() -> None:
     assert FailedDeliverySchema(many=True).dump([]) == []
     assert SCHEMA.dump({"id": 1, "deliveries": []}) == {"id": 1, "deliveries": []}

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from marshmallow import ValidationError
 
 from dispatcher.errors import ApiError
 from dispatcher.web import posted_events
+from dispatcher.web.posted_events import PostedEvents
 from schemas import EVENT_TYPES
 from schemas.wire.catalogue import body_schema
 from schemas.wire.examples import event_example
@@ -19,11 +22,11 @@ from tests.unit.schemas.test_random_values import few
 ZONE = "Europe/Prague"
 
 
-def quickly(data: bytes, zone: str = ZONE, key: str | None = None):
+def quickly(data: bytes, zone: str = ZONE, key: str | None = None) -> PostedEvents | None:
     return posted_events.render(data, key, zone)
 
 
-def closely(data: bytes, zone: str = ZONE, key: str | None = None):
+def closely(data: bytes, zone: str = ZONE, key: str | None = None) -> PostedEvents | None:
     """None where something is wrong."""
     try:
         return posted_events.check(data, key, zone)
@@ -31,16 +34,16 @@ def closely(data: bytes, zone: str = ZONE, key: str | None = None):
         return None
 
 
-def posted(name, body=None, **more):
+def posted(name: str, body: Any = None, **more: Any) -> dict[str, Any]:
     return {"name": name, "body": event_example(name) if body is None else body} | more
 
 
-def text(value, **options) -> bytes:
+def text(value: Any, **options: Any) -> bytes:
     return json.dumps(value, **options).encode()
 
 
 @pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "plain"])
-def test_an_example_of_each_event_goes_the_quick_way_and_keeps_its_place(escaped):
+def test_an_example_of_each_event_goes_the_quick_way_and_keeps_its_place(escaped: bool) -> None:
     data = text([posted(name) for name in EVENT_TYPES], ensure_ascii=escaped)
 
     drafts, is_array = quickly(data)
@@ -52,7 +55,7 @@ def test_an_example_of_each_event_goes_the_quick_way_and_keeps_its_place(escaped
         assert quickly(text(posted(name))) == ([drafts[list(EVENT_TYPES).index(name)]], False)
 
 
-def test_an_array_holds_up_to_a_thousand():
+def test_an_array_holds_up_to_a_thousand() -> None:
     assert quickly(text([posted("inbox_file_removed_all")] * 1_000)) is not None
     assert quickly(text([posted("inbox_file_removed_all")] * 1_001)) is None
 
@@ -60,7 +63,7 @@ def test_an_array_holds_up_to_a_thousand():
 @pytest.mark.parametrize("event_name", BODIES)
 @few
 @given(data=st.data())
-def test_whatever_is_valid_is_rendered_as_by_the_close_way(event_name, data):
+def test_whatever_is_valid_is_rendered_as_by_the_close_way(event_name: str, data: st.DataObject) -> None:
     body = json.loads(json.dumps(data.draw(bodies(event_name)), default=str))
     zone = data.draw(st.sampled_from(ZONES))
     sent = text(posted(event_name, body), ensure_ascii=data.draw(st.booleans()))
@@ -92,7 +95,7 @@ ODD = [
 ]  # fmt: skip
 
 
-def places(field, value, path):
+def places(field: Any, value: Any, path: Any) -> Iterator[tuple[Any, Any]]:
     """The fields and paths of all values within a JSON value."""
     yield field, path
     if isinstance(value, list):
@@ -104,13 +107,13 @@ def places(field, value, path):
             yield from places(schema.fields[name], item, (*path, name))
 
 
-def sort_of(field):
+def sort_of(field: Any) -> tuple[Any, ...]:
     """Fields of one sort treat a value alike."""
     options = ("allow_none", "required", "many", "as_given")
     return (type(field), bool(getattr(field, "choices", ())), *(getattr(field, option, None) for option in options))
 
 
-def one_place_of_each_sort():
+def one_place_of_each_sort() -> list[Any]:
     """Of each sort of field the first place in which one stands: the name of the event, and the path."""
     found = {}
     for name in BODIES:
@@ -122,7 +125,7 @@ def one_place_of_each_sort():
 PLACES = one_place_of_each_sort()
 
 
-def with_text_at(value, path, odd: str) -> bytes:
+def with_text_at(value: Any, path: Any, odd: str) -> bytes:
     """JSON text of `value` with `odd` in place of what is at `path`."""
     copy = json.loads(json.dumps(value))
     holder = copy
@@ -133,14 +136,14 @@ def with_text_at(value, path, odd: str) -> bytes:
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
-def test_an_odd_value_is_judged_as_by_the_close_way(place):
+def test_an_odd_value_is_judged_as_by_the_close_way(place: str) -> None:
     name, path = place
     for odd in ODD:
         data = with_text_at(posted(name), path, odd)
         assert quickly(data) in (None, closely(data)), odd
 
 
-def test_the_quick_way_takes_odd_values_too():
+def test_the_quick_way_takes_odd_values_too() -> None:
     """Or the test above would compare nothing."""
     taken = [
         odd for odd in ODD if any(quickly(with_text_at(posted(name), path, odd)) is not None for name, path in PLACES)
@@ -164,7 +167,7 @@ def test_the_quick_way_takes_odd_values_too():
         text(posted("invoice_paid")).replace(b"custom id", b"\xed\xa0\x80"),
     ],
 )  # fmt: skip
-def test_what_is_not_in_order_is_left_to_the_close_way(data):
+def test_what_is_not_in_order_is_left_to_the_close_way(data: Any) -> None:
     assert quickly(data) is None
 
 
@@ -178,13 +181,13 @@ def test_what_is_not_in_order_is_left_to_the_close_way(data):
         (r"\}\}$", r'}, "body": {}}'),
     ],
 )
-def test_of_an_attribute_given_twice_the_last_counts_or_the_close_way_decides(pattern, doubled):
+def test_of_an_attribute_given_twice_the_last_counts_or_the_close_way_decides(pattern: str, doubled: str) -> None:
     data = re.sub(pattern, doubled, json.dumps(posted("invoice_paid"))).encode()
 
     assert quickly(data) in (None, closely(data))
 
 
-def test_attributes_are_written_in_the_documented_order():
+def test_attributes_are_written_in_the_documented_order() -> None:
     event = posted(
         "invoice_paid", {key: dict(reversed(value.items())) for key, value in event_example("invoice_paid").items()}
     )
@@ -197,7 +200,7 @@ def test_attributes_are_written_in_the_documented_order():
 @pytest.mark.parametrize(
     "given", [{}, {"idempotency_key": None}, {"idempotency_key": "k"}, {"idempotency_key": "other"}]
 )
-def test_a_key_comes_from_the_header_or_the_event(header, given):
+def test_a_key_comes_from_the_header_or_the_event(header: str | None, given: dict[str, Any]) -> None:
     data = text(posted("invoice_paid", **given))
 
     quick = quickly(data, key=header)
@@ -207,7 +210,7 @@ def test_a_key_comes_from_the_header_or_the_event(header, given):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb"])
-def test_what_cannot_be_a_key_is_refused(key):
+def test_what_cannot_be_a_key_is_refused(key: str) -> None:
     for data, header in (
         (text(posted("invoice_paid", idempotency_key=key)), None),
         (text(posted("invoice_paid")), key),

@@ -1,11 +1,13 @@
 """The catalogue for programs: a JSON Schema and an example of each event."""
 
 import json
+from typing import Any
 
 import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
 
 from schemas import InvalidEvent
 from schemas.wire.body import render_body
@@ -17,12 +19,12 @@ from tests.unit.schemas.strategies import BODIES, bodies
 from tests.unit.schemas.test_random_values import few
 
 
-def validator(name, **options):
+def validator(name: str, **options: Any) -> Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(event_schema(name), **({"validate_formats": True} | options))
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_an_example_can_be_emitted_and_keeps_its_schema(name):
+def test_an_example_can_be_emitted_and_keeps_its_schema(name: str) -> None:
     rendered = json.loads(render_body(name, event_example(name)))
 
     assert rendered == event_example(name)
@@ -30,7 +32,7 @@ def test_an_example_can_be_emitted_and_keeps_its_schema(name):
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_schema_is_valid_and_complete_in_itself(name):
+def test_a_schema_is_valid_and_complete_in_itself(name: str) -> None:
     schema = event_schema(name)
 
     jsonschema_rs.meta.validate(schema)
@@ -39,7 +41,7 @@ def test_a_schema_is_valid_and_complete_in_itself(name):
     assert references == schema["$defs"].keys()
 
 
-def test_the_documented_payload_keeps_its_schema():
+def test_the_documented_payload_keeps_its_schema() -> None:
     body = json.loads((EXAMPLES / "webhook_event_invoice_paid.json").read_text())["body"]
 
     validator("invoice_paid").validate(json.loads(render_body("invoice_paid", body)))
@@ -48,7 +50,7 @@ def test_the_documented_payload_keeps_its_schema():
 @pytest.mark.parametrize("name", BODIES)
 @settings(few, max_examples=3)
 @given(data=st.data())
-def test_whatever_is_sent_keeps_its_schema(name, data):
+def test_whatever_is_sent_keeps_its_schema(name: str, data: st.DataObject) -> None:
     check = validator(name)
 
     check.validate(json.loads(render_body(name, data.draw(bodies(name)))))
@@ -69,16 +71,16 @@ def test_whatever_is_sent_keeps_its_schema(name, data):
         {"invoice": None},
     ],
 )
-def test_what_is_never_sent_breaks_its_schema(change):
+def test_what_is_never_sent_breaks_its_schema(change: dict[str, Any]) -> None:
     assert not validator("invoice_paid").is_valid({"invoice": {"id": 1}, "payment": {"id": 1}} | change)
 
 
-def test_null_is_allowed_where_the_field_allows_it():
+def test_null_is_allowed_where_the_field_allows_it() -> None:
     assert of_field(Integer(allow_none=True))["type"] == ["integer", "null"]
     assert of_field(String(allow_none=True, choices="ab")) == {"type": ["string", "null"], "enum": ["a", "b", None]}
 
 
-def test_a_schema_says_what_it_is():
+def test_a_schema_says_what_it_is() -> None:
     class PencilSchema(WireSchema):
         """A pencil."""
 
@@ -88,7 +90,7 @@ def test_a_schema_says_what_it_is():
     assert (schema["description"], schema["required"]) == ("A pencil.", ["id"])
 
 
-def test_an_event_outside_the_catalogue_has_neither():
+def test_an_event_outside_the_catalogue_has_neither() -> None:
     for function in (event_schema, event_example):
         with pytest.raises(InvalidEvent):
             function("x")

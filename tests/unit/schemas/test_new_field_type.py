@@ -1,7 +1,7 @@
 """A field type is one class: nothing else of the product needs to know of it."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -19,18 +19,18 @@ class Colour(Wire):
     as_is = (str, HEX.match)
     after_decoding = staticmethod(str.lower)
 
-    def wire(self, value):
+    def wire(self, value: Any) -> str:
         if not isinstance(value, str) or not HEX.match(value.lower()):
             raise ValidationError("not a colour")
         return value.lower()
 
-    def json_schema(self, refs):
+    def json_schema(self, refs: Any) -> dict[str, Any]:
         return {"type": "string", "pattern": HEX.pattern}
 
-    def example(self, name):
+    def example(self, name: str) -> str:
         return "#ff8000"
 
-    def msgspec_type(self):
+    def msgspec_type(self) -> Any:
         return Annotated[str, msgspec.Meta(pattern=r"^#[0-9A-Fa-f]{6}\Z")]
 
 
@@ -54,11 +54,11 @@ GIVEN = {"id": 1, "colour": "#FF8000", "rings": ["#00FF00", "#00ff00"], "leads":
 SENT = {"id": 1, "colour": "#ff8000", "rings": ["#00ff00", "#00ff00"], "leads": [{"colour": "#0000ff"}]}
 
 
-def test_it_has_a_wire_form():
+def test_it_has_a_wire_form() -> None:
     assert PENCIL.wire(GIVEN) == PENCIL.wire(SENT) == PENCIL.dump(GIVEN) == PENCIL.load(GIVEN) == SENT
 
 
-def test_its_problems_have_paths():
+def test_its_problems_have_paths() -> None:
     with pytest.raises(Invalid) as caught:
         PENCIL.wire({"id": 1, "colour": "red", "rings": ["#00ff00", 5], "leads": [{}, {"colour": None}]})
 
@@ -70,7 +70,7 @@ def test_its_problems_have_paths():
     ]
 
 
-def test_it_has_a_json_schema():
+def test_it_has_a_json_schema() -> None:
     schema = object_schema(PENCIL)
 
     assert schema["properties"]["colour"] == {"type": ["string", "null"], "pattern": HEX.pattern}
@@ -78,14 +78,14 @@ def test_it_has_a_json_schema():
     assert schema["properties"]["leads"]["items"] == {"$ref": "#/$defs/Lead"}
 
 
-def test_it_has_an_example():
+def test_it_has_an_example() -> None:
     example = PENCIL.example_object()
 
     assert example == {"id": 1, "colour": "#ff8000", "rings": ["#ff8000"], "leads": [{"colour": "#ff8000"}]}
     assert PENCIL.wire(example) == example
 
 
-def test_msgspec_decodes_it_to_its_wire_form():
+def test_msgspec_decodes_it_to_its_wire_form() -> None:
     decoder = msgspec.json.Decoder(Shape(PencilSchema).msgspec_type())
 
     assert msgspec.to_builtins(decoder.decode(msgspec.json.encode(GIVEN))) == SENT

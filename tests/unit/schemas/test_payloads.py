@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,27 +25,27 @@ INVOICE = {
 }
 
 
-def envelope(body_json="{}", *, created_at=HAPPENED, time_zone="Europe/Prague"):
+def envelope(body_json: str = "{}", *, created_at: datetime = HAPPENED, time_zone: str = "Europe/Prague") -> bytes:
     return envelope_json(
         webhook_id=5, event_name="invoice_paid", created_at=created_at, body_json=body_json, time_zone=time_zone
     )
 
 
-def flat(event_name, **body):
+def flat(event_name: str, **body: Any) -> bytes:
     return legacy_json(event_name=event_name, body_json=json.dumps(body))
 
 
 # The envelope
 
 
-def test_the_envelope_is_one_line_with_its_keys_in_order():
+def test_the_envelope_is_one_line_with_its_keys_in_order() -> None:
     assert envelope() == (
         b'{"webhook_id":5,"event_name":"invoice_paid","created_at":"2024-06-13T14:06:20.924+02:00","body":{}}'
     )
 
 
 @given(st.dictionaries(texts, st.one_of(texts, st.integers(), st.none())), st.booleans())
-def test_the_body_goes_in_byte_for_byte(body, escaped):
+def test_the_body_goes_in_byte_for_byte(body: Any, escaped: bool) -> None:
     body_json = json.dumps(body, ensure_ascii=escaped, indent=1)
 
     sent = envelope(body_json)
@@ -54,7 +55,7 @@ def test_the_body_goes_in_byte_for_byte(body, escaped):
 
 
 @pytest.mark.parametrize("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
-def test_the_examples_are_what_is_sent(name):
+def test_the_examples_are_what_is_sent(name: str) -> None:
     shown = example(name)
 
     sent = envelope_json(
@@ -76,19 +77,19 @@ def test_the_examples_are_what_is_sent(name):
         ("UTC", "2024-06-13T12:06:20.924+00:00"),
     ],
 )
-def test_the_time_is_written_in_the_accounts_zone(time_zone, written):
+def test_the_time_is_written_in_the_accounts_zone(time_zone: str, written: str) -> None:
     elsewhere = HAPPENED.astimezone(timezone(timedelta(hours=-9)))
 
     assert json.loads(envelope(time_zone=time_zone))["created_at"] == written
     assert envelope(time_zone=time_zone) == envelope(created_at=elsewhere, time_zone=time_zone)
 
 
-def test_a_time_that_the_zone_carries_out_of_the_calendar_is_refused():
+def test_a_time_that_the_zone_carries_out_of_the_calendar_is_refused() -> None:
     with pytest.raises(ValidationError, match="out of range"):
         envelope(created_at=datetime.max.replace(tzinfo=UTC))
 
 
-def test_an_envelope_loads_what_was_sent():
+def test_an_envelope_loads_what_was_sent() -> None:
     loaded = EnvelopeSchema().load(json.loads(envelope('{"invoice":{"id":1}}')))
 
     assert loaded == {
@@ -100,7 +101,7 @@ def test_an_envelope_loads_what_was_sent():
 
 
 @pytest.mark.parametrize("missing", ["webhook_id", "event_name", "created_at", "body"])
-def test_an_envelope_has_all_its_keys(missing):
+def test_an_envelope_has_all_its_keys(missing: str) -> None:
     sent = json.loads(envelope())
     del sent[missing]
 
@@ -114,7 +115,7 @@ def test_an_envelope_has_all_its_keys(missing):
     ("key", "value"),
     [("webhook_id", "5"), ("event_name", 5), ("created_at", "2024-06-13T14:06:20"), ("body", []), ("surplus", 1)],
 )
-def test_an_envelope_with_a_wrong_key_is_refused(key, value):
+def test_an_envelope_with_a_wrong_key_is_refused(key: str, value: int | list[Any] | str) -> None:
     with pytest.raises(ValidationError) as caught:
         EnvelopeSchema().load(json.loads(envelope()) | {key: value})
 
@@ -124,11 +125,11 @@ def test_an_envelope_with_a_wrong_key_is_refused(key, value):
 # The flat object
 
 
-def test_legacy_webhooks_have_two_events():
+def test_legacy_webhooks_have_two_events() -> None:
     assert sorted(LEGACY_EVENTS) == ["invoice_overdue", "invoice_paid"]
 
 
-def test_a_paid_invoice_is_a_flat_object():
+def test_a_paid_invoice_is_a_flat_object() -> None:
     sent = flat("invoice_paid", invoice=INVOICE, payment={"id": 42, "paid_on": "2024-06-14"})
 
     assert sent == (
@@ -137,7 +138,7 @@ def test_a_paid_invoice_is_a_flat_object():
     )
 
 
-def test_an_overdue_invoice_is_a_flat_object_without_a_payment():
+def test_an_overdue_invoice_is_a_flat_object_without_a_payment() -> None:
     sent = flat("invoice_overdue", invoice=INVOICE | {"status": "overdue", "paid_on": None, "custom_id": None})
 
     assert sent == (
@@ -146,13 +147,13 @@ def test_an_overdue_invoice_is_a_flat_object_without_a_payment():
     )
 
 
-def test_an_invoice_that_does_not_say_when_it_was_paid_takes_the_day_of_the_payment():
+def test_an_invoice_that_does_not_say_when_it_was_paid_takes_the_day_of_the_payment() -> None:
     sent = flat("invoice_paid", invoice=INVOICE | {"paid_on": None}, payment={"id": 42, "paid_on": "2024-06-14"})
 
     assert json.loads(sent)["paid_at"] == "2024-06-14"
 
 
-def test_the_flat_object_of_the_least_invoice_is_null_elsewhere():
+def test_the_flat_object_of_the_least_invoice_is_null_elsewhere() -> None:
     sent = json.loads(flat("invoice_paid", invoice={"id": 93}, payment={"id": 42}))
 
     assert sent == dict.fromkeys(LegacyPayloadSchema().fields) | {
@@ -161,12 +162,12 @@ def test_the_flat_object_of_the_least_invoice_is_null_elsewhere():
     }
 
 
-def test_the_flat_object_is_utf_8():
+def test_the_flat_object_is_utf_8() -> None:
     assert "Žižkov".encode() in flat("invoice_overdue", invoice=INVOICE | {"number": "Žižkov"})
 
 
 @pytest.mark.parametrize("event_name", sorted(LEGACY_EVENTS))
-def test_the_flat_object_is_that_of_its_schema(event_name):
+def test_the_flat_object_is_that_of_its_schema(event_name: str) -> None:
     body = example("webhook_event_invoice_paid")["body"]
     sent = json.loads(flat(event_name, **body))
 

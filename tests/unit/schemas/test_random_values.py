@@ -1,6 +1,7 @@
 """Whatever valid value a service hands over: it is accepted, and written the same way by every path."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ few = settings(
 @pytest.mark.parametrize("name", RESOURCES)
 @few
 @given(data=st.data())
-def test_load_dump_load_is_stable(name, data):
+def test_load_dump_load_is_stable(name: str, data: st.DataObject) -> None:
     schema = RESOURCES[name]
     value = data.draw(objects(schema))
 
@@ -37,7 +38,7 @@ def test_load_dump_load_is_stable(name, data):
 @pytest.mark.parametrize("event_name", BODIES)
 @settings(few, max_examples=5)
 @given(data=st.data())
-def test_a_valid_body_is_rendered_as_the_schemas_dump_it(event_name, data):
+def test_a_valid_body_is_rendered_as_the_schemas_dump_it(event_name: str, data: st.DataObject) -> None:
     body = data.draw(bodies(event_name))
 
     rendered = json.loads(render_body(event_name, body))
@@ -56,5 +57,5 @@ def test_a_valid_body_is_rendered_as_the_schemas_dump_it(event_name, data):
 class _AnObject:
     """Attributes instead of keys."""
 
-    def __init__(self, attributes):
+    def __init__(self, attributes: Any) -> None:
         self.__dict__.update(attributes)

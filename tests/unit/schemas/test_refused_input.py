@@ -1,6 +1,7 @@
 """Input that looks harmless: blanks of other scripts in a URL, a time without a zone, names that no log can hold."""
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,14 +20,14 @@ BLANKS = [
 ]
 
 
-def refusal(event_name, body):
+def refusal(event_name: str, body: Any) -> InvalidEvent:
     with pytest.raises(InvalidEvent) as caught:
         render_body(event_name, body)
     return caught.value
 
 
 @pytest.mark.parametrize("place", ["https://example.com/{}", "https://example.com/a{}b", "https://exam{}ple.com/"])
-def test_a_blank_of_any_script_makes_a_url_invalid(place):
+def test_a_blank_of_any_script_makes_a_url_invalid(place: str) -> None:
     for blank in BLANKS:
         with pytest.raises(ValidationError) as caught:
             WebhookSchema().load({"webhook_url": place.format(blank), "events": ["invoice_paid"]})
@@ -34,7 +35,7 @@ def test_a_blank_of_any_script_makes_a_url_invalid(place):
         assert caught.value.messages_dict == {"webhook_url": ["is invalid"]}, ascii(blank)
 
 
-def test_a_naive_time_is_never_taken_for_the_local_time_of_the_machine():
+def test_a_naive_time_is_never_taken_for_the_local_time_of_the_machine() -> None:
     naive = datetime(2024, 6, 13, 12)
 
     with pytest.raises(ValidationError, match="needs a time zone"):
@@ -46,7 +47,7 @@ def test_a_naive_time_is_never_taken_for_the_local_time_of_the_machine():
 
 
 @pytest.mark.parametrize("name", ["sur\ud800plus", "sur\0plus", "sur\nplus", "sur\u2028plus"], ids=ascii)
-def test_a_message_is_one_printable_line_whatever_the_names(name):
+def test_a_message_is_one_printable_line_whatever_the_names(name: str) -> None:
     for refused in (
         refusal(name, {}),
         refusal("invoice_created", {"invoice": {"id": 1}, name: 1}),
@@ -57,7 +58,7 @@ def test_a_message_is_one_printable_line_whatever_the_names(name):
         str(refused).encode()
 
 
-def test_a_long_name_is_cut_in_the_message_but_not_in_the_problems():
+def test_a_long_name_is_cut_in_the_message_but_not_in_the_problems() -> None:
     name = "k" * 100_000
 
     refused = refusal("invoice_created", {"invoice": {"id": 1, name: 1}})
@@ -66,11 +67,11 @@ def test_a_long_name_is_cut_in_the_message_but_not_in_the_problems():
     assert refused.problems == ((f"invoice.{name}", "unknown attribute"),)
 
 
-def test_letters_of_other_scripts_stay_readable_in_a_message():
+def test_letters_of_other_scripts_stay_readable_in_a_message() -> None:
     assert str(refusal("faktura_založena", {})) == (
         "faktura_založena: is not an event of the catalogue; the catalogue (event_types.json) lists them all"
     )
 
 
-def test_a_name_that_is_no_string_is_refused_like_an_unknown_one():
+def test_a_name_that_is_no_string_is_refused_like_an_unknown_one() -> None:
     assert str(refusal(None, {})).startswith("None: is not an event of the catalogue; ")

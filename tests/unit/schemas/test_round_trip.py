@@ -1,6 +1,7 @@
 """Every example of API v3 loads, and dumps to the same values in the same order of keys."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -54,11 +55,11 @@ NUMERIC_ZEROS = {
 }
 
 
-def kind(name):
+def kind(name: str) -> str:
     return name.partition("__")[0]
 
 
-def expected(name):
+def expected(name: str) -> Any:
     data = example(name)
     for array, attribute in NUMERIC_ZEROS.get(name, ()):
         numbers = [item for item in data[array] if item[attribute] == 0 and not isinstance(item[attribute], str)]
@@ -71,12 +72,12 @@ def expected(name):
     return data
 
 
-def test_each_example_has_a_shape():
+def test_each_example_has_a_shape() -> None:
     assert {kind(name) for name in EXAMPLE_NAMES} == SHAPES.keys() | OTHERS
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) in SHAPES])
-def test_an_example_dumps_to_the_same_loaded_or_not(name):
+def test_an_example_dumps_to_the_same_loaded_or_not(name: str) -> None:
     schema = SHAPES[kind(name)]
 
     assert in_order(schema.dump(schema.load(example(name)))) == in_order(expected(name))
@@ -84,7 +85,7 @@ def test_an_example_dumps_to_the_same_loaded_or_not(name):
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) in BODY_KEY_TYPES])
-def test_an_example_is_rendered_as_it_is_loaded_or_not(name):
+def test_an_example_is_rendered_as_it_is_loaded_or_not(name: str) -> None:
     key = kind(name)
     rendered = json.dumps({key: expected(name)}, ensure_ascii=False, separators=(",", ":"))
 
@@ -93,7 +94,7 @@ def test_an_example_is_rendered_as_it_is_loaded_or_not(name):
 
 
 @pytest.mark.parametrize("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
-def test_the_body_of_an_example_of_an_event_is_rendered_as_it_is(name):
+def test_the_body_of_an_example_of_an_event_is_rendered_as_it_is(name: str) -> None:
     envelope = example(name)
 
     rendered = render_body(envelope["event_name"], envelope["body"])
@@ -102,7 +103,7 @@ def test_the_body_of_an_example_of_an_event_is_rendered_as_it_is(name):
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) == "webhook"])
-def test_a_webhook_dumps_to_the_same_and_loads_what_is_writable(name):
+def test_a_webhook_dumps_to_the_same_and_loads_what_is_writable(name: str) -> None:
     data, schema = example(name), WebhookSchema()
     written = {key: data[key] for key in WRITABLE}
 
@@ -111,7 +112,7 @@ def test_a_webhook_dumps_to_the_same_and_loads_what_is_writable(name):
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) == "error"])
-def test_an_error_is_one_of_the_two_forms(name):
+def test_an_error_is_one_of_the_two_forms(name: str) -> None:
     data = example(name)
     schema = FieldErrorsSchema() if "errors" in data else ErrorSchema()
 

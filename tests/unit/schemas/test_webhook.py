@@ -1,6 +1,7 @@
 """What may be written to a webhook, with API v3's messages, and what is returned of it."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,13 +18,13 @@ WRITTEN = {"webhook_url": "https://example.com/webhook", "events": ["invoice_pai
 READ_ONLY = ("id", "failed_deliveries_uuid", "url", "created_at", "updated_at")
 
 
-def messages(*, partial=False, **changes):
+def messages(*, partial: bool = False, **changes: Any) -> dict[str, Any]:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load((WRITTEN if not partial else {}) | changes, partial=partial)
     return caught.value.messages_dict
 
 
-def outcome(**changes):
+def outcome(**changes: Any) -> tuple[Any, dict[str, Any]]:
     """What is loaded and no messages, or nothing and the messages."""
     try:
         return SCHEMA.load(WRITTEN | changes), {}
@@ -31,7 +32,7 @@ def outcome(**changes):
         return None, error.messages_dict
 
 
-def loads(**changes):
+def loads(**changes: Any) -> Any:
     return SCHEMA.load(WRITTEN | changes)
 
 
@@ -55,7 +56,7 @@ def loads(**changes):
         "https://example.com/" + "a" * (2048 - 20),
     ],
 )
-def test_a_url_is_kept_as_it_is(url):
+def test_a_url_is_kept_as_it_is(url: str) -> None:
     assert loads(webhook_url=url)["webhook_url"] == url
 
 
@@ -96,25 +97,25 @@ def test_a_url_is_kept_as_it_is(url):
         "https://example.com/" + "a" * (2049 - 20),
     ],
 )
-def test_a_url_that_cannot_be_posted_to_is_invalid(url):
+def test_a_url_that_cannot_be_posted_to_is_invalid(url: str) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["is invalid"]}
 
 
 @pytest.mark.parametrize(
     "place", ["https://exam{}ple.com/", "https://example.com/{}", "https://example.com/{}x", "{}https://example.com"]
 )
-def test_a_control_character_makes_a_url_invalid(place):
+def test_a_control_character_makes_a_url_invalid(place: str) -> None:
     for character in ("\0", "\r", "\n", "\t", "\r\n", "\x1b", "\x7f", "\x85", "\xa0", "\u2028", "\ud800"):
         assert messages(webhook_url=place.format(character)) == {"webhook_url": ["is invalid"]}, ascii(character)
 
 
 @pytest.mark.parametrize("url", ["", " ", "\t\n", None])
-def test_a_blank_url_is_blank(url):
+def test_a_blank_url_is_blank(url: str | None) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["can't be blank"]}
     assert messages(partial=True, webhook_url=url) == {"webhook_url": ["can't be blank"]}
 
 
-def test_a_missing_url_is_blank():
+def test_a_missing_url_is_blank() -> None:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load({"events": ["invoice_paid"]})
 
@@ -122,12 +123,12 @@ def test_a_missing_url_is_blank():
 
 
 @pytest.mark.parametrize("url", [5, True, [], {}, ["https://example.com"]], ids=repr)
-def test_a_url_that_is_no_string_is_invalid(url):
+def test_a_url_that_is_no_string_is_invalid(url: object) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["is invalid"]}
 
 
 @given(st.text())
-def test_any_text_is_a_url_or_gets_one_message(url):
+def test_any_text_is_a_url_or_gets_one_message(url: str) -> None:
     loaded, said = outcome(webhook_url=url)
 
     if loaded is None:
@@ -140,12 +141,12 @@ def test_any_text_is_a_url_or_gets_one_message(url):
 
 
 @pytest.mark.parametrize("value", ["Bearer TOKEN", "Basic dXNlcjpwYXNz", "x", "a  b", "~!@#$%^&*()", "a" * 4096])
-def test_an_auth_header_is_kept_as_it_is(value):
+def test_an_auth_header_is_kept_as_it_is(value: str) -> None:
     assert loads(auth_header=value)["auth_header"] == value
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_no_auth_header_is_null(value):
+def test_no_auth_header_is_null(value: str | None) -> None:
     assert loads(auth_header=value)["auth_header"] is None
 
 
@@ -167,17 +168,17 @@ def test_no_auth_header_is_null(value):
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_what_may_not_stand_in_a_header_is_invalid(value):
+def test_what_may_not_stand_in_a_header_is_invalid(value: Any) -> None:
     assert messages(auth_header=value) == {"auth_header": ["is invalid"]}
 
 
 @pytest.mark.parametrize("value", [5, True, [], {}, ["Bearer T"]], ids=repr)
-def test_an_auth_header_that_is_no_string_is_invalid(value):
+def test_an_auth_header_that_is_no_string_is_invalid(value: object) -> None:
     assert messages(auth_header=value) == {"auth_header": ["is invalid"]}
 
 
 @given(st.text(min_size=1))
-def test_an_accepted_auth_header_is_one_line_of_printable_ascii(value):
+def test_an_accepted_auth_header_is_one_line_of_printable_ascii(value: str) -> None:
     loaded, said = outcome(auth_header=value)
 
     if loaded is None:
@@ -191,17 +192,17 @@ def test_an_accepted_auth_header_is_one_line_of_printable_ascii(value):
 # Events
 
 
-def test_every_event_of_the_catalogue_may_be_wanted():
+def test_every_event_of_the_catalogue_may_be_wanted() -> None:
     assert loads(events=list(EVENT_TYPES))["events"] == list(EVENT_TYPES)
 
 
 @pytest.mark.parametrize("events", [[], None])
-def test_events_cannot_be_empty(events):
+def test_events_cannot_be_empty(events: list[Any] | None) -> None:
     assert messages(events=events) == {"events": ["can't be empty"]}
     assert messages(partial=True, events=events) == {"events": ["can't be empty"]}
 
 
-def test_missing_events_are_empty():
+def test_missing_events_are_empty() -> None:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load({"webhook_url": "https://example.com"})
 
@@ -209,12 +210,12 @@ def test_missing_events_are_empty():
 
 
 @pytest.mark.parametrize("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created", "*"])
-def test_an_unknown_event_is_not_included_in_the_list(name):
+def test_an_unknown_event_is_not_included_in_the_list(name: str) -> None:
     (text,) = messages(events=["invoice_paid", name])["events"]
     assert text.startswith(f'is not included in the list: "{name}"; ')
 
 
-def test_each_unknown_event_is_told_with_the_nearest_there_are():
+def test_each_unknown_event_is_told_with_the_nearest_there_are() -> None:
     assert messages(events=["invoice_payed", "invoice_paid", "webhook_recoverd", "invoice_payed"]) == {
         "events": [
             'is not included in the list: "invoice_payed";'
@@ -225,16 +226,16 @@ def test_each_unknown_event_is_told_with_the_nearest_there_are():
 
 
 @pytest.mark.parametrize("events", ["invoice_paid", 5, True, {"invoice_paid": True}], ids=repr)
-def test_events_that_are_no_array_are_invalid(events):
+def test_events_that_are_no_array_are_invalid(events: object) -> None:
     assert messages(events=events) == {"events": ["is invalid"]}
 
 
 @pytest.mark.parametrize("item", [None, 5, True, [], {}, ["invoice_paid"]], ids=repr)
-def test_an_event_that_is_no_string_is_invalid(item):
+def test_an_event_that_is_no_string_is_invalid(item: object) -> None:
     assert messages(events=["invoice_paid", item]) == {"events": {1: ["is invalid"]}}
 
 
-def test_an_event_wanted_twice_is_wanted_once():
+def test_an_event_wanted_twice_is_wanted_once() -> None:
     assert loads(events=["invoice_paid", "expense_paid", "invoice_paid"])["events"] == ["invoice_paid", "expense_paid"]
 
 
@@ -242,23 +243,23 @@ def test_an_event_wanted_twice_is_wanted_once():
 
 
 @pytest.mark.parametrize("active", [True, False])
-def test_a_webhook_is_active_or_not(active):
+def test_a_webhook_is_active_or_not(active: bool) -> None:
     assert loads(active=active)["active"] is active
 
 
-def test_null_is_neither_active_nor_not():
+def test_null_is_neither_active_nor_not() -> None:
     assert messages(active=None) == {"active": ["is not included in the list; allowed: true, false"]}
 
 
 @pytest.mark.parametrize("active", ["true", "", 1, 0, []], ids=repr)
-def test_what_is_merely_truthy_is_not_active(active):
+def test_what_is_merely_truthy_is_not_active(active: int | list[Any] | str) -> None:
     assert messages(active=active) == {"active": ["not a boolean"]}
 
 
 # The whole object
 
 
-def test_only_what_was_written_is_loaded():
+def test_only_what_was_written_is_loaded() -> None:
     assert SCHEMA.load(WRITTEN) == WRITTEN
 
 
@@ -273,11 +274,11 @@ def test_only_what_was_written_is_loaded():
     ],
     ids=repr,
 )
-def test_a_patch_may_hold_any_subset(changes):
+def test_a_patch_may_hold_any_subset(changes: dict[str, Any]) -> None:
     assert SCHEMA.load(changes, partial=True) == changes
 
 
-def test_a_patch_is_checked_like_the_whole():
+def test_a_patch_is_checked_like_the_whole() -> None:
     assert messages(partial=True, webhook_url="ftp://example.com", events=["surplus"], auth_header="a\nb") == {
         "webhook_url": ["is invalid"],
         "auth_header": ["is invalid"],
@@ -286,20 +287,20 @@ def test_a_patch_is_checked_like_the_whole():
 
 
 @pytest.mark.parametrize("name", [*READ_ONLY, "surplus", "secret"])
-def test_what_is_not_writable_is_refused(name):
+def test_what_is_not_writable_is_refused(name: str) -> None:
     assert messages(**{name: 1}) == {name: ["Unknown field."]}
     assert messages(partial=True, **{name: 1}) == {name: ["Unknown field."]}
 
 
 @pytest.mark.parametrize("data", [None, 5, "text", [], [1], [["a", "b"]], True], ids=repr)
-def test_what_is_no_object_is_refused(data):
+def test_what_is_no_object_is_refused(data: object) -> None:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load(data)
 
     assert caught.value.messages_dict == {"_schema": ["Invalid input type."]}
 
 
-def test_what_is_written_is_not_changed():
+def test_what_is_written_is_not_changed() -> None:
     data = {"webhook_url": "", "auth_header": "", "events": ["invoice_paid", "invoice_paid"]}
 
     with pytest.raises(ValidationError):
@@ -308,7 +309,7 @@ def test_what_is_written_is_not_changed():
     assert data == {"webhook_url": "", "auth_header": "", "events": ["invoice_paid", "invoice_paid"]}
 
 
-def test_a_webhook_is_returned_with_its_attributes_in_the_documented_order():
+def test_a_webhook_is_returned_with_its_attributes_in_the_documented_order() -> None:
     stored = {
         "updated_at": datetime(2024, 6, 12, 11, 29, 23, 568_000, tzinfo=UTC),
         "created_at": datetime(2024, 6, 12, 11, 29, 23, 568_000, tzinfo=UTC),
@@ -352,14 +353,14 @@ VERSIONS, SIGNINGS = "allowed: v3, legacy", "allowed: standard, none"
     ],
     ids=repr,
 )
-def test_extras_that_may_not_be_are_refused(given, message):
+def test_extras_that_may_not_be_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         EXTRAS.load(given, partial=True)
 
     assert caught.value.messages_dict == {name: [message] for name in given}
 
 
-def test_extras_load_as_they_came_and_are_none_of_the_documented_object():
+def test_extras_load_as_they_came_and_are_none_of_the_documented_object() -> None:
     given = {"description": "for the books", "payload_version": "legacy", "rate_limit": 5, "signing": "none"}
 
     assert EXTRAS.load(given, partial=True) == given
@@ -371,5 +372,5 @@ def test_extras_load_as_they_came_and_are_none_of_the_documented_object():
     assert not given.keys() & SCHEMA.fields.keys()
 
 
-def test_an_object_is_no_list_of_events():
+def test_an_object_is_no_list_of_events() -> None:
     assert messages(events={"invoice_paid": 1}) == {"events": ["is invalid"]}

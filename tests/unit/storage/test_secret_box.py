@@ -9,7 +9,7 @@ from dispatcher.storage.secrets import SecretBox, new_signing_secret, signing_ke
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
 
-def test_a_secret_comes_back_and_is_not_stored_in_plain():
+def test_a_secret_comes_back_and_is_not_stored_in_plain() -> None:
     box = SecretBox([NEW])
     closed = box.close("Bearer abc")
 
@@ -17,12 +17,12 @@ def test_a_secret_comes_back_and_is_not_stored_in_plain():
     assert box.open(closed) == "Bearer abc"
 
 
-def test_an_old_key_still_opens_what_it_closed():
+def test_an_old_key_still_opens_what_it_closed() -> None:
     assert SecretBox([NEW, OLD]).open(SecretBox([OLD]).close("x")) == "x"
 
 
 @pytest.mark.parametrize("method", ["open", "signing_key", "rotate"])
-def test_what_no_key_opens_is_said_and_not_shown(method):
+def test_what_no_key_opens_is_said_and_not_shown(method: str) -> None:
     closed = SecretBox([OLD]).close("x")
 
     with pytest.raises(SecretDecryptionFailed) as caught:
@@ -30,13 +30,13 @@ def test_what_no_key_opens_is_said_and_not_shown(method):
     assert closed not in str(caught.value)
 
 
-def test_after_a_rotation_the_old_key_may_go():
+def test_after_a_rotation_the_old_key_may_go() -> None:
     closed = SecretBox([OLD]).close("x")
 
     assert SecretBox([NEW]).open(SecretBox([NEW, OLD]).rotate(closed)) == "x"
 
 
-def test_signing_secrets_are_as_standard_webhooks_writes_them():
+def test_signing_secrets_are_as_standard_webhooks_writes_them() -> None:
     secret = new_signing_secret()
 
     assert secret.startswith("whsec_")

@@ -1,5 +1,7 @@
 """Who may keep a process waiting, for how long, and who gives way to whom."""
 
+from typing import Any
+
 import pytest
 
 from dispatcher.web.connections import ANSWER_S, HEAD_S, KEPT_S, Connections, Owed
@@ -9,39 +11,39 @@ from tests.support.fakes import FakeClock
 class Line:
     """Notes what it is told."""
 
-    def __init__(self, connections):
+    def __init__(self, connections: Connections) -> None:
         self.told = []
         self.turn = connections.join(self)
 
-    def give_way(self):
+    def give_way(self) -> None:
         self.told.append("give way")
 
-    def time_out(self):
+    def time_out(self) -> None:
         self.told.append("time out")
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def connections(clock):
+def connections(clock: FakeClock) -> Connections:
     return Connections(3, clock)
 
 
-def who_gave_way(lines):
+def who_gave_way(lines: Any) -> list[int]:
     return [n for n, line in enumerate(lines) if line.told == ["give way"]]
 
 
-def test_there_are_no_more_than_may_be_and_who_owes_longest_gives_way(connections):
+def test_there_are_no_more_than_may_be_and_who_owes_longest_gives_way(connections: Connections) -> None:
     lines = [Line(connections) for _ in range(5)]
 
     assert len(connections) == 3
     assert who_gave_way(lines) == [0, 1]
 
 
-def test_strangers_give_way_before_kept_connections_and_those_before_known_clients(connections):
+def test_strangers_give_way_before_kept_connections_and_those_before_known_clients(connections: Connections) -> None:
     lines = [Line(connections) for _ in range(3)]
     for line, owed in zip(lines, (Owed.KNOWN_BODY, Owed.NOTHING, Owed.BODY), strict=True):
         line.turn.theirs(owed, 10)
@@ -55,7 +57,7 @@ def test_strangers_give_way_before_kept_connections_and_those_before_known_clien
     assert order == [2, 1, 0]
 
 
-def test_where_all_are_at_work_a_newcomer_is_refused(connections):
+def test_where_all_are_at_work_a_newcomer_is_refused(connections: Connections) -> None:
     lines = [Line(connections) for _ in range(3)]
     for line in lines:
         line.turn.ours()
@@ -70,7 +72,9 @@ def test_where_all_are_at_work_a_newcomer_is_refused(connections):
 @pytest.mark.parametrize(
     ("owed", "within_s"), [(Owed.HEAD, HEAD_S), (Owed.TAKING, ANSWER_S), (Owed.NOTHING, KEPT_S), (Owed.BODY, 3.0)]
 )
-def test_what_does_not_come_in_time_ends_the_connection(connections, clock, owed, within_s):
+def test_what_does_not_come_in_time_ends_the_connection(
+    connections: Connections, clock: FakeClock, owed: Owed, within_s: float
+) -> None:
     line = Line(connections)
     line.turn.theirs(owed, within_s)
 
@@ -83,7 +87,7 @@ def test_what_does_not_come_in_time_ends_the_connection(connections, clock, owed
     assert line.told == ["time out"]
 
 
-def test_while_it_is_our_turn_nobody_is_late(connections, clock):
+def test_while_it_is_our_turn_nobody_is_late(connections: Connections, clock: FakeClock) -> None:
     line = Line(connections)
     line.turn.ours()
 
@@ -93,7 +97,9 @@ def test_while_it_is_our_turn_nobody_is_late(connections, clock):
     assert line.told == []
 
 
-def test_who_reads_a_body_is_interrupted_once_and_the_connection_stays(connections, clock):
+def test_who_reads_a_body_is_interrupted_once_and_the_connection_stays(
+    connections: Connections, clock: FakeClock
+) -> None:
     line, interrupted = Line(connections), []
     line.turn.theirs(Owed.BODY, 1.0, lambda: interrupted.append(1))
 
@@ -104,7 +110,7 @@ def test_who_reads_a_body_is_interrupted_once_and_the_connection_stays(connectio
     assert (interrupted, line.told) == ([1], [])
 
 
-def test_at_the_end_those_on_which_nothing_whole_is_asked_are_told_apart(connections):
+def test_at_the_end_those_on_which_nothing_whole_is_asked_are_told_apart(connections: Connections) -> None:
     lines = [Line(connections) for _ in range(3)]
     lines[1].turn.ours()
     lines[2].turn.theirs(Owed.NOTHING, 1.0)
@@ -112,7 +118,7 @@ def test_at_the_end_those_on_which_nothing_whole_is_asked_are_told_apart(connect
     assert connections.unasked() == [lines[0].turn, lines[2].turn]
 
 
-def test_what_has_parted_is_heard_of_no_more(connections, clock):
+def test_what_has_parted_is_heard_of_no_more(connections: Connections, clock: FakeClock) -> None:
     line = Line(connections)
     connections.part(line.turn)
     line.turn.theirs(Owed.HEAD, 1.0)
