@@ -1,130 +1,136 @@
-"""What requests lacks: connections only to permitted addresses, and a deadline that holds whatever the receiver does.
+"""What requests lacks: connections only to permitted addresses, and an end to a POST whatever its receiver does.
 
-A `Call` is one POST. It opens the connection itself (name look-up in a thread that can be abandoned, each address
-asked of the guard, connect to that very address), and it can be ended from outside: `kill` shuts down the socket under
-a blocked read, because a timeout of requests bounds single reads only. `PinnedAdapter` makes urllib3 use the call of
-its thread. Not for the order of requests or for threads: those are `portable`'s.
+`PinnedAdapter` is requests' own with connections of ours: they are opened by `Dialer`, which looks the name up, asks
+the guard of each address and connects to that very address. A `Call` is one POST; `kill` ends it under a blocked read,
+because a timeout of requests bounds single reads only. Not for the order of requests: that is `portable`'s.
 """
 
+import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.retry import Retry
 
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import NO_ADDRESS, Status
+from dispatcher.sender.contract import Request
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.response import Fault, FinalResponse
+from dispatcher.sender.threads import Crew
+from dispatcher.sender.wire import HttpTarget, Resolver, target
 
 _ADDRESSES_TRIED = 4
-
-LookUp = Callable[[str], "Future[Sequence[str]]"]
-"""A host name → its addresses, some time. It may never come; whoever asked waits only as long as they like."""
+_LOOK_UPS = 16
+LATE = "no complete answer in time"
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Call:
-    """One POST: what it asks for, where it may connect, until when it may last, and how much it may receive.
+    """One POST. The times are of the monotonic clock, `receive_limit` is in bytes."""
 
-    `path` is path and query as they go on the wire; `deadline_s` and `connect_by_s` are of the monotonic clock,
-    `receive_limit` is in bytes.
-    """
-
-    guard: AddressGuard
-    look_up: LookUp
+    request: Request
+    dialer: "Dialer"
+    started_s: float
     deadline_s: float
-    connect_by_s: float
     receive_limit: int
-    path: str = "/"
+    connect_by_s: float = 0.0
     killed: bool = False
     _line: socket.socket | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self, host: str, port: int, options: Sequence[tuple[int, int, int | bytes]]) -> socket.socket:
-        """A socket connected to the first permitted address of `host` that answers. Raises Fault."""
+    @property
+    def target(self) -> HttpTarget:
+        """Where it goes; raises Unsendable."""
+        return target(self.request.url)
+
+    def hold(self, line: socket.socket) -> None:
+        """From here on `kill` ends `line`; raises Fault where it came before."""
+        self._line = line
+        if self.killed:
+            raise Fault(Status.TIMEOUT, LATE)
+
+    def kill(self) -> None:
+        """Ends the connection, from any thread; whoever reads from it sees its end at once."""
+        self.killed = True
+        if self._line is not None:
+            with contextlib.suppress(OSError):  # the receiver was faster
+                socket.socket.shutdown(self._line, socket.SHUT_RDWR)  # that of SSLSocket would go on without TLS
+
+    def end(self) -> None:
+        """Lets go of the connection, which may serve another call now."""
+        self._line = None
+
+
+class Dialer:
+    """Opens connections to permitted addresses; with TLS, whose handshake is left to the caller."""
+
+    def __init__(self, guard: AddressGuard, resolver: Resolver, ca_file: str) -> None:
+        self._guard = guard
+        self._resolver = resolver
+        self._look_ups = Crew("look-up", _LOOK_UPS)
+        # Read once: urllib3 would read the file again for every connection, some 20 ms of CPU each.
+        self._tls = ssl.create_default_context(cafile=ca_file)
+        self._tls.set_alpn_protocols(["http/1.1"])
+
+    def dial(self, call: Call) -> socket.socket:
+        """A socket connected to the first permitted address that answers. Raises Fault."""
         blocked = False
-        for address in self._addresses(host):
-            if not self.guard.permits_text(address):
+        for address in self._addresses(call):
+            if not self._guard.permits_text(address):
                 blocked = True
                 continue
-            opened = self._connect(address, port, options)
-            if opened is not None:
-                return opened
+            try:
+                line = socket.create_connection((address, call.target.port), _left(call))
+            except TimeoutError:
+                raise Fault(Status.TIMEOUT, "connecting took too long") from None
+            except OSError:
+                continue
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return self._with_tls(line, call.target.host) if call.target.is_tls else line
         if blocked:
             raise Fault(Status.BLOCKED_ADDRESS, "the address is not permitted")
         raise Fault(Status.CONNECTION_FAILED, "the connection was refused or not possible")
 
-    def hold(self, line: socket.socket) -> None:
-        """From here on `kill` ends `line`. A duplicate is kept: TLS takes the original over, urllib3 may close it."""
-        with self._lock:
-            if self.killed:
-                raise Fault(Status.TIMEOUT, "no complete answer in time")
-            if self._line is not None:
-                self._line.close()
-            self._line = socket.fromfd(line.fileno(), line.family, line.type)
+    def close(self) -> None:
+        """Drops the look-ups that wait."""
+        self._look_ups.dismiss()
 
-    def kill(self) -> None:
-        """Ends the call's connection, from any thread; whoever reads from it sees its end at once."""
-        with self._lock:
-            self.killed = True
-            if self._line is not None:
-                try:
-                    self._line.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    return  # the receiver was faster
+    def _addresses(self, call: Call) -> Sequence[str]:
+        """By a thread that can be abandoned: a look-up has no timeout."""
+        found: Future[Sequence[str]] = Future()
 
-    def end(self) -> None:
-        """Lets go of the connection, which may serve another call now."""
-        with self._lock:
-            if self._line is not None:
-                self._line.close()
-                self._line = None
+        def look_up() -> None:
+            try:
+                found.set_result(self._resolver(call.target.host))
+            except (OSError, UnicodeError) as error:
+                found.set_exception(error)
 
-    def _addresses(self, host: str) -> Sequence[str]:
+        self._look_ups.take(look_up)
         try:
-            found = self.look_up(host).result(timeout=self._left())
+            return found.result(timeout=_left(call))[:_ADDRESSES_TRIED]
         except TimeoutError:
             raise Fault(Status.TIMEOUT, "the name look-up took too long") from None
         except (OSError, UnicodeError):
             raise Fault(Status.CONNECTION_FAILED, NO_ADDRESS) from None
-        return found[:_ADDRESSES_TRIED]
 
-    def _connect(
-        self, address: str, port: int, options: Sequence[tuple[int, int, int | bytes]]
-    ) -> socket.socket | None:
-        line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            for option in options:
-                line.setsockopt(*option)
-            line.settimeout(self._left())
-            self.hold(line)  # before it connects: a kill must reach it then as well
-            line.connect((address, port))
-        except TimeoutError:
-            line.close()
-            raise Fault(Status.TIMEOUT, "connecting took too long") from None
-        except OSError:
-            line.close()
-            return None
-        except Fault:
-            line.close()
-            raise
-        return line
+    def _with_tls(self, line: socket.socket, host: str) -> socket.socket:
+        name = host.rstrip(".").partition("%")[0]
+        return self._tls.wrap_socket(line, server_hostname=name, do_handshake_on_connect=False)
 
-    def _left(self) -> float:
-        return max(self.connect_by_s - monotonic(), 0.001)  # 0 would mean: do not block
+
+def _left(call: Call) -> float:
+    return max(call.connect_by_s - monotonic(), 0.001)  # 0 would mean: do not block
 
 
 class _Current(threading.local):
-    """The call of this thread. urllib3 makes the connections, and offers no way to hand something through to them."""
+    """What this thread sends. urllib3 makes the connections, and offers no way to hand something through to them."""
 
     call: Call
 
@@ -133,24 +139,29 @@ _current = _Current()
 
 
 class _PinnedConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _current.call.open(self._dns_host.strip("[]"), self.port, self.socket_options or ())
+    def connect(self) -> None:
+        """Connects as the call says. What fails is closed by urllib3, as is a connection of its own."""
+        call = _current.call
+        self.sock = line = call.dialer.dial(call)
+        call.hold(line)
+        if isinstance(line, ssl.SSLSocket):
+            try:
+                line.do_handshake()
+            except ConnectionError as error:  # a fault of TLS, as it is for libcurl
+                raise ssl.SSLError("the TLS handshake broke") from error
+            self.is_verified = True
 
     def request(self, method: str, url: str, *args: Any, **options: Any) -> None:
         """Registers a connection that is used again with its new call; asks for the call's path, letter for letter."""
+        call = _current.call
         if self.sock is not None:
-            _current.call.hold(self.sock)
-        self.response_class = partial(FinalResponse, _current.call.receive_limit)  # type: ignore[assignment]  # called only
-        super().request(method, _current.call.path, *args, **options)
+            call.hold(self.sock)
+        self.response_class = partial(FinalResponse, call.receive_limit)  # type: ignore[assignment]  # called only
+        super().request(method, call.target.path, *args, **options)
 
 
 class _PinnedTlsConnection(_PinnedConnection, HTTPSConnection):
-    def connect(self) -> None:
-        """Connects; a connection that breaks during the handshake is a fault of TLS, as it is for libcurl."""
-        try:
-            super().connect()
-        except ConnectionError as error:
-            raise ssl.SSLError("the TLS handshake broke") from error
+    pass
 
 
 class _PinnedPool(HTTPConnectionPool):
@@ -162,24 +173,12 @@ class _PinnedTlsPool(HTTPSConnectionPool):
 
 
 class PinnedAdapter(HTTPAdapter):
-    """Sends as the thread's `Call` says. Without retries, proxies, or anything from the environment."""
-
-    def __init__(self, *, ca_file: str, connections: int) -> None:
-        # Read once: urllib3 would read the file again for every connection, some 20 ms of CPU each.
-        self._tls = ssl.create_default_context(cafile=ca_file)
-        super().__init__(pool_connections=256, pool_maxsize=connections, max_retries=Retry(0, read=False))
+    """Sends what `use` said, over connections that all threads share."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Makes urllib3's pools out of pinned connections."""
-        super().init_poolmanager(*args, ssl_context=self._tls, **options)
+        super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _PinnedPool, "https": _PinnedTlsPool}
-
-    def cert_verify(self, *_: object, **__: object) -> None:
-        """Leaves the pool as it is: the context verifies already."""
-
-    def proxy_manager_for(self, *_: object, **__: object) -> Any:
-        """Never."""
-        raise Fault(Status.UNKNOWN_ERROR, "proxies are not used")
 
     def use(self, call: Call) -> None:
         """What this thread sends from now on belongs to `call`."""

@@ -1,6 +1,6 @@
 """The sender on requests and threads: slower by far than libcurl, but pure Python, for machines without pycurl.
 
-Each request runs in one thread of a crew, over connections that all threads share. A watchdog ends what passes its
+Each request runs in one thread of a crew, over connections that all threads share; `results` ends what has passed its
 deadline. requests' own Session is left out: redirects, cookies, proxies, .netrc and variables of the environment are
 its doing, and a delivery wants none of them.
 """
@@ -11,7 +11,8 @@ import queue
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
 
 import certifi
 import requests
@@ -22,13 +23,12 @@ from dispatcher.clock import monotonic
 from dispatcher.model.attempt import Result, Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.guard import AddressGuard
-from dispatcher.sender.pinned import Call, PinnedAdapter
+from dispatcher.sender.pinned import LATE, Call, Dialer, PinnedAdapter
 from dispatcher.sender.response import Fault
-from dispatcher.sender.threads import Crew, Watchdog
-from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Unsendable, check_headers, target
+from dispatcher.sender.threads import Crew
+from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Unsendable, check_headers
 
 _THREADS = 32
-_LOOK_UPS = 16
 
 
 class RequestsSender:
@@ -41,14 +41,12 @@ class RequestsSender:
         # It would warn of a receiver's bad header with the whole URL, which may hold a token.
         logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
         self._limits = limits
-        self._guard = AddressGuard(limits.allowed_networks, limits.refused_networks)
-        self._resolver = resolver or _resolve
-        self._adapter = PinnedAdapter(ca_file=ca_file or certifi.where(), connections=_THREADS)
+        guard = AddressGuard(limits.allowed_networks, limits.refused_networks)
+        self._dialer = Dialer(guard, resolver or _resolve, ca_file or certifi.where())
+        self._adapter = PinnedAdapter(pool_connections=256, pool_maxsize=_THREADS)
         self._crew = Crew("sender", _THREADS)
-        self._look_ups = Crew("look-up", _LOOK_UPS)
-        self._watchdog = Watchdog()
-        self._done: queue.SimpleQueue[Result] = queue.SimpleQueue()
-        self._in_flight = 0
+        self._calls: dict[Call, None] = {}  # in the order of their deadlines
+        self._done: queue.SimpleQueue[tuple[Call, Result]] = queue.SimpleQueue()
 
     @property
     def capacity(self) -> int:
@@ -58,87 +56,87 @@ class RequestsSender:
     @property
     def in_flight(self) -> int:
         """Requests started whose result was not given back."""
-        return self._in_flight
+        return len(self._calls)
 
     def start(self, request: Request) -> None:
         """Begins `request`, as soon as a thread is free."""
-        self._in_flight += 1
-        started_s = monotonic()
-        self._crew.take(lambda: self._done.put(self._attempt(request, started_s)))
+        now_s = monotonic()
+        call = Call(
+            request=request,
+            dialer=self._dialer,
+            started_s=now_s,
+            deadline_s=now_s + self._limits.timeout_s,
+            receive_limit=self._limits.receive_limit,
+        )
+        self._calls[call] = None
+        self._crew.take(lambda: self._done.put((call, self._attempt(call))))
 
     def results(self, wait_s: float) -> list[Result]:
         """What has finished; waits up to `wait_s` seconds for the first, not at all if nothing is in flight."""
+        until_s = monotonic() + wait_s
         results: list[Result] = []
-        try:
-            if self._in_flight:
-                results.append(self._done.get(timeout=max(wait_s, 0)))
-            while len(results) < self._in_flight:
-                results.append(self._done.get_nowait())
-        except queue.Empty:
-            pass
-        self._in_flight -= len(results)
+        while self._calls and not results:
+            results = self._collect(min(until_s, self._kill_late()))
+            if monotonic() >= until_s:
+                break
         return results
 
     def close(self) -> None:
         """Abandons what is in flight and closes all connections; waits at most a second for the threads."""
-        self._in_flight = 0
         self._crew.dismiss()
-        self._look_ups.dismiss()
-        self._watchdog.close()  # ends every call, and with them the threads
+        self._dialer.close()
+        for call in self._calls:
+            call.kill()  # and with them the threads end
+        self._calls.clear()
         self._crew.join(1.0)
         self._adapter.close()
 
-    def _attempt(self, request: Request, started_s: float) -> Result:
-        deadline_s = started_s + self._limits.timeout_s
-        call = Call(
-            guard=self._guard,
-            look_up=self._look_up,
-            deadline_s=deadline_s,
-            receive_limit=self._limits.receive_limit,
-            connect_by_s=min(monotonic() + self._limits.connect_timeout_s, deadline_s),
-        )
+    def _kill_late(self) -> float:
+        """When the next deadline comes, by the monotonic clock, after an end to the calls whose own has passed."""
+        for call in self._calls:
+            if call.deadline_s > monotonic():
+                return call.deadline_s
+            if not call.killed:
+                call.kill()
+        return float("inf")
+
+    def _collect(self, until_s: float) -> list[Result]:
+        results: list[Result] = []
+        with suppress(queue.Empty):
+            while True:
+                wait_s = 0 if results else max(until_s - monotonic(), 0)
+                call, result = self._done.get(timeout=wait_s)
+                del self._calls[call]
+                results.append(result)
+        return results
+
+    def _attempt(self, call: Call) -> Result:
         try:
-            return self._exchange(request, call, started_s)
+            return self._exchange(call)
         except Exception as error:
             # The contract promises a result for each request; what we do not know is `unknown_error`.
             status, reason = _fault(error, call)
-            return Result(tag=request.tag, status=status, reason=reason, started_s=started_s, finished_s=monotonic())
-
-    def _exchange(self, request: Request, call: Call, started_s: float) -> Result:
-        prepared = _prepare(request, call)
-        if not self._watchdog.guard(call):
-            raise Fault(Status.TIMEOUT, "no thread was free in time; not sent")
-        self._adapter.use(call)
-        left = max(call.deadline_s - monotonic(), 0.001)
-        try:
-            with self._adapter.send(prepared, stream=True, timeout=(left, left)) as answer:
-                body = _read(answer.raw, self._limits.body_limit)
+            return _result(call, status, reason=reason)
         finally:
             call.end()
-            self._watchdog.forget(call)
+
+    def _exchange(self, call: Call) -> Result:
+        left_s = call.deadline_s - monotonic()
+        if left_s <= 0:
+            raise Fault(Status.TIMEOUT, "no thread was free in time; not sent")
+        call.connect_by_s = monotonic() + min(self._limits.connect_timeout_s, left_s)
+        self._adapter.use(call)
+        with self._adapter.send(_prepare(call), stream=True, timeout=(left_s, left_s)) as answer:
+            body = _read(answer.raw, self._limits.body_limit)
+            call.end()
         if call.killed:
-            raise Fault(Status.TIMEOUT, "no complete answer in time")
-        return Result(
-            tag=request.tag,
-            status=str(answer.status_code),
-            content_type=_text(answer, "Content-Type"),
-            retry_after=_text(answer, "Retry-After"),
-            body=body,
-            started_s=started_s,
-            finished_s=monotonic(),
-        )
+            raise Fault(Status.TIMEOUT, LATE)
+        content_type, retry_after = _text(answer, "Content-Type"), _text(answer, "Retry-After")
+        return _result(call, str(answer.status_code), content_type=content_type, retry_after=retry_after, body=body)
 
-    def _look_up(self, host: str) -> "Future[Sequence[str]]":
-        future: Future[Sequence[str]] = Future()
 
-        def work() -> None:
-            try:
-                future.set_result(self._resolver(host))
-            except (OSError, UnicodeError) as error:
-                future.set_exception(error)
-
-        self._look_ups.take(work)
-        return future
+def _result(call: Call, status: str, **parts: Any) -> Result:
+    return Result(tag=call.request.tag, status=status, started_s=call.started_s, finished_s=monotonic(), **parts)
 
 
 def _resolve(host: str) -> Sequence[str]:
@@ -147,16 +145,13 @@ def _resolve(host: str) -> Sequence[str]:
     return [str(where[0]) for *_, where in found]
 
 
-def _prepare(request: Request, call: Call) -> requests.PreparedRequest:
+def _prepare(call: Call) -> requests.PreparedRequest:
     """What the adapter sends; not by requests' own `prepare`, which adds headers and rewrites the URL."""
+    headers, body = call.request.headers, call.request.body
+    check_headers(headers)
     prepared = requests.PreparedRequest()
-    prepared.method = "POST"
-    goal = target(request.url)
-    prepared.url, call.path = goal.url, goal.path
-    check_headers(request.headers)
-    prepared.headers = CaseInsensitiveDict(request.headers)
-    prepared.headers["Content-Length"] = str(len(request.body))
-    prepared.body = request.body
+    prepared.method, prepared.url, prepared.body = "POST", call.target.url, body
+    prepared.headers = CaseInsensitiveDict([*headers, ("Content-Length", str(len(body)))])
     return prepared
 
 
@@ -184,7 +179,7 @@ def _fault(error: Exception, call: Call) -> tuple[Status, str]:
         return Status.UNKNOWN_ERROR, str(error)
     chain = list(_chain(error))
     if call.killed or _any(chain, TimeoutError, urllib3.exceptions.TimeoutError):
-        return Status.TIMEOUT, "no complete answer in time"
+        return Status.TIMEOUT, LATE
     if _any(chain, ssl.SSLCertVerificationError):
         return Status.SSL_ERROR, "the receiver's certificate is not valid"
     if _any(chain, ssl.SSLError, urllib3.exceptions.SSLError):

@@ -1,4 +1,4 @@
-"""Threads of the portable sender: a crew that does work as it comes, and a watchdog over the calls under way.
+"""Threads of the portable sender: a crew that does work as it comes.
 
 Not `concurrent.futures`: its threads are waited for when Python exits, and one may be stuck in a name look-up.
 """
@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 
 from dispatcher.clock import monotonic
-from dispatcher.sender.pinned import Call
 
 
 class Crew:
@@ -49,50 +48,3 @@ class Crew:
             work()
             with self._lock:
                 self._open -= 1
-
-
-class Watchdog:
-    """Kills calls at their deadline, and all of them when it is closed. One thread, begun with the first call."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._calls: set[Call] = set()  # as many as threads, so the earliest is found by looking at all
-        self._thread: threading.Thread | None = None
-        self._closed = False
-
-    def guard(self, call: Call) -> bool:
-        """Takes `call` on until `forget`; False where its deadline has passed."""
-        with self._changed:
-            if self._closed or call.deadline_s <= monotonic():
-                return False
-            if not self._calls:  # otherwise the thread wakes earlier anyway: requests are taken in their order
-                self._changed.notify()
-            self._calls.add(call)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="sender-watchdog", daemon=True)
-                self._thread.start()
-        return True
-
-    def forget(self, call: Call) -> None:
-        """Once `call` has ended."""
-        with self._changed:
-            self._calls.discard(call)
-
-    def close(self) -> None:
-        """Kills every call and ends the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        with self._changed:
-            while not self._closed:
-                for call in [call for call in self._calls if call.deadline_s <= monotonic()]:
-                    self._calls.remove(call)
-                    call.kill()
-                earliest_s = min((call.deadline_s for call in self._calls), default=None)
-                self._changed.wait(None if earliest_s is None else max(earliest_s - monotonic(), 0))
-            for call in self._calls:
-                call.kill()
