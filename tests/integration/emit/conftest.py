@@ -1,0 +1,51 @@
+"""One driver after another, on a database that the tests of a module share: most of them need little time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+
+from dispatcher.container import Container
+from dispatcher.storage.engine import Storage
+from tests.support import drivers
+from tests.support.builders import a_webhook, an_account
+from tests.support.drivers.base import NAME, Driver
+from tests.support.servers import a_database, execute
+
+Open = Callable[..., Driver]
+
+
+@pytest.fixture(scope="module")
+def database_url(migrated_server: str) -> Iterator[str]:
+    """The service's own table is in it, too."""
+    for url in a_database(migrated_server):
+        execute(url, "create table orders (id int primary key)")
+        yield url
+
+
+@pytest.fixture
+def account(storage: Storage, database_url: str) -> Any:
+    """The only one, and no event is stored yet."""
+    execute(database_url, "truncate accounts, events, events_waiting, orders cascade")
+    return an_account(storage)
+
+
+@pytest.fixture
+def webhook(storage: Storage, account: Any) -> Any:
+    """Wants what drivers emit."""
+    return a_webhook(storage, account, events=[NAME])
+
+
+@pytest.fixture(params=drivers.NAMES)
+def opened(request: pytest.FixtureRequest, container: Container, account: Any, database_url: str) -> Iterator[Open]:
+    """Opens the driver; `autocommit=True` for one whose statements commit themselves."""
+    with ExitStack() as stack:
+        yield lambda *, autocommit=False: stack.enter_context(
+            closing(drivers.a_driver(request.param, database_url, autocommit=autocommit))
+        )
+
+
+@pytest.fixture
+def driver(opened: Open) -> Driver:
+    return opened()

@@ -1,0 +1,209 @@
+"""An event shares the fate of the transaction that it was emitted in, on every connection that an emit takes."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.errors import AccountNotFound
+from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline.listener import NotificationListener
+from schemas import InvalidEvent
+from tests.support.builders import a_draft
+from tests.support.waiting import eventually
+
+OUTBOX = """
+select (body #>> '{inbox_files,count}')::int from events join events_waiting on event_id = id order by id
+"""
+
+
+@pytest.fixture
+def outbox(storage):
+    """The counts that the events in the outbox have."""
+
+    def counts() -> list[int]:
+        with storage.engine.connect() as connection:
+            return [count for (count,) in connection.exec_driver_sql(OUTBOX)]
+
+    return counts
+
+
+@pytest.fixture
+def notified(storage) -> Iterator[object]:
+    """Whether the workers have been notified since it was last asked."""
+    with closing(NotificationListener(storage.engine, reconnect_s=0.0)) as listener:
+        stop = threading.Event()
+        assert listener.wait(10, stop)  # its own echo
+        yield lambda within_s: listener.wait(within_s, stop)
+
+
+def test_an_event_is_there_and_the_workers_notified_at_the_commit_and_not_before(driver, outbox, notified):
+    driver.begin()
+    event = driver.emit(1)
+    assert outbox() == []
+    assert not notified(0.05)
+
+    driver.end(commit=True)
+
+    assert outbox() == [1]
+    assert notified(10)
+    assert event.new
+    assert event.created_at.utcoffset() == timedelta(0)
+    assert abs(event.created_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_nothing_is_there_and_nobody_notified_after_a_rollback(driver, outbox, notified):
+    driver.begin()
+    driver.emit(1)
+    driver.end(commit=False)
+
+    assert outbox() == []
+    assert not notified(0.05)
+
+
+def test_only_what_was_emitted_since_the_savepoint_is_undone(driver, outbox):
+    driver.begin()
+    driver.emit(1)
+    driver.begin()
+    driver.emit(2)
+    driver.end(commit=False)
+    driver.emit(3)
+    driver.end(commit=True)
+
+    assert outbox() == [1, 3]
+
+
+@pytest.mark.parametrize(("commit", "counts"), [(True, [1, 2, 3]), (False, [])])
+def test_what_is_nested_ends_with_what_is_around_it(driver, outbox, commit, counts):
+    driver.begin()
+    driver.emit(1)
+    driver.begin()
+    driver.begin()
+    driver.emit(2)
+    driver.end(commit=True)
+    driver.emit(3)
+    driver.end(commit=True)
+    driver.end(commit=commit)
+
+    assert outbox() == counts
+
+
+def test_without_a_transaction_an_event_is_there_at_once(opened, outbox, notified):
+    driver = opened(autocommit=True)
+    driver.emit(1)
+
+    assert outbox() == [1]
+    assert notified(10)
+
+
+def test_of_two_events_in_one_transaction_both_are_there_or_none(driver, outbox):
+    for commit in (False, True):
+        driver.begin()
+        driver.emit(1)
+        driver.emit(2)
+        driver.end(commit=commit)
+        assert outbox() == ([1, 2] if commit else [])
+
+
+def test_many_are_there_in_order_with_the_rest_of_the_transaction(driver, outbox):
+    counts = range(events.MANY + 1)
+    driver.begin()
+    driver.emit_many([0])
+    driver.begin()
+    driver.emit_many(counts)
+    driver.end(commit=False)
+    stored = driver.emit_many(counts)
+    assert [event.id for event in stored] == sorted({event.id for event in stored})
+    driver.end(commit=True)
+
+    assert outbox() == [0, *counts]
+
+
+def test_an_event_has_the_time_that_it_was_given(driver, storage):
+    happened = datetime(2024, 6, 13, 14, 6, 20, 924_001, tzinfo=UTC)
+    driver.begin()
+    event = driver.emit(1, created_at=happened.astimezone())
+    driver.end(commit=True)
+
+    assert event.created_at == happened
+    with storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("select created_at from events").scalar_one() == happened
+
+
+def test_a_repeated_key_stands_for_the_first_event(driver, outbox):
+    driver.begin()
+    first = driver.emit(1, idempotency_key="k")
+    driver.end(commit=True)
+    driver.begin()
+    second = driver.emit(2, idempotency_key="k")
+    driver.end(commit=True)
+
+    assert second.id == first.id
+    assert second.created_at == first.created_at
+    assert not second.new
+    assert outbox() == [1]
+
+
+def test_without_a_transaction_a_key_waits_for_another_emit_of_it(opened, account, storage, outbox):
+    driver = opened(autocommit=True)
+    stored = []
+    emitting = threading.Thread(target=lambda: stored.append(emit_in_a_thread(driver)))
+    with storage.transaction() as connection:
+        (first,) = events.insert(connection, account.id, [a_draft(idempotency_key="k")])
+        emitting.start()
+        eventually(lambda: somebody_waits(storage), what="the second emit waiting for the first")
+    emitting.join(20)
+
+    assert [(event.id, event.new) for event in stored] == [(first.id, False)]
+    assert len(outbox()) == 1
+
+
+def emit_in_a_thread(driver):
+    """A driver belongs to the thread that uses it, so this one opens its own."""
+    own = type(driver)(driver.url, autocommit=True)
+    try:
+        return own.emit(2, idempotency_key="k")
+    finally:
+        own.close()
+
+
+def somebody_waits(storage):
+    with storage.engine.connect() as connection:
+        return connection.exec_driver_sql("select 1 from pg_locks where not granted").first()
+
+
+def test_after_a_failed_emit_without_a_transaction_the_connection_is_as_before(opened, outbox):
+    driver = opened(autocommit=True)
+    driver.execute("alter table events_waiting add check (false) not valid")
+    with pytest.raises(Exception, match="violates check constraint"):
+        driver.emit(1, idempotency_key="k")
+
+    driver.execute("alter table events_waiting drop constraint events_waiting_check")
+    driver.emit(2, idempotency_key="k")
+
+    assert outbox() == [2]
+
+
+def test_what_is_refused_before_the_insert_leaves_the_transaction_as_it_was(driver, outbox):
+    driver.begin()
+    driver.emit(1)
+    with pytest.raises(InvalidEvent):
+        driver.emit("many")
+    driver.emit(2)
+    driver.end(commit=True)
+
+    assert outbox() == [1, 2]
+
+
+def test_an_account_that_is_not_there_leaves_the_transaction_as_it_was(driver, storage, outbox):
+    driver.begin()
+    driver.execute("update accounts set slug = 'pearcorp'")
+    with pytest.raises(AccountNotFound):
+        driver.emit(1)
+    driver.execute("update accounts set slug = 'applecorp'")
+    driver.emit(2)
+    driver.end(commit=True)
+
+    assert outbox() == [2]
