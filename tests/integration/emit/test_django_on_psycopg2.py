@@ -13,7 +13,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-k", "django", "tests/int
 """
 
 
-def test_the_same_holds_for_django_on_psycopg2():
+def test_the_same_holds_for_django_on_psycopg2() -> None:
     this = "tests/integration/emit/test_django_on_psycopg2.py"
     program = PROGRAM.replace("THIS", repr(this))
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,18 +1,26 @@
 """An event shares the fate of the transaction that it was emitted in, on every connection that an emit takes."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dispatcher.errors import AccountNotFound
+from dispatcher.model.event import Event
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.listener import NotificationListener
 from schemas import InvalidEvent
+from tests.integration.emit.conftest import Open
 from tests.support.builders import a_draft
+from tests.support.drivers.base import Driver
 from tests.support.waiting import eventually
+
+Outbox = Callable[[], list[int]]
+Notified = Callable[[float], bool]
 
 OUTBOX = """
 select (body #>> '{inbox_files,count}')::int from events join events_waiting on event_id = id order by id
@@ -20,7 +28,7 @@ select (body #>> '{inbox_files,count}')::int from events join events_waiting on 
 
 
 @pytest.fixture
-def outbox(storage):
+def outbox(storage: Storage) -> Outbox:
     """The counts that the events in the outbox have."""
 
     def counts() -> list[int]:
@@ -31,7 +39,7 @@ def outbox(storage):
 
 
 @pytest.fixture
-def notified(storage) -> Iterator[object]:
+def notified(storage: Storage) -> Iterator[Notified]:
     """Whether the workers have been notified since it was last asked."""
     with closing(NotificationListener(storage.engine, reconnect_s=0.0)) as listener:
         stop = threading.Event()
@@ -39,7 +47,9 @@ def notified(storage) -> Iterator[object]:
         yield lambda within_s: listener.wait(within_s, stop)
 
 
-def test_an_event_is_there_and_the_workers_notified_at_the_commit_and_not_before(driver, outbox, notified):
+def test_an_event_is_there_and_the_workers_notified_at_the_commit_and_not_before(
+    driver: Driver, outbox: Outbox, notified: Notified
+) -> None:
     driver.begin()
     event = driver.emit(1)
     assert outbox() == []
@@ -54,7 +64,9 @@ def test_an_event_is_there_and_the_workers_notified_at_the_commit_and_not_before
     assert abs(event.created_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_nothing_is_there_and_nobody_notified_after_a_rollback(driver, outbox, notified):
+def test_nothing_is_there_and_nobody_notified_after_a_rollback(
+    driver: Driver, outbox: Outbox, notified: Notified
+) -> None:
     driver.begin()
     driver.emit(1)
     driver.end(commit=False)
@@ -63,7 +75,7 @@ def test_nothing_is_there_and_nobody_notified_after_a_rollback(driver, outbox, n
     assert not notified(0.05)
 
 
-def test_only_what_was_emitted_since_the_savepoint_is_undone(driver, outbox):
+def test_only_what_was_emitted_since_the_savepoint_is_undone(driver: Driver, outbox: Outbox) -> None:
     driver.begin()
     driver.emit(1)
     driver.begin()
@@ -76,7 +88,9 @@ def test_only_what_was_emitted_since_the_savepoint_is_undone(driver, outbox):
 
 
 @pytest.mark.parametrize(("commit", "counts"), [(True, [1, 2, 3]), (False, [])])
-def test_what_is_nested_ends_with_what_is_around_it(driver, outbox, commit, counts):
+def test_what_is_nested_ends_with_what_is_around_it(
+    driver: Driver, outbox: Outbox, commit: bool, counts: list[int]
+) -> None:
     driver.begin()
     driver.emit(1)
     driver.begin()
@@ -90,7 +104,7 @@ def test_what_is_nested_ends_with_what_is_around_it(driver, outbox, commit, coun
     assert outbox() == counts
 
 
-def test_without_a_transaction_an_event_is_there_at_once(opened, outbox, notified):
+def test_without_a_transaction_an_event_is_there_at_once(opened: Open, outbox: Outbox, notified: Notified) -> None:
     driver = opened(autocommit=True)
     driver.emit(1)
 
@@ -98,7 +112,7 @@ def test_without_a_transaction_an_event_is_there_at_once(opened, outbox, notifie
     assert notified(10)
 
 
-def test_of_two_events_in_one_transaction_both_are_there_or_none(driver, outbox):
+def test_of_two_events_in_one_transaction_both_are_there_or_none(driver: Driver, outbox: Outbox) -> None:
     for commit in (False, True):
         driver.begin()
         driver.emit(1)
@@ -107,7 +121,7 @@ def test_of_two_events_in_one_transaction_both_are_there_or_none(driver, outbox)
         assert outbox() == ([1, 2] if commit else [])
 
 
-def test_many_are_there_in_order_with_the_rest_of_the_transaction(driver, outbox):
+def test_many_are_there_in_order_with_the_rest_of_the_transaction(driver: Driver, outbox: Outbox) -> None:
     counts = range(events.MANY + 1)
     driver.begin()
     driver.emit_many([0])
@@ -121,7 +135,7 @@ def test_many_are_there_in_order_with_the_rest_of_the_transaction(driver, outbox
     assert outbox() == [0, *counts]
 
 
-def test_an_event_has_the_time_that_it_was_given(driver, storage):
+def test_an_event_has_the_time_that_it_was_given(driver: Driver, storage: Storage) -> None:
     happened = datetime(2024, 6, 13, 14, 6, 20, 924_001, tzinfo=UTC)
     driver.begin()
     event = driver.emit(1, created_at=happened.astimezone())
@@ -132,7 +146,7 @@ def test_an_event_has_the_time_that_it_was_given(driver, storage):
         assert connection.exec_driver_sql("select created_at from events").scalar_one() == happened
 
 
-def test_a_repeated_key_stands_for_the_first_event(driver, outbox):
+def test_a_repeated_key_stands_for_the_first_event(driver: Driver, outbox: Outbox) -> None:
     driver.begin()
     first = driver.emit(1, idempotency_key="k")
     driver.end(commit=True)
@@ -146,9 +160,11 @@ def test_a_repeated_key_stands_for_the_first_event(driver, outbox):
     assert outbox() == [1]
 
 
-def test_without_a_transaction_a_key_waits_for_another_emit_of_it(opened, account, storage, outbox):
+def test_without_a_transaction_a_key_waits_for_another_emit_of_it(
+    opened: Open, account: Account, storage: Storage, outbox: Outbox
+) -> None:
     driver = opened(autocommit=True)
-    stored = []
+    stored: list[Event] = []
     emitting = threading.Thread(target=lambda: stored.append(emit_in_a_thread(driver)))
     with storage.transaction() as connection:
         (first,) = events.insert(connection, account.id, [a_draft(idempotency_key="k")])
@@ -160,7 +176,7 @@ def test_without_a_transaction_a_key_waits_for_another_emit_of_it(opened, accoun
     assert len(outbox()) == 1
 
 
-def emit_in_a_thread(driver):
+def emit_in_a_thread(driver: Driver) -> Event:
     """A driver belongs to the thread that uses it, so this one opens its own."""
     own = type(driver)(driver.url, autocommit=True)
     try:
@@ -169,12 +185,12 @@ def emit_in_a_thread(driver):
         own.close()
 
 
-def somebody_waits(storage):
+def somebody_waits(storage: Storage) -> bool:
     with storage.engine.connect() as connection:
-        return connection.exec_driver_sql("select 1 from pg_locks where not granted").first()
+        return connection.exec_driver_sql("select 1 from pg_locks where not granted").first() is not None
 
 
-def test_after_a_failed_emit_without_a_transaction_the_connection_is_as_before(opened, outbox):
+def test_after_a_failed_emit_without_a_transaction_the_connection_is_as_before(opened: Open, outbox: Outbox) -> None:
     driver = opened(autocommit=True)
     driver.execute("alter table events_waiting add check (false) not valid")
     with pytest.raises(Exception, match="violates check constraint"):
@@ -186,7 +202,7 @@ def test_after_a_failed_emit_without_a_transaction_the_connection_is_as_before(o
     assert outbox() == [2]
 
 
-def test_what_is_refused_before_the_insert_leaves_the_transaction_as_it_was(driver, outbox):
+def test_what_is_refused_before_the_insert_leaves_the_transaction_as_it_was(driver: Driver, outbox: Outbox) -> None:
     driver.begin()
     driver.emit(1)
     with pytest.raises(InvalidEvent):
@@ -197,7 +213,9 @@ def test_what_is_refused_before_the_insert_leaves_the_transaction_as_it_was(driv
     assert outbox() == [1, 2]
 
 
-def test_an_account_that_is_not_there_leaves_the_transaction_as_it_was(driver, storage, outbox):
+def test_an_account_that_is_not_there_leaves_the_transaction_as_it_was(
+    driver: Driver, storage: Storage, outbox: Outbox
+) -> None:
     driver.begin()
     driver.execute("update accounts set slug = 'pearcorp'")
     with pytest.raises(AccountNotFound):

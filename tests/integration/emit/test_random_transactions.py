@@ -5,8 +5,12 @@ from contextlib import closing, suppress
 
 import pytest
 
+from dispatcher.container import Container
+from dispatcher.model.webhook import Webhook
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import events
 from tests.support import drivers
+from tests.support.drivers.base import Driver
 
 STEPS = 1_000
 DEEPEST = 4
@@ -22,7 +26,9 @@ select (body #>> '{inbox_files,count}')::int from deliveries d join events e on 
 
 
 @pytest.mark.parametrize("name", drivers.NAMES)
-def test_what_is_delivered_is_what_was_committed(name, container, storage, webhook, database_url):
+def test_what_is_delivered_is_what_was_committed(
+    name: str, container: Container, storage: Storage, webhook: Webhook, database_url: str
+) -> None:
     rng = random.Random(name)
     driver = drivers.a_driver(name, database_url)
     for number in range(STEPS):
@@ -49,7 +55,7 @@ def test_what_is_delivered_is_what_was_committed(name, container, storage, webho
     assert len(committed) > STEPS / 20
 
 
-def killed(driver, storage):
+def killed(driver: Driver, storage: Storage) -> Driver:
     """Its session ends in the middle of a transaction; the service goes on with another."""
     with storage.engine.connect() as connection:
         connection.exec_driver_sql(KILL)  # none, where it connects at the first statement only

@@ -3,20 +3,25 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
 
 from dispatcher import aemit, emit, emit_many, signals
+from dispatcher.container import Container
+from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import Storage
+from tests.integration.emit.conftest import Open
 from tests.support.cluster import SLUG
 
-BODY = {"inbox_files": {"count": 1}}
+BODY: dict[str, Any] = {"inbox_files": {"count": 1}}
 SYNC = r"psycopg2 or psycopg 3, a SQLAlchemy Connection, Session or scoped_session, or a Django connection"
 ASYNC = r"asyncpg, a psycopg 3 AsyncConnection, or a SQLAlchemy AsyncConnection, AsyncSession or async_scoped_session"
 
 
 @pytest.mark.parametrize("connection", [0, "postgresql:///shop", object()])
-def test_it_is_refused_by_name(container, account, connection):
+def test_it_is_refused_by_name(container: Container, account: Account, connection: object) -> None:
     named = rf"connection must be .*{SYNC}, not builtins\.{type(connection).__name__}$"
     with pytest.raises(TypeError, match=named):
         emit("inbox_file_removed_all", account=SLUG, connection=connection, **BODY)
@@ -28,12 +33,12 @@ def test_it_is_refused_by_name(container, account, connection):
         asyncio.run(aemit("inbox_file_removed_all", account=SLUG, connection=connection, **BODY))
 
 
-def test_an_engine_is_no_connection(container, account, storage):
+def test_an_engine_is_no_connection(container: Container, account: Account, storage: Storage) -> None:
     with pytest.raises(TypeError, match=r"not sqlalchemy\.engine\.base\.Engine"):
         emit("inbox_file_removed_all", account=SLUG, connection=storage.engine, **BODY)
 
 
-def test_one_of_the_other_kind_is_refused_with_the_function_for_it(opened):
+def test_one_of_the_other_kind_is_refused_with_the_function_for_it(opened: Open) -> None:
     driver = opened()
     if driver.is_async:
         with pytest.raises(TypeError, match=r"this one is asynchronous: await dispatcher\.aemit"):
@@ -43,7 +48,7 @@ def test_one_of_the_other_kind_is_refused_with_the_function_for_it(opened):
             asyncio.run(aemit("inbox_file_removed_all", account=SLUG, connection=driver.connection, **BODY))
 
 
-def test_another_database_is_refused(container, account):
+def test_another_database_is_refused(container: Container, account: Account) -> None:
     engine = create_engine("sqlite://")
     named = r"SQLAlchemy's over sqlite\+pysqlite; an emit needs postgresql"
     with engine.connect() as connection, pytest.raises(TypeError, match=named):
@@ -53,7 +58,9 @@ def test_another_database_is_refused(container, account):
         emit("inbox_file_removed_all", account=SLUG, connection=connection, **BODY)
 
 
-def test_without_a_connection_the_event_is_committed_by_a_thread(container, account, storage):
+def test_without_a_connection_the_event_is_committed_by_a_thread(
+    container: Container, account: Account, storage: Storage
+) -> None:
     event = asyncio.run(aemit("inbox_file_removed_all", account=SLUG, **BODY))
 
     with storage.engine.connect() as connection:

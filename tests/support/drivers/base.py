@@ -65,7 +65,7 @@ class Driver(ABC):
             with suppress(Undo):
                 block.__exit__(Undo, undo, undo.__traceback__)
 
-    def emit(self, count: int, **given: Any) -> Event:
+    def emit(self, count: object, **given: Any) -> Event:
         return emit(NAME, account=SLUG, connection=self.connection, inbox_files={"count": count}, **given)
 
     def emit_many(self, counts: "range | list[int]") -> list[Event]:
@@ -115,7 +115,7 @@ class AsyncDriver(Driver):
         self.run(self.async_close())
         self._runner.close()
 
-    def emit(self, count: int, **given: Any) -> Event:
+    def emit(self, count: object, **given: Any) -> Event:
         emitted = aemit(NAME, account=SLUG, connection=self.connection, inbox_files={"count": count}, **given)
         event: Event = self.run(emitted)
         return event

@@ -83,7 +83,7 @@ class ScopedSession(_SqlAlchemy):
 class SyncSession(SessionOverAsyncpg):
     """The synchronous session within an asynchronous one, which `run_sync` and event listeners are given."""
 
-    def emit(self, count: int, **given: Any) -> Event:
+    def emit(self, count: object, **given: Any) -> Event:
         def emitted(session: Any) -> Event:
             return emit(NAME, account=SLUG, connection=session, inbox_files={"count": count}, **given)
 
