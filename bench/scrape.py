@@ -141,7 +141,7 @@ def _fill(rig: Rig, deliveries: int) -> None:
     ids = [row[0] for row in rig.sql("select id from webhooks order by id")]
     rig.container.schedule.due({id_: id_ % 20 - 10 for id_ in ids})
     rig.container.schedule.store_healths(
-        {id_: Health(window=1.0 if id_ % 7 == 0 else 20.0, failures_in_a_row=12 * (id_ % 10 == 0)) for id_ in ids}
+        {id_: Health(window=1.0 if id_ % 7 == 0 else 20.0, consecutive_failures=12 * (id_ % 10 == 0)) for id_ in ids}
     )
     now_ms = int(time.time() * 1000)
     rig.redis.zadd("dispatcher:paused", {str(id_): now_ms + 600_000 for id_ in ids[::10]})

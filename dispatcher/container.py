@@ -30,7 +30,7 @@ from dispatcher.storage.secrets import SecretBox
 from dispatcher.webhooks.ping import Pinger
 
 if TYPE_CHECKING:
-    from dispatcher.metrics.worker import WorkerFigures
+    from dispatcher.metrics.worker import WorkerMetrics
     from dispatcher.tracing import Tracing
 
 
@@ -73,12 +73,12 @@ class Container:
         return Tracing()
 
     @cached_property
-    def worker_metrics(self) -> "WorkerFigures | None":
+    def worker_metrics(self) -> "WorkerMetrics | None":
         if not self.settings.metrics_port:
             return None
-        from dispatcher.metrics.worker import WorkerFigures  # the client is loaded by processes that are asked  # noqa: PLC0415
+        from dispatcher.metrics.worker import WorkerMetrics  # the client is loaded by processes that are asked  # noqa: PLC0415
 
-        return WorkerFigures(
+        return WorkerMetrics(
             lambda: self.senders.in_flight, lambda: self.drain_runner.running, sender=self.settings.sender
         )
 

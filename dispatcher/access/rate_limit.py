@@ -73,7 +73,7 @@ class Limiter:
             counted = self._counts.count(requests)
         except ScheduleUnavailable as error:
             self._skip_until = self._monotonic() + SKIP_S
-            logger.warning(log.line("quota.not_counted", reason=repr(str(error)), skipped_s=SKIP_S))
+            logger.warning(log.line("quota.unavailable", reason=repr(str(error)), skipped_s=SKIP_S))
             return unused
         return [_left(whole, count, left_s) for whole, (count, left_s) in zip(unused, counted, strict=True)]
 

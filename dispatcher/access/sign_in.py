@@ -118,7 +118,7 @@ class FallingBack:
 
     def _away(self, error: ScheduleUnavailable) -> None:
         self._skip_until = self._monotonic() + SKIP_S
-        logger.warning(log.line("sign_ins.counted_here", reason=repr(str(error)), for_s=SKIP_S))
+        logger.warning(log.line("sign_ins.counted_locally", reason=repr(str(error)), for_s=SKIP_S))
 
 
 class LocalTries:

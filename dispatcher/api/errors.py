@@ -82,7 +82,7 @@ def error_answer(error: Exception, method: str, path: str) -> Answer:
             text = "The service is unavailable; try again later"
             return _error(503, "temporarily_unavailable", text, _LATER)
         case _:  # the outermost catch of a request: what comes here is a fault of ours
-            logger.error(log.line("request.broken", method=method, path=path), exc_info=error)
+            logger.error(log.line("request.failed", method=method, path=path), exc_info=error)
             return _error(500, "server_error", "An internal error occurred; try again later")
 
 

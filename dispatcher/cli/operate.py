@@ -56,7 +56,7 @@ _COLUMNS: dict[str, Column] = {
     "pending": lambda one: one["webhook"].waiting,
     "next attempt": lambda one: one["webhook"].next_attempt_at,
     "window": lambda one: one["health"] and int(one["health"].window),
-    "consecutive failures": lambda one: one["health"] and one["health"].failures_in_a_row,
+    "consecutive failures": lambda one: one["health"] and one["health"].consecutive_failures,
     "latency ms": lambda one: one["health"] and f"{one['health'].latency_s * 1000:.0f}",
     "paused s": lambda one: one["paused_s"] and round(one["paused_s"], 1),
 }

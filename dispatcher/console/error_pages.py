@@ -59,7 +59,7 @@ def of_ours(found: DispatcherError) -> Response:
 @blueprint.errorhandler(Exception)
 def broken(found: Exception) -> Response:
     """The process's outermost catch of a request: what comes here is a fault of ours."""
-    logger.error(log.line("console.broken", method=request.method, path=request.path), exc_info=found)
+    logger.error(log.line("console.failed", method=request.method, path=request.path), exc_info=found)
     return _problem(500, "Internal error", _BROKEN)
 
 

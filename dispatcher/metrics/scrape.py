@@ -1,27 +1,27 @@
-"""The figures of /metrics, read from Postgres, Redis and the broker when they are asked for.
+"""What /metrics of `web` shows, read from Postgres, Redis and the broker when it is asked for.
 
-Not counted in this process: a figure that is read from the rows is right after any restart, and the same for whichever
-process answers. What only grows is summed over all in Redis (`schedule.counters`). A part that does not answer
-leaves its figures out, and `dispatcher_up` says so. The number of series does not depend on that of the webhooks.
+Not counted in this process: a number that is read from the rows is right after any restart, and the same for whichever
+process answers. Counters are summed over all processes in Redis (`schedule.counters`). A part that does not respond
+leaves its families out, and `dispatcher_up` says so. The number of series does not depend on that of the webhooks.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from dispatcher.broker.queue import Queue
 from dispatcher.errors import DispatcherError
-from dispatcher.metrics.build import build_info
 from dispatcher.metrics.counters import counter_families
+from dispatcher.metrics.families import build_info, gauge, gauges
 from dispatcher.metrics.webhooks import due_by_queue, of_webhooks
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule, Survey
 from dispatcher.storage.engine import Storage
-from dispatcher.storage.stats import backlog, table_sizes
-from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog
+from dispatcher.storage.stats import table_sizes
+from dispatcher.storage.stats.backlog import OVERDUE, Backlog, WebhookBacklog, measure
 
 __all__ = ["CONTENT_TYPE_LATEST", "scrape"]
 
@@ -36,124 +36,89 @@ def scrape(
     breaker: BreakerPolicy,
 ) -> bytes:
     """Everything, in Prometheus' text format. Never raises for a part that is down."""
-    up = GaugeMetricFamily("dispatcher_up", "1 if the part responded, 0 if not.", labels=["part"])
-    families: list[Metric] = [up, build_info()]
+    families, up = [build_info()], dict.fromkeys(("redis", "postgres", "broker"), 1)
+    overdue: Sequence[int] = ()
+    backlog: Backlog | None = None
+    webhooks: Sequence[WebhookBacklog] = ()
 
-    def part(name: str, read: Callable[[], list[Metric]]) -> None:
-        try:
-            families.extend(read())
-            up.add_metric([name], 1)
-        except DispatcherError:
-            up.add_metric([name], 0)
-
-    overdue: list[int] = []
-    waiting: list[tuple[Backlog, list[WebhookBacklog]]] = []
-    part("redis", lambda: list(_grown(schedule, counters, overdue)))
-    part("postgres", lambda: list(_rows(storage, overdue, waiting)))
-    part("broker", lambda: list(_queues(queue)))
-    try:
-        families += _webhooks(schedule, waiting, window, breaker)
-    except DispatcherError:
-        up.samples[0] = up.samples[0]._replace(value=0.0)  # Redis went away in between
+    with _noting(up, "redis"):
+        overdue = schedule.overdue(OVERDUE)
+        families += counter_families(counters.read())
+    with _noting(up, "postgres"):
+        backlog, webhooks = storage.read(measure, overdue)
+        families += [*_backlog(backlog, storage), *_partitions(storage)]
+    with _noting(up, "broker"):
+        families.append(gauges("queue_messages", "Celery messages in the queue.", "queue", queue.lengths()))
+    with _noting(up, "redis"):
+        survey = schedule.survey([one.webhook_id for one in webhooks])
+        families += _schedule(survey)
+        if backlog is not None:
+            families += due_by_queue(backlog, webhooks, survey, window)
+            families += of_webhooks(backlog, webhooks, survey, breaker)
+    families.insert(0, gauges("up", "1 if the part responded, 0 if not.", "part", up))
     return generate_latest(_registry(families))
 
 
-def _grown(schedule: Schedule, counters: Counters, overdue: list[int]) -> Iterator[Metric]:
-    overdue += schedule.overdue(backlog.OVERDUE)
-    yield from counter_families(counters.read())
+@contextmanager
+def _noting(up: dict[str, int], part: str) -> Iterator[None]:
+    try:
+        yield
+    except DispatcherError:
+        up[part] = 0
 
 
-def _rows(
-    storage: Storage, overdue: Sequence[int], waiting: list[tuple[Backlog, list[WebhookBacklog]]]
-) -> Iterator[Metric]:
-    found, webhooks = storage.read(backlog.measure, overdue)
-    waiting.append((found, webhooks))
-    yield _gauge("events_waiting", "Events pending fan-out.", found.events_waiting)
-    yield _gauge(
-        "events_waiting_oldest_seconds", "Age of the oldest event pending fan-out; 0 if none.", found.oldest_event_age_s
+def _backlog(backlog: Backlog, storage: Storage) -> Iterator[Metric]:
+    yield gauge("events_pending", "Events pending fan-out.", backlog.events_waiting)
+    yield gauge(
+        "events_pending_oldest_seconds",
+        "Age of the oldest event pending fan-out; 0 if none.",
+        backlog.oldest_event_age_s,
     )
-    yield _gauge(
-        "backlog_is_exact", "1 if the backlog was counted, 0 if it is so large that it is estimated.", found.is_exact
+    yield gauge(
+        "backlog_is_exact", "1 if the backlog was counted, 0 if it is so large that it is estimated.", backlog.is_exact
     )
-    states = GaugeMetricFamily(
-        "dispatcher_deliveries", "Stored deliveries by state; finished ones are estimated.", labels=["state"]
+    yield gauges(
+        "deliveries",
+        "Stored deliveries by state; finished ones are estimated.",
+        "state",
+        {"pending": backlog.deliveries, **storage.read(table_sizes.finished_by_state)},
     )
-    states.add_metric(["pending"], found.deliveries)
-    for state, count in storage.read(table_sizes.finished_by_state).items():
-        states.add_metric([state], count)
-    yield states
-    pending = GaugeMetricFamily(
-        "dispatcher_deliveries_pending",
-        "Pending deliveries: due, being sent (leased), backing off before the next attempt (retrying), behind an"
-        " earlier one of the same resource (held_back), or of an inactive webhook (inactive).",
-        labels=["why"],
+    yield gauges(
+        "deliveries_pending",
+        "Pending deliveries: due, in flight (leased), backing off before the next attempt (retrying), behind an earlier"
+        " one of the same resource (held_back), or of an inactive webhook (inactive).",
+        "why",
+        {why: getattr(backlog, why) for why in ("due", "leased", "retrying", "held_back", "inactive")},
     )
-    for why in ("due", "leased", "retrying", "held_back", "inactive"):
-        pending.add_metric([why], getattr(found, why))
-    yield pending
-    yield from _partitions(storage)
 
 
 def _partitions(storage: Storage) -> Iterator[Metric]:
-    count = GaugeMetricFamily("dispatcher_partitions", "Partitions of the table.", labels=["table"])
-    ahead = GaugeMetricFamily(
-        "dispatcher_partitions_ahead_days", "Days from today that already have a partition.", labels=["table"]
-    )
-    size = GaugeMetricFamily(
-        "dispatcher_table_bytes", "Size of the table's partitions, without indexes.", labels=["table"]
-    )
-    for one in storage.read(table_sizes.partitions):
-        count.add_metric([one.table], one.count)
-        ahead.add_metric([one.table], one.days_ahead)
-        size.add_metric([one.table], one.size_bytes)
-    yield from (count, ahead, size)
+    tables = storage.read(table_sizes.partitions)
+    for name, text, attribute in (
+        ("partitions", "Partitions of the table.", "count"),
+        ("partitions_ahead_days", "Days from today that already have a partition.", "days_ahead"),
+        ("table_bytes", "Size of the table's partitions, without indexes.", "size_bytes"),
+    ):
+        yield gauges(name, text, "table", {one.table: getattr(one, attribute) for one in tables})
 
 
-def _webhooks(
-    schedule: Schedule,
-    waiting: list[tuple[Backlog, list[WebhookBacklog]]],
-    window: WindowPolicy,
-    breaker: BreakerPolicy,
-) -> list[Metric]:
-    found, webhooks = waiting[0] if waiting else (None, [])
-    survey = schedule.survey([one.webhook_id for one in webhooks])
-    families = list(_clock(survey))
-    if found is not None:
-        families += due_by_queue(found, webhooks, survey, window)
-        families += of_webhooks(found, webhooks, survey, breaker)
-    return families
-
-
-def _clock(survey: Survey) -> Iterator[Metric]:
-    yield _gauge("workers", "Workers that sent a heartbeat within 30 s.", len(survey.workers))
-    clock = GaugeMetricFamily(
-        "dispatcher_clock_webhooks",
+def _schedule(survey: Survey) -> Iterator[Metric]:
+    yield gauge("workers", "Workers that sent a heartbeat within 30 s.", len(survey.workers))
+    yield gauges(
+        "schedule_webhooks",
         "Webhooks in the schedule: with a due time (due), claimed by a drain (held), or backing off (paused).",
-        labels=["set"],
+        "set",
+        {"due": survey.due, "held": survey.held, "paused": survey.paused},
     )
-    for name in ("due", "held", "paused"):
-        clock.add_metric([name], getattr(survey, name))
-    yield clock
-
-
-def _queues(queue: Queue) -> Iterator[Metric]:
-    messages = GaugeMetricFamily("dispatcher_queue_messages", "Celery messages in the queue.", labels=["queue"])
-    for name, length in queue.lengths().items():
-        messages.add_metric([name], length)
-    yield messages
-
-
-def _gauge(name: str, text: str, value: float | None) -> Metric:
-    return GaugeMetricFamily(f"dispatcher_{name}", text, value=max(0.0, float(value or 0)))
 
 
 def _registry(families: Sequence[Metric]) -> CollectorRegistry:
-    class Read:
-        """What was read already."""
+    class Families:
+        """A collector of what was read already."""
 
         def collect(self) -> Iterator[Metric]:
             yield from families
 
     registry = CollectorRegistry()
-    registry.register(Read())
+    registry.register(Families())
     return registry

@@ -1,7 +1,7 @@
 """What one worker process knows of itself, for Prometheus, on a port of its own.
 
 Of a machine's processes (several workers, the children of a prefork pool) each takes the first port that is free from
-the setting's on; Prometheus is told of the whole range. What is right for all of them together is in /metrics of `web`.
+the setting's on; Prometheus scrapes the whole range. What is right for all of them together is in /metrics of `web`.
 """
 
 import logging
@@ -9,9 +9,10 @@ import os
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client.metrics_core import Metric
 
 from dispatcher import log
-from dispatcher.metrics.build import build_info
+from dispatcher.metrics.families import build_info
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +23,8 @@ _FLUSH_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 2
 _SIZES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 
 
-class WorkerFigures:
-    """This process's figures. `in_flight` and `drains` are asked at each scrape."""
+class WorkerMetrics:
+    """This process's metrics. `in_flight` and `drains` are called at each scrape."""
 
     def __init__(self, in_flight: Callable[[], int], drains: Callable[[], int], *, sender: str) -> None:
         self.registry = CollectorRegistry()
@@ -41,7 +42,7 @@ class WorkerFigures:
             registry=self.registry,
         )
         self._sender = sender
-        self.registry.register(_Build())  # type: ignore[arg-type]  # a Collector by its method
+        self.registry.register(_BuildInfo())
 
     def drained(self, deliveries: int, took_s: float) -> None:
         """A drain is done, or has left its stragglers."""
@@ -56,16 +57,14 @@ class WorkerFigures:
     def serve(self, worker: str, host: str, port: int) -> int | None:
         """Answers on the first free port of `port` and those after it; returns it, None where all are taken."""
         self._info.labels(worker, str(os.getpid()), self._sender).set(1)
-        for tried in range(port, port + PORTS):
+        for free in range(port, port + PORTS):
             try:
-                start_http_server(tried, host, self.registry)
+                start_http_server(free, host, self.registry)
             except OSError:
                 continue
-            logger.info(log.line("worker.metrics", worker=worker, host=host, port=tried))
-            return tried
-        logger.error(
-            log.line("worker.without_metrics", worker=worker, reason=f"no free port in {PORTS} from {port} on")
-        )
+            logger.info(log.line("worker.metrics", worker=worker, host=host, port=free))
+            return free
+        logger.error(log.line("worker.metrics_failed", worker=worker, reason=f"no free port in {PORTS} from {port} on"))
         return None
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
@@ -75,7 +74,7 @@ class WorkerFigures:
         Gauge(f"dispatcher_worker_{name}", text, registry=self.registry).set_function(read)
 
 
-class _Build:
-    def collect(self) -> list[object]:
-        """The same as `web` tells."""
+class _BuildInfo:
+    def collect(self) -> list[Metric]:
+        """As `web` shows it."""
         return [build_info()]

@@ -42,7 +42,7 @@ class Health:
     """Of one webhook. `window` is a float: it grows by fractions of a request."""
 
     window: float
-    failures_in_a_row: int = 0
+    consecutive_failures: int = 0
     latency_s: float = 0.0
     """How long answers take, seconds: about their median (`_latency_s`)."""
     probes: int = 0
@@ -55,7 +55,7 @@ class Health:
 
     def is_open(self, policy: BreakerPolicy) -> bool:
         """Whether only a probe may be sent."""
-        return self.failures_in_a_row >= policy.opens_after
+        return self.consecutive_failures >= policy.opens_after
 
     def is_slow(self, policy: WindowPolicy) -> bool:
         """Whether to drain it on the slow queue, so that it cannot fill the slots of the others."""
@@ -70,11 +70,11 @@ def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> H
         grown = health.window + max(1.0, health.window / 4) / max(1.0, health.window)
         return Health(window=min(grown, float(policy.ceiling)), latency_s=latency_s)
     if status in _OF_THE_REQUEST:
-        return replace(health, failures_in_a_row=0, latency_s=latency_s, probes=0)
+        return replace(health, consecutive_failures=0, latency_s=latency_s, probes=0)
     return replace(
         health,
         window=max(1.0, health.window / 2) if _is_distress(status) else health.window,
-        failures_in_a_row=health.failures_in_a_row + 1,
+        consecutive_failures=health.consecutive_failures + 1,
         latency_s=latency_s,
     )
 

@@ -63,12 +63,12 @@ def update_webhooks(
     try:
         inactive = apply(storage, observed)
     except StorageUnavailable as error:
-        logger.warning(log.line("drain.watch_failed", reason=error))
+        logger.warning(log.line("drain.endpoint_health_failed", reason=error))
         return []
     except Exception as error:  # any: what is said of a receiver is less than the results of all
         ids = {one.claimed.webhook_id for one in finished}
         if len(ids) == 1:
-            log_fault("drain.watch_failed", error, webhook_id=ids.pop())
+            log_fault("drain.endpoint_health_failed", error, webhook_id=ids.pop())
             return []
         parts = ([one for one in finished if one.claimed.webhook_id == id_] for id_ in ids)
         return [id_ for part in parts for id_ in update_webhooks(storage, part, lanes, give_up_after_s)]
@@ -133,7 +133,7 @@ def _give_up(connection: Connection, claimed: Claimed, reason: str) -> bool:
     if done is None:
         return False
     account_id, url, at = done
-    logger.warning(log.line("webhook.deactivated", webhook_id=claimed.webhook_id, reason=repr(reason)))
+    logger.warning(log.line("webhook.disabled", webhook_id=claimed.webhook_id, reason=repr(reason)))
     state = _state(claimed, url, active=False) | {"deactivated_at": at, "deactivated_reason": reason}
     _publish(connection, account_id, "webhook_deactivated", claimed, {"webhook": state})
     return True

@@ -125,7 +125,7 @@ def wait_for(storage: Storage, event_id: int) -> bool:
     try:
         storage.autocommit(events.wait_for_lock, event_id=event_id)
     except StorageUnavailable as error:
-        logger.warning(log.line("event.held", event_id=event_id, reason=error))
+        logger.warning(log.line("event.locked", event_id=event_id, reason=error))
         return False
     return True
 
@@ -155,7 +155,7 @@ def _taken(storage: Storage, batch_size: int, trace: TracesFanOut | None, withou
     batch, made, traceparents = storage.transact(work)
     failpoints.hit("after_fan_out")
     for one in made:
-        logger.debug(log.line("delivery.made", **one._asdict()))
+        logger.debug(log.line("delivery.created", **one._asdict()))
     if trace is not None and traceparents:
         trace(traceparents, batch.delivery_count, began_at)
     return batch

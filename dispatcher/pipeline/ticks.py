@@ -170,7 +170,7 @@ class BrokerWatchdog:
             self._idle_since_s = clock.monotonic()
         elif clock.monotonic() - self._idle_since_s > DEAF_S:
             logger.critical(
-                log.line("worker.deaf", waiting=waiting, reason="takes no work from the broker; ends itself")
+                log.line("worker.broker_lost", waiting=waiting, reason="takes no work from the broker; ends itself")
             )
             os._exit(70)
 

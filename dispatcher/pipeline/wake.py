@@ -20,4 +20,4 @@ def wake(schedule: Schedule, waits_s: Mapping[int, float], *, afresh: bool = Fal
             schedule.resume(list(waits_s))
         schedule.due(waits_s)
     except ScheduleUnavailable as error:
-        logger.warning(log.line("webhook.not_woken", webhook_ids=sorted(waits_s), reason=repr(str(error))))
+        logger.warning(log.line("webhook.not_scheduled", webhook_ids=sorted(waits_s), reason=repr(str(error))))

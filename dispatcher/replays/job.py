@@ -216,7 +216,7 @@ def _healths(schedule: Schedule, webhook_ids: Sequence[int], fresh: Health) -> d
     try:
         known = schedule.healths(webhook_ids)
     except ScheduleUnavailable as error:
-        logger.warning(log.line("replay.without_clock", reason=error))
+        logger.warning(log.line("replay.schedule_unavailable", reason=error))
         known = {}
     return {id_: known.get(id_, fresh) for id_ in webhook_ids}
 

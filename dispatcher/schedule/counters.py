@@ -1,6 +1,6 @@
 """Figures that only grow, summed over all processes in one hash of Redis.
 
-dispatcher:tally   hash   figure → how often, ever; of times also their sum, in microseconds
+dispatcher:counters   hash   figure → how often, ever; of times also their sum, in microseconds
 
     attempts:<outcome>       requests that were recorded
     finished:<state>         deliveries that came to their end
@@ -28,7 +28,7 @@ from dispatcher.schedule.schedule import connect, translated
 
 logger = logging.getLogger(__name__)
 
-KEY = "dispatcher:tally"
+KEY = "dispatcher:counters"
 EVERY_S = 1.0
 
 
@@ -94,6 +94,6 @@ class Counters:
         try:
             self.send()
         except ScheduleUnavailable as error:
-            logger.debug(log.line("tally.not_sent", reason=error))
+            logger.debug(log.line("counters.not_sent", reason=error))
             return False
         return True

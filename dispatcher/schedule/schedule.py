@@ -356,7 +356,7 @@ class Schedule:
 
 
 def _written(health: Health) -> str:
-    return f"{health.window:.2f} {health.failures_in_a_row} {health.latency_s:.3f} {health.probes}"
+    return f"{health.window:.2f} {health.consecutive_failures} {health.latency_s:.3f} {health.probes}"
 
 
 def _read_all(webhook_ids: Sequence[int], texts: Sequence[str | None]) -> dict[int, Health]:
@@ -369,7 +369,7 @@ def _read(text: str) -> Health | None:
     try:
         window, failures, latency_s, probes = text.split()
         health = Health(
-            window=float(window), failures_in_a_row=int(failures), latency_s=float(latency_s), probes=int(probes)
+            window=float(window), consecutive_failures=int(failures), latency_s=float(latency_s), probes=int(probes)
         )
     except ValueError:
         return None

@@ -108,7 +108,7 @@ def test_a_delivery_is_followed_by_its_key_by_its_trace_and_in_figures(
 
     steps = eventually(story, 10, "three lines about the key")
     assert [(step["event"], step.get("attempt"), step.get("result")) for step in steps] == [
-        ("delivery.made", None, None),
+        ("delivery.created", None, None),
         ("delivery.attempted", 1, "503"),
         ("delivery.attempted", 2, "200"),
     ]

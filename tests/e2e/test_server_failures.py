@@ -82,7 +82,7 @@ def test_a_postgres_that_is_away_for_longer_than_a_lease_loses_nothing(cluster: 
         receiver.wait_for(100, 20)
         cluster.postgres.kill()
         # Each drain gives up what it holds when its lease is over.
-        eventually(lambda: any("drain.not_recorded" in worker.output for worker in workers), 20, "a drain giving up")
+        eventually(lambda: any("drain.results_lost" in worker.output for worker in workers), 20, "a drain giving up")
         cluster.postgres.restart()
     wait_until(cluster.states, lambda states: set(states) == {"delivered"}, 60)
 

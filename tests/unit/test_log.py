@@ -50,9 +50,9 @@ def test_as_text_a_step_is_an_event_and_its_fields(capsys: pytest.CaptureFixture
 def test_no_value_ends_its_line_or_forges_a_field(
     capsys: pytest.CaptureFixture[str], value: list[int] | str, told: str
 ) -> None:
-    text = written(capsys, "text", lambda own: own.info(log.line("request.broken", path=value)))
+    text = written(capsys, "text", lambda own: own.info(log.line("request.failed", path=value)))
 
-    assert text.endswith(f" request.broken path={told}\n")
+    assert text.endswith(f" request.failed path={told}\n")
 
 
 def test_as_json_the_fields_keep_their_types(capsys: pytest.CaptureFixture[str]) -> None:

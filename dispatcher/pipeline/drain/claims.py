@@ -127,7 +127,7 @@ class Claimer:
                     with guarded("drain.order_failed"):
                         self._storage.autocommit(order.settle, pairs=claim.ended)
                 if self._counters is not None:
-                    with guarded("drain.tally_failed"):
+                    with guarded("drain.counters_failed"):
                         self._counters.claimed(claim)
                 yield claim
 

@@ -32,7 +32,7 @@ class Holds:
             mine = [id_ for id_ in webhook_ids if id_ not in foreign]
             return mine, self._schedule.healths(mine)
         except ScheduleUnavailable as error:
-            logger.warning(log.line("drain.without_clock", reason=error))
+            logger.warning(log.line("drain.schedule_unavailable", reason=error))
             return list(webhook_ids), {}
 
     def renew_if_due(self, webhook_ids: Collection[int]) -> list[int]:
@@ -61,5 +61,5 @@ class Holds:
         try:
             return self._schedule.spend(wanted)
         except ScheduleUnavailable as error:
-            logger.warning(log.line("drain.without_buckets", reason=error))
+            logger.warning(log.line("drain.rate_limits_unavailable", reason=error))
             return {webhook: (count, 0.0) for webhook, (_, count) in wanted.items()}

@@ -206,7 +206,7 @@ class Drain:
         lane.pause(self._monotonic() + UNREADABLE_S)
         self._recorder.give_back(lane)
         if self._counters is not None:
-            with guarded("drain.tally_failed"):
+            with guarded("drain.counters_failed"):
                 self._counters.unreadable()
 
     def _collect(self) -> None:
@@ -250,7 +250,7 @@ class Drain:
         failpoints.hit("before_record")
         recorded = self._recorder.record(finished)
         failpoints.hit("after_record")
-        with guarded("drain.watch_failed"):
+        with guarded("drain.endpoint_health_failed"):
             for webhook_id in update_webhooks(self._storage, recorded, self._lanes, self._policy.give_up_after_s):
                 self._stop_sending(self._lanes[webhook_id])
         unrecorded = Counter(one.claimed.webhook_id for one in [*self._finished, *self._recorder.locked])

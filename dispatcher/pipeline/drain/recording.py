@@ -89,7 +89,7 @@ class Recorder:
             if now_s < one.claimed.lease_ends_s:
                 self.locked.append(one)
             else:
-                logger.error(log.line("delivery.not_recorded", delivery_id=one.claimed.id,
+                logger.error(log.line("delivery.record_failed", delivery_id=one.claimed.id,
                                       webhook_id=one.claimed.webhook_id, reason="locked"))  # fmt: skip
         return [one for one in batch if one.claimed.id in ids]
 
@@ -132,7 +132,7 @@ class Recorder:
         if self._monotonic() < max(one.claimed.lease_ends_s for one in left):
             self._pause()
             return True
-        logger.error(log.line("drain.not_recorded", attempts=len(left), reason="Postgres was away until leases ended"))
+        logger.error(log.line("drain.results_lost", attempts=len(left), reason="Postgres was away until leases ended"))
         return False
 
     def _store(self, batch: Sequence[Finished]) -> Sequence[Finished]:
@@ -143,7 +143,7 @@ class Recorder:
 
     def _stored(self, batch: Sequence[Finished], count: int, began_s: float) -> None:
         if self._counters is not None:
-            with guarded("drain.tally_failed"):
+            with guarded("drain.counters_failed"):
                 self._counters.recorded(batch, count, self._monotonic() - began_s)
         pairs = [(one.claimed.webhook_id, one.claimed.resource) for one in batch if one.claimed.resource is not None]
         if pairs:  # what was held back behind these is due now, or an earlier one goes first; or `reconcile` finds it
@@ -160,7 +160,7 @@ class Recorder:
             middle = len(batch) // 2
             return [(batch[:middle], store), (batch[middle:], store)]
         claimed = batch[0].claimed
-        log_fault("delivery.not_recorded", error, delivery_id=claimed.id, webhook_id=claimed.webhook_id)
+        log_fault("delivery.record_failed", error, delivery_id=claimed.id, webhook_id=claimed.webhook_id)
         if store == self._store:
             return [(batch, self._store_bare)]
         if store == self._store_bare and refuses_values(error):

@@ -368,9 +368,9 @@ def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) 
                 failing_s=failing_s,
             )
         except SecretDecryptionFailed as error:  # this must not stop the others of the chunk
-            logger.error(log.line("webhook.secret_unreadable", webhook_id=id_, reason=error))
+            logger.error(log.line("webhook.secret_decryption_failed", webhook_id=id_, reason=error))
         except ValueError as error:  # no base64, or a word that only a later release knows
-            logger.error(log.line("webhook.unreadable", webhook_id=id_, reason=type(error).__name__))
+            logger.error(log.line("webhook.invalid", webhook_id=id_, reason=type(error).__name__))
     return targets
 
 

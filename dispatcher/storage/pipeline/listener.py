@@ -62,7 +62,7 @@ class NotificationListener:
         elif self._echo_by_s is not None and clock.monotonic() > self._echo_by_s:
             self._echo_by_s, self.is_deaf = None, True
             reason = "no notification arrives; give workers a connection that no pooler shares by transaction"
-            logger.warning(log.line("listener.deaf", reason=repr(reason)))
+            logger.warning(log.line("listener.not_notified", reason=repr(reason)))
 
     def _connect(self) -> None:
         if self._connection is not None or clock.monotonic() < self._try_at_s:
@@ -77,6 +77,6 @@ class NotificationListener:
             with self._engine.begin() as other:
                 other.exec_driver_sql(f"select pg_notify('{CHANNEL}', '')")
         except (DBAPIError, psycopg2.Error) as error:
-            logger.warning(log.line("listener.unconnected", reason=type(error).__name__))
+            logger.warning(log.line("listener.connect_failed", reason=type(error).__name__))
             self.close()
         self._echo_by_s = clock.monotonic() + _ECHO_S

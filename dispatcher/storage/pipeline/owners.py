@@ -78,7 +78,7 @@ class Presence:
             with self._connection.cursor() as cursor:
                 cursor.execute(_LOCK, {"owner": self._owner})
         except (DBAPIError, psycopg2.Error) as error:
-            logger.warning(log.line("presence.unconnected", reason=type(error).__name__))
+            logger.warning(log.line("presence.connect_failed", reason=type(error).__name__))
             self.close()
         else:
             self._judges_at_s = self._monotonic() + _LATE_S if self._judges_at_s else 0.0

@@ -95,10 +95,10 @@ def test_the_metrics_are_read_from_the_rows(call: Any, api: Api, a_worker_lives:
     assert call("/metrics").headers["Content-Type"].startswith("text/plain; version=")
     assert float(figures['dispatcher_deliveries_due{queue="deliveries"}']) >= 3
     assert float(figures['dispatcher_deliveries_due_oldest_seconds{queue="deliveries"}']) >= 3_600
-    assert float(figures["dispatcher_events_waiting"]) >= 1
+    assert float(figures["dispatcher_events_pending"]) >= 1
     assert float(figures["dispatcher_workers"]) >= 1
     assert float(figures['dispatcher_queue_messages{queue="events"}']) >= 0
-    assert float(figures['dispatcher_clock_webhooks{set="held"}']) >= 0
+    assert float(figures['dispatcher_schedule_webhooks{set="held"}']) >= 0
     assert float(figures['dispatcher_up{part="broker"}']) == 1
-    name = f'dispatcher_webhook_deliveries_waiting{{account="{api.account.slug}",webhook_id="{hook.id}"}}'
+    name = f'dispatcher_webhook_deliveries_pending{{account="{api.account.slug}",webhook_id="{hook.id}"}}'
     assert float(figures[name]) == 3

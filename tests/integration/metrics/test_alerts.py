@@ -57,8 +57,8 @@ CASES = {
         says="No worker has sent a heartbeat for 30 s", after="2m",
     ),
     "EventsNotFannedOut": Case(
-        bad={"dispatcher_events_waiting_oldest_seconds": "90x240"},
-        good={"dispatcher_events_waiting_oldest_seconds": "60x240"},
+        bad={"dispatcher_events_pending_oldest_seconds": "90x240"},
+        good={"dispatcher_events_pending_oldest_seconds": "60x240"},
         says="The oldest event has been pending fan-out for 1m 30s", after="3m",
     ),
     "DeliveriesLate": Case(
@@ -95,8 +95,11 @@ CASES = {
         says="No key in a worker's SECRET_KEYS decrypts some webhooks' secrets", after="12m",
     ),
     "ManyBreakersOpen": Case(
-        bad={'dispatcher_clock_webhooks{set="paused"}': "51x240"},
-        good={'dispatcher_clock_webhooks{set="paused"}': "50x240", 'dispatcher_clock_webhooks{set="due"}': "900x240"},
+        bad={'dispatcher_schedule_webhooks{set="paused"}': "51x240"},
+        good={
+            'dispatcher_schedule_webhooks{set="paused"}': "50x240",
+            'dispatcher_schedule_webhooks{set="due"}': "900x240",
+        },
         says="51 webhooks are backing off", after="16m", labels={"set": "paused"},
     ),
     "QueueMessagesPileUp": Case(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
-from dispatcher.metrics.worker import WorkerFigures
+from dispatcher.metrics.worker import WorkerMetrics
 from dispatcher.model.health import Health
 from tests.integration.metrics.conftest import samples_of
 from tests.support.places import ROOT
@@ -50,7 +50,7 @@ def existing(container: Any, queue: Any, account: Any, webhook: Any, scraped: An
             f" values (1, 1, {webhook.id}, gen_random_uuid())"
         )
     )
-    worker = WorkerFigures(lambda: 0, lambda: 0, sender="curl")
+    worker = WorkerMetrics(lambda: 0, lambda: 0, sender="curl")
     return {name for name, _ in scraped()} | {name for name, _ in samples_of(generate_latest(worker.registry).decode())}
 
 

@@ -130,7 +130,9 @@ def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(
     flow.emit(an_event(), an_event())
     flow.fan_out()
     flow.sql("update deliveries set next_attempt_at = now() - interval '100 s' where webhook_id = %(id)s", id=slow.id)
-    container.schedule.store_healths({slow.id: Health(window=1.0), paused.id: Health(window=1.0, failures_in_a_row=10)})
+    container.schedule.store_healths(
+        {slow.id: Health(window=1.0), paused.id: Health(window=1.0, consecutive_failures=10)}
+    )
     container.schedule._redis.zadd("dispatcher:paused", {str(paused.id): 10**15})
 
     due = {
@@ -143,7 +145,7 @@ def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(
     assert read("dispatcher_webhook_breaker_open", **of_paused) == 1
     assert read("dispatcher_webhook_window", **of_paused) == 1
     assert read("dispatcher_webhook_paused_seconds", **of_paused) > 0
-    assert read("dispatcher_clock_webhooks", set="paused") == 1
+    assert read("dispatcher_schedule_webhooks", set="paused") == 1
     assert well.id != slow.id
 
 
@@ -162,7 +164,7 @@ def test_the_number_of_series_does_not_depend_on_that_of_webhooks(
     waiting = {
         dict(labels)["webhook_id"]: value
         for (name, labels), value in found.items()
-        if name.endswith("_waiting") and labels
+        if name.endswith("_deliveries_pending") and labels
     }
     assert len(waiting) == 21
     assert sum(waiting.values()) == 3_001

@@ -82,14 +82,14 @@ def test_distress_narrows_the_window_and_is_remembered(
 
     health = schedule.healths([hook.id])[hook.id]
     assert health.window == 1
-    assert health.failures_in_a_row == 6
+    assert health.consecutive_failures == 6
 
 
 def attempts_made(flow: Flow) -> list[int]:
     return sorted(len(delivery.attempts) for delivery in flow.deliveries())
 
 
-def test_after_ten_failures_in_a_row_the_rest_waits_unsent_and_uncounted(
+def test_after_ten_consecutive_failures_the_rest_waits_unsent_and_uncounted(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
     schedule: MemorySchedule,

@@ -268,7 +268,7 @@ def test_a_request_that_the_sender_does_not_take_fails_alone_and_is_not_the_rece
     make_drain(Odd(clock, refused=bad), hook.id, other.id).run()
     assert of_one(flow, bad) == ("pending", [(1, "unknown_error", "the request cannot be sent: OddError")])
     assert states_but(flow, bad) == {"delivered": 14}
-    assert schedule.healths([other.id])[other.id].failures_in_a_row == 0
+    assert schedule.healths([other.id])[other.id].consecutive_failures == 0
 
 
 def test_a_drain_that_ends_by_a_fault_records_what_came_in_and_gives_back_what_is_unsent(

@@ -156,7 +156,7 @@ def test_what_cannot_be_recorded_until_the_leases_end_is_left_to_be_sent_again(
     drain.run()
     assert drain.done
     assert flow.states() == ["pending"]
-    assert "drain.not_recorded attempts=1" in caplog.text
+    assert "drain.results_lost attempts=1" in caplog.text
     assert 85 < clock.now_s - 1_000 < 95
 
 
@@ -274,7 +274,7 @@ def test_a_delivery_that_is_locked_for_longer_than_its_lease_is_left_to_be_sent_
     assert drain.done
     assert 85 < clock.now_s - 1_000 < 95
     assert sorted(flow.states()) == ["delivered"] * 9 + ["pending"]
-    assert f"delivery.not_recorded delivery_id={sender.requests[2].tag}" in caplog.text
+    assert f"delivery.record_failed delivery_id={sender.requests[2].tag}" in caplog.text
 
 
 def test_a_table_that_is_locked_is_waited_for_like_an_outage(

@@ -62,7 +62,7 @@ def test_a_replay_with_redis_down_is_stored_and_found_by_reconcile(
     (delivery,) = flow.deliveries()
 
     assert replay(flow.container.storage, down, str(delivery.id), limit=3).state == "pending"
-    assert "webhook.not_woken" in caplog.text
+    assert "webhook.not_scheduled" in caplog.text
     assert flow.container.reconciler.reconcile().webhook_count == 1
 
 
@@ -75,7 +75,7 @@ def test_a_webhook_that_is_switched_on_with_redis_down_is_found_by_reconcile(
     assert flow.container.reconciler.reconcile().webhook_count == 0
 
     assert edit_webhook(flow.container.storage, down, "applecorp", hook.id, {"active": True}).active
-    assert "webhook.not_woken" in caplog.text
+    assert "webhook.not_scheduled" in caplog.text
     assert flow.container.reconciler.reconcile().webhook_count == 1
 
 

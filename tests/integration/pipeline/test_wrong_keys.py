@@ -59,7 +59,7 @@ def test_its_deliveries_wait_uncounted_and_nobody_blames_the_receiver(
     assert of_rows(flow) == [("pending", 0, 0, True, True, True, True, 0)]
     assert receiver.requests == []
     assert wrong.schedule.healths([hook.id]) == {}
-    assert f"webhook.secret_unreadable webhook_id={hook.id}" in caplog.text
+    assert f"webhook.secret_decryption_failed webhook_id={hook.id}" in caplog.text
 
 
 def test_the_webhook_is_paused_for_a_minute_and_counted_for_the_alert(

@@ -251,7 +251,7 @@ def test_a_paused_webhook_with_nothing_waiting_is_not_in_the_clock(
 
 def test_resuming_ends_the_pause_and_forgets_the_health(schedule: Schedule) -> None:
     schedule.hand_out([1], MANY)
-    ill = Health(window=1.0, failures_in_a_row=12, probes=1)
+    ill = Health(window=1.0, consecutive_failures=12, probes=1)
     schedule.release([Released(webhook_id=1, wait_s=0.0, pause_s=30.0, health=ill)], DRAIN)
     assert schedule.healths([1]) == {1: ill}
 
@@ -307,7 +307,7 @@ def test_one_worker_prunes_an_interval(schedule: Schedule, advance: Callable[[fl
 
 
 def test_health_is_kept_and_absent_where_unknown(schedule: Schedule) -> None:
-    known = Health(window=12.5, failures_in_a_row=2, latency_s=0.25, probes=3)
+    known = Health(window=12.5, consecutive_failures=2, latency_s=0.25, probes=3)
     schedule.store_healths({1: known})
 
     assert schedule.healths([1, 2]) == {1: known}

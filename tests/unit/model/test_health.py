@@ -33,31 +33,31 @@ def test_the_window_stays_between_one_and_its_ceiling(answers: Any, ceiling: int
 
 @given(st.floats(1, 200))
 def test_success_widens_the_window_and_ends_the_row_of_failures(window: float) -> None:
-    health = after(Health(window=window, failures_in_a_row=3), "200", 0.05, POLICY)
+    health = after(Health(window=window, consecutive_failures=3), "200", 0.05, POLICY)
 
     assert health.window > window or window == POLICY.ceiling
-    assert health.failures_in_a_row == 0
+    assert health.consecutive_failures == 0
 
 
 @pytest.mark.parametrize("status", ["429", "500", "502", "503", "599", Status.TIMEOUT, Status.CONNECTION_FAILED])
 def test_distress_halves_the_window_and_counts(status: str) -> None:
-    health = after(Health(window=10.0, failures_in_a_row=1), status, 0.05, POLICY)
+    health = after(Health(window=10.0, consecutive_failures=1), status, 0.05, POLICY)
 
     assert health.window == 5
-    assert health.failures_in_a_row == 2
+    assert health.consecutive_failures == 2
 
 
 @pytest.mark.parametrize("status", ["302", "401", "404", "410", Status.SSL_ERROR, Status.BLOCKED_ADDRESS])
 def test_a_receiver_that_is_set_up_wrongly_fails_without_being_overloaded(status: str) -> None:
-    health = after(Health(window=10.0, failures_in_a_row=4), status, 0.05, POLICY)
+    health = after(Health(window=10.0, consecutive_failures=4), status, 0.05, POLICY)
 
     assert health.window == 10
-    assert health.failures_in_a_row == 5
+    assert health.consecutive_failures == 5
 
 
 @pytest.mark.parametrize("status", ["400", "413", "415", "422"])
 def test_a_refused_request_shows_that_the_receiver_is_well(status: str) -> None:
-    health = after(Health(window=10.0, failures_in_a_row=14, probes=2), status, 0.05, POLICY)
+    health = after(Health(window=10.0, consecutive_failures=14, probes=2), status, 0.05, POLICY)
 
     assert health == Health(window=10.0, latency_s=0.05)
 
@@ -71,7 +71,7 @@ def test_pauses_double_from_the_first_to_the_longest_each_with_jitter(probes: in
     assert 0.8 * middle_s <= pause_s <= min(1.2 * middle_s, 600)
 
 
-def test_a_breaker_opens_after_ten_failures_in_a_row_and_closes_with_a_success() -> None:
+def test_a_breaker_opens_after_ten_consecutive_failures_and_closes_with_a_success() -> None:
     breaker = BreakerPolicy()
     nine = after_all(["500"] * 9)
     assert not nine.is_open(breaker)
