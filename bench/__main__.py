@@ -1,5 +1,6 @@
 """`python -m bench`: every measure in one run, on servers of its own; prints a report and keeps it in a folder.
 
+    outside      what a user of `dispatcher up` gets over HTTP: bursts, batches, a steady rate
     throughput   recorded, signed deliveries a second, beside the two yardsticks
     latency      commit to arrival, at 200 events a second; and while some receivers hang
     emits        events a second that the API accepts
@@ -14,7 +15,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import chain, http_emits, idle, isolation, latency, machine, memory, plot, report, throughput, yardsticks
+from bench import (
+    chain,
+    http_emits,
+    idle,
+    isolation,
+    latency,
+    machine,
+    memory,
+    outside,
+    plot,
+    report,
+    throughput,
+    yardsticks,
+)
 from bench.receiver import Receiver
 from bench.report import Results
 from bench.rig import Rig, say
@@ -27,10 +41,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("bench-results"), help="where results are written")
     arguments = parser.parse_args()
     began_s = time.monotonic()
+    share = 0.1 if arguments.quick else 1.0
+    with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as temporary:
+        from_outside = outside.measure(Path(temporary), share)
     with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as temporary:
         results = measure(Path(temporary), quick=arguments.quick)
     with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as temporary:  # servers of its own, which also count
-        chains = chain.measure(Path(temporary), 0.1 if arguments.quick else 1.0)
+        chains = chain.measure(Path(temporary), share)
+    results.outside = from_outside
     results.chain = {each.name: dict(each.rows()) for each in chains}
     results.took_s = time.monotonic() - began_s
     report.show(results)
@@ -40,7 +58,7 @@ def main() -> None:
 
 
 def measure(temporary: Path, *, quick: bool) -> Results:
-    """All measures, one after the other, each on empty tables."""
+    """All other measures, one after the other, each on empty tables."""
     share = 0.1 if quick else 1.0
     with Rig(temporary) as rig, Receiver(temporary) as receiver:
         say(f"receiver: {receiver.kind}")

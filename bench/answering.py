@@ -1,6 +1,7 @@
 """A small receiver of ours: answers 200 `ok` and notes when each request arrived. `python -m bench.answering PORT`.
 
-What is sent to /hang gets no answer.
+What is sent to /hang gets no answer. A request is noted by the mark in its body, `"bench 17"`, or else by its
+Idempotency-Key.
 
 Knows just enough HTTP/1.1 for a POST with Content-Length over kept connections.
 """
@@ -14,6 +15,7 @@ from typing import cast
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _KEY = re.compile(rb"\r\nidempotency-key: *([^\r]+)", re.IGNORECASE)
+_MARK = re.compile(rb'"(bench \d+)"')
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
 _arrived: list[tuple[float, bytes]] = []
@@ -33,16 +35,16 @@ class _Connection(asyncio.Protocol):
             size = end + 4 + (int(length[1]) if length else 0)
             if len(self._data) < size:
                 return
-            self._data = self._data[size:]
+            body, self._data = self._data[end:size], self._data[size:]
             if not head.startswith(b"POST /hang"):
-                self._transport.write(_answer(head, now_s))
+                self._transport.write(_answer(head, body, now_s))
 
 
-def _answer(head: bytes, now_s: float) -> bytes:
+def _answer(head: bytes, body: bytes, now_s: float) -> bytes:
     if head.startswith(b"GET /arrivals"):
-        body = json.dumps({key.decode(): at_s for at_s, key in reversed(_arrived)}).encode()
-        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    key = _KEY.search(head)
+        text = json.dumps({key.decode(): at_s for at_s, key in reversed(_arrived)}).encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
+    key = _MARK.search(body) or _KEY.search(head)
     if key:
         _arrived.append((now_s, key[1]))
     return _OK

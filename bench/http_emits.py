@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pycurl
@@ -25,6 +26,7 @@ from dispatcher.storage.admin import accounts, clients
 
 IN_FLIGHT = 64
 """Connections fall unevenly on the server's two processes, and neither shall be idle while Postgres syncs a commit."""
+_FIXED = ("User-Agent: bench", "Expect:")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,41 +64,61 @@ LOADS = (
 
 
 class Api:
-    """The API of one account, as a client with a token sees it."""
+    """The API of one account, as a client of its own sees it, over kept connections; the client is libcurl's."""
 
-    def __init__(self, pid: int, root: str, slug: str, token: str) -> None:
+    def __init__(self, pid: int, root: str, slug: str, client_id: str, secret: str) -> None:
+        """`pid`: the server, for those who measure it. Fetches a token."""
         self.pid = pid
-        self._url, self._token = f"{root}/accounts/{slug}/events.json", token
+        self._account = f"{root}/accounts/{slug}"
+        grant = _call(f"{root}/oauth/token", [], b"grant_type=client_credentials", signed_in=f"{client_id}:{secret}")
+        self._headers = [f"Authorization: Bearer {grant['access_token']}", "Content-Type: application/json"]
 
-    def post(self, body: bytes, count: int, *, keyed: bool = False, per_second: int | None = None) -> None:
-        """POSTs so often, as fast as may be or evenly; raises RuntimeError for another response than 202."""
+    def create_webhook(self, url: str) -> None:
+        """One for the events that are posted."""
+        body = json.dumps({"webhook_url": url, "events": [load.EVENT], "active": True}).encode()
+        _call(f"{self._account}/webhooks.json", self._headers, body)
+
+    def post(
+        self, body: bytes | Callable[[int], bytes], count: int, *, keyed: bool = False, per_second: int | None = None
+    ) -> list[tuple[float, float]]:
+        """Emits so often, as fast as may be or evenly; `body` may depend on the request's number.
+
+        Returns when each request was due and when its 202 was there, on the monotonic clock: a late start counts.
+        Raises RuntimeError for another response.
+        """
         multi = pycurl.CurlMulti()
-        headers = [
-            f"Authorization: Bearer {self._token}", "Content-Type: application/json", "User-Agent: bench", "Expect:"
-        ]  # fmt: skip
-        free = [_handle(self._url, headers, body) for _ in range(min(IN_FLIGHT, count))]
+        free = [_handle(f"{self._account}/events.json", self._headers) for _ in range(min(IN_FLIGHT, count))]
+        numbers: dict[pycurl.Curl, int] = {}
         began_s = time.monotonic()
+        due_s, answered_s = [0.0] * count, [0.0] * count
         started = finished = 0
         while finished < count:
-            due = count if per_second is None else min(count, int((time.monotonic() - began_s) * per_second) + 1)
-            while free and started < due:
+            now_s = time.monotonic()
+            while free and started < count and (per_second is None or began_s + started / per_second <= now_s):
                 curl = free.pop()
+                curl.setopt(pycurl.POSTFIELDS, body if isinstance(body, bytes) else body(started))
                 if keyed:
-                    curl.setopt(pycurl.HTTPHEADER, [*headers, f"Idempotency-Key: {uuid4()}"])
+                    curl.setopt(pycurl.HTTPHEADER, [*self._headers, *_FIXED, f"Idempotency-Key: {uuid4()}"])
+                numbers[curl] = started
+                due_s[started] = now_s if per_second is None else began_s + started / per_second
                 multi.add_handle(curl)
                 started += 1
             multi.perform()
             _, succeeded, failed = multi.info_read()
+            now_s = time.monotonic()
             for curl in succeeded:
                 if curl.getinfo(pycurl.RESPONSE_CODE) != 202:
                     raise RuntimeError(f"the API answered {curl.getinfo(pycurl.RESPONSE_CODE)}")
+                answered_s[numbers[curl]] = now_s
                 multi.remove_handle(curl)
                 free.append(curl)
             if failed:
                 raise RuntimeError(f"a request failed: {failed[0][2]}")
             finished += len(succeeded)
             if not succeeded:
-                multi.select(0.02 if per_second is None else 0.002)
+                next_s = began_s + started / per_second if per_second and free and started < count else now_s + 0.02
+                multi.select(max(0.0, min(0.02, next_s - now_s)))
+        return list(zip(due_s, answered_s, strict=True))
 
 
 @contextmanager
@@ -109,7 +131,7 @@ def serving(rig: Rig, account: accounts.Account) -> Iterator[Api]:
     variables = {"PORT": str(port), "DISPATCHER_EMIT_QUOTA": "1000000000"}
     with running(command, variables, stdout=subprocess.DEVNULL) as server:
         wait_until("the API listens", lambda: _listens(port), processes=[server])
-        yield Api(server.pid, root, account.slug, _token(root, client.client_id, secret))
+        yield Api(server.pid, root, account.slug, client.client_id, secret)
 
 
 def measure(rig: Rig, share: float) -> list[Emits]:
@@ -142,27 +164,27 @@ def _run(rig: Rig, api: Api, each: Load, share: float) -> Emits:
     return done
 
 
-def _handle(url: str, headers: list[str], body: bytes) -> pycurl.Curl:
+def _handle(url: str, headers: list[str]) -> pycurl.Curl:
+    """A POST; its body is set for each."""
     curl = pycurl.Curl()
     curl.setopt(pycurl.URL, url)
-    curl.setopt(pycurl.POSTFIELDS, body)
-    curl.setopt(pycurl.HTTPHEADER, headers)
+    curl.setopt(pycurl.HTTPHEADER, [*headers, *_FIXED])
     curl.setopt(pycurl.WRITEFUNCTION, len)
     curl.setopt(pycurl.NOSIGNAL, 1)
     return curl
 
 
-def _token(root: str, client_id: str, secret: str) -> str:
-    """An access token, as any client gets one."""
+def _call(url: str, headers: list[str], body: bytes, signed_in: str = "") -> Any:
+    """The response's JSON; raises RuntimeError for a status that is no success."""
     answer = BytesIO()
-    curl = pycurl.Curl()
-    curl.setopt(pycurl.URL, f"{root}/oauth/token")
-    curl.setopt(pycurl.USERPWD, f"{client_id}:{secret}")
-    curl.setopt(pycurl.HTTPHEADER, ["User-Agent: bench"])
-    curl.setopt(pycurl.POSTFIELDS, "grant_type=client_credentials")
+    curl = _handle(url, headers)
+    curl.setopt(pycurl.USERPWD, signed_in)
+    curl.setopt(pycurl.POSTFIELDS, body)
     curl.setopt(pycurl.WRITEFUNCTION, answer.write)
     curl.perform()
-    return str(json.loads(answer.getvalue())["access_token"])
+    if curl.getinfo(pycurl.RESPONSE_CODE) >= 300:
+        raise RuntimeError(f"{url} answered {curl.getinfo(pycurl.RESPONSE_CODE)}: {answer.getvalue()!r}")
+    return json.loads(answer.getvalue())
 
 
 def _listens(port: int) -> bool:

@@ -2,18 +2,20 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bench import outside
 from bench.http_emits import Emits
 from bench.idle import Idle
 from bench.isolation import WEBHOOKS, Isolation
 from bench.latency import Latency, percentile
 from bench.memory import Memory
+from bench.outside import LOADS, Outside
 from bench.throughput import Throughput
 from bench.yardsticks import Yardstick
 
@@ -34,6 +36,7 @@ class Results:
     memory: Memory | None
     emits: list[Emits]
     isolation: list[Isolation]
+    outside: list[Outside] = dataclasses.field(default_factory=list)
     chain: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     took_s: float = 0.0
 
@@ -55,7 +58,8 @@ class Bar:
 
 
 def bars(results: Results) -> Iterator[Bar]:
-    """The promises; throughput is that of 20,000 events × 3 webhooks."""
+    """The promises: first what is seen over HTTP. The other throughput is that of 20,000 events × 3 webhooks."""
+    yield from _outside_bars(results.outside)
     main = results.throughput[1].per_second
     yield Bar(
         what=f"recorded, signed deliveries ({results.throughput[1].name})", measured=main, wanted=8_000, unit="/s"
@@ -93,12 +97,29 @@ def bars(results: Results) -> Iterator[Bar]:
     )
 
 
+def _outside_bars(results: Sequence[Outside]) -> Iterator[Bar]:
+    for load, each in zip(LOADS, results, strict=True):
+        if load.wanted is not None:
+            yield Bar(what=f"{each.name}: deliveries", measured=each.per_second, wanted=load.wanted, unit="/s")
+    burst, steady = results[0], results[-1]
+    for what, measured, wanted_ms in (
+        (f"{steady.name}: POST, p95", percentile(steady.post_ms, 0.95), 10.0),
+        (f"{steady.name}: publish to arrival, p50", percentile(steady.arrival_ms, 0.5), 8.0),
+        (f"{steady.name}: publish to arrival, p95", percentile(steady.arrival_ms, 0.95), 20.0),
+        (f"{steady.name}: CPU an event", steady.cpu_ms, 1.5),
+        (f"{burst.name}: CPU an event", burst.cpu_ms, 1.2),
+    ):
+        yield Bar(what=what, measured=measured, wanted=wanted_ms, unit=" ms", at_most=True)
+
+
 def show(results: Results) -> None:
     """Prints it all."""
     console = Console(width=None if Console().is_terminal else 140, highlight=False)
     console.print()
     for name, value in results.machine.items():
         console.print(f"[dim]{name:12}[/] {value}")
+    console.print()
+    console.print(outside.table(results.outside))
     console.print()
     console.print(_figures(results))
     console.print()
@@ -123,6 +144,11 @@ def write(results: Results, folder: Path) -> list[Path]:
     for of, latency in zip(found["latency"], results.latency, strict=True):
         for name in ("ms", "emit_ms"):
             of[name] = {f"p{share * 100:.0f}": percentile(getattr(latency, name), share) for share in _SHARES}
+    for of, each in zip(found["outside"], results.outside, strict=True):
+        of |= {"per_second": each.per_second, "cpu_ms": each.cpu_ms}
+        for name in ("post_ms", "arrival_ms"):
+            ms = getattr(each, name)
+            of[name] = {f"p{share * 100:.0f}": percentile(ms, share) for share in _SHARES} if ms else {}
     for of, emits in zip(found["emits"], results.emits, strict=True):
         of["per_second"] = emits.per_second
     for of, isolation in zip(found["isolation"], results.isolation, strict=True):
