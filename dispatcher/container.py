@@ -76,11 +76,9 @@ class Container:
     def worker_metrics(self) -> "WorkerMetrics | None":
         if not self.settings.metrics_port:
             return None
-        from dispatcher.metrics.worker import WorkerMetrics  # the client is loaded by processes that are asked  # noqa: PLC0415
+        from dispatcher.metrics.worker import WorkerMetrics  # noqa: PLC0415 -- loaded by processes that use it
 
-        return WorkerMetrics(
-            lambda: self.senders.in_flight, lambda: self.drain_runner.running, sender=self.settings.sender
-        )
+        return WorkerMetrics(lambda: self.senders.in_flight, lambda: self.drain_runner.running, self.settings.sender)
 
     @cached_property
     def emitter(self) -> Emitter:
@@ -88,8 +86,8 @@ class Container:
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:
-        parts = self.storage, self.schedule, self.queue, self.dispatch, self.drain_runner.run
-        return FanOutRunner(*parts, trace=self.tracing.fan_out if self.tracing else None)
+        drain, trace = self.drain_runner.run, self.tracing.fan_out if self.tracing else None
+        return FanOutRunner(self.storage, self.schedule, self.queue, self.dispatch, deliver=drain, trace=trace)
 
     @cached_property
     def dispatch(self) -> Dispatch:
@@ -97,15 +95,17 @@ class Container:
 
     @cached_property
     def drain_runner(self) -> DrainRunner:
-        parts = self.storage, self.schedule, self.senders, self.dispatch, self.drain_policy, self.counters
         publish = None if self.settings.flower_deliveries == "none" else self.task_events.publish
         trace = self.tracing.attempts if self.tracing else None
-        return DrainRunner(*parts, publish=publish, metrics=self.worker_metrics, trace=trace)
+        return DrainRunner(
+            self.storage, self.schedule, self.senders, self.dispatch, self.drain_policy, self.counters,
+            publish=publish, metrics=self.worker_metrics, trace=trace,
+        )  # fmt: skip
 
     @cached_property
     def heartbeat(self) -> Heartbeat:
         presence, every_s = Presence(self.storage.engine, self.owner), self.settings.reconcile_s
-        return Heartbeat(self.storage, self.schedule, presence, self.reconciler.reconcile, every_s=every_s)
+        return Heartbeat(self.storage, self.schedule, presence, reconcile=self.reconciler.reconcile, every_s=every_s)
 
     @cached_property
     def reconciler(self) -> Reconciler:

@@ -57,5 +57,6 @@ class CeleryWorker:
 
 
 def _tick(worker: CeleryWorker, stop: threading.Event) -> None:
-    own = current_container()
-    Ticks(worker, own.storage, own.schedule, own.queue, own.dispatch, own.heartbeat, own.settings).run(stop)
+    container = current_container()
+    parts = container.storage, container.schedule, container.queue, container.dispatch, container.heartbeat
+    Ticks(worker, *parts, container.settings).run(stop)

@@ -26,7 +26,7 @@ _SIZES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 class WorkerMetrics:
     """This process's metrics. `in_flight` and `drains` are called at each scrape."""
 
-    def __init__(self, in_flight: Callable[[], int], drains: Callable[[], int], *, sender: str) -> None:
+    def __init__(self, in_flight: Callable[[], int], drains: Callable[[], int], sender: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._drain_s = self._histogram("drain_seconds", "Duration of a drain in seconds.", _DRAIN_S)
