@@ -61,9 +61,20 @@ async def async_adapter_for(connection: object) -> Adapter:
     return adapter
 
 
+_adapters: dict[tuple[type, bool], Any] = {}
+"""What has been recognised, by class and whether it is asynchronous: emits are many, and their classes few."""
+
+
 def _made(connection: object, kinds: tuple[_Kind, ...]) -> Any:
-    kind = _kind_of(connection, kinds)
-    return kind and getattr(import_module(f"dispatcher.connections.{kind.module}"), kind.adapter)(connection)
+    class_ = connection.__class__  # of what a tracer's proxy stands for; `type` would be the proxy's
+    adapter = _adapters.get((class_, kinds is _ASYNC))
+    if adapter is None:
+        kind = _kind_of(connection, kinds)
+        if kind is None:
+            return None
+        adapter = getattr(import_module(f"dispatcher.connections.{kind.module}"), kind.adapter)
+        _adapters[class_, kinds is _ASYNC] = adapter
+    return adapter(connection)
 
 
 def _kind_of(connection: object, kinds: tuple[_Kind, ...]) -> _Kind | None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC
-from itertools import compress
+from itertools import compress, islice
 from typing import NamedTuple
 
 from dispatcher.connections.adapter import Adapter, completed
@@ -180,7 +180,7 @@ async def insert_by(adapter: Adapter, emit: Emit) -> list[Event]:
     """As `insert`, on any connection: all of it in the transaction that it is in, or in one of its own."""
     keys = _keys([emit])
     if not keys:
-        return (await _store(adapter, [emit], {}))[0]
+        return await _insert_all(adapter, [emit])
     async with _one_transaction(adapter):
         await adapter.rows(_LOCK_KEYS, _asked(keys))
         return (await _store(adapter, [emit], await _find(adapter, keys)))[0]
@@ -211,7 +211,10 @@ def insert_together(connection: Connection, emits: Sequence[Emit]) -> list[list[
 
 async def _insert_together(adapter: Adapter, emits: Sequence[Emit]) -> list[list[Event] | None]:
     keys = _keys(emits)
-    taken = {(account_id, key) for account_id, key in await adapter.rows(_TAKEN_KEYS, _asked(keys))} if keys else set()
+    if not keys:
+        new = iter(await _insert_all(adapter, emits))
+        return [[*islice(new, len(emit.drafts))] for emit in emits]
+    taken = {(account_id, key) for account_id, key in await adapter.rows(_TAKEN_KEYS, _asked(keys))}
     free = [not taken or taken.isdisjoint(_keys([emit])) for emit in emits]
     known = await _find(adapter, [key for key in keys if key not in taken])
     stored = iter(await _store(adapter, [*compress(emits, free)], known))
