@@ -86,8 +86,8 @@ class Container:
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:
-        drain, trace = self.drain_runner.run, self.tracing.fan_out if self.tracing else None
-        return FanOutRunner(self.storage, self.schedule, self.queue, self.dispatch, deliver=drain, trace=trace)
+        trace = self.tracing.fan_out if self.tracing else None
+        return FanOutRunner(self.storage, self.schedule, self.queue, self.dispatch, self.drain_runner, trace=trace)
 
     @cached_property
     def dispatch(self) -> Dispatch:

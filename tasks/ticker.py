@@ -51,12 +51,12 @@ class CeleryWorker:
         """How many messages it has ever taken."""
         return sum(state.total_count.values())
 
-    def is_busy(self) -> bool:
-        """Whether a task runs."""
-        return bool(state.active_requests)
+    def running(self) -> int:
+        """How many tasks run."""
+        return len(state.active_requests)
 
 
 def _tick(worker: CeleryWorker, stop: threading.Event) -> None:
     container = current_container()
     parts = container.storage, container.schedule, container.queue, container.dispatch, container.heartbeat
-    Ticks(worker, *parts, container.settings).run(stop)
+    Ticks(worker, *parts, container.fan_out_runner, container.settings).run(stop)

@@ -29,12 +29,14 @@ class EventDraft:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FanOut:
-    """What one fan-out transaction did: events marked, deliveries made, and the webhooks that now have work."""
+    """What one fan-out transaction did: events taken, deliveries made, and the webhooks that now have work."""
 
     event_count: int
     delivery_count: int
     webhook_ids: tuple[int, ...]
+    """Of deliveries that are due; not of those that the fan-out has leased itself."""
     event_ids: tuple[int, ...] = ()
-    """Of one transaction only: the sum over several does not name them."""
+    in_order: bool = False
+    """Whether events were left for a fan-out that puts them in order."""
     behind: int | None = None
     """The event, in another fan-out's hands, behind which some of its account were left in the outbox; None: none."""

@@ -19,7 +19,9 @@ from dispatcher.pipeline.drain.counters import Adds, DrainCounters
 from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.drain.loop import STRAGGLING_S, Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
+from dispatcher.pipeline.drain.traffic import Tools
 from dispatcher.pipeline.fault import guarded
+from dispatcher.pipeline.first_attempts import FirstAttempts
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.contract import Sender
@@ -79,22 +81,29 @@ class DrainRunner:
         """One drain over webhooks that are held for it. What only waits for slow responses is finished aside."""
         sender = self._senders.borrow()
         with _closed_on_error(sender):
-            drain = self._drain(sender, webhook_ids)
+            drain = Drain(self._storage, self._schedule, sender, self._policy, webhook_ids, self._tools())
             counts = self._run(drain)
             self._pass_on(drain.take_go_on())
-            if not drain.done and self._is_finished_aside(drain, sender):
-                return counts
-            drain.finish(self._pass_on)
-            self._senders.give_back(sender)
+            self._end(drain, sender)
         return counts
 
-    def _drain(self, sender: Sender, webhook_ids: Sequence[int]) -> Drain:
-        return Drain(
-            self._storage,
-            self._schedule,
-            sender,
-            self._policy,
-            webhook_ids,
+    @contextmanager
+    def first_attempts(self) -> Iterator[FirstAttempts]:
+        """For a fan-out, which leases. At the end of the block what only waits for slow responses is finished aside.
+
+        Also after a fault in the block: what was leased is sent.
+        """
+        sender = self._senders.borrow()
+        first = FirstAttempts(self._storage, self._schedule, sender, self._policy, self._tools(), self._pass_on)
+        try:
+            yield first
+        finally:
+            with _closed_on_error(sender):
+                first.wind_down()
+                self._end(first, sender)
+
+    def _tools(self) -> Tools:
+        return Tools(
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
             publish=self._publish,
             counters=self._counters,
@@ -115,21 +124,26 @@ class DrainRunner:
     def _patience_s(self) -> float:
         return BUSY_PATIENCE_S if self.running >= BUSY_DRAINS else STRAGGLING_S
 
-    def _is_finished_aside(self, drain: Drain, sender: Sender) -> bool:
+    def _end(self, work: Drain | FirstAttempts, sender: Sender) -> None:
+        if work.done or not self._is_finished_aside(work, sender):
+            work.finish(self._pass_on)
+            self._senders.give_back(sender)
+
+    def _is_finished_aside(self, work: Drain | FirstAttempts, sender: Sender) -> bool:
         """False where so many hang already, or so many threads run, that this thread had better wait too."""
         if not self._stragglers.acquire(blocking=False):
             return False
         try:
-            threading.Thread(target=self._finish_aside, args=(drain, sender), name="stragglers").start()
+            threading.Thread(target=self._finish_aside, args=(work, sender), name="stragglers").start()
         except RuntimeError:  # the system has no thread left
             self._stragglers.release()
             return False
         return True
 
-    def _finish_aside(self, drain: Drain, sender: Sender) -> None:
+    def _finish_aside(self, work: Drain | FirstAttempts, sender: Sender) -> None:
         try:
             with guarded("drain.unfinished"), _closed_on_error(sender):  # holds and leases end by themselves
-                drain.finish(self._pass_on)
+                work.finish(self._pass_on)
                 self._senders.give_back(sender)  # with its connections
         finally:
             self._stragglers.release()

@@ -16,8 +16,8 @@ HELD_MAX = 10_000
 """
 SPREAD = 4
 """Drains over which a few webhooks are spread."""
-OWN_WEBHOOKS, OWN_DELIVERIES = 10, 50
-"""What a fan-out made is drained by its own task up to these."""
+FEW_WEBHOOKS, FEW_DELIVERIES = 10, 50
+"""What one drain does as fast as several."""
 RESERVED = 1_000
 """So many more may be held for these: the first delivery of one account does not wait for another's thousands."""
 
@@ -46,20 +46,11 @@ class Dispatch:
         self.wakes_s: float | None = None
         """When the next webhook is due, by the monotonic clock, as far as the last look knew."""
 
-    def hand_out(self, webhook_ids: Sequence[int], delivery_count: int) -> list[int]:
-        """Webhooks that have work now: sends the free ones to drains.
-
-        If it is so little that a second task would cost more than the work, returns them instead, held.
-        """
-        is_little = len(webhook_ids) <= OWN_WEBHOOKS and delivery_count <= OWN_DELIVERIES
-        mine = self._schedule.hand_out(webhook_ids, self._held_max + (RESERVED if is_little else 0))
-        if not is_little:
-            self.send(mine, drains=-(-delivery_count // OWN_DELIVERIES))
-            return []
-        fast, slow = self._by_health(mine)
-        if slow:
-            self.send(slow)
-        return fast
+    def hand_out(self, webhook_ids: Sequence[int], delivery_count: int) -> None:
+        """Webhooks that have work now: sends the free ones to drains."""
+        are_few = len(webhook_ids) <= FEW_WEBHOOKS and delivery_count <= FEW_DELIVERIES
+        mine = self._schedule.hand_out(webhook_ids, self._held_max + (RESERVED if are_few else 0))
+        self.send(mine, drains=-(-delivery_count // FEW_DELIVERIES))
 
     def release_due(self) -> int:
         """Takes what the clock says is due and sends it; returns how many webhooks that were.

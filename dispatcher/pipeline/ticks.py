@@ -5,7 +5,8 @@ each 3 s      say that this process lives, free what dead ones held, and compare
               is due (`Reconciler`): each 15 s, one worker at a time, and when something may be missing
 each 5 s      roll up the stats of what has finished (`rollups.count`)
 each hour     make and drop the days of history (`prune`), one worker at a time
-at a commit   of events Postgres notifies the workers that fan out, and these send `fan_out`, unless one waits
+at a commit   of events Postgres notifies the workers that fan out: these wake the `fan_out` that stays in them, or send
+              one, unless one waits or stays elsewhere
 each 5 s      say that this worker lives; end the process if its broker connection is gone for good
 each 2 s      step the running replays (`replays.job`); faster while one runs, and in a thread of its own, because
               what is due must not wait for a batch
@@ -23,6 +24,7 @@ from dispatcher.broker.names import EVENTS
 from dispatcher.broker.queue import Queue
 from dispatcher.errors import DispatcherError
 from dispatcher.pipeline.dispatch import Dispatch
+from dispatcher.pipeline.fan_out import FanOutRunner
 from dispatcher.pipeline.heartbeat import BEAT_S, Heartbeat
 from dispatcher.pipeline.nudge import Nudger, nudge
 from dispatcher.pipeline.prune import prune
@@ -64,8 +66,8 @@ class Worker(Protocol):
         """How many messages it has ever taken."""
         ...
 
-    def is_busy(self) -> bool:
-        """Whether a task runs."""
+    def running(self) -> int:
+        """How many tasks run."""
         ...
 
 
@@ -80,15 +82,18 @@ class Ticks:
         queue: Queue,
         dispatch: Dispatch,
         heartbeat: Heartbeat,
+        fan_outs: FanOutRunner,
         settings: Settings,
     ) -> None:
         self._storage = storage
         self._schedule = schedule
+        self._queue = queue
         self._settings = settings
         self._dispatch = dispatch
         self._hears_commits = EVENTS in worker.queues
         self._listener = NotificationListener(storage.engine)
-        self._nudger = Nudger(self._listener, partial(nudge, schedule, queue), partial(storage.read, any_waiting))
+        self._fan_outs = fan_outs
+        self._nudger = Nudger(self._listener, self._committed, partial(storage.read, any_waiting))
         self._release = Round(TICK_S, dispatch.release_due)
         self._rounds = [
             Round(ALIVE_S, partial(schedule.worker_seen, worker.name)),
@@ -96,11 +101,12 @@ class Ticks:
             self._release,
             Round(PRUNE_S, self._prune),
             Round(ROLLUP_S, partial(storage.transact, rollups.count, lag_s=ROLLUP_LAG_S)),
-            Round(WATCH_S, BrokerWatchdog(queue, worker).check),
+            Round(WATCH_S, BrokerWatchdog(queue, worker, lambda: fan_outs.staying).check),
         ]
 
     def run(self, stop: threading.Event) -> None:
         """Ticks until `stop` is set; a tick under way is finished."""
+        self._fan_outs.may_stay = self._hears_commits
         while not stop.is_set():
             now_s = clock.monotonic()
             for each in self._rounds:
@@ -111,7 +117,12 @@ class Ticks:
                 self._nudger.wait(wait_s, stop)
             else:
                 stop.wait(wait_s)
+        self._fan_outs.leave()
         self._listener.close()
+
+    def _committed(self) -> None:
+        if not self._fan_outs.wake():
+            nudge(self._schedule, self._queue)
 
     def _prune(self) -> None:
         if self._schedule.claim_prune(PRUNE_S):
@@ -152,9 +163,11 @@ class BrokerWatchdog:
     A supervisor starts it anew; what it held comes back when holds and leases end.
     """
 
-    def __init__(self, queue: Queue, worker: Worker) -> None:
+    def __init__(self, queue: Queue, worker: Worker, staying: Callable[[], int]) -> None:
+        """`staying`: how many tasks wait for something else than messages."""
         self._queue = queue
         self._worker = worker
+        self._staying = staying
         self._taken_before = -1
         self._idle_since_s: float | None = None
 
@@ -162,7 +175,7 @@ class BrokerWatchdog:
         """Kills the process after DEAF_S of messages waiting, none taken and no task running."""
         waiting = sum(self._queue.lengths(self._worker.queues).values())
         taken = self._worker.taken()
-        idle = waiting > 0 and not self._worker.is_busy() and taken == self._taken_before
+        idle = waiting > 0 and self._worker.running() <= self._staying() and taken == self._taken_before
         self._taken_before = taken
         if not idle:
             self._idle_since_s = None

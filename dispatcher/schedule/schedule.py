@@ -7,7 +7,8 @@
     dispatcher:owners        sorted set   number of a process whose drains hold webhooks → when it was last seen, ms
     dispatcher:paused        sorted set   webhook id → until when it is paused, ms: its breaker is open, or it
                                           asked for that; expired pauses are over
-    dispatcher:fan_out       string       set while a `fan_out` message waits; expires
+    dispatcher:fan_out       string       `message` while a `fan_out` message waits; the number of the process in which
+                                          a fan-out stays and hears of commits; expires
     dispatcher:reconcile     string       the run of Redis in which the rows were last compared, and when, ms
     dispatcher:prune         string       set while days were made and dropped lately; expires
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
@@ -46,6 +47,7 @@ _BUCKET = "dispatcher:bucket:"
 _HEALTH_TTL_S = 3_600
 _WORKER_TTL_MS = 30_000
 _FAN_OUT_TTL_MS = 2_000
+_MESSAGE = "message"
 _SETS = [DUE, HELD, PAUSED, HOLDERS]
 _LARGEST_ID, _LARGEST_OWNER = 2**31 - 1, 2**63 - 1
 
@@ -205,14 +207,23 @@ class Schedule:
         return {int(webhook): (found[webhook] - now_ms) / 1000 for webhook in _numbers(found)}
 
     def claim_fan_out(self) -> bool:
-        """Whether the caller shall send a `fan_out` message: False where one waits already."""
+        """Whether the caller shall send a `fan_out` message: False where one waits, or stays at work."""
         with translated():
-            return bool(self._redis.set(FAN_OUT, "1", nx=True, px=_FAN_OUT_TTL_MS))
+            return bool(self._redis.set(FAN_OUT, _MESSAGE, nx=True, px=_FAN_OUT_TTL_MS))
 
     def fan_out_begun(self) -> None:
         """The waiting message was taken: what is committed from now on needs another."""
         with translated():
             self._redis.delete(FAN_OUT)
+
+    def keep_fan_out(self) -> bool:
+        """Says that a fan-out of this process stays, and no message is wanted; False where another process's does."""
+        with translated():
+            if not self._redis.set(FAN_OUT, self._owner, nx=True, px=_FAN_OUT_TTL_MS):
+                if self._redis.get(FAN_OUT) not in (_MESSAGE, str(self._owner)):
+                    return False
+                self._redis.set(FAN_OUT, self._owner, px=_FAN_OUT_TTL_MS)
+            return True
 
     def beat(self, *, silence_s: float, reconciled_s: float) -> Beat:
         """Says that this process lives; the caller shall reconcile unless somebody has begun to within `reconciled_s`.

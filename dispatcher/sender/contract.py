@@ -52,7 +52,7 @@ TOO_LARGE = "the response is too large"
 
 
 class Sender(Protocol):
-    """Used by one thread. Connections are kept between requests and closed by `close`."""
+    """Used by one thread, but for `wake`. Connections are kept between requests and closed by `close`."""
 
     @property
     def capacity(self) -> int:
@@ -73,6 +73,10 @@ class Sender(Protocol):
 
         A sender may do its work only in here, so whoever has requests in flight calls it often.
         """
+        ...
+
+    def wake(self) -> None:
+        """Ends the wait of a `results` under way, or of the next; by any thread."""
         ...
 
     def close(self) -> None:

@@ -10,8 +10,10 @@ waits for a Redis that hangs), and give up requests whose answers lie unread in 
 Not for what one request is and what becomes of it: that is `exchange`.
 """
 
+import os
 import select
 import threading
+import weakref
 from contextlib import suppress
 
 import certifi
@@ -109,12 +111,17 @@ class CurlSender:
             now_s = self._looked_s = monotonic()
             if now_s > self._listened_s + _LISTEN_S:
                 self._look_at_old(now_s)
-            if self._ready or not self._running or now_s >= until:
+            if self._ready or not self._running or now_s >= until or self._watched.take_wake():
                 results, self._ready = self._ready, []
                 return results
 
+    def wake(self) -> None:
+        """Ends the wait of a `results` under way, or of the next; by any thread."""
+        self._watched.wake()
+
     def close(self) -> None:
         """Abandons what is in flight and closes all connections; waits at most a second."""
+        self._watched.close()
         for exchange in self._running.values():
             self._multi.remove_handle(exchange.curl)
         for exchange in [*self._running.values(), *self._free]:
@@ -204,6 +211,11 @@ class _Watched:
 
     def __init__(self) -> None:
         self._poll = select.poll()
+        self._ear, self._bell = os.pipe()
+        os.set_blocking(self._bell, False)
+        self.close = weakref.finalize(self, _close, self._ear, self._bell)
+        self._poll.register(self._ear, select.POLLIN)
+        self._is_woken = False
 
     def watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
         """Takes what libcurl says of a socket (its M_SOCKETFUNCTION)."""
@@ -216,7 +228,29 @@ class _Watched:
 
     def wait(self, wait_s: float) -> list[tuple[int, int]]:
         """Descriptors that are ready, each with libcurl's mask of what for."""
-        return [(descriptor, _mask(ready)) for descriptor, ready in self._poll.poll(wait_s * 1000)]
+        found = []
+        for descriptor, events in self._poll.poll(wait_s * 1000):
+            if descriptor == self._ear:
+                os.read(self._ear, 1_024)
+                self._is_woken = True
+            else:
+                found.append((descriptor, _mask(events)))
+        return found
+
+    def wake(self) -> None:
+        """Ends a `wait` under way, or the next one."""
+        with suppress(BlockingIOError):  # it is full of them already
+            os.write(self._bell, b"!")
+
+    def take_wake(self) -> bool:
+        """Whether it was woken since this was asked last."""
+        woken, self._is_woken = self._is_woken, False
+        return woken
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _mask(ready: int) -> int:

@@ -46,7 +46,8 @@ class RequestsSender:
         self._adapter = PinnedAdapter(pool_connections=256, pool_maxsize=_THREADS)
         self._crew = Crew("sender", _THREADS)
         self._calls: dict[Call, None] = {}  # in the order of their deadlines
-        self._done: queue.SimpleQueue[tuple[Call, Result]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Call, Result] | None] = queue.SimpleQueue()
+        """None: somebody wants `results` to return."""
 
     @property
     def capacity(self) -> int:
@@ -75,11 +76,16 @@ class RequestsSender:
         """What has finished; waits up to `wait_s` seconds for the first, not at all if nothing is in flight."""
         until_s = monotonic() + wait_s
         results: list[Result] = []
-        while self._calls and not results:
-            results = self._collect(min(until_s, self._kill_late()))
+        is_woken = False
+        while self._calls and not results and not is_woken:
+            results, is_woken = self._collect(min(until_s, self._kill_late()))
             if monotonic() >= until_s:
                 break
         return results
+
+    def wake(self) -> None:
+        """Ends the wait of a `results` under way, or of the next; by any thread."""
+        self._done.put(None)
 
     def close(self) -> None:
         """Abandons what is in flight and closes all connections; waits at most a second for the threads."""
@@ -100,15 +106,16 @@ class RequestsSender:
                 call.kill()
         return float("inf")
 
-    def _collect(self, until_s: float) -> list[Result]:
+    def _collect(self, until_s: float) -> tuple[list[Result], bool]:
+        """What has finished until then, and whether somebody called `wake`."""
         results: list[Result] = []
         with suppress(queue.Empty):
-            while True:
-                wait_s = 0 if results else max(until_s - monotonic(), 0)
-                call, result = self._done.get(timeout=wait_s)
+            while (finished := self._done.get(timeout=0 if results else max(until_s - monotonic(), 0))) is not None:
+                call, result = finished
                 del self._calls[call]
                 results.append(result)
-        return results
+            return results, True
+        return results, False
 
     def _attempt(self, call: Call) -> Result:
         try:

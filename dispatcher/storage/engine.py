@@ -18,6 +18,7 @@ from dispatcher.connections import psycopg2 as of_psycopg2
 from dispatcher.connections import sqlalchemy as of_sqlalchemy
 from dispatcher.connections.adapter import Row
 from dispatcher.errors import InvalidSetting, StorageLockTimeout, StorageUnavailable
+from dispatcher.storage.planned import UNKNOWN, Planned, PlanningConnection, forget
 from dispatcher.storage.secrets import SecretBox
 
 Connection = SqlConnection | psycopg2.extensions.connection
@@ -36,7 +37,7 @@ _CONNECT = {
     "keepalives_count": 3,
     "application_name": "dispatcher",
     "options": "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=5000"
-    " -c idle_in_transaction_session_timeout=60000 -c jit=off",
+    " -c idle_in_transaction_session_timeout=60000 -c jit=off -c plan_cache_mode=force_generic_plan",
 }
 _TRANSIENT = {"40001", "40P01"}  # serialization failure (also: "row moved to another partition"), deadlock
 _READ_ONLY = "25006"  # what a standby answers to a write
@@ -119,7 +120,9 @@ def _repeated(work: Callable[[], T]) -> T:
         try:
             return work()
         except (DBAPIError, psycopg2.Error) as error:
-            if sqlstate(error) not in _TRANSIENT:
+            if sqlstate(error) in UNKNOWN:
+                forget()
+            elif sqlstate(error) not in _TRANSIENT:
                 raise
             if attempt == _ATTEMPTS:
                 raise _unavailable(error) from error
@@ -137,7 +140,7 @@ def make_engine(url: str, pool_size: int) -> Engine:
         raise InvalidSetting("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
     engine = create_engine(
         "postgresql+psycopg2://",
-        creator=lambda: psycopg2.connect(**options),
+        creator=lambda: psycopg2.connect(connection_factory=PlanningConnection, **options),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=30,
@@ -228,7 +231,13 @@ def _unavailable(error: object) -> StorageUnavailable:
 
 
 def rows(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-    """The rows of one statement (`%(name)s` style)."""
+    """The rows of one statement (`%(name)s` style), which is planned once where it is `Planned`."""
+    if isinstance(sql, Planned):
+        driver: Any = connection
+        if not isinstance(connection, psycopg2.extensions.connection):
+            driver = connection.connection.dbapi_connection
+        if isinstance(driver, PlanningConnection):
+            sql = driver.execution(sql)
     if isinstance(connection, psycopg2.extensions.connection):
         return of_psycopg2.rows(connection, sql, parameters)
     return of_sqlalchemy.rows(connection, sql, parameters)

@@ -15,8 +15,14 @@ from tests.support.receiver import Answer, Receiver
 SENT, LOST = ("200", None), ("unknown_error", "lost")
 
 # The process dies at the point; a worker without a flaw takes over. Then: POSTs that came, and attempts recorded.
-IN_A_WORKER = {
-    "after_fan_out": (1, [SENT]),
+IN_A_FAN_OUT = {  # which has leased what it has made
+    "after_fan_out": (1, [LOST, SENT]),
+    "before_send": (1, [LOST, SENT]),
+    "after_send": (2, [LOST, SENT]),
+    "before_record": (2, [LOST, SENT]),
+    "after_record": (1, [SENT]),
+}
+IN_A_DRAIN = {  # of what somebody else has fanned out
     "after_take": (1, [SENT]),
     "after_claim": (1, [LOST, SENT]),
     "before_send": (1, [LOST, SENT]),
@@ -33,7 +39,7 @@ SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_H
 
 
 def test_every_crash_point_is_tried() -> None:
-    assert set(IN_A_WORKER) | set(IN_AN_EMITTER) == failpoints.POINTS
+    assert set(IN_A_FAN_OUT) | set(IN_A_DRAIN) | set(IN_AN_EMITTER) == failpoints.POINTS
 
 
 def test_a_worker_killed_while_it_waits_for_an_answer_is_replaced(cluster: Cluster, receiver: Receiver) -> None:
@@ -97,15 +103,37 @@ def test_workers_killed_under_load_lose_nothing_and_repeat_only_what_was_in_flig
     assert {attempts for attempts, _ in cluster.counts()} == {1}
 
 
-@pytest.mark.parametrize("point", IN_A_WORKER)
-def test_a_worker_that_dies_loses_nothing(point: str, cluster: Cluster, receiver: Receiver) -> None:
-    posts, attempts = IN_A_WORKER[point]
+@pytest.mark.parametrize("point", IN_A_FAN_OUT)
+def test_a_fan_out_whose_worker_dies_loses_nothing(point: str, cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= SHORTER
     cluster.webhook(receiver.url("/hook"))
     cluster.emit()
-    if point == "after_take":  # only what somebody else has fanned out is taken from the clock
-        cluster.container.storage.transact(events.fan_out, 1)
 
+    dies_and_is_replaced(cluster, receiver, point, *IN_A_FAN_OUT[point])
+
+
+def test_a_fan_out_that_leases_nothing_loses_nothing_when_its_worker_dies(cluster: Cluster, receiver: Receiver) -> None:
+    cluster.env |= SHORTER
+    cluster.webhook(receiver.url("/hook"))
+    cluster.rows("update webhooks set rate_limit = 100")
+    cluster.emit()
+
+    dies_and_is_replaced(cluster, receiver, "after_fan_out", 1, [SENT])
+
+
+@pytest.mark.parametrize("point", IN_A_DRAIN)
+def test_a_drain_whose_worker_dies_loses_nothing(point: str, cluster: Cluster, receiver: Receiver) -> None:
+    cluster.env |= SHORTER
+    cluster.webhook(receiver.url("/hook"))
+    cluster.emit()
+    cluster.container.storage.transact(events.fan_out, 1)
+
+    dies_and_is_replaced(cluster, receiver, point, *IN_A_DRAIN[point])
+
+
+def dies_and_is_replaced(
+    cluster: Cluster, receiver: Receiver, point: str, posts: int, attempts: list[tuple[str, str | None]]
+) -> None:
     flawed = cluster.start_worker(ready=False, DISPATCHER_FAILPOINT=point)
 
     assert flawed.wait(30) == -signal.SIGKILL

@@ -106,6 +106,8 @@ class FakeSender:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self.most_by_url[request.url] = max(self.most_by_url.get(request.url, 0), self._by_url[request.url])
 
+    def wake(self) -> None: ...
+
     def results(self, wait_s: float) -> list[Result]:
         if not self._flying:
             return []
@@ -253,6 +255,10 @@ class MemorySchedule:
     def fan_out_begun(self) -> None:
         self._now()
         self._fan_out_till_s = 0.0
+
+    def keep_fan_out(self) -> bool:
+        self._fan_out_till_s = self._now() + 2.0
+        return True
 
     def beat(self, *, silence_s: float, reconciled_s: float) -> Beat:
         self.beat_of(self._owner)

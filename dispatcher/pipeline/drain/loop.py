@@ -2,41 +2,24 @@
 
     claim up to each webhook's window ▶ bytes and headers ▶ send ▶ judge ▶ record (each 50 ms or 200 results)
     claims.py                           sending.py                  judging.py   recording.py
+                                        └───────────── traffic.py ─────────────┘
 
 It streams: all of these go on at once. A webhook whose claimed work is recorded is released on its own and does not
 wait for the slowest of its chunk. What Redis does not take (a release, a health) is left: `reconcile` rebuilds it.
-
-Requests of many webhooks are in flight here, so a fault of one, or of a part that could be done without, ends none of
-them (`fault.py`). Where a drain does end by a fault, what has come in by then is recorded first.
 """
 
-import logging
-import random
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from dispatcher import clock, failpoints
-from dispatcher.broker.flower import AttemptEvent
-from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
 from dispatcher.pipeline.drain.claims import Claimer
-from dispatcher.pipeline.drain.counters import DrainCounters
 from dispatcher.pipeline.drain.holds import Holds
-from dispatcher.pipeline.drain.judging import Counts, Outcomes
+from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
-from dispatcher.pipeline.drain.recording import Recorder
-from dispatcher.pipeline.drain.sending import Flight, Flights
-from dispatcher.pipeline.endpoint_health import update_webhooks
-from dispatcher.pipeline.fault import guarded, log_fault
-from dispatcher.pipeline.trace import TracesAttempts
+from dispatcher.pipeline.drain.traffic import Tools, Traffic
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.contract import Sender
 from dispatcher.storage.engine import Storage
-from dispatcher.storage.pipeline.deliveries import Finished
-
-logger = logging.getLogger(__name__)
 
 TURN_S = 1.0
 """A drain claims for so long, then passes what is left on, so that others get the slot and a worker can stop."""
@@ -45,21 +28,10 @@ STRAGGLING_S = 0.5
 CLAIM_AGAIN_S = 2.0
 """After a claim that failed, its webhooks are due again so much later, up to twice that: each at another time, so that
 one whose claim takes too long is in a chunk with others then."""
-STORAGE_PAUSE_S = 0.5
-"""Between two tries to record while Postgres is away, or while all that is left is locked."""
-UNREADABLE_S = 60.0
-"""A webhook whose secrets no key of ours opens is left alone for so long."""
-
-
-def _wait(seconds: float) -> None:
-    threading.Event().wait(seconds)
 
 
 class Drain:
-    """One drain over `webhook_ids`, which the caller holds. Used by one thread at a time.
-
-    `wait` is what it does with seconds in which there is nothing else to do.
-    """
+    """One drain over `webhook_ids`, which the caller holds. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -68,30 +40,19 @@ class Drain:
         sender: Sender,
         policy: DrainPolicy,
         webhook_ids: Sequence[int],
-        *,
-        rng: random.Random | None = None,
-        publish: Callable[[AttemptEvent], None] | None = None,
-        counters: DrainCounters | None = None,
-        traces: TracesAttempts | None = None,
-        monotonic: Callable[[], float] = clock.monotonic,
-        wait: Callable[[float], None] = _wait,
+        tools: Tools,
     ) -> None:
-        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
-        self._storage = storage
-        self._holds = Holds(schedule, policy.hold_s, monotonic)
-        self._recorder = Recorder(storage, monotonic, self._pause, counters)
-        self._claimer = Claimer(storage, self._recorder, self._holds, policy, monotonic, counters)
-        self._flights = Flights(sender, policy.user_agent, monotonic, traces)
-        self._outcomes = Outcomes(policy, self._rng, monotonic, publish, traces)
-        self._counters = counters
         self._policy = policy
-        self._monotonic = monotonic
-        self._wait = wait
-        self._finished: list[Finished] = []
-        self._oldest_finished_s = 0.0
+        self._rng = tools.rng
+        self._monotonic = tools.monotonic
+        self._wait = tools.wait
+        self._holds = Holds(schedule, policy.hold_s, tools.monotonic)
+        self._lanes = _open_lanes(self._holds, policy, dict.fromkeys(webhook_ids))
+        self._traffic = Traffic(storage, sender, policy, self._lanes, tools, self._renew_holds)
+        self._recorder = self._traffic.recorder
+        self._claimer = Claimer(storage, self._recorder, self._holds, policy, tools.monotonic, tools.counters)
         self._go_on: list[int] = []
         self._may_claim = True
-        self._lanes = _open_lanes(self._holds, policy, dict.fromkeys(webhook_ids))
 
     @property
     def done(self) -> bool:
@@ -110,16 +71,16 @@ class Drain:
         """
         ends_s = self._monotonic() + TURN_S
         try:
-            while self._lanes and not self._only_stragglers(patience_s):
+            while self._lanes and not self._traffic.only_stragglers(patience_s()):
                 if self._may_claim and self._monotonic() < ends_s:
                     self._claim()
                 else:
                     self._stop_claiming()
                 self._step()
         except Exception:
-            self._abandon()
+            self._traffic.abandon()
             raise
-        return self._outcomes.counts
+        return self._traffic.counts
 
     def finish(self, pass_on: Callable[[list[int]], None]) -> Counts:
         """Waits for what is in flight, at most the timeout, and claims nothing more.
@@ -133,40 +94,26 @@ class Drain:
                 if self._go_on:
                     pass_on(self.take_go_on())
         except Exception:
-            self._abandon()
+            self._traffic.abandon()
             raise
-        return self._outcomes.counts
+        return self._traffic.counts
 
     def _step(self) -> None:
-        self._start()
-        self._collect()
+        self._traffic.start()
+        self._traffic.collect(self._traffic.flush_in_s)
         if self._flush_is_due():
             self._flush()
         self._renew_holds()
 
     def _renew_holds(self) -> None:
         for webhook_id in self._holds.renew_if_due(self._lanes):  # its drain claims what is given back here
-            self._stop_sending(self._lanes[webhook_id])
-
-    def _stop_sending(self, lane: Lane) -> None:
-        lane.drain()
-        self._recorder.give_back(lane)
-
-    def _abandon(self) -> None:
-        """After a fault: what has come in is recorded, what is unsent given back. Leases of what is in flight end."""
-        with guarded("drain.abandoned"):
-            for lane in self._lanes.values():
-                self._recorder.give_back(lane)
-            finished, self._finished = self._finished, []
-            self._recorder.record(finished)
-
-    # -- claim ---------------------------------------------------------------------------------------------------
+            self._traffic.stop_sending(self._lanes[webhook_id])
 
     def _claim(self) -> None:
-        self._outcomes.counts.failed += self._claimer.fill(self._lanes)
+        self._traffic.counts.failed += self._claimer.fill(self._lanes)
         if self._claimer.failed:
             self._stop_claiming()
-        elif not self._flights and not self._finished:
+        elif not self._traffic.in_flight and not self._traffic.is_unrecorded:
             wait_s = self._claimer.soonest_token_s(self._lanes)
             if wait_s is not None:
                 self._wait(wait_s)
@@ -176,93 +123,19 @@ class Drain:
         for lane in self._lanes.values():
             lane.drain()
 
-    # -- send and judge ------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        """Starts what the windows allow, webhook by webhook in turn."""
-        ready = [lane for lane in self._lanes.values() if lane.may_start]
-        sent_at = int(clock.now().timestamp()) if ready else 0
-        while ready:
-            for lane in ready:
-                if not self._flights.has_room:
-                    return
-                self._start_next(lane, sent_at)
-            ready = [lane for lane in ready if lane.may_start]
-
-    def _start_next(self, lane: Lane, sent_at: int) -> None:
-        target, delivery = lane.target, lane.unsent[0]
-        if target is None:
-            self._leave_alone(lane)
-        elif delivery.lease_ends_s - self._monotonic() <= self._policy.timeout_s:
-            self._recorder.give_back(lane)  # too little of its lease is left, and so of those behind it
-        else:
-            lane.unsent.popleft()
-            unsent = self._flights.start(lane, delivery, target, sent_at)
-            if unsent is not None:
-                self._finish(*unsent, sent=False)
-
-    def _leave_alone(self, lane: Lane) -> None:
-        """No key of ours opens the webhook's secrets: that is not its receiver's fault, and costs it no attempt."""
-        lane.pause(self._monotonic() + UNREADABLE_S)
-        self._recorder.give_back(lane)
-        if self._counters is not None:
-            with guarded("drain.counters_failed"):
-                self._counters.unreadable()
-
-    def _collect(self) -> None:
-        wait_s = self._policy.flush_s
-        if self._finished:
-            wait_s = max(0.0, wait_s - (self._monotonic() - self._oldest_finished_s))
-        self._finish_all(self._flights.landed(wait_s))
-
-    def _finish_all(self, landed: Iterable[tuple[Flight, Result]]) -> None:
-        for flight, result in landed:
-            try:
-                self._finish(flight, result)
-            except Exception as error:  # its lease ends by itself; the others are judged
-                log_fault("delivery.not_judged", error, delivery_id=result.tag)
-
-    def _finish(self, flight: Flight, result: Result, *, sent: bool = True) -> None:
-        lane = flight.lane
-        finished = self._outcomes.follow(flight, result, sent=sent)
-        if lane.is_paused and lane.unsent:
-            self._recorder.give_back(lane)
-        lane.unrecorded += 1
-        if not self._finished:
-            self._oldest_finished_s = self._monotonic()
-        self._finished.append(finished)
-
-    # -- record and release --------------------------------------------------------------------------------------
-
     def _flush_is_due(self) -> bool:
-        if not self._flights:
+        if not self._traffic.in_flight:
             return True  # nothing to wait for: record, look for more, or release
-        if not self._finished and not self._recorder.locked:
+        if not self._traffic.is_unrecorded:
             return any(lane.is_idle for lane in self._lanes.values())
-        return (
-            len(self._finished) >= self._policy.flush_size
-            or self._monotonic() - self._oldest_finished_s >= self._policy.flush_s
-        )
+        return self._traffic.flush_in_s == 0
 
     def _flush(self) -> None:
         """Records what has finished, and releases the webhooks of which nothing is left."""
-        finished, self._finished = self._finished, []
-        failpoints.hit("before_record")
-        recorded = self._recorder.record(finished)
-        failpoints.hit("after_record")
-        with guarded("drain.endpoint_health_failed"):
-            for webhook_id in update_webhooks(self._storage, recorded, self._lanes, self._policy.give_up_after_s):
-                self._stop_sending(self._lanes[webhook_id])
-        unrecorded = Counter(one.claimed.webhook_id for one in [*self._finished, *self._recorder.locked])
-        for lane in self._lanes.values():
-            lane.unrecorded = unrecorded[lane.webhook_id]
-        idle = [lane for lane in self._lanes.values() if lane.is_idle]
+        idle = self._traffic.flush()
         if idle:
             self._let_go(idle)
-        if self._recorder.locked:
-            self._oldest_finished_s = self._monotonic()
-            if self._only_waits and not self._flights:
-                self._wait(STORAGE_PAUSE_S)
+        self._traffic.wait_for_locks()
 
     def _let_go(self, idle: Sequence[Lane]) -> None:
         waits = self._recorder.next_due(idle)
@@ -281,28 +154,6 @@ class Drain:
                 del self._lanes[lane.webhook_id]
                 if lane.webhook_id in go_on:
                     self._go_on.append(lane.webhook_id)
-
-    def _pause(self) -> None:
-        """Half a second in which what is in flight goes on, and nothing is recorded."""
-        ends_s = self._monotonic() + STORAGE_PAUSE_S
-        self._renew_holds()
-        while (left_s := ends_s - self._monotonic()) > 0:
-            if self._flights:
-                self._finish_all(self._flights.landed(left_s))
-            else:
-                self._wait(left_s)
-
-    @property
-    def _only_waits(self) -> bool:
-        """Whether nothing can be done but to wait, for responses or for locks."""
-        return not self._finished and all(not lane.may_claim and not lane.unsent for lane in self._lanes.values())
-
-    def _only_stragglers(self, patience_s: Callable[[], float]) -> bool:
-        if not self._only_waits:
-            return False
-        if self._flights:
-            return self._flights.are_older_than(patience_s())
-        return bool(self._recorder.locked)
 
 
 def _open_lanes(holds: Holds, policy: DrainPolicy, webhook_ids: dict[int, None]) -> dict[int, Lane]:

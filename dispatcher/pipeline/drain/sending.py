@@ -89,6 +89,15 @@ class Flights:
             landed.append((flight, result))
         return landed
 
+    def slow_webhooks(self, seconds: float) -> set[int]:
+        """Webhooks with a request that has been on its way for longer."""
+        until_s, slow = self._monotonic() - seconds, set()
+        for flight in self._by_delivery.values():  # the oldest first
+            if flight.started_s > until_s:
+                break
+            slow.add(flight.claimed.webhook_id)
+        return slow
+
     def are_older_than(self, seconds: float) -> bool:
         """Whether all that are on their way have been for longer."""
         now_s = self._monotonic()

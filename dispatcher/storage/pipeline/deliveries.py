@@ -5,7 +5,7 @@ One seam shifts time for tests: every statement takes "now" from `dispatcher_now
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.pipeline.transitions import end, legal
+from dispatcher.storage.planned import Planned
 from dispatcher.storage.secrets import SecretBox
 from dispatcher.storage.stats import partitions
 
@@ -30,11 +31,25 @@ EVENT_GONE = "its event is gone"
 # array where they could join: the planner then looks rows up, whatever it believes the size of the table to be.
 # Counters are sums of two columns, the old and the new: see migration 0012.
 
+
+# `read_claimed` reads it. An event's age is counted from
+# `created_at`, which an emitter may have set: then from the second in its id, a second more. One whose event is gone is
+# told too, without a name: it must end, and not be leased again for ever.
+def to_send(leased: str, *, lost: str) -> str:
+    """SQL: what a drain is told of each delivery in `leased`; `lost`: SQL for whether a lease of it had run out."""
+    return f"""select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_before,
+    l.lost_count - l.lost_before, e.name, e.created_at, e.body::text, a.time_zone, l.resource, l.event_id,
+    case when l.tries_before = 0 and l.copy_of is null then
+        extract(epoch from dispatcher_now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
+    end, {lost}, e.traceparent, l.outdated is true
+from {leased} l
+    left join lateral (select * from events where id = l.event_id limit 1) e on true
+    left join lateral (select time_zone from accounts where id = e.account_id limit 1) a on true"""
+
+
 # Index: deliveries_due, one short range a webhook; then deliveries_by_id. A row that comes with a token is one whose
-# lease ran out: the attempt is lost, which is written at once, or, after too many, ends the delivery. An event's age
-# is counted from `created_at`, which an emitter may have set: then from the second in its id, a second more. One whose
-# event is gone is returned too, without a name: it must end, and not be leased again for ever.
-_CLAIM = """
+# lease ran out: the attempt is lost, which is written at once, or, after too many, ends the delivery.
+_CLAIM = Planned(f"""
 with due as materialized (
     select d.id, d.lease_token is not null as lost
     from unnest(%(webhook_ids)s::int[], %(limits)s::int[], %(allowed)s::int[]) w (id, slots, allowed)
@@ -58,15 +73,8 @@ losses as (
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
         dispatcher_now() - make_interval(secs => %(lease_s)s), dispatcher_now()
     from leased l join webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
-select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_before, l.lost_count - l.lost_before,
-    e.name, e.created_at, e.body::text, a.time_zone, l.resource, l.event_id,
-    case when l.tries_before = 0 and l.copy_of is null then
-        extract(epoch from dispatcher_now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
-    end, l.id in (select id from due where lost), e.traceparent, l.outdated is true
-from leased l
-    left join lateral (select * from events where id = l.event_id limit 1) e on true
-    left join lateral (select time_zone from accounts where id = e.account_id limit 1) a on true
-"""
+{to_send("leased", lost="l.id in (select id from due where lost)")}
+""")
 
 _END = f"""
 update deliveries set {end("%(state)s")}
@@ -87,15 +95,16 @@ select f.id, f.number, gen_random_uuid(), w.webhook_url, 'unknown_error', %(reas
 from failed f join webhooks w on w.id = f.webhook_id
 """
 
-_TARGETS = """
-select id, webhook_url, auth_header_encrypted, signing_secret_encrypted,
+TARGET = """id, webhook_url, auth_header_encrypted, signing_secret_encrypted,
     case when previous_secret_until > now() then previous_secret_encrypted end, payload_version, signing, rate_limit,
-    extract(epoch from dispatcher_now() - failing_since)::float8
-from webhooks where id = any (%(webhook_ids)s::int[])
-"""
+    extract(epoch from dispatcher_now() - failing_since)::float8"""
+"""SQL: of a webhook what `read_targets` reads."""
+_TARGETS = Planned(f"""
+select {TARGET} from webhooks where id = any (%(webhook_ids)s::int[])
+""")
 
 # Index: deliveries_by_id of the waiting partition. A failure counts only with the lease's token; a success always.
-_RECORD = f"""
+_RECORD = Planned(f"""
 with result as materialized (
     select * from unnest(%(ids)s::bigint[], %(tokens)s::uuid[], %(states)s::text[], %(retries)s::float8[],
         %(urls)s::text[], %(statuses)s::text[], %(reasons)s::text[], %(types)s::text[],
@@ -117,7 +126,7 @@ select r.id, m.number, gen_random_uuid(), r.url, r.status, r.reason, r.content_t
     dispatcher_now() - make_interval(secs => r.started_ago), dispatcher_now() - make_interval(secs => r.finished_ago)
 from result r join moved m on m.id = r.id
 returning delivery_id
-"""
+""")
 
 # Rare: a success for a delivery that was finished meanwhile: its lease ran out, or its webhook was deleted.
 # Index: deliveries_by_id.
@@ -132,13 +141,13 @@ where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(t
 """
 
 # Index: deliveries_due, its first row of each webhook.
-_NEXT_DUE = """
+_NEXT_DUE = Planned("""
 select w.id, extract(epoch from d.next_attempt_at - dispatcher_now())::float8
 from unnest(%(webhook_ids)s::int[]) w (id)
 join webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
 cross join lateral (
     select next_attempt_at from deliveries_waiting where webhook_id = w.id order by next_attempt_at limit 1) d
-"""
+""")
 
 # Walks deliveries_due from webhook to webhook, reading one row of each: its cost grows with the webhooks that have
 # work, not with the deliveries that wait.
@@ -264,7 +273,7 @@ def claim(
     _log_losses(found, gone, worn_out)
     ended = gone | outdated | worn_out
     lease_ends_s = now_s + lease.total_seconds()
-    claimed = tuple(_claimed(row, token, lease_ends_s, now_s) for row in found if row[0] not in ended)
+    claimed = tuple(read_claimed(row, token, lease_ends_s, now_s) for row in found if row[0] not in ended)
     return Claim(
         claimed=claimed,
         targets=_targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
@@ -331,7 +340,8 @@ def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, 
     return state, reason
 
 
-def _claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Claimed:
+def read_claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Claimed:
+    """One row of `to_send`."""
     id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, body, zone, resource, *rest = row
     event_id, age_s, _lost, traceparent, _outdated = rest
     return Claimed(
@@ -353,7 +363,11 @@ def _claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Claimed
 
 
 def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -> dict[int, Target]:
-    found = rows(connection, _TARGETS, {"webhook_ids": array(webhook_ids)}) if webhook_ids else []
+    return read_targets(secrets, rows(connection, _TARGETS, {"webhook_ids": array(webhook_ids)}) if webhook_ids else [])
+
+
+def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:
+    """By webhook, of rows of `TARGET`; absent where its secrets cannot be opened, which is logged."""
     targets = {}
     for id_, url, auth_header, current, previous, version, signing, rate_limit, failing_s in found:
         try:

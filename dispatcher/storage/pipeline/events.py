@@ -12,6 +12,7 @@ from dispatcher.connections.recognise import adapter_for
 from dispatcher.model.event import Event, EventDraft, FanOut
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
+from dispatcher.storage.planned import Planned
 
 MANY = 50
 """Events from which COPY costs less than INSERT, with all its round trips."""
@@ -86,29 +87,28 @@ _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 # Index: the primary key of events_waiting (small: only what waits), webhooks_by_account.
 # Taking an event out of the outbox and making its deliveries is one statement: once, or not at all. A webhook that it
 # matched cannot be deleted before the commit, so that the deletion finds its deliveries and cancels them.
-_MATCHED = f"""
+MATCHED = f"""
         select nextval('delivery_id') as id, t.event_id, w.id as webhook_id,
             case when {order.ASKED_FOR.format(webhook="w")} then t.resource end as resource, null::bigint as copy_of
         from taken t join webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
             and t.name = any (w.events)
         order by t.event_id for key share of w"""
-_FAN_OUT = f"""
+"""SQL: the deliveries that the events of `taken` come to."""
+
+_FAN_OUT = Planned(f"""
 with batch as (
-    select event_id from events_waiting order by event_id limit %(limit)s for update skip locked),
+    select event_id from events_waiting
+    where account_id <> all (%(without)s::int[]) order by event_id limit %(limit)s for update skip locked),
 taken as (
     delete from events_waiting where event_id = any (array (select event_id from batch))
     returning event_id, account_id, name, resource),
 made as (
-    {order.insert(_MATCHED)}
+    {order.insert(MATCHED)}
     returning webhook_id, event_id, resource)
 select (select count(*) from taken), (select count(*) from made), array(select distinct webhook_id from made),
     array(select event_id from taken),
     (select json_agg(json_build_array(webhook_id, resource, event_id)) from made where resource is not null)
-"""
-
-_FAN_OUT_WITHOUT = _FAN_OUT.replace(
-    "order by event_id", "where account_id <> all (%(without)s::int[]) order by event_id", 1
-)
+""")
 
 # What still lies in the outbox before an event of ours, about the same resource, is in another fan-out's hands, or was
 # committed a moment ago. (Ours are gone.) The accounts where that is so, and the last such event. Where others have
@@ -237,10 +237,11 @@ def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()
     """Takes up to `limit` events out of the outbox and makes one delivery for each webhook that wants them.
 
     Where a webhook asked for it, older updates of a resource give way, and its later deliveries are held back. Events
-    of the accounts in `without` are left. Raises Overtaken where the order of an account's events would be lost.
+    of the accounts in `without` are left. It needs a transaction. Raises Overtaken where the order of an account's
+    events would be lost.
     """
     event_count, delivery_count, webhook_ids, event_ids, with_resource = rows(
-        connection, _FAN_OUT_WITHOUT if without else _FAN_OUT, {"limit": limit, "without": array(without)}
+        connection, _FAN_OUT, {"limit": limit, "without": array(without)}
     )[0]
     if with_resource:
         _put_in_order(connection, order.NewDeliveries(*zip(*with_resource, strict=True)), 10 * limit)

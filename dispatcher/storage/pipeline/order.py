@@ -152,13 +152,15 @@ def keyed(keys: Mapping[str, str]) -> dict[str, str]:
     return {"names": array(keys), "keys": array(keys.values())}
 
 
-def insert(source: str) -> str:
+def insert(source: str, *, leased: bool = False) -> str:
     """SQL: makes a delivery of each row of `source` (id, event_id, webhook_id, resource, copy_of), in its order.
 
     `source` draws the ids, by `nextval('delivery_id')`; `copy_of` is null, or the delivery sent under a new key.
+    `leased`: it also tells when each is due, or its lease ends (next_attempt_at), and the lease's token, or null.
     """
-    return f"""insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of)
-    select id, event_id, webhook_id, new_idempotency_key(id), resource, copy_of from ({source}) source"""
+    lease = ", next_attempt_at, lease_token" if leased else ""
+    return f"""insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of{lease})
+    select id, event_id, webhook_id, new_idempotency_key(id), resource, copy_of{lease} from ({source}) source"""
 
 
 class NewDeliveries(NamedTuple):

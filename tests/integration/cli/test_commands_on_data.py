@@ -12,7 +12,7 @@ from click.testing import Result
 
 from dispatcher.cli import main
 from dispatcher.container import Container
-from dispatcher.pipeline import dispatch
+from dispatcher.pipeline import first_attempts
 from dispatcher.settings import Settings
 from tests.support.builders import a_body
 from tests.support.fakes import FakeQueue
@@ -138,7 +138,7 @@ def test_the_status_shows_what_waits(
     container: Container,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)  # a fan-out shall leave its little work
+    monkeypatch.setattr(first_attempts, "ROOM", 0)  # a fan-out shall send nothing itself
     emitted(run_json)
     assert run_json("status")["backlog"]["events_waiting"] == 1
     container.fan_out_runner.run()

@@ -11,7 +11,7 @@ from dispatcher.container import Container
 from dispatcher.model.counters import BOUNDS_S
 from dispatcher.model.health import Health
 from dispatcher.model.webhook import Webhook
-from dispatcher.pipeline import dispatch
+from dispatcher.pipeline import first_attempts
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
@@ -30,7 +30,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def flow(container: Container, queue: FakeQueue, account: Account, monkeypatch: pytest.MonkeyPatch) -> Flow:
-    monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)
+    monkeypatch.setattr(first_attempts, "ROOM", 0)
     return Flow(container, queue)
 
 

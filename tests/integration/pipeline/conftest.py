@@ -14,9 +14,10 @@ import pytest
 from dispatcher.container import Container
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import WindowPolicy
-from dispatcher.pipeline import dispatch
+from dispatcher.pipeline import first_attempts
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
+from dispatcher.pipeline.drain.traffic import Tools
 from dispatcher.storage.engine import rows
 from dispatcher.storage.reads import deliveries as delivery_reads
 from tests.support.builders import a_webhook, an_event
@@ -33,8 +34,8 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def flow(container: Container, queue: FakeQueue, account: Any, monkeypatch: pytest.MonkeyPatch) -> "Flow":
-    # Step by step: a fan-out does not drain the little that it made, but hands it to the queue like the rest.
-    monkeypatch.setattr(dispatch, "OWN_WEBHOOKS", 0)
+    # Step by step: a fan-out sends nothing itself, but hands all to the queue.
+    monkeypatch.setattr(first_attempts, "ROOM", 0)
     return Flow(container, queue)
 
 
@@ -90,6 +91,10 @@ POLICY = DrainPolicy(
 )
 
 
+def tools(clock: FakeClock, **given: Any) -> Tools:
+    return Tools(**{"rng": Random(1), "monotonic": clock, "wait": clock.advance} | given)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
@@ -106,10 +111,8 @@ def make_drain(storage: Any, schedule: Any, clock: FakeClock) -> Callable[..., D
 
     def make(sender: Any, *webhook_ids: int, storage: Any = storage, **parts: Any) -> Drain:
         schedule.hand_out(webhook_ids, 1_000)
-        container = {name: parts.pop(name) for name in ("publish", "counters", "traces", "wait") if name in parts}
-        policy = replace(POLICY, **parts)
-        container = {"rng": Random(1), "monotonic": clock, "wait": clock.advance} | container
-        return Drain(storage, schedule, sender, policy, webhook_ids, **container)
+        given = {name: parts.pop(name) for name in ("publish", "counters", "traces", "wait") if name in parts}
+        return Drain(storage, schedule, sender, replace(POLICY, **parts), webhook_ids, tools(clock, **given))
 
     return make
 

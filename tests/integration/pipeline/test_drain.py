@@ -15,7 +15,7 @@ from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.sender.contract import Request
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
-from tests.integration.pipeline.conftest import POLICY, Flow
+from tests.integration.pipeline.conftest import POLICY, Flow, tools
 from tests.support.builders import a_webhook, an_event
 from tests.support.fakes import FakeClock, FakeSender, MemorySchedule, Reply
 
@@ -362,7 +362,7 @@ def test_a_drain_begins_without_redis_too(
 ) -> None:
     emitted(5)
     schedule.down = True
-    drain = Drain(storage, schedule, FakeSender(clock), POLICY, [hook.id], monotonic=clock, wait=clock.advance)
+    drain = Drain(storage, schedule, FakeSender(clock), POLICY, [hook.id], tools(clock))
 
     assert drain.run().delivered == 5
 

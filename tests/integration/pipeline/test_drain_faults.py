@@ -320,6 +320,7 @@ def test_a_sender_is_closed_by_whatever_ends_its_drain(
 ) -> None:
     emitted(1)
     sender = Odd(clock, ends_after=0)
+    container.senders.close()  # that of the fan-out
     monkeypatch.setattr(choose, "make_sender", lambda *_: sender)
 
     with pytest.raises(OddError):
@@ -348,6 +349,7 @@ def test_a_sender_is_closed_by_whatever_ends_its_drain_aside(
 ) -> None:
     emitted(1)
     sender = EndsAside(clock)
+    container.senders.close()  # that of the fan-out
     monkeypatch.setattr(choose, "make_sender", lambda *_: sender)
 
     container.drain_runner.run([hook.id])

@@ -13,7 +13,7 @@ from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.sender.contract import Request
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
-from tests.integration.pipeline.conftest import Flow
+from tests.integration.pipeline.conftest import Flow, tools
 from tests.support.builders import a_webhook, an_event
 from tests.support.fakes import FakeClock, FakeSender, MemorySchedule
 
@@ -48,7 +48,7 @@ def sent(
             held = schedule.take(10, 1_000)[0]
             while held and clock.now_s < ends_s:
                 sender = NotingSender(clock, times)
-                drain = Drain(storage, schedule, sender, POLICY, held, monotonic=clock, wait=clock.advance)
+                drain = Drain(storage, schedule, sender, POLICY, held, tools(clock))
                 drain.run()
                 held = drain.take_go_on()
                 drain.finish(held.extend)
@@ -95,7 +95,7 @@ def test_a_webhook_without_a_limit_is_not_slowed_by_one_with(
     flow.fan_out()
     sender = FakeSender(clock)
     schedule.hand_out([slow.id, quick.id], 1_000)
-    Drain(storage, schedule, sender, POLICY, [slow.id, quick.id], monotonic=clock, wait=clock.advance).run()
+    Drain(storage, schedule, sender, POLICY, [slow.id, quick.id], tools(clock)).run()
 
     urls = [request.url for request in sender.requests]
     assert urls.count("http://quick.test/") == 100

@@ -3,6 +3,7 @@
 import gzip
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -175,6 +176,15 @@ def test_results_waits_no_longer_than_told(sender: Sender, receiver: Receiver) -
     assert sender.results(0.2) == []
     assert 0.1 < time.monotonic() - began_s < 2
     assert sender.results(0) == []
+
+
+def test_another_thread_ends_the_wait(sender: Sender, receiver: Receiver) -> None:
+    sender.start(Request(tag=1, url=receiver.script("/slow", Answer(delay_s=60)), headers=[], body=b""))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(sender.results, 20)
+        sender.wake()
+        assert waiting.result(timeout=10) == []
+    assert sender.in_flight == 1
 
 
 def test_close_abandons_what_is_in_flight(make_sender: MakeSender, receiver: Receiver) -> None:

@@ -169,6 +169,7 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(
 
         def __init__(self, connection: Connection) -> None:
             self.connection = connection
+            self.dialect = connection.dialect
 
         def exec_driver_sql(self, text: str, parameters: Any = None) -> Any:
             explained = self.connection.exec_driver_sql("explain (analyze, buffers) " + text, parameters)

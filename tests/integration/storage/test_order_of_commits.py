@@ -14,7 +14,7 @@ from dispatcher.errors import StorageUnavailable
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import Webhook
-from dispatcher.pipeline.fan_out import fan_out as fan_out_all
+from dispatcher.pipeline.fan_out import take_batch
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage, make_engine, rows
 from dispatcher.storage.pipeline import deliveries, events, order
@@ -101,15 +101,14 @@ def test_a_fan_out_whose_process_died_holds_nothing_up(steps: Steps, request: py
 def test_accounts_whose_order_is_safe_are_fanned_out_meanwhile(steps: Steps, storage: Storage, ordered: int) -> None:
     other = an_account(storage, "pearcorp")
     hers = a_webhook(storage, other, events=list(KEYS), ordering="resource")
-    handed_out = []
     steps.emit(about())
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
         steps.emit(about(), about(8))
         storage.transact(events.insert, other.id, [about(), about()])
 
-        done = fan_out_all(storage, lambda webhook_ids, _: handed_out.extend(webhook_ids), 500)
-        assert (done.event_count, done.behind is not None, handed_out) == (2, True, [hers.id])
+        batch, _ = take_batch(storage, 500)
+        assert (batch.event_count, batch.behind is not None, batch.webhook_ids) == (2, True, (hers.id,))
 
 
 def test_without_order_nobody_stays_behind(steps: Steps, webhook: Webhook) -> None:
@@ -140,12 +139,12 @@ def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(
         steps.emit(about())
         waiting = pool.submit(container.fan_out_runner.run)
         steps.wait_for_a_waiter()
-        assert container.fan_out_runner.run()[0].event_count == 0  # and one that waits is enough
+        assert container.fan_out_runner.run()[0].events == 0  # and one that waits is enough
         connection.commit()
         waiting.result()
 
     assert queue.fan_outs == 1
-    assert container.fan_out_runner.run()[0].event_count == 1
+    assert container.fan_out_runner.run()[0].events == 1
 
 
 def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps: Steps, ordered: int, storage: Storage) -> None:
@@ -519,7 +518,7 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
                 stored.extend(events.insert(connection, steps.account.id, [draft] * rng.choice((1, 1, 3))))
 
     def fan_out(rng: random.Random) -> None:
-        fan_out_all(storage, lambda *_: None, rng.choice((1, 5, 50)))
+        take_batch(storage, rng.choice((1, 5, 50)))
 
     def meddle(rng: random.Random) -> None:
         storage.autocommit(order.settle_all)

@@ -1,0 +1,49 @@
+"""Statements that Postgres plans once for each connection of ours: planning the larger ones costs more than the rest.
+
+A pooler that shares connections by transaction knows nothing of what was prepared: at its first error this process goes
+on without (`forget`).
+"""
+
+import re
+from typing import Any
+
+from psycopg2.extensions import connection, cursor
+
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+UNKNOWN = {"26000", "42P05"}
+"""What Postgres says where a statement was prepared on another connection, or the name is taken."""
+
+
+class Planned(str):
+    """SQL in which each `%(name)s` has its type by a cast or by its place."""
+
+    __slots__ = ()
+
+
+class PlanningConnection(connection):
+    """A connection that remembers what it has prepared."""
+
+    is_allowed = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._executions: dict[Planned, str] = {}
+
+    def execution(self, sql: Planned) -> str:
+        """What to execute in the place of `sql`, with the same parameters."""
+        if not self.is_allowed:
+            return sql
+        execution = self._executions.get(sql)
+        if execution is None:
+            name, parameters = f"dispatcher_{len(self._executions)}", list(dict.fromkeys(_PARAMETER.findall(sql)))
+            text = _PARAMETER.sub(lambda found: f"${parameters.index(found[1]) + 1}", sql).replace("%%", "%")
+            with self.cursor(cursor_factory=cursor) as plain:
+                plain.execute(f"prepare {name} as {text}")
+            execution = f"execute {name} ({', '.join(f'%({parameter})s' for parameter in parameters)})"
+            self._executions[sql] = execution
+        return execution
+
+
+def forget() -> None:
+    """From now on every statement is planned each time."""
+    PlanningConnection.is_allowed = False
