@@ -3,27 +3,29 @@
 DispatcherError
 ├── InvalidSetting           an environment variable is missing or invalid
 ├── InvalidEventAttribute    an event's `created_at` or idempotency key is invalid (for a body: schemas.InvalidEvent)
-├── AccountNotFound          no account with that slug
+├── RecordNotFound           the front doors answer 404
+│   ├── AccountNotFound      no account with that slug
+│   ├── WebhookNotFound      no webhook with that id in the account
+│   ├── ClientNotFound       no live client with that id
+│   ├── EventNotFound        no event with that id in the account
+│   ├── UserNotFound         no user with that e-mail in the account, or among the operators
+│   ├── DeliveryNotFound     no delivery with that id or key
+│   └── ReplayNotFound       no replay with that id
 ├── AccountExists            the slug is taken
-├── WebhookNotFound          no webhook with that id in the account
-├── InvalidWebhook           a webhook's attributes are invalid
-├── ClientNotFound           no live client with that id
-├── InvalidClientAttribute   an attribute of a client is invalid
-├── EventNotFound            no event with that id in the account
-├── UserNotFound             no user with that e-mail in the account, or among the operators
 ├── UserExists               the e-mail is taken in that account, or among the operators
-├── DeliveryNotFound         no delivery with that id or key
-├── ReplayNotFound           no replay with that id
+├── InvalidWebhook           a webhook's attributes are invalid
+├── InvalidClientAttribute   an attribute of a client is invalid
 ├── InvalidReplay            a replay's parameters are invalid
 ├── IllegalTransition        a delivery cannot go from one state to the other
 ├── RemoteApiError           a remote dispatcher's API rejected a command's request or did not respond
 ├── TooManyPings             this process has as many pings in flight as it may
-├── StorageUnavailable       Postgres cannot be reached, or the connection was lost
-│   └── StorageLockTimeout   a lock was not free in time
+├── DependencyUnavailable    the front doors answer 503
+│   ├── StorageUnavailable   Postgres cannot be reached, or the connection was lost
+│   │   └── StorageLockTimeout   a lock was not free in time
+│   ├── ScheduleUnavailable  Redis cannot be reached, or does not respond in time
+│   └── QueueUnavailable     the broker did not accept a nudge
 ├── PendingMigrations        migrations have not been applied
-├── ScheduleUnavailable      Redis cannot be reached, or does not respond in time
 ├── UnsafeRedisConfig        Redis is configured to evict keys
-├── QueueUnavailable         the broker did not accept a nudge
 ├── SecretDecryptionFailed   no key in SECRET_KEYS decrypts a stored secret
 ├── ServiceStartFailed       an embedded server or a supervised process did not start
 └── ApiError                 an API request failed: the status, code and text of its response
@@ -58,7 +60,11 @@ class InvalidEventAttribute(DispatcherError):
         self.reason = reason
 
 
-class AccountNotFound(DispatcherError):
+class RecordNotFound(DispatcherError):
+    """The record does not exist, or belongs to another account."""
+
+
+class AccountNotFound(RecordNotFound):
     """The account does not exist."""
 
     def __init__(self, slug: str) -> None:
@@ -74,7 +80,7 @@ class AccountExists(DispatcherError):
         self.slug = slug
 
 
-class WebhookNotFound(DispatcherError):
+class WebhookNotFound(RecordNotFound):
     """The webhook does not exist in the account."""
 
     def __init__(self, webhook_id: int) -> None:
@@ -90,7 +96,7 @@ class InvalidWebhook(DispatcherError):
         self.messages = messages
 
 
-class ClientNotFound(DispatcherError):
+class ClientNotFound(RecordNotFound):
     """The client does not exist, or was revoked."""
 
     def __init__(self, client_id: str) -> None:
@@ -107,7 +113,7 @@ class InvalidClientAttribute(DispatcherError):
         self.reason = reason
 
 
-class UserNotFound(DispatcherError):
+class UserNotFound(RecordNotFound):
     """No user has this e-mail in the account, or among the operators (`slug` None)."""
 
     def __init__(self, slug: str | None, email: str) -> None:
@@ -125,7 +131,7 @@ class UserExists(DispatcherError):
         self.email = email
 
 
-class EventNotFound(DispatcherError):
+class EventNotFound(RecordNotFound):
     """The event does not exist in the account."""
 
     def __init__(self, event_id: int) -> None:
@@ -133,7 +139,7 @@ class EventNotFound(DispatcherError):
         self.event_id = event_id
 
 
-class DeliveryNotFound(DispatcherError):
+class DeliveryNotFound(RecordNotFound):
     """The delivery does not exist."""
 
     def __init__(self, delivery: str) -> None:
@@ -141,7 +147,7 @@ class DeliveryNotFound(DispatcherError):
         self.delivery = delivery
 
 
-class ReplayNotFound(DispatcherError):
+class ReplayNotFound(RecordNotFound):
     """The replay does not exist."""
 
     def __init__(self, replay_id: int) -> None:
@@ -175,7 +181,11 @@ class TooManyPings(DispatcherError):
     """Too many pings are in flight; try again later."""
 
 
-class StorageUnavailable(DispatcherError):
+class DependencyUnavailable(DispatcherError):
+    """Postgres, Redis or the broker is unavailable."""
+
+
+class StorageUnavailable(DependencyUnavailable):
     """Postgres is unavailable; nothing was stored."""
 
 
@@ -187,7 +197,7 @@ class PendingMigrations(DispatcherError):
     """The database has pending migrations; run: dispatcher migrate."""
 
 
-class ScheduleUnavailable(DispatcherError):
+class ScheduleUnavailable(DependencyUnavailable):
     """Redis is unavailable or did not respond in time."""
 
 
@@ -195,7 +205,7 @@ class UnsafeRedisConfig(DispatcherError):
     """Redis may evict keys; set its maxmemory-policy to noeviction."""
 
 
-class QueueUnavailable(DispatcherError):
+class QueueUnavailable(DependencyUnavailable):
     """The broker did not accept a nudge."""
 
 

@@ -6,12 +6,11 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, page_offset
 from dispatcher.api.parts import answer, container
+from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.accounts import Profile
 from schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
-from schemas.api.errors import ErrorSchema
 from schemas.wire.fields import written_in
 
 blueprint = Blueprint("accounts", __name__, description="The account of the access token, and its users.")
@@ -23,26 +22,18 @@ _account, _user, _current_user = AccountSchema(), UserSchema(), CurrentUserSchem
 @authorized()
 @blueprint.response(200, CurrentUserSchema)
 def current_user(caller: Caller) -> Response:
-    """For whom the token was given, and the account that it is for."""
-    account, user = caller.account, caller.user
-    attributes = account_attributes(account.slug, _profile(caller).settings)
-    entered = {
-        "slug": account.slug,
+    """The user who granted the token, and the account that it is for."""
+    slug, user = caller.account.slug, _attributes(caller.user)
+    settings = account_attributes(slug, _profile(caller).settings)
+    own_account = {
+        "slug": slug,
         "logo": None,
-        "name": attributes["name"],
-        "registration_no": attributes["registration_no"],
-        "permission": user.permission,
-        "allowed_scope": list(user.allowed_scope),
+        "name": settings["name"],
+        "registration_no": settings["registration_no"],
+        "permission": user["permission"],
+        "allowed_scope": user["allowed_scope"],
     }
-    shown = {
-        "id": user.id,
-        "full_name": user.full_name,
-        "email": user.email,
-        "avatar_url": None,
-        "default_account": account.slug,
-        "accounts": [entered],
-    }
-    return answer(_current_user.dump(shown))
+    return answer(_current_user.dump(user | {"default_account": slug, "accounts": [own_account]}))
 
 
 @blueprint.route("/accounts/<slug>/account.json")
@@ -53,29 +44,24 @@ def account(caller: Caller) -> Response:
     profile = _profile(caller)
     attributes = account_attributes(caller.account.slug, profile.settings)
     with written_in(caller.account.time_zone):
-        shown = _account.dump(attributes | {"created_at": profile.created_at, "updated_at": profile.updated_at})
-    return answer(shown)
+        return answer(_account.dump(attributes | {"created_at": profile.created_at, "updated_at": profile.updated_at}))
 
 
 @blueprint.route("/accounts/<slug>/users.json")
 @authorized()
 @blueprint.doc(parameters=[PAGE_PARAMETER])
 @blueprint.response(200, UserSchema(many=True))
-@blueprint.alt_response(400, schema=ErrorSchema)
 def list_users(caller: Caller) -> Response:
     """The account's people, its owner first; 40 a page."""
-    offset = page_offset()
-    if offset is None:
-        return answer([])
-    found = container().storage.read(users.list_for_account, caller.account.id, offset=offset, limit=PAGE_SIZE)
-    return answer([_user.dump(_shown(one)) for one in found])
+    page = container().storage.read(users.list_for_account, caller.account.id, **page_bounds())
+    return answer([_user.dump(_attributes(user)) for user in page])
 
 
 def _profile(caller: Caller) -> Profile:
     return container().storage.read(accounts.profile, caller.account.id)
 
 
-def _shown(user: users.User) -> dict[str, Any]:
+def _attributes(user: users.User) -> dict[str, Any]:
     return {
         "id": user.id,
         "full_name": user.full_name,

@@ -1,4 +1,4 @@
-"""Whence a request comes: the peer's address, or what proxies that are trusted say of it."""
+"""The address of a client: the peer's, or the one that trusted proxies report."""
 
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -7,9 +7,9 @@ from typing import Any
 from dispatcher.settings import Network
 
 UNKNOWN = "unknown"
-"""Of a request without a peer's address."""
+"""The address of a request that has no peer."""
 _SITE_BITS = 64
-"""Of an IPv6 address, those that a provider gives to one customer; the others are the customer's to choose."""
+"""The part of an IPv6 address that a provider assigns to one customer, who chooses the rest."""
 
 Address = IPv4Address | IPv6Address
 
@@ -19,35 +19,35 @@ def client_address(environ: Mapping[str, Any], trusted: Sequence[Network]) -> st
 
     What stands before that one is its own claim, and is not read.
     """
-    found = _address(environ.get("REMOTE_ADDR", ""))
+    address = _parsed(environ.get("REMOTE_ADDR", ""))
     for text in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        if found is None or not any(found in network for network in trusted):
+        if address is None or not any(address in network for network in trusted):
             break
-        found = _address(text) or found
-    return str(found) if found is not None else UNKNOWN
+        address = _parsed(text) or address
+    return str(address) if address is not None else UNKNOWN
 
 
 def is_trusted(environ: Mapping[str, Any], trusted: Sequence[Network]) -> bool:
-    """Whether the peer is a proxy of ours."""
-    peer = _address(environ.get("REMOTE_ADDR", ""))
+    """Whether the peer is a trusted proxy."""
+    peer = _parsed(environ.get("REMOTE_ADDR", ""))
     return peer is not None and any(peer in network for network in trusted)
 
 
 def one_customer(address: str) -> str:
-    """By what tries are counted: an IPv4 address, or the network of an IPv6 one, in which everyone has 2^64 of them."""
-    found = _address(address)
-    return str(IPv6Network((found, _SITE_BITS), strict=False)) if isinstance(found, IPv6Address) else address
+    """The key by which attempts are counted: an IPv4 address, or the network of an IPv6 address."""
+    parsed = _parsed(address)
+    return str(IPv6Network((parsed, _SITE_BITS), strict=False)) if isinstance(parsed, IPv6Address) else address
 
 
-def _address(text: str) -> Address | None:
-    """With or without a port; an IPv4 address in IPv6's clothes is what it is."""
+def _parsed(text: str) -> Address | None:
+    """With or without a port; an IPv4 address that is mapped to IPv6 becomes IPv4 again."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        found = ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return None
-    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address

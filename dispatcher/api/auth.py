@@ -1,8 +1,8 @@
 """Who calls, and whether they may: the checks of a request, in this order, and the quota's headers.
 
-1. `User-Agent` is there (400). 2. JSON is asked for (415). 3. The Bearer token lives (401). 4. The client has requests
-left in this minute (429). 5. The account in the path is the token's (404, so that nothing is revealed). 6. The token
-has the scope (403). The route itself then looks at the body's type (415), its syntax (400) and its data (422).
+1. `User-Agent` is there (400). 2. JSON is accepted (415). 3. The Bearer token is valid (401). 4. The client has
+requests left in this minute (429). 5. The account in the path is the token's (404, so that nothing is revealed). 6. The
+token has the scope (403). The route itself then checks the body's type (415), its syntax (400) and its data (422).
 """
 
 from collections.abc import Callable
@@ -28,14 +28,14 @@ PREFIX = "/api/v3"
 _CONSENT, _DOCS = f"{PREFIX}/oauth", f"{PREFIX}/docs"
 
 ADMITTED = "dispatcher.admitted"
-"""Under this name a WSGI environment holds what `admit` returned for its token, if that was found out before its body
-was read: it is not looked up, or counted, again. No header can have this name."""
+"""A WSGI environment holds under this name what `admit` returned, if the token was checked before the body was read:
+it is not checked, or counted, again. No header can have this name."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def register(app: Flask) -> None:
-    """Checks every request below /api/v3, and adds the quota's headers to every answer there."""
+    """Checks every request below /api/v3, and adds the quota's headers to every response there."""
     app.before_request(_before_request)
     app.after_request(_add_quota)
 
@@ -109,12 +109,12 @@ def access_token(header: str) -> str:
 
 
 def needs_token(path: str) -> bool:
-    """Whether nothing is told, and no body read, at this path without an access token."""
+    """Whether a request to this path is refused without an access token, before its body is read."""
     return _is_api(path) and not _is_page(path) and not path.startswith(f"{_CONSENT}/")
 
 
 def takes_forms(path: str) -> bool:
-    """Whether what is POSTed here may come without an access token: credentials, consent, and the console's forms."""
+    """Whether a POST to this path may come without an access token: credentials, consent, and the console's forms."""
     return path.startswith(("/console/", _CONSENT))
 
 
@@ -125,13 +125,13 @@ def _too_many(allowance: Allowance) -> ApiError:
 
 
 def _unauthorized(text: str, error: str | None) -> ApiError:
-    """401; the header says no more than that a token is needed where none was sent (RFC 6750, 3.1)."""
+    """401; the header names no error where no token was sent (RFC 6750, 3.1)."""
     challenge = 'Bearer realm="api"' + (f', error="{error}"' if error else "")
     return ApiError(401, "invalid_token", text, {"WWW-Authenticate": challenge})
 
 
 def check_headers(environ: dict[str, Any]) -> None:
-    """What every request to the API must bring, by its WSGI environment; raises ApiError."""
+    """Checks the headers that every request to the API needs, by its WSGI environment; raises ApiError."""
     if not get_host(environ):  # what werkzeug makes of a malformed one; `url` and `Location` could not be written
         raise ApiError(400, "invalid_request", 'The header "Host" is malformed')
     if not environ.get("HTTP_USER_AGENT", "").strip():
@@ -144,13 +144,13 @@ def _before_request() -> None:
     if not _is_api(request.path) or _is_page(request.path):
         return
     check_headers(request.environ)
-    if isinstance(request.routing_exception, NotFound):  # what there is, is told to those with a token only
+    if isinstance(request.routing_exception, NotFound):  # which paths exist is told with a token only
         _authorize(None, None)
 
 
 @lru_cache(100)
 def _allows_json(accept: str) -> bool:
-    """Whether the Accept header allows JSON, with or without a charset; werkzeug's own look minds the charset."""
+    """Whether the Accept header allows JSON, with any charset; werkzeug's own check compares the charset too."""
     accepted = parse_accept_header(accept, MIMEAccept)
     qualities = {kind.partition(";")[0].strip().lower(): quality for kind, quality in accepted}
     for kind in ("application/json", "application/*", "*/*"):
@@ -168,7 +168,7 @@ def _is_page(path: str) -> bool:
 
 
 def _add_quota(response: Response) -> Response:
-    """API v3, Rate limit: on all answers, full where no token told whose they are."""
+    """API v3, Rate limit: on all responses; a full quota where there was no valid token."""
     if _is_api(request.path):
         allowance: Allowance = g.get("allowance") or container().access.limiter.unused[DEFAULT]
         response.headers.update(quota_headers(allowance))

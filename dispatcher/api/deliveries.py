@@ -1,31 +1,24 @@
 """Deliveries: one event for one webhook, with every attempt. A client sees those to its own webhooks."""
 
-from collections.abc import Collection
-from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.paging import PAGE_SIZE, cursor, moment, number
 from dispatcher.api.parts import answer, container
-from dispatcher.errors import ApiError
+from dispatcher.api.query import PAGE_SIZE, cursor, moment, one_of, parameter, uuid, webhook_id
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
-from dispatcher.representations.delivery import shown, shown_with_attempts
+from dispatcher.representations import delivery_details_json, delivery_json
 from dispatcher.storage.reads import deliveries, delivery_pages
 from dispatcher.storage.reads.delivery_pages import LOOKS
 from schemas import EVENT_TYPES
 from schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from schemas.api.errors import FieldErrorsSchema
-from schemas.wire.choices import no_such_event, not_among
 
-blueprint = Blueprint("deliveries", __name__, description="The deliveries of events, with their attempts.")
+blueprint = Blueprint("deliveries", __name__, description="Deliveries of events, with their attempts.")
 
-_FEW = 10
-"""Words that are all told to who uses another."""
 _STATES = [str(state) for state in State]
 _ID = {
     "in": "path",
@@ -67,19 +60,20 @@ _LINK = {
 @blueprint.response(200, DeliverySchema(many=True), headers={"Link": _LINK})
 def list_(caller: Caller) -> Response:
     """Newest first, 40 a page. While older ones may follow, `Link` names the next page: `<?before=...>; rel="next"`."""
-    wanted: dict[str, Any] = {
-        "webhook_id": number("webhook_id"),
-        "event_name": _one_of("event_name", EVENT_TYPES),
-        "state": _one_of("state", _STATES),
-        "since": moment("since"),
-        "until": moment("until"),
-        "idempotency_key": _key(),
-        "before": cursor(),
-    }
     page = container().storage.transact(
-        delivery_pages.page, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **wanted
+        delivery_pages.page,
+        caller.account.slug,
+        client_id=caller.client.id,
+        limit=PAGE_SIZE,
+        webhook_id=parameter("webhook_id", webhook_id),
+        event_name=parameter("event_name", one_of(EVENT_TYPES)),
+        state=parameter("state", one_of(_STATES)),
+        since=parameter("since", moment),
+        until=parameter("until", moment),
+        idempotency_key=parameter("idempotency_key", uuid),
+        before=cursor(),
     )
-    return answer([shown(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
+    return answer([delivery_json(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
 
 
 @blueprint.route("/accounts/<slug>/deliveries/<delivery>.json")
@@ -88,10 +82,10 @@ def list_(caller: Caller) -> Response:
 @blueprint.response(200, DeliveryWithAttemptsSchema)
 def show(caller: Caller, delivery: str) -> Response:
     """One delivery with its attempts, newest first."""
-    found = container().storage.transact(
+    row = container().storage.transact(
         deliveries.delivery, delivery, account_id=caller.account.id, client_id=caller.client.id
     )
-    return answer(shown_with_attempts(found.for_clients()))
+    return answer(delivery_details_json(row.for_clients()))
 
 
 @blueprint.route("/accounts/<slug>/deliveries/<delivery>/redeliver.json", methods=["POST"])
@@ -100,20 +94,14 @@ def show(caller: Caller, delivery: str) -> Response:
 @blueprint.response(202, DeliveryWithAttemptsSchema)
 @blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
 def redeliver(caller: Caller, delivery: str) -> Response:
-    """Sends it once more: the same Idempotency-Key, its tries start anew.
+    """Sends it again with the same Idempotency-Key and a new series of attempts.
 
-    422 where it waits to be sent anyway, or was redelivered as often as is allowed.
+    422 where it is pending, or was redelivered as often as is allowed.
     """
-    parts = container()
-    found = replay(
-        parts.storage,
-        parts.schedule,
-        delivery,
-        limit=parts.settings.redelivery_limit,
-        account_id=caller.account.id,
-        client_id=caller.client.id,
-    )
-    return answer(shown_with_attempts(found.for_clients()), 202)
+    own = container()
+    limit, whose = own.settings.redelivery_limit, {"account_id": caller.account.id, "client_id": caller.client.id}
+    redelivered = replay(own.storage, own.schedule, delivery, limit=limit, **whose)
+    return answer(delivery_details_json(redelivered.for_clients()), 202)
 
 
 def _link(before: int | None) -> dict[str, str]:
@@ -122,20 +110,3 @@ def _link(before: int | None) -> dict[str, str]:
         return {}
     query = request.args.to_dict() | {"before": str(before)}
     return {"Link": f'<?{urlencode(query)}>; rel="next"'}
-
-
-def _one_of(name: str, choices: Collection[str]) -> str | None:
-    """A word of the query, if given. Raises ApiError (400) unless it is one of `choices`."""
-    word = request.args.get(name)
-    if word is not None and word not in choices:
-        said = not_among(word, choices) if len(choices) <= _FEW else no_such_event(word, choices)
-        raise ApiError(400, "invalid_request", f"{name} {said}")
-    return word
-
-
-def _key() -> UUID | None:
-    text = request.args.get("idempotency_key")
-    try:
-        return None if text is None else UUID(text)
-    except ValueError:
-        raise ApiError(400, "invalid_request", "idempotency_key must be a UUID") from None

@@ -1,6 +1,6 @@
 """Every error as API v3 answers it: messages by field for invalid data, `error` and `error_description` for the rest.
 
-The one place that turns exceptions, ours and HTTP's, into answers. A 500 says nothing of the inside.
+The one place that turns exceptions, the dispatcher's and HTTP's, into responses. A 500 says nothing of the inside.
 """
 
 import logging
@@ -13,26 +13,18 @@ from werkzeug.exceptions import HTTPException
 from dispatcher import log
 from dispatcher.api.parts import Answer, json_answer, response
 from dispatcher.errors import (
-    AccountNotFound,
     ApiError,
-    ClientNotFound,
-    DeliveryNotFound,
+    DependencyUnavailable,
     IllegalTransition,
     InvalidReplay,
     InvalidWebhook,
-    QueueUnavailable,
-    ReplayNotFound,
-    ScheduleUnavailable,
-    StorageUnavailable,
+    RecordNotFound,
     TooManyPings,
-    WebhookNotFound,
 )
 from schemas.errors import texts
 
 logger = logging.getLogger(__name__)
 
-_UNKNOWN = (AccountNotFound, WebhookNotFound, DeliveryNotFound, ReplayNotFound, ClientNotFound)
-_UNAVAILABLE = (StorageUnavailable, ScheduleUnavailable, QueueUnavailable)
 _LATER = {"Retry-After": "5"}
 
 # What werkzeug and Flask raise by themselves: a wrong path, a body too large.
@@ -47,7 +39,7 @@ _OF_HTTP: Mapping[int, tuple[str, str]] = {
 
 
 def not_found() -> ApiError:
-    """404: there is none, or it is somebody else's, which is the same to whoever asks."""
+    """404: the record does not exist, or belongs to somebody else, which looks the same."""
     return ApiError(404, *_OF_HTTP[404])
 
 
@@ -63,7 +55,7 @@ def register(app: Flask) -> None:
 
 
 def error_answer(error: Exception, method: str, path: str) -> Answer:
-    """What a request that ended with `error` is answered."""
+    """The response to a request that raised `error`."""
     match error:
         case ApiError():
             return _error(error.status, error.code, str(error), error.headers)
@@ -72,16 +64,16 @@ def error_answer(error: Exception, method: str, path: str) -> Answer:
         case IllegalTransition():
             return _field_errors({"state": [error.detail]})
         case ValidationError():
-            return _field_errors({name: texts(found) for name, found in error.normalized_messages().items()})
-        case _ if isinstance(error, _UNKNOWN):
+            return _field_errors({name: texts(said) for name, said in error.normalized_messages().items()})
+        case RecordNotFound():
             return error_answer(not_found(), method, path)
         case TooManyPings():
             return _error(503, "temporarily_unavailable", str(error), _LATER)
-        case _ if isinstance(error, _UNAVAILABLE):
+        case DependencyUnavailable():
             logger.warning(log.line("request.unavailable", path=path, reason=repr(str(error))))
             text = "The service is unavailable; try again later"
             return _error(503, "temporarily_unavailable", text, _LATER)
-        case _:  # the outermost catch of a request: what comes here is a fault of ours
+        case _:  # the outermost catch of a request: what comes here is a fault of the dispatcher
             logger.error(log.line("request.failed", method=method, path=path), exc_info=error)
             return _error(500, "server_error", "An internal error occurred; try again later")
 

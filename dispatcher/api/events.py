@@ -8,8 +8,8 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.paging import PAGE_PARAMETER, PAGE_SIZE, moment, number, page_offset
 from dispatcher.api.parts import JSON, answer, container
+from dispatcher.api.query import PAGE_PARAMETER, moment, page_bounds, parameter, whole_number
 from dispatcher.storage.reads import activity
 from dispatcher.storage.reads.activity import Activity, SubjectFilter
 from schemas import EVENT_TYPES
@@ -56,21 +56,18 @@ def catalogue(_caller: Caller) -> Response:
 
 
 def _log(caller: Caller, names: Sequence[str] | None = None) -> Response:
-    offset, since, subject_id = page_offset(), moment("since"), number("subject_id")
-    if offset is None:
-        return answer([])
-    found = container().storage.read(
+    subject_id = parameter("subject_id", whole_number)
+    page = container().storage.read(
         activity.list_for_account,
         caller.account.id,
         names=names,
-        since=since,
+        since=parameter("since", moment),
         subject=None if subject_id is None else SubjectFilter(subject_id=subject_id, paths=_PATHS),
-        limit=PAGE_SIZE,
-        offset=offset,
+        **page_bounds(),
     )
     user = {"id": caller.user.id, "full_name": caller.user.full_name, "avatar": None}
     with written_in(caller.account.time_zone):
-        return answer([_activity.dump(_line(one, user)) for one in found])
+        return answer([_activity.dump(_line(one, user)) for one in page])
 
 
 def _line(one: Activity, user: dict[str, JSON]) -> dict[str, JSON]:

@@ -1,6 +1,6 @@
-"""For whoever looks after the service: does the process live, can it serve, and how much waits. Without a token.
+"""Health checks and metrics for operators, without a token.
 
-They tell figures and account slugs, so a proxy in front should keep them inside.
+They show account slugs, so a proxy in front should not expose them.
 """
 
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ _QUICK = json_answer(200, _ALIVE)
 @blueprint.route("/healthz")
 @blueprint.response(200)
 def healthz() -> Response:
-    """200: this process answers. It asks nobody, so a Postgres that is down gets no process restarted."""
+    """200: this process responds. It checks nothing else: no process is restarted for a Postgres that is down."""
     return answer(_ALIVE)
 
 
 def quick_answer(environ: Mapping[str, Any]) -> Answer | None:
-    """The same, from the event loop: while all threads are busy a process lives, and shall not be restarted for it.
+    """The same, from the event loop: a process whose threads are all busy is alive, and is not to be restarted.
 
     None for any other request.
     """
@@ -42,33 +42,33 @@ def quick_answer(environ: Mapping[str, Any]) -> Answer | None:
 @blueprint.response(200)
 @blueprint.alt_response(503)
 def readyz() -> Response:
-    """200 where requests can be served and events are sent, else 503 with what is wrong."""
+    """200 where requests can be served and events are sent, else 503 with the problems."""
     problems = _problems()
     return answer({"status": "unready" if problems else "ready", "problems": problems}, 503 if problems else 200)
 
 
 @blueprint.route("/metrics")
 @blueprint.response(200, content_type="text/plain")
-def figures() -> Response:
+def metrics() -> Response:
     """For Prometheus."""
-    parts = container()
-    window, breaker = parts.drain_policy.window, parts.drain_policy.breaker
-    text = scrape(parts.storage, parts.schedule, parts.queue, parts.counters, window=window, breaker=breaker)
+    own = container()
+    window, breaker = own.drain_policy.window, own.drain_policy.breaker
+    text = scrape(own.storage, own.schedule, own.queue, own.counters, window=window, breaker=breaker)
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 
 def _problems() -> dict[str, str]:
-    """Part → what is wrong with it, in words of ours: a driver's own may hold addresses and names."""
-    found: dict[str, str] = {}
+    """Part → what is wrong with it; never a driver's own message, which may hold addresses and names."""
+    problems: dict[str, str] = {}
     try:
         migrate.check(container().storage)
     except StorageUnavailable:
-        found["postgres"] = "is not responding"
+        problems["postgres"] = "is not responding"
     except PendingMigrations:
-        found["postgres"] = "has pending migrations; run: dispatcher migrate"
+        problems["postgres"] = "has pending migrations; run: dispatcher migrate"
     try:
         if not container().schedule.workers():
-            found["workers"] = "no heartbeat within 30 s; no deliveries are sent"
+            problems["workers"] = "no heartbeat within 30 s; no deliveries are sent"
     except ScheduleUnavailable:
-        found["redis"] = "is not responding"
-    return found
+        problems["redis"] = "is not responding"
+    return problems

@@ -1,4 +1,4 @@
-"""OAuth: tokens for clients, their end, and the page on which an account's owner agrees (API v3, Authorization).
+"""OAuth: tokens, their revocation, and the page on which an account's owner grants access (API v3, Authorization).
 
 The consent page keeps no session: the owner names themselves with each decision. Its form is protected from other
 sites by a cookie that must equal a field, and its headers allow neither scripts nor frames.
@@ -8,7 +8,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Error
@@ -19,9 +19,9 @@ from flask_smorest import Blueprint
 from werkzeug.datastructures import MultiDict
 
 from dispatcher.api.auth import count
-from dispatcher.api.authlib_parts import OAuthServer, Parameters, TokenRequest, connection, parameters
+from dispatcher.api.authorization_server import OAuthServer, Parameters, TokenRequest, connection, parameters
 from dispatcher.api.door import refusal, sign_in_as
-from dispatcher.api.parts import answer, container
+from dispatcher.api.parts import answer, container, request_body, with_safe_headers
 from dispatcher.errors import ApiError
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person
@@ -37,50 +37,43 @@ _server = OAuthServer()
 _COOKIE = "consent"
 _CSRF = re.compile(r"[0-9a-f]{64}\Z")
 _PASSED_ON = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
-_BOTH_FORMS = ("application/json", "application/x-www-form-urlencoded")
+_KINDS = ("application/json", "application/x-www-form-urlencoded")
 
 _EXPIRED = "This form has expired. Try again."
 
 
-def _body(schema: type) -> dict[str, object]:
-    return {"content": {kind: {"schema": schema} for kind in _BOTH_FORMS}, "required": True}
-
-
 @blueprint.route("/oauth/token", methods=["POST"])
 @blueprint.route("/oauth/token.json", methods=["POST"])
-@blueprint.doc(requestBody=_body(TokenRequestSchema), security=[{"client": []}])
+@blueprint.doc(requestBody=request_body(TokenRequestSchema, kinds=_KINDS), security=[{"client": []}])
 @blueprint.response(200, TokenSchema)
-@blueprint.alt_response(400, schema=ErrorSchema)
 @blueprint.alt_response(401, schema=ErrorSchema)
 @blueprint.alt_response(429, schema=ErrorSchema)
 def token() -> Response:
     """A token: by client credentials, for a code, or for a refresh token (RFC 6749)."""
-    given = parameters()
-    if not given.get("grant_type"):
+    form = parameters()
+    if not form.get("grant_type"):
         raise ApiError(400, "invalid_request", "The grant_type is missing")
     # A token is a row for hours, so it counts as a request; in Redis, and so not within the transaction below.
-    count(_run(lambda: _server.authenticate_client(TokenRequest(given), ())).client.id)
-    answered: Response = _run(lambda: _server.create_token_response(given))
-    return answered
+    count(_run(lambda: _server.authenticate_client(TokenRequest(form), ())).client.id)
+    return cast(Response, _run(lambda: _server.create_token_response(form)))
 
 
 @blueprint.route("/oauth/revoke", methods=["POST"])
 @blueprint.route("/oauth/revoke.json", methods=["POST"])
-@blueprint.doc(requestBody=_body(RevocationSchema), security=[{"client": []}])
+@blueprint.doc(requestBody=request_body(RevocationSchema, kinds=_KINDS), security=[{"client": []}])
 @blueprint.response(200)
-@blueprint.alt_response(400, schema=ErrorSchema)
 @blueprint.alt_response(401, schema=ErrorSchema)
 def revoke() -> Response:
-    """Ends a refresh token and its access tokens, or an access token alone; 200 also where there is none (RFC 7009)."""
-    given = parameters()
+    """Revokes a refresh token and its access tokens, or one access token; 200 for an unknown one too (RFC 7009)."""
+    form = parameters()
 
-    def end() -> None:
-        client = _server.authenticate_client(TokenRequest(given), ())
-        if not given.get("token"):
+    def revoke() -> None:
+        client = _server.authenticate_client(TokenRequest(form), ())
+        if not form.get("token"):
             raise ApiError(400, "invalid_request", "The token is missing")
-        tokens.revoke(connection(), client.client.id, given["token"])
+        tokens.revoke(connection(), client.client.id, form["token"])
 
-    _run(end)
+    _run(revoke)
     return answer({})
 
 
@@ -96,18 +89,18 @@ def ask() -> Response:
 def decide() -> Response:
     """The owner's decision: back to the client, with a code or with `access_denied`.
 
-    1. What is asked for is checked as if for the first time. 2. The form is one of ours. 3. To agree takes a password.
+    1. The request is checked again. 2. The form came from this page. 3. To agree takes a password.
     """
-    given = MultiDict((name, value) for name in _PASSED_ON for value in request.form.getlist(name))
-    grant = _grant(given)
-    if not _is_our_form():
-        return _page(given, grant, _EXPIRED, 403)
+    requested = MultiDict((name, value) for name in _PASSED_ON for value in request.form.getlist(name))
+    grant = _grant(requested)
+    if not _has_valid_csrf():
+        return _page(requested, grant, _EXPIRED, 403)
     if request.form.get("decision") != "agree":
         return _back(grant, None)
     outcome = sign_in_as(request.form.get("name", ""), request.form.get("password", ""), owner=True)
     if outcome.person is not None:
         return _back(grant, outcome.person)
-    page = _page(given, grant, refusal(outcome), 429 if outcome.wait_s else 403)
+    page = _page(requested, grant, refusal(outcome), 429 if outcome.wait_s else 403)
     if outcome.wait_s:
         page.headers["Retry-After"] = str(outcome.wait_s)
     return page
@@ -115,7 +108,7 @@ def decide() -> Response:
 
 @blueprint.errorhandler(OAuth2Error)
 def refused(error: OAuth2Error) -> Response:
-    """A wrong request for consent: the client is told where its redirect URI is right, else the person."""
+    """A wrong request for consent: the client gets the error where its redirect URI is right, else the person."""
     if isinstance(error, UnsupportedResponseTypeError):
         error.description = "Only the response_type code is supported"
     if error.redirect_uri:
@@ -134,21 +127,21 @@ def _run(work: Callable[[], T]) -> T:
     return container().storage.transact(within)
 
 
-def _grant(given: Parameters) -> AuthorizationCodeGrant:
-    """What is asked for, checked; raises OAuth2Error."""
+def _grant(requested: Parameters) -> AuthorizationCodeGrant:
+    """The request for consent, checked; raises OAuth2Error."""
     try:
-        return _run(lambda: _server.get_consent_grant(given))
+        return _run(lambda: _server.get_consent_grant(requested))
     except ValueError:  # Authlib repeats a parameter in its error, which may not hold every character
         raise InvalidRequestError("A parameter contains characters that are not allowed") from None
 
 
 def _back(grant: AuthorizationCodeGrant, owner: Person | None) -> Response:
     """To the client's redirect URI, with a code where `owner` agreed."""
-    answered = _run(lambda: _server.create_authorization_response(grant.request, grant_user=owner, grant=grant))
-    return _with_safe_headers(answered)
+    response = _run(lambda: _server.create_authorization_response(grant.request, grant_user=owner, grant=grant))
+    return _with_safe_headers(response)
 
 
-def _page(given: Parameters, grant: AuthorizationCodeGrant, problem: str = "", status: int = 200) -> Response:
+def _page(requested: Parameters, grant: AuthorizationCodeGrant, problem: str = "", status: int = 200) -> Response:
     csrf = request.cookies.get(_COOKIE, "")
     if not _CSRF.match(csrf):
         csrf = secrets.token_hex(32)
@@ -156,7 +149,7 @@ def _page(given: Parameters, grant: AuthorizationCodeGrant, problem: str = "", s
         "consent.html",
         client_name=grant.client.client.name,
         scopes=grant.request.scope.split(),
-        fields=[(name, value) for name, value in given.items() if name in _PASSED_ON],
+        fields=[(name, value) for name, value in requested.items() if name in _PASSED_ON],
         name=request.form.get("name", ""),
         csrf=csrf,
         problem=problem,
@@ -168,29 +161,21 @@ def _page(given: Parameters, grant: AuthorizationCodeGrant, problem: str = "", s
     return _with_safe_headers(page, f"'self' {_origin(grant.redirect_uri)}")
 
 
-def _is_our_form() -> bool:
+def _has_valid_csrf() -> bool:
     """Whether the form's field equals the cookie, which other sites can neither read nor set."""
     sent = request.form.get("csrf", "")
     return bool(_CSRF.match(sent)) and hmac.compare_digest(sent.encode(), request.cookies.get(_COOKIE, "").encode())
 
 
 def _nonce() -> str:
-    """Of this answer's one style sheet."""
+    """Of this response's one style sheet."""
     g.nonce = g.get("nonce") or secrets.token_urlsafe(16)
-    nonce: str = g.nonce
-    return nonce
+    return cast(str, g.nonce)
 
 
 def _with_safe_headers(response: Response, form_action: str = "'none'") -> Response:
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'nonce-{_nonce()}'; form-action {form_action}; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    )
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    policy = f"default-src 'none'; style-src 'nonce-{_nonce()}'; form-action {form_action}"
+    return with_safe_headers(response, policy, referrer="no-referrer")
 
 
 def _origin(url: str) -> str:

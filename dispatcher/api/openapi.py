@@ -2,7 +2,7 @@
 
 flask-smorest collects paths, parameters and schemas from the blueprints. What the routes have in common is added once:
 the way to authorize, the header that must be there, the errors with which the checks before each request answer, and
-the quota's headers. The document is written once a process, when it is first asked for.
+the quota's headers. Each process writes the document once, at the first request.
 """
 
 import json
@@ -47,6 +47,7 @@ _ERRORS: Mapping[int, str] = {
     404: "The record does not exist, or belongs to another account",
     413: "The body is larger than 5 MiB",
     415: "Only application/json is supported",
+    422: "Unprocessable Content",
     429: "The quota for this minute is used up",
     503: "The service is unavailable; try again later",
 }
@@ -94,17 +95,15 @@ def page_file(name: str) -> Response:
 
 
 def _file(name: str, mimetype: str) -> Response:
-    made = Response(_content(name), mimetype=mimetype)
-    made.headers["Content-Security-Policy"] = _POLICY
-    made.headers["X-Content-Type-Options"] = "nosniff"
-    return made
+    headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
+    return Response(_content(name), mimetype=mimetype, headers=headers)
 
 
 @cache
 def _content(name: str) -> bytes:
-    """A file of ours, or of Swagger UI's package."""
-    ours = files("dispatcher.api") / "static" / name
-    return (ours if ours.is_file() else files("flask_swagger_ui") / "dist" / name).read_bytes()
+    """A file of this package, or of Swagger UI's."""
+    file = files("dispatcher.api") / "static" / name
+    return (file if file.is_file() else files("flask_swagger_ui") / "dist" / name).read_bytes()
 
 
 def _attribute(_converter: object, field: Any, **_: Any) -> JSON:
@@ -152,7 +151,7 @@ def _complete(operations: JSON, operation: JSON, scopes: list[str] | None) -> No
         statuses.add(404)
     operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/UserAgent"})
     if "requestBody" in operation:
-        statuses.add(413)
+        statuses |= {413} | ({422} if scopes is not None else set())
     responses = operation["responses"]
     for status in statuses:
         responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
@@ -165,10 +164,15 @@ _QUOTA_REFS = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Ra
 
 
 def _common() -> JSON:
-    error = {"application/json": {"schema": {"$ref": f"{_REFS}Error"}}}
     return {
         "responses": {
-            str(status): {"description": text, "headers": _QUOTA_REFS, "content": error}
+            str(status): {
+                "description": text,
+                "headers": _QUOTA_REFS,
+                "content": {
+                    "application/json": {"schema": {"$ref": f"{_REFS}{'FieldErrors' if status == 422 else 'Error'}"}}
+                },
+            }
             for status, text in _ERRORS.items()
         },
         "headers": {
@@ -236,19 +240,15 @@ def _emit() -> JSON:
         "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         "description": "Of a single event: a second emit of it returns the first event.",
     }
-    field_errors = {"application/json": {"schema": {"$ref": f"{_REFS}FieldErrors"}}}
     return {
         "tags": ["events"],
         "summary": f"Emits one event, or an array of up to {BATCH_LIMIT:,}: all or none. Answered, in order, once they"
         " are committed.",
         "description": "A second emit of an idempotency key stands for the first event, which is answered with `new`"
-        " false. Errors are told by path: `body.invoice.id`, of an array `[3].body.invoice.id`.",
+        " false. Errors are reported by path: `body.invoice.id`, of an array `[3].body.invoice.id`.",
         "parameters": [key],
         "requestBody": _emit_body(),
-        "responses": {
-            "202": {"description": "Accepted", "content": _one_or_many(f"{_REFS}Emitted")},
-            "422": {"description": "Unprocessable Content", "content": field_errors},
-        },
+        "responses": {"202": {"description": "Accepted", "content": _one_or_many(f"{_REFS}Emitted")}},
     }
 
 

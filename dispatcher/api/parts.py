@@ -1,9 +1,9 @@
-"""What every route needs: this process's container, the request's JSON, and an answer in JSON."""
+"""What every route needs: this process's container, the request's JSON, and a response in JSON."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, request
@@ -16,7 +16,7 @@ from dispatcher.container import Container
 from dispatcher.errors import ApiError
 
 JSON = Any
-"""Parsed JSON, or what is to become JSON."""
+"""Parsed JSON, or what becomes JSON."""
 ROW_ID = "row_id"
 """The converter of an id in a path."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -25,7 +25,7 @@ BODY_LIMIT = 5 * 1024 * 1024
 
 
 class Answer(NamedTuple):
-    """Of a request, as it is sent."""
+    """A response as it is sent."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
 
 class RowId(IntegerConverter):
-    """An id in a path. What is beyond the column's range is 0, which no row has, and so not found.
+    """An id in a path. One beyond the column's range becomes 0, which no row has, and so is not found.
 
     werkzeug's own `int(max=...)` answers 405 instead, where the path has several methods.
     """
@@ -57,19 +57,18 @@ def too_large(limit: int) -> ApiError:
 
 def container() -> Container:
     """This process's container."""
-    found: Container = current_app.extensions["dispatcher"]
-    return found
+    return cast(Container, current_app.extensions["dispatcher"])
 
 
 def address() -> str:
-    """Whence this request comes."""
+    """The client's address."""
     return client_address(request.environ, container().settings.trusted_proxies)
 
 
 def root() -> str:
-    """Where this API is reached: DISPATCHER_PUBLIC_URL, else what the request says, if it may (DISPATCHER_HOSTS).
+    """The URL of this API: DISPATCHER_PUBLIC_URL, else the request's Host where it is allowed (DISPATCHER_HOSTS).
 
-    What an answer names is followed by programs that trust us, and the Host is only what the client wrote.
+    Programs follow the links in a response, and the Host is only what the client wrote.
     """
     settings = container().settings
     if settings.public_url:
@@ -112,25 +111,25 @@ def parsed(data: bytes) -> JSON:
 
 def json_object() -> dict[str, JSON]:
     """As `json_body`, for routes that take one object."""
-    found = json_body()
-    if not isinstance(found, dict):
+    body = json_body()
+    if not isinstance(body, dict):
         raise ApiError(400, "invalid_request", "The body must be a JSON object")
-    return found
+    return body
 
 
 def answer(value: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`value` as the JSON body of an answer."""
+    """A JSON response."""
     return Response(text_of(value), status=status, headers=dict(headers or {}), mimetype="application/json")
 
 
 def text_of(value: JSON) -> bytes:
-    """`value` as JSON, as every answer here writes it."""
+    """`value` as JSON, as every response here writes it."""
     # A lone surrogate, which only the request can have brought (the name of an unknown attribute), has no bytes.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def json_answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -> Answer:
-    """The same, for what answers without Flask."""
+    """A JSON response for what answers without Flask."""
     text = text_of(value)
     return Answer(
         status,
@@ -140,17 +139,32 @@ def json_answer(status: int, value: JSON, headers: Mapping[str, str] | None = No
 
 
 def response(answer: Answer) -> Response:
-    """`answer` as Flask's."""
+    """The same as Flask's."""
     return Response(answer.text, answer.status, answer.headers)
 
 
 def no_content() -> Response:
     """204, without a body and so without a Content-Type."""
-    made = Response(status=204)
-    del made.headers["Content-Type"]
-    return made
+    empty = Response(status=204)
+    del empty.headers["Content-Type"]
+    return empty
+
+
+def with_safe_headers(response: Response, policy: str, *, referrer: str) -> Response:
+    """A page that no other site frames and no cache keeps, with a Content-Security-Policy that begins with `policy`."""
+    response.headers["Content-Security-Policy"] = f"{policy}; base-uri 'none'; frame-ancestors 'none'"
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = referrer
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def request_body(schema: Any, *, required: bool = True, kinds: Sequence[str] = ("application/json",)) -> JSON:
+    """A request's body, for the documentation."""
+    return {"content": {kind: {"schema": schema} for kind in kinds}, "required": required}
 
 
 def _no_constant(_: str) -> NoReturn:
-    """NaN and Infinity, which Python's parser takes for JSON."""
+    """Refuses NaN and Infinity, which Python's parser accepts."""
     raise ValueError

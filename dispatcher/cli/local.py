@@ -10,9 +10,7 @@ from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.replays import job
 from dispatcher.replays import one as replay
-from dispatcher.representations.delivery import shown, shown_with_attempts
-from dispatcher.representations.replay import shown_replay
-from dispatcher.representations.signing_secret import shown_signing_secret
+from dispatcher.representations import delivery_details_json, delivery_json, replay_json, signing_secret_json
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.reads import deliveries as delivery_reads
@@ -55,8 +53,8 @@ class LocalBackend:
     def webhook(self, slug: str | None, webhook_id: int) -> JSON:
         """One, with its signing secret."""
         account = self._account(slug)
-        found = self._storage.read(webhooks.find, self._storage.secrets, account.id, webhook_id)
-        return self._with_secret(found, account)
+        webhook = self._storage.read(webhooks.find, self._storage.secrets, account.id, webhook_id)
+        return self._with_secret(webhook, account)
 
     def edit_webhook(self, slug: str | None, webhook_id: int, changes: Mapping[str, Any]) -> JSON:
         """The changed one, with its signing secret."""
@@ -77,7 +75,7 @@ class LocalBackend:
         account = self._account(slug)
         options = {"previous_valid_for_s": previous_valid_for_s}
         secret = secrets.rotate(self._storage, account.id, webhook_id, options)
-        return shown_signing_secret(secret, account.time_zone)
+        return signing_secret_json(secret, account.time_zone)
 
     def deliveries(self, slug: str | None, filters: Mapping[str, Any], limit: int) -> list[JSON]:
         """The newest `limit` that match, read page by page: no statement takes long."""
@@ -85,7 +83,7 @@ class LocalBackend:
         found: list[JSON] = []
         while len(found) < limit:
             page = self._storage.transact(delivery_pages.page, slug=account.slug, limit=limit - len(found), **narrowed)
-            found += [shown(one) for one in page.deliveries]
+            found += [delivery_json(one) for one in page.deliveries]
             if page.before is None:
                 break
             narrowed["before"] = page.before
@@ -93,21 +91,21 @@ class LocalBackend:
 
     def delivery(self, slug: str | None, id_or_key: str) -> JSON:
         """One, with its attempts; of any account where none is given."""
-        return shown_with_attempts(
+        return delivery_details_json(
             self._storage.transact(delivery_reads.delivery, id_or_key, account_id=self._account_id(slug))
         )
 
     def redeliver(self, slug: str | None, id_or_key: str) -> JSON:
         """The same, pending again."""
         limit, account_id = self._redelivery_limit, self._account_id(slug)
-        return shown_with_attempts(
+        return delivery_details_json(
             replay.replay(self._storage, self._schedule, id_or_key, limit=limit, account_id=account_id)
         )
 
     def start_replay(self, slug: str | None, criteria: Mapping[str, Any]) -> JSON:
         """A new replay of what meets the criteria (schemas.api.replay)."""
         account, limit = self._account(slug), self._redelivery_limit
-        return shown_replay(job.start(self._storage, self._schedule, account, criteria, redelivery_limit=limit))
+        return replay_json(job.start(self._storage, self._schedule, account, criteria, redelivery_limit=limit))
 
     def count_replay(self, slug: str | None, criteria: Mapping[str, Any]) -> int:
         """How many deliveries it would send."""
@@ -115,19 +113,19 @@ class LocalBackend:
 
     def replays(self, slug: str | None) -> list[JSON]:
         """The newest of the account."""
-        return [shown_replay(one) for one in self._storage.read(jobs.list_for_account, self._account(slug).id)]
+        return [replay_json(one) for one in self._storage.read(jobs.list_for_account, self._account(slug).id)]
 
     def replay(self, slug: str | None, replay_id: int) -> JSON:
         """One replay; of any account where none is given."""
-        return shown_replay(self._storage.read(jobs.find, replay_id, account_id=self._account_id(slug)))
+        return replay_json(self._storage.read(jobs.find, replay_id, account_id=self._account_id(slug)))
 
     def stop_replay(self, slug: str | None, replay_id: int) -> JSON:
         """The same, stopped."""
-        return shown_replay(job.stop(self._storage, replay_id, account_id=self._account_id(slug)))
+        return replay_json(job.stop(self._storage, replay_id, account_id=self._account_id(slug)))
 
     def resume_replay(self, slug: str | None, replay_id: int) -> JSON:
         """The same, running again."""
-        return shown_replay(job.resume(self._storage, replay_id, account_id=self._account_id(slug)))
+        return replay_json(job.resume(self._storage, replay_id, account_id=self._account_id(slug)))
 
     def emit(self, slug: str | None, name: str, body: Mapping[str, Any], idempotency_key: str | None) -> JSON:
         """The stored event."""

@@ -6,7 +6,7 @@ A command's module is loaded when the command is called: most need libraries tha
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -47,8 +47,8 @@ _COMMANDS = {
 }
 """Command → its module here, which holds it under its own name, and the first sentence of its help."""
 _ON_THE_DATABASE = ("account", "client", "migrate", "reconcile", "repair", "status", "user")
-"""What DISPATCHER_API cannot be asked for. On the wrong machine they would answer as if all were well."""
-_WITH_SERVERS_OF_THEIR_OWN = ("demo", "up")
+"""Commands without a remote form. Beside the wrong database they would print as if all were well."""
+_WITH_OWN_SERVERS = ("demo", "up")
 
 
 class _Commands(click.Group):
@@ -59,11 +59,11 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, from its module; None for a name that is none."""
+        """The command, from its module; None for an unknown name."""
         if cmd_name not in _COMMANDS:
             return None
-        found: click.Command = getattr(import_module(f"dispatcher.cli.{_COMMANDS[cmd_name][0]}"), cmd_name)
-        return found
+        module = import_module(f"dispatcher.cli.{_COMMANDS[cmd_name][0]}")
+        return cast(click.Command, getattr(module, cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Their list, from the sentences above: click would load every command for its own."""
@@ -81,7 +81,7 @@ class _Commands(click.Group):
 
 
 def _expected() -> tuple[type[Exception], ...]:
-    """Asked for, and so loaded, only where something was raised."""
+    """Errors without a traceback; loaded only where something was raised."""
     from schemas import InvalidEvent  # noqa: PLC0415 -- a command starts with what it needs
 
     return DispatcherError, InvalidEvent
@@ -103,12 +103,12 @@ def main(context: click.Context) -> None:
             f"`{command}` needs a database, but DISPATCHER_API points to a remote dispatcher. "
             f"Run it there, or unset the variable: env -u DISPATCHER_API dispatcher {command} ..."
         )
-    if command not in _WITH_SERVERS_OF_THEIR_OWN:
-        _join_what_runs_here()
+    if command not in _WITH_OWN_SERVERS:
+        _use_running_servers()
 
 
-def _join_what_runs_here() -> None:
-    """Takes the variables of a dispatcher that runs in this folder, a demo too; what is set already stays."""
+def _use_running_servers() -> None:
+    """Sets the variables of an `up` or demo that runs in this folder; those that are set already stay."""
     for folder in (Path(".dispatcher"), Path(".dispatcher/demo")):
         running = running_environment(folder)
         # Another DATABASE_URL in the environment is another installation: its Redis is not the one that runs here.

@@ -158,20 +158,19 @@ def _place(url: str) -> str:
 
 
 def _call(command: str, env: Mapping[str, str]) -> int:
-    """Runs a line of the Procfile to its end and returns its exit code; its output is ours."""
-    process = child.start(["/bin/sh", "-c", f"exec {command}"], death_signal=signal.SIGKILL, env=dict(env))
+    """Runs a line of the Procfile to its end, with this process's output; returns its exit code."""
+    process = child.start_line(command, env=dict(env))
     try:
         return process.wait()
-    except BaseException:  # Ctrl-C reaches only us: the child has a session of its own
+    except BaseException:  # Ctrl-C does not reach the child, which has its own session
         child.end(process, (signal.SIGTERM, 5.0))
         raise
 
 
 def _repair(supervisor: Supervisor, env: Mapping[str, str]) -> None:
     """A worker that crashes at once has often read something broken from the queue; the truth is in Postgres."""
-    process = child.start(
-        ["/bin/sh", "-c", "exec dispatcher repair"],  # by the shell, which finds it on the PATH of `env`
-        death_signal=signal.SIGKILL,
+    process = child.start_line(
+        "dispatcher repair",
         env=dict(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

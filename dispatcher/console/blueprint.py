@@ -1,4 +1,4 @@
-"""Puts the console into the application: its pages, its filters, and what its templates call."""
+"""Registers the console in the application: its pages, its filters, and what its templates call."""
 
 import hashlib
 from functools import cache
@@ -17,12 +17,12 @@ from dispatcher.console import (
     webhook_actions,
     webhooks,
 )
-from dispatcher.console.page import blueprint, csrf_token, said, to
+from dispatcher.console.page import blueprint, csrf_token, flash_message, to
 
 __all__ = ["register"]
 
 _PAGES = (session, overview, webhooks, webhook_actions, deliveries, events, replays, error_pages)
-"""Importing them has put their routes into the blueprint."""
+"""Importing them registers their routes."""
 _STATIC = Path(__file__).parent / "static"
 
 
@@ -30,13 +30,13 @@ def register(app: Flask) -> None:
     """Serves the console at /console."""
     formatting.register(app)
     app.register_blueprint(blueprint)
-    app.jinja_env.globals |= {"to": to, "csrf_token": csrf_token, "said": said, "asset": asset}
+    app.jinja_env.globals |= {"to": to, "csrf_token": csrf_token, "flash_message": flash_message, "asset": asset}
     app.context_processor(lambda: {"person": g.get("person"), "account": g.get("account")})
 
 
 @cache
 def asset(name: str) -> str | None:
-    """The address of a file that is served, with its hash, so that browsers may keep it; None where there is none."""
+    """The path of a static file, with its hash, so that browsers may cache it; None where there is none."""
     path = _STATIC / name
     if not path.is_file():
         return None

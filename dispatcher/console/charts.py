@@ -1,4 +1,4 @@
-"""Small charts: figures laid out over all minutes or hours, and a sparkline as SVG, which needs no script."""
+"""Small charts: counts for every minute, and a sparkline as SVG, which needs no script."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,10 @@ _HEIGHT, _BAR, _GAP = 24, 4, 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """An hour of a sparkline: where its two parts lie, in the units of its viewBox."""
+    """An hour of a sparkline, in the units of its viewBox: what failed stands above what was delivered."""
 
     x: int
-    delivered_y: float
     delivered_height: float
-    failed_y: float
     failed_height: float
 
 
@@ -43,23 +41,13 @@ class Sparkline:
 def sparkline(figures: Sequence[Bucket], now: datetime) -> Sparkline:
     """One bar an hour; the highest fills the height."""
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
-    by_place = {int((one.at - first).total_seconds() // 3600): one for one in figures}
     highest = max((one.delivered + one.failed + one.retried for one in figures), default=0) or 1
     bars = []
-    for place in range(HOURS):
-        one = by_place.get(place)
-        if one is None:
-            continue
-        good, bad = (_height(count, highest) for count in (one.delivered, one.failed + one.retried))
-        bars.append(
-            Bar(
-                x=place * (_BAR + _GAP),
-                delivered_y=_HEIGHT - good,
-                delivered_height=good,
-                failed_y=max(0.0, _HEIGHT - good - bad),
-                failed_height=min(bad, _HEIGHT - good),
-            )
-        )
+    for one in sorted(figures, key=lambda one: one.at):
+        hour = int((one.at - first).total_seconds() // 3600)
+        if 0 <= hour < HOURS:
+            good, bad = (_height(count, highest) for count in (one.delivered, one.failed + one.retried))
+            bars.append(Bar(x=hour * (_BAR + _GAP), delivered_height=good, failed_height=min(bad, _HEIGHT - good)))
     return Sparkline(
         bars=tuple(bars),
         delivered=sum(one.delivered for one in figures),
@@ -69,11 +57,11 @@ def sparkline(figures: Sequence[Bucket], now: datetime) -> Sparkline:
 
 
 def all_minutes(minutes: Sequence[Bucket], until: datetime, count: int = 60) -> list[Bucket]:
-    """The last `count` minutes, also those in which nothing was finished."""
+    """The last `count` minutes, also those in which no delivery finished."""
     last = until.replace(second=0, microsecond=0)
     known = {one.at: one for one in minutes}
-    wanted = [last - timedelta(minutes=back) for back in range(count - 1, -1, -1)]
-    return [known.get(at) or Bucket(at=at, delivered=0, failed=0, retried=0) for at in wanted]
+    times = [last - timedelta(minutes=back) for back in range(count - 1, -1, -1)]
+    return [known.get(at) or Bucket(at=at, delivered=0, failed=0, retried=0) for at in times]
 
 
 def _height(value: int, highest: int) -> float:

@@ -1,4 +1,4 @@
-"""Deliveries: the list with its filter, one of them with every attempt, and sending again."""
+"""Deliveries: the list with its filter, one of them with every attempt, and redelivery."""
 
 import json
 import shlex
@@ -6,18 +6,16 @@ from typing import Any
 
 from flask import Response, request
 
-from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import container
+from dispatcher.api.query import PAGE_SIZE
 from dispatcher.console import filters
-from dispatcher.console.explanations import why_then
+from dispatcher.console.explanations import why_pending
 from dispatcher.console.formatting import without_query
 from dispatcher.console.overview import pauses
-from dispatcher.console.page import account, blueprint, finished, for_eyes_of, go, page, person
-from dispatcher.console.webhooks import stored
+from dispatcher.console.page import account, blueprint, page, redirect_to, visible, without_polling
+from dispatcher.console.webhooks import find_webhook
 from dispatcher.errors import DeliveryNotFound, IllegalTransition, WebhookNotFound
-from dispatcher.model.delivery import Claimed
-from dispatcher.model.webhook import PayloadVersion, Target, Webhook
-from dispatcher.payload import render
+from dispatcher.model.webhook import PayloadVersion, Webhook
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.replays.one import replay
 from dispatcher.storage.engine import Connection
@@ -25,153 +23,142 @@ from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages, delivery_status, events, webhooks
 from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.delivery_pages import LOOKS, Page
-from dispatcher.storage.reads.events import Search
-from schemas.wire.payload import LEGACY_EVENTS
+from schemas.wire.payload import LEGACY_EVENTS, envelope_json, legacy_json
 
 _ONE = "/accounts/<slug>/deliveries/<int:delivery_id>"
-_BODY_SHOWN = 10_000
-"""Characters of a receiver's answer that are shown."""
+_RESPONSE_LIMIT = 10_000
+"""Characters of a receiver's response that are shown."""
 
 
 @blueprint.route("/accounts/<slug>/deliveries", endpoint="deliveries")
 def list_() -> Response:
     """40 a page, newest first."""
-    wanted = filters.read()
-    found, is_whole = _found(wanted)
-    deliveries = [for_eyes_of(person(), one) for one in found.deliveries]
-    names = container().storage.read(webhooks.names, account().id)
+    criteria = filters.read_filter()
+    found, is_whole = _read_page(criteria)
+    deliveries = [visible(one) for one in found.deliveries]
     return page(
         "deliveries.html",
-        filter=wanted,
+        filter=criteria,
         deliveries=deliveries,
-        webhooks=names,
+        webhooks=container().storage.read(webhooks.names, account().id),
         event_names=filters.NAMES,
         states=filters.STATES,
         before=found.before,
-        looked_at=sum(LOOKS) if found.before is not None and len(found.deliveries) < PAGE_SIZE else None,
+        searched=sum(LOOKS) if found.before is not None and len(deliveries) < PAGE_SIZE else None,
         is_whole=is_whole,
-        statuses={one.id: one.attempts[0].status for one in deliveries if one.attempts},
     )
 
 
 @blueprint.route(_ONE, endpoint="delivery")
 def show(delivery_id: int) -> Response:
     """One delivery."""
-    return page("delivery.html", **_about(delivery_id))
+    return page("delivery.html", **_details(delivery_id))
 
 
 @blueprint.route(f"{_ONE}/progress", endpoint="delivery_progress")
 def progress(delivery_id: int) -> Response:
     """The part of the page that changes while it is pending."""
-    about = _about(delivery_id)
-    answer = page("delivery_progress.html", **about)
-    return answer if about["wait"] else finished(answer)
+    details = _details(delivery_id)
+    part = page("delivery_progress.html", **details)
+    return part if details["wait"] else without_polling(part)
 
 
 @blueprint.route(f"{_ONE}/redeliver", methods=["POST"], endpoint="redeliver")
 def redeliver(delivery_id: int) -> Response:
-    """Sends it once more: the same Idempotency-Key, its tries start anew."""
+    """Sends it again with the same Idempotency-Key and a new series of attempts."""
     try:
-        _again(delivery_id)
+        _redeliver(delivery_id)
     except IllegalTransition as illegal:
-        return page("delivery.html", 409, **_about(delivery_id), problem=str(illegal))
-    return go("delivery", "redelivered", delivery_id=delivery_id)
+        return page("delivery.html", 409, **_details(delivery_id), problem=str(illegal))
+    return redirect_to("delivery", "redelivered", delivery_id=delivery_id)
 
 
 @blueprint.route("/accounts/<slug>/deliveries/redeliver", methods=["POST"], endpoint="redeliver_many")
 def redeliver_many() -> Response:
-    """Sends those that were chosen once more; what waits anyway is passed by."""
-    chosen = [int(text) for text in request.form.getlist("id") if text.isdecimal() and len(text) < 19][:PAGE_SIZE]
-    back = {name: request.form[f"filter_{name}"] for name in _BACK if request.form.get(f"filter_{name}")}
-    sent = sum(_could_again(id_) for id_ in chosen)
-    return go("deliveries", "redelivered_many" if chosen else "none_chosen", n=sent, **back)
+    """Redelivers those selected; what is pending anyway is left as it is."""
+    ids = [int(text) for text in request.form.getlist("id") if text.isdecimal() and len(text) < 19][:PAGE_SIZE]
+    count = 0
+    for delivery_id in ids:
+        try:
+            _redeliver(delivery_id)
+            count += 1
+        except (IllegalTransition, DeliveryNotFound):
+            continue
+    criteria = {name: request.form[f"filter_{name}"] for name in _CRITERIA if request.form.get(f"filter_{name}")}
+    return redirect_to("deliveries", "redelivered_many" if ids else "none_selected", count, **criteria)
 
 
-_BACK = ("webhook_id", "event_name", "state", "since", "until", "resource_id", "idempotency_key")
+_CRITERIA = ("webhook_id", "event_name", "state", "since", "until", "resource_id", "idempotency_key")
 
 
-def _found(wanted: filters.Filter) -> tuple[Page, bool]:
-    """A page; whether all was looked at (a search by resource looks at the newest events only)."""
-    if wanted.problems:
+def _read_page(criteria: filters.Filter) -> tuple[Page, bool]:
+    """A page; whether all events were searched (a search by resource reads the newest ones only)."""
+    if criteria.problems:
         return Page(deliveries=(), before=None), True
 
-    def look(connection: Connection) -> tuple[Page, bool]:
-        search = Search(ids=(), is_whole=True)
-        ids = None
-        if wanted.resource_id is not None:
+    def read(connection: Connection) -> tuple[Page, bool]:
+        ids, is_whole = None, True
+        if criteria.resource_id is not None:
             search = events.search(
-                connection, account().id, wanted.resource_id, RESOURCE_KEYS,
-                name=wanted.event_name, since=None, until=wanted.until,
+                connection, account().id, criteria.resource_id, RESOURCE_KEYS,
+                name=criteria.event_name, since=None, until=criteria.until,
             )  # fmt: skip
-            ids = events.delivery_ids(connection, search.ids)
+            ids, is_whole = events.delivery_ids(connection, search.ids), search.is_whole
         found = delivery_pages.page(
             connection,
             account().slug,
             limit=PAGE_SIZE,
-            webhook_id=wanted.webhook_id,
-            event_name=wanted.event_name,
-            state=wanted.state,
-            idempotency_key=wanted.idempotency_key,
-            since=wanted.since,
-            until=wanted.until,
-            before=wanted.before,
+            webhook_id=criteria.webhook_id,
+            event_name=criteria.event_name,
+            state=criteria.state,
+            idempotency_key=criteria.idempotency_key,
+            since=criteria.since,
+            until=criteria.until,
+            before=criteria.before,
             ids=ids,
         )
-        return found, search.is_whole
+        return found, is_whole
 
-    return container().storage.transact(look)
+    return container().storage.transact(read)
 
 
-def _about(delivery_id: int) -> dict[str, Any]:
-    storage = container().storage
-
-    def look(connection: Connection) -> tuple[DeliveryRow, delivery_status.WaitReason | None]:
+def _details(delivery_id: int) -> dict[str, Any]:
+    def read(connection: Connection) -> tuple[DeliveryRow, delivery_status.WaitReason | None]:
         found = delivery_reads.delivery(connection, str(delivery_id), account_id=account().id)
         return found, delivery_status.find(connection, delivery_id)
 
-    found, wait = storage.transact(look)
-    found = for_eyes_of(person(), found)
-    webhook = _webhook(found.webhook_id)
-    body = _body(found, webhook)
-    why = wait and why_then(wait, pauses().get(found.webhook_id), container().settings)
+    delivery, wait = container().storage.transact(read)
+    delivery = visible(delivery)
+    try:
+        webhook = find_webhook(delivery.webhook_id)
+    except WebhookNotFound:  # deleted
+        webhook = None
+    body = _body(delivery, webhook)
     return {
-        "delivery": found,
+        "delivery": delivery,
         "webhook": webhook,
         "wait": wait,
-        "why": why,
+        "why": wait and why_pending(wait, pauses().get(delivery.webhook_id), container().settings),
         "payload": json.loads(body),
-        "curl": _curl(found, webhook, body),
-        "body_shown": _BODY_SHOWN,
+        "curl": _curl(delivery, webhook, body),
+        "response_limit": _RESPONSE_LIMIT,
         "may_redeliver": wait is None and webhook is not None,
     }
 
 
-def _webhook(webhook_id: int) -> Webhook | None:
-    """None where it was deleted."""
-    try:
-        return stored(webhook_id)
-    except WebhookNotFound:
-        return None
-
-
 def _body(delivery: DeliveryRow, webhook: Webhook | None) -> bytes:
     """What is POSTed, byte for byte."""
-    claimed = Claimed(
-        id=delivery.id,
+    is_legacy = webhook is not None and webhook.payload_version is PayloadVersion.LEGACY
+    # A legacy webhook has no other events; but where an event is gone, nobody knows what was sent.
+    if is_legacy and delivery.event_name in LEGACY_EVENTS:
+        return legacy_json(event_name=delivery.event_name, body_json=delivery.body_json)
+    return envelope_json(
         webhook_id=delivery.webhook_id,
-        idempotency_key=str(delivery.idempotency_key),
-        attempt_number=1,
-        lease_token="",
         event_name=delivery.event_name,
-        event_created_at=delivery.event_created_at,
+        created_at=delivery.event_created_at,
         body_json=delivery.body_json,
         time_zone=delivery.time_zone,
     )
-    # A legacy webhook has no other events; but where an event is gone, nobody knows what was sent.
-    is_legacy = webhook is not None and delivery.event_name in LEGACY_EVENTS
-    version = webhook.payload_version if webhook is not None and is_legacy else PayloadVersion.V3
-    target = Target(webhook_id=delivery.webhook_id, url="", auth_header=None, signing_keys=(), payload_version=version)
-    return render(claimed, target)
 
 
 def _curl(delivery: DeliveryRow, webhook: Webhook | None, body: bytes) -> str:
@@ -184,15 +171,7 @@ def _curl(delivery: DeliveryRow, webhook: Webhook | None, body: bytes) -> str:
     return " \\\n  ".join([*lines, f"-d {shlex.quote(body.decode())}"])
 
 
-def _again(delivery_id: int) -> None:
-    parts = container()
-    limit = parts.settings.redelivery_limit
-    replay(parts.storage, parts.schedule, str(delivery_id), limit=limit, account_id=account().id)
-
-
-def _could_again(delivery_id: int) -> bool:
-    try:
-        _again(delivery_id)
-    except (IllegalTransition, DeliveryNotFound):
-        return False
-    return True
+def _redeliver(delivery_id: int) -> None:
+    own = container()
+    limit = own.settings.redelivery_limit
+    replay(own.storage, own.schedule, str(delivery_id), limit=limit, account_id=account().id)

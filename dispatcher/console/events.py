@@ -1,13 +1,13 @@
-"""Events: what was emitted, to whom it fanned out, and why it passed the others by."""
+"""Events: what was emitted, which webhooks received it, and why the others did not."""
 
 from typing import Any
 
 from flask import Response
 
-from dispatcher.api.paging import PAGE_SIZE
 from dispatcher.api.parts import container
+from dispatcher.api.query import PAGE_SIZE
 from dispatcher.console import filters
-from dispatcher.console.explanations import why_not
+from dispatcher.console.explanations import why_not_sent
 from dispatcher.console.page import account, blueprint, page
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.storage.engine import Connection
@@ -18,16 +18,16 @@ from dispatcher.storage.reads.events import EmittedEvent
 @blueprint.route("/accounts/<slug>/events", endpoint="events")
 def list_() -> Response:
     """40 a page, newest first."""
-    wanted = filters.read()
-    found, is_whole = _found(wanted)
-    shown = found[:PAGE_SIZE]
+    criteria = filters.read_filter()
+    found, is_whole = _read_page(criteria)
+    shown, has_more = filters.split_page(found)
     return page(
         "events.html",
-        filter=wanted,
+        filter=criteria,
         events=shown,
         event_names=filters.NAMES,
         resources={one.id: resource_of(one) for one in shown},
-        before=shown[-1].id if len(found) > PAGE_SIZE else None,
+        before=shown[-1].id if has_more else None,
         is_whole=is_whole,
     )
 
@@ -36,46 +36,48 @@ def list_() -> Response:
 def show(event_id: int) -> Response:
     """One event: its deliveries, and the webhooks that got none with the reason."""
 
-    def look(connection: Connection) -> tuple[Any, ...]:
+    def read(connection: Connection) -> tuple[Any, ...]:
         event = events.find(connection, account().id, min(event_id, 2**63 - 1))
         deliveries = events.resulting_deliveries(connection, event.id)
         webhooks = events.non_recipients(connection, account().id, [one.webhook_id for one in deliveries])
         return event, deliveries, webhooks
 
-    event, deliveries, webhooks = container().storage.transact(look)
-    got = {one.webhook_id for one in deliveries}
+    event, deliveries, webhooks = container().storage.transact(read)
+    recipients = {one.webhook_id for one in deliveries}
+    others = [one for one in webhooks if one.id not in recipients and one.deleted_at is None]
     return page(
         "event.html",
         event=event,
         resource=resource_of(event),
-        reached=deliveries,
+        deliveries=deliveries,
         webhooks={one.id: one for one in webhooks},
-        passed_by=[(one, why_not(event, one)) for one in webhooks if one.id not in got and one.deleted_at is None],
+        not_sent=[(one, why_not_sent(event, one)) for one in others],
     )
 
 
 def resource_of(event: EmittedEvent) -> tuple[str, str] | None:
-    """Kind and id of what the event is about; None of one that is about many."""
+    """Kind and id of the resource of an event; None where it has several or none."""
     key = RESOURCE_KEYS.get(event.name)
-    about = event.body.get(key) if key else None
-    return (key, str(about["id"])) if key and isinstance(about, dict) and about.get("id") is not None else None
+    resource = event.body.get(key) if key else None
+    return (key, str(resource["id"])) if key and isinstance(resource, dict) and resource.get("id") is not None else None
 
 
-def _found(wanted: filters.Filter) -> tuple[list[EmittedEvent], bool]:
-    if wanted.problems:
+def _read_page(criteria: filters.Filter) -> tuple[list[EmittedEvent], bool]:
+    """A page and one more; whether all events were searched (a search by resource reads the newest ones only)."""
+    if criteria.problems:
         return [], True
     narrowed: dict[str, Any] = {
-        "before": wanted.before,
-        "name": wanted.event_name,
-        "since": wanted.since,
-        "until": wanted.until,
+        "before": criteria.before,
+        "name": criteria.event_name,
+        "since": criteria.since,
+        "until": criteria.until,
     }
 
-    def look(connection: Connection) -> tuple[list[EmittedEvent], bool]:
+    def read(connection: Connection) -> tuple[list[EmittedEvent], bool]:
         ids, is_whole = None, True
-        if wanted.resource_id is not None:
-            search = events.search(connection, account().id, wanted.resource_id, RESOURCE_KEYS, **narrowed)
+        if criteria.resource_id is not None:
+            search = events.search(connection, account().id, criteria.resource_id, RESOURCE_KEYS, **narrowed)
             ids, is_whole = search.ids, search.is_whole
         return events.page(connection, account().id, limit=PAGE_SIZE + 1, ids=ids, **narrowed), is_whole
 
-    return container().storage.transact(look)
+    return container().storage.transact(read)

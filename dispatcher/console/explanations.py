@@ -1,4 +1,4 @@
-"""Reasons, in sentences: why a delivery is tried when it is, and why an event made no delivery for a webhook. Pure."""
+"""Reasons, in sentences: when a delivery is attempted, and why an event made no delivery for a webhook. Pure."""
 
 from dispatcher.console.formatting import counted, span
 from dispatcher.settings import Settings
@@ -7,8 +7,8 @@ from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
 from schemas.wire.payload import LEGACY_EVENTS
 
 
-def why_then(wait: WaitReason, pause_s: float | None, settings: Settings) -> str:
-    """Why the next attempt is when it is; `pause_s`: seconds for which its receiver is still paused."""
+def why_pending(wait: WaitReason, pause_s: float | None, settings: Settings) -> str:
+    """Why the next attempt is when it is; `pause_s`: seconds until the receiver's pause ends."""
     if not wait.active:
         reason = f" ({wait.deactivated_reason})" if wait.deactivated_reason else ""
         return f"The webhook is inactive{reason}. This stays pending until it is activated."
@@ -26,11 +26,11 @@ def why_then(wait: WaitReason, pause_s: float | None, settings: Settings) -> str
         return f"Due. It is sent as soon as fewer requests to the receiver are in flight{limit}."
     if wait.tries < 1:
         return "Postponed without an attempt, because the receiver was busy or sent Retry-After."
-    return _after_tries(wait.tries, settings)
+    return _after_attempts(wait.tries, settings)
 
 
-def why_not(event: EmittedEvent, webhook: NonRecipient) -> str:
-    """Why `event` made no delivery for `webhook`, as far as what the webhook is now can tell."""
+def why_not_sent(event: EmittedEvent, webhook: NonRecipient) -> str:
+    """Why `event` made no delivery for `webhook`, as far as the webhook's present state shows."""
     if event.is_waiting:
         return "The event has not been fanned out yet."
     if webhook.created_at > event.recorded_at:
@@ -45,10 +45,10 @@ def why_not(event: EmittedEvent, webhook: NonRecipient) -> str:
     return "The delivery has been deleted after its retention period."
 
 
-def _after_tries(tries: int, settings: Settings) -> str:
-    wait_s = settings.retry_base_s * settings.retry_factor ** (tries - 1)
+def _after_attempts(count: int, settings: Settings) -> str:
+    wait_s = settings.retry_base_s * settings.retry_factor ** (count - 1)
     jitter, most = f"{settings.retry_jitter:.0%}", counted(settings.retry_limit + 1, "attempt")
     return (
-        f"After {counted(tries, 'failed attempt')}, the next one follows in {span(wait_s)} ± {jitter}, or when the "
+        f"After {counted(count, 'failed attempt')}, the next one follows in {span(wait_s)} ± {jitter}, or when the "
         f"receiver's Retry-After says. {most} at most."
     )

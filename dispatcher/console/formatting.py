@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from dispatcher import clock
 
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _FIGURE_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -25,17 +24,14 @@ def span(seconds: float | None) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    for place, (size, unit) in enumerate(_UNITS):
-        if seconds >= size:
-            whole, rest = divmod(seconds, size)
-            smaller = _UNITS[place + 1] if place < len(_UNITS) - 1 else None
-            tail = f" {rest // smaller[0]:.0f} {smaller[1]}" if smaller and rest >= smaller[0] else ""
-            return f"{whole:.0f} {unit}{tail}"
-    return ""
+    minutes = int(seconds // 60)
+    parts = [(minutes // 1_440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min")]
+    first = next(place for place, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
 
 
 def ago(at: datetime | None) -> Markup | str:
-    """`3 min ago` or `in 20 s`, with the time itself for whoever asks."""
+    """`3 min ago` or `in 20 s`, with the time itself in its title."""
     if at is None:
         return "–"
     seconds = (clock.now() - at).total_seconds()
@@ -49,7 +45,7 @@ def when(at: datetime | None) -> Markup | str:
 
 
 def number(value: float | None) -> str:
-    """With narrow blanks between thousands."""
+    """With narrow spaces between thousands."""
     return "–" if value is None else f"{value:,.0f}".replace(",", _FIGURE_SPACE)
 
 
@@ -60,7 +56,7 @@ def counted(value: int, noun: str) -> str:
 
 
 def short_url(url: str) -> str:
-    """Host and path; a query, which may hold a receiver's token, is only hinted at."""
+    """Host and path; of a query, which may hold a receiver's token, only `?…`."""
     parts = urlsplit(url)
     return f"{parts.netloc}{parts.path}" + ("?…" if parts.query else "")
 
@@ -71,12 +67,12 @@ def without_query(url: str) -> str:
 
 
 def local_input(at: datetime | None) -> str:
-    """As an `<input type=datetime-local>` wants it."""
+    """As the value of an `<input type=datetime-local>`."""
     return "" if at is None else at.astimezone(zone()).strftime("%Y-%m-%dT%H:%M")
 
 
 def zone() -> ZoneInfo:
-    """The account's; UTC where several are shown."""
+    """The account's; UTC on pages of all accounts."""
     return ZoneInfo(g.account.time_zone if g.get("account") is not None else "UTC")
 
 
@@ -91,7 +87,7 @@ def kind(value: Any) -> str:
 
 
 def register(app: Flask) -> None:
-    """Makes them filters of the templates."""
+    """Registers them as filters of the templates."""
     for filter_ in (span, ago, when, number, counted, short_url, without_query, local_input, as_json, kind):
         app.jinja_env.filters[filter_.__name__] = filter_
 

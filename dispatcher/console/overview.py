@@ -1,7 +1,7 @@
-"""The first page: what is delivered, what waits, and which webhooks are in trouble; of an account, or of all.
+"""The first page: what is delivered and pending, and which webhooks are unhealthy; of an account, or of all.
 
-Asked for again every few seconds: four queries of Postgres with that for the session, none of which grows with what
-waits or with what was delivered, and one command of Redis.
+Polled every few seconds: four queries of Postgres with that for the session, none of which grows with the backlog or
+the history, and one command of Redis.
 """
 
 from typing import Any
@@ -12,21 +12,22 @@ from werkzeug.exceptions import NotFound
 from dispatcher import clock
 from dispatcher.api.parts import container
 from dispatcher.console import charts
-from dispatcher.console.page import account, blueprint, go, page, person
+from dispatcher.console.page import account, blueprint, page, person, redirect_to
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.reads import overview
 from dispatcher.storage.stats import rollups
 
+_KINDS = ("delivered", "retried", "failed")
 STALE_S = 30
-"""Without a count for this long, no worker runs."""
+"""Without a count for this many seconds, no worker runs."""
 
 
 @blueprint.route("/")
 def home() -> Response:
     """All accounts for operators; everybody else's own."""
-    if person().account is not None:
-        return go("overview", slug=person().account.slug)  # type: ignore[union-attr]
+    if (own := person().account) is not None:
+        return redirect_to("overview", slug=own.slug)
     return page("overview.html", accounts=container().storage.read(accounts.list_all)[:500], **_figures(None))
 
 
@@ -53,28 +54,24 @@ def figures_() -> Response:
 def _figures(account_id: int | None) -> dict[str, Any]:
     storage = container().storage
     hour = storage.read(rollups.last_hour, account_id or rollups.ALL_ACCOUNTS)
-    waiting = storage.read(overview.pending_summary, account_id)
-    troubles = storage.read(overview.failing_webhooks, account_id)
     minutes = charts.all_minutes(hour.minutes, hour.until)
     whole = minutes[-16:-1]  # the last is not over yet
-    delivered, failed = sum(one.delivered for one in whole), sum(one.failed for one in whole)
+    delivered, retried, failed = (sum(getattr(one, name) for one in whole) for name in _KINDS)
     return {
         "hour": hour,
         "minutes": minutes,
         "series": [
             [int(one.at.timestamp()) for one in minutes],
-            [one.delivered for one in minutes],
-            [one.retried for one in minutes],
-            [one.failed for one in minutes],
+            *([getattr(one, name) for one in minutes] for name in _KINDS),
         ],
         "per_minute": {
             "delivered": delivered / len(whole),
+            "retried": retried / len(whole),
             "failed": failed / len(whole),
-            "retried": sum(one.retried for one in whole) / len(whole),
         },
         "success": delivered / (delivered + failed) if delivered + failed else None,
-        "waiting": waiting,
-        "troubles": troubles,
+        "pending": storage.read(overview.pending_summary, account_id),
+        "unhealthy": storage.read(overview.failing_webhooks, account_id),
         "pauses": pauses(),
         "is_stale": (clock.now() - hour.until).total_seconds() > STALE_S,
         "slug": g.account.slug if g.account is not None else None,

@@ -1,19 +1,19 @@
-"""What every page of the console has: who looks at it, whose account it shows, its frame, and its safe headers.
+"""What every page of the console has: its viewer, the account that it shows, its frame, and its safe headers.
 
 1. A session is needed (else: the page to sign in). 2. What changes something carries the session's token (403), so no
 other site can send it. 3. The account in the path is one that this person sees (404, so that nothing is revealed). 4.
-Who may only look changes nothing (403).
+Read-only users change nothing (403).
 """
 
 import hashlib
 import hmac
 import re
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound
 
-from dispatcher.api.parts import container
+from dispatcher.api.parts import container, with_safe_headers
 from dispatcher.storage.admin import accounts, sessions
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.sessions import ActiveSession, Person
@@ -23,32 +23,30 @@ blueprint = Blueprint("console", __name__, url_prefix="/console", template_folde
 COOKIE = "console"
 PUBLIC = frozenset({"console.sign_in", "console.sign_in_with", "console.static"})
 """What is shown to those who have not signed in."""
-_OF_ONESELF = frozenset({"console.sign_out", "console.end_session", "console.end_others"})
-"""What somebody may change who may only look."""
-_ASKED_BY_PAGES = frozenset(
-    {"console.figures", "console.all_figures", "console.delivery_progress", "console.replay_progress"}
-)
-"""What an open page asks for again and again: that is no use of a session."""
-T = TypeVar("T", bound="Telling")
+_ALLOWED_READ_ONLY = frozenset({"console.sign_out", "console.end_session", "console.end_others"})
+"""What read-only users may change: their own sessions."""
+_POLLED = frozenset({"console.figures", "console.all_figures", "console.delivery_progress", "console.replay_progress"})
+"""What an open page requests again and again: that is no use of a session."""
+T = TypeVar("T", bound="HasAttempts")
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{20,100}\Z")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'"
 )
 
-NO_CHANGES = "You have read-only access to this account."
+READ_ONLY = "You have read-only access to this account."
 
-_SAID_COOKIE = "console_said"
-_SAID = {
+_MESSAGE_COOKIE = "console_message"
+_MESSAGES = {
     "created": "Webhook created.",
     "saved": "Webhook saved.",
     "deleted": "Webhook deleted. Its pending deliveries were cancelled.",
     "paused": "Webhook paused. New events create no deliveries for it; pending deliveries are kept.",
     "activated": "Webhook activated. Its pending deliveries resume.",
     "redelivered": "Redelivery queued.",
-    "redelivered_many": "Redeliveries queued: {n}.",
-    "none_chosen": "No deliveries selected.",
+    "redelivered_many": "Redeliveries queued: {count}.",
+    "none_selected": "No deliveries selected.",
     "stopped": "Replay stopped.",
     "resumed": "Replay resumed.",
     "session_ended": "Session ended.",
@@ -68,8 +66,8 @@ def check() -> Any:
         return _to_sign_in()
     if request.method == "POST":
         check_token(csrf_token())
-        if not g.person.may_write and request.endpoint not in _OF_ONESELF:
-            raise Forbidden(NO_CHANGES)
+        if not g.person.may_write and request.endpoint not in _ALLOWED_READ_ONLY:
+            raise Forbidden(READ_ONLY)
     if request.view_args and "slug" in request.view_args:
         g.account = _account(request.view_args.pop("slug"))
     return None
@@ -77,111 +75,114 @@ def check() -> Any:
 
 @blueprint.after_request
 def add_headers(response: Response) -> Response:
-    """Nothing may run or frame a page but what is ours, and no page is kept where others may find it."""
-    if g.get("is_said") and _SAID_COOKIE in request.cookies:
-        response.delete_cookie(_SAID_COOKIE, path="/console")
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
+    """Only the console's own files run in a page, no other site frames it, and no cache keeps it."""
+    if g.get("message_is_shown") and _MESSAGE_COOKIE in request.cookies:
+        response.delete_cookie(_MESSAGE_COOKIE, path="/console")
+    with_safe_headers(response, _POLICY, referrer="same-origin")
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if request.endpoint == "console.static":
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache"
-    else:
-        response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def person() -> Person:
-    """Who looks at this page."""
-    found: Person = g.person
-    return found
+    """The viewer of this page."""
+    return cast(Person, g.person)
 
 
-class Telling(Protocol):
-    """What tells of attempts: operators see more of them than a webhook's owner."""
+class HasAttempts(Protocol):
+    """Operators see more of attempts than a webhook's owner."""
 
     def for_clients(self) -> Self: ...  # noqa: D102
 
 
-def for_eyes_of(viewer: Person, told: T) -> T:
-    """`told` as they are to see it."""
-    return told if viewer.account is None else told.for_clients()
+def visible(record: T) -> T:
+    """`record` as this page's viewer may see it."""
+    return record if person().account is None else record.for_clients()
 
 
 def session_id() -> int:
-    """Of the session by which they look at it."""
-    found: ActiveSession = g.session
-    return found.id
+    """The id of the viewer's session."""
+    return cast(ActiveSession, g.session).id
 
 
 def account() -> Account:
-    """Whose account this page shows."""
-    found: Account = g.account
-    return found
+    """The account that this page shows."""
+    return cast(Account, g.account)
 
 
-def page(template: str, status: int = 200, **given: Any) -> Response:
-    """A page in its frame; its parts alone where htmx asks, which puts them into the frame that is there."""
-    return make_response(render_template(f"console/{template}", **given), status)
+def page(template: str, status: int = 200, **context: Any) -> Response:
+    """A page, or a part of one."""
+    return make_response(render_template(f"console/{template}", **context), status)
 
 
 def is_part() -> bool:
-    """Whether htmx asks for a part of the page."""
+    """Whether htmx requests a part of the page."""
     return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
 
 
-def finished(part: Response) -> Response:
-    """A part that will not change any more: the page that asks for it again and again is to be loaded anew."""
+def without_polling(part: Response) -> Response:
+    """A part that will not change any more: the page that polls it is to be reloaded."""
     part.headers["X-Finished"] = "1"
     return part
 
 
-def to(endpoint: str, **given: Any) -> str:
+def to(endpoint: str, **arguments: Any) -> str:
     """The path of another page, of the same account unless `slug` names another."""
-    if "slug" not in given and g.get("account") is not None:
-        given["slug"] = g.account.slug
-    if given.get("slug") is None:
-        given.pop("slug", None)
-    return url_for(f"console.{endpoint}", **given)
+    if "slug" not in arguments and g.get("account") is not None:
+        arguments["slug"] = g.account.slug
+    if arguments.get("slug") is None:
+        arguments.pop("slug", None)
+    return url_for(f"console.{endpoint}", **arguments)
 
 
-def go(endpoint: str, said: str = "", n: int = 0, **given: Any) -> Response:
-    """To another page after something was done there; `said` names a sentence of _SAID, `n` is the number in it.
+def redirect_to(endpoint: str, message: str = "", count: int = 0, **arguments: Any) -> Response:
+    """To another page after an action; `message` names one of _MESSAGES, `count` is the number in it.
 
-    It travels in a cookie that the page ends, not in the address: what was done is not said again by a reload.
+    It travels in a cookie that the page ends, not in the address, so that a reload does not show it again.
     """
-    answer: Any = redirect(to(endpoint, **given), 303)
-    if said:
-        answer.set_cookie(
-            _SAID_COOKIE, f"{said}.{n}", max_age=60, path="/console", secure=is_secure(), httponly=True, samesite="Lax"
+    response = see_other(to(endpoint, **arguments))
+    if message:
+        response.set_cookie(
+            _MESSAGE_COOKIE,
+            f"{message}.{count}",
+            max_age=60,
+            path="/console",
+            secure=is_secure(),
+            httponly=True,
+            samesite="Lax",
         )
-    return answer  # type: ignore[no-any-return]
+    return response
 
 
-def said() -> str | None:
+def see_other(path: str) -> Response:
+    """303: the browser goes on with a GET."""
+    return cast(Response, redirect(path, 303))
+
+
+def flash_message() -> str | None:
     """What the last action did, in a sentence."""
-    name, _, number = request.cookies.get(_SAID_COOKIE, "").partition(".")
-    sentence = _SAID.get(name)
-    g.is_said = True
-    return sentence and sentence.format(n=number if number.isdecimal() and len(number) < 6 else "some")
+    name, _, count = request.cookies.get(_MESSAGE_COOKIE, "").partition(".")
+    message = _MESSAGES.get(name)
+    g.message_is_shown = True
+    return message and message.format(count=count if count.isdecimal() and len(count) < 6 else "some")
 
 
 def csrf_token() -> str:
-    """Of this session's forms: made of what only its cookie holds."""
+    """The token of this session's forms, derived from its cookie."""
     return hashlib.sha256(b"form:" + request.cookies.get(COOKIE, "").encode()).hexdigest()
 
 
 def check_token(expected: str) -> None:
-    """Raises Forbidden unless the form, or its header, carries that token, and the browser says it is from here."""
+    """Raises Forbidden unless the form, or a header, carries that token, and the browser says it is the same site."""
     sent = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
-    from_here = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
-    if not from_here or not hmac.compare_digest(sent.encode(), expected.encode()):
+    same_site = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+    if not same_site or not hmac.compare_digest(sent.encode(), expected.encode()):
         raise Forbidden("This form has expired. Go back, reload the page and try again.")
 
 
 def is_secure() -> bool:
-    """Whether people reach this over TLS."""
+    """Whether browsers reach the console over TLS."""
     return request.is_secure or container().settings.public_url.startswith("https:")
 
 
@@ -190,19 +191,16 @@ def _session() -> ActiveSession | None:
     if request.endpoint == "console.static" or not _TOKEN.match(token):
         return None
     storage = container().storage
-    found = storage.read(sessions.find, token, container().access.session_idle)
-    if found is not None and found.stale and request.endpoint not in _ASKED_BY_PAGES:
-        storage.transact(sessions.touch, found.id)
-    return found
+    session = storage.read(sessions.find, token, container().access.session_idle)
+    if session is not None and session.stale and request.endpoint not in _POLLED:
+        storage.transact(sessions.touch, session.id)
+    return session
 
 
 def _to_sign_in() -> Response:
-    wanted = request.full_path.rstrip("?") if request.method == "GET" and not is_part() else None
-    place = url_for("console.sign_in", next=wanted)
-    if is_part():
-        return Response(status=401, headers={"HX-Redirect": place})
-    answer: Any = redirect(place, 303)
-    return answer  # type: ignore[no-any-return]
+    next_page = request.full_path.rstrip("?") if request.method == "GET" and not is_part() else None
+    path = url_for("console.sign_in", next=next_page)
+    return Response(status=401, headers={"HX-Redirect": path}) if is_part() else see_other(path)
 
 
 def _account(slug: str) -> Account:

@@ -1,4 +1,4 @@
-"""Replays: many deliveries once more. The form says how many match before anything is sent; then progress is shown."""
+"""Replays: many deliveries again. The form counts how many match before anything is sent; then progress is shown."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,13 +7,13 @@ from typing import Any
 from flask import Response, request
 
 from dispatcher import clock
-from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, container
+from dispatcher.api.query import PAGE_SIZE, cursor, webhook_id
 from dispatcher.console import filters
 from dispatcher.console.formatting import local_input
-from dispatcher.console.page import account, blueprint, finished, go, is_part, page
+from dispatcher.console.page import account, blueprint, is_part, page, redirect_to, without_polling
 from dispatcher.errors import InvalidReplay
-from dispatcher.model.replay import REPLAYABLE, ReplayState
+from dispatcher.model.replay import REPLAYABLE, Replay, ReplayState
 from dispatcher.replays import job
 from dispatcher.storage.reads import webhooks
 from dispatcher.storage.replays import jobs
@@ -31,13 +31,13 @@ def list_() -> Response:
         before=None if before is None else min(before, 2**31 - 1),
         limit=PAGE_SIZE + 1,
     )
-    shown = found[:PAGE_SIZE]
-    return page("replays.html", replays=shown, before=shown[-1].id if len(found) > PAGE_SIZE else None)
+    shown, has_more = filters.split_page(found)
+    return page("replays.html", replays=shown, before=shown[-1].id if has_more else None)
 
 
 @blueprint.route("/accounts/<slug>/replays/new", endpoint="new_replay")
 def new() -> Response:
-    """The form, filled in from a filter of deliveries; of the last day, unless that says since when."""
+    """The form, filled in from a filter of deliveries; by default it begins a day ago."""
     return _form({}, since=local_input(clock.now() - timedelta(days=1)))
 
 
@@ -45,51 +45,50 @@ def new() -> Response:
 def start() -> Response:
     """Starts it; with `dry_run` says how many match."""
     problems: dict[str, str] = {}
-    given, parts = _given(problems), container()
-    limit = parts.settings.redelivery_limit
+    criteria, own = _criteria(problems), container()
+    limit = own.settings.redelivery_limit
     if problems:
         return _refused({name: [text] for name, text in problems.items()})
     try:
         if request.form.get("dry_run"):
-            matched = job.dry_run(parts.storage, account(), given, redelivery_limit=limit)
+            matched = job.dry_run(own.storage, account(), criteria, redelivery_limit=limit)
             return page("dry_run.html", matched=matched) if is_part() else _form({}, matched=matched)
-        made = job.start(parts.storage, parts.schedule, account(), given, redelivery_limit=limit)
+        started = job.start(own.storage, own.schedule, account(), criteria, redelivery_limit=limit)
     except InvalidReplay as invalid:
         return _refused(invalid.messages)
-    return go("replay", replay_id=made.id)
+    return redirect_to("replay", replay_id=started.id)
 
 
 @blueprint.route(_ONE, endpoint="replay")
 def show(replay_id: int) -> Response:
-    """One replay, and how far it is."""
-    return page("replay.html", **_about(replay_id))
+    """One replay and its progress."""
+    return page("replay.html", replay=_find(replay_id))
 
 
 @blueprint.route(f"{_ONE}/progress", endpoint="replay_progress")
 def progress(replay_id: int) -> Response:
     """The part of the page that changes."""
-    about = _about(replay_id)
-    answer = page("replay_progress.html", **about)
-    return answer if about["replay"].state is ReplayState.RUNNING else finished(answer)
+    replay = _find(replay_id)
+    part = page("replay_progress.html", replay=replay)
+    return part if replay.state is ReplayState.RUNNING else without_polling(part)
 
 
 @blueprint.route(f"{_ONE}/stop", methods=["POST"], endpoint="stop_replay")
 def stop(replay_id: int) -> Response:
-    """What was not sent yet is not sent."""
+    """Stops it before the rest is sent."""
     job.stop(container().storage, replay_id, account_id=account().id)
-    return go("replay", "stopped", replay_id=replay_id)
+    return redirect_to("replay", "stopped", replay_id=replay_id)
 
 
 @blueprint.route(f"{_ONE}/resume", methods=["POST"], endpoint="resume_replay")
 def resume(replay_id: int) -> Response:
-    """It goes on where it was stopped."""
+    """Resumes it where it was stopped."""
     job.resume(container().storage, replay_id, account_id=account().id)
-    return go("replay", "resumed", replay_id=replay_id)
+    return redirect_to("replay", "resumed", replay_id=replay_id)
 
 
-def _about(replay_id: int) -> dict[str, Any]:
-    found = container().storage.read(jobs.find, replay_id, account_id=account().id)
-    return {"replay": found}
+def _find(replay_id: int) -> Replay:
+    return container().storage.read(jobs.find, replay_id, account_id=account().id)
 
 
 def _form(problems: Mapping[str, Any], status: int = 200, matched: int | None = None, since: str = "") -> Response:
@@ -98,7 +97,7 @@ def _form(problems: Mapping[str, Any], status: int = 200, matched: int | None = 
         "replay_form.html",
         status,
         problems=problems,
-        given=request.values,
+        values=request.values,
         since=request.values.get("since") or since,
         matched=matched,
         webhooks=[one for one in names if not one[2]],
@@ -111,15 +110,15 @@ def _refused(problems: Mapping[str, Any]) -> Response:
     return page("dry_run.html", problems=problems) if is_part() else _form(problems, 422)
 
 
-def _given(problems: dict[str, str]) -> dict[str, Any]:
+def _criteria(problems: dict[str, str]) -> dict[str, Any]:
     """The form as the API would have it (schemas.api.replay)."""
     form, missed = request.form, bool(request.form.get("missed"))
-    since, until = filters.moment("since", problems), filters.moment("until", problems)
-    webhook_id, name = (form.get(field, "").strip() for field in ("webhook_id", "event_name"))
+    since, until = (filters.field(name, filters.local_moment, problems) for name in ("since", "until"))
+    name = form.get("event_name", "").strip()
     return {
         "since": since and since.isoformat(),
         "until": until and until.isoformat(),
-        "webhook_id": int(webhook_id) if webhook_id.isdecimal() and len(webhook_id) < 11 else None,
+        "webhook_id": filters.field("webhook_id", webhook_id, problems),
         "event_names": [name] if name else None,
         "states": None if missed else [form.get("state") or "failed"],
         "rate": filters.rate(form.get("rate", "")),

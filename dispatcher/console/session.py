@@ -3,19 +3,30 @@
 import re
 import secrets
 
-from flask import Response, g, redirect, request
+from flask import Response, g, request
 from werkzeug.exceptions import NotFound
 
 from dispatcher.access.sign_in import Outcome
 from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.parts import ROW_ID, address, container
-from dispatcher.console.page import COOKIE, blueprint, check_token, go, is_secure, page, person, session_id, to
+from dispatcher.console.page import (
+    COOKIE,
+    blueprint,
+    check_token,
+    is_secure,
+    page,
+    person,
+    redirect_to,
+    see_other,
+    session_id,
+    to,
+)
 from dispatcher.storage.admin import sessions
 from dispatcher.storage.admin.sessions import LIFETIME, Candidate
 
 _FORM_COOKIE = "console_form"
 _FORM_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
-_PLACE = re.compile(r"/console(/[A-Za-z0-9/_.-]*)?(\?[^\s\\]*)?\Z")
+_NEXT_PAGE = re.compile(r"/console(/[A-Za-z0-9/_.-]*)?(\?[^\s\\]*)?\Z")
 
 
 @blueprint.route("/sign-in")
@@ -26,7 +37,7 @@ def sign_in() -> Response:
 
 @blueprint.route("/sign-in", methods=["POST"], endpoint="sign_in_with")
 def sign_in_with() -> Response:
-    """A new session, and on to the page that was wanted. Each try counts before its password is looked at."""
+    """A new session, and on to the requested page. Each attempt counts before its password is checked."""
     token = request.cookies.get(_FORM_COOKIE, "")
     check_token(token if _FORM_TOKEN.match(token) else secrets.token_hex(32))
     form = request.form
@@ -34,9 +45,9 @@ def sign_in_with() -> Response:
     cookie = _start(outcome.found) if outcome.found is not None else None
     if cookie is None:
         return _refused(outcome)
-    wanted = request.form.get("next", "")
-    answer: Response = redirect(wanted if _PLACE.match(wanted) else to("home"), 303)  # type: ignore[assignment]
-    answer.set_cookie(
+    next_page = request.form.get("next", "")
+    response = see_other(next_page if _NEXT_PAGE.match(next_page) else to("home"))
+    response.set_cookie(
         COOKIE,
         cookie,
         max_age=int(LIFETIME.total_seconds()),
@@ -45,24 +56,25 @@ def sign_in_with() -> Response:
         httponly=True,
         samesite="Lax",
     )
-    answer.delete_cookie(_FORM_COOKIE, path="/console")
-    return answer
+    response.delete_cookie(_FORM_COOKIE, path="/console")
+    return response
 
 
 @blueprint.route("/sign-out", methods=["POST"])
 def sign_out() -> Response:
     """Ends the session, also on the server."""
     container().storage.transact(sessions.end, session_id())
-    answer: Response = redirect(to("sign_in"), 303)  # type: ignore[assignment]
-    answer.delete_cookie(COOKIE, path="/console")
-    return answer
+    response = see_other(to("sign_in"))
+    response.delete_cookie(COOKIE, path="/console")
+    return response
 
 
 @blueprint.route("/sessions", endpoint="sessions")
 def list_() -> Response:
-    """Where they are signed in."""
-    found = container().storage.read(sessions.list_all, container().access.session_idle, user_id=person().user_id)
-    return page("sessions.html", sessions=found, this=session_id())
+    """The sessions of the viewer."""
+    idle, user_id = container().access.session_idle, person().user_id
+    own_sessions = container().storage.read(sessions.list_all, idle, user_id=user_id)
+    return page("sessions.html", sessions=own_sessions, this=session_id())
 
 
 @blueprint.route(f"/sessions/<{ROW_ID}:id_>/end", methods=["POST"])
@@ -70,44 +82,44 @@ def end_session(id_: int) -> Response:
     """Ends one of them."""
     if not container().storage.transact(sessions.end, id_, person().user_id):
         raise NotFound
-    return go("sessions", "session_ended")
+    return redirect_to("sessions", "session_ended")
 
 
 @blueprint.route("/sessions/end-others", methods=["POST"])
 def end_others() -> Response:
     """Ends all but this one."""
     container().storage.transact(sessions.end_all, person().user_id, but=session_id())
-    return go("sessions", "others_ended")
+    return redirect_to("sessions", "others_ended")
 
 
-def _start(found: Candidate) -> str | None:
-    """What the cookie is to hold; None where somebody changed the password a moment ago."""
+def _start(candidate: Candidate) -> str | None:
+    """The value of the cookie; None where somebody changed the password a moment ago."""
     agent = request.headers.get("User-Agent")
     return container().storage.transact(
-        sessions.start, found, container().access.session_idle, address=address(), agent=agent
+        sessions.start, candidate, container().access.session_idle, address=address(), agent=agent
     )
 
 
 def _refused(outcome: Outcome) -> Response:
-    answer = _form(refusal(outcome), 429 if outcome.wait_s else 403)
+    response = _form(refusal(outcome), 429 if outcome.wait_s else 403)
     if outcome.wait_s:
-        answer.headers["Retry-After"] = str(outcome.wait_s)
-    return answer
+        response.headers["Retry-After"] = str(outcome.wait_s)
+    return response
 
 
 def _form(problem: str = "", status: int = 200) -> Response:
     token = request.cookies.get(_FORM_COOKIE, "")
     if not _FORM_TOKEN.match(token):
         token = secrets.token_hex(32)
-    answer = page(
+    response = page(
         "sign_in.html",
         status,
         form_token=token,
         problem=problem,
         name=request.form.get("name", ""),
         slug=request.form.get("account", ""),
-        wanted=request.values.get("next", ""),
+        next_page=request.values.get("next", ""),
     )
-    answer.set_cookie(_FORM_COOKIE, token, path="/console", secure=is_secure(), httponly=True, samesite="Strict")
+    response.set_cookie(_FORM_COOKIE, token, path="/console", secure=is_secure(), httponly=True, samesite="Strict")
     g.person = None
-    return answer
+    return response

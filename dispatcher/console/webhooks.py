@@ -1,24 +1,24 @@
 """Webhooks: the list with their health at a glance, one of them, and the forms to create and to edit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flask import Response, request
 from werkzeug.exceptions import Forbidden
 
 from dispatcher import clock
-from dispatcher.api.paging import PAGE_SIZE, cursor
 from dispatcher.api.parts import ROW_ID, container
+from dispatcher.api.query import PAGE_SIZE, cursor
 from dispatcher.console import charts, filters
 from dispatcher.console.overview import pauses
-from dispatcher.console.page import NO_CHANGES, account, blueprint, go, page, person
+from dispatcher.console.page import READ_ONLY, account, blueprint, page, person, redirect_to
 from dispatcher.errors import InvalidWebhook, WebhookNotFound
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.webhooks import WebhookSummary
 from dispatcher.storage.stats import rollups
-from dispatcher.webhooks import edit as edit_webhook
+from dispatcher.webhooks import edit as edits
 from schemas import EVENT_TYPES
 from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
@@ -29,15 +29,15 @@ _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering"
 @blueprint.route("/accounts/<slug>/webhooks", endpoint="webhooks")
 def list_() -> Response:
     """40 a page, oldest first."""
-    after = cursor("after") or 0
-    found = container().storage.read(webhook_reads.page, account().id, after=min(after, 2**31 - 1), limit=PAGE_SIZE + 1)
-    shown = found[:PAGE_SIZE]
+    after = min(cursor("after") or 0, 2**31 - 1)
+    found = container().storage.read(webhook_reads.page, account().id, after=after, limit=PAGE_SIZE + 1)
+    shown, has_more = filters.split_page(found)
     return page(
         "webhooks.html",
         webhooks=shown,
         sparklines=_sparklines([one.id for one in shown]),
         pauses=pauses(),
-        after=shown[-1].id if len(found) > PAGE_SIZE else None,
+        after=shown[-1].id if has_more else None,
         is_first=not after,
     )
 
@@ -45,30 +45,28 @@ def list_() -> Response:
 @blueprint.route(_ONE, endpoint="webhook")
 def show(webhook_id: int) -> Response:
     """One webhook, with what can be done with it."""
-    return shown(webhook_id)
+    return webhook_page(webhook_id)
 
 
-def shown(webhook_id: int, status: int = 200, **more: Any) -> Response:
-    """The page of one webhook; `more` is what an action has answered. Raises WebhookNotFound."""
-    return page("webhook.html", status, **about(webhook_id), **more)
+def webhook_page(webhook_id: int, status: int = 200, **result: Any) -> Response:
+    """The page of one webhook, with the result of an action; raises WebhookNotFound."""
+    webhook = find_webhook(webhook_id)
+    return page(
+        "webhook.html",
+        status,
+        webhook=webhook,
+        summary=_summary(webhook_id),
+        groups=_event_groups(webhook.events),
+        sparkline=_sparklines([webhook_id])[webhook_id],
+        pause_s=pauses().get(webhook_id),
+        **result,
+    )
 
 
-def stored(webhook_id: int) -> Webhook:
+def find_webhook(webhook_id: int) -> Webhook:
     """A webhook of this page's account; raises WebhookNotFound."""
     storage = container().storage
     return storage.read(webhooks.find, storage.secrets, account().id, webhook_id)
-
-
-def about(webhook_id: int) -> dict[str, Any]:
-    """What the page of one webhook shows; raises WebhookNotFound."""
-    webhook = stored(webhook_id)
-    return {
-        "webhook": webhook,
-        "line": _line(webhook_id),
-        "groups": event_groups(webhook.events),
-        "sparkline": _sparklines([webhook_id])[webhook_id],
-        "pause_s": pauses().get(webhook_id),
-    }
 
 
 @blueprint.route("/accounts/<slug>/webhooks/new", endpoint="new_webhook")
@@ -81,21 +79,19 @@ def new() -> Response:
 @blueprint.route("/accounts/<slug>/webhooks", methods=["POST"], endpoint="create_webhook")
 def create() -> Response:
     """A new webhook, or the form with what is wrong."""
-    given = _given()
-    if auth_header := request.form.get("auth_header", "").strip():
-        given["auth_header"] = auth_header
+    attributes = _attributes()
     try:
-        made = edit_webhook.create_webhook(container().storage, account().slug, given)
+        created = edits.create_webhook(container().storage, account().slug, attributes)
     except InvalidWebhook as invalid:
-        return _form(None, given, invalid.messages, 422)
-    return go("webhook", "created", webhook_id=made.id)
+        return _form(None, attributes, invalid.messages, 422)
+    return redirect_to("webhook", "created", webhook_id=created.id)
 
 
 @blueprint.route(f"{_ONE}/edit", endpoint="edit_webhook")
 def edit(webhook_id: int) -> Response:
-    """The form with what it is now; not for who may only look, as a URL may hold its receiver's token."""
+    """The form with what it is now; not for read-only users, as a URL may hold its receiver's token."""
     _check_may_write()
-    webhook = stored(webhook_id)
+    webhook = find_webhook(webhook_id)
     attributes = {name: getattr(webhook, name) for name in (*_TEXTS, "events", "rate_limit", "superseding")}
     return _form(webhook, attributes, {})
 
@@ -103,20 +99,18 @@ def edit(webhook_id: int) -> Response:
 @blueprint.route(f"{_ONE}/edit", methods=["POST"], endpoint="save_webhook")
 def save(webhook_id: int) -> Response:
     """Stores the form, or shows it with what is wrong. An auth header that is left empty stays as it is."""
-    webhook, given = stored(webhook_id), _given()
-    if request.form.get("auth_header", "").strip():
-        given["auth_header"] = request.form["auth_header"].strip()
-    elif request.form.get("remove_auth_header"):
-        given["auth_header"] = None
+    webhook, changes = find_webhook(webhook_id), _attributes()
+    if "auth_header" not in changes and request.form.get("remove_auth_header"):
+        changes["auth_header"] = None
     try:
-        edit_webhook.edit_webhook(container().storage, container().schedule, account().slug, webhook_id, given)
+        edits.edit_webhook(container().storage, container().schedule, account().slug, webhook_id, changes)
     except InvalidWebhook as invalid:
-        return _form(webhook, given, invalid.messages, 422)
-    return go("webhook", "saved", webhook_id=webhook_id)
+        return _form(webhook, changes, invalid.messages, 422)
+    return redirect_to("webhook", "saved", webhook_id=webhook_id)
 
 
-def event_groups(chosen: Any = ()) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """Every event by its resource, with whether it is chosen; what the dispatcher itself tells comes last."""
+def _event_groups(chosen: Collection[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Every event by its resource, with whether it is chosen; the dispatcher's own events come last."""
     groups: dict[str, list[tuple[str, bool]]] = {}
     for name, event in EVENT_TYPES.items():
         resource = "inbox_file" if event.bulk else event.resource
@@ -127,38 +121,34 @@ def event_groups(chosen: Any = ()) -> list[tuple[str, list[tuple[str, bool]]]]:
 
 def _check_may_write() -> None:
     if not person().may_write:
-        raise Forbidden(NO_CHANGES)
+        raise Forbidden(READ_ONLY)
 
 
 def _form(
-    webhook: Webhook | None, attributes: Mapping[str, Any], problems: Mapping[str, Any], status: int = 200
+    webhook: Webhook | None, values: Mapping[str, Any], problems: Mapping[str, Any], status: int = 200
 ) -> Response:
-    return page(
-        "webhook_form.html",
-        status,
-        webhook=webhook,
-        given=attributes,
-        problems=problems,
-        groups=event_groups(attributes.get("events", ())),
-    )
+    groups = _event_groups(values.get("events", ()))
+    return page("webhook_form.html", status, webhook=webhook, values=values, problems=problems, groups=groups)
 
 
-def _given() -> dict[str, Any]:
+def _attributes() -> dict[str, Any]:
     """The form as the API would have it."""
     form = request.form
-    given: dict[str, Any] = {name: form.get(name, "").strip() for name in _TEXTS}
-    given["description"] = given["description"] or None
-    given["events"] = form.getlist("events")
-    given["superseding"] = bool(form.get("superseding"))
-    given["rate_limit"] = filters.rate(form.get("rate_limit", ""))
-    return given
+    attributes: dict[str, Any] = {name: form.get(name, "").strip() for name in _TEXTS}
+    attributes["description"] = attributes["description"] or None
+    attributes["events"] = form.getlist("events")
+    attributes["superseding"] = bool(form.get("superseding"))
+    attributes["rate_limit"] = filters.rate(form.get("rate_limit", ""))
+    if auth_header := form.get("auth_header", "").strip():
+        attributes["auth_header"] = auth_header
+    return attributes
 
 
-def _line(webhook_id: int) -> WebhookSummary:
-    found = container().storage.read(webhook_reads.page, account().id, webhook_id=webhook_id, limit=1)
-    if not found:
+def _summary(webhook_id: int) -> WebhookSummary:
+    summaries = container().storage.read(webhook_reads.page, account().id, webhook_id=webhook_id, limit=1)
+    if not summaries:
         raise WebhookNotFound(webhook_id)
-    return found[0]
+    return summaries[0]
 
 
 def _sparklines(webhook_ids: list[int]) -> dict[int, charts.Sparkline]:

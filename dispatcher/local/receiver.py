@@ -5,11 +5,13 @@ Not for load: one thread a connection. The scripted server of the tests is anoth
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+
+from dispatcher.payload import is_signed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +26,13 @@ class Arrival:
     def key(self) -> str:
         """The Idempotency-Key: the same on every try."""
         return self.headers.get("idempotency-key", "")
+
+    def is_signed(self, keys: Sequence[bytes]) -> bool:
+        """Whether one of the keys made its signature."""
+        id_, timestamp, signature = (
+            self.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
+        )
+        return is_signed(keys, id_, timestamp, signature, self.body)
 
     def json(self) -> dict[str, Any]:
         """The payload; {} where it is no JSON object."""

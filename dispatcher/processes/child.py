@@ -54,6 +54,11 @@ def start(
     )
 
 
+def start_line(command: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Starts a line of the Procfile in the place of its shell, which finds it on the PATH of `env`; see `start`."""
+    return start(["/bin/sh", "-c", f"exec {command}"], death_signal=signal.SIGKILL, **options)
+
+
 def end_all(processes: Collection[subprocess.Popen[bytes]], within_s: float) -> None:
     """SIGTERM to all at once; SIGKILL to those that have not ended by then, or when this is interrupted."""
     until_s = time.monotonic() + within_s

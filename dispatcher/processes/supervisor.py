@@ -138,9 +138,8 @@ class Supervisor:
         now = time.monotonic()
         for running in self._all:
             if running.popen is None and running.due_s <= now:
-                running.popen = child.start(
-                    ["/bin/sh", "-c", f"exec {running.process.command}"],  # one process: no shell stays in between
-                    death_signal=signal.SIGKILL,
+                running.popen = child.start_line(
+                    running.process.command,
                     env=program_environment(running.process.env),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,

@@ -240,8 +240,8 @@ def test_deliveries_are_narrowed_by_every_filter(seen: Window, base: str, traffi
 def test_a_filter_that_cannot_be_is_told(seen: Window, base: str, traffic: Traffic) -> None:
     page = seen.open(f"{base}/deliveries?idempotency_key=x&since=noon")
 
-    expect(page.get_by_text("is not a UUID")).to_be_visible()
-    expect(page.get_by_text("is not a date and time")).to_be_visible()
+    expect(page.get_by_text("must be a UUID")).to_be_visible()
+    expect(page.get_by_text("must be a date and time")).to_be_visible()
 
 
 def test_lists_go_on_page_by_page(seen: Window, base: str, traffic: Traffic) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dispatcher.console import charts, formatting
-from dispatcher.console.explanations import why_not, why_then
+from dispatcher.console.explanations import why_not_sent, why_pending
 from dispatcher.settings import Settings
 from dispatcher.storage.reads.delivery_status import WaitReason
 from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
@@ -60,7 +60,7 @@ def test_a_query_is_only_hinted_at() -> None:
     ],
 )
 def test_why_the_next_try_is_when_it_is(given: dict[str, Any], pause_s: float | None, said: str) -> None:
-    assert said in why_then(replace(WAIT, **given), pause_s, SETTINGS)
+    assert said in why_pending(replace(WAIT, **given), pause_s, SETTINGS)
 
 
 ID = int((NOON - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()) << 23
@@ -83,13 +83,13 @@ ONLOOKER = NonRecipient(
     ],
 )
 def test_why_an_event_passed_a_webhook_by(given: dict[str, Any], said: str) -> None:
-    assert said in why_not(EVENT, replace(ONLOOKER, **given))
+    assert said in why_not_sent(EVENT, replace(ONLOOKER, **given))
 
 
 def test_why_an_event_passed_all_by() -> None:
     legacy = replace(ONLOOKER, payload_version="legacy", events=("invoice_overdue",))
-    assert "no legacy payload" in why_not(replace(EVENT, name="invoice_sent"), legacy)
-    assert "not been fanned out yet" in why_not(replace(EVENT, is_waiting=True), ONLOOKER)
+    assert "no legacy payload" in why_not_sent(replace(EVENT, name="invoice_sent"), legacy)
+    assert "not been fanned out yet" in why_not_sent(replace(EVENT, is_waiting=True), ONLOOKER)
 
 
 def test_a_sparkline_has_a_bar_for_each_hour_in_which_there_was_something() -> None:

@@ -1,16 +1,14 @@
-"""What Authlib needs to be our authorization server: our clients, codes and tokens in the shapes that it asks for.
+"""The authorization server: Authlib's (RFC 6749, 7636), with clients, codes and tokens in Postgres.
 
-Authlib knows the protocol (RFC 6749, 7636); here is what is ours about it: JSON bodies beside forms, Basic in
-both Base64 alphabets, tokens of API v3's lengths and lifetimes, and hashes in Postgres. Every call runs in one
-transaction (`connection()`), so that a code is used and what it gives is stored together, or neither.
+What differs from Authlib's own: JSON bodies beside forms, Basic in both Base64 alphabets, tokens of API v3's lengths
+and lifetimes. Every call runs in one transaction (`connection()`): a code is used up exactly if its tokens are stored.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import (
@@ -41,30 +39,29 @@ _CLIENT_ID = re.compile(r"[0-9a-f]{40}\Z")
 
 def connection() -> Connection:
     """The transaction of this call (see `api/oauth.py`)."""
-    found: Connection = g.oauth_connection
-    return found
+    return cast(Connection, g.oauth_connection)
 
 
 def parameters() -> Parameters:
     """The token endpoints' parameters: a form's fields or a JSON object's attributes, never the query's."""
     if request.mimetype == "application/x-www-form-urlencoded":
         return request.form
-    given = {name: value for name, value in json_object().items() if value is not None}
-    if not all(isinstance(value, str) for value in given.values()):
+    attributes = {name: value for name, value in json_object().items() if value is not None}
+    if not all(isinstance(value, str) for value in attributes.values()):
         raise ApiError(400, "invalid_request", "Every parameter must be a string")
-    return MultiDict(given)
+    return MultiDict(attributes)
 
 
 class TokenRequest(OAuth2Request):
     """A request as Authlib reads it, whether its parameters came in a form, in JSON or in the query."""
 
-    def __init__(self, given: Parameters) -> None:
-        # Authlib refuses http://; here TLS ends at the proxy before us, and the address is used for nothing else.
+    def __init__(self, parameters: Parameters) -> None:
+        # Authlib refuses http://; here TLS ends at the proxy in front, and the address is used for nothing else.
         super().__init__(request.method, "https://api/", headers=request.headers)
-        self.payload = Payload(given)
+        self.payload = Payload(parameters)
 
     @property
-    def form(self) -> Mapping[str, str]:
+    def form(self) -> Parameters:
         """What the grants read."""
         return self.payload.data
 
@@ -72,22 +69,22 @@ class TokenRequest(OAuth2Request):
 class Payload(OAuth2Payload):
     """Parameters, with those that were sent twice."""
 
-    def __init__(self, given: Parameters) -> None:
-        self._given = given
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
 
     @property
     def data(self) -> Parameters:
         """The first of each name."""
-        return self._given
+        return self._parameters
 
     @property
     def datalist(self) -> dict[str, list[str]]:
         """All of each name."""
-        return dict(self._given.lists())
+        return dict(self._parameters.lists())
 
 
 class ApiClient(ClientMixin):
-    """A client of ours. One with redirect URIs acts for users by code, any other for its own account's owner."""
+    """A client. One with redirect URIs acts for users by code, any other for its own account's owner."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -105,18 +102,19 @@ class ApiClient(ClientMixin):
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """By what the client was made for."""
-        by_code = grant_type in ("authorization_code", "refresh_token")
-        return by_code if self.client.redirect_uris else grant_type == "client_credentials"
+        """One with redirect URIs uses codes and refresh tokens, any other its credentials."""
+        if self.client.redirect_uris:
+            return grant_type in ("authorization_code", "refresh_token")
+        return grant_type == "client_credentials"
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """All that the client may, or what was asked for; None where that is more."""
-        wanted = (scope or "").split() or list(self.client.scopes)
-        return " ".join(wanted) if set(wanted) <= set(self.client.scopes) else None
+        """The requested scopes, by default all that the client may; None where more are requested."""
+        scopes = (scope or "").split() or list(self.client.scopes)
+        return " ".join(scopes) if set(scopes) <= set(self.client.scopes) else None
 
 
-class Held:
-    """A code or refresh token that was found, as Authlib asks for its facts."""
+class StoredGrant:
+    """What a code or refresh token stands for, as Authlib reads it."""
 
     def __init__(self, grant: Grant) -> None:
         self.grant = grant
@@ -124,44 +122,44 @@ class Held:
         self.code_challenge_method = grant.code_challenge_method
 
     def get_redirect_uri(self) -> str | None:
-        """Where the code was sent; whoever uses it must name the same."""
+        """The redirect URI of the code; whoever uses it must name the same."""
         return self.grant.redirect_uri
 
     def get_scope(self) -> str:
-        """Apart by blanks."""
+        """Separated by spaces."""
         return " ".join(self.grant.scopes)
 
     def check_client(self, client: ApiClient) -> bool:
-        """Whether it is that client's."""
+        """Whether it is this client's."""
         return self.grant.client_id == client.client.id
 
 
 class OAuthServer(AuthorizationServer):
-    """The authorization server: grants by code, by refresh token and by client credentials."""
+    """Grants by code, by refresh token and by client credentials."""
 
     def __init__(self) -> None:
         super().__init__(scopes_supported=list(clients.SCOPES))
         self.register_token_generator("default", _new_tokens)
-        self.register_grant(_ByCode, [CodeChallenge(required=False)])
-        self.register_grant(_ByRefreshToken)
-        self.register_grant(_ByCredentials)
+        self.register_grant(_CodeGrant, [CodeChallenge(required=False)])
+        self.register_grant(_RefreshGrant)
+        self.register_grant(_CredentialsGrant)
 
-    def create_oauth2_request(self, given: Parameters) -> TokenRequest:
-        """`given` is what our routes hand over as Authlib's `request`."""
-        return TokenRequest(given)
+    def create_oauth2_request(self, parameters: Parameters) -> TokenRequest:
+        """`parameters` are what the routes hand over as Authlib's `request`."""
+        return TokenRequest(parameters)
 
     def query_client(self, client_id: str) -> ApiClient | None:
         """The live client of that id."""
-        found = clients.find(connection(), client_id) if _CLIENT_ID.match(client_id) else None
-        return ApiClient(found) if found else None
+        client = clients.find(connection(), client_id) if _CLIENT_ID.match(client_id) else None
+        return ApiClient(client) if client else None
 
     def authenticate_client(self, oauth_request: TokenRequest, methods: object, endpoint: str = "token") -> ApiClient:
         """The client whose id and secret came by Basic or in the body; raises ApiError (401)."""
         client_id, secret = _basic() or (oauth_request.form.get("client_id"), oauth_request.form.get("client_secret"))
         if client_id and secret and _CLIENT_ID.match(client_id):
-            found = clients.authenticate(connection(), client_id, secret)
-            if found is not None:
-                return ApiClient(found)
+            client = clients.authenticate(connection(), client_id, secret)
+            if client is not None:
+                return ApiClient(client)
         challenge = {"WWW-Authenticate": 'Basic realm="oauth"', "Cache-Control": "no-store"}
         raise ApiError(401, "invalid_client", "The client is unknown or revoked, or its secret is incorrect", challenge)
 
@@ -177,13 +175,13 @@ class OAuthServer(AuthorizationServer):
         """Nobody listens."""
 
     def handle_response(self, status: int, payload: Any, headers: list[tuple[str, str]]) -> Response:
-        """Authlib's answer as ours."""
+        """Authlib's response as Flask's."""
         if not isinstance(payload, dict):  # a redirect
             return Response(status=status, headers=headers)
         return answer(payload, status, {"Cache-Control": "no-store", "Pragma": "no-cache"})
 
     def handle_error_response(self, oauth_request: TokenRequest | None, error: OAuth2Error) -> Response:
-        """Body B, which has a text for people always, or a redirect."""
+        """Body B, which always has a text for people, or a redirect."""
         status, payload, headers = error()
         if isinstance(payload, dict):
             text = error.get_error_description() or "The code or token is unknown, expired, used or revoked"
@@ -191,7 +189,7 @@ class OAuthServer(AuthorizationServer):
         return self.handle_response(status, payload, headers)
 
 
-class _ByCredentials(ClientCredentialsGrant):
+class _CredentialsGrant(ClientCredentialsGrant):
     """The client acts for the owner of its account."""
 
     def validate_token_request(self) -> None:
@@ -200,8 +198,8 @@ class _ByCredentials(ClientCredentialsGrant):
             raise InvalidScopeError
 
 
-class _ByCode(AuthorizationCodeGrant):
-    """The client acts for the owner who agreed."""
+class _CodeGrant(AuthorizationCodeGrant):
+    """The client acts for the owner who granted it access."""
 
     @staticmethod
     def validate_authorization_redirect_uri(oauth_request: TokenRequest, client: ApiClient) -> str:
@@ -230,51 +228,51 @@ class _ByCode(AuthorizationCodeGrant):
         )
         tokens.add(connection(), "code", code, grant)
 
-    def query_authorization_code(self, code: str, client: ApiClient) -> Held | None:
-        """Uses the code up. A second use is a theft, of the first or of this one: what the code gave ends."""
-        found = tokens.use_code(connection(), client.client.id, code)
-        if found is None:
+    def query_authorization_code(self, code: str, client: ApiClient) -> StoredGrant | None:
+        """Uses the code up. A second use means that it was stolen: the tokens that it gave are revoked."""
+        grant = tokens.use_code(connection(), client.client.id, code)
+        if grant is None:
             tokens.revoke(connection(), client.client.id, code, kinds=("code",))
-        return Held(found) if found else None
+        return StoredGrant(grant) if grant else None
 
-    def delete_authorization_code(self, authorization_code: Held) -> None:
-        """Nothing: it was used up when it was found, and is kept so that a second use is seen."""
+    def delete_authorization_code(self, authorization_code: StoredGrant) -> None:
+        """Nothing: `query_authorization_code` used it up, and it is kept so that a second use is noticed."""
 
-    def authenticate_user(self, authorization_code: Held) -> object:
+    def authenticate_user(self, authorization_code: StoredGrant) -> object:
         return authorization_code.grant.user_id
 
 
-class _ByRefreshToken(RefreshTokenGrant):
-    """A new access token; the refresh token stays what it is."""
+class _RefreshGrant(RefreshTokenGrant):
+    """A new access token; the refresh token stays valid."""
 
-    def authenticate_refresh_token(self, refresh_token: str) -> Held | None:
-        found = tokens.refresh_token(connection(), self.request.client.client.id, refresh_token)
-        return Held(found) if found else None
+    def authenticate_refresh_token(self, refresh_token: str) -> StoredGrant | None:
+        grant = tokens.refresh_token(connection(), self.request.client.client.id, refresh_token)
+        return StoredGrant(grant) if grant else None
 
-    def authenticate_user(self, refresh_token: Held) -> object:
+    def authenticate_user(self, refresh_token: StoredGrant) -> object:
         return refresh_token.grant.user_id
 
-    def revoke_old_credential(self, refresh_token: Held) -> None:
-        """Nothing: refresh tokens do not expire, and no new one was given."""
+    def revoke_old_credential(self, refresh_token: StoredGrant) -> None:
+        """Nothing: refresh tokens do not expire, and there is no new one."""
 
 
 def _new_tokens(*, include_refresh_token: bool = True, **_: object) -> dict[str, Any]:
-    """API v3's answer, attribute by attribute."""
-    made: dict[str, Any] = {
+    """API v3's response."""
+    access: dict[str, Any] = {
         "access_token": tokens.new_token(),
         "token_type": "Bearer",
         "expires_in": int(tokens.ACCESS_LIFETIME.total_seconds()),
     }
-    return made | ({"refresh_token": tokens.new_token()} if include_refresh_token else {})
+    return access | ({"refresh_token": tokens.new_token()} if include_refresh_token else {})
 
 
 def _grant(oauth_request: TokenRequest) -> Grant:
-    """What the new tokens stand for; its `id` is that of the code or refresh token which they are given for."""
+    """What the new tokens stand for; its `id` is that of the code or refresh token they are exchanged for."""
     if oauth_request.authorization_code is not None:
         of_code: Grant = oauth_request.authorization_code.grant
         return replace(of_code, redirect_uri=None, code_challenge=None, code_challenge_method=None)
     scope: str | None = oauth_request.payload.scope
-    if oauth_request.refresh_token is not None:  # Authlib has checked that no more is asked for than was given
+    if oauth_request.refresh_token is not None:  # Authlib has checked that the scope is no wider
         of_token: Grant = oauth_request.refresh_token.grant
         return replace(of_token, scopes=tuple(scope.split())) if scope else of_token
     client: Client = oauth_request.client.client
