@@ -43,8 +43,8 @@ class Container:
         self.drain_policy = drain_policy(settings)
         self.senders = SenderPool(settings)
         self.task_events = TaskEvents(settings.broker_url)
-        self.owner = (int.from_bytes(os.urandom(8)) >> 1) or 1
-        """This process's number, under which its drains hold webhooks; children that a pool forks share it."""
+        self.owner = (int.from_bytes(os.urandom(8)) >> 2) or 1
+        """This process's number, under which it holds webhooks and leases; children that a pool forks share it."""
 
     @cached_property
     def storage(self) -> Storage:

@@ -1,4 +1,4 @@
-"""Identifiers. UUID v7 (RFC 9562): 48 bits of milliseconds, then other bits, so that new ones sort last."""
+"""Identifiers. UUIDs of v7 (RFC 9562): 48 bits of milliseconds, then other bits, so that new ones sort last."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,12 @@ def new_uuid7(now: datetime) -> UUID:
     milliseconds = int(now.timestamp() * 1000)
     random = int.from_bytes(os.urandom(10)) & (1 << _RANDOM_BITS) - 1
     return UUID(int=milliseconds << 80 | 7 << 76 | random >> 62 << 64 | 0b10 << 62 | random & (1 << 62) - 1)
+
+
+def new_lease_token(owner: int) -> UUID:
+    """A UUID v8: random bits, and in its last 62 the number of the process that leases (`owners.end_leases`)."""
+    random = int.from_bytes(os.urandom(8)) & (1 << 60) - 1
+    return UUID(int=random >> 12 << 80 | 8 << 76 | (random & 0xFFF) << 64 | 0b10 << 62 | owner & (1 << 62) - 1)
 
 
 def recorded_after(event_id: int) -> datetime:

@@ -19,7 +19,7 @@ from dispatcher.pipeline.drain.counters import Adds, DrainCounters
 from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.drain.loop import STRAGGLING_S, Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
-from dispatcher.pipeline.drain.traffic import Tools
+from dispatcher.pipeline.drain.tools import Tools
 from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.first_attempts import FirstAttempts
 from dispatcher.pipeline.trace import TracesAttempts
@@ -105,6 +105,7 @@ class DrainRunner:
     def _tools(self) -> Tools:
         return Tools(
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter, no secret
+            owner=self._schedule.owner,
             publish=self._publish,
             counters=self._counters,
             traces=self._trace() if self._trace is not None else None,

@@ -6,8 +6,8 @@ so does what comes of a first attempt that fails.
 """
 
 from collections.abc import Callable
-from uuid import uuid4
 
+from dispatcher.ids import new_lease_token
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.health import Health
 from dispatcher.pipeline.drain.holds import Holds
@@ -15,7 +15,8 @@ from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.loop import STRAGGLING_S
 from dispatcher.pipeline.drain.policy import DrainPolicy
-from dispatcher.pipeline.drain.traffic import Tools, Traffic
+from dispatcher.pipeline.drain.tools import Tools
+from dispatcher.pipeline.drain.traffic import Traffic
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.contract import Sender
 from dispatcher.storage.engine import Storage
@@ -42,6 +43,7 @@ class FirstAttempts:
     ) -> None:
         self._sender = sender
         self._policy = policy
+        self._owner = tools.owner
         self._monotonic = tools.monotonic
         self._pass_on = pass_on
         self._holds = Holds(schedule, policy.hold_s, tools.monotonic)
@@ -74,7 +76,7 @@ class FirstAttempts:
         if room <= 0 or self._traffic.recorder.locked:
             return None
         return Leasing(
-            token=str(uuid4()),
+            token=str(new_lease_token(self._owner)),
             lease_s=self._policy.lease.total_seconds(),
             slots=ROOM_OF_ONE,
             room=room,

@@ -57,7 +57,7 @@ class Heartbeat:
         self._presence.close()
 
     def _free(self, beat: Beat) -> bool:
-        """What the dead among the silent held is due now; whether there was one, which may have lost a message too.
+        """What the dead among the silent held or leased is due now; whether there was one: it may have lost a message.
 
         Silence alone proves nothing, since a process may be slow; nor does a session that has ended, since Postgres may
         have been restarted. A process that neither speaks nor has a session is dead.
@@ -66,6 +66,11 @@ class Heartbeat:
         if beat.silent and self._presence.judges:
             dead = self._storage.read(owners.ended, owners=beat.silent)
         freed = self._schedule.free(dead, anew=beat.anew) if dead or beat.anew else None
-        if freed:
-            logger.warning(log.line("holds.freed", processes=len(dead), webhooks=freed))
-        return freed is not None
+        if freed is None:
+            return False
+        leases = 0
+        if self._presence.judges:  # a Redis that has started anew does not know who was there
+            leases = self._storage.autocommit(owners.end_leases, None if beat.anew else dead)
+        if freed or leases:
+            logger.warning(log.line("holds.freed", processes=len(dead), webhooks=freed, deliveries=leases))
+        return True

@@ -114,15 +114,13 @@ def connect(url: str, timeout_s: float) -> Any:
 
 
 class Schedule:
-    """The clock. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`.
-
-    `owner`: this process's number, 1 to 2^63-1, under which its drains hold webhooks.
-    """
+    """The clock. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
 
     def __init__(self, url: str, *, hold_s: float = 15.0, timeout_s: float = 2.0, owner: int = 1) -> None:
         self._redis = connect(url, timeout_s)
         self._hold_ms = int(hold_s * 1000)
-        self._owner = owner
+        self.owner = owner
+        """This process's number, 1 to 2^62-1, under which its drains hold webhooks."""
         self._abandoned: list[tuple[str, int]] = []
         folder = files("dispatcher.schedule.scripts")
         self._scripts = {
@@ -157,7 +155,7 @@ class Schedule:
 
     def new_token(self) -> str:
         """What a drain of this process holds its webhooks by."""
-        return f"{self._owner}/{uuid4().hex}"
+        return f"{self.owner}/{uuid4().hex}"
 
     def renew(self, webhook_ids: Iterable[int], token: str) -> list[int]:
         """The drain of that token holds these, from now on or for longer; returns those that another drain holds."""
@@ -219,10 +217,10 @@ class Schedule:
     def keep_fan_out(self) -> bool:
         """Says that a fan-out of this process stays, and no message is wanted; False where another process's does."""
         with translated():
-            if not self._redis.set(FAN_OUT, self._owner, nx=True, px=_FAN_OUT_TTL_MS):
-                if self._redis.get(FAN_OUT) not in (_MESSAGE, str(self._owner)):
+            if not self._redis.set(FAN_OUT, self.owner, nx=True, px=_FAN_OUT_TTL_MS):
+                if self._redis.get(FAN_OUT) not in (_MESSAGE, str(self.owner)):
                     return False
-                self._redis.set(FAN_OUT, self._owner, px=_FAN_OUT_TTL_MS)
+                self._redis.set(FAN_OUT, self.owner, px=_FAN_OUT_TTL_MS)
             return True
 
     def beat(self, *, silence_s: float, reconciled_s: float) -> Beat:
@@ -231,7 +229,7 @@ class Schedule:
         After Redis was emptied or has started anew, one caller shall. `silent` are those that have said nothing for
         `silence_s`.
         """
-        arguments = [self._owner, int(silence_s * 1000), int(reconciled_s * 1000)]
+        arguments = [self.owner, int(silence_s * 1000), int(reconciled_s * 1000)]
         shall, *silent = self._run("beat", [OWNERS, RECONCILE], arguments)
         owners = tuple(int(owner) for owner in _numbers(silent, _LARGEST_OWNER))
         return Beat(reconcile=shall > 0, anew=shall == 2, silent=owners)

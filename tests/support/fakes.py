@@ -131,10 +131,10 @@ class MemorySchedule:
     def __init__(self, clock: FakeClock, *, hold_s: float = 15.0, owner: int = 1) -> None:
         self._clock = clock
         self._hold_s = hold_s
-        self._owner = owner
+        self.owner = owner
         self._numbers = itertools.count(1)
         self._holders: dict[int, str] = {}
-        self._owners: dict[int, float] = {}
+        self.owners: dict[int, float] = {}
         self._abandoned: list[tuple[str, int]] = []
         self._due: dict[int, float] = {}
         self._held: dict[int, float] = {}
@@ -176,7 +176,7 @@ class MemorySchedule:
         return min(self._due.values()) * 1000 if self._due else None
 
     def new_token(self) -> str:
-        return f"{self._owner}/{next(self._numbers)}"
+        return f"{self.owner}/{next(self._numbers)}"
 
     def renew(self, webhook_ids: Iterable[int], token: str) -> list[int]:
         self._expire()
@@ -261,22 +261,22 @@ class MemorySchedule:
         return True
 
     def beat(self, *, silence_s: float, reconciled_s: float) -> Beat:
-        self.beat_of(self._owner)
+        self.beat_of(self.owner)
         now_s = self._clock.now_s
         began_s = self._reconciled_s
         shall = now_s >= began_s + reconciled_s
         if shall:
             self._reconciled_s = now_s
-        silent = tuple(owner for owner, seen_s in self._owners.items() if seen_s <= now_s - silence_s)
+        silent = tuple(owner for owner, seen_s in self.owners.items() if seen_s <= now_s - silence_s)
         return Beat(reconcile=shall, anew=shall and not began_s, silent=silent)
 
     def beat_of(self, owner: int) -> None:
         """Another process says that it lives; not of the real one."""
-        self._owners[owner] = self._now()
+        self.owners[owner] = self._now()
 
     def free(self, owners: Sequence[int], *, anew: bool = False) -> int | None:
         self._now()
-        dead = {str(owner) for owner in owners if self._owners.pop(owner, None) is not None}
+        dead = {str(owner) for owner in owners if self.owners.pop(owner, None) is not None}
         if not dead and not anew:
             return None
         freed = [id_ for id_ in self._held if self._holders.get(id_, "/").partition("/")[0] in {"", *dead}]
@@ -311,7 +311,7 @@ class MemorySchedule:
 
     def empty(self) -> None:
         self._now()
-        for part in (self._due, self._held, self._holders, self._paused, self._owners):
+        for part in (self._due, self._held, self._holders, self._paused, self.owners):
             part.clear()
         self._fan_out_till_s = self._reconciled_s = 0.0
 

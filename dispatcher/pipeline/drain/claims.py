@@ -5,17 +5,17 @@ Where Postgres refuses a claim because of one delivery, its webhook is found by 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from uuid import uuid4
+from collections.abc import Iterator, Mapping
 
 from dispatcher import failpoints, log
 from dispatcher.errors import StorageUnavailable
+from dispatcher.ids import new_lease_token
 from dispatcher.model.delivery import Claimed, State
-from dispatcher.pipeline.drain.counters import DrainCounters
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.drain.recording import Recorder
+from dispatcher.pipeline.drain.tools import Tools
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.storage.engine import Storage, refuses_values
 from dispatcher.storage.pipeline import deliveries, order, refused
@@ -43,15 +43,15 @@ class Claimer:
         recorder: Recorder,
         holds: Holds,
         policy: DrainPolicy,
-        monotonic: Callable[[], float],
-        counters: DrainCounters | None = None,
+        tools: Tools,
     ) -> None:
         self._storage = storage
         self._recorder = recorder
         self._holds = holds
         self._policy = policy
-        self._monotonic = monotonic
-        self._counters = counters
+        self._owner = tools.owner
+        self._monotonic = tools.monotonic
+        self._counters = tools.counters
         self.failed = False
         """Whether Postgres was away."""
 
@@ -104,7 +104,7 @@ class Claimer:
     def _claims(self, lanes: Mapping[int, Lane], wanted: CountsByWebhook) -> Iterator[Claim]:
         left = [wanted] if wanted else []
         while left:
-            part, token = left.pop(), str(uuid4())
+            part, token = left.pop(), str(new_lease_token(self._owner))
             try:
                 claim = self._claim(lanes, part, token)
             except StorageUnavailable as error:

@@ -16,7 +16,8 @@ from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
-from dispatcher.pipeline.drain.traffic import Tools, Traffic
+from dispatcher.pipeline.drain.tools import Tools
+from dispatcher.pipeline.drain.traffic import Traffic
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.contract import Sender
 from dispatcher.storage.engine import Storage
@@ -50,7 +51,7 @@ class Drain:
         self._lanes = _open_lanes(self._holds, policy, dict.fromkeys(webhook_ids))
         self._traffic = Traffic(storage, sender, policy, self._lanes, tools, self._renew_holds)
         self._recorder = self._traffic.recorder
-        self._claimer = Claimer(storage, self._recorder, self._holds, policy, tools.monotonic, tools.counters)
+        self._claimer = Claimer(storage, self._recorder, self._holds, policy, tools)
         self._go_on: list[int] = []
         self._may_claim = True
 

@@ -6,25 +6,20 @@ Requests of many webhooks are in flight here, so a fault of one, or of a part th
 them (`fault.py`). Where the owner does end by a fault, what has come in by then is recorded first (`abandon`).
 """
 
-import random
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from dispatcher import clock, failpoints
-from dispatcher.broker.flower import AttemptEvent
 from dispatcher.model.attempt import Result
 from dispatcher.model.delivery import State
-from dispatcher.pipeline.drain.counters import DrainCounters
 from dispatcher.pipeline.drain.judging import Counts, Outcomes
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.drain.recording import Recorder
 from dispatcher.pipeline.drain.sending import Flight, Flights
+from dispatcher.pipeline.drain.tools import Tools
 from dispatcher.pipeline.endpoint_health import update_webhooks
 from dispatcher.pipeline.fault import guarded, log_fault
-from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.sender.contract import Sender
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline.deliveries import Finished
@@ -33,26 +28,6 @@ STORAGE_PAUSE_S = 0.5
 """Between two tries to record while Postgres is away, or while all that is left is locked."""
 UNREADABLE_S = 60.0
 """A webhook whose secrets no key of ours opens is left alone for so long."""
-
-
-def _wait(seconds: float) -> None:
-    threading.Event().wait(seconds)
-
-
-@dataclass(kw_only=True, slots=True)
-class Tools:
-    """What is the same for all deliveries of a process, or is given by tests.
-
-    `publish` is called with each attempt that Flower shows, `traces` hears of those that are traced. `wait` is what is
-    done with seconds in which there is nothing else to do.
-    """
-
-    rng: random.Random
-    publish: Callable[[AttemptEvent], None] | None = None
-    counters: DrainCounters | None = None
-    traces: TracesAttempts | None = None
-    monotonic: Callable[[], float] = clock.monotonic
-    wait: Callable[[float], None] = _wait
 
 
 class Traffic:

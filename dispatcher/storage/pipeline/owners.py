@@ -25,18 +25,37 @@ _LATE_S = 15.0
 
 _LOCK = "select pg_try_advisory_lock(%(owner)s)"
 
-_ENDED = """
-select owner from unnest(%(owners)s::bigint[]) owner
-where not exists (
-    select from pg_locks
-    where locktype = 'advisory' and objsubid = 1 and (classid::bigint << 32) | objid::bigint = owner
-        and database = (select oid from pg_database where datname = current_database()))
+# Locks with a number of 64 bits.
+_LIVING = """
+select (classid::bigint << 32) | objid::bigint from pg_locks
+where locktype = 'advisory' and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())"""
+
+_ENDED = f"select owner from unnest(%(owners)s::bigint[]) owner where owner not in ({_LIVING})"
+
+# A token of ours is a UUID of version 8, the last 62 bits of which are its process's number (`ids.new_lease_token`). It
+# stays: by it the next claim knows that the attempt is lost. Reads all that waits, which is seldom: after a death.
+_END_LEASES = f"""
+with leased as materialized (
+    select id, ('x' || right(replace(lease_token::text, '-', ''), 16))::bit(64)::bigint & {2**62 - 1} as owner
+    from deliveries_waiting
+    where next_attempt_at > dispatcher_now() and substr(lease_token::text, 15, 1) = '8')
+update deliveries_waiting set next_attempt_at = dispatcher_now()
+where id = any (array (
+    select id from leased where owner = any (%(owners)s::bigint[]) or %(all)s and owner not in ({_LIVING})))
+    and lease_token is not null
+returning id
 """
 
 
 def ended(connection: Connection, owners: Sequence[int]) -> list[int]:
-    """Those of these processes, numbers of 1 to 2^63-1, that have no session any more."""
+    """Those of these processes, numbers of 1 to 2^62-1, that have no session any more."""
     return [row[0] for row in rows(connection, _ENDED, {"owners": array(owners)})]
+
+
+def end_leases(connection: Connection, owners: Sequence[int] | None) -> int:
+    """What these processes have leased is due at once; None: all that have no session. Returns how many those were."""
+    return len(rows(connection, _END_LEASES, {"owners": array(owners or ()), "all": owners is None}))
 
 
 class Presence:

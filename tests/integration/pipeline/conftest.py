@@ -17,7 +17,7 @@ from dispatcher.model.health import WindowPolicy
 from dispatcher.pipeline import first_attempts
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
-from dispatcher.pipeline.drain.traffic import Tools
+from dispatcher.pipeline.drain.tools import Tools
 from dispatcher.storage.engine import rows
 from dispatcher.storage.reads import deliveries as delivery_reads
 from tests.support.builders import a_webhook, an_event

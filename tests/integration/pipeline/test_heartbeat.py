@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
+from dispatcher.ids import new_lease_token
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.schedule.schedule import Released
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline.owners import Presence
+from tests.integration.pipeline.conftest import Flow
 from tests.support.fakes import FakeClock, MemorySchedule
 from tests.support.waiting import eventually
 
@@ -19,7 +21,7 @@ END_SESSIONS = """
 select pg_terminate_backend(pid) from pg_stat_activity
 where query like 'select pg_try_advisory_lock%' and datname = current_database()
 """
-DEAD, LIVING = 2**62 + 7, 3
+DEAD, LIVING = 2**62 - 7, 3
 
 
 @pytest.fixture
@@ -86,6 +88,44 @@ def test_a_process_that_is_slow_keeps_what_it_holds(
 
     assert taken(schedule) == []
     assert len(reconciled) == 1
+
+
+def leased_by(flow: Flow, owner: int) -> None:
+    flow.sql(
+        "insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at, lease_token)"
+        " values (%(owner)s, %(owner)s, 1, gen_random_uuid(), now() + interval '1 minute', %(token)s)",
+        owner=owner,
+        token=str(new_lease_token(owner)),
+    )
+
+
+def due(flow: Flow) -> list[int]:
+    return [id_ for (id_,) in flow.sql("select id from deliveries_waiting where next_attempt_at <= now()")]
+
+
+def test_what_a_dead_process_had_leased_is_due(
+    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, storage: Storage, flow: Flow
+) -> None:
+    heartbeat.beat()
+    with session(storage, LIVING):
+        for owner in (DEAD, LIVING):
+            leased_by(flow, owner)
+            schedule.beat_of(owner)
+        clock.advance(4)
+        heartbeat.beat()
+
+    assert due(flow) == [DEAD]
+
+
+def test_after_redis_has_started_anew_all_are_asked_for(
+    heartbeat: Heartbeat, clock: FakeClock, storage: Storage, flow: Flow
+) -> None:
+    with session(storage, LIVING):
+        for owner in (DEAD, LIVING):
+            leased_by(flow, owner)
+        heartbeat.beat()  # the first on this Redis
+
+    assert due(flow) == [DEAD]
 
 
 def test_one_that_starts_looks_at_who_was_silent_for_a_second(
