@@ -19,8 +19,8 @@ def _wait(seconds: float) -> None:
 class Tools:
     """What is the same for all deliveries of a process, or is given by tests.
 
-    `owner` is the process's number, which its leases bear. `publish` is called with each attempt that Flower shows, `traces` hears of those that are traced. `wait` is what is
-    done with seconds in which there is nothing else to do.
+    `owner` is the process's number, which its leases bear. `publish` is called with each attempt that Flower shows,
+    `traces` hears of those that are traced. `wait` is what is done with seconds in which there is nothing else to do.
     """
 
     rng: random.Random
