@@ -20,10 +20,10 @@ class LogLine(str):
 
 def line(event: str, **fields: object) -> LogLine:
     """`event` and its fields as one line, whatever they hold; a field that is None is left out."""
-    told = {name: value for name, value in fields.items() if value is not None}
-    made = LogLine(" ".join([event, *(f"{name}={_on_one_line(value)}" for name, value in told.items())]))
-    made.event, made.fields = event, told
-    return made
+    present = {name: value for name, value in fields.items() if value is not None}
+    text = LogLine(" ".join([event, *(f"{name}={_on_one_line(value)}" for name, value in present.items())]))
+    text.event, text.fields = event, present
+    return text
 
 
 def _on_one_line(value: object) -> str:
@@ -35,8 +35,8 @@ def _on_one_line(value: object) -> str:
 
 def announce(event: str, **fields: object) -> None:
     """What a command says on standard output as it starts, in the format that was set up."""
-    said = line(event, **fields)
-    print(_json({"time": _time(None), "event": event} | said.fields) if _is_json else said, flush=True)  # noqa: T201 - not a log's line: wanted at any level
+    text = line(event, **fields)
+    print(_json({"time": _time(None), "event": event} | text.fields) if _is_json else text, flush=True)  # noqa: T201 -- printed at any level
 
 
 def set_up(level: str, form: str = "text") -> None:
@@ -44,12 +44,11 @@ def set_up(level: str, form: str = "text") -> None:
     global _is_json
     _is_json = form == "json"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonFormatter() if _is_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    )
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.setFormatter(JsonFormatter() if _is_json else text)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What a task did is in our own lines and in Flower; Celery would add two for each.
-    for noisy in (
+    for name in (
         "urllib3",
         "amqp",
         "kombu",
@@ -58,7 +57,7 @@ def set_up(level: str, form: str = "text") -> None:
         "celery.worker.strategy",
         "celery.app.trace",
     ):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class JsonFormatter(logging.Formatter):
@@ -69,20 +68,19 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        made: dict[str, object] = {
+        entry: dict[str, object] = {
             "time": _time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
         }
         if isinstance(record.msg, LogLine):
-            made |= {"event": record.msg.event} | {
-                name if name not in made else f"{name}_": value for name, value in record.msg.fields.items()
-            }
+            fields = {f"{name}_" if name in entry else name: value for name, value in record.msg.fields.items()}
+            entry |= {"event": record.msg.event} | fields
         else:
-            made["event"] = record.getMessage()
+            entry["event"] = record.getMessage()
         if record.exc_info:
-            made["exception"] = self.formatException(record.exc_info)
-        return _json(made)
+            entry["exception"] = self.formatException(record.exc_info)
+        return _json(entry)
 
 
 def _time(seconds: float | None) -> str:
@@ -90,5 +88,5 @@ def _time(seconds: float | None) -> str:
     return at.isoformat(timespec="milliseconds")
 
 
-def _json(made: dict[str, object]) -> str:
-    return json.dumps(made, default=str, ensure_ascii=False)
+def _json(entry: dict[str, object]) -> str:
+    return json.dumps(entry, default=str, ensure_ascii=False)

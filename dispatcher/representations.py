@@ -38,7 +38,7 @@ def failed_delivery_json(delivery: DeliveryRow) -> dict[str, Any]:
 
 def replay_json(replay: Replay) -> dict[str, Any]:
     """All of it."""
-    return _dump(_replay, asdict(replay.wanted) | asdict(replay), replay.time_zone)
+    return _dump(_replay, asdict(replay.requested) | asdict(replay), replay.time_zone)
 
 
 def signing_secret_json(secret: SigningSecret, time_zone: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from dispatcher.version import VERSION
 
 _HEADER = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 """W3C Trace Context, version 00; a later version may go on after it."""
-_NAMED = 10
+_EVENT_IDS_MAX = 10
 """An emit's span names so many of its events."""
 
 
@@ -42,7 +42,7 @@ class Tracing:
     @contextmanager
     def emit(self, names: Sequence[str], traceparent: str | None = None) -> Iterator["EmitTrace"]:
         """The span of an emit, below `traceparent` (a header as received) or else below the caller's current span."""
-        parent = read(traceparent) if traceparent else None
+        parent = parse_traceparent(traceparent) if traceparent else None
         attributes: Attributes = {"dispatcher.event_name": names[0] if names else "", "dispatcher.events": len(names)}
         with self._tracer.start_as_current_span("event.emit", parent, SpanKind.PRODUCER, attributes) as span:
             yield EmitTrace(span)
@@ -53,7 +53,7 @@ class Tracing:
             attributes = {"dispatcher.event_id": event_id, "dispatcher.deliveries_of_batch": deliveries}
             self._tracer.start_span(
                 "event.fan_out",
-                read(traceparent),
+                parse_traceparent(traceparent),
                 SpanKind.CONSUMER,
                 attributes,
                 start_time=int(started_at.timestamp() * 1_000_000_000),
@@ -78,11 +78,11 @@ class EmitTrace:
     @property
     def traceparent(self) -> str:
         """What its events carry."""
-        return written(self._span)
+        return format_traceparent(self._span)
 
     def stored(self, event_ids: Sequence[int]) -> None:
         """Its events are in."""
-        self._span.set_attribute("dispatcher.event_ids", list(event_ids[:_NAMED]))
+        self._span.set_attribute("dispatcher.event_ids", list(event_ids[:_EVENT_IDS_MAX]))
 
 
 class Attempts:
@@ -103,10 +103,10 @@ class Attempts:
             "dispatcher.attempt": delivery.attempt_number,
         }
         span = self._tracer.start_span(
-            "delivery.attempt", read(delivery.traceparent or ""), SpanKind.CLIENT, attributes
+            "delivery.attempt", parse_traceparent(delivery.traceparent or ""), SpanKind.CLIENT, attributes
         )
         self._spans[delivery.id] = span
-        return [("traceparent", written(span))]
+        return [("traceparent", format_traceparent(span))]
 
     def finish(self, delivery: Claimed, result: Result, verdict: Verdict) -> None:
         """The attempt is over; one that never began, because nothing could be sent, has no span."""
@@ -122,18 +122,18 @@ class Attempts:
         span.end()
 
 
-def read(traceparent: str) -> Context | None:
+def parse_traceparent(traceparent: str) -> Context | None:
     """The context that a traceparent names; None where it is none, which then begins a trace of its own."""
-    found = _HEADER.match(traceparent)
-    if found is None or found[1] == "ff" or (found[1] == "00" and found.end() != len(traceparent)):
+    match = _HEADER.match(traceparent)
+    if match is None or match[1] == "ff" or (match[1] == "00" and match.end() != len(traceparent)):
         return None
     context = SpanContext(
-        int(found[2], 16), int(found[3], 16), is_remote=True, trace_flags=TraceFlags(int(found[4], 16))
+        int(match[2], 16), int(match[3], 16), is_remote=True, trace_flags=TraceFlags(int(match[4], 16))
     )
     return trace.set_span_in_context(trace.NonRecordingSpan(context), Context()) if context.is_valid else None
 
 
-def written(span: Span) -> str:
+def format_traceparent(span: Span) -> str:
     """The span's context as a traceparent."""
     context = span.get_span_context()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 1:02x}"
@@ -148,7 +148,7 @@ def _provider(exporter: SpanExporter | None) -> trace.TracerProvider:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 -- only where traces are exported
 
         exporter = OTLPSpanExporter()
-    named = Resource({SERVICE_NAME: "webhook-dispatcher"}).merge(OTELResourceDetector().detect())
-    provider = TracerProvider(resource=named)
+    resource = Resource({SERVICE_NAME: "webhook-dispatcher"}).merge(OTELResourceDetector().detect())
+    provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider

@@ -27,7 +27,7 @@ def configure(app: Celery, broker_url: str) -> None:
     """The settings that every process needs which touches the broker: workers, Flower and emitters."""
     redis = broker_url.startswith(("redis", "sentinel"))
     queue_arguments = None if redis else {"x-queue-type": "quorum"}
-    urls, options = _of_sentinels(broker_url) or (broker_url, REDIS_OPTIONS if redis else {"confirm_publish": True})
+    urls, options = _sentinel_options(broker_url) or (broker_url, REDIS_OPTIONS if redis else {"confirm_publish": True})
     app.conf.update(
         broker_url=urls,
         broker_transport_options=options,
@@ -49,16 +49,16 @@ def configure(app: Celery, broker_url: str) -> None:
     )
 
 
-def _of_sentinels(broker_url: str) -> tuple[str, dict[str, Any]] | None:
+def _sentinel_options(broker_url: str) -> tuple[str, dict[str, Any]] | None:
     """A `sentinel://` URL as kombu wants it: a whole URL for each sentinel, and what they are asked as options."""
-    found = sentinels_of(broker_url)
-    if found is None:
+    sentinels = sentinels_of(broker_url)
+    if sentinels is None:
         return None
-    login = ":".join(quote(word or "", safe="") for word in (found.username, found.password))
+    login = ":".join(quote(word or "", safe="") for word in (sentinels.username, sentinels.password))
     urls = [
-        f"sentinel://{login}@{f'[{host}]' if ':' in host else host}:{port}/{found.database}"
-        for host, port in found.addresses
+        f"sentinel://{login}@{f'[{host}]' if ':' in host else host}:{port}/{sentinels.database}"
+        for host, port in sentinels.addresses
     ]
-    of_sentinels = {name: REDIS_OPTIONS[name] for name in ("socket_timeout", "socket_connect_timeout")}
-    of_sentinels["password"] = found.sentinel_password
-    return ";".join(urls), REDIS_OPTIONS | {"master_name": found.master, "sentinel_kwargs": of_sentinels}
+    sentinel_kwargs = {name: REDIS_OPTIONS[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    sentinel_kwargs["password"] = sentinels.sentinel_password
+    return ";".join(urls), REDIS_OPTIONS | {"master_name": sentinels.master, "sentinel_kwargs": sentinel_kwargs}

@@ -3,8 +3,7 @@
 import logging
 import threading
 from dataclasses import dataclass
-from queue import Full
-from queue import Queue as Waiting
+from queue import Full, Queue
 from typing import Any
 
 from celery import Celery
@@ -16,7 +15,7 @@ from dispatcher.broker.config import configure
 
 logger = logging.getLogger(__name__)
 
-WAITING_MAX, GAP_S, PAUSE_S = 1_000, 0.02, 5.0
+PENDING_MAX, GAP_S, PAUSE_S = 1_000, 0.02, 5.0
 """Task events that wait to be sent, the gap between two of them, and the pause after the broker refused one."""
 
 
@@ -49,25 +48,25 @@ class TaskEvents:
         self.hostname = "dispatcher"
         self._broker_url = broker_url
         self._gap_s = gap_s
-        self._waiting: Waiting[AttemptEvent] = Waiting(WAITING_MAX)
-        self._left_out = 0
+        self._pending: Queue[AttemptEvent] = Queue(PENDING_MAX)
+        self._dropped = 0
         self._thread = BackgroundThread("task-events", self._run)
 
     def publish(self, attempt: AttemptEvent) -> None:
         """Returns at once, whatever the broker does."""
         try:
-            self._waiting.put_nowait(attempt)
+            self._pending.put_nowait(attempt)
         except Full:
-            self._left_out += 1
+            self._dropped += 1
         self._thread.start()
 
     def _run(self, stop: threading.Event) -> None:
         app = Celery("dispatcher.task_events", set_as_current=False)
         configure(app, self._broker_url)
-        of_transport = app.connection_for_write().connection_errors
-        faults: tuple[type[Exception], ...] = (OperationalError, OSError, *of_transport)
+        transport_errors = app.connection_for_write().connection_errors
+        faults: tuple[type[Exception], ...] = (OperationalError, OSError, *transport_errors)
         while not stop.is_set():
-            first = self._waiting.get()
+            first = self._pending.get()
             try:
                 with (
                     app.connection_for_write() as connection,
@@ -76,9 +75,9 @@ class TaskEvents:
                     _send(events, first)
                     while True:
                         stop.wait(self._gap_s)
-                        _send(events, self._waiting.get())
+                        _send(events, self._pending.get())
             except faults as error:
-                logger.warning(log.line("task_events.failed", reason=type(error).__name__, left_out=self._left_out))
+                logger.warning(log.line("task_events.failed", reason=type(error).__name__, dropped=self._dropped))
                 stop.wait(PAUSE_S)
 
 

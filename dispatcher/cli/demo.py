@@ -26,7 +26,7 @@ from dispatcher.environment import program_environment, set_unset_variables, set
 from dispatcher.errors import AccountExists, DispatcherError, ServiceStartFailed, UserNotFound
 from dispatcher.local.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
 from dispatcher.local.embedded import embedded
-from dispatcher.local.folder import is_owned, open_private
+from dispatcher.local.folder import is_in_use, open_private
 from dispatcher.local.receiver import Receiver
 from dispatcher.model.webhook import Webhook
 from dispatcher.processes import child
@@ -46,7 +46,7 @@ STARTED_WITHIN_S, FINISHED_WITHIN_S = 45.0, 60.0
 @click.option("--once", is_flag=True, help="Exit when every delivery has finished, with 0 only if all checks passed.")
 def demo(once: bool) -> None:
     """Run a demonstration: events from signals to four webhooks, one flaky, one dead, one legacy."""
-    if is_owned(FOLDER):
+    if is_in_use(FOLDER):
         raise ServiceStartFailed("a demo is already running in this folder; stop it first")
     shutil.rmtree(FOLDER, ignore_errors=True)
     commands = parse_procfile(procfile().read_text())

@@ -14,7 +14,7 @@ import click
 from dispatcher import log
 from dispatcher.cli.address import flower_address, url_of
 from dispatcher.environment import program_environment, variable
-from dispatcher.local.folder import kept_password, make_folder
+from dispatcher.local.folder import make_folder, stored_password
 
 USER = "operator"
 """Who signs in where we make the password."""
@@ -50,7 +50,7 @@ def flower_access(folder: Path) -> tuple[dict[str, str], str]:
         return {}, "no password: FLOWER_WITHOUT_PASSWORD is set"
     own = folder / "flower"  # as each server has a folder with its password
     make_folder(own)
-    return {"FLOWER_BASIC_AUTH": f"{USER}:{kept_password(own)}"}, f"user {USER}, password: cat {own / 'password'}"
+    return {"FLOWER_BASIC_AUTH": f"{USER}:{stored_password(own)}"}, f"user {USER}, password: cat {own / 'password'}"
 
 
 def is_loopback(address: str) -> bool:

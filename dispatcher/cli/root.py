@@ -13,7 +13,7 @@ import click
 from dispatcher import log
 from dispatcher.environment import set_unset_variables, variable
 from dispatcher.errors import DispatcherError
-from dispatcher.local.env_file import PLACES, running_environment
+from dispatcher.local.env_file import IDENTITY, running_environment
 from dispatcher.version import VERSION
 
 _COMMANDS = {
@@ -112,5 +112,5 @@ def _use_running_servers() -> None:
     for folder in (Path(".dispatcher"), Path(".dispatcher/demo")):
         running = running_environment(folder)
         # Another DATABASE_URL in the environment is another installation: its Redis is not the one that runs here.
-        if all(variable(name) in ("", running[name]) for name in PLACES if name in running):
+        if all(variable(name) in ("", running[name]) for name in IDENTITY if name in running):
             set_unset_variables(running)

@@ -16,7 +16,7 @@ from dispatcher.cli.flower import flower_access
 from dispatcher.environment import program_environment, set_variables, variable
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.embedded import Embedded, embedded
-from dispatcher.local.folder import PORTS, is_free, make_folder, own
+from dispatcher.local.folder import PORTS, is_port_free, lock_folder, make_folder
 from dispatcher.processes import child
 from dispatcher.processes.procfile import parse_procfile
 from dispatcher.processes.supervisor import Process, Supervisor
@@ -38,7 +38,7 @@ def up(folder: Path, scale: Sequence[str]) -> None:
     counts = _counts(scale, commands)
     running = {name for name, count in counts.items() if count}
     make_folder(folder)
-    own(folder).release()  # where another `up` has the folder, that is what there is to say, and not its ports
+    lock_folder(folder).release()  # where another `up` has the folder, that is what there is to say, and not its ports
     take_ports(running)
     with embedded(folder) as servers:
         env = program_environment() | servers.environment
@@ -96,12 +96,12 @@ def choose_ports(running: Collection[str]) -> Iterator[tuple[str, str, str]]:
     Where the usual port is taken another one is chosen. One that was asked for is kept, and so is the address that
     people have written down elsewhere: raises ServiceStartFailed where it is taken.
     """
-    free = (port for port in PORTS if is_free(port))
+    free = (port for port in PORTS if is_port_free(port))
     for process, title, name, (host, port) in (
         ("web", "the API", "PORT", web_address()),
         ("flower", "Flower", "FLOWER_PORT", flower_address()),
     ):
-        if process not in running or is_free(port, host):
+        if process not in running or is_port_free(port, host):
             yield name, str(port), ""
         elif variable(name):
             reason = "the port is in use; stop the other program, or choose another port"

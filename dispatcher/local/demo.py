@@ -76,8 +76,8 @@ def emitted() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _body(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((files("dispatcher.local") / "bodies" / f"{name}.json").read_text("utf-8"))
-    return found
+    body: dict[str, Any] = json.loads((files("dispatcher.local") / "bodies" / f"{name}.json").read_text("utf-8"))
+    return body
 
 
 @dataclass(slots=True)
@@ -86,31 +86,31 @@ class Arrivals:
 
     keys_by_path: dict[str, list[bytes]] = field(default_factory=dict)
     """Path → the signing keys of its webhook, filled in once the webhook exists."""
-    got: list[tuple[Arrival, int, bool]] = field(default_factory=list)
+    received: list[tuple[Arrival, int, bool]] = field(default_factory=list)
     """Arrival, the status answered, whether the signature was right."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _tries: Counter[str] = field(default_factory=Counter)
+    _attempts: Counter[str] = field(default_factory=Counter)
 
     def answer(self, arrival: Arrival) -> int:
         """503 for the first two tries of each delivery to /flaky, 500 always on /dead, else 200."""
         signed = arrival.is_signed(self.keys_by_path.get(arrival.path, []))
         with self._lock:
-            self._tries[arrival.key] += 1
+            self._attempts[arrival.key] += 1
             status = 200
             if arrival.path == "/dead":
                 status = 500
-            elif arrival.path == "/flaky" and self._tries[arrival.key] <= FAILURES_OF_FLAKY:
+            elif arrival.path == "/flaky" and self._attempts[arrival.key] <= FAILURES_OF_FLAKY:
                 status = 503
-            self.got.append((arrival, status, signed))
+            self.received.append((arrival, status, signed))
         return status
 
     def on(self, path: str) -> list[Arrival]:
         """The POSTs to a path, in order."""
         with self._lock:
-            return [arrival for arrival, _, _ in self.got if arrival.path == path]
+            return [arrival for arrival, _, _ in self.received if arrival.path == path]
 
     @property
     def all_signed(self) -> bool:
         """Whether every POST that came was signed rightly."""
         with self._lock:
-            return bool(self.got) and all(signed for _, _, signed in self.got)
+            return bool(self.received) and all(signed for _, _, signed in self.received)

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from cryptography.fernet import Fernet
 
 from dispatcher.environment import variable
-from dispatcher.local.env_file import PLACES, share, unshare
-from dispatcher.local.folder import make_folder, own, write_private
+from dispatcher.local.env_file import IDENTITY, remove_env_file, write_env_file
+from dispatcher.local.folder import lock_folder, make_folder, write_private
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.setting_fields import describe
@@ -44,28 +44,28 @@ def embedded(folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -
     folder = folder.resolve()
     make_folder(folder)
     with ExitStack() as stack:
-        stack.callback(own(folder).release)
-        unshare(folder)  # a killed owner's: from here on it would be taken for ours
+        stack.callback(lock_folder(folder).release)
+        remove_env_file(folder)  # a killed owner's: from here on it would be taken for ours
         postgres = None if variable("DATABASE_URL") else Postgres(folder / "postgres")
         valkey = None if variable("REDIS_URL") else Valkey(folder / "valkey")
-        environment = {"SECRET_KEYS": variable("SECRET_KEYS") or _kept_key(folder)}
+        environment = {"SECRET_KEYS": variable("SECRET_KEYS") or _stored_key(folder)}
         for name, server in (("DATABASE_URL", postgres), ("REDIS_URL", valkey)):
             if server is not None:
                 stack.callback(server.stop)
             environment[name] = server.start() if server is not None else variable(name)
         environment |= _settings(defaults)
-        stack.callback(unshare, folder)
-        share(folder, environment)
+        stack.callback(remove_env_file, folder)
+        write_env_file(folder, environment)
         yield Embedded(environment=environment, postgres=postgres, valkey=valkey)
 
 
 def _settings(defaults: Mapping[str, str]) -> dict[str, str]:
     """Every other setting that is not at its own default; not those that kill a process on purpose."""
-    names = {each.name for each in describe(Settings)} - {*PLACES, *_FOR_TESTS}
+    names = {each.name for each in describe(Settings)} - {*IDENTITY, *_FOR_TESTS}
     return {name: value for name in sorted(names) if (value := variable(name) or defaults.get(name, ""))}
 
 
-def _kept_key(folder: Path) -> str:
+def _stored_key(folder: Path) -> str:
     path = folder / "secret_keys"
     if not path.is_file():
         write_private(path, Fernet.generate_key().decode())

@@ -8,25 +8,25 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from dispatcher.local.folder import is_owned, write_private
+from dispatcher.local.folder import is_in_use, write_private
 
-PLACES = ("SECRET_KEYS", "DATABASE_URL", "REDIS_URL")
+IDENTITY = ("SECRET_KEYS", "DATABASE_URL", "REDIS_URL")
 """The variables by which one installation is told from another."""
 
 
-def share(folder: Path, environment: Mapping[str, str]) -> None:
-    """Tells other commands; only this user's can read it."""
+def write_env_file(folder: Path, environment: Mapping[str, str]) -> None:
+    """For other commands; only this user's can read it."""
     write_private(folder / "env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
 
 
-def unshare(folder: Path) -> None:
-    """Tells them nothing any more."""
+def remove_env_file(folder: Path) -> None:
+    """Once the servers have ended."""
     (folder / "env").unlink(missing_ok=True)
 
 
 def running_environment(folder: Path) -> dict[str, str]:
     """The variables of the `embedded(folder)` that lives now, in whichever process; empty when there is none."""
-    if not is_owned(folder):
+    if not is_in_use(folder):
         return {}
     try:
         words = shlex.split((folder / "env").read_text())

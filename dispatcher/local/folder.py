@@ -50,7 +50,7 @@ def open_private(path: Path) -> BinaryIO:
     return file
 
 
-def kept_password(folder: Path) -> str:
+def stored_password(folder: Path) -> str:
     """The password kept in the folder; made at the first call."""
     path = folder / "password"
     if not path.is_file():
@@ -58,22 +58,22 @@ def kept_password(folder: Path) -> str:
     return path.read_text().strip()
 
 
-def kept_port(folder: Path) -> int:
+def stored_port(folder: Path) -> int:
     """The port kept in the folder, if it is free; else a new one, which is kept from now on."""
     path = folder / "port"
     try:
         port = int(path.read_text())
     except (OSError, ValueError):
         port = 0
-    if port in PORTS and is_free(port):
+    if port in PORTS and is_port_free(port):
         return port
-    while not is_free(port := secrets.choice(PORTS)):
+    while not is_port_free(port := secrets.choice(PORTS)):
         pass
     write_private(path, str(port))
     return port
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
+def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server can listen at this port of this machine now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is no obstacle
@@ -104,13 +104,13 @@ class Lock:
         self.fd = fd
         return True
 
-    def sign(self, pid: int) -> None:
+    def write_pid(self, pid: int) -> None:
         """Leaves a process id in the file."""
         if self.fd is not None:
             os.ftruncate(self.fd, 0)
             os.pwrite(self.fd, str(pid).encode(), 0)
 
-    def signed(self) -> int | None:
+    def read_pid(self) -> int | None:
         """The process id left in the file."""
         try:
             return int(self.path.read_text())
@@ -132,20 +132,20 @@ def _lock(fd: int, kind: int) -> bool:
     return True
 
 
-def own(folder: Path) -> Lock:
+def lock_folder(folder: Path) -> Lock:
     """The folder's `owner` lock, signed; raises ServiceStartFailed while another process has it.
 
-    The short patience is for `is_owned`, which holds the lock for an instant when it looks.
+    The short patience is for `is_in_use`, which holds the lock for an instant when it looks.
     """
     lock = Lock(folder / "owner")
     if not lock.take(within_s=0.2):
-        holder = lock.signed()
+        holder = lock.read_pid()
         raise ServiceStartFailed(f"{folder} is in use by process {holder}; stop it, or use another folder")
-    lock.sign(os.getpid())
+    lock.write_pid(os.getpid())
     return lock
 
 
-def is_owned(folder: Path) -> bool:
+def is_in_use(folder: Path) -> bool:
     """Whether a live process owns the folder."""
     try:
         fd = os.open(folder / "owner", os.O_RDONLY | os.O_CLOEXEC)
@@ -157,7 +157,7 @@ def is_owned(folder: Path) -> bool:
         os.close(fd)
 
 
-def outlive(folder: Path, stop_signal: signal.Signals) -> Lock:
+def take_over(folder: Path, stop_signal: signal.Signals) -> Lock:
     """The folder's `server` lock, once the processes of a server whose owner died are gone.
 
     They end by themselves (see child.py) but take their time; where the system has no such service, or the server is
@@ -166,7 +166,7 @@ def outlive(folder: Path, stop_signal: signal.Signals) -> Lock:
     lock = Lock(folder / "server")
     if lock.take(within_s=0.1):
         return lock
-    leftover = lock.signed()
+    leftover = lock.read_pid()
     if leftover:
         for number in (stop_signal, signal.SIGCONT):
             with contextlib.suppress(ProcessLookupError):  # its own children may hold the lock a moment longer

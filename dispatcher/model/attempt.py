@@ -22,7 +22,7 @@ class Status(StrEnum):
 
 NO_ADDRESS = "the host name has no address"
 """The reason of a connection that failed because of that."""
-_NOT_TO_BE_HAD = "the host has no address that may be connected to"
+_UNREACHABLE = "the host has no address that may be connected to"
 
 
 def for_clients(status: str, reason: str | None) -> tuple[str, str | None]:
@@ -32,7 +32,7 @@ def for_clients(status: str, reason: str | None) -> tuple[str, str | None]:
     learn otherwise which names there are in the network behind.
     """
     if status == Status.BLOCKED_ADDRESS or reason == NO_ADDRESS:
-        return Status.CONNECTION_FAILED, _NOT_TO_BE_HAD
+        return Status.CONNECTION_FAILED, _UNREACHABLE
     return status, reason
 
 
@@ -74,14 +74,14 @@ def judge(result: Result, attempt_number: int, policy: RetryPolicy, now: datetim
     """The verdict on attempt `attempt_number` (from 1); `now` is needed for a `Retry-After` that is a date."""
     if is_success(result.status):
         return Verdict(state=State.DELIVERED)
-    asked = retry_after(result.retry_after, now) if result.retry_after else None
-    if asked is not None:
-        asked = min(asked, policy.retry_after_max)
-    pause = asked if result.status in _BUSY else None
+    requested = retry_after(result.retry_after, now) if result.retry_after else None
+    if requested is not None:
+        requested = min(requested, policy.retry_after_max)
+    pause = requested if result.status in _BUSY else None
     if attempt_number > policy.limit:
         return Verdict(state=State.FAILED, pause=pause)
     wait = policy.wait(attempt_number, rng)
-    return Verdict(state=State.PENDING, retry_in=max(wait, asked or wait), pause=pause)
+    return Verdict(state=State.PENDING, retry_in=max(wait, requested or wait), pause=pause)
 
 
 _BUSY = frozenset({"429", "503"})
@@ -94,7 +94,7 @@ def retry_after(header: str, now: datetime) -> timedelta | None:
     if text.isascii() and text.isdigit():
         return timedelta(seconds=min(int(text[:12]), 10**9))
     try:
-        then = parsedate_to_datetime(text)
-        return max(then - now, timedelta())
+        at = parsedate_to_datetime(text)
+        return max(at - now, timedelta())
     except (ValueError, TypeError, OverflowError):
         return None  # also a date without a zone: RFC 9110 knows only GMT

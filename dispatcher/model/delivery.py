@@ -15,7 +15,7 @@ class State(StrEnum):
     SUPERSEDED = "superseded"
 
 
-MOVES: dict[State, frozenset[State]] = {
+TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset(State),
     # Success is monotone: a 2xx from a drain whose lease ran out still counts, whatever became of the delivery.
     State.FAILED: frozenset({State.PENDING, State.DELIVERED}),

@@ -67,8 +67,8 @@ def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> H
     latency_s = _latency_s(health.latency_s, took_s, policy)
     if is_success(status):
         # A round of `window` successes widens it by about a quarter, at least by one.
-        grown = health.window + max(1.0, health.window / 4) / max(1.0, health.window)
-        return Health(window=min(grown, float(policy.ceiling)), latency_s=latency_s)
+        window = health.window + max(1.0, health.window / 4) / max(1.0, health.window)
+        return Health(window=min(window, float(policy.ceiling)), latency_s=latency_s)
     if status in _OF_THE_REQUEST:
         return replace(health, consecutive_failures=0, latency_s=latency_s, probes=0)
     return replace(
@@ -79,16 +79,16 @@ def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> H
     )
 
 
-def _latency_s(known_s: float, took_s: float, policy: WindowPolicy) -> float:
+def _latency_s(previous_s: float, took_s: float, policy: WindowPolicy) -> float:
     """What is known, moved halfway to the new answer, which counts for at most twice and at least a third of it.
 
     So one answer moves it by half of itself or by a third, whichever way, and it settles where as many take longer as
     do not: at the median, and a few that hang make nobody slow.
     """
-    if known_s == 0:
+    if previous_s == 0:
         return min(took_s, policy.slow_after_s)
-    known_s = max(known_s, 0.01)
-    return (known_s + min(max(took_s, known_s / 3), 2 * known_s)) / 2
+    previous_s = max(previous_s, 0.01)
+    return (previous_s + min(max(took_s, previous_s / 3), 2 * previous_s)) / 2
 
 
 _OF_THE_REQUEST = frozenset({"400", "413", "415", "422"})

@@ -22,7 +22,7 @@ class ReplayState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class ReplayRequest:
     """What a replay takes, of one account, and how it sends it; None leaves a condition out."""
 
     webhook_id: int | None = None
@@ -49,7 +49,7 @@ class Replay:
     id: int
     account_id: int
     time_zone: str
-    wanted: Wanted
+    requested: ReplayRequest
     state: ReplayState
     matched: int
     sent: int
@@ -79,5 +79,5 @@ def allowance(rate: int | None, waited_s: float, most: int) -> tuple[int, float]
     """
     if rate is None:
         return most, 0.0
-    kept_s = max(LIVE_WAIT_S, 1 / rate)
-    return min(most, int(min(waited_s, kept_s) * rate + 1e-6)), max(0.0, waited_s - kept_s)
+    credit_s = max(LIVE_WAIT_S, 1 / rate)
+    return min(most, int(min(waited_s, credit_s) * rate + 1e-6)), max(0.0, waited_s - credit_s)

@@ -37,8 +37,8 @@ BUSY_DRAINS, BUSY_PATIENCE_S = 4, 0.05
 class DrainMetrics(Protocol):
     """What a process tells Prometheus of its drains (`metrics.worker`)."""
 
-    def drained(self, deliveries: int, took_s: float) -> None: ...  # noqa: D102
-    def flushed(self, results: int, took_s: float) -> None: ...  # noqa: D102
+    def observe_drain(self, deliveries: int, took_s: float) -> None: ...  # noqa: D102
+    def observe_flush(self, results: int, took_s: float) -> None: ...  # noqa: D102
 
 
 class DrainRunner:
@@ -68,7 +68,7 @@ class DrainRunner:
         self._publish = publish
         self._metrics = metrics
         self._trace = trace
-        self._counters = DrainCounters(counters, metrics.flushed if metrics else None)
+        self._counters = DrainCounters(counters, metrics.observe_flush if metrics else None)
         self._running: list[Drain] = []
         self._stragglers = threading.Semaphore(STRAGGLERS_MAX)
 
@@ -119,7 +119,7 @@ class DrainRunner:
         finally:
             self._running.remove(drain)
         if self._metrics is not None:
-            self._metrics.drained(counts.delivered + counts.retrying + counts.failed, clock.monotonic() - began_s)
+            self._metrics.observe_drain(counts.delivered + counts.retrying + counts.failed, clock.monotonic() - began_s)
         return counts
 
     def _patience_s(self) -> float:

@@ -20,18 +20,18 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 
 
-def dies_with_us(number: signal.Signals) -> Callable[[], None]:
+def die_with_parent(number: signal.Signals) -> Callable[[], None]:
     """A `preexec_fn`: the child gets this signal when its parent ends."""
-    owner = os.getpid()
+    parent = os.getpid()
 
-    def ask() -> None:
+    def set_death_signal() -> None:
         if _LIBC is None:
             return
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if os.getppid() != owner:  # the owner ended before we asked; no signal will come
+        if os.getppid() != parent:  # it ended before; no signal will come
             os._exit(1)
 
-    return ask
+    return set_death_signal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,7 @@ def start(
         options |= {"user": user.uid, "group": user.gid, "extra_groups": []}
     # Python changes the user first and calls preexec_fn then; the other way round the kernel would forget the signal.
     return subprocess.Popen(
-        command, start_new_session=True, preexec_fn=dies_with_us(death_signal), close_fds=True, **options
+        command, start_new_session=True, preexec_fn=die_with_parent(death_signal), close_fds=True, **options
     )
 
 

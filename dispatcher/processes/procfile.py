@@ -13,10 +13,10 @@ def parse_procfile(text: str) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        found = _LINE.match(line)
-        if found is None:
+        match = _LINE.match(line)
+        if match is None:
             raise ServiceStartFailed(f"Procfile, line {number}: expected `name: command`")
-        name, command = found.groups()
+        name, command = match.groups()
         if name in commands:
             raise ServiceStartFailed(f"Procfile, line {number}: duplicate name {name}")
         commands[name] = command

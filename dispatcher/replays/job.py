@@ -22,7 +22,7 @@ from dispatcher import log
 from dispatcher.errors import InvalidReplay, ScheduleUnavailable
 from dispatcher.model.delivery import State
 from dispatcher.model.health import Health
-from dispatcher.model.replay import Replay, Wanted, allowance, due_limit
+from dispatcher.model.replay import Replay, ReplayRequest, allowance, due_limit
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
@@ -75,11 +75,11 @@ def start(
     What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are paused
     are tried at once: somebody thinks that they are well again. Raises InvalidReplay.
     """
-    wanted = _parse_request(storage, given)
+    requested = _parse_request(storage, given)
     if storage.read(jobs.count_running, account.id) >= MOST_RUNNING:
         raise InvalidReplay({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
-    matched = _count(storage, account, wanted, redelivery_limit, client_id)
-    made = storage.transact(jobs.add, account.id, client_id, wanted, matched)
+    matched = _count(storage, account, requested, redelivery_limit, client_id)
+    made = storage.transact(jobs.add, account.id, client_id, requested, matched)
     logger.info(log.line("replay.started", replay_id=made.id, matched=made.matched, webhooks=len(matched)))
     _wake_paused(schedule, matched)
     return made
@@ -121,7 +121,7 @@ def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limi
 # -- start -------------------------------------------------------------------------------------------------------------
 
 
-def _parse_request(storage: Storage, given: Mapping[str, Any]) -> Wanted:
+def _parse_request(storage: Storage, given: Mapping[str, Any]) -> ReplayRequest:
     """What is asked for, as of now; raises InvalidReplay with every message at once."""
     try:
         with written_in("UTC"):
@@ -132,7 +132,7 @@ def _parse_request(storage: Storage, given: Mapping[str, Any]) -> Wanted:
     if messages := _problems(checked, as_of):
         raise InvalidReplay(messages)
     names, states = checked["event_names"], checked["states"] or [State.FAILED]
-    wanted = Wanted(
+    requested = ReplayRequest(
         webhook_id=checked["webhook_id"],
         event_names=names and tuple(names),
         states=() if checked["missed"] else tuple(State(state) for state in states),
@@ -143,9 +143,9 @@ def _parse_request(storage: Storage, given: Mapping[str, Any]) -> Wanted:
         new_key=checked["new_key"],
         missed=checked["missed"],
     )
-    oldest = storage.read(selection.oldest_day) if wanted.missed else None
+    oldest = storage.read(selection.oldest_day) if requested.missed else None
     # A second later than the day, because the ids of events round: what was recorded just before is not of that day.
-    return replace(wanted, since=max(wanted.since, oldest + timedelta(seconds=1))) if oldest else wanted
+    return replace(requested, since=max(requested.since, oldest + timedelta(seconds=1))) if oldest else requested
 
 
 def _problems(checked: Mapping[str, Any], as_of: datetime) -> dict[str, list[str]]:
@@ -165,19 +165,19 @@ def _problems(checked: Mapping[str, Any], as_of: datetime) -> dict[str, list[str
 
 
 def _count(
-    storage: Storage, account: Account, wanted: Wanted, redelivery_limit: int, client_id: int | None
+    storage: Storage, account: Account, requested: ReplayRequest, redelivery_limit: int, client_id: int | None
 ) -> dict[int, int]:
     """Webhook → how many match; those without any are left out. No statement of it takes long."""
-    webhook_ids = storage.read(selection.webhooks, account.id, wanted.webhook_id, client_id)
-    if wanted.webhook_id is not None and not webhook_ids:
+    webhook_ids = storage.read(selection.webhooks, account.id, requested.webhook_id, client_id)
+    if requested.webhook_id is not None and not webhook_ids:
         raise InvalidReplay({"webhook_id": ["does not exist"]})
     matched: Counter[int] = Counter()
     afters = dict.fromkeys(webhook_ids, 0)
     while afters:
         now = dict(list(afters.items())[:COUNT_WEBHOOKS])
-        scan = (COUNT_EVENTS if wanted.missed else COUNT) // len(now)
+        scan = (COUNT_EVENTS if requested.missed else COUNT) // len(now)
         limits = SelectionLimits(scan=scan, redeliveries=redelivery_limit)
-        looks = storage.read(selection.count, account_id=account.id, wanted=wanted, afters=now, limits=limits)
+        looks = storage.read(selection.count, account_id=account.id, requested=requested, afters=now, limits=limits)
         for webhook_id in now:
             del afters[webhook_id]
             if look := looks.get(webhook_id):
@@ -232,8 +232,8 @@ def _move(
     """
     if not jobs.try_lock_steps(connection) or (held := jobs.lock(connection, replay_id)) is None:
         return []
-    wanted = held.replay.wanted
-    allowed, forfeited_s = allowance(wanted.rate, held.waited_s, BATCH)
+    requested = held.replay.requested
+    allowed, forfeited_s = allowance(requested.rate, held.waited_s, BATCH)
     if not allowed:
         return []
     left = jobs.remaining(connection, replay_id, list(healths), BATCH)
@@ -246,7 +246,7 @@ def _move(
     if advances or turn != held.turn:
         sent = sum(one.sent for one in advances)
         jobs.advance(connection, replay_id, advances)
-        paced_s = forfeited_s + sent / wanted.rate if wanted.rate else 0.0
+        paced_s = forfeited_s + sent / requested.rate if requested.rate else 0.0
         jobs.record_progress(connection, replay_id, sent=sent, turn=turn, paced_s=paced_s)
     return advances
 
@@ -287,12 +287,12 @@ def _send(
 ) -> list[Advance]:
     if not rooms:
         return []
-    wanted, scan = held.replay.wanted, max(1, SCAN // len(rooms))
+    requested, scan = held.replay.requested, max(1, SCAN // len(rooms))
     afters = {webhook_id: left[webhook_id].last_id for webhook_id in rooms}
     limits = SelectionLimits(scan=scan, redeliveries=redelivery_limit)
-    looks = selection.pick(connection, held.replay.account_id, wanted, afters, limits)
+    looks = selection.pick(connection, held.replay.account_id, requested, afters, limits)
     live = selection.hold_webhooks(connection, list(rooms))
-    sent = _make_pending(connection, wanted, {id_: _taken(looks[id_], rooms[id_]) for id_ in live if id_ in looks})
+    sent = _make_pending(connection, requested, {id_: _taken(looks[id_], rooms[id_]) for id_ in live if id_ in looks})
     return [_advance(left[id_], looks.get(id_), rooms[id_], sent[id_], scan) for id_ in live]
 
 
@@ -300,14 +300,14 @@ def _taken(look: Scan, room: int) -> Scan:
     return replace(look, ids=look.ids[:room])
 
 
-def _make_pending(connection: Connection, wanted: Wanted, taken: Mapping[int, Scan]) -> Counter[int]:
+def _make_pending(connection: Connection, requested: ReplayRequest, taken: Mapping[int, Scan]) -> Counter[int]:
     """Webhook → how many."""
-    if wanted.missed:
+    if requested.missed:
         moved = [
             one for id_, look in taken.items() for one in selection.build(connection, id_, look.ids, RESOURCE_KEYS)
         ]
     else:
-        moved = selection.move(connection, wanted, list(taken.values()), RESOURCE_KEYS)
+        moved = selection.move(connection, requested, list(taken.values()), RESOURCE_KEYS)
     return Counter(one.webhook_id for one in moved)
 
 

@@ -1,6 +1,6 @@
-"""Figures that only grow, summed over all processes in one hash of Redis.
+"""Counters, summed over all processes in one hash of Redis.
 
-dispatcher:counters   hash   figure → how often, ever; of times also their sum, in microseconds
+dispatcher:counters   hash   name → how often, ever; of times also their sum, in microseconds
 
     attempts:<outcome>       requests that were recorded
     finished:<state>         deliveries that came to their end
@@ -9,9 +9,9 @@ dispatcher:counters   hash   figure → how often, ever; of times also their sum
     duplicates:<step>        what was asked for a second time and not done twice
     <span>:<bucket>, <span>:us     how long something took
 
-A process gathers what it has to add and sends it each second, from a thread of its own: a drain never waits, and an
-idle process sends nothing. A process that is killed loses what it gathered, a second at most; what Redis does not take
-waits, and with Redis emptied the figures begin at 0, which Prometheus takes for a restart.
+A process collects what it has to add and sends it each second, from a thread of its own: a drain never waits, and an
+idle process sends nothing. A process that is killed loses what it has not sent, a second at most. What Redis does not
+take waits. With Redis emptied the counters begin at 0, which Prometheus takes for a restart.
 """
 
 import atexit
@@ -33,48 +33,48 @@ EVERY_S = 1.0
 
 
 class Counters:
-    """This process's part of the sums, and the sums themselves."""
+    """This process's part of the counters, and their sums."""
 
     def __init__(self, url: str, *, timeout_s: float = 1.0, every_s: float = EVERY_S) -> None:
         self._redis = connect(url, timeout_s)
         self._every_s = every_s
-        self._gathered: Counter[str] = Counter()
+        self._pending: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._wanted = threading.Event()
+        self._has_pending = threading.Event()
         self._thread = BackgroundThread("counters", self._run)
 
     def add(self, amounts: Mapping[str, int]) -> None:
         """Adds to the sums, within a second or so; returns at once."""
         with self._lock:
-            for figure, amount in amounts.items():
-                self._gathered[figure] += amount
-        self._wanted.set()
+            for name, amount in amounts.items():
+                self._pending[name] += amount
+        self._has_pending.set()
         if self._thread.start():
             atexit.unregister(self._send_quietly)
             atexit.register(self._send_quietly)
 
     def send(self) -> None:
-        """Sends what was gathered, now; raises ScheduleUnavailable, and then keeps it for the next time."""
+        """Sends what is pending, now; raises ScheduleUnavailable, and then keeps it for the next time."""
         with self._lock:
-            gathered, self._gathered = self._gathered, Counter()
-        if not gathered:
+            amounts, self._pending = self._pending, Counter()
+        if not amounts:
             return
         try:
             with translated():
                 pipeline: Any = self._redis.pipeline(transaction=True)  # all, or what is sent again would count twice
-                for figure, amount in gathered.items():
-                    pipeline.hincrby(KEY, figure, amount)
+                for name, amount in amounts.items():
+                    pipeline.hincrby(KEY, name, amount)
                 pipeline.execute()
         except ScheduleUnavailable:
             with self._lock:
-                self._gathered.update(gathered)
+                self._pending.update(amounts)
             raise
 
     def read(self) -> dict[str, int]:
-        """Every figure that was ever added to."""
+        """Every counter that was ever added to."""
         with translated():
-            found = self._redis.hgetall(KEY)
-        return {figure: int(amount) for figure, amount in found.items()}
+            sums = self._redis.hgetall(KEY)
+        return {name: int(amount) for name, amount in sums.items()}
 
     def close(self) -> None:
         """Sends what is left and closes the connections."""
@@ -84,11 +84,11 @@ class Counters:
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self._wanted.wait()
+            self._has_pending.wait()
             stop.wait(self._every_s)
-            self._wanted.clear()
+            self._has_pending.clear()
             if not self._send_quietly():
-                self._wanted.set()
+                self._has_pending.set()
 
     def _send_quietly(self) -> bool:
         try:

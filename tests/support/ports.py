@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
-from dispatcher.local.folder import PORTS, is_free
+from dispatcher.local.folder import PORTS, is_port_free
 
 _APART = 37  # processes of one run have ids beside each other; this is more than one of them asks for
 
@@ -23,7 +23,7 @@ def free_ports(count: int) -> list[int]:
 
 def _free() -> Iterator[int]:
     first = os.getpid() * _APART % len(PORTS)
-    return (port for port in (*PORTS[first:], *PORTS[:first]) if is_free(port))
+    return (port for port in (*PORTS[first:], *PORTS[:first]) if is_port_free(port))
 
 
 def status(url: str) -> int:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from dispatcher.local.folder import is_free
+from dispatcher.local.folder import is_port_free
 from dispatcher.processes import child
 from tests.support.ports import free_ports
 from tests.support.waiting import eventually
@@ -57,7 +57,7 @@ class RabbitMQ:
         assert (_PROGRAMS / "rabbitmq-server").is_file(), "rabbitmq-server is missing: .ci/install-debian-packages"
         if self._epmd is None:
             self._epmd = self._start("/usr/bin/epmd", "-port", str(self._epmd_port))
-            eventually(lambda: not is_free(self._epmd_port), 10, "epmd listening")
+            eventually(lambda: not is_port_free(self._epmd_port), 10, "epmd listening")
         self._server = self._start(str(_PROGRAMS / "rabbitmq-server"))
 
     def start(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import redis
 
-from dispatcher.local.folder import PORTS, is_free
+from dispatcher.local.folder import PORTS, is_port_free
 from dispatcher.local.valkey import answers, program
 from dispatcher.processes import child
 from tests.support.waiting import eventually
@@ -43,7 +43,7 @@ class Sentinels:
     def __init__(self, folder: Path, first_port: int, servers: int = 3) -> None:
         folder.mkdir()
         self._folder = folder
-        ports = [port for port in PORTS if port >= first_port and is_free(port)][: servers + 3]
+        ports = [port for port in PORTS if port >= first_port and is_port_free(port)][: servers + 3]
         self._servers, self._sentinels = ports[:servers], ports[servers:]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 

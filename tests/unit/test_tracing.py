@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import State
-from dispatcher.tracing import Tracing, read
+from dispatcher.tracing import Tracing, parse_traceparent
 from tests.support.builders import KEY, a_claimed, a_result
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -85,8 +85,8 @@ def test_spans_hold_no_payload_address_or_secret(tracing: Tracing, exporter: InM
     ["", "x", INCOMING[:-1], INCOMING + "-more", INCOMING.replace("00-", "ff-", 1), f"00-{'0' * 32}-{'1' * 16}-01"],
 )
 def test_a_traceparent_that_is_none_is_no_parent(text: str) -> None:
-    assert read(text) is None
+    assert parse_traceparent(text) is None
 
 
 def test_a_later_version_may_go_on() -> None:
-    assert read(f"01{INCOMING[2:]}-more") is not None
+    assert parse_traceparent(f"01{INCOMING[2:]}-more") is not None

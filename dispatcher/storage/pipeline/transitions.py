@@ -8,13 +8,13 @@ No trigger does it: before an update it has each row locked and that written to 
 more time and 9 % more WAL), and after an update it does not see a row that moves to another partition.
 """
 
-from dispatcher.model.delivery import MOVES, State
+from dispatcher.model.delivery import TRANSITIONS, State
 
 
 def legal(state: str, wanted: State | str) -> str:
     """SQL: whether a delivery in `state` (SQL) may become `wanted` (a state, or SQL for one)."""
     if isinstance(wanted, State):
-        sources = [f"'{source}'" for source, targets in MOVES.items() if wanted in targets]
+        sources = [f"'{source}'" for source, targets in TRANSITIONS.items() if wanted in targets]
         return f"{state} in ({', '.join(sources)})"
     cases = " ".join(f"when '{target}' then {legal(state, target)}" for target in State)
     return f"case {wanted} {cases} end"

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from dispatcher.errors import ReplayNotFound
 from dispatcher.model.delivery import State
-from dispatcher.model.replay import Replay, ReplayState, Wanted
+from dispatcher.model.replay import Replay, ReplayRequest, ReplayState
 from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.stats import partitions
 
@@ -158,22 +158,22 @@ def now(connection: Connection) -> datetime:
 
 
 def add(
-    connection: Connection, account_id: int, client_id: int | None, wanted: Wanted, matched: Mapping[int, int]
+    connection: Connection, account_id: int, client_id: int | None, requested: ReplayRequest, matched: Mapping[int, int]
 ) -> Replay:
     """A new replay; `matched` tells how many deliveries each of its webhooks has. It is done where there are none."""
     parameters = {
         "account_id": account_id,
         "client_id": client_id,
-        "webhook_id": wanted.webhook_id,
-        "event_names": wanted.event_names and list(wanted.event_names),
-        "states": list(wanted.states),
-        "rate": wanted.rate,
-        "new_key": wanted.new_key,
-        "missed": wanted.missed,
+        "webhook_id": requested.webhook_id,
+        "event_names": requested.event_names and list(requested.event_names),
+        "states": list(requested.states),
+        "rate": requested.rate,
+        "new_key": requested.new_key,
+        "missed": requested.missed,
         "matched": sum(matched.values()),
-        "since": wanted.since,
-        "until": wanted.until,
-        "as_of": wanted.as_of,
+        "since": requested.since,
+        "until": requested.until,
+        "as_of": requested.as_of,
     }
     made = _replay(rows(connection, _ADD, parameters)[0])
     counts = {"id": made.id, "webhook_ids": array(matched), "matched": array(matched.values())}
@@ -302,7 +302,7 @@ def record_progress(connection: Connection, replay_id: int, *, sent: int, turn: 
 
 def _replay(row: Row) -> Replay:
     """A Replay from _COLUMNS."""
-    wanted = Wanted(
+    requested = ReplayRequest(
         webhook_id=row[3],
         event_names=None if row[4] is None else tuple(row[4]),
         states=tuple(State(state) for state in row[5]),
@@ -317,7 +317,7 @@ def _replay(row: Row) -> Replay:
         id=row[0],
         account_id=row[1],
         time_zone=row[2],
-        wanted=wanted,
+        requested=requested,
         state=ReplayState(row[12]),
         matched=row[13],
         sent=row[14],

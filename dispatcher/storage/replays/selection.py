@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from dispatcher.ids import COUNTER_BITS, first_event_id, recorded_after
 from dispatcher.model.delivery import State
-from dispatcher.model.replay import Wanted
+from dispatcher.model.replay import ReplayRequest
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.pipeline.deliveries import RESTART, RESTARTABLE
@@ -148,22 +148,30 @@ def oldest_day(connection: Connection) -> datetime | None:
 
 def webhooks(connection: Connection, account_id: int, webhook_id: int | None, client_id: int | None) -> list[int]:
     """The live webhooks of the account, of the client if given, or the one with that id."""
-    wanted = {"account_id": account_id, "webhook_id": webhook_id, "client_id": client_id}
-    return [id_ for (id_,) in rows(connection, _WEBHOOKS, wanted)]
+    requested = {"account_id": account_id, "webhook_id": webhook_id, "client_id": client_id}
+    return [id_ for (id_,) in rows(connection, _WEBHOOKS, requested)]
 
 
 def count(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: SelectionLimits
+    connection: Connection,
+    account_id: int,
+    requested: ReplayRequest,
+    afters: Mapping[int, int],
+    limits: SelectionLimits,
 ) -> dict[int, Scan]:
     """Of each webhook of `afters` the next rows beyond that id; absent where there are none."""
-    return _looks(connection, account_id, wanted, afters, limits, _COUNT)
+    return _looks(connection, account_id, requested, afters, limits, _COUNT)
 
 
 def pick(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], limits: SelectionLimits
+    connection: Connection,
+    account_id: int,
+    requested: ReplayRequest,
+    afters: Mapping[int, int],
+    limits: SelectionLimits,
 ) -> dict[int, Scan]:
     """As `count`, with the ids of those that match."""
-    return _looks(connection, account_id, wanted, afters, limits, _PICK)
+    return _looks(connection, account_id, requested, afters, limits, _PICK)
 
 
 def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[int]:
@@ -171,15 +179,17 @@ def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[in
     return [id_ for (id_,) in rows(connection, _HOLD_WEBHOOKS, {"webhook_ids": array(webhook_ids)})]
 
 
-def move(connection: Connection, wanted: Wanted, looks: Sequence[Scan], keys: Mapping[str, str]) -> list[Redelivered]:
+def move(
+    connection: Connection, requested: ReplayRequest, looks: Sequence[Scan], keys: Mapping[str, str]
+) -> list[Redelivered]:
     """Makes the deliveries that were picked pending and due, or with a new key copies of them; returns these.
 
     `keys`: event name → where its resource stands in its body. With order, all but the earliest are held back.
     """
     ids = [id_ for look in looks for id_ in look.ids]
     days = {day for look in looks for day in look.days}
-    parameters = {"ids": array(ids), "days": array(days), "states": list(wanted.states), "as_of": wanted.as_of}
-    return _made(connection, _COPY if wanted.new_key else _MOVE, parameters, keys) if ids else []
+    parameters = {"ids": array(ids), "days": array(days), "states": list(requested.states), "as_of": requested.as_of}
+    return _made(connection, _COPY if requested.new_key else _MOVE, parameters, keys) if ids else []
 
 
 def build(
@@ -202,14 +212,14 @@ def _made(
 def _looks(
     connection: Connection,
     account_id: int,
-    wanted: Wanted,
+    requested: ReplayRequest,
     afters: Mapping[int, int],
     limits: SelectionLimits,
     tail: str,
 ) -> dict[int, Scan]:
-    if wanted.missed:
-        return _missed(connection, account_id, wanted, afters, limits.scan)
-    sql, parameters = _look_sql(wanted, afters, limits, tail)
+    if requested.missed:
+        return _missed(connection, account_id, requested, afters, limits.scan)
+    sql, parameters = _look_sql(requested, afters, limits, tail)
     return {
         webhook_id: Scan(
             scanned=scanned,
@@ -223,40 +233,40 @@ def _looks(
 
 
 def _look_sql(
-    wanted: Wanted, afters: Mapping[int, int], limits: SelectionLimits, tail: str
+    requested: ReplayRequest, afters: Mapping[int, int], limits: SelectionLimits, tail: str
 ) -> tuple[str, dict[str, object]]:
     """The statement, with the conditions that are asked for, and its parameters."""
     sql = _LOOKED.format(
-        not_too_often="" if wanted.new_key else "and d.redelivery_count < %(redeliveries)s",
-        of_event="e.name = any (%(names)s::text[])" if wanted.event_names else "true",
-        only_failed="and state = 'failed'" if set(wanted.states) == {State.FAILED} else "",
+        not_too_often="" if requested.new_key else "and d.redelivery_count < %(redeliveries)s",
+        of_event="e.name = any (%(names)s::text[])" if requested.event_names else "true",
+        only_failed="and state = 'failed'" if set(requested.states) == {State.FAILED} else "",
     )
     return sql + tail, {
         "webhook_ids": array(afters),
         "afters": array(afters.values()),
         "scan": limits.scan,
         "redeliveries": limits.redeliveries,
-        "states": list(wanted.states),
-        "names": list(wanted.event_names or ()),
-        "first_day": wanted.since.date(),
-        "last_day": wanted.as_of.date(),
-        "since": wanted.since,
-        "until": wanted.until,
-        "as_of": wanted.as_of,
+        "states": list(requested.states),
+        "names": list(requested.event_names or ()),
+        "first_day": requested.since.date(),
+        "last_day": requested.as_of.date(),
+        "since": requested.since,
+        "until": requested.until,
+        "as_of": requested.as_of,
     }
 
 
 def _missed(
-    connection: Connection, account_id: int, wanted: Wanted, afters: Mapping[int, int], scan: int
+    connection: Connection, account_id: int, requested: ReplayRequest, afters: Mapping[int, int], scan: int
 ) -> dict[int, Scan]:
     ((webhook_id, after),) = afters.items()
-    after = max(after, first_event_id(wanted.since) - 1)
+    after = max(after, first_event_id(requested.since) - 1)
     parameters = {
         "account_id": account_id,
         "webhook_id": webhook_id,
-        "names": wanted.event_names and list(wanted.event_names),
+        "names": requested.event_names and list(requested.event_names),
         "after": after,
-        "until_id": first_event_id(wanted.until) + (2 << COUNTER_BITS),  # an id's second is rounded
+        "until_id": first_event_id(requested.until) + (2 << COUNTER_BITS),  # an id's second is rounded
         "first_day": recorded_after(after).date(),
         "scan": scan,
     }

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 
 from dispatcher.broker.config import configure
-from dispatcher.broker.flower import WAITING_MAX, AttemptEvent, TaskEvents
+from dispatcher.broker.flower import PENDING_MAX, AttemptEvent, TaskEvents
 from tests.support.waiting import eventually
 
 
@@ -89,11 +89,11 @@ def test_an_attempt_is_a_step_in_the_life_of_a_task(
 
 def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url: str) -> None:
     events = TaskEvents(redis_url, gap_s=10)
-    for _ in range(WAITING_MAX * 3):
+    for _ in range(PENDING_MAX * 3):
         events.publish(told())
 
-    assert events._waiting.qsize() <= WAITING_MAX
-    assert events._left_out >= WAITING_MAX * 2 - 2
+    assert events._pending.qsize() <= PENDING_MAX
+    assert events._dropped >= PENDING_MAX * 2 - 2
 
 
 def test_a_broker_that_is_down_is_not_waited_for() -> None:

@@ -19,7 +19,7 @@ from dispatcher.cli import main
 from dispatcher.cli.flower import flower, flower_access, is_loopback
 from dispatcher.cli.up import choose_ports, up
 from dispatcher.local.env_file import running_environment
-from dispatcher.local.folder import PORTS, is_free, make_folder, own, write_private
+from dispatcher.local.folder import PORTS, is_port_free, lock_folder, make_folder, write_private
 from dispatcher.local.valkey import Valkey
 from tests.support.flower import Flower
 from tests.support.processes import is_alive, processes_with
@@ -62,7 +62,7 @@ class Run:
 
 
 def free_port() -> int:
-    return next(port for port in reversed(PORTS) if is_free(port))
+    return next(port for port in reversed(PORTS) if is_port_free(port))
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.1.2.3", "example.com"])
@@ -348,7 +348,7 @@ def test_up_does_not_run_on_the_servers_of_a_demo(run: Run, folder: Path) -> Non
     (folder / "Procfile").write_text("worker: sh -c 'echo worker at $DATABASE_URL; exec sleep 1000'\n")
     demo = folder / ".dispatcher" / "demo"
     make_folder(demo)
-    demos = own(demo)
+    demos = lock_folder(demo)
     write_private(demo / "env", "DATABASE_URL=postgresql://demo/name\nREDIS_URL=redis://demo:1/0\nSECRET_KEYS=demo\n")
 
     process = run("up", cwd=folder, MARK=str(folder))

@@ -19,8 +19,8 @@ from redis.retry import Retry
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local import postgres
 from dispatcher.local.embedded import embedded
-from dispatcher.local.env_file import PLACES, running_environment
-from dispatcher.local.folder import Lock, is_owned, make_folder
+from dispatcher.local.env_file import IDENTITY, running_environment
+from dispatcher.local.folder import Lock, is_in_use, make_folder
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.local.wheels import package_folder
@@ -237,7 +237,7 @@ def test_other_commands_read_every_setting_of_the_one_that_runs(
         sourced = "set -a; . ./env; exec printenv DISPATCHER_USER_AGENT"
         by_shell = subprocess.run(["/bin/sh", "-c", sourced], cwd=used_folder, capture_output=True, text=True).stdout
 
-    assert read == given | {"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8"} | {name: read[name] for name in PLACES}
+    assert read == given | {"DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8"} | {name: read[name] for name in IDENTITY}
     assert by_shell == given["DISPATCHER_USER_AGENT"] + "\n"
 
 
@@ -253,7 +253,7 @@ def test_while_a_successor_starts_nobody_is_told_the_dead_owners_variables(
     owner = start(OWNER, folder)  # waits for Valkey's former process, which we pretend to be
 
     eventually((folder / "valkey" / "owner").exists)
-    assert is_owned(folder)
+    assert is_in_use(folder)
     assert running_environment(folder) == {}
     former.release()
     assert owner.stdout is not None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dispatcher.model.delivery import State
-from dispatcher.model.replay import Wanted
+from dispatcher.model.replay import ReplayRequest
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
@@ -21,8 +21,8 @@ from tests.support.builders import a_webhook
 NOW = datetime.now(UTC)
 
 
-def wanted(days: int = 5, **given: Any) -> Wanted:
-    return Wanted(
+def requested(days: int = 5, **given: Any) -> ReplayRequest:
+    return ReplayRequest(
         since=NOW - timedelta(days=days), until=NOW + timedelta(hours=1), as_of=NOW + timedelta(hours=1), **given
     )
 
@@ -65,7 +65,7 @@ def test_a_look_is_read_by_the_index_of_its_webhooks(steps: Steps, much: list[in
     for count, names, tail in itertools.product(
         (1, 40), (None, ("invoice_paid",)), (selection._COUNT, selection._PICK)
     ):
-        of_these = wanted(states=states, event_names=names)
+        of_these = requested(states=states, event_names=names)
         found = plan(
             steps,
             *selection._look_sql(
@@ -101,7 +101,7 @@ def test_missed_events_are_read_by_the_index_of_their_account(steps: Steps, much
 
 
 def test_a_look_goes_on_where_the_last_ended(steps: Steps, storage: Storage, much: list[int]) -> None:
-    of_all = wanted(days=20, states=(State.FAILED, State.DELIVERED))
+    of_all = requested(days=20, states=(State.FAILED, State.DELIVERED))
     limits = SelectionLimits(scan=150, redeliveries=9)
     afters, ids, looks = {much[0]: 0, much[1]: 0}, {much[0]: [], much[1]: []}, 0
     while afters:
@@ -124,7 +124,7 @@ def test_a_look_goes_on_where_the_last_ended(steps: Steps, storage: Storage, muc
 def test_workers_that_ask_again_and_again_ask_little(
     steps: Steps, storage: Storage, account: Account, much: list[int]
 ) -> None:
-    made = storage.transact(jobs.add, account.id, None, wanted(), dict.fromkeys(much, 1))
+    made = storage.transact(jobs.add, account.id, None, requested(), dict.fromkeys(much, 1))
     steps.rows("analyze")
     steps.rows("set enable_seqscan = off")  # a table of a few rows is read as a whole
 

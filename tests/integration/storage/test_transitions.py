@@ -8,7 +8,7 @@ from pkgutil import walk_packages
 import pytest
 
 import dispatcher.storage
-from dispatcher.model.delivery import MOVES, State
+from dispatcher.model.delivery import TRANSITIONS, State
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.pipeline.transitions import legal
 from tests.integration.storage.conftest import Steps
@@ -22,7 +22,7 @@ def test_postgres_knows_the_moves_of_the_table_and_no_others(steps: Steps, shape
 
     (answers,) = steps.rows(f"select {cases}")
 
-    assert list(answers) == [wanted in MOVES[state] for state, wanted in PAIRS]
+    assert list(answers) == [wanted in TRANSITIONS[state] for state, wanted in PAIRS]
 
 
 def test_every_statement_that_moves_a_delivery_asks_for_a_legal_move() -> None:

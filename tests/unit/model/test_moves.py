@@ -1,16 +1,16 @@
 import pytest
 
-from dispatcher.model.delivery import MOVES, State
+from dispatcher.model.delivery import TRANSITIONS, State
 
 
 def test_every_state_has_its_moves() -> None:
-    assert set(MOVES) == set(State)
+    assert set(TRANSITIONS) == set(State)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
 def test_what_is_finished_can_only_be_replayed_or_succeed_late(state: str) -> None:
-    assert MOVES[state] == {State.PENDING, State.DELIVERED}
+    assert TRANSITIONS[state] == {State.PENDING, State.DELIVERED}
 
 
 def test_what_is_pending_may_become_anything() -> None:
-    assert MOVES[State.PENDING] == set(State)
+    assert TRANSITIONS[State.PENDING] == set(State)

@@ -122,7 +122,7 @@ def one_place_of_each_sort() -> list[Any]:
     return [("invoice_paid", ("name",)), *found.values()]
 
 
-PLACES = one_place_of_each_sort()
+IDENTITY = one_place_of_each_sort()
 
 
 def with_text_at(value: Any, path: Any, odd: str) -> bytes:
@@ -135,7 +135,7 @@ def with_text_at(value: Any, path: Any, odd: str) -> bytes:
     return json.dumps(copy, ensure_ascii=False).replace('"@@"', odd).encode()
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", IDENTITY, ids=str)
 def test_an_odd_value_is_judged_as_by_the_close_way(place: str) -> None:
     name, path = place
     for odd in ODD:
@@ -146,7 +146,7 @@ def test_an_odd_value_is_judged_as_by_the_close_way(place: str) -> None:
 def test_the_quick_way_takes_odd_values_too() -> None:
     """Or the test above would compare nothing."""
     taken = [
-        odd for odd in ODD if any(quickly(with_text_at(posted(name), path, odd)) is not None for name, path in PLACES)
+        odd for odd in ODD if any(quickly(with_text_at(posted(name), path, odd)) is not None for name, path in IDENTITY)
     ]
     assert len(taken) > 40
 
