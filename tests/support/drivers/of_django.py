@@ -4,17 +4,25 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
-import django
-from django.conf import settings
 from django.db import connection, connections, transaction
 
+from tests.support import django_shop
 from tests.support.drivers.base import Driver
 
-_DATABASE = {"ENGINE": "django.db.backends.postgresql", "NAME": "none"}
+django_shop.set_up()
 
-if not settings.configured:
-    settings.configure(DATABASES={"default": _DATABASE, "shop": dict(_DATABASE)}, USE_TZ=False, TIME_ZONE="Asia/Tokyo")
-    django.setup()
+
+def connect(using: str, url: str) -> None:
+    """Django's database `using` is that of `url` from now on."""
+    parts = urlsplit(url)
+    connections[using].close()
+    connections[using].settings_dict.update(
+        NAME=parts.path.strip("/"),
+        USER=parts.username,
+        PASSWORD=parts.password or "",
+        HOST=parts.hostname,
+        PORT=parts.port,
+    )
 
 
 class Django(Driver):
@@ -24,14 +32,7 @@ class Django(Driver):
 
     def __init__(self, url: str, *, autocommit: bool) -> None:
         super().__init__(url, autocommit=autocommit)
-        parts = urlsplit(url)
-        connections[self.using].settings_dict.update(
-            NAME=parts.path.strip("/"),
-            USER=parts.username,
-            PASSWORD=parts.password or "",
-            HOST=parts.hostname,
-            PORT=parts.port,
-        )
+        connect(self.using, url)
 
     @property
     def connection(self) -> Any:
