@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from marshmallow import ValidationError
+
 _SHOWN = 5
 _NAME_LIMIT = 200
 
@@ -25,8 +27,13 @@ def plain(name: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-def texts(found: object) -> list[str]:
+def texts_by_field(error: ValidationError) -> dict[str, list[str]]:
+    """Field → marshmallow's messages."""
+    return {field: texts(messages) for field, messages in error.normalized_messages().items()}
+
+
+def texts(messages: object) -> list[str]:
     """Marshmallow's messages of one field, flat: those of a list's items come as a dict by index."""
-    if isinstance(found, dict):
-        return list(dict.fromkeys(text for inner in found.values() for text in texts(inner)))
-    return [str(text) for text in found] if isinstance(found, list) else [str(found)]
+    if isinstance(messages, dict):
+        return list(dict.fromkeys(text for inner in messages.values() for text in texts(inner)))
+    return [str(text) for text in messages] if isinstance(messages, list) else [str(messages)]

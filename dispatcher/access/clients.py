@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from dispatcher.errors import InvalidClientAttribute
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.admin.clients import SCOPES, Client
-from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.engine import Connection, transactional
 
 # The host goes into the consent page's Content-Security-Policy, where a semicolon would end the rule.
 _NETLOC = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?\Z")
@@ -16,8 +16,9 @@ _URI_LIMIT = 2_048
 _NAME_LIMIT = 200
 
 
+@transactional
 def create_client(
-    storage: Storage, slug: str, name: str, redirect_uris: Sequence[str] = (), scopes: Sequence[str] = SCOPES
+    connection: Connection, slug: str, name: str, redirect_uris: Sequence[str] = (), scopes: Sequence[str] = SCOPES
 ) -> tuple[Client, str]:
     """A new client of the account and its secret, shown only now; raises AccountNotFound or InvalidClientAttribute.
 
@@ -29,25 +30,18 @@ def create_client(
         _check_redirect_uri(uri)
     if not scopes or not set(scopes) <= set(SCOPES):
         raise InvalidClientAttribute("scopes", f"must be among {', '.join(SCOPES)}")
-    chosen = [scope for scope in SCOPES if scope in scopes]
-
-    def create(connection: Connection) -> tuple[Client, str]:
-        account_id = accounts.find(connection, slug).id
-        return clients.create(connection, account_id, name, list(dict.fromkeys(redirect_uris)), chosen)
-
-    return storage.transact(create)
+    in_order = [scope for scope in SCOPES if scope in scopes]
+    account_id = accounts.find(connection, slug).id
+    return clients.create(connection, account_id, name, list(dict.fromkeys(redirect_uris)), in_order)
 
 
-def revoke_client(storage: Storage, client_id: str) -> int:
+@transactional
+def revoke_client(connection: Connection, client_id: str) -> int:
     """Ends the client and its tokens, deletes its webhooks, cancels what waits for them; returns how many there were.
 
     Raises ClientNotFound.
     """
-
-    def revoke(connection: Connection) -> int:
-        return webhooks.delete_of_client(connection, clients.revoke(connection, client_id))
-
-    return storage.transact(revoke)
+    return webhooks.delete_of_client(connection, clients.revoke(connection, client_id))
 
 
 def _check_redirect_uri(uri: str) -> None:

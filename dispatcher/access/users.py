@@ -3,25 +3,18 @@
 from dispatcher.errors import UserNotFound
 from dispatcher.storage.admin import accounts, sessions, users
 from dispatcher.storage.admin.passwords import hash_password
-from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.engine import Connection, Storage, transactional
 
 
 def create_user(
     storage: Storage, slug: str | None, email: str, *, full_name: str, permission: str, password: str
 ) -> None:
     """Somebody who may sign in to the console; raises AccountNotFound or UserExists."""
-    password_hash = hash_password(password)
+    attributes = {"email": email, "full_name": full_name, "permission": permission}
+    password_hash = hash_password(password)  # which takes a while: before a connection is taken
 
     def create(connection: Connection) -> None:
-        account_id = _account_id(connection, slug)
-        users.create(
-            connection,
-            account_id,
-            email=email,
-            full_name=full_name,
-            permission=permission,
-            password_hash=password_hash,
-        )
+        users.create(connection, _account_id(connection, slug), **attributes, password_hash=password_hash)
 
     storage.transact(create)
 
@@ -36,31 +29,25 @@ def set_password(storage: Storage, slug: str | None, email: str | None, password
     def store(connection: Connection) -> str | None:
         return users.set_password(connection, _account_id(connection, slug), email, password_hash)
 
-    whose = storage.transact(store)
-    if whose is None:
+    changed = storage.transact(store)
+    if changed is None:
         raise UserNotFound(slug, email or "")
-    return whose
+    return changed
 
 
-def sign_out(storage: Storage, slug: str | None, email: str) -> int:
+@transactional
+def sign_out(connection: Connection, slug: str | None, email: str) -> int:
     """Ends all sessions of the user; returns how many. Raises AccountNotFound or UserNotFound."""
-
-    def end(connection: Connection) -> int:
-        user_id = users.find(connection, _account_id(connection, slug), email)
-        if user_id is None:
-            raise UserNotFound(slug, email)
-        return sessions.end_all(connection, user_id)
-
-    return storage.transact(end)
+    user_id = users.find(connection, _account_id(connection, slug), email)
+    if user_id is None:
+        raise UserNotFound(slug, email)
+    return sessions.end_all(connection, user_id)
 
 
-def delete_user(storage: Storage, slug: str | None, email: str) -> None:
+@transactional
+def delete_user(connection: Connection, slug: str | None, email: str) -> None:
     """Deletes somebody with their sessions; raises AccountNotFound, or UserNotFound, also for an account's owner."""
-
-    def delete(connection: Connection) -> bool:
-        return users.delete(connection, _account_id(connection, slug), email)
-
-    if not storage.transact(delete):
+    if not users.delete(connection, _account_id(connection, slug), email):
         raise UserNotFound(slug, email)
 
 

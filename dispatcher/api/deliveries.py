@@ -12,7 +12,7 @@ from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
 from dispatcher.representations import delivery_details_json, delivery_json
 from dispatcher.storage.reads import deliveries, delivery_pages
-from dispatcher.storage.reads.delivery_pages import LOOKS
+from dispatcher.storage.reads.delivery_pages import SCANS
 from schemas import EVENT_TYPES
 from schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from schemas.api.errors import FieldErrorsSchema
@@ -37,7 +37,7 @@ _FILTERS = [
     _query("webhook_id", "Only this webhook's.", type="integer", minimum=0),
     _query(
         "event_name",
-        f"Only deliveries of this event. A page searches about {sum(LOOKS):,} deliveries, so it may be short or empty "
+        f"Only deliveries of this event. A page searches about {sum(SCANS):,} deliveries, so it may be short or empty "
         "although older ones exist: follow `Link`.",
         type="string",
         enum=list(EVENT_TYPES),

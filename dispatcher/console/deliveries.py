@@ -22,7 +22,7 @@ from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages, delivery_status, events, webhooks
 from dispatcher.storage.reads.deliveries import DeliveryRow
-from dispatcher.storage.reads.delivery_pages import LOOKS, Page
+from dispatcher.storage.reads.delivery_pages import SCANS, Page
 from schemas.wire.payload import LEGACY_EVENTS, envelope_json, legacy_json
 
 _ONE = "/accounts/<slug>/deliveries/<int:delivery_id>"
@@ -44,7 +44,7 @@ def list_() -> Response:
         event_names=filters.NAMES,
         states=filters.STATES,
         before=found.before,
-        searched=sum(LOOKS) if found.before is not None and len(deliveries) < PAGE_SIZE else None,
+        searched=sum(SCANS) if found.before is not None and len(deliveries) < PAGE_SIZE else None,
         is_whole=is_whole,
     )
 

@@ -13,10 +13,11 @@ from dispatcher.console import filters
 from dispatcher.console.formatting import local_input
 from dispatcher.console.page import account, blueprint, is_part, page, redirect_to, without_polling
 from dispatcher.errors import InvalidReplay
-from dispatcher.model.replay import REPLAYABLE, Replay, ReplayState
+from dispatcher.model.replay import Replay, ReplayState
 from dispatcher.replays import job
 from dispatcher.storage.reads import webhooks
 from dispatcher.storage.replays import jobs
+from schemas.api.replay import STATES
 
 _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 
@@ -102,7 +103,7 @@ def _form(problems: Mapping[str, Any], status: int = 200, matched: int | None = 
         matched=matched,
         webhooks=[one for one in names if not one[2]],
         event_names=filters.NAMES,
-        states=[str(state) for state in REPLAYABLE],
+        states=list(STATES),
     )
 
 

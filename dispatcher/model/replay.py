@@ -1,4 +1,4 @@
-"""Many deliveries, once more: which ones are wanted, how they go out, and how far a replay has come."""
+"""Many deliveries sent again: which ones, how, and how far a replay has come."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,8 +7,6 @@ from enum import StrEnum
 from dispatcher.model.delivery import State
 from dispatcher.model.health import Health
 
-REPLAYABLE = (State.FAILED, State.DELIVERED, State.CANCELLED)
-"""States of which a replay may take deliveries."""
 LIVE_WAIT_S = 0.5
 """What is replayed keeps a live delivery of its webhook waiting about so long, or for one window full of answers."""
 
@@ -22,7 +20,7 @@ class ReplayState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReplayRequest:
+class ReplaySpec:
     """What a replay takes, of one account, and how it sends it; None leaves a condition out."""
 
     webhook_id: int | None = None
@@ -33,7 +31,7 @@ class ReplayRequest:
     until: datetime
     """Deliveries created from `since` on and before `until`; with `missed` events recorded then, to the second."""
     as_of: datetime
-    """The deliveries that were in their state by then: what is finished later is not wanted."""
+    """The deliveries that were in their state by then: what is finished later is not taken."""
     rate: int | None = None
     """Deliveries per second at most."""
     new_key: bool = False
@@ -43,19 +41,22 @@ class ReplayRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Replay:
+class Replay(ReplaySpec):
     """A stored replay. `matched` was counted when it began; `sent` were made due since, each once."""
 
     id: int
     account_id: int
     time_zone: str
-    requested: ReplayRequest
     state: ReplayState
     matched: int
     sent: int
-    created_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was asked for, and its deliveries were in their state."""
+        return self.as_of
 
 
 def due_limit(health: Health, rate_limit: int | None) -> int:

@@ -1,4 +1,4 @@
-"""People ask for many deliveries once more: a job in Postgres, which every worker carries on, a batch at a time.
+"""Replays many deliveries: a job in Postgres, which every worker carries on, a batch at a time.
 
 start     count what matches, webhook by webhook, and store the job with a cursor for each
 step      make the next batch pending: deliveries, cursors and counts in one transaction, then the schedule
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from marshmallow import ValidationError
@@ -22,18 +23,18 @@ from dispatcher import log
 from dispatcher.errors import InvalidReplay, ScheduleUnavailable
 from dispatcher.model.delivery import State
 from dispatcher.model.health import Health
-from dispatcher.model.replay import Replay, ReplayRequest, allowance, due_limit
+from dispatcher.model.replay import Replay, ReplaySpec, allowance, due_limit
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.engine import Connection, Storage, transactional
 from dispatcher.storage.replays import jobs, selection
-from dispatcher.storage.replays.jobs import Advance, LockedReplay, Remaining
+from dispatcher.storage.replays.jobs import Advance, Remaining
 from dispatcher.storage.replays.selection import Scan, SelectionLimits
 from schemas.api.replay import ReplaySchema
 from schemas.api.webhook import BLANK
-from schemas.errors import texts
+from schemas.errors import texts_by_field
 from schemas.wire.fields import written_in
 
 logger = logging.getLogger(__name__)
@@ -65,46 +66,42 @@ def start(
     storage: Storage,
     schedule: Schedule,
     account: Account,
-    given: Mapping[str, Any],
+    requested: Mapping[str, Any],
     *,
     redelivery_limit: int,
     client_id: int | None = None,
 ) -> Replay:
-    """A new replay of what is `given` (schemas.api.replay); with `client_id` of that client's webhooks only.
+    """A new replay of what is `requested` (schemas.api.replay); with `client_id` of that client's webhooks only.
 
     What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are paused
-    are tried at once: somebody thinks that they are well again. Raises InvalidReplay.
+    are probed at once: somebody thinks that they have recovered. Raises InvalidReplay.
     """
-    requested = _parse_request(storage, given)
+    spec = _parse(storage, requested)
     if storage.read(jobs.count_running, account.id) >= MOST_RUNNING:
         raise InvalidReplay({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
-    matched = _count(storage, account, requested, redelivery_limit, client_id)
-    made = storage.transact(jobs.add, account.id, client_id, requested, matched)
-    logger.info(log.line("replay.started", replay_id=made.id, matched=made.matched, webhooks=len(matched)))
+    matched = _count(storage, account, spec, redelivery_limit, client_id)
+    replay = storage.transact(jobs.add, account.id, client_id, spec, matched)
+    logger.info(log.line("replay.started", replay_id=replay.id, matched=replay.matched, webhooks=len(matched)))
     _wake_paused(schedule, matched)
-    return made
+    return replay
 
 
 def dry_run(
     storage: Storage,
     account: Account,
-    given: Mapping[str, Any],
+    requested: Mapping[str, Any],
     *,
     redelivery_limit: int,
     client_id: int | None = None,
 ) -> int:
     """How many deliveries `start` would send now; raises what it raises."""
-    return sum(_count(storage, account, _parse_request(storage, given), redelivery_limit, client_id).values())
+    return sum(_count(storage, account, _parse(storage, requested), redelivery_limit, client_id).values())
 
 
-def stop(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
-    """The replay, which sends nothing more; raises ReplayNotFound, as one of another account or client is."""
-    return storage.transact(jobs.stop, replay_id, account_id=account_id, client_id=client_id)
-
-
-def resume(storage: Storage, replay_id: int, *, account_id: int | None = None, client_id: int | None = None) -> Replay:
-    """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
-    return storage.transact(jobs.resume, replay_id, account_id=account_id, client_id=client_id)
+stop = transactional(jobs.stop)
+"""The replay, which sends nothing more; raises ReplayNotFound, as one of another account or client is."""
+resume = transactional(jobs.resume)
+"""The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
 
 
 def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limit: int) -> StepResult:
@@ -121,69 +118,62 @@ def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limi
 # -- start -------------------------------------------------------------------------------------------------------------
 
 
-def _parse_request(storage: Storage, given: Mapping[str, Any]) -> ReplayRequest:
-    """What is asked for, as of now; raises InvalidReplay with every message at once."""
+def _parse(storage: Storage, requested: Mapping[str, Any]) -> ReplaySpec:
+    """What is requested, as of now; raises InvalidReplay with every message at once."""
     try:
         with written_in("UTC"):
-            checked: dict[str, Any] = _schema.load(dict(given))
+            checked: dict[str, Any] = _schema.load(dict(requested))
     except ValidationError as error:
-        raise InvalidReplay({field: texts(found) for field, found in error.normalized_messages().items()}) from None
+        raise InvalidReplay(texts_by_field(error)) from None
     as_of = storage.read(jobs.now)
     if messages := _problems(checked, as_of):
         raise InvalidReplay(messages)
-    names, states = checked["event_names"], checked["states"] or [State.FAILED]
-    requested = ReplayRequest(
-        webhook_id=checked["webhook_id"],
-        event_names=names and tuple(names),
-        states=() if checked["missed"] else tuple(State(state) for state in states),
-        since=checked["since"],
-        until=min(checked["until"] or as_of, as_of),
-        as_of=as_of,
-        rate=checked["rate"],
-        new_key=checked["new_key"],
-        missed=checked["missed"],
-    )
-    oldest = storage.read(selection.oldest_day) if requested.missed else None
+    del checked["dry_run"]
+    checked["event_names"] = checked["event_names"] and tuple(checked["event_names"])
+    checked["states"] = () if checked["missed"] else tuple(map(State, checked["states"] or [State.FAILED]))
+    checked["until"] = min(checked["until"] or as_of, as_of)
+    spec = ReplaySpec(**checked, as_of=as_of)
+    oldest = storage.read(selection.oldest_day) if spec.missed else None
     # A second later than the day, because the ids of events round: what was recorded just before is not of that day.
-    return replace(requested, since=max(requested.since, oldest + timedelta(seconds=1))) if oldest else requested
+    return replace(spec, since=max(spec.since, oldest + timedelta(seconds=1))) if oldest else spec
 
 
 def _problems(checked: Mapping[str, Any], as_of: datetime) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
     if checked["since"] >= as_of:
-        found["since"] = ["must be in the past"]
+        problems["since"] = ["must be in the past"]
     elif checked["until"] is not None and checked["until"] <= checked["since"]:
-        found["until"] = ["must be after since"]
+        problems["until"] = ["must be after since"]
     if checked["missed"]:
         if checked["webhook_id"] is None:
-            found["webhook_id"] = [BLANK]
+            problems["webhook_id"] = [BLANK]
         if checked["states"] is not None:
-            found["states"] = ["must be absent with missed: there are no deliveries yet"]
+            problems["states"] = ["must be absent with missed: there are no deliveries yet"]
         if checked["new_key"]:
-            found["new_key"] = ["must be absent with missed: every delivery is new"]
-    return found
+            problems["new_key"] = ["must be absent with missed: every delivery is new"]
+    return problems
 
 
 def _count(
-    storage: Storage, account: Account, requested: ReplayRequest, redelivery_limit: int, client_id: int | None
+    storage: Storage, account: Account, spec: ReplaySpec, redelivery_limit: int, client_id: int | None
 ) -> dict[int, int]:
     """Webhook → how many match; those without any are left out. No statement of it takes long."""
-    webhook_ids = storage.read(selection.webhooks, account.id, requested.webhook_id, client_id)
-    if requested.webhook_id is not None and not webhook_ids:
+    webhook_ids = storage.read(selection.webhooks, account.id, spec.webhook_id, client_id)
+    if spec.webhook_id is not None and not webhook_ids:
         raise InvalidReplay({"webhook_id": ["does not exist"]})
     matched: Counter[int] = Counter()
     afters = dict.fromkeys(webhook_ids, 0)
     while afters:
         now = dict(list(afters.items())[:COUNT_WEBHOOKS])
-        scan = (COUNT_EVENTS if requested.missed else COUNT) // len(now)
-        limits = SelectionLimits(scan=scan, redeliveries=redelivery_limit)
-        looks = storage.read(selection.count, account_id=account.id, requested=requested, afters=now, limits=limits)
+        size = (COUNT_EVENTS if spec.missed else COUNT) // len(now)
+        limits = SelectionLimits(scan=size, redeliveries=redelivery_limit)
+        scans = storage.read(selection.count, account_id=account.id, spec=spec, afters=now, limits=limits)
         for webhook_id in now:
             del afters[webhook_id]
-            if look := looks.get(webhook_id):
-                matched[webhook_id] += look.matched
-                if look.scanned == scan:
-                    afters[webhook_id] = look.last_id
+            if scan := scans.get(webhook_id):
+                matched[webhook_id] += scan.matched
+                if scan.scanned == size:
+                    afters[webhook_id] = scan.last_id
     return {webhook_id: count for webhook_id, count in sorted(matched.items()) if count}
 
 
@@ -230,10 +220,10 @@ def _move(
     2. How many may go to each webhook: by the replay's rate, by what is due there, by what is left.
     3. Take and move them; store the cursors and the counts.
     """
-    if not jobs.try_lock_steps(connection) or (held := jobs.lock(connection, replay_id)) is None:
+    if not jobs.try_lock_steps(connection) or (locked := jobs.lock(connection, replay_id)) is None:
         return []
-    requested = held.replay.requested
-    allowed, forfeited_s = allowance(requested.rate, held.waited_s, BATCH)
+    rate = locked.replay.rate
+    allowed, forfeited_s = allowance(rate, locked.waited_s, BATCH)
     if not allowed:
         return []
     left = jobs.remaining(connection, replay_id, list(healths), BATCH)
@@ -241,12 +231,12 @@ def _move(
     advances = [
         Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True) for one in left.values() if _is_done(one)
     ]
-    advances += _send(connection, held, left, rooms, redelivery_limit)
+    advances += _send(connection, locked.replay, left, rooms, redelivery_limit)
     turn = _next_cursor(list(healths), rooms, allowed)
-    if advances or turn != held.turn:
+    if advances or turn != locked.turn:
         sent = sum(one.sent for one in advances)
         jobs.advance(connection, replay_id, advances)
-        paced_s = forfeited_s + sent / requested.rate if requested.rate else 0.0
+        paced_s = forfeited_s + sent / rate if rate else 0.0
         jobs.record_progress(connection, replay_id, sent=sent, turn=turn, paced_s=paced_s)
     return advances
 
@@ -265,9 +255,9 @@ def _allocate(left: Sequence[Remaining], healths: Mapping[int, Health], allowed:
     share = max(1, allowed // max(1, len(free)))
     rooms: dict[int, int] = {}
     for webhook_id, room in free.items():
-        given = min(room, share, allowed - sum(rooms.values()))
-        if given > 0:
-            rooms[webhook_id] = given
+        size = min(room, share, allowed - sum(rooms.values()))
+        if size > 0:
+            rooms[webhook_id] = size
     return rooms
 
 
@@ -280,45 +270,40 @@ def _next_cursor(webhook_ids: Sequence[int], rooms: Mapping[int, int], allowed: 
 
 def _send(
     connection: Connection,
-    held: LockedReplay,
+    replay: Replay,
     left: Mapping[int, Remaining],
     rooms: Mapping[int, int],
     redelivery_limit: int,
 ) -> list[Advance]:
     if not rooms:
         return []
-    requested, scan = held.replay.requested, max(1, SCAN // len(rooms))
+    limits = SelectionLimits(scan=max(1, SCAN // len(rooms)), redeliveries=redelivery_limit)
     afters = {webhook_id: left[webhook_id].last_id for webhook_id in rooms}
-    limits = SelectionLimits(scan=scan, redeliveries=redelivery_limit)
-    looks = selection.pick(connection, held.replay.account_id, requested, afters, limits)
+    scans = selection.pick(connection, replay.account_id, replay, afters, limits)
     live = selection.hold_webhooks(connection, list(rooms))
-    sent = _make_pending(connection, requested, {id_: _taken(looks[id_], rooms[id_]) for id_ in live if id_ in looks})
-    return [_advance(left[id_], looks.get(id_), rooms[id_], sent[id_], scan) for id_ in live]
+    batches = {id_: replace(scans[id_], ids=scans[id_].ids[: rooms[id_]]) for id_ in live if id_ in scans}
+    sent = _make_pending(connection, replay, batches)
+    return [_advance(left[id_], scans.get(id_), rooms[id_], sent[id_], limits.scan) for id_ in live]
 
 
-def _taken(look: Scan, room: int) -> Scan:
-    return replace(look, ids=look.ids[:room])
-
-
-def _make_pending(connection: Connection, requested: ReplayRequest, taken: Mapping[int, Scan]) -> Counter[int]:
+def _make_pending(connection: Connection, spec: ReplaySpec, batches: Mapping[int, Scan]) -> Counter[int]:
     """Webhook → how many."""
-    if requested.missed:
-        moved = [
-            one for id_, look in taken.items() for one in selection.build(connection, id_, look.ids, RESOURCE_KEYS)
-        ]
+    if spec.missed:
+        build = partial(selection.build, connection, keys=RESOURCE_KEYS)
+        moved = [delivery for id_, batch in batches.items() for delivery in build(id_, batch.ids)]
     else:
-        moved = selection.move(connection, requested, list(taken.values()), RESOURCE_KEYS)
+        moved = selection.move(connection, spec, list(batches.values()), RESOURCE_KEYS)
     return Counter(one.webhook_id for one in moved)
 
 
-def _advance(one: Remaining, look: Scan | None, room: int, sent: int, scan: int) -> Advance:
-    """Past the last one taken; past all that was looked at where there was room for all that match."""
-    if look is None:
+def _advance(one: Remaining, scan: Scan | None, room: int, sent: int, size: int) -> Advance:
+    """Past the last one taken; past all that was scanned where there was room for all that match."""
+    if scan is None:
         return Advance(webhook_id=one.webhook_id, last_id=one.last_id, done=True)
-    full = look.matched > room
+    full = scan.matched > room
     return Advance(
         webhook_id=one.webhook_id,
-        last_id=look.ids[room - 1] if full else look.last_id,
+        last_id=scan.ids[room - 1] if full else scan.last_id,
         sent=sent,
-        done=sent >= one.unsent or (not full and look.scanned < scan),
+        done=sent >= one.unsent or (not full and scan.scanned < size),
     )

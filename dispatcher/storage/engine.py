@@ -3,7 +3,8 @@
 import select
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg2
 import psycopg2.errors
@@ -16,16 +17,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dispatcher.connections import psycopg2 as of_psycopg2
 from dispatcher.connections import sqlalchemy as of_sqlalchemy
-from dispatcher.connections.adapter import Row
+from dispatcher.connections.adapter import Row as Row
 from dispatcher.errors import InvalidSetting, StorageLockTimeout, StorageUnavailable
 from dispatcher.storage.planned import UNKNOWN, Planned, PlanningConnection, forget
 from dispatcher.storage.secrets import SecretBox
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Connection = SqlConnection | psycopg2.extensions.connection
 """What a query runs on: a transaction (`transact`), or the driver's connection itself (`autocommit`, `read`)."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
+D = TypeVar("D", bound="DataclassInstance")
 
 # A half-open connection must not hold a thread: 10 s without an acknowledgement end it, and no statement runs longer
 # than a lease has to spare.
@@ -55,18 +60,13 @@ class Storage:
 
     def __init__(self, url: str, secrets: SecretBox, pool_size: int = 5) -> None:
         psycopg2.extras.register_uuid()
-        self._engine = make_engine(url, pool_size)
+        self.engine = make_engine(url, pool_size)
         self.secrets = secrets
-
-    @property
-    def engine(self) -> Engine:
-        """SQLAlchemy's engine, for migrations."""
-        return self._engine
 
     @contextmanager
     def transaction(self) -> Iterator[SqlConnection]:
         """A transaction, committed at the end of the block; raises StorageUnavailable."""
-        with translated(), self._engine.begin() as connection:
+        with translated(), self.engine.begin() as connection:
             yield connection
 
     def read(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -95,7 +95,7 @@ class Storage:
     def _by_itself(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """On the driver's own connection: what SQLAlchemy does for each statement costs more than a small one."""
         with translated():
-            pooled = self._engine.raw_connection()
+            pooled = self.engine.raw_connection()
             connection: Any = pooled.dbapi_connection
             try:
                 connection.autocommit = True
@@ -112,7 +112,17 @@ class Storage:
 
     def close(self) -> None:
         """Gives all connections back."""
-        self._engine.dispose()
+        self.engine.dispose()
+
+
+def transactional(work: Callable[Concatenate[Connection, P], T]) -> Callable[Concatenate[Storage, P], T]:
+    """`work(connection, ...)` as a function of the storage, which is run as by `Storage.transact`."""
+
+    @wraps(work)
+    def in_transaction(storage: Storage, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return storage.transact(work, *args, **kwargs)
+
+    return in_transaction
 
 
 def _repeated(work: Callable[[], T]) -> T:
@@ -230,8 +240,12 @@ def _unavailable(error: object) -> StorageUnavailable:
     return StorageLockTimeout(said) if code == _LOCKED else StorageUnavailable(said)
 
 
-def rows(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-    """The rows of one statement (`%(name)s` style), which is planned once where it is `Planned`."""
+def rows(connection: Connection, sql: str, mapping: Mapping[str, Any] | None = None, /, **named: Any) -> list[Row]:
+    """The rows of one statement, which is planned once where it is `Planned`.
+
+    Its parameters, in `%(name)s` style, come by name, in a mapping, or both.
+    """
+    parameters = {**(mapping or {}), **named} or None
     if isinstance(sql, Planned):
         driver: Any = connection
         if not isinstance(connection, psycopg2.extensions.connection):
@@ -241,6 +255,39 @@ def rows(connection: Connection, sql: str, parameters: Mapping[str, Any] | None 
     if isinstance(connection, psycopg2.extensions.connection):
         return of_psycopg2.rows(connection, sql, parameters)
     return of_sqlalchemy.rows(connection, sql, parameters)
+
+
+def one(connection: Connection, missing: Exception, sql: str, /, **parameters: Any) -> Row:
+    """The first row; raises `missing` where there is none."""
+    for row in rows(connection, sql, parameters):
+        return row
+    raise missing
+
+
+def scalars(connection: Connection, sql: str, /, **parameters: Any) -> list[Any]:
+    """The first column of the rows."""
+    return [row[0] for row in rows(connection, sql, parameters)]
+
+
+def scalar(connection: Connection, sql: str, /, **parameters: Any) -> Any:
+    """The first column of the first row; None where there is no row."""
+    return next(iter(scalars(connection, sql, **parameters)), None)
+
+
+def records(connection: Connection, kind: type[D], sql: str, /, **parameters: Any) -> list[D]:
+    """The rows as dataclasses, as `record` makes them."""
+    return [record(kind, row) for row in rows(connection, sql, parameters)]
+
+
+def first(connection: Connection, kind: type[D], sql: str, /, **parameters: Any) -> D | None:
+    """The first of `records`; None where there is no row."""
+    return next(iter(records(connection, kind, sql, **parameters)), None)
+
+
+def record(kind: type[D], row: Iterable[Any]) -> D:
+    """A dataclass from columns in the order of its fields; arrays become tuples."""
+    values = (tuple(value) if type(value) is list else value for value in row)
+    return kind(**dict(zip(kind.__dataclass_fields__, values, strict=True)))
 
 
 def array(values: Iterable[object]) -> str:
@@ -254,16 +301,3 @@ def _element(value: object) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return str(value)
-
-
-__all__ = [
-    "Connection",
-    "Row",
-    "Storage",
-    "array",
-    "make_engine",
-    "refuses_values",
-    "rows",
-    "sqlstate",
-    "translated",
-]

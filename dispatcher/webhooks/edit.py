@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher.errors import InvalidWebhook
-from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, Webhook
+from dispatcher.model.webhook import Ordering, PayloadVersion, Webhook
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
@@ -15,7 +15,7 @@ from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
 from schemas.api.webhook import WebhookWithExtrasSchema
-from schemas.errors import texts
+from schemas.errors import texts_by_field
 from schemas.wire.payload import LEGACY_EVENTS
 
 _schema = WebhookWithExtrasSchema()
@@ -28,7 +28,7 @@ def create_webhook(
 
     `client_id` is the row's id of the API's client whose it is: only that one sees it there.
     """
-    checked = _checked({**_DEFAULTS, **attributes}) | {"client_id": client_id}
+    checked = _checked({**webhooks.DEFAULTS, **attributes}) | {"client_id": client_id}
 
     def create(connection: Connection) -> Webhook:
         if client_id is not None:
@@ -55,7 +55,7 @@ def edit_webhook(
     def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
         before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
-        checked = _checked({name: getattr(before, name) for name in _WRITABLE} | dict(changes))
+        checked = _checked({name: getattr(before, name) for name in webhooks.WRITABLE} | dict(changes))
         ordering, superseding = checked["ordering"], checked["superseding"]
         switched = (ordering, superseding) != (before.ordering, before.superseding)
         in_order = switched and (superseding or ordering != Ordering.NONE)
@@ -79,26 +79,13 @@ def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: i
     storage.transact(delete)
 
 
-_DEFAULTS: Mapping[str, Any] = {
-    "active": True,
-    "auth_header": None,
-    "description": None,
-    "payload_version": PayloadVersion.V3,
-    "rate_limit": None,
-    "signing": Signing.STANDARD,
-    "ordering": Ordering.NONE,
-    "superseding": False,
-}
-_WRITABLE = ("webhook_url", "events", *_DEFAULTS)
-
-
 def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
     """`attributes` as they are stored; raises InvalidWebhook with every message at once."""
     messages: dict[str, list[str]] = {}
     try:
         checked: dict[str, Any] = _schema.load(attributes)
     except ValidationError as error:
-        messages = {field: texts(found) for field, found in error.normalized_messages().items()}
+        messages = texts_by_field(error)
         checked = {}
     if checked.get("payload_version") == PayloadVersion.LEGACY and not set(checked["events"]) <= LEGACY_EVENTS:
         messages["events"] = [f"must be among {', '.join(sorted(LEGACY_EVENTS))} for a legacy payload"]

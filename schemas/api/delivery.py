@@ -10,10 +10,10 @@ class DeliveryAttemptSchema(WireSchema):
     id = Integer(required=True)
     number = Integer(required=True)
     request_id = Uuid(required=True)
-    response_status = String(required=True)
+    response_status = String(required=True, attribute="status")
     reason = String(required=True, allow_none=True)
-    response_content_type = String(required=True, allow_none=True)
-    response_body = String(required=True, allow_none=True)
+    response_content_type = String(required=True, allow_none=True, attribute="content_type")
+    response_body = String(required=True, allow_none=True, attribute="body")
     started_at = DateTime(required=True)
     finished_at = DateTime(required=True)
 
@@ -26,10 +26,10 @@ class DeliverySchema(WireSchema):
     event_id = Integer(required=True)
     event_name = String(required=True)
     webhook_id = Integer(required=True)
-    url = Url(required=True)
+    url = Url(required=True, attribute="webhook_url")
     state = String(required=True, choices=("pending", "delivered", "failed", "cancelled", "superseded"))
-    attempt_count = Integer(required=True)
-    last_response_status = String(required=True, allow_none=True)
+    attempt_count = Integer(required=True, attribute="recorded_attempts")
+    last_response_status = String(required=True, allow_none=True, attribute="last_status")
     next_attempt_at = DateTime(required=True, allow_none=True)
     created_at = DateTime(required=True)
     updated_at = DateTime(required=True)
@@ -38,7 +38,7 @@ class DeliverySchema(WireSchema):
 class DeliveryWithAttemptsSchema(DeliverySchema):
     """A delivery with the envelope that is sent, and its attempts, newest first."""
 
-    body = Shape(EnvelopeSchema, required=True)
+    body = Shape(EnvelopeSchema, required=True, attribute="envelope")
     attempts = Shape(DeliveryAttemptSchema, many=True, required=True)
 
 

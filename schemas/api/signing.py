@@ -18,5 +18,5 @@ class RotationSchema(WireSchema):
 class SigningSecretSchema(WireSchema):
     """The secret that signs. Until `previous_valid_until`, unless that is null, the one before it signs too."""
 
-    signing_secret = String(required=True)
+    signing_secret = String(required=True, attribute="secret")
     previous_valid_until = DateTime(required=True, allow_none=True)

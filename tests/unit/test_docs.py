@@ -10,7 +10,7 @@ import pytest
 from dispatcher.cli import main
 from dispatcher.setting_fields import Variable, describe
 from dispatcher.settings import RemoteSettings, Settings
-from dispatcher.storage.reads.delivery_pages import LOOKS
+from dispatcher.storage.reads.delivery_pages import SCANS
 from schemas import EVENT_TYPES, EventType
 from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
@@ -98,7 +98,7 @@ def commands(command: click.Command, name: str) -> Iterator[str]:
 
 
 def test_the_api_page_says_how_many_deliveries_a_page_of_one_event_looks_at() -> None:
-    assert f"By `event_name` a page looks at {sum(LOOKS):,} at most" in PAGES["docs/reference/api.md"]
+    assert f"By `event_name` a page looks at {sum(SCANS):,} at most" in PAGES["docs/reference/api.md"]
 
 
 def test_every_decision_is_in_the_index_and_has_its_parts() -> None:

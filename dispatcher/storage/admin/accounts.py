@@ -8,7 +8,7 @@ from dispatcher.connections.adapter import Adapter, completed
 from dispatcher.connections.recognise import adapter_for
 from dispatcher.errors import AccountExists, AccountNotFound
 from dispatcher.storage.admin import users
-from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.engine import Connection, record, records, rows, scalar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,15 +38,10 @@ def create(
     owner_name: str | None = None,
 ) -> Account:
     """A new account with its owner, who has no password yet; raises AccountExists."""
-    made = rows(
-        connection,
-        "insert into accounts (slug, time_zone) values (%(slug)s, %(time_zone)s)"
-        " on conflict (slug) do nothing returning id",
-        {"slug": slug, "time_zone": time_zone},
-    )
-    if not made:
+    sql = "insert into accounts (slug, time_zone) values (%(slug)s, %(time_zone)s) on conflict do nothing returning id"
+    id_ = scalar(connection, sql, slug=slug, time_zone=time_zone)
+    if id_ is None:
         raise AccountExists(slug)
-    id_: int = made[0][0]
     users.create_owner(connection, id_, owner_email or placeholder_email(slug), owner_name or slug)
     return Account(id=id_, slug=slug, time_zone=time_zone)
 
@@ -68,12 +63,10 @@ def edit(
     owner_name: str | None = None,
 ) -> None:
     """Changes what is given; raises UserExists where somebody else of the account has the e-mail."""
-    if time_zone is not None:
-        parameters = {"id": account_id, "time_zone": time_zone}
-        rows(connection, "update accounts set time_zone = %(time_zone)s where id = %(id)s returning id", parameters)
+    sql = "update accounts set time_zone = coalesce(%(time_zone)s, time_zone), updated_at = now() where id = %(id)s"
+    rows(connection, sql, id=account_id, time_zone=time_zone)
     if owner_email is not None or owner_name is not None:
         users.edit_owner(connection, account_id, email=owner_email, full_name=owner_name)
-    rows(connection, "update accounts set updated_at = now() where id = %(id)s returning id", {"id": account_id})
 
 
 def find(connection: Connection, slug: str) -> Account:
@@ -83,21 +76,18 @@ def find(connection: Connection, slug: str) -> Account:
 
 async def find_by(adapter: Adapter, slug: str) -> Account:
     """As `find`, on any connection."""
-    found = await adapter.rows("select id, time_zone from accounts where slug = %(slug)s", {"slug": slug})
-    if not found:
-        raise AccountNotFound(slug)
-    return Account(id=found[0][0], slug=slug, time_zone=found[0][1])
+    sql = "select id, slug, time_zone from accounts where slug = %(slug)s"
+    for row in await adapter.rows(sql, {"slug": slug}):
+        return record(Account, row)
+    raise AccountNotFound(slug)
 
 
 def profile(connection: Connection, account_id: int) -> Profile:
     """The account's own data."""
-    row = rows(
-        connection, "select settings, created_at, updated_at from accounts where id = %(id)s", {"id": account_id}
-    )[0]
-    return Profile(settings=row[0], created_at=row[1], updated_at=row[2])
+    sql = "select settings, created_at, updated_at from accounts where id = %(id)s"
+    return records(connection, Profile, sql, id=account_id)[0]
 
 
 def list_all(connection: Connection) -> list[Account]:
     """Every account, by slug."""
-    found = rows(connection, "select id, slug, time_zone from accounts order by slug")
-    return [Account(id=row[0], slug=row[1], time_zone=row[2]) for row in found]
+    return records(connection, Account, "select id, slug, time_zone from accounts order by slug")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.errors import ClientNotFound
-from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.engine import Connection, one, record, rows
 from dispatcher.storage.secrets import hash_of, new_secret
 
 SCOPES = ("webhooks", "events:read", "events:write", "deliveries")
@@ -27,18 +27,17 @@ class Client:
     revoked_at: datetime | None
 
 
-COLUMNS = "c.id, c.client_id, c.account_id, c.name, c.redirect_uris, c.scopes, c.created_at, c.revoked_at"
-COLUMN_COUNT = 8
+_COLUMNS = "c.id, c.client_id, c.account_id, c.name, c.redirect_uris, c.scopes, c.created_at, c.revoked_at"
 
 _CREATE = f"""
 insert into clients as c (account_id, client_id, secret_hash, name, redirect_uris, scopes)
-values (%(account_id)s, %(client_id)s, %(secret_hash)s, %(name)s, %(redirect_uris)s, %(scopes)s) returning {COLUMNS}
+values (%(account_id)s, %(client_id)s, %(secret_hash)s, %(name)s, %(redirect_uris)s, %(scopes)s) returning {_COLUMNS}
 """
 
-_LIVE = f"select {COLUMNS}, c.secret_hash from clients c where c.client_id = %(client_id)s and c.revoked_at is null"
+_LIVE = f"select {_COLUMNS}, c.secret_hash from clients c where c.client_id = %(client_id)s and c.revoked_at is null"
 
 _ALL = f"""
-select {COLUMNS}, a.slug from clients c join accounts a on a.id = c.account_id
+select {_COLUMNS}, a.slug from clients c join accounts a on a.id = c.account_id
 where %(slug)s::text is null or a.slug = %(slug)s order by c.id
 """
 
@@ -58,61 +57,44 @@ def create(
 ) -> tuple[Client, str]:
     """A new client and its secret, which is stored nowhere and seen only now."""
     secret = new_secret(40)
-    parameters = {
-        "account_id": account_id,
-        "client_id": new_secret(40),
-        "secret_hash": hash_of(secret),
-        "name": name,
-        "redirect_uris": list(redirect_uris),
-        "scopes": list(scopes),
-    }
-    return client(rows(connection, _CREATE, parameters)[0]), secret
+    stored = rows(
+        connection,
+        _CREATE,
+        account_id=account_id,
+        client_id=new_secret(40),
+        secret_hash=hash_of(secret),
+        name=name,
+        redirect_uris=list(redirect_uris),
+        scopes=list(scopes),
+    )
+    return record(Client, stored[0]), secret
 
 
 def find(connection: Connection, client_id: str) -> Client | None:
     """The live client of that id; None for what cannot be one."""
-    found = rows(connection, _LIVE, {"client_id": client_id})
-    return client(found[0]) if found else None
+    return next((record(Client, columns) for *columns, _ in rows(connection, _LIVE, client_id=client_id)), None)
 
 
 def authenticate(connection: Connection, client_id: str, secret: str) -> Client | None:
     """The live client, if the secret is its own."""
-    found = rows(connection, _LIVE, {"client_id": client_id})
-    if not found or not hmac.compare_digest(bytes(found[0][COLUMN_COUNT]), hash_of(secret)):
-        return None
-    return client(found[0])
+    for *columns, secret_hash in rows(connection, _LIVE, client_id=client_id):
+        if hmac.compare_digest(bytes(secret_hash), hash_of(secret)):
+            return record(Client, columns)
+    return None
 
 
 def hold(connection: Connection, id_: int) -> None:
     """Keeps the client from being revoked until the transaction ends; raises ClientNotFound where it was already."""
-    if not rows(connection, _HOLD, {"id": id_}):
-        raise ClientNotFound(str(id_))
+    one(connection, ClientNotFound(str(id_)), _HOLD, id=id_)
 
 
 def list_all(connection: Connection, slug: str | None = None) -> list[tuple[Client, str]]:
     """Every client with its account's slug, revoked ones too; only that account's where a slug is given."""
-    return [(client(row), row[COLUMN_COUNT]) for row in rows(connection, _ALL, {"slug": slug})]
+    return [(record(Client, columns), account) for *columns, account in rows(connection, _ALL, slug=slug)]
 
 
 def revoke(connection: Connection, client_id: str) -> int:
     """Ends the client and its tokens, and returns its row's id; raises ClientNotFound, also where it was revoked."""
-    found = rows(connection, _REVOKE, {"client_id": client_id})
-    if not found:
-        raise ClientNotFound(client_id)
-    id_: int = found[0][0]
-    rows(connection, _REVOKE_TOKENS, {"id": id_})
+    id_: int = one(connection, ClientNotFound(client_id), _REVOKE, client_id=client_id)[0]
+    rows(connection, _REVOKE_TOKENS, id=id_)
     return id_
-
-
-def client(row: Row) -> Client:
-    """A Client from COLUMNS."""
-    return Client(
-        id=row[0],
-        client_id=row[1],
-        account_id=row[2],
-        name=row[3],
-        redirect_uris=tuple(row[4]),
-        scopes=tuple(row[5]),
-        created_at=row[6],
-        revoked_at=row[7],
-    )

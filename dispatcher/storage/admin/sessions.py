@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.engine import Connection, Row, record, records, rows
 from dispatcher.storage.secrets import hash_of
 
 LIFETIME = timedelta(days=7)
@@ -113,8 +113,8 @@ def candidate(connection: Connection, name: str, slug: str = "", *, owner: bool 
 
     None where that is nobody, and where it is several: then the account must be named.
     """
-    found = rows(connection, _CANDIDATES, {"name": name, "slug": slug, "owner": owner})
-    return Candidate(person=_person(found[0][:7]), password_hash=found[0][7]) if len(found) == 1 else None
+    candidates = rows(connection, _CANDIDATES, name=name, slug=slug, owner=owner)
+    return Candidate(person=_person(candidates[0]), password_hash=candidates[0][7]) if len(candidates) == 1 else None
 
 
 def start(
@@ -125,50 +125,51 @@ def start(
     None where the password has changed since `of` was found.
     """
     token = secrets.token_urlsafe(32)
-    parameters = {
-        "hash": hash_of(token),
-        "user_id": of.person.user_id,
-        "password_hash": of.password_hash,
-        "lifetime": LIFETIME,
-        "idle": idle,
-        "address": address,
-        "agent": agent and agent[:_AGENT_LENGTH],
-    }
-    return token if rows(connection, _START, parameters) else None
+    started = rows(
+        connection,
+        _START,
+        hash=hash_of(token),
+        user_id=of.person.user_id,
+        password_hash=of.password_hash,
+        lifetime=LIFETIME,
+        idle=idle,
+        address=address,
+        agent=agent and agent[:_AGENT_LENGTH],
+    )
+    return token if started else None
 
 
 def find(connection: Connection, token: str, idle: timedelta) -> ActiveSession | None:
     """Whose session that is; None where it has ended, was not used for `idle`, or never was."""
-    found = rows(connection, _FIND, {"hash": hash_of(token), "idle": idle, "every": TOUCHED_EVERY})
-    return ActiveSession(person=_person(found[0][:7]), id=found[0][7], stale=found[0][8]) if found else None
+    for row in rows(connection, _FIND, hash=hash_of(token), idle=idle, every=TOUCHED_EVERY):
+        return ActiveSession(person=_person(row), id=row[7], stale=row[8])
+    return None
 
 
 def touch(connection: Connection, id_: int) -> None:
     """The session is used now."""
-    rows(connection, _TOUCH, {"id": id_, "every": TOUCHED_EVERY})
+    rows(connection, _TOUCH, id=id_, every=TOUCHED_EVERY)
 
 
 def list_all(
     connection: Connection, idle: timedelta, *, user_id: int | None = None, slug: str | None = None
 ) -> list[Session]:
     """Sessions that live, of one person, of an account's people, or all; the last used first."""
-    found = rows(connection, _ALL, {"idle": idle, "user_id": user_id, "slug": slug})
-    return [Session(**dict(zip(Session.__dataclass_fields__, row, strict=True))) for row in found]
+    return records(connection, Session, _ALL, idle=idle, user_id=user_id, slug=slug)
 
 
 def end(connection: Connection, id_: int, user_id: int | None = None) -> bool:
     """Ends a session, with `user_id` only one of that person's; False where there is none."""
     sql = "delete from sessions where id = %(id)s and (%(user_id)s::int is null or user_id = %(user_id)s) returning id"
-    return bool(rows(connection, sql, {"id": id_, "user_id": user_id}))
+    return bool(rows(connection, sql, id=id_, user_id=user_id))
 
 
 def end_all(connection: Connection, user_id: int, but: int | None = None) -> int:
     """Ends every session of somebody, `but` one; returns how many that were."""
     sql = "delete from sessions where user_id = %(id)s and id is distinct from %(but)s returning id"
-    return len(rows(connection, sql, {"id": user_id, "but": but}))
+    return len(rows(connection, sql, id=user_id, but=but))
 
 
-def _person(row: tuple[object, ...]) -> Person:
-    id_, email, full_name, permission, account_id, slug, time_zone = row
-    account = None if account_id is None else Account(id=account_id, slug=slug, time_zone=time_zone)  # type: ignore[arg-type]
-    return Person(user_id=id_, email=email, full_name=full_name, permission=permission, account=account)  # type: ignore[arg-type]
+def _person(row: Row) -> Person:
+    """From _PERSON and what follows it."""
+    return record(Person, (*row[:4], None if row[4] is None else record(Account, row[4:7])))

@@ -6,14 +6,13 @@ revoked; each has 80 hexadecimal characters.
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from dispatcher.storage.admin import clients, users
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import Client
 from dispatcher.storage.admin.users import User
-from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.engine import Connection, Row, first, record, rows, scalar
 from dispatcher.storage.secrets import hash_of, new_secret
 
 ACCESS_LIFETIME = timedelta(hours=2)
@@ -96,52 +95,37 @@ def new_token() -> str:
 
 def add(connection: Connection, kind: str, token: str, grant: Grant, parent_id: int | None = None) -> int:
     """Stores a new token, which stands for `grant` and ends with its parent, if it has one; returns its row's id."""
-    parameters = {
-        "hash": hash_of(token),
-        "kind": kind,
-        "client_id": grant.client_id,
-        "account_id": grant.account_id,
-        "user_id": grant.user_id,
-        "scopes": list(grant.scopes),
-        "parent_id": parent_id,
-        "redirect_uri": grant.redirect_uri,
-        "code_challenge": grant.code_challenge,
-        "code_challenge_method": grant.code_challenge_method,
-        "lifetime": _LIFETIMES[kind],
-    }
-    id_: int = rows(connection, _INSERT, parameters)[0][0]
+    attributes = {**asdict(grant), "scopes": list(grant.scopes), "parent_id": parent_id}
+    id_: int = scalar(connection, _INSERT, hash=hash_of(token), kind=kind, lifetime=_LIFETIMES[kind], **attributes)
     return id_
 
 
 def callers(connection: Connection, tokens: Sequence[str]) -> list[Caller | None]:
     """Who calls with each of these access tokens; None where it is unknown, expired or revoked."""
-    wanted = [hash_of(token) for token in tokens]
-    found = {bytes(row[0]): row for row in rows(connection, _CALLERS, {"hashes": list(set(wanted))})}
-    return [_caller(found.get(hash_), hash_) for hash_ in wanted]
+    hashes = [hash_of(token) for token in tokens]
+    callers = {bytes(row[0]): row for row in rows(connection, _CALLERS, hashes=list(set(hashes)))}
+    return [_caller(callers.get(hash_), hash_) for hash_ in hashes]
 
 
-def _caller(row: Row | None, wanted: bytes) -> Caller | None:
-    if row is None or not hmac.compare_digest(bytes(row[0]), wanted):
+def _caller(row: Row | None, hash_: bytes) -> Caller | None:
+    if row is None or not hmac.compare_digest(bytes(row[0]), hash_):
         return None
-    user_from = 5 + clients.COLUMN_COUNT
     return Caller(
-        client=clients.client(row[5:user_from]),
-        account=Account(id=row[2], slug=row[3], time_zone=row[4]),
-        user=users.user(row[user_from:]),
+        client=record(Client, row[5:13]),
+        account=record(Account, row[2:5]),
+        user=record(User, row[13:]),
         scopes=frozenset(row[1]),
     )
 
 
 def use_code(connection: Connection, client_id: int, code: str) -> Grant | None:
     """What the code stands for, once; None where it is unknown, expired, used before, or another client's."""
-    found = rows(connection, _USE_CODE, {"hash": hash_of(code), "client_id": client_id})
-    return _grant(found[0]) if found else None
+    return first(connection, Grant, _USE_CODE, hash=hash_of(code), client_id=client_id)
 
 
 def refresh_token(connection: Connection, client_id: int, token: str) -> Grant | None:
     """What the client's refresh token stands for; None where there is none, or it was revoked."""
-    found = rows(connection, _REFRESH_TOKEN, {"hash": hash_of(token), "client_id": client_id})
-    return _grant(found[0]) if found else None
+    return first(connection, Grant, _REFRESH_TOKEN, hash=hash_of(token), client_id=client_id)
 
 
 def revoke(connection: Connection, client_id: int, token: str, kinds: Sequence[str] = ("access", "refresh")) -> int:
@@ -154,7 +138,3 @@ def revoke(connection: Connection, client_id: int, token: str, kinds: Sequence[s
 def prune(connection: Connection) -> int:
     """Deletes what expired a day ago; returns how many that were."""
     return len(rows(connection, _PRUNE))
-
-
-def _grant(row: Row) -> Grant:
-    return Grant(**dict(zip(Grant.__dataclass_fields__, row, strict=True)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.errors import UserExists
-from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.engine import Connection, records, rows, scalar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,12 +31,7 @@ class UserListing:
     created_at: datetime
 
 
-COLUMNS = "u.id, u.account_id, u.email, u.full_name, u.permission, u.allowed_scope"
-
-_CREATE_OWNER = """
-insert into users (account_id, email, full_name, permission)
-values (%(account_id)s, %(email)s, %(full_name)s, 'owner')
-"""
+_COLUMNS = "u.id, u.account_id, u.email, u.full_name, u.permission, u.allowed_scope"
 
 _EDIT_OWNER = """
 update users u set email = coalesce(%(email)s, email), full_name = coalesce(%(full_name)s, full_name)
@@ -47,14 +42,14 @@ returning id
 """
 
 _OF_ACCOUNT = f"""
-select {COLUMNS} from users u where u.account_id = %(account_id)s
+select {_COLUMNS} from users u where u.account_id = %(account_id)s
 order by u.permission = 'owner' desc, u.id offset %(offset)s limit %(limit)s
 """
 
 # An operator has no account.
 _CREATE = """
 insert into users (account_id, email, full_name, permission, password_hash)
-values (%(account_id)s, %(email)s, %(full_name)s, %(permission)s, %(hash)s)
+values (%(account_id)s, %(email)s, %(full_name)s, %(permission)s, %(password_hash)s)
 on conflict do nothing returning id
 """
 
@@ -88,60 +83,57 @@ returning id
 
 def create_owner(connection: Connection, account_id: int, email: str, full_name: str) -> None:
     """The account's owner, without a password yet."""
-    rows(connection, _CREATE_OWNER, {"account_id": account_id, "email": email, "full_name": full_name})
+    create(connection, account_id, email=email, full_name=full_name, permission="owner", password_hash=None)
 
 
 def edit_owner(connection: Connection, account_id: int, *, email: str | None, full_name: str | None) -> None:
     """Changes what is given of the account's owner; raises UserExists where somebody else of it has the e-mail."""
-    parameters = {"account_id": account_id, "email": email, "full_name": full_name}
-    if not rows(connection, _EDIT_OWNER, parameters):
+    if not rows(connection, _EDIT_OWNER, account_id=account_id, email=email, full_name=full_name):
         raise UserExists(email or "")
 
 
 def create(
-    connection: Connection, account_id: int | None, *, email: str, full_name: str, permission: str, password_hash: str
+    connection: Connection,
+    account_id: int | None,
+    *,
+    email: str,
+    full_name: str,
+    permission: str,
+    password_hash: str | None,
 ) -> None:
     """Somebody who may sign in to the console; an operator where there is no account. Raises UserExists."""
-    parameters = {
-        "account_id": account_id,
-        "email": email,
-        "full_name": full_name,
-        "permission": permission,
-        "hash": password_hash,
-    }
-    if not rows(connection, _CREATE, parameters):
+    attributes = {"email": email, "full_name": full_name, "permission": permission, "password_hash": password_hash}
+    if not rows(connection, _CREATE, attributes, account_id=account_id):
         raise UserExists(email)
 
 
 def list_all(connection: Connection, slug: str | None = None) -> list[UserListing]:
     """The people of an account, or of all, with the operators."""
-    found = rows(connection, _ALL, {"slug": slug})
-    return [UserListing(**dict(zip(UserListing.__dataclass_fields__, row, strict=True))) for row in found]
+    return records(connection, UserListing, _ALL, slug=slug)
 
 
 def find(connection: Connection, account_id: int | None, email: str) -> int | None:
     """The id of that account's user (None: an operator) with the e-mail."""
-    found = rows(connection, _FIND, {"account_id": account_id, "email": email})
-    return found[0][0] if found else None
+    id_: int | None = scalar(connection, _FIND, account_id=account_id, email=email)
+    return id_
 
 
 def delete(connection: Connection, account_id: int | None, email: str) -> bool:
     """Deletes somebody with their sessions; False where there is no such person, or it is the owner."""
-    return bool(rows(connection, _DELETE, {"account_id": account_id, "email": email}))
+    return bool(rows(connection, _DELETE, account_id=account_id, email=email))
 
 
 def list_for_account(
     connection: Connection, account_id: int, *, offset: int = 0, limit: int | None = None
 ) -> list[User]:
     """The account's users, the owner first; with `limit` a page of them."""
-    parameters = {"account_id": account_id, "offset": offset, "limit": limit}
-    return [user(row) for row in rows(connection, _OF_ACCOUNT, parameters)]
+    return records(connection, User, _OF_ACCOUNT, account_id=account_id, offset=offset, limit=limit)
 
 
 def owners(connection: Connection) -> dict[int, User]:
     """Account id → its owner, of every account."""
-    found = rows(connection, f"select {COLUMNS} from users u where u.permission = 'owner'")
-    return {one.account_id: one for one in map(user, found)}
+    sql = f"select {_COLUMNS} from users u where u.permission = 'owner'"
+    return {owner.account_id: owner for owner in records(connection, User, sql)}
 
 
 def set_password(connection: Connection, account_id: int | None, email: str | None, password_hash: str) -> str | None:
@@ -149,18 +141,5 @@ def set_password(connection: Connection, account_id: int | None, email: str | No
 
     Ends their sessions. Returns the e-mail, None where there is nobody.
     """
-    parameters = {"account_id": account_id, "email": email, "hash": password_hash}
-    found = rows(connection, _SET_HASH, parameters)
-    return found[0][0] if found else None
-
-
-def user(row: Row) -> User:
-    """A User from COLUMNS."""
-    return User(
-        id=row[0],
-        account_id=row[1],
-        email=row[2],
-        full_name=row[3],
-        permission=row[4],
-        allowed_scope=tuple(row[5]),
-    )
+    changed: str | None = scalar(connection, _SET_HASH, account_id=account_id, email=email, hash=password_hash)
+    return changed

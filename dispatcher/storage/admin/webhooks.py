@@ -1,6 +1,7 @@
 """Webhooks: who wants which events, with secrets encrypted. Never deleted, only marked: attempts point to them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,16 +9,34 @@ from uuid import UUID
 from dispatcher.errors import WebhookNotFound
 from dispatcher.model.delivery import State
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, SigningSecret, Webhook
-from dispatcher.storage.engine import Connection, Row, array, rows
+from dispatcher.storage.engine import Connection, Row, array, one, record, rows, scalar, scalars
 from dispatcher.storage.pipeline.transitions import end, legal
 from dispatcher.storage.secrets import SecretBox, new_signing_secret
 
 CANCELLED_AT_ONCE = 20_000
 """Deliveries that one statement cancels, in about 0.2 s: while a webhook is deleted, fan-outs to it wait."""
 
+DEFAULTS: Mapping[str, Any] = {
+    "active": True,
+    "auth_header": None,
+    "description": None,
+    "payload_version": PayloadVersion.V3,
+    "rate_limit": None,
+    "signing": Signing.STANDARD,
+    "ordering": Ordering.NONE,
+    "superseding": False,
+}
+"""The attributes that a new webhook need not name."""
+WRITABLE = ("webhook_url", "events", *DEFAULTS)
+
+# In the order of Webhook's fields.
 _COLUMNS = """w.id, a.slug, w.failed_deliveries_uuid, w.webhook_url, w.auth_header_encrypted, w.active, w.events,
     w.payload_version, w.signing_secret_encrypted, w.created_at, w.updated_at, w.client_id, w.description, w.rate_limit,
     w.signing, w.ordering, w.superseding, w.deactivated_at, w.deactivated_reason"""
+
+# With a client's id, only that client's.
+_OWNED = """account_id = %(account_id)s and deleted_at is null
+    and (%(client_id)s::int is null or client_id = %(client_id)s)"""
 
 _INSERT = f"""
 with w as (
@@ -30,23 +49,14 @@ select {_COLUMNS} from w join accounts a on a.id = w.account_id
 """
 
 _LIST = f"""
-select {_COLUMNS} from webhooks w join accounts a on a.id = w.account_id
-where w.account_id = %(account_id)s and w.deleted_at is null
-    and (%(client_id)s::int is null or w.client_id = %(client_id)s)
+select {_COLUMNS} from webhooks w join accounts a on a.id = w.account_id where {_OWNED}
 order by w.id offset %(offset)s limit %(limit)s
 """
 
-_FIND = f"""
-select {_COLUMNS} from webhooks w join accounts a on a.id = w.account_id
-where w.id = %(id)s and w.account_id = %(account_id)s and w.deleted_at is null
-    and (%(client_id)s::int is null or w.client_id = %(client_id)s)
-"""
+_FIND = f"select {_COLUMNS} from webhooks w join accounts a on a.id = w.account_id where w.id = %(id)s and {_OWNED}"
 
 # Index: the unique one of failed_deliveries_uuid.
-_BY_UUID = """
-select id from webhooks where failed_deliveries_uuid = %(uuid)s and account_id = %(account_id)s
-    and client_id = %(client_id)s and deleted_at is null
-"""
+_BY_UUID = f"select id from webhooks where failed_deliveries_uuid = %(uuid)s and {_OWNED}"
 
 _EDIT = f"""
 with w as (
@@ -64,20 +74,11 @@ select {_COLUMNS} from w join accounts a on a.id = w.account_id
 # are committed before they are looked for here. A plain update would not wait for it, nor hold up the next.
 _DELETE = """
 update webhooks set deleted_at = now(), active = false, updated_at = now()
-where id = any (array (
-    select id from webhooks
-    where id = %(id)s and account_id = %(account_id)s and deleted_at is null
-        and (%(client_id)s::int is null or client_id = %(client_id)s)
-    for update))
+where id = any (array (select id from webhooks where {which} order by id for update))
 returning id
 """
-
-_DELETE_OF_CLIENT = """
-update webhooks set deleted_at = now(), active = false, updated_at = now()
-where id = any (array (
-    select id from webhooks where client_id = %(client_id)s and deleted_at is null order by id for update))
-returning id
-"""
+_DELETE_ONE = _DELETE.format(which=f"id = %(id)s and {_OWNED}")
+_DELETE_OF_CLIENT = _DELETE.format(which="client_id = %(client_id)s and deleted_at is null")
 
 # What a drain holds right now is cancelled too; its 2xx still makes it delivered. Index: deliveries_due.
 _CANCEL = f"""
@@ -108,18 +109,19 @@ select exists (
     where account_id = %(account_id)s and deleted_at is null and active and %(name)s = any (events))
 """
 
-_SIGNING_WITH = """
-select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_until end
-from webhooks where id = %(id)s and account_id = %(account_id)s and deleted_at is null
-    and (%(client_id)s::int is null or client_id = %(client_id)s)
-"""
+_SIGNING = "signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_until end"
 
-_ROTATE = """
+_SIGNING_WITH = f"select {_SIGNING} from webhooks where id = %(id)s and {_OWNED}"
+
+_ROTATE = f"""
 update webhooks set signing_secret_encrypted = %(secret)s, previous_secret_encrypted = signing_secret_encrypted,
     previous_secret_until = now() + %(valid_for)s::interval, updated_at = now()
-where id = %(id)s and account_id = %(account_id)s and deleted_at is null
-    and (%(client_id)s::int is null or client_id = %(client_id)s)
-returning signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_until end
+where id = %(id)s and {_OWNED} returning {_SIGNING}
+"""
+
+_SIGNING_KEYS = """
+select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end
+from webhooks where id = %(id)s
 """
 
 # Walks webhooks_pkey from its end.
@@ -138,10 +140,11 @@ update webhooks set auth_header_encrypted = %(auth_header)s, signing_secret_encr
 """
 
 
-def create(connection: Connection, secrets: SecretBox, account_id: int, attributes: dict[str, Any]) -> Webhook:
+def create(connection: Connection, secrets: SecretBox, account_id: int, attributes: Mapping[str, Any]) -> Webhook:
     """A new webhook with a new signing secret; `attributes` as `dispatcher.webhooks.edit` has checked them."""
-    parameters = {**_parameters(secrets, attributes), "account_id": account_id}
-    return _webhook(rows(connection, _INSERT, parameters | {"secret": secrets.close(new_signing_secret())})[0], secrets)
+    parameters = {"client_id": None, **_parameters(attributes, secrets)}
+    secret = secrets.close(new_signing_secret())
+    return _webhook(rows(connection, _INSERT, parameters, account_id=account_id, secret=secret)[0], secrets)
 
 
 def list_for_account(
@@ -154,47 +157,42 @@ def list_for_account(
     limit: int | None = None,
 ) -> list[Webhook]:
     """The account's webhooks, oldest first; with `client_id` only that client's, with `limit` a page of them."""
-    parameters = {"account_id": account_id, "client_id": client_id, "offset": offset, "limit": limit}
-    return [_webhook(row, secrets) for row in rows(connection, _LIST, parameters)]
+    page = rows(connection, _LIST, account_id=account_id, client_id=client_id, offset=offset, limit=limit)
+    return [_webhook(row, secrets) for row in page]
 
 
 def find(
     connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, *, client_id: int | None = None
 ) -> Webhook:
     """One webhook of the account; raises WebhookNotFound, with `client_id` also for one of another client."""
-    found = rows(connection, _FIND, {"account_id": account_id, "id": webhook_id, "client_id": client_id})
-    if not found:
-        raise WebhookNotFound(webhook_id)
-    return _webhook(found[0], secrets)
+    missing = WebhookNotFound(webhook_id)
+    return _webhook(one(connection, missing, _FIND, account_id=account_id, id=webhook_id, client_id=client_id), secrets)
 
 
 def id_by_uuid(connection: Connection, account_id: int, client_id: int, uuid: UUID) -> int | None:
     """The id of the client's webhook with that `failed_deliveries_uuid`."""
-    found = rows(connection, _BY_UUID, {"account_id": account_id, "client_id": client_id, "uuid": uuid})
-    return found[0][0] if found else None
+    id_: int | None = scalar(connection, _BY_UUID, account_id=account_id, client_id=client_id, uuid=uuid)
+    return id_
 
 
 def edit(
-    connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, attributes: dict[str, Any]
+    connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, attributes: Mapping[str, Any]
 ) -> Webhook:
     """Stores the webhook's attributes, all of them; raises WebhookNotFound."""
-    parameters = {**_parameters(secrets, attributes), "account_id": account_id, "id": webhook_id}
-    found = rows(connection, _EDIT, parameters)
-    if not found:
-        raise WebhookNotFound(webhook_id)
-    return _webhook(found[0], secrets)
+    parameters = {**_parameters(attributes, secrets), "account_id": account_id, "id": webhook_id}
+    return _webhook(one(connection, WebhookNotFound(webhook_id), _EDIT, **parameters), secrets)
 
 
 def delete(connection: Connection, account_id: int, webhook_id: int, *, client_id: int | None = None) -> None:
     """Marks the webhook deleted and cancels what waits for it, as `cancel` does; raises WebhookNotFound."""
-    if not rows(connection, _DELETE, {"account_id": account_id, "id": webhook_id, "client_id": client_id}):
-        raise WebhookNotFound(webhook_id)
+    missing = WebhookNotFound(webhook_id)
+    one(connection, missing, _DELETE_ONE, account_id=account_id, id=webhook_id, client_id=client_id)
     cancel(connection, [webhook_id])
 
 
 def delete_of_client(connection: Connection, client_id: int) -> int:
     """Deletes all webhooks of a client, in whichever account, as `delete` does; returns how many there were."""
-    ids = [id_ for (id_,) in rows(connection, _DELETE_OF_CLIENT, {"client_id": client_id})]
+    ids = scalars(connection, _DELETE_OF_CLIENT, client_id=client_id)
     if ids:
         cancel(connection, ids)
     return len(ids)
@@ -202,53 +200,51 @@ def delete_of_client(connection: Connection, client_id: int) -> int:
 
 def cancel(connection: Connection, webhook_ids: Iterable[int]) -> None:
     """Cancels what waits for deleted webhooks, CANCELLED_AT_ONCE at most: `reconcile` goes on with the rest."""
-    rows(connection, _CANCEL, {"ids": array(webhook_ids), "limit": CANCELLED_AT_ONCE})
+    rows(connection, _CANCEL, ids=array(webhook_ids), limit=CANCELLED_AT_ONCE)
 
 
 def mark_failing(connection: Connection, webhook_ids: Iterable[int]) -> None:
     """They fail from now on, unless they did before."""
-    rows(connection, _MARK_FAILING, {"ids": array(webhook_ids)})
+    rows(connection, _MARK_FAILING, ids=array(webhook_ids))
 
 
 def mark_recovered(connection: Connection, webhook_ids: Iterable[int]) -> None:
     """They have just succeeded."""
-    rows(connection, _MARK_RECOVERED, {"ids": array(webhook_ids)})
+    rows(connection, _MARK_RECOVERED, ids=array(webhook_ids))
 
 
 def deactivate(connection: Connection, webhook_id: int, reason: str) -> tuple[int, str, datetime] | None:
     """Makes it inactive and keeps the reason; returns its account's id, URL and the time, None where it was already."""
-    found = rows(connection, _DEACTIVATE, {"id": webhook_id, "reason": reason})
-    return (found[0][0], found[0][1], found[0][2]) if found else None
+    for account_id, url, deactivated_at in rows(connection, _DEACTIVATE, id=webhook_id, reason=reason):
+        return account_id, url, deactivated_at
+    return None
 
 
 def account_of(connection: Connection, webhook_id: int) -> tuple[int, str]:
     """The id of the account whose webhook it is, and its URL."""
-    id_, url = rows(connection, "select account_id, webhook_url from webhooks where id = %(id)s", {"id": webhook_id})[0]
-    return id_, url
+    sql = "select account_id, webhook_url from webhooks where id = %(id)s"
+    account_id, url = rows(connection, sql, id=webhook_id)[0]
+    return account_id, url
 
 
 def has_subscriber(connection: Connection, account_id: int, event_name: str) -> bool:
     """Whether an active webhook of the account subscribed to the event."""
-    return bool(rows(connection, _SUBSCRIBED, {"account_id": account_id, "name": event_name})[0][0])
+    return bool(scalar(connection, _SUBSCRIBED, account_id=account_id, name=event_name))
 
 
 def signing_keys(connection: Connection, secrets: SecretBox, webhook_id: int) -> list[bytes]:
     """The raw keys that verify the webhook's signatures now; empty where there is no such webhook."""
-    found = rows(
-        connection,
-        "select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end"
-        " from webhooks where id = %(id)s",
-        {"id": webhook_id},
-    )
-    return [secrets.signing_key(encrypted) for row in found for encrypted in row if encrypted]
+    stored = rows(connection, _SIGNING_KEYS, id=webhook_id)
+    return [secrets.signing_key(encrypted) for row in stored for encrypted in row if encrypted]
 
 
 def signing_secret(
     connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, *, client_id: int | None = None
 ) -> SigningSecret:
     """The secret that signs; raises WebhookNotFound, as `find` does."""
-    parameters = {"id": webhook_id, "account_id": account_id, "client_id": client_id}
-    return _signing_secret(rows(connection, _SIGNING_WITH, parameters), secrets, webhook_id)
+    missing = WebhookNotFound(webhook_id)
+    row = one(connection, missing, _SIGNING_WITH, account_id=account_id, id=webhook_id, client_id=client_id)
+    return SigningSecret(secret=secrets.open(row[0]), previous_valid_until=row[1])
 
 
 def rotate_signing_secret(
@@ -261,27 +257,21 @@ def rotate_signing_secret(
     client_id: int | None = None,
 ) -> SigningSecret:
     """A new secret; the one before signs beside it for `valid_for`, an older one no more. Raises WebhookNotFound."""
-    parameters = {
-        "id": webhook_id,
-        "account_id": account_id,
-        "client_id": client_id,
-        "secret": secrets.close(new_signing_secret()),
-        "valid_for": valid_for,
-    }
-    return _signing_secret(rows(connection, _ROTATE, parameters), secrets, webhook_id)
+    whose = {"account_id": account_id, "id": webhook_id, "client_id": client_id}
+    secret = new_signing_secret()
+    row = one(
+        connection, WebhookNotFound(webhook_id), _ROTATE, **whose, secret=secrets.close(secret), valid_for=valid_for
+    )
+    return SigningSecret(secret=secret, previous_valid_until=row[1])
 
 
 def rotate_secrets(connection: Connection, secrets: SecretBox, after: int) -> tuple[int, int]:
     """Encrypts the secrets of the next 500 webhooks with the newest key; returns their number and the last id."""
-    found = rows(connection, _SECRETS, {"after": after})
-    for id_, *encrypted in found:
+    stored = rows(connection, _SECRETS, after=after)
+    for id_, *encrypted in stored:
         auth_header, current, previous = (secrets.rotate(secret) if secret else None for secret in encrypted)
-        rows(
-            connection,
-            _STORE_SECRETS,
-            {"id": id_, "auth_header": auth_header, "current": current, "previous": previous},
-        )
-    return len(found), found[-1][0] if found else after
+        rows(connection, _STORE_SECRETS, id=id_, auth_header=auth_header, current=current, previous=previous)
+    return len(stored), stored[-1][0] if stored else after
 
 
 def check_newest(connection: Connection, secrets: SecretBox) -> None:
@@ -292,49 +282,25 @@ def check_newest(connection: Connection, secrets: SecretBox) -> None:
                 secrets.open(encrypted)
 
 
-def _parameters(secrets: SecretBox, attributes: dict[str, Any]) -> dict[str, Any]:
+def _parameters(attributes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
+    """The attributes as they are stored."""
     auth_header = attributes.get("auth_header")
-    events: Sequence[str] = attributes["events"]
     return {
-        "webhook_url": attributes["webhook_url"],
+        **DEFAULTS,
+        **attributes,
         "auth_header": secrets.close(auth_header) if auth_header else None,
-        "active": attributes["active"],
-        "events": list(events),
-        "payload_version": attributes["payload_version"],
-        "description": attributes.get("description"),
-        "rate_limit": attributes.get("rate_limit"),
-        "signing": attributes.get("signing", Signing.STANDARD),
-        "ordering": attributes.get("ordering", Ordering.NONE),
-        "superseding": attributes.get("superseding", False),
-        "client_id": attributes.get("client_id"),
+        "events": list(attributes["events"]),
     }
 
 
-def _signing_secret(found: list[Row], secrets: SecretBox, webhook_id: int) -> SigningSecret:
-    if not found:
-        raise WebhookNotFound(webhook_id)
-    return SigningSecret(secret=secrets.open(found[0][0]), previous_valid_until=found[0][1])
-
-
 def _webhook(row: Row, secrets: SecretBox) -> Webhook:
-    return Webhook(
-        id=row[0],
-        account_slug=row[1],
-        failed_deliveries_uuid=row[2],
-        webhook_url=row[3],
-        auth_header=secrets.open(row[4]) if row[4] else None,
-        active=row[5],
-        events=tuple(row[6]),
-        payload_version=PayloadVersion(row[7]),
-        signing_secret=secrets.open(row[8]),
-        created_at=row[9],
-        updated_at=row[10],
-        client_id=row[11],
-        description=row[12],
-        rate_limit=row[13],
-        signing=Signing(row[14]),
-        ordering=Ordering(row[15]),
-        superseding=row[16],
-        deactivated_at=row[17],
-        deactivated_reason=row[18],
+    """From _COLUMNS."""
+    stored = record(Webhook, row)
+    return replace(
+        stored,
+        auth_header=secrets.open(stored.auth_header) if stored.auth_header else None,
+        payload_version=PayloadVersion(stored.payload_version),
+        signing_secret=secrets.open(stored.signing_secret),
+        signing=Signing(stored.signing),
+        ordering=Ordering(stored.ordering),
     )

@@ -1,18 +1,17 @@
 """The activity log: what was emitted in an account, newest first."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from dispatcher.ids import COUNTER_BITS, first_event_id
-from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.engine import Connection, records
 from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 # Index: events_by_account, backwards, in each day's partition.
 _LIST = """
-select e.name, e.created_at, e.body::text from events e {of_subject}
+select e.name, e.created_at, e.body from events e {of_subject}
 where e.account_id = %(account_id)s {conditions}
 order by e.id desc limit %(limit)s offset %(offset)s
 """
@@ -48,16 +47,13 @@ class SubjectFilter:
     paths: Mapping[str, tuple[str, str]]
 
 
-def list_for_account(connection: Connection, /, account_id: int, *, limit: int = 40, **wanted: Any) -> list[Activity]:
+def list_for_account(connection: Connection, /, account_id: int, *, limit: int = 40, **filters: Any) -> list[Activity]:
     """The account's events, newest first.
 
-    `wanted` narrows them to `names`, to what happened `since` a time, and to a `subject`; the first `offset` are left
-    out.
+    The filters are `names`, what happened `since` a time, and a `subject`; the first `offset` are left out.
     """
-    return [
-        Activity(name=name, created_at=created_at, body=json.loads(body))
-        for name, created_at, body in rows(connection, *_statement(account_id, limit=limit, **wanted))
-    ]
+    sql, parameters = _statement(account_id, limit=limit, **filters)
+    return records(connection, Activity, sql, **parameters)
 
 
 def _statement(

@@ -1,5 +1,7 @@
-"""What people ask: lists of deliveries with their attempts."""
+"""Deliveries with their attempts, as people list them."""
 
+import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,7 +11,7 @@ from uuid import UUID
 from dispatcher.errors import DeliveryNotFound
 from dispatcher.ids import delivery_id_of
 from dispatcher.model.attempt import for_clients
-from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.engine import Connection, Row, record, rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,10 +29,20 @@ class AttemptRow:
     started_at: datetime
     finished_at: datetime
 
+    @property
+    def created_at(self) -> datetime:
+        """When it was recorded, as API v3 has it."""
+        return self.finished_at
+
+    def for_clients(self) -> "AttemptRow":
+        """As its webhook's owner is to see it (`model.attempt.for_clients`)."""
+        status, reason = for_clients(self.status, self.reason)
+        return replace(self, status=status, reason=reason)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryRow:
-    """A delivery as people look at it. `body_json` is the event's body, without the envelope."""
+    """A delivery as people see it. `body_json` is the event's body, without the envelope."""
 
     id: int
     webhook_id: int
@@ -48,12 +60,32 @@ class DeliveryRow:
     next_attempt_at: datetime | None
     created_at: datetime
     updated_at: datetime
-    attempts: tuple[AttemptRow, ...] = ()
+    attempts: tuple[AttemptRow, ...]
+    """Newest first."""
+
+    @property
+    def recorded_attempts(self) -> int:
+        """How many are listed, those lost too."""
+        return len(self.attempts)
+
+    @property
+    def last_status(self) -> str | None:
+        """Of the newest attempt."""
+        return self.attempts[0].status if self.attempts else None
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """What is sent."""
+        return {
+            "webhook_id": self.webhook_id,
+            "event_name": self.event_name,
+            "created_at": self.event_created_at,
+            "body": json.loads(self.body_json),
+        }
 
     def for_clients(self) -> "DeliveryRow":
         """As its webhook's owner is to see it (`model.attempt.for_clients`)."""
-        told = ((one, *for_clients(one.status, one.reason)) for one in self.attempts)
-        return replace(self, attempts=tuple(replace(one, status=status, reason=why) for one, status, why in told))
+        return replace(self, attempts=tuple(attempt.for_clients() for attempt in self.attempts))
 
 
 # Of a delivery whose event is gone, its day dropped, nobody knows any more what it was; but it is listed.
@@ -90,7 +122,7 @@ _BRANCH = """
 """
 
 # Index: deliveries_by_id, in each day's partition; events by their ids, as above.
-_THESE = f"""
+_BY_IDS = f"""
 with page as materialized (select d.* from deliveries d where d.id = any (%(ids)s::bigint[]))
 select {_COLUMNS} from page d {_JOINED} and e.id = any (array (select event_id from page)) order by d.id desc
 """
@@ -111,19 +143,19 @@ order by number desc, id desc
 """
 
 
-def deliveries(connection: Connection, /, slug: str, *, limit: int = 40, **narrowed: Any) -> list[DeliveryRow]:
+def deliveries(connection: Connection, /, slug: str, *, limit: int = 40, **filters: Any) -> list[DeliveryRow]:
     """An account's deliveries with their attempts, newest first.
 
-    `narrowed` to those of a `client_id`'s webhooks, a `webhook_id`, an `event_name`, a `state`, an `idempotency_key`,
-    created `since` and `until` (not included), with an id below `before` (the last of the page before), and to `ids`.
+    The filters are a `client_id` whose webhooks they are for, a `webhook_id`, an `event_name`, a `state`, an
+    `idempotency_key`, when they were created (`since`, and before `until`), an id to be `before`, and `ids`.
     """
-    asked = {"slug": slug, "limit": limit, **filter_parameters(**narrowed)}
-    return _with_attempts(connection, rows(connection, _list_sql(asked), asked))
+    parameters = filter_parameters(**filters)
+    return _with_attempts(connection, rows(connection, _list_sql(parameters), parameters, slug=slug, limit=limit))
 
 
 def by_ids(connection: Connection, ids: Sequence[int]) -> list[DeliveryRow]:
     """These deliveries with their attempts, newest first."""
-    return _with_attempts(connection, rows(connection, _THESE, {"ids": list(ids)})) if ids else []
+    return _with_attempts(connection, rows(connection, _BY_IDS, ids=list(ids))) if ids else []
 
 
 def filter_parameters(
@@ -154,17 +186,17 @@ def filter_parameters(
     }
 
 
-def _list_sql(wanted: Mapping[str, object]) -> str:
-    """_LIST with the conditions that are asked for, and with the parts of the table that can hold such deliveries."""
-    asked = conditions(wanted)
+def _list_sql(parameters: Mapping[str, object]) -> str:
+    """_LIST with the conditions of the filters, and with the parts of the table that can hold such deliveries."""
+    where = conditions(parameters)
     branches = []
-    if asked.waiting is not None:
-        waiting = asked.waiting.replace("d.id <", "d.id + 0 <")
+    if where.waiting is not None:
+        waiting = where.waiting.replace("d.id <", "d.id + 0 <")
         branches.append(_BRANCH.format(table="deliveries_waiting", conditions=waiting, order="d.id + 0"))
-    if asked.finished is not None:
-        branches.append(_BRANCH.format(table="deliveries", conditions=asked.finished, order="d.id"))
+    if where.finished is not None:
+        branches.append(_BRANCH.format(table="deliveries", conditions=where.finished, order="d.id"))
     return _LIST.format(
-        branches="union all".join(branches), of_webhook=asked.of_webhook, columns=_COLUMNS, joined=_JOINED
+        branches="union all".join(branches), of_webhook=where.of_webhook, columns=_COLUMNS, joined=_JOINED
     )
 
 
@@ -177,15 +209,15 @@ class Conditions:
     finished: str | None
 
 
-def conditions(wanted: Mapping[str, object]) -> Conditions:
-    """Those that are asked for."""
-    common = " ".join(f"and {text}" for name, text in _CONDITIONS.items() if wanted[name] is not None)
-    # A delivery is finished on the day it was created, or later: earlier days are not looked at.
-    days = " and d.finished_on is not null" + (" and d.finished_on >= %(since_day)s" if wanted["since"] else "")
+def conditions(parameters: Mapping[str, object]) -> Conditions:
+    """Those of the filters that are not None."""
+    common = " ".join(f"and {text}" for name, text in _CONDITIONS.items() if parameters[name] is not None)
+    # A delivery is finished on the day it was created, or later: earlier days are not read.
+    days = " and d.finished_on is not null" + (" and d.finished_on >= %(since_day)s" if parameters["since"] else "")
     return Conditions(
-        of_webhook=" ".join(f"and {text}" for name, text in _OF_WEBHOOK.items() if wanted[name] is not None),
-        waiting=common if wanted["state"] in (None, "pending") else None,
-        finished=common + days if wanted["state"] != "pending" else None,
+        of_webhook=" ".join(f"and {text}" for name, text in _OF_WEBHOOK.items() if parameters[name] is not None),
+        waiting=common if parameters["state"] in (None, "pending") else None,
+        finished=common + days if parameters["state"] != "pending" else None,
     )
 
 
@@ -204,19 +236,19 @@ _OF_WEBHOOK = {"client_id": "w.client_id = %(client_id)s", "webhook_id": "w.id =
 
 def failed_deliveries(connection: Connection, webhook_id: int, *, offset: int, limit: int) -> list[DeliveryRow]:
     """A page of a webhook's failed deliveries with their attempts, newest first."""
-    parameters = {"webhook_id": webhook_id, "offset": offset, "limit": limit}
-    return _with_attempts(connection, rows(connection, _FAILED, parameters))
+    return _with_attempts(connection, rows(connection, _FAILED, webhook_id=webhook_id, offset=offset, limit=limit))
 
 
 def delivery(
     connection: Connection, id_or_key: str, *, account_id: int | None = None, client_id: int | None = None
 ) -> DeliveryRow:
     """One delivery, by its id or its Idempotency-Key, of that account and client if given; raises DeliveryNotFound."""
-    parameters = {"id": _delivery_id(id_or_key), "account_id": account_id, "client_id": client_id}
-    found = rows(connection, _DELIVERY, parameters) if parameters["id"] is not None else []
-    if not found or ("-" in id_or_key and str(found[0][9]) != id_or_key.strip().lower()):
-        raise DeliveryNotFound(id_or_key)
-    return _with_attempts(connection, found)[0]
+    id_ = _delivery_id(id_or_key)
+    stored = rows(connection, _DELIVERY, id=id_, account_id=account_id, client_id=client_id) if id_ is not None else []
+    for delivery in _with_attempts(connection, stored):
+        if "-" not in id_or_key or str(delivery.idempotency_key) == id_or_key.strip().lower():
+            return delivery
+    raise DeliveryNotFound(id_or_key)
 
 
 def _delivery_id(id_or_key: str) -> int | None:
@@ -229,17 +261,13 @@ def _delivery_id(id_or_key: str) -> int | None:
         return None
 
 
-def _with_attempts(connection: Connection, found: list[Row]) -> list[DeliveryRow]:
-    attempts: dict[int, list[AttemptRow]] = {}
-    if not found:
+def _with_attempts(connection: Connection, stored: Sequence[Row]) -> list[DeliveryRow]:
+    """From rows of _COLUMNS."""
+    listed = [record(DeliveryRow, (*row, ())) for row in stored]
+    if not listed:
         return []
-    created_at = list(DeliveryRow.__dataclass_fields__).index("created_at")
-    parameters = {"ids": [row[0] for row in found], "since": min(row[created_at] for row in found).date()}
-    for delivery_id, *values in rows(connection, _ATTEMPTS, parameters):
-        attempts.setdefault(delivery_id, []).append(
-            AttemptRow(**dict(zip(AttemptRow.__dataclass_fields__, values, strict=True)))
-        )
-    names = list(DeliveryRow.__dataclass_fields__)[:-1]
-    return [
-        DeliveryRow(**dict(zip(names, row, strict=True)), attempts=tuple(attempts.get(row[0], ()))) for row in found
-    ]
+    ids, since = [one.id for one in listed], min(one.created_at for one in listed).date()
+    attempts = defaultdict[int, list[AttemptRow]](list)
+    for delivery_id, *columns in rows(connection, _ATTEMPTS, ids=ids, since=since):
+        attempts[delivery_id].append(record(AttemptRow, columns))
+    return [replace(one, attempts=tuple(attempts[one.id])) for one in listed]

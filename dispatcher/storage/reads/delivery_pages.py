@@ -2,7 +2,8 @@
 
 Of which event a delivery is stands in the event only: in the delivery it would cost every fan-out, and an index on it
 every delivery that is finished. So for a page of one event's deliveries the newest ones of the account's webhooks are
-looked at, whatever event they are of, LOOKS at most. A page may then be short although older ones follow, and says so.
+read, whatever event they are of, as many as SCANS allow. A page may then be short although older ones follow, and says
+so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +11,14 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from dispatcher.storage.engine import Connection, array, rows
+from dispatcher.storage.engine import Connection, array, rows, scalars
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads.deliveries import Conditions, DeliveryRow
 
-LOOKS = (1_000, 10_000, 20_000)
-"""Deliveries that a page reads, look by look; what is emitted often is found by the first."""
+SCANS = (1_000, 10_000, 20_000)
+"""Deliveries that a page reads, scan by scan; what is emitted often is found by the first."""
 LEAST = 5
-"""Of each webhook a look reads at least so many, however many webhooks there are."""
+"""A scan reads at least this many of each webhook, however many webhooks there are."""
 _BEYOND = 2**63 - 1
 
 
@@ -37,28 +38,28 @@ select id from webhooks w where account_id = (select id from accounts where slug
 # The next of each webhook below its place, and which of them are of the event. Of events, which are asked for by all
 # their ids at once, the primary key or events_by_account is used: a look-up for each delivery would be one for each of
 # those that an event fanned out to.
-_LOOKED = """
-with looked as materialized (
+_SCAN = """
+with scanned as materialized (
     select w.id as webhook_id, d.id, d.event_id
     from unnest(%(webhook_ids)s::int[], %(places)s::bigint[], %(shares)s::int[]) as w (id, place, share)
     cross join lateral (select * from ({parts}) part order by id desc limit w.share) d),
 named as materialized (
     select id from events
     where account_id = (select id from accounts where slug = %(slug)s) and name = %(event_name)s
-        and id = any (array (select distinct event_id from looked))
-        and id between (select min(event_id) from looked) and (select max(event_id) from looked))
-select l.webhook_id, count(*), min(l.id), max(l.id), array_agg(l.id) filter (where n.id is not null)
-from looked l left join named n on n.id = l.event_id group by l.webhook_id
+        and id = any (array (select distinct event_id from scanned))
+        and id between (select min(event_id) from scanned) and (select max(event_id) from scanned))
+select s.webhook_id, count(*), min(s.id), max(s.id), array_agg(s.id) filter (where n.id is not null)
+from scanned s left join named n on n.id = s.event_id group by s.webhook_id
 """
 
-# What waits of the webhook is sorted, as for the list in delivery_reads.py, and for the same reason.
+# What waits of the webhook is sorted, as for the list in deliveries.py, and for the same reason.
 _WAITING = """
 (select id, event_id from deliveries_waiting d where d.webhook_id = w.id and d.id + 0 < w.place {conditions}
 order by d.id + 0 desc limit w.share)
 """
 
 # Index: deliveries_..._by_webhook of each day, backwards; deliveries_failed where only these are wanted. Asked for one
-# webhook as a range and in the order of these: see matches.py.
+# webhook as a range and in the order of these: see replays/selection.py.
 _FINISHED = """
 (select id, event_id from deliveries d
 where (d.webhook_id, d.id) < (w.id, w.place) and d.webhook_id >= w.id {conditions}
@@ -66,11 +67,9 @@ order by d.webhook_id desc, d.id desc limit w.share)
 """
 
 
-def _look_sql(asked: Conditions) -> str:
-    parts = ((_WAITING, asked.waiting), (_FINISHED, asked.finished))
-    return _LOOKED.format(
-        parts="union all".join(sql.format(conditions=text) for sql, text in parts if text is not None)
-    )
+def _scan_sql(where: Conditions) -> str:
+    parts = ((_WAITING, where.waiting), (_FINISHED, where.finished))
+    return _SCAN.format(parts="union all".join(sql.format(conditions=text) for sql, text in parts if text is not None))
 
 
 def page(
@@ -80,19 +79,19 @@ def page(
     *,
     limit: int = 40,
     event_name: str | None = None,
-    looks: Sequence[int] = LOOKS,
-    **narrowed: Any,
+    scans: Sequence[int] = SCANS,
+    **filters: Any,
 ) -> Page:
-    """A page of `delivery_reads.deliveries`, narrowed as there; of one event it reads as many as `looks` allow."""
-    is_few = any(narrowed.get(name) is not None for name in ("ids", "idempotency_key"))  # each is looked up by its id
+    """A page of `delivery_reads.deliveries`, filtered as there; of one event it reads as many as `scans` allow."""
+    is_few = any(filters.get(name) is not None for name in ("ids", "idempotency_key"))  # each is looked up by its id
     if event_name is None or is_few:
-        found = delivery_reads.deliveries(connection, slug, limit=limit + 1, event_name=event_name, **narrowed)
-        before = found[limit - 1].id if len(found) > limit else None
-        return Page(deliveries=tuple(found[:limit]), before=before)
-    search = _Search(connection, slug, event_name, narrowed)
-    for most in looks:
+        listed = delivery_reads.deliveries(connection, slug, limit=limit + 1, event_name=event_name, **filters)
+        before = listed[limit - 1].id if len(listed) > limit else None
+        return Page(deliveries=tuple(listed[:limit]), before=before)
+    search = _Search(connection, slug, event_name, filters)
+    for most in scans:
         if search.has_more and len(search.known) <= limit:
-            search.look(most)
+            search.scan(most)
     known = search.known
     before = known[limit - 1] if len(known) > limit else search.horizon
     return Page(deliveries=tuple(delivery_reads.by_ids(connection, known[:limit])), before=before)
@@ -100,60 +99,59 @@ def page(
 
 @dataclass(slots=True)
 class _Trail:
-    """How far a webhook's deliveries were looked at: so many, down to the one with the id `place`."""
+    """How far a webhook's deliveries were read: `count` of them, down to the one with the id `place`."""
 
     place: int
     count: int = 0
 
 
 class _Search:
-    """Looks through the deliveries of all webhooks at once, from the newest on.
+    """Reads the deliveries of all webhooks at once, from the newest on.
 
-    Each look reads on where it is needed: a webhook that has most of the deliveries gets most of a look, so that all
+    Each scan reads on where it is needed: a webhook that has most of the deliveries gets most of a scan, so that all
     come to about the same place.
     """
 
-    def __init__(self, connection: Connection, slug: str, event_name: str, narrowed: Mapping[str, Any]) -> None:
+    def __init__(self, connection: Connection, slug: str, event_name: str, filters: Mapping[str, Any]) -> None:
         self._connection = connection
-        wanted = delivery_reads.filter_parameters(**{**narrowed, "before": None})
-        asked = delivery_reads.conditions(wanted)
-        self._parameters = {**wanted, "slug": slug, "event_name": event_name}
-        self._sql = _look_sql(asked)
-        self._found: list[int] = []
+        self._parameters = delivery_reads.filter_parameters(**{**filters, "before": None})
+        where = delivery_reads.conditions(self._parameters)
+        self._parameters |= {"slug": slug, "event_name": event_name}
+        self._sql = _scan_sql(where)
+        self._matches: list[int] = []
         self._newest = 0
-        before = narrowed.get("before")
-        webhooks = rows(connection, _WEBHOOKS.format(of_webhook=asked.of_webhook), self._parameters)
-        self._trails = {id_: _Trail(place=_BEYOND if before is None else before) for (id_,) in webhooks}
+        before = filters.get("before")
+        webhook_ids = scalars(connection, _WEBHOOKS.format(of_webhook=where.of_webhook), **self._parameters)
+        self._trails = {id_: _Trail(place=_BEYOND if before is None else before) for id_ in webhook_ids}
 
     @property
     def has_more(self) -> bool:
-        """Whether some were not looked at."""
+        """Whether some were not read."""
         return bool(self._trails)
 
     @property
     def horizon(self) -> int | None:
-        """Above it, and at it, all were looked at; None: all were."""
+        """Above it, and at it, all were read; None: all were."""
         return max((trail.place for trail in self._trails.values()), default=None)
 
     @property
     def known(self) -> list[int]:
         """Those of the event down to the horizon, newest first: below it others may be missing."""
         horizon = self.horizon or 0
-        return sorted((id_ for id_ in self._found if id_ >= horizon), reverse=True)
+        return sorted((id_ for id_ in self._matches if id_ >= horizon), reverse=True)
 
-    def look(self, most: int) -> None:
-        """Looks at about `most` more."""
+    def scan(self, most: int) -> None:
+        """Reads about `most` more."""
         shares = self._shares(most)
         parameters = {
-            **self._parameters,
             "webhook_ids": array(shares),
             "places": array(self._trails[id_].place for id_ in shares),
             "shares": array(shares.values()),
         }
-        looked = {row[0]: row[1:] for row in rows(self._connection, self._sql, parameters)}
+        scanned = {row[0]: row[1:] for row in rows(self._connection, self._sql, self._parameters, **parameters)}
         for webhook_id, share in shares.items():
-            count, place, newest, ids = looked.get(webhook_id, (0, 0, 0, None))
-            self._found += ids or ()
+            count, place, newest, ids = scanned.get(webhook_id, (0, 0, 0, None))
+            self._matches += ids or ()
             self._newest = max(self._newest, newest)
             if count < share:
                 del self._trails[webhook_id]
@@ -161,7 +159,7 @@ class _Search:
                 self._trails[webhook_id] = _Trail(place=place, count=self._trails[webhook_id].count + count)
 
     def _shares(self, most: int) -> dict[int, int]:
-        """How many to look at of each webhook, so that all come to the same depth below the newest.
+        """How many to read of each webhook, so that all come to the same depth below the newest.
 
         The first time of all alike; then as each had deliveries so far, and of those that are there already none.
         """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.engine import Connection, first
 from dispatcher.storage.pipeline.order import HELD_BACK
 
 
@@ -36,5 +36,4 @@ from deliveries_waiting d join webhooks w on w.id = d.webhook_id where d.id = %(
 
 def find(connection: Connection, delivery_id: int) -> WaitReason | None:
     """Why it waits; None where it is finished."""
-    found = rows(connection, _FIND, {"id": delivery_id})
-    return WaitReason(**dict(zip(WaitReason.__dataclass_fields__, found[0], strict=True))) if found else None
+    return first(connection, WaitReason, _FIND, id=delivery_id)

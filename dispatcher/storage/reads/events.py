@@ -1,9 +1,8 @@
 """Events as the console shows them: what was emitted, to whom it fanned out, and which webhooks it passed by.
 
-A search by what is in a body has no index: it looks at the newest events only (SCAN), and says whether that was all.
+A search by what is in a body has no index: it reads the newest events only (SCAN), and says whether that was all.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,12 +11,12 @@ from uuid import UUID
 
 from dispatcher.errors import EventNotFound
 from dispatcher.ids import first_event_id, recorded_after
-from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.engine import Connection, one, record, records, rows, scalars
 
 SCAN = 20_000
-"""Events that a search by resource looks at."""
-FOUND_CAP = 200
-"""Events that such a search finds at most."""
+"""Events that a search by resource reads."""
+MATCH_CAP = 200
+"""Events that such a search returns at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,13 +67,13 @@ class NonRecipient:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """Ids of events, newest first; `is_whole` is False where older ones were not looked at."""
+    """Ids of events, newest first; `is_whole` is False where older ones were not read."""
 
     ids: tuple[int, ...]
     is_whole: bool
 
 
-_COLUMNS = """e.id, e.name, e.created_at, e.idempotency_key, e.body::text,
+_COLUMNS = """e.id, e.name, e.created_at, e.idempotency_key, e.body,
     exists (select from events_waiting w where w.event_id = e.id)"""
 
 # Index: events_by_account, backwards, in each day's partition.
@@ -87,14 +86,14 @@ _FIND = f"select {_COLUMNS} from events e where e.account_id = %(account_id)s an
 
 # Index: events_by_account, backwards.
 _SEARCH = """
-with looked as materialized (
-    select id, name, body from events where account_id = %(account_id)s {conditions}
+with scanned as materialized (
+    select id, name, body from events e where account_id = %(account_id)s {conditions}
     order by id desc limit %(scan)s)
 select array(
-        select l.id from looked l
-        join unnest(%(names)s::text[], %(keys)s::text[]) as n (name, key) on n.name = l.name
-        where l.body -> n.key ->> 'id' = %(resource_id)s order by l.id desc limit %(found_cap)s + 1),
-    (select count(*) from looked)
+        select s.id from scanned s
+        join unnest(%(names)s::text[], %(keys)s::text[]) as n (name, key) on n.name = s.name
+        where s.body -> n.key ->> 'id' = %(resource_id)s order by s.id desc limit %(match_cap)s + 1),
+    (select count(*) from scanned)
 """
 
 # Index: deliveries_by_finish of each day from the event's on; of what waits, the two indexes that begin with the event.
@@ -123,27 +122,22 @@ order by id limit %(limit)s
 """
 
 
-def page(
-    connection: Connection,
-    account_id: int,
-    *,
-    limit: int = 40,
-    before: int | None = None,
-    name: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    ids: Sequence[int] | None = None,
-) -> list[EmittedEvent]:
-    """The account's events, newest first: with an id below `before`, recorded from `since` on and before `until`."""
-    conditions = _narrowed(before, name, since, until) + (
-        " and e.id = any (%(ids)s::bigint[])" if ids is not None else ""
-    )
-    parameters = {
-        **_parameters(account_id, before, name, since, until),
-        "ids": None if ids is None else list(ids),
-        "limit": limit,
-    }
-    return [_event(row) for row in rows(connection, _LIST.format(conditions=conditions), parameters)]
+_CONDITIONS = {
+    "before": " and e.id < %(before)s",
+    "name": " and e.name = %(name)s",
+    "since": " and e.id >= %(first_id)s",
+    "until": " and e.id < %(until_id)s",
+    "ids": " and e.id = any (%(ids)s::bigint[])",
+}
+
+
+def page(connection: Connection, account_id: int, *, limit: int = 40, **filters: Any) -> list[EmittedEvent]:
+    """The account's events, newest first.
+
+    The filters are an id to be `before`, a `name`, when they were recorded (`since`, and before `until`), and `ids`.
+    """
+    sql, parameters = _filtered(_LIST, **filters)
+    return records(connection, EmittedEvent, sql, **parameters, account_id=account_id, limit=limit)
 
 
 def search(
@@ -152,90 +146,59 @@ def search(
     resource_id: str,
     keys: Mapping[str, str],
     *,
-    before: int | None = None,
-    name: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
     scan: int = SCAN,
+    **filters: Any,
 ) -> Search:
-    """Events about that resource; `keys`: event name → under which key of the body the resource stands."""
-    conditions = _narrowed(before, name, since, until).replace("e.", "")
-    sql = _SEARCH.format(conditions=conditions)
-    parameters = _parameters(account_id, before, name, since, until) | {
-        "resource_id": resource_id,
-        "names": list(keys),
-        "keys": list(keys.values()),
-        "scan": scan,
-        "found_cap": FOUND_CAP,
-    }
-    found, looked = rows(connection, sql, parameters)[0]
-    return Search(ids=tuple(found)[:FOUND_CAP], is_whole=looked < scan and len(found) <= FOUND_CAP)
+    """Events about that resource, filtered as by `page`; `keys`: event name → the resource's key in the body."""
+    sql, parameters = _filtered(_SEARCH, **filters)
+    parameters |= {"names": list(keys), "keys": list(keys.values()), "scan": scan, "match_cap": MATCH_CAP}
+    ids, scanned = rows(connection, sql, parameters, account_id=account_id, resource_id=resource_id)[0]
+    return Search(ids=tuple(ids)[:MATCH_CAP], is_whole=scanned < scan and len(ids) <= MATCH_CAP)
 
 
 def find(connection: Connection, account_id: int, event_id: int) -> EmittedEvent:
     """One event of the account; raises EventNotFound."""
-    found = rows(connection, _FIND, {"account_id": account_id, "id": event_id})
-    if not found:
-        raise EventNotFound(event_id)
-    return _event(found[0])
+    row = one(connection, EventNotFound(event_id), _FIND, account_id=account_id, id=event_id)
+    return record(EmittedEvent, row)
 
 
 def resulting_deliveries(connection: Connection, event_id: int, limit: int = 1_000) -> list[ResultingDelivery]:
     """The deliveries of the event that are kept, in the order in which they were made."""
-    parameters = {"id": event_id, "day": recorded_after(event_id).date(), "limit": limit}
-    found = rows(connection, _RESULTING, parameters)
-    return [ResultingDelivery(**dict(zip(ResultingDelivery.__dataclass_fields__, row, strict=True))) for row in found]
+    day = recorded_after(event_id).date()
+    return records(connection, ResultingDelivery, _RESULTING, id=event_id, day=day, limit=limit)
 
 
 def delivery_ids(connection: Connection, event_ids: Sequence[int]) -> list[int]:
     """The deliveries of these events that are kept."""
     if not event_ids:
         return []
-    parameters = {"ids": list(event_ids), "day": recorded_after(min(event_ids)).date()}
-    return [id_ for (id_,) in rows(connection, _DELIVERIES_OF, parameters)]
+    return scalars(connection, _DELIVERIES_OF, ids=list(event_ids), day=recorded_after(min(event_ids)).date())
 
 
 def non_recipients(
     connection: Connection, account_id: int, webhook_ids: Sequence[int], limit: int = 1_000
 ) -> list[NonRecipient]:
     """The account's webhooks, and those deleted since with an id in `webhook_ids`."""
-    found = rows(
-        connection, _NON_RECIPIENTS, {"account_id": account_id, "webhook_ids": list(webhook_ids), "limit": limit}
-    )
-    return [NonRecipient(**dict(zip(NonRecipient.__dataclass_fields__, row, strict=True))) for row in found]
+    parameters = {"account_id": account_id, "webhook_ids": list(webhook_ids), "limit": limit}
+    return records(connection, NonRecipient, _NON_RECIPIENTS, **parameters)
 
 
-def _narrowed(before: int | None, name: str | None, since: datetime | None, until: datetime | None) -> str:
-    return " ".join(
-        text
-        for value, text in (
-            (before, "and e.id < %(before)s"),
-            (name, "and e.name = %(name)s"),
-            (since, "and e.id >= %(first_id)s"),
-            (until, "and e.id < %(until_id)s"),
-        )
-        if value is not None
-    )
-
-
-def _parameters(
-    account_id: int, before: int | None, name: str | None, since: datetime | None, until: datetime | None
-) -> dict[str, object]:
-    return {
-        "account_id": account_id,
+def _filtered(
+    sql: str,
+    *,
+    before: int | None = None,
+    name: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    ids: Sequence[int] | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """`sql` on events `e` with the conditions that are not None, and their parameters."""
+    filters = {"before": before, "name": name, "since": since, "until": until, "ids": ids}
+    conditions = "".join(text for key, text in _CONDITIONS.items() if filters[key] is not None)
+    return sql.format(conditions=conditions), {
         "before": before,
         "name": name,
         "first_id": since and first_event_id(since),
         "until_id": until and first_event_id(until),
+        "ids": None if ids is None else list(ids),
     }
-
-
-def _event(row: Row) -> EmittedEvent:
-    return EmittedEvent(
-        id=row[0],
-        name=row[1],
-        created_at=row[2],
-        idempotency_key=row[3],
-        body=json.loads(row[4]),
-        is_waiting=row[5],
-    )

@@ -6,7 +6,7 @@ Both look at a bounded number of rows, by index, however many deliveries wait.
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.engine import Connection, records, rows
 
 COUNT_CAP = 10_000
 """Exact up to here."""
@@ -150,8 +150,7 @@ def failing_webhooks(connection: Connection, account_id: int | None = None, *, l
         walk=_WALK_ALL if account_id is None else _WALK_ACCOUNT,
         of_account="" if account_id is None else "account_id = %(account_id)s and",
     )
-    found = rows(connection, sql, _parameters(account_id) | {"limit": limit})
-    return [FailingWebhook(**dict(zip(FailingWebhook.__dataclass_fields__, row, strict=True))) for row in found]
+    return records(connection, FailingWebhook, sql, **_parameters(account_id), limit=limit)
 
 
 def _parameters(account_id: int | None) -> dict[str, object]:

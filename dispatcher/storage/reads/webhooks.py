@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.engine import Connection, records, rows
 
 WAITING_CAP = 1_000
 
@@ -53,18 +53,10 @@ def page(
     connection: Connection, account_id: int, *, after: int = 0, limit: int = 40, webhook_id: int | None = None
 ) -> list[WebhookSummary]:
     """The account's webhooks with an id beyond `after`, by id; with `webhook_id` only that one."""
-    parameters = {
-        "account_id": account_id,
-        "after": after,
-        "limit": limit,
-        "webhook_id": webhook_id,
-        "cap": WAITING_CAP,
-    }
-    found = rows(connection, _LIST, parameters)
-    return [WebhookSummary(**dict(zip(WebhookSummary.__dataclass_fields__, row, strict=True))) for row in found]
+    parameters = {"account_id": account_id, "after": after, "limit": limit, "webhook_id": webhook_id}
+    return records(connection, WebhookSummary, _LIST, **parameters, cap=WAITING_CAP)
 
 
 def names(connection: Connection, account_id: int, limit: int = 500) -> list[tuple[int, str, bool]]:
     """Id, URL and whether it was deleted, of the account's webhooks: for choosing one."""
-    found = rows(connection, _NAMES, {"account_id": account_id, "limit": limit})
-    return [(row[0], row[1], row[2]) for row in found]
+    return [(id_, url, deleted) for id_, url, deleted in rows(connection, _NAMES, account_id=account_id, limit=limit)]

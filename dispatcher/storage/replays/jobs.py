@@ -1,23 +1,25 @@
-"""Replays: jobs that make many deliveries pending once more, and how far each has come, webhook by webhook.
+"""Replays: jobs that make many deliveries pending again, and how far each has come, webhook by webhook.
 
-What they take, and how it is moved, is in `matches`. Whoever moves a batch stores in the same transaction how far the
+What they take, and how it is moved, is in `selection`. Whoever moves a batch stores in the same transaction how far the
 cursors have come, so each match is moved once.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from dispatcher.errors import ReplayNotFound
 from dispatcher.model.delivery import State
-from dispatcher.model.replay import Replay, ReplayRequest, ReplayState
-from dispatcher.storage.engine import Connection, Row, array, rows
+from dispatcher.model.replay import Replay, ReplaySpec, ReplayState
+from dispatcher.storage.engine import Connection, array, one, record, records, rows, scalar, scalars
 from dispatcher.storage.stats import partitions
 
 _LOCK = 5_264_073
 
-_COLUMNS = """r.id, r.account_id, a.time_zone, r.webhook_id, r.event_names, r.states, r.since, r.until, r.created_at,
-    r.rate, r.new_key, r.missed, r.state, r.matched, r.sent, r.updated_at, r.finished_at"""
+# In the order of Replay's fields.
+_COLUMNS = """r.webhook_id, r.event_names, r.states, r.since, r.until, r.created_at, r.rate, r.new_key, r.missed,
+    r.id, r.account_id, a.time_zone, r.state, r.matched, r.sent, r.updated_at, r.finished_at"""
 
 # One step at a time: two replays that build what the same webhook missed would both find an event without a delivery.
 # And no day of events may be dropped while a delivery of one of them becomes pending again.
@@ -39,28 +41,28 @@ insert into replay_webhooks (replay_id, webhook_id, matched)
 select %(id)s, webhook_id, matched from unnest(%(webhook_ids)s::int[], %(matched)s::bigint[]) as w (webhook_id, matched)
 """
 
-_OWN = """
+_OWNED = """
 (%(account_id)s::int is null or r.account_id = %(account_id)s)
     and (%(client_id)s::int is null or r.client_id = %(client_id)s)
 """
 
-_FIND = f"select {_COLUMNS} from replays r join accounts a on a.id = r.account_id where r.id = %(id)s and {_OWN}"
+_FIND = f"select {_COLUMNS} from replays r join accounts a on a.id = r.account_id where r.id = %(id)s and {_OWNED}"
 
 # Index: replays_by_account, backwards.
 _LIST = f"""
 select {_COLUMNS} from replays r join accounts a on a.id = r.account_id
-where r.account_id = %(account_id)s and {_OWN} and (%(before)s::int is null or r.id < %(before)s)
+where r.account_id = %(account_id)s and {_OWNED} and (%(before)s::int is null or r.id < %(before)s)
 order by r.id desc offset %(offset)s limit %(limit)s
 """
 
 _STOP = f"""
 update replays r set state = 'stopped', finished_at = dispatcher_now(), updated_at = dispatcher_now()
-where id = %(id)s and state = 'running' and {_OWN}
+where id = %(id)s and state = 'running' and {_OWNED}
 """
 
 _RESUME = f"""
 update replays r set state = 'running', finished_at = null, updated_at = dispatcher_now(), paced_at = dispatcher_now()
-where id = %(id)s and state = 'stopped' and {_OWN}
+where id = %(id)s and state = 'stopped' and {_OWNED}
 """
 
 # Those that got on last come first: one whose step fails again and again must not keep the others from theirs.
@@ -71,13 +73,13 @@ _COUNT_RUNNING = "select count(*) from replays where state = 'running' and accou
 
 _PRUNE = "delete from replays where finished_at < dispatcher_now() - make_interval(days => %(days)s) returning id"
 
-_HOLD = f"""
+_LOCK_RUNNING = f"""
 select {_COLUMNS}, r.turn, extract(epoch from dispatcher_now() - r.paced_at)::float8
 from replays r join accounts a on a.id = r.account_id
 where r.id = %(id)s and r.state = 'running' for update of r
 """
 
-# The next webhooks in turn: those after the one that was looked at last, then from the first on.
+# The next webhooks in turn: those after the last one of the step before, then from the first on.
 # Index: replay_webhooks_left.
 _TURN = "(select turn from replays where id = %(id)s)"
 _NEXT = f"""
@@ -103,13 +105,13 @@ where r.replay_id = %(id)s and r.webhook_id = any (%(webhook_ids)s::int[]) and n
 # Index: replay_webhooks' key.
 _ADVANCE = """
 update replay_webhooks r set last_id = n.last_id, sent = r.sent + n.sent, done = n.done
-from unnest(%(webhook_ids)s::int[], %(last_ids)s::bigint[], %(sents)s::bigint[], %(dones)s::bool[])
+from unnest(%(webhook_id)s::int[], %(last_id)s::bigint[], %(sent)s::bigint[], %(done)s::bool[])
     as n (webhook_id, last_id, sent, done)
-where r.replay_id = %(id)s and r.webhook_id = any (%(webhook_ids)s::int[]) and r.webhook_id = n.webhook_id
+where r.replay_id = %(id)s and r.webhook_id = any (%(webhook_id)s::int[]) and r.webhook_id = n.webhook_id
 """
 
 # Index: replay_webhooks_left.
-_NOTE = """
+_RECORD_PROGRESS = """
 update replays set sent = sent + %(sent)s, turn = %(turn)s, updated_at = dispatcher_now(),
     paced_at = paced_at + make_interval(secs => %(paced_s)s),
     state = case when left_over then 'running' else 'done' end,
@@ -153,42 +155,33 @@ class Advance:
 
 def now(connection: Connection) -> datetime:
     """The time of the clock that decides."""
-    found: datetime = rows(connection, "select dispatcher_now()")[0][0]
-    return found
+    now_: datetime = scalar(connection, "select dispatcher_now()")
+    return now_
 
 
 def add(
-    connection: Connection, account_id: int, client_id: int | None, requested: ReplayRequest, matched: Mapping[int, int]
+    connection: Connection, account_id: int, client_id: int | None, spec: ReplaySpec, matched: Mapping[int, int]
 ) -> Replay:
-    """A new replay; `matched` tells how many deliveries each of its webhooks has. It is done where there are none."""
-    parameters = {
-        "account_id": account_id,
-        "client_id": client_id,
-        "webhook_id": requested.webhook_id,
-        "event_names": requested.event_names and list(requested.event_names),
-        "states": list(requested.states),
-        "rate": requested.rate,
-        "new_key": requested.new_key,
-        "missed": requested.missed,
-        "matched": sum(matched.values()),
-        "since": requested.since,
-        "until": requested.until,
-        "as_of": requested.as_of,
-    }
-    made = _replay(rows(connection, _ADD, parameters)[0])
-    counts = {"id": made.id, "webhook_ids": array(matched), "matched": array(matched.values())}
-    rows(connection, _ADD_WEBHOOKS, counts)
-    return made
+    """A new replay; `matched`: webhook → how many of its deliveries match. It is done where there are none."""
+    row = rows(
+        connection,
+        _ADD,
+        asdict(spec) | {"event_names": spec.event_names and list(spec.event_names), "states": list(spec.states)},
+        account_id=account_id,
+        client_id=client_id,
+        matched=sum(matched.values()),
+    )[0]
+    replay = _replay(row)
+    rows(connection, _ADD_WEBHOOKS, id=replay.id, webhook_ids=array(matched), matched=array(matched.values()))
+    return replay
 
 
 def find(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
 ) -> Replay:
     """One replay, of that account and client if given; raises ReplayNotFound."""
-    found = rows(connection, _FIND, {"id": replay_id, "account_id": account_id, "client_id": client_id})
-    if not found:
-        raise ReplayNotFound(replay_id)
-    return _replay(found[0])
+    missing = ReplayNotFound(replay_id)
+    return _replay(one(connection, missing, _FIND, id=replay_id, account_id=account_id, client_id=client_id))
 
 
 def list_for_account(
@@ -202,30 +195,23 @@ def list_for_account(
 ) -> list[Replay]:
     """A page of the account's replays, newest first; with `client_id` only those that this client asked for.
 
-    Pages are told by `offset`, or by the last id of the page `before`.
+    A page begins at an `offset`, or after the one `before`, the last of the page before it.
     """
-    parameters = {
-        "account_id": account_id,
-        "client_id": client_id,
-        "before": before,
-        "offset": offset,
-        "limit": limit,
-    }
-    return [_replay(row) for row in rows(connection, _LIST, parameters)]
+    parameters = {"account_id": account_id, "client_id": client_id, "before": before}
+    return [_replay(row) for row in rows(connection, _LIST, parameters, offset=offset, limit=limit)]
 
 
 def count_running(connection: Connection, account_id: int) -> int:
     """How many of the account are running."""
-    found: int = rows(connection, _COUNT_RUNNING, {"account_id": account_id})[0][0]
-    return found
+    count: int = scalar(connection, _COUNT_RUNNING, account_id=account_id)
+    return count
 
 
 def stop(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
 ) -> Replay:
     """Ends the replay where it is, and returns it; one that has ended stays as it is. Raises ReplayNotFound."""
-    parameters = {"id": replay_id, "account_id": account_id, "client_id": client_id}
-    rows(connection, _STOP, parameters)
+    rows(connection, _STOP, id=replay_id, account_id=account_id, client_id=client_id)
     return find(connection, replay_id, account_id=account_id, client_id=client_id)
 
 
@@ -233,14 +219,13 @@ def resume(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
 ) -> Replay:
     """Lets a stopped replay go on, and returns it; one that runs or is done stays as it is. Raises ReplayNotFound."""
-    parameters = {"id": replay_id, "account_id": account_id, "client_id": client_id}
-    rows(connection, _RESUME, parameters)
+    rows(connection, _RESUME, id=replay_id, account_id=account_id, client_id=client_id)
     return find(connection, replay_id, account_id=account_id, client_id=client_id)
 
 
 def prune(connection: Connection, days: int) -> int:
-    """Deletes replays that ended so many days ago; returns how many."""
-    return len(rows(connection, _PRUNE, {"days": days}))
+    """Deletes replays that ended at least `days` ago; returns how many."""
+    return len(rows(connection, _PRUNE, days=days))
 
 
 # -- A step ------------------------------------------------------------------------------------------------------------
@@ -248,80 +233,46 @@ def prune(connection: Connection, days: int) -> int:
 
 def running(connection: Connection) -> list[int]:
     """Replays that are neither done nor stopped, those first that got on last."""
-    return [id_ for (id_,) in rows(connection, _RUNNING)]
+    return scalars(connection, _RUNNING)
 
 
 def next_webhooks(connection: Connection, replay_id: int, limit: int) -> list[int]:
     """Webhooks of the replay that are not done, in turn."""
-    return [id_ for (id_,) in rows(connection, _NEXT, {"id": replay_id, "limit": limit})]
+    return scalars(connection, _NEXT, id=replay_id, limit=limit)
 
 
 def try_lock_steps(connection: Connection) -> bool:
     """Whether the caller may step until its transaction ends; False where another steps, or days are dropped."""
-    return bool(rows(connection, _TAKE_TURN, {"lock": _LOCK, "prune": partitions.LOCK})[0][0])
+    return bool(scalar(connection, _TAKE_TURN, lock=_LOCK, prune=partitions.LOCK))
 
 
 def lock(connection: Connection, replay_id: int) -> LockedReplay | None:
     """The replay, if it is running; it cannot be stopped before the transaction ends."""
-    found = rows(connection, _HOLD, {"id": replay_id})
-    if not found:
-        return None
-    *columns, turn, waited_s = found[0]
-    return LockedReplay(replay=_replay(tuple(columns)), turn=turn, waited_s=waited_s)
+    for *columns, turn, waited_s in rows(connection, _LOCK_RUNNING, id=replay_id):
+        return LockedReplay(replay=_replay(columns), turn=turn, waited_s=waited_s)
+    return None
 
 
 def remaining(
     connection: Connection, replay_id: int, webhook_ids: Sequence[int], most_due: int
 ) -> dict[int, Remaining]:
     """Of these webhooks those that are not done; what is due to each is counted up to `most_due`."""
-    parameters = {"id": replay_id, "webhook_ids": array(webhook_ids), "most": most_due}
-    return {
-        row[0]: Remaining(
-            webhook_id=row[0], last_id=row[1], unsent=row[2], deleted=row[3], rate_limit=row[4], due=row[5]
-        )
-        for row in rows(connection, _LEFT, parameters)
-    }
+    left = records(connection, Remaining, _LEFT, id=replay_id, webhook_ids=array(webhook_ids), most=most_due)
+    return {webhook.webhook_id: webhook for webhook in left}
 
 
 def advance(connection: Connection, replay_id: int, advances: Sequence[Advance]) -> None:
     """Stores how far the replay has come with each webhook."""
-    parameters = {
-        "id": replay_id,
-        "webhook_ids": array(one.webhook_id for one in advances),
-        "last_ids": array(one.last_id for one in advances),
-        "sents": array(one.sent for one in advances),
-        "dones": array(one.done for one in advances),
-    }
-    rows(connection, _ADVANCE, parameters)
+    columns = {name: array(getattr(one, name) for one in advances) for name in Advance.__dataclass_fields__}
+    rows(connection, _ADVANCE, columns, id=replay_id)
 
 
 def record_progress(connection: Connection, replay_id: int, *, sent: int, turn: int, paced_s: float) -> None:
     """Adds to what was sent and moves the end of what the rate allowed; the replay is done with its last webhook."""
-    rows(connection, _NOTE, {"id": replay_id, "sent": sent, "turn": turn, "paced_s": paced_s})
+    rows(connection, _RECORD_PROGRESS, id=replay_id, sent=sent, turn=turn, paced_s=paced_s)
 
 
-def _replay(row: Row) -> Replay:
-    """A Replay from _COLUMNS."""
-    requested = ReplayRequest(
-        webhook_id=row[3],
-        event_names=None if row[4] is None else tuple(row[4]),
-        states=tuple(State(state) for state in row[5]),
-        since=row[6],
-        until=row[7],
-        as_of=row[8],
-        rate=row[9],
-        new_key=row[10],
-        missed=row[11],
-    )
-    return Replay(
-        id=row[0],
-        account_id=row[1],
-        time_zone=row[2],
-        requested=requested,
-        state=ReplayState(row[12]),
-        matched=row[13],
-        sent=row[14],
-        created_at=row[8],
-        updated_at=row[15],
-        finished_at=row[16],
-    )
+def _replay(row: Iterable[Any]) -> Replay:
+    """From _COLUMNS."""
+    stored = record(Replay, row)
+    return replace(stored, states=tuple(map(State, stored.states)), state=ReplayState(stored.state))

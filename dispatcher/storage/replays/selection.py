@@ -1,7 +1,7 @@
 """What a replay takes: the deliveries that match, the events that a webhook missed, and moving a batch of them.
 
-Of a webhook a look reads the next few rows by id, whether they match or not, so that no statement takes long, however
-much history there is; the next look goes on from there.
+Of a webhook a scan reads the next few rows by id, whether they match or not, so that no statement takes long, however
+much history there is; the next scan goes on from there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from datetime import date, datetime
 
 from dispatcher.ids import COUNTER_BITS, first_event_id, recorded_after
 from dispatcher.model.delivery import State
-from dispatcher.model.replay import ReplayRequest
-from dispatcher.storage.engine import Connection, array, rows
+from dispatcher.model.replay import ReplaySpec
+from dispatcher.storage.engine import Connection, array, record, records, rows, scalar, scalars
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.pipeline.deliveries import RESTART, RESTARTABLE
 
@@ -29,8 +29,8 @@ order by id
 # deliveries_..._by_webhook; of each day from that of `since` on, because a delivery is finished on the day it was
 # created, or later. Asked for one webhook as a range and in the order of these indexes: by `webhook_id = w.id order by
 # id` the planner may walk the deliveries of all webhooks by id instead, to the end where this one has none.
-_LOOKED = """
-with looked as materialized (
+_SCAN = """
+with scanned as materialized (
     select w.id as webhook_id, d.id, d.finished_on,
         d.state = any (%(states)s::text[]) and d.created_at >= %(since)s and d.created_at < %(until)s
             and d.updated_at <= %(as_of)s {not_too_often}
@@ -43,32 +43,34 @@ with looked as materialized (
         order by webhook_id, id limit %(scan)s) d)
 """
 
-_COUNT = "select webhook_id, count(*), max(id), count(*) filter (where fits) from looked group by webhook_id"
+_COUNT = """
+select webhook_id, count(*), max(id), count(*) filter (where fits), null, null from scanned group by webhook_id
+"""
 
 _PICK = """
 select webhook_id, count(*), max(id), count(*) filter (where fits), array_agg(id order by id) filter (where fits),
     array_agg(distinct finished_on) filter (where fits)
-from looked group by webhook_id
+from scanned group by webhook_id
 """
 
 # The account's next events by id, and those of them that the webhook wants, has no delivery for, and will not get one
 # for by a fan-out that is still to come. `except` is sorted or hashed, never a loop over all its deliveries for each
 # event. Index: events_by_account; deliveries_..._by_webhook of each day from the first event's on; deliveries_due.
 _MISSED = """
-with looked as materialized (
+with scanned as materialized (
     select id, name from events
     where account_id = %(account_id)s and id > %(after)s and id < %(until_id)s order by id limit %(scan)s),
 missing as (
-    select l.id from looked l join webhooks w on w.id = %(webhook_id)s
-    where l.name = any (w.events) and (%(names)s::text[] is null or l.name = any (%(names)s::text[]))
+    select s.id from scanned s join webhooks w on w.id = %(webhook_id)s
+    where s.name = any (w.events) and (%(names)s::text[] is null or s.name = any (%(names)s::text[]))
     except
     select event_id from deliveries
     where webhook_id = %(webhook_id)s and (finished_on is null or finished_on >= %(first_day)s)
-        and event_id between (select min(id) from looked) and (select max(id) from looked)
+        and event_id between (select min(id) from scanned) and (select max(id) from scanned)
     except
     select event_id from events_waiting
-    where event_id between (select min(id) from looked) and (select max(id) from looked))
-select (select count(*) from looked), (select max(id) from looked), array(select id from missing order by 1)
+    where event_id between (select min(id) from scanned) and (select max(id) from scanned))
+select (select count(*) from scanned), (select max(id) from scanned), array(select id from missing order by 1)
 """
 
 # Deliveries of days that were dropped are forgotten: nobody knows any more which events had one.
@@ -112,7 +114,7 @@ _BUILD = f"{order.insert(_MISSING)} returning id, webhook_id, resource"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SelectionLimits:
-    """Rows of each webhook that a look reads, and how often a delivery may have been redelivered to match still."""
+    """Rows of each webhook that a scan reads, and how often a delivery may have been redelivered to match still."""
 
     scan: int
     redeliveries: int
@@ -120,7 +122,7 @@ class SelectionLimits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scan:
-    """What a look at a webhook's next rows found: how many there were, the last one's id, and those that match."""
+    """A webhook's next rows: how many there were, the last one's id, and those that match."""
 
     scanned: int
     last_id: int
@@ -142,54 +144,43 @@ class Redelivered:
 
 def oldest_day(connection: Connection) -> datetime | None:
     """Since when the deliveries that were finished are known (midnight, UTC); None: no day was made."""
-    found: datetime | None = rows(connection, f"select ({_OLDEST_DAY})::timestamptz")[0][0]
-    return found
+    day: datetime | None = scalar(connection, f"select ({_OLDEST_DAY})::timestamptz")
+    return day
 
 
 def webhooks(connection: Connection, account_id: int, webhook_id: int | None, client_id: int | None) -> list[int]:
     """The live webhooks of the account, of the client if given, or the one with that id."""
-    requested = {"account_id": account_id, "webhook_id": webhook_id, "client_id": client_id}
-    return [id_ for (id_,) in rows(connection, _WEBHOOKS, requested)]
+    return scalars(connection, _WEBHOOKS, account_id=account_id, webhook_id=webhook_id, client_id=client_id)
 
 
 def count(
-    connection: Connection,
-    account_id: int,
-    requested: ReplayRequest,
-    afters: Mapping[int, int],
-    limits: SelectionLimits,
+    connection: Connection, account_id: int, spec: ReplaySpec, afters: Mapping[int, int], limits: SelectionLimits
 ) -> dict[int, Scan]:
     """Of each webhook of `afters` the next rows beyond that id; absent where there are none."""
-    return _looks(connection, account_id, requested, afters, limits, _COUNT)
+    return _scans(connection, account_id, spec, afters, limits, _COUNT)
 
 
 def pick(
-    connection: Connection,
-    account_id: int,
-    requested: ReplayRequest,
-    afters: Mapping[int, int],
-    limits: SelectionLimits,
+    connection: Connection, account_id: int, spec: ReplaySpec, afters: Mapping[int, int], limits: SelectionLimits
 ) -> dict[int, Scan]:
     """As `count`, with the ids of those that match."""
-    return _looks(connection, account_id, requested, afters, limits, _PICK)
+    return _scans(connection, account_id, spec, afters, limits, _PICK)
 
 
 def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[int]:
     """Those of them that are not deleted, and cannot be before the transaction ends."""
-    return [id_ for (id_,) in rows(connection, _HOLD_WEBHOOKS, {"webhook_ids": array(webhook_ids)})]
+    return scalars(connection, _HOLD_WEBHOOKS, webhook_ids=array(webhook_ids))
 
 
-def move(
-    connection: Connection, requested: ReplayRequest, looks: Sequence[Scan], keys: Mapping[str, str]
-) -> list[Redelivered]:
+def move(connection: Connection, spec: ReplaySpec, scans: Sequence[Scan], keys: Mapping[str, str]) -> list[Redelivered]:
     """Makes the deliveries that were picked pending and due, or with a new key copies of them; returns these.
 
     `keys`: event name → where its resource stands in its body. With order, all but the earliest are held back.
     """
-    ids = [id_ for look in looks for id_ in look.ids]
-    days = {day for look in looks for day in look.days}
-    parameters = {"ids": array(ids), "days": array(days), "states": list(requested.states), "as_of": requested.as_of}
-    return _made(connection, _COPY if requested.new_key else _MOVE, parameters, keys) if ids else []
+    ids = [id_ for scan in scans for id_ in scan.ids]
+    days = {day for scan in scans for day in scan.days}
+    parameters = {"ids": array(ids), "days": array(days), "states": list(spec.states), "as_of": spec.as_of}
+    return _redelivered(connection, _COPY if spec.new_key else _MOVE, parameters, keys) if ids else []
 
 
 def build(
@@ -197,78 +188,72 @@ def build(
 ) -> list[Redelivered]:
     """Makes deliveries of these events for the webhook; `keys` and order as in `move`."""
     parameters = {"ids": array(event_ids), "webhook_id": webhook_id}
-    return _made(connection, _BUILD, parameters, keys) if event_ids else []
+    return _redelivered(connection, _BUILD, parameters, keys) if event_ids else []
 
 
-def _made(
+def _redelivered(
     connection: Connection, sql: str, parameters: Mapping[str, object], keys: Mapping[str, str]
 ) -> list[Redelivered]:
-    found = rows(connection, sql, {**parameters, **order.keyed(keys)})
-    moved = [Redelivered(id=row[0], webhook_id=row[1], resource=row[2]) for row in found]
+    moved = records(connection, Redelivered, sql, **parameters, **order.keyed(keys))
     order.settle(connection, [(one.webhook_id, one.resource) for one in moved if one.resource is not None])
     return moved
 
 
-def _looks(
+def _scans(
     connection: Connection,
     account_id: int,
-    requested: ReplayRequest,
+    spec: ReplaySpec,
     afters: Mapping[int, int],
     limits: SelectionLimits,
     tail: str,
 ) -> dict[int, Scan]:
-    if requested.missed:
-        return _missed(connection, account_id, requested, afters, limits.scan)
-    sql, parameters = _look_sql(requested, afters, limits, tail)
+    if spec.missed:
+        return _missed(connection, account_id, spec, afters, limits.scan)
+    scans = rows(connection, *_scan_sql(spec, afters, limits, tail))
     return {
-        webhook_id: Scan(
-            scanned=scanned,
-            last_id=last_id,
-            matched=matched,
-            ids=tuple(found[0] or ()) if found else (),
-            days=tuple(found[1] or ()) if found else (),
-        )
-        for webhook_id, scanned, last_id, matched, *found in rows(connection, sql, parameters)
+        webhook_id: record(Scan, (*counts, tuple(ids or ()), tuple(days or ())))
+        for webhook_id, *counts, ids, days in scans
     }
 
 
-def _look_sql(
-    requested: ReplayRequest, afters: Mapping[int, int], limits: SelectionLimits, tail: str
+def _scan_sql(
+    spec: ReplaySpec, afters: Mapping[int, int], limits: SelectionLimits, tail: str
 ) -> tuple[str, dict[str, object]]:
-    """The statement, with the conditions that are asked for, and its parameters."""
-    sql = _LOOKED.format(
-        not_too_often="" if requested.new_key else "and d.redelivery_count < %(redeliveries)s",
-        of_event="e.name = any (%(names)s::text[])" if requested.event_names else "true",
-        only_failed="and state = 'failed'" if set(requested.states) == {State.FAILED} else "",
+    """The statement with its conditions, and its parameters."""
+    sql = _SCAN.format(
+        not_too_often="" if spec.new_key else "and d.redelivery_count < %(redeliveries)s",
+        of_event="e.name = any (%(names)s::text[])" if spec.event_names else "true",
+        only_failed="and state = 'failed'" if set(spec.states) == {State.FAILED} else "",
     )
     return sql + tail, {
         "webhook_ids": array(afters),
         "afters": array(afters.values()),
         "scan": limits.scan,
         "redeliveries": limits.redeliveries,
-        "states": list(requested.states),
-        "names": list(requested.event_names or ()),
-        "first_day": requested.since.date(),
-        "last_day": requested.as_of.date(),
-        "since": requested.since,
-        "until": requested.until,
-        "as_of": requested.as_of,
+        "states": list(spec.states),
+        "names": list(spec.event_names or ()),
+        "first_day": spec.since.date(),
+        "last_day": spec.as_of.date(),
+        "since": spec.since,
+        "until": spec.until,
+        "as_of": spec.as_of,
     }
 
 
 def _missed(
-    connection: Connection, account_id: int, requested: ReplayRequest, afters: Mapping[int, int], scan: int
+    connection: Connection, account_id: int, spec: ReplaySpec, afters: Mapping[int, int], scan: int
 ) -> dict[int, Scan]:
     ((webhook_id, after),) = afters.items()
-    after = max(after, first_event_id(requested.since) - 1)
-    parameters = {
-        "account_id": account_id,
-        "webhook_id": webhook_id,
-        "names": requested.event_names and list(requested.event_names),
-        "after": after,
-        "until_id": first_event_id(requested.until) + (2 << COUNTER_BITS),  # an id's second is rounded
-        "first_day": recorded_after(after).date(),
-        "scan": scan,
-    }
-    scanned, last_id, ids = rows(connection, _MISSED, parameters)[0]
+    after = max(after, first_event_id(spec.since) - 1)
+    scanned, last_id, ids = rows(
+        connection,
+        _MISSED,
+        account_id=account_id,
+        webhook_id=webhook_id,
+        names=spec.event_names and list(spec.event_names),
+        after=after,
+        until_id=first_event_id(spec.until) + (2 << COUNTER_BITS),  # an id's second is rounded
+        first_day=recorded_after(after).date(),
+        scan=scan,
+    )[0]
     return {webhook_id: Scan(scanned=scanned, last_id=last_id, matched=len(ids), ids=tuple(ids))} if scanned else {}

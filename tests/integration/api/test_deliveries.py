@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher.model.attempt import NO_ADDRESS
 from dispatcher.storage.pipeline import events
-from dispatcher.storage.reads.delivery_pages import LOOKS
+from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.support.api import Api
 from tests.support.builders import a_body, a_history, a_webhook, an_event
 
@@ -129,7 +129,7 @@ def test_the_next_page_is_linked_to_and_the_last_one_links_to_none(api: Api, mad
 def test_a_page_of_a_rare_event_may_be_empty_and_links_to_where_it_is(api: Api, made: Deliveries) -> None:
     made.webhook()
     rare, often = made.make("invoice_sent", "invoice_paid")
-    a_history(api.container.storage, often, sum(LOOKS) + 1_000)
+    a_history(api.container.storage, often, sum(SCANS) + 1_000)
 
     first = api.get("/deliveries.json?event_name=invoice_sent")
     second = api.get(f"/deliveries.json{first.links['next']['url']}")

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dispatcher.cli import main
 from dispatcher.container import use_container
 from dispatcher.storage.pipeline import events
-from dispatcher.storage.reads.delivery_pages import LOOKS
+from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.support.api import Api
 from tests.support.builders import a_body, a_history, an_event
 from tests.support.receiver import Receiver
@@ -130,7 +130,7 @@ def test_a_rare_event_is_found_behind_pages_without_it(api: Api, on_the_database
     api.container.emitter.emit(api.account, [an_event("invoice_sent"), an_event()])
     api.container.storage.transact(events.fan_out, 100_000)
     often, rare = (one["id"] for one in run_json("deliveries", "list"))
-    a_history(api.container.storage, often, sum(LOOKS) + 1_000)
+    a_history(api.container.storage, often, sum(SCANS) + 1_000)
 
     for found in (run_json, on_the_database):
         (one,) = found("deliveries", "list", "--event", "invoice_sent", "--limit", "2")

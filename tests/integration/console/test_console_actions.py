@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from dispatcher.container import Container
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.reads.delivery_pages import LOOKS
+from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.integration.console.conftest import Traffic, Window
 from tests.support.api import Server
 from tests.support.builders import a_body, a_history
@@ -262,9 +262,9 @@ def test_a_rare_event_is_found_by_looking_on(seen: Window, base: str, container:
     traffic.emit("invoice_sent")
     traffic.emit()
     rare, often = traffic.deliveries(webhook)
-    a_history(container.storage, often, sum(LOOKS) + 1_000)
+    a_history(container.storage, often, sum(SCANS) + 1_000)
     page = seen.open(f"{base}/deliveries?event_name=invoice_sent")
-    expect(page.get_by_text(f"Only about {sum(LOOKS):,} deliveries were searched, the newest.")).to_be_visible()
+    expect(page.get_by_text(f"Only about {sum(SCANS):,} deliveries were searched, the newest.")).to_be_visible()
     expect(page.get_by_text("No deliveries match this filter.")).to_have_count(0)
 
     page.get_by_role("link", name="Older").click()

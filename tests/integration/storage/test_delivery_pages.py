@@ -58,12 +58,12 @@ def stored(steps: Steps, condition: str = "true", **parameters: Any) -> list[int
     return [id_ for (id_,) in steps.rows(sql, **parameters)]
 
 
-@pytest.mark.parametrize("looks", [(1,), (10, 25), (100, 1_000, 1_000)], ids=str)
+@pytest.mark.parametrize("scans", [(1,), (10, 25), (100, 1_000, 1_000)], ids=str)
 @pytest.mark.parametrize("name", ["invoice_sent", "invoice_overdue", "expense_paid"])
 def test_all_of_an_event_are_found_in_order_whatever_a_page_may_read(
-    steps: Steps, history: list[int], name: str, looks: tuple[int, ...]
+    steps: Steps, history: list[int], name: str, scans: tuple[int, ...]
 ) -> None:
-    found = list(pages(steps, event_name=name, limit=7, looks=looks))
+    found = list(pages(steps, event_name=name, limit=7, scans=scans))
 
     assert [one.id for page in found for one in page.deliveries] == stored(steps, "e.name = %(name)s", name=name)
     assert {one.event_name for page in found for one in page.deliveries} <= {name}
@@ -72,7 +72,7 @@ def test_all_of_an_event_are_found_in_order_whatever_a_page_may_read(
 
 def test_what_else_narrows_a_list_narrows_these_pages(steps: Steps, history: list[int]) -> None:
     def ids(**wanted: Any) -> list[int]:
-        found = pages(steps, event_name="invoice_sent", limit=7, looks=(10, 25), **wanted)
+        found = pages(steps, event_name="invoice_sent", limit=7, scans=(10, 25), **wanted)
         return [one.id for page in found for one in page.deliveries]
 
     sent = "e.name = 'invoice_sent' and "
@@ -87,7 +87,7 @@ def test_what_else_narrows_a_list_narrows_these_pages(steps: Steps, history: lis
 
 
 def test_a_page_reads_no_more_than_it_may_and_says_that_older_ones_may_follow(steps: Steps, history: list[int]) -> None:
-    page = steps.storage.transact(delivery_pages.page, "applecorp", event_name="invoice_overdue", looks=(100, 100))
+    page = steps.storage.transact(delivery_pages.page, "applecorp", event_name="invoice_overdue", scans=(100, 100))
 
     assert page.deliveries == ()
     passed = len(stored(steps, "d.id >= %(before)s", before=page.before))
@@ -110,7 +110,7 @@ def test_an_account_without_webhooks_has_an_empty_page(steps: Steps) -> None:
 
 
 @pytest.mark.parametrize("state", [None, "failed", "delivered"])
-def test_a_look_is_read_by_indexes(steps: Steps, history: list[int], state: str | None) -> None:
+def test_a_scan_is_read_by_indexes(steps: Steps, history: list[int], state: str | None) -> None:
     wanted = deliveries.filter_parameters(state=state)
     parameters = {
         **wanted,
@@ -120,7 +120,7 @@ def test_a_look_is_read_by_indexes(steps: Steps, history: list[int], state: str 
         "places": array([2**62] * 5),
         "shares": array([20] * 5),
     }
-    sql = "explain " + delivery_pages._look_sql(deliveries.conditions(wanted))
+    sql = "explain " + delivery_pages._scan_sql(deliveries.conditions(wanted))
     plan = "\n".join(line for (line,) in steps.rows(sql, **parameters))
 
     filled = {f"{day:%Y%m%d}" for (day,) in steps.rows("select current_date - n from generate_series(0, 4) n")}

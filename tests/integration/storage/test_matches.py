@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dispatcher.model.delivery import State
-from dispatcher.model.replay import ReplayRequest
+from dispatcher.model.replay import ReplaySpec
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
@@ -21,8 +21,8 @@ from tests.support.builders import a_webhook
 NOW = datetime.now(UTC)
 
 
-def requested(days: int = 5, **given: Any) -> ReplayRequest:
-    return ReplayRequest(
+def requested(days: int = 5, **given: Any) -> ReplaySpec:
+    return ReplaySpec(
         since=NOW - timedelta(days=days), until=NOW + timedelta(hours=1), as_of=NOW + timedelta(hours=1), **given
     )
 
@@ -60,7 +60,7 @@ def read_whole(found: str) -> list[str]:
 
 
 @pytest.mark.parametrize("states", [(State.FAILED,), (State.DELIVERED,), (State.FAILED, State.DELIVERED)], ids=str)
-def test_a_look_is_read_by_the_index_of_its_webhooks(steps: Steps, much: list[int], states: tuple[State, ...]) -> None:
+def test_a_scan_is_read_by_the_index_of_its_webhooks(steps: Steps, much: list[int], states: tuple[State, ...]) -> None:
     index = "deliveries_failed|_webhook_id_id_idx" if states == (State.FAILED,) else "by_webhook"
     for count, names, tail in itertools.product(
         (1, 40), (None, ("invoice_paid",)), (selection._COUNT, selection._PICK)
@@ -68,7 +68,7 @@ def test_a_look_is_read_by_the_index_of_its_webhooks(steps: Steps, much: list[in
         of_these = requested(states=states, event_names=names)
         found = plan(
             steps,
-            *selection._look_sql(
+            *selection._scan_sql(
                 of_these, dict.fromkeys(much[:count], 7), SelectionLimits(scan=1_000 // count, redeliveries=9), tail
             ),
         )
@@ -100,7 +100,7 @@ def test_missed_events_are_read_by_the_index_of_their_account(steps: Steps, much
     assert set(read_whole(found)) <= {"webhooks", "events_waiting"}  # few, and what waits
 
 
-def test_a_look_goes_on_where_the_last_ended(steps: Steps, storage: Storage, much: list[int]) -> None:
+def test_a_scan_goes_on_where_the_last_ended(steps: Steps, storage: Storage, much: list[int]) -> None:
     of_all = requested(days=20, states=(State.FAILED, State.DELIVERED))
     limits = SelectionLimits(scan=150, redeliveries=9)
     afters, ids, looks = {much[0]: 0, much[1]: 0}, {much[0]: [], much[1]: []}, 0

@@ -13,7 +13,7 @@ and still be found by id alone, and ids stay below 2^53, which JavaScript can ho
 cost a look-up for each row on the hot path. Webhooks are only marked deleted, so a delivery always finds its own.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0001"
 down_revision = None
@@ -177,10 +177,4 @@ drop function dispatcher_now, create_partitions, new_idempotency_key, new_event_
 drop sequence event_counter;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE.replace("%", "%%"))
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

@@ -7,7 +7,7 @@ needed, and the unique index on the hash finds a token in one look. Passwords, w
 revoking one ends all that was made of it.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0002"
 down_revision = "0001"
@@ -120,10 +120,4 @@ drop table tokens, clients, users;
 alter table accounts drop column settings, drop column updated_at;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE.replace("%", "%%"))
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

@@ -3,7 +3,7 @@
 The first costs one more entry for each event; without it the activity log would read the events of all accounts.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0003"
 down_revision = "0002"
@@ -20,10 +20,4 @@ drop index webhooks_of_account;
 drop index events_by_account;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

@@ -5,7 +5,7 @@ One that is held back behind an earlier one of its resource is due in the year 9
 everything that is not due, and whoever finishes the earlier one makes it due.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0004"
 down_revision = "0003"
@@ -45,10 +45,4 @@ alter table webhooks drop column ordering, drop column superseding, drop column 
     drop column deactivated_at, drop column deactivated_reason;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

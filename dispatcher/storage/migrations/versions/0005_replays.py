@@ -7,7 +7,7 @@ not hold up the others. A batch of deliveries and the cursors that pass it move 
 an event only one delivery waits for a webhook.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0005"
 down_revision = "0004"
@@ -76,10 +76,4 @@ alter table deliveries drop column copy_of;
 drop table replay_webhooks, replays;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

@@ -5,7 +5,7 @@ that asks every few seconds reads some dozens of small rows, whatever was delive
 the last count is found by BRIN indexes, which cost a write next to nothing: both tables grow in the order of time.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0006"
 down_revision = "0005"
@@ -92,10 +92,4 @@ alter table users add constraint users_permission_is_known check (permission in 
 alter table users alter column account_id set not null;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

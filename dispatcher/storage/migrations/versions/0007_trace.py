@@ -3,7 +3,7 @@
 Null where nobody traces, which costs a row nothing.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0007"
 down_revision = "0006"
@@ -17,10 +17,4 @@ DOWNGRADE = """
 alter table events drop column traceparent;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

@@ -4,15 +4,9 @@ Each connection had 50 numbers in advance. So of two updates of an invoice, a mo
 id: it was sent first where order is kept, and gave way to the older where the newer supersedes.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0008"
 down_revision = "0007"
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql("alter sequence event_counter cache 1")
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql("alter sequence event_counter cache 50")
+upgrade, downgrade = runs("alter sequence event_counter cache 1"), runs("alter sequence event_counter cache 50")

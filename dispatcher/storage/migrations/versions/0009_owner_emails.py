@@ -1,6 +1,6 @@
 """Owners whose e-mail was made up get one that strict clients take: `.invalid` is refused by e-mail validators."""
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0009"
 down_revision = "0008"
@@ -21,10 +21,4 @@ where a.id = u.account_id and u.permission = 'owner' and u.email = a.slug || '@d
     );
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

@@ -5,7 +5,7 @@ address lock nobody out elsewhere. `users.sign_ins` and `sign_ins_since` are not
 the version before, which may run beside.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0010"
 down_revision = "0009"
@@ -23,10 +23,4 @@ comment on column sessions.agent is 'what that browser calls itself';
 
 DOWNGRADE = "alter table sessions drop column id, drop column last_used_at, drop column address, drop column agent"
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

@@ -8,7 +8,7 @@ the clock, because a clock that was wrong for a moment must not give its future 
 *Of a resource only one delivery is out at a time*, so an index of those that are out has a row or none for each.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0011"
 down_revision = "0010"
@@ -75,10 +75,4 @@ select setval('event_counter', (select last_value & 8388607 from event_counter))
 alter sequence event_counter as int minvalue 0 maxvalue 8388607 cycle;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)

@@ -9,7 +9,7 @@ what is older than this migration has passed its retention; then a later one may
 A worker of the former release goes on beside this: to it what it claims was never tried before.
 """
 
-from alembic import op
+from dispatcher.storage.migrations.statements import runs
 
 revision = "0012"
 down_revision = "0011"
@@ -53,10 +53,4 @@ alter table deliveries
     drop column redelivery_count;
 """
 
-
-def upgrade() -> None:
-    op.get_bind().exec_driver_sql(UPGRADE)
-
-
-def downgrade() -> None:
-    op.get_bind().exec_driver_sql(DOWNGRADE)
+upgrade, downgrade = runs(UPGRADE), runs(DOWNGRADE)
