@@ -27,7 +27,7 @@ def body() -> dict[str, Any]:
 @cache
 def body_json() -> str:
     """The same as it is stored and sent."""
-    return render_body(EVENT, body(), time_zone=TIME_ZONE)
+    return render_body(EVENT, body(), time_zone=TIME_ZONE).decode()
 
 
 def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "account") -> list[accounts.Account]:

@@ -16,7 +16,7 @@ from schemas import EVENT_TYPES
 from schemas.api import activity as words
 from schemas.api.activity import ActivitySchema
 from schemas.api.emitted import EventTypeSchema
-from schemas.wire.examples import event_example
+from schemas.wire.catalogue import event_example
 from schemas.wire.fields import written_in
 from schemas.wire.json_schema import event_schema
 

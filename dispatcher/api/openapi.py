@@ -20,7 +20,7 @@ from dispatcher.api.errors import not_found
 from dispatcher.storage.admin.clients import SCOPES
 from schemas import EVENT_TYPES
 from schemas.api.emitted import EmittedSchema
-from schemas.wire.examples import event_example
+from schemas.wire.catalogue import event_example
 from schemas.wire.fields import Items, Wire
 from schemas.wire.from_json import BATCH_LIMIT
 from schemas.wire.json_schema import body_schema, body_types, of_field

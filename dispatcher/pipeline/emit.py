@@ -22,7 +22,7 @@ from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import Emit
 from schemas import EVENT_TYPES, EventType, InvalidEvent
-from schemas.wire.body import rendered_body
+from schemas.wire.body import render_body
 from schemas.wire.choices import did_you_mean
 from schemas.wire.fields import Problems, render_datetime, zone_of
 
@@ -161,7 +161,7 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
         check_key(event.idempotency_key)
     return EventDraft(
         name=event.name,
-        body_json=rendered_body(event.name, event.body, time_zone=time_zone),
+        body_json=render_body(event.name, event.body, time_zone=time_zone),
         created_at=event.created_at,
         idempotency_key=event.idempotency_key,
         resource=_resource(event),

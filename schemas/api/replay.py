@@ -1,24 +1,16 @@
-"""A replay: which deliveries go out once more, and how far that has come. Not API v3's."""
+"""A replay: which deliveries are sent again, and how far that has come. Not API v3's."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, pre_load
+from marshmallow import ValidationError
 from marshmallow.validate import Range
 
-from schemas.api.webhook import BLANK, EMPTY, INVALID, NOT_A_NUMBER, NOT_BOOLEAN, check_event_names, check_rate_limit
+from schemas.api.webhook import BLANK, EMPTY, Names, check_events, flag, rate_per_second
 from schemas.wire.choices import not_among
-from schemas.wire.fields import Boolean, DateTime, Integer, String, WireSchema
+from schemas.wire.fields import DateTime, Integer, String, WireSchema
 
 STATES = ("failed", "delivered", "cancelled")
 """Of deliveries that can be replayed."""
-_LISTS = ("event_names", "states")
-
-
-def _check_names(names: Sequence[str]) -> None:
-    if not names:
-        raise ValidationError(EMPTY)
-    check_event_names(names)
 
 
 def _check_states(states: Sequence[str]) -> None:
@@ -27,11 +19,6 @@ def _check_states(states: Sequence[str]) -> None:
     for state in states:
         if state not in STATES:
             raise ValidationError(not_among(state, STATES))
-
-
-def _words(**options: Any) -> fields.List[Any]:
-    word = fields.String(error_messages={"invalid": INVALID, "null": INVALID})
-    return fields.List(word, allow_none=True, load_default=None, error_messages={"invalid": INVALID}, **options)
 
 
 class ReplaySchema(WireSchema):
@@ -47,40 +34,20 @@ class ReplaySchema(WireSchema):
     webhook_id = Integer(
         allow_none=True, load_default=None, validate=Range(0, 2**31 - 1, error="does not exist")
     )  # beyond its column's range there is none, and Postgres could not be asked
-    event_names = _words(validate=_check_names)
-    states = _words(validate=_check_states)
+    event_names = Names(allow_none=True, load_default=None, validate=check_events)
+    states = Names(allow_none=True, load_default=None, validate=_check_states)
     since = DateTime(required=True, error_messages={"required": BLANK, "null": BLANK})
     until = DateTime(allow_none=True, load_default=None)
-    rate = fields.Integer(
-        allow_none=True,
-        load_default=None,
-        strict=True,
-        validate=check_rate_limit,
-        error_messages={"invalid": NOT_A_NUMBER},
-    )
-    new_key = Boolean(load_default=False, error_messages={"null": NOT_BOOLEAN})
-    missed = Boolean(load_default=False, error_messages={"null": NOT_BOOLEAN})
-    dry_run = Boolean(load_default=False, load_only=True, error_messages={"null": NOT_BOOLEAN})
+    rate = rate_per_second(load_default=None)
+    new_key = flag(load_default=False)
+    missed = flag(load_default=False)
+    dry_run = flag(load_default=False, load_only=True)
     state = String(dump_only=True, choices=("running", "done", "stopped"))
     matched = Integer(dump_only=True)
     sent = Integer(dump_only=True)
     created_at = DateTime(dump_only=True)
     updated_at = DateTime(dump_only=True)
     finished_at = DateTime(dump_only=True, allow_none=True)
-
-    @pre_load
-    def _an_object_is_no_list(self, data: Any, **_: Any) -> Any:
-        """Marshmallow would take its keys."""
-        if not isinstance(data, dict):
-            return data
-        return data | {name: "" for name in _LISTS if isinstance(data.get(name), dict)}
-
-    @post_load
-    def _without_repetitions(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        for name in _LISTS:
-            if data[name] is not None:
-                data[name] = list(dict.fromkeys(data[name]))
-        return data
 
 
 class DryRunSchema(WireSchema):

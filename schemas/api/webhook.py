@@ -8,30 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import ValidationError, fields, post_load, pre_load
+from marshmallow import ValidationError, fields, post_load
+from marshmallow.validate import Range
 
 from schemas.wire.catalogue import EVENT_TYPES, OPERATIONAL_EVENTS
 from schemas.wire.choices import allowed, no_such_event, not_among
 from schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
 
 EMPTY, BLANK, INVALID = "can't be empty", "can't be blank", "is invalid"
-NOT_BOOLEAN = allowed(("true", "false"))
-NOT_A_NUMBER, NOT_POSITIVE, TOO_HIGH = (
-    "is not a number",
-    "must be greater than 0",
-    "must be less than or equal to 100000",
-)
-TOO_LONG = "is too long (maximum is 1000 characters)"
+_NOT_BOOLEAN = allowed(("true", "false"))
 
 # One line of printable ASCII without blanks at the ends: what may stand in a header as it is (RFC 9110, 5.5).
-_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
+_HEADER_VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]{0,4094}[\x21-\x7e])?)?\Z")
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x20\x7f-\xa0\ud800-\udfff\\]")  # \s: the blanks of all scripts
 _URL_LIMIT = 2_048
-_HEADER_LIMIT = 4_096
 _UNKNOWN_SHOWN = 100
-"""Names that no event has, of which each is told."""
+"""Messages about names that no event has."""
 _DESCRIPTION_LIMIT = 1_000
-_RATE_LIMIT_MAX = 100_000
 
 
 def _check_url(url: str) -> None:
@@ -39,6 +32,8 @@ def _check_url(url: str) -> None:
 
     Whether its address is public is not asked here but when it is connected to.
     """
+    if not url.strip():
+        raise ValidationError(BLANK)
     try:
         parts = urlsplit(url)
         fine = (
@@ -53,38 +48,26 @@ def _check_url(url: str) -> None:
         raise ValidationError(INVALID)
 
 
-def _check_auth_header(value: str | None) -> None:
-    if value is not None and (len(value) > _HEADER_LIMIT or not _HEADER_VALUE.match(value)):
+def _check_auth_header(value: str) -> None:
+    if not _HEADER_VALUE.match(value):
         raise ValidationError(INVALID)
 
 
-def _check_events(events: list[str]) -> None:
-    if not events:
+def check_events(names: Sequence[str]) -> None:
+    """Raises a ValidationError where there are none, or that lists those that no event has, with the nearest ones."""
+    if not names:
         raise ValidationError(EMPTY)
-    check_event_names(events)
-
-
-def check_event_names(names: Sequence[str]) -> None:
-    """Raises a ValidationError that tells each name that no event has, and the nearest that there are."""
     known = (*EVENT_TYPES, *sorted(OPERATIONAL_EVENTS))
-    unknown = [name for name in dict.fromkeys(names) if name not in known]
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise ValidationError([no_such_event(name, known) for name in unknown[:_UNKNOWN_SHOWN]])
 
 
-def check_rate_limit(rate_limit: int | None) -> None:
-    """Raises a ValidationError unless it is a number per second from 1 to 100,000, or None."""
-    if rate_limit is not None and rate_limit < 1:
-        raise ValidationError(NOT_POSITIVE)
-    if rate_limit is not None and rate_limit > _RATE_LIMIT_MAX:
-        raise ValidationError(TOO_HIGH)
-
-
-def _check_description(description: str | None) -> None:
-    if description is not None and UNSENDABLE.search(description):
+def _check_description(description: str) -> None:
+    if UNSENDABLE.search(description):
         raise ValidationError(INVALID)
-    if description is not None and len(description) > _DESCRIPTION_LIMIT:
-        raise ValidationError(TOO_LONG)
+    if len(description) > _DESCRIPTION_LIMIT:
+        raise ValidationError(f"is too long (maximum is {_DESCRIPTION_LIMIT} characters)")
 
 
 def _check_among(*words: str) -> Callable[[str], None]:
@@ -100,6 +83,31 @@ def _one_of(*words: str) -> fields.String:
     return fields.String(validate=_check_among(*words), error_messages={"invalid": text, "null": text})
 
 
+class Names(fields.List[Any]):
+    """An array of words; one that is repeated counts once."""
+
+    def __init__(self, *, error_messages: dict[str, str] | None = None, **options: Any) -> None:
+        word = fields.String(error_messages={"invalid": INVALID, "null": INVALID})
+        super().__init__(word, error_messages={"invalid": INVALID, **(error_messages or {})}, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if isinstance(value, Mapping):  # marshmallow would take its keys
+            raise self.make_error("invalid")
+        return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
+
+
+def flag(**options: Any) -> Boolean:
+    """A boolean that may not be null."""
+    return Boolean(error_messages={"null": _NOT_BOOLEAN}, **options)
+
+
+def rate_per_second(**options: Any) -> fields.Integer:
+    """A number per second from 1 to 100,000, or null."""
+    bounds = [Range(1, error="must be greater than 0"), Range(max=100_000, error="must be less than or equal to {max}")]
+    messages: dict[str, Any] = {"invalid": "is not a number"}
+    return fields.Integer(allow_none=True, strict=True, validate=bounds, error_messages=messages, **options)
+
+
 class WebhookSchema(WireSchema):
     """A webhook. Writable are `webhook_url`, `auth_header`, `active`, `events`; for PATCH load with `partial=True`."""
 
@@ -109,36 +117,15 @@ class WebhookSchema(WireSchema):
         required=True, validate=_check_url, error_messages={"required": BLANK, "null": BLANK, "invalid": INVALID}
     )
     auth_header = fields.String(allow_none=True, validate=_check_auth_header, error_messages={"invalid": INVALID})
-    active = Boolean(error_messages={"null": NOT_BOOLEAN})
-    events = fields.List(
-        fields.String(error_messages={"invalid": INVALID, "null": INVALID}),
-        required=True,
-        validate=_check_events,
-        error_messages={"required": EMPTY, "null": EMPTY, "invalid": INVALID},
-    )
+    active = flag()
+    events = Names(required=True, validate=check_events, error_messages={"required": EMPTY, "null": EMPTY})
     url = Url(dump_only=True)
     created_at = DateTime(dump_only=True)
     updated_at = DateTime(dump_only=True)
 
-    @pre_load
-    def _blank_is_missing(self, data: Any, **_: Any) -> Any:
-        """A blank URL is reported as blank, an empty auth header means none, an object is no list of events."""
-        if not isinstance(data, Mapping):
-            return data  # what is no object is refused by the load
-        changed = dict(data)
-        if isinstance(changed.get("webhook_url"), str) and not changed["webhook_url"].strip():
-            changed["webhook_url"] = None
-        if changed.get("auth_header") == "":
-            changed["auth_header"] = None
-        if isinstance(changed.get("events"), Mapping):  # marshmallow would take its keys
-            changed["events"] = ""
-        return changed
-
     @post_load
-    def _without_repetitions(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        if "events" in data:
-            data["events"] = list(dict.fromkeys(data["events"]))
-        return data
+    def _empty_header_is_none(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return data | ({"auth_header": None} if data.get("auth_header") == "" else {})
 
 
 class WebhookWithExtrasSchema(WebhookSchema):
@@ -146,17 +133,15 @@ class WebhookWithExtrasSchema(WebhookSchema):
 
     `rate_limit` is in requests per second. `signing` "none" leaves the headers of Standard Webhooks out. `ordering`
     "resource" sends deliveries of one resource one at a time, in the order of their events. With `superseding`, a
-    waiting update of a resource gives way to a newer one. `deactivated_reason`: why we, not its owner, switched it off.
+    pending update of a resource gives way to a newer one. `deactivated_reason`: why we, not its owner, disabled it.
     """
 
     description = fields.String(allow_none=True, validate=_check_description, error_messages={"invalid": INVALID})
     payload_version = _one_of("v3", "legacy")
-    rate_limit = fields.Integer(
-        allow_none=True, strict=True, validate=check_rate_limit, error_messages={"invalid": NOT_A_NUMBER}
-    )
+    rate_limit = rate_per_second()
     signing = _one_of("standard", "none")
     ordering = _one_of("none", "resource")
-    superseding = Boolean(error_messages={"null": NOT_BOOLEAN})
+    superseding = flag()
     deactivated_at = DateTime(dump_only=True, allow_none=True)
     deactivated_reason = fields.String(dump_only=True, allow_none=True)
 

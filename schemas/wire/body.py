@@ -13,12 +13,7 @@ _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", "
 """For what orjson refuses: integers beyond 64 bits, which are numbers too."""
 
 
-def render_body(event_name: str, body: Mapping[str, object], *, time_zone: str = DEFAULT_TIME_ZONE) -> str:
-    """As `rendered_body`, as text."""
-    return rendered_body(event_name, body, time_zone=time_zone).decode()
-
-
-def rendered_body(event_name: str, body: Mapping[str, object], *, time_zone: str = DEFAULT_TIME_ZONE) -> bytes:
+def render_body(event_name: str, body: Mapping[str, object], *, time_zone: str = DEFAULT_TIME_ZONE) -> bytes:
     """The body's JSON text, exactly as it will be sent; raises InvalidEvent with every problem found.
 
     `body` holds dicts or objects with attributes under the keys of the catalogue. Datetimes are written in

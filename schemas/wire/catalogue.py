@@ -160,3 +160,9 @@ def body_schema(name: str) -> WireSchema:
     keys: dict[str, Any] = {key.name: key.field for key in event_type(name).body}
     schema: type[Any] = BodySchema.from_dict(keys, name=f"{name}_body")
     return cast("WireSchema", schema())
+
+
+@cache
+def event_example(name: str) -> dict[str, Any]:
+    """An example of the event's body, shared and not to be changed; raises what `body_schema` raises."""
+    return body_schema(name).example_object()

@@ -11,7 +11,7 @@ from dispatcher.storage.engine import Connection, records, rows
 COUNT_CAP = 10_000
 """Exact up to here."""
 WEBHOOK_CAP = 1_000
-"""Of one webhook's deliveries that wait; and the webhooks with deliveries that wait which are looked at."""
+"""Pending deliveries that are counted of one webhook; and webhooks with pending deliveries that are read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from dispatcher.storage.engine import Connection, Row, rows
+from dispatcher.storage.engine import Connection, Row, rows, scalar
 from dispatcher.storage.pipeline import deliveries
 
 EXACT = 10_000
 SAMPLE_PAGES = 150
 LATE = 40
 OVERDUE = 50
-"""Webhooks at the head of the clock whose oldest delivery is worth a look, however much waits elsewhere."""
+"""Webhooks at the head of the schedule whose oldest delivery is read, however much waits elsewhere."""
 WEBHOOKS = 250
-"""Of the webhooks with deliveries that wait, so many are told of by themselves: those with the most."""
+"""Webhooks that are listed by themselves: those with the most pending deliveries."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ class Backlog:
     """Figures of what waits; ages in seconds, None where nothing waits.
 
     `due`, `retrying` and `held_back` are of active webhooks, `inactive` of the others. `is_exact` is False where the
-    figures are estimates; ages are exact always, as far as the oldest is one of a webhook that was looked at.
+    figures are estimates; ages are exact always, as far as the oldest is one of a webhook that was read.
     """
 
     events_waiting: int
@@ -75,7 +75,7 @@ with counted as materialized (
     select webhook_id, count(*) as waiting, count(*) filter (where next_attempt_at <= (select dispatcher_now())) as due,
         count(*) filter (where leased and next_attempt_at > (select dispatcher_now())) as leased,
         count(*) filter (where next_attempt_at >= '9999-12-31 00:00+00') as held_back, min(next_attempt_at) as first_at
-    from ({seen}) seen group by 1),
+    from ({source}) source group by 1),
 most as materialized (
     select *, sum(waiting) over () as all_waiting, sum(due) over () as all_due, sum(leased) over () as all_leased,
         sum(held_back) over () as all_held_back
@@ -105,16 +105,15 @@ select pg_stat_get_live_tuples(%(table)s::regclass),
 def measure(connection: Connection, also: Iterable[int] = ()) -> tuple[Backlog, list[WebhookBacklog]]:
     """What waits, and the webhooks with the most of it.
 
-    `also`: webhooks that are known to be late; where the counts come from a sample, their oldest is looked at, too.
+    `also`: webhooks that are known to be late; where the counts come from a sample, their oldest is read, too.
     """
-    found, share = _seen(connection)
-    webhooks = [_webhook(row, share) for row in found]
+    counted, share = _count(connection)
+    webhooks, ages_s = [_webhook(row, share) for row in counted], list[float]()
     if share < 1:
-        webhooks, others = _with_ages(connection, webhooks, also)
-    else:
-        others = []
-    inactive = [row for row in found if not row[2]]
-    waiting, due, leased, held_back = found[0][9:] if found else (0, 0, 0, 0)
+        webhooks, ages_s = _with_ages(connection, webhooks, also)
+    ages_s += [webhook.due_age_s for webhook in webhooks if webhook.due_age_s is not None]
+    inactive = [row for row in counted if not row[2]]
+    waiting, due, leased, held_back = counted[0][9:] if counted else (0, 0, 0, 0)
     of_inactive = sum(row[3] - row[5] for row in inactive)
     due -= sum(row[4] for row in inactive)
     held_back -= sum(row[6] for row in inactive)
@@ -123,9 +122,7 @@ def measure(connection: Connection, also: Iterable[int] = ()) -> tuple[Backlog, 
         events_waiting=events,
         oldest_event_age_s=event_age_s,
         due=round(due / share),
-        oldest_due_age_s=max(
-            [*others, *(one.due_age_s for one in webhooks if one.due_age_s is not None)], default=None
-        ),
+        oldest_due_age_s=max(ages_s, default=None),
         retrying=round(max(0, waiting - due - leased - held_back - of_inactive) / share),
         leased=round(leased / share),
         held_back=round(held_back / share),
@@ -134,42 +131,42 @@ def measure(connection: Connection, also: Iterable[int] = ()) -> tuple[Backlog, 
     ), webhooks
 
 
-def _seen(connection: Connection) -> tuple[list[Row], float]:
+def _count(connection: Connection) -> tuple[list[Row], float]:
     """Rows of _BY_WEBHOOK, and which share of the table they were counted from."""
     share = _share(connection, "deliveries_waiting")
     if share is None:
-        found = rows(connection, _BY_WEBHOOK.format(seen=_EXACT), {"most": EXACT + 1, "webhooks": EXACT + 1})
-        if not found or found[0][9] <= EXACT:
-            return found, 1.0
+        counted = rows(connection, _BY_WEBHOOK.format(source=_EXACT), most=EXACT + 1, webhooks=EXACT + 1)
+        if not counted or counted[0][9] <= EXACT:
+            return counted, 1.0
         share = _share(connection, "deliveries_waiting", always=True)
-    sampled = rows(connection, _BY_WEBHOOK.format(seen=_SAMPLE), {"percent": 100 * share, "webhooks": WEBHOOKS})
+    sampled = rows(connection, _BY_WEBHOOK.format(source=_SAMPLE), percent=100 * share, webhooks=WEBHOOKS)
     if sampled:
         return sampled, _corrected(connection, share, sampled[0][9])
     # The table is nearly empty pages: what the index has first stands for the rest.
-    return rows(connection, _BY_WEBHOOK.format(seen=_EXACT), {"most": EXACT + 1, "webhooks": WEBHOOKS}), 1.0
+    return rows(connection, _BY_WEBHOOK.format(source=_EXACT), most=EXACT + 1, webhooks=WEBHOOKS), 1.0
 
 
 def _events(connection: Connection) -> tuple[int, float | None, float]:
-    age_s = next((row[0] for row in rows(connection, _OLDEST_EVENT)), None)
+    age_s = scalar(connection, _OLDEST_EVENT)
     share = _share(connection, "events_waiting")
     if share is None:
-        count = rows(connection, _EVENTS, {"most": EXACT + 1})[0][0]
+        count = scalar(connection, _EVENTS, most=EXACT + 1)
         if count <= EXACT:
             return count, age_s, 1.0
         share = _share(connection, "events_waiting", always=True)
-    sampled = rows(connection, _EVENTS_SAMPLE, {"percent": 100 * share})[0][0]
+    sampled = scalar(connection, _EVENTS_SAMPLE, percent=100 * share)
     return round(sampled / _corrected(connection, share, sampled, "events_waiting")), age_s, share
 
 
 def _share(connection: Connection, table: str, *, always: bool = False) -> Any:
     """The share of the table to be read as a sample; None where it had better be counted."""
-    live, pages = rows(connection, _SIZE, {"table": table})[0]
+    live, pages = rows(connection, _SIZE, table=table)[0]
     return min(1.0, SAMPLE_PAGES / max(1, pages)) if always or live > 2 * EXACT else None
 
 
 def _corrected(connection: Connection, share: float, sampled: float, table: str = "deliveries_waiting") -> float:
     """The share by Postgres' own count of the rows, where that is near; it is off only after a crash of Postgres."""
-    live = rows(connection, _SIZE, {"table": table})[0][0]
+    live = scalar(connection, _SIZE, table=table)
     return sampled / live if live and 0.7 < sampled / share / live < 1.4 else share
 
 
@@ -181,10 +178,10 @@ def _with_ages(
     Only of those with the most and of those that seem latest: of the others the sample's oldest is near enough.
     """
     latest = sorted(webhooks, key=lambda one: one.due_age_s or 0.0, reverse=True)[:LATE]
-    wanted = {*also, *(one.webhook_id for one in webhooks[:LATE]), *(one.webhook_id for one in latest)}
-    waits = deliveries.next_due(connection, sorted(wanted))
+    ids = {*also, *(one.webhook_id for one in webhooks[:LATE]), *(one.webhook_id for one in latest)}
+    waits = deliveries.next_due(connection, sorted(ids))
     ages = {webhook: -wait_s for webhook, wait_s in waits.items() if wait_s <= 0}
-    aged = [replace(one, due_age_s=ages.get(one.webhook_id)) if one.webhook_id in wanted else one for one in webhooks]
+    aged = [replace(one, due_age_s=ages.get(one.webhook_id)) if one.webhook_id in ids else one for one in webhooks]
     return aged, list(ages.values())
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from dispatcher.ids import first_event_id
-from dispatcher.storage.engine import Connection, rows
+from dispatcher.storage.engine import Connection, rows, scalar, scalars
 
 LOCK = 5_264_072
 """Held while a day is dropped; a replay shares it, so that no event is dropped of which a delivery becomes pending."""
@@ -42,18 +42,18 @@ select exists (
 
 def missing(connection: Connection) -> list[date]:
     """Of today and the next days those that have no partition of each table."""
-    return [day for (day,) in rows(connection, _MISSING, {"ahead": _AHEAD_DAYS, "tables": list(TABLES)})]
+    return scalars(connection, _MISSING, ahead=_AHEAD_DAYS, tables=list(TABLES))
 
 
 def make(connection: Connection, day: date) -> None:
     """Makes the day's partitions. Raises StorageUnavailable where the tables are not free."""
     _take(connection, [name for table in TABLES for name in (table, f"{table}_default")])
-    rows(connection, "select create_partitions(%(day)s)", {"day": day})
+    rows(connection, "select create_partitions(%(day)s)", day=day)
 
 
 def expired(connection: Connection, retention_days: int) -> list[str]:
     """The partitions of days that are older, the oldest first."""
-    return [name for (name,) in rows(connection, _EXPIRED, {"days": retention_days, "tables": list(TABLES)})]
+    return scalars(connection, _EXPIRED, days=retention_days, tables=list(TABLES))
 
 
 def drop(connection: Connection, name: str) -> bool:
@@ -63,7 +63,7 @@ def drop(connection: Connection, name: str) -> bool:
     """
     _soon(connection, f"select pg_advisory_xact_lock({LOCK})")
     table = name[:-9]
-    if not rows(connection, "select to_regclass(%(name)s) is not null", {"name": name})[0][0]:
+    if scalar(connection, "select to_regclass(%(name)s)", name=name) is None:
         return False
     if table == "events" and _is_needed(connection, name):
         return False
@@ -74,7 +74,7 @@ def drop(connection: Connection, name: str) -> bool:
 
 def keep(connection: Connection) -> None:
     """No day of events is dropped before the transaction ends; waits while one is being dropped."""
-    rows(connection, "select pg_advisory_xact_lock_shared(%(lock)s)", {"lock": LOCK})
+    rows(connection, "select pg_advisory_xact_lock_shared(%(lock)s)", lock=LOCK)
 
 
 def _take(connection: Connection, names: Sequence[str]) -> None:
@@ -91,8 +91,7 @@ def _soon(connection: Connection, sql: str) -> None:
 
 def _is_needed(connection: Connection, name: str) -> bool:
     day = date.fromisoformat(f"{name[-8:-4]}-{name[-4:-2]}-{name[-2:]}")
-    first = _first_id(day)
-    return bool(rows(connection, _STILL_NEEDED, {"first": first, "last": _first_id(day + timedelta(days=1))})[0][0])
+    return bool(scalar(connection, _STILL_NEEDED, first=_first_id(day), last=_first_id(day + timedelta(days=1))))
 
 
 def _first_id(day: date) -> int:

@@ -3,6 +3,7 @@
 One count at a time, in one transaction with how far it came, so each delivery and each attempt is counted once.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,7 +108,7 @@ _PRUNE = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bucket:
-    """What was finished in the minute, or hour, that begins `at`; `retried`: tries that failed and left another."""
+    """What was finished in the minute, or hour, that begins `at`; `retried`: attempts that failed and left another."""
 
     at: datetime
     delivered: int
@@ -130,21 +131,21 @@ class LastHour:
 
 def count(connection: Connection, lag_s: float = 2.0) -> bool:
     """Counts what was finished since the last count; False where there is nothing to do, or somebody is at it."""
-    found = rows(connection, _SPAN, {"lag_s": lag_s})
-    if not found or found[0][0] >= found[0][1]:
+    since, until = next(iter(rows(connection, _SPAN, lag_s=lag_s)), (None, None))
+    if since is None or since >= until:
         return False
-    since, until = found[0]
-    parameters = {
-        "since": since,
-        "until": until,
-        "first_day": since.astimezone(UTC).date(),
-        "last_day": until.astimezone(UTC).date(),
-        "growth": GROWTH,
-        "last_bucket": LAST_BUCKET,
-        "cap": FAILED_ATTEMPTS_CAP,
-    }
-    rows(connection, _COUNT, parameters)
-    rows(connection, _COUNTED, {"until": until})
+    rows(
+        connection,
+        _COUNT,
+        since=since,
+        until=until,
+        first_day=since.astimezone(UTC).date(),
+        last_day=until.astimezone(UTC).date(),
+        growth=GROWTH,
+        last_bucket=LAST_BUCKET,
+        cap=FAILED_ATTEMPTS_CAP,
+    )
+    rows(connection, _COUNTED, until=until)
     return True
 
 
@@ -156,16 +157,15 @@ def prune(connection: Connection) -> None:
 
 def last_hour(connection: Connection, account_id: int = ALL_ACCOUNTS) -> LastHour:
     """The last hour of an account, or of all, in one query."""
-    found = rows(connection, _READ, {"account_id": account_id})
-    minutes, times = [], dict[int, int]()
+    minutes, times = [], Counter[int]()
     until = datetime.now(UTC)
-    for at, bucket, delivered, failed, failed_attempts in found:
+    for at, bucket, delivered, failed, failed_attempts in rows(connection, _READ, account_id=account_id):
         if delivered < 0:
             until = at
         elif bucket is None:
-            minutes.append(_figure(at, delivered, failed, failed_attempts))
+            minutes.append(_bucket(at, delivered, failed, failed_attempts))
         else:
-            times[bucket] = times.get(bucket, 0) + delivered
+            times[bucket] += delivered
     return LastHour(
         until=until,
         minutes=tuple(sorted(minutes, key=lambda one: one.at)),
@@ -176,10 +176,10 @@ def last_hour(connection: Connection, account_id: int = ALL_ACCOUNTS) -> LastHou
 
 def last_day(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, list[Bucket]]:
     """Webhook → its last 24 hours in which anything was finished."""
-    found: dict[int, list[Bucket]] = {}
-    for webhook_id, *figures in rows(connection, _HOURS, {"webhook_ids": array(webhook_ids)}):
-        found.setdefault(webhook_id, []).append(_figure(*figures))
-    return found
+    hours: dict[int, list[Bucket]] = {}
+    for webhook_id, *counts in rows(connection, _HOURS, webhook_ids=array(webhook_ids)):
+        hours.setdefault(webhook_id, []).append(_bucket(*counts))
+    return hours
 
 
 def quantile_s(times: Mapping[int, int], share: float) -> float | None:
@@ -192,5 +192,5 @@ def quantile_s(times: Mapping[int, int], share: float) -> float | None:
     return None
 
 
-def _figure(at: datetime, delivered: int, failed: int, failed_attempts: int) -> Bucket:
+def _bucket(at: datetime, delivered: int, failed: int, failed_attempts: int) -> Bucket:
     return Bucket(at=at, delivered=delivered, failed=failed, retried=max(0, failed_attempts - failed))

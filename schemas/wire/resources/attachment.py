@@ -1,8 +1,4 @@
-"""A file attached to a document.
-
-Mirrors API v3, invoices, expenses: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
-"""
+"""A file attached to a document (API v3, invoices, expenses)."""
 
 from schemas.wire.fields import Integer, String, Url, WireSchema
 

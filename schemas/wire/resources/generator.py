@@ -1,8 +1,4 @@
-"""Templates of invoices, and those that issue invoices by themselves.
-
-Mirrors API v3, generators, recurring-generators: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
-"""
+"""Templates of invoices, and those that issue invoices by themselves (API v3, generators, recurring-generators)."""
 
 from schemas.wire.fields import Boolean, Date, DecimalString, Group, Integer, Items, Shape, String, Url, WireSchema
 from schemas.wire.resources.bank_details import LegacyBankDetailsSchema

@@ -1,8 +1,4 @@
-"""Files in the inbox.
-
-Mirrors API v3, inbox-files: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
-"""
+"""Files in the inbox (API v3, inbox-files)."""
 
 from schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
 from schemas.wire.resources.shared import TIMES

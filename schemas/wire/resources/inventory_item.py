@@ -1,8 +1,4 @@
-"""Items on stock and their prices.
-
-Mirrors API v3, inventory-items: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
-"""
+"""Items on stock and their prices (API v3, inventory-items)."""
 
 from schemas.wire.fields import Boolean, Date, DecimalString, Integer, Shape, String, WireSchema
 from schemas.wire.resources.shared import TIMES

@@ -1,8 +1,4 @@
-"""Movements of stock and the documents behind them.
-
-Mirrors API v3, inventory-moves: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
-"""
+"""Movements of stock and the documents behind them (API v3, inventory-moves)."""
 
 from schemas.wire.fields import Date, DecimalString, Integer, Shape, String, WireSchema
 from schemas.wire.resources.shared import TIMES

@@ -1,8 +1,4 @@
-"""Invoices.
-
-Mirrors API v3, invoices: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
-"""
+"""Invoices (API v3, invoices)."""
 
 from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Shape, String, Url, WireSchema
 from schemas.wire.resources.attachment import AttachmentSchema

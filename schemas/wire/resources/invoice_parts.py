@@ -1,7 +1,5 @@
-"""Objects inside invoices and expenses: VAT by rate, advances, records of EET.
+"""Objects inside invoices and expenses: VAT by rate, advances, records of EET (API v3, invoices).
 
-Mirrors API v3, invoices: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
 Advances and records of EET stand in no example. EET attributes have no documented types: theirs, and where null may
 come, follow two client libraries (inferred).
 """

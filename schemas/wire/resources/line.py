@@ -1,8 +1,4 @@
-"""Lines of documents, with the stock they move.
-
-Mirrors API v3, invoices, expenses, generators: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
-"""
+"""Lines of documents, with the stock they move (API v3, invoices, expenses, generators)."""
 
 from schemas.wire.fields import DecimalString, Group, Integer, Number, Shape, String, WireSchema
 

@@ -1,8 +1,4 @@
-"""Payments of invoices and of expenses.
-
-Mirrors API v3, invoice-payments, expense-payments: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
-"""
+"""Payments of invoices and of expenses (API v3, invoice-payments, expense-payments)."""
 
 from schemas.wire.fields import Date, DecimalString, Group, Integer, String, WireSchema
 from schemas.wire.resources.shared import TIMES

@@ -1,7 +1,5 @@
-"""Contacts.
+"""Contacts (API v3, subjects).
 
-Mirrors API v3, subjects: every returned attribute, in the documented order.
-Where the documentation does not say whether an attribute may be null, null is accepted (inferred).
 That `email`, `web`, `street`, `city`, `zip`, `registration_no`, `vat_no` are null when unset is inferred too.
 """
 

@@ -6,8 +6,7 @@ import pytest
 
 from schemas import EVENT_TYPES
 from schemas.api.activity import ActivitySchema, params, related_objects, subject_path, text
-from schemas.wire.catalogue import event_type
-from schemas.wire.examples import event_example
+from schemas.wire.catalogue import event_example, event_type
 from tests.unit.schemas.strategies import BODIES
 
 

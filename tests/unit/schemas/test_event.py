@@ -90,7 +90,7 @@ def test_an_optional_key_may_be_absent_but_not_null() -> None:
 
 
 def test_a_bulk_event_holds_its_count() -> None:
-    assert render_body("inbox_file_removed_all", {"inbox_files": {"count": 2}}) == '{"inbox_files":{"count":2}}'
+    assert render_body("inbox_file_removed_all", {"inbox_files": {"count": 2}}) == b'{"inbox_files":{"count":2}}'
     assert problems("inbox_file_removed_all", {"inbox_files": {}}) == [("inbox_files.count", "missing")]
     assert problems("inbox_file_removed_all", {"inbox_files": {"count": True}}) == [
         ("inbox_files.count", "not an integer")
@@ -108,7 +108,7 @@ def test_the_least_body_is_its_ids(name: str) -> None:
     backwards = dict(reversed(body.items()))
     required = [key.name for key in EVENT_TYPES[name].body if not key.optional]
 
-    assert render_body(name, backwards) == json.dumps(body, separators=(",", ":"))
+    assert render_body(name, backwards) == json.dumps(body, separators=(",", ":")).encode()
     assert problems(name, {}) == [(key, "missing from the body") for key in required]
 
 
@@ -136,7 +136,7 @@ def test_the_path_leads_to_a_nested_attribute() -> None:
 
 def test_absent_attributes_stay_absent_and_null_stays_null() -> None:
     assert render_body("invoice_updated", {"invoice": {"paid_on": None, "id": 1}}) == (
-        '{"invoice":{"id":1,"paid_on":null}}'
+        b'{"invoice":{"id":1,"paid_on":null}}'
     )
 
 
@@ -152,7 +152,7 @@ def test_null_where_it_may_not_be_is_refused() -> None:
 def test_text_goes_in_as_it_is() -> None:
     text = 'Žluťoučký "kůň" \\ </script> \u2028 😀 \x7f\n'
 
-    body = render_body("invoice_updated", {"invoice": {"id": 1, "note": text}})
+    body = render_body("invoice_updated", {"invoice": {"id": 1, "note": text}}).decode()
 
     assert "Žluťoučký" in body
     assert "😀" in body
@@ -295,7 +295,7 @@ def test_an_object_is_rendered_like_the_dict_of_its_documented_attributes() -> N
             }
         },
     )
-    assert SECRET not in body
+    assert SECRET.encode() not in body
 
 
 def test_objects_and_dicts_may_be_mixed() -> None:
@@ -363,7 +363,7 @@ def test_any_mapping_will_do() -> None:
 
     body = MappingProxyType({"invoice": Lazy(id=1, lines=[MappingProxyType({"id": 2})])})
 
-    assert render_body("invoice_updated", body) == '{"invoice":{"id":1,"lines":[{"id":2}]}}'
+    assert render_body("invoice_updated", body) == b'{"invoice":{"id":1,"lines":[{"id":2}]}}'
     assert problems("invoice_updated", {"invoice": Lazy(id=1, surplus=SECRET)}) == [
         ("invoice.surplus", "unknown attribute")
     ]

@@ -14,8 +14,7 @@ from dispatcher.errors import ApiError
 from dispatcher.web import posted_events
 from dispatcher.web.posted_events import PostedEvents
 from schemas import EVENT_TYPES
-from schemas.wire.catalogue import body_schema
-from schemas.wire.examples import event_example
+from schemas.wire.catalogue import body_schema, event_example
 from tests.unit.schemas.strategies import BODIES, ZONES, bodies
 from tests.unit.schemas.test_random_values import few
 

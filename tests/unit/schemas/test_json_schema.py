@@ -11,7 +11,7 @@ from jsonschema_rs import Draft202012Validator
 
 from schemas import InvalidEvent
 from schemas.wire.body import render_body
-from schemas.wire.examples import event_example
+from schemas.wire.catalogue import event_example
 from schemas.wire.fields import Integer, String, WireSchema
 from schemas.wire.json_schema import DIALECT, event_schema, object_schema, of_field
 from tests.support.places import EXAMPLES

@@ -81,13 +81,14 @@ def test_an_example_dumps_to_the_same_loaded_or_not(name: str) -> None:
     schema = SHAPES[kind(name)]
 
     assert in_order(schema.dump(schema.load(example(name)))) == in_order(expected(name))
-    assert in_order(schema.dump(example(name))) == in_order(expected(name))
+    if name != "failed_deliveries":  # which is dumped from rows, whose attributes have other names
+        assert in_order(schema.dump(example(name))) == in_order(expected(name))
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) in BODY_KEY_TYPES])
 def test_an_example_is_rendered_as_it_is_loaded_or_not(name: str) -> None:
     key = kind(name)
-    rendered = json.dumps({key: expected(name)}, ensure_ascii=False, separators=(",", ":"))
+    rendered = json.dumps({key: expected(name)}, ensure_ascii=False, separators=(",", ":")).encode()
 
     assert render_body(BODY_KEY_TYPES[key], {key: example(name)}) == rendered
     assert render_body(BODY_KEY_TYPES[key], {key: SHAPES[key].load(example(name))}) == rendered
