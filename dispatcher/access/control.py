@@ -9,7 +9,7 @@ from dispatcher.access import authenticate, rate_limit
 from dispatcher.access.authenticate import Admitted, Asked
 from dispatcher.access.rate_limit import Limiter
 from dispatcher.schedule.quota import WINDOW_S, Quota
-from dispatcher.schedule.sign_ins import SharedTries
+from dispatcher.schedule.sign_ins import SharedSignInCounter
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import Storage
 
@@ -33,9 +33,9 @@ class AccessControl:
     @cached_property
     def sign_in(self) -> "SignIn":
         """Checks names and passwords."""
-        from dispatcher.access.sign_in import FallingBack, SignIn  # loads the hashing of passwords  # noqa: PLC0415
+        from dispatcher.access.sign_in import FallbackSignInCounter, SignIn  # noqa: PLC0415 -- loads password hashing
 
-        return SignIn(self._storage, FallingBack(self._tries))
+        return SignIn(self._storage, FallbackSignInCounter(self._sign_ins))
 
     @property
     def session_idle(self) -> timedelta:
@@ -48,7 +48,7 @@ class AccessControl:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("_quota", "_tries"):
+        for part in ("_quota", "_sign_ins"):
             if part in self.__dict__:
                 getattr(self, part).close()
 
@@ -57,7 +57,7 @@ class AccessControl:
         return Quota(self._settings.redis_url, timeout_s=rate_limit.LIMIT_S)
 
     @cached_property
-    def _tries(self) -> SharedTries:
+    def _sign_ins(self) -> SharedSignInCounter:
         from dispatcher.access.sign_in import LIMIT_S, WINDOW_S  # noqa: PLC0415 -- loaded by processes that use it
 
-        return SharedTries(self._settings.redis_url, window_s=WINDOW_S, timeout_s=LIMIT_S)
+        return SharedSignInCounter(self._settings.redis_url, window_s=WINDOW_S, timeout_s=LIMIT_S)

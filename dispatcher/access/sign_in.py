@@ -1,6 +1,7 @@
-"""Somebody signs in, to the console or to agree for a client: how often that may be tried, and who they are.
+"""Somebody signs in, to the console or to agree for a client: how often that may be attempted, and who they are.
 
-Tries are counted before a password is looked at, and by what was typed, not by whom it names: nobody learns who exists.
+Attempts are counted before a password is checked, and by what was typed, not by whom it names, so nobody learns who
+exists.
 """
 
 import logging
@@ -21,23 +22,23 @@ logger = logging.getLogger(__name__)
 
 WINDOW_S = 60.0
 PER_NAME_AND_ADDRESS, PER_ADDRESS, PER_NAME = 5, 30, 50
-"""Wrong passwords in a window after which further ones are refused unseen.
+"""Wrong passwords in a window after which further ones are refused unchecked.
 
 An owner's name alone is locked only by ten addresses together: five wrong passwords elsewhere are no matter of theirs.
 """
 LIMIT_S = 0.1
-"""A try waits so long for Redis."""
+"""How long an attempt waits for Redis."""
 SKIP_S = 5.0
-"""After a failure Redis is not asked so long."""
+"""How long Redis is not asked after a failure."""
 LOCAL_MOST = 10_000
 """Counts that a process keeps while Redis is away."""
 
 Limits = Sequence[tuple[str, int]]
-"""Names of counts, with the most tries that each may have."""
+"""Names of counts, with the most attempts that each may have."""
 
 
-class Tries(Protocol):
-    """Where tries are counted (`schedule`)."""
+class SignInCounter(Protocol):
+    """Where attempts are counted (`schedule`)."""
 
     def count(self, limits: Limits) -> tuple[int, float] | None: ...  # noqa: D102
     def forgive(self, names: Sequence[str]) -> None: ...  # noqa: D102
@@ -45,61 +46,61 @@ class Tries(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """Who signed in; or None, and how many seconds nothing will be looked at (0: name or password is wrong)."""
+    """Who signed in; or None, and for how many seconds nothing will be checked (0: name or password is wrong)."""
 
-    found: Candidate | None = None
+    candidate: Candidate | None = None
     wait_s: int = 0
     whole_address: bool = False
-    """Whether that is so for every name that this address tries."""
+    """Whether that is so for every name that comes from this address."""
 
     @property
     def person(self) -> Person | None:
         """Who signed in."""
-        return self.found.person if self.found is not None else None
+        return self.candidate.person if self.candidate is not None else None
 
 
 class SignIn:
     """Checks names and passwords. Used by many threads at once."""
 
-    def __init__(self, storage: Storage, tries: Tries) -> None:
+    def __init__(self, storage: Storage, counter: SignInCounter) -> None:
         self._storage = storage
-        self._tries = tries
+        self._counter = counter
 
     def __call__(self, name: str, password: str, *, address: str, slug: str = "", owner: bool = False) -> Outcome:
         """Whoever `name` (an e-mail, or an account's slug for its owner) and `password` fit; with `owner` owners only.
 
-        `slug` tells the account where an e-mail is in several. Every try that is looked at costs one query and one
+        `slug` names the account where an e-mail is in several. Every attempt that is checked costs one query and one
         hash, whether there is such a person or not.
         """
         by_name = f"name {name.lower()}"
         by_address = f"address {address}"
         limits = [(by_address, PER_ADDRESS), (f"{by_address} {by_name}", PER_NAME_AND_ADDRESS), (by_name, PER_NAME)]
-        refused = self._tries.count(limits)
+        refused = self._counter.count(limits)
         if refused is not None:
             place, wait_s = refused
             return Outcome(wait_s=max(1, math.ceil(wait_s)), whole_address=place == 0)
-        found = self._storage.read(sessions.candidate, name, slug, owner=owner)
-        if not is_right(password, found.password_hash if found is not None else None) or found is None:
+        candidate = self._storage.read(sessions.candidate, name, slug, owner=owner)
+        if not is_right(password, candidate.password_hash if candidate is not None else None) or candidate is None:
             return Outcome()
-        self._tries.forgive([limits[1][0], by_address, by_name])
-        return Outcome(found=found)
+        self._counter.forgive([limits[1][0], by_address, by_name])
+        return Outcome(candidate=candidate)
 
 
-class FallingBack:
+class FallbackSignInCounter:
     """Counts in Redis, for all processes; while it is away, in this process alone.
 
     To let everybody try without limit then, would make a fault of Redis a way in; to let nobody would keep operators
     out when they are needed.
     """
 
-    def __init__(self, shared: Tries, monotonic: Callable[[], float] = clock.monotonic) -> None:
+    def __init__(self, shared: SignInCounter, monotonic: Callable[[], float] = clock.monotonic) -> None:
         self._shared = shared
-        self._local = LocalTries(WINDOW_S, monotonic)
+        self._local = LocalSignInCounter(WINDOW_S, monotonic)
         self._monotonic = monotonic
         self._skip_until = 0.0
 
     def count(self, limits: Limits) -> tuple[int, float] | None:
-        """As `Tries`; never raises."""
+        """As `SignInCounter`; never raises."""
         if self._monotonic() >= self._skip_until:
             try:
                 return self._shared.count(limits)
@@ -108,7 +109,7 @@ class FallingBack:
         return self._local.count(limits)
 
     def forgive(self, names: Sequence[str]) -> None:
-        """As `Tries`; never raises."""
+        """As `SignInCounter`; never raises."""
         self._local.forgive(names)
         if self._monotonic() >= self._skip_until:
             try:
@@ -121,7 +122,7 @@ class FallingBack:
         logger.warning(log.line("sign_ins.counted_locally", reason=repr(str(error)), for_s=SKIP_S))
 
 
-class LocalTries:
+class LocalSignInCounter:
     """Counts in this process; the oldest of too many are forgotten."""
 
     def __init__(self, window_s: float, monotonic: Callable[[], float] = clock.monotonic) -> None:
@@ -129,10 +130,10 @@ class LocalTries:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._counts: dict[str, tuple[int, float]] = {}
-        """Name → tries, and when the window ends; in the order of these ends."""
+        """Name → attempts, and when the window ends; in the order of these ends."""
 
     def count(self, limits: Limits) -> tuple[int, float] | None:
-        """As `Tries`."""
+        """As `SignInCounter`."""
         with self._lock:
             now_s = self._monotonic()
             for place, (name, most) in enumerate(limits):
@@ -148,7 +149,7 @@ class LocalTries:
         return None
 
     def forgive(self, names: Sequence[str]) -> None:
-        """As `Tries`."""
+        """As `SignInCounter`."""
         with self._lock:
             self._counts.pop(names[0], None)
             for name in names[1:]:

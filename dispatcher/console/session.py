@@ -42,7 +42,7 @@ def sign_in_with() -> Response:
     check_token(token if _FORM_TOKEN.match(token) else secrets.token_hex(32))
     form = request.form
     outcome = sign_in_as(form.get("name", ""), form.get("password", ""), slug=form.get("account", ""))
-    cookie = _start(outcome.found) if outcome.found is not None else None
+    cookie = _start(outcome.candidate) if outcome.candidate is not None else None
     if cookie is None:
         return _refused(outcome)
     next_page = request.form.get("next", "")

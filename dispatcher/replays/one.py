@@ -1,4 +1,4 @@
-"""People ask for a delivery once more: the same Idempotency-Key, its tries start anew."""
+"""Redelivers one delivery: the same Idempotency-Key, its attempts are counted anew."""
 
 from dispatcher.errors import IllegalTransition
 from dispatcher.pipeline.emit import RESOURCE_KEYS
@@ -24,10 +24,10 @@ def replay(
     Raises DeliveryNotFound, or IllegalTransition with the reason. With `account_id` and `client_id`, only one of that
     account, to a webhook of that client, is known.
     """
-    found = storage.transact(delivery_reads.delivery, id_or_key, account_id=account_id, client_id=client_id)
-    webhook_id = storage.transact(deliveries.replay, found.id, limit, RESOURCE_KEYS)
+    delivery = storage.transact(delivery_reads.delivery, id_or_key, account_id=account_id, client_id=client_id)
+    webhook_id = storage.transact(deliveries.replay, delivery.id, limit, RESOURCE_KEYS)
     if webhook_id is None:
-        state, reason = storage.read(deliveries.why_not, found.id, limit)
-        raise IllegalTransition(str(found.id), state, "pending", reason)
+        state, reason = storage.read(deliveries.why_not, delivery.id, limit)
+        raise IllegalTransition(str(delivery.id), state, "pending", reason)
     wake(schedule, {webhook_id: 0.0}, afresh=True)
     return storage.transact(delivery_reads.delivery, id_or_key)

@@ -12,7 +12,7 @@ from importlib.resources import files
 from dispatcher.schedule.schedule import connect, translated
 
 
-class SharedTries:
+class SharedSignInCounter:
     """The counts. Raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
 
     def __init__(self, url: str, *, window_s: float, timeout_s: float) -> None:

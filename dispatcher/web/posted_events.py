@@ -13,7 +13,7 @@ from schemas import InvalidEvent
 from schemas.api import emitted
 from schemas.errors import plain
 from schemas.wire.fields import render_datetime, zone_of
-from schemas.wire.from_json import BATCH_LIMIT, Rendered, rendered
+from schemas.wire.from_json import BATCH_LIMIT, RenderedEvent, render_events
 
 _ERROR_LIMIT = 1_000
 """Errors of one response; a body of 5 MiB has room for more."""
@@ -31,7 +31,7 @@ def render(data: bytes, key: str | None, time_zone: str) -> PostedEvents | None:
 
     None: `check` has to look at them. It takes three times as long.
     """
-    found = rendered(data, time_zone)
+    found = render_events(data, time_zone)
     if found is None:
         return None
     events, is_array = found
@@ -73,7 +73,7 @@ def receipt(stored: Sequence[Event], time_zone: str, *, is_array: bool) -> JSON:
     return shown if is_array else shown[0]
 
 
-def _draft(event: Rendered) -> EventDraft:
+def _draft(event: RenderedEvent) -> EventDraft:
     if event.idempotency_key is not None:
         check_key(event.idempotency_key)
     return EventDraft(

@@ -24,7 +24,7 @@ _NO_LEASE = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pinged:
+class PingResult:
     """The key that the POST carried, and what came back; `response_status` is that of an attempt."""
 
     idempotency_key: str
@@ -34,14 +34,14 @@ class Pinged:
     response_content_type: str | None
     response_body: str | None
 
-    def for_clients(self) -> "Pinged":
+    def for_clients(self) -> "PingResult":
         """As its webhook's owner is to see it (`model.attempt.for_clients`)."""
         status, reason = for_clients(self.response_status, self.reason)
         return replace(self, response_status=status, reason=reason)
 
 
-class Places:
-    """So many pings wait for their answers at a time; one account has half of them, so that others find some."""
+class PingSlots:
+    """Pings that may wait for a response at a time; one account takes half of them at most, so that others get some."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -49,8 +49,8 @@ class Places:
         self._taken: Counter[str] = Counter()
 
     @contextmanager
-    def one(self, slug: str) -> Iterator[None]:
-        """A place for the account while the block lasts; raises TooManyPings where there is none."""
+    def acquire(self, slug: str) -> Iterator[None]:
+        """A slot for the account while the block lasts; raises TooManyPings where there is none."""
         with self._lock:
             if self._taken.total() >= self._count or self._taken[slug] >= max(1, self._count // 2):
                 raise TooManyPings
@@ -69,23 +69,23 @@ class Pinger:
         self._storage = storage
         self._senders = senders
         # A ping may take as long as a receiver likes, within the timeout: other requests must find a thread meanwhile.
-        self.places = Places(max(1, settings.web_threads // 2))
+        self.slots = PingSlots(max(1, settings.web_threads // 2))
         self._user_agent = settings.user_agent
 
-    def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> Pinged:
+    def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> PingResult:
         """Sends `ping` with an empty body to the webhook, active or not, and waits for the response.
 
         Signed, addressed and bounded as a delivery is. A legacy webhook gets the envelope too: the flat object is of an
         invoice, and there is none. Raises WebhookNotFound, and TooManyPings where too many are under way.
         """
-        with self.places.one(slug):
+        with self.slots.acquire(slug):
             sender = self._senders.borrow()
             try:
                 return self._send(sender, slug, webhook_id, client_id)
             finally:
                 self._senders.give_back(sender)
 
-    def _send(self, sender: Sender, slug: str, webhook_id: int, client_id: int | None) -> Pinged:
+    def _send(self, sender: Sender, slug: str, webhook_id: int, client_id: int | None) -> PingResult:
         claimed, target = self._storage.transact(_claimed, self._storage, slug, webhook_id, client_id)
         body = render(claimed, target)
         sent_at = int(claimed.event_created_at.timestamp())
@@ -93,11 +93,11 @@ class Pinger:
         sender.start(Request(tag=0, url=target.url, headers=sent, body=body))
         while not (results := sender.results(1.0)):  # its own limit ends the wait
             pass
-        return _pinged(claimed.idempotency_key, results[0])
+        return _ping_result(claimed.idempotency_key, results[0])
 
 
-def _pinged(key: str, result: Result) -> Pinged:
-    return Pinged(
+def _ping_result(key: str, result: Result) -> PingResult:
+    return PingResult(
         idempotency_key=key,
         response_status=str(result.status),
         reason=result.reason,

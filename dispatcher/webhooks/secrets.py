@@ -1,4 +1,4 @@
-"""Signing secrets of webhooks: shown, rotated, and encrypted with the newest key; for every front door."""
+"""Signing secrets of webhooks: read, rotated, and encrypted with the newest key; for every front door."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,15 +21,15 @@ def rotate(
     storage: Storage,
     account_id: int,
     webhook_id: int,
-    given: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
     *,
     client_id: int | None = None,
 ) -> SigningSecret:
-    """A new secret; the one before signs too for a day, or as long as `given` says (schemas.api.signing).
+    """A new secret; the one before signs too for a day, or as long as the options say (schemas.api.signing).
 
     Raises what `show` raises, and marshmallow's ValidationError.
     """
-    valid_for = timedelta(seconds=_rotation.load(dict(given or {}))["previous_valid_for_s"])
+    valid_for = timedelta(seconds=_rotation.load(dict(options or {}))["previous_valid_for_s"])
     return storage.transact(
         webhooks.rotate_signing_secret, storage.secrets, account_id, webhook_id, valid_for, client_id=client_id
     )

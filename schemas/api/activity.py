@@ -67,14 +67,14 @@ def text(name: str, body: Mapping[str, Any]) -> str:
 
 def related_objects(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the event is about, and the subject of it."""
-    found = []
+    objects: list[dict[str, Any]] = []
     for key, type_ in _RELATED.items():
         value = body.get(key)
         if isinstance(value, Mapping):
-            found.append({"id": value["id"], "type": type_})
+            objects.append({"id": value["id"], "type": type_})
             if value.get("subject_id") is not None:
-                found.append({"id": value["subject_id"], "type": "Subject"})
-    return [one for index, one in enumerate(found) if one not in found[:index]]
+                objects.append({"id": value["subject_id"], "type": "Subject"})
+    return [one for index, one in enumerate(objects) if one not in objects[:index]]
 
 
 def params(name: str, body: Mapping[str, Any]) -> dict[str, str | None]:

@@ -137,10 +137,10 @@ OPERATIONAL_EVENTS = frozenset({"webhook_deactivated", "webhook_recovered", "del
 
 def event_type(name: str) -> EventType:
     """The type of the event `name`; raises InvalidEvent if the catalogue has none."""
-    found = EVENT_TYPES.get(name)
-    if found is None:
+    type_ = EVENT_TYPES.get(name)
+    if type_ is None:
         raise InvalidEvent(name, [("", f"is not an event of the catalogue; {did_you_mean(str(name), EVENT_TYPES)}")])
-    return found
+    return type_
 
 
 class BodySchema(WireSchema):

@@ -36,8 +36,8 @@ def did_you_mean(word: str, words: Collection[str]) -> str:
 
 def _nearest(word: str, words: tuple[str, ...]) -> list[str]:
     """By the threes of letters that they share: one request may hold a thousand wrong names, and difflib takes 1 ms."""
-    own = _parts(word.lower().replace(".", "_").replace("-", "_"))
-    scored = ((2 * len(own & parts) / (len(own) + len(parts)), other) for other, parts in _all_parts(words))
+    letters = _parts(word.lower().replace(".", "_").replace("-", "_"))
+    scored = ((2 * len(letters & parts) / (len(letters) + len(parts)), other) for other, parts in _all_parts(words))
     best = sorted((score, other) for score, other in scored if score >= _NEAR)[-_SHOWN:]
     return [other for _, other in reversed(best)]
 

@@ -55,7 +55,7 @@ returning id
 """
 
 # Runs for each request of the API. A function, because Postgres keeps its plan: planning took five times the running.
-_CALLERS = "select caller.* from unnest(%(hashes)s::bytea[]) wanted, caller_of(wanted) caller"
+_CALLERS = "select caller.* from unnest(%(hashes)s::bytea[]) hash, caller_of(hash) caller"
 
 # One statement, so that of two who use a code at once only one gets it.
 _USE_CODE = f"""

@@ -39,7 +39,7 @@ with finished as materialized (
     where d.finished_on between %(first_day)s and %(last_day)s
         and d.updated_at > %(since)s and d.updated_at <= %(until)s and d.state in ('delivered', 'failed')
     group by 1, 2, 3, 4),
-tried as materialized (
+unsuccessful as materialized (
     select d.webhook_id, a.minute, count(*)::int as attempts
     from (
         select delivery_id, date_trunc('minute', finished_at) as minute from attempts
@@ -51,13 +51,13 @@ tried as materialized (
         where id = a.delivery_id
             and (finished_on is null or finished_on between %(first_day)s and %(last_day)s) limit 1) d
     group by 1, 2),
-seen as (
+counted as (
     select webhook_id, minute, case when state = 'delivered' then deliveries else 0 end as delivered,
         case when state = 'failed' then deliveries else 0 end as failed, 0 as failed_attempts from finished
     union all
-    select webhook_id, minute, 0, 0, attempts from tried),
+    select webhook_id, minute, 0, 0, attempts from unsuccessful),
 whose as (
-    select s.*, w.account_id from seen s join webhooks w on w.id = s.webhook_id),
+    select s.*, w.account_id from counted s join webhooks w on w.id = s.webhook_id),
 minutes as (
     insert into figures_by_minute as f (account_id, minute, delivered, failed, failed_attempts)
     select account_id, minute, sum(delivered), sum(failed), sum(failed_attempts) from (
@@ -75,7 +75,7 @@ times as (
     group by 1, 2, 3
     on conflict (account_id, minute, bucket) do update set deliveries = t.deliveries + excluded.deliveries)
 insert into figures_by_hour as f (webhook_id, hour, delivered, failed, failed_attempts)
-select webhook_id, date_trunc('hour', minute), sum(delivered), sum(failed), sum(failed_attempts) from seen
+select webhook_id, date_trunc('hour', minute), sum(delivered), sum(failed), sum(failed_attempts) from counted
 group by 1, 2
 on conflict (webhook_id, hour) do update set delivered = f.delivered + excluded.delivered,
     failed = f.failed + excluded.failed, failed_attempts = f.failed_attempts + excluded.failed_attempts

@@ -159,29 +159,29 @@ def _plan(of: type[WireSchema]) -> _Plan:
 
 def _object(plan: _Plan, value: object) -> dict[str, Any]:
     unknown_text, attributes = plan
-    given: Any = value if type(value) is dict else _attributes_of(value, [each[0] for each in attributes])
+    source: Any = value if type(value) is dict else _attributes_of(value, [each[0] for each in attributes])
     wired: dict[str, Any] = {}
     problems: Problems = []
-    get = given.get
+    get = source.get
     for name, kind, is_fine, convert, missing, null in attributes:
-        found = get(name, _ABSENT)
-        if type(found) is kind and is_fine(found):
-            wired[name] = found
-        elif found is _ABSENT:
+        item = get(name, _ABSENT)
+        if type(item) is kind and is_fine(item):
+            wired[name] = item
+        elif item is _ABSENT:
             if missing:
                 problems.append((f".{name}", missing))
-        elif found is None:
+        elif item is None:
             wired[name] = None
             if null:
                 problems.append((f".{name}", null))
         else:
             try:
-                wired[name] = convert(found)
+                wired[name] = convert(item)
             except ValidationError as error:
                 problems += _within(f".{name}", error)
-    if problems or len(wired) != len(given):  # or there is more than the schema knows
+    if problems or len(wired) != len(source):  # or there is more than the schema knows
         known = {each[0] for each in attributes}
-        raise Invalid([(f".{name}", unknown_text) for name in given if name not in known] + problems)
+        raise Invalid([(f".{name}", unknown_text) for name in source if name not in known] + problems)
     return wired
 
 
@@ -191,10 +191,10 @@ def _attributes_of(value: object, names: list[str]) -> Mapping[Any, Any]:
         return value
     if _is_plain(value):
         raise ValidationError("not an object")
-    given = {name: found for name in names if (found := getattr(value, name, _ABSENT)) is not _ABSENT}
-    if not given:  # a Decimal, a date, a set
+    attributes = {name: attribute for name in names if (attribute := getattr(value, name, _ABSENT)) is not _ABSENT}
+    if not attributes:  # a Decimal, a date, a set
         raise ValidationError("not an object with such attributes")
-    return given
+    return attributes
 
 
 def _is_plain(value: object) -> bool:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from dispatcher.access.sign_in import LocalTries
+from dispatcher.access.sign_in import LocalSignInCounter
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.schedule.sign_ins import SharedTries
+from dispatcher.schedule.sign_ins import SharedSignInCounter
 from tests.support.fakes import FakeClock
 from tests.support.waiting import eventually
 
@@ -15,14 +15,16 @@ WINDOW_S = 60.0
 
 
 @pytest.fixture(params=["redis", "memory"])
-def kind(request: pytest.FixtureRequest) -> Iterator[tuple[LocalTries | SharedTries, Callable[[], None]]]:
+def kind(
+    request: pytest.FixtureRequest,
+) -> Iterator[tuple[LocalSignInCounter | SharedSignInCounter, Callable[[], None]]]:
     """The counts, and how their windows end."""
     if request.param == "memory":
         clock = FakeClock()
-        yield LocalTries(WINDOW_S, clock), lambda: clock.advance(WINDOW_S)
+        yield LocalSignInCounter(WINDOW_S, clock), lambda: clock.advance(WINDOW_S)
         return
     client = request.getfixturevalue("redis_client")
-    real = SharedTries(request.getfixturevalue("redis_url"), window_s=WINDOW_S, timeout_s=5.0)
+    real = SharedSignInCounter(request.getfixturevalue("redis_url"), window_s=WINDOW_S, timeout_s=5.0)
 
     def end() -> None:
         for key in client.keys("dispatcher:sign_ins:*"):
@@ -34,17 +36,19 @@ def kind(request: pytest.FixtureRequest) -> Iterator[tuple[LocalTries | SharedTr
 
 
 @pytest.fixture
-def tries(kind: tuple[LocalTries | SharedTries, Callable[[], None]]) -> LocalTries | SharedTries:
+def tries(
+    kind: tuple[LocalSignInCounter | SharedSignInCounter, Callable[[], None]],
+) -> LocalSignInCounter | SharedSignInCounter:
     return kind[0]
 
 
 @pytest.fixture
-def end_windows(kind: tuple[LocalTries | SharedTries, Callable[[], None]]) -> Callable[[], None]:
+def end_windows(kind: tuple[LocalSignInCounter | SharedSignInCounter, Callable[[], None]]) -> Callable[[], None]:
     return kind[1]
 
 
 def test_what_is_beyond_the_limit_is_refused_until_the_window_ends(
-    tries: LocalTries | SharedTries, end_windows: Callable[[], None]
+    tries: LocalSignInCounter | SharedSignInCounter, end_windows: Callable[[], None]
 ) -> None:
     assert [tries.count([("ann", 2)]) for _ in range(2)] == [None, None]
     place, left_s = tries.count([("ann", 2)])
@@ -56,7 +60,7 @@ def test_what_is_beyond_the_limit_is_refused_until_the_window_ends(
     assert tries.count([("ann", 2)]) is None
 
 
-def test_what_one_limit_refuses_the_later_ones_do_not_see(tries: LocalTries | SharedTries) -> None:
+def test_what_one_limit_refuses_the_later_ones_do_not_see(tries: LocalSignInCounter | SharedSignInCounter) -> None:
     found = [tries.count([("address", 2), ("name", 3)]) for _ in range(9)]
 
     assert [place and place[0] for place in found] == [None, None, 0, 0, 0, 0, 0, 0, 0]
@@ -65,7 +69,7 @@ def test_what_one_limit_refuses_the_later_ones_do_not_see(tries: LocalTries | Sh
 
 
 def test_a_right_password_is_forgiven_and_takes_no_more_than_itself_from_others(
-    tries: LocalTries | SharedTries, end_windows: Callable[[], None]
+    tries: LocalSignInCounter | SharedSignInCounter, end_windows: Callable[[], None]
 ) -> None:
     for _ in range(3):
         tries.count([("address", 9), ("ann", 9)])
@@ -81,7 +85,7 @@ def test_a_right_password_is_forgiven_and_takes_no_more_than_itself_from_others(
 
 
 def test_names_are_in_redis_as_hashes_only_and_always_expire(redis_client: Any, redis_url: str) -> None:
-    tries = SharedTries(redis_url, window_s=WINDOW_S, timeout_s=5.0)
+    tries = SharedSignInCounter(redis_url, window_s=WINDOW_S, timeout_s=5.0)
     tries.count([("ann@example.com", 9)])
     (key,) = redis_client.keys("*")
     assert "ann" not in key
@@ -93,7 +97,7 @@ def test_names_are_in_redis_as_hashes_only_and_always_expire(redis_client: Any, 
 
 
 def test_a_redis_that_is_away_is_told(redis_url: str) -> None:
-    tries = SharedTries("redis://127.0.0.1:1/0", window_s=WINDOW_S, timeout_s=0.1)
+    tries = SharedSignInCounter("redis://127.0.0.1:1/0", window_s=WINDOW_S, timeout_s=0.1)
     with pytest.raises(ScheduleUnavailable):
         tries.count([("ann", 1)])
     with pytest.raises(ScheduleUnavailable):

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.access.sign_in import LOCAL_MOST, SKIP_S, WINDOW_S, FallingBack, LocalTries
+from dispatcher.access.sign_in import LOCAL_MOST, SKIP_S, WINDOW_S, FallbackSignInCounter, LocalSignInCounter
 from dispatcher.errors import ScheduleUnavailable
 from tests.support.fakes import FakeClock
 
@@ -11,7 +11,7 @@ class Shared:
     """The counts in Redis; `down` while it is away."""
 
     def __init__(self, clock: FakeClock) -> None:
-        self.tries = LocalTries(WINDOW_S, clock)
+        self.tries = LocalSignInCounter(WINDOW_S, clock)
         self.down = False
         self.asked = 0
 
@@ -40,12 +40,12 @@ def shared(clock: FakeClock) -> Shared:
 
 
 @pytest.fixture
-def tries(shared: Shared, clock: FakeClock) -> FallingBack:
-    return FallingBack(shared, clock)
+def tries(shared: Shared, clock: FakeClock) -> FallbackSignInCounter:
+    return FallbackSignInCounter(shared, clock)
 
 
 def test_while_redis_is_away_tries_are_counted_here_and_not_without_limit(
-    tries: FallingBack, shared: Shared, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    tries: FallbackSignInCounter, shared: Shared, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert tries.count([("ann", 2)]) is None
     shared.down = True
@@ -59,7 +59,7 @@ def test_while_redis_is_away_tries_are_counted_here_and_not_without_limit(
     assert tries.count([("ann", 2)])[0] == 0
 
 
-def test_what_is_forgiven_is_forgiven_here_too(tries: FallingBack, shared: Shared) -> None:
+def test_what_is_forgiven_is_forgiven_here_too(tries: FallbackSignInCounter, shared: Shared) -> None:
     shared.down = True
     for _ in range(3):
         assert tries.count([("address", 9), ("ann", 2)]) is None
@@ -67,7 +67,7 @@ def test_what_is_forgiven_is_forgiven_here_too(tries: FallingBack, shared: Share
 
 
 def test_of_too_many_names_the_oldest_are_forgotten(clock: FakeClock) -> None:
-    tries = LocalTries(WINDOW_S, clock)
+    tries = LocalSignInCounter(WINDOW_S, clock)
     for number in range(LOCAL_MOST + 1):
         assert tries.count([(f"name {number}", 1)]) is None
 
