@@ -30,7 +30,7 @@ def test_one_ping_too_many_is_refused_and_the_next_is_not(
 
     with ExitStack() as taken:
         for slug in ("others", "others", "applecorp", "more"):
-            taken.enter_context(container.pinger.places.one(slug))
+            taken.enter_context(container.pinger.slots.acquire(slug))
         with pytest.raises(TooManyPings):
             container.pinger.ping("applecorp", hook.id)
     assert container.pinger.ping("applecorp", hook.id).response_status == "200"
@@ -43,7 +43,7 @@ def test_one_account_leaves_places_to_the_others(
 
     with ExitStack() as taken:
         for _ in range(container.settings.web_threads // 4):
-            taken.enter_context(container.pinger.places.one("others"))
-        with pytest.raises(TooManyPings), container.pinger.places.one("others"):
+            taken.enter_context(container.pinger.slots.acquire("others"))
+        with pytest.raises(TooManyPings), container.pinger.slots.acquire("others"):
             pass
         assert container.pinger.ping("applecorp", hook.id).response_status == "200"
