@@ -3,7 +3,7 @@
 It never raises for a receiver's fault: a fault is a status. Two implementations keep this contract, `curl` and
 `portable` (requests); `tests/integration/sender` runs the same suite on both. `choose` makes the one that is set.
 
-A result with a code comes only from a whole answer, or from one whose body was longer than `body_limit` and was cut.
+A result with a code comes only from a whole response, or from one whose body was longer than `body_limit` and was cut.
 One attempt is one POST at most: no sender repeats a request by itself, whatever became of the connection.
 A response that goes on and on is ended (`Limits.receive_limit`), whatever it consists of.
 """
@@ -30,8 +30,8 @@ class Request:
 class Limits:
     """What bounds an exchange.
 
-    `timeout_s` from `start` to the end of the answer, `connect_timeout_s` of it for look-up, connect and TLS;
-    `body_limit` bytes of the answer are kept. `allowed_networks` may be sent to though they are not public,
+    `timeout_s` from `start` to the end of the response, `connect_timeout_s` of it for look-up, connect and TLS;
+    `body_limit` bytes of the response are kept. `allowed_networks` may be sent to though they are not public,
     `refused_networks` may not though they are public, or allowed.
     """
 

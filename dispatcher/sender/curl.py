@@ -6,7 +6,7 @@
 
 Sockets are watched here and not by `CurlMulti.select`, because that is select(2): it knows no descriptor above 1023.
 The total timeout is kept here too. libcurl's would also count time in which nobody called `results` (a drain that
-waits for a Redis that hangs), and give up requests whose answers lie unread in the socket.
+waits for a Redis that hangs), and give up requests whose responses lie unread in the socket.
 Not for what one request is and what becomes of it: that is `exchange`.
 """
 
@@ -29,10 +29,10 @@ from dispatcher.sender.wire import Resolver, Unsendable
 _CAPACITY = 512
 """Requests in flight, and connections kept: two threads of this fit under the usual limit of open files."""
 
-_LISTEN_S = 0.25
+_SCAN_S = 0.25
 """How often old transfers are looked for, to be listened to: one may never end."""
 
-_WASTE = 8 << 20
+_OVERHEAD_MAX = 8 << 20
 """Bytes of TLS beyond twice those of all responses that an old transfer may cost."""
 
 _STALL_S = 0.25
@@ -57,16 +57,16 @@ class CurlSender:
         self._ca_file = ca_file or certifi.where()
         self._resolver = resolver
         self._guard = AddressGuard(limits.allowed_networks, limits.refused_networks)
-        self._watched = _Watched()
+        self._sockets = _Sockets()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, _CAPACITY)
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watched.watch)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.watch)
         self._free: list[Exchange] = []
         self._running: dict[pycurl.Curl, Exchange] = {}
         self._ready: list[Result] = []
-        self._flooded: list[pycurl.Curl] = []
-        self._listened_s = monotonic()
-        self._looked_s = monotonic()
+        self._oversized: list[pycurl.Curl] = []
+        self._scanned_s = monotonic()
+        self._polled_s = monotonic()
         self._stalled_s = 0.0
 
     @property
@@ -83,7 +83,7 @@ class CurlSender:
         """Begins `request`; its bytes leave with the next call of `results`. What cannot be sent is a result."""
         exchange = self._free.pop() if self._free else self._make_exchange()
         if not self._running:
-            self._looked_s = monotonic()  # until now there was nothing to look at
+            self._polled_s = monotonic()  # until now there was nothing to look at
         exchange.stalled_before_s = self._stalled_s
         try:
             exchange.prepare(request, self._resolver)
@@ -101,27 +101,27 @@ class CurlSender:
         """What has finished; waits up to `wait_s` seconds for the first, not at all if nothing is in flight."""
         now_s = monotonic()
         until = now_s + wait_s
-        if now_s - self._looked_s > _STALL_S:
-            self._stalled_s += now_s - self._looked_s
+        if now_s - self._polled_s > _STALL_S:
+            self._stalled_s += now_s - self._polled_s
         while True:
-            self._advance(0 if self._ready or not self._running else until - now_s)
+            self._step(0 if self._ready or not self._running else until - now_s)
             self._collect()
-            self._end_floods()
-            self._give_up_late()
-            now_s = self._looked_s = monotonic()
-            if now_s > self._listened_s + _LISTEN_S:
-                self._look_at_old(now_s)
-            if self._ready or not self._running or now_s >= until or self._watched.take_wake():
+            self._abort_oversized()
+            self._time_out_late()
+            now_s = self._polled_s = monotonic()
+            if now_s > self._scanned_s + _SCAN_S:
+                self._check_old_transfers(now_s)
+            if self._ready or not self._running or now_s >= until or self._sockets.take_wake():
                 results, self._ready = self._ready, []
                 return results
 
     def wake(self) -> None:
         """Ends the wait of a `results` under way, or of the next; by any thread."""
-        self._watched.wake()
+        self._sockets.wake()
 
     def close(self) -> None:
         """Abandons what is in flight and closes all connections; waits at most a second."""
-        self._watched.close()
+        self._sockets.close()
         for exchange in self._running.values():
             self._multi.remove_handle(exchange.curl)
         for exchange in [*self._running.values(), *self._free]:
@@ -134,7 +134,7 @@ class CurlSender:
         closing.start()
         closing.join(1.0)
 
-    def _advance(self, wait_s: float) -> None:
+    def _step(self, wait_s: float) -> None:
         """Lets libcurl act on its timers and on its sockets, after waiting for one of the two or `wait_s`."""
         timer_ms = self._multi.timeout()
         if timer_ms == 0:
@@ -143,39 +143,39 @@ class CurlSender:
         elif timer_ms > 0:
             wait_s = min(wait_s, timer_ms / 1000)
         if wait_s > 0:
-            wait_s = min(wait_s, self._oldest_has_left_s())
-        for descriptor, ready in self._watched.wait(max(wait_s, 0.0)):
+            wait_s = min(wait_s, self._oldest_remaining_s())
+        for descriptor, ready in self._sockets.wait(max(wait_s, 0.0)):
             self._multi.socket_action(descriptor, ready)
 
     def _collect(self) -> None:
-        left = 1
-        while left:
-            left, succeeded, failed = self._multi.info_read()
+        remaining = 1
+        while remaining:
+            remaining, succeeded, failed = self._multi.info_read()
             for curl in succeeded:
                 self._finish(curl, None)
             for curl, code, _ in failed:
                 self._finish(curl, code)
 
-    def _oldest_has_left_s(self) -> float:
+    def _oldest_remaining_s(self) -> float:
         oldest = next(iter(self._running.values()), None)
         if oldest is None:
             return self._limits.timeout_s
         return oldest.started_s + self._limits.timeout_s + self._stalled_s - oldest.stalled_before_s - monotonic()
 
-    def _give_up_late(self) -> None:
-        while self._running and self._oldest_has_left_s() <= 0:
+    def _time_out_late(self) -> None:
+        while self._running and self._oldest_remaining_s() <= 0:
             self._finish(next(iter(self._running)), pycurl.E_OPERATION_TIMEDOUT)
 
     def _make_exchange(self) -> Exchange:
-        return Exchange(self._limits, self._guard.permits_text, self._ca_file, self._flooded)
+        return Exchange(self._limits, self._guard.permits_text, self._ca_file, self._oversized)
 
-    def _end_floods(self) -> None:
-        for curl in self._flooded:
+    def _abort_oversized(self) -> None:
+        for curl in self._oversized:
             if curl in self._running:  # it may be there more than once, or have ended by itself
                 self._finish(curl, pycurl.E_FILESIZE_EXCEEDED)
-        self._flooded.clear()
+        self._oversized.clear()
 
-    def _look_at_old(self, now_s: float) -> None:
+    def _check_old_transfers(self, now_s: float) -> None:
         """Listens to all that were there the last time; not to each from its start, which plain HTTP would pay for.
 
         Finds those that receive nothing but frames of HTTP/2 or records of TLS, which no response is made of. One
@@ -184,26 +184,26 @@ class CurlSender:
         exchanges = [*self._running.values(), *self._free]
         received, records = sum(one.received for one in exchanges), sum(one.records for one in exchanges)
         for curl, exchange in self._running.items():
-            if exchange.started_s >= self._listened_s:
+            if exchange.started_s >= self._scanned_s:
                 continue
-            exchange.listen()
-            if exchange.mark is None:
-                exchange.mark = received, records, exchange.records
-            received_then, records_then, its_then = exchange.mark
-            wasted = records - records_then - 2 * (received - received_then)
-            if min(wasted, exchange.records - its_then) > _WASTE:
-                self._flooded.append(curl)
-        self._listened_s = now_s
+            exchange.set_verbose()
+            if exchange.baseline is None:
+                exchange.baseline = received, records, exchange.records
+            received_before, records_before, own_records_before = exchange.baseline
+            overhead = records - records_before - 2 * (received - received_before)
+            if min(overhead, exchange.records - own_records_before) > _OVERHEAD_MAX:
+                self._oversized.append(curl)
+        self._scanned_s = now_s
 
     def _finish(self, curl: pycurl.Curl, code: int | None) -> None:
         exchange = self._running.pop(curl)
         self._ready.append(exchange.outcome(code))
-        exchange.forget()
+        exchange.reset()
         self._multi.remove_handle(curl)
         self._free.append(exchange)
 
 
-class _Watched:
+class _Sockets:
     """The sockets that libcurl wants to hear of, by poll(2): no system call to watch one, none to stop.
 
     Not epoll: two calls a request to register and forget the socket cost more than poll's walk over some hundreds.

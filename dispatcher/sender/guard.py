@@ -57,11 +57,11 @@ class AddressGuard:
     def __init__(self, allowed_networks: Iterable[Network] = (), refused_networks: Iterable[Network] = ()) -> None:
         self._allowed = tuple(allowed_networks)
         self._refused = tuple(refused_networks)
-        self._decided = lru_cache(maxsize=65_536)(self._decide)
+        self._decisions = lru_cache(maxsize=65_536)(self._decide)
 
     def permits(self, ip: Address) -> bool:
         """Whether a connection to `ip` may be opened. Remembered per address: what is allowed never changes."""
-        return self._decided(ip)
+        return self._decisions(ip)
 
     def permits_text(self, address: str) -> bool:
         """The same for an address as the system writes it (`fe80::1%eth0`); False for what is not an address."""

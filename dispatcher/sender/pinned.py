@@ -1,7 +1,7 @@
 """What requests lacks: connections only to permitted addresses, and an end to a POST whatever its receiver does.
 
 `PinnedAdapter` is requests' own with connections of ours: they are opened by `Dialer`, which looks the name up, asks
-the guard of each address and connects to that very address. A `Call` is one POST; `kill` ends it under a blocked read,
+the guard of each address and connects to that very address. A `Call` is one POST; `abort` ends it under a blocked read,
 because a timeout of requests bounds single reads only. Not for the order of requests: that is `portable`'s.
 """
 
@@ -24,12 +24,12 @@ from dispatcher.model.attempt import NO_ADDRESS, Status
 from dispatcher.sender.contract import Request
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.response import Fault, FinalResponse
-from dispatcher.sender.threads import Crew
-from dispatcher.sender.wire import HttpTarget, Resolver, target
+from dispatcher.sender.threads import DaemonPool
+from dispatcher.sender.wire import HttpTarget, Resolver, parse_target
 
 _ADDRESSES_TRIED = 4
 _LOOK_UPS = 16
-LATE = "no complete answer in time"
+LATE = "no complete response in time"
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -42,30 +42,30 @@ class Call:
     deadline_s: float
     receive_limit: int
     connect_by_s: float = 0.0
-    killed: bool = False
-    _line: socket.socket | None = None
+    aborted: bool = False
+    _socket: socket.socket | None = None
 
     @property
     def target(self) -> HttpTarget:
         """Where it goes; raises Unsendable."""
-        return target(self.request.url)
+        return parse_target(self.request.url)
 
-    def hold(self, line: socket.socket) -> None:
-        """From here on `kill` ends `line`; raises Fault where it came before."""
-        self._line = line
-        if self.killed:
+    def attach(self, connection: socket.socket) -> None:
+        """From here on `abort` ends `connection`; raises Fault where it came before."""
+        self._socket = connection
+        if self.aborted:
             raise Fault(Status.TIMEOUT, LATE)
 
-    def kill(self) -> None:
+    def abort(self) -> None:
         """Ends the connection, from any thread; whoever reads from it sees its end at once."""
-        self.killed = True
-        if self._line is not None:
+        self.aborted = True
+        if self._socket is not None:
             with contextlib.suppress(OSError):  # the receiver was faster
-                socket.socket.shutdown(self._line, socket.SHUT_RDWR)  # that of SSLSocket would go on without TLS
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # that of SSLSocket would go on without TLS
 
-    def end(self) -> None:
+    def detach(self) -> None:
         """Lets go of the connection, which may serve another call now."""
-        self._line = None
+        self._socket = None
 
 
 class Dialer:
@@ -74,58 +74,58 @@ class Dialer:
     def __init__(self, guard: AddressGuard, resolver: Resolver, ca_file: str) -> None:
         self._guard = guard
         self._resolver = resolver
-        self._look_ups = Crew("look-up", _LOOK_UPS)
+        self._look_ups = DaemonPool("look-up", _LOOK_UPS)
         # Read once: urllib3 would read the file again for every connection, some 20 ms of CPU each.
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._tls.set_alpn_protocols(["http/1.1"])
 
     def dial(self, call: Call) -> socket.socket:
-        """A socket connected to the first permitted address that answers. Raises Fault."""
-        blocked = False
+        """A socket connected to the first permitted address that responds. Raises Fault."""
+        is_blocked = False
         for address in self._addresses(call):
             if not self._guard.permits_text(address):
-                blocked = True
+                is_blocked = True
                 continue
             try:
-                line = socket.create_connection((address, call.target.port), _left(call))
+                connection = socket.create_connection((address, call.target.port), _remaining_s(call))
             except TimeoutError:
                 raise Fault(Status.TIMEOUT, "connecting took too long") from None
             except OSError:
                 continue
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return self._with_tls(line, call.target.host) if call.target.is_tls else line
-        if blocked:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return self._with_tls(connection, call.target.host) if call.target.is_tls else connection
+        if is_blocked:
             raise Fault(Status.BLOCKED_ADDRESS, "the address is not permitted")
         raise Fault(Status.CONNECTION_FAILED, "the connection was refused or not possible")
 
     def close(self) -> None:
         """Drops the look-ups that wait."""
-        self._look_ups.dismiss()
+        self._look_ups.shutdown()
 
     def _addresses(self, call: Call) -> Sequence[str]:
         """By a thread that can be abandoned: a look-up has no timeout."""
-        found: Future[Sequence[str]] = Future()
+        addresses: Future[Sequence[str]] = Future()
 
         def look_up() -> None:
             try:
-                found.set_result(self._resolver(call.target.host))
+                addresses.set_result(self._resolver(call.target.host))
             except (OSError, UnicodeError) as error:
-                found.set_exception(error)
+                addresses.set_exception(error)
 
-        self._look_ups.take(look_up)
+        self._look_ups.submit(look_up)
         try:
-            return found.result(timeout=_left(call))[:_ADDRESSES_TRIED]
+            return addresses.result(timeout=_remaining_s(call))[:_ADDRESSES_TRIED]
         except TimeoutError:
             raise Fault(Status.TIMEOUT, "the name look-up took too long") from None
         except (OSError, UnicodeError):
             raise Fault(Status.CONNECTION_FAILED, NO_ADDRESS) from None
 
-    def _with_tls(self, line: socket.socket, host: str) -> socket.socket:
+    def _with_tls(self, connection: socket.socket, host: str) -> socket.socket:
         name = host.rstrip(".").partition("%")[0]
-        return self._tls.wrap_socket(line, server_hostname=name, do_handshake_on_connect=False)
+        return self._tls.wrap_socket(connection, server_hostname=name, do_handshake_on_connect=False)
 
 
-def _left(call: Call) -> float:
+def _remaining_s(call: Call) -> float:
     return max(call.connect_by_s - monotonic(), 0.001)  # 0 would mean: do not block
 
 
@@ -142,11 +142,11 @@ class _PinnedConnection(HTTPConnection):
     def connect(self) -> None:
         """Connects as the call says. What fails is closed by urllib3, as is a connection of its own."""
         call = _current.call
-        self.sock = line = call.dialer.dial(call)
-        call.hold(line)
-        if isinstance(line, ssl.SSLSocket):
+        self.sock = connection = call.dialer.dial(call)
+        call.attach(connection)
+        if isinstance(connection, ssl.SSLSocket):
             try:
-                line.do_handshake()
+                connection.do_handshake()
             except ConnectionError as error:  # a fault of TLS, as it is for libcurl
                 raise ssl.SSLError("the TLS handshake broke") from error
             self.is_verified = True
@@ -155,7 +155,7 @@ class _PinnedConnection(HTTPConnection):
         """Registers a connection that is used again with its new call; asks for the call's path, letter for letter."""
         call = _current.call
         if self.sock is not None:
-            call.hold(self.sock)
+            call.attach(self.sock)
         self.response_class = partial(FinalResponse, call.receive_limit)  # type: ignore[assignment]  # called only
         super().request(method, call.target.path, *args, **options)
 

@@ -19,7 +19,7 @@ class SenderPool:
             refused_networks=settings.refused_networks,
         )
         self._idle: list[Sender] = []
-        self._known: list[ReferenceType[Sender]] = []
+        self._references: list[ReferenceType[Sender]] = []
 
     @property
     def idle_count(self) -> int:
@@ -29,7 +29,7 @@ class SenderPool:
     @property
     def in_flight(self) -> int:
         """Requests that this process has under way, stragglers too."""
-        return sum(sender.in_flight for known in self._known if (sender := known()) is not None)
+        return sum(sender.in_flight for reference in self._references if (sender := reference()) is not None)
 
     def borrow(self) -> Sender:
         """A sender for the caller alone, who gives it back or closes it."""
@@ -37,7 +37,7 @@ class SenderPool:
             return self._idle.pop()
         except IndexError:
             sender = choose.make_sender(self._kind, self._limits)
-            self._known = [known for known in self._known if known() is not None] + [ref(sender)]
+            self._references = [reference for reference in self._references if reference() is not None] + [ref(sender)]
             return sender
 
     def give_back(self, sender: Sender) -> None:

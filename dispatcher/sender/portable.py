@@ -25,7 +25,7 @@ from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.pinned import LATE, Call, Dialer, PinnedAdapter
 from dispatcher.sender.response import Fault
-from dispatcher.sender.threads import Crew
+from dispatcher.sender.threads import DaemonPool
 from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Unsendable, check_headers
 
 _THREADS = 32
@@ -44,7 +44,7 @@ class RequestsSender:
         guard = AddressGuard(limits.allowed_networks, limits.refused_networks)
         self._dialer = Dialer(guard, resolver or _resolve, ca_file or certifi.where())
         self._adapter = PinnedAdapter(pool_connections=256, pool_maxsize=_THREADS)
-        self._crew = Crew("sender", _THREADS)
+        self._threads = DaemonPool("sender", _THREADS)
         self._calls: dict[Call, None] = {}  # in the order of their deadlines
         self._done: queue.SimpleQueue[tuple[Call, Result] | None] = queue.SimpleQueue()
         """None: somebody wants `results` to return."""
@@ -70,7 +70,7 @@ class RequestsSender:
             receive_limit=self._limits.receive_limit,
         )
         self._calls[call] = None
-        self._crew.take(lambda: self._done.put((call, self._attempt(call))))
+        self._threads.submit(lambda: self._done.put((call, self._attempt(call))))
 
     def results(self, wait_s: float) -> list[Result]:
         """What has finished; waits up to `wait_s` seconds for the first, not at all if nothing is in flight."""
@@ -78,7 +78,7 @@ class RequestsSender:
         results: list[Result] = []
         is_woken = False
         while self._calls and not results and not is_woken:
-            results, is_woken = self._collect(min(until_s, self._kill_late()))
+            results, is_woken = self._collect(min(until_s, self._abort_late()))
             if monotonic() >= until_s:
                 break
         return results
@@ -89,21 +89,21 @@ class RequestsSender:
 
     def close(self) -> None:
         """Abandons what is in flight and closes all connections; waits at most a second for the threads."""
-        self._crew.dismiss()
+        self._threads.shutdown()
         self._dialer.close()
         for call in self._calls:
-            call.kill()  # and with them the threads end
+            call.abort()  # and with them the threads end
         self._calls.clear()
-        self._crew.join(1.0)
+        self._threads.join(1.0)
         self._adapter.close()
 
-    def _kill_late(self) -> float:
+    def _abort_late(self) -> float:
         """When the next deadline comes, by the monotonic clock, after an end to the calls whose own has passed."""
         for call in self._calls:
             if call.deadline_s > monotonic():
                 return call.deadline_s
-            if not call.killed:
-                call.kill()
+            if not call.aborted:
+                call.abort()
         return float("inf")
 
     def _collect(self, until_s: float) -> tuple[list[Result], bool]:
@@ -125,21 +125,21 @@ class RequestsSender:
             status, reason = _fault(error, call)
             return _result(call, status, reason=reason)
         finally:
-            call.end()
+            call.detach()
 
     def _exchange(self, call: Call) -> Result:
-        left_s = call.deadline_s - monotonic()
-        if left_s <= 0:
+        remaining_s = call.deadline_s - monotonic()
+        if remaining_s <= 0:
             raise Fault(Status.TIMEOUT, "no thread was free in time; not sent")
-        call.connect_by_s = monotonic() + min(self._limits.connect_timeout_s, left_s)
+        call.connect_by_s = monotonic() + min(self._limits.connect_timeout_s, remaining_s)
         self._adapter.use(call)
-        with self._adapter.send(_prepare(call), stream=True, timeout=(left_s, left_s)) as answer:
-            body = _read(answer.raw, self._limits.body_limit)
-            call.end()
-        if call.killed:
+        with self._adapter.send(_prepare(call), stream=True, timeout=(remaining_s, remaining_s)) as response:
+            body = _read(response.raw, self._limits.body_limit)
+            call.detach()
+        if call.aborted:
             raise Fault(Status.TIMEOUT, LATE)
-        content_type, retry_after = _text(answer, "Content-Type"), _text(answer, "Retry-After")
-        return _result(call, str(answer.status_code), content_type=content_type, retry_after=retry_after, body=body)
+        content_type, retry_after = _text(response, "Content-Type"), _text(response, "Retry-After")
+        return _result(call, str(response.status_code), content_type=content_type, retry_after=retry_after, body=body)
 
 
 def _result(call: Call, status: str, **parts: Any) -> Result:
@@ -148,8 +148,8 @@ def _result(call: Call, status: str, **parts: Any) -> Result:
 
 def _resolve(host: str) -> Sequence[str]:
     """The addresses that the system knows for `host`; it also reads numbers such as 2130706433 and 0x7f.1."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(where[0]) for *_, where in found]
+    infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in infos]
 
 
 def _prepare(call: Call) -> requests.PreparedRequest:
@@ -173,8 +173,8 @@ def _read(raw: urllib3.BaseHTTPResponse, limit: int) -> bytes:
     return bytes(body[:limit])
 
 
-def _text(answer: requests.Response, name: str) -> str | None:
-    values = answer.raw.headers.getlist(name)
+def _text(response: requests.Response, name: str) -> str | None:
+    values = response.raw.headers.getlist(name)
     return values[-1].strip()[:TEXT_LIMIT] if values else None
 
 
@@ -185,20 +185,20 @@ def _fault(error: Exception, call: Call) -> tuple[Status, str]:
     if isinstance(error, Unsendable):
         return Status.UNKNOWN_ERROR, str(error)
     chain = list(_chain(error))
-    if call.killed or _any(chain, TimeoutError, urllib3.exceptions.TimeoutError):
+    if call.aborted or _any(chain, TimeoutError, urllib3.exceptions.TimeoutError):
         return Status.TIMEOUT, LATE
     if _any(chain, ssl.SSLCertVerificationError):
         return Status.SSL_ERROR, "the receiver's certificate is not valid"
     if _any(chain, ssl.SSLError, urllib3.exceptions.SSLError):
         return Status.SSL_ERROR, "the TLS handshake failed"
     if _any(chain, http.client.RemoteDisconnected):
-        return Status.CONNECTION_FAILED, "the receiver hung up without an answer"
+        return Status.CONNECTION_FAILED, "the receiver closed the connection without a response"
     if _any(chain, http.client.IncompleteRead, ConnectionError):
-        return Status.CONNECTION_FAILED, "the connection broke before the answer ended"
+        return Status.CONNECTION_FAILED, "the connection broke before the response ended"
     if _any(chain, http.client.HTTPException):
-        return Status.UNKNOWN_ERROR, "the answer is not HTTP"
+        return Status.UNKNOWN_ERROR, "the response is not HTTP"
     if _any(chain, OSError, urllib3.exceptions.ProtocolError):
-        return Status.CONNECTION_FAILED, "the connection broke before the answer ended"
+        return Status.CONNECTION_FAILED, "the connection broke before the response ended"
     return Status.UNKNOWN_ERROR, type(error).__name__
 
 

@@ -18,7 +18,7 @@ _LENGTH = re.compile(r"\s*(\d{1,19})\s*(?:,\s*\1\s*)*", re.ASCII)  # an equal on
 
 
 class Fault(Exception):
-    """There is no answer. Neither an OSError nor urllib3's, so that it passes through both libraries as it is."""
+    """There is no response. Neither an OSError nor urllib3's, so that it passes through both libraries as it is."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -31,8 +31,8 @@ class FinalResponse(http.client.HTTPResponse):
 
     def __init__(self, receive_limit: int, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._source = _Source(self.fp.detach(), receive_limit)
-        self.fp = io.BufferedReader(self._source)
+        self._reader = _LimitedReader(self.fp.detach(), receive_limit)
+        self.fp = io.BufferedReader(self._reader)
 
     def begin(self) -> None:
         """Reads the head. Raises HTTPException where libcurl refuses it too."""
@@ -44,31 +44,31 @@ class FinalResponse(http.client.HTTPResponse):
             raise http.client.HTTPException
         if self.length == 0 and self.chunked:  # a 204 has no body, whatever it says
             self.chunked, self.will_close = False, True
-        self._source.may_end = not self.chunked  # a length is watched by urllib3
+        self._reader.may_end = not self.chunked  # a length is watched by urllib3
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
-            self._source.may_end = True
+            self._reader.may_end = True
             line = self.fp.readline()
             if not line:
                 raise http.client.RemoteDisconnected("")
-            found = STATUS_LINE.match(line)
-            if found is None or b"\0" in line:
+            match = STATUS_LINE.match(line)
+            if match is None or b"\0" in line:
                 raise http.client.BadStatusLine("")  # without the line, which is the receiver's
-            self._source.may_end = False
-            status = int(found[1])
+            self._reader.may_end = False
+            status = int(match[1])
             if not 100 <= status <= 199 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
                 return line[:8].decode(), status, ""
             while self.fp.readline().rstrip(b"\r\n"):
                 pass  # not parsed, as http.client does: thousands of them would cost seconds of CPU
 
 
-class _Source(io.RawIOBase):
-    """What a socket's file gives, up to `left` bytes, and not its end unless it `may_end`."""
+class _LimitedReader(io.RawIOBase):
+    """What a socket's file gives, up to `remaining` bytes, and not its end unless it `may_end`."""
 
-    def __init__(self, raw: io.RawIOBase, left: int) -> None:
+    def __init__(self, raw: io.RawIOBase, remaining: int) -> None:
         self._raw = raw
-        self._left = left
+        self._remaining = remaining
         self.may_end = True
 
     def readable(self) -> bool:
@@ -78,8 +78,8 @@ class _Source(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:  # a writable buffer: typeshed has no public name for it
         """As of the socket's file. Raises Fault beyond the limit, ConnectionResetError at an end that is too early."""
         received = self._raw.readinto(buffer) or 0
-        self._left -= received
-        if self._left < 0:
+        self._remaining -= received
+        if self._remaining < 0:
             raise Fault(Status.UNKNOWN_ERROR, TOO_LARGE)
         if not received and not self.may_end:
             raise ConnectionResetError

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dispatcher.clock import monotonic
 
 
-class Crew:
+class DaemonPool:
     """Up to `size` threads, begun as there is work for them. Daemons: one stuck in a look-up must not hold the exit."""
 
     def __init__(self, name: str, size: int) -> None:
@@ -18,19 +18,19 @@ class Crew:
         self._size = size
         self._threads: list[threading.Thread] = []
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._open = 0
+        self._unfinished = 0
         self._lock = threading.Lock()
 
-    def take(self, work: Callable[[], None]) -> None:
+    def submit(self, work: Callable[[], None]) -> None:
         """Has `work` done by the next free thread."""
         with self._lock:
-            self._open += 1
-            if self._open > len(self._threads) < self._size:
+            self._unfinished += 1
+            if self._unfinished > len(self._threads) < self._size:
                 self._threads.append(threading.Thread(target=self._run, name=self._name, daemon=True))
                 self._threads[-1].start()
         self._work.put(work)
 
-    def dismiss(self) -> None:
+    def shutdown(self) -> None:
         """Each thread ends when it has finished what it is at; work that waits is dropped."""
         while not self._work.empty():
             self._work.get()
@@ -47,4 +47,4 @@ class Crew:
         while (work := self._work.get()) is not None:
             work()
             with self._lock:
-                self._open -= 1
+                self._unfinished -= 1

@@ -46,7 +46,7 @@ class HttpTarget:
 
 
 @lru_cache(maxsize=8_192)
-def target(url: str) -> HttpTarget:
+def parse_target(url: str) -> HttpTarget:
     """`url`, which may be an IRI: host by IDNA, the rest percent-encoded as UTF-8. Raises Unsendable.
 
     What is ASCII already stays letter for letter: some receivers compare a token in the query byte by byte.

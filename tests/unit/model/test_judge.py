@@ -123,5 +123,9 @@ def test_clients_are_told_the_same_of_names_that_are_blocked_and_names_that_are_
 
     assert blocked == for_clients("connection_failed", NO_ADDRESS)
     assert blocked[0] == "connection_failed"
-    for status, reason in (("connection_failed", "refused"), ("200", None), ("timeout", "no complete answer in time")):
+    for status, reason in (
+        ("connection_failed", "refused"),
+        ("200", None),
+        ("timeout", "no complete response in time"),
+    ):
         assert for_clients(status, reason) == (status, reason)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.sender.wire import Unsendable, check_headers, target
+from dispatcher.sender.wire import Unsendable, check_headers, parse_target
 
 header_text = st.text(st.characters(min_codepoint=0, max_codepoint=0x17F), max_size=20)
 
@@ -23,7 +23,7 @@ header_text = st.text(st.characters(min_codepoint=0, max_codepoint=0x17F), max_s
     ],
 )
 def test_a_url_is_made_ready(url: str, ready: str, host: str, port: int) -> None:
-    made = target(url)
+    made = parse_target(url)
 
     assert (made.url, made.host, made.port) == (ready, host, port)
 
@@ -32,7 +32,7 @@ def test_a_url_is_made_ready(url: str, ready: str, host: str, port: int) -> None
 def test_any_text_is_ascii_or_unsendable(text: str) -> None:
     for url in (text, f"http://{text}", f"http://example.test/{text}"):
         try:
-            ready = target(url).url
+            ready = parse_target(url).url
         except Unsendable:
             continue
         assert re.fullmatch(r"https?://[!-~]+", ready)
