@@ -42,7 +42,9 @@ _CONNECT = {
     "keepalives_count": 3,
     "application_name": "dispatcher",
     "options": "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=5000"
-    " -c idle_in_transaction_session_timeout=60000 -c jit=off -c plan_cache_mode=force_generic_plan",
+    " -c idle_in_transaction_session_timeout=60000 -c jit=off"
+    # What is planned once must be right for tables of any size: a day that is empty now is full tomorrow.
+    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
 }
 _TRANSIENT = {"40001", "40P01"}  # serialization failure (also: "row moved to another partition"), deadlock
 _READ_ONLY = "25006"  # what a standby answers to a write

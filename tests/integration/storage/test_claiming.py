@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -7,11 +8,13 @@ from typing import Any
 import pytest
 
 from dispatcher.model.webhook import Webhook
+from dispatcher.storage import planned
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Storage, rows
-from dispatcher.storage.pipeline import deliveries
+from dispatcher.storage.engine import Connection, Storage, rows
+from dispatcher.storage.pipeline import deliveries, events, leasing
 from dispatcher.storage.pipeline.deliveries import _CLAIM, _NEXT_DUE, Claim
+from dispatcher.storage.planned import Planned
 from dispatcher.storage.stats import partitions
 from tests.conftest import ShiftTime
 from tests.integration.storage.conftest import Steps
@@ -412,7 +415,13 @@ def crowded(steps: Steps, storage: Storage, account: Account) -> Steps:
 
 
 def plan_of(steps: Steps, sql: str, **parameters: Any) -> str:
-    found = steps.value(f"explain (format json, costs off) {sql}", **parameters)
+    """As it is executed: where it is planned once, the plan for all parameters."""
+
+    def explain(connection: Any) -> Any:
+        execution = connection.execution(sql) if isinstance(sql, Planned) else sql
+        return rows(connection, f"explain (format json, costs off) {execution}", parameters)[0][0]
+
+    found = steps.storage.autocommit(explain)
     return found if isinstance(found, str) else json.dumps(found)
 
 
@@ -463,6 +472,82 @@ def test_a_claim_looks_events_up_though_statistics_have_seen_none(
     assert f"{todays}_pkey" in plan
     assert f"{todays}_account_id" not in plan
     assert todays not in scanned_whole(plan)
+
+
+TOKEN = "00000000-0000-8000-8000-000000000001"
+PARAMETERS = {
+    "webhook_ids": "{1}",
+    "limits": "{10}",
+    "allowed": "{1}",
+    "lease_s": 60,
+    "token": TOKEN,
+    "limit": 500,
+    "without": "{}",
+    "slots": 50,
+    "room": 200,
+    "busy": "{}",
+    "ids": "{1}",
+    "tokens": f"{{{TOKEN}}}",
+    "states": "{delivered}",
+    "retries": "{0}",
+    "urls": "{u}",
+    "statuses": "{200}",
+    "reasons": "{r}",
+    "types": "{t}",
+    "bodies": "{b}",
+    "started": "{1}",
+    "finished": "{1}",
+}
+
+
+@pytest.mark.parametrize("statistics", ["of empty tables", "fresh"])
+def test_what_is_planned_once_reads_nothing_whole(steps: Steps, account: Account, statistics: str) -> None:
+    steps.rows("analyze")
+    steps.rows(
+        "with made as (insert into events (account_id, name, body, created_at)"
+        " select %(account)s, 'invoice_paid', '{}', now() from generate_series(1, 20000) n returning id),"
+        " waiting as (insert into events_waiting (event_id, account_id, name)"
+        " select id, %(account)s, 'invoice_paid' from made)"
+        " insert into deliveries (id, event_id, webhook_id, idempotency_key)"
+        " select nextval('delivery_id'), id, id %% 100, gen_random_uuid() from made",
+        account=account.id,
+    )
+    if statistics == "fresh":
+        steps.rows("analyze")
+
+    for sql in (leasing._FAN_OUT, events._FAN_OUT, _CLAIM, _NEXT_DUE, deliveries._RECORD, deliveries._TARGETS):
+        names = re.findall(r"%\((\w+)\)s", sql)
+        scanned = scanned_whole(plan_of(steps, sql, **{name: PARAMETERS[name] for name in names}))
+        assert not {table for table in scanned if table.startswith(("deliveries", "events", "attempts"))}
+
+
+def test_a_statement_is_planned_once_for_a_connection(storage: Storage) -> None:
+    ask = Planned("select %(n)s::int + 1")
+
+    def asked(connection: Connection) -> tuple[list[Any], int]:
+        answers = [rows(connection, ask, {"n": n})[0][0] for n in range(3)]
+        return answers, rows(connection, "select count(*) from pg_prepared_statements where name <> ''")[0][0]
+
+    answers, count = storage.autocommit(asked)
+    assert answers == [1, 2, 3]
+    assert count >= 1
+
+
+@pytest.mark.parametrize("way", ["autocommit", "transact"])
+def test_where_a_pooler_has_forgotten_it_all_is_planned_each_time(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(planned.PlanningConnection, "is_allowed", True)
+    ask, forgotten = Planned("select %(n)s::int + 2"), []
+
+    def asked(connection: Connection) -> Any:
+        rows(connection, ask, {"n": 1})
+        if not forgotten:  # another session has taken this one's place
+            forgotten.append(rows(connection, "deallocate all"))
+        return rows(connection, ask, {"n": 1})
+
+    assert getattr(storage, way)(asked) == [(3,)]
+    assert not planned.PlanningConnection.is_allowed
 
 
 def test_the_next_due_time_is_read_by_its_index_whatever_waits(crowded: Steps) -> None:
