@@ -1,11 +1,12 @@
-"""Runs processes side by side, starts again what ends, and ends all of them with itself. It knows nothing of theirs.
+"""Runs processes side by side, restarts those that end, and ends all of them with itself. It knows nothing of theirs.
 
-One thread does it all: the kernel ends the children when the thread that started them ends (see child.py).
+The thread that calls `run` starts and ends them: the kernel ends the children when the thread that started them ends
+(see child.py). A thread for each prints what it writes.
 """
 
 import contextlib
 import os
-import selectors
+import queue
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from dispatcher.processes.restarts import Restarts
 
 GRACE_S = 45.0  # a worker ends its running requests first
 _LONGEST_LINE = 65_536
+_LAST_LINES_S = 1.0
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92)
 
 
@@ -40,8 +42,8 @@ class Process:
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
-class _Running:
-    """A process of ours, whether it runs or waits to be started again at `due_s`."""
+class _Supervised:
+    """A process, whether it runs or is to be started again at `due_s`."""
 
     process: Process
     label: str
@@ -49,7 +51,11 @@ class _Running:
     restarts: Restarts = field(default_factory=Restarts)
     popen: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
-    rest: bytes = b""
+    printer: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.popen is not None and self.popen.poll() is None
 
 
 class Supervisor:
@@ -69,23 +75,24 @@ class Supervisor:
         grace_s: float = GRACE_S,
     ) -> None:
         self._output = output or sys.stdout
+        self._output_lock = threading.Lock()
         self._repair = repair
         self._watch = watch
         self._grace_s = grace_s
         coloured = self._output.isatty() and not variable("NO_COLOR")
-        width = max([len(process.name) for process in processes] + [len("supervisor")])
+        width = max(len(name) for name in ["supervisor", *(process.name for process in processes)])
         now = time.monotonic()
         self._all = [
-            _Running(
+            _Supervised(
                 process=process,
                 label=_label(process.name, width, _COLOURS[number % len(_COLOURS)] if coloured else None),
                 due_s=now,
             )
             for number, process in enumerate(processes)
         ]
-        self._own_label = _label("supervisor", width, 1 if coloured else None)
-        self._selector = selectors.DefaultSelector()
+        self._label = _label("supervisor", width, 1 if coloured else None)
         self._stop_requests = 0
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # its `put` may be called in a signal handler
 
     def run(self) -> int:
         """Returns 0 when all processes ended by themselves after the signal, 1 when one had to be killed.
@@ -103,160 +110,122 @@ class Supervisor:
             return self._end()
 
     def say(self, text: str) -> None:
-        """A line of the supervisor's own."""
-        self._print(self._own_label, text)
+        """Prints a line under the supervisor's own name."""
+        self._print(self._label, text)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Lets signals wake the loop; restores what was there before."""
-        wake, waker = os.pipe()
-        os.set_blocking(wake, False)
-        os.set_blocking(waker, False)
-        handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), self._on_stop)
+        """Lets signals wake the loop; restores what was there before, and kills what still runs."""
+        handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), self._stop)
+        handlers[signal.SIGCHLD] = lambda *_: self._wake.put(None)
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)  # without one it would not wake us
-        waker_before = signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-        self._selector.register(wake, selectors.EVENT_READ)
         try:
             yield
         finally:
-            for running in self._all:
-                if running.popen is not None:
-                    self._kill(running)
-                    self._forget(running)
-            self._selector.unregister(wake)
-            signal.set_wakeup_fd(waker_before)
+            for each in self._all:
+                self._kill(each)
+                self._forget(each)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            os.close(wake)
-            os.close(waker)
 
-    def _on_stop(self, *_: object) -> None:
+    def _stop(self, *_: object) -> None:
         self._stop_requests += 1
+        self._wake.put(None)
+
+    def _wait(self, timeout_s: float) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._wake.get(timeout=timeout_s)
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        for running in self._all:
-            if running.popen is None and running.due_s <= now:
-                running.popen = child.start_line(
-                    running.process.command,
-                    env=program_environment(running.process.env),
+        for each in self._all:
+            if each.popen is None and each.due_s <= now:
+                each.popen = child.start(
+                    ["/bin/sh", "-c", f"exec {each.process.command}"],  # one process: no shell stays in between
+                    death_signal=signal.SIGKILL,
+                    env=program_environment(each.process.env),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                 )
-                running.started_s = now
-                assert running.popen.stdout is not None  # noqa: S101 -- it is a pipe
-                os.set_blocking(running.popen.stdout.fileno(), False)
-                self._selector.register(running.popen.stdout, selectors.EVENT_READ, running)
+                each.started_s = now
+                each.printer = threading.Thread(
+                    target=self._print_lines, args=(each.label, each.popen.stdout), name=each.process.name, daemon=True
+                )
+                each.printer.start()
 
     def _next_due_s(self) -> float:
         """Seconds until something is to be done, 1 s at most: a lost wake-up costs no more."""
         now = time.monotonic()
-        return max(0.0, min([running.due_s - now for running in self._all if running.popen is None] + [1.0]))
+        return max(0.0, min([each.due_s - now for each in self._all if each.popen is None] + [1.0]))
 
-    def _wait(self, timeout_s: float) -> None:
-        for key, _ in self._selector.select(timeout_s):
-            if isinstance(key.data, _Running):
-                self._forward(key.data)
-            else:
-                _read(key.fd)
-
-    def _forward(self, running: _Running) -> bool:
-        """Prints the lines that a process has written since; the rest waits for its end of line. Whether it wrote."""
-        stdout = running.popen.stdout if running.popen is not None else None
-        if stdout is None or stdout.closed:
-            return False
-        part = _read(stdout.fileno())
-        if part == b"":  # nobody writes there any more
-            self._close(stdout)
-        *lines, running.rest = (running.rest + (part or b"")).split(b"\n")
-        if len(running.rest) > _LONGEST_LINE or stdout.closed:
-            lines.append(running.rest)
-            running.rest = b""
-        for line in filter(None, lines):
-            self._print(running.label, line.decode(errors="replace").rstrip("\r"))
-        return bool(part)
-
-    def _close(self, stdout: IO[bytes]) -> None:
-        self._selector.unregister(stdout)
-        stdout.close()
+    def _print_lines(self, label: str, stdout: IO[bytes]) -> None:
+        """Prints what a process writes until nobody can write there any more."""
+        with stdout:
+            while line := stdout.readline(_LONGEST_LINE):
+                if text := line.decode(errors="replace").rstrip("\r\n"):
+                    self._print(label, text)
 
     def _collect(self) -> None:
         """Notes which processes have ended and when they are started again."""
-        for running in self._all:
-            if running.popen is None or (code := running.popen.poll()) is None:
+        for each in self._all:
+            if each.popen is None or (code := each.popen.poll()) is None:
                 continue
-            self._forget(running)
+            self._forget(each)
             now = time.monotonic()
-            pause_s, repair = running.restarts.record(started_s=running.started_s, ended_s=now, crashed=code != 0)
-            running.due_s = now + pause_s
-            self.say(f"{running.process.name} {_ending(code)}; again in {pause_s:g} s")
-            if repair and running.process.repairable and self._repair is not None:
-                self.say(f"{running.process.name} crashes again and again; repairing")
+            pause_s, repair = each.restarts.record(started_s=each.started_s, ended_s=now, crashed=code != 0)
+            each.due_s = now + pause_s
+            self.say(f"{each.process.name} {_ending(code)}; again in {pause_s:g} s")
+            if repair and each.process.repairable and self._repair is not None:
+                self.say(f"{each.process.name} crashes again and again; repairing")
                 threading.Thread(target=self._repair, name="repair", daemon=True).start()
 
-    def _forget(self, running: _Running) -> None:
-        """Ends what an ended process has left behind in its session, prints its last lines, lets go of its pipe."""
-        if running.popen is None:
+    def _forget(self, each: _Supervised) -> None:
+        """Ends what an ended process has left behind in its session, after its last lines."""
+        if each.popen is None or each.printer is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(running.popen.pid, signal.SIGKILL)
-        while self._forward(running):
-            pass
-        if running.popen.stdout is not None and not running.popen.stdout.closed:
-            self._close(running.popen.stdout)
-        running.popen = None
+            os.killpg(each.popen.pid, signal.SIGKILL)
+        each.printer.join(_LAST_LINES_S)
+        each.popen = None
 
     def _end(self) -> int:
-        alive = self._alive()
-        self.say("stopping: " + (", ".join(running.process.name for running in alive) or "nothing runs"))
-        for running in alive:
-            _send(running, signal.SIGTERM)
+        running = [each for each in self._all if each.is_running]
+        self.say("stopping: " + (", ".join(each.process.name for each in running) or "nothing runs"))
+        for each in running:
+            if (
+                each.popen is not None
+            ):  # the process alone: to its group, SIGTERM would break the tasks of a prefork pool
+                each.popen.send_signal(signal.SIGTERM)
         end = time.monotonic() + self._grace_s
-        while self._alive() and self._stop_requests < 2 and time.monotonic() < end:
+        while any(each.is_running for each in running) and self._stop_requests < 2 and time.monotonic() < end:
             self._wait(min(1.0, max(0.0, end - time.monotonic())))
-        killed = self._alive()
-        for running in killed:
-            self.say(f"{running.process.name} does not end; killed")
-            self._kill(running)
+        killed = [each for each in running if each.is_running]
+        for each in killed:
+            self.say(f"{each.process.name} does not end; killed")
+            self._kill(each)
         return 1 if killed else 0
 
-    def _alive(self) -> list[_Running]:
-        return [running for running in self._all if running.popen is not None and running.popen.poll() is None]
-
-    def _kill(self, running: _Running) -> None:
+    def _kill(self, each: _Supervised) -> None:
         """Kills the process and what it started, which is in its session."""
-        if running.popen is not None and running.popen.poll() is None:
-            os.killpg(running.popen.pid, signal.SIGKILL)
-            running.popen.wait()
+        if each.popen is not None and each.is_running:
+            os.killpg(each.popen.pid, signal.SIGKILL)
+            each.popen.wait()
 
     def _print(self, label: str, text: str) -> None:
         try:
-            self._output.write(f"{label}{text}\n")
-            self._output.flush()
+            with self._output_lock:
+                self._output.write(f"{label}{text}\n")
+                self._output.flush()
         except BrokenPipeError:  # `dispatcher up | tee`, and Ctrl-C ended `tee` first: go on in silence, and stop
             self._output = Path(os.devnull).open("w")  # noqa: SIM115 -- open as long as we live
             self._stop_requests = self._stop_requests or 1
+            self._wake.put(None)
 
 
 def _label(name: str, width: int, colour: int | None) -> str:
     label = f"{name.ljust(width)} | "
     return label if colour is None else f"\x1b[{colour}m{label}\x1b[0m"
-
-
-def _read(fd: int) -> bytes | None:
-    """What is there to read; nothing (None) or the end (b"")."""
-    try:
-        return os.read(fd, 65_536)
-    except BlockingIOError:
-        return None
-
-
-def _send(running: _Running, number: signal.Signals) -> None:
-    """Signals the process alone. Sent to its whole group, SIGTERM would break the tasks of a worker's prefork pool."""
-    if running.popen is not None:
-        running.popen.send_signal(number)
 
 
 def _ending(code: int) -> str:
