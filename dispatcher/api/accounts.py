@@ -6,7 +6,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import answer, container
+from dispatcher.api.parts import container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.accounts import Profile
@@ -33,7 +33,7 @@ def current_user(caller: Caller) -> Response:
         "permission": user["permission"],
         "allowed_scope": user["allowed_scope"],
     }
-    return answer(_current_user.dump(user | {"default_account": slug, "accounts": [own_account]}))
+    return json_response(_current_user.dump(user | {"default_account": slug, "accounts": [own_account]}))
 
 
 @blueprint.route("/accounts/<slug>/account.json")
@@ -44,7 +44,9 @@ def account(caller: Caller) -> Response:
     profile = _profile(caller)
     attributes = account_attributes(caller.account.slug, profile.settings)
     with written_in(caller.account.time_zone):
-        return answer(_account.dump(attributes | {"created_at": profile.created_at, "updated_at": profile.updated_at}))
+        return json_response(
+            _account.dump(attributes | {"created_at": profile.created_at, "updated_at": profile.updated_at})
+        )
 
 
 @blueprint.route("/accounts/<slug>/users.json")
@@ -54,7 +56,7 @@ def account(caller: Caller) -> Response:
 def list_users(caller: Caller) -> Response:
     """The account's people, its owner first; 40 a page."""
     page = container().storage.read(users.list_for_account, caller.account.id, **page_bounds())
-    return answer([_user.dump(_attributes(user)) for user in page])
+    return json_response([_user.dump(_attributes(user)) for user in page])
 
 
 def _profile(caller: Caller) -> Profile:

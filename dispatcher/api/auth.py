@@ -46,7 +46,7 @@ def authorized(scope: str | None = None) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(*args: Any, slug: str | None = None, **kwargs: Any) -> Any:
-            return view(_authorize(scope, slug), *args, **kwargs)
+            return view(_authenticate(scope, slug), *args, **kwargs)
 
         checked.scope = scope  # type: ignore[attr-defined] # for the OpenAPI document
         return checked  # type: ignore[return-value]
@@ -54,18 +54,18 @@ def authorized(scope: str | None = None) -> Callable[[View], View]:
     return decorate
 
 
-def _authorize(scope: str | None, slug: str | None) -> Caller:
+def _authenticate(scope: str | None, slug: str | None) -> Caller:
     admitted = request.environ[ADMITTED] if ADMITTED in request.environ else _admitted()
     if admitted is not None:
         g.caller, g.allowance = admitted
-    return permitted(admitted, scope, slug)
+    return authorize(admitted, scope, slug)
 
 
 def _admitted() -> Admitted | None:
     return container().access.admit([Asked(access_token(request.headers.get("Authorization", "")), DEFAULT)])[0]
 
 
-def permitted(admitted: Admitted | None, scope: str | None, slug: str | None) -> Caller:
+def authorize(admitted: Admitted | None, scope: str | None, slug: str | None) -> Caller:
     """Who calls, if they may do what needs `scope` in the account `slug`; raises ApiError."""
     if admitted is None:
         raise _unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
@@ -79,7 +79,7 @@ def permitted(admitted: Admitted | None, scope: str | None, slug: str | None) ->
     return caller
 
 
-def count(client_id: int) -> None:
+def count_request(client_id: int) -> None:
     """Counts a request of a client without a token, by its row's id; raises ApiError (429) beyond its quota."""
     (g.allowance,) = container().access.limiter.spend([Spent(client_id, DEFAULT)])
     if g.allowance.exceeded:
@@ -145,7 +145,7 @@ def _before_request() -> None:
         return
     check_headers(request.environ)
     if isinstance(request.routing_exception, NotFound):  # which paths exist is told with a token only
-        _authorize(None, None)
+        _authenticate(None, None)
 
 
 @lru_cache(100)

@@ -24,7 +24,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from flask import Response, g, request
 from werkzeug.datastructures import MultiDict
 
-from dispatcher.api.parts import answer, json_object
+from dispatcher.api.parts import json_object, json_response
 from dispatcher.errors import ApiError
 from dispatcher.storage.admin import clients, tokens, users
 from dispatcher.storage.admin.clients import Client
@@ -178,7 +178,7 @@ class OAuthServer(AuthorizationServer):
         """Authlib's response as Flask's."""
         if not isinstance(payload, dict):  # a redirect
             return Response(status=status, headers=headers)
-        return answer(payload, status, {"Cache-Control": "no-store", "Pragma": "no-cache"})
+        return json_response(payload, status, {"Cache-Control": "no-store", "Pragma": "no-cache"})
 
     def handle_error_response(self, oauth_request: TokenRequest | None, error: OAuth2Error) -> Response:
         """Body B, which always has a text for people, or a redirect."""

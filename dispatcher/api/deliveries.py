@@ -6,7 +6,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import answer, container
+from dispatcher.api.parts import container, json_response
 from dispatcher.api.query import PAGE_SIZE, cursor, moment, one_of, parameter, uuid, webhook_id
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
@@ -73,7 +73,7 @@ def list_(caller: Caller) -> Response:
         idempotency_key=parameter("idempotency_key", uuid),
         before=cursor(),
     )
-    return answer([delivery_json(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
+    return json_response([delivery_json(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
 
 
 @blueprint.route("/accounts/<slug>/deliveries/<delivery>.json")
@@ -85,7 +85,7 @@ def show(caller: Caller, delivery: str) -> Response:
     row = container().storage.transact(
         deliveries.delivery, delivery, account_id=caller.account.id, client_id=caller.client.id
     )
-    return answer(delivery_details_json(row.for_clients()))
+    return json_response(delivery_details_json(row.for_clients()))
 
 
 @blueprint.route("/accounts/<slug>/deliveries/<delivery>/redeliver.json", methods=["POST"])
@@ -101,7 +101,7 @@ def redeliver(caller: Caller, delivery: str) -> Response:
     own = container()
     limit, whose = own.settings.redelivery_limit, {"account_id": caller.account.id, "client_id": caller.client.id}
     redelivered = replay(own.storage, own.schedule, delivery, limit=limit, **whose)
-    return answer(delivery_details_json(redelivered.for_clients()), 202)
+    return json_response(delivery_details_json(redelivered.for_clients()), 202)
 
 
 def _link(before: int | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import JSON, answer, container
+from dispatcher.api.parts import JSON, container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, moment, page_bounds, parameter, whole_number
 from dispatcher.storage.reads import activity
 from dispatcher.storage.reads.activity import Activity, SubjectFilter
@@ -67,7 +67,7 @@ def _log(caller: Caller, names: Sequence[str] | None = None) -> Response:
     )
     user = {"id": caller.user.id, "full_name": caller.user.full_name, "avatar": None}
     with written_in(caller.account.time_zone):
-        return answer([_activity.dump(_line(one, user)) for one in page])
+        return json_response([_activity.dump(_line(one, user)) for one in page])
 
 
 def _line(one: Activity, user: dict[str, JSON]) -> dict[str, JSON]:

@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.errors import not_found
-from dispatcher.api.parts import answer, container
+from dispatcher.api.parts import container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.representations import failed_delivery_json
 from dispatcher.storage.admin import webhooks
@@ -33,4 +33,4 @@ def list_(caller: Caller, failed_deliveries_uuid: UUID) -> Response:
             raise not_found()
         return deliveries.failed_deliveries(connection, webhook_id, **bounds)
 
-    return answer([failed_delivery_json(one.for_clients()) for one in container().storage.transact(read)])
+    return json_response([failed_delivery_json(one.for_clients()) for one in container().storage.transact(read)])

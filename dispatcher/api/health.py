@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response
 from flask_smorest import Blueprint
 
-from dispatcher.api.parts import Answer, answer, container, json_answer
+from dispatcher.api.parts import Answer, container, json_answer, json_response
 from dispatcher.errors import PendingMigrations, ScheduleUnavailable, StorageUnavailable
 from dispatcher.metrics.scrape import CONTENT_TYPE_LATEST, scrape
 from dispatcher.storage import migrate
@@ -25,7 +25,7 @@ _QUICK = json_answer(200, _ALIVE)
 @blueprint.response(200)
 def healthz() -> Response:
     """200: this process responds. It checks nothing else: no process is restarted for a Postgres that is down."""
-    return answer(_ALIVE)
+    return json_response(_ALIVE)
 
 
 def quick_answer(environ: Mapping[str, Any]) -> Answer | None:
@@ -44,7 +44,7 @@ def quick_answer(environ: Mapping[str, Any]) -> Answer | None:
 def readyz() -> Response:
     """200 where requests can be served and events are sent, else 503 with the problems."""
     problems = _problems()
-    return answer({"status": "unready" if problems else "ready", "problems": problems}, 503 if problems else 200)
+    return json_response({"status": "unready" if problems else "ready", "problems": problems}, 503 if problems else 200)
 
 
 @blueprint.route("/metrics")

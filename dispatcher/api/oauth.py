@@ -18,10 +18,10 @@ from flask import Response, g, make_response, render_template, request
 from flask_smorest import Blueprint
 from werkzeug.datastructures import MultiDict
 
-from dispatcher.api.auth import count
+from dispatcher.api.auth import count_request
 from dispatcher.api.authorization_server import OAuthServer, Parameters, TokenRequest, connection, parameters
 from dispatcher.api.door import refusal, sign_in_as
-from dispatcher.api.parts import answer, container, request_body, with_safe_headers
+from dispatcher.api.parts import container, json_response, request_body, with_safe_headers
 from dispatcher.errors import ApiError
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person
@@ -54,7 +54,7 @@ def token() -> Response:
     if not form.get("grant_type"):
         raise ApiError(400, "invalid_request", "The grant_type is missing")
     # A token is a row for hours, so it counts as a request; in Redis, and so not within the transaction below.
-    count(_run(lambda: _server.authenticate_client(TokenRequest(form), ())).client.id)
+    count_request(_run(lambda: _server.authenticate_client(TokenRequest(form), ())).client.id)
     return cast(Response, _run(lambda: _server.create_token_response(form)))
 
 
@@ -74,12 +74,12 @@ def revoke() -> Response:
         tokens.revoke(connection(), client.client.id, form["token"])
 
     _run(revoke)
-    return answer({})
+    return json_response({})
 
 
 @blueprint.route("/oauth")
 @blueprint.doc(hide=True)
-def ask() -> Response:
+def consent_page() -> Response:
     """The page on which the owner decides."""
     return _page(request.args, _grant(request.args))
 
@@ -107,7 +107,7 @@ def decide() -> Response:
 
 
 @blueprint.errorhandler(OAuth2Error)
-def refused(error: OAuth2Error) -> Response:
+def oauth_error(error: OAuth2Error) -> Response:
     """A wrong request for consent: the client gets the error where its redirect URI is right, else the person."""
     if isinstance(error, UnsupportedResponseTypeError):
         error.description = "Only the response_type code is supported"

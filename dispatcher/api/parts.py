@@ -65,7 +65,7 @@ def address() -> str:
     return client_address(request.environ, container().settings.trusted_proxies)
 
 
-def root() -> str:
+def public_url() -> str:
     """The URL of this API: DISPATCHER_PUBLIC_URL, else the request's Host where it is allowed (DISPATCHER_HOSTS).
 
     Programs follow the links in a response, and the Host is only what the client wrote.
@@ -86,7 +86,7 @@ def json_body() -> JSON:
     data = request.get_data()
     if request.content_length is None and len(data) >= BODY_LIMIT:  # sent in chunks: werkzeug cuts it there
         raise RequestEntityTooLarge
-    return parsed(data)
+    return parse_json(data)
 
 
 def check_content_type(header: str) -> None:
@@ -101,7 +101,7 @@ def _is_json(content_type: str) -> bool:
     return kind in ("", "application/json") or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def parsed(data: bytes) -> JSON:
+def parse_json(data: bytes) -> JSON:
     """`data` as JSON; raises ApiError."""
     try:
         return json.loads(data.decode(), parse_constant=_no_constant)
@@ -117,7 +117,7 @@ def json_object() -> dict[str, JSON]:
     return body
 
 
-def answer(value: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(value: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
     return Response(text_of(value), status=status, headers=dict(headers or {}), mimetype="application/json")
 

@@ -4,7 +4,7 @@ from flask import Response, url_for
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import ROW_ID, answer, container, json_object, no_content, request_body, root
+from dispatcher.api.parts import ROW_ID, container, json_object, json_response, no_content, public_url, request_body
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.replays import job
 from dispatcher.representations import replay_json
@@ -25,7 +25,7 @@ def list_(caller: Caller) -> Response:
     page = container().storage.read(
         jobs.list_for_account, caller.account.id, client_id=caller.client.id, **page_bounds()
     )
-    return answer([replay_json(one) for one in page])
+    return json_response([replay_json(one) for one in page])
 
 
 @blueprint.route("/accounts/<slug>/replays.json", methods=["POST"])
@@ -41,10 +41,10 @@ def start(caller: Caller) -> Response:
     criteria, own = json_object(), container()
     bounds = {"client_id": caller.client.id, "redelivery_limit": own.settings.redelivery_limit}
     if criteria.get("dry_run") is True:
-        return answer({"matched": job.dry_run(own.storage, caller.account, criteria, **bounds)})
+        return json_response({"matched": job.dry_run(own.storage, caller.account, criteria, **bounds)})
     started = job.start(own.storage, own.schedule, caller.account, criteria, **bounds)
     path = url_for("replays.show", slug=caller.account.slug, replay_id=started.id)
-    return answer(replay_json(started), 201, {"Location": root() + path})
+    return json_response(replay_json(started), 201, {"Location": public_url() + path})
 
 
 @blueprint.route(f"{_ONE}.json")
@@ -53,7 +53,7 @@ def start(caller: Caller) -> Response:
 def show(caller: Caller, replay_id: int) -> Response:
     """One replay: `sent` of `matched` so far."""
     replay = container().storage.read(jobs.find, replay_id, account_id=caller.account.id, client_id=caller.client.id)
-    return answer(replay_json(replay))
+    return json_response(replay_json(replay))
 
 
 @blueprint.route(f"{_ONE}.json", methods=["DELETE"])
@@ -71,4 +71,4 @@ def stop(caller: Caller, replay_id: int) -> Response:
 def resume(caller: Caller, replay_id: int) -> Response:
     """Resumes a stopped replay where it was; one that is done stays done."""
     resumed = job.resume(container().storage, replay_id, account_id=caller.account.id, client_id=caller.client.id)
-    return answer(replay_json(resumed))
+    return json_response(replay_json(resumed))

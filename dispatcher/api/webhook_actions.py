@@ -4,7 +4,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import ROW_ID, answer, container, json_object, request_body
+from dispatcher.api.parts import ROW_ID, container, json_object, json_response, request_body
 from dispatcher.representations import signing_secret_json
 from dispatcher.webhooks import secrets
 from schemas.api.delivery import PingSchema
@@ -24,7 +24,9 @@ def ping(caller: Caller, webhook_id: int) -> Response:
 
     It is no delivery: it is not retried and appears in no list. Inactive webhooks get it too.
     """
-    return answer(_ping.dump(container().pinger.ping(caller.account.slug, webhook_id, caller.client.id).for_clients()))
+    return json_response(
+        _ping.dump(container().pinger.ping(caller.account.slug, webhook_id, caller.client.id).for_clients())
+    )
 
 
 @blueprint.route(f"{_PATH}/secret/rotate.json", methods=["POST"])
@@ -35,7 +37,7 @@ def rotate(caller: Caller, webhook_id: int) -> Response:
     """A new signing secret. The previous one also signs for a day, or for `previous_valid_for_s` seconds."""
     options = json_object() if request.get_data() else None
     secret = secrets.rotate(container().storage, caller.account.id, webhook_id, options, client_id=caller.client.id)
-    return answer(signing_secret_json(secret, caller.account.time_zone))
+    return json_response(signing_secret_json(secret, caller.account.time_zone))
 
 
 @blueprint.route(f"{_PATH}/secret.json")
@@ -44,4 +46,4 @@ def rotate(caller: Caller, webhook_id: int) -> Response:
 def show_secret(caller: Caller, webhook_id: int) -> Response:
     """The signing secret, for the receiver; until when the previous one also signs, or null."""
     secret = secrets.show(container().storage, caller.account.id, webhook_id, client_id=caller.client.id)
-    return answer(signing_secret_json(secret, caller.account.time_zone))
+    return json_response(signing_secret_json(secret, caller.account.time_zone))

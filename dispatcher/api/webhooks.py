@@ -9,7 +9,7 @@ from flask import Response, url_for
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import ROW_ID, answer, container, json_object, no_content, request_body, root
+from dispatcher.api.parts import ROW_ID, container, json_object, json_response, no_content, public_url, request_body
 from dispatcher.api.query import PAGE_PARAMETER, one_of, page_bounds, parameter
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
@@ -41,7 +41,7 @@ def list_(caller: Caller) -> Response:
     page = storage.read(
         webhooks.list_for_account, storage.secrets, caller.account.id, client_id=caller.client.id, **bounds
     )
-    return answer([_json(one, caller, schema) for one in page])
+    return json_response([_json(one, caller, schema) for one in page])
 
 
 @blueprint.route(_ONE)
@@ -52,7 +52,7 @@ def show(caller: Caller, webhook_id: int) -> Response:
     """One webhook."""
     schema, storage = _schema(), container().storage
     webhook = storage.read(webhooks.find, storage.secrets, caller.account.id, webhook_id, client_id=caller.client.id)
-    return answer(_json(webhook, caller, schema))
+    return json_response(_json(webhook, caller, schema))
 
 
 @blueprint.route("/accounts/<slug>/webhooks.json", methods=["POST"])
@@ -64,7 +64,7 @@ def create(caller: Caller) -> Response:
     schema, given = _schema(), json_object()
     created = create_webhook(container().storage, caller.account.slug, given, client_id=caller.client.id)
     attributes = _json(created, caller, schema)
-    return answer(attributes, 201, {"Location": attributes["url"]})
+    return json_response(attributes, 201, {"Location": attributes["url"]})
 
 
 @blueprint.route(_ONE, methods=["PATCH"])
@@ -77,7 +77,7 @@ def edit(caller: Caller, webhook_id: int) -> Response:
     edited = edit_webhook(
         own.storage, own.schedule, caller.account.slug, webhook_id, changes, client_id=caller.client.id
     )
-    return answer(_json(edited, caller, schema))
+    return json_response(_json(edited, caller, schema))
 
 
 @blueprint.route(_ONE, methods=["DELETE"])
@@ -101,4 +101,4 @@ def _json(webhook: Webhook, caller: Caller, schema: WebhookSchema) -> dict[str, 
 
 
 def _url(webhook: Webhook) -> str:
-    return root() + url_for("webhooks.show", slug=webhook.account_slug, webhook_id=webhook.id)
+    return public_url() + url_for("webhooks.show", slug=webhook.account_slug, webhook_id=webhook.id)

@@ -38,21 +38,21 @@ class Sparkline:
         return f"last 24 hours: {self.delivered} delivered, {self.failed} failed, {counted(self.retried, 'retry')}"
 
 
-def sparkline(figures: Sequence[Bucket], now: datetime) -> Sparkline:
+def sparkline(hours: Sequence[Bucket], now: datetime) -> Sparkline:
     """One bar an hour; the highest fills the height."""
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
-    highest = max((one.delivered + one.failed + one.retried for one in figures), default=0) or 1
+    highest = max((one.delivered + one.failed + one.retried for one in hours), default=0) or 1
     bars = []
-    for one in sorted(figures, key=lambda one: one.at):
+    for one in sorted(hours, key=lambda one: one.at):
         hour = int((one.at - first).total_seconds() // 3600)
         if 0 <= hour < HOURS:
             good, bad = (_height(count, highest) for count in (one.delivered, one.failed + one.retried))
             bars.append(Bar(x=hour * (_BAR + _GAP), delivered_height=good, failed_height=min(bad, _HEIGHT - good)))
     return Sparkline(
         bars=tuple(bars),
-        delivered=sum(one.delivered for one in figures),
-        failed=sum(one.failed for one in figures),
-        retried=sum(one.retried for one in figures),
+        delivered=sum(one.delivered for one in hours),
+        failed=sum(one.failed for one in hours),
+        retried=sum(one.retried for one in hours),
     )
 
 

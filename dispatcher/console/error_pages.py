@@ -17,7 +17,7 @@ _BROKEN = "An internal error occurred. Try again later."
 
 
 @blueprint.route("/<path:rest>")
-def nowhere(rest: str) -> Response:
+def unknown_page(rest: str) -> Response:
     """Any other path of the console."""
     raise NotFound
 

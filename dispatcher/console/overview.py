@@ -28,30 +28,30 @@ def home() -> Response:
     """All accounts for operators; everybody else's own."""
     if (own := person().account) is not None:
         return redirect_to("overview", slug=own.slug)
-    return page("overview.html", accounts=container().storage.read(accounts.list_all)[:500], **_figures(None))
+    return page("overview.html", accounts=container().storage.read(accounts.list_all)[:500], **_stats(None))
 
 
-@blueprint.route("/figures")
-def all_figures() -> Response:
+@blueprint.route("/stats")
+def all_stats() -> Response:
     """The part of `home` that changes."""
     if person().account is not None:
         raise NotFound
-    return page("figures.html", **_figures(None))
+    return page("stats.html", **_stats(None))
 
 
 @blueprint.route("/accounts/<slug>/", endpoint="overview")
 def overview_() -> Response:
     """Of one account."""
-    return page("overview.html", **_figures(account().id))
+    return page("overview.html", **_stats(account().id))
 
 
-@blueprint.route("/accounts/<slug>/figures", endpoint="figures")
-def figures_() -> Response:
+@blueprint.route("/accounts/<slug>/stats", endpoint="stats")
+def stats_() -> Response:
     """The part of `overview` that changes."""
-    return page("figures.html", **_figures(account().id))
+    return page("stats.html", **_stats(account().id))
 
 
-def _figures(account_id: int | None) -> dict[str, Any]:
+def _stats(account_id: int | None) -> dict[str, Any]:
     storage = container().storage
     hour = storage.read(rollups.last_hour, account_id or rollups.ALL_ACCOUNTS)
     minutes = charts.all_minutes(hour.minutes, hour.until)

@@ -25,7 +25,7 @@ PUBLIC = frozenset({"console.sign_in", "console.sign_in_with", "console.static"}
 """What is shown to those who have not signed in."""
 _ALLOWED_READ_ONLY = frozenset({"console.sign_out", "console.end_session", "console.end_others"})
 """What read-only users may change: their own sessions."""
-_POLLED = frozenset({"console.figures", "console.all_figures", "console.delivery_progress", "console.replay_progress"})
+_POLLED = frozenset({"console.stats", "console.all_stats", "console.delivery_progress", "console.replay_progress"})
 """What an open page requests again and again: that is no use of a session."""
 T = TypeVar("T", bound="HasAttempts")
 

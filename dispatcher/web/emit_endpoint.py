@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from dispatcher.access.authenticate import Admitted
 from dispatcher.access.rate_limit import DEFAULT, EMITS
-from dispatcher.api.auth import PREFIX, access_token, check_headers, permitted, quota_headers
+from dispatcher.api.auth import PREFIX, access_token, authorize, check_headers, quota_headers
 from dispatcher.api.errors import error_answer, method_not_allowed
 from dispatcher.api.parts import BODY_LIMIT, Answer, check_content_type, json_answer, too_large
 from dispatcher.container import Container
@@ -79,7 +79,7 @@ class EmitEndpoint:
         return answer
 
     async def _emit(self, environ: dict[str, Any], body: Body, slug: str, admitted: Admitted | None) -> Answer:
-        account = permitted(admitted, "events:write", slug).account
+        account = authorize(admitted, "events:write", slug).account
         check_content_type(environ.get("CONTENT_TYPE", ""))
         async with nullcontext() if body.is_small else self._large.place(account.id):
             data = await _read(body)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from marshmallow import ValidationError
 
-from dispatcher.api.parts import JSON, parsed
+from dispatcher.api.parts import JSON, parse_json
 from dispatcher.errors import ApiError, InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import NewEvent, check_key, drafts_of, problems, resource_name
@@ -51,7 +51,7 @@ def check(data: bytes, key: str | None, time_zone: str) -> PostedEvents:
     Raises ApiError for what is no event or array of events, and ValidationError with all that is wrong with the events,
     by path: `body.invoice.id`, of an array `[3].body.invoice.id`.
     """
-    items, is_array = _items(parsed(data), key)
+    items, is_array = _items(parse_json(data), key)
     try:
         return PostedEvents(drafts_of([_new_event(item) for item in items], time_zone), is_array)
     except (ValidationError, InvalidEvent, InvalidEventAttribute) as error:  # the first of them

@@ -47,7 +47,7 @@ def test_without_a_session_every_page_leads_to_the_sign_in(site: Site, account: 
     for path in ACTIONS:
         answer = site.post(f"/accounts/{account.slug}" + path.format(**_IDS))
         assert (answer.status_code, answer.headers["Location"]) == (303, "/console/sign-in"), path
-    part = site.get(f"/accounts/{account.slug}/figures", headers={"HX-Request": "true"})
+    part = site.get(f"/accounts/{account.slug}/stats", headers={"HX-Request": "true"})
     assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/console/sign-in")
 
 
@@ -80,7 +80,7 @@ def test_the_account_of_others_is_not_found(
         assert {
             site.post(f"/accounts/{slug}" + path.format(**theirs), {"csrf": token}).status_code for path in ACTIONS
         } == {404}
-    assert site.get("/figures").status_code == 404
+    assert site.get("/stats").status_code == 404
 
 
 def test_what_is_of_others_is_not_found_below_the_own_account(
@@ -109,7 +109,7 @@ def test_operators_see_all_accounts(
     site.sign_in(person("operator"))
 
     assert account.slug in site.get("/").text
-    assert site.get("/figures").status_code == 200
+    assert site.get("/stats").status_code == 200
     assert site.get(f"/accounts/{account.slug}/webhooks/{theirs['webhook']}").status_code == 200
     assert site.get("/accounts/nobody/").status_code == 404
 
@@ -185,7 +185,7 @@ def test_what_an_open_page_asks_by_itself_is_no_use_of_a_session(
 ) -> None:
     traffic.sql("update sessions set last_used_at = now() - interval '1 hour'")
 
-    assert signed_in.get(f"/accounts/{account.slug}/figures", headers={"HX-Request": "true"}).status_code == 200
+    assert signed_in.get(f"/accounts/{account.slug}/stats", headers={"HX-Request": "true"}).status_code == 200
     assert traffic.sql("select count(*) from sessions where last_used_at > now() - interval '50 minutes'") == [(0,)]
 
 
@@ -393,7 +393,7 @@ def test_a_refresh_of_the_overview_asks_postgres_at_most_five_times(
     monkeypatch.setattr(type(container.storage), "read", lambda self, *work: (asked.append(1), read(self, *work))[1])
     monkeypatch.setattr(type(container.storage), "transact", None)
 
-    answer = client.get(f"/console/accounts/{account.slug}/figures")
+    answer = client.get(f"/console/accounts/{account.slug}/stats")
 
     assert answer.status_code == 200
     assert len(asked) <= 5

@@ -56,7 +56,7 @@ def test_the_overview_tells_figures_and_trouble_and_stays_up_to_date(seen: Windo
     expect(page.locator("#chart canvas")).to_be_visible()
     expect(page.get_by_role("link", name="The old shop")).to_be_visible()
     expect(page.get_by_text("gone")).to_be_visible()
-    figure = page.locator(".figures div", has_text="Pending").locator("dd").first
+    figure = page.locator(".stats div", has_text="Pending").locator("dd").first
     expect(figure).to_have_text("3")
 
     traffic.sql("delete from deliveries where webhook_id = %(id)s", id=off)
