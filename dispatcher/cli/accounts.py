@@ -1,18 +1,16 @@
 """`dispatcher account`: whose events and webhooks these are, and who may agree to what clients ask for."""
 
 import re
-import secrets
 
 import click
 from marshmallow import ValidationError
 
 from dispatcher.access.accounts import create_account, edit_account, list_accounts
-from dispatcher.access.users import set_password
-from dispatcher.cli.options import email, json_option, name, options, password_stdin_option, read_password
+from dispatcher.cli.options import email, json_option, name, options
 from dispatcher.cli.output import show, show_list
 from dispatcher.container import current_container
 from dispatcher.settings import check_time_zone
-from dispatcher.storage.admin import accounts
+from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.users import User
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
@@ -92,26 +90,7 @@ def list_(as_json: bool) -> None:
     )
 
 
-@account.command()
-@click.argument("slug")
-@click.option("--email", help="E-mail of the user. Default: the account's owner.")
-@password_stdin_option
-@click.option("--generate", is_flag=True, help="Generate a password and print it.")
-def password(slug: str, email: str | None, password_stdin: bool, generate: bool) -> None:
-    """Set the password of a user of account SLUG, for signing in and granting access to clients.
-
-    All sessions of the user end.
-    """
-    if password_stdin and generate:
-        raise click.UsageError("--password-stdin and --generate are mutually exclusive")
-    storage = current_container().storage
-    storage.read(accounts.find, slug)  # before anybody types a password
-    new_password = secrets.token_urlsafe(18) if generate else read_password(password_stdin)
-    user_email = set_password(storage, slug, email, new_password)
-    print(new_password if generate else f"password of {user_email} set")
-
-
-def _record(account: accounts.Account, owner: User) -> dict[str, object]:
+def _record(account: Account, owner: User) -> dict[str, object]:
     return {
         "id": account.id,
         "slug": account.slug,

@@ -1,5 +1,7 @@
 """`dispatcher user`: who may sign in to the console. An account's people see it alone; operators see all accounts."""
 
+import secrets
+
 import click
 
 from dispatcher.access import users as access
@@ -64,13 +66,19 @@ def list_(slug: str | None, as_json: bool) -> None:
 
 @user.command()
 @_account_or_operator
-@click.argument("email")
+@click.argument("email", required=False)
 @password_stdin_option
-def password(slug: str | None, operator: bool, email: str, password_stdin: bool) -> None:
-    """Set the password of EMAIL and end all of their sessions."""
+@click.option("--generate", is_flag=True, help="Generate a password and print it.")
+def password(slug: str | None, operator: bool, email: str | None, password_stdin: bool, generate: bool) -> None:
+    """Set the password of EMAIL, by default of the account's owner, and end all of their sessions."""
     _check(slug, operator)
-    access.set_password(current_container().storage, slug, email, read_password(password_stdin))
-    print(f"password of {email} set")
+    if operator and email is None:
+        raise click.UsageError("Enter an EMAIL.")
+    if password_stdin and generate:
+        raise click.UsageError("--password-stdin and --generate are mutually exclusive")
+    new_password = secrets.token_urlsafe(18) if generate else read_password(password_stdin)
+    user_email = access.set_password(current_container().storage, slug, email, new_password)
+    print(new_password if generate else f"password of {user_email} set")
 
 
 @user.command("sessions")

@@ -56,7 +56,8 @@ def _stats(account_id: int | None) -> dict[str, Any]:
     hour = storage.read(rollups.last_hour, account_id or rollups.ALL_ACCOUNTS)
     minutes = charts.all_minutes(hour.minutes, hour.until)
     whole = minutes[-16:-1]  # the last is not over yet
-    delivered, retried, failed = (sum(getattr(one, name) for one in whole) for name in _KINDS)
+    totals = {name: sum(getattr(one, name) for one in whole) for name in _KINDS}
+    finished = totals["delivered"] + totals["failed"]
     return {
         "hour": hour,
         "minutes": minutes,
@@ -64,12 +65,8 @@ def _stats(account_id: int | None) -> dict[str, Any]:
             [int(one.at.timestamp()) for one in minutes],
             *([getattr(one, name) for one in minutes] for name in _KINDS),
         ],
-        "per_minute": {
-            "delivered": delivered / len(whole),
-            "retried": retried / len(whole),
-            "failed": failed / len(whole),
-        },
-        "success": delivered / (delivered + failed) if delivered + failed else None,
+        "per_minute": {name: total / len(whole) for name, total in totals.items()},
+        "success": totals["delivered"] / finished if finished else None,
         "pending": storage.read(overview.pending_summary, account_id),
         "unhealthy": storage.read(overview.failing_webhooks, account_id),
         "pauses": pauses(),

@@ -89,15 +89,15 @@ def test_a_password_is_typed_twice_read_or_made_up(
 ) -> None:
     words = ["first password", "second password"]
 
-    said = run("account", "password", "applecorp", stdin=f"{words[0]}\n{words[0]}\n")
+    said = run("user", "password", "--account", "applecorp", stdin=f"{words[0]}\n{words[0]}\n")
     assert words[0] not in said.output
     assert is_right(words[0], hash_of_owner(storage, account))
 
-    run("account", "password", "applecorp", "--password-stdin", stdin=f"{words[1]}\n")
+    run("user", "password", "--account", "applecorp", "--password-stdin", stdin=f"{words[1]}\n")
     assert is_right(words[1], hash_of_owner(storage, account))
     assert not is_right(words[0], hash_of_owner(storage, account))
 
-    made = run("account", "password", "applecorp", "--generate").stdout.strip()
+    made = run("user", "password", "--account", "applecorp", "--generate").stdout.strip()
     assert len(made) >= 24
     assert is_right(made, hash_of_owner(storage, account))
 
@@ -110,7 +110,7 @@ def test_of_somebody_else_in_the_account_too(run: Callable[..., Result], storage
     )
 
     assert "password of R@x.cz set" in run(
-        "account", "password", "applecorp", "--email", "r@X.cz", "--password-stdin", stdin="long enough\n"
+        "user", "password", "--account", "applecorp", "r@X.cz", "--password-stdin", stdin="long enough\n"
     ).stdout  # fmt: skip
     assert hash_of_owner(storage, account) is None
 
@@ -121,7 +121,7 @@ def test_of_somebody_else_in_the_account_too(run: Callable[..., Result], storage
         (["applecorp", "--password-stdin"], "short\n", "8 to 1024 characters"),
         (["applecorp", "--password-stdin"], "", "8 to 1024 characters"),
         (
-            ["applecorp", "--password-stdin", "--email", "no@x.cz"],
+            ["applecorp", "--password-stdin", "no@x.cz"],
             "long enough\n",
             "No user of account 'applecorp' has the e-mail",
         ),
@@ -131,7 +131,7 @@ def test_of_somebody_else_in_the_account_too(run: Callable[..., Result], storage
 def test_a_password_that_cannot_be_is_refused(
     run: Callable[..., Result], account: Account, arguments: list[str], stdin: str, said: str
 ) -> None:
-    assert said in run("account", "password", *arguments, stdin=stdin, code=1).stderr
+    assert said in run("user", "password", "--account", *arguments, stdin=stdin, code=1).stderr
 
 
 def test_a_client_is_made_with_a_secret_that_is_seen_once(

@@ -95,8 +95,8 @@ def test_people_are_listed(run: Callable[..., Result], run_json: Callable[..., A
     ("whose", "command"),
     [
         ("ann@example.com", ["user", "password", "--account", "applecorp", "ann@example.com"]),
-        ("ann@example.com", ["account", "password", "applecorp", "--email", "ANN@example.com"]),
-        ("applecorp", ["account", "password", "applecorp"]),
+        ("ann@example.com", ["user", "password", "--account", "applecorp", "ANN@example.com"]),
+        ("applecorp", ["user", "password", "--account", "applecorp"]),
     ],
 )
 def test_a_new_password_ends_what_was_signed_in(
@@ -110,7 +110,7 @@ def test_a_new_password_ends_what_was_signed_in(
 ) -> None:
     create(run, "--account", "applecorp", "ann@example.com")
     create(run, "--operator", "ops@example.com")
-    run("account", "password", "applecorp", "--password-stdin", stdin=f"{PASSWORD}\n")
+    run("user", "password", "--account", "applecorp", "--password-stdin", stdin=f"{PASSWORD}\n")
     cookie, others = sign_in(whose), sign_in("ops@example.com")
     assert person_of(cookie) == candidate(whose).person
 
