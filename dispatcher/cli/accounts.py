@@ -6,7 +6,7 @@ import click
 from marshmallow import ValidationError
 
 from dispatcher.access.accounts import create_account, edit_account, list_accounts
-from dispatcher.cli.options import email, json_option, name, options
+from dispatcher.cli.options import email, json_option, name, option_group
 from dispatcher.cli.output import show, show_list
 from dispatcher.container import current_container
 from dispatcher.settings import check_time_zone
@@ -30,7 +30,7 @@ def _time_zone(text: str) -> str:
     return text
 
 
-_attributes = options(
+_attributes = option_group(
     click.option("--time-zone", type=_time_zone, metavar="ZONE", help="IANA name, used for the datetimes in payloads."),
     click.option("--owner-email", type=email, help="E-mail of the owner, who may grant access to clients."),
     click.option("--owner-name", type=name, help="The owner's name."),

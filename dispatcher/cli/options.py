@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ password_stdin_option = click.option(
 )
 
 
-def options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+def option_group(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Several options or arguments as one decorator, in the order in which the help lists them."""
 
     def decorate(command: Command) -> Command:
@@ -32,6 +32,12 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
         return command
 
     return decorate
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, as JSON; an option that may be repeated is a list."""
+    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: value for name, value in lists.items() if value is not None and value != []}
 
 
 def one_of(words: type[StrEnum]) -> click.Choice[str]:

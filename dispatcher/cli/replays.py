@@ -10,7 +10,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dispatcher.cli.backend import Backend, backend
-from dispatcher.cli.options import account_option, json_option
+from dispatcher.cli.options import account_option, given, json_option
 from dispatcher.cli.output import Column, show, show_list, time_of
 from schemas import EVENT_TYPES
 from schemas.api.replay import STATES
@@ -71,7 +71,7 @@ def replay(
     elif stop is not None:
         _print_progress(target.stop_replay(slug, stop), as_json)
     elif dry_run:
-        matched = target.count_replay(slug, _given(criteria))
+        matched = target.count_replay(slug, given(criteria))
         show({"matched": matched}, as_json, f"{matched} deliveries would be replayed")
     else:
         job = _job(target, slug, follow, resume, criteria)
@@ -82,17 +82,11 @@ def replay(
 
 
 def _check_exclusive(*values: object) -> None:
-    given = [name for name, value in zip(_EXCLUDING, values, strict=True) if value is not None]
-    if not given:
+    present = [name for name, value in zip(_EXCLUDING, values, strict=True) if value is not None]
+    if not present:
         raise click.UsageError("Missing argument 'DELIVERY', or option '--since'.")
-    if len(given) > 1:
-        raise click.UsageError(f"{given[0]} and {given[1]} are mutually exclusive.")
-
-
-def _given(criteria: dict[str, Any]) -> JSON:
-    """The criteria that were given, as a replay's attributes (schemas.api.replay)."""
-    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in criteria.items()}
-    return {name: value for name, value in lists.items() if value is not None and value != []}
+    if len(present) > 1:
+        raise click.UsageError(f"{present[0]} and {present[1]} are mutually exclusive.")
 
 
 def _job(target: Backend, slug: str | None, follow: int | None, resume: int | None, criteria: dict[str, Any]) -> JSON:
@@ -100,7 +94,7 @@ def _job(target: Backend, slug: str | None, follow: int | None, resume: int | No
         return target.replay(slug, follow)
     if resume is not None:
         return target.resume_replay(slug, resume)
-    return target.start_replay(slug, _given(criteria))
+    return target.start_replay(slug, given(criteria))
 
 
 def _follow(target: Backend, slug: str | None, job: JSON, as_json: bool) -> None:

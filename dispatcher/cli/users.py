@@ -6,7 +6,14 @@ import click
 
 from dispatcher.access import users as access
 from dispatcher.cli.options import email as email_type
-from dispatcher.cli.options import json_option, name, only_account_option, options, password_stdin_option, read_password
+from dispatcher.cli.options import (
+    json_option,
+    name,
+    only_account_option,
+    option_group,
+    password_stdin_option,
+    read_password,
+)
 from dispatcher.cli.output import show_list
 from dispatcher.container import current_container
 from dispatcher.storage.admin import accounts, sessions, users
@@ -17,7 +24,7 @@ def user() -> None:
     """Manage users of the console."""
 
 
-_account_or_operator = options(
+_account_or_operator = option_group(
     click.option("--account", "slug", metavar="SLUG", help="The account of the user."),
     click.option("--operator", is_flag=True, help="A user who sees all accounts."),
 )

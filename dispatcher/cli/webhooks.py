@@ -5,13 +5,13 @@ from typing import Any
 import click
 
 from dispatcher.cli.backend import backend
-from dispatcher.cli.options import account_option, json_option, one_of, options
+from dispatcher.cli.options import account_option, given, json_option, one_of, option_group
 from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from schemas.api.signing import DAY_S
 
-_webhook = options(click.argument("webhook_id", type=int), account_option)
-_extras = options(
+_webhook = option_group(click.argument("webhook_id", type=int), account_option)
+_extras = option_group(
     click.option("--payload-version", type=one_of(PayloadVersion), help="`legacy` is the flat payload used before v2."),
     click.option("--description", metavar="TEXT", help="A note for people."),
     click.option("--rate-limit", type=int, metavar="N", help="Maximum requests per second."),
@@ -42,10 +42,10 @@ def webhook() -> None:
 @_extras
 @click.option("--inactive", is_flag=True, help="Create the webhook inactive.")
 @json_option
-def create(slug: str | None, events: tuple[str, ...], inactive: bool, as_json: bool, **attributes: Any) -> None:
+def create(slug: str | None, events: tuple[str, ...], inactive: bool, as_json: bool, **options: Any) -> None:
     """Create a webhook and print its signing secret."""
-    values = {**_given(attributes), "events": list(events), "active": not inactive}
-    show_attributes(backend().create_webhook(slug, values), as_json)
+    attributes = {**given(options), "events": list(events), "active": not inactive}
+    show_attributes(backend().create_webhook(slug, attributes), as_json)
 
 
 @webhook.command("list")
@@ -79,9 +79,9 @@ def show(webhook_id: int, slug: str | None, as_json: bool) -> None:
 @_extras
 @click.option("--active/--inactive", default=None, help="Activate or deactivate the webhook.")
 @json_option
-def edit(webhook_id: int, slug: str | None, events: tuple[str, ...], as_json: bool, **attributes: Any) -> None:
+def edit(webhook_id: int, slug: str | None, as_json: bool, **options: Any) -> None:
     """Change the given attributes of a webhook."""
-    changes = _given({**attributes, "events": list(events) or None})
+    changes = given(options)
     if changes.get("auth_header") == "":
         changes["auth_header"] = None
     show_attributes(backend().edit_webhook(slug, webhook_id, changes), as_json)
@@ -124,8 +124,3 @@ def ping(webhook_id: int, slug: str | None, as_json: bool) -> None:
 def rotate_secret(webhook_id: int, slug: str | None, previous_valid_for_s: int, as_json: bool) -> None:
     """Create a new signing secret and print it."""
     show_attributes(backend().rotate_secret(slug, webhook_id, previous_valid_for_s), as_json)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
