@@ -3,40 +3,40 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dispatcher.access.rate_limit import Allowance, Limiter, Spent
+from dispatcher.access.rate_limit import Allowance, CountedRequest, Limiter
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.tokens import Caller
 from dispatcher.storage.engine import Storage
 
 
-class Asked(NamedTuple):
+class AccessRequest(NamedTuple):
     """The access token that a request brings, and the quota that it is counted in."""
 
     token: str
     quota: str
 
 
-class Admitted(NamedTuple):
+class Admission(NamedTuple):
     """Whose token it is, and what is left of their quota with this request counted."""
 
     caller: Caller
     allowance: Allowance
 
 
-def admit(storage: Storage, limiter: Limiter, asked: Sequence[Asked]) -> list[Admitted | None]:
+def admit(storage: Storage, limiter: Limiter, requests: Sequence[AccessRequest]) -> list[Admission | None]:
     """Of each request; None where its token is unknown, expired or revoked.
 
     1. Look the callers up, all by one query; there is no cache, so that a revoked token is refused at once.
     2. Count the requests of those that are known.
     """
-    callers = storage.read(tokens.callers, [one.token for one in asked])
+    callers = storage.read(tokens.callers, [one.token for one in requests])
     allowances = iter(
         limiter.spend(
             [
-                Spent(caller.client.id, one.quota)
-                for caller, one in zip(callers, asked, strict=True)
+                CountedRequest(caller.client.id, one.quota)
+                for caller, one in zip(callers, requests, strict=True)
                 if caller is not None
             ]
         )
     )
-    return [None if caller is None else Admitted(caller, next(allowances)) for caller in callers]
+    return [None if caller is None else Admission(caller, next(allowances)) for caller in callers]

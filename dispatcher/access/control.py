@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dispatcher.access import authenticate, rate_limit
-from dispatcher.access.authenticate import Admitted, Asked
+from dispatcher.access.authenticate import AccessRequest, Admission
 from dispatcher.access.rate_limit import Limiter
 from dispatcher.schedule.quota import WINDOW_S, Quota
 from dispatcher.schedule.sign_ins import SharedSignInCounter
@@ -42,9 +42,9 @@ class AccessControl:
         """How long a session of the console lasts without use."""
         return timedelta(seconds=self._settings.session_idle_s)
 
-    def admit(self, asked: Sequence[Asked]) -> list[Admitted | None]:
+    def admit(self, requests: Sequence[AccessRequest]) -> list[Admission | None]:
         """Who calls the API with each of these access tokens, and their quota with this call counted."""
-        return authenticate.admit(self._storage, self.limiter, asked)
+        return authenticate.admit(self._storage, self.limiter, requests)
 
     def close(self) -> None:
         """Closes what was opened."""

@@ -22,7 +22,7 @@ DEFAULT, EMITS = "default", "emits"
 """The quotas there are."""
 
 
-class Spent(NamedTuple):
+class CountedRequest(NamedTuple):
     """A request of a client, and the quota that it comes from."""
 
     client_id: int
@@ -64,7 +64,7 @@ class Limiter:
         }
         """Of somebody who has made no request: also where nothing could be counted."""
 
-    def spend(self, requests: Sequence[Spent]) -> list[Allowance]:
+    def spend(self, requests: Sequence[CountedRequest]) -> list[Allowance]:
         """Counts these requests; never raises. After a failure of Redis it does not try for SKIP_S."""
         unused = [self.unused[request.quota] for request in requests]
         if not requests or self._monotonic() < self._skip_until:

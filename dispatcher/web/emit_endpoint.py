@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
-from dispatcher.access.authenticate import Admitted
+from dispatcher.access.authenticate import Admission
 from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.api.auth import PREFIX, access_token, authorize, check_headers, quota_headers
 from dispatcher.api.errors import error_answer, method_not_allowed
@@ -78,7 +78,7 @@ class EmitEndpoint:
         answer.headers.extend(quota_headers(allowance).items())
         return answer
 
-    async def _emit(self, environ: dict[str, Any], body: Body, slug: str, admitted: Admitted | None) -> Answer:
+    async def _emit(self, environ: dict[str, Any], body: Body, slug: str, admitted: Admission | None) -> Answer:
         account = authorize(admitted, "events:write", slug).account
         check_content_type(environ.get("CONTENT_TYPE", ""))
         async with nullcontext() if body.is_small else self._large.place(account.id):

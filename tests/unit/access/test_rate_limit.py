@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.access.rate_limit import DEFAULT, EMITS, SKIP_S, Allowance, Limiter, Spent
+from dispatcher.access.rate_limit import DEFAULT, EMITS, SKIP_S, Allowance, CountedRequest, Limiter
 from dispatcher.errors import ScheduleUnavailable
 from tests.support.fakes import FakeClock
 
@@ -24,13 +24,13 @@ class Counts:
             raise ScheduleUnavailable
         return [(self._count(request), 12.2) for request in requests]
 
-    def _count(self, request: Spent) -> int:
+    def _count(self, request: CountedRequest) -> int:
         self.counted[request] += 1
         return self.counted[request]
 
 
-def of(*client_ids: int, quota: str = DEFAULT) -> list[Spent]:
-    return [Spent(client_id, quota) for client_id in client_ids]
+def of(*client_ids: int, quota: str = DEFAULT) -> list[CountedRequest]:
+    return [CountedRequest(client_id, quota) for client_id in client_ids]
 
 
 @pytest.fixture
