@@ -5,7 +5,6 @@ sites by a cookie that must equal a field, and its headers allow neither scripts
 """
 
 import hmac
-import re
 import secrets
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -21,7 +20,7 @@ from werkzeug.datastructures import MultiDict
 from dispatcher.api.auth import count_request
 from dispatcher.api.authorization_server import OAuthServer, Parameters, TokenRequest, connection, parameters
 from dispatcher.api.door import refusal, sign_in_as
-from dispatcher.api.parts import container, json_response, request_body, with_safe_headers
+from dispatcher.api.parts import container, form_token, json_response, request_body, with_safe_headers
 from dispatcher.errors import ApiError
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person
@@ -35,7 +34,6 @@ T = TypeVar("T")
 
 _server = OAuthServer()
 _COOKIE = "consent"
-_CSRF = re.compile(r"[0-9a-f]{64}\Z")
 _PASSED_ON = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
 _KINDS = ("application/json", "application/x-www-form-urlencoded")
 
@@ -142,9 +140,7 @@ def _back(grant: AuthorizationCodeGrant, owner: Person | None) -> Response:
 
 
 def _page(requested: Parameters, grant: AuthorizationCodeGrant, problem: str = "", status: int = 200) -> Response:
-    csrf = request.cookies.get(_COOKIE, "")
-    if not _CSRF.match(csrf):
-        csrf = secrets.token_hex(32)
+    csrf = form_token(_COOKIE)
     text = render_template(
         "consent.html",
         client_name=grant.client.client.name,
@@ -162,9 +158,7 @@ def _page(requested: Parameters, grant: AuthorizationCodeGrant, problem: str = "
 
 
 def _has_valid_csrf() -> bool:
-    """Whether the form's field equals the cookie, which other sites can neither read nor set."""
-    sent = request.form.get("csrf", "")
-    return bool(_CSRF.match(sent)) and hmac.compare_digest(sent.encode(), request.cookies.get(_COOKIE, "").encode())
+    return hmac.compare_digest(request.form.get("csrf", "").encode(), form_token(_COOKIE).encode())
 
 
 def _nonce() -> str:

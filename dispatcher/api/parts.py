@@ -1,6 +1,8 @@
 """What every route needs: this process's container, the request's JSON, and a response in JSON."""
 
 import json
+import re
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn, cast
@@ -20,6 +22,7 @@ JSON = Any
 ROW_ID = "row_id"
 """The converter of an id in a path."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_FORM_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
 BODY_LIMIT = 5 * 1024 * 1024
 """Bytes of a request's body; more is 413."""
 
@@ -148,6 +151,15 @@ def no_content() -> Response:
     empty = Response(status=204)
     del empty.headers["Content-Type"]
     return empty
+
+
+def form_token(cookie: str) -> str:
+    """The token of a form whose sender has no session: the cookie's, which no other site can read or set, or a new one.
+
+    A form that carries the cookie's token comes from a page with that cookie.
+    """
+    token = request.cookies.get(cookie, "")
+    return token if _FORM_TOKEN.match(token) else secrets.token_hex(32)
 
 
 def with_safe_headers(response: Response, policy: str, *, referrer: str) -> Response:

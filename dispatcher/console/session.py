@@ -1,14 +1,13 @@
 """Signing in and out, and the sessions that somebody has."""
 
 import re
-import secrets
 
 from flask import Response, g, request
 from werkzeug.exceptions import NotFound
 
 from dispatcher.access.sign_in import Outcome
 from dispatcher.api.door import refusal, sign_in_as
-from dispatcher.api.parts import ROW_ID, address, container
+from dispatcher.api.parts import ROW_ID, address, container, form_token
 from dispatcher.console.page import (
     COOKIE,
     blueprint,
@@ -25,7 +24,6 @@ from dispatcher.storage.admin import sessions
 from dispatcher.storage.admin.sessions import LIFETIME, Candidate
 
 _FORM_COOKIE = "console_form"
-_FORM_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
 _NEXT_PAGE = re.compile(r"/console(/[A-Za-z0-9/_.-]*)?(\?[^\s\\]*)?\Z")
 
 
@@ -38,8 +36,7 @@ def sign_in() -> Response:
 @blueprint.route("/sign-in", methods=["POST"], endpoint="sign_in_with")
 def sign_in_with() -> Response:
     """A new session, and on to the requested page. Each attempt counts before its password is checked."""
-    token = request.cookies.get(_FORM_COOKIE, "")
-    check_token(token if _FORM_TOKEN.match(token) else secrets.token_hex(32))
+    check_token(form_token(_FORM_COOKIE))
     form = request.form
     outcome = sign_in_as(form.get("name", ""), form.get("password", ""), slug=form.get("account", ""))
     cookie = _start(outcome.candidate) if outcome.candidate is not None else None
@@ -108,9 +105,7 @@ def _refused(outcome: Outcome) -> Response:
 
 
 def _form(problem: str = "", status: int = 200) -> Response:
-    token = request.cookies.get(_FORM_COOKIE, "")
-    if not _FORM_TOKEN.match(token):
-        token = secrets.token_hex(32)
+    token = form_token(_FORM_COOKIE)
     response = page(
         "sign_in.html",
         status,
