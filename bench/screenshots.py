@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from dispatcher import clock
 from dispatcher.container import Container, use_container
-from dispatcher.local.demo import emitted
+from dispatcher.local.demo import demo_events
 from dispatcher.local.embedded import embedded
 from dispatcher.local.receiver import Arrival, Receiver
 from dispatcher.pipeline.emit import NewEvent
@@ -44,7 +44,7 @@ WIDE, SLIM = (1280, 860), (390, 844)
 WHOLE = ("overview", "webhook", "delivery", "replay")
 """Pages shown to their end; of the others, what a window shows."""
 
-HOOKS: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
+DEMO_WEBHOOKS: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
     ("/books", "Accounting", ("invoice_created", "invoice_paid", "expense_created"), {"auth_header": "Bearer token"}),
     ("/crm", "Customer relations", ("invoice_paid", "subject_created"), {"rate_limit": 50}),
     ("/stock", "Warehouse", ("inventory_move_created", "invoice_paid"), {"ordering": "resource"}),
@@ -96,7 +96,7 @@ def _a_day(container: Container, url: str) -> dict[str, int]:
     _person(container, account.id, EMAIL, "write")
     _person(container, None, "ops@dispatcher.example", "operator")
     webhooks = {}
-    for path, description, events, more in HOOKS:
+    for path, description, events, more in DEMO_WEBHOOKS:
         given = {"webhook_url": url + path, "events": list(events), "description": description, **more}
         webhooks[path] = edit.create_webhook(storage, SLUG, given).id
     _emit_all(container, account, 25)
@@ -136,7 +136,9 @@ values (%(id)s, '{failed}', now() - interval '6 hours', now(), 20, false, false,
 
 
 def _emit_all(container: Container, account: accounts.Account, rounds: int) -> None:
-    events = [NewEvent(name=name, body=_numbered(body, number)) for number in range(rounds) for name, body in emitted()]
+    events = [
+        NewEvent(name=name, body=_numbered(body, number)) for number in range(rounds) for name, body in demo_events()
+    ]
     container.emitter.emit(account, events)
     container.fan_out_runner.run()
 

@@ -29,7 +29,7 @@ from dispatcher.version import VERSION
 _HEADER = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 """W3C Trace Context, version 00; a later version may go on after it."""
 _EVENT_IDS_MAX = 10
-"""An emit's span names so many of its events."""
+"""An emit's span names this many of its events at most."""
 
 
 class Tracing:

@@ -6,7 +6,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
 PAUSES = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
-"""Seconds between two tries. Left to themselves they grow by two up to 30."""
+"""Seconds between two attempts to connect. By default they grow by two up to 30."""
 
 
 class PromptConnection(Connection):

@@ -21,7 +21,7 @@ PENDING_MAX, GAP_S, PAUSE_S = 1_000, 0.02, 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptEvent:
-    """One judged attempt. `retry_in_s` is None where there is no next try, `state` the delivery's."""
+    """An attempt and what follows. `retry_in_s` is None if it is the last; `state` is the delivery's."""
 
     key: str
     event_name: str
@@ -36,8 +36,8 @@ class TaskEvents:
     """Deliveries in Flower: what failed appears there as a task, its Idempotency-Key as the task's id.
 
         RETRY      an attempt failed; its exception says how, and when the next attempt is
-        FAILURE    the tries are used up
-        SUCCESS    it went well after it had failed, or, where that is wished for, at once
+        FAILURE    no attempts are left
+        SUCCESS    it went well after it had failed, or, with DISPATCHER_FLOWER_DELIVERIES=all, at once
 
     Events go to the broker, as Celery's own do, from a thread of their own and at a limited rate: Flower's memory and
     the broker are safe at 10,000 failures a second, and a drain never waits. What is beyond the rate is left out.

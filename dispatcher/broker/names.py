@@ -10,5 +10,5 @@ CHUNK_MAX = 1_000
 
 
 def acceptable(webhook_ids: Sequence[object]) -> list[int]:
-    """Those of a message's webhooks that can be some: ids of Postgres, and no more than one message of ours has."""
+    """The webhook ids of a message that are valid, and no more than one message holds."""
     return [id_ for id_ in webhook_ids if type(id_) is int and 0 < id_ < 2**31][:CHUNK_MAX]

@@ -24,7 +24,7 @@ from dispatcher.cli.up import own_command, procfile, take_ports
 from dispatcher.container import Container, current_container
 from dispatcher.environment import program_environment, set_unset_variables, set_variables
 from dispatcher.errors import AccountExists, DispatcherError, ServiceStartFailed, UserNotFound
-from dispatcher.local.demo import FAILURES_OF_FLAKY, HOOKS, SETTINGS, SLUG, Arrivals, emitted
+from dispatcher.local.demo import DEMO_WEBHOOKS, FAILURES_OF_FLAKY, SETTINGS, SLUG, Arrivals, demo_events
 from dispatcher.local.embedded import embedded
 from dispatcher.local.folder import is_in_use, open_private
 from dispatcher.local.receiver import Receiver
@@ -81,7 +81,7 @@ class _Demo:
         self._webhooks: dict[int, Webhook] = {}
         with suppress(AccountExists):
             create_account(self._storage, SLUG, container.settings.time_zone)
-        for hook in HOOKS:
+        for hook in DEMO_WEBHOOKS:
             attributes = {
                 "webhook_url": url + hook.path,
                 "events": list(hook.events),
@@ -113,8 +113,8 @@ class _Demo:
         """Emits, follows the deliveries to their ends, and reports whether all checks passed."""
         self._console.print("Postgres, Valkey, two workers, the API and Flower are starting ...")
         self._wait_for_workers()
-        names = [name for name, _ in emitted()]
-        for name, body in emitted():
+        names = [name for name, _ in demo_events()]
+        for name, body in demo_events():
             getattr(signals, name).send(SLUG, **body)
         self._console.print(f"Emitted by signals of account {SLUG}: {', '.join(names)}\n")
         expected = sum(name in webhook.events for name in names for webhook in self._webhooks.values())
@@ -190,18 +190,18 @@ class _Demo:
         """Prints what was expected and whether it held."""
         by_path = {
             hook.path: [one for one in found if self._webhooks[one.webhook_id].webhook_url.endswith(hook.path)]
-            for hook in HOOKS
+            for hook in DEMO_WEBHOOKS
         }
 
         def all_ended(path: str, state: str, attempts: int) -> bool:
             found = by_path[path]
             return bool(found) and all(one.state == state and len(one.attempts) == attempts for one in found)
 
-        legacy = [arrival.json() for arrival in self._arrivals.on(HOOKS[3].path)]
+        legacy = [arrival.json() for arrival in self._arrivals.on(DEMO_WEBHOOKS[3].path)]
         keys = {path: {arrival.key for arrival in self._arrivals.on(path)} for path in by_path}
         checks = {
             "the healthy receiver got every event at the first attempt": all_ended("/healthy", "delivered", 1)
-            and len(by_path["/healthy"]) == len(list(emitted())),
+            and len(by_path["/healthy"]) == len(list(demo_events())),
             f"the flaky receiver failed {FAILURES_OF_FLAKY} times, was retried, and got its events": all_ended(
                 "/flaky", "delivered", FAILURES_OF_FLAKY + 1
             ),
@@ -214,7 +214,7 @@ class _Demo:
             and all(payload.get("event_name") == "invoice_paid" and "invoice_id" in payload for payload in legacy),
             "the Authorization header was sent exactly where one was set": all(
                 arrival.headers.get("authorization") == hook.auth_header
-                for hook in HOOKS
+                for hook in DEMO_WEBHOOKS
                 for arrival in self._arrivals.on(hook.path)
             ),
         }

@@ -1,7 +1,7 @@
 """The demo: an account, three receivers of which one fails and is retried, and API v3 events from signals to POSTs.
 
 It uses what a production set-up uses: embedded servers, the Procfile's workers as processes, the public signals. Only
-the waits between tries are shorter, so that a retry's success and a final failure are seen within half a minute.
+the waits between attempts are shorter, so that a retry's success and a final failure are seen within half a minute.
 """
 
 import json
@@ -31,8 +31,8 @@ FAILURES_OF_FLAKY = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hook:
-    """A webhook of the demo: its receiver's path, what it wants, and how it is addressed."""
+class DemoWebhook:
+    """A webhook of the demo: its receiver's path, its events, and how it is called."""
 
     title: str
     path: str
@@ -41,8 +41,8 @@ class Hook:
     payload_version: str = "v3"
 
 
-HOOKS = (
-    Hook(
+DEMO_WEBHOOKS = (
+    DemoWebhook(
         title="healthy",
         path="/healthy",
         events=(
@@ -55,13 +55,13 @@ HOOKS = (
         ),
         auth_header="Bearer of-the-receivers-choice",
     ),
-    Hook(title="flaky", path="/flaky", events=("invoice_paid", "subject_created")),
-    Hook(title="dead", path="/dead", events=("expense_created",)),
-    Hook(title="legacy", path="/legacy?token=in-the-url", events=("invoice_paid",), payload_version="legacy"),
+    DemoWebhook(title="flaky", path="/flaky", events=("invoice_paid", "subject_created")),
+    DemoWebhook(title="dead", path="/dead", events=("expense_created",)),
+    DemoWebhook(title="legacy", path="/legacy?token=in-the-url", events=("invoice_paid",), payload_version="legacy"),
 )
 
 
-def emitted() -> Iterator[tuple[str, dict[str, Any]]]:
+def demo_events() -> Iterator[tuple[str, dict[str, Any]]]:
     """The demo's events: name and keywords of the signal."""
     invoice, payment = _body("invoice"), _body("invoice_payment")
     yield "invoice_created", {"invoice": invoice}
@@ -82,17 +82,17 @@ def _body(name: str) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Arrivals:
-    """What the receivers got: they fail as they are told, and check what they receive."""
+    """What the receivers got. Some fail on purpose; all check the signature."""
 
     keys_by_path: dict[str, list[bytes]] = field(default_factory=dict)
     """Path → the signing keys of its webhook, filled in once the webhook exists."""
     received: list[tuple[Arrival, int, bool]] = field(default_factory=list)
-    """Arrival, the status answered, whether the signature was right."""
+    """The arrival, the status of the response, whether the signature was valid."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _attempts: Counter[str] = field(default_factory=Counter)
 
     def answer(self, arrival: Arrival) -> int:
-        """503 for the first two tries of each delivery to /flaky, 500 always on /dead, else 200."""
+        """503 for the first two attempts of each delivery to /flaky, 500 always on /dead, else 200."""
         signed = arrival.is_signed(self.keys_by_path.get(arrival.path, []))
         with self._lock:
             self._attempts[arrival.key] += 1
@@ -111,6 +111,6 @@ class Arrivals:
 
     @property
     def all_signed(self) -> bool:
-        """Whether every POST that came was signed rightly."""
+        """Whether every POST had a valid signature."""
         with self._lock:
             return bool(self.received) and all(signed for _, _, signed in self.received)

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 
 from dispatcher.environment import variable
 from dispatcher.local.env_file import IDENTITY, remove_env_file, write_env_file
-from dispatcher.local.folder import lock_folder, make_folder, write_private
+from dispatcher.local.folder import lock_folder, make_folder, stored_secret
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.setting_fields import describe
@@ -21,7 +21,7 @@ _FOR_TESTS = ("DISPATCHER_TESTING", "DISPATCHER_FAILPOINT")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Embedded:
-    """The variables that every process of ours needs, and the servers that were started for them."""
+    """The variables that every process needs, and the servers that were started for them."""
 
     environment: dict[str, str]
     postgres: Postgres | None
@@ -38,8 +38,8 @@ class Embedded:
 def embedded(folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -> Iterator[Embedded]:
     """Starts what is unset in the environment, and ends it; raises ServiceStartFailed, also while `folder` is in use.
 
-    Meanwhile other commands are told the variables (see env_file.py): PLACES, and every other setting, from the
-    environment or else from `defaults`. Enter it in the main thread.
+    Meanwhile other commands find the variables in a file (see env_file.py): IDENTITY, and every other setting, from
+    the environment or else from `defaults`. Enter it in the main thread.
     """
     folder = folder.resolve()
     make_folder(folder)
@@ -48,7 +48,7 @@ def embedded(folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -
         remove_env_file(folder)  # a killed owner's: from here on it would be taken for ours
         postgres = None if variable("DATABASE_URL") else Postgres(folder / "postgres")
         valkey = None if variable("REDIS_URL") else Valkey(folder / "valkey")
-        environment = {"SECRET_KEYS": variable("SECRET_KEYS") or _stored_key(folder)}
+        environment = {"SECRET_KEYS": variable("SECRET_KEYS") or stored_secret(folder / "secret_keys", _new_key)}
         for name, server in (("DATABASE_URL", postgres), ("REDIS_URL", valkey)):
             if server is not None:
                 stack.callback(server.stop)
@@ -65,8 +65,5 @@ def _settings(defaults: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name in sorted(names) if (value := variable(name) or defaults.get(name, ""))}
 
 
-def _stored_key(folder: Path) -> str:
-    path = folder / "secret_keys"
-    if not path.is_file():
-        write_private(path, Fernet.generate_key().decode())
-    return path.read_text().strip()
+def _new_key() -> str:
+    return Fernet.generate_key().decode()

@@ -11,7 +11,7 @@ from pathlib import Path
 from dispatcher.local.folder import is_in_use, write_private
 
 IDENTITY = ("SECRET_KEYS", "DATABASE_URL", "REDIS_URL")
-"""The variables by which one installation is told from another."""
+"""The variables that tell one installation from another."""
 
 
 def write_env_file(folder: Path, environment: Mapping[str, str]) -> None:

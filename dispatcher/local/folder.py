@@ -13,6 +13,7 @@ import secrets
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,12 +51,16 @@ def open_private(path: Path) -> BinaryIO:
     return file
 
 
-def stored_password(folder: Path) -> str:
-    """The password kept in the folder; made at the first call."""
-    path = folder / "password"
+def stored_secret(path: Path, generate: Callable[[], str]) -> str:
+    """The secret in the file; generated at the first call."""
     if not path.is_file():
-        write_private(path, secrets.token_hex(24))
+        write_private(path, generate())
     return path.read_text().strip()
+
+
+def stored_password(folder: Path) -> str:
+    """The password of what is in the folder."""
+    return stored_secret(folder / "password", lambda: secrets.token_hex(24))
 
 
 def stored_port(folder: Path) -> int:
@@ -161,7 +166,7 @@ def take_over(folder: Path, stop_signal: signal.Signals) -> Lock:
     """The folder's `server` lock, once the processes of a server whose owner died are gone.
 
     They end by themselves (see child.py) but take their time; where the system has no such service, or the server is
-    stopped by SIGSTOP, this tells it to end. Raises ServiceStartFailed when it does not end within 20 s.
+    stopped by SIGSTOP, it is sent the signal. Raises ServiceStartFailed when it does not end within 20 s.
     """
     lock = Lock(folder / "server")
     if lock.take(within_s=0.1):

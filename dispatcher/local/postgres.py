@@ -23,8 +23,7 @@ from dispatcher import log
 from dispatcher.environment import program_environment
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.folder import open_private, stored_password, write_private
-from dispatcher.local.server import EmbeddedServer
-from dispatcher.local.wheels import package_folder
+from dispatcher.local.server import EmbeddedServer, package_folder
 from dispatcher.processes import child
 
 logger = logging.getLogger(__name__)

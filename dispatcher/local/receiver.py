@@ -1,4 +1,4 @@
-"""A small receiver of webhooks, for `listen` and the demo: answers as told and hands on what arrived.
+"""A small receiver of webhooks, for `listen` and the demo: its responses are the caller's choice.
 
 Not for load: one thread a connection. The scripted server of the tests is another, `tests/support/receiver.py`.
 """
@@ -24,7 +24,7 @@ class Arrival:
 
     @property
     def key(self) -> str:
-        """The Idempotency-Key: the same on every try."""
+        """The Idempotency-Key: the same for every attempt."""
         return self.headers.get("idempotency-key", "")
 
     def is_signed(self, keys: Sequence[bytes]) -> bool:

@@ -1,5 +1,6 @@
 """What the two embedded servers have in common: start, stop, kill and restart around one program. No protocol."""
 
+import importlib.util
 import logging
 import shutil
 import signal
@@ -58,7 +59,7 @@ class EmbeddedServer(ABC):
         return self.folder / f"{self.name}.log"
 
     def start(self) -> str:
-        """Starts the server and returns its URL once it answers.
+        """Starts the server and returns its URL once it responds.
 
         1. Own the folder; raises ServiceStartFailed at once while another process does.
         2. Wait for the processes of a server whose owner died.
@@ -125,7 +126,7 @@ class EmbeddedServer(ABC):
     def _is_ready(self, port: int, password: str) -> bool: ...
 
     def _run(self) -> bool:
-        """Whether the server runs and answers; False when it ended because its port was taken meanwhile."""
+        """Whether the server runs and responds; False when it ended because its port was taken meanwhile."""
         lock = take_over(self.folder, self.stop_signal)
         assert lock.fd is not None  # noqa: S101 -- outlive returns a lock that is held
         try:
@@ -142,7 +143,7 @@ class EmbeddedServer(ABC):
                 return True
             if time.monotonic() > end:
                 raise ServiceStartFailed(
-                    f"{self.name} does not answer; its log is {self.log_file}:\n{self._log_tail()}"
+                    f"{self.name} does not respond; its log is {self.log_file}:\n{self._log_tail()}"
                 )
             time.sleep(POLL_S)
         self._process = None
@@ -160,3 +161,14 @@ class EmbeddedServer(ABC):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def package_folder(package: str, variable: str) -> Path:
+    """The folder of a wheel of the `embedded` extra, which is not imported; raises ServiceStartFailed without it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServiceStartFailed(
+            f"{package} is not installed: pip install "
+            f'"webhook-dispatcher[embedded]", or set {variable} to a server of your own'
+        )
+    return Path(spec.submodule_search_locations[0])

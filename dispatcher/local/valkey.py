@@ -9,8 +9,7 @@ from pathlib import Path
 
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.local.folder import open_private
-from dispatcher.local.server import EmbeddedServer
-from dispatcher.local.wheels import package_folder
+from dispatcher.local.server import EmbeddedServer, package_folder
 from dispatcher.processes import child
 
 # Nothing is evicted, and what was written a second ago survives a crash. The dump (`save`) would only cost disk.
@@ -36,7 +35,7 @@ class Valkey(EmbeddedServer):
     immediate_signal = signal.SIGKILL
 
     def pause(self) -> None:
-        """Stops the server's clock: connections stay open and nothing answers."""
+        """Suspends the server: connections stay open and nothing responds."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:

@@ -11,7 +11,7 @@ from dispatcher.model.delivery import State
 
 
 class Status(StrEnum):
-    """Statuses of an attempt without an answer. With one, the status is its code as a string ("API v3, Webhooks")."""
+    """Statuses of an attempt without a response. With one, the status is its code as a string ("API v3, Webhooks")."""
 
     TIMEOUT = "timeout"
     CONNECTION_FAILED = "connection_failed"
@@ -26,7 +26,7 @@ _UNREACHABLE = "the host has no address that may be connected to"
 
 
 def for_clients(status: str, reason: str | None) -> tuple[str, str | None]:
-    """An attempt's status and reason as a webhook's owner is told them; operators see the attempt's own.
+    """An attempt's status and reason as a webhook's owner sees them; operators see the attempt's own.
 
     A name with an address that is not public, and one without any, are one to them: whoever may create webhooks would
     learn otherwise which names there are in the network behind.
@@ -48,14 +48,14 @@ class Result:
     retry_after: str | None = None
     """The header as received, unread."""
     reason: str | None = None
-    """For people: why there is no answer. Never holds an address of ours or a secret."""
+    """For people: why there is no response. Never holds an address of ours or a secret."""
     started_s: float
     finished_s: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What follows from a result: the delivery's state and, if it stays pending, the wait before the next try.
+    """What follows from a result: the delivery's state and, if it stays pending, the wait before the next attempt.
 
     `pause`: how long the receiver asked for no requests at all.
     """

@@ -15,7 +15,7 @@ from dispatcher.model.attempt import Status, is_success
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowPolicy:
-    """Where a window starts and ends, and when answers are slow; sizes in requests."""
+    """Where a window starts and ends, and when responses are slow; sizes in requests."""
 
     start: int = 10
     ceiling: int = 200
@@ -44,7 +44,7 @@ class Health:
     window: float
     consecutive_failures: int = 0
     latency_s: float = 0.0
-    """How long answers take, seconds: about their median (`_latency_s`)."""
+    """How long responses take, seconds: about their median (`_latency_s`)."""
     probes: int = 0
     """Probes that failed since the breaker opened."""
 
@@ -63,7 +63,7 @@ class Health:
 
 
 def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> Health:
-    """Health once an answer with `status` came after `took_s` seconds."""
+    """Health once a response with `status` came after `took_s` seconds."""
     latency_s = _latency_s(health.latency_s, took_s, policy)
     if is_success(status):
         # A round of `window` successes widens it by about a quarter, at least by one.
@@ -80,9 +80,9 @@ def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> H
 
 
 def _latency_s(previous_s: float, took_s: float, policy: WindowPolicy) -> float:
-    """What is known, moved halfway to the new answer, which counts for at most twice and at least a third of it.
+    """What is known, moved halfway to the new response, which counts for at most twice and at least a third of it.
 
-    So one answer moves it by half of itself or by a third, whichever way, and it settles where as many take longer as
+    So one response moves it by half of itself or by a third, whichever way, and it settles where as many take longer as
     do not: at the median, and a few that hang make nobody slow.
     """
     if previous_s == 0:

@@ -8,11 +8,11 @@ from dispatcher.model.delivery import State
 from dispatcher.model.health import Health
 
 LIVE_WAIT_S = 0.5
-"""What is replayed keeps a live delivery of its webhook waiting about so long, or for one window full of answers."""
+"""A live delivery waits about this long for what is replayed to its webhook, or for one window full of responses."""
 
 
 class ReplayState(StrEnum):
-    """Where a replay stands. `done`: every match is pending; whether it arrives, its delivery tells."""
+    """Where a replay stands. `done`: every match is pending; its delivery says whether it arrives."""
 
     RUNNING = "running"
     DONE = "done"
@@ -62,7 +62,7 @@ class Replay(ReplaySpec):
 def due_limit(health: Health, rate_limit: int | None) -> int:
     """Due deliveries up to which a replay fills a webhook up, so that what is live is not kept waiting.
 
-    As many as its receiver answers in LIVE_WAIT_S, by what is known of it and by its rate limit.
+    As many as its receiver responds to in LIVE_WAIT_S, by what is known of it and by its rate limit.
     """
     limit = float(health.slots)
     if health.latency_s > 0:

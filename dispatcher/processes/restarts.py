@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-STEADY_S = 60.0  # a process that ran so long is well again
-CRASHES = 3  # so many within STEADY_S are a burst
+STEADY_S = 60.0  # a process that ran this long is healthy
+CRASHES = 3  # this many within STEADY_S are a burst
 
 
 @dataclass(kw_only=True, slots=True)

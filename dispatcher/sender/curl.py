@@ -36,7 +36,7 @@ _OVERHEAD_MAX = 8 << 20
 """Bytes of TLS beyond twice those of all responses that an old transfer may cost."""
 
 _STALL_S = 0.25
-"""A pause between two calls that is longer is a stall of ours, and no receiver's timeout."""
+"""A pause between two calls that is longer is a stall of this process, and no receiver's timeout."""
 
 _EVENTS = {
     pycurl.POLL_NONE: 0,

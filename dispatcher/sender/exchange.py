@@ -25,7 +25,7 @@ _STREAM_REFUSED = re.compile(rb"HTTP/2 stream \d+ refused by server")
 """libcurl tells of a refused stream only in its log. Should its words change, no repetition is let out at all."""
 
 _CERTIFICATE_REQUESTED = re.compile(rb".*TLS handshake, Request CERT")
-"""Over TLS 1.3 a receiver that wants a certificate of ours breaks a connection off after the handshake."""
+"""Over TLS 1.3 a receiver that requires a client certificate breaks a connection off after the handshake."""
 
 _LOG_LINES = 200
 """Kept of libcurl's log for one request; a handshake is some 30."""

@@ -22,8 +22,8 @@ from dispatcher.local.embedded import embedded
 from dispatcher.local.env_file import IDENTITY, running_environment
 from dispatcher.local.folder import Lock, is_in_use, make_folder
 from dispatcher.local.postgres import Postgres
+from dispatcher.local.server import package_folder
 from dispatcher.local.valkey import Valkey
-from dispatcher.local.wheels import package_folder
 from tests.integration.local.conftest import Start
 from tests.support.places import a_folder
 from tests.support.processes import is_alive

@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.errors import ServiceStartFailed
-from dispatcher.local.wheels import package_folder
+from dispatcher.local.server import package_folder
 
 
 def test_without_the_extra_it_says_what_to_install_or_to_set() -> None:
