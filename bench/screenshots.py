@@ -44,7 +44,7 @@ WIDE, SLIM = (1280, 860), (390, 844)
 WHOLE = ("overview", "webhook", "delivery", "replay")
 """Pages shown to their end; of the others, what a window shows."""
 
-DEMO_WEBHOOKS: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
+HOOKS: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
     ("/books", "Accounting", ("invoice_created", "invoice_paid", "expense_created"), {"auth_header": "Bearer token"}),
     ("/crm", "Customer relations", ("invoice_paid", "subject_created"), {"rate_limit": 50}),
     ("/stock", "Warehouse", ("inventory_move_created", "invoice_paid"), {"ordering": "resource"}),
@@ -96,7 +96,7 @@ def _a_day(container: Container, url: str) -> dict[str, int]:
     _person(container, account.id, EMAIL, "write")
     _person(container, None, "ops@dispatcher.example", "operator")
     webhooks = {}
-    for path, description, events, more in DEMO_WEBHOOKS:
+    for path, description, events, more in HOOKS:
         given = {"webhook_url": url + path, "events": list(events), "description": description, **more}
         webhooks[path] = edit.create_webhook(storage, SLUG, given).id
     _emit_all(container, account, 25)

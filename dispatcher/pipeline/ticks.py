@@ -49,7 +49,7 @@ REPLAY_S, REPLAY_RUNNING_S, REPLAY_BUSY_S = 2.0, 0.25, 0.05
 """Between two steps of replays: while none runs, while none can progress, and else."""
 
 
-class Worker(Protocol):
+class WorkerState(Protocol):
     """The Celery worker whose ticks these are."""
 
     @property
@@ -76,7 +76,7 @@ class Ticks:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: WorkerState,
         storage: Storage,
         schedule: Schedule,
         queue: Queue,
@@ -163,7 +163,7 @@ class BrokerWatchdog:
     A supervisor starts it anew; what it held comes back when holds and leases end.
     """
 
-    def __init__(self, queue: Queue, worker: Worker, staying: Callable[[], int]) -> None:
+    def __init__(self, queue: Queue, worker: WorkerState, staying: Callable[[], int]) -> None:
         """`staying`: how many tasks wait for something else than messages."""
         self._queue = queue
         self._worker = worker

@@ -16,8 +16,8 @@ FORBIDDEN = re.compile(
     r"|\bplease\b|\btries\b|\btold\b|looked at|looks on|what waits|that waits?\b|is there already|no such record",
     re.IGNORECASE,
 )
-SHARED_NAMES = {"Meta", "Worker"}
-"""gunicorn's worker class, which its own settings call so, and the worker process of the ticks; Django's word."""
+SHARED_NAMES = {"Meta"}
+"""Django's word."""
 
 
 def texts() -> dict[str, str]:
