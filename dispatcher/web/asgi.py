@@ -1,29 +1,28 @@
-"""What gunicorn loads: `dispatcher.web.asgi:load()`. The settings come from the environment.
+"""The application that the server runs (`server.py`).
 
 An event loop takes the requests, and answers emits itself (`emit_endpoint.py`). Everything else is Flask's, in threads.
 """
 
 import asyncio
-import gc
 import sys
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from dispatcher import log
 from dispatcher.access.rate_limit import DEFAULT
+from dispatcher.api.addresses import is_trusted
 from dispatcher.api.auth import ADMITTED, bearer, needs_token, quota_headers, takes_forms
 from dispatcher.api.door import Door, is_sign_in
 from dispatcher.api.errors import error_answer
 from dispatcher.api.health import quick_answer
 from dispatcher.api.parts import BODY_LIMIT, Answer, json_answer
-from dispatcher.container import Container, current_container
-from dispatcher.web.app import create_app
+from dispatcher.container import Container
 from dispatcher.web.bodies import (
     FORM_LIMIT,
+    LINGER_S,
     READ_S,
     SILENCE_S,
     Body,
@@ -35,7 +34,7 @@ from dispatcher.web.bodies import (
     Unread,
 )
 from dispatcher.web.callers import Callers
-from dispatcher.web.connections import ANSWER_S, TURN, Owed, Turn
+from dispatcher.web.connections import CONNECTIONS, TURN, Connections, Owed, Turn
 from dispatcher.web.emit_endpoint import EmitEndpoint, slug_of_emit
 
 if TYPE_CHECKING:
@@ -51,44 +50,68 @@ _TOO_SLOW = json_answer(
         "error_description": f"The body came too slowly: no part may take {SILENCE_S:g} s, nor all of it {READ_S:g}",
     },
 )
+_TWO_HOSTS = json_answer(400, {"error": "invalid_request", "error_description": 'There is more than one header "Host"'})
 
 
 class Asgi:
     """The application, over the WSGI application `app`."""
 
-    def __init__(self, app: "WSGIApplication", container: Container) -> None:
+    def __init__(self, app: "WSGIApplication", container: Container, connections: int) -> None:
+        """`connections`: the most there may be."""
         self._app = app
         self._container = container
+        self._most = connections
+        self._trusted = container.settings.trusted_proxies
         self._callers = Callers(container)
         self._threads = ThreadPoolExecutor(container.settings.web_threads, thread_name_prefix="request")
-        self._door = Door(self._call, container.settings.trusted_proxies)
+        self._door = Door(self._call, self._trusted)
         self._large = LargeBodies(container.settings.web_threads)
         self._emits = EmitEndpoint(container, self._callers, self._large, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request; a client that goes away gets none."""
-        if scope["type"] != "http":
-            raise ValueError(f"{scope['type']} is not spoken here")
-        environ = dict(_environ(scope))
-        turn: Turn = scope.get(TURN) or Turn.alone()
+        if scope["type"] == "lifespan":
+            await self._live(scope["state"], receive, send)
+            return
+        turn: Turn = scope["state"][TURN]
+        turn.ours()
+        try:
+            await self._serve(self._environ(scope), receive, send, turn)
+        except ClientGone:
+            pass
+        finally:
+            turn.answered()
+
+    async def _live(self, state: dict[str, Any], receive: Receive, send: Send) -> None:
+        """From the server's start to its end."""
+        await receive()
+        state[CONNECTIONS] = connections = Connections(self._most)
+        sweeping = asyncio.create_task(connections.keep_sweeping())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        sweeping.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, environ: dict[str, Any], receive: Receive, send: Send, turn: Turn) -> None:
         body = Body(environ, receive, turn)
         try:
             status, headers, text = await self._answer(environ, body)
-        except ClientGone:
-            return
         except BodyTooSlow:
             status, headers, text = _TOO_SLOW
-        turn.theirs(Owed.TAKING, ANSWER_S)
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]  # in the usual spelling
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         if not body.is_whole:
             raw.append((b"Connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": raw})
-        await send({"type": "http.response.body", "body": text})
+        await send({"type": "http.response.body", "body": text, "more_body": not body.is_whole})
         if not body.is_whole:
+            turn.theirs(Owed.TAKING, LINGER_S)
             await body.throw_away()
+            await send({"type": "http.response.body"})
 
     async def _answer(self, environ: dict[str, Any], body: Body) -> Answer:
         """In this order: who calls and whether they may, how much they send, and only then the body itself."""
+        if "," in environ.get("HTTP_HOST", ""):
+            return _TWO_HOSTS
         slug = slug_of_emit(environ)
         if slug is not None:
             return await self._emits.answer(environ, body, slug)
@@ -147,39 +170,32 @@ class Asgi:
                 parts.close()
         return Answer(*started[0], text)
 
-
-def _environ(scope: Scope) -> Iterator[tuple[str, Any]]:
-    """PEP 3333, but for the body."""
-    yield "REQUEST_METHOD", scope["method"]
-    yield "SCRIPT_NAME", ""
-    yield "PATH_INFO", unquote_to_bytes(scope["raw_path"]).decode("latin-1")
-    yield "QUERY_STRING", scope["query_string"].decode("latin-1")
-    yield "SERVER_PROTOCOL", f"HTTP/{scope['http_version']}"
-    host, port = scope.get("server") or ("localhost", 80)
-    yield "SERVER_NAME", host
-    yield "SERVER_PORT", str(port)
-    yield "REMOTE_ADDR", (scope.get("client") or ("",))[0]
-    yield "wsgi.version", (1, 0)
-    yield "wsgi.url_scheme", scope["scheme"]
-    yield "wsgi.errors", sys.stderr
-    yield "wsgi.multithread", True
-    yield "wsgi.multiprocess", True
-    yield "wsgi.run_once", False
-    yield "wsgi.input_terminated", True
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key = name.decode("latin-1").upper().replace("-", "_")
-        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
-        text = value.decode("latin-1")
-        headers[key] = f"{headers[key]},{text}" if key in headers else text
-    yield from headers.items()
-
-
-def load() -> Asgi:
-    """For gunicorn, once in each of its processes."""
-    container = current_container()
-    log.set_up(container.settings.log_level, container.settings.log_format)
-    made = Asgi(create_app(container), container)
-    gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
-    gc.set_threshold(50_000, 20, 20)  # a request's JSON is thousands of objects and no cycle; it walked them six times
-    return made
+    def _environ(self, scope: Scope) -> dict[str, Any]:
+        """PEP 3333, but for the body. Names with `_` are dropped: here they would be those with `-`."""
+        host, port = scope["server"]
+        environ = {
+            "REQUEST_METHOD": scope["method"],
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+            "QUERY_STRING": scope["query_string"].decode("latin-1"),
+            "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+            "SERVER_NAME": host,
+            "SERVER_PORT": str(port),
+            "REMOTE_ADDR": (scope["client"] or ("",))[0],
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+        }
+        for name, value in scope["headers"]:
+            if b"_" not in name:
+                key = name.decode("latin-1").upper().replace("-", "_")
+                key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+                text = value.decode("latin-1")
+                environ[key] = f"{environ[key]},{text}" if key in environ else text
+        if environ.get("HTTP_X_FORWARDED_PROTO") == "https" and is_trusted(environ, self._trusted):
+            environ["wsgi.url_scheme"] = "https"
+        return environ

@@ -66,29 +66,21 @@ class Body:
         """All of it, which the client owes; raises BodyTooLarge beyond `limit` bytes, BodyTooSlow, or ClientGone."""
         if self.length is not None and self.length > limit:
             raise BodyTooLarge
-        reading = _Reading()
-        self._turn.theirs(owed, SILENCE_S, reading.interrupt)
+        parts, size, began_s = [b""], 0, time.monotonic()
         try:
-            part = await self._next()
-            is_all = self.is_whole and len(part) <= limit
-            return part if is_all else await self._more(part, limit, owed, reading)
-        except asyncio.CancelledError:
-            if reading.was_interrupted():
-                raise BodyTooSlow from None
-            raise
+            while not self.is_whole:
+                left_s = min(SILENCE_S + size / RATE, READ_S) - (time.monotonic() - began_s)
+                self._turn.theirs(owed, READ_S)
+                async with asyncio.timeout(min(SILENCE_S, left_s)):
+                    parts.append(await self._next())
+                size += len(parts[-1])
+                if size > limit:
+                    raise BodyTooLarge
+        except TimeoutError:
+            raise BodyTooSlow from None
         finally:
             self._turn.ours()
-
-    async def _more(self, part: bytes, limit: int, owed: Owed, reading: "_Reading") -> bytes:
-        parts, size, began_s = [part], len(part), time.monotonic()
-        while size <= limit:
-            if self.is_whole:
-                return b"".join(parts)
-            left_s = min(SILENCE_S + size / RATE, READ_S) - (time.monotonic() - began_s)
-            self._turn.theirs(owed, min(SILENCE_S, left_s), reading.interrupt)
-            parts.append(await self._next())
-            size += len(parts[-1])
-        raise BodyTooLarge
+        return b"".join(parts)
 
     async def throw_away(self) -> None:
         """What is left of it, within bounds; then the connection may be closed, or used again."""
@@ -113,24 +105,6 @@ def _length(environ: Mapping[str, Any]) -> int | None:
         return None
     text = environ.get("CONTENT_LENGTH", "0")
     return int(text[:30]) if text.isdecimal() else None  # of a longer one the beginning is too much already
-
-
-class _Reading:
-    """The task that reads a body; it may be interrupted, as `asyncio.timeout` would do it."""
-
-    def __init__(self) -> None:
-        self._task = asyncio.current_task()
-        self._interrupted = False
-
-    def interrupt(self) -> None:
-        """What is awaited does not come."""
-        self._interrupted = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def was_interrupted(self) -> bool:
-        """Whether a CancelledError is ours; nobody else sees it then."""
-        return self._interrupted and self._task is not None and self._task.uncancel() == 0
 
 
 class Unread(RawIOBase):

@@ -7,21 +7,34 @@ newcomer: strangers that owe something first, then those on which nothing is ask
 body. Only where it is our turn on all of them is a newcomer refused.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable
 from enum import Enum, auto
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 
-TURN = "dispatcher.turn"
-"""Under this name the application finds the Turn of a request's connection in its scope."""
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from dispatcher.api.parts import text_of
+
+CONNECTIONS, TURN = "connections", "turn"
+"""In the server's state the process's Connections, in a request's the Turn of its connection."""
 HEAD_S = 10.0
 """A request's head is whole so long after the connection, or the head, began."""
+HEAD_LIMIT = 64 * 1024
+"""Bytes of it."""
+PIPELINED_MOST = 100
+"""Requests that come in one piece: each costs memory before it is its turn."""
 ANSWER_S = 30.0
 """An answer is taken within so long."""
 KEPT_S = 80.0
-"""A connection on which nothing is asked lives so long at most; the server closes it before (`--keep-alive`)."""
+"""A connection on which nothing is asked lives so long at most; the server closes it before (`server.py`)."""
+SWEEP_EVERY_S = 1.0
+"""So much later than it might a late connection is ended."""
 
 
 class Owed(Enum):
@@ -38,6 +51,33 @@ class Owed(Enum):
     """Of a request with a token."""
 
 
+_RANKS = {Owed.HEAD: 0, Owed.BODY: 0, Owed.TAKING: 0, Owed.NOTHING: 1, Owed.KNOWN_BODY: 2}
+"""Who gives way first."""
+
+
+def _written(status: str, code: str, description: str, header: str = "") -> bytes:
+    """An answer, whole, after which the connection is closed."""
+    text = text_of({"error": code, "error_description": description})
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n{header}"
+    return head.encode() + b"Connection: close\r\n\r\n" + text
+
+
+_BUSY = _written(
+    "503 Service Unavailable",
+    "temporarily_unavailable",
+    "This connection cannot be served now; try again later",
+    "Retry-After: 1\r\n",
+)
+_LATE = _written(
+    "408 Request Timeout", "request_timeout", f"The request's head was not whole within {HEAD_S:g} seconds"
+)
+_LONG = _written(
+    "431 Request Header Fields Too Large",
+    "invalid_request",
+    f"The request's head is larger than {HEAD_LIMIT // 1024} KiB",
+)
+
+
 class Line(Protocol):
     """What a connection can be told to do."""
 
@@ -48,53 +88,48 @@ class Line(Protocol):
         """What was owed did not come."""
 
 
-_RANKS = {Owed.HEAD: 0, Owed.BODY: 0, Owed.TAKING: 0, Owed.NOTHING: 1, Owed.KNOWN_BODY: 2}
-"""Who gives way first."""
-
-
 class Turn:
     """Whose turn it is on one connection."""
 
-    def __init__(self, connections: "Connections", line: Line | None) -> None:
+    def __init__(self, connections: "Connections", line: Line) -> None:
         self._connections = connections
-        self._line = line
+        self.line = line
         self.owed: Owed | None = None
         """None: it is our turn."""
         self.until_s = math.inf
         """By the monotonic clock of `connections`."""
-        self._interrupt: Callable[[], object] | None = None
+        self._is_asked = False
+        self._is_blocked = False
 
-    @classmethod
-    def alone(cls) -> "Turn":
-        """Of a request without a connection that anybody minds."""
-        return cls(Connections(0), None)
-
-    def ours(self) -> None:
-        """The client has done its part."""
+    def theirs(self, owed: Owed, within_s: float) -> None:
+        """The client owes something. Nobody sets a timer for it: nearly all would be in vain."""
         self._connections.leave(self)
-        self.owed, self.until_s, self._interrupt = None, math.inf, None
-
-    def theirs(self, owed: Owed, within_s: float, interrupt: Callable[[], object] | None = None) -> None:
-        """The client owes something; `interrupt` is called where it does not come, or else the connection closed.
-
-        Nobody sets a timer for it: there would be several for each request, nearly all of them in vain.
-        """
-        self._connections.leave(self)
-        self.owed, self.until_s, self._interrupt = owed, self._connections.monotonic() + within_s, interrupt
+        self.owed, self.until_s = owed, self._connections.monotonic() + within_s
         self._connections.wait(self)
 
-    def give_way(self) -> None:
-        """Ends the connection for another's sake."""
-        if self._line is not None:
-            self._line.give_way()
+    def ours(self) -> None:
+        """The client has done its part: a request's head is whole, or as much of its body as is needed."""
+        self._is_asked = True
+        self._settle()
 
-    def time_out(self) -> None:
-        """Ends the waiting, or the connection, for lateness."""
-        if self._interrupt is not None:
-            self.until_s = math.inf  # once is enough
-            self._interrupt()
-        elif self._line is not None:
-            self._line.time_out()
+    def answered(self) -> None:
+        """The request is done with; another may follow."""
+        self._is_asked = False
+        self._settle()
+
+    def block(self, *, is_blocked: bool) -> None:
+        """Whether answers are written faster than the client takes them."""
+        self._is_blocked = is_blocked
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._is_blocked:
+            self.theirs(Owed.TAKING, ANSWER_S)
+        elif self._is_asked:
+            self._connections.leave(self)
+            self.owed, self.until_s = None, math.inf
+        else:
+            self.theirs(Owed.NOTHING, KEPT_S)
 
 
 class Connections:
@@ -110,14 +145,13 @@ class Connections:
     def __len__(self) -> int:
         return len(self._turns)
 
-    def join(self, line: Line) -> Turn | None:
-        """A newcomer, who owes a head; None where there is no room, nor anybody who could give way."""
+    def join(self, turn: Turn) -> bool:
+        """A newcomer, who owes a head; false where there is no room, nor anybody who could give way."""
         if len(self._turns) >= self.most and not self._make_room():
-            return None
-        turn = Turn(self, line)
+            return False
         self._turns.add(turn)
         turn.theirs(Owed.HEAD, HEAD_S)
-        return turn
+        return True
 
     def part(self, turn: Turn) -> None:
         """It is closed."""
@@ -138,16 +172,92 @@ class Connections:
         """Ends those that kept us waiting for too long."""
         now_s = self.monotonic()
         for turn in [turn for turn in chain(*self._waiting) if turn.until_s <= now_s]:
-            turn.time_out()
+            turn.line.time_out()
 
-    def unasked(self) -> list[Turn]:
-        """Those with no request on them that is whole."""
-        return [turn for turn in chain(*self._waiting) if turn.owed in (Owed.HEAD, Owed.NOTHING)]
+    async def keep_sweeping(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            self.sweep()
+            await asyncio.sleep(SWEEP_EVERY_S)
 
     def _make_room(self) -> bool:
         longest = next(chain(*self._waiting), None)
         if longest is None:
             return False
         self.part(longest)  # now, not when it is closed, which may be later
-        longest.give_way()
+        longest.line.give_way()
         return True
+
+
+class Connection(asyncio.Protocol):
+    """uvicorn's own way to speak HTTP, by whose side it is minded whose turn it is.
+
+    uvicorn makes one for each connection, with these arguments. The application says when a request's head is whole.
+    """
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
+        self._connections: Connections = app_state[CONNECTIONS]
+        self._turn = Turn(self._connections, self)
+        self._http = HttpToolsProtocol(config, server_state, app_state | {TURN: self._turn}, _loop)
+        self._is_refused = False
+        self._head_size = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Begins, or is refused."""
+        self._transport = transport
+        if self._connections.join(self._turn):
+            self._http.connection_made(transport)
+        else:
+            self._is_refused = True
+            self._end(_BUSY)
+
+    def data_received(self, data: bytes) -> None:
+        """The client says something: where nothing was asked, a head begins."""
+        if self._turn.owed is Owed.NOTHING:
+            self._turn.theirs(Owed.HEAD, HEAD_S)
+            self._head_size = 0
+        if data.count(b" HTTP/1.1\r\n") > PIPELINED_MOST:
+            self._end(_BUSY)
+            return
+        self._http.data_received(data)
+        if self._turn.owed is Owed.HEAD:
+            self._head_size += len(data)
+            if self._head_size > HEAD_LIMIT:  # if it is whole by now, the application will have said so first
+                asyncio.get_running_loop().call_soon(self._end_long_head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends."""
+        if not self._is_refused:
+            self._connections.part(self._turn)
+            self._http.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+        self._http.pause_writing()
+        self._turn.block(is_blocked=True)
+
+    def resume_writing(self) -> None:
+        """It has taken it."""
+        self._turn.block(is_blocked=False)
+        self._http.resume_writing()
+
+    def give_way(self) -> None:
+        """Closes it for a newcomer's sake."""
+        self._end(b"" if self._turn.owed is Owed.NOTHING else _BUSY)
+
+    def time_out(self) -> None:
+        """Closes it. Where a head did not come it says so; where an answer is not taken, nothing more can be said."""
+        self._end(_LATE if self._turn.owed is Owed.HEAD else b"")
+
+    def _end_long_head(self) -> None:
+        if self._turn.owed is Owed.HEAD:
+            self._end(_LONG)
+
+    def _end(self, last_words: bytes) -> None:
+        """Closes it at once: what the client has not taken by then it will not take."""
+        if last_words and not self._transport.is_closing() and not self._transport.get_write_buffer_size():
+            self._transport.write(last_words)
+        if self._transport.is_closing() or self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()

@@ -53,25 +53,25 @@ LENGTHS = {
     "with an underscore": Case(post("Content-Length: 1_0") + b"0123456789", [400]),
     "negative": Case(post("Content-Length: -1"), [400]),
     "empty": Case(post("Content-Length: "), [400]),
-    "of 26 digits": Case(post("Content-Length: 99999999999999999999999999"), [405]),
+    "of 26 digits": Case(post("Content-Length: 99999999999999999999999999"), [400]),
     "of Arabic digits": Case(post("Content-Length: \u0663".encode().decode("latin-1")) + b"abc", [400]),
     "under another name": Case(post("Content_Length: 44", "Content-Length: 0") + HIDDEN, [405, 404], kept=True),
 }
 CODINGS = {
     "identity": Case(post("Transfer-Encoding: identity") + HIDDEN, [400]),
-    "unknown": Case(post("Transfer-Encoding: xchunked") + END, [501]),
+    "unknown": Case(post("Transfer-Encoding: xchunked") + END, [400]),
     "chunked twice": Case(post("Transfer-Encoding: chunked, chunked") + END, [400]),
     "gzip before": Case(post("Transfer-Encoding: gzip, chunked") + END, [405]),
     "two headers": Case(post(CHUNKED, "Transfer-Encoding: identity") + END + HIDDEN, [400]),
     "space before the colon": Case(post("Transfer-Encoding : chunked") + END, [400]),
     "vertical tab": Case(post("Transfer-Encoding: \x0bchunked") + END + HIDDEN, [400]),
-    "quoted": Case(post('Transfer-Encoding: "chunked"') + END, [501]),
-    "in HTTP/1.0": Case(ask("POST /healthz HTTP/1.0", CHUNKED) + END, [400]),
+    "quoted": Case(post('Transfer-Encoding: "chunked"') + END, [400]),
+    "in HTTP/1.0": Case(ask("POST /healthz HTTP/1.0", CHUNKED) + END + HIDDEN, [405]),
     "under another name": Case(post("Transfer_Encoding: chunked", "Content-Length: 0") + HIDDEN, [405, 404], kept=True),
     "folded": Case(post("Transfer-Encoding:\r\n chunked") + END, [400]),
 }
 CHUNKS = {
-    "with an extension": Case(post(CHUNKED) + b"1;a=b\r\nx\r\n" + END, [405], kept=True),
+    "with an extension": Case(post(CHUNKED) + b"1;a=b\r\nx\r\n" + END, [405]),
     "ended by LF in an extension": Case(post(CHUNKED) + b"1;a\nx\r\n" + END, [400]),
     "with CR in an extension": Case(post(CHUNKED) + b"1;a\rb\r\nx\r\n" + END, [400]),
     "of a negative size": Case(post(CHUNKED) + b"-1\r\nx\r\n" + END, [400]),
@@ -89,10 +89,10 @@ HEADERS = {
     "with CR": Case(ask("GET /healthz HTTP/1.1", host="Host: x\rX: y"), [400]),
     "with NUL": Case(ask("GET /healthz HTTP/1.1", "X: a\0b"), [400]),
     "with a blank in the name": Case(ask("GET /healthz HTTP/1.1", "X y: a"), [400]),
-    "too long": Case(ask("GET /healthz HTTP/1.1", f"X: {'a' * 9_000}"), [431]),
-    "too many": Case(ask("GET /healthz HTTP/1.1", *(f"X{n}: a" for n in range(101))), [431]),
+    "too long": Case(ask("GET /healthz HTTP/1.1", f"X: {'a' * 200_000}"), [431]),
+    "too many": Case(ask("GET /healthz HTTP/1.1", *(f"X{n}: a" for n in range(20_000))), [431]),
     "no host": Case(ask("GET /healthz HTTP/1.1", host=None), [200], kept=True),
-    "two hosts": Case(ask("GET /healthz HTTP/1.1", "Host: y"), [400]),
+    "two hosts": Case(ask("GET /healthz HTTP/1.1", "Host: y"), [400], kept=True),
     "a host with a blank": Case(ask("GET /api/v3/user.json HTTP/1.1", host="Host: x y"), [400], kept=True),
     "a host with @": Case(ask("GET /api/v3/user.json HTTP/1.1", host="Host: a@b"), [400], kept=True),
     "of a proxy that is none": Case(ask("GET /console/sign-in HTTP/1.1", "X-Forwarded-Proto: https"), [200], kept=True),
@@ -100,17 +100,17 @@ HEADERS = {
     "an expectation that nobody has": Case(post("Expect: 200-ok", "Content-Length: 0"), [405], kept=True),
 }
 LINES = {
-    "absolute": Case(ask("GET http://hidden.example/healthz HTTP/1.1"), [404], kept=True),
-    "absolute without a path": Case(ask("GET http://hidden.example HTTP/1.1"), [404], kept=True),
-    "CONNECT": Case(ask("CONNECT 127.0.0.1:22 HTTP/1.1"), [404]),
+    "absolute": Case(ask("GET http://hidden.example/healthz HTTP/1.1"), [200], kept=True),
+    "absolute without a path": Case(ask("GET http://hidden.example HTTP/1.1"), [400]),
+    "CONNECT": Case(ask("CONNECT 127.0.0.1:22 HTTP/1.1"), [400]),
     "OPTIONS": Case(ask("OPTIONS * HTTP/1.1"), [404], kept=True),
     "TRACE": Case(ask("TRACE /healthz HTTP/1.1"), [405], kept=True),
     "in small letters": Case(ask("get /healthz HTTP/1.1"), [400]),
-    "of HTTP/2": Case(ask("GET /healthz HTTP/2.0"), [400]),
-    "of HTTP/0.9": Case(b"GET /healthz\r\n\r\n", [400]),
+    "of HTTP/2": Case(ask("GET /healthz HTTP/2.0"), [200]),
+    "of HTTP/0.9": Case(b"GET /healthz\r\n\r\n", [200]),
     "with tabs": Case(ask("GET\t/healthz\tHTTP/1.1"), [400]),
-    "with two blanks": Case(ask("GET  /healthz HTTP/1.1"), [400]),
-    "too long": Case(ask(f"GET /{'a' * 9_000} HTTP/1.1"), [414]),
+    "with two blanks": Case(ask("GET  /healthz HTTP/1.1"), [200], kept=True),
+    "too long": Case(ask(f"GET /{'a' * 200_000} HTTP/1.1"), [431]),
     "of a proxy": Case(b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n" + FINE, [400]),
 }
 UPGRADES = {
@@ -133,16 +133,20 @@ UPGRADES = {
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         ),
-        [400],
+        [200],
+        kept=True,
     ),
     "a WebSocket of another version": Case(
-        ask("GET /healthz HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 8"), [426]
+        ask("GET /healthz HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 8"),
+        [200],
+        kept=True,
     ),
 }
 SEVERAL = {
     "one": Case(FINE, [200], kept=True),
     "three": Case(FINE + FINE + HIDDEN, [200, 200, 404], kept=True),
-    "after a body": Case(post("Content-Length: 3") + b"abc" + HIDDEN, [405, 404], kept=True),
+    "after a body": Case(post("Content-Length: 3") + b"abc" + HIDDEN, [405]),
+    "more at once than anybody needs": Case(FINE * 200, [503]),
     "a body that nobody waits for": Case(post("Expect: 100-continue", "Content-Length: 2") + b"ab", [405]),
 }
 PATHS = {
@@ -225,4 +229,4 @@ def test_a_body_without_end_is_refused_at_once_where_nobody_may_send_one(
 
     assert answer is not None
     assert answer.closes
-    assert answer.status in (401, 404, 405)
+    assert answer.status in (400, 401, 404, 405)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from requests.structures import CaseInsensitiveDict
 
 from dispatcher.container import Container
 from dispatcher.processes import child
@@ -180,7 +181,7 @@ def send(
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body or None)
         answer = connection.getresponse()
-        return Answer(answer.status, answer.reason, dict(answer.getheaders()), answer.read())
+        return Answer(answer.status, answer.reason, CaseInsensitiveDict(answer.getheaders()), answer.read())
     finally:
         connection.close()
 

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from gunicorn.config import Config
 
 from dispatcher import log
-from dispatcher.web.gunicorn_log import JsonLogger
 
 
 @pytest.fixture(autouse=True)
@@ -95,11 +93,3 @@ def test_what_a_command_announces_has_the_same_form(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said.startswith(start)
     assert form == "text" or json.loads(said)["event"] == "web.started"
-
-
-def test_gunicorn_says_its_own_in_json_too(capsys: pytest.CaptureFixture[str]) -> None:
-    JsonLogger(Config()).error("Worker %s was ended", 7)
-
-    assert json.loads(capsys.readouterr().err)["event"] == "Worker 7 was ended"
-    logging.getLogger("gunicorn.error").handlers.clear()
-    logging.getLogger("gunicorn.access").handlers.clear()

@@ -11,7 +11,7 @@ from dispatcher.errors import ApiError
 from dispatcher.web import bodies
 from dispatcher.web.asgi import Asgi
 from dispatcher.web.bodies import FORM_LIMIT, LargeBodies
-from dispatcher.web.connections import TURN, Connections
+from dispatcher.web.connections import TURN, Connections, Turn
 from tests.support.api import Api, a_token
 from tests.support.waiting import in_a_loop
 
@@ -85,23 +85,9 @@ def ask(
         "server": ("127.0.0.1", 8000),
         "client": ("127.0.0.1", 4711),
     }
-    in_a_loop(answered(Asgi(app, container), scope, client))
+    turn = Turn(Connections(1), client)
+    in_a_loop(Asgi(app, container, 1)(scope | {"state": {TURN: turn}}, client.receive, client.send))
     return client
-
-
-async def answered(app: Any, scope: dict[str, Any], client: Client) -> None:
-    """As the server does it: somebody looks, again and again, who keeps it waiting."""
-    connections = Connections(1)
-    turn = connections.join(client)
-
-    async def sweeping() -> None:
-        while True:
-            connections.sweep()
-            await asyncio.sleep(0.01)
-
-    sweeper = asyncio.create_task(sweeping())
-    await app(scope | {TURN: turn}, client.receive, client.send)
-    sweeper.cancel()
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,12 @@
 """`dispatcher serve` as a process: how it starts, what it logs, how it ends."""
 
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import requests
@@ -16,7 +16,6 @@ from dispatcher.cli import main
 from dispatcher.cli.address import url_of
 from dispatcher.container import Container, use_container
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.web import gunicorn_worker
 from tests.support.api import AGENT, Api, Server, send
 from tests.support.builders import a_webhook
 from tests.support.waiting import eventually
@@ -47,37 +46,49 @@ def test_at_term_it_answers_what_it_has_begun_and_ends(
     assert server.process.wait(10) == 0
 
 
+def test_at_term_it_waits_for_no_connection_on_which_nothing_is_asked(serve: Callable[..., Server]) -> None:
+    server = serve()
+    with ExitStack() as stack:
+        silent, begun, kept = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20)) for _ in range(3)
+        )
+        begun.sendall(b"GET /healthz HTTP/1.1\r\n")
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert kept.recv(1) == b"H"
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(10) == 0
+        assert silent.recv(1) == b""
+
+
+def test_a_process_that_ended_is_started_again_and_all_end_at_term(serve: Callable[..., Server]) -> None:
+    server = serve(DISPATCHER_WEB_WORKERS="2")
+    before = children(server)
+    os.kill(before[0], signal.SIGKILL)
+
+    eventually(lambda: set(children(server)) - set(before) and len(children(server)) == 2, what="another one")
+    assert all(requests.get(f"{server.url}/healthz", timeout=20).status_code == 200 for _ in range(20))
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(10) == 0
+
+
+def test_a_port_that_is_taken_is_named(serve: Callable[..., Server], container: Container) -> None:
+    server = serve(DISPATCHER_WEB_WORKERS="2")
+
+    done = CliRunner(env={"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x", "PORT": str(server.port)})
+    use_container(container)
+    said = done.invoke(main, ["serve"])
+
+    assert said.exit_code == 1
+    assert f"error: http://127.0.0.1:{server.port}: " in said.stderr
+
+
 def test_connections_that_come_at_once_fall_on_all_processes(serve: Callable[..., Server]) -> None:
     server = serve(DISPATCHER_WEB_WORKERS="2")
     eventually(lambda: min(shares(server, 10)) > 0, what="both processes listening")
 
     one_took_all = [min(shares(server, 40)) == 0 for _ in range(10)]
     assert sum(one_took_all) <= 3  # asyncio's own way: nearly always
-
-
-def test_a_process_with_connections_lets_others_take_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = 0.0
-    monkeypatch.setattr(gunicorn_worker, "time", SimpleNamespace(monotonic=lambda: now_s))
-    with ExitStack() as stack:
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        address = listening.getsockname()
-        busy, full, free = (
-            stack.enter_context(gunicorn_worker.Listener(listening, range(count))) for count in (20, 10**9, 0)
-        )
-        for _ in range(6):
-            stack.enter_context(socket.create_connection(address))
-
-        for process in (busy, full, free, free):
-            process.accept()[0].close()
-        for process in (busy, full):
-            with pytest.raises(BlockingIOError):
-                process.accept()
-        now_s = 0.0002  # its turn: 20 times 10 µs
-        busy.accept()[0].close()
-        with pytest.raises(BlockingIOError):
-            full.accept()
-        now_s = 0.0005
-        full.accept()[0].close()
 
 
 def shares(server: Server, count: int) -> list[int]:
@@ -95,15 +106,18 @@ def shares(server: Server, count: int) -> list[int]:
 
 def taken(server: Server) -> list[int]:
     """The connections that each of the two processes has."""
-    pid = server.process.pid
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
     ours = {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{server.port:04X}") and line[3] == "01"}
-    processes = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    found = [sum(link in ours for link in links(process)) for process in processes]
+    found = [sum(link in ours for link in links(process)) for process in children(server)]
     return found if len(found) == 2 else [0, 0]
 
 
-def links(process: str) -> Iterator[str]:
+def children(server: Server) -> list[int]:
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def links(process: int) -> Iterator[str]:
     """What the files are that a process has open."""
     for file in Path(f"/proc/{process}/fd").iterdir():
         with suppress(FileNotFoundError):

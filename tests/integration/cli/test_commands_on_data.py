@@ -221,4 +221,4 @@ finally:
     assert json.loads(done.stdout)["backlog"]["due"] == 0
     found = set(done.stderr.split())
     assert "sqlalchemy" in found
-    assert found & {"alembic", "argon2", "flask", "gunicorn", "pycurl", "requests", "rich", "tornado"} == set()
+    assert found & {"alembic", "argon2", "flask", "pycurl", "requests", "rich", "tornado", "uvicorn"} == set()

@@ -11,8 +11,8 @@ from dispatcher.cli.root import _COMMANDS
 from tests.support.places import ROOT
 
 HEAVY = {
-    "alembic", "argon2", "celery", "flask", "gunicorn", "kombu", "marshmallow", "psycopg2", "pycurl", "redis",
-    "requests", "rich", "sqlalchemy", "tornado",
+    "alembic", "argon2", "celery", "flask", "kombu", "marshmallow", "psycopg2", "pycurl", "redis",
+    "requests", "rich", "sqlalchemy", "tornado", "uvicorn",
 }  # fmt: skip
 PROGRAM = """
 import sys

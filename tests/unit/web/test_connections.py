@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.web.connections import ANSWER_S, HEAD_S, KEPT_S, Connections, Owed
+from dispatcher.web.connections import ANSWER_S, HEAD_S, KEPT_S, Connections, Owed, Turn
 from tests.support.fakes import FakeClock
 
 
@@ -13,7 +13,8 @@ class Line:
 
     def __init__(self, connections: Connections) -> None:
         self.told = []
-        self.turn = connections.join(self)
+        self.turn = Turn(connections, self)
+        self.is_in = connections.join(self.turn)
 
     def give_way(self) -> None:
         self.told.append("give way")
@@ -62,11 +63,11 @@ def test_where_all_are_at_work_a_newcomer_is_refused(connections: Connections) -
     for line in lines:
         line.turn.ours()
 
-    assert Line(connections).turn is None
+    assert not Line(connections).is_in
     assert who_gave_way(lines) == []
 
     connections.part(lines[0].turn)
-    assert Line(connections).turn is not None
+    assert Line(connections).is_in
 
 
 @pytest.mark.parametrize(
@@ -97,25 +98,19 @@ def test_while_it_is_our_turn_nobody_is_late(connections: Connections, clock: Fa
     assert line.told == []
 
 
-def test_who_reads_a_body_is_interrupted_once_and_the_connection_stays(
-    connections: Connections, clock: FakeClock
-) -> None:
-    line, interrupted = Line(connections), []
-    line.turn.theirs(Owed.BODY, 1.0, lambda: interrupted.append(1))
+def test_who_does_not_take_an_answer_owes_that_whatever_else_it_does(connections: Connections) -> None:
+    line = Line(connections)
 
-    clock.advance(2)
-    connections.sweep()
-    connections.sweep()
+    line.turn.ours()
+    line.turn.block(is_blocked=True)
+    line.turn.answered()
+    line.turn.ours()
+    assert line.turn.owed is Owed.TAKING
 
-    assert (interrupted, line.told) == ([1], [])
-
-
-def test_at_the_end_those_on_which_nothing_whole_is_asked_are_told_apart(connections: Connections) -> None:
-    lines = [Line(connections) for _ in range(3)]
-    lines[1].turn.ours()
-    lines[2].turn.theirs(Owed.NOTHING, 1.0)
-
-    assert connections.unasked() == [lines[0].turn, lines[2].turn]
+    line.turn.block(is_blocked=False)
+    assert line.turn.owed is None
+    line.turn.answered()
+    assert line.turn.owed is Owed.NOTHING
 
 
 def test_what_has_parted_is_heard_of_no_more(connections: Connections, clock: FakeClock) -> None:
