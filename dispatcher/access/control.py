@@ -1,12 +1,11 @@
 """Access to one process's API and console: what a front door asks before it lets somebody in."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dispatcher.access import authenticate, rate_limit
-from dispatcher.access.authenticate import AccessRequest, Admission
+from dispatcher.access.authenticate import Admission
 from dispatcher.access.rate_limit import Limiter
 from dispatcher.schedule.quota import WINDOW_S, Quota
 from dispatcher.schedule.sign_ins import SharedSignInCounter
@@ -42,9 +41,9 @@ class AccessControl:
         """How long a session of the console lasts without use."""
         return timedelta(seconds=self._settings.session_idle_s)
 
-    def admit(self, requests: Sequence[AccessRequest]) -> list[Admission | None]:
-        """Who calls the API with each of these access tokens, and their quota with this call counted."""
-        return authenticate.admit(self._storage, self.limiter, requests)
+    def admit(self, token: str) -> Admission | None:
+        """Who calls the API with this access token, and their quota with this call counted; None: nobody."""
+        return authenticate.admit(self._storage, self.limiter, token, rate_limit.DEFAULT)
 
     def close(self) -> None:
         """Closes what was opened."""

@@ -1,38 +1,42 @@
 """How many requests a client may still make in this minute. A Redis that is down lets them through.
 
+Each process counts for itself, and every 100 ms settles with Redis what it has counted since: no request waits for
+that. Several processes together may let through more than the quota: what comes to each of them in such a while.
+
 Emits have a quota of their own: a service that emits much may still look at its webhooks, and the other way round.
 """
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from queue import SimpleQueue
+from typing import Protocol
 
 from dispatcher import clock, log
+from dispatcher.background import BackgroundThread
 from dispatcher.errors import ScheduleUnavailable
 
 logger = logging.getLogger(__name__)
 
+SETTLE_S = 0.1
+"""So long after a first request counts are settled."""
 LIMIT_S = 0.1
-"""A request waits so long for Redis."""
+"""A settlement waits so long for Redis."""
 SKIP_S = 5.0
-"""After a failure nothing is counted so long: no request shall wait for a Redis that hangs."""
+"""After a failure nothing is counted so long."""
 DEFAULT, EMITS = "default", "emits"
 """The quotas there are."""
 
-
-class CountedRequest(NamedTuple):
-    """A request of a client, and the quota that it comes from."""
-
-    client_id: int
-    quota: str
+Key = tuple[int, str]
+"""A client, and one of its quotas."""
 
 
 class QuotaCounter(Protocol):
-    """Where requests are counted (`schedule`)."""
+    """Where the requests of all processes are counted (`schedule`)."""
 
-    def count(self, requests: Sequence[tuple[int, str]]) -> list[tuple[int, float]]: ...  # noqa: D102
+    def add(self, counts: Mapping[Key, int]) -> dict[Key, tuple[int, float]]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +50,34 @@ class Allowance:
     exceeded: bool = False
 
 
+@dataclass(slots=True)
+class _Window:
+    """Of one client and quota: requests of all processes as settled last, those counted here since, and its end."""
+
+    until_s: float
+    settled: int = 0
+    unsettled: int = 0
+
+
+class InBackground:
+    """Does work so many seconds later, in a thread that sleeps where there is none."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[float, Callable[[], None]]] = SimpleQueue()
+        self._thread = BackgroundThread("quota", self._run)
+
+    def __call__(self, wait_s: float, work: Callable[[], None]) -> None:
+        """Returns at once."""
+        self._work.put((wait_s, work))
+        self._thread.start()
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            wait_s, work = self._work.get()
+            stop.wait(wait_s)
+            work()
+
+
 class Limiter:
     """Counts requests. Used by many threads at once. `quotas`: requests in a window, by name."""
 
@@ -55,31 +87,59 @@ class Limiter:
         quotas: Mapping[str, int],
         window_s: int,
         monotonic: Callable[[], float] = clock.monotonic,
+        later: Callable[[float, Callable[[], None]], None] | None = None,
     ) -> None:
         self._counts = counts
+        self._window_s = window_s
         self._monotonic = monotonic
+        self._later = later or InBackground()
+        self._lock = threading.Lock()
+        self._windows: dict[Key, _Window] = {}
+        self._settles_soon = False
         self._skip_until = 0.0
         self.unused = {
             name: Allowance(name=name, quota=quota, left=quota, reset_s=window_s) for name, quota in quotas.items()
         }
         """Of somebody who has made no request: also where nothing could be counted."""
 
-    def spend(self, requests: Sequence[CountedRequest]) -> list[Allowance]:
-        """Counts these requests; never raises. After a failure of Redis it does not try for SKIP_S."""
-        unused = [self.unused[request.quota] for request in requests]
-        if not requests or self._monotonic() < self._skip_until:
+    def spend(self, client_id: int, quota: str) -> Allowance:
+        """Counts a request; never raises, and waits for nobody."""
+        unused, now_s = self.unused[quota], self._monotonic()
+        if now_s < self._skip_until:
             return unused
+        with self._lock:
+            window = self._windows.get((client_id, quota))
+            if window is None or window.until_s <= now_s:
+                window = self._windows[client_id, quota] = _Window(now_s + self._window_s)
+            window.unsettled += 1
+            count, left_s = window.settled + window.unsettled, window.until_s - now_s
+            if not self._settles_soon:
+                self._settles_soon = True
+                self._later(SETTLE_S, self._settle)
+        return Allowance(
+            name=quota,
+            quota=unused.quota,
+            left=max(0, unused.quota - count),
+            reset_s=math.ceil(round(left_s, 3)),
+            exceeded=count > unused.quota,
+        )
+
+    def _settle(self) -> None:
+        """Adds what was counted here to everybody's, and learns that."""
+        with self._lock:
+            self._settles_soon = False
+            spent = {key: (window, window.unsettled) for key, window in self._windows.items() if window.unsettled}
         try:
-            counted = self._counts.count(requests)
+            sums = self._counts.add({key: count for key, (_, count) in spent.items()})
         except ScheduleUnavailable as error:
             self._skip_until = self._monotonic() + SKIP_S
             logger.warning(log.line("quota.unavailable", reason=repr(str(error)), skipped_s=SKIP_S))
-            return unused
-        return [_left(whole, count, left_s) for whole, (count, left_s) in zip(unused, counted, strict=True)]
-
-
-def _left(whole: Allowance, count: int, left_s: float) -> Allowance:
-    quota = whole.quota
-    return Allowance(
-        name=whole.name, quota=quota, left=max(0, quota - count), reset_s=math.ceil(left_s), exceeded=count > quota
-    )
+            self._windows = {}
+            return
+        with self._lock:
+            now_s = self._monotonic()
+            for key, (window, count) in spent.items():
+                window.settled, left_s = sums[key]
+                window.until_s = now_s + left_s
+                window.unsettled -= count
+            self._windows = {key: window for key, window in self._windows.items() if window.until_s > now_s}

@@ -15,8 +15,8 @@ from werkzeug.exceptions import NotFound
 from werkzeug.http import parse_accept_header
 from werkzeug.wsgi import get_host
 
-from dispatcher.access.authenticate import AccessRequest, Admission
-from dispatcher.access.rate_limit import DEFAULT, Allowance, CountedRequest
+from dispatcher.access.authenticate import Admission
+from dispatcher.access.rate_limit import DEFAULT, Allowance
 from dispatcher.api.errors import not_found
 from dispatcher.api.parts import container
 from dispatcher.errors import ApiError
@@ -62,7 +62,7 @@ def _authenticate(scope: str | None, slug: str | None) -> Caller:
 
 
 def _admitted() -> Admission | None:
-    return container().access.admit([AccessRequest(access_token(request.headers.get("Authorization", "")), DEFAULT)])[0]
+    return container().access.admit(access_token(request.headers.get("Authorization", "")))
 
 
 def authorize(admitted: Admission | None, scope: str | None, slug: str | None) -> Caller:
@@ -81,7 +81,7 @@ def authorize(admitted: Admission | None, scope: str | None, slug: str | None) -
 
 def count_request(client_id: int) -> None:
     """Counts a request of a client without a token, by its row's id; raises ApiError (429) beyond its quota."""
-    (g.allowance,) = container().access.limiter.spend([CountedRequest(client_id, DEFAULT)])
+    g.allowance = container().access.limiter.spend(client_id, DEFAULT)
     if g.allowance.exceeded:
         raise _too_many(g.allowance)
 

@@ -3,7 +3,7 @@
 dispatcher:quota:<quota>:<client's row id>   string   how many there were; expires with the minute that the first began
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 
 from dispatcher.schedule.schedule import connect, translated
@@ -16,17 +16,20 @@ class Quota:
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._redis = connect(url, timeout_s)
-        self._count = self._redis.register_script((files("dispatcher.schedule.scripts") / "quota.lua").read_text())
+        self._add = self._redis.register_script((files("dispatcher.schedule.scripts") / "quota.lua").read_text())
 
-    def count(self, requests: Sequence[tuple[int, str]]) -> list[tuple[int, float]]:
-        """Counts requests, each of a client in one of its quotas, of one client several too, in order.
+    def add(self, counts: Mapping[tuple[int, str], int]) -> dict[tuple[int, str], tuple[int, float]]:
+        """Adds requests of clients in their quotas.
 
-        Of each request: how many there were in this window with it, and the seconds until the window ends.
+        Of each: how many there are in this window with them, and the seconds until the window ends.
         """
-        keys = [f"dispatcher:quota:{quota}:{client_id}" for client_id, quota in requests]
+        keys = [f"dispatcher:quota:{quota}:{client_id}" for client_id, quota in counts]
         with translated():
-            counted = self._count(keys=keys, args=[WINDOW_S * 1000])
-        return [(int(count), int(left_ms) / 1000) for count, left_ms in zip(counted[::2], counted[1::2], strict=True)]
+            sums = self._add(keys=keys, args=[WINDOW_S * 1000, *counts.values()]) if counts else []
+        return {
+            key: (int(count), int(left_ms) / 1000)
+            for key, count, left_ms in zip(counts, sums[::2], sums[1::2], strict=True)
+        }
 
     def close(self) -> None:
         """Closes the connections."""

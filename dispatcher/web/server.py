@@ -33,9 +33,9 @@ _BACKLOG = 2_048
 
 def run(settings: Settings, announce: Callable[[], None]) -> None:
     """Serves until TERM or INT, which raise SystemExit; `announce` is called once connections are taken."""
+    sockets = _sockets(settings.host, settings.port, settings.web_workers)
     files = _raise_file_limit()
     server = _server(settings, min(settings.web_connections, max(1, files - FILES_BESIDES)))
-    sockets = _sockets(settings.host, settings.port, settings.web_workers)
     announce()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # which uvicorn calls at its own end
@@ -92,12 +92,12 @@ class _Processes:
                 self._start(listening)
 
     def _start(self, listening: socket.socket) -> None:
-        dies_with_us = child.dies_with_us(signal.SIGTERM)
+        die_with_parent = child.die_with_parent(signal.SIGTERM)
         pid = os.fork()
         if pid == 0:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, _leave)
-            dies_with_us()
+            die_with_parent()
             for other in self._sockets:
                 if other is not listening:
                     other.close()

