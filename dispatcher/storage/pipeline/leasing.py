@@ -15,29 +15,29 @@ from dispatcher.storage.planned import Planned
 from dispatcher.storage.secrets import SecretBox
 
 # A webhook that is well neither fails nor has a rate to keep to. So many of its deliveries are leased that no more than
-# `slots` are waiting or under way, over all processes. Index: deliveries_due, at most `slots` rows a webhook, counted
-# once for each webhook: joined as a subquery it would be counted for each delivery.
-_WELL = """
-    select id, %(slots)s - (
-        select count(*) from (
-            select from deliveries_waiting where webhook_id = w.id
-            order by next_attempt_at limit %(slots)s) waiting) as slots
-    from webhooks w
-    where id = any (array (select webhook_id from matched)) and id <> all (%(busy)s::int[])
-        and failing_since is null and rate_limit is null"""
-
+# `slots` are waiting or under way, over all processes. It is looked at once, for its first delivery.
+# Index: deliveries_due, at most `slots` rows a webhook.
 _LEASED = """
         select id, event_id, webhook_id, resource, copy_of,
             case when is_leased then dispatcher_now() + make_interval(secs => %(lease_s)s) else dispatcher_now() end
                 as next_attempt_at,
             case when is_leased then %(token)s::uuid end as lease_token
         from (
-            select m.*, coalesce(nth <= well.slots and nth_of_all <= %(room)s, false) as is_leased
+            select *, coalesce(
+                nth <= max(slots) over (partition by webhook_id) and nth_of_all <= %(room)s, false) as is_leased
             from (
-                select *, row_number() over (partition by webhook_id order by id) as nth,
-                    row_number() over (order by id) as nth_of_all
-                from matched) m
-            left join well on well.id = m.webhook_id) ranked
+                select *, case when nth = 1 and nth_of_all <= %(room)s then (
+                    select %(slots)s - (
+                        select count(*) from (
+                            select from deliveries_waiting where webhook_id = w.id
+                            order by next_attempt_at limit %(slots)s) waiting)
+                    from webhooks w
+                    where id = numbered.webhook_id and id <> all (%(busy)s::int[])
+                        and failing_since is null and rate_limit is null) end as slots
+                from (
+                    select *, row_number() over (partition by webhook_id order by id) as nth,
+                        row_number() over (order by id) as nth_of_all
+                    from matched) numbered) counted) ranked
         order by id"""
 
 # Indexes: the primary key of events_waiting, webhooks_with_order, webhooks_by_account; to send, as a claim's.
@@ -52,7 +52,6 @@ taken as (
     delete from events_waiting where event_id = any (array (select event_id from batch where not in_order))
     returning event_id, account_id, name, resource),
 matched as materialized ({MATCHED}),
-well as materialized ({_WELL}),
 made as (
     {order.insert(_LEASED, leased=True)}
     returning id, webhook_id, event_id, idempotency_key, 0 as attempt_count, 0 as lost_count, 0 as tries_before,
