@@ -25,7 +25,7 @@ from bench.rig import Rig, running, say, wait_until
 from dispatcher.storage.admin import accounts, clients
 
 IN_FLIGHT = 64
-"""Connections fall unevenly on the server's two processes, and neither shall be idle while Postgres syncs a commit."""
+"""Connections may fall unevenly on several processes, and none shall be idle while Postgres syncs a commit."""
 _FIXED = ("User-Agent: bench", "Expect:")
 
 

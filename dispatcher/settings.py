@@ -128,7 +128,7 @@ class Settings:
         (ip_network("127.0.0.0/8"), ip_network("::1/128")),
         each=_network,
     )
-    web_workers: int = setting("processes of `dispatcher serve`", 2, Range(1, 256))
+    web_workers: int = setting("processes of `dispatcher serve`; 0: one for every two cores", 0, Range(0, 256))
     log_level: str = setting(
         "`debug`, `info`, `warning` or `error`", "info", OneOf(("debug", "info", "warning", "error"))
     )

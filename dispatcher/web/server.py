@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -33,7 +34,7 @@ _BACKLOG = 2_048
 
 def run(settings: Settings, announce: Callable[[], None]) -> None:
     """Serves until TERM or INT, which raise SystemExit; `announce` is called once connections are taken."""
-    sockets = _sockets(settings.host, settings.port, settings.web_workers)
+    sockets = _sockets(settings.host, settings.port, settings.web_workers or max(1, _cores() // 2))
     files = _raise_file_limit()
     server = _server(settings, min(settings.web_connections, max(1, files - FILES_BESIDES)))
     announce()
@@ -112,6 +113,11 @@ class _Processes:
         for pid in self._running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+
+
+def _cores() -> int:
+    """Those that this process may use: the workers, Postgres and Redis want some, too."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _leave(*_: object) -> None:
