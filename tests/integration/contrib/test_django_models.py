@@ -1,6 +1,7 @@
 """Django's models emit by themselves what is changed, when it is changed, and nothing else."""
 
 import logging
+import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -8,6 +9,7 @@ from decimal import Decimal
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
+from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 
 from dispatcher.contrib.django import emit, emit_changes, emits, register
@@ -292,3 +294,21 @@ def test_a_model_is_registered_once() -> None:
         register(Invoice, "invoice", account="applecorp")
     with pytest.raises(ValueError, match=r"django_shop\.Invoice is registered already"):
         emits("invoice", account="applecorp")(Invoice)
+
+
+def test_a_test_case_of_django_sees_the_events_and_undoes_them(emitted: Emitted) -> None:
+    class ShopTests(TestCase):
+        def test_creating(self) -> None:
+            with self.captureOnCommitCallbacks(execute=True):
+                made = Invoice.objects.create(number="2026-1")
+            made.save()
+            with connection.cursor() as cursor:
+                cursor.execute("select name from events_waiting")
+                assert cursor.fetchall() == [("invoice_created",)]
+
+    result = unittest.TestResult()
+    unittest.TestSuite([ShopTests("test_creating")]).run(result)
+
+    assert result.testsRun == 1
+    assert result.failures == result.errors == []
+    assert emitted() == []

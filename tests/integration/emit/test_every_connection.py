@@ -176,6 +176,21 @@ def test_without_a_transaction_a_key_waits_for_another_emit_of_it(
     assert len(outbox()) == 1
 
 
+def test_without_a_transaction_a_key_is_locked_until_its_event_is_committed(
+    opened: Open, storage: Storage, outbox: Outbox
+) -> None:
+    driver = opened(autocommit=True)
+    emitting = threading.Thread(target=lambda: emit_in_a_thread(driver))
+    with storage.transaction() as connection:
+        connection.exec_driver_sql("lock table events_waiting")
+        emitting.start()
+        eventually(lambda: somebody_waits(storage), what="the insert waiting for the table")
+        assert connection.exec_driver_sql("select 1 from pg_locks where locktype = 'advisory' and granted").all()
+    emitting.join(20)
+
+    assert outbox() == [2]
+
+
 def emit_in_a_thread(driver: Driver) -> Event:
     """A driver belongs to the thread that uses it, so this one opens its own."""
     own = type(driver)(driver.url, autocommit=True)
