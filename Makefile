@@ -7,6 +7,9 @@ LIBRARIES := $(CONSOLE)/static/vendor/htmx.min.js
 RUN := .venv/installed $(LIBRARIES)
 DEV := $(RUN) .venv/installed-dev
 
+# Where the environment forbids it, each of some hundred processes of the tests would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test coverage faults up lint docs bench bench-growth bench-scaling screenshots console install lock clean clean-data
 
 .venv/installed: requirements.lock pyproject.toml
@@ -33,17 +36,18 @@ demo: $(RUN)
 up: $(RUN)
 	@$(BIN)/dispatcher up
 
-# The more a ring waits for other processes, the more of its tests run at a time.
+# By file, as servers and browsers are shared within one, and in the files' order: by size, xdist would leave the longest
+# for the end. The short unit tests fill it. The second ring waits for processes more: one more of its tests at a time.
+FILES := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 test: $(DEV)
 	@.ci/install-debian-packages
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/unit
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile tests/integration
+	@$(BIN)/python -m pytest $(FILES) tests/integration tests/unit
 	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal tests/e2e tests/faults tests/attacks
 
 # Lines that unit and integration tests run in their own process; what only `dispatcher serve` and workers run is not seen.
 coverage: $(DEV)
 	@.ci/install-debian-packages
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --cov --cov-report=term:skip-covered tests/unit tests/integration
+	@$(BIN)/python -m pytest $(FILES) --cov --cov-report=term:skip-covered tests/integration tests/unit
 
 # The faults and attacks of `make test`, many more of each: about ten minutes.
 faults: $(DEV)

@@ -7,6 +7,7 @@ from pathlib import Path
 from bench import load, throughput
 from bench.receiver import Receiver
 from bench.rig import Rig, say
+from tests.support.processes import resident_mb
 
 BACKLOG = 200_000
 WEBHOOKS = 20
@@ -49,14 +50,6 @@ def measure(rig: Rig, receiver: Receiver, share: float) -> Memory | None:
     found = Memory(backlog=backlog, idle_mb=idle_mb, samples=samples, drained=drained)
     say(f"worker's memory: {found.idle_mb:.0f} MB idle, {found.peak_mb:.0f} MB with {backlog:,} waiting")
     return found
-
-
-def resident_mb(pid: int) -> float:
-    """Memory in RAM of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _lay_down(rig: Rig, receiver: Receiver, count: int) -> int:

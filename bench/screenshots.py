@@ -32,7 +32,6 @@ from dispatcher.processes import child
 from dispatcher.settings import read_settings
 from dispatcher.storage import migrate
 from dispatcher.storage.admin import accounts, users
-from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import Connection, rows
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit
@@ -183,7 +182,7 @@ values (%(id)s, date_trunc('hour', now()) - %(hour)s * interval '1 hour', %(deli
 
 
 def _person(container: Container, account_id: int | None, email: str, permission: str) -> None:
-    hashed = hash_password(PASSWORD)
+    hashed = container.access.passwords.hash(PASSWORD)
     container.storage.transact(
         users.create, account_id, email=email, full_name="Ann", permission=permission, password_hash=hashed
     )

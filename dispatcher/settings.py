@@ -210,6 +210,11 @@ class Settings:
     session_idle_s: int = advanced(
         "seconds without use after which a console session ends, to the minute", 43_200, Range(120, 604_800)
     )
+    password_memory_kib: int = advanced(
+        "KiB of memory that one hash of a password takes; argon2id's other costs are the library's",
+        65_536,
+        Range(32, 4_194_304),
+    )
     hosts: tuple[str, ...] = advanced(
         "host names, comma-separated, that `url` and `Location` may repeat from a request, beside those of loopback; "
         "for any other they contain the address that the request arrived at",

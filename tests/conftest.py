@@ -26,7 +26,7 @@ from dispatcher.local.postgres import Postgres
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
-from tests.support.builders import SECRET_KEY
+from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
 from tests.support.servers import a_database, a_valkey, execute, make_template
 
@@ -109,6 +109,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
         lease_s=20.0,
         hold_s=5.0,
         pool_size=10,
+        password_memory_kib=PASSWORD_MEMORY_KIB,
         testing=True,
     )
 

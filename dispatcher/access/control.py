@@ -14,6 +14,7 @@ from dispatcher.storage.engine import Storage
 
 if TYPE_CHECKING:
     from dispatcher.access.sign_in import SignIn
+    from dispatcher.storage.admin.passwords import Passwords
 
 
 class AccessControl:
@@ -34,7 +35,14 @@ class AccessControl:
         """Checks names and passwords."""
         from dispatcher.access.sign_in import FallbackSignInCounter, SignIn  # noqa: PLC0415 -- loads password hashing
 
-        return SignIn(self._storage, FallbackSignInCounter(self._sign_ins))
+        return SignIn(self._storage, FallbackSignInCounter(self._sign_ins), self.passwords)
+
+    @cached_property
+    def passwords(self) -> "Passwords":
+        """Makes and checks their hashes."""
+        from dispatcher.storage.admin.passwords import Passwords  # noqa: PLC0415 -- loads argon2
+
+        return Passwords(self._settings.password_memory_kib)
 
     @property
     def session_idle(self) -> timedelta:

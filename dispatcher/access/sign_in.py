@@ -14,7 +14,7 @@ from typing import Protocol
 from dispatcher import clock, log
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.storage.admin import sessions
-from dispatcher.storage.admin.passwords import is_right
+from dispatcher.storage.admin.passwords import Passwords
 from dispatcher.storage.admin.sessions import Candidate, Person
 from dispatcher.storage.engine import Storage
 
@@ -62,9 +62,10 @@ class Outcome:
 class SignIn:
     """Checks names and passwords. Used by many threads at once."""
 
-    def __init__(self, storage: Storage, counter: SignInCounter) -> None:
+    def __init__(self, storage: Storage, counter: SignInCounter, passwords: Passwords) -> None:
         self._storage = storage
         self._counter = counter
+        self._passwords = passwords
 
     def __call__(self, name: str, password: str, *, address: str, slug: str = "", owner: bool = False) -> Outcome:
         """Whoever `name` (an e-mail, or an account's slug for its owner) and `password` fit; with `owner` owners only.
@@ -80,7 +81,8 @@ class SignIn:
             place, wait_s = refused
             return Outcome(wait_s=max(1, math.ceil(wait_s)), whole_address=place == 0)
         candidate = self._storage.read(sessions.candidate, name, slug, owner=owner)
-        if not is_right(password, candidate.password_hash if candidate is not None else None) or candidate is None:
+        password_hash = candidate.password_hash if candidate is not None else None
+        if not self._passwords.fits(password, password_hash) or candidate is None:
             return Outcome()
         self._counter.forgive([limits[1][0], by_address, by_name])
         return Outcome(candidate=candidate)

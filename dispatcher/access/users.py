@@ -2,16 +2,23 @@
 
 from dispatcher.errors import UserNotFound
 from dispatcher.storage.admin import accounts, sessions, users
-from dispatcher.storage.admin.passwords import hash_password
+from dispatcher.storage.admin.passwords import Passwords
 from dispatcher.storage.engine import Connection, Storage, transactional
 
 
 def create_user(
-    storage: Storage, slug: str | None, email: str, *, full_name: str, permission: str, password: str
+    storage: Storage,
+    passwords: Passwords,
+    slug: str | None,
+    email: str,
+    *,
+    full_name: str,
+    permission: str,
+    password: str,
 ) -> None:
     """Somebody who may sign in to the console; raises AccountNotFound or UserExists."""
     attributes = {"email": email, "full_name": full_name, "permission": permission}
-    password_hash = hash_password(password)  # which takes a while: before a connection is taken
+    password_hash = passwords.hash(password)  # which takes a while: before a connection is taken
 
     def create(connection: Connection) -> None:
         users.create(connection, _account_id(connection, slug), **attributes, password_hash=password_hash)
@@ -19,12 +26,12 @@ def create_user(
     storage.transact(create)
 
 
-def set_password(storage: Storage, slug: str | None, email: str | None, password: str) -> str:
+def set_password(storage: Storage, passwords: Passwords, slug: str | None, email: str | None, password: str) -> str:
     """Sets it, and ends the sessions of whose it is; returns their e-mail. Without `email` it is the account's owner.
 
     Raises AccountNotFound or UserNotFound.
     """
-    password_hash = hash_password(password)
+    password_hash = passwords.hash(password)
 
     def store(connection: Connection) -> str | None:
         return users.set_password(connection, _account_id(connection, slug), email, password_hash)

@@ -227,7 +227,9 @@ class _Demo:
         """A user of the console until the demo ends: e-mail and password."""
         password = secrets.token_urlsafe(9)
         self._remove_guest()
-        create_user(self._storage, SLUG, GUEST, full_name="Demo guest", permission="write", password=password)
+        passwords = self._container.access.passwords
+        guest = {"full_name": "Demo guest", "permission": "write", "password": password}
+        create_user(self._storage, passwords, SLUG, GUEST, **guest)
         return GUEST, password
 
     def _remove_guest(self) -> None:

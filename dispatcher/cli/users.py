@@ -45,8 +45,15 @@ def create(
         raise click.UsageError("--operator and --read-only are mutually exclusive")
     permission = "operator" if operator else "read" if read_only else "write"
     password = read_password(password_stdin)
+    container = current_container()
     access.create_user(
-        current_container().storage, slug, email, full_name=name or email, permission=permission, password=password
+        container.storage,
+        container.access.passwords,
+        slug,
+        email,
+        full_name=name or email,
+        permission=permission,
+        password=password,
     )
     print(f"{email} can sign in" + (" and see all accounts" if operator else f" to {slug}"))
 
@@ -84,7 +91,8 @@ def password(slug: str | None, operator: bool, email: str | None, password_stdin
     if password_stdin and generate:
         raise click.UsageError("--password-stdin and --generate are mutually exclusive")
     new_password = secrets.token_urlsafe(18) if generate else read_password(password_stdin)
-    user_email = access.set_password(current_container().storage, slug, email, new_password)
+    container = current_container()
+    user_email = access.set_password(container.storage, container.access.passwords, slug, email, new_password)
     print(new_password if generate else f"password of {user_email} set")
 
 

@@ -3,14 +3,16 @@
 `FAULTS=long` (by `make faults`) tries more of each; `make test` has the short form of every class.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
+from dispatcher.settings import Settings
 from tests.e2e.conftest import (
-    a_cluster,
     cluster,
     cluster_options,
     folder,
@@ -20,9 +22,12 @@ from tests.e2e.conftest import (
     receiver,
 )
 from tests.faults.conftest import rng
-from tests.support import connections
+from tests.support.api import Api, Server, running
+from tests.support.builders import SECRET_KEY, an_account
+from tests.support.cluster import SLUG
 from tests.support.connections import Web
 from tests.support.places import a_folder
+from tests.support.servers import TEMPLATE, execute, in_database
 
 __all__ = [
     "cluster",
@@ -35,17 +40,42 @@ __all__ = [
     "rng",
 ]
 
+_numbers = itertools.count(1)
+
 
 @pytest.fixture(scope="module")
 def web_options() -> dict[str, str]:
-    """More variables of the module's `web`."""
-    return {}
+    """More variables of the module's `server`."""
+    return {"DISPATCHER_WEB_WORKERS": "1"}
 
 
 @pytest.fixture(scope="module")
-def web(mortal_servers: tuple[Postgres, Valkey], web_options: dict[str, str]) -> Iterator[Web]:
+def container(mortal_servers: tuple[Postgres, Valkey]) -> Iterator[Container]:
+    """A container on the module's own database, which `server` serves."""
+    postgres, valkey = mortal_servers
+    name = f"attacked_{next(_numbers)}"
+    execute(postgres.url, f"create database {name} template {TEMPLATE}")
+    made = Container(
+        Settings(
+            database_url=in_database(postgres.url, name),
+            redis_url=valkey.url,
+            broker_url=valkey.url,
+            secret_keys=(SECRET_KEY,),
+            pool_size=10,
+        )
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def server(container: Container, web_options: dict[str, str]) -> Iterator[Server]:
     """One `dispatcher serve` for all tests of a module; it starts in seconds, not at once."""
-    with a_folder() as made:
-        attacked = a_cluster(mortal_servers, made)
-        yield connections.started(attacked, **web_options)
-        attacked.close()
+    with a_folder() as folder, running(container, folder, **web_options) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def web(server: Server, container: Container) -> Web:
+    """The server with an honest client, for those who speak to it byte by byte."""
+    return Web(server=server, api=Api.of(server, container, an_account(container.storage, SLUG)))

@@ -12,7 +12,7 @@ from dispatcher.web.bodies import SILENCE_S
 from dispatcher.web.connections import ANSWER_S, HEAD_S
 from tests.faults.conftest import bounded
 from tests.support.builders import an_account
-from tests.support.connections import EMITS, Line, Web, a_token
+from tests.support.connections import EMITS, Line, Web
 from tests.support.waiting import eventually
 
 CONNECTIONS = 40
@@ -22,7 +22,7 @@ PROMPT_S = 5.0
 
 @pytest.fixture(scope="module")
 def web_options() -> dict[str, str]:
-    return {"DISPATCHER_WEB_CONNECTIONS": str(CONNECTIONS)}
+    return {"DISPATCHER_WEB_WORKERS": "1", "DISPATCHER_WEB_CONNECTIONS": str(CONNECTIONS)}
 
 
 @contextmanager
@@ -61,12 +61,12 @@ def is_prompt(web: Web, count: int = 1) -> bool:
 
 def files(web: Web) -> int:
     """Sockets that the process has open."""
-    folder = Path(f"/proc/{web.program.pid}/fd")
+    folder = Path(f"/proc/{web.server.process.pid}/fd")
     return sum("socket:" in str(file.readlink()) for file in folder.iterdir() if file.is_symlink())
 
 
 def test_who_keeps_us_waiting_is_ended_in_time_and_told_why(web: Web) -> None:
-    head = web.head("POST", EMITS, token=web.token)[:-2]
+    head = web.head("POST", EMITS, token=web.api.token)[:-2]
     form = web.head("POST", "/api/v3/oauth/token", "Content-Length: 1000")
     openings = {
         "says nothing": b"",
@@ -108,8 +108,10 @@ def test_large_bodies_without_a_token_are_refused_unread_and_block_no_emit(web: 
 
 
 def test_large_bodies_of_one_account_leave_places_to_others(web: Web) -> None:
-    neighbour = an_account(web.cluster.container.storage, "neighbour")
-    theirs = web.head("POST", EMITS, "Content-Length: 70000", token=a_token(web.cluster, neighbour))
+    neighbour = an_account(web.api.container.storage, "neighbour")
+    theirs = web.head(
+        "POST", EMITS, "Content-Length: 70000", token=web.api.of(web.server, web.api.container, neighbour).token
+    )
     with lines(web, 20, theirs + b"{"):
         assert is_prompt(web, 1_000)
         assert is_prompt(web)
@@ -148,9 +150,9 @@ def test_a_kept_connection_of_an_honest_client_outlives_a_flood_smaller_than_the
 
 
 def test_where_all_are_at_work_a_newcomer_is_told_so_at_once_and_the_process_lives(web: Web) -> None:
-    ask = web.head("GET", "/api/v3/user.json", token=web.token)
+    ask = web.head("GET", "/api/v3/user.json", token=web.api.token)
     with ExitStack() as stack:
-        locked = stack.enter_context(web.cluster.container.storage.transaction())
+        locked = stack.enter_context(web.api.container.storage.transaction())
         locked.exec_driver_sql("lock table tokens")
         busy = stack.enter_context(lines(web, CONNECTIONS - 1, ask))
         alive = stack.enter_context(web.line())
@@ -171,7 +173,7 @@ def test_where_all_are_at_work_a_newcomer_is_told_so_at_once_and_the_process_liv
 def at_work(web: Web) -> int:
     """Statements that wait for the lock."""
     sql = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    return int(web.cluster.rows(sql)[0][0])
+    return int(web.api.sql(sql)[0][0])
 
 
 def refusal(web: Web) -> tuple[int, bool] | None:

@@ -5,17 +5,15 @@ is attacked must be as it was.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from dispatcher.container import Container
 from dispatcher.storage.admin import users
-from dispatcher.storage.admin.passwords import hash_password
-from tests.attacks.web import container, web  # noqa: F401 - fixtures
 from tests.faults.conftest import bounded
-from tests.integration.api.test_consent import PASSWORD, REDIRECT_URI, Browser, brought_back
+from tests.integration.api.test_consent import HASH, REDIRECT_URI, Browser, brought_back
 from tests.integration.api.test_oauth_tokens import S256, VERIFIER, exchanged, is_accepted, token
 from tests.support.api import Api, Server
 from tests.support.builders import an_account
@@ -49,12 +47,13 @@ CALLERS: dict[str, tuple[Callable[["Site"], tuple[Api, str]], Callable[[Route], 
 class Site:
     """Two accounts; `things` are those of `alpha`, which the others are after."""
 
-    def __init__(self, server: Server, container: Container) -> None:  # noqa: F811
+    def __init__(self, server: Server, container: Container) -> None:
         alpha, beta = (an_account(container.storage, slug) for slug in ("alpha", "beta"))
-        self.alpha, self.beta = Api.of(server, container, alpha), Api.of(server, container, beta)
-        self.second = self.alpha.another()
-        self.reader = self.alpha.another("events:read")
-        self.nobody = Api(
+        self.alpha: Api = Api.of(server, container, alpha)
+        self.beta: Api = Api.of(server, container, beta)
+        self.second: Api = self.alpha.another()
+        self.reader: Api = self.alpha.another("events:read")
+        self.nobody: Api = Api(
             server=server, container=container, account=alpha, client=self.alpha.client, secret="", token=None
         )
         self.things = things_of(self.alpha)
@@ -71,8 +70,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(web: Server, container: Container) -> Site:  # noqa: F811
-    return Site(web, container)
+def site(server: Server, container: Container) -> Site:
+    return Site(server, container)
 
 
 @pytest.mark.parametrize("who", CALLERS)
@@ -143,10 +142,9 @@ def test_no_filter_reaches_further_than_the_clients_own(site: Site) -> None:
 
 
 @pytest.fixture(scope="module")
-def integration(site: Site) -> Iterator[Api]:
+def integration(site: Site) -> Api:
     """A client that acts for users by code, and the owner's password."""
-    hash_ = hash_password(PASSWORD)
-    site.alpha.container.storage.transact(users.set_password, site.alpha.account.id, None, hash_)
+    site.alpha.container.storage.transact(users.set_password, site.alpha.account.id, None, HASH)
     return Api.of(site.alpha.server, site.alpha.container, site.alpha.account, redirect_uri=REDIRECT_URI)
 
 

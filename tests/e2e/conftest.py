@@ -15,6 +15,7 @@ from dispatcher.container import use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.processes import child
+from tests.support import forked
 from tests.support.cluster import Cluster
 from tests.support.places import a_folder
 from tests.support.processes import Program
@@ -33,7 +34,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
     """Not the servers of the other rings: these are killed."""
-    with a_folder() as made:
+    with a_folder() as made, forked.running():
         postgres, valkey = Postgres(made / "postgres"), Valkey(made / "valkey")
         postgres.start()
         valkey.start()

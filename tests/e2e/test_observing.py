@@ -79,7 +79,7 @@ def test_a_delivery_is_followed_by_its_key_by_its_trace_and_in_figures(
     cluster: Cluster, receiver: Receiver, collector: Collector, serving: Callable[..., Server]
 ) -> None:
     metrics_port = free_port()
-    told = {
+    told: Any = {
         "DISPATCHER_LOG_FORMAT": "json",
         "DISPATCHER_LOG_LEVEL": "debug",
         "DISPATCHER_TRACING": "1",
@@ -121,7 +121,7 @@ def test_a_delivery_is_followed_by_its_key_by_its_trace_and_in_figures(
     assert {span.trace_id.hex() for span in collector.spans} == {TRACE}
     (emitted,) = [span for span in collector.spans if span.name == "event.emit"]
     assert emitted.parent_span_id.hex() == SPAN
-    sent = [request.header("traceparent") for request in (first, second)]
+    sent = [str(request.header("traceparent")) for request in (first, second)]
     attempts = [span.span_id.hex() for span in collector.spans if span.name == "delivery.attempt"]
     assert sorted(sent) == sorted(f"00-{TRACE}-{id_}-01" for id_ in attempts)
 
@@ -153,7 +153,7 @@ def test_each_process_of_a_prefork_pool_tells_of_itself(cluster: Cluster) -> Non
             found |= {line for line in text.splitlines() if line.startswith("dispatcher_worker_info{")}
         return found
 
-    assert len(eventually(lambda: len(found := processes()) == 4 and found, 20, "four processes")) == 4
+    assert len(eventually(lambda: found if len(found := processes()) == 4 else set(), 20, "four processes")) == 4
 
 
 def test_what_is_not_switched_on_is_not_loaded(cluster: Cluster) -> None:

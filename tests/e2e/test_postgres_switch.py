@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def cluster(pair: Pair, mortal_servers: tuple[Postgres, Valkey], programs: list[
 
 def test_workers_go_on_with_the_standby_that_was_promoted(pair: Pair, cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
-    longer = {"DISPATCHER_LEASE_S": "15"}  # a result that waits for Postgres must be stored within it
+    longer: Any = {"DISPATCHER_LEASE_S": "15"}  # a result that waits for Postgres must be stored within it
     workers = [cluster.start_worker(ready=False, **longer), cluster.start_worker(**longer)]
 
     with cluster.emitting(20_000, chunk=10) as emitting:

@@ -80,7 +80,7 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(
     receiver.script("/hook", Answer(status=503), Answer())  # the second try is a `deliver` for sure
     up = run(programs, folder, "up", **container)
     sign_in = re.compile(rf"Flower    http://127\.0\.0\.1:{port}   \(user (\w+), password: cat (\S+)\)\n")
-    user, kept = eventually(lambda: sign_in.search(up.output), 60, "how to sign in to Flower").groups()
+    ((user, kept),) = eventually(lambda: sign_in.findall(up.output), 60, "how to sign in to Flower")
     password = (folder / kept).read_text()
     flower = Flower(port, f"{user}:{password}")
     eventually(lambda: flower.sees("worker1"), 60, "Flower seeing the worker")
@@ -102,7 +102,7 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(
     assert first.header("Idempotency-Key") == second.header("Idempotency-Key")
     both = {("tasks.fan_out", "SUCCESS"), ("tasks.deliver", "SUCCESS")}
     eventually(lambda: both <= flower.found(), 10, "Flower showing both tasks")
-    key = first.header("Idempotency-Key")
+    key = str(first.header("Idempotency-Key"))
     eventually(lambda: ("delivery:invoice_paid", "SUCCESS") in flower.found(key), 10, "Flower showing the retry")
     pinged = run(programs, folder, "webhook", "ping", "--account", SLUG, "1")
     assert pinged.wait(20) == 0, pinged.output  # it knows that `up` allows this machine

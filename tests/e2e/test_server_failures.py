@@ -1,6 +1,7 @@
 """Redis loses everything, Redis dies, Postgres dies: whatever was accepted is delivered."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -53,7 +54,7 @@ def test_an_outage_of_redis_loses_nothing_and_no_emit_fails(
 
 def test_a_postgres_that_dies_loses_nothing_it_has_accepted(cluster: Cluster, receiver: Receiver) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
-    longer = {"DISPATCHER_LEASE_S": "10"}  # a result that waits for Postgres must be stored within it
+    longer: Any = {"DISPATCHER_LEASE_S": "10"}  # a result that waits for Postgres must be stored within it
     workers = [cluster.start_worker(**longer), cluster.start_worker(**longer)]
 
     with cluster.emitting(1_500, chunk=10) as emitting:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from typing import Any
 
 import pytest
 
@@ -15,14 +16,14 @@ from tests.support.receiver import Answer, Receiver
 SENT, LOST = ("200", None), ("unknown_error", "lost")
 
 # The process dies at the point; a worker without a flaw takes over. Then: POSTs that came, and attempts recorded.
-IN_A_FAN_OUT = {  # which has leased what it has made
+IN_A_FAN_OUT: dict[str, tuple[int, Any]] = {  # which has leased what it has made
     "after_fan_out": (1, [LOST, SENT]),
     "before_send": (1, [LOST, SENT]),
     "after_send": (2, [LOST, SENT]),
     "before_record": (2, [LOST, SENT]),
     "after_record": (1, [SENT]),
 }
-IN_A_DRAIN = {  # of what somebody else has fanned out
+IN_A_DRAIN: dict[str, tuple[int, Any]] = {  # of what somebody else has fanned out
     "after_take": (1, [SENT]),
     "after_claim": (1, [LOST, SENT]),
     "before_send": (1, [LOST, SENT]),

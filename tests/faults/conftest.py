@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from typing import TypeVar
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.e2e.conftest import (  # noqa: F401 - fixtures
 from tests.support.cluster import Cluster
 from tests.support.processes import Program
 
+T = TypeVar("T")
 LONG = os.environ.get("FAULTS") == "long"
 
 
@@ -38,7 +40,7 @@ from (select nextval('delivery_id') as delivery_id, id as event_id from stored) 
 SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_HOLD_S": "1"}
 
 
-def bounded(short: int, long: int) -> int:
+def bounded(short: T, long: T) -> T:
     """How many: a few in every run, all of them by `make faults`."""
     return long if LONG else short
 

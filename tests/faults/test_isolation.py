@@ -94,7 +94,7 @@ def latencies_s(cluster: Cluster, receiver: Receiver, but: int) -> list[float]:
         where event_id = any (%(ids)s) and webhook_id <> %(but)s"""
 
     def arrived() -> dict[str, float]:
-        return {one.header("Idempotency-Key"): one.received_s for one in receiver.requests}
+        return {str(one.header("Idempotency-Key")): one.received_s for one in receiver.requests}
 
     eventually(lambda: len(cluster.rows(sql, ids=[*committed], but=but)) == 9 * len(committed), 30, "the fan-out")
     keys = dict(cluster.rows(sql, ids=[*committed], but=but))

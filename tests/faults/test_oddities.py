@@ -39,7 +39,7 @@ def test_a_worker_whose_clock_jumps_sends_everything_once_and_in_time(cluster: C
     clock = Clock(cluster.folder / "clock")
     for number in range(10):
         cluster.webhook(receiver.url(f"/{number}"))
-    workers = [cluster.start_worker(**clock.env), cluster.start_worker()]
+    workers = [cluster.start_worker(ready=True, pool="threads", **clock.env), cluster.start_worker()]
 
     emitted = 0
     for hours in (0, 1, -1, 0) * bounded(1, 5):

@@ -2,10 +2,9 @@
 
 import itertools
 import json
-import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -14,6 +13,7 @@ from dispatcher.model.health import Health, WindowPolicy, after
 from tests.faults.conftest import LAY_DOWN, bounded
 from tests.faults.preload import Names
 from tests.support.cluster import Cluster, posts_by_key
+from tests.support.processes import resident_mb
 from tests.support.receiver import Answer, Authority, Receiver
 from tests.support.waiting import eventually, wait_until
 
@@ -100,12 +100,6 @@ def answered_after_s(cluster: Cluster, receiver: Receiver) -> float:
     return time.monotonic() - began_s
 
 
-def resident_mb(pid: int) -> float:
-    """Memory in RAM of a process."""
-    (kilobytes,) = re.findall(r"VmRSS:\s+([0-9]+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(kilobytes) / 1024
-
-
 def redis_memory_mb(cluster: Cluster) -> float:
     with redis.Redis.from_url(cluster.valkey.url) as client:
         return float(client.info("memory")["used_memory"]) / 2**20
@@ -169,7 +163,7 @@ def planned(cluster: Cluster, webhook: int) -> list[tuple[str, int, bool]]:
     ]
 
 
-LATER = {"DISPATCHER_RETRY_BASE_S": "600"}
+LATER: Any = {"DISPATCHER_RETRY_BASE_S": "600"}
 
 
 def test_an_expired_certificate_is_a_failure_like_others(cluster: Cluster) -> None:

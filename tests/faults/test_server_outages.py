@@ -1,6 +1,7 @@
 """Redis is emptied, killed and restarted, Postgres crashes, again and again and under load."""
 
 import random
+from typing import Any
 
 import redis
 
@@ -59,7 +60,7 @@ def test_a_postgres_that_crashes_again_and_again_loses_nothing_it_has_accepted(
     cluster: Cluster, receiver: Receiver, rng: random.Random
 ) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
-    longer = {"DISPATCHER_LEASE_S": "10"}
+    longer: Any = {"DISPATCHER_LEASE_S": "10"}
     workers = [cluster.start_worker(**longer), cluster.start_worker(**longer)]
     crashes = bounded(2, 5)
 

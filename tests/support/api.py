@@ -24,7 +24,7 @@ from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline import events
-from tests.support.builders import SECRET_KEY, a_draft
+from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY, a_draft
 from tests.support.waiting import eventually
 
 AGENT = "Tests (tests@example.com)"
@@ -63,6 +63,7 @@ def running(container: Container, folder: Path, **env: str) -> Iterator[Server]:
         "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8",
         "DISPATCHER_QUOTA": "1000000",
         "DISPATCHER_EMIT_QUOTA": "1000000",
+        "DISPATCHER_PASSWORD_MEMORY_KIB": str(PASSWORD_MEMORY_KIB),
         "PORT": str(port),
     }
     others = {name: value for name, value in os.environ.items() if not name.startswith(("DISPATCHER_", "FLOWER_"))}

@@ -15,12 +15,16 @@ from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.schedule.schedule import Released
 from dispatcher.storage.admin import accounts, webhooks
+from dispatcher.storage.admin.passwords import Passwords
 from dispatcher.storage.engine import Storage, rows
 from schemas import EVENT_TYPES
 from tests.support.places import EXAMPLES
 
 SECRET_KEY = base64.urlsafe_b64encode(b"32 bytes, which only tests know.").decode()
 """A Fernet key, the one of SECRET_KEYS in tests."""
+PASSWORD_MEMORY_KIB = 32
+"""The least that argon2 takes: only tests of its price pay it."""
+PASSWORDS = Passwords(PASSWORD_MEMORY_KIB)
 KEY = UUID("0190163d-8694-739b-aea5-966c26f8ad91")
 SIGNING_KEY = b"0123456789abcdef0123456789abcdef"
 SIGNING_SECRET = "whsec_" + base64.b64encode(SIGNING_KEY).decode()
@@ -109,7 +113,8 @@ def a_target(**given: Any) -> Target:
 
 def a_result(status: str = "200", **given: Any) -> Result:
     """What a request came to, after 50 ms."""
-    return Result(**({"tag": 7, "status": status, "started_s": 10.0, "finished_s": 10.05} | given))
+    defaults: dict[str, Any] = {"tag": 7, "status": status, "started_s": 10.0, "finished_s": 10.05}
+    return Result(**(defaults | given))
 
 
 DRAIN = "1/drain"

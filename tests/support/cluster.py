@@ -11,7 +11,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -84,24 +84,17 @@ class Cluster:
 
     def start(self, *command: str | Path, **env: str) -> Program:
         """Starts a program of the virtual environment, in the cluster's folder and with its variables."""
-        number = next(self._numbers)
-        program = Program(
-            [PROGRAMS / command[0], *command[1:]],
-            cwd=self.folder,
-            env=self.env | env,
-            log=self.folder / f"{number}-{command[0]}.log",
-        )
-        self._programs.append(program)
-        return program
+        return self._start(command, env)
 
     def start_worker(self, *, ready: bool = True, pool: str = "threads", **env: str) -> Program:
         """A worker on all queues; `ready` waits until it says that it lives."""
         name = f"e2e{len(self.workers) + 1}"
-        worker = self.start(
+        command = (
             "celery", "--quiet", "-A", "tasks", "worker", "-P", pool, "-c", "4",
             "-Q", "events,deliveries,deliveries.slow", "-n", f"{name}@%h",
-            "--without-gossip", "--without-mingle", "--loglevel", "warning", **env,
+            "--without-gossip", "--without-mingle", "--loglevel", "warning",
         )  # fmt: skip
+        worker = self._start(command, env, may_fork=pool == "threads")
         self.workers.append(worker)
         if ready:
             eventually(lambda: self._is_ready(worker, name), 30, f"the worker {name} being ready")
@@ -163,6 +156,17 @@ class Cluster:
     def wait_until_delivered(self, count: int, within_s: float = 30.0) -> None:
         """Until all `count` deliveries are recorded as delivered, and no event waits in the outbox."""
         wait_until(self.states, lambda states: states == {"delivered": count}, within_s)
+
+    def _start(self, command: Sequence[str | Path], env: Mapping[str, str], *, may_fork: bool = False) -> Program:
+        program = Program(
+            [PROGRAMS / command[0], *command[1:]],
+            cwd=self.folder,
+            env=self.env | dict(env),
+            log=self.folder / f"{next(self._numbers)}-{command[0]}.log",
+            may_fork=may_fork,
+        )
+        self._programs.append(program)
+        return program
 
     def _is_ready(self, worker: Program, name: str) -> bool:
         assert not worker.ended, f"the worker {name} ended:\n{worker.output}"

@@ -1,4 +1,4 @@
-"""A `dispatcher serve` of one process, to be attacked: bytes go in as they are, and answers come out one by one.
+"""A `dispatcher serve` to be attacked: bytes go in as they are, and answers come out one by one.
 
 web.line()                   a connection, closed with the block
 line.send(b"...")            anything
@@ -12,16 +12,11 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from dispatcher.storage.admin import clients, tokens, users
-from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.admin.clients import SCOPES
-from dispatcher.storage.admin.tokens import Grant
-from tests.support.cluster import SLUG, Cluster
-from tests.support.processes import Program
-from tests.support.waiting import eventually
+from tests.support.api import Api, Server
+from tests.support.cluster import SLUG
 
 EVENT = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}}
 _LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]+)\r\n", re.IGNORECASE)
@@ -94,17 +89,15 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Web:
-    """The process, and an honest client's token."""
+    """A server, and an honest client of it."""
 
-    port: int
-    cluster: Cluster
-    program: Program
-    token: str = field(repr=False)
+    server: Server
+    api: Api
 
     @contextmanager
     def line(self) -> Iterator[Line]:
         """A connection for the time of the block."""
-        line = Line(self.port)
+        line = Line(self.server.port)
         try:
             yield line
         finally:
@@ -122,41 +115,9 @@ class Web:
         body = json.dumps([EVENT] * count).encode()
         began_s = time.monotonic()
         with self.line() as line:
-            line.send(self.head("POST", EMITS, f"Content-Length: {len(body)}", token=self.token) + body)
+            line.send(self.head("POST", EMITS, f"Content-Length: {len(body)}", token=self.api.token) + body)
             answer = line.answer()
         return answer.status if answer is not None else 0, time.monotonic() - began_s
 
 
 EMITS = f"/api/v3/accounts/{SLUG}/events.json"
-
-
-def started(cluster: Cluster, **env: str) -> Web:
-    """`dispatcher serve` in `cluster`, once it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    variables = {"DISPATCHER_WEB_WORKERS": "1", "DISPATCHER_EMIT_QUOTA": "1000000", "PORT": str(port)}
-    program = cluster.start("dispatcher", "serve", **(variables | env))
-    web = Web(port=port, cluster=cluster, program=program, token=a_token(cluster))
-    eventually(lambda: _answers(web), 60, "the API answering")
-    return web
-
-
-def a_token(cluster: Cluster, account: Account | None = None) -> str:
-    """Of a new client of the account; without one, of the cluster's."""
-    account = account or cluster.account
-    token = tokens.new_token()
-    with cluster.container.storage.transaction() as connection:
-        client, _ = clients.create(connection, account.id, "a client", [], SCOPES)
-        owner = users.list_for_account(connection, account.id)[0]
-        grant = Grant(client_id=client.id, account_id=account.id, user_id=owner.id, scopes=SCOPES)
-        tokens.add(connection, "access", token, grant)
-    return token
-
-
-def _answers(web: Web) -> bool:
-    assert not web.program.ended, web.program.output
-    try:
-        return web.emit()[0] == 202
-    except ConnectionRefusedError:
-        return False

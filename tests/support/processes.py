@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from dispatcher.environment import program_environment
 from dispatcher.processes import child
+from tests.support import forked
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -20,14 +22,22 @@ _FOREIGN = ("PORT", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS")
 class Program:
     """A process whose output goes to a file; it ends when the tests end, however they end."""
 
-    def __init__(self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path, may_fork: bool = False
+    ) -> None:
+        """With `may_fork` it is a `celery` that `forked` starts, where its variables allow that."""
         self.log = log
+        words = [str(word) for word in command]
+        env = program_environment({**clean_environment(), **env})
+        if may_fork and forked.suits(env):
+            self._process: forked.Forked | subprocess.Popen[bytes] = forked.start(words, cwd=cwd, env=env, log=log)
+            return
         with log.open("ab") as output:
             self._process = child.start(
-                [str(word) for word in command],
+                words,
                 death_signal=signal.SIGKILL,
                 cwd=cwd,
-                env=program_environment(clean_environment() | env),
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -80,6 +90,13 @@ def cpu_s(pid: int) -> float:
         with contextlib.suppress(OSError):  # it has ended meanwhile
             ticks += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int, *, peak: bool = False) -> float:
+    """Megabytes in RAM of a process: now, or the most it ever had."""
+    name = "VmHWM" if peak else "VmRSS"
+    (kilobytes,) = re.findall(rf"{name}:\s+([0-9]+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(kilobytes) / 1024
 
 
 def _descendants(pid: int) -> Iterator[int]:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -85,9 +86,9 @@ class Sentinels:
         for process in self._processes.values():
             child.end(process)
 
-    def _said(self, port: int) -> dict[str, object]:
+    def _said(self, port: int) -> dict[str, Any]:
         with self.client(port) as client:
-            found: dict[str, object] = client.sentinel_master(NAME)
+            found: dict[str, Any] = client.sentinel_master(NAME)
         return found
 
     def _is_complete(self) -> bool:

@@ -8,7 +8,12 @@ from dispatcher.background import BackgroundThread
 
 def test_it_starts_once_and_stops() -> None:
     runs = []
-    thread = BackgroundThread("test", lambda stop: (runs.append(1), stop.wait()))
+
+    def run(stop: threading.Event) -> None:
+        runs.append(1)
+        stop.wait()
+
+    thread = BackgroundThread("test", run)
 
     assert thread.start()
     assert not thread.start()
@@ -18,8 +23,12 @@ def test_it_starts_once_and_stops() -> None:
     assert "test" not in [one.name for one in threading.enumerate()]
 
 
+def wait(stop: threading.Event) -> None:
+    stop.wait()
+
+
 def test_it_starts_again_after_it_has_ended() -> None:
-    thread = BackgroundThread("test", lambda stop: stop.wait())
+    thread = BackgroundThread("test", wait)
     thread.start()
     thread.stop(10)
 
@@ -28,12 +37,12 @@ def test_it_starts_again_after_it_has_ended() -> None:
 
 
 def test_it_stops_although_it_never_started() -> None:
-    BackgroundThread("test", lambda stop: stop.wait()).stop(10)
+    BackgroundThread("test", wait).stop(10)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # a pool that forks has threads, too
 def test_it_starts_again_in_a_process_that_was_forked() -> None:
-    thread = BackgroundThread("test", lambda stop: stop.wait())
+    thread = BackgroundThread("test", wait)
     thread.start()
     child = os.fork()
     if child == 0:

@@ -19,7 +19,7 @@ def test_a_module_in_no_layer_and_an_import_against_the_arrows_fail(tmp_path: Pa
         (tmp_path / module).write_text("import redis\n")
     (tmp_path / "dispatcher/storage/wrong.py").write_text("import dispatcher.api.webhooks\n")
 
-    command = [PROGRAMS / "lint-imports", "--no-cache"]
+    command = [str(PROGRAMS / "lint-imports"), "--no-cache"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 1

@@ -21,7 +21,7 @@ def as_before() -> Iterator[None]:
     log._is_json = False
 
 
-def written(capsys: pytest.CaptureFixture[str], form: str, say: Callable[[], None]) -> str:
+def written(capsys: pytest.CaptureFixture[str], form: str, say: Callable[[logging.Logger], None]) -> str:
     log.set_up("debug", form)
     say(logging.getLogger("dispatcher.somewhere"))
     return capsys.readouterr().err

@@ -21,8 +21,8 @@ def test_every_part_is_read() -> None:
         password="hunter@2",
         sentinel_password="se;cret",
     )
-    assert sentinels_of("sentinel://dave:hunter2@one/").username == "dave"
-    assert sentinels_of("sentinel://one").master == "mymaster"
+    named, bare = sentinels_of("sentinel://dave:hunter2@one/"), sentinels_of("sentinel://one")
+    assert (named and named.username, bare and bare.master) == ("dave", "mymaster")
     assert sentinels_of("redis://one/0") is None
 
 

@@ -25,7 +25,7 @@ def exporter() -> InMemorySpanExporter:
 def tracing(exporter: InMemorySpanExporter) -> Iterator[Tracing]:
     made = Tracing(exporter)
     yield made
-    made._provider.shutdown()
+    made.close()
 
 
 def spans(tracing: Tracing, exporter: InMemorySpanExporter) -> dict[str, Any]:

@@ -4,12 +4,11 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-_hasher = PasswordHasher()
-_NOBODYS = _hasher.hash("no password has this hash")
 _GIVES_WAY = 10
 """Niceness of who hashes: what else this machine does goes first."""
 
@@ -19,22 +18,31 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVES_WAY)
 
 
-# One hash takes 64 MiB and, by four threads, all cores for a moment: one at a time in a process.
+# One hash takes its memory and, by four threads, all cores for a moment: one at a time in a process.
 _one = ThreadPoolExecutor(1, thread_name_prefix="password", initializer=_give_way)
 
 
-def hash_password(password: str) -> str:
-    """What is stored of a password."""
-    return _one.submit(_hasher.hash, password).result()
+class Passwords:
+    """Makes and checks hashes; one takes `memory_kib` KiB."""
 
+    def __init__(self, memory_kib: int) -> None:
+        self._hasher = PasswordHasher(memory_cost=memory_kib)
 
-def is_right(password: str, password_hash: str | None) -> bool:
-    """Whether the hash was made of the password. Takes as long where there is no hash: nobody learns who exists."""
-    return _one.submit(_is_right, password, password_hash or _NOBODYS).result() and password_hash is not None
+    def hash(self, password: str) -> str:
+        """What is stored of a password."""
+        return _one.submit(self._hasher.hash, password).result()
 
+    def fits(self, password: str, password_hash: str | None) -> bool:
+        """Whether the hash was made of the password. Takes as long without a hash: nobody learns who exists."""
+        made_of_it = _one.submit(self._fits, password, password_hash).result()
+        return made_of_it and password_hash is not None
 
-def _is_right(password: str, password_hash: str) -> bool:
-    try:
-        return _hasher.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
-        return False
+    @cached_property
+    def _nobodys(self) -> str:
+        return self._hasher.hash("no password has this hash")
+
+    def _fits(self, password: str, password_hash: str | None) -> bool:
+        try:
+            return self._hasher.verify(password_hash or self._nobodys, password)
+        except (VerificationError, InvalidHashError):
+            return False

@@ -5,13 +5,14 @@ serve           starts more of them for one test, with settings of its own
 container       the container of the session's database and Valkey in this process, for what a test prepares
 account         a new account of this test
 api             a client of that account with a token, which calls `server`
+known           a client with things of its own, for all tests of a module that change nothing
 """
 
 import itertools
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,6 +23,7 @@ from dispatcher.storage.admin.accounts import Account
 from tests.support.api import Api, Server, running
 from tests.support.builders import SECRET_KEY, an_account
 from tests.support.places import a_folder
+from tests.support.routes import things_of
 from tests.support.servers import a_database, a_valkey
 
 _numbers = itertools.count(1)
@@ -89,6 +91,20 @@ def account(container: Container) -> Account:
 @pytest.fixture
 def api(server: Server, container: Container, account: Account) -> "Api":
     return Api.of(server, container, account)
+
+
+class Known(NamedTuple):
+    """A client and things of its own, by the names in the paths of `routes.py`."""
+
+    api: Api
+    things: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def known(server: Server, _container: Container) -> Known:
+    """One for all tests of a module whose requests change nothing."""
+    api = Api.of(server, _container, an_account(_container.storage, f"acme{next(_numbers)}"))
+    return Known(api, things_of(api))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,7 +1,7 @@
 """What is looked at before a body is read, and what becomes of bodies that come slowly, not at all, or without end."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,7 +23,7 @@ class Echo:
     """A WSGI application that keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.asked = []
+        self.asked: list[Any] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         try:
@@ -40,11 +40,11 @@ class Client:
 
     def __init__(self, *messages: Any) -> None:
         self.coming = iter(messages)
-        self.heard = []
+        self.heard: list[Any] = []
         self.read = 0
         """Messages that were taken before the answer."""
 
-    async def receive(self) -> dict[str, Any]:
+    async def receive(self) -> Any:
         message = next(self.coming, None)
         if message is None:
             await asyncio.Event().wait()
@@ -55,7 +55,7 @@ class Client:
         self.heard.append(message)
 
     @property
-    def answer(self) -> tuple[str, str]:
+    def answer(self) -> tuple[int, str]:
         return self.heard[0]["status"], self.heard[1]["body"].decode()
 
 
@@ -85,7 +85,7 @@ def ask(
         "server": ("127.0.0.1", 8000),
         "client": ("127.0.0.1", 4711),
     }
-    turn = Turn(Connections(1), client)
+    turn = Turn(Connections(1), cast("Any", client))
     in_a_loop(Asgi(app, container, 1)(scope | {"state": {TURN: turn}}, client.receive, client.send))
     return client
 

@@ -11,8 +11,8 @@ from dispatcher.access.clients import revoke_client
 from dispatcher.api import auth
 from dispatcher.container import Container
 from dispatcher.web.app import create_app
+from tests.integration.api.conftest import Known
 from tests.support.api import Api, send
-from tests.support.builders import an_account
 from tests.support.routes import ROUTES, Route, call, things_of
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=str)
@@ -37,7 +37,7 @@ def test_the_table_has_every_route_that_takes_a_token(container: Container) -> N
         (method, _template(rule.rule), view.scope)
         for rule in app.url_map.iter_rules()
         if hasattr(view := app.view_functions[rule.endpoint], "scope")
-        for method in rule.methods - {"HEAD"}
+        for method in (rule.methods or set()) - {"HEAD"}
     }
 
     found.add(("POST", f"{auth.PREFIX}/accounts/{{slug}}/events.json", "events:write"))  # no route of Flask's
@@ -56,61 +56,55 @@ def test_whoever_may_call_gets_an_answer(api: Api, route: Route) -> None:
 
 
 @every_route
-@pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Basic {token}", "{token}", "Bearer {token}x", "Bearer é\0"]
-)
-def test_without_a_token_or_with_a_malformed_one_nobody_gets_in(api: Api, route: Route, header: str) -> None:
-    value = header.format(token=api.token).encode("latin-1", "replace").replace(b"\0", b"")
+def test_without_a_token_or_with_a_malformed_one_nobody_gets_in(known: Known, route: Route) -> None:
+    for header in ("", "Bearer", "Bearer ", "Basic {token}", "{token}", "Bearer {token}x", "Bearer é\0"):
+        value = header.format(token=known.api.token).encode("latin-1", "replace").replace(b"\0", b"")
 
-    answer = call(api, route, things_of(api), headers={"Authorization": value})
+        answer = call(known.api, route, known.things, headers={"Authorization": value})
 
-    assert error_of(answer) == (401, "invalid_token")
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+        assert error_of(answer) == (401, "invalid_token"), header
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+@pytest.fixture(scope="module")
+def ended(known: Known) -> dict[str, Api]:
+    """Clients of the account whose tokens are good for nothing, by the reason."""
+    made = {reason: known.api.another() for reason in ("expires_at = now()", "revoked_at = now()", "kind = 'refresh'")}
+    for change, client in made.items():
+        client.sql(f"update tokens set {change} where client_id = %(id)s", id=client.client.id)
+    made["revoked client"] = known.api.another()
+    revoke_client(known.api.container.storage, made["revoked client"].client.client_id)
+    return made
 
 
 @every_route
-@pytest.mark.parametrize("change", ["expires_at = now()", "revoked_at = now()", "kind = 'refresh'"])
-def test_a_token_that_has_ended_or_is_no_access_token_is_refused(api: Api, route: Route, change: str) -> None:
-    things = things_of(api)
-    api.sql(f"update tokens set {change} where client_id = %(id)s", id=api.client.id)
-
-    assert error_of(call(api, route, things)) == (401, "invalid_token")
-
-
-@every_route
-def test_the_tokens_of_a_revoked_client_are_refused(api: Api, route: Route) -> None:
-    things = things_of(api)
-    revoke_client(api.container.storage, api.client.client_id)
-
-    assert error_of(call(api, route, things)) == (401, "invalid_token")
+def test_a_token_that_has_ended_or_is_no_access_token_is_refused(
+    known: Known, ended: dict[str, Api], route: Route
+) -> None:
+    for reason, client in ended.items():
+        assert error_of(call(client, route, known.things)) == (401, "invalid_token"), reason
 
 
 @account_routes
-def test_another_account_is_not_found_whether_it_exists_or_not(api: Api, container: Container, route: Route) -> None:
-    other = Api.of(api.server, container, an_account(container.storage, f"{api.account.slug}-too"))
-
-    for slug in (other.account.slug, "nobody", "%00", "%F0%9F%92%A9", "x" * 2_000, f"{api.account.slug}%2f"):
-        assert error_of(call(api, route, things_of(other) | {"slug": slug})) == (404, "not_found")
+def test_another_account_is_not_found_whether_it_exists_or_not(api: Api, known: Known, route: Route) -> None:
+    for slug in (known.api.account.slug, "nobody", "%00", "%F0%9F%92%A9", "x" * 2_000, f"{api.account.slug}%2f"):
+        assert error_of(call(api, route, known.things | {"slug": slug})) == (404, "not_found"), slug
 
 
 @owned_routes
-def test_a_thing_of_another_client_is_not_found_and_stays_as_it_is(api: Api, route: Route) -> None:
-    other = api.another()
-    things = things_of(other)
-    before = other.get("/webhooks.json").json()
+def test_a_thing_of_another_client_is_not_found_and_stays_as_it_is(known: Known, route: Route) -> None:
+    before = known.api.get("/webhooks.json").json()
 
-    assert error_of(call(api, route, things)) == (404, "not_found")
-    assert other.get("/webhooks.json").json() == before
+    assert error_of(call(known.api.another(), route, known.things)) == (404, "not_found")
+    assert known.api.get("/webhooks.json").json() == before
 
 
 @owned_routes
-@pytest.mark.parametrize("id_", [0, 2_000_000_000, 2**31, 2**62, 2**63, 10**40, "-1", "1%00", "%ff", "x", uuid4()])
-def test_a_thing_that_does_not_exist_is_not_found(api: Api, route: Route, id_: int) -> None:
-    names = ("webhook_id", "failed_deliveries_uuid", "delivery", "replay_id")
+def test_a_thing_that_does_not_exist_is_not_found(known: Known, route: Route) -> None:
+    for id_ in (0, 2_000_000_000, 2**31, 2**62, 2**63, 10**40, "-1", "1%00", "%ff", "x", uuid4()):
+        answer = call(known.api, route, dict.fromkeys(known.things, id_) | {"slug": known.api.account.slug})
 
-    answer = call(api, route, {"slug": api.account.slug} | dict.fromkeys(names, id_))
-
-    assert error_of(answer) == (404, "not_found")
+        assert error_of(answer) == (404, "not_found"), id_
 
 
 @scoped_routes
@@ -138,27 +132,25 @@ def test_what_is_refused_has_no_effect(api: Api, route: Route) -> None:
 
 
 @every_route
-def test_a_request_without_a_user_agent_is_refused_before_all_else(api: Api, route: Route) -> None:
-    path = auth.PREFIX + route.path.format(**things_of(api))
+def test_a_request_without_a_user_agent_is_refused_before_all_else(known: Known, route: Route) -> None:
+    path = auth.PREFIX + route.path.format(**known.things)
 
-    for headers in ({}, {"User-Agent": ""}, {"Accept": "text/html"}, {"Authorization": f"Bearer {api.token}"}):
-        answer = send(api.server, route.method, path, headers)
+    for headers in ({}, {"User-Agent": ""}, {"Accept": "text/html"}, {"Authorization": f"Bearer {known.api.token}"}):
+        answer = send(known.api.server, route.method, path, headers)
 
         assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
         assert answer.json()["error_description"] == 'Required header "User-Agent" is missing'
 
 
 @every_route
-@pytest.mark.parametrize("wanted", ["text/html", "application/xml;q=0.9, image/*", "application/json;q=0"])
-def test_another_type_than_json_is_not_served(api: Api, route: Route, wanted: str) -> None:
-    answer = call(api, route, things_of(api), headers={"Accept": wanted, "Authorization": ""})
+def test_another_type_than_json_is_not_served(known: Known, route: Route) -> None:
+    for wanted in ("text/html", "application/xml;q=0.9, image/*", "application/json;q=0"):
+        answer = call(known.api, route, known.things, headers={"Accept": wanted, "Authorization": ""})
 
-    assert error_of(answer) == (415, "unsupported_media_type")
+        assert error_of(answer) == (415, "unsupported_media_type"), wanted
 
 
 @every_route
-@pytest.mark.parametrize(
-    "wanted", ["", "*/*", "application/*", "application/json; charset=utf-8", "text/html, */*;q=0.1"]
-)
-def test_every_way_to_ask_for_json_does(api: Api, route: Route, wanted: str) -> None:
-    assert call(api, route, things_of(api), headers={"Accept": wanted}).status_code < 300
+def test_every_way_to_ask_for_json_does(api: Api, route: Route) -> None:
+    for wanted in ("", "*/*", "application/*", "application/json; charset=utf-8", "text/html, */*;q=0.1"):
+        assert call(api, route, things_of(api), headers={"Accept": wanted}).status_code < 300, wanted

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ class Work:
         self.turns: list[list[int]] = []
         self.go = threading.Event()
 
-    def __call__(self, items: int) -> list[int]:
+    def __call__(self, items: Sequence[int]) -> list[int]:
         self.go.wait(10)
         self.turns.append(list(items))
         if 13 in items:
@@ -24,7 +24,7 @@ class Work:
         return [2 * item for item in items]
 
 
-def run(work: Callable[..., Any], *items: int, weight: int = 1, for_all: Any = ()) -> list[int | BaseException]:
+def run(work: Work, *items: int, weight: int = 1, for_all: Any = ()) -> list[int | BaseException]:
     """The answers or errors for `items`, which come one after the other while the first is under way."""
 
     async def all_of_them() -> list[int | BaseException]:

@@ -13,14 +13,13 @@ import requests
 from dispatcher.container import Container
 from dispatcher.storage.admin import users
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.admin.passwords import hash_password
 from tests.integration.api.test_oauth_tokens import S256, VERIFIER, token
 from tests.support.api import AGENT, Api, Server
-from tests.support.builders import an_account
+from tests.support.builders import PASSWORDS, an_account
 
 REDIRECT_URI = "https://app.example.com/callback?from=us"
 PASSWORD = "correct horse battery staple"
-HASH = hash_password(PASSWORD)
+HASH = PASSWORDS.hash(PASSWORD)
 _numbers = itertools.count(1)
 
 
@@ -247,7 +246,8 @@ def test_a_form_of_another_site_is_refused(browser: Browser, integration: Api) -
     without_cookie = requests.post(url, data=form | right, headers={"User-Agent": AGENT}, timeout=30)
     assert (without_cookie.status_code, "has expired" in without_cookie.text) == (403, True)
     assert browser.decide(page, "deny", csrf="").status_code == 403
-    (cookie,) = browser.session.cookies
+    cookie: Any = next(iter(browser.session.cookies))
+    assert len(browser.session.cookies) == 1
     assert cookie.has_nonstandard_attr("HttpOnly")
     assert cookie.get_nonstandard_attr("SameSite") == "Strict"
     assert cookie.path == "/api/v3/oauth"

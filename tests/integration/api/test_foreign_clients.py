@@ -43,7 +43,8 @@ def integration(server: Server, container: Container, account: Account) -> Api:
 # -- PyPI: fakturoid-sdk -----------------------------------------------------------------------------------------------
 
 
-def sdk(api: Api, **given: Any) -> FakturoidClient:
+def sdk(api: Api, **given: Any) -> Any:
+    """By its own types everything that it returns may be anything."""
     return FakturoidClient(
         client_id=api.client.client_id,
         client_secret=api.secret,
@@ -153,7 +154,7 @@ class TypeScript:
     """The package's client, in a node process that does what it is told by lines of JSON."""
 
     def __init__(self, folder: Path, api: Api, redirect_uri: str = REDIRECT_URI) -> None:
-        self._process = subprocess.Popen(
+        self._process: Any = subprocess.Popen(
             [npm.NODE, "--no-warnings", "trip.mjs"],
             cwd=folder,
             stdin=subprocess.PIPE,

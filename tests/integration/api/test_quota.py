@@ -1,7 +1,7 @@
 """The limit of requests in a minute, told on every answer."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +11,7 @@ import redis
 from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
 from dispatcher.storage.admin.accounts import Account
-from tests.support.api import Api, Server
+from tests.support.api import Api, Server, running
 from tests.support.places import a_folder
 from tests.support.waiting import eventually
 
@@ -23,10 +23,17 @@ def figures(answer: Any, quota: str = "default") -> tuple[str, int, int]:
     return answer.headers["X-RateLimit-Policy"], int(left.removeprefix("r=")), int(seconds.removeprefix("t="))
 
 
+@pytest.fixture(scope="module")
+def strict(_container: Container) -> Iterator[Server]:
+    """Lets each client call five times a minute."""
+    with a_folder() as folder, running(_container, folder, DISPATCHER_WEB_WORKERS="1", DISPATCHER_QUOTA="5") as made:
+        yield made
+
+
 @pytest.fixture
-def limited(serve: Callable[..., Server], container: Container, account: Account) -> Api:
-    """A client that may call five times a minute."""
-    return Api.of(serve(DISPATCHER_QUOTA="5"), container, account)
+def limited(strict: Server, container: Container, account: Account) -> Api:
+    """A new client of the strict server."""
+    return Api.of(strict, container, account)
 
 
 def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited: Api) -> None:

@@ -17,7 +17,7 @@ AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 def failed(api: Api) -> Callable[..., int]:
     """Makes a webhook of `api` with so many deliveries that have failed; the webhook's id."""
 
-    def make(count: int = 1, of: Api | None = api) -> int:
+    def make(count: int = 1, of: Api = api) -> int:
         webhook = a_webhook(of.container.storage, of.account, client_id=of.client.id)
         for _ in range(count):
             a_delivery(of, webhook.id, "failed")

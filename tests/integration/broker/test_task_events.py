@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 
 
 def told(**given: Any) -> AttemptEvent:
-    defaults = {
+    defaults: dict[str, Any] = {
         "key": "0190163d-8694-739b-aea5-966c26f8ad91",
         "event_name": "invoice_paid",
         "webhook_id": 5,
@@ -28,7 +28,8 @@ def told(**given: Any) -> AttemptEvent:
 @pytest.fixture
 def heard(redis_url: str) -> Iterator[list[dict[str, Any]]]:
     """Every event on the broker, as it comes."""
-    events, over = [], threading.Event()
+    events: list[dict[str, Any]] = []
+    over = threading.Event()
     app = Celery("listening", set_as_current=False)
     configure(app, redis_url)
 
@@ -67,7 +68,7 @@ def heard(redis_url: str) -> Iterator[list[dict[str, Any]]]:
     ],
 )
 def test_an_attempt_is_a_step_in_the_life_of_a_task(
-    redis_url: str, heard: list[dict[str, Any]], attempt: int, kind: str, field: str, text: str
+    redis_url: str, heard: list[dict[str, Any]], attempt: AttemptEvent, kind: str, field: str, text: str
 ) -> None:
     events = TaskEvents(redis_url, gap_s=0.01)
     events.hostname = "worker1@here"

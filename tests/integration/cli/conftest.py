@@ -13,7 +13,7 @@ from tests.support.fakes import FakeQueue
 
 
 @pytest.fixture
-def run(container: Container, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> Result:
+def run(container: Container, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.setenv(name, getattr(container.settings, name.lower()))
 

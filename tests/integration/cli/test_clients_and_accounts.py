@@ -10,10 +10,9 @@ from click.testing import Result
 from dispatcher.storage.admin import clients, tokens, users, webhooks
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES, Client
-from dispatcher.storage.admin.passwords import is_right
 from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import Connection, Storage, rows
-from tests.support.builders import a_webhook, an_account
+from tests.support.builders import PASSWORDS, a_webhook, an_account
 
 
 def hash_of_owner(storage: Storage, account: Account) -> str | None:
@@ -91,15 +90,15 @@ def test_a_password_is_typed_twice_read_or_made_up(
 
     said = run("user", "password", "--account", "applecorp", stdin=f"{words[0]}\n{words[0]}\n")
     assert words[0] not in said.output
-    assert is_right(words[0], hash_of_owner(storage, account))
+    assert PASSWORDS.fits(words[0], hash_of_owner(storage, account))
 
     run("user", "password", "--account", "applecorp", "--password-stdin", stdin=f"{words[1]}\n")
-    assert is_right(words[1], hash_of_owner(storage, account))
-    assert not is_right(words[0], hash_of_owner(storage, account))
+    assert PASSWORDS.fits(words[1], hash_of_owner(storage, account))
+    assert not PASSWORDS.fits(words[0], hash_of_owner(storage, account))
 
     made = run("user", "password", "--account", "applecorp", "--generate").stdout.strip()
     assert len(made) >= 24
-    assert is_right(made, hash_of_owner(storage, account))
+    assert PASSWORDS.fits(made, hash_of_owner(storage, account))
 
 
 def test_of_somebody_else_in_the_account_too(run: Callable[..., Result], storage: Storage, account: Account) -> None:
@@ -205,7 +204,7 @@ def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(
 ) -> None:
     other = an_account(storage, "other")
     made = run_json("client", "create", "--account", "applecorp")
-    client = storage.transact(clients.find, made["client_id"])
+    client: Any = storage.transact(clients.find, made["client_id"])
     theirs = [a_webhook(storage, one, client_id=client.id) for one in (account, other)]
     kept = a_webhook(storage, account)
     token = storage.transact(_a_token, client, account)

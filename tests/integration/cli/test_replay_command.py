@@ -18,7 +18,9 @@ SINCE = ("--since", "2026-01-01T00:00:00+00:00")
 
 
 @pytest.fixture
-def run(container: Container, queue: FakeQueue, account: Account, monkeypatch: pytest.MonkeyPatch) -> Result:
+def run(
+    container: Container, queue: FakeQueue, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.setenv(name, getattr(container.settings, name.lower()))
 
@@ -30,17 +32,21 @@ def run(container: Container, queue: FakeQueue, account: Account, monkeypatch: p
     return run
 
 
+def execute(connection: Any, sql: str) -> None:
+    connection.exec_driver_sql(sql)
+
+
 @pytest.fixture
 def worker(container: Container, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Works while the command waits, and notes how often that was."""
-    waits = []
+    waits: list[float] = []
 
     def work(seconds: float) -> None:
         waits.append(seconds)
         container.step_replays()
-        container.storage.transact(lambda c: c.exec_driver_sql(_DELIVERED))
+        container.storage.transact(execute, _DELIVERED)
 
-    monkeypatch.setattr(replays.time, "sleep", work)
+    monkeypatch.setattr("time.sleep", work)
     return waits
 
 
@@ -54,14 +60,14 @@ def failed(container: Container, storage: Storage, account: Account) -> str:
     webhook = a_webhook(storage, account)
     container.emitter.emit("applecorp", [an_event() for _ in range(25)])
     container.fan_out_runner.run()
-    storage.transact(lambda c: c.exec_driver_sql(_FAILED))
+    storage.transact(execute, _FAILED)
     return str(webhook.id)
 
 
 def test_one_that_was_redelivered_as_often_as_is_allowed_is_refused(
     run: Callable[..., Result], container: Container, failed: str
 ) -> None:
-    container.storage.transact(lambda c: c.exec_driver_sql("update deliveries set redelivery_count = 100"))
+    container.storage.transact(execute, "update deliveries set redelivery_count = 100")
 
     assert "delivery 1 is failed and cannot become pending: it was redelivered 100 times" in run("1", code=1).stderr
 
@@ -127,7 +133,7 @@ def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(
     def interrupt(_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(replays.time, "sleep", interrupt)
+    monkeypatch.setattr("time.sleep", interrupt)
     done = run("--account", "applecorp", *SINCE, code=130)
 
     assert done.stderr == (
@@ -148,7 +154,7 @@ def test_it_is_followed_stopped_let_go_on_and_listed(
     assert [(one["id"], one["state"]) for one in listed] == [(1, "stopped")]
     assert "stopped" in run("--account", "applecorp", "--list").stdout
 
-    container.storage.transact(lambda c: c.exec_driver_sql(_DELIVERED))
+    container.storage.transact(execute, _DELIVERED)
     assert run("--resume", "1").stdout.splitlines()[-1] == "replay 1 done: 25 of 25 sent"
 
 

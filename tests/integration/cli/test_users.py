@@ -9,23 +9,23 @@ from click.testing import Result
 from dispatcher.container import Container
 from dispatcher.storage.admin import sessions
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.admin.passwords import is_right
-from dispatcher.storage.admin.sessions import Candidate, Person
+from dispatcher.storage.admin.sessions import Person
 from dispatcher.storage.engine import Storage, rows
+from tests.support.builders import PASSWORDS
 
 PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
-def candidate(storage: Storage) -> Callable[..., Candidate]:
+def candidate(storage: Storage) -> Callable[..., Any]:
     return lambda name, slug="": storage.transact(sessions.candidate, name, slug)
 
 
 @pytest.fixture
-def sign_in(container: Container, candidate: Callable[..., Candidate]) -> Callable[..., str]:
+def sign_in(container: Container, candidate: Callable[..., Any]) -> Callable[..., str]:
     """`sign_in(email)` is what the cookie of a new session of theirs holds; `person_of(cookie)` is who has it."""
 
-    def start(email: str, **where: Any) -> str:
+    def start(email: str, **where: Any) -> Any:
         of = candidate(email)
         return container.storage.transact(sessions.start, of, container.access.session_idle, **where)
 
@@ -36,7 +36,7 @@ def sign_in(container: Container, candidate: Callable[..., Candidate]) -> Callab
 def person_of(container: Container) -> Callable[[str], Person | None]:
     def find(cookie: str) -> Person | None:
         found = container.storage.transact(sessions.find, cookie, container.access.session_idle)
-        return found and found.person
+        return found.person if found is not None else None
 
     return find
 
@@ -46,18 +46,18 @@ def create(run: Callable[..., Result], *arguments: str, code: int = 0, stdin: st
 
 
 def test_somebody_of_an_account_may_sign_in(
-    run: Callable[..., Result], candidate: Callable[..., Candidate], account: Account
+    run: Callable[..., Result], candidate: Callable[..., Any], account: Account
 ) -> None:
     said = create(run, "--account", "applecorp", "ann@example.com", "--name", "Ann")
 
     assert said.stdout == "ann@example.com can sign in to applecorp\n"
     found = candidate("ANN@example.com")
     assert (found.person.full_name, found.person.permission, found.person.account) == ("Ann", "write", account)
-    assert is_right(PASSWORD, found.password_hash)
+    assert PASSWORDS.fits(PASSWORD, found.password_hash)
 
 
 def test_an_operator_has_no_account(
-    run: Callable[..., Result], candidate: Callable[..., Candidate], account: Account
+    run: Callable[..., Result], candidate: Callable[..., Any], account: Account
 ) -> None:
     assert "see all accounts" in create(run, "--operator", "ops@example.com").stdout
 
@@ -66,7 +66,7 @@ def test_an_operator_has_no_account(
 
 
 def test_the_password_is_typed_twice_and_never_printed(
-    run: Callable[..., Result], candidate: Callable[..., Candidate], account: Account
+    run: Callable[..., Result], candidate: Callable[..., Any], account: Account
 ) -> None:
     said = run("user", "create", "--account", "applecorp", "ann@example.com", "--read-only",
                stdin=f"{PASSWORD}\n{PASSWORD}\n")  # fmt: skip
@@ -101,7 +101,7 @@ def test_people_are_listed(run: Callable[..., Result], run_json: Callable[..., A
 )
 def test_a_new_password_ends_what_was_signed_in(
     run: Callable[..., Result],
-    candidate: Callable[..., Candidate],
+    candidate: Callable[..., Any],
     sign_in: Callable[..., str],
     person_of: Callable[[str], Person | None],
     account: Account,
@@ -118,11 +118,11 @@ def test_a_new_password_ends_what_was_signed_in(
 
     assert person_of(cookie) is None
     assert person_of(others) is not None
-    assert is_right("another password", candidate(whose).password_hash)
+    assert PASSWORDS.fits("another password", candidate(whose).password_hash)
 
 
 def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(
-    container: Container, run: Callable[..., Result], candidate: Callable[..., Candidate], account: Account
+    container: Container, run: Callable[..., Result], candidate: Callable[..., Any], account: Account
 ) -> None:
     create(run, "--operator", "ops@example.com")
     old = candidate("ops@example.com")
@@ -138,7 +138,7 @@ def test_whose_password_was_right_until_a_moment_ago_is_not_signed_in(
 
 def test_who_is_deleted_is_signed_out(
     run: Callable[..., Result],
-    candidate: Callable[..., Candidate],
+    candidate: Callable[..., Any],
     sign_in: Callable[..., str],
     person_of: Callable[[str], Person | None],
     account: Account,

@@ -27,19 +27,18 @@ from dispatcher.pipeline.fan_out import take_batch
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import sessions, users
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.admin.passwords import hash_password
 from dispatcher.storage.engine import rows
 from dispatcher.storage.stats import rollups
 from tests.support import npm
 from tests.support.api import Server, running
-from tests.support.builders import SECRET_KEY, a_webhook, an_account, an_event
+from tests.support.builders import PASSWORDS, SECRET_KEY, a_webhook, an_account, an_event
 from tests.support.fakes import FakeQueue
 from tests.support.places import a_folder
 from tests.support.receiver import Answer, Receiver
 from tests.support.servers import a_database, a_valkey
 
 PASSWORD = "correct horse battery staple"
-HASH = hash_password(PASSWORD)
+HASH = PASSWORDS.hash(PASSWORD)
 WIDTHS = (1280, 390)
 _numbers = itertools.count(1)
 
@@ -162,11 +161,10 @@ def signed_in(site: Site, container: Container, person: Callable[..., str]) -> S
     return site
 
 
-def a_session(container: Container, email: str) -> str:
+def a_session(container: Container, email: str) -> Any:
     """What the cookie of somebody signed in holds; without the form, whose password takes its time."""
-    return container.storage.transact(
-        lambda c: sessions.start(c, sessions.candidate(c, email), container.access.session_idle, agent="Browser/1")
-    )
+    candidate: Any = container.storage.transact(sessions.candidate, email)
+    return container.storage.transact(sessions.start, candidate, container.access.session_idle, agent="Browser/1")
 
 
 # -- Data --------------------------------------------------------------------------------------------------------------
@@ -263,8 +261,8 @@ def window(browser: Browser, server: Server, container: Container) -> Iterator[C
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         context.set_default_timeout(20_000)
         if email is not None:
-            cookie = {"name": "console", "value": a_session(container, email), "url": f"{server.url}/console"}
-            context.add_cookies([cookie])
+            session = a_session(container, email)
+            context.add_cookies([{"name": "console", "value": session, "url": f"{server.url}/console"}])
         contexts.append(context)
         return Window(context.new_page(), server)
 

@@ -9,6 +9,7 @@ import pytest
 from dispatcher.access.sign_in import PER_ADDRESS
 from dispatcher.container import Container
 from dispatcher.storage.admin.accounts import Account
+from dispatcher.storage.engine import rows
 from dispatcher.web.app import create_app
 from tests.integration.console.conftest import PASSWORD, Site, Traffic, a_session
 from tests.integration.console.test_console_pages import PAGES
@@ -95,12 +96,7 @@ def test_what_is_of_others_is_not_found_below_the_own_account(
     for path in ACTIONS[2:9]:
         answer = site.post(f"/accounts/{other.slug}" + path.format(**theirs), {"csrf": token})
         assert answer.status_code == 404, path
-    assert (
-        container.storage.transact(
-            lambda c: c.exec_driver_sql("select count(*) from webhooks where not active").scalar()
-        )
-        == 0
-    )
+    assert container.storage.transact(rows, "select from webhooks where not active") == []
 
 
 def test_operators_see_all_accounts(

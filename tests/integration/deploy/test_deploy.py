@@ -211,7 +211,7 @@ def test_the_autoscaler_asks_for_a_metric_that_exists(container: Container) -> N
     (scaled,) = (one for _, one in MANIFESTS if one["kind"] == "ScaledObject")
     assert scaled["spec"]["scaleTargetRef"]["name"] == "worker"
     (trigger,) = scaled["spec"]["triggers"]
-    metric, queue = re.fullmatch(r'max\((\w+)\{queue="(\w+)"\}\)', trigger["metadata"]["query"]).groups()
+    ((metric, queue),) = re.findall(r'^max\((\w+)\{queue="(\w+)"\}\)$', trigger["metadata"]["query"])
 
     client = create_app(container).test_client()
     assert f'{metric}{{queue="{queue}"}} 0.0' in client.get("/metrics").text
@@ -244,7 +244,7 @@ def test_systemd_runs_the_procfiles_processes() -> None:
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
-def test_units_are_kept_running_and_hardened(path: str) -> None:
+def test_units_are_kept_running_and_hardened(path: Path) -> None:
     settings = list(entries(path))
     found = dict(settings)
 

@@ -63,7 +63,7 @@ def test_a_receiver_accepts_what_we_signed_and_nothing_else(example: str) -> Non
     assert judged(example, signature="v1,x v1a,") == "invalid"
 
 
-def emit(url: str, slug: str, name: str, body: Any, key: str) -> list[int]:
+def emit(url: str, slug: str, name: str, body: Any, key: str | None) -> list[int]:
     """As a program in another language would: three statements in one transaction; the ids that came back."""
     values = (slug, name, body, key)
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:

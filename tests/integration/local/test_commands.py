@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -42,7 +43,7 @@ class Run:
     def __init__(self) -> None:
         self.started: list[subprocess.Popen[str]] = []
 
-    def __call__(self, *arguments: str, cwd: Path, **env: str) -> "subprocess.Popen[str]":
+    def __call__(self, *arguments: str, cwd: Path, **env: Any) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [DISPATCHER, *arguments],
             cwd=cwd,
@@ -138,11 +139,19 @@ def test_flower_is_read_only_its_api_closed_and_no_password_shown(run: Run, fold
     url = valkey.start()
     port = free_port()
     free, guarded = Flower(port, password=""), Flower(port - 1)
-    common = {"cwd": folder, "REDIS_URL": url, "FLOWER_UNAUTHENTICATED_API": "1"}
+    common = {"REDIS_URL": url, "FLOWER_UNAUTHENTICATED_API": "1"}
     secret = {"DATABASE_URL": "postgresql://u:p@host/name", "SECRET_KEYS": "x" * 44}
     programs = [
-        run("flower", FLOWER_WITHOUT_PASSWORD="1", FLOWER_READ_ONLY="0", **free.env, **common),
-        run("flower", FLOWER_ADDRESS="0.0.0.0", FLOWER_WITHOUT_PASSWORD="1", **secret, **guarded.env, **common),
+        run("flower", cwd=folder, FLOWER_WITHOUT_PASSWORD="1", FLOWER_READ_ONLY="0", **free.env, **common),
+        run(
+            "flower",
+            cwd=folder,
+            FLOWER_ADDRESS="0.0.0.0",
+            FLOWER_WITHOUT_PASSWORD="1",
+            **secret,
+            **guarded.env,
+            **common,
+        ),
     ]
 
     eventually(lambda: free.status() == 200, within_s=20)
@@ -354,11 +363,11 @@ def test_up_does_not_run_on_the_servers_of_a_demo(run: Run, folder: Path) -> Non
     process = run("up", cwd=folder, MARK=str(folder))
 
     assert process.stdout is not None
-    lines = []
-    while "worker at" not in "".join(lines[-1:]):
-        lines.append(process.stdout.readline())
+    line = ""
+    while "worker at" not in line:
+        line = process.stdout.readline()
         assert process.poll() is None
-    assert "demo" not in "".join(lines)
+    assert urlsplit(line.split()[-1]).hostname == "127.0.0.1"  # not "demo"
     process.terminate()
     assert process.wait(20) == 0
     demos.release()

@@ -55,7 +55,7 @@ def ask(url: str, statement: str) -> object:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(statement)
-            return cursor.fetchone()[0] if cursor.description else None
+            return cursor.fetchall()[0][0] if cursor.description else None
     finally:
         connection.close()
 

@@ -121,7 +121,7 @@ def test_a_second_ctrl_c_kills_at_once(start: Start, tmp_path: Path) -> None:
 def test_a_sigkill_of_the_supervisor_leaves_nothing(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "one=sh -c 'echo ready; exec sleep 1000'", "two=sleep 1000")
     lines_until(supervisor, "ready")
-    children = eventually(lambda: len(found := processes_with(f"MARK={tmp_path}")) == 2 and found)
+    children = eventually(lambda: found if len(found := processes_with(f"MARK={tmp_path}")) == 2 else [])
 
     supervisor.kill()
 

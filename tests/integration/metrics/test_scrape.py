@@ -87,7 +87,7 @@ def test_a_replay_is_no_late_delivery(
     a_webhook(storage, account, receiver.url("/hook"))
     flow.run()
     (delivery,) = flow.deliveries()
-    webhook_id = storage.transact(deliveries.replay, delivery.id, 3, {})
+    webhook_id: Any = storage.transact(deliveries.replay, delivery.id, 3, {})
     flow.deliver(webhook_id)
 
     assert read("dispatcher_attempts_total", outcome="2xx") == 2
@@ -119,7 +119,8 @@ def test_losses_and_what_was_not_done_twice_are_counted(
     flow.deliver(webhook.id)
 
     assert read("dispatcher_losses_total") == 1
-    (lost,) = [record.msg for record in caplog.records if record.msg.startswith("delivery.lost")]
+    records: Any = caplog.records
+    (lost,) = [record.msg for record in records if record.msg.startswith("delivery.lost")]
     assert lost.fields["key"] == str(flow.deliveries()[0].idempotency_key)
 
 

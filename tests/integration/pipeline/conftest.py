@@ -76,7 +76,7 @@ class Flow:
 
     def wait_for_statuses(self) -> list[list[str]]:
         """The same, once each delivery has one: a straggler is finished aside."""
-        return eventually(lambda: all(found := self.statuses()) and found, what="an attempt of each delivery")
+        return eventually(lambda: found if all(found := self.statuses()) else [], what="an attempt of each delivery")
 
     def make_due(self) -> None:
         """Time passes until the next tries."""
@@ -92,7 +92,8 @@ POLICY = DrainPolicy(
 
 
 def tools(clock: FakeClock, **given: Any) -> Tools:
-    return Tools(**{"rng": Random(1), "monotonic": clock, "wait": clock.advance} | given)
+    defaults: dict[str, Any] = {"rng": Random(1), "monotonic": clock, "wait": clock.advance}
+    return Tools(**(defaults | given))
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def schedule(clock: FakeClock) -> MemorySchedule:
+def schedule(clock: FakeClock) -> Any:
     return MemorySchedule(clock)
 
 

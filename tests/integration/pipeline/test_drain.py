@@ -17,17 +17,17 @@ from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from tests.integration.pipeline.conftest import POLICY, Flow, tools
 from tests.support.builders import a_webhook, an_event
-from tests.support.fakes import FakeClock, FakeSender, MemorySchedule, Reply
+from tests.support.fakes import FakeClock, FakeSender, Reply
 
 
-def nobody(webhook_ids: int) -> None:
+def nobody(webhook_ids: list[int]) -> None:
     """Is passed on what is left."""
 
 
 def test_all_that_is_due_is_sent_and_the_webhook_released(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
     flow: Flow,
@@ -46,7 +46,7 @@ def test_all_that_is_due_is_sent_and_the_webhook_released(
 def test_no_more_are_in_flight_than_the_window_allows(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
 ) -> None:
@@ -73,7 +73,7 @@ def test_no_more_are_in_flight_than_the_sender_can_carry(
 def test_distress_narrows_the_window_and_is_remembered(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
 ) -> None:
@@ -92,7 +92,7 @@ def attempts_made(flow: Flow) -> list[int]:
 def test_after_ten_consecutive_failures_the_rest_waits_unsent_and_uncounted(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
     flow: Flow,
@@ -113,7 +113,7 @@ def test_after_ten_consecutive_failures_the_rest_waits_unsent_and_uncounted(
 def test_an_open_breaker_lets_one_probe_out_and_waits_twice_as_long_after_each(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
 ) -> None:
@@ -133,7 +133,7 @@ def test_an_open_breaker_lets_one_probe_out_and_waits_twice_as_long_after_each(
 def test_a_probe_that_is_answered_closes_the_breaker_and_the_backlog_flows_from_a_window_of_one(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
     flow: Flow,
@@ -157,7 +157,7 @@ def test_a_probe_that_is_answered_closes_the_breaker_and_the_backlog_flows_from_
 def test_a_busy_receiver_that_says_when_gets_nothing_until_then(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
     flow: Flow,
@@ -178,7 +178,7 @@ def test_a_busy_receiver_that_says_when_gets_nothing_until_then(
 def test_a_webhook_with_a_retry_is_due_at_its_time(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
 ) -> None:
@@ -193,7 +193,7 @@ def test_a_webhook_with_a_retry_is_due_at_its_time(
 def test_retry_after_reaches_the_row(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
 ) -> None:
@@ -206,7 +206,7 @@ def test_retry_after_reaches_the_row(
 def test_a_hanging_webhook_holds_up_nobody(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     other: Any,
     emitted: Callable[..., None],
@@ -230,7 +230,7 @@ def test_a_hanging_webhook_holds_up_nobody(
 def test_what_is_passed_on_does_not_wait_for_what_hangs(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     other: Any,
     emitted: Callable[..., None],
@@ -242,7 +242,7 @@ def test_what_is_passed_on_does_not_wait_for_what_hangs(
         return Reply("timeout", 30) if request.url == hook.webhook_url else Reply(after_s=0.3)
 
     drain = make_drain(FakeSender(clock, reply), hook.id, other.id, window=WindowPolicy(start=5, ceiling=5))
-    passed_on = []
+    passed_on: list[Any] = []
     began_s = clock.now_s
     drain.run()
     passed_on.extend((clock.now_s - began_s, id_) for id_ in drain.take_go_on())
@@ -257,7 +257,7 @@ def test_what_is_passed_on_does_not_wait_for_what_hangs(
 def test_holds_are_renewed_while_a_request_hangs(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
 ) -> None:
@@ -276,7 +276,7 @@ def test_holds_are_renewed_while_a_request_hangs(
 def test_after_its_turn_a_drain_passes_on_what_is_left(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
     flow: Flow,
@@ -285,7 +285,7 @@ def test_after_its_turn_a_drain_passes_on_what_is_left(
     sender = FakeSender(clock, lambda _: Reply(after_s=4))
     drain = make_drain(sender, hook.id, window=WindowPolicy(start=5, ceiling=5))
     drain.run()
-    passed_on = []
+    passed_on: list[Any] = []
     counts = drain.finish(passed_on.extend)  # what flew when the turn ended
 
     assert drain.done
@@ -343,7 +343,7 @@ def test_results_are_recorded_within_the_flush_interval(
 def test_an_unreachable_redis_stops_no_delivery(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
     flow: Flow,
@@ -358,7 +358,7 @@ def test_an_unreachable_redis_stops_no_delivery(
 
 
 def test_a_drain_begins_without_redis_too(
-    storage: Storage, clock: FakeClock, schedule: MemorySchedule, hook: Any, emitted: Callable[..., None]
+    storage: Storage, clock: FakeClock, schedule: Any, hook: Any, emitted: Callable[..., None]
 ) -> None:
     emitted(5)
     schedule.down = True
@@ -385,7 +385,7 @@ def test_a_payload_that_cannot_be_rendered_fails_alone(
 def test_two_drains_of_one_webhook_send_nothing_twice(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
     flow: Flow,
@@ -394,7 +394,7 @@ def test_two_drains_of_one_webhook_send_nothing_twice(
     emitted(40)
     second = make_drain(FakeSender(clock), hook.id)
     schedule.empty()
-    begun = []
+    begun: list[Any] = []
 
     def reply(_: Any) -> Reply:
         if not begun:
@@ -409,7 +409,7 @@ def test_two_drains_of_one_webhook_send_nothing_twice(
 
 
 def test_a_drain_of_webhooks_without_work_releases_them(
-    make_drain: Callable[..., Drain], clock: FakeClock, schedule: MemorySchedule, hook: Any, other: Any
+    make_drain: Callable[..., Drain], clock: FakeClock, schedule: Any, hook: Any, other: Any
 ) -> None:
     drain = make_drain(FakeSender(clock), hook.id, other.id)
 
@@ -448,7 +448,7 @@ def test_a_workers_clock_that_jumps_moves_no_due_time(
 def test_a_message_that_comes_twice_is_drained_once(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     other: Any,
     emitted: Callable[..., None],
@@ -469,13 +469,13 @@ def test_a_message_that_comes_twice_is_drained_once(
 def test_a_drain_that_was_silent_leaves_the_webhook_to_its_successor(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
     flow: Flow,
 ) -> None:
     emitted(30)
-    successors = []
+    successors: list[Any] = []
 
     def reply(request: Request) -> Reply:
         if not successors:  # no statement was answered for longer than a hold, say

@@ -18,7 +18,7 @@ from dispatcher.pipeline.drain.recording import NOT_RECORDED, NOT_STORED
 from dispatcher.sender import choose
 from dispatcher.sender.contract import Request
 from tests.integration.pipeline.conftest import Flow
-from tests.support.fakes import FakeClock, FakeSender, MemorySchedule, Reply
+from tests.support.fakes import FakeClock, FakeSender, Reply
 from tests.support.waiting import eventually
 
 POISON = b"poison"
@@ -166,7 +166,7 @@ def test_a_delivery_that_cannot_be_claimed_is_failed_and_the_others_go_out(
 def test_a_webhook_that_cannot_be_claimed_for_is_paused_and_the_others_go_on(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     other: Any,
     emitted: Callable[..., None],
@@ -233,7 +233,7 @@ def test_parts_that_could_be_done_without_stop_no_delivery(
 class Odd(FakeSender):
     """Takes no request of a tag, and has no results after so many."""
 
-    def __init__(self, clock: FakeClock, *, refused: Any = 0, ends_after: int | None = 1_000) -> None:
+    def __init__(self, clock: FakeClock, *, refused: Any = 0, ends_after: float = 1_000) -> None:
         super().__init__(clock)
         self._refused, self._left, self.is_closed = refused, ends_after, False
 
@@ -256,7 +256,7 @@ class Odd(FakeSender):
 def test_a_request_that_the_sender_does_not_take_fails_alone_and_is_not_the_receivers_fault(
     make_drain: Callable[..., Drain],
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     other: Any,
     emitted: Callable[..., None],

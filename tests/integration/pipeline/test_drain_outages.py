@@ -14,7 +14,7 @@ from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage, rows
 from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook
-from tests.support.fakes import FakeClock, FakeSender, MemorySchedule, Reply
+from tests.support.fakes import FakeClock, FakeSender, Reply
 
 DISK_FULL, LOCK_TIMEOUT, DEADLOCK = "53100", "55P03", "40P01"
 
@@ -68,7 +68,7 @@ def test_a_claim_that_fails_ends_the_drain_without_a_post(
     make_drain: Callable[..., Drain],
     storage: Storage,
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
 ) -> None:
@@ -102,7 +102,7 @@ def test_what_comes_in_while_postgres_is_away_is_recorded_after_hundreds_of_clai
     make_drain: Callable[..., Drain],
     storage: Storage,
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     other: Any,
     emitted: Callable[..., None],
@@ -126,7 +126,7 @@ def test_holds_are_kept_while_postgres_is_away(
     make_drain: Callable[..., Drain],
     storage: Storage,
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     hook: Any,
     emitted: Callable[..., None],
 ) -> None:
@@ -182,7 +182,7 @@ def test_while_postgres_only_reads_nobody_claims_in_a_loop(
     make_drain: Callable[..., Drain],
     storage: Storage,
     clock: FakeClock,
-    schedule: MemorySchedule,
+    schedule: Any,
     account: Account,
     flow: Flow,
 ) -> None:
@@ -216,7 +216,7 @@ def locking(
 ) -> Iterator[tuple[FakeSender, list[Any]]]:
     """A sender that locks the delivery of its third request, until it is told to let go; a drain waits 50 ms for it."""
     storage.autocommit(rows, "set lock_timeout = 50")
-    held = []
+    held: list[Any] = []
 
     def reply(request: Request) -> Reply:
         if len(held) < 3:
@@ -231,7 +231,7 @@ def locking(
 
 def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let_go(
     make_drain: Callable[..., Drain],
-    schedule: MemorySchedule,
+    schedule: Any,
     locking: tuple[FakeSender, list[Any]],
     hook: Any,
     other: Any,
@@ -248,7 +248,7 @@ def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let
     assert not drain.done
     assert schedule.sizes()["held"] == 1
 
-    passed_on = []
+    passed_on: list[int] = []
     held[2].rollback()
     drain.finish(passed_on.extend)
     assert drain.done

@@ -14,7 +14,7 @@ from dispatcher.schedule.schedule import Released
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline.owners import Presence
 from tests.integration.pipeline.conftest import Flow
-from tests.support.fakes import FakeClock, MemorySchedule
+from tests.support.fakes import FakeClock
 from tests.support.waiting import eventually
 
 END_SESSIONS = """
@@ -39,7 +39,7 @@ def reconciled() -> list[float]:
 
 @pytest.fixture
 def heartbeat(
-    storage: Storage, schedule: MemorySchedule, presence: Presence, clock: FakeClock, reconciled: list[float]
+    storage: Storage, schedule: Any, presence: Presence, clock: FakeClock, reconciled: list[float]
 ) -> Heartbeat:
     return Heartbeat(storage, schedule, presence, lambda: reconciled.append(clock.now_s), every_s=15.0)
 
@@ -64,7 +64,7 @@ def taken(schedule: Any) -> list[int]:
 
 
 def test_what_a_dead_process_held_is_due_and_its_lost_messages_are_made_up_for(
-    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, reconciled: list[float]
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock, reconciled: list[float]
 ) -> None:
     heartbeat.beat()
     held_by(schedule, DEAD, 1)
@@ -77,7 +77,7 @@ def test_what_a_dead_process_held_is_due_and_its_lost_messages_are_made_up_for(
 
 
 def test_a_process_that_is_slow_keeps_what_it_holds(
-    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, storage: Storage, reconciled: list[float]
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock, storage: Storage, reconciled: list[float]
 ) -> None:
     heartbeat.beat()
     with session(storage, LIVING):
@@ -104,7 +104,7 @@ def due(flow: Flow) -> list[int]:
 
 
 def test_what_a_dead_process_had_leased_is_due(
-    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, storage: Storage, flow: Flow
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock, storage: Storage, flow: Flow
 ) -> None:
     heartbeat.beat()
     with session(storage, LIVING):
@@ -129,7 +129,7 @@ def test_after_redis_has_started_anew_all_are_asked_for(
 
 
 def test_one_that_starts_looks_at_who_was_silent_for_a_second(
-    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock
 ) -> None:
     held_by(schedule, DEAD, 1)
     clock.advance(1)
@@ -140,7 +140,7 @@ def test_one_that_starts_looks_at_who_was_silent_for_a_second(
 
 
 def test_a_process_that_lost_its_session_and_speaks_keeps_what_it_holds(
-    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock
 ) -> None:
     heartbeat.beat()
     held_by(schedule, LIVING, 1)
@@ -152,7 +152,7 @@ def test_a_process_that_lost_its_session_and_speaks_keeps_what_it_holds(
 
 
 def test_a_session_ends_with_its_process(
-    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, storage: Storage
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock, storage: Storage
 ) -> None:
     with session(storage, LIVING):
         held_by(schedule, LIVING, 1)
@@ -166,7 +166,7 @@ def test_a_session_ends_with_its_process(
 
 
 def test_after_postgres_was_away_nobody_is_dead_until_all_can_have_their_sessions_again(
-    heartbeat: Heartbeat, schedule: MemorySchedule, presence: Presence, clock: FakeClock, storage: Storage
+    heartbeat: Heartbeat, schedule: Any, presence: Presence, clock: FakeClock, storage: Storage
 ) -> None:
     heartbeat.beat()
     held_by(schedule, LIVING, 1)
@@ -196,7 +196,7 @@ def test_the_clock_is_compared_with_the_rows_at_the_start_and_at_each_interval(
 
 def test_workers_that_start_together_compare_once_and_one_that_starts_later_again(
     heartbeat: Heartbeat,
-    schedule: MemorySchedule,
+    schedule: Any,
     presence: Presence,
     clock: FakeClock,
     storage: Storage,
@@ -216,7 +216,7 @@ def test_workers_that_start_together_compare_once_and_one_that_starts_later_agai
 
 
 def test_when_redis_answers_again_the_clock_is_rebuilt(
-    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock, reconciled: list[float]
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock, reconciled: list[float]
 ) -> None:
     heartbeat.beat()
     clock.advance(1)
@@ -232,7 +232,7 @@ def test_when_redis_answers_again_the_clock_is_rebuilt(
 
 
 def test_what_could_not_be_released_while_redis_was_away_is_due_when_it_answers(
-    heartbeat: Heartbeat, schedule: MemorySchedule, clock: FakeClock
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock
 ) -> None:
     heartbeat.beat()
     schedule.hand_out([1], 100)
@@ -249,7 +249,7 @@ def test_what_could_not_be_released_while_redis_was_away_is_due_when_it_answers(
     assert taken(schedule) == [1]
 
 
-def test_the_next_drain_lets_go_of_what_the_last_could_not_release(schedule: MemorySchedule, clock: FakeClock) -> None:
+def test_the_next_drain_lets_go_of_what_the_last_could_not_release(schedule: Any, clock: FakeClock) -> None:
     schedule.hand_out([1, 2], 100)
     holds = Holds(schedule, 15.0, clock)
     holds.begin([1])
@@ -263,7 +263,7 @@ def test_the_next_drain_lets_go_of_what_the_last_could_not_release(schedule: Mem
 
 
 def test_a_rebuild_that_failed_is_made_up_for(
-    storage: Storage, schedule: MemorySchedule, presence: Presence, clock: FakeClock
+    storage: Storage, schedule: Any, presence: Presence, clock: FakeClock
 ) -> None:
     outcomes = iter([StorageUnavailable(), None, None])
     calls = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from tests.integration.pipeline.conftest import Flow, tools
 from tests.support.builders import a_webhook, an_event
-from tests.support.fakes import FakeClock, FakeSender, MemorySchedule
+from tests.support.fakes import FakeClock, FakeSender
 
 POLICY = DrainPolicy(
     retry=RetryPolicy(), window=WindowPolicy(start=50), timeout_s=30, lease=timedelta(seconds=90), flush_s=0.01
@@ -35,13 +36,11 @@ class NotingSender(FakeSender):
 
 
 @pytest.fixture
-def sent(
-    storage: Storage, schedule: MemorySchedule, clock: FakeClock, flow: Flow
-) -> Callable[[Webhook, float], list[float]]:
+def sent(storage: Storage, schedule: Any, clock: FakeClock, flow: Flow) -> Callable[[Webhook, float], list[float]]:
     """When each request was started, with so many waiting for a webhook of `rate`, over `seconds` of a moved clock."""
 
     def run(webhook: Webhook, seconds: float) -> list[float]:
-        times = []
+        times: list[float] = []
         schedule.due({webhook.id: 0})
         ends_s = clock.now_s + seconds
         while clock.now_s < ends_s:
@@ -87,7 +86,7 @@ def test_what_waits_for_a_token_uses_up_no_try(
 
 
 def test_a_webhook_without_a_limit_is_not_slowed_by_one_with(
-    storage: Storage, schedule: MemorySchedule, clock: FakeClock, account: Account, flow: Flow
+    storage: Storage, schedule: Any, clock: FakeClock, account: Account, flow: Flow
 ) -> None:
     slow = a_webhook(storage, account, "http://slow.test/", rate_limit=1)
     quick = a_webhook(storage, account, "http://quick.test/")

@@ -51,7 +51,7 @@ def test_what_is_beyond_the_limit_is_refused_until_the_window_ends(
     tries: LocalSignInCounter | SharedSignInCounter, end_windows: Callable[[], None]
 ) -> None:
     assert [tries.count([("ann", 2)]) for _ in range(2)] == [None, None]
-    place, left_s = tries.count([("ann", 2)])
+    place, left_s = tries.count([("ann", 2)]) or (None, 0.0)
     assert place == 0
     assert 50 < left_s <= WINDOW_S
     assert tries.count([("bob", 2)]) is None
@@ -65,7 +65,7 @@ def test_what_one_limit_refuses_the_later_ones_do_not_see(tries: LocalSignInCoun
 
     assert [place and place[0] for place in found] == [None, None, 0, 0, 0, 0, 0, 0, 0]
     assert tries.count([("elsewhere", 2), ("name", 3)]) is None
-    assert tries.count([("elsewhere", 2), ("name", 3)])[0] == 1
+    assert (tries.count([("elsewhere", 2), ("name", 3)]) or [None])[0] == 1
 
 
 def test_a_right_password_is_forgiven_and_takes_no_more_than_itself_from_others(

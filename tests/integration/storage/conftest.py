@@ -38,7 +38,7 @@ class Steps:
 
     def claim(self, slots: dict[int, int], connection: Any = None, lease: timedelta = LEASE, limit: int = 10) -> Claim:
         def work(c: Any) -> Claim:
-            return deliveries.claim(c, self.storage.secrets, slots, token=uuid4(), lease=lease, loss_limit=limit)
+            return deliveries.claim(c, self.storage.secrets, slots, token=str(uuid4()), lease=lease, loss_limit=limit)
 
         return work(connection) if connection is not None else self.storage.transact(work)
 

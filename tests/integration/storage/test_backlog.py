@@ -33,8 +33,8 @@ def test_the_backlog_counts_what_waits(steps: Steps, webhook: Webhook) -> None:
 
     assert (found.events_waiting, found.due, found.retrying, found.leased) == (2, 1, 0, 0)
     assert found.is_exact
-    assert 0 <= found.oldest_event_age_s < 60
-    assert 0 <= found.oldest_due_age_s < 60
+    ages_s: Any = (found.oldest_event_age_s, found.oldest_due_age_s)
+    assert 0 <= min(ages_s) <= max(ages_s) < 60
 
     claimed = steps.claim_one(webhook.id)
     assert look(steps)[0].leased == 1

@@ -10,7 +10,7 @@ import pytest
 
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Connection, Storage, rows
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.reads import overview
 from dispatcher.storage.stats import rollups
 from tests.support.builders import a_webhook, an_account
@@ -52,7 +52,7 @@ def test_what_was_finished_is_counted_once(
         storage.transact(rollups.count)
 
     for id_ in (account.id, rollups.ALL_ACCOUNTS):
-        hour = storage.transact(rollups.last_hour, id_)
+        hour: Any = storage.transact(rollups.last_hour, id_)
         assert [(one.delivered, one.failed, one.retried) for one in hour.minutes] == [(100, 3, 0)]
         assert 0.1 <= hour.p50_s <= 0.125
         assert 4 <= hour.p95_s <= 5
@@ -112,8 +112,8 @@ def test_what_waits_is_counted_for_an_account_and_for_all(
     sql(_WAITING, webhook_id=webhook.id, due_s=30, count=3)
     sql(_WAITING, webhook_id=other.id, due_s=90, count=2)
 
-    mine = storage.transact(overview.pending_summary, account.id)
-    of_all = storage.transact(overview.pending_summary)
+    mine: Any = storage.transact(overview.pending_summary, account.id)
+    of_all: Any = storage.transact(overview.pending_summary)
 
     assert (mine.deliveries, mine.is_exact, of_all.deliveries, of_all.is_exact) == (3, True, 5, True)
     assert 30 <= mine.due_age_s < 60
@@ -162,12 +162,12 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(
     sql(_FINISHED, webhook_id=first, state="delivered", took_s=0.1, count=20_000)
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum analyze")
-    plans = []
+    plans: list[str] = []
 
     class Explained:
         """Runs each statement, and keeps its plan."""
 
-        def __init__(self, connection: Connection) -> None:
+        def __init__(self, connection: Any) -> None:
             self.connection = connection
             self.dialect = connection.dialect
 
@@ -176,8 +176,8 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(
             plans.append("\n".join(line for (line,) in explained.fetchall()))
             return self.connection.exec_driver_sql(text, parameters)
 
-    def ask(connection: Connection) -> None:
-        asked = Explained(connection)
+    def ask(connection: Any) -> None:
+        asked: Any = Explained(connection)
         for id_ in (None, account.id):
             rollups.last_hour(asked, id_ or 0)
             overview.pending_summary(asked, id_)
@@ -188,7 +188,7 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(
     assert len(plans) == 6
     read_whole = [name for plan in plans for name in re.findall(r"Seq Scan on (\w+)", plan)]
     assert [name for name in read_whole if name.startswith(BIG)] == []
-    assert max(float(re.search(r"Execution Time: ([0-9.]+)", plan)[1]) for plan in plans) < 1_000
+    assert max(float(re.findall(r"Execution Time: ([0-9.]+)", plan)[0]) for plan in plans) < 1_000
     assert storage.transact(overview.pending_summary).is_exact is False
 
 
@@ -201,9 +201,9 @@ def test_a_count_of_figures_finds_its_rows_by_index(
     sql(_FINISHED, webhook_id=webhook.id, state="failed", took_s=0.1, count=100)
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum full analyze")
-    plans = []
+    plans: list[str] = []
 
-    def count(connection: Connection) -> None:
+    def count(connection: Any) -> None:
         since, until = rows(connection, rollups._SPAN, {"lag_s": 0})[0]
         parameters = {
             "since": since,

@@ -66,7 +66,7 @@ def test_two_fan_outs_at_once_make_no_delivery_twice(steps: Steps, storage: Stor
     steps.emit(*(a_draft() for _ in range(1_000)))
     start = threading.Barrier(4)
 
-    def fan_out(_: Any) -> list[int]:
+    def fan_out(_: Any) -> list[Any]:
         start.wait()
         done = []
         while (batch := steps.fan_out(50)).event_count:

@@ -152,7 +152,7 @@ def test_days_are_made_when_a_reader_is_gone(steps: Steps, shift_time: ShiftTime
 
 def test_nobody_waits_long_behind_a_prune_that_waits_for_a_reader(steps: Steps, old: int, webhook: Webhook) -> None:
     """Emits, claims and lists stood still for 5 s, in each worker that pruned."""
-    waits = []
+    waits: list[float] = []
 
     def work() -> None:
         while not pruning.done():

@@ -70,7 +70,7 @@ def test_a_repeated_key_notifies_nobody(steps: Steps, listener: NotificationList
     ids=["one", "one with a key", "two", "many"],
 )
 def test_every_way_to_store_events_notifies(
-    steps: Steps, storage: Storage, listener: NotificationListener, stop: threading.Event, drafts: EventDraft
+    steps: Steps, storage: Storage, listener: NotificationListener, stop: threading.Event, drafts: list[EventDraft]
 ) -> None:
     steps.emit(*drafts)
     assert listener.wait(10, stop)

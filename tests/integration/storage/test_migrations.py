@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from alembic import command
@@ -7,7 +8,7 @@ from alembic.config import Config
 
 from dispatcher.errors import PendingMigrations, StorageUnavailable
 from dispatcher.storage import migrate
-from dispatcher.storage.engine import Connection, Storage, rows
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.secrets import SecretBox
 from tests.support.builders import SECRET_KEY
 
@@ -56,7 +57,7 @@ def upgrade(storage: Storage, to: str) -> None:
         command.upgrade(config_of(connection), to)
 
 
-def config_of(connection: Connection) -> Config:
+def config_of(connection: Any) -> Config:
     config = migrate._config()
     config.attributes["connection"] = connection
     return config
@@ -155,7 +156,7 @@ def test_a_postgres_that_is_down_is_our_error() -> None:
 
 
 def test_a_connection_that_was_ended_is_replaced(storage: Storage) -> None:
-    def killed(connection: Connection) -> None:
+    def killed(connection: Any) -> None:
         rows(connection, "select pg_terminate_backend(pg_backend_pid())")
 
     with pytest.raises(StorageUnavailable):

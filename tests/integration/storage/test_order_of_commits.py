@@ -16,7 +16,7 @@ from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.fan_out import take_batch
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Connection, Storage, make_engine, rows
+from dispatcher.storage.engine import Storage, make_engine, rows
 from dispatcher.storage.pipeline import deliveries, events, order
 from dispatcher.storage.pipeline.events import Overtaken
 from dispatcher.webhooks.edit import edit_webhook
@@ -150,7 +150,7 @@ def test_what_was_left_is_fanned_out_as_soon_as_the_other_has_committed(
 def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps: Steps, ordered: int, storage: Storage) -> None:
     (first,) = steps.emit(about())
 
-    def wait(connection: Connection) -> None:
+    def wait(connection: Any) -> None:
         rows(connection, "set local lock_timeout = 50")
         events.wait_for_lock(connection, first.id)
 
@@ -163,14 +163,14 @@ def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps: Steps, ord
 # -- Late commits ------------------------------------------------------------------------------------------------------
 
 
-def late(steps: Steps, draft: EventDraft = None) -> tuple[Any, Any]:
+def late(steps: Steps, draft: EventDraft | None = None) -> tuple[Any, Any]:
     """An emit that is not committed yet: its connection, and its event."""
     connection = steps.storage.engine.connect()
     (event,) = events.insert(connection, steps.account.id, [draft or about()])
     return connection, event
 
 
-def commit(connection: Connection) -> None:
+def commit(connection: Any) -> None:
     connection.commit()
     connection.close()
 
@@ -484,9 +484,11 @@ class Drains:
     """What two drains at once send; `twice` are resources of which two were in flight together."""
 
     def __init__(self, steps: Steps, webhook_id: int) -> None:
-        self.sent, self.twice = [], []
+        self.sent: list[Any] = []
+        self.twice: list[Any] = []
         self._steps, self._webhook_id = steps, webhook_id
-        self._in_flight, self._lock = set(), threading.Lock()
+        self._in_flight: set[Any] = set()
+        self._lock = threading.Lock()
 
     def drain(self, rng: random.Random) -> None:
         found = self._steps.claim({self._webhook_id: 50}).claimed

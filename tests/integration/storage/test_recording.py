@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -6,7 +7,7 @@ from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
 from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft
@@ -134,7 +135,7 @@ def test_nothing_is_recorded_where_the_transaction_fails(steps: Steps, claimed: 
     class BrokenError(Exception):
         pass
 
-    def work(connection: Connection) -> None:
+    def work(connection: Any) -> None:
         deliveries.record(connection, [steps.finished(claimed)], 11.0)
         raise BrokenError
 

@@ -1,21 +1,23 @@
 """Statements on the driver's own connection: repeated, translated and given back as those of a transaction are."""
 
+from typing import Any
+
 import psycopg2
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher.errors import StorageUnavailable
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Connection, Storage, refuses_values, rows
+from dispatcher.storage.engine import Storage, refuses_values, rows
 from tests.integration.storage.conftest import Steps
 
 
-def backend(connection: Connection) -> int:
+def backend(connection: Any) -> int:
     return rows(connection, "select pg_backend_pid()")[0][0]
 
 
 def test_each_statement_is_committed_by_itself(storage: Storage, steps: Steps) -> None:
-    def work(connection: Connection) -> str:
+    def work(connection: Any) -> str:
         rows(connection, "create table kept (id int)")
         rows(connection, "insert into kept values (1)")
         raise ValueError
@@ -30,7 +32,7 @@ def test_the_connection_goes_back_as_it_came(storage: Storage) -> None:
 
     assert storage.transact(backend) == pid
 
-    def fails(connection: Connection) -> None:
+    def fails(connection: Any) -> None:
         rows(connection, "create table gone (id int)")
         raise ValueError
 
@@ -48,7 +50,7 @@ def test_a_connection_that_breaks_is_told_and_replaced(storage: Storage) -> None
 
 
 def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage: Storage) -> None:
-    def slow(connection: Connection) -> None:
+    def slow(connection: Any) -> None:
         rows(connection, "set statement_timeout = 50")
         rows(connection, "select pg_sleep(10)")
 
@@ -59,7 +61,7 @@ def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage: Storage) 
 
 
 def test_a_lock_that_is_not_free_in_time_is_told_as_no_answer(storage: Storage, steps: Steps) -> None:
-    def waits(connection: Connection) -> None:
+    def waits(connection: Any) -> None:
         rows(connection, "set lock_timeout = 50")
         rows(connection, "insert into webhooks default values")
 
@@ -74,7 +76,7 @@ def test_a_lock_that_is_not_free_in_time_is_told_as_no_answer(storage: Storage, 
 def test_what_would_have_to_be_repeated_too_often_is_told_as_no_answer(storage: Storage) -> None:
     tries = []
 
-    def work(connection: Connection) -> str:
+    def work(connection: Any) -> None:
         tries.append(1)
         rows(connection, "do $$ begin raise exception 'again' using errcode = '40P01'; end $$")
 
@@ -87,7 +89,7 @@ def test_what_would_have_to_be_repeated_too_often_is_told_as_no_answer(storage: 
 def test_what_postgres_wants_repeated_is_repeated(storage: Storage) -> None:
     tries = []
 
-    def work(connection: Connection) -> str:
+    def work(connection: Any) -> str:
         tries.append(1)
         if len(tries) < 3:
             rows(connection, "do $$ begin raise exception 'again' using errcode = '40001'; end $$")

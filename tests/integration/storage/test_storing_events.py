@@ -199,7 +199,8 @@ def test_what_several_calls_emit_together_stands_in_their_order(steps: Steps, st
         events.Emit(steps.account.id, [a_draft(idempotency_key="k"), a_draft(idempotency_key="known")]),
     ]
 
-    first, second, third = storage.transact(events.insert_together, emits)
+    stored: Any = storage.transact(events.insert_together, emits)
+    first, second, third = stored
 
     assert [event.new for event in (*first, *second, *third)] == [True, True, True, True, False, False]
     assert [event.id for event in third] == [first[0].id, known.id]
@@ -216,13 +217,15 @@ def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(ste
     ]
     with steps.another_session() as connection:
         events.insert(connection, steps.account.id, [a_draft(idempotency_key="taken")])
-        first, second, third = storage.transact(events.insert_together, emits)
+        stored: Any = storage.transact(events.insert_together, emits)
+        first, second, third = stored
 
         assert second is None
         assert [event.new for event in (*first, *third)] == [True, True]
         assert count(steps) == 2
 
     (again,) = storage.transact(events.insert_together, emits[1:2])
+    assert again is not None
     assert [event.new for event in again] == [True, False]
     assert count(steps) == 4
 

@@ -57,7 +57,7 @@ def test_it_is_stored_as_by_an_insert(
     for least in (1_000, 1):
         monkeypatch.setattr(events, "MANY", least)
         emits = [Emit(steps.account.id, DRAFTS, TRACE), Emit(other.id, DRAFTS)]
-        stored = storage.transact(lambda c, e=emits: events.insert_together(c, e))
+        stored: Any = storage.transact(events.insert_together, emits)
         ids = [event.id for emit in stored for event in emit]
         assert ids == sorted(ids) == [row[0] for row in steps.rows("select id from events order by id")]
         at = dict(steps.rows("select id, created_at from events"))

@@ -1,6 +1,7 @@
 """The table of legal moves is what the statements go by."""
 
 import re
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -17,7 +18,7 @@ PAIRS = [(state, wanted) for state in State for wanted in State]
 
 
 @pytest.mark.parametrize("shape", [lambda wanted: wanted, lambda wanted: f"'{wanted}'"], ids=["state", "sql"])
-def test_postgres_knows_the_moves_of_the_table_and_no_others(steps: Steps, shape: str) -> None:
+def test_postgres_knows_the_moves_of_the_table_and_no_others(steps: Steps, shape: Callable[[str], str]) -> None:
     cases = ", ".join(legal(f"'{state}'", shape(wanted)) for state, wanted in PAIRS)
 
     (answers,) = steps.rows(f"select {cases}")

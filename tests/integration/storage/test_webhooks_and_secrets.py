@@ -7,7 +7,7 @@ from dispatcher.errors import AccountExists, AccountNotFound, SecretDecryptionFa
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.storage.conftest import Steps
 from tests.support.builders import SECRET_KEY, a_webhook, an_account
@@ -65,7 +65,7 @@ def test_an_edit_keeps_the_secret(storage: Storage, account: Account, webhook: W
 def test_another_accounts_webhook_does_not_exist(storage: Storage, webhook: Webhook, step: str) -> None:
     other = an_account(storage, "pearcorp")
 
-    def work(connection: Connection) -> Any:
+    def work(connection: Any) -> Any:
         if step == "delete":
             return webhooks.delete(connection, other.id, webhook.id)
         return webhooks.find(connection, storage.secrets, other.id, webhook.id)

@@ -56,7 +56,7 @@ def test_while_redis_is_away_tries_are_counted_here_and_not_without_limit(
     clock.advance(SKIP_S + 0.1)
     shared.down = False
     assert tries.count([("ann", 2)]) is None
-    assert tries.count([("ann", 2)])[0] == 0
+    assert (tries.count([("ann", 2)]) or [None])[0] == 0
 
 
 def test_what_is_forgiven_is_forgiven_here_too(tries: FallbackSignInCounter, shared: Shared) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dispatcher.api.door import BRAKE_S, LINE, LINE_OF_ONE, SHUT, Door, is_sign_in
-from dispatcher.web.emit_endpoint import Answer
+from dispatcher.api.parts import Answer
 from tests.support.fakes import FakeClock
 
 # An event loop has a pair of sockets of its own.

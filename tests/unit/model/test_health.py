@@ -12,7 +12,7 @@ POLICY = WindowPolicy()
 statuses = st.sampled_from(["200", "204", "302", "400", "404", "410", "429", "500", "503", *Status])
 
 
-def after_all(these: Any, health: Health = None, policy: Any = POLICY, took_s: float = 0.05) -> Health:
+def after_all(these: Any, health: Health | None = None, policy: Any = POLICY, took_s: float = 0.05) -> Health:
     health = health or Health(window=10.0)
     for status in these:
         health = after(health, status, took_s, policy)

@@ -107,6 +107,7 @@ def test_a_useless_retry_after_changes_nothing(header: str) -> None:
 def test_no_header_of_any_receiver_breaks_the_judge(header: str) -> None:
     wait = verdict_on("503", header=header).retry_in
 
+    assert wait is not None
     assert timedelta(seconds=20) <= wait <= timedelta(days=1)
 
 

@@ -8,7 +8,7 @@ def test_every_state_has_its_moves() -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
-def test_what_is_finished_can_only_be_replayed_or_succeed_late(state: str) -> None:
+def test_what_is_finished_can_only_be_replayed_or_succeed_late(state: State) -> None:
     assert TRANSITIONS[state] == {State.PENDING, State.DELIVERED}
 
 

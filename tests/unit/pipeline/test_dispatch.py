@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def schedule(clock: FakeClock) -> CountingSchedule:
 
 
 @pytest.fixture
-def make_dispatch(schedule: CountingSchedule, queue: FakeQueue, clock: FakeClock) -> Callable[..., Dispatch]:
+def make_dispatch(schedule: Any, queue: Any, clock: FakeClock) -> Callable[..., Dispatch]:
     def make(held_max: int = 1_000, chunk_size: int = 50) -> Dispatch:
         return Dispatch(schedule, queue, WindowPolicy(), chunk_size=chunk_size, held_max=held_max, monotonic=clock)
 

@@ -1,5 +1,6 @@
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_a_clock_that_is_down_is_asked_again(commits: Commits, queue: FakeQueue,
 
         fan_out_begun = claim_fan_out
 
-    flag = Down()
+    flag: Any = Down()
     nudger = Nudger(commits, lambda: nudge(flag, queue), lambda: False, clock)
     commits.count = 1
     nudger.wait(1, STOP)
@@ -197,7 +198,7 @@ def test_who_hears_nothing_looks_at_the_outbox(
 def test_a_look_that_fails_comes_again(
     commits: Commits, schedule: MemorySchedule, queue: FakeQueue, clock: FakeClock
 ) -> None:
-    def unavailable() -> None:
+    def unavailable() -> bool:
         raise StorageUnavailable("away")
 
     looks = [unavailable, lambda: True]

@@ -55,7 +55,7 @@ PLAIN = {
 def values(field: Any) -> st.SearchStrategy[Any]:
     """Values that `field` accepts, null among them where it may come."""
     if isinstance(field, Shape):
-        strategy = objects(field.schema)
+        strategy: st.SearchStrategy[Any] = objects(field.schema)
         strategy = st.lists(strategy, max_size=2) if field.many else strategy
     elif isinstance(field, Items):
         strategy = st.lists(values(field.inner), max_size=3)

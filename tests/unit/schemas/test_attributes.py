@@ -34,7 +34,7 @@ def kind(field: Any) -> str:
 
 def described(field: Any) -> tuple[Any, ...]:
     """Kind, whether null may come, whether it is required, and the words there are to choose from."""
-    choices = getattr(field.inner if isinstance(field, Items) else field, "choices", frozenset())
+    choices: frozenset[str] = getattr(field.inner if isinstance(field, Items) else field, "choices", frozenset())
     return (kind(field), bool(field.allow_none), field.required, choices)
 
 

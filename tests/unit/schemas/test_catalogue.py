@@ -3,12 +3,12 @@
 import pytest
 
 from schemas.errors import InvalidEvent
-from schemas.wire.catalogue import EVENT_TYPES, event_type
+from schemas.wire.catalogue import EVENT_TYPES, BodyKey, event_type
 from schemas.wire.resources import RESOURCES
 from tests.unit.schemas.facts import EVENTS
 
 
-def written(key: str) -> str:
+def written(key: BodyKey) -> str:
     """A body key's type in the words of the facts."""
     return f"{'array:' if key.many else ''}{key.type_name}{'?' if key.optional else ''}"
 
@@ -51,7 +51,7 @@ def test_a_key_is_rendered_by_the_one_schema_of_its_type() -> None:
 
 def test_the_catalogue_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
-        EVENT_TYPES["surplus"] = EVENT_TYPES["invoice_paid"]
+        EVENT_TYPES["surplus"] = EVENT_TYPES["invoice_paid"]  # type: ignore[index]
 
 
 def test_an_event_type_is_found_by_its_name() -> None:

@@ -1,20 +1,21 @@
 """Rendering a body: what is accepted, what is refused, and that a refusal says where, never what."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from threading import Barrier
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.body import render_body
+from schemas.wire.catalogue import BodyKey
 from schemas.wire.fields import DateTime
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import BODIES
@@ -28,7 +29,7 @@ def kind(value: Any) -> str:
     return type(value).__name__
 
 
-def problems(event_name: str, body: Any) -> list[str]:
+def problems(event_name: str, body: Any) -> list[tuple[str, str]]:
     """The (path, reason) pairs of a refusal; no value stands in its message."""
     with pytest.raises(InvalidEvent) as caught:
         render_body(event_name, body)
@@ -37,7 +38,7 @@ def problems(event_name: str, body: Any) -> list[str]:
     return list(caught.value.problems)
 
 
-def invoice_problems(**attributes: Any) -> list[str]:
+def invoice_problems(**attributes: Any) -> list[tuple[str, str]]:
     return problems("invoice_updated", {"invoice": {"id": 1} | attributes})
 
 
@@ -100,7 +101,7 @@ def test_a_bulk_event_holds_its_count() -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_the_least_body_is_its_ids(name: str) -> None:
-    def least(key: str) -> Any:
+    def least(key: BodyKey) -> Any:
         one = {"count": 0} if key.type_name == "FileCount" else {"id": 7}
         return [one] if key.many else one
 
@@ -233,7 +234,7 @@ def test_an_empty_array_is_an_array() -> None:
 @pytest.mark.parametrize(
     "kind", [list, tuple, iter, lambda items: (item for item in items), lambda items: map(dict, items)]
 )
-def test_an_array_may_be_anything_that_is_gone_through_once(kind: str) -> None:
+def test_an_array_may_be_anything_that_is_gone_through_once(kind: Callable[[Any], Any]) -> None:
     payments = [{"id": 1}, {"id": 2}]
 
     body = rendered("invoice_payment_removed", invoice={"id": 1, "lines": kind([{"id": 3}])}, payments=kind(payments))
@@ -305,9 +306,8 @@ def test_objects_and_dicts_may_be_mixed() -> None:
 
 
 def test_the_problems_of_an_object_have_paths_too() -> None:
-    found = problems(
-        "invoice_updated", {"invoice": Invoice(SECRET, lines=[Row(1, Stock("28")), SimpleNamespace(name="x")])}
-    )
+    secret, number, stray = cast("Any", (SECRET, "28", SimpleNamespace(name="x")))
+    found = problems("invoice_updated", {"invoice": Invoice(secret, lines=[Row(1, Stock(number)), stray])})
 
     assert found == [
         ("invoice.id", "not an integer"),
@@ -331,7 +331,7 @@ def test_a_named_tuple_is_an_object() -> None:
 
     assert body["payment"] == {"id": 42, "amount": "1089.0"}
     assert body["invoice"]["payments"] == [body["payment"]]
-    assert problems("invoice_paid", {"invoice": {"id": 1}, "payment": Columns(SECRET, SECRET)}) == [
+    assert problems("invoice_paid", {"invoice": {"id": 1}, "payment": Columns(*cast("Any", (SECRET, SECRET)))}) == [
         ("payment.id", "not an integer"),
         ("payment.amount", "not a decimal"),
     ]
@@ -348,7 +348,7 @@ def test_a_method_named_like_an_attribute_is_refused() -> None:
 
 
 def test_any_mapping_will_do() -> None:
-    class Lazy(Mapping):
+    class Lazy(Mapping[str, Any]):
         def __init__(self, **values: Any) -> None:
             self._values = values
 
@@ -390,9 +390,9 @@ def test_an_object_that_holds_itself_ends() -> None:
 
 
 def test_a_dict_or_an_array_that_holds_itself_is_refused() -> None:
-    loop = {"id": 1}
+    loop: dict[str, Any] = {"id": 1}
     loop["lines"] = [loop]
-    array = []
+    array: list[Any] = []
     array.append(array)
 
     assert problems("invoice_updated", {"invoice": loop}) == [("invoice.lines[0].lines", "unknown attribute")]
@@ -403,7 +403,7 @@ def test_a_dict_or_an_array_that_holds_itself_is_refused() -> None:
 
 
 def test_a_value_of_any_depth_is_refused_where_it_goes_too_deep() -> None:
-    deep = SECRET
+    deep: Any = SECRET
     for _ in range(100_000):
         deep = [deep]
 

@@ -66,7 +66,7 @@ def outcome(function: Callable[..., Any], *arguments: Any) -> tuple[Any, str | N
         return None, str(error.messages[0])
 
 
-def refused(field: Any, value: Any) -> str:
+def refused(field: Any, value: Any) -> str | None:
     """Why `field` refuses `value`."""
     wired, reason = outcome(field.wire, value)
     assert wired is None

@@ -45,7 +45,7 @@ def text(value: Any, **options: Any) -> bytes:
 def test_an_example_of_each_event_goes_the_quick_way_and_keeps_its_place(escaped: bool) -> None:
     data = text([posted(name) for name in EVENT_TYPES], ensure_ascii=escaped)
 
-    drafts, is_array = quickly(data)
+    drafts, is_array = posted_events.render(data, None, ZONE) or ([], False)
 
     assert (drafts, is_array) == closely(data)
     assert [draft.name for draft in drafts] == list(EVENT_TYPES)
@@ -114,14 +114,14 @@ def sort_of(field: Any) -> tuple[Any, ...]:
 
 def one_place_of_each_sort() -> list[Any]:
     """Of each sort of field the first place in which one stands: the name of the event, and the path."""
-    found = {}
+    found: dict[Any, Any] = {}
     for name in BODIES:
         for field, path in places(body_schema(name), event_example(name), ("body",)):
             found.setdefault(sort_of(field), (name, path))
     return [("invoice_paid", ("name",)), *found.values()]
 
 
-IDENTITY = one_place_of_each_sort()
+PLACES = one_place_of_each_sort()
 
 
 def with_text_at(value: Any, path: Any, odd: str) -> bytes:
@@ -134,8 +134,8 @@ def with_text_at(value: Any, path: Any, odd: str) -> bytes:
     return json.dumps(copy, ensure_ascii=False).replace('"@@"', odd).encode()
 
 
-@pytest.mark.parametrize("place", IDENTITY, ids=str)
-def test_an_odd_value_is_judged_as_by_the_close_way(place: str) -> None:
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_an_odd_value_is_judged_as_by_the_close_way(place: Any) -> None:
     name, path = place
     for odd in ODD:
         data = with_text_at(posted(name), path, odd)
@@ -145,7 +145,7 @@ def test_an_odd_value_is_judged_as_by_the_close_way(place: str) -> None:
 def test_the_quick_way_takes_odd_values_too() -> None:
     """Or the test above would compare nothing."""
     taken = [
-        odd for odd in ODD if any(quickly(with_text_at(posted(name), path, odd)) is not None for name, path in IDENTITY)
+        odd for odd in ODD if any(quickly(with_text_at(posted(name), path, odd)) is not None for name, path in PLACES)
     ]
     assert len(taken) > 40
 

@@ -20,7 +20,7 @@ BLANKS = [
 ]
 
 
-def refusal(event_name: str, body: Any) -> InvalidEvent:
+def refusal(event_name: Any, body: Any) -> InvalidEvent:
     with pytest.raises(InvalidEvent) as caught:
         render_body(event_name, body)
     return caught.value

@@ -288,12 +288,13 @@ def test_a_patch_is_checked_like_the_whole() -> None:
 
 @pytest.mark.parametrize("name", [*READ_ONLY, "surplus", "secret"])
 def test_what_is_not_writable_is_refused(name: str) -> None:
-    assert messages(**{name: 1}) == {name: ["Unknown field."]}
-    assert messages(partial=True, **{name: 1}) == {name: ["Unknown field."]}
+    change: dict[str, Any] = {name: 1}
+    assert messages(**change) == {name: ["Unknown field."]}
+    assert messages(partial=True, **change) == {name: ["Unknown field."]}
 
 
 @pytest.mark.parametrize("data", [None, 5, "text", [], [1], [["a", "b"]], True], ids=repr)
-def test_what_is_no_object_is_refused(data: object) -> None:
+def test_what_is_no_object_is_refused(data: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load(data)
 

@@ -12,7 +12,7 @@ class Line:
     """Notes what it is told."""
 
     def __init__(self, connections: Connections) -> None:
-        self.told = []
+        self.told: list[str] = []
         self.turn = Turn(connections, self)
         self.is_in = connections.join(self.turn)
 

@@ -1,0 +1,76 @@
+"""The process that `forked` talks to: it has imported what a worker needs, and forks one for each request.
+
+`python -u -m tests.support.preloaded FD` answers on the socket FD, a line of JSON for each: a process's id, or the exit
+code of one that has ended.
+"""
+
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import celery.__main__
+
+from dispatcher.processes import child
+from tests.support.forked import say
+from tests.support.places import ROOT
+
+_PACKAGES = ("pipeline", "storage", "schedule", "sender", "broker", "model")
+_MODULES = [
+    *("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer", "celery.worker.components"),
+    *("celery.concurrency.thread", "celery.events.state", "kombu.transport.redis", "dispatcher.container"),
+]
+
+
+def _main() -> NoReturn:
+    for name in _MODULES:
+        importlib.import_module(name)
+    for package in _PACKAGES:
+        for module in pkgutil.walk_packages([str(ROOT / "dispatcher" / package)], f"dispatcher.{package}."):
+            if "migrations" not in module.name:
+                importlib.import_module(module.name)
+    line = socket.socket(fileno=int(sys.argv[1]))
+    request = _serve(line)
+    line.close()
+    _become(request)
+
+
+def _serve(line: socket.socket) -> Any:
+    """Answers questions; returns in each forked process, with what it is to be."""
+    file, dies_with_us = line.makefile("rw", encoding="utf-8"), child.die_with_parent(signal.SIGKILL)
+    while text := file.readline():
+        question = json.loads(text)
+        if "reap" in question:
+            pid, status = os.waitpid(question["reap"], os.WNOHANG)
+            say(file, os.waitstatus_to_exitcode(status) if pid else None)
+        elif pid := os.fork():
+            say(file, pid)
+        else:
+            file.detach()
+            return question | {"dies_with_us": dies_with_us}
+    sys.exit()
+
+
+def _become(request: Any) -> NoReturn:
+    """From here on this is a program that was started as `request` says."""
+    os.setsid()
+    request["dies_with_us"]()
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    with Path(os.devnull).open("rb") as nothing, Path(request["log"]).open("ab") as log:
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    sys.argv[:] = request["command"]
+    sys.path[0] = str(Path(request["command"][0]).parent)
+    sys.exit(celery.__main__.main())
+
+
+if __name__ == "__main__":
+    _main()
