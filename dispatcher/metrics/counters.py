@@ -23,12 +23,12 @@ def counter_families(sums: Mapping[str, int]) -> Iterator[Metric]:
         by("finished", ("delivered", "failed")),
     )
     yield counter(
-        "losses",
+        "leases_lost",
         "Leases that expired without a recorded attempt: a worker died or lost Postgres.",
         sums.get("losses", 0),
     )
     yield counter(
-        "secrets_unreadable",
+        "secret_decryption_failures",
         "Pauses of webhooks whose secrets no key in the worker's SECRET_KEYS decrypts.",
         sums.get("secrets_unreadable", 0),
     )

@@ -86,12 +86,12 @@ CASES = {
         says="5 % of deliveries take longer than 9m 45s", after="40m",
     ),
     "LeasesLost": Case(
-        bad={"dispatcher_losses_total": "0x40 4x200"}, good={"dispatcher_losses_total": "4x240"},
+        bad={"dispatcher_leases_lost_total": "0x40 4x200"}, good={"dispatcher_leases_lost_total": "4x240"},
         says="4 leases expired without a recorded attempt", after="12m",
     ),
     "SecretsUnreadable": Case(
-        bad={"dispatcher_secrets_unreadable_total": "0x40 1x200"},
-        good={"dispatcher_secrets_unreadable_total": "7x240"},
+        bad={"dispatcher_secret_decryption_failures_total": "0x40 1x200"},
+        good={"dispatcher_secret_decryption_failures_total": "7x240"},
         says="No key in a worker's SECRET_KEYS decrypts some webhooks' secrets", after="12m",
     ),
     "ManyBreakersOpen": Case(

@@ -118,7 +118,7 @@ def test_losses_and_what_was_not_done_twice_are_counted(
     flow.make_due()
     flow.deliver(webhook.id)
 
-    assert read("dispatcher_losses_total") == 1
+    assert read("dispatcher_leases_lost_total") == 1
     records: Any = caplog.records
     (lost,) = [record.msg for record in records if record.msg.startswith("delivery.lost")]
     assert lost.fields["key"] == str(flow.deliveries()[0].idempotency_key)
