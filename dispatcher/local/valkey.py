@@ -34,18 +34,6 @@ class Valkey(EmbeddedServer):
     stop_signal = signal.SIGTERM
     immediate_signal = signal.SIGKILL
 
-    def pause(self) -> None:
-        """Suspends the server: connections stay open and nothing responds."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Lets it go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-
     def _url(self, password: str) -> str:
         return f"redis://:{password}@127.0.0.1:{self.port}/0"
 

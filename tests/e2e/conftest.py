@@ -20,7 +20,7 @@ from tests.support.cluster import Cluster
 from tests.support.places import a_folder
 from tests.support.processes import Program
 from tests.support.receiver import Receiver
-from tests.support.servers import TEMPLATE, execute, in_database, make_template
+from tests.support.servers import TEMPLATE, execute, in_database, make_template, resume
 
 _numbers = itertools.count(1)
 
@@ -68,7 +68,7 @@ def cluster(
 def a_cluster(servers: tuple[Postgres, Valkey], folder: Path, **options: str) -> Cluster:
     """With a new database and an emptied Redis; nothing runs in it yet."""
     postgres, valkey = servers
-    valkey.resume()  # and the like, where a test failed in the middle of an outage
+    resume(valkey)  # and the like, where a test failed in the middle of an outage
     for server in servers:
         if server.pid is None:
             server.restart()

@@ -10,6 +10,7 @@ from dispatcher.errors import StorageUnavailable
 from dispatcher.local.valkey import Valkey
 from tests.support.cluster import Cluster, posts_by_key
 from tests.support.receiver import Answer, Receiver
+from tests.support.servers import resume, suspend
 from tests.support.waiting import eventually, wait_until
 
 
@@ -29,7 +30,7 @@ def test_a_redis_emptied_three_times_loses_nothing(cluster: Cluster, receiver: R
     assert cluster.attempts() == [("200", None)] * 2_000
 
 
-@pytest.mark.parametrize(("begin", "end"), [(Valkey.kill, Valkey.restart), (Valkey.pause, Valkey.resume)])
+@pytest.mark.parametrize(("begin", "end"), [(Valkey.kill, Valkey.restart), (suspend, resume)])
 def test_an_outage_of_redis_loses_nothing_and_no_emit_fails(
     begin: Callable[[Valkey], None], end: Callable[[Valkey], None], cluster: Cluster, receiver: Receiver
 ) -> None:

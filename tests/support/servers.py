@@ -1,12 +1,15 @@
 """Postgres databases and Valkeys of the tests' own."""
 
 import itertools
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
 
 import psycopg2
 
+from dispatcher.local.server import EmbeddedServer
 from dispatcher.local.valkey import Valkey
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage
@@ -56,3 +59,15 @@ def make_template(server_url: str) -> None:
     storage = Storage(in_database(server_url, TEMPLATE), SecretBox([SECRET_KEY]))
     migrate.upgrade(storage)
     storage.close()
+
+
+def suspend(server: EmbeddedServer) -> None:
+    """Its connections stay open and nothing responds."""
+    if server.pid is not None:
+        os.kill(server.pid, signal.SIGSTOP)
+
+
+def resume(server: EmbeddedServer) -> None:
+    """Lets it go on."""
+    if server.pid is not None:
+        os.kill(server.pid, signal.SIGCONT)

@@ -13,6 +13,7 @@ from dispatcher.local.valkey import Valkey
 from dispatcher.storage.admin.accounts import Account
 from tests.support.api import Api, Server, running
 from tests.support.places import a_folder
+from tests.support.servers import resume, suspend
 from tests.support.waiting import eventually
 
 
@@ -138,10 +139,10 @@ def test_a_redis_that_is_down_or_hangs_lets_through_and_is_logged(
         api = Api.of(server, container, account)
         assert figures(api.get("user.json"))[1] == 4
 
-        valkey.pause()
+        suspend(valkey)
         eventually(lambda: figures(api.get("user.json"))[1] == 5, what="nothing being counted")
         hanging = [api.get("user.json") for _ in range(10)]
-        valkey.resume()
+        resume(valkey)
         valkey.stop()
         down = [api.get("user.json") for _ in range(10)]
 

@@ -27,6 +27,7 @@ from dispatcher.local.valkey import Valkey
 from tests.integration.local.conftest import Start
 from tests.support.places import a_folder
 from tests.support.processes import is_alive
+from tests.support.servers import resume, suspend
 from tests.support.waiting import eventually
 
 OWNER = """
@@ -131,12 +132,12 @@ def test_valkey_keeps_its_data_in_a_folder_of_any_name(folder: Path) -> None:
 def test_a_paused_valkey_answers_nothing_until_it_is_resumed(folder: Path) -> None:
     server = Valkey(folder / "valkey")
     with client(server.start()) as asking:
-        server.pause()
+        suspend(server)
         with pytest.raises(redis.TimeoutError):
             asking.ping()
-        server.resume()
+        resume(server)
         assert eventually(asking.ping)
-        server.pause()
+        suspend(server)
     server.stop()  # in order, although paused
 
     assert server.pid is None
