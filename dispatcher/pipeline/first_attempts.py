@@ -43,7 +43,7 @@ class FirstAttempts:
     ) -> None:
         self._sender = sender
         self._policy = policy
-        self._owner = tools.owner
+        self._token = str(new_lease_token(tools.owner))
         self._monotonic = tools.monotonic
         self._pass_on = pass_on
         self._holds = Holds(schedule, policy.hold_s, tools.monotonic)
@@ -76,7 +76,7 @@ class FirstAttempts:
         if room <= 0 or self._traffic.recorder.locked:
             return None
         return Leasing(
-            token=str(new_lease_token(self._owner)),
+            token=self._token,
             lease_s=self._policy.lease.total_seconds(),
             slots=ROOM_OF_ONE,
             room=room,

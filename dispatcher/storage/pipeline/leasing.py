@@ -14,22 +14,24 @@ from dispatcher.storage.pipeline.events import MATCHED
 from dispatcher.storage.planned import Planned
 from dispatcher.storage.secrets import SecretBox
 
-# A webhook that is well neither fails nor has a rate to keep to. So many of its deliveries are leased that no more than
-# `slots` are waiting or under way, over all processes. It is looked at once, for its first delivery.
-# Index: deliveries_due, at most `slots` rows a webhook.
+# A webhook that is well neither fails nor has a rate to keep to. All its deliveries are leased, or none: no more than
+# `slots` are leased under the token then, and nothing of it is with a drain, which would not see these requests in its
+# window. It is looked at once, for its first delivery. Index: deliveries_due, at most `slots` rows a webhook.
 _LEASED = """
         select id, event_id, webhook_id, resource, copy_of,
             case when is_leased then dispatcher_now() + make_interval(secs => %(lease_s)s) else dispatcher_now() end
                 as next_attempt_at,
             case when is_leased then %(token)s::uuid end as lease_token
         from (
-            select *, coalesce(
-                nth <= max(slots) over (partition by webhook_id) and nth_of_all <= %(room)s, false) as is_leased
+            select *, coalesce(max(nth) over its <= max(slots) over its and max(nth_of_all) over its <= %(room)s, false)
+                as is_leased
             from (
                 select *, case when nth = 1 and nth_of_all <= %(room)s then (
                     select %(slots)s - (
-                        select count(*) from (
-                            select from deliveries_waiting where webhook_id = w.id
+                        select case when bool_and(lease_token = %(token)s) then count(*)
+                            when count(*) = 0 then 0 else %(slots)s end
+                        from (
+                            select lease_token from deliveries_waiting where webhook_id = w.id
                             order by next_attempt_at limit %(slots)s) waiting)
                     from webhooks w
                     where id = numbered.webhook_id and id <> all (%(busy)s::int[])
@@ -37,7 +39,8 @@ _LEASED = """
                 from (
                     select *, row_number() over (partition by webhook_id order by id) as nth,
                         row_number() over (order by id) as nth_of_all
-                    from matched) numbered) counted) ranked
+                    from matched) numbered) counted
+            window its as (partition by webhook_id)) ranked
         order by id"""
 
 # Indexes: the primary key of events_waiting, webhooks_with_order, webhooks_by_account; to send, as a claim's.
@@ -71,7 +74,7 @@ _SUMS, _TO_SEND = 5, 16
 class Leasing(NamedTuple):
     """What a fan-out leases to its caller: `room` deliveries at most, under `token`, for `lease_s` seconds.
 
-    Of each webhook no more than `slots` are waiting or under way then; of those in `busy` none is leased.
+    Of each webhook no more than `slots` are leased under it then; of those in `busy` none is.
     """
 
     token: str
