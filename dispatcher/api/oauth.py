@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
+import flask
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, UnsupportedResponseTypeError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
@@ -29,6 +30,8 @@ from schemas.api.errors import ErrorSchema
 from schemas.api.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
 
 blueprint = Blueprint("oauth", __name__, description="Tokens.")
+pages = flask.Blueprint("consent", __name__)
+"""For browsers, and so not in the documentation."""
 
 T = TypeVar("T")
 
@@ -75,15 +78,13 @@ def revoke() -> Response:
     return json_response({})
 
 
-@blueprint.route("/oauth")
-@blueprint.doc(hide=True)
+@pages.route("/oauth")
 def consent_page() -> Response:
     """The page on which the owner decides."""
     return _page(request.args, _grant(request.args))
 
 
-@blueprint.route("/oauth", methods=["POST"])
-@blueprint.doc(hide=True)
+@pages.route("/oauth", methods=["POST"])
 def decide() -> Response:
     """The owner's decision: back to the client, with a code or with `access_denied`.
 
@@ -104,7 +105,7 @@ def decide() -> Response:
     return page
 
 
-@blueprint.errorhandler(OAuth2Error)
+@pages.errorhandler(OAuth2Error)
 def oauth_error(error: OAuth2Error) -> Response:
     """A wrong request for consent: the client gets the error where its redirect URI is right, else the person."""
     if isinstance(error, UnsupportedResponseTypeError):

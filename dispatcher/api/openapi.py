@@ -6,8 +6,7 @@ the quota's headers. Each process writes the document once, at the first request
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
 
-from dispatcher.api.auth import PREFIX
+from dispatcher.api.auth import PREFIX, security
 from dispatcher.api.errors import not_found
 from dispatcher.storage.admin.clients import SCOPES
 from schemas import EVENT_TYPES
@@ -71,7 +70,7 @@ def prepare(app: Flask, api: Api) -> None:
     """Makes flask-smorest know our fields, before blueprints are registered."""
     api.ma_plugin.converter.add_attribute_function(_attribute)
     api.spec.components.schema("Emitted", schema=EmittedSchema)  # which no route of Flask's answers
-    app.extensions[_NAME] = cache(lambda: json.dumps(_document(app, api.spec.to_dict()), ensure_ascii=False))
+    app.extensions[_NAME] = cache(lambda: json.dumps(_document(api.spec.to_dict()), ensure_ascii=False))
 
 
 @blueprint.get("/openapi.json")
@@ -111,42 +110,27 @@ def _attribute(_converter: object, field: Any, **_: Any) -> JSON:
     return of_field(field, _REFS) if isinstance(field, Wire | Items) else {}
 
 
-def _document(app: Flask, collected: JSON) -> JSON:
+def _document(collected: JSON) -> JSON:
     collected["paths"][_EMIT_PATH]["post"] = _emit()
     components = collected["components"]
     components["schemas"] |= body_types(_REFS) | {"NewEvent": _new_event()}
     components["schemas"].pop("PaginationMetadata")  # flask-smorest's own, of which nothing is used
     components |= _common()
-    scopes = dict(_scopes(app)) | {(_EMIT_PATH, "post"): ["events:write"]}
     for path, operations in collected["paths"].items():
-        for method in [name for name in operations if name in ("get", "post", "patch", "delete")]:
-            if operations[method].pop("hide", False):
-                del operations[method]
-            else:
-                operations[method]["responses"].pop("default", None)
-                if path.startswith(PREFIX):
-                    _complete(operations, operations[method], scopes.get((path, method)))
-    collected["paths"] = {path: operations for path, operations in collected["paths"].items() if operations}
+        for operation in (operations[method] for method in ("get", "post", "patch", "delete") if method in operations):
+            operation["responses"].pop("default", None)
+            if path.startswith(PREFIX):
+                _complete(operations, operation)
     collected["info"]["description"] = _ABOUT
     return collected
 
 
-def _scopes(app: Flask) -> Iterator[tuple[tuple[str, str], list[str]]]:
-    """Path as OpenAPI writes it, method → the scopes of every route of Flask's that takes a token."""
-    for rule in app.url_map.iter_rules():
-        path = re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule)
-        view = app.view_functions[rule.endpoint]
-        if hasattr(view, "scope"):  # `auth.authorized`
-            scopes = [view.scope] if view.scope else []
-            yield from (((path, method.lower()), scopes) for method in rule.methods or ())
-
-
-def _complete(operations: JSON, operation: JSON, scopes: list[str] | None) -> None:
-    """Adds what the checks before the view ask for and answer with; `scopes`: None where it takes no token."""
+def _complete(operations: JSON, operation: JSON) -> None:
+    """Adds what the checks before the view need and answer with."""
     statuses = {400, 415, 503}
+    scopes = operation["security"][0].get("oauth2")  # None where it takes no token
     if scopes is not None:
         statuses |= {401, 429} | ({403} if scopes else set())
-        operation["security"] = [{"oauth2": scopes}, {"bearer": []}]
     if operations.get("parameters"):  # of the path
         statuses.add(404)
     operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/UserAgent"})
@@ -242,6 +226,7 @@ def _emit() -> JSON:
     }
     return {
         "tags": ["events"],
+        "security": security("events:write"),
         "summary": f"Emits one event, or an array of up to {BATCH_LIMIT:,}: all or none. Answered, in order, once they"
         " are committed.",
         "description": "A second emit of an idempotency key stands for the first event, which is answered with `new`"

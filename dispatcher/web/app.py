@@ -48,6 +48,7 @@ def create_app(container: Container) -> Flask:
     openapi.prepare(app, api)
     for resource in (oauth, accounts, webhooks, failed_deliveries, webhook_actions, events, deliveries, replays):
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
+    app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)
     api.register_blueprint(health.blueprint)
     app.register_blueprint(openapi.blueprint, url_prefix=auth.PREFIX)
     register_console(app)
