@@ -1,5 +1,7 @@
 """Deliveries: one event for one webhook, with every attempt. A client sees those to its own webhooks."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, request
@@ -7,7 +9,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.parts import container, json_response
-from dispatcher.api.query import PAGE_SIZE, cursor, moment, one_of, parameter, uuid, webhook_id
+from dispatcher.api.query import PAGE_SIZE, moment, one_of, parameter, row_id, uuid, webhook_id
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
 from dispatcher.representations import delivery_details_json, delivery_json
@@ -29,24 +31,24 @@ _ID = {
 }
 
 
-def _query(name: str, description: str, **schema: object) -> dict[str, object]:
-    return {"in": "query", "name": name, "schema": schema, "description": description}
-
-
-_FILTERS = [
-    _query("webhook_id", "Only this webhook's.", type="integer", minimum=0),
-    _query(
-        "event_name",
+_NUMBER, _TIME = {"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}
+_FILTERS: dict[str, tuple[Callable[[str], object], Mapping[str, object], str]] = {
+    "webhook_id": (webhook_id, _NUMBER, "Only this webhook's."),
+    "event_name": (
+        one_of(EVENT_TYPES),
+        {"type": "string", "enum": list(EVENT_TYPES)},
         f"Only deliveries of this event. A page searches about {sum(SCANS):,} deliveries, so it may be short or empty "
         "although older ones exist: follow `Link`.",
-        type="string",
-        enum=list(EVENT_TYPES),
     ),
-    _query("state", "Only deliveries in this state.", type="string", enum=_STATES),
-    _query("since", "Only deliveries created at or after this time.", type="string", format="date-time"),
-    _query("until", "Only deliveries created before this time.", type="string", format="date-time"),
-    _query("idempotency_key", "Only the delivery with this key.", type="string", format="uuid"),
-    _query("before", "Only deliveries older than this one: the next page.", type="integer", minimum=0),
+    "state": (one_of(_STATES), {"type": "string", "enum": _STATES}, "Only deliveries in this state."),
+    "since": (moment, _TIME, "Only deliveries created at or after this time."),
+    "until": (moment, _TIME, "Only deliveries created before this time."),
+    "idempotency_key": (uuid, {"type": "string", "format": "uuid"}, "Only the delivery with this key."),
+    "before": (row_id, _NUMBER, "Only deliveries older than this one: the next page."),
+}
+"""Parameter of the query → its parser, its schema and its description."""
+_PARAMETERS = [
+    {"in": "query", "name": name, "schema": schema, "description": text} for name, (_, schema, text) in _FILTERS.items()
 ]
 _LINK = {
     "description": "The next page, RFC 8288; absent from the last one.",
@@ -56,22 +58,13 @@ _LINK = {
 
 @blueprint.route("/accounts/<slug>/deliveries.json")
 @authorized("deliveries")
-@blueprint.doc(parameters=_FILTERS)
+@blueprint.doc(parameters=_PARAMETERS)
 @blueprint.response(200, DeliverySchema(many=True), headers={"Link": _LINK})
 def list_(caller: Caller) -> Response:
     """Newest first, 40 a page. While older ones may follow, `Link` names the next page: `<?before=...>; rel="next"`."""
+    narrowed: dict[str, Any] = {name: parameter(name, parse) for name, (parse, _, _) in _FILTERS.items()}
     page = container().storage.transact(
-        delivery_pages.page,
-        caller.account.slug,
-        client_id=caller.client.id,
-        limit=PAGE_SIZE,
-        webhook_id=parameter("webhook_id", webhook_id),
-        event_name=parameter("event_name", one_of(EVENT_TYPES)),
-        state=parameter("state", one_of(_STATES)),
-        since=parameter("since", moment),
-        until=parameter("until", moment),
-        idempotency_key=parameter("idempotency_key", uuid),
-        before=cursor(),
+        delivery_pages.page, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **narrowed
     )
     return json_response([delivery_json(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
 

@@ -1,8 +1,7 @@
 """`dispatcher emit`: an event from the shell."""
 
 import json
-import sys
-from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -16,10 +15,10 @@ from schemas.wire.choices import did_you_mean
 @click.command()
 @click.argument("name")
 @account_option
-@click.option("--body", type=click.Path(dir_okay=False), default="-", help="A JSON file, or - for standard input.")
+@click.option("--body", type=click.File(encoding="utf-8"), default="-", help="A JSON file, or - for standard input.")
 @click.option("--idempotency-key", metavar="K", help="Emitting it again returns the first event.")
 @json_option
-def emit(name: str, slug: str | None, body: str, idempotency_key: str | None, as_json: bool) -> None:
+def emit(name: str, slug: str | None, body: TextIO, idempotency_key: str | None, as_json: bool) -> None:
     """Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}."""
     if name not in EVENT_TYPES:
         hint = did_you_mean(name, EVENT_TYPES)
@@ -29,12 +28,9 @@ def emit(name: str, slug: str | None, body: str, idempotency_key: str | None, as
     show(event, as_json, f"event {event['id']} {event['name']} {outcome}")
 
 
-def _read(source: str) -> dict[str, object]:
+def _read(file: TextIO) -> dict[str, object]:
     try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-        body = json.loads(text)
-    except FileNotFoundError:
-        raise click.BadParameter(f"file {source} does not exist", param_hint="--body") from None
+        body = json.load(file)
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is not valid JSON: {error}", param_hint="--body") from None
     if not isinstance(body, dict):
