@@ -6,7 +6,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import container, json_response
+from dispatcher.api.http import container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.accounts import Profile

@@ -33,7 +33,7 @@ def is_trusted(environ: Mapping[str, Any], trusted: Sequence[Network]) -> bool:
     return peer is not None and any(peer in network for network in trusted)
 
 
-def one_customer(address: str) -> str:
+def throttle_key(address: str) -> str:
     """The key by which attempts are counted: an IPv4 address, or the network of an IPv6 address."""
     parsed = _parsed(address)
     return str(IPv6Network((parsed, _SITE_BITS), strict=False)) if isinstance(parsed, IPv6Address) else address

@@ -19,7 +19,7 @@ from werkzeug.wsgi import get_host
 from dispatcher.access.authenticate import Admission
 from dispatcher.access.rate_limit import DEFAULT, Allowance
 from dispatcher.api.errors import not_found
-from dispatcher.api.parts import container
+from dispatcher.api.http import container
 from dispatcher.errors import ApiError
 from dispatcher.schedule.quota import WINDOW_S
 from dispatcher.storage.admin.tokens import Caller as Caller

@@ -24,7 +24,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from flask import Response, g, request
 from werkzeug.datastructures import MultiDict
 
-from dispatcher.api.parts import json_object, json_response
+from dispatcher.api.http import json_object, json_response
 from dispatcher.errors import ApiError
 from dispatcher.storage.admin import clients, tokens, users
 from dispatcher.storage.admin.clients import Client

@@ -8,7 +8,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import container, json_response
+from dispatcher.api.http import container, json_response
 from dispatcher.api.query import PAGE_SIZE, moment, one_of, parameter, row_id, uuid, webhook_id
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay

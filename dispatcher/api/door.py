@@ -18,8 +18,8 @@ from flask import request
 
 from dispatcher import clock, log
 from dispatcher.access.sign_in import Outcome
-from dispatcher.api.addresses import client_address, is_trusted, one_customer
-from dispatcher.api.parts import Answer, address, container
+from dispatcher.api.addresses import client_address, is_trusted, throttle_key
+from dispatcher.api.http import Answer, address, container
 from dispatcher.settings import Network
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Door:
 
     async def answer(self, environ: dict[str, Any]) -> Answer:
         """The application's answer, or 429."""
-        whence = one_customer(client_address(environ, self._trusted))
+        whence = throttle_key(client_address(environ, self._trusted))
         self._warn(environ)
         if wait_s := self._enter(whence):
             if not self._tell(whence, wait_s):
@@ -127,7 +127,7 @@ def sign_in_as(name: str, password: str, *, slug: str = "", owner: bool = False)
     name, slug = name.strip(), slug.strip()
     if len(name + slug) > _NAME_LIMIT or not (name + slug).isprintable() or len(password) > _PASSWORD_LIMIT:
         return Outcome()
-    outcome = container().access.sign_in(name, password, address=one_customer(address()), slug=slug, owner=owner)
+    outcome = container().access.sign_in(name, password, address=throttle_key(address()), slug=slug, owner=owner)
     if outcome.whole_address:
         request.environ[SHUT] = outcome.wait_s
     return outcome

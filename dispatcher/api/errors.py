@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from dispatcher import log
-from dispatcher.api.parts import Answer, json_answer, response
+from dispatcher.api.http import Answer, json_answer, response
 from dispatcher.errors import (
     ApiError,
     DependencyUnavailable,

@@ -8,7 +8,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import JSON, container, json_response
+from dispatcher.api.http import JSON, container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, moment, page_bounds, parameter, whole_number
 from dispatcher.storage.reads import activity
 from dispatcher.storage.reads.activity import Activity, SubjectFilter

@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.errors import not_found
-from dispatcher.api.parts import container, json_response
+from dispatcher.api.http import container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.representations import failed_delivery_json
 from dispatcher.storage.admin import webhooks

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response
 from flask_smorest import Blueprint
 
-from dispatcher.api.parts import Answer, container, json_answer, json_response
+from dispatcher.api.http import Answer, container, json_answer, json_response
 from dispatcher.errors import PendingMigrations, ScheduleUnavailable, StorageUnavailable
 from dispatcher.metrics.scrape import CONTENT_TYPE_LATEST, scrape
 from dispatcher.storage import migrate

@@ -21,7 +21,7 @@ from werkzeug.datastructures import MultiDict
 from dispatcher.api.auth import count_request
 from dispatcher.api.authorization_server import OAuthServer, Parameters, TokenRequest, connection, parameters
 from dispatcher.api.door import refusal, sign_in_as
-from dispatcher.api.parts import container, form_token, json_response, request_body, with_safe_headers
+from dispatcher.api.http import container, form_token, json_response, request_body, with_safe_headers
 from dispatcher.errors import ApiError
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person

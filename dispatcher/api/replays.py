@@ -4,7 +4,7 @@ from flask import Response, url_for
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import ROW_ID, container, json_object, json_response, no_content, public_url, request_body
+from dispatcher.api.http import ROW_ID, container, json_object, json_response, no_content, public_url, request_body
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.replays import job
 from dispatcher.representations import replay_json

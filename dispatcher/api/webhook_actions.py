@@ -4,7 +4,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
-from dispatcher.api.parts import ROW_ID, container, json_object, json_response, request_body
+from dispatcher.api.http import ROW_ID, container, json_object, json_response, request_body
 from dispatcher.representations import signing_secret_json
 from dispatcher.webhooks import secrets
 from schemas.api.delivery import PingSchema

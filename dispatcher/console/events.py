@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response
 
-from dispatcher.api.parts import container
+from dispatcher.api.http import container
 from dispatcher.api.query import PAGE_SIZE
 from dispatcher.console import filters
 from dispatcher.console.explanations import why_not_sent

@@ -10,7 +10,7 @@ from flask import Response, g
 from werkzeug.exceptions import NotFound
 
 from dispatcher import clock
-from dispatcher.api.parts import container
+from dispatcher.api.http import container
 from dispatcher.console import charts
 from dispatcher.console.page import account, blueprint, page, person, redirect_to
 from dispatcher.errors import ScheduleUnavailable

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeVar, cast
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound
 
-from dispatcher.api.parts import container, with_safe_headers
+from dispatcher.api.http import container, with_safe_headers
 from dispatcher.storage.admin import accounts, sessions
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.sessions import ActiveSession, Person

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 
 from dispatcher import clock
-from dispatcher.api.parts import ROW_ID, container
+from dispatcher.api.http import ROW_ID, container
 from dispatcher.api.query import PAGE_SIZE, cursor, webhook_id
 from dispatcher.console import filters
 from dispatcher.console.formatting import local_input

@@ -7,7 +7,7 @@ from werkzeug.exceptions import NotFound
 
 from dispatcher.access.sign_in import Outcome
 from dispatcher.api.door import refusal, sign_in_as
-from dispatcher.api.parts import ROW_ID, address, container, form_token
+from dispatcher.api.http import ROW_ID, address, container, form_token
 from dispatcher.console.page import (
     COOKIE,
     blueprint,

@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from dispatcher.api.parts import ROW_ID, container
+from dispatcher.api.http import ROW_ID, container
 from dispatcher.console.page import account, blueprint, is_part, page, redirect_to, visible
 from dispatcher.console.webhooks import webhook_page
 from dispatcher.errors import TooManyPings

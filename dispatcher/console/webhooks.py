@@ -7,7 +7,7 @@ from flask import Response, request
 from werkzeug.exceptions import Forbidden
 
 from dispatcher import clock
-from dispatcher.api.parts import ROW_ID, container
+from dispatcher.api.http import ROW_ID, container
 from dispatcher.api.query import PAGE_SIZE, cursor
 from dispatcher.console import charts, filters
 from dispatcher.console.overview import pauses

@@ -17,7 +17,7 @@ from dispatcher.api import (
     webhook_actions,
     webhooks,
 )
-from dispatcher.api.parts import BODY_LIMIT, ROW_ID, RowId
+from dispatcher.api.http import BODY_LIMIT, ROW_ID, RowId
 from dispatcher.console.blueprint import register as register_console
 from dispatcher.container import Container
 from schemas.api.errors import ErrorSchema

@@ -18,7 +18,7 @@ from dispatcher.api.auth import ADMITTED, bearer, needs_token, quota_headers, ta
 from dispatcher.api.door import Door, is_sign_in
 from dispatcher.api.errors import error_answer
 from dispatcher.api.health import quick_answer
-from dispatcher.api.parts import BODY_LIMIT, Answer, json_answer
+from dispatcher.api.http import BODY_LIMIT, Answer, json_answer
 from dispatcher.container import Container
 from dispatcher.web.bodies import (
     FORM_LIMIT,

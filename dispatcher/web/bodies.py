@@ -11,7 +11,7 @@ from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from dispatcher.api.parts import BODY_LIMIT, too_large
+from dispatcher.api.http import BODY_LIMIT, too_large
 from dispatcher.web.connections import Owed, Turn
 
 if TYPE_CHECKING:

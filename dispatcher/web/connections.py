@@ -19,7 +19,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from dispatcher.api.parts import text_of
+from dispatcher.api.http import json_text
 
 CONNECTIONS, TURN = "connections", "turn"
 """In the server's state the process's Connections, in a request's the Turn of its connection."""
@@ -57,7 +57,7 @@ _RANKS = {Owed.HEAD: 0, Owed.BODY: 0, Owed.TAKING: 0, Owed.NOTHING: 1, Owed.KNOW
 
 def _written(status: str, code: str, description: str, header: str = "") -> bytes:
     """An answer, whole, after which the connection is closed."""
-    text = text_of({"error": code, "error_description": description})
+    text = json_text({"error": code, "error_description": description})
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n{header}"
     return head.encode() + b"Connection: close\r\n\r\n" + text
 

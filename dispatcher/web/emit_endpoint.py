@@ -16,7 +16,7 @@ from dispatcher.access.authenticate import Admission
 from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.api.auth import PREFIX, access_token, authorize, check_headers, quota_headers
 from dispatcher.api.errors import error_answer, method_not_allowed
-from dispatcher.api.parts import BODY_LIMIT, Answer, check_content_type, json_answer, too_large
+from dispatcher.api.http import BODY_LIMIT, Answer, check_content_type, json_answer, too_large
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.event import Event, EventDraft

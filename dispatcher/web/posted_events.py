@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from marshmallow import ValidationError
 
-from dispatcher.api.parts import JSON, parse_json
+from dispatcher.api.http import JSON, parse_json
 from dispatcher.errors import ApiError, InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import NewEvent, check_key, drafts_of, problems, resource_name

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from dispatcher.api.parts import BODY_LIMIT
+from dispatcher.api.http import BODY_LIMIT
 from dispatcher.container import Container
 from dispatcher.errors import ApiError
 from dispatcher.web import bodies

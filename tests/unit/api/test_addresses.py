@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from dispatcher.api.addresses import UNKNOWN, client_address, one_customer
+from dispatcher.api.addresses import UNKNOWN, client_address, throttle_key
 
 TRUSTED = (ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fd00::/8"))
 
@@ -45,4 +45,4 @@ def test_the_address_is_the_nearest_that_is_no_trusted_proxys(peer: str, forward
     ],
 )
 def test_the_addresses_of_one_customer_count_as_one(address: str, customer: str) -> None:
-    assert one_customer(address) == customer
+    assert throttle_key(address) == customer

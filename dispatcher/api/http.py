@@ -122,10 +122,10 @@ def json_object() -> dict[str, JSON]:
 
 def json_response(value: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
-    return Response(text_of(value), status=status, headers=dict(headers or {}), mimetype="application/json")
+    return Response(json_text(value), status=status, headers=dict(headers or {}), mimetype="application/json")
 
 
-def text_of(value: JSON) -> bytes:
+def json_text(value: JSON) -> bytes:
     """`value` as JSON, as every response here writes it."""
     # A lone surrogate, which only the request can have brought (the name of an unknown attribute), has no bytes.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
@@ -133,7 +133,7 @@ def text_of(value: JSON) -> bytes:
 
 def json_answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -> Answer:
     """A JSON response for what answers without Flask."""
-    text = text_of(value)
+    text = json_text(value)
     return Answer(
         status,
         [("Content-Type", "application/json"), ("Content-Length", str(len(text))), *(headers or {}).items()],
