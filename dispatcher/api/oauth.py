@@ -20,8 +20,8 @@ from werkzeug.datastructures import MultiDict
 
 from dispatcher.api.auth import count_request
 from dispatcher.api.authorization_server import OAuthServer, Parameters, TokenRequest, connection, parameters
-from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.http import container, form_token, json_response, request_body, with_safe_headers
+from dispatcher.api.sign_in_queue import refused, sign_in_as
 from dispatcher.errors import ApiError
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person
@@ -99,10 +99,7 @@ def decide() -> Response:
     outcome = sign_in_as(request.form.get("name", ""), request.form.get("password", ""), owner=True)
     if outcome.person is not None:
         return _back(grant, outcome.person)
-    page = _page(requested, grant, refusal(outcome), 429 if outcome.wait_s else 403)
-    if outcome.wait_s:
-        page.headers["Retry-After"] = str(outcome.wait_s)
-    return page
+    return refused(outcome, lambda problem, status: _page(requested, grant, problem, status))
 
 
 @pages.errorhandler(OAuth2Error)

@@ -5,9 +5,8 @@ import re
 from flask import Response, g, request
 from werkzeug.exceptions import NotFound
 
-from dispatcher.access.sign_in import Outcome
-from dispatcher.api.door import refusal, sign_in_as
 from dispatcher.api.http import ROW_ID, address, container, form_token
+from dispatcher.api.sign_in_queue import refused, sign_in_as
 from dispatcher.console.page import (
     COOKIE,
     blueprint,
@@ -41,7 +40,7 @@ def sign_in_with() -> Response:
     outcome = sign_in_as(form.get("name", ""), form.get("password", ""), slug=form.get("account", ""))
     cookie = _start(outcome.candidate) if outcome.candidate is not None else None
     if cookie is None:
-        return _refused(outcome)
+        return refused(outcome, _form)
     next_page = request.form.get("next", "")
     response = see_other(next_page if _NEXT_PAGE.match(next_page) else to("home"))
     response.set_cookie(
@@ -95,13 +94,6 @@ def _start(candidate: Candidate) -> str | None:
     return container().storage.transact(
         sessions.start, candidate, container().access.session_idle, address=address(), agent=agent
     )
-
-
-def _refused(outcome: Outcome) -> Response:
-    response = _form(refusal(outcome), 429 if outcome.wait_s else 403)
-    if outcome.wait_s:
-        response.headers["Retry-After"] = str(outcome.wait_s)
-    return response
 
 
 def _form(problem: str = "", status: int = 200) -> Response:

@@ -15,10 +15,10 @@ from urllib.parse import unquote_to_bytes
 from dispatcher.access.rate_limit import DEFAULT
 from dispatcher.api.addresses import is_trusted
 from dispatcher.api.auth import ADMITTED, bearer, needs_token, quota_headers, takes_forms
-from dispatcher.api.door import Door, is_sign_in
 from dispatcher.api.errors import error_answer
 from dispatcher.api.health import quick_answer
 from dispatcher.api.http import BODY_LIMIT, Answer, json_answer
+from dispatcher.api.sign_in_queue import SignInQueue, is_sign_in
 from dispatcher.container import Container
 from dispatcher.web.bodies import (
     FORM_LIMIT,
@@ -64,7 +64,7 @@ class Asgi:
         self._trusted = container.settings.trusted_proxies
         self._callers = Callers(container)
         self._threads = ThreadPoolExecutor(container.settings.web_threads, thread_name_prefix="request")
-        self._door = Door(self._call, self._trusted)
+        self._sign_ins = SignInQueue(self._call, self._trusted)
         self._large = LargeBodies(container.settings.web_threads)
         self._emits = EmitEndpoint(container, self._callers, self._large, self._threads)
 
@@ -151,7 +151,7 @@ class Asgi:
     async def _flask(self, environ: dict[str, Any], body: IO[bytes] | Unread) -> Answer:
         environ["wsgi.input"] = body
         if is_sign_in(environ):
-            return await self._door.answer(environ)
+            return await self._sign_ins.answer(environ)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, environ)
 
     def _call(self, environ: dict[str, Any]) -> Answer:
