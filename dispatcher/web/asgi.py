@@ -87,11 +87,9 @@ class Asgi:
         await receive()
         state[CONNECTIONS] = connections = Connections(self._most)
         sweeping = asyncio.create_task(connections.keep_sweeping())
-        self._callers.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         sweeping.cancel()
-        self._callers.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, environ: dict[str, Any], receive: Receive, send: Send, turn: Turn) -> None:

@@ -8,7 +8,6 @@ from dispatcher.connections.adapter import Adapter, completed
 from dispatcher.connections.recognise import adapter_for
 from dispatcher.errors import AccountExists, AccountNotFound
 from dispatcher.storage.admin import users
-from dispatcher.storage.admin.clients import NOTIFY_CALLERS
 from dispatcher.storage.engine import Connection, record, records, rows, scalar
 
 
@@ -64,9 +63,7 @@ def edit(
     owner_name: str | None = None,
 ) -> None:
     """Changes what is given; raises UserExists where somebody else of the account has the e-mail."""
-    sql = f"""
-        update accounts set time_zone = coalesce(%(time_zone)s, time_zone), updated_at = now() where id = %(id)s
-        returning {NOTIFY_CALLERS}"""
+    sql = "update accounts set time_zone = coalesce(%(time_zone)s, time_zone), updated_at = now() where id = %(id)s"
     rows(connection, sql, id=account_id, time_zone=time_zone)
     if owner_email is not None or owner_name is not None:
         users.edit_owner(connection, account_id, email=owner_email, full_name=owner_name)

@@ -11,9 +11,6 @@ from dispatcher.storage.secrets import hash_of, new_secret
 
 SCOPES = ("webhooks", "events:read", "events:write", "deliveries")
 """What a client may be allowed; all of it unless told otherwise."""
-CALLERS_CHANNEL = "dispatcher_callers"
-"""Who remembers whose a token is listens here: what was found for any token may be different after a commit."""
-NOTIFY_CALLERS = f"pg_notify('{CALLERS_CHANNEL}', '')"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,9 +43,8 @@ where %(slug)s::text is null or a.slug = %(slug)s order by c.id
 
 _HOLD = "select from clients where id = %(id)s and revoked_at is null for share"
 
-_REVOKE = f"""
-update clients set revoked_at = now() where client_id = %(client_id)s and revoked_at is null
-returning id, {NOTIFY_CALLERS}
+_REVOKE = """
+update clients set revoked_at = now() where client_id = %(client_id)s and revoked_at is null returning id
 """
 
 _REVOKE_TOKENS = """

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.admin.clients import NOTIFY_CALLERS, Client
+from dispatcher.storage.admin.clients import Client
 from dispatcher.storage.admin.users import User
 from dispatcher.storage.engine import Connection, Row, first, record, rows, scalar
 from dispatcher.storage.secrets import hash_of, new_secret
@@ -74,14 +74,14 @@ where hash = %(hash)s and kind = 'refresh' and client_id = %(client_id)s and rev
 _HOLD = "select from tokens where hash = %(hash)s for update"
 
 # Down to the third generation: a code's refresh token, and its access tokens. Index: tokens_by_parent.
-_REVOKE = f"""
+_REVOKE = """
 with recursive family (id) as (
     select id from tokens where hash = %(hash)s and client_id = %(client_id)s and kind = any (%(kinds)s)
     union
     select t.id from tokens t join family f on t.parent_id = f.id)
 update tokens set revoked_at = dispatcher_now()
 where id = any (array (select id from family)) and revoked_at is null
-returning id, {NOTIFY_CALLERS}
+returning id
 """
 
 # A day later than needed, so that the second use of a code is seen as one. Index: tokens_by_expiry.

@@ -23,20 +23,14 @@ _ECHO_S = 2.0
 class NotificationListener:
     """One connection outside the pool that waits for notifications; costs no query while nothing happens."""
 
-    def __init__(self, engine: Engine, reconnect_s: float = _RECONNECT_S, channel: str = CHANNEL) -> None:
+    def __init__(self, engine: Engine, reconnect_s: float = _RECONNECT_S) -> None:
         self._engine = engine
-        self._channel = channel
         self._reconnect_s = reconnect_s
         self._connection: Any = None
         self._try_at_s = 0.0
         self._echo_by_s: float | None = None
         self.is_deaf = False
         """Behind a pooler that shares connections by transaction nothing arrives: look at the outbox instead."""
-
-    @property
-    def hears(self) -> bool:
-        """Whether no notification is missed: the connection stands, and its echo has been heard."""
-        return self._connection is not None and self._echo_by_s is None and not self.is_deaf
 
     def wait(self, wait_s: float, stop: threading.Event) -> bool:
         """Waits up to `wait_s`; true where a notification came, or may have been missed before."""
@@ -77,11 +71,11 @@ class NotificationListener:
         try:
             self._connection = detached(self._engine)
             with self._connection.cursor() as cursor:
-                cursor.execute(f"listen {self._channel}")
+                cursor.execute(f"listen {CHANNEL}")
             # On another connection: a pooler hands on what comes with the response to a statement. The echo stands for
             # all that was committed before, too.
             with self._engine.begin() as other:
-                other.exec_driver_sql(f"select pg_notify('{self._channel}', '')")
+                other.exec_driver_sql(f"select pg_notify('{CHANNEL}', '')")
         except (DBAPIError, psycopg2.Error) as error:
             logger.warning(log.line("listener.connect_failed", reason=type(error).__name__))
             self.close()
