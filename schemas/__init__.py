@@ -2,6 +2,5 @@
 
 from schemas.errors import InvalidEvent
 from schemas.wire.catalogue import EVENT_TYPES, EventType
-from schemas.wire.resources import RESOURCES
 
-__all__ = ["EVENT_TYPES", "RESOURCES", "EventType", "InvalidEvent"]
+__all__ = ["EVENT_TYPES", "EventType", "InvalidEvent"]

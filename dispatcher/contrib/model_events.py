@@ -63,7 +63,7 @@ class ModelEvents:
             if isinstance(name, str) and name not in EVENT_TYPES:
                 found.append(f"{action}: the catalogue has no event {name!r}; give its name, a function, or None")
             elif isinstance(name, str) and self.body is None and len(EVENT_TYPES[name].body) > 1:
-                keys = ", ".join(key.name for key in EVENT_TYPES[name].body)
+                keys = ", ".join(EVENT_TYPES[name].body)
                 found.append(f"{action}: {name!r} needs a `body` with {keys}")
         if self.on_invalid not in ("raise", "log"):
             found.append(f"on_invalid: {self.on_invalid!r} is neither 'raise' nor 'log'")

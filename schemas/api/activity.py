@@ -90,9 +90,9 @@ def subject_path(event: EventType) -> tuple[str, str] | None:
     """Where in the event's body the subject's id stands, as key and attribute; None where there is none."""
     if event.resource == "subject":
         return "subject", "id"
-    for key in event.body:
-        if key.name in _RELATED and "subject_id" in key.schema.fields:
-            return key.name, "subject_id"
+    for key, shape in event.body.items():
+        if key in _RELATED and "subject_id" in shape.inner.fields:
+            return key, "subject_id"
     return None
 
 

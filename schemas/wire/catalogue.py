@@ -13,7 +13,14 @@ from typing import Any, cast
 from schemas.errors import InvalidEvent
 from schemas.wire.choices import did_you_mean
 from schemas.wire.fields import Integer, Shape, WireSchema
-from schemas.wire.resources import RESOURCES
+from schemas.wire.resources.expense import ExpenseSchema
+from schemas.wire.resources.generator import GeneratorSchema, RecurringGeneratorSchema
+from schemas.wire.resources.inbox_file import InboxFileSchema
+from schemas.wire.resources.inventory_item import InventoryItemSchema
+from schemas.wire.resources.inventory_move import InventoryMoveSchema
+from schemas.wire.resources.invoice import InvoiceSchema
+from schemas.wire.resources.payment import ExpensePaymentSchema, InvoicePaymentSchema
+from schemas.wire.resources.subject import SubjectSchema
 
 
 class FileCountSchema(WireSchema):
@@ -22,27 +29,8 @@ class FileCountSchema(WireSchema):
     count = Integer(required=True)
 
 
-_SHAPES: Mapping[str, WireSchema] = {**RESOURCES, "FileCount": FileCountSchema()}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BodyKey:
-    """A key of the body: the type behind it, whether it is an array of that type, and whether it may be absent."""
-
-    name: str
-    type_name: str
-    many: bool = False
-    optional: bool = False
-
-    @property
-    def schema(self) -> WireSchema:
-        """The schema of the value, or of each item."""
-        return _SHAPES[self.type_name]
-
-    @property
-    def field(self) -> Shape:
-        """The key as an attribute of the body."""
-        return Shape(type(self.schema), many=self.many, required=not self.optional)
+Body = Mapping[str, Shape]
+"""The keys of an event's body, with the type of each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,81 +39,86 @@ class EventType:
 
     name: str
     resource: str
-    body: tuple[BodyKey, ...]
+    body: Body
     bulk: bool = False
 
 
-def _event(name: str, *keys: str, resource: str | None = None, bulk: bool = False) -> EventType:
-    """`keys` are written as `name: Type`, `name: Type[]` for an array, `name?: Type` where it may be absent."""
-    body = tuple(_body_key(key) for key in keys)
-    return EventType(name=name, resource=resource or body[0].name, body=body, bulk=bulk)
+def _event(name: str, body: dict[str, Shape], *, bulk: bool = False) -> EventType:
+    """`body` begins with the event's resource."""
+    return EventType(name=name, resource=next(iter(body)), body=MappingProxyType(body), bulk=bulk)
 
 
-def _body_key(text: str) -> BodyKey:
-    name, type_name = text.split(": ")
-    return BodyKey(
-        name=name.removesuffix("?"),
-        type_name=type_name.removesuffix("[]"),
-        many=type_name.endswith("[]"),
-        optional=name.endswith("?"),
-    )
-
+_INVOICE = {"invoice": Shape(InvoiceSchema, required=True)}
+_INVOICE_PAYMENT = {"payment": Shape(InvoicePaymentSchema, required=True)}
+_INVOICE_PAYMENTS = {"payments": Shape(InvoicePaymentSchema, many=True, required=True)}
+_GENERATOR = {"generator": Shape(GeneratorSchema, required=True)}
+_RECURRING_GENERATOR = {"recurring_generator": Shape(RecurringGeneratorSchema, required=True)}
+_EXPENSE = {"expense": Shape(ExpenseSchema, required=True)}
+_EXPENSE_IF_ANY = {"expense": Shape(ExpenseSchema)}
+_EXPENSE_PAYMENT = {"payment": Shape(ExpensePaymentSchema, required=True)}
+_EXPENSE_PAYMENTS = {"payments": Shape(ExpensePaymentSchema, many=True, required=True)}
+_INBOX_FILE = {"inbox_file": Shape(InboxFileSchema, required=True)}
+_FILE_COUNT = {"inbox_files": Shape(FileCountSchema, required=True)}
+_INVENTORY_ITEM = {"inventory_item": Shape(InventoryItemSchema, required=True)}
+_INVENTORY_MOVE = {"inventory_move": Shape(InventoryMoveSchema, required=True)}
+_SUBJECT = {"subject": Shape(SubjectSchema, required=True)}
 
 _ALL = (
-    _event("invoice_created", "invoice: Invoice"),
-    _event("invoice_updated", "invoice: Invoice"),
-    _event("invoice_removed", "invoice: Invoice"),
-    _event("invoice_restored", "invoice: Invoice"),
-    _event("invoice_overdue", "invoice: Invoice"),
-    _event("invoice_paid", "invoice: Invoice", "payment: InvoicePayment"),
-    _event("invoice_payment_added", "invoice: Invoice", "payment: InvoicePayment"),
-    _event("invoice_payment_removed", "invoice: Invoice", "payments: InvoicePayment[]"),
-    _event("invoice_sent", "invoice: Invoice"),
-    _event("invoice_locked", "invoice: Invoice"),
-    _event("invoice_unlocked", "invoice: Invoice"),
-    _event("invoice_cancelled", "invoice: Invoice"),
-    _event("invoice_cancellation_removed", "invoice: Invoice"),
-    _event("invoice_uncollectible", "invoice: Invoice"),
-    _event("invoice_uncollectible_removed", "invoice: Invoice"),
-    _event("generator_created", "generator: Generator"),
-    _event("generator_updated", "generator: Generator"),
-    _event("generator_removed", "generator: Generator"),
-    _event("generator_restored", "generator: Generator"),
-    _event("recurring_generator_created", "recurring_generator: RecurringGenerator"),
-    _event("recurring_generator_updated", "recurring_generator: RecurringGenerator"),
-    _event("recurring_generator_removed", "recurring_generator: RecurringGenerator"),
-    _event("recurring_generator_restored", "recurring_generator: RecurringGenerator"),
-    _event("recurring_generator_invoice_created", "recurring_generator: RecurringGenerator", "invoice: Invoice"),
-    _event("recurring_generator_paused", "recurring_generator: RecurringGenerator"),
-    _event("expense_created", "expense: Expense"),
-    _event("expense_updated", "expense: Expense"),
-    _event("expense_removed", "expense: Expense"),
-    _event("expense_restored", "expense: Expense"),
-    _event("expense_overdue", "expense: Expense"),
-    _event("expense_paid", "expense: Expense", "payment: ExpensePayment"),
-    _event("expense_payment_added", "expense: Expense", "payment: ExpensePayment"),
-    _event("expense_payment_removed", "expense: Expense", "payments: ExpensePayment[]"),
-    _event("expense_locked", "expense: Expense"),
-    _event("expense_unlocked", "expense: Expense"),
-    _event("inbox_file_created", "inbox_file: InboxFile"),
-    _event("inbox_file_updated", "inbox_file: InboxFile"),
-    _event("inbox_file_removed", "inbox_file: InboxFile", "expense?: Expense"),
-    _event("inbox_file_removed_all", "inbox_files: FileCount", resource="inbox_files", bulk=True),
-    _event("inbox_file_ocr_processing_failed", "inbox_file: InboxFile"),
-    _event("inbox_file_ocr_processing_rejected", "inbox_file: InboxFile"),
-    _event("inbox_file_ocr_processed", "inbox_file: InboxFile"),
-    _event("inventory_item_created", "inventory_item: InventoryItem"),
-    _event("inventory_item_updated", "inventory_item: InventoryItem"),
-    _event("inventory_item_removed", "inventory_item: InventoryItem"),
-    _event("inventory_item_archived", "inventory_item: InventoryItem"),
-    _event("inventory_item_unarchived", "inventory_item: InventoryItem"),
-    _event("inventory_move_created", "inventory_move: InventoryMove", "inventory_item: InventoryItem"),
-    _event("inventory_move_updated", "inventory_move: InventoryMove", "inventory_item: InventoryItem"),
-    _event("inventory_move_removed", "inventory_move: InventoryMove", "inventory_item: InventoryItem"),
-    _event("subject_created", "subject: Subject"),
-    _event("subject_updated", "subject: Subject"),
-    _event("subject_removed", "subject: Subject"),
+    _event("invoice_created", _INVOICE),
+    _event("invoice_updated", _INVOICE),
+    _event("invoice_removed", _INVOICE),
+    _event("invoice_restored", _INVOICE),
+    _event("invoice_overdue", _INVOICE),
+    _event("invoice_paid", _INVOICE | _INVOICE_PAYMENT),
+    _event("invoice_payment_added", _INVOICE | _INVOICE_PAYMENT),
+    _event("invoice_payment_removed", _INVOICE | _INVOICE_PAYMENTS),
+    _event("invoice_sent", _INVOICE),
+    _event("invoice_locked", _INVOICE),
+    _event("invoice_unlocked", _INVOICE),
+    _event("invoice_cancelled", _INVOICE),
+    _event("invoice_cancellation_removed", _INVOICE),
+    _event("invoice_uncollectible", _INVOICE),
+    _event("invoice_uncollectible_removed", _INVOICE),
+    _event("generator_created", _GENERATOR),
+    _event("generator_updated", _GENERATOR),
+    _event("generator_removed", _GENERATOR),
+    _event("generator_restored", _GENERATOR),
+    _event("recurring_generator_created", _RECURRING_GENERATOR),
+    _event("recurring_generator_updated", _RECURRING_GENERATOR),
+    _event("recurring_generator_removed", _RECURRING_GENERATOR),
+    _event("recurring_generator_restored", _RECURRING_GENERATOR),
+    _event("recurring_generator_invoice_created", _RECURRING_GENERATOR | _INVOICE),
+    _event("recurring_generator_paused", _RECURRING_GENERATOR),
+    _event("expense_created", _EXPENSE),
+    _event("expense_updated", _EXPENSE),
+    _event("expense_removed", _EXPENSE),
+    _event("expense_restored", _EXPENSE),
+    _event("expense_overdue", _EXPENSE),
+    _event("expense_paid", _EXPENSE | _EXPENSE_PAYMENT),
+    _event("expense_payment_added", _EXPENSE | _EXPENSE_PAYMENT),
+    _event("expense_payment_removed", _EXPENSE | _EXPENSE_PAYMENTS),
+    _event("expense_locked", _EXPENSE),
+    _event("expense_unlocked", _EXPENSE),
+    _event("inbox_file_created", _INBOX_FILE),
+    _event("inbox_file_updated", _INBOX_FILE),
+    _event("inbox_file_removed", _INBOX_FILE | _EXPENSE_IF_ANY),
+    _event("inbox_file_removed_all", _FILE_COUNT, bulk=True),
+    _event("inbox_file_ocr_processing_failed", _INBOX_FILE),
+    _event("inbox_file_ocr_processing_rejected", _INBOX_FILE),
+    _event("inbox_file_ocr_processed", _INBOX_FILE),
+    _event("inventory_item_created", _INVENTORY_ITEM),
+    _event("inventory_item_updated", _INVENTORY_ITEM),
+    _event("inventory_item_removed", _INVENTORY_ITEM),
+    _event("inventory_item_archived", _INVENTORY_ITEM),
+    _event("inventory_item_unarchived", _INVENTORY_ITEM),
+    _event("inventory_move_created", _INVENTORY_MOVE | _INVENTORY_ITEM),
+    _event("inventory_move_updated", _INVENTORY_MOVE | _INVENTORY_ITEM),
+    _event("inventory_move_removed", _INVENTORY_MOVE | _INVENTORY_ITEM),
+    _event("subject_created", _SUBJECT),
+    _event("subject_updated", _SUBJECT),
+    _event("subject_removed", _SUBJECT),
 )
+
 
 EVENT_TYPES: Mapping[str, EventType] = MappingProxyType({event.name: event for event in _ALL})
 """Event name → its type, in the order of the documentation."""
@@ -157,8 +150,7 @@ class BodySchema(WireSchema):
 @cache
 def body_schema(name: str) -> WireSchema:
     """The schema of the event's body; raises InvalidEvent for a name not in the catalogue."""
-    keys: dict[str, Any] = {key.name: key.field for key in event_type(name).body}
-    schema: type[Any] = BodySchema.from_dict(keys, name=f"{name}_body")
+    schema: type[Any] = BodySchema.from_dict(dict(event_type(name).body), name=f"{name}_body")
     return cast("WireSchema", schema())
 
 

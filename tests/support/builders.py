@@ -46,8 +46,7 @@ def _example(name: str) -> str:
 def a_body(name: str = "invoice_paid") -> dict[str, Any]:
     """An event's body as a service hands it over: API v3's own example, where there is one."""
     body: dict[str, Any] = json.loads(_example(name))
-    known = {key.name for key in EVENT_TYPES[name].body}
-    return {key: value for key, value in body.items() if key in known}
+    return {key: value for key, value in body.items() if key in EVENT_TYPES[name].body}
 
 
 def an_event(name: str = "invoice_paid", **given: Any) -> NewEvent:

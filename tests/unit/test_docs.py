@@ -73,8 +73,8 @@ def test_the_events_page_lists_the_catalogue() -> None:
 
 def event_row(event: EventType) -> str:
     keys = (
-        f"`{key.name}`: {key.type_name}{'[]' if key.many else ''}{' (optional)' if key.optional else ''}"
-        for key in event.body
+        f"`{key}`: {shape.inner.type_name}{'[]' if shape.many else ''}{'' if shape.required else ' (optional)'}"
+        for key, shape in event.body.items()
     )
     return f"| `{event.name}` | {', '.join(keys)} |"
 

@@ -1,7 +1,7 @@
 """What every field type says of its values. A new type is one subclass of `Wire`, and a change nowhere else."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import fields
 
@@ -15,6 +15,10 @@ class Attribute:
     """A value of exactly this type that passes the test is its own wire form: `wire` need not be asked."""
     after_decoding: Callable[[Any], Any] | None = None
     """What becomes of a value that msgspec decoded, where that is not its wire form yet; raises ValidationError."""
+    form: ClassVar[JsonSchema]
+    sample: ClassVar[Any]
+    decoded_as: ClassVar[Any]
+    """What `json_schema`, `example` and `msgspec_type` return, where that is the same of all attributes of the type."""
 
     def wire(self, value: Any) -> Any:
         """The JSON value to send; raises a ValidationError that never repeats the value: it may be confidential."""
@@ -22,15 +26,15 @@ class Attribute:
 
     def json_schema(self, refs: str) -> JsonSchema:
         """The JSON Schema of the wire form, null aside; a type of object is named as `refs` and its name."""
-        raise NotImplementedError
+        return self.form
 
     def example(self, name: str) -> Any:
         """A wire form for documentation, of an attribute of that name."""
-        raise NotImplementedError
+        return self.sample
 
     def msgspec_type(self) -> Any:
         """What msgspec decodes it as, null aside: it takes only what is in its wire form already."""
-        raise NotImplementedError
+        return self.decoded_as
 
 
 class Wire(Attribute, fields.Field[Any]):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from marshmallow import ValidationError
@@ -26,6 +26,7 @@ class Integer(Wire):
     """A JSON integer: no booleans, no digits in strings, within 64 bits."""
 
     as_is = (int, _64_BITS.__contains__)
+    decoded_as = _INTEGER
 
     def wire(self, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -40,9 +41,6 @@ class Integer(Wire):
 
     def example(self, name: str) -> int:
         return 14 if name == "due" else 1
-
-    def msgspec_type(self) -> Any:
-        return _INTEGER
 
 
 class String(Wire):
@@ -77,24 +75,22 @@ class Boolean(Wire):
     """`true` or `false`, nothing that is merely truthy."""
 
     as_is = (bool, frozenset((False, True)).__contains__)
+    form: ClassVar = {"type": "boolean"}
+    sample = False
+    decoded_as = bool
 
     def wire(self, value: Any) -> bool:
         if not isinstance(value, bool):
             raise ValidationError("not a boolean")
         return value
 
-    def json_schema(self, refs: str) -> JsonSchema:
-        return {"type": "boolean"}
-
-    def example(self, name: str) -> bool:
-        return False
-
-    def msgspec_type(self) -> Any:
-        return bool
-
 
 class Number(Wire):
     """A JSON number, such as a VAT rate. A Decimal is sent as a number too."""
+
+    form: ClassVar = {"type": "number"}
+    sample = 21
+    decoded_as = _INTEGER | Annotated[float, Meta(gt=-1e15, lt=1e15)]  # larger ones are spelt otherwise
 
     def wire(self, value: Any) -> int | float:
         if isinstance(value, bool) or not isinstance(value, _NUMBERS):
@@ -108,15 +104,6 @@ class Number(Wire):
         if isinstance(value, Decimal):
             return int(value) if value == value.to_integral_value() else float(value)
         return value
-
-    def json_schema(self, refs: str) -> JsonSchema:
-        return {"type": "number"}
-
-    def example(self, name: str) -> int:
-        return 21
-
-    def msgspec_type(self) -> Any:
-        return _INTEGER | Annotated[float, Meta(gt=-1e15, lt=1e15)]  # larger ones are spelt otherwise
 
 
 class DecimalString(Wire):
@@ -167,6 +154,10 @@ def _digits(value: str | int | float | Decimal) -> str:
 class Date(Wire):
     """`2024-06-13`."""
 
+    form: ClassVar = {"type": "string", "format": "date"}
+    sample = "2024-06-13"
+    decoded_as = date
+
     def wire(self, value: Any) -> str:
         if isinstance(value, str):
             return _date(value)
@@ -178,15 +169,6 @@ class Date(Wire):
 
     def python(self, wired: str) -> date:
         return date.fromisoformat(wired)
-
-    def json_schema(self, refs: str) -> JsonSchema:
-        return {"type": "string", "format": "date"}
-
-    def example(self, name: str) -> str:
-        return "2024-06-13"
-
-    def msgspec_type(self) -> Any:
-        return date
 
 
 def _date(text: str) -> str:
@@ -202,6 +184,9 @@ def _date(text: str) -> str:
 class DateTime(Wire):
     """`2024-06-13T14:06:20.743+02:00`: three fraction digits and the offset of the account's time zone."""
 
+    form: ClassVar = {"type": "string", "format": "date-time"}
+    sample = "2024-06-13T14:06:20.743+02:00"
+    decoded_as = str
     after_decoding = staticmethod(rewritten)
 
     def wire(self, value: Any) -> str:
@@ -213,15 +198,6 @@ class DateTime(Wire):
 
     def python(self, wired: str) -> datetime:
         return datetime.fromisoformat(wired)
-
-    def json_schema(self, refs: str) -> JsonSchema:
-        return {"type": "string", "format": "date-time"}
-
-    def example(self, name: str) -> str:
-        return "2024-06-13T14:06:20.743+02:00"
-
-    def msgspec_type(self) -> Any:
-        return str
 
 
 class Url(String):
@@ -250,6 +226,10 @@ class Url(String):
 class Uuid(Wire):
     """A lower-case UUID."""
 
+    form: ClassVar = {"type": "string", "format": "uuid"}
+    sample = "0190163d-8694-739b-aea5-966c26f8ad91"
+    decoded_as = UUID
+
     def wire(self, value: Any) -> str:
         try:
             return str(value if isinstance(value, UUID) else UUID(value))
@@ -258,12 +238,3 @@ class Uuid(Wire):
 
     def python(self, wired: str) -> UUID:
         return UUID(wired)
-
-    def json_schema(self, refs: str) -> JsonSchema:
-        return {"type": "string", "format": "uuid"}
-
-    def example(self, name: str) -> str:
-        return "0190163d-8694-739b-aea5-966c26f8ad91"
-
-    def msgspec_type(self) -> Any:
-        return UUID

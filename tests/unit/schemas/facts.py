@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from schemas import EVENT_TYPES
+from schemas.wire.fields import Shape, WireSchema
 from tests.support.places import EXAMPLES
 
 _ALL = json.loads((Path(__file__).parent / "facts.json").read_text(encoding="utf-8"))
@@ -26,3 +28,24 @@ def example(name: str) -> Any:
 def in_order(value: Any) -> str:
     """JSON text for comparing: values and the order of keys; 1 and 1.0 differ, and so do 1 and true."""
     return json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def _resources() -> dict[str, WireSchema]:
+    """Every type that stands in a body, and those nested in it, by name."""
+    found: dict[str, WireSchema] = {}
+
+    def walk(shape: Shape) -> None:
+        if shape.inner.type_name not in found:
+            found[shape.inner.type_name] = shape.inner
+            for field in shape.inner.fields.values():
+                if isinstance(field, Shape):
+                    walk(field)
+
+    for event in EVENT_TYPES.values():
+        for shape in () if event.bulk else event.body.values():
+            walk(shape)
+    return found
+
+
+RESOURCES = _resources()
+"""Type name → its schema."""

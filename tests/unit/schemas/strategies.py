@@ -20,7 +20,7 @@ ZONES = (
     "UTC",
 )
 
-BODIES = list({event.body: name for name, event in EVENT_TYPES.items()}.values())
+BODIES = list({tuple(event.body.values()): name for name, event in EVENT_TYPES.items()}.values())
 """One event for each body that differs from the others'."""
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -77,8 +77,8 @@ def bodies(event_name: str) -> st.SearchStrategy[dict[str, Any]]:
     """Bodies of an event, with all the keys that it must have."""
     return st.fixed_dictionaries(
         {
-            key.name: st.lists(objects(key.schema), max_size=2) if key.many else objects(key.schema)
-            for key in EVENT_TYPES[event_name].body
+            key: st.lists(objects(shape.inner), max_size=2) if shape.many else objects(shape.inner)
+            for key, shape in EVENT_TYPES[event_name].body.items()
         }
     )
 

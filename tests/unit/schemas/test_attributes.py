@@ -9,8 +9,7 @@ from schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
 from schemas.api.webhook import WebhookSchema
 from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Number, Shape, String, Url, Uuid
 from schemas.wire.payload import EnvelopeSchema
-from schemas.wire.resources import RESOURCES
-from tests.unit.schemas.facts import HTTP, TYPES
+from tests.unit.schemas.facts import HTTP, RESOURCES, TYPES
 
 KINDS = {
     Integer: "integer",

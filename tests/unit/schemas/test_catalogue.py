@@ -3,14 +3,14 @@
 import pytest
 
 from schemas.errors import InvalidEvent
-from schemas.wire.catalogue import EVENT_TYPES, BodyKey, event_type
-from schemas.wire.resources import RESOURCES
+from schemas.wire.catalogue import EVENT_TYPES, event_type
+from schemas.wire.fields import Shape
 from tests.unit.schemas.facts import EVENTS
 
 
-def written(key: BodyKey) -> str:
-    """A body key's type in the words of the facts."""
-    return f"{'array:' if key.many else ''}{key.type_name}{'?' if key.optional else ''}"
+def written(shape: Shape) -> str:
+    """The type of a body's key in the words of the facts."""
+    return f"{'array:' if shape.many else ''}{shape.inner.type_name}{'' if shape.required else '?'}"
 
 
 def test_there_are_53_events_in_the_documented_order() -> None:
@@ -19,7 +19,7 @@ def test_there_are_53_events_in_the_documented_order() -> None:
 
 
 def test_each_body_holds_the_documented_keys_in_their_order() -> None:
-    bodies = {name: [(key.name, written(key)) for key in event.body] for name, event in EVENT_TYPES.items()}
+    bodies = {name: [(key, written(shape)) for key, shape in event.body.items()] for name, event in EVENT_TYPES.items()}
 
     assert bodies == {name: list(keys.items()) for name, keys in EVENTS.items()} | {
         "inbox_file_removed_all": [("inbox_files", "FileCount")]
@@ -35,18 +35,12 @@ def test_an_event_type_is_named_as_its_key_and_says_its_resource() -> None:
 
 def test_the_only_bulk_event_holds_a_count() -> None:
     (event_type,) = (each for each in EVENT_TYPES.values() if each.bulk)
-    (key,) = event_type.body
+    ((key, shape),) = event_type.body.items()
 
     assert EVENTS[event_type.name] == {"inbox_files": {"count": "integer"}}
-    assert (key.name, key.many, key.optional) == ("inbox_files", False, False)
-    assert list(key.schema.fields) == ["count"]
-    assert key.schema.fields["count"].required
-
-
-def test_a_key_is_rendered_by_the_one_schema_of_its_type() -> None:
-    keys = [key for each in EVENT_TYPES.values() if not each.bulk for key in each.body]
-
-    assert all(key.schema is RESOURCES[key.type_name] for key in keys)
+    assert (key, shape.many, shape.required) == ("inbox_files", False, True)
+    assert list(shape.inner.fields) == ["count"]
+    assert shape.inner.fields["count"].required
 
 
 def test_the_catalogue_cannot_be_changed() -> None:

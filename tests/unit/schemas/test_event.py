@@ -15,8 +15,7 @@ import pytest
 
 from schemas import EVENT_TYPES, InvalidEvent
 from schemas.wire.body import render_body
-from schemas.wire.catalogue import BodyKey
-from schemas.wire.fields import DateTime
+from schemas.wire.fields import DateTime, Shape
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import BODIES
 
@@ -101,13 +100,13 @@ def test_a_bulk_event_holds_its_count() -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_the_least_body_is_its_ids(name: str) -> None:
-    def least(key: BodyKey) -> Any:
-        one = {"count": 0} if key.type_name == "FileCount" else {"id": 7}
-        return [one] if key.many else one
+    def least(shape: Shape) -> Any:
+        one = {"count": 0} if shape.inner.type_name == "FileCount" else {"id": 7}
+        return [one] if shape.many else one
 
-    body = {key.name: least(key) for key in EVENT_TYPES[name].body}
+    body = {key: least(shape) for key, shape in EVENT_TYPES[name].body.items()}
     backwards = dict(reversed(body.items()))
-    required = [key.name for key in EVENT_TYPES[name].body if not key.optional]
+    required = [key for key, shape in EVENT_TYPES[name].body.items() if shape.required]
 
     assert render_body(name, backwards) == json.dumps(body, separators=(",", ":")).encode()
     assert problems(name, {}) == [(key, "missing from the body") for key in required]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import EVENT_TYPES, RESOURCES
+from schemas import EVENT_TYPES
 from schemas.wire.body import render_body
-from tests.unit.schemas.facts import in_order
+from tests.unit.schemas.facts import RESOURCES, in_order
 from tests.unit.schemas.strategies import BODIES, bodies, objects
 
 # Wide objects are big examples; ten of each type show what a hundred of one would.
@@ -44,7 +44,7 @@ def test_a_valid_body_is_rendered_as_the_schemas_dump_it(event_name: str, data: 
     rendered = json.loads(render_body(event_name, body))
 
     assert in_order(rendered) == in_order(
-        {key.name: key.schema.dump(body[key.name], many=key.many) for key in EVENT_TYPES[event_name].body}
+        {key: shape.inner.dump(body[key], many=shape.many) for key, shape in EVENT_TYPES[event_name].body.items()}
     )
     assert in_order(json.loads(render_body(event_name, rendered))) == in_order(rendered)
     # Objects with attributes come to the same.

@@ -10,8 +10,7 @@ from schemas.api.failed_delivery import FailedDeliverySchema
 from schemas.api.webhook import WebhookSchema
 from schemas.wire.body import render_body
 from schemas.wire.payload import EnvelopeSchema
-from schemas.wire.resources import RESOURCES
-from tests.unit.schemas.facts import EXAMPLE_NAMES, HTTP, example, in_order
+from tests.unit.schemas.facts import EXAMPLE_NAMES, HTTP, RESOURCES, example, in_order
 
 WRITABLE = ("webhook_url", "auth_header", "active", "events")
 SHAPES = {
