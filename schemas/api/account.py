@@ -4,19 +4,20 @@ Source: API v3, Account, Users, Current user. Which attributes may be null is in
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
+
+from marshmallow import missing
 
 from schemas.wire.fields import Boolean, DateTime, Integer, Items, Shape, String, Url, WireSchema
 
 
 class AccountSchema(WireSchema):
-    """An account's own data and its settings."""
+    """An account's own data and its settings, which are not known here: clients want the keys, so they have defaults."""
 
     subdomain = String(required=True)
-    plan = String()
-    plan_price = Integer()
-    plan_paid_users = Integer()
+    plan = String(dump_default="Na maximum")
+    plan_price = Integer(dump_default=0)
+    plan_paid_users = Integer(dump_default=0)
     invoice_email = String(allow_none=True)
     phone = String(allow_none=True)
     web = String(allow_none=True)
@@ -25,79 +26,53 @@ class AccountSchema(WireSchema):
     registration_no = String(allow_none=True)
     vat_no = String(allow_none=True)
     local_vat_no = String(allow_none=True)
-    vat_mode = String(choices=("vat_payer", "non_vat_payer", "identified_person"))
+    vat_mode = String(choices=("vat_payer", "non_vat_payer", "identified_person"), dump_default="vat_payer")
     vat_price_mode = String(
-        choices=("with_vat", "without_vat", "numerical_with_vat", "from_total_with_vat"), allow_none=True
+        choices=("with_vat", "without_vat", "numerical_with_vat", "from_total_with_vat"),
+        allow_none=True,
+        dump_default="without_vat",
     )
     street = String(allow_none=True)
     city = String(allow_none=True)
     zip = String(allow_none=True)
-    country = String(allow_none=True)
-    currency = String()
-    unit_name = String(allow_none=True)
-    vat_rate = Integer()
+    country = String(allow_none=True, dump_default="CZ")
+    currency = String(dump_default="CZK")
+    unit_name = String(allow_none=True, dump_default="")
+    vat_rate = Integer(dump_default=21)
     displayed_note = String(allow_none=True)
     invoice_note = String(allow_none=True)
-    due = Integer()
-    invoice_language = String()
+    due = Integer(dump_default=14)
+    invoice_language = String(dump_default="cz")
     invoice_payment_method = String(allow_none=True)
-    invoice_proforma = Boolean()
+    invoice_proforma = Boolean(dump_default=False)
     invoice_hide_bank_account_for_payments = Items(String(), allow_none=True)
-    fixed_exchange_rate = Boolean()
-    invoice_selfbilling = Boolean()
+    fixed_exchange_rate = Boolean(dump_default=False)
+    invoice_selfbilling = Boolean(dump_default=False)
     default_estimate_type = String(choices=("estimate", "quote"), allow_none=True)
-    send_overdue_email = Boolean()
-    overdue_email_days = Integer()
-    send_repeated_reminders = Boolean()
-    send_invoice_from_proforma_email = Boolean()
-    send_thank_you_email = Boolean()
-    invoice_paypal = Boolean()
-    invoice_gopay = Boolean()
-    digitoo_enabled = Boolean()
-    digitoo_auto_processing_enabled = Boolean()
-    digitoo_remaining_extractions = Integer()
+    send_overdue_email = Boolean(dump_default=False)
+    overdue_email_days = Integer(dump_default=2)
+    send_repeated_reminders = Boolean(dump_default=False)
+    send_invoice_from_proforma_email = Boolean(dump_default=False)
+    send_thank_you_email = Boolean(dump_default=False)
+    invoice_paypal = Boolean(dump_default=False)
+    invoice_gopay = Boolean(dump_default=False)
+    digitoo_enabled = Boolean(dump_default=False)
+    digitoo_auto_processing_enabled = Boolean(dump_default=False)
+    digitoo_remaining_extractions = Integer(dump_default=0)
     created_at = DateTime()
     updated_at = DateTime()
 
 
-# What an account has of these is not known here; a dispatcher needs none of it, and clients want the keys.
-_DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {
-        "plan": "Na maximum",
-        "plan_price": 0,
-        "plan_paid_users": 0,
-        "vat_mode": "vat_payer",
-        "vat_price_mode": "without_vat",
-        "country": "CZ",
-        "currency": "CZK",
-        "unit_name": "",
-        "vat_rate": 21,
-        "due": 14,
-        "invoice_language": "cz",
-        "invoice_proforma": False,
-        "fixed_exchange_rate": False,
-        "invoice_selfbilling": False,
-        "send_overdue_email": False,
-        "overdue_email_days": 2,
-        "send_repeated_reminders": False,
-        "send_invoice_from_proforma_email": False,
-        "send_thank_you_email": False,
-        "invoice_paypal": False,
-        "invoice_gopay": False,
-        "digitoo_enabled": False,
-        "digitoo_auto_processing_enabled": False,
-        "digitoo_remaining_extractions": 0,
-    }
-)
-
-
-_UNSET = dict.fromkeys(name for name in AccountSchema().fields if name not in ("created_at", "updated_at"))
+_DEFAULTS = {
+    name: None if field.dump_default is missing else field.dump_default
+    for name, field in AccountSchema(exclude=["created_at", "updated_at"]).fields.items()
+}
 
 
 def account_attributes(slug: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Every attribute of the account but its times: what `settings` says, else a default, else null."""
     named = {"subdomain": slug, "name": slug, "full_name": slug}
-    return {**_UNSET, **_DEFAULTS, **named, **settings, "subdomain": slug}
+    return {**_DEFAULTS, **named, **settings, "subdomain": slug}
 
 
 class UserSchema(WireSchema):

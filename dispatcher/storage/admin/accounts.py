@@ -42,7 +42,8 @@ def create(
     id_ = scalar(connection, sql, slug=slug, time_zone=time_zone)
     if id_ is None:
         raise AccountExists(slug)
-    users.create_owner(connection, id_, owner_email or placeholder_email(slug), owner_name or slug)
+    owner = {"email": owner_email or placeholder_email(slug), "full_name": owner_name or slug, "permission": "owner"}
+    users.create(connection, id_, **owner, password_hash=None)
     return Account(id=id_, slug=slug, time_zone=time_zone)
 
 

@@ -81,11 +81,6 @@ returning id
 """
 
 
-def create_owner(connection: Connection, account_id: int, email: str, full_name: str) -> None:
-    """The account's owner, without a password yet."""
-    create(connection, account_id, email=email, full_name=full_name, permission="owner", password_hash=None)
-
-
 def edit_owner(connection: Connection, account_id: int, *, email: str | None, full_name: str | None) -> None:
     """Changes what is given of the account's owner; raises UserExists where somebody else of it has the e-mail."""
     if not rows(connection, _EDIT_OWNER, account_id=account_id, email=email, full_name=full_name):
