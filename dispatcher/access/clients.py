@@ -37,7 +37,7 @@ def create_client(
 
 @transactional
 def revoke_client(connection: Connection, client_id: str) -> int:
-    """Ends the client and its tokens, deletes its webhooks, cancels what waits for them; returns how many there were.
+    """Ends the client and its tokens, deletes its webhooks, cancels their pending deliveries; returns their number.
 
     Raises ClientNotFound.
     """

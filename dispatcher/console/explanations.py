@@ -24,9 +24,9 @@ def why_pending(wait: WaitReason, pause_s: float | None, settings: Settings) -> 
     if wait.is_due:
         limit = f", at most {wait.rate_limit} per second" if wait.rate_limit else ""
         return f"Due. It is sent as soon as fewer requests to the receiver are in flight{limit}."
-    if wait.tries < 1:
+    if wait.attempts < 1:
         return "Postponed without an attempt, because the receiver was busy or sent Retry-After."
-    return _after_attempts(wait.tries, settings)
+    return _after_attempts(wait.attempts, settings)
 
 
 def why_not_sent(event: EmittedEvent, webhook: NonRecipient) -> str:

@@ -42,11 +42,11 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 """Deliveries that one step makes pending."""
 WEBHOOKS = 200
-"""Webhooks of a replay that one step looks at."""
+"""Webhooks of a replay that one step serves."""
 MOST_RUNNING = 20
 """Replays of one account that run at a time."""
 SCAN = 2_000
-"""Deliveries or events that a step looks at to find a batch."""
+"""Deliveries or events that a step reads to find a batch."""
 COUNT, COUNT_EVENTS, COUNT_WEBHOOKS = 100_000, 20_000, 1_000
 """Rows that one statement counts among, and the webhooks whose they are."""
 

@@ -173,7 +173,7 @@ def detached(engine: Engine) -> Any:
 
 
 def _leave_a_standby(context: ExceptionContext) -> None:
-    """A server that does not take writes any more is none of ours: its connections are replaced."""
+    """A server that does not take writes any more is not used: its connections are replaced."""
     if getattr(context.original_exception, "pgcode", None) == _READ_ONLY:
         context.is_disconnect = True
 
@@ -192,7 +192,7 @@ def _refuse_closed(connection: Any, *_: object) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns "no answer" in its many shapes into StorageUnavailable; what is left is a fault of ours, or of values."""
+    """Turns "no answer" in its many shapes into StorageUnavailable; what is left is our fault, or that of values."""
     try:
         yield
     except PoolTimeout as error:

@@ -1,4 +1,4 @@
-"""Migrations: brings the database to the state the code expects, and tells whether it is there.
+"""Migrations: brings the database to the state the code expects, and checks whether it is there.
 
 Alembic is loaded when a function here is called: that takes as long as everything else that a command loads.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATIENCE_S = 600.0
-"""For so long a migration tries to get its locks, while somebody reads the tables: a dump, a report."""
+"""How long a migration waits for its locks, while somebody reads the tables: a dump, a report."""
 # What is asked of a table while a migration waits for it must wait behind it. So it waits for a moment only, and then
 # lets them all go first.
 _LOCK_TIMEOUT_MS = 200
@@ -38,20 +38,20 @@ def upgrade(storage: Storage, patience_s: float = PATIENCE_S) -> str:
     A database that a later release has migrated is left as it is. Raises StorageUnavailable where locks were not free
     for `patience_s`; what is done by then stays done.
     """
-    until_s, tries = clock.monotonic() + patience_s, 0
+    until_s, pauses = clock.monotonic() + patience_s, 0
     while True:
         try:
             with storage.transaction() as connection:
                 revision, is_last = _next_one(connection)
             if is_last:
                 return revision
-            tries = 0
+            pauses = 0
         except StorageUnavailable as error:
             if not took_too_long(error) or clock.monotonic() >= until_s:
                 raise
             logger.warning(log.line("migrate.waiting", reason="a transaction holds a table; see pg_stat_activity"))
-            threading.Event().wait(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
-            tries += 1
+            threading.Event().wait(_PAUSES_S[min(pauses, len(_PAUSES_S) - 1)])
+            pauses += 1
 
 
 def _next_one(connection: Connection) -> tuple[str, bool]:

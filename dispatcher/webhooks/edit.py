@@ -63,7 +63,7 @@ def edit_webhook(
             return webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked), switched
 
     webhook, switched = storage.transact(edit)
-    if switched:  # where order is not wanted any more, all that it held back is let go
+    if switched:  # where order is off now, all that it held back is released
         storage.autocommit(order.settle_all, webhook_id=webhook_id)
     waits = storage.read(deliveries.next_due, webhook_ids=[webhook_id])
     wake(schedule, waits, afresh=True)  # its owner has acted: whatever was known of the receiver may be over

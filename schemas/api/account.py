@@ -12,7 +12,7 @@ from schemas.wire.fields import Boolean, DateTime, Integer, Items, Shape, String
 
 
 class AccountSchema(WireSchema):
-    """An account's own data and its settings, which are not known here: clients want the keys, so they have defaults."""
+    """An account's own data and its settings, which are not known here: they have defaults."""
 
     subdomain = String(required=True)
     plan = String(dump_default="Na maximum")

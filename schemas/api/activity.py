@@ -1,7 +1,7 @@
 """The activity log (API v3, Events): what was emitted in an account, in words for people.
 
 API v3's log has names of its own; ours has those of the catalogue. It does not say who emits: `user` is the account's
-owner, and `text`, `related_objects` and `params` are made of the event's body (all inferred).
+owner, and `text`, `related_objects` and `params` come from the event's body (all inferred).
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _RELATED = {
 }
 """Key of the body → the type that API v3 has for it; it has none for files and stock."""
 _LABELS = ("number", "name", "filename", "id")
-"""Attributes that tell one object from another, the best first."""
+"""Attributes that identify an object, the best first."""
 
 
 class RelatedObjectSchema(WireSchema):
@@ -78,7 +78,7 @@ def related_objects(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def params(name: str, body: Mapping[str, Any]) -> dict[str, str | None]:
-    """What tells the object from others: `{"invoice_number": "2024-0056"}`."""
+    """What identifies the object: `{"invoice_number": "2024-0056"}`."""
     resource = _resource(name)
     value = body.get(resource)
     if not isinstance(value, Mapping):

@@ -5,7 +5,7 @@ from schemas.wire.payload import EnvelopeSchema
 
 
 class DeliveryAttemptSchema(WireSchema):
-    """One request. `response_status` is a code as a string, or a word such as `timeout`; `reason` tells more of it."""
+    """One request. `response_status` is a code as a string, or a word such as `timeout`; `reason` says more of it."""
 
     id = Integer(required=True)
     number = Integer(required=True)

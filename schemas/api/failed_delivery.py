@@ -21,7 +21,7 @@ class AttemptSchema(WireSchema):
 
 
 class FailedDeliverySchema(WireSchema):
-    """A delivery whose tries are used up, with its attempts, newest first; `body` is the whole envelope as sent."""
+    """A delivery whose every attempt failed, with its attempts, newest first; `body` is the whole envelope as sent."""
 
     id = Integer()
     event_name = String()

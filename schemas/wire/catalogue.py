@@ -125,7 +125,7 @@ EVENT_TYPES: Mapping[str, EventType] = MappingProxyType({event.name: event for e
 
 
 OPERATIONAL_EVENTS = frozenset({"webhook_deactivated", "webhook_recovered", "delivery_failed"})
-"""What the dispatcher itself tells an account's webhooks that subscribed to it; no service can emit them."""
+"""Events of the dispatcher itself, for the account's webhooks that subscribed to them; no service can emit them."""
 
 
 def event_type(name: str) -> EventType:

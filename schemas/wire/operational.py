@@ -1,4 +1,4 @@
-"""What the dispatcher itself tells: a webhook that it gave up or found well again, a delivery whose tries are used up.
+"""Events of the dispatcher itself: a webhook was disabled or has recovered, a delivery has failed.
 
 Not API v3's: these go only to webhooks that subscribed to their names (`catalogue.OPERATIONAL_EVENTS`).
 """
@@ -20,7 +20,7 @@ class WebhookStateSchema(WireSchema):
 
 
 class FailedSchema(WireSchema):
-    """A delivery whose tries are used up; `response_status` is the last attempt's."""
+    """A delivery whose every attempt failed; `response_status` is the last attempt's."""
 
     id = Integer()
     webhook_id = Integer()

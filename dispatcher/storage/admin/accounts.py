@@ -22,7 +22,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """What `account.json` tells: `settings` are the attributes that differ from its defaults."""
+    """What `account.json` returns: `settings` are the attributes that differ from its defaults."""
 
     settings: dict[str, Any]
     created_at: datetime

@@ -11,7 +11,7 @@ from dispatcher.storage.secrets import hash_of
 LIFETIME = timedelta(days=7)
 """Of a session, however much it is used."""
 TOUCHED_EVERY = timedelta(minutes=1)
-"""A session's last use is written down so often at most."""
+"""How often a session's last use is recorded at most."""
 _AGENT_LENGTH = 200
 
 
@@ -27,7 +27,7 @@ class Person:
 
     @property
     def may_write(self) -> bool:
-        """Whether they may change things, not only look."""
+        """Whether they may change things, not only read."""
         return self.permission in ("owner", "write", "operator")
 
     def sees(self, slug: str) -> bool:
@@ -45,7 +45,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActiveSession:
-    """Whose session a cookie names; `stale`: its last use is to be written down again."""
+    """Whose session a cookie names; `stale`: its last use is to be recorded again."""
 
     id: int
     person: Person

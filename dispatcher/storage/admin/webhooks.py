@@ -184,7 +184,7 @@ def edit(
 
 
 def delete(connection: Connection, account_id: int, webhook_id: int, *, client_id: int | None = None) -> None:
-    """Marks the webhook deleted and cancels what waits for it, as `cancel` does; raises WebhookNotFound."""
+    """Marks the webhook deleted and cancels its pending deliveries, as `cancel` does; raises WebhookNotFound."""
     missing = WebhookNotFound(webhook_id)
     one(connection, missing, _DELETE_ONE, account_id=account_id, id=webhook_id, client_id=client_id)
     cancel(connection, [webhook_id])
@@ -199,7 +199,7 @@ def delete_of_client(connection: Connection, client_id: int) -> int:
 
 
 def cancel(connection: Connection, webhook_ids: Iterable[int]) -> None:
-    """Cancels what waits for deleted webhooks, CANCELLED_AT_ONCE at most: `reconcile` goes on with the rest."""
+    """Cancels pending deliveries to deleted webhooks, CANCELLED_AT_ONCE at most: `reconcile` goes on with the rest."""
     rows(connection, _CANCEL, ids=array(webhook_ids), limit=CANCELLED_AT_ONCE)
 
 

@@ -19,7 +19,7 @@ order by e.id desc limit %(limit)s offset %(offset)s
 _NAMED = "and e.name = any (%(names)s) "
 _EMITTED = "and e.name <> all (%(operational)s) "  # our own are news of the dispatcher, not of the account
 
-# An event may be said to have happened before it was recorded, but hardly a day after: so older ids are not looked at.
+# An event may be said to have happened before it was recorded, but hardly a day after: so older ids are not read.
 _SINCE = "and e.created_at >= %(since)s and e.id >= %(first_id)s"
 _LEAD = 86_400 << COUNTER_BITS
 
@@ -41,7 +41,7 @@ class Activity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubjectFilter:
-    """Only events about this subject; `paths` tells for each event name under which key and attribute its id stands."""
+    """Only events about this subject; `paths`: event name → the key and the attribute under which its id stands."""
 
     subject_id: int
     paths: Mapping[str, tuple[str, str]]

@@ -107,7 +107,7 @@ where d.id = %(id)s and (%(account_id)s::int is null or w.account_id = %(account
 
 # The newest of each webhook, then the newest of these. Index: deliveries_..._by_webhook of each day, backwards; on what
 # waits there is none like it, where every claim would have to write it, so those of a webhook (deliveries_due) are
-# sorted: `+ 0` keeps the planner from walking all that waits by id instead. Ids of events are named as an array, so
+# sorted: `+ 0` keeps the planner from walking all pending ones by id instead. Ids of events are named as an array, so
 # that they are looked up.
 _LIST = """
 with page as materialized (

@@ -52,7 +52,7 @@ select s.webhook_id, count(*), min(s.id), max(s.id), array_agg(s.id) filter (whe
 from scanned s left join named n on n.id = s.event_id group by s.webhook_id
 """
 
-# What waits of the webhook is sorted, as for the list in deliveries.py, and for the same reason.
+# The webhook's pending ones are sorted, as for the list in deliveries.py, and for the same reason.
 _WAITING = """
 (select id, event_id from deliveries_waiting d where d.webhook_id = w.id and d.id + 0 < w.place {conditions}
 order by d.id + 0 desc limit w.share)

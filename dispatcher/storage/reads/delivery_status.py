@@ -9,14 +9,14 @@ from dispatcher.storage.pipeline.order import HELD_BACK
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaitReason:
-    """Of one delivery. `tries`: since it was made, or last replayed; `leased`: a drain has claimed it."""
+    """Of one delivery. `attempts`: since it was created, or last replayed; `leased`: a drain has claimed it."""
 
     webhook_id: int
     active: bool
     deleted: bool
     deactivated_reason: str | None
     rate_limit: int | None
-    tries: int
+    attempts: int
     leased: bool
     held_back: bool
     resource: str | None
@@ -24,7 +24,7 @@ class WaitReason:
     is_due: bool
 
 
-# Index: deliveries_by_id of what waits.
+# Index: deliveries_by_id of what is pending.
 _FIND = f"""
 select d.webhook_id, w.active, w.deleted_at is not null, w.deactivated_reason, w.rate_limit,
     d.attempt_count + d.attempt_count_smallint - d.tries_before - d.tries_before_smallint,

@@ -38,7 +38,7 @@ class EmittedEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResultingDelivery:
-    """A delivery that was made of the event."""
+    """A delivery of the event."""
 
     delivery_id: int
     webhook_id: int
@@ -96,7 +96,7 @@ select array(
     (select count(*) from scanned)
 """
 
-# Index: deliveries_by_finish of each day from the event's on; of what waits, the two indexes that begin with the event.
+# Index: deliveries_by_finish of each day from the event's on; of what is pending, the two that begin with the event.
 _RESULTING = """
 select id, webhook_id, idempotency_key, state, attempt_count + attempt_count_smallint,
     case when state = 'pending' then next_attempt_at end, created_at, copy_of is not null

@@ -1,6 +1,6 @@
-"""What the console's first page asks for every few seconds: what waits, and which webhooks are in trouble.
+"""What the console's first page asks for every few seconds: the backlog, and which webhooks are in trouble.
 
-Both look at a bounded number of rows, by index, however many deliveries wait.
+Both read a bounded number of rows, by index, however many deliveries are pending.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ WEBHOOK_CAP = 1_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingSummary:
-    """`deliveries` that wait, `due_age_s` of the oldest that is due to an active webhook; None where none is.
+    """Pending `deliveries`, and `due_age_s` of the oldest that is due to an active webhook; None where none is.
 
     Beyond COUNT_CAP it is not `is_exact`: `deliveries` is what Postgres' statistics say, or COUNT_CAP for one account.
     """
@@ -49,7 +49,7 @@ class FailingWebhook:
     failed_in_a_day: int
 
 
-# Walks deliveries_due from webhook to webhook: one look for each, whatever waits there.
+# Walks deliveries_due from webhook to webhook: one look-up for each, whatever is pending there.
 _WALK_ALL = """
 walk (webhook_id, next_attempt_at) as (
     (select webhook_id, next_attempt_at from deliveries_waiting order by webhook_id, next_attempt_at limit 1)
@@ -131,7 +131,7 @@ order by w.deactivated_at is null, w.failing_since is null, w.deactivated_at des
 
 
 def pending_summary(connection: Connection, account_id: int | None = None) -> PendingSummary:
-    """What waits, of an account or of all."""
+    """Of an account or of all."""
     sql = _WAITING_OF_ALL if account_id is None else _WAITING_OF_ACCOUNT
     counted, estimate, due_age_s, events, event_age_s = rows(connection, sql, _parameters(account_id))[0]
     exact = counted <= COUNT_CAP

@@ -1,4 +1,4 @@
-"""Webhooks as the console lists them: with what waits for each, and without any secret."""
+"""Webhooks as the console lists them: with their pending deliveries, and without any secret."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

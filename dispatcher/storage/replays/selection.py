@@ -102,7 +102,7 @@ _COPIED = f"""
     from deliveries where {_STILL_FITS} order by event_id"""
 _COPY = f"{order.insert(_COPIED)} returning id, webhook_id, resource"
 
-# The resource of an event stands in its body, under a key that its name tells.
+# The resource of an event stands in its body, under a key that depends on its name.
 _MISSING = f"""
     select id, event_id, webhook_id, {order.resource_of("event_id", "webhook_id")} as resource, null::bigint as copy_of
     from (

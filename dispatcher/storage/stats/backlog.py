@@ -1,4 +1,4 @@
-"""What waits, at a cost that does not grow with it: exact while it is little, estimated from a sample when it is much.
+"""The backlog, at a cost that does not grow with it: exact while it is little, estimated from a sample when it is much.
 
 Up to EXACT rows are read by index, whatever the table has become meanwhile. Beyond, SAMPLE_PAGES pages of the table are
 read, the same ones each time, so that an estimate moves only when the rows do; it is right within a few per cent.
@@ -18,12 +18,12 @@ LATE = 40
 OVERDUE = 50
 """Webhooks at the head of the schedule whose oldest delivery is read, however much waits elsewhere."""
 WEBHOOKS = 250
-"""Webhooks that are listed by themselves: those with the most pending deliveries."""
+"""Webhooks that are listed each: those with the most pending deliveries."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backlog:
-    """Figures of what waits; ages in seconds, None where nothing waits.
+    """Counts of what is pending; ages in seconds, None where nothing is.
 
     `due`, `retrying` and `held_back` are of active webhooks, `inactive` of the others. `is_exact` is False where the
     figures are estimates; ages are exact always, as far as the oldest is one of a webhook that was read.
@@ -47,7 +47,7 @@ class Backlog:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookBacklog:
-    """A webhook with deliveries that wait; the counts are estimates where the Backlog's are."""
+    """A webhook with pending deliveries; the counts are estimates where the Backlog's are."""
 
     webhook_id: int
     account_slug: str
@@ -103,7 +103,7 @@ select pg_stat_get_live_tuples(%(table)s::regclass),
 
 
 def measure(connection: Connection, also: Iterable[int] = ()) -> tuple[Backlog, list[WebhookBacklog]]:
-    """What waits, and the webhooks with the most of it.
+    """The backlog, and the webhooks with the most of it.
 
     `also`: webhooks that are known to be late; where the counts come from a sample, their oldest is read, too.
     """

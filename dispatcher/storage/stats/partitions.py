@@ -29,8 +29,8 @@ where i.inhparent = any (%(tables)s::text[]::regclass[]) and c.relname ~ '_[0-9]
 order by right(c.relname, 8), c.relname
 """
 
-# An event whose delivery still waits (an inactive webhook, a long backlog) keeps its day. Walks what waits by event:
-# the copies that a replay made have an index of their own.
+# An event whose delivery is still pending (an inactive webhook, a long backlog) keeps its day. Walks what is pending by
+# event: the copies that a replay made have an index of their own.
 _STILL_NEEDED = """
 select exists (
         select from deliveries_waiting where event_id >= %(first)s and event_id < %(last)s and copy_of is null)

@@ -13,7 +13,7 @@ from dispatcher.storage.engine import Connection, array, rows
 ALL_ACCOUNTS = 0
 """In place of an account's id: all accounts."""
 GROWTH = 1.25
-"""A bucket of times ends so many times later than the one before."""
+"""The end of a bucket of times, as a multiple of the end of the one before."""
 LAST_BUCKET = 95
 FAILED_ATTEMPTS_CAP = 100_000
 """Of a count; with more of them in its span, the rest is left out."""
@@ -28,7 +28,7 @@ from figures_until for update skip locked
 """
 _COUNTED = "update figures_until set until = %(until)s"
 
-# Index: deliveries_by_finish and attempts_by_finish, of the days named; deliveries_by_id, one look for each attempt.
+# Index: deliveries_by_finish and attempts_by_finish, of the days named; deliveries_by_id, one look-up for each attempt.
 _COUNT = """
 with finished as materialized (
     select d.webhook_id, d.state, date_trunc('minute', d.updated_at) as minute,

@@ -7,7 +7,7 @@ UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 URL = re.compile(r"^[Hh][Tt][Tt][Pp][Ss]?://([^/?#\[\]]+|[^/?#\[\]]*\[[0-9A-Fa-f:.]+\](:[0-9]*)?)([/?#]|$)")
 """Absolute, with a host. What follows it is passed on as it is, blanks and all: nobody opens it here."""
 PLAIN_URL = re.compile(r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[!-~]*)?\Z")
-"""Those that need no closer look."""
+"""Those that are not checked further."""
 DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
 FRACTION = re.compile(r"-?[0-9]{1,30}\.[0-9]{1,30}\Z")
 

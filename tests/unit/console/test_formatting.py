@@ -16,7 +16,7 @@ from tests.support.builders import NOON
 
 SETTINGS = Settings(database_url="", redis_url="", broker_url="", secret_keys=())
 WAIT = WaitReason(
-    webhook_id=5, active=True, deleted=False, deactivated_reason=None, rate_limit=None, tries=2, leased=False,
+    webhook_id=5, active=True, deleted=False, deactivated_reason=None, rate_limit=None, attempts=2, leased=False,
     held_back=False, resource=None, due_at=NOON, is_due=False,
 )  # fmt: skip
 
