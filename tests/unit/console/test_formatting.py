@@ -49,8 +49,8 @@ def test_a_query_is_only_hinted_at() -> None:
     ("given", "pause_s", "said"),
     [
         ({}, None, "After 2 failed attempts, the next one follows in 1 min ± 20%"),
-        ({"tries": 1}, None, "After 1 failed attempt, the next one follows in 20 s"),
-        ({"tries": 0}, None, "Postponed without an attempt"),
+        ({"attempts": 1}, None, "After 1 failed attempt, the next one follows in 20 s"),
+        ({"attempts": 0}, None, "Postponed without an attempt"),
         ({"is_due": True}, None, "Due."),
         ({"is_due": True, "rate_limit": 7}, None, "at most 7 per second"),
         ({}, 43.0, "Paused for another 43 s after 10 consecutive failures"),

@@ -32,11 +32,11 @@ def in_order(value: Any) -> str:
 
 def _resources() -> dict[str, WireSchema]:
     """Every type that stands in a body, and those nested in it, by name."""
-    found: dict[str, WireSchema] = {}
+    types: dict[str, WireSchema] = {}
 
     def walk(shape: Shape) -> None:
-        if shape.inner.type_name not in found:
-            found[shape.inner.type_name] = shape.inner
+        if shape.inner.type_name not in types:
+            types[shape.inner.type_name] = type(shape.inner)()
             for field in shape.inner.fields.values():
                 if isinstance(field, Shape):
                     walk(field)
@@ -44,7 +44,7 @@ def _resources() -> dict[str, WireSchema]:
     for event in EVENT_TYPES.values():
         for shape in () if event.bulk else event.body.values():
             walk(shape)
-    return found
+    return types
 
 
 RESOURCES = _resources()

@@ -38,7 +38,7 @@ def test_the_only_bulk_event_holds_a_count() -> None:
     ((key, shape),) = event_type.body.items()
 
     assert EVENTS[event_type.name] == {"inbox_files": {"count": "integer"}}
-    assert (key, shape.many, shape.required) == ("inbox_files", False, True)
+    assert (key, bool(shape.many), shape.required) == ("inbox_files", False, True)
     assert list(shape.inner.fields) == ["count"]
     assert shape.inner.fields["count"].required
 
