@@ -1,7 +1,7 @@
 """A process that drains says again and again that it lives, frees what dead ones held, and keeps the clock in step."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dispatcher import log
 from dispatcher.schedule.schedule import Beat, Schedule
@@ -38,6 +38,8 @@ class Heartbeat:
         self._reconcile = reconcile
         self._every_s = every_s
         self._missed = True
+        self._buried: list[Sequence[int] | None] = []
+        """Processes whose leases are to be ended; None: all that are dead, for a Redis that has forgotten them."""
 
     def beat(self) -> None:
         """Raises what Redis or Postgres raise; the next beat then makes up for this one."""
@@ -48,7 +50,8 @@ class Heartbeat:
             silence_s=SILENCE_FIRST_S if missed else SILENCE_S,
             reconciled_s=min(1.0, self._every_s) if missed else self._every_s,  # one of those that begin together does
         )
-        if self._free(beat) or beat.reconcile:
+        ended = self._end_leases()
+        if self._free(beat) or ended or beat.reconcile:
             self._reconcile()
         self._missed = False
 
@@ -57,7 +60,7 @@ class Heartbeat:
         self._presence.close()
 
     def _free(self, beat: Beat) -> bool:
-        """What the dead among the silent held or leased is due now; whether there was one: it may have lost a message.
+        """What the dead among the silent held is due now; whether there was one, which may have lost a message too.
 
         Silence alone proves nothing, since a process may be slow; nor does a session that has ended, since Postgres may
         have been restarted. A process that neither speaks nor has a session is dead.
@@ -68,9 +71,20 @@ class Heartbeat:
         freed = self._schedule.free(dead, anew=beat.anew) if dead or beat.anew else None
         if freed is None:
             return False
-        leases = 0
-        if self._presence.judges:  # a Redis that has started anew does not know who was there
-            leases = self._storage.autocommit(owners.end_leases, None if beat.anew else dead)
-        if freed or leases:
-            logger.warning(log.line("holds.freed", processes=len(dead), webhooks=freed, deliveries=leases))
+        self._buried.append(None if beat.anew else dead)
+        if freed:
+            logger.warning(log.line("holds.freed", processes=len(dead), webhooks=freed))
         return True
+
+    def _end_leases(self) -> bool:
+        """Of those whose holds were freed a beat ago and that have no session yet: one that lives has it again by now.
+
+        To end a lease of a process that lives would send its deliveries twice; to free its holds does no harm.
+        """
+        ended = 0
+        while self._buried and self._presence.judges:
+            ended += self._storage.autocommit(owners.end_leases, self._buried[-1])
+            self._buried.pop()
+        if ended:
+            logger.warning(log.line("leases.ended", deliveries=ended))
+        return ended > 0

@@ -42,7 +42,7 @@ with leased as materialized (
     where next_attempt_at > dispatcher_now() and substr(lease_token::text, 15, 1) = '8')
 update deliveries_waiting set next_attempt_at = dispatcher_now()
 where id = any (array (
-    select id from leased where owner = any (%(owners)s::bigint[]) or %(all)s and owner not in ({_LIVING})))
+    select id from leased where (owner = any (%(owners)s::bigint[]) or %(all)s) and owner not in ({_LIVING})))
     and lease_token is not null
 returning id
 """
@@ -54,7 +54,10 @@ def ended(connection: Connection, owners: Sequence[int]) -> list[int]:
 
 
 def end_leases(connection: Connection, owners: Sequence[int] | None) -> int:
-    """What these processes have leased is due at once; None: all that have no session. Returns how many those were."""
+    """What these processes have leased is due at once, unless they have a session; None: of all that have none.
+
+    Returns how many deliveries those were.
+    """
     return len(rows(connection, _END_LEASES, {"owners": array(owners or ()), "all": owners is None}))
 
 

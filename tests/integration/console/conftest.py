@@ -223,7 +223,7 @@ class Traffic:
 # -- Chromium ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there an event loop runs in this thread, where the next file may want one
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=20_000)  # pages ask again each 5 s, and this machine may have other things to do
     with sync_playwright() as playwright:

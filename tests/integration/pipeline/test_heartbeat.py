@@ -103,18 +103,44 @@ def due(flow: Flow) -> list[int]:
     return [id_ for (id_,) in flow.sql("select id from deliveries_waiting where next_attempt_at <= now()")]
 
 
-def test_what_a_dead_process_had_leased_is_due(
-    heartbeat: Heartbeat, schedule: Any, clock: FakeClock, storage: Storage, flow: Flow
+def test_what_a_dead_process_had_leased_is_due_a_beat_later(
+    heartbeat: Heartbeat,
+    schedule: Any,
+    clock: FakeClock,
+    storage: Storage,
+    flow: Flow,
+    reconciled: list[float],
 ) -> None:
-    heartbeat.beat()
+    for _ in range(2):  # the first on this Redis, and what follows of that
+        heartbeat.beat()
     with session(storage, LIVING):
         for owner in (DEAD, LIVING):
             leased_by(flow, owner)
             schedule.beat_of(owner)
         clock.advance(4)
         heartbeat.beat()
+        assert due(flow) == []
+        clock.advance(3)
+        heartbeat.beat()
 
     assert due(flow) == [DEAD]
+    assert reconciled[-1] == clock.now_s
+
+
+def test_a_process_that_has_a_session_again_keeps_its_leases(
+    heartbeat: Heartbeat, schedule: Any, clock: FakeClock, storage: Storage, flow: Flow
+) -> None:
+    for _ in range(2):
+        heartbeat.beat()
+    leased_by(flow, LIVING)
+    schedule.beat_of(LIVING)
+    clock.advance(4)
+    heartbeat.beat()
+    with session(storage, LIVING):
+        clock.advance(3)
+        heartbeat.beat()
+
+    assert due(flow) == []
 
 
 def test_after_redis_has_started_anew_all_are_asked_for(
@@ -124,6 +150,8 @@ def test_after_redis_has_started_anew_all_are_asked_for(
         for owner in (DEAD, LIVING):
             leased_by(flow, owner)
         heartbeat.beat()  # the first on this Redis
+        clock.advance(3)
+        heartbeat.beat()
 
     assert due(flow) == [DEAD]
 
