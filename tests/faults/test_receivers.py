@@ -83,7 +83,7 @@ def test_very_much_that_waits_for_a_dead_receiver_costs_nobody_anything(cluster:
     assert slowest_of(30) < 1.0
     assert resident_mb(worker.pid) < memory_mb * 1.2
     assert redis_memory_mb(cluster) < redis_mb + 1.0
-    assert cluster.states() == {"delivered": 60, "pending": count}
+    wait_until(cluster.states, lambda states: states == {"delivered": 60, "pending": count}, 10)
     status = cluster.start("dispatcher", "status", "--json")
     assert status.wait(10) == 0
     (shown,) = json.loads(status.output)["webhooks"]
