@@ -11,7 +11,7 @@ from dispatcher.errors import DispatcherError, QueueUnavailable
 
 logger = logging.getLogger(__name__)
 
-APART_S = 0.005
+APART_S = 0.002
 """Nudges are at least so far apart: commits in between share one."""
 LOOK_S = 1.0
 """So long after a nudge the outbox is looked at, and what failed is tried again."""
