@@ -1,4 +1,4 @@
-"""A thread in the background of whatever else a process does."""
+"""Threads in the background of whatever else a process does."""
 
 import threading
 from collections.abc import Callable
@@ -34,3 +34,29 @@ class BackgroundThread:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
+
+
+class DelayedTask:
+    """Does `work` in the background `delay_s` seconds after it is asked for, once for all who ask meanwhile.
+
+    `work` returns whether it is to be done again.
+    """
+
+    def __init__(self, name: str, delay_s: float, work: Callable[[], bool]) -> None:
+        self._delay_s = delay_s
+        self._work = work
+        self._is_wanted = threading.Event()
+        self._thread = BackgroundThread(name, self._run)
+
+    def ask(self) -> bool:
+        """Returns at once: whether a thread was started for it."""
+        self._is_wanted.set()
+        return self._thread.start()
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._is_wanted.wait()
+            stop.wait(self._delay_s)
+            self._is_wanted.clear()
+            if self._work():
+                self._is_wanted.set()

@@ -11,11 +11,10 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Protocol
 
 from dispatcher import clock, log
-from dispatcher.background import BackgroundThread
+from dispatcher.background import DelayedTask
 from dispatcher.errors import ScheduleUnavailable
 
 logger = logging.getLogger(__name__)
@@ -59,23 +58,9 @@ class _Window:
     unsettled: int = 0
 
 
-class InBackground:
-    """Does work so many seconds later, in a thread that sleeps where there is none."""
-
-    def __init__(self) -> None:
-        self._work: SimpleQueue[tuple[float, Callable[[], None]]] = SimpleQueue()
-        self._thread = BackgroundThread("quota", self._run)
-
-    def __call__(self, wait_s: float, work: Callable[[], None]) -> None:
-        """Returns at once."""
-        self._work.put((wait_s, work))
-        self._thread.start()
-
-    def _run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            wait_s, work = self._work.get()
-            stop.wait(wait_s)
-            work()
+def in_background(delay_s: float, work: Callable[[], bool]) -> Callable[[], object]:
+    """What asks for a settlement, so much later."""
+    return DelayedTask("quota", delay_s, work).ask
 
 
 class Limiter:
@@ -87,15 +72,14 @@ class Limiter:
         quotas: Mapping[str, int],
         window_s: int,
         monotonic: Callable[[], float] = clock.monotonic,
-        later: Callable[[float, Callable[[], None]], None] | None = None,
+        later: Callable[[float, Callable[[], bool]], Callable[[], object]] = in_background,
     ) -> None:
         self._counts = counts
         self._window_s = window_s
         self._monotonic = monotonic
-        self._later = later or InBackground()
+        self._settle_soon = later(SETTLE_S, self._settle)
         self._lock = threading.Lock()
         self._windows: dict[Key, _Window] = {}
-        self._settles_soon = False
         self._skip_until = 0.0
         self.unused = {
             name: Allowance(name=name, quota=quota, left=quota, reset_s=window_s) for name, quota in quotas.items()
@@ -113,9 +97,7 @@ class Limiter:
                 window = self._windows[client_id, quota] = _Window(now_s + self._window_s)
             window.unsettled += 1
             count, left_s = window.settled + window.unsettled, window.until_s - now_s
-            if not self._settles_soon:
-                self._settles_soon = True
-                self._later(SETTLE_S, self._settle)
+        self._settle_soon()
         return Allowance(
             name=quota,
             quota=unused.quota,
@@ -124,18 +106,18 @@ class Limiter:
             exceeded=count > unused.quota,
         )
 
-    def _settle(self) -> None:
-        """Adds what was counted here to everybody's, and learns that."""
+    def _settle(self) -> bool:
+        """Adds what was counted here to everybody's, and learns that; what cannot be added is let go, not kept."""
         with self._lock:
-            self._settles_soon = False
             spent = {key: (window, window.unsettled) for key, window in self._windows.items() if window.unsettled}
         try:
             sums = self._counts.add({key: count for key, (_, count) in spent.items()})
         except ScheduleUnavailable as error:
             self._skip_until = self._monotonic() + SKIP_S
             logger.warning(log.line("quota.unavailable", reason=repr(str(error)), skipped_s=SKIP_S))
-            self._windows = {}
-            return
+            with self._lock:
+                self._windows = {}
+            return False
         with self._lock:
             now_s = self._monotonic()
             for key, (window, count) in spent.items():
@@ -143,3 +125,4 @@ class Limiter:
                 window.until_s = now_s + left_s
                 window.unsettled -= count
             self._windows = {key: window for key, window in self._windows.items() if window.until_s > now_s}
+        return False

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dispatcher import log
-from dispatcher.background import BackgroundThread
+from dispatcher.background import DelayedTask
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.schedule.schedule import connect, translated
 
@@ -37,19 +37,16 @@ class Counters:
 
     def __init__(self, url: str, *, timeout_s: float = 1.0, every_s: float = EVERY_S) -> None:
         self._redis = connect(url, timeout_s)
-        self._every_s = every_s
         self._pending: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._has_pending = threading.Event()
-        self._thread = BackgroundThread("counters", self._run)
+        self._sending = DelayedTask("counters", every_s, lambda: not self._send_quietly())
 
     def add(self, amounts: Mapping[str, int]) -> None:
         """Adds to the sums, within a second or so; returns at once."""
         with self._lock:
             for name, amount in amounts.items():
                 self._pending[name] += amount
-        self._has_pending.set()
-        if self._thread.start():
+        if self._sending.ask():
             atexit.unregister(self._send_quietly)
             atexit.register(self._send_quietly)
 
@@ -81,14 +78,6 @@ class Counters:
         atexit.unregister(self._send_quietly)
         self._send_quietly()
         self._redis.close()
-
-    def _run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            self._has_pending.wait()
-            stop.wait(self._every_s)
-            self._has_pending.clear()
-            if not self._send_quietly():
-                self._has_pending.set()
 
     def _send_quietly(self) -> bool:
         try:

@@ -1,7 +1,6 @@
 """The limit of requests in a minute, told on every answer."""
 
 import dataclasses
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -78,15 +77,14 @@ def test_each_client_has_a_quota_of_its_own_and_it_comes_back(limited: Api, api_
     assert limited.another().get("user.json").status_code == 200
     assert limited.get("user.json").status_code == 429
 
-    count = f"dispatcher:quota:default:{limited.client.id}"
-    eventually(lambda: _redis(api_valkey).pexpire(count, 1), what="the count in Redis")
+    counts, key = _redis(api_valkey), f"dispatcher:quota:default:{limited.client.id}"
+    eventually(lambda: int(counts.get(key) or 0) == 7, what="the settlement of all of them")
+    counts.pexpire(key, 1)
+    eventually(lambda: not counts.exists(key), what="the end of the window")
+    limited.get("user.json")  # it counts, and by it the process learns of the new window
+    eventually(lambda: counts.exists(key), what="its settlement")
 
-    def is_served() -> bool:
-        """Asked seldom: what is refused counts too, and the process learns of the new window every 100 ms."""
-        threading.Event().wait(0.25)
-        return limited.get("user.json").status_code == 200
-
-    assert eventually(is_served)
+    assert eventually(lambda: limited.get("user.json").status_code == 200)
 
 
 def test_a_token_counts_as_a_request_of_its_client_and_a_wrong_secret_as_nobodys(limited: Api) -> None:

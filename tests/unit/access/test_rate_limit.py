@@ -28,13 +28,17 @@ class Counts:
 
 
 class Later:
-    """Settlements that are due."""
+    """Settlements that are due, each once."""
 
     def __init__(self) -> None:
-        self.due: list[Callable[[], None]] = []
+        self.due: list[Callable[[], bool]] = []
 
-    def __call__(self, wait_s: float, work: Callable[[], None]) -> None:
-        self.due.append(work)
+    def __call__(self, delay_s: float, work: Callable[[], bool]) -> Callable[[], None]:
+        def ask() -> None:
+            if work not in self.due:
+                self.due.append(work)
+
+        return ask
 
     def come(self) -> None:
         due, self.due = self.due, []
