@@ -4,13 +4,16 @@ An emit is written once, with `await` before each statement. On a synchronous co
 `completed` runs the whole of it without an event loop.
 """
 
+import re
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 class Adapter(Protocol):
@@ -39,6 +42,13 @@ class InsertsOnly:
     async def copy(self, table: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
         """Raises NotImplementedError: `copies` says so."""
         raise NotImplementedError
+
+
+@cache
+def numbered(sql: str, cast: str = "") -> tuple[str, tuple[str, ...]]:
+    """The statement with `$1` for `%(name)s`, each with a `cast` such as `::text`, and the names in that order."""
+    names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
+    return _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}{cast}", sql).replace("%%", "%"), names
 
 
 def completed(work: Coroutine[Any, Any, T]) -> T:

@@ -1,12 +1,8 @@
 """Connections of asyncpg."""
 
-import re
-from functools import cache
 from typing import Any
 
-from dispatcher.connections.adapter import InsertsOnly, Parameters, Row
-
-_PARAMETER = re.compile(r"%\((\w+)\)s")
+from dispatcher.connections.adapter import InsertsOnly, Parameters, Row, numbered
 
 
 class Asyncpg(InsertsOnly):
@@ -16,24 +12,18 @@ class Asyncpg(InsertsOnly):
         self._connection = given
 
     async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
-        return [tuple(record) for record in await self._connection.fetch(*numbered(sql, parameters or {}))]
+        return [tuple(record) for record in await self._connection.fetch(*as_text(sql, parameters or {}))]
 
     async def commits_each(self) -> bool:
         return not self._connection.is_in_transaction()
 
 
-def numbered(sql: str, parameters: Parameters) -> tuple[Any, ...]:
+def as_text(sql: str, parameters: Parameters) -> tuple[Any, ...]:
     """The statement with `$1` for `%(name)s`, and its parameters in that order.
 
     All of them go as text, which Postgres converts: a codec that the service has set for `json` or for an array would
     make something else of them.
     """
-    text, names = _numbered(sql)
+    text, names = numbered(sql, "::text")
     values = (parameters[name] for name in names)
     return text, *(None if value is None else str(value) for value in values)
-
-
-@cache
-def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
-    names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
-    return _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}::text", sql), names

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from dispatcher.connections.adapter import Adapter, InsertsOnly, Parameters, Row
-from dispatcher.connections.asyncpg import numbered
+from dispatcher.connections.asyncpg import as_text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
@@ -71,7 +71,7 @@ def rows(given: Connection, sql: str, parameters: Parameters | None = None) -> l
     if given.dialect.paramstyle == "pyformat":
         result = given.exec_driver_sql(sql, parameters)
     else:
-        text, *values = numbered(sql, parameters or {})
+        text, *values = as_text(sql, parameters or {})
         result = given.exec_driver_sql(text, tuple(values))
     if not result.returns_rows:
         return []

@@ -247,16 +247,19 @@ def rows(connection: Connection, sql: str, mapping: Mapping[str, Any] | None = N
 
     Its parameters, in `%(name)s` style, come by name, in a mapping, or both.
     """
-    parameters = {**(mapping or {}), **named} or None
-    if isinstance(sql, Planned):
-        driver: Any = connection
-        if not isinstance(connection, psycopg2.extensions.connection):
-            driver = connection.connection.dbapi_connection
-        if isinstance(driver, PlanningConnection):
-            sql = driver.execution(sql)
+    parameters = {**mapping, **named} if mapping and named else mapping or named or None
     if isinstance(connection, psycopg2.extensions.connection):
-        return of_psycopg2.rows(connection, sql, parameters)
+        return of_psycopg2.rows(connection, _executed(connection, sql), parameters)
+    if isinstance(sql, Planned):  # else the driver's connection need not be looked for
+        sql = _executed(connection.connection.dbapi_connection, sql)
     return of_sqlalchemy.rows(connection, sql, parameters)
+
+
+def _executed(driver: object, sql: str) -> str:
+    """What is sent in the place of `sql`."""
+    if isinstance(sql, Planned) and isinstance(driver, PlanningConnection):
+        return driver.execution(sql)
+    return sql
 
 
 def one(connection: Connection, missing: Exception, sql: str, /, **parameters: Any) -> Row:

@@ -1,15 +1,15 @@
-"""Statements that Postgres plans once for each connection of ours: planning the larger ones costs more than the rest.
+"""Statements that Postgres plans once for each connection: planning the larger ones costs more than the rest.
 
 A pooler that shares connections by transaction knows nothing of what was prepared: at its first error this process goes
 on without (`forget`).
 """
 
-import re
 from typing import Any
 
 from psycopg2.extensions import connection, cursor
 
-_PARAMETER = re.compile(r"%\((\w+)\)s")
+from dispatcher.connections.adapter import numbered
+
 UNKNOWN = {"26000", "42P05"}
 """What Postgres says where a statement was prepared on another connection, or the name is taken."""
 
@@ -35,8 +35,7 @@ class PlanningConnection(connection):
             return sql
         execution = self._executions.get(sql)
         if execution is None:
-            name, parameters = f"dispatcher_{len(self._executions)}", list(dict.fromkeys(_PARAMETER.findall(sql)))
-            text = _PARAMETER.sub(lambda found: f"${parameters.index(found[1]) + 1}", sql).replace("%%", "%")
+            name, (text, parameters) = f"dispatcher_{len(self._executions)}", numbered(sql)
             with self.cursor(cursor_factory=cursor) as plain:
                 plain.execute(f"prepare {name} as {text}")
             execution = f"execute {name} ({', '.join(f'%({parameter})s' for parameter in parameters)})"
