@@ -3,9 +3,9 @@
 For a twentieth of a second after it was looked up a token is known without asking: so long, a revoked one may pass.
 """
 
-import time
 from collections.abc import Callable
 
+from dispatcher import clock
 from dispatcher.access.authenticate import Admission, count
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
@@ -24,7 +24,7 @@ KNOWN_MOST = 10_000
 class Callers:
     """For one event loop."""
 
-    def __init__(self, container: Container, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, container: Container, monotonic: Callable[[], float] = clock.monotonic) -> None:
         self._container = container
         self._monotonic = monotonic
         self._lookups: Batcher[str, Caller | None] = Batcher(

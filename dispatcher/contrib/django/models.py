@@ -3,6 +3,8 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from dispatcher.model.delivery import State
+
 
 class AccountRecord(models.Model):
     """Whose webhooks and events they are."""
@@ -70,7 +72,7 @@ class DeliveryRecord(models.Model):
     event = models.ForeignKey(EventRecord, models.DO_NOTHING, db_constraint=False)
     webhook = models.ForeignKey(WebhookRecord, models.DO_NOTHING, db_constraint=False)
     idempotency_key = models.UUIDField()
-    state = models.TextField(choices=[(s, s) for s in ("pending", "delivered", "failed", "cancelled", "superseded")])
+    state = models.TextField(choices=[(state.value, state.value) for state in State])
     attempt_count = models.SmallIntegerField("attempts")
     next_attempt_at = models.DateTimeField()
     created_at = models.DateTimeField()
