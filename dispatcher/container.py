@@ -116,7 +116,7 @@ class Container:
         return Pinger(self.storage, self.senders, self.settings)
 
     def step_replays(self) -> job.StepResult:
-        fresh = Health(window=float(self.settings.window_start))
+        fresh = Health.fresh(self.drain_policy.window)
         return job.step(self.storage, self.schedule, fresh, redelivery_limit=self.settings.redelivery_limit)
 
     @cached_property

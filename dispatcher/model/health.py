@@ -48,6 +48,11 @@ class Health:
     probes: int = 0
     """Probes that failed since the breaker opened."""
 
+    @classmethod
+    def fresh(cls, policy: WindowPolicy) -> "Health":
+        """Of an endpoint without history."""
+        return cls(window=float(policy.start))
+
     @property
     def slots(self) -> int:
         """Requests that may be in flight."""

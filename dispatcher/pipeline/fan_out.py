@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE, MOST_BATCHES = 500, 20
 """Events in a transaction; full batches after which a task ends, and another goes on."""
 LINGER_S, TURN_S = 2.0, 30.0
-"""A fan-out that is told of commits goes on until none was for so long, or for so long in all."""
+"""A fan-out that is notified of commits goes on until there was none for LINGER_S, and at most TURN_S in all."""
 FLAG_S = 0.5
 """So often it says that no other is wanted."""
 NOTHING = Claim(claimed=(), targets={})
@@ -57,7 +57,7 @@ class FannedOut:
 class FanOutRunner:
     """Runs `fan_out` messages: empties the outbox, and makes first attempts of what goes to webhooks that are well.
 
-    While events keep coming, one such task of a process stays: it is told of commits by `wake`, so that an event costs
+    While events keep coming, one such task of a process stays: `wake` notifies it of commits, so that an event costs
     no message. It says so in Redis, so that no other process sends one meanwhile.
     """
 
@@ -204,8 +204,8 @@ def take_batch(
 ) -> tuple[FanOut, Claim]:
     """Up to `limit` events of the outbox become deliveries, of which those that it may are leased to the caller.
 
-    Events of accounts whose order would be lost are left (`FanOut.behind`). At debug level a line tells each delivery's
-    key, and traces are looked up where it is wished.
+    Events of accounts whose order would be lost are left (`FanOut.behind`). At debug level each
+    delivery's key is logged; traces are looked up only for `trace`.
     """
     began_at, now_s = clock.now(), clock.monotonic()
     batch, claim = FanOut(event_count=0, delivery_count=0, webhook_ids=(), in_order=True), NOTHING

@@ -8,7 +8,6 @@ so does what comes of a first attempt that fails.
 from collections.abc import Callable
 
 from dispatcher.ids import new_lease_token
-from dispatcher.model.delivery import Claimed
 from dispatcher.model.health import Health
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.drain.judging import Counts
@@ -85,13 +84,9 @@ class FirstAttempts:
 
     def begin(self, claim: Claim) -> None:
         """Starts what was leased."""
-        by_webhook: dict[int, list[Claimed]] = {}
-        for delivery in claim.claimed:
-            by_webhook.setdefault(delivery.webhook_id, []).append(delivery)
-        for webhook_id, claimed in by_webhook.items():
+        for webhook_id, claimed in claim.by_webhook().items():
             if webhook_id not in self._lanes:
-                health = Health(window=float(self._policy.window.start))
-                self._lanes[webhook_id] = Lane(webhook_id=webhook_id, health=health)
+                self._lanes[webhook_id] = Lane(webhook_id=webhook_id, health=Health.fresh(self._policy.window))
                 self._lanes[webhook_id].drain()
             lane = self._lanes[webhook_id]
             lane.add(claimed, claim.targets.get(webhook_id))
@@ -134,13 +129,12 @@ class FirstAttempts:
         idle = self._traffic.flush()
         for lane in idle:
             del self._lanes[lane.webhook_id]
-        waiting = [lane for lane in idle if lane.webhook_id in self._traffic.unsettled]
-        self._traffic.unsettled.difference_update(lane.webhook_id for lane in idle)
-        if waiting:
-            waits = self._traffic.recorder.next_due(waiting)
+        pending = [lane for lane in idle if lane.has_pending]
+        if pending:
+            waits = self._traffic.recorder.next_due(pending)
             if waits is not None:  # else `reconcile` finds them
                 now_s = self._monotonic()
-                released = [lane.released(waits.get(lane.webhook_id), now_s) for lane in waiting]
+                released = [lane.released(waits.get(lane.webhook_id), now_s) for lane in pending]
                 if go_on := self._holds.release(released, goes_on=False):
                     self._pass_on(go_on)
         self._traffic.wait_for_locks()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dispatcher import failpoints, log
 from dispatcher.errors import StorageUnavailable
 from dispatcher.ids import new_lease_token
-from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.delivery import State
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
@@ -64,10 +64,7 @@ class Claimer:
         missing, given_up = dict(wanted), 0
         for claim in self._claims(lanes, wanted):
             given_up += claim.given_up
-            by_webhook: dict[int, list[Claimed]] = {}
-            for delivery in claim.claimed:
-                by_webhook.setdefault(delivery.webhook_id, []).append(delivery)
-            for webhook_id, claimed in by_webhook.items():
+            for webhook_id, claimed in claim.by_webhook().items():
                 lanes[webhook_id].add(claimed, claim.targets.get(webhook_id))
                 missing[webhook_id] -= len(claimed)
             for webhook_id in self._keep_to_rates(lanes, claim):

@@ -42,6 +42,8 @@ class Lane:
     state: LaneState = LaneState.OPEN
     is_probing: bool = False
     """Its breaker is half-open: one delivery shows whether the receiver is back."""
+    has_pending: bool = False
+    """Something of it is due again: it was given back, or an attempt failed."""
     recovered: bool = False
     """Its breaker has closed, which was not published yet."""
     _paused_until_s: float = 0.0

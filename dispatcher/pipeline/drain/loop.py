@@ -160,7 +160,7 @@ class Drain:
 def _open_lanes(holds: Holds, policy: DrainPolicy, webhook_ids: dict[int, None]) -> dict[int, Lane]:
     """A lane for each webhook that this drain holds now."""
     mine, known = holds.begin(webhook_ids)
-    fresh = Health(window=float(policy.window.start))
+    fresh = Health.fresh(policy.window)
     lanes = {id_: Lane(webhook_id=id_, health=known.get(id_, fresh)) for id_ in mine}
     for lane in lanes.values():
         lane.reopen(policy.breaker)

@@ -27,7 +27,7 @@ from dispatcher.storage.pipeline.deliveries import Finished
 STORAGE_PAUSE_S = 0.5
 """Between two tries to record while Postgres is away, or while all that is left is locked."""
 UNREADABLE_S = 60.0
-"""A webhook whose secrets no key of ours opens is left alone for so long."""
+"""A webhook whose secrets no key in SECRET_KEYS opens is paused for this long."""
 
 
 class Traffic:
@@ -57,8 +57,6 @@ class Traffic:
         self._outcomes = Outcomes(policy, tools.rng, tools.monotonic, tools.publish, tools.traces)
         self._finished: list[Finished] = []
         self._oldest_finished_s = 0.0
-        self.unsettled: set[int] = set()
-        """Webhooks of which something waits again: it was given back, or is to be tried again. The owner clears it."""
 
     @property
     def counts(self) -> Counts:
@@ -142,7 +140,7 @@ class Traffic:
                 self._finish(*unsent, sent=False)
 
     def _leave_alone(self, lane: Lane) -> None:
-        """No key of ours opens the webhook's secrets: that is not its receiver's fault, and costs it no attempt."""
+        """No key in SECRET_KEYS opens its secrets: that is not its receiver's fault, and costs it no attempt."""
         lane.pause(self._monotonic() + UNREADABLE_S)
         self._give_back(lane)
         if self._counters is not None:
@@ -151,7 +149,7 @@ class Traffic:
 
     def _give_back(self, lane: Lane) -> None:
         if lane.unsent:
-            self.unsettled.add(lane.webhook_id)
+            lane.has_pending = True
             self.recorder.give_back(lane)
 
     def _finish_all(self, landed: Iterable[tuple[Flight, Result]]) -> None:
@@ -166,6 +164,8 @@ class Traffic:
         finished = self._outcomes.follow(flight, result, sent=sent)
         if lane.is_paused:
             self._give_back(lane)
+        if finished.verdict.state is State.PENDING:
+            lane.has_pending = True
         lane.unrecorded += 1
         if not self._finished:
             self._oldest_finished_s = self._monotonic()
@@ -179,7 +179,6 @@ class Traffic:
         failpoints.hit("before_record")
         recorded = self.recorder.record(finished)
         failpoints.hit("after_record")
-        self.unsettled |= {one.claimed.webhook_id for one in recorded if one.verdict.state is State.PENDING}
         with guarded("drain.endpoint_health_failed"):
             for webhook_id in update_webhooks(self._storage, recorded, self.lanes, self._policy.give_up_after_s):
                 self.stop_sending(self.lanes[webhook_id])

@@ -34,9 +34,9 @@ EVENT_GONE = "its event is gone"
 
 # `read_claimed` reads it. An event's age is counted from
 # `created_at`, which an emitter may have set: then from the second in its id, a second more. One whose event is gone is
-# told too, without a name: it must end, and not be leased again for ever.
+# returned too, without a name: it must end, and not be leased again for ever.
 def to_send(leased: str, *, lost: str) -> str:
-    """SQL: what a drain is told of each delivery in `leased`; `lost`: SQL for whether a lease of it had run out."""
+    """SQL: all that is needed to send each delivery in `leased`; `lost`: SQL for whether a lease of it had run out."""
     return f"""select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_before,
     l.lost_count - l.lost_before, e.name, e.created_at, e.body::text, a.time_zone, l.resource, l.event_id,
     case when l.tries_before = 0 and l.copy_of is null then
@@ -211,6 +211,13 @@ class Claim:
     """Leases that had run out unrecorded, those of what was given up too."""
     ended: tuple[order.Pair, ...] = ()
     """With order: whose resources' next deliveries may go now (`order.settle`)."""
+
+    def by_webhook(self) -> dict[int, list[Claimed]]:
+        """Webhook → its claimed deliveries, in their order."""
+        by_webhook: dict[int, list[Claimed]] = {}
+        for delivery in self.claimed:
+            by_webhook.setdefault(delivery.webhook_id, []).append(delivery)
+        return by_webhook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -156,7 +156,7 @@ def insert(source: str, *, leased: bool = False) -> str:
     """SQL: makes a delivery of each row of `source` (id, event_id, webhook_id, resource, copy_of), in its order.
 
     `source` draws the ids, by `nextval('delivery_id')`; `copy_of` is null, or the delivery sent under a new key.
-    `leased`: it also tells when each is due, or its lease ends (next_attempt_at), and the lease's token, or null.
+    `leased`: `source` also has next_attempt_at (when it is due, or its lease ends) and lease_token, or null.
     """
     lease = ", next_attempt_at, lease_token" if leased else ""
     return f"""insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of{lease})

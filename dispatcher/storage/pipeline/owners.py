@@ -33,7 +33,7 @@ where locktype = 'advisory' and objsubid = 1
 
 _ENDED = f"select owner from unnest(%(owners)s::bigint[]) owner where owner not in ({_LIVING})"
 
-# A token of ours is a UUID of version 8, the last 62 bits of which are its process's number (`ids.new_lease_token`). It
+# A lease token is a UUID of version 8, the last 62 bits of which are its process's number (`ids.new_lease_token`). It
 # stays: by it the next claim knows that the attempt is lost. Reads all that waits, which is seldom: after a death.
 _END_LEASES = f"""
 with leased as materialized (
