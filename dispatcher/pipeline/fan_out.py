@@ -148,6 +148,8 @@ class FanOutRunner:
 
     def _wait(self, first: FirstAttempts, until_s: float) -> bool:
         """Whether something was committed before `until_s`; meanwhile first attempts go on."""
+        if not first.done:
+            first.step(0.0)  # also where commits never let it wait
         while not self._woken.is_set():
             left_s = until_s - clock.monotonic()
             if left_s <= 0:

@@ -181,6 +181,28 @@ def test_what_is_committed_while_it_stays_needs_no_message(flow: Flow, hook: Web
     assert (flow.queue.fan_outs, flow.queue.delivers) == (0, [])
 
 
+def test_commits_without_end_keep_it_from_no_response(
+    flow: Flow, hook: Webhook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "LINGER_S", 60.0)
+    over = threading.Event()
+
+    def wake_again_and_again(runner: Any) -> None:
+        while not over.is_set():
+            runner._woken.set()
+
+    with staying(flow) as runner:
+        waking = threading.Thread(target=wake_again_and_again, args=(runner,))
+        waking.start()
+        try:
+            flow.emit()
+            eventually(lambda: flow.states() == ["delivered"], what="the record of its response")
+            assert runner.staying
+        finally:
+            over.set()
+            waking.join()
+
+
 def test_it_leaves_nothing_in_the_outbox_when_it_leaves(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
     with staying(flow):
         flow.emit()  # and nobody wakes it
