@@ -8,9 +8,9 @@ from typing import Any
 
 from bench.rig import Rig
 from dispatcher.model.event import EventDraft
+from dispatcher.schemas.wire.body import render_body
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.pipeline import events
-from schemas.wire.body import render_body
 
 EVENT = "invoice_paid"
 TIME_ZONE = "Europe/Prague"

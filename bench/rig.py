@@ -130,14 +130,14 @@ class Rig:
 
     def _worker(self, variables: dict[str, str]) -> Any:
         self._started += 1
-        return self.celery(f"-A tasks worker -n bench{self._started}@%h {_WORKER_OPTIONS}", variables)
+        return self.celery(f"-A dispatcher.tasks worker -n bench{self._started}@%h {_WORKER_OPTIONS}", variables)
 
     @contextmanager
     def slow_worker(self) -> Iterator[None]:
         """A worker for the webhooks that struggle, as in the Procfile."""
         options = _WORKER_OPTIONS.replace("events,deliveries", "deliveries.slow").replace(f"-c {THREADS}", "-c 16")
         seen = len(self.container.schedule.workers())
-        with self.celery(f"-A tasks worker -n slow@%h {options}"):
+        with self.celery(f"-A dispatcher.tasks worker -n slow@%h {options}"):
             wait_until("the slow worker is seen", lambda: len(self.container.schedule.workers()) > seen)
             yield
 

@@ -84,7 +84,7 @@ def _measure(rig: Rig, url: str, count: int) -> Step:
     total, before = WEBHOOKS * EVENTS, _recorded(rig)
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(rig.celery(f"-A tasks worker -n scaling{number}@%h {_OPTIONS}", SMALL))
+            stack.enter_context(rig.celery(f"-A dispatcher.tasks worker -n scaling{number}@%h {_OPTIONS}", SMALL))
             for number in range(count)
         ]
         wait_until("the workers are seen", lambda: len(rig.container.schedule.workers()) >= count, processes=workers)

@@ -33,8 +33,8 @@ def emit(
     A second emit of an `idempotency_key` in the account returns the first event (`event.new` is false).
     `created_at` is when it happened, aware; default: now.
 
-    Raises `schemas.InvalidEvent` (problems by path), `AccountNotFound`, `StorageUnavailable`, and TypeError for another
-    `connection`. Redis and the broker are not needed: the commit notifies the workers.
+    Raises `dispatcher.schemas.InvalidEvent` (problems by path), `AccountNotFound`, `StorageUnavailable`, and TypeError
+    for another `connection`. Redis and the broker are not needed: the commit notifies the workers.
     """
     event = _new_event(name, body, created_at, idempotency_key)
     return _emitter().emit(account, [event], connection)[0]
@@ -62,7 +62,7 @@ async def aemit(
 def emit_many(events: "Sequence[NewEvent]", *, account: str, connection: object = None) -> "list[Event]":
     """Records many events in one statement, all or none; `emit` tells the rest.
 
-    `schemas.InvalidEvent` then names every problem of every event, by path: `[3].body.invoice.id`.
+    `dispatcher.schemas.InvalidEvent` then names every problem of every event, by path: `[3].body.invoice.id`.
     """
     return _emitter().emit(account, events, connection)
 

@@ -2,7 +2,7 @@
 
 DispatcherError
 ├── InvalidSetting           an environment variable is missing or invalid
-├── InvalidEventAttribute    an event's `created_at` or idempotency key is invalid (for a body: schemas.InvalidEvent)
+├── InvalidEventAttribute    an event's `created_at` or idempotency key is invalid (for a body: InvalidEvent of schemas)
 ├── RecordNotFound           the front doors answer 404
 │   ├── AccountNotFound      no account with that slug
 │   ├── WebhookNotFound      no webhook with that id in the account

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
-from schemas.wire.payload import envelope_json, legacy_json
+from dispatcher.schemas.wire.payload import envelope_json, legacy_json
 
 
 def render(delivery: Claimed, target: Target) -> bytes:

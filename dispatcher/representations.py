@@ -4,12 +4,12 @@ from typing import Any
 
 from dispatcher.model.replay import Replay
 from dispatcher.model.webhook import SigningSecret
+from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
+from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
+from dispatcher.schemas.api.replay import ReplaySchema
+from dispatcher.schemas.api.signing import SigningSecretSchema
+from dispatcher.schemas.wire.fields import WireSchema, written_in
 from dispatcher.storage.reads.deliveries import DeliveryRow
-from schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
-from schemas.api.failed_delivery import FailedDeliverySchema
-from schemas.api.replay import ReplaySchema
-from schemas.api.signing import SigningSecretSchema
-from schemas.wire.fields import WireSchema, written_in
 
 JSON = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 
 from dispatcher import emit
-from schemas import EVENT_TYPES
+from dispatcher.schemas import EVENT_TYPES
 
 namespace = Namespace()
 

@@ -1,4 +1,4 @@
-"""Celery's side: the workers' app (`-A tasks`: celery.py), thin tasks, and Flower's app (`-A tasks.flower`).
+"""Celery's side: the workers' app (`-A dispatcher.tasks`: celery.py), thin tasks, and Flower's app (flower.py).
 
-Nobody imports it but Celery.
+Nobody imports it but Celery, and always as `dispatcher.tasks`.
 """

@@ -1,4 +1,4 @@
-"""The Celery app of the workers: `celery -A tasks worker`."""
+"""The Celery app of the workers: `celery -A dispatcher.tasks worker`."""
 
 import gc
 import logging
@@ -18,7 +18,7 @@ from dispatcher.container import current_container
 from dispatcher.errors import DispatcherError, InvalidSetting
 from dispatcher.pipeline.startup import check
 from dispatcher.settings import read_settings
-from tasks.ticker import Ticker
+from dispatcher.tasks.ticker import Ticker
 
 try:
     _settings = read_settings()
@@ -30,7 +30,9 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 # Celery announces a new default for an option that we set ourselves, each time Redis drops.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
-app = Celery("tasks", amqp="tasks.connection:Amqp", include=["tasks.events", "tasks.deliveries"])
+app = Celery(
+    "tasks", amqp="dispatcher.tasks.connection:Amqp", include=["dispatcher.tasks.events", "dispatcher.tasks.deliveries"]
+)
 configure(app, _settings.broker_url)
 app.conf.update(
     # A nudge that is lost costs time, never a delivery; leases in Postgres give the safety that acks would not.

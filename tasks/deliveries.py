@@ -6,7 +6,7 @@ from dataclasses import asdict
 from dispatcher import log
 from dispatcher.broker.names import DELIVER, acceptable
 from dispatcher.container import current_container
-from tasks.celery import app
+from dispatcher.tasks.celery import app
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from dispatcher.broker.names import FAN_OUT
 from dispatcher.container import current_container
-from tasks.celery import app
+from dispatcher.tasks.celery import app
 
 
 @app.task(name=FAN_OUT)

@@ -1,4 +1,4 @@
-"""The Celery app of Flower: `celery -A tasks.flower flower`. It knows the broker, and neither database nor keys."""
+"""The Celery app of Flower: `celery -A dispatcher.tasks.flower flower`. It knows neither database nor keys."""
 
 import logging
 import sys

@@ -8,10 +8,10 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.http import container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
+from dispatcher.schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
+from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.accounts import Profile
-from schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
-from schemas.wire.fields import written_in
 
 blueprint = Blueprint("accounts", __name__, description="The account of the access token, and its users.")
 

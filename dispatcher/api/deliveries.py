@@ -13,11 +13,11 @@ from dispatcher.api.query import PAGE_SIZE, moment, one_of, parameter, row_id, u
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
 from dispatcher.representations import delivery_details_json, delivery_json
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
+from dispatcher.schemas.api.errors import FieldErrorsSchema
 from dispatcher.storage.reads import deliveries, delivery_pages
 from dispatcher.storage.reads.delivery_pages import SCANS
-from schemas import EVENT_TYPES
-from schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
-from schemas.api.errors import FieldErrorsSchema
 
 blueprint = Blueprint("deliveries", __name__, description="Deliveries of events, with their attempts.")
 

@@ -21,7 +21,7 @@ from dispatcher.errors import (
     RecordNotFound,
     TooManyPings,
 )
-from schemas.errors import texts
+from dispatcher.schemas.errors import texts
 
 logger = logging.getLogger(__name__)
 

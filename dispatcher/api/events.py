@@ -10,15 +10,15 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.http import JSON, container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, moment, page_bounds, parameter, whole_number
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api import activity as words
+from dispatcher.schemas.api.activity import ActivitySchema
+from dispatcher.schemas.api.emitted import EventTypeSchema
+from dispatcher.schemas.wire.catalogue import event_example
+from dispatcher.schemas.wire.fields import written_in
+from dispatcher.schemas.wire.json_schema import event_schema
 from dispatcher.storage.reads import activity
 from dispatcher.storage.reads.activity import Activity, SubjectFilter
-from schemas import EVENT_TYPES
-from schemas.api import activity as words
-from schemas.api.activity import ActivitySchema
-from schemas.api.emitted import EventTypeSchema
-from schemas.wire.catalogue import event_example
-from schemas.wire.fields import written_in
-from schemas.wire.json_schema import event_schema
 
 blueprint = Blueprint("events", __name__, description="Events and their catalogue.")
 

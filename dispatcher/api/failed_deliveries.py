@@ -10,11 +10,11 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.http import container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.representations import failed_delivery_json
+from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import deliveries
 from dispatcher.storage.reads.deliveries import DeliveryRow
-from schemas.api.failed_delivery import FailedDeliverySchema
 
 blueprint = Blueprint("failed_deliveries", __name__, description="Deliveries that failed, with their attempts.")
 

@@ -23,11 +23,11 @@ from dispatcher.api.authorization_server import OAuthServer, Parameters, TokenRe
 from dispatcher.api.http import container, form_token, json_response, request_body, with_safe_headers
 from dispatcher.api.sign_in_queue import refused, sign_in_as
 from dispatcher.errors import ApiError
+from dispatcher.schemas.api.errors import ErrorSchema
+from dispatcher.schemas.api.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
 from dispatcher.storage.admin import tokens
 from dispatcher.storage.admin.sessions import Person
 from dispatcher.storage.engine import Connection
-from schemas.api.errors import ErrorSchema
-from schemas.api.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
 
 blueprint = Blueprint("oauth", __name__, description="Tokens.")
 pages = flask.Blueprint("consent", __name__)

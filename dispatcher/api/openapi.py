@@ -16,13 +16,13 @@ from flask_smorest import Api
 
 from dispatcher.api.auth import PREFIX, security
 from dispatcher.api.errors import not_found
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api.emitted import EmittedSchema
+from dispatcher.schemas.wire.catalogue import event_example
+from dispatcher.schemas.wire.fields import Items, Wire
+from dispatcher.schemas.wire.from_json import BATCH_LIMIT
+from dispatcher.schemas.wire.json_schema import body_schema, body_types, of_field
 from dispatcher.storage.admin.clients import SCOPES
-from schemas import EVENT_TYPES
-from schemas.api.emitted import EmittedSchema
-from schemas.wire.catalogue import event_example
-from schemas.wire.fields import Items, Wire
-from schemas.wire.from_json import BATCH_LIMIT
-from schemas.wire.json_schema import body_schema, body_types, of_field
 
 JSON = dict[str, Any]
 

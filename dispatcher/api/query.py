@@ -12,8 +12,8 @@ from uuid import UUID
 from flask import request
 
 from dispatcher.errors import ApiError
-from schemas.errors import plain
-from schemas.wire.choices import no_such_event, not_among
+from dispatcher.schemas.errors import plain
+from dispatcher.schemas.wire.choices import no_such_event, not_among
 
 T = TypeVar("T")
 

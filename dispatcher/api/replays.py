@@ -8,8 +8,8 @@ from dispatcher.api.http import ROW_ID, container, json_object, json_response, n
 from dispatcher.api.query import PAGE_PARAMETER, page_bounds
 from dispatcher.replays import job
 from dispatcher.representations import replay_json
+from dispatcher.schemas.api.replay import DryRunSchema, ReplaySchema
 from dispatcher.storage.replays import jobs
-from schemas.api.replay import DryRunSchema, ReplaySchema
 
 blueprint = Blueprint("replays", __name__, description="Replays of many deliveries.")
 

@@ -6,9 +6,9 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.http import ROW_ID, container, json_object, json_response, request_body
 from dispatcher.representations import signing_secret_json
+from dispatcher.schemas.api.delivery import PingSchema
+from dispatcher.schemas.api.signing import RotationSchema, SigningSecretSchema
 from dispatcher.webhooks import secrets
-from schemas.api.delivery import PingSchema
-from schemas.api.signing import RotationSchema, SigningSecretSchema
 
 blueprint = Blueprint("webhook_actions", __name__, description="Testing a webhook, and its signing secret.")
 

@@ -12,10 +12,10 @@ from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.http import ROW_ID, container, json_object, json_response, no_content, public_url, request_body
 from dispatcher.api.query import PAGE_PARAMETER, one_of, page_bounds, parameter
 from dispatcher.model.webhook import Webhook
+from dispatcher.schemas.api.webhook import WebhookChangesSchema, WebhookSchema, WebhookWithExtrasSchema
+from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import webhooks
 from dispatcher.webhooks.edit import create_webhook, delete_webhook, edit_webhook
-from schemas.api.webhook import WebhookChangesSchema, WebhookSchema, WebhookWithExtrasSchema
-from schemas.wire.fields import written_in
 
 blueprint = Blueprint("webhooks", __name__, description="Webhooks and their subscriptions.")
 

@@ -10,7 +10,7 @@ from dispatcher.cli.backend import backend
 from dispatcher.cli.options import account_option, json_option, one_of
 from dispatcher.cli.output import local_time, print_json, print_table, show_list, time_of
 from dispatcher.model.delivery import State
-from schemas import EVENT_TYPES
+from dispatcher.schemas import EVENT_TYPES
 
 
 @click.group()

@@ -8,8 +8,8 @@ import click
 from dispatcher.cli.backend import backend
 from dispatcher.cli.options import account_option, json_option
 from dispatcher.cli.output import show
-from schemas import EVENT_TYPES
-from schemas.wire.choices import did_you_mean
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.wire.choices import did_you_mean
 
 
 @click.command()

@@ -88,7 +88,7 @@ def _command(address: str, port: int) -> list[str]:
     `--quiet` leaves out Flower's banner with the broker's address and the list of tasks; the line above stands for it.
     """
     return [
-        "celery", "--quiet", "-A", "tasks.flower", "flower",
+        "celery", "--quiet", "-A", "dispatcher.tasks.flower", "flower",
         f"--address={address}",
         f"--port={port}",
         "--unix_socket=",  # one would be open to every user of the machine

@@ -11,16 +11,16 @@ from dispatcher.pipeline.emit import NewEvent
 from dispatcher.replays import job
 from dispatcher.replays import one as replay
 from dispatcher.representations import delivery_details_json, delivery_json, replay_json, signing_secret_json
+from dispatcher.schemas.api.delivery import PingSchema
+from dispatcher.schemas.api.emitted import EmittedSchema
+from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
+from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.replays import jobs
 from dispatcher.webhooks import edit, secrets
-from schemas.api.delivery import PingSchema
-from schemas.api.emitted import EmittedSchema
-from schemas.api.webhook import WebhookWithExtrasSchema
-from schemas.wire.fields import written_in
 
 JSON = dict[str, Any]
 
@@ -103,7 +103,7 @@ class LocalBackend:
         )
 
     def start_replay(self, slug: str | None, criteria: Mapping[str, Any]) -> JSON:
-        """A new replay of what meets the criteria (schemas.api.replay)."""
+        """A new replay of what meets the criteria (dispatcher.schemas.api.replay)."""
         account, limit = self._account(slug), self._redelivery_limit
         return replay_json(job.start(self._storage, self._schedule, account, criteria, redelivery_limit=limit))
 

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dispatcher.cli.backend import Backend, backend
 from dispatcher.cli.options import account_option, given, json_option
 from dispatcher.cli.output import Column, show, show_list, time_of
-from schemas import EVENT_TYPES
-from schemas.api.replay import STATES
-from schemas.wire.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api.replay import STATES
+from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 JSON = dict[str, Any]
 

@@ -82,7 +82,7 @@ class _Commands(click.Group):
 
 def _expected() -> tuple[type[Exception], ...]:
     """Errors without a traceback; loaded only where something was raised."""
-    from schemas import InvalidEvent  # noqa: PLC0415 -- a command starts with what it needs
+    from dispatcher.schemas import InvalidEvent  # noqa: PLC0415 -- a command starts with what it needs
 
     return DispatcherError, InvalidEvent
 

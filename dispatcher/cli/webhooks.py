@@ -8,7 +8,7 @@ from dispatcher.cli.backend import backend
 from dispatcher.cli.options import account_option, given, json_option, one_of, option_group
 from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
-from schemas.api.signing import DAY_S
+from dispatcher.schemas.api.signing import DAY_S
 
 _webhook = option_group(click.argument("webhook_id", type=int), account_option)
 _extras = option_group(

@@ -18,12 +18,12 @@ from dispatcher.errors import DeliveryNotFound, IllegalTransition, WebhookNotFou
 from dispatcher.model.webhook import PayloadVersion, Webhook
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.replays.one import replay
+from dispatcher.schemas.wire.payload import LEGACY_EVENTS, envelope_json, legacy_json
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages, delivery_status, events, webhooks
 from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.delivery_pages import SCANS, Page
-from schemas.wire.payload import LEGACY_EVENTS, envelope_json, legacy_json
 
 _ONE = "/accounts/<slug>/deliveries/<int:delivery_id>"
 _RESPONSE_LIMIT = 10_000

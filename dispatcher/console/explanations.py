@@ -1,10 +1,10 @@
 """Reasons, in sentences: when a delivery is attempted, and why an event made no delivery for a webhook. Pure."""
 
 from dispatcher.console.formatting import counted, span
+from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.settings import Settings
 from dispatcher.storage.reads.delivery_status import WaitReason
 from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
-from schemas.wire.payload import LEGACY_EVENTS
 
 
 def why_pending(wait: WaitReason, pause_s: float | None, settings: Settings) -> str:

@@ -11,8 +11,8 @@ from flask import request
 from dispatcher.api.query import PAGE_SIZE, moment, one_of, row_id, uuid, webhook_id
 from dispatcher.console.formatting import zone
 from dispatcher.model.delivery import State
-from schemas import EVENT_TYPES
-from schemas.wire.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from dispatcher.console.page import account, blueprint, is_part, page, redirect_
 from dispatcher.errors import InvalidReplay
 from dispatcher.model.replay import Replay, ReplayState
 from dispatcher.replays import job
+from dispatcher.schemas.api.replay import STATES
 from dispatcher.storage.reads import webhooks
 from dispatcher.storage.replays import jobs
-from schemas.api.replay import STATES
 
 _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 
@@ -112,7 +112,7 @@ def _refused(problems: Mapping[str, Any]) -> Response:
 
 
 def _criteria(problems: dict[str, str]) -> dict[str, Any]:
-    """The form as the API would have it (schemas.api.replay)."""
+    """The form as the API would have it (dispatcher.schemas.api.replay)."""
     form, missed = request.form, bool(request.form.get("missed"))
     since, until = (filters.field(name, filters.local_moment, problems) for name in ("since", "until"))
     name = form.get("event_name", "").strip()

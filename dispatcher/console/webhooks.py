@@ -14,13 +14,13 @@ from dispatcher.console.overview import pauses
 from dispatcher.console.page import READ_ONLY, account, blueprint, page, person, redirect_to
 from dispatcher.errors import InvalidWebhook, WebhookNotFound
 from dispatcher.model.webhook import Webhook
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.webhooks import WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edits
-from schemas import EVENT_TYPES
-from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
 _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering")

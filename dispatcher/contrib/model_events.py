@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from dispatcher import NewEvent, emit_many, log
 from dispatcher.errors import AccountNotFound, InvalidEventAttribute
-from schemas import EVENT_TYPES, InvalidEvent
+from dispatcher.schemas import EVENT_TYPES, InvalidEvent
 
 logger = logging.getLogger(__name__)
 

@@ -16,15 +16,15 @@ from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.drain.counters import Adds
 from dispatcher.pipeline.trace import TracesEmits, untraced
+from dispatcher.schemas import EVENT_TYPES, EventType, InvalidEvent
+from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas.wire.choices import did_you_mean
+from dispatcher.schemas.wire.fields import Problems, render_datetime, zone_of
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.events import Emit
-from schemas import EVENT_TYPES, EventType, InvalidEvent
-from schemas.wire.body import render_body
-from schemas.wire.choices import did_you_mean
-from schemas.wire.fields import Problems, render_datetime, zone_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Emitter:
     def emit(self, account: Account | str, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
         """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
 
-        1. Render each body in the account's time zone; raises schemas.InvalidEvent before anything is stored. Of
+        1. Render each body in the account's time zone; raises InvalidEvent before anything is stored. Of
            several events it names the problems of all, by path: `[3].body.invoice.id`.
         2. Insert; an event that repeats an idempotency key of the account stands for the first one.
         With `connection` the rows belong to its transaction; without, they are committed on return. Where emits are

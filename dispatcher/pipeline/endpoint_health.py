@@ -18,12 +18,12 @@ from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.event import EventDraft
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import log_fault
+from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas.wire.operational import operational_json
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.deliveries import Finished
-from schemas.wire.catalogue import OPERATIONAL_EVENTS
-from schemas.wire.operational import operational_json
 
 logger = logging.getLogger(__name__)
 

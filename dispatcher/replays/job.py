@@ -27,15 +27,15 @@ from dispatcher.model.replay import Replay, ReplaySpec, allowance, due_limit
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
+from dispatcher.schemas.api.replay import ReplaySchema
+from dispatcher.schemas.api.webhook import BLANK
+from dispatcher.schemas.errors import texts_by_field
+from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage, transactional
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.jobs import Advance, Remaining
 from dispatcher.storage.replays.selection import Scan, SelectionLimits
-from schemas.api.replay import ReplaySchema
-from schemas.api.webhook import BLANK
-from schemas.errors import texts_by_field
-from schemas.wire.fields import written_in
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def start(
     redelivery_limit: int,
     client_id: int | None = None,
 ) -> Replay:
-    """A new replay of what is `requested` (schemas.api.replay); with `client_id` of that client's webhooks only.
+    """A new replay of what is `requested` (schemas/api/replay.py); with `client_id` of that client's webhooks only.
 
     What was redelivered `redelivery_limit` times is left out, unless it gets a new key. Receivers that are paused
     are probed at once: somebody thinks that they have recovered. Raises InvalidReplay.

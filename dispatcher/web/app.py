@@ -20,7 +20,7 @@ from dispatcher.api import (
 from dispatcher.api.http import BODY_LIMIT, ROW_ID, RowId
 from dispatcher.console.blueprint import register as register_console
 from dispatcher.container import Container
-from schemas.api.errors import ErrorSchema
+from dispatcher.schemas.api.errors import ErrorSchema
 
 
 class Api(flask_smorest.Api):

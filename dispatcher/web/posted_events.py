@@ -9,11 +9,11 @@ from dispatcher.api.http import JSON, parse_json
 from dispatcher.errors import ApiError, InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.emit import NewEvent, check_key, drafts_of, problems, resource_name
-from schemas import InvalidEvent
-from schemas.api import emitted
-from schemas.errors import plain
-from schemas.wire.fields import render_datetime, zone_of
-from schemas.wire.from_json import BATCH_LIMIT, RenderedEvent, render_events
+from dispatcher.schemas import InvalidEvent
+from dispatcher.schemas.api import emitted
+from dispatcher.schemas.errors import plain
+from dispatcher.schemas.wire.fields import render_datetime, zone_of
+from dispatcher.schemas.wire.from_json import BATCH_LIMIT, RenderedEvent, render_events
 
 _ERROR_LIMIT = 1_000
 """Errors of one response; a body of 5 MiB has room for more."""

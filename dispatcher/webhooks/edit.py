@@ -11,12 +11,12 @@ from dispatcher.model.webhook import Ordering, PayloadVersion, Webhook
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
+from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
+from dispatcher.schemas.errors import texts_by_field
+from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
-from schemas.api.webhook import WebhookWithExtrasSchema
-from schemas.errors import texts_by_field
-from schemas.wire.payload import LEGACY_EVENTS
 
 _schema = WebhookWithExtrasSchema()
 

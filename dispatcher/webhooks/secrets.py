@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from dispatcher.model.webhook import SigningSecret
+from dispatcher.schemas.api.signing import RotationSchema
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Storage
-from schemas.api.signing import RotationSchema
 
 _rotation = RotationSchema()
 
@@ -25,7 +25,7 @@ def rotate(
     *,
     client_id: int | None = None,
 ) -> SigningSecret:
-    """A new secret; the one before signs too for a day, or as long as the options say (schemas.api.signing).
+    """A new secret; the one before signs too for a day, or as long as the options say (dispatcher.schemas.api.signing).
 
     Raises what `show` raises, and marshmallow's ValidationError.
     """

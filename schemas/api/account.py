@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import missing
 
-from schemas.wire.fields import Boolean, DateTime, Integer, Items, Shape, String, Url, WireSchema
+from dispatcher.schemas.wire.fields import Boolean, DateTime, Integer, Items, Shape, String, Url, WireSchema
 
 
 class AccountSchema(WireSchema):

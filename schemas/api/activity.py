@@ -9,8 +9,8 @@ from typing import Any
 
 from marshmallow import fields
 
-from schemas.wire.catalogue import EVENT_TYPES, EventType
-from schemas.wire.fields import DateTime, Integer, Shape, String, Url, WireSchema
+from dispatcher.schemas.wire.catalogue import EVENT_TYPES, EventType
+from dispatcher.schemas.wire.fields import DateTime, Integer, Shape, String, Url, WireSchema
 
 PAID = ("invoice_paid", "expense_paid")
 """The events of `/events/paid.json`: payments of invoices and expenses."""

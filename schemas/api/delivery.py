@@ -1,7 +1,7 @@
 """A delivery in our own words: one event for one webhook, and its attempts. API v3 has only those that failed."""
 
-from schemas.wire.fields import DateTime, Integer, Shape, String, Url, Uuid, WireSchema
-from schemas.wire.payload import EnvelopeSchema
+from dispatcher.schemas.wire.fields import DateTime, Integer, Shape, String, Url, Uuid, WireSchema
+from dispatcher.schemas.wire.payload import EnvelopeSchema
 
 
 class DeliveryAttemptSchema(WireSchema):

@@ -6,11 +6,11 @@ from typing import Any
 
 from marshmallow import fields
 
-from schemas.api.webhook import BLANK
-from schemas.errors import plain
-from schemas.wire.catalogue import EVENT_TYPES
-from schemas.wire.choices import no_such_event
-from schemas.wire.fields import NOT_A_MOMENT, Boolean, DateTime, Integer, String, WireSchema
+from dispatcher.schemas.api.webhook import BLANK
+from dispatcher.schemas.errors import plain
+from dispatcher.schemas.wire.catalogue import EVENT_TYPES
+from dispatcher.schemas.wire.choices import no_such_event
+from dispatcher.schemas.wire.fields import NOT_A_MOMENT, Boolean, DateTime, Integer, String, WireSchema
 
 _ATTRIBUTES = frozenset({"name", "created_at", "idempotency_key", "body"})
 

@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from schemas.wire.fields import WireSchema
+from dispatcher.schemas.wire.fields import WireSchema
 
 
 class FieldErrorsSchema(WireSchema):

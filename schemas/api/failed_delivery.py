@@ -3,8 +3,8 @@
 Source: API v3, Webhooks, Failed deliveries. No other module may speak this way.
 """
 
-from schemas.wire.fields import DateTime, Integer, Shape, String, Url, Uuid, WireSchema
-from schemas.wire.payload import EnvelopeSchema
+from dispatcher.schemas.wire.fields import DateTime, Integer, Shape, String, Url, Uuid, WireSchema
+from dispatcher.schemas.wire.payload import EnvelopeSchema
 
 
 class AttemptSchema(WireSchema):

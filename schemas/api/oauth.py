@@ -1,6 +1,6 @@
 """What the token endpoints take and give (API v3, Authorization). For the documentation: Authlib reads the requests."""
 
-from schemas.wire.fields import Integer, String, WireSchema
+from dispatcher.schemas.wire.fields import Integer, String, WireSchema
 
 
 class TokenRequestSchema(WireSchema):

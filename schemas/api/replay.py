@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from marshmallow import ValidationError
 from marshmallow.validate import Range
 
-from schemas.api.webhook import BLANK, EMPTY, Names, check_events, flag, rate_per_second
-from schemas.wire.choices import not_among
-from schemas.wire.fields import DateTime, Integer, String, WireSchema
+from dispatcher.schemas.api.webhook import BLANK, EMPTY, Names, check_events, flag, rate_per_second
+from dispatcher.schemas.wire.choices import not_among
+from dispatcher.schemas.wire.fields import DateTime, Integer, String, WireSchema
 
 STATES = ("failed", "delivered", "cancelled")
 """Of deliveries that can be replayed."""

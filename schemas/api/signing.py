@@ -2,7 +2,7 @@
 
 from marshmallow.validate import Range
 
-from schemas.wire.fields import DateTime, Integer, String, WireSchema
+from dispatcher.schemas.wire.fields import DateTime, Integer, String, WireSchema
 
 DAY_S = 86_400
 

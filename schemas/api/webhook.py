@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError, fields, post_load
 from marshmallow.validate import Range
 
-from schemas.wire.catalogue import EVENT_TYPES, OPERATIONAL_EVENTS
-from schemas.wire.choices import allowed, no_such_event, not_among
-from schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
+from dispatcher.schemas.wire.catalogue import EVENT_TYPES, OPERATIONAL_EVENTS
+from dispatcher.schemas.wire.choices import allowed, no_such_event, not_among
+from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
 
 EMPTY, BLANK, INVALID = "can't be empty", "can't be blank", "is invalid"
 _NOT_BOOLEAN = allowed(("true", "false"))

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import orjson
 
-from schemas.errors import InvalidEvent
-from schemas.wire.catalogue import body_schema
-from schemas.wire.fields import DEFAULT_TIME_ZONE, Invalid, written_in
+from dispatcher.schemas.errors import InvalidEvent
+from dispatcher.schemas.wire.catalogue import body_schema
+from dispatcher.schemas.wire.fields import DEFAULT_TIME_ZONE, Invalid, written_in
 
 _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 """For what orjson refuses: integers beyond 64 bits, which are numbers too."""

@@ -10,17 +10,17 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, cast
 
-from schemas.errors import InvalidEvent
-from schemas.wire.choices import did_you_mean
-from schemas.wire.fields import Integer, Shape, WireSchema
-from schemas.wire.resources.expense import ExpenseSchema
-from schemas.wire.resources.generator import GeneratorSchema, RecurringGeneratorSchema
-from schemas.wire.resources.inbox_file import InboxFileSchema
-from schemas.wire.resources.inventory_item import InventoryItemSchema
-from schemas.wire.resources.inventory_move import InventoryMoveSchema
-from schemas.wire.resources.invoice import InvoiceSchema
-from schemas.wire.resources.payment import ExpensePaymentSchema, InvoicePaymentSchema
-from schemas.wire.resources.subject import SubjectSchema
+from dispatcher.schemas.errors import InvalidEvent
+from dispatcher.schemas.wire.choices import did_you_mean
+from dispatcher.schemas.wire.fields import Integer, Shape, WireSchema
+from dispatcher.schemas.wire.resources.expense import ExpenseSchema
+from dispatcher.schemas.wire.resources.generator import GeneratorSchema, RecurringGeneratorSchema
+from dispatcher.schemas.wire.resources.inbox_file import InboxFileSchema
+from dispatcher.schemas.wire.resources.inventory_item import InventoryItemSchema
+from dispatcher.schemas.wire.resources.inventory_move import InventoryMoveSchema
+from dispatcher.schemas.wire.resources.invoice import InvoiceSchema
+from dispatcher.schemas.wire.resources.payment import ExpensePaymentSchema, InvoicePaymentSchema
+from dispatcher.schemas.wire.resources.subject import SubjectSchema
 
 
 class FileCountSchema(WireSchema):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 
-from schemas.errors import plain
+from dispatcher.schemas.errors import plain
 
 NOT_IN_LIST = "is not included in the list"
 _NEAR = 0.4

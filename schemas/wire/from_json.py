@@ -15,9 +15,9 @@ import msgspec
 from marshmallow import ValidationError
 from msgspec import Meta
 
-from schemas.wire.catalogue import EVENT_TYPES, EventType, body_schema
-from schemas.wire.fields import Shape, written_in
-from schemas.wire.fields.nested import struct
+from dispatcher.schemas.wire.catalogue import EVENT_TYPES, EventType, body_schema
+from dispatcher.schemas.wire.fields import Shape, written_in
+from dispatcher.schemas.wire.fields.nested import struct
 
 BATCH_LIMIT = 1_000
 """Events in one array."""

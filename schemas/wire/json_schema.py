@@ -7,9 +7,9 @@ from functools import cache
 from inspect import getdoc
 from typing import Any
 
-from schemas.wire.catalogue import EVENT_TYPES
-from schemas.wire.catalogue import body_schema as schema_of_body
-from schemas.wire.fields import JsonSchema, Shape, WireSchema
+from dispatcher.schemas.wire.catalogue import EVENT_TYPES
+from dispatcher.schemas.wire.catalogue import body_schema as schema_of_body
+from dispatcher.schemas.wire.fields import JsonSchema, Shape, WireSchema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DEFS = "#/$defs/"

@@ -6,7 +6,7 @@ Not API v3's: these go only to webhooks that subscribed to their names (`catalog
 import json
 from typing import Any
 
-from schemas.wire.fields import Boolean, DateTime, Integer, Shape, String, Uuid, WireSchema, written_in
+from dispatcher.schemas.wire.fields import Boolean, DateTime, Integer, Shape, String, Uuid, WireSchema, written_in
 
 
 class WebhookStateSchema(WireSchema):

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from schemas.wire.fields import DateTime, Integer, String, WireSchema, render_datetime, zone_of
+from dispatcher.schemas.wire.fields import DateTime, Integer, String, WireSchema, render_datetime, zone_of
 
 LEGACY_EVENTS = frozenset({"invoice_paid", "invoice_overdue"})
 """The events a legacy webhook can have."""

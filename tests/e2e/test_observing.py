@@ -157,7 +157,7 @@ def test_each_process_of_a_prefork_pool_tells_of_itself(cluster: Cluster) -> Non
 
 
 def test_what_is_not_switched_on_is_not_loaded(cluster: Cluster) -> None:
-    code = "import sys, tasks.deliveries; print(*sys.modules)"
+    code = "import sys, dispatcher.tasks.deliveries; print(*sys.modules)"
 
     done = subprocess.run(
         [sys.executable, "-c", code], env=clean_environment() | cluster.env, capture_output=True, text=True, check=True

@@ -1,10 +1,12 @@
-"""The wheel has our three packages, with all that they read, and nothing else."""
+"""The wheel has the one package, with all that it reads, and nothing else."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.support.places import ROOT
 from tests.support.processes import clean_environment
@@ -15,10 +17,11 @@ import sys
 from importlib.resources import files
 
 sys.path.insert(0, place := sys.argv[1])  # before the checkout, which an editable install puts at the end
-import dispatcher, schemas
+import dispatcher
+import dispatcher.schemas
 from dispatcher.cli.up import procfile
 
-assert dispatcher.__file__.startswith(place) and schemas.__file__.startswith(place)
+assert dispatcher.__file__.startswith(place) and dispatcher.schemas.__file__.startswith(place)
 assert str(procfile()).startswith(place) and "worker:" in procfile().read_text()
 for name in ("due", "hand_out", "quota", "release", "renew", "take"):
     assert "redis.call" in (files("dispatcher.schedule.scripts") / f"{name}.lua").read_text()
@@ -37,10 +40,9 @@ print("all read")
 """
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(
-        command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, timeout=120, check=False
-    )
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
+    environment = clean_environment() | variables
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -56,23 +58,40 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_it_has_three_packages_and_no_other(installed: Path) -> None:
+def test_it_has_one_package_and_no_other(installed: Path) -> None:
     found = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
 
-    assert found == {"dispatcher", "schemas", "tasks", "bin"}
+    assert found == {"dispatcher", "bin"}
     assert [path.name for path in (installed / "bin").iterdir()] == ["dispatcher"]
 
 
-def test_every_file_of_the_packages_is_in_it(installed: Path) -> None:
-    for package in ("dispatcher", "schemas", "tasks"):
-        kept = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*") if is_source(path)}
-        came = {path.relative_to(installed) for path in (installed / package).rglob("*") if is_source(path)}
-        assert came - {Path("dispatcher/processes/Procfile")} == kept
+def test_every_file_of_the_package_is_in_it(installed: Path) -> None:
+    assert sources(installed / "dispatcher") - {Path("processes/Procfile")} == sources(ROOT / "dispatcher")
 
 
-def test_what_the_packages_read_is_read_from_it(installed: Path, tmp_path: Path) -> None:
+def test_a_service_keeps_its_own_schemas_and_tasks(installed: Path, tmp_path: Path) -> None:
+    for name in ("schemas", "tasks"):
+        (tmp_path / f"{name}.py").write_text("OWNER = 'the service'\n")
+    service = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(installed)!r}]\n"
+        "import schemas, tasks, dispatcher.container, dispatcher.schemas\n"
+        "from dispatcher import emit, signals\n"
+        "print(schemas.OWNER, tasks.OWNER, 'invoice_paid' in dispatcher.schemas.EVENT_TYPES)"
+    )
+
+    variables = {"DATABASE_URL": "postgresql://nobody@localhost:1/none", "SECRET_KEYS": Fernet.generate_key().decode()}
+    assert run(sys.executable, "-c", service, cwd=tmp_path, **variables) == "the service the service True\n"
+
+
+def test_what_the_package_reads_is_read_from_it(installed: Path, tmp_path: Path) -> None:
     assert run(sys.executable, "-c", READ, installed, cwd=tmp_path) == "all read\n"
 
 
-def is_source(path: Path) -> bool:
-    return path.is_file() and "__pycache__" not in path.parts
+def sources(package: Path) -> set[Path]:
+    """Its files, relative; `schemas` and `tasks` are links in a checkout."""
+    return {
+        Path(folder, name).relative_to(package)
+        for folder, _, names in os.walk(package, followlinks=True)
+        for name in names
+        if "__pycache__" not in folder
+    }

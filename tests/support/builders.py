@@ -14,10 +14,10 @@ from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.schedule.schedule import Released
+from dispatcher.schemas import EVENT_TYPES
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.passwords import Passwords
 from dispatcher.storage.engine import Storage, rows
-from schemas import EVENT_TYPES
 from tests.support.places import EXAMPLES
 
 SECRET_KEY = base64.urlsafe_b64encode(b"32 bytes, which only tests know.").decode()

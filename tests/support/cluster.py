@@ -1,7 +1,7 @@
 """Real workers on servers of their own, which a test may kill, and questions about what became of its events.
 
 cluster.webhook(receiver.url("/hook"))        who wants the events
-cluster.start_worker()                        a process of `celery -A tasks worker`, as in the Procfile
+cluster.start_worker()                        a process of `celery -A dispatcher.tasks worker`, as in the Procfile
 cluster.emit(100)                             from this process, committed on return
 cluster.wait_until_delivered(100)             every delivery is recorded as delivered
 posts_by_key(receiver)                        how many POSTs came of each delivery
@@ -90,7 +90,7 @@ class Cluster:
         """A worker on all queues; `ready` waits until it says that it lives."""
         name = f"e2e{len(self.workers) + 1}"
         command = (
-            "celery", "--quiet", "-A", "tasks", "worker", "-P", pool, "-c", "4",
+            "celery", "--quiet", "-A", "dispatcher.tasks", "worker", "-P", pool, "-c", "4",
             "-Q", "events,deliveries,deliveries.slow", "-n", f"{name}@%h",
             "--without-gossip", "--without-mingle", "--loglevel", "warning",
         )  # fmt: skip

@@ -8,11 +8,11 @@ import click
 import pytest
 
 from dispatcher.cli import main
+from dispatcher.schemas import EVENT_TYPES, EventType
+from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
 from dispatcher.setting_fields import Variable, describe
 from dispatcher.settings import RemoteSettings, Settings
 from dispatcher.storage.reads.delivery_pages import SCANS
-from schemas import EVENT_TYPES, EventType
-from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"

@@ -15,7 +15,7 @@ def flower(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
     monkeypatch.setattr("dispatcher.log.set_up", lambda *_: None)  # for this process's other tests
     logger = logging.getLogger("flower.inspector")
-    module = importlib.import_module("tasks.flower")
+    module = importlib.import_module("dispatcher.tasks.flower")
     yield module
     logger.removeFilter(module.is_news)
 
@@ -28,7 +28,7 @@ def test_that_no_worker_answers_flower_is_news_only_later(flower: ModuleType, mo
     silence = record("Inspect method %s failed", "stats")
     assert not flower.is_news(silence)
 
-    monkeypatch.setattr("tasks.flower.STARTING_S", -1.0)
+    monkeypatch.setattr("dispatcher.tasks.flower.STARTING_S", -1.0)
     assert flower.is_news(silence)
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from dispatcher.ids import COUNTER_BITS, first_event_id
+from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
 from dispatcher.storage.engine import Connection, records
-from schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 # Index: events_by_account, backwards, in each day's partition.
 _LIST = """

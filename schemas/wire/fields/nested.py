@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields
 from marshmallow.schema import SchemaMeta
 from msgspec import UNSET, UnsetType
 
-from schemas.wire.fields.attribute import Attribute, JsonSchema
+from dispatcher.schemas.wire.fields.attribute import Attribute, JsonSchema
 
 Problems = list[tuple[str, str]]
 """(path, reason) pairs."""

@@ -10,9 +10,9 @@ from marshmallow import ValidationError
 from marshmallow.validate import Range
 from msgspec import Meta
 
-from schemas.wire.fields.attribute import JsonSchema, Wire
-from schemas.wire.fields.text import DECIMAL, EXAMPLES, FRACTION, PLAIN_URL, UNSENDABLE, URL
-from schemas.wire.fields.times import NOT_A_MOMENT, render_datetime, rewritten, time_zone
+from dispatcher.schemas.wire.fields.attribute import JsonSchema, Wire
+from dispatcher.schemas.wire.fields.text import DECIMAL, EXAMPLES, FRACTION, PLAIN_URL, UNSENDABLE, URL
+from dispatcher.schemas.wire.fields.times import NOT_A_MOMENT, render_datetime, rewritten, time_zone
 
 _NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be made anew each time
 _DECIMALS = (str, *_NUMBERS)

@@ -1,6 +1,6 @@
 """A file attached to a document (API v3, invoices, expenses)."""
 
-from schemas.wire.fields import Integer, String, Url, WireSchema
+from dispatcher.schemas.wire.fields import Integer, String, Url, WireSchema
 
 
 class AttachmentSchema(WireSchema):

@@ -1,7 +1,7 @@
 """Bank details of generators made before bank accounts were objects (API v3, generators)."""
 
-from schemas.wire.fields import WireSchema
-from schemas.wire.resources.shared import BANK_DETAILS
+from dispatcher.schemas.wire.fields import WireSchema
+from dispatcher.schemas.wire.resources.shared import BANK_DETAILS
 
 
 class LegacyBankDetailsSchema(WireSchema):

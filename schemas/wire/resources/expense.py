@@ -1,11 +1,22 @@
 """Expenses (API v3, expenses)."""
 
-from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Shape, String, Url, WireSchema
-from schemas.wire.resources.attachment import AttachmentSchema
-from schemas.wire.resources.invoice_parts import VatRatesSummarySchema
-from schemas.wire.resources.line import LineSchema
-from schemas.wire.resources.payment import ExpensePaymentSchema
-from schemas.wire.resources.shared import BANK_DETAILS, PAYMENT_METHODS, TIMES, TOTALS
+from dispatcher.schemas.wire.fields import (
+    Boolean,
+    Date,
+    DateTime,
+    DecimalString,
+    Integer,
+    Items,
+    Shape,
+    String,
+    Url,
+    WireSchema,
+)
+from dispatcher.schemas.wire.resources.attachment import AttachmentSchema
+from dispatcher.schemas.wire.resources.invoice_parts import VatRatesSummarySchema
+from dispatcher.schemas.wire.resources.line import LineSchema
+from dispatcher.schemas.wire.resources.payment import ExpensePaymentSchema
+from dispatcher.schemas.wire.resources.shared import BANK_DETAILS, PAYMENT_METHODS, TIMES, TOTALS
 
 
 class ExpenseSchema(WireSchema):

@@ -1,9 +1,20 @@
 """Templates of invoices, and those that issue invoices by themselves (API v3, generators, recurring-generators)."""
 
-from schemas.wire.fields import Boolean, Date, DecimalString, Group, Integer, Items, Shape, String, Url, WireSchema
-from schemas.wire.resources.bank_details import LegacyBankDetailsSchema
-from schemas.wire.resources.line import GeneratorLineSchema
-from schemas.wire.resources.shared import LANGUAGES, OSS, PAYMENT_METHODS, TIMES, TOTALS
+from dispatcher.schemas.wire.fields import (
+    Boolean,
+    Date,
+    DecimalString,
+    Group,
+    Integer,
+    Items,
+    Shape,
+    String,
+    Url,
+    WireSchema,
+)
+from dispatcher.schemas.wire.resources.bank_details import LegacyBankDetailsSchema
+from dispatcher.schemas.wire.resources.line import GeneratorLineSchema
+from dispatcher.schemas.wire.resources.shared import LANGUAGES, OSS, PAYMENT_METHODS, TIMES, TOTALS
 
 _NAMES = Group(id=Integer(required=True), custom_id=String(allow_none=True), name=String())
 _KIND = Group(proforma=Boolean(), paypal=Boolean(), gopay=Boolean())

@@ -1,7 +1,7 @@
 """Files in the inbox (API v3, inbox-files)."""
 
-from schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
-from schemas.wire.resources.shared import TIMES
+from dispatcher.schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
+from dispatcher.schemas.wire.resources.shared import TIMES
 
 
 class InboxFileSchema(WireSchema):

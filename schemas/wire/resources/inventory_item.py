@@ -1,7 +1,7 @@
 """Items on stock and their prices (API v3, inventory-items)."""
 
-from schemas.wire.fields import Boolean, Date, DecimalString, Integer, Shape, String, WireSchema
-from schemas.wire.resources.shared import TIMES
+from dispatcher.schemas.wire.fields import Boolean, Date, DecimalString, Integer, Shape, String, WireSchema
+from dispatcher.schemas.wire.resources.shared import TIMES
 
 
 class InventoryRetailPriceSchema(WireSchema):

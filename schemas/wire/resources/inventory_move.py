@@ -1,7 +1,7 @@
 """Movements of stock and the documents behind them (API v3, inventory-moves)."""
 
-from schemas.wire.fields import Date, DecimalString, Integer, Shape, String, WireSchema
-from schemas.wire.resources.shared import TIMES
+from dispatcher.schemas.wire.fields import Date, DecimalString, Integer, Shape, String, WireSchema
+from dispatcher.schemas.wire.resources.shared import TIMES
 
 
 class MoveDocumentSchema(WireSchema):

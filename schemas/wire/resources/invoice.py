@@ -1,11 +1,22 @@
 """Invoices (API v3, invoices)."""
 
-from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Shape, String, Url, WireSchema
-from schemas.wire.resources.attachment import AttachmentSchema
-from schemas.wire.resources.invoice_parts import EetRecordSchema, PaidAdvanceSchema, VatRatesSummarySchema
-from schemas.wire.resources.line import LineSchema
-from schemas.wire.resources.payment import InvoicePaymentSchema
-from schemas.wire.resources.shared import BANK_DETAILS, LANGUAGES, OSS, PAYMENT_METHODS, TIMES, TOTALS
+from dispatcher.schemas.wire.fields import (
+    Boolean,
+    Date,
+    DateTime,
+    DecimalString,
+    Integer,
+    Items,
+    Shape,
+    String,
+    Url,
+    WireSchema,
+)
+from dispatcher.schemas.wire.resources.attachment import AttachmentSchema
+from dispatcher.schemas.wire.resources.invoice_parts import EetRecordSchema, PaidAdvanceSchema, VatRatesSummarySchema
+from dispatcher.schemas.wire.resources.line import LineSchema
+from dispatcher.schemas.wire.resources.payment import InvoicePaymentSchema
+from dispatcher.schemas.wire.resources.shared import BANK_DETAILS, LANGUAGES, OSS, PAYMENT_METHODS, TIMES, TOTALS
 
 
 class InvoiceSchema(WireSchema):

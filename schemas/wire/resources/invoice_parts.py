@@ -4,8 +4,18 @@ Advances and records of EET stand in no example. EET attributes have no document
 come, follow two client libraries (inferred).
 """
 
-from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Number, String, Uuid, WireSchema
-from schemas.wire.resources.shared import TIMES
+from dispatcher.schemas.wire.fields import (
+    Boolean,
+    Date,
+    DateTime,
+    DecimalString,
+    Integer,
+    Number,
+    String,
+    Uuid,
+    WireSchema,
+)
+from dispatcher.schemas.wire.resources.shared import TIMES
 
 
 class VatRatesSummarySchema(WireSchema):

@@ -1,6 +1,6 @@
 """Lines of documents, with the stock they move (API v3, invoices, expenses, generators)."""
 
-from schemas.wire.fields import DecimalString, Group, Integer, Number, Shape, String, WireSchema
+from dispatcher.schemas.wire.fields import DecimalString, Group, Integer, Number, Shape, String, WireSchema
 
 
 class LineInventorySchema(WireSchema):

@@ -1,7 +1,7 @@
 """Payments of invoices and of expenses (API v3, invoice-payments, expense-payments)."""
 
-from schemas.wire.fields import Date, DecimalString, Group, Integer, String, WireSchema
-from schemas.wire.resources.shared import TIMES
+from dispatcher.schemas.wire.fields import Date, DecimalString, Group, Integer, String, WireSchema
+from dispatcher.schemas.wire.resources.shared import TIMES
 
 _PAYMENT = Group(
     id=Integer(required=True),

@@ -1,6 +1,6 @@
 """Attributes that several types have in common."""
 
-from schemas.wire.fields import DateTime, DecimalString, Group, String
+from dispatcher.schemas.wire.fields import DateTime, DecimalString, Group, String
 
 TIMES = Group(created_at=DateTime(), updated_at=DateTime())
 TOTALS = Group(

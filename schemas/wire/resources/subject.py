@@ -3,8 +3,8 @@
 That `email`, `web`, `street`, `city`, `zip`, `registration_no`, `vat_no` are null when unset is inferred too.
 """
 
-from schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
-from schemas.wire.resources.shared import BANK_DETAILS, TIMES
+from dispatcher.schemas.wire.fields import Boolean, DateTime, Integer, String, Url, WireSchema
+from dispatcher.schemas.wire.resources.shared import BANK_DETAILS, TIMES
 
 
 class SubjectSchema(WireSchema):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dispatcher.container import Container
-from schemas.wire.fields import NOT_A_MOMENT
+from dispatcher.schemas.wire.fields import NOT_A_MOMENT
 from tests.support.api import Api
 from tests.support.builders import a_body, an_account
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.wire.fields import NOT_A_MOMENT
+from dispatcher.schemas.wire.fields import NOT_A_MOMENT
 from tests.support.api import Api, a_delivery
 from tests.support.builders import a_webhook
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from dispatcher.contrib.django import emit, emit_changes, emits, register
 from dispatcher.errors import AccountNotFound
-from schemas import InvalidEvent
+from dispatcher.schemas import InvalidEvent
 from tests.integration.contrib.conftest import Emitted
 from tests.support.django_shop.models import Contact, Invoice, Label, Silent
 

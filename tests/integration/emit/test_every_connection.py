@@ -9,11 +9,11 @@ import pytest
 
 from dispatcher.errors import AccountNotFound
 from dispatcher.model.event import Event
+from dispatcher.schemas import InvalidEvent
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.pipeline.listener import NotificationListener
-from schemas import InvalidEvent
 from tests.integration.emit.conftest import Open
 from tests.support.builders import a_draft
 from tests.support.drivers.base import Driver

@@ -97,8 +97,8 @@ from dataclasses import replace
 from dispatcher import emit, signals
 emit("invoice_removed", account="applecorp", invoice={"id": 1})
 signals.invoice_removed.send("applecorp", invoice={"id": 2})
-found = {name.partition(".")[0] for name in sys.modules}
-loaded = found & {"tasks", "flask", "pycurl", "requests", "tornado", "flower"}
+found = set(sys.modules)
+loaded = found & {"dispatcher.tasks", "flask", "pycurl", "requests", "tornado", "flower"}
 assert not loaded, loaded
 """
     environment = {

@@ -14,14 +14,14 @@ from dispatcher.container import Container
 from dispatcher.errors import AccountNotFound, IllegalTransition, InvalidEventAttribute, WebhookNotFound
 from dispatcher.model.webhook import Webhook
 from dispatcher.replays.one import replay
+from dispatcher.schemas import EVENT_TYPES, InvalidEvent
+from dispatcher.schemas.wire.choices import did_you_mean
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.reads import deliveries
 from dispatcher.webhooks import edit
-from schemas import EVENT_TYPES, InvalidEvent
-from schemas.wire.choices import did_you_mean
 from tests.conftest import ShiftTime
 from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_body, a_webhook, an_account, an_event

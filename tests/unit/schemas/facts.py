@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from schemas import EVENT_TYPES
-from schemas.wire.fields import Shape, WireSchema
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.wire.fields import Shape, WireSchema
 from tests.support.places import EXAMPLES
 
 _ALL = json.loads((Path(__file__).parent / "facts.json").read_text(encoding="utf-8"))

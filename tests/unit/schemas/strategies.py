@@ -7,8 +7,20 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from schemas import EVENT_TYPES
-from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Number, Shape, String, Url, Uuid
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.wire.fields import (
+    Boolean,
+    Date,
+    DateTime,
+    DecimalString,
+    Integer,
+    Items,
+    Number,
+    Shape,
+    String,
+    Url,
+    Uuid,
+)
 
 ZONES = (
     "Europe/Prague",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
+from dispatcher.schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
 from tests.unit.schemas.facts import HTTP, in_order
 
 USER = {

@@ -5,10 +5,22 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
-from schemas.api.webhook import WebhookSchema
-from schemas.wire.fields import Boolean, Date, DateTime, DecimalString, Integer, Items, Number, Shape, String, Url, Uuid
-from schemas.wire.payload import EnvelopeSchema
+from dispatcher.schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
+from dispatcher.schemas.api.webhook import WebhookSchema
+from dispatcher.schemas.wire.fields import (
+    Boolean,
+    Date,
+    DateTime,
+    DecimalString,
+    Integer,
+    Items,
+    Number,
+    Shape,
+    String,
+    Url,
+    Uuid,
+)
+from dispatcher.schemas.wire.payload import EnvelopeSchema
 from tests.unit.schemas.facts import HTTP, RESOURCES, TYPES
 
 KINDS = {

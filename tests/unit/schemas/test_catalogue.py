@@ -2,9 +2,9 @@
 
 import pytest
 
-from schemas.errors import InvalidEvent
-from schemas.wire.catalogue import EVENT_TYPES, event_type
-from schemas.wire.fields import Shape
+from dispatcher.schemas.errors import InvalidEvent
+from dispatcher.schemas.wire.catalogue import EVENT_TYPES, event_type
+from dispatcher.schemas.wire.fields import Shape
 from tests.unit.schemas.facts import EVENTS
 
 

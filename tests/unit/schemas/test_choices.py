@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from schemas import EVENT_TYPES
-from schemas.wire.choices import allowed, did_you_mean, no_such_event, not_among
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.wire.choices import allowed, did_you_mean, no_such_event, not_among
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from typing import Any
 
 from dispatcher.model.delivery import State
-from schemas.api.delivery import DeliverySchema
+from dispatcher.schemas.api.delivery import DeliverySchema
 
 
 def test_a_delivery_has_the_states_that_there_are() -> None:

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from schemas import EVENT_TYPES, InvalidEvent
-from schemas.wire.body import render_body
-from schemas.wire.fields import DateTime, Shape
+from dispatcher.schemas import EVENT_TYPES, InvalidEvent
+from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas.wire.fields import DateTime, Shape
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import BODIES
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from marshmallow import ValidationError
 
-from schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
+from dispatcher.schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = FailedDeliverySchema()

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from schemas.wire.fields import (
+from dispatcher.schemas.wire.fields import (
     NOT_A_MOMENT,
     Boolean,
     Date,

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from marshmallow import ValidationError
 
-from schemas.wire.fields import Integer, Invalid, Items, Shape, Wire, WireSchema
-from schemas.wire.json_schema import object_schema
+from dispatcher.schemas.wire.fields import Integer, Invalid, Items, Shape, Wire, WireSchema
+from dispatcher.schemas.wire.json_schema import object_schema
 
 HEX = re.compile(r"^#[0-9a-f]{6}\Z")
 

@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from schemas.wire.body import render_body
-from schemas.wire.payload import LEGACY_EVENTS, EnvelopeSchema, LegacyPayloadSchema, envelope_json, legacy_json
+from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas.wire.payload import (
+    LEGACY_EVENTS,
+    EnvelopeSchema,
+    LegacyPayloadSchema,
+    envelope_json,
+    legacy_json,
+)
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import texts
 

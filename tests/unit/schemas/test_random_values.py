@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import EVENT_TYPES
-from schemas.wire.body import render_body
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.wire.body import render_body
 from tests.unit.schemas.facts import RESOURCES, in_order
 from tests.unit.schemas.strategies import BODIES, bodies, objects
 

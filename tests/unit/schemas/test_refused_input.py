@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from marshmallow import ValidationError
 
-from schemas import InvalidEvent
-from schemas.api.webhook import WebhookSchema
-from schemas.wire.body import render_body
-from schemas.wire.fields import render_datetime
-from schemas.wire.payload import envelope_json
+from dispatcher.schemas import InvalidEvent
+from dispatcher.schemas.api.webhook import WebhookSchema
+from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas.wire.fields import render_datetime
+from dispatcher.schemas.wire.payload import envelope_json
 
 BLANKS = [
     *"\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680",

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from schemas.api.errors import ErrorSchema, FieldErrorsSchema
-from schemas.api.failed_delivery import FailedDeliverySchema
-from schemas.api.webhook import WebhookSchema
-from schemas.wire.body import render_body
-from schemas.wire.payload import EnvelopeSchema
+from dispatcher.schemas.api.errors import ErrorSchema, FieldErrorsSchema
+from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
+from dispatcher.schemas.api.webhook import WebhookSchema
+from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas.wire.payload import EnvelopeSchema
 from tests.unit.schemas.facts import EXAMPLE_NAMES, HTTP, RESOURCES, example, in_order
 
 WRITABLE = ("webhook_url", "auth_header", "active", "events")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from schemas import EVENT_TYPES
-from schemas.api.webhook import WebhookSchema, WebhookWithExtrasSchema
+from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api.webhook import WebhookSchema, WebhookWithExtrasSchema
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = WebhookSchema()
