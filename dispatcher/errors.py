@@ -2,7 +2,12 @@
 
 DispatcherError
 ├── InvalidSetting           an environment variable is missing or invalid
-├── InvalidEventAttribute    an event's `created_at` or idempotency key is invalid (for a body: InvalidEvent of schemas)
+├── InvalidAttribute
+│   ├── InvalidEventAttribute    an event's `created_at` or idempotency key (for a body: InvalidEvent of schemas)
+│   └── InvalidClientAttribute   a client's
+├── InvalidFields            the front doors answer 422
+│   ├── InvalidWebhook       a webhook's attributes are invalid
+│   └── InvalidReplay        a replay's parameters are invalid
 ├── RecordNotFound           the front doors answer 404
 │   ├── AccountNotFound      no account with that slug
 │   ├── WebhookNotFound      no webhook with that id in the account
@@ -13,9 +18,6 @@ DispatcherError
 │   └── ReplayNotFound       no replay with that id
 ├── AccountExists            the slug is taken
 ├── UserExists               the e-mail is taken in that account, or among the operators
-├── InvalidWebhook           a webhook's attributes are invalid
-├── InvalidClientAttribute   an attribute of a client is invalid
-├── InvalidReplay            a replay's parameters are invalid
 ├── IllegalTransition        a delivery cannot go from one state to the other
 ├── RemoteApiError           a remote dispatcher's API rejected a command's request or did not respond
 ├── TooManyPings             this process has as many pings in flight as it may
@@ -48,11 +50,10 @@ class InvalidSetting(DispatcherError):
     def __init__(self, variable: str, reason: str) -> None:
         super().__init__(f"{variable}: {reason}")
         self.variable = variable
-        self.reason = reason
 
 
-class InvalidEventAttribute(DispatcherError):
-    """An attribute of the event is invalid."""
+class InvalidAttribute(DispatcherError):
+    """An attribute is invalid."""
 
     def __init__(self, attribute: str, reason: str) -> None:
         super().__init__(f"{attribute}: {reason}")
@@ -60,16 +61,44 @@ class InvalidEventAttribute(DispatcherError):
         self.reason = reason
 
 
+class InvalidEventAttribute(InvalidAttribute):
+    """An attribute of the event is invalid."""
+
+
+class InvalidClientAttribute(InvalidAttribute):
+    """An attribute of the client is invalid."""
+
+
+class InvalidFields(DispatcherError):
+    """What a request asks for is invalid. `messages` is API v3's body A: field → texts."""
+
+    def __init__(self, messages: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{field} {', '.join(texts)}" for field, texts in messages.items()))
+        self.messages = messages
+
+
+class InvalidWebhook(InvalidFields):
+    """The webhook's attributes are invalid."""
+
+
+class InvalidReplay(InvalidFields):
+    """The replay's parameters are invalid."""
+
+
 class RecordNotFound(DispatcherError):
     """The record does not exist, or belongs to another account."""
+
+    noun = "record"
+    remedy = ""
+
+    def __init__(self, id_: str | int) -> None:
+        super().__init__(f"{self.noun} {id_!r} does not exist{self.remedy.format(id_)}")
 
 
 class AccountNotFound(RecordNotFound):
     """The account does not exist."""
 
-    def __init__(self, slug: str) -> None:
-        super().__init__(f"account {slug!r} does not exist; create it with: dispatcher account create {slug}")
-        self.slug = slug
+    noun, remedy = "account", "; create it with: dispatcher account create {}"
 
 
 class AccountExists(DispatcherError):
@@ -77,40 +106,18 @@ class AccountExists(DispatcherError):
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"An account with slug {slug!r} already exists")
-        self.slug = slug
 
 
 class WebhookNotFound(RecordNotFound):
     """The webhook does not exist in the account."""
 
-    def __init__(self, webhook_id: int) -> None:
-        super().__init__(f"webhook {webhook_id} does not exist")
-        self.webhook_id = webhook_id
-
-
-class InvalidWebhook(DispatcherError):
-    """The webhook's attributes are invalid. `messages` is API v3's body A: field → texts."""
-
-    def __init__(self, messages: Mapping[str, Sequence[str]]) -> None:
-        super().__init__("; ".join(f"{field} {', '.join(texts)}" for field, texts in messages.items()))
-        self.messages = messages
+    noun = "webhook"
 
 
 class ClientNotFound(RecordNotFound):
     """The client does not exist, or was revoked."""
 
-    def __init__(self, client_id: str) -> None:
-        super().__init__(f"client {client_id!r} does not exist, or was revoked")
-        self.client_id = client_id
-
-
-class InvalidClientAttribute(DispatcherError):
-    """An attribute of the client is invalid."""
-
-    def __init__(self, attribute: str, reason: str) -> None:
-        super().__init__(f"{attribute}: {reason}")
-        self.attribute = attribute
-        self.reason = reason
+    noun, remedy = "client", ", or was revoked"
 
 
 class UserNotFound(RecordNotFound):
@@ -118,9 +125,7 @@ class UserNotFound(RecordNotFound):
 
     def __init__(self, slug: str | None, email: str) -> None:
         who = "No operator" if slug is None else f"No user of account {slug!r}"
-        super().__init__(f"{who} has the e-mail {email!r}")
-        self.slug = slug
-        self.email = email
+        DispatcherError.__init__(self, f"{who} has the e-mail {email!r}")
 
 
 class UserExists(DispatcherError):
@@ -128,39 +133,24 @@ class UserExists(DispatcherError):
 
     def __init__(self, email: str) -> None:
         super().__init__(f"A user with e-mail {email!r} already exists")
-        self.email = email
 
 
 class EventNotFound(RecordNotFound):
     """The event does not exist in the account."""
 
-    def __init__(self, event_id: int) -> None:
-        super().__init__(f"event {event_id} does not exist")
-        self.event_id = event_id
+    noun = "event"
 
 
 class DeliveryNotFound(RecordNotFound):
     """The delivery does not exist."""
 
-    def __init__(self, delivery: str) -> None:
-        super().__init__(f"delivery {delivery!r} does not exist")
-        self.delivery = delivery
+    noun = "delivery"
 
 
 class ReplayNotFound(RecordNotFound):
     """The replay does not exist."""
 
-    def __init__(self, replay_id: int) -> None:
-        super().__init__(f"replay {replay_id} does not exist")
-        self.replay_id = replay_id
-
-
-class InvalidReplay(DispatcherError):
-    """The replay's parameters are invalid. `messages` is API v3's body A: field → texts."""
-
-    def __init__(self, messages: Mapping[str, Sequence[str]]) -> None:
-        super().__init__("; ".join(f"{field} {', '.join(texts)}" for field, texts in messages.items()))
-        self.messages = messages
+    noun = "replay"
 
 
 class IllegalTransition(DispatcherError):
@@ -169,8 +159,6 @@ class IllegalTransition(DispatcherError):
     def __init__(self, delivery: str, state: str, target: str, reason: str | None = None) -> None:
         self.detail = f"is {state} and cannot become {target}" + (f": {reason}" if reason else "")
         super().__init__(f"delivery {delivery} {self.detail}")
-        self.state = state
-        self.target = target
 
 
 class RemoteApiError(DispatcherError):

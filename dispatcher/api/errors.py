@@ -16,8 +16,7 @@ from dispatcher.errors import (
     ApiError,
     DependencyUnavailable,
     IllegalTransition,
-    InvalidReplay,
-    InvalidWebhook,
+    InvalidFields,
     RecordNotFound,
     TooManyPings,
 )
@@ -59,7 +58,7 @@ def error_answer(error: Exception, method: str, path: str) -> Answer:
     match error:
         case ApiError():
             return _error(error.status, error.code, str(error), error.headers)
-        case InvalidWebhook() | InvalidReplay():
+        case InvalidFields():
             return _field_errors(error.messages)
         case IllegalTransition():
             return _field_errors({"state": [error.detail]})
