@@ -9,25 +9,24 @@ header, no address. They go where OpenTelemetry's own variables say (`OTEL_EXPOR
 to the provider that the emitting service has set up. Loaded only where DISPATCHER_TRACING is on.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.version import VERSION
 
-_HEADER = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-"""W3C Trace Context, version 00; a later version may go on after it."""
+_w3c = TraceContextTextMapPropagator()
 _EVENT_IDS_MAX = 10
 """An emit's span names this many of its events at most."""
 
@@ -42,7 +41,7 @@ class Tracing:
     @contextmanager
     def emit(self, names: Sequence[str], traceparent: str | None = None) -> Iterator["EmitTrace"]:
         """The span of an emit, below `traceparent` (a header as received) or else below the caller's current span."""
-        parent = parse_traceparent(traceparent) if traceparent else None
+        parent = _parent(traceparent, get_current())
         attributes: Attributes = {"dispatcher.event_name": names[0] if names else "", "dispatcher.events": len(names)}
         with self._tracer.start_as_current_span("event.emit", parent, SpanKind.PRODUCER, attributes) as span:
             yield EmitTrace(span)
@@ -53,7 +52,7 @@ class Tracing:
             attributes = {"dispatcher.event_id": event_id, "dispatcher.deliveries_of_batch": deliveries}
             self._tracer.start_span(
                 "event.fan_out",
-                parse_traceparent(traceparent),
+                _parent(traceparent),
                 SpanKind.CONSUMER,
                 attributes,
                 start_time=int(started_at.timestamp() * 1_000_000_000),
@@ -76,9 +75,9 @@ class EmitTrace:
         self._span = span
 
     @property
-    def traceparent(self) -> str:
+    def traceparent(self) -> str | None:
         """What its events carry."""
-        return format_traceparent(self._span)
+        return _headers(self._span).get("traceparent")
 
     def stored(self, event_ids: Sequence[int]) -> None:
         """Its events are in."""
@@ -102,11 +101,11 @@ class Attempts:
             "dispatcher.idempotency_key": str(delivery.idempotency_key),
             "dispatcher.attempt": delivery.attempt_number,
         }
-        span = self._tracer.start_span(
-            "delivery.attempt", parse_traceparent(delivery.traceparent or ""), SpanKind.CLIENT, attributes
+        parent = _parent(delivery.traceparent)
+        span = self._spans[delivery.id] = self._tracer.start_span(
+            "delivery.attempt", parent, SpanKind.CLIENT, attributes
         )
-        self._spans[delivery.id] = span
-        return [("traceparent", format_traceparent(span))]
+        return list(_headers(span).items())
 
     def finish(self, delivery: Claimed, result: Result, verdict: Verdict) -> None:
         """The attempt is over; one that never began, because nothing could be sent, has no span."""
@@ -122,21 +121,15 @@ class Attempts:
         span.end()
 
 
-def parse_traceparent(traceparent: str) -> Context | None:
-    """The context that a traceparent names; None where it is none, which then begins a trace of its own."""
-    match = _HEADER.match(traceparent)
-    if match is None or match[1] == "ff" or (match[1] == "00" and match.end() != len(traceparent)):
-        return None
-    context = SpanContext(
-        int(match[2], 16), int(match[3], 16), is_remote=True, trace_flags=TraceFlags(int(match[4], 16))
-    )
-    return trace.set_span_in_context(trace.NonRecordingSpan(context), Context()) if context.is_valid else None
+def _parent(traceparent: str | None, otherwise: Context | None = None) -> Context:
+    """The context that a traceparent names; `otherwise`, by default that of a new trace, where it names none."""
+    return _w3c.extract({"traceparent": traceparent or ""}, otherwise)
 
 
-def format_traceparent(span: Span) -> str:
-    """The span's context as a traceparent."""
-    context = span.get_span_context()
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 1:02x}"
+def _headers(span: Span) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    _w3c.inject(headers, trace.set_span_in_context(span))
+    return headers
 
 
 def _provider(exporter: SpanExporter | None) -> trace.TracerProvider:

@@ -1,6 +1,6 @@
 """What the flow tells whoever traces (`dispatcher.tracing`), where that is switched on; it knows no tracing itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
@@ -22,12 +22,11 @@ class EmitSpan(Protocol):
         ...
 
 
-class TracesEmits(Protocol):
-    """The emits of a process."""
+TracesEmits = Callable[[Sequence[str], str | None], AbstractContextManager[EmitSpan]]
+"""A span around an emit of events of these names, below a traceparent or else the caller's current span."""
 
-    def __call__(self, names: Sequence[str], traceparent: str | None) -> AbstractContextManager[EmitSpan]:
-        """A span around an emit of events of these names, below `traceparent` or else the caller's current span."""
-        ...
+TracesFanOut = Callable[[Mapping[int, str], int, datetime], None]
+"""Hears of a fan-out's transaction: its events (by id, with their traces), its deliveries, and when it began."""
 
 
 class NoSpan:
@@ -53,12 +52,4 @@ class TracesAttempts(Protocol):
 
     def finish(self, delivery: Claimed, result: Result, verdict: Verdict) -> None:
         """The attempt is over."""
-        ...
-
-
-class TracesFanOut(Protocol):
-    """A fan-out of one transaction."""
-
-    def __call__(self, traceparents: Mapping[int, str], deliveries: int, started_at: datetime) -> None:
-        """These events (by id, with their traces) became deliveries, of which there are so many in all."""
         ...

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import State
-from dispatcher.tracing import Tracing, parse_traceparent
+from dispatcher.tracing import Tracing
 from tests.support.builders import KEY, a_claimed, a_result
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -36,6 +36,7 @@ def spans(tracing: Tracing, exporter: InMemorySpanExporter) -> dict[str, Any]:
 def test_emit_fan_out_and_attempt_are_one_trace(tracing: Tracing, exporter: InMemorySpanExporter) -> None:
     with tracing.emit(["invoice_paid"], INCOMING) as emit:
         emit.stored([11])
+        assert emit.traceparent is not None
     tracing.fan_out({11: emit.traceparent}, 3, datetime.now(UTC))
     attempts, claimed = tracing.attempts(), a_claimed(event_id=11, traceparent=emit.traceparent)
     ((name, sent),) = attempts.start(claimed)
@@ -62,6 +63,7 @@ def test_an_emit_belongs_to_the_callers_current_span(tracing: Tracing, exporter:
 
 def test_what_is_not_sampled_is_handed_on_and_not_exported(tracing: Tracing, exporter: InMemorySpanExporter) -> None:
     with tracing.emit(["invoice_paid"], INCOMING[:-2] + "00") as emit:
+        assert emit.traceparent is not None
         assert emit.traceparent.startswith(f"00-{TRACE}-")
         assert emit.traceparent.endswith("-00")
 
@@ -84,9 +86,13 @@ def test_spans_hold_no_payload_address_or_secret(tracing: Tracing, exporter: InM
     "text",
     ["", "x", INCOMING[:-1], INCOMING + "-more", INCOMING.replace("00-", "ff-", 1), f"00-{'0' * 32}-{'1' * 16}-01"],
 )
-def test_a_traceparent_that_is_none_is_no_parent(text: str) -> None:
-    assert parse_traceparent(text) is None
+def test_what_is_no_traceparent_begins_a_trace(tracing: Tracing, text: str) -> None:
+    ((_, sent),) = tracing.attempts().start(a_claimed(traceparent=text))
+
+    assert TRACE not in sent
 
 
-def test_a_later_version_may_go_on() -> None:
-    assert parse_traceparent(f"01{INCOMING[2:]}-more") is not None
+def test_a_later_version_may_go_on(tracing: Tracing) -> None:
+    ((_, sent),) = tracing.attempts().start(a_claimed(traceparent=f"01{INCOMING[2:]}-more"))
+
+    assert TRACE in sent
