@@ -10,7 +10,7 @@ from dispatcher.access.control import AccessControl
 from dispatcher.broker.flower import TaskEvents
 from dispatcher.broker.queue import Queue
 from dispatcher.errors import InvalidSetting
-from dispatcher.model.health import Health
+from dispatcher.model.replay import StepResult
 from dispatcher.pipeline.deliver import DrainRunner
 from dispatcher.pipeline.dispatch import Dispatch
 from dispatcher.pipeline.drain.policy import drain_policy
@@ -115,9 +115,9 @@ class Container:
     def pinger(self) -> Pinger:
         return Pinger(self.storage, self.senders, self.settings)
 
-    def step_replays(self) -> job.StepResult:
-        fresh = Health.fresh(self.drain_policy.window)
-        return job.step(self.storage, self.schedule, fresh, redelivery_limit=self.settings.redelivery_limit)
+    def step_replays(self) -> StepResult:
+        window, limit = self.drain_policy.window, self.settings.redelivery_limit
+        return job.step(self.storage, self.schedule, window, redelivery_limit=limit)
 
     @cached_property
     def access(self) -> AccessControl:

@@ -59,6 +59,15 @@ class Replay(ReplaySpec):
         return self.as_of
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepResult:
+    """What one step did: replays that are running, deliveries made pending, and whether any got on at all."""
+
+    running: int = 0
+    sent: int = 0
+    progressed: bool = False
+
+
 def due_limit(health: Health, rate_limit: int | None) -> int:
     """Due deliveries up to which a replay fills a webhook up, so that what is live is not kept waiting.
 

@@ -178,8 +178,8 @@ class FanOutRunner:
             if batch.webhook_ids:
                 self._dispatch.hand_out(batch.webhook_ids, batch.delivery_count - len(claim.claimed))
             if batch.event_count:
-                logger.info(log.line("event.fanned_out", events=batch.event_count, deliveries=batch.delivery_count,
-                                     webhooks=len({*batch.webhook_ids, *claim.targets})))  # fmt: skip
+                logger.debug(log.line("event.fanned_out", events=batch.event_count, deliveries=batch.delivery_count,
+                                      webhooks=len({*batch.webhook_ids, *claim.targets})))  # fmt: skip
             if batch.behind is not None or batch.event_count < self._batch_size:
                 return True
             self._schedule.fan_out_begun()  # others are welcome

@@ -22,9 +22,10 @@ from typing import Protocol
 from dispatcher import clock, log
 from dispatcher.broker.names import EVENTS
 from dispatcher.broker.queue import Queue
-from dispatcher.errors import DispatcherError
+from dispatcher.model.replay import StepResult
 from dispatcher.pipeline.dispatch import Dispatch
 from dispatcher.pipeline.fan_out import FanOutRunner
+from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.heartbeat import BEAT_S, Heartbeat
 from dispatcher.pipeline.nudge import Nudger, nudge
 from dispatcher.pipeline.prune import prune
@@ -129,32 +130,14 @@ class Ticks:
             prune(self._storage, self._settings.retention_days)
 
 
-class ReplayProgress(Protocol):
-    """What a step of all running replays came to (`replays.job`)."""
-
-    @property
-    def running(self) -> int:
-        """Replays that are not done."""
-        ...
-
-    @property
-    def progressed(self) -> bool:
-        """Whether any of them sent something."""
-        ...
-
-
-def run_replays(step: Callable[[], ReplayProgress], stop: threading.Event) -> None:
+def run_replays(step: Callable[[], StepResult], stop: threading.Event) -> None:
     """Steps the running replays until `stop` is set."""
     pause_s = 0.0
-
-    def step_and_pace() -> None:
-        nonlocal pause_s
-        progress = step()
-        pause_s = REPLAY_BUSY_S if progress.progressed else REPLAY_RUNNING_S if progress.running else REPLAY_S
-
     while not stop.wait(pause_s):
         pause_s = REPLAY_S
-        _succeeds(step_and_pace)
+        with guarded("tick.failed"):
+            done = step()
+            pause_s = REPLAY_BUSY_S if done.progressed else REPLAY_RUNNING_S if done.running else REPLAY_S
 
 
 class BrokerWatchdog:
@@ -203,21 +186,12 @@ class Round:
     def run_if_due(self, now_s: float) -> None:
         """Does it where its time has come, by the monotonic clock."""
         if now_s >= self.next_s:
-            self.next_s = now_s + (self._every_s if _succeeds(self._work) else self._retry_s)
+            self.next_s = now_s + self._retry_s
+            with guarded("tick.failed"):  # the thread's outermost loop: a fault must not stop the ticks for good
+                self._work()
+                self.next_s = now_s + self._every_s
 
     def bring_forward(self, at_s: float | None) -> None:
         """Makes the next round come at `at_s`, if that is earlier and not over."""
         if at_s is not None and clock.monotonic() < at_s < self.next_s:
             self.next_s = at_s
-
-
-def _succeeds(work: Callable[[], object]) -> bool:
-    """The thread's outermost loop: a tick that fails is logged (false), and the next one tries again."""
-    try:
-        work()
-        return True
-    except DispatcherError as error:
-        logger.warning(log.line("tick.failed", reason=error))
-    except Exception:  # a fault of ours must not stop the ticks of this worker for good
-        logger.exception("tick.failed")
-    return False

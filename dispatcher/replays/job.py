@@ -12,7 +12,7 @@ What matches is decided by when the job was made, so what fails again meanwhile 
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,8 +22,8 @@ from marshmallow import ValidationError
 from dispatcher import log
 from dispatcher.errors import InvalidReplay, ScheduleUnavailable
 from dispatcher.model.delivery import State
-from dispatcher.model.health import Health
-from dispatcher.model.replay import Replay, ReplaySpec, allowance, due_limit
+from dispatcher.model.health import Health, WindowPolicy
+from dispatcher.model.replay import Replay, ReplaySpec, StepResult, allowance, due_limit
 from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
@@ -51,15 +51,6 @@ COUNT, COUNT_EVENTS, COUNT_WEBHOOKS = 100_000, 20_000, 1_000
 """Rows that one statement counts among, and the webhooks whose they are."""
 
 _schema = ReplaySchema()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepResult:
-    """What one step did: replays that are running, deliveries made pending, and whether any got on at all."""
-
-    running: int = 0
-    sent: int = 0
-    progressed: bool = False
 
 
 def start(
@@ -104,9 +95,9 @@ resume = transactional(jobs.resume)
 """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
 
 
-def step(storage: Storage, schedule: Schedule, fresh: Health, *, redelivery_limit: int) -> StepResult:
-    """The next batch of every running replay; harmless when doubled. `fresh`: health of a new receiver."""
-    running = storage.read(jobs.running)
+def step(storage: Storage, schedule: Schedule, window: WindowPolicy, *, redelivery_limit: int) -> StepResult:
+    """The next batch of every running replay; harmless when doubled. `window` is that of a receiver that is new."""
+    running, fresh = storage.read(jobs.running), Health.fresh(window)
     sent, progressed = 0, False
     for replay_id in running:
         batch = _batch(storage, schedule, replay_id, fresh, redelivery_limit)

@@ -294,7 +294,7 @@ def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(
     failed(3)
     start()
     down = Schedule("redis://127.0.0.1:1/0")
-    job.step(container.storage, down, Health(window=10), redelivery_limit=3)
+    job.step(container.storage, down, container.drain_policy.window, redelivery_limit=3)
     flow.queue.delivers.clear()
 
     container.reconciler.reconcile()
