@@ -26,8 +26,8 @@ from bench import load, machine, throughput
 from bench.latency import percentile
 from bench.receiver import Receiver
 from bench.rig import Rig, say, wait_until
+from dispatcher.model.account import Account
 from dispatcher.pipeline.prune import prune
-from dispatcher.storage.admin import accounts
 from dispatcher.storage.pipeline import deliveries, events
 
 SIZE = 5_000_000
@@ -175,7 +175,7 @@ def _done_since(rig: Rig, delivery_id: int) -> int:
 
 def _lay_events(rig: Rig, count: int) -> None:
     owner = rig.sql("select min(id) from accounts")[0][0]
-    account = accounts.Account(id=owner, slug="account0", time_zone=load.TIME_ZONE)
+    account = Account(id=owner, slug="account0", time_zone=load.TIME_ZONE)
     load.record_events(rig, [account], count)
 
 

@@ -22,7 +22,8 @@ import pycurl
 from bench import load
 from bench.receiver import free_port
 from bench.rig import Rig, running, say, wait_until
-from dispatcher.storage.admin import accounts, clients
+from dispatcher.model.account import Account
+from dispatcher.storage.admin import clients
 
 IN_FLIGHT = 64
 """Connections may fall unevenly on several processes, and none shall be idle while Postgres syncs a commit."""
@@ -122,7 +123,7 @@ class Api:
 
 
 @contextmanager
-def serving(rig: Rig, account: accounts.Account) -> Iterator[Api]:
+def serving(rig: Rig, account: Account) -> Iterator[Api]:
     """`dispatcher serve` for the time of the block, with a client of the account's that has a token."""
     client, secret = rig.container.storage.transact(clients.create, account.id, "bench", [], clients.SCOPES)
     port = free_port()

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.rig import Rig
+from dispatcher.model.account import Account
 from dispatcher.model.event import EventDraft
 from dispatcher.schemas.wire.body import render_body
 from dispatcher.storage.admin import accounts, webhooks
-from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline import emits
 
 EVENT = "invoice_paid"
 TIME_ZONE = "Europe/Prague"
@@ -30,7 +31,7 @@ def body_json() -> str:
     return render_body(EVENT, body(), time_zone=TIME_ZONE).decode()
 
 
-def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "account") -> list[accounts.Account]:
+def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "account") -> list[Account]:
     """`count` accounts, each with one webhook for each of `urls`, in one transaction."""
     made = []
     with rig.container.storage.transaction() as connection:
@@ -42,7 +43,7 @@ def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "accou
     return made
 
 
-def record_events(rig: Rig, owners: Sequence[accounts.Account], count: int) -> None:
+def record_events(rig: Rig, owners: Sequence[Account], count: int) -> None:
     """Lays `count` events into the outbox, the accounts in turn; workers leave them there until `rig.nudge`."""
     rig.hold_nudges()
     share, rest = divmod(count, len(owners))
@@ -51,7 +52,7 @@ def record_events(rig: Rig, owners: Sequence[accounts.Account], count: int) -> N
         for number, account in enumerate(owners):
             left = share + (number < rest)
             while left > 0:
-                events.insert(connection, account.id, [draft] * min(left, CHUNK))
+                emits.insert(connection, account.id, [draft] * min(left, CHUNK))
                 left -= CHUNK
 
 

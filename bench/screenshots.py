@@ -27,6 +27,7 @@ from dispatcher.container import Container, use_container
 from dispatcher.local.demo import demo_events
 from dispatcher.local.embedded import embedded
 from dispatcher.local.receiver import Arrival, Receiver
+from dispatcher.model.account import Account
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.processes import child
 from dispatcher.settings import read_settings
@@ -134,7 +135,7 @@ values (%(id)s, '{failed}', now() - interval '6 hours', now(), 20, false, false,
 """
 
 
-def _emit_all(container: Container, account: accounts.Account, rounds: int) -> None:
+def _emit_all(container: Container, account: Account, rounds: int) -> None:
     events = [
         NewEvent(name=name, body=_numbered(body, number)) for number in range(rounds) for name, body in demo_events()
     ]

@@ -82,7 +82,8 @@ class Container:
 
     @cached_property
     def emitter(self) -> Emitter:
-        return Emitter(self.storage, self.counters, self.tracing.emit if self.tracing else untraced)
+        trace = self.tracing.emit if self.tracing else untraced
+        return Emitter(self.storage, lambda count: self.counters.add({"duplicates:emit": count}), trace)
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:

@@ -1,7 +1,7 @@
 """Accounts and their owners, as operators create and change them."""
 
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import accounts, users
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.users import User
 from dispatcher.storage.engine import Connection, transactional
 

@@ -9,8 +9,8 @@ from dispatcher.access.accounts import create_account, edit_account, list_accoun
 from dispatcher.cli.options import email, json_option, name, option_group
 from dispatcher.cli.output import show, show_list
 from dispatcher.container import current_container
+from dispatcher.model.account import Account
 from dispatcher.settings import check_time_zone
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.users import User
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.replays import job
@@ -16,7 +17,6 @@ from dispatcher.schemas.api.emitted import EmittedSchema
 from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import accounts, webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.replays import jobs

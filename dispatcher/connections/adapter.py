@@ -25,7 +25,7 @@ class Adapter(Protocol):
     async def commits_each(self) -> bool:
         """Whether the connection is outside a transaction, and each statement is a transaction of its own."""
 
-    async def copies(self) -> bool:
+    def copies(self) -> bool:
         """Whether it takes `copy`: COPY costs Postgres half of an INSERT."""
 
     async def copy(self, table: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
@@ -35,7 +35,7 @@ class Adapter(Protocol):
 class InsertsOnly:
     """The part of an Adapter without COPY."""
 
-    async def copies(self) -> bool:
+    def copies(self) -> bool:
         """Never."""
         return False
 
@@ -49,6 +49,19 @@ def numbered(sql: str, cast: str = "") -> tuple[str, tuple[str, ...]]:
     """The statement with `$1` for `%(name)s`, each with a `cast` such as `::text`, and the names in that order."""
     names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
     return _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}{cast}", sql).replace("%%", "%"), names
+
+
+def array(values: Iterable[object]) -> str:
+    """`values` as Postgres writes an array: one constant for it to parse, where psycopg2 would send one for each."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
 
 
 def completed(work: Coroutine[Any, Any, T]) -> T:

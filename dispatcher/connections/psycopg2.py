@@ -23,9 +23,8 @@ class Psycopg2:
         given = self._connection
         return given.autocommit and given.info.transaction_status == TRANSACTION_STATUS_IDLE
 
-    async def copies(self) -> bool:
-        """Where several COPYs are one transaction."""
-        return not self._connection.autocommit
+    def copies(self) -> bool:
+        return True
 
     async def copy(self, table: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
         text = BytesIO(b"".join([b"\t".join(map(_cell, line)) + b"\n" for line in lines]))

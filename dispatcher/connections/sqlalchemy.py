@@ -27,8 +27,8 @@ class SqlAlchemy:
     async def commits_each(self) -> bool:
         return _commits_each(self._connection)
 
-    async def copies(self) -> bool:
-        return self._connection.dialect.driver == "psycopg2" and await self._driver.copies()
+    def copies(self) -> bool:
+        return self._connection.dialect.driver == "psycopg2"
 
     async def copy(self, table: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
         await self._driver.copy(table, columns, lines)

@@ -14,8 +14,8 @@ from flask import Blueprint, Response, g, make_response, redirect, render_templa
 from werkzeug.exceptions import Forbidden, NotFound
 
 from dispatcher.api.http import container, with_safe_headers
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import accounts, sessions
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.sessions import ActiveSession, Person
 
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from marshmallow import ValidationError
 
@@ -13,20 +13,20 @@ from dispatcher import failpoints, log
 from dispatcher.connections.adapter import Adapter, completed
 from dispatcher.connections.recognise import adapter_for, async_adapter_for
 from dispatcher.errors import InvalidEventAttribute
+from dispatcher.model.account import Account
 from dispatcher.model.event import Event, EventDraft
-from dispatcher.pipeline.drain.counters import Adds
 from dispatcher.pipeline.trace import TracesEmits, untraced
 from dispatcher.schemas import EVENT_TYPES, EventType, InvalidEvent
 from dispatcher.schemas.wire.body import render_body
 from dispatcher.schemas.wire.choices import did_you_mean
 from dispatcher.schemas.wire.fields import Problems, render_datetime, zone_of
-from dispatcher.storage.admin import accounts
-from dispatcher.storage.admin.accounts import Account
-from dispatcher.storage.engine import Connection, Storage
-from dispatcher.storage.pipeline import events
-from dispatcher.storage.pipeline.events import Emit
+from dispatcher.storage.pipeline import emits
+from dispatcher.storage.pipeline.emits import Emit
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RESOURCE_KEYS = {name: event.resource for name, event in EVENT_TYPES.items() if not event.bulk}
 """Event → the key of its body under which its resource stands."""
@@ -42,12 +42,30 @@ class NewEvent:
     idempotency_key: str | None = None
 
 
-class Emitter:
-    """Stores events for one process. Redis is not needed: the commit notifies the workers."""
+class Connections(Protocol):
+    """A process's own connections: a server's `Storage`, or a producer's `ConnectionPool`."""
 
-    def __init__(self, storage: Storage, counters: Adds, trace: TracesEmits = untraced) -> None:
-        self._storage = storage
-        self._counters = counters
+    def autocommit(self, work: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work(connection, ...)`, each statement of which is committed by itself; raises StorageUnavailable.
+
+        It is run again from the start where Postgres asks for that.
+        """
+
+
+class Emitter:
+    """Stores events for one process. Redis is not needed: the commit notifies the workers.
+
+    `count_repeated` is told how many events had been stored already, by their keys.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        count_repeated: Callable[[int], None] | None = None,
+        trace: TracesEmits = untraced,
+    ) -> None:
+        self._connections = connections
+        self._count_repeated = count_repeated
         self._trace = trace
 
     def emit(self, account: Account | str, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
@@ -77,46 +95,44 @@ class Emitter:
             span.stored([event.id for event in stored])
         return stored
 
-    def emit_batch(self, emits: Sequence[Emit]) -> list[list[Event] | None]:
+    def emit_batch(self, batch: Sequence[Emit]) -> list[list[Event] | None]:
         """What several callers emit, in one commit: their events.
 
         All or none, but for those (None) that would have to wait for another emit of one of their keys: see `emit_one`.
         """
-        failpoints.hit("before_commit")
-        commit = self._storage.autocommit if events.are_one_statement(emits) else self._storage.transact
-        stored = commit(events.insert_together, emits)
-        failpoints.hit("after_commit")
-        self._count([event for batch in stored for event in batch or ()])
+        stored = self._committed(emits.insert_together, batch)
+        self._count([event for events in stored for event in events or ()])
         return stored
 
     def emit_one(self, emit: Emit) -> list[Event]:
         """What one caller emits, in a commit of its own: its events. Waits for other emits of its keys."""
-        if all(draft.idempotency_key is None for draft in emit.drafts):
-            (committed,) = self.emit_batch([emit])
-            assert committed is not None  # noqa: S101 - without keys it need not wait
-            return committed
-        stored = self._storage.transact(_insert, emit)
-        failpoints.hit("after_commit")
+        stored = self._committed(emits.insert, emit.account_id, emit.drafts, traceparent=emit.traceparent)
         self._count(stored)
         return stored
 
+    def _committed(self, insert: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        failpoints.hit("before_commit")
+        stored = self._connections.autocommit(insert, *args, **kwargs)
+        failpoints.hit("after_commit")
+        return stored
+
     def _commit(self, account: Account | str, new: Sequence[NewEvent], traceparent: str | None) -> list[Event]:
-        owner = account if isinstance(account, Account) else self._storage.read(accounts.find, account)
-        drafts = drafts_of(new, owner.time_zone)  # outside the transaction, which shall be short
+        owner = account if isinstance(account, Account) else self._connections.autocommit(emits.find_account, account)
+        drafts = drafts_of(new, owner.time_zone)  # before the connection is taken, which others wait for
         return self.emit_one(Emit(owner.id, drafts, traceparent))
 
     async def _join(
         self, adapter: Adapter, account: Account | str, new: Sequence[NewEvent], traceparent: str | None
     ) -> list[Event]:
-        owner = account if isinstance(account, Account) else await accounts.find_by(adapter, account)
-        stored = await events.insert_by(adapter, Emit(owner.id, drafts_of(new, owner.time_zone), traceparent))
+        owner = account if isinstance(account, Account) else await emits.find_account_by(adapter, account)
+        stored = await emits.insert_by(adapter, Emit(owner.id, drafts_of(new, owner.time_zone), traceparent))
         failpoints.hit("before_commit")
         self._count(stored)
         return stored
 
     def _count(self, stored: Sequence[Event]) -> None:
-        if repeated := sum(not event.new for event in stored):
-            self._counters.add({"duplicates:emit": repeated})
+        if self._count_repeated is not None and (repeated := sum(not event.new for event in stored)):
+            self._count_repeated(repeated)
         if logger.isEnabledFor(logging.DEBUG):
             for event in stored:
                 logger.debug(log.line("event.recorded", event_id=event.id, name=event.name, new=event.new))
@@ -133,12 +149,6 @@ def problems(event: NewEvent, time_zone: str) -> Problems:
     except InvalidEventAttribute as error:
         return [(error.attribute, error.reason)]
     return []
-
-
-def _insert(connection: Connection, emit: Emit) -> list[Event]:
-    stored = events.insert(connection, emit.account_id, emit.drafts, traceparent=emit.traceparent)
-    failpoints.hit("before_commit")
-    return stored
 
 
 def drafts_of(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:

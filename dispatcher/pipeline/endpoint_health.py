@@ -22,7 +22,7 @@ from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
 from dispatcher.schemas.wire.operational import operational_json
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection, Storage
-from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline import emits
 from dispatcher.storage.pipeline.deliveries import Finished
 
 logger = logging.getLogger(__name__)
@@ -146,12 +146,12 @@ def _publish_failed(connection: Connection, failed: Sequence[Finished]) -> None:
             continue
         of_this = [one for one in failed if one.claimed.webhook_id == webhook_id]
         drafts = [_draft("delivery_failed", one.claimed, {"delivery": _failed(one)}) for one in of_this]
-        events.insert(connection, account_id, drafts)
+        emits.insert(connection, account_id, drafts)
 
 
 def _publish(connection: Connection, account_id: int, name: str, claimed: Claimed, body: dict[str, Any]) -> None:
     if webhooks.has_subscriber(connection, account_id, name):
-        events.insert(connection, account_id, [_draft(name, claimed, body)])
+        emits.insert(connection, account_id, [_draft(name, claimed, body)])
 
 
 def _draft(name: str, claimed: Claimed, body: dict[str, Any]) -> EventDraft:

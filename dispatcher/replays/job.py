@@ -21,6 +21,7 @@ from marshmallow import ValidationError
 
 from dispatcher import log
 from dispatcher.errors import InvalidReplay, ScheduleUnavailable
+from dispatcher.model.account import Account
 from dispatcher.model.delivery import State
 from dispatcher.model.health import Health, WindowPolicy
 from dispatcher.model.replay import Replay, ReplaySpec, StepResult, allowance, due_limit
@@ -31,7 +32,6 @@ from dispatcher.schemas.api.replay import ReplaySchema
 from dispatcher.schemas.api.webhook import BLANK
 from dispatcher.schemas.errors import texts_by_field
 from dispatcher.schemas.wire.fields import written_in
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage, transactional
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.jobs import Advance, Remaining

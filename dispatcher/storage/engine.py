@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from dispatcher.connections import psycopg2 as of_psycopg2
 from dispatcher.connections import sqlalchemy as of_sqlalchemy
 from dispatcher.connections.adapter import Row as Row
+from dispatcher.connections.adapter import array as array
 from dispatcher.errors import InvalidSetting, StorageLockTimeout, StorageUnavailable
 from dispatcher.storage.planned import UNKNOWN, Planned, PlanningConnection, forget
 from dispatcher.storage.secrets import SecretBox
@@ -293,16 +294,3 @@ def record(kind: type[D], row: Iterable[Any]) -> D:
     """A dataclass from columns in the order of its fields; arrays become tuples."""
     values = (tuple(value) if type(value) is list else value for value in row)
     return kind(**dict(zip(kind.__dataclass_fields__, values, strict=True)))
-
-
-def array(values: Iterable[object]) -> str:
-    """`values` as Postgres writes an array: one constant for it to parse, where psycopg2 would send one for each."""
-    return "{" + ",".join(map(_element, values)) + "}"
-
-
-def _element(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(value)

@@ -20,7 +20,7 @@ from dispatcher.api.http import BODY_LIMIT, Answer, check_content_type, json_ans
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.event import Event, EventDraft
-from dispatcher.storage.pipeline.events import Emit
+from dispatcher.storage.pipeline.emits import Emit
 from dispatcher.web import posted_events
 from dispatcher.web.batcher import Batcher
 from dispatcher.web.bodies import SMALL_BODY, Body, BodyTooLarge, BodyTooSlow, ClientGone, LargeBodies

@@ -17,13 +17,13 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.processes import child
 from dispatcher.storage.admin import clients, tokens, users
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import rows
-from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline import emits
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY, a_draft
 from tests.support.waiting import eventually
 
@@ -189,7 +189,7 @@ def send(
 
 def a_delivery(api: Api, webhook_id: int, state: str = "failed") -> int:
     """The id of a new delivery of `invoice_paid` with two attempts; its event is in no outbox."""
-    event = api.container.storage.transact(events.insert, api.account.id, [a_draft()])[0]
+    event = api.container.storage.transact(emits.insert, api.account.id, [a_draft()])[0]
     api.sql("delete from events_waiting where event_id = %(id)s", id=event.id)
     id_: int = api.sql(_DELIVERY, event_id=event.id, webhook_id=webhook_id, state=state)[0][0]
     api.sql(_ATTEMPTS, id=id_)

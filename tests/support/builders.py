@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
+from dispatcher.model.account import Account
 from dispatcher.model.attempt import Result
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.event import EventDraft
@@ -55,18 +56,18 @@ def an_event(name: str = "invoice_paid", **given: Any) -> NewEvent:
 
 
 def a_draft(name: str = "invoice_paid", body_json: str = '{"invoice":{"id":1}}', **given: Any) -> EventDraft:
-    """An event rendered already, ready for `storage.events.insert`."""
+    """An event rendered already, ready for `storage.emits.insert`."""
     return EventDraft(name=name, body_json=body_json.encode(), **given)
 
 
-def an_account(storage: Storage, slug: str = "applecorp", time_zone: str = "Europe/Prague") -> accounts.Account:
+def an_account(storage: Storage, slug: str = "applecorp", time_zone: str = "Europe/Prague") -> Account:
     """A stored account."""
     return storage.transact(accounts.create, slug, time_zone)
 
 
 def a_webhook(
     storage: Storage,
-    account: accounts.Account,
+    account: Account,
     url: str = "http://127.0.0.1:9/hook",
     events: Sequence[str] = ("invoice_paid",),
     **given: Any,

@@ -4,20 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dispatcher.connections.adapter import Adapter, completed
-from dispatcher.connections.recognise import adapter_for
-from dispatcher.errors import AccountExists, AccountNotFound
+from dispatcher.errors import AccountExists
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import users
-from dispatcher.storage.engine import Connection, record, records, rows, scalar
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Account:
-    """`time_zone` (IANA name) is the one its datetimes are written in."""
-
-    id: int
-    slug: str
-    time_zone: str
+from dispatcher.storage.engine import Connection, records, rows, scalar
+from dispatcher.storage.pipeline.emits import find_account
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,15 +63,7 @@ def edit(
 
 def find(connection: Connection, slug: str) -> Account:
     """The account of that slug; raises AccountNotFound."""
-    return completed(find_by(adapter_for(connection), slug))
-
-
-async def find_by(adapter: Adapter, slug: str) -> Account:
-    """As `find`, on any connection."""
-    sql = "select id, slug, time_zone from accounts where slug = %(slug)s"
-    for row in await adapter.rows(sql, {"slug": slug}):
-        return record(Account, row)
-    raise AccountNotFound(slug)
+    return find_account(connection, slug)
 
 
 def profile(connection: Connection, account_id: int) -> Profile:

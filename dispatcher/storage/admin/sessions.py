@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from dispatcher.storage.engine import Connection, Row, record, records, rows
 from dispatcher.storage.secrets import hash_of
 

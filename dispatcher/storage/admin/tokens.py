@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from dispatcher.storage.admin.clients import Client
 from dispatcher.storage.admin.users import User
 from dispatcher.storage.engine import Connection, Row, first, record, rows, scalar

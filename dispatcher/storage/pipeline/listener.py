@@ -1,4 +1,4 @@
-"""Hears Postgres' notifications, by which each commit of events makes itself known (`events.CHANNEL`)."""
+"""Hears Postgres' notifications, by which each commit of events makes itself known (`emits.CHANNEL`)."""
 
 import logging
 import select
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dispatcher import clock, log
 from dispatcher.storage.engine import detached
-from dispatcher.storage.pipeline.events import CHANNEL
+from dispatcher.storage.pipeline.emits import CHANNEL
 
 logger = logging.getLogger(__name__)
 

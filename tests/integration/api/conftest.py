@@ -18,8 +18,8 @@ import pytest
 
 from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
+from dispatcher.model.account import Account
 from dispatcher.settings import Settings
-from dispatcher.storage.admin.accounts import Account
 from tests.support.api import Api, Server, running
 from tests.support.builders import SECRET_KEY, an_account
 from tests.support.places import a_folder

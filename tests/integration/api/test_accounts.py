@@ -1,8 +1,8 @@
 """The account, its people, and who the token's user is."""
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import accounts
-from dispatcher.storage.admin.accounts import Account
 from tests.support.api import Api, Server
 from tests.unit.schemas.facts import HTTP
 

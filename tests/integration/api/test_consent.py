@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import users
-from dispatcher.storage.admin.accounts import Account
 from tests.integration.api.test_oauth_tokens import S256, VERIFIER, token
 from tests.support.api import AGENT, Api, Server
 from tests.support.builders import PASSWORDS, an_account

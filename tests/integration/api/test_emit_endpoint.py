@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.storage.admin import tokens
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.web.emit_endpoint import RENDERED_BYTES
 from tests.support.api import AGENT, Api, Server
 from tests.support.builders import a_body, an_account

@@ -19,8 +19,8 @@ from fakturoid_sdk.auth import AuthType
 from fakturoid_sdk.exceptions import AuthorizationFailedError, ClientError
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import users
-from dispatcher.storage.admin.accounts import Account
 from tests.integration.api.test_consent import HASH, REDIRECT_URI, Browser, brought_back
 from tests.support import npm
 from tests.support.api import AGENT, Api, Server, a_delivery

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.pipeline.prune import prune
 from dispatcher.storage.admin import clients, tokens, users
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.tokens import Grant
 from tests.support.api import Api, Server, send
 

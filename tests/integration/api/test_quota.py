@@ -10,7 +10,7 @@ import redis
 
 from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from tests.support.api import Api, Server, running
 from tests.support.places import a_folder
 from tests.support.servers import resume, suspend

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from dispatcher.cli import main
 from dispatcher.cli.address import url_of
 from dispatcher.container import Container, use_container
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from tests.support.api import AGENT, Api, Server, send
 from tests.support.builders import a_webhook
 from tests.support.waiting import eventually

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dispatcher.container import Container
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from tests.support.api import Api, Server
 from tests.support.builders import a_webhook
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import clients, tokens, users, webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import Connection, Storage, rows

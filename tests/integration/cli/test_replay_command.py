@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from dispatcher.cli import main, replays
 from dispatcher.container import Container
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from dispatcher.storage.engine import Storage
 from tests.support.builders import a_webhook, an_event
 from tests.support.fakes import FakeQueue

@@ -7,8 +7,8 @@ import pytest
 from click.testing import Result
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import sessions
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.sessions import Person
 from dispatcher.storage.engine import Storage, rows
 from tests.support.builders import PASSWORDS

@@ -23,10 +23,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
+from dispatcher.model.account import Account
 from dispatcher.pipeline.fan_out import take_batch
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import sessions, users
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import rows
 from dispatcher.storage.stats import rollups
 from tests.support import npm

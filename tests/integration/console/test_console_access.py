@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.access.sign_in import PER_ADDRESS
 from dispatcher.container import Container
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from dispatcher.storage.engine import rows
 from dispatcher.web.app import create_app
 from tests.integration.console.conftest import PASSWORD, Site, Traffic, a_session

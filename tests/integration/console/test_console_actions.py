@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dispatcher.container import Container
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.integration.console.conftest import Traffic, Window
 from tests.support.api import Server

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.storage.admin import sessions
-from dispatcher.storage.admin.accounts import Account
 from tests.integration.console.conftest import WIDTHS, Traffic, Window, a_session
 from tests.support.receiver import Answer
 

@@ -16,7 +16,7 @@ import pytest
 
 from dispatcher.payload import sign
 from dispatcher.storage.engine import Storage, rows
-from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline import emits, events
 from tests.support.builders import a_body, a_webhook, an_account
 from tests.support.places import ROOT
 
@@ -82,7 +82,7 @@ def test_sql_emits_an_event_that_is_fanned_out_and_its_key_only_once(storage: St
     webhook = a_webhook(storage, account)
     listening = psycopg2.connect(database_url)
     listening.autocommit = True
-    listening.cursor().execute(f"listen {events.CHANNEL}")
+    listening.cursor().execute(f"listen {emits.CHANNEL}")
 
     first = emit(database_url, account.slug, "invoice_paid", json.dumps(a_body()), "order-17")
     again = emit(database_url, account.slug, "invoice_paid", json.dumps(a_body()), "order-17")

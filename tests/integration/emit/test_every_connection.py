@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.errors import AccountNotFound
+from dispatcher.model.account import Account
 from dispatcher.model.event import Event
 from dispatcher.schemas import InvalidEvent
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
-from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline import emits
 from dispatcher.storage.pipeline.listener import NotificationListener
 from tests.integration.emit.conftest import Open
 from tests.support.builders import a_draft
@@ -122,7 +122,7 @@ def test_of_two_events_in_one_transaction_both_are_there_or_none(driver: Driver,
 
 
 def test_many_are_there_in_order_with_the_rest_of_the_transaction(driver: Driver, outbox: Outbox) -> None:
-    counts = range(events.MANY + 1)
+    counts = range(emits.MANY + 1)
     driver.begin()
     driver.emit_many([0])
     driver.begin()
@@ -167,7 +167,7 @@ def test_without_a_transaction_a_key_waits_for_another_emit_of_it(
     stored: list[Event] = []
     emitting = threading.Thread(target=lambda: stored.append(emit_in_a_thread(driver)))
     with storage.transaction() as connection:
-        (first,) = events.insert(connection, account.id, [a_draft(idempotency_key="k")])
+        (first,) = emits.insert(connection, account.id, [a_draft(idempotency_key="k")])
         emitting.start()
         eventually(lambda: somebody_waits(storage), what="the second emit waiting for the first")
     emitting.join(20)

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 
 from dispatcher import aemit, emit, emit_many, signals
 from dispatcher.container import Container
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from dispatcher.storage.engine import Storage
 from tests.integration.emit.conftest import Open
 from tests.support.cluster import SLUG

@@ -8,11 +8,11 @@ import pytest
 
 from dispatcher.broker.queue import Queue
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.model.counters import BOUNDS_S
 from dispatcher.model.health import Health
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline import first_attempts
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
 from tests.conftest import ShiftTime

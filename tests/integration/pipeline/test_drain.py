@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from dispatcher import clock as wall_clock
+from dispatcher.model.account import Account
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health, WindowPolicy
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.sender.contract import Request
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from tests.integration.pipeline.conftest import POLICY, Flow, tools
 from tests.support.builders import a_webhook, an_event

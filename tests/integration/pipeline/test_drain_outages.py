@@ -7,10 +7,10 @@ import psycopg2
 import pytest
 
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.account import Account
 from dispatcher.model.health import WindowPolicy
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.sender.contract import Request
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage, rows
 from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook

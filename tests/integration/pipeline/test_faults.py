@@ -12,11 +12,11 @@ import pytest
 from dispatcher import emit
 from dispatcher.container import Container, use_container
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.replays.one import replay
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.settings import Settings
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.webhooks.edit import edit_webhook
 from tests.integration.pipeline.conftest import Flow

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline import fan_out, first_attempts
 from dispatcher.pipeline.fan_out import take_batch
 from dispatcher.schedule.schedule import Schedule
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline.leasing import Leasing
 from tests.integration.pipeline.conftest import Flow

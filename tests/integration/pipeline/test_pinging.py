@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.container import Container
 from dispatcher.errors import TooManyPings, WebhookNotFound
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from dispatcher.storage.engine import Storage
 from tests.support.builders import a_webhook
 from tests.support.receiver import Receiver

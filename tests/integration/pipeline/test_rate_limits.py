@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.account import Account
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import WindowPolicy
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.sender.contract import Request
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from tests.integration.pipeline.conftest import Flow, tools
 from tests.support.builders import a_webhook, an_event

@@ -12,6 +12,7 @@ import pytest
 
 from dispatcher.container import Container
 from dispatcher.errors import IllegalTransition, InvalidReplay, ReplayNotFound, StorageUnavailable
+from dispatcher.model.account import Account
 from dispatcher.model.health import Health
 from dispatcher.model.replay import Replay
 from dispatcher.model.webhook import Webhook
@@ -20,7 +21,6 @@ from dispatcher.replays import job
 from dispatcher.replays.one import replay
 from dispatcher.schedule.schedule import Released, Schedule
 from dispatcher.storage.admin import clients
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.replays import jobs

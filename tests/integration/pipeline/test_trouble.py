@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from dispatcher.container import Container
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.webhooks import edit
 from tests.conftest import ShiftTime

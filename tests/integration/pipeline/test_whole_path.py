@@ -12,13 +12,13 @@ from standardwebhooks import Webhook as Verifier
 from dispatcher import emit, emit_many, signals
 from dispatcher.container import Container
 from dispatcher.errors import AccountNotFound, IllegalTransition, InvalidEventAttribute, WebhookNotFound
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.replays.one import replay
 from dispatcher.schemas import EVENT_TYPES, InvalidEvent
 from dispatcher.schemas.wire.choices import did_you_mean
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.reads import deliveries
 from dispatcher.webhooks import edit

@@ -10,11 +10,11 @@ from cryptography.fernet import Fernet
 
 from dispatcher.container import Container
 from dispatcher.errors import SecretDecryptionFailed
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.startup import check
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook

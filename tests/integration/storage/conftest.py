@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.storage.engine import Storage, make_engine, rows
-from dispatcher.storage.pipeline import deliveries, events
+from dispatcher.storage.pipeline import deliveries, emits, events
 from dispatcher.storage.pipeline.deliveries import Claim, Finished
 from tests.support.builders import a_draft, a_result
 from tests.support.waiting import eventually
@@ -31,7 +31,7 @@ class Steps:
 
     def emit(self, *drafts: Any) -> list[Any]:
         drafts = drafts or (a_draft(),)
-        return self.storage.transact(events.insert, self.account.id, drafts)
+        return self.storage.transact(emits.insert, self.account.id, drafts)
 
     def fan_out(self, limit: int = 500) -> Any:
         return self.storage.transact(events.fan_out, limit)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.stats import backlog, table_sizes
 from dispatcher.storage.stats.backlog import Backlog, WebhookBacklog

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage import planned
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Connection, Storage, rows
 from dispatcher.storage.pipeline import deliveries, events, leasing
 from dispatcher.storage.pipeline.deliveries import _CLAIM, _NEXT_DUE, Claim

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.reads import overview
 from dispatcher.storage.stats import rollups

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage, array
 from dispatcher.storage.reads import deliveries, delivery_pages
 from dispatcher.storage.reads.delivery_pages import Page

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from dispatcher.ids import delivery_id_of
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import clients, webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import events

@@ -6,9 +6,9 @@ from time import monotonic
 
 import pytest
 
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.prune import prune as prune_storage
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.reads import deliveries
 from dispatcher.storage.reads.deliveries import DeliveryRow

@@ -15,8 +15,8 @@ import pytest
 
 from dispatcher.model.event import EventDraft
 from dispatcher.storage.engine import Storage, make_engine
-from dispatcher.storage.pipeline import events
-from dispatcher.storage.pipeline.events import Emit
+from dispatcher.storage.pipeline import emits
+from dispatcher.storage.pipeline.emits import Emit
 from dispatcher.storage.pipeline.listener import NotificationListener
 from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft
@@ -38,7 +38,7 @@ def listener(storage: Storage, stop: threading.Event) -> Iterator[NotificationLi
 def test_a_listener_hears_of_an_event_at_its_commit_and_not_before(
     steps: Steps, joined: Any, listener: NotificationListener, stop: threading.Event
 ) -> None:
-    events.insert(joined, steps.account.id, [a_draft()])
+    emits.insert(joined, steps.account.id, [a_draft()])
     assert not listener.wait(0.1, stop)
 
     joined.commit()
@@ -49,7 +49,7 @@ def test_a_listener_hears_of_an_event_at_its_commit_and_not_before(
 def test_a_listener_hears_nothing_of_a_rollback(
     steps: Steps, joined: Any, listener: NotificationListener, stop: threading.Event
 ) -> None:
-    events.insert(joined, steps.account.id, [a_draft()])
+    emits.insert(joined, steps.account.id, [a_draft()])
     joined.rollback()
 
     assert not listener.wait(0.1, stop)
@@ -66,7 +66,7 @@ def test_a_repeated_key_notifies_nobody(steps: Steps, listener: NotificationList
 
 @pytest.mark.parametrize(
     "drafts",
-    [[a_draft()], [a_draft(idempotency_key="k")], [a_draft()] * 2, [a_draft()] * events.MANY],
+    [[a_draft()], [a_draft(idempotency_key="k")], [a_draft()] * 2, [a_draft()] * emits.MANY],
     ids=["one", "one with a key", "two", "many"],
 )
 def test_every_way_to_store_events_notifies(
@@ -76,8 +76,7 @@ def test_every_way_to_store_events_notifies(
     assert listener.wait(10, stop)
 
     together = [Emit(steps.account.id, [replace(draft, idempotency_key=None) for draft in drafts])]
-    commit = storage.autocommit if events.are_one_statement(together) else storage.transact
-    commit(lambda c: events.insert_together(c, together))
+    storage.autocommit(emits.insert_together, together)
     assert listener.wait(10, stop)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.account import Account
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import ReplaySpec
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.replays import jobs, selection

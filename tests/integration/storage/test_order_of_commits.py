@@ -11,13 +11,13 @@ import pytest
 
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.account import Account
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.fan_out import take_batch
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage, make_engine, rows
-from dispatcher.storage.pipeline import deliveries, events, order
+from dispatcher.storage.pipeline import deliveries, emits, events, order
 from dispatcher.storage.pipeline.events import Overtaken
 from dispatcher.webhooks.edit import edit_webhook
 from tests.integration.storage.conftest import Steps
@@ -105,7 +105,7 @@ def test_accounts_whose_order_is_safe_are_fanned_out_meanwhile(steps: Steps, sto
     with steps.another_session() as connection:
         events.fan_out(connection, 500)
         steps.emit(about(), about(8))
-        storage.transact(events.insert, other.id, [about(), about()])
+        storage.transact(emits.insert, other.id, [about(), about()])
 
         batch, _ = take_batch(storage, 500)
         assert (batch.event_count, batch.behind is not None, batch.webhook_ids) == (2, True, (hers.id,))
@@ -166,7 +166,7 @@ def test_one_that_hangs_is_waited_for_no_longer_than_a_lock_is(steps: Steps, ord
 def late(steps: Steps, draft: EventDraft | None = None) -> tuple[Any, Any]:
     """An emit that is not committed yet: its connection, and its event."""
     connection = steps.storage.engine.connect()
-    (event,) = events.insert(connection, steps.account.id, [draft or about()])
+    (event,) = emits.insert(connection, steps.account.id, [draft or about()])
     return connection, event
 
 
@@ -517,7 +517,7 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
                 id_ = rng.randrange(4)
                 rows(connection, "select pg_advisory_xact_lock(99, %(id)s)", {"id": id_})  # as of a row that is changed
                 draft = about(id_, "invoice_sent")
-                stored.extend(events.insert(connection, steps.account.id, [draft] * rng.choice((1, 1, 3))))
+                stored.extend(emits.insert(connection, steps.account.id, [draft] * rng.choice((1, 1, 3))))
 
     def fan_out(rng: random.Random) -> None:
         take_batch(storage, rng.choice((1, 5, 50)))

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.account import Account
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
 from tests.integration.storage.conftest import Steps

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from dispatcher.errors import DeliveryNotFound
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import clients
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.reads import deliveries

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage.admin.accounts import Account
+from dispatcher.model.account import Account
 from dispatcher.storage.engine import Storage, refuses_values, rows
 from tests.integration.storage.conftest import Steps
 

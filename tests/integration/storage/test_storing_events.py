@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage, make_engine
-from dispatcher.storage.pipeline import events
+from dispatcher.storage.pipeline import emits
+from dispatcher.storage.pipeline.emits import Emit
 from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, an_account
 
@@ -59,7 +60,7 @@ def test_ids_of_events_grow_from_emit_to_emit_over_whichever_connections(steps: 
     for number in range(30):
         with engines[number % 3].begin() as connection:
             drafts = [a_draft()] * (1 + number % 2)
-            ids += [e.id for e in events.insert(connection, steps.account.id, drafts)]
+            ids += [e.id for e in emits.insert(connection, steps.account.id, drafts)]
     for engine in engines:
         engine.dispose()
 
@@ -131,7 +132,7 @@ def test_a_key_is_known_after_its_event_was_fanned_out(steps: Steps, webhook: We
 def test_accounts_do_not_share_keys(steps: Steps, storage: Storage) -> None:
     other = an_account(storage, "pearcorp")
     (first,) = steps.emit(a_draft(idempotency_key="k"))
-    (second,) = storage.transact(events.insert, other.id, [a_draft(idempotency_key="k")])
+    (second,) = storage.transact(emits.insert, other.id, [a_draft(idempotency_key="k")])
 
     assert second.new
     assert first.id != second.id
@@ -169,14 +170,14 @@ def test_batches_with_the_same_keys_in_another_order_do_not_deadlock(steps: Step
 
 def test_a_key_that_was_rolled_back_is_free(steps: Steps) -> None:
     with steps.another_session() as connection:
-        events.insert(connection, steps.account.id, [a_draft(idempotency_key="k")])
+        emits.insert(connection, steps.account.id, [a_draft(idempotency_key="k")])
         connection.rollback()
 
     assert steps.emit(a_draft(idempotency_key="k"))[0].new
 
 
 def test_an_event_is_part_of_the_emitters_transaction(steps: Steps, joined: Any) -> None:
-    events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")])
+    emits.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")])
     assert count(steps) == 0
 
     joined.commit()
@@ -184,7 +185,7 @@ def test_an_event_is_part_of_the_emitters_transaction(steps: Steps, joined: Any)
 
 
 def test_an_event_is_rolled_back_with_the_emitters_transaction(steps: Steps, joined: Any) -> None:
-    events.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")])
+    emits.insert(joined, steps.account.id, [a_draft(), a_draft(idempotency_key="k")])
     joined.rollback()
 
     assert count(steps) == 0
@@ -193,13 +194,13 @@ def test_an_event_is_rolled_back_with_the_emitters_transaction(steps: Steps, joi
 def test_what_several_calls_emit_together_stands_in_their_order(steps: Steps, storage: Storage) -> None:
     other = an_account(storage, "pearcorp")
     (known,) = steps.emit(a_draft("invoice_sent", idempotency_key="known"))
-    emits = [
-        events.Emit(steps.account.id, [a_draft(idempotency_key="k"), a_draft()]),
-        events.Emit(other.id, [a_draft(idempotency_key="k"), a_draft(idempotency_key="known")]),
-        events.Emit(steps.account.id, [a_draft(idempotency_key="k"), a_draft(idempotency_key="known")]),
+    together = [
+        Emit(steps.account.id, [a_draft(idempotency_key="k"), a_draft()]),
+        Emit(other.id, [a_draft(idempotency_key="k"), a_draft(idempotency_key="known")]),
+        Emit(steps.account.id, [a_draft(idempotency_key="k"), a_draft(idempotency_key="known")]),
     ]
 
-    stored: Any = storage.transact(events.insert_together, emits)
+    stored: Any = storage.transact(emits.insert_together, together)
     first, second, third = stored
 
     assert [event.new for event in (*first, *second, *third)] == [True, True, True, True, False, False]
@@ -210,21 +211,21 @@ def test_what_several_calls_emit_together_stands_in_their_order(steps: Steps, st
 
 
 def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(steps: Steps, storage: Storage) -> None:
-    emits = [
-        events.Emit(steps.account.id, [a_draft(idempotency_key="free")]),
-        events.Emit(steps.account.id, [a_draft(), a_draft(idempotency_key="taken")]),
-        events.Emit(steps.account.id, [a_draft()]),
+    together = [
+        Emit(steps.account.id, [a_draft(idempotency_key="free")]),
+        Emit(steps.account.id, [a_draft(), a_draft(idempotency_key="taken")]),
+        Emit(steps.account.id, [a_draft()]),
     ]
     with steps.another_session() as connection:
-        events.insert(connection, steps.account.id, [a_draft(idempotency_key="taken")])
-        stored: Any = storage.transact(events.insert_together, emits)
+        emits.insert(connection, steps.account.id, [a_draft(idempotency_key="taken")])
+        stored: Any = storage.transact(emits.insert_together, together)
         first, second, third = stored
 
         assert second is None
         assert [event.new for event in (*first, *third)] == [True, True]
         assert count(steps) == 2
 
-    (again,) = storage.transact(events.insert_together, emits[1:2])
+    (again,) = storage.transact(emits.insert_together, together[1:2])
     assert again is not None
     assert [event.new for event in again] == [True, False]
     assert count(steps) == 4
@@ -234,8 +235,8 @@ def test_a_key_is_looked_up_by_its_index_whatever_the_statistics_say(steps: Step
     """As for the claim: those of a nearly empty table made the planner read all."""
     steps.rows("analyze events")
     steps.emit(*(a_draft(idempotency_key=f"key {n}") for n in range(2_000)))
-    explain = "explain (format json) " + events._BY_KEY
-    asked = events._asked([(steps.account.id, f"key {n}") for n in range(100)])
+    explain = "explain (format json) " + emits._BY_KEY
+    asked = emits._asked([(steps.account.id, f"key {n}") for n in range(100)])
 
     plan = str(steps.value(explain, **asked))
 

@@ -10,8 +10,8 @@ from dispatcher.connections.psycopg2 import Psycopg2
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.event import EventDraft
 from dispatcher.storage.engine import Storage
-from dispatcher.storage.pipeline import events
-from dispatcher.storage.pipeline.events import MANY, Emit
+from dispatcher.storage.pipeline import emits
+from dispatcher.storage.pipeline.emits import MANY, Emit
 from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, an_account
 
@@ -55,9 +55,9 @@ def test_it_is_stored_as_by_an_insert(
     other = an_account(storage, "pearcorp")
     found = []
     for least in (1_000, 1):
-        monkeypatch.setattr(events, "MANY", least)
-        emits = [Emit(steps.account.id, DRAFTS, TRACE), Emit(other.id, DRAFTS)]
-        stored: Any = storage.transact(events.insert_together, emits)
+        monkeypatch.setattr(emits, "MANY", least)
+        together = [Emit(steps.account.id, DRAFTS, TRACE), Emit(other.id, DRAFTS)]
+        stored: Any = storage.transact(emits.insert_together, together)
         ids = [event.id for emit in stored for event in emit]
         assert ids == sorted(ids) == [row[0] for row in steps.rows("select id from events order by id")]
         at = dict(steps.rows("select id, created_at from events"))
@@ -94,7 +94,7 @@ def test_keys_are_known_as_ever(steps: Steps, is_copied: list[str]) -> None:
 def test_they_share_the_fate_of_the_emitters_transaction(
     steps: Steps, joined: Any, is_copied: list[str], end: str
 ) -> None:
-    events.insert(joined, steps.account.id, many())
+    emits.insert(joined, steps.account.id, many())
     assert is_copied
     assert steps.value("select count(*) from events") == 0
 
@@ -103,16 +103,19 @@ def test_they_share_the_fate_of_the_emitters_transaction(
     assert steps.rows("select (select count(*) from events), (select count(*) from events_waiting)") == [(stored,) * 2]
 
 
-def test_of_a_connection_that_commits_each_statement_they_are_one(
+def test_on_a_connection_that_commits_each_statement_they_have_a_transaction_of_their_own(
     steps: Steps, storage: Storage, is_copied: list[str]
 ) -> None:
     """Two COPYs would be two commits."""
-    storage.autocommit(events.insert_together, [Emit(steps.account.id, many())])
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        events.insert(connection, steps.account.id, many())
+        emits.insert(connection, steps.account.id, many())
+        connection.exec_driver_sql("alter table events_waiting add check (false) not valid")
+        with pytest.raises(psycopg2.errors.CheckViolation, match="violates check constraint"):
+            emits.insert(connection, steps.account.id, many())
 
-    assert is_copied == []
-    assert steps.value("select count(*) from events_waiting") == 2 * MANY
+    assert is_copied == ["events", "events_waiting"] * 2
+    assert steps.rows("select count(*) from events join events_waiting on id = event_id") == [(MANY,)]
+    assert steps.value("select count(*) from events") == MANY
 
 
 def test_the_encoding_of_the_emitters_connection_does_not_matter(
@@ -120,7 +123,7 @@ def test_the_encoding_of_the_emitters_connection_does_not_matter(
 ) -> None:
     connection = psycopg2.connect(database_url)
     connection.set_client_encoding("LATIN1")
-    events.insert(connection, steps.account.id, many(a_draft(body_json='"ěé"', resource="ě")))
+    emits.insert(connection, steps.account.id, many(a_draft(body_json='"ěé"', resource="ě")))
     connection.commit()
     connection.close()
 

@@ -4,9 +4,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from dispatcher.errors import AccountExists, AccountNotFound, SecretDecryptionFailed, WebhookNotFound
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import accounts, webhooks
-from dispatcher.storage.admin.accounts import Account
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.storage.conftest import Steps
