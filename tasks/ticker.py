@@ -8,7 +8,7 @@ from celery.worker import state
 
 from dispatcher.background import BackgroundThread
 from dispatcher.container import current_container
-from dispatcher.pipeline.ticks import Ticks, run_replays
+from dispatcher.pipeline.ticks import Ticks, Worker, run_replays
 
 STOP_S = 10.0
 
@@ -24,7 +24,12 @@ class Ticker(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Starts ticking."""
-        worker = CeleryWorker(parent)
+        worker = Worker(
+            name=str(parent.hostname),
+            queues=list(parent.app.amqp.queues.consume_from),
+            taken=lambda: sum(state.total_count.values()),
+            running=lambda: len(state.active_requests),
+        )
         self._threads = [
             BackgroundThread("ticker", lambda stop: _tick(worker, stop)),
             BackgroundThread("replays", lambda stop: run_replays(current_container().step_replays, stop)),
@@ -40,23 +45,7 @@ class Ticker(bootsteps.StartStopStep):
     terminate = stop
 
 
-class CeleryWorker:
-    """What the ticks ask of the worker."""
-
-    def __init__(self, parent: Any) -> None:
-        self.name = str(parent.hostname)
-        self.queues = list(parent.app.amqp.queues.consume_from)
-
-    def taken(self) -> int:
-        """How many messages it has ever taken."""
-        return sum(state.total_count.values())
-
-    def running(self) -> int:
-        """How many tasks run."""
-        return len(state.active_requests)
-
-
-def _tick(worker: CeleryWorker, stop: threading.Event) -> None:
+def _tick(worker: Worker, stop: threading.Event) -> None:
     container = current_container()
     parts = container.storage, container.schedule, container.queue, container.dispatch, container.heartbeat
     Ticks(worker, *parts, container.fan_out_runner, container.settings).run(stop)

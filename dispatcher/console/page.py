@@ -143,16 +143,14 @@ def redirect_to(endpoint: str, message: str = "", count: int = 0, **arguments: A
     """
     response = see_other(to(endpoint, **arguments))
     if message:
-        response.set_cookie(
-            _MESSAGE_COOKIE,
-            f"{message}.{count}",
-            max_age=60,
-            path="/console",
-            secure=is_secure(),
-            httponly=True,
-            samesite="Lax",
-        )
+        set_cookie(response, _MESSAGE_COOKIE, f"{message}.{count}", max_age=60)
     return response
+
+
+def set_cookie(response: Response, name: str, value: str, *, samesite: str = "Lax", max_age: int | None = None) -> None:
+    """Of the console alone, and not for scripts."""
+    where: dict[str, Any] = {"path": "/console", "secure": is_secure(), "httponly": True, "samesite": samesite}
+    response.set_cookie(name, value, max_age=max_age, **where)
 
 
 def see_other(path: str) -> Response:

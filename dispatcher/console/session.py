@@ -11,12 +11,12 @@ from dispatcher.console.page import (
     COOKIE,
     blueprint,
     check_token,
-    is_secure,
     page,
     person,
     redirect_to,
     see_other,
     session_id,
+    set_cookie,
     to,
 )
 from dispatcher.storage.admin import sessions
@@ -43,15 +43,7 @@ def sign_in_with() -> Response:
         return refused(outcome, _form)
     next_page = request.form.get("next", "")
     response = see_other(next_page if _NEXT_PAGE.match(next_page) else to("home"))
-    response.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=int(LIFETIME.total_seconds()),
-        path="/console",
-        secure=is_secure(),
-        httponly=True,
-        samesite="Lax",
-    )
+    set_cookie(response, COOKIE, cookie, max_age=int(LIFETIME.total_seconds()))
     response.delete_cookie(_FORM_COOKIE, path="/console")
     return response
 
@@ -107,6 +99,6 @@ def _form(problem: str = "", status: int = 200) -> Response:
         slug=request.form.get("account", ""),
         next_page=request.values.get("next", ""),
     )
-    response.set_cookie(_FORM_COOKIE, token, path="/console", secure=is_secure(), httponly=True, samesite="Strict")
+    set_cookie(response, _FORM_COOKIE, token, samesite="Strict")
     g.person = None
     return response

@@ -34,7 +34,6 @@ FAILURES_OF_FLAKY = 2
 class DemoWebhook:
     """A webhook of the demo: its receiver's path, its events, and how it is called."""
 
-    title: str
     path: str
     events: tuple[str, ...]
     auth_header: str | None = None
@@ -43,7 +42,6 @@ class DemoWebhook:
 
 DEMO_WEBHOOKS = (
     DemoWebhook(
-        title="healthy",
         path="/healthy",
         events=(
             "invoice_created",
@@ -55,9 +53,9 @@ DEMO_WEBHOOKS = (
         ),
         auth_header="Bearer of-the-receivers-choice",
     ),
-    DemoWebhook(title="flaky", path="/flaky", events=("invoice_paid", "subject_created")),
-    DemoWebhook(title="dead", path="/dead", events=("expense_created",)),
-    DemoWebhook(title="legacy", path="/legacy?token=in-the-url", events=("invoice_paid",), payload_version="legacy"),
+    DemoWebhook(path="/flaky", events=("invoice_paid", "subject_created")),
+    DemoWebhook(path="/dead", events=("expense_created",)),
+    DemoWebhook(path="/legacy?token=in-the-url", events=("invoice_paid",), payload_version="legacy"),
 )
 
 

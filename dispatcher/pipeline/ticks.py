@@ -16,8 +16,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from dispatcher import clock, log
 from dispatcher.broker.names import EVENTS
@@ -50,26 +50,17 @@ REPLAY_S, REPLAY_RUNNING_S, REPLAY_BUSY_S = 2.0, 0.25, 0.05
 """Between two steps of replays: while none runs, while none can progress, and else."""
 
 
-class WorkerState(Protocol):
-    """The Celery worker whose ticks these are."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """The Celery worker whose ticks these are: `worker1@host`, and the queues that it takes messages from.
 
-    @property
-    def name(self) -> str:
-        """`worker1@host`."""
-        ...
+    `taken`: how many messages it has ever taken. `running`: how many tasks run.
+    """
 
-    @property
-    def queues(self) -> Sequence[str]:
-        """The queues that it takes messages from."""
-        ...
-
-    def taken(self) -> int:
-        """How many messages it has ever taken."""
-        ...
-
-    def running(self) -> int:
-        """How many tasks run."""
-        ...
+    name: str
+    queues: Sequence[str]
+    taken: Callable[[], int]
+    running: Callable[[], int]
 
 
 class Ticks:
@@ -77,7 +68,7 @@ class Ticks:
 
     def __init__(
         self,
-        worker: WorkerState,
+        worker: Worker,
         storage: Storage,
         schedule: Schedule,
         queue: Queue,
@@ -146,7 +137,7 @@ class BrokerWatchdog:
     A supervisor starts it anew; what it held comes back when holds and leases end.
     """
 
-    def __init__(self, queue: Queue, worker: WorkerState, staying: Callable[[], int]) -> None:
+    def __init__(self, queue: Queue, worker: Worker, staying: Callable[[], int]) -> None:
         """`staying`: how many tasks wait for something else than messages."""
         self._queue = queue
         self._worker = worker
