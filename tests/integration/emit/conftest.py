@@ -9,8 +9,8 @@ import pytest
 from dispatcher.container import Container
 from dispatcher.storage.engine import Storage
 from tests.support import drivers
-from tests.support.builders import a_webhook, an_account
-from tests.support.drivers.base import NAME, Driver
+from tests.support.builders import an_account
+from tests.support.drivers.base import Driver
 from tests.support.servers import a_database, execute
 
 Open = Callable[..., Driver]
@@ -18,23 +18,14 @@ Open = Callable[..., Driver]
 
 @pytest.fixture(scope="module")
 def database_url(migrated_server: str) -> Iterator[str]:
-    """The service's own table is in it, too."""
-    for url in a_database(migrated_server):
-        execute(url, "create table orders (id int primary key)")
-        yield url
+    yield from a_database(migrated_server)
 
 
 @pytest.fixture
 def account(storage: Storage, database_url: str) -> Any:
     """The only one, and no event is stored yet."""
-    execute(database_url, "truncate accounts, events, events_waiting, orders cascade")
+    execute(database_url, "truncate accounts, events, events_waiting cascade")
     return an_account(storage)
-
-
-@pytest.fixture
-def webhook(storage: Storage, account: Any) -> Any:
-    """Wants what drivers emit."""
-    return a_webhook(storage, account, events=[NAME])
 
 
 @pytest.fixture(params=drivers.NAMES)
