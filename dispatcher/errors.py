@@ -6,17 +6,19 @@ DispatcherError
 │   ├── InvalidEventAttribute    an event's `created_at` or idempotency key (for a body: InvalidEvent of schemas)
 │   └── InvalidClientAttribute   a client's
 ├── InvalidFields            the front doors answer 422
+│   ├── InvalidAccount       an account's attributes are invalid
 │   ├── InvalidWebhook       a webhook's attributes are invalid
 │   └── InvalidReplay        a replay's parameters are invalid
 ├── RecordNotFound           the front doors answer 404
 │   ├── AccountNotFound      no account with that slug
 │   ├── WebhookNotFound      no webhook with that id in the account
 │   ├── ClientNotFound       no live client with that id
+│   ├── ServiceTokenNotFound no live service token with that id
 │   ├── EventNotFound        no event with that id in the account
 │   ├── UserNotFound         no user with that e-mail in the account, or among the operators
 │   ├── DeliveryNotFound     no delivery with that id or key
 │   └── ReplayNotFound       no replay with that id
-├── AccountExists            the slug is taken
+├── AccountExists            the slug is taken, or is another account's external id
 ├── UserExists               the e-mail is taken in that account, or among the operators
 ├── IllegalTransition        a delivery cannot go from one state to the other
 ├── RemoteApiError           a remote dispatcher's API rejected a command's request or did not respond
@@ -81,6 +83,10 @@ class InvalidWebhook(InvalidFields):
     """The webhook's attributes are invalid."""
 
 
+class InvalidAccount(InvalidFields):
+    """The account's attributes are invalid."""
+
+
 class InvalidReplay(InvalidFields):
     """The replay's parameters are invalid."""
 
@@ -118,6 +124,12 @@ class ClientNotFound(RecordNotFound):
     """The client does not exist, or was revoked."""
 
     noun, remedy = "client", ", or was revoked"
+
+
+class ServiceTokenNotFound(RecordNotFound):
+    """The service token does not exist, has expired, or was rotated or revoked."""
+
+    noun, remedy = "service token", ", has expired, or was rotated or revoked"
 
 
 class UserNotFound(RecordNotFound):

@@ -86,9 +86,10 @@ class Limiter:
         }
         """Of somebody who has made no request: also where nothing could be counted."""
 
-    def spend(self, client_id: int, quota: str) -> Allowance:
-        """Counts a request; never raises, and waits for nobody."""
+    def spend(self, client_id: int, quota: str, limit: int | None = None) -> Allowance:
+        """Counts a request; never raises, and waits for nobody. `limit`: another one than the quota's own."""
         unused, now_s = self.unused[quota], self._monotonic()
+        most = limit or unused.quota
         if now_s < self._skip_until:
             return unused
         with self._lock:
@@ -100,10 +101,10 @@ class Limiter:
         self._settle_soon()
         return Allowance(
             name=quota,
-            quota=unused.quota,
-            left=max(0, unused.quota - count),
+            quota=most,
+            left=max(0, most - count),
             reset_s=math.ceil(round(left_s, 3)),
-            exceeded=count > unused.quota,
+            exceeded=count > most,
         )
 
     def _settle(self) -> bool:

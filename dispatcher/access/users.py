@@ -14,16 +14,19 @@ def create_user(
     *,
     full_name: str,
     permission: str,
-    password: str,
-) -> None:
-    """Somebody who may sign in to the console; raises AccountNotFound or UserExists."""
+    password: str | None,
+) -> int:
+    """The id of somebody new who may sign in to the console, once there is a password.
+
+    Raises AccountNotFound or UserExists.
+    """
     attributes = {"email": email, "full_name": full_name, "permission": permission}
-    password_hash = passwords.hash(password)  # which takes a while: before a connection is taken
+    password_hash = password and passwords.hash(password)  # which takes a while: before a connection is taken
 
-    def create(connection: Connection) -> None:
-        users.create(connection, _account_id(connection, slug), **attributes, password_hash=password_hash)
+    def create(connection: Connection) -> int:
+        return users.create(connection, _account_id(connection, slug), **attributes, password_hash=password_hash)
 
-    storage.transact(create)
+    return storage.transact(create)
 
 
 def set_password(storage: Storage, passwords: Passwords, slug: str | None, email: str | None, password: str) -> str:

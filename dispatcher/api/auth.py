@@ -20,6 +20,7 @@ from dispatcher.access.authenticate import Admission
 from dispatcher.access.rate_limit import DEFAULT, Allowance
 from dispatcher.api.errors import not_found
 from dispatcher.api.http import container
+from dispatcher.api.v1.problems import is_v1
 from dispatcher.errors import ApiError
 from dispatcher.schedule.quota import WINDOW_S
 from dispatcher.storage.admin.tokens import Caller as Caller
@@ -72,9 +73,9 @@ def _admitted() -> Admission | None:
 
 def authorize(admitted: Admission | None, scope: str | None, slug: str | None) -> Caller:
     """Who calls, if they may do what needs `scope` in the account `slug`; raises ApiError."""
-    if admitted is None:
-        raise _unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
-    caller, allowance = admitted
+    if admitted is None or not isinstance(admitted.caller, Caller):  # a service token is for /api/v1
+        raise unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
+    caller, allowance = admitted.caller, admitted.allowance
     if allowance.exceeded:
         raise _too_many(allowance)
     if slug is not None and slug != caller.account.slug:
@@ -109,13 +110,13 @@ def access_token(header: str) -> str:
     """The token in a header `Authorization`; raises ApiError (401) where there is none."""
     token = bearer(header)
     if token is None:
-        raise _unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
+        raise unauthorized("An access token is required: Authorization: Bearer <access_token>", error=None)
     return token
 
 
 def needs_token(path: str) -> bool:
     """Whether a request to this path is refused without an access token, before its body is read."""
-    return _is_api(path) and not _is_page(path) and not path.startswith(f"{_CONSENT}/")
+    return is_v1(path) or (_is_api(path) and not _is_page(path) and not path.startswith(f"{_CONSENT}/"))
 
 
 def takes_forms(path: str) -> bool:
@@ -129,7 +130,7 @@ def _too_many(allowance: Allowance) -> ApiError:
     return ApiError(429, "rate_limit_exceeded", text, {"Retry-After": str(allowance.reset_s)})
 
 
-def _unauthorized(text: str, error: str | None) -> ApiError:
+def unauthorized(text: str, error: str | None) -> ApiError:
     """401; the header names no error where no token was sent (RFC 6750, 3.1)."""
     challenge = 'Bearer realm="api"' + (f', error="{error}"' if error else "")
     return ApiError(401, "invalid_token", text, {"WWW-Authenticate": challenge})

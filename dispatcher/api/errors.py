@@ -1,10 +1,12 @@
 """Every error as API v3 answers it: messages by field for invalid data, `error` and `error_description` for the rest.
 
 The one place that turns exceptions, the dispatcher's and HTTP's, into responses. A 500 says nothing of the inside.
+Below /api/v1 they are problems (RFC 9457).
 """
 
 import logging
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from flask import Flask, request
 from marshmallow import ValidationError
@@ -12,13 +14,17 @@ from werkzeug.exceptions import HTTPException
 
 from dispatcher import log
 from dispatcher.api.http import Answer, json_answer, response
+from dispatcher.api.v1.problems import is_v1, problem
 from dispatcher.errors import (
+    AccountExists,
     ApiError,
     DependencyUnavailable,
     IllegalTransition,
+    InvalidClientAttribute,
     InvalidFields,
     RecordNotFound,
     TooManyPings,
+    UserExists,
 )
 from dispatcher.schemas.errors import texts
 
@@ -47,51 +53,73 @@ def method_not_allowed(allowed: str) -> ApiError:
     return ApiError(405, *_OF_HTTP[405], {"Allow": allowed})
 
 
+class Failure(NamedTuple):
+    """What is said of an error: messages by field for invalid data, else a code and a description."""
+
+    status: int
+    code: str
+    description: str
+    fields: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
+
+
 def register(app: Flask) -> None:
     """Makes the app answer every exception in one of the two bodies."""
-    app.register_error_handler(HTTPException, lambda error: response(_http(error)))
+    app.register_error_handler(HTTPException, lambda error: response(_answer(_of_http(error), request.path)))
     app.register_error_handler(Exception, lambda error: response(error_answer(error, request.method, request.path)))
 
 
 def error_answer(error: Exception, method: str, path: str) -> Answer:
     """The response to a request that raised `error`."""
+    return _answer(_failure(error, method, path), path)
+
+
+def _answer(failure: Failure, path: str) -> Answer:
+    if is_v1(path):
+        return problem(*failure)
+    status, code, description, fields, headers = failure
+    if fields is not None:
+        return json_answer(status, {"errors": fields})
+    return json_answer(status, {"error": code, "error_description": description}, headers)
+
+
+def _failure(error: Exception, method: str, path: str) -> Failure:
     match error:
         case ApiError():
-            return _error(error.status, error.code, str(error), error.headers)
+            return Failure(error.status, error.code, str(error), headers=error.headers)
         case InvalidFields():
-            return _field_errors(error.messages)
+            return _invalid(error.messages)
+        case InvalidClientAttribute():
+            return _invalid({error.attribute: [error.reason]})
         case IllegalTransition():
-            return _field_errors({"state": [error.detail]})
+            return _invalid({"state": [error.detail]})
         case ValidationError():
-            return _field_errors({name: texts(said) for name, said in error.normalized_messages().items()})
+            return _invalid({name: texts(said) for name, said in error.normalized_messages().items()})
         case RecordNotFound():
-            return error_answer(not_found(), method, path)
+            return _failure(not_found(), method, path)
+        case AccountExists() | UserExists():
+            return Failure(409, "conflict", str(error))
         case TooManyPings():
-            return _error(503, "temporarily_unavailable", str(error), _LATER)
+            return Failure(503, "temporarily_unavailable", str(error), headers=_LATER)
         case DependencyUnavailable():
             logger.warning(log.line("request.unavailable", path=path, reason=repr(str(error))))
             text = "The service is unavailable; try again later"
-            return _error(503, "temporarily_unavailable", text, _LATER)
+            return Failure(503, "temporarily_unavailable", text, headers=_LATER)
         case _:  # the outermost catch of a request: what comes here is a fault of the dispatcher
             logger.error(log.line("request.failed", method=method, path=path), exc_info=error)
-            return _error(500, "server_error", "An internal error occurred; try again later")
+            return Failure(500, "server_error", "An internal error occurred; try again later")
 
 
-def _http(error: HTTPException) -> Answer:
+def _of_http(error: HTTPException) -> Failure:
     code = error.code or 500
     if code == 422:  # webargs: messages by location, then by field
         by_location: Mapping[str, Mapping[str, object]] = getattr(error, "data", {}).get("messages", {})
-        return _field_errors({name: texts(said) for of in by_location.values() for name, said in of.items()})
+        return _invalid({name: texts(said) for of in by_location.values() for name, said in of.items()})
     word, text = _OF_HTTP.get(code, ("invalid_request" if code < 500 else "server_error", error.name))
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return _error(code, word, text, headers)
+    return Failure(code, word, text, headers=headers)
 
 
-def _field_errors(messages: Mapping[str, object]) -> Answer:
-    """Body A with status 422: field → texts."""
-    return json_answer(422, {"errors": messages})
-
-
-def _error(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Body B."""
-    return json_answer(status, {"error": code, "error_description": description}, headers)
+def _invalid(messages: Mapping[str, Any]) -> Failure:
+    """422: field → texts."""
+    return Failure(422, "invalid_attributes", "Some attributes are invalid", fields=messages)

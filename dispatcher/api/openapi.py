@@ -16,8 +16,11 @@ from flask_smorest import Api
 
 from dispatcher.api.auth import PREFIX, security
 from dispatcher.api.errors import not_found
+from dispatcher.api.v1 import document as v1
+from dispatcher.api.v1.problems import is_v1
 from dispatcher.schemas import EVENT_TYPES
 from dispatcher.schemas.api.emitted import EmittedSchema
+from dispatcher.schemas.api.tenant import ProblemSchema
 from dispatcher.schemas.wire.catalogue import event_example
 from dispatcher.schemas.wire.fields import Items, Wire
 from dispatcher.schemas.wire.from_json import BATCH_LIMIT
@@ -32,13 +35,15 @@ _NAME = "dispatcher.openapi"
 _EMIT_PATH = f"{PREFIX}/accounts/{{slug}}/events.json"
 _REFS = "#/components/schemas/"
 _ABOUT = """The webhook half of Fakturoid's API v3, and what lies beyond it: emitting events, the catalogue of events,
-deliveries, replays, trying a webhook out, and its signing secret.
+deliveries, replays, trying a webhook out, and its signing secret. Send the token of `/api/v3/oauth/token` with every
+request, and a `User-Agent` that names you.
 
-Send the token of `/api/v3/oauth/token` with every request, and a `User-Agent` that names you."""
+Below `/api/v1` a company's own programs manage all accounts, and emit for them, with a service token."""
 _SCOPES = dict(
     zip(SCOPES, ("webhooks and what failed", "the activity log", "emitting", "deliveries, and replaying"), strict=True)
 )
 
+_METHODS = ("get", "post", "put", "patch", "delete")
 _ERRORS: Mapping[int, str] = {
     400: "The request is malformed",
     401: "The access token is missing, unknown, expired or revoked",
@@ -70,6 +75,7 @@ def prepare(app: Flask, api: Api) -> None:
     """Makes flask-smorest know our fields, before blueprints are registered."""
     api.ma_plugin.converter.add_attribute_function(_attribute)
     api.spec.components.schema("Emitted", schema=EmittedSchema)  # which no route of Flask's answers
+    api.spec.components.schema("Problem", schema=ProblemSchema)
     app.extensions[_NAME] = cache(lambda: json.dumps(_document(api.spec.to_dict()), ensure_ascii=False))
 
 
@@ -112,15 +118,18 @@ def _attribute(_converter: object, field: Any, **_: Any) -> JSON:
 
 def _document(collected: JSON) -> JSON:
     collected["paths"][_EMIT_PATH]["post"] = _emit()
+    collected["paths"][v1.EMIT_PATH] = v1.emit(_emit())
     components = collected["components"]
     components["schemas"] |= body_types(_REFS) | {"NewEvent": _new_event()}
     components["schemas"].pop("PaginationMetadata")  # flask-smorest's own, of which nothing is used
     components |= _common()
     for path, operations in collected["paths"].items():
-        for operation in (operations[method] for method in ("get", "post", "patch", "delete") if method in operations):
+        for operation in (operations[method] for method in _METHODS if method in operations):
             operation["responses"].pop("default", None)
             if path.startswith(PREFIX):
                 _complete(operations, operation)
+            elif is_v1(path):
+                v1.complete(operation, has_path_parameters="parameters" in operations)
     collected["info"]["description"] = _ABOUT
     return collected
 
@@ -158,7 +167,8 @@ def _common() -> JSON:
                 },
             }
             for status, text in _ERRORS.items()
-        },
+        }
+        | v1.responses(),
         "headers": {
             "X-RateLimit-Policy": _header(
                 "Requests per window, and the length of the window in seconds", "default;q=400;w=60"
@@ -189,6 +199,7 @@ def _security_schemes() -> JSON:
         "oauth2": {"type": "oauth2", "flows": {"clientCredentials": urls, "authorizationCode": code | urls}},
         "bearer": {"type": "http", "scheme": "bearer", "description": "An existing access token."},
         "client": {"type": "http", "scheme": "basic", "description": "client_id and client_secret."},
+        **v1.SCHEME,
     }
 
 

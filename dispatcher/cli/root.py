@@ -37,6 +37,7 @@ _COMMANDS = {
     "replay": ("replays", "Redeliver DELIVERY (id or Idempotency-Key) with the same key and a new series of attempts."),
     "secrets": ("secrets", "Manage the keys in SECRET_KEYS."),
     "serve": ("serve", "Serve the HTTP API at http://127.0.0.1:8000."),
+    "service-token": ("service_tokens", "Manage service tokens, which act for all accounts."),
     "status": ("operate", "Show the backlog and its age, the live workers, and the health of the webhooks."),
     "up": (
         "up",
@@ -46,7 +47,7 @@ _COMMANDS = {
     "webhook": ("webhooks", "Manage webhooks."),
 }
 """Command → its module here, which holds it under its own name, and the first sentence of its help."""
-_ON_THE_DATABASE = ("account", "client", "migrate", "reconcile", "repair", "status", "user")
+_ON_THE_DATABASE = ("account", "client", "migrate", "reconcile", "repair", "service-token", "status", "user")
 """Commands without a remote form. Beside the wrong database they would print as if all were well."""
 _WITH_OWN_SERVERS = ("demo", "up")
 
@@ -63,7 +64,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"dispatcher.cli.{_COMMANDS[cmd_name][0]}")
-        return cast(click.Command, getattr(module, cmd_name))
+        return cast(click.Command, getattr(module, cmd_name.replace("-", "_")))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Their list, from the sentences above: click would load every command for its own."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from marshmallow import ValidationError
@@ -172,7 +172,7 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
     return EventDraft(
         name=event.name,
         body_json=render_body(event.name, event.body, time_zone=time_zone),
-        created_at=event.created_at,
+        created_at=event.created_at and event.created_at.astimezone(UTC),  # Postgres refuses offsets of 16 h and more
         idempotency_key=event.idempotency_key,
         resource=_resource(event),
     )

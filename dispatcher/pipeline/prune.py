@@ -1,4 +1,7 @@
-"""Hourly: the next days get their partitions, days past their retention go, whole; so do old tokens and replays."""
+"""Hourly: the next days get their partitions, days past their retention go, whole; so do old tokens and replays.
+
+And what accounts keep for a shorter time, or is left of accounts that were deleted, goes row by row.
+"""
 
 import logging
 from collections.abc import Callable
@@ -7,7 +10,7 @@ from typing import TypeVar
 
 from dispatcher import log
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage.admin import tokens
+from dispatcher.storage.admin import erase, idempotent_requests, tokens
 from dispatcher.storage.engine import Connection, Storage, took_too_long
 from dispatcher.storage.replays import jobs
 from dispatcher.storage.stats import partitions, rollups
@@ -15,6 +18,9 @@ from dispatcher.storage.stats import partitions, rollups
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+ERASE_S = 30.0
+"""Each account's history is erased for so long at most; the next prune goes on."""
 
 
 def prune(storage: Storage, retention_days: int) -> list[str]:
@@ -27,6 +33,11 @@ def prune(storage: Storage, retention_days: int) -> list[str]:
     if ended := storage.transact(jobs.prune, retention_days):
         logger.info(log.line("replays.dropped", count=ended))
     storage.transact(rollups.prune)
+    storage.transact(idempotent_requests.prune)
+    if erased := erase.keep_retentions(storage, ERASE_S):
+        logger.info(log.line("history.erased", count=erased))
+    for account_id in erase.finish_deletions(storage, ERASE_S):
+        logger.info(log.line("account.erased", account_id=account_id))
     return dropped
 
 

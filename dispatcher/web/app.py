@@ -18,6 +18,10 @@ from dispatcher.api import (
     webhooks,
 )
 from dispatcher.api.http import BODY_LIMIT, ROW_ID, RowId
+from dispatcher.api.v1 import accounts as v1_accounts
+from dispatcher.api.v1 import members as v1_members
+from dispatcher.api.v1 import problems
+from dispatcher.api.v1 import webhooks as v1_webhooks
 from dispatcher.console.blueprint import register as register_console
 from dispatcher.container import Container
 from dispatcher.schemas.api.errors import ErrorSchema
@@ -48,6 +52,8 @@ def create_app(container: Container) -> Flask:
     openapi.prepare(app, api)
     for resource in (oauth, accounts, webhooks, failed_deliveries, webhook_actions, events, deliveries, replays):
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
+    for resource in (v1_accounts, v1_members, v1_webhooks):
+        api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)
     api.register_blueprint(health.blueprint)
     app.register_blueprint(openapi.blueprint, url_prefix=auth.PREFIX)

@@ -19,6 +19,7 @@ from dispatcher.api.errors import error_answer
 from dispatcher.api.health import quick_answer
 from dispatcher.api.http import BODY_LIMIT, Answer, json_answer
 from dispatcher.api.sign_in_queue import SignInQueue, is_sign_in
+from dispatcher.api.v1.problems import is_v1
 from dispatcher.container import Container
 from dispatcher.web.bodies import (
     FORM_LIMIT,
@@ -126,7 +127,7 @@ class Asgi:
             return self._failed(environ, error)
         if admitted is None or admitted.allowance.exceeded:
             return await self._flask(environ, Unread(BODY_LIMIT))
-        async with nullcontext() if body.is_small else self._large.place(admitted.caller.account.id):
+        async with nullcontext() if body.is_small else self._large.place(admitted.share_of):
             return await self._read(environ, body, BODY_LIMIT, Owed.KNOWN_BODY)
 
     async def _without_token(self, environ: dict[str, Any], body: Body) -> Answer:
@@ -143,7 +144,8 @@ class Asgi:
 
     def _failed(self, environ: dict[str, Any], error: Exception) -> Answer:
         answer = error_answer(error, environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        answer.headers.extend(quota_headers(self._container.access.limiter.unused[DEFAULT]).items())
+        if not is_v1(environ["PATH_INFO"]):
+            answer.headers.extend(quota_headers(self._container.access.limiter.unused[DEFAULT]).items())
         return answer
 
     async def _flask(self, environ: dict[str, Any], body: IO[bytes] | Unread) -> Answer:

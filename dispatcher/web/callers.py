@@ -1,17 +1,22 @@
-"""Who makes a request, found out before its body is read. Requests that come together share the query.
+"""Who makes a request, and in which account, found out before its body is read. Requests together share the query.
 
-For a twentieth of a second after it was looked up a token is known without asking: so long, a revoked one may pass.
+For a twentieth of a second after it was looked up a token, or an account, is known without asking: so long, one that
+was revoked or deleted may pass.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from dispatcher import clock
-from dispatcher.access.authenticate import Admission, count
+from dispatcher.access.authenticate import Admission, Principal, count, principals
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage.admin import tokens
-from dispatcher.storage.admin.tokens import Caller
+from dispatcher.model.account import Account
+from dispatcher.storage.admin import tenants
+from dispatcher.storage.engine import Connection
 from dispatcher.web.batcher import Batcher
+
+Value = TypeVar("Value")
 
 CALLERS_MOST = 100
 """In one query."""
@@ -26,30 +31,48 @@ class Callers:
 
     def __init__(self, container: Container, monotonic: Callable[[], float] = clock.monotonic) -> None:
         self._container = container
-        self._monotonic = monotonic
-        self._lookups: Batcher[str, Caller | None] = Batcher(
-            "callers",
-            lambda asked: container.storage.read(tokens.callers, asked),
-            most=CALLERS_MOST,
-            for_all=StorageUnavailable,
-        )
-        self._known: dict[str, tuple[Caller, float]] = {}
-        """Token → whose it is, and until when that is known."""
+        self._principals: _Known[Principal] = _Known("callers", container, principals, monotonic)
+        self._accounts: _Known[Account] = _Known("accounts", container, tenants.accounts, monotonic)
 
     async def admit(self, token: str, quota: str) -> Admission | None:
         """Whose token it is, with this request counted in `quota`; None: nobody's. Raises StorageUnavailable."""
-        return count(self._container.access.limiter, await self._caller(token), quota)
+        return count(self._container.access.limiter, await self._principals.get(token), quota)
 
-    async def _caller(self, token: str) -> Caller | None:
+    async def account(self, external_id: str) -> Account | None:
+        """The account that the company knows by this id. Raises StorageUnavailable."""
+        return await self._accounts.get(external_id)
+
+
+class _Known(Generic[Value]):
+    """What `look_up` finds for each of several texts, kept for a moment where it is found."""
+
+    def __init__(
+        self,
+        name: str,
+        container: Container,
+        look_up: Callable[[Connection, Sequence[str]], list[Value | None]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._monotonic = monotonic
+        self._lookups: Batcher[str, Value | None] = Batcher(
+            name,
+            lambda asked: container.storage.read(look_up, asked),
+            most=CALLERS_MOST,
+            for_all=StorageUnavailable,
+        )
+        self._known: dict[str, tuple[Value, float]] = {}
+        """Text → what it stands for, and until when that is known."""
+
+    async def get(self, text: str) -> Value | None:
         asked_s = self._monotonic()
-        known, until_s = self._known.get(token, (None, 0.0))
+        known, until_s = self._known.get(text, (None, 0.0))
         if known is not None and asked_s < until_s:
             return known
-        caller = await self._lookups.do(token)
-        if caller is not None:
+        found = await self._lookups.do(text)
+        if found is not None:
             if len(self._known) >= KNOWN_MOST:
                 self._known.clear()
-            self._known[token] = (caller, asked_s + KNOWN_S)  # from before the answer: it may be of that moment
+            self._known[text] = (found, asked_s + KNOWN_S)  # from before the answer: it may be of that moment
         else:
-            self._known.pop(token, None)
-        return caller
+            self._known.pop(text, None)
+        return found

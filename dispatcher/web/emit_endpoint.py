@@ -1,4 +1,4 @@
-"""POST /accounts/{slug}/events.json: emits one event, or an array of up to 1,000: all or none.
+"""POST /accounts/{slug}/events.json, and /api/v1/accounts/{id}/events: emits one event or up to 1,000, all or none.
 
 It is answered here, on the event loop, from its headers to its errors: a thread for each request would cost more than
 all else about them. Requests that come together share a commit. `auth.py` says in which order they are checked.
@@ -15,10 +15,14 @@ from typing import Any, TypeVar
 from dispatcher.access.authenticate import Admission
 from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.api.auth import PREFIX, access_token, authorize, check_headers, quota_headers
-from dispatcher.api.errors import error_answer, method_not_allowed
+from dispatcher.api.errors import error_answer, method_not_allowed, not_found
 from dispatcher.api.http import BODY_LIMIT, Answer, check_content_type, json_answer, too_large
+from dispatcher.api.v1.auth import authorize_service
+from dispatcher.api.v1.problems import PREFIX as V1
+from dispatcher.api.v1.problems import is_v1
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.account import Account
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.storage.pipeline.emits import Emit
 from dispatcher.web import posted_events
@@ -35,15 +39,15 @@ RENDERED_BYTES = 512 * 1024
 EVENTS_MOST = 1_000
 """In one commit."""
 
-_PATH = re.compile(rf"{PREFIX}/accounts/([^/]+)/events\.json")
+_PATH = re.compile(rf"{PREFIX}/accounts/(?P<slug>[^/]+)/events\.json|{V1}/accounts/(?P<id>[^/]+)/events")
 _READS = ("GET", "HEAD")
 """The activity log, which is a route of Flask's."""
 
 
 def slug_of_emit(environ: dict[str, Any]) -> str | None:
-    """The slug in the path of a request that is answered here; None for every other."""
+    """The account's slug, or the company's id of it, in the path of a request that is answered here; else None."""
     path = None if environ["REQUEST_METHOD"] in _READS else _PATH.fullmatch(environ["PATH_INFO"])
-    return path and path[1]
+    return path and (path["slug"] or path["id"])
 
 
 class EmitEndpoint:
@@ -64,7 +68,8 @@ class EmitEndpoint:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         allowance = self._container.access.limiter.unused[DEFAULT]
         try:
-            check_headers(environ)
+            if not is_v1(path):
+                check_headers(environ)
             if method != "POST":
                 raise method_not_allowed("GET, HEAD, POST")
             admitted = await self._callers.admit(access_token(environ.get("HTTP_AUTHORIZATION", "")), EMITS)
@@ -75,17 +80,28 @@ class EmitEndpoint:
             raise
         except Exception as error:  # whatever it is, it is this request's alone
             answer = error_answer(error, method, path)
-        answer.headers.extend(quota_headers(allowance).items())
+        if not is_v1(path):
+            answer.headers.extend(quota_headers(allowance).items())
         return answer
 
     async def _emit(self, environ: dict[str, Any], body: Body, slug: str, admitted: Admission | None) -> Answer:
-        account = authorize(admitted, "events:write", slug).account
+        account = await self._account(environ["PATH_INFO"], admitted, slug)
         check_content_type(environ.get("CONTENT_TYPE", ""))
         async with nullcontext() if body.is_small else self._large.place(account.id):
             data = await _read(body)
             posted = await self._parse(data, environ.get("HTTP_IDEMPOTENCY_KEY"), account.time_zone)
             stored = await self._store(account.id, posted.drafts, environ.get("HTTP_TRACEPARENT"))
         return json_answer(202, posted_events.receipt(stored, account.time_zone, is_array=posted.is_array))
+
+    async def _account(self, path: str, admitted: Admission | None, slug: str) -> Account:
+        """Where the caller may emit; raises ApiError."""
+        if not is_v1(path):
+            return authorize(admitted, "events:write", slug).account
+        authorize_service(admitted, "events:write")
+        account = await self._callers.account(slug)
+        if account is None:
+            raise not_found()
+        return account
 
     async def _parse(self, data: bytes, key: str | None, time_zone: str) -> PostedEvents:
         if len(data) > RENDERED_BYTES:

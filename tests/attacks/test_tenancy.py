@@ -6,18 +6,23 @@ is attacked must be as it was.
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from dispatcher.container import Container
 from dispatcher.storage.admin import users
+from dispatcher.storage.admin.service_tokens import SCOPES
 from tests.faults.conftest import bounded
 from tests.integration.api.test_consent import HASH, REDIRECT_URI, Browser, brought_back
 from tests.integration.api.test_oauth_tokens import S256, VERIFIER, exchanged, is_accepted, token
 from tests.support.api import Api, Server
 from tests.support.builders import an_account
 from tests.support.routes import ROUTES, Route, call, things_of
+from tests.support.service import V1_ROUTES, Service, call_v1, things_of_v1
+from tests.support.waiting import eventually
 
 OK = range(200, 300)
 _READ = (None, "events:read")
@@ -217,3 +222,85 @@ def test_nobody_guesses_a_token_or_ends_anothers(site: Site, rng: random.Random)
     credentials = {"client_id": site.beta.client.client_id, "client_secret": site.beta.secret}
     assert site.nobody.post("oauth/revoke", json=credentials | {"token": site.alpha.token}).status_code == 200
     assert site.alpha.get("user.json").status_code == 200
+
+
+# -- The company's own programs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def service(site: Site) -> Service:
+    return Service.of(site.alpha.server, site.alpha.container)
+
+
+@pytest.mark.parametrize("who", ["alpha", "reader", "nobody"])
+def test_no_client_gets_at_the_api_of_the_company(site: Site, service: Service, who: str) -> None:
+    caller: Api = getattr(site, who)
+    things = things_of_v1(service, f"/accounts/{site.alpha.account.slug}")
+    impostor = replace(service, text=caller.token or "")
+    before = site.rows()
+
+    answers = {route: call_v1(impostor, route, things) for route in V1_ROUTES}
+
+    assert {route: answer.status_code for route, answer in answers.items() if answer.status_code != 401} == {}
+    assert not [route for route, answer in answers.items() if any(mark in answer.text for mark in site.marks)]
+    assert site.rows() == before
+
+
+def test_a_service_token_opens_nothing_below_api_v3(site: Site, service: Service) -> None:
+    impostor = replace(site.alpha, token=service.text)
+    before = site.rows()
+
+    answers = {str(route): call(impostor, route, site.things) for route in ROUTES}
+
+    assert {route: answer.status_code for route, answer in answers.items() if answer.status_code != 401} == {}
+    assert site.rows() == before
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_service_token_changes_nothing_beyond_its_scope(site: Site, service: Service, scope: str) -> None:
+    narrow = Service.of(service.server, service.container, *(other for other in SCOPES if other != scope))
+    things = things_of_v1(service, f"/accounts/{site.alpha.account.slug}")
+    before = site.rows()
+
+    answers = {route: call_v1(narrow, route, things) for route, (needed, _) in V1_ROUTES.items() if needed == scope}
+
+    assert {answer.status_code for answer in answers.values()} == {403}
+    assert site.rows() == before
+
+
+def test_a_path_of_one_account_leads_to_nothing_of_another(site: Site, service: Service) -> None:
+    things = things_of_v1(service, f"/accounts/{site.alpha.account.slug}")
+    before = site.rows()
+
+    answers = {
+        route: call_v1(service, route, things | {"account": f"/accounts/{site.beta.account.slug}"})
+        for route in V1_ROUTES
+        if route.count("{") > 1
+    }
+
+    assert {answer.status_code for answer in answers.values()} == {404}
+    assert site.rows() == before
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_an_ended_service_token_is_refused_within_a_moment(service: Service, end: str) -> None:
+    ended = Service.of(service.server, service.container)
+    emit = "POST {account}/events"
+    things = {"account": "/accounts/nobody"}
+    assert (ended.get("/accounts").status_code, call_v1(ended, emit, things).status_code) == (200, 404)
+
+    column = "revoked_at" if end == "revoked" else "expires_at"
+    ended.sql(f"update service_tokens set {column} = now() where id = %(id)s", id=ended.token.id)
+    ended_s = monotonic()
+
+    eventually(lambda: ended.get("/accounts").status_code == 401, within_s=2, what="its end")
+    assert monotonic() - ended_s < 1  # 50 ms, and a request on a busy machine
+    assert call_v1(ended, emit, things).status_code == 401
+
+
+def test_nobody_guesses_a_service_token(service: Service, rng: random.Random) -> None:
+    for _ in range(bounded(20, 2_000)):
+        guess = replace(service, text="whd_" + "".join(rng.choices("0123456789abcdef", k=64)))
+        assert guess.get("/accounts").status_code == 401
+    for text in ("whd_", "whd_" + "0" * 10_000, service.text[:-1], f"{service.text}0", service.text.upper()):
+        assert replace(service, text=text).get("/accounts").status_code in (401, 431)

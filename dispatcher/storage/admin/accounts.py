@@ -27,10 +27,15 @@ def create(
     *,
     owner_email: str | None = None,
     owner_name: str | None = None,
+    external_id: str | None = None,
 ) -> Account:
-    """A new account with its owner, who has no password yet; raises AccountExists."""
-    sql = "insert into accounts (slug, time_zone) values (%(slug)s, %(time_zone)s) on conflict do nothing returning id"
-    id_ = scalar(connection, sql, slug=slug, time_zone=time_zone)
+    """A new account with its owner, who has no password yet; raises AccountExists.
+
+    `external_id`: the company's own id of it; None: its slug.
+    """
+    sql = """insert into accounts (slug, time_zone, external_id) values (%(slug)s, %(time_zone)s, %(external_id)s)
+        on conflict do nothing returning id"""
+    id_ = scalar(connection, sql, slug=slug, time_zone=time_zone, external_id=external_id)
     if id_ is None:
         raise AccountExists(slug)
     owner = {"email": owner_email or placeholder_email(slug), "full_name": owner_name or slug, "permission": "owner"}
@@ -74,4 +79,5 @@ def profile(connection: Connection, account_id: int) -> Profile:
 
 def list_all(connection: Connection) -> list[Account]:
     """Every account, by slug."""
-    return records(connection, Account, "select id, slug, time_zone from accounts order by slug")
+    sql = "select id, slug, time_zone from accounts where ended_at is null order by slug"
+    return records(connection, Account, sql)

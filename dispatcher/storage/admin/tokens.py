@@ -22,12 +22,17 @@ _LENGTH = 80
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Who calls: a client, on behalf of a user, in the account that its token is for."""
+    """Who calls: a client, on behalf of a user, in the account that its token is for.
+
+    What it may request or emit in a minute is the account's own limit; None: the setting's.
+    """
 
     client: Client
     account: Account
     user: User
     scopes: frozenset[str]
+    requests_per_minute: int | None = None
+    emits_per_minute: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +60,7 @@ returning id
 """
 
 # Runs for each request of the API. A function, because Postgres keeps its plan: planning took five times the running.
-_CALLERS = "select caller.* from unnest(%(hashes)s::bytea[]) hash, caller_of(hash) caller"
+_CALLERS = "select caller.* from unnest(%(hashes)s::bytea[]) hash, api_caller(hash) caller"
 
 # One statement, so that of two who use a code at once only one gets it.
 _USE_CODE = f"""
@@ -113,8 +118,10 @@ def _caller(row: Row | None, hash_: bytes) -> Caller | None:
     return Caller(
         client=record(Client, row[5:13]),
         account=record(Account, row[2:5]),
-        user=record(User, row[13:]),
+        user=record(User, row[13:19]),
         scopes=frozenset(row[1]),
+        requests_per_minute=row[19],
+        emits_per_minute=row[20],
     )
 
 

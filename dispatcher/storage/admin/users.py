@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.errors import UserExists
-from dispatcher.storage.engine import Connection, records, rows, scalar
+from dispatcher.storage.engine import Connection, one, records, rows, scalar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,11 +95,11 @@ def create(
     full_name: str,
     permission: str,
     password_hash: str | None,
-) -> None:
-    """Somebody who may sign in to the console; an operator where there is no account. Raises UserExists."""
+) -> int:
+    """The id of somebody new who may sign in to the console; an operator without account. Raises UserExists."""
     attributes = {"email": email, "full_name": full_name, "permission": permission, "password_hash": password_hash}
-    if not rows(connection, _CREATE, attributes, account_id=account_id):
-        raise UserExists(email)
+    id_: int = one(connection, UserExists(email), _CREATE, account_id=account_id, **attributes)[0]
+    return id_
 
 
 def list_all(connection: Connection, slug: str | None = None) -> list[UserListing]:

@@ -50,6 +50,7 @@ select {_COLUMNS} from w join accounts a on a.id = w.account_id
 
 _LIST = f"""
 select {_COLUMNS} from webhooks w join accounts a on a.id = w.account_id where {_OWNED}
+    and w.id > %(after)s
 order by w.id offset %(offset)s limit %(limit)s
 """
 
@@ -79,6 +80,7 @@ returning id
 """
 _DELETE_ONE = _DELETE.format(which=f"id = %(id)s and {_OWNED}")
 _DELETE_OF_CLIENT = _DELETE.format(which="client_id = %(client_id)s and deleted_at is null")
+_DELETE_OF_ACCOUNT = _DELETE.format(which="account_id = %(account_id)s and deleted_at is null")
 
 # What a drain holds right now is cancelled too; its 2xx still makes it delivered. Index: deliveries_due.
 _CANCEL = f"""
@@ -154,10 +156,15 @@ def list_for_account(
     *,
     client_id: int | None = None,
     offset: int = 0,
+    after: int = 0,
     limit: int | None = None,
 ) -> list[Webhook]:
-    """The account's webhooks, oldest first; with `client_id` only that client's, with `limit` a page of them."""
-    page = rows(connection, _LIST, account_id=account_id, client_id=client_id, offset=offset, limit=limit)
+    """The account's webhooks, oldest first; with `client_id` only that client's, with `limit` a page of them.
+
+    A page begins at an `offset`, or after the webhook with an id.
+    """
+    whose = {"account_id": account_id, "client_id": client_id}
+    page = rows(connection, _LIST, whose, offset=offset, after=after, limit=limit)
     return [_webhook(row, secrets) for row in page]
 
 
@@ -196,6 +203,12 @@ def delete_of_client(connection: Connection, client_id: int) -> int:
     if ids:
         cancel(connection, ids)
     return len(ids)
+
+
+def delete_of_account(connection: Connection, account_id: int) -> None:
+    """The same of an account, whosever they are."""
+    if ids := scalars(connection, _DELETE_OF_ACCOUNT, account_id=account_id):
+        cancel(connection, ids)
 
 
 def cancel(connection: Connection, webhook_ids: Iterable[int]) -> None:

@@ -50,9 +50,9 @@ def test_what_is_known_is_bounded(container: Container, api: Api) -> None:
     async def scenario() -> None:
         callers = Callers(container, FakeClock())
         assert await is_admitted(callers, token)
-        (known,) = callers._known.values()
-        callers._known |= {str(number): known for number in range(KNOWN_MOST)}
+        (known,) = callers._principals._known.values()
+        callers._principals._known |= {str(number): known for number in range(KNOWN_MOST)}
         assert await is_admitted(callers, api.another().token or "")
-        assert len(callers._known) == 1
+        assert len(callers._principals._known) == 1
 
     in_a_loop(scenario())

@@ -8,8 +8,10 @@ import pytest
 import requests
 
 from dispatcher.container import Container
+from dispatcher.storage.admin.service_tokens import SCOPES
 from dispatcher.web.app import create_app
 from tests.support.api import AGENT, Server
+from tests.support.service import V1_ROUTES
 
 
 @pytest.fixture
@@ -52,6 +54,22 @@ def test_every_operation_below_the_api_says_how_to_authorize_and_what_can_go_wro
             assert {"400", "401", "415", "503"} <= operation["responses"].keys(), path
             assert "default" not in operation["responses"]
             assert operation["summary"]
+
+
+def test_every_operation_of_the_company_needs_a_service_token_with_a_scope(
+    get: Callable[[str], requests.Response],
+) -> None:
+    paths = {path: found for path, found in get("/openapi.json").json()["paths"].items() if "/v1/" in path}
+    operations = {f"{method} {path}": one for path in paths for method, one in paths[path].items()}
+    scopes = {
+        name: one["security"][0]["service_token"] for name, one in operations.items() if "parameters /" not in name
+    }
+
+    assert len(scopes) == len(V1_ROUTES)
+    assert {tuple(scope) for scope in scopes.values()} == {(scope,) for scope in SCOPES}
+    for name in scopes:
+        assert {"401", "403", "503"} <= operations[name]["responses"].keys()
+        assert operations[name]["summary"]
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_holds_no_script(get: Callable[[str], requests.Response]) -> None:

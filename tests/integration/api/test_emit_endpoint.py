@@ -191,7 +191,7 @@ def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(
 
 
 def test_who_calls_is_not_asked_twice_where_postgres_does_not_answer(api: Api, container: Container) -> None:
-    answer = interrupted(api, container, "tokens", "caller_of", 4)  # a second look would wait for the lock, up to 5 s
+    answer = interrupted(api, container, "tokens", "api_caller", 4)  # a second look would wait for the lock, up to 5 s
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert api.post("/events.json", json=PAID).status_code == 202
 

@@ -112,6 +112,12 @@ def test_it_may_say_when_it_happened(api: Api) -> None:
     assert row[0] == datetime.fromisoformat(shown["created_at"])
 
 
+def test_any_offset_of_iso_8601_is_fine(api: Api) -> None:
+    shown = emit(api, SMALL | {"created_at": "2024-06-13T12:06:20+18:45"}).json()  # Postgres takes less than 16 h
+
+    assert shown["created_at"] == "2024-06-12T19:21:20.000+02:00"
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -1,0 +1,53 @@
+"""Who may call /api/v1: the company's own programs, by a service token with the scope that an operation needs.
+
+1. The token is valid (401). 2. It has the scope (403). The view then looks for what the path names (404), and checks
+the body's type (415), its syntax (400) and its data (422).
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import request
+from flask_smorest import Blueprint
+
+from dispatcher.access.authenticate import Admission
+from dispatcher.api.auth import ADMITTED, access_token, unauthorized
+from dispatcher.api.http import container
+from dispatcher.errors import ApiError
+from dispatcher.storage.admin.service_tokens import ServiceToken
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def service(scope: str) -> Callable[[View], View]:
+    """Decorates a view below /api/v1, which is called with the ServiceToken first."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            return view(authorize_service(_admitted(), scope), *args, **kwargs)
+
+        return cast(View, Blueprint.doc(security=security(scope))(checked))
+
+    return decorate
+
+
+def security(scope: str) -> list[dict[str, list[str]]]:
+    """What an operation needs, for the documentation."""
+    return [{"service_token": [scope]}]
+
+
+def authorize_service(admitted: Admission | None, scope: str) -> ServiceToken:
+    """Who calls, if they may do what needs `scope`; raises ApiError, also for a client's token."""
+    if admitted is None or not isinstance(admitted.caller, ServiceToken):
+        raise unauthorized("The service token is unknown, expired or revoked", error="invalid_token")
+    if scope not in admitted.caller.scopes:
+        raise ApiError(403, "forbidden", f"The service token lacks the scope {scope}")
+    return admitted.caller
+
+
+def _admitted() -> Admission | None:
+    if ADMITTED in request.environ:
+        return cast("Admission | None", request.environ[ADMITTED])
+    return container().access.admit(access_token(request.headers.get("Authorization", "")))

@@ -1,0 +1,80 @@
+"""`dispatcher service-token`: the company's own programs, which act for all accounts below /api/v1."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from dispatcher.access import service_tokens
+from dispatcher.cli.options import json_option
+from dispatcher.cli.output import show_attributes, show_list
+from dispatcher.container import current_container
+from dispatcher.storage.admin.service_tokens import SCOPES, ServiceToken
+
+_id = click.argument("token_id", type=int, metavar="ID")
+
+
+@click.group("service-token")
+def service_token() -> None:
+    """Manage service tokens, which act for all accounts."""
+
+
+@service_token.command()
+@click.option("--name", required=True, help="What uses it, for people.")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Default: all. May be repeated.")
+@click.option("--expires-in-days", type=click.IntRange(1, 3_650), metavar="N", help="Default: never.")
+@json_option
+def create(name: str, scopes: tuple[str, ...], expires_in_days: int | None, as_json: bool) -> None:
+    """Create a token and print it. It is shown only once."""
+    lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
+    created, token = service_tokens.create(current_container().storage, name, scopes or SCOPES, lifetime)
+    show_attributes({"token": token, **_record(created)}, as_json)
+
+
+@service_token.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List tokens, including those that have ended."""
+    columns = {
+        "id": "id", "name": "name", "scopes": "scopes", "created": "created_at", "expires": "expires_at",
+        "revoked": "revoked_at",
+    }  # fmt: skip
+    tokens = service_tokens.list_all(current_container().storage)
+    show_list([_record(one) for one in tokens], as_json, columns, empty="no service tokens")
+
+
+@service_token.command()
+@_id
+@click.option(
+    "--overlap-hours",
+    type=click.IntRange(0, 720),
+    default=24,
+    show_default=True,
+    metavar="N",
+    help="Hours until the old token ends.",
+)
+@json_option
+def rotate(token_id: int, overlap_hours: int, as_json: bool) -> None:
+    """Create a token with the same name, scopes and lifetime, and print it. The old one ends after the overlap."""
+    overlap = timedelta(hours=overlap_hours)
+    created, token = service_tokens.rotate(current_container().storage, token_id, overlap)
+    show_attributes({"token": token, **_record(created)}, as_json)
+
+
+@service_token.command()
+@_id
+def revoke(token_id: int) -> None:
+    """Revoke a token. Web processes refuse it within 50 ms."""
+    service_tokens.revoke(current_container().storage, token_id)
+    print(f"service token {token_id} revoked")
+
+
+def _record(token: ServiceToken) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "name": token.name,
+        "scopes": list(token.scopes),
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "revoked_at": token.revoked_at,
+    }

@@ -1,0 +1,162 @@
+"""What is kept of an account is deleted: past its own retention, or all of it. A batch a transaction, so nobody waits.
+
+A deleted account ends at once, with its clients, users and tokens (`end_account`). Its webhooks get nothing more, and
+its history goes batch by batch. An emit that was under way may still store an event: so a tombstone is left, which the
+hourly prune looks at again, and which goes after an hour with nothing more to delete.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from dispatcher import clock
+from dispatcher.storage.admin import webhooks
+from dispatcher.storage.engine import Connection, Storage, rows, scalars
+
+EVERYTHING = -2
+"""Days of retention that keep nothing: not even what has just been emitted."""
+BATCH = 2_000
+"""Deliveries or events that one statement deletes, with their attempts."""
+TABLES = ("events", "deliveries", "attempts", "webhooks", "replays", "clients", "users")
+
+# Index: webhooks_of_account; deliveries_..._by_webhook of each day; attempts_by_delivery.
+_DELIVERIES = """
+with doomed as materialized (
+    select d.id, d.finished_on from webhooks w
+    cross join lateral (
+        select id, finished_on from deliveries
+        where webhook_id = w.id and finished_on < dispatcher_now()::date - %(days)s limit %(limit)s) d
+    where w.account_id = %(account_id)s limit %(limit)s),
+gone as (
+    delete from deliveries
+    where id = any (array (select id from doomed)) and finished_on = any (array (select finished_on from doomed))
+    returning id),
+of_them as (delete from attempts where delivery_id = any (array (select id from gone)) returning id)
+select (select count(*) from gone), (select count(*) from of_them)
+"""
+
+# An event stays as long as a delivery of it is pending. Index: events_by_account; the two of pending deliveries by
+# event; the primary key of events_waiting.
+_EVENTS = """
+with gone as (
+    delete from events where id = any (array (
+        select id from events e
+        where account_id = %(account_id)s
+            and id < (extract(epoch from dispatcher_now()::date - %(days)s)::bigint - 1577836800) << 23
+            and not exists (select from deliveries_waiting where event_id = e.id and copy_of is null)
+            and not exists (select from deliveries_waiting where event_id = e.id and copy_of is not null)
+            and not exists (select from events_waiting where event_id = e.id)
+        order by id limit %(limit)s))
+    returning id)
+select count(*) from gone
+"""
+
+_OUTBOX = "delete from events_waiting where account_id = %(account_id)s"
+
+# Index: webhooks_of_account, deliveries_due.
+_PENDING = """
+select w.id from webhooks w
+where w.account_id = %(account_id)s and exists (select from deliveries_waiting where webhook_id = w.id)
+"""
+
+_END = """
+update accounts set ended_at = dispatcher_now(), slug = '~' || id, external_id = null, settings = '{}'
+where id = %(account_id)s
+"""
+
+# Its clients may have webhooks and tokens in other accounts.
+_ITS_CLIENTS = "select id from clients where account_id = %(account_id)s"
+_CREDENTIALS: Mapping[str, str] = {
+    "tokens": f"delete from tokens where account_id = %(account_id)s or client_id in ({_ITS_CLIENTS}) returning id",
+    "of webhooks": f"update webhooks set client_id = null where client_id in ({_ITS_CLIENTS}) returning id",
+    "of replays": f"update replays set client_id = null where client_id in ({_ITS_CLIENTS}) returning id",
+    "clients": "delete from clients where account_id = %(account_id)s returning id",
+    "users": "delete from users where account_id = %(account_id)s returning id",
+}
+
+_ITS_WEBHOOKS = "select id from webhooks where account_id = %(account_id)s"
+_REST: Mapping[str, str] = {
+    "replays": "delete from replays where account_id = %(account_id)s returning id",
+    "by minute": "delete from figures_by_minute where account_id = %(account_id)s returning account_id",
+    "times": "delete from times_by_minute where account_id = %(account_id)s returning account_id",
+    "by hour": f"delete from figures_by_hour where webhook_id in ({_ITS_WEBHOOKS}) returning webhook_id",
+    "webhooks": "delete from webhooks where account_id = %(account_id)s returning id",
+}
+
+# Index: accounts_to_erase.
+_TOMBSTONES = "select id from accounts where ended_at is not null order by id"
+_WITH_RETENTION = "select id, retention_days from accounts where retention_days is not null and ended_at is null"
+
+_BURY = """
+delete from accounts where id = %(account_id)s and ended_at < dispatcher_now() - interval '1 hour' returning id
+"""
+
+
+def end_account(connection: Connection, account_id: int) -> Counter[str]:
+    """The account and all that acts for it is no more; its webhooks are deleted as `webhooks.delete` does it."""
+    rows(connection, _END, account_id=account_id)
+    for client_id in scalars(connection, _ITS_CLIENTS, account_id=account_id):
+        webhooks.delete_of_client(connection, client_id)
+    webhooks.delete_of_account(connection, account_id)
+    return _delete(connection, _CREDENTIALS, account_id)
+
+
+def erase(storage: Storage, account_id: int, limit_s: float) -> tuple[Counter[str], bool]:
+    """Deletes what is kept of an account that has ended; returns how much of what, and whether that was all of it.
+
+    Goes on for `limit_s` seconds at most, and a batch.
+    """
+    storage.transact(lambda connection: rows(connection, _OUTBOX, account_id=account_id))
+    storage.transact(_cancel, account_id)
+    erased, is_whole = _erase_history(storage, account_id, EVERYTHING, limit_s)
+    if not is_whole or storage.read(scalars, _PENDING, account_id=account_id):
+        return erased, False
+    return erased + storage.transact(_delete, _REST, account_id), True
+
+
+def keep_retentions(storage: Storage, limit_s: float) -> int:
+    """Erases what is past its account's own retention; returns the number of events and deliveries."""
+    count = 0
+    for account_id, days in storage.read(rows, _WITH_RETENTION):
+        erased, _ = _erase_history(storage, account_id, days, limit_s)
+        count += erased["events"] + erased["deliveries"]
+    return count
+
+
+def finish_deletions(storage: Storage, limit_s: float) -> list[int]:
+    """Goes on with accounts that were deleted; returns the ids of those of which nothing is left."""
+    buried: list[int] = []
+    for account_id in storage.read(scalars, _TOMBSTONES):
+        erased, is_whole = erase(storage, account_id, limit_s)
+        if is_whole and not erased.total():
+            buried += storage.transact(scalars, _BURY, account_id=account_id)
+    return buried
+
+
+def _erase_history(storage: Storage, account_id: int, days: int, limit_s: float) -> tuple[Counter[str], bool]:
+    """What was finished or emitted more than so many whole days (UTC) ago."""
+    erased: Counter[str] = Counter()
+    until_s = clock.monotonic() + limit_s
+    for erase_batch in (_deliveries, _events):
+        while batch := storage.transact(erase_batch, account_id, days):
+            erased += batch
+            if clock.monotonic() > until_s:
+                return erased, False
+    return erased, True
+
+
+def _deliveries(connection: Connection, account_id: int, days: int) -> Counter[str]:
+    deliveries, attempts = rows(connection, _DELIVERIES, account_id=account_id, days=days, limit=BATCH)[0]
+    return +Counter(deliveries=deliveries, attempts=attempts)
+
+
+def _events(connection: Connection, account_id: int, days: int) -> Counter[str]:
+    return +Counter(events=rows(connection, _EVENTS, account_id=account_id, days=days, limit=BATCH)[0][0])
+
+
+def _cancel(connection: Connection, account_id: int) -> None:
+    webhooks.cancel(connection, scalars(connection, _PENDING, account_id=account_id))
+
+
+def _delete(connection: Connection, statements: Mapping[str, str], account_id: int) -> Counter[str]:
+    counts = {name: len(rows(connection, sql, account_id=account_id)) for name, sql in statements.items()}
+    return +Counter({name: count for name, count in counts.items() if name in TABLES})

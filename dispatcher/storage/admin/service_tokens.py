@@ -1,0 +1,93 @@
+"""Service tokens: the company's own programs, which act for all accounts. Only hashes are stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dispatcher.errors import ServiceTokenNotFound
+from dispatcher.storage.engine import Connection, one, record, records, rows
+from dispatcher.storage.secrets import hash_of, new_secret
+
+PREFIX = "whd_"
+"""How every service token begins: scanners of repositories and logs find `whd_[0-9a-f]{64}`."""
+SCOPES = ("accounts", "users", "clients", "webhooks", "events:write")
+"""What a service token may be allowed. `clients` makes credentials with which an account's data are read."""
+_LENGTH = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceToken:
+    """A token without its text. `expires_at` None: it lives until it is revoked."""
+
+    id: int
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+_COLUMNS = "t.id, t.name, t.scopes, t.created_at, t.expires_at, t.revoked_at"
+_LIVE = "t.revoked_at is null and (t.expires_at is null or t.expires_at > dispatcher_now())"
+
+_CREATE = f"""
+insert into service_tokens as t (hash, name, scopes, expires_at)
+values (%(hash)s, %(name)s, %(scopes)s, dispatcher_now() + %(lifetime)s::interval) returning {_COLUMNS}
+"""
+
+# Index: service_tokens_hash_is_unique.
+_CALLERS = f"select t.hash, {_COLUMNS} from service_tokens t where t.hash = any (%(hashes)s::bytea[]) and {_LIVE}"
+
+_ALL = f"select {_COLUMNS} from service_tokens t order by t.id"
+
+_REVOKE = """
+update service_tokens set revoked_at = dispatcher_now() where id = %(id)s and revoked_at is null returning id
+"""
+
+# The new one lives as long as the old one was to live. Of two who rotate at once the second waits, and finds it ended.
+_ROTATE = f"""
+with old as (
+    update service_tokens t set expires_at = least(t.expires_at, dispatcher_now() + %(overlap)s::interval),
+        rotated_at = dispatcher_now()
+    where t.id = %(id)s and t.rotated_at is null and {_LIVE} returning t.name, t.scopes, t.created_at, (
+        select b.expires_at from service_tokens b where b.id = t.id) as expires_at)
+insert into service_tokens as t (hash, name, scopes, expires_at)
+select %(hash)s, name, scopes, dispatcher_now() + (expires_at - created_at) from old returning {_COLUMNS}
+"""
+
+
+def create(
+    connection: Connection, name: str, scopes: Sequence[str], lifetime: timedelta | None
+) -> tuple[ServiceToken, str]:
+    """A new token and its text, which is seen only now."""
+    token = _new()
+    row = rows(connection, _CREATE, hash=hash_of(token), name=name, scopes=list(scopes), lifetime=lifetime)[0]
+    return record(ServiceToken, row), token
+
+
+def live(connection: Connection, tokens: Sequence[str]) -> list[ServiceToken | None]:
+    """Whose each of these texts is; None where it is unknown, expired or revoked."""
+    hashes = [hash_of(token) for token in tokens]
+    found = {bytes(hash_): record(ServiceToken, row) for hash_, *row in rows(connection, _CALLERS, hashes=hashes)}
+    return [found.get(hash_) for hash_ in hashes]
+
+
+def list_all(connection: Connection) -> list[ServiceToken]:
+    """Every token, also those that have ended."""
+    return records(connection, ServiceToken, _ALL)
+
+
+def rotate(connection: Connection, id_: int, overlap: timedelta) -> tuple[ServiceToken, str]:
+    """A new token in the place of a live one, which ends after `overlap`; raises ServiceTokenNotFound."""
+    token = _new()
+    row = one(connection, ServiceTokenNotFound(id_), _ROTATE, id=id_, hash=hash_of(token), overlap=overlap)
+    return record(ServiceToken, row), token
+
+
+def revoke(connection: Connection, id_: int) -> None:
+    """Ends a token at once; raises ServiceTokenNotFound, also where it was revoked."""
+    one(connection, ServiceTokenNotFound(id_), _REVOKE, id=id_)
+
+
+def _new() -> str:
+    return PREFIX + new_secret(_LENGTH)

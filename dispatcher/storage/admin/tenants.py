@@ -1,0 +1,81 @@
+"""Accounts as the company that runs this service knows them: by its own id, with their limits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dispatcher.errors import AccountNotFound
+from dispatcher.model.account import Account
+from dispatcher.storage.engine import Connection, one, record, records, rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tenant:
+    """An account with its owner and its limits; a limit that is None is the setting's."""
+
+    id: int
+    external_id: str
+    slug: str
+    time_zone: str
+    owner_email: str
+    owner_name: str
+    requests_per_minute: int | None
+    """Of each of its clients; emits are counted apart."""
+    emits_per_minute: int | None
+    retention_days: int | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def account(self) -> Account:
+        """The same, as the rest of the dispatcher knows it."""
+        return Account(id=self.id, slug=self.slug, time_zone=self.time_zone)
+
+
+LIMITS = ("requests_per_minute", "emits_per_minute", "retention_days")
+
+EXTERNAL_ID = "coalesce(a.external_id, a.slug)"
+"""SQL: how the company knows the account `a`. Index: accounts_external_id_is_unique."""
+
+_SELECT = f"""
+select a.id, {EXTERNAL_ID}, a.slug, a.time_zone, o.email, o.full_name, a.requests_per_minute, a.emits_per_minute,
+    a.retention_days, a.created_at, a.updated_at
+from accounts a join users o on o.account_id = a.id and o.permission = 'owner'
+"""
+
+_FIND = f"{_SELECT} where {EXTERNAL_ID} = %(external_id)s"
+
+_PAGE = f"{_SELECT} where a.id > %(after)s and a.ended_at is null order by a.id limit %(limit)s"
+
+_ACCOUNTS = f"""
+select {EXTERNAL_ID}, a.id, a.slug, a.time_zone from accounts a where {EXTERNAL_ID} = any (%(external_ids)s::text[])
+"""
+
+_SET_LIMITS = """
+update accounts set requests_per_minute = %(requests_per_minute)s, emits_per_minute = %(emits_per_minute)s,
+    retention_days = %(retention_days)s, updated_at = now()
+where id = %(id)s
+"""
+
+
+def find(connection: Connection, external_id: str) -> Tenant:
+    """The account that the company knows by this id; raises AccountNotFound."""
+    return record(Tenant, one(connection, AccountNotFound(external_id), _FIND, external_id=external_id))
+
+
+def page(connection: Connection, *, after: int, limit: int) -> list[Tenant]:
+    """The accounts with an id beyond `after`, in that order."""
+    return records(connection, Tenant, _PAGE, after=after, limit=limit)
+
+
+def accounts(connection: Connection, external_ids: Sequence[str]) -> list[Account | None]:
+    """The accounts that the company knows by these ids; None where there is none."""
+    found = rows(connection, _ACCOUNTS, external_ids=list(set(external_ids)))
+    by_id = {external_id: record(Account, row) for external_id, *row in found}
+    return [by_id.get(external_id) for external_id in external_ids]
+
+
+def set_limits(connection: Connection, account_id: int, limits: Mapping[str, Any]) -> None:
+    """Stores all of LIMITS."""
+    rows(connection, _SET_LIMITS, limits, id=account_id)

@@ -1,0 +1,218 @@
+"""Every route below /api/v1: who may call it, what it answers, and how often a POST is done."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dispatcher.access import service_tokens
+from dispatcher.container import Container
+from dispatcher.errors import ServiceTokenNotFound
+from dispatcher.storage.admin import idempotent_requests
+from dispatcher.storage.admin.service_tokens import SCOPES
+from dispatcher.web.app import create_app
+from tests.support.api import Api, Server
+from tests.support.builders import an_account
+from tests.support.service import V1_ROUTES, Service, call_v1, things_of_v1
+from tests.support.waiting import eventually
+
+HOOK = {"webhook_url": "https://example.com/hook", "events": ["invoice_paid"]}
+EVENT = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}}
+
+
+def test_every_route_is_tried(container: Container) -> None:
+    names = {"external_id": "{account}", "webhook_id": "{webhook}", "user_id": "{user}", "client_id": "{client}"}
+    found = {"POST {account}/events"}  # no route of Flask's
+    for rule in create_app(container).url_map.iter_rules():
+        if rule.rule.startswith("/api/v1/"):
+            path = re.sub(r"<(?:[^<>]*:)?(\w+)>", lambda name: names[name[1]], rule.rule).removeprefix("/api/v1")
+            path = path.replace("/accounts/{account}", "{account}")
+            found |= {f"{method} {path}" for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+
+    assert set(V1_ROUTES) == found
+
+
+def test_every_route_answers(service: Service, customer: str) -> None:
+    things = things_of_v1(service, customer)
+
+    answers = {route: call_v1(service, route, things) for route in V1_ROUTES}
+
+    assert {route: answer.text for route, answer in answers.items() if not answer.ok} == {}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_token_does_what_its_scope_allows_and_nothing_else(
+    service: Service, customer: str, server: Server, container: Container, scope: str
+) -> None:
+    things, narrow = things_of_v1(service, customer), Service.of(server, container, scope)
+
+    statuses = {route: call_v1(narrow, route, things).status_code for route in V1_ROUTES}
+
+    assert {status for route, status in statuses.items() if V1_ROUTES[route][0] != scope} <= {403}
+    assert all(status < 300 for route, status in statuses.items() if V1_ROUTES[route][0] == scope), statuses
+
+
+def test_a_webhook_is_created_changed_and_deleted(service: Service, customer: str) -> None:
+    created = service.post(f"{customer}/webhooks", json={**HOOK, "rate_limit": 5})
+    path = f"{customer}/webhooks/{created.json()['id']}"
+
+    assert created.headers["Location"] == f"/api/v1{path}"
+    assert created.json()["signing_secret"].startswith("whsec_")
+    assert created.json()["created_at"].endswith("+00:00")
+    assert service.get(path).json()["rate_limit"] == 5
+    assert service.patch(path, json={"active": False}).json()["active"] is False
+    assert [one["id"] for one in service.get(f"{customer}/webhooks").json()["data"]] == [created.json()["id"]]
+    rotated = service.post(f"{path}/secret/rotate").json()
+    assert service.get(f"{path}/secret").json() == rotated != created.json()["signing_secret"]
+    assert service.delete(path).status_code == 204
+    assert service.get(path).json()["code"] == "not_found"
+
+
+def test_users_and_clients_of_another_account_are_not_found(service: Service, customer: str) -> None:
+    things = things_of_v1(service, customer)
+    service.put("/accounts/elsewhere", json={})
+
+    for path in (f"users/{things['user']}", f"clients/{things['client']}", f"webhooks/{things['webhook']}"):
+        assert service.delete(f"/accounts/elsewhere/{path}").status_code == 404
+    assert service.delete(f"{customer}/clients/{things['client']}").status_code == 204
+    assert [one["revoked_at"] is None for one in service.get(f"{customer}/clients").json()["data"]] == [False]
+    owner, user = service.get(f"{customer}/users").json()["data"]
+    assert (owner["permission"], user["permission"]) == ("owner", "read")
+    assert service.delete(f"{customer}/users/{owner['id']}").status_code == 404
+
+
+def test_a_user_with_a_password_may_be_created_once(service: Service, customer: str) -> None:
+    user = {"email": "jo@example.com", "permission": "write", "password": "correct horse"}
+
+    assert "password" not in service.post(f"{customer}/users", json=user).json()
+    assert service.post(f"{customer}/users", json=user).json()["code"] == "conflict"
+    assert service.post(f"{customer}/users", json=user | {"permission": "owner"}).status_code == 422
+
+
+def test_events_of_any_account_are_stored_as_those_of_a_client(service: Service, customer: str) -> None:
+    one = service.post(f"{customer}/events", json=EVENT, headers={"Idempotency-Key": "k1"})
+    again = service.post(f"{customer}/events", json=EVENT, headers={"Idempotency-Key": "k1"})
+    many = service.post(f"{customer}/events", json=[EVENT, EVENT])
+
+    assert (one.status_code, one.json()["new"], again.json()) == (202, True, one.json() | {"new": False})
+    assert len(many.json()) == 2
+    assert "X-RateLimit" not in one.headers
+
+
+def test_wrong_events_are_told_as_problems(service: Service, customer: str) -> None:
+    wrong = service.post(f"{customer}/events", json=[EVENT, {"name": "invoice_payed", "body": {}}])
+
+    assert (wrong.status_code, wrong.headers["Content-Type"]) == (422, "application/problem+json")
+    assert [error["field"] for error in wrong.json()["errors"]] == ["[1].name"]
+    assert service.post("/accounts/nobody/events", json=EVENT).json()["code"] == "not_found"
+    assert (
+        service.post(f"{customer}/events", data=b"{", headers={"Content-Type": "application/json"}).status_code == 400
+    )
+
+
+@pytest.mark.parametrize("path", ["{account}", "{account}/events", "{account}/webhooks"])
+def test_without_a_service_token_nothing_is_answered(service: Service, customer: str, path: str) -> None:
+    container = service.container
+    client = Api.of(service.server, container, an_account(container.storage, f"c{id(customer)}{len(path)}"))
+
+    for headers in (
+        {"Authorization": ""},
+        {"Authorization": f"Bearer {client.token}"},
+        {"Authorization": "Bearer whd_x"},
+    ):
+        answer = service.post(path.format(account=customer), json={}, headers=headers)
+        assert answer.status_code in (401, 405), answer.text
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_service_token_is_no_clients_token(service: Service, customer: str) -> None:
+    api = Api.of(service.server, service.container, an_account(service.container.storage, "not-theirs"))
+
+    answer = api.get("/webhooks.json", headers={"Authorization": f"Bearer {service.text}"})
+
+    assert answer.status_code == 401
+
+
+def test_a_token_ends_when_it_is_revoked_or_expired(service: Service, server: Server, container: Container) -> None:
+    assert service.get("/accounts").status_code == 200
+    service_tokens.revoke(container.storage, service.token.id)
+    eventually(lambda: service.get("/accounts").status_code == 401, within_s=1, what="the end of the token")
+    with pytest.raises(ServiceTokenNotFound):
+        service_tokens.revoke(container.storage, service.token.id)
+
+    short = Service.of(server, container, lifetime=timedelta(hours=1))
+    assert short.get("/accounts").status_code == 200
+    service.sql("update service_tokens set expires_at = now() where id = %(id)s", id=short.token.id)
+    eventually(lambda: short.get("/accounts").status_code == 401, within_s=1, what="the end of the token")
+
+
+def test_a_rotated_token_goes_on_for_the_overlap(server: Server, container: Container) -> None:
+    old = Service.of(server, container, "accounts", lifetime=timedelta(days=30))
+
+    new, text = service_tokens.rotate(container.storage, old.token.id, timedelta(hours=1))
+
+    assert new.scopes == old.token.scopes
+    assert old.token.expires_at is not None
+    assert new.expires_at is not None
+    assert timedelta(0) <= new.expires_at - old.token.expires_at < timedelta(minutes=1)
+    assert Service(server=server, container=container, token=new, text=text).get("/accounts").status_code == 200
+    assert old.get("/accounts").status_code == 200
+    (ends,) = [one.expires_at for one in service_tokens.list_all(container.storage) if one.id == old.token.id]
+    assert ends is not None
+    assert ends < old.token.expires_at
+    with pytest.raises(ServiceTokenNotFound):
+        service_tokens.rotate(container.storage, old.token.id)
+
+
+def test_tokens_are_stored_as_hashes_only(service: Service) -> None:
+    assert re.fullmatch(r"whd_[0-9a-f]{64}", service.text)
+    (row,) = service.sql("select t::text from service_tokens t where id = %(id)s", id=service.token.id)
+    assert service.text.removeprefix("whd_") not in row[0]
+
+
+# -- Idempotency -------------------------------------------------------------------------------------------------------
+
+Repeated = Callable[..., Any]
+
+
+@pytest.fixture
+def post(service: Service, customer: str) -> Repeated:
+    def post(body: Any = HOOK, key: str = "k") -> Any:
+        return service.post(f"{customer}/webhooks", json=body, headers={"Idempotency-Key": f"{customer} {key}"})
+
+    return post
+
+
+def test_a_repeated_post_is_done_once(service: Service, customer: str, post: Repeated) -> None:
+    first, second = post(), post()
+
+    assert (second.status_code, second.json()) == (first.status_code, first.json())
+    assert (first.headers.get("Idempotent-Replayed"), second.headers["Idempotent-Replayed"]) == (None, "true")
+    assert len(service.get(f"{customer}/webhooks").json()["data"]) == 1
+
+
+def test_a_key_is_for_one_request_and_a_failure_frees_it(post: Repeated) -> None:
+    assert post({}).status_code == 422
+    assert post().status_code == 201
+    assert post(HOOK | {"active": False}).json()["code"] == "idempotency_key_reused"
+    assert post(key="x" * 300).status_code == 400
+
+
+def test_a_request_under_way_is_not_done_beside_until_it_was_interrupted(post: Repeated, service: Service) -> None:
+    post(key="under way")
+    service.sql("update idempotent_requests set response_encrypted = null where key like '%%under way'")
+
+    assert (post(key="under way").status_code, post(key="under way").headers["Retry-After"]) == (409, "5")
+    service.sql("update idempotent_requests set created_at = now() - interval '2 minutes' where key like '%%under way'")
+    assert post(key="under way").status_code == 201
+
+
+def test_responses_are_encrypted_and_kept_for_a_day(post: Repeated, service: Service) -> None:
+    secret = post(key="old").json()["signing_secret"]
+    (row,) = service.sql("select r::text from idempotent_requests r where key like '%%old'")
+    assert secret not in row[0]
+
+    service.sql("update idempotent_requests set created_at = now() - interval '25 hours' where key like '%%old'")
+    assert service.container.storage.transact(idempotent_requests.prune) == 1
