@@ -79,9 +79,9 @@ def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, ide
 
 
 def _emitter() -> "Emitter":
-    from dispatcher.container import current_container  # noqa: PLC0415 -- `import dispatcher` stays light
+    from dispatcher.producer import current_emitter  # noqa: PLC0415 -- `import dispatcher` stays light
 
-    return current_container().emitter
+    return current_emitter()
 
 
 _is_loaded = False

@@ -9,7 +9,6 @@ from dispatcher import failpoints
 from dispatcher.access.control import AccessControl
 from dispatcher.broker.flower import TaskEvents
 from dispatcher.broker.queue import Queue
-from dispatcher.errors import InvalidSetting
 from dispatcher.model.replay import StepResult
 from dispatcher.pipeline.deliver import DrainRunner
 from dispatcher.pipeline.dispatch import Dispatch
@@ -19,6 +18,7 @@ from dispatcher.pipeline.fan_out import FanOutRunner
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.pipeline.reconcile import Reconciler
 from dispatcher.pipeline.trace import untraced
+from dispatcher.producer import load_tracing, use_emitter
 from dispatcher.replays import job
 from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule
@@ -64,13 +64,7 @@ class Container:
 
     @cached_property
     def tracing(self) -> "Tracing | None":
-        if not self.settings.tracing:
-            return None
-        try:
-            from dispatcher.tracing import Tracing  # noqa: PLC0415 -- loaded by processes that use it
-        except ModuleNotFoundError as error:
-            raise InvalidSetting("DISPATCHER_TRACING", "needs the extra `opentelemetry` to be installed") from error
-        return Tracing()
+        return load_tracing(is_on=self.settings.tracing)
 
     @cached_property
     def worker_metrics(self) -> "WorkerMetrics | None":
@@ -83,7 +77,7 @@ class Container:
     @cached_property
     def emitter(self) -> Emitter:
         trace = self.tracing.emit if self.tracing else untraced
-        return Emitter(self.storage, lambda count: self.counters.add({"duplicates:emit": count}), trace)
+        return Emitter(lambda: self.storage, lambda count: self.counters.add({"duplicates:emit": count}), trace)
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:
@@ -149,3 +143,4 @@ def use_container(container: Container | None) -> None:
     global _current
     with _lock:
         _current = container
+    use_emitter(None if container is None else lambda: container.emitter)

@@ -11,7 +11,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from cryptography.fernet import Fernet
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range, Regexp
 
@@ -40,6 +39,8 @@ def _network(text: str) -> Network:
 
 
 def _fernet_key(text: str) -> str:
+    from cryptography.fernet import Fernet  # noqa: PLC0415 -- a process that only emits needs no keys
+
     try:
         Fernet(text)
     except ValueError:
@@ -226,6 +227,23 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ProducerSettings:
+    """What an emit needs of Settings; its variables are the same."""
+
+    tracing: bool
+    testing: bool
+    failpoint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseSettings:
+    """And what an emit without a connection needs."""
+
+    database_url: str = field(repr=False)
+    pool_size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BrokerSettings:
     """What Flower needs of Settings; its variables are the same."""
 
@@ -250,9 +268,25 @@ def read_settings() -> Settings:
         raise InvalidSetting("DISPATCHER_LEASE_S", "must be at least twice DISPATCHER_TIMEOUT_S")
     if settings.window_start > settings.window_max:
         raise InvalidSetting("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
+    _refuse_failpoint(settings)
+    return settings
+
+
+def _refuse_failpoint(settings: Settings | ProducerSettings) -> None:
     if settings.failpoint and not settings.testing:
         raise InvalidSetting("DISPATCHER_FAILPOINT", "refused: it kills the process, for tests only")
+
+
+def read_producer_settings() -> ProducerSettings:
+    """ProducerSettings from the environment; raises InvalidSetting."""
+    settings = read(ProducerSettings, declared=Settings)
+    _refuse_failpoint(settings)
     return settings
+
+
+def read_database_settings() -> DatabaseSettings:
+    """DatabaseSettings from the environment; raises InvalidSetting."""
+    return read(DatabaseSettings, declared=Settings)
 
 
 def read_broker_settings() -> BrokerSettings:

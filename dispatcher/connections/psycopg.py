@@ -1,12 +1,27 @@
 """Connections of psycopg 3."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from dispatcher.connections.adapter import InsertsOnly, Parameters, Row
+from dispatcher.errors import InvalidSetting
+
+
+def connect(url: str, options: Mapping[str, Any]) -> Connection[Any]:
+    """A new connection, which commits each statement; raises InvalidSetting for a URL that libpq does not understand.
+
+    Nothing is prepared on it: a pooler that shares connections by transaction would not know of it.
+    """
+    try:
+        parameters: dict[str, Any] = {**conninfo_to_dict(url), **options}
+    except ProgrammingError:
+        raise InvalidSetting("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
+    return Connection.connect(autocommit=True, prepare_threshold=None, **parameters)
 
 
 class Psycopg(InsertsOnly):

@@ -1,13 +1,34 @@
 """Connections of psycopg2."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
+from typing import Any
 
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor
+import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor, parse_dsn
 
 from dispatcher.connections.adapter import Parameters, Row
+from dispatcher.errors import InvalidSetting
 
 _COPY_SIZE = 256 * 1024  # bytes that psycopg2 asks for at a time
+
+
+def connect(url: str, options: Mapping[str, Any]) -> connection:
+    """A new connection, which commits each statement; raises InvalidSetting for a URL."""
+    opened: connection = psycopg2.connect(**parse(url), **options)
+    opened.autocommit = True
+    return opened
+
+
+def parse(url: str) -> dict[str, Any]:
+    """The parameters in it; raises InvalidSetting for a URL that libpq does not understand.
+
+    It is libpq that reads `url`, and not SQLAlchemy, which knows nothing of several hosts.
+    """
+    try:
+        return parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        raise InvalidSetting("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
 
 
 class Psycopg2:

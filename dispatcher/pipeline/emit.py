@@ -53,14 +53,14 @@ class Connections(Protocol):
 
 
 class Emitter:
-    """Stores events for one process. Redis is not needed: the commit notifies the workers.
+    """Stores events for one process, on `connections` where an emit is handed none. The commit notifies the workers.
 
     `count_repeated` is told how many events had been stored already, by their keys.
     """
 
     def __init__(
         self,
-        connections: Connections,
+        connections: Callable[[], Connections],
         count_repeated: Callable[[int], None] | None = None,
         trace: TracesEmits = untraced,
     ) -> None:
@@ -112,12 +112,12 @@ class Emitter:
 
     def _committed(self, insert: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         failpoints.hit("before_commit")
-        stored = self._connections.autocommit(insert, *args, **kwargs)
+        stored = self._connections().autocommit(insert, *args, **kwargs)
         failpoints.hit("after_commit")
         return stored
 
     def _commit(self, account: Account | str, new: Sequence[NewEvent], traceparent: str | None) -> list[Event]:
-        owner = account if isinstance(account, Account) else self._connections.autocommit(emits.find_account, account)
+        owner = account if isinstance(account, Account) else self._connections().autocommit(emits.find_account, account)
         drafts = drafts_of(new, owner.time_zone)  # before the connection is taken, which others wait for
         return self.emit_one(Emit(owner.id, drafts, traceparent))
 

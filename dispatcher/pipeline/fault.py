@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dispatcher import log
+from dispatcher.connections.errors import sqlstate
 from dispatcher.errors import DispatcherError
-from dispatcher.storage.engine import sqlstate
 
 logger = logging.getLogger(__name__)
 

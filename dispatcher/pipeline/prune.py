@@ -9,9 +9,10 @@ from functools import partial
 from typing import TypeVar
 
 from dispatcher import log
+from dispatcher.connections.errors import took_too_long
 from dispatcher.errors import StorageUnavailable
 from dispatcher.storage.admin import erase, idempotent_requests, tokens
-from dispatcher.storage.engine import Connection, Storage, took_too_long
+from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays import jobs
 from dispatcher.storage.stats import partitions, rollups
 

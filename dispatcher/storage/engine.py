@@ -1,6 +1,5 @@
 """The way to Postgres: one pool a process, short transactions, and errors in our words."""
 
-import select
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -12,14 +11,16 @@ import psycopg2.extensions
 import psycopg2.extras
 from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import Engine, ExceptionContext, create_engine, event
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dispatcher.connections import psycopg2 as of_psycopg2
 from dispatcher.connections import sqlalchemy as of_sqlalchemy
 from dispatcher.connections.adapter import Row as Row
 from dispatcher.connections.adapter import array as array
-from dispatcher.errors import InvalidSetting, StorageLockTimeout, StorageUnavailable
+from dispatcher.connections.errors import READ_ONLY, TRANSIENT, repeated, sqlstate, translated
+from dispatcher.connections.own import NONE_FREE, OPTIONS, WAIT_S, is_closed
+from dispatcher.errors import StorageUnavailable
 from dispatcher.storage.planned import UNKNOWN, Planned, PlanningConnection, forget
 from dispatcher.storage.secrets import SecretBox
 
@@ -33,29 +34,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D", bound="DataclassInstance")
 
-# A half-open connection must not hold a thread: 10 s without an acknowledgement end it, and no statement runs longer
-# than a lease has to spare.
-_CONNECT = {
-    "connect_timeout": 3,
-    "tcp_user_timeout": 10_000,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "application_name": "dispatcher",
-    "options": "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=5000"
-    " -c idle_in_transaction_session_timeout=60000 -c jit=off"
-    # What is planned once must be right for tables of any size: a day that is empty now is full tomorrow.
-    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
-}
-_TRANSIENT = {"40001", "40P01"}  # serialization failure (also: "row moved to another partition"), deadlock
-_READ_ONLY = "25006"  # what a standby answers to a write
-_SHUTTING_DOWN = {"57P01", "57P02", "57P03"}  # shut down, crashed or starting
-_LOCKED = "55P03"  # a statement waited for a lock for longer than it may
-_TOO_LONG = {"57014", _LOCKED}  # or took longer than it may
-_FULL, _CONNECTION = "53", "08"  # classes: too many connections, disk or memory full; the connection broke
 _OF_VALUES = ("22", "23", "54")  # classes: data, constraints, limits of the program
 _CHECK = "23514"
-_ATTEMPTS = 5
 
 
 class Storage:
@@ -69,7 +49,7 @@ class Storage:
     @contextmanager
     def transaction(self) -> Iterator[SqlConnection]:
         """A transaction, committed at the end of the block; raises StorageUnavailable."""
-        with translated(), self.engine.begin() as connection:
+        with _translated(), self.engine.begin() as connection:
             yield connection
 
     def read(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -86,18 +66,18 @@ class Storage:
             with self.transaction() as connection:
                 return work(connection, *args, **kwargs)
 
-        return _repeated(in_transaction)
+        return repeated(in_transaction, _is_transient)
 
     def autocommit(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`work(connection, ...)`, each statement of which is committed by itself: two round trips fewer.
 
         It is repeated as by `transact`, so it had better be one statement, or ones that may be repeated.
         """
-        return _repeated(lambda: self._by_itself(work, *args, **kwargs))
+        return repeated(lambda: self._by_itself(work, *args, **kwargs), _is_transient)
 
     def _by_itself(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """On the driver's own connection: what SQLAlchemy does for each statement costs more than a small one."""
-        with translated():
+        with _translated():
             pooled = self.engine.raw_connection()
             connection: Any = pooled.dbapi_connection
             try:
@@ -128,35 +108,21 @@ def transactional(work: Callable[Concatenate[Connection, P], T]) -> Callable[Con
     return in_transaction
 
 
-def _repeated(work: Callable[[], T]) -> T:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return work()
-        except (DBAPIError, psycopg2.Error) as error:
-            if sqlstate(error) in UNKNOWN:
-                forget()
-            elif sqlstate(error) not in _TRANSIENT:
-                raise
-            if attempt == _ATTEMPTS:
-                raise _unavailable(error) from error
-    raise AssertionError("unreachable")
+def _is_transient(code: str) -> bool:
+    if code in UNKNOWN:
+        forget()
+    return code in UNKNOWN or code in TRANSIENT
 
 
 def make_engine(url: str, pool_size: int) -> Engine:
-    """An engine over psycopg2; raises InvalidSetting for a URL that libpq does not understand.
-
-    It is libpq that reads `url`, and not SQLAlchemy, which knows nothing of several hosts.
-    """
-    try:
-        options = psycopg2.extensions.parse_dsn(url) | _CONNECT
-    except psycopg2.ProgrammingError:
-        raise InvalidSetting("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
+    """An engine over psycopg2; raises InvalidSetting for a URL that libpq does not understand."""
+    options = of_psycopg2.parse(url) | OPTIONS
     engine = create_engine(
         "postgresql+psycopg2://",
         creator=lambda: psycopg2.connect(connection_factory=PlanningConnection, **options),
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=30,
+        pool_timeout=WAIT_S,
         hide_parameters=True,  # parameters hold payloads and secrets; SQLAlchemy would print them in its errors
     )
     event.listen(engine, "checkout", _refuse_closed)
@@ -175,47 +141,23 @@ def detached(engine: Engine) -> Any:
 
 def _leave_a_standby(context: ExceptionContext) -> None:
     """A server that does not take writes any more is not used: its connections are replaced."""
-    if getattr(context.original_exception, "pgcode", None) == _READ_ONLY:
+    if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
         context.is_disconnect = True
 
 
 def _refuse_closed(connection: Any, *_: object) -> None:
-    """Instead of SQLAlchemy's pre-ping, which costs a round trip each time.
-
-    A server that closes a connection says so, and an idle connection has nothing else to read. One whose host is gone
-    without a word is found by `tcp_user_timeout`.
-    """
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    if poll.poll(0):
+    """Instead of SQLAlchemy's pre-ping, which costs a round trip each time."""
+    if is_closed(connection):
         raise InvalidatePoolError("the server has closed this connection")
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turns "no answer" in its many shapes into StorageUnavailable; what is left is our fault, or that of values."""
-    try:
-        yield
-    except PoolTimeout as error:
-        raise StorageUnavailable("no free connection to Postgres within 30 s; raise DISPATCHER_POOL_SIZE") from error
-    except DBAPIError as error:
-        if error.connection_invalidated or _is_connection_loss(error.orig):
-            raise _unavailable(error) from error
-        raise
-    except psycopg2.Error as error:
-        if _is_connection_loss(error):
-            raise _unavailable(error) from error
-        raise
-
-
-def sqlstate(error: object) -> str:
-    """Postgres' code of an error, the driver's or SQLAlchemy's; "" where it is no error of Postgres'."""
-    return getattr(getattr(error, "orig", error), "pgcode", None) or ""
-
-
-def took_too_long(error: StorageUnavailable) -> bool:
-    """Whether Postgres is there, and only a lock was not free in time, or a statement not done."""
-    return sqlstate(error.__cause__) in _TOO_LONG
+def _translated() -> Iterator[None]:
+    with translated():
+        try:
+            yield
+        except PoolTimeout as error:
+            raise StorageUnavailable(NONE_FREE) from error
 
 
 def refuses_values(error: object) -> bool:
@@ -224,23 +166,6 @@ def refuses_values(error: object) -> bool:
     of_a_row = getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None)
     # Of the checks, the one without a name is "no partition of the table for this row": that is nobody's row's fault.
     return code[:2] in _OF_VALUES and (code != _CHECK or of_a_row is not None)
-
-
-def _is_connection_loss(error: object) -> bool:
-    if isinstance(error, psycopg2.InterfaceError | psycopg2.errors.ReadOnlySqlTransaction):
-        return True
-    code = sqlstate(error)  # none: the connection itself broke
-    return isinstance(error, psycopg2.OperationalError) and (
-        code[:2] in ("", _CONNECTION, _FULL) or code in _SHUTTING_DOWN | _TOO_LONG
-    )
-
-
-def _unavailable(error: object) -> StorageUnavailable:
-    first_line = (str(getattr(error, "orig", error)).strip().splitlines() or ["connection lost"])[0]
-    code = sqlstate(error)
-    is_there = code[:2] == _FULL or code in _TOO_LONG | _TRANSIENT | {_READ_ONLY}
-    said = f"Postgres {'refuses' if is_there else 'is not reachable'}: {first_line}"
-    return StorageLockTimeout(said) if code == _LOCKED else StorageUnavailable(said)
 
 
 def rows(connection: Connection, sql: str, mapping: Mapping[str, Any] | None = None, /, **named: Any) -> list[Row]:

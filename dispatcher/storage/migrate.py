@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from dispatcher import clock, log
+from dispatcher.connections.errors import took_too_long
 from dispatcher.errors import PendingMigrations, StorageUnavailable
-from dispatcher.storage.engine import Storage, rows, took_too_long
+from dispatcher.storage.engine import Storage, rows
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -1,0 +1,63 @@
+"""The emitter of a process that emits, made of what it needs at its first emit. A server's is its container's."""
+
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from dispatcher import failpoints
+from dispatcher.connections.own import ConnectionPool
+from dispatcher.errors import InvalidSetting
+from dispatcher.pipeline.emit import Emitter
+from dispatcher.pipeline.trace import untraced
+from dispatcher.settings import read_database_settings, read_producer_settings
+
+if TYPE_CHECKING:
+    from dispatcher.tracing import Tracing
+
+_lock = threading.Lock()
+
+
+def current_emitter() -> Emitter:
+    """This process's emitter, made from the environment when first asked for; raises InvalidSetting."""
+    global _current
+    with _lock:
+        if _current is None:
+            _current = _make()
+        return _current
+
+
+def use_emitter(make: Callable[[], Emitter] | None) -> None:
+    """What `make` returns is this process's emitter: for a server, and for tests. None: that of the environment."""
+    global _current, _make
+    with _lock:
+        _current, _make = None, make or _from_environment
+
+
+def load_tracing(*, is_on: bool) -> "Tracing | None":
+    """The process's tracing where that is switched on; raises InvalidSetting."""
+    if not is_on:
+        return None
+    try:
+        from dispatcher.tracing import Tracing  # noqa: PLC0415 -- loaded by processes that use it
+    except ModuleNotFoundError as error:
+        raise InvalidSetting("DISPATCHER_TRACING", "needs the extra `opentelemetry` to be installed") from error
+    return Tracing()
+
+
+def _from_environment() -> Emitter:
+    settings = read_producer_settings()
+    failpoints.arm(settings.failpoint)
+    tracing = load_tracing(is_on=settings.tracing)
+
+    @cache
+    def pool() -> ConnectionPool:
+        """DATABASE_URL is only needed by an emit without `connection`."""
+        database = read_database_settings()
+        return ConnectionPool(database.database_url, database.pool_size)
+
+    return Emitter(pool, trace=tracing.emit if tracing else untraced)
+
+
+_current: Emitter | None = None
+_make: Callable[[], Emitter] = _from_environment
