@@ -8,7 +8,7 @@ from celery.worker import state
 
 from dispatcher.background import BackgroundThread
 from dispatcher.container import current_container
-from dispatcher.pipeline.ticks import Ticks, Worker, run_replays
+from dispatcher.pipeline.ticks import Ticks, WorkerState, run_replays
 
 STOP_S = 10.0
 
@@ -24,7 +24,7 @@ class Ticker(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Starts ticking."""
-        worker = Worker(
+        worker = WorkerState(
             name=str(parent.hostname),
             queues=list(parent.app.amqp.queues.consume_from),
             taken=lambda: sum(state.total_count.values()),
@@ -45,7 +45,7 @@ class Ticker(bootsteps.StartStopStep):
     terminate = stop
 
 
-def _tick(worker: Worker, stop: threading.Event) -> None:
+def _tick(worker: WorkerState, stop: threading.Event) -> None:
     container = current_container()
     parts = container.storage, container.schedule, container.queue, container.dispatch, container.heartbeat
     Ticks(worker, *parts, container.fan_out_runner, container.settings).run(stop)

@@ -51,7 +51,7 @@ REPLAY_S, REPLAY_RUNNING_S, REPLAY_BUSY_S = 2.0, 0.25, 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Worker:
+class WorkerState:
     """The Celery worker whose ticks these are: `worker1@host`, and the queues that it takes messages from.
 
     `taken`: how many messages it has ever taken. `running`: how many tasks run.
@@ -68,7 +68,7 @@ class Ticks:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: WorkerState,
         storage: Storage,
         schedule: Schedule,
         queue: Queue,
@@ -137,7 +137,7 @@ class BrokerWatchdog:
     A supervisor starts it anew; what it held comes back when holds and leases end.
     """
 
-    def __init__(self, queue: Queue, worker: Worker, staying: Callable[[], int]) -> None:
+    def __init__(self, queue: Queue, worker: WorkerState, staying: Callable[[], int]) -> None:
         """`staying`: how many tasks wait for something else than messages."""
         self._queue = queue
         self._worker = worker
