@@ -22,7 +22,8 @@ from tests.support.processes import cpu_s
 
 _STATEMENTS = """
 select query, sum(calls) from pg_stat_statements join pg_database on pg_database.oid = dbid
-where datname = current_database() and query !~* '^(begin|commit|rollback)|pg_stat|count\\(\\*\\) from attempts'
+where datname = current_database()
+    and query !~* '^(begin|commit|rollback)|pg_stat|count\\(\\*\\) from dispatcher.attempts'
 group by query
 """
 _TRANSACTIONS = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
@@ -93,18 +94,20 @@ def _measure(
     """After a warm-up of a tenth."""
     api.post(one, events // 10, per_second=per_second)
     _wait_until_recorded(rig, events // 10)
-    rig.sql("truncate attempts")
+    rig.sql("truncate dispatcher.attempts")
     before = _counts(rig, roots)
     api.post(one, events, per_second=per_second)
     _wait_until_recorded(rig, events)
     chain = Chain(name=name, events=events, total=_counts(rig, roots).since(before))
-    rig.sql("truncate attempts")
+    rig.sql("truncate dispatcher.attempts")
     say(f"an event's chain, {name}: " + ", ".join(f"{value:,.2f} {what}" for what, value in list(chain.rows())[:6]))
     return chain
 
 
 def _wait_until_recorded(rig: Rig, count: int) -> None:
-    wait_until("all are recorded", lambda: rig.sql("select count(*) from attempts")[0][0] >= count, every_s=0.5)
+    wait_until(
+        "all are recorded", lambda: rig.sql("select count(*) from dispatcher.attempts")[0][0] >= count, every_s=0.5
+    )
 
 
 def _counts(rig: Rig, roots: Mapping[str, int]) -> Counts:

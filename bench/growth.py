@@ -37,27 +37,30 @@ CLAIMS = 100
 DAYS = 10
 _LEASE = timedelta(seconds=60)
 
-_MAKE_DAYS = "select create_partitions(current_date - n) from generate_series(1, %s) n"
+_MAKE_DAYS = "select dispatcher.create_partitions(current_date - n) from generate_series(1, %s) n"
 
 # Finished deliveries and one attempt of each, spread over the days before today; their events are not needed.
 _FILL = """
 with made as (
-    insert into deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, finished_on)
-    select id, id, (select min(id) from webhooks) + id %% 20, new_idempotency_key(id), 'delivered', 1,
+    insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, finished_on)
+    select id, id, (select min(id) from dispatcher.webhooks) + id %% 20,
+        dispatcher.new_idempotency_key(id), 'delivered', 1,
         current_date - 1 - (id %% 10)::int
-    from (select nextval('delivery_id') as id from generate_series(1, %s)) ids
+    from (select nextval('dispatcher.delivery_id') as id from generate_series(1, %s)) ids
     returning id, finished_on)
-insert into attempts (delivery_id, number, request_id, url, status, body, started_at, finished_at, recorded_on)
+insert into dispatcher.attempts (delivery_id, number, request_id, url, status, body, started_at, finished_at,
+    recorded_on)
 select id, 1, gen_random_uuid(), 'http://127.0.0.1/', '200', 'ok', now(), now(), finished_on from made
 """
 
 # Ten of each further account.
 _MORE_WEBHOOKS = """
 with made as (
-    insert into accounts (slug, time_zone) select 'more' || gen_random_uuid(), 'UTC' from generate_series(1, %s / 10)
+    insert into dispatcher.accounts (slug, time_zone) select 'more' || gen_random_uuid(), 'UTC'
+    from generate_series(1, %s / 10)
     returning id)
-insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)
-select id, 'http://127.0.0.1:9/', (select min(signing_secret_encrypted) from webhooks), array['invoice_paid']
+insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted, events)
+select id, 'http://127.0.0.1:9/', (select min(signing_secret_encrypted) from dispatcher.webhooks), array['invoice_paid']
 from made cross join generate_series(1, 10)
 """
 
@@ -114,7 +117,7 @@ def measure(temporary: Path, size: int) -> Growth:
         rig.sql(_MAKE_DAYS, [DAYS])
         history = [_step(rig, attempts=stored) for stored in _fill(rig, (0, size // 5, size))]
         drop_s = _drop_a_day(rig)
-        rig.sql("truncate deliveries, attempts")
+        rig.sql("truncate dispatcher.deliveries, dispatcher.attempts")
         webhooks = [_step(rig, webhooks=stored) for stored in _more_webhooks(rig, (BUSY, 10_000, 100_000))]
         return Growth(history=history, webhooks=webhooks, drop_s=drop_s, machine=machine.describe(rig, receiver.kind))
 
@@ -125,8 +128,8 @@ def _fill(rig: Rig, totals: tuple[int, ...]) -> Iterator[int]:
         while stored < total:
             rig.sql(_FILL, [min(100_000, total - stored)])
             stored += min(100_000, total - stored)
-        rig.sql("vacuum analyze deliveries")
-        rig.sql("vacuum analyze attempts")
+        rig.sql("vacuum analyze dispatcher.deliveries")
+        rig.sql("vacuum analyze dispatcher.attempts")
         rig.sql("checkpoint")
         yield total
 
@@ -136,7 +139,7 @@ def _more_webhooks(rig: Rig, totals: tuple[int, ...]) -> Iterator[int]:
     for total in totals:
         rig.sql(_MORE_WEBHOOKS, [total - stored])
         stored = total
-        rig.sql("vacuum analyze webhooks")
+        rig.sql("vacuum analyze dispatcher.webhooks")
         yield total
 
 
@@ -157,7 +160,7 @@ def _step(rig: Rig, *, attempts: int = 0, webhooks: int = BUSY) -> Step:
 
 def _throughput(rig: Rig) -> float:
     _lay_events(rig, EVENTS // BUSY)
-    before = rig.sql("select coalesce(max(id), 0) from deliveries where finished_on >= current_date")[0][0]
+    before = rig.sql("select coalesce(max(id), 0) from dispatcher.deliveries where finished_on >= current_date")[0][0]
     began_s = time.monotonic()
     rig.nudge()
     while _done_since(rig, before) < EVENTS:
@@ -169,12 +172,12 @@ def _throughput(rig: Rig) -> float:
 
 def _done_since(rig: Rig, delivery_id: int) -> int:
     """Finished today, of this run alone: counting those of former runs, too, would cost more each time."""
-    query = "select count(*) from deliveries where finished_on >= current_date and id > %s"
+    query = "select count(*) from dispatcher.deliveries where finished_on >= current_date and id > %s"
     return int(rig.sql(query, [delivery_id])[0][0])
 
 
 def _lay_events(rig: Rig, count: int) -> None:
-    owner = rig.sql("select min(id) from accounts")[0][0]
+    owner = rig.sql("select min(id) from dispatcher.accounts")[0][0]
     account = Account(id=owner, slug="account0", time_zone=load.TIME_ZONE)
     load.record_events(rig, [account], count)
 
@@ -183,7 +186,7 @@ def _claims(rig: Rig) -> Iterator[float]:
     """Milliseconds of each claim of 50 over the busy webhooks, by this process alone; then all goes away again."""
     _lay_events(rig, CLAIMS * 50 // BUSY)
     rig.container.storage.transact(events.fan_out, CLAIMS * 50)
-    busy = [row[0] for row in rig.sql("select id from webhooks order by id limit %s", [BUSY])]
+    busy = [row[0] for row in rig.sql("select id from dispatcher.webhooks order by id limit %s", [BUSY])]
     for _ in range(CLAIMS):
         began_s = time.monotonic()
         rig.container.storage.autocommit(
@@ -195,15 +198,15 @@ def _claims(rig: Rig) -> Iterator[float]:
             loss_limit=10,
         )
         yield (time.monotonic() - began_s) * 1000
-    rig.sql("delete from deliveries_waiting")
-    rig.sql("vacuum analyze deliveries_waiting")
+    rig.sql("delete from dispatcher.deliveries_waiting")
+    rig.sql("vacuum analyze dispatcher.deliveries_waiting")
 
 
 def _drop_a_day(rig: Rig) -> float:
     """The longest of the two drops, deliveries and attempts of the oldest day, while deliveries run."""
     _lay_events(rig, EVENTS // BUSY)
     rig.nudge()
-    wait_until("deliveries run", lambda: rig.sql("select exists (select from deliveries_waiting)")[0][0])
+    wait_until("deliveries run", lambda: rig.sql("select exists (select from dispatcher.deliveries_waiting)")[0][0])
     began_s = time.monotonic()
     prune(rig.container.storage, DAYS - 1)
     drop_s = time.monotonic() - began_s
@@ -213,7 +216,10 @@ def _drop_a_day(rig: Rig) -> float:
 
 def _is_quiet(rig: Rig) -> bool:
     return bool(
-        rig.sql("select not exists (select from events_waiting) and not exists (select from deliveries_waiting)")[0][0]
+        rig.sql(
+            "select not exists (select from dispatcher.events_waiting) and not exists"
+            " (select from dispatcher.deliveries_waiting)"
+        )[0][0]
     )
 
 

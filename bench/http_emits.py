@@ -149,7 +149,7 @@ def _run(rig: Rig, api: Api, each: Load, share: float) -> Emits:
     sent = (one if each.batch == 1 else f"[{','.join([one] * each.batch)}]").encode()
     count = max(IN_FLIGHT, int(each.requests * share))
     api.post(sent, max(IN_FLIGHT, count // 10), keyed=each.keyed)
-    rig.sql("truncate events, events_waiting")
+    rig.sql("truncate dispatcher.events, dispatcher.events_waiting")
     rig.sql("checkpoint")
     began_s = time.monotonic()
     api.post(sent, count, keyed=each.keyed)
@@ -158,7 +158,7 @@ def _run(rig: Rig, api: Api, each: Load, share: float) -> Emits:
         events=count * each.batch,
         seconds=time.monotonic() - began_s,
         wanted=each.wanted,
-        complete=rig.sql("select count(*) from events_waiting join events on id = event_id")[0][0]
+        complete=rig.sql("select count(*) from dispatcher.events_waiting join dispatcher.events on id = event_id")[0][0]
         == count * each.batch,
     )
     say(f"emits by HTTP, {each.name}: {done.per_second:,.0f}/s")

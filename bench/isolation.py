@@ -52,15 +52,19 @@ def _with_hanging(rig: Rig, hanging: int, span_s: float) -> list[float]:
     with Receiver(rig.folder, stamping=True) as receiver, rig.workers(1), rig.slow_worker():
         owners = load.make_accounts(rig, WEBHOOKS, [receiver.url()], "paced")
         ill = [owner.id for owner in owners[:: WEBHOOKS // hanging]][:hanging] if hanging else []
-        rig.sql("update webhooks set webhook_url = %s where account_id = any (%s)", [receiver.url("/hang"), ill])
+        rig.sql(
+            "update dispatcher.webhooks set webhook_url = %s where account_id = any (%s)", [receiver.url("/hang"), ill]
+        )
         command = [sys.executable, "-m", "bench.pacing", str(PER_SECOND), str(count), str(WEBHOOKS)]
         emitted = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
-        healthy = rig.sql("select id::text from events where not account_id = any (%s)", [ill])
+        healthy = rig.sql("select id::text from dispatcher.events where not account_id = any (%s)", [ill])
         wait_until("the healthy ones have got theirs", lambda: _delivered(rig) >= len(healthy))
         arrived = receiver.arrivals()
-    keys = {str(event): str(key) for event, key in rig.sql("select event_id, idempotency_key from deliveries")}
+    keys = {
+        str(event): str(key) for event, key in rig.sql("select event_id, idempotency_key from dispatcher.deliveries")
+    }
     return [(arrived[keys[event]] - emitted[event][1]) * 1000 for (event,) in healthy if event in emitted]
 
 
 def _delivered(rig: Rig) -> int:
-    return int(rig.sql("select count(*) from deliveries where state = 'delivered'")[0][0])
+    return int(rig.sql("select count(*) from dispatcher.deliveries where state = 'delivered'")[0][0])

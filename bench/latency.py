@@ -52,9 +52,11 @@ def at_rate(rig: Rig, per_second: int, span_s: float, webhooks: int = WEBHOOKS) 
         load.make_accounts(rig, webhooks, [receiver.url()], "paced")
         command = [sys.executable, "-m", "bench.pacing", str(per_second), str(count), str(webhooks)]
         emitted = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
-        wait_until("all have arrived", lambda: rig.sql("select count(*) from attempts")[0][0] > count)
+        wait_until("all have arrived", lambda: rig.sql("select count(*) from dispatcher.attempts")[0][0] > count)
         arrived = receiver.arrivals()
-    keys = {str(event): str(key) for event, key in rig.sql("select event_id, idempotency_key from deliveries")}
+    keys = {
+        str(event): str(key) for event, key in rig.sql("select event_id, idempotency_key from dispatcher.deliveries")
+    }
     found = Latency(
         per_second=per_second,
         webhooks=webhooks,

@@ -14,9 +14,10 @@ WEBHOOKS = 20
 SPAN_S = 10.0
 
 _LAY_DOWN = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key)
-select id, event_id, webhook_id, new_idempotency_key(id) from (
-    select nextval('delivery_id') as id, e.id as event_id, w.id as webhook_id from events e cross join webhooks w) made
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key)
+select id, event_id, webhook_id, dispatcher.new_idempotency_key(id) from (
+    select nextval('dispatcher.delivery_id') as id, e.id as event_id, w.id as webhook_id
+    from dispatcher.events e cross join dispatcher.webhooks w) made
 """
 
 
@@ -46,7 +47,7 @@ def measure(rig: Rig, receiver: Receiver, share: float) -> Memory | None:
         backlog = _lay_down(rig, receiver, int(BACKLOG * share))
         rig.container.reconciler.reconcile()
         samples = _watch(pid, max(3.0, SPAN_S * share))
-        drained = rig.sql("select count(*) from attempts")[0][0]
+        drained = rig.sql("select count(*) from dispatcher.attempts")[0][0]
     found = Memory(backlog=backlog, idle_mb=idle_mb, samples=samples, drained=drained)
     say(f"worker's memory: {found.idle_mb:.0f} MB idle, {found.peak_mb:.0f} MB with {backlog:,} waiting")
     return found
@@ -56,9 +57,9 @@ def _lay_down(rig: Rig, receiver: Receiver, count: int) -> int:
     rig.empty()
     owner = load.make_accounts(rig, 1, [receiver.url()] * WEBHOOKS)
     load.record_events(rig, owner, count // WEBHOOKS)
-    rig.sql("truncate events_waiting")
+    rig.sql("truncate dispatcher.events_waiting")
     rig.sql(_LAY_DOWN)
-    return int(rig.sql("select count(*) from deliveries_waiting")[0][0])
+    return int(rig.sql("select count(*) from dispatcher.deliveries_waiting")[0][0])
 
 
 def _watch(pid: int, span_s: float) -> list[tuple[float, float]]:

@@ -29,7 +29,7 @@ WORKER_COUNT = 2
 THREADS = 8
 _WORKER_OPTIONS = f"-P threads -c {THREADS} -Q events,deliveries -l warning --without-gossip --without-mingle"
 _OTHERS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS")
-_TABLES = "accounts, events, events_waiting, deliveries, attempts"
+_TABLES = ", ".join(f"dispatcher.{name}" for name in ("accounts", "events", "events_waiting", "deliveries", "attempts"))
 
 
 def say(line: str) -> None:

@@ -41,7 +41,7 @@ SMALL = {
 }
 _OPTIONS = "-P threads -c 2 -Q events,deliveries,deliveries.slow -l warning --without-gossip --without-mingle"
 FROM, TO = 0.1, 0.7
-_ONCE = "select count(*), count(distinct delivery_id) from attempts where status = '200'"
+_ONCE = "select count(*), count(distinct delivery_id) from dispatcher.attempts where status = '200'"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +109,7 @@ def _recorded_at(rig: Rig, count: int) -> tuple[float, int]:
 
 def _recorded(rig: Rig) -> int:
     """By the sequence: counting rows would take from the workers."""
-    return int(rig.sql("select last_value from attempt_id")[0][0])
+    return int(rig.sql("select last_value from dispatcher.attempt_id")[0][0])
 
 
 def _busy_s() -> float:

@@ -30,30 +30,34 @@ PER_ACCOUNT = 10
 
 _WEBHOOKS = """
 with made as (
-    insert into accounts (slug, time_zone) select 'many' || n, 'UTC' from generate_series(1, %s) n returning id)
-insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)
-select id, 'http://127.0.0.1:9/', (select min(signing_secret_encrypted) from webhooks), array['invoice_paid']
+    insert into dispatcher.accounts (slug, time_zone) select 'many' || n, 'UTC' from generate_series(1, %s) n
+    returning id)
+insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted, events)
+select id, 'http://127.0.0.1:9/', (select min(signing_secret_encrypted) from dispatcher.webhooks), array['invoice_paid']
 from made cross join generate_series(1, %s)
 """
 
 # The first thousand have ten times as much; a third is due, a third waits for a retry, a third is on its way.
 _DELIVERIES = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at, lease_token)
-select id, id, w.first + case when id %% 2 = 0 then (id %% 1000) else (id %% {webhooks}) end, new_idempotency_key(id),
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at, lease_token)
+select id, id, w.first + case when id %% 2 = 0 then (id %% 1000) else (id %% {webhooks}) end,
+    dispatcher.new_idempotency_key(id),
     now() + make_interval(secs => (id %% 3 - 1) * (1 + id %% 500)),
     case when id %% 3 = 2 and id %% 2 = 0 then gen_random_uuid() end
-from (select nextval('delivery_id') as id from generate_series(1, %s)) ids, (select min(id) as first from webhooks) w
+from (select nextval('dispatcher.delivery_id') as id from generate_series(1, %s)) ids,
+    (select min(id) as first from dispatcher.webhooks) w
 """
 
 _HISTORY = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, finished_on)
-select id, id, 1, new_idempotency_key(id), case when id %% 50 = 0 then 'failed' else 'delivered' end, 1, current_date
-from (select nextval('delivery_id') as id from generate_series(1, %s)) ids
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, finished_on)
+select id, id, 1, dispatcher.new_idempotency_key(id), case when id %% 50 = 0 then 'failed' else 'delivered' end, 1,
+    current_date
+from (select nextval('dispatcher.delivery_id') as id from generate_series(1, %s)) ids
 """
 
 _EVENTS = """
-insert into events_waiting (event_id, account_id, name)
-select new_event_id(), 1, 'invoice_paid' from generate_series(1, %s)
+insert into dispatcher.events_waiting (event_id, account_id, name)
+select dispatcher.new_event_id(), 1, 'invoice_paid' from generate_series(1, %s)
 """
 
 
@@ -112,7 +116,7 @@ def measure(rig: Rig, deliveries: int) -> Scraped:
     text = read().decode()
     scrapes, looks = _times_ms(read), _times_ms(lambda: container.storage.read(backlog.measure))
     due = container.storage.read(backlog.measure)[0].due
-    is_due = rig.sql("select count(*) from deliveries_waiting where next_attempt_at <= now()")[0][0]
+    is_due = rig.sql("select count(*) from dispatcher.deliveries_waiting where next_attempt_at <= now()")[0][0]
     return Scraped(
         webhooks=WEBHOOKS,
         deliveries=deliveries,
@@ -136,9 +140,9 @@ def _fill(rig: Rig, deliveries: int) -> None:
     ):
         for start in range(0, count, 100_000):
             rig.sql(statement, [min(100_000, count - start)])
-        rig.sql(f"analyze {table}")
+        rig.sql(f"analyze dispatcher.{table}")
         say(f"{count:,} rows in {table}")
-    ids = [row[0] for row in rig.sql("select id from webhooks order by id")]
+    ids = [row[0] for row in rig.sql("select id from dispatcher.webhooks order by id")]
     rig.container.schedule.due({id_: id_ % 20 - 10 for id_ in ids})
     rig.container.schedule.store_healths(
         {id_: Health(window=1.0 if id_ % 7 == 0 else 20.0, consecutive_failures=12 * (id_ % 10 == 0)) for id_ in ids}

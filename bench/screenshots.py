@@ -111,24 +111,25 @@ def _a_day(container: Container, url: str) -> dict[str, int]:
     container.schedule.take(1_000, 1_000)
     container.drain_runner.run([webhooks["/books"], webhooks["/crm"], webhooks["/dead"]])
     storage.transact(rows, _OFF, {"id": webhooks["/legacy?token=secret"]})
-    storage.transact(rows, "update figures_until set until = dispatcher_now()")
+    storage.transact(rows, "update dispatcher.figures_until set until = dispatcher.now()")
     return {
         "webhook": webhooks["/books"],
         "retrying": _one(container, _RETRYING, webhooks["/dead"]),
-        "delivered": _one(container, "select max(id) from deliveries where webhook_id = %(id)s and state = 'delivered'",
-                          webhooks["/books"]),
-        "event": _one(container, "select max(event_id) from deliveries where webhook_id = %(id)s", webhooks["/stock"]),
+        "delivered": _one(container, _DELIVERED, webhooks["/books"]),
+        "event": _one(container, _LAST_EVENT, webhooks["/stock"]),
         "replay": _one(container, _REPLAY, account.id),
     }  # fmt: skip
 
 
 _OFF = """
-update webhooks set active = false, deactivated_at = now() - interval '3 hours',
+update dispatcher.webhooks set active = false, deactivated_at = now() - interval '3 hours',
     deactivated_reason = '410 Gone: the receiver says that it is no more' where id = %(id)s
 """
-_RETRYING = "select max(id) from deliveries_waiting where webhook_id = %(id)s and attempt_count > 0"
+_DELIVERED = "select max(id) from dispatcher.deliveries where webhook_id = %(id)s and state = 'delivered'"
+_LAST_EVENT = "select max(event_id) from dispatcher.deliveries where webhook_id = %(id)s"
+_RETRYING = "select max(id) from dispatcher.deliveries_waiting where webhook_id = %(id)s and attempt_count > 0"
 _REPLAY = """
-insert into replays (account_id, states, since, until, rate, new_key, missed, state, matched, sent, paced_at,
+insert into dispatcher.replays (account_id, states, since, until, rate, new_key, missed, state, matched, sent, paced_at,
     created_at, finished_at)
 values (%(id)s, '{failed}', now() - interval '6 hours', now(), 20, false, false, 'stopped', 1840, 1162, now(),
     now() - interval '2 minutes', now()) returning id
@@ -150,17 +151,20 @@ def _numbered(body: dict[str, Any], number: int) -> dict[str, Any]:
 def _spread(connection: Connection) -> None:
     """What is finished was so within the last hour, more of it lately; and some had failed."""
     rows(connection, """
-        update deliveries set updated_at = now() - random() * random() * interval '58 minutes' - interval '70 seconds'
+        update dispatcher.deliveries
+            set updated_at = now() - random() * random() * interval '58 minutes' - interval '70 seconds'
         where finished_on is not null""")  # fmt: skip
     rows(connection, """
-        update deliveries set created_at = updated_at - (0.01 + random() * random() * 0.4) * interval '1 second'
+        update dispatcher.deliveries
+            set created_at = updated_at - (0.01 + random() * random() * 0.4) * interval '1 second'
         where finished_on is not null""")  # fmt: skip
     rows(connection, """
-        update attempts a set finished_at = d.updated_at, started_at = d.updated_at - interval '12 ms'
-        from deliveries d where d.id = a.delivery_id and d.finished_on is not null""")  # fmt: skip
-    rows(connection, "update figures_until set until = now() - interval '1 hour'")
+        update dispatcher.attempts a set finished_at = d.updated_at, started_at = d.updated_at - interval '12 ms'
+        from dispatcher.deliveries d where d.id = a.delivery_id and d.finished_on is not null""")  # fmt: skip
+    rows(connection, "update dispatcher.figures_until set until = now() - interval '1 hour'")
     rows(
-        connection, "update webhooks set failing_since = now() - interval '52 minutes' where failing_since is not null"
+        connection,
+        "update dispatcher.webhooks set failing_since = now() - interval '52 minutes' where failing_since is not null",
     )
 
 
@@ -177,7 +181,7 @@ def _hours(connection: Connection, webhook_ids: list[int]) -> None:
 
 
 _HOUR = """
-insert into figures_by_hour (webhook_id, hour, delivered, failed, failed_attempts)
+insert into dispatcher.figures_by_hour (webhook_id, hour, delivered, failed, failed_attempts)
 values (%(id)s, date_trunc('hour', now()) - %(hour)s * interval '1 hour', %(delivered)s, %(failed)s, %(attempts)s)
 """
 

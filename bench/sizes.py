@@ -47,7 +47,7 @@ def _deliver(rig: Rig, url: str) -> None:
         print(f"WAL: {(_wal(rig) - begin) / EVENTS / WEBHOOKS:,.0f} bytes for a delivery, fan-out to record")
     rig.sql("vacuum analyze")
     for table, count in (("events", EVENTS), ("deliveries", EVENTS * WEBHOOKS), ("attempts", EVENTS * WEBHOOKS)):
-        print(f"{table}: {rig.sql(_SIZE, [table])[0][0] / count:,.0f} bytes a row, indexes included")
+        print(f"{table}: {rig.sql(_SIZE, [f'dispatcher.{table}'])[0][0] / count:,.0f} bytes a row, indexes included")
     print(f"of the body, as it is sent: {len(load.body_json()):,} bytes")
 
 

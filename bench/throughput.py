@@ -65,15 +65,20 @@ def warm_up(rig: Rig, receiver: Receiver) -> None:
 
 def wait_for_attempts(rig: Rig, count: int, within_s: float = 120.0) -> None:
     """Until so many attempts are committed. The sequence is asked first: counting rows would take from the workers."""
-    wait_until("a first attempt", lambda: rig.sql("select exists (select from attempts)")[0][0], within_s, 0.02)
+    wait_until(
+        "a first attempt", lambda: rig.sql("select exists (select from dispatcher.attempts)")[0][0], within_s, 0.02
+    )
     wait_until(  # the least id anew each time: what was numbered first may be committed later
         f"{count} attempts are near",
-        lambda: rig.sql("select last_value - (select min(id) from attempts) from attempt_id")[0][0] >= count - 1,
+        lambda: (
+            rig.sql("select last_value - (select min(id) from dispatcher.attempts) from dispatcher.attempt_id")[0][0]
+            >= count - 1
+        ),
         within_s,
     )
     wait_until(
         f"{count} attempts are recorded",
-        lambda: rig.sql("select count(*) from attempts")[0][0] >= count,
+        lambda: rig.sql("select count(*) from dispatcher.attempts")[0][0] >= count,
         within_s,
         every_s=0.02,
     )
@@ -102,6 +107,6 @@ def _run(rig: Rig, receiver: Receiver, each: Load, share: float, pids: list[int]
 
 
 def _is_complete(rig: Rig, deliveries: int) -> bool:
-    delivered = rig.sql("select count(*) from deliveries where state = 'delivered'")[0][0]
-    attempts = rig.sql("select count(*), count(distinct delivery_id) from attempts where status = '200'")[0]
+    delivered = rig.sql("select count(*) from dispatcher.deliveries where state = 'delivered'")[0][0]
+    attempts = rig.sql("select count(*), count(distinct delivery_id) from dispatcher.attempts where status = '200'")[0]
     return bool(delivered == deliveries and attempts == (deliveries, deliveries))

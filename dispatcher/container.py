@@ -48,7 +48,8 @@ class Container:
 
     @cached_property
     def storage(self) -> Storage:
-        return Storage(self.settings.database_url, SecretBox(self.settings.secret_keys), self.settings.pool_size)
+        own = self.settings
+        return Storage(own.database_url, SecretBox(own.secret_keys), own.pool_size, own.schema)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -76,8 +77,10 @@ class Container:
 
     @cached_property
     def emitter(self) -> Emitter:
-        trace = self.tracing.emit if self.tracing else untraced
-        return Emitter(lambda: self.storage, lambda count: self.counters.add({"duplicates:emit": count}), trace)
+        own, trace = self.settings, self.tracing.emit if self.tracing else untraced
+        return Emitter(
+            lambda: self.storage, lambda count: self.counters.add({"duplicates:emit": count}), trace, own.schema
+        )
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:

@@ -29,6 +29,8 @@ DispatcherError
 │   ├── ScheduleUnavailable  Redis cannot be reached, or does not respond in time
 │   └── QueueUnavailable     the broker did not accept a nudge
 ├── PendingMigrations        migrations have not been applied
+├── UnknownRevision          the database's revision is none of the dispatcher's
+├── MissingSchema            the database has no schema for the tables, and this role may not create it
 ├── UnsafeRedisConfig        Redis is configured to evict keys
 ├── SecretDecryptionFailed   no key in SECRET_KEYS decrypts a stored secret
 ├── ServiceStartFailed       an embedded server or a supervised process did not start
@@ -195,6 +197,23 @@ class StorageLockTimeout(StorageUnavailable):
 
 class PendingMigrations(DispatcherError):
     """The database has pending migrations; run: dispatcher migrate."""
+
+
+class UnknownRevision(DispatcherError):
+    """The database is at a revision that is none of the dispatcher's."""
+
+    def __init__(self, table: str, revision: str | None) -> None:
+        super().__init__(f"{table} is at revision {revision!r}, which is none of the dispatcher's")
+
+
+class MissingSchema(DispatcherError):
+    """The schema does not exist, and this role may not create it."""
+
+    def __init__(self, schema: str) -> None:
+        super().__init__(
+            f"this role may not create the schema {schema}; run as an administrator:"
+            f" create schema {schema} authorization <this role>"
+        )
 
 
 class ScheduleUnavailable(DependencyUnavailable):

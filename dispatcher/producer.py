@@ -54,9 +54,9 @@ def _from_environment() -> Emitter:
     def pool() -> ConnectionPool:
         """DATABASE_URL is only needed by an emit without `connection`."""
         database = read_database_settings()
-        return ConnectionPool(database.database_url, database.pool_size)
+        return ConnectionPool(database.database_url, database.pool_size, settings.schema)
 
-    return Emitter(pool, trace=tracing.emit if tracing else untraced)
+    return Emitter(pool, trace=tracing.emit if tracing else untraced, schema=settings.schema)
 
 
 _current: Emitter | None = None

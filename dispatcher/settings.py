@@ -72,6 +72,12 @@ def _url(*schemes: str) -> Callable[[str], None]:
     return check
 
 
+def _schema_name(name: str) -> None:
+    # It is written into statements without quotes; Postgres keeps names that begin with pg_ for itself.
+    if not re.fullmatch(r"(?!pg_)[a-z_][a-z0-9_]{0,62}", name):
+        raise ValidationError("must be a plain name of a schema: small letters, digits and _; at most 63 characters")
+
+
 _ADDRESS = Regexp(r"[0-9A-Za-z.:_-]+\Z")
 _REDIS = ("redis", "rediss", "sentinel")
 
@@ -186,6 +192,9 @@ class Settings:
     reconcile_s: float = advanced(
         "seconds between two comparisons of the schedule with the rows", 15.0, Range(0.1, 3_600)
     )
+    schema: str = advanced(
+        "Postgres schema that holds the dispatcher's tables: a plain name in lower case", "dispatcher", _schema_name
+    )
     pool_size: int = advanced(
         "connections to Postgres in one process; at least the worker's threads", 20, Range(1, 1_000)
     )
@@ -230,6 +239,7 @@ class Settings:
 class ProducerSettings:
     """What an emit needs of Settings; its variables are the same."""
 
+    schema: str
     tracing: bool
     testing: bool
     failpoint: str

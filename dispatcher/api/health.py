@@ -10,7 +10,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.http import Answer, container, json_answer, json_response
-from dispatcher.errors import PendingMigrations, ScheduleUnavailable, StorageUnavailable
+from dispatcher.errors import PendingMigrations, ScheduleUnavailable, StorageUnavailable, UnknownRevision
 from dispatcher.metrics.scrape import CONTENT_TYPE_LATEST, scrape
 from dispatcher.storage import migrate
 
@@ -66,6 +66,8 @@ def _problems() -> dict[str, str]:
         problems["postgres"] = "is not responding"
     except PendingMigrations:
         problems["postgres"] = "has pending migrations; run: dispatcher migrate"
+    except UnknownRevision:
+        problems["postgres"] = "is at a revision that is none of the dispatcher's"
     try:
         if not container().schedule.workers():
             problems["workers"] = "no heartbeat within 30 s; no deliveries are sent"

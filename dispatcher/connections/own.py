@@ -7,7 +7,7 @@ import os
 import select
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,28 +15,40 @@ from queue import Empty, LifoQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from dispatcher.connections.errors import repeated, translated
+from dispatcher.connections.recognise import connection_in_schema
+from dispatcher.connections.schema import USUAL
 from dispatcher.errors import DispatcherError, InvalidSetting, StorageUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-OPTIONS = {
+# A half-open connection must not hold a thread: 10 s without an acknowledgement end it, and no statement runs longer
+# than a lease has to spare.
+_OPTIONS = {
     "connect_timeout": 3,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "application_name": "dispatcher",
-    "options": "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=5000"
+}
+_SESSION = (
+    "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=5000"
     " -c idle_in_transaction_session_timeout=60000 -c jit=off"
     # What is planned once must be right for tables of any size: a day that is empty now is full tomorrow.
-    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
-}
-"""libpq's. A half-open connection must not hold a thread: 10 s without an acknowledgement end it, and no statement runs
-longer than a lease has to spare."""
+    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
+)
 WAIT_S = 30
 """Seconds within which a connection must be free."""
 NONE_FREE = f"no free connection to Postgres within {WAIT_S} s; raise DISPATCHER_POOL_SIZE"
+
+
+def parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of libpq with which a connection is opened, for what a URL gives.
+
+    What that says of a session's settings, such as its search_path, stays where ours do not say otherwise.
+    """
+    return {**given, **_OPTIONS, "options": f"{given.get('options', '')} {_SESSION}"}
 
 
 def is_closed(connection: Any) -> bool:
@@ -52,9 +64,10 @@ def is_closed(connection: Any) -> bool:
 class ConnectionPool:
     """At most `size` connections, by psycopg2 or psycopg 3, for all threads of the process and of those it forks."""
 
-    def __init__(self, url: str, size: int) -> None:
+    def __init__(self, url: str, size: int, schema: str = USUAL) -> None:
         self._url = url
         self._size = size
+        self._schema = schema
         self._of_process: tuple[int, LifoQueue[Any]] = (0, LifoQueue())
 
     def autocommit(self, work: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -65,7 +78,7 @@ class ConnectionPool:
 
         def once() -> T:
             with translated(), self._connection() as connection:
-                return work(connection, *args, **kwargs)
+                return work(connection_in_schema(connection, self._schema), *args, **kwargs)
 
         return repeated(once)
 
@@ -81,7 +94,7 @@ class ConnectionPool:
                 connection.close()
                 connection = None
             if connection is None:
-                connection = _driver().connect(self._url, OPTIONS)
+                connection = _driver().connect(self._url, parameters)
             yield connection
         except DispatcherError:  # such as an account that does not exist
             raise

@@ -1,6 +1,6 @@
 """Connections of psycopg 3."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, ProgrammingError
@@ -12,16 +12,16 @@ from dispatcher.connections.adapter import InsertsOnly, Parameters, Row
 from dispatcher.errors import InvalidSetting
 
 
-def connect(url: str, options: Mapping[str, Any]) -> Connection[Any]:
+def connect(url: str, parameters: Callable[[dict[str, Any]], dict[str, Any]]) -> Connection[Any]:
     """A new connection, which commits each statement; raises InvalidSetting for a URL that libpq does not understand.
 
     Nothing is prepared on it: a pooler that shares connections by transaction would not know of it.
     """
     try:
-        parameters: dict[str, Any] = {**conninfo_to_dict(url), **options}
+        given: dict[str, Any] = conninfo_to_dict(url)
     except ProgrammingError:
         raise InvalidSetting("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
-    return Connection.connect(autocommit=True, prepare_threshold=None, **parameters)
+    return Connection.connect(autocommit=True, prepare_threshold=None, **parameters(given))
 
 
 class Psycopg(InsertsOnly):

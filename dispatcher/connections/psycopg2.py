@@ -1,6 +1,6 @@
 """Connections of psycopg2."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -13,9 +13,9 @@ from dispatcher.errors import InvalidSetting
 _COPY_SIZE = 256 * 1024  # bytes that psycopg2 asks for at a time
 
 
-def connect(url: str, options: Mapping[str, Any]) -> connection:
+def connect(url: str, parameters: Callable[[dict[str, Any]], dict[str, Any]]) -> connection:
     """A new connection, which commits each statement; raises InvalidSetting for a URL."""
-    opened: connection = psycopg2.connect(**parse(url), **options)
+    opened: connection = psycopg2.connect(**parameters(parse(url)))
     opened.autocommit = True
     return opened
 

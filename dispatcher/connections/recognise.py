@@ -6,6 +6,7 @@ from inspect import isawaitable
 from typing import Any, NamedTuple
 
 from dispatcher.connections.adapter import Adapter
+from dispatcher.connections.schema import USUAL, InSchema
 
 
 class _Kind(NamedTuple):
@@ -44,11 +45,18 @@ _ASYNC_NAMES = (
 
 def adapter_for(connection: object) -> Adapter:
     """The adapter of a synchronous connection; raises TypeError, which names what is one."""
+    if isinstance(connection, InSchema):
+        return connection
     adapter: Adapter | None = _made(connection, _SYNC)
     if adapter is None:
         hint = "; this one is asynchronous: await dispatcher.aemit" if _kind_of(connection, _ASYNC) else ""
         raise TypeError(f"connection must be {_SYNC_NAMES}, not {_type_name(connection)}{hint}")
     return adapter
+
+
+def connection_in_schema(connection: object, schema: str) -> object:
+    """What `adapter_for` takes in the place of a synchronous connection, for tables in `schema`."""
+    return connection if schema == USUAL else InSchema(adapter_for(connection), schema)
 
 
 async def async_adapter_for(connection: object) -> Adapter:

@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from dispatcher import failpoints, log
 from dispatcher.connections.adapter import Adapter, completed
 from dispatcher.connections.recognise import adapter_for, async_adapter_for
+from dispatcher.connections.schema import USUAL, adapter_in_schema
 from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.account import Account
 from dispatcher.model.event import Event, EventDraft
@@ -63,7 +64,9 @@ class Emitter:
         connections: Callable[[], Connections],
         count_repeated: Callable[[int], None] | None = None,
         trace: TracesEmits = untraced,
+        schema: str = USUAL,
     ) -> None:
+        self._schema = schema
         self._connections = connections
         self._count_repeated = count_repeated
         self._trace = trace
@@ -124,6 +127,7 @@ class Emitter:
     async def _join(
         self, adapter: Adapter, account: Account | str, new: Sequence[NewEvent], traceparent: str | None
     ) -> list[Event]:
+        adapter = adapter_in_schema(adapter, self._schema)
         owner = account if isinstance(account, Account) else await emits.find_account_by(adapter, account)
         stored = await emits.insert_by(adapter, Emit(owner.id, drafts_of(new, owner.time_zone), traceparent))
         failpoints.hit("before_commit")

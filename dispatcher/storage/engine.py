@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg2
@@ -19,9 +19,10 @@ from dispatcher.connections import sqlalchemy as of_sqlalchemy
 from dispatcher.connections.adapter import Row as Row
 from dispatcher.connections.adapter import array as array
 from dispatcher.connections.errors import READ_ONLY, TRANSIENT, repeated, sqlstate, translated
-from dispatcher.connections.own import NONE_FREE, OPTIONS, WAIT_S, is_closed
+from dispatcher.connections.own import NONE_FREE, WAIT_S, is_closed, parameters
+from dispatcher.connections.schema import USUAL
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage.planned import UNKNOWN, Planned, PlanningConnection, forget
+from dispatcher.storage.planned import UNKNOWN, Planned, PlanningConnection, SchemaConnection, forget
 from dispatcher.storage.secrets import SecretBox
 
 if TYPE_CHECKING:
@@ -39,12 +40,16 @@ _CHECK = "23514"
 
 
 class Storage:
-    """Postgres, and the box that opens the secrets stored in it. Connects when first used, not before."""
+    """Postgres, and the box that opens the secrets stored in it. Connects when first used, not before.
 
-    def __init__(self, url: str, secrets: SecretBox, pool_size: int = 5) -> None:
+    `schema`: where its tables are (`dispatcher.connections.schema`).
+    """
+
+    def __init__(self, url: str, secrets: SecretBox, pool_size: int = 5, schema: str = USUAL) -> None:
         psycopg2.extras.register_uuid()
-        self.engine = make_engine(url, pool_size)
+        self.engine = make_engine(url, pool_size, schema)
         self.secrets = secrets
+        self.schema = schema
 
     @contextmanager
     def transaction(self) -> Iterator[SqlConnection]:
@@ -114,12 +119,13 @@ def _is_transient(code: str) -> bool:
     return code in UNKNOWN or code in TRANSIENT
 
 
-def make_engine(url: str, pool_size: int) -> Engine:
+def make_engine(url: str, pool_size: int, schema: str = USUAL) -> Engine:
     """An engine over psycopg2; raises InvalidSetting for a URL that libpq does not understand."""
-    options = of_psycopg2.parse(url) | OPTIONS
+    options = parameters(of_psycopg2.parse(url))
+    factory = PlanningConnection if schema == USUAL else partial(SchemaConnection, schema=schema)
     engine = create_engine(
         "postgresql+psycopg2://",
-        creator=lambda: psycopg2.connect(connection_factory=PlanningConnection, **options),
+        creator=lambda: psycopg2.connect(connection_factory=factory, **options),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=WAIT_S,

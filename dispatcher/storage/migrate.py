@@ -4,17 +4,21 @@ Alembic is loaded when a function here is called: that takes as long as everythi
 """
 
 import logging
+import re
 import threading
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+import psycopg2.errors
 from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
 
 from dispatcher import clock, log
 from dispatcher.connections.errors import took_too_long
-from dispatcher.errors import PendingMigrations, StorageUnavailable
-from dispatcher.storage.engine import Storage, rows
+from dispatcher.errors import InvalidSetting, MissingSchema, PendingMigrations, StorageUnavailable, UnknownRevision
+from dispatcher.storage.adoption import adopt
+from dispatcher.storage.engine import Storage, rows, scalar
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -29,6 +33,7 @@ PATIENCE_S = 600.0
 _LOCK_TIMEOUT_MS = 200
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
+_VERSION_TABLE = "dispatcher_version"
 # Any number: two `dispatcher migrate` at once wait for each other on it.
 _LOCK = 5_264_071
 
@@ -37,13 +42,13 @@ def upgrade(storage: Storage, patience_s: float = PATIENCE_S) -> str:
     """Runs what is missing, one transaction a migration; returns the revision reached. Harmless when doubled.
 
     A database that a later release has migrated is left as it is. Raises StorageUnavailable where locks were not free
-    for `patience_s`; what is done by then stays done.
+    for `patience_s`; what is done by then stays done. Raises UnknownRevision and MissingSchema.
     """
     until_s, pauses = clock.monotonic() + patience_s, 0
     while True:
         try:
             with storage.transaction() as connection:
-                revision, is_last = _next_one(connection)
+                revision, is_last = _next_one(connection, storage.schema)
             if is_last:
                 return revision
             pauses = 0
@@ -55,7 +60,7 @@ def upgrade(storage: Storage, patience_s: float = PATIENCE_S) -> str:
             pauses += 1
 
 
-def _next_one(connection: Connection) -> tuple[str, bool]:
+def _next_one(connection: Connection, schema: str) -> tuple[str, bool]:
     """Runs the next migration, if one is missing; returns the revision reached, and whether it was reached before."""
     from alembic import command  # noqa: PLC0415 -- Alembic is loaded by who migrates
 
@@ -64,24 +69,51 @@ def _next_one(connection: Connection) -> tuple[str, bool]:
     rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
     rows(connection, f"set local lock_timeout = {_LOCK_TIMEOUT_MS}")
     before = _revision(connection)
-    if before is not None and (before == _newest() or before not in _known()):
+    if before is None:
+        _make_schema(connection, schema)
+        if old := adopt(connection, schema):
+            logger.warning(log.line("migrate.moved", from_schema=old, to_schema=schema))
+            before = _revision(connection)
+    if before is not None and (before == _newest() or _is_later(before)):
         return before, True
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "+1")
+    command.upgrade(config(connection, schema), "+1")
     return _revision(connection) or "none", False
+
+
+def _make_schema(connection: Connection, schema: str) -> None:
+    """Unless it is there: then this role needs no right to create one."""
+    if scalar(connection, "select quote_ident(%(name)s)", name=schema) != schema:
+        raise InvalidSetting("DISPATCHER_SCHEMA", f"{schema} is a reserved word of SQL")
+    if scalar(connection, "select to_regnamespace(%(name)s) is not null", name=schema):
+        return
+    try:
+        rows(connection, f"create schema {schema}")
+    except ProgrammingError as error:
+        if isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
+            raise MissingSchema(schema) from error
+        raise
 
 
 def check(storage: Storage) -> None:
     """Raises PendingMigrations unless every migration that this code knows has run.
 
-    A revision that it does not know is a later release's: while machines are updated one after the other, a worker of
-    the former release may start again. Migrations are written so that the former release works with them.
+    A revision that is higher than those is a later release's: while machines are updated one after the other, a worker
+    of the former release may start again. Migrations are written so that the former release works with them. Raises
+    UnknownRevision for any other.
     """
     with storage.transaction() as connection:
         revision = _revision(connection)
-    if revision is None or (revision != _newest() and revision in _known()):
+    if revision is None or (revision != _newest() and not _is_later(revision)):
         raise PendingMigrations
+
+
+def _is_later(revision: str) -> bool:
+    """Whether a later release has made it; raises UnknownRevision for one that is nobody's."""
+    if revision in _known():
+        return False
+    if re.fullmatch("[0-9]{4}", revision) and revision > (_newest() or ""):
+        return True
+    raise UnknownRevision(_VERSION_TABLE, revision)
 
 
 @cache
@@ -98,18 +130,21 @@ def _known() -> frozenset[str]:
 def _scripts() -> "ScriptDirectory":
     from alembic.script import ScriptDirectory  # noqa: PLC0415 -- Alembic is loaded by who migrates
 
-    return ScriptDirectory.from_config(_config())
+    return ScriptDirectory.from_config(config())
 
 
-def _config() -> "Config":
+def config(connection: Connection | None = None, schema: str = "") -> "Config":
+    """Alembic's, for migrations in `schema` on that connection."""
     from alembic.config import Config  # noqa: PLC0415 -- Alembic is loaded by who migrates
 
-    config = Config()
-    config.set_main_option("script_location", str(files("dispatcher.storage") / "migrations"))
-    return config
+    made = Config(attributes={"connection": connection, "schema": schema, "version_table": _VERSION_TABLE})
+    made.set_main_option("script_location", str(files("dispatcher.storage") / "migrations"))
+    return made
 
 
 def _revision(connection: Connection) -> str | None:
-    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 -- Alembic is loaded by who migrates
-
-    return MigrationContext.configure(connection).get_current_revision()
+    """None: the tables are not in the schema, or not in one of their own yet."""
+    if not scalar(connection, f"select to_regclass('dispatcher.{_VERSION_TABLE}') is not null"):
+        return None
+    revision: str | None = scalar(connection, f"select version_num from dispatcher.{_VERSION_TABLE}")
+    return revision

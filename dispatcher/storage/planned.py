@@ -9,6 +9,7 @@ from typing import Any
 from psycopg2.extensions import connection, cursor
 
 from dispatcher.connections.adapter import numbered
+from dispatcher.connections.schema import in_schema
 
 UNKNOWN = {"26000", "42P05"}
 """What Postgres says where a statement was prepared on another connection, or the name is taken."""
@@ -41,6 +42,28 @@ class PlanningConnection(connection):
             execution = f"execute {name} ({', '.join(f'%({parameter})s' for parameter in parameters)})"
             self._executions[sql] = execution
         return execution
+
+
+class SchemaConnection(PlanningConnection):
+    """One whose statements are about tables in another schema than the usual one."""
+
+    def __init__(self, dsn: str, schema: str) -> None:
+        super().__init__(dsn)
+        self.schema = schema
+
+    def cursor(self, *args: Any, **options: Any) -> Any:
+        """Whoever asks for one gets one that names the schema."""
+        return super().cursor(*args, **{**options, "cursor_factory": _SchemaCursor})
+
+
+class _SchemaCursor(cursor):
+    connection: SchemaConnection
+
+    def execute(self, query: Any, *parameters: Any) -> None:
+        super().execute(in_schema(query, self.connection.schema), *parameters)
+
+    def copy_expert(self, sql: Any, *options: Any) -> None:
+        super().copy_expert(in_schema(sql, self.connection.schema), *options)
 
 
 def forget() -> None:

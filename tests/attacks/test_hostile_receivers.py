@@ -293,7 +293,7 @@ def test_a_workers_memory_stays_level_with_receivers_that_flood_over_tls(
         for number in range(
             1, rounds + 1
         ):  # each round with webhooks of its own: those of the last one are backing off
-            cluster.rows("update webhooks set active = false returning id")
+            cluster.rows("update dispatcher.webhooks set active = false returning id")
             for _ in range(count):
                 cluster.webhook(url)
             cluster.emit(1)

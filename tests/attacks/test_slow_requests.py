@@ -153,7 +153,7 @@ def test_where_all_are_at_work_a_newcomer_is_told_so_at_once_and_the_process_liv
     ask = web.head("GET", "/api/v3/user.json", token=web.api.token)
     with ExitStack() as stack:
         locked = stack.enter_context(web.api.container.storage.transaction())
-        locked.exec_driver_sql("lock table tokens")
+        locked.exec_driver_sql("lock table dispatcher.tokens")
         busy = stack.enter_context(lines(web, CONNECTIONS - 1, ask))
         alive = stack.enter_context(web.line())
         eventually(lambda: at_work(web) >= 8, what="all threads being busy")

@@ -62,14 +62,18 @@ class Site:
             server=server, container=container, account=alpha, client=self.alpha.client, secret="", token=None
         )
         self.things = things_of(self.alpha)
-        key = self.alpha.sql("select idempotency_key from deliveries where id = %(id)s", id=self.things["delivery"])
+        key = self.alpha.sql(
+            "select idempotency_key from dispatcher.deliveries where id = %(id)s", id=self.things["delivery"]
+        )
         self.marks = (str(self.things["failed_deliveries_uuid"]), str(key[0][0]))
         """By these the webhook and the delivery are known, wherever they are shown."""
 
     def rows(self) -> list[Any]:
         """All that is stored of the things."""
         return [
-            self.alpha.sql(f"select to_jsonb(found) from {table} found where id = %(id)s", id=self.things[name])
+            self.alpha.sql(
+                f"select to_jsonb(found) from dispatcher.{table} found where id = %(id)s", id=self.things[name]
+            )
             for table, name in (("webhooks", "webhook_id"), ("deliveries", "delivery"), ("replays", "replay_id"))
         ]
 
@@ -290,7 +294,7 @@ def test_an_ended_service_token_is_refused_within_a_moment(service: Service, end
     assert (ended.get("/accounts").status_code, call_v1(ended, emit, things).status_code) == (200, 404)
 
     column = "revoked_at" if end == "revoked" else "expires_at"
-    ended.sql(f"update service_tokens set {column} = now() where id = %(id)s", id=ended.token.id)
+    ended.sql(f"update dispatcher.service_tokens set {column} = now() where id = %(id)s", id=ended.token.id)
     ended_s = monotonic()
 
     eventually(lambda: ended.get("/accounts").status_code == 401, within_s=2, what="its end")

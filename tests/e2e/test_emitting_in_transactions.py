@@ -53,7 +53,7 @@ def test_an_event_is_rolled_back_with_its_transaction_and_sent_once_committed(
     cluster.wait_until_delivered(1, 5)
 
     assert len(receiver.requests) == 1
-    assert cluster.rows("select id, idempotency_key from events") == [(event.id, "committed")]
+    assert cluster.rows("select id, idempotency_key from dispatcher.events") == [(event.id, "committed")]
 
 
 def is_listening(cluster: Cluster) -> bool:

@@ -55,7 +55,7 @@ def test_workers_go_on_with_the_standby_that_was_promoted(pair: Pair, cluster: C
 
     assert all(isinstance(error, StorageUnavailable) for error in emitting.refused)
     assert not any("postgres:" in str(error) for error in emitting.refused)  # nobody's password
-    delivered = {row[0] for row in cluster.rows("select event_id from deliveries where state = 'delivered'")}
+    delivered = {row[0] for row in cluster.rows("select event_id from dispatcher.deliveries where state = 'delivered'")}
     assert len(emitting.accepted) > 200
     assert set(emitting.accepted) - delivered == set()
     assert set(posts_by_key(receiver).values()) == {1}  # no process of ours died

@@ -59,7 +59,7 @@ def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
         dict.fromkeys(waiting, "quorum")
     )
     assert set(posts_by_key(receiver).values()) == {1}
-    assert cluster.rows("select distinct webhook_id, count(*) from deliveries group by 1 order by 1") == [
+    assert cluster.rows("select distinct webhook_id, count(*) from dispatcher.deliveries group by 1 order by 1") == [
         (webhook, 100) for webhook in webhooks
     ]
     wait_until(queue.lengths, lambda lengths: not any(lengths.values()), 10)

@@ -20,7 +20,7 @@ def test_a_replay_outlives_the_workers_that_carry_it_on(cluster: Cluster, receiv
     container = cluster.container
     while container.storage.transact(events.fan_out, 500).event_count:
         pass
-    cluster.rows("update deliveries set state = 'failed', finished_on = current_date, updated_at = now()")
+    cluster.rows("update dispatcher.deliveries set state = 'failed', finished_on = current_date, updated_at = now()")
     account = container.storage.read(accounts.find, SLUG)
     since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     made = job.start(container.storage, container.schedule, account, {"since": since, "rate": 400}, redelivery_limit=1)

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from typing import Any
 
 from alembic import command
 
@@ -11,7 +12,7 @@ from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
 
 SENT = ("200", None)
-PATIENT = {"DISPATCHER_TIMEOUT_S": "10", "DISPATCHER_LEASE_S": "20"}
+PATIENT: Any = {"DISPATCHER_TIMEOUT_S": "10", "DISPATCHER_LEASE_S": "20"}
 """A repetition shall come from the change of workers, not from a receiver that had no turn on a busy machine."""
 
 
@@ -62,7 +63,7 @@ def test_a_worker_of_the_former_release_starts_on_a_database_that_is_ahead(
     cluster: Cluster, receiver: Receiver
 ) -> None:
     cluster.webhook(receiver.url("/hook"))
-    cluster.rows("update alembic_version set version_num = 'of-the-next-release'")
+    cluster.rows("update dispatcher.dispatcher_version set version_num = '9999'")
 
     cluster.start_worker()
     cluster.emit()
@@ -76,8 +77,7 @@ def migrate_newest_again(cluster: Cluster) -> None:
 
     def again() -> None:
         with cluster.container.storage.transaction() as connection:
-            config = migrate._config()
-            config.attributes["connection"] = connection
+            config = migrate.config(connection, cluster.container.storage.schema)
             command.downgrade(config, "-1")
             command.upgrade(config, "head")
         done.set()

@@ -65,10 +65,10 @@ def test_a_postgres_that_dies_loses_nothing_it_has_accepted(cluster: Cluster, re
 
     assert emitting.refused
     assert all(isinstance(error, StorageUnavailable) for error in emitting.refused)
-    delivered = {row[0] for row in cluster.rows("select event_id from deliveries where state = 'delivered'")}
+    delivered = {row[0] for row in cluster.rows("select event_id from dispatcher.deliveries where state = 'delivered'")}
     assert set(emitting.accepted) - delivered == set()
     assert set(posts_by_key(receiver)) == {
-        str(row[0]) for row in cluster.rows("select idempotency_key from deliveries")
+        str(row[0]) for row in cluster.rows("select idempotency_key from dispatcher.deliveries")
     }
     assert not any(worker.ended for worker in workers)
     assert len(receiver.requests) <= len(cluster.attempts())
@@ -88,7 +88,7 @@ def test_a_postgres_that_is_away_for_longer_than_a_lease_loses_nothing(cluster: 
         cluster.postgres.restart()
     wait_until(cluster.states, lambda states: set(states) == {"delivered"}, 60)
 
-    delivered = {row[0] for row in cluster.rows("select event_id from deliveries where state = 'delivered'")}
+    delivered = {row[0] for row in cluster.rows("select event_id from dispatcher.deliveries where state = 'delivered'")}
     assert set(emitting.accepted) - delivered == set()
     assert not any(worker.ended for worker in workers)
     assert len(receiver.requests) <= len(cluster.attempts())

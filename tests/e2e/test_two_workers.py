@@ -20,7 +20,7 @@ def test_every_delivery_arrives_exactly_once(cluster: Cluster, receiver: Receive
     assert set(posts_by_key(receiver).values()) == {1}
     assert len(receiver.requests) == 900
     assert cluster.attempts() == [("200", None)] * 900
-    assert cluster.rows("select distinct webhook_id, count(*) from deliveries group by 1 order by 1") == [
+    assert cluster.rows("select distinct webhook_id, count(*) from dispatcher.deliveries group by 1 order by 1") == [
         (webhook, 300) for webhook in webhooks
     ]
 

@@ -116,7 +116,7 @@ def test_a_fan_out_whose_worker_dies_loses_nothing(point: str, cluster: Cluster,
 def test_a_fan_out_that_leases_nothing_loses_nothing_when_its_worker_dies(cluster: Cluster, receiver: Receiver) -> None:
     cluster.env |= SHORTER
     cluster.webhook(receiver.url("/hook"))
-    cluster.rows("update webhooks set rate_limit = 100")
+    cluster.rows("update dispatcher.webhooks set rate_limit = 100")
     cluster.emit()
 
     dies_and_is_replaced(cluster, receiver, "after_fan_out", 1, [SENT])
@@ -162,7 +162,7 @@ def test_an_emitter_that_dies_has_emitted_what_it_committed(point: str, cluster:
     cluster.wait_until_delivered(posts + 1)
     assert list(posts_by_key(receiver).values()) == [1] * (posts + 1)
     assert cluster.attempts() == [*attempts, SENT]
-    assert cluster.rows("select count(*) from events") == [(posts + 1,)]
+    assert cluster.rows("select count(*) from dispatcher.events") == [(posts + 1,)]
 
 
 @pytest.mark.parametrize("program", ["worker", "emitter"])

@@ -27,12 +27,12 @@ LONG = os.environ.get("FAULTS") == "long"
 # Events and deliveries of one `webhook`, as a fan-out makes them, without the time it would take.
 LAY_DOWN = """
 with stored as (
-    insert into events (id, account_id, name, body, created_at)
-    select new_event_id(), %(account)s, 'inbox_file_removed_all', '{"inbox_files":{"count":1}}', now()
+    insert into dispatcher.events (id, account_id, name, body, created_at)
+    select dispatcher.new_event_id(), %(account)s, 'inbox_file_removed_all', '{"inbox_files":{"count":1}}', now()
     from generate_series(1, %(count)s) returning id)
-insert into deliveries (id, event_id, webhook_id, idempotency_key)
-select delivery_id, event_id, %(webhook)s, new_idempotency_key(delivery_id)
-from (select nextval('delivery_id') as delivery_id, id as event_id from stored) made
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key)
+select delivery_id, event_id, %(webhook)s, dispatcher.new_idempotency_key(delivery_id)
+from (select nextval('dispatcher.delivery_id') as delivery_id, id as event_id from stored) made
 """
 
 

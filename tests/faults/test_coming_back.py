@@ -88,12 +88,12 @@ def test_killed_in_a_burst_deliveries_flow_again_as_soon_as_a_worker_is_up(
 
         killed_at_s = kill_all_but_postgres(up, container)
         before, claimed = (
-            count(container, "attempts"),
-            count(container, "deliveries_waiting where lease_token is not null"),
+            count(container, "dispatcher.attempts"),
+            count(container, "dispatcher.deliveries_waiting where lease_token is not null"),
         )
         eventually(lambda: seen_since(container, killed_at_s), 60, "a new worker")
         up_s = time.monotonic()
-        eventually(lambda: count(container, "attempts") > before, 60, "a delivery")
+        eventually(lambda: count(container, "dispatcher.attempts") > before, 60, "a delivery")
         stood_still_s = time.monotonic() - up_s
         burst.thread.join()
 

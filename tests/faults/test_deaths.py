@@ -70,7 +70,7 @@ def test_what_is_delivered_is_what_was_committed(cluster: Cluster, receiver: Rec
         wanted = rng.randrange(3, size)
         eventually(lambda e=emitter, n=wanted: len(e.output.splitlines()) >= n or e.ended, 30, "an emitter at work")
         emitter.kill()
-    stored = {row[0] for row in cluster.rows("select (body -> 'inbox_files' ->> 'count')::int from events")}
+    stored = {row[0] for row in cluster.rows("select (body -> 'inbox_files' ->> 'count')::int from dispatcher.events")}
     cluster.wait_until_delivered(len(stored), 60)
 
     arrived = [int(request.body.split(b'"count":')[1].split(b"}")[0]) for request in receiver.requests]

@@ -40,4 +40,6 @@ def test_with_very_much_due_another_accounts_first_delivery_takes_no_second(
         eventually(lambda n=number: any(one.path == f"/{n}" for one in receiver.requests), 20, "its POST")
         assert time.monotonic() - began_s < 1.0
 
-    assert cluster.rows("select exists (select from deliveries_waiting where webhook_id = %(id)s)", id=flooded)[0][0]
+    assert cluster.rows(
+        "select exists (select from dispatcher.deliveries_waiting where webhook_id = %(id)s)", id=flooded
+    )[0][0]

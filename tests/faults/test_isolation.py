@@ -42,7 +42,9 @@ def test_healthy_webhooks_get_everything_while_others_hang(cluster: Cluster, rec
     wait_until(cluster.states, lambda states: states == expected, 45)
 
     assert cluster.attempts() == [("200", None)] * (count * healthy)
-    assert {count for (count,) in cluster.rows("select attempt_count from deliveries where state = 'pending'")} == {0}
+    assert {
+        count for (count,) in cluster.rows("select attempt_count from dispatcher.deliveries where state = 'pending'")
+    } == {0}
     posts = [one for one in receiver.requests if not one.path.startswith("/hangs/")]
     assert len(posts) == len({one.header("Idempotency-Key") for one in posts}) == count * healthy
     assert set(posts_by_key(receiver).values()) == {1}
@@ -90,7 +92,7 @@ def latencies_s(cluster: Cluster, receiver: Receiver, but: int) -> list[float]:
         (event,) = cluster.emit(1)
         committed[event] = time.monotonic()
         pause.wait(0.05)
-    sql = """select idempotency_key::text, event_id from deliveries
+    sql = """select idempotency_key::text, event_id from dispatcher.deliveries
         where event_id = any (%(ids)s) and webhook_id <> %(but)s"""
 
     def arrived() -> dict[str, float]:
@@ -115,6 +117,9 @@ def test_what_hangs_is_cut_off_in_the_end(cluster: Cluster, receiver: Receiver) 
     cluster.emit(100)
 
     eventually(lambda: cluster.states() == {"delivered": 300, "failed": 4}, 20, "the end of those that hang")
-    of_hanging = "select a.status from attempts a join deliveries d on d.id = a.delivery_id where d.webhook_id = %(id)s"
+    of_hanging = (
+        "select a.status from dispatcher.attempts a join dispatcher.deliveries d on d.id = a.delivery_id"
+        " where d.webhook_id = %(id)s"
+    )
     assert cluster.rows(of_hanging, id=hanging) == [("timeout",)] * 4
     assert len(receiver.requests) == 304

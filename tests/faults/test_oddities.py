@@ -63,7 +63,7 @@ def test_a_worker_whose_clock_jumps_sends_everything_once_and_in_time(cluster: C
     assert len(receiver.requests) == sum(attempts for attempts, _ in counts)
     assert [status for status, _ in cluster.attempts()].count("200") == emitted * 10
     assert cluster.rows(
-        "select count(*) from attempts where started_at not between now() - interval '50 min' and now()"
+        "select count(*) from dispatcher.attempts where started_at not between now() - interval '50 min' and now()"
     ) == [(0,)]
     assert not any(worker.ended for worker in workers)
     workers[0].send(signal.SIGTERM)  # which also takes away what libfaketime keeps in shared memory
@@ -72,7 +72,7 @@ def test_a_worker_whose_clock_jumps_sends_everything_once_and_in_time(cluster: C
 
 def farthest_due_s(cluster: Cluster) -> float:
     """Seconds between now and the due time, past or to come, that is farthest from it."""
-    sql = "select max(abs(extract(epoch from next_attempt_at - clock_timestamp()))) from deliveries_waiting"
+    sql = "select max(abs(extract(epoch from next_attempt_at - clock_timestamp()))) from dispatcher.deliveries_waiting"
     return float(cluster.rows(sql)[0][0] or 0)
 
 
@@ -81,7 +81,7 @@ create function full_disk() returns trigger language plpgsql as $$
 begin
     raise exception 'could not extend file: No space left on device' using errcode = '53100';
 end $$;
-create trigger full_disk before insert on {table} for each row execute function full_disk()
+create trigger full_disk before insert on dispatcher.{table} for each row execute function full_disk()
 """
 FREED = "drop function full_disk cascade"
 
@@ -131,7 +131,7 @@ def test_an_event_that_a_full_disk_does_not_take_is_refused_with_the_reason(
     for count in (1, 500):  # few and many are stored by different statements
         with pytest.raises(StorageUnavailable, match="No space left on device"):
             cluster.emit(count)
-    assert cluster.rows("select count(*) from events") == [(0,)]
+    assert cluster.rows("select count(*) from dispatcher.events") == [(0,)]
     assert cluster.states() == {}
     execute(database_of(cluster), FREED)
     cluster.emit(3)
@@ -144,9 +144,10 @@ def test_an_event_that_a_full_disk_does_not_take_is_refused_with_the_reason(
 # An event as nothing of ours would store it.
 UNCHECKED = """
 with stored as (
-    insert into events (account_id, name, body, created_at)
+    insert into dispatcher.events (account_id, name, body, created_at)
     values (%(account)s, 'invoice_paid', %(body)s, now()) returning id, account_id, name)
-insert into events_waiting (event_id, account_id, name) select id, account_id, name from stored returning event_id
+insert into dispatcher.events_waiting (event_id, account_id, name) select id, account_id, name from stored
+returning event_id
 """
 
 
@@ -170,9 +171,12 @@ def test_a_payload_that_cannot_be_made_fails_alone(cluster: Cluster, receiver: R
     cluster.emit(20)
     wait_until(cluster.states, lambda states: states == {"delivered": 81, "failed": 1}, 30)
 
-    failed = "select event_id, attempt_count from deliveries where state = 'failed'"
+    failed = "select event_id, attempt_count from dispatcher.deliveries where state = 'failed'"
     assert cluster.rows(failed) == [(bad, 2)]
-    reasons = "select status, reason from attempts where delivery_id = (select id from deliveries where state='failed')"
+    reasons = (
+        "select status, reason from dispatcher.attempts where delivery_id ="
+        " (select id from dispatcher.deliveries where state='failed')"
+    )
     assert cluster.rows(reasons) == [("unknown_error", f"the payload cannot be rendered: {error}")] * 2
     assert len(posts_by_key(receiver)) == len(receiver.requests) == 81
     assert not worker.ended

@@ -112,7 +112,7 @@ def test_another_webhook_of_the_same_account_does_not_notice(cluster: Cluster, r
     cluster.start_worker()
     cluster.emit(300)
 
-    well = "select count(*) from deliveries d join webhooks w on w.id = d.webhook_id"
+    well = "select count(*) from dispatcher.deliveries d join dispatcher.webhooks w on w.id = d.webhook_id"
     well += " where d.state = 'delivered' and w.webhook_url like '%%/well'"
     eventually(lambda: cluster.rows(well) == [(300,)], 20, "300 deliveries to the one that is well")
     assert len([request for request in receiver.requests if request.path == "/dead"]) < 30
@@ -156,7 +156,10 @@ def test_a_flapping_receiver_gets_everything_in_the_end(cluster: Cluster, receiv
 
 def planned(cluster: Cluster, webhook: int) -> list[tuple[str, int, bool]]:
     """State and tries of the webhook's deliveries that are not delivered, and whether the next one keeps to `LATER`."""
-    sql = "select state, attempt_count, next_attempt_at - clock_timestamp() between '450 s' and '720 s' from deliveries"
+    sql = (
+        "select state, attempt_count, next_attempt_at - clock_timestamp() between '450 s' and '720 s'"
+        " from dispatcher.deliveries"
+    )
     return [
         (row[0], row[1], row[2])
         for row in cluster.rows(f"{sql} where webhook_id = %(id)s and state <> 'delivered'", id=webhook)

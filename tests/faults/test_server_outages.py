@@ -71,6 +71,6 @@ def test_a_postgres_that_crashes_again_and_again_loses_nothing_it_has_accepted(
     wait_until(cluster.states, lambda states: set(states) == {"delivered"}, 60)
 
     assert all(isinstance(error, StorageUnavailable) for error in emitting.refused)
-    delivered = {row[0] for row in cluster.rows("select event_id from deliveries where state = 'delivered'")}
+    delivered = {row[0] for row in cluster.rows("select event_id from dispatcher.deliveries where state = 'delivered'")}
     assert set(emitting.accepted) <= delivered
     assert not any(worker.ended for worker in workers)

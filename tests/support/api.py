@@ -190,20 +190,21 @@ def send(
 def a_delivery(api: Api, webhook_id: int, state: str = "failed") -> int:
     """The id of a new delivery of `invoice_paid` with two attempts; its event is in no outbox."""
     event = api.container.storage.transact(emits.insert, api.account.id, [a_draft()])[0]
-    api.sql("delete from events_waiting where event_id = %(id)s", id=event.id)
+    api.sql("delete from dispatcher.events_waiting where event_id = %(id)s", id=event.id)
     id_: int = api.sql(_DELIVERY, event_id=event.id, webhook_id=webhook_id, state=state)[0][0]
     api.sql(_ATTEMPTS, id=id_)
     return id_
 
 
 _DELIVERY = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, finished_on)
-select id, %(event_id)s, %(webhook_id)s, new_idempotency_key(id), %(state)s, 2,
-    case when %(state)s <> 'pending' then current_date end from nextval('delivery_id') id
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, finished_on)
+select id, %(event_id)s, %(webhook_id)s, dispatcher.new_idempotency_key(id), %(state)s, 2,
+    case when %(state)s <> 'pending' then current_date end from nextval('dispatcher.delivery_id') id
 returning id
 """
 _ATTEMPTS = """
-insert into attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at, finished_at)
+insert into dispatcher.attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at,
+    finished_at)
 values (%(id)s, 1, gen_random_uuid(), 'https://example.com', '404', null, 'text/html', 'not here', now(), now()),
     (%(id)s, 2, gen_random_uuid(), 'https://example.com', 'connection_failed', 'refused', null, null, now(), now())
 """

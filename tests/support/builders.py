@@ -129,9 +129,10 @@ def released(waits_s: Mapping[int, float | None]) -> list[Released]:
 def a_history(storage: Storage, delivery_id: int, count: int) -> None:
     """So many newer, delivered deliveries of the same event to the same webhook."""
     sql = """
-    insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)
-    select id, event_id, webhook_id, new_idempotency_key(id), 'delivered', current_date from (
-        select nextval('delivery_id') as id, event_id, webhook_id from deliveries, generate_series(1, %(count)s)
+    insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)
+    select id, event_id, webhook_id, dispatcher.new_idempotency_key(id), 'delivered', current_date from (
+        select nextval('dispatcher.delivery_id') as id, event_id, webhook_id
+        from dispatcher.deliveries, generate_series(1, %(count)s)
         where deliveries.id = %(id)s) made
     """
     storage.transact(rows, sql, {"id": delivery_id, "count": count})

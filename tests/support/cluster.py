@@ -23,6 +23,7 @@ from dispatcher.errors import DispatcherError
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.settings import Settings
+from dispatcher.storage import migrate
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import create_webhook
 from tests.support.builders import SECRET_KEY, an_account, an_event
@@ -57,12 +58,14 @@ class Cluster:
         *,
         redis_url: str = "",
         broker_url: str = "",
+        schema: str = "dispatcher",
     ) -> None:
         self.postgres = postgres
         self.valkey = valkey
         self.folder = folder
         redis_url = redis_url or valkey.url
         self.env = SHORT | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEYS": SECRET_KEY}
+        self.env |= {"DISPATCHER_SCHEMA": schema}
         if broker_url:
             self.env["BROKER_URL"] = broker_url
         self.container = Container(
@@ -73,8 +76,10 @@ class Cluster:
                 secret_keys=(SECRET_KEY,),
                 allowed_networks=(ip_network("127.0.0.0/8"),),
                 testing=True,
+                schema=schema,
             )
         )
+        migrate.upgrade(self.container.storage)
         self.account = an_account(self.container.storage, SLUG)
         self.workers: list[Program] = []
         self._programs: list[Program] = []
@@ -140,18 +145,23 @@ class Cluster:
         """Deliveries by state; `outbox` counts the events that have none yet. One statement: a fan-out moves many."""
         return dict(
             self.rows(
-                "select state, count(*) from deliveries group by 1"
-                " union all select 'outbox', count(*) from events_waiting having count(*) > 0"
+                "select state, count(*) from dispatcher.deliveries group by 1"
+                " union all select 'outbox', count(*) from dispatcher.events_waiting having count(*) > 0"
             )
         )
 
     def attempts(self) -> list[tuple[str, str | None]]:
         """Status and reason of every attempt, by number."""
-        return [(row[0], row[1]) for row in self.rows("select status, reason from attempts order by number, id")]
+        return [
+            (row[0], row[1]) for row in self.rows("select status, reason from dispatcher.attempts order by number, id")
+        ]
 
     def counts(self) -> list[tuple[int, int]]:
         """Of each delivery: recorded attempts and losses."""
-        return [(row[0], row[1]) for row in self.rows("select attempt_count, lost_count from deliveries order by id")]
+        return [
+            (row[0], row[1])
+            for row in self.rows("select attempt_count, lost_count from dispatcher.deliveries order by id")
+        ]
 
     def wait_until_delivered(self, count: int, within_s: float = 30.0) -> None:
         """Until all `count` deliveries are recorded as delivered, and no event waits in the outbox."""

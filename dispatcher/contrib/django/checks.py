@@ -9,6 +9,7 @@ from django.db import connections, router
 
 from dispatcher.contrib.django.databases import alias
 from dispatcher.contrib.django.registry import watched
+from dispatcher.settings import read_producer_settings
 
 
 @register(Tags.models)
@@ -34,7 +35,7 @@ def check_tables(app_configs: Sequence[Any] | None, databases: Sequence[str] | N
     if alias() not in (databases or ()) or connections[alias()].vendor != "postgresql":
         return []
     with connections[alias()].cursor() as cursor:
-        cursor.execute("select to_regclass('events_waiting') is not null")
+        cursor.execute("select to_regclass(%s) is not null", [f"{read_producer_settings().schema}.events_waiting"])
         if cursor.fetchone()[0]:
             return []
     what = f"the database {alias()!r} has no tables of the dispatcher"

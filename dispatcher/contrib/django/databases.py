@@ -37,7 +37,8 @@ def migrate(using: str) -> None:
     """Brings the dispatcher's tables to the state that this release expects, if they are in the database `using`."""
     if using != alias() or connections[using].vendor != "postgresql":
         return
-    storage = Storage(url(using), SecretBox(read_settings().secret_keys), 1)
+    own = read_settings()
+    storage = Storage(url(using), SecretBox(own.secret_keys), 1, own.schema)
     try:
         migrations.upgrade(storage)
     finally:

@@ -4,6 +4,12 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from dispatcher.model.delivery import State
+from dispatcher.settings import read_producer_settings
+
+
+def _table(name: str) -> str:
+    """With its schema: Django takes a name that is in quotes as it is."""
+    return f'"{read_producer_settings().schema}"."{name}"'
 
 
 class AccountRecord(models.Model):
@@ -16,7 +22,7 @@ class AccountRecord(models.Model):
 
     class Meta:
         managed = False
-        db_table = "accounts"
+        db_table = _table("accounts")
         verbose_name = "account"
 
     def __str__(self) -> str:
@@ -41,7 +47,7 @@ class WebhookRecord(models.Model):
 
     class Meta:
         managed = False
-        db_table = "webhooks"
+        db_table = _table("webhooks")
         verbose_name = "webhook"
 
     def __str__(self) -> str:
@@ -58,7 +64,7 @@ class EventRecord(models.Model):
 
     class Meta:
         managed = False
-        db_table = "events"
+        db_table = _table("events")
         verbose_name = "event"
 
     def __str__(self) -> str:
@@ -80,7 +86,7 @@ class DeliveryRecord(models.Model):
 
     class Meta:
         managed = False
-        db_table = "deliveries"
+        db_table = _table("deliveries")
         verbose_name = "delivery"
         verbose_name_plural = "deliveries"
 
@@ -102,7 +108,7 @@ class AttemptRecord(models.Model):
 
     class Meta:
         managed = False
-        db_table = "attempts"
+        db_table = _table("attempts")
         verbose_name = "attempt"
         ordering = ("number", "id")
 

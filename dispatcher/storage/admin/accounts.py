@@ -33,7 +33,8 @@ def create(
 
     `external_id`: the company's own id of it; None: its slug.
     """
-    sql = """insert into accounts (slug, time_zone, external_id) values (%(slug)s, %(time_zone)s, %(external_id)s)
+    sql = """insert into dispatcher.accounts (slug, time_zone, external_id)
+        values (%(slug)s, %(time_zone)s, %(external_id)s)
         on conflict do nothing returning id"""
     id_ = scalar(connection, sql, slug=slug, time_zone=time_zone, external_id=external_id)
     if id_ is None:
@@ -60,7 +61,10 @@ def edit(
     owner_name: str | None = None,
 ) -> None:
     """Changes what is given; raises UserExists where somebody else of the account has the e-mail."""
-    sql = "update accounts set time_zone = coalesce(%(time_zone)s, time_zone), updated_at = now() where id = %(id)s"
+    sql = (
+        "update dispatcher.accounts set time_zone = coalesce(%(time_zone)s, time_zone), updated_at = now()"
+        " where id = %(id)s"
+    )
     rows(connection, sql, id=account_id, time_zone=time_zone)
     if owner_email is not None or owner_name is not None:
         users.edit_owner(connection, account_id, email=owner_email, full_name=owner_name)
@@ -73,11 +77,11 @@ def find(connection: Connection, slug: str) -> Account:
 
 def profile(connection: Connection, account_id: int) -> Profile:
     """The account's own data."""
-    sql = "select settings, created_at, updated_at from accounts where id = %(id)s"
+    sql = "select settings, created_at, updated_at from dispatcher.accounts where id = %(id)s"
     return records(connection, Profile, sql, id=account_id)[0]
 
 
 def list_all(connection: Connection) -> list[Account]:
     """Every account, by slug."""
-    sql = "select id, slug, time_zone from accounts where ended_at is null order by slug"
+    sql = "select id, slug, time_zone from dispatcher.accounts where ended_at is null order by slug"
     return records(connection, Account, sql)

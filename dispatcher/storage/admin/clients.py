@@ -30,25 +30,28 @@ class Client:
 _COLUMNS = "c.id, c.client_id, c.account_id, c.name, c.redirect_uris, c.scopes, c.created_at, c.revoked_at"
 
 _CREATE = f"""
-insert into clients as c (account_id, client_id, secret_hash, name, redirect_uris, scopes)
+insert into dispatcher.clients as c (account_id, client_id, secret_hash, name, redirect_uris, scopes)
 values (%(account_id)s, %(client_id)s, %(secret_hash)s, %(name)s, %(redirect_uris)s, %(scopes)s) returning {_COLUMNS}
 """
 
-_LIVE = f"select {_COLUMNS}, c.secret_hash from clients c where c.client_id = %(client_id)s and c.revoked_at is null"
+_LIVE = (
+    f"select {_COLUMNS}, c.secret_hash from dispatcher.clients c"
+    f" where c.client_id = %(client_id)s and c.revoked_at is null"
+)
 
 _ALL = f"""
-select {_COLUMNS}, a.slug from clients c join accounts a on a.id = c.account_id
+select {_COLUMNS}, a.slug from dispatcher.clients c join dispatcher.accounts a on a.id = c.account_id
 where %(slug)s::text is null or a.slug = %(slug)s order by c.id
 """
 
-_HOLD = "select from clients where id = %(id)s and revoked_at is null for share"
+_HOLD = "select from dispatcher.clients where id = %(id)s and revoked_at is null for share"
 
 _REVOKE = """
-update clients set revoked_at = now() where client_id = %(client_id)s and revoked_at is null returning id
+update dispatcher.clients set revoked_at = now() where client_id = %(client_id)s and revoked_at is null returning id
 """
 
 _REVOKE_TOKENS = """
-update tokens set revoked_at = dispatcher_now() where client_id = %(id)s and revoked_at is null
+update dispatcher.tokens set revoked_at = dispatcher.now() where client_id = %(id)s and revoked_at is null
 """
 
 

@@ -21,16 +21,16 @@ TABLES = ("events", "deliveries", "attempts", "webhooks", "replays", "clients", 
 # Index: webhooks_of_account; deliveries_..._by_webhook of each day; attempts_by_delivery.
 _DELIVERIES = """
 with doomed as materialized (
-    select d.id, d.finished_on from webhooks w
+    select d.id, d.finished_on from dispatcher.webhooks w
     cross join lateral (
-        select id, finished_on from deliveries
-        where webhook_id = w.id and finished_on < dispatcher_now()::date - %(days)s limit %(limit)s) d
+        select id, finished_on from dispatcher.deliveries
+        where webhook_id = w.id and finished_on < dispatcher.now()::date - %(days)s limit %(limit)s) d
     where w.account_id = %(account_id)s limit %(limit)s),
 gone as (
-    delete from deliveries
+    delete from dispatcher.deliveries
     where id = any (array (select id from doomed)) and finished_on = any (array (select finished_on from doomed))
     returning id),
-of_them as (delete from attempts where delivery_id = any (array (select id from gone)) returning id)
+of_them as (delete from dispatcher.attempts where delivery_id = any (array (select id from gone)) returning id)
 select (select count(*) from gone), (select count(*) from of_them)
 """
 
@@ -38,56 +38,60 @@ select (select count(*) from gone), (select count(*) from of_them)
 # event; the primary key of events_waiting.
 _EVENTS = """
 with gone as (
-    delete from events where id = any (array (
-        select id from events e
+    delete from dispatcher.events where id = any (array (
+        select id from dispatcher.events e
         where account_id = %(account_id)s
-            and id < (extract(epoch from dispatcher_now()::date - %(days)s)::bigint - 1577836800) << 23
-            and not exists (select from deliveries_waiting where event_id = e.id and copy_of is null)
-            and not exists (select from deliveries_waiting where event_id = e.id and copy_of is not null)
-            and not exists (select from events_waiting where event_id = e.id)
+            and id < (extract(epoch from dispatcher.now()::date - %(days)s)::bigint - 1577836800) << 23
+            and not exists (select from dispatcher.deliveries_waiting where event_id = e.id and copy_of is null)
+            and not exists (select from dispatcher.deliveries_waiting where event_id = e.id and copy_of is not null)
+            and not exists (select from dispatcher.events_waiting where event_id = e.id)
         order by id limit %(limit)s))
     returning id)
 select count(*) from gone
 """
 
-_OUTBOX = "delete from events_waiting where account_id = %(account_id)s"
+_OUTBOX = "delete from dispatcher.events_waiting where account_id = %(account_id)s"
 
 # Index: webhooks_of_account, deliveries_due.
 _PENDING = """
-select w.id from webhooks w
-where w.account_id = %(account_id)s and exists (select from deliveries_waiting where webhook_id = w.id)
+select w.id from dispatcher.webhooks w
+where w.account_id = %(account_id)s and exists (select from dispatcher.deliveries_waiting where webhook_id = w.id)
 """
 
 _END = """
-update accounts set ended_at = dispatcher_now(), slug = '~' || id, external_id = null, settings = '{}'
+update dispatcher.accounts set ended_at = dispatcher.now(), slug = '~' || id, external_id = null, settings = '{}'
 where id = %(account_id)s
 """
 
 # Its clients may have webhooks and tokens in other accounts.
-_ITS_CLIENTS = "select id from clients where account_id = %(account_id)s"
+_ITS_CLIENTS = "select id from dispatcher.clients where account_id = %(account_id)s"
 _CREDENTIALS: Mapping[str, str] = {
-    "tokens": f"delete from tokens where account_id = %(account_id)s or client_id in ({_ITS_CLIENTS}) returning id",
-    "of webhooks": f"update webhooks set client_id = null where client_id in ({_ITS_CLIENTS}) returning id",
-    "of replays": f"update replays set client_id = null where client_id in ({_ITS_CLIENTS}) returning id",
-    "clients": "delete from clients where account_id = %(account_id)s returning id",
-    "users": "delete from users where account_id = %(account_id)s returning id",
+    "tokens": f"delete from dispatcher.tokens where account_id = %(account_id)s or client_id in ({_ITS_CLIENTS})"
+    " returning id",
+    "of webhooks": f"update dispatcher.webhooks set client_id = null where client_id in ({_ITS_CLIENTS}) returning id",
+    "of replays": f"update dispatcher.replays set client_id = null where client_id in ({_ITS_CLIENTS}) returning id",
+    "clients": "delete from dispatcher.clients where account_id = %(account_id)s returning id",
+    "users": "delete from dispatcher.users where account_id = %(account_id)s returning id",
 }
 
-_ITS_WEBHOOKS = "select id from webhooks where account_id = %(account_id)s"
+_ITS_WEBHOOKS = "select id from dispatcher.webhooks where account_id = %(account_id)s"
 _REST: Mapping[str, str] = {
-    "replays": "delete from replays where account_id = %(account_id)s returning id",
-    "by minute": "delete from figures_by_minute where account_id = %(account_id)s returning account_id",
-    "times": "delete from times_by_minute where account_id = %(account_id)s returning account_id",
-    "by hour": f"delete from figures_by_hour where webhook_id in ({_ITS_WEBHOOKS}) returning webhook_id",
-    "webhooks": "delete from webhooks where account_id = %(account_id)s returning id",
+    "replays": "delete from dispatcher.replays where account_id = %(account_id)s returning id",
+    "by minute": "delete from dispatcher.figures_by_minute where account_id = %(account_id)s returning account_id",
+    "times": "delete from dispatcher.times_by_minute where account_id = %(account_id)s returning account_id",
+    "by hour": f"delete from dispatcher.figures_by_hour where webhook_id in ({_ITS_WEBHOOKS}) returning webhook_id",
+    "webhooks": "delete from dispatcher.webhooks where account_id = %(account_id)s returning id",
 }
 
 # Index: accounts_to_erase.
-_TOMBSTONES = "select id from accounts where ended_at is not null order by id"
-_WITH_RETENTION = "select id, retention_days from accounts where retention_days is not null and ended_at is null"
+_TOMBSTONES = "select id from dispatcher.accounts where ended_at is not null order by id"
+_WITH_RETENTION = (
+    "select id, retention_days from dispatcher.accounts where retention_days is not null and ended_at is null"
+)
 
 _BURY = """
-delete from accounts where id = %(account_id)s and ended_at < dispatcher_now() - interval '1 hour' returning id
+delete from dispatcher.accounts where id = %(account_id)s and ended_at < dispatcher.now() - interval '1 hour'
+returning id
 """
 
 

@@ -10,22 +10,24 @@ from dispatcher.storage.secrets import SecretBox
 
 # One that nobody has answered within a minute was interrupted: it may be made again, as may one of yesterday.
 _BEGIN = """
-insert into idempotent_requests as r (service_token_id, key, fingerprint)
+insert into dispatcher.idempotent_requests as r (service_token_id, key, fingerprint)
 values (%(token_id)s, %(key)s, %(fingerprint)s)
 on conflict (service_token_id, key) do update
     set fingerprint = excluded.fingerprint, response_encrypted = null, created_at = excluded.created_at
-    where r.created_at < dispatcher_now() - interval '1 day' or (r.response_encrypted is null
-        and r.created_at < dispatcher_now() - interval '1 minute' and r.fingerprint = excluded.fingerprint)
+    where r.created_at < dispatcher.now() - interval '1 day' or (r.response_encrypted is null
+        and r.created_at < dispatcher.now() - interval '1 minute' and r.fingerprint = excluded.fingerprint)
 returning key
 """
 
 _OF = "service_token_id = %(token_id)s and key = %(key)s"
-_FIND = f"select fingerprint, response_encrypted from idempotent_requests where {_OF}"
-_STORE = f"update idempotent_requests set response_encrypted = %(response)s where {_OF}"
-_FORGET = f"delete from idempotent_requests where {_OF}"
+_FIND = f"select fingerprint, response_encrypted from dispatcher.idempotent_requests where {_OF}"
+_STORE = f"update dispatcher.idempotent_requests set response_encrypted = %(response)s where {_OF}"
+_FORGET = f"delete from dispatcher.idempotent_requests where {_OF}"
 
 # Index: idempotent_requests_by_age.
-_PRUNE = "delete from idempotent_requests where created_at < dispatcher_now() - interval '1 day' returning key"
+_PRUNE = (
+    "delete from dispatcher.idempotent_requests where created_at < dispatcher.now() - interval '1 day' returning key"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,31 +28,33 @@ class ServiceToken:
 
 
 _COLUMNS = "t.id, t.name, t.scopes, t.created_at, t.expires_at, t.revoked_at"
-_LIVE = "t.revoked_at is null and (t.expires_at is null or t.expires_at > dispatcher_now())"
+_LIVE = "t.revoked_at is null and (t.expires_at is null or t.expires_at > dispatcher.now())"
 
 _CREATE = f"""
-insert into service_tokens as t (hash, name, scopes, expires_at)
-values (%(hash)s, %(name)s, %(scopes)s, dispatcher_now() + %(lifetime)s::interval) returning {_COLUMNS}
+insert into dispatcher.service_tokens as t (hash, name, scopes, expires_at)
+values (%(hash)s, %(name)s, %(scopes)s, dispatcher.now() + %(lifetime)s::interval) returning {_COLUMNS}
 """
 
 # Index: service_tokens_hash_is_unique.
-_CALLERS = f"select t.hash, {_COLUMNS} from service_tokens t where t.hash = any (%(hashes)s::bytea[]) and {_LIVE}"
+_CALLERS = (
+    f"select t.hash, {_COLUMNS} from dispatcher.service_tokens t where t.hash = any (%(hashes)s::bytea[]) and {_LIVE}"
+)
 
-_ALL = f"select {_COLUMNS} from service_tokens t order by t.id"
+_ALL = f"select {_COLUMNS} from dispatcher.service_tokens t order by t.id"
 
 _REVOKE = """
-update service_tokens set revoked_at = dispatcher_now() where id = %(id)s and revoked_at is null returning id
+update dispatcher.service_tokens set revoked_at = dispatcher.now() where id = %(id)s and revoked_at is null returning id
 """
 
 # The new one lives as long as the old one was to live. Of two who rotate at once the second waits, and finds it ended.
 _ROTATE = f"""
 with old as (
-    update service_tokens t set expires_at = least(t.expires_at, dispatcher_now() + %(overlap)s::interval),
-        rotated_at = dispatcher_now()
+    update dispatcher.service_tokens t set expires_at = least(t.expires_at, dispatcher.now() + %(overlap)s::interval),
+        rotated_at = dispatcher.now()
     where t.id = %(id)s and t.rotated_at is null and {_LIVE} returning t.name, t.scopes, t.created_at, (
-        select b.expires_at from service_tokens b where b.id = t.id) as expires_at)
-insert into service_tokens as t (hash, name, scopes, expires_at)
-select %(hash)s, name, scopes, dispatcher_now() + (expires_at - created_at) from old returning {_COLUMNS}
+        select b.expires_at from dispatcher.service_tokens b where b.id = t.id) as expires_at)
+insert into dispatcher.service_tokens as t (hash, name, scopes, expires_at)
+select %(hash)s, name, scopes, dispatcher.now() + (expires_at - created_at) from old returning {_COLUMNS}
 """
 
 

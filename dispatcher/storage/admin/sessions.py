@@ -69,11 +69,12 @@ _PERSON = "u.id, u.email, u.full_name, u.permission, a.id, a.slug, a.time_zone"
 
 # Index: users_by_email; accounts' slug and users_are_one_owner_per_account. A slug has no @, so no name is both.
 _CANDIDATES = f"""
-select {_PERSON}, u.password_hash from users u left join accounts a on a.id = u.account_id
+select {_PERSON}, u.password_hash from dispatcher.users u left join dispatcher.accounts a on a.id = u.account_id
 where u.password_hash is not null and lower(u.email) = lower(%(name)s)
     and (%(slug)s = '' or a.slug = %(slug)s) and (not %(owner)s or u.permission = 'owner')
 union all
-select {_PERSON}, u.password_hash from accounts a join users u on u.account_id = a.id and u.permission = 'owner'
+select {_PERSON}, u.password_hash from dispatcher.accounts a
+    join dispatcher.users u on u.account_id = a.id and u.permission = 'owner'
 where u.password_hash is not null and a.slug = %(name)s
 limit 2
 """
@@ -83,25 +84,30 @@ _LIVE = "s.expires_at > now() and s.last_used_at > now() - %(idle)s"
 # Index: sessions' key.
 _FIND = f"""
 select {_PERSON}, s.id, s.last_used_at < now() - %(every)s
-from sessions s join users u on u.id = s.user_id left join accounts a on a.id = u.account_id
+from dispatcher.sessions s join dispatcher.users u on u.id = s.user_id
+left join dispatcher.accounts a on a.id = u.account_id
 where s.hash = %(hash)s and {_LIVE}
 """
 
 # The lock waits for somebody who changes the password at this moment, and ends the sessions that there are.
 _START = f"""
-with ended as (delete from sessions s where not ({_LIVE}))
-insert into sessions (hash, user_id, expires_at, address, agent)
+with ended as (delete from dispatcher.sessions s where not ({_LIVE}))
+insert into dispatcher.sessions (hash, user_id, expires_at, address, agent)
 select %(hash)s, u.id, now() + %(lifetime)s, %(address)s, %(agent)s
-from users u where u.id = %(user_id)s and u.password_hash = %(password_hash)s for share of u
+from dispatcher.users u where u.id = %(user_id)s and u.password_hash = %(password_hash)s for share of u
 returning expires_at
 """
 
-_TOUCH = "update sessions set last_used_at = now() where id = %(id)s and last_used_at < now() - %(every)s returning id"
+_TOUCH = (
+    "update dispatcher.sessions set last_used_at = now() where id = %(id)s and last_used_at < now() - %(every)s"
+    " returning id"
+)
 
 # Index: sessions_by_user.
 _ALL = f"""
 select s.id, a.slug, u.email, s.created_at, s.last_used_at, s.address, s.agent
-from sessions s join users u on u.id = s.user_id left join accounts a on a.id = u.account_id
+from dispatcher.sessions s join dispatcher.users u on u.id = s.user_id
+left join dispatcher.accounts a on a.id = u.account_id
 where {_LIVE} and (%(user_id)s::int is null or s.user_id = %(user_id)s)
     and (%(slug)s::text is null or a.slug = %(slug)s)
 order by s.last_used_at desc, s.id desc
@@ -160,13 +166,16 @@ def list_all(
 
 def end(connection: Connection, id_: int, user_id: int | None = None) -> bool:
     """Ends a session, with `user_id` only one of that person's; False where there is none."""
-    sql = "delete from sessions where id = %(id)s and (%(user_id)s::int is null or user_id = %(user_id)s) returning id"
+    sql = (
+        "delete from dispatcher.sessions where id = %(id)s and (%(user_id)s::int is null or user_id = %(user_id)s)"
+        " returning id"
+    )
     return bool(rows(connection, sql, id=id_, user_id=user_id))
 
 
 def end_all(connection: Connection, user_id: int, but: int | None = None) -> int:
     """Ends every session of somebody, `but` one; returns how many that were."""
-    sql = "delete from sessions where user_id = %(id)s and id is distinct from %(but)s returning id"
+    sql = "delete from dispatcher.sessions where user_id = %(id)s and id is distinct from %(but)s returning id"
     return len(rows(connection, sql, id=user_id, but=but))
 
 

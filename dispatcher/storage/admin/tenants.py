@@ -41,7 +41,7 @@ EXTERNAL_ID = "coalesce(a.external_id, a.slug)"
 _SELECT = f"""
 select a.id, {EXTERNAL_ID}, a.slug, a.time_zone, o.email, o.full_name, a.requests_per_minute, a.emits_per_minute,
     a.retention_days, a.created_at, a.updated_at
-from accounts a join users o on o.account_id = a.id and o.permission = 'owner'
+from dispatcher.accounts a join dispatcher.users o on o.account_id = a.id and o.permission = 'owner'
 """
 
 _FIND = f"{_SELECT} where {EXTERNAL_ID} = %(external_id)s"
@@ -49,11 +49,12 @@ _FIND = f"{_SELECT} where {EXTERNAL_ID} = %(external_id)s"
 _PAGE = f"{_SELECT} where a.id > %(after)s and a.ended_at is null order by a.id limit %(limit)s"
 
 _ACCOUNTS = f"""
-select {EXTERNAL_ID}, a.id, a.slug, a.time_zone from accounts a where {EXTERNAL_ID} = any (%(external_ids)s::text[])
+select {EXTERNAL_ID}, a.id, a.slug, a.time_zone from dispatcher.accounts a
+where {EXTERNAL_ID} = any (%(external_ids)s::text[])
 """
 
 _SET_LIMITS = """
-update accounts set requests_per_minute = %(requests_per_minute)s, emits_per_minute = %(emits_per_minute)s,
+update dispatcher.accounts set requests_per_minute = %(requests_per_minute)s, emits_per_minute = %(emits_per_minute)s,
     retention_days = %(retention_days)s, updated_at = now()
 where id = %(id)s
 """

@@ -52,45 +52,45 @@ class Grant:
 _GRANT = """client_id, account_id, user_id, scopes, redirect_uri, code_challenge, code_challenge_method, id"""
 
 _INSERT = """
-insert into tokens (hash, kind, client_id, account_id, user_id, scopes, parent_id, redirect_uri, code_challenge,
-    code_challenge_method, expires_at)
+insert into dispatcher.tokens (hash, kind, client_id, account_id, user_id, scopes, parent_id, redirect_uri,
+    code_challenge, code_challenge_method, expires_at)
 values (%(hash)s, %(kind)s, %(client_id)s, %(account_id)s, %(user_id)s, %(scopes)s, %(parent_id)s, %(redirect_uri)s,
-    %(code_challenge)s, %(code_challenge_method)s, dispatcher_now() + %(lifetime)s::interval)
+    %(code_challenge)s, %(code_challenge_method)s, dispatcher.now() + %(lifetime)s::interval)
 returning id
 """
 
 # Runs for each request of the API. A function, because Postgres keeps its plan: planning took five times the running.
-_CALLERS = "select caller.* from unnest(%(hashes)s::bytea[]) hash, api_caller(hash) caller"
+_CALLERS = "select caller.* from unnest(%(hashes)s::bytea[]) hash, dispatcher.api_caller(hash) caller"
 
 # One statement, so that of two who use a code at once only one gets it.
 _USE_CODE = f"""
-update tokens set used_at = dispatcher_now()
+update dispatcher.tokens set used_at = dispatcher.now()
 where hash = %(hash)s and kind = 'code' and client_id = %(client_id)s and used_at is null and revoked_at is null
-    and expires_at > dispatcher_now()
+    and expires_at > dispatcher.now()
 returning {_GRANT}
 """
 
 # Held until the access token is stored: who revokes it meanwhile waits for that, and ends the access token too.
 _REFRESH_TOKEN = f"""
-select {_GRANT} from tokens
+select {_GRANT} from dispatcher.tokens
 where hash = %(hash)s and kind = 'refresh' and client_id = %(client_id)s and revoked_at is null for share
 """
 
-_HOLD = "select from tokens where hash = %(hash)s for update"
+_HOLD = "select from dispatcher.tokens where hash = %(hash)s for update"
 
 # Down to the third generation: a code's refresh token, and its access tokens. Index: tokens_by_parent.
 _REVOKE = """
 with recursive family (id) as (
-    select id from tokens where hash = %(hash)s and client_id = %(client_id)s and kind = any (%(kinds)s)
+    select id from dispatcher.tokens where hash = %(hash)s and client_id = %(client_id)s and kind = any (%(kinds)s)
     union
-    select t.id from tokens t join family f on t.parent_id = f.id)
-update tokens set revoked_at = dispatcher_now()
+    select t.id from dispatcher.tokens t join family f on t.parent_id = f.id)
+update dispatcher.tokens set revoked_at = dispatcher.now()
 where id = any (array (select id from family)) and revoked_at is null
 returning id
 """
 
 # A day later than needed, so that the second use of a code is seen as one. Index: tokens_by_expiry.
-_PRUNE = "delete from tokens where expires_at < dispatcher_now() - interval '1 day' returning id"
+_PRUNE = "delete from dispatcher.tokens where expires_at < dispatcher.now() - interval '1 day' returning id"
 
 
 def new_token() -> str:

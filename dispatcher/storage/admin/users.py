@@ -34,48 +34,49 @@ class UserListing:
 _COLUMNS = "u.id, u.account_id, u.email, u.full_name, u.permission, u.allowed_scope"
 
 _EDIT_OWNER = """
-update users u set email = coalesce(%(email)s, email), full_name = coalesce(%(full_name)s, full_name)
+update dispatcher.users u set email = coalesce(%(email)s, email), full_name = coalesce(%(full_name)s, full_name)
 where account_id = %(account_id)s and permission = 'owner' and not exists (
-    select from users o where o.account_id = u.account_id and o.id <> u.id and lower(o.email) = lower(%(email)s)
+    select from dispatcher.users o
+    where o.account_id = u.account_id and o.id <> u.id and lower(o.email) = lower(%(email)s)
 )
 returning id
 """
 
 _OF_ACCOUNT = f"""
-select {_COLUMNS} from users u where u.account_id = %(account_id)s
+select {_COLUMNS} from dispatcher.users u where u.account_id = %(account_id)s
 order by u.permission = 'owner' desc, u.id offset %(offset)s limit %(limit)s
 """
 
 # An operator has no account.
 _CREATE = """
-insert into users (account_id, email, full_name, permission, password_hash)
+insert into dispatcher.users (account_id, email, full_name, permission, password_hash)
 values (%(account_id)s, %(email)s, %(full_name)s, %(permission)s, %(password_hash)s)
 on conflict do nothing returning id
 """
 
 _ALL = """
 select a.slug, u.email, u.full_name, u.permission, u.password_hash is not null, u.created_at
-from users u left join accounts a on a.id = u.account_id
+from dispatcher.users u left join dispatcher.accounts a on a.id = u.account_id
 where %(slug)s::text is null or a.slug = %(slug)s order by a.slug nulls first, u.id
 """
 
 # Whoever signed in with the old password is signed out. Index: users_email_is_unique, sessions_by_user.
 _SET_HASH = """
 with changed as (
-    update users set password_hash = %(hash)s where account_id is not distinct from %(account_id)s
+    update dispatcher.users set password_hash = %(hash)s where account_id is not distinct from %(account_id)s
         and case when %(email)s::text is null then permission = 'owner' else lower(email) = lower(%(email)s) end
     returning id, email),
-ended as (delete from sessions where user_id in (select id from changed))
+ended as (delete from dispatcher.sessions where user_id in (select id from changed))
 select email from changed
 """
 
 _FIND = """
-select id from users where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s)
+select id from dispatcher.users where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s)
 """
 
 # The owner stays: tokens are theirs.
 _DELETE = """
-delete from users
+delete from dispatcher.users
 where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s) and permission <> 'owner'
 returning id
 """
@@ -127,7 +128,7 @@ def list_for_account(
 
 def owners(connection: Connection) -> dict[int, User]:
     """Account id → its owner, of every account."""
-    sql = f"select {_COLUMNS} from users u where u.permission = 'owner'"
+    sql = f"select {_COLUMNS} from dispatcher.users u where u.permission = 'owner'"
     return {owner.account_id: owner for owner in records(connection, User, sql)}
 
 

@@ -40,42 +40,46 @@ _OWNED = """account_id = %(account_id)s and deleted_at is null
 
 _INSERT = f"""
 with w as (
-    insert into webhooks (account_id, webhook_url, auth_header_encrypted, signing_secret_encrypted, active, events,
-        payload_version, description, rate_limit, signing, ordering, superseding, client_id)
+    insert into dispatcher.webhooks (account_id, webhook_url, auth_header_encrypted, signing_secret_encrypted, active,
+        events, payload_version, description, rate_limit, signing, ordering, superseding, client_id)
     values (%(account_id)s, %(webhook_url)s, %(auth_header)s, %(secret)s, %(active)s, %(events)s, %(payload_version)s,
         %(description)s, %(rate_limit)s, %(signing)s, %(ordering)s, %(superseding)s, %(client_id)s)
     returning *)
-select {_COLUMNS} from w join accounts a on a.id = w.account_id
+select {_COLUMNS} from w join dispatcher.accounts a on a.id = w.account_id
 """
 
 _LIST = f"""
-select {_COLUMNS} from webhooks w join accounts a on a.id = w.account_id where {_OWNED}
+select {_COLUMNS} from dispatcher.webhooks w join dispatcher.accounts a on a.id = w.account_id where {_OWNED}
     and w.id > %(after)s
 order by w.id offset %(offset)s limit %(limit)s
 """
 
-_FIND = f"select {_COLUMNS} from webhooks w join accounts a on a.id = w.account_id where w.id = %(id)s and {_OWNED}"
+_FIND = (
+    f"select {_COLUMNS} from dispatcher.webhooks w join dispatcher.accounts a on a.id = w.account_id"
+    f" where w.id = %(id)s and {_OWNED}"
+)
 
 # Index: the unique one of failed_deliveries_uuid.
-_BY_UUID = f"select id from webhooks where failed_deliveries_uuid = %(uuid)s and {_OWNED}"
+_BY_UUID = f"select id from dispatcher.webhooks where failed_deliveries_uuid = %(uuid)s and {_OWNED}"
 
 _EDIT = f"""
 with w as (
-    update webhooks set webhook_url = %(webhook_url)s, auth_header_encrypted = %(auth_header)s, active = %(active)s,
+    update dispatcher.webhooks
+        set webhook_url = %(webhook_url)s, auth_header_encrypted = %(auth_header)s, active = %(active)s,
         events = %(events)s, payload_version = %(payload_version)s, description = %(description)s,
         rate_limit = %(rate_limit)s, signing = %(signing)s, ordering = %(ordering)s, superseding = %(superseding)s,
         failing_since = case when not %(active)s then failing_since end,
         deactivated_at = case when not %(active)s then deactivated_at end,
         deactivated_reason = case when not %(active)s then deactivated_reason end, updated_at = now()
     where id = %(id)s and account_id = %(account_id)s and deleted_at is null returning *)
-select {_COLUMNS} from w join accounts a on a.id = w.account_id
+select {_COLUMNS} from w join dispatcher.accounts a on a.id = w.account_id
 """
 
 # `for update`, because a fan-out or a replay that has just matched the webhook holds it `for key share`: its deliveries
 # are committed before they are looked for here. A plain update would not wait for it, nor hold up the next.
 _DELETE = """
-update webhooks set deleted_at = now(), active = false, updated_at = now()
-where id = any (array (select id from webhooks where {which} order by id for update))
+update dispatcher.webhooks set deleted_at = now(), active = false, updated_at = now()
+where id = any (array (select id from dispatcher.webhooks where {which} order by id for update))
 returning id
 """
 _DELETE_ONE = _DELETE.format(which=f"id = %(id)s and {_OWNED}")
@@ -84,21 +88,22 @@ _DELETE_OF_ACCOUNT = _DELETE.format(which="account_id = %(account_id)s and delet
 
 # What a drain holds right now is cancelled too; its 2xx still makes it delivered. Index: deliveries_due.
 _CANCEL = f"""
-update deliveries set {end(State.CANCELLED)}
+update dispatcher.deliveries set {end(State.CANCELLED)}
 where finished_on is null and {legal("state", State.CANCELLED)} and id = any (array (
-    select id from deliveries_waiting where webhook_id = any (%(ids)s::int[]) limit %(limit)s))
+    select id from dispatcher.deliveries_waiting where webhook_id = any (%(ids)s::int[]) limit %(limit)s))
 """
 
 _MARK_FAILING = """
-update webhooks set failing_since = dispatcher_now() where id = any (%(ids)s::int[]) and failing_since is null
+update dispatcher.webhooks set failing_since = dispatcher.now()
+where id = any (%(ids)s::int[]) and failing_since is null
 """
 
 _MARK_RECOVERED = (
-    "update webhooks set failing_since = null where id = any (%(ids)s::int[]) and failing_since is not null"
+    "update dispatcher.webhooks set failing_since = null where id = any (%(ids)s::int[]) and failing_since is not null"
 )
 
 _DEACTIVATE = """
-update webhooks set active = false, deactivated_at = dispatcher_now(), deactivated_reason = %(reason)s,
+update dispatcher.webhooks set active = false, deactivated_at = dispatcher.now(), deactivated_reason = %(reason)s,
     updated_at = now()
 where id = %(id)s and active and deleted_at is null
 returning account_id, webhook_url, deactivated_at
@@ -107,37 +112,39 @@ returning account_id, webhook_url, deactivated_at
 # Index: webhooks_by_account.
 _SUBSCRIBED = """
 select exists (
-    select from webhooks
+    select from dispatcher.webhooks
     where account_id = %(account_id)s and deleted_at is null and active and %(name)s = any (events))
 """
 
 _SIGNING = "signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_until end"
 
-_SIGNING_WITH = f"select {_SIGNING} from webhooks where id = %(id)s and {_OWNED}"
+_SIGNING_WITH = f"select {_SIGNING} from dispatcher.webhooks where id = %(id)s and {_OWNED}"
 
 _ROTATE = f"""
-update webhooks set signing_secret_encrypted = %(secret)s, previous_secret_encrypted = signing_secret_encrypted,
+update dispatcher.webhooks
+    set signing_secret_encrypted = %(secret)s, previous_secret_encrypted = signing_secret_encrypted,
     previous_secret_until = now() + %(valid_for)s::interval, updated_at = now()
 where id = %(id)s and {_OWNED} returning {_SIGNING}
 """
 
 _SIGNING_KEYS = """
 select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end
-from webhooks where id = %(id)s
+from dispatcher.webhooks where id = %(id)s
 """
 
 # Walks webhooks_pkey from its end.
 _NEWEST_SECRETS = """
-select auth_header_encrypted, signing_secret_encrypted from webhooks where deleted_at is null order by id desc limit 1
+select auth_header_encrypted, signing_secret_encrypted from dispatcher.webhooks where deleted_at is null
+order by id desc limit 1
 """
 
 _SECRETS = """
-select id, auth_header_encrypted, signing_secret_encrypted, previous_secret_encrypted from webhooks
+select id, auth_header_encrypted, signing_secret_encrypted, previous_secret_encrypted from dispatcher.webhooks
 where id > %(after)s order by id limit 500 for update
 """
 
 _STORE_SECRETS = """
-update webhooks set auth_header_encrypted = %(auth_header)s, signing_secret_encrypted = %(current)s,
+update dispatcher.webhooks set auth_header_encrypted = %(auth_header)s, signing_secret_encrypted = %(current)s,
     previous_secret_encrypted = %(previous)s where id = %(id)s
 """
 
@@ -235,7 +242,7 @@ def deactivate(connection: Connection, webhook_id: int, reason: str) -> tuple[in
 
 def account_of(connection: Connection, webhook_id: int) -> tuple[int, str]:
     """The id of the account whose webhook it is, and its URL."""
-    sql = "select account_id, webhook_url from webhooks where id = %(id)s"
+    sql = "select account_id, webhook_url from dispatcher.webhooks where id = %(id)s"
     account_id, url = rows(connection, sql, id=webhook_id)[0]
     return account_id, url
 

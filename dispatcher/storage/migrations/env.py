@@ -1,8 +1,19 @@
-"""Alembic's entry: runs the versions on the connection that `storage.migrate` hands over."""
+"""Alembic's entry: runs the versions on the connection that `storage.migrate` hands over, in the schema it names.
+
+A version's statements need not name the schema: for them it is the search_path. The bodies of functions must, because
+they run on other connections.
+"""
 
 from alembic import context
 
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, transaction_per_migration=True)
+given = context.config.attributes
+connection, schema = given["connection"], given["schema"]
+connection.exec_driver_sql(f"set local search_path to {schema}")
+context.configure(
+    connection=connection,
+    version_table=given["version_table"],
+    version_table_schema=schema,
+    transaction_per_migration=True,
+)
 with context.begin_transaction():
     context.run_migrations()

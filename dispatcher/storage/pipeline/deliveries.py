@@ -40,11 +40,11 @@ def to_send(leased: str, *, lost: str) -> str:
     return f"""select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_before,
     l.lost_count - l.lost_before, e.name, e.created_at, e.body::text, a.time_zone, l.resource, l.event_id,
     case when l.tries_before = 0 and l.copy_of is null then
-        extract(epoch from dispatcher_now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
+        extract(epoch from dispatcher.now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
     end, {lost}, e.traceparent, l.outdated is true
 from {leased} l
-    left join lateral (select * from events where id = l.event_id limit 1) e on true
-    left join lateral (select time_zone from accounts where id = e.account_id limit 1) a on true"""
+    left join lateral (select * from dispatcher.events where id = l.event_id limit 1) e on true
+    left join lateral (select time_zone from dispatcher.accounts where id = e.account_id limit 1) a on true"""
 
 
 # Index: deliveries_due, one short range a webhook; then deliveries_by_id. A row that comes with a token is one whose
@@ -53,31 +53,31 @@ _CLAIM = Planned(f"""
 with due as materialized (
     select d.id, d.lease_token is not null as lost
     from unnest(%(webhook_ids)s::int[], %(limits)s::int[], %(allowed)s::int[]) w (id, slots, allowed)
-    join webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
+    join dispatcher.webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
     cross join lateral (
-        select id, lease_token from deliveries_waiting
-        where webhook_id = w.id and next_attempt_at <= dispatcher_now()
+        select id, lease_token from dispatcher.deliveries_waiting
+        where webhook_id = w.id and next_attempt_at <= dispatcher.now()
         order by next_attempt_at
         limit case when webhooks.rate_limit is null then w.slots else least(w.slots, w.allowed) end
         for update skip locked) d),
 leased as (
-    update deliveries_waiting
-    set next_attempt_at = dispatcher_now() + make_interval(secs => %(lease_s)s), lease_token = %(token)s,
+    update dispatcher.deliveries_waiting
+    set next_attempt_at = dispatcher.now() + make_interval(secs => %(lease_s)s), lease_token = %(token)s,
         lost_count = lost_count + (lease_token is not null)::int
     where id = any (array (select id from due))
     returning id, webhook_id, event_id, idempotency_key, attempt_count + attempt_count_smallint as attempt_count,
         lost_count + lost_count_smallint as lost_count, tries_before + tries_before_smallint as tries_before,
         lost_before + lost_before_smallint as lost_before, resource, copy_of, outdated),
 losses as (
-    insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
+    insert into dispatcher.attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
-        dispatcher_now() - make_interval(secs => %(lease_s)s), dispatcher_now()
-    from leased l join webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
+        dispatcher.now() - make_interval(secs => %(lease_s)s), dispatcher.now()
+    from leased l join dispatcher.webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
 {to_send("leased", lost="l.id in (select id from due where lost)")}
 """)
 
 _END = f"""
-update deliveries set {end("%(state)s")}
+update dispatcher.deliveries set {end("%(state)s")}
 where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
     and {legal("state", "%(state)s")}
 """
@@ -85,22 +85,22 @@ where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(t
 # Nothing was sent, and nothing can be: the attempt is there to say so.
 _FAIL_WITHOUT_EVENT = f"""
 with failed as (
-    update deliveries set {end(State.FAILED)}, attempt_count = attempt_count + 1
+    update dispatcher.deliveries set {end(State.FAILED)}, attempt_count = attempt_count + 1
     where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
         and {legal("state", State.FAILED)}
     returning id, webhook_id,
         attempt_count + attempt_count_smallint + lost_count + lost_count_smallint as number)
-insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
-select f.id, f.number, gen_random_uuid(), w.webhook_url, 'unknown_error', %(reason)s, dispatcher_now(), dispatcher_now()
-from failed f join webhooks w on w.id = f.webhook_id
+insert into dispatcher.attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
+select f.id, f.number, gen_random_uuid(), w.webhook_url, 'unknown_error', %(reason)s, dispatcher.now(), dispatcher.now()
+from failed f join dispatcher.webhooks w on w.id = f.webhook_id
 """
 
 TARGET = """id, webhook_url, auth_header_encrypted, signing_secret_encrypted,
     case when previous_secret_until > now() then previous_secret_encrypted end, payload_version, signing, rate_limit,
-    extract(epoch from dispatcher_now() - failing_since)::float8"""
+    extract(epoch from dispatcher.now() - failing_since)::float8"""
 """SQL: of a webhook what `read_targets` reads."""
 _TARGETS = Planned(f"""
-select {TARGET} from webhooks where id = any (%(webhook_ids)s::int[])
+select {TARGET} from dispatcher.webhooks where id = any (%(webhook_ids)s::int[])
 """)
 
 # Index: deliveries_by_id of the waiting partition. A failure counts only with the lease's token; a success always.
@@ -111,19 +111,20 @@ with result as materialized (
         %(bodies)s::text[], %(started)s::float8[], %(finished)s::float8[])
     as r (id, token, state, retry_in, url, status, reason, content_type, body, started_ago, finished_ago)),
 moved as (
-    update deliveries d
-    set state = r.state, attempt_count = attempt_count + 1, lease_token = null, updated_at = dispatcher_now(),
-        next_attempt_at = case when r.state = 'pending' then dispatcher_now() + make_interval(secs => r.retry_in)
+    update dispatcher.deliveries d
+    set state = r.state, attempt_count = attempt_count + 1, lease_token = null, updated_at = dispatcher.now(),
+        next_attempt_at = case when r.state = 'pending' then dispatcher.now() + make_interval(secs => r.retry_in)
             else next_attempt_at end,
-        finished_on = case when r.state = 'pending' then null else dispatcher_now()::date end
+        finished_on = case when r.state = 'pending' then null else dispatcher.now()::date end
     from result r
     where d.id = any (%(ids)s::bigint[]) and d.id = r.id
         and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')
         and {legal("d.state", "r.state")}
     returning d.id, d.attempt_count + d.attempt_count_smallint + d.lost_count + d.lost_count_smallint as number)
-insert into attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at, finished_at)
+insert into dispatcher.attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at,
+    finished_at)
 select r.id, m.number, gen_random_uuid(), r.url, r.status, r.reason, r.content_type, r.body,
-    dispatcher_now() - make_interval(secs => r.started_ago), dispatcher_now() - make_interval(secs => r.finished_ago)
+    dispatcher.now() - make_interval(secs => r.started_ago), dispatcher.now() - make_interval(secs => r.finished_ago)
 from result r join moved m on m.id = r.id
 returning delivery_id
 """)
@@ -136,39 +137,40 @@ _RECORD_LATE = _RECORD.replace(
 )
 
 _RETURN_UNSENT = """
-update deliveries set next_attempt_at = dispatcher_now(), lease_token = null
+update dispatcher.deliveries set next_attempt_at = dispatcher.now(), lease_token = null
 where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(token)s
 """
 
 # Index: deliveries_due, its first row of each webhook.
 _NEXT_DUE = Planned("""
-select w.id, extract(epoch from d.next_attempt_at - dispatcher_now())::float8
+select w.id, extract(epoch from d.next_attempt_at - dispatcher.now())::float8
 from unnest(%(webhook_ids)s::int[]) w (id)
-join webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
+join dispatcher.webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
 cross join lateral (
-    select next_attempt_at from deliveries_waiting where webhook_id = w.id order by next_attempt_at limit 1) d
+    select next_attempt_at from dispatcher.deliveries_waiting where webhook_id = w.id order by next_attempt_at
+    limit 1) d
 """)
 
 # Walks deliveries_due from webhook to webhook, reading one row of each: its cost grows with the webhooks that have
 # work, not with the deliveries that wait.
 _ALL_DUE = """
 with recursive walk (webhook_id, next_attempt_at) as (
-    (select webhook_id, next_attempt_at from deliveries_waiting where webhook_id > %(after)s
+    (select webhook_id, next_attempt_at from dispatcher.deliveries_waiting where webhook_id > %(after)s
      order by webhook_id, next_attempt_at limit 1)
     union all
     select d.webhook_id, d.next_attempt_at from walk cross join lateral (
-        select webhook_id, next_attempt_at from deliveries_waiting where webhook_id > walk.webhook_id
+        select webhook_id, next_attempt_at from dispatcher.deliveries_waiting where webhook_id > walk.webhook_id
         order by webhook_id, next_attempt_at limit 1) d),
 page as (select * from walk limit %(limit)s)
-select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher_now())::float8, w.active,
+select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher.now())::float8, w.active,
     w.deleted_at is not null
-from page p join webhooks w on w.id = p.webhook_id order by p.webhook_id
+from page p join dispatcher.webhooks w on w.id = p.webhook_id order by p.webhook_id
 """
 
-RESTART = f"""state = 'pending', finished_on = null, next_attempt_at = dispatcher_now(), lease_token = null,
+RESTART = f"""state = 'pending', finished_on = null, next_attempt_at = dispatcher.now(), lease_token = null,
     tries_before = attempt_count + attempt_count_smallint - tries_before_smallint,
     lost_before = lost_count + lost_count_smallint - lost_before_smallint,
-    redelivery_count = redelivery_count + 1, outdated = null, updated_at = dispatcher_now(),
+    redelivery_count = redelivery_count + 1, outdated = null, updated_at = dispatcher.now(),
     resource = coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")})"""
 """SQL: what is set of a finished delivery that is sent again: its tries begin anew. Needs `order.keyed`.
 
@@ -179,10 +181,11 @@ RESTARTABLE = f"state <> 'pending' and {legal('state', State.PENDING)}"
 
 # The webhook cannot be deleted before the commit: who deletes it waits, and then cancels this one too.
 _REPLAY = f"""
-update deliveries set {RESTART}
+update dispatcher.deliveries set {RESTART}
 where id = %(id)s and {RESTARTABLE} and redelivery_count < %(limit)s
-    and exists (select from webhooks where webhooks.id = deliveries.webhook_id and deleted_at is null for key share)
-    and exists (select from events where events.id = deliveries.event_id)  -- its day may be dropped already
+    and exists (select from dispatcher.webhooks
+        where webhooks.id = deliveries.webhook_id and deleted_at is null for key share)
+    and exists (select from dispatcher.events where events.id = deliveries.event_id)  -- its day may be dropped already
 returning webhook_id, resource
 """
 
@@ -192,7 +195,7 @@ select d.state, case
     when w.deleted_at is not null then 'its webhook was deleted'
     when d.redelivery_count >= %(limit)s then 'it was redelivered ' || d.redelivery_count || ' times, the most allowed'
     else %(gone)s end
-from deliveries d join webhooks w on w.id = d.webhook_id where d.id = %(id)s
+from dispatcher.deliveries d join dispatcher.webhooks w on w.id = d.webhook_id where d.id = %(id)s
 """
 
 

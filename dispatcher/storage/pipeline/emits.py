@@ -41,12 +41,12 @@ _BY_KEY = """
 select asked.account_id, asked.key, e.id, e.name, e.created_at at time zone 'utc'
 from unnest(%(account_ids)s::int[], %(keys)s::text[]) as asked (account_id, key)
 cross join lateral (
-    select id, name, created_at from events
+    select id, name, created_at from dispatcher.events
     where account_id = asked.account_id and idempotency_key = asked.key limit 1) e
 """
 
 # The first id of a statement is of the present second; the others are the next ones.
-_ID = "case {nth} when 1 then new_event_id() else nextval('event_counter') end"
+_ID = "case {nth} when 1 then dispatcher.new_event_id() else nextval('dispatcher.event_counter') end"
 
 # One statement for one event or thousands. `ordinal` ties the answer to the drafts. One notification a transaction.
 _INSERT = f"""
@@ -56,11 +56,11 @@ with draft as (
         %(traceparents)s::text[])
         with ordinality as d (account_id, name, body, key, created_at, resource, traceparent, ordinal)),
 stored as (
-    insert into events (id, account_id, name, body, idempotency_key, created_at, traceparent)
+    insert into dispatcher.events (id, account_id, name, body, idempotency_key, created_at, traceparent)
     select id, account_id, name, body::json, key, coalesce(created_at, now()), traceparent from draft
     returning id, created_at),
 waiting as (
-    insert into events_waiting (event_id, account_id, name, resource)
+    insert into dispatcher.events_waiting (event_id, account_id, name, resource)
     select id, account_id, name, resource from draft)
 select d.ordinal, s.id, s.created_at at time zone 'utc', case when d.ordinal = 1 then {_NOTIFY} end
 from stored s join draft d using (id)
@@ -69,12 +69,12 @@ from stored s join draft d using (id)
 # The same for one event, which is what services mostly emit: without arrays and a join it costs Postgres half.
 _INSERT_ONE = f"""
 with stored as (
-    insert into events (account_id, name, body, idempotency_key, created_at, traceparent)
+    insert into dispatcher.events (account_id, name, body, idempotency_key, created_at, traceparent)
     values (%(account_id)s::int, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
         %(traceparent)s)
     returning id, created_at),
 waiting as (
-    insert into events_waiting (event_id, account_id, name, resource)
+    insert into dispatcher.events_waiting (event_id, account_id, name, resource)
     select id, %(account_id)s::int, %(name)s, %(resource)s from stored)
 select id, created_at at time zone 'utc', {_NOTIFY} from stored
 """
@@ -86,7 +86,7 @@ select now() at time zone 'utc', array(select {_ID.format(nth="n")} from generat
 _COLUMNS = ("id", "account_id", "name", "body", "idempotency_key", "created_at", "traceparent")
 _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 
-_ACCOUNT = "select id, slug, time_zone from accounts where slug = %(slug)s"
+_ACCOUNT = "select id, slug, time_zone from dispatcher.accounts where slug = %(slug)s"
 
 
 class Emit(NamedTuple):
@@ -258,7 +258,7 @@ async def _copy(adapter: Adapter, emits: Sequence[Emit], count: int) -> list[Eve
     new = list(zip(ids, ((emit, draft) for emit in emits for draft in emit.drafts), strict=True))
     stored = [Event(id=id_, name=draft.name, created_at=draft.created_at or now) for id_, (_, draft) in new]
     await adapter.copy(
-        "events",
+        "dispatcher.events",
         _COLUMNS,
         (
             (id_, emit.account_id, draft.name, draft.body_json, draft.idempotency_key, draft.created_at or now,
@@ -267,7 +267,7 @@ async def _copy(adapter: Adapter, emits: Sequence[Emit], count: int) -> list[Eve
         ),
     )  # fmt: skip
     await adapter.copy(
-        "events_waiting",
+        "dispatcher.events_waiting",
         _WAITING_COLUMNS,
         ((id_, emit.account_id, draft.name, draft.resource) for id_, (emit, draft) in new),
     )

@@ -12,19 +12,19 @@ from dispatcher.storage.planned import Planned
 # Taking an event out of the outbox and making its deliveries is one statement: once, or not at all. A webhook that it
 # matched cannot be deleted before the commit, so that the deletion finds its deliveries and cancels them.
 MATCHED = f"""
-        select nextval('delivery_id') as id, t.event_id, w.id as webhook_id,
+        select nextval('dispatcher.delivery_id') as id, t.event_id, w.id as webhook_id,
             case when {order.ASKED_FOR.format(webhook="w")} then t.resource end as resource, null::bigint as copy_of
-        from taken t join webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
+        from taken t join dispatcher.webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
             and t.name = any (w.events)
         order by t.event_id for key share of w"""
 """SQL: the deliveries that the events of `taken` come to."""
 
 _FAN_OUT = Planned(f"""
 with batch as (
-    select event_id from events_waiting
+    select event_id from dispatcher.events_waiting
     where account_id <> all (%(without)s::int[]) order by event_id limit %(limit)s for update skip locked),
 taken as (
-    delete from events_waiting where event_id = any (array (select event_id from batch))
+    delete from dispatcher.events_waiting where event_id = any (array (select event_id from batch))
     returning event_id, account_id, name, resource),
 made as (
     {order.insert(MATCHED)}
@@ -40,9 +40,9 @@ select (select count(*) from taken), (select count(*) from made), array(select d
 _EARLIER = f"""
 with mine as materialized (
     select w.account_id, r.resource, max(r.event_id) as event_id, bool_or(w.superseding) as supersedes
-    from {order.NEW} join webhooks w on w.id = r.webhook_id group by 1, 2),
+    from {order.NEW} join dispatcher.webhooks w on w.id = r.webhook_id group by 1, 2),
 elsewhere as materialized (
-    select event_id, account_id, resource from events_waiting
+    select event_id, account_id, resource from dispatcher.events_waiting
     where event_id < (select max(event_id) from mine) order by event_id limit %(looked)s),
 earlier as (
     select account_id, e.event_id from mine m join elsewhere e using (account_id, resource)
@@ -55,17 +55,17 @@ select array(select distinct account_id from earlier), (select max(event_id) fro
 """
 
 # Index: the primary key of events_waiting. Ends when whoever has the event has committed, or died.
-_WAIT_FOR = "select from events_waiting where event_id = %(event_id)s for update"
+_WAIT_FOR = "select from dispatcher.events_waiting where event_id = %(event_id)s for update"
 
 # Index: deliveries_are_one_per_event_and_webhook.
 _MADE = """
-select id, event_id, webhook_id, idempotency_key::text from deliveries_waiting
+select id, event_id, webhook_id, idempotency_key::text from dispatcher.deliveries_waiting
 where event_id = any (%(event_ids)s::bigint[]) and copy_of is null order by id
 """
 
 # Index: the primary key of events.
 _TRACES = """
-select id, traceparent from events where id = any (%(event_ids)s::bigint[]) and traceparent is not null
+select id, traceparent from dispatcher.events where id = any (%(event_ids)s::bigint[]) and traceparent is not null
 """
 
 
@@ -134,4 +134,4 @@ def traces(connection: Connection, event_ids: Sequence[int]) -> dict[int, str]:
 
 def any_waiting(connection: Connection) -> bool:
     """Whether an event is in the outbox."""
-    return bool(rows(connection, "select exists (select from events_waiting)")[0][0])
+    return bool(rows(connection, "select exists (select from dispatcher.events_waiting)")[0][0])

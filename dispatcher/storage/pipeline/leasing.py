@@ -19,7 +19,7 @@ from dispatcher.storage.secrets import SecretBox
 # window. It is looked at once, for its first delivery. Index: deliveries_due, at most `slots` rows a webhook.
 _LEASED = """
         select id, event_id, webhook_id, resource, copy_of,
-            case when is_leased then dispatcher_now() + make_interval(secs => %(lease_s)s) else dispatcher_now() end
+            case when is_leased then dispatcher.now() + make_interval(secs => %(lease_s)s) else dispatcher.now() end
                 as next_attempt_at,
             case when is_leased then %(token)s::uuid end as lease_token
         from (
@@ -31,9 +31,9 @@ _LEASED = """
                         select case when bool_and(lease_token = %(token)s) then count(*)
                             when count(*) = 0 then 0 else %(slots)s end
                         from (
-                            select lease_token from deliveries_waiting where webhook_id = w.id
+                            select lease_token from dispatcher.deliveries_waiting where webhook_id = w.id
                             order by next_attempt_at limit %(slots)s) waiting)
-                    from webhooks w
+                    from dispatcher.webhooks w
                     where id = numbered.webhook_id and id <> all (%(busy)s::int[])
                         and failing_since is null and rate_limit is null) end as slots
                 from (
@@ -47,12 +47,12 @@ _LEASED = """
 _FAN_OUT = Planned(f"""
 with batch as (
     select event_id, exists (
-        select from webhooks w
+        select from dispatcher.webhooks w
         where w.account_id = e.account_id and w.deleted_at is null
             and {order.ASKED_FOR.format(webhook="w")}) as in_order
-    from events_waiting e order by event_id limit %(limit)s for update skip locked),
+    from dispatcher.events_waiting e order by event_id limit %(limit)s for update skip locked),
 taken as (
-    delete from events_waiting where event_id = any (array (select event_id from batch where not in_order))
+    delete from dispatcher.events_waiting where event_id = any (array (select event_id from batch where not in_order))
     returning event_id, account_id, name, resource),
 matched as materialized ({MATCHED}),
 made as (
@@ -65,7 +65,7 @@ sums as (
         exists (select from batch where in_order))
 select s.*, l.*, t.* from sums s
     left join ({to_send("(select * from made where lease_token is not null)", lost="false")}) l on true
-    left join lateral (select {TARGET} from webhooks where id = l.webhook_id limit 1) t on true
+    left join lateral (select {TARGET} from dispatcher.webhooks where id = l.webhook_id limit 1) t on true
 """)
 _SUMS, _TO_SEND = 5, 16
 """Columns: of a fan-out, and of a delivery; then come those of its target."""

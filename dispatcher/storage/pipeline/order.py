@@ -29,9 +29,9 @@ Pair = tuple[int, str]
 
 # What is out: index deliveries_out; the earliest: deliveries_by_resource. In subqueries of their own (`offset 0`), so
 # that no plan reads all that waits.
-_OUT = f"""select id, lease_token is not null as leased, outdated from deliveries_waiting
+_OUT = f"""select id, lease_token is not null as leased, outdated from dispatcher.deliveries_waiting
         where webhook_id = r.webhook_id and resource = r.resource and next_attempt_at < {HELD_BACK} offset 0"""
-_EARLIEST = f"""select id, next_attempt_at = {HELD_BACK} as held_back from deliveries_waiting
+_EARLIEST = f"""select id, next_attempt_at = {HELD_BACK} as held_back from dispatcher.deliveries_waiting
         where webhook_id = r.webhook_id and resource = r.resource order by event_id, id limit 1"""
 ASKED_FOR = "({webhook}.ordering = 'resource' or {webhook}.superseding)"
 """SQL, with the name of a row of webhooks: whether its deliveries carry their resource."""
@@ -53,30 +53,30 @@ select pg_advisory_xact_lock({_LOCKS}, id) from (
 # 4. Where order is not wanted any more, all are out.
 # What is asked again of a row is put so ("is true") that no plan looks it up instead of the row.
 _KEEP = f"""
-update deliveries set {end(State.SUPERSEDED)}
+update dispatcher.deliveries set {end(State.SUPERSEDED)}
 where id = any (array (
         select o.id from {_PAIRS} cross join lateral ({_OUT}) o where o.outdated and not o.leased))
     and finished_on is null and lease_token is null and {legal("state", State.SUPERSEDED)};
 
-update deliveries_waiting set next_attempt_at = {HELD_BACK}
+update dispatcher.deliveries_waiting set next_attempt_at = {HELD_BACK}
 where id = any (array (
-        select o.id from {_PAIRS} join webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
+        select o.id from {_PAIRS} join dispatcher.webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
         cross join lateral ({_EARLIEST}) e cross join lateral ({_OUT}) o where o.id <> e.id and not o.leased))
     and lease_token is null and (next_attempt_at < {HELD_BACK}) is true;
 
-update deliveries_waiting
-set next_attempt_at = case when next_attempt_at < {HELD_BACK} then {HELD_BACK} else dispatcher_now() end
+update dispatcher.deliveries_waiting
+set next_attempt_at = case when next_attempt_at < {HELD_BACK} then {HELD_BACK} else dispatcher.now() end
 where id = any (array (
-        select e.id from {_PAIRS} join webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
+        select e.id from {_PAIRS} join dispatcher.webhooks w on w.id = r.webhook_id and w.ordering = 'resource'
         cross join lateral ({_EARLIEST}) e
         where e.held_back <> exists (select from ({_OUT}) o where o.id <> e.id)))
     and lease_token is null;
 
-update deliveries_waiting set next_attempt_at = dispatcher_now()
+update dispatcher.deliveries_waiting set next_attempt_at = dispatcher.now()
 where id = any (array (
-        select h.id from {_PAIRS} join webhooks w on w.id = r.webhook_id and w.ordering = 'none'
+        select h.id from {_PAIRS} join dispatcher.webhooks w on w.id = r.webhook_id and w.ordering = 'none'
         cross join lateral (
-            select id, next_attempt_at from deliveries_waiting
+            select id, next_attempt_at from dispatcher.deliveries_waiting
             where webhook_id = r.webhook_id and resource = r.resource offset 0) h
         where h.next_attempt_at = {HELD_BACK}))
     and (next_attempt_at < {HELD_BACK}) is false;
@@ -87,20 +87,20 @@ where id = any (array (
 _SUPERSEDE = f"""
 with touched as materialized (
     select distinct r.webhook_id, r.resource, e.name from {NEW}
-    join webhooks w on w.id = r.webhook_id and w.superseding
-    cross join lateral (select name from events where id = r.event_id limit 1) e
+    join dispatcher.webhooks w on w.id = r.webhook_id and w.superseding
+    cross join lateral (select name from dispatcher.events where id = r.event_id limit 1) e
     where e.name like '%%\\_updated'),
 known as (
     select d.id, d.event_id < max(d.event_id) over (partition by t.webhook_id, t.resource, t.name) as is_older
     from touched t
     cross join lateral (
-        select id, event_id from deliveries_waiting
+        select id, event_id from dispatcher.deliveries_waiting
         where webhook_id = t.webhook_id and resource = t.resource offset 0) d
-    cross join lateral (select name from events where id = d.event_id limit 1) e
+    cross join lateral (select name from dispatcher.events where id = d.event_id limit 1) e
     where e.name = t.name)
-update deliveries
+update dispatcher.deliveries
 set outdated = true, state = case when lease_token is null then 'superseded' else state end,
-    finished_on = case when lease_token is null then dispatcher_now()::date end, updated_at = dispatcher_now()
+    finished_on = case when lease_token is null then dispatcher.now()::date end, updated_at = dispatcher.now()
 where id = any (array (select id from known where is_older)) and finished_on is null
     and {legal("state", State.SUPERSEDED)};
 """
@@ -111,16 +111,16 @@ where id = any (array (select id from known where is_older)) and finished_on is 
 _UNSETTLED = f"""
 select d.webhook_id, d.resource from (
     select webhook_id, resource, count(*) filter (where next_attempt_at < {HELD_BACK}) as out_count, count(*) as count
-    from deliveries_waiting
+    from dispatcher.deliveries_waiting
     where resource is not null and (%(webhook_id)s::int is null or webhook_id = %(webhook_id)s)
     group by webhook_id, resource) d
-join webhooks w on w.id = d.webhook_id and w.deleted_at is null
+join dispatcher.webhooks w on w.id = d.webhook_id and w.deleted_at is null
 where d.out_count <> case w.ordering when 'resource' then 1 else d.count end
 """
 
 
 def _named(event_id: str) -> str:
-    return f"""(select k.key || ':' || (e.body -> k.key ->> 'id') from events e
+    return f"""(select k.key || ':' || (e.body -> k.key ->> 'id') from dispatcher.events e
         join unnest(%(names)s::text[], %(keys)s::text[]) as k (name, key) on k.name = e.name
         where e.id = {event_id})"""
 
@@ -129,10 +129,10 @@ def _named(event_id: str) -> str:
 _NAME = f"""
 with named as materialized (
     select id, resource, row_number() over (partition by resource order by event_id, id) = 1 as is_earliest from (
-        select id, event_id, {_named("d.event_id")} as resource from deliveries_waiting d
+        select id, event_id, {_named("d.event_id")} as resource from dispatcher.deliveries_waiting d
         where webhook_id = %(webhook_id)s and resource is null and (lease_token is null or %(leased)s)) d
     where resource is not null)
-update deliveries_waiting d set resource = n.resource, next_attempt_at = case
+update dispatcher.deliveries_waiting d set resource = n.resource, next_attempt_at = case
     when n.is_earliest or d.lease_token is not null or not %(in_order)s then d.next_attempt_at else {HELD_BACK} end
 from named n where d.id = n.id and (d.lease_token is null or %(leased)s)
 """
@@ -143,7 +143,7 @@ def resource_of(event_id: str, webhook_id: str) -> str:
 
     For deliveries that come once more, or late; of a new event the outbox knows it. Needs the parameters of `keyed`.
     """
-    return f"""(select {_named(event_id)} from webhooks asked
+    return f"""(select {_named(event_id)} from dispatcher.webhooks asked
         where asked.id = {webhook_id} and {ASKED_FOR.format(webhook="asked")})"""
 
 
@@ -159,8 +159,9 @@ def insert(source: str, *, leased: bool = False) -> str:
     `leased`: `source` also has next_attempt_at (when it is due, or its lease ends) and lease_token, or null.
     """
     lease = ", next_attempt_at, lease_token" if leased else ""
-    return f"""insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of{lease})
-    select id, event_id, webhook_id, new_idempotency_key(id), resource, copy_of{lease} from ({source}) source"""
+    return f"""insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of{lease})
+    select id, event_id, webhook_id, dispatcher.new_idempotency_key(id), resource, copy_of{lease}
+    from ({source}) source"""
 
 
 class NewDeliveries(NamedTuple):
@@ -203,7 +204,7 @@ def switching(connection: Connection, webhook_id: int, ordering: str, keys: Mapp
     """
     parameters = {"webhook_id": webhook_id, "in_order": ordering == Ordering.RESOURCE, **keyed(keys)}
     rows(connection, _NAME, {**parameters, "leased": False})
-    rows(connection, "select from webhooks where id = %(webhook_id)s for update", parameters)
+    rows(connection, "select from dispatcher.webhooks where id = %(webhook_id)s for update", parameters)
     yield
     rows(connection, _NAME, {**parameters, "leased": True})
     settle_all(connection, webhook_id)

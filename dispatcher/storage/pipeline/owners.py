@@ -38,9 +38,9 @@ _ENDED = f"select owner from unnest(%(owners)s::bigint[]) owner where owner not 
 _END_LEASES = f"""
 with leased as materialized (
     select id, ('x' || right(replace(lease_token::text, '-', ''), 16))::bit(64)::bigint & {2**62 - 1} as owner
-    from deliveries_waiting
-    where next_attempt_at > dispatcher_now() and substr(lease_token::text, 15, 1) = '8')
-update deliveries_waiting set next_attempt_at = dispatcher_now()
+    from dispatcher.deliveries_waiting
+    where next_attempt_at > dispatcher.now() and substr(lease_token::text, 15, 1) = '8')
+update dispatcher.deliveries_waiting set next_attempt_at = dispatcher.now()
 where id = any (array (
     select id from leased where (owner = any (%(owners)s::bigint[]) or %(all)s) and owner not in ({_LIVING})))
     and lease_token is not null

@@ -11,30 +11,30 @@ from dispatcher.storage.pipeline.transitions import end, legal
 
 # Index: deliveries_due, of each webhook the range in which the leases of a claim end that has just been made.
 _RETURN_CLAIM = """
-update deliveries_waiting set next_attempt_at = dispatcher_now(), lease_token = null
+update dispatcher.deliveries_waiting set next_attempt_at = dispatcher.now(), lease_token = null
 where webhook_id = any (%(webhook_ids)s::int[]) and lease_token = %(token)s
-    and next_attempt_at between dispatcher_now() and dispatcher_now() + make_interval(secs => %(lease_s)s)
+    and next_attempt_at between dispatcher.now() and dispatcher.now() + make_interval(secs => %(lease_s)s)
 """
 
 # As the claim orders them, whose first it is. Index: deliveries_due.
 _FIRST_DUE = """
-select id, lease_token from deliveries_waiting
-where webhook_id = %(webhook_id)s and next_attempt_at <= dispatcher_now() order by next_attempt_at limit 1
+select id, lease_token from dispatcher.deliveries_waiting
+where webhook_id = %(webhook_id)s and next_attempt_at <= dispatcher.now() order by next_attempt_at limit 1
 """
 
 # The counts stay as they are: they may be what Postgres refused. Index: deliveries_by_id of the waiting partition.
 _SETTLE = f"""
-update deliveries set {end("%(state)s")}
+update dispatcher.deliveries set {end("%(state)s")}
 where id = %(id)s and finished_on is null and {legal("state", "%(state)s")}
     and (lease_token is not distinct from %(token)s or %(state)s = 'delivered')
 returning attempt_count::bigint + attempt_count_smallint + lost_count + lost_count_smallint + 1
 """
 
 _NOTE_ATTEMPT = """
-insert into attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
+insert into dispatcher.attempts (delivery_id, number, request_id, url, status, reason, started_at, finished_at)
 select %(id)s, %(number)s, gen_random_uuid(), coalesce(%(url)s, webhook_url), %(status)s, %(reason)s,
-    dispatcher_now() - make_interval(secs => %(took_s)s), dispatcher_now()
-from webhooks where id = %(webhook_id)s
+    dispatcher.now() - make_interval(secs => %(took_s)s), dispatcher.now()
+from dispatcher.webhooks where id = %(webhook_id)s
 """
 
 
@@ -57,7 +57,7 @@ def unlocked(connection: Connection, delivery_ids: Iterable[int]) -> set[int]:
     """Those of these deliveries that nobody else has locked; waits for none."""
     found = rows(
         connection,
-        "select id from deliveries where id = any (%(ids)s::bigint[]) for update skip locked",
+        "select id from dispatcher.deliveries where id = any (%(ids)s::bigint[]) for update skip locked",
         {"ids": array(delivery_ids)},
     )
     return {row[0] for row in found}

@@ -23,4 +23,4 @@ def legal(state: str, wanted: State | str) -> str:
 def end(state: State | str) -> str:
     """SQL: what is set of a delivery that ends in `state` (a state, or SQL for one)."""
     to = f"'{state}'" if isinstance(state, State) else state
-    return f"state = {to}, finished_on = dispatcher_now()::date, lease_token = null, updated_at = dispatcher_now()"
+    return f"state = {to}, finished_on = dispatcher.now()::date, lease_token = null, updated_at = dispatcher.now()"

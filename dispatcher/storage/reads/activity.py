@@ -11,7 +11,7 @@ from dispatcher.storage.engine import Connection, records
 
 # Index: events_by_account, backwards, in each day's partition.
 _LIST = """
-select e.name, e.created_at, e.body from events e {of_subject}
+select e.name, e.created_at, e.body from dispatcher.events e {of_subject}
 where e.account_id = %(account_id)s {conditions}
 order by e.id desc limit %(limit)s offset %(offset)s
 """

@@ -95,12 +95,13 @@ _COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id
     case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at"""
 
 _JOINED = """
-join webhooks w on w.id = d.webhook_id join accounts a on a.id = w.account_id left join events e on e.id = d.event_id
+join dispatcher.webhooks w on w.id = d.webhook_id join dispatcher.accounts a on a.id = w.account_id
+    left join dispatcher.events e on e.id = d.event_id
 """
 
 # Index: deliveries_by_id, in each day's partition.
 _DELIVERY = f"""
-select {_COLUMNS} from deliveries d {_JOINED}
+select {_COLUMNS} from dispatcher.deliveries d {_JOINED}
 where d.id = %(id)s and (%(account_id)s::int is null or w.account_id = %(account_id)s)
     and (%(client_id)s::int is null or w.client_id = %(client_id)s)
 """
@@ -111,25 +112,25 @@ where d.id = %(id)s and (%(account_id)s::int is null or w.account_id = %(account
 # that they are looked up.
 _LIST = """
 with page as materialized (
-    select d.* from webhooks w cross join lateral ({branches}) d
-    where w.account_id = (select id from accounts where slug = %(slug)s) {of_webhook}
+    select d.* from dispatcher.webhooks w cross join lateral ({branches}) d
+    where w.account_id = (select id from dispatcher.accounts where slug = %(slug)s) {of_webhook}
     order by d.id desc limit %(limit)s)
 select {columns} from page d {joined} and e.id = any (array (select event_id from page)) order by d.id desc
 """
 
 _BRANCH = """
-(select d.* from {table} d where d.webhook_id = w.id {conditions} order by {order} desc limit %(limit)s)
+(select d.* from dispatcher.{table} d where d.webhook_id = w.id {conditions} order by {order} desc limit %(limit)s)
 """
 
 # Index: deliveries_by_id, in each day's partition; events by their ids, as above.
 _BY_IDS = f"""
-with page as materialized (select d.* from deliveries d where d.id = any (%(ids)s::bigint[]))
+with page as materialized (select d.* from dispatcher.deliveries d where d.id = any (%(ids)s::bigint[]))
 select {_COLUMNS} from page d {_JOINED} and e.id = any (array (select event_id from page)) order by d.id desc
 """
 
 # Index: deliveries_failed, backwards, in each day's partition: however much was delivered meanwhile.
 _FAILED = f"""
-select {_COLUMNS} from deliveries d {_JOINED}
+select {_COLUMNS} from dispatcher.deliveries d {_JOINED}
 where d.webhook_id = %(webhook_id)s and d.state = 'failed' and d.finished_on is not null
 order by d.id desc offset %(offset)s limit %(limit)s
 """
@@ -138,7 +139,7 @@ order by d.id desc offset %(offset)s limit %(limit)s
 _ATTEMPTS = """
 select delivery_id, id, number + number_smallint as number, request_id, url, status, reason, content_type, body,
     started_at, finished_at
-from attempts where delivery_id = any (%(ids)s::bigint[]) and recorded_on >= %(since)s
+from dispatcher.attempts where delivery_id = any (%(ids)s::bigint[]) and recorded_on >= %(since)s
 order by number desc, id desc
 """
 
@@ -223,7 +224,8 @@ def conditions(parameters: Mapping[str, object]) -> Conditions:
 
 _CONDITIONS = {
     "state": "d.state = %(state)s",
-    "event_name": "(select name from events where id = d.event_id) = %(event_name)s",  # a look-up each, never a join
+    # A look-up each, never a join.
+    "event_name": "(select name from dispatcher.events where id = d.event_id) = %(event_name)s",
     "id": "d.id = %(id)s",
     "idempotency_key": "d.idempotency_key = %(idempotency_key)s",
     "since": "d.created_at >= %(since)s",

@@ -32,7 +32,8 @@ class Page:
 
 # Index: webhooks_of_account.
 _WEBHOOKS = """
-select id from webhooks w where account_id = (select id from accounts where slug = %(slug)s) {of_webhook}
+select id from dispatcher.webhooks w
+where account_id = (select id from dispatcher.accounts where slug = %(slug)s) {of_webhook}
 """
 
 # The next of each webhook below its place, and which of them are of the event. Of events, which are asked for by all
@@ -44,8 +45,8 @@ with scanned as materialized (
     from unnest(%(webhook_ids)s::int[], %(places)s::bigint[], %(shares)s::int[]) as w (id, place, share)
     cross join lateral (select * from ({parts}) part order by id desc limit w.share) d),
 named as materialized (
-    select id from events
-    where account_id = (select id from accounts where slug = %(slug)s) and name = %(event_name)s
+    select id from dispatcher.events
+    where account_id = (select id from dispatcher.accounts where slug = %(slug)s) and name = %(event_name)s
         and id = any (array (select distinct event_id from scanned))
         and id between (select min(event_id) from scanned) and (select max(event_id) from scanned))
 select s.webhook_id, count(*), min(s.id), max(s.id), array_agg(s.id) filter (where n.id is not null)
@@ -54,14 +55,14 @@ from scanned s left join named n on n.id = s.event_id group by s.webhook_id
 
 # The webhook's pending ones are sorted, as for the list in deliveries.py, and for the same reason.
 _WAITING = """
-(select id, event_id from deliveries_waiting d where d.webhook_id = w.id and d.id + 0 < w.place {conditions}
+(select id, event_id from dispatcher.deliveries_waiting d where d.webhook_id = w.id and d.id + 0 < w.place {conditions}
 order by d.id + 0 desc limit w.share)
 """
 
 # Index: deliveries_..._by_webhook of each day, backwards; deliveries_failed where only these are wanted. Asked for one
 # webhook as a range and in the order of these: see replays/selection.py.
 _FINISHED = """
-(select id, event_id from deliveries d
+(select id, event_id from dispatcher.deliveries d
 where (d.webhook_id, d.id) < (w.id, w.place) and d.webhook_id >= w.id {conditions}
 order by d.webhook_id desc, d.id desc limit w.share)
 """

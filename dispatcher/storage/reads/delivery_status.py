@@ -29,8 +29,8 @@ _FIND = f"""
 select d.webhook_id, w.active, w.deleted_at is not null, w.deactivated_reason, w.rate_limit,
     d.attempt_count + d.attempt_count_smallint - d.tries_before - d.tries_before_smallint,
     d.lease_token is not null, d.next_attempt_at >= {HELD_BACK}, d.resource, d.next_attempt_at,
-    d.next_attempt_at <= dispatcher_now()
-from deliveries_waiting d join webhooks w on w.id = d.webhook_id where d.id = %(id)s
+    d.next_attempt_at <= dispatcher.now()
+from dispatcher.deliveries_waiting d join dispatcher.webhooks w on w.id = d.webhook_id where d.id = %(id)s
 """
 
 

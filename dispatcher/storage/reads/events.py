@@ -74,20 +74,21 @@ class Search:
 
 
 _COLUMNS = """e.id, e.name, e.created_at, e.idempotency_key, e.body,
-    exists (select from events_waiting w where w.event_id = e.id)"""
+    exists (select from dispatcher.events_waiting w where w.event_id = e.id)"""
 
 # Index: events_by_account, backwards, in each day's partition.
 _LIST = f"""
-select {_COLUMNS} from events e where e.account_id = %(account_id)s {{conditions}} order by e.id desc limit %(limit)s
+select {_COLUMNS} from dispatcher.events e where e.account_id = %(account_id)s {{conditions}} order by e.id desc
+limit %(limit)s
 """
 
 # Index: the primary key of events.
-_FIND = f"select {_COLUMNS} from events e where e.account_id = %(account_id)s and e.id = %(id)s"
+_FIND = f"select {_COLUMNS} from dispatcher.events e where e.account_id = %(account_id)s and e.id = %(id)s"
 
 # Index: events_by_account, backwards.
 _SEARCH = """
 with scanned as materialized (
-    select id, name, body from events e where account_id = %(account_id)s {conditions}
+    select id, name, body from dispatcher.events e where account_id = %(account_id)s {conditions}
     order by id desc limit %(scan)s)
 select array(
         select s.id from scanned s
@@ -101,23 +102,23 @@ _RESULTING = """
 select id, webhook_id, idempotency_key, state, attempt_count + attempt_count_smallint,
     case when state = 'pending' then next_attempt_at end, created_at, copy_of is not null
 from (
-    select * from deliveries_waiting where event_id = %(id)s and copy_of is null
-    union all select * from deliveries_waiting where event_id = %(id)s and copy_of is not null
-    union all select * from deliveries where event_id = %(id)s and finished_on >= %(day)s) d
+    select * from dispatcher.deliveries_waiting where event_id = %(id)s and copy_of is null
+    union all select * from dispatcher.deliveries_waiting where event_id = %(id)s and copy_of is not null
+    union all select * from dispatcher.deliveries where event_id = %(id)s and finished_on >= %(day)s) d
 order by id limit %(limit)s
 """
 
 # Index: as above.
 _DELIVERIES_OF = """
-select id from deliveries_waiting where event_id = any (%(ids)s::bigint[]) and copy_of is null
-union all select id from deliveries_waiting where event_id = any (%(ids)s::bigint[]) and copy_of is not null
-union all select id from deliveries where event_id = any (%(ids)s::bigint[]) and finished_on >= %(day)s
+select id from dispatcher.deliveries_waiting where event_id = any (%(ids)s::bigint[]) and copy_of is null
+union all select id from dispatcher.deliveries_waiting where event_id = any (%(ids)s::bigint[]) and copy_of is not null
+union all select id from dispatcher.deliveries where event_id = any (%(ids)s::bigint[]) and finished_on >= %(day)s
 """
 
 # Index: webhooks_of_account.
 _NON_RECIPIENTS = """
 select id, webhook_url, active, events, payload_version, created_at, updated_at, deleted_at, deactivated_at
-from webhooks where account_id = %(account_id)s and (deleted_at is null or id = any (%(webhook_ids)s::int[]))
+from dispatcher.webhooks where account_id = %(account_id)s and (deleted_at is null or id = any (%(webhook_ids)s::int[]))
 order by id limit %(limit)s
 """
 

@@ -52,10 +52,10 @@ class FailingWebhook:
 # Walks deliveries_due from webhook to webhook: one look-up for each, whatever is pending there.
 _WALK_ALL = """
 walk (webhook_id, next_attempt_at) as (
-    (select webhook_id, next_attempt_at from deliveries_waiting order by webhook_id, next_attempt_at limit 1)
+    (select webhook_id, next_attempt_at from dispatcher.deliveries_waiting order by webhook_id, next_attempt_at limit 1)
     union all
     select d.webhook_id, d.next_attempt_at from walk cross join lateral (
-        select webhook_id, next_attempt_at from deliveries_waiting where webhook_id > walk.webhook_id
+        select webhook_id, next_attempt_at from dispatcher.deliveries_waiting where webhook_id > walk.webhook_id
         order by webhook_id, next_attempt_at limit 1) d),
 heads as (select webhook_id, next_attempt_at from walk limit %(webhook_cap)s)
 """
@@ -63,18 +63,19 @@ heads as (select webhook_id, next_attempt_at from walk limit %(webhook_cap)s)
 _WALK_ACCOUNT = """
 heads as (
     select d.webhook_id, d.next_attempt_at
-    from (select id from webhooks where account_id = %(account_id)s and deleted_at is null limit 10000) w
+    from (select id from dispatcher.webhooks where account_id = %(account_id)s and deleted_at is null limit 10000) w
     cross join lateral (
-        select webhook_id, next_attempt_at from deliveries_waiting where webhook_id = w.id
+        select webhook_id, next_attempt_at from dispatcher.deliveries_waiting where webhook_id = w.id
         order by next_attempt_at limit 1) d
     limit %(webhook_cap)s)
 """
 
 # Ids go into it as an array, so that webhooks are looked up, and never read whole.
 _DUE_AGE = """
-(select extract(epoch from dispatcher_now() - min(next_attempt_at))::float8 from heads
- where next_attempt_at <= dispatcher_now() and webhook_id = any (array (
-    select id from webhooks where id = any (array (select webhook_id from heads)) and active and deleted_at is null)))
+(select extract(epoch from dispatcher.now() - min(next_attempt_at))::float8 from heads
+ where next_attempt_at <= dispatcher.now() and webhook_id = any (array (
+    select id from dispatcher.webhooks
+    where id = any (array (select webhook_id from heads)) and active and deleted_at is null)))
 """
 
 # Index: deliveries_due, events_waiting's key.
@@ -82,18 +83,19 @@ _WAITING_OF_ALL = f"""
 with recursive {_WALK_ALL}
 select
     (select count(*) from (
-        select from deliveries_waiting order by webhook_id, next_attempt_at limit %(cap)s + 1) d),
-    pg_stat_get_live_tuples('deliveries_waiting'::regclass),
+        select from dispatcher.deliveries_waiting order by webhook_id, next_attempt_at limit %(cap)s + 1) d),
+    pg_stat_get_live_tuples('dispatcher.deliveries_waiting'::regclass),
     {_DUE_AGE},
-    (select count(*) from (select from events_waiting order by event_id limit %(cap)s) e),
-    (select extract(epoch from clock_timestamp() - recorded_at)::float8 from events_waiting order by event_id limit 1)
+    (select count(*) from (select from dispatcher.events_waiting order by event_id limit %(cap)s) e),
+    (select extract(epoch from clock_timestamp() - recorded_at)::float8 from dispatcher.events_waiting
+    order by event_id limit 1)
 """
 _WAITING_OF_ACCOUNT = f"""
 with recursive {_WALK_ACCOUNT}
 select
     (select count(*) from (
         select from heads h cross join lateral (
-            select from deliveries_waiting where webhook_id = h.webhook_id order by next_attempt_at
+            select from dispatcher.deliveries_waiting where webhook_id = h.webhook_id order by next_attempt_at
             limit %(cap)s + 1) d
         limit %(cap)s + 1) d),
     %(cap)s, {_DUE_AGE}, null, null
@@ -102,11 +104,11 @@ select
 # Index: as above; webhooks_in_trouble; figures_by_hour's key.
 _FAILING = """
 with recursive {walk},
-behind as (select webhook_id from heads where next_attempt_at < dispatcher_now() - interval '1 minute'),
+behind as (select webhook_id from heads where next_attempt_at < dispatcher.now() - interval '1 minute'),
 named as (
-    select id from webhooks where id = any (array (select webhook_id from behind)) and deleted_at is null
+    select id from dispatcher.webhooks where id = any (array (select webhook_id from behind)) and deleted_at is null
     union
-    (select id from webhooks
+    (select id from dispatcher.webhooks
      where {of_account} deleted_at is null and (failing_since is not null or deactivated_at is not null)
      order by account_id, id limit 1000))
 select w.id, a.slug, a.time_zone, w.webhook_url, w.description, w.active, w.failing_since, w.deactivated_at,
@@ -114,18 +116,20 @@ select w.id, a.slug, a.time_zone, w.webhook_url, w.description, w.active, w.fail
 from (
     select w.*, (
         select count(*) from (
-            select from deliveries_waiting where webhook_id = w.id order by next_attempt_at limit %(webhook_cap)s) d
+            select from dispatcher.deliveries_waiting where webhook_id = w.id order by next_attempt_at
+            limit %(webhook_cap)s) d
         ) as waiting
-    from webhooks w where w.id = any (array (select id from named))
+    from dispatcher.webhooks w where w.id = any (array (select id from named))
     order by w.deactivated_at is null, w.failing_since is null, w.deactivated_at desc, w.failing_since, w.id
     limit %(limit)s) w
-join accounts a on a.id = w.account_id
+join dispatcher.accounts a on a.id = w.account_id
 left join lateral (
-    select extract(epoch from dispatcher_now() - next_attempt_at)::float8 as due_age_s from deliveries_waiting
-    where webhook_id = w.id and next_attempt_at <= dispatcher_now() order by next_attempt_at limit 1) d on true
+    select extract(epoch from dispatcher.now() - next_attempt_at)::float8 as due_age_s
+    from dispatcher.deliveries_waiting
+    where webhook_id = w.id and next_attempt_at <= dispatcher.now() order by next_attempt_at limit 1) d on true
 left join lateral (
-    select sum(delivered)::int as delivered, sum(failed)::int as failed from figures_by_hour
-    where webhook_id = w.id and hour > dispatcher_now() - interval '24 hours') f on true
+    select sum(delivered)::int as delivered, sum(failed)::int as failed from dispatcher.figures_by_hour
+    where webhook_id = w.id and hour > dispatcher.now() - interval '24 hours') f on true
 order by w.deactivated_at is null, w.failing_since is null, w.deactivated_at desc, w.failing_since, w.id
 """
 

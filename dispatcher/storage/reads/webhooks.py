@@ -33,10 +33,10 @@ _LIST = """
 select w.id, w.webhook_url, w.description, w.active, w.events, w.payload_version, c.name, w.failing_since,
     w.deactivated_at, w.deactivated_reason, w.created_at,
     (select count(*) from (
-        select from deliveries_waiting where webhook_id = w.id order by next_attempt_at limit %(cap)s) d),
-    (select extract(epoch from dispatcher_now() - next_attempt_at)::float8 from deliveries_waiting
-     where webhook_id = w.id and next_attempt_at <= dispatcher_now() order by next_attempt_at limit 1)
-from webhooks w left join clients c on c.id = w.client_id
+        select from dispatcher.deliveries_waiting where webhook_id = w.id order by next_attempt_at limit %(cap)s) d),
+    (select extract(epoch from dispatcher.now() - next_attempt_at)::float8 from dispatcher.deliveries_waiting
+     where webhook_id = w.id and next_attempt_at <= dispatcher.now() order by next_attempt_at limit 1)
+from dispatcher.webhooks w left join dispatcher.clients c on c.id = w.client_id
 where w.account_id = %(account_id)s and w.deleted_at is null and w.id > %(after)s
     and (%(webhook_id)s::int is null or w.id = %(webhook_id)s)
 order by w.id limit %(limit)s
@@ -44,7 +44,7 @@ order by w.id limit %(limit)s
 
 # Index: webhooks_of_account.
 _NAMES = """
-select id, webhook_url, deleted_at is not null from webhooks where account_id = %(account_id)s
+select id, webhook_url, deleted_at is not null from dispatcher.webhooks where account_id = %(account_id)s
 order by deleted_at is not null, id limit %(limit)s
 """
 

@@ -27,17 +27,17 @@ _TAKE_TURN = "select pg_try_advisory_xact_lock(%(lock)s) and pg_try_advisory_xac
 
 _ADD = f"""
 with r as (
-    insert into replays (account_id, client_id, webhook_id, event_names, states, since, until, rate, new_key, missed,
-        state, matched, paced_at, created_at, finished_at)
+    insert into dispatcher.replays (account_id, client_id, webhook_id, event_names, states, since, until, rate,
+        new_key, missed, state, matched, paced_at, created_at, finished_at)
     values (%(account_id)s, %(client_id)s, %(webhook_id)s, %(event_names)s::text[], %(states)s::text[], %(since)s,
         %(until)s, %(rate)s, %(new_key)s, %(missed)s, case when %(matched)s > 0 then 'running' else 'done' end,
-        %(matched)s, dispatcher_now(), %(as_of)s, case when %(matched)s = 0 then dispatcher_now() end)
+        %(matched)s, dispatcher.now(), %(as_of)s, case when %(matched)s = 0 then dispatcher.now() end)
     returning *)
-select {_COLUMNS} from r join accounts a on a.id = r.account_id
+select {_COLUMNS} from r join dispatcher.accounts a on a.id = r.account_id
 """
 
 _ADD_WEBHOOKS = """
-insert into replay_webhooks (replay_id, webhook_id, matched)
+insert into dispatcher.replay_webhooks (replay_id, webhook_id, matched)
 select %(id)s, webhook_id, matched from unnest(%(webhook_ids)s::int[], %(matched)s::bigint[]) as w (webhook_id, matched)
 """
 
@@ -46,48 +46,54 @@ _OWNED = """
     and (%(client_id)s::int is null or r.client_id = %(client_id)s)
 """
 
-_FIND = f"select {_COLUMNS} from replays r join accounts a on a.id = r.account_id where r.id = %(id)s and {_OWNED}"
+_FIND = (
+    f"select {_COLUMNS} from dispatcher.replays r join dispatcher.accounts a on a.id = r.account_id"
+    f" where r.id = %(id)s and {_OWNED}"
+)
 
 # Index: replays_by_account, backwards.
 _LIST = f"""
-select {_COLUMNS} from replays r join accounts a on a.id = r.account_id
+select {_COLUMNS} from dispatcher.replays r join dispatcher.accounts a on a.id = r.account_id
 where r.account_id = %(account_id)s and {_OWNED} and (%(before)s::int is null or r.id < %(before)s)
 order by r.id desc offset %(offset)s limit %(limit)s
 """
 
 _STOP = f"""
-update replays r set state = 'stopped', finished_at = dispatcher_now(), updated_at = dispatcher_now()
+update dispatcher.replays r set state = 'stopped', finished_at = dispatcher.now(), updated_at = dispatcher.now()
 where id = %(id)s and state = 'running' and {_OWNED}
 """
 
 _RESUME = f"""
-update replays r set state = 'running', finished_at = null, updated_at = dispatcher_now(), paced_at = dispatcher_now()
+update dispatcher.replays r
+    set state = 'running', finished_at = null, updated_at = dispatcher.now(), paced_at = dispatcher.now()
 where id = %(id)s and state = 'stopped' and {_OWNED}
 """
 
 # Those that got on last come first: one whose step fails again and again must not keep the others from theirs.
 # Index: replays_running.
-_RUNNING = "select id from replays where state = 'running' order by updated_at desc, id"
+_RUNNING = "select id from dispatcher.replays where state = 'running' order by updated_at desc, id"
 
-_COUNT_RUNNING = "select count(*) from replays where state = 'running' and account_id = %(account_id)s"
+_COUNT_RUNNING = "select count(*) from dispatcher.replays where state = 'running' and account_id = %(account_id)s"
 
-_PRUNE = "delete from replays where finished_at < dispatcher_now() - make_interval(days => %(days)s) returning id"
+_PRUNE = (
+    "delete from dispatcher.replays where finished_at < dispatcher.now() - make_interval(days => %(days)s) returning id"
+)
 
 _LOCK_RUNNING = f"""
-select {_COLUMNS}, r.turn, extract(epoch from dispatcher_now() - r.paced_at)::float8
-from replays r join accounts a on a.id = r.account_id
+select {_COLUMNS}, r.turn, extract(epoch from dispatcher.now() - r.paced_at)::float8
+from dispatcher.replays r join dispatcher.accounts a on a.id = r.account_id
 where r.id = %(id)s and r.state = 'running' for update of r
 """
 
 # The next webhooks in turn: those after the last one of the step before, then from the first on.
 # Index: replay_webhooks_left.
-_TURN = "(select turn from replays where id = %(id)s)"
+_TURN = "(select turn from dispatcher.replays where id = %(id)s)"
 _NEXT = f"""
 select webhook_id from (
-    (select 1 as round, webhook_id from replay_webhooks
+    (select 1 as round, webhook_id from dispatcher.replay_webhooks
      where replay_id = %(id)s and not done and webhook_id > {_TURN} order by webhook_id limit %(limit)s)
     union all
-    (select 2, webhook_id from replay_webhooks
+    (select 2, webhook_id from dispatcher.replay_webhooks
      where replay_id = %(id)s and not done and webhook_id <= {_TURN} order by webhook_id limit %(limit)s)) next
 order by round, webhook_id limit %(limit)s
 """
@@ -96,15 +102,15 @@ order by round, webhook_id limit %(limit)s
 _LEFT = """
 select r.webhook_id, r.last_id, r.matched - r.sent, w.deleted_at is not null, w.rate_limit,
     (select count(*) from (
-        select from deliveries_waiting
-        where webhook_id = r.webhook_id and next_attempt_at <= dispatcher_now() limit %(most)s) d)
-from replay_webhooks r join webhooks w on w.id = r.webhook_id
+        select from dispatcher.deliveries_waiting
+        where webhook_id = r.webhook_id and next_attempt_at <= dispatcher.now() limit %(most)s) d)
+from dispatcher.replay_webhooks r join dispatcher.webhooks w on w.id = r.webhook_id
 where r.replay_id = %(id)s and r.webhook_id = any (%(webhook_ids)s::int[]) and not r.done
 """
 
 # Index: replay_webhooks' key.
 _ADVANCE = """
-update replay_webhooks r set last_id = n.last_id, sent = r.sent + n.sent, done = n.done
+update dispatcher.replay_webhooks r set last_id = n.last_id, sent = r.sent + n.sent, done = n.done
 from unnest(%(webhook_id)s::int[], %(last_id)s::bigint[], %(sent)s::bigint[], %(done)s::bool[])
     as n (webhook_id, last_id, sent, done)
 where r.replay_id = %(id)s and r.webhook_id = any (%(webhook_id)s::int[]) and r.webhook_id = n.webhook_id
@@ -112,11 +118,11 @@ where r.replay_id = %(id)s and r.webhook_id = any (%(webhook_id)s::int[]) and r.
 
 # Index: replay_webhooks_left.
 _RECORD_PROGRESS = """
-update replays set sent = sent + %(sent)s, turn = %(turn)s, updated_at = dispatcher_now(),
+update dispatcher.replays set sent = sent + %(sent)s, turn = %(turn)s, updated_at = dispatcher.now(),
     paced_at = paced_at + make_interval(secs => %(paced_s)s),
     state = case when left_over then 'running' else 'done' end,
-    finished_at = case when not left_over then dispatcher_now() end
-from (select exists (select from replay_webhooks where replay_id = %(id)s and not done) as left_over) l
+    finished_at = case when not left_over then dispatcher.now() end
+from (select exists (select from dispatcher.replay_webhooks where replay_id = %(id)s and not done) as left_over) l
 where id = %(id)s
 """
 
@@ -155,7 +161,7 @@ class Advance:
 
 def now(connection: Connection) -> datetime:
     """The time of the clock that decides."""
-    now_: datetime = scalar(connection, "select dispatcher_now()")
+    now_: datetime = scalar(connection, "select dispatcher.now()")
     return now_
 
 

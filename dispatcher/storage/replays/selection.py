@@ -17,7 +17,7 @@ from dispatcher.storage.pipeline.deliveries import RESTART, RESTARTABLE
 
 # Index: webhooks_by_account.
 _WEBHOOKS = """
-select id from webhooks
+select id from dispatcher.webhooks
 where account_id = %(account_id)s and deleted_at is null
     and (%(webhook_id)s::bigint is null or id = %(webhook_id)s)
     and (%(client_id)s::int is null or client_id = %(client_id)s)
@@ -34,10 +34,10 @@ with scanned as materialized (
     select w.id as webhook_id, d.id, d.finished_on,
         d.state = any (%(states)s::text[]) and d.created_at >= %(since)s and d.created_at < %(until)s
             and d.updated_at <= %(as_of)s {not_too_often}
-            and coalesce((select {of_event} from events e where e.id = d.event_id), false) as fits
+            and coalesce((select {of_event} from dispatcher.events e where e.id = d.event_id), false) as fits
     from unnest(%(webhook_ids)s::int[], %(afters)s::bigint[]) as w (id, after)
     cross join lateral (
-        select id, event_id, state, created_at, updated_at, finished_on, redelivery_count from deliveries
+        select id, event_id, state, created_at, updated_at, finished_on, redelivery_count from dispatcher.deliveries
         where (webhook_id, id) > (w.id, w.after) and webhook_id <= w.id
             and finished_on between %(first_day)s and %(last_day)s {only_failed}
         order by webhook_id, id limit %(scan)s) d)
@@ -58,17 +58,17 @@ from scanned group by webhook_id
 # event. Index: events_by_account; deliveries_..._by_webhook of each day from the first event's on; deliveries_due.
 _MISSED = """
 with scanned as materialized (
-    select id, name from events
+    select id, name from dispatcher.events
     where account_id = %(account_id)s and id > %(after)s and id < %(until_id)s order by id limit %(scan)s),
 missing as (
-    select s.id from scanned s join webhooks w on w.id = %(webhook_id)s
+    select s.id from scanned s join dispatcher.webhooks w on w.id = %(webhook_id)s
     where s.name = any (w.events) and (%(names)s::text[] is null or s.name = any (%(names)s::text[]))
     except
-    select event_id from deliveries
+    select event_id from dispatcher.deliveries
     where webhook_id = %(webhook_id)s and (finished_on is null or finished_on >= %(first_day)s)
         and event_id between (select min(id) from scanned) and (select max(id) from scanned)
     except
-    select event_id from events_waiting
+    select event_id from dispatcher.events_waiting
     where event_id between (select min(id) from scanned) and (select max(id) from scanned))
 select (select count(*) from scanned), (select max(id) from scanned), array(select id from missing order by 1)
 """
@@ -76,12 +76,13 @@ select (select count(*) from scanned), (select max(id) from scanned), array(sele
 # Deliveries of days that were dropped are forgotten: nobody knows any more which events had one.
 _OLDEST_DAY = """
 select min(to_date(right(c.relname, 8), 'YYYYMMDD')) from pg_inherits i join pg_class c on c.oid = i.inhrelid
-where i.inhparent = 'deliveries'::regclass and c.relname ~ '_[0-9]{8}$'
+where i.inhparent = 'dispatcher.deliveries'::regclass and c.relname ~ '_[0-9]{8}$'
 """
 
 # Who deletes a webhook waits for us, and then cancels what we have made pending; a drain that notes how it is does not.
 _HOLD_WEBHOOKS = """
-select id from webhooks where id = any (%(webhook_ids)s::int[]) and deleted_at is null order by id for key share
+select id from dispatcher.webhooks where id = any (%(webhook_ids)s::int[]) and deleted_at is null
+order by id for key share
 """
 
 # Index: deliveries_by_id of the days of these. The conditions are asked again: somebody may have moved one meanwhile.
@@ -91,23 +92,23 @@ id = any (%(ids)s::bigint[]) and finished_on = any (%(days)s::date[]) and state 
 """
 
 _MOVE = f"""
-update deliveries set {RESTART}
+update dispatcher.deliveries set {RESTART}
 where {_STILL_FITS} and {RESTARTABLE}
 returning id, webhook_id, resource
 """
 
 _COPIED = f"""
-    select nextval('delivery_id') as id, event_id, webhook_id, id as copy_of,
+    select nextval('dispatcher.delivery_id') as id, event_id, webhook_id, id as copy_of,
         coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")}) as resource
-    from deliveries where {_STILL_FITS} order by event_id"""
+    from dispatcher.deliveries where {_STILL_FITS} order by event_id"""
 _COPY = f"{order.insert(_COPIED)} returning id, webhook_id, resource"
 
 # The resource of an event stands in its body, under a key that depends on its name.
 _MISSING = f"""
     select id, event_id, webhook_id, {order.resource_of("event_id", "webhook_id")} as resource, null::bigint as copy_of
     from (
-        select nextval('delivery_id') as id, e.id as event_id, w.id as webhook_id
-        from webhooks w join events e on e.id = any (%(ids)s::bigint[])
+        select nextval('dispatcher.delivery_id') as id, e.id as event_id, w.id as webhook_id
+        from dispatcher.webhooks w join dispatcher.events e on e.id = any (%(ids)s::bigint[])
         where w.id = %(webhook_id)s order by e.id) missing"""
 _BUILD = f"{order.insert(_MISSING)} returning id, webhook_id, resource"
 

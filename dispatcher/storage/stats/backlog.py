@@ -61,19 +61,19 @@ class WebhookBacklog:
 
 # Index: deliveries_due. Read in its order, because a scan of the table would read what is long gone, too.
 _EXACT = """
-select webhook_id, next_attempt_at, lease_token is not null as leased from deliveries_waiting
+select webhook_id, next_attempt_at, lease_token is not null as leased from dispatcher.deliveries_waiting
 order by webhook_id, next_attempt_at limit %(most)s
 """
 _SAMPLE = """
 select webhook_id, next_attempt_at, lease_token is not null as leased
-from deliveries_waiting tablesample system (%(percent)s) repeatable (0)
+from dispatcher.deliveries_waiting tablesample system (%(percent)s) repeatable (0)
 """
 
 # One row for each of the webhooks with the most, each with the sums over all of them.
 _BY_WEBHOOK = """
 with counted as materialized (
-    select webhook_id, count(*) as waiting, count(*) filter (where next_attempt_at <= (select dispatcher_now())) as due,
-        count(*) filter (where leased and next_attempt_at > (select dispatcher_now())) as leased,
+    select webhook_id, count(*) as waiting, count(*) filter (where next_attempt_at <= (select dispatcher.now())) as due,
+        count(*) filter (where leased and next_attempt_at > (select dispatcher.now())) as leased,
         count(*) filter (where next_attempt_at >= '9999-12-31 00:00+00') as held_back, min(next_attempt_at) as first_at
     from ({source}) source group by 1),
 most as materialized (
@@ -81,24 +81,25 @@ most as materialized (
         sum(held_back) over () as all_held_back
     from counted order by waiting desc, webhook_id limit %(webhooks)s)
 select m.webhook_id, a.slug, w.active and w.deleted_at is null, m.waiting, m.due, m.leased, m.held_back,
-    extract(epoch from dispatcher_now() - m.first_at)::float8, m.first_at,
+    extract(epoch from dispatcher.now() - m.first_at)::float8, m.first_at,
     m.all_waiting::float8, m.all_due::float8, m.all_leased::float8, m.all_held_back::float8
-from most m join webhooks w on w.id = m.webhook_id join accounts a on a.id = w.account_id
+from most m join dispatcher.webhooks w on w.id = m.webhook_id join dispatcher.accounts a on a.id = w.account_id
 order by m.waiting desc, m.webhook_id
 """
 
 _EVENTS = """
-select count(*) from (select from events_waiting order by event_id limit %(most)s) e
+select count(*) from (select from dispatcher.events_waiting order by event_id limit %(most)s) e
 """
-_EVENTS_SAMPLE = "select count(*) from events_waiting tablesample system (%(percent)s) repeatable (0)"
+_EVENTS_SAMPLE = "select count(*) from dispatcher.events_waiting tablesample system (%(percent)s) repeatable (0)"
 _OLDEST_EVENT = """
-select extract(epoch from clock_timestamp() - recorded_at)::float8 from events_waiting order by event_id limit 1
+select extract(epoch from clock_timestamp() - recorded_at)::float8 from dispatcher.events_waiting order by event_id
+limit 1
 """
 
 # What Postgres' statistics say is good enough to know that there is no use in counting.
 _SIZE = """
-select pg_stat_get_live_tuples(%(table)s::regclass),
-    pg_relation_size(%(table)s::regclass) / current_setting('block_size')::int
+select pg_stat_get_live_tuples(('dispatcher.' || %(table)s)::regclass),
+    pg_relation_size(('dispatcher.' || %(table)s)::regclass) / current_setting('block_size')::int
 """
 
 

@@ -18,14 +18,16 @@ TABLES = ("events", "deliveries", "attempts")
 _AHEAD_DAYS = 7
 
 _MISSING = """
-select day::date from generate_series(dispatcher_now()::date, dispatcher_now()::date + %(ahead)s, '1 day') day
-where exists (select from unnest(%(tables)s::text[]) t where to_regclass(t || to_char(day, '_YYYYMMDD')) is null)
+select day::date from generate_series(dispatcher.now()::date, dispatcher.now()::date + %(ahead)s, '1 day') day
+where exists (
+    select from unnest(%(tables)s::text[]) t where to_regclass('dispatcher.' || t || to_char(day, '_YYYYMMDD')) is null)
 """
 
 _EXPIRED = """
 select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-where i.inhparent = any (%(tables)s::text[]::regclass[]) and c.relname ~ '_[0-9]{8}$'
-    and right(c.relname, 8) < to_char(dispatcher_now()::date - %(days)s, 'YYYYMMDD')
+join unnest(%(tables)s::text[]) t on i.inhparent = ('dispatcher.' || t)::regclass
+where c.relname ~ '_[0-9]{8}$'
+    and right(c.relname, 8) < to_char(dispatcher.now()::date - %(days)s, 'YYYYMMDD')
 order by right(c.relname, 8), c.relname
 """
 
@@ -33,10 +35,12 @@ order by right(c.relname, 8), c.relname
 # event: the copies that a replay made have an index of their own.
 _STILL_NEEDED = """
 select exists (
-        select from deliveries_waiting where event_id >= %(first)s and event_id < %(last)s and copy_of is null)
+        select from dispatcher.deliveries_waiting
+        where event_id >= %(first)s and event_id < %(last)s and copy_of is null)
     or exists (
-        select from deliveries_waiting where event_id >= %(first)s and event_id < %(last)s and copy_of is not null)
-    or exists (select from events_waiting where event_id >= %(first)s and event_id < %(last)s)
+        select from dispatcher.deliveries_waiting
+        where event_id >= %(first)s and event_id < %(last)s and copy_of is not null)
+    or exists (select from dispatcher.events_waiting where event_id >= %(first)s and event_id < %(last)s)
 """
 
 
@@ -48,7 +52,7 @@ def missing(connection: Connection) -> list[date]:
 def make(connection: Connection, day: date) -> None:
     """Makes the day's partitions. Raises StorageUnavailable where the tables are not free."""
     _take(connection, [name for table in TABLES for name in (table, f"{table}_default")])
-    rows(connection, "select create_partitions(%(day)s)", day=day)
+    rows(connection, "select dispatcher.create_partitions(%(day)s)", day=day)
 
 
 def expired(connection: Connection, retention_days: int) -> list[str]:
@@ -63,12 +67,12 @@ def drop(connection: Connection, name: str) -> bool:
     """
     _soon(connection, f"select pg_advisory_xact_lock({LOCK})")
     table = name[:-9]
-    if scalar(connection, "select to_regclass(%(name)s)", name=name) is None:
+    if scalar(connection, "select to_regclass('dispatcher.' || %(name)s)", name=name) is None:
         return False
     if table == "events" and _is_needed(connection, name):
         return False
     _take(connection, [table, f"{table}_default", name])
-    rows(connection, f"drop table {name}")
+    rows(connection, f"drop table dispatcher.{name}")
     return True
 
 
@@ -79,7 +83,7 @@ def keep(connection: Connection) -> None:
 
 def _take(connection: Connection, names: Sequence[str]) -> None:
     """The tables are the caller's alone until the transaction ends; it waits for all of them together, not for each."""
-    _soon(connection, f"lock table {', '.join(f'only {name}' for name in names)} in access exclusive mode")
+    _soon(connection, f"lock table {', '.join(f'only dispatcher.{name}' for name in names)} in access exclusive mode")
 
 
 def _soon(connection: Connection, sql: str) -> None:

@@ -21,12 +21,12 @@ FAILED_ATTEMPTS_CAP = 100_000
 # What is finished may be committed a moment later than its time says, so the last seconds are left for the next count.
 # What nobody counted for an hour (no worker ran) is not made up for.
 _SPAN = """
-select greatest(until, dispatcher_now() - interval '1 hour'),
-    least(dispatcher_now() - %(lag_s)s * interval '1 second',
-        greatest(until, dispatcher_now() - interval '1 hour') + interval '5 minutes')
-from figures_until for update skip locked
+select greatest(until, dispatcher.now() - interval '1 hour'),
+    least(dispatcher.now() - %(lag_s)s * interval '1 second',
+        greatest(until, dispatcher.now() - interval '1 hour') + interval '5 minutes')
+from dispatcher.figures_until for update skip locked
 """
-_COUNTED = "update figures_until set until = %(until)s"
+_COUNTED = "update dispatcher.figures_until set until = %(until)s"
 
 # Index: deliveries_by_finish and attempts_by_finish, of the days named; deliveries_by_id, one look-up for each attempt.
 _COUNT = """
@@ -35,19 +35,19 @@ with finished as materialized (
         case when d.state = 'delivered' then least(%(last_bucket)s, greatest(0, ceil(ln(greatest(1,
             extract(epoch from d.updated_at - d.created_at)::float8 * 1000)) / ln(%(growth)s::float8))))::smallint
         end as bucket, count(*)::int as deliveries
-    from deliveries d
+    from dispatcher.deliveries d
     where d.finished_on between %(first_day)s and %(last_day)s
         and d.updated_at > %(since)s and d.updated_at <= %(until)s and d.state in ('delivered', 'failed')
     group by 1, 2, 3, 4),
 unsuccessful as materialized (
     select d.webhook_id, a.minute, count(*)::int as attempts
     from (
-        select delivery_id, date_trunc('minute', finished_at) as minute from attempts
+        select delivery_id, date_trunc('minute', finished_at) as minute from dispatcher.attempts
         where recorded_on between %(first_day)s and %(last_day)s
             and finished_at > %(since)s and finished_at <= %(until)s and status !~ '^2[0-9][0-9]$'
         limit %(cap)s) a
     cross join lateral (
-        select webhook_id from deliveries
+        select webhook_id from dispatcher.deliveries
         where id = a.delivery_id
             and (finished_on is null or finished_on between %(first_day)s and %(last_day)s) limit 1) d
     group by 1, 2),
@@ -57,9 +57,9 @@ counted as (
     union all
     select webhook_id, minute, 0, 0, attempts from unsuccessful),
 whose as (
-    select s.*, w.account_id from counted s join webhooks w on w.id = s.webhook_id),
+    select s.*, w.account_id from counted s join dispatcher.webhooks w on w.id = s.webhook_id),
 minutes as (
-    insert into figures_by_minute as f (account_id, minute, delivered, failed, failed_attempts)
+    insert into dispatcher.figures_by_minute as f (account_id, minute, delivered, failed, failed_attempts)
     select account_id, minute, sum(delivered), sum(failed), sum(failed_attempts) from (
         select account_id, minute, delivered, failed, failed_attempts from whose
         union all select 0, minute, delivered, failed, failed_attempts from whose) both_of_them
@@ -67,14 +67,15 @@ minutes as (
     on conflict (account_id, minute) do update set delivered = f.delivered + excluded.delivered,
         failed = f.failed + excluded.failed, failed_attempts = f.failed_attempts + excluded.failed_attempts),
 times as (
-    insert into times_by_minute as t (account_id, minute, bucket, deliveries)
+    insert into dispatcher.times_by_minute as t (account_id, minute, bucket, deliveries)
     select account_id, minute, bucket, sum(deliveries) from (
-        select w.account_id, f.minute, f.bucket, f.deliveries from finished f join webhooks w on w.id = f.webhook_id
+        select w.account_id, f.minute, f.bucket, f.deliveries from finished f
+            join dispatcher.webhooks w on w.id = f.webhook_id
         where f.bucket is not null
         union all select 0, minute, bucket, deliveries from finished where bucket is not null) both_of_them
     group by 1, 2, 3
     on conflict (account_id, minute, bucket) do update set deliveries = t.deliveries + excluded.deliveries)
-insert into figures_by_hour as f (webhook_id, hour, delivered, failed, failed_attempts)
+insert into dispatcher.figures_by_hour as f (webhook_id, hour, delivered, failed, failed_attempts)
 select webhook_id, date_trunc('hour', minute), sum(delivered), sum(failed), sum(failed_attempts) from counted
 group by 1, 2
 on conflict (webhook_id, hour) do update set delivered = f.delivered + excluded.delivered,
@@ -83,26 +84,26 @@ on conflict (webhook_id, hour) do update set delivered = f.delivered + excluded.
 
 # Index: the keys of figures_by_minute and times_by_minute.
 _READ = """
-select minute, null::smallint, delivered, failed, failed_attempts from figures_by_minute
-where account_id = %(account_id)s and minute > dispatcher_now() - interval '60 minutes'
+select minute, null::smallint, delivered, failed, failed_attempts from dispatcher.figures_by_minute
+where account_id = %(account_id)s and minute > dispatcher.now() - interval '60 minutes'
 union all
-select minute, bucket, deliveries, 0, 0 from times_by_minute
-where account_id = %(account_id)s and minute > dispatcher_now() - interval '15 minutes'
+select minute, bucket, deliveries, 0, 0 from dispatcher.times_by_minute
+where account_id = %(account_id)s and minute > dispatcher.now() - interval '15 minutes'
 union all
-select until, null, -1, 0, 0 from figures_until
+select until, null, -1, 0, 0 from dispatcher.figures_until
 """
 
 # Index: figures_by_hour's key.
 _HOURS = """
-select webhook_id, hour, delivered, failed, failed_attempts from figures_by_hour
-where webhook_id = any (%(webhook_ids)s::int[]) and hour > dispatcher_now() - interval '24 hours'
+select webhook_id, hour, delivered, failed, failed_attempts from dispatcher.figures_by_hour
+where webhook_id = any (%(webhook_ids)s::int[]) and hour > dispatcher.now() - interval '24 hours'
 order by webhook_id, hour
 """
 
 _PRUNE = (
-    "delete from figures_by_minute where minute < dispatcher_now() - interval '2 hours'",
-    "delete from times_by_minute where minute < dispatcher_now() - interval '2 hours'",
-    "delete from figures_by_hour where hour < dispatcher_now() - interval '50 hours'",
+    "delete from dispatcher.figures_by_minute where minute < dispatcher.now() - interval '2 hours'",
+    "delete from dispatcher.times_by_minute where minute < dispatcher.now() - interval '2 hours'",
+    "delete from dispatcher.figures_by_hour where hour < dispatcher.now() - interval '50 hours'",
 )
 
 

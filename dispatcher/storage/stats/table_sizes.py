@@ -22,9 +22,10 @@ class Partitions:
 
 _PARTITIONS = """
 select p.relname, count(*)::int, sum(c.relpages)::bigint * current_setting('block_size')::int,
-    array_agg(right(c.relname, 8)) filter (where c.relname ~ '_[0-9]{8}$'), dispatcher_now()::date
+    array_agg(right(c.relname, 8)) filter (where c.relname ~ '_[0-9]{8}$'), dispatcher.now()::date
 from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
-where p.oid in ('events'::regclass, 'deliveries'::regclass, 'attempts'::regclass) group by 1 order by 1
+where p.oid in ('dispatcher.events'::regclass, 'dispatcher.deliveries'::regclass, 'dispatcher.attempts'::regclass)
+    group by 1 order by 1
 """
 
 _BY_STATE = """
@@ -33,7 +34,7 @@ from pg_inherits i join pg_class c on c.oid = i.inhrelid and c.reltuples > 0
 join pg_namespace n on n.oid = c.relnamespace
 join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = 'state'
 cross join unnest(s.most_common_vals::text::text[], s.most_common_freqs) v (state, share)
-where i.inhparent = 'deliveries'::regclass and c.relname <> 'deliveries_waiting' group by 1
+where i.inhparent = 'dispatcher.deliveries'::regclass and c.relname <> 'deliveries_waiting' group by 1
 """
 
 

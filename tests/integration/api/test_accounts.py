@@ -17,7 +17,8 @@ def test_the_account_has_every_documented_attribute_in_order(api: Api, account: 
 
 def test_the_accounts_settings_take_the_place_of_defaults(api: Api, account: Account) -> None:
     api.sql(
-        """update accounts set settings = '{"name": "Apple Corp", "plan": "Start", "registration_no": "12345678"}'
+        """update dispatcher.accounts
+set settings = '{"name": "Apple Corp", "plan": "Start", "registration_no": "12345678"}'
         where id = %(id)s""",
         id=account.id,
     )
@@ -49,7 +50,7 @@ def test_the_people_of_the_account_are_listed_the_owner_first(server: Server, co
     )
     api = Api.of(server, container, account)
     api.sql(
-        "insert into users (account_id, email, full_name, permission, allowed_scope) "
+        "insert into dispatcher.users (account_id, email, full_name, permission, allowed_scope) "
         "select %(id)s, n || '@example.com', 'Reader ' || n, 'read', '{reports}' from generate_series(1, 40) n",
         id=account.id,
     )

@@ -69,7 +69,7 @@ def ended(known: Known) -> dict[str, Api]:
     """Clients of the account whose tokens are good for nothing, by the reason."""
     made = {reason: known.api.another() for reason in ("expires_at = now()", "revoked_at = now()", "kind = 'refresh'")}
     for change, client in made.items():
-        client.sql(f"update tokens set {change} where client_id = %(id)s", id=client.client.id)
+        client.sql(f"update dispatcher.tokens set {change} where client_id = %(id)s", id=client.client.id)
     made["revoked client"] = known.api.another()
     revoke_client(known.api.container.storage, made["revoked client"].client.client_id)
     return made
@@ -109,7 +109,9 @@ def test_a_thing_that_does_not_exist_is_not_found(known: Known, route: Route) ->
 def test_a_missing_scope_is_told(api: Api, route: Route) -> None:
     things = things_of(api)
     for scopes in ({"webhooks", "events:read", "events:write", "deliveries"} - {route.scope},):
-        api.sql("update tokens set scopes = %(s)s where client_id = %(id)s", s=list(scopes), id=api.client.id)
+        api.sql(
+            "update dispatcher.tokens set scopes = %(s)s where client_id = %(id)s", s=list(scopes), id=api.client.id
+        )
 
         answer = call(api, route, things)
 
@@ -120,7 +122,7 @@ def test_a_missing_scope_is_told(api: Api, route: Route) -> None:
 @every_route
 def test_what_is_refused_has_no_effect(api: Api, route: Route) -> None:
     things = things_of(api)
-    count = "select count(*), max(updated_at) from webhooks where account_id = %(id)s and deleted_at is null"
+    count = "select count(*), max(updated_at) from dispatcher.webhooks where account_id = %(id)s and deleted_at is null"
     before = api.sql(count, id=api.account.id)
 
     call(replace(api, token=None), route, things)

@@ -8,7 +8,7 @@ from tests.support.api import Api
 from tests.support.fakes import FakeClock
 from tests.support.waiting import in_a_loop
 
-REVOKE = "update tokens set revoked_at = now() where client_id = %(id)s"
+REVOKE = "update dispatcher.tokens set revoked_at = now() where client_id = %(id)s"
 
 
 async def is_admitted(callers: Callers, token: str) -> bool:

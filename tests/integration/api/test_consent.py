@@ -111,7 +111,10 @@ def test_who_does_not_agree_brings_back_that(browser: Browser, integration: Api)
 
     assert (back["error"], back["state"]) == ("access_denied", "x")
     assert (
-        integration.sql("select from tokens where kind = 'code' and client_id = %(id)s", id=integration.client.id) == []
+        integration.sql(
+            "select from dispatcher.tokens where kind = 'code' and client_id = %(id)s", id=integration.client.id
+        )
+        == []
     )
 
 
@@ -196,7 +199,7 @@ def test_a_wrong_password_is_refused(browser: Browser, password: str) -> None:
 
 def test_a_user_who_is_no_owner_cannot_agree(browser: Browser, integration: Api) -> None:
     integration.sql(
-        "insert into users (account_id, email, full_name, permission, password_hash) "
+        "insert into dispatcher.users (account_id, email, full_name, permission, password_hash) "
         "values (%(id)s, 'reader@example.com', 'Reader', 'read', %(hash)s)",
         id=integration.account.id,
         hash=HASH,
@@ -206,7 +209,9 @@ def test_a_user_who_is_no_owner_cannot_agree(browser: Browser, integration: Api)
 
 
 def test_an_owner_without_a_password_cannot_sign_in(browser: Browser, integration: Api) -> None:
-    integration.sql("update users set password_hash = null where account_id = %(id)s", id=integration.account.id)
+    integration.sql(
+        "update dispatcher.users set password_hash = null where account_id = %(id)s", id=integration.account.id
+    )
 
     assert browser.agree(browser.open(), password="").status_code == 403
 
@@ -280,7 +285,7 @@ def test_the_page_allows_no_scripts_no_frames_and_is_not_kept(browser: Browser) 
 
 def test_names_are_shown_as_text(server: Server, container: Container, account: Account) -> None:
     bold = Api.of(server, container, account, redirect_uri=REDIRECT_URI)
-    bold.sql("update clients set name = '<b>bold</b>' where id = %(id)s", id=bold.client.id)
+    bold.sql("update dispatcher.clients set name = '<b>bold</b>' where id = %(id)s", id=bold.client.id)
 
     page = Browser(bold).open(state='"><script>alert(1)</script>')
 
@@ -290,7 +295,7 @@ def test_names_are_shown_as_text(server: Server, container: Container, account: 
 
 def test_a_revoked_client_cannot_ask(browser: Browser, integration: Api) -> None:
     page = browser.open()
-    integration.sql("update clients set revoked_at = now() where id = %(id)s", id=integration.client.id)
+    integration.sql("update dispatcher.clients set revoked_at = now() where id = %(id)s", id=integration.client.id)
 
     assert browser.open().status_code == 400
     assert browser.agree(page).status_code == 400

@@ -30,7 +30,7 @@ class Deliveries:
         self.api.container.emitter.emit(self.api.account, [an_event(name) for name in names or ("invoice_paid",)])
         self.api.container.storage.transact(events.fan_out, 100_000)
         found = self.api.sql(
-            "select d.id from deliveries d join webhooks w on w.id = d.webhook_id"
+            "select d.id from dispatcher.deliveries d join dispatcher.webhooks w on w.id = d.webhook_id"
             " where w.account_id = %(id)s order by d.id",
             id=self.api.account.id,
         )
@@ -38,13 +38,15 @@ class Deliveries:
 
     def finish(self, id_: int, state: str = "delivered", status: str = "200") -> None:
         self.api.sql(
-            "update deliveries set state = %(state)s, finished_on = current_date, attempt_count = attempt_count + 1"
+            "update dispatcher.deliveries"
+            " set state = %(state)s, finished_on = current_date, attempt_count = attempt_count + 1"
             " where id = %(id)s",
             id=id_,
             state=state,
         )
         self.api.sql(
-            "insert into attempts (delivery_id, number, request_id, url, status, content_type, body, started_at,"
+            "insert into dispatcher.attempts (delivery_id, number, request_id, url, status, content_type, body,"
+            " started_at,"
             " finished_at) values (%(id)s, 1, gen_random_uuid(), 'http://127.0.0.1:9/hook', %(status)s, 'text/plain',"
             " 'oh', now() - interval '20 ms', now())",
             id=id_,
@@ -72,7 +74,7 @@ def test_no_delivery_tells_which_names_there_are_in_the_network_behind(
     webhook = made.webhook()
     (id_,) = made.make()
     made.finish(id_, "failed", status)
-    api.sql("update attempts set reason = %(reason)s where delivery_id = %(id)s", reason=reason, id=id_)
+    api.sql("update dispatcher.attempts set reason = %(reason)s where delivery_id = %(id)s", reason=reason, id=id_)
 
     shown = api.get(f"/deliveries/{id_}.json").json()
     assert shown["last_response_status"] == "connection_failed"
@@ -196,7 +198,10 @@ def test_one_whose_event_is_gone_is_shown_and_cannot_be_sent_again(api: Api, mad
     made.webhook()
     (id_,) = made.make()
     made.finish(id_, "failed", "500")
-    api.sql("delete from events where id = (select event_id from deliveries where id = %(id)s)", id=id_)
+    api.sql(
+        "delete from dispatcher.events where id = (select event_id from dispatcher.deliveries where id = %(id)s)",
+        id=id_,
+    )
 
     shown = api.get(f"/deliveries/{id_}.json").json()
     assert (shown["event_name"], shown["body"]["body"], shown["state"]) == ("unknown", {}, "failed")
@@ -224,7 +229,7 @@ def test_one_that_was_sent_again_as_often_as_is_allowed_is_not(api: Api, made: D
     made.webhook()
     (id_,) = made.make()
     made.finish(id_, "failed", "500")
-    api.sql("update deliveries set redelivery_count = 100")
+    api.sql("update dispatcher.deliveries set redelivery_count = 100")
 
     answer = api.post(f"/deliveries/{id_}/redeliver.json")
     assert answer.status_code == 422

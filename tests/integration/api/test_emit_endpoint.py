@@ -28,7 +28,7 @@ def headers_of(api: Api) -> Any:
 
 
 def stored(api: Api) -> int:
-    count: int = api.sql("select count(*) from events where account_id = %(id)s", id=api.account.id)[0][0]
+    count: int = api.sql("select count(*) from dispatcher.events where account_id = %(id)s", id=api.account.id)[0][0]
     return count
 
 
@@ -166,7 +166,7 @@ def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds
 def interrupted(api: Api, container: Container, table: str, statement: str, within_s: float) -> requests.Response:
     """The answer to an emit whose statement waited for `table` when Postgres ended its connection; it stays locked."""
     with ThreadPoolExecutor(1) as thread, container.storage.transaction() as connection:
-        connection.exec_driver_sql(f"lock table {table}")
+        connection.exec_driver_sql(f"lock table dispatcher.{table}")
         waits = thread.submit(api.post, "/events.json", json=PAID)
         ended = (
             "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -183,7 +183,7 @@ def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(
     api = Api.of(server, container, account)
     assert api.post("/events.json", json=PAID).status_code == 202
 
-    answer = interrupted(api, container, "events_waiting", "insert into events", 20)
+    answer = interrupted(api, container, "events_waiting", "insert into dispatcher.events", 20)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["Retry-After"] == "5"
     assert stored(api) == 1

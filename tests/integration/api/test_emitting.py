@@ -26,7 +26,7 @@ def errors(answer: Any) -> dict[str, list[str]]:
 
 
 def stored(api: Api) -> list[Any]:
-    return api.sql("select id, name from events where account_id = %(id)s order by id", id=api.account.id)
+    return api.sql("select id, name from dispatcher.events where account_id = %(id)s order by id", id=api.account.id)
 
 
 def test_an_event_is_answered_once_it_is_committed(api: Api) -> None:
@@ -37,13 +37,13 @@ def test_an_event_is_answered_once_it_is_committed(api: Api) -> None:
     assert list(shown) == ["id", "name", "created_at", "new"]
     assert (shown["name"], shown["new"]) == ("invoice_paid", True)
     assert stored(api) == [(shown["id"], "invoice_paid")]
-    assert api.sql("select 1 from events_waiting where event_id = %(id)s", id=shown["id"])
+    assert api.sql("select 1 from dispatcher.events_waiting where event_id = %(id)s", id=shown["id"])
 
 
 def test_what_is_stored_is_what_a_service_in_python_would_store(api: Api) -> None:
     shown = emit(api, PAID).json()
 
-    ((body,),) = api.sql("select body::text from events where id = %(id)s", id=shown["id"])
+    ((body,),) = api.sql("select body::text from dispatcher.events where id = %(id)s", id=shown["id"])
     assert json.loads(body) == a_body()
 
 
@@ -108,7 +108,7 @@ def test_it_may_say_when_it_happened(api: Api) -> None:
     shown = emit(api, SMALL | {"created_at": "2024-06-13T12:06:20.924Z"}).json()
 
     assert shown["created_at"] == "2024-06-13T14:06:20.924+02:00"
-    (row,) = api.sql("select created_at from events where id = %(id)s", id=shown["id"])
+    (row,) = api.sql("select created_at from dispatcher.events where id = %(id)s", id=shown["id"])
     assert row[0] == datetime.fromisoformat(shown["created_at"])
 
 

@@ -83,8 +83,8 @@ def test_a_database_without_migrations_is_not_ready(
 def test_the_metrics_are_read_from_the_rows(call: Any, api: Api, a_worker_lives: None) -> None:
     hook = a_webhook(api.container.storage, api.account, client_id=api.client.id)
     api.sql(
-        "insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)"
-        " select nextval('delivery_id'), n, %(hook)s, gen_random_uuid(), now() - interval '1 h'"
+        "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)"
+        " select nextval('dispatcher.delivery_id'), n, %(hook)s, gen_random_uuid(), now() - interval '1 h'"
         " from generate_series(1, 3) n",
         hook=hook.id,
     )

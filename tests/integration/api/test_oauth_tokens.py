@@ -232,9 +232,9 @@ def test_a_code_may_not_be_widened(server: Server, container: Container, account
 
     given = exchanged(narrow, a_code(narrow), scope="webhooks deliveries").json()
 
-    assert narrow.sql("select distinct scopes from tokens where client_id = %(id)s", id=narrow.client.id) == [
-        (["webhooks"],)
-    ]
+    assert narrow.sql(
+        "select distinct scopes from dispatcher.tokens where client_id = %(id)s", id=narrow.client.id
+    ) == [(["webhooks"],)]
     assert "access_token" in given
 
 
@@ -266,10 +266,11 @@ def test_of_many_who_use_a_code_at_once_none_keeps_a_token(integration: Api) -> 
 
 def test_a_code_lives_five_minutes(integration: Api) -> None:
     code, old = a_code(integration), a_code(integration)
-    lifetimes = "select extract(epoch from expires_at - created_at)::int from tokens where kind = 'code'"
+    lifetimes = "select extract(epoch from expires_at - created_at)::int from dispatcher.tokens where kind = 'code'"
     assert set(integration.sql(lifetimes)) == {(300,)}
     integration.sql(
-        "update tokens set expires_at = now() where hash = %(hash)s", hash=hashlib.sha256(old.encode()).digest()
+        "update dispatcher.tokens set expires_at = now() where hash = %(hash)s",
+        hash=hashlib.sha256(old.encode()).digest(),
     )
 
     assert exchanged(integration, old).json()["error"] == "invalid_grant"
@@ -350,13 +351,15 @@ def test_revoking_needs_a_client_and_a_token(api: Api) -> None:
 
 
 def test_an_expired_token_is_refused_and_deleted_a_day_later(api: Api) -> None:
-    api.sql("update tokens set expires_at = now() where client_id = %(id)s", id=api.client.id)
+    api.sql("update dispatcher.tokens set expires_at = now() where client_id = %(id)s", id=api.client.id)
     assert not is_accepted(api, api.token)
-    count = "select count(*) from tokens where client_id = %(id)s"
+    count = "select count(*) from dispatcher.tokens where client_id = %(id)s"
 
     prune(api.container.storage, api.container.settings.retention_days)
     assert api.sql(count, id=api.client.id) == [(1,)]
-    api.sql("update tokens set expires_at = now() - interval '25 h' where client_id = %(id)s", id=api.client.id)
+    api.sql(
+        "update dispatcher.tokens set expires_at = now() - interval '25 h' where client_id = %(id)s", id=api.client.id
+    )
     prune(api.container.storage, api.container.settings.retention_days)
     assert api.sql(count, id=api.client.id) == [(0,)]
 
@@ -366,7 +369,8 @@ def test_no_secret_is_stored_as_it_is(integration: Api) -> None:
 
     dump = json.dumps(
         integration.sql(
-            "select row_to_json(t)::text from tokens t union all select row_to_json(c)::text from clients c"
+            "select row_to_json(t)::text from dispatcher.tokens t union all select row_to_json(c)::text"
+            " from dispatcher.clients c"
         )
     )
     for secret in (integration.secret, integration.token, given["access_token"], given["refresh_token"]):

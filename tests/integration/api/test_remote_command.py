@@ -63,7 +63,8 @@ def failed(api: Api, hook: Any) -> str:
     run("emit", "invoice_paid", stdin=json.dumps(a_body()))
     api.container.storage.transact(events.fan_out, 100_000)
     ((id_,),) = api.sql(
-        "update deliveries set state = 'failed', finished_on = current_date where webhook_id = %(id)s returning id",
+        "update dispatcher.deliveries set state = 'failed', finished_on = current_date where webhook_id = %(id)s"
+        " returning id",
         id=hook["id"],
     )
     return str(id_)

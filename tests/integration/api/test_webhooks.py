@@ -91,8 +91,8 @@ def test_an_auth_header_is_removed_by_null_and_by_an_empty_text(api: Api) -> Non
 
 def test_a_deleted_webhook_is_gone_and_what_waits_for_it_cancelled(api: Api) -> None:
     made = created(api)
-    api.sql("insert into deliveries (id, event_id, webhook_id, idempotency_key) "
-            "values (nextval('delivery_id'), 1, %(id)s, gen_random_uuid())", id=made["id"])  # fmt: skip
+    api.sql("insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key) "
+            "values (nextval('dispatcher.delivery_id'), 1, %(id)s, gen_random_uuid())", id=made["id"])  # fmt: skip
 
     answer = api.delete(f"/webhooks/{made['id']}.json")
 
@@ -100,7 +100,9 @@ def test_a_deleted_webhook_is_gone_and_what_waits_for_it_cancelled(api: Api) -> 
     assert api.get(f"/webhooks/{made['id']}.json").status_code == 404
     assert api.delete(f"/webhooks/{made['id']}.json").status_code == 404
     assert api.get("/webhooks.json").json() == []
-    assert api.sql("select state from deliveries where webhook_id = %(id)s", id=made["id"]) == [("cancelled",)]
+    assert api.sql("select state from dispatcher.deliveries where webhook_id = %(id)s", id=made["id"]) == [
+        ("cancelled",)
+    ]
 
 
 def test_pages_have_forty_and_the_one_past_the_end_is_empty(api: Api) -> None:
@@ -230,6 +232,6 @@ def test_urls_are_those_of_the_public_address_where_there_is_one(
 
 
 def test_a_client_revoked_in_the_middle_leaves_no_webhook_behind(api: Api) -> None:
-    api.sql("update clients set revoked_at = now() where id = %(id)s", id=api.client.id)
+    api.sql("update dispatcher.clients set revoked_at = now() where id = %(id)s", id=api.client.id)
 
     assert api.post("/webhooks.json", json=GIVEN).status_code == 401

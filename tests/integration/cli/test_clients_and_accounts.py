@@ -16,7 +16,7 @@ from tests.support.builders import PASSWORDS, a_webhook, an_account
 
 
 def hash_of_owner(storage: Storage, account: Account) -> str | None:
-    sql = "select password_hash from users where account_id = %(id)s and permission = 'owner'"
+    sql = "select password_hash from dispatcher.users where account_id = %(id)s and permission = 'owner'"
     return storage.transact(rows, sql, {"id": account.id})[0][0]
 
 
@@ -53,7 +53,7 @@ def test_an_account_and_its_owner_are_changed_where_something_is_given(
     assert said == "account applecorp changed: time zone UTC, owner Ann Novák ann@example.com\n"
     (after,) = run_json("account", "list")
     assert after == changed | {"time_zone": "UTC", "owner": {"email": "ann@example.com", "full_name": "Ann Novák"}}
-    assert storage.transact(rows, "select updated_at > created_at from accounts") == [(True,)]
+    assert storage.transact(rows, "select updated_at > created_at from dispatcher.accounts") == [(True,)]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,8 @@ def test_a_password_is_typed_twice_read_or_made_up(
 def test_of_somebody_else_in_the_account_too(run: Callable[..., Result], storage: Storage, account: Account) -> None:
     storage.transact(
         rows,
-        "insert into users (account_id, email, full_name, permission) values (%(id)s, 'R@x.cz', 'R', 'read')",
+        "insert into dispatcher.users (account_id, email, full_name, permission)"
+        " values (%(id)s, 'R@x.cz', 'R', 'read')",
         {"id": account.id},
     )
 
@@ -217,7 +218,7 @@ def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(
     assert storage.transact(clients.authenticate, made["client_id"], made["client_secret"]) is None
     left = storage.transact(lambda c: [one.id for one in webhooks.list_for_account(c, storage.secrets, account.id)])
     assert left == [kept.id]
-    states = storage.transact(rows, "select webhook_id, state from deliveries order by 1")
+    states = storage.transact(rows, "select webhook_id, state from dispatcher.deliveries order by 1")
     assert states == [(theirs[0].id, "cancelled"), (theirs[1].id, "cancelled"), (kept.id, "pending")]
     assert run_json("client", "list")[0]["revoked_at"] is not None
     assert "was revoked" in run("client", "revoke", made["client_id"], code=1).stderr
@@ -228,8 +229,8 @@ def test_an_unknown_client_cannot_be_revoked(run: Callable[..., Result], account
 
 
 _PENDING = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key)
-values (nextval('delivery_id'), %(id)s, %(id)s, gen_random_uuid())
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key)
+values (nextval('dispatcher.delivery_id'), %(id)s, %(id)s, gen_random_uuid())
 """
 
 

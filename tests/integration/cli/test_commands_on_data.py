@@ -36,7 +36,7 @@ def failed(run_json: Callable[..., Any], hook: dict[str, Any], container: Contai
     emitted(run_json)
     container.fan_out_runner.run()
     with container.storage.transaction() as connection:
-        connection.exec_driver_sql("update deliveries set state = 'failed', finished_on = current_date")
+        connection.exec_driver_sql("update dispatcher.deliveries set state = 'failed', finished_on = current_date")
     return run_json("deliveries", "list", "--account", "acme")[0]["id"]
 
 

@@ -50,8 +50,10 @@ def worker(container: Container, monkeypatch: pytest.MonkeyPatch) -> list[float]
     return waits
 
 
-_DELIVERED = "update deliveries set state = 'delivered', finished_on = current_date where finished_on is null"
-_FAILED = "update deliveries set state = 'failed', finished_on = current_date"
+_DELIVERED = (
+    "update dispatcher.deliveries set state = 'delivered', finished_on = current_date where finished_on is null"
+)
+_FAILED = "update dispatcher.deliveries set state = 'failed', finished_on = current_date"
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def failed(container: Container, storage: Storage, account: Account) -> str:
 def test_one_that_was_redelivered_as_often_as_is_allowed_is_refused(
     run: Callable[..., Result], container: Container, failed: str
 ) -> None:
-    container.storage.transact(execute, "update deliveries set redelivery_count = 100")
+    container.storage.transact(execute, "update dispatcher.deliveries set redelivery_count = 100")
 
     assert "delivery 1 is failed and cannot become pending: it was redelivered 100 times" in run("1", code=1).stderr
 

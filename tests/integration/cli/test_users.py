@@ -205,7 +205,7 @@ def test_a_session_that_nobody_uses_is_over(
 ) -> None:
     create(run, "--operator", "ops@example.com")
     cookie = sign_in("ops@example.com")
-    last_used = "update sessions set last_used_at = now() - make_interval(secs => %(s)s)"
+    last_used = "update dispatcher.sessions set last_used_at = now() - make_interval(secs => %(s)s)"
 
     container.storage.transact(rows, last_used, {"s": container.settings.session_idle_s - 30})
     assert person_of(cookie) is not None
@@ -214,7 +214,7 @@ def test_a_session_that_nobody_uses_is_over(
     assert person_of(cookie) is None
     assert run_json("user", "sessions") == []
     sign_in("ops@example.com")
-    assert container.storage.transact(rows, "select count(*) from sessions") == [(1,)]
+    assert container.storage.transact(rows, "select count(*) from dispatcher.sessions") == [(1,)]
 
 
 @pytest.mark.parametrize(

@@ -203,17 +203,17 @@ class Traffic:
     def fail(self, webhook_id: int) -> None:
         """What waits for it has failed."""
         self.sql(
-            "update deliveries set state = 'failed', finished_on = current_date, lease_token = null,"
-            " updated_at = dispatcher_now() where webhook_id = %(id)s and finished_on is null",
+            "update dispatcher.deliveries set state = 'failed', finished_on = current_date, lease_token = null,"
+            " updated_at = dispatcher.now() where webhook_id = %(id)s and finished_on is null",
             id=webhook_id,
         )
 
     def deliveries(self, webhook_id: int) -> list[int]:
-        found = self.sql("select id from deliveries where webhook_id = %(id)s order by id", id=webhook_id)
+        found = self.sql("select id from dispatcher.deliveries where webhook_id = %(id)s order by id", id=webhook_id)
         return [id_ for (id_,) in found]
 
     def state(self, delivery_id: int) -> str:
-        state: str = self.sql("select state from deliveries where id = %(id)s", id=delivery_id)[0][0]
+        state: str = self.sql("select state from dispatcher.deliveries where id = %(id)s", id=delivery_id)[0][0]
         return state
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:

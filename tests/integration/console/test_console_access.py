@@ -96,7 +96,7 @@ def test_what_is_of_others_is_not_found_below_the_own_account(
     for path in ACTIONS[2:9]:
         answer = site.post(f"/accounts/{other.slug}" + path.format(**theirs), {"csrf": token})
         assert answer.status_code == 404, path
-    assert container.storage.transact(rows, "select from webhooks where not active") == []
+    assert container.storage.transact(rows, "select from dispatcher.webhooks where not active") == []
 
 
 def test_operators_see_all_accounts(
@@ -113,7 +113,7 @@ def test_operators_see_all_accounts(
 def test_who_may_only_look_changes_nothing_and_does_not_see_the_token_in_a_url(
     site: Site, person: Callable[..., str], account: Account, theirs: dict[str, Any], traffic: Traffic
 ) -> None:
-    traffic.sql("update webhooks set webhook_url = webhook_url || '?token=hunter3'")
+    traffic.sql("update dispatcher.webhooks set webhook_url = webhook_url || '?token=hunter3'")
     site.sign_in(person("read"))
     base = f"/accounts/{account.slug}"
 
@@ -142,7 +142,7 @@ def test_a_form_without_the_sessions_token_changes_nothing(signed_in: Site, acco
         ({"csrf": token}, {"Sec-Fetch-Site": "cross-site"}),
     ):
         assert signed_in.post(path, form, headers=headers).status_code == 403
-    assert traffic.sql("select active from webhooks where id = %(id)s", id=webhook) == [(True,)]
+    assert traffic.sql("select active from dispatcher.webhooks where id = %(id)s", id=webhook) == [(True,)]
     assert signed_in.post(path, {"csrf": token}).status_code == 303
 
 
@@ -157,7 +157,7 @@ def test_signing_out_ends_the_session_on_the_server(site: Site, person: Callable
 
 
 def test_a_session_that_has_expired_is_over(signed_in: Site, account: Account, traffic: Traffic) -> None:
-    traffic.sql("update sessions set expires_at = now() - interval '1 second'")
+    traffic.sql("update dispatcher.sessions set expires_at = now() - interval '1 second'")
 
     assert signed_in.get(f"/accounts/{account.slug}/").status_code == 303
 
@@ -168,30 +168,36 @@ def test_a_session_that_nobody_uses_is_over(
     idle_s = container.settings.session_idle_s
     page = f"/accounts/{account.slug}/"
 
-    traffic.sql("update sessions set last_used_at = now() - make_interval(secs => %(s)s)", s=idle_s - 30)
+    traffic.sql("update dispatcher.sessions set last_used_at = now() - make_interval(secs => %(s)s)", s=idle_s - 30)
     assert signed_in.get(page).status_code == 200  # and by that it is used
-    assert traffic.sql("select count(*) from sessions where last_used_at > now() - interval '20 seconds'") == [(1,)]
+    assert traffic.sql(
+        "select count(*) from dispatcher.sessions where last_used_at > now() - interval '20 seconds'"
+    ) == [(1,)]
 
-    traffic.sql("update sessions set last_used_at = now() - make_interval(secs => %(s)s)", s=idle_s + 1)
+    traffic.sql("update dispatcher.sessions set last_used_at = now() - make_interval(secs => %(s)s)", s=idle_s + 1)
     assert signed_in.get(page).status_code == 303
 
 
 def test_what_an_open_page_asks_by_itself_is_no_use_of_a_session(
     signed_in: Site, account: Account, traffic: Traffic
 ) -> None:
-    traffic.sql("update sessions set last_used_at = now() - interval '1 hour'")
+    traffic.sql("update dispatcher.sessions set last_used_at = now() - interval '1 hour'")
 
     assert signed_in.get(f"/accounts/{account.slug}/stats", headers={"HX-Request": "true"}).status_code == 200
-    assert traffic.sql("select count(*) from sessions where last_used_at > now() - interval '50 minutes'") == [(0,)]
+    assert traffic.sql(
+        "select count(*) from dispatcher.sessions where last_used_at > now() - interval '50 minutes'"
+    ) == [(0,)]
 
 
 def test_the_use_of_a_session_is_written_down_once_a_minute(
     signed_in: Site, account: Account, traffic: Traffic
 ) -> None:
     for ago, written in (("40 seconds", False), ("70 seconds", True)):
-        traffic.sql(f"update sessions set last_used_at = now() - interval '{ago}'")
+        traffic.sql(f"update dispatcher.sessions set last_used_at = now() - interval '{ago}'")
         signed_in.get(f"/accounts/{account.slug}/")
-        assert traffic.sql("select max(last_used_at) > now() - interval '30 seconds' from sessions") == [(written,)]
+        assert traffic.sql("select max(last_used_at) > now() - interval '30 seconds' from dispatcher.sessions") == [
+            (written,)
+        ]
 
 
 @pytest.mark.parametrize("permission", ["write", "read", "operator"])
@@ -224,7 +230,7 @@ def test_a_session_tells_where_it_was_signed_in(site: Site, person: Callable[...
 def test_the_session_is_stored_as_a_hash_only(signed_in: Site, traffic: Traffic) -> None:
     cookie = signed_in.session.cookies["console"].encode()
 
-    assert cookie not in [bytes(hash_) for (hash_,) in traffic.sql("select hash from sessions")]
+    assert cookie not in [bytes(hash_) for (hash_,) in traffic.sql("select hash from dispatcher.sessions")]
 
 
 def test_cookies_are_kept_from_scripts_and_other_sites(site: Site, person: Callable[..., str]) -> None:
@@ -300,7 +306,7 @@ def test_of_one_e_mail_in_two_accounts_the_account_decides(
     email = person()
     other = an_account(container.storage, f"{account.slug}-other")
     again = person(of=other)
-    traffic.sql("update users set email = %(email)s where email = %(again)s", email=email, again=again)
+    traffic.sql("update dispatcher.users set email = %(email)s where email = %(again)s", email=email, again=again)
 
     assert site.sign_in(email).status_code == 403
     assert site.sign_in(email, account=other.slug).status_code == 303
@@ -329,7 +335,9 @@ def test_secrets_are_on_no_page_unless_they_are_asked_for(
     container: Container, signed_in: Site, account: Account, traffic: Traffic
 ) -> None:
     webhook = traffic.webhook(auth_header="Bearer hunter2")
-    traffic.sql("update webhooks set webhook_url = webhook_url || '?token=hunter3' where id = %(id)s", id=webhook)
+    traffic.sql(
+        "update dispatcher.webhooks set webhook_url = webhook_url || '?token=hunter3' where id = %(id)s", id=webhook
+    )
     traffic.emit()
     traffic.drain(webhook)
     (delivery,) = traffic.deliveries(webhook)
@@ -348,7 +356,7 @@ def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(
     container: Container, site: Site, person: Callable[..., str], account: Account, traffic: Traffic
 ) -> None:
     webhook = traffic.webhook()
-    traffic.sql("update webhooks set webhook_url = 'http://10.0.0.1/' where id = %(id)s", id=webhook)
+    traffic.sql("update dispatcher.webhooks set webhook_url = 'http://10.0.0.1/' where id = %(id)s", id=webhook)
     traffic.emit()
     traffic.drain(webhook)
     (delivery,) = traffic.deliveries(webhook)

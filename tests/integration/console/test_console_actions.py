@@ -49,7 +49,7 @@ def test_the_overview_tells_figures_and_trouble_and_stays_up_to_date(seen: Windo
     well, off = traffic.webhook(), traffic.webhook(description="The old shop")
     traffic.emit(count=3)
     traffic.drain(well)
-    traffic.sql("update webhooks set active = false, deactivated_at = now(), deactivated_reason = 'gone' "
+    traffic.sql("update dispatcher.webhooks set active = false, deactivated_at = now(), deactivated_reason = 'gone' "
                 "where id = %(id)s", id=off)  # fmt: skip
     page = seen.open(f"{base}/")
 
@@ -59,7 +59,7 @@ def test_the_overview_tells_figures_and_trouble_and_stays_up_to_date(seen: Windo
     figure = page.locator(".stats div", has_text="Pending").locator("dd").first
     expect(figure).to_have_text("3")
 
-    traffic.sql("delete from deliveries where webhook_id = %(id)s", id=off)
+    traffic.sql("delete from dispatcher.deliveries where webhook_id = %(id)s", id=off)
 
     expect(figure).to_have_text("0")
     page.get_by_text("As a table").click()
@@ -131,7 +131,8 @@ def test_why_a_webhook_was_switched_off_is_told_and_it_is_activated(
 ) -> None:
     webhook = traffic.webhook()
     traffic.emit()
-    traffic.sql("update webhooks set active = false, deactivated_at = now(), deactivated_reason = 'nobody there' "
+    traffic.sql("update dispatcher.webhooks"
+        " set active = false, deactivated_at = now(), deactivated_reason = 'nobody there' "
                 "where id = %(id)s", id=webhook)  # fmt: skip
     (delivery,) = traffic.deliveries(webhook)
     page = seen.open(f"{base}/deliveries/{delivery}")
@@ -158,7 +159,7 @@ def test_a_delivery_is_followed_from_a_failed_try_to_its_success(seen: Window, b
     page.get_by_text("Response", exact=True).first.click()
     expect(page.locator(".attempts pre")).to_have_text("busy")
 
-    traffic.sql("update deliveries set next_attempt_at = dispatcher_now() where id = %(id)s", id=delivery)
+    traffic.sql("update dispatcher.deliveries set next_attempt_at = dispatcher.now() where id = %(id)s", id=delivery)
     traffic.drain(webhook)
     assert traffic.state(delivery) == "delivered"
 
@@ -175,14 +176,17 @@ def test_what_cannot_be_redelivered_is_refused_with_the_reason(seen: Window, bas
     traffic.emit()
     traffic.drain(webhook)
     (delivery,) = traffic.deliveries(webhook)
-    traffic.sql("update deliveries set redelivery_count = 100 where id = %(id)s", id=delivery)
+    traffic.sql("update dispatcher.deliveries set redelivery_count = 100 where id = %(id)s", id=delivery)
 
     page = seen.open(f"{base}/deliveries/{delivery}")
     page.get_by_role("button", name="Redeliver").click()
     expect(page.get_by_text("it was redelivered 100 times, the most allowed")).to_be_visible()
 
-    traffic.sql("update deliveries set redelivery_count = 0 where id = %(id)s", id=delivery)
-    traffic.sql("delete from events where id = (select event_id from deliveries where id = %(id)s)", id=delivery)
+    traffic.sql("update dispatcher.deliveries set redelivery_count = 0 where id = %(id)s", id=delivery)
+    traffic.sql(
+        "delete from dispatcher.events where id = (select event_id from dispatcher.deliveries where id = %(id)s)",
+        id=delivery,
+    )
     page.get_by_role("button", name="Redeliver").click()
     expect(page.get_by_text("its event is gone")).to_be_visible()
     assert traffic.state(delivery) == "delivered"
@@ -214,7 +218,9 @@ def test_deliveries_are_narrowed_by_every_filter(seen: Window, base: str, traffi
     traffic.emit(body=a_body() | {"invoice": a_body()["invoice"] | {"id": 7001}})
     traffic.emit("inbox_file_removed_all", body={"inbox_files": {"count": 3}})
     traffic.drain(first)
-    key = traffic.sql("select idempotency_key::text from deliveries where webhook_id = %(id)s", id=first)[0][0]
+    key = traffic.sql("select idempotency_key::text from dispatcher.deliveries where webhook_id = %(id)s", id=first)[0][
+        0
+    ]
     page = seen.open(f"{base}/deliveries")
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(3)
@@ -317,7 +323,9 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(
     def is_done() -> list[Any]:
         traffic.drain(webhook)
         container.step_replays()
-        return traffic.sql("select from replays where account_id = %(id)s and state = 'done'", id=traffic.account.id)
+        return traffic.sql(
+            "select from dispatcher.replays where account_id = %(id)s and state = 'done'", id=traffic.account.id
+        )
 
     eventually(is_done, what="the replay's end")
     expect(page.get_by_role("heading", name="25 of 25 sent done")).to_be_visible()
@@ -339,8 +347,9 @@ def test_an_event_tells_to_whom_it_went_and_why_not_to_the_others(seen: Window, 
     legacy = traffic.webhook(events=["invoice_overdue"], payload_version="legacy")
     (event,) = traffic.emit()
     late = traffic.webhook()
-    traffic.sql("update webhooks set created_at = now() + interval '1 minute' where id = %(id)s", id=late)
-    traffic.sql("update webhooks set created_at = now() - interval '1 day', updated_at = now() - interval '1 day' "
+    traffic.sql("update dispatcher.webhooks set created_at = now() + interval '1 minute' where id = %(id)s", id=late)
+    traffic.sql("update dispatcher.webhooks"
+        " set created_at = now() - interval '1 day', updated_at = now() - interval '1 day' "
                 "where id = any (%(ids)s)", ids=[got, inactive, other, legacy])  # fmt: skip
     page = seen.open(f"{base}/events")
     page.get_by_role("link", name="invoice_paid").click()

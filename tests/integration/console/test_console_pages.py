@@ -20,7 +20,9 @@ def busy(traffic: Traffic) -> dict[str, Any]:
     off = traffic.webhook(active=False)
     (event,) = traffic.emit()
     traffic.drain(well, flaky)
-    traffic.sql("update webhooks set deactivated_at = now(), deactivated_reason = 'gone' where id = %(id)s", id=off)
+    traffic.sql(
+        "update dispatcher.webhooks set deactivated_at = now(), deactivated_reason = 'gone' where id = %(id)s", id=off
+    )
     return {
         "webhook": well,
         "flaky": flaky,
@@ -33,7 +35,8 @@ def busy(traffic: Traffic) -> dict[str, Any]:
 
 
 _REPLAY = """
-insert into replays (account_id, states, since, until, new_key, missed, state, matched, sent, paced_at, created_at,
+insert into dispatcher.replays (account_id, states, since, until, new_key, missed, state, matched, sent, paced_at,
+    created_at,
     finished_at)
 values (%(id)s, '{failed}', now() - interval '1 day', now(), false, false, 'stopped', 50, 20, now(), now(), now())
 returning id

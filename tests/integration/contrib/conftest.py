@@ -18,7 +18,9 @@ django_shop.set_up()
 
 Emitted = Callable[[], list[tuple[str, Any]]]
 
-EMITTED = "select e.name, body from events e join events_waiting w on w.event_id = e.id order by id"
+EMITTED = (
+    "select e.name, body from dispatcher.events e join dispatcher.events_waiting w on w.event_id = e.id order by id"
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +40,10 @@ def database_url(postgres_server: str, valkey_server: str) -> Iterator[str]:
 def account(storage: Storage, container: Container, database_url: str) -> Any:
     """The only one; nothing is emitted yet."""
     shop = ", ".join(f"django_shop_{name}" for name in ("invoice", "label", "invoice_labels", "contact", "silent"))
-    execute(
-        database_url,
-        f"truncate accounts, events, events_waiting, deliveries, attempts, {shop} restart identity cascade",
+    ours = ", ".join(
+        f"dispatcher.{name}" for name in ("accounts", "events", "events_waiting", "deliveries", "attempts")
     )
+    execute(database_url, f"truncate {ours}, {shop} restart identity cascade")
     return an_account(storage)
 
 
@@ -52,7 +54,7 @@ def emitted(storage: Storage, account: Any) -> Emitted:
     def take() -> list[tuple[str, Any]]:
         with storage.transaction() as transaction:
             found = [(name, body) for name, body in transaction.exec_driver_sql(EMITTED)]
-            transaction.exec_driver_sql("delete from events_waiting")
+            transaction.exec_driver_sql("delete from dispatcher.events_waiting")
             return found
 
     return take

@@ -78,7 +78,7 @@ def test_nothing_can_be_added_changed_or_deleted_there(client: Client, delivery_
     changed = client.post(f"/admin/dispatcher/deliveryrecord/{delivery_id}/change/", {"state": "delivered"} | inline)
     assert changed.status_code == 302
     with connection.cursor() as cursor:
-        cursor.execute("select state from deliveries")
+        cursor.execute("select state from dispatcher.deliveries")
         assert cursor.fetchall() == [("failed",)]
 
 
@@ -121,9 +121,9 @@ def test_the_checks_name_a_database_without_the_dispatchers_tables(account: Any)
 
     assert warnings() == []
     with connection.cursor() as cursor:
-        cursor.execute("alter table events_waiting rename to elsewhere")
+        cursor.execute("alter table dispatcher.events_waiting rename to elsewhere")
         assert warnings() == ["dispatcher.W001"]
-        cursor.execute("alter table elsewhere rename to events_waiting")
+        cursor.execute("alter table dispatcher.elsewhere rename to events_waiting")
 
 
 def test_a_model_in_another_database_is_an_error() -> None:

@@ -278,12 +278,12 @@ def test_one_event_by_itself_joins_the_transaction(emitted: Emitted) -> None:
 
 def test_where_the_event_cannot_be_stored_the_change_is_not(invoice: Invoice, emitted: Emitted) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("alter table events_waiting add constraint never check (false) not valid")
+        cursor.execute("alter table dispatcher.events_waiting add constraint never check (false) not valid")
     invoice.number = "2026-2"
     with pytest.raises(DatabaseError):
         invoice.save()
     with connection.cursor() as cursor:
-        cursor.execute("alter table events_waiting drop constraint never")
+        cursor.execute("alter table dispatcher.events_waiting drop constraint never")
 
     assert emitted() == []
     assert Invoice.objects.get().number == "2026-1"
@@ -303,7 +303,7 @@ def test_a_test_case_of_django_sees_the_events_and_undoes_them(emitted: Emitted)
                 made = Invoice.objects.create(number="2026-1")
             made.save()
             with connection.cursor() as cursor:
-                cursor.execute("select name from events_waiting")
+                cursor.execute("select name from dispatcher.events_waiting")
                 assert cursor.fetchall() == [("invoice_created",)]
 
     result = unittest.TestResult()

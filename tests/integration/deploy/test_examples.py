@@ -94,7 +94,7 @@ def test_sql_emits_an_event_that_is_fanned_out_and_its_key_only_once(storage: St
     listening.close()
     done = storage.transact(events.fan_out, 10)
     assert (done.event_count, done.delivery_count, done.webhook_ids) == (2, 2, (webhook.id,))
-    stored = storage.transact(rows, "select body, idempotency_key from events order by id")
+    stored = storage.transact(rows, "select body, idempotency_key from dispatcher.events order by id")
     assert stored == [(a_body(), "order-17"), (a_body(), None)]
 
 
@@ -107,4 +107,4 @@ def test_what_sql_rolls_back_was_never_emitted(storage: Storage, database_url: s
     with pytest.raises(psycopg2.Error):
         emit(database_url, account.slug, "invoice_paid", "no JSON", None)
 
-    assert storage.transact(rows, "select count(*) from events") == [(0,)]
+    assert storage.transact(rows, "select count(*) from dispatcher.events") == [(0,)]

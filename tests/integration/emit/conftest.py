@@ -16,7 +16,7 @@ from tests.support.servers import a_database, execute
 Open = Callable[..., Driver]
 
 # To truncate them would make new files for every day's partition: ten times what most of these tests take.
-EMPTY = "delete from events_waiting; delete from events; delete from users; delete from accounts"
+EMPTY = "; ".join(f"delete from dispatcher.{table}" for table in ("events_waiting", "events", "users", "accounts"))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ Outbox = Callable[[], list[int]]
 Notified = Callable[[float], bool]
 
 OUTBOX = """
-select (body #>> '{inbox_files,count}')::int from events join events_waiting on event_id = id order by id
+select (body #>> '{inbox_files,count}')::int from dispatcher.events join dispatcher.events_waiting on event_id = id
+order by id
 """
 
 
@@ -143,7 +144,7 @@ def test_an_event_has_the_time_that_it_was_given(driver: Driver, storage: Storag
 
     assert event.created_at == happened
     with storage.engine.connect() as connection:
-        assert connection.exec_driver_sql("select created_at from events").scalar_one() == happened
+        assert connection.exec_driver_sql("select created_at from dispatcher.events").scalar_one() == happened
 
 
 def test_a_repeated_key_stands_for_the_first_event(driver: Driver, outbox: Outbox) -> None:
@@ -182,7 +183,7 @@ def test_without_a_transaction_a_key_is_locked_until_its_event_is_committed(
     driver = opened(autocommit=True)
     emitting = threading.Thread(target=lambda: emit_in_a_thread(driver))
     with storage.transaction() as connection:
-        connection.exec_driver_sql("lock table events_waiting")
+        connection.exec_driver_sql("lock table dispatcher.events_waiting")
         emitting.start()
         eventually(lambda: somebody_waits(storage), what="the insert waiting for the table")
         assert connection.exec_driver_sql("select 1 from pg_locks where locktype = 'advisory' and granted").all()
@@ -207,11 +208,11 @@ def somebody_waits(storage: Storage) -> bool:
 
 def test_after_a_failed_emit_without_a_transaction_the_connection_is_as_before(opened: Open, outbox: Outbox) -> None:
     driver = opened(autocommit=True)
-    driver.execute("alter table events_waiting add check (false) not valid")
+    driver.execute("alter table dispatcher.events_waiting add check (false) not valid")
     with pytest.raises(Exception, match="violates check constraint"):
         driver.emit(1, idempotency_key="k")
 
-    driver.execute("alter table events_waiting drop constraint events_waiting_check")
+    driver.execute("alter table dispatcher.events_waiting drop constraint events_waiting_check")
     driver.emit(2, idempotency_key="k")
 
     assert outbox() == [2]
@@ -232,10 +233,10 @@ def test_an_account_that_is_not_there_leaves_the_transaction_as_it_was(
     driver: Driver, storage: Storage, outbox: Outbox
 ) -> None:
     driver.begin()
-    driver.execute("update accounts set slug = 'pearcorp'")
+    driver.execute("update dispatcher.accounts set slug = 'pearcorp'")
     with pytest.raises(AccountNotFound):
         driver.emit(1)
-    driver.execute("update accounts set slug = 'applecorp'")
+    driver.execute("update dispatcher.accounts set slug = 'applecorp'")
     driver.emit(2)
     driver.end(commit=True)
 

@@ -72,10 +72,10 @@ def test_it_commits_and_needs_no_setting_but_the_database() -> None:
 def test_a_failure_leaves_nothing_behind(database_url: str) -> None:
     with pytest.raises(AccountNotFound):
         emit(NAME, account="nobody", **BODY)
-    execute(database_url, "alter table events_waiting add constraint refused check (false) not valid")
+    execute(database_url, "alter table dispatcher.events_waiting add constraint refused check (false) not valid")
     with pytest.raises(Exception, match="refused"):
         emit(NAME, account=SLUG, idempotency_key="k", **BODY)
-    execute(database_url, "alter table events_waiting drop constraint refused")
+    execute(database_url, "alter table dispatcher.events_waiting drop constraint refused")
 
     assert emit(NAME, account=SLUG, idempotency_key="k", **BODY).new
 

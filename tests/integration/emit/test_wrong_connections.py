@@ -64,4 +64,6 @@ def test_without_a_connection_the_event_is_committed_by_a_thread(
     event = asyncio.run(aemit("inbox_file_removed_all", account=SLUG, **BODY))
 
     with storage.engine.connect() as connection:
-        assert connection.exec_driver_sql("select event_id from events_waiting").scalars().all() == [event.id]
+        assert connection.exec_driver_sql("select event_id from dispatcher.events_waiting").scalars().all() == [
+            event.id
+        ]

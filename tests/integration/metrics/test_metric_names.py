@@ -46,7 +46,7 @@ def existing(container: Any, queue: Any, account: Any, webhook: Any, scraped: An
     container.schedule.store_healths({webhook.id: Health(window=10.0)})
     container.storage.transact(
         lambda c: c.exec_driver_sql(
-            "insert into deliveries (id, event_id, webhook_id, idempotency_key)"
+            "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key)"
             f" values (1, 1, {webhook.id}, gen_random_uuid())"
         )
     )

@@ -44,7 +44,7 @@ def test_attempts_and_times_are_counted_as_they_are_recorded(
     assert read("dispatcher_attempts_total", outcome="2xx") == 1
     assert read("dispatcher_attempts_total", outcome="5xx") == 1
     flow.make_due()
-    flow.deliver(*[row[0] for row in flow.sql("select id from webhooks")])
+    flow.deliver(*[row[0] for row in flow.sql("select id from dispatcher.webhooks")])
 
     assert read("dispatcher_attempts_total", outcome="2xx") == 2
     assert read("dispatcher_deliveries_finished_total", state="delivered") == 2
@@ -130,7 +130,10 @@ def test_what_is_due_is_told_by_the_queue_of_its_webhooks_health(
     well, slow, paused = (a_webhook(storage, account, events=[name]) for name in ("invoice_paid",) * 3)
     flow.emit(an_event(), an_event())
     flow.fan_out()
-    flow.sql("update deliveries set next_attempt_at = now() - interval '100 s' where webhook_id = %(id)s", id=slow.id)
+    flow.sql(
+        "update dispatcher.deliveries set next_attempt_at = now() - interval '100 s' where webhook_id = %(id)s",
+        id=slow.id,
+    )
     container.schedule.store_healths(
         {slow.id: Health(window=1.0), paused.id: Health(window=1.0, consecutive_failures=10)}
     )
@@ -154,8 +157,9 @@ def test_the_number_of_series_does_not_depend_on_that_of_webhooks(
     flow: Flow, storage: Storage, account: Account, webhook: Webhook, scraped: Callable[[], dict[Any, float]]
 ) -> None:
     flow.sql(
-        "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)"
-        " select account_id, webhook_url, signing_secret_encrypted, events from webhooks, generate_series(1, 3000)"
+        "insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted, events)"
+        " select account_id, webhook_url, signing_secret_encrypted, events"
+        " from dispatcher.webhooks, generate_series(1, 3000)"
     )
     flow.emit()
     flow.fan_out()

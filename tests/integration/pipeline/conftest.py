@@ -80,7 +80,7 @@ class Flow:
 
     def make_due(self) -> None:
         """Time passes until the next tries."""
-        self.sql("update deliveries set next_attempt_at = now() - interval '1 s' where finished_on is null")
+        self.sql("update dispatcher.deliveries set next_attempt_at = now() - interval '1 s' where finished_on is null")
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
         return self.container.storage.transact(rows, text, parameters)

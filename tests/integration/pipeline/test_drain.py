@@ -293,7 +293,7 @@ def test_after_its_turn_a_drain_passes_on_what_is_left(
     assert drain.take_go_on() == []
     assert 0 < counts.delivered < 60
     assert schedule.sizes()["held"] == 1
-    assert flow.sql("select count(*) from deliveries_waiting where lease_token is not null") == [(0,)]
+    assert flow.sql("select count(*) from dispatcher.deliveries_waiting where lease_token is not null") == [(0,)]
 
 
 def test_no_post_begins_with_less_of_the_lease_left_than_the_timeout(
@@ -314,8 +314,8 @@ def test_no_post_begins_with_less_of_the_lease_left_than_the_timeout(
     drain.finish(nobody)
 
     assert [at_s - began_s for at_s in ended] == pytest.approx([0, 20], abs=1)
-    assert flow.sql("select count(*) from deliveries_waiting where lease_token is null") == [(8,)]
-    assert flow.sql("select sum(attempt_count), sum(lost_count) from deliveries") == [(2, 0)]
+    assert flow.sql("select count(*) from dispatcher.deliveries_waiting where lease_token is null") == [(8,)]
+    assert flow.sql("select sum(attempt_count), sum(lost_count) from dispatcher.deliveries") == [(2, 0)]
     assert drain.done
 
 
@@ -373,7 +373,7 @@ def test_a_payload_that_cannot_be_rendered_fails_alone(
     legacy = a_webhook(storage, account, "http://c.test/", payload_version="legacy")
     flow.emit(an_event(), an_event())
     flow.fan_out()
-    flow.sql("update events set body = '{}' where id = (select min(id) from events)")
+    flow.sql("update dispatcher.events set body = '{}' where id = (select min(id) from dispatcher.events)")
     drain = make_drain(FakeSender(clock), legacy.id)
     counts = drain.run()
 
@@ -441,7 +441,7 @@ def test_a_workers_clock_that_jumps_moves_no_due_time(
     monkeypatch.setattr(wall_clock, "now", lambda: real() + timedelta(hours=jump_h))
     make_drain(FakeSender(clock, lambda _: Reply("503")), hook.id).run()
 
-    wait = flow.sql("select next_attempt_at - clock_timestamp() from deliveries")[0][0]
+    wait = flow.sql("select next_attempt_at - clock_timestamp() from dispatcher.deliveries")[0][0]
     assert timedelta(seconds=15) < wait < timedelta(seconds=25)
 
 
@@ -488,6 +488,6 @@ def test_a_drain_that_was_silent_leaves_the_webhook_to_its_successor(
     assert make_drain(sender, hook.id).run().delivered == 3  # what was in flight
 
     assert schedule.sizes()["held"] == 1  # its successor's hold is not ended
-    assert flow.sql("select count(*) from deliveries_waiting where lease_token is not null") == [(0,)]
+    assert flow.sql("select count(*) from dispatcher.deliveries_waiting where lease_token is not null") == [(0,)]
     assert successors[0].run().delivered == 27
     assert schedule.sizes() == {"due": 0, "held": 0}

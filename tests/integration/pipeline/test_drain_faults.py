@@ -30,7 +30,7 @@ class OddError(Exception):
 
 def refuse(flow: Flow, table: str, condition: str) -> None:
     """Postgres refuses rows of the table for which the condition does not hold."""
-    flow.sql(f"alter table {table} add constraint refused check ({condition}) not valid")
+    flow.sql(f"alter table dispatcher.{table} add constraint refused check ({condition}) not valid")
 
 
 def refuse_leases_of(flow: Flow, delivery_id: int, code: str) -> None:
@@ -39,7 +39,7 @@ def refuse_leases_of(flow: Flow, delivery_id: int, code: str) -> None:
         f"""
         create function refuse() returns trigger language plpgsql as
         'begin raise exception using errcode = ''{code}''; end';
-        create trigger refuse before update on deliveries_waiting for each row
+        create trigger refuse before update on dispatcher.deliveries_waiting for each row
         when (new.id = {delivery_id} and new.lease_token is not null) execute function refuse()
         """
     )
@@ -47,23 +47,25 @@ def refuse_leases_of(flow: Flow, delivery_id: int, code: str) -> None:
 
 def bad_one(flow: Flow, webhook: Webhook) -> int:
     """The first of its deliveries that is due."""
-    sql = "select min(id) from deliveries where webhook_id = %(id)s"
+    sql = "select min(id) from dispatcher.deliveries where webhook_id = %(id)s"
     return flow.sql(sql, id=webhook.id)[0][0]
 
 
 def states_but(flow: Flow, delivery_id: int) -> Counter[str]:
-    return Counter(state for (state,) in flow.sql("select state from deliveries where id <> %(id)s", id=delivery_id))
+    return Counter(
+        state for (state,) in flow.sql("select state from dispatcher.deliveries where id <> %(id)s", id=delivery_id)
+    )
 
 
 def of_one(flow: Flow, delivery_id: int) -> tuple[Any, list[Any]]:
     """Its state, and number, status and reason of each attempt."""
-    ((state,),) = flow.sql("select state from deliveries where id = %(id)s", id=delivery_id)
-    attempts = "select number, status, reason from attempts where delivery_id = %(id)s order by id"
+    ((state,),) = flow.sql("select state from dispatcher.deliveries where id = %(id)s", id=delivery_id)
+    attempts = "select number, status, reason from dispatcher.attempts where delivery_id = %(id)s order by id"
     return state, flow.sql(attempts, id=delivery_id)
 
 
 def leased(flow: Flow) -> int:
-    return flow.sql("select count(*) from deliveries where lease_token is not null")[0][0]
+    return flow.sql("select count(*) from dispatcher.deliveries where lease_token is not null")[0][0]
 
 
 def on_nth(count: int, answer: Reply, others: Reply | None = None) -> Callable[[Request], Reply]:
@@ -91,7 +93,7 @@ def test_a_response_that_postgres_refuses_keeps_no_other_from_the_rows(
     poisoned = sender.requests[6].tag
     assert of_one(flow, poisoned) == (state, [(1, status, NOT_STORED)])
     assert states_but(flow, poisoned) == {"delivered": 32}
-    assert len(sender.requests) == flow.sql("select count(*) from attempts")[0][0] == 33
+    assert len(sender.requests) == flow.sql("select count(*) from dispatcher.attempts")[0][0] == 33
     assert leased(flow) == 0
 
 
@@ -108,7 +110,7 @@ def test_figures_that_postgres_refuses_end_their_delivery_alone(
 ) -> None:
     emitted(20, for_other=13)
     bad = bad_one(flow, other)
-    flow.sql("update deliveries set attempt_count = 5, tries_before = 5 where id = %(id)s", id=bad)
+    flow.sql("update dispatcher.deliveries set attempt_count = 5, tries_before = 5 where id = %(id)s", id=bad)
     refuse(flow, "deliveries", "attempt_count <= 5")
     sender = FakeSender(clock, lambda request: Reply(status if request.tag == bad else "200"))
 
@@ -142,10 +144,10 @@ def test_what_is_refused_for_another_reason_than_its_values_is_left_to_its_lease
 ) -> None:
     """Nobody's delivery is failed because a table is not as it should be."""
     emitted(5)
-    flow.sql("alter table attempts rename column body to bodies")
+    flow.sql("alter table dispatcher.attempts rename column body to bodies")
 
     make_drain(FakeSender(clock), hook.id).run()
-    assert flow.sql("select state, count(*) from deliveries group by 1") == [("pending", 5)]
+    assert flow.sql("select state, count(*) from dispatcher.deliveries group by 1") == [("pending", 5)]
     assert leased(flow) == 5
 
 
@@ -176,9 +178,11 @@ def test_a_webhook_that_cannot_be_claimed_for_is_paused_and_the_others_go_on(
     refuse_leases_of(flow, bad_one(flow, other), "0A000")
 
     assert make_drain(FakeSender(clock), hook.id, other.id).run().delivered >= 20
-    assert flow.sql("select state from deliveries where webhook_id = %(id)s group by 1", id=hook.id) == [("delivered",)]
+    assert flow.sql("select state from dispatcher.deliveries where webhook_id = %(id)s group by 1", id=hook.id) == [
+        ("delivered",)
+    ]
     assert schedule.pauses() == {other.id: pytest.approx(60, abs=1)}
-    assert flow.sql("select sum(lost_count) from deliveries") == [(0,)]
+    assert flow.sql("select sum(lost_count) from dispatcher.deliveries") == [(0,)]
     assert leased(flow) == 0
 
 
@@ -187,11 +191,11 @@ def test_what_was_claimed_and_cannot_be_read_is_given_back_uncounted(
 ) -> None:
     """The claim is committed by then, for all webhooks of the chunk."""
     emitted(20, for_other=13)
-    flow.sql("update events set created_at = '4000-01-01 BC' where name = 'invoice_sent'")
+    flow.sql("update dispatcher.events set created_at = '4000-01-01 BC' where name = 'invoice_sent'")
 
     make_drain(FakeSender(clock), hook.id, other.id).run()
     assert states_but(flow, 0) == {"delivered": 20, "pending": 13}
-    assert flow.sql("select sum(lost_count) from deliveries") == [(0,)]
+    assert flow.sql("select sum(lost_count) from dispatcher.deliveries") == [(0,)]
     assert leased(flow) == 0
 
 
@@ -202,8 +206,8 @@ def test_what_cannot_be_said_of_one_webhook_is_said_of_the_others(
     refuse(flow, "webhooks", f"failing_since is null or id <> {hook.id}")
 
     make_drain(FakeSender(clock, lambda _: Reply("503")), hook.id, other.id).run()
-    assert flow.sql("select id from webhooks where failing_since is not null") == [(other.id,)]
-    assert flow.sql("select count(*) from attempts where status = '503'") == [(10,)]
+    assert flow.sql("select id from dispatcher.webhooks where failing_since is not null") == [(other.id,)]
+    assert flow.sql("select count(*) from dispatcher.attempts where status = '503'") == [(10,)]
 
 
 class Broken:
@@ -220,7 +224,7 @@ def test_parts_that_could_be_done_without_stop_no_delivery(
     make_drain: Callable[..., Drain], clock: FakeClock, hook: Any, emitted: Callable[..., None], flow: Flow
 ) -> None:
     emitted(20)
-    flow.sql("update events set traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'")
+    flow.sql("update dispatcher.events set traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'")
     broken = Broken()
     sender = FakeSender(clock, on_nth(3, Reply("503")))
     drain = make_drain(sender, hook.id, publish=broken.publish, counters=DrainCounters(broken), traces=broken)

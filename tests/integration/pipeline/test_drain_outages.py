@@ -117,9 +117,11 @@ def test_what_comes_in_while_postgres_is_away_is_recorded_after_hundreds_of_clai
     drain.run()
     assert drain.done
     assert len(sender.requests) > 70
-    assert flow.sql("select count(*) from attempts where status = '200'") == [(len(sender.requests),)]
-    assert flow.sql("select state from deliveries where webhook_id = %(id)s", id=other.id) == [("delivered",)]
-    assert flow.sql("select count(*) from deliveries where lease_token is not null") == [(0,)]
+    assert flow.sql("select count(*) from dispatcher.attempts where status = '200'") == [(len(sender.requests),)]
+    assert flow.sql("select state from dispatcher.deliveries where webhook_id = %(id)s", id=other.id) == [
+        ("delivered",)
+    ]
+    assert flow.sql("select count(*) from dispatcher.deliveries where lease_token is not null") == [(0,)]
 
 
 def test_holds_are_kept_while_postgres_is_away(
@@ -206,7 +208,7 @@ def locked_by_another(url: str, delivery_id: int) -> Any:
     """Somebody's transaction that has locked the delivery."""
     connection = psycopg2.connect(url)
     with connection.cursor() as cursor:
-        cursor.execute("select from deliveries where id = %s for update", (delivery_id,))
+        cursor.execute("select from dispatcher.deliveries where id = %s for update", (delivery_id,))
     return connection
 
 
@@ -244,7 +246,7 @@ def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let
 
     drain.run()
     locked = sender.requests[2].tag
-    assert flow.sql("select id from deliveries where state <> 'delivered'") == [(locked,)]
+    assert flow.sql("select id from dispatcher.deliveries where state <> 'delivered'") == [(locked,)]
     assert not drain.done
     assert schedule.sizes()["held"] == 1
 
@@ -291,7 +293,7 @@ def test_a_table_that_is_locked_is_waited_for_like_an_outage(
     other = psycopg2.connect(database_url)
 
     def reply(_: Any) -> Reply:
-        other.cursor().execute("lock table attempts in access exclusive mode")
+        other.cursor().execute("lock table dispatcher.attempts in access exclusive mode")
         return Reply()
 
     def wait(seconds: float) -> None:

@@ -31,7 +31,7 @@ def test_an_emit_needs_neither_redis_nor_the_broker(settings: Settings, account:
         use_container(container)
         try:
             event = emit("invoice_paid", account="applecorp", **a_body())
-            waiting = container.storage.read(rows, "select event_id from events_waiting")
+            waiting = container.storage.read(rows, "select event_id from dispatcher.events_waiting")
         finally:
             use_container(None)
             container.close()
@@ -58,7 +58,7 @@ def test_a_replay_with_redis_down_is_stored_and_found_by_reconcile(
 ) -> None:
     flow.emit()
     flow.fan_out()
-    flow.sql("update deliveries set state = 'failed', finished_on = current_date")
+    flow.sql("update dispatcher.deliveries set state = 'failed', finished_on = current_date")
     (delivery,) = flow.deliveries()
 
     assert replay(flow.container.storage, down, str(delivery.id), limit=3).state == "pending"

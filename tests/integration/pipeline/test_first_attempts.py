@@ -36,7 +36,7 @@ def hook(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
 
 
 def leased(flow: Flow) -> int:
-    return flow.sql("select count(*) from deliveries_waiting where lease_token is not null")[0][0]
+    return flow.sql("select count(*) from dispatcher.deliveries_waiting where lease_token is not null")[0][0]
 
 
 def test_what_goes_to_a_webhook_that_is_well_is_sent_at_once(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
@@ -65,7 +65,7 @@ def test_what_has_a_rule_to_keep_goes_to_a_drain(
 
 
 def test_what_goes_to_a_webhook_that_fails_goes_to_a_drain(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
-    flow.sql("update webhooks set failing_since = now()")
+    flow.sql("update dispatcher.webhooks set failing_since = now()")
     flow.emit()
 
     assert flow.fan_out() == [hook.id]
@@ -143,7 +143,7 @@ def test_a_receiver_that_hangs_gets_no_more_first_attempts(
 
 
 def test_what_was_leased_is_given_back_where_the_secrets_cannot_be_opened(flow: Flow, hook: Webhook) -> None:
-    flow.sql("update webhooks set signing_secret_encrypted = 'rubbish'")
+    flow.sql("update dispatcher.webhooks set signing_secret_encrypted = 'rubbish'")
     flow.emit()
     flow.fan_out()
 
@@ -244,5 +244,5 @@ def test_a_lease_lasts_as_long_as_those_of_drains(flow: Flow, storage: Storage, 
     flow.emit()
     take_batch(storage, 100, LEASING)
 
-    ((left,),) = flow.sql("select next_attempt_at - dispatcher_now() from deliveries_waiting")
+    ((left,),) = flow.sql("select next_attempt_at - dispatcher.now() from dispatcher.deliveries_waiting")
     assert timedelta(seconds=50) < left <= timedelta(seconds=60)

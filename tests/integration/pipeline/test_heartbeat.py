@@ -92,7 +92,7 @@ def test_a_process_that_is_slow_keeps_what_it_holds(
 
 def leased_by(flow: Flow, owner: int) -> None:
     flow.sql(
-        "insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at, lease_token)"
+        "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at, lease_token)"
         " values (%(owner)s, %(owner)s, 1, gen_random_uuid(), now() + interval '1 minute', %(token)s)",
         owner=owner,
         token=str(new_lease_token(owner)),
@@ -100,7 +100,7 @@ def leased_by(flow: Flow, owner: int) -> None:
 
 
 def due(flow: Flow) -> list[int]:
-    return [id_ for (id_,) in flow.sql("select id from deliveries_waiting where next_attempt_at <= now()")]
+    return [id_ for (id_,) in flow.sql("select id from dispatcher.deliveries_waiting where next_attempt_at <= now()")]
 
 
 def test_what_a_dead_process_had_leased_is_due_a_beat_later(

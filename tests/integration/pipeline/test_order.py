@@ -65,7 +65,9 @@ def test_a_head_that_is_finally_failed_lets_the_next_go(ordered: Webhook, flow: 
     flow.fan_out()
     for _ in range(6):
         flow.deliver(ordered.id)
-        flow.sql("update deliveries set next_attempt_at = now() where finished_on is null and attempt_count > 0")
+        flow.sql(
+            "update dispatcher.deliveries set next_attempt_at = now() where finished_on is null and attempt_count > 0"
+        )
     receiver.script("/", Answer(status=200))
     flow.deliver(ordered.id)
 
@@ -79,8 +81,8 @@ def test_reconcile_lets_go_what_a_dead_worker_left_held_back(
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"))
     flow.fan_out()
     flow.sql(
-        "update deliveries set state = 'cancelled', finished_on = now()::date"
-        " where id = (select min(id) from deliveries)"
+        "update dispatcher.deliveries set state = 'cancelled', finished_on = now()::date"
+        " where id = (select min(id) from dispatcher.deliveries)"
     )
 
     container.reconciler.reconcile()
@@ -92,7 +94,7 @@ def test_reconcile_lets_all_go_where_order_is_not_wanted_any_more(
 ) -> None:
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"), about(1, "invoice_paid"))
     flow.fan_out()
-    flow.sql("update webhooks set ordering = 'none'")
+    flow.sql("update dispatcher.webhooks set ordering = 'none'")
 
     container.reconciler.reconcile()
     assert flow.deliver(ordered.id).delivered == 3
@@ -103,7 +105,7 @@ def test_without_order_nothing_is_held_back(storage: Storage, account: Account, 
     flow.emit(about(1, "invoice_created"), about(1, "invoice_sent"))
     flow.fan_out()
 
-    assert flow.sql("select count(*) from deliveries where resource is null")[0][0] == 2
+    assert flow.sql("select count(*) from dispatcher.deliveries where resource is null")[0][0] == 2
     assert flow.deliver(webhook.id).delivered == 2
 
 
@@ -138,7 +140,9 @@ def test_of_updates_that_come_together_only_the_newest_is_sent(
 def test_an_update_that_is_on_its_way_does_not_give_way(superseding: Webhook, flow: Flow) -> None:
     flow.emit(about(1))
     flow.fan_out()
-    flow.sql("update deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() + interval '1 min'")
+    flow.sql(
+        "update dispatcher.deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() + interval '1 min'"
+    )
     flow.emit(about(1))
     flow.fan_out()
 
@@ -151,11 +155,13 @@ def test_an_update_given_up_as_outdated_lets_the_next_of_its_resource_go(
     webhook = a_webhook(storage, account, receiver.url("/"), EVENTS, superseding=True, ordering="resource")
     flow.emit(about(1))
     flow.fan_out()
-    flow.sql("update deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() + interval '1 min'")
+    flow.sql(
+        "update dispatcher.deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() + interval '1 min'"
+    )
     flow.emit(about(1))
     flow.fan_out()
     assert flow.deliver(webhook.id).delivered == 0
-    flow.sql("update deliveries set next_attempt_at = now() - interval '1 s' where lease_token is not null")
+    flow.sql("update dispatcher.deliveries set next_attempt_at = now() - interval '1 s' where lease_token is not null")
 
     flow.deliver(webhook.id)
     flow.deliver(webhook.id)

@@ -50,7 +50,7 @@ def failed(flow: Flow) -> Callable[..., list[int]]:
         handed = flow.fan_out()
         finish(flow, state)
         flow.deliver(*handed)  # finds nothing, and lets the webhooks go
-        return [id_ for (id_,) in flow.sql("select id from deliveries order by id")]
+        return [id_ for (id_,) in flow.sql("select id from dispatcher.deliveries order by id")]
 
     return make
 
@@ -62,8 +62,8 @@ def _payment(name: str) -> dict[str, Any]:
 def finish(flow: Flow, state: str = "failed", where: Any = "true") -> None:
     """As if their tries had been used up."""
     flow.sql(
-        f"update deliveries set state = '{state}', attempt_count = 6, finished_on = dispatcher_now()::date,"
-        f" lease_token = null, updated_at = dispatcher_now() where finished_on is null and {where}"
+        f"update dispatcher.deliveries set state = '{state}', attempt_count = 6, finished_on = dispatcher.now()::date,"
+        f" lease_token = null, updated_at = dispatcher.now() where finished_on is null and {where}"
     )
 
 
@@ -122,9 +122,11 @@ def test_each_match_is_sent_once_with_the_old_key_and_its_tries_anew(
     done = carry_on(made, hook.id)
     assert (done.state, done.sent) == ("done", 35)
     assert done.finished_at is not None
-    old = [str(key) for (key,) in flow.sql("select idempotency_key from deliveries")]
+    old = [str(key) for (key,) in flow.sql("select idempotency_key from dispatcher.deliveries")]
     assert sorted(map(str, keys(receiver))) == sorted(old)
-    assert flow.sql("select distinct state, attempt_count, tries_before from deliveries") == [("delivered", 7, 6)]
+    assert flow.sql("select distinct state, attempt_count, tries_before from dispatcher.deliveries") == [
+        ("delivered", 7, 6)
+    ]
     assert [one.id for one in flow.deliveries()] == ids
 
 
@@ -189,7 +191,7 @@ def break_after(flow: Flow) -> Callable[[str], Callable[[], Any]]:
     def break_after(table: str) -> Callable[[], Any]:
         flow.sql(
             "create function die() returns trigger language plpgsql as $$ begin raise exception 'killed'; end $$;"
-            f"create trigger die before update on {table} for each row execute function die()"
+            f"create trigger die before update on dispatcher.{table} for each row execute function die()"
         )
         return lambda: flow.sql("drop function die cascade")
 
@@ -237,7 +239,7 @@ def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(
     first, second, third = start(), start(states=["delivered"]), start(event_names=["invoice_paid"])
     flow.sql(
         "create function die() returns trigger language plpgsql as $$ begin raise exception 'killed'; end $$;"
-        "create trigger die before update on replay_webhooks for each row when (old.replay_id = 1)"
+        "create trigger die before update on dispatcher.replay_webhooks for each row when (old.replay_id = 1)"
         " execute function die()"
     )
     for _ in range(2):
@@ -258,13 +260,15 @@ def test_what_was_redelivered_as_often_as_is_allowed_is_left_out(
     receiver: Receiver,
 ) -> None:
     ids = failed(3)
-    flow.sql("update deliveries set redelivery_count = case when id = %(id)s then 100 else 99 end", id=ids[1])
+    flow.sql(
+        "update dispatcher.deliveries set redelivery_count = case when id = %(id)s then 100 else 99 end", id=ids[1]
+    )
 
     assert count() == 2
     done = carry_on(start(), hook.id)
     assert (done.matched, done.sent) == (2, 2)
     assert flow.states() == ["delivered", "failed", "delivered"]
-    assert flow.sql("select distinct redelivery_count from deliveries") == [(100,)]
+    assert flow.sql("select distinct redelivery_count from dispatcher.deliveries") == [(100,)]
 
 
 def test_with_a_new_key_all_are_sent_however_often_they_were_redelivered(
@@ -276,11 +280,13 @@ def test_with_a_new_key_all_are_sent_however_often_they_were_redelivered(
     carry_on: Callable[..., Replay],
 ) -> None:
     failed(2)
-    flow.sql("update deliveries set redelivery_count = 100")
+    flow.sql("update dispatcher.deliveries set redelivery_count = 100")
 
     assert (count(), count(new_key=True)) == (0, 2)
     assert carry_on(start(new_key=True), hook.id).sent == 2
-    assert flow.sql("select count(*) from deliveries where copy_of is not null and redelivery_count = 0") == [(2,)]
+    assert flow.sql(
+        "select count(*) from dispatcher.deliveries where copy_of is not null and redelivery_count = 0"
+    ) == [(2,)]
 
 
 def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(
@@ -344,7 +350,9 @@ def test_it_takes_only_what_was_created_then(
 ) -> None:
     ids = failed(3)
     for id_, hours in zip(ids, (3, 2, 1), strict=True):
-        flow.sql(f"update deliveries set created_at = now() - interval '{hours} h' where id = %(id)s", id=id_)
+        flow.sql(
+            f"update dispatcher.deliveries set created_at = now() - interval '{hours} h' where id = %(id)s", id=id_
+        )
     now = datetime.now(UTC)
 
     def at(hours: float) -> str:
@@ -375,13 +383,13 @@ def test_it_takes_only_what_it_is_for(
     a_webhook(storage, other)
     container.emitter.emit("pearcorp", [an_event()])
     failed(2)
-    assert flow.sql("select count(*) from deliveries") == [(5,)]
+    assert flow.sql("select count(*) from dispatcher.deliveries") == [(5,)]
 
     assert count() == 4
     assert count(webhook_id=hook.id) == 2
     done = carry_on(start(client_id=client.id), its_own.id)
     assert (done.matched, done.sent) == (2, 2)
-    assert flow.sql("select distinct webhook_id from deliveries where state <> 'failed'") == [(its_own.id,)]
+    assert flow.sql("select distinct webhook_id from dispatcher.deliveries where state <> 'failed'") == [(its_own.id,)]
 
 
 def test_its_rate_is_kept_by_postgres_clock(
@@ -398,7 +406,9 @@ def test_its_rate_is_kept_by_postgres_clock(
     made = start(rate=8)
 
     def waited_s() -> float:
-        return flow.sql("select extract(epoch from dispatcher_now() - created_at)::float8 from replays")[0][0]
+        return flow.sql("select extract(epoch from dispatcher.now() - created_at)::float8 from dispatcher.replays")[0][
+            0
+        ]
 
     looks = [0.0]
     for quarter in range(1, 21):
@@ -506,13 +516,13 @@ def test_a_receiver_that_is_down_does_not_hold_up_the_others(
     for _ in range(10):
         container.step_replays()
         flow.deliver(hook.id)
-    assert flow.sql("select webhook_id, sent, done from replay_webhooks order by 1") == [
+    assert flow.sql("select webhook_id, sent, done from dispatcher.replay_webhooks order by 1") == [
         (hook.id, 25, True),
         (down.id, WINDOW, False),
     ]
     edit.delete_webhook(storage, "applecorp", down.id)
     assert carry_on(made, hook.id).sent == 25 + WINDOW
-    assert flow.sql("select count(*) from deliveries where state = 'pending'") == [(0,)]
+    assert flow.sql("select count(*) from dispatcher.deliveries where state = 'pending'") == [(0,)]
 
 
 def test_many_webhooks_take_turns(
@@ -533,7 +543,7 @@ def test_many_webhooks_take_turns(
     seen = []
     while found(made).state == "running":
         container.step_replays()
-        seen.append(flow.sql("select turn from replays")[0][0])
+        seen.append(flow.sql("select turn from dispatcher.replays")[0][0])
         flow.deliver(*(hook.id for hook in hooks))
 
     assert len(set(keys(receiver))) == found(made).sent == 75
@@ -566,17 +576,19 @@ def test_a_new_key_makes_new_deliveries_of_the_same_events(
     receiver: Receiver,
 ) -> None:
     ids = failed(12)
-    old = {str(key) for (key,) in flow.sql("select idempotency_key from deliveries")}
+    old = {str(key) for (key,) in flow.sql("select idempotency_key from dispatcher.deliveries")}
 
     done = carry_on(start(new_key=True), hook.id)
     assert done.sent == 12
     assert len(set(keys(receiver))) == 12
     assert not old & set(keys(receiver))
-    copies = flow.sql("select copy_of, event_id, webhook_id from deliveries where copy_of is not null order by copy_of")
-    assert copies == flow.sql(
-        "select id, event_id, webhook_id from deliveries where id = any (%(ids)s) order by 1", ids=ids
+    copies = flow.sql(
+        "select copy_of, event_id, webhook_id from dispatcher.deliveries where copy_of is not null order by copy_of"
     )
-    assert flow.sql("select state from deliveries where copy_of is null group by 1") == [("failed",)]
+    assert copies == flow.sql(
+        "select id, event_id, webhook_id from dispatcher.deliveries where id = any (%(ids)s) order by 1", ids=ids
+    )
+    assert flow.sql("select state from dispatcher.deliveries where copy_of is null group by 1") == [("failed",)]
 
 
 def test_an_original_and_its_copy_may_both_wait(
@@ -629,7 +641,7 @@ def test_a_webhook_that_came_late_gets_what_it_would_have_had(
     receiver: Receiver,
 ) -> None:
     flow.run(*(an_event() for _ in range(12)), an_event("invoice_sent", body={"invoice": {"id": 1}}))
-    events = flow.sql("select id from events where name = 'invoice_paid' order by id")
+    events = flow.sql("select id from dispatcher.events where name = 'invoice_paid' order by id")
     late = a_webhook(storage, account, receiver.url("/late"))
     flow.run()  # this one it has
 
@@ -638,7 +650,8 @@ def test_a_webhook_that_came_late_gets_what_it_would_have_had(
     assert (done.matched, done.sent, done.state) == (12, 12, "done")
     assert (
         flow.sql(
-            "select event_id from deliveries where webhook_id = %(id)s and copy_of is null order by event_id limit 12",
+            "select event_id from dispatcher.deliveries where webhook_id = %(id)s and copy_of is null"
+            " order by event_id limit 12",
             id=late.id,
         )
         == events
@@ -735,7 +748,9 @@ def test_a_webhook_with_order_gets_them_in_order(
     start(webhook_id=ordered.id, **given)
     container.step_replays()
 
-    assert flow.sql("select count(*) from deliveries_waiting where next_attempt_at <= dispatcher_now()") == [(2,)]
+    assert flow.sql("select count(*) from dispatcher.deliveries_waiting where next_attempt_at <= dispatcher.now()") == [
+        (2,)
+    ]
     flow.deliver(ordered.id)
     sent = [
         json.loads(request.body)["event_name"]
@@ -743,7 +758,7 @@ def test_a_webhook_with_order_gets_them_in_order(
         if json.loads(request.body)["body"]["invoice"]["id"] == 1
     ]
     assert sent == names
-    assert flow.sql("select count(*) from deliveries_waiting") == [(0,)]
+    assert flow.sql("select count(*) from dispatcher.deliveries_waiting") == [(0,)]
 
 
 # -- Stop, resume, and what is refused ---------------------------------------------------------------------------------

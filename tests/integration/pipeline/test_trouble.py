@@ -72,7 +72,7 @@ def test_nothing_but_failures_for_five_days_makes_a_webhook_inactive(
     assert found(container, account, hook).active
 
     shift_time(5.1 * DAY_S)
-    flow.sql("update deliveries set next_attempt_at = dispatcher_now() where finished_on is null")
+    flow.sql("update dispatcher.deliveries set next_attempt_at = dispatcher.now() where finished_on is null")
     flow.deliver(hook.id)
     after = found(container, account, hook)
     assert not after.active
@@ -133,7 +133,7 @@ def test_a_delivery_whose_tries_are_used_up_is_told_but_not_one_that_tells(
         flow.deliver(operator.id)
     flow.fan_out()
 
-    names = flow.sql("select name, count(*) from events group by 1 order by 1")
+    names = flow.sql("select name, count(*) from dispatcher.events group by 1 order by 1")
     assert names == [("delivery_failed", 1), ("invoice_paid", 1)]
     (body,) = {
         json.dumps(json.loads(request.body)["body"]) for request in receiver.requests if request.path == "/operator"
@@ -160,4 +160,4 @@ def test_nobody_is_told_where_nobody_asked(flow: Flow, hook: Webhook, receiver: 
     receiver.script("/hook", Answer(status=410))
     flow.run()
 
-    assert flow.sql("select count(*) from events")[0][0] == 1
+    assert flow.sql("select count(*) from dispatcher.events")[0][0] == 1

@@ -36,7 +36,7 @@ def hook(storage: Storage, account: Account, receiver: Receiver) -> Webhook:
 def wait_s(flow: Flow) -> float:
     """Until the only pending delivery's next try."""
     ((wait,),) = flow.sql(
-        "select extract(epoch from next_attempt_at - dispatcher_now())::float8 from deliveries_waiting"
+        "select extract(epoch from next_attempt_at - dispatcher.now())::float8 from dispatcher.deliveries_waiting"
     )
     return wait
 
@@ -317,7 +317,9 @@ def test_a_lease_that_ran_out_is_sent_again(
     """Its drain died after the claim: nobody released the webhook."""
     flow.emit()
     flow.fan_out()
-    flow.sql("update deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() - interval '1 s'")
+    flow.sql(
+        "update dispatcher.deliveries set lease_token = gen_random_uuid(), next_attempt_at = now() - interval '1 s'"
+    )
 
     assert flow.deliver(hook.id).delivered == 1
     assert flow.statuses() == [["unknown_error", "200"]]
@@ -328,7 +330,7 @@ def test_replay_sends_the_same_key_again_with_all_its_tries(
 ) -> None:
     receiver.script("/hook", Answer(status=500))
     flow.run()
-    flow.sql("update deliveries set tries_before = -5")  # as if this had been the last try
+    flow.sql("update dispatcher.deliveries set tries_before = -5")  # as if this had been the last try
     flow.make_due()
     flow.deliver(hook.id)
     assert flow.states() == ["failed"]
@@ -390,7 +392,7 @@ def test_emit_returns_the_committed_event(flow: Flow, hook: Webhook) -> None:
     event = emit("invoice_paid", account="applecorp", **a_body())
 
     assert (event.name, event.new) == ("invoice_paid", True)
-    assert flow.sql("select event_id from events_waiting") == [(event.id,)]
+    assert flow.sql("select event_id from dispatcher.events_waiting") == [(event.id,)]
 
 
 def test_emits_of_one_key_are_one_event(flow: Flow) -> None:
@@ -403,7 +405,7 @@ def test_emits_of_one_key_are_one_event(flow: Flow) -> None:
 def test_many_are_stored_all_or_none(flow: Flow) -> None:
     with pytest.raises(InvalidEvent):
         emit_many([an_event(), an_event(body={"invoice": {"no_such": 1}})], account="applecorp")
-    assert flow.sql("select count(*) from events") == [(0,)]
+    assert flow.sql("select count(*) from dispatcher.events") == [(0,)]
 
     assert len(emit_many([an_event(), an_event()], account="applecorp")) == 2
 
@@ -462,7 +464,7 @@ def test_an_emit_in_the_callers_transaction_is_sent_once_that_is_committed(
 def test_a_signal_records_its_event(flow: Flow, hook: Webhook) -> None:
     ((_, event),) = signals.invoice_paid.send("applecorp", **a_body())
 
-    assert flow.sql("select id, name from events") == [(event.id, "invoice_paid")]
+    assert flow.sql("select id, name from dispatcher.events") == [(event.id, "invoice_paid")]
 
 
 def test_another_accounts_webhooks_hear_nothing(flow: Flow, storage: Storage, receiver: Receiver) -> None:

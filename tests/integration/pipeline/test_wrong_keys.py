@@ -38,8 +38,8 @@ def wrong(settings: Settings, queue: FakeQueue) -> Iterator[Container]:
 def of_rows(flow: Flow) -> list[Any]:
     return flow.sql(
         "select d.state, d.attempt_count, d.lost_count, d.lease_token is null, d.next_attempt_at <= now(),"
-        " w.active, w.failing_since is null, (select count(*) from attempts)"
-        " from deliveries d join webhooks w on w.id = d.webhook_id order by d.id"
+        " w.active, w.failing_since is null, (select count(*) from dispatcher.attempts)"
+        " from dispatcher.deliveries d join dispatcher.webhooks w on w.id = d.webhook_id order by d.id"
     )
 
 
@@ -91,7 +91,7 @@ def test_one_such_webhook_does_not_stop_the_others_of_the_chunk(
     flow: Flow, container: Container, storage: Storage, account: Account, hook: Webhook, receiver: Receiver
 ) -> None:
     fine = a_webhook(storage, account, receiver.url("/fine"))
-    flow.sql("update webhooks set signing_secret_encrypted = 'rubbish' where id = %(id)s", id=hook.id)
+    flow.sql("update dispatcher.webhooks set signing_secret_encrypted = 'rubbish' where id = %(id)s", id=hook.id)
     flow.emit()
     flow.fan_out()
 
@@ -104,8 +104,8 @@ def test_a_word_of_a_later_release_does_not_stop_the_others_either(
     flow: Flow, container: Container, storage: Storage, account: Account, hook: Webhook, receiver: Receiver
 ) -> None:
     fine = a_webhook(storage, account, receiver.url("/fine"))
-    flow.sql("alter table webhooks drop constraint webhooks_payload_version_is_known")
-    flow.sql("update webhooks set payload_version = 'v4' where id = %(id)s", id=hook.id)
+    flow.sql("alter table dispatcher.webhooks drop constraint webhooks_payload_version_is_known")
+    flow.sql("update dispatcher.webhooks set payload_version = 'v4' where id = %(id)s", id=hook.id)
     flow.emit()
     flow.fan_out()
 
@@ -124,7 +124,7 @@ def test_after_a_key_was_lost_new_secrets_let_it_go_on(
     no_time = timedelta()
     box = wrong.storage.secrets
     wrong.storage.transact(webhooks.rotate_signing_secret, box, account.id, hook.id, no_time)
-    flow.sql("update webhooks set auth_header_encrypted = null where id = %(id)s", id=hook.id)
+    flow.sql("update dispatcher.webhooks set auth_header_encrypted = null where id = %(id)s", id=hook.id)
     wrong.schedule.resume([hook.id])
     assert wrong.drain_runner.run([hook.id]).delivered == 1
 

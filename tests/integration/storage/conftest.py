@@ -69,18 +69,22 @@ class Steps:
         return self.rows(sql, **parameters)[0][0]
 
     def delivery(self, id_: int) -> dict[str, Any]:
-        row = self.rows("select row_to_json(d), tableoid::regclass::text from deliveries d where id = %(id)s", id=id_)
+        row = self.rows(
+            "select row_to_json(d), relname from dispatcher.deliveries d join pg_class c on c.oid = d.tableoid"
+            " where id = %(id)s",
+            id=id_,
+        )
         return row[0][0] | {"table": row[0][1]}
 
     def attempts(self, id_: int) -> list[Any]:
         """Number, status and reason of each."""
         return self.rows(
-            "select number, status, reason from attempts where delivery_id = %(id)s order by 1, id", id=id_
+            "select number, status, reason from dispatcher.attempts where delivery_id = %(id)s order by 1, id", id=id_
         )
 
     def lose(self, id_: int) -> None:
         """The delivery's lease runs out, unrecorded."""
-        self.rows("update deliveries set next_attempt_at = now() - interval '1 s' where id = %(id)s", id=id_)
+        self.rows("update dispatcher.deliveries set next_attempt_at = now() - interval '1 s' where id = %(id)s", id=id_)
 
     def wait_for_a_waiter(self) -> None:
         """Until a session waits for a lock that another has."""

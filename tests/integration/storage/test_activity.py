@@ -73,7 +73,7 @@ def test_a_page_is_read_by_its_index(steps: Steps, storage: Storage, wanted: dic
     """Among the events of 100 accounts, of which ours has a hundredth."""
     others = [an_account(storage, f"other{number}").id for number in range(99)]
     steps.rows(
-        "insert into events (account_id, name, body, created_at)"
+        "insert into dispatcher.events (account_id, name, body, created_at)"
         " select (%(accounts)s::int[])[mod(n, 100) + 1], 'invoice_paid', '{\"invoice\":{\"id\":1}}', now()"
         " from generate_series(1, 20000) n",
         accounts=[steps.account.id, *others],

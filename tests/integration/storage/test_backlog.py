@@ -13,8 +13,8 @@ from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft, a_webhook
 
 _MANY = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at, lease_token)
-select nextval('delivery_id'), n, %(id)s, gen_random_uuid(),
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at, lease_token)
+select nextval('dispatcher.delivery_id'), n, %(id)s, gen_random_uuid(),
     now() + make_interval(secs => case when n %% 4 = 0 then -60 else 60 end),
     case when n %% 4 = 1 then gen_random_uuid() end
 from generate_series(1, %(count)s) n
@@ -61,7 +61,7 @@ def test_the_webhooks_with_the_most_waiting_come_first(
     busy = a_webhook(storage, account, events=["invoice_paid", "invoice_sent"])
     steps.emit(a_draft(), a_draft("invoice_sent"), a_draft("invoice_sent"))
     steps.fan_out()
-    steps.rows("update webhooks set active = false where id = %(id)s", id=webhook.id)
+    steps.rows("update dispatcher.webhooks set active = false where id = %(id)s", id=webhook.id)
 
     _found, webhooks = look(steps)
 
@@ -74,7 +74,7 @@ def test_the_webhooks_with_the_most_waiting_come_first(
 def test_what_waits_for_an_inactive_webhook_is_not_due(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
-    steps.rows("update webhooks set active = false where id = %(id)s", id=webhook.id)
+    steps.rows("update dispatcher.webhooks set active = false where id = %(id)s", id=webhook.id)
 
     found, _ = look(steps)
 
@@ -89,11 +89,12 @@ def test_much_is_estimated_and_the_age_of_the_oldest_is_exact(
     late = a_webhook(storage, account)
     steps.rows(_MANY, id=late.id, count=4)
     steps.rows(
-        "update deliveries set next_attempt_at = now() - interval '1 h' where webhook_id = %(id)s and finished_on is"
+        "update dispatcher.deliveries set next_attempt_at = now() - interval '1 h'"
+        " where webhook_id = %(id)s and finished_on is"
         " null and next_attempt_at < now()",
         id=late.id,
     )
-    steps.rows("analyze deliveries_waiting")
+    steps.rows("analyze dispatcher.deliveries_waiting")
 
     found, webhooks = look(steps, also=[late.id])
 
@@ -123,7 +124,7 @@ def test_history_is_told_by_statistics(steps: Steps, webhook: Webhook) -> None:
     steps.fan_out()
     for claimed in steps.claim({webhook.id: 20}).claimed[:15]:
         steps.record(claimed, "200")
-    steps.rows("analyze deliveries")
+    steps.rows("analyze dispatcher.deliveries")
 
     assert steps.storage.read(table_sizes.finished_by_state) == {"delivered": 15}
     tables = {one.table: one for one in steps.storage.read(table_sizes.partitions)}

@@ -62,12 +62,12 @@ def test_a_claim_takes_at_most_the_slots_of_each_webhook(
 
 
 def test_the_longest_due_is_claimed_first(ready: Steps, webhook: Webhook) -> None:
-    ready.rows("update deliveries set next_attempt_at = now() - make_interval(secs => id::int)")
+    ready.rows("update dispatcher.deliveries set next_attempt_at = now() - make_interval(secs => id::int)")
 
     claimed = ready.claim({webhook.id: 2})
     assert (
         sorted(ids(claimed))
-        == [row[0] for row in ready.rows("select id from deliveries order by id desc limit 2")][::-1]
+        == [row[0] for row in ready.rows("select id from dispatcher.deliveries order by id desc limit 2")][::-1]
     )
 
 
@@ -87,7 +87,7 @@ def test_two_drains_at_once_share_what_is_due(ready: Steps, webhook: Webhook) ->
 
 
 def test_what_is_not_due_yet_is_not_claimed(ready: Steps, webhook: Webhook, shift_time: ShiftTime) -> None:
-    ready.rows("update deliveries set next_attempt_at = now() + interval '1 hour'")
+    ready.rows("update dispatcher.deliveries set next_attempt_at = now() + interval '1 hour'")
     assert ready.claim({webhook.id: 10}).claimed == ()
 
     shift_time(3_601)
@@ -97,10 +97,10 @@ def test_what_is_not_due_yet_is_not_claimed(ready: Steps, webhook: Webhook, shif
 def test_an_inactive_webhooks_deliveries_wait(
     ready: Steps, storage: Storage, account: Account, webhook: Webhook
 ) -> None:
-    ready.rows("update webhooks set active = false")
+    ready.rows("update dispatcher.webhooks set active = false")
     assert ready.claim({webhook.id: 10}).claimed == ()
 
-    ready.rows("update webhooks set active = true")
+    ready.rows("update dispatcher.webhooks set active = true")
     assert len(ready.claim({webhook.id: 10}).claimed) == 5
 
 
@@ -118,7 +118,9 @@ def test_a_lease_that_ran_out_is_a_lost_attempt_that_uses_up_no_try(
 ) -> None:
     before = ready.claim_one(webhook.id)
     shift_time(61)
-    ready.rows("update deliveries set next_attempt_at = dispatcher_now() + interval '1 h' where lease_token is null")
+    ready.rows(
+        "update dispatcher.deliveries set next_attempt_at = dispatcher.now() + interval '1 h' where lease_token is null"
+    )
 
     again = ready.claim_one(webhook.id)
 
@@ -131,7 +133,9 @@ def test_a_lease_that_ran_out_is_a_lost_attempt_that_uses_up_no_try(
 def test_attempts_and_losses_are_numbered_together(ready: Steps, webhook: Webhook) -> None:
     first = ready.claim_one(webhook.id)
     ready.record(first, "503", retry_in_s=-1)
-    ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=first.id)
+    ready.rows(
+        "update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=first.id
+    )
     ready.claim_one(webhook.id)
     ready.lose(first.id)
     third = ready.claim_one(webhook.id)
@@ -186,7 +190,9 @@ def test_what_was_returned_unsent_is_due_at_once_and_uncounted(ready: Steps, web
 def test_only_the_holder_of_a_lease_returns_it(ready: Steps, webhook: Webhook) -> None:
     stale = ready.claim_one(webhook.id)
     ready.lose(stale.id)
-    ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=stale.id)
+    ready.rows(
+        "update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where id <> %(id)s", id=stale.id
+    )
     fresh = ready.claim_one(webhook.id)
 
     ready.storage.transact(deliveries.return_unsent, [stale.id], stale.lease_token)
@@ -197,12 +203,13 @@ def test_only_the_holder_of_a_lease_returns_it(ready: Steps, webhook: Webhook) -
 def test_during_a_rotation_both_secrets_sign(ready: Steps, storage: Storage, webhook: Webhook) -> None:
     encrypted = storage.secrets.close("whsec_b2xkIGtleQ==")
     ready.rows(
-        "update webhooks set previous_secret_encrypted = %(old)s, previous_secret_until = now() + interval '1 h'",
+        "update dispatcher.webhooks"
+        " set previous_secret_encrypted = %(old)s, previous_secret_until = now() + interval '1 h'",
         old=encrypted,
     )
     assert ready.claim({webhook.id: 1}).targets[webhook.id].signing_keys[1] == b"old key"
 
-    ready.rows("update webhooks set previous_secret_until = now() - interval '1 s'")
+    ready.rows("update dispatcher.webhooks set previous_secret_until = now() - interval '1 s'")
     assert len(ready.claim({webhook.id: 1}).targets[webhook.id].signing_keys) == 1
 
 
@@ -212,7 +219,7 @@ def test_a_webhook_whose_secret_is_unreadable_has_no_target_and_the_others_have(
     other = a_webhook(storage, account)
     ready.emit()
     ready.fan_out()
-    ready.rows("update webhooks set signing_secret_encrypted = 'rubbish' where id = %(id)s", id=webhook.id)
+    ready.rows("update dispatcher.webhooks set signing_secret_encrypted = 'rubbish' where id = %(id)s", id=webhook.id)
 
     claim = ready.claim({webhook.id: 1, other.id: 1})
 
@@ -226,8 +233,8 @@ def test_the_next_due_time_of_each_webhook_with_work(
     idle, asleep = a_webhook(storage, account, events=["invoice_sent"]), a_webhook(storage, account)
     ready.emit()
     ready.fan_out()
-    ready.rows("update webhooks set active = false where id = %(id)s", id=asleep.id)
-    ready.rows("update deliveries set next_attempt_at = now() + interval '90 s'")
+    ready.rows("update dispatcher.webhooks set active = false where id = %(id)s", id=asleep.id)
+    ready.rows("update dispatcher.deliveries set next_attempt_at = now() + interval '90 s'")
 
     waits = ready.storage.transact(deliveries.next_due, [webhook.id, idle.id, asleep.id])
 
@@ -238,9 +245,10 @@ def test_all_due_walks_every_webhook_page_by_page(steps: Steps, storage: Storage
     hooks = [a_webhook(storage, account) for _ in range(5)]
     steps.emit(*(a_draft() for _ in range(3)))
     steps.fan_out()
-    steps.rows("update webhooks set active = false where id = %(id)s", id=hooks[1].id)
+    steps.rows("update dispatcher.webhooks set active = false where id = %(id)s", id=hooks[1].id)
     steps.rows(
-        "update deliveries set next_attempt_at = now() + interval '60 s' where webhook_id = %(id)s", id=hooks[2].id
+        "update dispatcher.deliveries set next_attempt_at = now() + interval '60 s' where webhook_id = %(id)s",
+        id=hooks[2].id,
     )
 
     seen, after = [], 0
@@ -257,7 +265,7 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready: Steps, webhook: 
     first = ready.claim_one(webhook.id)
     ready.record(first, "500")
     assert ready.delivery(first.id)["state"] == "failed"
-    ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
+    ready.rows("update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
 
     assert ready.storage.transact(deliveries.replay, first.id, 3, {}) == webhook.id
     again = ready.claim_one(webhook.id)
@@ -270,7 +278,7 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready: Steps, webhook: 
 def test_a_delivery_whose_event_is_gone_is_failed_with_the_reason(
     ready: Steps, webhook: Webhook, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ready.rows("delete from events where id = (select min(id) from events)")
+    ready.rows("delete from dispatcher.events where id = (select min(id) from dispatcher.events)")
 
     claim = ready.claim({webhook.id: 10})
 
@@ -282,13 +290,13 @@ def test_a_delivery_whose_event_is_gone_is_failed_with_the_reason(
 
 
 def test_a_delivery_that_was_leased_again_and_again_without_its_event_ends(ready: Steps, webhook: Webhook) -> None:
-    ready.rows("delete from events")
-    ready.rows("update deliveries set lost_count = 50, lease_token = gen_random_uuid()")
+    ready.rows("delete from dispatcher.events")
+    ready.rows("update dispatcher.deliveries set lost_count = 50, lease_token = gen_random_uuid()")
 
     claim = ready.claim({webhook.id: 10})
 
     assert (claim.claimed, claim.given_up, claim.losses) == ((), 5, 5)
-    assert ready.rows("select distinct state from deliveries") == [("failed",)]
+    assert ready.rows("select distinct state from dispatcher.deliveries") == [("failed",)]
     assert ready.attempts(1) == [
         (51, "unknown_error", "lost"),
         (52, "unknown_error", "its event is gone"),
@@ -308,7 +316,9 @@ def test_a_delivery_is_replayed_so_often_and_no_more(ready: Steps, webhook: Webh
     for _ in range(2):
         claimed = ready.claim_one(webhook.id)
         ready.record(claimed, "500")
-        ready.rows("update deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
+        ready.rows(
+            "update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null"
+        )
         assert ready.storage.transact(deliveries.replay, claimed.id, 2, {}) == webhook.id
     ready.record(ready.claim_one(webhook.id), "500")
 
@@ -323,8 +333,8 @@ def test_a_delivery_is_replayed_so_often_and_no_more(ready: Steps, webhook: Webh
 @pytest.mark.parametrize(
     ("gone", "reason"),
     [
-        ("update webhooks set deleted_at = now()", "its webhook was deleted"),
-        ("delete from events", "its event is gone"),
+        ("update dispatcher.webhooks set deleted_at = now()", "its webhook was deleted"),
+        ("delete from dispatcher.events", "its event is gone"),
     ],
 )
 def test_what_cannot_be_sent_any_more_is_not_replayed(ready: Steps, webhook: Webhook, gone: str, reason: str) -> None:
@@ -342,7 +352,7 @@ def test_a_replay_waits_until_days_are_dropped(ready: Steps, webhook: Webhook) -
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
         rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": partitions.LOCK})
-        rows(connection, "delete from events")
+        rows(connection, "delete from dispatcher.events")
         replaying = pool.submit(ready.storage.transact, deliveries.replay, failed.id, 3, {})
         ready.wait_for_a_waiter()
         connection.commit()
@@ -357,7 +367,7 @@ def test_deleting_a_webhook_cancels_what_waits_and_what_is_claimed(
     claimed = ready.claim_one(webhook.id)
     storage.transact(webhooks.delete, account.id, webhook.id)
 
-    assert ready.rows("select distinct state, lease_token from deliveries") == [("cancelled", None)]
+    assert ready.rows("select distinct state, lease_token from dispatcher.deliveries") == [("cancelled", None)]
     assert ready.claim({webhook.id: 10}).claimed == ()
     assert ready.record(claimed, "500") == 0
     assert ready.delivery(claimed.id)["state"] == "cancelled"
@@ -397,20 +407,20 @@ def test_a_replay_during_a_deletion_is_refused(
 def crowded(steps: Steps, storage: Storage, account: Account) -> Steps:
     """100,000 deliveries wait, of 2,000 webhooks; a tenth is due."""
     steps.rows(
-        "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)"
+        "insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted, events)"
         " select %(account)s, 'http://127.0.0.1', %(secret)s, '{invoice_paid}' from generate_series(1, 2000)",
         account=account.id,
         secret=storage.secrets.close("whsec_b2xkIGtleQ=="),
     )
     steps.rows(
-        "insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)"
+        "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)"
         " select n, n, n %% 2000 + 1, gen_random_uuid(), now() + make_interval(secs => n %% 1000 - 100)"
         " from generate_series(1, 100000) n"
     )
     with storage.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")
-        rows(connection, "analyze deliveries_waiting")
-        rows(connection, "analyze webhooks")
+        rows(connection, "analyze dispatcher.deliveries_waiting")
+        rows(connection, "analyze dispatcher.webhooks")
     return steps
 
 
@@ -448,11 +458,11 @@ def test_a_claim_looks_events_up_though_statistics_have_seen_none(
     steps.rows("analyze")
     wanting = [a_webhook(storage, account) for _ in range(3)]
     steps.rows(
-        "with made as (insert into events (account_id, name, body, created_at)"
+        "with made as (insert into dispatcher.events (account_id, name, body, created_at)"
         " select %(account)s, 'invoice_paid', to_json(repeat(n::text, 600)), now() from generate_series(1, 20000) n"
         " returning id)"
-        " insert into deliveries (id, event_id, webhook_id, idempotency_key)"
-        " select nextval('delivery_id'), made.id, webhook_id, gen_random_uuid()"
+        " insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key)"
+        " select nextval('dispatcher.delivery_id'), made.id, webhook_id, gen_random_uuid()"
         " from made cross join unnest(%(webhooks)s) webhook_id",
         account=account.id,
         webhooks=[webhook.id for webhook in wanting],
@@ -468,7 +478,7 @@ def test_a_claim_looks_events_up_though_statistics_have_seen_none(
         token="00000000-0000-0000-0000-000000000000",
     )
 
-    todays = steps.value("select distinct tableoid::regclass::text from events")
+    todays = steps.value("select distinct relname from dispatcher.events e join pg_class c on c.oid = e.tableoid")
     assert f"{todays}_pkey" in plan
     assert f"{todays}_account_id" not in plan
     assert todays not in scanned_whole(plan)
@@ -504,12 +514,12 @@ PARAMETERS = {
 def test_what_is_planned_once_reads_nothing_whole(steps: Steps, account: Account, statistics: str) -> None:
     steps.rows("analyze")
     steps.rows(
-        "with made as (insert into events (account_id, name, body, created_at)"
+        "with made as (insert into dispatcher.events (account_id, name, body, created_at)"
         " select %(account)s, 'invoice_paid', '{}', now() from generate_series(1, 20000) n returning id),"
-        " waiting as (insert into events_waiting (event_id, account_id, name)"
+        " waiting as (insert into dispatcher.events_waiting (event_id, account_id, name)"
         " select id, %(account)s, 'invoice_paid' from made)"
-        " insert into deliveries (id, event_id, webhook_id, idempotency_key)"
-        " select nextval('delivery_id'), id, id %% 100, gen_random_uuid() from made",
+        " insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key)"
+        " select nextval('dispatcher.delivery_id'), id, id %% 100, gen_random_uuid() from made",
         account=account.id,
     )
     if statistics == "fresh":

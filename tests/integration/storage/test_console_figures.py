@@ -17,27 +17,28 @@ from tests.support.builders import a_webhook, an_account
 
 _FINISHED = """
 with made as (
-    insert into deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, created_at, updated_at,
+    insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, created_at,
+        updated_at,
         finished_on)
-    select id, 1, %(webhook_id)s, new_idempotency_key(id), %(state)s, 1,
-        dispatcher_now() - interval '10 seconds' - %(took_s)s * interval '1 second',
-        dispatcher_now() - interval '10 seconds', current_date
-    from (select nextval('delivery_id') as id from generate_series(1, %(count)s)) ids returning id)
-insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at)
+    select id, 1, %(webhook_id)s, dispatcher.new_idempotency_key(id), %(state)s, 1,
+        dispatcher.now() - interval '10 seconds' - %(took_s)s * interval '1 second',
+        dispatcher.now() - interval '10 seconds', current_date
+    from (select nextval('dispatcher.delivery_id') as id from generate_series(1, %(count)s)) ids returning id)
+insert into dispatcher.attempts (delivery_id, number, request_id, url, status, started_at, finished_at)
 select id, 1, gen_random_uuid(), 'https://a.test', case when %(state)s = 'delivered' then '200' else '500' end,
-    dispatcher_now() - interval '10 seconds', dispatcher_now() - interval '10 seconds' from made
+    dispatcher.now() - interval '10 seconds', dispatcher.now() - interval '10 seconds' from made
 """
 
 _WAITING = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)
-select id, id, %(webhook_id)s, new_idempotency_key(id), dispatcher_now() - %(due_s)s * interval '1 second'
-from (select nextval('delivery_id') as id from generate_series(1, %(count)s)) ids
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)
+select id, id, %(webhook_id)s, dispatcher.new_idempotency_key(id), dispatcher.now() - %(due_s)s * interval '1 second'
+from (select nextval('dispatcher.delivery_id') as id from generate_series(1, %(count)s)) ids
 """
 
 
 @pytest.fixture
 def sql(storage: Storage) -> Callable[..., list[Any]]:
-    storage.transact(rows, "update figures_until set until = dispatcher_now() - interval '1 minute'")
+    storage.transact(rows, "update dispatcher.figures_until set until = dispatcher.now() - interval '1 minute'")
     return lambda text, **parameters: storage.transact(rows, text, parameters)
 
 
@@ -76,9 +77,9 @@ def test_a_try_that_failed_and_left_another_is_a_retry(
     storage: Storage, webhook: Webhook, sql: Callable[..., list[Any]]
 ) -> None:
     sql(_WAITING, webhook_id=webhook.id, due_s=0, count=2)
-    sql("insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at)"
+    sql("insert into dispatcher.attempts (delivery_id, number, request_id, url, status, started_at, finished_at)"
         " select id, 1, gen_random_uuid(), 'https://a.test', '503', now() - interval '9 s', now() - interval '9 s'"
-        " from deliveries_waiting")  # fmt: skip
+        " from dispatcher.deliveries_waiting")  # fmt: skip
     storage.transact(rollups.count)
 
     (minute,) = storage.transact(rollups.last_hour).minutes
@@ -97,12 +98,12 @@ def test_what_is_too_young_is_left_for_the_next_time(
 
 
 def test_old_figures_are_dropped(storage: Storage, webhook: Webhook, sql: Callable[..., list[Any]]) -> None:
-    sql("insert into figures_by_minute (account_id, minute) values (0, now() - interval '3 hours')")
-    sql("insert into figures_by_hour (webhook_id, hour) values (1, now() - interval '3 days'), (1, now())")
+    sql("insert into dispatcher.figures_by_minute (account_id, minute) values (0, now() - interval '3 hours')")
+    sql("insert into dispatcher.figures_by_hour (webhook_id, hour) values (1, now() - interval '3 days'), (1, now())")
     storage.transact(rollups.prune)
 
-    assert sql("select count(*) from figures_by_minute") == [(0,)]
-    assert sql("select count(*) from figures_by_hour") == [(1,)]
+    assert sql("select count(*) from dispatcher.figures_by_minute") == [(0,)]
+    assert sql("select count(*) from dispatcher.figures_by_hour") == [(1,)]
 
 
 def test_what_waits_is_counted_for_an_account_and_for_all(
@@ -118,15 +119,16 @@ def test_what_waits_is_counted_for_an_account_and_for_all(
     assert (mine.deliveries, mine.is_exact, of_all.deliveries, of_all.is_exact) == (3, True, 5, True)
     assert 30 <= mine.due_age_s < 60
     assert 90 <= of_all.due_age_s < 120
-    sql("update webhooks set active = false")
+    sql("update dispatcher.webhooks set active = false")
     assert storage.transact(overview.pending_summary).due_age_s is None  # what waits there, waits on purpose
 
 
 def test_webhooks_in_trouble_come_in_order(storage: Storage, account: Account, sql: Callable[..., list[Any]]) -> None:
     well, late, failing, off = (a_webhook(storage, account).id for _ in range(4))
     sql(_WAITING, webhook_id=late, due_s=120, count=2)
-    sql("update webhooks set failing_since = now() where id = %(id)s", id=failing)
-    sql("update webhooks set active = false, deactivated_at = now(), deactivated_reason = 'gone' where id = %(id)s",
+    sql("update dispatcher.webhooks set failing_since = now() where id = %(id)s", id=failing)
+    sql("update dispatcher.webhooks set active = false, deactivated_at = now(), deactivated_reason = 'gone'"
+        " where id = %(id)s",
         id=off)  # fmt: skip
 
     for id_ in (account.id, None):
@@ -138,12 +140,12 @@ def test_webhooks_in_trouble_come_in_order(storage: Storage, account: Account, s
 
 
 _WEBHOOKS = """
-insert into webhooks (account_id, webhook_url, signing_secret_encrypted, events)
+insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted, events)
 select %(account_id)s, 'https://a.test', '', '{invoice_paid}' from generate_series(1, %(count)s)
 """
 _ONE_EACH = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)
-select nextval('delivery_id'), 1, id, gen_random_uuid(), now() from webhooks where id > %(after)s
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, next_attempt_at)
+select nextval('dispatcher.delivery_id'), 1, id, gen_random_uuid(), now() from dispatcher.webhooks where id > %(after)s
 """
 
 BIG = ("deliveries", "deliveries_waiting", "attempts", "events", "events_waiting", "webhooks")
@@ -155,10 +157,13 @@ def test_no_query_of_the_overview_reads_a_big_table_whole(
     other = an_account(storage, "other")
     for id_, count in ((account.id, 300), (other.id, 3_000)):
         sql(_WEBHOOKS, account_id=id_, count=count)
-    (first,) = sql("select min(id) from webhooks")[0]
+    (first,) = sql("select min(id) from dispatcher.webhooks")[0]
     sql(_WAITING, webhook_id=first, due_s=90, count=60_000)
     sql(_ONE_EACH, after=first)
-    sql("insert into events_waiting (event_id, account_id, name) select n, 1, 'x' from generate_series(1, 30000) n")
+    sql(
+        "insert into dispatcher.events_waiting (event_id, account_id, name) select n, 1, 'x'"
+        " from generate_series(1, 30000) n"
+    )
     sql(_FINISHED, webhook_id=first, state="delivered", took_s=0.1, count=20_000)
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum analyze")
@@ -196,8 +201,8 @@ def test_a_count_of_figures_finds_its_rows_by_index(
     storage: Storage, webhook: Webhook, sql: Callable[..., list[Any]]
 ) -> None:
     sql(_FINISHED, webhook_id=webhook.id, state="delivered", took_s=0.1, count=40_000)
-    sql("update deliveries set updated_at = now() - interval '3 hours'")
-    sql("update attempts set finished_at = now() - interval '3 hours'")
+    sql("update dispatcher.deliveries set updated_at = now() - interval '3 hours'")
+    sql("update dispatcher.attempts set finished_at = now() - interval '3 hours'")
     sql(_FINISHED, webhook_id=webhook.id, state="failed", took_s=0.1, count=100)
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum full analyze")

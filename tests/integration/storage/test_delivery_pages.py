@@ -22,17 +22,20 @@ DAYS, FINISHED, WAITING = 5, 3_000, 300
 def history(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> list[int]:
     """The ids of five webhooks, the first of which has four deliveries of five; every 97th event is another."""
     hooks = [webhook.id, *(a_webhook(storage, account).id for _ in range(4))]
-    steps.rows("select create_partitions(current_date - n) from generate_series(0, %(days)s - 1) n", days=DAYS)
     steps.rows(
-        "with made as (select n, nextval('delivery_id') as id, %(days)s - 1 - (n - 1) * %(days)s / %(all)s as age"
+        "select dispatcher.create_partitions(current_date - n) from generate_series(0, %(days)s - 1) n", days=DAYS
+    )
+    steps.rows(
+        "with made as (select n, nextval('dispatcher.delivery_id') as id,"
+        " %(days)s - 1 - (n - 1) * %(days)s / %(all)s as age"
         "  from generate_series(1, %(all)s) n order by n),"
-        " stored as (insert into events (id, account_id, name, body, created_at)"
+        " stored as (insert into dispatcher.events (id, account_id, name, body, created_at)"
         "  select (extract(epoch from current_date - age)::bigint - 1577836800) << 23 | n, %(account)s,"
         "  case when n = 3 then 'invoice_overdue' when mod(n, 97) = 0 then 'invoice_sent' else 'invoice_paid' end,"
         "  '{}', now() - make_interval(days => age) from made returning id, mod(id, 1 << 23) as n)"
-        " insert into deliveries (id, event_id, webhook_id, idempotency_key, state, created_at, finished_on)"
+        " insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, created_at, finished_on)"
         " select made.id, stored.id, (%(hooks)s::int[])[case when mod(n, 5) > 0 then 1 else mod(n / 5, 5) + 1 end],"
-        "  new_idempotency_key(made.id), case when n > %(finished)s then 'pending' else 'delivered' end,"
+        "  dispatcher.new_idempotency_key(made.id), case when n > %(finished)s then 'pending' else 'delivered' end,"
         "  now() - make_interval(days => age), case when n <= %(finished)s then current_date - age end"
         " from made join stored using (n)",
         days=DAYS, all=FINISHED + WAITING, finished=FINISHED, account=account.id, hooks=hooks,
@@ -55,7 +58,10 @@ def pages(steps: Steps, **wanted: Any) -> Iterator[Page]:
 
 def stored(steps: Steps, condition: str = "true", **parameters: Any) -> list[int]:
     """Ids of the deliveries for which it holds, newest first."""
-    sql = f"select d.id from deliveries d join events e on e.id = d.event_id where {condition} order by 1 desc"
+    sql = (
+        f"select d.id from dispatcher.deliveries d join dispatcher.events e on e.id = d.event_id where {condition}"
+        f" order by 1 desc"
+    )
     return [id_ for (id_,) in steps.rows(sql, **parameters)]
 
 
@@ -79,7 +85,7 @@ def test_what_else_narrows_a_list_narrows_these_pages(steps: Steps, history: lis
     assert ids(webhook_id=history[1]) == stored(steps, f"{sent} d.webhook_id = {history[1]}")
     assert ids(state="pending") == stored(steps, f"{sent} d.state = 'pending'")
     assert ids(state="delivered") == stored(steps, f"{sent} d.state = 'delivered'")
-    ((middle,),) = steps.rows("select created_at from deliveries order by id offset 1500 limit 1")
+    ((middle,),) = steps.rows("select created_at from dispatcher.deliveries order by id offset 1500 limit 1")
     assert ids(since=middle) == stored(steps, f"{sent} d.created_at >= %(middle)s", middle=middle)
     assert ids(until=middle) == stored(steps, f"{sent} d.created_at < %(middle)s", middle=middle)
     one = stored(steps, f"{sent} true")[3]

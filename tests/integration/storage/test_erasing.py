@@ -15,12 +15,12 @@ from dispatcher.storage.pipeline import emits
 from tests.support.builders import a_draft, a_webhook, an_account
 
 DELIVERY = """
-insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)
-select id, %(event_id)s, %(webhook_id)s, new_idempotency_key(id), %(state)s,
-    case when %(state)s <> 'pending' then current_date - %(days)s end from nextval('delivery_id') id
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)
+select id, %(event_id)s, %(webhook_id)s, dispatcher.new_idempotency_key(id), %(state)s,
+    case when %(state)s <> 'pending' then current_date - %(days)s end from nextval('dispatcher.delivery_id') id
 """
 AN_OLD_EVENT = """
-insert into events (id, account_id, name, body, created_at)
+insert into dispatcher.events (id, account_id, name, body, created_at)
 select (extract(epoch from now() - make_interval(days => %(days)s))::bigint - 1577836800) << 23, %(account_id)s,
     'invoice_paid', '{}', now() returning id
 """
@@ -33,14 +33,14 @@ def an_old_event(storage: Storage, account: Any, webhook: Any, days: int, state:
 
 
 def kept(storage: Storage) -> set[int]:
-    found: set[int] = storage.transact(lambda c: {id_ for (id_,) in rows(c, "select id from events")})
+    found: set[int] = storage.transact(lambda c: {id_ for (id_,) in rows(c, "select id from dispatcher.events")})
     return found
 
 
 @pytest.fixture
 def limited(storage: Storage, account: Any) -> Any:
     """The account, which keeps 3 days."""
-    storage.transact(rows, "update accounts set retention_days = 3 where id = %(id)s", id=account.id)
+    storage.transact(rows, "update dispatcher.accounts set retention_days = 3 where id = %(id)s", id=account.id)
     return account
 
 
@@ -56,7 +56,7 @@ def test_an_account_keeps_what_its_own_retention_says(storage: Storage, limited:
     prune(storage, 30)
 
     assert kept(storage) == kept_ids
-    assert storage.transact(scalar, "select count(*) from deliveries") == 3
+    assert storage.transact(scalar, "select count(*) from dispatcher.deliveries") == 3
 
 
 def test_it_is_erased_batch_by_batch(
@@ -79,7 +79,7 @@ def test_a_long_history_is_erased_by_the_workers(storage: Storage, account: Any,
     prune(storage, 30)
 
     tables = ("events", "deliveries", "webhooks", "users")
-    assert [storage.transact(scalar, f"select count(*) from {table}") for table in tables] == [0, 0, 0, 0]
+    assert [storage.transact(scalar, f"select count(*) from dispatcher.{table}") for table in tables] == [0, 0, 0, 0]
 
 
 def test_a_tombstone_stays_for_an_hour_and_takes_what_was_under_way(storage: Storage, account: Any) -> None:
@@ -88,9 +88,9 @@ def test_a_tombstone_stays_for_an_hour_and_takes_what_was_under_way(storage: Sto
 
     assert erase.finish_deletions(storage, 30.0) == []
     assert kept(storage) == set()
-    storage.transact(rows, "update accounts set ended_at = now() - interval '2 hours'")
+    storage.transact(rows, "update dispatcher.accounts set ended_at = now() - interval '2 hours'")
     assert erase.finish_deletions(storage, 30.0) == [account.id]
-    assert storage.transact(scalar, "select count(*) from accounts") == 0
+    assert storage.transact(scalar, "select count(*) from dispatcher.accounts") == 0
 
 
 def test_a_client_of_a_deleted_account_leaves_others_alone(storage: Storage, account: Any) -> None:
@@ -101,7 +101,7 @@ def test_a_client_of_a_deleted_account_leaves_others_alone(storage: Storage, acc
 
     tenants.delete(storage, account.slug)
 
-    left = storage.transact(rows, "select id, deleted_at is null from webhooks order by id")
+    left = storage.transact(rows, "select id, deleted_at is null from dispatcher.webhooks order by id")
     assert left == [(theirs.id, True), (its.id, False)]
 
 

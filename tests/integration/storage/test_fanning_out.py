@@ -16,7 +16,7 @@ from tests.support.builders import a_draft, a_webhook, an_account
 
 
 def made(steps: Steps) -> list[Any]:
-    return steps.rows("select event_id, webhook_id from deliveries order by 1, 2")
+    return steps.rows("select event_id, webhook_id from dispatcher.deliveries order by 1, 2")
 
 
 def test_each_webhook_of_the_account_that_wants_the_event_gets_a_delivery(
@@ -92,7 +92,7 @@ def test_a_webhook_deleted_during_a_fan_out_leaves_nothing_pending(
         connection.commit()
         deleting.result()
 
-    assert steps.rows("select state from deliveries") == [("cancelled",)]
+    assert steps.rows("select state from dispatcher.deliveries") == [("cancelled",)]
 
 
 def test_a_client_revoked_during_a_fan_out_leaves_nothing_pending(
@@ -108,7 +108,7 @@ def test_a_client_revoked_during_a_fan_out_leaves_nothing_pending(
         connection.commit()
         assert deleting.result() == 1
 
-    assert steps.rows("select state from deliveries") == [("cancelled",)]
+    assert steps.rows("select state from dispatcher.deliveries") == [("cancelled",)]
 
 
 def test_a_fan_out_during_a_deletion_makes_nothing_for_that_webhook(
@@ -134,7 +134,7 @@ def test_a_drain_that_notes_how_a_receiver_is_does_not_wait_for_a_fan_out(
         events.fan_out(connection, 500)
         storage.autocommit(webhooks.mark_failing, [webhook.id])  # it would wait for 5 s, and fail
 
-    assert steps.value("select failing_since is not null from webhooks")
+    assert steps.value("select failing_since is not null from dispatcher.webhooks")
 
 
 def test_a_fan_out_that_is_rolled_back_leaves_the_event_in_the_outbox(steps: Steps, webhook: Webhook) -> None:
@@ -150,7 +150,7 @@ def test_a_fan_out_that_is_rolled_back_leaves_the_event_in_the_outbox(steps: Ste
 def test_idempotency_keys_are_uuid_v7_and_lead_back_to_their_delivery(steps: Steps, webhook: Webhook) -> None:
     steps.emit(*(a_draft() for _ in range(200)))
     steps.fan_out()
-    found = steps.rows("select id, idempotency_key from deliveries order by id")
+    found = steps.rows("select id, idempotency_key from dispatcher.deliveries order by id")
 
     assert len({key for _, key in found}) == 200
     for id_, key in found:
@@ -163,7 +163,7 @@ def test_idempotency_keys_are_uuid_v7_and_lead_back_to_their_delivery(steps: Ste
 def test_postgres_refuses_an_unknown_state(steps: Steps, webhook: Webhook, state: str) -> None:
     with pytest.raises(Exception, match="deliveries_state_is_known"):
         steps.rows(
-            "insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)"
+            "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)"
             " values (1, 1, 1, gen_random_uuid(), %(state)s, current_date)",
             state=state,
         )
@@ -173,7 +173,7 @@ def test_postgres_refuses_an_unknown_state(steps: Steps, webhook: Webhook, state
 def test_postgres_refuses_a_state_in_the_wrong_part(steps: Steps, state: str, finished_on: str | None) -> None:
     with pytest.raises(Exception, match="deliveries_finish_with_their_state"):
         steps.rows(
-            "insert into deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)"
+            "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, finished_on)"
             " values (1, 1, 1, gen_random_uuid(), %(state)s, %(finished_on)s)",
             state=state,
             finished_on=finished_on,
@@ -185,6 +185,6 @@ def test_postgres_refuses_a_second_delivery_of_an_event_to_a_webhook(steps: Step
     steps.fan_out()
     with pytest.raises(Exception, match="deliveries_are_one_per_event_and_webhook"):
         steps.rows(
-            "insert into deliveries (id, event_id, webhook_id, idempotency_key)"
-            " select id + 1, event_id, webhook_id, gen_random_uuid() from deliveries"
+            "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key)"
+            " select id + 1, event_id, webhook_id, gen_random_uuid() from dispatcher.deliveries"
         )

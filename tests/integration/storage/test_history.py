@@ -28,7 +28,10 @@ def prune(steps: Steps, retention_days: int = 30) -> list[str]:
 
 
 def partitions_of(steps: Steps, table: str) -> set[str]:
-    names = steps.rows("select inhrelid::regclass::text from pg_inherits where inhparent = %(t)s::regclass", t=table)
+    names = steps.rows(
+        "select relname from pg_inherits join pg_class c on c.oid = inhrelid where inhparent = %(t)s::regclass",
+        t=f"dispatcher.{table}",
+    )
     return {name for (name,) in names}
 
 
@@ -39,17 +42,17 @@ def named(table: str, days_ago: int) -> str:
 @pytest.fixture
 def old(steps: Steps, webhook: Webhook) -> int:
     """An event of 40 days ago with a delivery that waits; its ids are 1 ... of that day."""
-    steps.rows("select create_partitions(current_date - n) from generate_series(1, 40) n")
+    steps.rows("select dispatcher.create_partitions(current_date - n) from generate_series(1, 40) n")
     first = partitions._first_id(today() - timedelta(days=40))
     steps.rows(
-        "insert into events (id, account_id, name, body, created_at)"
+        "insert into dispatcher.events (id, account_id, name, body, created_at)"
         " values (%(id)s, %(account)s, 'invoice_paid', '{}', now() - interval '40 days')",
         id=first,
         account=steps.account.id,
     )
     steps.rows(
-        "insert into deliveries (id, event_id, webhook_id, idempotency_key)"
-        " values (1, %(id)s, %(webhook)s, new_idempotency_key(1))",
+        "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key)"
+        " values (1, %(id)s, %(webhook)s, dispatcher.new_idempotency_key(1))",
         id=first,
         webhook=webhook.id,
     )
@@ -65,15 +68,15 @@ def test_the_next_days_are_made_ahead(steps: Steps, shift_time: ShiftTime) -> No
 
 
 def test_days_past_their_retention_are_dropped_and_the_others_kept(steps: Steps, old: int) -> None:
-    steps.record(steps.claim_one(steps.value("select id from webhooks")))
+    steps.record(steps.claim_one(steps.value("select id from dispatcher.webhooks")))
 
     dropped = prune(steps, retention_days=30)
 
     assert dropped == sorted(dropped, key=lambda name: (name[-8:], name))
     assert set(dropped) == {named(table, n) for table in ("events", "deliveries", "attempts") for n in range(31, 41)}
     assert named("events", 30) in partitions_of(steps, "events")
-    assert steps.value("select count(*) from events") == 0
-    assert steps.value("select count(*) from deliveries") == 1  # it was finished today
+    assert steps.value("select count(*) from dispatcher.events") == 0
+    assert steps.value("select count(*) from dispatcher.deliveries") == 1  # it was finished today
 
 
 def test_an_event_whose_delivery_waits_keeps_its_day(steps: Steps, old: int, webhook: Webhook) -> None:
@@ -85,9 +88,10 @@ def test_an_event_whose_delivery_waits_keeps_its_day(steps: Steps, old: int, web
 
 
 def test_an_event_in_the_outbox_keeps_its_day(steps: Steps, old: int) -> None:
-    steps.rows("delete from deliveries")
+    steps.rows("delete from dispatcher.deliveries")
     steps.rows(
-        "insert into events_waiting (event_id, account_id, name) values (%(id)s, %(account)s, 'invoice_paid')",
+        "insert into dispatcher.events_waiting (event_id, account_id, name)"
+        " values (%(id)s, %(account)s, 'invoice_paid')",
         id=old,
         account=steps.account.id,
     )
@@ -119,7 +123,7 @@ def test_a_day_that_somebody_reads_is_left_for_the_next_time(
     """A dump has read it, and goes on for hours."""
     steps.record(steps.claim_one(1))
     with steps.another_session() as reader:
-        reader.exec_driver_sql(f"select count(*) from {named(read, 40)}")
+        reader.exec_driver_sql(f"select count(*) from dispatcher.{named(read, 40)}")
         dropped = prune(steps)
 
     assert {name.partition("_")[0] for name in dropped} == {"events", "deliveries", "attempts"} - {read}
@@ -132,7 +136,7 @@ def test_the_next_days_are_made_although_somebody_reads_what_is_to_be_dropped(
 ) -> None:
     shift_time(86_400)
     with steps.another_session() as reader:
-        reader.exec_driver_sql(f"select count(*) from {named('events', 40)}")
+        reader.exec_driver_sql(f"select count(*) from dispatcher.{named('events', 40)}")
         prune(steps)
 
     for table in ("events", "deliveries", "attempts"):
@@ -142,7 +146,7 @@ def test_the_next_days_are_made_although_somebody_reads_what_is_to_be_dropped(
 def test_days_are_made_when_a_reader_is_gone(steps: Steps, shift_time: ShiftTime) -> None:
     shift_time(86_400)
     with steps.another_session() as reader:
-        reader.exec_driver_sql("select count(*) from attempts")
+        reader.exec_driver_sql("select count(*) from dispatcher.attempts")
         prune(steps)
     assert named("attempts", -8) not in partitions_of(steps, "attempts")
 
@@ -163,7 +167,7 @@ def test_nobody_waits_long_behind_a_prune_that_waits_for_a_reader(steps: Steps, 
 
     with steps.another_session() as reader, ThreadPoolExecutor(2) as pool:
         for table in ("events", "deliveries", "attempts"):
-            reader.exec_driver_sql(f"select count(*) from {table}")
+            reader.exec_driver_sql(f"select count(*) from dispatcher.{table}")
         pruning = pool.submit(prune, steps)
         pool.submit(work).result()
         assert pruning.result() == []
@@ -203,5 +207,5 @@ def test_deliveries_of_two_webhooks_move_to_history_one_by_one(
     first = steps.claim_one(hooks[0].id)
     steps.record(first)
 
-    assert steps.value("select count(*) from deliveries_waiting") == 1
-    assert steps.value("select count(*) from deliveries") == 2
+    assert steps.value("select count(*) from dispatcher.deliveries_waiting") == 1
+    assert steps.value("select count(*) from dispatcher.deliveries") == 2

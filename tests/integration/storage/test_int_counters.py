@@ -24,17 +24,20 @@ BEFORE = "0011"
 
 # One delivery that waits for its fourth attempt, one of whose attempts was lost; and one that has failed.
 _STORED = """
-insert into events (id, account_id, name, body, created_at) select new_event_id(), 1, 'invoice_paid', '{}', now()
+set local search_path to dispatcher;
+insert into dispatcher.events (id, account_id, name, body, created_at)
+select dispatcher.new_event_id(), 1, 'invoice_paid', '{}', now()
 from generate_series(1, 2);
-insert into deliveries (id, event_id, webhook_id, idempotency_key, attempt_count, lost_count, tries_before, state,
+insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, attempt_count, lost_count, tries_before,
+    state,
     finished_on)
-select n, e.id, 1, new_idempotency_key(n), c.attempts, c.losses, c.before, c.state, c.finished_on
-from (select id, row_number() over (order by id) as n from events) e
+select n, e.id, 1, dispatcher.new_idempotency_key(n), c.attempts, c.losses, c.before, c.state, c.finished_on
+from (select id, row_number() over (order by id) as n from dispatcher.events) e
 join (values (1, 5, 1, 2, 'pending', null), (2, 6, 0, 0, 'failed', current_date))
     as c (delivery, attempts, losses, before, state, finished_on) on c.delivery = e.n;
-insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at)
+insert into dispatcher.attempts (delivery_id, number, request_id, url, status, started_at, finished_at)
 select d.id, n, gen_random_uuid(), 'http://127.0.0.1:9/', '500', now(), now()
-from deliveries d, generate_series(1, d.attempt_count + d.lost_count) n
+from dispatcher.deliveries d, generate_series(1, d.attempt_count + d.lost_count) n
 """
 
 
@@ -72,7 +75,7 @@ def test_what_waits_goes_on_with_its_tries(former: Steps) -> None:
 
 def test_what_has_failed_is_replayed_with_its_tries_anew(former: Steps) -> None:
     migrate.upgrade(former.storage)
-    former.rows("update deliveries set next_attempt_at = now() + interval '1 h' where id = 1")
+    former.rows("update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where id = 1")
 
     assert former.storage.transact(deliveries.replay, 2, 3, {}) == 1
     for attempt_number in (1, 2):
@@ -89,12 +92,12 @@ def test_a_downgrade_keeps_the_counts(former: Steps) -> None:
     former.record(former.claim_one(1), "500", retry_in_s=20)
     downgrade(former.storage, BEFORE)
 
-    kept = "select attempt_count, lost_count, tries_before from deliveries order by id"
+    kept = "select attempt_count, lost_count, tries_before from dispatcher.deliveries order by id"
     assert former.rows(kept) == [(6, 1, 2), (6, 0, 0)]
-    assert former.value("select max(number) from attempts where delivery_id = 1") == 7
+    assert former.value("select max(number) from dispatcher.attempts where delivery_id = 1") == 7
 
     migrate.upgrade(former.storage)
-    former.rows("update deliveries set next_attempt_at = now() where id = 1")
+    former.rows("update dispatcher.deliveries set next_attempt_at = now() where id = 1")
     assert former.claim_one(1).attempt_number == 5
 
 
@@ -105,13 +108,13 @@ def test_a_migration_stands_back_while_somebody_reads(former: Steps, caplog: pyt
     def write() -> None:
         for _ in count():
             began_s = monotonic()
-            former.rows("update deliveries set updated_at = now() where id = 1")
+            former.rows("update dispatcher.deliveries set updated_at = now() where id = 1")
             waits.append(monotonic() - began_s)
             if upgrading.done():
                 return
 
     with former.another_session() as reader, ThreadPoolExecutor(2) as pool:
-        reader.exec_driver_sql("select count(*) from deliveries")
+        reader.exec_driver_sql("select count(*) from dispatcher.deliveries")
         upgrading = pool.submit(migrate.upgrade, former.storage)
         writing = pool.submit(write)
         eventually(lambda: caplog.text.count("migrate.waiting") >= 2, what="two tries of the migration")
@@ -126,19 +129,20 @@ def test_a_migration_stands_back_while_somebody_reads(former: Steps, caplog: pyt
 
 def test_a_migration_that_finds_no_room_gives_up_and_changes_nothing(former: Steps) -> None:
     with former.another_session() as reader:
-        reader.exec_driver_sql("select count(*) from attempts")
+        reader.exec_driver_sql("select count(*) from dispatcher.attempts")
         with pytest.raises(StorageUnavailable, match="lock timeout"):
             migrate.upgrade(former.storage, patience_s=0)
 
-    assert former.value("select version_num from alembic_version") == BEFORE
-    assert former.value("select attempt_count from deliveries where id = 1") == 5
+    assert former.value("select version_num from dispatcher.dispatcher_version") == BEFORE
+    assert former.value("select attempt_count from dispatcher.deliveries where id = 1") == 5
 
 
 def test_more_than_32_767_attempts_and_losses_of_one_delivery_are_recorded(steps: Steps, webhook: Webhook) -> None:
     steps.emit()
     steps.fan_out()
     steps.rows(
-        "update deliveries set attempt_count = 70000, tries_before = 70000, lost_count = 40000, lost_before = 40000"
+        "update dispatcher.deliveries"
+        " set attempt_count = 70000, tries_before = 70000, lost_count = 40000, lost_before = 40000"
     )
 
     lost = steps.claim_one(webhook.id)

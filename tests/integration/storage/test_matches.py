@@ -31,19 +31,20 @@ def requested(days: int = 5, **given: Any) -> ReplaySpec:
 def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> list[int]:
     """Ten days of history of 40 webhooks, a hundredth of it failed, and as much that waits; with statistics."""
     hooks = [webhook, *(a_webhook(storage, account) for _ in range(39))]
-    steps.rows("select create_partitions(current_date - n) from generate_series(0, 9) n")
+    steps.rows("select dispatcher.create_partitions(current_date - n) from generate_series(0, 9) n")
     for finished, state in (("current_date - mod(n / 40, 10)", "delivered"), ("null", "pending")):
         steps.rows(
-            f"insert into deliveries (id, event_id, webhook_id, idempotency_key, state, created_at, finished_on)"
-            f" select id, id, (%(hooks)s::int[])[mod(n, 40) + 1], new_idempotency_key(id), '{state}',"
+            f"insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, created_at,"
+            f" finished_on)"
+            f" select id, id, (%(hooks)s::int[])[mod(n, 40) + 1], dispatcher.new_idempotency_key(id), '{state}',"
             f" now() - make_interval(days => mod(n / 40, 10)), {finished}"
-            f" from (select n, nextval('delivery_id') as id from generate_series(1, 20000) n) made",
+            f" from (select n, nextval('dispatcher.delivery_id') as id from generate_series(1, 20000) n) made",
             hooks=[hook.id for hook in hooks],
         )
-    steps.rows("update deliveries set state = 'failed' where mod(id, 100) = 0 and state = 'delivered'")
+    steps.rows("update dispatcher.deliveries set state = 'failed' where mod(id, 100) = 0 and state = 'delivered'")
     steps.rows(
-        "insert into events (id, account_id, name, body, created_at)"
-        " select id, %(id)s, 'invoice_paid', '{}', now() from deliveries where state <> 'pending'",
+        "insert into dispatcher.events (id, account_id, name, body, created_at)"
+        " select id, %(id)s, 'invoice_paid', '{}', now() from dispatcher.deliveries where state <> 'pending'",
         id=account.id,
     )
     steps.rows("analyze")
@@ -120,7 +121,7 @@ def test_a_scan_goes_on_where_the_last_ended(steps: Steps, storage: Storage, muc
 
     assert looks == 4
     for webhook_id, taken in ids.items():
-        sql = "select id from deliveries where webhook_id = %(id)s and finished_on is not null order by id"
+        sql = "select id from dispatcher.deliveries where webhook_id = %(id)s and finished_on is not null order by id"
         assert taken == [id_ for (id_,) in steps.rows(sql, id=webhook_id)]
 
 
@@ -135,5 +136,5 @@ def test_workers_that_ask_again_and_again_ask_little(
     found = plan(steps, jobs._NEXT, {"id": made.id, "limit": 3})
     assert "Sort" not in found.split("Limit")[-1]
     assert storage.read(jobs.next_webhooks, made.id, 3) == much[:3]
-    steps.rows("update replays set turn = %(turn)s", turn=much[38])
+    steps.rows("update dispatcher.replays set turn = %(turn)s", turn=much[38])
     assert storage.read(jobs.next_webhooks, made.id, 3) == [much[39], much[0], much[1]]

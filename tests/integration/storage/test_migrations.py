@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from alembic import command
-from alembic.config import Config
 
 from dispatcher.errors import PendingMigrations, StorageUnavailable
 from dispatcher.storage import migrate
@@ -33,34 +32,29 @@ def empty(empty_database_url: str) -> Iterator[Storage]:
 
 
 def left(storage: Storage) -> list[str]:
-    """Tables, functions, types and sequences in the database, without Alembic's."""
+    """Tables, functions, types and sequences in the database, without that of the revision."""
     return storage.transact(
         lambda c: [
             name
             for (name,) in rows(
                 c,
-                "select relname from pg_class where relnamespace = 'public'::regnamespace"
-                " union all select proname from pg_proc where pronamespace = 'public'::regnamespace order by 1",
+                "select relname from pg_class where relnamespace = 'dispatcher'::regnamespace"
+                " union all select proname from pg_proc where pronamespace = 'dispatcher'::regnamespace order by 1",
             )
-            if not name.startswith("alembic")
+            if not name.startswith("dispatcher_version")
         ]
     )
 
 
 def downgrade(storage: Storage, to: str = "base") -> None:
     with storage.transaction() as connection:
-        command.downgrade(config_of(connection), to)
+        command.downgrade(migrate.config(connection, storage.schema), to)
 
 
 def upgrade(storage: Storage, to: str) -> None:
     with storage.transaction() as connection:
-        command.upgrade(config_of(connection), to)
-
-
-def config_of(connection: Any) -> Config:
-    config = migrate._config()
-    config.attributes["connection"] = connection
-    return config
+        rows(connection, f"create schema if not exists {storage.schema}")
+        command.upgrade(migrate.config(connection, storage.schema), to)
 
 
 def test_an_empty_database_is_refused(empty: Storage) -> None:
@@ -95,11 +89,14 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty: Storag
 def test_accounts_that_exist_get_an_owner(empty: Storage) -> None:
     migrate.upgrade(empty)
     downgrade(empty, "0001")
-    empty.transact(rows, "insert into accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC')")
+    empty.transact(rows, "insert into dispatcher.accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC')")
 
     migrate.upgrade(empty)
 
-    owners = "select a.slug, u.email, u.full_name from users u join accounts a on a.id = u.account_id order by u.id"
+    owners = (
+        "select a.slug, u.email, u.full_name from dispatcher.users u"
+        " join dispatcher.accounts a on a.id = u.account_id order by u.id"
+    )
     assert empty.transact(rows, owners) == [
         ("acme", "acme@dispatcher.example", "acme"),
         ("apple", "apple@dispatcher.example", "apple"),
@@ -110,18 +107,21 @@ def test_made_up_e_mails_that_strict_clients_refuse_are_changed_and_no_others(em
     migrate.upgrade(empty)
     downgrade(empty, "0008")
     people = """
-        insert into accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC'), ('taken', 'UTC');
-        insert into users (account_id, email, full_name, permission)
+        insert into dispatcher.accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC'), ('taken', 'UTC');
+        insert into dispatcher.users (account_id, email, full_name, permission)
         select id, case slug when 'apple' then 'ann@apple.cz' else 'owner@' || slug || '.invalid' end, slug, 'owner'
-        from accounts;
-        insert into users (account_id, email, full_name, permission)
-        select id, 'Taken@dispatcher.example', 'R', 'read' from accounts where slug = 'taken';
+        from dispatcher.accounts;
+        insert into dispatcher.users (account_id, email, full_name, permission)
+        select id, 'Taken@dispatcher.example', 'R', 'read' from dispatcher.accounts where slug = 'taken';
     """
     empty.transact(rows, people)
 
     migrate.upgrade(empty)
 
-    emails = "select u.email from users u join accounts a on a.id = u.account_id order by a.slug, u.permission"
+    emails = (
+        "select u.email from dispatcher.users u join dispatcher.accounts a on a.id = u.account_id"
+        " order by a.slug, u.permission"
+    )
     assert [row[0] for row in empty.transact(rows, emails)] == [
         "acme@dispatcher.example",
         "ann@apple.cz",
@@ -140,11 +140,11 @@ def test_two_migrations_at_once_wait_for_each_other(empty: Storage) -> None:
 
 def test_a_database_that_a_later_release_has_migrated_is_used_and_left_as_it_is(empty: Storage) -> None:
     migrate.upgrade(empty)
-    empty.transact(rows, "update alembic_version set version_num = 'of-a-later-release'")
+    empty.transact(rows, "update dispatcher.dispatcher_version set version_num = '9999'")
 
     migrate.check(empty)
-    assert migrate.upgrade(empty) == "of-a-later-release"
-    assert empty.transact(rows, "select version_num from alembic_version") == [("of-a-later-release",)]
+    assert migrate.upgrade(empty) == "9999"
+    assert empty.transact(rows, "select version_num from dispatcher.dispatcher_version") == [("9999",)]
 
 
 def test_a_postgres_that_is_down_is_our_error() -> None:

@@ -59,7 +59,7 @@ def settle(steps: Steps, one: Any) -> None:
 def is_settled(steps: Steps) -> bool:
     """Of each resource one delivery is out, no more and no less."""
     outs = steps.rows(
-        f"select count(*) filter (where next_attempt_at < {order.HELD_BACK}) from deliveries_waiting"
+        f"select count(*) filter (where next_attempt_at < {order.HELD_BACK}) from dispatcher.deliveries_waiting"
         " where resource is not null group by webhook_id, resource"
     )
     return {count for (count,) in outs} == {1}
@@ -82,7 +82,7 @@ def test_an_event_stays_behind_an_earlier_one_that_another_fan_out_has(steps: St
     steps.fan_out()
 
     assert claimed(steps, ordered) == [first.id]
-    assert steps.rows("select event_id from deliveries_waiting order by 1") == [(first.id,), (second.id,)]
+    assert steps.rows("select event_id from dispatcher.deliveries_waiting order by 1") == [(first.id,), (second.id,)]
 
 
 @pytest.mark.parametrize("name", ["ordered", "superseding"])
@@ -214,7 +214,7 @@ def test_an_older_update_that_comes_late_gives_way(steps: Steps, superseding: in
     steps.fan_out()
 
     assert found + claimed(steps, superseding) == [second.id]
-    assert steps.value("select state from deliveries where event_id = %(id)s", id=first.id) == "superseded"
+    assert steps.value("select state from dispatcher.deliveries where event_id = %(id)s", id=first.id) == "superseded"
 
 
 def test_an_older_update_that_comes_after_the_newer_was_delivered_is_sent(steps: Steps, superseding: int) -> None:
@@ -325,14 +325,14 @@ def test_deliveries_given_up_after_too_many_losses_let_the_next_go(steps: Steps,
     assert claimed(steps, ordered) == [second.id]
 
 
-@pytest.mark.parametrize("analyze", ["select 1", "analyze deliveries_waiting"])
+@pytest.mark.parametrize("analyze", ["select 1", "analyze dispatcher.deliveries_waiting"])
 @pytest.mark.parametrize("ordering", ["resource", "none"])
 def test_the_rule_is_kept_by_the_indexes_of_its_resource(
     steps: Steps, storage: Storage, account: Account, ordering: str, analyze: str
 ) -> None:
     webhook = a_webhook(storage, account, ordering=ordering, superseding=True)
     steps.rows(
-        "insert into deliveries (id, event_id, webhook_id, idempotency_key, resource, next_attempt_at)"
+        "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, resource, next_attempt_at)"
         " select n, n, %(webhook)s, gen_random_uuid(), 'invoice:' || mod(n, 2000),"
         f" case when n < 2000 then now() else {order.HELD_BACK} end from generate_series(1, 20000) n",
         webhook=webhook.id,
@@ -406,7 +406,7 @@ NOW = "(extract(epoch from clock_timestamp())::bigint - 1577836800)"
 
 
 def draw(steps: Steps, count: int = 3) -> list[int]:
-    return [steps.value("select new_event_id()") for _ in range(count)]
+    return [steps.value("select dispatcher.new_event_id()") for _ in range(count)]
 
 
 def behind_s(steps: Steps, id_: int) -> int:
@@ -415,7 +415,7 @@ def behind_s(steps: Steps, id_: int) -> int:
 
 
 def test_ids_grow_where_their_counter_is_full(steps: Steps) -> None:
-    steps.rows(f"select setval('event_counter', {NOW} << 23 | 8388606)")
+    steps.rows(f"select setval('dispatcher.event_counter', {NOW} << 23 | 8388606)")
     drawn = draw(steps)
 
     assert drawn == sorted(set(drawn))
@@ -423,7 +423,7 @@ def test_ids_grow_where_their_counter_is_full(steps: Steps) -> None:
 
 
 def test_ids_grow_while_a_clock_that_was_set_back_catches_up(steps: Steps) -> None:
-    steps.rows(f"select setval('event_counter', ({NOW} + 55) << 23)")
+    steps.rows(f"select setval('dispatcher.event_counter', ({NOW} + 55) << 23)")
     drawn = draw(steps)
 
     assert drawn == list(range(drawn[0], drawn[0] + 3))
@@ -431,7 +431,7 @@ def test_ids_grow_while_a_clock_that_was_set_back_catches_up(steps: Steps) -> No
 
 
 def test_ids_follow_a_clock_that_was_set_back_by_more(steps: Steps) -> None:
-    steps.rows(f"select setval('event_counter', ({NOW} + 86400) << 23 | 17)")
+    steps.rows(f"select setval('dispatcher.event_counter', ({NOW} + 86400) << 23 | 17)")
     drawn = draw(steps)
 
     assert -2 <= behind_s(steps, drawn[0]) <= 2
@@ -439,7 +439,7 @@ def test_ids_follow_a_clock_that_was_set_back_by_more(steps: Steps) -> None:
 
 
 def test_ids_drawn_at_once_are_distinct_and_of_the_present_second(steps: Steps, database_url: str) -> None:
-    steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
+    steps.rows(f"select setval('dispatcher.event_counter', ({NOW} - 100) << 23)")
     start = threading.Barrier(8)
 
     def drawing(_: Any) -> list[int]:
@@ -447,7 +447,7 @@ def test_ids_drawn_at_once_are_distinct_and_of_the_present_second(steps: Steps, 
         with engine.begin() as connection:
             rows(connection, "select 1")
             start.wait()
-            drawn = [rows(connection, "select new_event_id()")[0][0] for _ in range(50)]
+            drawn = [rows(connection, "select dispatcher.new_event_id()")[0][0] for _ in range(50)]
         engine.dispose()
         return drawn
 
@@ -459,19 +459,22 @@ def test_ids_drawn_at_once_are_distinct_and_of_the_present_second(steps: Steps, 
 
 
 def test_no_lock_is_kept_for_an_id(steps: Steps) -> None:
-    steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
+    steps.rows(f"select setval('dispatcher.event_counter', ({NOW} - 100) << 23)")
     with steps.another_session() as connection:
-        rows(connection, "select new_event_id()")
+        rows(connection, "select dispatcher.new_event_id()")
         assert rows(connection, "select count(*) from pg_locks where locktype = 'advisory'") == [(0,)]
 
 
 def test_who_may_only_draw_ids_moves_them_on(steps: Steps) -> None:
-    steps.rows(f"select setval('event_counter', ({NOW} - 100) << 23)")
+    steps.rows(f"select setval('dispatcher.event_counter', ({NOW} - 100) << 23)")
     with steps.another_session() as connection:
         rows(connection, "create role emitter")
-        rows(connection, "grant usage on sequence event_counter to emitter")
+        rows(
+            connection,
+            "grant usage on schema dispatcher to emitter; grant usage on sequence dispatcher.event_counter to emitter",
+        )
         rows(connection, "set local role emitter")
-        (id_,) = rows(connection, "select new_event_id()")[0]
+        (id_,) = rows(connection, "select dispatcher.new_event_id()")[0]
         connection.rollback()
 
     assert behind_s(steps, id_) < 50
@@ -524,7 +527,9 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
 
     def meddle(rng: random.Random) -> None:
         storage.autocommit(order.settle_all)
-        found = steps.rows("select id from deliveries where finished_on is not null order by id desc limit 20")
+        found = steps.rows(
+            "select id from dispatcher.deliveries where finished_on is not null order by id desc limit 20"
+        )
         if found:
             storage.transact(deliveries.replay, rng.choice(found)[0], 1_000, KEYS)
 
@@ -540,7 +545,10 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
             for emitter in [pool.submit(emit, random.Random(seed)) for seed in range(3)]:
                 emitter.result()
             meddling.set()  # what is left must come to its end by itself
-            waiting = "select (select count(*) from events_waiting) + (select count(*) from deliveries_waiting)"
+            waiting = (
+                "select (select count(*) from dispatcher.events_waiting) +"
+                " (select count(*) from dispatcher.deliveries_waiting)"
+            )
             eventually(lambda: steps.value(waiting) == 0, 60, "the end of all deliveries")
         finally:
             meddling.set()

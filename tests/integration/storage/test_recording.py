@@ -57,7 +57,9 @@ def test_a_final_failure_is_history(steps: Steps, claimed: Claimed) -> None:
 def test_an_attempt_keeps_what_came_back(steps: Steps, claimed: Claimed) -> None:
     steps.record(claimed, "500", content_type="text/plain", body=b"no\0 \xff\xc3", reason=None)
 
-    (row,) = steps.rows("select url, content_type, body, reason, finished_at - started_at, recorded_on from attempts")
+    (row,) = steps.rows(
+        "select url, content_type, body, reason, finished_at - started_at, recorded_on from dispatcher.attempts"
+    )
     assert row[:4] == ("http://127.0.0.1:9/hook?secret=1", "text/plain", "no\ufffd \ufffd\ufffd", None)
     assert row[4].total_seconds() == pytest.approx(0.05)
     assert row[5] == steps.value("select current_date")
@@ -67,7 +69,7 @@ def test_attempts_lie_in_the_partition_of_their_day(steps: Steps, claimed: Claim
     steps.record(claimed)
 
     today = steps.value("select to_char(now(), 'YYYYMMDD')")
-    assert steps.value("select tableoid::regclass::text from attempts") == f"attempts_{today}"
+    assert steps.value("select tableoid::regclass::text from dispatcher.attempts") == f"dispatcher.attempts_{today}"
 
 
 def test_a_stale_failure_does_not_count(steps: Steps, claimed: Claimed) -> None:
@@ -127,8 +129,8 @@ def test_many_results_are_recorded_in_one_statement(steps: Steps, webhook: Webho
     finished = [steps.finished(one) for one in steps.claim({webhook.id: 300}).claimed]
 
     assert steps.storage.transact(deliveries.record, finished, 11.0) == 300
-    assert steps.value("select count(*) from deliveries_waiting") == 0
-    assert steps.value("select count(distinct delivery_id) from attempts") == 300
+    assert steps.value("select count(*) from dispatcher.deliveries_waiting") == 0
+    assert steps.value("select count(distinct delivery_id) from dispatcher.attempts") == 300
 
 
 def test_nothing_is_recorded_where_the_transaction_fails(steps: Steps, claimed: Claimed) -> None:

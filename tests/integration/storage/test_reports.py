@@ -22,9 +22,11 @@ def three(steps: Steps, webhook: Webhook) -> list[int]:
     """A delivered, a failed and a waiting delivery, in the order of their ids."""
     steps.emit(*(a_draft() for _ in range(3)))
     steps.fan_out()
-    ids = [row[0] for row in steps.rows("select id from deliveries order by id")]
+    ids = [row[0] for row in steps.rows("select id from dispatcher.deliveries order by id")]
     for id_, status in zip(ids[:2], ["200", "500"], strict=True):
-        steps.rows("update deliveries set next_attempt_at = now() - interval '1 h' where id = %(id)s", id=id_)
+        steps.rows(
+            "update dispatcher.deliveries set next_attempt_at = now() - interval '1 h' where id = %(id)s", id=id_
+        )
         steps.record(steps.claim_one(webhook.id), status, content_type="text/plain", body=b"oh")
     return ids
 
@@ -45,7 +47,7 @@ def test_deliveries_are_listed_newest_first_with_their_attempts(steps: Steps, th
 
 
 def test_a_delivery_whose_event_is_gone_is_listed_and_found(steps: Steps, three: list[int], webhook: Webhook) -> None:
-    steps.rows("delete from events")
+    steps.rows("delete from dispatcher.events")
     steps.claim({webhook.id: 1})
 
     found = listed(steps)
@@ -112,24 +114,27 @@ _EVENT_ID = "(extract(epoch from current_date - mod(n, 10))::bigint - 1577836800
 def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> list[Webhook]:
     """Ten days of history of 40 webhooks, some of it failed, and as much that waits; with statistics."""
     hooks = [webhook, *(a_webhook(storage, account) for _ in range(39))]
-    steps.rows("select create_partitions(current_date - n) from generate_series(0, 9) n")
+    steps.rows("select dispatcher.create_partitions(current_date - n) from generate_series(0, 9) n")
     steps.rows(
-        "insert into events (id, account_id, name, body, created_at)"
+        "insert into dispatcher.events (id, account_id, name, body, created_at)"
         f" select {_EVENT_ID}, %(account)s, 'invoice_paid', '{{}}', now() from generate_series(1, 20000) n",
         account=account.id,
     )
     for finished, state in (("current_date - mod(n, 10)", "delivered"), ("null", "pending")):
         steps.rows(
-            "insert into deliveries (id, event_id, webhook_id, idempotency_key, state, created_at, finished_on)"
-            f" select id, {_EVENT_ID}, (%(hooks)s::int[])[mod(n, 40) + 1], new_idempotency_key(id), '{state}',"
+            "insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, created_at,"
+            " finished_on)"
+            f" select id, {_EVENT_ID}, (%(hooks)s::int[])[mod(n, 40) + 1], dispatcher.new_idempotency_key(id),"
+            f" '{state}',"
             f" now() - make_interval(days => mod(n, 10)), {finished}"
-            f" from (select n, nextval('delivery_id') as id from generate_series(1, 20000) n) made",
+            f" from (select n, nextval('dispatcher.delivery_id') as id from generate_series(1, 20000) n) made",
             hooks=[hook.id for hook in hooks],
         )
-    steps.rows("update deliveries set state = 'failed' where mod(id, 100) = 0 and state = 'delivered'")
+    steps.rows("update dispatcher.deliveries set state = 'failed' where mod(id, 100) = 0 and state = 'delivered'")
     steps.rows(
-        "insert into attempts (delivery_id, number, request_id, url, status, started_at, finished_at, recorded_on)"
-        " select id, 1, gen_random_uuid(), '', '200', now(), now(), finished_on from deliveries"
+        "insert into dispatcher.attempts (delivery_id, number, request_id, url, status, started_at, finished_at,"
+        " recorded_on)"
+        " select id, 1, gen_random_uuid(), '', '200', now(), now(), finished_on from dispatcher.deliveries"
         " where state <> 'pending'"
     )
     steps.rows("analyze")
@@ -170,7 +175,7 @@ def test_a_page_is_read_by_indexes_and_of_the_days_asked_for_only(steps: Steps, 
 
 
 def test_a_page_of_much_is_the_newest_of_all_webhooks(steps: Steps, much: list[Webhook]) -> None:
-    ids = [row[0] for row in steps.rows("select id from deliveries order by id desc limit 80")]
+    ids = [row[0] for row in steps.rows("select id from dispatcher.deliveries order by id desc limit 80")]
 
     assert [one.id for one in listed(steps)] == ids[:40]
     assert [one.id for one in listed(steps, before=ids[39])] == ids[40:]

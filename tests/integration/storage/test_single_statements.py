@@ -63,10 +63,10 @@ def test_a_statement_that_takes_too_long_is_told_as_no_answer(storage: Storage) 
 def test_a_lock_that_is_not_free_in_time_is_told_as_no_answer(storage: Storage, steps: Steps) -> None:
     def waits(connection: Any) -> None:
         rows(connection, "set lock_timeout = 50")
-        rows(connection, "insert into webhooks default values")
+        rows(connection, "insert into dispatcher.webhooks default values")
 
     with steps.another_session() as other:
-        rows(other, "lock table webhooks in access exclusive mode")
+        rows(other, "lock table dispatcher.webhooks in access exclusive mode")
         for way in (storage.autocommit, storage.transact):
             with pytest.raises(StorageUnavailable, match=r"Postgres refuses: .*lock timeout"):
                 way(waits)
@@ -108,8 +108,8 @@ def test_a_fault_of_ours_is_no_outage(storage: Storage) -> None:
     ("sql", "is_of_values"),
     [
         ("select 32767::smallint + 1::smallint", True),
-        ("insert into accounts (slug, time_zone) select slug, time_zone from accounts", True),
-        ("insert into deliveries_20200102 (id) values (1)", False),
+        ("insert into dispatcher.accounts (slug, time_zone) select slug, time_zone from dispatcher.accounts", True),
+        ("insert into dispatcher.deliveries_20200102 (id) values (1)", False),
         ("create table days (day date) partition by list (day); insert into days values (now())", False),
     ],
 )

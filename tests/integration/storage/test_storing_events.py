@@ -17,8 +17,8 @@ from tests.support.builders import a_draft, an_account
 
 
 def count(steps: Steps) -> int:
-    stored = steps.value("select count(*) from events")
-    assert steps.value("select count(*) from events_waiting") == stored
+    stored = steps.value("select count(*) from dispatcher.events")
+    assert steps.value("select count(*) from dispatcher.events_waiting") == stored
     return stored
 
 
@@ -27,10 +27,10 @@ def test_an_event_is_stored_and_waits_in_the_outbox(steps: Steps, account: Accou
 
     assert event.new
     assert event.created_at.tzinfo is not None
-    assert steps.rows("select id, account_id, name, body::text, created_at from events") == [
+    assert steps.rows("select id, account_id, name, body::text, created_at from dispatcher.events") == [
         (event.id, account.id, "invoice_paid", '{"a":1}', event.created_at)
     ]
-    assert steps.rows("select event_id, account_id, name from events_waiting") == [
+    assert steps.rows("select event_id, account_id, name from dispatcher.events_waiting") == [
         (event.id, account.id, "invoice_paid")
     ]
 
@@ -38,7 +38,7 @@ def test_an_event_is_stored_and_waits_in_the_outbox(steps: Steps, account: Accou
 def test_many_events_are_stored_in_order(steps: Steps) -> None:
     stored = steps.emit(*(a_draft("invoice_paid", f'{{"n":{n}}}') for n in range(1_000)))
 
-    bodies = dict(steps.rows("select id, body->>'n' from events"))
+    bodies = dict(steps.rows("select id, body->>'n' from dispatcher.events"))
     assert [bodies[event.id] for event in stored] == [str(n) for n in range(1_000)]
 
 
@@ -72,7 +72,8 @@ def test_events_lie_in_the_partition_of_their_day(steps: Steps) -> None:
 
     today = steps.value("select to_char(now(), 'YYYYMMDD')")
     assert (
-        steps.value("select tableoid::regclass::text from events where id = %(id)s", id=event.id) == f"events_{today}"
+        steps.value("select tableoid::regclass::text from dispatcher.events where id = %(id)s", id=event.id)
+        == f"dispatcher.events_{today}"
     )
 
 
@@ -206,7 +207,7 @@ def test_what_several_calls_emit_together_stands_in_their_order(steps: Steps, st
     assert [event.new for event in (*first, *second, *third)] == [True, True, True, True, False, False]
     assert [event.id for event in third] == [first[0].id, known.id]
     assert len({event.id for event in (*first, *second, known)}) == count(steps) == 5
-    owners = dict(steps.rows("select id, account_id from events"))
+    owners = dict(steps.rows("select id, account_id from dispatcher.events"))
     assert [owners[event.id] for event in (*first, *second)] == [steps.account.id] * 2 + [other.id] * 2
 
 
@@ -233,7 +234,7 @@ def test_together_nobody_waits_for_a_key_that_another_transaction_is_storing(ste
 
 def test_a_key_is_looked_up_by_its_index_whatever_the_statistics_say(steps: Steps) -> None:
     """As for the claim: those of a nearly empty table made the planner read all."""
-    steps.rows("analyze events")
+    steps.rows("analyze dispatcher.events")
     steps.emit(*(a_draft(idempotency_key=f"key {n}") for n in range(2_000)))
     explain = "explain (format json) " + emits._BY_KEY
     asked = emits._asked([(steps.account.id, f"key {n}") for n in range(100)])

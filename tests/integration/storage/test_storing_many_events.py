@@ -26,9 +26,9 @@ DRAFTS = [
 
 EVENTS = """
 select account_id, name, body::text, idempotency_key, created_at = %(happened)s, traceparent
-from events order by id
+from dispatcher.events order by id
 """
-WAITING = "select account_id, name, resource, recorded_at is not null from events_waiting order by event_id"
+WAITING = "select account_id, name, resource, recorded_at is not null from dispatcher.events_waiting order by event_id"
 
 
 @pytest.fixture
@@ -59,16 +59,16 @@ def test_it_is_stored_as_by_an_insert(
         together = [Emit(steps.account.id, DRAFTS, TRACE), Emit(other.id, DRAFTS)]
         stored: Any = storage.transact(emits.insert_together, together)
         ids = [event.id for emit in stored for event in emit]
-        assert ids == sorted(ids) == [row[0] for row in steps.rows("select id from events order by id")]
-        at = dict(steps.rows("select id, created_at from events"))
+        assert ids == sorted(ids) == [row[0] for row in steps.rows("select id from dispatcher.events order by id")]
+        at = dict(steps.rows("select id, created_at from dispatcher.events"))
         assert [event.created_at for emit in stored for event in emit] == [at[id_] for id_ in ids]
         names = [[event.name for event in emit] for emit in stored]
         found.append((names, steps.rows(EVENTS, happened=HAPPENED), steps.rows(WAITING)))
-        steps.rows("truncate events, events_waiting")
+        steps.rows("truncate dispatcher.events, dispatcher.events_waiting")
 
     assert found[0] == found[1]
     assert len(found[0][1]) == 8
-    assert is_copied == ["events", "events_waiting"]
+    assert is_copied == ["dispatcher.events", "dispatcher.events_waiting"]
 
 
 def test_a_few_are_not_copied_and_many_are(steps: Steps, is_copied: list[str]) -> None:
@@ -76,8 +76,10 @@ def test_a_few_are_not_copied_and_many_are(steps: Steps, is_copied: list[str]) -
     assert is_copied == []
 
     steps.emit(*many())
-    assert is_copied == ["events", "events_waiting"]
-    assert steps.rows("select count(*) from events join events_waiting on id = event_id") == [(2 * MANY - 1,)]
+    assert is_copied == ["dispatcher.events", "dispatcher.events_waiting"]
+    assert steps.rows("select count(*) from dispatcher.events join dispatcher.events_waiting on id = event_id") == [
+        (2 * MANY - 1,)
+    ]
 
 
 def test_keys_are_known_as_ever(steps: Steps, is_copied: list[str]) -> None:
@@ -96,11 +98,13 @@ def test_they_share_the_fate_of_the_emitters_transaction(
 ) -> None:
     emits.insert(joined, steps.account.id, many())
     assert is_copied
-    assert steps.value("select count(*) from events") == 0
+    assert steps.value("select count(*) from dispatcher.events") == 0
 
     getattr(joined, end)()
     stored = MANY if end == "commit" else 0
-    assert steps.rows("select (select count(*) from events), (select count(*) from events_waiting)") == [(stored,) * 2]
+    assert steps.rows(
+        "select (select count(*) from dispatcher.events), (select count(*) from dispatcher.events_waiting)"
+    ) == [(stored,) * 2]
 
 
 def test_on_a_connection_that_commits_each_statement_they_have_a_transaction_of_their_own(
@@ -109,13 +113,15 @@ def test_on_a_connection_that_commits_each_statement_they_have_a_transaction_of_
     """Two COPYs would be two commits."""
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         emits.insert(connection, steps.account.id, many())
-        connection.exec_driver_sql("alter table events_waiting add check (false) not valid")
+        connection.exec_driver_sql("alter table dispatcher.events_waiting add check (false) not valid")
         with pytest.raises(psycopg2.errors.CheckViolation, match="violates check constraint"):
             emits.insert(connection, steps.account.id, many())
 
-    assert is_copied == ["events", "events_waiting"] * 2
-    assert steps.rows("select count(*) from events join events_waiting on id = event_id") == [(MANY,)]
-    assert steps.value("select count(*) from events") == MANY
+    assert is_copied == ["dispatcher.events", "dispatcher.events_waiting"] * 2
+    assert steps.rows("select count(*) from dispatcher.events join dispatcher.events_waiting on id = event_id") == [
+        (MANY,)
+    ]
+    assert steps.value("select count(*) from dispatcher.events") == MANY
 
 
 def test_the_encoding_of_the_emitters_connection_does_not_matter(
@@ -128,19 +134,19 @@ def test_the_encoding_of_the_emitters_connection_does_not_matter(
     connection.close()
 
     assert is_copied
-    assert steps.rows("select body::text from events order by id limit 1") == [('"ěé"',)]
-    assert steps.rows("select resource from events_waiting order by event_id limit 1") == [("ě",)]
+    assert steps.rows("select body::text from dispatcher.events order by id limit 1") == [('"ěé"',)]
+    assert steps.rows("select resource from dispatcher.events_waiting order by event_id limit 1") == [("ě",)]
 
 
 def test_nothing_is_stored_of_a_batch_of_which_one_is_no_json(steps: Steps, is_copied: list[str]) -> None:
     with pytest.raises(psycopg2.errors.InvalidTextRepresentation):
         steps.emit(*many(), a_draft(body_json="{"))
 
-    assert is_copied == ["events"]
-    assert steps.value("select count(*) from events") == 0
+    assert is_copied == ["dispatcher.events"]
+    assert steps.value("select count(*) from dispatcher.events") == 0
 
 
-@pytest.mark.parametrize("table", ["events", "events_waiting"])
+@pytest.mark.parametrize("table", ["dispatcher.events", "dispatcher.events_waiting"])
 def test_a_connection_that_breaks_in_between_is_told_and_nothing_is_stored(
     steps: Steps, storage: Storage, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
@@ -156,6 +162,6 @@ def test_a_connection_that_breaks_in_between_is_told_and_nothing_is_stored(
     with pytest.raises(StorageUnavailable, match="Postgres is not reachable"):
         steps.emit(*many())
 
-    assert steps.value("select count(*) from events") == 0
+    assert steps.value("select count(*) from dispatcher.events") == 0
     monkeypatch.setattr(Psycopg2, "copy", copy)
     assert len(steps.emit(*many())) == MANY

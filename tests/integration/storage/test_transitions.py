@@ -35,7 +35,9 @@ def test_every_statement_that_moves_a_delivery_asks_for_a_legal_move() -> None:
         for text in vars(import_module(name)).values()
         if isinstance(text, str)
     ]
-    moving = [update for text in texts for update in re.findall(r"update deliveries\b[^;]*? state = [^;]*", text)]
+    moving = [
+        update for text in texts for update in re.findall(r"update dispatcher\.deliveries\b[^;]*? state = [^;]*", text)
+    ]
 
     assert len(moving) >= 8
     assert [one for one in moving if "state in ('pending'" not in one] == []
@@ -43,7 +45,7 @@ def test_every_statement_that_moves_a_delivery_asks_for_a_legal_move() -> None:
 
 def test_no_other_file_moves_deliveries() -> None:
     root = Path(dispatcher.__path__[0])
-    found = [path for path in root.rglob("*.py") if re.search(r"update deliveries\b", path.read_text())]
+    found = [path for path in root.rglob("*.py") if re.search(r"update dispatcher\.deliveries\b", path.read_text())]
     assert {path.relative_to(root).parts[0] for path in found} == {"storage"}
 
 
@@ -53,7 +55,8 @@ def test_a_late_success_counts_whatever_became_of_the_delivery(steps: Steps, web
     steps.fan_out()
     claimed = steps.claim_one(webhook.id)
     steps.rows(
-        "update deliveries set state = %(state)s, finished_on = current_date, lease_token = null where id = %(id)s",
+        "update dispatcher.deliveries set state = %(state)s, finished_on = current_date, lease_token = null"
+        " where id = %(id)s",
         state=state,
         id=claimed.id,
     )

@@ -33,7 +33,7 @@ def test_a_webhook_comes_back_as_it_was_made(storage: Storage, account: Account)
 
 def test_secrets_are_encrypted_in_the_rows(steps: Steps, storage: Storage, account: Account) -> None:
     made = a_webhook(storage, account, auth_header="Bearer abc")
-    (row,) = steps.rows("select auth_header_encrypted, signing_secret_encrypted from webhooks")
+    (row,) = steps.rows("select auth_header_encrypted, signing_secret_encrypted from dispatcher.webhooks")
 
     assert storage.secrets.open(row[0]) == "Bearer abc"
     assert storage.secrets.open(row[1]) == made.signing_secret
@@ -98,9 +98,10 @@ def test_accounts_are_unique_by_slug(storage: Storage, account: Account) -> None
 def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps: Steps, storage: Storage, account: Account) -> None:
     made = a_webhook(storage, account, auth_header="Bearer abc")
     steps.rows(
-        "insert into webhooks (account_id, webhook_url, signing_secret_encrypted, previous_secret_encrypted, events)"
+        "insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted,"
+        " previous_secret_encrypted, events)"
         " select account_id, webhook_url, signing_secret_encrypted, signing_secret_encrypted, events"
-        " from webhooks, generate_series(1, 600)"
+        " from dispatcher.webhooks, generate_series(1, 600)"
     )
     new = Fernet.generate_key().decode()
     both, after, counts = SecretBox([new, SECRET_KEY]), 0, []
@@ -113,17 +114,18 @@ def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps: Steps, storag
     assert counts == [500, 101, 0]
     only_new = SecretBox([new])
     for row in steps.rows(
-        "select signing_secret_encrypted, coalesce(previous_secret_encrypted, signing_secret_encrypted) from webhooks"
+        "select signing_secret_encrypted, coalesce(previous_secret_encrypted, signing_secret_encrypted)"
+        " from dispatcher.webhooks"
     ):
         assert {only_new.open(text) for text in row} == {made.signing_secret}
-    assert only_new.open(steps.value("select max(auth_header_encrypted) from webhooks")) == "Bearer abc"
+    assert only_new.open(steps.value("select max(auth_header_encrypted) from dispatcher.webhooks")) == "Bearer abc"
     with pytest.raises(SecretDecryptionFailed):
         storage.transact(webhooks.find, storage.secrets, account.id, made.id)
 
 
 def test_a_rotation_without_the_old_key_changes_nothing(steps: Steps, storage: Storage, webhook: Webhook) -> None:
-    before = steps.value("select signing_secret_encrypted from webhooks")
+    before = steps.value("select signing_secret_encrypted from dispatcher.webhooks")
 
     with pytest.raises(SecretDecryptionFailed):
         storage.transact(webhooks.rotate_secrets, SecretBox([Fernet.generate_key().decode()]), 0)
-    assert steps.value("select signing_secret_encrypted from webhooks") == before
+    assert steps.value("select signing_secret_encrypted from dispatcher.webhooks") == before

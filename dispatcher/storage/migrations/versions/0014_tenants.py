@@ -9,7 +9,7 @@ what keeps such an id from being another account's slug.
 from dispatcher.storage.migrations.statements import runs
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 
 UPGRADE = """
 create table service_tokens (
@@ -17,7 +17,7 @@ create table service_tokens (
     hash bytea not null constraint service_tokens_hash_is_unique unique,
     name text not null,
     scopes text[] not null,
-    created_at timestamptz not null default dispatcher_now(),
+    created_at timestamptz not null default dispatcher.now(),
     expires_at timestamptz,
     rotated_at timestamptz,
     revoked_at timestamptz
@@ -29,7 +29,7 @@ create table idempotent_requests (
     key text not null,
     fingerprint bytea not null,
     response_encrypted text,
-    created_at timestamptz not null default dispatcher_now(),
+    created_at timestamptz not null default dispatcher.now(),
     primary key (service_token_id, key)
 );
 comment on column idempotent_requests.response_encrypted is 'null: the request is under way; it may hold new secrets';
@@ -61,9 +61,10 @@ begin
             c.id, c.client_id, c.account_id, c.name, c.redirect_uris, c.scopes, c.created_at, c.revoked_at,
             u.id, u.account_id, u.email, u.full_name, u.permission, u.allowed_scope,
             a.requests_per_minute, a.emits_per_minute
-        from tokens t join clients c on c.id = t.client_id join accounts a on a.id = t.account_id
-            join users u on u.id = t.user_id
-        where t.hash = wanted and t.kind = 'access' and t.revoked_at is null and t.expires_at > dispatcher_now()
+        from dispatcher.tokens t join dispatcher.clients c on c.id = t.client_id
+            join dispatcher.accounts a on a.id = t.account_id
+            join dispatcher.users u on u.id = t.user_id
+        where t.hash = wanted and t.kind = 'access' and t.revoked_at is null and t.expires_at > dispatcher.now()
             and c.revoked_at is null;
 end
 $$;

@@ -107,7 +107,7 @@ def things_left(storage: Storage, account_id: int, webhook_id: int) -> list[str]
     return [
         name
         for name, (column, value) in tables.items()
-        if storage.transact(rows, f"select 1 from {name} where {column} = %(value)s limit 1", value=value)
+        if storage.transact(rows, f"select 1 from dispatcher.{name} where {column} = %(value)s limit 1", value=value)
     ]
 
 

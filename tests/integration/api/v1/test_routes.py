@@ -144,7 +144,7 @@ def test_a_token_ends_when_it_is_revoked_or_expired(service: Service, server: Se
 
     short = Service.of(server, container, lifetime=timedelta(hours=1))
     assert short.get("/accounts").status_code == 200
-    service.sql("update service_tokens set expires_at = now() where id = %(id)s", id=short.token.id)
+    service.sql("update dispatcher.service_tokens set expires_at = now() where id = %(id)s", id=short.token.id)
     eventually(lambda: short.get("/accounts").status_code == 401, within_s=1, what="the end of the token")
 
 
@@ -168,7 +168,7 @@ def test_a_rotated_token_goes_on_for_the_overlap(server: Server, container: Cont
 
 def test_tokens_are_stored_as_hashes_only(service: Service) -> None:
     assert re.fullmatch(r"whd_[0-9a-f]{64}", service.text)
-    (row,) = service.sql("select t::text from service_tokens t where id = %(id)s", id=service.token.id)
+    (row,) = service.sql("select t::text from dispatcher.service_tokens t where id = %(id)s", id=service.token.id)
     assert service.text.removeprefix("whd_") not in row[0]
 
 
@@ -202,17 +202,22 @@ def test_a_key_is_for_one_request_and_a_failure_frees_it(post: Repeated) -> None
 
 def test_a_request_under_way_is_not_done_beside_until_it_was_interrupted(post: Repeated, service: Service) -> None:
     post(key="under way")
-    service.sql("update idempotent_requests set response_encrypted = null where key like '%%under way'")
+    service.sql("update dispatcher.idempotent_requests set response_encrypted = null where key like '%%under way'")
 
     assert (post(key="under way").status_code, post(key="under way").headers["Retry-After"]) == (409, "5")
-    service.sql("update idempotent_requests set created_at = now() - interval '2 minutes' where key like '%%under way'")
+    service.sql(
+        "update dispatcher.idempotent_requests set created_at = now() - interval '2 minutes'"
+        " where key like '%%under way'"
+    )
     assert post(key="under way").status_code == 201
 
 
 def test_responses_are_encrypted_and_kept_for_a_day(post: Repeated, service: Service) -> None:
     secret = post(key="old").json()["signing_secret"]
-    (row,) = service.sql("select r::text from idempotent_requests r where key like '%%old'")
+    (row,) = service.sql("select r::text from dispatcher.idempotent_requests r where key like '%%old'")
     assert secret not in row[0]
 
-    service.sql("update idempotent_requests set created_at = now() - interval '25 hours' where key like '%%old'")
+    service.sql(
+        "update dispatcher.idempotent_requests set created_at = now() - interval '25 hours' where key like '%%old'"
+    )
     assert service.container.storage.transact(idempotent_requests.prune) == 1
