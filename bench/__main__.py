@@ -4,6 +4,7 @@
     throughput   recorded, signed deliveries a second, beside the two yardsticks
     latency      commit to arrival, at 200 events a second; and while some receivers hang
     emits        events a second that the API accepts
+    view         what an emit adds to a view of Django's
     cost         an idle worker's queries, and its memory with a long backlog
     chain        statements, commands, messages and CPU of one event, from POST to record
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from bench import (
     chain,
+    django_view,
     http_emits,
     idle,
     isolation,
@@ -73,6 +75,7 @@ def measure(temporary: Path, *, quick: bool) -> Results:
             memory=memory.measure(rig, receiver, share),
             emits=http_emits.measure(rig, share),
             isolation=isolation.measure(rig, share),
+            django_view=django_view.measure(rig, share),
         )
 
 

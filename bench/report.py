@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import outside
+from bench.django_view import DjangoView
 from bench.http_emits import Emits
 from bench.idle import Idle
 from bench.isolation import WEBHOOKS, Isolation
@@ -36,6 +37,7 @@ class Results:
     memory: Memory | None
     emits: list[Emits]
     isolation: list[Isolation]
+    django_view: list[DjangoView]
     outside: list[Outside] = dataclasses.field(default_factory=list)
     chain: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     took_s: float = 0.0
@@ -90,6 +92,9 @@ def bars(results: Results) -> Iterator[Bar]:
         yield Bar(
             what=f"events accepted by HTTP, {emits.name}", measured=emits.per_second, wanted=emits.wanted, unit="/s"
         )
+    view = results.django_view[0]
+    what = f"an emit in a view of Django's adds to its p50, {view.name}"
+    yield Bar(what=what, measured=view.added_ms(0.5), wanted=1.5, unit=" ms", at_most=True)
     idle = results.idle
     yield Bar(what="idle worker, Redis commands", measured=idle.redis_per_second, wanted=10, unit="/s", at_most=True)
     yield Bar(
@@ -153,6 +158,9 @@ def write(results: Results, folder: Path) -> list[Path]:
         of["per_second"] = emits.per_second
     for of, isolation in zip(found["isolation"], results.isolation, strict=True):
         of["ms"] = {f"p{share * 100:.0f}": percentile(isolation.ms, share) for share in _SHARES}
+    for of, view in zip(found["django_view"], results.django_view, strict=True):
+        for name in ("emitting_ms", "plain_ms"):
+            of[name] = {f"p{share * 100:.0f}": percentile(getattr(view, name), share) for share in _SHARES}
     found["bars"] = [dataclasses.asdict(bar) | {"passed": bar.passed} for bar in bars(results)]
     path = folder / "results.json"
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -177,6 +185,9 @@ def _figures(results: Results) -> Table:
     for emits in results.emits:
         note = "committed; the workers stopped" if emits.complete else "NOT COMPLETE: some were lost, or stored twice"
         table.add_row(f"emits by HTTP, {emits.name}", f"{emits.per_second:,.0f}/s", note)
+    for view in results.django_view:
+        note = f"p50 {percentile(view.plain_ms, 0.5):.2f} ms without it; {view.name}"
+        table.add_row("a view of Django's that emits", f"+{view.added_ms(0.5):.2f} ms", note)
     memory = results.memory
     if memory:
         note = f"{memory.idle_mb:.0f} MB idle; {memory.drained:,} delivered while watched"

@@ -17,15 +17,16 @@ PATIENT: Any = {"DISPATCHER_TIMEOUT_S": "10", "DISPATCHER_LEASE_S": "20"}
 
 
 def test_workers_replaced_in_turn_lose_nothing_and_repeat_nothing(cluster: Cluster, receiver: Receiver) -> None:
+    cluster.env |= PATIENT
     for number in range(4):
         cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.05)))
-    old = [cluster.start_worker(ready=False, **PATIENT) for _ in range(2)] + [cluster.start_worker(**PATIENT)]
+    old = [cluster.start_worker(ready=False) for _ in range(2)] + [cluster.start_worker()]
 
     with cluster.emitting(20_000, chunk=10, pause_s=0.05) as emitting:
         for worker in old:
             receiver.wait_for(len(receiver.requests) + 200, 20)
             worker.send(signal.SIGTERM)
-            cluster.start_worker(**PATIENT)
+            cluster.start_worker()
             assert worker.wait(15) == 0
         receiver.wait_for(len(receiver.requests) + 200, 20)
         emitting.enough.set()
@@ -38,8 +39,9 @@ def test_workers_replaced_in_turn_lose_nothing_and_repeat_nothing(cluster: Clust
 
 
 def test_migrations_run_while_workers_work(cluster: Cluster, receiver: Receiver) -> None:
+    cluster.env |= PATIENT
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.02)))
-    workers = [cluster.start_worker(ready=False, **PATIENT), cluster.start_worker(**PATIENT)]
+    workers = [cluster.start_worker(ready=False), cluster.start_worker()]
 
     with cluster.emitting(20_000, chunk=10) as emitting:
         for _ in range(3):
