@@ -110,7 +110,7 @@ def _a_day(container: Container, url: str) -> dict[str, int]:
     _emit_all(container, account, 1)
     container.schedule.take(1_000, 1_000)
     container.drain_runner.run([webhooks["/books"], webhooks["/crm"], webhooks["/dead"]])
-    storage.transact(rows, _OFF, {"id": webhooks["/legacy?token=secret"]})
+    storage.transact(rows, _OFF, id=webhooks["/legacy?token=secret"])
     storage.transact(rows, "update dispatcher.figures_until set until = dispatcher.now()")
     return {
         "webhook": webhooks["/books"],
@@ -173,11 +173,10 @@ def _hours(connection: Connection, webhook_ids: list[int]) -> None:
     for place, webhook_id in enumerate(webhook_ids):
         for hour in range(1, 24):
             day = 40 + 30 * draw.random() + (60 if 6 < hour < 16 else 0)
-            rows(connection, _HOUR, {
-                "id": webhook_id, "hour": hour,
-                "delivered": 0 if place >= 4 else int(day), "failed": int(day / 4) if place == 4 else 0,
-                "attempts": int(day) if place == 4 else int(day / 8) if place == 1 and hour < 5 else 0,
-            })  # fmt: skip
+            attempts = int(day) if place == 4 else int(day / 8) if place == 1 and hour < 5 else 0
+            delivered, failed = 0 if place >= 4 else int(day), int(day / 4) if place == 4 else 0
+            counts = {"delivered": delivered, "failed": failed, "attempts": attempts}
+            rows(connection, _HOUR, id=webhook_id, hour=hour, **counts)
 
 
 _HOUR = """
@@ -194,7 +193,7 @@ def _person(container: Container, account_id: int | None, email: str, permission
 
 
 def _one(container: Container, sql: str, id_: int) -> int:
-    found: int = container.storage.transact(rows, sql, {"id": id_})[0][0]
+    found: int = container.storage.transact(rows, sql, id=id_)[0][0]
     return found
 
 

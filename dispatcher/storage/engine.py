@@ -1,6 +1,6 @@
 """The way to Postgres: one pool a process, short transactions, and errors in our words."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -174,17 +174,13 @@ def refuses_values(error: object) -> bool:
     return code[:2] in _OF_VALUES and (code != _CHECK or of_a_row is not None)
 
 
-def rows(connection: Connection, sql: str, mapping: Mapping[str, Any] | None = None, /, **named: Any) -> list[Row]:
-    """The rows of one statement, which is planned once where it is `Planned`.
-
-    Its parameters, in `%(name)s` style, come by name, in a mapping, or both.
-    """
-    parameters = {**mapping, **named} if mapping and named else mapping or named or None
+def rows(connection: Connection, sql: str, /, **parameters: Any) -> list[Row]:
+    """The rows of one statement, which is planned once where it is `Planned`; its parameters are `%(name)s`."""
     if isinstance(connection, psycopg2.extensions.connection):
-        return of_psycopg2.rows(connection, _executed(connection, sql), parameters)
+        return of_psycopg2.rows(connection, _executed(connection, sql), parameters or None)
     if isinstance(sql, Planned):  # else the driver's connection need not be looked for
         sql = _executed(connection.connection.dbapi_connection, sql)
-    return of_sqlalchemy.rows(connection, sql, parameters)
+    return of_sqlalchemy.rows(connection, sql, parameters or None)
 
 
 def _executed(driver: object, sql: str) -> str:
@@ -196,14 +192,14 @@ def _executed(driver: object, sql: str) -> str:
 
 def one(connection: Connection, missing: Exception, sql: str, /, **parameters: Any) -> Row:
     """The first row; raises `missing` where there is none."""
-    for row in rows(connection, sql, parameters):
+    for row in rows(connection, sql, **parameters):
         return row
     raise missing
 
 
 def scalars(connection: Connection, sql: str, /, **parameters: Any) -> list[Any]:
     """The first column of the rows."""
-    return [row[0] for row in rows(connection, sql, parameters)]
+    return [row[0] for row in rows(connection, sql, **parameters)]
 
 
 def scalar(connection: Connection, sql: str, /, **parameters: Any) -> Any:
@@ -213,7 +209,7 @@ def scalar(connection: Connection, sql: str, /, **parameters: Any) -> Any:
 
 def records(connection: Connection, kind: type[D], sql: str, /, **parameters: Any) -> list[D]:
     """The rows as dataclasses, as `record` makes them."""
-    return [record(kind, row) for row in rows(connection, sql, parameters)]
+    return [record(kind, row) for row in rows(connection, sql, **parameters)]
 
 
 def first(connection: Connection, kind: type[D], sql: str, /, **parameters: Any) -> D | None:

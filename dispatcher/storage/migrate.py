@@ -66,7 +66,7 @@ def _next_one(connection: Connection, schema: str) -> tuple[str, bool]:
 
     rows(connection, "set local statement_timeout = 0")
     rows(connection, "set local lock_timeout = 0")
-    rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
+    rows(connection, "select pg_advisory_xact_lock(%(lock)s)", lock=_LOCK)
     rows(connection, f"set local lock_timeout = {_LOCK_TIMEOUT_MS}")
     before = _revision(connection)
     if before is None:

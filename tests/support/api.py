@@ -146,7 +146,7 @@ class Api:
         return self.call("DELETE", path, **given)
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.transact(rows, text, parameters)
+        return self.container.storage.transact(rows, text, **parameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,4 +135,4 @@ def a_history(storage: Storage, delivery_id: int, count: int) -> None:
         from dispatcher.deliveries, generate_series(1, %(count)s)
         where deliveries.id = %(id)s) made
     """
-    storage.transact(rows, sql, {"id": delivery_id, "count": count})
+    storage.transact(rows, sql, id=delivery_id, count=count)

@@ -139,7 +139,7 @@ class Cluster:
     # -- what became of them -------------------------------------------------------------------------------------
 
     def rows(self, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
-        return self.container.storage.transact(rows, sql, parameters)
+        return self.container.storage.transact(rows, sql, **parameters)
 
     def states(self) -> dict[str, int]:
         """Deliveries by state; `outbox` counts the events that have none yet. One statement: a fan-out moves many."""

@@ -50,7 +50,7 @@ class Service:
         return self.call("DELETE", path, **given)
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.transact(rows, text, parameters)
+        return self.container.storage.transact(rows, text, **parameters)
 
 
 V1_ROUTES: dict[str, tuple[str, Any]] = {

@@ -79,4 +79,4 @@ def accounts(connection: Connection, external_ids: Sequence[str]) -> list[Accoun
 
 def set_limits(connection: Connection, account_id: int, limits: Mapping[str, Any]) -> None:
     """Stores all of LIMITS."""
-    rows(connection, _SET_LIMITS, limits, id=account_id)
+    rows(connection, _SET_LIMITS, **limits, id=account_id)

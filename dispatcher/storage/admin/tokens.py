@@ -138,8 +138,8 @@ def refresh_token(connection: Connection, client_id: int, token: str) -> Grant |
 def revoke(connection: Connection, client_id: int, token: str, kinds: Sequence[str] = ("access", "refresh")) -> int:
     """Revokes the client's token and all that were issued from it; returns how many."""
     parameters = {"hash": hash_of(token), "client_id": client_id, "kinds": list(kinds)}
-    rows(connection, _HOLD, parameters)  # first, so that the next statement sees what is being issued from it
-    return len(rows(connection, _REVOKE, parameters))
+    rows(connection, _HOLD, **parameters)  # first, so that the next statement sees what is being issued from it
+    return len(rows(connection, _REVOKE, **parameters))
 
 
 def prune(connection: Connection) -> int:

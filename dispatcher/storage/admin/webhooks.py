@@ -153,7 +153,7 @@ def create(connection: Connection, secrets: SecretBox, account_id: int, attribut
     """A new webhook with a new signing secret; `attributes` as `dispatcher.webhooks.edit` has checked them."""
     parameters = {"client_id": None, **_parameters(attributes, secrets)}
     secret = secrets.close(new_signing_secret())
-    return _webhook(rows(connection, _INSERT, parameters, account_id=account_id, secret=secret)[0], secrets)
+    return _webhook(rows(connection, _INSERT, **parameters, account_id=account_id, secret=secret)[0], secrets)
 
 
 def list_for_account(
@@ -171,7 +171,7 @@ def list_for_account(
     A page begins at an `offset`, or after the webhook with an id.
     """
     whose = {"account_id": account_id, "client_id": client_id}
-    page = rows(connection, _LIST, whose, offset=offset, after=after, limit=limit)
+    page = rows(connection, _LIST, **whose, offset=offset, after=after, limit=limit)
     return [_webhook(row, secrets) for row in page]
 
 

@@ -262,13 +262,11 @@ def claim(
     found = rows(
         connection,
         _CLAIM,
-        {
-            "webhook_ids": array(slots),
-            "limits": array(slots.values()),
-            "allowed": array((allowed or {}).get(webhook, 1) for webhook in slots),
-            "lease_s": lease.total_seconds(),
-            "token": token,
-        },
+        webhook_ids=array(slots),
+        limits=array(slots.values()),
+        allowed=array((allowed or {}).get(webhook, 1) for webhook in slots),
+        lease_s=lease.total_seconds(),
+        token=token,
     )
     if not found:
         return Claim(claimed=(), targets={})
@@ -276,10 +274,10 @@ def claim(
     outdated = {row[0] for row in found if row[15]} - gone
     worn_out = {row[0] for row in found if row[5] >= loss_limit} - gone - outdated
     if gone:
-        rows(connection, _FAIL_WITHOUT_EVENT, {"ids": array(gone), "token": token, "reason": EVENT_GONE})
+        rows(connection, _FAIL_WITHOUT_EVENT, ids=array(gone), token=token, reason=EVENT_GONE)
     for state, ids in ((State.SUPERSEDED, outdated), (State.FAILED, worn_out)):
         if ids:
-            rows(connection, _END, {"state": state, "ids": array(ids), "token": token})
+            rows(connection, _END, state=state, ids=array(ids), token=token)
     _log_losses(found, gone, worn_out)
     ended = gone | outdated | worn_out
     lease_ends_s = now_s + lease.total_seconds()
@@ -310,26 +308,26 @@ def record(connection: Connection, finished: Sequence[Finished], now_s: float) -
 
     `now_s`: the monotonic clock, now.
     """
-    recorded = {row[0] for row in rows(connection, _RECORD, _columns(finished, now_s))}
+    recorded = {row[0] for row in rows(connection, _RECORD, **_columns(finished, now_s))}
     late = [one for one in finished if one.claimed.id not in recorded and one.verdict.state is State.DELIVERED]
     if late:
-        recorded |= {row[0] for row in rows(connection, _RECORD_LATE, _columns(late, now_s))}
+        recorded |= {row[0] for row in rows(connection, _RECORD_LATE, **_columns(late, now_s))}
     return len(recorded)
 
 
 def return_unsent(connection: Connection, ids: Sequence[int], token: str) -> None:
     """Gives claimed deliveries back, uncounted: they are due at once."""
-    rows(connection, _RETURN_UNSENT, {"ids": array(ids), "token": token})
+    rows(connection, _RETURN_UNSENT, ids=array(ids), token=token)
 
 
 def next_due(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, float]:
     """Webhook → seconds until its next delivery is due (negative: overdue); absent where nothing waits."""
-    return {row[0]: row[1] for row in rows(connection, _NEXT_DUE, {"webhook_ids": array(webhook_ids)})}
+    return {row[0]: row[1] for row in rows(connection, _NEXT_DUE, webhook_ids=array(webhook_ids))}
 
 
 def all_due(connection: Connection, *, after: int, limit: int) -> list[Due]:
     """Every webhook with waiting deliveries, by id, a page beyond `after`."""
-    return [Due(*row) for row in rows(connection, _ALL_DUE, {"after": after, "limit": limit})]
+    return [Due(*row) for row in rows(connection, _ALL_DUE, after=after, limit=limit)]
 
 
 def replay(connection: Connection, delivery_id: int, limit: int, keys: Mapping[str, str]) -> int | None:
@@ -339,14 +337,14 @@ def replay(connection: Connection, delivery_id: int, limit: int, keys: Mapping[s
     webhook or its event is gone: `why_not`. `keys`: event name → where its resource stands in its body.
     """
     partitions.keep(connection)
-    found = rows(connection, _REPLAY, {"id": delivery_id, "limit": limit, **order.keyed(keys)})
+    found = rows(connection, _REPLAY, id=delivery_id, limit=limit, **order.keyed(keys))
     order.settle(connection, [(webhook_id, resource) for webhook_id, resource in found if resource is not None])
     return found[0][0] if found else None
 
 
 def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, str | None]:
     """The state of a delivery that could not be replayed, and what else is the reason, if not the state."""
-    state, reason = rows(connection, _WHY_NOT, {"id": delivery_id, "limit": limit, "gone": EVENT_GONE})[0]
+    state, reason = rows(connection, _WHY_NOT, id=delivery_id, limit=limit, gone=EVENT_GONE)[0]
     return state, reason
 
 
@@ -373,7 +371,7 @@ def read_claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Cla
 
 
 def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -> dict[int, Target]:
-    return read_targets(secrets, rows(connection, _TARGETS, {"webhook_ids": array(webhook_ids)}) if webhook_ids else [])
+    return read_targets(secrets, rows(connection, _TARGETS, webhook_ids=array(webhook_ids)) if webhook_ids else [])
 
 
 def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:

@@ -98,7 +98,7 @@ def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()
     events would be lost.
     """
     event_count, delivery_count, webhook_ids, event_ids, with_resource = rows(
-        connection, _FAN_OUT, {"limit": limit, "without": array(without)}
+        connection, _FAN_OUT, limit=limit, without=array(without)
     )[0]
     if with_resource:
         _put_in_order(connection, order.NewDeliveries(*zip(*with_resource, strict=True)), 10 * limit)
@@ -111,7 +111,7 @@ def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()
 
 
 def _put_in_order(connection: Connection, new_deliveries: order.NewDeliveries, looked: int) -> None:
-    account_ids, event_id, supersedes = rows(connection, _EARLIER, new_deliveries.parameters | {"looked": looked})[0]
+    account_ids, event_id, supersedes = rows(connection, _EARLIER, **new_deliveries.parameters, looked=looked)[0]
     if account_ids:
         raise Overtaken(account_ids, event_id)
     order.settle_new(connection, new_deliveries, supersedes=supersedes)
@@ -119,17 +119,17 @@ def _put_in_order(connection: Connection, new_deliveries: order.NewDeliveries, l
 
 def wait_for_lock(connection: Connection, event_id: int) -> None:
     """Returns once no other fan-out has the event in its hands; raises StorageUnavailable where that takes too long."""
-    rows(connection, _WAIT_FOR, {"event_id": event_id})
+    rows(connection, _WAIT_FOR, event_id=event_id)
 
 
 def new_deliveries(connection: Connection, event_ids: Sequence[int]) -> list[NewDelivery]:
     """The deliveries that a fan-out made for these events, in the same transaction; for the log at debug level."""
-    return [NewDelivery(*row) for row in rows(connection, _MADE, {"event_ids": array(event_ids)})]
+    return [NewDelivery(*row) for row in rows(connection, _MADE, event_ids=array(event_ids))]
 
 
 def traces(connection: Connection, event_ids: Sequence[int]) -> dict[int, str]:
     """Event → in which trace it was emitted; absent where in none."""
-    return dict(rows(connection, _TRACES, {"event_ids": array(event_ids)}))
+    return dict(rows(connection, _TRACES, event_ids=array(event_ids)))
 
 
 def any_waiting(connection: Connection) -> bool:

@@ -92,7 +92,7 @@ def fan_out(
     `now_s`: the monotonic clock, now; leases end `lease_s` later at the earliest.
     """
     parameters = leasing._asdict() | {"busy": array(leasing.busy), "limit": limit}
-    found = rows(connection, _FAN_OUT, parameters)
+    found = rows(connection, _FAN_OUT, **parameters)
     event_count, delivery_count, webhook_ids, event_ids, in_order = found[0][:_SUMS]
     batch = FanOut(
         event_count=event_count,

@@ -182,17 +182,17 @@ def settle(connection: Connection, pairs: Collection[Pair]) -> None:
     wanted = sorted(set(pairs))
     for start in range(0, len(wanted), SETTLED_AT_ONCE):
         webhook_ids, resources = zip(*wanted[start : start + SETTLED_AT_ONCE], strict=True)
-        rows(connection, _LOCK + _KEEP, {"webhook_ids": array(webhook_ids), "resources": array(resources)})
+        rows(connection, _LOCK + _KEEP, webhook_ids=array(webhook_ids), resources=array(resources))
 
 
 def settle_new(connection: Connection, made: NewDeliveries, *, supersedes: bool) -> None:
     """The same for what a fan-out has just made. `supersedes`: by webhooks of which some want superseding."""
-    rows(connection, _LOCK + (_SUPERSEDE if supersedes else "") + _KEEP, made.parameters)
+    rows(connection, _LOCK + (_SUPERSEDE if supersedes else "") + _KEEP, **made.parameters)
 
 
 def settle_all(connection: Connection, webhook_id: int | None = None) -> None:
     """The same wherever it is not kept, of all webhooks or of one."""
-    settle(connection, [(id_, resource) for id_, resource in rows(connection, _UNSETTLED, {"webhook_id": webhook_id})])
+    settle(connection, [(id_, resource) for id_, resource in rows(connection, _UNSETTLED, webhook_id=webhook_id)])
 
 
 @contextmanager
@@ -203,8 +203,8 @@ def switching(connection: Connection, webhook_id: int, ordering: str, keys: Mapp
     `keys`: event name → where its resource stands in its body.
     """
     parameters = {"webhook_id": webhook_id, "in_order": ordering == Ordering.RESOURCE, **keyed(keys)}
-    rows(connection, _NAME, {**parameters, "leased": False})
-    rows(connection, "select from dispatcher.webhooks where id = %(webhook_id)s for update", parameters)
+    rows(connection, _NAME, **parameters, leased=False)
+    rows(connection, "select from dispatcher.webhooks where id = %(webhook_id)s for update", **parameters)
     yield
-    rows(connection, _NAME, {**parameters, "leased": True})
+    rows(connection, _NAME, **parameters, leased=True)
     settle_all(connection, webhook_id)

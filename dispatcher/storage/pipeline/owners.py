@@ -50,7 +50,7 @@ returning id
 
 def ended(connection: Connection, owners: Sequence[int]) -> list[int]:
     """Those of these processes, numbers of 1 to 2^62-1, that have no session any more."""
-    return [row[0] for row in rows(connection, _ENDED, {"owners": array(owners)})]
+    return [row[0] for row in rows(connection, _ENDED, owners=array(owners))]
 
 
 def end_leases(connection: Connection, owners: Sequence[int] | None) -> int:
@@ -58,7 +58,7 @@ def end_leases(connection: Connection, owners: Sequence[int] | None) -> int:
 
     Returns how many deliveries those were.
     """
-    return len(rows(connection, _END_LEASES, {"owners": array(owners or ()), "all": owners is None}))
+    return len(rows(connection, _END_LEASES, owners=array(owners or ()), all=owners is None))
 
 
 class Presence:

@@ -58,7 +58,7 @@ def unlocked(connection: Connection, delivery_ids: Iterable[int]) -> set[int]:
     found = rows(
         connection,
         "select id from dispatcher.deliveries where id = any (%(ids)s::bigint[]) for update skip locked",
-        {"ids": array(delivery_ids)},
+        ids=array(delivery_ids),
     )
     return {row[0] for row in found}
 
@@ -66,19 +66,19 @@ def unlocked(connection: Connection, delivery_ids: Iterable[int]) -> set[int]:
 def return_claim(connection: Connection, webhook_ids: Iterable[int], token: str, lease: timedelta) -> None:
     """Gives all back that was claimed with this token a moment ago, uncounted: nothing of it is sent."""
     parameters = {"webhook_ids": array(webhook_ids), "token": token, "lease_s": lease.total_seconds()}
-    rows(connection, _RETURN_CLAIM, parameters)
+    rows(connection, _RETURN_CLAIM, **parameters)
 
 
 def first_due(connection: Connection, webhook_id: int) -> tuple[int, str | None] | None:
     """The delivery that a claim of one of this webhook would get, and the token of its lease that ran out, if any."""
-    found = rows(connection, _FIRST_DUE, {"webhook_id": webhook_id})
+    found = rows(connection, _FIRST_DUE, webhook_id=webhook_id)
     return (found[0][0], found[0][1]) if found else None
 
 
 def settle(connection: Connection, ending: Ending) -> int | None:
     """Moves the delivery; returns its attempt's number, None where its lease went to somebody else meanwhile."""
     parameters = {"id": ending.delivery_id, "token": ending.lease_token, "state": ending.state.value}
-    found = rows(connection, _SETTLE, parameters)
+    found = rows(connection, _SETTLE, **parameters)
     return found[0][0] if found else None
 
 
@@ -87,13 +87,11 @@ def insert_attempt(connection: Connection, ending: Ending, number: int) -> None:
     rows(
         connection,
         _NOTE_ATTEMPT,
-        {
-            "id": ending.delivery_id,
-            "webhook_id": ending.webhook_id,
-            "number": number,
-            "url": ending.url,
-            "status": ending.status,
-            "reason": ending.reason,
-            "took_s": ending.took_s,
-        },
+        id=ending.delivery_id,
+        webhook_id=ending.webhook_id,
+        number=number,
+        url=ending.url,
+        status=ending.status,
+        reason=ending.reason,
+        took_s=ending.took_s,
     )

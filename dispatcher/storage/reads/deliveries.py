@@ -151,7 +151,7 @@ def deliveries(connection: Connection, /, slug: str, *, limit: int = 40, **filte
     `idempotency_key`, when they were created (`since`, and before `until`), an id to be `before`, and `ids`.
     """
     parameters = filter_parameters(**filters)
-    return _with_attempts(connection, rows(connection, _list_sql(parameters), parameters, slug=slug, limit=limit))
+    return _with_attempts(connection, rows(connection, _list_sql(parameters), **parameters, slug=slug, limit=limit))
 
 
 def by_ids(connection: Connection, ids: Sequence[int]) -> list[DeliveryRow]:

@@ -149,7 +149,7 @@ class _Search:
             "places": array(self._trails[id_].place for id_ in shares),
             "shares": array(shares.values()),
         }
-        scanned = {row[0]: row[1:] for row in rows(self._connection, self._sql, self._parameters, **parameters)}
+        scanned = {row[0]: row[1:] for row in rows(self._connection, self._sql, **self._parameters, **parameters)}
         for webhook_id, share in shares.items():
             count, place, newest, ids = scanned.get(webhook_id, (0, 0, 0, None))
             self._matches += ids or ()

@@ -153,7 +153,7 @@ def search(
     """Events about that resource, filtered as by `page`; `keys`: event name → the resource's key in the body."""
     sql, parameters = _filtered(_SEARCH, **filters)
     parameters |= {"names": list(keys), "keys": list(keys.values()), "scan": scan, "match_cap": MATCH_CAP}
-    ids, scanned = rows(connection, sql, parameters, account_id=account_id, resource_id=resource_id)[0]
+    ids, scanned = rows(connection, sql, **parameters, account_id=account_id, resource_id=resource_id)[0]
     return Search(ids=tuple(ids)[:MATCH_CAP], is_whole=scanned < scan and len(ids) <= MATCH_CAP)
 
 

@@ -137,7 +137,7 @@ order by w.deactivated_at is null, w.failing_since is null, w.deactivated_at des
 def pending_summary(connection: Connection, account_id: int | None = None) -> PendingSummary:
     """Of an account or of all."""
     sql = _WAITING_OF_ALL if account_id is None else _WAITING_OF_ACCOUNT
-    counted, estimate, due_age_s, events, event_age_s = rows(connection, sql, _parameters(account_id))[0]
+    counted, estimate, due_age_s, events, event_age_s = rows(connection, sql, **_parameters(account_id))[0]
     exact = counted <= COUNT_CAP
     return PendingSummary(
         deliveries=counted if exact else max(COUNT_CAP, estimate),

@@ -172,7 +172,7 @@ def add(
     row = rows(
         connection,
         _ADD,
-        asdict(spec) | {"event_names": spec.event_names and list(spec.event_names), "states": list(spec.states)},
+        **{**asdict(spec), "event_names": spec.event_names and list(spec.event_names), "states": list(spec.states)},
         account_id=account_id,
         client_id=client_id,
         matched=sum(matched.values()),
@@ -204,7 +204,7 @@ def list_for_account(
     A page begins at an `offset`, or after the one `before`, the last of the page before it.
     """
     parameters = {"account_id": account_id, "client_id": client_id, "before": before}
-    return [_replay(row) for row in rows(connection, _LIST, parameters, offset=offset, limit=limit)]
+    return [_replay(row) for row in rows(connection, _LIST, **parameters, offset=offset, limit=limit)]
 
 
 def count_running(connection: Connection, account_id: int) -> int:
@@ -270,7 +270,7 @@ def remaining(
 def advance(connection: Connection, replay_id: int, advances: Sequence[Advance]) -> None:
     """Stores how far the replay has come with each webhook."""
     columns = {name: array(getattr(one, name) for one in advances) for name in Advance.__dataclass_fields__}
-    rows(connection, _ADVANCE, columns, id=replay_id)
+    rows(connection, _ADVANCE, **columns, id=replay_id)
 
 
 def record_progress(connection: Connection, replay_id: int, *, sent: int, turn: int, paced_s: float) -> None:

@@ -210,7 +210,8 @@ def _scans(
 ) -> dict[int, Scan]:
     if spec.missed:
         return _missed(connection, account_id, spec, afters, limits.scan)
-    scans = rows(connection, *_scan_sql(spec, afters, limits, tail))
+    sql, parameters = _scan_sql(spec, afters, limits, tail)
+    scans = rows(connection, sql, **parameters)
     return {
         webhook_id: record(Scan, (*counts, tuple(ids or ()), tuple(days or ())))
         for webhook_id, *counts, ids, days in scans

@@ -17,7 +17,7 @@ from tests.support.builders import PASSWORDS, a_webhook, an_account
 
 def hash_of_owner(storage: Storage, account: Account) -> str | None:
     sql = "select password_hash from dispatcher.users where account_id = %(id)s and permission = 'owner'"
-    return storage.transact(rows, sql, {"id": account.id})[0][0]
+    return storage.transact(rows, sql, id=account.id)[0][0]
 
 
 def test_an_account_comes_with_its_owner(run: Callable[..., Result], run_json: Callable[..., Any]) -> None:
@@ -106,7 +106,7 @@ def test_of_somebody_else_in_the_account_too(run: Callable[..., Result], storage
         rows,
         "insert into dispatcher.users (account_id, email, full_name, permission)"
         " values (%(id)s, 'R@x.cz', 'R', 'read')",
-        {"id": account.id},
+        id=account.id,
     )
 
     assert "password of R@x.cz set" in run(
@@ -210,7 +210,7 @@ def test_revoking_a_client_ends_its_tokens_its_webhooks_and_what_waits(
     kept = a_webhook(storage, account)
     token = storage.transact(_a_token, client, account)
     for webhook in (*theirs, kept):
-        storage.transact(lambda c, id_=webhook.id: rows(c, _PENDING, {"id": id_}))
+        storage.transact(lambda c, id_=webhook.id: rows(c, _PENDING, id=id_))
 
     assert "2 of its webhooks deleted" in run("client", "revoke", made["client_id"]).stdout
 

@@ -207,10 +207,10 @@ def test_a_session_that_nobody_uses_is_over(
     cookie = sign_in("ops@example.com")
     last_used = "update dispatcher.sessions set last_used_at = now() - make_interval(secs => %(s)s)"
 
-    container.storage.transact(rows, last_used, {"s": container.settings.session_idle_s - 30})
+    container.storage.transact(rows, last_used, s=container.settings.session_idle_s - 30)
     assert person_of(cookie) is not None
 
-    container.storage.transact(rows, last_used, {"s": container.settings.session_idle_s + 1})
+    container.storage.transact(rows, last_used, s=container.settings.session_idle_s + 1)
     assert person_of(cookie) is None
     assert run_json("user", "sessions") == []
     sign_in("ops@example.com")

@@ -217,7 +217,7 @@ class Traffic:
         return state
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.transact(rows, text, parameters)
+        return self.container.storage.transact(rows, text, **parameters)
 
 
 # -- Chromium ----------------------------------------------------------------------------------------------------------

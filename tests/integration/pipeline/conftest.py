@@ -83,7 +83,7 @@ class Flow:
         self.sql("update dispatcher.deliveries set next_attempt_at = now() - interval '1 s' where finished_on is null")
 
     def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.transact(rows, text, parameters)
+        return self.container.storage.transact(rows, text, **parameters)
 
 
 POLICY = DrainPolicy(

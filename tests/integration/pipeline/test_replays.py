@@ -903,7 +903,7 @@ def test_it_rests_while_days_are_dropped_and_old_ones_go(
     failed(3)
     made = start()
     with container.storage.transaction() as connection:
-        rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": partitions.LOCK})
+        rows(connection, "select pg_advisory_xact_lock(%(lock)s)", lock=partitions.LOCK)
         container.step_replays()
         assert found(made).sent == 0
     container.step_replays()

@@ -63,7 +63,7 @@ class Steps:
         )
 
     def rows(self, sql: str, **parameters: Any) -> list[Any]:
-        return self.storage.transact(rows, sql, parameters)
+        return self.storage.transact(rows, sql, **parameters)
 
     def value(self, sql: str, **parameters: Any) -> Any:
         return self.rows(sql, **parameters)[0][0]

@@ -351,7 +351,7 @@ def test_a_replay_waits_until_days_are_dropped(ready: Steps, webhook: Webhook) -
     failed = ready.claim_one(webhook.id)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
-        rows(connection, "select pg_advisory_xact_lock(%(lock)s)", {"lock": partitions.LOCK})
+        rows(connection, "select pg_advisory_xact_lock(%(lock)s)", lock=partitions.LOCK)
         rows(connection, "delete from dispatcher.events")
         replaying = pool.submit(ready.storage.transact, deliveries.replay, failed.id, 3, {})
         ready.wait_for_a_waiter()
@@ -429,7 +429,7 @@ def plan_of(steps: Steps, sql: str, **parameters: Any) -> str:
 
     def explain(connection: Any) -> Any:
         execution = connection.execution(sql) if isinstance(sql, Planned) else sql
-        return rows(connection, f"explain (format json, costs off) {execution}", parameters)[0][0]
+        return rows(connection, f"explain (format json, costs off) {execution}", **parameters)[0][0]
 
     found = steps.storage.autocommit(explain)
     return found if isinstance(found, str) else json.dumps(found)
@@ -535,7 +535,7 @@ def test_a_statement_is_planned_once_for_a_connection(storage: Storage) -> None:
     ask = Planned("select %(n)s::int + 1")
 
     def asked(connection: Connection) -> tuple[list[Any], int]:
-        answers = [rows(connection, ask, {"n": n})[0][0] for n in range(3)]
+        answers = [rows(connection, ask, n=n)[0][0] for n in range(3)]
         return answers, rows(connection, "select count(*) from pg_prepared_statements where name <> ''")[0][0]
 
     answers, count = storage.autocommit(asked)
@@ -552,10 +552,10 @@ def test_where_a_pooler_has_forgotten_it_all_is_planned_each_time(
     forgotten: list[Any] = []
 
     def asked(connection: Connection) -> Any:
-        rows(connection, ask, {"n": 1})
+        rows(connection, ask, n=1)
         if not forgotten:  # another session has taken this one's place
             forgotten.append(rows(connection, "deallocate all"))
-        return rows(connection, ask, {"n": 1})
+        return rows(connection, ask, n=1)
 
     assert getattr(storage, way)(asked) == [(3,)]
     assert not planned.PlanningConnection.is_allowed

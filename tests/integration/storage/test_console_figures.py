@@ -39,7 +39,7 @@ from (select nextval('dispatcher.delivery_id') as id from generate_series(1, %(c
 @pytest.fixture
 def sql(storage: Storage) -> Callable[..., list[Any]]:
     storage.transact(rows, "update dispatcher.figures_until set until = dispatcher.now() - interval '1 minute'")
-    return lambda text, **parameters: storage.transact(rows, text, parameters)
+    return lambda text, **parameters: storage.transact(rows, text, **parameters)
 
 
 def test_what_was_finished_is_counted_once(
@@ -209,7 +209,7 @@ def test_a_count_of_figures_finds_its_rows_by_index(
     plans: list[str] = []
 
     def count(connection: Any) -> None:
-        since, until = rows(connection, rollups._SPAN, {"lag_s": 0})[0]
+        since, until = rows(connection, rollups._SPAN, lag_s=0)[0]
         parameters = {
             "since": since,
             "until": until,
@@ -219,7 +219,7 @@ def test_a_count_of_figures_finds_its_rows_by_index(
             "last_bucket": 95,
             "cap": 100,
         }
-        plans.extend(line for (line,) in rows(connection, "explain " + rollups._COUNT, parameters))
+        plans.extend(line for (line,) in rows(connection, "explain " + rollups._COUNT, **parameters))
 
     storage.transact(count)
 

@@ -166,5 +166,5 @@ def test_a_connection_that_was_ended_is_replaced(storage: Storage) -> None:
 
 def test_an_error_of_a_statement_shows_no_parameter(storage: Storage) -> None:
     with pytest.raises(Exception, match="division by zero") as caught:
-        storage.transact(rows, "select 1/0, %(secret)s", {"secret": "hunter2"})
+        storage.transact(rows, "select 1/0, %(secret)s", secret="hunter2")
     assert "hunter2" not in str(caught.value)

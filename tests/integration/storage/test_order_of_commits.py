@@ -518,7 +518,7 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
         for _ in range(30):
             with storage.transaction() as connection:
                 id_ = rng.randrange(4)
-                rows(connection, "select pg_advisory_xact_lock(99, %(id)s)", {"id": id_})  # as of a row that is changed
+                rows(connection, "select pg_advisory_xact_lock(99, %(id)s)", id=id_)  # as of a row that is changed
                 draft = about(id_, "invoice_sent")
                 stored.extend(emits.insert(connection, steps.account.id, [draft] * rng.choice((1, 1, 3))))
 
