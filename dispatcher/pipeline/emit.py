@@ -43,7 +43,7 @@ class NewEvent:
     idempotency_key: str | None = None
 
 
-class Connections(Protocol):
+class OwnConnections(Protocol):
     """A process's own connections: a server's `Storage`, or a producer's `ConnectionPool`."""
 
     def autocommit(self, work: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -61,7 +61,7 @@ class Emitter:
 
     def __init__(
         self,
-        connections: Callable[[], Connections],
+        connections: Callable[[], OwnConnections],
         count_repeated: Callable[[int], None] | None = None,
         trace: TracesEmits = untraced,
         schema: str = USUAL,
