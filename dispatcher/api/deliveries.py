@@ -1,22 +1,41 @@
-"""Deliveries: one event for one webhook, with every attempt. A client sees those to its own webhooks."""
+"""Deliveries: one event for one webhook, with every attempt. A client sees those to its own webhooks.
+
+Those of one webhook that failed are also listed as API v3 has them (Webhooks, Failed deliveries).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
+from dispatcher.api.errors import not_found
 from dispatcher.api.http import container, json_response
-from dispatcher.api.query import PAGE_SIZE, moment, one_of, parameter, row_id, uuid, webhook_id
+from dispatcher.api.query import (
+    PAGE_PARAMETER,
+    PAGE_SIZE,
+    moment,
+    one_of,
+    page_bounds,
+    parameter,
+    row_id,
+    uuid,
+    webhook_id,
+)
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
-from dispatcher.representations import delivery_details_json, delivery_json
+from dispatcher.representations import delivery_details_json, delivery_json, failed_delivery_json
 from dispatcher.schemas import EVENT_TYPES
 from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from dispatcher.schemas.api.errors import FieldErrorsSchema
+from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
+from dispatcher.storage.admin import webhooks
+from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import deliveries, delivery_pages
+from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.delivery_pages import SCANS
 
 blueprint = Blueprint("deliveries", __name__, description="Deliveries of events, with their attempts.")
@@ -95,6 +114,23 @@ def redeliver(caller: Caller, delivery: str) -> Response:
     limit, whose = own.settings.redelivery_limit, {"account_id": caller.account.id, "client_id": caller.client.id}
     redelivered = replay(own.storage, own.schedule, delivery, limit=limit, **whose)
     return json_response(delivery_details_json(redelivered.for_clients()), 202)
+
+
+@blueprint.route("/accounts/<slug>/webhooks/<uuid:failed_deliveries_uuid>/failed_deliveries.json")
+@authorized("webhooks")
+@blueprint.doc(parameters=[PAGE_PARAMETER])
+@blueprint.response(200, FailedDeliverySchema(many=True))
+def list_failed(caller: Caller, failed_deliveries_uuid: UUID) -> Response:
+    """Newest first, 40 a page. The webhook is named by its `failed_deliveries_uuid`, not by its id."""
+    bounds = page_bounds()
+
+    def read(connection: Connection) -> list[DeliveryRow]:
+        webhook_id = webhooks.id_by_uuid(connection, caller.account.id, caller.client.id, failed_deliveries_uuid)
+        if webhook_id is None:
+            raise not_found()
+        return deliveries.failed_deliveries(connection, webhook_id, **bounds)
+
+    return json_response([failed_delivery_json(one.for_clients()) for one in container().storage.transact(read)])
 
 
 def _link(before: int | None) -> dict[str, str]:

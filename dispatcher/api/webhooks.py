@@ -1,25 +1,30 @@
-"""Webhooks: list, show, create, change, delete (API v3, Webhooks). A client sees its own and no others.
+"""Webhooks: list, show, create, change, delete (API v3, Webhooks), ping, and their signing secrets.
 
-The attributes beyond API v3 are accepted on every write, and returned with `?include=extras`.
+A client sees its own and no others. The attributes beyond API v3 are accepted on every write, and returned with
+`?include=extras`.
 """
 
 from typing import Any
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.http import ROW_ID, container, json_object, json_response, no_content, public_url, request_body
 from dispatcher.api.query import PAGE_PARAMETER, one_of, page_bounds, parameter
 from dispatcher.model.webhook import Webhook
+from dispatcher.representations import signing_secret_json
+from dispatcher.schemas.api.delivery import PingSchema
+from dispatcher.schemas.api.signing import RotationSchema, SigningSecretSchema
 from dispatcher.schemas.api.webhook import WebhookChangesSchema, WebhookSchema, WebhookWithExtrasSchema
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import webhooks
+from dispatcher.webhooks import secrets
 from dispatcher.webhooks.edit import create_webhook, delete_webhook, edit_webhook
 
 blueprint = Blueprint("webhooks", __name__, description="Webhooks and their subscriptions.")
 
-_plain, _with_extras = WebhookSchema(), WebhookWithExtrasSchema()
+_plain, _with_extras, _ping = WebhookSchema(), WebhookWithExtrasSchema(), PingSchema()
 
 _INCLUDE = {
     "in": "query",
@@ -28,7 +33,7 @@ _INCLUDE = {
     "description": "`extras` adds the attributes beyond API v3, from `description` on.",
 }
 _BODY, _CHANGES = request_body(WebhookWithExtrasSchema), request_body(WebhookChangesSchema(partial=True))
-_ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>.json"
+_ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
 
 
 @blueprint.route("/accounts/<slug>/webhooks.json")
@@ -44,7 +49,7 @@ def list_(caller: Caller) -> Response:
     return json_response([_json(one, caller, schema) for one in page])
 
 
-@blueprint.route(_ONE)
+@blueprint.route(f"{_ONE}.json")
 @authorized("webhooks")
 @blueprint.doc(parameters=[_INCLUDE])
 @blueprint.response(200, WebhookWithExtrasSchema)
@@ -67,7 +72,7 @@ def create(caller: Caller) -> Response:
     return json_response(attributes, 201, {"Location": attributes["url"]})
 
 
-@blueprint.route(_ONE, methods=["PATCH"])
+@blueprint.route(f"{_ONE}.json", methods=["PATCH"])
 @authorized("webhooks")
 @blueprint.doc(parameters=[_INCLUDE], requestBody=_CHANGES)
 @blueprint.response(200, WebhookWithExtrasSchema)
@@ -80,13 +85,46 @@ def edit(caller: Caller, webhook_id: int) -> Response:
     return json_response(_json(edited, caller, schema))
 
 
-@blueprint.route(_ONE, methods=["DELETE"])
+@blueprint.route(f"{_ONE}.json", methods=["DELETE"])
 @authorized("webhooks")
 @blueprint.response(204)
 def delete(caller: Caller, webhook_id: int) -> Response:
     """Deletes the webhook; its pending deliveries are cancelled."""
     delete_webhook(container().storage, caller.account.slug, webhook_id, client_id=caller.client.id)
     return no_content()
+
+
+@blueprint.route(f"{_ONE}/ping.json", methods=["POST"])
+@authorized("webhooks")
+@blueprint.response(200, PingSchema)
+def ping(caller: Caller, webhook_id: int) -> Response:
+    """Sends a signed `ping` event with an empty body immediately, and answers with the receiver's response.
+
+    It is no delivery: it is not retried and appears in no list. Inactive webhooks get it too.
+    """
+    return json_response(
+        _ping.dump(container().pinger.ping(caller.account.slug, webhook_id, caller.client.id).for_clients())
+    )
+
+
+@blueprint.route(f"{_ONE}/secret/rotate.json", methods=["POST"])
+@authorized("webhooks")
+@blueprint.doc(requestBody=request_body(RotationSchema, required=False))
+@blueprint.response(200, SigningSecretSchema)
+def rotate(caller: Caller, webhook_id: int) -> Response:
+    """A new signing secret. The previous one also signs for a day, or for `previous_valid_for_s` seconds."""
+    options = json_object() if request.get_data() else None
+    secret = secrets.rotate(container().storage, caller.account.id, webhook_id, options, client_id=caller.client.id)
+    return json_response(signing_secret_json(secret, caller.account.time_zone))
+
+
+@blueprint.route(f"{_ONE}/secret.json")
+@authorized("webhooks")
+@blueprint.response(200, SigningSecretSchema)
+def show_secret(caller: Caller, webhook_id: int) -> Response:
+    """The signing secret, for the receiver; until when the previous one also signs, or null."""
+    secret = secrets.show(container().storage, caller.account.id, webhook_id, client_id=caller.client.id)
+    return json_response(signing_secret_json(secret, caller.account.time_zone))
 
 
 def _schema() -> WebhookSchema:

@@ -14,14 +14,13 @@ from dispatcher.console import (
     overview,
     replays,
     session,
-    webhook_actions,
     webhooks,
 )
 from dispatcher.console.page import blueprint, csrf_token, flash_message, to
 
 __all__ = ["register"]
 
-_PAGES = (session, overview, webhooks, webhook_actions, deliveries, events, replays, error_pages)
+_PAGES = (session, overview, webhooks, deliveries, events, replays, error_pages)
 """Importing them registers their routes."""
 _STATIC = Path(__file__).parent / "static"
 

@@ -1,4 +1,7 @@
-"""Webhooks: the list with their health at a glance, one of them, and the forms to create and to edit."""
+"""Webhooks: the list with their health at a glance, the forms, and one of them with what can be done with it.
+
+Its signing secret is shown on demand only.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,9 +14,9 @@ from dispatcher.api.http import ROW_ID, container
 from dispatcher.api.query import PAGE_SIZE, cursor
 from dispatcher.console import charts, filters
 from dispatcher.console.overview import pauses
-from dispatcher.console.page import READ_ONLY, account, blueprint, page, person, redirect_to
-from dispatcher.errors import InvalidWebhook, WebhookNotFound
-from dispatcher.model.webhook import Webhook
+from dispatcher.console.page import READ_ONLY, account, blueprint, is_part, page, person, redirect_to, visible
+from dispatcher.errors import InvalidWebhook, TooManyPings, WebhookNotFound
+from dispatcher.model.webhook import SigningSecret, Webhook
 from dispatcher.schemas import EVENT_TYPES
 from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
 from dispatcher.storage.admin import webhooks
@@ -21,6 +24,7 @@ from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.webhooks import WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edits
+from dispatcher.webhooks import secrets
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
 _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering")
@@ -107,6 +111,58 @@ def save(webhook_id: int) -> Response:
     except InvalidWebhook as invalid:
         return _form(webhook, changes, invalid.messages, 422)
     return redirect_to("webhook", "saved", webhook_id=webhook_id)
+
+
+@blueprint.route(f"{_ONE}/ping", methods=["POST"])
+def ping(webhook_id: int) -> Response:
+    """Sends a ping and shows the response."""
+    try:
+        pinged = visible(container().pinger.ping(account().slug, webhook_id))
+    except TooManyPings as error:
+        problem = str(error)
+        return page("ping.html", problem=problem) if is_part() else webhook_page(webhook_id, 503, ping_problem=problem)
+    return page("ping.html", ping=pinged) if is_part() else webhook_page(webhook_id, ping=pinged)
+
+
+@blueprint.route(f"{_ONE}/secret", methods=["POST"])
+def reveal_secret(webhook_id: int) -> Response:
+    """The signing secret."""
+    return _secret(webhook_id, secrets.show(container().storage, account().id, webhook_id))
+
+
+@blueprint.route(f"{_ONE}/secret/rotate", methods=["POST"])
+def rotate_secret(webhook_id: int) -> Response:
+    """A new signing secret; the previous one also signs for a day."""
+    return _secret(webhook_id, secrets.rotate(container().storage, account().id, webhook_id))
+
+
+@blueprint.route(f"{_ONE}/pause", methods=["POST"])
+def pause(webhook_id: int) -> Response:
+    """Makes it inactive."""
+    _set_active(webhook_id, False)
+    return redirect_to("webhook", "paused", webhook_id=webhook_id)
+
+
+@blueprint.route(f"{_ONE}/activate", methods=["POST"])
+def activate(webhook_id: int) -> Response:
+    """Makes it active; its pending deliveries resume."""
+    _set_active(webhook_id, True)
+    return redirect_to("webhook", "activated", webhook_id=webhook_id)
+
+
+@blueprint.route(f"{_ONE}/delete", methods=["POST"])
+def delete_webhook(webhook_id: int) -> Response:
+    """Deletes it; its pending deliveries are cancelled."""
+    edits.delete_webhook(container().storage, account().slug, webhook_id)
+    return redirect_to("webhooks", "deleted")
+
+
+def _set_active(webhook_id: int, active: bool) -> None:
+    edits.edit_webhook(container().storage, container().schedule, account().slug, webhook_id, {"active": active})
+
+
+def _secret(webhook_id: int, secret: SigningSecret) -> Response:
+    return page("secret.html", secret=secret) if is_part() else webhook_page(webhook_id, secret=secret)
 
 
 def _event_groups(chosen: Collection[str]) -> list[tuple[str, list[tuple[str, bool]]]]:

@@ -9,12 +9,10 @@ from dispatcher.api import (
     deliveries,
     errors,
     events,
-    failed_deliveries,
     health,
     oauth,
     openapi,
     replays,
-    webhook_actions,
     webhooks,
 )
 from dispatcher.api.http import BODY_LIMIT, ROW_ID, RowId
@@ -50,7 +48,7 @@ def create_app(container: Container) -> Flask:
     api = Api(app)
     errors.register(app)  # in the place of flask-smorest's own
     openapi.prepare(app, api)
-    for resource in (oauth, accounts, webhooks, failed_deliveries, webhook_actions, events, deliveries, replays):
+    for resource in (oauth, accounts, webhooks, events, deliveries, replays):
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
     for resource in (v1_accounts, v1_members, v1_webhooks):
         api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
