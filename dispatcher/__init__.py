@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dispatcher.model.event import Event
     from dispatcher.pipeline.emit import Emitter, NewEvent
+    from dispatcher.pipeline.outbox_emit import OutboxEmitter
 
 __all__ = ["NewEvent", "aemit", "aemit_many", "emit", "emit_many"]
 
@@ -78,7 +79,7 @@ def _new_event(name: str, body: dict[str, Any], created_at: datetime | None, ide
     return NewEvent(name=name, body=body, created_at=created_at, idempotency_key=idempotency_key)
 
 
-def _emitter() -> "Emitter":
+def _emitter() -> "Emitter | OutboxEmitter":
     from dispatcher.producer import current_emitter  # noqa: PLC0415 -- `import dispatcher` stays light
 
     return current_emitter()
@@ -87,7 +88,7 @@ def _emitter() -> "Emitter":
 _is_loaded = False
 
 
-async def _async_emitter() -> "Emitter":
+async def _async_emitter() -> "Emitter | OutboxEmitter":
     """`_emitter`, which loads so much the first time that a thread does it, and the loop goes on."""
     global _is_loaded
     if not _is_loaded:

@@ -16,6 +16,7 @@ from dispatcher.pipeline.drain.policy import drain_policy
 from dispatcher.pipeline.emit import Emitter
 from dispatcher.pipeline.fan_out import FanOutRunner
 from dispatcher.pipeline.heartbeat import Heartbeat
+from dispatcher.pipeline.intake import Intakes
 from dispatcher.pipeline.reconcile import Reconciler
 from dispatcher.pipeline.trace import untraced
 from dispatcher.producer import load_tracing, use_emitter
@@ -81,6 +82,12 @@ class Container:
         return Emitter(
             lambda: self.storage, lambda count: self.counters.add({"duplicates:emit": count}), trace, own.schema
         )
+
+    @cached_property
+    def intakes(self) -> Intakes:
+        own, secrets = self.settings, self.storage.secrets
+        storage = Storage(own.database_url, secrets, len(own.outboxes) + 1, own.schema)
+        return Intakes(own.outboxes, storage, self.counters, self.owner)
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:

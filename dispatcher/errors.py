@@ -17,7 +17,8 @@ DispatcherError
 │   ├── EventNotFound        no event with that id in the account
 │   ├── UserNotFound         no user with that e-mail in the account, or among the operators
 │   ├── DeliveryNotFound     no delivery with that id or key
-│   └── ReplayNotFound       no replay with that id
+│   ├── ReplayNotFound       no replay with that id
+│   └── OutboxNotFound       no outbox with that name
 ├── AccountExists            the slug is taken, or is another account's external id
 ├── UserExists               the e-mail is taken in that account, or among the operators
 ├── IllegalTransition        a delivery cannot go from one state to the other
@@ -27,7 +28,8 @@ DispatcherError
 │   ├── StorageUnavailable   Postgres cannot be reached, or the connection was lost
 │   │   └── StorageLockTimeout   a lock was not free in time
 │   ├── ScheduleUnavailable  Redis cannot be reached, or does not respond in time
-│   └── QueueUnavailable     the broker did not accept a nudge
+│   ├── QueueUnavailable     the broker did not accept a nudge
+│   └── OutboxUnavailable    the database of an outbox cannot be reached, or has none
 ├── PendingMigrations        migrations have not been applied
 ├── UnknownRevision          the database's revision is none of the dispatcher's
 ├── MissingSchema            the database has no schema for the tables, and this role may not create it
@@ -167,6 +169,12 @@ class ReplayNotFound(RecordNotFound):
     noun = "replay"
 
 
+class OutboxNotFound(RecordNotFound):
+    """The outbox does not exist."""
+
+    noun, remedy = "outbox", ", or is not in DISPATCHER_OUTBOXES"
+
+
 class IllegalTransition(DispatcherError):
     """The delivery's state, or another `reason`, does not allow this transition."""
 
@@ -226,6 +234,10 @@ class UnsafeRedisConfig(DispatcherError):
 
 class QueueUnavailable(DependencyUnavailable):
     """The broker did not accept a nudge."""
+
+
+class OutboxUnavailable(DependencyUnavailable):
+    """The database of an outbox is unavailable."""
 
 
 class SecretDecryptionFailed(DispatcherError):

@@ -7,6 +7,9 @@ POINTS = frozenset(
     {
         "before_commit",  # the producer dies before its transaction is committed
         "after_commit",  # the event is stored, its emitter does not know
+        "before_intake_commit",  # events of an outbox are stored, and not committed
+        "after_intake_commit",  # they are committed, and still in the outbox
+        "after_outbox_delete",  # they are deleted there, and the dispatcher still believes that they may be there
         "after_fan_out",  # deliveries are stored, the clock was not set
         "after_take",  # webhooks were taken from the clock, no `deliver` was sent
         "after_claim",  # leased, nothing sent

@@ -13,12 +13,13 @@ from dispatcher.pipeline.trace import untraced
 from dispatcher.settings import read_database_settings, read_producer_settings
 
 if TYPE_CHECKING:
+    from dispatcher.pipeline.outbox_emit import OutboxEmitter
     from dispatcher.tracing import Tracing
 
 _lock = threading.Lock()
 
 
-def current_emitter() -> Emitter:
+def current_emitter() -> "Emitter | OutboxEmitter":
     """This process's emitter, made from the environment when first asked for; raises InvalidSetting."""
     global _current
     with _lock:
@@ -27,7 +28,7 @@ def current_emitter() -> Emitter:
         return _current
 
 
-def use_emitter(make: Callable[[], Emitter] | None) -> None:
+def use_emitter(make: "Callable[[], Emitter | OutboxEmitter] | None") -> None:
     """What `make` returns is this process's emitter: for a server, and for tests. None: that of the environment."""
     global _current, _make
     with _lock:
@@ -45,7 +46,7 @@ def load_tracing(*, is_on: bool) -> "Tracing | None":
     return Tracing()
 
 
-def _from_environment() -> Emitter:
+def _from_environment() -> "Emitter | OutboxEmitter":
     settings = read_producer_settings()
     failpoints.arm(settings.failpoint)
     tracing = load_tracing(is_on=settings.tracing)
@@ -56,8 +57,12 @@ def _from_environment() -> Emitter:
         database = read_database_settings()
         return ConnectionPool(database.database_url, database.pool_size, settings.schema)
 
+    if settings.outbox:
+        from dispatcher.pipeline.outbox_emit import OutboxEmitter  # noqa: PLC0415 -- loaded by processes that use it
+
+        return OutboxEmitter(pool, trace=tracing.emit if tracing else untraced)
     return Emitter(pool, trace=tracing.emit if tracing else untraced, schema=settings.schema)
 
 
-_current: Emitter | None = None
-_make: Callable[[], Emitter] = _from_environment
+_current: "Emitter | OutboxEmitter | None" = None
+_make: "Callable[[], Emitter | OutboxEmitter]" = _from_environment

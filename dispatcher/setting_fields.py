@@ -30,6 +30,7 @@ def setting(
     check: Callable[[Any], Any] | None = None,
     *,
     each: Callable[[str], Any] | None = None,
+    separator: str | None = ",",
     secret: bool = False,
     name: str = "",
     fallback: str = "",
@@ -37,10 +38,11 @@ def setting(
 ) -> Any:
     """A field with a sentence for its users; without a default it is required.
 
-    `check` and `each` raise a ValidationError; `each` reads one part of a comma-separated list. A secret is kept out
-    of `repr`. `name` is that of the variable, where it is not the usual one; `fallback` that of one to take instead.
+    `check` and `each` raise a ValidationError; `each` reads one part of a list, comma-separated unless there is another
+    `separator` (None: blanks and line breaks). A secret is kept out of `repr`. `name` is that of the variable, where it
+    is not the usual one; `fallback` that of one to take instead.
     """
-    metadata = {"sentence": sentence, "check": check, "each": each, "is_advanced": is_advanced}
+    metadata = {"sentence": sentence, "check": check, "each": each, "is_advanced": is_advanced, "separator": separator}
     return field(default=default, repr=not secret, metadata=metadata | {"name": name, "fallback": fallback})
 
 
@@ -90,7 +92,7 @@ def _value(declaration: Field[Any]) -> Any:
         if not text:
             return declaration.default
         if each is not None:
-            return tuple(each(part.strip()) for part in text.split(","))
+            return tuple(each(part.strip()) for part in text.split(declaration.metadata["separator"]))
         return _FIELDS[declaration.type](validate=declaration.metadata["check"]).deserialize(text)
     except ValidationError as error:
         raise InvalidSetting(name, " ".join(map(str, error.messages)).rstrip(".")) from None

@@ -48,6 +48,22 @@ def _fernet_key(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outbox:
+    """A service's database from which events are taken in, and the name that it has here."""
+
+    name: str
+    url: str = field(repr=False)
+
+
+def _outbox(text: str) -> Outbox:
+    name, _, url = text.partition("=")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name):
+        raise ValidationError("each must be name=url; a name has 1 to 63 lower-case letters, digits, - or _")
+    _url("postgresql", "postgres")(url)
+    return Outbox(name=name, url=url)
+
+
 def _host_name(text: str) -> str:
     name = text.lower()
     if not re.fullmatch(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", name):
@@ -114,6 +130,18 @@ class Settings:
         each=_fernet_key,
         secret=True,
         name="SECRET_KEYS",
+    )
+    outboxes: tuple[Outbox, ...] = setting(
+        "databases of services whose outboxes the workers drain: `name=postgresql://user:password@host/name`, several "
+        "with blanks or line breaks in between",
+        (),
+        each=_outbox,
+        separator=None,
+        secret=True,
+    )
+    outbox: bool = setting(
+        "`1` in a service that emits: its events go to the outbox in its own database, and `DATABASE_URL` is that one",
+        False,
     )
     allowed_networks: tuple[Network, ...] = setting(
         "networks (CIDR, comma-separated) that are allowed although they are not public", (), each=_network
@@ -239,6 +267,7 @@ class Settings:
 class ProducerSettings:
     """What an emit needs of Settings; its variables are the same."""
 
+    outbox: bool
     schema: str
     tracing: bool
     testing: bool
@@ -278,6 +307,8 @@ def read_settings() -> Settings:
         raise InvalidSetting("DISPATCHER_LEASE_S", "must be at least twice DISPATCHER_TIMEOUT_S")
     if settings.window_start > settings.window_max:
         raise InvalidSetting("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
+    if len({outbox.name for outbox in settings.outboxes}) < len(settings.outboxes):
+        raise InvalidSetting("DISPATCHER_OUTBOXES", "two outboxes have the same name")
     _refuse_failpoint(settings)
     return settings
 

@@ -7,6 +7,7 @@ from celery import bootsteps
 from celery.worker import state
 
 from dispatcher.background import BackgroundThread
+from dispatcher.broker.names import EVENTS
 from dispatcher.container import current_container
 from dispatcher.pipeline.ticks import Ticks, WorkerState, run_replays
 
@@ -34,6 +35,8 @@ class Ticker(bootsteps.StartStopStep):
             BackgroundThread("ticker", lambda stop: _tick(worker, stop)),
             BackgroundThread("replays", lambda stop: run_replays(current_container().step_replays, stop)),
         ]
+        if EVENTS in worker.queues and current_container().settings.outboxes:
+            self._threads.append(BackgroundThread("outboxes", lambda stop: current_container().intakes.run(stop)))
         for thread in self._threads:
             thread.start()
 

@@ -29,6 +29,7 @@ _COMMANDS = {
     "flower": ("flower", "Run Flower, the web interface for workers and tasks, at http://127.0.0.1:5555."),
     "listen": ("listen", "Receive webhooks on loopback, print them, and verify their signatures."),
     "migrate": ("operate", "Apply all pending migrations to the database."),
+    "outbox": ("outbox", "Manage outboxes: databases of services, from which the workers take events in."),
     "reconcile": ("operate", "Rebuild the schedule in Redis from Postgres now."),
     "repair": (
         "operate",
@@ -47,7 +48,7 @@ _COMMANDS = {
     "webhook": ("webhooks", "Manage webhooks."),
 }
 """Command → its module here, which holds it under its own name, and the first sentence of its help."""
-_ON_THE_DATABASE = ("account", "client", "migrate", "reconcile", "repair", "service-token", "status", "user")
+_ON_THE_DATABASE = ("account", "client", "migrate", "outbox", "reconcile", "repair", "service-token", "status", "user")
 """Commands without a remote form. Beside the wrong database they would print as if all were well."""
 _WITH_OWN_SERVERS = ("demo", "up")
 

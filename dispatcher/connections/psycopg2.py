@@ -20,15 +20,15 @@ def connect(url: str, parameters: Callable[[dict[str, Any]], dict[str, Any]]) ->
     return opened
 
 
-def parse(url: str) -> dict[str, Any]:
-    """The parameters in it; raises InvalidSetting for a URL that libpq does not understand.
+def parse(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
+    """The parameters in it; raises InvalidSetting, which names `variable`, for a URL that libpq does not understand.
 
     It is libpq that reads `url`, and not SQLAlchemy, which knows nothing of several hosts.
     """
     try:
         return parse_dsn(url)
     except psycopg2.ProgrammingError:
-        raise InvalidSetting("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
+        raise InvalidSetting(variable, "libpq does not understand it") from None  # its words may hold a password
 
 
 class Psycopg2:

@@ -20,6 +20,7 @@ from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule, Survey
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.outboxes import registry
 from dispatcher.storage.stats import table_sizes
 from dispatcher.storage.stats.backlog import OVERDUE, Backlog, WebhookBacklog, measure
 
@@ -46,7 +47,7 @@ def scrape(
         families += counter_families(counters.read())
     with _noting(up, "postgres"):
         backlog, webhooks = storage.read(measure, overdue)
-        families += [*_backlog(backlog, storage), *_partitions(storage)]
+        families += [*_backlog(backlog, storage), *_partitions(storage), *_outboxes(storage)]
     with _noting(up, "broker"):
         families.append(gauges("queue_messages", "Celery messages in the queue.", "queue", queue.lengths()))
     with _noting(up, "redis"):
@@ -100,6 +101,17 @@ def _partitions(storage: Storage) -> Iterator[Metric]:
         ("table_bytes", "Size of the table's partitions, without indexes.", "size_bytes"),
     ):
         yield gauges(name, text, "table", {one.table: getattr(one, attribute) for one in tables})
+
+
+def _outboxes(storage: Storage) -> Iterator[Metric]:
+    statuses = storage.read(registry.statuses)
+    for name, text, attribute in (
+        ("up", "1 if a worker has looked into the outbox within 30 s, 0 if not.", "is_up"),
+        ("events_pending", "Events pending in the outbox; 100,000 stands for more.", "pending"),
+        ("events_pending_oldest_seconds", "Age of the oldest of them; 0 if none.", "oldest_age_s"),
+        ("events_failed", "Events that were set aside in the outbox, because they are invalid.", "failed"),
+    ):
+        yield gauges(f"outbox_{name}", text, "outbox", {one.name: getattr(one, attribute) or 0 for one in statuses})
 
 
 def _schedule(survey: Survey) -> Iterator[Metric]:

@@ -119,9 +119,9 @@ def _is_transient(code: str) -> bool:
     return code in UNKNOWN or code in TRANSIENT
 
 
-def make_engine(url: str, pool_size: int, schema: str = USUAL) -> Engine:
-    """An engine over psycopg2; raises InvalidSetting for a URL that libpq does not understand."""
-    options = parameters(of_psycopg2.parse(url))
+def make_engine(url: str, pool_size: int, schema: str = USUAL, *, variable: str = "DATABASE_URL") -> Engine:
+    """An engine over psycopg2; raises InvalidSetting, which names `variable`, for a URL not for libpq."""
+    options = parameters(of_psycopg2.parse(url, variable))
     factory = PlanningConnection if schema == USUAL else partial(SchemaConnection, schema=schema)
     engine = create_engine(
         "postgresql+psycopg2://",

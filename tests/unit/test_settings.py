@@ -102,6 +102,11 @@ def test_what_is_required_and_missing_is_named(environment: pytest.MonkeyPatch, 
         ("DISPATCHER_HOSTS", "https://hooks.internal"),
         ("DISPATCHER_HOSTS", "hooks.internal:8000"),
         ("DISPATCHER_TESTING", "perhaps"),
+        ("DISPATCHER_OUTBOXES", "postgresql://hunter2@db"),
+        ("DISPATCHER_OUTBOXES", "Orders=postgresql://hunter2@db"),
+        ("DISPATCHER_OUTBOXES", "orders=mysql://hunter2@db"),
+        ("DISPATCHER_OUTBOXES", "orders=postgresql://hunter2@db orders=postgresql://hunter3@db"),
+        ("DISPATCHER_OUTBOX", "orders"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_only_its_variable_is_named(
@@ -141,6 +146,15 @@ def test_the_defaults_hold_together(environment: pytest.MonkeyPatch) -> None:
     assert (settings.timeout_s, settings.lease_s, settings.retry_limit) == (30, 60, 5)
     assert settings.broker_url == settings.redis_url
     assert settings.allowed_networks == ()
+
+
+def test_outboxes_are_read_and_their_urls_not_shown(environment: pytest.MonkeyPatch) -> None:
+    urls = "postgresql://me:hunter2@one:5432,two:5432/orders", "postgresql://me:hunter2@db/stock"
+    environment.setenv("DISPATCHER_OUTBOXES", f"orders={urls[0]}\n  stock={urls[1]}\n")
+    settings = read_settings()
+
+    assert [(one.name, one.url) for one in settings.outboxes] == [("orders", urls[0]), ("stock", urls[1])]
+    assert "hunter2" not in repr(settings) + repr(settings.outboxes)
 
 
 def test_an_empty_variable_means_not_set(environment: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Accounts: whose events and webhooks these are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from dispatcher.errors import AccountExists
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import users
-from dispatcher.storage.engine import Connection, records, rows, scalar
+from dispatcher.storage.engine import Connection, array, records, rows, scalar
 from dispatcher.storage.pipeline.emits import find_account
 
 
@@ -73,6 +74,12 @@ def edit(
 def find(connection: Connection, slug: str) -> Account:
     """The account of that slug; raises AccountNotFound."""
     return find_account(connection, slug)
+
+
+def find_all(connection: Connection, slugs: Iterable[str]) -> dict[str, Account]:
+    """The accounts of these slugs, by slug; one that does not exist is left out."""
+    sql = "select id, slug, time_zone from dispatcher.accounts where slug = any (%(slugs)s::text[])"
+    return {found.slug: found for found in records(connection, Account, sql, slugs=array(slugs))}
 
 
 def profile(connection: Connection, account_id: int) -> Profile:

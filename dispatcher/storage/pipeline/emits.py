@@ -129,6 +129,18 @@ async def insert_by(adapter: Adapter, emit: Emit) -> list[Event]:
         return (await _store(adapter, [emit], await _find(adapter, keys)))[0]
 
 
+def insert_all(connection: object, emits: Sequence[Emit]) -> list[list[Event]]:
+    """As `insert`, what several calls emit; in a transaction."""
+    return completed(_insert_in_turn(adapter_for(connection), emits))
+
+
+async def _insert_in_turn(adapter: Adapter, emits: Sequence[Emit]) -> list[list[Event]]:
+    keys = _keys(emits)
+    if keys:
+        await adapter.rows(_LOCK_KEYS, _asked(keys))
+    return await _store(adapter, emits, await _find(adapter, keys))
+
+
 @asynccontextmanager
 async def _one_transaction(adapter: Adapter) -> AsyncIterator[None]:
     """Where each statement would be its own: a key's lock is held until the commit, and several COPYs are one."""

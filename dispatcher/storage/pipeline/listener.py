@@ -1,4 +1,4 @@
-"""Hears Postgres' notifications, by which each commit of events makes itself known (`emits.CHANNEL`)."""
+"""Hears Postgres' notifications, by which each commit of events makes itself known: on `CHANNEL`, or an outbox's."""
 
 import logging
 import select
@@ -23,8 +23,9 @@ _ECHO_S = 2.0
 class NotificationListener:
     """One connection outside the pool that waits for notifications; costs no query while nothing happens."""
 
-    def __init__(self, engine: Engine, reconnect_s: float = _RECONNECT_S) -> None:
+    def __init__(self, engine: Engine, channel: str = CHANNEL, reconnect_s: float = _RECONNECT_S) -> None:
         self._engine = engine
+        self._channel = channel
         self._reconnect_s = reconnect_s
         self._connection: Any = None
         self._try_at_s = 0.0
@@ -71,11 +72,11 @@ class NotificationListener:
         try:
             self._connection = detached(self._engine)
             with self._connection.cursor() as cursor:
-                cursor.execute(f"listen {CHANNEL}")
+                cursor.execute(f"listen {self._channel}")
             # On another connection: a pooler hands on what comes with the response to a statement. The echo stands for
             # all that was committed before, too.
             with self._engine.begin() as other:
-                other.exec_driver_sql(f"select pg_notify('{CHANNEL}', '')")
+                other.exec_driver_sql(f"select pg_notify('{self._channel}', '')")
         except (DBAPIError, psycopg2.Error) as error:
             logger.warning(log.line("listener.connect_failed", reason=type(error).__name__))
             self.close()

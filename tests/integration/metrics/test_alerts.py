@@ -61,6 +61,22 @@ CASES = {
         good={"dispatcher_events_pending_oldest_seconds": "60x240"},
         says="The oldest event has been pending fan-out for 1m 30s", after="3m",
     ),
+    "OutboxDown": Case(
+        bad={'dispatcher_outbox_up{outbox="orders"}': "0x240", 'dispatcher_outbox_up{outbox="stock"}': "1x240"},
+        good={'dispatcher_outbox_up{outbox="orders"}': "1x240"},
+        says="No worker can take events in from the outbox orders", after="3m", labels={"outbox": "orders"},
+    ),
+    "OutboxLate": Case(
+        bad={'dispatcher_outbox_events_pending_oldest_seconds{outbox="orders"}': "90x240"},
+        good={'dispatcher_outbox_events_pending_oldest_seconds{outbox="orders"}': "60x240"},
+        says="The oldest event of the outbox orders has been pending for 1m 30s", after="3m",
+        labels={"outbox": "orders"},
+    ),
+    "OutboxEventsFailed": Case(
+        bad={'dispatcher_outbox_events_failed{outbox="orders"}': "2x240"},
+        good={'dispatcher_outbox_events_failed{outbox="orders"}': "0x240"},
+        says="2 events of the outbox orders were set aside", after="2m", labels={"outbox": "orders"},
+    ),
     "DeliveriesLate": Case(
         bad={f'{DUE}{{queue="deliveries"}}': "75x240"},
         good={f'{DUE}{{queue="deliveries"}}': "5x240", f'{DUE}{{queue="deliveries.slow"}}': "75x240"},

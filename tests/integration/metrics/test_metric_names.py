@@ -12,6 +12,7 @@ from prometheus_client import generate_latest
 
 from dispatcher.metrics.worker import WorkerMetrics
 from dispatcher.model.health import Health
+from dispatcher.storage.outboxes import registry
 from tests.integration.metrics.conftest import samples_of
 from tests.support.places import ROOT
 
@@ -50,6 +51,7 @@ def existing(container: Any, queue: Any, account: Any, webhook: Any, scraped: An
             f" values (1, 1, {webhook.id}, gen_random_uuid())"
         )
     )
+    container.storage.autocommit(registry.claim, ["orders"], 1, 60.0)
     worker = WorkerMetrics(lambda: 0, lambda: 0, sender="curl")
     return {name for name, _ in scraped()} | {name for name, _ in samples_of(generate_latest(worker.registry).decode())}
 

@@ -1,0 +1,170 @@
+"""A worker's way to one outbox: its connections, and the statements by which events leave it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+from sqlalchemy.exc import DBAPIError
+
+from dispatcher.connections.adapter import Parameters, Row
+from dispatcher.connections.psycopg2 import rows
+from dispatcher.errors import OutboxUnavailable
+from dispatcher.settings import Outbox
+from dispatcher.storage.engine import array, detached, make_engine, record
+from dispatcher.storage.outboxes.tables import INSTALL, VERSION
+from dispatcher.storage.pipeline.listener import NotificationListener
+
+CHANNEL = "dispatcher_outbox"
+BATCH_SIZE, BATCH_BYTES = 500, 8_000_000
+"""Events that are taken in at once at most; and bytes of their bodies, unless one has more."""
+COUNTED = 100_000
+"""Up to here they are counted."""
+_LOCK = 5_264_072
+"""Any number: two installations at once wait for each other."""
+
+_COLUMNS = "id, account, name, body, idempotency_key, created_at, traceparent"
+
+# Deletes what was taken in before, and reads what comes next. One statement, so one round trip, and its own
+# transaction. Index: the primary key.
+_NEXT = f"""
+with gone as (delete from dispatcher_outbox.events where id = any (%(taken)s::bigint[])),
+following as (
+    select {_COLUMNS}, octet_length(body::text) as size from dispatcher_outbox.events
+    where id <> all (%(taken)s::bigint[]) order by id limit %(limit)s)
+select id, account, name, body::text, idempotency_key, created_at, traceparent
+from (select *, sum(size) over (order by id) - size as before from following) e
+where before = 0 or before + size <= %(bytes)s order by id
+"""
+_SET_ASIDE = f"""
+with failed as (
+    delete from dispatcher_outbox.events e
+    using unnest(%(ids)s::bigint[], %(reasons)s::text[]) as f (event_id, reason) where e.id = f.event_id
+    returning e.*, f.reason)
+insert into dispatcher_outbox.failed ({_COLUMNS}, reason) select {_COLUMNS}, reason from failed
+"""
+# They get new numbers, so that they come after what has been taken in meanwhile.
+_RETRY = """
+with again as (delete from dispatcher_outbox.failed where %(id)s::bigint is null or id = %(id)s returning *),
+stored as (
+    insert into dispatcher_outbox.events (account, name, body, idempotency_key, created_at, traceparent)
+    select account, name, body, idempotency_key, created_at, traceparent from again order by id returning id)
+select count(*) from stored
+"""
+_FAILED = """
+select id, account, name, reason, created_at, failed_at from dispatcher_outbox.failed order by id limit %(limit)s
+"""
+_BACKLOG = """
+select (select count(*) from (select from dispatcher_outbox.events order by id limit %(most)s) e),
+    (select extract(epoch from clock_timestamp() - recorded_at)::float8
+        from dispatcher_outbox.events order by id limit 1),
+    (select count(*) from (select from dispatcher_outbox.failed order by id limit %(most)s) f)
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutboxEvent:
+    """A row of an outbox; `body` is JSON text."""
+
+    id: int
+    account: str
+    name: str
+    body: str
+    idempotency_key: str | None
+    created_at: datetime
+    traceparent: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedEvent:
+    """An event that was set aside, without its body."""
+
+    id: int
+    account: str
+    name: str
+    reason: str
+    created_at: datetime
+    failed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutboxBacklog:
+    """What an outbox holds; numbers up to COUNTED. `oldest_age_s` is None where nothing is pending."""
+
+    pending: int
+    oldest_age_s: float | None
+    failed: int
+
+
+class OutboxDatabase:
+    """One outbox. Whatever its database refuses or does not answer is an OutboxUnavailable, with its first line."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._engine = make_engine(outbox.url, pool_size=1, variable="DISPATCHER_OUTBOXES")
+        self._connection: Any = None
+        self.listener = NotificationListener(self._engine, CHANNEL)
+
+    def next_batch(self, taken: Sequence[int], limit: int = BATCH_SIZE) -> list[OutboxEvent]:
+        """Deletes `taken`, and returns what comes next, in order."""
+        parameters = {"taken": array(taken), "limit": limit, "bytes": BATCH_BYTES}
+        return [record(OutboxEvent, row) for row in self._rows(_NEXT, parameters)]
+
+    def set_aside(self, reasons: Sequence[tuple[int, str]]) -> None:
+        """Moves events to `failed`, each (id) with its reason."""
+        ids, texts = zip(*reasons, strict=True)
+        self._rows(_SET_ASIDE, {"ids": array(ids), "reasons": array(texts)})
+
+    def failed(self, limit: int) -> list[FailedEvent]:
+        """The first events that were set aside."""
+        return [record(FailedEvent, row) for row in self._rows(_FAILED, {"limit": limit})]
+
+    def retry(self, event_id: int | None) -> int:
+        """Puts what was set aside (or the event with that id) into the outbox again; returns how many events."""
+        count: int = self._rows(_RETRY, {"id": event_id})[0][0]
+        return count
+
+    def backlog(self) -> OutboxBacklog:
+        """How much there is."""
+        return record(OutboxBacklog, self._rows(_BACKLOG, {"most": COUNTED})[0])
+
+    def version(self) -> int | None:
+        """That of the tables; None where there are none."""
+        if self._rows("select to_regprocedure('dispatcher_outbox.version()')")[0][0] is None:
+            return None
+        version: int = self._rows("select dispatcher_outbox.version()")[0][0]
+        return version
+
+    def install(self) -> None:
+        """Makes what is missing, all or nothing; raises OutboxUnavailable also where a later release has made it."""
+        version = self.version()
+        if version is not None and version > VERSION:
+            raise OutboxUnavailable(f"its outbox has version {version}, of a later release")
+        self._rows(f"select pg_advisory_xact_lock({_LOCK}); {INSTALL}")  # one text, so one transaction
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self.listener.close()
+        if self._connection is not None:
+            self._connection.close()
+        self._engine.dispose()
+
+    def _rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """Of a statement that is a transaction of its own. After an error the next one connects anew."""
+        try:
+            if self._connection is None:
+                self._connection = detached(self._engine)
+            return rows(self._connection, sql, parameters)
+        except (psycopg2.Error, DBAPIError) as error:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+            raise OutboxUnavailable(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    original = getattr(error, "orig", error)
+    if isinstance(original, psycopg2.errors.UndefinedTable | psycopg2.errors.InvalidSchemaName):
+        return "the outbox is not installed; run: dispatcher outbox install"
+    return (str(original).strip().splitlines() or ["connection lost"])[0]
