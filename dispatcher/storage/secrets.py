@@ -4,7 +4,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -34,12 +34,19 @@ def hash_of(token: str) -> bytes:
 
 
 class SecretBox:
-    """Encrypts and decrypts texts. Keeps what it opened lately, because a drain opens the same ones all the time."""
+    """Encrypts and decrypts texts. Keeps what it opened lately, because a drain opens the same ones all the time.
+
+    A migration needs none of it, and so no `keys`.
+    """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._of_settings = keys
         self._opened = lru_cache(maxsize=20_000)(self._open)
         self._keys = lru_cache(maxsize=20_000)(lambda encrypted: signing_key(self._open(encrypted)))
+
+    @cached_property
+    def _fernet(self) -> MultiFernet:
+        return MultiFernet([Fernet(key) for key in self._of_settings])
 
     def close(self, text: str) -> str:
         """`text`, encrypted."""

@@ -5,8 +5,11 @@ from urllib.parse import quote, urlencode
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from dispatcher.environment import set_unset_variables
-from dispatcher.settings import read_settings
+from dispatcher.connections.own import ConnectionPool
+from dispatcher.environment import set_unset_variables, set_variables
+from dispatcher.pipeline.emit import Emitter
+from dispatcher.producer import use_emitter
+from dispatcher.settings import read_producer_settings
 from dispatcher.storage import migrate as migrations
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
@@ -27,19 +30,37 @@ def url(using: str) -> str:
     return f"postgresql:///{quote(of['NAME'], safe='')}?{urlencode(given, quote_via=quote)}"
 
 
+_at_start = ""
+
+
 def use_the_database() -> None:
     """DATABASE_URL of this process and of what it starts, unless it is set."""
+    global _at_start
     if connections[alias()].vendor == "postgresql":
-        set_unset_variables({"DATABASE_URL": url(alias())})
+        _at_start = url(alias())
+        set_unset_variables({"DATABASE_URL": _at_start})
 
 
 def migrate(using: str) -> None:
-    """Brings the dispatcher's tables to the state that this release expects, if they are in the database `using`."""
+    """Brings the dispatcher's tables to the state that this release expects, if they are in the database `using`.
+
+    Where that has another name than at the start, it is a test runner's.
+    """
     if using != alias() or connections[using].vendor != "postgresql":
         return
-    own = read_settings()
-    storage = Storage(url(using), SecretBox(own.secret_keys), 1, own.schema)
+    schema = read_producer_settings().schema
+    if url(using) != _at_start:
+        _emit_into_tests(using, schema)
+    if not getattr(settings, "DISPATCHER", {}).get("MIGRATE", True):
+        return
+    storage = Storage(url(using), SecretBox(()), 1, schema)
     try:
         migrations.upgrade(storage)
     finally:
         storage.close()
+
+
+def _emit_into_tests(using: str, schema: str) -> None:
+    """Emits without a connection go there, too, each by its own: the runner must be able to drop the database."""
+    set_variables({"DATABASE_URL": url(using)})
+    use_emitter(lambda: Emitter(lambda: ConnectionPool(url(using), 1, schema), schema=schema))

@@ -13,12 +13,12 @@ def _table(name: str) -> str:
 
 
 class AccountRecord(models.Model):
-    """Whose webhooks and events they are."""
+    """Whose webhooks and events they are. A test makes its own; `dispatcher account create` also makes an owner."""
 
-    id = models.IntegerField(primary_key=True)
+    id = models.AutoField(primary_key=True)
     slug = models.TextField()
     time_zone = models.TextField()
-    created_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         managed = False
