@@ -2,7 +2,6 @@
 
 Each is proven alone, too:
 
-
 1. Its database has an `alembic_version`: tests/integration/storage/test_beside_a_service.py, in either order.
 2. It has `accounts`, `users`, `events`: the same; test_schema.py there has search_path, other schemas, a role's rights.
 3. Its driver: tests/integration/emit/test_every_connection.py, tests/faults/test_every_driver.py.
@@ -89,7 +88,7 @@ def test_a_service_emits_whatever_it_has_of_its_own(cluster: Cluster, receiver: 
         (tmp_path / f"{name}.py").write_text("OWNER = 'the service'\n")
     (tmp_path / "service.py").write_text(SERVICE)
 
-    command = [sys.executable, tmp_path / "service.py", url, json.dumps(a_body())]
+    command = [sys.executable, str(tmp_path / "service.py"), url, json.dumps(a_body())]
     done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     cluster.wait_until_delivered(2)
