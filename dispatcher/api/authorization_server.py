@@ -269,12 +269,12 @@ def _new_tokens(*, include_refresh_token: bool = True, **_: object) -> dict[str,
 def _grant(oauth_request: TokenRequest) -> Grant:
     """What the new tokens stand for; its `id` is that of the code or refresh token they are exchanged for."""
     if oauth_request.authorization_code is not None:
-        of_code: Grant = oauth_request.authorization_code.grant
-        return replace(of_code, redirect_uri=None, code_challenge=None, code_challenge_method=None)
+        code_grant: Grant = oauth_request.authorization_code.grant
+        return replace(code_grant, redirect_uri=None, code_challenge=None, code_challenge_method=None)
     scope: str | None = oauth_request.payload.scope
     if oauth_request.refresh_token is not None:  # Authlib has checked that the scope is no wider
-        of_token: Grant = oauth_request.refresh_token.grant
-        return replace(of_token, scopes=tuple(scope.split())) if scope else of_token
+        refresh_grant: Grant = oauth_request.refresh_token.grant
+        return replace(refresh_grant, scopes=tuple(scope.split())) if scope else refresh_grant
     client: Client = oauth_request.client.client
     owner = users.list_for_account(connection(), client.account_id, limit=1)[0]
     scopes = tuple(oauth_request.client.get_allowed_scope(scope).split())

@@ -21,7 +21,7 @@ from werkzeug.datastructures import MultiDict
 from dispatcher.api.auth import count_request
 from dispatcher.api.authorization_server import OAuthServer, Parameters, TokenRequest, connection, parameters
 from dispatcher.api.http import container, form_token, json_response, request_body, with_safe_headers
-from dispatcher.api.sign_in_queue import refused, sign_in_as
+from dispatcher.api.sign_in_queue import refusal, sign_in_as
 from dispatcher.errors import ApiError
 from dispatcher.schemas.api.errors import ErrorSchema
 from dispatcher.schemas.api.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
@@ -37,7 +37,9 @@ T = TypeVar("T")
 
 _server = OAuthServer()
 _COOKIE = "consent"
-_PASSED_ON = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
+_PARAMETERS = (
+    "client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method",
+)  # fmt: skip
 _KINDS = ("application/json", "application/x-www-form-urlencoded")
 
 _EXPIRED = "This form has expired. Try again."
@@ -90,16 +92,16 @@ def decide() -> Response:
 
     1. The request is checked again. 2. The form came from this page. 3. To agree takes a password.
     """
-    requested = MultiDict((name, value) for name in _PASSED_ON for value in request.form.getlist(name))
-    grant = _grant(requested)
+    consent_request = MultiDict((name, value) for name in _PARAMETERS for value in request.form.getlist(name))
+    grant = _grant(consent_request)
     if not _has_valid_csrf():
-        return _page(requested, grant, _EXPIRED, 403)
+        return _page(consent_request, grant, _EXPIRED, 403)
     if request.form.get("decision") != "agree":
         return _back(grant, None)
     outcome = sign_in_as(request.form.get("name", ""), request.form.get("password", ""), owner=True)
     if outcome.person is not None:
         return _back(grant, outcome.person)
-    return refused(outcome, lambda problem, status: _page(requested, grant, problem, status))
+    return refusal(outcome, lambda problem, status: _page(consent_request, grant, problem, status))
 
 
 @pages.errorhandler(OAuth2Error)
@@ -116,17 +118,17 @@ def oauth_error(error: OAuth2Error) -> Response:
 def _run(work: Callable[[], T]) -> T:
     """`work` in one transaction, which Authlib's callbacks take from `connection()`."""
 
-    def within(opened: Connection) -> T:
-        g.oauth_connection = opened
+    def within(transaction: Connection) -> T:
+        g.oauth_connection = transaction
         return work()
 
     return container().storage.transact(within)
 
 
-def _grant(requested: Parameters) -> AuthorizationCodeGrant:
+def _grant(consent_request: Parameters) -> AuthorizationCodeGrant:
     """The request for consent, checked; raises OAuth2Error."""
     try:
-        return _run(lambda: _server.get_consent_grant(requested))
+        return _run(lambda: _server.get_consent_grant(consent_request))
     except ValueError:  # Authlib repeats a parameter in its error, which may not hold every character
         raise InvalidRequestError("A parameter contains characters that are not allowed") from None
 
@@ -137,13 +139,13 @@ def _back(grant: AuthorizationCodeGrant, owner: Person | None) -> Response:
     return _with_safe_headers(response)
 
 
-def _page(requested: Parameters, grant: AuthorizationCodeGrant, problem: str = "", status: int = 200) -> Response:
+def _page(consent_request: Parameters, grant: AuthorizationCodeGrant, problem: str = "", status: int = 200) -> Response:
     csrf = form_token(_COOKIE)
     text = render_template(
         "consent.html",
         client_name=grant.client.client.name,
         scopes=grant.request.scope.split(),
-        fields=[(name, value) for name, value in requested.items() if name in _PASSED_ON],
+        fields=[(name, value) for name, value in consent_request.items() if name in _PARAMETERS],
         name=request.form.get("name", ""),
         csrf=csrf,
         problem=problem,

@@ -133,7 +133,7 @@ def sign_in_as(name: str, password: str, *, slug: str = "", owner: bool = False)
     return outcome
 
 
-def refused(outcome: Outcome, form: Callable[[str, int], Response]) -> Response:
+def refusal(outcome: Outcome, form: Callable[[str, int], Response]) -> Response:
     """`form(problem, status)`, which says why nobody signed in."""
     if not outcome.wait_s:
         return form("Incorrect e-mail or password.", 403)

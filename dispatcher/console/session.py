@@ -6,7 +6,7 @@ from flask import Response, g, request
 from werkzeug.exceptions import NotFound
 
 from dispatcher.api.http import ROW_ID, address, container, form_token
-from dispatcher.api.sign_in_queue import refused, sign_in_as
+from dispatcher.api.sign_in_queue import refusal, sign_in_as
 from dispatcher.console.page import (
     COOKIE,
     blueprint,
@@ -40,7 +40,7 @@ def sign_in_with() -> Response:
     outcome = sign_in_as(form.get("name", ""), form.get("password", ""), slug=form.get("account", ""))
     cookie = _start(outcome.candidate) if outcome.candidate is not None else None
     if cookie is None:
-        return refused(outcome, _form)
+        return refusal(outcome, _form)
     next_page = request.form.get("next", "")
     response = see_other(next_page if _NEXT_PAGE.match(next_page) else to("home"))
     set_cookie(response, COOKIE, cookie, max_age=int(LIFETIME.total_seconds()))
