@@ -9,7 +9,7 @@ from typing import Any
 from bench.rig import Rig
 from dispatcher.model.account import Account
 from dispatcher.model.event import EventDraft
-from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas import active
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.pipeline import emits
 
@@ -28,7 +28,7 @@ def body() -> dict[str, Any]:
 @cache
 def body_json() -> str:
     """The same as it is stored and sent."""
-    return render_body(EVENT, body(), time_zone=TIME_ZONE).decode()
+    return active().event(EVENT).render(body(), TIME_ZONE)[0].decode()
 
 
 def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "account") -> list[Account]:

@@ -7,19 +7,25 @@ from collections.abc import Sequence
 
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
-from dispatcher.schemas.wire.payload import envelope_json, legacy_json
+from dispatcher.schemas import active
+from dispatcher.schemas.wire.payload import legacy_json
 
 
 def render(delivery: Claimed, target: Target) -> bytes:
-    """The body of the POST: API v3's envelope, or the flat object of a legacy webhook; the same on every try."""
+    """The body of the POST: in its event's envelope, or the flat object of a legacy webhook; the same on every try."""
     if target.payload_version is PayloadVersion.LEGACY:
         return legacy_json(event_name=delivery.event_name, body_json=delivery.body_json)
-    return envelope_json(
-        webhook_id=target.webhook_id,
-        event_name=delivery.event_name,
-        created_at=delivery.event_created_at,
-        body_json=delivery.body_json,
-        time_zone=delivery.time_zone,
+    return (
+        active()
+        .envelope(delivery.event_name)
+        .write(
+            event_id=delivery.event_id or delivery.idempotency_key,
+            webhook_id=target.webhook_id,
+            event_name=delivery.event_name,
+            created_at=delivery.event_created_at,
+            body_json=delivery.body_json,
+            time_zone=delivery.time_zone,
+        )
     )
 
 
@@ -28,7 +34,7 @@ def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_a
     key = str(delivery.idempotency_key)
     timestamp = str(sent_at)
     made = [
-        ("Content-Type", "application/json"),
+        ("Content-Type", content_type(delivery.event_name, target.payload_version)),
         ("User-Agent", user_agent),
         ("Idempotency-Key", key),
     ]
@@ -41,6 +47,11 @@ def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_a
     if target.auth_header:
         made.append(("Authorization", target.auth_header))
     return made
+
+
+def content_type(event_name: str, version: PayloadVersion) -> str:
+    """Of the POST: that of the event's envelope."""
+    return "application/json" if version is PayloadVersion.LEGACY else active().envelope(event_name).content_type
 
 
 def sign(keys: Sequence[bytes], message_id: str, timestamp: str, body: bytes) -> str:

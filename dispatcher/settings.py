@@ -143,6 +143,12 @@ class Settings:
         "`1` in a service that emits: its events go to the outbox in its own database, and `DATABASE_URL` is that one",
         False,
     )
+    catalogue: tuple[str, ...] = setting(
+        "catalogues, comma-separated, whose events can be emitted: each `api_v3`, the name of an installed one, or "
+        "`package.module:attribute`; unknown events have the first one's envelope",
+        ("api_v3",),
+        each=str,
+    )
     allowed_networks: tuple[Network, ...] = setting(
         "networks (CIDR, comma-separated) that are allowed although they are not public", (), each=_network
     )
@@ -231,7 +237,9 @@ class Settings:
         "failures",
         OneOf(("none", "failures", "all")),
     )
-    time_zone: str = advanced("time zone of accounts that are created without one", "Europe/Prague", check_time_zone)
+    time_zone: str = advanced(
+        "time zone of accounts that are created without one; if empty, the catalogue's", "", check_time_zone
+    )
     web_threads: int = advanced(
         "requests, other than emits, that one web process serves at the same time", 8, Range(1, 256)
     )

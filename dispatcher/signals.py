@@ -1,20 +1,27 @@
-"""One named signal for each event of the catalogue: `signals.invoice_paid.send("applecorp", invoice=..., payment=...)`.
+"""A named signal for each event of the catalogues: `signals.invoice_paid.send("applecorp", invoice=..., payment=...)`.
+
+Where a name is no identifier: `signals["order.shipped"].send("applecorp", order=...)`.
 
 The sender is the account's slug, the keywords are those of `dispatcher.emit`. The receiver built in records the event;
 others may listen too, and what they raise reaches the sender, as blinker has it.
 """
 
+import sys
+from types import ModuleType
 from typing import Any
 
 from blinker import NamedSignal, Namespace
 
 from dispatcher import emit
-from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas import active
 
 namespace = Namespace()
 
 
 def _signal(name: str) -> NamedSignal:
+    """The event's signal, made when it is first asked for."""
+    if name in namespace:
+        return namespace[name]
     signal = namespace.signal(name)
 
     def record(sender: str, **emitted: Any) -> Any:
@@ -25,8 +32,19 @@ def _signal(name: str) -> NamedSignal:
     return signal
 
 
-globals().update({name: _signal(name) for name in EVENT_TYPES})
-
-
 def __getattr__(name: str) -> NamedSignal:
-    raise AttributeError(f"there is no event {name!r} in the catalogue")
+    if name.startswith("__") or name not in active().events:
+        raise AttributeError(f"there is no event {name!r} in the catalogue")
+    return _signal(name)
+
+
+class _Signals(ModuleType):
+    """A module in which a name can be looked up that is no identifier."""
+
+    def __getitem__(self, name: str) -> NamedSignal:
+        if name not in active().events:
+            raise KeyError(f"there is no event {name!r} in the catalogue")
+        return _signal(name)
+
+
+sys.modules[__name__].__class__ = _Signals

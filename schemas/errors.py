@@ -1,4 +1,4 @@
-"""An event that no schema accepts, and how what was wrong is written."""
+"""A catalogue or an event that is refused, and how what was wrong is written."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,10 @@ from marshmallow import ValidationError
 
 _SHOWN = 5
 _NAME_LIMIT = 200
+
+
+class InvalidCatalogue(ValueError):
+    """A catalogue cannot be used: what is wrong with it, for its author."""
 
 
 class InvalidEvent(ValueError):

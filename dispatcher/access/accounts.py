@@ -1,6 +1,7 @@
 """Accounts and their owners, as operators create and change them."""
 
 from dispatcher.model.account import Account
+from dispatcher.schemas import active
 from dispatcher.storage.admin import accounts, users
 from dispatcher.storage.admin.users import User
 from dispatcher.storage.engine import Connection, transactional
@@ -10,8 +11,12 @@ from dispatcher.storage.engine import Connection, transactional
 def create_account(
     connection: Connection, slug: str, time_zone: str, *, owner_email: str | None = None, owner_name: str | None = None
 ) -> tuple[Account, User]:
-    """A new account and its owner; raises AccountExists. Without an e-mail and a name the owner has placeholders."""
-    account = accounts.create(connection, slug, time_zone, owner_email=owner_email, owner_name=owner_name)
+    """A new account and its owner; raises AccountExists. Without an e-mail and a name the owner has placeholders.
+
+    Without a time zone it is that of the catalogue.
+    """
+    zone = time_zone or active().time_zone
+    account = accounts.create(connection, slug, zone, owner_email=owner_email, owner_name=owner_name)
     return account, users.list_for_account(connection, account.id)[0]
 
 

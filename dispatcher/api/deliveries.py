@@ -28,7 +28,7 @@ from dispatcher.api.query import (
 from dispatcher.model.delivery import State
 from dispatcher.replays.one import replay
 from dispatcher.representations import delivery_details_json, delivery_json, failed_delivery_json
-from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas import active
 from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from dispatcher.schemas.api.errors import FieldErrorsSchema
 from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
@@ -54,8 +54,8 @@ _NUMBER, _TIME = {"type": "integer", "minimum": 0}, {"type": "string", "format":
 _FILTERS: dict[str, tuple[Callable[[str], object], Mapping[str, object], str]] = {
     "webhook_id": (webhook_id, _NUMBER, "Only this webhook's."),
     "event_name": (
-        one_of(EVENT_TYPES),
-        {"type": "string", "enum": list(EVENT_TYPES)},
+        lambda text: one_of(active().events)(text),
+        {"type": "string"},
         f"Only deliveries of this event. A page searches about {sum(SCANS):,} deliveries, so it may be short or empty "
         "although older ones exist: follow `Link`.",
     ),

@@ -10,20 +10,18 @@ from flask_smorest import Blueprint
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.http import JSON, container, json_response
 from dispatcher.api.query import PAGE_PARAMETER, moment, page_bounds, parameter, whole_number
-from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas import active
+from dispatcher.schemas.active_catalogues import Catalogues
 from dispatcher.schemas.api import activity as words
 from dispatcher.schemas.api.activity import ActivitySchema
 from dispatcher.schemas.api.emitted import EventTypeSchema
-from dispatcher.schemas.wire.catalogue import event_example
 from dispatcher.schemas.wire.fields import written_in
-from dispatcher.schemas.wire.json_schema import event_schema
 from dispatcher.storage.reads import activity
 from dispatcher.storage.reads.activity import Activity, SubjectFilter
 
 blueprint = Blueprint("events", __name__, description="Events and their catalogue.")
 
 _activity = ActivitySchema()
-_PATHS = {name: path for name, event in EVENT_TYPES.items() if (path := words.subject_path(event))}
 
 _SINCE = {"in": "query", "name": "since", "schema": {"type": "string", "format": "date-time"}}
 _SUBJECT = {"in": "query", "name": "subject_id", "schema": {"type": "integer", "minimum": 0}}
@@ -52,7 +50,7 @@ def paid(caller: Caller) -> Response:
 @blueprint.response(200, EventTypeSchema(many=True))
 def catalogue(_caller: Caller) -> Response:
     """Every event there is, with a JSON Schema (2020-12) and an example of its body. Not paged."""
-    return Response(_catalogue(), mimetype="application/json")
+    return Response(_catalogue(active()), mimetype="application/json")
 
 
 def _log(caller: Caller, names: Sequence[str] | None = None) -> Response:
@@ -62,7 +60,7 @@ def _log(caller: Caller, names: Sequence[str] | None = None) -> Response:
         caller.account.id,
         names=names,
         since=parameter("since", moment),
-        subject=None if subject_id is None else SubjectFilter(subject_id=subject_id, paths=_PATHS),
+        subject=None if subject_id is None else SubjectFilter(subject_id=subject_id, paths=_subject_paths(active())),
         **page_bounds(),
     )
     user = {"id": caller.user.id, "full_name": caller.user.full_name, "avatar": None}
@@ -82,15 +80,11 @@ def _line(one: Activity, user: dict[str, JSON]) -> dict[str, JSON]:
 
 
 @cache
-def _catalogue() -> bytes:
-    types = [
-        {
-            "name": event.name,
-            "resource": event.resource,
-            "bulk": event.bulk,
-            "schema": event_schema(event.name),
-            "example": event_example(event.name),
-        }
-        for event in EVENT_TYPES.values()
-    ]
+def _subject_paths(catalogues: Catalogues) -> dict[str, tuple[str, str]]:
+    return {name: path for name, event in catalogues.events.items() if (path := words.subject_path(event))}
+
+
+@cache
+def _catalogue(catalogues: Catalogues) -> bytes:
+    types = [event.described for event in catalogues.events.values()]
     return json.dumps(types, ensure_ascii=False, separators=(",", ":")).encode()

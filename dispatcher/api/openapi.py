@@ -18,13 +18,12 @@ from dispatcher.api.auth import PREFIX, security
 from dispatcher.api.errors import not_found
 from dispatcher.api.v1 import document as v1
 from dispatcher.api.v1.problems import is_v1
-from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas import active, documents
 from dispatcher.schemas.api.emitted import EmittedSchema
 from dispatcher.schemas.api.tenant import ProblemSchema
-from dispatcher.schemas.wire.catalogue import event_example
+from dispatcher.schemas.from_json import BATCH_LIMIT
 from dispatcher.schemas.wire.fields import Items, Wire
-from dispatcher.schemas.wire.from_json import BATCH_LIMIT
-from dispatcher.schemas.wire.json_schema import body_schema, body_types, of_field
+from dispatcher.schemas.wire.json_schema import of_field
 from dispatcher.storage.admin.clients import SCOPES
 
 JSON = dict[str, Any]
@@ -120,7 +119,8 @@ def _document(collected: JSON) -> JSON:
     collected["paths"][_EMIT_PATH]["post"] = _emit()
     collected["paths"][v1.EMIT_PATH] = v1.emit(_emit())
     components = collected["components"]
-    components["schemas"] |= body_types(_REFS) | {"NewEvent": _new_event()}
+    components["schemas"] |= documents.types(active(), _REFS) | {"NewEvent": _new_event()}
+    collected["webhooks"] = {name: documents.webhook(event) for name, event in active().events.items()}
     components["schemas"].pop("PaginationMetadata")  # flask-smorest's own, of which nothing is used
     components |= _common()
     for path, operations in collected["paths"].items():
@@ -209,7 +209,7 @@ def _new_event() -> JSON:
         "description": "An event to emit. Its name determines the schema of its body.",
         "type": "object",
         "properties": {
-            "name": {"type": "string", "enum": list(EVENT_TYPES)},
+            "name": {"type": "string", "enum": list(active().events)},
             "created_at": {
                 "type": ["string", "null"],
                 "format": "date-time",
@@ -221,8 +221,8 @@ def _new_event() -> JSON:
         "required": ["name", "body"],
         "additionalProperties": False,
         "oneOf": [
-            {"title": name, "properties": {"name": {"const": name}, "body": body_schema(name, _REFS)}}
-            for name in EVENT_TYPES
+            {"title": name, "properties": {"name": {"const": name}, "body": event.body.json_schema(_REFS)}}
+            for name, event in active().events.items()
         ],
     }
 
@@ -250,7 +250,8 @@ def _emit() -> JSON:
 
 def _emit_body() -> JSON:
     content = _one_or_many(f"{_REFS}NewEvent", minItems=1, maxItems=BATCH_LIMIT)
-    small = {"name": "inbox_file_removed_all", "body": event_example("inbox_file_removed_all")}
+    event = min(active().events.values(), key=lambda event: len(str(event.example)))
+    small = {"name": event.name, "body": event.example}
     content["application/json"]["examples"] = {
         "one": {"value": small},
         "many": {"value": [small | {"idempotency_key": key} for key in ("order-17", "order-18")]},

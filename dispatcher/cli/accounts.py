@@ -49,8 +49,8 @@ def account() -> None:
 def create(slug: str, time_zone: str | None, owner_email: str | None, owner_name: str | None, as_json: bool) -> None:
     """Create the account SLUG (lower-case letters, digits, - and _) and its owner.
 
-    The time zone defaults to DISPATCHER_TIME_ZONE, the owner's e-mail to SLUG@dispatcher.example, and the owner's
-    name to SLUG.
+    The time zone defaults to DISPATCHER_TIME_ZONE or the catalogue's, the owner's e-mail to SLUG@dispatcher.example,
+    and the owner's name to SLUG.
     """
     container = current_container()
     zone = time_zone or container.settings.time_zone

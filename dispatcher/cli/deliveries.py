@@ -7,10 +7,9 @@ from typing import Any
 import click
 
 from dispatcher.cli.backend import backend
-from dispatcher.cli.options import account_option, json_option, one_of
+from dispatcher.cli.options import EventName, account_option, json_option, one_of
 from dispatcher.cli.output import local_time, print_json, print_table, show_list, time_of
 from dispatcher.model.delivery import State
-from dispatcher.schemas import EVENT_TYPES
 
 
 @click.group()
@@ -21,9 +20,7 @@ def deliveries() -> None:
 @deliveries.command("list")
 @account_option
 @click.option("--webhook", "webhook_id", type=int, metavar="ID", help="Only this webhook's.")
-@click.option(
-    "--event", "event_name", type=click.Choice(list(EVENT_TYPES)), metavar="NAME", help="Only deliveries of this event."
-)
+@click.option("--event", "event_name", type=EventName(), help="Only deliveries of this event.")
 @click.option("--state", type=one_of(State), help="Only deliveries in this state.")
 @click.option("--before", type=int, metavar="ID", help="Only deliveries older than this one: the next page.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=40, show_default=True)

@@ -46,6 +46,7 @@ STARTED_WITHIN_S, FINISHED_WITHIN_S = 45.0, 60.0
 @click.option("--once", is_flag=True, help="Exit when every delivery has finished, with 0 only if all checks passed.")
 def demo(once: bool) -> None:
     """Run a demonstration: events from signals to four webhooks, one flaky, one dead, one legacy."""
+    set_variables({"DISPATCHER_CATALOGUE": "api_v3"})  # whose events these are
     if is_in_use(FOLDER):
         raise ServiceStartFailed("a demo is already running in this folder; stop it first")
     shutil.rmtree(FOLDER, ignore_errors=True)

@@ -45,7 +45,8 @@ def _print(arrival: Arrival, keys: list[bytes], status: int) -> None:
     if keys:
         verdict = "signature valid" if arrival.is_signed(keys) else "signature INVALID"
     payload = arrival.json()
-    print(f"{payload.get('event_name', '?')} {arrival.path} key {arrival.key}: {verdict}, responded {status}")
+    name = payload.get("event_name") or payload.get("type") or "?"  # in any of the envelopes
+    print(f"{name} {arrival.path} key {arrival.key}: {verdict}, responded {status}")
     body = json.dumps(payload, indent=2, ensure_ascii=False) if payload else f"({len(arrival.body)} bytes, not JSON)"
     print(body, flush=True)
 
@@ -54,9 +55,7 @@ def _keys(arrival: Arrival, secrets: tuple[str, ...]) -> list[bytes]:
     if secrets:
         return [signing_key(secret) for secret in secrets]
     webhook_id = arrival.json().get("webhook_id")
-    if not isinstance(webhook_id, int):
-        return []
     try:
-        return verification_keys(current_container().storage, webhook_id)
+        return verification_keys(current_container().storage, webhook_id if isinstance(webhook_id, int) else None)
     except DispatcherError:
         return []  # print it without a database too

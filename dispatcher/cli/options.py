@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from dispatcher.schemas import active
+from dispatcher.schemas.wire.choices import did_you_mean
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\Z")
@@ -43,6 +46,18 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def one_of(words: type[StrEnum]) -> click.Choice[str]:
     """The type of an argument that is one of an enumeration's words."""
     return click.Choice([str(word) for word in words])
+
+
+class EventName(click.ParamType[str]):
+    """The type of an argument that is an event a webhook can subscribe to; looked up when it is used."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Fails with the nearest names where there is none such."""
+        if value not in active().names:
+            self.fail(f"{value!r} is not an event of the catalogue; {did_you_mean(value, active().names)}", param, ctx)
+        return str(value)
 
 
 def name(text: str) -> str:

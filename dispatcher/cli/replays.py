@@ -10,16 +10,13 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dispatcher.cli.backend import Backend, backend
-from dispatcher.cli.options import account_option, given, json_option
+from dispatcher.cli.options import EventName, account_option, given, json_option
 from dispatcher.cli.output import Column, show, show_list, time_of
-from dispatcher.schemas import EVENT_TYPES
 from dispatcher.schemas.api.replay import STATES
-from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
 
 JSON = dict[str, Any]
 
 POLL_S = 0.5
-_NAMES = click.Choice([*EVENT_TYPES, *sorted(OPERATIONAL_EVENTS)])
 _EXCLUDING = ("DELIVERY", "--follow", "--stop", "--resume", "--list", "--since")
 
 
@@ -32,9 +29,8 @@ _EXCLUDING = ("DELIVERY", "--follow", "--stop", "--resume", "--list", "--since")
 @click.option(
     "--event",
     "event_names",
-    type=_NAMES,
+    type=EventName(),
     multiple=True,
-    metavar="NAME",
     help="Only deliveries of this event. May be repeated.",
 )
 @click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Default: failed. May be repeated.")

@@ -19,6 +19,7 @@ from dispatcher.version import VERSION
 _COMMANDS = {
     "account": ("accounts", "Manage accounts."),
     "bench": ("bench", "Measure throughput, latency and idle cost on this machine, with two baselines."),
+    "catalogue": ("catalogue", "Check, compare and export the catalogues in DISPATCHER_CATALOGUE."),
     "client": ("clients", "Manage clients of the API."),
     "deliveries": ("deliveries", "Show deliveries (one event for one webhook) and their attempts."),
     "demo": ("demo", "Run a demonstration: events from signals to four webhooks, one flaky, one dead, one legacy."),

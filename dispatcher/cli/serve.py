@@ -6,6 +6,7 @@ from dispatcher import log
 from dispatcher.cli.address import url_of
 from dispatcher.container import current_container
 from dispatcher.errors import ServiceStartFailed
+from dispatcher.schemas import active
 
 
 @click.command()
@@ -16,6 +17,7 @@ def serve() -> None:
     finishes open requests within 30 s.
     """
     settings = current_container().settings
+    active()  # a catalogue that cannot be found stops the start
     address = url_of(settings.host, settings.port)
     from dispatcher.web import server  # loads the whole of it  # noqa: PLC0415
 

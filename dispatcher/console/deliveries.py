@@ -16,9 +16,10 @@ from dispatcher.console.page import account, blueprint, page, redirect_to, visib
 from dispatcher.console.webhooks import find_webhook
 from dispatcher.errors import DeliveryNotFound, IllegalTransition, WebhookNotFound
 from dispatcher.model.webhook import PayloadVersion, Webhook
-from dispatcher.pipeline.emit import RESOURCE_KEYS
+from dispatcher.payload import content_type
 from dispatcher.replays.one import replay
-from dispatcher.schemas.wire.payload import LEGACY_EVENTS, envelope_json, legacy_json
+from dispatcher.schemas import active
+from dispatcher.schemas.wire.payload import LEGACY_EVENTS, legacy_json
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages, delivery_status, events, webhooks
@@ -41,7 +42,7 @@ def list_() -> Response:
         filter=criteria,
         deliveries=deliveries,
         webhooks=container().storage.read(webhooks.names, account().id),
-        event_names=filters.NAMES,
+        event_names=active().names,
         states=filters.STATES,
         before=found.before,
         searched=sum(SCANS) if found.before is not None and len(deliveries) < PAGE_SIZE else None,
@@ -100,7 +101,7 @@ def _read_page(criteria: filters.Filter) -> tuple[Page, bool]:
         ids, is_whole = None, True
         if criteria.resource_id is not None:
             search = events.search(
-                connection, account().id, criteria.resource_id, RESOURCE_KEYS,
+                connection, account().id, criteria.resource_id,
                 name=criteria.event_name, since=None, until=criteria.until,
             )  # fmt: skip
             ids, is_whole = events.delivery_ids(connection, search.ids), search.is_whole
@@ -152,18 +153,25 @@ def _body(delivery: DeliveryRow, webhook: Webhook | None) -> bytes:
     # A legacy webhook has no other events; but where an event is gone, nobody knows what was sent.
     if is_legacy and delivery.event_name in LEGACY_EVENTS:
         return legacy_json(event_name=delivery.event_name, body_json=delivery.body_json)
-    return envelope_json(
-        webhook_id=delivery.webhook_id,
-        event_name=delivery.event_name,
-        created_at=delivery.event_created_at,
-        body_json=delivery.body_json,
-        time_zone=delivery.time_zone,
+    return (
+        active()
+        .envelope(delivery.event_name)
+        .write(
+            event_id=delivery.event_id,
+            webhook_id=delivery.webhook_id,
+            event_name=delivery.event_name,
+            created_at=delivery.event_created_at,
+            body_json=delivery.body_json,
+            time_zone=delivery.time_zone,
+        )
     )
 
 
 def _curl(delivery: DeliveryRow, webhook: Webhook | None, body: bytes) -> str:
     """A command that sends the same; without what is secret: the auth header, the signature, the URL's query."""
-    headers = ["Content-Type: application/json", f"Idempotency-Key: {delivery.idempotency_key}"]
+    version = webhook.payload_version if webhook is not None else PayloadVersion.V3
+    type_ = content_type(delivery.event_name, version)
+    headers = [f"Content-Type: {type_}", f"Idempotency-Key: {delivery.idempotency_key}"]
     lines = [f"curl -X POST {shlex.quote(without_query(delivery.webhook_url))}"]
     lines += [f"-H {shlex.quote(header)}" for header in headers]
     if webhook is not None and webhook.auth_header:

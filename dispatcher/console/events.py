@@ -9,7 +9,7 @@ from dispatcher.api.query import PAGE_SIZE
 from dispatcher.console import filters
 from dispatcher.console.explanations import why_not_sent
 from dispatcher.console.page import account, blueprint, page
-from dispatcher.pipeline.emit import RESOURCE_KEYS
+from dispatcher.schemas import active
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import events
 from dispatcher.storage.reads.events import EmittedEvent
@@ -25,7 +25,7 @@ def list_() -> Response:
         "events.html",
         filter=criteria,
         events=shown,
-        event_names=filters.NAMES,
+        event_names=active().names,
         resources={one.id: resource_of(one) for one in shown},
         before=shown[-1].id if has_more else None,
         is_whole=is_whole,
@@ -57,9 +57,9 @@ def show(event_id: int) -> Response:
 
 def resource_of(event: EmittedEvent) -> tuple[str, str] | None:
     """Kind and id of the resource of an event; None where it has several or none."""
-    key = RESOURCE_KEYS.get(event.name)
-    resource = event.body.get(key) if key else None
-    return (key, str(resource["id"])) if key and isinstance(resource, dict) and resource.get("id") is not None else None
+    key, id_ = active().resource_ids.get(event.name, ("", ""))
+    resource = event.body.get(key)
+    return (key, str(resource[id_])) if isinstance(resource, dict) and resource.get(id_) is not None else None
 
 
 def _read_page(criteria: filters.Filter) -> tuple[list[EmittedEvent], bool]:
@@ -76,7 +76,7 @@ def _read_page(criteria: filters.Filter) -> tuple[list[EmittedEvent], bool]:
     def read(connection: Connection) -> tuple[list[EmittedEvent], bool]:
         ids, is_whole = None, True
         if criteria.resource_id is not None:
-            search = events.search(connection, account().id, criteria.resource_id, RESOURCE_KEYS, **narrowed)
+            search = events.search(connection, account().id, criteria.resource_id, **narrowed)
             ids, is_whole = search.ids, search.is_whole
         return events.page(connection, account().id, limit=PAGE_SIZE + 1, ids=ids, **narrowed), is_whole
 

@@ -11,12 +11,10 @@ from flask import request
 from dispatcher.api.query import PAGE_SIZE, moment, one_of, row_id, uuid, webhook_id
 from dispatcher.console.formatting import zone
 from dispatcher.model.delivery import State
-from dispatcher.schemas import EVENT_TYPES
-from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas import active
 
 T = TypeVar("T")
 
-NAMES = (*EVENT_TYPES, *sorted(OPERATIONAL_EVENTS))
 STATES = tuple(str(state) for state in State)
 
 
@@ -50,7 +48,7 @@ def read_filter() -> Filter:
     problems: dict[str, str] = {}
     return Filter(
         webhook_id=field("webhook_id", webhook_id, problems),
-        event_name=field("event_name", one_of(NAMES), problems),
+        event_name=field("event_name", one_of(active().names), problems),
         state=field("state", one_of(STATES), problems),
         since=field("since", local_moment, problems),
         until=field("until", local_moment, problems),

@@ -15,6 +15,7 @@ from dispatcher.console.page import account, blueprint, is_part, page, redirect_
 from dispatcher.errors import InvalidReplay
 from dispatcher.model.replay import Replay, ReplayState
 from dispatcher.replays import job
+from dispatcher.schemas import active
 from dispatcher.schemas.api.replay import STATES
 from dispatcher.storage.reads import webhooks
 from dispatcher.storage.replays import jobs
@@ -102,7 +103,7 @@ def _form(problems: Mapping[str, Any], status: int = 200, matched: int | None = 
         since=request.values.get("since") or since,
         matched=matched,
         webhooks=[one for one in names if not one[2]],
-        event_names=filters.NAMES,
+        event_names=active().names,
         states=list(STATES),
     )
 

@@ -17,8 +17,8 @@ from dispatcher.console.overview import pauses
 from dispatcher.console.page import READ_ONLY, account, blueprint, is_part, page, person, redirect_to, visible
 from dispatcher.errors import InvalidWebhook, TooManyPings, WebhookNotFound
 from dispatcher.model.webhook import SigningSecret, Webhook
-from dispatcher.schemas import EVENT_TYPES
-from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas import active
+from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.webhooks import WebhookSummary
@@ -168,8 +168,9 @@ def _secret(webhook_id: int, secret: SigningSecret) -> Response:
 def _event_groups(chosen: Collection[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
     """Every event by its resource, with whether it is chosen; the dispatcher's own events come last."""
     groups: dict[str, list[tuple[str, bool]]] = {}
-    for name, event in EVENT_TYPES.items():
-        resource = "inbox_file" if event.bulk else event.resource
+    resource = ""
+    for name, event in active().events.items():
+        resource = event.resource if not event.bulk or not resource else resource  # a summary is with what it sums up
         groups.setdefault(resource.replace("_", " "), []).append((name, name in chosen))
     groups["dispatcher"] = [(name, name in chosen) for name in sorted(OPERATIONAL_EVENTS)]
     return list(groups.items())

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from dispatcher import NewEvent, emit_many, log
 from dispatcher.errors import AccountNotFound, InvalidEventAttribute
-from dispatcher.schemas import EVENT_TYPES, InvalidEvent
+from dispatcher.schemas import InvalidEvent, active
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,12 @@ class ModelEvents:
 
     def problems(self) -> list[str]:
         """What is wrong with it: events that the catalogue does not have, or that hold another resource."""
-        found = []
+        found, events = [], active().events
         for action, name in self.names.items():
-            if isinstance(name, str) and name not in EVENT_TYPES:
+            if isinstance(name, str) and name not in events:
                 found.append(f"{action}: the catalogue has no event {name!r}; give its name, a function, or None")
-            elif isinstance(name, str) and self.body is None and len(EVENT_TYPES[name].body) > 1:
-                keys = ", ".join(EVENT_TYPES[name].body)
+            elif isinstance(name, str) and self.body is None and len(events[name].keys) > 1:
+                keys = ", ".join(events[name].keys)
                 found.append(f"{action}: {name!r} needs a `body` with {keys}")
         if self.on_invalid not in ("raise", "log"):
             found.append(f"on_invalid: {self.on_invalid!r} is neither 'raise' nor 'log'")

@@ -17,8 +17,7 @@ from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.account import Account
 from dispatcher.model.event import Event, EventDraft
 from dispatcher.pipeline.trace import TracesEmits, untraced
-from dispatcher.schemas import EVENT_TYPES, EventType, InvalidEvent
-from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas import InvalidEvent, active
 from dispatcher.schemas.wire.choices import did_you_mean
 from dispatcher.schemas.wire.fields import Problems, render_datetime, zone_of
 from dispatcher.storage.pipeline import emits
@@ -28,9 +27,6 @@ logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-RESOURCE_KEYS = {name: event.resource for name, event in EVENT_TYPES.items() if not event.bulk}
-"""Event → the key of its body under which its resource stands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,8 +140,8 @@ class Emitter:
 
 def problems(event: NewEvent, time_zone: str) -> Problems:
     """What is wrong with an event, as (path, reason) pairs: `body.invoice.id`, `created_at`; empty if nothing is."""
-    if event.name not in EVENT_TYPES:
-        return [("name", f"is not an event of the catalogue; {did_you_mean(str(event.name), EVENT_TYPES)}")]
+    if event.name not in active().events:
+        return [("name", f"is not an event of the catalogue; {did_you_mean(str(event.name), active().events)}")]
     try:
         _draft(event, time_zone)
     except InvalidEvent as error:
@@ -173,26 +169,14 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
         _check_created_at(event.created_at, time_zone)
     if event.idempotency_key is not None:
         check_key(event.idempotency_key)
+    body_json, resource = active().event(event.name).render(event.body, time_zone)
     return EventDraft(
         name=event.name,
-        body_json=render_body(event.name, event.body, time_zone=time_zone),
+        body_json=body_json,
         created_at=event.created_at and event.created_at.astimezone(UTC),  # Postgres refuses offsets of 16 h and more
         idempotency_key=event.idempotency_key,
-        resource=_resource(event),
+        resource=resource,
     )
-
-
-def _resource(event: NewEvent) -> str | None:
-    of = EVENT_TYPES[event.name]
-    if of.bulk:
-        return None
-    about = event.body[of.resource]
-    return resource_name(of, about["id"] if isinstance(about, Mapping) else about.id)
-
-
-def resource_name(of: EventType, id_: object) -> str | None:
-    """What an event is about, for webhooks that want order or superseding; None for a bulk event."""
-    return None if of.bulk else f"{of.resource}:{id_}"
 
 
 def check_key(key: str) -> None:

@@ -18,7 +18,7 @@ from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.event import EventDraft
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import log_fault
-from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 from dispatcher.schemas.wire.operational import operational_json
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection, Storage

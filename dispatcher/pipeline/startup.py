@@ -1,13 +1,18 @@
 """What a worker checks before it takes work."""
 
 from dispatcher.schedule.schedule import Schedule
+from dispatcher.schemas import active
 from dispatcher.storage import migrate
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Storage
 
 
 def check(storage: Storage, schedule: Schedule) -> None:
-    """Raises where a worker could only fail: migrations missing, a Redis that evicts keys, or the wrong secret keys."""
+    """Raises where a worker could only fail.
+
+    That is: no such catalogue, migrations missing, a Redis that evicts keys, or the wrong secret keys.
+    """
+    active()
     migrate.check(storage)
     schedule.check()
     storage.read(webhooks.check_newest, storage.secrets)

@@ -25,7 +25,6 @@ from dispatcher.model.account import Account
 from dispatcher.model.delivery import State
 from dispatcher.model.health import Health, WindowPolicy
 from dispatcher.model.replay import Replay, ReplaySpec, StepResult, allowance, due_limit
-from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas.api.replay import ReplaySchema
@@ -280,10 +279,10 @@ def _send(
 def _make_pending(connection: Connection, spec: ReplaySpec, batches: Mapping[int, Scan]) -> Counter[int]:
     """Webhook → how many."""
     if spec.missed:
-        build = partial(selection.build, connection, keys=RESOURCE_KEYS)
+        build = partial(selection.build, connection)
         moved = [delivery for id_, batch in batches.items() for delivery in build(id_, batch.ids)]
     else:
-        moved = selection.move(connection, spec, list(batches.values()), RESOURCE_KEYS)
+        moved = selection.move(connection, spec, list(batches.values()))
     return Counter(one.webhook_id for one in moved)
 
 

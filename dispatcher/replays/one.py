@@ -1,7 +1,6 @@
 """Redelivers one delivery: the same Idempotency-Key, its attempts are counted anew."""
 
 from dispatcher.errors import IllegalTransition
-from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.storage.engine import Storage
@@ -25,7 +24,7 @@ def replay(
     account, to a webhook of that client, is known.
     """
     delivery = storage.transact(delivery_reads.delivery, id_or_key, account_id=account_id, client_id=client_id)
-    webhook_id = storage.transact(deliveries.replay, delivery.id, limit, RESOURCE_KEYS)
+    webhook_id = storage.transact(deliveries.replay, delivery.id, limit)
     if webhook_id is None:
         state, reason = storage.read(deliveries.why_not, delivery.id, limit)
         raise IllegalTransition(str(delivery.id), state, "pending", reason)

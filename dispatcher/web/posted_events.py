@@ -8,12 +8,12 @@ from marshmallow import ValidationError
 from dispatcher.api.http import JSON, parse_json
 from dispatcher.errors import ApiError, InvalidEventAttribute
 from dispatcher.model.event import Event, EventDraft
-from dispatcher.pipeline.emit import NewEvent, check_key, drafts_of, problems, resource_name
+from dispatcher.pipeline.emit import NewEvent, check_key, drafts_of, problems
 from dispatcher.schemas import InvalidEvent
 from dispatcher.schemas.api import emitted
 from dispatcher.schemas.errors import plain
+from dispatcher.schemas.from_json import BATCH_LIMIT, RenderedEvent, render_events
 from dispatcher.schemas.wire.fields import render_datetime, zone_of
-from dispatcher.schemas.wire.from_json import BATCH_LIMIT, RenderedEvent, render_events
 
 _ERROR_LIMIT = 1_000
 """Errors of one response; a body of 5 MiB has room for more."""
@@ -80,7 +80,7 @@ def _draft(event: RenderedEvent) -> EventDraft:
         name=event.of.name,
         body_json=event.body_json,
         idempotency_key=event.idempotency_key,
-        resource=resource_name(event.of, event.resource_id),
+        resource=event.resource,
     )
 
 

@@ -8,7 +8,6 @@ from marshmallow import ValidationError
 
 from dispatcher.errors import InvalidWebhook
 from dispatcher.model.webhook import Ordering, PayloadVersion, Webhook
-from dispatcher.pipeline.emit import RESOURCE_KEYS
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
@@ -59,7 +58,7 @@ def edit_webhook(
         ordering, superseding = checked["ordering"], checked["superseding"]
         switched = (ordering, superseding) != (before.ordering, before.superseding)
         in_order = switched and (superseding or ordering != Ordering.NONE)
-        with order.switching(connection, webhook_id, ordering, RESOURCE_KEYS) if in_order else nullcontext():
+        with order.switching(connection, webhook_id, ordering) if in_order else nullcontext():
             return webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked), switched
 
     webhook, switched = storage.transact(edit)

@@ -35,8 +35,11 @@ def rotate(
     )
 
 
-def verification_keys(storage: Storage, webhook_id: int) -> list[bytes]:
-    """The raw keys that verify its signatures now; empty where there is no such webhook."""
+def verification_keys(storage: Storage, webhook_id: int | None) -> list[bytes]:
+    """The raw keys that verify its signatures now; empty where there is no such webhook.
+
+    None: those of the newest webhooks, for a payload whose envelope does not say whose it is.
+    """
     return storage.read(webhooks.signing_keys, storage.secrets, webhook_id)
 
 

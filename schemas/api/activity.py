@@ -4,27 +4,29 @@ API v3's log has names of its own; ours has those of the catalogue. It does not 
 owner, and `text`, `related_objects` and `params` come from the event's body (all inferred).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import fields
 
-from dispatcher.schemas.wire.catalogue import EVENT_TYPES, EventType
+from dispatcher.schemas.active_catalogues import active
+from dispatcher.schemas.catalogue import EventType
 from dispatcher.schemas.wire.fields import DateTime, Integer, Shape, String, Url, WireSchema
 
 PAID = ("invoice_paid", "expense_paid")
 """The events of `/events/paid.json`: payments of invoices and expenses."""
 
-_RELATED = {
+_TYPES = {
     "invoice": "Invoice",
     "expense": "Expense",
     "generator": "Generator",
     "recurring_generator": "RecurringGenerator",
     "subject": "Subject",
 }
-"""Key of the body → the type that API v3 has for it; it has none for files and stock."""
-_LABELS = ("number", "name", "filename", "id")
-"""Attributes that identify an object, the best first."""
+"""Key of the body → the type that API v3 has for it; it has none for files and stock, and for other catalogues'."""
+_LABELS = ("number", "name", "filename")
+"""Attributes by which people know an object, the best first, where its catalogue does not say which."""
 
 
 class RelatedObjectSchema(WireSchema):
@@ -58,19 +60,20 @@ class ActivitySchema(WireSchema):
 
 def text(name: str, body: Mapping[str, Any]) -> str:
     """The event as a phrase: `Invoice 2024-0056: payment added`."""
-    resource = _resource(name)
-    label = _label(body.get(resource))
-    if not label:  # a bulk event, `Inbox file removed all`, or one that is not of the catalogue
+    event = active().events.get(name)
+    label = _label(event, body) if event else ""
+    if not event or not label:  # a bulk event, `Inbox file removed all`, or one that is not of the catalogue
         return _words(name).capitalize()
-    return f"{_words(resource).capitalize()} {label}: {_words(name.removeprefix(f'{resource}_'))}"
+    happened = name.removeprefix(event.resource).lstrip("_.-")
+    return f"{_words(event.resource).capitalize()} {label}: {_words(happened)}"
 
 
 def related_objects(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the event is about, and the subject of it."""
     objects: list[dict[str, Any]] = []
-    for key, type_ in _RELATED.items():
+    for key, type_ in _TYPES.items():
         value = body.get(key)
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and isinstance(value.get("id"), int):
             objects.append({"id": value["id"], "type": type_})
             if value.get("subject_id") is not None:
                 objects.append({"id": value["subject_id"], "type": "Subject"})
@@ -79,34 +82,34 @@ def related_objects(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def params(name: str, body: Mapping[str, Any]) -> dict[str, str | None]:
     """What identifies the object: `{"invoice_number": "2024-0056"}`."""
-    resource = _resource(name)
-    value = body.get(resource)
-    if not isinstance(value, Mapping):
+    event = active().events.get(name)
+    value = body.get(event.resource) if event else None
+    if not event or not isinstance(value, Mapping):
         return {}
-    return {f"{resource}_{label}": value[label] for label in _LABELS[:-1] if label in value}
+    return {f"{event.resource}_{label}": value[label] for label in _labels(event) if label in value}
 
 
 def subject_path(event: EventType) -> tuple[str, str] | None:
     """Where in the event's body the subject's id stands, as key and attribute; None where there is none."""
     if event.resource == "subject":
         return "subject", "id"
-    for key, shape in event.body.items():
-        if key in _RELATED and "subject_id" in shape.inner.fields:
+    for key, field in event.keys.items():
+        if key in _TYPES and "subject_id" in field.schema.fields:
             return key, "subject_id"
     return None
 
 
-def _label(value: Any) -> str:
+def _labels(event: EventType) -> tuple[str, ...]:
+    return (event.about.label,) if event.about.label else _LABELS
+
+
+def _label(event: EventType, body: Mapping[str, Any]) -> str:
+    value = body.get(event.resource)
     if not isinstance(value, Mapping):
         return ""
-    return next((str(value[label]) for label in _LABELS if value.get(label) not in (None, "")), "")
-
-
-def _resource(name: str) -> str:
-    """The key of the body under which its object stands; "" for an event that is not of the catalogue."""
-    event = EVENT_TYPES.get(name)
-    return event.resource if event else ""
+    names = (*_labels(event), event.about.id)
+    return next((str(value[name]) for name in names if name and value.get(name) not in (None, "")), "")
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return re.sub("[_.-]", " ", name)

@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import fields
 
+from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.api.webhook import BLANK
 from dispatcher.schemas.errors import plain
-from dispatcher.schemas.wire.catalogue import EVENT_TYPES
 from dispatcher.schemas.wire.choices import no_such_event
 from dispatcher.schemas.wire.fields import NOT_A_MOMENT, Boolean, DateTime, Integer, String, WireSchema
 
@@ -43,8 +43,8 @@ def problems(item: Any) -> Iterator[tuple[str, str]]:
         yield name, "unknown attribute"
     if not item.get("name"):
         yield "name", BLANK
-    elif not isinstance(item["name"], str) or item["name"] not in EVENT_TYPES:
-        yield "name", no_such_event(item["name"], EVENT_TYPES)
+    elif not isinstance(item["name"], str) or item["name"] not in active().events:
+        yield "name", no_such_event(item["name"], active().events)
     if item.get("body") is None:
         yield "body", BLANK
     elif not isinstance(item["body"], dict):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError, fields, post_load
 from marshmallow.validate import Range
 
-from dispatcher.schemas.wire.catalogue import EVENT_TYPES, OPERATIONAL_EVENTS
+from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.wire.choices import allowed, no_such_event, not_among
 from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
 
@@ -57,7 +57,7 @@ def check_events(names: Sequence[str]) -> None:
     """Raises a ValidationError where there are none, or that lists those that no event has, with the nearest ones."""
     if not names:
         raise ValidationError(EMPTY)
-    known = (*EVENT_TYPES, *sorted(OPERATIONAL_EVENTS))
+    known = active().names
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValidationError([no_such_event(name, known) for name in unknown[:_UNKNOWN_SHOWN]])

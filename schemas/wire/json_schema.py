@@ -3,34 +3,17 @@
 Pure: the same in, the same out. What is returned is shared and not to be changed.
 """
 
-from functools import cache
 from inspect import getdoc
 from typing import Any
 
-from dispatcher.schemas.wire.catalogue import EVENT_TYPES
-from dispatcher.schemas.wire.catalogue import body_schema as schema_of_body
 from dispatcher.schemas.wire.fields import JsonSchema, Shape, WireSchema
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DEFS = "#/$defs/"
-
-
-@cache
-def event_schema(name: str) -> JsonSchema:
-    """The JSON Schema of the event's body, complete in itself; raises InvalidEvent for a name not in the catalogue."""
-    types: dict[str, JsonSchema] = {}
-    _collect(schema_of_body(name), types, _DEFS)
-    return {"$schema": DIALECT, "title": name, **body_schema(name), "$defs": types}
-
-
-def body_schema(name: str, refs: str = _DEFS) -> JsonSchema:
-    """The JSON Schema of the event's body; the types in it are named as `refs` and their name."""
-    return _object(schema_of_body(name), refs)
 
 
 def object_schema(schema: WireSchema, refs: str = _DEFS) -> JsonSchema:
     """The JSON Schema of one object; those nested in it are named as `refs` and their type's name."""
-    return {"description": getdoc(type(schema)) or "", **_object(schema, refs)}
+    return {"description": getdoc(type(schema)) or "", **attributes(schema, refs)}
 
 
 def of_field(field: Any, refs: str = _DEFS) -> JsonSchema:
@@ -44,21 +27,21 @@ def of_field(field: Any, refs: str = _DEFS) -> JsonSchema:
     return with_null | {"enum": [*schema["enum"], None]} if "enum" in schema else with_null
 
 
-def body_types(refs: str) -> dict[str, JsonSchema]:
-    """The JSON Schemas of all types that stand in bodies of events, by name."""
-    types: dict[str, JsonSchema] = {}
-    for name in EVENT_TYPES:
-        _collect(schema_of_body(name), types, refs)
-    return types
-
-
-def _object(schema: WireSchema, refs: str) -> JsonSchema:
+def attributes(schema: WireSchema, refs: str) -> JsonSchema:
+    """The JSON Schema of an object, without words."""
     return {
         "type": "object",
         "properties": {name: of_field(field, refs) for name, field in schema.fields.items()},
         "required": [name for name, field in schema.fields.items() if field.required],
         "additionalProperties": False,
     }
+
+
+def nested_types(schema: WireSchema, refs: str) -> dict[str, JsonSchema]:
+    """The JSON Schemas of all types that are nested in the schema, by name."""
+    types: dict[str, JsonSchema] = {}
+    _collect(schema, types, refs)
+    return types
 
 
 def _collect(schema: WireSchema, types: dict[str, JsonSchema], refs: str) -> None:

@@ -33,7 +33,15 @@ class LegacyPayloadSchema(WireSchema):
     invoice_custom_id = String(required=True, allow_none=True)
 
 
-def envelope_json(*, webhook_id: int, event_name: str, created_at: datetime, body_json: str, time_zone: str) -> bytes:
+def envelope_json(
+    *,
+    webhook_id: int,
+    event_name: str,
+    created_at: datetime,
+    body_json: str,
+    time_zone: str,
+    event_id: int | str = 0,  # which API v3 does not tell
+) -> bytes:
     """The envelope around a rendered body, which goes in as it is, byte for byte."""
     written = render_datetime(created_at, zone_of(time_zone))
     return (

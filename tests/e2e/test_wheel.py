@@ -76,7 +76,7 @@ def test_a_service_keeps_its_own_schemas_and_tasks(installed: Path, tmp_path: Pa
         f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(installed)!r}]\n"
         "import schemas, tasks, dispatcher.container, dispatcher.schemas\n"
         "from dispatcher import emit, signals\n"
-        "print(schemas.OWNER, tasks.OWNER, 'invoice_paid' in dispatcher.schemas.EVENT_TYPES)"
+        "print(schemas.OWNER, tasks.OWNER, 'invoice_paid' in dispatcher.schemas.active().events)"
     )
 
     variables = {"DATABASE_URL": "postgresql://nobody@localhost:1/none", "SECRET_KEYS": Fernet.generate_key().decode()}

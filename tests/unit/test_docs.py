@@ -8,8 +8,9 @@ import click
 import pytest
 
 from dispatcher.cli import main
-from dispatcher.schemas import EVENT_TYPES, EventType
-from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas import EventType
+from dispatcher.schemas.api_v3 import EVENT_TYPES
+from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 from dispatcher.setting_fields import Variable, describe
 from dispatcher.settings import RemoteSettings, Settings
 from dispatcher.storage.reads.delivery_pages import SCANS
@@ -74,7 +75,7 @@ def test_the_events_page_lists_the_catalogue() -> None:
 def event_row(event: EventType) -> str:
     keys = (
         f"`{key}`: {shape.inner.type_name}{'[]' if shape.many else ''}{'' if shape.required else ' (optional)'}"
-        for key, shape in event.body.items()
+        for key, shape in event.keys.items()
     )
     return f"| `{event.name}` | {', '.join(keys)} |"
 

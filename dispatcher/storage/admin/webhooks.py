@@ -129,7 +129,7 @@ where id = %(id)s and {_OWNED} returning {_SIGNING}
 
 _SIGNING_KEYS = """
 select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end
-from dispatcher.webhooks where id = %(id)s
+from dispatcher.webhooks where %(id)s::int is null or id = %(id)s order by id desc limit 100
 """
 
 # Walks webhooks_pkey from its end.
@@ -252,8 +252,8 @@ def has_subscriber(connection: Connection, account_id: int, event_name: str) -> 
     return bool(scalar(connection, _SUBSCRIBED, account_id=account_id, name=event_name))
 
 
-def signing_keys(connection: Connection, secrets: SecretBox, webhook_id: int) -> list[bytes]:
-    """The raw keys that verify the webhook's signatures now; empty where there is no such webhook."""
+def signing_keys(connection: Connection, secrets: SecretBox, webhook_id: int | None) -> list[bytes]:
+    """The raw keys that verify the webhook's signatures now; empty where there is no such webhook. None: any of 100."""
     stored = rows(connection, _SIGNING_KEYS, id=webhook_id)
     return [secrets.signing_key(encrypted) for row in stored for encrypted in row if encrypted]
 

@@ -330,14 +330,14 @@ def all_due(connection: Connection, *, after: int, limit: int) -> list[Due]:
     return [Due(*row) for row in rows(connection, _ALL_DUE, after=after, limit=limit)]
 
 
-def replay(connection: Connection, delivery_id: int, limit: int, keys: Mapping[str, str]) -> int | None:
+def replay(connection: Connection, delivery_id: int, limit: int) -> int | None:
     """Makes a finished delivery pending again, its tries anew; returns its webhook. It needs a transaction.
 
     With order, it is held back like any other. None where it is pending already, was redelivered `limit` times, or its
-    webhook or its event is gone: `why_not`. `keys`: event name → where its resource stands in its body.
+    webhook or its event is gone: `why_not`.
     """
     partitions.keep(connection)
-    found = rows(connection, _REPLAY, id=delivery_id, limit=limit, **order.keyed(keys))
+    found = rows(connection, _REPLAY, id=delivery_id, limit=limit, **order.keyed())
     order.settle(connection, [(webhook_id, resource) for webhook_id, resource in found if resource is not None])
     return found[0][0] if found else None
 

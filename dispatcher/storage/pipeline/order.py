@@ -9,12 +9,13 @@ began, and a lock of the webhook lets one at a time decide. A claim and a record
 what was held back, and the conditions of the changes here are asked again of a row that one of them has just changed.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from dispatcher.model.delivery import State
 from dispatcher.model.webhook import Ordering
+from dispatcher.schemas import active
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline.transitions import end, legal
 
@@ -82,14 +83,15 @@ where id = any (array (
     and (next_attempt_at < {HELD_BACK}) is false;
 """
 
-# Of each resource that these are about, by webhooks with superseding: all updates of a name but the newest give way.
+# Of each resource that these are about, by webhooks with superseding: all of a superseding event but the newest give
+# way.
 # One that is in flight is only marked: it stays there, and is not sent again. Index: deliveries_by_resource.
 _SUPERSEDE = f"""
 with touched as materialized (
     select distinct r.webhook_id, r.resource, e.name from {NEW}
     join dispatcher.webhooks w on w.id = r.webhook_id and w.superseding
     cross join lateral (select name from dispatcher.events where id = r.event_id limit 1) e
-    where e.name like '%%\\_updated'),
+    where e.name = any (%(superseding)s::text[])),
 known as (
     select d.id, d.event_id < max(d.event_id) over (partition by t.webhook_id, t.resource, t.name) as is_older
     from touched t
@@ -120,8 +122,8 @@ where d.out_count <> case w.ordering when 'resource' then 1 else d.count end
 
 
 def _named(event_id: str) -> str:
-    return f"""(select k.key || ':' || (e.body -> k.key ->> 'id') from dispatcher.events e
-        join unnest(%(names)s::text[], %(keys)s::text[]) as k (name, key) on k.name = e.name
+    return f"""(select k.key || ':' || (e.body -> k.key ->> k.id) from dispatcher.events e
+        join unnest(%(names)s::text[], %(keys)s::text[], %(id_names)s::text[]) as k (name, key, id) on k.name = e.name
         where e.id = {event_id})"""
 
 
@@ -147,9 +149,11 @@ def resource_of(event_id: str, webhook_id: str) -> str:
         where asked.id = {webhook_id} and {ASKED_FOR.format(webhook="asked")})"""
 
 
-def keyed(keys: Mapping[str, str]) -> dict[str, str]:
-    """The parameters of `resource_of`; `keys`: event name → where its resource stands in its body."""
-    return {"names": array(keys), "keys": array(keys.values())}
+def keyed() -> dict[str, str]:
+    """The parameters of `resource_of`: where the resource's id stands in the body of each event of the catalogues."""
+    places = active().resource_ids
+    keys, ids = zip(*places.values(), strict=True) if places else ((), ())
+    return {"names": array(places), "keys": array(keys), "id_names": array(ids)}
 
 
 def insert(source: str, *, leased: bool = False) -> str:
@@ -187,7 +191,8 @@ def settle(connection: Connection, pairs: Collection[Pair]) -> None:
 
 def settle_new(connection: Connection, made: NewDeliveries, *, supersedes: bool) -> None:
     """The same for what a fan-out has just made. `supersedes`: by webhooks of which some want superseding."""
-    rows(connection, _LOCK + (_SUPERSEDE if supersedes else "") + _KEEP, **made.parameters)
+    parameters = made.parameters | {"superseding": array(active().superseding)}
+    rows(connection, _LOCK + (_SUPERSEDE if supersedes else "") + _KEEP, **parameters)
 
 
 def settle_all(connection: Connection, webhook_id: int | None = None) -> None:
@@ -196,13 +201,12 @@ def settle_all(connection: Connection, webhook_id: int | None = None) -> None:
 
 
 @contextmanager
-def switching(connection: Connection, webhook_id: int, ordering: str, keys: Mapping[str, str]) -> Iterator[None]:
+def switching(connection: Connection, webhook_id: int, ordering: str) -> Iterator[None]:
     """Around the statement that switches `ordering` or superseding on, in its transaction: what waits already is in it.
 
     Most of that is done before the webhook is locked, for which fan-outs to it wait.
-    `keys`: event name → where its resource stands in its body.
     """
-    parameters = {"webhook_id": webhook_id, "in_order": ordering == Ordering.RESOURCE, **keyed(keys)}
+    parameters = {"webhook_id": webhook_id, "in_order": ordering == Ordering.RESOURCE, **keyed()}
     rows(connection, _NAME, **parameters, leased=False)
     rows(connection, "select from dispatcher.webhooks where id = %(webhook_id)s for update", **parameters)
     yield

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from dispatcher.ids import COUNTER_BITS, first_event_id
-from dispatcher.schemas.wire.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 from dispatcher.storage.engine import Connection, records
 
 # Index: events_by_account, backwards, in each day's partition.

@@ -12,6 +12,7 @@ from uuid import UUID
 from dispatcher.errors import EventNotFound
 from dispatcher.ids import first_event_id, recorded_after
 from dispatcher.storage.engine import Connection, one, record, records, rows, scalars
+from dispatcher.storage.pipeline import order
 
 SCAN = 20_000
 """Events that a search by resource reads."""
@@ -92,8 +93,8 @@ with scanned as materialized (
     order by id desc limit %(scan)s)
 select array(
         select s.id from scanned s
-        join unnest(%(names)s::text[], %(keys)s::text[]) as n (name, key) on n.name = s.name
-        where s.body -> n.key ->> 'id' = %(resource_id)s order by s.id desc limit %(match_cap)s + 1),
+        join unnest(%(names)s::text[], %(keys)s::text[], %(id_names)s::text[]) as n (name, key, id) on n.name = s.name
+        where s.body -> n.key ->> n.id = %(resource_id)s order by s.id desc limit %(match_cap)s + 1),
     (select count(*) from scanned)
 """
 
@@ -145,14 +146,13 @@ def search(
     connection: Connection,
     account_id: int,
     resource_id: str,
-    keys: Mapping[str, str],
     *,
     scan: int = SCAN,
     **filters: Any,
 ) -> Search:
-    """Events about that resource, filtered as by `page`; `keys`: event name → the resource's key in the body."""
+    """Events about that resource, filtered as by `page`."""
     sql, parameters = _filtered(_SEARCH, **filters)
-    parameters |= {"names": list(keys), "keys": list(keys.values()), "scan": scan, "match_cap": MATCH_CAP}
+    parameters |= {**order.keyed(), "scan": scan, "match_cap": MATCH_CAP}
     ids, scanned = rows(connection, sql, **parameters, account_id=account_id, resource_id=resource_id)[0]
     return Search(ids=tuple(ids)[:MATCH_CAP], is_whole=scanned < scan and len(ids) <= MATCH_CAP)
 

@@ -173,29 +173,25 @@ def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[in
     return scalars(connection, _HOLD_WEBHOOKS, webhook_ids=array(webhook_ids))
 
 
-def move(connection: Connection, spec: ReplaySpec, scans: Sequence[Scan], keys: Mapping[str, str]) -> list[Redelivered]:
+def move(connection: Connection, spec: ReplaySpec, scans: Sequence[Scan]) -> list[Redelivered]:
     """Makes the deliveries that were picked pending and due, or with a new key copies of them; returns these.
 
-    `keys`: event name → where its resource stands in its body. With order, all but the earliest are held back.
+    With order, all but the earliest are held back.
     """
     ids = [id_ for scan in scans for id_ in scan.ids]
     days = {day for scan in scans for day in scan.days}
     parameters = {"ids": array(ids), "days": array(days), "states": list(spec.states), "as_of": spec.as_of}
-    return _redelivered(connection, _COPY if spec.new_key else _MOVE, parameters, keys) if ids else []
+    return _redelivered(connection, _COPY if spec.new_key else _MOVE, parameters) if ids else []
 
 
-def build(
-    connection: Connection, webhook_id: int, event_ids: Sequence[int], keys: Mapping[str, str]
-) -> list[Redelivered]:
-    """Makes deliveries of these events for the webhook; `keys` and order as in `move`."""
+def build(connection: Connection, webhook_id: int, event_ids: Sequence[int]) -> list[Redelivered]:
+    """Makes deliveries of these events for the webhook; order as in `move`."""
     parameters = {"ids": array(event_ids), "webhook_id": webhook_id}
-    return _redelivered(connection, _BUILD, parameters, keys) if event_ids else []
+    return _redelivered(connection, _BUILD, parameters) if event_ids else []
 
 
-def _redelivered(
-    connection: Connection, sql: str, parameters: Mapping[str, object], keys: Mapping[str, str]
-) -> list[Redelivered]:
-    moved = records(connection, Redelivered, sql, **parameters, **order.keyed(keys))
+def _redelivered(connection: Connection, sql: str, parameters: Mapping[str, object]) -> list[Redelivered]:
+    moved = records(connection, Redelivered, sql, **parameters, **order.keyed())
     order.settle(connection, [(one.webhook_id, one.resource) for one in moved if one.resource is not None])
     return moved
 

@@ -7,7 +7,7 @@ import jsonschema_rs
 import pytest
 
 from dispatcher.container import Container
-from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from tests.support.api import Api
 from tests.support.builders import a_body, an_account, an_event
 

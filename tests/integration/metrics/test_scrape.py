@@ -87,7 +87,7 @@ def test_a_replay_is_no_late_delivery(
     a_webhook(storage, account, receiver.url("/hook"))
     flow.run()
     (delivery,) = flow.deliveries()
-    webhook_id: Any = storage.transact(deliveries.replay, delivery.id, 3, {})
+    webhook_id: Any = storage.transact(deliveries.replay, delivery.id, 3)
     flow.deliver(webhook_id)
 
     assert read("dispatcher_attempts_total", outcome="2xx") == 2

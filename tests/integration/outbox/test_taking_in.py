@@ -14,14 +14,14 @@ from dispatcher.errors import OutboxUnavailable
 from dispatcher.pipeline import intake
 from dispatcher.pipeline.emit import NewEvent, drafts_of
 from dispatcher.pipeline.outbox_emit import OutboxEmitter
-from dispatcher.schemas import EVENT_TYPES
-from dispatcher.schemas.wire.catalogue import event_example
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.settings import Outbox
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.outboxes import registry
 from dispatcher.storage.outboxes.database import BATCH_SIZE, OutboxDatabase
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.outbox.conftest import TAKER, TakeIn
+from tests.support.bodies import event_example
 from tests.support.builders import SECRET_KEY, a_body, an_account
 from tests.support.outboxes import put, rows_in
 from tests.support.servers import execute

@@ -15,7 +15,8 @@ from dispatcher.errors import AccountNotFound, IllegalTransition, InvalidEventAt
 from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.replays.one import replay
-from dispatcher.schemas import EVENT_TYPES, InvalidEvent
+from dispatcher.schemas import InvalidEvent
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wire.choices import did_you_mean
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import webhooks

@@ -170,7 +170,7 @@ def test_a_delivery_that_was_given_up_is_sent_again_when_replayed(steps: Steps, 
     steps.claim({webhook.id: 1}, limit=1)
     assert steps.delivery(claimed.id)["state"] == "failed"
 
-    steps.storage.transact(deliveries.replay, claimed.id, 3, {})
+    steps.storage.transact(deliveries.replay, claimed.id, 3)
 
     assert ids(steps.claim({webhook.id: 1}, limit=1)) == [claimed.id]
 
@@ -267,7 +267,7 @@ def test_replay_starts_the_tries_anew_under_the_same_key(ready: Steps, webhook: 
     assert ready.delivery(first.id)["state"] == "failed"
     ready.rows("update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null")
 
-    assert ready.storage.transact(deliveries.replay, first.id, 3, {}) == webhook.id
+    assert ready.storage.transact(deliveries.replay, first.id, 3) == webhook.id
     again = ready.claim_one(webhook.id)
 
     assert (again.id, again.idempotency_key, again.attempt_number) == (first.id, first.idempotency_key, 1)
@@ -306,8 +306,8 @@ def test_a_delivery_that_was_leased_again_and_again_without_its_event_ends(ready
 def test_what_is_pending_cannot_be_replayed(ready: Steps, webhook: Webhook) -> None:
     claimed = ready.claim_one(webhook.id)
 
-    assert ready.storage.transact(deliveries.replay, claimed.id, 3, {}) is None
-    assert ready.storage.transact(deliveries.replay, 999_999, 3, {}) is None
+    assert ready.storage.transact(deliveries.replay, claimed.id, 3) is None
+    assert ready.storage.transact(deliveries.replay, 999_999, 3) is None
     assert ready.storage.transact(deliveries.why_not, claimed.id, 3) == ("pending", None)
     assert ready.delivery(claimed.id)["lease_token"] == str(claimed.lease_token)
 
@@ -319,15 +319,15 @@ def test_a_delivery_is_replayed_so_often_and_no_more(ready: Steps, webhook: Webh
         ready.rows(
             "update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where finished_on is null"
         )
-        assert ready.storage.transact(deliveries.replay, claimed.id, 2, {}) == webhook.id
+        assert ready.storage.transact(deliveries.replay, claimed.id, 2) == webhook.id
     ready.record(ready.claim_one(webhook.id), "500")
 
-    assert ready.storage.transact(deliveries.replay, claimed.id, 2, {}) is None
+    assert ready.storage.transact(deliveries.replay, claimed.id, 2) is None
     assert ready.storage.transact(deliveries.why_not, claimed.id, 2) == (
         "failed",
         "it was redelivered 2 times, the most allowed",
     )
-    assert ready.storage.transact(deliveries.replay, claimed.id, 3, {}) == webhook.id
+    assert ready.storage.transact(deliveries.replay, claimed.id, 3) == webhook.id
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_what_cannot_be_sent_any_more_is_not_replayed(ready: Steps, webhook: Web
     ready.record(failed, "500")
     ready.rows(gone)
 
-    assert ready.storage.transact(deliveries.replay, failed.id, 3, {}) is None
+    assert ready.storage.transact(deliveries.replay, failed.id, 3) is None
     assert ready.storage.transact(deliveries.why_not, failed.id, 3) == ("failed", reason)
 
 
@@ -353,7 +353,7 @@ def test_a_replay_waits_until_days_are_dropped(ready: Steps, webhook: Webhook) -
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
         rows(connection, "select pg_advisory_xact_lock(%(lock)s)", lock=partitions.LOCK)
         rows(connection, "delete from dispatcher.events")
-        replaying = pool.submit(ready.storage.transact, deliveries.replay, failed.id, 3, {})
+        replaying = pool.submit(ready.storage.transact, deliveries.replay, failed.id, 3)
         ready.wait_for_a_waiter()
         connection.commit()
         assert replaying.result() is None
@@ -379,7 +379,7 @@ def test_a_replay_that_meets_a_deletion_leaves_nothing_pending(
     failed = ready.claim_one(webhook.id)
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
-        assert deliveries.replay(connection, failed.id, 3, {}) == webhook.id
+        assert deliveries.replay(connection, failed.id, 3) == webhook.id
         deleting = pool.submit(storage.transact, webhooks.delete, account.id, webhook.id)
         ready.wait_for_a_waiter()
         connection.commit()
@@ -395,7 +395,7 @@ def test_a_replay_during_a_deletion_is_refused(
     ready.record(failed, "500")
     with ready.another_session() as connection, ThreadPoolExecutor(1) as pool:
         webhooks.delete(connection, account.id, webhook.id)
-        replaying = pool.submit(storage.transact, deliveries.replay, failed.id, 3, {})
+        replaying = pool.submit(storage.transact, deliveries.replay, failed.id, 3)
         ready.wait_for_a_waiter()
         connection.commit()
         assert replaying.result() is None

@@ -77,7 +77,7 @@ def test_what_has_failed_is_replayed_with_its_tries_anew(former: Steps) -> None:
     migrate.upgrade(former.storage)
     former.rows("update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where id = 1")
 
-    assert former.storage.transact(deliveries.replay, 2, 3, {}) == 1
+    assert former.storage.transact(deliveries.replay, 2, 3) == 1
     for attempt_number in (1, 2):
         claimed = former.claim_one(1)
         assert (claimed.id, claimed.attempt_number) == (2, attempt_number)

@@ -85,7 +85,7 @@ def test_a_scan_is_read_by_the_index_of_its_webhooks(steps: Steps, much: list[in
 def test_a_batch_is_moved_by_the_indexes_of_its_days(steps: Steps, much: list[int]) -> None:
     today = steps.value("select current_date")
     parameters = {"ids": list(range(1, 500)), "days": [today], "states": ["failed"], "as_of": NOW}
-    parameters |= order.keyed({"invoice_paid": "invoice"})
+    parameters |= order.keyed()
     for statement in (selection._MOVE, selection._COPY):
         found = plan(steps, statement, parameters)
 

@@ -275,7 +275,7 @@ def test_what_gave_way_is_sent_where_somebody_asks_for_it(steps: Steps, supersed
     steps.record(outdated, "500", retry_in_s=0)
     settle(steps, outdated)
 
-    assert steps.storage.transact(deliveries.replay, outdated.id, 1_000, KEYS) == superseding
+    assert steps.storage.transact(deliveries.replay, outdated.id, 1_000) == superseding
     again = steps.claim_one(superseding)
     steps.record(again, "500", retry_in_s=0)
     settle(steps, outdated)
@@ -292,7 +292,7 @@ def test_a_replay_is_held_back_behind_what_is_in_flight(steps: Steps, ordered: i
     steps.record(failed, "500")
     settle(steps, failed)
     flying = steps.claim_one(ordered)
-    steps.storage.transact(deliveries.replay, failed.id, 1_000, KEYS)
+    steps.storage.transact(deliveries.replay, failed.id, 1_000)
 
     assert (flying.event_id, claimed(steps, ordered)) == (second.id, [])
     steps.record(flying)
@@ -309,7 +309,7 @@ def test_a_replay_of_what_was_made_before_order_was_wanted_is_in_order(
     failed = steps.claim_one(webhook.id)
     steps.record(failed, "500")
     edit(webhook.id, {"ordering": "resource"})
-    steps.storage.transact(deliveries.replay, failed.id, 1_000, KEYS)
+    steps.storage.transact(deliveries.replay, failed.id, 1_000)
 
     assert claimed(steps, webhook.id) == [first.id]
 
@@ -531,7 +531,7 @@ def test_whatever_happens_at_once_those_of_a_resource_go_one_by_one_in_their_ord
             "select id from dispatcher.deliveries where finished_on is not null order by id desc limit 20"
         )
         if found:
-            storage.transact(deliveries.replay, rng.choice(found)[0], 1_000, KEYS)
+            storage.transact(deliveries.replay, rng.choice(found)[0], 1_000)
 
     def repeat(work: Callable[..., Any], seed: int, ended: threading.Event) -> None:
         rng = random.Random(seed)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wire.fields import Shape, WireSchema
 from tests.support.places import EXAMPLES
 
@@ -42,7 +42,7 @@ def _resources() -> dict[str, WireSchema]:
                     walk(field)
 
     for event in EVENT_TYPES.values():
-        for shape in () if event.bulk else event.body.values():
+        for shape in () if event.bulk else event.keys.values():
             walk(shape)
     return types
 

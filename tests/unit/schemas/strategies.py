@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wire.fields import (
     Boolean,
     Date,
@@ -32,7 +32,7 @@ ZONES = (
     "UTC",
 )
 
-BODIES = list({tuple(event.body.values()): name for name, event in EVENT_TYPES.items()}.values())
+BODIES = list({tuple(event.keys.values()): name for name, event in EVENT_TYPES.items()}.values())
 """One event for each body that differs from the others'."""
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -90,7 +90,7 @@ def bodies(event_name: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
             key: st.lists(objects(shape.inner), max_size=2) if shape.many else objects(shape.inner)
-            for key, shape in EVENT_TYPES[event_name].body.items()
+            for key, shape in EVENT_TYPES[event_name].keys.items()
         }
     )
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from dispatcher.schemas import EVENT_TYPES
 from dispatcher.schemas.api.activity import ActivitySchema, params, related_objects, subject_path, text
-from dispatcher.schemas.wire.catalogue import event_example, event_type
+from dispatcher.schemas.api_v3 import EVENT_TYPES
+from tests.support.bodies import event_example, event_type
 from tests.unit.schemas.strategies import BODIES
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.errors import InvalidEvent
-from dispatcher.schemas.wire.catalogue import EVENT_TYPES, event_type
 from dispatcher.schemas.wire.fields import Shape
+from tests.support.bodies import event_type
 from tests.unit.schemas.facts import EVENTS
 
 
@@ -19,7 +20,7 @@ def test_there_are_53_events_in_the_documented_order() -> None:
 
 
 def test_each_body_holds_the_documented_keys_in_their_order() -> None:
-    bodies = {name: [(key, written(shape)) for key, shape in event.body.items()] for name, event in EVENT_TYPES.items()}
+    bodies = {name: [(key, written(shape)) for key, shape in event.keys.items()] for name, event in EVENT_TYPES.items()}
 
     assert bodies == {name: list(keys.items()) for name, keys in EVENTS.items()} | {
         "inbox_file_removed_all": [("inbox_files", "FileCount")]
@@ -35,7 +36,7 @@ def test_an_event_type_is_named_as_its_key_and_says_its_resource() -> None:
 
 def test_the_only_bulk_event_holds_a_count() -> None:
     (event_type,) = (each for each in EVENT_TYPES.values() if each.bulk)
-    ((key, shape),) = event_type.body.items()
+    ((key, shape),) = event_type.keys.items()
 
     assert EVENTS[event_type.name] == {"inbox_files": {"count": "integer"}}
     assert (key, bool(shape.many), shape.required) == ("inbox_files", False, True)

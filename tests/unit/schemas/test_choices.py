@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from dispatcher.schemas import EVENT_TYPES
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wire.choices import allowed, did_you_mean, no_such_event, not_among
 
 

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dispatcher.schemas import EVENT_TYPES, InvalidEvent
-from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas import InvalidEvent
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wire.fields import DateTime, Shape
+from tests.support.bodies import render_body
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import BODIES
 
@@ -104,9 +105,9 @@ def test_the_least_body_is_its_ids(name: str) -> None:
         one = {"count": 0} if shape.inner.type_name == "FileCount" else {"id": 7}
         return [one] if shape.many else one
 
-    body = {key: least(shape) for key, shape in EVENT_TYPES[name].body.items()}
+    body = {key: least(shape) for key, shape in EVENT_TYPES[name].keys.items()}
     backwards = dict(reversed(body.items()))
-    required = [key for key, shape in EVENT_TYPES[name].body.items() if shape.required]
+    required = [key for key, shape in EVENT_TYPES[name].keys.items() if shape.required]
 
     assert render_body(name, backwards) == json.dumps(body, separators=(",", ":")).encode()
     assert problems(name, {}) == [(key, "missing from the body") for key in required]

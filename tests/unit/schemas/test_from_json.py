@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from dispatcher.errors import ApiError
-from dispatcher.schemas import EVENT_TYPES
-from dispatcher.schemas.wire.catalogue import body_schema, event_example
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.web import posted_events
 from dispatcher.web.posted_events import PostedEvents
+from tests.support.bodies import body_schema, event_example
 from tests.unit.schemas.strategies import BODIES, ZONES, bodies
 from tests.unit.schemas.test_random_values import few
 

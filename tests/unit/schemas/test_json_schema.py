@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
 from dispatcher.schemas import InvalidEvent
-from dispatcher.schemas.wire.body import render_body
-from dispatcher.schemas.wire.catalogue import event_example
+from dispatcher.schemas.catalogue import DIALECT
 from dispatcher.schemas.wire.fields import Integer, String, WireSchema
-from dispatcher.schemas.wire.json_schema import DIALECT, event_schema, object_schema, of_field
+from dispatcher.schemas.wire.json_schema import object_schema, of_field
+from tests.support.bodies import event_example, event_schema, render_body
 from tests.support.places import EXAMPLES
 from tests.unit.schemas.strategies import BODIES, bodies
 from tests.unit.schemas.test_random_values import few

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from dispatcher.schemas.wire.body import render_body
 from dispatcher.schemas.wire.payload import (
     LEGACY_EVENTS,
     EnvelopeSchema,
@@ -17,6 +16,7 @@ from dispatcher.schemas.wire.payload import (
     envelope_json,
     legacy_json,
 )
+from tests.support.bodies import render_body
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import texts
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.schemas import EVENT_TYPES
-from dispatcher.schemas.wire.body import render_body
+from dispatcher.schemas.api_v3 import EVENT_TYPES
+from tests.support.bodies import render_body
 from tests.unit.schemas.facts import RESOURCES, in_order
 from tests.unit.schemas.strategies import BODIES, bodies, objects
 
@@ -44,7 +44,7 @@ def test_a_valid_body_is_rendered_as_the_schemas_dump_it(event_name: str, data: 
     rendered = json.loads(render_body(event_name, body))
 
     assert in_order(rendered) == in_order(
-        {key: shape.inner.dump(body[key], many=shape.many) for key, shape in EVENT_TYPES[event_name].body.items()}
+        {key: shape.inner.dump(body[key], many=shape.many) for key, shape in EVENT_TYPES[event_name].keys.items()}
     )
     assert in_order(json.loads(render_body(event_name, rendered))) == in_order(rendered)
     # Objects with attributes come to the same.

@@ -9,9 +9,9 @@ from marshmallow import ValidationError
 
 from dispatcher.schemas import InvalidEvent
 from dispatcher.schemas.api.webhook import WebhookSchema
-from dispatcher.schemas.wire.body import render_body
 from dispatcher.schemas.wire.fields import render_datetime
 from dispatcher.schemas.wire.payload import envelope_json
+from tests.support.bodies import render_body
 
 BLANKS = [
     *"\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680",

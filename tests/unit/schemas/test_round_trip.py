@@ -8,8 +8,8 @@ import pytest
 from dispatcher.schemas.api.errors import ErrorSchema, FieldErrorsSchema
 from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
 from dispatcher.schemas.api.webhook import WebhookSchema
-from dispatcher.schemas.wire.body import render_body
 from dispatcher.schemas.wire.payload import EnvelopeSchema
+from tests.support.bodies import render_body
 from tests.unit.schemas.facts import EXAMPLE_NAMES, HTTP, RESOURCES, example, in_order
 
 WRITABLE = ("webhook_url", "auth_header", "active", "events")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from dispatcher.schemas import EVENT_TYPES
 from dispatcher.schemas.api.webhook import WebhookSchema, WebhookWithExtrasSchema
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = WebhookSchema()
