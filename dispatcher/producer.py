@@ -9,8 +9,8 @@ from dispatcher import failpoints
 from dispatcher.connections.own import ConnectionPool
 from dispatcher.errors import InvalidSetting
 from dispatcher.pipeline.emit import Emitter
-from dispatcher.pipeline.trace import untraced
-from dispatcher.settings import read_database_settings, read_producer_settings
+from dispatcher.pipeline.trace import TracesEmits, untraced
+from dispatcher.settings import ProducerSettings, read_database_settings, read_producer_settings
 
 if TYPE_CHECKING:
     from dispatcher.pipeline.outbox_emit import OutboxEmitter
@@ -57,11 +57,18 @@ def _from_environment() -> "Emitter | OutboxEmitter":
         database = read_database_settings()
         return ConnectionPool(database.database_url, database.pool_size, settings.schema)
 
-    if settings.outbox:
-        from dispatcher.pipeline.outbox_emit import OutboxEmitter  # noqa: PLC0415 -- loaded by processes that use it
+    return emitter_over(pool, settings, tracing.emit if tracing else untraced)
 
-        return OutboxEmitter(pool, trace=tracing.emit if tracing else untraced)
-    return Emitter(pool, trace=tracing.emit if tracing else untraced, schema=settings.schema)
+
+def emitter_over(
+    pool: Callable[[], ConnectionPool], settings: ProducerSettings, trace: TracesEmits = untraced
+) -> "Emitter | OutboxEmitter":
+    """One into the dispatcher's tables, or into a service's own outbox, as the settings say."""
+    if not settings.outbox:
+        return Emitter(pool, trace=trace, schema=settings.schema)
+    from dispatcher.pipeline.outbox_emit import OutboxEmitter  # noqa: PLC0415 -- loaded by processes that use it
+
+    return OutboxEmitter(pool, trace)
 
 
 _current: "Emitter | OutboxEmitter | None" = None

@@ -31,11 +31,13 @@ def check_events(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessa
 
 @register(Tags.database)
 def check_tables(app_configs: Sequence[Any] | None, databases: Sequence[str] | None, **_: Any) -> list[CheckMessage]:
-    """The dispatcher's tables are there. Asked by `manage.py check --database default`, and by `migrate`."""
+    """The tables, or the outbox's, are there. Asked by `manage.py check --database default`, and by `migrate`."""
     if alias() not in (databases or ()) or connections[alias()].vendor != "postgresql":
         return []
+    own = read_producer_settings()
+    table = "dispatcher_outbox.events" if own.outbox else f"{own.schema}.events_waiting"
     with connections[alias()].cursor() as cursor:
-        cursor.execute("select to_regclass(%s) is not null", [f"{read_producer_settings().schema}.events_waiting"])
+        cursor.execute("select to_regclass(%s) is not null", [table])
         if cursor.fetchone()[0]:
             return []
     what = f"the database {alias()!r} has no tables of the dispatcher"

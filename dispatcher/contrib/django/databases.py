@@ -7,11 +7,11 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from dispatcher.connections.own import ConnectionPool
 from dispatcher.environment import set_unset_variables, set_variables
-from dispatcher.pipeline.emit import Emitter
-from dispatcher.producer import use_emitter
-from dispatcher.settings import read_producer_settings
+from dispatcher.producer import emitter_over, use_emitter
+from dispatcher.settings import ProducerSettings, read_producer_settings
 from dispatcher.storage import migrate as migrations
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.outboxes.tables import INSTALL
 from dispatcher.storage.secrets import SecretBox
 
 
@@ -42,25 +42,29 @@ def use_the_database() -> None:
 
 
 def migrate(using: str) -> None:
-    """Brings the dispatcher's tables to the state that this release expects, if they are in the database `using`.
+    """Brings the dispatcher's tables, or the outbox, to the state that this release expects, if they are in `using`.
 
     Where that has another name than at the start, it is a test runner's.
     """
     if using != alias() or connections[using].vendor != "postgresql":
         return
-    schema = read_producer_settings().schema
+    own = read_producer_settings()
     if url(using) != _at_start:
-        _emit_into_tests(using, schema)
+        _emit_into_tests(using, own)
     if not getattr(settings, "DISPATCHER", {}).get("MIGRATE", True):
         return
-    storage = Storage(url(using), SecretBox(()), 1, schema)
+    if own.outbox:
+        with connections[using].cursor() as cursor:
+            cursor.execute(INSTALL)
+        return
+    storage = Storage(url(using), SecretBox(()), 1, own.schema)
     try:
         migrations.upgrade(storage)
     finally:
         storage.close()
 
 
-def _emit_into_tests(using: str, schema: str) -> None:
+def _emit_into_tests(using: str, own: ProducerSettings) -> None:
     """Emits without a connection go there, too, each by its own: the runner must be able to drop the database."""
     set_variables({"DATABASE_URL": url(using)})
-    use_emitter(lambda: Emitter(lambda: ConnectionPool(url(using), 1, schema), schema=schema))
+    use_emitter(lambda: emitter_over(lambda: ConnectionPool(url(using), 1, own.schema), own))

@@ -14,7 +14,7 @@ from dispatcher.connections.psycopg2 import rows
 from dispatcher.errors import OutboxUnavailable
 from dispatcher.settings import Outbox
 from dispatcher.storage.engine import array, detached, make_engine, record
-from dispatcher.storage.outboxes.tables import INSTALL, VERSION
+from dispatcher.storage.outboxes.tables import INSTALL
 from dispatcher.storage.pipeline.listener import NotificationListener
 
 CHANNEL = "dispatcher_outbox"
@@ -129,18 +129,13 @@ class OutboxDatabase:
         """How much there is."""
         return record(OutboxBacklog, self._rows(_BACKLOG, {"most": COUNTED})[0])
 
-    def version(self) -> int | None:
-        """That of the tables; None where there are none."""
-        if self._rows("select to_regprocedure('dispatcher_outbox.version()')")[0][0] is None:
-            return None
+    def version(self) -> int:
+        """That of the tables."""
         version: int = self._rows("select dispatcher_outbox.version()")[0][0]
         return version
 
     def install(self) -> None:
         """Makes what is missing, all or nothing; raises OutboxUnavailable also where a later release has made it."""
-        version = self.version()
-        if version is not None and version > VERSION:
-            raise OutboxUnavailable(f"its outbox has version {version}, of a later release")
         self._rows(f"select pg_advisory_xact_lock({_LOCK}); {INSTALL}")  # one text, so one transaction
 
     def close(self) -> None:

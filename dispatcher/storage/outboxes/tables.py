@@ -7,6 +7,16 @@ in, with the reason, until somebody has it tried again or deletes it.
 VERSION = 1
 INSTALL = f"""\
 -- The outbox of webhook-dispatcher, version {VERSION}. Harmless when run again. Postgres 14 or newer.
+do $$
+begin
+    if to_regprocedure('dispatcher_outbox.version()') is not null then
+        if dispatcher_outbox.version() > {VERSION} then
+            raise exception using
+                message = 'the outbox has version ' || dispatcher_outbox.version() || ', of a later release';
+        end if;
+    end if;
+end
+$$;
 create schema if not exists dispatcher_outbox;
 
 create table if not exists dispatcher_outbox.events (
