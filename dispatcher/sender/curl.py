@@ -24,6 +24,7 @@ from dispatcher.model.attempt import Result, Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.exchange import Exchange
 from dispatcher.sender.guard import AddressGuard
+from dispatcher.sender.turn import turn
 from dispatcher.sender.wire import Resolver, Unsendable
 
 _CAPACITY = 512
@@ -138,14 +139,17 @@ class CurlSender:
         """Lets libcurl act on its timers and on its sockets, after waiting for one of the two or `wait_s`."""
         timer_ms = self._multi.timeout()
         if timer_ms == 0:
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            with turn():
+                self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
             wait_s = 0.0  # something may have ended by this, so it is not the time to wait
         elif timer_ms > 0:
             wait_s = min(wait_s, timer_ms / 1000)
         if wait_s > 0:
             wait_s = min(wait_s, self._oldest_remaining_s())
-        for descriptor, ready in self._sockets.wait(max(wait_s, 0.0)):
-            self._multi.socket_action(descriptor, ready)
+        found = self._sockets.wait(max(wait_s, 0.0))
+        with turn():
+            for descriptor, ready in found:
+                self._multi.socket_action(descriptor, ready)
 
     def _collect(self) -> None:
         remaining = 1

@@ -21,6 +21,7 @@ from dispatcher.pipeline.drain.tools import Tools
 from dispatcher.pipeline.endpoint_health import update_webhooks
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.sender.contract import Sender
+from dispatcher.sender.turn import turn
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline.deliveries import Finished
 
@@ -28,6 +29,8 @@ STORAGE_PAUSE_S = 0.5
 """Between two tries to record while Postgres is away, or while all that is left is locked."""
 UNREADABLE_S = 60.0
 """A webhook whose secrets no key in SECRET_KEYS opens is paused for this long."""
+TURN_S = 0.01
+"""A drain whose requests come back at once claims and records so often, and others have their turn."""
 
 
 class Traffic:
@@ -109,6 +112,19 @@ class Traffic:
                     return
                 self._start_next(lane, sent_at)
             ready = [lane for lane in ready if lane.may_start]
+
+    def exchange(self, wait_s: float) -> None:
+        """Starts and judges until nothing comes back at once, or its turn is over; then waits for what comes next."""
+        is_idle = False
+        with turn():
+            ends_s = self._monotonic() + min(TURN_S, self.flush_in_s)
+            while not is_idle and self._monotonic() < ends_s:
+                self.start()
+                landed = self._flights.landed(0.0)
+                self._finish_all(landed)
+                is_idle = not landed
+        if is_idle:
+            self.collect(wait_s)
 
     def collect(self, wait_s: float) -> None:
         """Judges what has come back; waits up to `wait_s` for the first, not at all where nothing is on its way."""
