@@ -16,6 +16,12 @@ Parameters = Mapping[str, Any]
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
+class Planned(str):
+    """SQL in which each `%(name)s` has its type by a cast or by its place: a server's connections plan it once."""
+
+    __slots__ = ()
+
+
 class Adapter(Protocol):
     """Runs statements on a connection, as part of whatever transaction it is in."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor, parse_dsn
 
-from dispatcher.connections.adapter import Parameters, Row
+from dispatcher.connections.adapter import Parameters, Planned, Row
 from dispatcher.errors import InvalidSetting
 
 _COPY_SIZE = 256 * 1024  # bytes that psycopg2 asks for at a time
@@ -57,8 +57,13 @@ class Psycopg2:
 def rows(given: connection, sql: str, parameters: Parameters | None = None) -> list[Row]:
     """The rows of one statement."""
     with given.cursor(cursor_factory=cursor) as plain:
-        plain.execute(sql, parameters)
+        plain.execute(planned(given, sql), parameters)
         return plain.fetchall() if plain.description else []
+
+
+def planned(given: Any, sql: str) -> str:
+    """What to send in the place of `sql`: its name, where the connection has had it planned (`storage.planned`)."""
+    return given.execution(sql) if isinstance(sql, Planned) and hasattr(given, "execution") else sql
 
 
 def _cell(value: object) -> bytes:

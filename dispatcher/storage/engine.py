@@ -16,13 +16,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dispatcher.connections import psycopg2 as of_psycopg2
 from dispatcher.connections import sqlalchemy as of_sqlalchemy
+from dispatcher.connections.adapter import Planned
 from dispatcher.connections.adapter import Row as Row
 from dispatcher.connections.adapter import array as array
 from dispatcher.connections.errors import READ_ONLY, TRANSIENT, repeated, sqlstate, translated
 from dispatcher.connections.own import NONE_FREE, WAIT_S, is_closed, parameters
 from dispatcher.connections.schema import USUAL
 from dispatcher.errors import StorageUnavailable
-from dispatcher.storage.planned import UNKNOWN, Planned, PlanningConnection, SchemaConnection, forget
+from dispatcher.storage.planned import UNKNOWN, PlanningConnection, SchemaConnection, forget
 from dispatcher.storage.secrets import SecretBox
 
 if TYPE_CHECKING:
@@ -177,17 +178,10 @@ def refuses_values(error: object) -> bool:
 def rows(connection: Connection, sql: str, /, **parameters: Any) -> list[Row]:
     """The rows of one statement, which is planned once where it is `Planned`; its parameters are `%(name)s`."""
     if isinstance(connection, psycopg2.extensions.connection):
-        return of_psycopg2.rows(connection, _executed(connection, sql), parameters or None)
+        return of_psycopg2.rows(connection, sql, parameters or None)
     if isinstance(sql, Planned):  # else the driver's connection need not be looked for
-        sql = _executed(connection.connection.dbapi_connection, sql)
+        sql = of_psycopg2.planned(connection.connection.dbapi_connection, sql)
     return of_sqlalchemy.rows(connection, sql, parameters or None)
-
-
-def _executed(driver: object, sql: str) -> str:
-    """What is sent in the place of `sql`."""
-    if isinstance(sql, Planned) and isinstance(driver, PlanningConnection):
-        return driver.execution(sql)
-    return sql
 
 
 def one(connection: Connection, missing: Exception, sql: str, /, **parameters: Any) -> Row:

@@ -8,17 +8,11 @@ from typing import Any
 
 from psycopg2.extensions import connection, cursor
 
-from dispatcher.connections.adapter import numbered
+from dispatcher.connections.adapter import Planned, numbered
 from dispatcher.connections.schema import in_schema
 
 UNKNOWN = {"26000", "42P05"}
 """What Postgres says where a statement was prepared on another connection, or the name is taken."""
-
-
-class Planned(str):
-    """SQL in which each `%(name)s` has its type by a cast or by its place."""
-
-    __slots__ = ()
 
 
 class PlanningConnection(connection):

@@ -100,7 +100,7 @@ class Drain:
         return self._traffic.counts
 
     def _step(self) -> None:
-        self._traffic.exchange(self._traffic.flush_in_s)
+        self._traffic.exchange()
         if self._flush_is_due():
             self._flush()
         self._renew_holds()

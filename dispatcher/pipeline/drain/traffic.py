@@ -113,18 +113,18 @@ class Traffic:
                 self._start_next(lane, sent_at)
             ready = [lane for lane in ready if lane.may_start]
 
-    def exchange(self, wait_s: float) -> None:
+    def exchange(self) -> None:
         """Starts and judges until nothing comes back at once, or its turn is over; then waits for what comes next."""
-        is_idle = False
         with turn():
-            ends_s = self._monotonic() + min(TURN_S, self.flush_in_s)
-            while not is_idle and self._monotonic() < ends_s:
+            ends_s = self._monotonic() + TURN_S
+            while True:
                 self.start()
                 landed = self._flights.landed(0.0)
                 self._finish_all(landed)
-                is_idle = not landed
-        if is_idle:
-            self.collect(wait_s)
+                if not landed or self.flush_in_s == 0 or self._monotonic() >= ends_s:
+                    break
+        if not landed:
+            self.collect(self.flush_in_s)
 
     def collect(self, wait_s: float) -> None:
         """Judges what has come back; waits up to `wait_s` for the first, not at all where nothing is on its way."""

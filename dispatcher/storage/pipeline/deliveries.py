@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from dispatcher import log
+from dispatcher.connections.adapter import Planned
 from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
@@ -18,7 +19,6 @@ from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.pipeline.transitions import end, legal
-from dispatcher.storage.planned import Planned
 from dispatcher.storage.secrets import SecretBox
 from dispatcher.storage.stats import partitions
 

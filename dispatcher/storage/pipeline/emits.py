@@ -10,7 +10,7 @@ from datetime import UTC
 from itertools import compress, islice
 from typing import NamedTuple
 
-from dispatcher.connections.adapter import Adapter, array, completed
+from dispatcher.connections.adapter import Adapter, Planned, array, completed
 from dispatcher.connections.recognise import adapter_for
 from dispatcher.errors import AccountNotFound
 from dispatcher.model.account import Account
@@ -49,7 +49,7 @@ cross join lateral (
 _ID = "case {nth} when 1 then dispatcher.new_event_id() else nextval('dispatcher.event_counter') end"
 
 # One statement for one event or thousands. `ordinal` ties the answer to the drafts. One notification a transaction.
-_INSERT = f"""
+_INSERT = Planned(f"""
 with draft as (
     select {_ID.format(nth="ordinal")} as id, d.* from unnest(%(account_ids)s::int[], %(names)s::text[],
         string_to_array(%(bodies)s, E'\\n'), %(keys)s::text[], %(created)s::timestamptz[], %(resources)s::text[],
@@ -64,10 +64,10 @@ waiting as (
     select id, account_id, name, resource from draft)
 select d.ordinal, s.id, s.created_at at time zone 'utc', case when d.ordinal = 1 then {_NOTIFY} end
 from stored s join draft d using (id)
-"""
+""")
 
 # The same for one event, which is what services mostly emit: without arrays and a join it costs Postgres half.
-_INSERT_ONE = f"""
+_INSERT_ONE = Planned(f"""
 with stored as (
     insert into dispatcher.events (account_id, name, body, idempotency_key, created_at, traceparent)
     values (%(account_id)s::int, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
@@ -77,7 +77,7 @@ waiting as (
     insert into dispatcher.events_waiting (event_id, account_id, name, resource)
     select id, %(account_id)s::int, %(name)s, %(resource)s from stored)
 select id, created_at at time zone 'utc', {_NOTIFY} from stored
-"""
+""")
 
 # And for very many, which are copied: their ids, in order, and when that is.
 _NEW_IDS = f"""

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from dispatcher.connections.adapter import Planned
 from dispatcher.model.event import FanOut
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
-from dispatcher.storage.planned import Planned
 
 # Index: the primary key of events_waiting (small: only what waits), webhooks_by_account.
 # Taking an event out of the outbox and making its deliveries is one statement: once, or not at all. A webhook that it

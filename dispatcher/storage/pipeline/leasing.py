@@ -6,12 +6,12 @@ One statement, which is its own transaction. Events of accounts with order are l
 from collections.abc import Collection
 from typing import NamedTuple
 
+from dispatcher.connections.adapter import Planned
 from dispatcher.model.event import FanOut
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.pipeline.deliveries import TARGET, Claim, read_claimed, read_targets, to_send
 from dispatcher.storage.pipeline.events import MATCHED
-from dispatcher.storage.planned import Planned
 from dispatcher.storage.secrets import SecretBox
 
 # A webhook that is well neither fails nor has a rate to keep to. All its deliveries are leased, or none: no more than

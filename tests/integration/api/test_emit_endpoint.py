@@ -183,7 +183,7 @@ def test_what_postgres_does_not_take_is_a_503_and_is_not_tried_twice(
     api = Api.of(server, container, account)
     assert api.post("/events.json", json=PAID).status_code == 202
 
-    answer = interrupted(api, container, "events_waiting", "insert into dispatcher.events", 20)
+    answer = interrupted(api, container, "events_waiting", "invoice_paid", 20)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["Retry-After"] == "5"
     assert stored(api) == 1

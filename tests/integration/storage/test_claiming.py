@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.connections.adapter import Planned
 from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage import planned
@@ -14,7 +15,6 @@ from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection, Storage, rows
 from dispatcher.storage.pipeline import deliveries, events, leasing
 from dispatcher.storage.pipeline.deliveries import _CLAIM, _NEXT_DUE, Claim
-from dispatcher.storage.planned import Planned
 from dispatcher.storage.stats import partitions
 from tests.conftest import ShiftTime
 from tests.integration.storage.conftest import Steps
