@@ -135,7 +135,7 @@ def container(settings: Settings, storage: Storage) -> Iterator[Container]:
 
 @pytest.fixture
 def shift_time(database_url: str, storage: Storage) -> ShiftTime:
-    """Moves what `dispatcher_now()` says; Redis' clock stays, so tests drain by `container.drain_runner.run`."""
+    """Moves what `dispatcher.now()` says; Redis' clock stays, so tests drain by `container.drain_runner.run`."""
 
     def shift(seconds: float) -> None:
         name = urlsplit(database_url).path.strip("/")

@@ -1,6 +1,6 @@
 """Deliveries: claimed under a lease, recorded with their attempts, released, and rebuilt into the clock.
 
-One seam shifts time for tests: every statement takes "now" from `dispatcher_now()`, which adds the session's
+One seam shifts time for tests: every statement takes "now" from `dispatcher.now()`, which adds the session's
 `dispatcher.shift` (seconds; unset outside tests).
 """
 

@@ -8,6 +8,7 @@ from time import monotonic
 import pytest
 
 from dispatcher.errors import StorageUnavailable
+from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage
@@ -17,7 +18,7 @@ from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.storage.conftest import Steps
 from tests.integration.storage.test_migrations import downgrade, upgrade
-from tests.support.builders import SECRET_KEY, a_webhook, an_account
+from tests.support.builders import SECRET_KEY
 from tests.support.waiting import eventually
 
 BEFORE = "0011"
@@ -25,12 +26,13 @@ BEFORE = "0011"
 # One delivery that waits for its fourth attempt, one of whose attempts was lost; and one that has failed.
 _STORED = """
 set local search_path to dispatcher;
+insert into dispatcher.accounts (slug, time_zone) values ('applecorp', 'UTC');
+insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted, events)
+values (1, 'http://127.0.0.1:9/hook', %(secret)s, '{invoice_paid}');
 insert into dispatcher.events (id, account_id, name, body, created_at)
-select dispatcher.new_event_id(), 1, 'invoice_paid', '{}', now()
-from generate_series(1, 2);
+select dispatcher.new_event_id(), 1, 'invoice_paid', '{}', now() from generate_series(1, 2);
 insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, attempt_count, lost_count, tries_before,
-    state,
-    finished_on)
+    state, finished_on)
 select n, e.id, 1, dispatcher.new_idempotency_key(n), c.attempts, c.losses, c.before, c.state, c.finished_on
 from (select id, row_number() over (order by id) as n from dispatcher.events) e
 join (values (1, 5, 1, 2, 'pending', null), (2, 6, 0, 0, 'failed', current_date))
@@ -46,10 +48,8 @@ def former(empty_database_url: str) -> Iterator[Steps]:
     """A database of the former release, with two deliveries."""
     storage = Storage(empty_database_url, SecretBox([SECRET_KEY]))
     upgrade(storage, BEFORE)
-    account = an_account(storage)
-    a_webhook(storage, account)
-    steps = Steps(storage, account)
-    steps.rows(_STORED)
+    steps = Steps(storage, Account(id=1, slug="applecorp", time_zone="UTC"))
+    steps.rows(_STORED, secret=storage.secrets.close("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
     yield steps
     storage.close()
 
