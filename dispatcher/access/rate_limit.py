@@ -11,11 +11,11 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from dispatcher import clock, log
 from dispatcher.background import DelayedTask
 from dispatcher.errors import ScheduleUnavailable
+from dispatcher.schedule.quota import Quota
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +30,6 @@ DEFAULT, EMITS = "default", "emits"
 
 Key = tuple[int, str]
 """A client, and one of its quotas."""
-
-
-class QuotaCounter(Protocol):
-    """Where the requests of all processes are counted (`schedule`)."""
-
-    def add(self, counts: Mapping[Key, int]) -> dict[Key, tuple[int, float]]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +62,7 @@ class Limiter:
 
     def __init__(
         self,
-        counts: QuotaCounter,
+        counts: Quota,
         quotas: Mapping[str, int],
         window_s: int,
         monotonic: Callable[[], float] = clock.monotonic,

@@ -15,7 +15,7 @@ from typing import Protocol
 from dispatcher import clock
 from dispatcher.broker.flower import AttemptEvent
 from dispatcher.pipeline.dispatch import Dispatch
-from dispatcher.pipeline.drain.counters import Adds, DrainCounters
+from dispatcher.pipeline.drain.counters import DrainCounters
 from dispatcher.pipeline.drain.judging import Counts
 from dispatcher.pipeline.drain.loop import STRAGGLING_S, Drain
 from dispatcher.pipeline.drain.policy import DrainPolicy
@@ -23,6 +23,7 @@ from dispatcher.pipeline.drain.tools import Tools
 from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.first_attempts import FirstAttempts
 from dispatcher.pipeline.trace import TracesAttempts
+from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.contract import Sender
 from dispatcher.sender.pool import SenderPool
@@ -54,7 +55,7 @@ class DrainRunner:
         senders: SenderPool,
         dispatch: Dispatch,
         policy: DrainPolicy,
-        counters: Adds,
+        counters: Counters,
         *,
         publish: Callable[[AttemptEvent], None] | None = None,
         metrics: DrainMetrics | None = None,

@@ -17,9 +17,9 @@ from dispatcher.background import BackgroundThread
 from dispatcher.connections.errors import sqlstate
 from dispatcher.errors import AccountNotFound, DispatcherError, InvalidEventAttribute
 from dispatcher.model.event import EventDraft
-from dispatcher.pipeline.drain.counters import Adds
 from dispatcher.pipeline.emit import NewEvent, drafts_of
 from dispatcher.pipeline.fault import guarded, log_fault
+from dispatcher.schedule.counters import Counters
 from dispatcher.schemas import InvalidEvent
 from dispatcher.settings import Outbox
 from dispatcher.storage.admin import accounts
@@ -44,7 +44,7 @@ PAUSE_S, PAUSE_MAX_S = 0.5, 15.0
 class Intake:
     """Takes in the events of one outbox, as process `taker`."""
 
-    def __init__(self, outbox: Outbox, storage: Storage, counters: Adds, taker: int) -> None:
+    def __init__(self, outbox: Outbox, storage: Storage, counters: Counters, taker: int) -> None:
         self._outbox = outbox
         self._name = outbox.name
         self._storage = storage
@@ -174,7 +174,7 @@ def _draft(event: OutboxEvent, time_zone: str) -> EventDraft:
 class Intakes:
     """A worker's: claims outboxes that nobody drains, and drains them."""
 
-    def __init__(self, outboxes: Sequence[Outbox], storage: Storage, counters: Adds, taker: int) -> None:
+    def __init__(self, outboxes: Sequence[Outbox], storage: Storage, counters: Counters, taker: int) -> None:
         """`storage` is theirs alone, with a connection for each: one that hangs takes none that others need."""
         self._storage = storage
         self._taker = taker

@@ -4,10 +4,12 @@ import logging
 import math
 import threading
 from collections.abc import Callable
-from typing import Protocol
 
 from dispatcher import clock, log
+from dispatcher.broker.queue import Queue
 from dispatcher.errors import DispatcherError, QueueUnavailable
+from dispatcher.schedule.schedule import Schedule
+from dispatcher.storage.pipeline.listener import NotificationListener
 
 logger = logging.getLogger(__name__)
 
@@ -17,35 +19,14 @@ LOOK_S = 1.0
 """So long after a nudge the outbox is looked at, and what failed is tried again."""
 
 
-class Flag(Protocol):
-    """The coalescing flag (`schedule`)."""
-
-    def claim_fan_out(self) -> bool: ...  # noqa: D102
-    def fan_out_begun(self) -> None: ...  # noqa: D102
-
-
-class FanOutQueue(Protocol):
-    """Where the message goes (`queue`)."""
-
-    def fan_out(self) -> None: ...  # noqa: D102
-
-
-class Hears(Protocol):
-    """Tells of commits (`storage.listener`)."""
-
-    is_deaf: bool
-
-    def wait(self, wait_s: float, stop: threading.Event) -> bool: ...  # noqa: D102
-
-
-def nudge(flag: Flag, queue: FanOutQueue) -> None:
+def nudge(schedule: Schedule, queue: Queue) -> None:
     """Sends `fan_out`, unless one waits. Raises ScheduleUnavailable, QueueUnavailable."""
-    if not flag.claim_fan_out():
+    if not schedule.claim_fan_out():
         return
     try:
         queue.fan_out()
     except QueueUnavailable:
-        flag.fan_out_begun()  # or the next nudge would believe that this one waits
+        schedule.fan_out_begun()  # or the next nudge would believe that this one waits
         raise
 
 
@@ -58,7 +39,7 @@ class Nudger:
 
     def __init__(
         self,
-        listener: Hears,
+        listener: NotificationListener,
         nudge: Callable[[], None],
         has_events: Callable[[], bool],
         monotonic: Callable[[], float] = clock.monotonic,

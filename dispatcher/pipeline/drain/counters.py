@@ -1,24 +1,18 @@
 """What became of claims and attempts is added to the figures that only grow: one addition for each flush."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from dispatcher.model.counters import bucket, outcome
 from dispatcher.model.delivery import State
+from dispatcher.schedule.counters import Counters
 from dispatcher.storage.pipeline.deliveries import Claim, Finished
-
-
-class Adds(Protocol):
-    """Where the sums are kept (`schedule.counters`)."""
-
-    def add(self, amounts: Mapping[str, int]) -> None: ...  # noqa: D102
 
 
 class DrainCounters:
     """A drain's side of the figures. `flushed` is told of each record: results, and seconds; None: nobody asks."""
 
-    def __init__(self, counters: Adds, flushed: Callable[[int, float], None] | None = None) -> None:
+    def __init__(self, counters: Counters, flushed: Callable[[int, float], None] | None = None) -> None:
         self._counters = counters
         self._flushed = flushed
 

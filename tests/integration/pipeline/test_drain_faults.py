@@ -225,7 +225,7 @@ def test_parts_that_could_be_done_without_stop_no_delivery(
 ) -> None:
     emitted(20)
     flow.sql("update dispatcher.events set traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'")
-    broken = Broken()
+    broken: Any = Broken()
     sender = FakeSender(clock, on_nth(3, Reply("503")))
     drain = make_drain(sender, hook.id, publish=broken.publish, counters=DrainCounters(broken), traces=broken)
 

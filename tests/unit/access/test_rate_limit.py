@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def later() -> Later:
     return Later()
 
 
-def a_process(counts: Counts, clock: FakeClock, later: Later) -> Limiter:
+def a_process(counts: Any, clock: FakeClock, later: Later) -> Limiter:
     return Limiter(counts, {DEFAULT: 3, EMITS: 5}, window_s=60, monotonic=clock, later=later)
 
 

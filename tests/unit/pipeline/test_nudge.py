@@ -50,11 +50,11 @@ def outbox() -> list[int]:
 
 
 @pytest.fixture
-def nudger(commits: Commits, schedule: MemorySchedule, queue: FakeQueue, outbox: list[int], clock: FakeClock) -> Nudger:
+def nudger(commits: Any, schedule: Any, queue: Any, outbox: list[int], clock: FakeClock) -> Nudger:
     return Nudger(commits, lambda: nudge(schedule, queue), lambda: bool(outbox), clock)
 
 
-def test_a_commit_sends_one_message(nudger: Nudger, commits: Commits, queue: FakeQueue) -> None:
+def test_a_commit_sends_one_message(nudger: Nudger, commits: Any, queue: Any) -> None:
     commits.count = 1
     nudger.wait(1, STOP)
     nudger.wait(1, STOP)
@@ -63,7 +63,7 @@ def test_a_commit_sends_one_message(nudger: Nudger, commits: Commits, queue: Fak
 
 
 def test_nothing_is_sent_while_a_message_waits(
-    nudger: Nudger, commits: Commits, schedule: MemorySchedule, queue: FakeQueue, clock: FakeClock
+    nudger: Nudger, commits: Any, schedule: Any, queue: Any, clock: FakeClock
 ) -> None:
     for _ in range(3):
         commits.count = 1
@@ -78,7 +78,7 @@ def test_nothing_is_sent_while_a_message_waits(
 
 
 def test_commits_close_together_share_a_message(
-    nudger: Nudger, commits: Commits, schedule: MemorySchedule, queue: FakeQueue, clock: FakeClock
+    nudger: Nudger, commits: Any, schedule: Any, queue: Any, clock: FakeClock
 ) -> None:
     commits.count = 3
     for _ in range(3):
@@ -92,7 +92,7 @@ def test_commits_close_together_share_a_message(
 
 
 def test_a_broker_that_is_down_is_asked_again_until_it_has_taken_the_message(
-    nudger: Nudger, commits: Commits, queue: FakeQueue, clock: FakeClock
+    nudger: Nudger, commits: Any, queue: Any, clock: FakeClock
 ) -> None:
     queue.down = True
     commits.count = 1
@@ -106,7 +106,7 @@ def test_a_broker_that_is_down_is_asked_again_until_it_has_taken_the_message(
     assert queue.fan_outs == 1
 
 
-def test_a_nudge_that_failed_does_not_stand_in_the_way_of_the_next(schedule: MemorySchedule, queue: FakeQueue) -> None:
+def test_a_nudge_that_failed_does_not_stand_in_the_way_of_the_next(schedule: Any, queue: Any) -> None:
     queue.down = True
     with pytest.raises(QueueUnavailable):
         nudge(schedule, queue)
@@ -116,7 +116,7 @@ def test_a_nudge_that_failed_does_not_stand_in_the_way_of_the_next(schedule: Mem
     assert queue.fan_outs == 1
 
 
-def test_a_clock_that_is_down_is_asked_again(commits: Commits, queue: FakeQueue, clock: FakeClock) -> None:
+def test_a_clock_that_is_down_is_asked_again(commits: Any, queue: Any, clock: FakeClock) -> None:
     class Down:
         def claim_fan_out(self) -> None:
             raise ScheduleUnavailable
@@ -135,7 +135,7 @@ def test_a_clock_that_is_down_is_asked_again(commits: Commits, queue: FakeQueue,
 
 
 def test_a_message_that_was_lost_is_sent_again(
-    nudger: Nudger, commits: Commits, schedule: MemorySchedule, outbox: list[int], queue: FakeQueue, clock: FakeClock
+    nudger: Nudger, commits: Any, schedule: Any, outbox: list[int], queue: Any, clock: FakeClock
 ) -> None:
     outbox.append(1)
     commits.count = 1
@@ -151,7 +151,7 @@ def test_a_message_that_was_lost_is_sent_again(
 
 
 def test_a_flag_without_a_message_holds_nothing_up_for_longer_than_it_lasts(
-    nudger: Nudger, commits: Commits, schedule: MemorySchedule, outbox: list[int], queue: FakeQueue, clock: FakeClock
+    nudger: Nudger, commits: Any, schedule: Any, outbox: list[int], queue: Any, clock: FakeClock
 ) -> None:
     assert schedule.claim_fan_out()  # whoever did so never knew
     outbox.append(1)
@@ -165,7 +165,7 @@ def test_a_flag_without_a_message_holds_nothing_up_for_longer_than_it_lasts(
 
 
 def test_once_the_outbox_is_empty_nothing_more_is_done(
-    nudger: Nudger, commits: Commits, outbox: list[int], queue: FakeQueue, clock: FakeClock
+    nudger: Nudger, commits: Any, outbox: list[int], queue: Any, clock: FakeClock
 ) -> None:
     outbox.append(1)
     commits.count = 1
@@ -180,7 +180,7 @@ def test_once_the_outbox_is_empty_nothing_more_is_done(
 
 @pytest.mark.parametrize(("is_deaf", "sent"), [(False, 0), (True, 1)])
 def test_who_hears_nothing_looks_at_the_outbox(
-    nudger: Nudger, commits: Commits, outbox: list[int], queue: FakeQueue, clock: FakeClock, is_deaf: bool, sent: int
+    nudger: Nudger, commits: Any, outbox: list[int], queue: Any, clock: FakeClock, is_deaf: bool, sent: int
 ) -> None:
     commits.is_deaf = is_deaf
     for _ in range(3):
@@ -195,9 +195,7 @@ def test_who_hears_nothing_looks_at_the_outbox(
     assert queue.fan_outs == sent
 
 
-def test_a_look_that_fails_comes_again(
-    commits: Commits, schedule: MemorySchedule, queue: FakeQueue, clock: FakeClock
-) -> None:
+def test_a_look_that_fails_comes_again(commits: Any, schedule: Any, queue: Any, clock: FakeClock) -> None:
     def unavailable() -> bool:
         raise StorageUnavailable("away")
 
