@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC
 from itertools import compress, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from dispatcher.connections.adapter import Adapter, Planned, array, completed
+from dispatcher.connections.adapter import Adapter, Planned, Row, array, completed
 from dispatcher.connections.recognise import adapter_for
 from dispatcher.errors import AccountNotFound
 from dispatcher.model.account import Account
@@ -67,17 +67,22 @@ from stored s join draft d using (id)
 """)
 
 # The same for one event, which is what services mostly emit: without arrays and a join it costs Postgres half.
-_INSERT_ONE = Planned(f"""
+_ONE = f"""
 with stored as (
     insert into dispatcher.events (account_id, name, body, idempotency_key, created_at, traceparent)
-    values (%(account_id)s::int, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
-        %(traceparent)s)
+    select %(account_id)s::int, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
+        %(traceparent)s {{source}}
     returning id, created_at),
 waiting as (
     insert into dispatcher.events_waiting (event_id, account_id, name, resource)
     select id, %(account_id)s::int, %(name)s, %(resource)s from stored)
 select id, created_at at time zone 'utc', {_NOTIFY} from stored
-""")
+"""
+_INSERT_ONE = Planned(_ONE.format(source=""))
+# Index: the primary key of accounts.
+_INSERT_ONE_OF_KNOWN = _ONE.format(
+    source="from dispatcher.accounts where id = %(account_id)s::int and slug = %(slug)s and time_zone = %(time_zone)s"
+)
 
 # And for very many, which are copied: their ids, in order, and when that is.
 _NEW_IDS = f"""
@@ -127,6 +132,19 @@ async def insert_by(adapter: Adapter, emit: Emit) -> list[Event]:
     async with _one_transaction(adapter):
         await adapter.rows(_LOCK_KEYS, _asked(keys))
         return (await _store(adapter, [emit], await _find(adapter, keys)))[0]
+
+
+async def insert_one_by(
+    adapter: Adapter, known: Account, draft: EventDraft, *, traceparent: str | None = None
+) -> Event | None:
+    """Stores one event that has no key, by one statement; None, and nothing is stored, where the account has changed.
+
+    `known` is the account as it once was looked up.
+    """
+    parameters = _parameters(Emit(known.id, [draft], traceparent)) | {"slug": known.slug, "time_zone": known.time_zone}
+    for row in await adapter.rows(_INSERT_ONE_OF_KNOWN, parameters):
+        return _stored(draft, row)
+    return None
 
 
 def insert_all(connection: object, emits: Sequence[Emit]) -> list[list[Event]]:
@@ -249,8 +267,13 @@ async def _insert_all(adapter: Adapter, emits: Sequence[Emit]) -> list[Event]:
 
 
 async def _insert_one(adapter: Adapter, emit: Emit) -> Event:
+    return _stored(emit.drafts[0], (await adapter.rows(_INSERT_ONE, _parameters(emit)))[0])
+
+
+def _parameters(emit: Emit) -> dict[str, Any]:
+    """Of the statements for one event."""
     (draft,) = emit.drafts
-    parameters = {
+    return {
         "account_id": emit.account_id,
         "name": draft.name,
         "body": draft.body_json.decode(),
@@ -259,7 +282,10 @@ async def _insert_one(adapter: Adapter, emit: Emit) -> Event:
         "resource": draft.resource,
         "traceparent": emit.traceparent,
     }
-    id_, created_at, _ = (await adapter.rows(_INSERT_ONE, parameters))[0]
+
+
+def _stored(draft: EventDraft, row: Row) -> Event:
+    id_, created_at, _ = row
     return Event(id=id_, name=draft.name, created_at=created_at.replace(tzinfo=UTC))
 
 

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dispatcher import emit
+from dispatcher.container import Container
 from dispatcher.errors import AccountNotFound
 from dispatcher.model.account import Account
 from dispatcher.model.event import Event
 from dispatcher.schemas import InvalidEvent
+from dispatcher.storage.admin import accounts
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import emits
 from dispatcher.storage.pipeline.listener import NotificationListener
@@ -241,3 +244,36 @@ def test_an_account_that_is_not_there_leaves_the_transaction_as_it_was(
     driver.end(commit=True)
 
     assert outbox() == [2]
+
+
+def test_an_account_that_has_changed_since_the_last_emit_is_looked_up_again(driver: Driver, outbox: Outbox) -> None:
+    driver.begin()
+    driver.emit(1)
+    driver.execute("update dispatcher.accounts set slug = 'pearcorp'")
+    with pytest.raises(AccountNotFound):
+        driver.emit(2)
+    driver.execute("update dispatcher.accounts set slug = 'applecorp', time_zone = 'Asia/Tokyo'")
+    driver.emit(3)
+    driver.end(commit=True)
+
+    assert outbox() == [1, 3]
+
+
+def test_times_are_in_the_time_zone_that_the_account_has_now(
+    container: Container, account: Account, storage: Storage
+) -> None:
+    sent_at = datetime(2024, 6, 13, 12, 0, tzinfo=UTC)
+    with storage.transaction() as connection:
+        for time_zone in ("Europe/Prague", "Asia/Tokyo"):
+            accounts.edit(connection, account.id, time_zone=time_zone)
+            emit(
+                "invoice_paid",
+                account=account.slug,
+                connection=connection,
+                invoice={"id": 1, "sent_at": sent_at},
+                payment={"id": 2},
+            )
+        sql = "select body #>> '{invoice,sent_at}' from dispatcher.events order by id"
+        times = [text for (text,) in connection.exec_driver_sql(sql)]
+
+    assert times == ["2024-06-13T14:00:00.000+02:00", "2024-06-13T21:00:00.000+09:00"]
