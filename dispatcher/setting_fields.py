@@ -16,7 +16,7 @@ from dispatcher.errors import InvalidSetting
 
 Kind = TypeVar("Kind")
 
-_FIELDS: dict[Any, type[marshmallow.fields.Field[Any]]] = {
+_FIELDS: "dict[Any, type[marshmallow.fields.Field[Any]]]" = {
     str: marshmallow.fields.String,
     int: marshmallow.fields.Integer,
     float: marshmallow.fields.Float,

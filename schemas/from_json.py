@@ -19,7 +19,7 @@ from dispatcher.schemas.active_catalogues import Catalogues, active
 from dispatcher.schemas.catalogue import EventType
 from dispatcher.schemas.wire.body import WireBody
 from dispatcher.schemas.wire.fields import written_in
-from dispatcher.schemas.wire.fields.nested import struct
+from dispatcher.schemas.wire.fields.structs import struct
 
 BATCH_LIMIT = 1_000
 """Events in one array."""

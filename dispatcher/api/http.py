@@ -16,6 +16,7 @@ from werkzeug.routing import IntegerConverter, Map
 from dispatcher.api.addresses import client_address
 from dispatcher.container import Container
 from dispatcher.errors import ApiError
+from dispatcher.model.event import BODY_LIMIT
 
 JSON = Any
 """Parsed JSON, or what becomes JSON."""
@@ -23,8 +24,6 @@ ROW_ID = "row_id"
 """The converter of an id in a path."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FORM_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
-BODY_LIMIT = 5 * 1024 * 1024
-"""Bytes of a request's body; more is 413."""
 
 
 class Answer(NamedTuple):

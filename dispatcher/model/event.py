@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+BODY_LIMIT = 5 * 1024 * 1024
+"""Bytes of an event's body, and of a request; more are refused."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:

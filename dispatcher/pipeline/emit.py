@@ -1,6 +1,5 @@
 """An event in: checked and rendered once, stored in one statement, in the caller's own transaction if it likes."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from dispatcher.connections.recognise import adapter_for, async_adapter_for
 from dispatcher.connections.schema import USUAL, adapter_in_schema
 from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.account import Account
-from dispatcher.model.event import Event, EventDraft
+from dispatcher.model.event import BODY_LIMIT, Event, EventDraft
 from dispatcher.pipeline.trace import TracesEmits, untraced
 from dispatcher.schemas import InvalidEvent, active
 from dispatcher.schemas.wire.choices import did_you_mean
@@ -92,6 +91,8 @@ class Emitter:
     async def aemit(self, account: Account | str, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
         """As `emit`, on an event loop and an asynchronous connection; without one, in a thread."""
         if connection is None:
+            import asyncio  # noqa: PLC0415 -- loaded already: this runs on its loop
+
             return await asyncio.to_thread(self.emit, account, new)
         adapter = await async_adapter_for(connection)
         with self._trace([event.name for event in new], None) as span:
@@ -196,6 +197,10 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
     if event.idempotency_key is not None:
         check_key(event.idempotency_key)
     body_json, resource = active().event(event.name).render(event.body, time_zone)
+    if len(body_json) > BODY_LIMIT:
+        raise InvalidEvent(
+            event.name, [("", f"has {len(body_json):,} bytes of JSON; at most {BODY_LIMIT:,} are allowed")]
+        )
     return EventDraft(
         name=event.name,
         body_json=body_json,

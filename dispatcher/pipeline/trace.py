@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dispatcher.model.attempt import Result, Verdict
-from dispatcher.model.delivery import Claimed
+if TYPE_CHECKING:  # a process that emits loads nothing of deliveries
+    from dispatcher.model.attempt import Result, Verdict
+    from dispatcher.model.delivery import Claimed
 
 
 class EmitSpan(Protocol):
@@ -46,10 +47,10 @@ def untraced(names: Sequence[str], traceparent: str | None) -> AbstractContextMa
 class TracesAttempts(Protocol):
     """One drain's attempts."""
 
-    def start(self, delivery: Claimed) -> list[tuple[str, str]]:
+    def start(self, delivery: "Claimed") -> list[tuple[str, str]]:
         """An attempt begins; returns the headers that hand its trace on to the receiver."""
         ...
 
-    def finish(self, delivery: Claimed, result: Result, verdict: Verdict) -> None:
+    def finish(self, delivery: "Claimed", result: "Result", verdict: "Verdict") -> None:
         """The attempt is over."""
         ...

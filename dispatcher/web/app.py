@@ -15,13 +15,14 @@ from dispatcher.api import (
     replays,
     webhooks,
 )
-from dispatcher.api.http import BODY_LIMIT, ROW_ID, RowId
+from dispatcher.api.http import ROW_ID, RowId
 from dispatcher.api.v1 import accounts as v1_accounts
 from dispatcher.api.v1 import members as v1_members
 from dispatcher.api.v1 import problems
 from dispatcher.api.v1 import webhooks as v1_webhooks
 from dispatcher.console.blueprint import register as register_console
 from dispatcher.container import Container
+from dispatcher.model.event import BODY_LIMIT
 from dispatcher.schemas.api.errors import ErrorSchema
 
 

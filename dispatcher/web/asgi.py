@@ -17,10 +17,11 @@ from dispatcher.api.addresses import is_trusted
 from dispatcher.api.auth import ADMITTED, bearer, needs_token, quota_headers, takes_forms
 from dispatcher.api.errors import error_answer
 from dispatcher.api.health import quick_answer
-from dispatcher.api.http import BODY_LIMIT, Answer, json_answer
+from dispatcher.api.http import Answer, json_answer
 from dispatcher.api.sign_in_queue import SignInQueue, is_sign_in
 from dispatcher.api.v1.problems import is_v1
 from dispatcher.container import Container
+from dispatcher.model.event import BODY_LIMIT
 from dispatcher.web.bodies import (
     FORM_LIMIT,
     LINGER_S,

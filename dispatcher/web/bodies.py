@@ -11,7 +11,8 @@ from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from dispatcher.api.http import BODY_LIMIT, too_large
+from dispatcher.api.http import too_large
+from dispatcher.model.event import BODY_LIMIT
 from dispatcher.web.connections import Owed, Turn
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from dispatcher.access.authenticate import Admission
 from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.api.auth import PREFIX, access_token, authorize, check_headers, quota_headers
 from dispatcher.api.errors import error_answer, method_not_allowed, not_found
-from dispatcher.api.http import BODY_LIMIT, Answer, check_content_type, json_answer, too_large
+from dispatcher.api.http import Answer, check_content_type, json_answer, too_large
 from dispatcher.api.v1.auth import authorize_service
 from dispatcher.api.v1.problems import PREFIX as V1
 from dispatcher.api.v1.problems import is_v1
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.account import Account
-from dispatcher.model.event import Event, EventDraft
+from dispatcher.model.event import BODY_LIMIT, Event, EventDraft
 from dispatcher.storage.pipeline.emits import Emit
 from dispatcher.web import posted_events
 from dispatcher.web.batcher import Batcher

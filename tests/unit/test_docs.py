@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from dispatcher.cli import main
+from dispatcher.cli.root import main
 from dispatcher.schemas import EventType
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS

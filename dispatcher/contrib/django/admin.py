@@ -11,10 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from dispatcher.container import current_container
 from dispatcher.contrib.django.models import AttemptRecord, DeliveryRecord, WebhookRecord
 from dispatcher.errors import DeliveryNotFound, IllegalTransition
-from dispatcher.replays.one import replay
 
 _COUNTED = 10_000
 
@@ -88,6 +86,9 @@ class DeliveryAdmin(_ReadOnly, admin.ModelAdmin):
     @admin.action(description="Redeliver the selected deliveries", permissions=["change"])
     def redeliver(self, request: HttpRequest, deliveries: QuerySet) -> None:
         """Makes finished ones pending again, with the same Idempotency-Key and a new series of attempts."""
+        from dispatcher.container import current_container  # noqa: PLC0415 -- a service that only emits has no server
+        from dispatcher.replays.one import replay  # noqa: PLC0415 -- the same
+
         container = current_container()
         queued = 0
         for delivery in deliveries:

@@ -41,4 +41,8 @@ def check_tables(app_configs: Sequence[Any] | None, databases: Sequence[str] | N
         if cursor.fetchone()[0]:
             return []
     what = f"the database {alias()!r} has no tables of the dispatcher"
-    return [checks.Warning(what, hint="Run: manage.py migrate", id="dispatcher.W001")]
+    return [
+        checks.Warning(
+            what, hint="Run: manage.py migrate (with the extra `server`), or dispatcher migrate", id="dispatcher.W001"
+        )
+    ]

@@ -1,5 +1,6 @@
 """The dispatcher's database is one of Django's: `DISPATCHER = {"DATABASE": ...}` in the settings, or "default"."""
 
+from importlib.util import find_spec
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -9,10 +10,7 @@ from dispatcher.connections.own import ConnectionPool
 from dispatcher.environment import set_unset_variables, set_variables
 from dispatcher.producer import emitter_over, use_emitter
 from dispatcher.settings import ProducerSettings, read_producer_settings
-from dispatcher.storage import migrate as migrations
-from dispatcher.storage.engine import Storage
 from dispatcher.storage.outboxes.tables import INSTALL
-from dispatcher.storage.secrets import SecretBox
 
 
 def alias() -> str:
@@ -44,7 +42,8 @@ def use_the_database() -> None:
 def migrate(using: str) -> None:
     """Brings the dispatcher's tables, or the outbox, to the state that this release expects, if they are in `using`.
 
-    Where that has another name than at the start, it is a test runner's.
+    Where that has another name than at the start, it is a test runner's. Without the extra `server` the tables are
+    left to the server's own `dispatcher migrate`.
     """
     if using != alias() or connections[using].vendor != "postgresql":
         return
@@ -56,8 +55,16 @@ def migrate(using: str) -> None:
     if own.outbox:
         with connections[using].cursor() as cursor:
             cursor.execute(INSTALL)
-        return
-    storage = Storage(url(using), SecretBox(()), 1, own.schema)
+    elif find_spec("alembic"):
+        _upgrade(using, own.schema)
+
+
+def _upgrade(using: str, schema: str) -> None:
+    from dispatcher.storage import migrate as migrations  # noqa: PLC0415 -- of the extra `server`
+    from dispatcher.storage.engine import Storage  # noqa: PLC0415 -- the same
+    from dispatcher.storage.secrets import SecretBox  # noqa: PLC0415 -- the same
+
+    storage = Storage(url(using), SecretBox(()), 1, schema)
     try:
         migrations.upgrade(storage)
     finally:

@@ -1,7 +1,7 @@
 """What every field type says of its values. A new type is one subclass of `Wire`, and a change nowhere else."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from marshmallow import fields
 
@@ -33,11 +33,20 @@ class Attribute:
         return self.sample
 
     def msgspec_type(self) -> Any:
-        """What msgspec decodes it as, null aside: it takes only what is in its wire form already."""
+        """What msgspec decodes it as, null aside: it takes only what is in its wire form already.
+
+        A server asks for it; msgspec is imported here only, as a process that emits does without it.
+        """
         return self.decoded_as
 
 
-class Wire(Attribute, fields.Field[Any]):
+if TYPE_CHECKING:
+    Field = fields.Field[Any]
+else:
+    Field = fields.Field  # marshmallow 3 does not say of what
+
+
+class Wire(Attribute, Field):
     """A plain value with one wire form. Absent attributes stay absent; `id`s are required."""
 
     def python(self, wired: Any) -> Any:

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, partial
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
-import msgspec
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.schema import SchemaMeta
-from msgspec import UNSET, UnsetType
 
 from dispatcher.schemas.wire.fields.attribute import Attribute, JsonSchema
 
@@ -32,7 +30,13 @@ def _within(path: str, error: ValidationError) -> Problems:
     return [(path + rest, reason) for rest, reason in inner]
 
 
-class Items(Attribute, fields.List[Any]):
+if TYPE_CHECKING:
+    List = fields.List[Any]
+else:
+    List = fields.List  # marshmallow 3 does not say of what
+
+
+class Items(Attribute, List):
     """An array of plain values."""
 
     inner: Any
@@ -80,7 +84,9 @@ class Shape(Attribute, fields.Nested):
         return [one] if self.many else one
 
     def msgspec_type(self) -> Any:
-        one: Any = _struct_of(type(self.inner))
+        from dispatcher.schemas.wire.fields.structs import struct_of  # noqa: PLC0415 -- see `Attribute.msgspec_type`
+
+        one: Any = struct_of(type(self.inner))
         return list[one] if self.many else one
 
 
@@ -217,36 +223,3 @@ def _array(convert: Callable[[Any], Any], value: Any) -> list[Any]:
     if problems:
         raise Invalid(problems)
     return wired
-
-
-# -- msgspec ---------------------------------------------------------------------------------------------------------
-
-
-def struct(name: str, attributes: Any, **options: Any) -> type[msgspec.Struct]:
-    """Attributes are written in the order given, and no others are taken."""
-    return msgspec.defstruct(name, attributes, kw_only=True, forbid_unknown_fields=True, gc=False, **options)
-
-
-@cache
-def _struct_of(schema: type[WireSchema]) -> type[msgspec.Struct]:
-    fields: Any = schema().fields
-    attributes = [_struct_attribute(name, field) for name, field in fields.items()]
-    unfinished = tuple((name, field.after_decoding) for name, field in fields.items() if field.after_decoding)
-    return struct(schema.__name__, attributes, namespace={"__post_init__": _finish(unfinished)} if unfinished else {})
-
-
-def _struct_attribute(name: str, field: Any) -> tuple[Any, ...]:
-    type_ = field.msgspec_type() | None if field.allow_none else field.msgspec_type()
-    return (name, type_) if field.required else (name, type_ | UnsetType, UNSET)
-
-
-def _finish(unfinished: tuple[tuple[str, Callable[[Any], Any]], ...]) -> Callable[[Any], None]:
-    """What msgspec calls with each object. A ValueError, as a ValidationError is, is one of msgspec's then."""
-
-    def finish(self: Any) -> None:
-        for name, after_decoding in unfinished:
-            value = getattr(self, name)
-            if value is not None and value is not UNSET:
-                setattr(self, name, after_decoding(value))
-
-    return finish

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from marshmallow import ValidationError
 from marshmallow.validate import Range
-from msgspec import Meta
 
 from dispatcher.schemas.wire.fields.attribute import JsonSchema, Wire
 from dispatcher.schemas.wire.fields.text import DECIMAL, EXAMPLES, FRACTION, PLAIN_URL, UNSENDABLE, URL
@@ -19,14 +18,18 @@ _DECIMALS = (str, *_NUMBERS)
 _MIN, _MAX = -(2**63), 2**63 - 1
 _64_BITS = range(_MIN, _MAX + 1)
 """Asked of plain integers only: with one of another type it would count."""
-_INTEGER = Annotated[int, Meta(ge=_MIN, le=_MAX)]
+
+
+def _limited(kind: type, **limits: Any) -> Any:
+    from msgspec import Meta  # noqa: PLC0415 -- see `Attribute.msgspec_type`
+
+    return Annotated[kind, Meta(**limits)]
 
 
 class Integer(Wire):
     """A JSON integer: no booleans, no digits in strings, within 64 bits."""
 
     as_is = (int, _64_BITS.__contains__)
-    decoded_as = _INTEGER
 
     def wire(self, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -41,6 +44,9 @@ class Integer(Wire):
 
     def example(self, name: str) -> int:
         return 14 if name == "due" else 1
+
+    def msgspec_type(self) -> Any:
+        return _limited(int, ge=_MIN, le=_MAX)
 
 
 class String(Wire):
@@ -90,7 +96,6 @@ class Number(Wire):
 
     form: ClassVar = {"type": "number"}
     sample = 21
-    decoded_as = _INTEGER | Annotated[float, Meta(gt=-1e15, lt=1e15)]  # larger ones are spelt otherwise
 
     def wire(self, value: Any) -> int | float:
         if isinstance(value, bool) or not isinstance(value, _NUMBERS):
@@ -104,6 +109,9 @@ class Number(Wire):
         if isinstance(value, Decimal):
             return int(value) if value == value.to_integral_value() else float(value)
         return value
+
+    def msgspec_type(self) -> Any:
+        return _limited(int, ge=_MIN, le=_MAX) | _limited(float, gt=-1e15, lt=1e15)  # larger ones are spelt otherwise
 
 
 class DecimalString(Wire):
@@ -138,7 +146,7 @@ class DecimalString(Wire):
         return "1.0" if name in ("quantity", "exchange_rate") else "12100.0"
 
     def msgspec_type(self) -> Any:
-        return Annotated[str, Meta(pattern="^" + (DECIMAL if self.as_given else FRACTION).pattern)]
+        return _limited(str, pattern="^" + (DECIMAL if self.as_given else FRACTION).pattern)
 
 
 def _digits(value: str | int | float | Decimal) -> str:
@@ -220,7 +228,7 @@ class Url(String):
         return f"https://example.com/{name.removesuffix('_url')}"
 
     def msgspec_type(self) -> Any:
-        return Annotated[str, Meta(pattern=PLAIN_URL.pattern)]
+        return _limited(str, pattern=PLAIN_URL.pattern)
 
 
 class Uuid(Wire):

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from dispatcher.api.http import BODY_LIMIT
 from dispatcher.container import Container
 from dispatcher.errors import ApiError
+from dispatcher.model.event import BODY_LIMIT
 from dispatcher.web import bodies
 from dispatcher.web.asgi import Asgi
 from dispatcher.web.bodies import FORM_LIMIT, LargeBodies

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dispatcher.cli import main
+from dispatcher.cli.root import main
 from dispatcher.container import use_container
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.reads.delivery_pages import SCANS

@@ -13,8 +13,8 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from dispatcher.cli import main
 from dispatcher.cli.address import url_of
+from dispatcher.cli.root import main
 from dispatcher.container import Container, use_container
 from dispatcher.model.account import Account
 from tests.support.api import AGENT, Api, Server, send

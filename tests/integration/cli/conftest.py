@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dispatcher.cli import main
+from dispatcher.cli.root import main
 from dispatcher.container import Container
 from tests.support.fakes import FakeQueue
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from dispatcher.cli import main
+from dispatcher.cli.root import main
 from dispatcher.container import Container
 from dispatcher.pipeline import first_attempts
 from dispatcher.settings import Settings
@@ -204,7 +204,7 @@ def test_an_account_must_be_named_where_there_may_be_several(run: Callable[..., 
 def test_status_loads_nothing_of_migrations_passwords_and_the_web(container: Container, settings: Settings) -> None:
     program = """
 import sys
-from dispatcher.cli import main
+from dispatcher.cli.root import main
 try:
     main(["status", "--json"], prog_name="dispatcher")
 finally:

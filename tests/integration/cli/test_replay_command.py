@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dispatcher.cli import main, replays
+from dispatcher.cli import replays
+from dispatcher.cli.root import main
 from dispatcher.container import Container
 from dispatcher.model.account import Account
 from dispatcher.storage.engine import Storage

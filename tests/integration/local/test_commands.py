@@ -16,8 +16,8 @@ import pytest
 from celery import Celery
 from click.testing import CliRunner
 
-from dispatcher.cli import main
 from dispatcher.cli.flower import flower, flower_access, is_loopback
+from dispatcher.cli.root import main
 from dispatcher.cli.up import choose_ports, up
 from dispatcher.local.env_file import running_environment
 from dispatcher.local.folder import PORTS, is_port_free, lock_folder, make_folder, write_private

@@ -6,8 +6,7 @@ import sys
 import click
 import pytest
 
-from dispatcher.cli import main
-from dispatcher.cli.root import _COMMANDS
+from dispatcher.cli.root import _COMMANDS, main
 from tests.support.places import ROOT
 
 HEAVY = {
@@ -16,7 +15,7 @@ HEAVY = {
 }  # fmt: skip
 PROGRAM = """
 import sys
-from dispatcher.cli import main
+from dispatcher.cli.root import main
 try:
     main(sys.argv[1:], prog_name="dispatcher")
 finally:

@@ -1,0 +1,146 @@
+"""The wheel without an extra, with the lowest versions that it allows, beside a service's own modules: it emits."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from dispatcher.storage.engine import Storage
+from tests.e2e.test_wheel import install, wheel  # noqa: F401 - a fixture
+from tests.support.builders import an_account
+from tests.support.places import ROOT
+from tests.support.processes import clean_environment
+
+LOCK = ROOT / "requirements-lowest.lock"
+SERVER = {"sqlalchemy", "redis", "celery", "cryptography", "msgspec", "click", "flask", "psycopg", "asyncio"}
+"""What a first emit on a connection of psycopg2 has no use for."""
+MEGABYTE = 1 << 20
+PRODUCER = """
+import asyncio
+import json
+import os
+import resource
+import sys
+from importlib.metadata import version
+
+import psycopg
+import psycopg2
+import schemas
+import sqlalchemy
+import tasks
+
+BODY = {"invoice": {"id": 1, "issued_on": "2024-06-13", "total": "10.0"}, "payment": {"id": 2}}
+url = sys.argv[1]
+
+
+def cpu_ms() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return 1_000 * (used.ru_utime + used.ru_stime)
+
+
+by_psycopg2, loaded, began_ms = psycopg2.connect(url), set(sys.modules), cpu_ms()
+from dispatcher import emit
+
+imported_ms = cpu_ms() - began_ms
+first = emit("invoice_paid", account="applecorp", connection=by_psycopg2, **BODY)
+first_ms = cpu_ms() - began_ms - imported_ms
+loaded = sys.modules.keys() - loaded
+
+from dispatcher import NewEvent, aemit, emit_many, signals
+from dispatcher.schemas import InvalidEvent, active
+
+by_psycopg2.commit()
+engine = sqlalchemy.create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(url))
+with psycopg.connect(url) as by_psycopg, engine.begin() as by_sqlalchemy:
+    for name, event in active().events.items():
+        emit(name, account="applecorp", connection=by_psycopg, **event.example)
+    signals.invoice_paid.send("applecorp", connection=by_sqlalchemy, **BODY)
+    try:
+        emit("invoice_paid", account="applecorp", connection=by_sqlalchemy, **BODY | {"invoice": {"total": "many"}})
+    except InvalidEvent as error:
+        refused = str(error)
+
+os.environ["DATABASE_URL"] = url
+emit_many([NewEvent(name="invoice_paid", body=BODY)] * 60, account="applecorp")
+asyncio.run(aemit("invoice_paid", account="applecorp", **BODY))
+print(
+    json.dumps(
+        {
+            "owners": [schemas.OWNER, tasks.OWNER],
+            "marshmallow": version("marshmallow"),
+            "imported_ms": imported_ms,
+            "first_ms": first_ms,
+            "loaded": sorted({name.partition(".")[0] for name in loaded}),
+            "refused": refused,
+        }
+    )
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811 - the fixture
+    """Where it is installed, with drivers."""
+    place = tmp_path_factory.mktemp("core")
+    install(place, "--require-hashes", "--requirement", LOCK)
+    install(place, "--no-index", wheel)
+    return place
+
+
+def in_service(core: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A Python that has nothing but its own folder and the core: `-S` leaves site-packages out."""
+    command = (sys.executable, "-S", *arguments)
+    environment = clean_environment() | {"PYTHONPATH": str(core)}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_it_emits_by_every_way_and_a_service_keeps_its_own_schemas_and_tasks(
+    core: Path, tmp_path: Path, storage: Storage, database_url: str
+) -> None:
+    an_account(storage)
+    for name in ("schemas", "tasks"):
+        (tmp_path / f"{name}.py").write_text("OWNER = 'the service'\n")
+    (tmp_path / "producer.py").write_text(PRODUCER)
+
+    done = in_service(core, "producer.py", database_url, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["owners"] == ["the service", "the service"]
+    assert f"marshmallow=={said['marshmallow']} " in LOCK.read_text()
+    assert said["refused"].startswith("invoice_paid: invoice.id: missing; invoice.total: ")
+    assert not SERVER & set(said["loaded"])
+    outbox = "dispatcher.events e join dispatcher.events_waiting on event_id = id"
+    with storage.transaction() as connection:
+        assert tuple(connection.exec_driver_sql(f"select count(*), count(distinct e.name) from {outbox}").one()) == (
+            1 + 53 + 1 + 60 + 1,
+            53,
+        )
+
+
+def test_it_is_at_most_8_packages_and_15_megabytes(core: Path) -> None:
+    installed = {one.name: one for one in distributions(path=[str(core)])}
+    wanted, needed = ["webhook-dispatcher"], set()
+    while wanted:
+        name = wanted.pop()
+        needed.add(name)
+        for requirement in map(Requirement, installed[name].requires or ()):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                wanted.append(requirement.name)
+
+    files = (Path(str(file.locate())) for name in needed for file in installed[name].files or ())
+    assert needed == {"webhook-dispatcher", "blinker", "marshmallow", "orjson", "packaging", "tzdata"}
+    assert sum(file.stat().st_blocks * 512 for file in files if file.is_file()) < 15 * MEGABYTE
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["emit", "invoice_paid"]])
+def test_the_command_says_what_to_install(core: Path, tmp_path: Path, arguments: list[str]) -> None:
+    done = in_service(core, "-c", "from dispatcher.cli import main; main()", *arguments, cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("the command needs: pip install 'webhook-dispatcher[server]'\n")
+    assert done.stderr.count("\n") == 1
