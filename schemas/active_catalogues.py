@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 
@@ -110,6 +109,8 @@ def _find(name: str) -> Catalogue:
 
 
 def _entry_point(name: str) -> object:
+    from importlib.metadata import entry_points  # noqa: PLC0415 -- 10 ms of CPU, which API v3's emits need not wait for
+
     for one in entry_points(group=GROUP, name=name):
         return one.load()
     known = sorted({DEFAULT, *(one.name for one in entry_points(group=GROUP))})

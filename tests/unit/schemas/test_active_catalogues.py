@@ -37,9 +37,7 @@ def test_api_v3_is_active_unless_another_is_named(monkeypatch: pytest.MonkeyPatc
 
 def test_an_installed_catalogue_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("shop", "tests.support.shop:catalogue", "dispatcher.catalogues")
-    monkeypatch.setattr(
-        "dispatcher.schemas.active_catalogues.entry_points", lambda **chosen: EntryPoints([entry]).select(**chosen)
-    )
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **chosen: EntryPoints([entry]).select(**chosen))
 
     assert named("shop", monkeypatch).catalogues == (shop.catalogue,)
 
