@@ -142,7 +142,11 @@ def _complete(operations: JSON, operation: JSON) -> None:
         statuses |= {401, 429} | ({403} if scopes else set())
     if operations.get("parameters"):  # of the path
         statuses.add(404)
-    operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/UserAgent"})
+    parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        if parameter.get("name") == "event_name":
+            parameter["schema"] = {"type": "string", "enum": list(active().events)}
+    parameters.append({"$ref": "#/components/parameters/UserAgent"})
     if "requestBody" in operation:
         statuses |= {413} | ({422} if scopes is not None else set())
     responses = operation["responses"]

@@ -1,5 +1,6 @@
 """The OpenAPI document and the page to try it."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -8,8 +9,11 @@ import pytest
 import requests
 
 from dispatcher.container import Container
+from dispatcher.schemas import api_v3
+from dispatcher.schemas.active_catalogues import Catalogues, use
 from dispatcher.storage.admin.service_tokens import SCOPES
 from dispatcher.web.app import create_app
+from tests.support import shop
 from tests.support.api import AGENT, Server
 from tests.support.service import V1_ROUTES
 
@@ -41,6 +45,33 @@ def test_its_references_lead_somewhere_and_its_schemas_are_valid(get: Callable[[
             found = found[part]
     for schema in document["components"]["schemas"].values():
         jsonschema_rs.meta.validate(schema)
+
+
+def test_it_has_the_events_of_the_active_catalogues(container: Container) -> None:
+    use(Catalogues(shop.catalogue, api_v3.catalogue))
+    try:
+        text = create_app(container).test_client().get("/api/v3/openapi.json", headers={"User-Agent": AGENT}).text
+    finally:
+        use(None)
+
+    document = json.loads(text)
+    names = [*shop.catalogue.events, *api_v3.EVENT_TYPES]
+    assert list(document["webhooks"]) == names
+    assert document["components"]["schemas"]["NewEvent"]["properties"]["name"]["enum"] == names
+    shipped = document["webhooks"]["order.shipped"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    paid = document["webhooks"]["invoice_paid"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert list(shipped["properties"]) == ["type", "timestamp", "data"]
+    assert list(paid["properties"]) == ["webhook_id", "event_name", "created_at", "body"]
+    (listed,) = (
+        one
+        for one in document["paths"]["/api/v3/accounts/{slug}/deliveries.json"]["get"]["parameters"]
+        if one.get("name") == "event_name"
+    )
+    assert listed["schema"]["enum"] == names
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', text):
+        found = document
+        for part in reference.split("/"):
+            found = found[part]
 
 
 def test_every_operation_below_the_api_says_how_to_authorize_and_what_can_go_wrong(
