@@ -4,17 +4,19 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
+from dispatcher.settings import Outbox
 from tests.e2e.conftest import a_cluster, used
 from tests.faults.conftest import bounded
 from tests.support import drivers
 from tests.support.cluster import Cluster
 from tests.support.drivers.base import NAME
+from tests.support.outboxes import rows_in
 from tests.support.places import a_folder
 from tests.support.producer import BULK, ORDERS, Producer
 from tests.support.receiver import Receiver
@@ -25,15 +27,23 @@ STEPS = bounded(1_000, 10_000)
 KILLS = bounded(6, 60)
 _firsts = itertools.count(0, 2 * BULK)
 
-SESSIONS = "select 1 from pg_stat_activity where datname = current_database() and application_name <> 'dispatcher'"
+SESSIONS = """
+select 1 from pg_stat_activity
+where datname = current_database() and application_name <> 'dispatcher' and pid <> pg_backend_pid()
+"""
 END_SESSIONS = SESSIONS.replace("select 1", "select pg_terminate_backend(pid, 5000)")
 
 
 class Running(NamedTuple):
-    """A cluster whose worker delivers to the receiver."""
+    """A cluster whose worker delivers to the receiver; `service` has the variables of a service that emits."""
 
     cluster: Cluster
     receiver: Receiver
+    service: dict[str, str]
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Of a statement in the service's database."""
+        return rows_in(Outbox(name="service", url=self.service["DATABASE_URL"]), sql)
 
     def delivered(self, first: int) -> list[int]:
         """The orders of a producer that have arrived; twice only where an event is there twice."""
@@ -43,8 +53,8 @@ class Running(NamedTuple):
 
     def committed(self, first: int) -> list[int]:
         """The orders of a producer that are in the service's own table."""
-        sql = "select id from orders where id >= %(first)s and id < %(end)s order by id"
-        return [id_ for (id_,) in self.cluster.rows(sql, first=first, end=first + 2 * BULK)]
+        sql = f"select id from orders where id >= {first} and id < {first + 2 * BULK} order by id"
+        return [id_ for (id_,) in self.rows(sql)]
 
 
 @pytest.fixture(scope="module")
@@ -54,25 +64,29 @@ def running(mortal_servers: tuple[Postgres, Valkey]) -> Iterator[Running]:
             execute(cluster.env["DATABASE_URL"], ORDERS)
             cluster.webhook(receiver.url("/hook"), NAME)
             cluster.start_worker()
-            yield Running(cluster, receiver)
+            yield Running(cluster, receiver, cluster.env)
 
 
 @pytest.mark.parametrize("name", drivers.NAMES)
 def test_what_is_delivered_is_what_was_committed(name: str, running: Running) -> None:
-    cluster, rng, first = running.cluster, random.Random(name), next(_firsts)
-    with Producer(name, cluster.env, first=first) as producer:
+    is_delivered_as_committed(name, running)
+
+
+def is_delivered_as_committed(name: str, running: Running) -> None:
+    rng, first = random.Random(name), next(_firsts)
+    with Producer(name, running.service, first=first) as producer:
         for moment in sorted(rng.sample(range(STEPS), KILLS)):
             producer.start(rng.getrandbits(30), STEPS)
             eventually(lambda at=moment: producer.progress.steps >= at, 60, "the producer's work")
             assert producer.exit_code is None
             if rng.random() < 0.3:
-                cluster.rows(END_SESSIONS)  # its connection is lost, and it ends by that
+                running.rows(END_SESSIONS)  # its connection is lost, and it ends by that
                 producer.wait(5)
             producer.kill()
         producer.start(rng.getrandbits(30), STEPS).wait(60)
         assert producer.exit_code == 0
-    eventually(lambda: not cluster.rows(SESSIONS), what="the end of its sessions")
-    cluster.wait_until_delivered(cluster.rows("select count(*) from orders")[0][0], 60)
+    eventually(lambda: not running.rows(SESSIONS), what="the end of its sessions")
+    running.cluster.wait_until_delivered(running.rows("select count(*) from orders")[0][0], 60)
 
     committed = running.committed(first)
     assert running.delivered(first) == committed
