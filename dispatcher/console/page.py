@@ -8,7 +8,7 @@ Read-only users change nothing (403).
 import hashlib
 import hmac
 import re
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound
@@ -17,6 +17,8 @@ from dispatcher.api.http import container, with_safe_headers
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import accounts, sessions
 from dispatcher.storage.admin.sessions import ActiveSession, Person
+from dispatcher.storage.reads.deliveries import DeliveryRow
+from dispatcher.webhooks.ping import PingResult
 
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 
@@ -27,7 +29,7 @@ _ALLOWED_READ_ONLY = frozenset({"console.sign_out", "console.end_session", "cons
 """What read-only users may change: their own sessions."""
 _POLLED = frozenset({"console.stats", "console.all_stats", "console.delivery_progress", "console.replay_progress"})
 """What an open page requests again and again: that is no use of a session."""
-T = TypeVar("T", bound="HasAttempts")
+T = TypeVar("T", DeliveryRow, PingResult)
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{20,100}\Z")
 _POLICY = (
@@ -90,14 +92,8 @@ def person() -> Person:
     return cast(Person, g.person)
 
 
-class HasAttempts(Protocol):
-    """Operators see more of attempts than a webhook's owner."""
-
-    def for_clients(self) -> Self: ...  # noqa: D102
-
-
 def visible(record: T) -> T:
-    """`record` as this page's viewer may see it."""
+    """`record` as this page's viewer may see it: operators see more of attempts than a webhook's owner."""
     return record if person().account is None else record.for_clients()
 
 
