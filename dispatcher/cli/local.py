@@ -14,7 +14,7 @@ from dispatcher.replays import one as replay
 from dispatcher.representations import delivery_details_json, delivery_json, replay_json, signing_secret_json
 from dispatcher.schemas.api.delivery import PingSchema
 from dispatcher.schemas.api.emitted import EmittedSchema
-from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
+from dispatcher.schemas.api.webhook import FilteredWebhookSchema
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.reads import deliveries as delivery_reads
@@ -24,7 +24,7 @@ from dispatcher.webhooks import edit, secrets
 
 JSON = dict[str, Any]
 
-_webhook = WebhookWithExtrasSchema(exclude=["url"])  # it has one only where an API is reached
+_webhook = FilteredWebhookSchema(exclude=["url"])  # it has one only where an API is reached
 _ping, _emitted = PingSchema(), EmittedSchema()
 
 

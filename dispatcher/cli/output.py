@@ -86,6 +86,8 @@ def _text(value: object) -> str:
             return "yes" if value else "no"
         case datetime():
             return local_time(value)
+        case dict():
+            return json.dumps(value, ensure_ascii=False)
         case list():
             return " ".join(map(str, value))
         case _:

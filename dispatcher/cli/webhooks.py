@@ -1,5 +1,6 @@
 """`dispatcher webhook`: who wants which events."""
 
+import json
 from typing import Any
 
 import click
@@ -9,6 +10,16 @@ from dispatcher.cli.options import account_option, given, json_option, one_of, o
 from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from dispatcher.schemas.api.signing import DAY_S
+
+_REMOVABLE = ("auth_header", "filter")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text) if text else ""
+    except ValueError:
+        raise click.BadParameter("must be JSON") from None
+
 
 _webhook = option_group(click.argument("webhook_id", type=int), account_option)
 _extras = option_group(
@@ -25,6 +36,9 @@ _extras = option_group(
         "--superseding/--no-superseding",
         default=None,
         help="Whether a newer update of a resource supersedes a pending one.",
+    ),
+    click.option(
+        "--filter", type=_json, metavar="JSON", help='Send only events whose bodies match; "" removes the filter.'
     ),
 )
 
@@ -81,9 +95,7 @@ def show(webhook_id: int, slug: str | None, as_json: bool) -> None:
 @json_option
 def edit(webhook_id: int, slug: str | None, as_json: bool, **options: Any) -> None:
     """Change the given attributes of a webhook."""
-    changes = given(options)
-    if changes.get("auth_header") == "":
-        changes["auth_header"] = None
+    changes = {name: None if value == "" and name in _REMOVABLE else value for name, value in given(options).items()}
     show_attributes(backend().edit_webhook(slug, webhook_id, changes), as_json)
 
 

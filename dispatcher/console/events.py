@@ -39,7 +39,7 @@ def show(event_id: int) -> Response:
     def read(connection: Connection) -> tuple[Any, ...]:
         event = events.find(connection, account().id, min(event_id, 2**63 - 1))
         deliveries = events.resulting_deliveries(connection, event.id)
-        webhooks = events.non_recipients(connection, account().id, [one.webhook_id for one in deliveries])
+        webhooks = events.non_recipients(connection, account().id, event.id, [one.webhook_id for one in deliveries])
         return event, deliveries, webhooks
 
     event, deliveries, webhooks = container().storage.transact(read)

@@ -40,6 +40,8 @@ def why_not_sent(event: EmittedEvent, webhook: NonRecipient) -> str:
         return "Not subscribed: this event has no legacy payload." if legacy else "Not subscribed to this event."
     if not webhook.active:
         return "The webhook is inactive."
+    if not webhook.filter_matches:
+        return "The filter does not match the event's body."
     if webhook.updated_at > event.recorded_at:
         return "The webhook was inactive or not subscribed when the event was fanned out, and has been changed since."
     return "The delivery has been deleted after its retention period."

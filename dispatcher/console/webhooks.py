@@ -3,6 +3,7 @@
 Its signing secret is shown on demand only.
 """
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from dispatcher.storage.reads.webhooks import WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edits
 from dispatcher.webhooks import secrets
+from dispatcher.webhooks.preview import preview
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
 _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering")
@@ -96,7 +98,7 @@ def edit(webhook_id: int) -> Response:
     """The form with what it is now; not for read-only users, as a URL may hold its receiver's token."""
     _check_may_write()
     webhook = find_webhook(webhook_id)
-    attributes = {name: getattr(webhook, name) for name in (*_TEXTS, "events", "rate_limit", "superseding")}
+    attributes = {name: getattr(webhook, name) for name in (*_TEXTS, "events", "rate_limit", "superseding", "filter")}
     return _form(webhook, attributes, {})
 
 
@@ -165,6 +167,17 @@ def _secret(webhook_id: int, secret: SigningSecret) -> Response:
     return page("secret.html", secret=secret) if is_part() else webhook_page(webhook_id, secret=secret)
 
 
+@blueprint.route("/accounts/<slug>/webhooks/filter_preview", methods=["POST"], endpoint="preview_filter")
+def preview_filter() -> Response:
+    """A part: how many of the last events the form's filter would have matched."""
+    attributes = _attributes()
+    try:
+        requested = {"filter": attributes["filter"], "events": attributes["events"]}
+        return page("filter_preview.html", preview=preview(container().storage, account().id, requested))
+    except InvalidWebhook as invalid:
+        return page("filter_preview.html", problems=[text for texts in invalid.messages.values() for text in texts])
+
+
 def _event_groups(chosen: Collection[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
     """Every event by its resource, with whether it is chosen; the dispatcher's own events come last."""
     groups: dict[str, list[tuple[str, bool]]] = {}
@@ -184,8 +197,10 @@ def _check_may_write() -> None:
 def _form(
     webhook: Webhook | None, values: Mapping[str, Any], problems: Mapping[str, Any], status: int = 200
 ) -> Response:
-    groups = _event_groups(values.get("events", ()))
-    return page("webhook_form.html", status, webhook=webhook, values=values, problems=problems, groups=groups)
+    groups, filter_ = _event_groups(values.get("events", ())), values.get("filter")
+    filter_text = filter_ if isinstance(filter_, str) else filter_ and json.dumps(filter_, indent=2, ensure_ascii=False)
+    shown = {**values, "filter": filter_text or ""}
+    return page("webhook_form.html", status, webhook=webhook, values=shown, problems=problems, groups=groups)
 
 
 def _attributes() -> dict[str, Any]:
@@ -195,10 +210,19 @@ def _attributes() -> dict[str, Any]:
     attributes["description"] = attributes["description"] or None
     attributes["events"] = form.getlist("events")
     attributes["superseding"] = bool(form.get("superseding"))
+    attributes["filter"] = _json_or_text(form.get("filter", "").strip())
     attributes["rate_limit"] = filters.rate(form.get("rate_limit", ""))
     if auth_header := form.get("auth_header", "").strip():
         attributes["auth_header"] = auth_header
     return attributes
+
+
+def _json_or_text(text: str) -> Any:
+    """What was written, parsed; text that is no JSON is refused later, and shown again."""
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return text
 
 
 def _summary(webhook_id: int) -> WebhookSummary:

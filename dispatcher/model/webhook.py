@@ -1,8 +1,10 @@
 """Who wants events: a URL, the names it subscribed to, and how it is signed and authorised."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 
@@ -56,6 +58,8 @@ class Webhook:
     deactivated_at: datetime | None = None
     deactivated_reason: str | None = None
     """Why we made it inactive; None: its owner did, or it is active."""
+    filter: Mapping[str, Any] | None = None
+    """What bodies of events must match (`pipeline.filters`); None: nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ from dispatcher.api import (
 )
 from dispatcher.api.http import ROW_ID, RowId
 from dispatcher.api.v1 import accounts as v1_accounts
+from dispatcher.api.v1 import filters as v1_filters
 from dispatcher.api.v1 import members as v1_members
 from dispatcher.api.v1 import problems
 from dispatcher.api.v1 import webhooks as v1_webhooks
@@ -51,7 +52,7 @@ def create_app(container: Container) -> Flask:
     openapi.prepare(app, api)
     for resource in (oauth, accounts, webhooks, events, deliveries, replays):
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
-    for resource in (v1_accounts, v1_members, v1_webhooks):
+    for resource in (v1_accounts, v1_members, v1_webhooks, v1_filters):
         api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)
     api.register_blueprint(health.blueprint)

@@ -8,16 +8,17 @@ from marshmallow import ValidationError
 
 from dispatcher.errors import InvalidWebhook
 from dispatcher.model.webhook import Ordering, PayloadVersion, Webhook
+from dispatcher.pipeline.filters import compile_filter
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
-from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
-from dispatcher.schemas.errors import texts_by_field
+from dispatcher.schemas.api.webhook import FilteredWebhookSchema
+from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
 
-_schema = WebhookWithExtrasSchema()
+_schema = FilteredWebhookSchema()
 
 
 def create_webhook(
@@ -27,6 +28,7 @@ def create_webhook(
 
     `client_id` is the row's id of the API's client whose it is: only that one sees it there.
     """
+    _check_door(attributes, client_id)
     checked = _checked({**webhooks.DEFAULTS, **attributes}) | {"client_id": client_id}
 
     def create(connection: Connection) -> Webhook:
@@ -50,6 +52,7 @@ def edit_webhook(
 
     With `client_id` it must be that client's. Raises WebhookNotFound, and what `create_webhook` raises.
     """
+    _check_door(changes, client_id)
 
     def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
@@ -78,6 +81,12 @@ def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: i
     storage.transact(delete)
 
 
+def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
+    """A client's webhook is API v3's, which has no filter; one that was set otherwise stays."""
+    if client_id is not None and "filter" in attributes:
+        raise InvalidWebhook({"filter": ["Unknown field."]})
+
+
 def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
     """`attributes` as they are stored; raises InvalidWebhook with every message at once."""
     messages: dict[str, list[str]] = {}
@@ -88,6 +97,11 @@ def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
         checked = {}
     if checked.get("payload_version") == PayloadVersion.LEGACY and not set(checked["events"]) <= LEGACY_EVENTS:
         messages["events"] = [f"must be among {', '.join(sorted(LEGACY_EVENTS))} for a legacy payload"]
+    if checked.get("filter") is not None:
+        try:
+            checked["filter_path"] = compile_filter(checked["filter"], checked["events"])
+        except ValidationError as error:
+            messages["filter"] = texts(error.messages)
     if messages:
         raise InvalidWebhook(messages)
     return checked

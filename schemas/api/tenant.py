@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length, Range, Regexp
 
-from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
+from dispatcher.schemas.api.webhook import FilteredWebhookSchema
 from dispatcher.schemas.wire.fields import Boolean, DateTime, Integer, WireSchema
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
@@ -73,10 +73,10 @@ class TenantClientSchema(WireSchema):
     revoked_at = DateTime(dump_only=True, allow_none=True)
 
 
-class TenantWebhookSchema(WebhookWithExtrasSchema):
+class TenantWebhookSchema(FilteredWebhookSchema):
     """A webhook, whoever created it."""
 
-    class Meta(WebhookWithExtrasSchema.Meta):
+    class Meta(FilteredWebhookSchema.Meta):
         """Without what is API v3's own."""
 
         exclude = ("url", "failed_deliveries_uuid")

@@ -146,5 +146,23 @@ class WebhookWithExtrasSchema(WebhookSchema):
     deactivated_reason = fields.String(dump_only=True, allow_none=True)
 
 
+class FilteredWebhookSchema(WebhookWithExtrasSchema):
+    """With a filter on the bodies of events (docs/guides/filters.md), which API v3 does not have."""
+
+    filter = fields.Dict(allow_none=True, error_messages={"invalid": "must be a JSON object, or null"})
+
+
+class FilterPreviewSchema(WireSchema):
+    """A filter to try out on an account's last events with these names, and how many of them it matches."""
+
+    filter = fields.Dict(required=True, load_only=True, error_messages={"invalid": "must be a JSON object"})
+    events = Names(
+        required=True, load_only=True, validate=check_events, error_messages={"required": EMPTY, "null": EMPTY}
+    )
+    matched = Integer(dump_only=True)
+    of = Integer(dump_only=True)
+    event_ids = fields.List(fields.Integer(), dump_only=True)
+
+
 class WebhookChangesSchema(WebhookWithExtrasSchema):
     """For the documentation of PATCH: the same, loaded with `partial=True`."""

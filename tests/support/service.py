@@ -72,6 +72,7 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "GET {account}/webhooks/{webhook}/secret": ("webhooks", None),
     "POST {account}/webhooks/{webhook}/secret/rotate": ("webhooks", {"previous_valid_for_s": 60}),
     "DELETE {account}/webhooks/{webhook}": ("webhooks", None),
+    "POST {account}/filter_preview": ("webhooks", {"filter": {"invoice": {"id": [1]}}, "events": ["invoice_paid"]}),
     "POST {account}/events": (
         "events:write",
         {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}},

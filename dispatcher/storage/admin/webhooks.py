@@ -1,5 +1,6 @@
 """Webhooks: who wants which events, with secrets encrypted. Never deleted, only marked: attempts point to them."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ DEFAULTS: Mapping[str, Any] = {
     "signing": Signing.STANDARD,
     "ordering": Ordering.NONE,
     "superseding": False,
+    "filter": None,
 }
 """The attributes that a new webhook need not name."""
 WRITABLE = ("webhook_url", "events", *DEFAULTS)
@@ -32,7 +34,7 @@ WRITABLE = ("webhook_url", "events", *DEFAULTS)
 # In the order of Webhook's fields.
 _COLUMNS = """w.id, a.slug, w.failed_deliveries_uuid, w.webhook_url, w.auth_header_encrypted, w.active, w.events,
     w.payload_version, w.signing_secret_encrypted, w.created_at, w.updated_at, w.client_id, w.description, w.rate_limit,
-    w.signing, w.ordering, w.superseding, w.deactivated_at, w.deactivated_reason"""
+    w.signing, w.ordering, w.superseding, w.deactivated_at, w.deactivated_reason, w.filter"""
 
 # With a client's id, only that client's.
 _OWNED = """account_id = %(account_id)s and deleted_at is null
@@ -41,9 +43,11 @@ _OWNED = """account_id = %(account_id)s and deleted_at is null
 _INSERT = f"""
 with w as (
     insert into dispatcher.webhooks (account_id, webhook_url, auth_header_encrypted, signing_secret_encrypted, active,
-        events, payload_version, description, rate_limit, signing, ordering, superseding, client_id)
+        events, payload_version, description, rate_limit, signing, ordering, superseding, client_id, filter,
+        filter_path)
     values (%(account_id)s, %(webhook_url)s, %(auth_header)s, %(secret)s, %(active)s, %(events)s, %(payload_version)s,
-        %(description)s, %(rate_limit)s, %(signing)s, %(ordering)s, %(superseding)s, %(client_id)s)
+        %(description)s, %(rate_limit)s, %(signing)s, %(ordering)s, %(superseding)s, %(client_id)s,
+        %(filter)s, %(filter_path)s)
     returning *)
 select {_COLUMNS} from w join dispatcher.accounts a on a.id = w.account_id
 """
@@ -68,6 +72,7 @@ with w as (
         set webhook_url = %(webhook_url)s, auth_header_encrypted = %(auth_header)s, active = %(active)s,
         events = %(events)s, payload_version = %(payload_version)s, description = %(description)s,
         rate_limit = %(rate_limit)s, signing = %(signing)s, ordering = %(ordering)s, superseding = %(superseding)s,
+        filter = %(filter)s, filter_path = %(filter_path)s,
         failing_since = case when not %(active)s then failing_since end,
         deactivated_at = case when not %(active)s then deactivated_at end,
         deactivated_reason = case when not %(active)s then deactivated_reason end, updated_at = now()
@@ -304,12 +309,14 @@ def check_newest(connection: Connection, secrets: SecretBox) -> None:
 
 def _parameters(attributes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
     """The attributes as they are stored."""
-    auth_header = attributes.get("auth_header")
+    auth_header, filter_ = attributes.get("auth_header"), attributes.get("filter")
     return {
+        "filter_path": None,
         **DEFAULTS,
         **attributes,
         "auth_header": secrets.close(auth_header) if auth_header else None,
         "events": list(attributes["events"]),
+        "filter": None if filter_ is None else json.dumps(filter_),
     }
 
 

@@ -64,6 +64,8 @@ class NonRecipient:
     updated_at: datetime
     deleted_at: datetime | None
     deactivated_at: datetime | None
+    filter_matches: bool
+    """Whether its filter, if it has one, matches the event."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +120,8 @@ union all select id from dispatcher.deliveries where event_id = any (%(ids)s::bi
 
 # Index: webhooks_of_account.
 _NON_RECIPIENTS = """
-select id, webhook_url, active, events, payload_version, created_at, updated_at, deleted_at, deactivated_at
+select id, webhook_url, active, events, payload_version, created_at, updated_at, deleted_at, deactivated_at,
+    filter_path is null or coalesce(dispatcher.event_json(%(event_id)s) @@ filter_path, false)
 from dispatcher.webhooks where account_id = %(account_id)s and (deleted_at is null or id = any (%(webhook_ids)s::int[]))
 order by id limit %(limit)s
 """
@@ -177,10 +180,10 @@ def delivery_ids(connection: Connection, event_ids: Sequence[int]) -> list[int]:
 
 
 def non_recipients(
-    connection: Connection, account_id: int, webhook_ids: Sequence[int], limit: int = 1_000
+    connection: Connection, account_id: int, event_id: int, webhook_ids: Sequence[int], limit: int = 1_000
 ) -> list[NonRecipient]:
     """The account's webhooks, and those deleted since with an id in `webhook_ids`."""
-    parameters = {"account_id": account_id, "webhook_ids": list(webhook_ids), "limit": limit}
+    parameters = {"account_id": account_id, "event_id": event_id, "webhook_ids": list(webhook_ids), "limit": limit}
     return records(connection, NonRecipient, _NON_RECIPIENTS, **parameters)
 
 

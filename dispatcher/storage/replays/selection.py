@@ -62,7 +62,8 @@ with scanned as materialized (
     where account_id = %(account_id)s and id > %(after)s and id < %(until_id)s order by id limit %(scan)s),
 missing as (
     select s.id from scanned s join dispatcher.webhooks w on w.id = %(webhook_id)s
-    where s.name = any (w.events) and (%(names)s::text[] is null or s.name = any (%(names)s::text[]))
+    where s.name = any (w.events) and (w.filter_path is null or dispatcher.event_json(s.id) @@ w.filter_path)
+        and (%(names)s::text[] is null or s.name = any (%(names)s::text[]))
     except
     select event_id from dispatcher.deliveries
     where webhook_id = %(webhook_id)s and (finished_on is null or finished_on >= %(first_day)s)

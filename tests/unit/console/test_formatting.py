@@ -67,6 +67,7 @@ ID = int((NOON - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()) << 23
 EVENT = EmittedEvent(id=ID, name="invoice_paid", created_at=NOON, idempotency_key=None, body={}, is_waiting=False)
 BEFORE, AFTER = NOON - timedelta(days=1), NOON + timedelta(days=1)
 ONLOOKER = NonRecipient(
+    filter_matches=True,
     id=5, webhook_url="", active=True, events=("invoice_paid",), payload_version="v3", created_at=BEFORE,
     updated_at=BEFORE, deleted_at=None, deactivated_at=None,
 )  # fmt: skip
