@@ -10,6 +10,7 @@ from dispatcher.connections.own import ConnectionPool
 from dispatcher.errors import InvalidSetting
 from dispatcher.pipeline.emit import Emitter
 from dispatcher.pipeline.trace import TracesEmits, untraced
+from dispatcher.schemas import active
 from dispatcher.settings import ProducerSettings, read_database_settings, read_producer_settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def load_tracing(*, is_on: bool) -> "Tracing | None":
 def _from_environment() -> "Emitter | OutboxEmitter":
     settings = read_producer_settings()
     failpoints.arm(settings.failpoint)
+    active()  # the catalogue is loaded now: the first `aemit` does all this in a thread
     tracing = load_tracing(is_on=settings.tracing)
 
     @cache
