@@ -6,7 +6,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dispatcher import failpoints
-from dispatcher.connections.own import ConnectionPool
 from dispatcher.errors import InvalidSetting
 from dispatcher.pipeline.emit import Emitter
 from dispatcher.pipeline.trace import TracesEmits, untraced
@@ -14,6 +13,7 @@ from dispatcher.schemas import active
 from dispatcher.settings import ProducerSettings, read_database_settings, read_producer_settings
 
 if TYPE_CHECKING:
+    from dispatcher.connections.own import ConnectionPool
     from dispatcher.pipeline.outbox_emit import OutboxEmitter
     from dispatcher.tracing import Tracing
 
@@ -54,8 +54,10 @@ def _from_environment() -> "Emitter | OutboxEmitter":
     tracing = load_tracing(is_on=settings.tracing)
 
     @cache
-    def pool() -> ConnectionPool:
+    def pool() -> "ConnectionPool":
         """DATABASE_URL is only needed by an emit without `connection`."""
+        from dispatcher.connections.own import ConnectionPool  # noqa: PLC0415 -- loaded by processes that use it
+
         database = read_database_settings()
         return ConnectionPool(database.database_url, database.pool_size, settings.schema)
 
@@ -63,7 +65,7 @@ def _from_environment() -> "Emitter | OutboxEmitter":
 
 
 def emitter_over(
-    pool: Callable[[], ConnectionPool], settings: ProducerSettings, trace: TracesEmits = untraced
+    pool: "Callable[[], ConnectionPool]", settings: ProducerSettings, trace: TracesEmits = untraced
 ) -> "Emitter | OutboxEmitter":
     """One into the dispatcher's tables, or into a service's own outbox, as the settings say."""
     if not settings.outbox:
