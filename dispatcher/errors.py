@@ -5,6 +5,7 @@ DispatcherError
 ├── InvalidAttribute
 │   ├── InvalidEventAttribute    an event's `created_at` or idempotency key (for a body: InvalidEvent of schemas)
 │   └── InvalidClientAttribute   a client's
+├── InvalidFile              what `dispatcher apply` reads is invalid
 ├── InvalidFields            the front doors answer 422
 │   ├── InvalidAccount       an account's attributes are invalid
 │   ├── InvalidWebhook       a webhook's attributes are invalid
@@ -81,6 +82,14 @@ class InvalidFields(DispatcherError):
     def __init__(self, messages: Mapping[str, Sequence[str]]) -> None:
         super().__init__("; ".join(f"{field} {', '.join(texts)}" for field, texts in messages.items()))
         self.messages = messages
+
+
+class InvalidFile(DispatcherError):
+    """A file of accounts and webhooks is invalid. `path`: where."""
+
+    def __init__(self, path: tuple[str | int, ...], reason: str) -> None:
+        super().__init__(f"{'.'.join(map(str, path))} {reason}")
+        self.path = path
 
 
 class InvalidWebhook(InvalidFields):

@@ -35,7 +35,7 @@ def upsert(
     """
     if not _EXTERNAL_ID.match(external_id):
         raise InvalidAccount({"external_id": ["must have 1 to 255 characters of A-Z a-z 0-9 . _ : @ -"]})
-    checked = _checked(attributes, settings)
+    checked = checked_attributes(attributes, settings)
 
     def store(connection: Connection) -> tuple[Tenant, bool]:
         is_new = False
@@ -50,7 +50,7 @@ def upsert(
 
 def edit(storage: Storage, settings: Settings, external_id: str, changes: Mapping[str, Any]) -> Tenant:
     """The account with `changes`; raises AccountNotFound, and what `upsert` raises."""
-    checked = _checked(changes, settings)
+    checked = checked_attributes(changes, settings)
     return storage.transact(lambda connection: _edit(connection, tenants.find(connection, external_id), checked))
 
 
@@ -105,7 +105,8 @@ def _edit(connection: Connection, tenant: Tenant, changes: Mapping[str, Any]) ->
     return tenants.find(connection, tenant.external_id)
 
 
-def _checked(attributes: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def checked_attributes(attributes: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """An account's attributes as they are stored; raises InvalidAccount with every message at once."""
     messages: dict[str, list[str]] = {}
     checked: dict[str, Any] = {}
     try:

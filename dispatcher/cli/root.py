@@ -18,6 +18,7 @@ from dispatcher.version import VERSION
 
 _COMMANDS = {
     "account": ("accounts", "Manage accounts."),
+    "apply": ("apply", "Create and change accounts and webhooks as a YAML file describes them."),
     "bench": ("bench", "Measure throughput, latency and idle cost on this machine, with two baselines."),
     "catalogue": ("catalogue", "Check, compare and export the catalogues in DISPATCHER_CATALOGUE."),
     "client": ("clients", "Manage clients of the API."),
@@ -49,7 +50,18 @@ _COMMANDS = {
     "webhook": ("webhooks", "Manage webhooks."),
 }
 """Command → its module here, which holds it under its own name, and the first sentence of its help."""
-_ON_THE_DATABASE = ("account", "client", "migrate", "outbox", "reconcile", "repair", "service-token", "status", "user")
+_ON_THE_DATABASE = (
+    "account",
+    "apply",
+    "client",
+    "migrate",
+    "outbox",
+    "reconcile",
+    "repair",
+    "service-token",
+    "status",
+    "user",
+)
 """Commands without a remote form. Beside the wrong database they would print as if all were well."""
 _WITH_OWN_SERVERS = ("demo", "up")
 

@@ -29,7 +29,7 @@ def create_webhook(
     `client_id` is the row's id of the API's client whose it is: only that one sees it there.
     """
     _check_door(attributes, client_id)
-    checked = _checked({**webhooks.DEFAULTS, **attributes}) | {"client_id": client_id}
+    checked = checked_attributes({**webhooks.DEFAULTS, **attributes}) | {"client_id": client_id}
 
     def create(connection: Connection) -> Webhook:
         if client_id is not None:
@@ -57,7 +57,7 @@ def edit_webhook(
     def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
         before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
-        checked = _checked({name: getattr(before, name) for name in webhooks.WRITABLE} | dict(changes))
+        checked = checked_attributes({name: getattr(before, name) for name in webhooks.WRITABLE} | dict(changes))
         ordering, superseding = checked["ordering"], checked["superseding"]
         switched = (ordering, superseding) != (before.ordering, before.superseding)
         in_order = switched and (superseding or ordering != Ordering.NONE)
@@ -87,7 +87,7 @@ def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
         raise InvalidWebhook({"filter": ["Unknown field."]})
 
 
-def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
+def checked_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
     """`attributes` as they are stored; raises InvalidWebhook with every message at once."""
     messages: dict[str, list[str]] = {}
     try:
