@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
@@ -153,8 +152,7 @@ def _introduce(
 
 def _place(url: str) -> str:
     """Host, port and database of a URL; user, password and options are left out."""
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2] + parts.path
+    return url.partition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
 def _call(command: str, env: Mapping[str, str]) -> int:
