@@ -31,7 +31,7 @@ def create_client(
     if not scopes or not set(scopes) <= set(SCOPES):
         raise InvalidClientAttribute("scopes", f"must be among {', '.join(SCOPES)}")
     in_order = [scope for scope in SCOPES if scope in scopes]
-    account_id = accounts.find(connection, slug).id
+    account_id = accounts.hold(connection, slug).id
     return clients.create(connection, account_id, name, list(dict.fromkeys(redirect_uris)), in_order)
 
 

@@ -24,7 +24,8 @@ def create_user(
     password_hash = password and passwords.hash(password)  # which takes a while: before a connection is taken
 
     def create(connection: Connection) -> int:
-        return users.create(connection, _account_id(connection, slug), **attributes, password_hash=password_hash)
+        account_id = None if slug is None else accounts.hold(connection, slug).id
+        return users.create(connection, account_id, **attributes, password_hash=password_hash)
 
     return storage.transact(create)
 

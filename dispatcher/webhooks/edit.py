@@ -32,9 +32,10 @@ def create_webhook(
     checked = checked_attributes({**webhooks.DEFAULTS, **attributes}) | {"client_id": client_id}
 
     def create(connection: Connection) -> Webhook:
+        account = accounts.hold(connection, slug)
         if client_id is not None:
             clients.hold(connection, client_id)  # a client that is revoked meanwhile leaves no webhook behind
-        return webhooks.create(connection, storage.secrets, accounts.find(connection, slug).id, checked)
+        return webhooks.create(connection, storage.secrets, account.id, checked)
 
     return storage.transact(create)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dispatcher.errors import AccountExists
+from dispatcher.errors import AccountExists, AccountNotFound
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import users
-from dispatcher.storage.engine import Connection, array, records, rows, scalar
+from dispatcher.storage.engine import Connection, array, one, record, records, rows, scalar
 from dispatcher.storage.pipeline.emits import find_account
 
 
@@ -76,9 +76,17 @@ def find(connection: Connection, slug: str) -> Account:
     return find_account(connection, slug)
 
 
+def hold(connection: Connection, slug: str) -> Account:
+    """As `find`; the account is not deleted before the transaction ends, so that the deletion finds what it creates."""
+    sql = "select id, slug, time_zone from dispatcher.accounts where slug = %(slug)s and ended_at is null for key share"
+    return record(Account, one(connection, AccountNotFound(slug), sql, slug=slug))
+
+
 def find_all(connection: Connection, slugs: Iterable[str]) -> dict[str, Account]:
     """The accounts of these slugs, by slug; one that does not exist is left out."""
-    sql = "select id, slug, time_zone from dispatcher.accounts where slug = any (%(slugs)s::text[])"
+    sql = (
+        "select id, slug, time_zone from dispatcher.accounts where slug = any (%(slugs)s::text[]) and ended_at is null"
+    )
     return {found.slug: found for found in records(connection, Account, sql, slugs=array(slugs))}
 
 

@@ -50,7 +50,7 @@ _PAGE = f"{_SELECT} where a.id > %(after)s and a.ended_at is null order by a.id 
 
 _ACCOUNTS = f"""
 select {EXTERNAL_ID}, a.id, a.slug, a.time_zone from dispatcher.accounts a
-where {EXTERNAL_ID} = any (%(external_ids)s::text[])
+where {EXTERNAL_ID} = any (%(external_ids)s::text[]) and a.ended_at is null
 """
 
 _SET_LIMITS = """

@@ -91,7 +91,7 @@ select now() at time zone 'utc', array(select {_ID.format(nth="n")} from generat
 _COLUMNS = ("id", "account_id", "name", "body", "idempotency_key", "created_at", "traceparent")
 _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 
-_ACCOUNT = "select id, slug, time_zone from dispatcher.accounts where slug = %(slug)s"
+_ACCOUNT = "select id, slug, time_zone from dispatcher.accounts where slug = %(slug)s and ended_at is null"
 
 
 class Emit(NamedTuple):

@@ -1,14 +1,19 @@
 """Accounts over HTTP, by the company's own ids."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.container import Container
-from dispatcher.storage.admin import tenants
-from dispatcher.storage.engine import Storage, rows
+from dispatcher.errors import AccountNotFound
+from dispatcher.storage.admin import accounts, erase, tenants
+from dispatcher.storage.engine import Connection, Storage, rows, scalar, scalars
 from tests.support.api import Api, a_delivery
 from tests.support.builders import a_webhook, an_account
 from tests.support.service import Service
+from tests.support.waiting import eventually
 
 HOOK = {"webhook_url": "https://example.com/hook", "events": ["invoice_paid"]}
 EVENT = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}}
@@ -138,3 +143,38 @@ def test_a_deleted_account_leaves_nothing_behind_and_says_what_it_was(
     assert service.get(customer).status_code == 404
     assert service.delete(customer).status_code == 404
     assert service.put(customer, json={}).status_code == 201
+
+
+def test_a_deleted_account_takes_no_event_by_the_name_that_is_left_of_it(
+    service: Service, customer: str, container: Container
+) -> None:
+    id_ = container.storage.read(tenants.find, customer.rpartition("/")[2]).id
+    service.delete(customer)
+    (slug,) = container.storage.transact(scalars, "select slug from dispatcher.accounts where id = %(id)s", id=id_)
+
+    assert service.post(f"/accounts/{slug}/events", json=EVENT).status_code == 404
+    with pytest.raises(AccountNotFound):
+        container.storage.read(accounts.find, slug)
+    assert container.storage.read(accounts.find_all, [slug]) == {}
+
+
+def test_what_waits_for_a_deletion_is_not_created(service: Service, customer: str, container: Container) -> None:
+    """Else a client had credentials, and the account could never be erased: its users refer to it."""
+    storage, ended, may_commit = container.storage, threading.Event(), threading.Event()
+
+    def end(connection: Connection) -> None:
+        erase.end_account(connection, tenants.find(connection, customer.rpartition("/")[2]).id)
+        ended.set()
+        may_commit.wait(5)
+
+    new = {"clients": {"name": "late"}, "users": {"email": "late@example.com"}, "webhooks": HOOK}
+    with ThreadPoolExecutor(4) as threads:
+        deletion = threads.submit(storage.transact, end)
+        ended.wait(5)
+        posts = [threads.submit(service.post, f"{customer}/{name}", json=body) for name, body in new.items()]
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        eventually(lambda: storage.read(scalar, waiting) == len(new))
+        may_commit.set()
+        deletion.result()
+
+        assert [post.result().status_code for post in posts] == [404, 404, 404]
