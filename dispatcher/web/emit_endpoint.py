@@ -17,7 +17,7 @@ from dispatcher.access.rate_limit import DEFAULT, EMITS
 from dispatcher.api.auth import PREFIX, access_token, authorize, check_headers, quota_headers
 from dispatcher.api.errors import error_answer, method_not_allowed, not_found
 from dispatcher.api.http import Answer, check_content_type, json_answer, too_large
-from dispatcher.api.v1.auth import authorize_service
+from dispatcher.api.v1.auth import authorize_service, check_path
 from dispatcher.api.v1.problems import PREFIX as V1
 from dispatcher.api.v1.problems import is_v1
 from dispatcher.container import Container
@@ -71,7 +71,7 @@ class EmitEndpoint:
             if not is_v1(path):
                 check_headers(environ)
             if method != "POST":
-                raise method_not_allowed("GET, HEAD, POST")
+                raise method_not_allowed("POST" if is_v1(path) else "GET, HEAD, POST")
             admitted = await self._callers.admit(access_token(environ.get("HTTP_AUTHORIZATION", "")), EMITS)
             if admitted is not None:
                 allowance = admitted.allowance
@@ -98,6 +98,7 @@ class EmitEndpoint:
         if not is_v1(path):
             return authorize(admitted, "events:write", slug).account
         authorize_service(admitted, "events:write")
+        check_path(path)
         account = await self._callers.account(slug)
         if account is None:
             raise not_found()

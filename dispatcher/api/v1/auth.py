@@ -13,6 +13,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.access.authenticate import Admission
 from dispatcher.api.auth import ADMITTED, access_token, unauthorized
+from dispatcher.api.errors import not_found
 from dispatcher.api.http import container
 from dispatcher.errors import ApiError
 from dispatcher.storage.admin.service_tokens import ServiceToken
@@ -26,7 +27,9 @@ def service(scope: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            return view(authorize_service(_admitted(), scope), *args, **kwargs)
+            token = authorize_service(_admitted(), scope)
+            check_path(request.path)
+            return view(token, *args, **kwargs)
 
         return cast(View, Blueprint.doc(security=security(scope))(checked))
 
@@ -45,6 +48,12 @@ def authorize_service(admitted: Admission | None, scope: str) -> ServiceToken:
     if scope not in admitted.caller.scopes:
         raise ApiError(403, "forbidden", f"The service token lacks the scope {scope}")
     return admitted.caller
+
+
+def check_path(path: str) -> None:
+    """Raises ApiError (404) for a path with a NUL: no id has one, and Postgres refuses it as text."""
+    if "\0" in path:
+        raise not_found()
 
 
 def _admitted() -> Admission | None:

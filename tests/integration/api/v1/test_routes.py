@@ -54,6 +54,20 @@ def test_a_token_does_what_its_scope_allows_and_nothing_else(
     assert all(status < 300 for route, status in statuses.items() if V1_ROUTES[route][0] == scope), statuses
 
 
+def test_an_id_with_a_nul_is_not_found(service: Service, customer: str) -> None:
+    things = things_of_v1(service, customer) | {"account": "/accounts/a%00b", "client": "a%00b"}
+    routes = [route for route in V1_ROUTES if "{" in route and route != "PUT {account}"]
+
+    assert {call_v1(service, route, things).status_code for route in routes} == {404}
+    assert service.put("/accounts/a%00b", json={}).status_code == 404
+
+
+def test_the_path_of_emits_names_its_only_method(service: Service, customer: str) -> None:
+    answer = service.put(f"{customer}/events", json=EVENT)
+
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
 def test_a_webhook_is_created_changed_and_deleted(service: Service, customer: str) -> None:
     created = service.post(f"{customer}/webhooks", json={**HOOK, "rate_limit": 5})
     path = f"{customer}/webhooks/{created.json()['id']}"
