@@ -82,7 +82,7 @@ class _Compiler:
             known = sorted({name for schema in schemas for name in schema.names()})
             near = did_you_mean(key, known) if known else "it has no attributes"
             return self._wrong(here, f"is no attribute of the events; {near}")
-        inner_path = f"{path}.{_literal(key)}"
+        inner_path = f"{path}.{self._json(key, here)}"
         if isinstance(value, list):
             return self._alternatives(value, inner_path, here, [one for schema in found for one in schema.leaves()])
         return self.object(value, inner_path, here, found, depth + 1)

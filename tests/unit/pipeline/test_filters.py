@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError, fields
 
 from dispatcher.pipeline.filters import CONDITION_LIMIT, DEPTH_LIMIT, compile_filter
+from dispatcher.schemas import Catalogue
+from dispatcher.schemas.active_catalogues import Catalogues, use
+from dispatcher.schemas.errors import plain
 
 EVENTS = ("invoice_paid", "expense_created", "webhook_deactivated")
 
@@ -82,6 +85,22 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
 def test_a_path_need_be_known_in_one_of_the_events_only() -> None:
     assert compile_filter({"invoice": {"id": [1]}, "expense": {"id": [2]}}, EVENTS)
     assert problems({"expense": {"id": [2]}}, "invoice_paid")
+
+
+@pytest.mark.parametrize("name", ["\0", "\ud800"])
+def test_an_attribute_has_a_name_that_can_be_sent_also_where_all_names_are_allowed(name: str) -> None:
+    catalogue = Catalogue("open")
+    catalogue.event(
+        "measured", catalogue.resource("thing", Schema.from_dict({"id": fields.Integer()})), all=fields.Dict()
+    )
+    use(Catalogues(catalogue))
+    try:
+        assert compile_filter({"all": {"any": [1]}}, ["measured"]) == 'exists($."all"."any" ? (@ == 1))'
+        assert problems({"all": {name: [1]}}, "measured") == [
+            "all." + plain(name) + ": holds a NUL or a lone surrogate"
+        ]
+    finally:
+        use(None)
 
 
 _KEYS = st.sampled_from(["invoice", "total", "$or", "$not", "number", 'x"', "numeric", "prefix", "lines"])
