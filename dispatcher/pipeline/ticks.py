@@ -4,7 +4,7 @@ each 250 ms   send what is due to drains (`Dispatch.release_due`); also in betwe
 each 3 s      say that this process lives, free what dead ones held, and compare the schedule with the rows where that
               is due (`Reconciler`): each 15 s, one worker at a time, and when something may be missing
 each 5 s      roll up the stats of what has finished (`rollups.count`)
-each hour     make and drop the days of history (`prune`), one worker at a time
+each hour     make and drop the days of history (`prune`), one worker at a time, in a thread of its own
 at a commit   of events Postgres notifies the workers that fan out: these wake the `fan_out` that stays in them, or send
               one, unless one waits or stays elsewhere
 each 5 s      say that this worker lives; end the process if its broker connection is gone for good
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dispatcher import clock, log
+from dispatcher.background import BackgroundThread
 from dispatcher.broker.names import EVENTS
 from dispatcher.broker.queue import Queue
 from dispatcher.model.replay import StepResult
@@ -86,6 +87,7 @@ class Ticks:
         self._listener = NotificationListener(storage.engine)
         self._fan_outs = fan_outs
         self._nudger = Nudger(self._listener, self._committed, partial(storage.read, any_waiting))
+        self._pruning = BackgroundThread("prune", self._run_prune)
         self._release = Round(TICK_S, dispatch.release_due)
         self._rounds = [
             Round(ALIVE_S, partial(schedule.worker_seen, worker.name)),
@@ -118,6 +120,11 @@ class Ticks:
 
     def _prune(self) -> None:
         if self._schedule.claim_prune(PRUNE_S):
+            self._pruning.start()
+
+    def _run_prune(self, _: threading.Event) -> None:
+        """In a thread of its own: what is due must not wait until histories are erased."""
+        with guarded("tick.failed"):  # the thread's outermost
             prune(self._storage, self._settings.retention_days)
 
 
