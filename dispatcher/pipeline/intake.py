@@ -18,7 +18,7 @@ from dispatcher.connections.errors import sqlstate
 from dispatcher.errors import AccountNotFound, DispatcherError, InvalidEventAttribute
 from dispatcher.model.event import EventDraft
 from dispatcher.pipeline.emit import NewEvent, drafts_of
-from dispatcher.pipeline.fault import guarded, log_fault
+from dispatcher.pipeline.fault import guarded, kind, log_fault
 from dispatcher.schedule.counters import Counters
 from dispatcher.schemas import InvalidEvent
 from dispatcher.settings import Outbox
@@ -165,10 +165,14 @@ def _draft(event: OutboxEvent, time_zone: str) -> EventDraft:
     """As of an event that was POSTed: its datetimes are written in the account's time zone."""
     try:
         body = json.loads(event.body)
+        new = NewEvent(name=event.name, body=body, created_at=event.created_at, idempotency_key=event.idempotency_key)
+        return drafts_of([new], time_zone)[0]
     except RecursionError:
         raise InvalidEvent(event.name, [("", "the body is too deep")]) from None
-    new = NewEvent(name=event.name, body=body, created_at=event.created_at, idempotency_key=event.idempotency_key)
-    return drafts_of([new], time_zone)[0]
+    except (InvalidEvent, InvalidEventAttribute):
+        raise
+    except Exception as error:  # such as of a company's own validator: the events behind it must not wait for a release
+        raise InvalidEvent(event.name, [("", f"cannot be checked: {kind(error)}")]) from error
 
 
 class Intakes:

@@ -22,8 +22,6 @@ BATCH_SIZE, BATCH_BYTES = 500, 8_000_000
 """Events that are taken in at once at most; and bytes of their bodies, unless one has more."""
 COUNTED = 100_000
 """Up to here they are counted."""
-_LOCK = 5_264_072
-"""Any number: two installations at once wait for each other."""
 
 _COLUMNS = "id, account, name, body, idempotency_key, created_at, traceparent"
 
@@ -114,7 +112,7 @@ class OutboxDatabase:
     def set_aside(self, reasons: Sequence[tuple[int, str]]) -> None:
         """Moves events to `failed`, each (id) with its reason."""
         ids, texts = zip(*reasons, strict=True)
-        self._rows(_SET_ASIDE, {"ids": array(ids), "reasons": array(texts)})
+        self._rows(_SET_ASIDE, {"ids": array(ids), "reasons": array(map(_storable, texts))})
 
     def failed(self, limit: int) -> list[FailedEvent]:
         """The first events that were set aside."""
@@ -136,7 +134,7 @@ class OutboxDatabase:
 
     def install(self) -> None:
         """Makes what is missing, all or nothing; raises OutboxUnavailable also where a later release has made it."""
-        self._rows(f"select pg_advisory_xact_lock({_LOCK}); {INSTALL}")  # one text, so one transaction
+        self._rows(INSTALL)  # one text, so one transaction
 
     def close(self) -> None:
         """Closes its connections."""
@@ -156,6 +154,11 @@ class OutboxDatabase:
                 self._connection.close()
             self._connection = None
             raise OutboxUnavailable(_reason(error)) from error
+
+
+def _storable(text: str) -> str:
+    """A validator's own words may repeat what Postgres' text cannot hold."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _reason(error: Exception) -> str:

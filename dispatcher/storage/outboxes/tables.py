@@ -9,6 +9,7 @@ INSTALL = f"""\
 -- The outbox of webhook-dispatcher, version {VERSION}. Harmless when run again. Postgres 14 or newer.
 do $$
 begin
+    perform pg_advisory_xact_lock(5264072);  -- any number: two installations at once wait for each other
     if to_regprocedure('dispatcher_outbox.version()') is not null then
         if dispatcher_outbox.version() > {VERSION} then
             raise exception using
@@ -44,6 +45,19 @@ create table if not exists dispatcher_outbox.failed (
     reason text not null,
     failed_at timestamptz not null default now()
 );
+
+-- Numbers begin at the time, in microseconds: an outbox that is made anew, or restored, gives none a second time.
+-- Workers would take it for that of an event that they have stored.
+do $$
+declare
+    numbers text := pg_get_serial_sequence('dispatcher_outbox.events', 'id');
+    now_us bigint := extract(epoch from clock_timestamp()) * 1000000;
+begin
+    if nextval(numbers) < now_us then
+        perform setval(numbers, now_us);
+    end if;
+end
+$$;
 
 -- Notifies the workers, at the commit and only then.
 create or replace function dispatcher_outbox.notify() returns trigger language plpgsql as $$

@@ -3,6 +3,7 @@
 import logging
 import select
 import threading
+from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -75,8 +76,8 @@ class NotificationListener:
                 cursor.execute(f"listen {self._channel}")
             # On another connection: a pooler hands on what comes with the response to a statement. The echo stands for
             # all that was committed before, too.
-            with self._engine.begin() as other:
-                other.exec_driver_sql(f"select pg_notify('{self._channel}', '')")
+            with closing(detached(self._engine)) as other, other.cursor() as cursor:
+                cursor.execute(f"select pg_notify('{self._channel}', '')")
         except (DBAPIError, psycopg2.Error) as error:
             logger.warning(log.line("listener.connect_failed", reason=type(error).__name__))
             self.close()

@@ -19,6 +19,7 @@ from dispatcher.settings import Outbox
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.outboxes import registry
 from dispatcher.storage.outboxes.database import BATCH_SIZE, OutboxDatabase
+from dispatcher.storage.outboxes.tables import INSTALL
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.outbox.conftest import TAKER, TakeIn
 from tests.support.bodies import event_example
@@ -158,13 +159,37 @@ def test_what_is_wrong_is_set_aside_with_its_reason_and_the_rest_is_stored(
     assert take_in() == 0
     assert stored() == [1, 7]
     assert rows_in(outbox, LEFT) == []
-    assert [(event.id, event.reason.split(";")[0]) for event in database.failed(10)] == [
-        (2, "account 'pearcorp' does not exist"),
-        (3, "inbox_file_removed_some: is not an event of the catalogue"),
-        (4, "inbox_file_removed_all: inbox_files.count: not an integer"),
-        (5, "invoice_paid: the body is not an object"),
-        (6, "idempotency_key: must have printable characters only"),
+    assert [event.reason.split(";")[0] for event in database.failed(10)] == [
+        "account 'pearcorp' does not exist",
+        "inbox_file_removed_some: is not an event of the catalogue",
+        "inbox_file_removed_all: inbox_files.count: not an integer",
+        "invoice_paid: the body is not an object",
+        "idempotency_key: must have printable characters only",
     ]
+
+
+def test_what_cannot_even_be_checked_is_set_aside(
+    take_in: TakeIn, stored: Stored, outbox: Outbox, database: OutboxDatabase
+) -> None:
+    put(outbox, 1)
+    rows_in(
+        outbox,
+        """insert into dispatcher_outbox.events (account, name, body) select 'applecorp', 'inbox_file_removed_all',
+            ('{"inbox_files": {"count": ' || repeat('1', 5000) || '}}')::json""",
+    )
+    put(outbox, 3)
+
+    assert take_in() == 3
+    assert stored() == [1, 3]
+    assert [event.reason for event in database.failed(10)] == ["inbox_file_removed_all: cannot be checked: ValueError"]
+
+
+def test_a_reason_may_hold_anything(outbox: Outbox, database: OutboxDatabase) -> None:
+    put(outbox, 1)
+    (event,) = database.next_batch([])
+    database.set_aside([(event.id, 'of "a\0b", \ud800')])
+
+    assert [event.reason for event in database.failed(10)] == ['of "a\\x00b", \\ud800']
 
 
 def test_what_was_set_aside_can_be_tried_again(
@@ -174,7 +199,7 @@ def test_what_was_set_aside_can_be_tried_again(
     take_in()
     an_account(storage, "pearcorp")
 
-    assert database.retry(1) == 1
+    assert database.retry(database.failed(1)[0].id) == 1
     assert database.retry(None) == 1
     assert take_in() == 2
     assert stored() == [1, 2]
@@ -193,10 +218,7 @@ def test_what_postgres_refuses_is_set_aside_too(
         pass
 
     assert stored() == [1, 2, 0]
-    assert [(event.id, event.reason) for event in database.failed(10)] == [
-        (3, "Postgres refuses it: 23514"),
-        (4, "Postgres refuses it: 23514"),
-    ]
+    assert [event.reason for event in database.failed(10)] == 2 * ["Postgres refuses it: 23514"]
 
 
 def test_what_is_committed_late_comes_after_what_was_taken_in_and_all_else_in_order(
@@ -259,6 +281,26 @@ def test_a_database_without_an_outbox_says_what_is_missing(empty_database_url: s
     with pytest.raises(OutboxUnavailable, match="run: dispatcher outbox install"):
         database.next_batch([])
     database.close()
+
+
+def test_an_outbox_that_is_made_anew_gives_no_number_again(take_in: TakeIn, stored: Stored, outbox: Outbox) -> None:
+    put(outbox, 1, 2)
+    take_in()  # it has died before it deleted them there
+    rows_in(outbox, "drop schema dispatcher_outbox cascade")
+    rows_in(outbox, INSTALL)
+    put(outbox, 3, 4, 5)
+    while take_in():
+        pass
+
+    assert stored() == [1, 2, 3, 4, 5]
+
+
+def test_two_connections_to_a_database_stay_open(outbox: Outbox, database: OutboxDatabase) -> None:
+    database.next_batch([])
+    assert database.listener.wait(5.0, threading.Event())
+
+    others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    eventually(lambda: rows_in(outbox, f"select count(*) {others}") == [(2,)], 5)
 
 
 def test_installing_again_changes_nothing(outbox: Outbox, database: OutboxDatabase) -> None:
