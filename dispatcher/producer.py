@@ -1,5 +1,6 @@
 """The emitter of a process that emits, made of what it needs at its first emit. A server's is its container's."""
 
+import os
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from dispatcher.tracing import Tracing
 
 _lock = threading.Lock()
+
+
+def _unlock() -> None:
+    """In a forked process, which has none of the threads that may have held it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock)
 
 
 def current_emitter() -> "Emitter | OutboxEmitter":

@@ -22,14 +22,14 @@ def _signal(name: str) -> NamedSignal:
     """The event's signal, made when it is first asked for."""
     if name in namespace:
         return namespace[name]
-    signal = namespace.signal(name)
+    signal = NamedSignal(name)
 
     def record(sender: str, **emitted: Any) -> Any:
         """The event that was recorded."""
         return emit(name, account=sender, **emitted)
 
     signal.connect(record, weak=False)
-    return signal
+    return namespace.setdefault(name, signal)  # with its receiver: another thread would send to nobody without
 
 
 def __getattr__(name: str) -> NamedSignal:

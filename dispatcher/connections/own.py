@@ -68,7 +68,7 @@ class ConnectionPool:
         self._url = url
         self._size = size
         self._schema = schema
-        self._of_process: tuple[int, LifoQueue[Any]] = (0, LifoQueue())
+        self._by_process: dict[int, LifoQueue[Any]] = {}
 
     def autocommit(self, work: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`work(connection, ...)`, each statement of which is committed by itself; raises StorageUnavailable.
@@ -108,13 +108,15 @@ class ConnectionPool:
 
     def _places(self) -> "LifoQueue[Any]":
         """One for each connection, the last used first; None where it is not open. A parent's are not a child's."""
-        pid, places = self._of_process
-        if pid != os.getpid():
-            places = LifoQueue()
+        pid = os.getpid()
+        places = self._by_process.get(pid)
+        if places is None:
+            made: LifoQueue[Any] = LifoQueue()
             for _ in range(self._size):
-                places.put(None)
-            self._of_process = os.getpid(), places
-            weakref.finalize(self, _close, *self._of_process)
+                made.put(None)
+            places = self._by_process.setdefault(pid, made)  # of two threads that come first, both have the same
+            if places is made:
+                weakref.finalize(self, _close, pid, made)
         return places
 
 

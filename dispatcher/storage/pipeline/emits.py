@@ -165,13 +165,13 @@ async def _one_transaction(adapter: Adapter) -> AsyncIterator[None]:
     if not await adapter.commits_each():
         yield
         return
-    await adapter.rows("begin")
     try:
+        await adapter.rows("begin")
         yield
-    except BaseException:
+        await adapter.rows("commit")
+    except BaseException:  # such as the end of a task, which can come while any of the three is under way
         await adapter.rows("rollback")
         raise
-    await adapter.rows("commit")
 
 
 def insert_together(connection: object, emits: Sequence[Emit]) -> list[list[Event] | None]:

@@ -2,18 +2,22 @@
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
 
-from dispatcher import NewEvent, emit, emit_many
+from dispatcher import NewEvent, emit, emit_many, signals
 from dispatcher.connections import own
 from dispatcher.connections.own import ConnectionPool
 from dispatcher.errors import AccountNotFound, InvalidSetting, StorageUnavailable
-from dispatcher.producer import use_emitter
+from dispatcher.pipeline.emit import Emitter
+from dispatcher.producer import current_emitter, use_emitter
+from dispatcher.schemas import active
+from dispatcher.signals import namespace
 from dispatcher.storage.pipeline.emits import MANY
 from tests.support.cluster import SLUG
 from tests.support.drivers.base import NAME
@@ -49,6 +53,15 @@ def producer(account: Any, database_url: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def pool(driver: str, database_url: str) -> ConnectionPool:
     return ConnectionPool(database_url, 2)
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """They are interrupted at nearly every instruction."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def pid_of(connection: Any) -> int:
@@ -114,6 +127,31 @@ def test_threads_share_as_many_connections_as_there_may_be(pool: ConnectionPool)
     assert len(set(pids)) == 2
 
 
+def test_threads_that_come_first_at_once_share_them_too(driver: str, database_url: str, hasty_threads: None) -> None:
+    for _ in range(20):
+        pool, start = ConnectionPool(database_url, 1), Barrier(8)
+
+        def first(_: int, pool: ConnectionPool = pool, start: Barrier = start) -> int:
+            start.wait(20)
+            return pool.autocommit(pid_of)
+
+        with ThreadPoolExecutor(8) as threads:
+            assert len(set(threads.map(first, range(8)))) == 1
+
+
+def test_a_signal_has_its_receiver_when_any_thread_gets_it(hasty_threads: None) -> None:
+    for _ in range(20):
+        namespace.clear()
+        start = Barrier(8)
+
+        def receivers(_: int, start: Barrier = start) -> set[int]:
+            start.wait(20)
+            return {len(signals[name].receivers) for name in active().events}  # type: ignore[index]
+
+        with ThreadPoolExecutor(8) as threads:
+            assert set.union(*threads.map(receivers, range(8))) == {1}
+
+
 def test_what_postgres_wants_repeated_is_repeated(pool: ConnectionPool) -> None:
     tries = []
 
@@ -141,6 +179,38 @@ def test_a_process_that_was_forked_has_connections_of_its_own(pool: ConnectionPo
     assert ours.recv() != before
     child.join(20)
     assert pool.autocommit(pid_of) == before
+
+
+def _current(pipe: Any) -> None:
+    current_emitter()
+    pipe.send("made")
+    os._exit(0)
+
+
+def test_a_process_that_is_forked_during_the_first_emit_does_not_wait_for_it() -> None:
+    parent, under_way, go_on = os.getpid(), Event(), Event()
+
+    def make() -> Emitter:
+        under_way.set()
+        if os.getpid() == parent:
+            go_on.wait(60)
+        return Emitter(lambda: ConnectionPool("postgresql:///", 1))
+
+    use_emitter(make)
+    first = Thread(target=current_emitter)
+    first.start()
+    assert under_way.wait(20)
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=_current, args=(theirs,))
+    child.start()
+
+    is_made = ours.poll(20)
+    go_on.set()
+    first.join()
+    child.kill()
+    child.join()
+    use_emitter(None)
+    assert is_made
 
 
 def test_a_url_that_libpq_does_not_understand_is_named(driver: str) -> None:
