@@ -10,8 +10,8 @@ from dispatcher import failpoints
 from dispatcher.errors import InvalidSetting
 from dispatcher.pipeline.emit import Emitter
 from dispatcher.pipeline.trace import TracesEmits, untraced
+from dispatcher.producer_settings import ProducerSettings, read_database_settings, read_producer_settings
 from dispatcher.schemas import active
-from dispatcher.settings import ProducerSettings, read_database_settings, read_producer_settings
 
 if TYPE_CHECKING:
     from dispatcher.connections.own import ConnectionPool

@@ -61,14 +61,14 @@ class Variable:
 
 
 def describe(*kinds: type[Any]) -> Iterator[Variable]:
-    """Every variable of these dataclasses, in the order of their fields."""
-    for each in (each for kind in kinds for each in fields(kind)):
+    """Every variable of these dataclasses, in the order of their fields; of each dataclass the advanced ones last."""
+    for each in (each for kind in kinds for each in sorted(fields(kind), key=_is_advanced)):
         default = "required" if each.default is MISSING else _as_text(each.default)
         yield Variable(
             name=_name(each),
             default=each.metadata["fallback"] or default,
             sentence=each.metadata["sentence"],
-            is_advanced=each.metadata["is_advanced"],
+            is_advanced=_is_advanced(each),
         )
 
 
@@ -100,6 +100,10 @@ def _value(declaration: Field[Any]) -> Any:
 
 def _name(declaration: Field[Any]) -> str:
     return declaration.metadata["name"] or f"DISPATCHER_{declaration.name.upper()}"
+
+
+def _is_advanced(declaration: Field[Any]) -> bool:
+    return bool(declaration.metadata["is_advanced"])
 
 
 def _as_text(default: object) -> str:

@@ -1,7 +1,7 @@
 """Settings: what an operator may choose, each declared once with its type, default, bounds and a sentence.
 
-`setting` declares one that operators choose, `advanced` one whose default is right for nearly everybody. A test
-compares docs/reference/settings.md with both.
+`setting` declares one that operators choose, `advanced` one whose default is right for nearly everybody. Those that an
+emit needs too are in `producer_settings`. A test compares docs/reference/settings.md with all of them.
 """
 
 import re
@@ -15,6 +15,7 @@ from marshmallow.validate import OneOf, Range, Regexp
 
 from dispatcher.environment import variable
 from dispatcher.errors import InvalidSetting
+from dispatcher.producer_settings import DatabaseSettings, ProducerSettings, postgres_url, refuse_failpoint, url_of
 from dispatcher.redis_url import sentinels_of
 from dispatcher.setting_fields import advanced, read, setting
 from dispatcher.version import VERSION
@@ -59,7 +60,7 @@ def _outbox(text: str) -> Outbox:
     name, _, url = text.partition("=")
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name):
         raise ValidationError("each must be name=url; a name has 1 to 63 lower-case letters, digits, - or _")
-    _url("postgresql", "postgres")(url)
+    postgres_url(url)
     return Outbox(name=name, url=url)
 
 
@@ -70,14 +71,12 @@ def _host_name(text: str) -> str:
     return name.strip("[]")
 
 
-def _url(*schemes: str) -> Callable[[str], None]:
+def _redis_url(*others: str) -> Callable[[str], None]:
+    has_scheme = url_of("redis", "rediss", "sentinel", *others)
+
     def check(text: str) -> None:
-        scheme = text.partition("://")[0].lower()  # `urlsplit` takes one host only
-        if text.count("[") != text.count("]"):
-            raise ValidationError("not a URL")
-        if scheme not in schemes:
-            raise ValidationError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        if scheme == "sentinel":
+        has_scheme(text)
+        if text.lower().startswith("sentinel:"):
             try:
                 sentinels_of(text)
             except ValueError:
@@ -86,38 +85,24 @@ def _url(*schemes: str) -> Callable[[str], None]:
     return check
 
 
-def _schema_name(name: str) -> None:
-    # It is written into statements without quotes; Postgres keeps names that begin with pg_ for itself.
-    if not re.fullmatch(r"(?!pg_)[a-z_][a-z0-9_]{0,62}", name):
-        raise ValidationError("must be a plain name of a schema: small letters, digits and _; at most 63 characters")
-
-
 _ADDRESS = Regexp(r"[0-9A-Za-z.:_-]+\Z")
-_REDIS = ("redis", "rediss", "sentinel")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(ProducerSettings, DatabaseSettings):
     """All settings, checked. URLs and keys are kept out of `repr`: they hold passwords."""
 
-    database_url: str = setting(
-        "Postgres 14 or newer, `postgresql://user:password@host/name`; several servers: "
-        "`...@host:5432,host:5432/name?target_session_attrs=read-write`; without it `dispatcher up` starts its own",
-        check=_url("postgresql", "postgres"),
-        secret=True,
-        name="DATABASE_URL",
-    )
     redis_url: str = setting(
         "Redis 6.2 or newer, or Valkey: `redis://:password@host:6379/0`; with Sentinel "
         "`sentinel://:password@host:26379;host:26379/0?master=name`, to which `&sentinel_password=...` can be added; "
         "`dispatcher up` starts its own if this is empty",
-        check=_url(*_REDIS),
+        check=_redis_url(),
         secret=True,
         name="REDIS_URL",
     )
     broker_url: str = setting(
         "the broker of Celery's messages",
-        check=_url(*_REDIS, "amqp", "amqps", "pyamqp"),
+        check=_redis_url("amqp", "amqps", "pyamqp"),
         secret=True,
         name="BROKER_URL",
         fallback="REDIS_URL",
@@ -136,10 +121,6 @@ class Settings:
         each=_outbox,
         separator=None,
         secret=True,
-    )
-    outbox: bool = setting(
-        "`1` in a service that emits: its events go to the outbox in its own database, and `DATABASE_URL` is that one",
-        False,
     )
     catalogue: tuple[str, ...] = setting(
         "catalogues, comma-separated, whose events can be emitted: each `api_v3`, the name of an installed one, or "
@@ -160,7 +141,7 @@ class Settings:
         "public address of the API, `https://hooks.example.com`; if empty, the host of the request, if it is in "
         "DISPATCHER_HOSTS",
         "",
-        _url("https", "http"),
+        url_of("https", "http"),
     )
     trusted_proxies: tuple[Network, ...] = setting(
         "networks (CIDR, comma-separated) of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted",
@@ -177,11 +158,6 @@ class Settings:
     )
 
     metrics_host: str = advanced("address of that port", "127.0.0.1", _ADDRESS)
-    tracing: bool = advanced(
-        "`1` traces emit to attempt with OpenTelemetry, and sends receivers a `traceparent`; `OTEL_...` configure the "
-        "exporter",
-        False,
-    )
     sender: str = advanced("`curl` (libcurl) or `requests` (portable, slower)", "curl", OneOf(("curl", "requests")))
     user_agent: str = advanced(
         "the `User-Agent` of every POST", f"webhook-dispatcher/{VERSION}", Regexp(r"[\x21-\x7e][\x20-\x7e]{0,255}\Z")
@@ -224,12 +200,6 @@ class Settings:
     reconcile_s: float = advanced(
         "seconds between two comparisons of the schedule with the rows", 15.0, Range(0.1, 3_600)
     )
-    schema: str = advanced(
-        "Postgres schema that holds the dispatcher's tables: a plain name in lower case", "dispatcher", _schema_name
-    )
-    pool_size: int = advanced(
-        "connections to Postgres in one process; at least the worker's threads", 20, Range(1, 1_000)
-    )
     flower_deliveries: str = advanced(
         "deliveries that Flower shows as tasks: `none`, `failures` (and successes after one) or `all`",
         "failures",
@@ -265,27 +235,6 @@ class Settings:
         (),
         each=_host_name,
     )
-    testing: bool = advanced("`1` lets a test set DISPATCHER_FAILPOINT", False)
-    failpoint: str = advanced("kills the process at this point (`dispatcher/failpoints.py`); tests only", "")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProducerSettings:
-    """What an emit needs of Settings; its variables are the same."""
-
-    outbox: bool
-    schema: str
-    tracing: bool
-    testing: bool
-    failpoint: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DatabaseSettings:
-    """And what an emit without a connection needs."""
-
-    database_url: str = field(repr=False)
-    pool_size: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -301,7 +250,9 @@ class BrokerSettings:
 class RemoteSettings:
     """For commands that act on another machine's dispatcher; they need no other setting."""
 
-    api: str = setting("the API that commands act on, `https://hooks.example.com/api/v3`", check=_url("https", "http"))
+    api: str = setting(
+        "the API that commands act on, `https://hooks.example.com/api/v3`", check=url_of("https", "http")
+    )
     client_id: str = setting("the client that commands act as, if DISPATCHER_API is set")
     client_secret: str = setting("the secret of that client", secret=True)
 
@@ -315,25 +266,8 @@ def read_settings() -> Settings:
         raise InvalidSetting("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
     if len({outbox.name for outbox in settings.outboxes}) < len(settings.outboxes):
         raise InvalidSetting("DISPATCHER_OUTBOXES", "two outboxes have the same name")
-    _refuse_failpoint(settings)
+    refuse_failpoint(settings)
     return settings
-
-
-def _refuse_failpoint(settings: Settings | ProducerSettings) -> None:
-    if settings.failpoint and not settings.testing:
-        raise InvalidSetting("DISPATCHER_FAILPOINT", "refused: it kills the process, for tests only")
-
-
-def read_producer_settings() -> ProducerSettings:
-    """ProducerSettings from the environment; raises InvalidSetting."""
-    settings = read(ProducerSettings, declared=Settings)
-    _refuse_failpoint(settings)
-    return settings
-
-
-def read_database_settings() -> DatabaseSettings:
-    """DatabaseSettings from the environment; raises InvalidSetting."""
-    return read(DatabaseSettings, declared=Settings)
 
 
 def read_broker_settings() -> BrokerSettings:

@@ -9,7 +9,7 @@ from django.db import connections, router
 
 from dispatcher.contrib.django.databases import alias
 from dispatcher.contrib.django.registry import watched
-from dispatcher.settings import read_producer_settings
+from dispatcher.producer_settings import read_producer_settings
 
 
 @register(Tags.models)

@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from dispatcher.connections.own import ConnectionPool
 from dispatcher.environment import set_unset_variables, set_variables
 from dispatcher.producer import emitter_over, use_emitter
-from dispatcher.settings import ProducerSettings, read_producer_settings
+from dispatcher.producer_settings import ProducerSettings, read_producer_settings
 from dispatcher.storage.outboxes.tables import INSTALL
 
 

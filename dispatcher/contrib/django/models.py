@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from dispatcher.model.delivery import State
-from dispatcher.settings import read_producer_settings
+from dispatcher.producer_settings import read_producer_settings
 
 
 def _table(name: str) -> str:
