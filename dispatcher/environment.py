@@ -6,7 +6,6 @@ An empty variable (`X=` in an .env file) is one that is not set.
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 
 def variable(name: str) -> str:
@@ -26,6 +25,8 @@ def set_unset_variables(values: Mapping[str, str]) -> None:
 
 def program_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """`variables`, or this process's, with which our programs are found without an activated venv and print by line."""
+    from pathlib import Path  # noqa: PLC0415 -- a process that emits does without it
+
     base = os.environ if variables is None else variables
     programs, path = str(Path(sys.executable).parent), base.get("PATH", "")
     if path.split(os.pathsep)[0] != programs:

@@ -1,7 +1,6 @@
 """Points at which a test may kill the process. Inert unless `arm` was called with DISPATCHER_FAILPOINT's value."""
 
 import os
-import signal
 
 POINTS = frozenset(
     {
@@ -34,4 +33,6 @@ def arm(point: str) -> None:
 def hit(point: str) -> None:
     """Dies as by `kill -9` if `point` is armed: no handler, no `finally`, no flush."""
     if _armed == point:
+        import signal  # noqa: PLC0415 -- a process that emits does without it
+
         os.kill(os.getpid(), signal.SIGKILL)

@@ -4,9 +4,9 @@ The variable is the field's name in capitals after `DISPATCHER_`, unless the fie
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, field, fields
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import marshmallow
 from marshmallow import ValidationError
@@ -50,8 +50,7 @@ advanced = partial(setting, is_advanced=True)
 """One that few will ever change."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """A row of the documented tables. `default` is "required" or the value as one would write it."""
 
     name: str

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from types import MappingProxyType
 
 from dispatcher.environment import variable
@@ -119,6 +118,8 @@ def _entry_point(name: str) -> object:
 
 def _attribute(module: str, name: str) -> object:
     """`module:name`; the module may lie in the folder that the process was started in, as Celery's and uvicorn's do."""
+    from pathlib import Path  # noqa: PLC0415 -- API v3's emits do without it
+
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:

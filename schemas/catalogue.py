@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -57,8 +57,7 @@ class BodyType(Protocol):
         """A body that is in order; shared and not to be changed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Resource:
+class Resource(NamedTuple):
     """What events are about. `id`: the attribute that identifies one, a string or an integer in JSON; None: none does.
 
     `label`: the attribute by which people know one.
@@ -224,7 +223,7 @@ class Catalogue:
 
 
 def _body(types: Types, name: str, keys: Mapping[str, Any]) -> BodyType:
-    ours = all(isinstance(field, Shape) and issubclass(_schema_class(field), WireSchema) for field in keys.values())
+    ours = all(isinstance(field, Shape) and issubclass(field.of, WireSchema) for field in keys.values())
     return WireBody(name, keys) if ours else MarshmallowBody(types, name, keys)
 
 
@@ -237,11 +236,6 @@ def _field(value: Any) -> Any:
         raise InvalidCatalogue(f"{value!r} is neither a marshmallow schema nor a field")
     many = isinstance(value, Schema) and bool(value.many)
     return (Shape if issubclass(one, WireSchema) else fields.Nested)(value, many=many, required=True)
-
-
-def _schema_class(field: Shape) -> type:
-    nested = field.nested
-    return nested if isinstance(nested, type) else type(nested)
 
 
 def _check_name(what: str, name: str) -> None:

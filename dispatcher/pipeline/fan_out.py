@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from dispatcher import clock, failpoints, log
 from dispatcher.broker.queue import Queue
 from dispatcher.errors import StorageUnavailable
-from dispatcher.model.event import FanOut
+from dispatcher.model.fan_out import FanOut
 from dispatcher.pipeline.deliver import DrainRunner
 from dispatcher.pipeline.dispatch import Dispatch
 from dispatcher.pipeline.drain.judging import Counts

@@ -1,12 +1,11 @@
 """The payloads that are POSTed: API v3's envelope, and the flat object of integrations from before v2."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 from marshmallow import fields
 
-from dispatcher.schemas.wire.fields import DateTime, Integer, String, WireSchema, render_datetime, zone_of
+from dispatcher.schemas.wire.fields import DateTime, Integer, String, WireSchema
 
 LEGACY_EVENTS = frozenset({"invoice_paid", "invoice_overdue"})
 """The events a legacy webhook can have."""
@@ -31,22 +30,6 @@ class LegacyPayloadSchema(WireSchema):
     paid_at = String(required=True, allow_none=True)
     event_name = String(required=True)
     invoice_custom_id = String(required=True, allow_none=True)
-
-
-def envelope_json(
-    *,
-    webhook_id: int,
-    event_name: str,
-    created_at: datetime,
-    body_json: str,
-    time_zone: str,
-    event_id: int | str = 0,  # which API v3 does not tell
-) -> bytes:
-    """The envelope around a rendered body, which goes in as it is, byte for byte."""
-    written = render_datetime(created_at, zone_of(time_zone))
-    return (
-        f'{{"webhook_id":{webhook_id},"event_name":"{event_name}","created_at":"{written}","body":{body_json}}}'
-    ).encode()
 
 
 def legacy_json(*, event_name: str, body_json: str) -> bytes:

@@ -23,7 +23,6 @@ PRODUCER = """
 import asyncio
 import json
 import os
-import resource
 import sys
 from importlib.metadata import version
 
@@ -37,17 +36,10 @@ BODY = {"invoice": {"id": 1, "issued_on": "2024-06-13", "total": "10.0"}, "payme
 url = sys.argv[1]
 
 
-def cpu_ms() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return 1_000 * (used.ru_utime + used.ru_stime)
-
-
-by_psycopg2, loaded, began_ms = psycopg2.connect(url), set(sys.modules), cpu_ms()
+by_psycopg2, loaded = psycopg2.connect(url), set(sys.modules)
 from dispatcher import emit
 
-imported_ms = cpu_ms() - began_ms
 first = emit("invoice_paid", account="applecorp", connection=by_psycopg2, **BODY)
-first_ms = cpu_ms() - began_ms - imported_ms
 loaded = sys.modules.keys() - loaded
 
 from dispatcher import NewEvent, aemit, emit_many, signals
@@ -72,13 +64,38 @@ print(
         {
             "owners": [schemas.OWNER, tasks.OWNER],
             "marshmallow": version("marshmallow"),
-            "imported_ms": imported_ms,
-            "first_ms": first_ms,
             "loaded": sorted({name.partition(".")[0] for name in loaded}),
             "refused": refused,
         }
     )
 )
+"""
+
+MEASURED = """
+import logging
+import sys
+from resource import RUSAGE_SELF, getrusage
+
+import psycopg2
+
+connection = psycopg2.connect(sys.argv[1])
+
+
+def cpu_ms() -> float:
+    used = getrusage(RUSAGE_SELF)
+    return 1_000 * (used.ru_utime + used.ru_stime)
+
+
+began_ms = cpu_ms()
+{}
+print(cpu_ms() - began_ms)
+"""
+LIBRARIES = "import marshmallow, orjson"
+IMPORT = "from dispatcher import emit"
+FIRST_EMIT = """
+from dispatcher import emit
+
+emit("invoice_paid", account="applecorp", connection=connection, invoice={"id": 1, "total": "10.0"}, payment={"id": 2})
 """
 
 
@@ -114,15 +131,29 @@ def test_it_emits_by_every_way_and_a_service_keeps_its_own_schemas_and_tasks(
     assert f"marshmallow=={said['marshmallow']} " in LOCK.read_text()
     assert said["refused"].startswith("invoice_paid: invoice.id: missing; invoice.total: ")
     assert not SERVER & set(said["loaded"])
-    # CPU; some 5 and 125 ms, of which marshmallow 50, where no other process has a share in the cores.
-    assert said["imported_ms"] < 60
-    assert said["first_ms"] < 400
     outbox = "dispatcher.events e join dispatcher.events_waiting on event_id = id"
     with storage.transaction() as connection:
         assert tuple(connection.exec_driver_sql(f"select count(*), count(distinct e.name) from {outbox}").one()) == (
             1 + 53 + 1 + 60 + 1,
             53,
         )
+
+
+def test_a_first_emit_takes_at_most_two_and_a_half_times_the_cpu_of_loading_its_libraries(
+    core: Path, tmp_path: Path, storage: Storage, database_url: str
+) -> None:
+    an_account(storage)
+
+    def cpu_ms(code: str) -> float:
+        done = in_service(core, "-c", MEASURED.format(code), database_url, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return float(done.stdout)
+
+    imports, emits, libraries = zip(*(map(cpu_ms, (IMPORT, FIRST_EMIT, LIBRARIES)) for _ in range(5)), strict=True)
+
+    # The least of five, as other processes take from each. Some 5, 80 and 40 ms; with the newest marshmallow 97 and 64.
+    assert min(imports) < 0.2 * min(libraries)
+    assert min(emits) < 2.5 * min(libraries)
 
 
 def test_it_is_at_most_8_packages_and_15_megabytes(core: Path) -> None:

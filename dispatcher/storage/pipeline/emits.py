@@ -5,7 +5,6 @@ A process that only emits loads this and the adapter of its connection; SQLAlche
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC
 from itertools import compress, islice
 from typing import Any, NamedTuple
@@ -249,7 +248,7 @@ def _event(account_id: int, draft: EventDraft, known: dict[_Key, Event], new: It
     if key in known:
         return known[key]
     event = next(new)
-    known[key] = replace(event, new=False)
+    known[key] = event._replace(new=False)
     return event
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from dispatcher.connections.adapter import Planned
-from dispatcher.model.event import FanOut
+from dispatcher.model.fan_out import FanOut
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from dispatcher.connections.adapter import Planned
-from dispatcher.model.event import FanOut
+from dispatcher.model.fan_out import FanOut
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.pipeline.deliveries import TARGET, Claim, read_claimed, read_targets, to_send

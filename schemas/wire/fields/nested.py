@@ -63,6 +63,12 @@ class Shape(Attribute, fields.Nested):
     """A nested object, or with `many` an array of them."""
 
     @property
+    def of(self) -> "type[WireSchema]":
+        """The class of `inner`."""
+        nested: Any = self.nested
+        return nested if isinstance(nested, type) else type(nested)
+
+    @property
     def inner(self) -> "WireSchema":
         """The schema of the object, or of each."""
         inner = self.schema
@@ -72,7 +78,7 @@ class Shape(Attribute, fields.Nested):
     @cached_property
     def wire(self) -> Callable[[Any], Any]:
         """A function that is made once, as it is called often."""
-        one = partial(_object, _plan(type(self.inner)))
+        one = partial(_object, _plan(self.of))
         return partial(_array, one) if self.many else one
 
     def json_schema(self, refs: str) -> JsonSchema:
@@ -86,7 +92,7 @@ class Shape(Attribute, fields.Nested):
     def msgspec_type(self) -> Any:
         from dispatcher.schemas.wire.fields.structs import struct_of  # noqa: PLC0415 -- see `Attribute.msgspec_type`
 
-        one: Any = struct_of(type(self.inner))
+        one: Any = struct_of(self.of)
         return list[one] if self.many else one
 
 

@@ -5,7 +5,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -77,7 +76,7 @@ def test_every_way_to_store_events_notifies(
     steps.emit(*drafts)
     assert listener.wait(10, stop)
 
-    together = [Emit(steps.account.id, [replace(draft, idempotency_key=None) for draft in drafts])]
+    together = [Emit(steps.account.id, [draft._replace(idempotency_key=None) for draft in drafts])]
     storage.autocommit(emits.insert_together, together)
     assert listener.wait(10, stop)
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
+from dispatcher.schemas.envelopes import envelope_json
 from dispatcher.schemas.wire.payload import (
     LEGACY_EVENTS,
     EnvelopeSchema,
     LegacyPayloadSchema,
-    envelope_json,
     legacy_json,
 )
 from tests.support.bodies import render_body

@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 
 from dispatcher.schemas import InvalidEvent
 from dispatcher.schemas.api.webhook import WebhookSchema
+from dispatcher.schemas.envelopes import envelope_json
 from dispatcher.schemas.wire.fields import render_datetime
-from dispatcher.schemas.wire.payload import envelope_json
 from tests.support.bodies import render_body
 
 BLANKS = [
