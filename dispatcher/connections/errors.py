@@ -18,6 +18,7 @@ TRANSIENT = frozenset({"40001", "40P01"})
 _SHUTTING_DOWN = {"57P01", "57P02", "57P03"}  # shut down, crashed or starting
 _LOCKED = "55P03"  # a statement waited for a lock for longer than it may
 _TOO_LONG = {"57014", _LOCKED}  # or took longer than it may
+_TOO_MUCH = {"57014", "53200", "54000"}  # or takes more memory, or passes a limit
 _FULL, _CONNECTION = "53", "08"  # classes: too many connections, disk or memory full; the connection broke
 _ATTEMPTS = 5
 
@@ -31,6 +32,11 @@ def sqlstate(error: object) -> str:
 def took_too_long(error: StorageUnavailable) -> bool:
     """Whether Postgres is there, and only a lock was not free in time, or a statement not done."""
     return sqlstate(error.__cause__) in _TOO_LONG
+
+
+def asked_too_much(error: Exception) -> bool:
+    """Whether Postgres might do it with less at once: it took too long, too much memory, or passed a limit."""
+    return sqlstate(error.__cause__ if isinstance(error, StorageUnavailable) else error) in _TOO_MUCH
 
 
 def repeated(work: Callable[[], T], is_transient: Callable[[str], bool] = TRANSIENT.__contains__) -> T:

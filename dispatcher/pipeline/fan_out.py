@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from dispatcher import clock, failpoints, log
 from dispatcher.broker.queue import Queue
+from dispatcher.connections.errors import asked_too_much
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.fan_out import FanOut
 from dispatcher.pipeline.deliver import DrainRunner
 from dispatcher.pipeline.dispatch import Dispatch
 from dispatcher.pipeline.drain.judging import Counts
+from dispatcher.pipeline.fault import kind
 from dispatcher.pipeline.first_attempts import FirstAttempts
 from dispatcher.pipeline.nudge import nudge
 from dispatcher.pipeline.trace import TracesFanOut
@@ -167,12 +169,20 @@ class FanOutRunner:
     def _empty_outbox(self, first: FirstAttempts, done: FannedOut) -> bool:
         """A batch at a time; after each commit its deliveries go their ways. False where it is not empty at the end.
 
-        Stops after MOST_BATCHES, so that a task ends, and where some must come behind what another fan-out has in its
-        hands (`FannedOut.behind`); then another is to be asked for.
+        Where a batch is too much for Postgres, those after it are smaller. Stops after MOST_BATCHES, so that a task
+        ends, and where some must come behind what another fan-out has in its hands (`FannedOut.behind`); then another
+        is to be asked for.
         """
-        leasing = first.leasing()
+        leasing, size = first.leasing(), self._batch_size
         for _ in range(MOST_BATCHES):
-            batch, claim = take_batch(self._storage, self._batch_size, leasing, self._trace)
+            try:
+                batch, claim = take_batch(self._storage, size, leasing, self._trace)
+            except Exception as error:  # bodies of 5 MiB that are read for filters: one account must not stop all
+                if size == 1 or not asked_too_much(error):
+                    raise
+                size = max(1, size // 10)
+                logger.warning(log.line("fan_out.smaller", events=size, reason=kind(error)))
+                continue
             first.begin(claim)
             done.add(batch, claim)
             if batch.webhook_ids:
@@ -180,7 +190,7 @@ class FanOutRunner:
             if batch.event_count:
                 logger.debug(log.line("event.fanned_out", events=batch.event_count, deliveries=batch.delivery_count,
                                       webhooks=len({*batch.webhook_ids, *claim.targets})))  # fmt: skip
-            if batch.behind is not None or batch.event_count < self._batch_size:
+            if batch.behind is not None or batch.event_count < size:
                 return True
             self._schedule.fan_out_begun()  # others are welcome
             first.step(0.0)

@@ -1,7 +1,7 @@
 """Filters in Postgres: what matches, in each way to fan out, in replays, and before a filter is saved."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,8 @@ from dispatcher.storage.pipeline.leasing import Leasing
 from dispatcher.storage.reads import events as event_reads
 from dispatcher.webhooks.edit import create_webhook, edit_webhook
 from dispatcher.webhooks.preview import preview
+from tests.integration.pipeline.conftest import Flow
+from tests.support.builders import an_event
 
 INVOICE = {
     "id": 93,
@@ -189,3 +191,32 @@ def test_a_filter_is_tried_on_the_last_events(container: Any, account: Any) -> N
     assert preview(container.storage, account.id, {"filter": DEAR, "events": ["invoice_sent"]}).of == 0
     with pytest.raises(InvalidWebhook):
         preview(container.storage, account.id, {"filter": {"x": [1]}, "events": ["invoice_paid"]})
+
+
+@pytest.fixture
+def _few_bodies_at_once(storage: Storage) -> Iterator[None]:
+    """Postgres refuses arrays of 1 GiB: here, of more than five bodies."""
+    function = "'dispatcher.event_bodies(bigint[])'::regprocedure"
+    original = storage.read(scalar, f"select pg_get_functiondef({function})")
+    limited = """
+create or replace function dispatcher.event_bodies(ids bigint[]) returns jsonb[] language plpgsql stable as $$
+begin
+    if cardinality(ids) > 5 then
+        raise program_limit_exceeded;
+    end if;
+    return array(select body::jsonb from dispatcher.events where id = any (ids) order by id);
+end
+$$"""
+    storage.transact(rows, limited)
+    yield
+    storage.transact(rows, original)
+
+
+@pytest.mark.usefixtures("_few_bodies_at_once")
+def test_bodies_that_are_too_much_for_one_statement_stop_nobody(flow: Flow, storage: Storage, account: Any) -> None:
+    create_webhook(storage, account.slug, {**PAID, "filter": {"invoice": {"id": [{"exists": True}]}}})
+    flow.emit(*[an_event() for _ in range(12)])
+
+    flow.fan_out()
+
+    assert len(flow.deliveries()) == 12
