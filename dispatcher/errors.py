@@ -22,6 +22,7 @@ DispatcherError
 │   └── OutboxNotFound       no outbox with that name
 ├── AccountExists            the slug is taken, or is another account's external id
 ├── UserExists               the e-mail is taken in that account, or among the operators
+├── OutboxInUse              an outbox that a worker drains cannot be forgotten
 ├── IllegalTransition        a delivery cannot go from one state to the other
 ├── RemoteApiError           a remote dispatcher's API rejected a command's request or did not respond
 ├── TooManyPings             this process has as many pings in flight as it may
@@ -182,6 +183,13 @@ class OutboxNotFound(RecordNotFound):
     """The outbox does not exist."""
 
     noun, remedy = "outbox", ", or is not in DISPATCHER_OUTBOXES"
+
+
+class OutboxInUse(DispatcherError):
+    """A worker drains the outbox."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a worker drains outbox {name!r}; remove it from DISPATCHER_OUTBOXES and restart the workers")
 
 
 class IllegalTransition(DispatcherError):

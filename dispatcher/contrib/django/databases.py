@@ -12,6 +12,9 @@ from dispatcher.producer import emitter_over, use_emitter
 from dispatcher.producer_settings import ProducerSettings, read_producer_settings
 from dispatcher.storage.outboxes.tables import INSTALL
 
+_OPTIONS = ("service", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs")
+"""Those of libpq that say how to get in; others are Django's, or of the service's sessions."""
+
 
 def alias() -> str:
     """Its name in DATABASES."""
@@ -23,7 +26,7 @@ def url(using: str) -> str:
     """A database of Django's as a URL of libpq's."""
     of = connections[using].settings_dict
     parts = {"host": of["HOST"], "port": of["PORT"], "user": of["USER"], "password": of["PASSWORD"]}
-    parts |= {name: of["OPTIONS"][name] for name in ("sslmode", "sslrootcert", "service") if name in of["OPTIONS"]}
+    parts |= {name: of["OPTIONS"][name] for name in _OPTIONS if name in of["OPTIONS"]}
     given = {name: value for name, value in parts.items() if value}
     return f"postgresql:///{quote(of['NAME'], safe='')}?{urlencode(given, quote_via=quote)}"
 

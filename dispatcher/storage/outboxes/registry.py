@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from dispatcher.errors import OutboxNotFound
-from dispatcher.storage.engine import Connection, array, records, rows
+from dispatcher.errors import OutboxInUse, OutboxNotFound
+from dispatcher.storage.engine import Connection, array, one, records, rows
 from dispatcher.storage.outboxes.database import OutboxBacklog
 
 STALE_S = 30.0
@@ -37,6 +37,13 @@ set checked_at = clock_timestamp(), error = null,
 where name = %(name)s and taker = %(taker)s
 """
 _REPORT_ERROR = "update dispatcher.outboxes set error = %(error)s where name = %(name)s and taker = %(taker)s"
+# Not one that a worker drains: it would take it for a new one, and store again what may still be in it.
+_REMOVE = """
+with target as (
+    select name, taker_until < dispatcher.now() as is_free from dispatcher.outboxes where name = %(name)s for update),
+gone as (delete from dispatcher.outboxes o using target where o.name = target.name and is_free)
+select is_free from target
+"""
 _LIST = f"""
 select name, error is null and coalesce(checked_at > clock_timestamp() - make_interval(secs => {STALE_S}), false),
     pending, case when pending > 0 then oldest_age_s + extract(epoch from clock_timestamp() - checked_at)::float8 end,
@@ -91,6 +98,7 @@ def statuses(connection: Connection) -> list[OutboxStatus]:
 
 
 def remove(connection: Connection, name: str) -> None:
-    """Forgets an outbox; raises OutboxNotFound."""
-    if not rows(connection, "delete from dispatcher.outboxes where name = %(name)s returning name", name=name):
-        raise OutboxNotFound(name)
+    """Forgets an outbox; raises OutboxNotFound and OutboxInUse."""
+    (is_free,) = one(connection, OutboxNotFound(name), _REMOVE, name=name)
+    if not is_free:
+        raise OutboxInUse(name)

@@ -9,6 +9,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
 
+from dispatcher.connections.psycopg2 import parse
+from dispatcher.contrib.django.databases import url
 from dispatcher.contrib.django.models import WebhookRecord
 from dispatcher.contrib.django.registry import Watched, watched
 from dispatcher.contrib.model_events import ModelEvents
@@ -132,6 +134,17 @@ def test_a_model_in_another_database_is_an_error() -> None:
 
     assert [each.obj for each in found] == [*watched]
     assert "into the database 'default', and the dispatcher's is 'shop'" in str(found[0].msg)
+
+
+def test_the_database_is_entered_as_django_enters_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = {"sslmode": "verify-full", "sslcert": "/etc/shop.crt", "sslkey": "/etc/shop.key"}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {**certificate, "pool": True})
+    monkeypatch.setitem(connection.settings_dict, "PASSWORD", "a b/%@")
+
+    parsed = parse(url("default"))
+    assert parsed["password"] == "a b/%@"
+    assert certificate.items() <= parsed.items()
+    assert "pool" not in parsed
 
 
 def test_the_dispatchers_command_is_one_of_manage(account: Any, capsys: pytest.CaptureFixture[str]) -> None:

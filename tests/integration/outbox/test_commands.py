@@ -12,6 +12,7 @@ from click.testing import Result
 from dispatcher.container import Container
 from dispatcher.pipeline.intake import Intakes
 from dispatcher.settings import Outbox, Settings
+from dispatcher.storage.engine import rows
 from dispatcher.storage.outboxes import registry
 from dispatcher.storage.outboxes.tables import INSTALL
 from tests.integration.cli.conftest import run, run_json
@@ -109,7 +110,13 @@ def test_what_happens_to_events_is_seen_by_command_and_metric(
 
 
 def test_a_removed_outbox_is_gone(container: Container, run: Callable[..., Result]) -> None:
-    container.storage.autocommit(registry.claim, ["old"], 1, 60.0)
+    for _ in range(2):  # the first time makes it known
+        container.storage.autocommit(registry.claim, ["old"], 1, 60.0)
+    assert (
+        "a worker drains outbox 'old'; remove it from DISPATCHER_OUTBOXES"
+        in run("outbox", "remove", "old", code=1).output
+    )
+    container.storage.transact(rows, "update dispatcher.outboxes set taker_until = dispatcher.now()")
 
     assert run("outbox", "remove", "old").stdout == "outbox old removed\n"
     assert container.storage.read(registry.statuses) == []
