@@ -1,5 +1,6 @@
 """What is put around an event's body when it is POSTed: one form for all events of a catalogue. Pure."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -64,10 +65,11 @@ def _standard(*, event_name: str, created_at: datetime, body_json: str, **_: Any
 
 def _cloudevents(source: str) -> Envelope:
     """CloudEvents 1.0, "JSON Event Format", structured. `id` is the event's: the same for all of its webhooks."""
+    source_json = json.dumps(source, ensure_ascii=False)
 
     def write(*, event_id: int | str, event_name: str, created_at: datetime, body_json: str, **_: Any) -> bytes:
         return (
-            f'{{"specversion":"1.0","id":"{event_id}","source":"{source}","type":"{event_name}",'
+            f'{{"specversion":"1.0","id":"{event_id}","source":{source_json},"type":"{event_name}",'
             f'"time":"{_utc(created_at)}","datacontenttype":"application/json","data":{body_json}}}'
         ).encode()
 

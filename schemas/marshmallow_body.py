@@ -62,6 +62,12 @@ class MarshmallowBody:
 
     def render(self, body: Mapping[str, object], zone: str) -> Rendered:
         """As `BodyType` has it."""
+        try:
+            return self._render(body, zone)
+        except RecursionError:
+            raise Invalid([("", "is nested too deeply")]) from None
+
+    def _render(self, body: Mapping[str, object], zone: str) -> Rendered:
         with written_in(zone):  # of attributes that are of our own types
             value, problems = (body, _of_another_type(self.schema, body)) if _is_json(body) else self._dump(body)
             if value is not None:

@@ -1,6 +1,7 @@
 """A company's own events: bodies in plain marshmallow, what they are about, how they are described."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -192,6 +193,15 @@ def test_a_body_is_an_object(body: Any) -> None:
 @pytest.mark.parametrize("order", [None, 3, [], "x"])
 def test_a_resource_is_an_object(order: Any) -> None:
     assert list(problems({"order": order})) == ["order"]
+
+
+@pytest.mark.parametrize("around", [lambda inner: [inner], lambda inner: {"a": inner}])
+def test_a_body_that_is_nested_too_deeply_is_refused(around: Callable[[Any], Any]) -> None:
+    value: Any = 1
+    for _ in range(900):
+        value = around(value)
+
+    assert problems({"order": {**ORDER, "number": value}}) == {"": "is nested too deeply"}
 
 
 # What it is about
