@@ -9,7 +9,6 @@ from dispatcher import failpoints
 from dispatcher.access.control import AccessControl
 from dispatcher.broker.flower import TaskEvents
 from dispatcher.broker.queue import Queue
-from dispatcher.model.replay import StepResult
 from dispatcher.pipeline.deliver import DrainRunner
 from dispatcher.pipeline.dispatch import Dispatch
 from dispatcher.pipeline.drain.policy import drain_policy
@@ -20,7 +19,6 @@ from dispatcher.pipeline.intake import Intakes
 from dispatcher.pipeline.reconcile import Reconciler
 from dispatcher.pipeline.trace import untraced
 from dispatcher.producer import load_tracing, use_emitter
-from dispatcher.replays import job
 from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.sender.pool import SenderPool
@@ -119,10 +117,6 @@ class Container:
     @cached_property
     def pinger(self) -> Pinger:
         return Pinger(self.storage, self.senders, self.settings)
-
-    def step_replays(self) -> StepResult:
-        window, limit = self.drain_policy.window, self.settings.redelivery_limit
-        return job.step(self.storage, self.schedule, window, redelivery_limit=limit)
 
     @cached_property
     def access(self) -> AccessControl:

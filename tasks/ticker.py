@@ -9,7 +9,9 @@ from celery.worker import state
 from dispatcher.background import BackgroundThread
 from dispatcher.broker.names import EVENTS
 from dispatcher.container import current_container
+from dispatcher.model.replay import StepResult
 from dispatcher.pipeline.ticks import Ticks, WorkerState, run_replays
+from dispatcher.replays import job
 
 STOP_S = 10.0
 
@@ -33,7 +35,7 @@ class Ticker(bootsteps.StartStopStep):
         )
         self._threads = [
             BackgroundThread("ticker", lambda stop: _tick(worker, stop)),
-            BackgroundThread("replays", lambda stop: run_replays(current_container().step_replays, stop)),
+            BackgroundThread("replays", lambda stop: run_replays(_step_replays, stop)),
         ]
         if EVENTS in worker.queues and current_container().settings.outboxes:
             self._threads.append(BackgroundThread("outboxes", lambda stop: current_container().intakes.run(stop)))
@@ -46,6 +48,11 @@ class Ticker(bootsteps.StartStopStep):
             thread.stop(STOP_S)
 
     terminate = stop
+
+
+def _step_replays() -> StepResult:
+    container = current_container()
+    return job.step(container.storage, container.schedule, container.settings)
 
 
 def _tick(worker: WorkerState, stop: threading.Event) -> None:

@@ -23,14 +23,16 @@ from dispatcher import log
 from dispatcher.errors import InvalidReplay, ScheduleUnavailable
 from dispatcher.model.account import Account
 from dispatcher.model.delivery import State
-from dispatcher.model.health import Health, WindowPolicy
+from dispatcher.model.health import Health
 from dispatcher.model.replay import Replay, ReplaySpec, StepResult, allowance, due_limit
+from dispatcher.pipeline.drain.policy import drain_policy
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas.api.replay import ReplaySchema
 from dispatcher.schemas.api.webhook import BLANK
 from dispatcher.schemas.errors import texts_by_field
 from dispatcher.schemas.wire.fields import written_in
+from dispatcher.settings import Settings
 from dispatcher.storage.engine import Connection, Storage, transactional
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.jobs import Advance, Remaining
@@ -94,12 +96,12 @@ resume = transactional(jobs.resume)
 """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
 
 
-def step(storage: Storage, schedule: Schedule, window: WindowPolicy, *, redelivery_limit: int) -> StepResult:
-    """The next batch of every running replay; harmless when doubled. `window` is that of a receiver that is new."""
-    running, fresh = storage.read(jobs.running), Health.fresh(window)
+def step(storage: Storage, schedule: Schedule, settings: Settings) -> StepResult:
+    """The next batch of every running replay; harmless when doubled."""
+    running, fresh = storage.read(jobs.running), Health.fresh(drain_policy(settings).window)
     sent, progressed = 0, False
     for replay_id in running:
-        batch = _batch(storage, schedule, replay_id, fresh, redelivery_limit)
+        batch = _batch(storage, schedule, replay_id, fresh, settings.redelivery_limit)
         sent += sum(one.sent for one in batch)
         progressed = progressed or bool(batch)
     return StepResult(running=len(running), sent=sent, progressed=progressed)

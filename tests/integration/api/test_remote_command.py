@@ -14,6 +14,7 @@ from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.support.api import Api
 from tests.support.builders import a_body, a_history, an_event
 from tests.support.receiver import Receiver
+from tests.support.replays import step_replays
 
 
 def run(*arguments: str, code: int = 0, stdin: str | None = None) -> Any:
@@ -155,7 +156,7 @@ def test_many_are_replayed_and_the_job_is_the_same_from_both_sides(api: Api, fai
     assert run_json("replay", "--stop", name)["state"] == "stopped"
     assert run_json("replay", "--follow", name) == on_the_database("replay", "--follow", name)
     assert run_json("replay", "--resume", name, "--no-wait")["state"] == "running"
-    api.container.step_replays()
+    step_replays(api.container)
     assert run("replay", "--follow", name).stdout == f"replay {name} done: 1 of 1 sent\n"
     assert run_json("replay", "--list") == on_the_database("replay", "--list")
     assert run("replay", "--follow", "999999", code=1).stderr == "error: replay 999999 does not exist\n"

@@ -9,6 +9,7 @@ import pytest
 from dispatcher.schemas.wire.fields import NOT_A_MOMENT
 from tests.support.api import Api, a_delivery
 from tests.support.builders import a_webhook
+from tests.support.replays import step_replays
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 
@@ -56,7 +57,7 @@ def test_one_is_made_and_followed(api: Api, failed: Callable[..., int]) -> None:
 def test_the_workers_carry_it_on(api: Api, failed: Callable[..., int]) -> None:
     failed(3)
     made = started(api)
-    api.container.step_replays()
+    step_replays(api.container)
 
     found = api.get(f"/replays/{made['id']}.json").json()
     assert (found["state"], found["sent"]) == ("done", 3)
@@ -75,14 +76,14 @@ def test_one_is_stopped_and_goes_on(api: Api, failed: Callable[..., int]) -> Non
     failed(30)
     made = started(api, new_key=True)
     path = f"/replays/{made['id']}"
-    api.container.step_replays()
+    step_replays(api.container)
 
     assert api.delete(f"{path}.json").status_code == 204
     stopped = api.get(f"{path}.json").json()
     assert (stopped["state"], 0 < stopped["sent"] < 30) == ("stopped", True)
     assert stopped["finished_at"] is not None
     assert api.delete(f"{path}.json").status_code == 204
-    assert api.container.step_replays().sent == 0
+    assert step_replays(api.container).sent == 0
     resumed = api.post(f"{path}/resume.json")
     assert (resumed.status_code, resumed.json()["state"]) == (200, "running")
 

@@ -14,6 +14,7 @@ from dispatcher.model.account import Account
 from dispatcher.storage.engine import Storage
 from tests.support.builders import a_webhook, an_event
 from tests.support.fakes import FakeQueue
+from tests.support.replays import step_replays
 
 SINCE = ("--since", "2026-01-01T00:00:00+00:00")
 
@@ -44,7 +45,7 @@ def worker(container: Container, monkeypatch: pytest.MonkeyPatch) -> list[float]
 
     def work(seconds: float) -> None:
         waits.append(seconds)
-        container.step_replays()
+        step_replays(container)
         container.storage.transact(execute, _DELIVERED)
 
     monkeypatch.setattr("time.sleep", work)
@@ -143,14 +144,14 @@ def test_with_ctrl_c_it_goes_on_and_says_how_to_follow_or_stop_it(
         "replay 1 continues. Follow it: dispatcher replay --account applecorp --follow 1;"
         " stop it: dispatcher replay --account applecorp --stop 1\n"
     )
-    assert container.step_replays().sent == 10
+    assert step_replays(container).sent == 10
 
 
 def test_it_is_followed_stopped_let_go_on_and_listed(
     run: Callable[..., Result], container: Container, failed: str, worker: list[float]
 ) -> None:
     run("--account", "applecorp", *SINCE, "--no-wait")
-    container.step_replays()
+    step_replays(container)
     assert run("--stop", "1").stdout == "replay 1 stopped: 10 of 25 sent\n"
     assert run("--follow", "1").stdout == "replay 1 stopped: 10 of 25 sent\n"
     listed = json.loads(run("--account", "applecorp", "--list", "--json").stdout)

@@ -14,6 +14,7 @@ from tests.integration.console.conftest import Traffic, Window
 from tests.support.api import Server
 from tests.support.builders import a_body, a_history
 from tests.support.receiver import Answer
+from tests.support.replays import step_replays
 from tests.support.waiting import eventually
 
 
@@ -313,7 +314,7 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(
     page.get_by_role("button", name="Start replay").click()
     expect(page.get_by_role("heading", name="0 of 25 sent running")).to_be_visible()
 
-    eventually(lambda: container.step_replays().sent, what="a first batch")
+    eventually(lambda: step_replays(container).sent, what="a first batch")
     expect(page.get_by_role("heading", name=re.compile("^[1-9][0-9]* of 25 sent running"))).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("status")).to_have_text("Replay stopped.")
@@ -322,7 +323,7 @@ def test_a_replay_is_counted_started_followed_stopped_and_resumed(
 
     def is_done() -> list[Any]:
         traffic.drain(webhook)
-        container.step_replays()
+        step_replays(container)
         return traffic.sql(
             "select from dispatcher.replays where account_id = %(id)s and state = 'done'", id=traffic.account.id
         )

@@ -30,6 +30,7 @@ from tests.conftest import ShiftTime
 from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook, an_account, an_event
 from tests.support.receiver import Answer, Receiver
+from tests.support.replays import step_replays
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 WINDOW = 10
@@ -94,7 +95,7 @@ def carry_on(flow: Flow, container: Container, found: Callable[[Replay], Replay]
 
     def carry_on(made: Replay, *webhook_ids: int) -> Replay:
         for _ in range(1_000):
-            container.step_replays()
+            step_replays(container)
             flow.deliver(*webhook_ids)
             if found(made).state != "running":
                 return found(made)
@@ -141,13 +142,13 @@ def test_what_fails_again_meanwhile_is_not_sent_a_second_time(
 ) -> None:
     failed(25)
     made = start()
-    container.step_replays()
+    step_replays(container)
     receiver.script("/hook", Answer(status=500))
     flow.deliver(hook.id)
     finish(flow)
 
     for _ in range(10):
-        container.step_replays()
+        step_replays(container)
         finish(flow, where="attempt_count = 6")
     assert (found(made).state, found(made).sent) == ("done", 25)
     assert flow.states() == ["failed"] * 25
@@ -169,7 +170,7 @@ def test_two_steppers_at_once_send_nothing_twice(
 
     def step() -> None:
         while not ended.is_set():
-            container.step_replays()
+            step_replays(container)
 
     with ThreadPoolExecutor(2) as pool:
         steppers = [pool.submit(step) for _ in range(2)]
@@ -215,11 +216,11 @@ def test_a_step_that_dies_in_the_middle_sends_nothing(
 ) -> None:
     failed(25)
     made = start(**given)
-    container.step_replays()
+    step_replays(container)
     flow.deliver(hook.id)
     repair = break_after(table)
     with pytest.raises(Exception, match="killed"):
-        container.step_replays()
+        step_replays(container)
     assert (flow.states().count("pending"), found(made).sent) == (0, WINDOW)
 
     repair()
@@ -244,7 +245,7 @@ def test_one_that_fails_again_and_again_does_not_keep_the_others_from_theirs(
     )
     for _ in range(2):
         with pytest.raises(Exception, match="killed"):
-            container.step_replays()
+            step_replays(container)
 
     assert (first.id, found(second).state) == (1, "done")
     assert (found(third).state, found(third).sent) == ("done", 2)
@@ -300,7 +301,7 @@ def test_a_batch_that_the_clock_was_not_told_of_is_found_by_reconcile(
     failed(3)
     start()
     down = Schedule("redis://127.0.0.1:1/0")
-    job.step(container.storage, down, container.drain_policy.window, redelivery_limit=3)
+    job.step(container.storage, down, container.settings)
     flow.queue.delivers.clear()
 
     container.reconciler.reconcile()
@@ -414,7 +415,7 @@ def test_its_rate_is_kept_by_postgres_clock(
     for quarter in range(1, 21):
         shift_time(quarter / 4)
         looks.append(waited_s())
-        container.step_replays()
+        step_replays(container)
         assert found(made).sent <= 8 * waited_s()
         flow.deliver(hook.id)
 
@@ -435,7 +436,7 @@ def test_after_a_pause_of_all_workers_it_does_not_flood(
     failed(100)
     made = start(rate=10)
     shift_time(600)
-    container.step_replays()
+    step_replays(container)
 
     assert found(made).sent == 5
 
@@ -453,10 +454,10 @@ def test_live_traffic_goes_first(
     flow.fan_out()
     made = start()
 
-    container.step_replays()
+    step_replays(container)
     assert found(made).sent == 0  # more is due than the receiver takes at once
     flow.deliver(hook.id)
-    container.step_replays()
+    step_replays(container)
     assert found(made).sent > 0
 
 
@@ -473,9 +474,9 @@ def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(
         [Released(webhook_id=hook.id, health=Health(window=20, latency_s=0.1))], container.schedule.new_token()
     )
 
-    container.step_replays()
+    step_replays(container)
     assert found(made).sent == 100
-    container.step_replays()
+    step_replays(container)
     assert found(made).sent == 100
 
 
@@ -490,8 +491,8 @@ def test_a_rate_limit_counts_too(
     edit.edit_webhook(container.storage, container.schedule, "applecorp", hook.id, {"rate_limit": 4})
     made = start()
 
-    container.step_replays()
-    container.step_replays()
+    step_replays(container)
+    step_replays(container)
     assert found(made).sent == 2
 
 
@@ -514,7 +515,7 @@ def test_a_receiver_that_is_down_does_not_hold_up_the_others(
     assert made.matched == 50
 
     for _ in range(10):
-        container.step_replays()
+        step_replays(container)
         flow.deliver(hook.id)
     assert flow.sql("select webhook_id, sent, done from dispatcher.replay_webhooks order by 1") == [
         (hook.id, 25, True),
@@ -542,7 +543,7 @@ def test_many_webhooks_take_turns(
     made = start(rate=1_000)
     seen = []
     while found(made).state == "running":
-        container.step_replays()
+        step_replays(container)
         seen.append(flow.sql("select turn from dispatcher.replays")[0][0])
         flow.deliver(*(hook.id for hook in hooks))
 
@@ -558,7 +559,7 @@ def test_receivers_that_are_let_alone_are_tried_at_once(
     container.schedule.hand_out([hook.id], 10)
     container.schedule.release([Released(webhook_id=hook.id, pause_s=600)], container.schedule.new_token())
     start()
-    container.step_replays()
+    step_replays(container)
 
     container.dispatch.release_due()
     assert flow.queue.webhook_ids == [hook.id]
@@ -603,7 +604,7 @@ def test_an_original_and_its_copy_may_both_wait(
 ) -> None:
     (id_,) = failed()
     first = start(new_key=True)
-    container.step_replays()
+    step_replays(container)
     assert found(first).state == "done"
 
     assert replay(container.storage, container.schedule, str(id_), limit=3).state == "pending"
@@ -621,7 +622,7 @@ def test_the_event_of_a_copy_that_waits_is_kept(
 ) -> None:
     failed()
     start(new_key=True)
-    container.step_replays()
+    step_replays(container)
 
     day = flow.sql("select to_char(current_date, 'YYYYMMDD')")[0][0]
     assert container.storage.transact(partitions._is_needed, f"events_{day}")
@@ -717,8 +718,8 @@ def test_two_replays_of_what_was_missed_build_it_once(
     flow.run(*(an_event() for _ in range(8)))
     late = a_webhook(storage, account)
     made = [start(missed=True, webhook_id=late.id) for _ in range(2)]
-    container.step_replays()
-    container.step_replays()
+    step_replays(container)
+    step_replays(container)
 
     assert sorted(found(one).sent for one in made) == [0, 8]
     assert [found(one).state for one in made] == ["done", "done"]
@@ -746,7 +747,7 @@ def test_a_webhook_with_order_gets_them_in_order(
         ordered = a_webhook(storage, account, receiver.url("/o"), names, ordering="resource")
     finish(flow)
     start(webhook_id=ordered.id, **given)
-    container.step_replays()
+    step_replays(container)
 
     assert flow.sql("select count(*) from dispatcher.deliveries_waiting where next_attempt_at <= dispatcher.now()") == [
         (2,)
@@ -776,12 +777,12 @@ def test_it_is_stopped_and_goes_on(
 ) -> None:
     failed(25)
     made = start(new_key=True)
-    container.step_replays()
+    step_replays(container)
     stopped = job.stop(container.storage, made.id)
     assert (stopped.state, stopped.sent) == ("stopped", WINDOW)
 
     flow.deliver(hook.id)
-    assert container.step_replays().running == 0
+    assert step_replays(container).running == 0
     assert len(receiver.requests) == found(made).sent == WINDOW
     assert job.stop(container.storage, made.id) == stopped
 
@@ -904,9 +905,9 @@ def test_it_rests_while_days_are_dropped_and_old_ones_go(
     made = start()
     with container.storage.transaction() as connection:
         rows(connection, "select pg_advisory_xact_lock(%(lock)s)", lock=partitions.LOCK)
-        container.step_replays()
+        step_replays(container)
         assert found(made).sent == 0
-    container.step_replays()
+    step_replays(container)
     assert found(made).state == "done"
 
     prune(container.storage, container.settings.retention_days)
