@@ -85,9 +85,12 @@ def authorize(admitted: Admission | None, scope: str | None, slug: str | None) -
     return caller
 
 
-def count_request(client_id: int) -> None:
-    """Counts a request of a client without a token, by its row's id; raises ApiError (429) beyond its quota."""
-    g.allowance = container().access.limiter.spend(client_id, DEFAULT)
+def count_request(client_id: int, limit: int | None) -> None:
+    """Counts a request of a client without a token, by its row's id; raises ApiError (429) beyond its quota.
+
+    `limit`: the quota of the client's account, None: the usual one.
+    """
+    g.allowance = container().access.limiter.spend(client_id, DEFAULT, limit)
     if g.allowance.exceeded:
         raise _too_many(g.allowance)
 

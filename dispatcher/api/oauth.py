@@ -25,7 +25,7 @@ from dispatcher.api.sign_in_queue import refusal, sign_in_as
 from dispatcher.errors import ApiError
 from dispatcher.schemas.api.errors import ErrorSchema
 from dispatcher.schemas.api.oauth import RevocationSchema, TokenRequestSchema, TokenSchema
-from dispatcher.storage.admin import tokens
+from dispatcher.storage.admin import tenants, tokens
 from dispatcher.storage.admin.sessions import Person
 from dispatcher.storage.engine import Connection
 
@@ -56,8 +56,13 @@ def token() -> Response:
     form = parameters()
     if not form.get("grant_type"):
         raise ApiError(400, "invalid_request", "The grant_type is missing")
+
+    def client_and_quota() -> tuple[int, int | None]:
+        client = _server.authenticate_client(TokenRequest(form), ()).client
+        return client.id, tenants.requests_per_minute(connection(), client.account_id)
+
     # A token is a row for hours, so it counts as a request; in Redis, and so not within the transaction below.
-    count_request(_run(lambda: _server.authenticate_client(TokenRequest(form), ())).client.id)
+    count_request(*_run(client_and_quota))
     return cast(Response, _run(lambda: _server.create_token_response(form)))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dispatcher.errors import AccountNotFound
 from dispatcher.model.account import Account
-from dispatcher.storage.engine import Connection, one, record, records, rows
+from dispatcher.storage.engine import Connection, one, record, records, rows, scalar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +75,13 @@ def accounts(connection: Connection, external_ids: Sequence[str]) -> list[Accoun
     found = rows(connection, _ACCOUNTS, external_ids=list(set(external_ids)))
     by_id = {external_id: record(Account, row) for external_id, *row in found}
     return [by_id.get(external_id) for external_id in external_ids]
+
+
+def requests_per_minute(connection: Connection, account_id: int) -> int | None:
+    """The account's own limit; None: it has the setting's."""
+    sql = "select requests_per_minute from dispatcher.accounts where id = %(id)s"
+    limit: int | None = scalar(connection, sql, id=account_id)
+    return limit
 
 
 def set_limits(connection: Connection, account_id: int, limits: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import redis
 from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
 from dispatcher.model.account import Account
+from dispatcher.storage.admin import tenants
 from tests.support.api import Api, Server, running
 from tests.support.places import a_folder
 from tests.support.servers import resume, suspend
@@ -49,6 +50,18 @@ def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited: Api) -> N
     assert figures(refused)[:2] == ("default;q=5;w=60", 0)
     assert int(refused.headers["Retry-After"]) == figures(refused)[2]
     assert "5 a minute" in refused.json()["error_description"]
+
+
+def test_requests_for_tokens_count_by_the_accounts_own_quota(limited: Api, container: Container) -> None:
+    limits = {"requests_per_minute": 20, "emits_per_minute": None, "retention_days": None}
+    container.storage.transact(tenants.set_limits, limited.account.id, limits)
+    credentials = {"grant_type": "client_credentials", "client_id": limited.client.client_id}
+
+    answers = [limited.get("user.json") for _ in range(7)]
+    answers.append(limited.post("oauth/token.json", json=credentials | {"client_secret": limited.secret}))
+
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert figures(answers[-1])[:2] == ("default;q=20;w=60", 12)
 
 
 def test_emits_have_a_quota_of_their_own(serve: Callable[..., Server], container: Container, account: Account) -> None:
