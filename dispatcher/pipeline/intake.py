@@ -110,12 +110,12 @@ class Intake:
         try:
             if not self._storage.transact(one_transaction):
                 return None
-            self._limit = BATCH_SIZE
+            self._limit = min(2 * self._limit, BATCH_SIZE)
         except Exception as error:
             if not refuses_values(error):
                 raise
-            if len(batch) > 1:  # one by one, until it is found
-                self._limit = 1
+            if len(batch) > 1:  # by halves, until it is found
+                self._limit = len(batch) // 2
                 return 1
             reasons = [(batch[0].id, f"Postgres refuses it: {sqlstate(error)}")]
         failpoints.hit("after_intake_commit")

@@ -221,6 +221,22 @@ def test_what_postgres_refuses_is_set_aside_too(
     assert [event.reason for event in database.failed(10)] == 2 * ["Postgres refuses it: 23514"]
 
 
+def test_one_of_many_that_postgres_refuses_is_found_soon(
+    take_in: TakeIn, stored: Stored, outbox: Outbox, database_url: str
+) -> None:
+    execute(
+        database_url,
+        "alter table dispatcher.events add constraint few check ((body #>> '{inbox_files,count}')::int <> 400)",
+    )
+    put(outbox, *range(BATCH_SIZE))
+    batches = 0
+    while take_in():
+        batches += 1
+
+    assert stored() == [count for count in range(BATCH_SIZE) if count != 400]
+    assert batches < 50
+
+
 def test_what_is_committed_late_comes_after_what_was_taken_in_and_all_else_in_order(
     take_in: TakeIn, stored: Stored, outbox: Outbox
 ) -> None:
