@@ -33,9 +33,7 @@ def upsert(
 
     Raises InvalidAccount, AccountExists where the slug is taken, and UserExists where the owner's e-mail is.
     """
-    if not _EXTERNAL_ID.match(external_id):
-        raise InvalidAccount({"external_id": ["must have 1 to 255 characters of A-Z a-z 0-9 . _ : @ -"]})
-    checked = checked_attributes(attributes, settings)
+    checked = checked_account(external_id, attributes, settings)
 
     def store(connection: Connection) -> tuple[Tenant, bool]:
         is_new = False
@@ -50,7 +48,7 @@ def upsert(
 
 def edit(storage: Storage, settings: Settings, external_id: str, changes: Mapping[str, Any]) -> Tenant:
     """The account with `changes`; raises AccountNotFound, and what `upsert` raises."""
-    checked = checked_attributes(changes, settings)
+    checked = _checked_attributes(changes, settings)
     return storage.transact(lambda connection: _edit(connection, tenants.find(connection, external_id), checked))
 
 
@@ -105,7 +103,14 @@ def _edit(connection: Connection, tenant: Tenant, changes: Mapping[str, Any]) ->
     return tenants.find(connection, tenant.external_id)
 
 
-def checked_attributes(attributes: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def checked_account(external_id: str, attributes: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """As `_checked_attributes`, where the account may be new: its id is checked, too."""
+    if not _EXTERNAL_ID.match(external_id):
+        raise InvalidAccount({"external_id": ["must have 1 to 255 characters of A-Z a-z 0-9 . _ : @ -"]})
+    return _checked_attributes(attributes, settings)
+
+
+def _checked_attributes(attributes: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """An account's attributes as they are stored; raises InvalidAccount with every message at once."""
     messages: dict[str, list[str]] = {}
     checked: dict[str, Any] = {}

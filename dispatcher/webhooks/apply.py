@@ -49,7 +49,7 @@ def plan(storage: Storage, schedule: Schedule, settings: Settings, document: Any
 def _account(
     storage: Storage, settings: Settings, external_id: str, given: Mapping[str, Any], at: Path
 ) -> Iterator[PlannedChange]:
-    checked = _fields(at, partial(accounts.checked_attributes, given, settings))
+    checked = _fields(at, partial(accounts.checked_account, external_id, given, settings))
     make = partial(accounts.upsert, storage, settings, external_id, given)
     try:
         tenant = storage.read(tenants.find, external_id)
@@ -74,12 +74,13 @@ def _webhooks(
     for number, entry in enumerate(listed):
         here = (*at, number)
         given = _mapping(entry, here)
-        before = by_url.get(given.get("webhook_url", ""))
+        url = given.get("webhook_url")
+        before = by_url.get(url) if isinstance(url, str) else None
         kept = {} if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
         checked = _fields(here, partial(edit.checked_attributes, {**webhooks.DEFAULTS, **kept, **given}))
         after = {name: checked[name] for name in given}
         before_id = None if before is None else before.id
-        title = f"webhook {given['webhook_url'].partition('?')[0]} of {external_id}"
+        title = f"webhook {_shown('webhook_url', url)} of {external_id}"
 
         def make(given: Mapping[str, Any] = given, id_: int | None = before_id) -> object:
             slug = storage.read(tenants.find, external_id).slug
@@ -104,6 +105,9 @@ def _differences(before: object, after: Mapping[str, Any]) -> dict[str, tuple[ob
 
 
 def _shown(name: str, value: object) -> object:
+    """Without secrets: a URL's query may hold its receiver's token."""
+    if name == "webhook_url":
+        return str(value).partition("?")[0]
     return _SECRET if name == "auth_header" and value is not None else value
 
 

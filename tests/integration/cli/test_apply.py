@@ -54,6 +54,15 @@ def test_what_differs_is_shown_and_changed(apply: Callable[..., Result]) -> None
     assert apply(changed).stdout == "nothing to change\n"
 
 
+def test_what_is_secret_is_not_shown(apply: Callable[..., Result]) -> None:
+    """Logs of CI keep what is printed, and a URL may hold its receiver's token."""
+    secret = FILE.replace("/hook", "/hook?token=s3cret").replace(
+        "  filter:", '  auth_header: "Bearer s3cret"\n        filter:'
+    )
+
+    assert "s3cret" not in apply(secret, "--dry-run").stdout + apply(secret).stdout
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
@@ -62,6 +71,9 @@ def test_what_differs_is_shown_and_changed(apply: Callable[..., Result]) -> None
         ("total:", "totl:", 8),
         ("accounts:", "account:", 2),
         ("webhook_url:", "url:", 6),
+        ("https://example.com/hook", "[https://example.com/hook]", 6),
+        ("cus_17:", "cus 17:", 3),
+        ("cus_17:", "7: {}\n  cus_17:\n    x: 1", 5),
         ("[invoice_paid]", "[invoice_paid", 8),
     ],
 )
