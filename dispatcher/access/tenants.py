@@ -21,7 +21,7 @@ _NOT_IN_SLUGS = re.compile(r"[^a-z0-9_-]+")
 _SLUG_LENGTH, _DIGEST_LENGTH = 63, 8
 
 ERASE_S = 5.0
-"""So long a deletion goes on erasing history before it is answered."""
+"""How long a deletion erases history before it is answered."""
 
 _schema = TenantSchema()
 

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ERASE_S = 30.0
-"""Each account's history is erased for so long at most; the next prune goes on."""
+"""How long the history of one account is erased at most; the next prune goes on."""
 
 
 def prune(storage: Storage, retention_days: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Who makes a request, and in which account, found out before its body is read. Requests together share the query.
 
-For a twentieth of a second after it was looked up a token, or an account, is known without asking: so long, one that
-was revoked or deleted may pass.
+A token or an account that was looked up is known for 50 ms without asking again. One that is revoked or deleted may
+pass until then.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ Value = TypeVar("Value")
 CALLERS_MOST = 100
 """In one query."""
 KNOWN_S = 0.05
-"""A token is known so long."""
+"""How long a token or an account is known."""
 KNOWN_MOST = 10_000
-"""Tokens that are."""
+"""Tokens, and accounts, that are known at a time."""
 
 
 class Callers:

@@ -37,7 +37,7 @@ def _check_permission(permission: str) -> None:
 
 
 class TenantSchema(WireSchema):
-    """An account. A limit that is null is the setting's; those a minute are of each of its clients."""
+    """An account. Where a limit is null the setting applies; limits per minute are for each of its clients."""
 
     external_id = fields.String(dump_only=True)
     slug = _text(_SLUG, "must have 1 to 63 lower-case letters, digits, - or _")

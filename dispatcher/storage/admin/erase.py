@@ -137,7 +137,7 @@ def finish_deletions(storage: Storage, limit_s: float) -> list[int]:
 
 
 def _erase_history(storage: Storage, account_id: int, days: int, limit_s: float) -> tuple[Counter[str], bool]:
-    """What was finished or emitted more than so many whole days (UTC) ago."""
+    """What was finished or emitted more than `days` whole days (UTC) ago."""
     erased: Counter[str] = Counter()
     until_s = clock.monotonic() + limit_s
     for erase_batch in (_deliveries, _events):
