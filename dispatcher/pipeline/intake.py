@@ -188,12 +188,15 @@ class Intakes:
         }
 
     def run(self, stop: threading.Event) -> None:
-        """Goes on until `stop` is set; what is under way then is rolled back with the process."""
+        """Goes on until `stop` is set; what is under way then is rolled back with the process. Others go on at once."""
         while not stop.is_set():
             with guarded("outboxes.not_claimed"):
                 for name in self._storage.autocommit(registry.claim, list(self._threads), self._taker, LEASE_S):
                     self._threads[name].start()
             stop.wait(CLAIM_S)
-        for thread in self._threads.values():
-            thread.stop(0)
+        for timeout_s in (0.0, 2 * WAIT_S):  # all are told before any is waited for
+            for thread in self._threads.values():
+                thread.stop(timeout_s)
+        with guarded("outboxes.not_released"):
+            self._storage.autocommit(registry.release, self._taker)
         self._storage.close()

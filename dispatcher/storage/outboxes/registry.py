@@ -28,6 +28,10 @@ update dispatcher.outboxes o set taker = %(taker)s, taker_until = dispatcher.now
 from free where o.name = free.name
 returning o.name
 """
+_RELEASE = """
+with free as (select name from dispatcher.outboxes where taker = %(taker)s for update skip locked)
+update dispatcher.outboxes o set taker_until = '-infinity' from free where o.name = free.name
+"""
 _LOCK = "select taken from dispatcher.outboxes where name = %(name)s and taker = %(taker)s for update"
 _TAKE = "update dispatcher.outboxes set taken = %(taken)s::bigint[] where name = %(name)s"
 _REPORT = """
@@ -69,6 +73,11 @@ class OutboxStatus:
 def claim(connection: Connection, names: Sequence[str], taker: int, lease_s: float) -> list[str]:
     """The names of those that this process is to drain for the next `lease_s` seconds: its own, and free ones."""
     return [row[0] for row in rows(connection, _CLAIM, names=array(names), taker=taker, lease_s=lease_s)]
+
+
+def release(connection: Connection, taker: int) -> None:
+    """What this process has claimed is free again, but for those that it takes a batch from at present."""
+    rows(connection, _RELEASE, taker=taker)
 
 
 def lock(connection: Connection, name: str, taker: int) -> list[int] | None:

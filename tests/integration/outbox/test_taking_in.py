@@ -10,6 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from dispatcher.container import Container
 from dispatcher.errors import OutboxUnavailable
 from dispatcher.pipeline import intake
 from dispatcher.pipeline.emit import NewEvent, drafts_of
@@ -281,6 +282,21 @@ def test_only_one_process_drains_an_outbox(outbox: Outbox, storage: Storage) -> 
     assert claim(2) == ["orders", "stock"]
     assert claim(1) == []
     assert claim(2) == ["orders", "stock"]
+
+
+def test_a_worker_that_stops_leaves_its_outboxes_to_others(
+    outbox: Outbox, container: Container, stored: Stored, account: Any, storage: Storage
+) -> None:
+    stop = threading.Event()
+    intakes = intake.Intakes([outbox], storage, container.counters, TAKER)
+    thread = threading.Thread(target=intakes.run, args=(stop,))
+    thread.start()
+    put(outbox, 1)
+    eventually(lambda: stored() == [1] and rows_in(outbox, LEFT) == [], 20)
+    stop.set()
+    thread.join()
+
+    assert storage.autocommit(registry.claim, [outbox.name], TAKER + 1, 60.0) == [outbox.name]
 
 
 def test_an_outbox_that_is_being_drained_keeps_nobody_from_the_others(storage: Storage) -> None:
