@@ -11,6 +11,7 @@ from typing import TypeVar
 from dispatcher import log
 from dispatcher.connections.errors import took_too_long
 from dispatcher.errors import StorageUnavailable
+from dispatcher.pipeline.fault import guarded
 from dispatcher.storage.admin import erase, idempotent_requests, tokens
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays import jobs
@@ -37,8 +38,10 @@ def prune(storage: Storage, retention_days: int) -> list[str]:
     storage.transact(idempotent_requests.prune)
     if erased := erase.keep_retentions(storage, ERASE_S):
         logger.info(log.line("history.erased", count=erased))
-    for account_id in erase.finish_deletions(storage, ERASE_S):
-        logger.info(log.line("account.erased", account_id=account_id))
+    for account_id in storage.read(erase.deleted_accounts):
+        with guarded("account.not_erased", account_id=account_id):  # the others are
+            if erase.finish_deletion(storage, account_id, ERASE_S):
+                logger.info(log.line("account.erased", account_id=account_id))
     return dropped
 
 

@@ -126,14 +126,15 @@ def keep_retentions(storage: Storage, limit_s: float) -> int:
     return count
 
 
-def finish_deletions(storage: Storage, limit_s: float) -> list[int]:
-    """Goes on with accounts that were deleted; returns the ids of those of which nothing is left."""
-    buried: list[int] = []
-    for account_id in storage.read(scalars, _TOMBSTONES):
-        erased, is_whole = erase(storage, account_id, limit_s)
-        if is_whole and not erased.total():
-            buried += storage.transact(scalars, _BURY, account_id=account_id)
-    return buried
+def deleted_accounts(connection: Connection) -> list[int]:
+    """The ids of accounts that have ended, and of which something may be left."""
+    return scalars(connection, _TOMBSTONES)
+
+
+def finish_deletion(storage: Storage, account_id: int, limit_s: float) -> bool:
+    """Goes on with an account that has ended; returns whether nothing is left of it, not even the account."""
+    erased, is_whole = erase(storage, account_id, limit_s)
+    return is_whole and not erased.total() and bool(storage.transact(scalars, _BURY, account_id=account_id))
 
 
 def _erase_history(storage: Storage, account_id: int, days: int, limit_s: float) -> tuple[Counter[str], bool]:

@@ -86,11 +86,24 @@ def test_a_tombstone_stays_for_an_hour_and_takes_what_was_under_way(storage: Sto
     tenants.delete(storage, account.slug)
     storage.transact(emits.insert, account.id, [a_draft()])  # by a transaction that began before
 
-    assert erase.finish_deletions(storage, 30.0) == []
+    assert not erase.finish_deletion(storage, account.id, 30.0)
     assert kept(storage) == set()
     storage.transact(rows, "update dispatcher.accounts set ended_at = now() - interval '2 hours'")
-    assert erase.finish_deletions(storage, 30.0) == [account.id]
+    assert erase.finish_deletion(storage, account.id, 30.0)
     assert storage.transact(scalar, "select count(*) from dispatcher.accounts") == 0
+
+
+def test_an_account_that_cannot_be_erased_keeps_no_other(storage: Storage, account: Any) -> None:
+    tenants.delete(storage, account.slug)
+    a_user = """insert into dispatcher.users (account_id, email, full_name, permission)
+        values (%(id)s, 'late@example.com', 'Late', 'read')"""
+    storage.transact(rows, a_user, id=account.id)  # refers to it
+    tenants.delete(storage, an_account(storage, "other").slug)
+    storage.transact(rows, "update dispatcher.accounts set ended_at = now() - interval '2 hours'")
+
+    prune(storage, 30)
+
+    assert storage.transact(rows, "select id from dispatcher.accounts") == [(account.id,)]
 
 
 def test_a_client_of_a_deleted_account_leaves_others_alone(storage: Storage, account: Any) -> None:
