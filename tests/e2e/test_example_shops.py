@@ -53,7 +53,7 @@ def start(programs: list[Program], example: Path, folder: Path, **env: str) -> t
     return up, shop
 
 
-@pytest.mark.parametrize("example", ["fastapi_shop", "django_shop"])
+@pytest.mark.parametrize("example", ["fastapi_shop", "django_shop", "flask_shop"])
 def test_what_the_shop_commits_arrives_and_what_it_rolls_back_does_not(
     example: str, folder: Path, programs: list[Program]
 ) -> None:
