@@ -52,8 +52,8 @@ def _measure(name: str, count: int) -> DjangoView:
         _ask(client, 100)
         spans = _ask(client, count)
     found = DjangoView(name=name, emitting_ms=sorted(spans["/emitting"]), plain_ms=sorted(spans["/plain"]))
-    told = ", ".join(f"p{at * 100:.0f} {found.added_ms(at):.2f} ms" for at in (0.5, 0.95))
-    say(f"an emit in a view of Django's adds, {name}: {told}")
+    shown = ", ".join(f"p{at * 100:.0f} {found.added_ms(at):.2f} ms" for at in (0.5, 0.95))
+    say(f"an emit in a view of Django's adds, {name}: {shown}")
     return found
 
 
@@ -77,8 +77,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as folder, Rig(Path(folder)) as rig:
         for found in measure(rig, 1.0):
             for name, ms in (("with the emit", found.emitting_ms), ("without it", found.plain_ms)):
-                told = ", ".join(f"p{at * 100:.0f} {percentile(ms, at):.2f} ms" for at in (0.5, 0.95, 0.99))
-                print(f"{found.name}, {name}: {told}")
+                shown = ", ".join(f"p{at * 100:.0f} {percentile(ms, at):.2f} ms" for at in (0.5, 0.95, 0.99))
+                print(f"{found.name}, {name}: {shown}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a bare chain costs at 200 events a second, beside `bench.chain`: what no dispatcher in Python goes below.
+"""What a chain of the same libraries that does the least costs at 200 events a second, beside `bench.chain`.
 
 It is uvicorn with an application that reads a body, stores it as one row, and answers; and libcurl, which POSTs the
 same body. Nobody is asked who calls, nothing is checked, fanned out, signed or recorded. `python -m bench.floor`.
@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pycurl
 import uvicorn
 
 from bench import load
+from bench.pacing import steps
 from bench.receiver import Receiver, free_port
 from bench.rig import Rig, running, say, wait_until
 from tests.support.ports import status
@@ -40,25 +41,18 @@ def measure(folder: Path) -> dict[str, float]:
             pids = {"postgres": rig.server_pids["postgres"], "web": web.pid}
             connection = http.client.HTTPConnection("127.0.0.1", port)
             used = {name: -cpu_s(pid) for name, pid in pids.items()}
-            for _ in _due():
+            for _ in steps(EVENTS, PER_SECOND):
                 connection.request("POST", "/", body, {"Content-Type": "application/json"})
                 connection.getresponse().read()
-            time.sleep(1.5)
+            time.sleep(1.5)  # what Postgres does behind its commits counts, too
             costs = {name: seconds + cpu_s(pids[name]) for name, seconds in used.items()}
         curl = _curl(receiver.url(), body)
         curl.perform()
         began_s = time.process_time()
-        for _ in _due():
+        for _ in steps(EVENTS, PER_SECOND):
             curl.perform()
         costs["libcurl"] = time.process_time() - began_s
     return {name: seconds * 1000 / EVENTS for name, seconds in costs.items()}
-
-
-def _due() -> Iterator[None]:
-    began_s = time.monotonic()
-    for number in range(EVENTS):
-        time.sleep(max(0.0, began_s + number / PER_SECOND - time.monotonic()))
-        yield
 
 
 def _curl(url: str, body: bytes) -> pycurl.Curl:

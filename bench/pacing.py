@@ -7,9 +7,18 @@ call, and after it, which is right after the commit.
 import json
 import sys
 import time
+from collections.abc import Iterator
 
 import dispatcher
 from bench.load import EVENT, body
+
+
+def steps(count: int, per_second: float) -> Iterator[int]:
+    """0, 1, 2 ..., each when it is due."""
+    first_s = time.monotonic()
+    for number in range(count):
+        time.sleep(max(0.0, first_s + number / per_second - time.monotonic()))
+        yield number
 
 
 def main() -> None:
@@ -19,9 +28,7 @@ def main() -> None:
     emit(EVENT, account="paced0", **body())  # connects
     time.sleep(0.5)
     stamps = {}
-    first_s = time.monotonic()
-    for number in range(count):
-        time.sleep(max(0.0, first_s + number / per_second - time.monotonic()))
+    for number in steps(count, per_second):
         called_s = time.monotonic()
         event = emit(EVENT, account=f"paced{number % accounts}", **body())
         stamps[str(event.id)] = (called_s, time.monotonic())

@@ -40,10 +40,12 @@ class Catalogues:
         """The type of the event `name`; raises InvalidEvent if no catalogue has it."""
         event = self.events.get(name)
         if event is None:
-            raise InvalidEvent(
-                name, [("", f"is not an event of the catalogue; {did_you_mean(str(name), self.events)}")]
-            )
+            raise InvalidEvent(name, [("", self.unknown(name))])
         return event
+
+    def unknown(self, name: str) -> str:
+        """What is wrong with the name of an event that no catalogue has."""
+        return f"is not an event of the catalogue; {did_you_mean(str(name), self.events)}"
 
     def envelope(self, name: str) -> Envelope:
         """The event's; of a ping, the dispatcher's own and one that is not known here the first catalogue's."""

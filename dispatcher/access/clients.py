@@ -24,15 +24,25 @@ def create_client(
 
     With redirect URIs it acts for the users of any account who agree, without for its own account.
     """
-    if not 1 <= len(name) <= _NAME_LIMIT or not name.isprintable():
-        raise InvalidClientAttribute("name", f"must have 1 to {_NAME_LIMIT} printable characters")
+    check_name(name)
     for uri in redirect_uris:
         _check_redirect_uri(uri)
-    if not scopes or not set(scopes) <= set(SCOPES):
-        raise InvalidClientAttribute("scopes", f"must be among {', '.join(SCOPES)}")
-    in_order = [scope for scope in SCOPES if scope in scopes]
+    in_order = checked_scopes(scopes, SCOPES)
     account_id = accounts.hold(connection, slug).id
     return clients.create(connection, account_id, name, list(dict.fromkeys(redirect_uris)), in_order)
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidClientAttribute where a client, or a service token, cannot have this name."""
+    if not 1 <= len(name) <= _NAME_LIMIT or not name.isprintable():
+        raise InvalidClientAttribute("name", f"must have 1 to {_NAME_LIMIT} printable characters")
+
+
+def checked_scopes(scopes: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The scopes, each once, in the order of those that there are; raises InvalidClientAttribute."""
+    if not scopes or not set(scopes) <= set(known):
+        raise InvalidClientAttribute("scopes", f"must be among {', '.join(known)}")
+    return [scope for scope in known if scope in scopes]
 
 
 @transactional

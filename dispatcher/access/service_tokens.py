@@ -3,24 +3,19 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from dispatcher.errors import InvalidClientAttribute
+from dispatcher.access.clients import check_name, checked_scopes
 from dispatcher.storage.admin import service_tokens
 from dispatcher.storage.admin.service_tokens import SCOPES, ServiceToken
 from dispatcher.storage.engine import Storage
 
 OVERLAP = timedelta(days=1)
-"""How long a token that was rotated goes on, unless told otherwise."""
-_NAME_LIMIT = 200
+"""How long a token that was rotated goes on, by default."""
 
 
 def create(storage: Storage, name: str, scopes: Sequence[str], lifetime: timedelta | None) -> tuple[ServiceToken, str]:
     """A new token and its text, shown only now; `lifetime` None: until it is revoked. Raises InvalidClientAttribute."""
-    if not 1 <= len(name) <= _NAME_LIMIT or not name.isprintable():
-        raise InvalidClientAttribute("name", f"must have 1 to {_NAME_LIMIT} printable characters")
-    if not scopes or not set(scopes) <= set(SCOPES):
-        raise InvalidClientAttribute("scopes", f"must be among {', '.join(SCOPES)}")
-    in_order = [scope for scope in SCOPES if scope in scopes]
-    return storage.transact(service_tokens.create, name, in_order, lifetime)
+    check_name(name)
+    return storage.transact(service_tokens.create, name, checked_scopes(scopes, SCOPES), lifetime)
 
 
 def list_all(storage: Storage) -> list[ServiceToken]:

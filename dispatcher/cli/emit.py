@@ -9,7 +9,6 @@ from dispatcher.cli.backend import backend
 from dispatcher.cli.options import account_option, json_option
 from dispatcher.cli.output import show
 from dispatcher.schemas import active
-from dispatcher.schemas.wire.choices import did_you_mean
 
 
 @click.command()
@@ -21,8 +20,7 @@ from dispatcher.schemas.wire.choices import did_you_mean
 def emit(name: str, slug: str | None, body: TextIO, idempotency_key: str | None, as_json: bool) -> None:
     """Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}."""
     if name not in active().events:
-        hint = did_you_mean(name, active().events)
-        raise click.BadParameter(f"{name!r} is not an event of the catalogue; {hint}", param_hint="NAME")
+        raise click.BadParameter(f"{name!r} {active().unknown(name)}", param_hint="NAME")
     event = backend().emit(slug, name, _read(body), idempotency_key)
     outcome = "accepted" if event["new"] else "was already accepted"
     show(event, as_json, f"event {event['id']} {event['name']} {outcome}")

@@ -17,7 +17,6 @@ from dispatcher.model.account import Account
 from dispatcher.model.event import BODY_LIMIT, Event, EventDraft
 from dispatcher.pipeline.trace import TracesEmits, untraced
 from dispatcher.schemas import InvalidEvent, active
-from dispatcher.schemas.wire.choices import did_you_mean
 from dispatcher.schemas.wire.fields import Problems, render_datetime, zone_of
 from dispatcher.storage.pipeline import emits
 from dispatcher.storage.pipeline.emits import Emit
@@ -55,7 +54,7 @@ class OwnConnections(Protocol):
 class Emitter:
     """Stores events for one process, on `connections` where an emit is handed none. The commit notifies the workers.
 
-    `count_repeated` is told how many events had been stored already, by their keys.
+    `count_repeated` gets the number of events that had been stored already, by their keys.
     """
 
     def __init__(
@@ -168,7 +167,7 @@ class Emitter:
 def problems(event: NewEvent, time_zone: str) -> Problems:
     """What is wrong with an event, as (path, reason) pairs: `body.invoice.id`, `created_at`; empty if nothing is."""
     if event.name not in active().events:
-        return [("name", f"is not an event of the catalogue; {did_you_mean(str(event.name), active().events)}")]
+        return [("name", active().unknown(event.name))]
     try:
         _draft(event, time_zone)
     except InvalidEvent as error:

@@ -21,6 +21,7 @@ from marshmallow import ValidationError
 from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.errors import plain
 from dispatcher.schemas.wire.choices import did_you_mean
+from dispatcher.schemas.wire.fields import UNSENDABLE
 
 Problem = tuple[str, str]
 """Where in the filter, and what is wrong there."""
@@ -33,7 +34,6 @@ CONDITIONS = ("prefix", "suffix", "exists", "numeric", "anything-but")
 _COMPARISONS = {"<": "<", "<=": "<=", "=": "==", ">": ">", ">=": ">="}
 _SHOWN = 10
 _SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")
-_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _TYPES = {bool: "boolean", str: "string", type(None): "null"}
 _KINDS = {"boolean": "a boolean", "string": "text", "null": "null", "integer": "a number", "number": "a number",
           "object": "an object", "array": "an array"}  # fmt: skip
@@ -184,7 +184,7 @@ class _Compiler:
         return _all([f"{value} {_COMPARISONS[sign]} {self._json(number, at)}" for sign, number in pairs])
 
     def _json(self, value: Any, at: str) -> str:
-        if isinstance(value, str) and _UNSENDABLE.search(value):
+        if isinstance(value, str) and UNSENDABLE.search(value):
             return self._wrong(at, "holds a NUL or a lone surrogate")
         if isinstance(value, float) and not math.isfinite(value):
             return self._wrong(at, "holds a number that is too large")

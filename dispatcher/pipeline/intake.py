@@ -194,7 +194,7 @@ class Intakes:
                 for name in self._storage.autocommit(registry.claim, list(self._threads), self._taker, LEASE_S):
                     self._threads[name].start()
             stop.wait(CLAIM_S)
-        for timeout_s in (0.0, 2 * WAIT_S):  # all are told before any is waited for
+        for timeout_s in (0.0, 2 * WAIT_S):  # all are asked to stop before any is waited for
             for thread in self._threads.values():
                 thread.stop(timeout_s)
         with guarded("outboxes.not_released"):

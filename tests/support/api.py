@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,9 +99,38 @@ def _answers(server: Server) -> bool:
         return False
 
 
+class Calls(ABC):
+    """What a client of an API does; answers are requests' Response, whatever the status."""
+
+    __slots__ = ()
+    container: Container
+
+    @abstractmethod
+    def call(self, method: str, path: str, *, headers: dict[str, str] | None = None, **given: Any) -> Any:
+        """`given` are requests' own: `json`, `data`, `params`."""
+
+    def get(self, path: str, **given: Any) -> Any:
+        return self.call("GET", path, **given)
+
+    def post(self, path: str, **given: Any) -> Any:
+        return self.call("POST", path, **given)
+
+    def put(self, path: str, **given: Any) -> Any:
+        return self.call("PUT", path, **given)
+
+    def patch(self, path: str, **given: Any) -> Any:
+        return self.call("PATCH", path, **given)
+
+    def delete(self, path: str, **given: Any) -> Any:
+        return self.call("DELETE", path, **given)
+
+    def sql(self, text: str, **parameters: Any) -> list[Any]:
+        return self.container.storage.transact(rows, text, **parameters)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Api:
-    """A client of an account. Calls answer with requests' Response, whatever the status."""
+class Api(Calls):
+    """A client of an account."""
 
     server: Server
     container: Container
@@ -132,21 +162,6 @@ class Api:
         sent = {"User-Agent": AGENT} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         url = self.server.root + self.path(path)
         return requests.request(method, url, headers=sent | (headers or {}), timeout=30, **given)
-
-    def get(self, path: str, **given: Any) -> Any:
-        return self.call("GET", path, **given)
-
-    def post(self, path: str, **given: Any) -> Any:
-        return self.call("POST", path, **given)
-
-    def patch(self, path: str, **given: Any) -> Any:
-        return self.call("PATCH", path, **given)
-
-    def delete(self, path: str, **given: Any) -> Any:
-        return self.call("DELETE", path, **given)
-
-    def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.transact(rows, text, **parameters)
 
 
 @dataclass(frozen=True, slots=True)

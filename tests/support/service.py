@@ -10,13 +10,12 @@ import requests
 from dispatcher.access import service_tokens
 from dispatcher.container import Container
 from dispatcher.storage.admin.service_tokens import SCOPES, ServiceToken
-from dispatcher.storage.engine import rows
-from tests.support.api import Server
+from tests.support.api import Calls, Server
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Service:
-    """Calls answer with requests' Response, whatever the status."""
+class Service(Calls):
+    """With a token of its own."""
 
     server: Server
     container: Container
@@ -33,24 +32,6 @@ class Service:
         """`path` is below /api/v1; `given` are requests' own."""
         sent = {"Authorization": f"Bearer {self.text}"} | (headers or {})
         return requests.request(method, f"{self.server.url}/api/v1{path}", headers=sent, timeout=30, **given)
-
-    def get(self, path: str, **given: Any) -> Any:
-        return self.call("GET", path, **given)
-
-    def post(self, path: str, **given: Any) -> Any:
-        return self.call("POST", path, **given)
-
-    def put(self, path: str, **given: Any) -> Any:
-        return self.call("PUT", path, **given)
-
-    def patch(self, path: str, **given: Any) -> Any:
-        return self.call("PATCH", path, **given)
-
-    def delete(self, path: str, **given: Any) -> Any:
-        return self.call("DELETE", path, **given)
-
-    def sql(self, text: str, **parameters: Any) -> list[Any]:
-        return self.container.storage.transact(rows, text, **parameters)
 
 
 V1_ROUTES: dict[str, tuple[str, Any]] = {

@@ -13,7 +13,8 @@ from typing import Any, TypeVar, cast
 from flask import Response, request
 
 from dispatcher.api.http import container
-from dispatcher.errors import ApiError
+from dispatcher.errors import ApiError, InvalidEventAttribute
+from dispatcher.pipeline.emit import check_key
 from dispatcher.storage.admin import idempotent_requests
 from dispatcher.storage.admin.idempotent_requests import EarlierRequest
 from dispatcher.storage.admin.service_tokens import ServiceToken
@@ -27,7 +28,6 @@ PARAMETER = {
     "description": "Within a day a repeated request with the same key gets the first response again.",
 }
 """For the documentation."""
-_KEY_LIMIT = 255
 
 
 def idempotent(view: View) -> View:
@@ -74,5 +74,8 @@ def _fingerprint() -> bytes:
 
 
 def _check(key: str) -> None:
-    if not 1 <= len(key) <= _KEY_LIMIT or not key.isprintable():
-        raise ApiError(400, "invalid_request", f"Idempotency-Key must have 1 to {_KEY_LIMIT} printable characters")
+    try:
+        check_key(key)
+    except InvalidEventAttribute:
+        text = "Idempotency-Key must have 1 to 255 printable characters"
+        raise ApiError(400, "invalid_request", text) from None

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC
 
-from dispatcher.connections.adapter import Adapter, array
+from dispatcher.connections.adapter import Adapter
 from dispatcher.model.event import Event, EventDraft
+from dispatcher.storage.pipeline.emits import arrays_of
 
 _INSERT = """
 insert into dispatcher_outbox.events (account, name, body, idempotency_key, created_at, traceparent)
@@ -22,14 +23,7 @@ async def insert_by(
     """Stores `drafts` in order, by one statement; an event's `id` is its number in this outbox."""
     if not drafts:
         return []
-    parameters = {
-        "account": account,
-        "names": array(draft.name for draft in drafts),
-        "bodies": b"\n".join([draft.body_json for draft in drafts]).decode(),  # JSON text of ours has no line breaks
-        "keys": array(draft.idempotency_key for draft in drafts),
-        "created": array(draft.created_at for draft in drafts),
-        "traceparent": traceparent,
-    }
+    parameters = arrays_of(drafts) | {"account": account, "traceparent": traceparent}
     stored = sorted(await adapter.rows(_INSERT, parameters))
     return [
         Event(id=id_, name=draft.name, created_at=created_at.replace(tzinfo=UTC))

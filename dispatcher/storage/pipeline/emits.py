@@ -311,15 +311,21 @@ async def _copy(adapter: Adapter, emits: Sequence[Emit], count: int) -> list[Eve
     return stored
 
 
-async def _insert(adapter: Adapter, emits: Sequence[Emit]) -> list[Event]:
-    """All their events, in order."""
-    drafts = [draft for emit in emits for draft in emit.drafts]
-    parameters = {
-        "account_ids": array(emit.account_id for emit in emits for _ in emit.drafts),
+def arrays_of(drafts: Sequence[EventDraft]) -> dict[str, str]:
+    """What every insert of several events takes of the drafts, in order."""
+    return {
         "names": array(draft.name for draft in drafts),
         "bodies": b"\n".join([draft.body_json for draft in drafts]).decode(),  # JSON text of ours has no line breaks
         "keys": array(draft.idempotency_key for draft in drafts),
         "created": array(draft.created_at for draft in drafts),
+    }
+
+
+async def _insert(adapter: Adapter, emits: Sequence[Emit]) -> list[Event]:
+    """All their events, in order."""
+    drafts = [draft for emit in emits for draft in emit.drafts]
+    parameters = arrays_of(drafts) | {
+        "account_ids": array(emit.account_id for emit in emits for _ in emit.drafts),
         "resources": array(draft.resource for draft in drafts),
         "traceparents": array(emit.traceparent for emit in emits for _ in emit.drafts),
     }
