@@ -6,6 +6,7 @@ the quota's headers. Each process writes the document once, at the first request
 """
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -16,6 +17,7 @@ from flask_smorest import Api
 
 from dispatcher.api.auth import PREFIX, security
 from dispatcher.api.errors import not_found
+from dispatcher.api.separate import separate
 from dispatcher.api.v1 import document as v1
 from dispatcher.api.v1.problems import is_v1
 from dispatcher.schemas import active, documents
@@ -116,7 +118,9 @@ def _attribute(_converter: object, field: Any, **_: Any) -> JSON:
 
 
 def _document(collected: JSON) -> JSON:
-    collected["paths"][_EMIT_PATH]["post"] = _emit()
+    separate(collected)
+    _name_operations(collected["paths"])
+    collected["paths"][_EMIT_PATH]["post"] = _emit() | {"operationId": "v3.events.emit"}
     collected["paths"][v1.EMIT_PATH] = v1.emit(_emit())
     components = collected["components"]
     components["schemas"] |= documents.types(active(), _REFS) | {"NewEvent": _new_event()}
@@ -132,6 +136,17 @@ def _document(collected: JSON) -> JSON:
                 v1.complete(operation, has_path_parameters="parameters" in operations)
     collected["info"]["description"] = _ABOUT
     return collected
+
+
+def _name_operations(paths: JSON) -> None:
+    """Gives each the name of its view: `v1.webhooks.create`. SDKs name their methods so: a new name breaks programs."""
+    for rule in current_app.url_map.iter_rules():
+        path = re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule)
+        name = re.sub(r"^v1_", "v1.", re.sub(r"_\d*$", "", rule.endpoint))
+        version = "v3." if path.startswith(PREFIX) else ""
+        alias = "_json" if rule.rule.endswith(".json") and path.startswith(f"{PREFIX}/oauth/") else ""
+        for method in (rule.methods or set()) & {method.upper() for method in paths.get(path, {})}:
+            paths[path][method.lower()]["operationId"] = f"{version}{name}{alias}"
 
 
 def _complete(operations: JSON, operation: JSON) -> None:

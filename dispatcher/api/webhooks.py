@@ -111,7 +111,7 @@ def ping(caller: Caller, webhook_id: int) -> Response:
 @authorized("webhooks")
 @blueprint.doc(requestBody=request_body(RotationSchema, required=False))
 @blueprint.response(200, SigningSecretSchema)
-def rotate(caller: Caller, webhook_id: int) -> Response:
+def rotate_secret(caller: Caller, webhook_id: int) -> Response:
     """A new signing secret. The previous one also signs for a day, or for `previous_valid_for_s` seconds."""
     options = json_object() if request.get_data() else None
     secret = secrets.rotate(container().storage, caller.account.id, webhook_id, options, client_id=caller.client.id)

@@ -62,15 +62,20 @@ class TenantUserSchema(WireSchema):
 
 
 class TenantClientSchema(WireSchema):
-    """A client of API v3. Its secret is shown once, when it is created."""
+    """A client of API v3."""
 
     client_id = fields.String(dump_only=True)
-    client_secret = fields.String(dump_only=True)
     name = _name(required=True)
     redirect_uris = fields.List(fields.String(), load_default=list)
     scopes = fields.List(fields.String())
     created_at = DateTime(dump_only=True)
     revoked_at = DateTime(dump_only=True, allow_none=True)
+
+
+class NewTenantClientSchema(TenantClientSchema):
+    """A new client, with its secret, which is not shown again."""
+
+    client_secret = fields.String(dump_only=True)
 
 
 class TenantWebhookSchema(FilteredWebhookSchema):

@@ -52,5 +52,6 @@ def emit(operation: JSON) -> JSON:
     account = {"in": "path", "name": "external_id", "required": True, "schema": {"type": "string", "minLength": 1}}
     return {
         "parameters": [account],
-        "post": operation | {"tags": ["v1_events"], "security": security("events:write")},
+        "post": operation
+        | {"operationId": "v1.events.emit", "tags": ["v1_events"], "security": security("events:write")},
     }

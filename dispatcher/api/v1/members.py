@@ -13,7 +13,7 @@ from dispatcher.api.v1.accounts import tenant_of
 from dispatcher.api.v1.auth import service
 from dispatcher.api.v1.idempotency import PARAMETER, idempotent
 from dispatcher.errors import ClientNotFound, UserNotFound
-from dispatcher.schemas.api.tenant import TenantClientSchema, TenantUserSchema
+from dispatcher.schemas.api.tenant import NewTenantClientSchema, TenantClientSchema, TenantUserSchema
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import clients, users
 from dispatcher.storage.admin.clients import SCOPES, Client
@@ -76,7 +76,7 @@ def list_clients(_token: ServiceToken, external_id: str) -> Response:
 @blueprint.route(_CLIENTS, methods=["POST"])
 @service("clients")
 @blueprint.doc(parameters=[PARAMETER], requestBody=request_body(TenantClientSchema))
-@blueprint.response(201, TenantClientSchema)
+@blueprint.response(201, NewTenantClientSchema)
 @idempotent
 def add_client(_token: ServiceToken, external_id: str) -> Response:
     """Creates a client of API v3. Its secret is shown only now."""

@@ -47,6 +47,24 @@ def test_its_references_lead_somewhere_and_its_schemas_are_valid(get: Callable[[
         jsonschema_rs.meta.validate(schema)
 
 
+def test_every_operation_has_a_name_of_its_own(get: Callable[[str], requests.Response]) -> None:
+    paths = get("/openapi.json").json()["paths"].values()
+
+    names = [one[method]["operationId"] for one in paths for method in one if method != "parameters"]
+    assert {"v1.webhooks.create", "v3.webhooks.create", "v1.events.emit", "v3.oauth.token"} <= set(names)
+    assert len(set(names)) == len(names)
+
+
+def test_what_a_request_takes_and_what_a_response_has_are_told_apart(get: Callable[[str], requests.Response]) -> None:
+    schemas = get("/openapi.json").json()["components"]["schemas"]
+
+    user, given = schemas["TenantUser"], schemas["TenantUserInput"]
+    assert user["required"] == ["email", "full_name", "id", "permission"]
+    assert (list(user["properties"]), given["required"]) == (["id", "email", "full_name", "permission"], ["email"])
+    assert list(given["properties"]) == ["email", "full_name", "permission", "password"]
+    assert "rate_limit" not in schemas["WebhookWithExtras"]["required"]  # without ?include=extras
+
+
 def test_it_has_the_events_of_the_active_catalogues(container: Container) -> None:
     use(Catalogues(shop.catalogue, api_v3.catalogue))
     try:
