@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Sequence
 
 from dispatcher.model.delivery import Claimed
+from dispatcher.model.options import NO_OPTIONS
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.schemas import active
 from dispatcher.schemas.wire.payload import legacy_json
@@ -46,6 +47,8 @@ def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_a
         ]
     if target.auth_header:
         made.append(("Authorization", target.auth_header))
+    if target.options is not NO_OPTIONS:
+        made += [*target.options.headers.items(), *target.options.secret_headers.items()]
     return made
 
 

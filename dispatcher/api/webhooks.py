@@ -30,7 +30,7 @@ _INCLUDE = {
     "in": "query",
     "name": "include",
     "schema": {"type": "string", "enum": ["extras"]},
-    "description": "`extras` adds the attributes beyond API v3, from `description` on.",
+    "description": "`extras` adds the attributes beyond API v3, those after `updated_at`.",
 }
 _BODY, _CHANGES = request_body(WebhookWithExtrasSchema), request_body(WebhookChangesSchema(partial=True))
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"

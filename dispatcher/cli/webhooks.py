@@ -9,6 +9,7 @@ from dispatcher.cli.backend import backend
 from dispatcher.cli.options import account_option, given, json_option, one_of, option_group
 from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
+from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.signing import DAY_S
 
 _REMOVABLE = ("auth_header", "filter")
@@ -19,6 +20,17 @@ def _json(text: str) -> Any:
         return json.loads(text) if text else ""
     except ValueError:
         raise click.BadParameter("must be JSON") from None
+
+
+def _headers(_context: click.Context, _option: click.Parameter, lines: tuple[str, ...]) -> dict[str, str] | None:
+    return read_lines(lines) if lines else None
+
+
+def _secret_headers(
+    context: click.Context, option: click.Parameter, lines: tuple[str, ...]
+) -> dict[str, str | None] | None:
+    headers = _headers(context, option, lines)
+    return None if headers is None else {name: value or None for name, value in headers.items()}
 
 
 _webhook = option_group(click.argument("webhook_id", type=int), account_option)
@@ -40,7 +52,15 @@ _extras = option_group(
     click.option(
         "--filter", type=_json, metavar="JSON", help='Send only events whose bodies match; "" removes the filter.'
     ),
-)
+    click.option(
+        "--header", "headers", multiple=True, callback=_headers, metavar="'NAME: VALUE'",
+        help='Sent with every request. May be repeated, and replaces all; "" removes them.',
+    ),
+    click.option(
+        "--secret-header", "secret_headers", multiple=True, callback=_secret_headers, metavar="'NAME: VALUE'",
+        help="The same, encrypted and never shown. A name without a value keeps the one it has.",
+    ),
+)  # fmt: skip
 
 
 @click.group()

@@ -19,6 +19,7 @@ from dispatcher.console.page import READ_ONLY, account, blueprint, is_part, page
 from dispatcher.errors import InvalidWebhook, TooManyPings, WebhookNotFound
 from dispatcher.model.webhook import SigningSecret, Webhook
 from dispatcher.schemas import active
+from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_reads
@@ -98,8 +99,7 @@ def edit(webhook_id: int) -> Response:
     """The form with what it is now; not for read-only users, as a URL may hold its receiver's token."""
     _check_may_write()
     webhook = find_webhook(webhook_id)
-    attributes = {name: getattr(webhook, name) for name in (*_TEXTS, "events", "rate_limit", "superseding", "filter")}
-    return _form(webhook, attributes, {})
+    return _form(webhook, {name: getattr(webhook, name) for name in webhooks.WRITABLE}, {})
 
 
 @blueprint.route(f"{_ONE}/edit", methods=["POST"], endpoint="save_webhook")
@@ -199,7 +199,7 @@ def _form(
 ) -> Response:
     groups, filter_ = _event_groups(values.get("events", ())), values.get("filter")
     filter_text = filter_ if isinstance(filter_, str) else filter_ and json.dumps(filter_, indent=2, ensure_ascii=False)
-    shown = {**values, "filter": filter_text or ""}
+    shown = {**values, "filter": filter_text or "", "secret_headers": dict.fromkeys(values.get("secret_headers", ()))}
     return page("webhook_form.html", status, webhook=webhook, values=shown, problems=problems, groups=groups)
 
 
@@ -212,6 +212,9 @@ def _attributes() -> dict[str, Any]:
     attributes["superseding"] = bool(form.get("superseding"))
     attributes["filter"] = _json_or_text(form.get("filter", "").strip())
     attributes["rate_limit"] = filters.rate(form.get("rate_limit", ""))
+    attributes["headers"] = read_lines(form.get("headers", "").splitlines())
+    secret = read_lines(form.get("secret_headers", "").splitlines())
+    attributes["secret_headers"] = {name: value or None for name, value in secret.items()}
     if auth_header := form.get("auth_header", "").strip():
         attributes["auth_header"] = auth_header
     return attributes

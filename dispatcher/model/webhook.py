@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from dispatcher.model.options import NO_OPTIONS, Options
+
 
 class PayloadVersion(StrEnum):
     """What a POST looks like: API v3's envelope, or the flat object of integrations from before v2."""
@@ -30,8 +32,8 @@ class Ordering(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Webhook:
-    """A stored webhook as its owner sees it. `auth_header` is in plain here and encrypted in the row."""
+class Webhook(Options):
+    """A stored webhook as its owner sees it, with its options. `auth_header` is in plain here, encrypted in the row."""
 
     id: int
     account_slug: str
@@ -85,3 +87,4 @@ class Target:
     """Requests per second at most."""
     failing_s: float | None = None
     """Seconds since the first of its failures after the last success; None: the last was a success."""
+    options: Options = NO_OPTIONS

@@ -7,6 +7,7 @@ from typing import Any
 
 from dispatcher.access import tenants as accounts
 from dispatcher.errors import AccountNotFound, InvalidFields, InvalidFile
+from dispatcher.model.options import SECRET_OPTIONS
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import tenants, webhooks
@@ -76,8 +77,7 @@ def _webhooks(
         given = _mapping(entry, here)
         url = given.get("webhook_url")
         before = by_url.get(url) if isinstance(url, str) else None
-        kept = {} if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
-        checked = _fields(here, partial(edit.checked_attributes, {**webhooks.DEFAULTS, **kept, **given}))
+        checked = _fields(here, partial(edit.checked_attributes, edit.changed_attributes(before, given)))
         after = {name: checked[name] for name in given}
         before_id = None if before is None else before.id
         title = f"webhook {_shown('webhook_url', url)} of {external_id}"
@@ -108,6 +108,8 @@ def _shown(name: str, value: object) -> object:
     """Without secrets: a URL's query may hold its receiver's token."""
     if name == "webhook_url":
         return str(value).partition("?")[0]
+    if name in SECRET_OPTIONS:
+        return _SECRET if value else None
     return _SECRET if name == "auth_header" and value is not None else value
 
 

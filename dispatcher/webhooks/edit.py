@@ -29,7 +29,7 @@ def create_webhook(
     `client_id` is the row's id of the API's client whose it is: only that one sees it there.
     """
     _check_door(attributes, client_id)
-    checked = checked_attributes({**webhooks.DEFAULTS, **attributes}) | {"client_id": client_id}
+    checked = checked_attributes(changed_attributes(None, attributes)) | {"client_id": client_id}
 
     def create(connection: Connection) -> Webhook:
         account = accounts.hold(connection, slug)
@@ -58,7 +58,7 @@ def edit_webhook(
     def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
         before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
-        checked = checked_attributes({name: getattr(before, name) for name in webhooks.WRITABLE} | dict(changes))
+        checked = checked_attributes(changed_attributes(before, changes))
         ordering, superseding = checked["ordering"], checked["superseding"]
         switched = (ordering, superseding) != (before.ordering, before.superseding)
         in_order = switched and (superseding or ordering != Ordering.NONE)
@@ -86,6 +86,18 @@ def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
     """A client's webhook is API v3's, which has no filter; one that was set otherwise stays."""
     if client_id is not None and "filter" in attributes:
         raise InvalidWebhook({"filter": ["Unknown field."]})
+
+
+def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """All that may be written of a webhook, with `changes`; of a new one where `before` is None."""
+    kept = webhooks.DEFAULTS if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
+    attributes, secret = {**kept, **changes}, changes.get("secret_headers")
+    if before is not None and isinstance(secret, Mapping):  # null stands for a value that was not shown
+        stored = before.secret_headers
+        attributes["secret_headers"] = {
+            name: stored.get(name) if value is None else value for name, value in secret.items()
+        }
+    return attributes
 
 
 def checked_attributes(attributes: dict[str, Any]) -> dict[str, Any]:

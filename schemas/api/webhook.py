@@ -12,14 +12,14 @@ from marshmallow import ValidationError, fields, post_load
 from marshmallow.validate import Range
 
 from dispatcher.schemas.active_catalogues import active
+from dispatcher.schemas.api.headers import is_header_value
+from dispatcher.schemas.api.options import OptionsSchema
 from dispatcher.schemas.wire.choices import allowed, no_such_event, not_among
 from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
 
 EMPTY, BLANK, INVALID = "can't be empty", "can't be blank", "is invalid"
 _NOT_BOOLEAN = allowed(("true", "false"))
 
-# One line of printable ASCII without blanks at the ends: what may stand in a header as it is (RFC 9110, 5.5).
-_HEADER_VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]{0,4094}[\x21-\x7e])?)?\Z")
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x20\x7f-\xa0\ud800-\udfff\\]")  # \s: the blanks of all scripts
 _URL_LIMIT = 2_048
 _UNKNOWN_SHOWN = 100
@@ -49,7 +49,7 @@ def _check_url(url: str) -> None:
 
 
 def _check_auth_header(value: str) -> None:
-    if not _HEADER_VALUE.match(value):
+    if not is_header_value(value):
         raise ValidationError(INVALID)
 
 
@@ -128,12 +128,13 @@ class WebhookSchema(WireSchema):
         return data | ({"auth_header": None} if data.get("auth_header") == "" else {})
 
 
-class WebhookWithExtrasSchema(WebhookSchema):
+class WebhookWithExtrasSchema(OptionsSchema, WebhookSchema):
     """With what is not API v3's: accepted on every write, returned where `?include=extras` asks for it.
 
     `rate_limit` is in requests per second. `signing` "none" leaves the headers of Standard Webhooks out. `ordering`
     "resource" sends deliveries of one resource one at a time, in the order of their events. With `superseding`, a
     pending update of a resource gives way to a newer one. `deactivated_reason`: why we, not its owner, disabled it.
+    What the sender goes by is in `OptionsSchema`.
     """
 
     description = fields.String(allow_none=True, validate=_check_description, error_messages={"invalid": INVALID})

@@ -9,10 +9,12 @@ import pytest
 
 from dispatcher.cli.root import main
 from dispatcher.schemas import EventType
+from dispatcher.schemas.api.webhook import FilteredWebhookSchema
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 from dispatcher.setting_fields import Variable, describe
 from dispatcher.settings import RemoteSettings, Settings
+from dispatcher.storage.admin.webhooks import WRITABLE
 from dispatcher.storage.reads.delivery_pages import SCANS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -78,6 +80,14 @@ def event_row(event: EventType) -> str:
         for key, shape in event.keys.items()
     )
     return f"| `{event.name}` | {', '.join(keys)} |"
+
+
+def test_the_webhooks_page_lists_every_attribute_that_may_be_written() -> None:
+    names = [row.split("`")[1] for row in rows_of("docs/reference/webhooks.md", r"\| `\w+` \|")]
+    fields = FilteredWebhookSchema().fields.items()
+
+    assert sorted(names) == sorted(name for name, field in fields if not field.dump_only)
+    assert set(names) == set(WRITABLE)
 
 
 def test_the_commands_page_lists_every_command_and_no_other() -> None:

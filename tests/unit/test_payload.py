@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from dispatcher.model.options import Options
 from dispatcher.model.webhook import PayloadVersion, Signing
 from dispatcher.payload import headers, is_signed, render, sign
 from tests.support.builders import KEY, SIGNING_KEY, SIGNING_SECRET, a_claimed, a_target
@@ -71,6 +72,13 @@ def test_every_post_says_what_it_is() -> None:
     assert said["User-Agent"] == "Tests/1"
     assert said["Idempotency-Key"] == said["webhook-id"] == str(KEY)
     assert before <= int(said["webhook-timestamp"]) <= time.time()
+
+
+def test_a_webhooks_own_headers_are_sent_beside_ours() -> None:
+    said = made(options=Options(headers={"X-Env": "prod"}, secret_headers={"X-Key": "s3cret"}))
+
+    assert (said["X-Env"], said["X-Key"]) == ("prod", "s3cret")
+    assert said.keys() - made().keys() == {"X-Env", "X-Key"}
 
 
 @pytest.mark.parametrize("auth_header", [None, ""])

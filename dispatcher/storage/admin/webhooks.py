@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from dispatcher.errors import WebhookNotFound
 from dispatcher.model.delivery import State
+from dispatcher.model.options import OPTION_DEFAULTS
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, SigningSecret, Webhook
-from dispatcher.storage.engine import Connection, Row, array, one, record, rows, scalar, scalars
+from dispatcher.storage.engine import Connection, Row, array, one, rows, scalar, scalars
+from dispatcher.storage.options import read_options, rotate_options, write_options
 from dispatcher.storage.pipeline.transitions import end, legal
 from dispatcher.storage.secrets import SecretBox, new_signing_secret
 
@@ -27,14 +29,25 @@ DEFAULTS: Mapping[str, Any] = {
     "ordering": Ordering.NONE,
     "superseding": False,
     "filter": None,
+    **OPTION_DEFAULTS,
 }
 """The attributes that a new webhook need not name."""
 WRITABLE = ("webhook_url", "events", *DEFAULTS)
 
-# In the order of Webhook's fields.
-_COLUMNS = """w.id, a.slug, w.failed_deliveries_uuid, w.webhook_url, w.auth_header_encrypted, w.active, w.events,
-    w.payload_version, w.signing_secret_encrypted, w.created_at, w.updated_at, w.client_id, w.description, w.rate_limit,
-    w.signing, w.ordering, w.superseding, w.deactivated_at, w.deactivated_reason, w.filter"""
+_WRITTEN = ("webhook_url", "auth_header_encrypted", "filter_path", "options", *(
+    name for name in ("events", *DEFAULTS) if name not in ("auth_header", *OPTION_DEFAULTS)
+))  # fmt: skip
+"""Columns that each write sets, of the values of `_parameters`."""
+_VALUES = ", ".join(f"%({name})s" for name in _WRITTEN)
+
+_READ = {
+    **{one.name: f"w.{one.name}" for one in fields(Webhook) if one.name not in OPTION_DEFAULTS},
+    "account_slug": "a.slug",
+    "auth_header": "w.auth_header_encrypted",
+    "signing_secret": "w.signing_secret_encrypted",
+    "options": "w.options::text",
+}
+_COLUMNS = ", ".join(_READ.values())
 
 # With a client's id, only that client's.
 _OWNED = """account_id = %(account_id)s and deleted_at is null
@@ -42,13 +55,8 @@ _OWNED = """account_id = %(account_id)s and deleted_at is null
 
 _INSERT = f"""
 with w as (
-    insert into dispatcher.webhooks (account_id, webhook_url, auth_header_encrypted, signing_secret_encrypted, active,
-        events, payload_version, description, rate_limit, signing, ordering, superseding, client_id, filter,
-        filter_path)
-    values (%(account_id)s, %(webhook_url)s, %(auth_header)s, %(secret)s, %(active)s, %(events)s, %(payload_version)s,
-        %(description)s, %(rate_limit)s, %(signing)s, %(ordering)s, %(superseding)s, %(client_id)s,
-        %(filter)s, %(filter_path)s)
-    returning *)
+    insert into dispatcher.webhooks (account_id, client_id, signing_secret_encrypted, {", ".join(_WRITTEN)})
+    values (%(account_id)s, %(client_id)s, %(secret)s, {_VALUES}) returning *)
 select {_COLUMNS} from w join dispatcher.accounts a on a.id = w.account_id
 """
 
@@ -69,10 +77,7 @@ _BY_UUID = f"select id from dispatcher.webhooks where failed_deliveries_uuid = %
 _EDIT = f"""
 with w as (
     update dispatcher.webhooks
-        set webhook_url = %(webhook_url)s, auth_header_encrypted = %(auth_header)s, active = %(active)s,
-        events = %(events)s, payload_version = %(payload_version)s, description = %(description)s,
-        rate_limit = %(rate_limit)s, signing = %(signing)s, ordering = %(ordering)s, superseding = %(superseding)s,
-        filter = %(filter)s, filter_path = %(filter_path)s,
+        set ({", ".join(_WRITTEN)}) = ({_VALUES}),
         failing_since = case when not %(active)s then failing_since end,
         deactivated_at = case when not %(active)s then deactivated_at end,
         deactivated_reason = case when not %(active)s then deactivated_reason end, updated_at = now()
@@ -139,18 +144,19 @@ from dispatcher.webhooks where %(id)s::int is null or id = %(id)s order by id de
 
 # Walks webhooks_pkey from its end.
 _NEWEST_SECRETS = """
-select auth_header_encrypted, signing_secret_encrypted from dispatcher.webhooks where deleted_at is null
+select auth_header_encrypted, signing_secret_encrypted, options::text from dispatcher.webhooks where deleted_at is null
 order by id desc limit 1
 """
 
 _SECRETS = """
-select id, auth_header_encrypted, signing_secret_encrypted, previous_secret_encrypted from dispatcher.webhooks
+select id, options::text, auth_header_encrypted, signing_secret_encrypted, previous_secret_encrypted
+from dispatcher.webhooks
 where id > %(after)s order by id limit 500 for update
 """
 
 _STORE_SECRETS = """
 update dispatcher.webhooks set auth_header_encrypted = %(auth_header)s, signing_secret_encrypted = %(current)s,
-    previous_secret_encrypted = %(previous)s where id = %(id)s
+    previous_secret_encrypted = %(previous)s, options = %(options)s where id = %(id)s
 """
 
 
@@ -293,41 +299,48 @@ def rotate_signing_secret(
 def rotate_secrets(connection: Connection, secrets: SecretBox, after: int) -> tuple[int, int]:
     """Encrypts the secrets of the next 500 webhooks with the newest key; returns their number and the last id."""
     stored = rows(connection, _SECRETS, after=after)
-    for id_, *encrypted in stored:
+    for id_, options, *encrypted in stored:
         auth_header, current, previous = (secrets.rotate(secret) if secret else None for secret in encrypted)
-        rows(connection, _STORE_SECRETS, id=id_, auth_header=auth_header, current=current, previous=previous)
+        rotated = {"auth_header": auth_header, "current": current, "previous": previous}
+        rows(connection, _STORE_SECRETS, id=id_, **rotated, options=rotate_options(options, secrets))
     return len(stored), stored[-1][0] if stored else after
 
 
 def check_newest(connection: Connection, secrets: SecretBox) -> None:
     """Raises SecretDecryptionFailed where the newest webhook's secrets cannot be opened; passes where there is none."""
-    for row in rows(connection, _NEWEST_SECRETS):
-        for encrypted in row:
-            if encrypted:
-                secrets.open(encrypted)
+    for *encrypted, options in rows(connection, _NEWEST_SECRETS):
+        for secret in filter(None, encrypted):
+            secrets.open(secret)
+        read_options(options, secrets)
 
 
-def _parameters(attributes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
+def _parameters(given: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
     """The attributes as they are stored."""
-    auth_header, filter_ = attributes.get("auth_header"), attributes.get("filter")
+    attributes = {**DEFAULTS, **given}
+    auth_header, filter_ = attributes["auth_header"], attributes["filter"]
     return {
         "filter_path": None,
-        **DEFAULTS,
         **attributes,
-        "auth_header": secrets.close(auth_header) if auth_header else None,
+        "auth_header_encrypted": secrets.close(auth_header) if auth_header else None,
         "events": list(attributes["events"]),
         "filter": None if filter_ is None else json.dumps(filter_),
+        "options": write_options(attributes, secrets),
     }
 
 
 def _webhook(row: Row, secrets: SecretBox) -> Webhook:
     """From _COLUMNS."""
-    stored = record(Webhook, row)
-    return replace(
-        stored,
-        auth_header=secrets.open(stored.auth_header) if stored.auth_header else None,
-        payload_version=PayloadVersion(stored.payload_version),
-        signing_secret=secrets.open(stored.signing_secret),
-        signing=Signing(stored.signing),
-        ordering=Ordering(stored.ordering),
+    stored = dict(zip(_READ, row, strict=True))
+    options = read_options(stored.pop("options"), secrets)
+    return Webhook(
+        **{name: getattr(options, name) for name in OPTION_DEFAULTS},
+        **stored
+        | {
+            "auth_header": secrets.open(stored["auth_header"]) if stored["auth_header"] else None,
+            "events": tuple(stored["events"]),
+            "payload_version": PayloadVersion(stored["payload_version"]),
+            "signing_secret": secrets.open(stored["signing_secret"]),
+            "signing": Signing(stored["signing"]),
+            "ordering": Ordering(stored["ordering"]),
+        },
     )

@@ -17,6 +17,7 @@ from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.storage.engine import Connection, Row, array, rows
+from dispatcher.storage.options import read_options
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.pipeline.transitions import end, legal
 from dispatcher.storage.secrets import SecretBox
@@ -97,7 +98,7 @@ from failed f join dispatcher.webhooks w on w.id = f.webhook_id
 
 TARGET = """id, webhook_url, auth_header_encrypted, signing_secret_encrypted,
     case when previous_secret_until > now() then previous_secret_encrypted end, payload_version, signing, rate_limit,
-    extract(epoch from dispatcher.now() - failing_since)::float8"""
+    extract(epoch from dispatcher.now() - failing_since)::float8, options::text"""
 """SQL: of a webhook what `read_targets` reads."""
 _TARGETS = Planned(f"""
 select {TARGET} from dispatcher.webhooks where id = any (%(webhook_ids)s::int[])
@@ -377,7 +378,7 @@ def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) 
 def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:
     """By webhook, of rows of `TARGET`; absent where its secrets cannot be opened, which is logged."""
     targets = {}
-    for id_, url, auth_header, current, previous, version, signing, rate_limit, failing_s in found:
+    for id_, url, auth_header, current, previous, version, signing, rate_limit, failing_s, options in found:
         try:
             targets[id_] = Target(
                 webhook_id=id_,
@@ -388,10 +389,11 @@ def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:
                 signing=Signing(signing),
                 rate_limit=rate_limit,
                 failing_s=failing_s,
+                options=read_options(options, secrets),
             )
         except SecretDecryptionFailed as error:  # this must not stop the others of the chunk
             logger.error(log.line("webhook.secret_decryption_failed", webhook_id=id_, reason=error))
-        except ValueError as error:  # no base64, or a word that only a later release knows
+        except ValueError as error:  # no base64, or a word or an option that only a later release knows
             logger.error(log.line("webhook.invalid", webhook_id=id_, reason=type(error).__name__))
     return targets
 

@@ -9,6 +9,8 @@ import pytest
 
 from dispatcher.container import Container
 from dispatcher.model.account import Account
+from dispatcher.model.options import OPTION_DEFAULTS
+from dispatcher.storage.admin import webhooks
 from tests.support.api import Api, Server
 from tests.support.builders import a_webhook
 
@@ -26,6 +28,7 @@ ATTRIBUTES = [
     "updated_at",
 ]
 EXTRAS = [
+    *OPTION_DEFAULTS,
     "description",
     "payload_version",
     "rate_limit",
@@ -213,6 +216,26 @@ def test_extras_are_accepted_on_write_and_shown_when_asked_for(api: Api) -> None
     changed = api.patch(path, params={"include": "extras"}, json={"rate_limit": None, "description": None}).json()
     assert (changed["rate_limit"], changed["description"], changed["signing"]) == (None, None, "none")
     assert list(api.post("/webhooks.json?include=extras", json=GIVEN).json()) == ATTRIBUTES + EXTRAS
+
+
+def test_a_secret_header_is_not_shown_and_kept_by_its_name(api: Api, container: Container, account: Account) -> None:
+    made = created(api, headers={"X-Env": "test"}, secret_headers={"X-Key": "s3cret", "X-Old": "gone"})
+    path = f"/webhooks/{made['id']}.json?include=extras"
+    assert api.get(path).json()["secret_headers"] == {"X-Key": None, "X-Old": None}
+
+    changed = api.patch(path, json={"secret_headers": {"X-Key": None, "X-New": "n3w"}})
+
+    assert changed.json()["secret_headers"] == {"X-Key": None, "X-New": None}
+    assert changed.json()["headers"] == {"X-Env": "test"}
+    storage = container.storage
+    stored = storage.read(webhooks.find, storage.secrets, account.id, made["id"])
+    assert stored.secret_headers == {"X-Key": "s3cret", "X-New": "n3w"}
+    answer = api.patch(path, json={"secret_headers": {"X-Unknown": None}, "headers": {"Host": "x"}})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == {
+        "headers": ['"Host" is reserved'],
+        "secret_headers": ['the value of "X-Unknown" must be one line of 0 to 4,096 printable ASCII characters'],
+    }
 
 
 def test_another_include_is_refused(api: Api) -> None:

@@ -39,6 +39,18 @@ def test_secrets_are_encrypted_in_the_rows(steps: Steps, storage: Storage, accou
     assert storage.secrets.open(row[1]) == made.signing_secret
 
 
+def test_options_are_one_column_that_is_null_without_any(steps: Steps, storage: Storage, account: Account) -> None:
+    made = a_webhook(storage, account, headers={"X-A": "1"}, secret_headers={"X-B": "s3cret"})
+    a_webhook(storage, account)
+    with_options, without = steps.rows("select options from dispatcher.webhooks order by id")
+
+    assert without == (None,)
+    assert with_options[0]["headers"] == {"X-A": "1"}
+    assert storage.secrets.open(with_options[0]["secret_headers"]) == '{"X-B": "s3cret"}'
+    assert storage.transact(webhooks.find, storage.secrets, account.id, made.id) == made
+    assert "s3cret" not in repr(made)
+
+
 def test_each_webhook_has_its_own_secret_and_list_of_failures(storage: Storage, account: Account) -> None:
     first, second = (a_webhook(storage, account) for _ in range(2))
 
@@ -96,7 +108,7 @@ def test_accounts_are_unique_by_slug(storage: Storage, account: Account) -> None
 
 
 def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps: Steps, storage: Storage, account: Account) -> None:
-    made = a_webhook(storage, account, auth_header="Bearer abc")
+    made = a_webhook(storage, account, auth_header="Bearer abc", secret_headers={"X-B": "s3cret"})
     steps.rows(
         "insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted,"
         " previous_secret_encrypted, events)"
@@ -119,6 +131,8 @@ def test_secrets_are_rotated_to_the_newest_key_page_by_page(steps: Steps, storag
     ):
         assert {only_new.open(text) for text in row} == {made.signing_secret}
     assert only_new.open(steps.value("select max(auth_header_encrypted) from dispatcher.webhooks")) == "Bearer abc"
+    (options,) = steps.rows("select options from dispatcher.webhooks where options is not null")
+    assert only_new.open(options[0]["secret_headers"]) == '{"X-B": "s3cret"}'
     with pytest.raises(SecretDecryptionFailed):
         storage.transact(webhooks.find, storage.secrets, account.id, made.id)
 

@@ -1,0 +1,24 @@
+"""What the sender goes by for one webhook, where its owner wants it otherwise than the settings have it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """Each is an attribute of the webhook; its default is how deliveries are sent without it.
+
+    They stand in one column as JSON, whose arrays are tuples here. A field with `repr=False` is a secret, and encrypted
+    there.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with each request, beside those of the dispatcher."""
+    secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The same, of which only the names are shown."""
+
+
+NO_OPTIONS = Options()
+"""Of every webhook for which none is set."""
+OPTION_DEFAULTS: Mapping[str, object] = {one.name: getattr(NO_OPTIONS, one.name) for one in fields(Options)}
+SECRET_OPTIONS = frozenset(one.name for one in fields(Options) if not one.repr)

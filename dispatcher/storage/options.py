@@ -1,0 +1,45 @@
+"""The options of a webhook as they are stored: a JSON object of those that were set, each secret encrypted in it."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from dispatcher.model.options import NO_OPTIONS, OPTION_DEFAULTS, SECRET_OPTIONS, Options
+from dispatcher.storage.secrets import SecretBox
+
+
+def write_options(attributes: Mapping[str, Any], secrets: SecretBox) -> str | None:
+    """Of a webhook's attributes those options that are not the default; None where there is no such."""
+    values = {
+        name: attributes[name] for name, default in OPTION_DEFAULTS.items() if _value(attributes[name]) != default
+    }
+    stored = _with_secrets(values, lambda value: secrets.close(json.dumps(value)))
+    return json.dumps(stored) if stored else None
+
+
+def read_options(stored: str | None, secrets: SecretBox) -> Options:
+    """Raises SecretDecryptionFailed, and ValueError for an option that only a later release knows."""
+    return NO_OPTIONS if stored is None else _read(stored, secrets)
+
+
+def rotate_options(stored: str | None, secrets: SecretBox) -> str | None:
+    """The same with its secrets under the newest key; raises SecretDecryptionFailed."""
+    return None if stored is None else json.dumps(_with_secrets(json.loads(stored), secrets.rotate))
+
+
+@lru_cache(maxsize=20_000)
+def _read(stored: str, secrets: SecretBox) -> Options:
+    """Kept, because a drain reads the same ones all the time."""
+    values = _with_secrets(json.loads(stored), lambda value: json.loads(secrets.open(value)))
+    if unknown := values.keys() - OPTION_DEFAULTS.keys():
+        raise ValueError(f"unknown options: {', '.join(sorted(unknown))}")
+    return Options(**{name: _value(value) for name, value in values.items()})
+
+
+def _with_secrets(values: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    return {name: change(value) if name in SECRET_OPTIONS else value for name, value in values.items()}
+
+
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,70 @@
+"""What may be written of a webhook's options."""
+
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from dispatcher.schemas.api.headers import read_lines
+from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
+
+WRITTEN = {"webhook_url": "https://example.com/webhook", "events": ["invoice_paid"]}
+
+
+def outcome(**options: Any) -> Any:
+    """What is loaded of the options, or the messages."""
+    try:
+        loaded = WebhookWithExtrasSchema().load(WRITTEN | options)
+    except ValidationError as error:
+        return error.normalized_messages()
+    return {name: loaded[name] for name in options}
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Env": "prod", "x-empty": "", "Authorization": "a b", "Date": "~!@"}])
+def test_headers_are_kept_as_they_are(headers: dict[str, str]) -> None:
+    assert outcome(headers=headers) == {"headers": headers}
+    assert outcome(secret_headers=headers) == {"secret_headers": headers}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Host", "content-type", "Content-Length", "CONNECTION", "Transfer-Encoding", "Idempotency-Key", "webhook-id"),
+        *("Webhook-Anything", "Keep-Alive", "TE", "Trailer", "Upgrade", "Proxy-Authorization", "Expect", "User-Agent"),
+        *("traceparent", "tracestate", "Accept-Encoding"),
+    ],
+)
+def test_headers_that_are_not_the_owners_are_reserved(name: str) -> None:
+    assert outcome(headers={name: "x"}) == {"headers": [f'"{name}" is reserved']}
+
+
+@pytest.mark.parametrize(
+    "value", ["a\r\nX: y", "a\n", "\n", "a\0", "ž", " a", "a ", "a" * 4097, 5, None, ["a"]], ids=repr
+)
+def test_a_value_that_may_not_stand_in_a_header_is_refused(value: Any) -> None:
+    assert "must be one line of 0 to 4,096 printable ASCII characters" in str(outcome(headers={"X-A": value}))
+
+
+@pytest.mark.parametrize("name", ["", "X A", "X:", "X\n", "é", "x" * 101])
+def test_what_is_no_name_of_a_header_is_refused(name: str) -> None:
+    (text,) = outcome(headers={name: "x"})["headers"]
+    assert text.endswith("is not the name of a header")
+    assert text.isprintable()
+
+
+def test_no_header_is_sent_twice_and_there_are_not_too_many() -> None:
+    assert outcome(headers={"X-A": "1"}, secret_headers={"x-a": "2"}) == {"headers": ['"x-a" would be sent twice']}
+    assert outcome(headers={"AUTHORIZATION": "1"}, auth_header="2") == {
+        "headers": ['"authorization" would be sent twice']
+    }
+    many = {f"X-{number}": "" for number in range(21)}
+    assert outcome(headers=many) == {"headers": ["there may be 20 headers at most"]}
+
+
+@pytest.mark.parametrize("headers", [None, [], "X: y", 5], ids=repr)
+def test_headers_that_are_no_object_are_refused(headers: object) -> None:
+    assert outcome(headers=headers) == {"headers": ["must be an object of header names and values"]}
+
+
+def test_lines_are_read_as_http_writes_them() -> None:
+    assert read_lines(["X-A: b:c ", "", "X-Key:", "X-Kept"]) == {"X-A": "b:c", "X-Key": "", "X-Kept": ""}
