@@ -26,13 +26,16 @@ class Catalogues:
     """What several catalogues have together; never changed, so what is made of them is made once."""
 
     def __init__(self, *catalogues: Catalogue) -> None:
-        """Raises InvalidCatalogue where two have an event of the same name."""
+        """Raises InvalidCatalogue where two have an event of the same name, or one that of a version of another."""
         events: dict[str, EventType] = {}
         for event in (event for catalogue in catalogues for event in catalogue.events.values()):
             if event.name in events:
                 both = f"{events[event.name].catalogue} and {event.catalogue}"
                 raise InvalidCatalogue(f"the catalogues {both} both have an event {event.name}")
             events[event.name] = event
+        for one in (one for event in events.values() for one in event.versions.values() if one.version > 1):
+            if one.qualified_name in events:
+                raise InvalidCatalogue(f"{one.qualified_name} is an event, and version {one.version} of {one.name}")
         self.catalogues = catalogues
         self.events: Mapping[str, EventType] = MappingProxyType(events)
 

@@ -4,12 +4,14 @@
     order = catalogue.resource("order", OrderSchema, id="id")
     catalogue.event("order.created", order)
     catalogue.event("order.shipped", order, parcel=ParcelSchema)
+    catalogue.event("order.shipped", order, parcel=ParcelV2Schema, version=2, downgrade=to_v1)
 
 Defining one costs nothing: schemas are looked into when the first event is rendered.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -20,7 +22,7 @@ from zoneinfo import ZoneInfo
 from marshmallow import Schema, fields
 
 from dispatcher.schemas.envelopes import ENVELOPES, Envelope
-from dispatcher.schemas.errors import InvalidCatalogue, InvalidEvent
+from dispatcher.schemas.errors import DowngradeFailed, InvalidCatalogue, InvalidEvent
 from dispatcher.schemas.marshmallow_body import MarshmallowBody, Types
 from dispatcher.schemas.wire.body import Rendered, WireBody
 from dispatcher.schemas.wire.fields import Invalid, JsonSchema, Shape, WireSchema
@@ -35,6 +37,9 @@ _EVENT_NAME = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}")
 _ID_LIMIT = 200
 _PLAIN_IDS = (int, UUID)
+
+Downgrade = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""A body of a version, as JSON → the same as the version before has it. It may change and return what it is given."""
 
 
 class BodyType(Protocol):
@@ -71,7 +76,10 @@ class Resource(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EventType:
-    """An event that can be emitted. `keys`: those of its body, each with its field, the resource's first."""
+    """An event that can be emitted, in one version; those before it hang on it by `previous`.
+
+    `keys`: those of its body, each with its field, the resource's first.
+    """
 
     name: str
     about: Resource
@@ -83,6 +91,15 @@ class EventType:
     """Whether a newer one of a resource makes a pending one superfluous, for webhooks with `superseding`."""
     description: str = ""
     given_example: Mapping[str, Any] | None = field(default=None, repr=False)
+    version: int = 1
+    previous: "EventType | None" = field(default=None, repr=False)
+    downgrade: Downgrade | None = None
+    """There wherever there is a `previous`."""
+
+    @property
+    def qualified_name(self) -> str:
+        """Its name, with the version where that is not 1: `order.shipped.v2`. So a name always means the same."""
+        return self.name if self.version == 1 else f"{self.name}.v{self.version}"
 
     @property
     def resource(self) -> str:
@@ -124,6 +141,32 @@ class EventType:
         raise Invalid([(f"{self.about.name}.{self.about.id}", text)])
 
     @cached_property
+    def versions(self) -> Mapping[int, "EventType"]:
+        """Its versions up to this one, the oldest first."""
+        return {**(self.previous.versions if self.previous else {}), self.version: self}
+
+    def at(self, version: int) -> "EventType":
+        """It in that version; raises InvalidEvent where it is not known here."""
+        if version not in self.versions:
+            raise InvalidEvent(self.name, [("version", f"must be from 1 to {self.version}")])
+        return self.versions[version]
+
+    def downgraded(self, body_json: str, version: int, zone: str) -> bytes:
+        """The JSON text of a body of this version as that older one has it: always the same, and valid there.
+
+        Raises DowngradeFailed.
+        """
+        event, body = self, json.loads(body_json)
+        try:
+            while event.version > version and event.downgrade and event.previous:
+                body, event = event.downgrade(body), event.previous
+            return event.render(body, zone)[0]
+        except InvalidEvent as error:
+            raise DowngradeFailed(self.name, self.version, version, str(error)) from error
+        except Exception as error:  # whatever a company's own code raises; its words may hold a payload
+            raise DowngradeFailed(self.name, self.version, version, type(error).__name__) from error
+
+    @cached_property
     def example(self) -> dict[str, Any]:
         """An example of its body, shared and not to be changed."""
         return dict(self.given_example or self.body.example())
@@ -133,7 +176,7 @@ class EventType:
         """The JSON Schema of its body, complete in itself."""
         described = {"description": self.description} if self.description else {}
         body = self.body.json_schema(_DEFS)
-        return {"$schema": DIALECT, "title": self.name, **described, **body, "$defs": self.body.types(_DEFS)}
+        return {"$schema": DIALECT, "title": self.qualified_name, **described, **body, "$defs": self.body.types(_DEFS)}
 
     @property
     def described(self) -> dict[str, Any]:
@@ -144,6 +187,12 @@ class EventType:
             "bulk": self.bulk,
             "schema": self.schema,
             "example": self.example,
+            "version": self.version,
+            "older_versions": [
+                {"version": one.version, "schema": one.schema, "example": one.example}
+                for one in self.versions.values()
+                if one is not self
+            ],
         }
 
 
@@ -189,7 +238,10 @@ class Catalogue:
         resource: Resource,
         /,
         *,
-        supersedes: bool = False,
+        version: int = 1,
+        schema: Any = None,
+        downgrade: Downgrade | None = None,
+        supersedes: bool | None = None,
         example: Mapping[str, Any] | None = None,
         description: str = "",
         **keys: Any,
@@ -197,16 +249,22 @@ class Catalogue:
         """An event about `resource`. `keys`: what else its body holds: marshmallow schemas, or fields.
 
         `supersedes`: a newer one of a resource makes a pending one superfluous, as an update does. `example` is a body
-        in JSON; without it one is made up. Raises InvalidCatalogue.
+        in JSON; without it one is made up.
+
+        A body that changed so that receivers would notice is a `version` of its own, defined after those before: all of
+        its keys, and the resource's `schema` if it is another one. What is emitted is of the newest. `downgrade` makes
+        a body of this version one of the version before, for webhooks that were made at its time; it depends on
+        nothing else, so that each attempt sends the same. Raises InvalidCatalogue.
         """
         if not _EVENT_NAME.fullmatch(name):
             text = "takes letters, digits and underscores, in parts with dots or hyphens between, 100 characters"
             raise InvalidCatalogue(f"{self.name}: the name of event {name!r} {text}")
         if name in _RESERVED:
             raise InvalidCatalogue(f"{self.name}: {name} is an event of the dispatcher itself")
-        if name in self._events:
-            raise InvalidCatalogue(f"{self.name}: the event {name} is defined twice")
-        all_keys = {resource.name: resource.field, **{key: _field(value) for key, value in keys.items()}}
+        previous = self._events.get(name)
+        self._check_version(name, resource, version, previous, downgrade)
+        first = resource.field if schema is None else _field(schema)
+        all_keys = {resource.name: first, **{key: _field(value) for key, value in keys.items()}}
         event = EventType(
             name=name,
             about=resource,
@@ -214,12 +272,34 @@ class Catalogue:
             body=_body(self._types, name, all_keys),
             envelope=self.envelope,
             catalogue=self.name,
-            supersedes=supersedes,
-            description=description,
+            supersedes=bool(previous and previous.supersedes) if supersedes is None else supersedes,
+            description=description or (previous.description if previous else ""),
             given_example=example,
+            version=version,
+            previous=previous,
+            downgrade=downgrade,
         )
         self._events[name] = event
         return event
+
+    def _check_version(
+        self, name: str, resource: Resource, version: object, previous: EventType | None, downgrade: object
+    ) -> None:
+        wrong = ""
+        if previous is None and version != 1:
+            wrong = f"cannot have a version {version!r} before it has version 1"
+        elif previous is not None and version in previous.versions:
+            wrong = "is defined twice" if version == 1 else f"is defined twice in version {version}"
+        elif previous is not None and version != previous.version + 1:
+            wrong = f"needs version {previous.version + 1} after {previous.version}, not {version!r}"
+        elif previous is not None and previous.about != resource:
+            wrong = f"is about {previous.about.name}; all of its versions must be"
+        elif previous is not None and downgrade is None:
+            wrong = f"needs a `downgrade` from version {version} to {previous.version}"
+        elif previous is None and downgrade is not None:
+            wrong = "has no version before the first, to which it could be downgraded"
+        if wrong:
+            raise InvalidCatalogue(f"{self.name}: the event {name} {wrong}")
 
 
 def _body(types: Types, name: str, keys: Mapping[str, Any]) -> BodyType:

@@ -34,8 +34,15 @@ def changes(old: JSON, new: JSON) -> list[EventChange]:
     return found
 
 
+def version_changes(name: str, old: JSON, new: JSON) -> list[EventChange]:
+    """The same between two versions of an event's body, of which these are the complete JSON Schemas."""
+    return list(_Comparison(name, old["$defs"], new["$defs"]).schemas(old, new, ""))
+
+
 def _events(document: JSON) -> dict[str, Any]:
-    names = [one["$ref"].removeprefix(DEFS) for one in document["oneOf"]]
+    """Each version of an event is one of its own."""
+    versions = [one for event in document["oneOf"] for one in event.get("anyOf", [event])]
+    names = [one["$ref"].removeprefix(DEFS) for one in versions]
     return {name: document["$defs"][name] for name in names}
 
 

@@ -5,27 +5,39 @@ from typing import Any
 
 from dispatcher.schemas.active_catalogues import Catalogues
 from dispatcher.schemas.catalogue import DIALECT, EventType
+from dispatcher.schemas.envelopes import VERSION_HEADER
 
 JSON = dict[str, Any]
 
 DEFS, COMPONENTS = "#/$defs/", "#/components/schemas/"
 
 
+def versions(catalogues: Catalogues) -> dict[str, EventType]:
+    """Every version of every event, by its qualified name."""
+    return {one.qualified_name: one for event in catalogues.events.values() for one in event.versions.values()}
+
+
 def types(catalogues: Catalogues, refs: str) -> JSON:
     """The JSON Schemas of all types that stand in bodies of events, by name."""
     found: JSON = {}
-    for event in catalogues.events.values():
+    for event in versions(catalogues).values():
         found |= event.body.types(refs)
     return found
 
 
-def webhook(event: EventType) -> JSON:
-    """What is POSTed (an item of OpenAPI 3.1's `webhooks`)."""
+def webhooks(catalogues: Catalogues) -> JSON:
+    """What is POSTed: OpenAPI 3.1's `webhooks`."""
+    return {name: _webhook(name, event) for name, event in versions(catalogues).items()}
+
+
+def _webhook(name: str, event: EventType) -> JSON:
+    version = {"in": "header", "name": VERSION_HEADER, "required": True, "schema": _version(event)}
     content = {event.envelope.content_type: {"schema": _payload(event, COMPONENTS)}}
     return {
         "post": {
-            "operationId": event.name,
-            "summary": event.description or event.name,
+            "operationId": name,
+            "summary": event.description or name,
+            **({"parameters": [version]} if event.version > 1 else {}),
             "requestBody": {"required": True, "content": content},
             "responses": {"2XX": {"description": "Received. After any other response it is sent again."}},
         }
@@ -34,11 +46,11 @@ def webhook(event: EventType) -> JSON:
 
 def json_schema(catalogues: Catalogues) -> JSON:
     """One JSON Schema of what receivers get: a payload of one of the events, each under its name in `$defs`."""
-    events = {name: _payload(event, DEFS) for name, event in catalogues.events.items()}
+    events = {name: _payload(event, DEFS) for name, event in versions(catalogues).items()}
     return {
         "$schema": DIALECT,
         "title": _title(catalogues),
-        "oneOf": [{"$ref": DEFS + name} for name in events],
+        "oneOf": [_any_version(event) for event in catalogues.events.values()],
         "$defs": events | types(catalogues, DEFS),
     }
 
@@ -48,7 +60,7 @@ def openapi(catalogues: Catalogues) -> JSON:
     return {
         "openapi": "3.1.0",
         "info": {"title": _title(catalogues), "version": "1"},
-        "webhooks": {name: webhook(event) for name, event in catalogues.events.items()},
+        "webhooks": webhooks(catalogues),
         "components": {"schemas": types(catalogues, COMPONENTS)},
     }
 
@@ -61,8 +73,9 @@ def asyncapi(catalogues: Catalogues) -> JSON:
             "summary": event.description or name,
             "contentType": event.envelope.content_type,
             "payload": _payload(event, COMPONENTS),
+            **({"headers": _headers(event)} if event.version > 1 else {}),
         }
-        for name, event in catalogues.events.items()
+        for name, event in versions(catalogues).items()
     }
     channel = {"address": None, "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages}}
     return {
@@ -81,9 +94,23 @@ FORMATS: Mapping[str, Callable[[Catalogues], JSON]] = {
 }
 
 
+def _version(event: EventType) -> JSON:
+    return {"const": str(event.version)}
+
+
+def _headers(event: EventType) -> JSON:
+    return {"type": "object", "properties": {VERSION_HEADER: _version(event)}, "required": [VERSION_HEADER]}
+
+
+def _any_version(event: EventType) -> JSON:
+    refs = [{"$ref": DEFS + one.qualified_name} for one in event.versions.values()]
+    return refs[0] if len(refs) == 1 else {"anyOf": refs}  # a payload may be of several
+
+
 def _payload(event: EventType, refs: str) -> JSON:
     described = {"description": event.description} if event.description else {}
-    return {"title": event.name, **described, **event.envelope.json_schema(event.name, event.body.json_schema(refs))}
+    payload = event.envelope.json_schema(event.name, event.body.json_schema(refs))
+    return {"title": event.qualified_name, **described, **payload}
 
 
 def _title(catalogues: Catalogues) -> str:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from dispatcher.schemas.wire.fields import JsonSchema, render_datetime, zone_of
 
+VERSION_HEADER = "webhook-version"
+"""The header of a POST whose body is not of its event's version 1: a number."""
 _TEXT, _TIME = {"type": "string"}, {"type": "string", "format": "date-time"}
 
 

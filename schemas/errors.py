@@ -23,6 +23,16 @@ class InvalidEvent(ValueError):
         super().__init__(f"{plain(event_name)}: {shown}{more}")
 
 
+class DowngradeFailed(ValueError):
+    """The body of a stored event cannot be made one of the older version that a webhook is pinned to.
+
+    `reason` holds no value of the body.
+    """
+
+    def __init__(self, event_name: str, version: int, older: int, reason: str) -> None:
+        super().__init__(f"version {version} of {event_name} cannot be made version {older}: {reason}")
+
+
 def plain(name: str) -> str:
     """A caller's name on one printable line: a lone surrogate could not be logged, a newline would forge a line."""
     text = str(name)  # an untyped caller's None is refused like any unknown name

@@ -124,7 +124,7 @@ def _document(collected: JSON) -> JSON:
     collected["paths"][v1.EMIT_PATH] = v1.emit(_emit())
     components = collected["components"]
     components["schemas"] |= documents.types(active(), _REFS) | {"NewEvent": _new_event()}
-    collected["webhooks"] = {name: documents.webhook(event) for name, event in active().events.items()}
+    collected["webhooks"] = documents.webhooks(active())
     components["schemas"].pop("PaginationMetadata")  # flask-smorest's own, of which nothing is used
     components |= _common()
     for path, operations in collected["paths"].items():

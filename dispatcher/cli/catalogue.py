@@ -11,7 +11,8 @@ from dispatcher.cli.options import json_option
 from dispatcher.cli.output import print_json
 from dispatcher.schemas import EventType, InvalidEvent, active
 from dispatcher.schemas.changes import changes
-from dispatcher.schemas.documents import FORMATS, json_schema
+from dispatcher.schemas.documents import FORMATS, json_schema, versions
+from dispatcher.schemas.errors import DowngradeFailed
 
 
 @click.group()
@@ -22,8 +23,9 @@ def catalogue() -> None:
 @catalogue.command()
 @json_option
 def check(as_json: bool) -> None:
-    """Check that every event has a JSON Schema, and an example that can be emitted."""
-    problems = [f"{event.name}: {problem}" for event in active().events.values() for problem in _problems(event)]
+    """Check that every event has a JSON Schema, and an example that can be emitted and downgraded."""
+    events = versions(active())
+    problems = [f"{name}: {problem}" for name, event in events.items() for problem in _problems(event)]
     sound = [f"{one.name}: {len(one.events)} events, no problems" for one in active().catalogues]
     if as_json:
         print_json(problems)
@@ -68,7 +70,19 @@ def _problems(event: EventType) -> Iterator[str]:
         whose = "the example" if event.given_example else "an example that was made up (give one: `example=`)"
         for path, reason in error.problems:
             yield f"{whose} is refused: {path}: {reason}"
+    else:
+        yield from _downgrade_problems(event)
     about = schema["properties"].get(event.resource, {})
     about = schema["$defs"].get(about.get("$ref", "").rpartition("/")[2], about)
     if event.about.id is not None and event.about.id not in about.get("required", ()):
         yield f"{event.resource}.{event.about.id} identifies it, but is not required"
+
+
+def _downgrade_problems(event: EventType) -> Iterator[str]:
+    """What the example shows, of each older version to which it may be downgraded."""
+    body, _ = event.render(event.example, "UTC")
+    try:
+        for version in reversed(range(1, event.version)):
+            event.downgraded(body.decode(), version, "UTC")
+    except DowngradeFailed as error:  # it stops at the first, which those before it go through
+        yield f"its example: {error}"

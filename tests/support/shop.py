@@ -1,5 +1,7 @@
 """A company's own catalogue, in plain marshmallow."""
 
+from typing import Any
+
 from marshmallow import Schema, fields, validate
 
 from dispatcher.schemas import Catalogue
@@ -41,6 +43,39 @@ def a_catalogue(envelope: str = "standard", name: str = "shop") -> Catalogue:
     catalogue.event("order.shipped", order, parcel=ParcelSchema, description="Left the warehouse.")
     catalogue.event("order.split", order, parcels=ParcelSchema(many=True), note=fields.String())
     catalogue.event("customer_removed", customer)
+    return catalogue
+
+
+class ReferencedOrderSchema(Schema):
+    """The order as a later release has it: its number is called a reference, and its total has a currency."""
+
+    id = fields.UUID(required=True)
+    reference = fields.String(required=True)
+    total = fields.Nested(
+        Schema.from_dict({"amount": fields.Decimal(as_string=True), "currency": fields.String()}, name="MoneySchema")
+    )
+
+
+def with_number(body: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 of an order that was shipped → version 1."""
+    order = body["order"]
+    order["number"] = order.pop("reference")
+    if "total" in order:
+        order["total"] = order["total"]["amount"]
+    return body
+
+
+def a_versioned_catalogue() -> Catalogue:
+    """The same, but `order.shipped` has a second version."""
+    catalogue = a_catalogue()
+    catalogue.event(
+        "order.shipped",
+        catalogue.events["order.shipped"].about,
+        version=2,
+        schema=ReferencedOrderSchema,
+        downgrade=with_number,
+        parcel=ParcelSchema,
+    )
     return catalogue
 
 

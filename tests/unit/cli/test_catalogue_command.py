@@ -51,6 +51,18 @@ def test_problems_are_named() -> None:
     ]
 
 
+def test_downgrades_are_tried_on_the_example() -> None:
+    use(Catalogues(shop.a_versioned_catalogue()))
+    assert run("check") == (0, "shop: 5 events, no problems\n")
+
+    broken = shop.a_catalogue()
+    order = broken.events["order.created"].about
+    broken.event("order.created", order, version=2, downgrade=lambda body: body["order"]["sum"])
+    use(Catalogues(broken))
+    problem = "order.created.v2: its example: version 2 of order.created cannot be made version 1: KeyError\n"
+    assert run("check") == (1, problem)
+
+
 def test_a_diff_shows_what_breaks_receivers(tmp_path: Path) -> None:
     base = tmp_path / "events.json"
     base.write_text(run("export")[1])
