@@ -51,7 +51,7 @@ _ID = {
 
 
 _NUMBER, _TIME = {"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}
-_FILTERS: dict[str, tuple[Callable[[str], object], Mapping[str, object], str]] = {
+FILTERS: dict[str, tuple[Callable[[str], object], Mapping[str, object], str]] = {
     "webhook_id": (webhook_id, _NUMBER, "Only this webhook's."),
     "event_name": (
         lambda text: one_of(active().events)(text),
@@ -63,12 +63,18 @@ _FILTERS: dict[str, tuple[Callable[[str], object], Mapping[str, object], str]] =
     "since": (moment, _TIME, "Only deliveries created at or after this time."),
     "until": (moment, _TIME, "Only deliveries created before this time."),
     "idempotency_key": (uuid, {"type": "string", "format": "uuid"}, "Only the delivery with this key."),
-    "before": (row_id, _NUMBER, "Only deliveries older than this one: the next page."),
 }
 """Parameter of the query → its parser, its schema and its description."""
-_PARAMETERS = [
-    {"in": "query", "name": name, "schema": schema, "description": text} for name, (_, schema, text) in _FILTERS.items()
+FILTER_PARAMETERS = [
+    {"in": "query", "name": name, "schema": schema, "description": text} for name, (_, schema, text) in FILTERS.items()
 ]
+"""For the documentation."""
+_BEFORE = {
+    "in": "query",
+    "name": "before",
+    "schema": _NUMBER,
+    "description": "Only deliveries older than this one: the next page.",
+}
 _LINK = {
     "description": "The next page, RFC 8288; absent from the last one.",
     "schema": {"type": "string"},
@@ -77,13 +83,13 @@ _LINK = {
 
 @blueprint.route("/accounts/<slug>/deliveries.json")
 @authorized("deliveries")
-@blueprint.doc(parameters=_PARAMETERS)
+@blueprint.doc(parameters=[*FILTER_PARAMETERS, _BEFORE])
 @blueprint.response(200, DeliverySchema(many=True), headers={"Link": _LINK})
 def list_(caller: Caller) -> Response:
     """Newest first, 40 a page. While older ones may follow, `Link` names the next page: `<?before=...>; rel="next"`."""
-    narrowed: dict[str, Any] = {name: parameter(name, parse) for name, (parse, _, _) in _FILTERS.items()}
+    whose: dict[str, Any] = {"client_id": caller.client.id, "before": parameter("before", row_id)}
     page = container().storage.transact(
-        delivery_pages.page, caller.account.slug, client_id=caller.client.id, limit=PAGE_SIZE, **narrowed
+        delivery_pages.page, caller.account.slug, limit=PAGE_SIZE, **whose, **requested_filters()
     )
     return json_response([delivery_json(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
 
@@ -131,6 +137,11 @@ def list_failed(caller: Caller, failed_deliveries_uuid: UUID) -> Response:
         return deliveries.failed_deliveries(connection, webhook_id, **bounds)
 
     return json_response([failed_delivery_json(one.for_clients()) for one in container().storage.transact(read)])
+
+
+def requested_filters() -> dict[str, Any]:
+    """What the query narrows a list of deliveries by; raises ApiError (400)."""
+    return {name: parameter(name, parse) for name, (parse, _, _) in FILTERS.items()}
 
 
 def _link(before: int | None) -> dict[str, str]:

@@ -121,7 +121,7 @@ def _document(collected: JSON) -> JSON:
     separate(collected)
     _name_operations(collected["paths"])
     collected["paths"][_EMIT_PATH]["post"] = _emit() | {"operationId": "v3.events.emit"}
-    collected["paths"][v1.EMIT_PATH] = v1.emit(_emit())
+    collected["paths"][v1.EMIT_PATH]["post"] = v1.emit(_emit())
     components = collected["components"]
     components["schemas"] |= documents.types(active(), _REFS) | {"NewEvent": _new_event()}
     collected["webhooks"] = documents.webhooks(active())

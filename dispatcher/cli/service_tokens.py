@@ -9,7 +9,7 @@ from dispatcher.access import service_tokens
 from dispatcher.cli.options import json_option
 from dispatcher.cli.output import show_attributes, show_list
 from dispatcher.container import current_container
-from dispatcher.storage.admin.service_tokens import SCOPES, ServiceToken
+from dispatcher.storage.admin.service_tokens import FULL, READ_ONLY, SCOPES, ServiceToken
 
 _id = click.argument("token_id", type=int, metavar="ID")
 
@@ -22,12 +22,17 @@ def service_token() -> None:
 @service_token.command()
 @click.option("--name", required=True, help="What uses it, for people.")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Default: all. May be repeated.")
+@click.option("--read-only", is_flag=True, help="The scopes that read, and no other.")
 @click.option("--expires-in-days", type=click.IntRange(1, 3_650), metavar="N", help="Default: never.")
 @json_option
-def create(name: str, scopes: tuple[str, ...], expires_in_days: int | None, as_json: bool) -> None:
+def create(name: str, scopes: tuple[str, ...], read_only: bool, expires_in_days: int | None, as_json: bool) -> None:
     """Create a token and print it. It is shown only once."""
+    if scopes and read_only:
+        raise click.UsageError("Use either --scope or --read-only.")
     lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
-    created, token = service_tokens.create(current_container().storage, name, scopes or SCOPES, lifetime)
+    created, token = service_tokens.create(
+        current_container().storage, name, scopes or (READ_ONLY if read_only else FULL), lifetime
+    )
     show_attributes({"token": token, **_record(created)}, as_json)
 
 

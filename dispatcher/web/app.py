@@ -17,9 +17,12 @@ from dispatcher.api import (
 )
 from dispatcher.api.http import ROW_ID, RowId
 from dispatcher.api.v1 import accounts as v1_accounts
+from dispatcher.api.v1 import deliveries as v1_deliveries
+from dispatcher.api.v1 import events as v1_events
 from dispatcher.api.v1 import filters as v1_filters
 from dispatcher.api.v1 import members as v1_members
 from dispatcher.api.v1 import problems
+from dispatcher.api.v1 import replays as v1_replays
 from dispatcher.api.v1 import webhooks as v1_webhooks
 from dispatcher.console.blueprint import register as register_console
 from dispatcher.container import Container
@@ -52,7 +55,7 @@ def create_app(container: Container) -> Flask:
     openapi.prepare(app, api)
     for resource in (oauth, accounts, webhooks, events, deliveries, replays):
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
-    for resource in (v1_accounts, v1_members, v1_webhooks, v1_filters):
+    for resource in (v1_accounts, v1_members, v1_webhooks, v1_filters, v1_events, v1_deliveries, v1_replays):
         api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)
     api.register_blueprint(health.blueprint)

@@ -202,9 +202,10 @@ def send(
         connection.close()
 
 
-def a_delivery(api: Api, webhook_id: int, state: str = "failed") -> int:
+def a_delivery(api: Calls, webhook_id: int, state: str = "failed") -> int:
     """The id of a new delivery of `invoice_paid` with two attempts; its event is in no outbox."""
-    event = api.container.storage.transact(emits.insert, api.account.id, [a_draft()])[0]
+    account_id = api.sql("select account_id from dispatcher.webhooks where id = %(id)s", id=webhook_id)[0][0]
+    event = api.container.storage.transact(emits.insert, account_id, [a_draft()])[0]
     api.sql("delete from dispatcher.events_waiting where event_id = %(id)s", id=event.id)
     id_: int = api.sql(_DELIVERY, event_id=event.id, webhook_id=webhook_id, state=state)[0][0]
     api.sql(_ATTEMPTS, id=id_)

@@ -9,8 +9,8 @@ import requests
 
 from dispatcher.access import service_tokens
 from dispatcher.container import Container
-from dispatcher.storage.admin.service_tokens import SCOPES, ServiceToken
-from tests.support.api import Calls, Server
+from dispatcher.storage.admin.service_tokens import FULL, ServiceToken
+from tests.support.api import Calls, Server, a_delivery
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +25,7 @@ class Service(Calls):
     @classmethod
     def of(cls, server: Server, container: Container, *scopes: str, lifetime: timedelta | None = None) -> "Service":
         """A new token with `scopes` (default: all)."""
-        token, text = service_tokens.create(container.storage, "a test", scopes or SCOPES, lifetime)
+        token, text = service_tokens.create(container.storage, "a test", scopes or FULL, lifetime)
         return cls(server=server, container=container, token=token, text=text)
 
     def call(self, method: str, path: str, *, headers: dict[str, str] | None = None, **given: Any) -> Any:
@@ -34,30 +34,41 @@ class Service(Calls):
         return requests.request(method, f"{self.server.url}/api/v1{path}", headers=sent, timeout=30, **given)
 
 
+REPLAY = {"since": "2026-01-01T00:00:00+00:00"}
 V1_ROUTES: dict[str, tuple[str, Any]] = {
-    "GET /accounts": ("accounts", None),
-    "GET {account}": ("accounts", None),
+    "GET /accounts": ("accounts:read", None),
+    "GET {account}": ("accounts:read", None),
     "PUT {account}": ("accounts", {}),
     "PATCH {account}": ("accounts", {"retention_days": 7}),
-    "GET {account}/users": ("users", None),
+    "GET {account}/users": ("users:read", None),
     "POST {account}/users": ("users", {"email": "new@example.com"}),
     "DELETE {account}/users/{user}": ("users", None),
-    "GET {account}/clients": ("clients", None),
+    "GET {account}/clients": ("clients:read", None),
     "POST {account}/clients": ("clients", {"name": "shop"}),
     "DELETE {account}/clients/{client}": ("clients", None),
-    "GET {account}/webhooks": ("webhooks", None),
+    "GET {account}/webhooks": ("webhooks:read", None),
     "POST {account}/webhooks": ("webhooks", {"webhook_url": "https://example.com/x", "events": ["invoice_paid"]}),
-    "GET {account}/webhooks/{webhook}": ("webhooks", None),
+    "GET {account}/webhooks/{webhook}": ("webhooks:read", None),
     "PATCH {account}/webhooks/{webhook}": ("webhooks", {"active": True}),
     "POST {account}/webhooks/{webhook}/ping": ("webhooks", None),
     "GET {account}/webhooks/{webhook}/secret": ("webhooks", None),
     "POST {account}/webhooks/{webhook}/secret/rotate": ("webhooks", {"previous_valid_for_s": 60}),
-    "DELETE {account}/webhooks/{webhook}": ("webhooks", None),
     "POST {account}/filter_preview": ("webhooks", {"filter": {"invoice": {"id": [1]}}, "events": ["invoice_paid"]}),
+    "GET {account}/events": ("events:read", None),
+    "GET {account}/events/{event}": ("events:read", None),
+    "GET {account}/deliveries": ("deliveries:read", None),
+    "GET {account}/deliveries/{delivery}": ("deliveries:read", None),
+    "POST {account}/deliveries/{delivery}/redeliver": ("deliveries", None),
+    "GET {account}/replays": ("deliveries:read", None),
+    "POST {account}/replays": ("deliveries", REPLAY),
+    "GET {account}/replays/{replay}": ("deliveries:read", None),
+    "DELETE {account}/replays/{replay}": ("deliveries", None),
+    "POST {account}/replays/{replay}/resume": ("deliveries", None),
     "POST {account}/events": (
         "events:write",
         {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}},
     ),
+    "DELETE {account}/webhooks/{webhook}": ("webhooks", None),
     "DELETE {account}": ("accounts", None),
 }
 """Every route below /api/v1 → the scope it needs, and a body it accepts; in an order in which all succeed."""
@@ -66,10 +77,15 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
 def things_of_v1(service: Service, account: str) -> dict[str, Any]:
     """New things of the account (its path), by the names in the routes."""
     webhook = {"webhook_url": "http://127.0.0.1:9/hook", "events": ["invoice_paid"]}
+    webhook_id = service.post(f"{account}/webhooks", json=webhook).json()["id"]
+    delivery_id = a_delivery(service, webhook_id)
     email = f"{uuid4().hex}@example.com"
     return {
         "account": account,
-        "webhook": service.post(f"{account}/webhooks", json=webhook).json()["id"],
+        "webhook": webhook_id,
+        "delivery": delivery_id,
+        "event": service.get(f"{account}/deliveries/{delivery_id}").json()["event_id"],
+        "replay": service.post(f"{account}/replays", json=REPLAY).json()["id"],
         "user": service.post(f"{account}/users", json={"email": email}).json()["id"],
         "client": service.post(f"{account}/clients", json={"name": "old"}).json()["client_id"],
     }

@@ -34,7 +34,7 @@ def tenant_of(external_id: str) -> Tenant:
 
 
 @blueprint.route("/accounts")
-@service("accounts")
+@service("accounts:read")
 @blueprint.doc(parameters=paging.PARAMETERS)
 @blueprint.response(200, paging.list_of(TenantSchema))
 def list_(_token: ServiceToken) -> Response:
@@ -43,7 +43,7 @@ def list_(_token: ServiceToken) -> Response:
 
 
 @blueprint.route(_ONE)
-@service("accounts")
+@service("accounts:read")
 @blueprint.response(200, TenantSchema)
 def show(_token: ServiceToken, external_id: str) -> Response:
     """One account."""

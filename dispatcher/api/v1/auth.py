@@ -42,10 +42,13 @@ def security(scope: str) -> list[dict[str, list[str]]]:
 
 
 def authorize_service(admitted: Admission | None, scope: str) -> ServiceToken:
-    """Who calls, if they may do what needs `scope`; raises ApiError, also for a client's token."""
+    """Who calls, if they may do what needs `scope`; raises ApiError, also for a client's token.
+
+    Who has the scope `webhooks` has `webhooks:read`, too.
+    """
     if admitted is None or not isinstance(admitted.caller, ServiceToken):
         raise unauthorized("The service token is unknown, expired or revoked", error="invalid_token")
-    if scope not in admitted.caller.scopes:
+    if scope not in admitted.caller.scopes and scope.removesuffix(":read") not in admitted.caller.scopes:
         raise ApiError(403, "forbidden", f"The service token lacks the scope {scope}")
     return admitted.caller
 

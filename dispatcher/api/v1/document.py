@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dispatcher.api.v1.auth import security
+from dispatcher.api.v1.idempotency import PARAMETER
 from dispatcher.api.v1.problems import PREFIX
 
 JSON = dict[str, Any]
@@ -43,15 +44,12 @@ def complete(operation: JSON, *, has_path_parameters: bool) -> None:
         statuses.add(404)
     if "requestBody" in operation:
         statuses |= {409, 413, 415, 422}
+    if PARAMETER in operation.get("parameters", ()):
+        statuses |= {409, 422}
     for status in statuses:
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
 
 
 def emit(operation: JSON) -> JSON:
     """POST events, which is answered as API v3's is."""
-    account = {"in": "path", "name": "external_id", "required": True, "schema": {"type": "string", "minLength": 1}}
-    return {
-        "parameters": [account],
-        "post": operation
-        | {"operationId": "v1.events.emit", "tags": ["v1_events"], "security": security("events:write")},
-    }
+    return operation | {"operationId": "v1.events.emit", "tags": ["v1_events"], "security": security("events:write")}

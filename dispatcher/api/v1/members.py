@@ -26,7 +26,7 @@ _USERS, _CLIENTS = "/accounts/<external_id>/users", "/accounts/<external_id>/cli
 
 
 @blueprint.route(_USERS)
-@service("users")
+@service("users:read")
 @blueprint.doc(parameters=paging.PARAMETERS)
 @blueprint.response(200, paging.list_of(TenantUserSchema))
 def list_users(_token: ServiceToken, external_id: str) -> Response:
@@ -63,7 +63,7 @@ def remove_user(_token: ServiceToken, external_id: str, user_id: int) -> Respons
 
 
 @blueprint.route(_CLIENTS)
-@service("clients")
+@service("clients:read")
 @blueprint.doc(parameters=paging.PARAMETERS)
 @blueprint.response(200, paging.list_of(TenantClientSchema))
 def list_clients(_token: ServiceToken, external_id: str) -> Response:

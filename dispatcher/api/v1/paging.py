@@ -8,7 +8,7 @@ from flask import Response, request
 from marshmallow import Schema, fields
 
 from dispatcher.api.http import json_response, public_url
-from dispatcher.api.query import parameter, webhook_id, whole_number
+from dispatcher.api.query import parameter, row_id, webhook_id, whole_number
 
 Record = TypeVar("Record")
 
@@ -34,7 +34,17 @@ def list_of(schema: type[Schema]) -> type[Schema]:
 
 def bounds() -> dict[str, int]:
     """`after` and `limit` of the page, whose limit is one more than is shown. Raises ApiError (400)."""
-    return {"after": parameter("cursor", webhook_id) or 0, "limit": (parameter("limit", _limit) or _DEFAULT) + 1}
+    return {"after": parameter("cursor", webhook_id) or 0, "limit": shown() + 1}
+
+
+def newest_first(parse: Callable[[str], int] = row_id) -> dict[str, Any]:
+    """The same of a list that begins with the newest: `before` and `limit`."""
+    return {"before": parameter("cursor", parse), "limit": shown() + 1}
+
+
+def shown() -> int:
+    """How many records a page shows; raises ApiError (400)."""
+    return parameter("limit", _limit) or _DEFAULT
 
 
 def part(records: Sequence[Record], *, after: int, limit: int, id_of: Callable[[Record], int]) -> list[Record]:
@@ -44,13 +54,17 @@ def part(records: Sequence[Record], *, after: int, limit: int, id_of: Callable[[
 
 def page(records: Sequence[Record], to_json: Callable[[Record], Any], id_of: Callable[[Record], int]) -> Response:
     """What `bounds` have found, with the link to the next page."""
-    limit = parameter("limit", _limit) or _DEFAULT
-    shown, headers, after = records[:limit], {}, None
-    if len(records) > limit:
-        after = str(id_of(shown[-1]))
+    some = records[: shown()]
+    return answer([to_json(one) for one in some], id_of(some[-1]) if len(records) > len(some) else None)
+
+
+def answer(data: Sequence[Any], last: int | None) -> Response:
+    """A page, after whose record with the id `last` the next one goes on; None: there is none."""
+    headers, after = {}, None if last is None else str(last)
+    if after is not None:
         query = urlencode({**request.args, "cursor": after})
         headers["Link"] = f'<{public_url()}{request.path}?{query}>; rel="next"'
-    return json_response({"data": [to_json(one) for one in shown], "next": after}, headers=headers)
+    return json_response({"data": data, "next": after}, headers=headers)
 
 
 def _limit(text: str) -> int:

@@ -30,7 +30,7 @@ _ONE = f"{_ALL}/<{ROW_ID}:webhook_id>"
 
 
 @blueprint.route(_ALL)
-@service("webhooks")
+@service("webhooks:read")
 @blueprint.doc(parameters=paging.PARAMETERS)
 @blueprint.response(200, paging.list_of(TenantWebhookSchema))
 def list_(_token: ServiceToken, external_id: str) -> Response:
@@ -53,7 +53,7 @@ def create(_token: ServiceToken, external_id: str) -> Response:
 
 
 @blueprint.route(_ONE)
-@service("webhooks")
+@service("webhooks:read")
 @blueprint.response(200, TenantWebhookSchema)
 def show(_token: ServiceToken, external_id: str, webhook_id: int) -> Response:
     """One webhook."""

@@ -10,8 +10,13 @@ from dispatcher.storage.secrets import hash_of, new_secret
 
 PREFIX = "whd_"
 """How every service token begins: scanners of repositories and logs find `whd_[0-9a-f]{64}`."""
-SCOPES = ("accounts", "users", "clients", "webhooks", "events:write")
-"""What a service token may be allowed. `clients` makes credentials with which an account's data are read."""
+_RESOURCES = ("accounts", "users", "clients", "webhooks", "deliveries")
+FULL = (*_RESOURCES, "events:read", "events:write")
+"""All that a service token may be allowed. `clients` makes credentials with which an account's data are read."""
+READ_ONLY = (*(f"{name}:read" for name in _RESOURCES), "events:read")
+"""All that it may be allowed to read; signing secrets are not among it."""
+SCOPES = (*FULL, *(scope for scope in READ_ONLY if scope not in FULL))
+"""What there is: `webhooks` has `webhooks:read` in it."""
 _LENGTH = 64
 
 

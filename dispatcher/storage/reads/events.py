@@ -76,7 +76,7 @@ class Search:
     is_whole: bool
 
 
-_COLUMNS = """e.id, e.name, e.created_at, e.idempotency_key, e.body,
+_COLUMNS = """e.id, e.name, e.created_at, e.idempotency_key, {body},
     exists (select from dispatcher.events_waiting w where w.event_id = e.id)"""
 
 # Index: events_by_account, backwards, in each day's partition.
@@ -86,7 +86,10 @@ limit %(limit)s
 """
 
 # Index: the primary key of events.
-_FIND = f"select {_COLUMNS} from dispatcher.events e where e.account_id = %(account_id)s and e.id = %(id)s"
+_FIND = (
+    f"select {_COLUMNS.format(body='e.body')} from dispatcher.events e"
+    " where e.account_id = %(account_id)s and e.id = %(id)s"
+)
 
 # Index: events_by_account, backwards.
 _SEARCH = """
@@ -136,12 +139,14 @@ _CONDITIONS = {
 }
 
 
-def page(connection: Connection, account_id: int, *, limit: int = 40, **filters: Any) -> list[EmittedEvent]:
-    """The account's events, newest first.
+def page(
+    connection: Connection, /, account_id: int, *, limit: int = 40, bodies: bool = True, **filters: Any
+) -> list[EmittedEvent]:
+    """The account's events, newest first; without their `bodies`, which may be large, these are empty.
 
     The filters are an id to be `before`, a `name`, when they were recorded (`since`, and before `until`), and `ids`.
     """
-    sql, parameters = _filtered(_LIST, **filters)
+    sql, parameters = _filtered(_LIST.replace("{body}", "e.body" if bodies else "'{{}}'::json"), **filters)
     return records(connection, EmittedEvent, sql, **parameters, account_id=account_id, limit=limit)
 
 

@@ -37,6 +37,11 @@ def _document() -> dict[str, Any]:
     return found
 
 
+def event_of(caller: Api, delivery: int) -> int:
+    id_: int = caller.get(f"/deliveries/{delivery}.json").json()["event_id"]
+    return id_
+
+
 def test_every_answer_is_a_documented_one(server: Server, container: Container, subtests: pytest.Subtests) -> None:
     # Here, as every process of a run collects this file and one of them needs it: a second of CPU each.
     import schemathesis  # noqa: PLC0415
@@ -71,7 +76,8 @@ def test_every_answer_is_a_documented_one(server: Server, container: Container, 
     for number, operation in enumerate(operations):
         with subtests.test(operation=operation.label):
             caller = Api.of(server, container, an_account(container.storage, f"documented{number}"))
-            things = things_of(caller) | {"external_id": caller.account.slug}
+            things = things_of(caller)
+            things |= {"external_id": caller.account.slug, "event_id": event_of(caller, things["delivery"])}
             container.schedule.worker_seen("worker1@test")  # without one /readyz is 503
             settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])(
                 given(case=operation.as_strategy())(ask)

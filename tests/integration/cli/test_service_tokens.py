@@ -7,7 +7,7 @@ from typing import Any
 from click.testing import Result
 
 from dispatcher.storage.admin import service_tokens
-from dispatcher.storage.admin.service_tokens import SCOPES
+from dispatcher.storage.admin.service_tokens import FULL
 from dispatcher.storage.engine import Storage
 
 
@@ -32,10 +32,13 @@ def test_a_token_is_created_listed_rotated_and_revoked(
 def test_a_token_may_do_everything_and_lives_on_unless_told_otherwise(run_json: Callable[..., Any]) -> None:
     created = run_json("service-token", "create", "--name", "billing")
 
-    assert (created["scopes"], created["expires_at"]) == (list(SCOPES), None)
+    assert (created["scopes"], created["expires_at"]) == (list(FULL), None)
+    read_only = run_json("service-token", "create", "--name", "reports", "--read-only")
+    assert all(scope.endswith(":read") for scope in read_only["scopes"])
 
 
 def test_mistakes_are_one_line(run: Callable[..., Result]) -> None:
     assert "service token 7 does not exist" in run("service-token", "revoke", "7", code=1).stderr
     assert "name: must have" in run("service-token", "create", "--name", "", code=1).stderr
     run("service-token", "create", "--name", "x", "--scope", "all", code=2)
+    run("service-token", "create", "--name", "x", "--scope", "users", "--read-only", code=2)

@@ -13,9 +13,9 @@ from dispatcher.errors import ServiceTokenNotFound
 from dispatcher.storage.admin import idempotent_requests
 from dispatcher.storage.admin.service_tokens import SCOPES
 from dispatcher.web.app import create_app
-from tests.support.api import Api, Server
+from tests.support.api import Api, Server, a_delivery
 from tests.support.builders import an_account
-from tests.support.service import V1_ROUTES, Service, call_v1, things_of_v1
+from tests.support.service import REPLAY, V1_ROUTES, Service, call_v1, things_of_v1
 from tests.support.waiting import eventually
 
 HOOK = {"webhook_url": "https://example.com/hook", "events": ["invoice_paid"]}
@@ -23,7 +23,10 @@ EVENT = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}
 
 
 def test_every_route_is_tried(container: Container) -> None:
-    names = {"external_id": "{account}", "webhook_id": "{webhook}", "user_id": "{user}", "client_id": "{client}"}
+    names = {
+        "external_id": "{account}", "webhook_id": "{webhook}", "user_id": "{user}", "client_id": "{client}",
+        "delivery": "{delivery}", "event_id": "{event}", "replay_id": "{replay}",
+    }  # fmt: skip
     found = {"POST {account}/events"}  # no route of Flask's
     for rule in create_app(container).url_map.iter_rules():
         if rule.rule.startswith("/api/v1/"):
@@ -50,8 +53,9 @@ def test_a_token_does_what_its_scope_allows_and_nothing_else(
 
     statuses = {route: call_v1(narrow, route, things).status_code for route in V1_ROUTES}
 
-    assert {status for route, status in statuses.items() if V1_ROUTES[route][0] != scope} <= {403}
-    assert all(status < 300 for route, status in statuses.items() if V1_ROUTES[route][0] == scope), statuses
+    allowed = {route for route, (needed, _) in V1_ROUTES.items() if needed in (scope, f"{scope}:read")}
+    assert {status for route, status in statuses.items() if route not in allowed} <= {403}
+    assert all(statuses[route] < 300 for route in allowed), statuses
 
 
 def test_an_id_with_a_nul_is_not_found(service: Service, customer: str) -> None:
@@ -113,6 +117,74 @@ def test_events_of_any_account_are_stored_as_those_of_a_client(service: Service,
     assert (one.status_code, one.json()["new"], again.json()) == (202, True, one.json() | {"new": False})
     assert len(many.json()) == 2
     assert "X-RateLimit" not in one.headers
+
+
+def test_what_became_of_an_event_is_read_and_redelivered(service: Service, customer: str) -> None:
+    things = things_of_v1(service, customer)
+    event = service.get(f"{customer}/events/{things['event']}").json()
+    (resulting,) = event["deliveries"]
+    delivery = service.get(f"{customer}/deliveries/{resulting['id']}").json()
+
+    assert (event["name"], event["body"]) == (delivery["event_name"], delivery["body"]["body"])
+    assert [attempt["response_status"] for attempt in delivery["attempts"]] == ["connection_failed", "404"]
+    assert delivery["created_at"].endswith("+00:00")
+    assert service.get(f"{customer}/deliveries/{delivery['idempotency_key']}").json() == delivery
+    redelivered = service.post(f"{customer}/deliveries/{delivery['id']}/redeliver")
+    assert (redelivered.status_code, redelivered.json()["state"]) == (202, "pending")
+    again = service.post(f"{customer}/deliveries/{delivery['id']}/redeliver")
+    assert (again.status_code, again.json()["errors"][0]["field"]) == (422, "state")
+
+
+def test_deliveries_and_events_are_listed_newest_first_and_narrowed(service: Service, customer: str) -> None:
+    webhook_id = service.post(f"{customer}/webhooks", json=HOOK).json()["id"]
+    failed = [a_delivery(service, webhook_id) for _ in range(3)]
+    delivered = a_delivery(service, webhook_id, "delivered")
+
+    def ids(path: str, **query: Any) -> list[int]:
+        listed: list[int] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = service.get(f"{customer}/{path}", params=query | cursor | {"limit": 2}).json()
+            listed += [one["id"] for one in page["data"]]
+            if page["next"] is None:
+                return listed
+            cursor = {"cursor": page["next"]}
+
+    event_id = service.get(f"{customer}/deliveries/{delivered}").json()["event_id"]
+    assert ids("deliveries") == sorted([delivered, *failed], reverse=True)
+    assert ids("deliveries", state="failed", webhook_id=webhook_id) == sorted(failed, reverse=True)
+    assert ids("deliveries", event_name="invoice_paid", state="delivered") == [delivered]
+    assert ids("deliveries", event_id=event_id) == [delivered]
+    assert ids("deliveries", event_id=event_id + 1) == ids("deliveries", until="2026-01-01T00:00:00Z") == []
+    assert ids("events", name="invoice_paid")[0] == event_id
+    assert len(ids("events")) == 4
+    assert ids("events", until="2026-01-01T00:00:00Z") == ids("events", name="invoice_sent") == []
+    assert service.get(f"{customer}/deliveries?state=lost").json()["code"] == "invalid_request"
+
+
+def test_what_belongs_to_another_account_is_not_found(service: Service, customer: str) -> None:
+    things = things_of_v1(service, customer)
+    service.put("/accounts/elsewhere", json={})
+
+    for path in (f"events/{things['event']}", f"deliveries/{things['delivery']}", f"replays/{things['replay']}"):
+        assert service.get(f"{customer}/{path}").status_code == 200
+        assert service.get(f"/accounts/elsewhere/{path}").status_code == 404
+    assert service.get("/accounts/elsewhere/deliveries", params={"event_id": things["event"]}).json()["data"] == []
+
+
+def test_a_replay_is_counted_started_stopped_and_resumed(service: Service, customer: str) -> None:
+    webhook_id = service.post(f"{customer}/webhooks", json=HOOK).json()["id"]
+    a_delivery(service, webhook_id)
+
+    assert service.post(f"{customer}/replays", json=REPLAY | {"dry_run": True}).json() == {"matched": 1}
+    started = service.post(f"{customer}/replays", json=REPLAY)
+    path = started.headers["Location"].removeprefix("/api/v1")
+    assert (started.status_code, started.json()["matched"]) == (201, 1)
+    assert service.delete(path).status_code == 204
+    assert service.get(path).json()["state"] == "stopped"
+    assert service.post(f"{path}/resume").json()["state"] == "running"
+    assert [one["id"] for one in service.get(f"{customer}/replays").json()["data"]] == [started.json()["id"]]
+    service.delete(path)
 
 
 def test_wrong_events_are_told_as_problems(service: Service, customer: str) -> None:
