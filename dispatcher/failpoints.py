@@ -6,6 +6,8 @@ POINTS = frozenset(
     {
         "before_commit",  # the producer dies before its transaction is committed
         "after_commit",  # the event is stored, its emitter does not know
+        "before_response_commit",  # a POST with an Idempotency-Key is done and its response stored, and not committed
+        "after_response_commit",  # both are committed, the client does not know
         "before_intake_commit",  # events of an outbox are stored, and not committed
         "after_intake_commit",  # they are committed, and still in the outbox
         "after_outbox_delete",  # they are deleted there, and the dispatcher still believes that they may be there

@@ -74,7 +74,7 @@ def start(
     matched = _count(storage, account, spec, redelivery_limit, client_id)
     replay = storage.transact(jobs.add, account.id, client_id, spec, matched)
     logger.info(log.line("replay.started", replay_id=replay.id, matched=replay.matched, webhooks=len(matched)))
-    _wake_paused(schedule, matched)
+    storage.after_commit(partial(_wake_paused, schedule, matched))
     return replay
 
 

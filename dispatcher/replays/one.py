@@ -28,5 +28,5 @@ def replay(
     if webhook_id is None:
         state, reason = storage.read(deliveries.why_not, delivery.id, limit)
         raise IllegalTransition(str(delivery.id), state, "pending", reason)
-    wake(schedule, {webhook_id: 0.0}, afresh=True)
+    storage.after_commit(lambda: wake(schedule, {webhook_id: 0.0}, afresh=True))
     return storage.transact(delivery_reads.delivery, id_or_key)

@@ -99,6 +99,10 @@ class Storage:
                     connection.autocommit = False
                     pooled.close()
 
+    def after_commit(self, work: Callable[[], object]) -> None:
+        """Does `work` once all that was done is committed: here that is now."""
+        work()
+
     def close(self) -> None:
         """Gives all connections back."""
         self.engine.dispose()

@@ -14,6 +14,7 @@ from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import tenants
 from dispatcher.storage.admin.service_tokens import ServiceToken
 from dispatcher.storage.admin.tenants import Tenant
+from dispatcher.storage.engine import Storage
 
 blueprint = Blueprint("v1_accounts", __name__, description="Accounts of the company's customers.")
 
@@ -28,9 +29,9 @@ _CREATED: dict[str, Any] = {
 }
 
 
-def tenant_of(external_id: str) -> Tenant:
-    """The account of the path; raises AccountNotFound."""
-    return container().storage.read(tenants.find, external_id)
+def tenant_of(external_id: str, storage: Storage | None = None) -> Tenant:
+    """The account of the path; raises AccountNotFound. `storage`: an idempotent view's."""
+    return (storage or container().storage).read(tenants.find, external_id)
 
 
 @blueprint.route("/accounts")

@@ -17,7 +17,7 @@ from dispatcher.replays.one import replay
 from dispatcher.representations import delivery_details_json, delivery_json
 from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from dispatcher.storage.admin.service_tokens import ServiceToken
-from dispatcher.storage.engine import Connection
+from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.reads import deliveries, delivery_pages, events
 from dispatcher.storage.reads.delivery_pages import Page
 
@@ -65,14 +65,14 @@ def show(_token: ServiceToken, external_id: str, delivery: str) -> Response:
 @blueprint.doc(parameters=[PARAMETER])
 @blueprint.response(202, DeliveryWithAttemptsSchema)
 @idempotent
-def redeliver(_token: ServiceToken, external_id: str, delivery: str) -> Response:
+def redeliver(_token: ServiceToken, storage: Storage, external_id: str, delivery: str) -> Response:
     """Sends it again with the same Idempotency-Key and a new series of attempts.
 
     422 where it is pending, or was redelivered as often as is allowed.
     """
-    own, tenant = container(), tenant_of(external_id)
+    own, tenant = container(), tenant_of(external_id, storage)
     limit = own.settings.redelivery_limit
-    redelivered = replay(own.storage, own.schedule, delivery, limit=limit, account_id=tenant.id)
+    redelivered = replay(storage, own.schedule, delivery, limit=limit, account_id=tenant.id)
     return json_response(delivery_details_json(redelivered, "UTC"), 202)
 
 

@@ -1,7 +1,7 @@
 """POSTs with an Idempotency-Key are done once: who repeats one within a day gets the first response again.
 
-A request that fails changes nothing and frees its key. One that was interrupted, by the death of its process, may have
-been done: after a minute it is done again.
+What a request does and its response are committed together, so a process that dies leaves both or neither. A request
+that fails changes nothing and leaves its key free; while one is under way, another with its key is refused.
 """
 
 import hashlib
@@ -12,12 +12,14 @@ from typing import Any, TypeVar, cast
 
 from flask import Response, request
 
+from dispatcher import failpoints
 from dispatcher.api.http import container
 from dispatcher.errors import ApiError, InvalidEventAttribute
 from dispatcher.pipeline.emit import check_key
 from dispatcher.storage.admin import idempotent_requests
-from dispatcher.storage.admin.idempotent_requests import EarlierRequest
 from dispatcher.storage.admin.service_tokens import ServiceToken
+from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.joined import JoinedStorage
 
 View = TypeVar("View", bound=Callable[..., Response])
 
@@ -31,35 +33,47 @@ PARAMETER = {
 
 
 def idempotent(view: View) -> View:
-    """Decorates a view that is called with the ServiceToken first."""
+    """Decorates a view that is called with the ServiceToken first, and then the one Storage that it may use.
+
+    What the view does besides goes through its `after_commit`.
+    """
 
     @wraps(view)
     def once(token: ServiceToken, /, *args: Any, **kwargs: Any) -> Response:
-        key = request.headers.get("Idempotency-Key")
+        storage, key = container().storage, request.headers.get("Idempotency-Key")
         if key is None:
-            return view(token, *args, **kwargs)
+            return view(token, storage, *args, **kwargs)
         _check(key)
-        storage, fingerprint = container().storage, _fingerprint()
-        earlier = storage.transact(idempotent_requests.begin, storage.secrets, token.id, key, fingerprint)
-        if earlier is not None:
-            return _again(earlier, fingerprint)
-        try:
-            response = view(token, *args, **kwargs)
-        except Exception:
-            storage.transact(idempotent_requests.forget, token.id, key)
-            raise
-        storage.transact(idempotent_requests.store, storage.secrets, token.id, key, _stored(response))
+
+        def do(connection: Connection) -> tuple[Response, JoinedStorage]:
+            joined = JoinedStorage(storage, connection)
+            response = _earlier(joined, token, key)
+            if response is None:
+                response = view(token, joined, *args, **kwargs)
+                text = _stored(response)
+                joined.transact(idempotent_requests.store, storage.secrets, token.id, key, _fingerprint(), text)
+                failpoints.hit("before_response_commit")
+            return response, joined
+
+        response, joined = storage.transact(do)
+        failpoints.hit("after_response_commit")
+        for work in joined.afterwards:
+            work()
         return response
 
     return cast(View, once)
 
 
-def _again(earlier: EarlierRequest, fingerprint: bytes) -> Response:
-    if earlier.fingerprint != fingerprint:
-        raise ApiError(422, "idempotency_key_reused", "The Idempotency-Key was used for another request")
-    if earlier.response is None:
+def _earlier(storage: Storage, token: ServiceToken, key: str) -> Response | None:
+    """What the request with this key was answered; None: there was none, and no other is done meanwhile."""
+    if not storage.transact(idempotent_requests.try_lock, token.id, key):
         text = "A request with this Idempotency-Key is being processed"
         raise ApiError(409, "request_in_progress", text, {"Retry-After": "5"})
+    earlier = storage.read(idempotent_requests.find, storage.secrets, token.id, key)
+    if earlier is None:
+        return None
+    if earlier.fingerprint != _fingerprint():
+        raise ApiError(422, "idempotency_key_reused", "The Idempotency-Key was used for another request")
     status, headers, text = json.loads(earlier.response)
     return Response(text, status, {**headers, "Idempotent-Replayed": "true"})
 

@@ -18,6 +18,7 @@ from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import clients, users
 from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.admin.service_tokens import ServiceToken
+from dispatcher.storage.engine import Storage
 
 blueprint = Blueprint("v1_members", __name__, description="Users and clients of an account.")
 
@@ -41,11 +42,11 @@ def list_users(_token: ServiceToken, external_id: str) -> Response:
 @blueprint.doc(parameters=[PARAMETER], requestBody=request_body(TenantUserSchema))
 @blueprint.response(201, TenantUserSchema)
 @idempotent
-def add_user(_token: ServiceToken, external_id: str) -> Response:
+def add_user(_token: ServiceToken, storage: Storage, external_id: str) -> Response:
     """Creates a user, who may sign in once there is a password."""
-    slug, attributes = tenant_of(external_id).slug, _user.load(json_object())
+    slug, attributes = tenant_of(external_id, storage).slug, _user.load(json_object())
     attributes = {"full_name": attributes["email"], "password": None, **attributes}
-    id_ = create_user(container().storage, container().access.passwords, slug, **attributes)
+    id_ = create_user(storage, container().access.passwords, slug, **attributes)
     return json_response(_user.dump({**attributes, "id": id_}), 201)
 
 
@@ -78,10 +79,10 @@ def list_clients(_token: ServiceToken, external_id: str) -> Response:
 @blueprint.doc(parameters=[PARAMETER], requestBody=request_body(TenantClientSchema))
 @blueprint.response(201, NewTenantClientSchema)
 @idempotent
-def add_client(_token: ServiceToken, external_id: str) -> Response:
+def add_client(_token: ServiceToken, storage: Storage, external_id: str) -> Response:
     """Creates a client of API v3. Its secret is shown only now."""
-    slug, attributes = tenant_of(external_id).slug, {"scopes": list(SCOPES), **_client.load(json_object())}
-    client, secret = create_client(container().storage, slug, **attributes)
+    slug, attributes = tenant_of(external_id, storage).slug, {"scopes": list(SCOPES), **_client.load(json_object())}
+    client, secret = create_client(storage, slug, **attributes)
     return json_response({**_client_json(client), "client_secret": secret}, 201)
 
 

@@ -17,6 +17,7 @@ from dispatcher.replays import job
 from dispatcher.representations import replay_json
 from dispatcher.schemas.api.replay import DryRunSchema, ReplaySchema
 from dispatcher.storage.admin.service_tokens import ServiceToken
+from dispatcher.storage.engine import Storage
 from dispatcher.storage.replays import jobs
 
 blueprint = Blueprint("v1_replays", __name__, description="Replays of many deliveries.")
@@ -41,16 +42,16 @@ def list_(_token: ServiceToken, external_id: str) -> Response:
 @blueprint.response(201, ReplaySchema, headers={"Location": {"schema": {"type": "string"}}})
 @blueprint.alt_response(200, schema=DryRunSchema, description="With `dry_run`: the number of matching deliveries.")
 @idempotent
-def start(_token: ServiceToken, external_id: str) -> Response:
+def start(_token: ServiceToken, storage: Storage, external_id: str) -> Response:
     """A new replay, which workers run. With `dry_run` nothing is sent.
 
     Deliveries that were redelivered as often as is allowed do not match, except with `new_key`.
     """
-    account, criteria, own = tenant_of(external_id).account, json_object(), container()
+    account, criteria, own = tenant_of(external_id, storage).account, json_object(), container()
     limit = own.settings.redelivery_limit
     if criteria.get("dry_run") is True:
-        return json_response({"matched": job.dry_run(own.storage, account, criteria, redelivery_limit=limit)})
-    started = job.start(own.storage, own.schedule, account, criteria, redelivery_limit=limit)
+        return json_response({"matched": job.dry_run(storage, account, criteria, redelivery_limit=limit)})
+    started = job.start(storage, own.schedule, account, criteria, redelivery_limit=limit)
     return json_response(_json(started), 201, {"Location": f"{PREFIX}/accounts/{external_id}/replays/{started.id}"})
 
 

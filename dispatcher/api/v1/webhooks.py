@@ -19,6 +19,7 @@ from dispatcher.schemas.api.tenant import NewTenantWebhookSchema, TenantWebhookC
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.admin.service_tokens import ServiceToken
+from dispatcher.storage.engine import Storage
 from dispatcher.webhooks import secrets
 from dispatcher.webhooks.edit import create_webhook, delete_webhook, edit_webhook
 
@@ -45,9 +46,9 @@ def list_(_token: ServiceToken, external_id: str) -> Response:
 @blueprint.doc(parameters=[PARAMETER], requestBody=request_body(TenantWebhookSchema))
 @blueprint.response(201, NewTenantWebhookSchema, headers={"Location": {"schema": {"type": "string"}}})
 @idempotent
-def create(_token: ServiceToken, external_id: str) -> Response:
+def create(_token: ServiceToken, storage: Storage, external_id: str) -> Response:
     """Creates a webhook, and answers with its signing secret."""
-    created = create_webhook(container().storage, tenant_of(external_id).slug, json_object())
+    created = create_webhook(storage, tenant_of(external_id, storage).slug, json_object())
     location = f"{PREFIX}/accounts/{external_id}/webhooks/{created.id}"
     return json_response({**_json(created), "signing_secret": created.signing_secret}, 201, {"Location": location})
 
@@ -102,10 +103,10 @@ def show_secret(_token: ServiceToken, external_id: str, webhook_id: int) -> Resp
 @blueprint.doc(parameters=[PARAMETER], requestBody=request_body(RotationSchema, required=False))
 @blueprint.response(200, SigningSecretSchema)
 @idempotent
-def rotate_secret(_token: ServiceToken, external_id: str, webhook_id: int) -> Response:
+def rotate_secret(_token: ServiceToken, storage: Storage, external_id: str, webhook_id: int) -> Response:
     """A new signing secret. The previous one also signs for a day, or for `previous_valid_for_s` seconds."""
     options = json_object() if request.get_data() else None
-    secret = secrets.rotate(container().storage, tenant_of(external_id).id, webhook_id, options)
+    secret = secrets.rotate(storage, tenant_of(external_id, storage).id, webhook_id, options)
     return json_response(signing_secret_json(secret, "UTC"))
 
 

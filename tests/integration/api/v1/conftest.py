@@ -11,12 +11,13 @@ from tests.integration.api.conftest import (
     api_valkey,
     container,
     pytest_runtest_makereport,
+    serve,
     server,
 )
 from tests.support.api import Server
 from tests.support.service import Service
 
-__all__ = ["_container", "api_database_url", "api_valkey", "container", "pytest_runtest_makereport", "server"]
+__all__ = ["_container", "api_database_url", "api_valkey", "container", "pytest_runtest_makereport", "serve", "server"]
 
 _numbers = itertools.count(1)
 

@@ -1,17 +1,22 @@
 """Every route below /api/v1: who may call it, what it answers, and how often a POST is done."""
 
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 
 from dispatcher.access import service_tokens
 from dispatcher.container import Container
 from dispatcher.errors import ServiceTokenNotFound
 from dispatcher.storage.admin import idempotent_requests
 from dispatcher.storage.admin.service_tokens import SCOPES
+from dispatcher.storage.engine import rows, scalar
 from dispatcher.web.app import create_app
 from tests.support.api import Api, Server, a_delivery
 from tests.support.builders import an_account
@@ -286,16 +291,55 @@ def test_a_key_is_for_one_request_and_a_failure_frees_it(post: Repeated) -> None
     assert post(key="x" * 300).status_code == 400
 
 
-def test_a_request_under_way_is_not_done_beside_until_it_was_interrupted(post: Repeated, service: Service) -> None:
-    post(key="under way")
-    service.sql("update dispatcher.idempotent_requests set response_encrypted = null where key like '%%under way'")
+def test_while_a_request_is_under_way_another_with_its_key_is_refused(
+    post: Repeated, service: Service, customer: str
+) -> None:
+    """The first waits for the account, which somebody else holds."""
+    storage, account = service.container.storage, customer.rpartition("/")[2]
+    with ThreadPoolExecutor(1) as threads:
+        with storage.transaction() as connection:
+            rows(connection, "select from dispatcher.accounts where external_id = %(id)s for update", id=account)
+            first = threads.submit(post)
+            waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            eventually(lambda: storage.read(scalar, waiting) == 1)
 
-    assert (post(key="under way").status_code, post(key="under way").headers["Retry-After"]) == (409, "5")
-    service.sql(
-        "update dispatcher.idempotent_requests set created_at = now() - interval '2 minutes'"
-        " where key like '%%under way'"
-    )
-    assert post(key="under way").status_code == 201
+            second = post()
+
+        assert (second.status_code, second.headers["Retry-After"]) == (409, "5")
+        assert post().json() == first.result().json()
+    assert len(service.get(f"{customer}/webhooks").json()["data"]) == 1
+
+
+def test_of_many_at_once_one_is_done(post: Repeated, service: Service, customer: str) -> None:
+    together = threading.Barrier(8)
+
+    def race(_: int) -> Any:
+        together.wait(10)
+        return post()
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(race, range(8)))
+
+    (webhook,) = service.get(f"{customer}/webhooks").json()["data"]
+    assert {answer.json()["id"] for answer in answers if answer.status_code == 201} == {webhook["id"]}
+    assert {answer.status_code for answer in answers} <= {201, 409}
+
+
+@pytest.mark.parametrize(("point", "is_done"), [("before_response_commit", False), ("after_response_commit", True)])
+def test_a_process_that_dies_leaves_the_work_and_the_response_or_neither(
+    service: Service, customer: str, serve: Callable[..., Server], point: str, is_done: bool
+) -> None:
+    dying = replace(service, server=serve(DISPATCHER_FAILPOINT=point, DISPATCHER_TESTING="1"))
+    headers = {"Idempotency-Key": f"{customer} dies"}
+    with pytest.raises(requests.ConnectionError):
+        dying.post(f"{customer}/webhooks", json=HOOK, headers=headers)
+    assert len(service.get(f"{customer}/webhooks").json()["data"]) == is_done
+
+    again = service.post(f"{customer}/webhooks", json=HOOK, headers=headers)
+
+    assert (again.status_code, "Idempotent-Replayed" in again.headers) == (201, is_done)
+    assert again.json()["signing_secret"].startswith("whsec_")
+    assert len(service.get(f"{customer}/webhooks").json()["data"]) == 1
 
 
 def test_responses_are_encrypted_and_kept_for_a_day(post: Repeated, service: Service) -> None:
