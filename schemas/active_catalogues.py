@@ -4,7 +4,7 @@ They are loaded when an event is first asked for, never at import.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from dispatcher.errors import InvalidSetting
 from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS, Catalogue, EventType
 from dispatcher.schemas.envelopes import Envelope
 from dispatcher.schemas.errors import InvalidCatalogue, InvalidEvent
+from dispatcher.schemas.wildcards import as_pattern, is_wildcard
 from dispatcher.schemas.wire.choices import did_you_mean
 
 GROUP = "dispatcher.catalogues"
@@ -64,6 +65,13 @@ class Catalogues:
     def names(self) -> tuple[str, ...]:
         """Every event that a webhook can subscribe to."""
         return (*self.events, *sorted(OPERATIONAL_EVENTS))
+
+    def subscribed(self, subscriptions: Iterable[str]) -> list[str]:
+        """The names that subscriptions by name and by wildcard stand for today, each once."""
+        names: dict[str, None] = {}
+        for one in subscriptions:
+            names |= dict.fromkeys(filter(as_pattern([one]).fullmatch, self.events) if is_wildcard(one) else [one])
+        return list(names)
 
     @cached_property
     def superseding(self) -> tuple[str, ...]:

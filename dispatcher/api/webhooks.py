@@ -14,6 +14,7 @@ from dispatcher.api.http import ROW_ID, container, json_object, json_response, n
 from dispatcher.api.query import PAGE_PARAMETER, one_of, page_bounds, parameter
 from dispatcher.model.webhook import Webhook
 from dispatcher.representations import signing_secret_json
+from dispatcher.schemas import active
 from dispatcher.schemas.api.delivery import PingSchema
 from dispatcher.schemas.api.signing import RotationSchema, SigningSecretSchema
 from dispatcher.schemas.api.webhook import WebhookChangesSchema, WebhookSchema, WebhookWithExtrasSchema
@@ -134,8 +135,9 @@ def _schema() -> WebhookSchema:
 
 def _json(webhook: Webhook, caller: Caller, schema: WebhookSchema) -> dict[str, Any]:
     attributes = {name: getattr(webhook, name) for name in schema.fields if name != "url"}
+    attributes |= {"url": _url(webhook), "events": active().subscribed(webhook.events)}  # no wildcards in API v3
     with written_in(caller.account.time_zone):
-        return dict(schema.dump(attributes | {"url": _url(webhook)}))
+        return dict(schema.dump(attributes))
 
 
 def _url(webhook: Webhook) -> str:

@@ -13,6 +13,7 @@ from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.signing import DAY_S
 
 _REMOVABLE = ("auth_header", "filter")
+_EVENT = "An event to subscribe to, or a wildcard such as `order.*`. May be repeated."
 
 
 def _json(text: str) -> Any:
@@ -71,7 +72,7 @@ def webhook() -> None:
 @webhook.command()
 @account_option
 @click.option("--url", "webhook_url", required=True, help="Where to POST, http:// or https://.")
-@click.option("--event", "events", multiple=True, metavar="NAME", help="An event to subscribe to. May be repeated.")
+@click.option("--event", "events", multiple=True, metavar="NAME", help=_EVENT)
 @click.option("--auth-header", help="Value of the `Authorization` header.")
 @_extras
 @click.option("--inactive", is_flag=True, help="Create the webhook inactive.")
@@ -108,7 +109,7 @@ def show(webhook_id: int, slug: str | None, as_json: bool) -> None:
 @webhook.command()
 @_webhook
 @click.option("--url", "webhook_url", help="Where to POST.")
-@click.option("--event", "events", multiple=True, metavar="NAME", help="Replaces all events. May be repeated.")
+@click.option("--event", "events", multiple=True, metavar="NAME", help=f"{_EVENT} Replaces all.")
 @click.option("--auth-header", help='Value of the `Authorization` header; "" removes it.')
 @_extras
 @click.option("--active/--inactive", default=None, help="Activate or deactivate the webhook.")

@@ -35,7 +35,7 @@ def why_not_sent(event: EmittedEvent, webhook: NonRecipient) -> str:
         return "The event has not been fanned out yet."
     if webhook.created_at > event.recorded_at:
         return "The webhook was created after the event."
-    if event.name not in webhook.events:
+    if not webhook.subscribed:
         legacy = webhook.payload_version == "legacy" and event.name not in LEGACY_EVENTS
         return "Not subscribed: this event has no legacy payload." if legacy else "Not subscribed to this event."
     if not webhook.active:

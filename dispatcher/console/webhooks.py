@@ -21,6 +21,7 @@ from dispatcher.model.webhook import SigningSecret, Webhook
 from dispatcher.schemas import active
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas.wildcards import is_wildcard
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.webhooks import WebhookSummary
@@ -42,6 +43,7 @@ def list_() -> Response:
     return page(
         "webhooks.html",
         webhooks=shown,
+        event_counts={one.id: len(active().subscribed(one.events)) for one in shown},
         sparklines=_sparklines([one.id for one in shown]),
         pauses=pauses(),
         after=shown[-1].id if has_more else None,
@@ -63,7 +65,8 @@ def webhook_page(webhook_id: int, status: int = 200, **result: Any) -> Response:
         status,
         webhook=webhook,
         summary=_summary(webhook_id),
-        groups=_event_groups(webhook.events),
+        groups=_event_groups(active().subscribed(webhook.events)),
+        wildcards=[name for name in webhook.events if is_wildcard(name)],
         sparkline=_sparklines([webhook_id])[webhook_id],
         pause_s=pauses().get(webhook_id),
         **result,
@@ -198,8 +201,14 @@ def _form(
     webhook: Webhook | None, values: Mapping[str, Any], problems: Mapping[str, Any], status: int = 200
 ) -> Response:
     groups, filter_ = _event_groups(values.get("events", ())), values.get("filter")
+    wildcards = " ".join(name for name in values.get("events", ()) if name not in active().names)
     filter_text = filter_ if isinstance(filter_, str) else filter_ and json.dumps(filter_, indent=2, ensure_ascii=False)
-    shown = {**values, "filter": filter_text or "", "secret_headers": dict.fromkeys(values.get("secret_headers", ()))}
+    shown = {
+        **values,
+        "filter": filter_text or "",
+        "wildcards": wildcards,
+        "secret_headers": dict.fromkeys(values.get("secret_headers", ())),
+    }
     return page("webhook_form.html", status, webhook=webhook, values=shown, problems=problems, groups=groups)
 
 
@@ -208,7 +217,7 @@ def _attributes() -> dict[str, Any]:
     form = request.form
     attributes: dict[str, Any] = {name: form.get(name, "").strip() for name in _TEXTS}
     attributes["description"] = attributes["description"] or None
-    attributes["events"] = form.getlist("events")
+    attributes["events"] = [*form.get("wildcards", "").replace(",", " ").split(), *form.getlist("events")]
     attributes["superseding"] = bool(form.get("superseding"))
     attributes["filter"] = _json_or_text(form.get("filter", "").strip())
     attributes["rate_limit"] = filters.rate(form.get("rate_limit", ""))

@@ -40,7 +40,7 @@ _KINDS = {"boolean": "a boolean", "string": "text", "null": "null", "integer": "
 
 
 def compile_filter(filter_: Any, events: Iterable[str]) -> str:
-    """The jsonpath predicate of a filter for these events; raises a ValidationError that lists what is wrong.
+    """The jsonpath predicate of a filter for these subscriptions; raises a ValidationError that lists what is wrong.
 
     A path that none of the events has is refused. Events without a schema (the dispatcher's own) are not asked.
     """
@@ -49,7 +49,7 @@ def compile_filter(filter_: Any, events: Iterable[str]) -> str:
     if len(json.dumps(filter_, ensure_ascii=False)) > SIZE_LIMIT:
         raise ValidationError([f"is too long (maximum is {SIZE_LIMIT:,} characters)"])
     known = active().events
-    compiler = _Compiler([known[name].schema for name in events if name in known])
+    compiler = _Compiler([known[name].schema for name in active().subscribed(events) if name in known])
     predicate = compiler.object(filter_, "$", "", compiler.schemas, 1)
     if compiler.problems:
         raise ValidationError([f"{path}: {text}" if path else text for path, text in compiler.problems[:_SHOWN]])

@@ -11,14 +11,15 @@ from dispatcher.model.webhook import Ordering, PayloadVersion, Webhook
 from dispatcher.pipeline.filters import compile_filter
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
-from dispatcher.schemas.api.webhook import FilteredWebhookSchema
+from dispatcher.schemas import active
+from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
 
-_schema = FilteredWebhookSchema()
+_schema, _of_client = FilteredWebhookSchema(), ClientWebhookSchema()
 
 
 def create_webhook(
@@ -29,7 +30,8 @@ def create_webhook(
     `client_id` is the row's id of the API's client whose it is: only that one sees it there.
     """
     _check_door(attributes, client_id)
-    checked = checked_attributes(changed_attributes(None, attributes)) | {"client_id": client_id}
+    schema = _schema if client_id is None else _of_client
+    checked = checked_attributes(changed_attributes(None, attributes), schema) | {"client_id": client_id}
 
     def create(connection: Connection) -> Webhook:
         account = accounts.hold(connection, slug)
@@ -58,7 +60,11 @@ def edit_webhook(
     def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
         before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
-        checked = checked_attributes(changed_attributes(before, changes))
+        given = dict(changes)
+        if client_id is not None and given.get("events") == active().subscribed(before.events):
+            del given["events"]  # it writes back what it was shown: wildcards stay
+        schema = _of_client if client_id is not None and "events" in given else _schema
+        checked = checked_attributes(changed_attributes(before, given), schema)
         ordering, superseding = checked["ordering"], checked["superseding"]
         switched = (ordering, superseding) != (before.ordering, before.superseding)
         in_order = switched and (superseding or ordering != Ordering.NONE)
@@ -100,11 +106,11 @@ def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> di
     return attributes
 
 
-def checked_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+def checked_attributes(attributes: dict[str, Any], schema: FilteredWebhookSchema = _schema) -> dict[str, Any]:
     """`attributes` as they are stored; raises InvalidWebhook with every message at once."""
     messages: dict[str, list[str]] = {}
     try:
-        checked: dict[str, Any] = _schema.load(attributes)
+        checked: dict[str, Any] = schema.load(attributes)
     except ValidationError as error:
         messages = texts_by_field(error)
         checked = {}

@@ -7,6 +7,7 @@ from marshmallow import ValidationError
 
 from dispatcher.errors import InvalidWebhook
 from dispatcher.pipeline.filters import compile_filter
+from dispatcher.schemas import active
 from dispatcher.schemas.api.webhook import FilterPreviewSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.storage.engine import Storage
@@ -17,7 +18,7 @@ _schema = FilterPreviewSchema()
 
 
 def preview(storage: Storage, account_id: int, requested: Mapping[str, Any]) -> FilterPreview:
-    """Of the newest events with the names `events` those that match `filter`; raises InvalidWebhook."""
+    """Of the newest events that `events` mean those that match `filter`; raises InvalidWebhook."""
     filter_, events = _checked(requested)
     return storage.read(filter_preview.count, account_id, filter_, events)
 
@@ -28,6 +29,6 @@ def _checked(requested: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
     except ValidationError as error:
         raise InvalidWebhook(texts_by_field(error)) from None
     try:
-        return compile_filter(checked["filter"], checked["events"]), checked["events"]
+        return compile_filter(checked["filter"], checked["events"]), active().subscribed(checked["events"])
     except ValidationError as error:
         raise InvalidWebhook({"filter": texts(error.messages)}) from None

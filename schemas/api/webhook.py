@@ -14,6 +14,7 @@ from marshmallow.validate import Range
 from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.api.headers import is_header_value
 from dispatcher.schemas.api.options import OptionsSchema
+from dispatcher.schemas.wildcards import SHAPE, is_wildcard
 from dispatcher.schemas.wire.choices import allowed, no_such_event, not_among
 from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
 
@@ -25,6 +26,8 @@ _URL_LIMIT = 2_048
 _UNKNOWN_SHOWN = 100
 """Messages about names that no event has."""
 _DESCRIPTION_LIMIT = 1_000
+_WILDCARD_LIMIT = 100
+"""Of one webhook: each is asked about events that no other subscription means."""
 
 
 def _check_url(url: str) -> None:
@@ -61,6 +64,15 @@ def check_events(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValidationError([no_such_event(name, known) for name in unknown[:_UNKNOWN_SHOWN]])
+
+
+def check_subscriptions(names: Sequence[str]) -> None:
+    """As `check_events`; wildcards are allowed too, unless they mean no event."""
+    if sum(map(is_wildcard, names)) > _WILDCARD_LIMIT:
+        raise ValidationError(f"must have at most {_WILDCARD_LIMIT} wildcards")
+    fine = [name for name in names if is_wildcard(name) and SHAPE.fullmatch(name) and active().subscribed([name])]
+    if len(fine) < max(1, len(names)):
+        check_events([name for name in names if name not in fine])
 
 
 def _check_description(description: str) -> None:
@@ -147,19 +159,28 @@ class WebhookWithExtrasSchema(OptionsSchema, WebhookSchema):
     deactivated_reason = fields.String(dump_only=True, allow_none=True)
 
 
-class FilteredWebhookSchema(WebhookWithExtrasSchema):
-    """With a filter on the bodies of events (docs/guides/filters.md), which API v3 does not have."""
+def _subscriptions(check: Callable[[Sequence[str]], None] = check_subscriptions, **options: Any) -> Names:
+    return Names(required=True, validate=check, error_messages={"required": EMPTY, "null": EMPTY}, **options)
 
+
+class FilteredWebhookSchema(WebhookWithExtrasSchema):
+    """With wildcards in `events` and a filter on bodies (docs/guides/filters.md), which API v3 does not have."""
+
+    events = _subscriptions()
     filter = fields.Dict(allow_none=True, error_messages={"invalid": "must be a JSON object, or null"})
+
+
+class ClientWebhookSchema(FilteredWebhookSchema):
+    """As a client of API v3 may write it; a filter that was set otherwise stays."""
+
+    events = _subscriptions(check_events)
 
 
 class FilterPreviewSchema(WireSchema):
     """A filter to try out on an account's last events with these names, and how many of them it matches."""
 
     filter = fields.Dict(required=True, load_only=True, error_messages={"invalid": "must be a JSON object"})
-    events = Names(
-        required=True, load_only=True, validate=check_events, error_messages={"required": EMPTY, "null": EMPTY}
-    )
+    events = _subscriptions(load_only=True)
     matched = Integer(dump_only=True)
     of = Integer(dump_only=True)
     event_ids = fields.List(fields.Integer(), dump_only=True)

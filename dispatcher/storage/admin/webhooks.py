@@ -11,6 +11,7 @@ from dispatcher.errors import WebhookNotFound
 from dispatcher.model.delivery import State
 from dispatcher.model.options import OPTION_DEFAULTS
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, SigningSecret, Webhook
+from dispatcher.schemas.wildcards import as_like, is_wildcard
 from dispatcher.storage.engine import Connection, Row, array, one, rows, scalar, scalars
 from dispatcher.storage.options import read_options, rotate_options, write_options
 from dispatcher.storage.pipeline.transitions import end, legal
@@ -34,7 +35,7 @@ DEFAULTS: Mapping[str, Any] = {
 """The attributes that a new webhook need not name."""
 WRITABLE = ("webhook_url", "events", *DEFAULTS)
 
-_WRITTEN = ("webhook_url", "auth_header_encrypted", "filter_path", "options", *(
+_WRITTEN = ("webhook_url", "auth_header_encrypted", "event_patterns", "filter_path", "options", *(
     name for name in ("events", *DEFAULTS) if name not in ("auth_header", *OPTION_DEFAULTS)
 ))  # fmt: skip
 """Columns that each write sets, of the values of `_parameters`."""
@@ -259,7 +260,7 @@ def account_of(connection: Connection, webhook_id: int) -> tuple[int, str]:
 
 
 def has_subscriber(connection: Connection, account_id: int, event_name: str) -> bool:
-    """Whether an active webhook of the account subscribed to the event."""
+    """Whether an active webhook of the account subscribed to the event by name, as one does to those of ours."""
     return bool(scalar(connection, _SUBSCRIBED, account_id=account_id, name=event_name))
 
 
@@ -323,6 +324,7 @@ def _parameters(given: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
         **attributes,
         "auth_header_encrypted": secrets.close(auth_header) if auth_header else None,
         "events": list(attributes["events"]),
+        "event_patterns": [as_like(name) for name in attributes["events"] if is_wildcard(name)] or None,
         "filter": None if filter_ is None else json.dumps(filter_),
         "options": write_options(attributes, secrets),
     }

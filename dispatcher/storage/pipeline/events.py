@@ -5,21 +5,34 @@ from typing import NamedTuple
 
 from dispatcher.connections.adapter import Planned
 from dispatcher.model.fan_out import FanOut
+from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
+
+
+def subscribed(name: str, webhook: str = "w") -> str:
+    """SQL: whether the webhook subscribed to the event, by its name or by a wildcard; null is no.
+
+    Wildcards are looked at only where the name is not among `events`, and never mean the dispatcher's own events.
+    """
+    own = ", ".join(f"'{one}'" for one in sorted(OPERATIONAL_EVENTS))
+    return f"""({name} = any ({webhook}.events)
+            or {name} like any ({webhook}.event_patterns) and {name} not in ({own}))"""
+
 
 # Index: the primary key of events_waiting (small: only what waits), webhooks_by_account.
 # Taking an event out of the outbox and making its deliveries is one statement: once, or not at all. A webhook that it
 # matched cannot be deleted before the commit, so that the deletion finds its deliveries and cancels them.
 # Bodies are read once for all filters, when the first webhook with one is met, and not at all where there are none. As
-# arrays, because a further table in this plan would cost each fan-out more than the look at `filter_path` does.
+# arrays, because a further table in this plan would cost each fan-out more than the look at `filter_path` does. By
+# `case`, or the planner may ask for bodies before it looks at names.
 _BODY = """(select dispatcher.event_bodies(array(select event_id from taken)))[
                 array_position((select array(select event_id from taken)), t.event_id)]"""
 MATCHED = f"""
         select nextval('dispatcher.delivery_id') as id, t.event_id, w.id as webhook_id,
             case when {order.ASKED_FOR.format(webhook="w")} then t.resource end as resource, null::bigint as copy_of
         from taken t join dispatcher.webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
-            and t.name = any (w.events) and (w.filter_path is null or {_BODY} @@ w.filter_path)
+            and case when {subscribed("t.name")} then w.filter_path is null or {_BODY} @@ w.filter_path end
         order by t.event_id for key share of w"""
 """SQL: the deliveries that the events of `taken` come to."""
 

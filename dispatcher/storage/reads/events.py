@@ -13,6 +13,7 @@ from dispatcher.errors import EventNotFound
 from dispatcher.ids import first_event_id, recorded_after
 from dispatcher.storage.engine import Connection, one, record, records, rows, scalars
 from dispatcher.storage.pipeline import order
+from dispatcher.storage.pipeline.events import subscribed
 
 SCAN = 20_000
 """Events that a search by resource reads."""
@@ -58,7 +59,8 @@ class NonRecipient:
     id: int
     webhook_url: str = field(repr=False)
     active: bool
-    events: tuple[str, ...]
+    subscribed: bool
+    """Whether it wants events of this name."""
     payload_version: str
     created_at: datetime
     updated_at: datetime
@@ -122,10 +124,13 @@ union all select id from dispatcher.deliveries where event_id = any (%(ids)s::bi
 """
 
 # Index: webhooks_of_account.
-_NON_RECIPIENTS = """
-select id, webhook_url, active, events, payload_version, created_at, updated_at, deleted_at, deactivated_at,
+_NON_RECIPIENTS = f"""
+select id, webhook_url, active,
+    coalesce({subscribed("(select name from dispatcher.events where id = %(event_id)s limit 1)")}, false),
+    payload_version, created_at, updated_at, deleted_at, deactivated_at,
     filter_path is null or coalesce(dispatcher.event_json(%(event_id)s) @@ filter_path, false)
-from dispatcher.webhooks where account_id = %(account_id)s and (deleted_at is null or id = any (%(webhook_ids)s::int[]))
+from dispatcher.webhooks w
+where account_id = %(account_id)s and (deleted_at is null or id = any (%(webhook_ids)s::int[]))
 order by id limit %(limit)s
 """
 

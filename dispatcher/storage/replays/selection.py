@@ -14,6 +14,7 @@ from dispatcher.model.replay import ReplaySpec
 from dispatcher.storage.engine import Connection, array, record, records, rows, scalar, scalars
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.pipeline.deliveries import RESTART, RESTARTABLE
+from dispatcher.storage.pipeline.events import subscribed
 
 # Index: webhooks_by_account.
 _WEBHOOKS = """
@@ -56,13 +57,13 @@ from scanned group by webhook_id
 # The account's next events by id, and those of them that the webhook wants, has no delivery for, and will not get one
 # for by a fan-out that is still to come. `except` is sorted or hashed, never a loop over all its deliveries for each
 # event. Index: events_by_account; deliveries_..._by_webhook of each day from the first event's on; deliveries_due.
-_MISSED = """
+_MISSED = f"""
 with scanned as materialized (
     select id, name from dispatcher.events
     where account_id = %(account_id)s and id > %(after)s and id < %(until_id)s order by id limit %(scan)s),
 missing as (
     select s.id from scanned s join dispatcher.webhooks w on w.id = %(webhook_id)s
-    where s.name = any (w.events) and (w.filter_path is null or dispatcher.event_json(s.id) @@ w.filter_path)
+    where {subscribed("s.name")} and (w.filter_path is null or dispatcher.event_json(s.id) @@ w.filter_path)
         and (%(names)s::text[] is null or s.name = any (%(names)s::text[]))
     except
     select event_id from dispatcher.deliveries

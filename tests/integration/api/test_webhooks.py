@@ -11,6 +11,8 @@ from dispatcher.container import Container
 from dispatcher.model.account import Account
 from dispatcher.model.options import OPTION_DEFAULTS
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.engine import scalar
+from dispatcher.webhooks.edit import edit_webhook
 from tests.support.api import Api, Server
 from tests.support.builders import a_webhook
 
@@ -63,6 +65,20 @@ def test_a_new_webhook_is_shown_with_the_documented_attributes_in_their_order(ap
     assert answer.headers["Location"] == made["url"]
     assert made["url"] == f"{api.server.root}/accounts/{api.account.slug}/webhooks/{made['id']}.json"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0[12]:00", made["created_at"])
+
+
+def test_wildcards_are_shown_as_the_events_they_stand_for_and_kept(api: Api, container: Container) -> None:
+    made = created(api)
+    url, slug = f"/webhooks/{made['id']}.json", api.account.slug
+    stored = "select events from dispatcher.webhooks where id = %(id)s"
+    edit_webhook(container.storage, container.schedule, slug, made["id"], {"events": ["*_paid"]})
+
+    shown = api.get(url).json()
+    assert shown["events"] == ["invoice_paid", "expense_paid"]
+    assert api.patch(url, json={"active": False, "events": shown["events"]}).status_code == 200
+    assert container.storage.read(scalar, stored, id=made["id"]) == ["*_paid"]
+    assert api.patch(url, json={"events": ["*_paid"]}).status_code == 422
+    assert api.patch(url, json={"events": ["invoice_paid"]}).json()["events"] == ["invoice_paid"]
 
 
 def test_it_is_found_where_its_url_says(api: Api) -> None:

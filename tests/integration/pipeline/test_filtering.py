@@ -1,4 +1,4 @@
-"""Filters in Postgres: what matches, in each way to fan out, in replays, and before a filter is saved."""
+"""Filters and wildcards in Postgres: what matches, in each way to fan out, in replays, and before a filter is saved."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -134,6 +134,56 @@ def test_a_body_that_postgres_cannot_parse_holds_up_nobody(
     fan_out(storage)
 
     assert (sent(storage, everything), sent(storage, dear)) == ([id_], [])
+
+
+@FAN_OUTS
+def test_a_wildcard_reaches_what_it_stands_for(
+    container: Any, account: Any, fan_out: Callable[[Storage], None]
+) -> None:
+    storage = container.storage
+    by_group = create_webhook(storage, account.slug, PAID | {"events": ["invoice_*"]})
+    by_ending = create_webhook(storage, account.slug, PAID | {"events": ["expense_paid", "*_paid"], "filter": DEAR})
+    other = create_webhook(storage, account.slug, PAID | {"events": ["expense_*"]})
+    everything = create_webhook(storage, account.slug, PAID | {"events": ["*"]})
+    by_name = create_webhook(storage, account.slug, PAID | {"events": ["webhook_recovered", "*"]})
+
+    paid = emit(container, account, "5000.0")
+    # An event that a catalogue has got meanwhile, and one of the dispatcher's own.
+    newer, own = (emit(container, account, "5.0")[0] for _ in range(2))
+    for id_, name in ((newer, "invoice_framed"), (own, "webhook_recovered")):
+        storage.transact(
+            rows, "update dispatcher.events_waiting set name = %(n)s where event_id = %(i)s", n=name, i=id_
+        )
+        storage.transact(rows, "update dispatcher.events set name = %(n)s where id = %(i)s", n=name, i=id_)
+    fan_out(storage)
+
+    assert sent(storage, by_group) == sent(storage, everything) == [*paid, newer]
+    assert (sent(storage, by_ending), sent(storage, other)) == (paid, [])
+    assert sent(storage, by_name) == [*paid, newer, own]
+    passed = storage.transact(event_reads.non_recipients, account.id, own, [])
+    assert [one.id for one in passed if one.subscribed] == [by_name.id]
+
+
+def test_what_a_wildcard_missed_is_replayed_and_tried(container: Any, account: Any) -> None:
+    storage = container.storage
+    emit(container, account, "5.0", "5000.0")
+    in_a_transaction(storage)
+    webhook = create_webhook(storage, account.slug, PAID | {"events": ["*_paid"]})
+    missed = {"since": (datetime.now(UTC) - timedelta(hours=1)).isoformat(), "missed": True, "webhook_id": webhook.id}
+
+    assert job.dry_run(storage, account, missed, redelivery_limit=1) == 2
+    assert preview(storage, account.id, {"filter": DEAR, "events": ["invoice_*"]}).matched == 1
+
+
+def test_wildcards_end_with_the_events_that_replace_them(container: Any, account: Any) -> None:
+    storage, schedule = container.storage, container.schedule
+    webhook = create_webhook(storage, account.slug, PAID | {"events": ["*"]})
+
+    edit_webhook(storage, schedule, account.slug, webhook.id, {"events": ["invoice_sent"]})
+    emit(container, account, "5.0")
+    in_a_transaction(storage)
+
+    assert sent(storage, webhook) == []
 
 
 def test_a_filter_is_changed_and_removed(container: Any, account: Any) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from dispatcher.schemas.api.webhook import WebhookSchema, WebhookWithExtrasSchema
+from dispatcher.schemas import active
+from dispatcher.schemas.api.webhook import FilteredWebhookSchema, WebhookSchema, WebhookWithExtrasSchema
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from tests.unit.schemas.facts import HTTP, example
 
@@ -223,6 +224,35 @@ def test_each_unknown_event_is_told_with_the_nearest_there_are() -> None:
             'is not included in the list: "webhook_recoverd"; did you mean webhook_recovered or webhook_deactivated?',
         ]
     }
+
+
+@pytest.mark.parametrize(
+    ("wildcard", "meant"),
+    [
+        ("inventory_move_*", ["inventory_move_created", "inventory_move_updated", "inventory_move_removed"]),
+        ("expense_*_removed", ["expense_payment_removed"]),
+        ("*_unlocked", ["invoice_unlocked", "expense_unlocked"]),
+        ("*", list(EVENT_TYPES)),
+        ("webhook_deactivated", ["webhook_deactivated"]),
+    ],
+)
+def test_what_a_wildcard_stands_for(wildcard: str, meant: list[str]) -> None:
+    assert FilteredWebhookSchema().load({"events": [wildcard]}, partial=True) == {"events": [wildcard]}
+    assert active().subscribed([wildcard, *meant]) == meant
+
+
+@pytest.mark.parametrize("wildcard", ["oder_*", "webhook_*", "Invoice*", "invoice.*", "invoice%*", "*" * 101, "* "])
+def test_a_wildcard_that_means_no_event_is_refused(wildcard: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        FilteredWebhookSchema().load({"events": ["invoice_paid", wildcard]}, partial=True)
+
+    (text,) = caught.value.messages_dict["events"]
+    assert text.startswith(f'is not included in the list: "{wildcard}"; ')
+
+
+def test_wildcards_are_a_hundred_at_most() -> None:
+    with pytest.raises(ValidationError, match="at most 100 wildcards"):
+        FilteredWebhookSchema().load({"events": ["*" * n for n in range(1, 102)]}, partial=True)
 
 
 @pytest.mark.parametrize("events", ["invoice_paid", 5, True, {"invoice_paid": True}], ids=repr)
