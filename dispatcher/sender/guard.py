@@ -57,20 +57,20 @@ class AddressGuard:
     def __init__(self, allowed_networks: Iterable[Network] = (), refused_networks: Iterable[Network] = ()) -> None:
         self._allowed = tuple(allowed_networks)
         self._refused = tuple(refused_networks)
-        self._decisions = lru_cache(maxsize=65_536)(self._decide)
+        self.permits_text = lru_cache(maxsize=65_536)(self._permits_text)
+        """As `permits`, for an address as the system writes it (`fe80::1%eth0`); False for what is not an address.
 
-    def permits(self, ip: Address) -> bool:
-        """Whether a connection to `ip` may be opened. Remembered per address: what is allowed never changes."""
-        return self._decisions(ip)
+        Remembered, because to read an address costs more than all else about it, and what is allowed never changes.
+        """
 
-    def permits_text(self, address: str) -> bool:
-        """The same for an address as the system writes it (`fe80::1%eth0`); False for what is not an address."""
+    def _permits_text(self, address: str) -> bool:
         try:
             return self.permits(ip_address(address.partition("%")[0]))
         except ValueError:
             return False
 
-    def _decide(self, ip: Address) -> bool:
+    def permits(self, ip: Address) -> bool:
+        """Whether a connection to `ip` may be opened."""
         inner = _inner(ip)
         if _is_in(self._refused, ip, inner):
             return False

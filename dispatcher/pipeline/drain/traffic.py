@@ -6,7 +6,7 @@ Requests of many webhooks are in flight here, so a fault of one, or of a part th
 them (`fault.py`). Where the owner does end by a fault, what has come in by then is recorded first (`abandon`).
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 from dispatcher import clock, failpoints
@@ -29,6 +29,9 @@ STORAGE_PAUSE_S = 0.5
 """Between two tries to record while Postgres is away, or while all that is left is locked."""
 UNREADABLE_S = 60.0
 """A webhook whose secrets no key in SECRET_KEYS opens is paused for this long."""
+STEP = 32
+"""Requests that are started before what has come back is looked at. Connections of receivers that are fast serve again
+then; each further one costs more than a request."""
 TURN_S = 0.01
 """A drain whose requests come back at once claims and records so often, and others have their turn."""
 
@@ -60,6 +63,7 @@ class Traffic:
         self._outcomes = Outcomes(policy, tools.rng, tools.monotonic, tools.publish, tools.traces)
         self._finished: list[Finished] = []
         self._oldest_finished_s = 0.0
+        self._round: deque[Lane] = deque()
 
     @property
     def counts(self) -> Counts:
@@ -103,27 +107,22 @@ class Traffic:
     # -- send and judge ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Starts what the windows allow, webhook by webhook in turn."""
-        ready = [lane for lane in self.lanes.values() if lane.may_start]
-        sent_at = int(clock.now().timestamp()) if ready else 0
-        while ready:
-            for lane in ready:
-                if not self._flights.has_room:
-                    return
-                self._start_next(lane, sent_at)
-            ready = [lane for lane in ready if lane.may_start]
+        """Starts what the windows allow, and judges what comes back meanwhile."""
+        while self._start_some():
+            self.collect(0.0)
 
     def exchange(self) -> None:
         """Starts and judges until nothing comes back at once, or its turn is over; then waits for what comes next."""
         with turn():
             ends_s = self._monotonic() + TURN_S
             while True:
-                self.start()
+                may_go_on = self._start_some()
                 landed = self._flights.landed(0.0)
                 self._finish_all(landed)
-                if not landed or self.flush_in_s == 0 or self._monotonic() >= ends_s:
+                may_go_on = may_go_on or bool(landed)
+                if not may_go_on or self.flush_in_s == 0 or self._monotonic() >= ends_s:
                     break
-        if not landed:
+        if not may_go_on:
             self.collect(self.flush_in_s)
 
     def collect(self, wait_s: float) -> None:
@@ -142,6 +141,28 @@ class Traffic:
                 self._give_back(lane)
             finished, self._finished = self._finished, []
             self.recorder.record(finished)
+
+    def _start_some(self) -> bool:
+        """Starts up to STEP of what the windows allow, webhook by webhook in turn. False where that is all."""
+        sent_at = int(clock.now().timestamp())
+        for _ in range(STEP):
+            if not self._flights.has_room:
+                return False
+            lane = self._next_in_turn()
+            if lane is None:
+                return False
+            self._start_next(lane, sent_at)
+        return True
+
+    def _next_in_turn(self) -> Lane | None:
+        """A lane that may start; the others go before it is its turn again."""
+        for _ in range(2):
+            while self._round:
+                lane = self._round.popleft()
+                if lane.may_start:
+                    return lane
+            self._round.extend(lane for lane in self.lanes.values() if lane.may_start)
+        return None
 
     def _start_next(self, lane: Lane, sent_at: int) -> None:
         target, delivery = lane.target, lane.unsent[0]

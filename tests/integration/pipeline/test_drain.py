@@ -13,6 +13,7 @@ from dispatcher.model.account import Account
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health, WindowPolicy
 from dispatcher.pipeline.drain.loop import Drain
+from dispatcher.pipeline.drain.traffic import STEP
 from dispatcher.sender.contract import Request
 from dispatcher.storage.engine import Storage
 from tests.integration.pipeline.conftest import POLICY, Flow, tools
@@ -68,6 +69,21 @@ def test_no_more_are_in_flight_than_the_sender_can_carry(
 
     assert make_drain(sender, hook.id).run().delivered == 30
     assert sender.most_in_flight == 4
+
+
+def test_receivers_that_answer_at_once_need_few_connections(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: Any,
+    hook: Any,
+    emitted: Callable[..., None],
+) -> None:
+    emitted(150)
+    schedule.store_healths({hook.id: Health(window=150.0)})
+    sender = FakeSender(clock, lambda _: Reply(after_s=0.0))
+
+    assert make_drain(sender, hook.id).run().delivered == 150
+    assert sender.most_in_flight == STEP
 
 
 def test_distress_narrows_the_window_and_is_remembered(
