@@ -7,28 +7,27 @@ from dispatcher.access.rate_limit import EMITS, Allowance, Limiter
 from dispatcher.storage.admin import service_tokens, tokens
 from dispatcher.storage.admin.service_tokens import ServiceToken
 from dispatcher.storage.admin.tokens import Caller
-from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.engine import Connection
 
 Principal = Caller | ServiceToken
 """Who calls: a client in one account, or the company's own program in all of them."""
 
 
 class Admission(NamedTuple):
-    """Whose token it is, and what is left of their quota with this request counted."""
+    """Whose token it is, and what is left of their quota with this request counted; None: they have none."""
 
     caller: Principal
-    allowance: Allowance
+    allowance: Allowance | None
 
     @property
     def share_of(self) -> int:
         """Who this is where callers share a resource: an account, or a negative number for a service token."""
         return -self.caller.id if isinstance(self.caller, ServiceToken) else self.caller.account.id
 
-
-def admit(storage: Storage, limiter: Limiter, token: str, quota: str) -> Admission | None:
-    """None where the access token is unknown, expired or revoked."""
-    (caller,) = storage.read(principals, [token])
-    return count(limiter, caller, quota)
+    @property
+    def exceeded(self) -> Allowance | None:
+        """The quota, where it is used up."""
+        return self.allowance if self.allowance is not None and self.allowance.exceeded else None
 
 
 def principals(connection: Connection, given: Sequence[str]) -> list[Principal | None]:
@@ -43,11 +42,9 @@ def principals(connection: Connection, given: Sequence[str]) -> list[Principal |
     return [found[token] for token in given]
 
 
-def count(limiter: Limiter, caller: Principal | None, quota: str) -> Admission | None:
-    """The same, once it is known who calls. The company's own programs have no quota."""
-    if caller is None:
-        return None
-    if isinstance(caller, ServiceToken):
-        return Admission(caller, limiter.unused[quota])
+def count(limiter: Limiter, caller: Principal, quota: str) -> Admission:
+    """Counts a request. A service token has the quotas that it was given; a client always has some."""
     limit = caller.emits_per_minute if quota == EMITS else caller.requests_per_minute
+    if isinstance(caller, ServiceToken):
+        return Admission(caller, None if limit is None else limiter.spend(-caller.id, quota, limit))
     return Admission(caller, limiter.spend(caller.client.id, quota, limit))

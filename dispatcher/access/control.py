@@ -5,11 +5,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dispatcher.access import authenticate, rate_limit
-from dispatcher.access.authenticate import Admission
+from dispatcher.access.authenticate import Admission, Principal
+from dispatcher.access.last_use import LastUses
 from dispatcher.access.rate_limit import Limiter
 from dispatcher.schedule.quota import WINDOW_S, Quota
 from dispatcher.schedule.sign_ins import SharedSignInCounter
 from dispatcher.settings import Settings
+from dispatcher.storage.admin import service_tokens
+from dispatcher.storage.admin.service_tokens import ServiceToken
 from dispatcher.storage.engine import Storage
 
 if TYPE_CHECKING:
@@ -26,8 +29,9 @@ class AccessControl:
 
     @cached_property
     def limiter(self) -> Limiter:
-        """Counts the requests of the API's clients."""
-        quotas = {rate_limit.DEFAULT: self._settings.quota, rate_limit.EMITS: self._settings.emit_quota}
+        """Counts the requests of the API's clients and service tokens."""
+        emits = dict.fromkeys((rate_limit.EMITS, rate_limit.ACCOUNT_EMITS), self._settings.emit_quota)
+        quotas = {rate_limit.DEFAULT: self._settings.quota, **emits}
         return Limiter(self._quota, quotas, WINDOW_S)
 
     @cached_property
@@ -51,7 +55,16 @@ class AccessControl:
 
     def admit(self, token: str) -> Admission | None:
         """Who calls the API with this access token, and their quota with this call counted; None: nobody."""
-        return authenticate.admit(self._storage, self.limiter, token, rate_limit.DEFAULT)
+        (caller,) = self._storage.read(authenticate.principals, [token])
+        return self.count(caller, rate_limit.DEFAULT)
+
+    def count(self, caller: Principal | None, quota: str) -> Admission | None:
+        """The same, once it is known who calls."""
+        if caller is None:
+            return None
+        if isinstance(caller, ServiceToken):
+            self._last_uses.note(caller.id)
+        return authenticate.count(self.limiter, caller, quota)
 
     def close(self) -> None:
         """Closes what was opened."""
@@ -62,6 +75,10 @@ class AccessControl:
     @cached_property
     def _quota(self) -> Quota:
         return Quota(self._settings.redis_url, timeout_s=rate_limit.LIMIT_S)
+
+    @cached_property
+    def _last_uses(self) -> LastUses:
+        return LastUses(lambda ids: self._storage.autocommit(service_tokens.mark_used, ids))
 
     @cached_property
     def _sign_ins(self) -> SharedSignInCounter:

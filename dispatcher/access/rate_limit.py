@@ -1,4 +1,4 @@
-"""How many requests a client may still make in this minute. A Redis that is down lets them through.
+"""How many requests a client or a service token may still make in this minute. A Redis that is down lets them through.
 
 Each process counts for itself, and every 100 ms settles with Redis what it has counted since: no request waits for
 that. Several processes together may let through more than the quota: what comes to each of them in such a while.
@@ -25,11 +25,11 @@ LIMIT_S = 0.1
 """A settlement waits so long for Redis."""
 SKIP_S = 5.0
 """After a failure nothing is counted so long."""
-DEFAULT, EMITS = "default", "emits"
-"""The quotas there are."""
+DEFAULT, EMITS, ACCOUNT_EMITS = "default", "emits", "account_emits"
+"""The quotas there are: of a client or a service token, and of an account for what service tokens emit there."""
 
 Key = tuple[int, str]
-"""A client, and one of its quotas."""
+"""Whose it is (a client, a service token as a negative number, an account), and one of its quotas."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,16 +80,16 @@ class Limiter:
         }
         """Of somebody who has made no request: also where nothing could be counted."""
 
-    def spend(self, client_id: int, quota: str, limit: int | None = None) -> Allowance:
+    def spend(self, owner_id: int, quota: str, limit: int | None = None) -> Allowance:
         """Counts a request; never raises, and waits for nobody. `limit`: another one than the quota's own."""
-        unused, now_s = self.unused[quota], self._monotonic()
-        most = limit or unused.quota
+        now_s = self._monotonic()
+        most = limit or self.unused[quota].quota
         if now_s < self._skip_until:
-            return unused
+            return Allowance(name=quota, quota=most, left=most, reset_s=self._window_s)
         with self._lock:
-            window = self._windows.get((client_id, quota))
+            window = self._windows.get((owner_id, quota))
             if window is None or window.until_s <= now_s:
-                window = self._windows[client_id, quota] = _Window(now_s + self._window_s)
+                window = self._windows[owner_id, quota] = _Window(now_s + self._window_s)
             window.unsettled += 1
             count, left_s = window.settled + window.unsettled, window.until_s - now_s
         self._settle_soon()

@@ -5,7 +5,7 @@ requests left in this minute (429). 5. The account in the path is the token's (4
 token has the scope (403). The route itself then checks the body's type (415), its syntax (400) and its data (422).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, TypeVar, cast
 
@@ -75,9 +75,9 @@ def authorize(admitted: Admission | None, scope: str | None, slug: str | None) -
     """Who calls, if they may do what needs `scope` in the account `slug`; raises ApiError."""
     if admitted is None or not isinstance(admitted.caller, Caller):  # a service token is for /api/v1
         raise unauthorized("The access token is unknown, expired or revoked", error="invalid_token")
-    caller, allowance = admitted.caller, admitted.allowance
-    if allowance.exceeded:
-        raise _too_many(allowance)
+    caller = admitted.caller
+    if admitted.exceeded:
+        raise too_many(admitted.exceeded)
     if slug is not None and slug != caller.account.slug:
         raise not_found()
     if scope is not None and scope not in caller.scopes:
@@ -92,7 +92,7 @@ def count_request(client_id: int, limit: int | None) -> None:
     """
     g.allowance = container().access.limiter.spend(client_id, DEFAULT, limit)
     if g.allowance.exceeded:
-        raise _too_many(g.allowance)
+        raise too_many(g.allowance)
 
 
 def quota_headers(allowance: Allowance) -> dict[str, str]:
@@ -100,6 +100,16 @@ def quota_headers(allowance: Allowance) -> dict[str, str]:
     return {
         "X-RateLimit-Policy": f"{allowance.name};q={allowance.quota};w={WINDOW_S}",
         "X-RateLimit": f"{allowance.name};r={allowance.left};t={allowance.reset_s}",
+    }
+
+
+def rate_limit_headers(allowances: Sequence[Allowance]) -> dict[str, str]:
+    """The same below /api/v1, in the words of draft-ietf-httpapi-ratelimit-headers; none where there is no quota."""
+    if not allowances:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(f'"{one.name}";q={one.quota};w={WINDOW_S}' for one in allowances),
+        "RateLimit": ", ".join(f'"{one.name}";r={one.left};t={one.reset_s}' for one in allowances),
     }
 
 
@@ -127,7 +137,7 @@ def takes_forms(path: str) -> bool:
     return path.startswith(("/console/", _CONSENT))
 
 
-def _too_many(allowance: Allowance) -> ApiError:
+def too_many(allowance: Allowance) -> ApiError:
     """429; the seconds are in `X-RateLimit` too, which is API v3's, but clients look for the usual header."""
     text = f"Too many requests: the quota of {allowance.quota:,} a minute is used up; wait {allowance.reset_s} seconds"
     return ApiError(429, "rate_limit_exceeded", text, {"Retry-After": str(allowance.reset_s)})
@@ -177,8 +187,10 @@ def _is_page(path: str) -> bool:
 
 
 def _add_quota(response: Response) -> Response:
-    """API v3, Rate limit: on all responses; a full quota where there was no valid token."""
+    """API v3, Rate limit: on all responses; a full quota where there was no valid token. Below /api/v1 where it is."""
+    allowance: Allowance | None = g.get("allowance")
     if _is_api(request.path):
-        allowance: Allowance = g.get("allowance") or container().access.limiter.unused[DEFAULT]
-        response.headers.update(quota_headers(allowance))
+        response.headers.update(quota_headers(allowance or container().access.limiter.unused[DEFAULT]))
+    elif allowance is not None:
+        response.headers.update(rate_limit_headers([allowance]))
     return response

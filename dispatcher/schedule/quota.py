@@ -1,6 +1,8 @@
-"""Requests of each client in the running minute, counted in Redis.
+"""Requests of each client and service token in the running minute, counted in Redis.
 
-dispatcher:quota:<quota>:<client's row id>   string   how many there were; expires with the minute that the first began
+dispatcher:quota:<quota>:<whose>   string   how many there were; expires with the minute that the first began
+
+Whose: a client's row id, or a service token's as a negative number; of `account_emits` an account's.
 """
 
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ class Quota:
 
         Of each: how many there are in this window with them, and the seconds until the window ends.
         """
-        keys = [f"dispatcher:quota:{quota}:{client_id}" for client_id, quota in counts]
+        keys = [f"dispatcher:quota:{quota}:{owner_id}" for owner_id, quota in counts]
         with translated():
             sums = self._add(keys=keys, args=[WINDOW_S * 1000, *counts.values()]) if counts else []
         return {

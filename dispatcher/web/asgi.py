@@ -126,7 +126,7 @@ class Asgi:
             environ[ADMITTED] = admitted = await self._callers.admit(token, DEFAULT)
         except Exception as error:  # nobody shall look it up again, and wait again
             return self._failed(environ, error)
-        if admitted is None or admitted.allowance.exceeded:
+        if admitted is None or admitted.exceeded:
             return await self._flask(environ, Unread(BODY_LIMIT))
         async with nullcontext() if body.is_small else self._large.place(admitted.share_of):
             return await self._read(environ, body, BODY_LIMIT, Owed.KNOWN_BODY)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from dispatcher import clock
-from dispatcher.access.authenticate import Admission, Principal, count, principals
+from dispatcher.access.authenticate import Admission, Principal, principals
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
-from dispatcher.model.account import Account
 from dispatcher.storage.admin import tenants
+from dispatcher.storage.admin.tenants import EmitAccount
 from dispatcher.storage.engine import Connection
 from dispatcher.web.batcher import Batcher
 
@@ -32,13 +32,13 @@ class Callers:
     def __init__(self, container: Container, monotonic: Callable[[], float] = clock.monotonic) -> None:
         self._container = container
         self._principals: _Known[Principal] = _Known("callers", container, principals, monotonic)
-        self._accounts: _Known[Account] = _Known("accounts", container, tenants.accounts, monotonic)
+        self._accounts: _Known[EmitAccount] = _Known("accounts", container, tenants.emit_accounts, monotonic)
 
     async def admit(self, token: str, quota: str) -> Admission | None:
         """Whose token it is, with this request counted in `quota`; None: nobody's. Raises StorageUnavailable."""
-        return count(self._container.access.limiter, await self._principals.get(token), quota)
+        return self._container.access.count(await self._principals.get(token), quota)
 
-    async def account(self, external_id: str) -> Account | None:
+    async def account(self, external_id: str) -> EmitAccount | None:
         """The account that the company knows by this id. Raises StorageUnavailable."""
         return await self._accounts.get(external_id)
 

@@ -13,8 +13,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 from dispatcher.access.authenticate import Admission
-from dispatcher.access.rate_limit import DEFAULT, EMITS
-from dispatcher.api.auth import PREFIX, access_token, authorize, check_headers, quota_headers
+from dispatcher.access.rate_limit import ACCOUNT_EMITS, DEFAULT, EMITS, Allowance
+from dispatcher.api.auth import (
+    PREFIX,
+    access_token,
+    authorize,
+    check_headers,
+    quota_headers,
+    rate_limit_headers,
+    too_many,
+)
 from dispatcher.api.errors import error_answer, method_not_allowed, not_found
 from dispatcher.api.http import Answer, check_content_type, json_answer, too_large
 from dispatcher.api.v1.auth import authorize_service, check_path
@@ -66,26 +74,29 @@ class EmitEndpoint:
     async def answer(self, environ: dict[str, Any], body: Body, slug: str) -> Answer:
         """The answer to a request with a `slug_of_emit`; raises ClientGone and BodyTooSlow."""
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        allowance = self._container.access.limiter.unused[DEFAULT]
+        allowances: list[Allowance] = []
         try:
             if not is_v1(path):
                 check_headers(environ)
             if method != "POST":
                 raise method_not_allowed("POST" if is_v1(path) else "GET, HEAD, POST")
             admitted = await self._callers.admit(access_token(environ.get("HTTP_AUTHORIZATION", "")), EMITS)
-            if admitted is not None:
-                allowance = admitted.allowance
-            answer = await self._emit(environ, body, slug, admitted)
+            if admitted is not None and admitted.allowance is not None:
+                allowances.append(admitted.allowance)
+            account = await self._account(path, admitted, slug, allowances)
+            answer = await self._emit(environ, body, account)
         except (ClientGone, BodyTooSlow):
             raise
         except Exception as error:  # whatever it is, it is this request's alone
             answer = error_answer(error, method, path)
-        if not is_v1(path):
+        if is_v1(path):
+            answer.headers.extend(rate_limit_headers(allowances).items())
+        else:
+            allowance = allowances[0] if allowances else self._container.access.limiter.unused[DEFAULT]
             answer.headers.extend(quota_headers(allowance).items())
         return answer
 
-    async def _emit(self, environ: dict[str, Any], body: Body, slug: str, admitted: Admission | None) -> Answer:
-        account = await self._account(environ["PATH_INFO"], admitted, slug)
+    async def _emit(self, environ: dict[str, Any], body: Body, account: Account) -> Answer:
         check_content_type(environ.get("CONTENT_TYPE", ""))
         async with nullcontext() if body.is_small else self._large.place(account.id):
             data = await _read(body)
@@ -93,16 +104,21 @@ class EmitEndpoint:
             stored = await self._store(account.id, posted.drafts, environ.get("HTTP_TRACEPARENT"))
         return json_answer(202, posted_events.receipt(stored, account.time_zone, is_array=posted.is_array))
 
-    async def _account(self, path: str, admitted: Admission | None, slug: str) -> Account:
-        """Where the caller may emit; raises ApiError."""
+    async def _account(self, path: str, admitted: Admission | None, slug: str, allowances: list[Allowance]) -> Account:
+        """Where the caller may emit; raises ApiError. Adds to `allowances` that of an account that has one."""
         if not is_v1(path):
             return authorize(admitted, "events:write", slug).account
         authorize_service(admitted, "events:write")
         check_path(path)
-        account = await self._callers.account(slug)
-        if account is None:
+        found = await self._callers.account(slug)
+        if found is None:
             raise not_found()
-        return account
+        if found.emits_per_minute is not None:
+            limiter = self._container.access.limiter
+            allowances.append(limiter.spend(found.account.id, ACCOUNT_EMITS, found.emits_per_minute))
+            if allowances[-1].exceeded:
+                raise too_many(allowances[-1])
+        return found.account
 
     async def _parse(self, data: bytes, key: str | None, time_zone: str) -> PostedEvents:
         if len(data) > RENDERED_BYTES:

@@ -1,18 +1,18 @@
 """Who may call /api/v1: the company's own programs, by a service token with the scope that an operation needs.
 
-1. The token is valid (401). 2. It has the scope (403). The view then looks for what the path names (404), and checks
-the body's type (415), its syntax (400) and its data (422).
+1. The token is valid (401). 2. Its quota, if it has one, is not used up (429). 3. It has the scope (403). The view then
+looks for what the path names (404), and checks the body's type (415), its syntax (400) and its data (422).
 """
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import request
+from flask import g, request
 from flask_smorest import Blueprint
 
 from dispatcher.access.authenticate import Admission
-from dispatcher.api.auth import ADMITTED, access_token, unauthorized
+from dispatcher.api.auth import ADMITTED, access_token, too_many, unauthorized
 from dispatcher.api.errors import not_found
 from dispatcher.api.http import container
 from dispatcher.errors import ApiError
@@ -27,7 +27,9 @@ def service(scope: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            token = authorize_service(_admitted(), scope)
+            admitted = _admitted()
+            g.allowance = admitted and admitted.allowance
+            token = authorize_service(admitted, scope)
             check_path(request.path)
             return view(token, *args, **kwargs)
 
@@ -48,6 +50,8 @@ def authorize_service(admitted: Admission | None, scope: str) -> ServiceToken:
     """
     if admitted is None or not isinstance(admitted.caller, ServiceToken):
         raise unauthorized("The service token is unknown, expired or revoked", error="invalid_token")
+    if admitted.exceeded:
+        raise too_many(admitted.exceeded)
     if scope not in admitted.caller.scopes and scope.removesuffix(":read") not in admitted.caller.scopes:
         raise ApiError(403, "forbidden", f"The service token lacks the scope {scope}")
     return admitted.caller

@@ -22,6 +22,7 @@ _ERRORS: Mapping[int, str] = {
     413: "The body is larger than 5 MiB",
     415: "The body must be JSON",
     422: "Some attributes are invalid",
+    429: "The quota of the service token, or of the account for emits, is used up for this minute; see Retry-After",
     503: "The service is unavailable; try again later",
 }
 
@@ -39,7 +40,7 @@ def responses() -> JSON:
 
 def complete(operation: JSON, *, has_path_parameters: bool) -> None:
     """Adds the errors with which an operation may be answered."""
-    statuses = {400, 401, 403, 503}
+    statuses = {400, 401, 403, 429, 503}
     if has_path_parameters:
         statuses.add(404)
     if "requestBody" in operation:

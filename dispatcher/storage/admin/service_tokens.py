@@ -1,6 +1,6 @@
 """Service tokens: the company's own programs, which act for all accounts. Only hashes are stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,15 +30,35 @@ class ServiceToken:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
+    """To a minute."""
+    requests_per_minute: int | None
+    """None: as many as it likes; emits are counted apart."""
+    emits_per_minute: int | None
 
 
-_COLUMNS = "t.id, t.name, t.scopes, t.created_at, t.expires_at, t.revoked_at"
+LIMITS = ("requests_per_minute", "emits_per_minute")
+NO_LIMITS: Mapping[str, int | None] = dict.fromkeys(LIMITS)
+
+_COLUMNS = """t.id, t.name, t.scopes, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.requests_per_minute,
+    t.emits_per_minute"""
 _LIVE = "t.revoked_at is null and (t.expires_at is null or t.expires_at > dispatcher.now())"
 
 _CREATE = f"""
-insert into dispatcher.service_tokens as t (hash, name, scopes, expires_at)
-values (%(hash)s, %(name)s, %(scopes)s, dispatcher.now() + %(lifetime)s::interval) returning {_COLUMNS}
+insert into dispatcher.service_tokens as t (hash, name, scopes, expires_at, requests_per_minute, emits_per_minute)
+values (%(hash)s, %(name)s, %(scopes)s, dispatcher.now() + %(lifetime)s::interval, %(requests_per_minute)s,
+    %(emits_per_minute)s) returning {_COLUMNS}
 """
+
+_EDIT = f"""
+update dispatcher.service_tokens t set requests_per_minute = %(requests_per_minute)s,
+    emits_per_minute = %(emits_per_minute)s
+where id = %(id)s and {_LIVE} returning {_COLUMNS}
+"""
+
+_FIND = f"select {_COLUMNS} from dispatcher.service_tokens t where t.id = %(id)s and {_LIVE}"
+
+_MARK_USED = "update dispatcher.service_tokens set last_used_at = dispatcher.now() where id = any (%(ids)s::int[])"
 
 # Index: service_tokens_hash_is_unique.
 _CALLERS = (
@@ -56,20 +76,39 @@ _ROTATE = f"""
 with old as (
     update dispatcher.service_tokens t set expires_at = least(t.expires_at, dispatcher.now() + %(overlap)s::interval),
         rotated_at = dispatcher.now()
-    where t.id = %(id)s and t.rotated_at is null and {_LIVE} returning t.name, t.scopes, t.created_at, (
-        select b.expires_at from dispatcher.service_tokens b where b.id = t.id) as expires_at)
-insert into dispatcher.service_tokens as t (hash, name, scopes, expires_at)
-select %(hash)s, name, scopes, dispatcher.now() + (expires_at - created_at) from old returning {_COLUMNS}
+    where t.id = %(id)s and t.rotated_at is null and {_LIVE}
+        returning t.name, t.scopes, t.created_at, t.requests_per_minute, t.emits_per_minute, (
+            select b.expires_at from dispatcher.service_tokens b where b.id = t.id) as expires_at)
+insert into dispatcher.service_tokens as t (hash, name, scopes, expires_at, requests_per_minute, emits_per_minute)
+select %(hash)s, name, scopes, dispatcher.now() + (expires_at - created_at), requests_per_minute, emits_per_minute
+from old returning {_COLUMNS}
 """
 
 
 def create(
-    connection: Connection, name: str, scopes: Sequence[str], lifetime: timedelta | None
+    connection: Connection,
+    name: str,
+    scopes: Sequence[str],
+    lifetime: timedelta | None,
+    limits: Mapping[str, int | None] = NO_LIMITS,
 ) -> tuple[ServiceToken, str]:
-    """A new token and its text, which is seen only now."""
+    """A new token and its text, which is seen only now; `limits`: all of LIMITS."""
     token = _new()
-    row = rows(connection, _CREATE, hash=hash_of(token), name=name, scopes=list(scopes), lifetime=lifetime)[0]
-    return record(ServiceToken, row), token
+    values = {"name": name, "scopes": list(scopes), "lifetime": lifetime, **limits}
+    return record(ServiceToken, rows(connection, _CREATE, hash=hash_of(token), **values)[0]), token
+
+
+def edit(connection: Connection, id_: int, limits: Mapping[str, int | None]) -> ServiceToken:
+    """Stores those of LIMITS that are given; raises ServiceTokenNotFound."""
+    missing = ServiceTokenNotFound(id_)
+    before = record(ServiceToken, one(connection, missing, _FIND, id=id_))
+    changed = {name: getattr(before, name) for name in LIMITS} | dict(limits)
+    return record(ServiceToken, one(connection, missing, _EDIT, id=id_, **changed))
+
+
+def mark_used(connection: Connection, ids: Sequence[int]) -> None:
+    """They were used a moment ago."""
+    rows(connection, _MARK_USED, ids=list(ids))
 
 
 def live(connection: Connection, tokens: Sequence[str]) -> list[ServiceToken | None]:

@@ -23,6 +23,7 @@ class Tenant:
     requests_per_minute: int | None
     """Of each of its clients; emits are counted apart."""
     emits_per_minute: int | None
+    """Of each of its clients, and of all service tokens together."""
     retention_days: int | None
     created_at: datetime
     updated_at: datetime
@@ -31,6 +32,14 @@ class Tenant:
     def account(self) -> Account:
         """The same, as the rest of the dispatcher knows it."""
         return Account(id=self.id, slug=self.slug, time_zone=self.time_zone)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmitAccount:
+    """An account in which a service token emits, and how much all of them together may emit there; None: no limit."""
+
+    account: Account
+    emits_per_minute: int | None
 
 
 LIMITS = ("requests_per_minute", "emits_per_minute", "retention_days")
@@ -49,7 +58,7 @@ _FIND = f"{_SELECT} where {EXTERNAL_ID} = %(external_id)s"
 _PAGE = f"{_SELECT} where a.id > %(after)s and a.ended_at is null order by a.id limit %(limit)s"
 
 _ACCOUNTS = f"""
-select {EXTERNAL_ID}, a.id, a.slug, a.time_zone from dispatcher.accounts a
+select {EXTERNAL_ID}, a.emits_per_minute, a.id, a.slug, a.time_zone from dispatcher.accounts a
 where {EXTERNAL_ID} = any (%(external_ids)s::text[]) and a.ended_at is null
 """
 
@@ -70,10 +79,13 @@ def page(connection: Connection, *, after: int, limit: int) -> list[Tenant]:
     return records(connection, Tenant, _PAGE, after=after, limit=limit)
 
 
-def accounts(connection: Connection, external_ids: Sequence[str]) -> list[Account | None]:
+def emit_accounts(connection: Connection, external_ids: Sequence[str]) -> list[EmitAccount | None]:
     """The accounts that the company knows by these ids; None where there is none."""
     found = rows(connection, _ACCOUNTS, external_ids=list(set(external_ids)))
-    by_id = {external_id: record(Account, row) for external_id, *row in found}
+    by_id = {
+        external_id: EmitAccount(account=record(Account, row), emits_per_minute=limit)
+        for external_id, limit, *row in found
+    }
     return [by_id.get(external_id) for external_id in external_ids]
 
 

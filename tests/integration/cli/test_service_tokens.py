@@ -18,9 +18,15 @@ def test_a_token_is_created_listed_rotated_and_revoked(
     assert created["token"].startswith("whd_")
     assert (created["name"], created["scopes"]) == ("billing", ["accounts"])
 
+    edited = run_json("service-token", "edit", str(created["id"]), "--requests-per-minute", "50")
+    assert (edited["requests_per_minute"], edited["emits_per_minute"]) == (50, None)
     rotated = run_json("service-token", "rotate", str(created["id"]), "--overlap-hours", "1")
     old, new = run_json("service-token", "list")
     assert (old["id"], new["id"]) == (created["id"], rotated["id"])
+    assert new["requests_per_minute"] == 50
+    assert (
+        run_json("service-token", "edit", str(new["id"]), "--requests-per-minute", "0")["requests_per_minute"] is None
+    )
     assert datetime.fromisoformat(old["expires_at"]) - datetime.now().astimezone() < timedelta(hours=1)
     assert all(storage.read(service_tokens.live, [created["token"], rotated["token"]]))
 

@@ -257,6 +257,42 @@ def test_a_rotated_token_goes_on_for_the_overlap(server: Server, container: Cont
         service_tokens.rotate(container.storage, old.token.id)
 
 
+def test_a_tokens_quota_is_told_and_kept(service: Service, customer: str) -> None:
+    service_tokens.edit(service.container.storage, service.token.id, {"requests_per_minute": 2, "emits_per_minute": 1})
+    eventually(lambda: "RateLimit" in service.post(f"{customer}/events", data=b"{").headers, within_s=1)
+    _, found, refused = (service.get("/accounts") for _ in range(3))
+
+    assert (found.status_code, found.headers["RateLimit-Policy"]) == (200, '"default";q=2;w=60')
+    assert found.headers["RateLimit"].startswith('"default";r=0;t=')
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limit_exceeded")
+    assert refused.headers["RateLimit"] == f'"default";r=0;t={refused.headers["Retry-After"]}'
+    emit = service.post(f"{customer}/events", json=EVENT)
+    assert (emit.status_code, emit.headers["RateLimit-Policy"]) == (429, '"emits";q=1;w=60')
+
+
+def test_an_accounts_limit_of_emits_is_for_all_service_tokens_together(
+    service: Service, server: Server, customer: str
+) -> None:
+    another = Service.of(server, service.container)
+    service.patch(customer, json={"emits_per_minute": 1})
+
+    first, second = (one.post(f"{customer}/events", json=EVENT) for one in (service, another))
+
+    assert [first.status_code, second.status_code] == [202, 429]
+    assert second.headers["RateLimit"].startswith('"account_emits";r=0;t=')
+    assert int(second.headers["Retry-After"]) > 0
+
+
+def test_when_a_token_was_last_used_is_stored(service: Service) -> None:
+    def last_used() -> Any:
+        (token,) = [one for one in service_tokens.list_all(service.container.storage) if one.id == service.token.id]
+        return token.last_used_at
+
+    assert last_used() is None
+    service.get("/accounts")
+    eventually(lambda: last_used() is not None, within_s=5)
+
+
 def test_tokens_are_stored_as_hashes_only(service: Service) -> None:
     assert re.fullmatch(r"whd_[0-9a-f]{64}", service.text)
     (row,) = service.sql("select t::text from dispatcher.service_tokens t where id = %(id)s", id=service.token.id)
@@ -306,7 +342,7 @@ def test_while_a_request_is_under_way_another_with_its_key_is_refused(
             second = post()
 
         assert (second.status_code, second.headers["Retry-After"]) == (409, "5")
-        assert post().json() == first.result().json()
+        assert first.result().json() == post().json()
     assert len(service.get(f"{customer}/webhooks").json()["data"]) == 1
 
 
