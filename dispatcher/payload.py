@@ -9,13 +9,18 @@ from dispatcher.model.delivery import Claimed
 from dispatcher.model.options import NO_OPTIONS
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.schemas import active
+from dispatcher.schemas.selection import select_fields
 from dispatcher.schemas.wire.payload import legacy_json
 
 
 def render(delivery: Claimed, target: Target) -> bytes:
     """The body of the POST: in its event's envelope, or the flat object of a legacy webhook; the same on every try."""
+    body_json = delivery.body_json
+    if target.options is not NO_OPTIONS:
+        wanted = target.options
+        body_json = select_fields(delivery.event_name, body_json, wanted.only_fields, wanted.excluded_fields)
     if target.payload_version is PayloadVersion.LEGACY:
-        return legacy_json(event_name=delivery.event_name, body_json=delivery.body_json)
+        return legacy_json(event_name=delivery.event_name, body_json=body_json)
     return (
         active()
         .envelope(delivery.event_name)
@@ -24,7 +29,7 @@ def render(delivery: Claimed, target: Target) -> bytes:
             webhook_id=target.webhook_id,
             event_name=delivery.event_name,
             created_at=delivery.event_created_at,
-            body_json=delivery.body_json,
+            body_json=body_json,
             time_zone=delivery.time_zone,
         )
     )

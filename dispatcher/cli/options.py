@@ -39,8 +39,8 @@ def option_group(*decorators: Callable[[Any], Any]) -> Callable[[Command], Comma
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given, as JSON; an option that may be repeated is a list."""
-    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    return {name: value for name, value in lists.items() if value is not None and value != []}
+    named = {name: value for name, value in values.items() if value is not None and value != ()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in named.items()}
 
 
 def one_of(words: type[StrEnum]) -> click.Choice[str]:

@@ -34,6 +34,10 @@ def _secret_headers(
     return None if headers is None else {name: value or None for name, value in headers.items()}
 
 
+def _paths(_context: click.Context, _option: click.Parameter, paths: tuple[str, ...]) -> list[str] | None:
+    return [path for path in paths if path] if paths else None
+
+
 _webhook = option_group(click.argument("webhook_id", type=int), account_option)
 _extras = option_group(
     click.option("--payload-version", type=one_of(PayloadVersion), help="`legacy` is the flat payload used before v2."),
@@ -52,6 +56,14 @@ _extras = option_group(
     ),
     click.option(
         "--filter", type=_json, metavar="JSON", help='Send only events whose bodies match; "" removes the filter.'
+    ),
+    click.option(
+        "--only-field", "only_fields", multiple=True, metavar="PATH", callback=_paths,
+        help='Send only this attribute of bodies, such as `invoice.lines.name`. May be repeated; "" means all.',
+    ),
+    click.option(
+        "--exclude-field", "excluded_fields", multiple=True, metavar="PATH", callback=_paths,
+        help='Never send this attribute of bodies. May be repeated; "" means none.',
     ),
     click.option(
         "--header", "headers", multiple=True, callback=_headers, metavar="'NAME: VALUE'",

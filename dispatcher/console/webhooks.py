@@ -28,9 +28,10 @@ from dispatcher.storage.reads.webhooks import WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edits
 from dispatcher.webhooks import secrets
-from dispatcher.webhooks.preview import preview
+from dispatcher.webhooks.preview import payload_preview, preview
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
+_PATHS = ("only_fields", "excluded_fields")
 _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering")
 
 
@@ -181,6 +182,17 @@ def preview_filter() -> Response:
         return page("filter_preview.html", problems=[text for texts in invalid.messages.values() for text in texts])
 
 
+@blueprint.route(f"{_ONE}/payload_preview", methods=["POST"], endpoint="preview_payload")
+def preview_payload(webhook_id: int) -> Response:
+    """A part: what the form's webhook would be sent of its last event. A new webhook's id is 0."""
+    try:
+        previewed = payload_preview(container().storage, account(), webhook_id, _attributes())
+    except InvalidWebhook as invalid:
+        return page("payload_preview.html", problems=[text for texts in invalid.messages.values() for text in texts])
+    body, is_real = previewed
+    return page("payload_preview.html", payload=json.loads(body), size=len(body), is_real=is_real)
+
+
 def _event_groups(chosen: Collection[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
     """Every event by its resource, with whether it is chosen; the dispatcher's own events come last."""
     groups: dict[str, list[tuple[str, bool]]] = {}
@@ -221,6 +233,8 @@ def _attributes() -> dict[str, Any]:
     attributes["superseding"] = bool(form.get("superseding"))
     attributes["filter"] = _json_or_text(form.get("filter", "").strip())
     attributes["rate_limit"] = filters.rate(form.get("rate_limit", ""))
+    for name in _PATHS:
+        attributes[name] = form.get(name, "").replace(",", " ").split()
     attributes["headers"] = read_lines(form.get("headers", "").splitlines())
     secret = read_lines(form.get("secret_headers", "").splitlines())
     attributes["secret_headers"] = {name: value or None for name, value in secret.items()}

@@ -16,6 +16,10 @@ class Options:
     """Sent with each request, beside those of the dispatcher."""
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The same, of which only the names are shown."""
+    only_fields: tuple[str, ...] = ()
+    """Paths of the body's attributes that are sent; none: all are."""
+    excluded_fields: tuple[str, ...] = ()
+    """Paths of those that never are."""
 
 
 NO_OPTIONS = Options()

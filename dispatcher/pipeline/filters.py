@@ -13,19 +13,17 @@ never unknown, so that `$not` means what it says.
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from marshmallow import ValidationError
 
-from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.errors import plain
-from dispatcher.schemas.wire.choices import did_you_mean
+from dispatcher.schemas.located import Located, Schema, bodies, no_such_attribute, types_of
 from dispatcher.schemas.wire.fields import UNSENDABLE
 
 Problem = tuple[str, str]
 """Where in the filter, and what is wrong there."""
-Schema = Mapping[str, Any]
 
 SIZE_LIMIT, DEPTH_LIMIT, CONDITION_LIMIT = 8_192, 12, 100
 """Characters of a filter as JSON, objects in one another, and alternatives in all."""
@@ -48,8 +46,7 @@ def compile_filter(filter_: Any, events: Iterable[str]) -> str:
         raise ValidationError(["must be a JSON object, or null"])
     if len(json.dumps(filter_, ensure_ascii=False)) > SIZE_LIMIT:
         raise ValidationError([f"is too long (maximum is {SIZE_LIMIT:,} characters)"])
-    known = active().events
-    compiler = _Compiler([known[name].schema for name in active().subscribed(events) if name in known])
+    compiler = _Compiler(bodies(events))
     predicate = compiler.object(filter_, "$", "", compiler.schemas, 1)
     if compiler.problems:
         raise ValidationError([f"{path}: {text}" if path else text for path, text in compiler.problems[:_SHOWN]])
@@ -59,12 +56,12 @@ def compile_filter(filter_: Any, events: Iterable[str]) -> str:
 class _Compiler:
     """Goes through one filter, and notes what is wrong with it."""
 
-    def __init__(self, schemas: Sequence[Schema]) -> None:
-        self.schemas = [_Located(schema, schema) for schema in schemas]
+    def __init__(self, schemas: Sequence[Located]) -> None:
+        self.schemas = schemas
         self.problems: list[Problem] = []
         self._count = 0
 
-    def object(self, node: Any, path: str, at: str, schemas: Sequence["_Located"], depth: int) -> str:
+    def object(self, node: Any, path: str, at: str, schemas: Sequence[Located], depth: int) -> str:
         """`path`: the jsonpath of what the node is about; `at`: the same for people."""
         if not isinstance(node, dict) or not node:
             return self._wrong(at, "must be an object with at least one condition")
@@ -73,21 +70,19 @@ class _Compiler:
         parts = [self._entry(key, value, path, at, schemas, depth) for key, value in node.items()]
         return _all(parts)
 
-    def _entry(self, key: str, value: Any, path: str, at: str, schemas: Sequence["_Located"], depth: int) -> str:
+    def _entry(self, key: str, value: Any, path: str, at: str, schemas: Sequence[Located], depth: int) -> str:
         here = f"{at}.{plain(key)}".lstrip(".")
         if key.startswith("$"):
             return self._combination(key, value, path, here, schemas, depth)
         found = [inner for schema in schemas for inner in schema.attribute(key)]
         if not found:
-            known = sorted({name for schema in schemas for name in schema.names()})
-            near = did_you_mean(key, known) if known else "it has no attributes"
-            return self._wrong(here, f"is no attribute of the events; {near}")
+            return self._wrong(here, no_such_attribute(key, schemas))
         inner_path = f"{path}.{self._json(key, here)}"
         if isinstance(value, list):
             return self._alternatives(value, inner_path, here, [one for schema in found for one in schema.leaves()])
         return self.object(value, inner_path, here, found, depth + 1)
 
-    def _combination(self, key: str, value: Any, path: str, at: str, schemas: Sequence["_Located"], depth: int) -> str:
+    def _combination(self, key: str, value: Any, path: str, at: str, schemas: Sequence[Located], depth: int) -> str:
         if key not in COMBINATIONS:
             return self._wrong(at, f"is not one of {', '.join(COMBINATIONS)}")
         if key == "$not":
@@ -152,7 +147,7 @@ class _Compiler:
         kind = _TYPES.get(type(value), "number" if isinstance(value, int | float) else "")
         if not kind:
             return self._wrong(at, "must be text, a number, true, false or null")
-        allowed = {type_ for leaf in leaves for type_ in _types(leaf)}
+        allowed = {type_ for leaf in leaves for type_ in types_of(leaf)}
         if allowed and kind not in allowed | ({"number"} if "integer" in allowed else set()):
             kinds = " or ".join(sorted({_KINDS[type_] for type_ in allowed}))
             return self._wrong(at, f"{_shown(value)} can never be equal: the attribute is {kinds}")
@@ -196,73 +191,16 @@ class _Compiler:
         return "false"
 
 
-class _Located:
-    """A part of a JSON Schema, and the whole in which its references lead somewhere."""
-
-    def __init__(self, whole: Schema, part: Schema) -> None:
-        self._whole = whole
-        self._part = part
-
-    def attribute(self, name: str) -> Iterator["_Located"]:
-        """What the attribute may be, also of the items of an array; nothing where there is no such attribute."""
-        for schema in self.leaves():
-            if name in schema.get("properties", {}):
-                yield _Located(self._whole, schema["properties"][name])
-            elif _is_open(schema):
-                yield _Located(self._whole, schema["additionalProperties"] if _has_more(schema) else {})
-
-    def names(self) -> Iterator[str]:
-        """The attributes that it names."""
-        for schema in self.leaves():
-            yield from schema.get("properties", {})
-
-    def leaves(self) -> Iterator[Schema]:
-        """Itself, its alternatives and its items, each without references."""
-        pending, seen = [self._part], 0
-        while pending and seen < 1_000:
-            schema, seen = pending.pop(0), seen + 1
-            if "$ref" in schema:
-                pending.append(_at(self._whole, schema["$ref"]))
-                continue
-            yield schema
-            for word in ("anyOf", "oneOf", "allOf"):
-                pending += schema.get(word, [])
-            if isinstance(schema.get("items"), dict):
-                pending.append(schema["items"])
-
-
-def _at(whole: Schema, reference: str) -> Schema:
-    found: Any = whole
-    for part in reference.removeprefix("#").split("/")[1:]:
-        found = found[part.replace("~1", "/").replace("~0", "~")]
-    return found if isinstance(found, dict) else {}
-
-
-def _is_open(schema: Schema) -> bool:
-    """Whether it may have attributes that it does not name: by its own words, or as nothing is said of it."""
-    is_object = "object" in _types(schema) or "properties" in schema
-    return (is_object and schema.get("additionalProperties", True) is not False) or not schema
-
-
-def _has_more(schema: Schema) -> bool:
-    return isinstance(schema.get("additionalProperties"), dict)
-
-
-def _types(schema: Schema) -> set[str]:
-    types = schema.get("type", [])
-    return {types} if isinstance(types, str) else set(types)
-
-
 def _has_type(leaves: Sequence[Schema], *names: str) -> bool:
     """Whether one may be of such a type; where nothing is said of types, all may be."""
-    allowed = {type_ for leaf in leaves for type_ in _types(leaf)}
+    allowed = {type_ for leaf in leaves for type_ in types_of(leaf)}
     return not allowed or bool(allowed & set(names))
 
 
 def _is_decimal(schema: Schema) -> bool:
     """Whether it is text that is a decimal number."""
     pattern = schema.get("pattern")
-    return "string" in _types(schema) and pattern is not None and bool(re.search(pattern, "1.0"))
+    return "string" in types_of(schema) and pattern is not None and bool(re.search(pattern, "1.0"))
 
 
 def _is_comparison(operand: Any) -> bool:

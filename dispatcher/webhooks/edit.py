@@ -12,6 +12,7 @@ from dispatcher.pipeline.filters import compile_filter
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas import active
+from dispatcher.schemas.api.field_paths import problems_of_paths
 from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
@@ -116,11 +117,14 @@ def checked_attributes(attributes: dict[str, Any], schema: FilteredWebhookSchema
         checked = {}
     if checked.get("payload_version") == PayloadVersion.LEGACY and not set(checked["events"]) <= LEGACY_EVENTS:
         messages["events"] = [f"must be among {', '.join(sorted(LEGACY_EVENTS))} for a legacy payload"]
+    only, excluded = checked.get("only_fields", ()), checked.get("excluded_fields", ())
     if checked.get("filter") is not None:
         try:
             checked["filter_path"] = compile_filter(checked["filter"], checked["events"])
         except ValidationError as error:
             messages["filter"] = texts(error.messages)
+    if only or excluded:
+        messages |= problems_of_paths(checked["events"], only, excluded)
     if messages:
         raise InvalidWebhook(messages)
     return checked

@@ -1,18 +1,26 @@
-"""How many of an account's last events a filter would have matched, before it is saved."""
+"""Before a webhook is saved: how many of an account's last events a filter matches, and what would be sent."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marshmallow import ValidationError
 
+from dispatcher import clock
 from dispatcher.errors import InvalidWebhook
+from dispatcher.model.account import Account
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.webhook import PayloadVersion, Target
+from dispatcher.payload import render
 from dispatcher.pipeline.filters import compile_filter
 from dispatcher.schemas import active
 from dispatcher.schemas.api.webhook import FilterPreviewSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.options import read_options, write_options
 from dispatcher.storage.reads import filter_preview
-from dispatcher.storage.reads.filter_preview import FilterPreview
+from dispatcher.storage.reads.filter_preview import FilterPreview, NewestEvent
+from dispatcher.webhooks.edit import changed_attributes, checked_attributes
 
 _schema = FilterPreviewSchema()
 
@@ -21,6 +29,46 @@ def preview(storage: Storage, account_id: int, requested: Mapping[str, Any]) -> 
     """Of the newest events that `events` mean those that match `filter`; raises InvalidWebhook."""
     filter_, events = _checked(requested)
     return storage.read(filter_preview.count, account_id, filter_, events)
+
+
+def payload_preview(
+    storage: Storage, account: Account, webhook_id: int, attributes: Mapping[str, Any]
+) -> tuple[bytes, bool]:
+    """What such a webhook would be POSTed of the newest event that it subscribes to; False: of an example.
+
+    Raises InvalidWebhook. Where it is POSTed does not matter.
+    """
+    anywhere = {"webhook_url": "https://example.com/", "secret_headers": {}}
+    checked = checked_attributes(changed_attributes(None, {**attributes, **anywhere}))
+    names = active().subscribed(checked["events"])
+    found = storage.read(filter_preview.newest, account.id, names)
+    event = found or _example(next((name for name in names if name in active().events), names[0]))
+    claimed = Claimed(
+        id=0,
+        webhook_id=webhook_id,
+        idempotency_key="",
+        attempt_number=1,
+        lease_token="",
+        event_id=event.id,
+        event_name=event.name,
+        event_created_at=event.created_at,
+        body_json=event.body_json,
+        time_zone=account.time_zone,
+    )
+    target = Target(
+        webhook_id=webhook_id,
+        url="",
+        auth_header=None,
+        signing_keys=(),
+        payload_version=PayloadVersion(checked["payload_version"]),
+        options=read_options(write_options(checked, storage.secrets), storage.secrets),
+    )
+    return render(claimed, target), found is not None
+
+
+def _example(name: str) -> NewestEvent:
+    body = active().events[name].example if name in active().events else {}
+    return NewestEvent(0, name, clock.now(), json.dumps(body, ensure_ascii=False))
 
 
 def _checked(requested: Mapping[str, Any]) -> tuple[str, Sequence[str]]:

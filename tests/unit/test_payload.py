@@ -47,6 +47,15 @@ def test_every_try_sends_the_same_bytes() -> None:
     assert first == second
 
 
+def test_fields_are_chosen_within_the_envelope_and_of_the_flat_object() -> None:
+    claimed = a_claimed(body_json='{"invoice": {"id": 93, "number": "7", "total": "1.0"}}')
+    chosen = Options(only_fields=("invoice.number",))
+
+    assert json.loads(render(claimed, a_target(options=chosen)))["body"] == {"invoice": {"id": 93, "number": "7"}}
+    flat = json.loads(render(claimed, a_target(options=chosen, payload_version=PayloadVersion.LEGACY)))
+    assert (flat["invoice_id"], flat["number"], flat["total"]) == (93, "7", None)
+
+
 def test_a_legacy_webhook_gets_the_flat_object() -> None:
     invoice = {"id": 93, "number": "2024-0056", "status": "paid", "total": "1.0", "paid_on": "2024-06-13"}
     body = json.dumps({"invoice": invoice})

@@ -11,6 +11,7 @@ from uuid import UUID
 from dispatcher.errors import DeliveryNotFound
 from dispatcher.ids import delivery_id_of
 from dispatcher.model.attempt import for_clients
+from dispatcher.schemas.selection import select_fields
 from dispatcher.storage.engine import Connection, Row, record, rows
 
 
@@ -42,7 +43,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryRow:
-    """A delivery as people see it. `body_json` is the event's body, without the envelope."""
+    """A delivery as people see it. `body_json` is what its webhook gets of the event's body, without the envelope."""
 
     id: int
     webhook_id: int
@@ -88,11 +89,15 @@ class DeliveryRow:
         return replace(self, attempts=tuple(attempt.for_clients() for attempt in self.attempts))
 
 
-# Of a delivery whose event is gone, its day dropped, nobody knows any more what it was; but it is listed.
+# The last two choose from the body. Of a delivery whose event is gone, its day dropped, nobody knows any more what it
+# was; but it is listed.
 _COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, coalesce(e.name, 'unknown'),
     coalesce(e.created_at, d.created_at), coalesce(e.body::text, '{}'),
     d.idempotency_key, d.state, d.attempt_count + d.attempt_count_smallint, d.lost_count + d.lost_count_smallint,
-    case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at"""
+    case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at,
+    w.options -> 'only_fields', w.options -> 'excluded_fields'"""
+_BODY = 9
+"""Columns up to the body."""
 
 _JOINED = """
 join dispatcher.webhooks w on w.id = d.webhook_id join dispatcher.accounts a on a.id = w.account_id
@@ -263,9 +268,19 @@ def _delivery_id(id_or_key: str) -> int | None:
         return None
 
 
+def _row(*columns: Any) -> DeliveryRow:
+    *before, name, created_at, body_json = columns[:_BODY]
+    *after, only, excluded = columns[_BODY:]
+    try:
+        sent = select_fields(name, body_json, tuple(only or ()), tuple(excluded or ()))
+    except ValueError:  # somebody emitted it by SQL, and it cannot be sent
+        sent = "{}"
+    return record(DeliveryRow, (*before, name, created_at, sent, *after, ()))
+
+
 def _with_attempts(connection: Connection, stored: Sequence[Row]) -> list[DeliveryRow]:
     """From rows of _COLUMNS."""
-    listed = [record(DeliveryRow, (*row, ())) for row in stored]
+    listed = [_row(*row) for row in stored]
     if not listed:
         return []
     ids, since = [one.id for one in listed], min(one.created_at for one in listed).date()

@@ -1,9 +1,11 @@
-"""A filter tried out on the events that are kept."""
+"""What a webhook would get: a filter tried out on the events that are kept, and the newest of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from dispatcher.storage.engine import Connection, records
+from dispatcher.storage.engine import Connection, records, rows
 
 EVENTS = 200
 """Events that a filter is tried on."""
@@ -33,6 +35,31 @@ matching as materialized (select id from newest where dispatcher.event_json(id) 
 select (select count(*) from matching), (select count(*) from newest),
     array(select id from matching order by id desc limit %(shown)s)
 """
+
+
+# Index: events_by_account, backwards.
+_NEWEST = """
+select id, name, created_at, body::text from dispatcher.events where id = (
+    select id from (
+        select id, name from dispatcher.events where account_id = %(account_id)s
+        order by id desc limit %(scan)s) scanned
+    where name = any (%(names)s::text[]) order by id desc limit 1)
+"""
+
+
+class NewestEvent(NamedTuple):
+    """An event with its body as it was written."""
+
+    id: int
+    name: str
+    created_at: datetime
+    body_json: str
+
+
+def newest(connection: Connection, account_id: int, names: Sequence[str]) -> NewestEvent | None:
+    """The account's newest event with one of these names; None where it is older than SCAN others, or there is none."""
+    found = rows(connection, _NEWEST, account_id=account_id, names=list(names), scan=SCAN)
+    return NewestEvent(*found[0]) if found else None
 
 
 def count(connection: Connection, account_id: int, filter_path: str, names: Sequence[str]) -> FilterPreview:

@@ -15,9 +15,10 @@ from dispatcher.replays import job
 from dispatcher.storage.engine import Storage, rows, scalar, scalars
 from dispatcher.storage.pipeline import events, leasing
 from dispatcher.storage.pipeline.leasing import Leasing
+from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import events as event_reads
 from dispatcher.webhooks.edit import create_webhook, edit_webhook
-from dispatcher.webhooks.preview import preview
+from dispatcher.webhooks.preview import payload_preview, preview
 from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import an_event
 
@@ -241,6 +242,23 @@ def test_a_filter_is_tried_on_the_last_events(container: Any, account: Any) -> N
     assert preview(container.storage, account.id, {"filter": DEAR, "events": ["invoice_sent"]}).of == 0
     with pytest.raises(InvalidWebhook):
         preview(container.storage, account.id, {"filter": {"x": [1]}, "events": ["invoice_paid"]})
+
+
+def test_fields_that_are_not_sent_are_shown_to_nobody(container: Any, account: Any) -> None:
+    storage = container.storage
+    chosen = {"only_fields": ["invoice.total", "invoice.number"], "excluded_fields": ["invoice.number"]}
+    webhook = create_webhook(storage, account.slug, PAID | chosen)
+    assert payload_preview(storage, account, webhook.id, PAID | chosen)[1] is False
+    emit(container, account, "5.0")
+    in_a_transaction(storage)
+
+    (row,) = storage.read(delivery_reads.deliveries, slug=account.slug)
+    body, is_real = payload_preview(storage, account, webhook.id, PAID | chosen)
+
+    assert is_real
+    assert row.envelope["body"] == json.loads(body)["body"] == {"invoice": {"id": 0, "total": "5.0"}}
+    with pytest.raises(InvalidWebhook, match="always sent"):
+        edit_webhook(storage, container.schedule, account.slug, webhook.id, {"excluded_fields": ["invoice.id"]})
 
 
 @pytest.fixture

@@ -1,0 +1,81 @@
+"""Paths through the JSON Schemas of events' bodies: what an attribute may be, and whether there is one."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from dispatcher.schemas.active_catalogues import active
+from dispatcher.schemas.wire.choices import did_you_mean
+
+Schema = Mapping[str, Any]
+
+
+def bodies(subscriptions: Iterable[str]) -> list["Located"]:
+    """Of the events that these mean; the dispatcher's own have no schema."""
+    known = active().events
+    return [
+        Located(known[name].schema, known[name].schema) for name in active().subscribed(subscriptions) if name in known
+    ]
+
+
+def no_such_attribute(name: str, schemas: Sequence["Located"]) -> str:
+    """What is wrong with an attribute that none of them has."""
+    known = sorted({other for schema in schemas for other in schema.names()})
+    return f"is no attribute of the events; {did_you_mean(name, known) if known else 'it has no attributes'}"
+
+
+class Located:
+    """A part of a JSON Schema, and the whole in which its references lead somewhere."""
+
+    def __init__(self, whole: Schema, part: Schema) -> None:
+        self._whole = whole
+        self._part = part
+
+    def attribute(self, name: str) -> Iterator["Located"]:
+        """What the attribute may be, also of the items of an array; nothing where there is no such attribute."""
+        for schema in self.leaves():
+            if name in schema.get("properties", {}):
+                yield Located(self._whole, schema["properties"][name])
+            elif _is_open(schema):
+                yield Located(self._whole, schema["additionalProperties"] if _has_more(schema) else {})
+
+    def names(self) -> Iterator[str]:
+        """The attributes that it names."""
+        for schema in self.leaves():
+            yield from schema.get("properties", {})
+
+    def leaves(self) -> Iterator[Schema]:
+        """Itself, its alternatives and its items, each without references."""
+        pending, seen = [self._part], 0
+        while pending and seen < 1_000:
+            schema, seen = pending.pop(0), seen + 1
+            if "$ref" in schema:
+                pending.append(_at(self._whole, schema["$ref"]))
+                continue
+            yield schema
+            for word in ("anyOf", "oneOf", "allOf"):
+                pending += schema.get(word, [])
+            if isinstance(schema.get("items"), dict):
+                pending.append(schema["items"])
+
+
+def _at(whole: Schema, reference: str) -> Schema:
+    found: Any = whole
+    for part in reference.removeprefix("#").split("/")[1:]:
+        found = found[part.replace("~1", "/").replace("~0", "~")]
+    return found if isinstance(found, dict) else {}
+
+
+def _is_open(schema: Schema) -> bool:
+    """Whether it may have attributes that it does not name: by its own words, or as nothing is said of it."""
+    is_object = "object" in types_of(schema) or "properties" in schema
+    return (is_object and schema.get("additionalProperties", True) is not False) or not schema
+
+
+def _has_more(schema: Schema) -> bool:
+    return isinstance(schema.get("additionalProperties"), dict)
+
+
+def types_of(schema: Schema) -> set[str]:
+    """The types that it allows; none where nothing is said of them."""
+    types = schema.get("type", [])
+    return {types} if isinstance(types, str) else set(types)
