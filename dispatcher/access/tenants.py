@@ -9,14 +9,15 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher.errors import AccountExists, AccountNotFound, InvalidAccount
+from dispatcher.schemas import active
 from dispatcher.schemas.api.tenant import TenantSchema
+from dispatcher.schemas.api.webhook import EXTERNAL_ID
 from dispatcher.schemas.errors import texts_by_field
 from dispatcher.settings import Settings, check_time_zone
 from dispatcher.storage.admin import accounts, erase, tenants
 from dispatcher.storage.admin.tenants import LIMITS, Tenant
 from dispatcher.storage.engine import Connection, Storage
 
-_EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:@-]{1,255}\Z")
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9_-]+")
 _SLUG_LENGTH, _DIGEST_LENGTH = 63, 8
 
@@ -81,7 +82,8 @@ def _create(
     connection: Connection, external_id: str, attributes: Mapping[str, Any], settings: Settings
 ) -> tuple[Tenant, bool]:
     """The account, and whether it is new: somebody else may have created it meanwhile."""
-    slug, time_zone = attributes.get("slug") or slug_of(external_id), attributes.get("time_zone", settings.time_zone)
+    slug = attributes.get("slug") or slug_of(external_id)
+    time_zone = attributes.get("time_zone") or settings.time_zone or active().time_zone
     try:
         accounts.create(connection, slug, time_zone, external_id=external_id)
     except AccountExists as error:
@@ -105,7 +107,7 @@ def _edit(connection: Connection, tenant: Tenant, changes: Mapping[str, Any]) ->
 
 def checked_account(external_id: str, attributes: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """As `_checked_attributes`, where the account may be new: its id is checked, too."""
-    if not _EXTERNAL_ID.match(external_id):
+    if not EXTERNAL_ID.match(external_id):
         raise InvalidAccount({"external_id": ["must have 1 to 255 characters of A-Z a-z 0-9 . _ : @ -"]})
     return _checked_attributes(attributes, settings)
 

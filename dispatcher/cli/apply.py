@@ -15,7 +15,10 @@ from dispatcher.webhooks.apply import plan
     "-f", "--file", "file", type=click.File(encoding="utf-8"), required=True, help="The file; - is standard input."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-def apply(file: IO[str], dry_run: bool) -> None:
+@click.option(
+    "--prune", is_flag=True, help="Delete webhooks that the list of their account does not have, but for its clients'."
+)
+def apply(file: IO[str], dry_run: bool, prune: bool) -> None:
     """Create and change accounts and webhooks as a YAML file describes them. What it does not name stays."""
     text, container = file.read(), current_container()
     try:
@@ -23,13 +26,13 @@ def apply(file: IO[str], dry_run: bool) -> None:
     except yaml.YAMLError as error:
         raise click.ClickException(f"{file.name}: {' '.join(str(error).split())}") from None
     try:
-        changes = plan(container.storage, container.schedule, container.settings, document)
+        changes = plan(container.storage, container.schedule, container.settings, document, prunes=prune)
     except InvalidFile as error:
         raise click.ClickException(f"{file.name}:{_line(node, error.path)}: {error}") from None
     for change in changes:
-        print(f"{'+' if change.is_new else '~'} {change.title}")
+        print(f"{change.sign} {change.title}")
         for name, (before, after) in change.differences.items():
-            print(f"    {name}: {after!r}" if change.is_new else f"    {name}: {before!r} -> {after!r}")
+            print(f"    {name}: {after!r}" if change.sign == "+" else f"    {name}: {before!r} -> {after!r}")
         if not dry_run:
             change.make()
     done = "would change" if dry_run else "changed"

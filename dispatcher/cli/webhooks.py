@@ -42,6 +42,7 @@ _webhook = option_group(click.argument("webhook_id", type=int), account_option)
 _extras = option_group(
     click.option("--payload-version", type=one_of(PayloadVersion), help="`legacy` is the flat payload used before v2."),
     click.option("--description", metavar="TEXT", help="A note for people."),
+    click.option("--uid", metavar="ID", help="Your own id of it, one of each in an account."),
     click.option("--rate-limit", type=int, metavar="N", help="Maximum requests per second."),
     click.option("--signing", type=one_of(Signing), help="`none` omits the Standard Webhooks headers."),
     click.option(

@@ -50,6 +50,8 @@ class Webhook(Options):
     updated_at: datetime
     client_id: int | None = None
     """The client whose it is (its row's id); None: it was made by the command."""
+    uid: str | None = None
+    """The company's own id of it, one of each in an account."""
     description: str | None = None
     rate_limit: int | None = None
     """Requests per second at most; None: no limit."""

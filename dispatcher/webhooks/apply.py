@@ -1,13 +1,18 @@
-"""Accounts and webhooks as a file describes them: what would change, and the changes. What it does not name stays."""
+"""Accounts and webhooks as a file describes them: what would change, and the changes.
 
-from collections.abc import Callable, Iterator, Mapping
+A webhook is known by its `uid`, or by its URL where it has none. What the file does not name stays. On request,
+webhooks are deleted that the list of their account does not name; accounts never are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from dispatcher.access import tenants as accounts
 from dispatcher.errors import AccountNotFound, InvalidFields, InvalidFile
 from dispatcher.model.options import SECRET_OPTIONS
+from dispatcher.model.webhook import Webhook
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import tenants, webhooks
@@ -21,16 +26,21 @@ _SECRET = "(hidden)"  # noqa: S105 - what is shown in the place of one
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """An account or webhook to create or to change: `differences` are attribute → before and after."""
+    """An account or webhook to create, change or delete: `differences` are attribute → before and after."""
 
+    sign: Literal["+", "~", "-"]
     title: str
-    is_new: bool
     differences: Mapping[str, tuple[object, object]]
     make: Callable[[], object]
 
 
-def plan(storage: Storage, schedule: Schedule, settings: Settings, document: Any) -> list[PlannedChange]:
-    """What differs from the file, in the order in which it is to be made; raises InvalidFile."""
+def plan(
+    storage: Storage, schedule: Schedule, settings: Settings, document: Any, *, prunes: bool = False
+) -> list[PlannedChange]:
+    """What differs from the file, in the order in which it is to be made; raises InvalidFile.
+
+    `prunes`: webhooks that an account's list does not name are deleted, but for those of its clients.
+    """
     entries = _mapping(_mapping(document, ()).get("accounts", {}), ("accounts",))
     unknown = next((key for key in document if key != "accounts"), None)
     if unknown is not None:
@@ -39,11 +49,12 @@ def plan(storage: Storage, schedule: Schedule, settings: Settings, document: Any
     for external_id, entry in entries.items():
         at: Path = ("accounts", external_id)
         given = dict(_mapping(entry or {}, at))
-        listed = given.pop("webhooks", [])
-        if not isinstance(listed, list):
-            raise InvalidFile((*at, "webhooks"), "must be a list")
+        listed = given.pop("webhooks", None)
         changes += _account(storage, settings, str(external_id), given, at)
-        changes += _webhooks(storage, schedule, str(external_id), listed, (*at, "webhooks"))
+        if listed is not None:
+            if not isinstance(listed, list):
+                raise InvalidFile((*at, "webhooks"), "must be a list")
+            changes += _webhooks(storage, schedule, str(external_id), listed, (*at, "webhooks"), prunes=prunes)
     return changes
 
 
@@ -55,43 +66,84 @@ def _account(
     try:
         tenant = storage.read(tenants.find, external_id)
     except AccountNotFound:
-        yield PlannedChange(
-            f"account {external_id}", True, {name: (None, value) for name, value in checked.items()}, make
-        )
+        new = {name: (None, value) for name, value in checked.items()}
+        yield PlannedChange("+", f"account {external_id}", new, make)
         return
     if differences := _differences(tenant, checked):
-        yield PlannedChange(f"account {external_id}", False, differences, make)
+        yield PlannedChange("~", f"account {external_id}", differences, make)
 
 
 def _webhooks(
-    storage: Storage, schedule: Schedule, external_id: str, listed: list[Any], at: Path
+    storage: Storage, schedule: Schedule, external_id: str, listed: list[Any], at: Path, *, prunes: bool
 ) -> Iterator[PlannedChange]:
     try:
         tenant = storage.read(tenants.find, external_id)
-        stored = storage.read(webhooks.list_for_account, storage.secrets, tenant.id)
+        unnamed = storage.read(webhooks.list_for_account, storage.secrets, tenant.id)
     except AccountNotFound:
-        stored = []
-    by_url = {one.webhook_url: one for one in stored}
+        unnamed = []
+
+    def slug() -> str:
+        return storage.read(tenants.find, external_id).slug  # it may be new
+
     for number, entry in enumerate(listed):
         here = (*at, number)
         given = _mapping(entry, here)
-        url = given.get("webhook_url")
-        before = by_url.get(url) if isinstance(url, str) else None
+        _refuse_second(listed[:number], given, here)
+        before = _stored(unnamed, given, here)
         checked = _fields(here, partial(edit.checked_attributes, edit.changed_attributes(before, given)))
         after = {name: checked[name] for name in given}
-        before_id = None if before is None else before.id
-        title = f"webhook {_shown('webhook_url', url)} of {external_id}"
-
-        def make(given: Mapping[str, Any] = given, id_: int | None = before_id) -> object:
-            slug = storage.read(tenants.find, external_id).slug
-            if id_ is None:
-                return edit.create_webhook(storage, slug, given)
-            return edit.edit_webhook(storage, schedule, slug, id_, given)
-
+        title = _title(given.get("uid"), given.get("webhook_url"), external_id)
         if before is None:
-            yield PlannedChange(title, True, {name: (None, _shown(name, value)) for name, value in after.items()}, make)
-        elif differences := _differences(before, after):
-            yield PlannedChange(title, False, differences, make)
+            new = {name: (None, _shown(name, value)) for name, value in after.items()}
+            yield PlannedChange("+", title, new, partial(_create, storage, slug, given))
+            continue
+        unnamed.remove(before)
+        if differences := _differences(before, after):
+            change = partial(_edit, storage, schedule, slug, before.id, given)
+            yield PlannedChange("~", title, differences, change)
+    for one in unnamed:
+        if prunes and one.client_id is None:
+            title = _title(one.uid, one.webhook_url, external_id)
+            yield PlannedChange("-", title, {}, partial(_delete, storage, slug, one.id))
+
+
+def _stored(candidates: Sequence[Webhook], given: Mapping[str, Any], at: Path) -> Webhook | None:
+    """The webhook that an entry means; None: a new one. One without a uid gets that of the entry with its URL."""
+    uid, url = given.get("uid"), given.get("webhook_url")
+    if uid is not None:
+        for one in candidates:
+            if one.uid == uid:
+                return one
+    at_url = [one for one in candidates if one.webhook_url == url and (uid is None or one.uid is None)]
+    if len(at_url) > 1:
+        raise InvalidFile((*at, "webhook_url"), f"is the URL of {len(at_url)} webhooks of the account; add a `uid`")
+    return at_url[0] if at_url else None
+
+
+def _refuse_second(earlier: Sequence[Any], given: Mapping[str, Any], at: Path) -> None:
+    """Two entries for one webhook would change it in turn, at each run."""
+    name = "webhook_url" if given.get("uid") is None else "uid"
+    for one in earlier:
+        if one.get(name) == given.get(name) and (name == "uid" or one.get("uid") is None):
+            raise InvalidFile((*at, name), "is that of an entry before; webhooks with one URL need a `uid` each")
+
+
+def _create(storage: Storage, slug: Callable[[], str], given: Mapping[str, Any]) -> object:
+    return edit.create_webhook(storage, slug(), given)
+
+
+def _edit(
+    storage: Storage, schedule: Schedule, slug: Callable[[], str], webhook_id: int, given: Mapping[str, Any]
+) -> object:
+    return edit.edit_webhook(storage, schedule, slug(), webhook_id, given)
+
+
+def _delete(storage: Storage, slug: Callable[[], str], webhook_id: int) -> None:
+    edit.delete_webhook(storage, slug(), webhook_id)
+
+
+def _title(uid: object, url: object, external_id: str) -> str:
+    return f"webhook {_shown('webhook_url', url) if uid is None else uid} of {external_id}"
 
 
 def _differences(before: object, after: Mapping[str, Any]) -> dict[str, tuple[object, object]]:

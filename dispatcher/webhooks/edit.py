@@ -90,9 +90,10 @@ def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: i
 
 
 def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
-    """A client's webhook is API v3's, which has no filter; one that was set otherwise stays."""
-    if client_id is not None and "filter" in attributes:
-        raise InvalidWebhook({"filter": ["Unknown field."]})
+    """A client's webhook is API v3's, which has no filter and no uid; what was set otherwise stays."""
+    unknown = attributes.keys() & {"filter", "uid"} if client_id is not None else ()
+    if unknown:
+        raise InvalidWebhook({name: ["Unknown field."] for name in sorted(unknown)})
 
 
 def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, post_load
-from marshmallow.validate import Range
+from marshmallow.validate import Range, Regexp
 
 from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.api.headers import is_header_value
@@ -21,6 +21,9 @@ from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Intege
 EMPTY, BLANK, INVALID = "can't be empty", "can't be blank", "is invalid"
 _NOT_BOOLEAN = allowed(("true", "false"))
 
+EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:@-]{1,255}\Z")
+"""An id that the company itself gave."""
+_NOT_AN_ID = "must have 1 to 255 characters of A-Z a-z 0-9 . _ : @ -"
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x20\x7f-\xa0\ud800-\udfff\\]")  # \s: the blanks of all scripts
 _URL_LIMIT = 2_048
 _UNKNOWN_SHOWN = 100
@@ -164,8 +167,16 @@ def _subscriptions(check: Callable[[Sequence[str]], None] = check_subscriptions,
 
 
 class FilteredWebhookSchema(WebhookWithExtrasSchema):
-    """With wildcards in `events` and a filter on bodies (docs/guides/filters.md), which API v3 does not have."""
+    """With wildcards in `events`, a filter on bodies (docs/guides/filters.md), and the company's own id, `uid`.
 
+    API v3 has none of these.
+    """
+
+    uid = fields.String(
+        allow_none=True,
+        validate=Regexp(EXTERNAL_ID, error=_NOT_AN_ID),
+        error_messages={"invalid": _NOT_AN_ID},
+    )
     events = _subscriptions()
     filter = fields.Dict(allow_none=True, error_messages={"invalid": "must be a JSON object, or null"})
 

@@ -1,13 +1,16 @@
 """Webhooks: who wants which events, with secrets encrypted. Never deleted, only marked: attempts point to them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dispatcher.errors import WebhookNotFound
+from sqlalchemy.exc import IntegrityError
+
+from dispatcher.errors import InvalidWebhook, WebhookNotFound
 from dispatcher.model.delivery import State
 from dispatcher.model.options import OPTION_DEFAULTS
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, SigningSecret, Webhook
@@ -23,6 +26,7 @@ CANCELLED_AT_ONCE = 20_000
 DEFAULTS: Mapping[str, Any] = {
     "active": True,
     "auth_header": None,
+    "uid": None,
     "description": None,
     "payload_version": PayloadVersion.V3,
     "rate_limit": None,
@@ -165,7 +169,8 @@ def create(connection: Connection, secrets: SecretBox, account_id: int, attribut
     """A new webhook with a new signing secret; `attributes` as `dispatcher.webhooks.edit` has checked them."""
     parameters = {"client_id": None, **_parameters(attributes, secrets)}
     secret = secrets.close(new_signing_secret())
-    return _webhook(rows(connection, _INSERT, **parameters, account_id=account_id, secret=secret)[0], secrets)
+    with _unique_uid():
+        return _webhook(rows(connection, _INSERT, **parameters, account_id=account_id, secret=secret)[0], secrets)
 
 
 def list_for_account(
@@ -204,9 +209,10 @@ def id_by_uuid(connection: Connection, account_id: int, client_id: int, uuid: UU
 def edit(
     connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, attributes: Mapping[str, Any]
 ) -> Webhook:
-    """Stores the webhook's attributes, all of them; raises WebhookNotFound."""
+    """Stores the webhook's attributes, all of them; raises WebhookNotFound, or InvalidWebhook (`uid`)."""
     parameters = {**_parameters(attributes, secrets), "account_id": account_id, "id": webhook_id}
-    return _webhook(one(connection, WebhookNotFound(webhook_id), _EDIT, **parameters), secrets)
+    with _unique_uid():
+        return _webhook(one(connection, WebhookNotFound(webhook_id), _EDIT, **parameters), secrets)
 
 
 def delete(connection: Connection, account_id: int, webhook_id: int, *, client_id: int | None = None) -> None:
@@ -313,6 +319,16 @@ def check_newest(connection: Connection, secrets: SecretBox) -> None:
         for secret in filter(None, encrypted):
             secrets.open(secret)
         read_options(options, secrets)
+
+
+@contextmanager
+def _unique_uid() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != "webhooks_uid_is_unique":
+            raise
+        raise InvalidWebhook({"uid": ["is another webhook's of the account"]}) from None
 
 
 def _parameters(given: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:

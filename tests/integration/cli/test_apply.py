@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from dispatcher.access.clients import create_client
+from dispatcher.storage.engine import Storage
+from dispatcher.webhooks.edit import create_webhook
+
 FILE = """
 accounts:
   cus_17:
@@ -61,6 +65,62 @@ def test_what_is_secret_is_not_shown(apply: Callable[..., Result]) -> None:
     )
 
     assert "s3cret" not in apply(secret, "--dry-run").stdout + apply(secret).stdout
+
+
+TWO = """
+accounts:
+  cus_17:
+    webhooks:
+      - {uid: paid, webhook_url: "https://example.com/hook", events: [invoice_paid]}
+      - {uid: sent, webhook_url: "https://example.com/hook", events: [invoice_sent]}
+"""
+
+
+def test_webhooks_with_one_url_are_known_by_their_uids(
+    apply: Callable[..., Result], run_json: Callable[..., Any]
+) -> None:
+    apply(FILE)
+    assert "    uid: None -> 'paid'" in apply(TWO).stdout  # the one that is there is not made twice
+    assert apply(TWO).stdout == "nothing to change\n"
+
+    moved = apply(
+        TWO.replace('sent, webhook_url: "https://example.com/hook"', 'sent, webhook_url: "https://b.example"')
+    )
+
+    assert (
+        "~ webhook sent of cus_17\n    webhook_url: 'https://example.com/hook' -> 'https://b.example'" in moved.stdout
+    )
+    listed = run_json("webhook", "list", "--account", run_json("account", "list")[0]["slug"])
+    assert sorted((one["uid"], one["webhook_url"]) for one in listed) == [
+        ("paid", "https://example.com/hook"),
+        ("sent", "https://b.example"),
+    ]
+
+
+def test_which_of_two_webhooks_is_meant_has_to_be_said(apply: Callable[..., Result]) -> None:
+    apply(TWO)
+    assert "webhooks.yaml:6: " in apply(FILE, code=1).stderr
+    assert "webhooks.yaml:6: " in apply(TWO.replace("sent,", "paid,"), code=1).stderr
+    elsewhere = TWO.replace("cus_17", "cus_18").replace("uid: paid, ", "").replace("uid: sent, ", "")
+    assert "webhooks.yaml:6: " in apply(elsewhere, code=1).stderr
+
+
+def test_what_is_gone_from_the_file_is_deleted_only_on_request(
+    apply: Callable[..., Result], run_json: Callable[..., Any], storage: Storage
+) -> None:
+    apply(TWO)
+    slug = run_json("account", "list")[0]["slug"]
+    client, _ = create_client(storage, slug, "theirs")
+    create_webhook(storage, slug, {"webhook_url": "https://c.example", "events": ["invoice_paid"]}, client_id=client.id)
+    one = TWO[: TWO.index("      - {uid: sent")]
+    assert apply(one).stdout == "nothing to change\n"
+    assert apply("accounts: {cus_17: {}}", "--prune").stdout == "nothing to change\n"  # it has no list of webhooks
+
+    shown = apply(one, "--prune", "--dry-run").stdout
+
+    assert shown == "- webhook sent of cus_17\n1 would change\n"
+    assert apply(one, "--prune").stdout == shown.replace("would change", "changed")
+    assert [hook["uid"] for hook in run_json("webhook", "list", "--account", slug)] == ["paid", None]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def test_an_id_that_can_be_a_slug_is_one_and_accounts_of_the_command_are_known_b
 ) -> None:
     an_account(container.storage, "by-command")
     assert service.get("/accounts/by-command").json()["external_id"] == "by-command"
-    assert service.put("/accounts/plain-1", json={}).json()["slug"] == "plain-1"
+    plain = service.put("/accounts/plain-1", json={}).json()
+    assert (plain["slug"], plain["time_zone"]) == ("plain-1", "Europe/Prague")
 
     assert service.put("/accounts/Named", json={"slug": "chosen"}).json()["slug"] == "chosen"
     assert service.get("/accounts/chosen").status_code == 404

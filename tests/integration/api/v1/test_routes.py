@@ -93,6 +93,17 @@ def test_a_webhook_is_created_changed_and_deleted(service: Service, customer: st
     assert service.get(path).json()["code"] == "not_found"
 
 
+def test_a_webhooks_own_id_is_one_of_each_in_an_account(service: Service, customer: str) -> None:
+    first, second = (service.post(f"{customer}/webhooks", json=HOOK | {"uid": uid}).json() for uid in ("a:1", None))
+    taken = service.patch(f"{customer}/webhooks/{second['id']}", json={"uid": "a:1"})
+
+    assert (first["uid"], taken.status_code, taken.json()["errors"][0]["field"]) == ("a:1", 422, "uid")
+    assert service.post(f"{customer}/webhooks", json=HOOK | {"uid": "a:1"}).status_code == 422
+    assert service.post(f"{customer}/webhooks", json=HOOK | {"uid": "a 1"}).status_code == 422
+    service.delete(f"{customer}/webhooks/{first['id']}")
+    assert service.patch(f"{customer}/webhooks/{second['id']}", json={"uid": "a:1"}).json()["uid"] == "a:1"
+
+
 def test_users_and_clients_of_another_account_are_not_found(service: Service, customer: str) -> None:
     things = things_of_v1(service, customer)
     service.put("/accounts/elsewhere", json={})
