@@ -1,6 +1,7 @@
 """`dispatcher webhook`: who wants which events."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -10,10 +11,12 @@ from dispatcher.cli.options import account_option, given, json_option, one_of, o
 from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from dispatcher.schemas.api.headers import read_lines
+from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_number, read_schedule, read_words
 from dispatcher.schemas.api.signing import DAY_S
 
-_REMOVABLE = ("auth_header", "filter")
 _EVENT = "An event to subscribe to, or a wildcard such as `order.*`. May be repeated."
+_REMOVABLE = ("auth_header", "filter", "timeout_s", "retry_schedule", "success_codes")
+"""Attributes that `edit` sets to null for an empty value."""
 
 
 def _json(text: str) -> Any:
@@ -21,6 +24,11 @@ def _json(text: str) -> Any:
         return json.loads(text) if text else ""
     except ValueError:
         raise click.BadParameter("must be JSON") from None
+
+
+def _or_empty(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What `read` makes of a text; "" stays, which removes the attribute."""
+    return lambda text: read(text) or ""
 
 
 def _headers(_context: click.Context, _option: click.Parameter, lines: tuple[str, ...]) -> dict[str, str] | None:
@@ -57,6 +65,16 @@ _extras = option_group(
     ),
     click.option(
         "--filter", type=_json, metavar="JSON", help='Send only events whose bodies match; "" removes the filter.'
+    ),
+    click.option("--timeout", "timeout_s", type=_or_empty(read_number), metavar="S", help="Seconds for one attempt."),
+    click.option(
+        "--retry-schedule",
+        type=_or_empty(read_schedule),
+        metavar="NAME|S,S,...",
+        help=f"When failed attempts are retried: {', '.join(RETRY_SCHEDULES)}, or the seconds before each retry.",
+    ),
+    click.option(
+        "--success-codes", type=_or_empty(read_words), metavar="CODE,...", help="What means success, such as `2xx,409`."
     ),
     click.option(
         "--only-field", "only_fields", multiple=True, metavar="PATH", callback=_paths,

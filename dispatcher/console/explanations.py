@@ -1,6 +1,8 @@
 """Reasons, in sentences: when a delivery is attempted, and why an event made no delivery for a webhook. Pure."""
 
 from dispatcher.console.formatting import counted, span
+from dispatcher.model.backoff import RetryPolicy
+from dispatcher.pipeline.drain.policy import retry_policy
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.settings import Settings
 from dispatcher.storage.reads.delivery_status import WaitReason
@@ -26,7 +28,10 @@ def why_pending(wait: WaitReason, pause_s: float | None, settings: Settings) -> 
         return f"Due. It is sent as soon as fewer requests to the receiver are in flight{limit}."
     if wait.attempts < 1:
         return "Postponed without an attempt, because the receiver was busy or sent Retry-After."
-    return _after_attempts(wait.attempts, settings)
+    retry = retry_policy(settings)
+    return _after_attempts(
+        wait.attempts, retry if wait.retry_schedule is None else retry.scheduled(wait.retry_schedule)
+    )
 
 
 def why_not_sent(event: EmittedEvent, webhook: NonRecipient) -> str:
@@ -47,9 +52,9 @@ def why_not_sent(event: EmittedEvent, webhook: NonRecipient) -> str:
     return "The delivery has been deleted after its retention period."
 
 
-def _after_attempts(count: int, settings: Settings) -> str:
-    wait_s = settings.retry_base_s * settings.retry_factor ** (count - 1)
-    jitter, most = f"{settings.retry_jitter:.0%}", counted(settings.retry_limit + 1, "attempt")
+def _after_attempts(count: int, retry: RetryPolicy) -> str:
+    wait_s = retry.exact_s(count) if count <= retry.limit else 0.0
+    jitter, most = f"{retry.jitter:.0%}", counted(retry.limit + 1, "attempt")
     return (
         f"After {counted(count, 'failed attempt')}, the next one follows in {span(wait_s)} ± {jitter}, or when the "
         f"receiver's Retry-After says. {most} at most."

@@ -74,12 +74,6 @@ def local_moment(text: str) -> datetime:
     return moment(text, zone())
 
 
-def rate(text: str) -> int | str | None:
-    """Requests a second, as a form sends them; what is no number goes on as it is, to be refused with its reason."""
-    text = text.strip()
-    return int(text) if text.isdecimal() and len(text) < 10 else text or None
-
-
 def split_page(records: list[T]) -> tuple[list[T], bool]:
     """The page of what was read with a limit of PAGE_SIZE + 1, and whether there is another one."""
     return records[:PAGE_SIZE], len(records) > PAGE_SIZE

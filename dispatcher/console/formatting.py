@@ -1,7 +1,7 @@
 """How things are written on a page: times, spans, numbers, URLs and states."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,6 +55,11 @@ def counted(value: int, noun: str) -> str:
     return f"{number(value)} {noun if value == 1 else plural}"
 
 
+def words(value: str | Sequence[object] | None) -> str:
+    """A word, or several as they are written into a field of a form."""
+    return value if isinstance(value, str) else ", ".join(map(str, value or ()))
+
+
 def short_url(url: str) -> str:
     """Host and path; of a query, which may hold a receiver's token, only `?…`."""
     parts = urlsplit(url)
@@ -88,7 +93,7 @@ def kind(value: Any) -> str:
 
 def register(app: Flask) -> None:
     """Registers them as filters of the templates."""
-    for filter_ in (span, ago, when, number, counted, short_url, without_query, local_input, as_json, kind):
+    for filter_ in (span, ago, when, number, counted, words, short_url, without_query, local_input, as_json, kind):
         app.jinja_env.filters[filter_.__name__] = filter_
 
 

@@ -16,6 +16,7 @@ from dispatcher.errors import InvalidReplay
 from dispatcher.model.replay import Replay, ReplayState
 from dispatcher.replays import job
 from dispatcher.schemas import active
+from dispatcher.schemas.api.options import read_number
 from dispatcher.schemas.api.replay import STATES
 from dispatcher.storage.reads import webhooks
 from dispatcher.storage.replays import jobs
@@ -123,7 +124,7 @@ def _criteria(problems: dict[str, str]) -> dict[str, Any]:
         "webhook_id": filters.field("webhook_id", webhook_id, problems),
         "event_names": [name] if name else None,
         "states": None if missed else [form.get("state") or "failed"],
-        "rate": filters.rate(form.get("rate", "")),
+        "rate": read_number(form.get("rate", "")),
         "new_key": bool(form.get("new_key")),
         "missed": missed,
     }

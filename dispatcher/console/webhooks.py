@@ -20,6 +20,7 @@ from dispatcher.errors import InvalidWebhook, TooManyPings, WebhookNotFound
 from dispatcher.model.webhook import SigningSecret, Webhook
 from dispatcher.schemas import active
 from dispatcher.schemas.api.headers import read_lines
+from dispatcher.schemas.api.options import read_number, read_schedule, read_words
 from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 from dispatcher.schemas.wildcards import is_wildcard
 from dispatcher.storage.admin import webhooks
@@ -232,9 +233,12 @@ def _attributes() -> dict[str, Any]:
     attributes["events"] = [*form.get("wildcards", "").replace(",", " ").split(), *form.getlist("events")]
     attributes["superseding"] = bool(form.get("superseding"))
     attributes["filter"] = _json_or_text(form.get("filter", "").strip())
-    attributes["rate_limit"] = filters.rate(form.get("rate_limit", ""))
     for name in _PATHS:
         attributes[name] = form.get(name, "").replace(",", " ").split()
+    attributes["rate_limit"] = read_number(form.get("rate_limit", ""))
+    attributes["timeout_s"] = read_number(form.get("timeout_s", ""))
+    attributes["retry_schedule"] = read_schedule(form.get("retry_schedule", ""))
+    attributes["success_codes"] = read_words(form.get("success_codes", ""))
     attributes["headers"] = read_lines(form.get("headers", "").splitlines())
     secret = read_lines(form.get("secret_headers", "").splitlines())
     attributes["secret_headers"] = {name: value or None for name, value in secret.items()}

@@ -1,6 +1,7 @@
 """One HTTP request of a delivery: what came back, and what follows from it."""
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -65,14 +66,26 @@ class Verdict:
     pause: timedelta | None = None
 
 
-def is_success(status: str) -> bool:
-    """Only 2xx. Redirects are not followed, so they are failures."""
-    return len(status) == 3 and status[0] == "2"
+def is_success(status: str, codes: Collection[str] | None = None) -> bool:
+    """Whether it is among `codes` (`Options.success_codes`). Without these only 2xx: redirects are not followed."""
+    if codes is None:
+        return len(status) == 3 and status[0] == "2"
+    return status in codes or f"{status[:1]}xx" in codes
 
 
-def judge(result: Result, attempt_number: int, policy: RetryPolicy, now: datetime, rng: random.Random) -> Verdict:
-    """The verdict on attempt `attempt_number` (from 1); `now` is needed for a `Retry-After` that is a date."""
-    if is_success(result.status):
+def judge(
+    result: Result,
+    attempt_number: int,
+    policy: RetryPolicy,
+    now: datetime,
+    rng: random.Random,
+    codes: Collection[str] | None = None,
+) -> Verdict:
+    """The verdict on attempt `attempt_number` (from 1); `now` is needed for a `Retry-After` that is a date.
+
+    `codes`: those of the webhook that mean success.
+    """
+    if is_success(result.status, codes):
         return Verdict(state=State.DELIVERED)
     requested = retry_after(result.retry_after, now) if result.retry_after else None
     if requested is not None:

@@ -8,6 +8,7 @@ pending deliveries stay unsent and use up no attempts. A probe that succeeds clo
 """
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from dispatcher.model.attempt import Status, is_success
@@ -67,10 +68,12 @@ class Health:
         return self.window < 2 or self.latency_s > policy.slow_after_s
 
 
-def after(health: Health, status: str, took_s: float, policy: WindowPolicy) -> Health:
-    """Health once a response with `status` came after `took_s` seconds."""
+def after(
+    health: Health, status: str, took_s: float, policy: WindowPolicy, codes: Collection[str] | None = None
+) -> Health:
+    """Health once a response with `status` came after `took_s` seconds; `codes`: those that mean success."""
     latency_s = _latency_s(health.latency_s, took_s, policy)
-    if is_success(status):
+    if is_success(status, codes):
         # A round of `window` successes widens it by about a quarter, at least by one.
         window = health.window + max(1.0, health.window / 4) / max(1.0, health.window)
         return Health(window=min(window, float(policy.ceiling)), latency_s=latency_s)

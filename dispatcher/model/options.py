@@ -20,6 +20,12 @@ class Options:
     """Paths of the body's attributes that are sent; none: all are."""
     excluded_fields: tuple[str, ...] = ()
     """Paths of those that never are."""
+    timeout_s: int | None = None
+    """Seconds for one attempt, within the setting; None: as the setting has it."""
+    retry_schedule: str | tuple[int, ...] | None = None
+    """One of `backoff.RETRY_SCHEDULES`, or the seconds before each retry; None: as the settings have it."""
+    success_codes: tuple[str, ...] | None = None
+    """Codes such as "409", and classes such as "2xx", that mean that a delivery was received; None: 2xx."""
 
 
 NO_OPTIONS = Options()

@@ -24,6 +24,8 @@ class Request:
     url: str = field(repr=False)
     headers: Sequence[tuple[str, str]] = field(repr=False)
     body: bytes = field(repr=False)
+    timeout_s: float | None = None
+    """In the place of `Limits.timeout_s`, where it is shorter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +47,10 @@ class Limits:
     def receive_limit(self) -> int:
         """Bytes after which a response is ended: its body, and a MiB for heads, trailers and the framing of chunks."""
         return self.body_limit + (1 << 20)
+
+    def timeout_of(self, request: Request) -> float:
+        """Seconds that `request` may take."""
+        return self.timeout_s if request.timeout_s is None else min(request.timeout_s, self.timeout_s)
 
 
 TOO_LARGE = "the response is too large"

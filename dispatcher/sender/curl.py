@@ -63,7 +63,8 @@ class CurlSender:
         self._multi.setopt(pycurl.M_MAXCONNECTS, _CAPACITY)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.watch)
         self._free: list[Exchange] = []
-        self._running: dict[pycurl.Curl, Exchange] = {}
+        self._running: dict[pycurl.Curl, Exchange] = {}  # the oldest first
+        self._hurried: dict[float, dict[pycurl.Curl, Exchange]] = {}  # of these, by timeout, what has one of its own
         self._ready: list[Result] = []
         self._oversized: list[pycurl.Curl] = []
         self._scanned_s = monotonic()
@@ -97,6 +98,8 @@ class CurlSender:
             exchange.close()
         else:
             self._running[exchange.curl] = exchange
+            if exchange.timeout_s != self._limits.timeout_s:
+                self._hurried.setdefault(exchange.timeout_s, {})[exchange.curl] = exchange
 
     def results(self, wait_s: float) -> list[Result]:
         """What has finished; waits up to `wait_s` seconds for the first, not at all if nothing is in flight."""
@@ -128,6 +131,7 @@ class CurlSender:
         for exchange in [*self._running.values(), *self._free]:
             exchange.close()
         self._running.clear()
+        self._hurried.clear()
         self._free.clear()
         self._ready.clear()
         # libcurl waits here for name look-ups under way, and pycurl cannot tell it not to. They end by themselves.
@@ -145,7 +149,7 @@ class CurlSender:
         elif timer_ms > 0:
             wait_s = min(wait_s, timer_ms / 1000)
         if wait_s > 0:
-            wait_s = min(wait_s, self._oldest_remaining_s())
+            wait_s = min(wait_s, self._remaining_s(self._first_due()))
         found = self._sockets.wait(max(wait_s, 0.0))
         with turn():
             for descriptor, ready in found:
@@ -160,15 +164,21 @@ class CurlSender:
             for curl, code, _ in failed:
                 self._finish(curl, code)
 
-    def _oldest_remaining_s(self) -> float:
+    def _first_due(self) -> Exchange | None:
+        """Whose time ends first: the oldest of all, or of those with a shorter timeout."""
         oldest = next(iter(self._running.values()), None)
-        if oldest is None:
+        if oldest is None or not self._hurried:
+            return oldest
+        return min((oldest, *(next(iter(some.values())) for some in self._hurried.values())), key=self._remaining_s)
+
+    def _remaining_s(self, exchange: Exchange | None) -> float:
+        if exchange is None:
             return self._limits.timeout_s
-        return oldest.started_s + self._limits.timeout_s + self._stalled_s - oldest.stalled_before_s - monotonic()
+        return exchange.started_s + exchange.timeout_s + self._stalled_s - exchange.stalled_before_s - monotonic()
 
     def _time_out_late(self) -> None:
-        while self._running and self._oldest_remaining_s() <= 0:
-            self._finish(next(iter(self._running)), pycurl.E_OPERATION_TIMEDOUT)
+        while (first := self._first_due()) is not None and self._remaining_s(first) <= 0:
+            self._finish(first.curl, pycurl.E_OPERATION_TIMEDOUT)
 
     def _make_exchange(self) -> Exchange:
         return Exchange(self._limits, self._guard.permits_text, self._ca_file, self._oversized)
@@ -201,6 +211,11 @@ class CurlSender:
 
     def _finish(self, curl: pycurl.Curl, code: int | None) -> None:
         exchange = self._running.pop(curl)
+        if exchange.timeout_s != self._limits.timeout_s:
+            same = self._hurried[exchange.timeout_s]
+            del same[curl]
+            if not same:
+                del self._hurried[exchange.timeout_s]
         self._ready.append(exchange.outcome(code))
         exchange.reset()
         self._multi.remove_handle(curl)

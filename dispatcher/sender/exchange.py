@@ -91,6 +91,7 @@ class Exchange:
         self._tag = 0
         self._target: HttpTarget | None = None
         self.started_s = 0.0
+        self.timeout_s = limits.timeout_s
         self.stalled_before_s = 0.0  # the sender's, when this began
         self._body = bytearray()
         self._head: list[bytes] = []
@@ -136,6 +137,7 @@ class Exchange:
         self._tag, self.started_s, self._post_count, self.baseline = request.tag, monotonic(), 0, None
         self._receive_until = self.received + self._limits.receive_limit
         self._is_blocked = self._is_exhausted = self._is_full = False
+        self.timeout_s = self._limits.timeout_of(request)
         target = parse_target(request.url)
         check_headers(request.headers)
         if target is not self._target:  # the same webhook's next delivery, more often than not

@@ -45,7 +45,7 @@ class RequestsSender:
         self._dialer = Dialer(guard, resolver or _resolve, ca_file or certifi.where())
         self._adapter = PinnedAdapter(pool_connections=256, pool_maxsize=_THREADS)
         self._threads = DaemonPool("sender", _THREADS)
-        self._calls: dict[Call, None] = {}  # in the order of their deadlines
+        self._calls: dict[Call, None] = {}
         self._done: queue.SimpleQueue[tuple[Call, Result] | None] = queue.SimpleQueue()
         """None: somebody wants `results` to return."""
 
@@ -66,7 +66,7 @@ class RequestsSender:
             request=request,
             dialer=self._dialer,
             started_s=now_s,
-            deadline_s=now_s + self._limits.timeout_s,
+            deadline_s=now_s + self._limits.timeout_of(request),
             receive_limit=self._limits.receive_limit,
         )
         self._calls[call] = None
@@ -99,12 +99,11 @@ class RequestsSender:
 
     def _abort_late(self) -> float:
         """When the next deadline comes, by the monotonic clock, after an end to the calls whose own has passed."""
+        now_s = monotonic()
         for call in self._calls:
-            if call.deadline_s > monotonic():
-                return call.deadline_s
-            if not call.aborted:
+            if call.deadline_s <= now_s and not call.aborted:
                 call.abort()
-        return float("inf")
+        return min((call.deadline_s for call in self._calls if call.deadline_s > now_s), default=float("inf"))
 
     def _collect(self, until_s: float) -> tuple[list[Result], bool]:
         """What has finished until then, and whether somebody called `wake`."""

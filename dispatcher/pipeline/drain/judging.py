@@ -61,11 +61,14 @@ class Outcomes:
 
     def follow(self, flight: Flight, result: Result, *, sent: bool = True) -> Finished:
         """The judged result, ready to be recorded; its lane knows what it says of the receiver, where it was sent."""
-        lane, delivery = flight.lane, flight.claimed
-        verdict = judge(result, delivery.attempt_number, self._policy.retry, clock.now(), self._rng)
+        lane, delivery, options = flight.lane, flight.claimed, flight.target.options
+        retry, codes = self._policy.retry, options.success_codes
+        if options.retry_schedule is not None:
+            retry = retry.scheduled(options.retry_schedule)
+        verdict = judge(result, delivery.attempt_number, retry, clock.now(), self._rng, codes)
         if sent:
             took_s = result.finished_s - result.started_s
-            lane.update_health(after(lane.health, result.status, took_s, self._policy.window))
+            lane.update_health(after(lane.health, result.status, took_s, self._policy.window, codes))
             self._heed(lane, verdict)
         self.counts.add(verdict.state)
         if verdict.state is not State.DELIVERED or logger.isEnabledFor(logging.DEBUG):
@@ -76,7 +79,7 @@ class Outcomes:
         if self._traces is not None and delivery.traceparent:
             with guarded("drain.not_traced"):
                 self._traces.finish(delivery, result, verdict)
-        return Finished(claimed=delivery, url=flight.url, result=result, verdict=verdict)
+        return Finished(claimed=delivery, url=flight.target.url, result=result, verdict=verdict)
 
     def _publishes_success(self, delivery: Claimed) -> bool:
         return self._policy.publish_successes or delivery.attempt_number > 1

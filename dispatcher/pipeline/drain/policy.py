@@ -27,16 +27,21 @@ class DrainPolicy:
     user_agent: str = "webhook-dispatcher"
 
 
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """As the settings have it."""
+    return RetryPolicy(
+        limit=settings.retry_limit,
+        base=timedelta(seconds=settings.retry_base_s),
+        factor=settings.retry_factor,
+        jitter=settings.retry_jitter,
+        retry_after_max=timedelta(seconds=settings.retry_after_max_s),
+    )
+
+
 def drain_policy(settings: Settings) -> DrainPolicy:
     """As the settings have it."""
     return DrainPolicy(
-        retry=RetryPolicy(
-            limit=settings.retry_limit,
-            base=timedelta(seconds=settings.retry_base_s),
-            factor=settings.retry_factor,
-            jitter=settings.retry_jitter,
-            retry_after_max=timedelta(seconds=settings.retry_after_max_s),
-        ),
+        retry=retry_policy(settings),
         window=WindowPolicy(start=settings.window_start, ceiling=settings.window_max),
         breaker=BreakerPolicy(
             opens_after=settings.breaker_after,

@@ -23,7 +23,7 @@ class Flight:
 
     lane: Lane
     claimed: Claimed
-    url: str
+    target: Target
     started_s: float
 
 
@@ -53,7 +53,7 @@ class Flights:
 
         `sent_at`: seconds since 1970.
         """
-        flight = Flight(lane=lane, claimed=delivery, url=target.url, started_s=self._monotonic())
+        flight = Flight(lane=lane, claimed=delivery, target=target, started_s=self._monotonic())
         try:
             body = render(delivery, target)
             made = headers(delivery, target, body, sent_at, self._user_agent)
@@ -64,7 +64,8 @@ class Flights:
                 made += self._traces.start(delivery)
         failpoints.hit("before_send")
         try:
-            self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body))
+            timeout_s = target.options.timeout_s
+            self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body, timeout_s=timeout_s))
         except Exception as error:  # no file descriptor is free, for one; what is in flight goes on
             log_fault("delivery.not_sent", error, delivery_id=delivery.id, webhook_id=delivery.webhook_id)
             return flight, self._not_sent(delivery, f"the request cannot be sent: {type(error).__name__}")

@@ -16,6 +16,7 @@ class WaitReason:
     deleted: bool
     deactivated_reason: str | None
     rate_limit: int | None
+    retry_schedule: str | tuple[int, ...] | None
     attempts: int
     leased: bool
     held_back: bool
@@ -27,6 +28,7 @@ class WaitReason:
 # Index: deliveries_by_id of what is pending.
 _FIND = f"""
 select d.webhook_id, w.active, w.deleted_at is not null, w.deactivated_reason, w.rate_limit,
+    w.options -> 'retry_schedule',
     d.attempt_count + d.attempt_count_smallint - d.tries_before - d.tries_before_smallint,
     d.lease_token is not null, d.next_attempt_at >= {HELD_BACK}, d.resource, d.next_attempt_at,
     d.next_attempt_at <= dispatcher.now()

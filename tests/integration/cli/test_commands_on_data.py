@@ -89,6 +89,27 @@ def test_a_webhook_is_shown_edited_and_deleted(
     assert (edited["active"], edited["auth_header"], edited["webhook_url"]) == (False, "Bearer x", hook["webhook_url"])
     assert run_json("webhook", "edit", name, "--account", "acme", "--auth-header", "")["auth_header"] is None
 
+    options = ["--timeout", "5", "--retry-schedule", "60,300", "--success-codes", "2xx,409", "--header", "X-Env: test"]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *options, "--secret-header", "X-Key: s3cret")
+    set_options = (edited["timeout_s"], edited["retry_schedule"], edited["success_codes"], edited["headers"])
+    assert set_options == (5, [60, 300], ["2xx", "409"], {"X-Env": "test"})
+    assert edited["secret_headers"] == {"X-Key": None}
+    removed = [
+        "--timeout",
+        "",
+        "--retry-schedule",
+        "",
+        "--success-codes",
+        "",
+        "--header",
+        "",
+        "--secret-header",
+        "X-Key",
+    ]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *removed)
+    assert edited == {**edited, "timeout_s": None, "retry_schedule": None, "success_codes": None, "headers": {}}
+    assert edited["secret_headers"] == {"X-Key": None}
+
     run("webhook", "delete", name, "--account", "acme")
     assert run_json("webhook", "list", "--account", "acme") == []
 

@@ -44,6 +44,29 @@ def test_all_that_is_due_is_sent_and_the_webhook_released(
     assert flow.states() == ["delivered"] * 35
 
 
+def test_a_webhooks_options_decide_over_its_requests_and_over_what_comes_of_them(
+    make_drain: Callable[..., Drain], clock: FakeClock, storage: Storage, account: Account, flow: Flow
+) -> None:
+    options = {
+        "headers": {"X-Env": "test"},
+        "timeout_s": 5,
+        "retry_schedule": [1_000, 2_000],
+        "success_codes": ["204", "4xx"],
+    }
+    hook = a_webhook(storage, account, "http://c.test/", ["invoice_sent"], **options)
+    flow.emit(an_event("invoice_sent"), an_event("invoice_sent"))
+    flow.fan_out()
+    statuses = iter(["409", "200"])
+    sender = FakeSender(clock, lambda _: Reply(next(statuses)))
+
+    counts = make_drain(sender, hook.id).run()
+
+    assert (counts.delivered, counts.retrying) == (1, 1)
+    assert [(("X-Env", "test") in one.headers, one.timeout_s) for one in sender.requests] == [(True, 5)] * 2
+    (wait,) = flow.sql("select next_attempt_at - now() from dispatcher.deliveries where finished_on is null")[0]
+    assert 790 < wait.total_seconds() < 1_210
+
+
 def test_no_more_are_in_flight_than_the_window_allows(
     make_drain: Callable[..., Drain],
     clock: FakeClock,

@@ -224,6 +224,21 @@ def test_the_whole_exchange_has_a_deadline(make_sender: MakeSender, receiver: Re
     assert post(sender, receiver.url("/other")).status == "200"
 
 
+def test_a_request_may_have_a_shorter_deadline_of_its_own(make_sender: MakeSender, receiver: Receiver) -> None:
+    sender = make_sender(timeout_s=1.5)
+    url = receiver.script("/hook", *[Answer(delay_s=60)] * 4)
+    for tag, timeout_s in enumerate([None, 0.9, 0.3, 99]):
+        sender.start(Request(tag=tag, url=url, headers=(), body=b"{}", timeout_s=timeout_s))
+
+    results = collect(sender, 4)
+
+    assert [result.status for result in results] == [Status.TIMEOUT] * 4
+    took_s = [result.finished_s - result.started_s for result in results]
+    for wanted_s, it_took_s in zip([1.5, 0.9, 0.3, 1.5], took_s, strict=True):
+        assert wanted_s - 0.05 < it_took_s < wanted_s + 0.5
+    assert post(sender, receiver.url("/other")).status == "200"
+
+
 def test_connecting_has_a_shorter_deadline(make_sender: MakeSender) -> None:
     sender = make_sender(timeout_s=20, connect_timeout_s=0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, never shakes hands

@@ -16,8 +16,8 @@ from tests.support.builders import NOON
 
 SETTINGS = Settings(database_url="", redis_url="", broker_url="", secret_keys=())
 WAIT = WaitReason(
-    webhook_id=5, active=True, deleted=False, deactivated_reason=None, rate_limit=None, attempts=2, leased=False,
-    held_back=False, resource=None, due_at=NOON, is_due=False,
+    webhook_id=5, active=True, deleted=False, deactivated_reason=None, rate_limit=None, retry_schedule=None, attempts=2,
+    leased=False, held_back=False, resource=None, due_at=NOON, is_due=False,
 )  # fmt: skip
 
 
@@ -50,6 +50,12 @@ def test_a_query_is_only_hinted_at() -> None:
     [
         ({}, None, "After 2 failed attempts, the next one follows in 1 min ± 20%"),
         ({"attempts": 1}, None, "After 1 failed attempt, the next one follows in 20 s"),
+        (
+            {"retry_schedule": "gentle"},
+            None,
+            "follows in 1 h ± 20%",
+        ),
+        ({"retry_schedule": (60, 90)}, None, "follows in 1 min ± 20%"),
         ({"attempts": 0}, None, "Postponed without an attempt"),
         ({"is_due": True}, None, "Due."),
         ({"is_due": True, "rate_limit": 7}, None, "at most 7 per second"),

@@ -26,6 +26,31 @@ def test_2xx_is_delivered_on_any_try(status: str, attempt: int) -> None:
     assert verdict_on(status, attempt) == Verdict(state=State.DELIVERED)
 
 
+@pytest.mark.parametrize(
+    ("codes", "status", "delivered"),
+    [
+        (("200",), "200", True),
+        (("200",), "204", False),
+        (("2xx", "409"), "204", True),
+        (("2xx", "409"), "409", True),
+        (("2xx", "409"), "404", False),
+        (("2xx", "409"), Status.TIMEOUT, False),
+    ],
+)
+def test_a_webhook_may_say_what_success_is(codes: tuple[str, ...], status: str, delivered: bool) -> None:
+    verdict = judge(a_result(status), 1, POLICY, NOON, random.Random(1), codes)
+
+    assert (verdict.state is State.DELIVERED) is delivered
+
+
+def test_a_schedule_has_as_many_retries_as_waits() -> None:
+    waits = [verdict_on("500", number, policy=POLICY.scheduled([7, 9])).retry_in for number in (1, 2, 3)]
+
+    assert waits == [timedelta(seconds=7), timedelta(seconds=9), None]
+    assert verdict_on("500", policy=POLICY.scheduled("none")).state is State.FAILED
+    assert verdict_on("500", policy=POLICY.scheduled("gentle")).retry_in == timedelta(minutes=10)
+
+
 @pytest.mark.parametrize("status", FAILURES)
 def test_everything_else_is_tried_again(status: str) -> None:
     assert verdict_on(status) == Verdict(state=State.PENDING, retry_in=timedelta(seconds=20))

@@ -6,6 +6,7 @@ import pytest
 from marshmallow import ValidationError
 
 from dispatcher.schemas.api.headers import read_lines
+from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_schedule
 from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
 
 WRITTEN = {"webhook_url": "https://example.com/webhook", "events": ["invoice_paid"]}
@@ -64,6 +65,54 @@ def test_no_header_is_sent_twice_and_there_are_not_too_many() -> None:
 @pytest.mark.parametrize("headers", [None, [], "X: y", 5], ids=repr)
 def test_headers_that_are_no_object_are_refused(headers: object) -> None:
     assert outcome(headers=headers) == {"headers": ["must be an object of header names and values"]}
+
+
+VALUES: dict[str, list[Any]] = {
+    "timeout_s": [1, 600, None],
+    "retry_schedule": [*RETRY_SCHEDULES, [1], [86_400] * 7, [1] * 20, None],
+    "success_codes": [["200"], ["2xx", "409"], ["3xx", "599"], None],
+}
+REFUSED: dict[str, list[Any]] = {
+    "timeout_s": [0, 601, 1.5, "5", True, []],
+    "retry_schedule": ["often", [0], [-1], [1.5], ["1"], [True], [1] * 21, [86_401] * 7, {}, 5],
+    "success_codes": [
+        "2xx",
+        [],
+        ["100"],
+        ["1xx"],
+        ["600"],
+        ["2x"],
+        ["2xx\n"],
+        [None],
+        {},
+        [*map(str, range(200, 251))],
+    ],
+}
+
+
+@pytest.mark.parametrize(("option", "value"), [(name, value) for name, values in VALUES.items() for value in values])
+def test_options_are_kept_as_they_are(option: str, value: Any) -> None:
+    assert outcome(**{option: value}) == {option: value}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [(name, value) for name, values in REFUSED.items() for value in values], ids=str
+)
+def test_what_is_no_option_is_refused(option: str, value: Any) -> None:
+    (text,) = outcome(**{option: value})[option]
+    assert text.startswith("must be ")
+
+
+def test_options_may_be_written_in_other_ways() -> None:
+    assert outcome(retry_schedule=[]) == {"retry_schedule": "none"}
+    assert outcome(success_codes=[200, "200", 409]) == {"success_codes": ["200", "409"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule"), [("gentle", "gentle"), ("60, 300", [60, 300]), ("60 x", [60, "x"]), ("5", [5]), (" ", None)]
+)
+def test_a_schedule_is_read_as_people_write_it(text: str, schedule: Any) -> None:
+    assert read_schedule(text) == schedule
 
 
 def test_lines_are_read_as_http_writes_them() -> None:
