@@ -230,7 +230,7 @@ def _pictures(browser: Browser, url: str, ids: dict[str, int]) -> None:
                 continue
             page.goto(f"{url}/console{path}")
             if title == "webhook":
-                page.get_by_role("button", name="Send a ping").click()
+                page.get_by_role("button", name="Send a test event").click()
                 page.locator("#ping dl").wait_for()
             _take(page, f"{title}{name}")
         context.close()

@@ -15,7 +15,7 @@ from dispatcher.api.query import PAGE_PARAMETER, one_of, page_bounds, parameter
 from dispatcher.model.webhook import Webhook
 from dispatcher.representations import signing_secret_json
 from dispatcher.schemas import active
-from dispatcher.schemas.api.delivery import PingSchema
+from dispatcher.schemas.api.delivery import PingRequestSchema, PingSchema
 from dispatcher.schemas.api.signing import RotationSchema, SigningSecretSchema
 from dispatcher.schemas.api.webhook import WebhookChangesSchema, WebhookSchema, WebhookWithExtrasSchema
 from dispatcher.schemas.wire.fields import written_in
@@ -97,15 +97,17 @@ def delete(caller: Caller, webhook_id: int) -> Response:
 
 @blueprint.route(f"{_ONE}/ping.json", methods=["POST"])
 @authorized("webhooks")
+@blueprint.doc(requestBody=request_body(PingRequestSchema, required=False))
 @blueprint.response(200, PingSchema)
 def ping(caller: Caller, webhook_id: int) -> Response:
     """Sends a signed `ping` event with an empty body immediately, and answers with the receiver's response.
 
-    It is no delivery: it is not retried and appears in no list. Inactive webhooks get it too.
+    Or the example of an event, with the header `webhook-test: true`. It is no delivery: it is not retried and appears
+    in no list. Inactive webhooks get it too.
     """
-    return json_response(
-        _ping.dump(container().pinger.ping(caller.account.slug, webhook_id, caller.client.id).for_clients())
-    )
+    requested = json_object() if request.get_data() else None
+    pinged = container().pinger.ping(caller.account.slug, webhook_id, requested, client_id=caller.client.id)
+    return json_response(_ping.dump(pinged.for_clients()))
 
 
 @blueprint.route(f"{_ONE}/secret/rotate.json", methods=["POST"])

@@ -66,9 +66,10 @@ class LocalBackend:
         """Its pending deliveries are cancelled."""
         edit.delete_webhook(self._storage, self._account(slug).slug, webhook_id)
 
-    def ping(self, slug: str | None, webhook_id: int) -> JSON:
-        """The response to a ping."""
-        return dict(_ping.dump(self._container.pinger.ping(self._account(slug).slug, webhook_id)))
+    def ping(self, slug: str | None, webhook_id: int, event_name: str | None) -> JSON:
+        """The response to a ping, or to the example of an event."""
+        pinged = self._container.pinger.ping(self._account(slug).slug, webhook_id, {"event_name": event_name})
+        return dict(_ping.dump(pinged))
 
     def rotate_secret(self, slug: str | None, webhook_id: int, previous_valid_for_s: int) -> JSON:
         """The new signing secret."""

@@ -54,8 +54,8 @@ class RemoteBackend:
     def delete_webhook(self, slug: str | None, webhook_id: int) -> None:
         self._on_webhook("DELETE", slug, webhook_id)
 
-    def ping(self, slug: str | None, webhook_id: int) -> JSON:
-        return dict(self._on_webhook("POST", slug, webhook_id, "/ping"))
+    def ping(self, slug: str | None, webhook_id: int, event_name: str | None) -> JSON:
+        return dict(self._on_webhook("POST", slug, webhook_id, "/ping", json={"event_name": event_name}))
 
     def rotate_secret(self, slug: str | None, webhook_id: int, previous_valid_for_s: int) -> JSON:
         options = {"previous_valid_for_s": previous_valid_for_s}

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dispatcher.cli.backend import backend
-from dispatcher.cli.options import account_option, given, json_option, one_of, option_group
+from dispatcher.cli.options import EventName, account_option, given, json_option, one_of, option_group
 from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from dispatcher.schemas.api.headers import read_lines
@@ -161,10 +161,11 @@ def delete(webhook_id: int, slug: str | None) -> None:
 
 @webhook.command()
 @_webhook
+@click.option("--event", "event_name", type=EventName(), help="Send the example of this event, marked as a test.")
 @json_option
-def ping(webhook_id: int, slug: str | None, as_json: bool) -> None:
-    """Send a signed `ping` event and print the response."""
-    response = backend().ping(slug, webhook_id)
+def ping(webhook_id: int, slug: str | None, event_name: str | None, as_json: bool) -> None:
+    """Send a signed `ping` event, or the example of an event, and print the response."""
+    response = backend().ping(slug, webhook_id, event_name)
     if as_json:
         print_json(response)
         return

@@ -68,6 +68,7 @@ def webhook_page(webhook_id: int, status: int = 200, **result: Any) -> Response:
         webhook=webhook,
         summary=_summary(webhook_id),
         groups=_event_groups(active().subscribed(webhook.events)),
+        test_events=[("", "ping"), *((name, name) for name in active().events)],
         wildcards=[name for name in webhook.events if is_wildcard(name)],
         sparkline=_sparklines([webhook_id])[webhook_id],
         pause_s=pauses().get(webhook_id),
@@ -122,9 +123,10 @@ def save(webhook_id: int) -> Response:
 
 @blueprint.route(f"{_ONE}/ping", methods=["POST"])
 def ping(webhook_id: int) -> Response:
-    """Sends a ping and shows the response."""
+    """Sends a ping, or the example of an event, and shows the response."""
+    requested = {"event_name": request.form.get("event_name") or None}
     try:
-        pinged = visible(container().pinger.ping(account().slug, webhook_id))
+        pinged = visible(container().pinger.ping(account().slug, webhook_id, requested))
     except TooManyPings as error:
         problem = str(error)
         return page("ping.html", problem=problem) if is_part() else webhook_page(webhook_id, 503, ping_problem=problem)

@@ -1,10 +1,15 @@
-"""A webhook is tried out: one signed POST at once, which is no event, no delivery, and in no history."""
+"""A webhook is tried out: one signed POST at once, which is no event, no delivery, and in no history.
 
+It holds `ping`, or the catalogue's example of an event; that is marked by a header, as its envelope is the event's own.
+"""
+
+import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dispatcher import clock
 from dispatcher.errors import TooManyPings
@@ -13,14 +18,22 @@ from dispatcher.model.attempt import Result, for_clients
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target
 from dispatcher.payload import headers, render
+from dispatcher.schemas import active
+from dispatcher.schemas.api.delivery import PingRequestSchema
+from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.sender.contract import Request, Sender
 from dispatcher.sender.pool import SenderPool
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.pipeline import deliveries
+from dispatcher.storage.secrets import SecretBox
 
 EVENT_NAME = "ping"
+TEST_HEADER = ("webhook-test", "true")
+"""Of an example: an owner's own headers cannot begin with `webhook-`."""
 _NO_LEASE = ""
+_requested = PingRequestSchema()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,25 +85,39 @@ class Pinger:
         self.slots = PingSlots(max(1, settings.web_threads // 2))
         self._user_agent = settings.user_agent
 
-    def ping(self, slug: str, webhook_id: int, client_id: int | None = None) -> PingResult:
+    def ping(
+        self,
+        slug: str,
+        webhook_id: int,
+        requested: Mapping[str, Any] | None = None,
+        *,
+        client_id: int | None = None,
+    ) -> PingResult:
         """Sends `ping` with an empty body to the webhook, active or not, and waits for the response.
 
-        Signed, addressed and bounded as a delivery is. A legacy webhook gets the envelope too: the flat object is of an
-        invoice, and there is none. Raises WebhookNotFound, and TooManyPings where too many are under way.
+        Or the example of an event that was requested (dispatcher.schemas.api.delivery.PingRequestSchema), whether the
+        webhook wants it or not. Signed, addressed and bounded as a delivery is. A legacy webhook gets envelopes too
+        where there is no flat object. Raises WebhookNotFound, marshmallow's ValidationError, and TooManyPings where too
+        many are under way.
         """
+        event_name = _requested.load(dict(requested or {}))["event_name"]
         with self.slots.acquire(slug):
             sender = self._senders.borrow()
             try:
-                return self._send(sender, slug, webhook_id, client_id)
+                return self._send(sender, *self._storage.transact(
+                    _claimed, self._storage.secrets, slug, webhook_id, client_id, event_name
+                ))  # fmt: skip
             finally:
                 self._senders.give_back(sender)
 
-    def _send(self, sender: Sender, slug: str, webhook_id: int, client_id: int | None) -> PingResult:
-        claimed, target = self._storage.transact(_claimed, self._storage, slug, webhook_id, client_id)
+    def _send(self, sender: Sender, claimed: Claimed, target: Target) -> PingResult:
         body = render(claimed, target)
         sent_at = int(claimed.event_created_at.timestamp())
         sent = headers(claimed, target, body, sent_at, self._user_agent)
-        sender.start(Request(tag=0, url=target.url, headers=sent, body=body))
+        if claimed.event_name != EVENT_NAME:
+            sent.append(TEST_HEADER)
+        timeout_s = target.options.timeout_s
+        sender.start(Request(tag=0, url=target.url, headers=sent, body=body, timeout_s=timeout_s))
         while not (results := sender.results(1.0)):  # its own limit ends the wait
             pass
         return _ping_result(claimed.idempotency_key, results[0])
@@ -113,11 +140,19 @@ def _text(value: str | None) -> str | None:
 
 
 def _claimed(
-    connection: Connection, storage: Storage, slug: str, webhook_id: int, client_id: int | None
+    connection: Connection,
+    secrets: SecretBox,
+    slug: str,
+    webhook_id: int,
+    client_id: int | None,
+    event_name: str | None,
 ) -> tuple[Claimed, Target]:
     """The ping as if it were a claimed delivery, and where it goes."""
     account = accounts.find(connection, slug)
-    webhook = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
+    webhooks.find(connection, secrets, account.id, webhook_id, client_id=client_id)
+    target = deliveries.targets(connection, secrets, {webhook_id})[webhook_id]
+    if event_name not in LEGACY_EVENTS:
+        target = replace(target, payload_version=PayloadVersion.V3)
     now = clock.now()
     claimed = Claimed(
         id=0,
@@ -125,17 +160,13 @@ def _claimed(
         idempotency_key=str(new_uuid7(now)),
         attempt_number=1,
         lease_token=_NO_LEASE,
-        event_name=EVENT_NAME,
+        event_name=event_name or EVENT_NAME,
         event_created_at=now,
-        body_json="{}",
+        body_json=_example(event_name) if event_name else "{}",
         time_zone=account.time_zone,
     )
-    target = Target(
-        webhook_id=webhook_id,
-        url=webhook.webhook_url,
-        auth_header=webhook.auth_header,
-        signing_keys=tuple(webhooks.signing_keys(connection, storage.secrets, webhook_id)),
-        payload_version=PayloadVersion.V3,
-        signing=webhook.signing,
-    )
     return claimed, target
+
+
+def _example(event_name: str) -> str:
+    return json.dumps(active().events[event_name].example, ensure_ascii=False, separators=(",", ":"))

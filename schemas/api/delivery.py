@@ -1,7 +1,16 @@
 """A delivery in our own words: one event for one webhook, and its attempts. API v3 has only those that failed."""
 
+from marshmallow import ValidationError, fields
+
+from dispatcher.schemas.active_catalogues import active
+from dispatcher.schemas.wire.choices import no_such_event
 from dispatcher.schemas.wire.fields import DateTime, Integer, Shape, String, Url, Uuid, WireSchema
 from dispatcher.schemas.wire.payload import EnvelopeSchema
+
+
+def _check_event(name: str) -> None:
+    if name not in active().events:
+        raise ValidationError(no_such_event(name, active().events))
 
 
 class DeliveryAttemptSchema(WireSchema):
@@ -40,6 +49,14 @@ class DeliveryWithAttemptsSchema(DeliverySchema):
 
     body = Shape(EnvelopeSchema, required=True, attribute="envelope")
     attempts = Shape(DeliveryAttemptSchema, many=True, required=True)
+
+
+class PingRequestSchema(WireSchema):
+    """What to send: the example of an event of the catalogue, with the header `webhook-test: true`; null: `ping`."""
+
+    event_name = fields.String(
+        load_default=None, allow_none=True, validate=_check_event, error_messages={"invalid": "must be a string"}
+    )
 
 
 class PingSchema(WireSchema):

@@ -13,7 +13,7 @@ from dispatcher.api.v1.idempotency import PARAMETER, idempotent
 from dispatcher.api.v1.problems import PREFIX
 from dispatcher.model.webhook import Webhook
 from dispatcher.representations import signing_secret_json
-from dispatcher.schemas.api.delivery import PingSchema
+from dispatcher.schemas.api.delivery import PingRequestSchema, PingSchema
 from dispatcher.schemas.api.signing import RotationSchema, SigningSecretSchema
 from dispatcher.schemas.api.tenant import NewTenantWebhookSchema, TenantWebhookChangesSchema, TenantWebhookSchema
 from dispatcher.schemas.wire.fields import written_in
@@ -83,10 +83,12 @@ def delete(_token: ServiceToken, external_id: str, webhook_id: int) -> Response:
 
 @blueprint.route(f"{_ONE}/ping", methods=["POST"])
 @service("webhooks")
+@blueprint.doc(requestBody=request_body(PingRequestSchema, required=False))
 @blueprint.response(200, PingSchema)
 def ping(_token: ServiceToken, external_id: str, webhook_id: int) -> Response:
-    """Sends a signed `ping` at once, which is no delivery, and answers with the receiver's response."""
-    return json_response(_ping.dump(container().pinger.ping(tenant_of(external_id).slug, webhook_id)))
+    """Sends a signed `ping`, or an event's example, which is no delivery, and answers with the receiver's response."""
+    requested = json_object() if request.get_data() else None
+    return json_response(_ping.dump(container().pinger.ping(tenant_of(external_id).slug, webhook_id, requested)))
 
 
 @blueprint.route(f"{_ONE}/secret")

@@ -285,7 +285,7 @@ def claim(
     claimed = tuple(read_claimed(row, token, lease_ends_s, now_s) for row in found if row[0] not in ended)
     return Claim(
         claimed=claimed,
-        targets=_targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
+        targets=targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
         given_up=len(worn_out) + len(gone),
         losses=sum(row[13] for row in found),
         ended=tuple((row[1], row[10]) for row in found if row[0] in ended and row[10] is not None),
@@ -371,16 +371,17 @@ def read_claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Cla
     )
 
 
-def _targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -> dict[int, Target]:
+def targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -> dict[int, Target]:
+    """By webhook; absent where its secrets cannot be opened."""
     return read_targets(secrets, rows(connection, _TARGETS, webhook_ids=array(webhook_ids)) if webhook_ids else [])
 
 
 def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:
     """By webhook, of rows of `TARGET`; absent where its secrets cannot be opened, which is logged."""
-    targets = {}
+    opened = {}
     for id_, url, auth_header, current, previous, version, signing, rate_limit, failing_s, options in found:
         try:
-            targets[id_] = Target(
+            opened[id_] = Target(
                 webhook_id=id_,
                 url=url,
                 auth_header=secrets.open(auth_header) if auth_header else None,
@@ -395,7 +396,7 @@ def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:
             logger.error(log.line("webhook.secret_decryption_failed", webhook_id=id_, reason=error))
         except ValueError as error:  # no base64, or a word or an option that only a later release knows
             logger.error(log.line("webhook.invalid", webhook_id=id_, reason=type(error).__name__))
-    return targets
+    return opened
 
 
 def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, str]:

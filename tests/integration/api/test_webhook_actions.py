@@ -12,6 +12,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
+from dispatcher.schemas.api_v3 import EVENT_TYPES
 from tests.support.api import Api, Server
 from tests.support.receiver import Answer, Receiver
 
@@ -59,6 +60,22 @@ def test_a_ping_is_sent_at_once_and_its_answer_told(api: Api, receiver: Any) -> 
     assert list(json.loads(request.body)) == ["webhook_id", "event_name", "created_at", "body"]
     assert (envelope["event_name"], envelope["body"]) == ("ping", {})
     assert hook.endswith(f"/{envelope['webhook_id']}")
+
+
+def test_an_example_is_sent_as_a_test_whatever_the_webhook_wants(api: Api, receiver: Any) -> None:
+    hook = a_hook(api, receiver.url(), headers={"X-Env": "test"})
+
+    answer = api.post(f"{hook}/ping.json", json={"event_name": "expense_created"})
+    (request,) = receiver.wait_for(1)
+
+    assert (answer.status_code, answer.json()["response_status"]) == (200, "200")
+    assert (request.header("webhook-test"), request.header("X-Env")) == ("true", "test")
+    envelope = verify(secret(api, hook), request)
+    assert (envelope["event_name"], envelope["body"]) == ("expense_created", EVENT_TYPES["expense_created"].example)
+    assert api.get("/deliveries.json").json() == api.get("/events.json").json() == []
+    refused = api.post(f"{hook}/ping.json", json={"event_name": "expense_craeted"})
+    assert refused.status_code == 422
+    assert "did you mean expense_created" in refused.json()["errors"]["event_name"][0]
 
 
 def test_a_ping_is_no_delivery(api: Api, receiver: Any) -> None:

@@ -201,7 +201,9 @@ def test_a_webhook_is_pinged_and_its_secret_rotated(run: Callable[..., Result], 
         )
         name = str(made["id"])
         assert run("webhook", "ping", name, "--account", "acme").stdout.splitlines()[1] == "oh"
-        assert run_json("webhook", "ping", name, "--account", "acme")["response_status"] == "200"
+        tested = run_json("webhook", "ping", name, "--account", "acme", "--event", "invoice_paid")
+        assert tested["response_status"] == "200"
+        assert [one.header("webhook-test") for one in receiver.requests] == [None, "true"]
 
     rotated = run_json("webhook", "rotate-secret", name, "--account", "acme")
     assert rotated["signing_secret"] != made["signing_secret"]

@@ -128,7 +128,8 @@ def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(
     webhook = traffic.webhook(Answer(status=500, body=b"<b>oh</b>"))
     page = seen.open(f"{base}/webhooks/{webhook}")
 
-    page.get_by_role("button", name="Send a ping").click()
+    page.get_by_label("Event", exact=True).select_option("invoice_paid")
+    page.get_by_role("button", name="Send a test event").click()
     expect(page.locator("#ping").get_by_text("500")).to_be_visible()
     expect(page.locator("#ping pre")).to_have_text("<b>oh</b>")
 

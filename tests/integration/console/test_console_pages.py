@@ -138,7 +138,7 @@ def test_every_page_works_without_scripts(
 
     page.get_by_role("link", name="Webhooks", exact=True).click()
     page.get_by_role("link", name="The books").click()
-    page.get_by_role("button", name="Send a ping").click()
+    page.get_by_role("button", name="Send a test event").click()
 
     assert page.get_by_text("200", exact=True).is_visible()
     page.get_by_role("button", name="Reveal").click()
