@@ -4,6 +4,7 @@
 code of one that has ended.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -34,6 +35,7 @@ def _main() -> NoReturn:
         for module in pkgutil.walk_packages([str(ROOT / "dispatcher" / package)], f"dispatcher.{package}."):
             if "migrations" not in module.name:
                 importlib.import_module(module.name)
+    gc.freeze()  # or each fork walks all of it, at its end above all, and copies it by that
     line = socket.socket(fileno=int(sys.argv[1]))
     request = _serve(line)
     line.close()
