@@ -1,11 +1,20 @@
 """Parts for tests of the storage and of the flow."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.support import forked
 from tests.support.builders import a_webhook, an_account
 from tests.support.fakes import FakeQueue
+
+
+@pytest.fixture(scope="session")
+def forking() -> Iterator[None]:
+    """Web servers that start meanwhile are forked."""
+    with forked.running():
+        yield
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import rows
 from dispatcher.storage.pipeline import emits
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY, a_draft
+from tests.support.processes import PROGRAMS, Process, start_or_fork
 from tests.support.waiting import eventually
 
 AGENT = "Tests (tests@example.com)"
@@ -37,7 +36,7 @@ class Server:
 
     url: str
     log: Path = field(repr=False)
-    process: "subprocess.Popen[bytes]" = field(repr=False)
+    process: Process = field(repr=False)
 
     @property
     def root(self) -> str:
@@ -57,6 +56,7 @@ def running(container: Container, folder: Path, **env: str) -> Iterator[Server]:
     """`dispatcher serve` while the block lasts; `env` are more variables."""
     port = free_port()
     log = folder / f"web{port}.log"
+    log.touch()
     names = {
         "DATABASE_URL": container.settings.database_url,
         "REDIS_URL": container.settings.redis_url,
@@ -68,21 +68,14 @@ def running(container: Container, folder: Path, **env: str) -> Iterator[Server]:
         "PORT": str(port),
     }
     others = {name: value for name, value in os.environ.items() if not name.startswith(("DISPATCHER_", "FLOWER_"))}
-    with log.open("ab") as output:
-        process = child.start(
-            [str(Path(sys.executable).parent / "dispatcher"), "serve"],
-            death_signal=signal.SIGKILL,
-            env=others | names | env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+    command = [str(PROGRAMS / "dispatcher"), "serve"]
+    process = start_or_fork(command, cwd=Path.cwd(), env=others | names | env, log=log)
     made = Server(f"http://127.0.0.1:{port}", log, process)
     try:
         eventually(lambda: _answers(made), within_s=30, what=f"the API answering; it said: {log.read_text()}")
         yield made
     finally:
-        child.end(process, (signal.SIGTERM, 10.0))
+        child.end(process, (signal.SIGTERM, 10.0))  # type: ignore[arg-type]  # a fork is as much of a Popen as it needs
 
 
 def free_port() -> int:

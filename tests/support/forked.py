@@ -1,8 +1,8 @@
-"""Workers that start in a tenth of the time: forked off a process that has imported what they need already.
+"""Workers and web servers that start in a tenth of the time: forked off a process that has imported what they need.
 
-Importing costs a worker more than all else it does in most tests. Here Celery, the drivers and `dispatcher` are
-imported once; `tasks`, which reads the environment, only in the worker. Whatever changes what an import does
-(PYTHONPATH, LD_PRELOAD) needs a program of its own, as production starts it.
+Importing costs them more than all else they do in most tests. Here Celery, the drivers, the web framework and
+`dispatcher` are imported once; `tasks`, which reads the environment, only in the worker. Whatever changes what an
+import does (PYTHONPATH, LD_PRELOAD) needs a program of its own, as production starts it.
 
     with forked.running():                   in the main thread: the kernel ends a process with the thread that began it
         forked.start(command, ...)           as subprocess.Popen, as far as tests need it
@@ -50,7 +50,7 @@ class Forked:
         pause = threading.Event()
         while (code := self.poll()) is None:
             if time.monotonic() >= until_s:
-                raise subprocess.TimeoutExpired("a forked worker", timeout or 0.0)
+                raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
             pause.wait(0.01)
         return code
 
@@ -104,11 +104,11 @@ def running() -> Iterator[None]:
 
 
 def suits(env: Mapping[str, str]) -> bool:
-    """Whether a worker with these variables may be forked."""
+    """Whether a program with these variables may be forked."""
     return _parent is not None and not env.keys() & {"PYTHONPATH", "LD_PRELOAD"}
 
 
 def start(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Forked:
-    """Starts `celery ...` with this environment and no other."""
+    """Starts `celery ...` or `dispatcher ...` with this environment and no other."""
     assert _parent is not None
     return Forked(_parent, _parent.ask(command=command, cwd=str(cwd), env=dict(env), log=str(log)))

@@ -1,4 +1,4 @@
-"""The process that `forked` talks to: it has imported what a worker needs, and forks one for each request.
+"""The process that `forked` talks to: it has imported what a program needs, and forks one for each request.
 
 `python -u -m tests.support.preloaded FD` answers on the socket FD, a line of JSON for each: a process's id, or the exit
 code of one that has ended.
@@ -12,19 +12,23 @@ import pkgutil
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import celery.__main__
 
+import dispatcher.cli
 from dispatcher.processes import child
 from tests.support.forked import say
 from tests.support.places import ROOT
 
+_PROGRAMS: dict[str, Callable[[], Any]] = {"celery": celery.__main__.main, "dispatcher": dispatcher.cli.main}
 _PACKAGES = ("pipeline", "storage", "schedule", "sender", "broker", "model")
 _MODULES = [
     *("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer", "celery.worker.components"),
     *("celery.concurrency.thread", "celery.events.state", "kombu.transport.redis", "dispatcher.container"),
+    *("dispatcher.cli.root", "dispatcher.cli.serve", "dispatcher.web.server", "uvicorn.lifespan.on", "uvloop"),
 ]
 
 
@@ -71,7 +75,7 @@ def _become(request: Any) -> NoReturn:
         os.dup2(log.fileno(), 2)
     sys.argv[:] = request["command"]
     sys.path[0] = str(Path(request["command"][0]).parent)
-    sys.exit(celery.__main__.main())
+    sys.exit(_PROGRAMS[Path(request["command"][0]).name]())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from dispatcher.processes import child
 from tests.support import forked
 
 PROGRAMS = Path(sys.executable).parent
+Process = forked.Forked | subprocess.Popen[bytes]
 
 # Variables that somebody may have exported, and that would point our processes elsewhere.
 _FOREIGN = ("PORT", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEYS")
@@ -29,19 +30,7 @@ class Program:
         self.log = log
         words = [str(word) for word in command]
         env = program_environment({**clean_environment(), **env})
-        if may_fork and forked.suits(env):
-            self._process: forked.Forked | subprocess.Popen[bytes] = forked.start(words, cwd=cwd, env=env, log=log)
-            return
-        with log.open("ab") as output:
-            self._process = child.start(
-                words,
-                death_signal=signal.SIGKILL,
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
+        self._process = (start_or_fork if may_fork else start)(words, cwd=cwd, env=env, log=log)
 
     @property
     def pid(self) -> int:
@@ -78,6 +67,25 @@ class Program:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.wait()
+
+
+def start(words: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Process:
+    """A process that ends with us."""
+    with log.open("ab") as output:
+        return child.start(
+            words,
+            death_signal=signal.SIGKILL,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+
+def start_or_fork(words: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Process:
+    """The same; a fork where there is somebody to fork it, and its variables allow that."""
+    return (forked.start if forked.suits(env) else start)(words, cwd=cwd, env=env, log=log)
 
 
 def cpu_s(pid: int) -> float:

@@ -63,13 +63,13 @@ def container(_container: Container) -> Container:
 
 
 @pytest.fixture(scope="session")
-def server(_container: Container) -> Iterator[Server]:
+def server(_container: Container, forking: None) -> Iterator[Server]:
     with a_folder() as folder, running(_container, folder, DISPATCHER_WEB_WORKERS="1") as made:
         yield made
 
 
 @pytest.fixture
-def serve(container: Container, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def serve(container: Container, tmp_path: Path, forking: None) -> Iterator[Callable[..., Server]]:
     """`serve(DISPATCHER_QUOTA="3")` starts another one, which ends with the test; one process, so it is up soon."""
     started: list[Any] = []
 

@@ -77,7 +77,7 @@ def container(_container: Container) -> Container:
 
 
 @pytest.fixture(scope="session")
-def server(_container: Container) -> Iterator[Server]:
+def server(_container: Container, forking: None) -> Iterator[Server]:
     with a_folder() as folder, running(_container, folder, DISPATCHER_WEB_WORKERS="1") as made:
         yield made
 
