@@ -37,6 +37,7 @@ DispatcherError
 ├── MissingSchema            the database has no schema for the tables, and this role may not create it
 ├── UnsafeRedisConfig        Redis is configured to evict keys
 ├── SecretDecryptionFailed   no key in SECRET_KEYS decrypts a stored secret
+├── PublicUrlMissing         a claim check needs DISPATCHER_PUBLIC_URL
 ├── ServiceStartFailed       an embedded server or a supervised process did not start
 └── ApiError                 an API request failed: the status, code and text of its response
 """
@@ -259,6 +260,10 @@ class OutboxUnavailable(DependencyUnavailable):
 
 class SecretDecryptionFailed(DispatcherError):
     """No key in SECRET_KEYS decrypts a stored secret; add the key it was encrypted with back to SECRET_KEYS."""
+
+
+class PublicUrlMissing(DispatcherError):
+    """DISPATCHER_PUBLIC_URL is not set, and claim checks need it."""
 
 
 class ServiceStartFailed(DispatcherError):

@@ -5,22 +5,39 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
+from dispatcher.claim_check import ClaimChecks
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.options import NO_OPTIONS
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.schemas import active
-from dispatcher.schemas.selection import select_fields
+from dispatcher.schemas.selection import select_fields, select_id
 from dispatcher.schemas.wire.payload import legacy_json
 
 
+def payload(delivery: Claimed, target: Target, checks: ClaimChecks, sent_at: int) -> bytes:
+    """The body of the POST, or, where that is larger than the webhook wants it, a claim check of it in its envelope.
+
+    `sent_at`: seconds since 1970. Raises PublicUrlMissing, and what `render` raises.
+    """
+    body, limit = render(delivery, target), target.options.payload_limit
+    if limit is None or len(body) <= limit or target.payload_version is PayloadVersion.LEGACY:
+        return body
+    about = select_id(delivery.event_name, delivery.body_json)
+    return _in_envelope(delivery, target, checks.body(delivery.id, about=about, size=len(body), sent_at=sent_at))
+
+
 def render(delivery: Claimed, target: Target) -> bytes:
-    """The body of the POST: in its event's envelope, or the flat object of a legacy webhook; the same on every try."""
+    """The whole body: in its event's envelope, or the flat object of a legacy webhook; the same on every try."""
     body_json = delivery.body_json
     if target.options is not NO_OPTIONS:
         wanted = target.options
         body_json = select_fields(delivery.event_name, body_json, wanted.only_fields, wanted.excluded_fields)
     if target.payload_version is PayloadVersion.LEGACY:
         return legacy_json(event_name=delivery.event_name, body_json=body_json)
+    return _in_envelope(delivery, target, body_json)
+
+
+def _in_envelope(delivery: Claimed, target: Target, body_json: str) -> bytes:
     return (
         active()
         .envelope(delivery.event_name)

@@ -31,7 +31,7 @@ class AccessControl:
     def limiter(self) -> Limiter:
         """Counts the requests of the API's clients and service tokens."""
         emits = dict.fromkeys((rate_limit.EMITS, rate_limit.ACCOUNT_EMITS), self._settings.emit_quota)
-        quotas = {rate_limit.DEFAULT: self._settings.quota, **emits}
+        quotas = {rate_limit.DEFAULT: self._settings.quota, rate_limit.PAYLOADS: rate_limit.PAYLOAD_QUOTA, **emits}
         return Limiter(self._quota, quotas, WINDOW_S)
 
     @cached_property

@@ -25,11 +25,14 @@ LIMIT_S = 0.1
 """A settlement waits so long for Redis."""
 SKIP_S = 5.0
 """After a failure nothing is counted so long."""
-DEFAULT, EMITS, ACCOUNT_EMITS = "default", "emits", "account_emits"
-"""The quotas there are: of a client or a service token, and of an account for what service tokens emit there."""
+DEFAULT, EMITS, ACCOUNT_EMITS, PAYLOADS = "default", "emits", "account_emits", "payloads"
+"""The quotas there are: of a client or a service token, of an account for what service tokens emit there, and of one
+delivery for the times that its payload is fetched."""
+PAYLOAD_QUOTA = 60
+"""A minute: for a receiver that tries again, and not for everybody who has the URL."""
 
 Key = tuple[int, str]
-"""Whose it is (a client, a service token as a negative number, an account), and one of its quotas."""
+"""Whose it is (a client, a service token as a negative number, an account, a delivery), and one of its quotas."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_number, read_sc
 from dispatcher.schemas.api.signing import DAY_S
 
 _EVENT = "An event to subscribe to, or a wildcard such as `order.*`. May be repeated."
-_REMOVABLE = ("auth_header", "filter", "timeout_s", "retry_schedule", "success_codes")
+_REMOVABLE = ("auth_header", "filter", "payload_limit", "timeout_s", "retry_schedule", "success_codes")
 """Attributes that `edit` sets to null for an empty value."""
 
 
@@ -83,6 +83,10 @@ _extras = option_group(
     click.option(
         "--exclude-field", "excluded_fields", multiple=True, metavar="PATH", callback=_paths,
         help='Never send this attribute of bodies. May be repeated; "" means none.',
+    ),
+    click.option(
+        "--payload-limit", type=_or_empty(read_number), metavar="BYTES",
+        help='Of a larger payload send a URL (a claim check); "" removes the limit.',
     ),
     click.option(
         "--header", "headers", multiple=True, callback=_headers, metavar="'NAME: VALUE'",

@@ -189,11 +189,12 @@ def preview_filter() -> Response:
 def preview_payload(webhook_id: int) -> Response:
     """A part: what the form's webhook would be sent of its last event. A new webhook's id is 0."""
     try:
-        previewed = payload_preview(container().storage, account(), webhook_id, _attributes())
+        attributes = _attributes()
+        body, is_real = payload_preview(container().storage, account(), webhook_id, attributes)
     except InvalidWebhook as invalid:
         return page("payload_preview.html", problems=[text for texts in invalid.messages.values() for text in texts])
-    body, is_real = previewed
-    return page("payload_preview.html", payload=json.loads(body), size=len(body), is_real=is_real)
+    limit = attributes["payload_limit"] or len(body)
+    return page("payload_preview.html", payload=json.loads(body), size=len(body), is_real=is_real, limit=limit)
 
 
 def _event_groups(chosen: Collection[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
@@ -237,8 +238,8 @@ def _attributes() -> dict[str, Any]:
     attributes["filter"] = _json_or_text(form.get("filter", "").strip())
     for name in _PATHS:
         attributes[name] = form.get(name, "").replace(",", " ").split()
-    attributes["rate_limit"] = read_number(form.get("rate_limit", ""))
-    attributes["timeout_s"] = read_number(form.get("timeout_s", ""))
+    for name in ("rate_limit", "payload_limit", "timeout_s"):
+        attributes[name] = read_number(form.get(name, ""))
     attributes["retry_schedule"] = read_schedule(form.get("retry_schedule", ""))
     attributes["success_codes"] = read_words(form.get("success_codes", ""))
     attributes["headers"] = read_lines(form.get("headers", "").splitlines())

@@ -26,6 +26,8 @@ class Options:
     """One of `backoff.RETRY_SCHEDULES`, or the seconds before each retry; None: as the settings have it."""
     success_codes: tuple[str, ...] | None = None
     """Codes such as "409", and classes such as "2xx", that mean that a delivery was received; None: 2xx."""
+    payload_limit: int | None = None
+    """Bytes of a payload, beyond which a URL is sent in its place (`claim_check`)."""
 
 
 NO_OPTIONS = Options()

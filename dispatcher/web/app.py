@@ -12,6 +12,7 @@ from dispatcher.api import (
     health,
     oauth,
     openapi,
+    payloads,
     replays,
     webhooks,
 )
@@ -59,6 +60,7 @@ def create_app(container: Container) -> Flask:
         api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)
     api.register_blueprint(health.blueprint)
+    api.register_blueprint(payloads.blueprint)
     app.register_blueprint(openapi.blueprint, url_prefix=auth.PREFIX)
     register_console(app)
     return app

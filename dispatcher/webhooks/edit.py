@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from dispatcher.environment import variable
 from dispatcher.errors import InvalidWebhook
 from dispatcher.model.webhook import Ordering, PayloadVersion, Webhook
 from dispatcher.pipeline.filters import compile_filter
@@ -97,7 +98,12 @@ def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
 
 
 def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """All that may be written of a webhook, with `changes`; of a new one where `before` is None."""
+    """All that may be written of a webhook, with `changes`; of a new one where `before` is None.
+
+    Raises InvalidWebhook where this process lacks what a change needs.
+    """
+    if changes.get("payload_limit") is not None and not variable("DISPATCHER_PUBLIC_URL"):
+        raise InvalidWebhook({"payload_limit": ["needs DISPATCHER_PUBLIC_URL, which is not set in this process"]})
     kept = webhooks.DEFAULTS if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
     attributes, secret = {**kept, **changes}, changes.get("secret_headers")
     if before is not None and isinstance(secret, Mapping):  # null stands for a value that was not shown

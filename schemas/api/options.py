@@ -70,11 +70,12 @@ def _are_delays(delays: list[Any] | tuple[Any, ...]) -> bool:
     return fine and len(delays) <= _RETRIES and sum(delays) <= _SUM_S
 
 
-def _seconds() -> fields.Integer:
-    text = f"must be a whole number of seconds between 1 and {_TIMEOUT_MAX_S}, or null"
+def _number(least: int, most: int, unit: str) -> fields.Integer:
+    text = f"must be a whole number of {unit} between {least:,} and {most:,}, or null"
     messages: dict[str, Any] = {"invalid": text}
-    bounds = Range(1, _TIMEOUT_MAX_S, error=text)
-    return fields.Integer(allow_none=True, strict=True, validate=bounds, error_messages=messages)
+    return fields.Integer(
+        allow_none=True, strict=True, validate=Range(least, most, error=text), error_messages=messages
+    )
 
 
 def read_number(text: str) -> int | str | None:
@@ -100,7 +101,7 @@ class OptionsSchema(WireSchema):
     In a change, a secret header whose value is null keeps the one it has.
 
     `only_fields` and `excluded_fields` are paths such as `invoice.lines.name`: of the body only these attributes are
-    sent, and never those.
+    sent, and never those. Of a payload of more than `payload_limit` bytes a URL is sent.
 
     `timeout_s` is in seconds, for one attempt; a longer one than the dispatcher's own counts as that. `retry_schedule`
     is a name, or an array of the seconds before each retry. `success_codes` are those that mean that a delivery was
@@ -111,9 +112,10 @@ class OptionsSchema(WireSchema):
     secret_headers = SecretHeaders()
     only_fields = FieldPaths()
     excluded_fields = FieldPaths()
-    timeout_s = _seconds()
+    timeout_s = _number(1, _TIMEOUT_MAX_S, "seconds")
     retry_schedule = RetrySchedule()
     success_codes = SuccessCodes()
+    payload_limit = _number(1_024, 2**26, "bytes")
 
     @validates_schema
     def _check_headers(self, data: Mapping[str, Any], **_: Any) -> None:

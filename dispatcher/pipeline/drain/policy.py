@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from dispatcher.claim_check import ClaimChecks, claim_checks
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.settings import Settings
@@ -25,6 +26,7 @@ class DrainPolicy:
     publish_successes: bool = False
     """Whether also what went well at the first try is published."""
     user_agent: str = "webhook-dispatcher"
+    claim_checks: ClaimChecks = field(default=ClaimChecks("", ()), repr=False)
 
 
 def retry_policy(settings: Settings) -> RetryPolicy:
@@ -54,4 +56,5 @@ def drain_policy(settings: Settings) -> DrainPolicy:
         give_up_after_s=settings.give_up_days * 86_400,
         publish_successes=settings.flower_deliveries == "all",
         user_agent=settings.user_agent,
+        claim_checks=claim_checks(settings.public_url, settings.secret_keys),
     )

@@ -8,8 +8,9 @@ from dispatcher import failpoints, log
 from dispatcher.model.attempt import Result, Status
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Target
-from dispatcher.payload import headers, render
+from dispatcher.payload import headers, payload
 from dispatcher.pipeline.drain.lane import Lane
+from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.sender.contract import Request, Sender
@@ -31,10 +32,15 @@ class Flights:
     """Keeps a lane's `in_flight`. `traces` hears of each request that is traced."""
 
     def __init__(
-        self, sender: Sender, user_agent: str, monotonic: Callable[[], float], traces: TracesAttempts | None = None
+        self,
+        sender: Sender,
+        policy: DrainPolicy,
+        monotonic: Callable[[], float],
+        traces: TracesAttempts | None = None,
     ) -> None:
         self._sender = sender
-        self._user_agent = user_agent
+        self._user_agent = policy.user_agent
+        self._claim_checks = policy.claim_checks
         self._monotonic = monotonic
         self._traces = traces
         self._by_delivery: dict[int, Flight] = {}
@@ -55,7 +61,7 @@ class Flights:
         """
         flight = Flight(lane=lane, claimed=delivery, target=target, started_s=self._monotonic())
         try:
-            body = render(delivery, target)
+            body = payload(delivery, target, self._claim_checks, sent_at)
             made = headers(delivery, target, body, sent_at, self._user_agent)
         except Exception as error:  # the one delivery fails, the others go on
             return flight, self._not_sent(delivery, f"the payload cannot be rendered: {type(error).__name__}")

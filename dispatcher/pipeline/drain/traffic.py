@@ -59,7 +59,7 @@ class Traffic:
         self._monotonic = tools.monotonic
         self._wait = tools.wait
         self._meanwhile = meanwhile
-        self._flights = Flights(sender, policy.user_agent, tools.monotonic, tools.traces)
+        self._flights = Flights(sender, policy, tools.monotonic, tools.traces)
         self._outcomes = Outcomes(policy, tools.rng, tools.monotonic, tools.publish, tools.traces)
         self._finished: list[Finished] = []
         self._oldest_finished_s = 0.0
