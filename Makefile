@@ -10,7 +10,7 @@ DEV := $(RUN) .venv/installed-dev
 # Where the environment forbids it, each of some hundred processes of the tests would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test coverage faults up lint docs bench bench-growth bench-scaling screenshots console install lock clean clean-data
+.PHONY: sdks demo test coverage faults up lint docs bench bench-growth bench-scaling screenshots console install lock clean clean-data
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
@@ -58,6 +58,10 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What is generated of both SDKs, after a change of the API. Python's is committed.
+sdks: $(DEV)
+	@$(BIN)/python -m sdks.generate
 
 # The documentation as a site, into site/.
 docs: $(DEV)
