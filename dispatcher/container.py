@@ -13,6 +13,7 @@ from dispatcher.pipeline.deliver import DrainRunner
 from dispatcher.pipeline.dispatch import Dispatch
 from dispatcher.pipeline.drain.policy import drain_policy
 from dispatcher.pipeline.emit import Emitter
+from dispatcher.pipeline.event_types import EventTypes
 from dispatcher.pipeline.fan_out import FanOutRunner
 from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.pipeline.intake import Intakes
@@ -21,9 +22,11 @@ from dispatcher.pipeline.trace import untraced
 from dispatcher.producer import load_tracing, use_emitter
 from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule
+from dispatcher.schemas.active_catalogues import ask_by
 from dispatcher.sender.pool import SenderPool
 from dispatcher.settings import Settings, read_settings
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.pipeline.event_types import newer
 from dispatcher.storage.pipeline.owners import Presence
 from dispatcher.storage.secrets import SecretBox
 from dispatcher.webhooks.ping import Pinger
@@ -82,6 +85,10 @@ class Container:
         )
 
     @cached_property
+    def event_types(self) -> EventTypes:
+        return EventTypes(lambda revision: self.storage.read(newer, revision))
+
+    @cached_property
     def intakes(self) -> Intakes:
         own, secrets = self.settings, self.storage.secrets
         storage = Storage(own.database_url, secrets, len(own.outboxes) + 1, own.schema)
@@ -90,7 +97,10 @@ class Container:
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:
         trace = self.tracing.fan_out if self.tracing else None
-        return FanOutRunner(self.storage, self.schedule, self.queue, self.dispatch, self.drain_runner, trace=trace)
+        return FanOutRunner(
+            self.storage, self.schedule, self.queue, self.dispatch, self.drain_runner,
+            trace=trace, keep_current=self.event_types.keep_current,
+        )  # fmt: skip
 
     @cached_property
     def dispatch(self) -> Dispatch:
@@ -124,9 +134,20 @@ class Container:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for part in ("counters", "heartbeat", "storage", "schedule", "queue", "access", "tracing", "senders"):
-            if self.__dict__.get(part) is not None:
-                getattr(self, part).close()
+        opened = (
+            "event_types",
+            "counters",
+            "heartbeat",
+            "storage",
+            "schedule",
+            "queue",
+            "access",
+            "tracing",
+            "senders",
+        )
+        for part in (self.__dict__.get(name) for name in opened):
+            if part is not None:
+                part.close()
 
 
 _current: Container | None = None
@@ -139,6 +160,7 @@ def current_container() -> Container:
     with _lock:
         if _current is None:
             _current = Container(read_settings())
+            _ask_of(_current)
         return _current
 
 
@@ -148,3 +170,9 @@ def use_container(container: Container | None) -> None:
     with _lock:
         _current = container
     use_emitter(None if container is None else lambda: container.emitter)
+    _ask_of(container)
+
+
+def _ask_of(container: Container | None) -> None:
+    """Events that are unknown in this process are looked for among the stored ones."""
+    ask_by(None if container is None else lambda name: container.event_types.ask(name))

@@ -9,19 +9,22 @@ DispatcherError
 ├── InvalidFields            the front doors answer 422
 │   ├── InvalidAccount       an account's attributes are invalid
 │   ├── InvalidWebhook       a webhook's attributes are invalid
-│   └── InvalidReplay        a replay's parameters are invalid
+│   ├── InvalidReplay        a replay's parameters are invalid
+│   └── InvalidEventType     an event type's attributes are invalid, or would break receivers
 ├── RecordNotFound           the front doors answer 404
 │   ├── AccountNotFound      no account with that slug
 │   ├── WebhookNotFound      no webhook with that id in the account
 │   ├── ClientNotFound       no live client with that id
 │   ├── ServiceTokenNotFound no live service token with that id
 │   ├── EventNotFound        no event with that id in the account
+│   ├── EventTypeNotFound    no event type with that name
 │   ├── UserNotFound         no user with that e-mail in the account, or among the operators
 │   ├── DeliveryNotFound     no delivery with that id or key
 │   ├── ReplayNotFound       no replay with that id
 │   └── OutboxNotFound       no outbox with that name
 ├── AccountExists            the slug is taken, or is another account's external id
 ├── UserExists               the e-mail is taken in that account, or among the operators
+├── EventTypeConflict        the event type is a catalogue's, or webhooks subscribe to it
 ├── OutboxInUse              an outbox that a worker drains cannot be forgotten
 ├── IllegalTransition        a delivery cannot go from one state to the other
 ├── RemoteApiError           a remote dispatcher's API rejected a command's request or did not respond
@@ -106,6 +109,10 @@ class InvalidReplay(InvalidFields):
     """The replay's parameters are invalid."""
 
 
+class InvalidEventType(InvalidFields):
+    """The event type's attributes are invalid."""
+
+
 class RecordNotFound(DispatcherError):
     """The record does not exist, or belongs to another account."""
 
@@ -166,6 +173,16 @@ class EventNotFound(RecordNotFound):
     """The event does not exist in the account."""
 
     noun = "event"
+
+
+class EventTypeNotFound(RecordNotFound):
+    """The event type does not exist."""
+
+    noun = "event type"
+
+
+class EventTypeConflict(DispatcherError):
+    """The event type cannot be changed: it is a catalogue's, or webhooks subscribe to it."""
 
 
 class DeliveryNotFound(RecordNotFound):

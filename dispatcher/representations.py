@@ -1,22 +1,28 @@
-"""What the API and the commands return of deliveries, replays and signing secrets, as JSON objects."""
+"""What the API and the commands return of deliveries, replays, secrets and event types, as JSON objects."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from dispatcher.model.replay import Replay
 from dispatcher.model.webhook import SigningSecret
+from dispatcher.schemas import EventType, active
 from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from dispatcher.schemas.api.event import EventDeliverySchema, EventSchema
+from dispatcher.schemas.api.event_type import StoredEventTypeSchema
 from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
 from dispatcher.schemas.api.replay import ReplaySchema
 from dispatcher.schemas.api.signing import SigningSecretSchema
+from dispatcher.schemas.stored import NAME as STORED
 from dispatcher.schemas.wire.fields import WireSchema, written_in
 from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.events import EmittedEvent, ResultingDelivery
 
 JSON = dict[str, Any]
 Value = TypeVar("Value", contravariant=True)
+
+_event_type = StoredEventTypeSchema()
 
 
 class ToJson(Protocol[Value]):
@@ -49,3 +55,27 @@ def event_details_json(event: EmittedEvent, deliveries: Sequence[ResultingDelive
     with written_in(time_zone):
         listed = [_resulting_delivery.dump(one) for one in deliveries]
     return event_json(event, time_zone) | {"body": event.body, "deliveries": listed}
+
+
+def event_type_json(event: EventType) -> JSON:
+    """An event type as /api/v1 and the command show it; the schema of a stored one is as it was put."""
+    stored = active().stored.versions.get((event.name, event.version)) if event.catalogue == STORED else None
+    value = {
+        "name": event.name,
+        "version": event.version,
+        "versions": list(active().event(event.name).versions),
+        "catalogue": event.catalogue,
+        "group": event.group,
+        "description": event.description,
+        "resource": event.resource or None,
+        "resource_id": stored.resource_id if stored else event.about.id,
+        "schema": json.loads(stored.schema) if stored else event.schema,
+        "example": event.example,
+        "supersedes": event.supersedes,
+        "downgrade": json.loads(stored.downgrade) if stored and stored.downgrade else None,
+        "deprecated": event.deprecated_at is not None,
+        "deprecated_at": event.deprecated_at,
+        "created_at": stored and stored.created_at,
+        "updated_at": stored and stored.updated_at,
+    }
+    return _dump(_event_type, value, "UTC")

@@ -123,8 +123,8 @@ class Settings(ProducerSettings, DatabaseSettings):
         secret=True,
     )
     catalogue: tuple[str, ...] = setting(
-        "catalogues, comma-separated, whose events can be emitted: each `api_v3`, the name of an installed one, or "
-        "`package.module:attribute`; unknown events have the first one's envelope",
+        "catalogues, comma-separated, whose events can be emitted: each `api_v3`, the name of an installed one, "
+        "`package.module:attribute`, or `none`; unknown events have the first one's envelope",
         ("api_v3",),
         each=str,
     )
@@ -207,6 +207,11 @@ class Settings(ProducerSettings, DatabaseSettings):
     )
     time_zone: str = advanced(
         "time zone of accounts that are created without one; if empty, the catalogue's", "", check_time_zone
+    )
+    event_types_envelope: str = advanced(
+        "what is around the bodies of events whose types are stored: `standard`, `cloudevents` or `api_v3`",
+        "standard",
+        OneOf(("standard", "cloudevents", "api_v3")),
     )
     web_threads: int = advanced(
         "requests, other than emits, that one web process serves at the same time", 8, Range(1, 256)

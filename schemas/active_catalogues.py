@@ -1,10 +1,11 @@
 """The catalogues that are active in this process, as one: those that DISPATCHER_CATALOGUE names, by default API v3's.
 
-They are loaded when an event is first asked for, never at import.
+They are loaded when an event is first asked for, never at import. Beside them are the event types that are stored in
+Postgres: whoever reads those hands them over (`use_stored`), and what is active is replaced as a whole.
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType
@@ -12,22 +13,27 @@ from types import MappingProxyType
 from dispatcher.environment import variable
 from dispatcher.errors import InvalidSetting
 from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS, Catalogue, EventType
-from dispatcher.schemas.envelopes import Envelope
+from dispatcher.schemas.envelopes import ENVELOPES, Envelope
 from dispatcher.schemas.errors import InvalidCatalogue, InvalidEvent
+from dispatcher.schemas.stored import StoredCatalogue, StoredType
 from dispatcher.schemas.wildcards import as_pattern, is_wildcard
 from dispatcher.schemas.wire.choices import did_you_mean
 
 GROUP = "dispatcher.catalogues"
 """Of entry points."""
-DEFAULT = "api_v3"
-_VARIABLE = "DISPATCHER_CATALOGUE"
+DEFAULT, NONE = "api_v3", "none"
+"""Names of catalogues that are not looked for: API v3's, and none at all, where all events are stored ones."""
+_VARIABLE, _ENVELOPE = "DISPATCHER_CATALOGUE", "DISPATCHER_EVENT_TYPES_ENVELOPE"
 
 
 class Catalogues:
     """What several catalogues have together; never changed, so what is made of them is made once."""
 
-    def __init__(self, *catalogues: Catalogue) -> None:
-        """Raises InvalidCatalogue where two have an event of the same name, or one that of a version of another."""
+    def __init__(self, *catalogues: Catalogue, stored: StoredCatalogue | None = None) -> None:
+        """Raises InvalidCatalogue where two have an event of the same name, or one that of a version of another.
+
+        A stored event gives way to one of a catalogue.
+        """
         events: dict[str, EventType] = {}
         for event in (event for catalogue in catalogues for event in catalogue.events.values()):
             if event.name in events:
@@ -37,8 +43,14 @@ class Catalogues:
         for one in (one for event in events.values() for one in event.versions.values() if one.version > 1):
             if one.qualified_name in events:
                 raise InvalidCatalogue(f"{one.qualified_name} is an event, and version {one.version} of {one.name}")
-        self.catalogues = catalogues
-        self.events: Mapping[str, EventType] = MappingProxyType(events)
+        self.loaded = catalogues
+        """Those of the setting."""
+        self.stored = stored or StoredCatalogue((), _stored_envelope())
+        has_stored = bool(self.stored.newest) or not catalogues
+        self.catalogues: Sequence[Catalogue | StoredCatalogue] = (*catalogues, *([self.stored] if has_stored else []))
+        self.hidden = self.stored.events.keys() & events.keys()
+        """Stored events that gave way."""
+        self.events: Mapping[str, EventType] = MappingProxyType(events | {**self.stored.events, **events})
 
     def event(self, name: str) -> EventType:
         """The type of the event `name`; raises InvalidEvent if no catalogue has it."""
@@ -54,7 +66,9 @@ class Catalogues:
     def envelope(self, name: str) -> Envelope:
         """The event's; of a ping, the dispatcher's own and one that is not known here the first catalogue's."""
         event = self.events.get(name)
-        return self.catalogues[0].envelope if event is None else event.envelope
+        if event is not None:
+            return event.envelope
+        return (self.stored if name in self.stored.newest else self.catalogues[0]).envelope
 
     @property
     def time_zone(self) -> str:
@@ -85,6 +99,7 @@ class Catalogues:
 
 
 _active: Catalogues | None = None
+_ask: Callable[[str], None] | None = None
 
 
 def active() -> Catalogues:
@@ -101,11 +116,38 @@ def use(catalogues: Catalogues | None) -> None:
     _active = catalogues
 
 
+def use_stored(types: Iterable[StoredType], revision: int) -> Catalogues:
+    """Makes these active beside those of the setting, in place of the stored ones before."""
+    catalogues = Catalogues(*active().loaded, stored=StoredCatalogue(types, _stored_envelope(), revision))
+    use(catalogues)
+    return catalogues
+
+
+def ask_by(ask: Callable[[str], None] | None) -> None:
+    """`ask` is called with the name of an event that is unknown here, and uses the stored types of that moment."""
+    global _ask
+    _ask = ask
+
+
+def knowing(name: str) -> Catalogues:
+    """The active ones, with the event if it was stored a moment ago. May ask Postgres: not for an event loop."""
+    if _ask is not None and name not in active().events and name not in OPERATIONAL_EVENTS:
+        _ask(name)
+    return active()
+
+
 def _load(names: Sequence[str]) -> Catalogues:
     try:
-        return Catalogues(*(_find(name) for name in dict.fromkeys(names)))
+        return Catalogues(*(_find(name) for name in dict.fromkeys(names) if name != NONE))
     except InvalidCatalogue as error:
         raise InvalidSetting(_VARIABLE, str(error)) from error
+
+
+def _stored_envelope() -> str:
+    name = variable(_ENVELOPE) or "standard"
+    if name not in ENVELOPES:
+        raise InvalidSetting(_ENVELOPE, f"{name!r} is not among {', '.join(ENVELOPES)}")
+    return name
 
 
 def _find(name: str) -> Catalogue:

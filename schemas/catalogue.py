@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -26,8 +27,8 @@ from dispatcher.schemas.errors import DowngradeFailed, InvalidCatalogue, Invalid
 from dispatcher.schemas.marshmallow_body import MarshmallowBody, Types
 from dispatcher.schemas.wire.body import Rendered, WireBody
 from dispatcher.schemas.wire.fields import Invalid, JsonSchema, Shape, WireSchema
+from dispatcher.schemas.wire.json_schema import DIALECT
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OPERATIONAL_EVENTS = frozenset({"webhook_deactivated", "webhook_recovered", "delivery_failed"})
 """Events of the dispatcher itself, for the account's webhooks that subscribed to them; no service can emit them."""
 
@@ -43,11 +44,7 @@ Downgrade = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
 class BodyType(Protocol):
-    """What is asked of an event's body. `WireBody` is one of our own fields, `MarshmallowBody` one of any others.
-
-    A third way to say what a body holds (a JSON Schema that was POSTed, say) is a third class, given as `body` of an
-    EventType; nothing else needs to change.
-    """
+    """What is asked of an event's body: `WireBody` of our own fields, `MarshmallowBody` of others, `JsonSchemaBody`."""
 
     def render(self, body: Mapping[str, object], zone: str) -> Rendered:
         """The JSON text and the JSON value to send; datetimes are written in the zone. Raises Invalid."""
@@ -90,6 +87,9 @@ class EventType:
     supersedes: bool = False
     """Whether a newer one of a resource makes a pending one superfluous, for webhooks with `superseding`."""
     description: str = ""
+    group: str = ""
+    """Under which people find it, where that is not its resource."""
+    deprecated_at: datetime | None = None
     given_example: Mapping[str, Any] | None = field(default=None, repr=False)
     version: int = 1
     previous: "EventType | None" = field(default=None, repr=False)
@@ -128,10 +128,12 @@ class EventType:
 
     def resource_of(self, value: Mapping[str, Any]) -> str | None:
         """What a body's JSON value is about, with its id as text; raises Invalid."""
-        if self.about.id is None:
-            return None
+        return None if self.about.id is None else self.named(self.id_in(value))
+
+    def id_in(self, value: Mapping[str, Any]) -> object:
+        """What identifies the resource in a body's JSON value; None where it is not there."""
         about = value.get(self.about.name)
-        return self.named(about.get(self.about.id) if isinstance(about, Mapping) else None)
+        return about.get(self.about.id) if isinstance(about, Mapping) else None
 
     def named(self, id_: object) -> str:
         """What an event is about, by its id; raises Invalid."""
@@ -256,11 +258,8 @@ class Catalogue:
         a body of this version one of the version before, for webhooks that were made at its time; it depends on
         nothing else, so that each attempt sends the same. Raises InvalidCatalogue.
         """
-        if not _EVENT_NAME.fullmatch(name):
-            text = "takes letters, digits and underscores, in parts with dots or hyphens between, 100 characters"
-            raise InvalidCatalogue(f"{self.name}: the name of event {name!r} {text}")
-        if name in _RESERVED:
-            raise InvalidCatalogue(f"{self.name}: {name} is an event of the dispatcher itself")
+        if problem := problem_of_name(name):
+            raise InvalidCatalogue(f"{self.name}: {problem}")
         previous = self._events.get(name)
         self._check_version(name, resource, version, previous, downgrade)
         first = resource.field if schema is None else _field(schema)
@@ -300,6 +299,14 @@ class Catalogue:
             wrong = "has no version before the first, to which it could be downgraded"
         if wrong:
             raise InvalidCatalogue(f"{self.name}: the event {name} {wrong}")
+
+
+def problem_of_name(name: str) -> str:
+    """Why an event cannot be called that; empty where it can."""
+    if not _EVENT_NAME.fullmatch(name):
+        text = "takes letters, digits and underscores, in parts with dots or hyphens between, 100 characters"
+        return f"the name of event {name!r} {text}"
+    return f"{name} is an event of the dispatcher itself" if name in _RESERVED else ""
 
 
 def _body(types: Types, name: str, keys: Mapping[str, Any]) -> BodyType:

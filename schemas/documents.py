@@ -1,11 +1,13 @@
 """The active catalogues as documents, for receivers and their tools: JSON Schema, OpenAPI, AsyncAPI. Pure."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from dispatcher.schemas.active_catalogues import Catalogues
-from dispatcher.schemas.catalogue import DIALECT, EventType
+from dispatcher.schemas.catalogue import EventType
 from dispatcher.schemas.envelopes import VERSION_HEADER
+from dispatcher.schemas.wire.json_schema import DIALECT
 
 JSON = dict[str, Any]
 
@@ -63,6 +65,16 @@ def openapi(catalogues: Catalogues) -> JSON:
         "webhooks": webhooks(catalogues),
         "components": {"schemas": types(catalogues, COMPONENTS)},
     }
+
+
+def from_openapi(document: JSON) -> JSON:
+    """What `json_schema` gives, of an OpenAPI document with webhooks; raises LookupError where it has none."""
+    events = {
+        name: next(iter(one["post"]["requestBody"]["content"].values()))["schema"]
+        for name, one in document["webhooks"].items()
+    }
+    defs: JSON = json.loads(json.dumps({**events, **document["components"]["schemas"]}).replace(COMPONENTS, DEFS))
+    return {"oneOf": [{"$ref": DEFS + name} for name in events], "$defs": defs}
 
 
 def asyncapi(catalogues: Catalogues) -> JSON:

@@ -2,12 +2,12 @@
 
 msgspec parses, checks and writes in C, which takes a third of the time of `json` and `body`. It gives an answer only
 where all is well, and then the one that `body` gives. Whatever else it may be (an error, an attribute that needs a
-closer look, a spelling that only Python reads, an event whose body is not of our own fields) is left to them.
+closer look, a spelling that only Python reads, an event whose body is of plain marshmallow) is left to them.
 """
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, Union
 
@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from dispatcher.schemas.active_catalogues import Catalogues, active
 from dispatcher.schemas.catalogue import EventType
+from dispatcher.schemas.json_schema_body import JsonSchemaBody
 from dispatcher.schemas.wire.body import WireBody
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.schemas.wire.fields.structs import struct
@@ -56,12 +57,22 @@ def render_events(data: bytes, zone: str) -> tuple[list[RenderedEvent], bool] | 
         return None
 
 
-_Types = dict[type, tuple[EventType, Callable[[Any], Any] | None]]
-"""The type of a POSTed event → its event type, and what finds the id in its body."""
+class _Reading(NamedTuple):
+    """How a body that was decoded goes on; what is None is not wanted. `is_valid`: whether it keeps its JSON Schema."""
+
+    of: EventType
+    resource_id: Callable[[Any], Any] | None
+    is_valid: Callable[[Any], bool] | None
+
+
+_Types = dict[type, _Reading]
+"""By the type of a POSTed event."""
 
 
 def _render(types: _Types, item: Any) -> RenderedEvent:
-    of, resource_id = types[type(item)]
+    of, resource_id, is_valid = types[type(item)]
+    if is_valid is not None and not is_valid(item.body):
+        raise ValidationError("")
     resource = resource_id and of.named(resource_id(item.body))
     return RenderedEvent(of, _encoder.encode(item.body), resource, item.idempotency_key)
 
@@ -69,14 +80,10 @@ def _render(types: _Types, item: Any) -> RenderedEvent:
 _encoder = msgspec.json.Encoder()
 
 
-@cache
+@lru_cache(maxsize=4)
 def _engine(catalogues: Catalogues, is_array: bool) -> tuple[_Types, msgspec.json.Decoder[Any] | None]:
-    """The types of POSTed events, and what decodes one of them, or an array; None: there are none of our own fields."""
-    types: _Types = {
-        _event(of, of.body): (of, None if of.bulk else attrgetter(f"{of.resource}.{of.about.id}"))
-        for of in catalogues.events.values()
-        if isinstance(of.body, WireBody)
-    }
+    """The types of POSTed events, and what decodes one of them, or an array; None: there are none that it can."""
+    types: _Types = dict(reading for of in catalogues.events.values() if (reading := _reading(of)) is not None)
     if not types:
         return types, None
     one: Any = Union[tuple(types)]  # noqa: UP007 - made of what is known at run time only
@@ -85,6 +92,17 @@ def _engine(catalogues: Catalogues, is_array: bool) -> tuple[_Types, msgspec.jso
     )
 
 
-def _event(of: EventType, body: WireBody) -> type:
+@cache
+def _reading(of: EventType) -> tuple[type, _Reading] | None:
+    """Made once for each event, whatever is active besides."""
+    body = of.body
+    if isinstance(body, WireBody):
+        return _event(of, body), _Reading(of, None if of.bulk else attrgetter(f"{of.resource}.{of.about.id}"), None)
+    if isinstance(body, JsonSchemaBody):
+        return _event(of, body), _Reading(of, None if of.bulk else of.id_in, body.is_valid)
+    return None
+
+
+def _event(of: EventType, body: WireBody | JsonSchemaBody) -> type:
     attributes: Any = [("body", body.msgspec_type()), ("idempotency_key", str, None)]
     return struct(of.name, attributes, tag_field="name", tag=of.name)

@@ -4,22 +4,20 @@ A body that holds JSON values only is taken as it will be sent, its attributes s
 else (objects, datetimes, Decimals) is dumped, and what came out is validated. So what is sent is what schemas allow.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from marshmallow import Schema, ValidationError, fields
 
 from dispatcher.schemas.wire.body import Rendered
-from dispatcher.schemas.wire.fields import UNSENDABLE, Invalid, JsonSchema, Problems, written_in
+from dispatcher.schemas.wire.fields import Invalid, JsonSchema, Problems, written_in
+from dispatcher.schemas.wire.json_values import is_json, json_text
 
 if TYPE_CHECKING:
     from dispatcher.schemas.marshmallow_json_schema import Described, Spec
 
-_JSON = frozenset({str, int, float, bool, type(None)})
 _STRICT: tuple[tuple[type, tuple[type, ...], str], ...] = (
     (fields.Boolean, (bool,), "not a boolean"),
     (fields.Integer, (int,), "not an integer"),
@@ -69,13 +67,13 @@ class MarshmallowBody:
 
     def _render(self, body: Mapping[str, object], zone: str) -> Rendered:
         with written_in(zone):  # of attributes that are of our own types
-            value, problems = (body, _of_another_type(self.schema, body)) if _is_json(body) else self._dump(body)
+            value, problems = (body, _of_another_type(self.schema, body)) if is_json(body) else self._dump(body)
             if value is not None:
                 known = {path for path, _ in problems}
                 problems += [one for one in _flat(self.schema.validate(value)) if one[0] not in known]
         if problems:
             raise Invalid(problems)
-        return _text(value), value
+        return json_text(value), value
 
     def json_schema(self, refs: str) -> JsonSchema:
         """As `BodyType` has it."""
@@ -132,35 +130,6 @@ def _schemas(field: Any) -> Iterator[Schema]:
             yield from _schemas(inner)
 
 
-def _is_json(value: object) -> bool:
-    kind = type(value)
-    if kind is dict:
-        return all(type(key) is str and _is_json(item) for key, item in value.items())  # type: ignore[attr-defined]
-    return all(map(_is_json, value)) if kind is list else kind in _JSON  # type: ignore[call-overload]
-
-
-def _text(value: Any) -> bytes:
-    try:
-        text = orjson.dumps(value, default=_number)
-    except TypeError:  # an integer beyond 64 bits, a lone surrogate, or what is no JSON
-        try:
-            text = json.dumps(
-                value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_number
-            ).encode()
-        except (TypeError, ValueError):
-            raise Invalid(list(_unsendable(value, "")) or [("", "holds what is not JSON")]) from None
-    if b"\\u0000" in text and (problems := list(_unsendable(value, ""))):
-        raise Invalid(problems)
-    return text
-
-
-def _number(value: object) -> int | float:
-    """A Decimal as a number, as JSON has no others; for more digits there is `as_string`."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    raise TypeError
-
-
 def _flat(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Marshmallow's messages as (path, reason) pairs."""
     if isinstance(messages, Mapping):
@@ -170,20 +139,6 @@ def _flat(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
     else:
         for text in messages if isinstance(messages, list) else [messages]:
             yield path, str(text)
-
-
-def _unsendable(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        if UNSENDABLE.search(value):
-            yield path, "holds a NUL or a lone surrogate"
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _unsendable(item, f"{path}.{key}")
-    elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            yield from _unsendable(item, f"{path}[{number}]")
-    elif not isinstance(value, int | float | Decimal | None):
-        yield path, f"is not JSON, but a {type(value).__name__}"
 
 
 def _of_another_type(schema: Schema, body: Mapping[str, Any]) -> Problems:

@@ -103,7 +103,7 @@ def _sent(schema: JsonSchema) -> JsonSchema:
 def _renamed(value: Any, refs: str) -> Any:
     if isinstance(value, Mapping):
         return {
-            key: refs + item.removeprefix(_REFS) if key == "$ref" else _renamed(item, refs)
+            key: refs + item.removeprefix(_REFS) if key == "$ref" and isinstance(item, str) else _renamed(item, refs)
             for key, item in value.items()
         }
     return [_renamed(item, refs) for item in value] if isinstance(value, list) else value

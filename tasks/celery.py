@@ -65,7 +65,7 @@ def _check(sender: Any = None, **_: object) -> None:
     container = current_container()
     container.task_events.hostname = str(sender.hostname)
     try:
-        check(container.storage, container.schedule)
+        check(container.storage, container.schedule, container.event_types)
         container.close()  # a pool that forks must not share these connections
     except DispatcherError as error:
         logging.getLogger(__name__).critical(log.line("worker.refused", reason=error))

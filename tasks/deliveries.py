@@ -20,4 +20,6 @@ def deliver(webhook_ids: list[int]) -> dict[str, int]:
     accepted = acceptable(webhook_ids)
     if len(accepted) < len(webhook_ids):
         logger.warning(log.line("deliver.ids_refused", refused=len(webhook_ids) - len(accepted)))
-    return asdict(current_container().drain_runner.run(accepted))
+    container = current_container()
+    container.event_types.keep_current()
+    return asdict(container.drain_runner.run(accepted))

@@ -19,6 +19,7 @@ from dispatcher.errors import (
     AccountExists,
     ApiError,
     DependencyUnavailable,
+    EventTypeConflict,
     IllegalTransition,
     InvalidClientAttribute,
     InvalidFields,
@@ -97,7 +98,7 @@ def _failure(error: Exception, method: str, path: str) -> Failure:
             return _invalid({name: texts(said) for name, said in error.normalized_messages().items()})
         case RecordNotFound():
             return _failure(not_found(), method, path)
-        case AccountExists() | UserExists():
+        case AccountExists() | UserExists() | EventTypeConflict():
             return Failure(409, "conflict", str(error))
         case TooManyPings():
             return Failure(503, "temporarily_unavailable", str(error), headers=_LATER)

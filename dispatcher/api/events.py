@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 from flask import Response
 from flask_smorest import Blueprint
@@ -79,12 +79,12 @@ def _line(one: Activity, user: dict[str, JSON]) -> dict[str, JSON]:
     }
 
 
-@cache
+@lru_cache(maxsize=1)
 def _subject_paths(catalogues: Catalogues) -> dict[str, tuple[str, str]]:
     return {name: path for name, event in catalogues.events.items() if (path := words.subject_path(event))}
 
 
-@cache
+@lru_cache(maxsize=1)
 def _catalogue(catalogues: Catalogues) -> bytes:
     types = [event.described for event in catalogues.events.values()]
     return json.dumps(types, ensure_ascii=False, separators=(",", ":")).encode()

@@ -2,13 +2,14 @@
 
 flask-smorest collects paths, parameters and schemas from the blueprints. What the routes have in common is added once:
 the way to authorize, the header that must be there, the errors with which the checks before each request answer, and
-the quota's headers. Each process writes the document once, at the first request.
+the quota's headers. Each process writes the document at the first request, and after event types have changed.
 """
 
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from copy import deepcopy
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -21,6 +22,7 @@ from dispatcher.api.separate import separate
 from dispatcher.api.v1 import document as v1
 from dispatcher.api.v1.problems import is_v1
 from dispatcher.schemas import active, documents
+from dispatcher.schemas.active_catalogues import Catalogues
 from dispatcher.schemas.api.emitted import EmittedSchema
 from dispatcher.schemas.api.tenant import ProblemSchema
 from dispatcher.schemas.from_json import BATCH_LIMIT
@@ -77,7 +79,12 @@ def prepare(app: Flask, api: Api) -> None:
     api.ma_plugin.converter.add_attribute_function(_attribute)
     api.spec.components.schema("Emitted", schema=EmittedSchema)  # which no route of Flask's answers
     api.spec.components.schema("Problem", schema=ProblemSchema)
-    app.extensions[_NAME] = cache(lambda: json.dumps(_document(api.spec.to_dict()), ensure_ascii=False))
+
+    @lru_cache(maxsize=1)
+    def written(catalogues: Catalogues) -> str:
+        return json.dumps(_document(deepcopy(api.spec.to_dict()), catalogues), ensure_ascii=False)
+
+    app.extensions[_NAME] = lambda: written(active())
 
 
 @blueprint.get("/openapi.json")
@@ -117,14 +124,14 @@ def _attribute(_converter: object, field: Any, **_: Any) -> JSON:
     return of_field(field, _REFS) if isinstance(field, Wire | Items) else {}
 
 
-def _document(collected: JSON) -> JSON:
+def _document(collected: JSON, catalogues: Catalogues) -> JSON:
     separate(collected)
     _name_operations(collected["paths"])
     collected["paths"][_EMIT_PATH]["post"] = _emit() | {"operationId": "v3.events.emit"}
     collected["paths"][v1.EMIT_PATH]["post"] = v1.emit(_emit())
     components = collected["components"]
-    components["schemas"] |= documents.types(active(), _REFS) | {"NewEvent": _new_event()}
-    collected["webhooks"] = documents.webhooks(active())
+    components["schemas"] |= documents.types(catalogues, _REFS) | {"NewEvent": _new_event()}
+    collected["webhooks"] = documents.webhooks(catalogues)
     components["schemas"].pop("PaginationMetadata")  # flask-smorest's own, of which nothing is used
     components |= _common()
     for path, operations in collected["paths"].items():

@@ -1,4 +1,4 @@
-"""`dispatcher apply`: accounts and webhooks as a YAML file describes them."""
+"""`dispatcher apply`: event types, accounts and webhooks as a YAML file describes them."""
 
 from typing import IO, Any
 
@@ -19,7 +19,7 @@ from dispatcher.webhooks.apply import plan
     "--prune", is_flag=True, help="Delete webhooks that the list of their account does not have, but for its clients'."
 )
 def apply(file: IO[str], dry_run: bool, prune: bool) -> None:
-    """Create and change accounts and webhooks as a YAML file describes them. What it does not name stays."""
+    """Create and change event types, accounts and webhooks as a YAML file describes them. What is not named stays."""
     text, container = file.read(), current_container()
     try:
         node, document = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
@@ -33,6 +33,8 @@ def apply(file: IO[str], dry_run: bool, prune: bool) -> None:
         print(f"{change.sign} {change.title}")
         for name, (before, after) in change.differences.items():
             print(f"    {name}: {after!r}" if change.sign == "+" else f"    {name}: {before!r} -> {after!r}")
+        for note in change.notes:
+            print(f"    {note}")
         if not dry_run:
             change.make()
     done = "would change" if dry_run else "changed"

@@ -9,18 +9,49 @@ import click
 
 from dispatcher.cli.options import json_option
 from dispatcher.cli.output import print_json
+from dispatcher.cli.remote import published
+from dispatcher.connections.adapter import completed
+from dispatcher.connections.errors import sqlstate
+from dispatcher.connections.own import ConnectionPool
+from dispatcher.connections.recognise import adapter_for
+from dispatcher.environment import variable
+from dispatcher.pipeline.event_types import refresh_by
+from dispatcher.producer_settings import read_database_settings, read_producer_settings
 from dispatcher.schemas import EventType, InvalidEvent, active
 from dispatcher.schemas.changes import changes
-from dispatcher.schemas.documents import FORMATS, json_schema, versions
+from dispatcher.schemas.documents import FORMATS, from_openapi, json_schema, versions
 from dispatcher.schemas.errors import DowngradeFailed
+
+_NO_TABLE = "42P01"
+
+
+def _load_stored(_context: click.Context, _option: click.Parameter, is_wanted: bool) -> None:
+    """Adds the event types of the database, where there is one."""
+    if not is_wanted or not variable("DATABASE_URL"):
+        return
+    pool = ConnectionPool(read_database_settings().database_url, 1, read_producer_settings().schema)
+    try:
+        pool.autocommit(lambda connection: completed(refresh_by(adapter_for(connection))))
+    except Exception as error:  # whatever the driver raises
+        if sqlstate(error) != _NO_TABLE:
+            raise
+        text = "the database has no event types; run `dispatcher migrate`, or give --no-stored"
+        raise click.ClickException(text) from None
+
+
+_stored = click.option(
+    "--stored/--no-stored", default=True, expose_value=False, callback=_load_stored,
+    help="Whether event types that are stored in DATABASE_URL are among them.",
+)  # fmt: skip
 
 
 @click.group()
 def catalogue() -> None:
-    """Check, compare and export the catalogues in DISPATCHER_CATALOGUE."""
+    """Check, compare and export the catalogues in DISPATCHER_CATALOGUE, and of the database."""
 
 
 @catalogue.command()
+@_stored
 @json_option
 def check(as_json: bool) -> None:
     """Check that every event has a JSON Schema, and an example that can be emitted and downgraded."""
@@ -35,12 +66,19 @@ def check(as_json: bool) -> None:
 
 
 @catalogue.command()
-@click.argument("base", type=click.File(encoding="utf-8"))
+@click.argument("base", type=click.File(encoding="utf-8"), required=False)
+@click.option(
+    "--against", metavar="URL", help="Instead of BASE: a running dispatcher, such as https://hooks.example.com."
+)
+@_stored
 @json_option
-def diff(base: TextIO, as_json: bool) -> None:
+def diff(base: TextIO | None, against: str | None, as_json: bool) -> None:
     """Show what has changed since BASE, the output of an earlier `export`; exit with 1 if it breaks receivers."""
+    if (base is None) == (against is None):
+        raise click.UsageError("Give either BASE or --against.")
     try:
-        found = changes(json.load(base), json_schema(active()))
+        before = json.load(base) if base else from_openapi(published(against or ""))
+        found = changes(before, json_schema(active()))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise click.BadParameter("is no output of `dispatcher catalogue export`", param_hint="BASE") from error
     if as_json:
@@ -52,6 +90,7 @@ def diff(base: TextIO, as_json: bool) -> None:
 
 @catalogue.command()
 @click.option("--format", "as_format", type=click.Choice(list(FORMATS)), default="json-schema", show_default=True)
+@_stored
 def export(as_format: str) -> None:
     """Print what receivers get as one document."""
     print(json.dumps(FORMATS[as_format](active()), indent=2, ensure_ascii=False))

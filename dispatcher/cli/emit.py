@@ -6,9 +6,10 @@ from typing import TextIO
 import click
 
 from dispatcher.cli.backend import backend
-from dispatcher.cli.options import account_option, json_option
+from dispatcher.cli.options import account_option, is_known, json_option
 from dispatcher.cli.output import show
 from dispatcher.schemas import active
+from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
 
 
 @click.command()
@@ -19,7 +20,7 @@ from dispatcher.schemas import active
 @json_option
 def emit(name: str, slug: str | None, body: TextIO, idempotency_key: str | None, as_json: bool) -> None:
     """Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}."""
-    if name not in active().events:
+    if name in OPERATIONAL_EVENTS or not is_known(name):
         raise click.BadParameter(f"{name!r} {active().unknown(name)}", param_hint="NAME")
     event = backend().emit(slug, name, _read(body), idempotency_key)
     outcome = "accepted" if event["new"] else "was already accepted"

@@ -3,12 +3,16 @@
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import click
 
+from dispatcher.environment import variable
+from dispatcher.errors import InvalidSetting
 from dispatcher.schemas import active
+from dispatcher.schemas.active_catalogues import knowing
 from dispatcher.schemas.wire.choices import did_you_mean
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -48,6 +52,17 @@ def one_of(words: type[StrEnum]) -> click.Choice[str]:
     return click.Choice([str(word) for word in words])
 
 
+def is_known(event_name: str) -> bool:
+    """Whether a webhook can subscribe to it; a remote dispatcher has event types of its own, and says so itself."""
+    if variable("DISPATCHER_API") or event_name in active().names:
+        return True
+    from dispatcher.container import current_container  # noqa: PLC0415 -- a command starts with what it needs
+
+    with suppress(InvalidSetting):  # that the name is unknown is to be said first
+        current_container()
+    return event_name in knowing(event_name).names
+
+
 class EventName(click.ParamType[str]):
     """The type of an argument that is an event a webhook can subscribe to; looked up when it is used."""
 
@@ -55,7 +70,7 @@ class EventName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Fails with the nearest names where there is none such."""
-        if value not in active().names:
+        if not is_known(value):
             self.fail(f"{value!r} is not an event of the catalogue; {did_you_mean(value, active().names)}", param, ctx)
         return str(value)
 

@@ -18,6 +18,16 @@ _REPLAYS = 40
 """As many as the local command lists."""
 
 
+def published(url: str) -> JSON:
+    """The OpenAPI document of the dispatcher there, which is for everybody; raises RemoteApiError."""
+    try:
+        answer = requests.get(f"{url.rstrip('/')}/api/v3/openapi.json", timeout=_TIMEOUT_S)
+        answer.raise_for_status()
+        return dict(answer.json())
+    except (requests.RequestException, ValueError) as error:
+        raise RemoteApiError(f"{url} has no /api/v3/openapi.json: {type(error).__name__}") from error
+
+
 class RemoteBackend:
     """As LocalBackend, on what a client of the API has; raises RemoteApiError, or *NotFound like the database."""
 

@@ -18,15 +18,22 @@ from dispatcher.version import VERSION
 
 _COMMANDS = {
     "account": ("accounts", "Manage accounts."),
-    "apply": ("apply", "Create and change accounts and webhooks as a YAML file describes them."),
+    "apply": ("apply", "Create and change event types, accounts and webhooks as a YAML file describes them."),
     "bench": ("bench", "Measure throughput, latency and idle cost on this machine, with two baselines."),
-    "catalogue": ("catalogue", "Check, compare and export the catalogues in DISPATCHER_CATALOGUE."),
+    "catalogue": (
+        "catalogue",
+        "Check, compare and export the catalogues in DISPATCHER_CATALOGUE, and of the database.",
+    ),
     "client": ("clients", "Manage clients of the API."),
     "deliveries": ("deliveries", "Show deliveries (one event for one webhook) and their attempts."),
     "demo": ("demo", "Run a demonstration: events from signals to four webhooks, one flaky, one dead, one legacy."),
     "emit": (
         "emit",
         'Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}.',
+    ),
+    "event-type": (
+        "event_types",
+        "Manage event types that are stored in the database, beside those of DISPATCHER_CATALOGUE.",
     ),
     "flower": ("flower", "Run Flower, the web interface for workers and tasks, at http://127.0.0.1:5555."),
     "listen": ("listen", "Receive webhooks on loopback, print them, and verify their signatures."),
@@ -54,6 +61,7 @@ _ON_THE_DATABASE = (
     "account",
     "apply",
     "client",
+    "event-type",
     "migrate",
     "outbox",
     "reconcile",

@@ -203,7 +203,7 @@ def _event_groups(chosen: Collection[str]) -> list[tuple[str, list[tuple[str, bo
     resource = ""
     for name, event in active().events.items():
         resource = event.resource if not event.bulk or not resource else resource  # a summary is with what it sums up
-        groups.setdefault(resource.replace("_", " "), []).append((name, name in chosen))
+        groups.setdefault((event.group or resource).replace("_", " "), []).append((name, name in chosen))
     groups["dispatcher"] = [(name, name in chosen) for name in sorted(OPERATIONAL_EVENTS)]
     return list(groups.items())
 

@@ -15,6 +15,7 @@ from dispatcher.connections.schema import USUAL, adapter_in_schema
 from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.account import Account
 from dispatcher.model.event import BODY_LIMIT, Event, EventDraft
+from dispatcher.pipeline.event_types import is_stale, refresh_by
 from dispatcher.pipeline.trace import TracesEmits, untraced
 from dispatcher.schemas import InvalidEvent, active
 from dispatcher.schemas.wire.fields import Problems, render_datetime, zone_of
@@ -121,6 +122,8 @@ class Emitter:
         return stored
 
     def _commit(self, account: Account | str, new: Sequence[NewEvent], traceparent: str | None) -> list[Event]:
+        if is_stale(event.name for event in new):
+            self._connections().autocommit(lambda connection: completed(refresh_by(adapter_for(connection))))
         owner = account if isinstance(account, Account) else self._connections().autocommit(emits.find_account, account)
         drafts = drafts_of(new, owner.time_zone)  # before the connection is taken, which others wait for
         return self.emit_one(Emit(owner.id, drafts, traceparent))
@@ -129,6 +132,8 @@ class Emitter:
         self, adapter: Adapter, account: Account | str, new: Sequence[NewEvent], traceparent: str | None
     ) -> list[Event]:
         adapter = adapter_in_schema(adapter, self._schema)
+        if is_stale(event.name for event in new):
+            await refresh_by(adapter)
         stored = await self._insert(adapter, account, new, traceparent)
         failpoints.hit("before_commit")
         self._count(stored)

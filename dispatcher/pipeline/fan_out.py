@@ -6,6 +6,7 @@ NOTIFY ▶ take from the outbox ▶ make deliveries ┬▶ first attempts, here 
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from dispatcher import clock, failpoints, log
@@ -59,6 +60,7 @@ class FannedOut:
 class FanOutRunner:
     """Runs `fan_out` messages: empties the outbox, and makes first attempts of what goes to webhooks that are well.
 
+    `keep_current` is called before it takes events, for the event types that are stored.
     While events keep coming, one such task of a process stays: `wake` notifies it of commits, so that an event costs
     no message. It says so in Redis, so that no other process sends one meanwhile.
     """
@@ -73,6 +75,7 @@ class FanOutRunner:
         *,
         batch_size: int = BATCH_SIZE,
         trace: TracesFanOut | None = None,
+        keep_current: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage = storage
         self._schedule = schedule
@@ -81,6 +84,7 @@ class FanOutRunner:
         self._drains = drains
         self._batch_size = batch_size
         self._trace = trace
+        self._keep_current = keep_current
         self._waits = threading.Lock()
         self._stays = threading.Lock()
         self._staying: FirstAttempts | None = None
@@ -173,6 +177,7 @@ class FanOutRunner:
         ends, and where some must come behind what another fan-out has in its hands (`FannedOut.behind`); then another
         is to be asked for.
         """
+        self._keep_current()
         leasing, size = first.leasing(), self._batch_size
         for _ in range(MOST_BATCHES):
             try:

@@ -19,6 +19,7 @@ from dispatcher.api import (
 from dispatcher.api.http import ROW_ID, RowId
 from dispatcher.api.v1 import accounts as v1_accounts
 from dispatcher.api.v1 import deliveries as v1_deliveries
+from dispatcher.api.v1 import event_types as v1_event_types
 from dispatcher.api.v1 import events as v1_events
 from dispatcher.api.v1 import filters as v1_filters
 from dispatcher.api.v1 import members as v1_members
@@ -56,7 +57,9 @@ def create_app(container: Container) -> Flask:
     openapi.prepare(app, api)
     for resource in (oauth, accounts, webhooks, events, deliveries, replays):
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
-    for resource in (v1_accounts, v1_members, v1_webhooks, v1_filters, v1_events, v1_deliveries, v1_replays):
+    for resource in (
+        v1_accounts, v1_members, v1_webhooks, v1_filters, v1_event_types, v1_events, v1_deliveries, v1_replays,
+    ):  # fmt: skip
         api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)
     api.register_blueprint(health.blueprint)

@@ -88,6 +88,7 @@ class Asgi:
         """From the server's start to its end."""
         await receive()
         state[CONNECTIONS] = connections = Connections(self._most)
+        self._container.event_types.start()
         sweeping = asyncio.create_task(connections.keep_sweeping())
         await send({"type": "lifespan.startup.complete"})
         await receive()

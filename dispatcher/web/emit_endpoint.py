@@ -12,6 +12,8 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
+from marshmallow import ValidationError
+
 from dispatcher.access.authenticate import Admission
 from dispatcher.access.rate_limit import ACCOUNT_EMITS, DEFAULT, EMITS, Allowance
 from dispatcher.api.auth import (
@@ -100,7 +102,7 @@ class EmitEndpoint:
         check_content_type(environ.get("CONTENT_TYPE", ""))
         async with nullcontext() if body.is_small else self._large.place(account.id):
             data = await _read(body)
-            posted = await self._parse(data, environ.get("HTTP_IDEMPOTENCY_KEY"), account.time_zone)
+            posted = await self._newly_parsed(data, environ.get("HTTP_IDEMPOTENCY_KEY"), account.time_zone)
             stored = await self._store(account.id, posted.drafts, environ.get("HTTP_TRACEPARENT"))
         return json_answer(202, posted_events.receipt(stored, account.time_zone, is_array=posted.is_array))
 
@@ -119,6 +121,15 @@ class EmitEndpoint:
             if allowances[-1].exceeded:
                 raise too_many(allowances[-1])
         return found.account
+
+    async def _newly_parsed(self, data: bytes, key: str | None, time_zone: str) -> PostedEvents:
+        """Who is refused by what is known here is judged by the event types of this moment."""
+        try:
+            return await self._parse(data, key, time_zone)
+        except ValidationError:
+            if not await self._in_thread(self._container.event_types.refresh):
+                raise
+        return await self._parse(data, key, time_zone)
 
     async def _parse(self, data: bytes, key: str | None, time_zone: str) -> PostedEvents:
         if len(data) > RENDERED_BYTES:

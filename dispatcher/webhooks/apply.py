@@ -1,23 +1,30 @@
-"""Accounts and webhooks as a file describes them: what would change, and the changes.
+"""Event types, accounts and webhooks as a file describes them: what would change, and the changes.
 
 A webhook is known by its `uid`, or by its URL where it has none. What the file does not name stays. On request,
-webhooks are deleted that the list of their account does not name; accounts never are.
+webhooks are deleted that the list of their account does not name; accounts and event types never are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from dispatcher import event_types
 from dispatcher.access import tenants as accounts
-from dispatcher.errors import AccountNotFound, InvalidFields, InvalidFile
+from dispatcher.errors import AccountNotFound, EventTypeConflict, InvalidFields, InvalidFile
 from dispatcher.model.options import SECRET_OPTIONS
 from dispatcher.model.webhook import Webhook
 from dispatcher.schedule.schedule import Schedule
+from dispatcher.schemas import active
+from dispatcher.schemas.active_catalogues import use_stored
+from dispatcher.schemas.stored import StoredType
 from dispatcher.settings import Settings
+from dispatcher.storage.admin import event_types as stored_types
 from dispatcher.storage.admin import tenants, webhooks
 from dispatcher.storage.engine import Storage
 from dispatcher.webhooks import edit
+
+Checked = TypeVar("Checked")
 
 Path = tuple[str | int, ...]
 """Where in the file."""
@@ -26,12 +33,13 @@ _SECRET = "(hidden)"  # noqa: S105 - what is shown in the place of one
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """An account or webhook to create, change or delete: `differences` are attribute → before and after."""
+    """What is to be created, changed or deleted. `differences`: attribute → before and after; `notes`: for people."""
 
     sign: Literal["+", "~", "-"]
     title: str
     differences: Mapping[str, tuple[object, object]]
     make: Callable[[], object]
+    notes: Sequence[str] = ()
 
 
 def plan(
@@ -42,10 +50,10 @@ def plan(
     `prunes`: webhooks that an account's list does not name are deleted, but for those of its clients.
     """
     entries = _mapping(_mapping(document, ()).get("accounts", {}), ("accounts",))
-    unknown = next((key for key in document if key != "accounts"), None)
+    unknown = next((key for key in document if key not in ("accounts", "event_types")), None)
     if unknown is not None:
-        raise InvalidFile((unknown,), "is unknown; the file has `accounts`")
-    changes: list[PlannedChange] = []
+        raise InvalidFile((unknown,), "is unknown; the file has `accounts` and `event_types`")
+    changes = _event_types(storage, _mapping(document.get("event_types", {}), ("event_types",)))
     for external_id, entry in entries.items():
         at: Path = ("accounts", external_id)
         given = dict(_mapping(entry or {}, at))
@@ -56,6 +64,44 @@ def plan(
                 raise InvalidFile((*at, "webhooks"), "must be a list")
             changes += _webhooks(storage, schedule, str(external_id), listed, (*at, "webhooks"), prunes=prunes)
     return changes
+
+
+def _event_types(storage: Storage, entries: Mapping[str, Any]) -> list[PlannedChange]:
+    """Each entry is a type's attributes, or a list of those of its versions. Webhooks may subscribe to new ones."""
+    stored = storage.read(stored_types.list_all)
+    planned = {(one.name, one.version): one for one in stored}
+    changes: list[PlannedChange] = []
+    for name, entry in entries.items():
+        for number, one in enumerate(entry if isinstance(entry, list) else [entry]):
+            at: Path = ("event_types", name, number) if isinstance(entry, list) else ("event_types", name)
+            given = _mapping(one, at)
+            versions = [planned[key] for key in sorted(planned) if key[0] == str(name)]
+            after = _event_type(at, versions, str(name), given)
+            before = planned.get((after.name, after.version))
+            planned[after.name, after.version] = after
+            if after != before:
+                changes.append(_type_change(storage, before, after, given))
+    use_stored(planned.values(), active().stored.revision)
+    return changes
+
+
+def _event_type(at: Path, versions: list[StoredType], name: str, given: Mapping[str, Any]) -> StoredType:
+    try:
+        checked = _fields(at, lambda: event_types.checked_attributes(name, given))
+        return _fields(at, lambda: event_types.changed(versions, name, checked))
+    except EventTypeConflict as error:
+        raise InvalidFile(at, f"cannot be stored: {error}") from None
+
+
+def _type_change(
+    storage: Storage, before: StoredType | None, after: StoredType, given: Mapping[str, Any]
+) -> PlannedChange:
+    names = [name for name in event_types.SHOWN if before is None or getattr(before, name) != getattr(after, name)]
+    differences = {name: (before and getattr(before, name), getattr(after, name)) for name in names}
+    notes = [f"schema: {change}" for change in event_types.differences(before, after)]
+    title = f"event type {after.name} version {after.version}"
+    make = partial(event_types.put, storage, after.name, given)
+    return PlannedChange("+" if before is None else "~", title, differences, make, notes)
 
 
 def _account(
@@ -165,7 +211,7 @@ def _shown(name: str, value: object) -> object:
     return _SECRET if name == "auth_header" and value is not None else value
 
 
-def _fields(at: Path, check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _fields(at: Path, check: Callable[[], Checked]) -> Checked:
     try:
         return check()
     except InvalidFields as error:

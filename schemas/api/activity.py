@@ -94,7 +94,7 @@ def subject_path(event: EventType) -> tuple[str, str] | None:
     if event.resource == "subject":
         return "subject", "id"
     for key, field in event.keys.items():
-        if key in _TYPES and "subject_id" in field.schema.fields:
+        if key in _TYPES and field is not None and "subject_id" in field.schema.fields:
             return key, "subject_id"
     return None
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError, fields, post_load
 from marshmallow.validate import Range, Regexp
 
-from dispatcher.schemas.active_catalogues import active
+from dispatcher.schemas.active_catalogues import active, knowing
 from dispatcher.schemas.api.headers import is_header_value
 from dispatcher.schemas.api.options import OptionsSchema
 from dispatcher.schemas.wildcards import SHAPE, is_wildcard
@@ -63,10 +63,9 @@ def check_events(names: Sequence[str]) -> None:
     """Raises a ValidationError where there are none, or that lists those that no event has, with the nearest ones."""
     if not names:
         raise ValidationError(EMPTY)
-    known = active().names
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in knowing(name).names]
     if unknown:
-        raise ValidationError([no_such_event(name, known) for name in unknown[:_UNKNOWN_SHOWN]])
+        raise ValidationError([no_such_event(name, active().names) for name in unknown[:_UNKNOWN_SHOWN]])
 
 
 def check_subscriptions(names: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dispatcher.schemas.wire.fields import JsonSchema, Shape, WireSchema
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DEFS = "#/$defs/"
 
 

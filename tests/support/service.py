@@ -11,6 +11,7 @@ from dispatcher.access import service_tokens
 from dispatcher.container import Container
 from dispatcher.storage.admin.service_tokens import FULL, ServiceToken
 from tests.support.api import Calls, Server, a_delivery
+from tests.support.event_types import TYPE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,10 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "GET {account}": ("accounts:read", None),
     "PUT {account}": ("accounts", {}),
     "PATCH {account}": ("accounts", {"retention_days": 7}),
+    "GET /event_types": ("catalogue:read", None),
+    "PUT /event_types/{event_type}": ("catalogue", TYPE),
+    "GET /event_types/{event_type}": ("catalogue:read", None),
+    "DELETE /event_types/{event_type}": ("catalogue", None),
     "GET {account}/users": ("users:read", None),
     "POST {account}/users": ("users", {"email": "new@example.com"}),
     "DELETE {account}/users/{user}": ("users", None),
@@ -79,9 +84,11 @@ def things_of_v1(service: Service, account: str) -> dict[str, Any]:
     webhook = {"webhook_url": "http://127.0.0.1:9/hook", "events": ["invoice_paid"]}
     webhook_id = service.post(f"{account}/webhooks", json=webhook).json()["id"]
     delivery_id = a_delivery(service, webhook_id)
-    email = f"{uuid4().hex}@example.com"
+    email, event_type = f"{uuid4().hex}@example.com", f"thing.made{uuid4().hex}"
+    service.put(f"/event_types/{event_type}", json=TYPE)
     return {
         "account": account,
+        "event_type": event_type,
         "webhook": webhook_id,
         "delivery": delivery_id,
         "event": service.get(f"{account}/deliveries/{delivery_id}").json()["event_id"],

@@ -58,8 +58,8 @@ def page(records: Sequence[Record], to_json: Callable[[Record], Any], id_of: Cal
     return answer([to_json(one) for one in some], id_of(some[-1]) if len(records) > len(some) else None)
 
 
-def answer(data: Sequence[Any], last: int | None) -> Response:
-    """A page, after whose record with the id `last` the next one goes on; None: there is none."""
+def answer(data: Sequence[Any], last: int | str | None) -> Response:
+    """A page, after whose record with the id or name `last` the next one goes on; None: there is none."""
     headers, after = {}, None if last is None else str(last)
     if after is not None:
         query = urlencode({**request.args, "cursor": after})

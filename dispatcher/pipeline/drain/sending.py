@@ -13,6 +13,7 @@ from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
+from dispatcher.schemas.active_catalogues import knowing
 from dispatcher.sender.contract import Request, Sender
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Flights:
         """
         flight = Flight(lane=lane, claimed=delivery, target=target, started_s=self._monotonic())
         try:
+            knowing(delivery.event_name)
             body = payload(delivery, target, self._claim_checks, sent_at)
             made = headers(delivery, target, body, sent_at, self._user_agent)
         except Exception as error:  # the one delivery fails, the others go on

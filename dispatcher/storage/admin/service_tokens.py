@@ -10,7 +10,7 @@ from dispatcher.storage.secrets import hash_of, new_secret
 
 PREFIX = "whd_"
 """How every service token begins: scanners of repositories and logs find `whd_[0-9a-f]{64}`."""
-_RESOURCES = ("accounts", "users", "clients", "webhooks", "deliveries")
+_RESOURCES = ("accounts", "users", "clients", "webhooks", "deliveries", "catalogue")
 FULL = (*_RESOURCES, "events:read", "events:write")
 """All that a service token may be allowed. `clients` makes credentials with which an account's data are read."""
 READ_ONLY = (*(f"{name}:read" for name in _RESOURCES), "events:read")

@@ -1,6 +1,7 @@
 """`dispatcher apply`: what a file describes is made, once."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from dispatcher.access.clients import create_client
+from dispatcher.schemas.active_catalogues import use
 from dispatcher.storage.engine import Storage
 from dispatcher.webhooks.edit import create_webhook
 
@@ -142,3 +144,67 @@ def test_a_mistake_is_told_with_its_line(apply: Callable[..., Result], old: str,
     said = apply(FILE.replace(old, new), code=1).stderr
 
     assert f"webhooks.yaml:{line}" in said or f"line {line}" in said
+
+
+TYPES = """
+event_types:
+  order.shipped:
+    resource: order
+    schema:
+      type: object
+      required: [order]
+      properties:
+        order:
+          {type: object, required: [id], properties: {id: {type: integer}, shipped_on: {type: string, format: date}}}
+    example: {order: {id: 17, shipped_on: 2026-01-02}}
+accounts:
+  cus_17:
+    webhooks: [{webhook_url: "https://example.com/hook", events: [order.shipped]}]
+"""
+
+
+@pytest.fixture
+def _catalogues_as_before() -> Iterator[None]:
+    yield
+    use(None)
+
+
+@pytest.mark.usefixtures("_catalogues_as_before")
+def test_event_types_are_stored_before_webhooks_subscribe_to_them(
+    apply: Callable[..., Result], run: Callable[..., Result], run_json: Callable[..., Any], tmp_path: Path
+) -> None:
+    shown = apply(TYPES, "--dry-run").stdout
+    assert "+ event type order.shipped version 1" in shown
+    assert "+ webhook https://example.com/hook of cus_17" in shown
+    use(None)  # what a dry run knows is of its process
+    assert "order.shipped" not in [one["name"] for one in run_json("event-type", "list")]
+
+    apply(TYPES)
+    assert apply(TYPES).stdout == "nothing to change\n"
+    shown = run("event-type", "show", "order.shipped").stdout
+    assert json.loads(shown)["example"] == {"order": {"id": 17, "shipped_on": "2026-01-02"}}
+
+    wider = apply(TYPES.replace("{id: {type: integer},", "{id: {type: integer}, note: {type: string},"), "--dry-run")
+    assert "~ event type order.shipped version 1\n    schema:        order.shipped: order.note: added" in wider.stdout
+    breaking = apply(TYPES.replace("type: integer", "type: string"), code=1).output
+    assert "webhooks.yaml:5: event_types.order.shipped.schema breaks receivers; store it as version 2" in breaking
+
+    assert "1 webhooks subscribe to order.shipped" in run("event-type", "delete", "order.shipped", code=1).output
+    assert run_json("event-type", "deprecate", "order.shipped")["deprecated"] is True
+    changed = run_json("event-type", "put", "order.shipped", "-f", "-", stdin="description: Left the warehouse")
+    assert (changed["description"], changed["version"]) == ("Left the warehouse", 1)
+
+
+@pytest.mark.usefixtures("_catalogues_as_before")
+def test_stored_types_are_checked_exported_and_compared(
+    apply: Callable[..., Result], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    apply(TYPES)
+    assert "stored: 1 events, no problems" in run("catalogue", "check").stdout
+
+    base = tmp_path / "base.json"
+    base.write_text(run("catalogue", "export").stdout)
+    assert "order.shipped" in json.loads(base.read_text())["$defs"]
+    assert run("catalogue", "diff", str(base)).stdout == "no changes\n"
+    use(None)
+    assert "BREAKS order.shipped: removed" in run("catalogue", "diff", str(base), "--no-stored", code=1).stdout

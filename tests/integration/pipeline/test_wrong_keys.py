@@ -132,17 +132,19 @@ def test_after_a_key_was_lost_new_secrets_let_it_go_on(
 def test_a_worker_that_cannot_open_the_newest_webhooks_secrets_does_not_start(
     container: Container, wrong: Container, storage: Storage, account: Account
 ) -> None:
-    check(wrong.storage, wrong.schedule)
+    check(wrong.storage, wrong.schedule, wrong.event_types)
     old = a_webhook(storage, account)
-    check(container.storage, container.schedule)
+    check(container.storage, container.schedule, container.event_types)
     with pytest.raises(SecretDecryptionFailed):
-        check(wrong.storage, wrong.schedule)
+        check(wrong.storage, wrong.schedule, wrong.event_types)
 
     newer = a_webhook(wrong.storage, account)
-    check(wrong.storage, wrong.schedule)  # it may be what a rotation has come to: only a look at the newest
+    check(
+        wrong.storage, wrong.schedule, wrong.event_types
+    )  # it may be what a rotation has come to: only a look at the newest
     with pytest.raises(SecretDecryptionFailed):
-        check(container.storage, container.schedule)
+        check(container.storage, container.schedule, container.event_types)
 
     storage.transact(webhooks.delete, account.id, newer.id)
-    check(container.storage, container.schedule)
+    check(container.storage, container.schedule, container.event_types)
     assert old.id < newer.id

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
 from dispatcher.schemas import InvalidEvent
-from dispatcher.schemas.catalogue import DIALECT
 from dispatcher.schemas.wire.fields import Integer, String, WireSchema
-from dispatcher.schemas.wire.json_schema import object_schema, of_field
+from dispatcher.schemas.wire.json_schema import DIALECT, object_schema, of_field
 from tests.support.bodies import event_example, event_schema, render_body
 from tests.support.places import EXAMPLES
 from tests.unit.schemas.strategies import BODIES, bodies

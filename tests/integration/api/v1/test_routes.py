@@ -31,6 +31,7 @@ def test_every_route_is_tried(container: Container) -> None:
     names = {
         "external_id": "{account}", "webhook_id": "{webhook}", "user_id": "{user}", "client_id": "{client}",
         "delivery": "{delivery}", "event_id": "{event}", "replay_id": "{replay}",
+        "name": "{event_type}",
     }  # fmt: skip
     found = {"POST {account}/events"}  # no route of Flask's
     for rule in create_app(container).url_map.iter_rules():
@@ -64,7 +65,7 @@ def test_a_token_does_what_its_scope_allows_and_nothing_else(
 
 
 def test_an_id_with_a_nul_is_not_found(service: Service, customer: str) -> None:
-    things = things_of_v1(service, customer) | {"account": "/accounts/a%00b", "client": "a%00b"}
+    things = things_of_v1(service, customer) | {"account": "/accounts/a%00b", "client": "a%00b", "event_type": "a%00b"}
     routes = [route for route in V1_ROUTES if "{" in route and route != "PUT {account}"]
 
     assert {call_v1(service, route, things).status_code for route in routes} == {404}

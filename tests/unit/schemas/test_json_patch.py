@@ -1,0 +1,64 @@
+"""JSON Patch, by the operations and errors of RFC 6902."""
+
+from typing import Any
+
+import pytest
+
+from dispatcher.schemas.json_patch import PatchFailed, apply, problems_of
+
+
+def op(name: str, path: str, **more: Any) -> dict[str, Any]:
+    return {"op": name, "path": path, **({"from": more.pop("from_")} if "from_" in more else {}), **more}
+
+
+@pytest.mark.parametrize(
+    ("operation", "after"),
+    [
+        (op("add", "/a/x", value=1), {"a": {"b": [1, 2], "x": 1}}),
+        (op("add", "/a/b/0", value=0), {"a": {"b": [0, 1, 2]}}),
+        (op("add", "/a/b/-", value=3), {"a": {"b": [1, 2, 3]}}),
+        (op("add", "/a~1b", value={"c": []}), {"a": {"b": [1, 2]}, "a/b": {"c": []}}),
+        (op("remove", "/a/b/1"), {"a": {"b": [1]}}),
+        (op("replace", "/a/b", value="x"), {"a": {"b": "x"}}),
+        (op("move", "/c", from_="/a/b"), {"a": {}, "c": [1, 2]}),
+        (op("copy", "/c", from_="/a/b/0"), {"a": {"b": [1, 2]}, "c": 1}),
+        (op("test", "/a/b/1", value=2), {"a": {"b": [1, 2]}}),
+    ],
+)
+def test_an_operation_changes_the_document(operation: dict[str, Any], after: Any) -> None:
+    assert problems_of([operation]) == []
+    assert apply([operation], {"a": {"b": [1, 2]}}) == after
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("remove", "/a/x"),
+        op("replace", "/x", value=1),
+        op("add", "/x/y", value=1),
+        op("add", "/a/b/3", value=1),
+        op("remove", "/a/b/01"),
+        op("remove", "/a/b/-"),
+        op("move", "/x", from_="/a/b/2"),
+        op("add", "/a/b/0/c", value=1),
+        op("test", "/a/b/0", value=2),
+    ],
+)
+def test_what_does_not_fit_the_document_fails(operation: dict[str, Any]) -> None:
+    with pytest.raises(PatchFailed, match=r"there is no /|another value"):
+        apply([operation], {"a": {"b": [1, 2]}})
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ({}, "must be a JSON Patch"),
+        ([{"op": "merge"}], "[0]: must be an object whose `op`"),
+        ([op("add", "/a")], "[0]: add needs `value`"),
+        ([op("move", "/a")], "[0]: move needs `from`"),
+        ([op("remove", "")], "[0]: paths must be JSON Pointers below the body"),
+        ([op("copy", "/a", from_=1)], "[0]: paths"),
+    ],
+)
+def test_what_is_no_patch_is_refused(patch: Any, said: str) -> None:
+    assert said in problems_of(patch)[0]
