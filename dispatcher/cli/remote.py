@@ -1,10 +1,12 @@
 """Commands on another machine's dispatcher (`backend.Backend`), by its API, with the SDK; DISPATCHER_API names it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from typing import Any, cast
+from urllib.request import urlopen
 
 from dispatcher.errors import DeliveryNotFound, DispatcherError, RemoteApiError, ReplayNotFound, WebhookNotFound
 from dispatcher.sdk import AccountClient, NotFound, SdkError, UnexpectedResponse
@@ -14,6 +16,7 @@ JSON = dict[str, Any]
 
 _AGENT = "dispatcher (the command)"
 _EXTRAS = "extras"
+_TIMEOUT_S = 60.0
 _REPLAYS = 40
 """As many as the local command lists."""
 
@@ -21,10 +24,9 @@ _REPLAYS = 40
 def published(url: str) -> JSON:
     """The OpenAPI document of the dispatcher there, which is for everybody; raises RemoteApiError."""
     try:
-        answer = requests.get(f"{url.rstrip('/')}/api/v3/openapi.json", timeout=_TIMEOUT_S)
-        answer.raise_for_status()
-        return dict(answer.json())
-    except (requests.RequestException, ValueError) as error:
+        with urlopen(f"{url.rstrip('/')}/api/v3/openapi.json", timeout=_TIMEOUT_S) as answer:  # noqa: S310 - as given
+            return dict(json.load(answer))
+    except (OSError, ValueError) as error:
         raise RemoteApiError(f"{url} has no /api/v3/openapi.json: {type(error).__name__}") from error
 
 
