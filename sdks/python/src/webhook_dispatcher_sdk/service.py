@@ -140,6 +140,34 @@ class Filters(Resource):
         return self._transport.call("POST", f"/accounts/{segment(external_id)}/filter_preview", body=body)
 
 
+class EventTypes(Resource):
+    """Event types: what can be emitted."""
+
+    def list(self, *, limit: int | None = None) -> Iterator[models.StoredEventType]:
+        """Every event type, in the order of their names, in its newest version."""
+        return self._transport.items("/event_types", {"limit": limit}, "cursor")
+
+    def show(self, name: str, *, version: int | None = None) -> models.StoredEventType:
+        """One event type, in its newest version or another."""
+        return self._transport.call("GET", f"/event_types/{segment(name)}", query={"version": version})
+
+    def put(self, name: str, body: models.NewEventType, *, force: str | None = None) -> models.StoredEventType:
+        """Creates the event type or a new version of it, or changes the given attributes of a version that exists.
+
+        Without `version` the newest one is changed. A schema that breaks receivers must be a new version, and what a new
+        version breaks must have a `downgrade`. All processes know of the change within a second; an event that is emitted
+        sooner is accepted, too.
+        """
+        return self._transport.call("PUT", f"/event_types/{segment(name)}", query={"force": force}, body=body)
+
+    def delete(self, name: str) -> None:
+        """Ends the event type: it can neither be emitted nor subscribed to. What was emitted is still delivered.
+
+        As long as webhooks name it among their events it cannot be deleted (409), but deprecated.
+        """
+        self._transport.call("DELETE", f"/event_types/{segment(name)}")
+
+
 class Events(Resource):
     """The event log of an account, and emitting."""
 
@@ -271,6 +299,7 @@ class Operations:
         self.members = Members(transport)
         self.webhooks = Webhooks(transport)
         self.filters = Filters(transport)
+        self.event_types = EventTypes(transport)
         self.events = Events(transport)
         self.deliveries = Deliveries(transport)
         self.replays = Replays(transport)

@@ -120,6 +120,19 @@ class NewEvent(TypedDict):
     body: dict[str, Any]
 
 
+class NewEventType(TypedDict):
+    version: NotRequired[int]
+    schema: NotRequired[Any]
+    example: NotRequired[dict[str, Any] | None]
+    resource: NotRequired[str | None]
+    resource_id: NotRequired[str]
+    description: NotRequired[str]
+    group: NotRequired[str]
+    supersedes: NotRequired[bool]
+    deprecated: NotRequired[bool]
+    downgrade: NotRequired[Any]
+
+
 class NewClient(TypedDict):
     client_id: str
     name: str
@@ -224,6 +237,30 @@ class Rotation(TypedDict):
 class SigningSecret(TypedDict):
     signing_secret: str
     previous_valid_until: str | None
+
+
+class StoredEventType(TypedDict):
+    version: int
+    schema: Any
+    example: dict[str, Any] | None
+    resource: str | None
+    resource_id: str | None
+    description: str
+    group: str
+    supersedes: bool
+    deprecated: bool
+    downgrade: Any
+    name: str
+    catalogue: str
+    versions: list[int]
+    deprecated_at: str | None
+    created_at: str | None
+    updated_at: str | None
+
+
+class StoredEventTypeList(TypedDict):
+    data: list[StoredEventType]
+    next: str | None
 
 
 class Account(TypedDict):
