@@ -1,13 +1,15 @@
 """Events a second that the API accepts, one and 100 in a request: an answer of 202 means that they are committed.
 
 `dispatcher serve` runs as it does by default, but for the quota; no worker runs. The client is libcurl's multi
-interface in this process, over kept connections; it takes some of the same cores.
+interface in this process, over kept connections; it takes some of the same cores. `python -m bench.http_emits` measures
+this alone.
 """
 
 import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,23 +24,30 @@ import pycurl
 from bench import load
 from bench.receiver import free_port
 from bench.rig import Rig, running, say, wait_until
+from dispatcher import event_types
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import clients
 
 IN_FLIGHT = 64
 """Connections may fall unevenly on several processes, and none shall be idle while Postgres syncs a commit."""
+_TYPE = Path(__file__).with_name("order_paid_type.json")
+"""An order with its customer and five lines: 1 KB, and 40 attributes with types, formats, bounds and patterns."""
 _FIXED = ("User-Agent: bench", "Expect:")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
-    """So many requests of so many events each; `keyed`: with an Idempotency-Key, as a careful client sends them."""
+    """So many requests of so many events each; `keyed`: with an Idempotency-Key, as a careful client sends them.
+
+    `stored`: of an event whose type is a JSON Schema that a program has stored.
+    """
 
     name: str
     requests: int
     batch: int
     wanted: int
     keyed: bool = False
+    stored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +70,9 @@ LOADS = (
     Load(name="one event a request", requests=10_000, batch=1, wanted=1_500),
     Load(name="one with a key a request", requests=10_000, batch=1, wanted=1_500, keyed=True),
     Load(name="100 events a request", requests=600, batch=100, wanted=15_000),
+    Load(name="100 of a stored type a request", requests=600, batch=100, wanted=8_000, stored=True),
 )
+STORED = "order.paid"
 
 
 class Api:
@@ -139,13 +150,18 @@ def measure(rig: Rig, share: float) -> list[Emits]:
     """Each load, on empty tables, after a warm-up of the same kind."""
     rig.empty()
     (account,) = load.make_accounts(rig, 1, [], "emitter")
+    event_types.put(rig.container.storage, STORED, json.loads(_TYPE.read_text()))
     with serving(rig, account) as api:
         return [_run(rig, api, each, share) for each in LOADS]
 
 
 def _run(rig: Rig, api: Api, each: Load, share: float) -> Emits:
-    body = load.body_json()
-    one = f'{{"name":"{load.EVENT}","body":{body}}}'
+    name, body = (
+        (STORED, json.dumps(json.loads(_TYPE.read_text())["example"]))
+        if each.stored
+        else (load.EVENT, load.body_json())
+    )
+    one = f'{{"name":"{name}","body":{body}}}'
     sent = (one if each.batch == 1 else f"[{','.join([one] * each.batch)}]").encode()
     count = max(IN_FLIGHT, int(each.requests * share))
     api.post(sent, max(IN_FLIGHT, count // 10), keyed=each.keyed)
@@ -191,3 +207,13 @@ def _call(url: str, headers: list[str], body: bytes, signed_in: str = "") -> Any
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def main() -> None:
+    """Measures, and prints a line for each load."""
+    with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as folder, Rig(Path(folder)) as rig:
+        measure(rig, 1.0)
+
+
+if __name__ == "__main__":
+    main()
