@@ -37,6 +37,14 @@ def parameter(name: str, parse: Callable[[str], T]) -> T | None:
         raise ApiError(400, "invalid_request", f"{name} {error}") from None
 
 
+TAG_PARAMETER = {"in": "query", "name": "tag", "schema": {"type": "string"}, "description": "Only with this tag."}
+
+
+def tag(text: str) -> str:
+    """One of a webhook's; none has a NUL, which Postgres refuses."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def page_bounds() -> dict[str, int]:
     """`offset` and `limit` of the page (`?page=`, from 1; default 1). Raises ApiError (400) for what is no number."""
     page = parameter("page", _page_number) or 1

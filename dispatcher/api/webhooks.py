@@ -11,7 +11,7 @@ from flask_smorest import Blueprint
 
 from dispatcher.api.auth import Caller, authorized
 from dispatcher.api.http import ROW_ID, container, json_object, json_response, no_content, public_url, request_body
-from dispatcher.api.query import PAGE_PARAMETER, one_of, page_bounds, parameter
+from dispatcher.api.query import PAGE_PARAMETER, TAG_PARAMETER, one_of, page_bounds, parameter, tag
 from dispatcher.model.webhook import Webhook
 from dispatcher.representations import signing_secret_json
 from dispatcher.schemas import active
@@ -39,14 +39,13 @@ _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
 
 @blueprint.route("/accounts/<slug>/webhooks.json")
 @authorized("webhooks")
-@blueprint.doc(parameters=[PAGE_PARAMETER, _INCLUDE])
+@blueprint.doc(parameters=[PAGE_PARAMETER, _INCLUDE, TAG_PARAMETER])
 @blueprint.response(200, WebhookWithExtrasSchema(many=True))
 def list_(caller: Caller) -> Response:
     """The client's webhooks, oldest first; 40 a page, an empty page past the end."""
     schema, bounds, storage = _schema(), page_bounds(), container().storage
-    page = storage.read(
-        webhooks.list_for_account, storage.secrets, caller.account.id, client_id=caller.client.id, **bounds
-    )
+    which: dict[str, Any] = {"client_id": caller.client.id, "tag": parameter("tag", tag), **bounds}
+    page = storage.read(webhooks.list_for_account, storage.secrets, caller.account.id, **which)
     return json_response([_json(one, caller, schema) for one in page])
 
 

@@ -41,13 +41,13 @@ class LocalBackend:
         account = self._account(slug)
         return self._with_secret(edit.create_webhook(self._storage, account.slug, attributes), account)
 
-    def webhooks(self, slug: str | None) -> list[JSON]:
-        """All of the account, oldest first."""
+    def webhooks(self, slug: str | None, tag: str | None = None) -> list[JSON]:
+        """All of the account, or those with the tag, oldest first."""
         account = self._account(slug)
         with written_in(account.time_zone):
             return [
                 dict(_webhook.dump(one))
-                for one in self._storage.read(webhooks.list_for_account, self._storage.secrets, account.id)
+                for one in self._storage.read(webhooks.list_for_account, self._storage.secrets, account.id, tag=tag)
             ]
 
     def webhook(self, slug: str | None, webhook_id: int) -> JSON:

@@ -41,9 +41,9 @@ class RemoteBackend:
             created = self._api.webhooks.create(self._slug(slug), cast(Any, attributes), include=_EXTRAS)
             return self._with_secret(slug, created)
 
-    def webhooks(self, slug: str | None) -> list[JSON]:
+    def webhooks(self, slug: str | None, tag: str | None = None) -> list[JSON]:
         with _said():
-            return [_without_url(one) for one in self._api.webhooks.list(self._slug(slug), include=_EXTRAS)]
+            return [_without_url(one) for one in self._api.webhooks.list(self._slug(slug), include=_EXTRAS, tag=tag)]
 
     def webhook(self, slug: str | None, webhook_id: int) -> JSON:
         with _said(WebhookNotFound(webhook_id)):

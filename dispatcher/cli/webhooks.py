@@ -42,14 +42,25 @@ def _secret_headers(
     return None if headers is None else {name: value or None for name, value in headers.items()}
 
 
-def _paths(_context: click.Context, _option: click.Parameter, paths: tuple[str, ...]) -> list[str] | None:
-    return [path for path in paths if path] if paths else None
+def _metadata(_context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str] | None:
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs if pair)} if pairs else None
+
+
+def _words(_context: click.Context, _option: click.Parameter, words: tuple[str, ...]) -> list[str] | None:
+    return [word for word in words if word] if words else None
 
 
 _webhook = option_group(click.argument("webhook_id", type=int), account_option)
 _extras = option_group(
     click.option("--payload-version", type=one_of(PayloadVersion), help="`legacy` is the flat payload used before v2."),
     click.option("--description", metavar="TEXT", help="A note for people."),
+    click.option(
+        "--tag", "tags", multiple=True, callback=_words, help='May be repeated, and replaces all; "" removes them.'
+    ),
+    click.option(
+        "--metadata", multiple=True, callback=_metadata, metavar="NAME=VALUE",
+        help='For your own programs. May be repeated, and replaces all; "" removes them.',
+    ),
     click.option("--uid", metavar="ID", help="Your own id of it, one of each in an account."),
     click.option("--rate-limit", type=int, metavar="N", help="Maximum requests per second."),
     click.option("--signing", type=one_of(Signing), help="`none` omits the Standard Webhooks headers."),
@@ -77,11 +88,11 @@ _extras = option_group(
         "--success-codes", type=_or_empty(read_words), metavar="CODE,...", help="What means success, such as `2xx,409`."
     ),
     click.option(
-        "--only-field", "only_fields", multiple=True, metavar="PATH", callback=_paths,
+        "--only-field", "only_fields", multiple=True, metavar="PATH", callback=_words,
         help='Send only this attribute of bodies, such as `invoice.lines.name`. May be repeated; "" means all.',
     ),
     click.option(
-        "--exclude-field", "excluded_fields", multiple=True, metavar="PATH", callback=_paths,
+        "--exclude-field", "excluded_fields", multiple=True, metavar="PATH", callback=_words,
         help='Never send this attribute of bodies. May be repeated; "" means none.',
     ),
     click.option(
@@ -120,8 +131,9 @@ def create(slug: str | None, events: tuple[str, ...], inactive: bool, as_json: b
 
 @webhook.command("list")
 @account_option
+@click.option("--tag", help="Only those with this tag.")
 @json_option
-def list_(slug: str | None, as_json: bool) -> None:
+def list_(slug: str | None, tag: str | None, as_json: bool) -> None:
     """List an account's webhooks, without their signing secrets."""
     columns = {
         "id": "id",
@@ -129,8 +141,9 @@ def list_(slug: str | None, as_json: bool) -> None:
         "active": "active",
         "payload": "payload_version",
         "events": "events",
+        "tags": "tags",
     }
-    show_list(backend().webhooks(slug), as_json, columns, empty="no webhooks")
+    show_list(backend().webhooks(slug, tag), as_json, columns, empty="no webhooks")
 
 
 @webhook.command()

@@ -12,7 +12,7 @@ from werkzeug.exceptions import Forbidden
 
 from dispatcher import clock
 from dispatcher.api.http import ROW_ID, container
-from dispatcher.api.query import PAGE_SIZE, cursor
+from dispatcher.api.query import PAGE_SIZE, cursor, parameter, tag
 from dispatcher.console import charts, filters
 from dispatcher.console.overview import pauses
 from dispatcher.console.page import READ_ONLY, account, blueprint, is_part, page, person, redirect_to, visible
@@ -38,9 +38,9 @@ _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering"
 
 @blueprint.route("/accounts/<slug>/webhooks", endpoint="webhooks")
 def list_() -> Response:
-    """40 a page, oldest first."""
-    after = min(cursor("after") or 0, 2**31 - 1)
-    found = container().storage.read(webhook_reads.page, account().id, after=after, limit=PAGE_SIZE + 1)
+    """40 a page, oldest first; with `tag` those that have it."""
+    after, chosen = min(cursor("after") or 0, 2**31 - 1), parameter("tag", tag) or None
+    found = container().storage.read(webhook_reads.page, account().id, after=after, tag=chosen, limit=PAGE_SIZE + 1)
     shown, has_more = filters.split_page(found)
     return page(
         "webhooks.html",
@@ -50,6 +50,7 @@ def list_() -> Response:
         pauses=pauses(),
         after=shown[-1].id if has_more else None,
         is_first=not after,
+        tag=chosen,
     )
 
 
@@ -233,6 +234,8 @@ def _attributes() -> dict[str, Any]:
     form = request.form
     attributes: dict[str, Any] = {name: form.get(name, "").strip() for name in _TEXTS}
     attributes["description"] = attributes["description"] or None
+    attributes["tags"] = list(dict.fromkeys(form.get("tags", "").replace(",", " ").split()))
+    attributes["metadata"] = read_lines(form.get("metadata", "").splitlines())
     attributes["events"] = [*form.get("wildcards", "").replace(",", " ").split(), *form.getlist("events")]
     attributes["superseding"] = bool(form.get("superseding"))
     attributes["filter"] = _json_or_text(form.get("filter", "").strip())

@@ -53,6 +53,9 @@ class Webhook(Options):
     uid: str | None = None
     """The company's own id of it, one of each in an account."""
     description: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Of the company's programs."""
     rate_limit: int | None = None
     """Requests per second at most; None: no limit."""
     signing: Signing = Signing.STANDARD

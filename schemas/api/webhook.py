@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields, post_load
 from marshmallow.validate import Range, Regexp
 
 from dispatcher.schemas.active_catalogues import active, knowing
+from dispatcher.schemas.api import labels
 from dispatcher.schemas.api.headers import is_header_value
 from dispatcher.schemas.api.options import OptionsSchema
 from dispatcher.schemas.wildcards import SHAPE, is_wildcard
@@ -152,6 +153,8 @@ class WebhookWithExtrasSchema(OptionsSchema, WebhookSchema):
     """
 
     description = fields.String(allow_none=True, validate=_check_description, error_messages={"invalid": INVALID})
+    tags = labels.tags()
+    metadata = labels.metadata()
     payload_version = _one_of("v3", "legacy")
     rate_limit = rate_per_second()
     signing = _one_of("standard", "none")

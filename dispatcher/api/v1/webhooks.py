@@ -6,6 +6,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from dispatcher.api.http import ROW_ID, container, json_object, json_response, no_content, request_body
+from dispatcher.api.query import TAG_PARAMETER, parameter, tag
 from dispatcher.api.v1 import paging
 from dispatcher.api.v1.accounts import tenant_of
 from dispatcher.api.v1.auth import service
@@ -32,12 +33,13 @@ _ONE = f"{_ALL}/<{ROW_ID}:webhook_id>"
 
 @blueprint.route(_ALL)
 @service("webhooks:read")
-@blueprint.doc(parameters=paging.PARAMETERS)
+@blueprint.doc(parameters=[*paging.PARAMETERS, TAG_PARAMETER])
 @blueprint.response(200, paging.list_of(TenantWebhookSchema))
 def list_(_token: ServiceToken, external_id: str) -> Response:
     """The account's webhooks, oldest first."""
     storage, account_id = container().storage, tenant_of(external_id).id
-    some = storage.read(webhooks.list_for_account, storage.secrets, account_id, **paging.bounds())
+    which: dict[str, Any] = {"tag": parameter("tag", tag), **paging.bounds()}
+    some = storage.read(webhooks.list_for_account, storage.secrets, account_id, **which)
     return paging.page(some, _json, lambda one: one.id)
 
 

@@ -28,6 +28,8 @@ DEFAULTS: Mapping[str, Any] = {
     "auth_header": None,
     "uid": None,
     "description": None,
+    "tags": (),
+    "metadata": {},
     "payload_version": PayloadVersion.V3,
     "rate_limit": None,
     "signing": Signing.STANDARD,
@@ -67,7 +69,7 @@ select {_COLUMNS} from w join dispatcher.accounts a on a.id = w.account_id
 
 _LIST = f"""
 select {_COLUMNS} from dispatcher.webhooks w join dispatcher.accounts a on a.id = w.account_id where {_OWNED}
-    and w.id > %(after)s
+    and w.id > %(after)s and (%(tag)s::text is null or %(tag)s = any (w.tags))
 order by w.id offset %(offset)s limit %(limit)s
 """
 
@@ -179,16 +181,17 @@ def list_for_account(
     account_id: int,
     *,
     client_id: int | None = None,
+    tag: str | None = None,
     offset: int = 0,
     after: int = 0,
     limit: int | None = None,
 ) -> list[Webhook]:
-    """The account's webhooks, oldest first; with `client_id` only that client's, with `limit` a page of them.
+    """The account's webhooks, oldest first; with `client_id` only that client's, with `tag` only those that have it.
 
-    A page begins at an `offset`, or after the webhook with an id.
+    A page, of `limit`, begins at an `offset`, or after the webhook with an id.
     """
-    whose = {"account_id": account_id, "client_id": client_id}
-    page = rows(connection, _LIST, **whose, offset=offset, after=after, limit=limit)
+    which = {"account_id": account_id, "client_id": client_id, "tag": tag}
+    page = rows(connection, _LIST, **which, offset=offset, after=after, limit=limit)
     return [_webhook(row, secrets) for row in page]
 
 
@@ -341,6 +344,8 @@ def _parameters(given: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
         "auth_header_encrypted": secrets.close(auth_header) if auth_header else None,
         "events": list(attributes["events"]),
         "event_patterns": [as_like(name) for name in attributes["events"] if is_wildcard(name)] or None,
+        "tags": list(attributes["tags"]) or None,
+        "metadata": json.dumps(attributes["metadata"]) if attributes["metadata"] else None,
         "filter": None if filter_ is None else json.dumps(filter_),
         "options": write_options(attributes, secrets),
     }
@@ -356,6 +361,8 @@ def _webhook(row: Row, secrets: SecretBox) -> Webhook:
         | {
             "auth_header": secrets.open(stored["auth_header"]) if stored["auth_header"] else None,
             "events": tuple(stored["events"]),
+            "tags": tuple(stored["tags"] or ()),
+            "metadata": stored["metadata"] or {},
             "payload_version": PayloadVersion(stored["payload_version"]),
             "signing_secret": secrets.open(stored["signing_secret"]),
             "signing": Signing(stored["signing"]),

@@ -15,6 +15,7 @@ class WebhookSummary:
     id: int
     webhook_url: str = field(repr=False)
     description: str | None
+    tags: tuple[str, ...] | None
     active: bool
     events: tuple[str, ...]
     payload_version: str
@@ -30,7 +31,7 @@ class WebhookSummary:
 
 # Index: webhooks_by_account; deliveries_due, a little of each.
 _LIST = """
-select w.id, w.webhook_url, w.description, w.active, w.events, w.payload_version, c.name, w.failing_since,
+select w.id, w.webhook_url, w.description, w.tags, w.active, w.events, w.payload_version, c.name, w.failing_since,
     w.deactivated_at, w.deactivated_reason, w.created_at,
     (select count(*) from (
         select from dispatcher.deliveries_waiting where webhook_id = w.id order by next_attempt_at limit %(cap)s) d),
@@ -39,6 +40,7 @@ select w.id, w.webhook_url, w.description, w.active, w.events, w.payload_version
 from dispatcher.webhooks w left join dispatcher.clients c on c.id = w.client_id
 where w.account_id = %(account_id)s and w.deleted_at is null and w.id > %(after)s
     and (%(webhook_id)s::int is null or w.id = %(webhook_id)s)
+    and (%(tag)s::text is null or %(tag)s = any (w.tags))
 order by w.id limit %(limit)s
 """
 
@@ -50,10 +52,16 @@ order by deleted_at is not null, id limit %(limit)s
 
 
 def page(
-    connection: Connection, account_id: int, *, after: int = 0, limit: int = 40, webhook_id: int | None = None
+    connection: Connection,
+    account_id: int,
+    *,
+    after: int = 0,
+    limit: int = 40,
+    webhook_id: int | None = None,
+    tag: str | None = None,
 ) -> list[WebhookSummary]:
-    """The account's webhooks with an id beyond `after`, by id; with `webhook_id` only that one."""
-    parameters = {"account_id": account_id, "after": after, "limit": limit, "webhook_id": webhook_id}
+    """The account's webhooks with an id beyond `after`, by id; with `webhook_id` only that one, with `tag` those."""
+    parameters = {"account_id": account_id, "after": after, "limit": limit, "webhook_id": webhook_id, "tag": tag}
     return records(connection, WebhookSummary, _LIST, **parameters, cap=WAITING_CAP)
 
 

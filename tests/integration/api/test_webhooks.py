@@ -32,6 +32,8 @@ ATTRIBUTES = [
 EXTRAS = [
     *OPTION_DEFAULTS,
     "description",
+    "tags",
+    "metadata",
     "payload_version",
     "rate_limit",
     "signing",
@@ -252,6 +254,22 @@ def test_a_secret_header_is_not_shown_and_kept_by_its_name(api: Api, container: 
         "headers": ['"Host" is reserved'],
         "secret_headers": ['the value of "X-Unknown" must be one line of 0 to 4,096 printable ASCII characters'],
     }
+
+
+def test_a_list_is_narrowed_by_a_tag(api: Api) -> None:
+    one = created(api, tags=["billing", "eu"], metadata={"crm_id": "4711"})
+    created(api, tags=["eu"])
+    created(api)
+
+    tagged = api.get("/webhooks.json?include=extras&tag=billing").json()
+
+    assert [(hook["id"], hook["tags"], hook["metadata"]) for hook in tagged] == [
+        (one["id"], ["billing", "eu"], {"crm_id": "4711"})
+    ]
+    assert len(api.get("/webhooks.json?tag=eu").json()) == 2
+    assert api.get("/webhooks.json?tag=%00").json() == []
+    edited = api.patch(f"/webhooks/{one['id']}.json?include=extras", json={"tags": [], "metadata": {}}).json()
+    assert (edited["tags"], edited["metadata"]) == ([], {})
 
 
 def test_another_include_is_refused(api: Api) -> None:

@@ -94,6 +94,13 @@ def test_a_webhook_is_shown_edited_and_deleted(
     set_options = (edited["timeout_s"], edited["retry_schedule"], edited["success_codes"], edited["headers"])
     assert set_options == (5, [60, 300], ["2xx", "409"], {"X-Env": "test"})
     assert edited["secret_headers"] == {"X-Key": None}
+    labelled = run_json(
+        "webhook", "edit", name, "--account", "acme", "--tag", "eu", "--tag", "b", "--metadata", "crm=4=5"
+    )
+    assert (labelled["tags"], labelled["metadata"]) == (["eu", "b"], {"crm": "4=5"})
+    assert [one["id"] for one in run_json("webhook", "list", "--account", "acme", "--tag", "b")] == [hook["id"]]
+    assert run_json("webhook", "list", "--account", "acme", "--tag", "x") == []
+    assert run_json("webhook", "edit", name, "--account", "acme", "--tag", "", "--metadata", "")["tags"] == []
     removed = [
         "--timeout",
         "",

@@ -94,13 +94,15 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen: Window, base: str,
 
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("Description").fill("The books")
+    page.get_by_label("Tags").fill("billing, eu")
+    page.get_by_label("Metadata").fill("crm_id: 4711")
     page.get_by_label("Retry schedule").fill("60, 300")
     page.get_by_label("Success codes").fill("2xx 409")
     page.get_by_label("Headers", exact=True).fill("X-Env: test")
     page.get_by_label("Secret headers").fill("X-Key: s3cret")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="The books")).to_be_visible()
-    for text in ("set (hidden)", "60, 300", "2xx, 409", "X-Env, X-Key"):
+    for text in ("set (hidden)", "60, 300", "2xx, 409", "X-Env, X-Key", "4711"):
         expect(page.get_by_text(text, exact=True)).to_be_visible()
     page.get_by_role("link", name="Edit").click()
     expect(page.get_by_label("Headers", exact=True)).to_have_value("X-Env: test\n")
@@ -111,6 +113,10 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen: Window, base: str,
     page.get_by_label("Success codes").fill("")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("X-Env, X-Key")).to_be_visible()
+
+    page.get_by_role("link", name="billing").click()
+    expect(page.get_by_text("Tag billing")).to_be_visible()
+    page.get_by_role("link", name="The books").click()
 
     page.get_by_role("button", name="Pause").click()
     expect(page.locator(".head .state")).to_have_text("paused")

@@ -1,4 +1,4 @@
-"""What may be written of a webhook's options."""
+"""What may be written of a webhook's options, tags and metadata."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from marshmallow import ValidationError
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_schedule
 from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
+from dispatcher.schemas.errors import texts_by_field
 
 WRITTEN = {"webhook_url": "https://example.com/webhook", "events": ["invoice_paid"]}
 
@@ -17,7 +18,7 @@ def outcome(**options: Any) -> Any:
     try:
         loaded = WebhookWithExtrasSchema().load(WRITTEN | options)
     except ValidationError as error:
-        return error.normalized_messages()
+        return texts_by_field(error)
     return {name: loaded[name] for name in options}
 
 
@@ -71,8 +72,12 @@ VALUES: dict[str, list[Any]] = {
     "timeout_s": [1, 600, None],
     "retry_schedule": [*RETRY_SCHEDULES, [1], [86_400] * 7, [1] * 20, None],
     "success_codes": [["200"], ["2xx", "409"], ["3xx", "599"], None],
+    "tags": [[], ["billing", "ž"], ["x" * 50], [str(number) for number in range(20)]],
+    "metadata": [{}, {"crm_id": "4711", "a.b-c": ""}, {"x" * 40: "ž" * 500}],
 }
 REFUSED: dict[str, list[Any]] = {
+    "tags": [None, "x", ["a b"], ["a,b"], [""], ["x" * 51], ["a", "a"], [5], [*map(str, range(21))], ["a\n"], ["\0"]],
+    "metadata": [None, [], {"": "x"}, {"a b": "x"}, {"a": 5}, {"a": None}, {"x" * 41: ""}, {"a": "x" * 501}],
     "timeout_s": [0, 601, 1.5, "5", True, []],
     "retry_schedule": ["often", [0], [-1], [1.5], ["1"], [True], [1] * 21, [86_401] * 7, {}, 5],
     "success_codes": [

@@ -27,9 +27,11 @@ class Accounts(Resource):
 class Webhooks(Resource):
     """Webhooks and their subscriptions."""
 
-    def list(self, slug: str, *, include: str | None = None) -> Iterator[models.Webhook]:
+    def list(self, slug: str, *, include: str | None = None, tag: str | None = None) -> Iterator[models.Webhook]:
         """The client's webhooks, oldest first; 40 a page, an empty page past the end."""
-        return self._transport.items(f"/accounts/{segment(slug)}/webhooks.json", {"include": include}, "page")
+        return self._transport.items(
+            f"/accounts/{segment(slug)}/webhooks.json", {"include": include, "tag": tag}, "page"
+        )
 
     def create(self, slug: str, body: models.WebhookInput, *, include: str | None = None) -> models.Webhook:
         """A new webhook; `Location` is its `url`."""

@@ -76,9 +76,11 @@ class Members(Resource):
 class Webhooks(Resource):
     """Webhooks of an account."""
 
-    def list(self, external_id: str, *, limit: int | None = None) -> Iterator[models.Webhook]:
+    def list(self, external_id: str, *, limit: int | None = None, tag: str | None = None) -> Iterator[models.Webhook]:
         """The account's webhooks, oldest first."""
-        return self._transport.items(f"/accounts/{segment(external_id)}/webhooks", {"limit": limit}, "cursor")
+        return self._transport.items(
+            f"/accounts/{segment(external_id)}/webhooks", {"limit": limit, "tag": tag}, "cursor"
+        )
 
     def create(
         self, external_id: str, body: models.WebhookInput, *, idempotency_key: str | None = None

@@ -165,6 +165,8 @@ class NewWebhook(TypedDict):
     success_codes: list[str] | None
     payload_limit: int | None
     description: str | None
+    tags: list[str]
+    metadata: dict[str, str]
     payload_version: str
     rate_limit: int | None
     signing: str
@@ -349,6 +351,8 @@ class Webhook(TypedDict):
     success_codes: list[str] | None
     payload_limit: int | None
     description: str | None
+    tags: list[str]
+    metadata: dict[str, str]
     payload_version: str
     rate_limit: int | None
     signing: str
@@ -376,6 +380,8 @@ class WebhookChanges(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     description: NotRequired[str | None]
+    tags: NotRequired[list[str]]
+    metadata: NotRequired[dict[str, str]]
     payload_version: NotRequired[str]
     rate_limit: NotRequired[int | None]
     signing: NotRequired[str]
@@ -401,6 +407,8 @@ class WebhookInput(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     description: NotRequired[str | None]
+    tags: NotRequired[list[str]]
+    metadata: NotRequired[dict[str, str]]
     payload_version: NotRequired[str]
     rate_limit: NotRequired[int | None]
     signing: NotRequired[str]
