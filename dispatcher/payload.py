@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from dispatcher.claim_check import ClaimChecks
 from dispatcher.model.delivery import Claimed
-from dispatcher.model.options import NO_OPTIONS
+from dispatcher.model.options import NO_OPTIONS, Options
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.schemas import active
+from dispatcher.schemas.catalogue import FIRST
+from dispatcher.schemas.envelopes import VERSION_HEADER
 from dispatcher.schemas.selection import select_fields, select_id
 from dispatcher.schemas.wire.payload import legacy_json
 
@@ -27,11 +29,13 @@ def payload(delivery: Claimed, target: Target, checks: ClaimChecks, sent_at: int
 
 
 def render(delivery: Claimed, target: Target) -> bytes:
-    """The whole body: in its event's envelope, or the flat object of a legacy webhook; the same on every try."""
-    body_json = delivery.body_json
-    if target.options is not NO_OPTIONS:
-        wanted = target.options
-        body_json = select_fields(delivery.event_name, body_json, wanted.only_fields, wanted.excluded_fields)
+    """The whole body: in its event's envelope, or the flat object of a legacy webhook; the same on every try.
+
+    Raises DowngradeFailed where the webhook is pinned to an older version, which it cannot be made.
+    """
+    body_json = sent_body(
+        delivery.event_name, delivery.event_version, delivery.body_json, target.options, delivery.time_zone
+    )
     if target.payload_version is PayloadVersion.LEGACY:
         return legacy_json(event_name=delivery.event_name, body_json=body_json)
     return _in_envelope(delivery, target, body_json)
@@ -52,6 +56,21 @@ def _in_envelope(delivery: Claimed, target: Target, body_json: str) -> bytes:
     )
 
 
+def sent_body(name: str, version: int, body_json: str, options: Options, time_zone: str) -> str:
+    """An event's body of that version as a webhook with these options gets it; raises DowngradeFailed."""
+    sent = sent_version(name, version, options)
+    if sent != version:
+        body_json = active().downgraded(name, body_json, version, sent, time_zone)
+    if options is not NO_OPTIONS:
+        body_json = select_fields(name, body_json, options.only_fields, options.excluded_fields)
+    return body_json
+
+
+def sent_version(name: str, version: int, options: Options) -> int:
+    """That of the event's body, or the older one to which the webhook is pinned."""
+    return FIRST if version == FIRST else min(version, options.event_versions.get(name, FIRST))
+
+
 def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_agent: str) -> list[tuple[str, str]]:
     """Headers of the POST (API v3, Webhook delivery; Standard Webhooks); `sent_at` in seconds since 1970."""
     key = str(delivery.idempotency_key)
@@ -67,6 +86,8 @@ def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_a
             ("webhook-timestamp", timestamp),
             ("webhook-signature", sign(target.signing_keys, key, timestamp, body)),
         ]
+    if (version := sent_version(delivery.event_name, delivery.event_version, target.options)) != FIRST:
+        made.append((VERSION_HEADER, str(version)))
     if target.auth_header:
         made.append(("Authorization", target.auth_header))
     if target.options is not NO_OPTIONS:

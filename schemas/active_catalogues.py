@@ -14,7 +14,7 @@ from dispatcher.environment import variable
 from dispatcher.errors import InvalidSetting
 from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS, Catalogue, EventType
 from dispatcher.schemas.envelopes import ENVELOPES, Envelope
-from dispatcher.schemas.errors import InvalidCatalogue, InvalidEvent
+from dispatcher.schemas.errors import DowngradeFailed, InvalidCatalogue, InvalidEvent
 from dispatcher.schemas.stored import StoredCatalogue, StoredType
 from dispatcher.schemas.wildcards import as_pattern, is_wildcard
 from dispatcher.schemas.wire.choices import did_you_mean
@@ -51,6 +51,10 @@ class Catalogues:
         self.hidden = self.stored.events.keys() & events.keys()
         """Stored events that gave way."""
         self.events: Mapping[str, EventType] = MappingProxyType(events | {**self.stored.events, **events})
+        self.versions: Mapping[str, EventType] = MappingProxyType(
+            {one.qualified_name: one for event in self.events.values() for one in event.versions.values()}
+        )
+        """Every version of every event by its qualified name, which stays: `order.shipped` is its first version."""
 
     def event(self, name: str) -> EventType:
         """The type of the event `name`; raises InvalidEvent if no catalogue has it."""
@@ -58,6 +62,13 @@ class Catalogues:
         if event is None:
             raise InvalidEvent(name, [("", self.unknown(name))])
         return event
+
+    def downgraded(self, name: str, body_json: str, version: int, older: int, zone: str) -> str:
+        """An event's body of that version as the older one has it (`EventType.downgraded`); raises DowngradeFailed."""
+        event = self.events.get(name) or self.stored.deleted(name)
+        if event is None or version not in event.versions:
+            raise DowngradeFailed(name, version, older, "the catalogue here does not have it")
+        return event.versions[version].downgraded(body_json, older, zone)
 
     def unknown(self, name: str) -> str:
         """What is wrong with the name of an event that no catalogue has."""

@@ -39,6 +39,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}")
 _ID_LIMIT = 200
 _PLAIN_IDS = (int, UUID)
 
+FIRST = 1
+"""The version of every event that is not said to have another."""
 Downgrade = Callable[[dict[str, Any]], Mapping[str, Any]]
 """A body of a version, as JSON → the same as the version before has it. It may change and return what it is given."""
 
@@ -91,7 +93,7 @@ class EventType:
     """Under which people find it, where that is not its resource."""
     deprecated_at: datetime | None = None
     given_example: Mapping[str, Any] | None = field(default=None, repr=False)
-    version: int = 1
+    version: int = FIRST
     previous: "EventType | None" = field(default=None, repr=False)
     downgrade: Downgrade | None = None
     """There wherever there is a `previous`."""
@@ -99,7 +101,12 @@ class EventType:
     @property
     def qualified_name(self) -> str:
         """Its name, with the version where that is not 1: `order.shipped.v2`. So a name always means the same."""
-        return self.name if self.version == 1 else f"{self.name}.v{self.version}"
+        return qualified_name(self.name, self.version)
+
+    @property
+    def stored_version(self) -> int | None:
+        """Its version as events have it: None for the first."""
+        return None if self.version == FIRST else self.version
 
     @property
     def resource(self) -> str:
@@ -153,7 +160,7 @@ class EventType:
             raise InvalidEvent(self.name, [("version", f"must be from 1 to {self.version}")])
         return self.versions[version]
 
-    def downgraded(self, body_json: str, version: int, zone: str) -> bytes:
+    def downgraded(self, body_json: str, version: int, zone: str) -> str:
         """The JSON text of a body of this version as that older one has it: always the same, and valid there.
 
         Raises DowngradeFailed.
@@ -162,7 +169,7 @@ class EventType:
         try:
             while event.version > version and event.downgrade and event.previous:
                 body, event = event.downgrade(body), event.previous
-            return event.render(body, zone)[0]
+            return event.render(body, zone)[0].decode()
         except InvalidEvent as error:
             raise DowngradeFailed(self.name, self.version, version, str(error)) from error
         except Exception as error:  # whatever a company's own code raises; its words may hold a payload
@@ -240,7 +247,7 @@ class Catalogue:
         resource: Resource,
         /,
         *,
-        version: int = 1,
+        version: int = FIRST,
         schema: Any = None,
         downgrade: Downgrade | None = None,
         supersedes: bool | None = None,
@@ -307,6 +314,11 @@ def problem_of_name(name: str) -> str:
         text = "takes letters, digits and underscores, in parts with dots or hyphens between, 100 characters"
         return f"the name of event {name!r} {text}"
     return f"{name} is an event of the dispatcher itself" if name in _RESERVED else ""
+
+
+def qualified_name(name: str, version: int | None) -> str:
+    """An event's name with its version, unless that is the first (None: it is)."""
+    return name if version in (None, FIRST) else f"{name}.v{version}"
 
 
 def _body(types: Types, name: str, keys: Mapping[str, Any]) -> BodyType:

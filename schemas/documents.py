@@ -14,22 +14,17 @@ JSON = dict[str, Any]
 DEFS, COMPONENTS = "#/$defs/", "#/components/schemas/"
 
 
-def versions(catalogues: Catalogues) -> dict[str, EventType]:
-    """Every version of every event, by its qualified name."""
-    return {one.qualified_name: one for event in catalogues.events.values() for one in event.versions.values()}
-
-
 def types(catalogues: Catalogues, refs: str) -> JSON:
     """The JSON Schemas of all types that stand in bodies of events, by name."""
     found: JSON = {}
-    for event in versions(catalogues).values():
+    for event in catalogues.versions.values():
         found |= event.body.types(refs)
     return found
 
 
 def webhooks(catalogues: Catalogues) -> JSON:
     """What is POSTed: OpenAPI 3.1's `webhooks`."""
-    return {name: _webhook(name, event) for name, event in versions(catalogues).items()}
+    return {name: _webhook(name, event) for name, event in catalogues.versions.items()}
 
 
 def _webhook(name: str, event: EventType) -> JSON:
@@ -48,7 +43,7 @@ def _webhook(name: str, event: EventType) -> JSON:
 
 def json_schema(catalogues: Catalogues) -> JSON:
     """One JSON Schema of what receivers get: a payload of one of the events, each under its name in `$defs`."""
-    events = {name: _payload(event, DEFS) for name, event in versions(catalogues).items()}
+    events = {name: _payload(event, DEFS) for name, event in catalogues.versions.items()}
     return {
         "$schema": DIALECT,
         "title": _title(catalogues),
@@ -87,7 +82,7 @@ def asyncapi(catalogues: Catalogues) -> JSON:
             "payload": _payload(event, COMPONENTS),
             **({"headers": _headers(event)} if event.version > 1 else {}),
         }
-        for name, event in versions(catalogues).items()
+        for name, event in catalogues.versions.items()
     }
     channel = {"address": None, "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages}}
     return {

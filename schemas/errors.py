@@ -1,6 +1,7 @@
 """A catalogue or an event that is refused, and how what was wrong is written."""
 
 from collections.abc import Sequence
+from traceback import extract_tb
 
 from marshmallow import ValidationError
 
@@ -31,6 +32,13 @@ class DowngradeFailed(ValueError):
 
     def __init__(self, event_name: str, version: int, older: int, reason: str) -> None:
         super().__init__(f"version {version} of {event_name} cannot be made version {older}: {reason}")
+
+    @property
+    def place(self) -> str | None:
+        """Where a company's own code failed, for its author: `webhooks.py:42`."""
+        cause = self.__cause__
+        frames = extract_tb(cause.__traceback__) if cause is not None else ()
+        return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else None
 
 
 def plain(name: str) -> str:

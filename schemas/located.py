@@ -4,17 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dispatcher.schemas.active_catalogues import active
+from dispatcher.schemas.catalogue import FIRST
 from dispatcher.schemas.wire.choices import did_you_mean
 
 Schema = Mapping[str, Any]
 
 
-def bodies(subscriptions: Iterable[str]) -> list["Located"]:
-    """Of the events that these mean; the dispatcher's own have no schema."""
+def bodies(subscriptions: Iterable[str], pins: Mapping[str, int] | None = None) -> list["Located"]:
+    """Of the events that these mean; the dispatcher's own have no schema.
+
+    They are of the newest versions, as events are emitted, or with `pins` as a webhook with these gets them.
+    """
     known = active().events
-    return [
-        Located(known[name].schema, known[name].schema) for name in active().subscribed(subscriptions) if name in known
-    ]
+    events = [known[name] for name in active().subscribed(subscriptions) if name in known]
+    if pins is not None:
+        events = [one.versions[min(one.version, pins.get(one.name, FIRST))] for one in events]
+    return [Located(one.schema, one.schema) for one in events]
 
 
 def no_such_attribute(name: str, schemas: Sequence["Located"]) -> str:

@@ -9,7 +9,7 @@ from itertools import groupby
 from types import MappingProxyType
 
 from dispatcher.schemas import json_patch
-from dispatcher.schemas.catalogue import Downgrade, EventType, Resource
+from dispatcher.schemas.catalogue import Downgrade, EventType, Resource, qualified_name
 from dispatcher.schemas.envelopes import ENVELOPES
 from dispatcher.schemas.json_schema_body import JsonSchemaBody
 
@@ -56,12 +56,17 @@ class StoredCatalogue:
         self.envelope = ENVELOPES[envelope](_SOURCE)
         self.revision = revision
         ordered = sorted(types, key=lambda one: (one.name, one.version))
-        by_name = {name: tuple(versions) for name, versions in groupby(ordered, lambda one: one.name)}
+        self._by_name = by_name = {name: tuple(versions) for name, versions in groupby(ordered, lambda one: one.name)}
         self.versions: Mapping[tuple[str, int], StoredType] = {(one.name, one.version): one for one in ordered}
         self.newest: Mapping[str, StoredType] = MappingProxyType({name: of[-1] for name, of in by_name.items()})
         """Also of those that were deleted."""
         live = (of for of in by_name.values() if of[-1].deleted_at is None)
         self.events: Mapping[str, EventType] = MappingProxyType({of[-1].name: event_type(of, envelope) for of in live})
+        self._envelope = envelope
+
+    def deleted(self, name: str) -> EventType | None:
+        """The type of an event that was deleted, of which some may still be pending."""
+        return event_type(self._by_name[name], self._envelope) if name in self._by_name else None
 
 
 @lru_cache(maxsize=_KNOWN)
@@ -73,7 +78,7 @@ def event_type(versions: tuple[StoredType, ...], envelope: str) -> EventType:
         name=one.name,
         about=Resource(one.resource or "", None, one.resource_id if one.resource else None),
         keys=dict.fromkeys(json.loads(one.schema).get("properties", {})),
-        body=JsonSchemaBody(one.name if one.version == 1 else f"{one.name}.v{one.version}", json.loads(one.schema)),
+        body=JsonSchemaBody(qualified_name(one.name, one.version), json.loads(one.schema)),
         envelope=ENVELOPES[envelope](_SOURCE),
         catalogue=NAME,
         supersedes=one.supersedes,

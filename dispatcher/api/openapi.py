@@ -21,7 +21,7 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.separate import separate
 from dispatcher.api.v1 import document as v1
 from dispatcher.api.v1.problems import is_v1
-from dispatcher.schemas import active, documents
+from dispatcher.schemas import EventType, active, documents
 from dispatcher.schemas.active_catalogues import Catalogues
 from dispatcher.schemas.api.emitted import EmittedSchema
 from dispatcher.schemas.api.tenant import ProblemSchema
@@ -236,6 +236,7 @@ def _new_event() -> JSON:
         "type": "object",
         "properties": {
             "name": {"type": "string", "enum": list(active().events)},
+            "version": {"type": ["integer", "null"], "description": "Of the body. Default: the newest."},
             "created_at": {
                 "type": ["string", "null"],
                 "format": "date-time",
@@ -247,10 +248,18 @@ def _new_event() -> JSON:
         "required": ["name", "body"],
         "additionalProperties": False,
         "oneOf": [
-            {"title": name, "properties": {"name": {"const": name}, "body": event.body.json_schema(_REFS)}}
-            for name, event in active().events.items()
+            _variant(event, is_newest=event is active().events[event.name]) for event in active().versions.values()
         ],
     }
+
+
+def _variant(event: EventType, *, is_newest: bool) -> JSON:
+    properties = {"name": {"const": event.name}, "body": event.body.json_schema(_REFS)}
+    if event.previous is None and is_newest:
+        return {"title": event.name, "properties": properties}
+    version = {"enum": [event.version, None]} if is_newest else {"const": event.version}
+    required = {} if is_newest else {"required": ["version"]}
+    return {"title": event.qualified_name, "properties": {**properties, "version": version}, **required}
 
 
 def _emit() -> JSON:

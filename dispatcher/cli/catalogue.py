@@ -19,7 +19,7 @@ from dispatcher.pipeline.event_types import refresh_by
 from dispatcher.producer_settings import read_database_settings, read_producer_settings
 from dispatcher.schemas import EventType, InvalidEvent, active
 from dispatcher.schemas.changes import changes
-from dispatcher.schemas.documents import FORMATS, from_openapi, json_schema, versions
+from dispatcher.schemas.documents import FORMATS, from_openapi, json_schema
 from dispatcher.schemas.errors import DowngradeFailed
 
 _NO_TABLE = "42P01"
@@ -52,11 +52,16 @@ def catalogue() -> None:
 
 @catalogue.command()
 @_stored
+@click.option("--filters", "with_filters", is_flag=True, help="Also that webhooks' filters fit the newest versions.")
 @json_option
-def check(as_json: bool) -> None:
+def check(with_filters: bool, as_json: bool) -> None:
     """Check that every event has a JSON Schema, and an example that can be emitted and downgraded."""
-    events = versions(active())
-    problems = [f"{name}: {problem}" for name, event in events.items() for problem in _problems(event)]
+    problems = [f"{name}: {problem}" for name, event in active().versions.items() for problem in _problems(event)]
+    if with_filters:
+        from dispatcher.container import current_container  # noqa: PLC0415 -- the rest needs no database
+        from dispatcher.webhooks.preview import unfit_filters  # noqa: PLC0415 -- the same
+
+        problems += unfit_filters(current_container().storage)
     sound = [f"{one.name}: {len(one.events)} events, no problems" for one in active().catalogues]
     if as_json:
         print_json(problems)

@@ -13,6 +13,7 @@ from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_number, read_schedule, read_words
 from dispatcher.schemas.api.signing import DAY_S
+from dispatcher.webhooks.versions import NEWEST
 
 _EVENT = "An event to subscribe to, or a wildcard such as `order.*`. May be repeated."
 _REMOVABLE = ("auth_header", "filter", "payload_limit", "timeout_s", "retry_schedule", "success_codes")
@@ -48,6 +49,15 @@ def _metadata(_context: click.Context, _option: click.Parameter, pairs: tuple[st
 
 def _words(_context: click.Context, _option: click.Parameter, words: tuple[str, ...]) -> list[str] | None:
     return [word for word in words if word] if words else None
+
+
+def _versions(_context: click.Context, _option: click.Parameter, pins: tuple[str, ...]) -> object:
+    if pins == (NEWEST,):
+        return NEWEST
+    pairs = [pin.partition("=") for pin in pins]
+    if not all(version.isdecimal() for _, _, version in pairs):
+        raise click.BadParameter(f"must be such as order.shipped=2, or {NEWEST}")
+    return {name: int(version) for name, _, version in pairs} or None
 
 
 _webhook = option_group(click.argument("webhook_id", type=int), account_option)
@@ -106,6 +116,10 @@ _extras = option_group(
     click.option(
         "--secret-header", "secret_headers", multiple=True, callback=_secret_headers, metavar="'NAME: VALUE'",
         help="The same, encrypted and never shown. A name without a value keeps the one it has.",
+    ),
+    click.option(
+        "--event-version", "event_versions", multiple=True, callback=_versions, metavar="NAME=N",
+        help="Pins an event to a version of its body; `newest` pins all. May be repeated.",
     ),
 )  # fmt: skip
 

@@ -19,6 +19,8 @@ from dispatcher.model.webhook import PayloadVersion, Webhook
 from dispatcher.payload import content_type
 from dispatcher.replays.one import replay
 from dispatcher.schemas import active
+from dispatcher.schemas.catalogue import FIRST
+from dispatcher.schemas.envelopes import VERSION_HEADER
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS, legacy_json
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import deliveries as delivery_reads
@@ -172,6 +174,8 @@ def _curl(delivery: DeliveryRow, webhook: Webhook | None, body: bytes) -> str:
     version = webhook.payload_version if webhook is not None else PayloadVersion.V3
     type_ = content_type(delivery.event_name, version)
     headers = [f"Content-Type: {type_}", f"Idempotency-Key: {delivery.idempotency_key}"]
+    if delivery.event_version != FIRST:
+        headers.append(f"{VERSION_HEADER}: {delivery.event_version}")
     lines = [f"curl -X POST {shlex.quote(without_query(delivery.webhook_url))}"]
     lines += [f"-H {shlex.quote(header)}" for header in headers]
     if webhook is not None and webhook.auth_header:

@@ -41,6 +41,8 @@ class Claimed:
     lease_ends_s: float = 0.0
     """When, by this process's monotonic clock; 0: a ping, which has none."""
     event_name: str
+    event_version: int = 1
+    """That of its body."""
     event_created_at: datetime
     body_json: str = field(repr=False)
     time_zone: str

@@ -26,3 +26,5 @@ class EventDraft(NamedTuple):
     idempotency_key: str | None = None
     resource: str | None = None
     """What it is about: name and id, such as `invoice:93`; None for a bulk event."""
+    version: int | None = None
+    """Of its body; None: the first, as of most."""

@@ -28,6 +28,8 @@ class Options:
     """Codes such as "409", and classes such as "2xx", that mean that a delivery was received; None: 2xx."""
     payload_limit: int | None = None
     """Bytes of a payload, beyond which a URL is sent in its place (`claim_check`)."""
+    event_versions: Mapping[str, int] = field(default_factory=dict)
+    """The newest version of an event's body that its receiver knows; the first where none is named."""
 
 
 NO_OPTIONS = Options()

@@ -17,7 +17,7 @@ from dispatcher.model.account import Account
 from dispatcher.model.event import BODY_LIMIT, Event, EventDraft
 from dispatcher.pipeline.event_types import is_stale, refresh_by
 from dispatcher.pipeline.trace import TracesEmits, untraced
-from dispatcher.schemas import InvalidEvent, active
+from dispatcher.schemas import EventType, InvalidEvent, active
 from dispatcher.schemas.wire.fields import Problems, render_datetime, zone_of
 from dispatcher.storage.pipeline import emits
 from dispatcher.storage.pipeline.emits import Emit
@@ -34,12 +34,16 @@ _KNOWN_LIMIT = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewEvent:
-    """An event as a service emits it; `body` holds dicts or objects under the keys of the catalogue."""
+    """An event as a service emits it; `body` holds dicts or objects under the keys of the catalogue.
+
+    `version` is the body's; None: the newest.
+    """
 
     name: str
     body: Mapping[str, Any]
     created_at: datetime | None = None
     idempotency_key: str | None = None
+    version: int | None = None
 
 
 class OwnConnections(Protocol):
@@ -200,7 +204,8 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
         _check_created_at(event.created_at, time_zone)
     if event.idempotency_key is not None:
         check_key(event.idempotency_key)
-    body_json, resource = active().event(event.name).render(event.body, time_zone)
+    of = _event_type(event)
+    body_json, resource = of.render(event.body, time_zone)
     if len(body_json) > BODY_LIMIT:
         raise InvalidEvent(
             event.name, [("", f"has {len(body_json):,} bytes of JSON; at most {BODY_LIMIT:,} are allowed")]
@@ -211,7 +216,17 @@ def _draft(event: NewEvent, time_zone: str) -> EventDraft:
         created_at=event.created_at and event.created_at.astimezone(UTC),  # Postgres refuses offsets of 16 h and more
         idempotency_key=event.idempotency_key,
         resource=resource,
+        version=of.stored_version,
     )
+
+
+def _event_type(event: NewEvent) -> EventType:
+    newest = active().event(event.name)
+    if event.version is None:
+        return newest
+    if event.version not in newest.versions:
+        raise InvalidEventAttribute("version", f"must be from 1 to {newest.version}")
+    return newest.versions[event.version]
 
 
 def check_key(key: str) -> None:

@@ -88,6 +88,8 @@ def observe(finished: Iterable[Finished], lanes: Mapping[int, Lane], give_up_aft
             observed.recovered[id_] = claimed
         if one.verdict.state is State.FAILED:
             observed.failed.append(one)
+        if not one.sent:
+            continue
         if one.verdict.state is State.DELIVERED:
             if failing_s is not None:
                 observed.well[id_] = claimed

@@ -20,7 +20,7 @@ from dispatcher.model.event import EventDraft
 from dispatcher.pipeline.emit import NewEvent, drafts_of
 from dispatcher.pipeline.fault import guarded, kind, log_fault
 from dispatcher.schedule.counters import Counters
-from dispatcher.schemas import InvalidEvent
+from dispatcher.schemas import InvalidEvent, active
 from dispatcher.settings import Outbox
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.engine import Connection, Storage, refuses_values
@@ -164,8 +164,14 @@ class Intake:
 def _draft(event: OutboxEvent, time_zone: str) -> EventDraft:
     """As of an event that was POSTed: its datetimes are written in the account's time zone."""
     try:
-        body = json.loads(event.body)
-        new = NewEvent(name=event.name, body=body, created_at=event.created_at, idempotency_key=event.idempotency_key)
+        body, of = json.loads(event.body), active().versions.get(event.name)
+        new = NewEvent(
+            name=of.name if of else event.name,
+            body=body,
+            created_at=event.created_at,
+            idempotency_key=event.idempotency_key,
+            version=of.version if of else None,
+        )
         return drafts_of([new], time_zone)[0]
     except RecursionError:
         raise InvalidEvent(event.name, [("", "the body is too deep")]) from None

@@ -81,6 +81,7 @@ def _draft(event: RenderedEvent) -> EventDraft:
         body_json=event.body_json,
         idempotency_key=event.idempotency_key,
         resource=event.resource,
+        version=event.of.stored_version,
     )
 
 
@@ -109,6 +110,7 @@ def _new_event(item: JSON) -> NewEvent:
         body=item["body"],
         created_at=created_at and emitted.moment(created_at),
         idempotency_key=item.get("idempotency_key"),
+        version=item.get("version"),
     )
 
 

@@ -20,6 +20,7 @@ from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.storage.admin import accounts, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
+from dispatcher.webhooks.versions import changed_versions
 
 _schema, _of_client = FilteredWebhookSchema(), ClientWebhookSchema()
 
@@ -105,7 +106,8 @@ def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> di
     if changes.get("payload_limit") is not None and not variable("DISPATCHER_PUBLIC_URL"):
         raise InvalidWebhook({"payload_limit": ["needs DISPATCHER_PUBLIC_URL, which is not set in this process"]})
     kept = webhooks.DEFAULTS if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
-    attributes, secret = {**kept, **changes}, changes.get("secret_headers")
+    attributes = {**kept, **changes, "event_versions": changed_versions(before, changes)}
+    secret = changes.get("secret_headers")
     if before is not None and isinstance(secret, Mapping):  # null stands for a value that was not shown
         stored = before.secret_headers
         attributes["secret_headers"] = {
@@ -131,7 +133,7 @@ def checked_attributes(attributes: dict[str, Any], schema: FilteredWebhookSchema
         except ValidationError as error:
             messages["filter"] = texts(error.messages)
     if only or excluded:
-        messages |= problems_of_paths(checked["events"], only, excluded)
+        messages |= problems_of_paths(checked["events"], checked["event_versions"], only, excluded)
     if messages:
         raise InvalidWebhook(messages)
     return checked

@@ -1,7 +1,7 @@
 """Before a webhook is saved: how many of an account's last events a filter matches, and what would be sent."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from marshmallow import ValidationError
@@ -15,10 +15,11 @@ from dispatcher.payload import render
 from dispatcher.pipeline.filters import compile_filter
 from dispatcher.schemas import active
 from dispatcher.schemas.api.webhook import FilterPreviewSchema
+from dispatcher.schemas.catalogue import FIRST
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.options import read_options, write_options
-from dispatcher.storage.reads import filter_preview
+from dispatcher.storage.reads import filter_preview, webhooks
 from dispatcher.storage.reads.filter_preview import FilterPreview, NewestEvent
 from dispatcher.webhooks.edit import changed_attributes, checked_attributes
 
@@ -51,6 +52,7 @@ def payload_preview(
         lease_token="",
         event_id=event.id,
         event_name=event.name,
+        event_version=event.version,
         event_created_at=event.created_at,
         body_json=event.body_json,
         time_zone=account.time_zone,
@@ -67,8 +69,18 @@ def payload_preview(
 
 
 def _example(name: str) -> NewestEvent:
-    body = active().events[name].example if name in active().events else {}
-    return NewestEvent(0, name, clock.now(), json.dumps(body, ensure_ascii=False))
+    event = active().events.get(name)
+    body, version = (event.example, event.version) if event else ({}, FIRST)
+    return NewestEvent(0, name, version, clock.now(), json.dumps(body, ensure_ascii=False))
+
+
+def unfit_filters(storage: Storage) -> Iterator[str]:
+    """Stored filters that ask for what the newest versions of events do not have: of which webhook, and what."""
+    for one in storage.read(webhooks.filters):
+        try:
+            compile_filter(one.filter, one.events)
+        except ValidationError as error:
+            yield f"webhook {one.webhook_id} of {one.account_slug}: its filter: {'; '.join(texts(error.messages))}"
 
 
 def _checked(requested: Mapping[str, Any]) -> tuple[str, Sequence[str]]:

@@ -12,7 +12,7 @@ from dispatcher.schemas.errors import plain
 from dispatcher.schemas.wire.choices import no_such_event
 from dispatcher.schemas.wire.fields import NOT_A_MOMENT, Boolean, DateTime, Integer, String, WireSchema
 
-_ATTRIBUTES = frozenset({"name", "created_at", "idempotency_key", "body"})
+_ATTRIBUTES = frozenset({"name", "version", "created_at", "idempotency_key", "body"})
 
 
 class EmittedSchema(WireSchema):
@@ -24,14 +24,27 @@ class EmittedSchema(WireSchema):
     new = Boolean(required=True)
 
 
+class OlderVersionSchema(WireSchema):
+    """A version of an event's body, which webhooks that are pinned to it get."""
+
+    version = Integer(required=True)
+    schema = fields.Dict(required=True)
+    example = fields.Dict(required=True)
+
+
 class EventTypeSchema(WireSchema):
-    """An event of the catalogue; `schema` is the JSON Schema (2020-12) of its body, `example` one that keeps it."""
+    """An event of the catalogue; `schema` is the JSON Schema (2020-12) of its body, `example` one that keeps it.
+
+    Both are of the newest `version`.
+    """
 
     name = String(required=True)
     resource = String(required=True)
     bulk = Boolean(required=True)
     schema = fields.Dict(required=True)
     example = fields.Dict(required=True)
+    version = Integer(required=True)
+    older_versions = fields.List(fields.Nested(OlderVersionSchema), required=True)
 
 
 def problems(item: Any) -> Iterator[tuple[str, str]]:
@@ -45,6 +58,8 @@ def problems(item: Any) -> Iterator[tuple[str, str]]:
         yield "name", BLANK
     elif not isinstance(item["name"], str) or item["name"] not in active().events:
         yield "name", no_such_event(item["name"], active().events)
+    if item.get("version") is not None and type(item["version"]) is not int:
+        yield "version", "not an integer"
     if item.get("body") is None:
         yield "body", BLANK
     elif not isinstance(item["body"], dict):

@@ -1,7 +1,7 @@
 """Paths of the attributes of events' bodies, as a webhook's owner gives them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -28,10 +28,10 @@ class FieldPaths(fields.List[Any]):
 
 
 def problems_of_paths(
-    subscriptions: Iterable[str], only: Sequence[str], excluded: Sequence[str]
+    subscriptions: Iterable[str], pins: Mapping[str, int], only: Sequence[str], excluded: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Attribute of the webhook → what is wrong with its paths, for the events that it subscribes to."""
-    schemas, ids = bodies(subscriptions), _ids(subscriptions)
+    """Attribute of the webhook → what is wrong with its paths, for the events that it subscribes to as it gets them."""
+    schemas, ids = bodies(subscriptions, pins), _ids(subscriptions)
     problems = {
         "only_fields": [f"{path}: {text}" for path in only if (text := _problem(path, schemas))],
         "excluded_fields": [

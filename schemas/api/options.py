@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Range
 
+from dispatcher.schemas.api.event_versions import EventVersions
 from dispatcher.schemas.api.field_paths import FieldPaths
 from dispatcher.schemas.api.headers import Headers, SecretHeaders, check_headers
 from dispatcher.schemas.wire.fields import WireSchema
@@ -106,6 +107,9 @@ class OptionsSchema(WireSchema):
     `timeout_s` is in seconds, for one attempt; a longer one than the dispatcher's own counts as that. `retry_schedule`
     is a name, or an array of the seconds before each retry. `success_codes` are those that mean that a delivery was
     received; null: 2xx.
+
+    `event_versions` names, by event, the version of its body that is sent, where that is not 1. In a change, those that
+    are not named stay; "newest" stands for the newest of all events.
     """
 
     headers = Headers()
@@ -116,6 +120,7 @@ class OptionsSchema(WireSchema):
     retry_schedule = RetrySchedule()
     success_codes = SuccessCodes()
     payload_limit = _number(1_024, 2**26, "bytes")
+    event_versions = EventVersions()
 
     @validates_schema
     def _check_headers(self, data: Mapping[str, Any], **_: Any) -> None:

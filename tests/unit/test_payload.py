@@ -10,6 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from dispatcher.model.options import Options
 from dispatcher.model.webhook import PayloadVersion, Signing
 from dispatcher.payload import headers, is_signed, render, sign
+from dispatcher.schemas.errors import DowngradeFailed
 from tests.support.builders import KEY, SIGNING_KEY, SIGNING_SECRET, a_claimed, a_target
 
 
@@ -81,6 +82,13 @@ def test_every_post_says_what_it_is() -> None:
     assert said["User-Agent"] == "Tests/1"
     assert said["Idempotency-Key"] == said["webhook-id"] == str(KEY)
     assert before <= int(said["webhook-timestamp"]) <= time.time()
+
+
+def test_a_version_that_nobody_here_knows_is_not_sent_as_it_is() -> None:
+    delivery = a_claimed(event_name="order.shipped", event_version=3)
+
+    with pytest.raises(DowngradeFailed, match="cannot be made version 2: the catalogue here does not"):
+        render(delivery, a_target(options=Options(event_versions={"order.shipped": 2})))
 
 
 def test_a_webhooks_own_headers_are_sent_beside_ours() -> None:

@@ -79,7 +79,7 @@ class Outcomes:
         if self._traces is not None and delivery.traceparent:
             with guarded("drain.not_traced"):
                 self._traces.finish(delivery, result, verdict)
-        return Finished(claimed=delivery, url=flight.target.url, result=result, verdict=verdict)
+        return Finished(claimed=delivery, url=flight.target.url, result=result, verdict=verdict, sent=sent)
 
     def _publishes_success(self, delivery: Claimed) -> bool:
         return self._policy.publish_successes or delivery.attempt_number > 1

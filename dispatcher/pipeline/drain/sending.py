@@ -14,6 +14,7 @@ from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.schemas.active_catalogues import knowing
+from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.sender.contract import Request, Sender
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,17 @@ class Flights:
             knowing(delivery.event_name)
             body = payload(delivery, target, self._claim_checks, sent_at)
             made = headers(delivery, target, body, sent_at, self._user_agent)
+        except DowngradeFailed as error:
+            logger.error(
+                log.line(
+                    "delivery.not_downgraded",
+                    delivery_id=delivery.id,
+                    webhook_id=delivery.webhook_id,
+                    reason=repr(str(error)),
+                    at=error.place,
+                )
+            )
+            return flight, self._not_sent(delivery, str(error))
         except Exception as error:  # the one delivery fails, the others go on
             return flight, self._not_sent(delivery, f"the payload cannot be rendered: {type(error).__name__}")
         if self._traces is not None and delivery.traceparent:

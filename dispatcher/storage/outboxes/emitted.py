@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC
 
-from dispatcher.connections.adapter import Adapter
+from dispatcher.connections.adapter import Adapter, array
 from dispatcher.model.event import Event, EventDraft
+from dispatcher.schemas.catalogue import qualified_name
 from dispatcher.storage.pipeline.emits import arrays_of
 
 _INSERT = """
@@ -20,10 +21,14 @@ returning id, created_at at time zone 'utc'
 async def insert_by(
     adapter: Adapter, account: str, drafts: Sequence[EventDraft], traceparent: str | None
 ) -> list[Event]:
-    """Stores `drafts` in order, by one statement; an event's `id` is its number in this outbox."""
+    """Stores `drafts` in order, by one statement; an event's `id` is its number in this outbox.
+
+    A version that is not the first stands in the name there.
+    """
     if not drafts:
         return []
-    parameters = arrays_of(drafts) | {"account": account, "traceparent": traceparent}
+    names = array(qualified_name(draft.name, draft.version) for draft in drafts)
+    parameters = arrays_of(drafts) | {"account": account, "names": names, "traceparent": traceparent}
     stored = sorted(await adapter.rows(_INSERT, parameters))
     return [
         Event(id=id_, name=draft.name, created_at=created_at.replace(tzinfo=UTC))

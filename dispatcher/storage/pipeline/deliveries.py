@@ -16,6 +16,7 @@ from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.model.attempt import Result, Verdict
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
+from dispatcher.schemas.catalogue import FIRST
 from dispatcher.storage.engine import Connection, Row, array, rows
 from dispatcher.storage.options import read_options
 from dispatcher.storage.pipeline import order
@@ -42,7 +43,7 @@ def to_send(leased: str, *, lost: str) -> str:
     l.lost_count - l.lost_before, e.name, e.created_at, e.body::text, a.time_zone, l.resource, l.event_id,
     case when l.tries_before = 0 and l.copy_of is null then
         extract(epoch from dispatcher.now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
-    end, {lost}, e.traceparent, l.outdated is true
+    end, {lost}, e.traceparent, l.outdated is true, e.version
 from {leased} l
     left join lateral (select * from dispatcher.events where id = l.event_id limit 1) e on true
     left join lateral (select time_zone from dispatcher.accounts where id = e.account_id limit 1) a on true"""
@@ -232,6 +233,8 @@ class Finished:
     url: str = field(repr=False)
     result: Result
     verdict: Verdict
+    sent: bool = True
+    """False where no request could be made of it, which says nothing of its receiver."""
 
 
 class Due(NamedTuple):
@@ -352,7 +355,7 @@ def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, 
 def read_claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Claimed:
     """One row of `to_send`."""
     id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, body, zone, resource, *rest = row
-    event_id, age_s, _lost, traceparent, _outdated = rest
+    event_id, age_s, _lost, traceparent, _outdated, version = rest
     return Claimed(
         id=id_,
         webhook_id=webhook_id,
@@ -361,6 +364,7 @@ def read_claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Cla
         lease_token=token,
         lease_ends_s=lease_ends_s,
         event_name=name,
+        event_version=version or FIRST,
         event_created_at=created_at,
         body_json=body,
         time_zone=zone,

@@ -52,11 +52,11 @@ _INSERT = Planned(f"""
 with draft as (
     select {_ID.format(nth="ordinal")} as id, d.* from unnest(%(account_ids)s::int[], %(names)s::text[],
         string_to_array(%(bodies)s, E'\\n'), %(keys)s::text[], %(created)s::timestamptz[], %(resources)s::text[],
-        %(traceparents)s::text[])
-        with ordinality as d (account_id, name, body, key, created_at, resource, traceparent, ordinal)),
+        %(traceparents)s::text[], %(versions)s::smallint[])
+        with ordinality as d (account_id, name, body, key, created_at, resource, traceparent, version, ordinal)),
 stored as (
-    insert into dispatcher.events (id, account_id, name, body, idempotency_key, created_at, traceparent)
-    select id, account_id, name, body::json, key, coalesce(created_at, now()), traceparent from draft
+    insert into dispatcher.events (id, account_id, name, body, idempotency_key, created_at, traceparent, version)
+    select id, account_id, name, body::json, key, coalesce(created_at, now()), traceparent, version from draft
     returning id, created_at),
 waiting as (
     insert into dispatcher.events_waiting (event_id, account_id, name, resource)
@@ -68,9 +68,9 @@ from stored s join draft d using (id)
 # The same for one event, which is what services mostly emit: without arrays and a join it costs Postgres half.
 _ONE = f"""
 with stored as (
-    insert into dispatcher.events (account_id, name, body, idempotency_key, created_at, traceparent)
+    insert into dispatcher.events (account_id, name, body, idempotency_key, created_at, traceparent, version)
     select %(account_id)s::int, %(name)s, %(body)s::json, %(key)s, coalesce(%(created)s::timestamptz, now()),
-        %(traceparent)s {{source}}
+        %(traceparent)s, %(version)s::smallint {{source}}
     returning id, created_at),
 waiting as (
     insert into dispatcher.events_waiting (event_id, account_id, name, resource)
@@ -87,7 +87,7 @@ _INSERT_ONE_OF_KNOWN = _ONE.format(
 _NEW_IDS = f"""
 select now() at time zone 'utc', array(select {_ID.format(nth="n")} from generate_series(1, %(count)s) n), {_NOTIFY}
 """
-_COLUMNS = ("id", "account_id", "name", "body", "idempotency_key", "created_at", "traceparent")
+_COLUMNS = ("id", "account_id", "name", "body", "idempotency_key", "created_at", "traceparent", "version")
 _WAITING_COLUMNS = ("event_id", "account_id", "name", "resource")
 
 _ACCOUNT = "select id, slug, time_zone from dispatcher.accounts where slug = %(slug)s and ended_at is null"
@@ -280,6 +280,7 @@ def _parameters(emit: Emit) -> dict[str, Any]:
         "created": draft.created_at,
         "resource": draft.resource,
         "traceparent": emit.traceparent,
+        "version": draft.version,
     }
 
 
@@ -299,7 +300,7 @@ async def _copy(adapter: Adapter, emits: Sequence[Emit], count: int) -> list[Eve
         _COLUMNS,
         (
             (id_, emit.account_id, draft.name, draft.body_json, draft.idempotency_key, draft.created_at or now,
-             emit.traceparent)
+             emit.traceparent, draft.version)
             for id_, (emit, draft) in new
         ),
     )  # fmt: skip
@@ -328,6 +329,7 @@ async def _insert(adapter: Adapter, emits: Sequence[Emit]) -> list[Event]:
         "account_ids": array(emit.account_id for emit in emits for _ in emit.drafts),
         "resources": array(draft.resource for draft in drafts),
         "traceparents": array(emit.traceparent for emit in emits for _ in emit.drafts),
+        "versions": array(draft.version for draft in drafts),
     }
     at = {ordinal: (id_, created_at) for ordinal, id_, created_at, _ in await adapter.rows(_INSERT, parameters)}
     return [

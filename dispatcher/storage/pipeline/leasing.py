@@ -67,7 +67,7 @@ select s.*, l.*, t.* from sums s
     left join ({to_send("(select * from made where lease_token is not null)", lost="false")}) l on true
     left join lateral (select {TARGET} from dispatcher.webhooks where id = l.webhook_id limit 1) t on true
 """)
-_SUMS, _TO_SEND = 5, 16
+_SUMS, _TO_SEND = 5, 17
 """Columns: of a fan-out, and of a delivery; then come those of its target."""
 
 

@@ -11,7 +11,8 @@ from uuid import UUID
 from dispatcher.errors import DeliveryNotFound
 from dispatcher.ids import delivery_id_of
 from dispatcher.model.attempt import for_clients
-from dispatcher.schemas.selection import select_fields
+from dispatcher.model.options import Options
+from dispatcher.payload import sent_body, sent_version
 from dispatcher.storage.engine import Connection, Row, record, rows
 
 
@@ -52,6 +53,7 @@ class DeliveryRow:
     time_zone: str
     event_id: int
     event_name: str
+    event_version: int
     event_created_at: datetime
     body_json: str = field(repr=False)
     idempotency_key: UUID
@@ -89,15 +91,15 @@ class DeliveryRow:
         return replace(self, attempts=tuple(attempt.for_clients() for attempt in self.attempts))
 
 
-# The last two choose from the body. Of a delivery whose event is gone, its day dropped, nobody knows any more what it
+# The last three choose from the body. Of a delivery whose event is gone, its day dropped, nobody knows any more what it
 # was; but it is listed.
 _COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, coalesce(e.name, 'unknown'),
-    coalesce(e.created_at, d.created_at), coalesce(e.body::text, '{}'),
+    coalesce(e.version, 1), coalesce(e.created_at, d.created_at), coalesce(e.body::text, '{}'),
     d.idempotency_key, d.state, d.attempt_count + d.attempt_count_smallint, d.lost_count + d.lost_count_smallint,
     case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at,
-    w.options -> 'only_fields', w.options -> 'excluded_fields'"""
-_BODY = 9
-"""Columns up to the body."""
+    w.options -> 'only_fields', w.options -> 'excluded_fields', w.options -> 'event_versions'"""
+_TIME_ZONE, _BODY = 4, 10
+"""The place of one column, and the number of those up to the body."""
 
 _JOINED = """
 join dispatcher.webhooks w on w.id = d.webhook_id join dispatcher.accounts a on a.id = w.account_id
@@ -269,13 +271,15 @@ def _delivery_id(id_or_key: str) -> int | None:
 
 
 def _row(*columns: Any) -> DeliveryRow:
-    *before, name, created_at, body_json = columns[:_BODY]
-    *after, only, excluded = columns[_BODY:]
+    *before, name, version, created_at, body_json = columns[:_BODY]
+    *after, only, excluded, pins = columns[_BODY:]
+    options = Options(only_fields=tuple(only or ()), excluded_fields=tuple(excluded or ()), event_versions=pins or {})
     try:
-        sent = select_fields(name, body_json, tuple(only or ()), tuple(excluded or ()))
-    except ValueError:  # somebody emitted it by SQL, and it cannot be sent
+        sent = sent_body(name, version, body_json, options, columns[_TIME_ZONE])
+    except ValueError:  # somebody emitted it by SQL, or it cannot be downgraded: so it cannot be sent
         sent = "{}"
-    return record(DeliveryRow, (*before, name, created_at, sent, *after, ()))
+    version = sent_version(name, version, options)
+    return record(DeliveryRow, (*before, name, version, created_at, sent, *after, ()))
 
 
 def _with_attempts(connection: Connection, stored: Sequence[Row]) -> list[DeliveryRow]:

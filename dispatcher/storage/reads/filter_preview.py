@@ -39,7 +39,7 @@ select (select count(*) from matching), (select count(*) from newest),
 
 # Index: events_by_account, backwards.
 _NEWEST = """
-select id, name, created_at, body::text from dispatcher.events where id = (
+select id, name, coalesce(version, 1), created_at, body::text from dispatcher.events where id = (
     select id from (
         select id, name from dispatcher.events where account_id = %(account_id)s
         order by id desc limit %(scan)s) scanned
@@ -52,6 +52,7 @@ class NewestEvent(NamedTuple):
 
     id: int
     name: str
+    version: int
     created_at: datetime
     body_json: str
 

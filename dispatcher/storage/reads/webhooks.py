@@ -1,7 +1,9 @@
 """Webhooks as the console lists them: with their pending deliveries, and without any secret."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from dispatcher.storage.engine import Connection, records, rows
 
@@ -49,6 +51,28 @@ _NAMES = """
 select id, webhook_url, deleted_at is not null from dispatcher.webhooks where account_id = %(account_id)s
 order by deleted_at is not null, id limit %(limit)s
 """
+
+
+# By no index: it is asked for by a person, once in a while.
+_FILTERS = """
+select w.id, a.slug, w.events, w.filter from dispatcher.webhooks w join dispatcher.accounts a on a.id = w.account_id
+where w.deleted_at is null and w.filter is not null order by w.id
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFilter:
+    """A webhook with a filter."""
+
+    webhook_id: int
+    account_slug: str
+    events: tuple[str, ...]
+    filter: Mapping[str, Any]
+
+
+def filters(connection: Connection) -> list[StoredFilter]:
+    """Of all accounts."""
+    return records(connection, StoredFilter, _FILTERS)
 
 
 def page(

@@ -66,15 +66,19 @@ def test_what_a_request_takes_and_what_a_response_has_are_told_apart(get: Callab
 
 
 def test_it_has_the_events_of_the_active_catalogues(container: Container) -> None:
-    use(Catalogues(shop.catalogue, api_v3.catalogue))
+    own = shop.a_versioned_catalogue()
+    use(Catalogues(own, api_v3.catalogue))
     try:
         text = create_app(container).test_client().get("/api/v3/openapi.json", headers={"User-Agent": AGENT}).text
     finally:
         use(None)
 
     document = json.loads(text)
-    names = [*shop.catalogue.events, *api_v3.EVENT_TYPES]
-    assert list(document["webhooks"]) == names
+    names = [*own.events, *api_v3.EVENT_TYPES]
+    assert [name for name in document["webhooks"] if name != "order.shipped.v2"] == names
+    variants = {one["title"]: one for one in document["components"]["schemas"]["NewEvent"]["oneOf"]}
+    assert variants["order.shipped"]["required"] == ["version"]
+    assert variants["order.shipped.v2"]["properties"]["version"] == {"enum": [2, None]}
     assert document["components"]["schemas"]["NewEvent"]["properties"]["name"]["enum"] == names
     shipped = document["webhooks"]["order.shipped"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     paid = document["webhooks"]["invoice_paid"]["post"]["requestBody"]["content"]["application/json"]["schema"]

@@ -15,6 +15,7 @@ from dispatcher.errors import OutboxUnavailable
 from dispatcher.pipeline import intake
 from dispatcher.pipeline.emit import NewEvent, drafts_of
 from dispatcher.pipeline.outbox_emit import OutboxEmitter
+from dispatcher.schemas.active_catalogues import Catalogues, use
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.settings import Outbox
 from dispatcher.storage.engine import Storage, rows
@@ -23,8 +24,9 @@ from dispatcher.storage.outboxes.database import BATCH_SIZE, OutboxDatabase
 from dispatcher.storage.outboxes.tables import INSTALL
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.outbox.conftest import TAKER, TakeIn
+from tests.support import shop
 from tests.support.bodies import event_example
-from tests.support.builders import SECRET_KEY, a_body, an_account
+from tests.support.builders import KEY, SECRET_KEY, a_body, an_account
 from tests.support.outboxes import put, rows_in
 from tests.support.servers import execute
 from tests.support.waiting import eventually
@@ -115,6 +117,22 @@ def emit_to(outbox: Outbox, new: list[NewEvent]) -> None:
     storage = Storage(outbox.url, SecretBox([SECRET_KEY]))
     OutboxEmitter(lambda: storage).emit("applecorp", new)
     storage.close()
+
+
+def test_a_version_is_kept_and_what_a_service_of_the_release_before_has_put_in_is_the_one_before(
+    take_in: TakeIn, outbox: Outbox, storage: Storage
+) -> None:
+    orders = [{"id": str(KEY), "number": "1"}, {"id": str(KEY), "reference": "1"}]
+    try:
+        for catalogue, order in zip((shop.a_catalogue(), shop.a_versioned_catalogue()), orders, strict=True):
+            use(Catalogues(catalogue))
+            emit_to(outbox, [NewEvent(name="order.shipped", body={"order": order, "parcel": {"carrier": "GLS"}})])
+
+        assert take_in() == 2
+    finally:
+        use(None)
+    found = storage.transact(rows, "select name, version, body -> 'order' from dispatcher.events order by id")
+    assert found == [("order.shipped", version, order) for version, order in zip((None, 2), orders, strict=True)]
 
 
 def test_datetimes_are_written_in_the_zone_that_the_account_has(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,10 @@ from dispatcher.pipeline.emit import NewEvent
 from dispatcher.replays.one import replay
 from dispatcher.schemas import api_v3
 from dispatcher.schemas.active_catalogues import Catalogues, use
+from dispatcher.schemas.envelopes import VERSION_HEADER
 from dispatcher.storage.engine import Connection, Storage, rows
+from dispatcher.webhooks.edit import create_webhook
+from dispatcher.webhooks.preview import unfit_filters
 from tests.integration.pipeline.conftest import Flow
 from tests.support import shop
 from tests.support.builders import a_webhook, an_event
@@ -124,6 +128,78 @@ def test_a_redelivered_one_is_about_the_same_resource(
     replay(storage, flow.container.schedule, str(delivery.id), limit=3, account_id=account.id)
 
     assert storage.read(_resources) == ["customer:ann"]
+
+
+def a_shipped_order(reference: str = "1") -> NewEvent:
+    order = {"id": str(IDS[0]), "reference": reference, "total": {"amount": "5.00", "currency": "EUR"}}
+    return NewEvent(name="order.shipped", body={"order": order, "parcel": {"carrier": "GLS"}})
+
+
+def test_each_webhook_gets_the_version_that_it_is_pinned_to(
+    storage: Storage, account: Account, flow: Flow, receiver: Receiver
+) -> None:
+    def sent() -> dict[str, tuple[str | None, object]]:
+        two = receiver.requests[-2:]
+        return {one.path: (one.header(VERSION_HEADER), json.loads(one.body)["data"]["order"]) for one in two}
+
+    older = a_webhook(storage, account, receiver.url("/old"), ["order.shipped"])
+    pinned = a_webhook(storage, account, receiver.url("/new"), ["order.shipped"], event_versions={"order.shipped": 2})
+    flow.emit(
+        NewEvent(name="order.shipped", body={"order": {"id": str(IDS[0]), "number": "0"}, "parcel": {"carrier": "GLS"}})
+    )
+    use(Catalogues(shop.a_versioned_catalogue()))
+    flow.fan_out()
+    flow.deliver(older.id, pinned.id)
+    emitted_before = {"id": str(IDS[0]), "number": "0"}
+    assert sent() == {"/old": (None, emitted_before), "/new": (None, emitted_before)}
+
+    flow.run(a_shipped_order())
+
+    order = {"id": str(IDS[0]), "number": "1", "total": "5.00"}
+    assert sent() == {
+        "/old": (None, order),
+        "/new": ("2", {"id": str(IDS[0]), "reference": "1", "total": {"amount": "5.00", "currency": "EUR"}}),
+    }
+
+
+def test_a_downgrade_that_fails_holds_up_nobody_and_can_be_sent_once_it_is_mended(
+    storage: Storage, account: Account, flow: Flow, receiver: Receiver
+) -> None:
+    broken = shop.a_catalogue()
+    order = broken.events["order.shipped"].about
+    two: dict[str, Any] = {"version": 2, "schema": shop.ReferencedOrderSchema, "parcel": shop.ParcelSchema}
+    broken.event("order.shipped", order, **two, downgrade=lambda body: body["order"]["number"])
+    use(Catalogues(broken))
+    hook = a_webhook(storage, account, receiver.url("/"), ["order.shipped", "order.created"])
+
+    flow.run(a_shipped_order(), an_order(IDS[1], name="order.created"))
+
+    assert [json.loads(one.body)["type"] for one in receiver.requests] == ["order.created"]
+    failed, _ = flow.deliveries()
+    assert (failed.state, failed.attempts[0].status) == ("pending", "unknown_error")
+    assert failed.attempts[0].reason == "version 2 of order.shipped cannot be made version 1: KeyError"
+    assert flow.sql("select failing_since from dispatcher.webhooks") == [(None,)]
+
+    flow.sql(
+        "update dispatcher.deliveries set state = 'failed', finished_on = current_date where id = %(id)s", id=failed.id
+    )
+    use(Catalogues(shop.a_versioned_catalogue()))
+    replay(storage, flow.container.schedule, str(failed.id), limit=3, account_id=account.id)
+    flow.deliver(hook.id)
+    assert json.loads(receiver.requests[-1].body)["data"]["order"]["number"] == "1"
+
+
+def test_filters_that_the_newest_version_does_not_fit_are_named(storage: Storage, account: Account) -> None:
+    for filter_ in ({"order": {"number": ["1"]}}, {"order": {"id": [str(IDS[0])]}}):
+        create_webhook(
+            storage, account.slug, {"webhook_url": "https://a.example/", "events": ["order.shipped"], "filter": filter_}
+        )
+    assert list(unfit_filters(storage)) == []
+    use(Catalogues(shop.a_versioned_catalogue()))
+
+    (problem,) = unfit_filters(storage)
+
+    assert "of applecorp: its filter: order.number: is no attribute of the events" in problem
 
 
 def _want_order(connection: Connection, webhook_id: int) -> None:

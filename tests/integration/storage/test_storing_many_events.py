@@ -21,11 +21,11 @@ DRAFTS = [
     a_draft(),
     a_draft("invoice_sent", '{"a":"tab \\t, line \\n\\r, \\\\ and \\\\N, \\u0001, é😀"}', resource="invoice:9"),
     a_draft(body_json='"\\\\."', idempotency_key="\\N", created_at=HAPPENED, resource="a\\b\tc\nd\re"),
-    a_draft(body_json='"%s %(a)s"', idempotency_key="k\\t é", resource="\\N"),
+    a_draft(body_json='"%s %(a)s"', idempotency_key="k\\t é", resource="\\N", version=2),
 ]
 
 EVENTS = """
-select account_id, name, body::text, idempotency_key, created_at = %(happened)s, traceparent
+select account_id, name, body::text, idempotency_key, created_at = %(happened)s, traceparent, version
 from dispatcher.events order by id
 """
 WAITING = "select account_id, name, resource, recorded_at is not null from dispatcher.events_waiting order by event_id"

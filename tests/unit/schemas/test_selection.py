@@ -93,7 +93,7 @@ def test_the_dispatchers_own_events_are_left_as_they_are() -> None:
     ],
 )  # fmt: skip
 def test_paths_are_of_the_events(events: Any, only: Any, excluded: Any, problems: Any) -> None:
-    assert problems_of_paths(events, only, excluded) == problems
+    assert problems_of_paths(events, {}, only, excluded) == problems
 
 
 @pytest.mark.parametrize("paths", [None, "a", {}, [5], [""], ["a..b"], ["a b"], ["a."], ["\0"], ["x" * 201], [

@@ -1,0 +1,47 @@
+"""The versions of events to which a webhook is pinned: for what has several, the newest one when it subscribed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dispatcher.errors import InvalidWebhook
+from dispatcher.model.webhook import Webhook
+from dispatcher.schemas import active
+from dispatcher.schemas.catalogue import FIRST
+from dispatcher.schemas.wire.choices import no_such_event
+
+NEWEST = "newest"
+"""In the place of `event_versions`: of every event, for now."""
+
+
+def newest() -> dict[str, int]:
+    """Event → its newest version, where it has several."""
+    return {name: event.version for name, event in active().events.items() if event.version != FIRST}
+
+
+def changed_versions(before: Webhook | None, changes: Mapping[str, Any]) -> Any:
+    """A webhook's `event_versions` after a change, or with it (None: it is new).
+
+    What `changes` subscribes to anew comes in its newest version, and what it pins is pinned; the rest stays. Raises
+    InvalidWebhook for a version that is not in the catalogue.
+    """
+    latest, requested = newest(), changes.get("event_versions", {})
+    if requested == NEWEST:
+        requested = latest
+    if not isinstance(requested, Mapping):
+        return requested  # which its schema refuses
+    if problems := [text for name, version in requested.items() if (text := _problem(name, version))]:
+        raise InvalidWebhook({"event_versions": problems})
+    pins = latest if before is None else dict(before.event_versions)
+    if before is not None and isinstance(changes.get("events"), list):
+        subscribed = active().subscribed(name for name in changes["events"] if isinstance(name, str))
+        pins |= {
+            name: latest[name] for name in set(subscribed) - set(active().subscribed(before.events)) if name in latest
+        }
+    return {name: version for name, version in {**pins, **requested}.items() if version != FIRST}
+
+
+def _problem(name: str, version: object) -> str | None:
+    event = active().events.get(name)
+    if event is None:
+        return no_such_event(name, active().events)
+    return None if version in event.versions else f"{name} has no version {version!r}, but 1 to {event.version}"
