@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from dispatcher.environment import variable
 from dispatcher.errors import InvalidSetting
-from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS, Catalogue, EventType
+from dispatcher.schemas.catalogue import FIRST, OPERATIONAL_EVENTS, Catalogue, EventType
 from dispatcher.schemas.envelopes import ENVELOPES, Envelope
 from dispatcher.schemas.errors import DowngradeFailed, InvalidCatalogue, InvalidEvent
 from dispatcher.schemas.stored import StoredCatalogue, StoredType
@@ -140,9 +140,13 @@ def ask_by(ask: Callable[[str], None] | None) -> None:
     _ask = ask
 
 
-def knowing(name: str) -> Catalogues:
-    """The active ones, with the event if it was stored a moment ago. May ask Postgres: not for an event loop."""
-    if _ask is not None and name not in active().events and name not in OPERATIONAL_EVENTS:
+def knowing(name: str, version: int = FIRST) -> Catalogues:
+    """The active ones, with the event if it was stored a moment ago, or its version.
+
+    May ask Postgres: not for an event loop.
+    """
+    event = active().events.get(name)
+    if _ask is not None and (event is None or event.version < version) and name not in OPERATIONAL_EVENTS:
         _ask(name)
     return active()
 

@@ -14,12 +14,14 @@ from typing import Any
 from dispatcher import clock
 from dispatcher.errors import TooManyPings
 from dispatcher.ids import new_uuid7
-from dispatcher.model.attempt import Result, for_clients
+from dispatcher.model.attempt import Result, Status, for_clients
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import PayloadVersion, Target
 from dispatcher.payload import headers, render
 from dispatcher.schemas import active
 from dispatcher.schemas.api.delivery import PingRequestSchema
+from dispatcher.schemas.catalogue import FIRST
+from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.sender.contract import Request, Sender
 from dispatcher.sender.pool import SenderPool
@@ -111,7 +113,11 @@ class Pinger:
                 self._senders.give_back(sender)
 
     def _send(self, sender: Sender, claimed: Claimed, target: Target) -> PingResult:
-        body = render(claimed, target)
+        try:
+            body = render(claimed, target)
+        except DowngradeFailed as error:
+            failed = Result(tag=0, status=Status.UNKNOWN_ERROR, reason=str(error), started_s=0.0, finished_s=0.0)
+            return _ping_result(claimed.idempotency_key, failed)
         sent_at = int(claimed.event_created_at.timestamp())
         sent = headers(claimed, target, body, sent_at, self._user_agent)
         if claimed.event_name != EVENT_NAME:
@@ -161,6 +167,7 @@ def _claimed(
         attempt_number=1,
         lease_token=_NO_LEASE,
         event_name=event_name or EVENT_NAME,
+        event_version=active().events[event_name].version if event_name else FIRST,
         event_created_at=now,
         body_json=_example(event_name) if event_name else "{}",
         time_zone=account.time_zone,

@@ -63,7 +63,7 @@ class Flights:
         """
         flight = Flight(lane=lane, claimed=delivery, target=target, started_s=self._monotonic())
         try:
-            knowing(delivery.event_name)
+            knowing(delivery.event_name, delivery.event_version)
             body = payload(delivery, target, self._claim_checks, sent_at)
             made = headers(delivery, target, body, sent_at, self._user_agent)
         except DowngradeFailed as error:

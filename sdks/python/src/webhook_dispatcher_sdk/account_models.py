@@ -119,14 +119,6 @@ class Error(TypedDict):
     error_description: str
 
 
-class EventType(TypedDict):
-    name: str
-    resource: str
-    bulk: bool
-    schema: dict[str, Any]
-    example: dict[str, Any]
-
-
 class FailedDelivery(TypedDict):
     id: int
     event_name: str
@@ -148,12 +140,22 @@ class NewEvent(TypedDict):
     """
 
     name: str
+    version: NotRequired[int | None]
+    """
+    Of the body. Default: the newest.
+    """
     created_at: NotRequired[str | None]
     """
     When the event occurred, with an offset. Default: now.
     """
     idempotency_key: NotRequired[str | None]
     body: dict[str, Any]
+
+
+class OlderVersion(TypedDict):
+    version: int
+    schema: dict[str, Any]
+    example: dict[str, Any]
 
 
 class Ping(TypedDict):
@@ -249,6 +251,7 @@ class WebhookChanges(TypedDict):
     ]
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
+    event_versions: NotRequired[dict[str, int]]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -279,6 +282,7 @@ class Webhook(TypedDict):
     ]
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
+    event_versions: NotRequired[dict[str, int]]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -306,6 +310,7 @@ class WebhookInput(TypedDict):
     ]
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
+    event_versions: NotRequired[dict[str, int]]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -349,3 +354,13 @@ class DeliveryWithAttempts(TypedDict):
     updated_at: str
     body: Envelope
     attempts: list[DeliveryAttempt]
+
+
+class EventType(TypedDict):
+    name: str
+    resource: str
+    bulk: bool
+    schema: dict[str, Any]
+    example: dict[str, Any]
+    version: int
+    older_versions: list[OlderVersion]

@@ -112,6 +112,10 @@ class NewEvent(TypedDict):
     """
 
     name: str
+    version: NotRequired[int | None]
+    """
+    Of the body. Default: the newest.
+    """
     created_at: NotRequired[str | None]
     """
     When the event occurred, with an offset. Default: now.
@@ -164,6 +168,7 @@ class NewWebhook(TypedDict):
     )
     success_codes: list[str] | None
     payload_limit: int | None
+    event_versions: dict[str, int]
     description: str | None
     tags: list[str]
     metadata: dict[str, str]
@@ -350,6 +355,7 @@ class Webhook(TypedDict):
     )
     success_codes: list[str] | None
     payload_limit: int | None
+    event_versions: dict[str, int]
     description: str | None
     tags: list[str]
     metadata: dict[str, str]
@@ -379,6 +385,7 @@ class WebhookChanges(TypedDict):
     ]
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
+    event_versions: NotRequired[dict[str, int]]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -406,6 +413,7 @@ class WebhookInput(TypedDict):
     ]
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
+    event_versions: NotRequired[dict[str, int]]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
