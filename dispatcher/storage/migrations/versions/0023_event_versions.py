@@ -5,8 +5,8 @@ Null where it is, which costs a row nothing.
 
 from dispatcher.storage.migrations.statements import runs
 
-revision = "0022"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 
 UPGRADE = """
 alter table events add column version smallint constraint events_version_is_not_the_first check (version > 1);
