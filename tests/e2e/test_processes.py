@@ -5,11 +5,15 @@ import re
 import signal
 from pathlib import Path
 
+import requests
 from cryptography.fernet import Fernet
 
+from dispatcher import event_types
+from dispatcher.access import service_tokens
 from dispatcher.local.env_file import running_environment
 from tests.support.builders import a_body
 from tests.support.cluster import SHORT, SLUG, Cluster
+from tests.support.event_types import BODY, ID, TYPE, schema_with
 from tests.support.flower import Flower
 from tests.support.places import ROOT
 from tests.support.ports import free_port, status
@@ -33,12 +37,36 @@ def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, recei
 
     cluster.emit(10)
     cluster.wait_until_delivered(10)
+    check_that_processes_know_new_event_types(cluster, receiver, f"http://127.0.0.1:{port}/api/v1")
     honcho.send(signal.SIGTERM)
 
     honcho.wait(30)
     eventually(lambda: not processes_with(mark), 10)
     assert "Traceback" not in honcho.output
     assert set(cluster.attempts()) == {("200", None)}
+
+
+def check_that_processes_know_new_event_types(cluster: Cluster, receiver: Receiver, api: str) -> None:
+    """They run, and have looked for event types before these were stored."""
+    storage = cluster.container.storage
+    _, token = service_tokens.create(storage, "a deployment", ["catalogue", "webhooks", "events:write"], None)
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def call(method: str, path: str, body: object) -> int:
+        return requests.request(method, api + path, headers=headers, json=body, timeout=30).status_code
+
+    event = {"name": "order.shipped", "body": BODY}
+    assert call("PUT", "/event_types/order.shipped", TYPE) == 201
+    hook = {"webhook_url": receiver.url("/orders"), "events": ["order.shipped"]}
+    assert call("POST", f"/accounts/{SLUG}/webhooks", hook) == 201
+    assert call("POST", f"/accounts/{SLUG}/events", event) == 202  # the worker has never heard of it
+    (request,) = eventually(lambda: [one for one in receiver.requests if one.path == "/orders"], 10)
+    sent = json.loads(request.body)
+    assert (list(sent), sent["type"], sent["data"]) == (["type", "timestamp", "data"], "order.shipped", BODY)
+
+    stricter = schema_with(total={"type": "number", "maximum": 10})
+    event_types.put(storage, "order.shipped", {"schema": stricter, "example": {"order": {"id": ID, "total": 1}}})
+    eventually(lambda: call("POST", f"/accounts/{SLUG}/events", event) == 422, 1.0, "the API knowing the change")
 
 
 def test_a_worker_with_the_wrong_keys_says_so_and_does_not_start(cluster: Cluster, receiver: Receiver) -> None:
