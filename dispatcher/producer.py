@@ -3,15 +3,20 @@
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
 from dispatcher import failpoints
-from dispatcher.errors import InvalidSetting
+from dispatcher.connections.adapter import completed
+from dispatcher.connections.recognise import adapter_for
+from dispatcher.errors import InvalidSetting, StorageUnavailable
 from dispatcher.pipeline.emit import Emitter
+from dispatcher.pipeline.event_types import refresh_by
 from dispatcher.pipeline.trace import TracesEmits, untraced
 from dispatcher.producer_settings import ProducerSettings, read_database_settings, read_producer_settings
 from dispatcher.schemas import active
+from dispatcher.schemas.active_catalogues import ask_by
 
 if TYPE_CHECKING:
     from dispatcher.connections.own import ConnectionPool
@@ -71,6 +76,12 @@ def _from_environment() -> "Emitter | OutboxEmitter":
         database = read_database_settings()
         return ConnectionPool(database.database_url, database.pool_size, settings.schema)
 
+    def ask(_event_name: str) -> None:
+        """Of the event types that are stored. Without a database of the dispatcher's there are none."""
+        with suppress(InvalidSetting, StorageUnavailable):
+            pool().autocommit(lambda connection: completed(refresh_by(adapter_for(connection))))
+
+    ask_by(None if settings.outbox else ask)
     return emitter_over(pool, settings, tracing.emit if tracing else untraced)
 
 

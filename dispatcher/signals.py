@@ -13,7 +13,9 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 
 from dispatcher import emit
+from dispatcher.producer import current_emitter
 from dispatcher.schemas import active
+from dispatcher.schemas.active_catalogues import knowing
 
 namespace = Namespace()
 
@@ -32,8 +34,16 @@ def _signal(name: str) -> NamedSignal:
     return namespace.setdefault(name, signal)  # with its receiver: another thread would send to nobody without
 
 
+def _is_event(name: str) -> bool:
+    """Also one whose type was stored a moment ago: the process's emitter knows where to ask."""
+    if name in active().events:
+        return True
+    current_emitter()
+    return name in knowing(name).events
+
+
 def __getattr__(name: str) -> NamedSignal:
-    if name.startswith("__") or name not in active().events:
+    if name.startswith("__") or not _is_event(name):
         raise AttributeError(f"there is no event {name!r} in the catalogue")
     return _signal(name)
 
@@ -42,7 +52,7 @@ class _Signals(ModuleType):
     """A module in which a name can be looked up that is no identifier."""
 
     def __getitem__(self, name: str) -> NamedSignal:
-        if name not in active().events:
+        if not _is_event(name):
             raise KeyError(f"there is no event {name!r} in the catalogue")
         return _signal(name)
 
