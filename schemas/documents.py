@@ -35,6 +35,7 @@ def _webhook(name: str, event: EventType) -> JSON:
             "operationId": name,
             "summary": event.description or name,
             **({"parameters": [version]} if event.version > 1 else {}),
+            **_deprecated(event),
             "requestBody": {"required": True, "content": content},
             "responses": {"2XX": {"description": "Received. After any other response it is sent again."}},
         }
@@ -117,7 +118,11 @@ def _any_version(event: EventType) -> JSON:
 def _payload(event: EventType, refs: str) -> JSON:
     described = {"description": event.description} if event.description else {}
     payload = event.envelope.json_schema(event.name, event.body.json_schema(refs))
-    return {"title": event.qualified_name, **described, **payload}
+    return {"title": event.qualified_name, **described, **_deprecated(event), **payload}
+
+
+def _deprecated(event: EventType) -> JSON:
+    return {"deprecated": True} if event.deprecated_at else {}
 
 
 def _title(catalogues: Catalogues) -> str:

@@ -7,7 +7,7 @@ closer look, a spelling that only Python reads, an event whose body is of plain 
 
 import re
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, Union
 
@@ -92,7 +92,7 @@ def _engine(catalogues: Catalogues, is_array: bool) -> tuple[_Types, msgspec.jso
     )
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def _reading(of: EventType) -> tuple[type, _Reading] | None:
     """Made once for each event, whatever is active besides."""
     body = of.body

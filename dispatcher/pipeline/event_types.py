@@ -79,13 +79,12 @@ class EventTypes:
             self.refresh()
 
     def ask(self, name: str) -> None:
-        """The same for an event that is unknown here, once in a while."""
+        """The same for an event that is unknown here, but not again and again where that is in vain."""
         now_s = clock.monotonic()
-        if now_s > self._asked.get(name, float("-inf")) + ASKED_AGAIN_S:
+        if now_s > self._asked.get(name, float("-inf")) + ASKED_AGAIN_S and not self.refresh():
             if len(self._asked) >= _ASKED_LIMIT:
                 self._asked.clear()
             self._asked[name] = now_s
-            self.refresh()
 
     def start(self) -> None:
         """Keeps what is active current in the background. In the process itself: a fork has no threads."""

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dispatcher.container import Container
 from dispatcher.storage.engine import scalar
 from tests.support.event_types import BODY, ID, SCHEMA, TYPE, schema_with
+from tests.support.places import ROOT
 from tests.support.service import Service
 
 _numbers = itertools.count(1)
@@ -180,3 +182,17 @@ def test_documents_have_stored_types(service: Service, name: str) -> None:
         "$ref": f"#/components/schemas/{line}"
     }
     assert line in document["components"]["schemas"]
+    assert service.put(f"/event_types/{name}", json={"deprecated": True}).status_code == 200
+    assert service.call("GET", "/../v3/openapi.json").json()["webhooks"][name]["post"]["deprecated"] is True
+
+
+def test_the_guide_does_what_it_says(service: Service) -> None:
+    page = (ROOT / "docs/guides/event-types.md").read_text()
+    calls = re.findall(r"curl -X (\w+) \$API(\S+) .*?-d '(.*?)'\n```", page, re.DOTALL)
+    assert service.put("/accounts/cus_17", json={}).status_code == 201
+
+    statuses = [service.call(method, path, json=json.loads(body)).status_code for method, path, body in calls]
+
+    assert statuses == [201, 202]
+    refused = service.put(calls[0][1], json={"schema": {"type": "object", "properties": {}}})
+    assert problems(refused)["schema"][0] == "breaks receivers; store it as version 2"
