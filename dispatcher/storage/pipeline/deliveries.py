@@ -37,10 +37,13 @@ EVENT_GONE = "its event is gone"
 # `read_claimed` reads it. An event's age is counted from
 # `created_at`, which an emitter may have set: then from the second in its id, a second more. One whose event is gone is
 # returned too, without a name: it must end, and not be leased again for ever.
-def to_send(leased: str, *, lost: str) -> str:
-    """SQL: all that is needed to send each delivery in `leased`; `lost`: SQL for whether a lease of it had run out."""
+def to_send(leased: str, *, lost: str, body: str = "e.body::text") -> str:
+    """SQL: all that is needed to send each delivery in `leased`; `lost`: SQL for whether a lease of it had run out.
+
+    `body`: SQL for that of its event `e`; null where another row of the same event has it.
+    """
     return f"""select l.id, l.webhook_id, l.idempotency_key::text, l.attempt_count, l.tries_before,
-    l.lost_count - l.lost_before, e.name, e.created_at, e.body::text, a.time_zone, l.resource, l.event_id,
+    l.lost_count - l.lost_before, e.name, e.created_at, {body}, a.time_zone, l.resource, l.event_id,
     case when l.tries_before = 0 and l.copy_of is null then
         extract(epoch from dispatcher.now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
     end, {lost}, e.traceparent, l.outdated is true, e.version
@@ -49,8 +52,13 @@ from {leased} l
     left join lateral (select time_zone from dispatcher.accounts where id = e.account_id limit 1) a on true"""
 
 
+BODY = 8
+"""The column of `to_send` with the event's body."""
+
+
 # Index: deliveries_due, one short range a webhook; then deliveries_by_id. A row that comes with a token is one whose
-# lease ran out: the attempt is lost, which is written at once, or, after too many, ends the delivery.
+# lease ran out: the attempt is lost, which is written at once, or, after too many, ends the delivery. A body that goes
+# to many webhooks is read once.
 _CLAIM = Planned(f"""
 with due as materialized (
     select d.id, d.lease_token is not null as lost
@@ -75,7 +83,13 @@ losses as (
     select l.id, l.attempt_count + l.lost_count, gen_random_uuid(), w.webhook_url, 'unknown_error', 'lost',
         dispatcher.now() - make_interval(secs => %(lease_s)s), dispatcher.now()
     from leased l join dispatcher.webhooks w on w.id = l.webhook_id where l.id in (select id from due where lost))
-{to_send("leased", lost="l.id in (select id from due where lost)")}
+{
+    to_send(
+        "(select *, row_number() over (partition by event_id) as nth_of_event from leased)",
+        lost="l.id in (select id from due where lost)",
+        body="case when l.nth_of_event = 1 then e.body::text end",
+    )
+}
 """)
 
 _END = f"""
@@ -285,7 +299,10 @@ def claim(
     _log_losses(found, gone, worn_out)
     ended = gone | outdated | worn_out
     lease_ends_s = now_s + lease.total_seconds()
-    claimed = tuple(read_claimed(row, token, lease_ends_s, now_s) for row in found if row[0] not in ended)
+    bodies = {row[11]: row[BODY] for row in found if row[BODY] is not None}
+    claimed = tuple(
+        read_claimed(row, bodies[row[11]], token, lease_ends_s, now_s) for row in found if row[0] not in ended
+    )
     return Claim(
         claimed=claimed,
         targets=targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
@@ -352,9 +369,9 @@ def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, 
     return state, reason
 
 
-def read_claimed(row: Row, token: str, lease_ends_s: float, now_s: float) -> Claimed:
-    """One row of `to_send`."""
-    id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, body, zone, resource, *rest = row
+def read_claimed(row: Row, body: str, token: str, lease_ends_s: float, now_s: float) -> Claimed:
+    """One row of `to_send`, and its event's body."""
+    id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, _body, zone, resource, *rest = row
     event_id, age_s, _lost, traceparent, _outdated, version = rest
     return Claimed(
         id=id_,

@@ -10,7 +10,7 @@ from dispatcher.connections.adapter import Planned
 from dispatcher.model.fan_out import FanOut
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline import order
-from dispatcher.storage.pipeline.deliveries import TARGET, Claim, read_claimed, read_targets, to_send
+from dispatcher.storage.pipeline.deliveries import BODY, TARGET, Claim, read_claimed, read_targets, to_send
 from dispatcher.storage.pipeline.events import MATCHED
 from dispatcher.storage.secrets import SecretBox
 
@@ -104,6 +104,8 @@ def fan_out(
     leased = [row[_SUMS:] for row in found if row[_SUMS] is not None]
     targets = {row[1]: row[_TO_SEND:] for row in leased}
     return batch, Claim(
-        claimed=tuple(read_claimed(row[:_TO_SEND], leasing.token, now_s + leasing.lease_s, now_s) for row in leased),
+        claimed=tuple(
+            read_claimed(row[:_TO_SEND], row[BODY], leasing.token, now_s + leasing.lease_s, now_s) for row in leased
+        ),
         targets=read_targets(secrets, targets.values()),
     )

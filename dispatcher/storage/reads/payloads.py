@@ -4,7 +4,7 @@ from dispatcher.errors import DeliveryNotFound
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Target
 from dispatcher.storage.engine import Connection, rows
-from dispatcher.storage.pipeline.deliveries import TARGET, read_claimed, read_targets, to_send
+from dispatcher.storage.pipeline.deliveries import BODY, TARGET, read_claimed, read_targets, to_send
 from dispatcher.storage.secrets import SecretBox
 
 # Index: deliveries_by_id, in each day's partition.
@@ -16,7 +16,7 @@ _TARGET = f"select {TARGET} from dispatcher.webhooks where id = %(id)s and delet
 def find(connection: Connection, secrets: SecretBox, delivery_id: int) -> tuple[Claimed, Target]:
     """The delivery and its webhook; raises DeliveryNotFound, also where its event or webhook is gone."""
     for row in rows(connection, _DELIVERY, id=delivery_id):
-        claimed = read_claimed(row, "", 0.0, 0.0)
+        claimed = read_claimed(row, row[BODY], "", 0.0, 0.0)
         target = read_targets(secrets, rows(connection, _TARGET, id=claimed.webhook_id)).get(claimed.webhook_id)
         if claimed.event_name is not None and target is not None:
             return claimed, target

@@ -59,6 +59,7 @@ def test_a_claim_takes_at_most_the_slots_of_each_webhook(
     claimed = ready.claim({webhook.id: 2, other.id: 2}).claimed
 
     assert sorted(one.webhook_id for one in claimed) == [webhook.id, webhook.id, other.id]
+    assert {one.body_json for one in claimed} == {a_draft().body_json.decode()}
 
 
 def test_the_longest_due_is_claimed_first(ready: Steps, webhook: Webhook) -> None:
