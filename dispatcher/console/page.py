@@ -46,6 +46,7 @@ _MESSAGES = {
     "deleted": "Webhook deleted. Its pending deliveries were cancelled.",
     "paused": "Webhook paused. New events create no deliveries for it; pending deliveries are kept.",
     "activated": "Webhook activated. Its pending deliveries resume.",
+    "upgraded": "Newest version from the next attempt on.",
     "redelivered": "Redelivery queued.",
     "redelivered_many": "Redeliveries queued: {count}.",
     "none_selected": "No deliveries selected.",

@@ -21,14 +21,14 @@ from dispatcher.model.webhook import SigningSecret, Webhook
 from dispatcher.schemas import active
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.options import read_number, read_schedule, read_words
-from dispatcher.schemas.catalogue import OPERATIONAL_EVENTS
+from dispatcher.schemas.catalogue import FIRST, OPERATIONAL_EVENTS
 from dispatcher.schemas.wildcards import is_wildcard
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.webhooks import WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edits
-from dispatcher.webhooks import secrets
+from dispatcher.webhooks import secrets, versions
 from dispatcher.webhooks.preview import payload_preview, preview
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
@@ -73,6 +73,7 @@ def webhook_page(webhook_id: int, status: int = 200, **result: Any) -> Response:
         wildcards=[name for name in webhook.events if is_wildcard(name)],
         sparkline=_sparklines([webhook_id])[webhook_id],
         pause_s=pauses().get(webhook_id),
+        pins=versions.pins(webhook),
         **result,
     )
 
@@ -160,6 +161,21 @@ def activate(webhook_id: int) -> Response:
     return redirect_to("webhook", "activated", webhook_id=webhook_id)
 
 
+@blueprint.route(f"{_ONE}/upgrade", methods=["POST"])
+def upgrade(webhook_id: int) -> Response:
+    """Pins it to the newest version of an event, or of all, from the next attempt on."""
+    name = request.form.get("event_name")
+    pins = {name: versions.newest().get(name, FIRST)} if name else versions.NEWEST
+    try:
+        edits.edit_webhook(
+            container().storage, container().schedule, account().slug, webhook_id, {"event_versions": pins}
+        )
+    except InvalidWebhook as invalid:
+        problem = "; ".join(text for texts in invalid.messages.values() for text in texts)
+        return webhook_page(webhook_id, 422, upgrade_problem=problem)
+    return redirect_to("webhook", "upgraded", webhook_id=webhook_id)
+
+
 @blueprint.route(f"{_ONE}/delete", methods=["POST"])
 def delete_webhook(webhook_id: int) -> Response:
     """Deletes it; its pending deliveries are cancelled."""
@@ -190,8 +206,8 @@ def preview_filter() -> Response:
 def preview_payload(webhook_id: int) -> Response:
     """A part: what the form's webhook would be sent of its last event. A new webhook's id is 0."""
     try:
-        attributes = _attributes()
-        body, is_real = payload_preview(container().storage, account(), webhook_id, attributes)
+        attributes, before = _attributes(), find_webhook(webhook_id) if webhook_id else None
+        body, is_real = payload_preview(container().storage, account(), before, attributes)
     except InvalidWebhook as invalid:
         return page("payload_preview.html", problems=[text for texts in invalid.messages.values() for text in texts])
     limit = attributes["payload_limit"] or len(body)

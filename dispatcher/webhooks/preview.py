@@ -10,13 +10,13 @@ from dispatcher import clock
 from dispatcher.errors import InvalidWebhook
 from dispatcher.model.account import Account
 from dispatcher.model.delivery import Claimed
-from dispatcher.model.webhook import PayloadVersion, Target
+from dispatcher.model.webhook import PayloadVersion, Target, Webhook
 from dispatcher.payload import render
 from dispatcher.pipeline.filters import compile_filter
 from dispatcher.schemas import active
 from dispatcher.schemas.api.webhook import FilterPreviewSchema
 from dispatcher.schemas.catalogue import FIRST
-from dispatcher.schemas.errors import texts, texts_by_field
+from dispatcher.schemas.errors import DowngradeFailed, texts, texts_by_field
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.options import read_options, write_options
 from dispatcher.storage.reads import filter_preview, webhooks
@@ -33,17 +33,18 @@ def preview(storage: Storage, account_id: int, requested: Mapping[str, Any]) -> 
 
 
 def payload_preview(
-    storage: Storage, account: Account, webhook_id: int, attributes: Mapping[str, Any]
+    storage: Storage, account: Account, before: Webhook | None, attributes: Mapping[str, Any]
 ) -> tuple[bytes, bool]:
     """What such a webhook would be POSTed of the newest event that it subscribes to; False: of an example.
 
-    Raises InvalidWebhook. Where it is POSTed does not matter.
+    `before`: as it is stored; None: it is new. Raises InvalidWebhook. Where it is POSTed does not matter.
     """
     anywhere = {"webhook_url": "https://example.com/", "secret_headers": {}}
-    checked = checked_attributes(changed_attributes(None, {**attributes, **anywhere}))
+    checked = checked_attributes(changed_attributes(before, {**attributes, **anywhere}))
     names = active().subscribed(checked["events"])
     found = storage.read(filter_preview.newest, account.id, names)
     event = found or _example(next((name for name in names if name in active().events), names[0]))
+    webhook_id = before.id if before else 0
     claimed = Claimed(
         id=0,
         webhook_id=webhook_id,
@@ -65,7 +66,10 @@ def payload_preview(
         payload_version=PayloadVersion(checked["payload_version"]),
         options=read_options(write_options(checked, storage.secrets), storage.secrets),
     )
-    return render(claimed, target), found is not None
+    try:
+        return render(claimed, target), found is not None
+    except DowngradeFailed as error:
+        raise InvalidWebhook({"event_versions": [str(error)]}) from None
 
 
 def _example(name: str) -> NewestEvent:

@@ -1,12 +1,16 @@
 """The versions of events to which a webhook is pinned: for what has several, the newest one when it subscribed."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.errors import InvalidWebhook
 from dispatcher.model.webhook import Webhook
-from dispatcher.schemas import active
+from dispatcher.schemas import EventType, InvalidEvent, active
 from dispatcher.schemas.catalogue import FIRST
+from dispatcher.schemas.changes import EventChange, version_changes
+from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.schemas.wire.choices import no_such_event
 
 NEWEST = "newest"
@@ -38,6 +42,50 @@ def changed_versions(before: Webhook | None, changes: Mapping[str, Any]) -> Any:
             name: latest[name] for name in set(subscribed) - set(active().subscribed(before.events)) if name in latest
         }
     return {name: version for name, version in {**pins, **requested}.items() if version != FIRST}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """An event of a webhook that has several versions, and how the newest differs from the one that it gets."""
+
+    event: str
+    version: int
+    newest: int
+    changes: Sequence[EventChange]
+    example: Mapping[str, Any]
+    """That of the newest version, as the webhook gets it."""
+    newest_example: Mapping[str, Any]
+
+
+def pins(webhook: Webhook) -> list[Pin]:
+    """Of the events that it subscribes to."""
+    latest = newest()
+    return [
+        _pin(active().events[name], webhook.event_versions.get(name, FIRST))
+        for name in active().subscribed(webhook.events)
+        if name in latest
+    ]
+
+
+def _pin(event: EventType, version: int) -> Pin:
+    pinned = event.versions[min(version, event.version)]
+    return Pin(
+        event=event.name,
+        version=pinned.version,
+        newest=event.version,
+        changes=version_changes(event.name, pinned.schema, event.schema) if pinned is not event else [],
+        example=_downgraded_example(event, pinned),
+        newest_example=event.example,
+    )
+
+
+def _downgraded_example(event: EventType, pinned: EventType) -> Mapping[str, Any]:
+    try:
+        downgraded = event.downgraded(event.render(event.example, "UTC")[0].decode(), pinned.version, "UTC")
+    except (InvalidEvent, DowngradeFailed):  # which `dispatcher catalogue check` tells its author
+        return pinned.example
+    body: dict[str, Any] = json.loads(downgraded)
+    return body
 
 
 def _problem(name: str, version: object) -> str | None:

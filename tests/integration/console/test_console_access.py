@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+from dispatcher import event_types
 from dispatcher.access.sign_in import PER_ADDRESS
 from dispatcher.container import Container
 from dispatcher.model.account import Account
+from dispatcher.storage.admin.webhooks import find
 from dispatcher.storage.engine import rows
 from dispatcher.web.app import create_app
 from tests.integration.console.conftest import PASSWORD, Site, Traffic, a_session
 from tests.integration.console.test_console_pages import PAGES
 from tests.support.builders import an_account
+from tests.support.waiting import eventually
 
 _IDS = {"webhook": 1, "off": 1, "delivery": 1, "retrying": 1, "event": 1, "replay": 1}
 ACTIONS = (
@@ -24,6 +27,7 @@ ACTIONS = (
     "/webhooks/{webhook}/secret/rotate",
     "/webhooks/{webhook}/pause",
     "/webhooks/{webhook}/activate",
+    "/webhooks/{webhook}/upgrade",
     "/webhooks/{webhook}/delete",
     "/deliveries/{delivery}/redeliver",
     "/deliveries/redeliver",
@@ -154,6 +158,34 @@ def test_signing_out_ends_the_session_on_the_server(site: Site, person: Callable
     assert site.session.cookies.get("console") is None
     site.session.cookies.set("console", cookie)
     assert site.get(f"/accounts/{account.slug}/").status_code == 303
+
+
+def test_a_webhook_is_moved_to_a_newer_version_of_an_event(
+    signed_in: Site, container: Container, account: Account, traffic: Traffic
+) -> None:
+    name, schema = "parcel.sent", {"type": "object", "required": ["number"]}
+    number, reference = (
+        {"properties": {key: {"type": "string"}}, "required": [key]} for key in ("number", "reference")
+    )
+    event_types.put(container.storage, name, {"schema": schema | number, "example": {"number": "7"}})
+    id_ = traffic.webhook(events=[name])
+    rename = [{"op": "move", "from": "/reference", "path": "/number"}]
+    version = {"version": 2, "schema": schema | reference, "example": {"reference": "7"}, "downgrade": rename}
+    event_types.put(container.storage, name, version)
+    path = f"/accounts/{account.slug}/webhooks/{id_}"
+
+    def page(text: str) -> str:
+        """Once the server knows of it."""
+        return eventually(lambda: found if text in (found := signed_in.get(path).text) else "", what=text)
+
+    shown = page("Pinned to version 1; version 2 is the newest.")
+    assert "<code>number</code> removed <strong>(breaks)</strong>" in shown
+
+    assert signed_in.send(f"{path}/upgrade", event_name=name).status_code == 303
+    assert "Version 2, the newest" in page("Version 2")
+    assert container.storage.read(find, container.storage.secrets, account.id, id_).event_versions == {name: 2}
+    assert signed_in.send(f"{path}/delete").status_code == 303
+    event_types.delete(container.storage, name)  # other tests have no such event
 
 
 def test_a_session_that_has_expired_is_over(signed_in: Site, account: Account, traffic: Traffic) -> None:
