@@ -28,7 +28,7 @@ def rotate_options(stored: str | None, secrets: SecretBox) -> str | None:
     return None if stored is None else json.dumps(_with_secrets(json.loads(stored), secrets.rotate))
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=5_000)
 def _read(stored: str, secrets: SecretBox) -> Options:
     """Kept, because a drain reads the same ones all the time."""
     values = _with_secrets(json.loads(stored), lambda value: json.loads(secrets.open(value)))

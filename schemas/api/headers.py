@@ -9,6 +9,8 @@ from marshmallow import ValidationError, fields
 from dispatcher.schemas.errors import plain
 
 HEADER_LIMIT = 20
+_SIZE_LIMIT = 8_192
+"""Characters of all of a webhook's own: servers refuse heads of 8 KiB, and workers keep them in memory."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 # One line of printable ASCII without blanks at the ends: what may stand in a header as it is (RFC 9110, 5.5).
 _VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]{0,4094}[\x21-\x7e])?)?\Z")
@@ -55,6 +57,8 @@ def check_headers(headers: Mapping[str, str], secret: Mapping[str, str], auth_he
     texts = [f'"{name}" would be sent twice' for name in sorted({name for name in names if names.count(name) > 1})]
     if len(names) > HEADER_LIMIT:
         texts.append(f"there may be {HEADER_LIMIT} headers at most")
+    if sum(len(name) + len(value) for one in (headers, secret) for name, value in one.items()) > _SIZE_LIMIT:
+        texts.append(f"headers may have {_SIZE_LIMIT:,} characters at most, all together")
     if texts:
         raise ValidationError(texts, "headers")
 

@@ -59,6 +59,8 @@ def test_no_header_is_sent_twice_and_there_are_not_too_many() -> None:
     assert outcome(headers={"AUTHORIZATION": "1"}, auth_header="2") == {
         "headers": ['"authorization" would be sent twice']
     }
+    long = {f"X-{number}": "x" * 4_096 for number in range(2)}
+    assert outcome(headers=long) == {"headers": ["headers may have 8,192 characters at most, all together"]}
     many = {f"X-{number}": "" for number in range(21)}
     assert outcome(headers=many) == {"headers": ["there may be 20 headers at most"]}
 
