@@ -9,7 +9,7 @@ export type ServiceClient = Client<ServicePaths>;
 export type AccountClient = Client<AccountPaths>;
 
 export interface Options {
-  /** How often a call is repeated after 429, 503 or no response, where that does no harm. Default: 2. */
+  /** How often a call is retried after 429, 503 or no response, where that does no harm. Default: 2. */
   retries?: number;
   /** Of each attempt, in milliseconds. Default: 60,000, which is more than the receiver of a ping may take. */
   timeoutMs?: number;
@@ -110,8 +110,8 @@ async function withKeys(request: Request, path: string): Promise<Request> {
 }
 
 /**
- * The last response. What was answered 429 was not carried out, and is sent again. What was answered 503, or not at all,
- * may have been, and is sent again only where that does no harm.
+ * The last response. What was answered 429 was not carried out, and is retried. What was answered 503, or not at all,
+ * may have been, and is retried only where that does no harm.
  */
 async function send(request: Request, authorizer: Authorizer, isRepeatable: boolean, options: Options): Promise<Response> {
   const retries = options.retries ?? 2;

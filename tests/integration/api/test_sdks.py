@@ -1,30 +1,62 @@
 """Both SDKs against the running server, as they are published: one trip in Python, the same in TypeScript.
 
 A company's program makes an account, a webhook with a filter and a client, and emits; the dispatcher delivers, and the
-receiver verifies; the client lists and is refused; the account is deleted.
+receiver verifies; the client lists and is refused; the account is deleted. Also the how-to of typed models.
 """
 
 import json
+import runpy
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
+from datamodel_code_generator.__main__ import main as codegen
 
+from dispatcher.cli.root import main
 from dispatcher.container import Container
+from dispatcher.schemas.active_catalogues import Catalogues, use
 from dispatcher.sdk import AccountClient, ApiError, NoResponse, NotFound, ServiceClient, SignatureMismatch, verify
 from dispatcher.sdk.service_models import NewEvent, WebhookInput
 from dispatcher.storage.pipeline import events
 from sdks import generate
-from tests.support import npm
+from tests.support import npm, shop
 from tests.support.api import Server
 from tests.support.places import ROOT, a_folder
 from tests.support.receiver import Answer, Received, Receiver
 from tests.support.service import Service
 
 FILTER = {"inbox_files": {"count": [{"numeric": [">=", 3]}]}}
+PAGE = (ROOT / "docs/guides/typed-models.md").read_text()
+EXAMPLES = ROOT / "docs/examples"
+SHIPPED = {
+    "type": "order.shipped",
+    "timestamp": "2026-11-29T18:00:00Z",
+    "data": {"order": {"id": str(uuid4()), "number": "A-17", "added": "since"}, "parcel": {"carrier": "post"}},
+}
 NO_MORE = b'{"data": [], "next": null}'
+
+
+def follow(heading: str, folder: Path, packages: Path) -> None:
+    """Does in `folder` what the how-to says below the heading, with a shop's catalogue; packages are installed."""
+    section = PAGE.partition(f"## {heading}\n")[2].partition("```sh\n")[2].partition("```")[0]
+    for line in section.splitlines():
+        program, *arguments = shlex.split(line)
+        if program == "dispatcher":
+            (folder / arguments[-1]).write_text(CliRunner().invoke(main, arguments[:-2], catch_exceptions=False).stdout)
+        elif program == "npx":
+            cli = packages / arguments[0] / "bin" / "cli.js"
+            subprocess.run([npm.NODE, cli, *arguments[1:]], cwd=folder, check=True, capture_output=True, timeout=60)
+        elif program == "datamodel-codegen":
+            with chdir(folder):
+                assert codegen(arguments) == 0
+        else:
+            assert program in ("npm", "pip"), line
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +70,12 @@ def sdks() -> Iterator[Path]:
         shutil.copy(Path(__file__).parent / "sdk" / "trip.ts", typescript / "src")
         npm.install(typescript)
         generate.main(folder)
+        shutil.copy(EXAMPLES / "receive_typed.ts", typescript / "src")
+        use(Catalogues(shop.catalogue))
+        try:
+            follow("TypeScript", typescript / "src", typescript / "node_modules")
+        finally:
+            use(None)
         done = subprocess.run(
             [npm.NODE, "node_modules/typescript/bin/tsc"], cwd=typescript, capture_output=True, text=True, timeout=120
         )
@@ -50,6 +88,9 @@ def receiver() -> Iterator[Receiver]:
     with Receiver() as receiver:
         busy = [Answer(status=429, headers=[("Retry-After", "0")]), Answer(status=503, headers=[("Retry-After", "0")])]
         receiver.script("/busy/accounts", *busy, Answer(body=NO_MORE))
+        pages = [Answer(body=json.dumps([{"id": number} for number in range(count)]).encode()) for count in (40, 1)]
+        receiver.script("/v3/accounts/shop/webhooks.json", *pages)
+        receiver.script("/v3/oauth/token", Answer(body=b'{"access_token": "token"}'))
         receiver.script("/busy/accounts/ts_1/users", busy[1], Answer(status=201, body=b'{"id": 1}'))
         receiver.script("/busy/accounts/ts_1/webhooks/1/ping", Answer(status=503, body=b"{}"), Answer(body=b"{}"))
         yield receiver
@@ -64,6 +105,7 @@ def delivered(container: Container, receiver: Receiver, webhook_id: int) -> Rece
     """The only request that the webhook gets."""
     container.storage.transact(events.fan_out, 100_000)
     container.drain_runner.run([webhook_id])
+    container.counters.send()  # now, and not from its thread while the container is closed
     (request,) = (one for one in receiver.wait_for(1) if one.path == "/hook")
     return request
 
@@ -76,6 +118,32 @@ def test_what_is_generated_is_up_to_date(sdks: Path) -> None:
     package = "python/src/webhook_dispatcher_sdk"
     for file in sorted((ROOT / "sdks" / package).glob("*.py")):
         assert file.read_text() == (sdks / package / file.name).read_text(), f"{file.name}: run `make sdks`"
+
+
+def test_the_how_to_makes_models_of_typescript(sdks: Path) -> None:
+    script = "import {received} from './dist/receive_typed.js'; console.log(received(JSON.parse(process.argv[1])))"
+    command = [str(npm.NODE), "--input-type=module", "--eval", script, json.dumps(SHIPPED)]
+    done = subprocess.run(command, cwd=sdks / "typescript", capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "A-17 left with post\n", done.stderr
+    types = (sdks / "typescript/src/events.ts").read_text()
+    assert 'type: "order.shipped";' in types
+
+
+def test_the_how_to_makes_models_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Catalogues(shop.catalogue))
+    try:
+        follow("Python", tmp_path, tmp_path)
+    finally:
+        use(None)
+    monkeypatch.syspath_prepend(tmp_path)
+    received = runpy.run_path(str(EXAMPLES / "receive_typed.py"))["received"]
+
+    assert received(json.dumps(SHIPPED)) == "A-17 left with post"
+    created = {**SHIPPED, "type": "order.created"}
+    assert received(json.dumps(created)) == "order.created is not for us"
+    with pytest.raises(ValueError, match="Field required"):
+        received(json.dumps({**SHIPPED, "data": {"order": {"id": 5}}}))
 
 
 def test_the_python_sdk_goes_all_the_way(service: Service, receiver: Receiver) -> None:
@@ -95,14 +163,13 @@ def test_the_python_sdk_goes_all_the_way(service: Service, receiver: Receiver) -
         verify(request.body + b" ", dict(request.headers), webhook["signing_secret"])
 
     client = company.members.add_client("py_1", {"name": "shop"})
-    shop = AccountClient(f"{service.server.root}/", client["client_id"], client["client_secret"])
-    for _ in range(41):
-        shop.webhooks.create(account["slug"], {"webhook_url": receiver.url("/hook"), "events": body["events"]})
-    assert len(list(shop.webhooks.list(account["slug"]))) == 41
-    assert len(list(company.webhooks.list("py_1", limit=20))) == 42
-    assert list(shop.deliveries.list(account["slug"])) == []
+    customer = AccountClient(f"{service.server.root}/", client["client_id"], client["client_secret"])
+    own = customer.webhooks.create(account["slug"], {"webhook_url": receiver.url("/own"), "events": body["events"]})
+    assert [one["id"] for one in customer.webhooks.list(account["slug"])] == [own["id"]]
+    assert [one["id"] for one in company.webhooks.list("py_1", limit=1)] == [webhook["id"], own["id"]]
+    assert list(customer.deliveries.list(account["slug"])) == []
     with pytest.raises(NotFound):
-        shop.webhooks.show(account["slug"], webhook["id"])
+        customer.webhooks.show(account["slug"], webhook["id"])
     with pytest.raises(ApiError, match="events can't be empty") as refused:
         company.webhooks.create("py_1", {**body, "events": []})
     assert (refused.value.status, refused.value.code) == (422, "invalid_attributes")
@@ -111,8 +178,8 @@ def test_the_python_sdk_goes_all_the_way(service: Service, receiver: Receiver) -
     first, again = (company.events.emit("py_1", {**emits[0], "idempotency_key": "once"}) for _ in range(2))
     assert (first["new"], again["new"], again["id"]) == (True, False, first["id"])
     company.webhooks.delete("py_1", webhook["id"])
-    assert company.accounts.delete("py_1")["deleted"]["webhooks"] == 42
-    assert client["client_secret"] not in repr(vars(shop))
+    assert company.accounts.delete("py_1")["deleted"]["webhooks"] == 2
+    assert client["client_secret"] not in repr(vars(customer))
     assert service.text not in repr(vars(company))
 
 
@@ -120,10 +187,10 @@ def test_the_python_sdk_gets_another_token_when_its_own_has_expired(receiver: Re
     tokens = [Answer(body=json.dumps({"access_token": token}).encode()) for token in ("first", "second")]
     receiver.script("/oauth/token", *tokens)
     receiver.script("/user.json", Answer(body=b"{}"), Answer(status=401, body=b"{}"), Answer(body=b"{}"))
-    shop = AccountClient(receiver.url(), "id", "secret")
+    customer = AccountClient(receiver.url(), "id", "secret")
 
     for _ in range(2):
-        shop.accounts.current_user()
+        customer.accounts.current_user()
 
     sent = [one.header("Authorization") for one in receiver.requests if one.path == "/user.json"]
     assert sent == ["Bearer first", "Bearer first", "Bearer second"]
@@ -176,6 +243,6 @@ def test_the_typescript_sdk_goes_all_the_way(sdks: Path, service: Service, recei
     reasons = ["signature_mismatch", "timestamp_too_old", "timestamp_too_new", "invalid_header", "missing_header"]
     assert verified == {"count": 3, "reasons": reasons}
     refused = [422, "invalid_attributes", "events can't be empty", {"events": ["can't be empty"]}]
-    assert listed == {"own": 41, "everybody": 42, "deliveries": 0, "hidden": 404, "refused": refused}
-    assert deleted == {"webhooks": 42, "patient": [], "keyed": 201, "once": 503}
+    assert listed == {"own": 1, "everybody": 2, "deliveries": 0, "hidden": 404, "refused": refused}
+    assert deleted == {"webhooks": 2, "patient": [], "numbered": 41, "keyed": 201, "once": 503}
     check_busy(receiver)

@@ -89,7 +89,9 @@ def test_every_setting_is_on_its_page(pages: dict[str, Page]) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_the_examples_are_shown_as_they_are_tested(pages: dict[str, Page], example: Path) -> None:
-    shown = pages["guides/emit" if example.suffix == ".sql" else "guides/receive"].words
+    shown = pages[
+        {"emit": "guides/emit", "receive_typed": "guides/typed-models"}.get(example.stem, "guides/receive")
+    ].words
 
     assert example.read_text(encoding="utf-8").strip() in shown
 

@@ -15,7 +15,7 @@ TIMEOUT_S = 60.0
 class ServiceClient(service.Operations):
     """Acts for all accounts, with a service token. `api`: `https://hooks.example.com/api/v1`.
 
-    A call is repeated up to `retries` times after 429, 503 or no response, where that does no harm. A client keeps its
+    A call is retried up to `retries` times after 429, 503 or no response, where that does no harm. A client keeps its
     connections, and is for one thread at a time.
     """
 

@@ -1,4 +1,4 @@
-"""One API: its address, who calls, what is tried again, and how lists are read to their end."""
+"""One API: its address, who calls, what is retried, and how lists are read to their end."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -95,8 +95,8 @@ class Transport:
     def _send(self, request: "_Request") -> requests.Response:
         """The last response.
 
-        What was answered 429 was not carried out, and is sent again. What was answered 503, or not at all, may have
-        been, and is sent again only where that does no harm.
+        What was answered 429 was not carried out, and is retried. What was answered 503, or not at all, may have
+        been, and is retried only where that does no harm.
         """
         for attempt in range(self._retries + 1):
             is_last, wait_s = attempt == self._retries, _BACKOFF_S * 2**attempt
@@ -164,7 +164,7 @@ def new_key() -> str:
 
 
 def with_key(event: Any) -> dict[str, Any]:
-    """The event with an idempotency key, so that it can be sent again."""
+    """The event with an idempotency key, so that its emit can be retried."""
     return {**event, "idempotency_key": event.get("idempotency_key") or new_key()}
 
 
