@@ -25,7 +25,7 @@ from dispatcher.storage.engine import Connection, Storage
 
 SHOWN = ("description", "group", "resource", "resource_id", "supersedes", "deprecated_at", "example", "downgrade")
 """What an event type has besides its schema."""
-_SHOWN = 20
+_BREAKING_SHOWN = 20
 _OF_A_VERSION = re.compile(r".+\.v[0-9]+")
 
 _schema = NewEventTypeSchema()
@@ -181,7 +181,7 @@ def _check_changes(event: EventType, wanted: StoredType, before: StoredType | No
         return
     found = version_changes(event.name, older.schema, event.schema)
     if texts := [f"{one.path}: {one.text}" for one in found if one.breaks]:
-        raise InvalidEventType({"schema": [f"breaks receivers; {advice}", *texts[:_SHOWN]]})
+        raise InvalidEventType({"schema": [f"breaks receivers; {advice}", *texts[:_BREAKING_SHOWN]]})
 
 
 def _check_downgrades(newest: EventType) -> None:

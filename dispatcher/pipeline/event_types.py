@@ -12,6 +12,7 @@ from dispatcher import clock, log
 from dispatcher.background import BackgroundThread
 from dispatcher.connections.adapter import Adapter
 from dispatcher.errors import DependencyUnavailable
+from dispatcher.pipeline.fault import guarded
 from dispatcher.schemas.active_catalogues import active, use_stored
 from dispatcher.schemas.stored import NAME
 from dispatcher.storage.pipeline.event_types import Newer, newer_by
@@ -59,6 +60,7 @@ class EventTypes:
         self._lock = threading.Lock()
         self._thread = BackgroundThread("event-types", self._poll)
         self._asked: dict[str, float] = {}
+        self._is_failing = False
 
     def load(self) -> bool:
         """Makes active what is stored now; whether that is something else. Raises StorageUnavailable."""
@@ -68,10 +70,12 @@ class EventTypes:
     def refresh(self) -> bool:
         """The same, but what is known goes on to be used where Postgres is unavailable."""
         try:
-            return self.load()
+            changed, self._is_failing = self.load(), False
         except DependencyUnavailable as error:
-            logger.warning(log.line("event_types.not_refreshed", reason=repr(str(error))))
-            return False
+            if not self._is_failing:  # once, and not twice a second
+                logger.warning(log.line("event_types.not_refreshed", reason=repr(str(error))))
+            changed, self._is_failing = False, True
+        return changed
 
     def keep_current(self) -> None:
         """The same, unless it was done a moment ago."""
@@ -96,5 +100,6 @@ class EventTypes:
 
     def _poll(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self.refresh()
+            with guarded("event_types.not_polled"):
+                self.refresh()
             stop.wait(CURRENT_S)
