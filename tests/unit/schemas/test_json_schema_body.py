@@ -1,6 +1,7 @@
 """A body that a JSON Schema describes: what is accepted, what is said of the rest, and which schemas may be stored."""
 
 import json
+import sys
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from dispatcher.schemas.errors import InvalidCatalogue
 from dispatcher.schemas.json_schema_body import DEPTH_LIMIT, SIZE_LIMIT, JsonSchemaBody, problems_of
 from dispatcher.schemas.wire.fields import Invalid
 from dispatcher.schemas.wire.json_schema import DIALECT
@@ -117,3 +119,10 @@ def test_types_are_named_after_the_event_wherever_they_stand() -> None:
     assert (
         ORDER.is_valid(JsonSchemaBody("x", schema_with(number=None)).example()) is False
     )  # made up: "text" is no UUID
+
+
+def test_a_process_without_the_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+
+    with pytest.raises(InvalidCatalogue, match="pip install jsonschema-rs"):
+        JsonSchemaBody("order.sent", SCHEMA).render(BODY, "UTC")
