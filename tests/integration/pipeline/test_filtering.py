@@ -187,6 +187,15 @@ def test_wildcards_end_with_the_events_that_replace_them(container: Any, account
     assert sent(storage, webhook) == []
 
 
+def test_bodies_are_read_only_of_events_that_a_filter_is_for(container: Any, account: Any) -> None:
+    storage = container.storage
+    create_webhook(storage, account.slug, PAID | {"events": ["expense_paid", "invoice_p*"], "filter": DEAR})
+    ids = [*emit(container, account, "5.0"), container.emitter.emit(account, [an_event("invoice_sent")])[0].id]
+
+    read = "select array(select body is not null from unnest(dispatcher.event_bodies(%(ids)s)) body)"
+    assert storage.read(scalar, read, ids=ids) == [True, False]
+
+
 def test_a_filter_is_changed_and_removed(container: Any, account: Any) -> None:
     storage, schedule = container.storage, container.schedule
     webhook = create_webhook(storage, account.slug, PAID | {"filter": DEAR})
