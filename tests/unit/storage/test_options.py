@@ -1,0 +1,49 @@
+"""Options as they are stored: what was set and nothing else, with secrets encrypted."""
+
+import json
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from dispatcher.errors import SecretDecryptionFailed
+from dispatcher.model.options import NO_OPTIONS, OPTION_DEFAULTS, Options
+from dispatcher.storage.options import read_options, rotate_options, write_options
+from dispatcher.storage.secrets import SecretBox
+
+OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
+BOX = SecretBox([OLD])
+
+
+def written(**options: Any) -> str | None:
+    return write_options({**OPTION_DEFAULTS, **options}, BOX)
+
+
+def test_defaults_are_not_stored_and_all_webhooks_share_them() -> None:
+    assert written() is None
+    assert read_options(None, BOX) is NO_OPTIONS
+    assert rotate_options(None, BOX) is None
+
+
+def test_what_was_set_comes_back_and_its_secrets_are_not_to_be_read() -> None:
+    stored = written(retry_schedule=[60, 300], secret_headers={"X-Key": "s3cret"})
+
+    assert stored is not None
+    assert json.loads(stored).keys() == {"retry_schedule", "secret_headers"}
+    assert "s3cret" not in stored
+    assert read_options(stored, BOX) == Options(retry_schedule=(60, 300), secret_headers={"X-Key": "s3cret"})
+    assert "s3cret" not in repr(read_options(stored, BOX))
+
+
+def test_a_rotation_leaves_nothing_that_the_old_key_opens() -> None:
+    stored = written(timeout_s=5, secret_headers={"X-Key": "s3cret"})
+    rotated = rotate_options(stored, SecretBox([NEW, OLD]))
+
+    assert read_options(rotated, SecretBox([NEW])) == read_options(stored, BOX)
+    with pytest.raises(SecretDecryptionFailed):
+        read_options(rotated, BOX)
+
+
+def test_an_option_of_a_later_release_is_not_ignored() -> None:
+    with pytest.raises(ValueError, match="unknown options: later"):
+        read_options('{"timeout_s": 5, "later": 1}', BOX)
