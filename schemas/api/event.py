@@ -6,10 +6,11 @@ from dispatcher.schemas.wire.fields import Boolean, DateTime, Integer, Shape, St
 
 
 class EventSchema(WireSchema):
-    """An event. `pending`: it has not fanned out yet, so it has no deliveries."""
+    """An event, of a version of its type. `pending`: it has not fanned out yet, so it has no deliveries."""
 
     id = Integer(required=True)
     name = String(required=True)
+    version = Integer(required=True)
     created_at = DateTime(required=True)
     idempotency_key = String(required=True, allow_none=True)
     pending = Boolean(required=True, attribute="is_waiting")

@@ -27,6 +27,7 @@ class EmittedEvent:
 
     id: int
     name: str
+    version: int
     created_at: datetime
     idempotency_key: str | None
     body: Mapping[str, Any] = field(repr=False)
@@ -78,7 +79,7 @@ class Search:
     is_whole: bool
 
 
-_COLUMNS = """e.id, e.name, e.created_at, e.idempotency_key, {body},
+_COLUMNS = """e.id, e.name, coalesce(e.version, 1), e.created_at, e.idempotency_key, {body},
     exists (select from dispatcher.events_waiting w where w.event_id = e.id)"""
 
 # Index: events_by_account, backwards, in each day's partition.

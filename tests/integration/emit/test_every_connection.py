@@ -12,7 +12,9 @@ from dispatcher.container import Container
 from dispatcher.errors import AccountNotFound
 from dispatcher.model.account import Account
 from dispatcher.model.event import Event
-from dispatcher.schemas import InvalidEvent
+from dispatcher.schemas import Catalogue, InvalidEvent
+from dispatcher.schemas.active_catalogues import Catalogues, use
+from dispatcher.schemas.api_v3 import FileCountSchema
 from dispatcher.storage.admin import accounts
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import emits
@@ -139,15 +141,26 @@ def test_many_are_there_in_order_with_the_rest_of_the_transaction(driver: Driver
     assert outbox() == [0, *counts]
 
 
-def test_an_event_has_the_time_that_it_was_given(driver: Driver, storage: Storage) -> None:
+def test_an_event_has_the_time_that_it_was_given_and_the_version_of_its_body(driver: Driver, storage: Storage) -> None:
     happened = datetime(2024, 6, 13, 14, 6, 20, 924_001, tzinfo=UTC)
-    driver.begin()
-    event = driver.emit(1, created_at=happened.astimezone())
-    driver.end(commit=True)
+    own = Catalogue("own")
+    files = own.resource("inbox_files", FileCountSchema, id=None)
+    own.event("inbox_file_removed_all", files)
+    own.event("inbox_file_removed_all", files, version=2, downgrade=lambda body: body)
+    use(Catalogues(own))
+    try:
+        driver.begin()
+        event = driver.emit(1, created_at=happened.astimezone())
+        driver.emit_many(range(2))
+        driver.emit_many(range(emits.MANY))
+        driver.end(commit=True)
+    finally:
+        use(None)
 
     assert event.created_at == happened
     with storage.engine.connect() as connection:
-        assert connection.exec_driver_sql("select created_at from dispatcher.events").scalar_one() == happened
+        stored = connection.exec_driver_sql("select created_at, version from dispatcher.events order by id").all()
+    assert (stored[0].created_at, [one.version for one in stored]) == (happened, [2] * (3 + emits.MANY))
 
 
 def test_a_repeated_key_stands_for_the_first_event(driver: Driver, outbox: Outbox) -> None:

@@ -70,7 +70,9 @@ def test_why_the_next_try_is_when_it_is(given: dict[str, Any], pause_s: float | 
 
 
 ID = int((NOON - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()) << 23
-EVENT = EmittedEvent(id=ID, name="invoice_paid", created_at=NOON, idempotency_key=None, body={}, is_waiting=False)
+EVENT = EmittedEvent(
+    id=ID, name="invoice_paid", version=1, created_at=NOON, idempotency_key=None, body={}, is_waiting=False
+)
 BEFORE, AFTER = NOON - timedelta(days=1), NOON + timedelta(days=1)
 ONLOOKER = NonRecipient(
     filter_matches=True,

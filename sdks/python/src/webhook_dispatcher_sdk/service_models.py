@@ -65,6 +65,7 @@ class Erased(TypedDict):
 class Event(TypedDict):
     id: int
     name: str
+    version: int
     created_at: str
     idempotency_key: str | None
     pending: bool
@@ -88,6 +89,7 @@ class EventList(TypedDict):
 class EventWithDeliveries(TypedDict):
     id: int
     name: str
+    version: int
     created_at: str
     idempotency_key: str | None
     pending: bool
