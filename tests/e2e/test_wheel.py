@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -81,6 +82,19 @@ def test_every_file_of_the_package_is_in_it(installed: Path) -> None:
 
 def test_what_the_package_reads_is_read_from_it(installed: Path, tmp_path: Path) -> None:
     assert run(sys.executable, "-c", READ, installed, cwd=tmp_path) == "all read\n"
+
+
+def test_the_python_sdk_is_a_wheel_of_its_own(tmp_path: Path) -> None:
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=ROOT / "sdks" / "python")
+    (wheel,) = tmp_path.glob("webhook_dispatcher_sdk-*.whl")
+    names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+    source = ROOT / "sdks/python/src"
+    assert names == {f"webhook_dispatcher_sdk/{name}" for name in sources(source / "webhook_dispatcher_sdk")}
+    imports = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r}); import webhook_dispatcher_sdk as sdk; print(sdk.__file__)"
+    )
+    assert run(sys.executable, "-c", imports, cwd=tmp_path).startswith(str(wheel))
 
 
 def sources(package: Path) -> set[Path]:

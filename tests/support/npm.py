@@ -13,7 +13,7 @@ _NPM = _FOLDER / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 def install(folder: Path) -> None:
     """Installs into `folder` what its package-lock.json names."""
     done = subprocess.run(
-        [NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        [NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
