@@ -143,6 +143,7 @@ def _details(delivery_id: int) -> dict[str, Any]:
         "wait": wait,
         "why": wait and why_pending(wait, pauses().get(delivery.webhook_id), container().settings),
         "payload": json.loads(body),
+        "is_claimed": webhook is not None and webhook.payload_limit is not None and len(body) > webhook.payload_limit,
         "curl": _curl(delivery, webhook, body),
         "response_limit": _RESPONSE_LIMIT,
         "may_redeliver": wait is None and webhook is not None,

@@ -94,6 +94,12 @@ def test_a_webhook_is_shown_edited_and_deleted(
     set_options = (edited["timeout_s"], edited["retry_schedule"], edited["success_codes"], edited["headers"])
     assert set_options == (5, [60, 300], ["2xx", "409"], {"X-Env": "test"})
     assert edited["secret_headers"] == {"X-Key": None}
+    chosen = ["--event", "invoice_*", "--only-field", "invoice.number", "--exclude-field", "invoice.note"]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *chosen)
+    assert (edited["events"], edited["only_fields"]) == (["invoice_*"], ["invoice.number"])
+    everything = ["--only-field", "", "--exclude-field", "", "--payload-limit", ""]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *everything)
+    assert (edited["only_fields"], edited["excluded_fields"], edited["payload_limit"]) == ([], [], None)
     labelled = run_json(
         "webhook", "edit", name, "--account", "acme", "--tag", "eu", "--tag", "b", "--metadata", "crm=4=5"
     )

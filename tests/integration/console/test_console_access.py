@@ -160,6 +160,31 @@ def test_signing_out_ends_the_session_on_the_server(site: Site, person: Callable
     assert site.get(f"/accounts/{account.slug}/").status_code == 303
 
 
+def test_a_webhook_of_wildcards_and_fields_is_made_by_the_form_which_shows_what_would_be_sent(
+    signed_in: Site, container: Container, account: Account, traffic: Traffic
+) -> None:
+    base = f"/accounts/{account.slug}"
+    form = {"wildcards": "expense_*, *_paid", "events": "invoice_sent", "only_fields": "invoice.number expense.number"}
+    form |= {"webhook_url": "https://example.com/hook", "payload_version": "v3", "signing": "standard"}
+    form |= {"ordering": "none", "payload_limit": ""}
+    traffic.emit("invoice_paid")
+
+    shown = signed_in.send(f"{base}/webhooks/0/payload_preview", **form).text
+    assert "of the last such event" in shown
+    assert "number" in shown
+    assert "client_name" not in shown
+    refused = signed_in.send(f"{base}/webhooks/0/payload_preview", **form | {"wildcards": "oder_*"}).text
+    assert "oder_*" in refused
+
+    made = signed_in.send(f"{base}/webhooks", **form)
+    id_ = int(made.headers["Location"].partition("?")[0].rpartition("/")[2])
+    webhook = container.storage.read(find, container.storage.secrets, account.id, id_)
+    assert webhook.events == ("expense_*", "*_paid", "invoice_sent")
+    assert webhook.only_fields == ("invoice.number", "expense.number")
+    assert 'value="expense_* *_paid"' in signed_in.get(f"{base}/webhooks/{id_}/edit").text
+    assert "<code>expense_*</code>" in signed_in.get(f"{base}/webhooks/{id_}").text
+
+
 def test_a_webhook_is_moved_to_a_newer_version_of_an_event(
     signed_in: Site, container: Container, account: Account, traffic: Traffic
 ) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from dispatcher import clock as wall_clock
+from dispatcher.claim_check import ClaimChecks
 from dispatcher.model.account import Account
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health, WindowPolicy
@@ -65,6 +67,26 @@ def test_a_webhooks_options_decide_over_its_requests_and_over_what_comes_of_them
     assert [(("X-Env", "test") in one.headers, one.timeout_s) for one in sender.requests] == [(True, 5)] * 2
     (wait,) = flow.sql("select next_attempt_at - now() from dispatcher.deliveries where finished_on is null")[0]
     assert 790 < wait.total_seconds() < 1_210
+
+
+def test_of_a_payload_beyond_the_limit_a_url_is_sent_and_nothing_without_a_public_url(
+    make_drain: Callable[..., Drain], clock: FakeClock, storage: Storage, account: Account, flow: Flow
+) -> None:
+    hook = a_webhook(storage, account, "http://c.test/", ["invoice_paid"], payload_limit=1_024)
+    flow.emit(an_event(body={"invoice": {"id": 93, "note": "x" * 2_000}, "payment": {"id": 5}}))
+    flow.fan_out()
+    sender = FakeSender(clock, lambda _: Reply("200"))
+
+    make_drain(sender, hook.id).run()
+    assert not sender.requests
+    assert flow.deliveries()[0].attempts[0].reason == "the payload cannot be rendered: PublicUrlMissing"
+    flow.make_due()
+    make_drain(sender, hook.id, claim_checks=ClaimChecks("https://hooks.test", (b"key",))).run()
+
+    (body,) = (json.loads(one.body)["body"] for one in sender.requests)
+    assert list(body) == ["invoice", "claim_check"]
+    assert body["claim_check"]["url"].startswith(f"https://hooks.test/payloads/{flow.deliveries()[0].id}?")
+    assert flow.states() == ["delivered"]
 
 
 def test_no_more_are_in_flight_than_the_window_allows(
