@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from dispatcher.cli.catalogue import catalogue
 from dispatcher.container import Container
 from dispatcher.storage.engine import scalar
 from tests.support.event_types import BODY, ID, SCHEMA, TYPE, schema_with
@@ -184,6 +186,15 @@ def test_documents_have_stored_types(service: Service, name: str) -> None:
     assert line in document["components"]["schemas"]
     assert service.put(f"/event_types/{name}", json={"deprecated": True}).status_code == 200
     assert service.call("GET", "/../v3/openapi.json").json()["webhooks"][name]["post"]["deprecated"] is True
+
+
+def test_a_catalogue_is_compared_with_what_a_dispatcher_publishes(service: Service, name: str) -> None:
+    """This process knows no stored types, and the server knows those of all tests here."""
+    compared = CliRunner().invoke(catalogue, ["diff", "--against", service.server.url, "--no-stored"])
+
+    assert f"BREAKS {name}: removed" in compared.output.splitlines()
+    assert [line for line in compared.output.splitlines() if not line.endswith(": removed")] == []
+    assert not any(event in compared.output for event in ("invoice_", "expense_", "subject_"))
 
 
 def test_the_guide_does_what_it_says(service: Service) -> None:
