@@ -325,11 +325,12 @@ def arrays_of(drafts: Sequence[EventDraft]) -> dict[str, str]:
 async def _insert(adapter: Adapter, emits: Sequence[Emit]) -> list[Event]:
     """All their events, in order."""
     drafts = [draft for emit in emits for draft in emit.drafts]
+    versions = [draft.version for draft in drafts]
     parameters = arrays_of(drafts) | {
         "account_ids": array(emit.account_id for emit in emits for _ in emit.drafts),
         "resources": array(draft.resource for draft in drafts),
         "traceparents": array(emit.traceparent for emit in emits for _ in emit.drafts),
-        "versions": array(draft.version for draft in drafts),
+        "versions": array(versions) if any(versions) else None,  # which stands for nulls, and costs less
     }
     at = {ordinal: (id_, created_at) for ordinal, id_, created_at, _ in await adapter.rows(_INSERT, parameters)}
     return [
