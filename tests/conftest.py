@@ -28,7 +28,7 @@ from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
-from tests.support.servers import a_database, a_valkey, execute, make_template
+from tests.support.servers import Databases, a_database, a_valkey, execute, make_template
 
 # The same examples every time; and no deadline, because this machine may have other things to do.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -64,6 +64,11 @@ def valkey_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def databases(migrated_server: str) -> Databases:
+    return Databases(migrated_server)
+
+
+@pytest.fixture(scope="session")
 def migrated_server(postgres_server: str) -> str:
     """The server, with a migrated database to be copied."""
     make_template(postgres_server)
@@ -77,9 +82,9 @@ def empty_database_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(migrated_server: str) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A migrated database that only this test uses."""
-    yield from a_database(migrated_server)
+    yield from databases.one()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.support.builders import SECRET_KEY, an_account
 from tests.support.cluster import SLUG
 from tests.support.connections import Web
 from tests.support.places import a_folder
-from tests.support.servers import TEMPLATE, execute, in_database
+from tests.support.servers import copy_database, in_database
 
 __all__ = [
     "cluster",
@@ -54,7 +54,7 @@ def container(mortal_servers: tuple[Postgres, Valkey]) -> Iterator[Container]:
     """A container on the module's own database, which `server` serves."""
     postgres, valkey = mortal_servers
     name = f"attacked_{next(_numbers)}"
-    execute(postgres.url, f"create database {name} template {TEMPLATE}")
+    copy_database(postgres.url, name)
     made = Container(
         Settings(
             database_url=in_database(postgres.url, name),

@@ -20,7 +20,7 @@ from tests.support.cluster import Cluster
 from tests.support.places import a_folder
 from tests.support.processes import Program
 from tests.support.receiver import Receiver
-from tests.support.servers import TEMPLATE, execute, in_database, make_template, resume
+from tests.support.servers import copy_database, in_database, make_template, resume
 
 _numbers = itertools.count(1)
 
@@ -73,7 +73,7 @@ def a_cluster(servers: tuple[Postgres, Valkey], folder: Path, **options: str) ->
         if server.pid is None:
             server.restart()
     name = f"e2e_{next(_numbers)}"
-    execute(postgres.url, f"create database {name} template {TEMPLATE}")
+    copy_database(postgres.url, name)
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
     return Cluster(postgres, valkey, in_database(postgres.url, name), folder, **options)
