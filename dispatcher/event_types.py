@@ -20,7 +20,7 @@ from dispatcher.schemas.catalogue import EventType, problem_of_name
 from dispatcher.schemas.changes import EventChange, version_changes
 from dispatcher.schemas.errors import DowngradeFailed, texts_by_field
 from dispatcher.schemas.stored import StoredType, event_type
-from dispatcher.storage.admin import event_types
+from dispatcher.storage.admin import audit, event_types
 from dispatcher.storage.engine import Connection, Storage
 
 SHOWN = ("description", "group", "resource", "resource_id", "supersedes", "deprecated_at", "example", "downgrade")
@@ -46,6 +46,8 @@ def put(storage: Storage, name: str, attributes: Mapping[str, Any], *, force: bo
         before = next((one for one in versions if one.version == wanted.version), None)
         if wanted != before:
             event_types.store(connection, wanted)
+            action = "event_type.created" if before is None else "event_type.updated"
+            audit.record(connection, action, name, version=wanted.version, attributes=sorted(checked))
         stored = event_types.versions(connection, name)
         return next(one for one in stored if one.version == wanted.version), before is None
 
@@ -65,6 +67,7 @@ def delete(storage: Storage, name: str) -> None:
         if not any(one.deleted_at is None for one in event_types.versions(connection, name)):
             raise EventTypeNotFound(name)
         event_types.delete(connection, name)
+        audit.record(connection, "event_type.deleted", name)
 
     _check_not_loaded(name)
     storage.transact(end)

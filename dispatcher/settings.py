@@ -135,6 +135,7 @@ class Settings(ProducerSettings, DatabaseSettings):
         "seconds for one attempt, from name look-up to the end of the response", 30.0, Range(0.1, 600)
     )
     retention_days: int = setting("days that events, finished deliveries and attempts are kept", 30, Range(1, 3_650))
+    audit_days: int = setting("days that the audit log is kept", 365, Range(1, 3_650))
     host: str = setting("address on which `dispatcher serve` listens", "127.0.0.1", _ADDRESS)
     port: int = setting("port on which `dispatcher serve` listens", 8000, Range(1, 65_535), name="PORT")
     public_url: str = setting(

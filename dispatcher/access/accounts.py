@@ -2,7 +2,7 @@
 
 from dispatcher.model.account import Account
 from dispatcher.schemas import active
-from dispatcher.storage.admin import accounts, users
+from dispatcher.storage.admin import accounts, audit, users
 from dispatcher.storage.admin.users import User
 from dispatcher.storage.engine import Connection, transactional
 
@@ -17,6 +17,7 @@ def create_account(
     """
     zone = time_zone or active().time_zone
     account = accounts.create(connection, slug, zone, owner_email=owner_email, owner_name=owner_name)
+    audit.record(connection, "account.created", slug, account_id=account.id)
     return account, users.list_for_account(connection, account.id)[0]
 
 
@@ -26,7 +27,10 @@ def edit_account(
 ) -> tuple[Account, User]:
     """The account and its owner with what is given changed; raises AccountNotFound or UserExists."""
     id_ = accounts.find(connection, slug).id
-    accounts.edit(connection, id_, time_zone=time_zone, owner_email=owner_email, owner_name=owner_name)
+    changes = {"time_zone": time_zone, "owner_email": owner_email, "owner_name": owner_name}
+    accounts.edit(connection, id_, **changes)
+    given = {name: value for name, value in changes.items() if value is not None}
+    audit.record(connection, "account.updated", slug, account_id=id_, **given)
     return accounts.find(connection, slug), users.list_for_account(connection, id_)[0]
 
 

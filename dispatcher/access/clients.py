@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from dispatcher.errors import InvalidClientAttribute
-from dispatcher.storage.admin import accounts, clients, webhooks
+from dispatcher.storage.admin import accounts, audit, clients, webhooks
 from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.engine import Connection, transactional
 
@@ -29,7 +29,9 @@ def create_client(
         _check_redirect_uri(uri)
     in_order = checked_scopes(scopes, SCOPES)
     account_id = accounts.hold(connection, slug).id
-    return clients.create(connection, account_id, name, list(dict.fromkeys(redirect_uris)), in_order)
+    created, secret = clients.create(connection, account_id, name, list(dict.fromkeys(redirect_uris)), in_order)
+    audit.record(connection, "client.created", created.client_id, account_id=account_id, name=name, scopes=in_order)
+    return created, secret
 
 
 def check_name(name: str) -> None:
@@ -51,7 +53,16 @@ def revoke_client(connection: Connection, client_id: str) -> int:
 
     Raises ClientNotFound.
     """
-    return webhooks.delete_of_client(connection, clients.revoke(connection, client_id))
+    account_id = getattr(clients.find(connection, client_id), "account_id", None)
+    deleted = webhooks.delete_of_client(connection, clients.revoke(connection, client_id))
+    audit.record(
+        connection,
+        "client.revoked",
+        client_id,
+        account_id=account_id,
+        deleted_webhooks=deleted,
+    )
+    return deleted
 
 
 def _check_redirect_uri(uri: str) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from dispatcher.access.clients import check_name, checked_scopes
-from dispatcher.storage.admin import service_tokens
+from dispatcher.storage.admin import audit, service_tokens
 from dispatcher.storage.admin.service_tokens import NO_LIMITS, SCOPES, ServiceToken
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Connection, Storage, transactional
 
 OVERLAP = timedelta(days=1)
 """How long a token that was rotated goes on, by default."""
@@ -21,12 +21,22 @@ def create(
 ) -> tuple[ServiceToken, str]:
     """A new token and its text, shown only now; `lifetime` None: until it is revoked. Raises InvalidClientAttribute."""
     check_name(name)
-    return storage.transact(service_tokens.create, name, checked_scopes(scopes, SCOPES), lifetime, limits)
+    in_order = checked_scopes(scopes, SCOPES)
+
+    def add(connection: Connection) -> tuple[ServiceToken, str]:
+        created, text = service_tokens.create(connection, name, in_order, lifetime, limits)
+        audit.record(connection, "service_token.created", created.id, name=name, scopes=in_order)
+        return created, text
+
+    return storage.transact(add)
 
 
-def edit(storage: Storage, id_: int, limits: Mapping[str, int | None]) -> ServiceToken:
+@transactional
+def edit(connection: Connection, id_: int, limits: Mapping[str, int | None]) -> ServiceToken:
     """The token with those limits that are given; None: it has none. Raises ServiceTokenNotFound."""
-    return storage.transact(service_tokens.edit, id_, limits)
+    edited = service_tokens.edit(connection, id_, limits)
+    audit.record(connection, "service_token.updated", id_, **limits)
+    return edited
 
 
 def list_all(storage: Storage) -> list[ServiceToken]:
@@ -34,14 +44,19 @@ def list_all(storage: Storage) -> list[ServiceToken]:
     return storage.read(service_tokens.list_all)
 
 
-def rotate(storage: Storage, id_: int, overlap: timedelta = OVERLAP) -> tuple[ServiceToken, str]:
+@transactional
+def rotate(connection: Connection, id_: int, overlap: timedelta = OVERLAP) -> tuple[ServiceToken, str]:
     """A new token with the same name, scopes, limits and lifetime; the old one ends after `overlap`.
 
     Raises ServiceTokenNotFound.
     """
-    return storage.transact(service_tokens.rotate, id_, overlap)
+    created, text = service_tokens.rotate(connection, id_, overlap)
+    audit.record(connection, "service_token.rotated", id_, by=created.id)
+    return created, text
 
 
-def revoke(storage: Storage, id_: int) -> None:
+@transactional
+def revoke(connection: Connection, id_: int) -> None:
     """Ends the token: at once in Postgres, within 50 ms in each web process. Raises ServiceTokenNotFound."""
-    storage.transact(service_tokens.revoke, id_)
+    service_tokens.revoke(connection, id_)
+    audit.record(connection, "service_token.revoked", id_)

@@ -14,7 +14,7 @@ from dispatcher.schemas.api.tenant import TenantSchema
 from dispatcher.schemas.api.webhook import EXTERNAL_ID
 from dispatcher.schemas.errors import texts_by_field
 from dispatcher.settings import Settings, check_time_zone
-from dispatcher.storage.admin import accounts, erase, tenants
+from dispatcher.storage.admin import accounts, audit, erase, tenants
 from dispatcher.storage.admin.tenants import LIMITS, Tenant
 from dispatcher.storage.engine import Connection, Storage
 
@@ -42,7 +42,7 @@ def upsert(
             tenant = tenants.find(connection, external_id)
         except AccountNotFound:
             tenant, is_new = _create(connection, external_id, checked, settings)
-        return _edit(connection, tenant, checked), is_new
+        return _edit(connection, tenant, checked, "account.created" if is_new else "account.updated"), is_new
 
     return storage.transact(store)
 
@@ -62,6 +62,7 @@ def delete(storage: Storage, external_id: str) -> tuple[Counter[str], bool]:
 
     def end(connection: Connection) -> tuple[int, Counter[str]]:
         tenant = tenants.find(connection, external_id)
+        audit.record(connection, "account.deleted", external_id)
         return tenant.id, erase.end_account(connection, tenant.id)
 
     account_id, ended = storage.transact(end)
@@ -94,7 +95,9 @@ def _create(
     return tenants.find(connection, external_id), True
 
 
-def _edit(connection: Connection, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
+def _edit(
+    connection: Connection, tenant: Tenant, changes: Mapping[str, Any], action: str = "account.updated"
+) -> Tenant:
     if changes.get("slug", tenant.slug) != tenant.slug:
         raise InvalidAccount({"slug": [f"is {tenant.slug!r} and cannot be changed"]})
     if {"time_zone", "owner_email", "owner_name"} & changes.keys():
@@ -102,7 +105,11 @@ def _edit(connection: Connection, tenant: Tenant, changes: Mapping[str, Any]) ->
         accounts.edit(connection, tenant.id, **{name: changes.get(name) for name in names})
     if changes.keys() & set(LIMITS):
         tenants.set_limits(connection, tenant.id, {name: getattr(tenant, name) for name in LIMITS} | dict(changes))
-    return tenants.find(connection, tenant.external_id)
+    edited = tenants.find(connection, tenant.external_id)
+    changed = {name: value for name, value in changes.items() if getattr(tenant, name) != value}
+    if changed or action == "account.created":
+        audit.record(connection, action, tenant.external_id, account_id=tenant.id, **changed)
+    return edited
 
 
 def checked_account(external_id: str, attributes: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

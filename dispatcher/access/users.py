@@ -1,7 +1,7 @@
 """People who may sign in: of an account, or operators, who have none (`slug` None) and see all accounts."""
 
 from dispatcher.errors import UserNotFound
-from dispatcher.storage.admin import accounts, sessions, users
+from dispatcher.storage.admin import accounts, audit, sessions, users
 from dispatcher.storage.admin.passwords import Passwords
 from dispatcher.storage.engine import Connection, Storage, transactional
 
@@ -25,6 +25,7 @@ def create_user(
 
     def create(connection: Connection) -> int:
         account_id = None if slug is None else accounts.hold(connection, slug).id
+        audit.record(connection, "user.created", email, account_id=account_id, permission=permission)
         return users.create(connection, account_id, **attributes, password_hash=password_hash)
 
     return storage.transact(create)
@@ -38,7 +39,11 @@ def set_password(storage: Storage, passwords: Passwords, slug: str | None, email
     password_hash = passwords.hash(password)
 
     def store(connection: Connection) -> str | None:
-        return users.set_password(connection, _account_id(connection, slug), email, password_hash)
+        account_id = _account_id(connection, slug)
+        changed = users.set_password(connection, account_id, email, password_hash)
+        if changed is not None:
+            audit.record(connection, "user.password_set", changed, account_id=account_id)
+        return changed
 
     changed = storage.transact(store)
     if changed is None:
@@ -49,17 +54,21 @@ def set_password(storage: Storage, passwords: Passwords, slug: str | None, email
 @transactional
 def sign_out(connection: Connection, slug: str | None, email: str) -> int:
     """Ends all sessions of the user; returns how many. Raises AccountNotFound or UserNotFound."""
-    user_id = users.find(connection, _account_id(connection, slug), email)
+    account_id = _account_id(connection, slug)
+    user_id = users.find(connection, account_id, email)
     if user_id is None:
         raise UserNotFound(slug, email)
+    audit.record(connection, "user.signed_out", email, account_id=account_id)
     return sessions.end_all(connection, user_id)
 
 
 @transactional
 def delete_user(connection: Connection, slug: str | None, email: str) -> None:
     """Deletes somebody with their sessions; raises AccountNotFound, or UserNotFound, also for an account's owner."""
-    if not users.delete(connection, _account_id(connection, slug), email):
+    account_id = _account_id(connection, slug)
+    if not users.delete(connection, account_id, email):
         raise UserNotFound(slug, email)
+    audit.record(connection, "user.deleted", email, account_id=account_id)
 
 
 def _account_id(connection: Connection, slug: str | None) -> int | None:

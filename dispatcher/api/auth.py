@@ -22,6 +22,7 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.http import container
 from dispatcher.api.v1.problems import is_v1
 from dispatcher.errors import ApiError
+from dispatcher.model.audit import SYSTEM, Actor, acting
 from dispatcher.schedule.quota import WINDOW_S
 from dispatcher.storage.admin.tokens import Caller as Caller
 
@@ -64,7 +65,9 @@ def _authenticate(scope: str | None, slug: str | None) -> Caller:
     admitted = request.environ[ADMITTED] if ADMITTED in request.environ else _admitted()
     if admitted is not None:
         g.caller, g.allowance = admitted
-    return authorize(admitted, scope, slug)
+    caller = authorize(admitted, scope, slug)
+    acting.set(Actor(kind="client", id=caller.client.id, name=caller.client.name))
+    return caller
 
 
 def _admitted() -> Admission | None:
@@ -160,6 +163,7 @@ def check_headers(environ: dict[str, Any]) -> None:
 
 
 def _before_request() -> None:
+    acting.set(SYSTEM)  # until it is known who calls: the thread has served others
     if not _is_api(request.path) or _is_page(request.path):
         return
     check_headers(request.environ)

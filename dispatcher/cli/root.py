@@ -3,6 +3,9 @@
 A command's module is loaded when the command is called: most need libraries that take a second to load all together.
 """
 
+import getpass
+import os
+import socket
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +17,7 @@ from dispatcher import log
 from dispatcher.environment import set_unset_variables, variable
 from dispatcher.errors import DispatcherError
 from dispatcher.local.env_file import IDENTITY, running_environment
+from dispatcher.model.audit import Actor, acting
 from dispatcher.version import VERSION
 
 _COMMANDS = {
@@ -120,6 +124,7 @@ def main(context: click.Context) -> None:
     DISPATCHER_API, `emit`, `webhook`, `deliveries` and `replay` use a remote dispatcher instead.
     """
     log.set_up(variable("DISPATCHER_LOG_LEVEL") or "warning", variable("DISPATCHER_LOG_FORMAT") or "text")
+    acting.set(Actor(kind="command", name=_user()))
     command = context.invoked_subcommand
     if command in _ON_THE_DATABASE and variable("DISPATCHER_API"):
         raise click.ClickException(
@@ -128,6 +133,14 @@ def main(context: click.Context) -> None:
         )
     if command not in _WITH_OWN_SERVERS:
         _use_running_servers()
+
+
+def _user() -> str:
+    """Who runs the command: the name on this machine, or its number where it has none, as in a container."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):
+        return f"{os.getuid()}@{socket.gethostname()}"
 
 
 def _use_running_servers() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from flask import Flask, g, url_for
 
 from dispatcher.console import (
+    audit,
     deliveries,
     error_pages,
     events,
@@ -20,7 +21,7 @@ from dispatcher.console.page import blueprint, csrf_token, flash_message, to
 
 __all__ = ["register"]
 
-_PAGES = (session, overview, webhooks, deliveries, events, replays, error_pages)
+_PAGES = (session, overview, webhooks, deliveries, events, replays, audit, error_pages)
 """Importing them registers their routes."""
 _STATIC = Path(__file__).parent / "static"
 

@@ -15,6 +15,7 @@ from werkzeug.exceptions import Forbidden, NotFound
 
 from dispatcher.api.http import container, with_safe_headers
 from dispatcher.model.account import Account
+from dispatcher.model.audit import Actor, acting
 from dispatcher.storage.admin import accounts, sessions
 from dispatcher.storage.admin.sessions import ActiveSession, Person
 from dispatcher.storage.reads.deliveries import DeliveryRow
@@ -67,6 +68,7 @@ def check() -> Any:
         return None
     if g.person is None:
         return _to_sign_in()
+    acting.set(Actor(kind="user", id=g.person.user_id, name=g.person.email))
     if request.method == "POST":
         check_token(csrf_token())
         if not g.person.may_write and request.endpoint not in _ALLOWED_READ_ONLY:

@@ -12,7 +12,7 @@ from dispatcher import log
 from dispatcher.connections.errors import took_too_long
 from dispatcher.errors import StorageUnavailable
 from dispatcher.pipeline.fault import guarded
-from dispatcher.storage.admin import erase, idempotent_requests, tokens
+from dispatcher.storage.admin import audit, erase, idempotent_requests, tokens
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays import jobs
 from dispatcher.storage.stats import partitions, rollups
@@ -21,11 +21,13 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+AUDIT_DAYS = 365
+"""For which the audit log is kept, by default."""
 ERASE_S = 30.0
 """How long the history of one account is erased at most; the next prune goes on."""
 
 
-def prune(storage: Storage, retention_days: int) -> list[str]:
+def prune(storage: Storage, retention_days: int, audit_days: int = AUDIT_DAYS) -> list[str]:
     """The partitions that were dropped. Harmless when doubled; what somebody reads is left for the next time."""
     for day in storage.read(partitions.missing):
         _if_free(storage, partial(partitions.make, day=day), day.strftime("days_%Y%m%d"))
@@ -36,6 +38,7 @@ def prune(storage: Storage, retention_days: int) -> list[str]:
         logger.info(log.line("replays.dropped", count=ended))
     storage.transact(rollups.prune)
     storage.transact(idempotent_requests.prune)
+    storage.transact(audit.prune, audit_days)
     if erased := erase.keep_retentions(storage, ERASE_S):
         logger.info(log.line("history.erased", count=erased))
     for account_id in storage.read(erase.deleted_accounts):

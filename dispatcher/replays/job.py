@@ -33,6 +33,7 @@ from dispatcher.schemas.api.webhook import BLANK
 from dispatcher.schemas.errors import texts_by_field
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.settings import Settings
+from dispatcher.storage.admin import audit
 from dispatcher.storage.engine import Connection, Storage, transactional
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.jobs import Advance, Remaining
@@ -72,7 +73,13 @@ def start(
     if storage.read(jobs.count_running, account.id) >= MOST_RUNNING:
         raise InvalidReplay({"state": [f"{MOST_RUNNING} replays are running; stop one, or wait for one to be done"]})
     matched = _count(storage, account, spec, redelivery_limit, client_id)
-    replay = storage.transact(jobs.add, account.id, client_id, spec, matched)
+
+    def add(connection: Connection) -> Replay:
+        added = jobs.add(connection, account.id, client_id, spec, matched)
+        audit.record(connection, "replay.started", added.id, account_id=account.id, matched=added.matched)
+        return added
+
+    replay = storage.transact(add)
     logger.info(log.line("replay.started", replay_id=replay.id, matched=replay.matched, webhooks=len(matched)))
     storage.after_commit(partial(_wake_paused, schedule, matched))
     return replay
@@ -90,10 +97,24 @@ def dry_run(
     return sum(_count(storage, account, _parse(storage, requested), redelivery_limit, client_id).values())
 
 
-stop = transactional(jobs.stop)
-"""The replay, which sends nothing more; raises ReplayNotFound, as one of another account or client is."""
-resume = transactional(jobs.resume)
-"""The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
+@transactional
+def stop(
+    connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
+) -> Replay:
+    """The replay, which sends nothing more; raises ReplayNotFound, as one of another account or client is."""
+    stopped = jobs.stop(connection, replay_id, account_id=account_id, client_id=client_id)
+    audit.record(connection, "replay.stopped", replay_id, account_id=stopped.account_id)
+    return stopped
+
+
+@transactional
+def resume(
+    connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
+) -> Replay:
+    """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
+    resumed = jobs.resume(connection, replay_id, account_id=account_id, client_id=client_id)
+    audit.record(connection, "replay.resumed", replay_id, account_id=resumed.account_id)
+    return resumed
 
 
 def step(storage: Storage, schedule: Schedule, settings: Settings) -> StepResult:

@@ -3,7 +3,8 @@
 from dispatcher.errors import IllegalTransition
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.admin import audit, webhooks
+from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads.deliveries import DeliveryRow
@@ -24,7 +25,15 @@ def replay(
     account, to a webhook of that client, is known.
     """
     delivery = storage.transact(delivery_reads.delivery, id_or_key, account_id=account_id, client_id=client_id)
-    webhook_id = storage.transact(deliveries.replay, delivery.id, limit)
+
+    def redeliver(connection: Connection) -> int | None:
+        webhook_id = deliveries.replay(connection, delivery.id, limit)
+        if webhook_id is not None:
+            owner_id, _ = webhooks.account_of(connection, webhook_id)
+            audit.record(connection, "delivery.redelivered", delivery.id, account_id=owner_id, webhook_id=webhook_id)
+        return webhook_id
+
+    webhook_id = storage.transact(redeliver)
     if webhook_id is None:
         state, reason = storage.read(deliveries.why_not, delivery.id, limit)
         raise IllegalTransition(str(delivery.id), state, "pending", reason)

@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeVar
 from dispatcher import event_types
 from dispatcher.access import tenants as accounts
 from dispatcher.errors import AccountNotFound, EventTypeConflict, InvalidFields, InvalidFile
-from dispatcher.model.options import SECRET_OPTIONS
 from dispatcher.model.webhook import Webhook
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas import active
@@ -23,12 +22,12 @@ from dispatcher.storage.admin import event_types as stored_types
 from dispatcher.storage.admin import tenants, webhooks
 from dispatcher.storage.engine import Storage
 from dispatcher.webhooks import edit
+from dispatcher.webhooks.differences import differences, shown
 
 Checked = TypeVar("Checked")
 
 Path = tuple[str | int, ...]
 """Where in the file."""
-_SECRET = "(hidden)"  # noqa: S105 - what is shown in the place of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +114,8 @@ def _account(
         new = {name: (None, value) for name, value in checked.items()}
         yield PlannedChange("+", f"account {external_id}", new, make)
         return
-    if differences := _differences(tenant, checked):
-        yield PlannedChange("~", f"account {external_id}", differences, make)
+    if changed := differences(tenant, checked):
+        yield PlannedChange("~", f"account {external_id}", changed, make)
 
 
 def _webhooks(
@@ -140,13 +139,13 @@ def _webhooks(
         after = {name: checked[name] for name in given}
         title = _title(given.get("uid"), given.get("webhook_url"), external_id)
         if before is None:
-            new = {name: (None, _shown(name, value)) for name, value in after.items()}
+            new = {name: (None, shown(name, value)) for name, value in after.items()}
             yield PlannedChange("+", title, new, partial(_create, storage, slug, given))
             continue
         unnamed.remove(before)
-        if differences := _differences(before, after):
+        if changed := differences(before, after):
             change = partial(_edit, storage, schedule, slug, before.id, given)
-            yield PlannedChange("~", title, differences, change)
+            yield PlannedChange("~", title, changed, change)
     for one in unnamed:
         if prunes and one.client_id is None:
             title = _title(one.uid, one.webhook_url, external_id)
@@ -189,26 +188,7 @@ def _delete(storage: Storage, slug: Callable[[], str], webhook_id: int) -> None:
 
 
 def _title(uid: object, url: object, external_id: str) -> str:
-    return f"webhook {_shown('webhook_url', url) if uid is None else uid} of {external_id}"
-
-
-def _differences(before: object, after: Mapping[str, Any]) -> dict[str, tuple[object, object]]:
-    found = {}
-    for name, value in after.items():
-        was = getattr(before, name)
-        was = list(was) if isinstance(was, tuple) else was
-        if was != value:
-            found[name] = (_shown(name, was), _shown(name, value))
-    return found
-
-
-def _shown(name: str, value: object) -> object:
-    """Without secrets: a URL's query may hold its receiver's token."""
-    if name == "webhook_url":
-        return str(value).partition("?")[0]
-    if name in SECRET_OPTIONS:
-        return _SECRET if value else None
-    return _SECRET if name == "auth_header" and value is not None else value
+    return f"webhook {shown('webhook_url', url) if uid is None else uid} of {external_id}"
 
 
 def _fields(at: Path, check: Callable[[], Checked]) -> Checked:

@@ -17,9 +17,10 @@ from dispatcher.schemas.api.field_paths import problems_of_paths
 from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
-from dispatcher.storage.admin import accounts, clients, webhooks
+from dispatcher.storage.admin import accounts, audit, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
+from dispatcher.webhooks.differences import differences, shown
 from dispatcher.webhooks.versions import changed_versions
 
 _schema, _of_client = FilteredWebhookSchema(), ClientWebhookSchema()
@@ -40,7 +41,10 @@ def create_webhook(
         account = accounts.hold(connection, slug)
         if client_id is not None:
             clients.hold(connection, client_id)  # a client that is revoked meanwhile leaves no webhook behind
-        return webhooks.create(connection, storage.secrets, account.id, checked)
+        created = webhooks.create(connection, storage.secrets, account.id, checked)
+        given = {name: shown(name, value) for name, value in attributes.items()}
+        audit.record(connection, "webhook.created", created.id, account_id=account.id, attributes=given)
+        return created
 
     return storage.transact(create)
 
@@ -72,7 +76,10 @@ def edit_webhook(
         switched = (ordering, superseding) != (before.ordering, before.superseding)
         in_order = switched and (superseding or ordering != Ordering.NONE)
         with order.switching(connection, webhook_id, ordering) if in_order else nullcontext():
-            return webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked), switched
+            edited = webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked)
+        if changed := differences(before, {name: getattr(edited, name) for name in given}):
+            audit.record(connection, "webhook.updated", webhook_id, account_id=account.id, changes=changed)
+        return edited, switched
 
     webhook, switched = storage.transact(edit)
     if switched:  # where order is off now, all that it held back is released
@@ -86,7 +93,9 @@ def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: i
     """Deletes the webhook and cancels its pending deliveries; raises WebhookNotFound. With `client_id`, its own."""
 
     def delete(connection: Connection) -> None:
-        webhooks.delete(connection, accounts.find(connection, slug).id, webhook_id, client_id=client_id)
+        account_id = accounts.find(connection, slug).id
+        webhooks.delete(connection, account_id, webhook_id, client_id=client_id)
+        audit.record(connection, "webhook.deleted", webhook_id, account_id=account_id)
 
     storage.transact(delete)
 

@@ -6,15 +6,21 @@ from typing import Any
 
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.schemas.api.signing import RotationSchema
-from dispatcher.storage.admin import webhooks
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.admin import audit, webhooks
+from dispatcher.storage.engine import Connection, Storage
 
 _rotation = RotationSchema()
 
 
 def show(storage: Storage, account_id: int, webhook_id: int, *, client_id: int | None = None) -> SigningSecret:
     """The secret that signs; raises WebhookNotFound. With `client_id`, only of that client's webhook."""
-    return storage.read(webhooks.signing_secret, storage.secrets, account_id, webhook_id, client_id=client_id)
+
+    def read(connection: Connection) -> SigningSecret:
+        secret = webhooks.signing_secret(connection, storage.secrets, account_id, webhook_id, client_id=client_id)
+        audit.record(connection, "webhook.secret_shown", webhook_id, account_id=account_id)
+        return secret
+
+    return storage.transact(read)
 
 
 def rotate(
@@ -30,9 +36,15 @@ def rotate(
     Raises what `show` raises, and marshmallow's ValidationError.
     """
     valid_for = timedelta(seconds=_rotation.load(dict(options or {}))["previous_valid_for_s"])
-    return storage.transact(
-        webhooks.rotate_signing_secret, storage.secrets, account_id, webhook_id, valid_for, client_id=client_id
-    )
+
+    def store(connection: Connection) -> SigningSecret:
+        secret = webhooks.rotate_signing_secret(
+            connection, storage.secrets, account_id, webhook_id, valid_for, client_id=client_id
+        )
+        audit.record(connection, "webhook.secret_rotated", webhook_id, account_id=account_id)
+        return secret
+
+    return storage.transact(store)
 
 
 def verification_keys(storage: Storage, webhook_id: int | None) -> list[bytes]:

@@ -59,6 +59,8 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "GET {account}/webhooks/{webhook}/secret": ("webhooks", None),
     "POST {account}/webhooks/{webhook}/secret/rotate": ("webhooks", {"previous_valid_for_s": 60}),
     "POST {account}/filter_preview": ("webhooks", {"filter": {"invoice": {"id": [1]}}, "events": ["invoice_paid"]}),
+    "GET /audit_log": ("audit:read", None),
+    "GET {account}/audit_log": ("audit:read", None),
     "GET {account}/events": ("events:read", None),
     "GET {account}/events/{event}": ("events:read", None),
     "GET {account}/deliveries": ("deliveries:read", None),

@@ -16,6 +16,7 @@ from dispatcher.api.auth import ADMITTED, access_token, too_many, unauthorized
 from dispatcher.api.errors import not_found
 from dispatcher.api.http import container
 from dispatcher.errors import ApiError
+from dispatcher.model.audit import Actor, acting
 from dispatcher.storage.admin.service_tokens import ServiceToken
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -30,6 +31,7 @@ def service(scope: str) -> Callable[[View], View]:
             admitted = _admitted()
             g.allowance = admitted and admitted.allowance
             token = authorize_service(admitted, scope)
+            acting.set(Actor(kind="service_token", id=token.id, name=token.name))
             check_path(request.path)
             return view(token, *args, **kwargs)
 

@@ -16,22 +16,32 @@ EVERYTHING = -2
 """Days of retention that keep nothing: not even what has just been emitted."""
 BATCH = 2_000
 """Deliveries or events that one statement deletes, with their attempts."""
+Place = tuple[int, int]
+"""Where a batch ended: a webhook and its delivery, or 0 and an event."""
+_START: Place = (0, 0)
 TABLES = ("events", "deliveries", "attempts", "webhooks", "replays", "clients", "users")
 
-# Index: webhooks_of_account; deliveries_..._by_webhook of each day; attempts_by_delivery.
+# Each batch goes on where the one before ended (`last_webhook`, `last`), in the order of the indexes: else it would
+# walk over all that was deleted before it. Index: webhooks_of_account; deliveries_..._by_webhook of each day;
+# attempts_by_delivery.
 _DELIVERIES = """
 with doomed as materialized (
-    select d.id, d.finished_on from dispatcher.webhooks w
+    select d.webhook_id, d.id, d.finished_on
+    from (
+        select id from dispatcher.webhooks where account_id = %(account_id)s and id >= %(last_webhook)s order by id) w
     cross join lateral (
-        select id, finished_on from dispatcher.deliveries
-        where webhook_id = w.id and finished_on < dispatcher.now()::date - %(days)s limit %(limit)s) d
-    where w.account_id = %(account_id)s limit %(limit)s),
+        select webhook_id, id, finished_on from dispatcher.deliveries
+        where webhook_id = w.id and id > case when w.id = %(last_webhook)s then %(last)s else 0 end
+            and finished_on < dispatcher.now()::date - %(days)s
+        order by webhook_id, id limit %(limit)s) d
+    limit %(limit)s),
 gone as (
     delete from dispatcher.deliveries
     where id = any (array (select id from doomed)) and finished_on = any (array (select finished_on from doomed))
     returning id),
 of_them as (delete from dispatcher.attempts where delivery_id = any (array (select id from gone)) returning id)
-select (select count(*) from gone), (select count(*) from of_them)
+select webhook_id, id, (select count(*) from gone), (select count(*) from of_them)
+from doomed order by webhook_id desc, id desc limit 1
 """
 
 # An event stays as long as a delivery of it is pending. Index: events_by_account; the two of pending deliveries by
@@ -41,13 +51,14 @@ with gone as (
     delete from dispatcher.events where id = any (array (
         select id from dispatcher.events e
         where account_id = %(account_id)s
+            and id > %(last)s
             and id < (extract(epoch from dispatcher.now()::date - %(days)s)::bigint - 1577836800) << 23
             and not exists (select from dispatcher.deliveries_waiting where event_id = e.id and copy_of is null)
             and not exists (select from dispatcher.deliveries_waiting where event_id = e.id and copy_of is not null)
             and not exists (select from dispatcher.events_waiting where event_id = e.id)
         order by id limit %(limit)s))
     returning id)
-select count(*) from gone
+select max(id), count(*) from gone
 """
 
 _OUTBOX = "delete from dispatcher.events_waiting where account_id = %(account_id)s"
@@ -65,11 +76,13 @@ where id = %(account_id)s
 
 # Its clients may have webhooks and tokens in other accounts.
 _ITS_CLIENTS = "select id from dispatcher.clients where account_id = %(account_id)s"
+_OF_THEM = f"client_id = any (array ({_ITS_CLIENTS}))"  # as an array, for which indexes are used
+# Index: tokens_by_account, tokens_by_client, webhooks_of_client, replays_by_client, clients_by_account. The others of
+# migration 0027 are for the foreign keys.
 _CREDENTIALS: Mapping[str, str] = {
-    "tokens": f"delete from dispatcher.tokens where account_id = %(account_id)s or client_id in ({_ITS_CLIENTS})"
-    " returning id",
-    "of webhooks": f"update dispatcher.webhooks set client_id = null where client_id in ({_ITS_CLIENTS}) returning id",
-    "of replays": f"update dispatcher.replays set client_id = null where client_id in ({_ITS_CLIENTS}) returning id",
+    "tokens": f"delete from dispatcher.tokens where account_id = %(account_id)s or {_OF_THEM} returning id",
+    "of webhooks": f"update dispatcher.webhooks set client_id = null where {_OF_THEM} returning id",
+    "of replays": f"update dispatcher.replays set client_id = null where {_OF_THEM} returning id",
     "clients": "delete from dispatcher.clients where account_id = %(account_id)s returning id",
     "users": "delete from dispatcher.users where account_id = %(account_id)s returning id",
 }
@@ -77,6 +90,7 @@ _CREDENTIALS: Mapping[str, str] = {
 _ITS_WEBHOOKS = "select id from dispatcher.webhooks where account_id = %(account_id)s"
 _REST: Mapping[str, str] = {
     "replays": "delete from dispatcher.replays where account_id = %(account_id)s returning id",
+    "audit log": "delete from dispatcher.audit_log where account_id = %(account_id)s returning id",
     "by minute": "delete from dispatcher.figures_by_minute where account_id = %(account_id)s returning account_id",
     "times": "delete from dispatcher.times_by_minute where account_id = %(account_id)s returning account_id",
     "by hour": f"delete from dispatcher.figures_by_hour where webhook_id in ({_ITS_WEBHOOKS}) returning webhook_id",
@@ -142,20 +156,31 @@ def _erase_history(storage: Storage, account_id: int, days: int, limit_s: float)
     erased: Counter[str] = Counter()
     until_s = clock.monotonic() + limit_s
     for erase_batch in (_deliveries, _events):
-        while batch := storage.transact(erase_batch, account_id, days):
+        place = _START
+        while True:
+            batch, reached = storage.transact(erase_batch, account_id, days, place)
+            if not batch and place == _START:
+                break
             erased += batch
+            place = reached if batch else _START  # what finished meanwhile lies before: until a round finds nothing
             if clock.monotonic() > until_s:
                 return erased, False
     return erased, True
 
 
-def _deliveries(connection: Connection, account_id: int, days: int) -> Counter[str]:
-    deliveries, attempts = rows(connection, _DELIVERIES, account_id=account_id, days=days, limit=BATCH)[0]
-    return +Counter(deliveries=deliveries, attempts=attempts)
+def _deliveries(connection: Connection, account_id: int, days: int, after: Place) -> tuple[Counter[str], Place]:
+    whose = {"account_id": account_id, "days": days, "limit": BATCH}
+    for webhook_id, id_, deliveries, attempts in rows(
+        connection, _DELIVERIES, **whose, last_webhook=after[0], last=after[1]
+    ):
+        return +Counter(deliveries=deliveries, attempts=attempts), (webhook_id, id_)
+    return Counter(), after
 
 
-def _events(connection: Connection, account_id: int, days: int) -> Counter[str]:
-    return +Counter(events=rows(connection, _EVENTS, account_id=account_id, days=days, limit=BATCH)[0][0])
+def _events(connection: Connection, account_id: int, days: int, after: Place) -> tuple[Counter[str], Place]:
+    whose = {"account_id": account_id, "days": days, "limit": BATCH}
+    id_, events = rows(connection, _EVENTS, **whose, last=after[1])[0]
+    return +Counter(events=events), (0, id_) if events else after
 
 
 def _cancel(connection: Connection, account_id: int) -> None:

@@ -58,6 +58,7 @@ PAGES = (
     "/replays",
     "/replays/new",
     "/replays/{replay}",
+    "/audit-log",
     "/nowhere",
 )
 LOOKED_AT_TWICE = (
@@ -67,6 +68,7 @@ LOOKED_AT_TWICE = (
     "/deliveries",
     "/deliveries/{retrying}",
     "/replays/{replay}",
+    "/audit-log",
 )
 """By axe: with these every part and colour is seen in the dark too."""
 

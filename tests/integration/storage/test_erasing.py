@@ -63,10 +63,12 @@ def test_it_is_erased_batch_by_batch(
     storage: Storage, limited: Any, webhook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erase, "BATCH", 2)
+    another = a_webhook(storage, limited)
     for days in (4, 5, 6, 7, 8):
         an_old_event(storage, limited, webhook, days)
+        an_old_event(storage, limited, another, days + 5)
 
-    assert erase.keep_retentions(storage, 30.0) == 10
+    assert erase.keep_retentions(storage, 30.0) == 20
     assert kept(storage) == set()
 
 
