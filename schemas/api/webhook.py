@@ -73,9 +73,13 @@ def check_subscriptions(names: Sequence[str]) -> None:
     """As `check_events`; wildcards are allowed too, unless they mean no event."""
     if sum(map(is_wildcard, names)) > _WILDCARD_LIMIT:
         raise ValidationError(f"must have at most {_WILDCARD_LIMIT} wildcards")
-    fine = [name for name in names if is_wildcard(name) and SHAPE.fullmatch(name) and active().subscribed([name])]
+    fine = [name for name in names if is_wildcard(name) and SHAPE.fullmatch(name) and _means_events(name)]
     if len(fine) < max(1, len(names)):
         check_events([name for name in names if name not in fine])
+
+
+def _means_events(wildcard: str) -> bool:
+    return bool(active().subscribed([wildcard]) or knowing(wildcard).subscribed([wildcard]))
 
 
 def _check_description(description: str) -> None:

@@ -61,6 +61,8 @@ def test_who_has_stored_a_type_can_emit_and_subscribe_to_it_at_once(
 ) -> None:
     hook = {"webhook_url": "https://example.com/hook", "events": [name], "filter": {"order": {"total": [12.5]}}}
     assert service.post(f"{customer}/webhooks", json=hook).status_code == 201
+    wildcard = {"webhook_url": "https://example.com/all", "events": [f"{name[:-1]}*"]}
+    assert service.post(f"{customer}/webhooks", json=wildcard).status_code == 201
     text = json.dumps([{"name": name, "body": BODY}] * 2, indent=1)
 
     (first, _) = service.post(f"{customer}/events", data=text, headers={"Content-Type": "application/json"}).json()
