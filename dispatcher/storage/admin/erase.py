@@ -78,7 +78,7 @@ where id = %(account_id)s
 _ITS_CLIENTS = "select id from dispatcher.clients where account_id = %(account_id)s"
 _OF_THEM = f"client_id = any (array ({_ITS_CLIENTS}))"  # as an array, for which indexes are used
 # Index: tokens_by_account, tokens_by_client, webhooks_of_client, replays_by_client, clients_by_account. The others of
-# migration 0027 are for the foreign keys.
+# migration 0026 are for the foreign keys.
 _CREDENTIALS: Mapping[str, str] = {
     "tokens": f"delete from dispatcher.tokens where account_id = %(account_id)s or {_OF_THEM} returning id",
     "of webhooks": f"update dispatcher.webhooks set client_id = null where {_OF_THEM} returning id",

@@ -5,8 +5,8 @@
 
 from dispatcher.storage.migrations.statements import runs
 
-revision = "0026"
-down_revision = "0025"
+revision = "0025"
+down_revision = "0024"
 
 UPGRADE = """
 create table audit_log (

@@ -2,8 +2,8 @@
 
 from dispatcher.storage.migrations.statements import runs
 
-revision = "0027"
-down_revision = "0026"
+revision = "0026"
+down_revision = "0025"
 
 UPGRADE = """
 create index tokens_by_account on tokens (account_id);
