@@ -1,7 +1,12 @@
 """Threads in the background of whatever else a process does."""
 
+import logging
 import threading
 from collections.abc import Callable
+
+from dispatcher import log
+
+logger = logging.getLogger(__name__)
 
 
 class BackgroundThread:
@@ -39,10 +44,11 @@ class BackgroundThread:
 class DelayedTask:
     """Does `work` in the background `delay_s` seconds after it is asked for, once for all who ask meanwhile.
 
-    `work` returns whether it is to be done again.
+    `work` returns whether it is to be done again; what it raises is logged, and it is done when somebody asks again.
     """
 
     def __init__(self, name: str, delay_s: float, work: Callable[[], bool]) -> None:
+        self._name = name
         self._delay_s = delay_s
         self._work = work
         self._is_wanted = threading.Event()
@@ -58,5 +64,8 @@ class DelayedTask:
             self._is_wanted.wait()
             stop.wait(self._delay_s)
             self._is_wanted.clear()
-            if self._work():
-                self._is_wanted.set()
+            try:
+                if self._work():
+                    self._is_wanted.set()
+            except Exception:  # the thread goes on, for those who ask later
+                logger.exception(log.line("background.failed", task=self._name))

@@ -74,14 +74,13 @@ def test_on_a_busy_machine_too_nobody_waits_for_one_that_hangs(cluster: Cluster,
     cluster.emit(1)
     receiver.wait_for(10, 30)
 
-    before = latencies_s(cluster, receiver, hangs)
+    before = latencies_s(cluster, receiver, hangs) if LONG else []
     receiver.script("/hangs", Answer(delay_s=600))
     while_one_hangs = latencies_s(cluster, receiver, hangs)
-    receiver.script("/hangs", Answer())
-    after = latencies_s(cluster, receiver, hangs)
-
     assert max(while_one_hangs) < 5  # they once stood still for 9 s
     if LONG:  # a few seconds are no measure
+        receiver.script("/hangs", Answer())
+        after = latencies_s(cluster, receiver, hangs)
         assert p95(while_one_hangs) <= 1.25 * max(p95(before), p95(after))
 
 

@@ -3,7 +3,8 @@ import threading
 
 import pytest
 
-from dispatcher.background import BackgroundThread
+from dispatcher.background import BackgroundThread, DelayedTask
+from tests.support.waiting import eventually
 
 
 def test_it_starts_once_and_stops() -> None:
@@ -50,3 +51,22 @@ def test_it_starts_again_in_a_process_that_was_forked() -> None:
     thread.stop(10)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_what_delayed_work_raises_is_logged_and_it_is_done_when_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    outcomes = [ValueError("no such thing"), False]
+    done = []
+
+    def work() -> bool:
+        done.append(outcome := outcomes[len(done)])
+        if isinstance(outcome, ValueError):
+            raise outcome
+        return outcome
+
+    task = DelayedTask("test", 0.0, work)
+    task.ask()
+    eventually(lambda: "no such thing" in caplog.text, 10, "the log")
+
+    assert not task.ask(), "its thread runs"
+    eventually(lambda: len(done) == 2, 10, "the second run")
+    assert [record.message for record in caplog.records] == ["background.failed task=test"]

@@ -35,6 +35,14 @@ Stored = Callable[[], list[int]]
 LEFT = "select id from dispatcher_outbox.events"
 
 
+def take_all(take_in: TakeIn) -> int:
+    """How many batches there were."""
+    batches = 0
+    while take_in():
+        batches += 1
+    return batches
+
+
 def test_events_are_stored_in_order_and_leave_the_outbox_afterwards(
     take_in: TakeIn, stored: Stored, outbox: Outbox
 ) -> None:
@@ -90,8 +98,7 @@ def test_after_a_rollback_here_they_are_stored_by_the_next_attempt(
     with pytest.raises(Exception, match="does not exist"):
         take_in()
     execute(database_url, "alter table dispatcher.elsewhere rename to events_waiting")
-    while take_in():
-        pass
+    take_all(take_in)
 
     assert stored() == [1, 2, 3]
     assert rows_in(outbox, LEFT) == []
@@ -154,8 +161,7 @@ def test_a_key_is_good_for_one_event(take_in: TakeIn, stored: Stored, outbox: Ou
     assert take_in() == 2
     put(outbox, 3, key="k")
     put(outbox, 4)
-    while take_in():
-        pass
+    take_all(take_in)
 
     assert stored() == [1, 4]
     assert rows_in(outbox, LEFT) == []
@@ -233,8 +239,7 @@ def test_what_postgres_refuses_is_set_aside_too(
         "alter table dispatcher.events add constraint few check ((body #>> '{inbox_files,count}')::int < 3)",
     )
     put(outbox, 1, 2, 3, 4, 0)
-    while take_in():
-        pass
+    take_all(take_in)
 
     assert stored() == [1, 2, 0]
     assert [event.reason for event in database.failed(10)] == 2 * ["Postgres refuses it: 23514"]
@@ -248,9 +253,7 @@ def test_one_of_many_that_postgres_refuses_is_found_soon(
         "alter table dispatcher.events add constraint few check ((body #>> '{inbox_files,count}')::int <> 400)",
     )
     put(outbox, *range(BATCH_SIZE))
-    batches = 0
-    while take_in():
-        batches += 1
+    batches = take_all(take_in)
 
     assert stored() == [count for count in range(BATCH_SIZE) if count != 400]
     assert batches < 50
@@ -339,8 +342,7 @@ def test_an_outbox_that_is_made_anew_gives_no_number_again(take_in: TakeIn, stor
     rows_in(outbox, "drop schema dispatcher_outbox cascade")
     rows_in(outbox, INSTALL)
     put(outbox, 3, 4, 5)
-    while take_in():
-        pass
+    take_all(take_in)
 
     assert stored() == [1, 2, 3, 4, 5]
 
