@@ -54,8 +54,8 @@ def test_it_starts_again_in_a_process_that_was_forked() -> None:
 
 
 def test_what_delayed_work_raises_is_logged_and_it_is_done_when_asked_again(caplog: pytest.LogCaptureFixture) -> None:
-    outcomes = [ValueError("no such thing"), False]
-    done = []
+    outcomes: list[ValueError | bool] = [ValueError("no such thing"), False]
+    done: list[ValueError | bool] = []
 
     def work() -> bool:
         done.append(outcome := outcomes[len(done)])
