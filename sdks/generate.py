@@ -120,6 +120,8 @@ def part_of(document: JSON, api: Api) -> JSON:
         if name not in used:
             used[name] = open_(schemas[name])
             waiting += names_in(schemas[name])
+    if len({pleasant(name) for name in used}) < len(used):
+        sys.exit(f"error: two schemas of {api.prefix} would have one name: {sorted(used)}")
     text = json.dumps({"paths": paths, "components": {"schemas": {name: used[name] for name in sorted(used)}}})
     for name in used:
         text = text.replace(f'"{name}"', f'"{pleasant(name)}"').replace(f'{REFS}{name}"', f'{REFS}{pleasant(name)}"')
