@@ -293,6 +293,18 @@ class Replays(Resource):
         return self._transport.call("POST", f"/accounts/{segment(external_id)}/replays/{segment(replay_id)}/resume")
 
 
+class Audit(Resource):
+    """Who did what."""
+
+    def list_all(self, *, limit: int | None = None) -> Iterator[models.AuditEntry]:
+        """What was done in all accounts, and by operators, newest first."""
+        return self._transport.items("/audit_log", {"limit": limit}, "cursor")
+
+    def list(self, external_id: str, *, limit: int | None = None) -> Iterator[models.AuditEntry]:
+        """What was done in the account, newest first."""
+        return self._transport.items(f"/accounts/{segment(external_id)}/audit_log", {"limit": limit}, "cursor")
+
+
 class Operations:
     """All of them, by the kind of record."""
 
@@ -305,3 +317,4 @@ class Operations:
         self.events = Events(transport)
         self.deliveries = Deliveries(transport)
         self.replays = Replays(transport)
+        self.audit = Audit(transport)

@@ -6,6 +6,27 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
+class Actor(TypedDict):
+    kind: Literal["client", "command", "service_token", "system", "user"]
+    id: int | None
+    name: str
+
+
+class AuditEntry(TypedDict):
+    id: int
+    created_at: str
+    account: str | None
+    actor: Actor
+    action: str
+    subject: str
+    details: dict[str, Any]
+
+
+class AuditEntryList(TypedDict):
+    data: list[AuditEntry]
+    next: str | None
+
+
 class Delivery(TypedDict):
     id: int
     idempotency_key: str
