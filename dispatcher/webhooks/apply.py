@@ -135,7 +135,7 @@ def _webhooks(
         given = _mapping(entry, here)
         _refuse_second(listed[:number], given, here)
         before = _stored(unnamed, given, here)
-        checked = _fields(here, partial(edit.checked_attributes, edit.changed_attributes(before, given)))
+        checked = _fields(here, partial(edit.checked_attributes, edit.changed_attributes(before, given), before=before))
         after = {name: checked[name] for name in given}
         title = _title(given.get("uid"), given.get("webhook_url"), external_id)
         if before is None:

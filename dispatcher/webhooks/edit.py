@@ -71,7 +71,7 @@ def edit_webhook(
         if client_id is not None and given.get("events") == active().subscribed(before.events):
             del given["events"]  # it writes back what it was shown: wildcards stay
         schema = _of_client if client_id is not None and "events" in given else _schema
-        checked = checked_attributes(changed_attributes(before, given), schema)
+        checked = checked_attributes(changed_attributes(before, given), schema, before)
         ordering, superseding = checked["ordering"], checked["superseding"]
         switched = (ordering, superseding) != (before.ordering, before.superseding)
         in_order = switched and (superseding or ordering != Ordering.NONE)
@@ -125,8 +125,14 @@ def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> di
     return attributes
 
 
-def checked_attributes(attributes: dict[str, Any], schema: FilteredWebhookSchema = _schema) -> dict[str, Any]:
-    """`attributes` as they are stored; raises InvalidWebhook with every message at once."""
+def checked_attributes(
+    attributes: dict[str, Any], schema: FilteredWebhookSchema = _schema, before: Webhook | None = None
+) -> dict[str, Any]:
+    """`attributes` as they are stored; raises InvalidWebhook with every message at once.
+
+    A filter that is as it was `before` stays as it was compiled, also where events have changed so that it would be
+    refused now (`preview.unfit_filters`): otherwise its webhook could not even be paused.
+    """
     messages: dict[str, list[str]] = {}
     try:
         checked: dict[str, Any] = schema.load(attributes)
@@ -140,7 +146,8 @@ def checked_attributes(attributes: dict[str, Any], schema: FilteredWebhookSchema
         try:
             checked["filter_path"] = compile_filter(checked["filter"], checked["events"])
         except ValidationError as error:
-            messages["filter"] = texts(error.messages)
+            if before is None or (before.filter, [*before.events]) != (checked["filter"], checked["events"]):
+                messages["filter"] = texts(error.messages)
     if only or excluded:
         messages |= problems_of_paths(checked["events"], checked["event_versions"], only, excluded)
     if messages:

@@ -47,6 +47,9 @@ _WRITTEN = ("webhook_url", "auth_header_encrypted", "event_patterns", "filter_pa
 """Columns that each write sets, of the values of `_parameters`."""
 _VALUES = ", ".join(f"%({name})s" for name in _WRITTEN)
 
+_FILTER_PATH = "coalesce(%(filter_path)s, case when %(filter)s is not null then filter_path end)"
+"""In an edit: a filter that was not compiled anew is the one it was."""
+
 _READ = {
     **{one.name: f"w.{one.name}" for one in fields(Webhook) if one.name not in OPTION_DEFAULTS},
     "account_slug": "a.slug",
@@ -84,7 +87,7 @@ _BY_UUID = f"select id from dispatcher.webhooks where failed_deliveries_uuid = %
 _EDIT = f"""
 with w as (
     update dispatcher.webhooks
-        set ({", ".join(_WRITTEN)}) = ({_VALUES}),
+        set ({", ".join(_WRITTEN)}) = ({_VALUES.replace("%(filter_path)s", _FILTER_PATH)}),
         failing_since = case when not %(active)s then failing_since end,
         deactivated_at = case when not %(active)s then deactivated_at end,
         deactivated_reason = case when not %(active)s then deactivated_reason end, updated_at = now()

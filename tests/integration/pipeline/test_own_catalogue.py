@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from dispatcher import signals
+from dispatcher.errors import InvalidWebhook
 from dispatcher.model.account import Account
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.replays.one import replay
@@ -15,7 +16,7 @@ from dispatcher.schemas import api_v3
 from dispatcher.schemas.active_catalogues import Catalogues, use
 from dispatcher.schemas.envelopes import VERSION_HEADER
 from dispatcher.storage.engine import Connection, Storage, rows
-from dispatcher.webhooks.edit import create_webhook
+from dispatcher.webhooks.edit import create_webhook, edit_webhook
 from dispatcher.webhooks.preview import unfit_filters
 from tests.integration.pipeline.conftest import Flow
 from tests.support import shop
@@ -189,17 +190,23 @@ def test_a_downgrade_that_fails_holds_up_nobody_and_can_be_sent_once_it_is_mende
     assert json.loads(receiver.requests[-1].body)["data"]["order"]["number"] == "1"
 
 
-def test_filters_that_the_newest_version_does_not_fit_are_named(storage: Storage, account: Account) -> None:
-    for filter_ in ({"order": {"number": ["1"]}}, {"order": {"id": [str(IDS[0])]}}):
-        create_webhook(
-            storage, account.slug, {"webhook_url": "https://a.example/", "events": ["order.shipped"], "filter": filter_}
-        )
+def test_filters_that_the_newest_version_does_not_fit_are_named_and_kept(
+    storage: Storage, account: Account, flow: Flow
+) -> None:
+    given = {"webhook_url": "https://a.example/", "events": ["order.shipped"]}
+    fits, unfit = {"order": {"id": [str(IDS[0])]}}, {"order": {"number": ["1"]}}
+    hook, _ = [create_webhook(storage, account.slug, given | {"filter": filter_}) for filter_ in (unfit, fits)]
+    compiled = flow.sql("select id, filter_path::text from dispatcher.webhooks order by id")
     assert list(unfit_filters(storage)) == []
     use(Catalogues(shop.a_versioned_catalogue()))
 
     (problem,) = unfit_filters(storage)
+    edit_webhook(storage, flow.container.schedule, account.slug, hook.id, {"active": False})
 
     assert "of applecorp: its filter: order.number: is no attribute of the events" in problem
+    assert flow.sql("select id, filter_path::text from dispatcher.webhooks order by id") == compiled
+    with pytest.raises(InvalidWebhook, match=r"order\.number: is no attribute"):
+        edit_webhook(storage, flow.container.schedule, account.slug, hook.id, {"filter": {"order": {"number": ["2"]}}})
 
 
 def _want_order(connection: Connection, webhook_id: int) -> None:
