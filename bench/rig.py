@@ -17,7 +17,8 @@ from typing import Any, Self
 
 import psycopg2
 
-from dispatcher.container import Container, use_container
+from dispatcher.container import Container
+from dispatcher.current import use_container
 from dispatcher.local.embedded import embedded
 from dispatcher.pipeline.nudge import nudge
 from dispatcher.schedule.schedule import FAN_OUT, connect

@@ -23,7 +23,8 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dispatcher import clock
-from dispatcher.container import Container, use_container
+from dispatcher.container import Container
+from dispatcher.current import use_container
 from dispatcher.local.demo import demo_events
 from dispatcher.local.embedded import embedded
 from dispatcher.local.receiver import Arrival, Receiver

@@ -1,7 +1,6 @@
 """Builds the parts of one process from Settings; the only place that wires. Nothing connects before it is used."""
 
 import os
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,11 @@ from dispatcher.pipeline.heartbeat import Heartbeat
 from dispatcher.pipeline.intake import Intakes
 from dispatcher.pipeline.reconcile import Reconciler
 from dispatcher.pipeline.trace import untraced
-from dispatcher.producer import load_tracing, use_emitter
+from dispatcher.producer import load_tracing
 from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule
-from dispatcher.schemas.active_catalogues import ask_by
 from dispatcher.sender.pool import SenderPool
-from dispatcher.settings import Settings, read_settings
+from dispatcher.settings import Settings
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline.event_types import newer
 from dispatcher.storage.pipeline.owners import Presence
@@ -34,6 +32,10 @@ from dispatcher.webhooks.ping import Pinger
 if TYPE_CHECKING:
     from dispatcher.metrics.worker import WorkerMetrics
     from dispatcher.tracing import Tracing
+
+
+# In this order, where they were made.
+_CLOSED = ("event_types", "counters", "heartbeat", "storage", "schedule", "queue", "access", "tracing", "senders")
 
 
 class Container:
@@ -134,45 +136,6 @@ class Container:
 
     def close(self) -> None:
         """Closes what was opened."""
-        opened = (
-            "event_types",
-            "counters",
-            "heartbeat",
-            "storage",
-            "schedule",
-            "queue",
-            "access",
-            "tracing",
-            "senders",
-        )
-        for part in (self.__dict__.get(name) for name in opened):
+        for part in (self.__dict__.get(name) for name in _CLOSED):
             if part is not None:
                 part.close()
-
-
-_current: Container | None = None
-_lock = threading.Lock()
-
-
-def current_container() -> Container:
-    """This process's container, built from the environment when first asked for; raises InvalidSetting."""
-    global _current
-    with _lock:
-        if _current is None:
-            _current = Container(read_settings())
-            _ask_of(_current)
-        return _current
-
-
-def use_container(container: Container | None) -> None:
-    """Makes `container` this process's container: for a process that has its settings from elsewhere, and for tests."""
-    global _current
-    with _lock:
-        _current = container
-    use_emitter(None if container is None else lambda: container.emitter)
-    _ask_of(container)
-
-
-def _ask_of(container: Container | None) -> None:
-    """Events that are unknown in this process are looked for among the stored ones."""
-    ask_by(None if container is None else lambda name: container.event_types.ask(name))

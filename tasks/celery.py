@@ -14,7 +14,7 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 
 from dispatcher import log
 from dispatcher.broker.config import configure
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.errors import DispatcherError, InvalidSetting
 from dispatcher.pipeline.startup import check
 from dispatcher.settings import read_settings

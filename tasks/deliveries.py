@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from dispatcher import log
 from dispatcher.broker.names import DELIVER, acceptable
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.tasks.celery import app
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from dispatcher.broker.names import FAN_OUT
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.tasks.celery import app
 
 

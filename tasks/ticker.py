@@ -8,7 +8,7 @@ from celery.worker import state
 
 from dispatcher.background import BackgroundThread
 from dispatcher.broker.names import EVENTS
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.model.replay import StepResult
 from dispatcher.pipeline.ticks import Ticks, WorkerState, run_replays
 from dispatcher.replays import job

@@ -22,7 +22,8 @@ import redis
 # Both senders now, while sockets are on: a class made of a guarded socket stays guarded in later tests.
 import dispatcher.sender.curl
 import dispatcher.sender.portable  # noqa: F401
-from dispatcher.container import Container, use_container
+from dispatcher.container import Container
+from dispatcher.current import use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import Storage

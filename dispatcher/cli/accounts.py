@@ -8,7 +8,7 @@ from marshmallow import ValidationError
 from dispatcher.access.accounts import create_account, edit_account, list_accounts
 from dispatcher.cli.options import email, json_option, name, option_group
 from dispatcher.cli.output import show, show_list
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.model.account import Account
 from dispatcher.settings import check_time_zone
 from dispatcher.storage.admin.users import User

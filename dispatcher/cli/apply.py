@@ -5,7 +5,7 @@ from typing import IO, Any
 import click
 import yaml
 
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.errors import InvalidFile
 from dispatcher.webhooks.apply import plan
 

@@ -23,6 +23,6 @@ def backend() -> Backend:
 
         return RemoteBackend(remote)
     from dispatcher.cli.local import LocalBackend  # noqa: PLC0415 -- a command starts with what it needs
-    from dispatcher.container import current_container  # noqa: PLC0415 -- a command starts with what it needs
+    from dispatcher.current import current_container  # noqa: PLC0415 -- a command starts with what it needs
 
     return LocalBackend(current_container())

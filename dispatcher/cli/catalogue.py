@@ -58,7 +58,7 @@ def check(with_filters: bool, as_json: bool) -> None:
     """Check that every event has a JSON Schema, and an example that can be emitted and downgraded."""
     problems = [f"{name}: {problem}" for name, event in active().versions.items() for problem in _problems(event)]
     if with_filters:
-        from dispatcher.container import current_container  # noqa: PLC0415 -- the rest needs no database
+        from dispatcher.current import current_container  # noqa: PLC0415 -- the rest needs no database
         from dispatcher.webhooks.preview import unfit_filters  # noqa: PLC0415 -- the same
 
         problems += unfit_filters(current_container().storage)

@@ -7,7 +7,7 @@ import click
 from dispatcher.access.clients import create_client, revoke_client
 from dispatcher.cli.options import json_option, only_account_option
 from dispatcher.cli.output import show_attributes, show_list
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES, Client
 

@@ -21,7 +21,8 @@ from dispatcher.access.users import create_user, delete_user
 from dispatcher.cli.address import flower_address, url_of, web_address
 from dispatcher.cli.flower import flower_access
 from dispatcher.cli.up import own_command, procfile, take_ports
-from dispatcher.container import Container, current_container
+from dispatcher.container import Container
+from dispatcher.current import current_container
 from dispatcher.environment import program_environment, set_unset_variables, set_variables
 from dispatcher.errors import AccountExists, DispatcherError, ServiceStartFailed, UserNotFound
 from dispatcher.local.demo import DEMO_WEBHOOKS, FAILURES_OF_FLAKY, SETTINGS, SLUG, Arrivals, demo_events

@@ -8,7 +8,7 @@ import yaml
 from dispatcher import event_types as use_cases
 from dispatcher.cli.options import json_option
 from dispatcher.cli.output import print_json, show, show_list
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.errors import EventTypeNotFound
 from dispatcher.representations import event_type_json
 from dispatcher.schemas import EventType, active

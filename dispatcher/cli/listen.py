@@ -5,7 +5,7 @@ import threading
 
 import click
 
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.errors import DispatcherError
 from dispatcher.local.receiver import Arrival, Receiver
 from dispatcher.storage.secrets import signing_key

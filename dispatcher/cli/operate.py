@@ -4,7 +4,7 @@ import click
 
 from dispatcher.cli.options import json_option
 from dispatcher.cli.output import Column, print_json, print_table, show
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.storage import migrate as migrations
 from dispatcher.storage.stats.backlog import OVERDUE, measure
 

@@ -56,7 +56,7 @@ def is_known(event_name: str) -> bool:
     """Whether a webhook can subscribe to it; a remote dispatcher has event types of its own, and says so itself."""
     if variable("DISPATCHER_API") or event_name in active().names:
         return True
-    from dispatcher.container import current_container  # noqa: PLC0415 -- a command starts with what it needs
+    from dispatcher.current import current_container  # noqa: PLC0415 -- a command starts with what it needs
 
     with suppress(InvalidSetting):  # that the name is unknown is to be said first
         current_container()

@@ -7,7 +7,7 @@ import click
 
 from dispatcher.cli.options import json_option
 from dispatcher.cli.output import Column, show_list
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.errors import OutboxNotFound
 from dispatcher.settings import Outbox
 from dispatcher.storage.outboxes import registry

@@ -3,7 +3,7 @@
 import click
 from cryptography.fernet import Fernet
 
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.webhooks.secrets import encrypt_with_newest_key
 
 

@@ -4,7 +4,7 @@ import click
 
 from dispatcher import log
 from dispatcher.cli.address import url_of
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.schemas import active
 

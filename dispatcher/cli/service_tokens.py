@@ -9,7 +9,7 @@ import click
 from dispatcher.access import service_tokens
 from dispatcher.cli.options import json_option
 from dispatcher.cli.output import show_attributes, show_list
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.storage.admin.service_tokens import FULL, LIMITS, READ_ONLY, SCOPES, ServiceToken
 
 _id = click.argument("token_id", type=int, metavar="ID")

@@ -15,7 +15,7 @@ from dispatcher.cli.options import (
     read_password,
 )
 from dispatcher.cli.output import show_list
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.storage.admin import accounts, sessions, users
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import uvicorn
 
 from dispatcher import log
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 from dispatcher.processes import child
 from dispatcher.settings import Settings
 from dispatcher.web.app import create_app

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from dispatcher.container import use_container
+from dispatcher.current import use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.processes import child

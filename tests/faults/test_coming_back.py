@@ -11,7 +11,8 @@ from pathlib import Path
 
 import redis
 
-from dispatcher.container import Container, use_container
+from dispatcher.container import Container
+from dispatcher.current import use_container
 from dispatcher.local.env_file import running_environment
 from dispatcher.schedule.schedule import WORKERS
 from dispatcher.settings import Settings

@@ -33,7 +33,7 @@ def test_workers_killed_at_random_lose_nothing(cluster: Cluster, receiver: Recei
 EMITTER = """
 import os, random, sys
 from dispatcher import emit
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 rng = random.Random(int(sys.argv[1]))
 engine = current_container().storage.engine
 print("ready", flush=True)

@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 EMITTER = """
 import random, sys, time
 from dispatcher import emit
-from dispatcher.container import current_container
+from dispatcher.current import current_container
 seed, wanted, resources = (int(word) for word in sys.argv[1:4])
 pause_s = float(sys.argv[4])
 rng = random.Random(seed)

@@ -86,7 +86,7 @@ class DeliveryAdmin(_ReadOnly, admin.ModelAdmin):
     @admin.action(description="Redeliver the selected deliveries", permissions=["change"])
     def redeliver(self, request: HttpRequest, deliveries: QuerySet) -> None:
         """Makes finished ones pending again, with the same Idempotency-Key and a new series of attempts."""
-        from dispatcher.container import current_container  # noqa: PLC0415 -- a service that only emits has no server
+        from dispatcher.current import current_container  # noqa: PLC0415 -- a service that only emits has no server
         from dispatcher.replays.one import replay  # noqa: PLC0415 -- the same
 
         container = current_container()

@@ -151,7 +151,10 @@ def test_an_emit_whose_key_another_transaction_is_storing_waits_for_it_and_holds
     with ThreadPoolExecutor(1) as thread, container.storage.transaction() as connection:
         first = container.emitter.emit(api.account, [NewEvent(**PAID, idempotency_key="k")], connection)[0]
         waits = thread.submit(api.post, "/events.json", json=PAID | {"idempotency_key": "k"})
-        asks = "select from pg_stat_activity where query like '%%pg_advisory_xact_lock%%' and wait_event_type = 'Lock'"
+        asks = (
+            "select from pg_stat_activity where query like '%%pg_advisory_xact_lock%%'"
+            " and wait_event_type = 'Lock' and datname = current_database()"
+        )
         eventually(lambda: api.sql(asks), what="the emit waiting")
 
         other = api.post("/events.json", json=PAID | {"idempotency_key": "other"})
@@ -170,7 +173,7 @@ def interrupted(api: Api, container: Container, table: str, statement: str, with
         waits = thread.submit(api.post, "/events.json", json=PAID)
         ended = (
             "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where query like %(statement)s and wait_event_type = 'Lock'"
+            " where query like %(statement)s and wait_event_type = 'Lock' and datname = current_database()"
         )
         eventually(lambda: api.sql(ended, statement=f"%{statement}%"), what="its statement waiting")
         return waits.result(within_s)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.cli.root import main
-from dispatcher.container import use_container
+from dispatcher.current import use_container
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.support.api import Api

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from dispatcher.cli.address import url_of
 from dispatcher.cli.root import main
-from dispatcher.container import Container, use_container
+from dispatcher.container import Container
+from dispatcher.current import use_container
 from dispatcher.model.account import Account
 from tests.support.api import AGENT, Api, Server, send
 from tests.support.builders import a_webhook

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from dispatcher import emit
-from dispatcher.container import Container, use_container
+from dispatcher.container import Container
+from dispatcher.current import use_container
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook

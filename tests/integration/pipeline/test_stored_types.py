@@ -8,7 +8,8 @@ import psycopg2
 import pytest
 
 from dispatcher import event_types, signals
-from dispatcher.container import Container, use_container
+from dispatcher.container import Container
+from dispatcher.current import use_container
 from dispatcher.model.account import Account
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.schemas import InvalidEvent, active

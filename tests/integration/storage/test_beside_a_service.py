@@ -13,7 +13,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from dispatcher import emit
-from dispatcher.container import Container, use_container
+from dispatcher.container import Container
+from dispatcher.current import use_container
 from dispatcher.settings import Settings
 from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage, rows

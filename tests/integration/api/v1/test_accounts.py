@@ -173,7 +173,9 @@ def test_what_waits_for_a_deletion_is_not_created(service: Service, customer: st
         deletion = threads.submit(storage.transact, end)
         ended.wait(5)
         posts = [threads.submit(service.post, f"{customer}/{name}", json=body) for name, body in new.items()]
-        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        waiting = (
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
         eventually(lambda: storage.read(scalar, waiting) == len(new))
         may_commit.set()
         deletion.result()

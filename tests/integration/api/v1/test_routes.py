@@ -339,17 +339,23 @@ def test_a_key_is_for_one_request_and_a_failure_frees_it(post: Repeated) -> None
     assert post(key="x" * 300).status_code == 400
 
 
+# Locks of other databases and of other tests' requests say nothing of this one's.
+HOLDS_A_KEY_AND_WAITS = """
+select count(*) from pg_locks l join pg_stat_activity a using (pid)
+where l.locktype = 'advisory' and l.granted and a.wait_event_type = 'Lock' and a.datname = current_database()
+"""
+
+
 def test_while_a_request_is_under_way_another_with_its_key_is_refused(
     post: Repeated, service: Service, customer: str
 ) -> None:
-    """The first waits for the account, which somebody else holds."""
+    """The first holds its key, and waits for the account, which somebody else holds."""
     storage, account = service.container.storage, customer.rpartition("/")[2]
     with ThreadPoolExecutor(1) as threads:
         with storage.transaction() as connection:
             rows(connection, "select from dispatcher.accounts where external_id = %(id)s for update", id=account)
             first = threads.submit(post)
-            waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-            eventually(lambda: storage.read(scalar, waiting) == 1)
+            eventually(lambda: storage.read(scalar, HOLDS_A_KEY_AND_WAITS) == 1, what="the first request waiting")
 
             second = post()
 
