@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from dispatcher.schemas import active
 from dispatcher.schemas.api.webhook import FilteredWebhookSchema, WebhookSchema, WebhookWithExtrasSchema
 from dispatcher.schemas.api_v3 import EVENT_TYPES
+from dispatcher.schemas.wildcards import as_pattern
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = WebhookSchema()
@@ -248,6 +249,11 @@ def test_a_wildcard_that_means_no_event_is_refused(wildcard: str) -> None:
 
     (text,) = caught.value.messages_dict["events"]
     assert text.startswith(f'is not included in the list: "{wildcard}"; ')
+
+
+def test_a_wildcard_is_matched_at_once_however_many_stars_it_has() -> None:
+    assert as_pattern(["*" * 99 + "x", "*a" * 49 + "*b"]).fullmatch("a" * 100) is None
+    assert as_pattern(["order.*", "**_*paid"]).fullmatch("invoice_paid")
 
 
 def test_wildcards_are_a_hundred_at_most() -> None:
