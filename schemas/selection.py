@@ -24,15 +24,19 @@ _encode = msgspec.json.Encoder().encode
 def select_fields(event_name: str, body_json: str, only: Paths, excluded: Paths) -> str:
     """The JSON text of the body with those of the paths `only`, if there are any, and without those `excluded`.
 
-    With `only`, the id of what the event is about stays too; the dispatcher's own events are left as they are. Raises
-    ValueError where the text holds a lone surrogate.
+    The id of what the event is about always stays: a wildcard may mean an event that came after its webhook was
+    checked. The dispatcher's own events are left as they are. Raises ValueError where the text holds a lone surrogate.
     """
     if not (only or excluded) or event_name in OPERATIONAL_EVENTS:
         return body_json
     body = msgspec.Raw(body_json.strip().encode())
+    place = active().resource_ids.get(event_name)
     if only:
-        place = active().resource_ids.get(event_name)
         body = _only(body, _tree((*only, ".".join(place)) if place else only)) or msgspec.Raw(b"{}")
+    if place and (kept := {place[0], ".".join(place)}.intersection(excluded)):
+        if place[0] in kept:
+            body = _raw({name: one for name, one in _id_alone(body, *place).items() if one is not None})
+        excluded = tuple(path for path in excluded if path not in kept)
     return bytes(_without(body, _tree(excluded)) if excluded else body).decode()
 
 
@@ -67,6 +71,11 @@ def _only(value: msgspec.Raw, tree: Tree) -> msgspec.Raw | None:
         case b"n":
             return value
     return None
+
+
+def _id_alone(body: msgspec.Raw, key: str, id_: str) -> dict[str, msgspec.Raw | None]:
+    """The attributes of a body, of `key` with the id alone."""
+    return {name: _only(one, {id_: {}}) if name == key else one for name, one in _decode_object(body).items()}
 
 
 def _without(value: msgspec.Raw, tree: Tree) -> msgspec.Raw:

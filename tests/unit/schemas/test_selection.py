@@ -28,6 +28,10 @@ BODY = (
         (("invoice.x", "invoice.lines"), ("invoice.x.y.z", "invoice.lines.a", "nothing.here"),
          '{"invoice":{"id":9.0,"lines":[{"b":[ 2 ]},{},4],"x":{"y":{"q":2}}}}'),
         (("invoice.x",), ("invoice.x",), '{"invoice":{"id":9.0}}'),
+        ((), ("invoice.id", "invoice.lines", "invoice.x", "invoice.note"),
+         '{"invoice":{"id":9.0,"total":1.10,"client":null},"payment":{"id": 5}}'),
+        ((), ("invoice", "payment.id"), '{"invoice":{"id":9.0},"payment":{}}'),
+        (("payment", "invoice.total"), ("invoice",), '{"invoice":{"id":9.0},"payment":{"id": 5}}'),
     ],
 )  # fmt: skip
 def test_what_is_kept_is_as_it_was_written(only: Any, excluded: Any, kept: str) -> None:
@@ -66,7 +70,8 @@ def test_nothing_else_is_sent(body: Any, only: Any, excluded: Any) -> None:
 
     kept = places(sent)
     assert kept <= places(body)
-    assert not any(f"{place}.".startswith(f"{path}.") for place in kept for path in excluded)
+    others = {place for place in kept if f"{place}."[:11] not in ("invoice.", "invoice.id.")}  # the id, or null
+    assert not any(f"{place}.".startswith(f"{path}.") for place in others for path in excluded)
     if only:  # what is null may hold what was asked for
         wanted = {*only, "invoice.id"}
         assert all(any(f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") for b in wanted) for a in kept)
