@@ -143,3 +143,14 @@ def test_a_rotation_without_the_old_key_changes_nothing(steps: Steps, storage: S
     with pytest.raises(SecretDecryptionFailed):
         storage.transact(webhooks.rotate_secrets, SecretBox([Fernet.generate_key().decode()]), 0)
     assert steps.value("select signing_secret_encrypted from dispatcher.webhooks") == before
+
+
+def test_a_worker_starts_beside_options_of_a_later_release(steps: Steps, storage: Storage, account: Account) -> None:
+    made = a_webhook(storage, account, secret_headers={"X-B": "s3cret"})
+    later = "(options::jsonb || '{\"later\": 1}')::json"
+    steps.rows(f"update dispatcher.webhooks set options = {later} where id = %(id)s returning id", id=made.id)
+
+    storage.read(webhooks.check_newest, storage.secrets)
+
+    with pytest.raises(SecretDecryptionFailed):
+        storage.read(webhooks.check_newest, SecretBox([Fernet.generate_key().decode()]))

@@ -47,3 +47,9 @@ def test_a_rotation_leaves_nothing_that_the_old_key_opens() -> None:
 def test_an_option_of_a_later_release_is_not_ignored() -> None:
     with pytest.raises(ValueError, match="unknown options: later"):
         read_options('{"timeout_s": 5, "later": 1}', BOX)
+
+
+def test_nor_is_a_schedule_of_a_later_release() -> None:
+    """A drain that took it would fail at each result, and send the same again and again."""
+    with pytest.raises(ValueError, match="unknown retry schedule: later"):
+        read_options('{"retry_schedule": "later"}', BOX)
