@@ -10,6 +10,7 @@ from dispatcher.api.http import container
 from dispatcher.claim_check import PATH
 from dispatcher.errors import ApiError
 from dispatcher.payload import content_type, render
+from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.storage.reads import payloads
 
 blueprint = Blueprint("payloads", __name__, description="Payloads beyond a webhook's `payload_limit`.")
@@ -25,6 +26,7 @@ _SIGNED = [
 @blueprint.response(200)
 @blueprint.alt_response(403)
 @blueprint.alt_response(404)
+@blueprint.alt_response(409)
 @blueprint.alt_response(429)
 def show(delivery_id: int) -> Response:
     """What the webhook would have been POSTed: as it is configured now, for as long as the event is kept."""
@@ -39,8 +41,12 @@ def show(delivery_id: int) -> Response:
         raise too_many(allowance)
     storage = container().storage
     claimed, target = storage.read(payloads.find, storage.secrets, delivery_id)
+    try:
+        body = render(claimed, target)
+    except DowngradeFailed as error:
+        raise ApiError(409, "conflict", str(error)) from error
     return Response(
-        render(claimed, target),
+        body,
         content_type=content_type(claimed.event_name, target.payload_version),
         headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"},
     )

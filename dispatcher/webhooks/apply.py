@@ -135,7 +135,7 @@ def _webhooks(
         given = _mapping(entry, here)
         _refuse_second(listed[:number], given, here)
         before = _stored(unnamed, given, here)
-        checked = _fields(here, partial(edit.checked_attributes, edit.changed_attributes(before, given), before=before))
+        checked = _fields(here, partial(_checked, before, given))
         after = {name: checked[name] for name in given}
         title = _title(given.get("uid"), given.get("webhook_url"), external_id)
         if before is None:
@@ -150,6 +150,10 @@ def _webhooks(
         if prunes and one.client_id is None:
             title = _title(one.uid, one.webhook_url, external_id)
             yield PlannedChange("-", title, {}, partial(_delete, storage, slug, one.id))
+
+
+def _checked(before: Webhook | None, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    return edit.checked_attributes(edit.changed_attributes(before, given), before=before)
 
 
 def _stored(candidates: Sequence[Webhook], given: Mapping[str, Any], at: Path) -> Webhook | None:

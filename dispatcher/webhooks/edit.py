@@ -17,6 +17,7 @@ from dispatcher.schemas.api.field_paths import problems_of_paths
 from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
+from dispatcher.settings import Settings
 from dispatcher.storage.admin import accounts, audit, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
@@ -68,7 +69,7 @@ def edit_webhook(
         account = accounts.find(connection, slug)
         before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
         given = dict(changes)
-        if client_id is not None and given.get("events") == active().subscribed(before.events):
+        if client_id is not None and _are_same(given.get("events"), active().subscribed(before.events)):
             del given["events"]  # it writes back what it was shown: wildcards stay
         schema = _of_client if client_id is not None and "events" in given else _schema
         checked = checked_attributes(changed_attributes(before, given), schema, before)
@@ -100,6 +101,11 @@ def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: i
     storage.transact(delete)
 
 
+def _are_same(events: Any, names: list[str]) -> bool:
+    """In whatever order."""
+    return isinstance(events, list) and all(isinstance(name, str) for name in events) and {*events} == {*names}
+
+
 def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
     """A client's webhook is API v3's, which has no filter and no uid; what was set otherwise stays."""
     unknown = attributes.keys() & {"filter", "uid"} if client_id is not None else ()
@@ -110,10 +116,13 @@ def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
 def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     """All that may be written of a webhook, with `changes`; of a new one where `before` is None.
 
-    Raises InvalidWebhook where this process lacks what a change needs.
+    Raises InvalidWebhook where the settings of this process do not allow a change.
     """
     if changes.get("payload_limit") is not None and not variable("DISPATCHER_PUBLIC_URL"):
         raise InvalidWebhook({"payload_limit": ["needs DISPATCHER_PUBLIC_URL, which is not set in this process"]})
+    timeout_s, longest_s = changes.get("timeout_s"), float(variable("DISPATCHER_TIMEOUT_S") or Settings.timeout_s)
+    if isinstance(timeout_s, int) and timeout_s > longest_s and (before is None or timeout_s != before.timeout_s):
+        raise InvalidWebhook({"timeout_s": [f"must be at most {longest_s:g}, as DISPATCHER_TIMEOUT_S is"]})
     kept = webhooks.DEFAULTS if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
     attributes = {**kept, **changes, "event_versions": changed_versions(before, changes)}
     secret = changes.get("secret_headers")
@@ -130,12 +139,14 @@ def checked_attributes(
 ) -> dict[str, Any]:
     """`attributes` as they are stored; raises InvalidWebhook with every message at once.
 
-    A filter that is as it was `before` stays as it was compiled, also where events have changed so that it would be
-    refused now (`preview.unfit_filters`): otherwise its webhook could not even be paused.
+    Events, paths and a filter that are as they were `before` stay, also where the catalogue has changed so that they
+    would be refused now (`preview.unfit_filters`): otherwise their webhook could not even be paused.
     """
     messages: dict[str, list[str]] = {}
+    kept = {"events": [*before.events]} if before is not None and attributes["events"] is before.events else {}
     try:
-        checked: dict[str, Any] = schema.load(attributes)
+        loaded = {name: value for name, value in attributes.items() if name not in kept}
+        checked: dict[str, Any] = schema.load(loaded, partial=tuple(kept)) | kept
     except ValidationError as error:
         messages = texts_by_field(error)
         checked = {}
@@ -148,8 +159,14 @@ def checked_attributes(
         except ValidationError as error:
             if before is None or (before.filter, [*before.events]) != (checked["filter"], checked["events"]):
                 messages["filter"] = texts(error.messages)
-    if only or excluded:
+    if (only or excluded) and not (before and _has_same_paths(before, checked)):
         messages |= problems_of_paths(checked["events"], checked["event_versions"], only, excluded)
     if messages:
         raise InvalidWebhook(messages)
     return checked
+
+
+def _has_same_paths(before: Webhook, checked: Mapping[str, Any]) -> bool:
+    """Whether it selects the same fields of the same events."""
+    same = all([*getattr(before, name)] == checked[name] for name in ("events", "only_fields", "excluded_fields"))
+    return same and before.event_versions == checked["event_versions"]

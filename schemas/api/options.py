@@ -104,9 +104,8 @@ class OptionsSchema(WireSchema):
     `only_fields` and `excluded_fields` are paths such as `invoice.lines.name`: of the body only these attributes are
     sent, and never those. Of a payload of more than `payload_limit` bytes a URL is sent.
 
-    `timeout_s` is in seconds, for one attempt; a longer one than the dispatcher's own counts as that. `retry_schedule`
-    is a name, or an array of the seconds before each retry. `success_codes` are those that mean that a delivery was
-    received; null: 2xx.
+    `timeout_s` is in seconds, for one attempt; at most the dispatcher's own. `retry_schedule` is a name, or an array of
+    the seconds before each retry. `success_codes` are those that mean that a delivery was received; null: 2xx.
 
     `event_versions` names, by event, the version of its body that is sent, where that is not 1. In a change, those that
     are not named stay; "newest" stands for the newest of all events.

@@ -78,6 +78,16 @@ def test_no_other_url_opens_anything(api: Api, container: Container, webhook: An
         assert (answer.status_code, answer.json()["error"]) == (403, "forbidden"), wrong
 
 
+def test_what_cannot_be_made_any_more_is_told(api: Api, container: Container, webhook: Any) -> None:
+    url, _ = claim(container, api, a_delivery(api, webhook.id))
+    api.sql("update dispatcher.events set version = 2 where account_id = %(id)s returning id", id=api.account.id)
+
+    answer = get(url)
+
+    assert (answer.status_code, answer.json()["error"]) == (409, "conflict")
+    assert "cannot be made version 1" in answer.json()["error_description"]
+
+
 def test_a_payload_may_be_fetched_sixty_times_a_minute(api: Api, container: Container, webhook: Any) -> None:
     url, _ = claim(container, api, a_delivery(api, webhook.id))
     other, _ = claim(container, api, a_delivery(api, webhook.id))

@@ -78,6 +78,7 @@ def test_wildcards_are_shown_as_the_events_they_stand_for_and_kept(api: Api, con
     shown = api.get(url).json()
     assert shown["events"] == ["invoice_paid", "expense_paid"]
     assert api.patch(url, json={"active": False, "events": shown["events"]}).status_code == 200
+    assert api.patch(url, json={"events": [*reversed(shown["events"])]}).status_code == 200
     assert container.storage.read(scalar, stored, id=made["id"]) == ["*_paid"]
     assert api.patch(url, json={"events": ["*_paid"]}).status_code == 422
     assert api.patch(url, json={"events": ["invoice_paid"]}).json()["events"] == ["invoice_paid"]

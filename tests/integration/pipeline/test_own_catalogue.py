@@ -209,6 +209,21 @@ def test_filters_that_the_newest_version_does_not_fit_are_named_and_kept(
         edit_webhook(storage, flow.container.schedule, account.slug, hook.id, {"filter": {"order": {"number": ["2"]}}})
 
 
+def test_a_webhook_whose_events_are_gone_from_the_catalogue_can_be_paused(
+    storage: Storage, account: Account, flow: Flow
+) -> None:
+    given = {"webhook_url": "https://a.example/", "events": ["order.split"], "only_fields": ["order.number"]}
+    hook = create_webhook(storage, account.slug, given)
+    use(Catalogues(api_v3.catalogue))
+
+    paused = edit_webhook(storage, flow.container.schedule, account.slug, hook.id, {"active": False})
+
+    assert (paused.active, paused.events, paused.only_fields) == (False, ("order.split",), ("order.number",))
+    for change in ({"events": ["order.split"]}, {"only_fields": ["order.total"]}):
+        with pytest.raises(InvalidWebhook):
+            edit_webhook(storage, flow.container.schedule, account.slug, hook.id, change)
+
+
 def _want_order(connection: Connection, webhook_id: int) -> None:
     rows(connection, "update dispatcher.webhooks set ordering = 'resource' where id = %(id)s", id=webhook_id)
 
