@@ -1,5 +1,6 @@
 """Verifying in Python: each reason has an error of its own, and none says a secret."""
 
+import hmac
 import json
 import time
 from base64 import b64encode
@@ -44,7 +45,7 @@ def test_a_request_in_a_rotation_is_verified_with_either_secret_or_both(secrets:
 def test_a_signature_of_another_scheme_beside_it_is_passed_over() -> None:
     beside = signed(OLD)["webhook-signature"]
 
-    assert verify(BODY, signed(**{"webhook-signature": f"v1a,AAAA {beside} v9"}), OLD, now_s=NOW_S)
+    assert verify(BODY, signed(**{"webhook-signature": f"v1a,AAAA constructor,AAAA {beside} v9"}), OLD, now_s=NOW_S)
     with pytest.raises(SignatureMismatch):
         verify(BODY, signed(**{"webhook-signature": beside.replace("v1,", "v1a,")}), OLD, now_s=NOW_S)
 
@@ -76,6 +77,14 @@ def test_a_tolerance_is_in_seconds_and_the_clock_is_the_default() -> None:
     assert verify(BODY, signed(OLD), OLD, now_s=NOW_S + 301, tolerance_s=301)
     with pytest.raises((TimestampTooOld, TimestampTooNew)):
         verify(BODY, signed(OLD), OLD, tolerance_s=abs(time.time() - NOW_S) - 60)
+
+
+@pytest.mark.parametrize("nothing", ["", "whsec_"])
+def test_an_empty_secret_verifies_nothing(nothing: str) -> None:
+    signature = b64encode(hmac.digest(b"", f"msg_1.{NOW_S}.".encode() + BODY, "sha256")).decode()
+
+    with pytest.raises(ValueError, match="a signing secret is whsec_ and Base64"):
+        verify(BODY, signed(**{"webhook-signature": f"v1,{signature}"}), nothing, now_s=NOW_S)
 
 
 def test_what_is_no_secret_is_said_without_it() -> None:

@@ -95,6 +95,8 @@ def _is_hmac(secret: str, signed: bytes, signature: str) -> bool:
     try:
         key = b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
+        key = b""
+    if not key:  # an empty one, as of a variable that is not set, is everybody's
         raise ValueError(f"a signing secret is {_PREFIX} and Base64") from None
     expected = b64encode(hmac.digest(key, signed, hashlib.sha256))
     return hmac.compare_digest(expected, signature.encode())

@@ -60,6 +60,7 @@ say({
     await reason(delivered.body, delivered.headers, sentS - 301),
     await reason(delivered.body, { ...delivered.headers, 'webhook-timestamp': 'soon' }, sentS),
     await reason(delivered.body, {}, sentS),
+    await reason(delivered.body, { ...delivered.headers, 'webhook-signature': 'constructor,AAAA' }, sentS),
   ],
 });
 
