@@ -183,7 +183,7 @@ def _check_changes(event: EventType, wanted: StoredType, before: StoredType | No
     else:
         return
     found = version_changes(event.name, older.schema, event.schema)
-    if texts := [f"{one.path}: {one.text}" for one in found if one.breaks]:
+    if texts := [f"{one.path}: {one.text}" for one in found if one.breaks or not (before or one.fits)]:
         raise InvalidEventType({"schema": [f"breaks receivers; {advice}", *texts[:_BREAKING_SHOWN]]})
 
 

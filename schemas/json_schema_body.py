@@ -16,7 +16,7 @@ from dispatcher.schemas.errors import InvalidCatalogue, plain
 from dispatcher.schemas.wire.body import Rendered
 from dispatcher.schemas.wire.fields import Invalid, JsonSchema, Problems
 from dispatcher.schemas.wire.json_schema import DIALECT
-from dispatcher.schemas.wire.json_values import is_json, json_text
+from dispatcher.schemas.wire.json_values import infinite, is_json, json_text
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
@@ -36,6 +36,8 @@ _OF_ITS_OWN = frozenset(
 _ROOT_ONLY = frozenset({"$schema", "$id", "$defs"})
 _OF_NAMES = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
 """Words whose value is an object of schemas by name."""
+_OF_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_BOOLEANS: Mapping[bool, JsonSchema] = {True: {}, False: {"not": {}}}
 _OF_VALUES = frozenset({"const", "enum", "default", "examples", "example"})
 """Words whose value is no schema."""
 
@@ -51,7 +53,7 @@ class JsonSchemaBody:
         """As `BodyType` has it. Datetimes, UUIDs and Decimals are written as JSON has them, in no particular zone."""
         try:
             text = json_text(body)
-            value = body if is_json(body) else json.loads(text)
+            value = body if is_json(body) else _read(body, text)
             if not self.is_valid(value):
                 raise Invalid([problem for error in self._validator.iter_errors(value) for problem in _problems(error)])
         except RecursionError:
@@ -92,6 +94,13 @@ class JsonSchemaBody:
         return Described(_renamed(body, prefix), types)
 
 
+def _read(body: Mapping[str, object], text: bytes) -> Any:
+    """What is sent of Python's objects; raises Invalid where that is another value."""
+    if problems := list(infinite(body)):
+        raise Invalid(problems)
+    return json.loads(text)
+
+
 def compiled(schema: JsonSchema) -> "Draft202012Validator":
     """What validates by it; raises ValueError where jsonschema-rs refuses it, InvalidCatalogue where there is none."""
     try:
@@ -119,7 +128,7 @@ def problems_of(schema: Any) -> list[str]:
             return [f"is nested too deeply (maximum is {DEPTH_LIMIT} levels)"]
     except (Invalid, RecursionError):
         return ["holds what is no JSON"]
-    if schema.get("$schema", DIALECT).rstrip("#") != DIALECT:
+    if str(schema.get("$schema", DIALECT)).rstrip("#") != DIALECT:
         return [f"$schema: must be {DIALECT}, or absent"]
     if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
         return ['must have "type": "object" and `properties`: a body is an object']
@@ -167,12 +176,23 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def _renamed(value: Any, prefix: str) -> Any:
-    if isinstance(value, dict):
-        renamed = {key: _renamed(item, prefix) for key, item in value.items()}
-        reference = value.get("$ref")
-        return renamed | {"$ref": prefix + reference.removeprefix(_DEFS)} if isinstance(reference, str) else renamed
-    return [_renamed(item, prefix) for item in value] if isinstance(value, list) else value
+def _renamed(schema: Any, prefix: str) -> Any:
+    """It with its types named so; `true` and `false` are written as schemas, so that who reads it finds no others."""
+    if not isinstance(schema, dict):
+        return _BOOLEANS[schema] if isinstance(schema, bool) else schema
+    return {word: _renamed_word(word, value, prefix) for word, value in schema.items()}
+
+
+def _renamed_word(word: str, value: Any, prefix: str) -> Any:
+    if word == "$ref" and isinstance(value, str):
+        return prefix + value.removeprefix(_DEFS)
+    if word in _OF_NAMES and isinstance(value, dict):
+        return {name: _renamed(one, prefix) for name, one in value.items()}
+    if word in _OF_LISTS and isinstance(value, list):
+        return [_renamed(one, prefix) for one in value]
+    if word == "items" or (isinstance(value, dict) and word not in _OF_VALUES):
+        return _renamed(value, prefix)
+    return value
 
 
 _TEXTS: Mapping[str, str] = {

@@ -25,6 +25,8 @@ _FORMATS = {
     "ipv4": "192.0.2.1",
     "ipv6": "2001:db8::1",
 }
+_VALUES_LIMIT, _LENGTH_LIMIT = 10_000, 10_000
+"""Of an example that is made up: values, and characters of one."""
 
 
 class Described:
@@ -47,7 +49,7 @@ class Described:
 
     def example(self) -> dict[str, Any]:
         """A body with every attribute, as far as its schema tells; its author may know a better one."""
-        body: dict[str, Any] = _example(self._body, self._types, ())
+        body: dict[str, Any] = _Examples(self._types).of(self._body, ())
         return body
 
 
@@ -103,15 +105,20 @@ def _sent(schema: JsonSchema) -> JsonSchema:
 def _renamed(value: Any, refs: str) -> Any:
     if isinstance(value, Mapping):
         return {
-            key: refs + item.removeprefix(_REFS) if key == "$ref" and isinstance(item, str) else _renamed(item, refs)
+            key: refs + item.removeprefix(_REFS) if key == "$ref" and _is_reference(item) else _renamed(item, refs)
             for key, item in value.items()
         }
     return [_renamed(item, refs) for item in value] if isinstance(value, list) else value
 
 
+def _is_reference(value: object) -> bool:
+    """A value in `const` or `enum` may have an attribute of that name, too."""
+    return isinstance(value, str) and value.startswith(_REFS)
+
+
 def _refs(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        if isinstance(value.get("$ref"), str):
+        if _is_reference(value.get("$ref")):
             yield value["$ref"].removeprefix(_REFS)
         for item in value.values():
             yield from _refs(item)
@@ -127,33 +134,44 @@ def _collect(schema: JsonSchema, types: Mapping[str, JsonSchema], names: dict[st
             _collect(types[name], types, names)
 
 
-def _example(schema: JsonSchema, types: Mapping[str, JsonSchema], within: tuple[str, ...]) -> Any:
-    for word in ("example", "const", "default"):
-        if word in schema:
-            return schema[word]
-    for word in ("examples", "enum"):
-        if schema.get(word):
-            return schema[word][0]
-    if "$ref" in schema:
-        name = schema["$ref"].removeprefix(_REFS)
-        return None if name in within else _example(types[name], types, (*within, name))
-    for word in ("allOf", "anyOf", "oneOf"):
-        if word in schema:
-            return _example(schema[word][0], types, within)
-    return _example_of_type(schema, types, within)
+class _Examples:
+    """Of what a schema describes. Types within types can be many more than can be written: the rest is null."""
 
+    def __init__(self, types: Mapping[str, JsonSchema]) -> None:
+        self._types = types
+        self._left = _VALUES_LIMIT
 
-def _example_of_type(schema: JsonSchema, types: Mapping[str, JsonSchema], within: tuple[str, ...]) -> Any:
-    kind = schema.get("type", "object")
-    match kind[0] if isinstance(kind, list) else kind:
-        case "object":
-            return {name: _example(one, types, within) for name, one in schema.get("properties", {}).items()}
-        case "array":
-            return [_example(schema.get("items", {}), types, within)]
-        case "string":
-            return _FORMATS.get(schema.get("format", ""), "text".ljust(schema.get("minLength", 0), "."))
-        case "boolean":
-            return False
-        case "integer" | "number":
-            return schema.get("minimum", 1)
-    return None
+    def of(self, schema: JsonSchema, within: tuple[str, ...]) -> Any:
+        """A value; `within`: the types in which it stands, of which it holds no other."""
+        self._left -= 1
+        if self._left < 0:
+            return None
+        for word in ("example", "const", "default"):
+            if word in schema:
+                return schema[word]
+        for word in ("examples", "enum"):
+            if schema.get(word):
+                return schema[word][0]
+        if "$ref" in schema:
+            name = schema["$ref"].removeprefix(_REFS)
+            return None if name in within else self.of(self._types[name], (*within, name))
+        for word in ("allOf", "anyOf", "oneOf"):
+            if schema.get(word):
+                return self.of(schema[word][0], within)
+        return self._of_type(schema, within)
+
+    def _of_type(self, schema: JsonSchema, within: tuple[str, ...]) -> Any:
+        kind = schema.get("type", "object")
+        match kind[0] if isinstance(kind, list) else kind:
+            case "object":
+                return {name: self.of(one, within) for name, one in schema.get("properties", {}).items()}
+            case "array":
+                return [self.of(schema.get("items", {}), within)]
+            case "string":
+                length = min(schema.get("minLength", 0), _LENGTH_LIMIT)
+                return _FORMATS.get(schema.get("format", ""), "text".ljust(length, "."))
+            case "boolean":
+                return False
+            case "integer" | "number":
+                return schema.get("minimum", 1)
+        return None

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import orjson
 
 from dispatcher.schemas.wire.fields import UNSENDABLE, Invalid
 
-_JSON = frozenset({str, int, float, bool, type(None)})
+_JSON = frozenset({str, int, bool, type(None)})
 
 
 def is_json(value: object) -> bool:
@@ -17,7 +18,9 @@ def is_json(value: object) -> bool:
     kind = type(value)
     if kind is dict:
         return all(type(key) is str and is_json(item) for key, item in value.items())  # type: ignore[attr-defined]
-    return all(map(is_json, value)) if kind is list else kind in _JSON  # type: ignore[call-overload]
+    if kind is list:
+        return all(map(is_json, value))  # type: ignore[call-overload]
+    return kind in _JSON or (kind is float and isfinite(value))  # type: ignore[arg-type]
 
 
 def json_text(value: Any) -> bytes:
@@ -36,9 +39,21 @@ def json_text(value: Any) -> bytes:
     return text
 
 
+def infinite(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """The numbers that JSON does not have: as its text, they are null."""
+    if isinstance(value, float) and not isfinite(value):
+        yield path, "is not a finite number"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from infinite(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from infinite(item, f"{path}[{number}]")
+
+
 def _number(value: object) -> int | float:
     """A Decimal as a number, as JSON has no others; for more digits there is `as_string`."""
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite():
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError
 

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from dispatcher.schemas import Catalogue
 from dispatcher.schemas.active_catalogues import Catalogues
 from dispatcher.schemas.api_v3 import catalogue as api_v3
-from dispatcher.schemas.changes import changes
+from dispatcher.schemas.changes import changes, version_changes
 from dispatcher.schemas.documents import json_schema
 from tests.support.shop import a_catalogue
 
@@ -92,3 +92,75 @@ def test_an_event_is_there_or_not() -> None:
 
 def test_another_envelope_breaks() -> None:
     assert "BREAKS order.made: data: removed" in found(FORMER, envelope="api_v3")
+
+
+def of_schemas(old: Any, new: Any, **types: Any) -> list[str]:
+    """What is said of an attribute `x` whose schema changes; `types`: those of `$defs`."""
+    before, after = ({"type": "object", "properties": {"x": one}, "$defs": types} for one in (old, new))
+    return [str(change).strip() for change in version_changes("e", before, after)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ({"minimum": 1}, {"minimum": 0}, "has the minimum 0 now, had 1"),
+        ({"minimum": 1}, {}, "has no minimum now, had 1"),
+        ({"maximum": 9}, {"maximum": 9.5}, "has the maximum 9.5 now, had 9"),
+        ({"maxLength": 50}, {"maxLength": 60}, "has the maxLength 60 now, had 50"),
+        ({"pattern": "^a$"}, {"pattern": "^b$"}, "has the pattern ^b$ now, had ^a$"),
+        ({"multipleOf": 10}, {"multipleOf": 4}, "has the multipleOf 4 now, had 10"),
+        ({"uniqueItems": True}, {}, "has no uniqueItems now"),
+        ({"not": {"const": 1}}, {"not": {"const": 2}}, "has another not now"),
+        ({"type": "string"}, {}, "may be anything now, was string"),
+        ({"type": "string"}, True, "may be anything now, was string"),
+        ({"type": "string"}, {"anyOf": [{"type": "string"}, {}]}, "may be anything now, was string"),
+        ({"const": "a"}, {"enum": ["a", "b"]}, "may be b now"),
+        ({"anyOf": [{"const": "a"}, {"const": "b"}]}, {"enum": ["a", "b", "c"]}, "may be c now"),
+    ],
+)
+def test_a_rule_that_is_not_kept_any_more_breaks(old: Any, new: Any, text: str) -> None:
+    assert of_schemas(old, new) == [f"BREAKS e: x: {text}"]
+
+
+def test_stricter_rules_break_nobody() -> None:
+    loose = {"type": ["number", "string"], "minimum": 1, "maxLength": 9, "multipleOf": 5, "enum": [1, 2]}
+    strict = {"type": "number", "minimum": 2, "maxLength": 8, "multipleOf": 10, "const": 2, "pattern": "x"}
+
+    assert of_schemas(loose, strict) == []
+
+
+def test_parts_that_hold_together_and_alternatives_are_looked_into() -> None:
+    base, more = {"properties": {"a": {}, "b": {}}, "required": ["a"]}, {"properties": {"c": {}}, "required": ["c"]}
+    whole = {"allOf": [base, more]}
+
+    assert of_schemas(whole, {"allOf": [{**base, "required": []}, more]}) == ["BREAKS e: x.a: may be absent now"]
+    assert of_schemas(whole, {"allOf": [{"properties": {"b": {}}}, more]}) == ["BREAKS e: x.a: removed"]
+    assert of_schemas(whole, {"allOf": [{**base, "properties": {"a": {}, "b": False}}, more]}) == [
+        "BREAKS e: x.b: removed"
+    ]
+    assert of_schemas(whole, {"anyOf": [whole, base]}) == ["BREAKS e: x.c: may be absent now"]
+
+
+def test_attributes_of_any_name() -> None:
+    assert of_schemas({"additionalProperties": {"type": "string"}}, {}) == [
+        "BREAKS e: x.*: may be anything now, was string"
+    ]
+    assert of_schemas({"additionalProperties": False}, {}) == ["e: x: may have other attributes now"]
+    assert of_schemas({"additionalProperties": False}, {"additionalProperties": False, "properties": {"a": {}}}) == [
+        "e: x.a: added"
+    ]
+
+
+def test_types_within_themselves_and_within_many_others_have_an_end() -> None:
+    one = {"type": "object", "properties": {"left": {"$ref": "#/$defs/t1"}, "right": {"$ref": "#/$defs/t1"}}}
+    types = {
+        f"t{number}": {
+            "allOf": [
+                {"properties": {side: {"$ref": f"#/$defs/t{number + 1}"} for side in ("left", "right")}},
+                {"anyOf": [{"$ref": f"#/$defs/t{number + 1}"}] * 2},
+            ]
+        }
+        for number in range(1, 60)
+    }
+
+    assert of_schemas(one, one, **types, t60={"$ref": "#/$defs/t60"}) == []

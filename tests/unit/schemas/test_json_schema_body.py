@@ -69,13 +69,19 @@ def test_what_cannot_be_sent_is_refused() -> None:
         ".order.lines[0].sku": "holds a NUL or a lone surrogate"
     }
     assert "is not JSON" in refused({"order": {"id": ID, "total": object()}})[".order.total"]
-    assert refused({"order": {"id": ID, "total": float("nan")}}) == {".order.total": "must be a number"}
+    for number in (float("nan"), json.loads("1e400")):
+        assert refused({"order": {"id": ID, "total": number}}) == {".order.total": "is not a finite number"}
+    assert refused({"order": {"lines": [float("inf")]}}, {"properties": {}}) == {
+        ".order.lines[0]": "is not a finite number"
+    }
+    assert "not JSON" in refused({"order": {"id": ID, "total": Decimal("Infinity")}})[""]
 
 
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
         ([], "must be a JSON Schema"),
+        ({**SCHEMA, "$schema": 7}, f"must be {DIALECT}"),
         ({"type": "object"}, "`properties`"),
         ({**SCHEMA, "$schema": "http://json-schema.org/draft-07/schema#"}, f"must be {DIALECT}"),
         (schema_with(x={"$ref": "https://example.com/schema.json"}), "properties.order.properties.x.$ref: must be"),
@@ -126,3 +132,25 @@ def test_a_process_without_the_library_says_what_to_install(monkeypatch: pytest.
 
     with pytest.raises(InvalidCatalogue, match="pip install jsonschema-rs"):
         JsonSchemaBody("order.sent", SCHEMA).render(BODY, "UTC")
+
+
+def test_true_and_false_are_schemas_and_what_looks_like_a_reference_may_be_a_value() -> None:
+    value = {"$ref": "x"}
+    body = JsonSchemaBody("x", schema_with(any=True, none=False, one={"const": value}))
+
+    order = body.json_schema("#/")["properties"]["order"]["properties"]
+    assert (order["any"], order["none"], order["one"]) == ({}, {"not": {}}, {"const": value})
+    assert body.example()["order"]["one"] == value
+    assert list(body.types("#/")) == ["x.Line"]
+
+
+def test_an_example_that_is_made_up_has_an_end() -> None:
+    types: dict[str, Any] = {
+        f"T{number}": {"properties": {side: {"$ref": f"#/$defs/T{number + 1}"} for side in ("left", "right")}}
+        for number in range(40)
+    }
+    schema = {"properties": {"x": {"$ref": "#/$defs/T0"}, "y": {"type": "string", "minLength": 10**9}}}
+
+    example = JsonSchemaBody("x", {**schema, "$defs": {**types, "T40": {"type": "string"}}}).example()
+
+    assert len(json.dumps(example)) < 1_000_000

@@ -100,6 +100,14 @@ def test_what_is_wrong_with_a_body_is_told_by_path_and_values_are_not_repeated(
         ({"schema": schema_with(note={"$ref": "http://127.0.0.1:9/x"})}, "schema", "must be #/$defs/ and the name"),
         ({"schema": schema_with(note={"pattern": "(a+)+(?=b)"})}, "schema", "look-around"),
         ({"schema": schema_with(note={"type": "text"})}, "schema", "properties.order.properties.note.type"),
+        (
+            {
+                "schema": {**SCHEMA, "required": ["order", "x"], "properties": {"order": True, "x": False}},
+                "example": BODY,
+            },
+            "schema",
+            "breaks receivers",
+        ),
         ({"example": {"order": {}}}, "example", "order.id: missing"),
         ({"resource": "invoice"}, "resource", "must be a key of the body"),
         ({"resource": None, "supersedes": True}, "supersedes", "needs `resource`"),
@@ -140,6 +148,9 @@ def test_what_breaks_receivers_is_a_new_version_with_a_downgrade(service: Servic
     assert refused["schema"][0] == "breaks receivers; give a `downgrade` to version 1"
     refused = problems(service.put(path, json=wanted | {"version": 2, "downgrade": []}))
     assert "order.total: missing" in refused["downgrade"][0]
+    added = {"schema": schema_with(note={"type": "string"}), "version": 2}  # version 1 has no other attributes
+    refused = problems(service.put(path, json=added))
+    assert refused["schema"][1] == "order.note: added"
 
     move = [{"op": "move", "from": "/order/sum", "path": "/order/total"}]
     assert service.put(path, json=wanted | {"version": 2, "downgrade": move}).status_code == 201
