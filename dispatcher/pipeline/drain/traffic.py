@@ -174,7 +174,7 @@ class Traffic:
             lane.unsent.popleft()
             unsent = self._flights.start(lane, delivery, target, sent_at)
             if unsent is not None:
-                self._finish(*unsent, sent=False)
+                self._finish_all([unsent], sent=False)
 
     def _leave_alone(self, lane: Lane) -> None:
         """No key in SECRET_KEYS opens its secrets: that is not its receiver's fault, and costs it no attempt."""
@@ -189,14 +189,14 @@ class Traffic:
             lane.has_pending = True
             self.recorder.give_back(lane)
 
-    def _finish_all(self, landed: Iterable[tuple[Flight, Result]]) -> None:
+    def _finish_all(self, landed: Iterable[tuple[Flight, Result]], *, sent: bool = True) -> None:
         for flight, result in landed:
             try:
-                self._finish(flight, result)
+                self._finish(flight, result, sent=sent)
             except Exception as error:  # its lease ends by itself; the others are judged
                 log_fault("delivery.not_judged", error, delivery_id=result.tag)
 
-    def _finish(self, flight: Flight, result: Result, *, sent: bool = True) -> None:
+    def _finish(self, flight: Flight, result: Result, *, sent: bool) -> None:
         lane = flight.lane
         finished = self._outcomes.follow(flight, result, sent=sent)
         if lane.is_paused:

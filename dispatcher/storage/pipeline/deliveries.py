@@ -415,7 +415,7 @@ def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:
             )
         except SecretDecryptionFailed as error:  # this must not stop the others of the chunk
             logger.error(log.line("webhook.secret_decryption_failed", webhook_id=id_, reason=error))
-        except ValueError as error:  # no base64, or a word or an option that only a later release knows
+        except Exception as error:  # a word or an option that only a later release knows, or one that SQL wrote wrongly
             logger.error(log.line("webhook.invalid", webhook_id=id_, reason=type(error).__name__))
     return opened
 

@@ -8,6 +8,7 @@ from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.engine import Storage
+from dispatcher.storage.pipeline import deliveries
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.storage.conftest import Steps
 from tests.support.builders import SECRET_KEY, a_webhook, an_account
@@ -154,3 +155,16 @@ def test_a_worker_starts_beside_options_of_a_later_release(steps: Steps, storage
 
     with pytest.raises(SecretDecryptionFailed):
         storage.read(webhooks.check_newest, SecretBox([Fernet.generate_key().decode()]))
+
+
+@pytest.mark.parametrize("wrong", ['{"secret_headers": {"X-B": "plain"}}', '{"retry_schedule": "later"}'])
+def test_options_that_cannot_be_read_stop_their_own_webhook_only(
+    steps: Steps, storage: Storage, account: Account, wrong: str
+) -> None:
+    broken, fine = a_webhook(storage, account), a_webhook(storage, account)
+    sql = "update dispatcher.webhooks set options = cast(%(options)s as json) where id = %(id)s returning id"
+    steps.rows(sql, options=wrong, id=broken.id)
+
+    found = storage.read(deliveries.targets, storage.secrets, {broken.id, fine.id})
+
+    assert found.keys() == {fine.id}
