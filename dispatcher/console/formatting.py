@@ -11,6 +11,7 @@ from flask import Flask, g
 from markupsafe import Markup
 
 from dispatcher import clock
+from dispatcher.model.attempt import is_success
 
 _FIGURE_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
@@ -93,7 +94,20 @@ def kind(value: Any) -> str:
 
 def register(app: Flask) -> None:
     """Registers them as filters of the templates."""
-    for filter_ in (span, ago, when, number, counted, words, short_url, without_query, local_input, as_json, kind):
+    for filter_ in (
+        span,
+        ago,
+        when,
+        number,
+        counted,
+        words,
+        short_url,
+        without_query,
+        local_input,
+        as_json,
+        kind,
+        is_success,
+    ):
         app.jinja_env.filters[filter_.__name__] = filter_
 
 

@@ -132,7 +132,8 @@ def ping(webhook_id: int) -> Response:
     except TooManyPings as error:
         problem = str(error)
         return page("ping.html", problem=problem) if is_part() else webhook_page(webhook_id, 503, ping_problem=problem)
-    return page("ping.html", ping=pinged) if is_part() else webhook_page(webhook_id, ping=pinged)
+    shown: dict[str, Any] = {"ping": pinged, "success_codes": find_webhook(webhook_id).success_codes}
+    return page("ping.html", **shown) if is_part() else webhook_page(webhook_id, **shown)
 
 
 @blueprint.route(f"{_ONE}/secret", methods=["POST"])

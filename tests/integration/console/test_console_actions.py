@@ -131,12 +131,12 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen: Window, base: str,
 def test_a_ping_is_answered_at_once_and_the_secret_is_revealed_and_rotated(
     seen: Window, base: str, traffic: Traffic
 ) -> None:
-    webhook = traffic.webhook(Answer(status=500, body=b"<b>oh</b>"))
+    webhook = traffic.webhook(Answer(status=500, body=b"<b>oh</b>"), success_codes=("500",))
     page = seen.open(f"{base}/webhooks/{webhook}")
 
     page.get_by_label("Event", exact=True).select_option("invoice_paid")
     page.get_by_role("button", name="Send a test event").click()
-    expect(page.locator("#ping").get_by_text("500")).to_be_visible()
+    expect(page.locator("#ping").get_by_text("500")).to_have_class("status is-good")
     expect(page.locator("#ping pre")).to_have_text("<b>oh</b>")
 
     page.get_by_role("button", name="Reveal").click()

@@ -93,7 +93,9 @@ CASES = {
         says="10% of deliveries failed after their last attempt", after="40m",
     ),
     "AttemptsFailing": Case(
-        bad=counters(ATTEMPTS, "outcome", _2xx=25, _5xx=75), good=counters(ATTEMPTS, "outcome", _2xx=2, _5xx=6),
+        # Success codes decide: 50 of the 2xx are none, and a 409 is one.
+        bad=counters(ATTEMPTS, "outcome", _2xx=74, _4xx=1, _5xx=25) | counters(FINISHED, "state", delivered=25),
+        good=counters(ATTEMPTS, "outcome", _2xx=2, _5xx=6) | counters(FINISHED, "state", delivered=2),
         says="75% of attempts fail", after="30m",
     ),
     "DeliverySlow": Case(
