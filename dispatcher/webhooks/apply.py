@@ -130,11 +130,12 @@ def _webhooks(
     def slug() -> str:
         return storage.read(tenants.find, external_id).slug  # it may be new
 
+    uids = [entry.get("uid") for entry in listed if isinstance(entry, dict)]
     for number, entry in enumerate(listed):
         here = (*at, number)
         given = _mapping(entry, here)
         _refuse_second(listed[:number], given, here)
-        before = _stored(unnamed, given, here)
+        before = _stored(unnamed, given, uids, here)
         checked = _fields(here, partial(_checked, before, given))
         after = {name: checked[name] for name in given}
         title = _title(given.get("uid"), given.get("webhook_url"), external_id)
@@ -156,14 +157,20 @@ def _checked(before: Webhook | None, given: Mapping[str, Any]) -> Mapping[str, A
     return edit.checked_attributes(edit.changed_attributes(before, given), before=before)
 
 
-def _stored(candidates: Sequence[Webhook], given: Mapping[str, Any], at: Path) -> Webhook | None:
-    """The webhook that an entry means; None: a new one. One without a uid gets that of the entry with its URL."""
+def _stored(
+    candidates: Sequence[Webhook], given: Mapping[str, Any], uids: Sequence[object], at: Path
+) -> Webhook | None:
+    """The webhook that an entry means; None: a new one. One without a uid gets that of the entry with its URL.
+
+    `uids`: those that the list names, whose webhooks no other entry means.
+    """
     uid, url = given.get("uid"), given.get("webhook_url")
     if uid is not None:
         for one in candidates:
             if one.uid == uid:
                 return one
-    at_url = [one for one in candidates if one.webhook_url == url and (uid is None or one.uid is None)]
+    others = [one for one in candidates if one.uid is None or (uid is None and one.uid not in uids)]
+    at_url = [one for one in others if one.webhook_url == url]
     if len(at_url) > 1:
         raise InvalidFile((*at, "webhook_url"), f"is the URL of {len(at_url)} webhooks of the account; add a `uid`")
     return at_url[0] if at_url else None

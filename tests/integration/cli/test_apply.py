@@ -108,6 +108,27 @@ def test_which_of_two_webhooks_is_meant_has_to_be_said(apply: Callable[..., Resu
     assert "webhooks.yaml:6: " in apply(elsewhere, code=1).stderr
 
 
+def test_an_entry_without_a_uid_never_means_a_webhook_that_another_entry_names(
+    apply: Callable[..., Result], run_json: Callable[..., Any]
+) -> None:
+    apply(TWO)
+    both = (
+        TWO.replace("uid: paid, ", "")
+        + "      - {uid: paid, webhook_url: https://example.com/hook, events: [invoice_paid]}\n"
+    )
+
+    assert "1 changed" in apply(both).stdout
+    assert apply(both, "--prune").stdout == "nothing to change\n"
+
+
+def test_an_account_is_known_by_its_id_as_it_is_written(
+    apply: Callable[..., Result], run_json: Callable[..., Any]
+) -> None:
+    apply("accounts:\n  0123: {time_zone: UTC}\n  no: {time_zone: UTC}\n")
+
+    assert [one["slug"] for one in run_json("account", "list")] == ["0123", "no"]
+
+
 def test_what_is_gone_from_the_file_is_deleted_only_on_request(
     apply: Callable[..., Result], run_json: Callable[..., Any], storage: Storage
 ) -> None:
@@ -141,6 +162,7 @@ def test_what_is_gone_from_the_file_is_deleted_only_on_request(
         ("filter:", "event_versions: {invoice_paid: 7}\n        filter:", 8),
         ("cus_17:", "7: {}\n  cus_17:\n    x: 1", 5),
         ("[invoice_paid]", "[invoice_paid", 8),
+        ("    time_zone: UTC\n", "    time_zone: UTC\n  cus_18: {}\n  cus_17:\n", 6),
     ],
 )
 def test_a_mistake_is_told_with_its_line(apply: Callable[..., Result], old: str, new: str, line: int) -> None:
