@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from marshmallow import ValidationError
@@ -153,10 +154,26 @@ def _with(one: StoredType, attributes: Mapping[str, Any]) -> StoredType:
     given = {name: value for name, value in attributes.items() if name not in ("version", "deprecated")}
     for name in ("schema", "example", "downgrade"):
         if given.get(name) is not None:
-            given[name] = json.dumps(given[name], ensure_ascii=False, default=str)  # YAML has dates
+            given[name] = _json(name, given[name])
     if "deprecated" in attributes:
         given["deprecated_at"] = (one.deprecated_at or clock.now()) if attributes["deprecated"] else None
     return replace(one, deleted_at=None, **given)
+
+
+def _json(name: str, value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_date)
+        text.encode()
+    except (TypeError, ValueError, RecursionError):  # an infinite number, half a surrogate pair, what has no end
+        raise InvalidEventType({name: ["holds what is no JSON"]}) from None
+    return text
+
+
+def _date(value: object) -> str:
+    """YAML has dates, which JSON writes as text."""
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError
 
 
 def _check_body(event: EventType) -> None:

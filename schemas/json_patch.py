@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Operation = Mapping[str, Any]
-OPERATION_LIMIT = 200
+OPERATION_LIMIT, COPY_LIMIT = 200, 10
+"""Each copy may double the document."""
 
 _NEEDS = {"add": "value", "replace": "value", "test": "value", "remove": "", "move": "from", "copy": "from"}
 """Operation → what it needs besides its path."""
@@ -19,6 +20,8 @@ def problems_of(patch: Any) -> list[str]:
     """Why it is no JSON Patch; empty where it is."""
     if not isinstance(patch, list) or len(patch) > OPERATION_LIMIT:
         return [f"must be a JSON Patch, an array of at most {OPERATION_LIMIT} operations"]
+    if sum(isinstance(one, dict) and one.get("op") == "copy" for one in patch) > COPY_LIMIT:
+        return [f"must have at most {COPY_LIMIT} copy operations"]
     return [f"[{number}]: {text}" for number, one in enumerate(patch) if (text := _problem_of(one))]
 
 

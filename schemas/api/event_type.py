@@ -9,6 +9,9 @@ from marshmallow.validate import Length, Range, Regexp
 from dispatcher.schemas import json_patch, json_schema_body
 from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, WireSchema
 
+VERSION_LIMIT = 100
+"""Each version hangs on the one before, in every process."""
+
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}\Z")
 _OBJECT: dict[str, Any] = {"invalid": "must be a JSON object"}
 
@@ -47,7 +50,7 @@ class NewEventTypeSchema(WireSchema):
     the version before, for webhooks that are pinned to that.
     """
 
-    version = fields.Integer(strict=True, validate=Range(1, 10_000, error="must be a number from 1"))
+    version = fields.Integer(strict=True, validate=Range(1, VERSION_LIMIT, error=f"must be a number from 1 to {VERSION_LIMIT}"))
     schema = fields.Raw(validate=_check_schema)
     example = fields.Dict(allow_none=True, error_messages=_OBJECT)
     resource = _key(allow_none=True)

@@ -180,8 +180,8 @@ event_types:
       required: [order]
       properties:
         order:
-          {type: object, required: [id], properties: {id: {type: integer}, shipped_on: {type: string, format: date}}}
-    example: {order: {id: 17, shipped_on: 2026-01-02}}
+          {type: object, required: [id], properties: {id: {type: integer}, shipped_at: {type: string, format: date-time}}}
+    example: {order: {id: 17, shipped_at: 2026-01-02T03:04:05Z}}
 accounts:
   cus_17:
     webhooks: [{webhook_url: "https://example.com/hook", events: [order.shipped]}]
@@ -207,7 +207,7 @@ def test_event_types_are_stored_before_webhooks_subscribe_to_them(
     apply(TYPES)
     assert apply(TYPES).stdout == "nothing to change\n"
     shown = run("event-type", "show", "order.shipped").stdout
-    assert json.loads(shown)["example"] == {"order": {"id": 17, "shipped_on": "2026-01-02"}}
+    assert json.loads(shown)["example"] == {"order": {"id": 17, "shipped_at": "2026-01-02T03:04:05+00:00"}}
 
     wider = apply(TYPES.replace("{id: {type: integer},", "{id: {type: integer}, note: {type: string},"), "--dry-run")
     assert "~ event type order.shipped version 1\n    schema:        order.shipped: order.note: added" in wider.stdout

@@ -62,3 +62,10 @@ def test_what_does_not_fit_the_document_fails(operation: dict[str, Any]) -> None
 )
 def test_what_is_no_patch_is_refused(patch: Any, said: str) -> None:
     assert said in problems_of(patch)[0]
+
+
+def test_a_patch_has_few_copies_as_each_may_double_the_document() -> None:
+    copies = [op("copy", f"/a/{number}", from_="/a") for number in range(11)]
+
+    assert problems_of(copies[:10]) == []
+    assert problems_of(copies) == ["must have at most 10 copy operations"]

@@ -113,6 +113,8 @@ def test_what_is_wrong_with_a_body_is_told_by_path_and_values_are_not_repeated(
         ({"resource": None, "supersedes": True}, "supersedes", "needs `resource`"),
         ({"version": 3}, "version", "must be from 1 to 2"),
         ({"downgrade": [{"op": "rename"}]}, "downgrade", "[0]: must be an object whose `op`"),
+        ({"downgrade": [{"op": "add", "path": "/x", "value": "\ud800"}]}, "downgrade", "holds what is no JSON"),
+        ({"version": 101}, "version", "must be a number from 1 to 100"),
         ({"description": "\0"}, "description", "is invalid"),
         ({"color": "red"}, "color", "Unknown field."),
     ],
