@@ -1,10 +1,5 @@
 """Event and webhook → the exact bytes and headers to send, signature included. Pure: the time is given."""
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Sequence
-
 from dispatcher.claim_check import ClaimChecks
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.options import NO_OPTIONS, Options
@@ -14,6 +9,7 @@ from dispatcher.schemas.catalogue import FIRST
 from dispatcher.schemas.envelopes import VERSION_HEADER
 from dispatcher.schemas.selection import select_fields, select_id
 from dispatcher.schemas.wire.payload import legacy_json
+from dispatcher.signatures import signature_headers
 
 
 def payload(delivery: Claimed, target: Target, checks: ClaimChecks, sent_at: int) -> bytes:
@@ -74,18 +70,13 @@ def sent_version(name: str, version: int, options: Options) -> int:
 def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_agent: str) -> list[tuple[str, str]]:
     """Headers of the POST (API v3, Webhook delivery; Standard Webhooks); `sent_at` in seconds since 1970."""
     key = str(delivery.idempotency_key)
-    timestamp = str(sent_at)
     made = [
         ("Content-Type", content_type(delivery.event_name, target.payload_version)),
         ("User-Agent", user_agent),
         ("Idempotency-Key", key),
     ]
     if target.signing is Signing.STANDARD:
-        made += [
-            ("webhook-id", key),
-            ("webhook-timestamp", timestamp),
-            ("webhook-signature", sign(target.signing_keys, key, timestamp, body)),
-        ]
+        made += signature_headers(target.signing_keys, target.options, key, str(sent_at), body)
     if (version := sent_version(delivery.event_name, delivery.event_version, target.options)) != FIRST:
         made.append((VERSION_HEADER, str(version)))
     if target.auth_header:
@@ -98,16 +89,3 @@ def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_a
 def content_type(event_name: str, version: PayloadVersion) -> str:
     """Of the POST: that of the event's envelope."""
     return "application/json" if version is PayloadVersion.LEGACY else active().envelope(event_name).content_type
-
-
-def sign(keys: Sequence[bytes], message_id: str, timestamp: str, body: bytes) -> str:
-    """`v1,<base64>` for each key, apart by spaces: HMAC-SHA256 of `id.timestamp.body` (Standard Webhooks)."""
-    signed = b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
-    digests = (hmac.digest(key, signed, hashlib.sha256) for key in keys)
-    return " ".join("v1," + base64.b64encode(digest).decode() for digest in digests)
-
-
-def is_signed(keys: Sequence[bytes], message_id: str, timestamp: str, signature: str, body: bytes) -> bool:
-    """Whether one of `signature`'s parts was made with one of `keys`; for receivers of ours, the clock is not asked."""
-    expected = [sign([key], message_id, timestamp, body) for key in keys]
-    return any(hmac.compare_digest(part.encode(), one.encode()) for part in signature.split(" ") for one in expected)

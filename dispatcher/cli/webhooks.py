@@ -12,11 +12,20 @@ from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_number, read_schedule, read_words
+from dispatcher.schemas.api.signatures import SCHEMES
 from dispatcher.schemas.api.signing import DAY_S
 from dispatcher.webhooks.versions import NEWEST
 
 _EVENT = "An event to subscribe to, or a wildcard such as `order.*`. May be repeated."
-_REMOVABLE = ("auth_header", "filter", "payload_limit", "timeout_s", "retry_schedule", "success_codes")
+_REMOVABLE = (
+    "auth_header",
+    "filter",
+    "payload_limit",
+    "timeout_s",
+    "retry_schedule",
+    "success_codes",
+    "signature_header",
+)
 """Attributes that `edit` sets to null for an empty value."""
 
 
@@ -116,6 +125,17 @@ _extras = option_group(
     click.option(
         "--secret-header", "secret_headers", multiple=True, callback=_secret_headers, metavar="'NAME: VALUE'",
         help="The same, encrypted and never shown. A name without a value keeps the one it has.",
+    ),
+    click.option(
+        "--signature-scheme", "signature_schemes", multiple=True, callback=_words, metavar="|".join(SCHEMES),
+        help='How requests are signed. May be repeated, and replaces all; "" means v1.',
+    ),
+    click.option(
+        "--signature-prefix", "signature_prefixes", multiple=True, callback=_words, metavar="TEXT",
+        help='Of the headers of v1 and v1a, such as `svix-`. May be repeated, and replaces all; "" means `webhook-`.',
+    ),
+    click.option(
+        "--signature-header", metavar="NAME", help='Of a stripe or github signature; "" means that company\'s own.'
     ),
     click.option(
         "--event-version", "event_versions", multiple=True, callback=_versions, metavar="NAME=N",

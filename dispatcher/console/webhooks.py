@@ -254,6 +254,9 @@ def _attributes() -> dict[str, Any]:
     attributes["tags"] = list(dict.fromkeys(form.get("tags", "").replace(",", " ").split()))
     attributes["metadata"] = read_lines(form.get("metadata", "").splitlines())
     attributes["events"] = [*form.get("wildcards", "").replace(",", " ").split(), *form.getlist("events")]
+    attributes["signature_schemes"] = form.getlist("signature_schemes")
+    attributes["signature_prefixes"] = form.get("signature_prefixes", "").replace(",", " ").split()
+    attributes["signature_header"] = form.get("signature_header", "").strip() or None
     attributes["superseding"] = bool(form.get("superseding"))
     attributes["filter"] = _json_or_text(form.get("filter", "").strip())
     for name in _PATHS:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-from dispatcher.payload import is_signed
+from dispatcher.signatures import is_signed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

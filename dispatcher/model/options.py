@@ -30,6 +30,12 @@ class Options:
     """Bytes of a payload, beyond which a URL is sent in its place (`claim_check`)."""
     event_versions: Mapping[str, int] = field(default_factory=dict)
     """The newest version of an event's body that its receiver knows; the first where none is named."""
+    signature_schemes: tuple[str, ...] = ("v1",)
+    """How requests are signed (`dispatcher.signatures`); several while a receiver migrates."""
+    signature_prefixes: tuple[str, ...] = ("webhook-",)
+    """Of the names of Standard Webhooks' three headers, which are sent once with each."""
+    signature_header: str | None = None
+    """The name of the header of a `stripe` or `github` signature; None: that company's own."""
 
 
 NO_OPTIONS = Options()

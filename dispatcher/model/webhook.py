@@ -1,6 +1,6 @@
 """Who wants events: a URL, the names it subscribed to, and how it is signed and authorised."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -46,6 +46,8 @@ class Webhook(Options):
     payload_version: PayloadVersion
     signing_secret: str = field(repr=False)
     """`whsec_` and base64, as Standard Webhooks writes it."""
+    public_key: str | None
+    """`whpk_` and base64: of the pair that signs with ed25519; None: there is none yet."""
     created_at: datetime
     updated_at: datetime
     client_id: int | None = None
@@ -68,13 +70,33 @@ class Webhook(Options):
     filter: Mapping[str, Any] | None = None
     """What bodies of events must match (`pipeline.filters`); None: nothing."""
 
+    @property
+    def jwks_path(self) -> str | None:
+        """Where its public keys are, below the URL of the API; None: it has none."""
+        return self.public_key and f"/webhooks/{self.failed_deliveries_uuid}/.well-known/jwks.json"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SigningSecret:
     """`secret` as `whsec_...`; until `previous_valid_until` (None: no more) the one before it signs too."""
 
     secret: str = field(repr=False)
+    public_key: str | None
     previous_valid_until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SigningKeys:
+    """What one signing secret signs with."""
+
+    secret: str = field(repr=False)
+    """As its receiver was given it."""
+    hmac: bytes = field(repr=False)
+    """The raw key that it stands for."""
+    ed25519: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    """Signs with the private key; None: there is no pair."""
+    public_key: str | None = None
+    """`whpk_` and base64."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,8 +106,8 @@ class Target:
     webhook_id: int
     url: str = field(repr=False)
     auth_header: str | None = field(repr=False)
-    signing_keys: tuple[bytes, ...] = field(repr=False)
-    """Raw HMAC keys, newest first; two while a rotation lasts."""
+    signing_keys: tuple[SigningKeys, ...] = field(repr=False)
+    """Newest first; two while a rotation lasts."""
     payload_version: PayloadVersion
     signing: Signing = Signing.STANDARD
     rate_limit: int | None = None

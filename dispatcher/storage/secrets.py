@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dispatcher.errors import SecretDecryptionFailed
+from dispatcher.model.webhook import SigningKeys
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's own prefix, no secret
+_PRIVATE_PREFIX, _PUBLIC_PREFIX = "whsk_", "whpk_"
 
 
 def new_signing_secret() -> str:
@@ -21,6 +24,27 @@ def new_signing_secret() -> str:
 def signing_key(secret: str) -> bytes:
     """The raw HMAC key of a `whsec_...` secret."""
     return base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+
+
+def with_key_pair(secret: str) -> str:
+    """A signing secret with a new ed25519 pair, as it is stored: `whsk_`, both keys in base64, in a second line."""
+    key = Ed25519PrivateKey.generate()
+    pair = key.private_bytes_raw() + key.public_key().public_bytes_raw()
+    return f"{secret}\n{_PRIVATE_PREFIX}{base64.b64encode(pair).decode()}"
+
+
+def _signing_keys(stored: str) -> SigningKeys:
+    """Of a stored signing secret, with a key pair or without."""
+    secret, _, private = stored.partition("\n")
+    if not private:
+        return SigningKeys(secret=secret, hmac=signing_key(secret))
+    pair = base64.b64decode(private.removeprefix(_PRIVATE_PREFIX))
+    return SigningKeys(
+        secret=secret,
+        hmac=signing_key(secret),
+        ed25519=Ed25519PrivateKey.from_private_bytes(pair[:32]).sign,
+        public_key=_PUBLIC_PREFIX + base64.b64encode(pair[32:]).decode(),
+    )
 
 
 def new_secret(length: int) -> str:
@@ -42,7 +66,7 @@ class SecretBox:
     def __init__(self, keys: Sequence[str]) -> None:
         self._of_settings = keys
         self._opened = lru_cache(maxsize=20_000)(self._open)
-        self._keys = lru_cache(maxsize=20_000)(lambda encrypted: signing_key(self._open(encrypted)))
+        self._keys = lru_cache(maxsize=20_000)(lambda encrypted: _signing_keys(self._open(encrypted)))
 
     @cached_property
     def _fernet(self) -> MultiFernet:
@@ -56,8 +80,8 @@ class SecretBox:
         """The text; raises SecretDecryptionFailed where no key fits."""
         return self._opened(encrypted)
 
-    def signing_key(self, encrypted: str) -> bytes:
-        """The raw HMAC key of an encrypted `whsec_...` secret."""
+    def signing_keys(self, encrypted: str) -> SigningKeys:
+        """The keys of an encrypted signing secret; raises as `open` does, and ValueError for what is no base64."""
         return self._keys(encrypted)
 
     def rotate(self, encrypted: str) -> str:

@@ -10,6 +10,7 @@ from dispatcher.api import (
     errors,
     events,
     health,
+    jwks,
     oauth,
     openapi,
     payloads,
@@ -66,6 +67,7 @@ def create_app(container: Container) -> Flask:
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)
     api.register_blueprint(health.blueprint)
     api.register_blueprint(payloads.blueprint)
+    api.register_blueprint(jwks.blueprint)
     app.register_blueprint(openapi.blueprint, url_prefix=auth.PREFIX)
     register_console(app)
     return app

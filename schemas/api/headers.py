@@ -28,6 +28,11 @@ def is_header_value(value: object) -> bool:
     return isinstance(value, str) and bool(_VALUE.match(value))
 
 
+def is_free_name(name: str) -> bool:
+    """Whether it is the name of a header that the dispatcher and HTTP do not need themselves."""
+    return bool(_NAME.match(name)) and not _RESERVED.match(name)
+
+
 class Headers(fields.Dict):
     """An object: name of a header → its value."""
 
@@ -51,11 +56,14 @@ def read_lines(lines: Iterable[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in parts}
 
 
-def check_headers(headers: Mapping[str, str], secret: Mapping[str, str], auth_header: str | None) -> None:
-    """Raises a ValidationError where one is sent twice, or there are too many."""
-    names = [name.lower() for name in (*headers, *secret, *(["authorization"] if auth_header else ()))]
+def check_headers(
+    headers: Mapping[str, str], secret: Mapping[str, str], auth_header: str | None, signatures: Iterable[str] = ()
+) -> None:
+    """Raises a ValidationError where one is sent twice, those of `signatures` included, or there are too many."""
+    own = [name.lower() for name in (*headers, *secret, *(["authorization"] if auth_header else ()))]
+    names = [*own, *(name.lower() for name in signatures)]
     texts = [f'"{name}" would be sent twice' for name in sorted({name for name in names if names.count(name) > 1})]
-    if len(names) > HEADER_LIMIT:
+    if len(own) > HEADER_LIMIT:
         texts.append(f"there may be {HEADER_LIMIT} headers at most")
     if sum(len(name) + len(value) for one in (headers, secret) for name, value in one.items()) > _SIZE_LIMIT:
         texts.append(f"headers may have {_SIZE_LIMIT:,} characters at most, all together")

@@ -10,6 +10,14 @@ from marshmallow.validate import Range
 from dispatcher.schemas.api.event_versions import EventVersions
 from dispatcher.schemas.api.field_paths import FieldPaths
 from dispatcher.schemas.api.headers import Headers, SecretHeaders, check_headers
+from dispatcher.schemas.api.signatures import (
+    STANDARD_PREFIX,
+    V1,
+    SignaturePrefixes,
+    SignatureSchemes,
+    names_of_headers,
+    signature_header,
+)
 from dispatcher.schemas.wire.fields import WireSchema
 
 RETRY_SCHEDULES: Mapping[str, tuple[int, ...]] = {
@@ -109,6 +117,9 @@ class OptionsSchema(WireSchema):
 
     `event_versions` names, by event, the version of its body that is sent, where that is not 1. In a change, those that
     are not named stay; "newest" stands for the newest of all events.
+
+    `signature_schemes` are `v1` (HMAC) and `v1a` (ed25519) of Standard Webhooks, whose three headers are sent once with
+    each of `signature_prefixes`; and `stripe` or `github`, whose header `signature_header` can rename.
     """
 
     headers = Headers()
@@ -120,7 +131,12 @@ class OptionsSchema(WireSchema):
     success_codes = SuccessCodes()
     payload_limit = _number(1_024, 2**26, "bytes")
     event_versions = EventVersions()
+    signature_schemes = SignatureSchemes()
+    signature_prefixes = SignaturePrefixes()
+    signature_header = signature_header()
 
     @validates_schema
     def _check_headers(self, data: Mapping[str, Any], **_: Any) -> None:
-        check_headers(data.get("headers", {}), data.get("secret_headers", {}), data.get("auth_header"))
+        schemes, prefixes = data.get("signature_schemes", [V1]), data.get("signature_prefixes", [STANDARD_PREFIX])
+        signatures = names_of_headers(schemes, prefixes, data.get("signature_header"))
+        check_headers(data.get("headers", {}), data.get("secret_headers", {}), data.get("auth_header"), signatures)

@@ -16,7 +16,11 @@ class RotationSchema(WireSchema):
 
 
 class SigningSecretSchema(WireSchema):
-    """The secret that signs. Until `previous_valid_until`, unless that is null, the one before it signs too."""
+    """The secret that signs. Until `previous_valid_until`, unless that is null, the one before it signs too.
+
+    `public_key` is of the pair that signs with ed25519, null where there is none.
+    """
 
     signing_secret = String(required=True, attribute="secret")
+    public_key = String(required=True, allow_none=True)
     previous_valid_until = DateTime(required=True, allow_none=True)

@@ -153,7 +153,8 @@ class WebhookWithExtrasSchema(OptionsSchema, WebhookSchema):
     `rate_limit` is in requests per second. `signing` "none" leaves the headers of Standard Webhooks out. `ordering`
     "resource" sends deliveries of one resource one at a time, in the order of their events. With `superseding`, a
     pending update of a resource gives way to a newer one. `deactivated_reason`: why we, not its owner, disabled it.
-    What the sender goes by is in `OptionsSchema`.
+    `public_key` verifies signatures of the scheme `v1a`; `jwks_path`, below the dispatcher's URL, has it as a JSON Web
+    Key Set. What the sender goes by is in `OptionsSchema`.
     """
 
     description = fields.String(allow_none=True, validate=_check_description, error_messages={"invalid": INVALID})
@@ -166,6 +167,8 @@ class WebhookWithExtrasSchema(OptionsSchema, WebhookSchema):
     superseding = flag()
     deactivated_at = DateTime(dump_only=True, allow_none=True)
     deactivated_reason = fields.String(dump_only=True, allow_none=True)
+    public_key = fields.String(dump_only=True, allow_none=True)
+    jwks_path = fields.String(dump_only=True, allow_none=True)
 
 
 def _subscriptions(check: Callable[[Sequence[str]], None] = check_subscriptions, **options: Any) -> Names:

@@ -12,7 +12,7 @@ from dispatcher.model.account import Account
 from dispatcher.model.attempt import Result
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.event import EventDraft
-from dispatcher.model.webhook import PayloadVersion, Target, Webhook
+from dispatcher.model.webhook import PayloadVersion, SigningKeys, Target, Webhook
 from dispatcher.pipeline.emit import NewEvent
 from dispatcher.schedule.schedule import Released
 from dispatcher.schemas.api_v3 import EVENT_TYPES
@@ -29,6 +29,7 @@ PASSWORDS = Passwords(PASSWORD_MEMORY_KIB)
 KEY = UUID("0190163d-8694-739b-aea5-966c26f8ad91")
 SIGNING_KEY = b"0123456789abcdef0123456789abcdef"
 SIGNING_SECRET = "whsec_" + base64.b64encode(SIGNING_KEY).decode()
+SIGNING_KEYS = SigningKeys(secret=SIGNING_SECRET, hmac=SIGNING_KEY)
 NOON = datetime(2026, 6, 13, 12, 0, tzinfo=UTC)
 
 
@@ -105,7 +106,7 @@ def a_target(**given: Any) -> Target:
         "webhook_id": 5,
         "url": "https://example.com/hook",
         "auth_header": None,
-        "signing_keys": (SIGNING_KEY,),
+        "signing_keys": (SIGNING_KEYS,),
         "payload_version": PayloadVersion.V3,
     }
     return Target(**(defaults | given))

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from dispatcher.model.options import Options
-from dispatcher.model.webhook import PayloadVersion, Signing
-from dispatcher.payload import headers, is_signed, render, sign
+from dispatcher.model.webhook import PayloadVersion, Signing, SigningKeys
+from dispatcher.payload import headers, render
 from dispatcher.schemas.errors import DowngradeFailed
-from tests.support.builders import KEY, SIGNING_KEY, SIGNING_SECRET, a_claimed, a_target
+from dispatcher.signatures import is_signed, sign
+from tests.support.builders import KEY, SIGNING_KEY, SIGNING_KEYS, SIGNING_SECRET, a_claimed, a_target
+
+NEW_KEYS = SigningKeys(secret="whsec_", hmac=b"x" * 32)
 
 
 def made(body: bytes = b"{}", **target: Any) -> dict[str, str]:
@@ -116,7 +119,7 @@ def test_the_signature_holds_for_the_standards_own_verifier(data: bytes) -> None
 
 def test_during_a_rotation_both_secrets_verify() -> None:
     body = b'{"a":1}'
-    said = made(body, signing_keys=(b"x" * 32, SIGNING_KEY))
+    said = made(body, signing_keys=(NEW_KEYS, SIGNING_KEYS))
 
     assert len(said["webhook-signature"].split(" ")) == 2
     assert verify(body, said) == {"a": 1}

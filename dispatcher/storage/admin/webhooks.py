@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from dispatcher.schemas.wildcards import as_like, is_wildcard
 from dispatcher.storage.engine import Connection, Row, array, one, rows, scalar, scalars
 from dispatcher.storage.options import read_options, rotate_options, write_options
 from dispatcher.storage.pipeline.transitions import end, legal
-from dispatcher.storage.secrets import SecretBox, new_signing_secret
+from dispatcher.storage.secrets import SecretBox, new_signing_secret, with_key_pair
 
 CANCELLED_AT_ONCE = 20_000
 """Deliveries that one statement cancels, in about 0.2 s: while a webhook is deleted, fan-outs to it wait."""
@@ -55,6 +55,7 @@ _READ = {
     "account_slug": "a.slug",
     "auth_header": "w.auth_header_encrypted",
     "signing_secret": "w.signing_secret_encrypted",
+    "public_key": "w.signing_secret_encrypted",
     "options": "w.options::text",
 }
 _COLUMNS = ", ".join(_READ.values())
@@ -147,6 +148,18 @@ update dispatcher.webhooks
 where id = %(id)s and {_OWNED} returning {_SIGNING}
 """
 
+_SCHEMES = f"""
+select options -> 'signature_schemes' from dispatcher.webhooks where id = %(id)s and {_OWNED} for update
+"""
+
+_ADD_KEY_PAIR = "update dispatcher.webhooks set signing_secret_encrypted = %(secret)s where id = %(id)s"
+
+# Index: the unique one of failed_deliveries_uuid.
+_PUBLIC_KEYS = """
+select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end
+from dispatcher.webhooks where failed_deliveries_uuid = %(uuid)s and deleted_at is null
+"""
+
 _SIGNING_KEYS = """
 select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end
 from dispatcher.webhooks where %(id)s::int is null or id = %(id)s order by id desc limit 100
@@ -173,7 +186,8 @@ update dispatcher.webhooks set auth_header_encrypted = %(auth_header)s, signing_
 def create(connection: Connection, secrets: SecretBox, account_id: int, attributes: Mapping[str, Any]) -> Webhook:
     """A new webhook with a new signing secret; `attributes` as `dispatcher.webhooks.edit` has checked them."""
     parameters = {"client_id": None, **_parameters(attributes, secrets)}
-    secret = secrets.close(new_signing_secret())
+    secret = new_signing_secret()
+    secret = secrets.close(with_key_pair(secret) if _needs_key_pair(attributes) else secret)
     with _unique_uid():
         return _webhook(rows(connection, _INSERT, **parameters, account_id=account_id, secret=secret)[0], secrets)
 
@@ -218,7 +232,12 @@ def edit(
     """Stores the webhook's attributes, all of them; raises WebhookNotFound, or InvalidWebhook (`uid`)."""
     parameters = {**_parameters(attributes, secrets), "account_id": account_id, "id": webhook_id}
     with _unique_uid():
-        return _webhook(one(connection, WebhookNotFound(webhook_id), _EDIT, **parameters), secrets)
+        edited = _webhook(one(connection, WebhookNotFound(webhook_id), _EDIT, **parameters), secrets)
+    if edited.public_key or not _needs_key_pair(attributes):
+        return edited
+    stored = secrets.close(with_key_pair(edited.signing_secret))
+    rows(connection, _ADD_KEY_PAIR, id=webhook_id, secret=stored)
+    return replace(edited, public_key=secrets.signing_keys(stored).public_key)
 
 
 def delete(connection: Connection, account_id: int, webhook_id: int, *, client_id: int | None = None) -> None:
@@ -279,7 +298,13 @@ def has_subscriber(connection: Connection, account_id: int, event_name: str) -> 
 def signing_keys(connection: Connection, secrets: SecretBox, webhook_id: int | None) -> list[bytes]:
     """The raw keys that verify the webhook's signatures now; empty where there is no such webhook. None: any of 100."""
     stored = rows(connection, _SIGNING_KEYS, id=webhook_id)
-    return [secrets.signing_key(encrypted) for row in stored for encrypted in row if encrypted]
+    return [secrets.signing_keys(encrypted).hmac for row in stored for encrypted in row if encrypted]
+
+
+def public_keys(connection: Connection, secrets: SecretBox, uuid: UUID) -> list[str]:
+    """`whpk_...` that verify signatures of the webhook with that `failed_deliveries_uuid` now, newest first."""
+    stored = (encrypted for row in rows(connection, _PUBLIC_KEYS, uuid=uuid) for encrypted in row if encrypted)
+    return [key for encrypted in stored if (key := secrets.signing_keys(encrypted).public_key)]
 
 
 def signing_secret(
@@ -288,7 +313,7 @@ def signing_secret(
     """The secret that signs; raises WebhookNotFound, as `find` does."""
     missing = WebhookNotFound(webhook_id)
     row = one(connection, missing, _SIGNING_WITH, account_id=account_id, id=webhook_id, client_id=client_id)
-    return SigningSecret(secret=secrets.open(row[0]), previous_valid_until=row[1])
+    return _secret(row, secrets)
 
 
 def rotate_signing_secret(
@@ -300,13 +325,16 @@ def rotate_signing_secret(
     *,
     client_id: int | None = None,
 ) -> SigningSecret:
-    """A new secret; the one before signs beside it for `valid_for`, an older one no more. Raises WebhookNotFound."""
+    """A new secret; the one before signs beside it for `valid_for`, an older one no more. Raises WebhookNotFound.
+
+    Where a key pair signs, that is new too. The secret before need not be readable.
+    """
     whose = {"account_id": account_id, "id": webhook_id, "client_id": client_id}
+    (schemes,) = one(connection, WebhookNotFound(webhook_id), _SCHEMES, **whose)
     secret = new_signing_secret()
-    row = one(
-        connection, WebhookNotFound(webhook_id), _ROTATE, **whose, secret=secrets.close(secret), valid_for=valid_for
-    )
-    return SigningSecret(secret=secret, previous_valid_until=row[1])
+    stored = secrets.close(with_key_pair(secret) if "v1a" in (schemes or ()) else secret)
+    row = one(connection, WebhookNotFound(webhook_id), _ROTATE, **whose, secret=stored, valid_for=valid_for)
+    return _secret(row, secrets)
 
 
 def rotate_secrets(connection: Connection, secrets: SecretBox, after: int) -> tuple[int, int]:
@@ -325,6 +353,16 @@ def check_newest(connection: Connection, secrets: SecretBox) -> None:
         for secret in filter(None, encrypted):
             secrets.open(secret)
         rotate_options(options, secrets)  # opens them; one that only a later release knows is no wrong key
+
+
+def _needs_key_pair(attributes: Mapping[str, Any]) -> bool:
+    return "v1a" in attributes.get("signature_schemes", ())
+
+
+def _secret(row: Row, secrets: SecretBox) -> SigningSecret:
+    """From _SIGNING."""
+    keys = secrets.signing_keys(row[0])
+    return SigningSecret(secret=keys.secret, public_key=keys.public_key, previous_valid_until=row[1])
 
 
 @contextmanager
@@ -358,6 +396,7 @@ def _webhook(row: Row, secrets: SecretBox) -> Webhook:
     """From _COLUMNS."""
     stored = dict(zip(_READ, row, strict=True))
     options = read_options(stored.pop("options"), secrets)
+    keys = secrets.signing_keys(stored["signing_secret"])
     return Webhook(
         **{name: getattr(options, name) for name in OPTION_DEFAULTS},
         **stored
@@ -367,7 +406,8 @@ def _webhook(row: Row, secrets: SecretBox) -> Webhook:
             "tags": tuple(stored["tags"] or ()),
             "metadata": stored["metadata"] or {},
             "payload_version": PayloadVersion(stored["payload_version"]),
-            "signing_secret": secrets.open(stored["signing_secret"]),
+            "signing_secret": keys.secret,
+            "public_key": keys.public_key,
             "signing": Signing(stored["signing"]),
             "ordering": Ordering(stored["ordering"]),
         },

@@ -406,7 +406,7 @@ def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:
                 webhook_id=id_,
                 url=url,
                 auth_header=secrets.open(auth_header) if auth_header else None,
-                signing_keys=tuple(secrets.signing_key(secret) for secret in (current, previous) if secret),
+                signing_keys=tuple(secrets.signing_keys(secret) for secret in (current, previous) if secret),
                 payload_version=PayloadVersion(version),
                 signing=Signing(signing),
                 rate_limit=rate_limit,

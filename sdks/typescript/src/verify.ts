@@ -30,6 +30,7 @@ export interface VerifyOptions {
 }
 
 const PREFIX = 'whsec_';
+const PUBLIC_PREFIX = 'whpk_';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 type Check = (secret: string, signed: Bytes, signature: Bytes) => Promise<boolean>;
@@ -38,13 +39,16 @@ type Check = (secret: string, signed: Bytes, signature: Bytes) => Promise<boolea
  * Version of a signature → whether (secret, signed bytes, signature) fit. Each compares in constant time. No object: the
  * version is the sender's text, and every object has a `constructor`.
  */
-const SCHEMES: ReadonlyMap<string, Check> = new Map([['v1', isHmac]]);
+const SCHEMES: ReadonlyMap<string, Check> = new Map([
+  ['v1', isHmac],
+  ['v1a', isEd25519],
+]);
 
 /**
  * The payload as JSON, if it was signed with one of `secrets`; throws VerificationFailed.
  *
- * `payload` is the body as it came, unparsed. During a rotation give both secrets, or the one that you have: requests are
- * then signed with each. Throws TypeError for a secret that is none. `Event` is what you know the payload to be: a type
+ * `payload` is the body as it came, unparsed. A secret is `whsec_...`, for HMAC, or a public key, `whpk_...`, for ed25519.
+ * During a rotation give both secrets, or the one that you have: requests are then signed with each. Throws TypeError for a secret that is none. `Event` is what you know the payload to be: a type
  * that was generated from your catalogue.
  */
 export async function verify<Event = unknown>(
@@ -90,11 +94,20 @@ function checkTime(timestamp: string, toleranceS: number, nowS: number): void {
 }
 
 async function isHmac(secret: string, signed: Bytes, signature: Bytes): Promise<boolean> {
+  if (secret.startsWith(PUBLIC_PREFIX)) return false; // which everybody could sign with
   const key = bytes(secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret);
   if (!key?.length) throw new TypeError(`a signing secret is ${PREFIX} and Base64`);
   const hmac = { name: 'HMAC', hash: 'SHA-256' };
   const imported = await crypto.subtle.importKey('raw', key, hmac, false, ['verify']);
   return crypto.subtle.verify('HMAC', imported, signature, signed);
+}
+
+async function isEd25519(publicKey: string, signed: Bytes, signature: Bytes): Promise<boolean> {
+  if (!publicKey.startsWith(PUBLIC_PREFIX)) return false;
+  const key = bytes(publicKey.slice(PUBLIC_PREFIX.length));
+  if (key?.length !== 32) throw new TypeError(`a public key is ${PUBLIC_PREFIX} and 32 bytes in Base64`);
+  const imported = await crypto.subtle.importKey('raw', key, 'Ed25519', false, ['verify']);
+  return crypto.subtle.verify('Ed25519', imported, signature, signed);
 }
 
 /** What the Base64 stands for, undefined for what is none. */

@@ -1,5 +1,6 @@
 """Trying a webhook out, and its signing secret."""
 
+import base64
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import requests
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
+from dispatcher import sdk
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from tests.support.api import Api, Server
 from tests.support.receiver import Answer, Receiver
@@ -156,6 +159,29 @@ def test_after_a_rotation_both_secrets_sign_for_a_day(api: Api, receiver: Any) -
     left = datetime.fromisoformat(rotated["previous_valid_until"]) - datetime.now(UTC)
     assert timedelta(hours=23, minutes=59) < left <= timedelta(days=1)
     assert api.get(f"{hook}/secret.json").json() == rotated
+
+
+def test_a_key_pair_signs_and_its_public_keys_are_for_everybody(api: Api, receiver: Any) -> None:
+    hook = a_hook(api, receiver.url())
+    shown = api.get(f"{hook}.json?include=extras").json()
+    assert (shown["public_key"], shown["jwks_path"]) == (None, None)
+    edited = api.patch(f"{hook}.json?include=extras", json={"signature_schemes": ["v1", "v1a"]}).json()
+    rotated = api.post(f"{hook}/secret/rotate.json").json()
+    api.post(f"{hook}/ping.json")
+    (request,) = receiver.wait_for(1)
+
+    signatures = [one.partition(",")[0] for one in request.header("webhook-signature").split(" ")]
+    assert signatures == ["v1", "v1", "v1a", "v1a"]
+    public_keys = [rotated["public_key"], edited["public_key"]]
+    for key in (rotated["signing_secret"], *public_keys):
+        sdk.verify(request.body, dict(request.headers), key)
+    answer = requests.get(f"{api.server.url}{edited['jwks_path']}", timeout=5)
+    assert answer.headers["Cache-Control"] == "public, max-age=300"
+    in_set = [base64.urlsafe_b64decode(one["x"] + "=") for one in answer.json()["keys"]]
+    assert in_set == [base64.b64decode(key.removeprefix("whpk_")) for key in public_keys]
+
+    api.delete(f"{hook}.json")
+    assert requests.get(answer.url, timeout=5).status_code == 404
 
 
 def test_the_old_secret_may_end_at_once(api: Api, receiver: Any) -> None:

@@ -41,6 +41,8 @@ EXTRAS = [
     "superseding",
     "deactivated_at",
     "deactivated_reason",
+    "public_key",
+    "jwks_path",
 ]
 GIVEN = {
     "webhook_url": "https://example.com/webhook",

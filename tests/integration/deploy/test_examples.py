@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from dispatcher import emit as emit_by_the_library
-from dispatcher.payload import sign
+from dispatcher.signatures import sign
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline import emits, events
 from tests.support.builders import a_body, a_webhook, an_account

@@ -74,6 +74,26 @@ def test_an_edit_keeps_the_secret(storage: Storage, account: Account, webhook: W
     assert edited.updated_at > webhook.updated_at
 
 
+def test_a_key_pair_is_made_where_it_first_signs_and_then_kept(
+    steps: Steps, storage: Storage, account: Account, webhook: Webhook
+) -> None:
+    def edit(*schemes: str) -> Webhook:
+        attributes = {"webhook_url": "https://b.test", "events": ["invoice_sent"], "signature_schemes": schemes}
+        return storage.transact(webhooks.edit, storage.secrets, account.id, webhook.id, attributes)
+
+    edited = edit("v1", "v1a")
+    made = a_webhook(storage, account, signature_schemes=["v1a"])
+
+    assert webhook.public_key is None
+    assert edited.public_key
+    assert made.public_key
+    assert edited.signing_secret == webhook.signing_secret
+    assert edit("v1").public_key == edit("v1a").public_key == edited.public_key
+    stored = steps.rows("select signing_secret_encrypted from dispatcher.webhooks order by id")
+    assert ["whsk_" in storage.secrets.open(one) for (one,) in stored] == [True, True]
+    assert "whsk_" not in repr(edited)
+
+
 @pytest.mark.parametrize("step", ["find", "delete"])
 def test_another_accounts_webhook_does_not_exist(storage: Storage, webhook: Webhook, step: str) -> None:
     other = an_account(storage, "pearcorp")

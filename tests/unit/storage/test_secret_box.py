@@ -21,7 +21,7 @@ def test_an_old_key_still_opens_what_it_closed() -> None:
     assert SecretBox([NEW, OLD]).open(SecretBox([OLD]).close("x")) == "x"
 
 
-@pytest.mark.parametrize("method", ["open", "signing_key", "rotate"])
+@pytest.mark.parametrize("method", ["open", "signing_keys", "rotate"])
 def test_what_no_key_opens_is_said_and_not_shown(method: str) -> None:
     closed = SecretBox([OLD]).close("x")
 

@@ -212,6 +212,7 @@ class Rotation(TypedDict):
 
 class SigningSecret(TypedDict):
     signing_secret: str
+    public_key: str | None
     previous_valid_until: str | None
 
 
@@ -252,6 +253,9 @@ class WebhookChanges(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     event_versions: NotRequired[dict[str, int]]
+    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
+    signature_prefixes: NotRequired[list[str]]
+    signature_header: NotRequired[str | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -283,6 +287,9 @@ class Webhook(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     event_versions: NotRequired[dict[str, int]]
+    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
+    signature_prefixes: NotRequired[list[str]]
+    signature_header: NotRequired[str | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -293,6 +300,8 @@ class Webhook(TypedDict):
     superseding: NotRequired[bool]
     deactivated_at: NotRequired[str | None]
     deactivated_reason: NotRequired[str | None]
+    public_key: NotRequired[str | None]
+    jwks_path: NotRequired[str | None]
 
 
 class WebhookInput(TypedDict):
@@ -311,6 +320,9 @@ class WebhookInput(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     event_versions: NotRequired[dict[str, int]]
+    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
+    signature_prefixes: NotRequired[list[str]]
+    signature_header: NotRequired[str | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]

@@ -192,6 +192,9 @@ class NewWebhook(TypedDict):
     success_codes: list[str] | None
     payload_limit: int | None
     event_versions: dict[str, int]
+    signature_schemes: list[Literal["v1", "v1a", "stripe", "github"]]
+    signature_prefixes: list[str]
+    signature_header: str | None
     description: str | None
     tags: list[str]
     metadata: dict[str, str]
@@ -202,6 +205,8 @@ class NewWebhook(TypedDict):
     superseding: bool
     deactivated_at: str | None
     deactivated_reason: str | None
+    public_key: str | None
+    jwks_path: str | None
     uid: str | None
     filter: dict[str, Any] | None
     signing_secret: str
@@ -266,6 +271,7 @@ class Rotation(TypedDict):
 
 class SigningSecret(TypedDict):
     signing_secret: str
+    public_key: str | None
     previous_valid_until: str | None
 
 
@@ -379,6 +385,9 @@ class Webhook(TypedDict):
     success_codes: list[str] | None
     payload_limit: int | None
     event_versions: dict[str, int]
+    signature_schemes: list[Literal["v1", "v1a", "stripe", "github"]]
+    signature_prefixes: list[str]
+    signature_header: str | None
     description: str | None
     tags: list[str]
     metadata: dict[str, str]
@@ -389,6 +398,8 @@ class Webhook(TypedDict):
     superseding: bool
     deactivated_at: str | None
     deactivated_reason: str | None
+    public_key: str | None
+    jwks_path: str | None
     uid: str | None
     filter: dict[str, Any] | None
 
@@ -409,6 +420,9 @@ class WebhookChanges(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     event_versions: NotRequired[dict[str, int]]
+    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
+    signature_prefixes: NotRequired[list[str]]
+    signature_header: NotRequired[str | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -437,6 +451,9 @@ class WebhookInput(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     event_versions: NotRequired[dict[str, int]]
+    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
+    signature_prefixes: NotRequired[list[str]]
+    signature_header: NotRequired[str | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]

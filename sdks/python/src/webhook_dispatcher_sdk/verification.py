@@ -6,6 +6,8 @@ VerificationFailed
 ├── TimestampTooOld      sent too long ago: replayed by somebody, or delayed on its way
 ├── TimestampTooNew      sent in the future: one of the two clocks is wrong
 └── SignatureMismatch    no signature is of one of the secrets
+
+A secret is `whsec_...`, for HMAC, or a public key, `whpk_...`, for ed25519, which needs the package cryptography.
 """
 
 import binascii
@@ -17,7 +19,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-_PREFIX = "whsec_"
+_PREFIX, _PUBLIC_PREFIX = "whsec_", "whpk_"
 
 
 class VerificationFailed(Exception):
@@ -54,9 +56,9 @@ def verify(
 ) -> Any:
     """The payload as JSON, if it was signed with one of `secrets`; raises VerificationFailed.
 
-    `payload` is the body as it came, unparsed. During a rotation give both secrets, or the one that you have: requests
-    are then signed with each. `now_s` is in seconds since 1970 (default: the clock). Raises ValueError for a secret
-    that is none.
+    `payload` is the body as it came, unparsed. A secret is `whsec_...`, or a public key, `whpk_...`. During a rotation
+    give both secrets, or the one that you have: requests are then signed with each. `now_s` is in seconds since 1970
+    (default: the clock). Raises ValueError for a secret that is none.
     """
     body = payload.encode() if isinstance(payload, str) else payload
     given = {name.lower(): value for name, value in headers.items()}
@@ -92,6 +94,8 @@ def _split(signatures: str) -> list[tuple[str, str, str]]:
 
 
 def _is_hmac(secret: str, signed: bytes, signature: str) -> bool:
+    if secret.startswith(_PUBLIC_PREFIX):  # which everybody could sign with
+        return False
     try:
         key = b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -102,5 +106,22 @@ def _is_hmac(secret: str, signed: bytes, signature: str) -> bool:
     return hmac.compare_digest(expected, signature.encode())
 
 
-_SCHEMES: Mapping[str, Callable[[str, bytes, str], bool]] = {"v1": _is_hmac}
+def _is_ed25519(public_key: str, signed: bytes, signature: str) -> bool:
+    if not public_key.startswith(_PUBLIC_PREFIX):
+        return False
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 -- only this scheme needs the package
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    try:
+        key = Ed25519PublicKey.from_public_bytes(b64decode(public_key.removeprefix(_PUBLIC_PREFIX), validate=True))
+    except ValueError:
+        raise ValueError(f"a public key is {_PUBLIC_PREFIX} and 32 bytes in Base64") from None
+    try:
+        key.verify(b64decode(signature, validate=True), signed)
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+_SCHEMES: Mapping[str, Callable[[str, bytes, str], bool]] = {"v1": _is_hmac, "v1a": _is_ed25519}
 """Version of a signature → whether (secret, signed bytes, signature) fit."""

@@ -43,18 +43,28 @@ say({ account: account.slug, webhook: webhook.id, emitted: [emitted].flat().leng
 
 const delivered = JSON.parse((await lines.next()).value as string) as Delivered;
 const event = await verify<Removed>(delivered.body, delivered.headers, ['whsec_AAAA', webhook.signing_secret]);
-const reason = async (text: string, headers: Record<string, string>, nowS: number): Promise<string> => {
+const reason = async (text: string, headers: Record<string, string>, nowS: number, key = webhook.signing_secret): Promise<string> => {
   try {
-    return String(await verify(text, headers, webhook.signing_secret, { nowS }));
+    return String(await verify(text, headers, key, { nowS }));
   } catch (error) {
     if (error instanceof VerificationFailed) return error.reason;
     throw error;
   }
 };
 const sentS = Number(delivered.headers['webhook-timestamp']);
+const vector = {
+  'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+  'webhook-timestamp': '1614265330',
+  'webhook-signature':
+    'v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==',
+};
+const publicKey = 'whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=';
+const known = await verify<{ test: number }>('{"test": 2432232314}', vector, publicKey, { nowS: 1614265330 });
 say({
+  ed25519: known.test,
   count: event.body.inbox_files.count,
   reasons: [
+    await reason('{}', { ...vector, 'webhook-timestamp': `${sentS}` }, sentS, publicKey),
     await reason(`${delivered.body} `, delivered.headers, sentS),
     await reason(delivered.body, delivered.headers, sentS + 301),
     await reason(delivered.body, delivered.headers, sentS - 301),

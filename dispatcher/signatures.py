@@ -1,0 +1,56 @@
+"""Signatures of requests: Standard Webhooks' `v1` and `v1a`, and those that receivers of Stripe and GitHub know."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator, Sequence
+
+from dispatcher.model.options import Options
+from dispatcher.model.webhook import SigningKeys
+from dispatcher.schemas.api.signatures import GITHUB, OWN_HEADERS, STRIPE, V1, V1A
+
+
+def signature_headers(
+    keys: Sequence[SigningKeys], options: Options, message_id: str, timestamp: str, body: bytes
+) -> list[tuple[str, str]]:
+    """The headers of each scheme that the options have; `timestamp` in seconds since 1970."""
+    schemes, made = options.signature_schemes, []
+    if V1 in schemes or V1A in schemes:
+        signed = b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
+        signature = " ".join(_standard(keys, schemes, signed))
+        for prefix in options.signature_prefixes:
+            made += [(prefix + "id", message_id), (prefix + "timestamp", timestamp), (prefix + "signature", signature)]
+    if STRIPE in schemes:
+        signatures = (f",v1={_hex(key, timestamp.encode() + b'.' + body)}" for key in keys)
+        made.append((options.signature_header or OWN_HEADERS[STRIPE], f"t={timestamp}{''.join(signatures)}"))
+    if GITHUB in schemes:  # one signature fits in: during a rotation that of the secret before, for as long as it signs
+        made.append((options.signature_header or OWN_HEADERS[GITHUB], f"sha256={_hex(keys[-1], body)}"))
+    return made
+
+
+def sign(keys: Sequence[bytes], message_id: str, timestamp: str, body: bytes) -> str:
+    """`v1,<base64>` for each key, apart by spaces: HMAC-SHA256 of `id.timestamp.body` (Standard Webhooks)."""
+    signed = b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
+    return " ".join(_v1(key, signed) for key in keys)
+
+
+def is_signed(keys: Sequence[bytes], message_id: str, timestamp: str, signature: str, body: bytes) -> bool:
+    """Whether one of `signature`'s parts was made with one of `keys`; for receivers of ours, the clock is not asked."""
+    expected = [sign([key], message_id, timestamp, body) for key in keys]
+    return any(hmac.compare_digest(part.encode(), one.encode()) for part in signature.split(" ") for one in expected)
+
+
+def _standard(keys: Sequence[SigningKeys], schemes: Sequence[str], signed: bytes) -> Iterator[str]:
+    if V1 in schemes:
+        yield from (_v1(key.hmac, signed) for key in keys)
+    if V1A in schemes:  # the secret before may have had no pair
+        yield from ("v1a," + base64.b64encode(key.ed25519(signed)).decode() for key in keys if key.ed25519)
+
+
+def _v1(key: bytes, signed: bytes) -> str:
+    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+
+
+def _hex(key: SigningKeys, signed: bytes) -> str:
+    """With the secret's text, not what it stands for, as both companies' libraries do."""
+    return hmac.digest(key.secret.encode(), signed, hashlib.sha256).hex()
