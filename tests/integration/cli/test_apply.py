@@ -180,7 +180,7 @@ event_types:
       required: [order]
       properties:
         order:
-          {type: object, required: [id], properties: {id: {type: integer}, shipped_at: {type: string, format: date-time}}}
+          {type: object, required: [id], properties: {id: {type: integer}, shipped_at: {format: date-time}}}
     example: {order: {id: 17, shipped_at: 2026-01-02T03:04:05Z}}
 accounts:
   cus_17:
