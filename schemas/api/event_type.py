@@ -50,7 +50,9 @@ class NewEventTypeSchema(WireSchema):
     the version before, for webhooks that are pinned to that.
     """
 
-    version = fields.Integer(strict=True, validate=Range(1, VERSION_LIMIT, error=f"must be a number from 1 to {VERSION_LIMIT}"))
+    version = fields.Integer(
+        strict=True, validate=Range(1, VERSION_LIMIT, error=f"must be a number from 1 to {VERSION_LIMIT}")
+    )
     schema = fields.Raw(validate=_check_schema)
     example = fields.Dict(allow_none=True, error_messages=_OBJECT)
     resource = _key(allow_none=True)
