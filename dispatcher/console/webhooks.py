@@ -237,6 +237,9 @@ def _form(
     groups, filter_ = _event_groups(values.get("events", ())), values.get("filter")
     wildcards = " ".join(name for name in values.get("events", ()) if name not in active().names)
     filter_text = filter_ if isinstance(filter_, str) else filter_ and json.dumps(filter_, indent=2, ensure_ascii=False)
+    if problems:  # what is secret is not shown, also where it was written a moment ago
+        typed = {"auth_header": values.get("auth_header"), "secret_headers": any(values["secret_headers"].values())}
+        problems = {**{name: "Enter it again: it is not shown" for name, one in typed.items() if one}, **problems}
     shown = {
         **values,
         "filter": filter_text or "",

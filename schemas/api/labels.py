@@ -11,7 +11,7 @@ _TAGS = 20
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}\Z")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,500}\Z")
 _ENTRIES = 50
-_ARE_NO_TAGS = f"must be an array of at most {_TAGS} tags of 1 to 50 characters, without blanks and commas"
+_ARE_NO_TAGS = f"must be an array of at most {_TAGS} different tags of 1 to 50 characters, without blanks and commas"
 _IS_NO_METADATA = (
     f"must be an object of at most {_ENTRIES} names (1 to 40 characters of A-Z a-z 0-9 _ . -) and values (texts of at"
     " most 500 characters)"
