@@ -1,6 +1,7 @@
 """What every ring of tests shares: servers of their own, started only when a test asks for one.
 
     postgres_server, valkey_server    one of each a session, on free ports, in temporary folders
+    mortal_servers                    the same for tests that kill them
     database_url, redis_url           a fresh copy of a migrated database, and an emptied Redis, for each test
     settings, container               Settings for these two, and the container made of them, the process's own
     shift_time                        moves the clock that decides what is due
@@ -25,9 +26,11 @@ import dispatcher.sender.portable  # noqa: F401
 from dispatcher.container import Container
 from dispatcher.current import use_container
 from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
+from tests.support import forked
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
 from tests.support.servers import Databases, a_database, a_valkey, execute, make_template
@@ -85,6 +88,19 @@ def migrated_server(postgres_server: str) -> str:
     """The server, with a migrated database to be copied."""
     make_template(postgres_server)
     return postgres_server
+
+
+@pytest.fixture(scope="session")
+def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
+    """Those of e2e, faults and attacks, which kill them; here, as each conftest with a fixture has one of its own."""
+    with a_folder() as made, forked.running():
+        postgres, valkey = Postgres(made / "postgres"), Valkey(made / "valkey")
+        postgres.start()
+        valkey.start()
+        make_template(postgres.url)
+        yield postgres, valkey
+        valkey.stop()
+        postgres.stop()
 
 
 @pytest.fixture

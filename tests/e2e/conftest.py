@@ -4,7 +4,7 @@ import itertools
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,11 @@ from dispatcher.current import use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.processes import child
-from tests.support import forked
 from tests.support.cluster import Cluster
 from tests.support.places import a_folder
 from tests.support.processes import Program
 from tests.support.receiver import Receiver
-from tests.support.servers import copy_database, in_database, make_template, resume
+from tests.support.servers import copy_database, in_database, resume
 
 _numbers = itertools.count(1)
 
@@ -29,19 +28,6 @@ _numbers = itertools.count(1)
 def folder() -> Iterator[Path]:
     with a_folder() as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
-    """Not the servers of the other rings: these are killed."""
-    with a_folder() as made, forked.running():
-        postgres, valkey = Postgres(made / "postgres"), Valkey(made / "valkey")
-        postgres.start()
-        valkey.start()
-        make_template(postgres.url)
-        yield postgres, valkey
-        valkey.stop()
-        postgres.stop()
 
 
 @pytest.fixture
@@ -103,9 +89,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.sections += [(name, text) for name, text in cluster.logs() if text]
 
 
-@pytest.fixture
+@contextmanager
 def busy_cores() -> Iterator[None]:
-    """Four processes that do nothing but compute."""
+    """Four processes that do nothing but compute, while the block lasts."""
     with ExitStack() as stack:
         for _ in range(4):
             burner = child.start([sys.executable, "-c", "while True: pass"], death_signal=signal.SIGKILL)

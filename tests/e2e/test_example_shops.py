@@ -7,14 +7,19 @@ import shutil
 import signal
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
+from dispatcher.local.postgres import Postgres
+from dispatcher.local.valkey import Valkey
 from tests.support import npm
 from tests.support.places import ROOT
 from tests.support.ports import free_port
 from tests.support.processes import PROGRAMS, Program
+from tests.support.servers import a_database
 from tests.support.waiting import eventually
 
 EXAMPLES = ROOT / "examples"
@@ -53,23 +58,41 @@ def start(programs: list[Program], example: Path, folder: Path, **env: str) -> t
     return up, shop
 
 
-@pytest.mark.parametrize("example", ["fastapi_shop", "django_shop", "flask_shop"])
-def test_what_the_shop_commits_arrives_and_what_it_rolls_back_does_not(
-    example: str, folder: Path, programs: list[Program]
-) -> None:
-    up, shop = start(programs, EXAMPLES / example, folder)
+@pytest.fixture
+def servers(mortal_servers: tuple[Postgres, Valkey]) -> Iterator[dict[str, str]]:
+    """Variables of `up` that spare it servers of its own: a migrated database, and an emptied Redis."""
+    postgres, valkey = mortal_servers
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    for url in a_database(postgres.url):
+        yield {"DATABASE_URL": url, "REDIS_URL": valkey.url}
+
+
+def test_with_servers_of_its_own_what_the_shop_commits_arrives(folder: Path, programs: list[Program]) -> None:
+    up, shop = start(programs, EXAMPLES / "fastapi_shop", folder)
     check(up, shop)
     stop(up)
 
 
-def test_a_service_in_node_emits_by_triggers_and_over_http(folder: Path, programs: list[Program]) -> None:
+@pytest.mark.parametrize("example", ["django_shop", "flask_shop"])
+def test_what_the_shop_commits_arrives_and_what_it_rolls_back_does_not(
+    example: str, folder: Path, programs: list[Program], servers: dict[str, str]
+) -> None:
+    up, shop = start(programs, EXAMPLES / example, folder, **servers)
+    check(up, shop)
+    stop(up)
+
+
+def test_a_service_in_node_emits_by_triggers_and_over_http(
+    folder: Path, programs: list[Program], servers: dict[str, str]
+) -> None:
     example = folder / "example"
     shutil.copytree(
         EXAMPLES / "node_producer", example, ignore=shutil.ignore_patterns("node_modules", ".*-client.json")
     )
     npm.install(example)
     path = f"{npm.NODE.parent}{os.pathsep}{os.environ['PATH']}"
-    up, shop = start(programs, example, folder, PATH=path, PORT=str(free_port(2)))
+    up, shop = start(programs, example, folder, PATH=path, PORT=str(free_port(2)), **servers)
     check(up, shop)
 
     first, second = (post(f"{shop}/inbox", {"count": 3}, **{"Idempotency-Key": "monday"}) for _ in range(2))

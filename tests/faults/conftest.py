@@ -8,11 +8,9 @@ from typing import TypeVar
 import pytest
 
 from tests.e2e.conftest import (  # noqa: F401 - fixtures
-    busy_cores,
     cluster,
     cluster_options,
     folder,
-    mortal_servers,
     programs,
     pytest_runtest_makereport,
     receiver,

@@ -89,7 +89,7 @@ class Cluster:
 
     def start(self, *command: str | Path, **env: str) -> Program:
         """Starts a program of the virtual environment, in the cluster's folder and with its variables."""
-        return self._start(command, env)
+        return self._start(command, env, may_fork=True)
 
     def start_worker(self, *, ready: bool = True, pool: str = "threads", **env: str) -> Program:
         """A worker on all queues; `ready` waits until it says that it lives."""
@@ -167,7 +167,7 @@ class Cluster:
         """Until all `count` deliveries are recorded as delivered, and no event waits in the outbox."""
         wait_until(self.states, lambda states: states == {"delivered": count}, within_s)
 
-    def _start(self, command: Sequence[str | Path], env: Mapping[str, str], *, may_fork: bool = False) -> Program:
+    def _start(self, command: Sequence[str | Path], env: Mapping[str, str], *, may_fork: bool) -> Program:
         program = Program(
             [PROGRAMS / command[0], *command[1:]],
             cwd=self.folder,

@@ -26,7 +26,7 @@ class Program:
     def __init__(
         self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path, may_fork: bool = False
     ) -> None:
-        """With `may_fork` it is a `celery` that `forked` starts, where its variables allow that."""
+        """With `may_fork` it is one that `forked` starts, where that suits it."""
         self.log = log
         words = [str(word) for word in command]
         env = program_environment({**clean_environment(), **env})
@@ -84,8 +84,8 @@ def start(words: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path)
 
 
 def start_or_fork(words: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Process:
-    """The same; a fork where there is somebody to fork it, and its variables allow that."""
-    return (forked.start if forked.suits(env) else start)(words, cwd=cwd, env=env, log=log)
+    """The same; a fork where there is somebody to fork it, and that suits it."""
+    return (forked.start if forked.suits(words, env) else start)(words, cwd=cwd, env=env, log=log)
 
 
 def cpu_s(pid: int) -> float:
