@@ -64,7 +64,10 @@ def _unsendable(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield path, "holds a NUL or a lone surrogate"
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _unsendable(item, f"{path}.{key}")
+            if isinstance(key, str) and UNSENDABLE.search(key):
+                yield path, "has an attribute whose name holds a NUL or a lone surrogate"
+            else:
+                yield from _unsendable(item, f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for number, item in enumerate(value):
             yield from _unsendable(item, f"{path}[{number}]")

@@ -68,6 +68,11 @@ def test_what_cannot_be_sent_is_refused() -> None:
     assert refused({"order": {"id": ID, "total": 1, "lines": [{"sku": "a\0"}]}}) == {
         ".order.lines[0].sku": "holds a NUL or a lone surrogate"
     }
+    for name in ("a\0", "a\ud800"):  # Postgres could read no attribute of the body, so no filter would match
+        assert refused({"order": {"id": ID}, name: 1}, {"properties": {}}) == {
+            "": "has an attribute whose name holds a NUL or a lone surrogate"
+        }
+    assert problems_of({**SCHEMA, "properties": {"a\0": {}}}) == ["holds what is no JSON"]
     assert "is not JSON" in refused({"order": {"id": ID, "total": object()}})[".order.total"]
     for number in (float("nan"), json.loads("1e400")):
         assert refused({"order": {"id": ID, "total": number}}) == {".order.total": "is not a finite number"}
