@@ -39,11 +39,22 @@ def separate(document: JSON) -> None:
 
 
 def _without(schema: JSON, mark: str) -> JSON:
-    """The same, changed: without the properties marked so."""
-    schema["properties"] = {name: one for name, one in schema.get("properties", {}).items() if not one.get(mark)}
+    """The same, changed: without the properties marked so, and those of their alternatives."""
+    schema["properties"] = {
+        name: _unmarked(one, mark) for name, one in schema.get("properties", {}).items() if not one.get(mark)
+    }
     if "required" in schema:
         schema["required"] = [name for name in schema["required"] if name in schema["properties"]]
     return schema
+
+
+def _unmarked(schema: JSON, mark: str) -> JSON:
+    """One of alternatives (`anyOf`) without those marked so; where only one is left, that."""
+    left = [one for one in schema.get("anyOf", []) if not one.get(mark)]
+    if len(left) == len(schema.get("anyOf", [])):
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return rest | (left[0] if len(left) == 1 else {"anyOf": left})
 
 
 def _closure(schemas: JSON, names: Iterable[str]) -> set[str]:

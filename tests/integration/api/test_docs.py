@@ -63,6 +63,9 @@ def test_what_a_request_takes_and_what_a_response_has_are_told_apart(get: Callab
     assert (list(user["properties"]), given["required"]) == (["id", "email", "full_name", "permission"], ["email"])
     assert list(given["properties"]) == ["email", "full_name", "permission", "password"]
     assert "rate_limit" not in schemas["WebhookWithExtras"]["required"]  # without ?include=extras
+    written, read = (schemas[name]["properties"]["event_versions"] for name in ("TenantWebhookInput", "TenantWebhook"))
+    assert [one["type"] for one in written["anyOf"]] == ["object", "string"]
+    assert (read["type"], "anyOf" in read) == ("object", False)  # "newest" is only asked for
 
 
 def test_it_has_the_events_of_the_active_catalogues(container: Container) -> None:
