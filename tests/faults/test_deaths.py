@@ -5,7 +5,6 @@ import random
 
 from tests.faults.conftest import SHORTER, bounded, kill_at_random
 from tests.support.cluster import Cluster, posts_by_key
-from tests.support.places import ROOT
 from tests.support.processes import Program
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
@@ -65,7 +64,7 @@ def test_what_is_delivered_is_what_was_committed(cluster: Cluster, receiver: Rec
 
     emitters = []
     for number in range(rounds):
-        emitter = cluster.start("python", str(script), str(number + 1), str(size), PYTHONPATH=str(ROOT))
+        emitter = cluster.start("python", str(script), str(number + 1), str(size))
         emitters.append(emitter)
         wanted = rng.randrange(3, size)
         eventually(lambda e=emitter, n=wanted: len(e.output.splitlines()) >= n or e.ended, 30, "an emitter at work")

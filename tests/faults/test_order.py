@@ -7,7 +7,6 @@ import random
 from dispatcher.webhooks.edit import create_webhook
 from tests.faults.conftest import SHORTER, bounded, kill_at_random
 from tests.support.cluster import SLUG, Cluster
-from tests.support.places import ROOT
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import wait_until
 
@@ -62,8 +61,7 @@ def test_updates_arrive_in_the_order_of_their_commits(cluster: Cluster, receiver
     workers = [cluster.start_worker() for _ in range(3)]
     pause_s = kill_count * 0.9 / (updates / 1.75 / 4)  # four emitters, 1.75 updates a transaction
     emitters = [
-        cluster.start("python", script, str(seed), str(updates), str(resources), str(pause_s), PYTHONPATH=str(ROOT))
-        for seed in range(4)
+        cluster.start("python", script, str(seed), str(updates), str(resources), str(pause_s)) for seed in range(4)
     ]
     kill_at_random(cluster, rng, kill_count, workers)
     emitters[0].kill()

@@ -105,11 +105,12 @@ def running() -> Iterator[None]:
 
 def suits(command: Sequence[str], env: Mapping[str, str]) -> bool:
     """Whether this program with these variables may be forked."""
-    known = Path(command[0]).name in ("celery", "dispatcher")
+    known = Path(command[0]).name in ("celery", "dispatcher", "python")
     return _parent is not None and known and not env.keys() & {"PYTHONPATH", "LD_PRELOAD"}
 
 
 def start(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Forked:
-    """Starts `celery ...` or `dispatcher ...` with this environment and no other."""
+    """Starts `celery ...`, `dispatcher ...` or `python SCRIPT ...` with this environment and no other."""
     assert _parent is not None
+    log.touch()  # somebody may read it before the process is there
     return Forked(_parent, _parent.ask(command=command, cwd=str(cwd), env=dict(env), log=str(log)))

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import pkgutil
+import runpy
 import signal
 import socket
 import sys
@@ -23,7 +24,18 @@ from dispatcher.processes import child
 from tests.support.forked import say
 from tests.support.places import ROOT
 
-_PROGRAMS: dict[str, Callable[[], Any]] = {"celery": celery.__main__.main, "dispatcher": dispatcher.cli.main}
+
+def _run_script() -> None:
+    """`python SCRIPT ARGUMENTS`"""
+    del sys.argv[0]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+_PROGRAMS: dict[str, Callable[[], Any]] = {
+    "celery": celery.__main__.main,
+    "dispatcher": dispatcher.cli.main,
+    "python": _run_script,
+}
 _PACKAGES = ("pipeline", "storage", "schedule", "sender", "broker", "model")
 _MODULES = [
     *("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer", "celery.worker.components"),
