@@ -51,10 +51,10 @@ def _measure(name: str, count: int) -> DjangoView:
         client = http.client.HTTPConnection("127.0.0.1", port)
         _ask(client, 100)
         spans = _ask(client, count)
-    found = DjangoView(name=name, emitting_ms=sorted(spans["/emitting"]), plain_ms=sorted(spans["/plain"]))
-    shown = ", ".join(f"p{at * 100:.0f} {found.added_ms(at):.2f} ms" for at in (0.5, 0.95))
-    say(f"an emit in a view of Django's adds, {name}: {shown}")
-    return found
+    result = DjangoView(name=name, emitting_ms=sorted(spans["/emitting"]), plain_ms=sorted(spans["/plain"]))
+    percentiles = ", ".join(f"p{at * 100:.0f} {result.added_ms(at):.2f} ms" for at in (0.5, 0.95))
+    say(f"an emit in a view of Django's adds, {name}: {percentiles}")
+    return result
 
 
 def _ask(client: http.client.HTTPConnection, count: int) -> dict[str, list[float]]:
@@ -75,10 +75,10 @@ def _ask(client: http.client.HTTPConnection, count: int) -> dict[str, list[float
 def main() -> None:
     """Measures and prints."""
     with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as folder, Rig(Path(folder)) as rig:
-        for found in measure(rig, 1.0):
-            for name, ms in (("with the emit", found.emitting_ms), ("without it", found.plain_ms)):
-                shown = ", ".join(f"p{at * 100:.0f} {percentile(ms, at):.2f} ms" for at in (0.5, 0.95, 0.99))
-                print(f"{found.name}, {name}: {shown}")
+        for result in measure(rig, 1.0):
+            for name, ms in (("with the emit", result.emitting_ms), ("without it", result.plain_ms)):
+                percentiles = ", ".join(f"p{at * 100:.0f} {percentile(ms, at):.2f} ms" for at in (0.5, 0.95, 0.99))
+                print(f"{result.name}, {name}: {percentiles}")
 
 
 if __name__ == "__main__":

@@ -119,10 +119,10 @@ def _measure(rig: Rig, setup: Setup, body: dict[str, object]) -> tuple[list[floa
 def _fan_out(connection: "psycopg2.extensions.connection", setup: Setup) -> float:
     """Seconds of CPU of the server's process."""
     before = _cpu_s(connection.info.backend_pid)
-    found = events.fan_out(connection, 500)
+    result = events.fan_out(connection, 500)
     connection.commit()
     took_s = _cpu_s(connection.info.backend_pid) - before
-    assert (found.event_count, found.delivery_count) == (setup.count, setup.deliveries)
+    assert (result.event_count, result.delivery_count) == (setup.count, setup.deliveries)
     with connection.cursor() as cursor:
         cursor.execute("delete from dispatcher.deliveries_waiting")
     connection.commit()

@@ -41,7 +41,7 @@ _MAKE_DAYS = "select dispatcher.create_partitions(current_date - n) from generat
 
 # Finished deliveries and one attempt of each, spread over the days before today; their events are not needed.
 _FILL = """
-with made as (
+with inserted as (
     insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, state, attempt_count, finished_on)
     select id, id, (select min(id) from dispatcher.webhooks) + id %% 20,
         dispatcher.new_idempotency_key(id), 'delivered', 1,
@@ -50,18 +50,18 @@ with made as (
     returning id, finished_on)
 insert into dispatcher.attempts (delivery_id, number, request_id, url, status, body, started_at, finished_at,
     recorded_on)
-select id, 1, gen_random_uuid(), 'http://127.0.0.1/', '200', 'ok', now(), now(), finished_on from made
+select id, 1, gen_random_uuid(), 'http://127.0.0.1/', '200', 'ok', now(), now(), finished_on from inserted
 """
 
 # Ten of each further account.
 _MORE_WEBHOOKS = """
-with made as (
+with inserted as (
     insert into dispatcher.accounts (slug, time_zone) select 'more' || gen_random_uuid(), 'UTC'
     from generate_series(1, %s / 10)
     returning id)
 insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted, events)
 select id, 'http://127.0.0.1:9/', (select min(signing_secret_encrypted) from dispatcher.webhooks), array['invoice_paid']
-from made cross join generate_series(1, 10)
+from inserted cross join generate_series(1, 10)
 """
 
 
@@ -103,9 +103,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("bench-results"), help="where results are written")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dispatcher-growth-") as temporary:
-        found = measure(Path(temporary), arguments.size)
-    _show(found)
-    _write(found, arguments.folder)
+        growth = measure(Path(temporary), arguments.size)
+    _show(growth)
+    _write(growth, arguments.folder)
 
 
 def measure(temporary: Path, size: int) -> Growth:
@@ -223,10 +223,10 @@ def _is_quiet(rig: Rig) -> bool:
     )
 
 
-def _show(found: Growth) -> None:
+def _show(growth: Growth) -> None:
     console = Console(width=None if Console().is_terminal else 120, highlight=False)
     table = Table("stored attempts", "webhooks", "deliveries/s", "claim p50", "claim p95", box=None, pad_edge=False)
-    for step in (*found.history, *found.webhooks):
+    for step in (*growth.history, *growth.webhooks):
         table.add_row(
             f"{step.attempts:,}",
             f"{step.webhooks:,}",
@@ -235,17 +235,17 @@ def _show(found: Growth) -> None:
             f"{step.claim_p95_ms:.1f} ms",
         )
     console.print(table)
-    for promise, measured, kept in found.bars:
+    for promise, measured, kept in growth.bars:
         console.print(f"{'kept  ' if kept else 'MISSED'}  {promise}: {measured}")
 
 
-def _write(found: Growth, folder: Path) -> None:
+def _write(growth: Growth, folder: Path) -> None:
     from bench import plot  # noqa: PLC0415 -- matplotlib is loaded last
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "growth.json"
-    path.write_text(json.dumps(dataclasses.asdict(found), indent=2) + "\n", encoding="utf-8")
-    print(f"written: {path}\nwritten: {plot.draw_growth(found.history, found.webhooks, folder)}")
+    path.write_text(json.dumps(dataclasses.asdict(growth), indent=2) + "\n", encoding="utf-8")
+    print(f"written: {path}\nwritten: {plot.draw_growth(growth.history, growth.webhooks, folder)}")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Load:
     name: str
     requests: int
     batch: int
-    wanted: int
+    target: int
     keyed: bool = False
     stored: bool = False
 
@@ -57,7 +57,7 @@ class Emits:
     name: str
     events: int
     seconds: float
-    wanted: int
+    target: int
     complete: bool
 
     @property
@@ -67,10 +67,10 @@ class Emits:
 
 
 LOADS = (
-    Load(name="one event a request", requests=10_000, batch=1, wanted=1_500),
-    Load(name="one with a key a request", requests=10_000, batch=1, wanted=1_500, keyed=True),
-    Load(name="100 events a request", requests=600, batch=100, wanted=15_000),
-    Load(name="100 of a stored type a request", requests=600, batch=100, wanted=8_000, stored=True),
+    Load(name="one event a request", requests=10_000, batch=1, target=1_500),
+    Load(name="one with a key a request", requests=10_000, batch=1, target=1_500, keyed=True),
+    Load(name="100 events a request", requests=600, batch=100, target=15_000),
+    Load(name="100 of a stored type a request", requests=600, batch=100, target=8_000, stored=True),
 )
 STORED = "order.paid"
 
@@ -173,7 +173,7 @@ def _run(rig: Rig, api: Api, each: Load, share: float) -> Emits:
         name=each.name,
         events=count * each.batch,
         seconds=time.monotonic() - began_s,
-        wanted=each.wanted,
+        target=each.target,
         complete=rig.sql("select count(*) from dispatcher.events_waiting join dispatcher.events on id = event_id")[0][0]
         == count * each.batch,
     )

@@ -28,13 +28,13 @@ def measure(rig: Rig) -> Idle:
         time.sleep(SPAN_S)
         took_s = time.monotonic() - began_s
         # Of ours: the INFO itself, and one statement of each of the two looks at Postgres.
-        found = Idle(
+        idle = Idle(
             redis_per_second=(_commands(rig) - commands - 1) / took_s,
             postgres_per_second=max(0, _transactions(rig) - transactions - 2) / took_s,
         )
     _vacuum(rig, "on")
-    say(f"idle worker: {found.redis_per_second:.1f} Redis commands/s, {found.postgres_per_second:.1f} transactions/s")
-    return found
+    say(f"idle worker: {idle.redis_per_second:.1f} Redis commands/s, {idle.postgres_per_second:.1f} transactions/s")
+    return idle
 
 
 def _vacuum(rig: Rig, value: str) -> None:
@@ -50,5 +50,5 @@ def _transactions(rig: Rig) -> int:
     # Idle sessions hand in their counts by themselves, with up to a second's delay; ours at the next statement.
     time.sleep(1.1)
     rig.sql("select pg_stat_clear_snapshot()")
-    found = rig.sql("select xact_commit + xact_rollback from pg_stat_database where datname = current_database()")
-    return int(found[0][0])
+    counts = rig.sql("select xact_commit + xact_rollback from pg_stat_database where datname = current_database()")
+    return int(counts[0][0])

@@ -39,10 +39,10 @@ def measure(rig: Rig, share: float) -> list[Isolation]:
     ms: dict[int, list[float]] = {hanging: [] for hanging in HANGING}
     for hanging in (*HANGING, *reversed(HANGING)):
         ms[hanging] += _with_hanging(rig, hanging, max(4.0, SPAN_S * share))
-    found = [Isolation(hanging=hanging, ms=sorted(times)) for hanging, times in ms.items()]
-    for each in found:
+    results = [Isolation(hanging=hanging, ms=sorted(times)) for hanging, times in ms.items()]
+    for each in results:
         say(f"{each.hanging} of {WEBHOOKS} webhooks hang: p95 of the others {each.p95_ms:.1f} ms")
-    return found
+    return results
 
 
 def _with_hanging(rig: Rig, hanging: int, span_s: float) -> list[float]:

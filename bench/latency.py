@@ -57,12 +57,12 @@ def at_rate(rig: Rig, per_second: int, span_s: float, webhooks: int = WEBHOOKS) 
     keys = {
         str(event): str(key) for event, key in rig.sql("select event_id, idempotency_key from dispatcher.deliveries")
     }
-    found = Latency(
+    latency = Latency(
         per_second=per_second,
         webhooks=webhooks,
         ms=sorted((arrived[keys[event]] - stamps[1]) * 1000 for event, stamps in emitted.items()),
         emit_ms=sorted((stamps[1] - stamps[0]) * 1000 for stamps in emitted.values()),
     )
-    told = ", ".join(f"p{at * 100:.0f} {found.percentile(at):.1f} ms" for at in (0.5, 0.95))
-    say(f"commit to arrival at {per_second} events/s: {told}")
-    return found
+    percentiles = ", ".join(f"p{at * 100:.0f} {latency.percentile(at):.1f} ms" for at in (0.5, 0.95))
+    say(f"commit to arrival at {per_second} events/s: {percentiles}")
+    return latency

@@ -21,8 +21,8 @@ CHUNK = 500
 @cache
 def body() -> dict[str, Any]:
     """An invoice that was paid, with one line and one payment: 3.5 KB as JSON."""
-    found: dict[str, Any] = json.loads((Path(__file__).parent / "invoice_paid.json").read_text(encoding="utf-8"))
-    return found
+    parsed: dict[str, Any] = json.loads((Path(__file__).parent / "invoice_paid.json").read_text(encoding="utf-8"))
+    return parsed
 
 
 @cache
@@ -33,14 +33,14 @@ def body_json() -> str:
 
 def make_accounts(rig: Rig, count: int, urls: Sequence[str], label: str = "account") -> list[Account]:
     """`count` accounts, each with one webhook for each of `urls`, in one transaction."""
-    made = []
+    owners = []
     with rig.container.storage.transaction() as connection:
         for number in range(count):
             account = accounts.create(connection, f"{label}{number}", TIME_ZONE)
             for url in urls:
                 webhooks.create(connection, rig.container.storage.secrets, account.id, _attributes(url))
-            made.append(account)
-    return made
+            owners.append(account)
+    return owners
 
 
 def record_events(rig: Rig, owners: Sequence[Account], count: int) -> None:

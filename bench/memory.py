@@ -48,9 +48,9 @@ def measure(rig: Rig, receiver: Receiver, share: float) -> Memory | None:
         rig.container.reconciler.reconcile()
         samples = _watch(pid, max(3.0, SPAN_S * share))
         drained = rig.sql("select count(*) from dispatcher.attempts")[0][0]
-    found = Memory(backlog=backlog, idle_mb=idle_mb, samples=samples, drained=drained)
-    say(f"worker's memory: {found.idle_mb:.0f} MB idle, {found.peak_mb:.0f} MB with {backlog:,} waiting")
-    return found
+    memory = Memory(backlog=backlog, idle_mb=idle_mb, samples=samples, drained=drained)
+    say(f"worker's memory: {memory.idle_mb:.0f} MB idle, {memory.peak_mb:.0f} MB with {backlog:,} waiting")
+    return memory
 
 
 def _lay_down(rig: Rig, receiver: Receiver, count: int) -> int:

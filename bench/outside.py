@@ -38,23 +38,23 @@ class Load:
     """So many requests of `batch` events each, for an account with so many `webhooks`; as fast as may be, or evenly.
 
     `others`: deliveries a second of the best other system in docs/comparison.md, which means something on a machine
-    like that one only; `wanted`: the promise, in multiples of it.
+    like that one only; `target`: the promise, in multiples of it.
     """
 
     name: str
     requests: int
     others: int | None = None
-    wanted: int | None = None
+    target: int | None = None
     webhooks: int = 1
     batch: int = 1
     per_second: int | None = None
 
 
 LOADS = (
-    Load(name="burst, 1 webhook", requests=10_000, others=920, wanted=3),
-    Load(name="burst, 5 webhooks", requests=3_000, webhooks=5, others=1_841, wanted=4),
-    Load(name="burst, 50 webhooks", requests=400, webhooks=50, others=3_348, wanted=4),
-    Load(name="batches of 100, 1 webhook", requests=300, batch=100, others=920, wanted=15),
+    Load(name="burst, 1 webhook", requests=10_000, others=920, target=3),
+    Load(name="burst, 5 webhooks", requests=3_000, webhooks=5, others=1_841, target=4),
+    Load(name="burst, 50 webhooks", requests=400, webhooks=50, others=3_348, target=4),
+    Load(name="batches of 100, 1 webhook", requests=300, batch=100, others=920, target=15),
     Load(name="steady 200/s, 1 webhook", requests=4_000, per_second=200),
 )
 
@@ -196,7 +196,7 @@ def _mark(number: int) -> str:
 
 def table(results: Sequence[Outside]) -> Table:
     """A row for each load; CPU in milliseconds for an event, of all processes and of each."""
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    of_loads = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     processes = sorted({name for each in results for name in each.cpu_s})
     for title in (
         "over HTTP, from outside",
@@ -206,9 +206,9 @@ def table(results: Sequence[Outside]) -> Table:
         "CPU ms",
         *processes,
     ):
-        shown.add_column(title, justify="left" if title.startswith("over") else "right")
+        of_loads.add_column(title, justify="left" if title.startswith("over") else "right")
     for each in results:
-        shown.add_row(
+        of_loads.add_row(
             each.name if each.complete else f"{each.name}: NOT COMPLETE",
             f"{each.per_second:,.0f}",
             _span(each.post_ms),
@@ -216,7 +216,7 @@ def table(results: Sequence[Outside]) -> Table:
             f"{each.cpu_ms:.2f}",
             *(f"{each.cpu_s.get(name, 0.0) * 1000 / each.events:.2f}" for name in processes),
         )
-    return shown
+    return of_loads
 
 
 def _span(ms: list[float]) -> str:

@@ -49,9 +49,9 @@ def _latency(axes: Any, results: Results) -> None:
         count = len(latency.ms)
         reached = [100 * (n + 1) / count for n in range(count)]
         axes.plot(latency.ms, reached, color=color, label=f"{latency.per_second} events/s")
-    for share, wanted in ((50, 20), (95, 40)):
-        axes.plot([wanted], [share], marker="v", color=_PROMISE)
-        axes.annotate(f"p{share} ≤ {wanted} ms", (wanted, share), xytext=(8, -10), textcoords="offset points")
+    for share, target in ((50, 20), (95, 40)):
+        axes.plot([target], [share], marker="v", color=_PROMISE)
+        axes.annotate(f"p{share} ≤ {target} ms", (target, share), xytext=(8, -10), textcoords="offset points")
     axes.set(title="Commit to arrival", xlabel="ms", ylabel="% arrived")
     axes.set_xlim(0, max(60, results.latency[-1].percentile(0.99) * 1.1))
     axes.legend(loc="lower right")

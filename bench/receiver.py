@@ -85,8 +85,8 @@ class Receiver:
             lines = (line.split() for line in reversed(self._log.read_text().splitlines()))
             return {key: float(at_s) - since_s for key, at_s in lines}
         with urllib.request.urlopen(self.url("/arrivals")) as answer:
-            found: dict[str, float] = json.load(answer)
-            return found
+            times: dict[str, float] = json.load(answer)
+            return times
 
     def arrived(self) -> int:
         """How many requests have arrived; while many come it costs less than to ask for them."""

@@ -45,18 +45,18 @@ class Results:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """One promise: `measured` is to be at least, or with `at_most` at most, `wanted`."""
+    """One promise: `measured` is to be at least, or with `at_most` at most, `target`."""
 
     what: str
     measured: float
-    wanted: float
+    target: float
     unit: str
     at_most: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether the promise is kept."""
-        return self.measured <= self.wanted if self.at_most else self.measured >= self.wanted
+        return self.measured <= self.target if self.at_most else self.measured >= self.target
 
 
 def bars(results: Results) -> Iterator[Bar]:
@@ -64,58 +64,58 @@ def bars(results: Results) -> Iterator[Bar]:
     yield from _outside_bars(results.outside)
     main = results.throughput[1].per_second
     yield Bar(
-        what=f"recorded, signed deliveries ({results.throughput[1].name})", measured=main, wanted=8_000, unit="/s"
+        what=f"recorded, signed deliveries ({results.throughput[1].name})", measured=main, target=8_000, unit="/s"
     )
     yield Bar(
-        what=f"beside {results.one_task[0].name}", measured=main / results.one_task[0].per_second, wanted=15, unit=" ×"
+        what=f"beside {results.one_task[0].name}", measured=main / results.one_task[0].per_second, target=15, unit=" ×"
     )
     yield Bar(
         what=f"beside the {results.bare_loop.name}",
         measured=main / results.bare_loop.per_second,
-        wanted=0.18,
+        target=0.18,
         unit=" ×",
     )
     for latency in results.latency:
-        for share, wanted_ms in ((0.5, 20.0), (0.95, 40.0)):
+        for share, target_ms in ((0.5, 20.0), (0.95, 40.0)):
             what = f"commit to arrival at {latency.per_second} events/s, p{share * 100:.0f}"
-            yield Bar(what=what, measured=latency.percentile(share), wanted=wanted_ms, unit=" ms", at_most=True)
+            yield Bar(what=what, measured=latency.percentile(share), target=target_ms, unit=" ms", at_most=True)
     healthy = results.isolation[0].p95_ms
-    for isolation, wanted in zip(results.isolation[1:], (1.1, 1.25), strict=True):
+    for isolation, target in zip(results.isolation[1:], (1.1, 1.25), strict=True):
         yield Bar(
             what=f"p95 of the others while {isolation.hanging} of {WEBHOOKS} webhooks hang, beside none",
             measured=isolation.p95_ms / healthy,
-            wanted=wanted,
+            target=target,
             unit=" ×",
             at_most=True,
         )
     for emits in results.emits:
         yield Bar(
-            what=f"events accepted by HTTP, {emits.name}", measured=emits.per_second, wanted=emits.wanted, unit="/s"
+            what=f"events accepted by HTTP, {emits.name}", measured=emits.per_second, target=emits.target, unit="/s"
         )
     view = results.django_view[0]
     what = f"an emit in a view of Django's adds to its p50, {view.name}"
-    yield Bar(what=what, measured=view.added_ms(0.5), wanted=1.5, unit=" ms", at_most=True)
+    yield Bar(what=what, measured=view.added_ms(0.5), target=1.5, unit=" ms", at_most=True)
     idle = results.idle
-    yield Bar(what="idle worker, Redis commands", measured=idle.redis_per_second, wanted=10, unit="/s", at_most=True)
+    yield Bar(what="idle worker, Redis commands", measured=idle.redis_per_second, target=10, unit="/s", at_most=True)
     yield Bar(
-        what="idle worker, Postgres transactions", measured=idle.postgres_per_second, wanted=2, unit="/s", at_most=True
+        what="idle worker, Postgres transactions", measured=idle.postgres_per_second, target=2, unit="/s", at_most=True
     )
 
 
 def _outside_bars(results: Sequence[Outside]) -> Iterator[Bar]:
     for load, each in zip(LOADS, results, strict=True):
-        if load.others and load.wanted:
+        if load.others and load.target:
             what = f"{each.name}: beside {load.others:,}/s of the best other system"
-            yield Bar(what=what, measured=each.per_second / load.others, wanted=load.wanted, unit=" ×")
+            yield Bar(what=what, measured=each.per_second / load.others, target=load.target, unit=" ×")
     burst, steady = results[0], results[-1]
-    for what, measured, wanted_ms in (
+    for what, measured, target_ms in (
         (f"{steady.name}: POST, p95", percentile(steady.post_ms, 0.95), 10.0),
         (f"{steady.name}: publish to arrival, p50", percentile(steady.arrival_ms, 0.5), 8.0),
         (f"{steady.name}: publish to arrival, p95", percentile(steady.arrival_ms, 0.95), 20.0),
         (f"{steady.name}: CPU an event", steady.cpu_ms, 1.5),
         (f"{burst.name}: CPU an event", burst.cpu_ms, 1.2),
     ):
-        yield Bar(what=what, measured=measured, wanted=wanted_ms, unit=" ms", at_most=True)
+        yield Bar(what=what, measured=measured, target=target_ms, unit=" ms", at_most=True)
 
 
 def show(results: Results) -> None:
@@ -144,27 +144,27 @@ def show(results: Results) -> None:
 def write(results: Results, folder: Path) -> list[Path]:
     """results.json in `folder`; samples of latency are cut to percentiles."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = dataclasses.asdict(results)
-    for of, values in zip(found["throughput"], results.throughput, strict=True):
+    report = dataclasses.asdict(results)
+    for of, values in zip(report["throughput"], results.throughput, strict=True):
         of["per_second"] = values.per_second
-    for of, latency in zip(found["latency"], results.latency, strict=True):
+    for of, latency in zip(report["latency"], results.latency, strict=True):
         for name in ("ms", "emit_ms"):
             of[name] = {f"p{share * 100:.0f}": percentile(getattr(latency, name), share) for share in _SHARES}
-    for of, each in zip(found["outside"], results.outside, strict=True):
+    for of, each in zip(report["outside"], results.outside, strict=True):
         of |= {"per_second": each.per_second, "cpu_ms": each.cpu_ms}
         for name in ("post_ms", "arrival_ms"):
             ms = getattr(each, name)
             of[name] = {f"p{share * 100:.0f}": percentile(ms, share) for share in _SHARES} if ms else {}
-    for of, emits in zip(found["emits"], results.emits, strict=True):
+    for of, emits in zip(report["emits"], results.emits, strict=True):
         of["per_second"] = emits.per_second
-    for of, isolation in zip(found["isolation"], results.isolation, strict=True):
+    for of, isolation in zip(report["isolation"], results.isolation, strict=True):
         of["ms"] = {f"p{share * 100:.0f}": percentile(isolation.ms, share) for share in _SHARES}
-    for of, view in zip(found["django_view"], results.django_view, strict=True):
+    for of, view in zip(report["django_view"], results.django_view, strict=True):
         for name in ("emitting_ms", "plain_ms"):
             of[name] = {f"p{share * 100:.0f}": percentile(getattr(view, name), share) for share in _SHARES}
-    found["bars"] = [dataclasses.asdict(bar) | {"passed": bar.passed} for bar in bars(results)]
+    report["bars"] = [dataclasses.asdict(bar) | {"passed": bar.passed} for bar in bars(results)]
     path = folder / "results.json"
-    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return [path]
 
 
@@ -177,12 +177,14 @@ def _figures(results: Results) -> Table:
     for yardstick in (*results.one_task, results.bare_loop):
         table.add_row(yardstick.name, f"{yardstick.per_second:,.0f}/s", f"{yardstick.count:,} POSTs")
     for latency in results.latency:
-        told = ", ".join(f"p{share * 100:.0f} {latency.percentile(share):.1f}" for share in _SHARES)
+        percentiles = ", ".join(f"p{share * 100:.0f} {latency.percentile(share):.1f}" for share in _SHARES)
         emit = f"one emit with its commit: {percentile(latency.emit_ms, 0.5):.1f} ms"
-        table.add_row(f"commit to arrival, {latency.per_second} events/s", f"{told} ms", f"1 worker; {emit}")
+        table.add_row(f"commit to arrival, {latency.per_second} events/s", f"{percentiles} ms", f"1 worker; {emit}")
     for isolation in results.isolation:
-        told = f"p50 {percentile(isolation.ms, 0.5):.1f}, p95 {isolation.p95_ms:.1f} ms"
-        table.add_row(f"the same, {isolation.hanging} of {WEBHOOKS} webhooks hanging", told, "1 worker, 1 slow worker")
+        percentiles = f"p50 {percentile(isolation.ms, 0.5):.1f}, p95 {isolation.p95_ms:.1f} ms"
+        table.add_row(
+            f"the same, {isolation.hanging} of {WEBHOOKS} webhooks hanging", percentiles, "1 worker, 1 slow worker"
+        )
     for emits in results.emits:
         note = "committed; the workers stopped" if emits.complete else "NOT COMPLETE: some were lost, or stored twice"
         table.add_row(f"emits by HTTP, {emits.name}", f"{emits.per_second:,.0f}/s", note)
@@ -198,12 +200,12 @@ def _figures(results: Results) -> Table:
 
 def _promises(results: Results) -> Table:
     table = Table(
-        "promise", "measured", "wanted", "", box=None, pad_edge=False, header_style="bold", title_justify="left"
+        "promise", "measured", "target", "", box=None, pad_edge=False, header_style="bold", title_justify="left"
     )
     for bar in bars(results):
         sign = "≤" if bar.at_most else "≥"
         verdict = "[green]pass[/]" if bar.passed else "[red]miss[/]"
-        table.add_row(bar.what, f"{_short(bar.measured)}{bar.unit}", f"{sign} {_short(bar.wanted)}{bar.unit}", verdict)
+        table.add_row(bar.what, f"{_short(bar.measured)}{bar.unit}", f"{sign} {_short(bar.target)}{bar.unit}", verdict)
     return table
 
 

@@ -29,12 +29,12 @@ SCRAPES = 40
 PER_ACCOUNT = 10
 
 _WEBHOOKS = """
-with made as (
+with inserted as (
     insert into dispatcher.accounts (slug, time_zone) select 'many' || n, 'UTC' from generate_series(1, %s) n
     returning id)
 insert into dispatcher.webhooks (account_id, webhook_url, signing_secret_encrypted, events)
 select id, 'http://127.0.0.1:9/', (select min(signing_secret_encrypted) from dispatcher.webhooks), array['invoice_paid']
-from made cross join generate_series(1, %s)
+from inserted cross join generate_series(1, %s)
 """
 
 # The first thousand have ten times as much; a third is due, a third waits for a retry, a third is on its way.
@@ -92,14 +92,14 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dispatcher-scrape-") as temporary, Rig(Path(temporary)) as rig:
         _fill(rig, arguments.deliveries)
-        found = measure(rig, arguments.deliveries)
-    for name, value in dataclasses.asdict(found).items():
+        costs = measure(rig, arguments.deliveries)
+    for name, value in dataclasses.asdict(costs).items():
         print(f"{name:<16} {value}")
-    for promise, measured, kept in found.bars:
+    for promise, measured, kept in costs.bars:
         print(f"{'kept  ' if kept else 'MISSED'}  {promise}: {measured}")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     path = arguments.folder / "scrape.json"
-    path.write_text(json.dumps(dataclasses.asdict(found), indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(dataclasses.asdict(costs), indent=2) + "\n", encoding="utf-8")
     print(f"written: {path}")
 
 
@@ -114,7 +114,7 @@ def measure(rig: Rig, deliveries: int) -> Scraped:
         )
 
     text = read().decode()
-    scrapes, looks = _times_ms(read), _times_ms(lambda: container.storage.read(backlog.measure))
+    scrapes, measures = _times_ms(read), _times_ms(lambda: container.storage.read(backlog.measure))
     due = container.storage.read(backlog.measure)[0].due
     is_due = rig.sql("select count(*) from dispatcher.deliveries_waiting where next_attempt_at <= now()")[0][0]
     return Scraped(
@@ -123,7 +123,7 @@ def measure(rig: Rig, deliveries: int) -> Scraped:
         series=sum(not line.startswith("#") for line in text.splitlines()),
         scrape_p50_ms=percentile(scrapes, 0.5),
         scrape_p95_ms=percentile(scrapes, 0.95),
-        backlog_p50_ms=percentile(looks, 0.5),
+        backlog_p50_ms=percentile(measures, 0.5),
         status_ms=min(_status_ms() for _ in range(3)),
         error_of_due=due / max(1, is_due),
         machine=machine.describe(rig, "none"),

@@ -98,8 +98,8 @@ def _a_day(container: Container, url: str) -> dict[str, int]:
     _person(container, None, "ops@dispatcher.example", "operator")
     webhooks = {}
     for path, description, events, more in HOOKS:
-        given = {"webhook_url": url + path, "events": list(events), "description": description, **more}
-        webhooks[path] = edit.create_webhook(storage, SLUG, given).id
+        attributes = {"webhook_url": url + path, "events": list(events), "description": description, **more}
+        webhooks[path] = edit.create_webhook(storage, SLUG, attributes).id
     _emit_all(container, account, 25)
     for _ in range(4):
         container.schedule.take(1_000, 1_000)
@@ -194,8 +194,8 @@ def _person(container: Container, account_id: int | None, email: str, permission
 
 
 def _one(container: Container, sql: str, id_: int) -> int:
-    found: int = container.storage.transact(rows, sql, id=id_)[0][0]
-    return found
+    id_of: int = container.storage.transact(rows, sql, id=id_)[0][0]
+    return id_of
 
 
 # -- Pictures ----------------------------------------------------------------------------------------------------------
@@ -277,8 +277,8 @@ def _serving() -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as found:
-            return bool(found.status == 200)
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 

@@ -51,21 +51,21 @@ class DelayedTask:
         self._name = name
         self._delay_s = delay_s
         self._work = work
-        self._is_wanted = threading.Event()
+        self._is_requested = threading.Event()
         self._thread = BackgroundThread(name, self._run)
 
     def ask(self) -> bool:
         """Returns at once: whether a thread was started for it."""
-        self._is_wanted.set()
+        self._is_requested.set()
         return self._thread.start()
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self._is_wanted.wait()
+            self._is_requested.wait()
             stop.wait(self._delay_s)
-            self._is_wanted.clear()
+            self._is_requested.clear()
             try:
                 if self._work():
-                    self._is_wanted.set()
+                    self._is_requested.set()
             except Exception:  # the thread goes on, for those who ask later
                 logger.exception(log.line("background.failed", task=self._name))

@@ -47,8 +47,8 @@ class ClaimChecks:
 
     def is_valid(self, delivery_id: int, expires: int, signature: str, now_s: float) -> bool:
         """Whether this is one of our URLs, and not expired; all keys are compared, in constant time."""
-        made = [_signature(key, delivery_id, expires) for key in self.keys]
-        fits = [hmac.compare_digest(one.encode(), signature.encode(errors="replace")) for one in made]
+        expected = [_signature(key, delivery_id, expires) for key in self.keys]
+        fits = [hmac.compare_digest(one.encode(), signature.encode(errors="replace")) for one in expected]
         return any(fits) and now_s < expires
 
 

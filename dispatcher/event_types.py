@@ -43,14 +43,14 @@ def put(storage: Storage, name: str, attributes: Mapping[str, Any], *, force: bo
     def store(connection: Connection) -> tuple[StoredType, bool]:
         event_types.lock(connection)
         versions = event_types.versions(connection, name)
-        wanted = changed(versions, name, checked, force=force)
-        before = next((one for one in versions if one.version == wanted.version), None)
-        if wanted != before:
-            event_types.store(connection, wanted)
+        new = changed(versions, name, checked, force=force)
+        before = next((one for one in versions if one.version == new.version), None)
+        if new != before:
+            event_types.store(connection, new)
             action = "event_type.created" if before is None else "event_type.updated"
-            audit.record(connection, action, name, version=wanted.version, attributes=sorted(checked))
+            audit.record(connection, action, name, version=new.version, attributes=sorted(checked))
         stored = event_types.versions(connection, name)
-        return next(one for one in stored if one.version == wanted.version), before is None
+        return next(one for one in stored if one.version == new.version), before is None
 
     return storage.transact(store)
 
@@ -98,16 +98,16 @@ def changed(
     if number > most:
         raise InvalidEventType({"version": [f"must be from 1 to {most}"]})
     before = next((one for one in versions if one.version == number), None)
-    wanted = _with(before or _new(name, number, newest), attributes)
-    if not wanted.schema:
+    new = _with(before or _new(name, number, newest), attributes)
+    if not new.schema:
         raise InvalidEventType({"schema": ["can't be blank"]})
-    after = [*(one for one in versions if one.version != number), wanted]
+    after = [*(one for one in versions if one.version != number), new]
     chain = event_type(tuple(sorted(after, key=lambda one: one.version)), "standard")
     if not force:
-        _check_changes(chain.at(number), wanted, before)
+        _check_changes(chain.at(number), new, before)
     _check_body(chain.at(number))
     _check_downgrades(chain)
-    return wanted
+    return new
 
 
 def differences(before: StoredType | None, after: StoredType) -> list[EventChange]:
@@ -151,13 +151,13 @@ def _new(name: str, version: int, newest: StoredType | None) -> StoredType:
 
 def _with(one: StoredType, attributes: Mapping[str, Any]) -> StoredType:
     """JSON is written in one way, so that the same is the same text."""
-    given = {name: value for name, value in attributes.items() if name not in ("version", "deprecated")}
+    values = {name: value for name, value in attributes.items() if name not in ("version", "deprecated")}
     for name in ("schema", "example", "downgrade"):
-        if given.get(name) is not None:
-            given[name] = _json(name, given[name])
+        if values.get(name) is not None:
+            values[name] = _json(name, values[name])
     if "deprecated" in attributes:
-        given["deprecated_at"] = (one.deprecated_at or clock.now()) if attributes["deprecated"] else None
-    return replace(one, deleted_at=None, **given)
+        values["deprecated_at"] = (one.deprecated_at or clock.now()) if attributes["deprecated"] else None
+    return replace(one, deleted_at=None, **values)
 
 
 def _json(name: str, value: Any) -> str:
@@ -192,15 +192,15 @@ def _check_body(event: EventType) -> None:
         raise InvalidEventType({"example": [f"{whose}{path}: {text}" for path, text in error.problems]}) from None
 
 
-def _check_changes(event: EventType, wanted: StoredType, before: StoredType | None) -> None:
+def _check_changes(event: EventType, new: StoredType, before: StoredType | None) -> None:
     if before is not None:
-        older, advice = _alone(before), f"store it as version {wanted.version + 1}"
-    elif event.previous is not None and wanted.downgrade is None:
-        older, advice = event.previous, f"give a `downgrade` to version {wanted.version - 1}"
+        older, advice = _alone(before), f"store it as version {new.version + 1}"
+    elif event.previous is not None and new.downgrade is None:
+        older, advice = event.previous, f"give a `downgrade` to version {new.version - 1}"
     else:
         return
-    found = version_changes(event.name, older.schema, event.schema)
-    if texts := [f"{one.path}: {one.text}" for one in found if one.breaks or not (before or one.fits)]:
+    all_changes = version_changes(event.name, older.schema, event.schema)
+    if texts := [f"{one.path}: {one.text}" for one in all_changes if one.breaks or not (before or one.fits)]:
         raise InvalidEventType({"schema": [f"breaks receivers; {advice}", *texts[:_BREAKING_SHOWN]]})
 
 

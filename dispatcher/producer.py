@@ -19,7 +19,7 @@ from dispatcher.schemas import active
 from dispatcher.schemas.active_catalogues import ask_by
 
 if TYPE_CHECKING:
-    from dispatcher.connections.own import ConnectionPool
+    from dispatcher.connections.pool import ConnectionPool
     from dispatcher.pipeline.outbox_emit import OutboxEmitter
     from dispatcher.tracing import Tracing
 
@@ -71,7 +71,7 @@ def _from_environment() -> "Emitter | OutboxEmitter":
     @cache
     def pool() -> "ConnectionPool":
         """DATABASE_URL is only needed by an emit without `connection`."""
-        from dispatcher.connections.own import ConnectionPool  # noqa: PLC0415 -- loaded by processes that use it
+        from dispatcher.connections.pool import ConnectionPool  # noqa: PLC0415 -- loaded by processes that use it
 
         database = read_database_settings()
         return ConnectionPool(database.database_url, database.pool_size, settings.schema)

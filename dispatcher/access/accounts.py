@@ -29,8 +29,8 @@ def edit_account(
     id_ = accounts.find(connection, slug).id
     changes = {"time_zone": time_zone, "owner_email": owner_email, "owner_name": owner_name}
     accounts.edit(connection, id_, **changes)
-    given = {name: value for name, value in changes.items() if value is not None}
-    audit.record(connection, "account.updated", slug, account_id=id_, **given)
+    edited = {name: value for name, value in changes.items() if value is not None}
+    audit.record(connection, "account.updated", slug, account_id=id_, **edited)
     return accounts.find(connection, slug), users.list_for_account(connection, id_)[0]
 
 

@@ -30,16 +30,16 @@ class Admission(NamedTuple):
         return self.allowance if self.allowance is not None and self.allowance.exceeded else None
 
 
-def principals(connection: Connection, given: Sequence[str]) -> list[Principal | None]:
+def principals(connection: Connection, bearers: Sequence[str]) -> list[Principal | None]:
     """Who calls with each of these tokens, of either kind; None where it is unknown, expired or revoked."""
-    found: dict[str, Principal | None] = {}
-    of_services = [token for token in given if token.startswith(service_tokens.PREFIX)]
+    by_token: dict[str, Principal | None] = {}
+    of_services = [token for token in bearers if token.startswith(service_tokens.PREFIX)]
     if of_services:
-        found |= zip(of_services, service_tokens.live(connection, of_services), strict=True)
-    others = [token for token in given if token not in found]
+        by_token |= zip(of_services, service_tokens.live(connection, of_services), strict=True)
+    others = [token for token in bearers if token not in by_token]
     if others:
-        found |= zip(others, tokens.callers(connection, others), strict=True)
-    return [found[token] for token in given]
+        by_token |= zip(others, tokens.callers(connection, others), strict=True)
+    return [by_token[token] for token in bearers]
 
 
 def count(limiter: Limiter, caller: Principal, quota: str) -> Admission:

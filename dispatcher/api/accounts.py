@@ -25,7 +25,7 @@ def current_user(caller: Caller) -> Response:
     """The user who granted the token, and the account that it is for."""
     slug, user = caller.account.slug, _attributes(caller.user)
     settings = account_attributes(slug, _profile(caller).settings)
-    own_account = {
+    summary = {
         "slug": slug,
         "logo": None,
         "name": settings["name"],
@@ -33,7 +33,7 @@ def current_user(caller: Caller) -> Response:
         "permission": user["permission"],
         "allowed_scope": user["allowed_scope"],
     }
-    return json_response(_current_user.dump(user | {"default_account": slug, "accounts": [own_account]}))
+    return json_response(_current_user.dump(user | {"default_account": slug, "accounts": [summary]}))
 
 
 @blueprint.route("/accounts/<slug>/account.json")

@@ -167,7 +167,7 @@ def _before_request() -> None:
     if not _is_api(request.path) or _is_page(request.path):
         return
     check_headers(request.environ)
-    if isinstance(request.routing_exception, NotFound):  # which paths exist is told with a token only
+    if isinstance(request.routing_exception, NotFound):  # which paths exist is said with a token only
         _authenticate(None, None)
 
 

@@ -116,9 +116,9 @@ def redeliver(caller: Caller, delivery: str) -> Response:
 
     422 where it is pending, or was redelivered as often as is allowed.
     """
-    own = container()
-    limit, whose = own.settings.redelivery_limit, {"account_id": caller.account.id, "client_id": caller.client.id}
-    redelivered = replay(own.storage, own.schedule, delivery, limit=limit, **whose)
+    parts = container()
+    limit, whose = parts.settings.redelivery_limit, {"account_id": caller.account.id, "client_id": caller.client.id}
+    redelivered = replay(parts.storage, parts.schedule, delivery, limit=limit, **whose)
     return json_response(delivery_details_json(redelivered.for_clients()), 202)
 
 

@@ -51,9 +51,9 @@ def readyz() -> Response:
 @blueprint.response(200, content_type="text/plain")
 def metrics() -> Response:
     """For Prometheus."""
-    own = container()
-    window, breaker = own.drain_policy.window, own.drain_policy.breaker
-    text = scrape(own.storage, own.schedule, own.queue, own.counters, window=window, breaker=breaker)
+    parts = container()
+    window, breaker = parts.drain_policy.window, parts.drain_policy.breaker
+    text = scrape(parts.storage, parts.schedule, parts.queue, parts.counters, window=window, breaker=breaker)
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 

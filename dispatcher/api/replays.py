@@ -38,11 +38,11 @@ def start(caller: Caller) -> Response:
 
     Deliveries that were redelivered as often as is allowed do not match, except with `new_key`.
     """
-    criteria, own = json_object(), container()
-    bounds = {"client_id": caller.client.id, "redelivery_limit": own.settings.redelivery_limit}
+    criteria, parts = json_object(), container()
+    bounds = {"client_id": caller.client.id, "redelivery_limit": parts.settings.redelivery_limit}
     if criteria.get("dry_run") is True:
-        return json_response({"matched": job.dry_run(own.storage, caller.account, criteria, **bounds)})
-    started = job.start(own.storage, own.schedule, caller.account, criteria, **bounds)
+        return json_response({"matched": job.dry_run(parts.storage, caller.account, criteria, **bounds)})
+    started = job.start(parts.storage, parts.schedule, caller.account, criteria, **bounds)
     path = url_for("replays.show", slug=caller.account.slug, replay_id=started.id)
     return json_response(replay_json(started), 201, {"Location": public_url() + path})
 

@@ -59,14 +59,14 @@ def _unmarked(schema: JSON, mark: str) -> JSON:
 
 def _closure(schemas: JSON, names: Iterable[str]) -> set[str]:
     """These, and what they refer to."""
-    found: set[str] = set()
+    closure: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in closure:
+            closure.add(name)
             waiting += _names(schemas[name])
-    return found
+    return closure
 
 
 def _references(part: Any) -> Iterable[JSON]:

@@ -66,8 +66,8 @@ def show(caller: Caller, webhook_id: int) -> Response:
 @blueprint.response(201, WebhookWithExtrasSchema, headers={"Location": {"schema": {"type": "string"}}})
 def create(caller: Caller) -> Response:
     """A new webhook; `Location` is its `url`."""
-    schema, given = _schema(), json_object()
-    created = create_webhook(container().storage, caller.account.slug, given, client_id=caller.client.id)
+    schema, requested = _schema(), json_object()
+    created = create_webhook(container().storage, caller.account.slug, requested, client_id=caller.client.id)
     attributes = _json(created, caller, schema)
     return json_response(attributes, 201, {"Location": attributes["url"]})
 
@@ -78,9 +78,9 @@ def create(caller: Caller) -> Response:
 @blueprint.response(200, WebhookWithExtrasSchema)
 def edit(caller: Caller, webhook_id: int) -> Response:
     """Changes the given attributes and no others."""
-    schema, changes, own = _schema(), json_object(), container()
+    schema, changes, parts = _schema(), json_object(), container()
     edited = edit_webhook(
-        own.storage, own.schedule, caller.account.slug, webhook_id, changes, client_id=caller.client.id
+        parts.storage, parts.schedule, caller.account.slug, webhook_id, changes, client_id=caller.client.id
     )
     return json_response(_json(edited, caller, schema))
 

@@ -12,7 +12,7 @@ from dispatcher.cli.output import print_json
 from dispatcher.cli.remote import published
 from dispatcher.connections.adapter import completed
 from dispatcher.connections.errors import sqlstate
-from dispatcher.connections.own import ConnectionPool
+from dispatcher.connections.pool import ConnectionPool
 from dispatcher.connections.recognise import adapter_for
 from dispatcher.environment import variable
 from dispatcher.pipeline.event_types import refresh_by
@@ -25,9 +25,9 @@ from dispatcher.schemas.errors import DowngradeFailed
 _NO_TABLE = "42P01"
 
 
-def _load_stored(_context: click.Context, _option: click.Parameter, is_wanted: bool) -> None:
+def _load_stored(_context: click.Context, _option: click.Parameter, is_on: bool) -> None:
     """Adds the event types of the database, where there is one."""
-    if not is_wanted or not variable("DATABASE_URL"):
+    if not is_on or not variable("DATABASE_URL"):
         return
     pool = ConnectionPool(read_database_settings().database_url, 1, read_producer_settings().schema)
     try:
@@ -83,14 +83,14 @@ def diff(base: TextIO | None, against: str | None, as_json: bool) -> None:
         raise click.UsageError("Give either BASE or --against.")
     try:
         before = json.load(base) if base else from_openapi(published(against or ""))
-        found = changes(before, json_schema(active()))
+        differences = changes(before, json_schema(active()))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise click.BadParameter("is no output of `dispatcher catalogue export`", param_hint="BASE") from error
     if as_json:
-        print_json([change._asdict() for change in found])
+        print_json([change._asdict() for change in differences])
     else:
-        print("\n".join(map(str, found)) or "no changes")
-    sys.exit(1 if any(change.breaks for change in found) else 0)
+        print("\n".join(map(str, differences)) or "no changes")
+    sys.exit(1 if any(change.breaks for change in differences) else 0)
 
 
 @catalogue.command()

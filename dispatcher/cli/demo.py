@@ -20,7 +20,7 @@ from dispatcher.access.accounts import create_account
 from dispatcher.access.users import create_user, delete_user
 from dispatcher.cli.address import flower_address, url_of, web_address
 from dispatcher.cli.flower import flower_access
-from dispatcher.cli.up import own_command, procfile, take_ports
+from dispatcher.cli.up import procfile, take_ports, this_command
 from dispatcher.container import Container
 from dispatcher.current import current_container
 from dispatcher.environment import program_environment, set_unset_variables, set_variables
@@ -125,7 +125,7 @@ class _Demo:
     def stay(self, flower_sign_in: str) -> None:
         """Tells what there is to see, until Ctrl-C."""
         email, password = self._guest()
-        command, web = own_command(), url_of(*web_address())
+        command, web = this_command(), url_of(*web_address())
         failed = [one for one in self._deliveries() if one.state == "failed"]
         lines = [
             f"\nRunning until you press Ctrl-C. API: {web}/api/v3 · logs: {FOLDER / 'log'}",
@@ -160,25 +160,25 @@ class _Demo:
     def _follow(self, expected: int) -> list[DeliveryRow]:
         """Shows the deliveries until all have finished: a table that changes on a terminal, the last one elsewhere."""
         end_s = clock.monotonic() + FINISHED_WITHIN_S
-        found: list[DeliveryRow] = []
+        rows: list[DeliveryRow] = []
         with Live(console=self._console, auto_refresh=False) as live:
             while clock.monotonic() < end_s:
-                found = self._deliveries()
-                live.update(self._table(found), refresh=self._console.is_terminal)
-                if len(found) == expected and all(one.state != "pending" for one in found):
+                rows = self._deliveries()
+                live.update(self._table(rows), refresh=self._console.is_terminal)
+                if len(rows) == expected and all(one.state != "pending" for one in rows):
                     break
                 threading.Event().wait(0.25)
-        return found
+        return rows
 
     def _deliveries(self) -> list[DeliveryRow]:
-        found = self._storage.transact(deliveries.deliveries, slug=SLUG, limit=100)
-        return sorted((one for one in found if one.webhook_id in self._webhooks), key=lambda one: one.id)
+        rows = self._storage.transact(deliveries.deliveries, slug=SLUG, limit=100)
+        return sorted((one for one in rows if one.webhook_id in self._webhooks), key=lambda one: one.id)
 
-    def _table(self, found: list[DeliveryRow]) -> Table:
+    def _table(self, rows: list[DeliveryRow]) -> Table:
         table = Table("event", "receiver", "state", "attempts", "results", "next at", box=None, header_style="bold")
         table.columns[0].no_wrap = True
         colours = {"delivered": "green", "failed": "red", "pending": "yellow"}
-        for one in found:
+        for one in rows:
             colour = colours.get(one.state, "")
             path = self._webhooks[one.webhook_id].webhook_url.rpartition("/")[2].partition("?")[0]
             due = f"{one.next_attempt_at.astimezone():%H:%M:%S}" if one.next_attempt_at and one.attempts else ""
@@ -188,16 +188,16 @@ class _Demo:
             table.add_row(one.event_name, path, state, str(len(one.attempts)), results, due)
         return table
 
-    def _report(self, found: list[DeliveryRow]) -> bool:
+    def _report(self, rows: list[DeliveryRow]) -> bool:
         """Prints what was expected and whether it held."""
         by_path = {
-            hook.path: [one for one in found if self._webhooks[one.webhook_id].webhook_url.endswith(hook.path)]
+            hook.path: [one for one in rows if self._webhooks[one.webhook_id].webhook_url.endswith(hook.path)]
             for hook in DEMO_WEBHOOKS
         }
 
         def all_ended(path: str, state: str, attempts: int) -> bool:
-            found = by_path[path]
-            return bool(found) and all(one.state == state and len(one.attempts) == attempts for one in found)
+            rows = by_path[path]
+            return bool(rows) and all(one.state == state and len(one.attempts) == attempts for one in rows)
 
         legacy = [arrival.json() for arrival in self._arrivals.on(DEMO_WEBHOOKS[3].path)]
         keys = {path: {arrival.key for arrival in self._arrivals.on(path)} for path in by_path}

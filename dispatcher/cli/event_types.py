@@ -86,8 +86,8 @@ def _put(name: str, attributes: dict[str, Any], as_json: bool, *, force: bool = 
     container = current_container()
     stored, is_new = use_cases.put(container.storage, name, attributes, force=force)
     container.event_types.load()
-    shown = event_type_json(_find(name).at(stored.version))
-    show(shown, as_json, f"event type {name} version {stored.version} {'created' if is_new else 'stored'}")
+    event_type = event_type_json(_find(name).at(stored.version))
+    show(event_type, as_json, f"event type {name} version {stored.version} {'created' if is_new else 'stored'}")
 
 
 def _find(name: str) -> EventType:

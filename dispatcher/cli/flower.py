@@ -48,9 +48,11 @@ def flower_access(folder: Path) -> tuple[dict[str, str], str]:
         return {}, "user and password from FLOWER_BASIC_AUTH"
     if _is_open():
         return {}, "no password: FLOWER_WITHOUT_PASSWORD is set"
-    own = folder / "flower"  # as each server has a folder with its password
-    make_folder(own)
-    return {"FLOWER_BASIC_AUTH": f"{USER}:{stored_password(own)}"}, f"user {USER}, password: cat {own / 'password'}"
+    flower = folder / "flower"  # as each server has a folder with its password
+    make_folder(flower)
+    return {
+        "FLOWER_BASIC_AUTH": f"{USER}:{stored_password(flower)}"
+    }, f"user {USER}, password: cat {flower / 'password'}"
 
 
 def is_loopback(address: str) -> bool:

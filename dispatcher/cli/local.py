@@ -81,14 +81,16 @@ class LocalBackend:
     def deliveries(self, slug: str | None, filters: Mapping[str, Any], limit: int) -> list[JSON]:
         """The newest `limit` that match, read page by page: no statement takes long."""
         account, narrowed = self._account(slug), dict(filters)
-        found: list[JSON] = []
-        while len(found) < limit:
-            page = self._storage.transact(delivery_pages.page, slug=account.slug, limit=limit - len(found), **narrowed)
-            found += [delivery_json(one) for one in page.deliveries]
+        records: list[JSON] = []
+        while len(records) < limit:
+            page = self._storage.transact(
+                delivery_pages.page, slug=account.slug, limit=limit - len(records), **narrowed
+            )
+            records += [delivery_json(one) for one in page.deliveries]
             if page.before is None:
                 break
             narrowed["before"] = page.before
-        return found
+        return records
 
     def delivery(self, slug: str | None, id_or_key: str) -> JSON:
         """One, with its attempts; of any account where none is given."""

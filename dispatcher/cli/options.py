@@ -41,8 +41,8 @@ def option_group(*decorators: Callable[[Any], Any]) -> Callable[[Command], Comma
     return decorate
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, as JSON; an option that may be repeated is a list."""
+def named_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with a value, as JSON; an option that may be repeated is a list."""
     named = {name: value for name, value in values.items() if value is not None and value != ()}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in named.items()}
 

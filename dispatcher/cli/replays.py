@@ -10,7 +10,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dispatcher.cli.backend import Backend, backend
-from dispatcher.cli.options import EventName, account_option, given, json_option
+from dispatcher.cli.options import EventName, account_option, json_option, named_options
 from dispatcher.cli.output import Column, show, show_list, time_of
 from dispatcher.schemas.api.replay import STATES
 
@@ -67,7 +67,7 @@ def replay(
     elif stop is not None:
         _print_progress(target.stop_replay(slug, stop), as_json)
     elif dry_run:
-        matched = target.count_replay(slug, given(criteria))
+        matched = target.count_replay(slug, named_options(criteria))
         show({"matched": matched}, as_json, f"{matched} deliveries would be replayed")
     else:
         job = _job(target, slug, follow, resume, criteria)
@@ -90,7 +90,7 @@ def _job(target: Backend, slug: str | None, follow: int | None, resume: int | No
         return target.replay(slug, follow)
     if resume is not None:
         return target.resume_replay(slug, resume)
-    return target.start_replay(slug, given(criteria))
+    return target.start_replay(slug, named_options(criteria))
 
 
 def _follow(target: Backend, slug: str | None, job: JSON, as_json: bool) -> None:

@@ -49,8 +49,8 @@ def create(
         raise click.UsageError("Use either --scope or --read-only.")
     lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
     scopes = scopes or (READ_ONLY if read_only else FULL)
-    given = {name: limit or None for name, limit in limits.items()}
-    created, token = service_tokens.create(current_container().storage, name, scopes, lifetime, given)
+    new_limits = {name: limit or None for name, limit in limits.items()}
+    created, token = service_tokens.create(current_container().storage, name, scopes, lifetime, new_limits)
     show_attributes({"token": token, **_record(created)}, as_json)
 
 
@@ -73,8 +73,8 @@ def list_(as_json: bool) -> None:
 @json_option
 def edit(token_id: int, as_json: bool, **limits: int | None) -> None:
     """Change the limits of a token."""
-    given = {name: limit or None for name, limit in limits.items() if limit is not None}
-    show_attributes(_record(service_tokens.edit(current_container().storage, token_id, given)), as_json)
+    new_limits = {name: limit or None for name, limit in limits.items() if limit is not None}
+    show_attributes(_record(service_tokens.edit(current_container().storage, token_id, new_limits)), as_json)
 
 
 @service_token.command()

@@ -121,7 +121,7 @@ def take_ports(running: Collection[str]) -> None:
             print(notice, flush=True)
 
 
-def own_command() -> str:
+def this_command() -> str:
     """How this command is typed in another terminal in this folder."""
     return "dispatcher" if shutil.which("dispatcher") else os.path.relpath(Path(sys.executable).parent / "dispatcher")
 
@@ -141,10 +141,10 @@ def _introduce(
     if "web" in running:
         address = url_of(web_address()[0], int(env["PORT"]))
         print(f"API       {address}/api/v3")
-        print(f"Console   {address}/console   (create a user with: {own_command()} user create --help)")
+        print(f"Console   {address}/console   (create a user with: {this_command()} user create --help)")
     if "flower" in running:
         print(f"Flower    {url_of(flower_address()[0], int(env['FLOWER_PORT']))}   ({flower_sign_in})")
-    print(f"Emit      {own_command()} emit --help   (in another terminal, in this folder)")
+    print(f"Emit      {this_command()} emit --help   (in another terminal, in this folder)")
     if folder.resolve() != DEFAULT_FOLDER.resolve():
         print(f"          first run: set -a; . {folder / 'env'}; set +a")
     print("Stop      Ctrl-C", flush=True)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dispatcher.cli.backend import backend
-from dispatcher.cli.options import EventName, account_option, given, json_option, one_of, option_group
+from dispatcher.cli.options import EventName, account_option, json_option, named_options, one_of, option_group
 from dispatcher.cli.output import print_json, show_attributes, show_list
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from dispatcher.schemas.api.headers import read_lines
@@ -159,7 +159,7 @@ def webhook() -> None:
 @json_option
 def create(slug: str | None, events: tuple[str, ...], inactive: bool, as_json: bool, **options: Any) -> None:
     """Create a webhook and print its signing secret."""
-    attributes = {**given(options), "events": list(events), "active": not inactive}
+    attributes = {**named_options(options), "events": list(events), "active": not inactive}
     show_attributes(backend().create_webhook(slug, attributes), as_json)
 
 
@@ -197,8 +197,10 @@ def show(webhook_id: int, slug: str | None, as_json: bool) -> None:
 @click.option("--active/--inactive", default=None, help="Activate or deactivate the webhook.")
 @json_option
 def edit(webhook_id: int, slug: str | None, as_json: bool, **options: Any) -> None:
-    """Change the given attributes of a webhook."""
-    changes = {name: None if value == "" and name in _REMOVABLE else value for name, value in given(options).items()}
+    """Change the named_options attributes of a webhook."""
+    changes = {
+        name: None if value == "" and name in _REMOVABLE else value for name, value in named_options(options).items()
+    }
     show_attributes(backend().edit_webhook(slug, webhook_id, changes), as_json)
 
 

@@ -54,7 +54,7 @@ class InsertsOnly:
 def numbered(sql: str, cast: str = "") -> tuple[str, tuple[str, ...]]:
     """The statement with `$1` for `%(name)s`, each with a `cast` such as `::text`, and the names in that order."""
     names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
-    return _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}{cast}", sql).replace("%%", "%"), names
+    return _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}{cast}", sql).replace("%%", "%"), names
 
 
 def array(values: Iterable[object]) -> str:

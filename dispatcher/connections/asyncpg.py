@@ -8,8 +8,8 @@ from dispatcher.connections.adapter import InsertsOnly, Parameters, Row, numbere
 class Asyncpg(InsertsOnly):
     """Of the connection itself, or of a pool."""
 
-    def __init__(self, given: Any) -> None:
-        self._connection = given
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
 
     async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         return [tuple(record) for record in await self._connection.fetch(*as_text(sql, parameters or {}))]

@@ -8,10 +8,12 @@ from dispatcher.connections.adapter import InsertsOnly, Parameters, Row
 class Django(InsertsOnly):
     """Its statements go through Django, which refuses them where its transaction is broken, and logs them."""
 
-    def __init__(self, given: Any) -> None:
-        if given.vendor != "postgresql":
-            raise TypeError(f"connection {given.alias!r} is Django's to {given.display_name}; an emit needs PostgreSQL")
-        self._connection = given
+    def __init__(self, connection: Any) -> None:
+        if connection.vendor != "postgresql":
+            raise TypeError(
+                f"connection {connection.alias!r} is Django's to {connection.display_name}; an emit needs PostgreSQL"
+            )
+        self._connection = connection
 
     async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         with self._connection.cursor() as cursor:

@@ -18,17 +18,17 @@ def connect(url: str, parameters: Callable[[dict[str, Any]], dict[str, Any]]) ->
     Nothing is prepared on it: a pooler that shares connections by transaction would not know of it.
     """
     try:
-        given: dict[str, Any] = conninfo_to_dict(url)
+        of_url: dict[str, Any] = conninfo_to_dict(url)
     except ProgrammingError:
         raise InvalidSetting("DATABASE_URL", "libpq does not understand it") from None  # its words may hold a password
-    return Connection.connect(autocommit=True, prepare_threshold=None, **parameters(given))
+    return Connection.connect(autocommit=True, prepare_threshold=None, **parameters(of_url))
 
 
 class Psycopg(InsertsOnly):
     """Its cursors are plain ones: the connection's own may make dicts of rows, or take `$1` parameters only."""
 
-    def __init__(self, given: Connection[Any]) -> None:
-        self._connection = given
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
 
     async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         with Cursor(self._connection, row_factory=tuple_row) as cursor:
@@ -42,8 +42,8 @@ class Psycopg(InsertsOnly):
 class AsyncPsycopg(InsertsOnly):
     """The same for its asynchronous ones."""
 
-    def __init__(self, given: AsyncConnection[Any]) -> None:
-        self._connection = given
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        self._connection = connection
 
     async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         async with AsyncCursor(self._connection, row_factory=tuple_row) as cursor:
@@ -54,5 +54,5 @@ class AsyncPsycopg(InsertsOnly):
         return _commits_each(self._connection)
 
 
-def _commits_each(given: Connection[Any] | AsyncConnection[Any]) -> bool:
-    return bool(given.autocommit and given.info.transaction_status == TransactionStatus.IDLE)
+def _commits_each(connection: Connection[Any] | AsyncConnection[Any]) -> bool:
+    return bool(connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE)

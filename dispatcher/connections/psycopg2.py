@@ -34,15 +34,15 @@ def parse(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
 class Psycopg2:
     """Its cursors are plain ones: the connection's own may make dicts of rows."""
 
-    def __init__(self, given: connection) -> None:
-        self._connection = given
+    def __init__(self, driver_connection: connection) -> None:
+        self._connection = driver_connection
 
     async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         return rows(self._connection, sql, parameters)
 
     async def commits_each(self) -> bool:
-        given = self._connection
-        return given.autocommit and given.info.transaction_status == TRANSACTION_STATUS_IDLE
+        driver_connection = self._connection
+        return driver_connection.autocommit and driver_connection.info.transaction_status == TRANSACTION_STATUS_IDLE
 
     def copies(self) -> bool:
         return True
@@ -54,16 +54,20 @@ class Psycopg2:
             plain.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin (encoding 'utf8')", text, _COPY_SIZE)
 
 
-def rows(given: connection, sql: str, parameters: Parameters | None = None) -> list[Row]:
+def rows(driver_connection: connection, sql: str, parameters: Parameters | None = None) -> list[Row]:
     """The rows of one statement."""
-    with given.cursor(cursor_factory=cursor) as plain:
-        plain.execute(planned(given, sql), parameters)
+    with driver_connection.cursor(cursor_factory=cursor) as plain:
+        plain.execute(planned(driver_connection, sql), parameters)
         return plain.fetchall() if plain.description else []
 
 
-def planned(given: Any, sql: str) -> str:
+def planned(driver_connection: Any, sql: str) -> str:
     """What to send in the place of `sql`: its name, where the connection has had it planned (`storage.planned`)."""
-    return given.execution(sql) if isinstance(sql, Planned) and hasattr(given, "execution") else sql
+    return (
+        driver_connection.execution(sql)
+        if isinstance(sql, Planned) and hasattr(driver_connection, "execution")
+        else sql
+    )
 
 
 def _cell(value: object) -> bytes:

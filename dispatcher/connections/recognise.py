@@ -47,7 +47,7 @@ def adapter_for(connection: object) -> Adapter:
     """The adapter of a synchronous connection; raises TypeError, which names what is one."""
     if isinstance(connection, InSchema):
         return connection
-    adapter: Adapter | None = _made(connection, _SYNC)
+    adapter: Adapter | None = _adapter_of(connection, _SYNC)
     if adapter is None:
         hint = "; this one is asynchronous: await dispatcher.aemit" if _kind_of(connection, _ASYNC) else ""
         raise TypeError(f"connection must be {_SYNC_NAMES}, not {_type_name(connection)}{hint}")
@@ -61,8 +61,8 @@ def connection_in_schema(connection: object, schema: str) -> object:
 
 async def async_adapter_for(connection: object) -> Adapter:
     """The adapter of an asynchronous connection; raises TypeError, which names what is one."""
-    made = _made(connection, _ASYNC)
-    adapter: Adapter | None = await made if isawaitable(made) else made
+    result = _adapter_of(connection, _ASYNC)
+    adapter: Adapter | None = await result if isawaitable(result) else result
     if adapter is None:
         hint = "; this one is synchronous: call dispatcher.emit" if _kind_of(connection, _SYNC) else ""
         raise TypeError(f"connection must be {_ASYNC_NAMES}, not {_type_name(connection)}{hint}")
@@ -73,7 +73,7 @@ _adapters: dict[tuple[type, bool], Any] = {}
 """What has been recognised, by class and whether it is asynchronous: emits are many, and their classes few."""
 
 
-def _made(connection: object, kinds: tuple[_Kind, ...]) -> Any:
+def _adapter_of(connection: object, kinds: tuple[_Kind, ...]) -> Any:
     class_ = connection.__class__  # of what a tracer's proxy stands for; `type` would be the proxy's
     adapter = _adapters.get((class_, kinds is _ASYNC))
     if adapter is None:

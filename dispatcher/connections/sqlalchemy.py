@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class SqlAlchemy:
     """A Connection. One over asyncpg is met inside `run_sync`, and in event listeners of an asynchronous session."""
 
-    def __init__(self, given: Connection) -> None:
-        _check(given)
-        self._connection = given
+    def __init__(self, connection: Connection) -> None:
+        _check(connection)
+        self._connection = connection
 
     async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         return rows(self._connection, sql, parameters)
@@ -45,9 +45,9 @@ class SqlAlchemy:
 class AsyncSqlAlchemy(InsertsOnly):
     """An AsyncConnection."""
 
-    def __init__(self, given: "AsyncConnection") -> None:
-        _check(given)
-        self._connection = given
+    def __init__(self, connection: "AsyncConnection") -> None:
+        _check(connection)
+        self._connection = connection
 
     async def rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         return await self._connection.run_sync(rows, sql, parameters)
@@ -56,38 +56,38 @@ class AsyncSqlAlchemy(InsertsOnly):
         return await self._connection.run_sync(_commits_each)
 
 
-def of_session(given: "Session | scoped_session[Session]") -> SqlAlchemy:
+def of_session(session: "Session | scoped_session[Session]") -> SqlAlchemy:
     """The connection of a session's transaction, which is begun if there is none."""
-    return SqlAlchemy(given.connection())
+    return SqlAlchemy(session.connection())
 
 
-async def of_async_session(given: "AsyncSession | async_scoped_session[AsyncSession]") -> AsyncSqlAlchemy:
+async def of_async_session(session: "AsyncSession | async_scoped_session[AsyncSession]") -> AsyncSqlAlchemy:
     """The same."""
-    return AsyncSqlAlchemy(await given.connection())
+    return AsyncSqlAlchemy(await session.connection())
 
 
-def rows(given: Connection, sql: str, parameters: Parameters | None = None) -> list[Row]:
+def rows(connection: Connection, sql: str, parameters: Parameters | None = None) -> list[Row]:
     """The rows of one statement."""
-    if given.dialect.paramstyle == "pyformat":
-        result = given.exec_driver_sql(sql, parameters)
+    if connection.dialect.paramstyle == "pyformat":
+        result = connection.exec_driver_sql(sql, parameters)
     else:
         text, *values = as_text(sql, parameters or {})
-        result = given.exec_driver_sql(text, tuple(values))
+        result = connection.exec_driver_sql(text, tuple(values))
     if not result.returns_rows:
         return []
-    found = list(result.cursor.fetchall())  # the driver's own tuples: SQLAlchemy's rows cost more than the reading
+    fetched = list(result.cursor.fetchall())  # the driver's own tuples: SQLAlchemy's rows cost more than the reading
     result.close()
-    return found
+    return fetched
 
 
-def _commits_each(given: Connection) -> bool:
-    driver: Any = given.connection.dbapi_connection
+def _commits_each(connection: Connection) -> bool:
+    driver: Any = connection.connection.dbapi_connection
     return bool(driver.autocommit)
 
 
-def _check(given: "Connection | AsyncConnection") -> None:
+def _check(connection: "Connection | AsyncConnection") -> None:
     """Raises TypeError where it is none of Postgres', or over a driver with parameters of another kind."""
-    dialect = given.dialect
+    dialect = connection.dialect
     if dialect.name != "postgresql" or dialect.paramstyle not in ("pyformat", "numeric_dollar"):
         raise TypeError(
             f"connection is SQLAlchemy's over {dialect.name}+{dialect.driver}; an emit needs postgresql"

@@ -27,6 +27,6 @@ def of_all() -> Response:
 
 
 def _page(endpoint: str, account_id: int | None) -> Response:
-    found = container().storage.read(audit.page, account_id=account_id, before=cursor(), limit=PAGE_SIZE + 1)
-    shown, has_more = filters.split_page(found)
-    return page("audit_log.html", entries=shown, endpoint=endpoint, before=shown[-1].id if has_more else None)
+    records = container().storage.read(audit.page, account_id=account_id, before=cursor(), limit=PAGE_SIZE + 1)
+    entries, has_more = filters.split_page(records)
+    return page("audit_log.html", entries=entries, endpoint=endpoint, before=entries[-1].id if has_more else None)

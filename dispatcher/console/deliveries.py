@@ -37,8 +37,8 @@ _RESPONSE_LIMIT = 10_000
 def list_() -> Response:
     """40 a page, newest first."""
     criteria = filters.read_filter()
-    found, is_whole = _read_page(criteria)
-    deliveries = [visible(one) for one in found.deliveries]
+    result, is_whole = _read_page(criteria)
+    deliveries = [visible(one) for one in result.deliveries]
     return page(
         "deliveries.html",
         filter=criteria,
@@ -46,8 +46,8 @@ def list_() -> Response:
         webhooks=container().storage.read(webhooks.names, account().id),
         event_names=active().names,
         states=filters.STATES,
-        before=found.before,
-        searched=sum(SCANS) if found.before is not None and len(deliveries) < PAGE_SIZE else None,
+        before=result.before,
+        searched=sum(SCANS) if result.before is not None and len(deliveries) < PAGE_SIZE else None,
         is_whole=is_whole,
     )
 
@@ -107,7 +107,7 @@ def _read_page(criteria: filters.Filter) -> tuple[Page, bool]:
                 name=criteria.event_name, since=None, until=criteria.until,
             )  # fmt: skip
             ids, is_whole = events.delivery_ids(connection, search.ids), search.is_whole
-        found = delivery_pages.page(
+        deliveries = delivery_pages.page(
             connection,
             account().slug,
             limit=PAGE_SIZE,
@@ -120,15 +120,15 @@ def _read_page(criteria: filters.Filter) -> tuple[Page, bool]:
             before=criteria.before,
             ids=ids,
         )
-        return found, is_whole
+        return deliveries, is_whole
 
     return container().storage.transact(read)
 
 
 def _details(delivery_id: int) -> dict[str, Any]:
     def read(connection: Connection) -> tuple[DeliveryRow, delivery_status.WaitReason | None]:
-        found = delivery_reads.delivery(connection, str(delivery_id), account_id=account().id)
-        return found, delivery_status.find(connection, delivery_id)
+        row = delivery_reads.delivery(connection, str(delivery_id), account_id=account().id)
+        return row, delivery_status.find(connection, delivery_id)
 
     delivery, wait = container().storage.transact(read)
     delivery = visible(delivery)
@@ -185,6 +185,6 @@ def _curl(delivery: DeliveryRow, webhook: Webhook | None, body: bytes) -> str:
 
 
 def _redeliver(delivery_id: int) -> None:
-    own = container()
-    limit = own.settings.redelivery_limit
-    replay(own.storage, own.schedule, str(delivery_id), limit=limit, account_id=account().id)
+    parts = container()
+    limit = parts.settings.redelivery_limit
+    replay(parts.storage, parts.schedule, str(delivery_id), limit=limit, account_id=account().id)

@@ -19,15 +19,15 @@ from dispatcher.storage.reads.events import EmittedEvent
 def list_() -> Response:
     """40 a page, newest first."""
     criteria = filters.read_filter()
-    found, is_whole = _read_page(criteria)
-    shown, has_more = filters.split_page(found)
+    records, is_whole = _read_page(criteria)
+    events, has_more = filters.split_page(records)
     return page(
         "events.html",
         filter=criteria,
-        events=shown,
+        events=events,
         event_names=active().names,
-        resources={one.id: resource_of(one) for one in shown},
-        before=shown[-1].id if has_more else None,
+        resources={one.id: resource_of(one) for one in events},
+        before=events[-1].id if has_more else None,
         is_whole=is_whole,
     )
 

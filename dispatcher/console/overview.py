@@ -26,8 +26,8 @@ STALE_S = 30
 @blueprint.route("/")
 def home() -> Response:
     """All accounts for operators; everybody else's own."""
-    if (own := person().account) is not None:
-        return redirect_to("overview", slug=own.slug)
+    if (account := person().account) is not None:
+        return redirect_to("overview", slug=account.slug)
     return page("overview.html", accounts=container().storage.read(accounts.list_all)[:500], **_stats(None))
 
 

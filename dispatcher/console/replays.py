@@ -28,14 +28,14 @@ _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 def list_() -> Response:
     """40 a page, newest first."""
     before = cursor()
-    found = container().storage.read(
+    records = container().storage.read(
         jobs.list_for_account,
         account().id,
         before=None if before is None else min(before, 2**31 - 1),
         limit=PAGE_SIZE + 1,
     )
-    shown, has_more = filters.split_page(found)
-    return page("replays.html", replays=shown, before=shown[-1].id if has_more else None)
+    replays, has_more = filters.split_page(records)
+    return page("replays.html", replays=replays, before=replays[-1].id if has_more else None)
 
 
 @blueprint.route("/accounts/<slug>/replays/new", endpoint="new_replay")
@@ -48,15 +48,15 @@ def new() -> Response:
 def start() -> Response:
     """Starts it; with `dry_run` says how many match."""
     problems: dict[str, str] = {}
-    criteria, own = _criteria(problems), container()
-    limit = own.settings.redelivery_limit
+    criteria, parts = _criteria(problems), container()
+    limit = parts.settings.redelivery_limit
     if problems:
         return _refused({name: [text] for name, text in problems.items()})
     try:
         if request.form.get("dry_run"):
-            matched = job.dry_run(own.storage, account(), criteria, redelivery_limit=limit)
+            matched = job.dry_run(parts.storage, account(), criteria, redelivery_limit=limit)
             return page("dry_run.html", matched=matched) if is_part() else _form({}, matched=matched)
-        started = job.start(own.storage, own.schedule, account(), criteria, redelivery_limit=limit)
+        started = job.start(parts.storage, parts.schedule, account(), criteria, redelivery_limit=limit)
     except InvalidReplay as invalid:
         return _refused(invalid.messages)
     return redirect_to("replay", replay_id=started.id)

@@ -61,8 +61,8 @@ def sign_out() -> Response:
 def list_() -> Response:
     """The sessions of the viewer."""
     idle, user_id = container().access.session_idle, person().user_id
-    own_sessions = container().storage.read(sessions.list_all, idle, user_id=user_id)
-    return page("sessions.html", sessions=own_sessions, this=session_id())
+    user_sessions = container().storage.read(sessions.list_all, idle, user_id=user_id)
+    return page("sessions.html", sessions=user_sessions, this=session_id())
 
 
 @blueprint.route(f"/sessions/<{ROW_ID}:id_>/end", methods=["POST"])

@@ -58,19 +58,19 @@ class ModelEvents:
 
     def problems(self) -> list[str]:
         """What is wrong with it: events that the catalogue does not have, or that hold another resource."""
-        found, events = [], active().events
+        texts, events = [], active().events
         for action, name in self.names.items():
             if isinstance(name, str) and name not in events:
-                found.append(f"{action}: the catalogue has no event {name!r}; give its name, a function, or None")
+                texts.append(f"{action}: the catalogue has no event {name!r}; give its name, a function, or None")
             elif isinstance(name, str) and self.body is None and len(events[name].keys) > 1:
                 keys = ", ".join(events[name].keys)
-                found.append(f"{action}: {name!r} needs a `body` with {keys}")
+                texts.append(f"{action}: {name!r} needs a `body` with {keys}")
         if self.on_invalid not in ("raise", "log"):
-            found.append(f"on_invalid: {self.on_invalid!r} is neither 'raise' nor 'log'")
-        return found
+            texts.append(f"on_invalid: {self.on_invalid!r} is neither 'raise' nor 'log'")
+        return texts
 
     def emit(self, changed: Iterable[Change], connection: object) -> None:
-        """Emits what the changes are told by, in the connection's transaction: one statement for each account."""
+        """Emits the events of the changes, in the connection's transaction: one statement for each account."""
         events = sorted(self._events(changed), key=itemgetter(0))  # stable: an account's stay in order
         for account, of_account in groupby(events, itemgetter(0)):
             self._emit(account, [event for _, event in of_account], connection)

@@ -106,7 +106,7 @@ def _partitions(storage: Storage) -> Iterator[Metric]:
 def _outboxes(storage: Storage) -> Iterator[Metric]:
     statuses = storage.read(registry.statuses)
     for name, text, attribute in (
-        ("up", "1 if a worker has looked into the outbox within 30 s, 0 if not.", "is_up"),
+        ("up", "1 if a worker has read the outbox within 30 s, 0 if not.", "is_up"),
         ("events_pending", "Events pending in the outbox; 100,000 stands for more.", "pending"),
         ("events_pending_oldest_seconds", "Age of the oldest of them; 0 if none.", "oldest_age_s"),
         ("events_failed", "Events that were set aside in the outbox, because they are invalid.", "failed"),

@@ -44,7 +44,7 @@ class Dispatch:
         self._head_ms: float | None = None
         self._head_due_s = 0.0
         self.wakes_s: float | None = None
-        """When the next webhook is due, by the monotonic clock, as far as the last look knew."""
+        """When the next webhook is due, by the monotonic clock, as of the last read of the schedule."""
 
     def hand_out(self, webhook_ids: Sequence[int], delivery_count: int) -> None:
         """Webhooks that have work now: sends the free ones to drains."""
@@ -53,9 +53,9 @@ class Dispatch:
         self.send(mine, drains=-(-delivery_count // FEW_DELIVERIES))
 
     def release_due(self) -> int:
-        """Takes what the clock says is due and sends it; returns how many webhooks that were.
+        """Takes what is due in the schedule and sends it; returns how many webhooks that were.
 
-        While nothing changes, a look costs one cheap command: the clock's head is compared with the last one seen.
+        While nothing changes, this costs one cheap command, which compares the schedule's head with the last one seen.
         """
         head_ms = self._schedule.first_due()
         if head_ms is None or (head_ms == self._head_ms and self._monotonic() < self._head_due_s):

@@ -46,8 +46,8 @@ class NewEvent:
     version: int | None = None
 
 
-class OwnConnections(Protocol):
-    """A process's own connections: a server's `Storage`, or a producer's `ConnectionPool`."""
+class ConnectionSource(Protocol):
+    """Where a process has its connections from: a server's `Storage`, or a producer's `ConnectionPool`."""
 
     def autocommit(self, work: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`work(connection, ...)`, each statement of which is committed by itself; raises StorageUnavailable.
@@ -64,7 +64,7 @@ class Emitter:
 
     def __init__(
         self,
-        connections: Callable[[], OwnConnections],
+        connections: Callable[[], ConnectionSource],
         count_repeated: Callable[[int], None] | None = None,
         trace: TracesEmits = untraced,
         schema: str = USUAL,
@@ -193,10 +193,10 @@ def drafts_of(new: Sequence[NewEvent], time_zone: str) -> list[EventDraft]:
     except (InvalidEvent, InvalidEventAttribute):
         if len(new) == 1:
             raise
-    found = [
+    all_problems = [
         (f"[{index}].{path}", reason) for index, event in enumerate(new) for path, reason in problems(event, time_zone)
     ]
-    raise InvalidEvent(f"batch of {len(new)} events", found)
+    raise InvalidEvent(f"batch of {len(new)} events", all_problems)
 
 
 def _draft(event: NewEvent, time_zone: str) -> EventDraft:

@@ -1,7 +1,7 @@
-"""What follows for a webhook from its receiver's answers: since when it fails, whether it is given up, who is told.
+"""What follows for a webhook from its responses: since when it fails, whether it is disabled, who is notified.
 
-410 Gone, or nothing but failures for days      inactive, with a reason and a time; what waits is kept
-webhook_deactivated, webhook_recovered,         events of our own, to the account's webhooks that subscribed to them
+410 Gone, or nothing but failures for days      disabled, with a reason and a time; pending deliveries are kept
+webhook_deactivated, webhook_recovered,         operational events, to the account's webhooks that subscribed to them
 delivery_failed
 """
 
@@ -34,38 +34,39 @@ GONE = "410"
 class Observations:
     """What a few results say of their webhooks; keyed by the webhook's id, each with one of its deliveries."""
 
-    well: dict[int, Claimed] = field(default_factory=dict)
+    healthy: dict[int, Claimed] = field(default_factory=dict)
     """Succeeded, and had failed before."""
     failing: dict[int, Claimed] = field(default_factory=dict)
     """Failed for the first time."""
-    given_up: dict[int, tuple[Claimed, str]] = field(default_factory=dict)
-    """Are to be made inactive, and why."""
+    to_disable: dict[int, tuple[Claimed, str]] = field(default_factory=dict)
+    """To be disabled, and why."""
     recovered: dict[int, Claimed] = field(default_factory=dict)
     """Their breaker has closed."""
     failed: list[Finished] = field(default_factory=list)
-    """Deliveries whose tries are used up."""
+    """Deliveries whose attempts are used up."""
 
     def __bool__(self) -> bool:
-        """Whether there is anything to store or tell."""
-        return bool(self.well or self.failing or self.given_up or self.recovered or self.failed)
+        """Whether there is anything to store or publish."""
+        return bool(self.healthy or self.failing or self.to_disable or self.recovered or self.failed)
 
 
 def update_webhooks(
     storage: Storage, finished: Sequence[Finished], lanes: Mapping[int, Lane], give_up_after_s: float
 ) -> list[int]:
-    """Stores what these results say of their webhooks; returns those that were made inactive.
+    """Stores what these results say of their webhooks; returns those that were disabled.
 
-    What is not stored is said again by the next results. One webhook's fault does not keep the others' from the rows.
+    What is not stored is observed again with the next results. A fault of one webhook does not keep the others from
+    the rows.
     """
     observed = observe(finished, lanes, give_up_after_s)
     if not observed:
         return []
     try:
-        inactive = apply(storage, observed)
+        disabled = apply(storage, observed)
     except StorageUnavailable as error:
         logger.warning(log.line("drain.endpoint_health_failed", reason=error))
         return []
-    except Exception as error:  # any: what is said of a receiver is less than the results of all
+    except Exception as error:  # any: one webhook must not cost the results of all
         ids = {one.claimed.webhook_id for one in finished}
         if len(ids) == 1:
             log_fault("drain.endpoint_health_failed", error, webhook_id=ids.pop())
@@ -74,11 +75,11 @@ def update_webhooks(
         return [id_ for part in parts for id_ in update_webhooks(storage, part, lanes, give_up_after_s)]
     for webhook_id in observed.recovered:
         lanes[webhook_id].recovery_published()
-    return inactive
+    return disabled
 
 
 def observe(finished: Iterable[Finished], lanes: Mapping[int, Lane], give_up_after_s: float) -> Observations:
-    """Sorts results; decides nothing by a clock of ours: `Target.failing_s` is Postgres'."""
+    """Sorts results; reads no clock of this process: `Target.failing_s` is Postgres'."""
     observed = Observations()
     for one in finished:
         claimed, id_ = one.claimed, one.claimed.webhook_id
@@ -92,30 +93,30 @@ def observe(finished: Iterable[Finished], lanes: Mapping[int, Lane], give_up_aft
             continue
         if one.verdict.state is State.DELIVERED:
             if failing_s is not None:
-                observed.well[id_] = claimed
+                observed.healthy[id_] = claimed
         elif one.result.status == GONE:
-            observed.given_up[id_] = (claimed, "the receiver answered 410 Gone")
+            observed.to_disable[id_] = (claimed, "the receiver answered 410 Gone")
         elif failing_s is None:
             observed.failing[id_] = claimed
         elif failing_s > give_up_after_s:
-            observed.given_up[id_] = (claimed, f"nothing but failures for {give_up_after_s / 86_400:g} days")
-    for id_ in observed.well:
+            observed.to_disable[id_] = (claimed, f"nothing but failures for {give_up_after_s / 86_400:g} days")
+    for id_ in observed.healthy:
         observed.failing.pop(id_, None)
-        if id_ in observed.given_up and GONE not in observed.given_up[id_][1]:
-            del observed.given_up[id_]
+        if id_ in observed.to_disable and GONE not in observed.to_disable[id_][1]:
+            del observed.to_disable[id_]
     return observed
 
 
 def apply(storage: Storage, observed: Observations) -> list[int]:
-    """Keeps what was seen and tells who wants to know, in one transaction; returns the webhooks made inactive."""
+    """Stores the observations and publishes events of them, in one transaction; returns the disabled webhooks."""
 
     def work(connection: Connection) -> list[int]:
-        if observed.well:
-            webhooks.mark_recovered(connection, observed.well)
+        if observed.healthy:
+            webhooks.mark_recovered(connection, observed.healthy)
         if observed.failing:
             webhooks.mark_failing(connection, observed.failing)
-        given_up = [
-            id_ for id_, (claimed, reason) in observed.given_up.items() if _give_up(connection, claimed, reason)
+        disabled = [
+            id_ for id_, (claimed, reason) in observed.to_disable.items() if _disable(connection, claimed, reason)
         ]
         for claimed in observed.recovered.values():
             account_id, url = webhooks.account_of(connection, claimed.webhook_id)
@@ -125,12 +126,12 @@ def apply(storage: Storage, observed: Observations) -> list[int]:
         _publish_failed(
             connection, [one for one in observed.failed if one.claimed.event_name not in OPERATIONAL_EVENTS]
         )
-        return given_up
+        return disabled
 
     return storage.transact(work)
 
 
-def _give_up(connection: Connection, claimed: Claimed, reason: str) -> bool:
+def _disable(connection: Connection, claimed: Claimed, reason: str) -> bool:
     done = webhooks.deactivate(connection, claimed.webhook_id, reason)
     if done is None:
         return False

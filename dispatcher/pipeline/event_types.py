@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 CURRENT_S = 0.5
 """What was asked for less than so long ago is current."""
-ASKED_AGAIN_S, _ASKED_LIMIT = 1.0, 1_000
+ASKED_AGAIN_S, _ASKS_LIMIT = 1.0, 1_000
 """An unknown event is asked for again after so long; so many of them are remembered."""
 STOP_S = 1.0
 
@@ -59,7 +59,7 @@ class EventTypes:
         self._newer = newer
         self._lock = threading.Lock()
         self._thread = BackgroundThread("event-types", self._poll)
-        self._asked: dict[str, float] = {}
+        self._last_ask_s: dict[str, float] = {}
         self._is_failing = False
 
     def load(self) -> bool:
@@ -85,10 +85,10 @@ class EventTypes:
     def ask(self, name: str) -> None:
         """The same for an event that is unknown here, but not again and again where that is in vain."""
         now_s = clock.monotonic()
-        if now_s > self._asked.get(name, float("-inf")) + ASKED_AGAIN_S and not self.refresh():
-            if len(self._asked) >= _ASKED_LIMIT:
-                self._asked.clear()
-            self._asked[name] = now_s
+        if now_s > self._last_ask_s.get(name, float("-inf")) + ASKED_AGAIN_S and not self.refresh():
+            if len(self._last_ask_s) >= _ASKS_LIMIT:
+                self._last_ask_s.clear()
+            self._last_ask_s[name] = now_s
 
     def start(self) -> None:
         """Keeps what is active current in the background. In the process itself: a fork has no threads."""

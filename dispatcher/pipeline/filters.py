@@ -74,13 +74,15 @@ class _Compiler:
         here = f"{at}.{plain(key)}".lstrip(".")
         if key.startswith("$"):
             return self._combination(key, value, path, here, schemas, depth)
-        found = [inner for schema in schemas for inner in schema.attribute(key)]
-        if not found:
+        attributes = [inner for schema in schemas for inner in schema.attribute(key)]
+        if not attributes:
             return self._wrong(here, no_such_attribute(key, schemas))
         inner_path = f"{path}.{self._json(key, here)}"
         if isinstance(value, list):
-            return self._alternatives(value, inner_path, here, [one for schema in found for one in schema.leaves()])
-        return self.object(value, inner_path, here, found, depth + 1)
+            return self._alternatives(
+                value, inner_path, here, [one for schema in attributes for one in schema.leaves()]
+            )
+        return self.object(value, inner_path, here, attributes, depth + 1)
 
     def _combination(self, key: str, value: Any, path: str, at: str, schemas: Sequence[Located], depth: int) -> str:
         if key not in COMBINATIONS:
@@ -106,8 +108,8 @@ class _Compiler:
                 self._condition(value, path, at, leaves, of_the_value, others)
             else:
                 of_the_value.append(self._equals(value, at, leaves))
-        looks = [f"exists({path} ? ({_any(of_the_value)}))"] if of_the_value else []
-        return _any([*looks, *others])
+        conditions = [f"exists({path} ? ({_any(of_the_value)}))"] if of_the_value else []
+        return _any([*conditions, *others])
 
     def _condition(
         self,
@@ -150,12 +152,12 @@ class _Compiler:
         allowed = {type_ for leaf in leaves for type_ in types_of(leaf)}
         if allowed and kind not in allowed | ({"number"} if "integer" in allowed else set()):
             kinds = " or ".join(sorted({_KINDS[type_] for type_ in allowed}))
-            return self._wrong(at, f"{_shown(value)} can never be equal: the attribute is {kinds}")
+            return self._wrong(at, f"{_text(value)} can never be equal: the attribute is {kinds}")
         words = [leaf.get("enum") for leaf in leaves]
         known = [word for some in words if some is not None for word in some]
         if all(some is not None for some in words) and leaves and value not in known:
             texts = sorted(word for word in known if isinstance(word, str))
-            return self._wrong(at, f"{_shown(value)} can never be equal; allowed: {', '.join(texts)}")
+            return self._wrong(at, f"{_text(value)} can never be equal; allowed: {', '.join(texts)}")
         return f"@ == {self._json(value, at)}"
 
     def _text(self, operator: str, operand: Any, at: str, leaves: Sequence[Schema]) -> str:
@@ -212,8 +214,8 @@ def _is_comparison(operand: Any) -> bool:
     )
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return "\\" + found[1]
+def _escaped(match: re.Match[str]) -> str:
+    return "\\" + match[1]
 
 
 def _literal(value: Any) -> str:
@@ -221,7 +223,7 @@ def _literal(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     return plain(_literal(value))
 
 

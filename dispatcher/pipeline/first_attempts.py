@@ -1,8 +1,8 @@
-"""First attempts that a fan-out makes itself, of deliveries that it has leased with the same statement that made them.
+"""First attempts that a fan-out makes itself, of deliveries that it has leased as it created them.
 
-A delivery to a webhook that is well is sent without a claim, a hold, a message or a look at the clock. What is not well
-(it fails, its breaker is open, it has order or a rate limit, it has many under way) goes by the clock and a drain, and
-so does what comes of a first attempt that fails.
+A delivery to a healthy webhook is sent without a claim, a hold, a message or a read of the schedule. Where the webhook
+fails, its breaker is open, it has order or a rate limit, or many requests under way, its deliveries go by the schedule
+and a drain, and so does what follows a first attempt that fails.
 """
 
 from collections.abc import Callable

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 BEAT_S = 3.0
 SILENCE_S, SILENCE_FIRST_S = 4.0, 1.0
-"""A process that has said nothing for so long is looked at; by one that starts, earlier: it may replace a dead one."""
+"""After this silence a process is checked; by one that starts, earlier: it may replace a dead one."""
 
 
 class Heartbeat:

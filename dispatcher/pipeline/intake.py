@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 CLAIM_S, LEASE_S = 1.0, 5.0
 """Between two claims of outboxes; and how long one is a worker's. A dead worker's goes to another within both."""
 CHECK_S, DEAF_S = 5.0, 1.0
-"""So often an outbox is looked into although nothing was heard of it; and where nothing can be heard."""
+"""How often an outbox is polled although nothing was heard of it; and where nothing can be heard."""
 WAIT_S = 0.25
 """A worker that stops is waited for up to this."""
 PAUSE_S, PAUSE_MAX_S = 0.5, 15.0
@@ -81,8 +81,8 @@ class Intake:
                 self._recovered()
                 check_at_s = clock.monotonic() + CHECK_S
             if not count:
-                look_at_s = clock.monotonic() + DEAF_S if database.listener.is_deaf else check_at_s
-                while not stop.is_set() and (left_s := look_at_s - clock.monotonic()) > 0:
+                poll_at_s = clock.monotonic() + DEAF_S if database.listener.is_deaf else check_at_s
+                while not stop.is_set() and (left_s := poll_at_s - clock.monotonic()) > 0:
                     if database.listener.wait(min(left_s, WAIT_S), stop):
                         break
 

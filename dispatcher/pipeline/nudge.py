@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 
 APART_S = 0.002
 """Nudges are at least so far apart: commits in between share one."""
-LOOK_S = 1.0
-"""So long after a nudge the outbox is looked at, and what failed is tried again."""
+POLL_S = 1.0
+"""Time from a nudge to a check of the outbox, and to a retry of what failed."""
 
 
 def nudge(schedule: Schedule, queue: Queue) -> None:
@@ -48,35 +48,35 @@ class Nudger:
         self._nudge = nudge
         self._has_events = has_events
         self._monotonic = monotonic
-        self._is_wanted = False
+        self._is_due = False
         self._nudge_at_s = 0.0
-        self._look_at_s = math.inf
+        self._poll_at_s = math.inf
 
     def wait(self, wait_s: float, stop: threading.Event) -> None:
         """Waits up to `wait_s` seconds for a commit, and nudges."""
-        at_s = min(self._look_at_s, self._nudge_at_s if self._is_wanted else math.inf)
-        self._is_wanted |= self._listener.wait(max(0.0, min(wait_s, at_s - self._monotonic())), stop)
+        at_s = min(self._poll_at_s, self._nudge_at_s if self._is_due else math.inf)
+        self._is_due |= self._listener.wait(max(0.0, min(wait_s, at_s - self._monotonic())), stop)
         now_s = self._monotonic()
-        if self._listener.is_deaf and self._look_at_s == math.inf:
-            self._look_at_s = now_s + LOOK_S
-        if now_s >= self._look_at_s:
-            self._try(self._look)
-        if self._is_wanted and now_s >= self._nudge_at_s:
+        if self._listener.is_deaf and self._poll_at_s == math.inf:
+            self._poll_at_s = now_s + POLL_S
+        if now_s >= self._poll_at_s:
+            self._try(self._poll)
+        if self._is_due and now_s >= self._nudge_at_s:
             self._try(self._send)
 
-    def _look(self) -> None:
-        self._look_at_s = self._monotonic() + LOOK_S
-        self._is_wanted |= self._has_events()
-        self._look_at_s = math.inf
+    def _poll(self) -> None:
+        self._poll_at_s = self._monotonic() + POLL_S
+        self._is_due |= self._has_events()
+        self._poll_at_s = math.inf
 
     def _send(self) -> None:
-        self._nudge_at_s = self._monotonic() + LOOK_S
+        self._nudge_at_s = self._monotonic() + POLL_S
         self._nudge()
-        self._is_wanted = False
-        self._nudge_at_s, self._look_at_s = self._monotonic() + APART_S, self._monotonic() + LOOK_S
+        self._is_due = False
+        self._nudge_at_s, self._poll_at_s = self._monotonic() + APART_S, self._monotonic() + POLL_S
 
     def _try(self, step: Callable[[], None]) -> None:
-        """A step that fails comes again after LOOK_S."""
+        """A step that fails comes again after POLL_S."""
         try:
             step()
         except DispatcherError as error:

@@ -7,7 +7,7 @@ from dispatcher import failpoints
 from dispatcher.connections.adapter import completed
 from dispatcher.connections.recognise import adapter_for, async_adapter_for
 from dispatcher.model.event import Event, EventDraft
-from dispatcher.pipeline.emit import NewEvent, OwnConnections, drafts_of
+from dispatcher.pipeline.emit import ConnectionSource, NewEvent, drafts_of
 from dispatcher.pipeline.trace import TracesEmits, untraced
 from dispatcher.storage.outboxes.emitted import insert_by
 
@@ -18,7 +18,7 @@ _ZONE = "UTC"
 class OutboxEmitter:
     """As `Emitter`, for a process whose setting DISPATCHER_OUTBOX is on."""
 
-    def __init__(self, connections: Callable[[], OwnConnections], trace: TracesEmits = untraced) -> None:
+    def __init__(self, connections: Callable[[], ConnectionSource], trace: TracesEmits = untraced) -> None:
         self._connections = connections
         self._trace = trace
 

@@ -1,4 +1,4 @@
-"""After a commit: webhooks have work. Told to the clock; with Redis down nothing is lost, reconcile finds them."""
+"""After a commit: webhooks have work, and become due. With Redis down nothing is lost: reconcile finds them."""
 
 import logging
 from collections.abc import Mapping

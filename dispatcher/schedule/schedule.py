@@ -10,7 +10,7 @@
     dispatcher:fan_out       string       `message` while a `fan_out` message waits; the number of the process in which
                                           a fan-out stays and hears of commits; expires
     dispatcher:reconcile     string       the run of Redis in which the rows were last compared, and when, ms
-    dispatcher:prune         string       set while days were made and dropped lately; expires
+    dispatcher:prune         string       set while days were created and dropped lately; expires
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
     dispatcher:bucket:<id>   string       tokens of a webhook with a rate limit, and of when; expires
     dispatcher:workers       sorted set   worker name → when it was last seen, ms
@@ -54,7 +54,7 @@ _LARGEST_ID, _LARGEST_OWNER = 2**31 - 1, 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Released:
-    """What a drain found of a webhook that it lets go.
+    """What a drain knows of a webhook that it releases.
 
     `wait_s`: seconds until its next delivery is due (None: nothing waits). `pause_s`: seconds for which nothing is to
     be sent to it. `health`: what is to be stored (None: it did not change).
@@ -104,12 +104,12 @@ def connect(url: str, timeout_s: float) -> Any:
         "encoding_errors": "replace",  # bytes that are no text were written by somebody else, and must not stop a tick
         "health_check_interval": 0,
     }
-    found = sentinels_of(url)
-    if found is None:
+    sentinels = sentinels_of(url)
+    if sentinels is None:
         return redis.Redis.from_url(url, **options)
-    sentinel = redis.Sentinel(found.addresses, sentinel_kwargs=options | {"password": found.sentinel_password})
+    sentinel = redis.Sentinel(sentinels.addresses, sentinel_kwargs=options | {"password": sentinels.sentinel_password})
     return sentinel.master_for(
-        found.master, db=found.database, username=found.username, password=found.password, **options
+        sentinels.master, db=sentinels.database, username=sentinels.username, password=sentinels.password, **options
     )
 
 
@@ -135,7 +135,7 @@ class Schedule:
             self._run("due", [DUE, PAUSED], pairs[start : start + 2000])
 
     def hand_out(self, webhook_ids: Sequence[int], held_max: int) -> list[int]:
-        """These have work now: holds the free ones and returns them; the rest is due, or its drain is told."""
+        """These have work now: holds the free ones and returns them; the rest is due, or its drain is notified."""
         mine: list[int] = []
         for start in range(0, len(webhook_ids), 2000):
             page = webhook_ids[start : start + 2000]
@@ -148,7 +148,7 @@ class Schedule:
         return [int(webhook) for webhook in mine], None if float(wait_ms) < 0 else float(wait_ms) / 1000
 
     def first_due(self) -> float | None:
-        """The clock's first entry, ms of Redis' time: one cheap command, for a look whether anything changed."""
+        """The first entry of the schedule, ms of Redis' time: one cheap command that shows whether anything changed."""
         with translated():
             first = self._redis.zrange(DUE, 0, 0, withscores=True)
         return first[0][1] if first else None
@@ -162,7 +162,7 @@ class Schedule:
         return [int(id_) for id_ in self._run("renew", [DUE, HELD, HOLDERS], [self._hold_ms, token, *webhook_ids])]
 
     def release(self, released: Sequence[Released], token: str, *, goes_on: bool = True) -> list[int]:
-        """Ends that drain's holds, each with what it found. What another drain holds by now is only made due.
+        """Ends that drain's holds, each with what it knows. What another drain holds by now is only made due.
 
         Returns those that have work now: they stay held, by the drain if it `goes_on` with them, else for the next.
         """
@@ -178,17 +178,17 @@ class Schedule:
             ]
         return [int(webhook) for webhook in self._run("release", _SETS, arguments)]
 
-    def spend(self, wanted: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, float]]:
+    def spend(self, requested: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, float]]:
         """Of webhooks with a rate limit, webhook → (requests a second, requests wanted now), takes what they may send.
 
         Returns webhook → (requests granted, tokens left; below one: none more now).
         """
         arguments: list[int | str] = [_BUCKET]
-        for webhook, (rate, count) in wanted.items():
+        for webhook, (rate, count) in requested.items():
             arguments += [rate, count, webhook]
         answer = self._run("spend", [], arguments)
         pairs = zip(answer[::2], answer[1::2], strict=True)
-        return {webhook: (int(got), float(left)) for webhook, (got, left) in zip(wanted, pairs, strict=True)}
+        return {webhook: (int(got), float(left)) for webhook, (got, left) in zip(requested, pairs, strict=True)}
 
     def resume(self, webhook_ids: Sequence[int]) -> None:
         """Ends pauses and forgets healths: somebody changed the webhook, or wants it tried now."""
@@ -201,8 +201,8 @@ class Schedule:
         with translated():
             seconds, micros = self._redis.time()
             now_ms = seconds * 1000 + micros / 1000
-            found = dict(self._redis.zrangebyscore(PAUSED, now_ms, "+inf", withscores=True))
-        return {int(webhook): (found[webhook] - now_ms) / 1000 for webhook in _numbers(found)}
+            ends_ms = dict(self._redis.zrangebyscore(PAUSED, now_ms, "+inf", withscores=True))
+        return {int(webhook): (ends_ms[webhook] - now_ms) / 1000 for webhook in _numbers(ends_ms)}
 
     def claim_fan_out(self) -> bool:
         """Whether the caller shall send a `fan_out` message: False where one waits, or stays at work."""

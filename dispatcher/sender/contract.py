@@ -32,7 +32,7 @@ class Request:
 class Limits:
     """What bounds an exchange.
 
-    `timeout_s` from `start` to the end of the response, `connect_timeout_s` of it for look-up, connect and TLS;
+    `timeout_s` from `start` to the end of the response, `connect_timeout_s` of it for lookup, connect and TLS;
     `body_limit` bytes of the response are kept. `allowed_networks` may be sent to though they are not public,
     `refused_networks` may not though they are public, or allowed.
     """

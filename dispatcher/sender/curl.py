@@ -50,7 +50,7 @@ _EVENTS = {
 class CurlSender:
     """Keeps the contract `Sender`. HTTP/2 where a receiver offers it over TLS, otherwise HTTP/1.1.
 
-    `ca_file` holds the certificates that are trusted; `resolver` takes the place of the system's look-up.
+    `ca_file` holds the certificates that are trusted; `resolver` takes the place of the system's lookup.
     """
 
     def __init__(self, limits: Limits, *, ca_file: str | None = None, resolver: Resolver | None = None) -> None:
@@ -134,7 +134,7 @@ class CurlSender:
         self._hurried.clear()
         self._free.clear()
         self._ready.clear()
-        # libcurl waits here for name look-ups under way, and pycurl cannot tell it not to. They end by themselves.
+        # libcurl waits here for name lookups under way, and pycurl cannot tell it not to. They end by themselves.
         closing = threading.Thread(target=self._multi.close, name="curl-close", daemon=True)
         closing.start()
         closing.join(1.0)
@@ -150,9 +150,9 @@ class CurlSender:
             wait_s = min(wait_s, timer_ms / 1000)
         if wait_s > 0:
             wait_s = min(wait_s, self._remaining_s(self._first_due()))
-        found = self._sockets.wait(max(wait_s, 0.0))
+        ready_sockets = self._sockets.wait(max(wait_s, 0.0))
         with turn():
-            for descriptor, ready in found:
+            for descriptor, ready in ready_sockets:
                 self._multi.socket_action(descriptor, ready)
 
     def _collect(self) -> None:
@@ -203,9 +203,9 @@ class CurlSender:
             exchange.set_verbose()
             if exchange.baseline is None:
                 exchange.baseline = received, records, exchange.records
-            received_before, records_before, own_records_before = exchange.baseline
+            received_before, records_before, its_records_before = exchange.baseline
             overhead = records - records_before - 2 * (received - received_before)
-            if min(overhead, exchange.records - own_records_before) > _OVERHEAD_MAX:
+            if min(overhead, exchange.records - its_records_before) > _OVERHEAD_MAX:
                 self._oversized.append(curl)
         self._scanned_s = now_s
 
@@ -247,14 +247,14 @@ class _Sockets:
 
     def wait(self, wait_s: float) -> list[tuple[int, int]]:
         """Descriptors that are ready, each with libcurl's mask of what for."""
-        found = []
+        ready = []
         for descriptor, events in self._poll.poll(wait_s * 1000):
             if descriptor == self._ear:
                 os.read(self._ear, 1_024)
                 self._is_woken = True
             else:
-                found.append((descriptor, _mask(events)))
-        return found
+                ready.append((descriptor, _mask(events)))
+        return ready
 
     def wake(self) -> None:
         """Ends a `wait` under way, or the next one."""

@@ -228,7 +228,7 @@ class Exchange:
 
         libcurl repeats a request of its own accord where a kept connection ends without a response. The receiver may
         have acted on the first by then, and no attempt would be recorded for the second. But a stream that an HTTP/2
-        receiver refused was not looked at (RFC 9113, 8.7): every nginx refuses some when it renews a connection.
+        receiver refused was not processed (RFC 9113, 8.7): every nginx refuses some when it renews a connection.
         """
         if self._post_count and self._post_count > sum(map(bool, map(_STREAM_REFUSED.match, self._log))):
             return pycurl.PREREQFUNC_ABORT

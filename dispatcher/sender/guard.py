@@ -25,11 +25,11 @@ REFUSED: dict[Network, str] = {
         "172.16.0.0/12": "private",
         "192.0.0.0/24": "protocol assignments",
         "192.0.2.0/24": "documentation",
-        "192.31.196.0/24": "AS112, a sink for reverse look-ups",
+        "192.31.196.0/24": "AS112, a sink for reverse lookups",
         "192.52.193.0/24": "automatic multicast tunnelling",
         "192.88.99.0/24": "6to4 relays, deprecated",
         "192.168.0.0/16": "private",
-        "192.175.48.0/24": "AS112, a sink for reverse look-ups",
+        "192.175.48.0/24": "AS112, a sink for reverse lookups",
         "198.18.0.0/15": "benchmarking",
         "198.51.100.0/24": "documentation",
         "203.0.113.0/24": "documentation",
@@ -39,7 +39,7 @@ REFUSED: dict[Network, str] = {
         "2001::/23": "protocol assignments, Teredo, ORCHID, benchmarking",
         "2001:db8::/32": "documentation",
         "2002::/16": "6to4, deprecated; it would carry any IPv4 address inside",
-        "2620:4f:8000::/48": "AS112, a sink for reverse look-ups",
+        "2620:4f:8000::/48": "AS112, a sink for reverse lookups",
         "3fff::/20": "documentation",
     }.items()
 }

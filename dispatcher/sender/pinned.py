@@ -28,7 +28,7 @@ from dispatcher.sender.threads import DaemonPool
 from dispatcher.sender.wire import HttpTarget, Resolver, parse_target
 
 _ADDRESSES_TRIED = 4
-_LOOK_UPS = 16
+_LOOKUPS = 16
 LATE = "no complete response in time"
 
 
@@ -74,7 +74,7 @@ class Dialer:
     def __init__(self, guard: AddressGuard, resolver: Resolver, ca_file: str) -> None:
         self._guard = guard
         self._resolver = resolver
-        self._look_ups = DaemonPool("look-up", _LOOK_UPS)
+        self._lookups = DaemonPool("lookup", _LOOKUPS)
         # Read once: urllib3 would read the file again for every connection, some 20 ms of CPU each.
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._tls.set_alpn_protocols(["http/1.1"])
@@ -99,24 +99,24 @@ class Dialer:
         raise Fault(Status.CONNECTION_FAILED, "the connection was refused or not possible")
 
     def close(self) -> None:
-        """Drops the look-ups that wait."""
-        self._look_ups.shutdown()
+        """Drops the lookups that wait."""
+        self._lookups.shutdown()
 
     def _addresses(self, call: Call) -> Sequence[str]:
-        """By a thread that can be abandoned: a look-up has no timeout."""
+        """By a thread that can be abandoned: a lookup has no timeout."""
         addresses: Future[Sequence[str]] = Future()
 
-        def look_up() -> None:
+        def lookup() -> None:
             try:
                 addresses.set_result(self._resolver(call.target.host))
             except (OSError, UnicodeError) as error:
                 addresses.set_exception(error)
 
-        self._look_ups.submit(look_up)
+        self._lookups.submit(lookup)
         try:
             return addresses.result(timeout=_remaining_s(call))[:_ADDRESSES_TRIED]
         except TimeoutError:
-            raise Fault(Status.TIMEOUT, "the name look-up took too long") from None
+            raise Fault(Status.TIMEOUT, "the name lookup took too long") from None
         except (OSError, UnicodeError):
             raise Fault(Status.CONNECTION_FAILED, NO_ADDRESS) from None
 

@@ -34,7 +34,7 @@ _THREADS = 32
 class RequestsSender:
     """Keeps the contract `Sender`. HTTP/1.1 only.
 
-    `ca_file` holds the certificates that are trusted; `resolver` takes the place of the system's look-up.
+    `ca_file` holds the certificates that are trusted; `resolver` takes the place of the system's lookup.
     """
 
     def __init__(self, limits: Limits, *, ca_file: str | None = None, resolver: Resolver | None = None) -> None:
@@ -178,7 +178,7 @@ def _text(response: requests.Response, name: str) -> str | None:
 
 
 def _fault(error: Exception, call: Call) -> tuple[Status, str]:
-    """What went wrong. requests and urllib3 wrap errors several deep, so the whole chain is looked at."""
+    """What went wrong. requests and urllib3 wrap errors several deep, so the whole chain is read."""
     if isinstance(error, Fault):
         return error.status, error.reason
     if isinstance(error, Unsendable):

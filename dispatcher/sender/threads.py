@@ -1,6 +1,6 @@
 """Threads of the portable sender: a crew that does work as it comes.
 
-Not `concurrent.futures`: its threads are waited for when Python exits, and one may be stuck in a name look-up.
+Not `concurrent.futures`: its threads are waited for when Python exits, and one may be stuck in a name lookup.
 """
 
 import queue
@@ -11,7 +11,7 @@ from dispatcher.clock import monotonic
 
 
 class DaemonPool:
-    """Up to `size` threads, begun as there is work for them. Daemons: one stuck in a look-up must not hold the exit."""
+    """Up to `size` threads, begun as there is work for them. Daemons: one stuck in a lookup must not hold the exit."""
 
     def __init__(self, name: str, size: int) -> None:
         self._name = name

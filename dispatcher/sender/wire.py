@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import idna
 
 Resolver = Callable[[str], Sequence[str]]
-"""A host name → its addresses. Instead of the system's look-up, for tests of what a changing name does."""
+"""A host name → its addresses. Instead of the system's lookup, for tests of what a changing name does."""
 
 TEXT_LIMIT = 1_000
 """Characters kept of a response header."""

@@ -20,7 +20,7 @@ from dispatcher.connections.adapter import Planned
 from dispatcher.connections.adapter import Row as Row
 from dispatcher.connections.adapter import array as array
 from dispatcher.connections.errors import READ_ONLY, TRANSIENT, repeated, sqlstate, translated
-from dispatcher.connections.own import NONE_FREE, WAIT_S, is_closed, parameters
+from dispatcher.connections.pool import NONE_FREE, WAIT_S, is_closed, parameters
 from dispatcher.connections.schema import USUAL
 from dispatcher.errors import StorageUnavailable
 from dispatcher.storage.planned import UNKNOWN, PlanningConnection, SchemaConnection, forget

@@ -137,9 +137,9 @@ def config(connection: Connection | None = None, schema: str = "") -> "Config":
     """Alembic's, for migrations in `schema` on that connection."""
     from alembic.config import Config  # noqa: PLC0415 -- Alembic is loaded by who migrates
 
-    made = Config(attributes={"connection": connection, "schema": schema, "version_table": _VERSION_TABLE})
-    made.set_main_option("script_location", str(files("dispatcher.storage") / "migrations"))
-    return made
+    alembic = Config(attributes={"connection": connection, "schema": schema, "version_table": _VERSION_TABLE})
+    alembic.set_main_option("script_location", str(files("dispatcher.storage") / "migrations"))
+    return alembic
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,4 +1,4 @@
-"""Who makes a request, and in which account, found out before its body is read. Requests together share the query.
+"""Who makes a request, and in which account, known before its body is read. Requests together share the query.
 
 A token or an account that was looked up is known for 50 ms without asking again. One that is revoked or deleted may
 pass until then.
@@ -44,19 +44,19 @@ class Callers:
 
 
 class _Known(Generic[Value]):
-    """What `look_up` finds for each of several texts, kept for a moment where it is found."""
+    """What `query` returns for each of several texts; what exists is kept for a moment."""
 
     def __init__(
         self,
         name: str,
         container: Container,
-        look_up: Callable[[Connection, Sequence[str]], list[Value | None]],
+        query: Callable[[Connection, Sequence[str]], list[Value | None]],
         monotonic: Callable[[], float],
     ) -> None:
         self._monotonic = monotonic
         self._lookups: Batcher[str, Value | None] = Batcher(
             name,
-            lambda asked: container.storage.read(look_up, asked),
+            lambda texts: container.storage.read(query, texts),
             most=CALLERS_MOST,
             for_all=StorageUnavailable,
         )
@@ -64,15 +64,15 @@ class _Known(Generic[Value]):
         """Text → what it stands for, and until when that is known."""
 
     async def get(self, text: str) -> Value | None:
-        asked_s = self._monotonic()
+        started_s = self._monotonic()
         known, until_s = self._known.get(text, (None, 0.0))
-        if known is not None and asked_s < until_s:
+        if known is not None and started_s < until_s:
             return known
-        found = await self._lookups.do(text)
-        if found is not None:
+        value = await self._lookups.do(text)
+        if value is not None:
             if len(self._known) >= KNOWN_MOST:
                 self._known.clear()
-            self._known[text] = (found, asked_s + KNOWN_S)  # from before the answer: it may be of that moment
+            self._known[text] = (value, started_s + KNOWN_S)  # from before the answer: it may be of that moment
         else:
             self._known.pop(text, None)
-        return found
+        return value

@@ -79,7 +79,7 @@ _LONG = _written(
 
 
 class Line(Protocol):
-    """What a connection can be told to do."""
+    """The commands that a connection takes."""
 
     def give_way(self) -> None:
         """There are too many: close, with a word to whoever waits for one."""
@@ -190,7 +190,7 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """uvicorn's own way to speak HTTP, by whose side it is minded whose turn it is.
+    """uvicorn's own way to speak HTTP, with a watch over whose turn it is.
 
     uvicorn makes one for each connection, with these arguments. The application says when a request's head is whole.
     """

@@ -112,15 +112,15 @@ class EmitEndpoint:
             return authorize(admitted, "events:write", slug).account
         authorize_service(admitted, "events:write")
         check_path(path)
-        found = await self._callers.account(slug)
-        if found is None:
+        owner = await self._callers.account(slug)
+        if owner is None:
             raise not_found()
-        if found.emits_per_minute is not None:
+        if owner.emits_per_minute is not None:
             limiter = self._container.access.limiter
-            allowances.append(limiter.spend(found.account.id, ACCOUNT_EMITS, found.emits_per_minute))
+            allowances.append(limiter.spend(owner.account.id, ACCOUNT_EMITS, owner.emits_per_minute))
             if allowances[-1].exceeded:
                 raise too_many(allowances[-1])
-        return found.account
+        return owner.account
 
     async def _newly_parsed(self, data: bytes, key: str | None, time_zone: str) -> PostedEvents:
         """Who is refused by what is known here is judged by the event types of this moment."""

@@ -29,12 +29,12 @@ class PostedEvents(NamedTuple):
 def render(data: bytes, key: str | None, time_zone: str) -> PostedEvents | None:
     """The events of a body in which all is well; `key`: the header Idempotency-Key.
 
-    None: `check` has to look at them. It takes three times as long.
+    None: `check` has to read them. It takes three times as long.
     """
-    found = render_events(data, time_zone)
-    if found is None:
+    rendered = render_events(data, time_zone)
+    if rendered is None:
         return None
-    events, is_array = found
+    events, is_array = rendered
     if key is not None:
         if is_array or events[0].idempotency_key is not None:
             return None
@@ -66,11 +66,11 @@ def parse(data: bytes, key: str | None, time_zone: str) -> PostedEvents:
 def receipt(stored: Sequence[Event], time_zone: str, *, is_array: bool) -> JSON:
     """What is answered once they are committed."""
     zone = zone_of(time_zone)
-    shown = [
+    receipts = [
         {"id": one.id, "name": one.name, "created_at": render_datetime(one.created_at, zone), "new": one.new}
         for one in stored
     ]
-    return shown if is_array else shown[0]
+    return receipts if is_array else receipts[0]
 
 
 def _draft(event: RenderedEvent) -> EventDraft:
@@ -85,23 +85,23 @@ def _draft(event: RenderedEvent) -> EventDraft:
     )
 
 
-def _items(given: JSON, key: str | None) -> tuple[list[JSON], bool]:
-    if isinstance(given, list):
+def _items(posted: JSON, key: str | None) -> tuple[list[JSON], bool]:
+    if isinstance(posted, list):
         if key is not None:
             raise ApiError(400, "invalid_request", "Idempotency-Key is for one event; give each its own key")
-        if not 1 <= len(given) <= BATCH_LIMIT:
-            text = f"The array must contain between 1 and {BATCH_LIMIT:,} events, not {len(given):,}"
+        if not 1 <= len(posted) <= BATCH_LIMIT:
+            text = f"The array must contain between 1 and {BATCH_LIMIT:,} events, not {len(posted):,}"
             raise ApiError(400, "invalid_request", text)
-        return given, True
-    if not isinstance(given, dict):
+        return posted, True
+    if not isinstance(posted, dict):
         raise ApiError(400, "invalid_request", "The body must be an event or an array of events")
-    if key is not None and given.setdefault("idempotency_key", key) != key:
+    if key is not None and posted.setdefault("idempotency_key", key) != key:
         raise ApiError(400, "invalid_request", "Idempotency-Key and idempotency_key differ")
-    return [given], False
+    return [posted], False
 
 
 def _new_event(item: JSON) -> NewEvent:
-    """Raises ValidationError where the event's own attributes are wrong; its body is looked at later."""
+    """Raises ValidationError where the event's own attributes are wrong; its body is checked later."""
     for attribute, reason in emitted.problems(item):
         raise ValidationError({attribute: [reason]})
     created_at = item.get("created_at")
@@ -116,10 +116,10 @@ def _new_event(item: JSON) -> NewEvent:
 
 def _problems(items: Sequence[JSON], time_zone: str, *, is_array: bool) -> dict[str, list[str]]:
     """What is wrong with all of them, by path."""
-    found: dict[str, list[str]] = {}
+    by_path: dict[str, list[str]] = {}
     for index, item in enumerate(items):
         at = f"[{index}]" if is_array else ""
         for path, reason in list(emitted.problems(item)) or problems(_new_event(item), time_zone):
-            if len(found) < _ERROR_LIMIT:
-                found.setdefault(".".join(part for part in (at, plain(path)) if part), []).append(reason)
-    return found
+            if len(by_path) < _ERROR_LIMIT:
+                by_path.setdefault(".".join(part for part in (at, plain(path)) if part), []).append(reason)
+    return by_path

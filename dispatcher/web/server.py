@@ -137,7 +137,7 @@ def _sockets(host: str, port: int, count: int) -> list[socket.socket]:
 def _raise_file_limit() -> int:
     """As many open files as the machine lets us: each connection is one, and the usual 1,024 is from another time."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 1_048_576 if hard == resource.RLIM_INFINITY else hard
+    limit = 1_048_576 if hard == resource.RLIM_INFINITY else hard
     with contextlib.suppress(ValueError, OSError):  # macOS has a limit of its own below "unlimited"
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,4 +1,4 @@
-"""Pages of the admin: webhooks, and deliveries with their attempts, to be looked at and redelivered.
+"""Pages of the admin: webhooks, and deliveries with their attempts, to be read and redelivered.
 
 What changes a webhook is the dispatcher's own console and API: they check addresses and keep secrets encrypted.
 """

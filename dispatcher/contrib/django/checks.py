@@ -15,18 +15,20 @@ from dispatcher.producer_settings import read_producer_settings
 @register(Tags.models)
 def check_events(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     """The events are in the catalogue, the fields in the model, and the model where an event can join it."""
-    found: list[CheckMessage] = []
+    messages: list[CheckMessage] = []
     for model, of in watched.items():
-        found += [Error(problem, obj=model, id="dispatcher.E001") for problem in of.events.problems()]
-        found += [Error(f"fields: it has no {name!r}", obj=model, id="dispatcher.E002") for name in of.unknown_fields]
+        messages += [Error(problem, obj=model, id="dispatcher.E001") for problem in of.events.problems()]
+        messages += [
+            Error(f"fields: it has no {name!r}", obj=model, id="dispatcher.E002") for name in of.unknown_fields
+        ]
         using = router.db_for_write(model)
         if connections[using].vendor != "postgresql":
             what = f"it emits, but its database {using!r} is not PostgreSQL"
-            found.append(Error(what, hint="An event is stored beside the change.", obj=model, id="dispatcher.E003"))
+            messages.append(Error(what, hint="An event is stored beside the change.", obj=model, id="dispatcher.E003"))
         elif using != alias():
             what = f"it emits into the database {using!r}, and the dispatcher's is {alias()!r}"
-            found.append(Error(what, hint='Set DISPATCHER = {"DATABASE": ...}.', obj=model, id="dispatcher.E004"))
-    return found
+            messages.append(Error(what, hint='Set DISPATCHER = {"DATABASE": ...}.', obj=model, id="dispatcher.E004"))
+    return messages
 
 
 @register(Tags.database)
@@ -34,8 +36,8 @@ def check_tables(app_configs: Sequence[Any] | None, databases: Sequence[str] | N
     """The tables, or the outbox's, are there. Asked by `manage.py check --database default`, and by `migrate`."""
     if alias() not in (databases or ()) or connections[alias()].vendor != "postgresql":
         return []
-    own = read_producer_settings()
-    table = "dispatcher_outbox.events" if own.outbox else f"{own.schema}.events_waiting"
+    settings = read_producer_settings()
+    table = "dispatcher_outbox.events" if settings.outbox else f"{settings.schema}.events_waiting"
     with connections[alias()].cursor() as cursor:
         cursor.execute("select to_regclass(%s) is not null", [table])
         if cursor.fetchone()[0]:

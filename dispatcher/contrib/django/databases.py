@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from dispatcher.connections.own import ConnectionPool
+from dispatcher.connections.pool import ConnectionPool
 from dispatcher.environment import set_unset_variables, set_variables
 from dispatcher.producer import emitter_over, use_emitter
 from dispatcher.producer_settings import ProducerSettings, read_producer_settings
@@ -27,8 +27,8 @@ def url(using: str) -> str:
     of = connections[using].settings_dict
     parts = {"host": of["HOST"], "port": of["PORT"], "user": of["USER"], "password": of["PASSWORD"]}
     parts |= {name: of["OPTIONS"][name] for name in _OPTIONS if name in of["OPTIONS"]}
-    given = {name: value for name, value in parts.items() if value}
-    return f"postgresql:///{quote(of['NAME'], safe='')}?{urlencode(given, quote_via=quote)}"
+    query = {name: value for name, value in parts.items() if value}
+    return f"postgresql:///{quote(of['NAME'], safe='')}?{urlencode(query, quote_via=quote)}"
 
 
 _at_start = ""
@@ -50,16 +50,16 @@ def migrate(using: str) -> None:
     """
     if using != alias() or connections[using].vendor != "postgresql":
         return
-    own = read_producer_settings()
+    producer = read_producer_settings()
     if url(using) != _at_start:
-        _emit_into_tests(using, own)
+        _emit_into_tests(using, producer)
     if not getattr(settings, "DISPATCHER", {}).get("MIGRATE", True):
         return
-    if own.outbox:
+    if producer.outbox:
         with connections[using].cursor() as cursor:
             cursor.execute(INSTALL)
     elif find_spec("alembic"):
-        _upgrade(using, own.schema)
+        _upgrade(using, producer.schema)
 
 
 def _upgrade(using: str, schema: str) -> None:
@@ -74,7 +74,7 @@ def _upgrade(using: str, schema: str) -> None:
         storage.close()
 
 
-def _emit_into_tests(using: str, own: ProducerSettings) -> None:
+def _emit_into_tests(using: str, producer: ProducerSettings) -> None:
     """Emits without a connection go there, too, each by its own: the runner must be able to drop the database."""
     set_variables({"DATABASE_URL": url(using)})
-    use_emitter(lambda: emitter_over(lambda: ConnectionPool(url(using), 1, own.schema), own))
+    use_emitter(lambda: emitter_over(lambda: ConnectionPool(url(using), 1, producer.schema), producer))

@@ -60,10 +60,10 @@ class Claimer:
 
         Returns how many deliveries were given up, after too many losses or because they cannot be claimed.
         """
-        wanted = self._wanted(lanes)
-        missing, given_up = dict(wanted), 0
-        for claim in self._claims(lanes, wanted):
-            given_up += claim.given_up
+        requested = self._requested(lanes)
+        missing, failed = dict(requested), 0
+        for claim in self._claims(lanes, requested):
+            failed += claim.failed
             for webhook_id, claimed in claim.by_webhook().items():
                 lanes[webhook_id].add(claimed, claim.targets.get(webhook_id))
                 missing[webhook_id] -= len(claimed)
@@ -72,7 +72,7 @@ class Claimer:
         for webhook_id, count in missing.items():
             if count > 0:
                 lanes[webhook_id].drain()
-        return given_up
+        return failed
 
     def soonest_token_s(self, lanes: Mapping[int, Lane]) -> float | None:
         """Seconds to wait for the next token, where there is nothing else to do; else, or where none comes soon, None.
@@ -91,15 +91,15 @@ class Claimer:
             return None
         return max(min(waits_s), TOKEN_STEP_S)
 
-    def _wanted(self, lanes: Mapping[int, Lane]) -> CountsByWebhook:
+    def _requested(self, lanes: Mapping[int, Lane]) -> CountsByWebhook:
         """None before it is half of what may be in flight: a statement a freed slot would cost more than requests."""
         now_s = self._monotonic()
-        wanted = {lane.webhook_id: count for lane in lanes.values() if (count := lane.allowed(now_s))}
-        room = sum(lane.slots for id_ in wanted if (lane := lanes[id_]).rate is None)
-        return wanted if sum(wanted.values()) * 2 >= room else {}
+        requested = {lane.webhook_id: count for lane in lanes.values() if (count := lane.allowed(now_s))}
+        room = sum(lane.slots for id_ in requested if (lane := lanes[id_]).rate is None)
+        return requested if sum(requested.values()) * 2 >= room else {}
 
-    def _claims(self, lanes: Mapping[int, Lane], wanted: CountsByWebhook) -> Iterator[Claim]:
-        left = [wanted] if wanted else []
+    def _claims(self, lanes: Mapping[int, Lane], requested: CountsByWebhook) -> Iterator[Claim]:
+        left = [requested] if requested else []
         while left:
             part, token = left.pop(), str(new_lease_token(self._owner))
             try:
@@ -128,13 +128,13 @@ class Claimer:
                         self._counters.claimed(claim)
                 yield claim
 
-    def _claim(self, lanes: Mapping[int, Lane], wanted: CountsByWebhook, token: str) -> Claim:
+    def _claim(self, lanes: Mapping[int, Lane], requested: CountsByWebhook, token: str) -> Claim:
         return self._storage.autocommit(
             lambda connection: deliveries.claim(
                 connection,
                 self._storage.secrets,
-                wanted,
-                allowed={id_: count for id_, count in wanted.items() if lanes[id_].rate},
+                requested,
+                allowed={id_: count for id_, count in requested.items() if lanes[id_].rate},
                 token=token,
                 lease=self._policy.lease,
                 loss_limit=self._policy.loss_limit,
@@ -148,15 +148,15 @@ class Claimer:
         if refuses_values(error):
             with guarded("delivery.not_failed", webhook_id=lane.webhook_id):
                 if self._fail_first_due(lane.webhook_id):
-                    return Claim(claimed=(), targets={}, given_up=1)
+                    return Claim(claimed=(), targets={}, failed=1)
         lane.pause(self._monotonic() + REFUSED_S)
         return Claim(claimed=(), targets={})
 
     def _fail_first_due(self, webhook_id: int) -> bool:
-        found = self._storage.autocommit(refused.first_due, webhook_id=webhook_id)
-        if found is None:
+        first = self._storage.autocommit(refused.first_due, webhook_id=webhook_id)
+        if first is None:
             return False
-        id_, token = found
+        id_, token = first
         return self._recorder.end(
             Ending(delivery_id=id_, webhook_id=webhook_id, lease_token=token, state=State.FAILED, reason=NOT_CLAIMED)
         )
@@ -164,15 +164,15 @@ class Claimer:
     def _keep_to_rates(self, lanes: Mapping[int, Lane], claim: Claim) -> set[int]:
         """Takes tokens for what was claimed of webhooks with a rate limit; what gets none goes back, uncounted.
 
-        Returns the webhooks whose claim told of a limit for the first time: of these there may be more than one.
+        Returns the webhooks whose claim brought a limit for the first time: they may have exceeded it.
         """
         rates = {id_: target.rate_limit for id_, target in claim.targets.items() if target.rate_limit}
         if not rates:
             return set()
         counts = Counter(delivery.webhook_id for delivery in claim.claimed)
-        wanted = {id_: (rate, counts[id_]) for id_, rate in rates.items()}
+        requested = {id_: (rate, counts[id_]) for id_, rate in rates.items()}
         learnt = {id_ for id_ in rates if lanes[id_].rate is None}
-        for id_, (count, left) in self._holds.spend(wanted).items():
+        for id_, (count, left) in self._holds.spend(requested).items():
             lane = lanes[id_]
             lane.limit(rates[id_], left, self._monotonic())
             self._recorder.give_back(lane, keep=len(lane.unsent) - counts[id_] + count)

@@ -1,4 +1,4 @@
-"""What became of claims and attempts is added to the figures that only grow: one addition for each flush."""
+"""The outcomes of claims and attempts, added to the counters once for each flush."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,19 +10,19 @@ from dispatcher.storage.pipeline.deliveries import Claim, Finished
 
 
 class DrainCounters:
-    """A drain's side of the figures. `flushed` is told of each record: results, and seconds; None: nobody asks."""
+    """What a drain counts. `flushed` gets the results and seconds of each record."""
 
     def __init__(self, counters: Counters, flushed: Callable[[int, float], None] | None = None) -> None:
         self._counters = counters
         self._flushed = flushed
 
     def claimed(self, claim: Claim) -> None:
-        """Counts the leases that had run out, and the deliveries that were given up for it."""
+        """Counts the leases that had run out, and the deliveries that failed for it."""
         if claim.losses:
-            self._counters.add({"losses": claim.losses, "finished:failed": claim.given_up})
+            self._counters.add({"losses": claim.losses, "finished:failed": claim.failed})
 
     def unreadable(self) -> None:
-        """Counts a webhook that is left alone because no key of SECRET_KEYS opens its secrets."""
+        """Counts a webhook that is paused because no key of SECRET_KEYS opens its secrets."""
         self._counters.add({"secrets_unreadable": 1})
 
     def recorded(self, finished: Sequence[Finished], counted: int, took_s: float) -> None:

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Holds:
-    """The webhooks that one drain holds, by a token of its own, and what it asks Redis about them."""
+    """The webhooks that one drain holds, by its token, and its requests to Redis about them."""
 
     def __init__(self, schedule: Schedule, hold_s: float, monotonic: Callable[[], float]) -> None:
         self._schedule = schedule
@@ -56,10 +56,10 @@ class Holds:
             self._schedule.abandon([one.webhook_id for one in released], self._token)
             return []
 
-    def spend(self, wanted: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, float]]:
+    def spend(self, requested: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, float]]:
         """Tokens, as `Schedule.spend` has it; with Redis down one claim goes in the dark, the next waits its time."""
         try:
-            return self._schedule.spend(wanted)
+            return self._schedule.spend(requested)
         except ScheduleUnavailable as error:
             logger.warning(log.line("drain.rate_limits_unavailable", reason=error))
-            return {webhook: (count, 0.0) for webhook, (_, count) in wanted.items()}
+            return {webhook: (count, 0.0) for webhook, (_, count) in requested.items()}

@@ -119,7 +119,7 @@ def _log(delivery: Claimed, result: Result, verdict: Verdict) -> None:
 
 
 def _attempt_event(delivery: Claimed, result: Result, verdict: Verdict) -> AttemptEvent:
-    """What Flower is told of an attempt: ids and outcome, no address and no payload."""
+    """What is published to Flower of an attempt: ids and outcome, no address and no payload."""
     return AttemptEvent(
         key=delivery.idempotency_key,
         event_name=delivery.event_name,

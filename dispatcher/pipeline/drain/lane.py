@@ -38,7 +38,7 @@ class Lane:
     in_flight: int = 0
     unrecorded: int = 0
     rate: int | None = None
-    """Requests a second at most, once a claim has told."""
+    """Requests a second at most; known from the first claim on."""
     state: LaneState = LaneState.OPEN
     is_probing: bool = False
     """Its breaker is half-open: one delivery shows whether the receiver is back."""

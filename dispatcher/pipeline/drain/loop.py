@@ -125,7 +125,7 @@ class Drain:
 
     def _flush_is_due(self) -> bool:
         if not self._traffic.in_flight:
-            return True  # nothing to wait for: record, look for more, or release
+            return True  # nothing to wait for: record, claim more, or release
         if not self._traffic.is_unrecorded:
             return any(lane.is_idle for lane in self._lanes.values())
         return self._traffic.flush_in_s == 0

@@ -33,7 +33,7 @@ Store = Callable[[Sequence[Finished]], Sequence[Finished]]
 
 
 class Recorder:
-    """Records by statements of their own. `pause` is what the drain does for a moment while Postgres is down."""
+    """Records, each in one statement. `pause` is what the drain does for a moment while Postgres is down."""
 
     def __init__(
         self,

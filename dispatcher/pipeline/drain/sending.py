@@ -65,7 +65,7 @@ class Flights:
         try:
             knowing(delivery.event_name, delivery.event_version)
             body = payload(delivery, target, self._claim_checks, sent_at)
-            made = headers(delivery, target, body, sent_at, self._user_agent)
+            fields = headers(delivery, target, body, sent_at, self._user_agent)
         except DowngradeFailed as error:
             logger.error(
                 log.line(
@@ -81,11 +81,11 @@ class Flights:
             return flight, self._not_sent(delivery, f"the payload cannot be rendered: {type(error).__name__}")
         if self._traces is not None and delivery.traceparent:
             with guarded("drain.not_traced"):
-                made += self._traces.start(delivery)
+                fields += self._traces.start(delivery)
         failpoints.hit("before_send")
         try:
             timeout_s = target.options.timeout_s
-            self._sender.start(Request(tag=delivery.id, url=target.url, headers=made, body=body, timeout_s=timeout_s))
+            self._sender.start(Request(tag=delivery.id, url=target.url, headers=fields, body=body, timeout_s=timeout_s))
         except Exception as error:  # no file descriptor is free, for one; what is in flight goes on
             log_fault("delivery.not_sent", error, delivery_id=delivery.id, webhook_id=delivery.webhook_id)
             return flight, self._not_sent(delivery, f"the request cannot be sent: {type(error).__name__}")

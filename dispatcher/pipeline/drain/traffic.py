@@ -1,6 +1,6 @@
 """What is leased goes out and comes back: started as windows allow, judged, and recorded in batches.
 
-Used by whoever has leased deliveries: a drain (`loop.py`), and a fan-out for what it has made (`first_attempts.py`).
+Used by whoever has leased deliveries: a drain (`loop.py`), and a fan-out for what it has created (`first_attempts.py`).
 
 Requests of many webhooks are in flight here, so a fault of one, or of a part that could be done without, ends none of
 them (`fault.py`). Where the owner does end by a fault, what has come in by then is recorded first (`abandon`).
@@ -30,7 +30,7 @@ STORAGE_PAUSE_S = 0.5
 UNREADABLE_S = 60.0
 """A webhook whose secrets no key in SECRET_KEYS opens is paused for this long."""
 STEP = 32
-"""Requests that are started before what has come back is looked at. Connections of receivers that are fast serve again
+"""Requests that are started before responses are processed. Connections of receivers that are fast serve again
 then; each further one costs more than a request."""
 TURN_S = 0.01
 """A drain whose requests come back at once claims and records so often, and others have their turn."""

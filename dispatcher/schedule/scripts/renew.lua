@@ -1,5 +1,5 @@
 -- A drain that lives holds its webhooks, for longer and by its token; but not those that another drain holds, which is
--- told that there is work.
+-- notified of the work.
 -- KEYS: due, held, holders. ARGV: milliseconds of a hold, the drain's token, webhook ids.
 -- Returns the webhooks that another drain holds.
 local time = redis.call('TIME')

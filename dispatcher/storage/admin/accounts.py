@@ -87,7 +87,7 @@ def find_all(connection: Connection, slugs: Iterable[str]) -> dict[str, Account]
     sql = (
         "select id, slug, time_zone from dispatcher.accounts where slug = any (%(slugs)s::text[]) and ended_at is null"
     )
-    return {found.slug: found for found in records(connection, Account, sql, slugs=array(slugs))}
+    return {account.slug: account for account in records(connection, Account, sql, slugs=array(slugs))}
 
 
 def profile(connection: Connection, account_id: int) -> Profile:

@@ -41,8 +41,8 @@ def page(
     """Entries, newest first, of one account or of all."""
     of_account = "" if account_id is None else "and l.account_id = %(account_id)s"
     bounds = {"before": 2**63 - 1 if before is None else before, "limit": limit}
-    found = rows(connection, _PAGE.format(of_account=of_account), **bounds, account_id=account_id)
-    return [_entry(*row) for row in found]
+    entries = rows(connection, _PAGE.format(of_account=of_account), **bounds, account_id=account_id)
+    return [_entry(*row) for row in entries]
 
 
 def prune(connection: Connection, days: int) -> int:

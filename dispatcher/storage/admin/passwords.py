@@ -34,8 +34,8 @@ class Passwords:
 
     def fits(self, password: str, password_hash: str | None) -> bool:
         """Whether the hash was made of the password. Takes as long without a hash: nobody learns who exists."""
-        made_of_it = _one.submit(self._fits, password, password_hash).result()
-        return made_of_it and password_hash is not None
+        is_right = _one.submit(self._fits, password, password_hash).result()
+        return is_right and password_hash is not None
 
     @cached_property
     def _nobodys(self) -> str:

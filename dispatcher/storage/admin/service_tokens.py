@@ -114,8 +114,8 @@ def mark_used(connection: Connection, ids: Sequence[int]) -> None:
 def live(connection: Connection, tokens: Sequence[str]) -> list[ServiceToken | None]:
     """Whose each of these texts is; None where it is unknown, expired or revoked."""
     hashes = [hash_of(token) for token in tokens]
-    found = {bytes(hash_): record(ServiceToken, row) for hash_, *row in rows(connection, _CALLERS, hashes=hashes)}
-    return [found.get(hash_) for hash_ in hashes]
+    by_hash = {bytes(hash_): record(ServiceToken, row) for hash_, *row in rows(connection, _CALLERS, hashes=hashes)}
+    return [by_hash.get(hash_) for hash_ in hashes]
 
 
 def list_all(connection: Connection) -> list[ServiceToken]:

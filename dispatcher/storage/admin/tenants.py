@@ -81,10 +81,10 @@ def page(connection: Connection, *, after: int, limit: int) -> list[Tenant]:
 
 def emit_accounts(connection: Connection, external_ids: Sequence[str]) -> list[EmitAccount | None]:
     """The accounts that the company knows by these ids; None where there is none."""
-    found = rows(connection, _ACCOUNTS, external_ids=list(set(external_ids)))
+    account_rows = rows(connection, _ACCOUNTS, external_ids=list(set(external_ids)))
     by_id = {
         external_id: EmitAccount(account=record(Account, row), emits_per_minute=limit)
-        for external_id, limit, *row in found
+        for external_id, limit, *row in account_rows
     }
     return [by_id.get(external_id) for external_id in external_ids]
 

@@ -375,9 +375,9 @@ def _unique_uid() -> Iterator[None]:
         raise InvalidWebhook({"uid": ["is another webhook's of the account"]}) from None
 
 
-def _parameters(given: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
+def _parameters(changes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
     """The attributes as they are stored."""
-    attributes = {**DEFAULTS, **given}
+    attributes = {**DEFAULTS, **changes}
     auth_header, filter_ = attributes["auth_header"], attributes["filter"]
     return {
         "filter_path": None,

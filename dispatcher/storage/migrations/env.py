@@ -6,12 +6,12 @@ they run on other connections.
 
 from alembic import context
 
-given = context.config.attributes
-connection, schema = given["connection"], given["schema"]
+attributes = context.config.attributes
+connection, schema = attributes["connection"], attributes["schema"]
 connection.exec_driver_sql(f"set local search_path to {schema}")
 context.configure(
     connection=connection,
-    version_table=given["version_table"],
+    version_table=attributes["version_table"],
     version_table_schema=schema,
     transaction_per_migration=True,
 )

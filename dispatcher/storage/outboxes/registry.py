@@ -15,7 +15,7 @@ from dispatcher.storage.engine import Connection, array, one, records, rows
 from dispatcher.storage.outboxes.database import OutboxBacklog
 
 STALE_S = 30.0
-"""An outbox that nobody has looked into for so long is down."""
+"""An outbox that no worker has read for this long is down."""
 
 # A row that is locked is being drained: it is skipped, so that a database that hangs holds up no other outbox.
 _CLAIM = """
@@ -82,8 +82,8 @@ def release(connection: Connection, taker: int) -> None:
 
 def lock(connection: Connection, name: str, taker: int) -> list[int] | None:
     """What was taken in of the outbox and may still be in it, which is locked; None where another process drains it."""
-    found = rows(connection, _LOCK, name=name, taker=taker)
-    return found[0][0] if found else None
+    outboxes = rows(connection, _LOCK, name=name, taker=taker)
+    return outboxes[0][0] if outboxes else None
 
 
 def take(connection: Connection, name: str, taken: Sequence[int]) -> None:

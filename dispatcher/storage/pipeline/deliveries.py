@@ -225,7 +225,7 @@ class Claim:
     claimed: tuple[Claimed, ...]
     targets: dict[int, Target] = field(repr=False)
     """By webhook; absent where its secrets cannot be opened."""
-    given_up: int = 0
+    failed: int = 0
     losses: int = 0
     """Leases that had run out unrecorded, those of what was given up too."""
     ended: tuple[order.Pair, ...] = ()
@@ -277,7 +277,7 @@ def claim(
     by this claim. `now_s`: the monotonic clock, now; leases end `lease` later at the earliest. Commit before a byte is
     sent.
     """
-    found = rows(
+    claim_rows = rows(
         connection,
         _CLAIM,
         webhook_ids=array(slots),
@@ -286,35 +286,35 @@ def claim(
         lease_s=lease.total_seconds(),
         token=token,
     )
-    if not found:
+    if not claim_rows:
         return Claim(claimed=(), targets={})
-    gone = {row[0] for row in found if row[6] is None}
-    outdated = {row[0] for row in found if row[15]} - gone
-    worn_out = {row[0] for row in found if row[5] >= loss_limit} - gone - outdated
+    gone = {row[0] for row in claim_rows if row[6] is None}
+    outdated = {row[0] for row in claim_rows if row[15]} - gone
+    worn_out = {row[0] for row in claim_rows if row[5] >= loss_limit} - gone - outdated
     if gone:
         rows(connection, _FAIL_WITHOUT_EVENT, ids=array(gone), token=token, reason=EVENT_GONE)
     for state, ids in ((State.SUPERSEDED, outdated), (State.FAILED, worn_out)):
         if ids:
             rows(connection, _END, state=state, ids=array(ids), token=token)
-    _log_losses(found, gone, worn_out)
+    _log_losses(claim_rows, gone, worn_out)
     ended = gone | outdated | worn_out
     lease_ends_s = now_s + lease.total_seconds()
-    bodies = {row[11]: row[BODY] for row in found if row[BODY] is not None}
+    bodies = {row[11]: row[BODY] for row in claim_rows if row[BODY] is not None}
     claimed = tuple(
-        read_claimed(row, bodies[row[11]], token, lease_ends_s, now_s) for row in found if row[0] not in ended
+        read_claimed(row, bodies[row[11]], token, lease_ends_s, now_s) for row in claim_rows if row[0] not in ended
     )
     return Claim(
         claimed=claimed,
         targets=targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
-        given_up=len(worn_out) + len(gone),
-        losses=sum(row[13] for row in found),
-        ended=tuple((row[1], row[10]) for row in found if row[0] in ended and row[10] is not None),
+        failed=len(worn_out) + len(gone),
+        losses=sum(row[13] for row in claim_rows),
+        ended=tuple((row[1], row[10]) for row in claim_rows if row[0] in ended and row[10] is not None),
     )
 
 
-def _log_losses(found: Sequence[Row], gone: Collection[int], worn_out: Collection[int]) -> None:
+def _log_losses(claim_rows: Sequence[Row], gone: Collection[int], worn_out: Collection[int]) -> None:
     """Logs what was lost, and what was given up for that or because its event is gone."""
-    for row in found:
+    for row in claim_rows:
         if row[0] in gone:
             event = "delivery.without_event"
         elif row[13]:
@@ -358,9 +358,9 @@ def replay(connection: Connection, delivery_id: int, limit: int) -> int | None:
     webhook or its event is gone: `why_not`.
     """
     partitions.keep(connection)
-    found = rows(connection, _REPLAY, id=delivery_id, limit=limit, **order.keyed())
-    order.settle(connection, [(webhook_id, resource) for webhook_id, resource in found if resource is not None])
-    return found[0][0] if found else None
+    deliveries = rows(connection, _REPLAY, id=delivery_id, limit=limit, **order.keyed())
+    order.settle(connection, [(webhook_id, resource) for webhook_id, resource in deliveries if resource is not None])
+    return deliveries[0][0] if deliveries else None
 
 
 def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, str | None]:
@@ -397,10 +397,10 @@ def targets(connection: Connection, secrets: SecretBox, webhook_ids: set[int]) -
     return read_targets(secrets, rows(connection, _TARGETS, webhook_ids=array(webhook_ids)) if webhook_ids else [])
 
 
-def read_targets(secrets: SecretBox, found: Iterable[Row]) -> dict[int, Target]:
+def read_targets(secrets: SecretBox, target_rows: Iterable[Row]) -> dict[int, Target]:
     """By webhook, of rows of `TARGET`; absent where its secrets cannot be opened, which is logged."""
     opened = {}
-    for id_, url, auth_header, current, previous, version, signing, rate_limit, failing_s, options in found:
+    for id_, url, auth_header, current, previous, version, signing, rate_limit, failing_s, options in target_rows:
         try:
             opened[id_] = Target(
                 webhook_id=id_,

@@ -108,8 +108,8 @@ def find_account(connection: object, slug: str) -> Account:
 
 async def find_account_by(adapter: Adapter, slug: str) -> Account:
     """The account of that slug; raises AccountNotFound."""
-    for id_, found, time_zone in await adapter.rows(_ACCOUNT, {"slug": slug}):
-        return Account(id=id_, slug=found, time_zone=time_zone)
+    for id_, stored_slug, time_zone in await adapter.rows(_ACCOUNT, {"slug": slug}):
+        return Account(id=id_, slug=stored_slug, time_zone=time_zone)
     raise AccountNotFound(slug)
 
 
@@ -129,7 +129,7 @@ async def insert_by(adapter: Adapter, emit: Emit) -> list[Event]:
     if not keys:
         return await _insert_all(adapter, [emit])
     async with _one_transaction(adapter):
-        await adapter.rows(_LOCK_KEYS, _asked(keys))
+        await adapter.rows(_LOCK_KEYS, _key_parameters(keys))
         return (await _store(adapter, [emit], await _find(adapter, keys)))[0]
 
 
@@ -154,7 +154,7 @@ def insert_all(connection: object, emits: Sequence[Emit]) -> list[list[Event]]:
 async def _insert_in_turn(adapter: Adapter, emits: Sequence[Emit]) -> list[list[Event]]:
     keys = _keys(emits)
     if keys:
-        await adapter.rows(_LOCK_KEYS, _asked(keys))
+        await adapter.rows(_LOCK_KEYS, _key_parameters(keys))
     return await _store(adapter, emits, await _find(adapter, keys))
 
 
@@ -187,7 +187,7 @@ async def _insert_together(adapter: Adapter, emits: Sequence[Emit]) -> list[list
         new = iter(await _insert_all(adapter, emits))
         return [[*islice(new, len(emit.drafts))] for emit in emits]
     async with _one_transaction(adapter):
-        taken = {(account_id, key) for account_id, key in await adapter.rows(_TAKEN_KEYS, _asked(keys))}
+        taken = {(account_id, key) for account_id, key in await adapter.rows(_TAKEN_KEYS, _key_parameters(keys))}
         free = [not taken or taken.isdisjoint(_keys([emit])) for emit in emits]
         known = await _find(adapter, [key for key in keys if key not in taken])
         stored = iter(await _store(adapter, [*compress(emits, free)], known))
@@ -210,7 +210,7 @@ def _keys(emits: Sequence[Emit]) -> list[_Key]:
     )
 
 
-def _asked(keys: Sequence[_Key]) -> dict[str, str]:
+def _key_parameters(keys: Sequence[_Key]) -> dict[str, str]:
     return {"account_ids": array(account_id for account_id, _ in keys), "keys": array(key for _, key in keys)}
 
 
@@ -220,7 +220,7 @@ async def _find(adapter: Adapter, keys: Sequence[_Key]) -> dict[_Key, Event]:
         return {}
     return {
         (account_id, key): Event(id=id_, name=name, created_at=created_at.replace(tzinfo=UTC), new=False)
-        for account_id, key, id_, name, created_at in await adapter.rows(_BY_KEY, _asked(keys))
+        for account_id, key, id_, name, created_at in await adapter.rows(_BY_KEY, _key_parameters(keys))
     }
 
 

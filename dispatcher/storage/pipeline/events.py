@@ -13,11 +13,11 @@ from dispatcher.storage.pipeline import order
 def subscribed(name: str, webhook: str = "w") -> str:
     """SQL: whether the webhook subscribed to the event, by its name or by a wildcard; null is no.
 
-    Wildcards are looked at only where the name is not among `events`, and never mean the dispatcher's own events.
+    Wildcards are compared only where the name is not among `events`, and never mean the dispatcher's own events.
     """
-    own = ", ".join(f"'{one}'" for one in sorted(OPERATIONAL_EVENTS))
+    operational = ", ".join(f"'{one}'" for one in sorted(OPERATIONAL_EVENTS))
     return f"""({name} = any ({webhook}.events)
-            or {name} like any ({webhook}.event_patterns) and {name} not in ({own}))"""
+            or {name} like any ({webhook}.event_patterns) and {name} not in ({operational}))"""
 
 
 # Index: the primary key of events_waiting (small: only what waits), webhooks_by_account.
@@ -60,13 +60,13 @@ with mine as materialized (
     from {order.NEW} join dispatcher.webhooks w on w.id = r.webhook_id group by 1, 2),
 elsewhere as materialized (
     select event_id, account_id, resource from dispatcher.events_waiting
-    where event_id < (select max(event_id) from mine) order by event_id limit %(looked)s),
+    where event_id < (select max(event_id) from mine) order by event_id limit %(scan)s),
 earlier as (
     select account_id, e.event_id from mine m join elsewhere e using (account_id, resource)
     where e.event_id < m.event_id
     union all
     select m.account_id, e.event_id from mine m, (select max(event_id), count(*) from elsewhere) e (event_id, count)
-    where e.count = %(looked)s)
+    where e.count = %(scan)s)
 select array(select distinct account_id from earlier), (select max(event_id) from earlier),
     (select bool_or(supersedes) from mine)
 """
@@ -127,8 +127,8 @@ def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()
     )
 
 
-def _put_in_order(connection: Connection, new_deliveries: order.NewDeliveries, looked: int) -> None:
-    account_ids, event_id, supersedes = rows(connection, _EARLIER, **new_deliveries.parameters, looked=looked)[0]
+def _put_in_order(connection: Connection, new_deliveries: order.NewDeliveries, scan: int) -> None:
+    account_ids, event_id, supersedes = rows(connection, _EARLIER, **new_deliveries.parameters, scan=scan)[0]
     if account_ids:
         raise Overtaken(account_ids, event_id)
     order.settle_new(connection, new_deliveries, supersedes=supersedes)

@@ -92,8 +92,8 @@ def fan_out(
     `now_s`: the monotonic clock, now; leases end `lease_s` later at the earliest.
     """
     parameters = leasing._asdict() | {"busy": array(leasing.busy), "limit": limit}
-    found = rows(connection, _FAN_OUT, **parameters)
-    event_count, delivery_count, webhook_ids, event_ids, in_order = found[0][:_SUMS]
+    results = rows(connection, _FAN_OUT, **parameters)
+    event_count, delivery_count, webhook_ids, event_ids, in_order = results[0][:_SUMS]
     batch = FanOut(
         event_count=event_count,
         delivery_count=delivery_count,
@@ -101,7 +101,7 @@ def fan_out(
         event_ids=tuple(event_ids),
         in_order=in_order,
     )
-    leased = [row[_SUMS:] for row in found if row[_SUMS] is not None]
+    leased = [row[_SUMS:] for row in results if row[_SUMS] is not None]
     targets = {row[1]: row[_TO_SEND:] for row in leased}
     return batch, Claim(
         claimed=tuple(

@@ -183,15 +183,15 @@ class NewDeliveries(NamedTuple):
 
 def settle(connection: Connection, pairs: Collection[Pair]) -> None:
     """Keeps the rule for these webhooks and resources: in a transaction to its end, else at once."""
-    wanted = sorted(set(pairs))
-    for start in range(0, len(wanted), SETTLED_AT_ONCE):
-        webhook_ids, resources = zip(*wanted[start : start + SETTLED_AT_ONCE], strict=True)
+    in_turn = sorted(set(pairs))
+    for start in range(0, len(in_turn), SETTLED_AT_ONCE):
+        webhook_ids, resources = zip(*in_turn[start : start + SETTLED_AT_ONCE], strict=True)
         rows(connection, _LOCK + _KEEP, webhook_ids=array(webhook_ids), resources=array(resources))
 
 
-def settle_new(connection: Connection, made: NewDeliveries, *, supersedes: bool) -> None:
+def settle_new(connection: Connection, new_deliveries: NewDeliveries, *, supersedes: bool) -> None:
     """The same for what a fan-out has just made. `supersedes`: by webhooks of which some want superseding."""
-    parameters = made.parameters | {"superseding": array(active().superseding)}
+    parameters = new_deliveries.parameters | {"superseding": array(active().superseding)}
     rows(connection, _LOCK + (_SUPERSEDE if supersedes else "") + _KEEP, **parameters)
 
 

@@ -55,12 +55,12 @@ class Ending:
 
 def unlocked(connection: Connection, delivery_ids: Iterable[int]) -> set[int]:
     """Those of these deliveries that nobody else has locked; waits for none."""
-    found = rows(
+    free = rows(
         connection,
         "select id from dispatcher.deliveries where id = any (%(ids)s::bigint[]) for update skip locked",
         ids=array(delivery_ids),
     )
-    return {row[0] for row in found}
+    return {row[0] for row in free}
 
 
 def return_claim(connection: Connection, webhook_ids: Iterable[int], token: str, lease: timedelta) -> None:
@@ -71,15 +71,15 @@ def return_claim(connection: Connection, webhook_ids: Iterable[int], token: str,
 
 def first_due(connection: Connection, webhook_id: int) -> tuple[int, str | None] | None:
     """The delivery that a claim of one of this webhook would get, and the token of its lease that ran out, if any."""
-    found = rows(connection, _FIRST_DUE, webhook_id=webhook_id)
-    return (found[0][0], found[0][1]) if found else None
+    due = rows(connection, _FIRST_DUE, webhook_id=webhook_id)
+    return (due[0][0], due[0][1]) if due else None
 
 
 def settle(connection: Connection, ending: Ending) -> int | None:
     """Moves the delivery; returns its attempt's number, None where its lease went to somebody else meanwhile."""
     parameters = {"id": ending.delivery_id, "token": ending.lease_token, "state": ending.state.value}
-    found = rows(connection, _SETTLE, **parameters)
-    return found[0][0] if found else None
+    ends = rows(connection, _SETTLE, **parameters)
+    return ends[0][0] if ends else None
 
 
 def insert_attempt(connection: Connection, ending: Ending, number: int) -> None:

@@ -11,13 +11,13 @@ more time and 9 % more WAL), and after an update it does not see a row that move
 from dispatcher.model.delivery import TRANSITIONS, State
 
 
-def legal(state: str, wanted: State | str) -> str:
-    """SQL: whether a delivery in `state` (SQL) may become `wanted` (a state, or SQL for one)."""
-    if isinstance(wanted, State):
-        sources = [f"'{source}'" for source, targets in TRANSITIONS.items() if wanted in targets]
+def legal(state: str, target: State | str) -> str:
+    """SQL: whether a delivery in `state` (SQL) may become `target` (a state, or SQL for one)."""
+    if isinstance(target, State):
+        sources = [f"'{source}'" for source, targets in TRANSITIONS.items() if target in targets]
         return f"{state} in ({', '.join(sources)})"
     cases = " ".join(f"when '{target}' then {legal(state, target)}" for target in State)
-    return f"case {wanted} {cases} end"
+    return f"case {target} {cases} end"
 
 
 def end(state: State | str) -> str:

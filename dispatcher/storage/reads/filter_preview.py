@@ -10,7 +10,7 @@ from dispatcher.storage.engine import Connection, records, rows
 EVENTS = 200
 """Events that a filter is tried on."""
 SCAN = 20_000
-"""Events that are looked at for those with the names."""
+"""Events that are searched for those with the names."""
 SHOWN = 20
 """Matching events that are named."""
 
@@ -59,8 +59,8 @@ class NewestEvent(NamedTuple):
 
 def newest(connection: Connection, account_id: int, names: Sequence[str]) -> NewestEvent | None:
     """The account's newest event with one of these names; None where it is older than SCAN others, or there is none."""
-    found = rows(connection, _NEWEST, account_id=account_id, names=list(names), scan=SCAN)
-    return NewestEvent(*found[0]) if found else None
+    newest_rows = rows(connection, _NEWEST, account_id=account_id, names=list(names), scan=SCAN)
+    return NewestEvent(*newest_rows[0]) if newest_rows else None
 
 
 def count(connection: Connection, account_id: int, filter_path: str, names: Sequence[str]) -> FilterPreview:

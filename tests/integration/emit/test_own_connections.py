@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dispatcher import NewEvent, emit, emit_many, signals
-from dispatcher.connections import own
-from dispatcher.connections.own import ConnectionPool
+from dispatcher.connections import pool as pools
+from dispatcher.connections.pool import ConnectionPool
 from dispatcher.errors import AccountNotFound, InvalidSetting, StorageUnavailable
 from dispatcher.pipeline.emit import Emitter
 from dispatcher.producer import current_emitter, use_emitter
@@ -36,7 +36,7 @@ def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def only(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own, "find_spec", lambda name: name == driver)
+    monkeypatch.setattr(pools, "find_spec", lambda name: name == driver)
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ def test_a_delivery_that_kills_its_workers_is_given_up(steps: Steps, webhook: We
 
     last = steps.claim({webhook.id: 1}, limit=3)
 
-    assert (last.claimed, last.given_up) == ((), 1)
+    assert (last.claimed, last.failed) == ((), 1)
     assert steps.delivery(claimed.id)["state"] == "failed"
     assert steps.delivery(claimed.id)["lost_count"] == 3
     assert [reason for _, _, reason in steps.attempts(claimed.id)] == ["lost"] * 3
@@ -283,7 +283,7 @@ def test_a_delivery_whose_event_is_gone_is_failed_with_the_reason(
 
     claim = ready.claim({webhook.id: 10})
 
-    assert (len(claim.claimed), claim.given_up, claim.losses) == (4, 1, 0)
+    assert (len(claim.claimed), claim.failed, claim.losses) == (4, 1, 0)
     (gone,) = {1, 2, 3, 4, 5} - set(ids(claim))
     assert ready.delivery(gone)["state"] == "failed"
     assert ready.attempts(gone) == [(1, "unknown_error", "its event is gone")]
@@ -296,7 +296,7 @@ def test_a_delivery_that_was_leased_again_and_again_without_its_event_ends(ready
 
     claim = ready.claim({webhook.id: 10})
 
-    assert (claim.claimed, claim.given_up, claim.losses) == ((), 5, 5)
+    assert (claim.claimed, claim.failed, claim.losses) == ((), 5, 5)
     assert ready.rows("select distinct state from dispatcher.deliveries") == [("failed",)]
     assert ready.attempts(1) == [
         (51, "unknown_error", "lost"),

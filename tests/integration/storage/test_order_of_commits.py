@@ -260,7 +260,7 @@ def test_an_update_whose_worker_died_is_not_sent_again_after_a_newer_one(
     steps.lose(outdated.id)
 
     claim = steps.claim({superseding: 10})
-    assert (claim.claimed, claim.losses, claim.given_up) == ((), 1, 0)
+    assert (claim.claimed, claim.losses, claim.failed) == ((), 1, 0)
     assert steps.delivery(outdated.id)["state"] == "superseded"
 
 
@@ -320,7 +320,7 @@ def test_deliveries_given_up_after_too_many_losses_let_the_next_go(steps: Steps,
     steps.lose(steps.claim_one(ordered).id)
 
     claim = steps.claim({ordered: 1}, limit=1)
-    assert (claim.given_up, claim.ended) == (1, ((ordered, "invoice:7"),))
+    assert (claim.failed, claim.ended) == (1, ((ordered, "invoice:7"),))
     steps.storage.autocommit(order.settle, claim.ended)
     assert claimed(steps, ordered) == [second.id]
 

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from alembic import command
 
-from dispatcher.connections.own import ConnectionPool
+from dispatcher.connections.pool import ConnectionPool
 from dispatcher.errors import InvalidSetting, MissingSchema, PendingMigrations, UnknownRevision
 from dispatcher.model.account import Account
 from dispatcher.pipeline.emit import Emitter

@@ -237,9 +237,9 @@ def test_a_key_is_looked_up_by_its_index_whatever_the_statistics_say(steps: Step
     steps.rows("analyze dispatcher.events")
     steps.emit(*(a_draft(idempotency_key=f"key {n}") for n in range(2_000)))
     explain = "explain (format json) " + emits._BY_KEY
-    asked = emits._asked([(steps.account.id, f"key {n}") for n in range(100)])
+    parameters = emits._key_parameters([(steps.account.id, f"key {n}") for n in range(100)])
 
-    plan = str(steps.value(explain, **asked))
+    plan = str(steps.value(explain, **parameters))
 
     assert "events_" in plan
     assert "Hash Join" not in plan

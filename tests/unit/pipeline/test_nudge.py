@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dispatcher.errors import QueueUnavailable, ScheduleUnavailable, StorageUnavailable
-from dispatcher.pipeline.nudge import APART_S, LOOK_S, Nudger, nudge
+from dispatcher.pipeline.nudge import APART_S, POLL_S, Nudger, nudge
 from tests.support.fakes import FakeClock, FakeQueue, MemorySchedule
 
 STOP = threading.Event()
@@ -101,7 +101,7 @@ def test_a_broker_that_is_down_is_asked_again_until_it_has_taken_the_message(
     nudger.wait(1, STOP)
     assert queue.fan_outs == 0
 
-    clock.advance(LOOK_S)
+    clock.advance(POLL_S)
     nudger.wait(1, STOP)
     assert queue.fan_outs == 1
 
@@ -129,7 +129,7 @@ def test_a_clock_that_is_down_is_asked_again(commits: Any, queue: Any, clock: Fa
     nudger.wait(1, STOP)
 
     flag.claim_fan_out = lambda: True
-    clock.advance(LOOK_S)
+    clock.advance(POLL_S)
     nudger.wait(1, STOP)
     assert queue.fan_outs == 1
 
@@ -145,7 +145,7 @@ def test_a_message_that_was_lost_is_sent_again(
     nudger.wait(1, STOP)
     assert queue.fan_outs == 1
 
-    clock.advance(LOOK_S)
+    clock.advance(POLL_S)
     nudger.wait(1, STOP)
     assert queue.fan_outs == 2
 
@@ -158,7 +158,7 @@ def test_a_flag_without_a_message_holds_nothing_up_for_longer_than_it_lasts(
     commits.count = 1
     for _ in range(3):
         nudger.wait(1, STOP)
-        clock.advance(LOOK_S)
+        clock.advance(POLL_S)
     nudger.wait(1, STOP)
 
     assert queue.fan_outs == 1
@@ -172,7 +172,7 @@ def test_once_the_outbox_is_empty_nothing_more_is_done(
     nudger.wait(1, STOP)
     outbox.clear()
     for _ in range(3):
-        clock.advance(LOOK_S)
+        clock.advance(POLL_S)
         nudger.wait(1, STOP)
 
     assert queue.fan_outs == 1
@@ -184,13 +184,13 @@ def test_who_hears_nothing_looks_at_the_outbox(
 ) -> None:
     commits.is_deaf = is_deaf
     for _ in range(3):
-        clock.advance(LOOK_S)
+        clock.advance(POLL_S)
         nudger.wait(1, STOP)
     assert queue.fan_outs == 0  # it is empty
 
     outbox.append(1)
     for _ in range(2):
-        clock.advance(LOOK_S)
+        clock.advance(POLL_S)
         nudger.wait(1, STOP)
     assert queue.fan_outs == sent
 
@@ -204,6 +204,6 @@ def test_a_look_that_fails_comes_again(commits: Any, schedule: Any, queue: Any, 
     commits.is_deaf = True
     while looks:
         nudger.wait(1, STOP)
-        clock.advance(LOOK_S)
+        clock.advance(POLL_S)
 
     assert queue.fan_outs == 1

@@ -1,4 +1,4 @@
-"""Connections of a process's own: how they are opened, and a producer's few, for emits that are handed none.
+"""A process's connections: how they are opened, and a producer's few, for emits that are handed none.
 
 A server has many statements for them, and the pool of `storage.engine`.
 """
@@ -43,12 +43,12 @@ WAIT_S = 30
 NONE_FREE = f"no free connection to Postgres within {WAIT_S} s; raise DISPATCHER_POOL_SIZE"
 
 
-def parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+def parameters(of_url: Mapping[str, Any]) -> dict[str, Any]:
     """Those of libpq with which a connection is opened, for what a URL gives.
 
     What that says of a session's settings, such as its search_path, stays where ours do not say otherwise.
     """
-    return {**given, **_OPTIONS, "options": f"{given.get('options', '')} {_SESSION}"}
+    return {**of_url, **_OPTIONS, "options": f"{of_url.get('options', '')} {_SESSION}"}
 
 
 def is_closed(connection: Any) -> bool:
@@ -111,12 +111,12 @@ class ConnectionPool:
         pid = os.getpid()
         places = self._by_process.get(pid)
         if places is None:
-            made: LifoQueue[Any] = LifoQueue()
+            queue: LifoQueue[Any] = LifoQueue()
             for _ in range(self._size):
-                made.put(None)
-            places = self._by_process.setdefault(pid, made)  # of two threads that come first, both have the same
-            if places is made:
-                weakref.finalize(self, _close, pid, made)
+                queue.put(None)
+            places = self._by_process.setdefault(pid, queue)  # of two threads that come first, both have the same
+            if places is queue:
+                weakref.finalize(self, _close, pid, queue)
         return places
 
 
