@@ -53,6 +53,7 @@ class LocalBackend:
     def webhook(self, slug: str | None, webhook_id: int) -> JSON:
         """One, with its signing secret."""
         account = self._account(slug)
+        secrets.show(self._storage, account.id, webhook_id)  # so that the audit log tells of it
         webhook = self._storage.read(webhooks.find, self._storage.secrets, account.id, webhook_id)
         return self._with_secret(webhook, account)
 
@@ -60,6 +61,7 @@ class LocalBackend:
         """The changed one, with its signing secret."""
         account = self._account(slug)
         edited = edit.edit_webhook(self._storage, self._schedule, account.slug, webhook_id, changes)
+        secrets.show(self._storage, account.id, webhook_id)
         return self._with_secret(edited, account)
 
     def delete_webhook(self, slug: str | None, webhook_id: int) -> None:

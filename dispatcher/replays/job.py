@@ -102,8 +102,9 @@ def stop(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
 ) -> Replay:
     """The replay, which sends nothing more; raises ReplayNotFound, as one of another account or client is."""
-    stopped = jobs.stop(connection, replay_id, account_id=account_id, client_id=client_id)
-    audit.record(connection, "replay.stopped", replay_id, account_id=stopped.account_id)
+    stopped, was_running = jobs.stop(connection, replay_id, account_id=account_id, client_id=client_id)
+    if was_running:
+        audit.record(connection, "replay.stopped", replay_id, account_id=stopped.account_id)
     return stopped
 
 
@@ -112,8 +113,9 @@ def resume(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
 ) -> Replay:
     """The replay, which goes on where it was stopped; one that is done stays done. Raises ReplayNotFound."""
-    resumed = jobs.resume(connection, replay_id, account_id=account_id, client_id=client_id)
-    audit.record(connection, "replay.resumed", replay_id, account_id=resumed.account_id)
+    resumed, was_stopped = jobs.resume(connection, replay_id, account_id=account_id, client_id=client_id)
+    if was_stopped:
+        audit.record(connection, "replay.resumed", replay_id, account_id=resumed.account_id)
     return resumed
 
 

@@ -61,12 +61,14 @@ order by r.id desc offset %(offset)s limit %(limit)s
 _STOP = f"""
 update dispatcher.replays r set state = 'stopped', finished_at = dispatcher.now(), updated_at = dispatcher.now()
 where id = %(id)s and state = 'running' and {_OWNED}
+returning id
 """
 
 _RESUME = f"""
 update dispatcher.replays r
     set state = 'running', finished_at = null, updated_at = dispatcher.now(), paced_at = dispatcher.now()
 where id = %(id)s and state = 'stopped' and {_OWNED}
+returning id
 """
 
 # Those that got on last come first: one whose step fails again and again must not keep the others from theirs.
@@ -215,18 +217,18 @@ def count_running(connection: Connection, account_id: int) -> int:
 
 def stop(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
-) -> Replay:
-    """Ends the replay where it is, and returns it; one that has ended stays as it is. Raises ReplayNotFound."""
-    rows(connection, _STOP, id=replay_id, account_id=account_id, client_id=client_id)
-    return find(connection, replay_id, account_id=account_id, client_id=client_id)
+) -> tuple[Replay, bool]:
+    """Ends the replay where it is; returns it, and whether it was running. Raises ReplayNotFound."""
+    changed = rows(connection, _STOP, id=replay_id, account_id=account_id, client_id=client_id)
+    return find(connection, replay_id, account_id=account_id, client_id=client_id), bool(changed)
 
 
 def resume(
     connection: Connection, replay_id: int, *, account_id: int | None = None, client_id: int | None = None
-) -> Replay:
-    """Lets a stopped replay go on, and returns it; one that runs or is done stays as it is. Raises ReplayNotFound."""
-    rows(connection, _RESUME, id=replay_id, account_id=account_id, client_id=client_id)
-    return find(connection, replay_id, account_id=account_id, client_id=client_id)
+) -> tuple[Replay, bool]:
+    """Lets a stopped replay go on; returns it, and whether it was stopped. Raises ReplayNotFound."""
+    changed = rows(connection, _RESUME, id=replay_id, account_id=account_id, client_id=client_id)
+    return find(connection, replay_id, account_id=account_id, client_id=client_id), bool(changed)
 
 
 def prune(connection: Connection, days: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.cli.local import LocalBackend
 from dispatcher.container import Container
 from dispatcher.model.audit import SYSTEM, acting
 from dispatcher.pipeline.prune import prune
@@ -31,6 +32,8 @@ def test_every_change_is_told_with_who_made_it(service: Service, customer: str) 
         "POST {account}/webhooks/{webhook}/secret/rotate",
         "POST {account}/deliveries/{delivery}/redeliver",
         "DELETE {account}/replays/{replay}",
+        "DELETE {account}/replays/{replay}",
+        "POST {account}/replays/{replay}/resume",
         "POST {account}/replays/{replay}/resume",
         "DELETE {account}/users/{user}",
         "DELETE {account}/clients/{client}",
@@ -66,6 +69,17 @@ def test_what_changed_is_told_without_secrets(service: Service, customer: str, c
     assert paused["details"] == {"changes": {"active": [True, False]}}
     assert hidden["action"] == "webhook.updated"
     assert "s3cret" not in json.dumps([created, paused, hidden])
+
+
+def test_the_command_shows_no_secret_without_an_entry(service: Service, customer: str, container: Container) -> None:
+    slug, backend = service.get(customer).json()["slug"], LocalBackend(container)
+    webhook_id = backend.create_webhook(slug, HOOK)["id"]
+
+    assert backend.webhook(slug, webhook_id)["signing_secret"]
+    assert backend.edit_webhook(slug, webhook_id, {"active": False})["signing_secret"]
+
+    told = [one["action"] for one in entries(service, customer)[2:]]
+    assert told == ["webhook.secret_shown", "webhook.updated", "webhook.secret_shown"]
 
 
 def test_an_entry_is_committed_with_what_it_tells_of(service: Service, customer: str, container: Container) -> None:
