@@ -4,6 +4,7 @@ What receivers rely on stays: a version whose body changes so that they would no
 say how its bodies become those of the version before, unless they are such bodies already.
 """
 
+import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from marshmallow import ValidationError
 
 from dispatcher import clock
 from dispatcher.errors import EventTypeConflict, EventTypeNotFound, InvalidEventType
-from dispatcher.schemas import InvalidEvent, active
+from dispatcher.schemas import InvalidEvent, active, json_patch
 from dispatcher.schemas.api.event_type import NewEventTypeSchema
 from dispatcher.schemas.catalogue import EventType, problem_of_name
 from dispatcher.schemas.changes import EventChange, version_changes
@@ -106,6 +107,7 @@ def changed(
     if not force:
         _check_changes(chain.at(number), new, before)
     _check_body(chain.at(number))
+    _check_patch(chain.at(number), wanted)
     _check_downgrades(chain)
     return new
 
@@ -202,6 +204,16 @@ def _check_changes(event: EventType, new: StoredType, before: StoredType | None)
     all_changes = version_changes(event.name, older.schema, event.schema)
     if texts := [f"{one.path}: {one.text}" for one in all_changes if one.breaks or not (before or one.fits)]:
         raise InvalidEventType({"schema": [f"breaks receivers; {advice}", *texts[:_BREAKING_SHOWN]]})
+
+
+def _check_patch(event: EventType, wanted: StoredType) -> None:
+    """What real bodies lack is skipped, but of the example a patch finds all that it names: else it has a mistake."""
+    if event.previous is None or wanted.downgrade is None:
+        return
+    try:
+        json_patch.apply(json.loads(wanted.downgrade), copy.deepcopy(event.example), is_strict=True)
+    except json_patch.PatchFailed as error:
+        raise InvalidEventType({"downgrade": [f"the example: {error}"]}) from None
 
 
 def _check_downgrades(newest: EventType) -> None:

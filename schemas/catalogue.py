@@ -24,6 +24,7 @@ from marshmallow import Schema, fields
 
 from dispatcher.schemas.envelopes import ENVELOPES, Envelope
 from dispatcher.schemas.errors import DowngradeFailed, InvalidCatalogue, InvalidEvent
+from dispatcher.schemas.json_patch import PatchFailed
 from dispatcher.schemas.marshmallow_body import MarshmallowBody, Types
 from dispatcher.schemas.wire.body import Rendered, WireBody
 from dispatcher.schemas.wire.fields import Invalid, JsonSchema, Shape, WireSchema
@@ -170,7 +171,7 @@ class EventType:
             while event.version > version and event.downgrade and event.previous:
                 body, event = event.downgrade(body), event.previous
             return event.render(body, zone)[0].decode()
-        except InvalidEvent as error:
+        except (InvalidEvent, PatchFailed) as error:
             raise DowngradeFailed(self.name, self.version, version, str(error)) from error
         except Exception as error:  # whatever a company's own code raises; its words may hold a payload
             raise DowngradeFailed(self.name, self.version, version, type(error).__name__) from error

@@ -10,6 +10,7 @@ OPERATION_LIMIT, COPY_LIMIT = 200, 10
 
 _NEEDS = {"add": "value", "replace": "value", "test": "value", "remove": "", "move": "from", "copy": "from"}
 """Operation → what it needs besides its path."""
+_SOURCED = frozenset({"remove", "replace", "move", "copy"})
 
 
 class PatchFailed(ValueError):
@@ -25,11 +26,28 @@ def problems_of(patch: Any) -> list[str]:
     return [f"[{number}]: {text}" for number, one in enumerate(patch) if (text := _problem_of(one))]
 
 
-def apply(patch: Sequence[Operation], document: Any) -> Any:
-    """The document after all operations, which change what they are given; raises PatchFailed."""
+def apply(patch: Sequence[Operation], document: Any, *, is_strict: bool = False) -> Any:
+    """The document after all operations, which change what they are given; raises PatchFailed.
+
+    An operation on what the document does not have is skipped, as attributes may be optional; RFC 6902 and `is_strict`
+    have it fail.
+    """
     for operation in patch:
-        document = _apply(operation, document)
+        if is_strict or _has_source(operation, document):
+            document = _apply(operation, document)
     return document
+
+
+def _has_source(operation: Operation, document: Any) -> bool:
+    """Whether what it takes or replaces is there."""
+    source = operation.get("from", operation["path"]) if operation["op"] in _SOURCED else None
+    if source is None:
+        return True
+    try:
+        _at(document, _parts(source))
+    except PatchFailed:
+        return False
+    return True
 
 
 def _problem_of(operation: Any) -> str:

@@ -92,4 +92,6 @@ def _problem(name: str, version: object) -> str | None:
     event = active().events.get(name)
     if event is None:
         return no_such_event(name, active().events)
+    if type(version) is not int:
+        return f"{name}: must be a number from 1 to {event.version}"
     return None if version in event.versions else f"{name} has no version {version!r}, but 1 to {event.version}"

@@ -46,7 +46,17 @@ def test_an_operation_changes_the_document(operation: dict[str, Any], after: Any
 )
 def test_what_does_not_fit_the_document_fails(operation: dict[str, Any]) -> None:
     with pytest.raises(PatchFailed, match=r"there is no /|another value"):
-        apply([operation], {"a": {"b": [1, 2]}})
+        apply([operation], {"a": {"b": [1, 2]}}, is_strict=True)
+
+
+def test_what_is_not_there_is_skipped_as_attributes_may_be_optional() -> None:
+    absent = [op("move", "/c", from_="/a/x"), op("copy", "/c", from_="/x/y"), op("remove", "/a/b/2"),
+              op("replace", "/a/x", value=1)]  # fmt: skip
+
+    assert apply([*absent, op("add", "/c", value=3)], {"a": {"b": [1, 2]}}) == {"a": {"b": [1, 2]}, "c": 3}
+    for operation in (op("add", "/x/y", value=1), op("move", "/x/y", from_="/a"), op("test", "/a/x", value=1)):
+        with pytest.raises(PatchFailed):
+            apply([operation], {"a": {"b": [1, 2]}})
 
 
 @pytest.mark.parametrize(

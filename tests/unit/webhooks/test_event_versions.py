@@ -72,7 +72,9 @@ def test_a_process_that_was_not_upgraded_keeps_what_it_does_not_know() -> None:
     ("asked", "text"),
     [
         (TWO, "order.shipped has no version 2, but 1 to 1"),
-        ({"order.shipped": "1"}, "order.shipped has no version '1', but 1 to 1"),
+        ({"order.shipped": "1"}, "order.shipped: must be a number from 1 to 1"),
+        ({"order.shipped": [1]}, "order.shipped: must be a number"),
+        ({"order.shipped": True}, "order.shipped: must be a number"),
         ({"order.shiped": 1}, "is not included in the list"),
         ([], NO_VERSIONS),
         (None, NO_VERSIONS),

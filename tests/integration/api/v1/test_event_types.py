@@ -155,6 +155,9 @@ def test_what_breaks_receivers_is_a_new_version_with_a_downgrade(service: Servic
     assert refused["schema"][1] == "order.note: added"
 
     move = [{"op": "move", "from": "/order/sum", "path": "/order/total"}]
+    misspelt = [{"op": "remove", "path": "/order/summ"}, *move]
+    refused = problems(service.put(path, json=wanted | {"version": 2, "downgrade": misspelt}))
+    assert refused["downgrade"] == ["the example: there is no /order/summ"]
     assert service.put(path, json=wanted | {"version": 2, "downgrade": move}).status_code == 201
     assert service.post(f"{customer}/events", json={"name": name, "body": body}).status_code == 202
     assert service.post(f"{customer}/events", json={"name": name, "body": BODY}).status_code == 422
