@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from dispatcher.model.options import Options
 from dispatcher.model.webhook import SigningKeys
@@ -17,12 +17,15 @@ def signature_headers(
     schemes, made = options.signature_schemes, []
     if V1 in schemes or V1A in schemes:
         signed = b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
-        signature = " ".join(_standard(keys, schemes, signed))
+        signatures = [_v1(key.hmac, signed) for key in keys] if V1 in schemes else []
+        if V1A in schemes:  # the secret before may have had no pair
+            signatures += [f"v1a,{base64.b64encode(key.ed25519(signed)).decode()}" for key in keys if key.ed25519]
+        signature = " ".join(signatures)
         for prefix in options.signature_prefixes:
             made += [(prefix + "id", message_id), (prefix + "timestamp", timestamp), (prefix + "signature", signature)]
     if STRIPE in schemes:
-        signatures = (f",v1={_hex(key, timestamp.encode() + b'.' + body)}" for key in keys)
-        made.append((options.signature_header or OWN_HEADERS[STRIPE], f"t={timestamp}{''.join(signatures)}"))
+        parts = (f",v1={_hex(key, timestamp.encode() + b'.' + body)}" for key in keys)
+        made.append((options.signature_header or OWN_HEADERS[STRIPE], f"t={timestamp}{''.join(parts)}"))
     if GITHUB in schemes:  # one signature fits in: during a rotation that of the secret before, for as long as it signs
         made.append((options.signature_header or OWN_HEADERS[GITHUB], f"sha256={_hex(keys[-1], body)}"))
     return made
@@ -38,13 +41,6 @@ def is_signed(keys: Sequence[bytes], message_id: str, timestamp: str, signature:
     """Whether one of `signature`'s parts was made with one of `keys`; for receivers of ours, the clock is not asked."""
     expected = [sign([key], message_id, timestamp, body) for key in keys]
     return any(hmac.compare_digest(part.encode(), one.encode()) for part in signature.split(" ") for one in expected)
-
-
-def _standard(keys: Sequence[SigningKeys], schemes: Sequence[str], signed: bytes) -> Iterator[str]:
-    if V1 in schemes:
-        yield from (_v1(key.hmac, signed) for key in keys)
-    if V1A in schemes:  # the secret before may have had no pair
-        yield from ("v1a," + base64.b64encode(key.ed25519(signed)).decode() for key in keys if key.ed25519)
 
 
 def _v1(key: bytes, signed: bytes) -> str:

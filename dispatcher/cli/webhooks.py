@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from dispatcher.cli.backend import backend
 from dispatcher.cli.options import EventName, account_option, json_option, named_options, one_of, option_group
 from dispatcher.cli.output import print_json, show_attributes, show_list
+from dispatcher.errors import InvalidFile
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_number, read_schedule, read_words
@@ -210,6 +211,27 @@ def delete(webhook_id: int, slug: str | None) -> None:
     """Delete a webhook and cancel its pending deliveries."""
     backend().delete_webhook(slug, webhook_id)
     print(f"webhook {webhook_id} deleted")
+
+
+@webhook.command("import")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--from", "_origin", type=click.Choice(["svix"]), required=True, help="Whose endpoints they are.")
+@click.option("--account", "slug", required=True, metavar="SLUG", help="The account that gets them.")
+def import_(file: IO[str], _origin: str, slug: str) -> None:
+    """Create webhooks of endpoints in a JSON file, with the secrets that their receivers have."""
+    from dispatcher.current import current_container  # noqa: PLC0415 -- the other commands may do without a database
+    from dispatcher.webhooks.importing import import_from_svix  # noqa: PLC0415
+
+    try:
+        document = json.load(file)
+        made = import_from_svix(current_container().storage, slug, document)
+    except ValueError:
+        raise click.ClickException(f"{file.name}: must be JSON") from None
+    except InvalidFile as error:
+        raise click.ClickException(f"{file.name}: {error}") from None
+    for one in made:
+        print(f"webhook {one.id} ({one.uid}) created")
+    print(f"{len(made)} created")
 
 
 @webhook.command()

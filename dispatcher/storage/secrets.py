@@ -26,6 +26,29 @@ def signing_key(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix(SECRET_PREFIX))
 
 
+def is_private_key(secret: object) -> bool:
+    """Whether it is a key pair as Svix writes it, `whsk_...`."""
+    return isinstance(secret, str) and secret.startswith(_PRIVATE_PREFIX)
+
+
+def given_secret(secret: str) -> str:
+    """A signing secret or a key pair from elsewhere as it is stored; raises ValueError for what is neither."""
+    pair = is_private_key(secret)
+    try:
+        raw = base64.b64decode(secret.removeprefix(_PRIVATE_PREFIX if pair else SECRET_PREFIX), validate=True)
+    except ValueError:
+        raw = b""
+    if (
+        pair
+        and len(raw) == 64
+        and Ed25519PrivateKey.from_private_bytes(raw[:32]).public_key().public_bytes_raw() == raw[32:]
+    ):
+        return f"{new_signing_secret()}\n{secret}"
+    if pair or not secret.startswith(SECRET_PREFIX) or not 24 <= len(raw) <= 75:
+        raise ValueError("must be whsec_ and 24 to 75 bytes in Base64, or whsk_ and a key pair")
+    return secret
+
+
 def with_key_pair(secret: str) -> str:
     """A signing secret with a new ed25519 pair, as it is stored: `whsk_`, both keys in base64, in a second line."""
     key = Ed25519PrivateKey.generate()

@@ -28,11 +28,17 @@ _schema, _of_client = FilteredWebhookSchema(), ClientWebhookSchema()
 
 
 def create_webhook(
-    storage: Storage, slug: str, attributes: Mapping[str, Any], *, client_id: int | None = None
+    storage: Storage,
+    slug: str,
+    attributes: Mapping[str, Any],
+    *,
+    client_id: int | None = None,
+    signing_secret: str | None = None,
 ) -> Webhook:
     """A new webhook of the account; raises AccountNotFound or InvalidWebhook (messages by field, API v3's body A).
 
     `client_id` is the row's id of the API's client whose it is: only that one sees it there.
+    `signing_secret`: one that its receiver has already, for imports; None: a new one.
     """
     _check_door(attributes, client_id)
     schema = _schema if client_id is None else _of_client
@@ -42,7 +48,7 @@ def create_webhook(
         account = accounts.hold(connection, slug)
         if client_id is not None:
             clients.hold(connection, client_id)  # a client that is revoked meanwhile leaves no webhook behind
-        created = webhooks.create(connection, storage.secrets, account.id, checked)
+        created = webhooks.create(connection, storage.secrets, account.id, checked, signing_secret=signing_secret)
         given = {name: shown(name, value) for name, value in attributes.items()}
         audit.record(connection, "webhook.created", created.id, account_id=account.id, attributes=given)
         return created

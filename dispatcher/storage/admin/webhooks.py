@@ -183,11 +183,21 @@ update dispatcher.webhooks set auth_header_encrypted = %(auth_header)s, signing_
 """
 
 
-def create(connection: Connection, secrets: SecretBox, account_id: int, attributes: Mapping[str, Any]) -> Webhook:
-    """A new webhook with a new signing secret; `attributes` as `dispatcher.webhooks.edit` has checked them."""
+def create(
+    connection: Connection,
+    secrets: SecretBox,
+    account_id: int,
+    attributes: Mapping[str, Any],
+    *,
+    signing_secret: str | None = None,
+) -> Webhook:
+    """A new webhook with a new signing secret; `attributes` as `dispatcher.webhooks.edit` has checked them.
+
+    `signing_secret`: one from elsewhere (`secrets.given_secret`), with a key pair where that signs.
+    """
     parameters = {"client_id": None, **_parameters(attributes, secrets)}
-    secret = new_signing_secret()
-    secret = secrets.close(with_key_pair(secret) if _needs_key_pair(attributes) else secret)
+    new = new_signing_secret()
+    secret = secrets.close(signing_secret or (with_key_pair(new) if _needs_key_pair(attributes) else new))
     with _unique_uid():
         return _webhook(rows(connection, _INSERT, **parameters, account_id=account_id, secret=secret)[0], secrets)
 
