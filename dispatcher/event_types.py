@@ -107,7 +107,7 @@ def changed(
     if not force:
         _check_changes(chain.at(number), new, before)
     _check_body(chain.at(number))
-    _check_patch(chain.at(number), wanted)
+    _check_patch(chain.at(number), new)
     _check_downgrades(chain)
     return new
 
@@ -206,12 +206,12 @@ def _check_changes(event: EventType, new: StoredType, before: StoredType | None)
         raise InvalidEventType({"schema": [f"breaks receivers; {advice}", *texts[:_BREAKING_SHOWN]]})
 
 
-def _check_patch(event: EventType, wanted: StoredType) -> None:
+def _check_patch(event: EventType, new: StoredType) -> None:
     """What real bodies lack is skipped, but of the example a patch finds all that it names: else it has a mistake."""
-    if event.previous is None or wanted.downgrade is None:
+    if event.previous is None or new.downgrade is None:
         return
     try:
-        json_patch.apply(json.loads(wanted.downgrade), copy.deepcopy(event.example), is_strict=True)
+        json_patch.apply(json.loads(new.downgrade), copy.deepcopy(event.example), is_strict=True)
     except json_patch.PatchFailed as error:
         raise InvalidEventType({"downgrade": [f"the example: {error}"]}) from None
 
