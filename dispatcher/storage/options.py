@@ -7,6 +7,7 @@ from typing import Any
 
 from dispatcher.model.options import NO_OPTIONS, OPTION_DEFAULTS, SECRET_OPTIONS, Options
 from dispatcher.schemas.api.options import RETRY_SCHEDULES
+from dispatcher.schemas.api.signatures import SCHEMES
 from dispatcher.storage.secrets import SecretBox
 
 
@@ -20,7 +21,7 @@ def write_options(attributes: Mapping[str, Any], secrets: SecretBox) -> str | No
 
 
 def read_options(stored: str | None, secrets: SecretBox) -> Options:
-    """Raises SecretDecryptionFailed, and ValueError for an option or a schedule that only a later release knows."""
+    """Raises SecretDecryptionFailed, and ValueError for what only a later release knows: options, schedules, schemes."""
     return NO_OPTIONS if stored is None else _read(stored, secrets)
 
 
@@ -35,8 +36,9 @@ def _read(stored: str, secrets: SecretBox) -> Options:
     values = _with_secrets(json.loads(stored), lambda value: json.loads(secrets.open(value)))
     if unknown := values.keys() - OPTION_DEFAULTS.keys():
         raise ValueError(f"unknown options: {', '.join(sorted(unknown))}")
-    if isinstance(schedule := values.get("retry_schedule"), str) and schedule not in RETRY_SCHEDULES:
-        raise ValueError(f"unknown retry schedule: {schedule}")
+    schedule = values.get("retry_schedule")
+    if isinstance(schedule, str) and schedule not in RETRY_SCHEDULES or {*values.get("signature_schemes", ())} - {*SCHEMES}:
+        raise ValueError("an unknown retry schedule or signature scheme")
     return Options(**{name: _value(value) for name, value in values.items()})
 
 

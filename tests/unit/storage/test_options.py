@@ -49,7 +49,8 @@ def test_an_option_of_a_later_release_is_not_ignored() -> None:
         read_options('{"timeout_s": 5, "later": 1}', BOX)
 
 
-def test_nor_is_a_schedule_of_a_later_release() -> None:
-    """A drain that took it would fail at each result, and send the same again and again."""
-    with pytest.raises(ValueError, match="unknown retry schedule: later"):
-        read_options('{"retry_schedule": "later"}', BOX)
+@pytest.mark.parametrize("stored", ['{"retry_schedule": "later"}', '{"signature_schemes": ["v1", "later"]}'])
+def test_nor_are_a_schedule_and_a_signature_of_a_later_release(stored: str) -> None:
+    """A drain that took them would fail at each result and send the same again and again, or send without a signature."""
+    with pytest.raises(ValueError, match="unknown retry schedule or signature scheme"):
+        read_options(stored, BOX)
