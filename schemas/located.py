@@ -8,6 +8,7 @@ from dispatcher.schemas.catalogue import FIRST
 from dispatcher.schemas.wire.choices import did_you_mean
 
 Schema = Mapping[str, Any]
+_ANYTHING: Schema = {}
 
 
 def bodies(subscriptions: Iterable[str], pins: Mapping[str, int] | None = None) -> list["Located"]:
@@ -22,6 +23,11 @@ def bodies(subscriptions: Iterable[str], pins: Mapping[str, int] | None = None) 
     return [Located(one.schema, one.schema) for one in events]
 
 
+def attribute(name: str, schemas: Sequence["Located"]) -> list["Located"]:
+    """What the attribute may be, each once: alternatives that hold one another would be millions after eleven steps."""
+    return list({(id(one.whole), id(one.part)): one for schema in schemas for one in schema.attribute(name)}.values())
+
+
 def no_such_attribute(name: str, schemas: Sequence["Located"]) -> str:
     """What is wrong with an attribute that none of them has."""
     known = sorted({other for schema in schemas for other in schema.names()})
@@ -32,16 +38,16 @@ class Located:
     """A part of a JSON Schema, and the whole in which its references lead somewhere."""
 
     def __init__(self, whole: Schema, part: Schema) -> None:
-        self._whole = whole
-        self._part = part
+        self.whole = whole
+        self.part = part
 
     def attribute(self, name: str) -> Iterator["Located"]:
         """What the attribute may be, also of the items of an array; nothing where there is no such attribute."""
         for schema in self.leaves():
             if name in schema.get("properties", {}):
-                yield Located(self._whole, schema["properties"][name])
+                yield Located(self.whole, schema["properties"][name])
             elif _is_open(schema):
-                yield Located(self._whole, schema["additionalProperties"] if _has_more(schema) else {})
+                yield Located(self.whole, schema["additionalProperties"] if _has_more(schema) else _ANYTHING)
 
     def names(self) -> Iterator[str]:
         """The attributes that it names."""
@@ -50,16 +56,21 @@ class Located:
 
     def leaves(self) -> Iterator[Schema]:
         """Itself, its alternatives and its items, each without references."""
-        pending, seen = [self._part], 0
+        pending: list[Any] = [self.part]
+        seen = 0
         while pending and seen < 1_000:
             schema, seen = pending.pop(0), seen + 1
+            if isinstance(schema, bool):  # all or nothing
+                if schema:
+                    yield _ANYTHING
+                continue
             if "$ref" in schema:
-                pending.append(_at(self._whole, schema["$ref"]))
+                pending.append(_at(self.whole, schema["$ref"]))
                 continue
             yield schema
             for word in ("anyOf", "oneOf", "allOf"):
                 pending += schema.get(word, [])
-            if isinstance(schema.get("items"), dict):
+            if isinstance(schema.get("items"), dict | bool):
                 pending.append(schema["items"])
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher.schemas.errors import plain
-from dispatcher.schemas.located import Located, Schema, bodies, no_such_attribute, types_of
+from dispatcher.schemas.located import Located, Schema, attribute, bodies, no_such_attribute, types_of
 from dispatcher.schemas.wire.fields import UNSENDABLE
 
 Problem = tuple[str, str]
@@ -74,7 +74,7 @@ class _Compiler:
         here = f"{at}.{plain(key)}".lstrip(".")
         if key.startswith("$"):
             return self._combination(key, value, path, here, schemas, depth)
-        attributes = [inner for schema in schemas for inner in schema.attribute(key)]
+        attributes = attribute(key, schemas)
         if not attributes:
             return self._wrong(here, no_such_attribute(key, schemas))
         inner_path = f"{path}.{self._json(key, here)}"

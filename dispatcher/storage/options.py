@@ -21,7 +21,7 @@ def write_options(attributes: Mapping[str, Any], secrets: SecretBox) -> str | No
 
 
 def read_options(stored: str | None, secrets: SecretBox) -> Options:
-    """Raises SecretDecryptionFailed, and ValueError for what only a later release knows: options, schedules, schemes."""
+    """Raises SecretDecryptionFailed, and ValueError for what only a later release knows, as an option or in one."""
     return NO_OPTIONS if stored is None else _read(stored, secrets)
 
 
@@ -37,7 +37,8 @@ def _read(stored: str, secrets: SecretBox) -> Options:
     if unknown := values.keys() - OPTION_DEFAULTS.keys():
         raise ValueError(f"unknown options: {', '.join(sorted(unknown))}")
     schedule = values.get("retry_schedule")
-    if isinstance(schedule, str) and schedule not in RETRY_SCHEDULES or {*values.get("signature_schemes", ())} - {*SCHEMES}:
+    later = {*values.get("signature_schemes", ())} - {*SCHEMES}
+    if later or (isinstance(schedule, str) and schedule not in RETRY_SCHEDULES):
         raise ValueError("an unknown retry schedule or signature scheme")
     return Options(**{name: _value(value) for name, value in values.items()})
 

@@ -8,7 +8,7 @@ from marshmallow import ValidationError, fields
 
 from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.errors import plain
-from dispatcher.schemas.located import Located, bodies, no_such_attribute
+from dispatcher.schemas.located import Located, attribute, bodies, no_such_attribute
 
 _PATH = re.compile(r"(?=.{1,200}\Z)[^\s.\x00-\x1f\ud800-\udfff]+(\.[^\s.\x00-\x1f\ud800-\udfff]+){0,11}")
 _LIMIT, _SHOWN = 100, 10
@@ -49,7 +49,7 @@ def problems_of_paths(
 
 def _problem(path: str, schemas: Sequence[Located]) -> str | None:
     for name in path.split("."):
-        inner = [one for schema in schemas for one in schema.attribute(name)]
+        inner = attribute(name, schemas)
         if not inner:
             return no_such_attribute(name, schemas)
         schemas = inner

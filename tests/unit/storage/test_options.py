@@ -51,6 +51,6 @@ def test_an_option_of_a_later_release_is_not_ignored() -> None:
 
 @pytest.mark.parametrize("stored", ['{"retry_schedule": "later"}', '{"signature_schemes": ["v1", "later"]}'])
 def test_nor_are_a_schedule_and_a_signature_of_a_later_release(stored: str) -> None:
-    """A drain that took them would fail at each result and send the same again and again, or send without a signature."""
+    """A drain that took them would fail at each result and send the same again, or without a signature."""
     with pytest.raises(ValueError, match="unknown retry schedule or signature scheme"):
         read_options(stored, BOX)
