@@ -47,8 +47,8 @@ def test_an_emit_knows_what_was_stored_since_on_any_connection(
     assert first.name == NAME
     signals[NAME].send(account.slug, **BODY)  # type: ignore[index]
 
-    event_types.put(storage, NAME, {"schema": schema_with(total={"type": "number", "maximum": 2}), "example": {
-        "order": {"id": ID, "total": 1}}})  # fmt: skip
+    bounded = schema_with(total={"type": "number", "minimum": 0, "maximum": 2})
+    event_types.put(storage, NAME, {"schema": bounded, "example": {"order": {"id": ID, "total": 1}}})
     use_stored([], 0)  # as long ago
     with pytest.raises(InvalidEvent, match="total: must be at most 2"):
         container.emitter.emit(account, [an_order(3)])
