@@ -94,6 +94,15 @@ def test_a_webhook_is_shown_edited_and_deleted(
     set_options = (edited["timeout_s"], edited["retry_schedule"], edited["success_codes"], edited["headers"])
     assert set_options == (5, [60, 300], ["2xx", "409"], {"X-Env": "test"})
     assert edited["secret_headers"] == {"X-Key": None}
+    signed = ["--signature-scheme", "v1a", "--signature-scheme", "github", "--signature-header", "X-Acme"]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *signed, "--signature-prefix", "svix-")
+    assert (edited["signature_schemes"], edited["signature_header"]) == (["v1a", "github"], "X-Acme")
+    assert edited["signature_prefixes"] == ["svix-"]
+    assert edited["public_key"].startswith("whpk_")
+    signed = ["--signature-scheme", "", "--signature-prefix", "", "--signature-header", ""]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *signed)
+    assert (edited["signature_schemes"], edited["signature_prefixes"]) == (["v1"], ["webhook-"])
+    assert edited["signature_header"] is None
     chosen = ["--event", "invoice_*", "--only-field", "invoice.number", "--exclude-field", "invoice.note"]
     edited = run_json("webhook", "edit", name, "--account", "acme", *chosen)
     assert (edited["events"], edited["only_fields"]) == (["invoice_*"], ["invoice.number"])

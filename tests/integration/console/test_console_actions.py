@@ -100,13 +100,17 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen: Window, base: str,
     page.get_by_label("Success codes").fill("2xx 409")
     page.get_by_label("Headers", exact=True).fill("X-Env: test")
     page.get_by_label("Secret headers").fill("X-Key: s3cret")
+    page.get_by_label("v1a: ed25519").check()
+    page.get_by_label("Header prefix").fill("webhook- svix-")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="The books")).to_be_visible()
-    for text in ("set (hidden)", "60, 300", "2xx, 409", "X-Env, X-Key", "4711"):
+    expect(page.get_by_text("whpk_")).to_be_visible()
+    for text in ("v1, v1a", "set (hidden)", "60, 300", "2xx, 409", "X-Env, X-Key", "4711"):
         expect(page.get_by_text(text, exact=True)).to_be_visible()
     page.get_by_role("link", name="Edit").click()
     expect(page.get_by_label("Headers", exact=True)).to_have_value("X-Env: test\n")
     expect(page.get_by_label("Secret headers")).to_have_value("X-Key: \n")
+    expect(page.get_by_label("Header prefix")).to_have_value("webhook- svix-")
     page.get_by_label("Success codes").fill("ok")
     page.get_by_label("Secret headers").fill("X-Key: other")
     page.get_by_role("button", name="Save").click()
