@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SIZE_LIMIT, DEPTH_LIMIT = 256 * 1024, 64
 """Bytes of a schema as JSON, and objects and arrays in one another."""
+ALL_PROBLEMS_BYTES = 32 * 1024
+"""Of a body up to so large all problems are told: those of 5 MiB may take a minute, and gigabytes."""
 _PATTERN_LIMIT = 1024 * 1024
 """Bytes of a compiled pattern."""
 _DEFS, _COMPONENTS = "#/$defs/", "#/components/schemas/"
@@ -55,7 +57,7 @@ class JsonSchemaBody:
             text = json_text(body)
             value = body if is_json(body) else _read(body, text)
             if not self.is_valid(value):
-                raise Invalid([problem for error in self._validator.iter_errors(value) for problem in _problems(error)])
+                raise Invalid(self._problems(value, len(text)))
         except RecursionError:
             raise Invalid([("", "is nested too deeply")]) from None
         return text, value
@@ -79,6 +81,16 @@ class JsonSchemaBody:
     def example(self) -> dict[str, Any]:
         """As `BodyType` has it."""
         return self._described.example()
+
+    def _problems(self, value: Any, size: int) -> Problems:
+        """All; of a large body the first, as jsonschema-rs makes all before it gives one."""
+        if size <= ALL_PROBLEMS_BYTES:
+            return [problem for error in self._validator.iter_errors(value) for problem in _problems(error)]
+        try:
+            self._validator.validate(value)
+        except ValueError as error:
+            return _problems(error)[:1]  # type: ignore[arg-type]  # a ValidationError, which is imported for types only
+        return []
 
     @cached_property
     def _validator(self) -> "Draft202012Validator":

@@ -118,6 +118,8 @@ def _problems(items: Sequence[JSON], time_zone: str, *, is_array: bool) -> dict[
     """What is wrong with all of them, by path."""
     by_path: dict[str, list[str]] = {}
     for index, item in enumerate(items):
+        if len(by_path) >= _ERROR_LIMIT:
+            break
         at = f"[{index}]" if is_array else ""
         for path, reason in list(emitted.problems(item)) or problems(_new_event(item), time_zone):
             if len(by_path) < _ERROR_LIMIT:
