@@ -7,11 +7,13 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import Length, Range, Regexp
 
 from dispatcher.schemas.api.webhook import FilteredWebhookSchema
-from dispatcher.schemas.wire.fields import Boolean, DateTime, Integer, WireSchema
+from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, WireSchema
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}\Z")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}@[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}\Z")
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{1,320}\Z")
+
+_NO_PASSWORD = "must have 8 to 1,024 characters"  # noqa: S105 - a message
 
 
 def _limit(most: int) -> fields.Integer:
@@ -28,6 +30,11 @@ def _text(pattern: re.Pattern[str], error: str, **options: Any) -> fields.String
 
 def _name(**options: Any) -> fields.String:
     return _text(_PRINTABLE, "must have 1 to 320 printable characters", **options)
+
+
+def _check_password(password: str) -> None:
+    if UNSENDABLE.search(password):
+        raise ValidationError(_NO_PASSWORD)
 
 
 def _check_permission(permission: str) -> None:
@@ -58,7 +65,7 @@ class TenantUserSchema(WireSchema):
     email = _text(_EMAIL, "must be an e-mail address", required=True)
     full_name = _name()
     permission = fields.String(load_default="read", validate=_check_permission)
-    password = fields.String(load_only=True, validate=Length(8, 1_024, error="must have 8 to 1,024 characters"))
+    password = fields.String(load_only=True, validate=[Length(8, 1_024, error=_NO_PASSWORD), _check_password])
 
 
 class TenantClientSchema(WireSchema):

@@ -50,6 +50,7 @@ def test_an_id_that_can_be_a_slug_is_one_and_accounts_of_the_command_are_known_b
     [
         ({"time_zone": "Mars/Base"}, "time_zone"),
         ({"owner_email": "nobody"}, "owner_email"),
+        ({"owner_email": "no\0body@example.com"}, "owner_email"),
         ({"retention_days": 31}, "retention_days"),
         ({"retention_days": 0}, "retention_days"),
         ({"requests_per_minute": "7"}, "requests_per_minute"),

@@ -123,7 +123,8 @@ def test_a_user_with_a_password_may_be_created_once(service: Service, customer: 
 
     assert "password" not in service.post(f"{customer}/users", json=user).json()
     assert service.post(f"{customer}/users", json=user).json()["code"] == "conflict"
-    assert service.post(f"{customer}/users", json=user | {"permission": "owner"}).status_code == 422
+    for wrong in ({"permission": "owner"}, {"password": "correct \ud800 horse"}, {"email": "jo@\0"}):
+        assert service.post(f"{customer}/users", json=user | wrong).status_code == 422
 
 
 def test_events_of_any_account_are_stored_as_those_of_a_client(service: Service, customer: str) -> None:
