@@ -1,10 +1,11 @@
 """An event in: checked and rendered once, stored in one statement, in the caller's own transaction if it likes."""
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from marshmallow import ValidationError
 
@@ -16,7 +17,7 @@ from dispatcher.errors import InvalidEventAttribute
 from dispatcher.model.account import Account
 from dispatcher.model.event import BODY_LIMIT, Event, EventDraft
 from dispatcher.pipeline.event_types import is_stale, refresh_by
-from dispatcher.pipeline.trace import TracesEmits, untraced
+from dispatcher.pipeline.trace import EmitSpan, TracesEmits, untraced
 from dispatcher.schemas import EventType, InvalidEvent, active
 from dispatcher.schemas.wire.fields import Problems, render_datetime, zone_of
 from dispatcher.storage.pipeline import emits
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Owner = TypeVar("Owner")
+"""An account as an emitter takes it."""
 
 
 _KNOWN_LIMIT = 10_000
@@ -56,10 +59,49 @@ class ConnectionSource(Protocol):
         """
 
 
-class Emitter:
-    """Stores events for one process, on `connections` where an emit is handed none. The commit notifies the workers.
+class AbstractEmitter(ABC, Generic[Owner]):
+    """Emits for one process, on `connections` where an emit is handed none. A subclass says where events are stored."""
 
-    `count_repeated` gets the number of events that had been stored already, by their keys.
+    def __init__(self, connections: Callable[[], ConnectionSource], trace: TracesEmits = untraced) -> None:
+        self._connections = connections
+        self._trace = trace
+
+    def emit(self, account: Owner, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
+        """Stores `new` for the account, all or none, and returns the stored events in order.
+
+        Raises InvalidEvent before anything is stored. Of several events it names the problems of all, by path:
+        `[3].body.invoice.id`. With `connection` the rows belong to its transaction; without, they are committed on
+        return. Where emits are traced, the events carry the trace that their attempts belong to.
+        """
+        with self._trace([event.name for event in new], None) as span:
+            if connection is None:
+                return self._commit(account, new, span)
+            return completed(self._join(adapter_for(connection), account, new, span))
+
+    async def aemit(self, account: Owner, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
+        """As `emit`, on an event loop and an asynchronous connection; without one, in a thread."""
+        if connection is None:
+            import asyncio  # noqa: PLC0415 -- loaded already: this runs on its loop
+
+            return await asyncio.to_thread(self.emit, account, new)
+        adapter = await async_adapter_for(connection)
+        with self._trace([event.name for event in new], None) as span:
+            return await self._join(adapter, account, new, span)
+
+    @abstractmethod
+    def _commit(self, account: Owner, new: Sequence[NewEvent], span: EmitSpan) -> list[Event]:
+        """Stores `new` on a connection of the process and commits it."""
+
+    @abstractmethod
+    async def _join(self, adapter: Adapter, account: Owner, new: Sequence[NewEvent], span: EmitSpan) -> list[Event]:
+        """Stores `new` in the transaction of the adapter's connection."""
+
+
+class Emitter(AbstractEmitter[Account | str]):
+    """Stores events in the dispatcher's tables, for an account or its slug. The commit notifies the workers.
+
+    Bodies are rendered in the account's time zone. An event that repeats an idempotency key of the account stands for
+    the first one; `count_repeated` gets the number of these.
     """
 
     def __init__(
@@ -69,40 +111,10 @@ class Emitter:
         trace: TracesEmits = untraced,
         schema: str = USUAL,
     ) -> None:
-        self._schema = schema
-        self._connections = connections
+        super().__init__(connections, trace)
         self._count_repeated = count_repeated
-        self._trace = trace
+        self._schema = schema
         self._known: dict[str, Account] = {}
-
-    def emit(self, account: Account | str, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
-        """Stores `new` for the account (or its slug), all or none, and returns the stored events in order.
-
-        1. Render each body in the account's time zone; raises InvalidEvent before anything is stored. Of
-           several events it names the problems of all, by path: `[3].body.invoice.id`.
-        2. Insert; an event that repeats an idempotency key of the account stands for the first one.
-        With `connection` the rows belong to its transaction; without, they are committed on return. Where emits are
-        traced, the events carry the trace that their attempts belong to.
-        """
-        with self._trace([event.name for event in new], None) as span:
-            if connection is None:
-                stored = self._commit(account, new, span.traceparent)
-            else:
-                stored = completed(self._join(adapter_for(connection), account, new, span.traceparent))
-            span.stored([event.id for event in stored])
-        return stored
-
-    async def aemit(self, account: Account | str, new: Sequence[NewEvent], connection: object = None) -> list[Event]:
-        """As `emit`, on an event loop and an asynchronous connection; without one, in a thread."""
-        if connection is None:
-            import asyncio  # noqa: PLC0415 -- loaded already: this runs on its loop
-
-            return await asyncio.to_thread(self.emit, account, new)
-        adapter = await async_adapter_for(connection)
-        with self._trace([event.name for event in new], None) as span:
-            stored = await self._join(adapter, account, new, span.traceparent)
-            span.stored([event.id for event in stored])
-        return stored
 
     def emit_batch(self, batch: Sequence[Emit]) -> list[list[Event] | None]:
         """What several callers emit, in one commit: their events.
@@ -125,22 +137,25 @@ class Emitter:
         failpoints.hit("after_commit")
         return stored
 
-    def _commit(self, account: Account | str, new: Sequence[NewEvent], traceparent: str | None) -> list[Event]:
+    def _commit(self, account: Account | str, new: Sequence[NewEvent], span: EmitSpan) -> list[Event]:
         if is_stale(event.name for event in new):
             self._connections().autocommit(lambda connection: completed(refresh_by(adapter_for(connection))))
         owner = account if isinstance(account, Account) else self._connections().autocommit(emits.find_account, account)
         drafts = drafts_of(new, owner.time_zone)  # before the connection is taken, which others wait for
-        return self.emit_one(Emit(owner.id, drafts, traceparent))
+        stored = self.emit_one(Emit(owner.id, drafts, span.traceparent))
+        span.stored([event.id for event in stored])
+        return stored
 
     async def _join(
-        self, adapter: Adapter, account: Account | str, new: Sequence[NewEvent], traceparent: str | None
+        self, adapter: Adapter, account: Account | str, new: Sequence[NewEvent], span: EmitSpan
     ) -> list[Event]:
         adapter = adapter_in_schema(adapter, self._schema)
         if is_stale(event.name for event in new):
             await refresh_by(adapter)
-        stored = await self._insert(adapter, account, new, traceparent)
+        stored = await self._insert(adapter, account, new, span.traceparent)
         failpoints.hit("before_commit")
         self._count(stored)
+        span.stored([event.id for event in stored])
         return stored
 
     async def _insert(
