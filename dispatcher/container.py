@@ -52,8 +52,8 @@ class Container:
 
     @cached_property
     def storage(self) -> Storage:
-        own = self.settings
-        return Storage(own.database_url, SecretBox(own.secret_keys), own.pool_size, own.schema)
+        settings = self.settings
+        return Storage(settings.database_url, SecretBox(settings.secret_keys), settings.pool_size, settings.schema)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -81,9 +81,9 @@ class Container:
 
     @cached_property
     def emitter(self) -> Emitter:
-        own, trace = self.settings, self.tracing.emit if self.tracing else untraced
+        settings, trace = self.settings, self.tracing.emit if self.tracing else untraced
         return Emitter(
-            lambda: self.storage, lambda count: self.counters.add({"duplicates:emit": count}), trace, own.schema
+            lambda: self.storage, lambda count: self.counters.add({"duplicates:emit": count}), trace, settings.schema
         )
 
     @cached_property
@@ -92,9 +92,9 @@ class Container:
 
     @cached_property
     def intakes(self) -> Intakes:
-        own, secrets = self.settings, self.storage.secrets
-        storage = Storage(own.database_url, secrets, len(own.outboxes) + 1, own.schema)
-        return Intakes(own.outboxes, storage, self.counters, self.owner)
+        settings, secrets = self.settings, self.storage.secrets
+        storage = Storage(settings.database_url, secrets, len(settings.outboxes) + 1, settings.schema)
+        return Intakes(settings.outboxes, storage, self.counters, self.owner)
 
     @cached_property
     def fan_out_runner(self) -> FanOutRunner:

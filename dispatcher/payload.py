@@ -70,20 +70,20 @@ def sent_version(name: str, version: int, options: Options) -> int:
 def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_agent: str) -> list[tuple[str, str]]:
     """Headers of the POST (API v3, Webhook delivery; Standard Webhooks); `sent_at` in seconds since 1970."""
     key = str(delivery.idempotency_key)
-    made = [
+    fields = [
         ("Content-Type", content_type(delivery.event_name, target.payload_version)),
         ("User-Agent", user_agent),
         ("Idempotency-Key", key),
     ]
     if target.signing is Signing.STANDARD:
-        made += signature_headers(target.signing_keys, target.options, key, str(sent_at), body)
+        fields += signature_headers(target.signing_keys, target.options, key, str(sent_at), body)
     if (version := sent_version(delivery.event_name, delivery.event_version, target.options)) != FIRST:
-        made.append((VERSION_HEADER, str(version)))
+        fields.append((VERSION_HEADER, str(version)))
     if target.auth_header:
-        made.append(("Authorization", target.auth_header))
+        fields.append(("Authorization", target.auth_header))
     if target.options is not NO_OPTIONS:
-        made += [*target.options.headers.items(), *target.options.secret_headers.items()]
-    return made
+        fields += [*target.options.headers.items(), *target.options.secret_headers.items()]
+    return fields
 
 
 def content_type(event_name: str, version: PayloadVersion) -> str:

@@ -14,7 +14,7 @@ def signature_headers(
     keys: Sequence[SigningKeys], options: Options, message_id: str, timestamp: str, body: bytes
 ) -> list[tuple[str, str]]:
     """The headers of each scheme that the options have; `timestamp` in seconds since 1970."""
-    schemes, made = options.signature_schemes, []
+    schemes, fields = options.signature_schemes, []
     if V1 in schemes or V1A in schemes:
         signed = b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
         signatures = [_v1(key.hmac, signed) for key in keys] if V1 in schemes else []
@@ -22,13 +22,17 @@ def signature_headers(
             signatures += [f"v1a,{base64.b64encode(key.ed25519(signed)).decode()}" for key in keys if key.ed25519]
         signature = " ".join(signatures)
         for prefix in options.signature_prefixes:
-            made += [(prefix + "id", message_id), (prefix + "timestamp", timestamp), (prefix + "signature", signature)]
+            fields += [
+                (prefix + "id", message_id),
+                (prefix + "timestamp", timestamp),
+                (prefix + "signature", signature),
+            ]
     if STRIPE in schemes:
         parts = (f",v1={_hex(key, timestamp.encode() + b'.' + body)}" for key in keys)
-        made.append((options.signature_header or OWN_HEADERS[STRIPE], f"t={timestamp}{''.join(parts)}"))
+        fields.append((options.signature_header or OWN_HEADERS[STRIPE], f"t={timestamp}{''.join(parts)}"))
     if GITHUB in schemes:  # one signature fits in: during a rotation that of the secret before, for as long as it signs
-        made.append((options.signature_header or OWN_HEADERS[GITHUB], f"sha256={_hex(keys[-1], body)}"))
-    return made
+        fields.append((options.signature_header or OWN_HEADERS[GITHUB], f"sha256={_hex(keys[-1], body)}"))
+    return fields
 
 
 def sign(keys: Sequence[bytes], message_id: str, timestamp: str, body: bytes) -> str:

@@ -224,14 +224,14 @@ def import_(file: IO[str], _origin: str, slug: str) -> None:
 
     try:
         document = json.load(file)
-        made = import_from_svix(current_container().storage, slug, document)
+        webhooks = import_from_svix(current_container().storage, slug, document)
     except ValueError:
         raise click.ClickException(f"{file.name}: must be JSON") from None
     except InvalidFile as error:
         raise click.ClickException(f"{file.name}: {error}") from None
-    for one in made:
+    for one in webhooks:
         print(f"webhook {one.id} ({one.uid}) created")
-    print(f"{len(made)} created")
+    print(f"{len(webhooks)} created")
 
 
 @webhook.command()

@@ -31,7 +31,7 @@ def is_private_key(secret: object) -> bool:
     return isinstance(secret, str) and secret.startswith(_PRIVATE_PREFIX)
 
 
-def given_secret(secret: str) -> str:
+def foreign_secret(secret: str) -> str:
     """A signing secret or a key pair from elsewhere as it is stored; raises ValueError for what is neither."""
     pair = is_private_key(secret)
     try:

@@ -8,7 +8,7 @@ from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.joined import JoinedStorage
-from dispatcher.storage.secrets import given_secret, is_private_key
+from dispatcher.storage.secrets import foreign_secret, is_private_key
 from dispatcher.webhooks.edit import create_webhook
 
 _PREFIXES = ("svix-", "webhook-")
@@ -43,7 +43,7 @@ def _create(storage: Storage, slug: str, at: int, endpoint: Any, known: set[str 
     if attributes["uid"] in known:
         return None
     try:
-        secret = given_secret(str(endpoint.get("secret")))
+        secret = foreign_secret(str(endpoint.get("secret")))
     except ValueError as error:
         raise InvalidFile((at, "secret"), str(error)) from None
     try:

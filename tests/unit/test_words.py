@@ -1,8 +1,10 @@
-"""What people read is plain English in the field's words, and a class's name says which class it is."""
+"""What people read is plain English in the field's words, and a name says what the thing is."""
 
 import ast
 import re
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -18,6 +20,14 @@ FORBIDDEN = re.compile(
 )
 SHARED_NAMES = {"Meta"}
 """Django's word."""
+VAGUE = re.compile(r"(?:^|_)(?:(?<!not_)found|made|told|looks?|looked|own|given|wanted)(?:_|$)")
+"""In a name, these tell what happened to a thing, and not what it is. `not_found` is HTTP's."""
+GUARDED = (
+    "access broker cli connections contrib local metrics model pipeline processes replays schedule sender storage web"
+)
+"""The packages of `dispatcher` whose names are free of them."""
+FOREIGN_NAMES = {"connection_made"}
+"""asyncio's."""
 
 
 def texts() -> dict[str, str]:
@@ -36,7 +46,7 @@ def texts() -> dict[str, str]:
 
 def strings(path: Path, *, docstrings: bool) -> list[str]:
     """The text constants of a module; of docstrings, those of classes, which are messages."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     prose = {
         id(node.value)
         for node in ast.walk(tree)
@@ -47,6 +57,21 @@ def strings(path: Path, *, docstrings: bool) -> list[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
     ]
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def names(path: Path) -> Iterator[str]:
+    """What the module defines or assigns."""
+    for node in ast.walk(parsed(path)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
 
 
 def readable(text: str) -> str:
@@ -70,8 +95,16 @@ def test_no_two_classes_share_a_name() -> None:
         node.name
         for package in ("dispatcher", "schemas", "tasks")
         for path in (ROOT / package).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ClassDef)
     )
 
     assert {name for name, count in names.items() if count > 1} <= SHARED_NAMES
+
+
+def test_names_say_what_a_thing_is() -> None:
+    folders = [ROOT / "bench", ROOT / "tasks", *(ROOT / "dispatcher" / package for package in GUARDED.split())]
+    paths = [*(ROOT / "dispatcher").glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py"))]
+    vague = {str(path): {name for name in names(path) if VAGUE.search(name)} - FOREIGN_NAMES for path in paths}
+
+    assert {path: words for path, words in vague.items() if words} == {}

@@ -193,7 +193,7 @@ def create(
 ) -> Webhook:
     """A new webhook with a new signing secret; `attributes` as `dispatcher.webhooks.edit` has checked them.
 
-    `signing_secret`: one from elsewhere (`secrets.given_secret`), with a key pair where that signs.
+    `signing_secret`: one from elsewhere (`secrets.foreign_secret`), with a key pair where that signs.
     """
     parameters = {"client_id": None, **_parameters(attributes, secrets)}
     new = new_signing_secret()
