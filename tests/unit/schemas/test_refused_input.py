@@ -75,3 +75,9 @@ def test_letters_of_other_scripts_stay_readable_in_a_message() -> None:
 
 def test_a_name_that_is_no_string_is_refused_like_an_unknown_one() -> None:
     assert str(refusal(None, {})).startswith("None: is not an event of the catalogue; ")
+
+
+def test_an_array_that_is_wrong_in_many_places_is_not_gone_through_to_its_end() -> None:
+    problems = refusal("invoice_created", {"invoice": {"id": 1, "lines": [7] * 100_000}}).problems
+
+    assert sum(path.startswith("invoice.lines[") for path, _ in problems) == 1_000
