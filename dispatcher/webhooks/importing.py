@@ -62,7 +62,7 @@ def _attributes(endpoint: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": endpoint.get("metadata") or {},
         "rate_limit": endpoint.get("rateLimit"),
         "active": not endpoint.get("disabled"),
-        "headers": endpoint.get("headers") or {},
+        "secret_headers": endpoint.get("headers") or {},  # most often tokens, which neither rows nor the audit log hold
         "signature_prefixes": list(_PREFIXES),
         "signature_schemes": ["v1a" if is_private_key(endpoint.get("secret")) else "v1"],
     }

@@ -9,6 +9,8 @@ import pytest
 from click.testing import Result
 
 from dispatcher.model.account import Account
+from dispatcher.storage.admin import audit
+from dispatcher.storage.engine import Storage
 from tests.support.vectors import PRIVATE_KEY, PUBLIC_KEY, SECRET
 
 FIRST = {
@@ -18,6 +20,7 @@ FIRST = {
     "description": "",
     "metadata": {"crm": "4711"},
     "rateLimit": 5,
+    "headers": {"Authorization": "Bearer s3cret"},
     "disabled": False,
     "version": 1,
     "secret": SECRET,
@@ -36,13 +39,15 @@ def imported(run: Callable[..., Result], account: Account, tmp_path: Path) -> Ca
 
 
 def test_endpoints_keep_their_secrets(
-    imported: Callable[..., Result], run_json: Callable[..., Any], account: Account
+    imported: Callable[..., Result], run_json: Callable[..., Any], account: Account, storage: Storage
 ) -> None:
     assert imported({"data": [FIRST, SECOND]}).stdout.endswith("2 created\n")
     assert imported([SECOND, FIRST]).stdout == "0 created\n"
 
     made = run_json("webhook", "list", "--account", account.slug)
     first, second = (run_json("webhook", "show", str(one["id"]), "--account", account.slug) for one in made)
+    assert first["secret_headers"] == {"Authorization": None}
+    assert "s3cret" not in str(storage.read(audit.page, account_id=account.id, before=None, limit=9))
     assert (first["uid"], first["signing_secret"], first["public_key"]) == ("ep_1", SECRET, None)
     assert (first["events"], first["rate_limit"], first["metadata"]) == (["invoice_paid"], 5, {"crm": "4711"})
     assert first["signature_prefixes"] == ["svix-", "webhook-"]
