@@ -111,7 +111,8 @@ async function withKeys(request: Request, path: string): Promise<Request> {
 
 /**
  * The last response. What was answered 429 was not carried out, and is retried. What was answered 503, or not at all,
- * may have been, and is retried only where that does no harm.
+ * may have been, and is retried only where that does no harm. So is 409 with a `Retry-After`: an earlier attempt, whose
+ * response was lost, is still being processed.
  */
 async function send(request: Request, authorizer: Authorizer, isRepeatable: boolean, options: Options): Promise<Response> {
   const retries = options.retries ?? 2;
@@ -122,7 +123,8 @@ async function send(request: Request, authorizer: Authorizer, isRepeatable: bool
       const response = await once(request, authorizer, options);
       const after = response.headers.get('Retry-After') ?? '';
       if (/^\d+$/.test(after)) waitMs = Number(after) * 1000;
-      const isTemporary = response.status === 429 || (response.status === 503 && isRepeatable);
+      const isBusy = response.status === 503 || (response.status === 409 && after !== '');
+      const isTemporary = response.status === 429 || (isBusy && isRepeatable);
       if (isLast || !isTemporary || waitMs > LONGEST_WAIT_MS) return response;
     } catch (error) {
       if (isLast || !isRepeatable || error instanceof Error && error.name === 'ApiError') throw error;

@@ -91,7 +91,8 @@ def receiver() -> Iterator[Receiver]:
         pages = [Answer(body=json.dumps([{"id": number} for number in range(count)]).encode()) for count in (40, 1)]
         receiver.script("/v3/accounts/shop/webhooks.json", *pages)
         receiver.script("/v3/oauth/token", Answer(body=b'{"access_token": "token"}'))
-        receiver.script("/busy/accounts/ts_1/users", busy[1], Answer(status=201, body=b'{"id": 1}'))
+        in_progress = Answer(status=409, headers=[("Retry-After", "0")])
+        receiver.script("/busy/accounts/ts_1/users", in_progress, Answer(status=201, body=b'{"id": 1}'))
         receiver.script("/busy/accounts/ts_1/webhooks/1/ping", Answer(status=503, body=b"{}"), Answer(body=b"{}"))
         yield receiver
 

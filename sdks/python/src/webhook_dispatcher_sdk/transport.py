@@ -96,7 +96,8 @@ class Transport:
         """The last response.
 
         What was answered 429 was not carried out, and is retried. What was answered 503, or not at all, may have
-        been, and is retried only where that does no harm.
+        been, and is retried only where that does no harm. So is 409 with a `Retry-After`: an earlier attempt, whose
+        response was lost, is still being processed.
         """
         for attempt in range(self._retries + 1):
             is_last, wait_s = attempt == self._retries, _BACKOFF_S * 2**attempt
@@ -107,7 +108,10 @@ class Transport:
                     raise NoResponse(self.api, error) from error
             else:
                 wait_s = _retry_after_s(response, wait_s)
-                is_temporary = response.status_code == 429 or (response.status_code == 503 and request.is_repeatable)
+                is_busy = response.status_code == 503 or (
+                    response.status_code == 409 and "Retry-After" in response.headers
+                )
+                is_temporary = response.status_code == 429 or (is_busy and request.is_repeatable)
                 if is_last or not is_temporary or wait_s > LONGEST_WAIT_S:
                     return response
             time.sleep(wait_s)
