@@ -64,7 +64,7 @@ def check_that_processes_know_new_event_types(cluster: Cluster, receiver: Receiv
     sent = json.loads(request.body)
     assert (list(sent), sent["type"], sent["data"]) == (["type", "timestamp", "data"], "order.shipped", BODY)
 
-    stricter = schema_with(total={"type": "number", "maximum": 10})
+    stricter = schema_with(total={"type": "number", "minimum": 0, "maximum": 10})
     event_types.put(storage, "order.shipped", {"schema": stricter, "example": {"order": {"id": ID, "total": 1}}})
     eventually(lambda: call("POST", f"/accounts/{SLUG}/events", event) == 422, 1.0, "the API knowing the change")
 
