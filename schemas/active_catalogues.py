@@ -105,8 +105,13 @@ class Catalogues:
 
     @cached_property
     def resource_ids(self) -> Mapping[str, tuple[str, str]]:
-        """Event → where its resource's id stands: the key of the body, and the attribute."""
-        return {event.name: (event.resource, event.about.id) for event in self.events.values() if event.about.id}
+        """Event → where its resource's id stands: the key of the body, and the attribute.
+
+        Also of types that were deleted, of which events may still be pending.
+        """
+        deleted = (self.stored.deleted(name) for name in self.stored.newest if name not in self.events)
+        events = (*self.events.values(), *filter(None, deleted))
+        return {event.name: (event.resource, event.about.id) for event in events if event.about.id}
 
 
 _active: Catalogues | None = None

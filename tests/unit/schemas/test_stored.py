@@ -49,6 +49,7 @@ def test_they_are_events_like_others_as_long_as_they_are_stored() -> None:
     assert render_events(posted({"order": {"id": ID}}), "UTC") is None
 
     use_stored([replace(a_type(), deleted_at=NOW)], 3)
+    assert active().resource_ids["order.shipped"] == ("order", "id")  # of those that are still pending
     assert "order.shipped" not in active().events
     assert active().envelope("order.shipped").body == "data"  # of what was emitted before
     assert render_events(posted(), "UTC") is None
