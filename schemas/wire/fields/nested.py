@@ -11,7 +11,7 @@ from dispatcher.schemas.wire.fields.attribute import Attribute, JsonSchema
 
 Problems = list[tuple[str, str]]
 """(path, reason) pairs."""
-_PROBLEMS_LIMIT = 1_000
+_PROBLEMS_LIMIT = 10_000
 """With so many the rest of an array is not looked at: two million of a body of 5 MiB would take half a minute."""
 
 _ABSENT = object()
