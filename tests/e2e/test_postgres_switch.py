@@ -32,7 +32,9 @@ def cluster(pair: Pair, mortal_servers: tuple[Postgres, Valkey], programs: list[
     with a_folder() as folder:
         _, valkey = mortal_servers
         env = {"DATABASE_URL": pair.url, "REDIS_URL": valkey.url, "SECRET_KEYS": SECRET_KEY}
-        migrate = Program([PROGRAMS / "dispatcher", "migrate"], cwd=folder, env=env, log=folder / "migrate.log")
+        migrate = Program(
+            [PROGRAMS / "dispatcher", "migrate"], cwd=folder, env=env, log=folder / "migrate.log", may_fork=True
+        )
         programs.append(migrate)
         assert migrate.wait(30) == 0, migrate.output
         yield from used(Cluster(pair.primary, valkey, pair.url, folder))
