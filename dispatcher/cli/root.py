@@ -124,7 +124,8 @@ def main(context: click.Context) -> None:
     DISPATCHER_API, `emit`, `webhook`, `deliveries` and `replay` use a remote dispatcher instead.
     """
     log.set_up(variable("DISPATCHER_LOG_LEVEL") or "warning", variable("DISPATCHER_LOG_FORMAT") or "text")
-    acting.set(Actor(kind="command", name=_user()))
+    before = acting.set(Actor(kind="command", name=_user()))
+    context.call_on_close(lambda: acting.reset(before))  # where a command is one of a program's calls, as in tests
     command = context.invoked_subcommand
     if command in _ON_THE_DATABASE and variable("DISPATCHER_API"):
         raise click.ClickException(
