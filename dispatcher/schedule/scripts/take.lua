@@ -1,7 +1,7 @@
 -- Takes webhooks that are due, not held and not paused, and holds them for the caller.
 -- KEYS: due, held, paused, holders. ARGV: milliseconds of a hold, how many may be held in all, how many to take at most.
 -- Returns the webhooks, then, as the last element, milliseconds until the first of the others is due (0: it is, but
--- held or beyond the room; -1: the clock is empty). What is no webhook's id, by whomever it was written, is dropped.
+-- held or beyond the room; -1: the schedule is empty). What is no webhook's id, by whomever it was written, is dropped.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local till = now + tonumber(ARGV[1])

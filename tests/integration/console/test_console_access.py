@@ -100,7 +100,8 @@ def test_what_is_of_others_is_not_found_below_the_own_account(
     for path in ACTIONS[2:9]:
         answer = site.post(f"/accounts/{other.slug}" + path.format(**theirs), {"csrf": token})
         assert answer.status_code == 404, path
-    assert container.storage.transact(rows, "select from dispatcher.webhooks where not active") == []
+    is_active = "select active from dispatcher.webhooks where id = %(id)s"
+    assert container.storage.transact(rows, is_active, id=theirs["webhook"]) == [(True,)]
 
 
 def test_operators_see_all_accounts(
