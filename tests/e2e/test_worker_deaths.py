@@ -9,6 +9,7 @@ import pytest
 from dispatcher import failpoints
 from dispatcher.storage.pipeline import events
 from tests.e2e.test_outboxes import IN_AN_INTAKE
+from tests.integration.api.v1.test_routes import IN_A_REQUEST
 from tests.support.builders import a_body
 from tests.support.cluster import SLUG, Cluster, posts_by_key
 from tests.support.processes import Program
@@ -41,7 +42,9 @@ SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_H
 
 
 def test_every_crash_point_is_tried() -> None:
-    assert set(IN_A_FAN_OUT) | set(IN_A_DRAIN) | set(IN_AN_EMITTER) | set(IN_AN_INTAKE) == failpoints.POINTS
+    tried = (IN_A_FAN_OUT, IN_A_DRAIN, IN_AN_EMITTER, IN_AN_INTAKE, IN_A_REQUEST)
+
+    assert {point for points in tried for point in points} == failpoints.POINTS
 
 
 def test_a_worker_killed_while_it_waits_for_an_answer_is_replaced(cluster: Cluster, receiver: Receiver) -> None:

@@ -23,6 +23,8 @@ from tests.support.builders import an_account
 from tests.support.service import REPLAY, V1_ROUTES, Service, call_v1, things_of_v1
 from tests.support.waiting import eventually
 
+IN_A_REQUEST = {"before_response_commit": False, "after_response_commit": True}
+"""A server dies there, in a POST with an Idempotency-Key → whether what was asked for is done."""
 HOOK = {"webhook_url": "https://example.com/hook", "events": ["invoice_paid"]}
 EVENT = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}}
 
@@ -380,7 +382,7 @@ def test_of_many_at_once_one_is_done(post: Repeated, service: Service, customer:
     assert {answer.status_code for answer in answers} <= {201, 409}
 
 
-@pytest.mark.parametrize(("point", "is_done"), [("before_response_commit", False), ("after_response_commit", True)])
+@pytest.mark.parametrize(("point", "is_done"), IN_A_REQUEST.items())
 def test_a_process_that_dies_leaves_the_work_and_the_response_or_neither(
     service: Service, customer: str, serve: Callable[..., Server], point: str, is_done: bool
 ) -> None:
