@@ -28,7 +28,9 @@ class Rows:
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
+def _nothing_stored() -> Iterator[None]:
+    """A test in the same process may have made stored types active, and of the same revision."""
+    use(None)
     yield
     use(None)
 
