@@ -27,6 +27,7 @@ from dispatcher.container import Container
 from dispatcher.current import use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
+from dispatcher.schemas.active_catalogues import use
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
@@ -61,6 +62,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent / "unit" in item.path.parents and not item.get_closest_marker("enable_socket"):
             item.add_marker("disable_socket")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _usual_catalogues() -> Iterator[None]:
+    """Event types that a test has stored are active in its process, which other files of tests share."""
+    yield
+    use(None)
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,7 @@ class Rows:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stored() -> Iterator[None]:
-    """A test in the same process may have made stored types active, and of the same revision."""
-    use(None)
+def _as_before() -> Iterator[None]:
     yield
     use(None)
 
