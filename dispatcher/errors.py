@@ -88,6 +88,11 @@ class InvalidFields(DispatcherError):
         super().__init__("; ".join(f"{field} {', '.join(texts)}" for field, texts in messages.items()))
         self.messages = messages
 
+    @property
+    def texts(self) -> list[str]:
+        """Those of all fields, without their names."""
+        return [text for texts in self.messages.values() for text in texts]
+
 
 class InvalidFile(DispatcherError):
     """A file of accounts and webhooks is invalid. `path`: where."""

@@ -36,7 +36,7 @@ _schema = NewEventTypeSchema()
 def put(storage: Storage, name: str, attributes: Mapping[str, Any], *, force: bool = False) -> tuple[StoredType, bool]:
     """The type with these attributes, and whether that version is new; what is not given stays, or has its default.
 
-    Where nothing changes, no process is told. Raises InvalidEventType, with all that would break receivers unless
+    Where nothing changes, no process is notified. Raises InvalidEventType, with all that would break receivers unless
     `force`; and EventTypeConflict where a catalogue has an event of that name.
     """
     checked = checked_attributes(name, attributes)

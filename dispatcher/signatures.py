@@ -16,7 +16,7 @@ def signature_headers(
     """The headers of each scheme that the options have; `timestamp` in seconds since 1970."""
     schemes, fields = options.signature_schemes, []
     if V1 in schemes or V1A in schemes:
-        signed = b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
+        signed = _signed(message_id, timestamp, body)
         signatures = [_v1(key.hmac, signed) for key in keys] if V1 in schemes else []
         if V1A in schemes:  # the secret before may have had no pair
             signatures += [f"v1a,{base64.b64encode(key.ed25519(signed)).decode()}" for key in keys if key.ed25519]
@@ -37,7 +37,7 @@ def signature_headers(
 
 def sign(keys: Sequence[bytes], message_id: str, timestamp: str, body: bytes) -> str:
     """`v1,<base64>` for each key, apart by spaces: HMAC-SHA256 of `id.timestamp.body` (Standard Webhooks)."""
-    signed = b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
+    signed = _signed(message_id, timestamp, body)
     return " ".join(_v1(key, signed) for key in keys)
 
 
@@ -45,6 +45,10 @@ def is_signed(keys: Sequence[bytes], message_id: str, timestamp: str, signature:
     """Whether one of `signature`'s parts was made with one of `keys`; for receivers of ours, the clock is not asked."""
     expected = [sign([key], message_id, timestamp, body) for key in keys]
     return any(hmac.compare_digest(part.encode(), one.encode()) for part in signature.split(" ") for one in expected)
+
+
+def _signed(message_id: str, timestamp: str, body: bytes) -> bytes:
+    return b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body)
 
 
 def _v1(key: bytes, signed: bytes) -> str:

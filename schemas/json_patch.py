@@ -44,7 +44,7 @@ def _has_source(operation: Operation, document: Any) -> bool:
     if source is None:
         return True
     try:
-        _at(document, _parts(source))
+        _at(document, parts(source))
     except PatchFailed:
         return False
     return True
@@ -63,7 +63,7 @@ def _problem_of(operation: Any) -> str:
 
 
 def _apply(operation: Operation, document: Any) -> Any:
-    path = _parts(operation["path"])
+    path = parts(operation["path"])
     match operation["op"]:
         case "add":
             _add(document, path, copy.deepcopy(operation["value"]))
@@ -73,9 +73,9 @@ def _apply(operation: Operation, document: Any) -> Any:
             _remove(document, path)
             _add(document, path, copy.deepcopy(operation["value"]))
         case "move":
-            _add(document, path, _remove(document, _parts(operation["from"])))
+            _add(document, path, _remove(document, parts(operation["from"])))
         case "copy":
-            _add(document, path, copy.deepcopy(_at(document, _parts(operation["from"]))))
+            _add(document, path, copy.deepcopy(_at(document, parts(operation["from"]))))
         case "test":
             if _at(document, path) != operation["value"]:
                 raise PatchFailed(f"{operation['path']} has another value")
@@ -116,7 +116,8 @@ def _index(array: list[Any], path: Sequence[str], most: int) -> int:
     return int(last)
 
 
-def _parts(pointer: str) -> list[str]:
+def parts(pointer: str) -> list[str]:
+    """The names on the way that a JSON Pointer (RFC 6901) leads."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from dispatcher.schemas import json_patch
 from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.catalogue import FIRST
 from dispatcher.schemas.wire.choices import did_you_mean
@@ -76,8 +77,8 @@ class Located:
 
 def _at(whole: Schema, reference: str) -> Schema:
     found: Any = whole
-    for part in reference.removeprefix("#").split("/")[1:]:
-        found = found[part.replace("~1", "/").replace("~0", "~")]
+    for part in json_patch.parts(reference.removeprefix("#")):
+        found = found[part]
     return found if isinstance(found, dict) else {}
 
 

@@ -3,7 +3,6 @@
 Those of one webhook that failed are also listed as API v3 has them (Webhooks, Failed deliveries).
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -17,10 +16,13 @@ from dispatcher.api.http import container, json_response
 from dispatcher.api.query import (
     PAGE_PARAMETER,
     PAGE_SIZE,
+    Filters,
+    described,
     moment,
     one_of,
     page_bounds,
     parameter,
+    requested,
     row_id,
     uuid,
     webhook_id,
@@ -51,7 +53,7 @@ _ID = {
 
 
 _NUMBER, _TIME = {"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}
-FILTERS: dict[str, tuple[Callable[[str], object], Mapping[str, object], str]] = {
+FILTERS: Filters = {
     "webhook_id": (webhook_id, _NUMBER, "Only this webhook's."),
     "event_name": (
         lambda text: one_of(active().events)(text),
@@ -64,11 +66,6 @@ FILTERS: dict[str, tuple[Callable[[str], object], Mapping[str, object], str]] = 
     "until": (moment, _TIME, "Only deliveries created before this time."),
     "idempotency_key": (uuid, {"type": "string", "format": "uuid"}, "Only the delivery with this key."),
 }
-"""Parameter of the query → its parser, its schema and its description."""
-FILTER_PARAMETERS = [
-    {"in": "query", "name": name, "schema": schema, "description": text} for name, (_, schema, text) in FILTERS.items()
-]
-"""For the documentation."""
 _BEFORE = {
     "in": "query",
     "name": "before",
@@ -83,13 +80,13 @@ _LINK = {
 
 @blueprint.route("/accounts/<slug>/deliveries.json")
 @authorized("deliveries")
-@blueprint.doc(parameters=[*FILTER_PARAMETERS, _BEFORE])
+@blueprint.doc(parameters=[*described(FILTERS), _BEFORE])
 @blueprint.response(200, DeliverySchema(many=True), headers={"Link": _LINK})
 def list_(caller: Caller) -> Response:
     """Newest first, 40 a page. While older ones may follow, `Link` names the next page: `<?before=...>; rel="next"`."""
     whose: dict[str, Any] = {"client_id": caller.client.id, "before": parameter("before", row_id)}
     page = container().storage.transact(
-        delivery_pages.page, caller.account.slug, limit=PAGE_SIZE, **whose, **requested_filters()
+        delivery_pages.page, caller.account.slug, limit=PAGE_SIZE, **whose, **requested(FILTERS)
     )
     return json_response([delivery_json(one.for_clients()) for one in page.deliveries], headers=_link(page.before))
 
@@ -137,11 +134,6 @@ def list_failed(caller: Caller, failed_deliveries_uuid: UUID) -> Response:
         return deliveries.failed_deliveries(connection, webhook_id, **bounds)
 
     return json_response([failed_delivery_json(one.for_clients()) for one in container().storage.transact(read)])
-
-
-def requested_filters() -> dict[str, Any]:
-    """What the query narrows a list of deliveries by; raises ApiError (400)."""
-    return {name: parameter(name, parse) for name, (parse, _, _) in FILTERS.items()}
 
 
 def _link(before: int | None) -> dict[str, str]:

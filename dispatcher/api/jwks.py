@@ -11,6 +11,7 @@ from flask_smorest import Blueprint
 from dispatcher.api.errors import not_found
 from dispatcher.api.http import container, json_response
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.secrets import PUBLIC_PREFIX
 
 blueprint = Blueprint("jwks", __name__, description="Public keys that verify requests.")
 
@@ -34,7 +35,7 @@ def show(uuid: UUID) -> Response:
 
 def _jwk(public_key: str) -> dict[str, str]:
     """A `whpk_...` key; its `kid` is its thumbprint (RFC 7638)."""
-    needed = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(base64.b64decode(public_key.removeprefix("whpk_")))}
+    needed = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(base64.b64decode(public_key.removeprefix(PUBLIC_PREFIX)))}
     thumbprint = hashlib.sha256(json.dumps(needed, separators=(",", ":")).encode()).digest()
     return {**needed, "alg": "EdDSA", "use": "sig", "kid": _base64url(thumbprint)}
 

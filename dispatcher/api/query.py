@@ -4,9 +4,9 @@ The parsers raise ValueError with what is wrong, for the API and the console to 
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import request
@@ -35,6 +35,23 @@ def parameter(name: str, parse: Callable[[str], T]) -> T | None:
         return parse(request.args[name]) if name in request.args else None
     except ValueError as error:
         raise ApiError(400, "invalid_request", f"{name} {error}") from None
+
+
+Filters = Mapping[str, tuple[Callable[[str], object], Mapping[str, object], str]]
+"""What a list is narrowed by. Parameter of the query → its parser, its schema and its description."""
+
+
+def described(filters: Filters) -> list[dict[str, object]]:
+    """For the documentation."""
+    return [
+        {"in": "query", "name": name, "schema": schema, "description": text}
+        for name, (_, schema, text) in filters.items()
+    ]
+
+
+def requested(filters: Filters) -> dict[str, Any]:
+    """What the query narrows the list by; raises ApiError (400)."""
+    return {name: parameter(name, parse) for name, (parse, _, _) in filters.items()}
 
 
 TAG_PARAMETER = {"in": "query", "name": "tag", "schema": {"type": "string"}, "description": "Only with this tag."}

@@ -172,7 +172,7 @@ def upgrade(webhook_id: int) -> Response:
             container().storage, container().schedule, account().slug, webhook_id, {"event_versions": pins}
         )
     except InvalidWebhook as invalid:
-        problem = "; ".join(text for texts in invalid.messages.values() for text in texts)
+        problem = "; ".join(invalid.texts)
         return webhook_page(webhook_id, 422, upgrade_problem=problem)
     return redirect_to("webhook", "upgraded", webhook_id=webhook_id)
 
@@ -200,7 +200,7 @@ def preview_filter() -> Response:
         requested = {"filter": attributes["filter"], "events": attributes["events"]}
         return page("filter_preview.html", preview=preview(container().storage, account().id, requested))
     except InvalidWebhook as invalid:
-        return page("filter_preview.html", problems=[text for texts in invalid.messages.values() for text in texts])
+        return page("filter_preview.html", problems=invalid.texts)
 
 
 @blueprint.route(f"{_ONE}/payload_preview", methods=["POST"], endpoint="preview_payload")
@@ -210,7 +210,7 @@ def preview_payload(webhook_id: int) -> Response:
         attributes, before = _attributes(), find_webhook(webhook_id) if webhook_id else None
         body, is_real = payload_preview(container().storage, account(), before, attributes)
     except InvalidWebhook as invalid:
-        return page("payload_preview.html", problems=[text for texts in invalid.messages.values() for text in texts])
+        return page("payload_preview.html", problems=invalid.texts)
     limit = attributes["payload_limit"] or len(body)
     return page("payload_preview.html", payload=json.loads(body), size=len(body), is_real=is_real, limit=limit)
 

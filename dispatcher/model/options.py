@@ -23,7 +23,7 @@ class Options:
     timeout_s: int | None = None
     """Seconds for one attempt, within the setting; None: as the setting has it."""
     retry_schedule: str | tuple[int, ...] | None = None
-    """One of `backoff.RETRY_SCHEDULES`, or the seconds before each retry; None: as the settings have it."""
+    """One of RETRY_SCHEDULES (`schemas.api.options`), or the seconds before each retry; None: as the settings say."""
     success_codes: tuple[str, ...] | None = None
     """Codes such as "409", and classes such as "2xx", that mean that a delivery was received; None: 2xx."""
     payload_limit: int | None = None

@@ -239,9 +239,10 @@ def _event_type(event: NewEvent) -> EventType:
     newest = active().event(event.name)
     if event.version is None:
         return newest
-    if event.version not in newest.versions:
-        raise InvalidEventAttribute("version", f"must be from 1 to {newest.version}")
-    return newest.versions[event.version]
+    try:
+        return newest.at(event.version)
+    except InvalidEvent as error:
+        raise InvalidEventAttribute(*error.problems[0]) from None
 
 
 def check_key(key: str) -> None:

@@ -13,7 +13,7 @@ from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.model.webhook import SigningKeys
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's own prefix, no secret
-_PRIVATE_PREFIX, _PUBLIC_PREFIX = "whsk_", "whpk_"
+_PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
 
 
 def new_signing_secret() -> str:
@@ -66,7 +66,7 @@ def _signing_keys(stored: str) -> SigningKeys:
         secret=secret,
         hmac=signing_key(secret),
         ed25519=Ed25519PrivateKey.from_private_bytes(pair[:32]).sign,
-        public_key=_PUBLIC_PREFIX + base64.b64encode(pair[32:]).decode(),
+        public_key=PUBLIC_PREFIX + base64.b64encode(pair[32:]).decode(),
     )
 
 

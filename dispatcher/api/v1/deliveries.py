@@ -5,9 +5,9 @@ from typing import Any
 from flask import Response
 from flask_smorest import Blueprint
 
-from dispatcher.api.deliveries import FILTER_PARAMETERS, requested_filters
+from dispatcher.api.deliveries import FILTERS
 from dispatcher.api.http import container, json_response
-from dispatcher.api.query import parameter, row_id
+from dispatcher.api.query import described, parameter, requested, row_id
 from dispatcher.api.v1 import paging
 from dispatcher.api.v1.accounts import tenant_of
 from dispatcher.api.v1.auth import service
@@ -36,12 +36,12 @@ _EVENT_LIMIT = 10_000
 
 @blueprint.route(_ALL)
 @service("deliveries:read")
-@blueprint.doc(parameters=[*FILTER_PARAMETERS, _OF_EVENT, *paging.PARAMETERS])
+@blueprint.doc(parameters=[*described(FILTERS), _OF_EVENT, *paging.PARAMETERS])
 @blueprint.response(200, paging.list_of(DeliverySchema))
 def list_(_token: ServiceToken, external_id: str) -> Response:
     """Deliveries, newest first."""
     tenant, bounds = tenant_of(external_id), paging.newest_first() | {"limit": paging.shown()}
-    narrowed, event_id = requested_filters(), parameter("event_id", row_id)
+    narrowed, event_id = requested(FILTERS), parameter("event_id", row_id)
 
     def read(connection: Connection) -> Page:
         of_event: dict[str, Any] = {} if event_id is None else {"ids": _ids(connection, tenant.id, event_id)}
@@ -70,9 +70,9 @@ def redeliver(_token: ServiceToken, storage: Storage, external_id: str, delivery
 
     422 where it is pending, or was redelivered as often as is allowed.
     """
-    own, tenant = container(), tenant_of(external_id, storage)
-    limit = own.settings.redelivery_limit
-    redelivered = replay(storage, own.schedule, delivery, limit=limit, account_id=tenant.id)
+    parts, tenant = container(), tenant_of(external_id, storage)
+    limit = parts.settings.redelivery_limit
+    redelivered = replay(storage, parts.schedule, delivery, limit=limit, account_id=tenant.id)
     return json_response(delivery_details_json(redelivered, "UTC"), 202)
 
 

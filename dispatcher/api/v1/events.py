@@ -1,13 +1,12 @@
 """The event log of an account: what was emitted, and to which webhooks it went. `dispatcher.web` answers emits."""
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import Response
 from flask_smorest import Blueprint
 
 from dispatcher.api.http import container, json_response
-from dispatcher.api.query import moment, one_of, parameter
+from dispatcher.api.query import Filters, described, moment, one_of, requested
 from dispatcher.api.v1 import paging
 from dispatcher.api.v1.accounts import tenant_of
 from dispatcher.api.v1.auth import service
@@ -22,25 +21,21 @@ blueprint = Blueprint("v1_events", __name__, description="The event log of an ac
 
 _ALL = "/accounts/<external_id>/events"
 _TIME = {"type": "string", "format": "date-time"}
-_FILTERS: dict[str, tuple[Callable[[str], object], dict[str, str], str]] = {
+_FILTERS: Filters = {
     "name": (lambda text: one_of(active().names)(text), {"type": "string"}, "Only events with this name."),
     "since": (moment, _TIME, "Only events recorded at or after this time."),
     "until": (moment, _TIME, "Only events recorded before this time."),
 }
-_PARAMETERS = [
-    {"in": "query", "name": name, "schema": schema, "description": text} for name, (_, schema, text) in _FILTERS.items()
-]
 
 
 @blueprint.route(_ALL)
 @service("events:read")
-@blueprint.doc(parameters=[*_PARAMETERS, *paging.PARAMETERS])
+@blueprint.doc(parameters=[*described(_FILTERS), *paging.PARAMETERS])
 @blueprint.response(200, paging.list_of(EventSchema))
 def list_(_token: ServiceToken, external_id: str) -> Response:
     """What was emitted in the account, newest first, without the bodies."""
-    narrowed: dict[str, Any] = {name: parameter(name, parse) for name, (parse, _, _) in _FILTERS.items()}
     some = container().storage.read(
-        events.page, tenant_of(external_id).id, bodies=False, **paging.newest_first(), **narrowed
+        events.page, tenant_of(external_id).id, bodies=False, **paging.newest_first(), **requested(_FILTERS)
     )
     return paging.page(some, lambda one: event_json(one, "UTC"), lambda one: one.id)
 

@@ -47,11 +47,11 @@ def start(_token: ServiceToken, storage: Storage, external_id: str) -> Response:
 
     Deliveries that were redelivered as often as is allowed do not match, except with `new_key`.
     """
-    account, criteria, own = tenant_of(external_id, storage).account, json_object(), container()
-    limit = own.settings.redelivery_limit
+    account, criteria, parts = tenant_of(external_id, storage).account, json_object(), container()
+    limit = parts.settings.redelivery_limit
     if criteria.get("dry_run") is True:
         return json_response({"matched": job.dry_run(storage, account, criteria, redelivery_limit=limit)})
-    started = job.start(storage, own.schedule, account, criteria, redelivery_limit=limit)
+    started = job.start(storage, parts.schedule, account, criteria, redelivery_limit=limit)
     return json_response(_json(started), 201, {"Location": f"{PREFIX}/accounts/{external_id}/replays/{started.id}"})
 
 

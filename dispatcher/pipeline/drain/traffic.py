@@ -144,13 +144,14 @@ class Traffic:
 
     def _start_some(self) -> bool:
         """Starts up to STEP of what the windows allow, webhook by webhook in turn. False where that is all."""
-        sent_at = int(clock.now().timestamp())
+        sent_at = 0
         for _ in range(STEP):
             if not self._flights.has_room:
                 return False
             lane = self._next_in_turn()
             if lane is None:
                 return False
+            sent_at = sent_at or int(clock.now().timestamp())
             self._start_next(lane, sent_at)
         return True
 

@@ -14,6 +14,7 @@ from dispatcher.errors import InvalidWebhook, WebhookNotFound
 from dispatcher.model.delivery import State
 from dispatcher.model.options import OPTION_DEFAULTS
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, SigningSecret, Webhook
+from dispatcher.schemas.api.signatures import V1A
 from dispatcher.schemas.wildcards import as_like, is_wildcard
 from dispatcher.storage.engine import Connection, Row, array, one, rows, scalar, scalars
 from dispatcher.storage.options import read_options, rotate_options, write_options
@@ -154,14 +155,17 @@ select options -> 'signature_schemes' from dispatcher.webhooks where id = %(id)s
 
 _ADD_KEY_PAIR = "update dispatcher.webhooks set signing_secret_encrypted = %(secret)s where id = %(id)s"
 
+_KEYS = "signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end"
+"""Those that sign now, the newest first."""
+
 # Index: the unique one of failed_deliveries_uuid.
-_PUBLIC_KEYS = """
-select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end
+_PUBLIC_KEYS = f"""
+select {_KEYS}
 from dispatcher.webhooks where failed_deliveries_uuid = %(uuid)s and deleted_at is null
 """
 
-_SIGNING_KEYS = """
-select signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end
+_SIGNING_KEYS = f"""
+select {_KEYS}
 from dispatcher.webhooks where %(id)s::int is null or id = %(id)s order by id desc limit 100
 """
 
@@ -342,7 +346,7 @@ def rotate_signing_secret(
     whose = {"account_id": account_id, "id": webhook_id, "client_id": client_id}
     (schemes,) = one(connection, WebhookNotFound(webhook_id), _SCHEMES, **whose)
     secret = new_signing_secret()
-    stored = secrets.close(with_key_pair(secret) if "v1a" in (schemes or ()) else secret)
+    stored = secrets.close(with_key_pair(secret) if V1A in (schemes or ()) else secret)
     row = one(connection, WebhookNotFound(webhook_id), _ROTATE, **whose, secret=stored, valid_for=valid_for)
     return _secret(row, secrets)
 
@@ -366,7 +370,7 @@ def check_newest(connection: Connection, secrets: SecretBox) -> None:
 
 
 def _needs_key_pair(attributes: Mapping[str, Any]) -> bool:
-    return "v1a" in attributes.get("signature_schemes", ())
+    return V1A in attributes.get("signature_schemes", ())
 
 
 def _secret(row: Row, secrets: SecretBox) -> SigningSecret:
