@@ -5,29 +5,10 @@ from typing import IO, Any
 import click
 import yaml
 
+from dispatcher.cli.yaml_file import read_yaml
 from dispatcher.current import current_container
 from dispatcher.errors import InvalidFile
 from dispatcher.webhooks.apply import plan
-
-_MERGE = "tag:yaml.org,2002:merge"
-
-
-class _Loader(yaml.SafeLoader):
-    """A key is text, as it is written, and stands once.
-
-    An account whose id is 0123 or `no` would be 83 or False in YAML, and of two equal keys only the second would count.
-    """
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
-                key.tag = "tag:yaml.org,2002:str"
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"{key.value} is there twice", problem_mark=key.start_mark)
-                seen.add(key.value)
-        return node
 
 
 @click.command()
@@ -40,11 +21,7 @@ class _Loader(yaml.SafeLoader):
 )
 def apply(file: IO[str], dry_run: bool, prune: bool) -> None:
     """Create and change event types, accounts and webhooks as a YAML file describes them. What is not named stays."""
-    text, container = file.read(), current_container()
-    try:
-        node, document = yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"{file.name}: {' '.join(str(error).split())}") from None
+    container, (document, node) = current_container(), read_yaml(file)
     try:
         changes = plan(container.storage, container.schedule, container.settings, document, prunes=prune)
     except InvalidFile as error:

@@ -3,11 +3,11 @@
 from typing import IO, Any
 
 import click
-import yaml
 
 from dispatcher import event_types as use_cases
 from dispatcher.cli.options import json_option
 from dispatcher.cli.output import print_json, show, show_list
+from dispatcher.cli.yaml_file import read_yaml
 from dispatcher.current import current_container
 from dispatcher.errors import EventTypeNotFound
 from dispatcher.representations import event_type_json
@@ -54,10 +54,7 @@ def show_(name: str, version: int | None) -> None:
 @json_option
 def put(name: str, file: IO[str], force: bool, as_json: bool) -> None:
     """Create an event type or a new version of it, or change a version. What the file does not name stays."""
-    try:
-        attributes: Any = yaml.safe_load(file.read())
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"{file.name}: {' '.join(str(error).split())}") from None
+    attributes, _ = read_yaml(file)
     if not isinstance(attributes, dict):
         raise click.ClickException(f"{file.name}: must be an object with attributes such as `schema`")
     _put(name, attributes, as_json, force=force)

@@ -198,7 +198,7 @@ def show(webhook_id: int, slug: str | None, as_json: bool) -> None:
 @click.option("--active/--inactive", default=None, help="Activate or deactivate the webhook.")
 @json_option
 def edit(webhook_id: int, slug: str | None, as_json: bool, **options: Any) -> None:
-    """Change the named_options attributes of a webhook."""
+    """Change the given attributes of a webhook."""
     changes = {
         name: None if value == "" and name in _REMOVABLE else value for name, value in named_options(options).items()
     }

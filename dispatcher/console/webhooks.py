@@ -254,16 +254,16 @@ def _attributes() -> dict[str, Any]:
     form = request.form
     attributes: dict[str, Any] = {name: form.get(name, "").strip() for name in _TEXTS}
     attributes["description"] = attributes["description"] or None
-    attributes["tags"] = list(dict.fromkeys(form.get("tags", "").replace(",", " ").split()))
+    attributes["tags"] = list(dict.fromkeys(_listed("tags")))
     attributes["metadata"] = read_lines(form.get("metadata", "").splitlines())
-    attributes["events"] = [*form.get("wildcards", "").replace(",", " ").split(), *form.getlist("events")]
+    attributes["events"] = [*_listed("wildcards"), *form.getlist("events")]
     attributes["signature_schemes"] = form.getlist("signature_schemes")
-    attributes["signature_prefixes"] = form.get("signature_prefixes", "").replace(",", " ").split()
+    attributes["signature_prefixes"] = _listed("signature_prefixes")
     attributes["signature_header"] = form.get("signature_header", "").strip() or None
     attributes["superseding"] = bool(form.get("superseding"))
     attributes["filter"] = _json_or_text(form.get("filter", "").strip())
     for name in _PATHS:
-        attributes[name] = form.get(name, "").replace(",", " ").split()
+        attributes[name] = _listed(name)
     for name in ("rate_limit", "payload_limit", "timeout_s"):
         attributes[name] = read_number(form.get(name, ""))
     attributes["retry_schedule"] = read_schedule(form.get("retry_schedule", ""))
@@ -274,6 +274,11 @@ def _attributes() -> dict[str, Any]:
     if auth_header := form.get("auth_header", "").strip():
         attributes["auth_header"] = auth_header
     return attributes
+
+
+def _listed(name: str) -> list[str]:
+    """The words of a field, apart by commas or blanks."""
+    return request.form.get(name, "").replace(",", " ").split()
 
 
 def _json_or_text(text: str) -> Any:
