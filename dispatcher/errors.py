@@ -27,6 +27,7 @@ DispatcherError
 ├── EventTypeConflict        the event type is a catalogue's, or webhooks subscribe to it
 ├── OutboxInUse              an outbox that a worker drains cannot be forgotten
 ├── IllegalTransition        a delivery cannot go from one state to the other
+│   └── RetryRefused         a delivery cannot be attempted now
 ├── RemoteApiError           a remote dispatcher's API rejected a command's request or did not respond
 ├── TooManyPings             this process has as many pings in flight as it may
 ├── DependencyUnavailable    the front doors answer 503
@@ -221,6 +222,14 @@ class IllegalTransition(DispatcherError):
     def __init__(self, delivery: str, state: str, target: str, reason: str | None = None) -> None:
         self.detail = f"is {state} and cannot become {target}" + (f": {reason}" if reason else "")
         super().__init__(f"delivery {delivery} {self.detail}")
+
+
+class RetryRefused(IllegalTransition):
+    """The delivery cannot be attempted now, for that `reason`."""
+
+    def __init__(self, delivery: str, state: str, reason: str) -> None:
+        self.detail = f"is {state} and cannot be attempted now: {reason}"
+        DispatcherError.__init__(self, f"delivery {delivery} {self.detail}")
 
 
 class RemoteApiError(DispatcherError):

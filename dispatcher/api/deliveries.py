@@ -28,7 +28,8 @@ from dispatcher.api.query import (
     webhook_id,
 )
 from dispatcher.model.delivery import State
-from dispatcher.replays.one import replay
+from dispatcher.replays import waiting
+from dispatcher.replays.one import replay, retry_now
 from dispatcher.representations import delivery_details_json, delivery_json, failed_delivery_json
 from dispatcher.schemas import active
 from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
@@ -96,10 +97,10 @@ def list_(caller: Caller) -> Response:
 @blueprint.doc(parameters=[_ID])
 @blueprint.response(200, DeliveryWithAttemptsSchema)
 def show(caller: Caller, delivery: str) -> Response:
-    """One delivery with its attempts, newest first."""
-    row = container().storage.transact(
-        deliveries.delivery, delivery, account_id=caller.account.id, client_id=caller.client.id
-    )
+    """One delivery with its attempts, newest first, and why it waits while it is pending."""
+    parts = container()
+    whose = {"account_id": caller.account.id, "client_id": caller.client.id}
+    row = waiting.find(parts.storage, parts.schedule, parts.settings, delivery, **whose)
     return json_response(delivery_details_json(row.for_clients()))
 
 
@@ -117,6 +118,22 @@ def redeliver(caller: Caller, delivery: str) -> Response:
     limit, whose = parts.settings.redelivery_limit, {"account_id": caller.account.id, "client_id": caller.client.id}
     redelivered = replay(parts.storage, parts.schedule, delivery, limit=limit, **whose)
     return json_response(delivery_details_json(redelivered.for_clients()), 202)
+
+
+@blueprint.route("/accounts/<slug>/deliveries/<delivery>/retry.json", methods=["POST"])
+@authorized("deliveries")
+@blueprint.doc(parameters=[_ID])
+@blueprint.response(202, DeliveryWithAttemptsSchema)
+@blueprint.alt_response(422, schema=FieldErrorsSchema, description="Unprocessable Content")
+def retry(caller: Caller, delivery: str) -> Response:
+    """Attempts a pending delivery now, also where its webhook's receiver is paused. The attempt counts.
+
+    422 where it is finished, is being sent, is held back by order, or its webhook is not active.
+    """
+    parts = container()
+    whose = {"account_id": caller.account.id, "client_id": caller.client.id}
+    row = retry_now(parts.storage, parts.schedule, parts.settings, delivery, **whose)
+    return json_response(delivery_details_json(row.for_clients()), 202)
 
 
 @blueprint.route("/accounts/<slug>/webhooks/<uuid:failed_deliveries_uuid>/failed_deliveries.json")

@@ -9,12 +9,13 @@ import click
 from dispatcher.cli.backend import backend
 from dispatcher.cli.options import EventName, account_option, json_option, one_of
 from dispatcher.cli.output import local_time, print_json, print_table, show_list, time_of
+from dispatcher.cli.output import show as show_record
 from dispatcher.model.delivery import State
 
 
 @click.group()
 def deliveries() -> None:
-    """Show deliveries (one event for one webhook) and their attempts."""
+    """Show deliveries (one event for one webhook) and their attempts; attempt a pending one now."""
 
 
 @deliveries.command("list")
@@ -57,7 +58,10 @@ def show(delivery: str, slug: str | None, as_json: bool) -> None:
     print(f"Idempotency-Key {record['idempotency_key']}")
     due = record["next_attempt_at"]
     next_attempt = f", next attempt {local_time(datetime.fromisoformat(due))}" if due else ""
-    print(f"state {record['state']}{next_attempt}\n")
+    print(f"state {record['state']}{next_attempt}")
+    if record["waiting"]:
+        print(record["waiting"]["text"])
+    print()
     print_table(
         record["attempts"],
         {
@@ -72,6 +76,15 @@ def show(delivery: str, slug: str | None, as_json: bool) -> None:
     )
     print()
     print(json.dumps(record["body"]["body"], indent=2, ensure_ascii=False))
+
+
+@deliveries.command()
+@click.argument("delivery")
+@account_option
+@json_option
+def retry(delivery: str, slug: str | None, as_json: bool) -> None:
+    """Attempt DELIVERY (its id or its Idempotency-Key), which is pending, now: also where its receiver is paused."""
+    show_record(backend().retry(slug, delivery), as_json, f"delivery {delivery} is due now")
 
 
 def _milliseconds(attempt: dict[str, str]) -> int:

@@ -9,7 +9,7 @@ from dispatcher.container import Container
 from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.emit import NewEvent
-from dispatcher.replays import job
+from dispatcher.replays import job, waiting
 from dispatcher.replays import one as replay
 from dispatcher.representations import delivery_details_json, delivery_json, replay_json, signing_secret_json
 from dispatcher.schemas.api.delivery import PingSchema
@@ -17,7 +17,6 @@ from dispatcher.schemas.api.emitted import EmittedSchema
 from dispatcher.schemas.api.webhook import FilteredWebhookSchema
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.storage.admin import accounts, webhooks
-from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.replays import jobs
 from dispatcher.webhooks import edit, secrets
@@ -96,8 +95,16 @@ class LocalBackend:
 
     def delivery(self, slug: str | None, id_or_key: str) -> JSON:
         """One, with its attempts; of any account where none is given."""
+        whose = {"account_id": self._account_id(slug)}
         return delivery_details_json(
-            self._storage.transact(delivery_reads.delivery, id_or_key, account_id=self._account_id(slug))
+            waiting.find(self._storage, self._schedule, self._container.settings, id_or_key, **whose)
+        )
+
+    def retry(self, slug: str | None, id_or_key: str) -> JSON:
+        """The same, due now."""
+        whose = {"account_id": self._account_id(slug)}
+        return delivery_details_json(
+            replay.retry_now(self._storage, self._schedule, self._container.settings, id_or_key, **whose)
         )
 
     def redeliver(self, slug: str | None, id_or_key: str) -> JSON:

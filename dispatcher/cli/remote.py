@@ -76,6 +76,10 @@ class RemoteBackend:
         with _said(DeliveryNotFound(id_or_key)):
             return dict(self._api.deliveries.show(self._slug(slug), id_or_key.strip()))
 
+    def retry(self, slug: str | None, id_or_key: str) -> JSON:
+        with _said(DeliveryNotFound(id_or_key)):
+            return dict(self._api.deliveries.retry(self._slug(slug), id_or_key.strip()))
+
     def redeliver(self, slug: str | None, id_or_key: str) -> JSON:
         with _said(DeliveryNotFound(id_or_key)):
             return dict(self._api.deliveries.redeliver(self._slug(slug), id_or_key.strip()))

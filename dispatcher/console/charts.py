@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dispatcher.console.formatting import counted
+from dispatcher.phrases import counted
 from dispatcher.storage.stats.rollups import Bucket
 
 HOURS = 24

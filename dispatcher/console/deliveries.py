@@ -9,26 +9,27 @@ from flask import Response, request
 from dispatcher.api.http import container
 from dispatcher.api.query import PAGE_SIZE
 from dispatcher.console import filters
-from dispatcher.console.explanations import why_pending
 from dispatcher.console.formatting import without_query
-from dispatcher.console.overview import pauses
 from dispatcher.console.page import account, blueprint, page, redirect_to, visible, without_polling
 from dispatcher.console.webhooks import find_webhook
 from dispatcher.errors import DeliveryNotFound, IllegalTransition, WebhookNotFound
+from dispatcher.model.delivery import WaitReason
 from dispatcher.model.webhook import PayloadVersion, Webhook
 from dispatcher.payload import content_type
-from dispatcher.replays.one import replay
+from dispatcher.replays import waiting
+from dispatcher.replays.one import replay, retry_now
 from dispatcher.schemas import active
 from dispatcher.schemas.catalogue import FIRST
 from dispatcher.schemas.envelopes import VERSION_HEADER
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS, legacy_json
 from dispatcher.storage.engine import Connection
-from dispatcher.storage.reads import deliveries as delivery_reads
-from dispatcher.storage.reads import delivery_pages, delivery_status, events, webhooks
+from dispatcher.storage.reads import delivery_pages, events, webhooks
 from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.delivery_pages import SCANS, Page
 
 _ONE = "/accounts/<slug>/deliveries/<int:delivery_id>"
+_NOT_NOW = (WaitReason.INACTIVE, WaitReason.HELD_BACK, WaitReason.SENDING)
+"""While these keep a delivery, an attempt now is refused."""
 _RESPONSE_LIMIT = 10_000
 """Characters of a receiver's response that are shown."""
 
@@ -63,7 +64,7 @@ def progress(delivery_id: int) -> Response:
     """The part of the page that changes while it is pending."""
     details = _details(delivery_id)
     part = page("delivery_progress.html", **details)
-    return part if details["wait"] else without_polling(part)
+    return part if details["delivery"].waiting else without_polling(part)
 
 
 @blueprint.route(f"{_ONE}/redeliver", methods=["POST"], endpoint="redeliver")
@@ -74,6 +75,17 @@ def redeliver(delivery_id: int) -> Response:
     except IllegalTransition as illegal:
         return page("delivery.html", 409, **_details(delivery_id), problem=str(illegal))
     return redirect_to("delivery", "redelivered", delivery_id=delivery_id)
+
+
+@blueprint.route(f"{_ONE}/retry", methods=["POST"], endpoint="retry")
+def retry(delivery_id: int) -> Response:
+    """Attempts a pending one now."""
+    parts = container()
+    try:
+        retry_now(parts.storage, parts.schedule, parts.settings, str(delivery_id), account_id=account().id)
+    except IllegalTransition as illegal:
+        return page("delivery.html", 409, **_details(delivery_id), problem=str(illegal))
+    return redirect_to("delivery", "retried", delivery_id=delivery_id)
 
 
 @blueprint.route("/accounts/<slug>/deliveries/redeliver", methods=["POST"], endpoint="redeliver_many")
@@ -126,12 +138,10 @@ def _read_page(criteria: filters.Filter) -> tuple[Page, bool]:
 
 
 def _details(delivery_id: int) -> dict[str, Any]:
-    def read(connection: Connection) -> tuple[DeliveryRow, delivery_status.WaitReason | None]:
-        row = delivery_reads.delivery(connection, str(delivery_id), account_id=account().id)
-        return row, delivery_status.find(connection, delivery_id)
-
-    delivery, wait = container().storage.transact(read)
-    delivery = visible(delivery)
+    parts = container()
+    delivery = visible(
+        waiting.find(parts.storage, parts.schedule, parts.settings, str(delivery_id), account_id=account().id)
+    )
     try:
         webhook = find_webhook(delivery.webhook_id)
     except WebhookNotFound:  # deleted
@@ -140,13 +150,12 @@ def _details(delivery_id: int) -> dict[str, Any]:
     return {
         "delivery": delivery,
         "webhook": webhook,
-        "wait": wait,
-        "why": wait and why_pending(wait, pauses().get(delivery.webhook_id), container().settings),
         "payload": json.loads(body),
         "is_claimed": webhook is not None and webhook.payload_limit is not None and len(body) > webhook.payload_limit,
         "curl": _curl(delivery, webhook, body),
         "response_limit": _RESPONSE_LIMIT,
-        "may_redeliver": wait is None and webhook is not None,
+        "may_redeliver": delivery.waiting is None and webhook is not None,
+        "may_retry": delivery.waiting is not None and delivery.waiting.reason not in _NOT_NOW,
     }
 
 

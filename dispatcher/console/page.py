@@ -49,6 +49,7 @@ _MESSAGES = {
     "activated": "Webhook activated. Its pending deliveries resume.",
     "upgraded": "Newest version from the next attempt on.",
     "redelivered": "Redelivery queued.",
+    "retried": "The next attempt is due now.",
     "redelivered_many": "Redeliveries queued: {count}.",
     "none_selected": "No deliveries selected.",
     "stopped": "Replay stopped.",

@@ -26,6 +26,35 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 """State → what it may become. `storage.pipeline.transitions` builds the statements from it; the states are a CHECK."""
 
 
+class WaitReason(StrEnum):
+    """Why a pending delivery has not been sent yet."""
+
+    INACTIVE = "inactive"
+    """Its webhook is paused by its owner, or disabled."""
+    HELD_BACK = "held_back"
+    """Behind an earlier delivery of its resource."""
+    SENDING = "sending"
+    CIRCUIT_OPEN = "circuit_open"
+    """After failures in a row its receiver is only probed."""
+    PAUSED = "paused"
+    """Its receiver asked for that by Retry-After."""
+    RATE_LIMITED = "rate_limited"
+    """It is due; its webhook's rate limit says when it is sent."""
+    DUE = "due"
+    POSTPONED = "postponed"
+    """Its time has not come, and nothing was attempted."""
+    BACKING_OFF = "backing_off"
+    """After an attempt that failed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """Why a delivery waits: `reason`, and the same in sentences."""
+
+    reason: WaitReason
+    text: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claimed:
     """A delivery this drain has leased, with all that is needed to send it. The webhook's part is read afresh."""

@@ -1,8 +1,13 @@
-"""Redelivers one delivery: the same Idempotency-Key, its attempts are counted anew."""
+"""One delivery is sent by request: again once it is finished (`replay`), or now while it waits (`retry_now`).
 
-from dispatcher.errors import IllegalTransition
+Both keep the Idempotency-Key. A replay counts the attempts anew.
+"""
+
+from dispatcher.errors import IllegalTransition, RetryRefused
 from dispatcher.pipeline.wake import wake
+from dispatcher.replays import waiting
 from dispatcher.schedule.schedule import Schedule
+from dispatcher.settings import Settings
 from dispatcher.storage.admin import audit, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries
@@ -39,3 +44,34 @@ def replay(
         raise IllegalTransition(str(delivery.id), state, "pending", reason)
     storage.after_commit(lambda: wake(schedule, {webhook_id: 0.0}, afresh=True))
     return storage.transact(delivery_reads.delivery, id_or_key)
+
+
+def retry_now(
+    storage: Storage,
+    schedule: Schedule,
+    settings: Settings,
+    id_or_key: str,
+    *,
+    account_id: int | None = None,
+    client_id: int | None = None,
+) -> DeliveryRow:
+    """Makes a pending delivery due at once, also where its receiver is paused, or its breaker open.
+
+    The attempt counts as any other. Raises DeliveryNotFound, or IllegalTransition with the reason.
+    """
+    whose = {"account_id": account_id, "client_id": client_id}
+    delivery = waiting.find(storage, schedule, settings, id_or_key, **whose)
+
+    def make_due(connection: Connection) -> int | None:
+        webhook_id = deliveries.retry_now(connection, delivery.id)
+        if webhook_id is not None:
+            owner_id, _ = webhooks.account_of(connection, webhook_id)
+            audit.record(connection, "delivery.retried", delivery.id, account_id=owner_id, webhook_id=webhook_id)
+        return webhook_id
+
+    webhook_id = storage.transact(make_due)
+    if webhook_id is None:
+        reason = delivery.waiting.text if delivery.waiting else "only a pending delivery can be; redeliver it instead"
+        raise RetryRefused(str(delivery.id), delivery.state, reason)
+    storage.after_commit(lambda: wake(schedule, {webhook_id: 0.0}, afresh=True))
+    return waiting.find(storage, schedule, settings, id_or_key, **whose)

@@ -27,6 +27,19 @@ class DeliveryAttemptSchema(WireSchema):
     finished_at = DateTime(required=True)
 
 
+class WaitingSchema(WireSchema):
+    """Why a delivery has not been sent yet; `text` says it for people."""
+
+    reason = String(
+        required=True,
+        choices=(
+            "inactive", "held_back", "sending", "circuit_open", "paused", "rate_limited", "due", "postponed",
+            "backing_off",
+        ),
+    )  # fmt: skip
+    text = String(required=True)
+
+
 class DeliverySchema(WireSchema):
     """A delivery. `next_attempt_at` is null once it is finished; while it is sent, it is the end of the lease."""
 
@@ -45,7 +58,9 @@ class DeliverySchema(WireSchema):
 
 
 class DeliveryWithAttemptsSchema(DeliverySchema):
-    """A delivery with the envelope that is sent, and its attempts, newest first."""
+    """A delivery with the envelope that is sent, and its attempts, newest first. `waiting`: while it is pending."""
+
+    waiting = Shape(WaitingSchema, required=True, allow_none=True)
 
     body = Shape(EnvelopeSchema, required=True, attribute="envelope")
     attempts = Shape(DeliveryAttemptSchema, many=True, required=True)

@@ -13,7 +13,8 @@ from tests.support.builders import a_webhook
 class Route:
     """A route: `path` below /api/v3, with {slug} and the names that `things_of` makes; `json` is a body it accepts.
 
-    `owned` says that the path names a thing of one client, which others must not find.
+    With `pending` its delivery is one that is not finished. `owned` says that the path names a thing of one client
+    that others must not find.
     """
 
     method: str
@@ -22,6 +23,7 @@ class Route:
     json: Any = None
     paged: bool = False
     owned: bool = False
+    pending: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -63,6 +65,7 @@ ROUTES = (
     _route(f"GET {_ACCOUNT}/deliveries.json", "deliveries"),
     _route(f"GET {_DELIVERY}.json", "deliveries", owned=True),
     _route(f"POST {_DELIVERY}/redeliver.json", "deliveries", owned=True),
+    _route(f"POST {_DELIVERY}/retry.json", "deliveries", owned=True, pending=True),
     _route(f"GET {_ACCOUNT}/replays.json", "deliveries", paged=True),
     _route(f"POST {_ACCOUNT}/replays.json", "deliveries", _REPLAY),
     _route(f"GET {_ONE_REPLAY}.json", "deliveries", owned=True),
@@ -81,6 +84,7 @@ def things_of(api: Api) -> dict[str, Any]:
         "webhook_id": webhook.id,
         "failed_deliveries_uuid": webhook.failed_deliveries_uuid,
         "delivery": a_delivery(api, webhook.id),
+        "pending": a_delivery(api, webhook.id, "pending"),
         "replay_id": replay.id,
     }
 
@@ -88,5 +92,6 @@ def things_of(api: Api) -> dict[str, Any]:
 def call(api: Api, route: Route, things: Mapping[str, Any], **given: Any) -> Any:
     """Calls the route on `things`, as `api`; `given` are requests' own, and take the place of the route's."""
     sent = {"json": route.json} if route.json is not None and "data" not in given else {}
-    path = route.path.format(**things).lstrip("/")
+    delivery = {"delivery": things["pending"]} if route.pending else {}
+    path = route.path.format(**{**things, **delivery}).lstrip("/")
     return api.call(route.method, path, **(sent | given))

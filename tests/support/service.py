@@ -66,6 +66,7 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "GET {account}/deliveries": ("deliveries:read", None),
     "GET {account}/deliveries/{delivery}": ("deliveries:read", None),
     "POST {account}/deliveries/{delivery}/redeliver": ("deliveries", None),
+    "POST {account}/deliveries/{delivery}/retry": ("deliveries", None),
     "GET {account}/replays": ("deliveries:read", None),
     "POST {account}/replays": ("deliveries", REPLAY),
     "GET {account}/replays/{replay}": ("deliveries:read", None),

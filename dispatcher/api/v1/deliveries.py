@@ -13,12 +13,13 @@ from dispatcher.api.v1.accounts import tenant_of
 from dispatcher.api.v1.auth import service
 from dispatcher.api.v1.idempotency import PARAMETER, idempotent
 from dispatcher.errors import EventNotFound
-from dispatcher.replays.one import replay
+from dispatcher.replays import waiting
+from dispatcher.replays.one import replay, retry_now
 from dispatcher.representations import delivery_details_json, delivery_json
 from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from dispatcher.storage.admin.service_tokens import ServiceToken
 from dispatcher.storage.engine import Connection, Storage
-from dispatcher.storage.reads import deliveries, delivery_pages, events
+from dispatcher.storage.reads import delivery_pages, events
 from dispatcher.storage.reads.delivery_pages import Page
 
 blueprint = Blueprint("v1_deliveries", __name__, description="Deliveries of an account, with their attempts.")
@@ -55,8 +56,9 @@ def list_(_token: ServiceToken, external_id: str) -> Response:
 @service("deliveries:read")
 @blueprint.response(200, DeliveryWithAttemptsSchema)
 def show(_token: ServiceToken, external_id: str, delivery: str) -> Response:
-    """One delivery, by its id or its Idempotency-Key, with its attempts, newest first."""
-    row = container().storage.transact(deliveries.delivery, delivery, account_id=tenant_of(external_id).id)
+    """One delivery, by its id or its Idempotency-Key, with its attempts, newest first, and why it waits if pending."""
+    parts, tenant = container(), tenant_of(external_id)
+    row = waiting.find(parts.storage, parts.schedule, parts.settings, delivery, account_id=tenant.id)
     return json_response(delivery_details_json(row, "UTC"))
 
 
@@ -74,6 +76,21 @@ def redeliver(_token: ServiceToken, storage: Storage, external_id: str, delivery
     limit = parts.settings.redelivery_limit
     redelivered = replay(storage, parts.schedule, delivery, limit=limit, account_id=tenant.id)
     return json_response(delivery_details_json(redelivered, "UTC"), 202)
+
+
+@blueprint.route(f"{_ALL}/<delivery>/retry", methods=["POST"])
+@service("deliveries")
+@blueprint.doc(parameters=[PARAMETER])
+@blueprint.response(202, DeliveryWithAttemptsSchema)
+@idempotent
+def retry(_token: ServiceToken, storage: Storage, external_id: str, delivery: str) -> Response:
+    """Attempts a pending delivery now, also where its webhook's receiver is paused. The attempt counts.
+
+    422 where it is finished, is being sent, is held back by order, or its webhook is not active.
+    """
+    parts, tenant = container(), tenant_of(external_id, storage)
+    row = retry_now(storage, parts.schedule, parts.settings, delivery, account_id=tenant.id)
+    return json_response(delivery_details_json(row, "UTC"), 202)
 
 
 def _ids(connection: Connection, account_id: int, event_id: int) -> list[int]:

@@ -205,6 +205,18 @@ where id = %(id)s and {RESTARTABLE} and redelivery_count < %(limit)s
 returning webhook_id, resource
 """
 
+# Before all that are due: whoever asks for it means now, also where thousands are due before it. What a drain sends is
+# left alone, and what is held back: order forbids it. Index: deliveries_by_id of what is pending, deliveries_due.
+_RETRY_NOW = f"""
+update dispatcher.deliveries_waiting d
+set next_attempt_at = least(dispatcher.now(), (
+        select next_attempt_at from dispatcher.deliveries_waiting f where f.webhook_id = d.webhook_id
+        order by next_attempt_at limit 1) - interval '1 ms')
+where id = %(id)s and lease_token is null and next_attempt_at < {order.HELD_BACK}
+    and exists (select from dispatcher.webhooks w where w.id = d.webhook_id and w.active and w.deleted_at is null)
+returning webhook_id
+"""
+
 _WHY_NOT = """
 select d.state, case
     when d.state = 'pending' then null
@@ -361,6 +373,15 @@ def replay(connection: Connection, delivery_id: int, limit: int) -> int | None:
     deliveries = rows(connection, _REPLAY, id=delivery_id, limit=limit, **order.keyed())
     order.settle(connection, [(webhook_id, resource) for webhook_id, resource in deliveries if resource is not None])
     return deliveries[0][0] if deliveries else None
+
+
+def retry_now(connection: Connection, delivery_id: int) -> int | None:
+    """Makes a pending delivery due, before all others of its webhook, which it returns; its attempts count on.
+
+    None where it is finished, is being sent or held back, or its webhook is not active.
+    """
+    retried = rows(connection, _RETRY_NOW, id=delivery_id)
+    return retried[0][0] if retried else None
 
 
 def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, str | None]:

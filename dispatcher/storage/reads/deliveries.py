@@ -11,6 +11,7 @@ from uuid import UUID
 from dispatcher.errors import DeliveryNotFound
 from dispatcher.ids import delivery_id_of
 from dispatcher.model.attempt import for_clients
+from dispatcher.model.delivery import Waiting
 from dispatcher.model.options import Options
 from dispatcher.payload import sent_body, sent_version
 from dispatcher.storage.engine import Connection, Row, record, rows
@@ -65,6 +66,8 @@ class DeliveryRow:
     updated_at: datetime
     attempts: tuple[AttemptRow, ...]
     """Newest first."""
+    waiting: Waiting | None = None
+    """Why it is not finished yet, where somebody asked for that (`dispatcher.replays.waiting`)."""
 
     @property
     def recorded_attempts(self) -> int:
@@ -279,7 +282,7 @@ def _row(*columns: Any) -> DeliveryRow:
     except ValueError:  # somebody emitted it by SQL, or it cannot be downgraded: so it cannot be sent
         sent = "{}"
     version = sent_version(name, version, options)
-    return record(DeliveryRow, (*before, name, version, created_at, sent, *after, ()))
+    return record(DeliveryRow, (*before, name, version, created_at, sent, *after, (), None))
 
 
 def _with_attempts(connection: Connection, stored: Sequence[Row]) -> list[DeliveryRow]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from dispatcher.model.attempt import NO_ADDRESS
+from dispatcher.schedule.schedule import Released
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.support.api import Api
@@ -225,6 +226,45 @@ def test_a_finished_one_is_sent_again(api: Api, made: Deliveries) -> None:
     assert again.json() == {"errors": {"state": ["is pending and cannot become pending"]}}
 
 
+def test_a_pending_one_is_attempted_now_before_all_that_are_due(api: Api, made: Deliveries) -> None:
+    webhook = made.webhook()
+    first, second = made.make("invoice_paid", "invoice_sent")
+    parts = api.container
+    parts.schedule.release([Released(webhook_id=webhook.id, pause_s=300.0)], "1/x")
+    api.sql("update dispatcher.deliveries set next_attempt_at = now() + interval '1 hour', attempt_count = 1 "
+            "where id = %(id)s", id=second)  # fmt: skip
+    assert api.get(f"/deliveries/{second}.json").json()["waiting"]["reason"] == "paused"
+
+    answer = api.post(f"/deliveries/{second}/retry.json")
+
+    assert (answer.status_code, answer.json()["waiting"]["reason"], answer.json()["attempt_count"]) == (202, "due", 0)
+    assert "behind 1 delivery" in api.get(f"/deliveries/{first}.json").json()["waiting"]["text"]
+    assert parts.schedule.pauses().get(webhook.id) is None
+    assert api.sql("select actor_kind from dispatcher.audit_log where action = 'delivery.retried' and subject = %(id)s",
+                   id=str(second)) == [("client",)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("update dispatcher.webhooks set active = false", "the webhook is inactive"),
+        ("update dispatcher.deliveries set lease_token = gen_random_uuid()", "a worker is sending this delivery"),
+        ("update dispatcher.deliveries set next_attempt_at = '9999-12-31 00:00+00'", "held back behind"),
+        ("update dispatcher.deliveries set state = 'delivered', finished_on = current_date", "redeliver it instead"),
+    ],
+)
+def test_one_that_cannot_be_sent_now_is_not(api: Api, made: Deliveries, sql: str, reason: str) -> None:
+    made.webhook()
+    (id_,) = made.make()
+    api.sql(sql)
+
+    answer = api.post(f"/deliveries/{id_}/retry.json")
+
+    assert answer.status_code == 422
+    (text,) = answer.json()["errors"]["state"]
+    assert reason in text.lower()
+
+
 def test_one_that_was_sent_again_as_often_as_is_allowed_is_not(api: Api, made: Deliveries) -> None:
     made.webhook()
     (id_,) = made.make()
@@ -278,5 +318,6 @@ def test_they_need_the_scope(api: Api) -> None:
         ("GET", "/deliveries.json"),
         ("GET", "/deliveries/1.json"),
         ("POST", "/deliveries/1/redeliver.json"),
+        ("POST", "/deliveries/1/retry.json"),
     ):
         assert without.call(method, path).status_code == 403

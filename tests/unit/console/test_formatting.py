@@ -7,18 +7,11 @@ from typing import Any
 import pytest
 
 from dispatcher.console import charts, formatting
-from dispatcher.console.explanations import why_not_sent, why_pending
-from dispatcher.settings import Settings
-from dispatcher.storage.reads.delivery_status import WaitReason
+from dispatcher.console.explanations import why_not_sent
+from dispatcher.phrases import counted, span
 from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
 from dispatcher.storage.stats.rollups import Bucket, quantile_s
 from tests.support.builders import NOON
-
-SETTINGS = Settings(database_url="", redis_url="", broker_url="", secret_keys=())
-WAIT = WaitReason(
-    webhook_id=5, active=True, deleted=False, deactivated_reason=None, rate_limit=None, retry_schedule=None, attempts=2,
-    leased=False, held_back=False, resource=None, due_at=NOON, is_due=False,
-)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -37,36 +30,12 @@ WAIT = WaitReason(
     ],
 )
 def test_spans(seconds: float | None, text: str) -> None:
-    assert formatting.span(seconds) == text
+    assert span(seconds) == text
 
 
 def test_a_query_is_only_hinted_at() -> None:
     assert formatting.short_url("https://a.test/x?token=1") == "a.test/x?…"
     assert formatting.without_query("https://a.test:8/x") == "https://a.test:8/x"
-
-
-@pytest.mark.parametrize(
-    ("given", "pause_s", "said"),
-    [
-        ({}, None, "After 2 failed attempts, the next one follows in 1 min ± 20%"),
-        ({"attempts": 1}, None, "After 1 failed attempt, the next one follows in 20 s"),
-        (
-            {"retry_schedule": "gentle"},
-            None,
-            "follows in 1 h ± 20%",
-        ),
-        ({"retry_schedule": (60, 90)}, None, "follows in 1 min ± 20%"),
-        ({"attempts": 0}, None, "Postponed without an attempt"),
-        ({"is_due": True}, None, "Due."),
-        ({"is_due": True, "rate_limit": 7}, None, "at most 7 per second"),
-        ({}, 43.0, "Paused for another 43 s after 10 consecutive failures"),
-        ({"leased": True}, 43.0, "A worker is sending this delivery"),
-        ({"held_back": True, "resource": "invoice:93"}, None, "behind an earlier delivery of invoice:93"),
-        ({"active": False, "deactivated_reason": "gone"}, 43.0, "is inactive (gone)"),
-    ],
-)
-def test_why_the_next_try_is_when_it_is(given: dict[str, Any], pause_s: float | None, said: str) -> None:
-    assert said in why_pending(replace(WAIT, **given), pause_s, SETTINGS)
 
 
 ID = int((NOON - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()) << 23
@@ -138,4 +107,4 @@ def test_quantiles_come_from_buckets() -> None:
     ],
 )
 def test_what_is_counted_is_one_or_many(value: int, noun: str, text: str) -> None:
-    assert formatting.counted(value, noun) == text
+    assert counted(value, noun) == text

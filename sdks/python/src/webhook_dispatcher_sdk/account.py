@@ -154,7 +154,7 @@ class Deliveries(Resource):
         )
 
     def show(self, slug: str, delivery: str) -> models.DeliveryWithAttempts:
-        """One delivery with its attempts, newest first."""
+        """One delivery with its attempts, newest first, and why it waits while it is pending."""
         return self._transport.call("GET", f"/accounts/{segment(slug)}/deliveries/{segment(delivery)}.json")
 
     def redeliver(self, slug: str, delivery: str) -> models.DeliveryWithAttempts:
@@ -163,6 +163,13 @@ class Deliveries(Resource):
         422 where it is pending, or was redelivered as often as is allowed.
         """
         return self._transport.call("POST", f"/accounts/{segment(slug)}/deliveries/{segment(delivery)}/redeliver.json")
+
+    def retry(self, slug: str, delivery: str) -> models.DeliveryWithAttempts:
+        """Attempts a pending delivery now, also where its webhook's receiver is paused. The attempt counts.
+
+        422 where it is finished, is being sent, is held back by order, or its webhook is not active.
+        """
+        return self._transport.call("POST", f"/accounts/{segment(slug)}/deliveries/{segment(delivery)}/retry.json")
 
     def list_failed(self, slug: str, failed_deliveries_uuid: str) -> Iterator[models.FailedDelivery]:
         """Newest first, 40 a page. The webhook is named by its `failed_deliveries_uuid`, not by its id."""

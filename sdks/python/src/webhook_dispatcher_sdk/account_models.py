@@ -234,6 +234,13 @@ class UserAccount(TypedDict):
     allowed_scope: list[str]
 
 
+class Waiting(TypedDict):
+    reason: Literal[
+        "backing_off", "circuit_open", "due", "held_back", "inactive", "paused", "postponed", "rate_limited", "sending"
+    ]
+    text: str
+
+
 RetryScheduleItem: TypeAlias = int
 
 
@@ -364,6 +371,7 @@ class DeliveryWithAttempts(TypedDict):
     next_attempt_at: str | None
     created_at: str
     updated_at: str
+    waiting: Waiting | None
     body: Envelope
     attempts: list[DeliveryAttempt]
 

@@ -245,7 +245,7 @@ class Deliveries(Resource):
         )
 
     def show(self, external_id: str, delivery: str) -> models.DeliveryWithAttempts:
-        """One delivery, by its id or its Idempotency-Key, with its attempts, newest first."""
+        """One delivery, by its id or its Idempotency-Key, with its attempts, newest first, and why it waits if pending."""
         return self._transport.call("GET", f"/accounts/{segment(external_id)}/deliveries/{segment(delivery)}")
 
     def redeliver(
@@ -258,6 +258,19 @@ class Deliveries(Resource):
         return self._transport.call(
             "POST",
             f"/accounts/{segment(external_id)}/deliveries/{segment(delivery)}/redeliver",
+            idempotency_key=idempotency_key or new_key(),
+        )
+
+    def retry(
+        self, external_id: str, delivery: str, *, idempotency_key: str | None = None
+    ) -> models.DeliveryWithAttempts:
+        """Attempts a pending delivery now, also where its webhook's receiver is paused. The attempt counts.
+
+        422 where it is finished, is being sent, is held back by order, or its webhook is not active.
+        """
+        return self._transport.call(
+            "POST",
+            f"/accounts/{segment(external_id)}/deliveries/{segment(delivery)}/retry",
             idempotency_key=idempotency_key or new_key(),
         )
 

@@ -471,6 +471,13 @@ class WebhookList(TypedDict):
     next: str | None
 
 
+class Waiting(TypedDict):
+    reason: Literal[
+        "backing_off", "circuit_open", "due", "held_back", "inactive", "paused", "postponed", "rate_limited", "sending"
+    ]
+    text: str
+
+
 class DeliveryWithAttempts(TypedDict):
     id: int
     idempotency_key: str
@@ -484,6 +491,7 @@ class DeliveryWithAttempts(TypedDict):
     next_attempt_at: str | None
     created_at: str
     updated_at: str
+    waiting: Waiting | None
     body: Envelope
     attempts: list[DeliveryAttempt]
 
