@@ -3,7 +3,7 @@
 import itertools
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tests.support.cluster import Cluster
 from tests.support.places import a_folder
 from tests.support.processes import Program
 from tests.support.receiver import Receiver
-from tests.support.servers import copy_database, in_database, resume
+from tests.support.servers import TEMPLATE, copy_database, in_database, resume
 
 _numbers = itertools.count(1)
 
@@ -51,18 +51,30 @@ def cluster(
     yield from used(a_cluster(mortal_servers, folder, **cluster_options))
 
 
-def a_cluster(servers: tuple[Postgres, Valkey], folder: Path, **options: str) -> Cluster:
-    """With a new database and an emptied Redis; nothing runs in it yet."""
+def a_cluster(
+    servers: tuple[Postgres, Valkey],
+    folder: Path,
+    before: Callable[[str, Valkey], None] | None = None,
+    /,
+    **options: str,
+) -> Cluster:
+    """With a new database and an emptied Redis; nothing runs in it yet.
+
+    `before` gets both without any table, and writes what a former release left there.
+    """
     postgres, valkey = servers
     resume(valkey)  # and the like, where a test failed in the middle of an outage
     for server in servers:
         if server.pid is None:
             server.restart()
     name = f"e2e_{next(_numbers)}"
-    copy_database(postgres.url, name)
+    copy_database(postgres.url, name, "template0" if before else TEMPLATE)
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
-    return Cluster(postgres, valkey, in_database(postgres.url, name), folder, **options)
+    database_url = in_database(postgres.url, name)
+    if before:
+        before(database_url, valkey)
+    return Cluster(postgres, valkey, database_url, folder, **options)
 
 
 @pytest.fixture
