@@ -7,7 +7,6 @@ pages are read, which lie evenly over it; an estimate is right within a few per 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from dispatcher.storage.engine import Connection, Row, rows, scalar
 from dispatcher.storage.pipeline import deliveries
@@ -65,7 +64,7 @@ _EXACT = """
 select webhook_id, next_attempt_at, lease_token is not null as leased from dispatcher.deliveries_waiting
 order by webhook_id, next_attempt_at limit %(most)s
 """
-# TABLESAMPLE reads a number of pages that varies by a twelfth, and tells nobody which it was: ranges of a known length do.
+# Not TABLESAMPLE: how many pages that reads varies by a twelfth, and nobody is told.
 _SAMPLE = "select webhook_id, next_attempt_at, lease_token is not null as leased from dispatcher.deliveries_waiting"
 
 # One row for each of the webhooks with the most, each with the sums over all of them.
