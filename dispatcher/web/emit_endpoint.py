@@ -34,6 +34,7 @@ from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.account import Account
 from dispatcher.model.event import BODY_LIMIT, Event, EventDraft
+from dispatcher.schemas import active
 from dispatcher.storage.pipeline.emits import Emit
 from dispatcher.web import posted_events
 from dispatcher.web.batcher import Batcher
@@ -71,6 +72,9 @@ class EmitEndpoint:
         self._tracing = container.tracing
         self._commits: Batcher[Emit, list[Event] | None] = Batcher(
             "commit", container.emitter.emit_batch, most=EVENTS_MOST, for_all=StorageUnavailable
+        )
+        self._refreshes: Batcher[None, bool] = Batcher(
+            "refresh", lambda calls: [container.event_types.refresh()] * len(calls), most=EVENTS_MOST
         )
 
     async def answer(self, environ: dict[str, Any], body: Body, slug: str) -> Answer:
@@ -123,11 +127,13 @@ class EmitEndpoint:
         return owner.account
 
     async def _newly_parsed(self, data: bytes, key: str | None, time_zone: str) -> PostedEvents:
-        """Who is refused by what is known here is judged by the event types of this moment."""
+        """Who is refused by what is known here is judged by the event types of this moment; many share the query."""
+        known = active()
         try:
             return await self._parse(data, key, time_zone)
         except ValidationError:
-            if not await self._in_thread(self._container.event_types.refresh):
+            await self._refreshes.do(None)
+            if active() is known:
                 raise
         return await self._parse(data, key, time_zone)
 
