@@ -5,7 +5,7 @@ BIN := .venv/bin
 CONSOLE := dispatcher/console
 LIBRARIES := $(CONSOLE)/static/vendor/htmx.min.js
 RUN := .venv/installed $(LIBRARIES)
-DEV := $(RUN) .venv/installed-dev
+DEV := $(RUN) .venv/installed-dev $(BIN)/helm
 
 # Where the environment forbids it, each of some hundred processes of the tests would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,6 +25,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # A failure does not stop what was asked for: the file is then missing, and made at the next `make`.
 $(LIBRARIES): $(CONSOLE)/libraries.lock .ci/vendor-console | .venv/installed
 	@$(BIN)/python .ci/vendor-console
+
+$(BIN)/helm: deploy/helm/tools.lock .ci/kubernetes-tools | .venv/installed
+	@$(BIN)/python .ci/kubernetes-tools
 
 # The same for its own sake: before an image is built, for instance.
 console: $(LIBRARIES)
@@ -91,6 +94,7 @@ lock:
 	$(COMPILE) --extra server --extra opentelemetry --group build --constraint requirements-dev.lock pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --resolution lowest-direct --extra psycopg --extra psycopg2 --group lowest pyproject.toml --output-file requirements-lowest.lock
 	$(COMPILE) --no-deps --group pyproject.toml:console --output-file $(CONSOLE)/libraries.lock
+	$(COMPILE) --no-deps --group pyproject.toml:kubernetes --output-file deploy/helm/tools.lock
 
 # What `make` has made. Data stay.
 clean:
