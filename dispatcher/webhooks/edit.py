@@ -73,7 +73,7 @@ def edit_webhook(
 
     def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
-        before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id)
+        before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id, to_edit=True)
         given = dict(changes)
         if client_id is not None and _are_same(given.get("events"), active().subscribed(before.events)):
             del given["events"]  # it writes back what it was shown: wildcards stay

@@ -227,11 +227,20 @@ def list_for_account(
 
 
 def find(
-    connection: Connection, secrets: SecretBox, account_id: int, webhook_id: int, *, client_id: int | None = None
+    connection: Connection,
+    secrets: SecretBox,
+    account_id: int,
+    webhook_id: int,
+    *,
+    client_id: int | None = None,
+    to_edit: bool = False,
 ) -> Webhook:
-    """One webhook of the account; raises WebhookNotFound, with `client_id` also for one of another client."""
-    missing = WebhookNotFound(webhook_id)
-    return _webhook(one(connection, missing, _FIND, account_id=account_id, id=webhook_id, client_id=client_id), secrets)
+    """One webhook of the account; raises WebhookNotFound, with `client_id` also for one of another client.
+
+    One that is read `to_edit` is nobody else's to edit until the transaction ends. Fan-outs to it do not wait.
+    """
+    missing, query = WebhookNotFound(webhook_id), f"{_FIND} for no key update of w" if to_edit else _FIND
+    return _webhook(one(connection, missing, query, account_id=account_id, id=webhook_id, client_id=client_id), secrets)
 
 
 def id_by_uuid(connection: Connection, account_id: int, client_id: int, uuid: UUID) -> int | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from dispatcher.storage.engine import scalar
 from dispatcher.webhooks.edit import edit_webhook
 from tests.support.api import Api, Server
 from tests.support.builders import a_webhook
+from tests.support.waiting import eventually
 
 NOT_IN_LIST = "is not included in the list"
 NEAREST = "invoice_locked or invoice_updated or invoice_removed"
@@ -295,3 +297,20 @@ def test_a_client_revoked_in_the_middle_leaves_no_webhook_behind(api: Api) -> No
     api.sql("update dispatcher.clients set revoked_at = now() where id = %(id)s", id=api.client.id)
 
     assert api.post("/webhooks.json", json=GIVEN).status_code == 401
+
+
+def test_changes_that_come_at_once_are_all_kept(api: Api) -> None:
+    webhook = created(api)
+    path = f"/webhooks/{webhook['id']}.json"
+    waiting = "select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.query like %(q)s"
+    with ThreadPoolExecutor(2) as pool:
+        with api.container.storage.transaction() as connection:
+            connection.exec_driver_sql(f"select from dispatcher.webhooks where id = {webhook['id']} for update")
+            answers = [
+                pool.submit(api.patch, path, json=one) for one in ({"description": "Warehouse"}, {"tags": ["eu"]})
+            ]
+            eventually(lambda: len(api.sql(waiting, q="%dispatcher.webhooks%")) == 2, what="both waiting for the row")
+        assert [answer.result().status_code for answer in answers] == [200, 200]
+
+    edited = api.sql("select description, tags from dispatcher.webhooks where id = %(id)s", id=webhook["id"])
+    assert edited == [("Warehouse", ["eu"])]
