@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, request
@@ -10,17 +11,27 @@ from dispatcher.api.http import container
 from dispatcher.api.query import PAGE_SIZE
 from dispatcher.console import filters
 from dispatcher.console.formatting import without_query
-from dispatcher.console.page import account, blueprint, page, redirect_to, visible, without_polling
+from dispatcher.console.page import (
+    account,
+    blueprint,
+    confirm,
+    is_confirmed,
+    page,
+    person,
+    redirect_to,
+    to,
+    visible,
+    without_polling,
+)
+from dispatcher.console.sent_headers import HIDDEN, sent_headers
 from dispatcher.console.webhooks import find_webhook
 from dispatcher.errors import DeliveryNotFound, IllegalTransition, WebhookNotFound
 from dispatcher.model.delivery import WaitReason
 from dispatcher.model.webhook import PayloadVersion, Webhook
-from dispatcher.payload import content_type
+from dispatcher.phrases import counted
 from dispatcher.replays import waiting
 from dispatcher.replays.one import replay, retry_now
 from dispatcher.schemas import active
-from dispatcher.schemas.catalogue import FIRST
-from dispatcher.schemas.envelopes import VERSION_HEADER
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS, legacy_json
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import delivery_pages, events, webhooks
@@ -69,7 +80,10 @@ def progress(delivery_id: int) -> Response:
 
 @blueprint.route(f"{_ONE}/redeliver", methods=["POST"], endpoint="redeliver")
 def redeliver(delivery_id: int) -> Response:
-    """Sends it again with the same Idempotency-Key and a new series of attempts."""
+    """Sends it again with the same Idempotency-Key and a new series of attempts; asks first if it was delivered."""
+    if not is_confirmed() and _delivered([delivery_id]):
+        what = f"Delivery {delivery_id} was delivered already."
+        return confirm(1, what, cancel=to("delivery", delivery_id=delivery_id))
     try:
         _redeliver(delivery_id)
     except IllegalTransition as illegal:
@@ -90,8 +104,12 @@ def retry(delivery_id: int) -> Response:
 
 @blueprint.route("/accounts/<slug>/deliveries/redeliver", methods=["POST"], endpoint="redeliver_many")
 def redeliver_many() -> Response:
-    """Redelivers those selected; what is pending anyway is left as it is."""
+    """Redelivers those selected; what is pending anyway is left as it is. Asks first if some were delivered."""
     ids = [int(text) for text in request.form.getlist("id") if text.isdecimal() and len(text) < 19][:PAGE_SIZE]
+    criteria = {name: request.form[f"filter_{name}"] for name in _CRITERIA if request.form.get(f"filter_{name}")}
+    if not is_confirmed() and (delivered := _delivered(ids)):
+        what = f"{delivered} of the {counted(len(ids), 'delivery')} selected were delivered already."
+        return confirm(len(ids), what, cancel=to("deliveries", **criteria))
     count = 0
     for delivery_id in ids:
         try:
@@ -99,7 +117,6 @@ def redeliver_many() -> Response:
             count += 1
         except (IllegalTransition, DeliveryNotFound):
             continue
-    criteria = {name: request.form[f"filter_{name}"] for name in _CRITERIA if request.form.get(f"filter_{name}")}
     return redirect_to("deliveries", "redelivered_many" if ids else "none_selected", count, **criteria)
 
 
@@ -147,12 +164,21 @@ def _details(delivery_id: int) -> dict[str, Any]:
     except WebhookNotFound:  # deleted
         webhook = None
     body = _body(delivery, webhook)
+    sent = (
+        []
+        if webhook is None
+        else sent_headers(delivery, webhook, parts.settings.user_agent, hides_own=not person().may_write)
+    )
     return {
         "delivery": delivery,
         "webhook": webhook,
         "payload": json.loads(body),
+        "sent_headers": sent,
+        "is_changed": webhook is not None
+        and bool(delivery.attempts)
+        and webhook.updated_at > delivery.attempts[0].started_at,
         "is_claimed": webhook is not None and webhook.payload_limit is not None and len(body) > webhook.payload_limit,
-        "curl": _curl(delivery, webhook, body),
+        "curl": _curl(delivery, sent, body),
         "response_limit": _RESPONSE_LIMIT,
         "may_redeliver": delivery.waiting is None and webhook is not None,
         "may_retry": delivery.waiting is not None and delivery.waiting.reason not in _NOT_NOW,
@@ -179,18 +205,21 @@ def _body(delivery: DeliveryRow, webhook: Webhook | None) -> bytes:
     )
 
 
-def _curl(delivery: DeliveryRow, webhook: Webhook | None, body: bytes) -> str:
-    """A command that sends the same; without what is secret: the auth header, the signature, the URL's query."""
-    version = webhook.payload_version if webhook is not None else PayloadVersion.V3
-    type_ = content_type(delivery.event_name, version)
-    headers = [f"Content-Type: {type_}", f"Idempotency-Key: {delivery.idempotency_key}"]
-    if delivery.event_version != FIRST:
-        headers.append(f"{VERSION_HEADER}: {delivery.event_version}")
+def _curl(delivery: DeliveryRow, sent: Sequence[tuple[str, str]], body: bytes) -> str:
+    """A command that sends the same; without what is secret: tokens, the signature, the URL's query."""
     lines = [f"curl -X POST {shlex.quote(without_query(delivery.webhook_url))}"]
-    lines += [f"-H {shlex.quote(header)}" for header in headers]
-    if webhook is not None and webhook.auth_header:
+    lines += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in sent if value != HIDDEN]
+    if ("Authorization", HIDDEN) in sent:
         lines.append('-H "Authorization: $AUTH_HEADER"')
     return " \\\n  ".join([*lines, f"-d {shlex.quote(body.decode())}"])
+
+
+def _delivered(ids: Sequence[int]) -> int:
+    """How many of these, of this page's account, were delivered."""
+    found = container().storage.transact(
+        delivery_pages.page, account().slug, limit=len(ids) or 1, state="delivered", ids=ids
+    )
+    return len(found.deliveries)
 
 
 def _redeliver(delivery_id: int) -> None:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import Forbidden, NotFound
 from dispatcher.api.http import container, with_safe_headers
 from dispatcher.model.account import Account
 from dispatcher.model.audit import Actor, acting
+from dispatcher.phrases import counted
 from dispatcher.storage.admin import accounts, sessions
 from dispatcher.storage.admin.sessions import ActiveSession, Person
 from dispatcher.storage.reads.deliveries import DeliveryRow
@@ -116,6 +117,27 @@ def page(template: str, status: int = 200, **context: Any) -> Response:
     return make_response(render_template(f"console/{template}", **context), status)
 
 
+def confirm(count: int, what: str, *, key: str = "the same Idempotency-Key", cancel: str) -> Response:
+    """Asks before this request's form is acted on: `count` deliveries that were delivered would be sent again.
+
+    `what` names all that the form is about; `cancel` is a path. The form comes back with `confirmed`.
+    """
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name not in ("csrf", "confirmed")]
+    return page(
+        "confirm.html",
+        title="Send again?",
+        text=f"{what} Their receivers get {'it' if count == 1 else 'them'} a second time, with {key}.",
+        fields=fields,
+        button=f"Send {counted(count, 'delivery')} again",
+        cancel=cancel,
+    )
+
+
+def is_confirmed() -> bool:
+    """Whether the form comes from `confirm`."""
+    return bool(request.form.get("confirmed"))
+
+
 def is_part() -> bool:
     """Whether htmx requests a part of the page."""
     return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
@@ -139,11 +161,12 @@ def to(endpoint: str, **arguments: Any) -> str:
 def redirect_to(endpoint: str, message: str = "", count: int = 0, **arguments: Any) -> Response:
     """To another page after an action; `message` names one of _MESSAGES, `count` is the number in it.
 
-    It travels in a cookie that the page ends, not in the address, so that a reload does not show it again.
+    It travels in a cookie that the page ends, not in the address, so that a reload does not show it again; signed for
+    this session, so that nobody else says something here.
     """
     response = see_other(to(endpoint, **arguments))
     if message:
-        set_cookie(response, _MESSAGE_COOKIE, f"{message}.{count}", max_age=60)
+        set_cookie(response, _MESSAGE_COOKIE, f"{message}.{count}.{_signature(message, str(count))}", max_age=60)
     return response
 
 
@@ -160,10 +183,16 @@ def see_other(path: str) -> Response:
 
 def flash_message() -> str | None:
     """What the last action did, in a sentence."""
-    name, _, count = request.cookies.get(_MESSAGE_COOKIE, "").partition(".")
-    message = _MESSAGES.get(name)
     g.message_is_shown = True
-    return message and message.format(count=count if count.isdecimal() and len(count) < 6 else "some")
+    name, _, rest = request.cookies.get(_MESSAGE_COOKIE, "").partition(".")
+    count, _, signature = rest.partition(".")
+    if name not in _MESSAGES or not hmac.compare_digest(signature.encode(), _signature(name, count).encode()):
+        return None
+    return _MESSAGES[name].format(count=count)
+
+
+def _signature(message: str, count: str) -> str:
+    return hmac.new(request.cookies.get(COOKIE, "").encode(), f"{message}.{count}".encode(), "sha256").hexdigest()
 
 
 def csrf_token() -> str:

@@ -11,9 +11,21 @@ from dispatcher.api.http import ROW_ID, container
 from dispatcher.api.query import PAGE_SIZE, cursor, webhook_id
 from dispatcher.console import filters
 from dispatcher.console.formatting import local_input
-from dispatcher.console.page import account, blueprint, is_part, page, redirect_to, without_polling
+from dispatcher.console.page import (
+    account,
+    blueprint,
+    confirm,
+    is_confirmed,
+    is_part,
+    page,
+    redirect_to,
+    to,
+    without_polling,
+)
 from dispatcher.errors import InvalidReplay
+from dispatcher.model.delivery import State
 from dispatcher.model.replay import Replay, ReplayState
+from dispatcher.phrases import counted
 from dispatcher.replays import job
 from dispatcher.schemas import active
 from dispatcher.schemas.api.options import read_number
@@ -21,6 +33,7 @@ from dispatcher.schemas.api.replay import STATES
 from dispatcher.storage.reads import webhooks
 from dispatcher.storage.replays import jobs
 
+_SAME_KEY = "the same Idempotency-Key"
 _ONE = f"/accounts/<slug>/replays/<{ROW_ID}:replay_id>"
 
 
@@ -46,7 +59,7 @@ def new() -> Response:
 
 @blueprint.route("/accounts/<slug>/replays", methods=["POST"], endpoint="start_replay")
 def start() -> Response:
-    """Starts it; with `dry_run` says how many match."""
+    """Starts it; with `dry_run` says how many match. Asks first where it is about what was delivered."""
     problems: dict[str, str] = {}
     criteria, parts = _criteria(problems), container()
     limit = parts.settings.redelivery_limit
@@ -56,6 +69,11 @@ def start() -> Response:
         if request.form.get("dry_run"):
             matched = job.dry_run(parts.storage, account(), criteria, redelivery_limit=limit)
             return page("dry_run.html", matched=matched) if is_part() else _form({}, matched=matched)
+        if not is_confirmed() and criteria["states"] == [State.DELIVERED]:
+            matched = job.dry_run(parts.storage, account(), criteria, redelivery_limit=limit)
+            key = "a new Idempotency-Key, by which they do not recognize it" if criteria["new_key"] else _SAME_KEY
+            what = f"{counted(matched, 'delivery')} that {'was' if matched == 1 else 'were'} delivered would be sent."
+            return confirm(matched, what, key=key, cancel=to("new_replay"))
         started = job.start(parts.storage, parts.schedule, account(), criteria, redelivery_limit=limit)
     except InvalidReplay as invalid:
         return _refused(invalid.messages)

@@ -4,7 +4,7 @@ Its signing secret is shown on demand only.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from flask import Response, request
@@ -24,7 +24,9 @@ from dispatcher.schemas.api.options import read_number, read_schedule, read_word
 from dispatcher.schemas.catalogue import FIRST, OPERATIONAL_EVENTS
 from dispatcher.schemas.wildcards import is_wildcard
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.reads import webhooks as webhook_reads
+from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.webhooks import WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edits
@@ -32,6 +34,8 @@ from dispatcher.webhooks import secrets, versions
 from dispatcher.webhooks.preview import payload_preview, preview
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
+_RECENT = 8
+"""Deliveries on a webhook's page."""
 _PATHS = ("only_fields", "excluded_fields")
 _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering")
 
@@ -74,8 +78,14 @@ def webhook_page(webhook_id: int, status: int = 200, **result: Any) -> Response:
         sparkline=_sparklines([webhook_id])[webhook_id],
         pause_s=pauses().get(webhook_id),
         pins=versions.pins(webhook),
+        recent=[visible(one) for one in _recent(webhook_id)],
         **result,
     )
+
+
+def _recent(webhook_id: int) -> Sequence[DeliveryRow]:
+    read = delivery_pages.page
+    return container().storage.transact(read, account().slug, webhook_id=webhook_id, limit=_RECENT).deliveries
 
 
 def find_webhook(webhook_id: int) -> Webhook:

@@ -46,6 +46,8 @@ class Result:
     status: str
     content_type: str | None = None
     body: bytes = b""
+    headers: str | None = None
+    """Of the response, a line each (`sender.wire.written_headers`); of a 2xx only where they were asked for."""
     retry_after: str | None = None
     """The header as received, unread."""
     reason: str | None = None

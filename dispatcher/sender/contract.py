@@ -26,6 +26,8 @@ class Request:
     body: bytes = field(repr=False)
     timeout_s: float | None = None
     """In the place of `Limits.timeout_s`, where it is shorter."""
+    keeps_headers: bool = False
+    """Whether the headers of a response are wanted also where it is a 2xx."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

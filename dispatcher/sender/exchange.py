@@ -15,7 +15,15 @@ import pycurl
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import NO_ADDRESS, Result, Status
 from dispatcher.sender.contract import TOO_LARGE, Limits, Request
-from dispatcher.sender.wire import STATUS_LINE, TEXT_LIMIT, HttpTarget, Resolver, check_headers, parse_target
+from dispatcher.sender.wire import (
+    STATUS_LINE,
+    TEXT_LIMIT,
+    HttpTarget,
+    Resolver,
+    check_headers,
+    parse_target,
+    written_headers,
+)
 
 _IDLE_S = 4
 """Receivers close idle connections after 5 s or more (Node, Apache 5, nginx 75). Letting go a little earlier avoids
@@ -95,6 +103,7 @@ class Exchange:
         self.stalled_before_s = 0.0  # the sender's, when this began
         self._body = bytearray()
         self._head: list[bytes] = []
+        self._keeps_headers = False
         self.received = 0  # bytes of heads and bodies, by all requests of this handle
         self.records = 0  # bytes of TLS in which these came, and all that is not for us to see
         self.baseline: tuple[int, int, int] | None = None  # the sender's: how far these were when it began to look
@@ -137,6 +146,7 @@ class Exchange:
         self._tag, self.started_s, self._post_count, self.baseline = request.tag, monotonic(), 0, None
         self._receive_until = self.received + self._limits.receive_limit
         self._is_blocked = self._is_exhausted = self._is_full = False
+        self._keeps_headers = request.keeps_headers
         self.timeout_s = self._limits.timeout_of(request)
         target = parse_target(request.url)
         check_headers(request.headers)
@@ -187,9 +197,11 @@ class Exchange:
         fault, content_type, retry_after = _parse_head(self._head)
         if fault is not None:
             return self.result(*_FAULTS[fault])
+        status = str(self.curl.getinfo(pycurl.RESPONSE_CODE))
         return Result(
             tag=self._tag,
-            status=str(self.curl.getinfo(pycurl.RESPONSE_CODE)),
+            status=status,
+            headers=written_headers(_final_head(self._head)) if self._keeps_headers or status[0] != "2" else None,
             content_type=content_type,
             retry_after=retry_after,
             body=bytes(self._body),
@@ -279,6 +291,21 @@ def _parse_head(lines: list[bytes]) -> tuple[int | None, str | None, str | None]
                     retry_after = value
     fault = pycurl.E_FTP_WEIRD_SERVER_REPLY if not has_status else pycurl.E_PARTIAL_FILE if not is_complete else None
     return fault, _text(content_type), _text(retry_after)
+
+
+def _final_head(lines: list[bytes]) -> list[tuple[str, str]]:
+    """Name and value of each header of the final head, which is complete (`_parse_head`)."""
+    fields: list[tuple[str, str]] = []
+    is_complete = False
+    for line in lines:
+        if is_complete and line.startswith(b"HTTP/"):
+            fields, is_complete = [], False
+        elif line == b"\r\n" or line == b"\n":
+            is_complete = True
+        elif not is_complete and b":" in line:
+            name, _, value = line.partition(b":")
+            fields.append((name.strip().decode("latin-1"), value.strip().decode("latin-1")))
+    return fields
 
 
 def _text(value: bytes | None) -> str | None:

@@ -26,7 +26,7 @@ from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.pinned import LATE, Call, Dialer, PinnedAdapter
 from dispatcher.sender.response import Fault
 from dispatcher.sender.threads import DaemonPool
-from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Unsendable, check_headers
+from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Unsendable, check_headers, written_headers
 
 _THREADS = 32
 
@@ -138,7 +138,15 @@ class RequestsSender:
         if call.aborted:
             raise Fault(Status.TIMEOUT, LATE)
         content_type, retry_after = _text(response, "Content-Type"), _text(response, "Retry-After")
-        return _result(call, str(response.status_code), content_type=content_type, retry_after=retry_after, body=body)
+        keeps_headers = call.request.keeps_headers or not 200 <= response.status_code <= 299
+        return _result(
+            call,
+            str(response.status_code),
+            content_type=content_type,
+            retry_after=retry_after,
+            headers=written_headers(response.raw.headers.iteritems()) if keeps_headers else None,
+            body=body,
+        )
 
 
 def _result(call: Call, status: str, **parts: Any) -> Result:

@@ -5,7 +5,7 @@ another way. Not for addresses: those are the guard's.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -17,6 +17,11 @@ Resolver = Callable[[str], Sequence[str]]
 
 TEXT_LIMIT = 1_000
 """Characters kept of a response header."""
+
+HEADERS_LIMIT = 8_192
+"""Characters kept of all headers of a response."""
+NOT_KEPT = frozenset({"set-cookie", "set-cookie2"})
+"""Headers of a response, in lower case, whose values are nobody's business: they open sessions with the receiver."""
 
 STATUS_LINE = re.compile(rb"HTTP/(?:1\.[01]|2) ([1-9][0-9]{2})[ \r\n]")
 """How a head begins. Either library takes some lines beside these for one: libcurl reads `2000` as 200."""
@@ -84,6 +89,15 @@ def _ascii_host(host: str) -> str:
     if not _HOST.fullmatch(host):
         raise Unsendable("the URL's host is not a name")
     return host
+
+
+def written_headers(fields: Iterable[tuple[str, str]]) -> str | None:
+    """The headers of a response for people, a line each, bounded; None: there are none."""
+    lines = (
+        f"{name[:TEXT_LIMIT]}: {'(not kept)' if name.lower() in NOT_KEPT else value.strip()[:TEXT_LIMIT]}"
+        for name, value in fields
+    )
+    return "\n".join(lines)[:HEADERS_LIMIT] or None
 
 
 def check_headers(headers: Sequence[tuple[str, str]]) -> None:

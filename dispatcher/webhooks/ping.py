@@ -48,6 +48,7 @@ class PingResult:
     duration_ms: int
     response_content_type: str | None
     response_body: str | None
+    response_headers: str | None
 
     def for_clients(self) -> "PingResult":
         """As its webhook's owner is to see it (`model.attempt.for_clients`)."""
@@ -123,7 +124,7 @@ class Pinger:
         if claimed.event_name != EVENT_NAME:
             sent.append(TEST_HEADER)
         timeout_s = target.options.timeout_s
-        sender.start(Request(tag=0, url=target.url, headers=sent, body=body, timeout_s=timeout_s))
+        sender.start(Request(tag=0, url=target.url, headers=sent, body=body, timeout_s=timeout_s, keeps_headers=True))
         while not (results := sender.results(1.0)):  # its own limit ends the wait
             pass
         return _ping_result(claimed.idempotency_key, results[0])
@@ -137,6 +138,7 @@ def _ping_result(key: str, result: Result) -> PingResult:
         duration_ms=round((result.finished_s - result.started_s) * 1000),
         response_content_type=_text(result.content_type),
         response_body=_text(result.body.decode("utf-8", "replace")),
+        response_headers=_text(result.headers),
     )
 
 

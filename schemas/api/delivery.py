@@ -14,7 +14,10 @@ def _check_event(name: str) -> None:
 
 
 class DeliveryAttemptSchema(WireSchema):
-    """One request. `response_status` is a code as a string, or a word such as `timeout`; `reason` says more of it."""
+    """One request. `response_status` is a code as a string, or a word such as `timeout`; `reason` says more of it.
+
+    `response_headers`: `Name: value`, a line each; null where it was a 2xx.
+    """
 
     id = Integer(required=True)
     number = Integer(required=True)
@@ -23,6 +26,7 @@ class DeliveryAttemptSchema(WireSchema):
     reason = String(required=True, allow_none=True)
     response_content_type = String(required=True, allow_none=True, attribute="content_type")
     response_body = String(required=True, allow_none=True, attribute="body")
+    response_headers = String(required=True, allow_none=True, attribute="headers")
     started_at = DateTime(required=True)
     finished_at = DateTime(required=True)
 
@@ -83,3 +87,4 @@ class PingSchema(WireSchema):
     duration_ms = Integer(required=True)
     response_content_type = String(required=True, allow_none=True)
     response_body = String(required=True, allow_none=True)
+    response_headers = String(required=True, allow_none=True)

@@ -35,10 +35,16 @@ def collect(sender: Sender, count: int, within_s: float = 15.0) -> list[Result]:
 
 
 def post(
-    sender: Sender, url: str, *, headers: Sequence[tuple[str, str]] = (), body: bytes = b"{}", tag: int = 1
+    sender: Sender,
+    url: str,
+    *,
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes = b"{}",
+    tag: int = 1,
+    keeps_headers: bool = False,
 ) -> Result:
     """One POST and its result."""
-    sender.start(Request(tag=tag, url=url, headers=headers, body=body))
+    sender.start(Request(tag=tag, url=url, headers=headers, body=body, keeps_headers=keeps_headers))
     (result,) = collect(sender, 1)
     assert result.tag == tag
     assert sender.in_flight == 0

@@ -170,7 +170,7 @@ class Recorder:
     def _store_bare(self, batch: Sequence[Finished]) -> Sequence[Finished]:
         """With its true verdict, without what came back."""
         (one,) = batch
-        result = replace(one.result, content_type=None, body=b"", reason=NOT_STORED)
+        result = replace(one.result, content_type=None, body=b"", headers=None, reason=NOT_STORED)
         return self._store([replace(one, result=result)])
 
     def _settle(self, batch: Sequence[Finished]) -> Sequence[Finished]:

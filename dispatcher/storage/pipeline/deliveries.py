@@ -124,8 +124,9 @@ _RECORD = Planned(f"""
 with result as materialized (
     select * from unnest(%(ids)s::bigint[], %(tokens)s::uuid[], %(states)s::text[], %(retries)s::float8[],
         %(urls)s::text[], %(statuses)s::text[], %(reasons)s::text[], %(types)s::text[],
-        %(bodies)s::text[], %(started)s::float8[], %(finished)s::float8[])
-    as r (id, token, state, retry_in, url, status, reason, content_type, body, started_ago, finished_ago)),
+        %(bodies)s::text[], %(heads)s::text[], %(started)s::float8[], %(finished)s::float8[])
+    as r (id, token, state, retry_in, url, status, reason, content_type, body, head, started_ago,
+        finished_ago)),
 moved as (
     update dispatcher.deliveries d
     set state = r.state, attempt_count = attempt_count + 1, lease_token = null, updated_at = dispatcher.now(),
@@ -137,9 +138,9 @@ moved as (
         and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')
         and {legal("d.state", "r.state")}
     returning d.id, d.attempt_count + d.attempt_count_smallint + d.lost_count + d.lost_count_smallint as number)
-insert into dispatcher.attempts (delivery_id, number, request_id, url, status, reason, content_type, body, started_at,
-    finished_at)
-select r.id, m.number, gen_random_uuid(), r.url, r.status, r.reason, r.content_type, r.body,
+insert into dispatcher.attempts (delivery_id, number, request_id, url, status, reason, content_type, body,
+    response_headers, started_at, finished_at)
+select r.id, m.number, gen_random_uuid(), r.url, r.status, r.reason, r.content_type, r.body, r.head,
     dispatcher.now() - make_interval(secs => r.started_ago), dispatcher.now() - make_interval(secs => r.finished_ago)
 from result r join moved m on m.id = r.id
 returning delivery_id
@@ -452,6 +453,7 @@ def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, str]:
         "reasons": array(_text(one.result.reason) for one in finished),
         "types": array(_text(one.result.content_type) for one in finished),
         "bodies": array(_text(one.result.body.decode("utf-8", "replace")) for one in finished),
+        "heads": array(_text(one.result.headers) for one in finished),
         "started": array(now_s - one.result.started_s for one in finished),
         "finished": array(now_s - one.result.finished_s for one in finished),
     }

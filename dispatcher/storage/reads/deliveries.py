@@ -29,6 +29,8 @@ class AttemptRow:
     reason: str | None
     content_type: str | None
     body: str | None = field(repr=False)
+    headers: str | None = field(repr=False)
+    """Of the response, a line each; None where it was a 2xx, there was none, or none were kept."""
     started_at: datetime
     finished_at: datetime
 
@@ -148,7 +150,7 @@ order by d.id desc offset %(offset)s limit %(limit)s
 # Index: attempts_by_delivery, in each day's partition from the oldest delivery's on.
 _ATTEMPTS = """
 select delivery_id, id, number + number_smallint as number, request_id, url, status, reason, content_type, body,
-    started_at, finished_at
+    response_headers, started_at, finished_at
 from dispatcher.attempts where delivery_id = any (%(ids)s::bigint[]) and recorded_on >= %(since)s
 order by number desc, id desc
 """

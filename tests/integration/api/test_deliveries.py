@@ -189,7 +189,7 @@ def test_one_is_shown_with_what_was_sent_and_its_attempts(api: Api, made: Delive
     (attempt,) = shown["attempts"]
     assert list(attempt) == [
         "id", "number", "request_id", "response_status", "reason", "response_content_type", "response_body",
-        "started_at", "finished_at",
+        "response_headers", "started_at", "finished_at",
     ]  # fmt: skip
     assert (attempt["number"], attempt["response_status"], attempt["response_body"]) == (1, "200", "oh")
     assert api.get(f"/deliveries/{shown['idempotency_key']}.json").json() == shown

@@ -52,9 +52,11 @@ def test_a_ping_is_sent_at_once_and_its_answer_told(api: Api, receiver: Any) -> 
     assert answer.status_code == 200
     assert list(shown) == [
         "idempotency_key", "response_status", "reason", "duration_ms", "response_content_type", "response_body",
+        "response_headers",
     ]  # fmt: skip
     assert (shown["response_status"], shown["reason"]) == ("201", None)
     assert (shown["response_content_type"], shown["response_body"]) == ("text/x-thanks", "thank you")
+    assert "Content-Type: text/x-thanks" in shown["response_headers"]
     assert 0 <= shown["duration_ms"] < 5_000
     assert UUID(shown["idempotency_key"]).version == 7
     assert request.header("Idempotency-Key") == request.header("webhook-id") == shown["idempotency_key"]

@@ -30,6 +30,7 @@ ACTIONS = (
     "/webhooks/{webhook}/upgrade",
     "/webhooks/{webhook}/delete",
     "/deliveries/{delivery}/redeliver",
+    "/deliveries/{delivery}/retry",
     "/deliveries/redeliver",
     "/replays",
     "/replays/{replay}/stop",

@@ -29,13 +29,15 @@ def test_the_status_is_the_code_of_the_answer(sender: Sender, receiver: Receiver
 
 
 def test_body_content_type_and_retry_after_come_back(sender: Sender, receiver: Receiver) -> None:
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("retry-after", " 120 ")]
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("retry-after", " 120 "), ("Set-Cookie", "id=7")]
     url = receiver.script("/hook", Answer(status=429, headers=headers, body=b"slower"))
 
     result = post(sender, url)
 
     assert (result.status, result.body) == ("429", b"slower")
     assert (result.content_type, result.retry_after) == ("text/plain; charset=utf-8", "120")
+    kept = (result.headers or "").splitlines()
+    assert {"Content-Type: text/plain; charset=utf-8", "retry-after: 120", "Set-Cookie: (not kept)"} <= set(kept)
 
 
 def test_heads_before_the_final_one_are_skipped(sender: Sender, receiver: Receiver) -> None:
@@ -46,7 +48,9 @@ def test_heads_before_the_final_one_are_skipped(sender: Sender, receiver: Receiv
     result = post(sender, url)
 
     assert (result.status, result.body, result.retry_after, result.content_type) == ("201", b"made", None, None)
-    assert post(sender, url).status == "201"
+    assert result.headers is None  # of a success they are kept only where they are asked for
+    asked = post(sender, url, keeps_headers=True)
+    assert (asked.status, "early" in str(asked.headers), "Content-Length" in str(asked.headers)) == ("201", False, True)
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -55,14 +55,15 @@ def test_a_final_failure_is_history(steps: Steps, claimed: Claimed) -> None:
 
 
 def test_an_attempt_keeps_what_came_back(steps: Steps, claimed: Claimed) -> None:
-    steps.record(claimed, "500", content_type="text/plain", body=b"no\0 \xff\xc3", reason=None)
+    steps.record(claimed, "500", content_type="text/plain", body=b"no\0 \xff\xc3", headers="A: \0", reason=None)
 
     (row,) = steps.rows(
-        "select url, content_type, body, reason, finished_at - started_at, recorded_on from dispatcher.attempts"
+        "select url, content_type, body, reason, finished_at - started_at, recorded_on, response_headers"
+        " from dispatcher.attempts"
     )
     assert row[:4] == ("http://127.0.0.1:9/hook?secret=1", "text/plain", "no\ufffd \ufffd\ufffd", None)
     assert row[4].total_seconds() == pytest.approx(0.05)
-    assert row[5] == steps.value("select current_date")
+    assert row[5:] == (steps.value("select current_date"), "A: \ufffd")
 
 
 def test_attempts_lie_in_the_partition_of_their_day(steps: Steps, claimed: Claimed) -> None:

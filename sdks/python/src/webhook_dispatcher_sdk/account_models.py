@@ -92,6 +92,7 @@ class DeliveryAttempt(TypedDict):
     reason: str | None
     response_content_type: str | None
     response_body: str | None
+    response_headers: str | None
     started_at: str
     finished_at: str
 
@@ -165,6 +166,7 @@ class Ping(TypedDict):
     duration_ms: int
     response_content_type: str | None
     response_body: str | None
+    response_headers: str | None
 
 
 class PingRequest(TypedDict):
