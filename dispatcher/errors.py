@@ -10,6 +10,7 @@ DispatcherError
 │   ├── InvalidAccount       an account's attributes are invalid
 │   ├── InvalidWebhook       a webhook's attributes are invalid
 │   ├── InvalidReplay        a replay's parameters are invalid
+│   ├── InvalidErasure       whose payloads are to be erased is not said
 │   └── InvalidEventType     an event type's attributes are invalid, or would break receivers
 ├── RecordNotFound           the front doors answer 404
 │   ├── AccountNotFound      no account with that slug
@@ -21,6 +22,7 @@ DispatcherError
 │   ├── UserNotFound         no user with that e-mail in the account, or among the operators
 │   ├── DeliveryNotFound     no delivery with that id or key
 │   ├── ReplayNotFound       no replay with that id
+│   ├── ErasureNotFound      no erasure with that id in the account
 │   └── OutboxNotFound       no outbox with that name
 ├── AccountExists            the slug is taken, or is another account's external id
 ├── UserExists               the e-mail is taken in that account, or among the operators
@@ -115,6 +117,10 @@ class InvalidReplay(InvalidFields):
     """The replay's parameters are invalid."""
 
 
+class InvalidErasure(InvalidFields):
+    """Whose payloads are to be erased is not said."""
+
+
 class InvalidEventType(InvalidFields):
     """The event type's attributes are invalid."""
 
@@ -201,6 +207,12 @@ class ReplayNotFound(RecordNotFound):
     """The replay does not exist."""
 
     noun = "replay"
+
+
+class ErasureNotFound(RecordNotFound):
+    """The erasure does not exist."""
+
+    noun = "erasure"
 
 
 class OutboxNotFound(RecordNotFound):

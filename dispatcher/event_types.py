@@ -21,11 +21,13 @@ from dispatcher.schemas.api.event_type import NewEventTypeSchema
 from dispatcher.schemas.catalogue import EventType, problem_of_name
 from dispatcher.schemas.changes import EventChange, version_changes
 from dispatcher.schemas.errors import DowngradeFailed, texts_by_field
+from dispatcher.schemas.located import Located, problem_of_path
 from dispatcher.schemas.stored import StoredType, event_type
 from dispatcher.storage.admin import audit, event_types
 from dispatcher.storage.engine import Connection, Storage
 
-SHOWN = ("description", "group", "resource", "resource_id", "supersedes", "deprecated_at", "example", "downgrade")
+SHOWN = ("description", "group", "resource", "resource_id", "supersedes", "deprecated_at", "example", "downgrade",
+         "subjects", "payload_retention_days")  # fmt: skip
 """What an event type has besides its schema."""
 _BREAKING_SHOWN = 20
 _OF_A_VERSION = re.compile(r".+\.v[0-9]+")
@@ -145,6 +147,8 @@ def _new(name: str, version: int, newest: StoredType | None) -> StoredType:
         supersedes=newest.supersedes if newest else False,
         deprecated_at=None,
         downgrade=None,
+        subjects=newest.subjects if newest else (),
+        payload_retention_days=newest.payload_retention_days if newest else None,
         created_at=now,
         updated_at=now,
         deleted_at=None,
@@ -154,6 +158,8 @@ def _new(name: str, version: int, newest: StoredType | None) -> StoredType:
 def _with(one: StoredType, attributes: Mapping[str, Any]) -> StoredType:
     """JSON is written in one way, so that the same is the same text."""
     values = {name: value for name, value in attributes.items() if name not in ("version", "deprecated")}
+    if "subjects" in values:
+        values["subjects"] = tuple(values["subjects"])
     for name in ("schema", "example", "downgrade"):
         if values.get(name) is not None:
             values[name] = _json(name, values[name])
@@ -187,6 +193,9 @@ def _check_body(event: EventType) -> None:
         raise InvalidEventType({"resource": ["must be a key of the body, among `properties` of the schema"]})
     if any(one.about != event.about for one in event.versions.values()):
         raise InvalidEventType({"resource": ["must be the same in all versions"]})
+    whole = [Located(event.schema, event.schema)]
+    if texts := [f"{path}: {text}" for path in event.subjects if (text := problem_of_path(path, whole))]:
+        raise InvalidEventType({"subjects": texts})
     try:
         event.render(event.example, "UTC")
     except InvalidEvent as error:

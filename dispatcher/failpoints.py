@@ -17,6 +17,7 @@ POINTS = frozenset(
         "before_send",  # the first request is ready
         "after_send",  # the first answer is in
         "before_record",  # results are judged, none is stored
+        "after_erasure_batch",  # some payloads of a person are erased, others are not
         "after_record",  # results are stored, the webhook is still held
     }
 )

@@ -9,6 +9,7 @@ from dispatcher.model.replay import Replay
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.schemas import EventType, active
 from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
+from dispatcher.schemas.api.erasure import ErasureSchema
 from dispatcher.schemas.api.event import EventDeliverySchema, EventSchema
 from dispatcher.schemas.api.event_type import StoredEventTypeSchema
 from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
@@ -16,6 +17,7 @@ from dispatcher.schemas.api.replay import ReplaySchema
 from dispatcher.schemas.api.signing import SigningSecretSchema
 from dispatcher.schemas.stored import NAME as STORED
 from dispatcher.schemas.wire.fields import WireSchema, written_in
+from dispatcher.storage.admin.erasures import Erasure
 from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.events import EmittedEvent, ResultingDelivery
 
@@ -47,7 +49,13 @@ event_json: ToJson[EmittedEvent] = partial(_dump, EventSchema())
 replay_json: ToJson[Replay] = partial(_dump, ReplaySchema())
 signing_secret_json: ToJson[SigningSecret] = partial(_dump, SigningSecretSchema())
 """The secret, and until when the one before it signs too, in a time zone."""
+_erasure = ErasureSchema()
 _resulting_delivery = EventDeliverySchema()
+
+
+def erasure_json(erasure: Erasure) -> JSON:
+    """An erasure, without the person's id."""
+    return _dump(_erasure, erasure, "UTC")
 
 
 def event_details_json(event: EmittedEvent, deliveries: Sequence[ResultingDelivery], time_zone: str) -> JSON:
@@ -73,6 +81,8 @@ def event_type_json(event: EventType) -> JSON:
         "example": event.example,
         "supersedes": event.supersedes,
         "downgrade": json.loads(stored.downgrade) if stored and stored.downgrade else None,
+        "subjects": list(event.subjects),
+        "payload_retention_days": event.payload_retention_days,
         "deprecated": event.deprecated_at is not None,
         "deprecated_at": event.deprecated_at,
         "created_at": stored and stored.created_at,

@@ -24,15 +24,15 @@ class FileCountSchema(WireSchema):
 
 catalogue = Catalogue("api_v3", envelope="api_v3", time_zone="Europe/Prague")
 
-_invoice = catalogue.resource("invoice", InvoiceSchema)
-_generator = catalogue.resource("generator", GeneratorSchema)
-_recurring_generator = catalogue.resource("recurring_generator", RecurringGeneratorSchema)
-_expense = catalogue.resource("expense", ExpenseSchema)
+_invoice = catalogue.resource("invoice", InvoiceSchema, subjects=["subject_id"])
+_generator = catalogue.resource("generator", GeneratorSchema, subjects=["subject_id"])
+_recurring_generator = catalogue.resource("recurring_generator", RecurringGeneratorSchema, subjects=["subject_id"])
+_expense = catalogue.resource("expense", ExpenseSchema, subjects=["subject_id"])
 _inbox_file = catalogue.resource("inbox_file", InboxFileSchema)
 _inbox_files = catalogue.resource("inbox_files", FileCountSchema, id=None)
 _inventory_item = catalogue.resource("inventory_item", InventoryItemSchema)
 _inventory_move = catalogue.resource("inventory_move", InventoryMoveSchema)
-_subject = catalogue.resource("subject", SubjectSchema)
+_subject = catalogue.resource("subject", SubjectSchema, subjects=["id"])
 
 catalogue.event("invoice_created", _invoice)
 catalogue.event("invoice_updated", _invoice, supersedes=True)

@@ -11,7 +11,7 @@ Defining one costs nothing: schemas are looked into when the first event is rend
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -65,13 +65,14 @@ class BodyType(Protocol):
 class Resource(NamedTuple):
     """What events are about. `id`: the attribute that identifies one, a string or an integer in JSON; None: none does.
 
-    `label`: the attribute by which people know one.
+    `label`: the attribute by which people know one. `subjects`: where within it the ids of persons stand.
     """
 
     name: str
     field: Any
     id: str | None = "id"
     label: str | None = None
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,6 +99,12 @@ class EventType:
     previous: "EventType | None" = field(default=None, repr=False)
     downgrade: Downgrade | None = None
     """There wherever there is a `previous`."""
+    subjects: tuple[str, ...] = ()
+    """Paths of the body where the ids of the persons stand whom it is about, such as `order.customer.id`."""
+    personal: tuple[str, ...] = ()
+    """Paths of personal fields, besides those that the schema marks by `x-personal`."""
+    payload_retention_days: int | None = None
+    """For which bodies are kept; None: as long as the events are."""
 
     @property
     def qualified_name(self) -> str:
@@ -149,6 +156,10 @@ class EventType:
             return f"{self.about.name}:{id_}"
         text = f"must be an integer, or a string of 1 to {_ID_LIMIT} characters"
         raise Invalid([(f"{self.about.name}.{self.about.id}", text)])
+
+    def persons_in(self, value: Mapping[str, Any]) -> set[str]:
+        """The ids of the persons whom a body's JSON value is about, as text."""
+        return {person for path in self.subjects for person in _texts_at(value, path.split("."))}
 
     @cached_property
     def versions(self) -> Mapping[int, "EventType"]:
@@ -230,16 +241,25 @@ class Catalogue:
         """Event name → its type, in the order of their definition."""
         return MappingProxyType(self._events)
 
-    def resource(self, name: str, schema: Any, *, id: str | None = "id", label: str | None = None) -> Resource:  # noqa: A002
+    def resource(
+        self,
+        name: str,
+        schema: Any,
+        *,
+        id: str | None = "id",  # noqa: A002
+        label: str | None = None,
+        subjects: Sequence[str] = (),
+    ) -> Resource:
         """What events are about; `name` is its key in their bodies, `schema` a marshmallow schema (or its class).
 
         `id` is the attribute that identifies one, as it is spelt in JSON; None where the body holds a summary of many.
-        `label` is one by which people know it, such as a number. Raises InvalidCatalogue.
+        `label` is one by which people know it, such as a number. `subjects`: where within it the ids of the persons
+        stand whom its events are about, such as `customer.id`. Raises InvalidCatalogue.
         """
         _check_name("resource", name)
         if name in self._resources:
             raise InvalidCatalogue(f"{self.name}: the resource {name} is defined twice")
-        self._resources[name] = Resource(name, _field(schema), id, label)
+        self._resources[name] = Resource(name, _field(schema), id, label, _paths(subjects))
         return self._resources[name]
 
     def event(
@@ -254,12 +274,19 @@ class Catalogue:
         supersedes: bool | None = None,
         example: Mapping[str, Any] | None = None,
         description: str = "",
+        subjects: Sequence[str] | None = None,
+        personal: Sequence[str] = (),
+        payload_retention_days: int | None = None,
         **keys: Any,
     ) -> EventType:
         """An event about `resource`. `keys`: what else its body holds: marshmallow schemas, or fields.
 
         `supersedes`: a newer one of a resource makes a pending one superfluous, as an update does. `example` is a body
         in JSON; without it one is made up.
+
+        `subjects`: paths of the body where the ids of persons stand, `order.customer.id`; by default those of the
+        resource. `personal`: paths of personal fields, `order.lines.note`, besides those whose marshmallow field has
+        `metadata={"personal": True}`. After `payload_retention_days` bodies are erased; events stay.
 
         A body that changed so that receivers would notice is a `version` of its own, defined after those before: all of
         its keys, and the resource's `schema` if it is another one. What is emitted is of the newest. `downgrade` makes
@@ -272,6 +299,8 @@ class Catalogue:
         self._check_version(name, resource, version, previous, downgrade)
         first = resource.field if schema is None else _field(schema)
         all_keys = {resource.name: first, **{key: _field(value) for key, value in keys.items()}}
+        if payload_retention_days is not None and payload_retention_days < 1:
+            raise InvalidCatalogue(f"{self.name}: payload_retention_days of the event {name} must be 1 or more")
         event = EventType(
             name=name,
             about=resource,
@@ -285,6 +314,11 @@ class Catalogue:
             version=version,
             previous=previous,
             downgrade=downgrade,
+            subjects=tuple(f"{resource.name}.{path}" for path in resource.subjects)
+            if subjects is None
+            else _paths(subjects),
+            personal=_paths(personal),
+            payload_retention_days=payload_retention_days,
         )
         self._events[name] = event
         return event
@@ -336,6 +370,24 @@ def _field(value: Any) -> Any:
         raise InvalidCatalogue(f"{value!r} is neither a marshmallow schema nor a field")
     many = isinstance(value, Schema) and bool(value.many)
     return (Shape if issubclass(one, WireSchema) else fields.Nested)(value, many=many, required=True)
+
+
+def _paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """As they are kept: a path leads through each item of an array, so `lines.*.note` is `lines.note`."""
+    if isinstance(paths, str):
+        raise InvalidCatalogue(f"{paths!r}: several paths are needed, such as [{paths!r}]")
+    return tuple(".".join(part for part in path.split(".") if part != "*") for path in paths)
+
+
+def _texts_at(value: Any, path: Sequence[str]) -> Iterator[str]:
+    """The strings and integers where the path leads, as text."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts_at(item, path)
+    elif path and isinstance(value, Mapping):
+        yield from _texts_at(value.get(path[0]), path[1:])
+    elif not path and isinstance(value, str | int) and not isinstance(value, bool):
+        yield str(value)
 
 
 def _check_name(what: str, name: str) -> None:

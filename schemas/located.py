@@ -35,6 +35,16 @@ def no_such_attribute(name: str, schemas: Sequence["Located"]) -> str:
     return f"is no attribute of the events; {did_you_mean(name, known) if known else 'it has no attributes'}"
 
 
+def problem_of_path(path: str, schemas: Sequence["Located"]) -> str | None:
+    """What is wrong with a path such as `order.customer.id` through bodies of these schemas."""
+    for name in path.split("."):
+        inner = attribute(name, schemas)
+        if not inner:
+            return no_such_attribute(name, schemas)
+        schemas = inner
+    return None
+
+
 class Located:
     """A part of a JSON Schema, and the whole in which its references lead somewhere."""
 

@@ -40,6 +40,9 @@ class StoredType:
     deprecated_at: datetime | None
     downgrade: str | None
     """A JSON Patch that makes a body of this version one of the version before; None: it is one already."""
+    subjects: tuple[str, ...] = ()
+    """Paths of the body where the ids of persons stand."""
+    payload_retention_days: int | None = None
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
@@ -89,6 +92,8 @@ def event_type(versions: tuple[StoredType, ...], envelope: str) -> EventType:
         version=one.version,
         previous=previous,
         downgrade=_downgrade(one) if previous else None,
+        subjects=one.subjects,
+        payload_retention_days=one.payload_retention_days,
     )
 
 

@@ -35,6 +35,7 @@ _COMMANDS = {
         "emit",
         'Emit the event NAME with a JSON object as its body, such as {"invoice": {...}, "payment": {...}}.',
     ),
+    "erase": ("erase", "Erase the payloads of a person: bodies of events, and responses."),
     "event-type": (
         "event_types",
         "Manage event types that are stored in the database, beside those of DISPATCHER_CATALOGUE.",
@@ -65,6 +66,7 @@ _ON_THE_DATABASE = (
     "account",
     "apply",
     "client",
+    "erase",
     "event-type",
     "migrate",
     "outbox",

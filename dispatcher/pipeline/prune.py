@@ -4,14 +4,16 @@ And what accounts keep for a shorter time, or is left of accounts that were dele
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from dispatcher import log
 from dispatcher.connections.errors import took_too_long
 from dispatcher.errors import StorageUnavailable
+from dispatcher.pipeline import erasures
 from dispatcher.pipeline.fault import guarded
+from dispatcher.settings import Outbox
 from dispatcher.storage.admin import audit, erase, idempotent_requests, tokens
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays import jobs
@@ -25,9 +27,13 @@ AUDIT_DAYS = 365
 """For which the audit log is kept, by default."""
 ERASE_S = 30.0
 """How long the history of one account is erased at most; the next prune goes on."""
+ERASURE_S = 300.0
+"""How long the payloads of one person are."""
 
 
-def prune(storage: Storage, retention_days: int, audit_days: int = AUDIT_DAYS) -> list[str]:
+def prune(
+    storage: Storage, retention_days: int, audit_days: int = AUDIT_DAYS, outboxes: Sequence[Outbox] = ()
+) -> list[str]:
     """The partitions that were dropped. Harmless when doubled; what somebody reads is left for the next time."""
     for day in storage.read(partitions.missing):
         _if_free(storage, partial(partitions.make, day=day), day.strftime("days_%Y%m%d"))
@@ -41,6 +47,9 @@ def prune(storage: Storage, retention_days: int, audit_days: int = AUDIT_DAYS) -
     storage.transact(audit.prune, audit_days)
     if erased := erase.keep_retentions(storage, ERASE_S):
         logger.info(log.line("history.erased", count=erased))
+    with guarded("erasure.not_finished"):  # an outbox may be down
+        for erasure in erasures.run_pending(storage, outboxes, ERASURE_S):
+            logger.info(log.line("erasure.continued", erasure_id=erasure.id, finished=erasure.finished_at is not None))
     for account_id in storage.read(erase.deleted_accounts):
         with guarded("account.not_erased", account_id=account_id):  # the others are
             if erase.finish_deletion(storage, account_id, ERASE_S):

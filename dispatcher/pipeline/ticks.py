@@ -125,7 +125,8 @@ class Ticks:
     def _run_prune(self, _: threading.Event) -> None:
         """In a thread of its own: what is due must not wait until histories are erased."""
         with guarded("tick.failed"):  # the thread's outermost
-            prune(self._storage, self._settings.retention_days, self._settings.audit_days)
+            settings = self._settings
+            prune(self._storage, settings.retention_days, settings.audit_days, settings.outboxes)
 
 
 def run_replays(step: Callable[[], StepResult], stop: threading.Event) -> None:

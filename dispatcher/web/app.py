@@ -21,6 +21,7 @@ from dispatcher.api.http import ROW_ID, RowId
 from dispatcher.api.v1 import accounts as v1_accounts
 from dispatcher.api.v1 import audit as v1_audit
 from dispatcher.api.v1 import deliveries as v1_deliveries
+from dispatcher.api.v1 import erasures as v1_erasures
 from dispatcher.api.v1 import event_types as v1_event_types
 from dispatcher.api.v1 import events as v1_events
 from dispatcher.api.v1 import filters as v1_filters
@@ -61,7 +62,7 @@ def create_app(container: Container) -> Flask:
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
     for resource in (
         v1_accounts, v1_members, v1_webhooks, v1_filters, v1_event_types, v1_events, v1_deliveries, v1_replays,
-        v1_audit,
+        v1_erasures, v1_audit,
     ):  # fmt: skip
         api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)

@@ -6,7 +6,10 @@ from dispatcher.schemas.wire.fields import Boolean, DateTime, Integer, Shape, St
 
 
 class EventSchema(WireSchema):
-    """An event, of a version of its type. `pending`: it has not fanned out yet, so it has no deliveries."""
+    """An event, of a version of its type. `pending`: it has not fanned out yet, so it has no deliveries.
+
+    `erasure`: why its payload was erased: its person's are (`subject`), or it was kept long enough (`retention`).
+    """
 
     id = Integer(required=True)
     name = String(required=True)
@@ -14,6 +17,7 @@ class EventSchema(WireSchema):
     created_at = DateTime(required=True)
     idempotency_key = String(required=True, allow_none=True)
     pending = Boolean(required=True, attribute="is_waiting")
+    erasure = String(required=True, allow_none=True, choices=("subject", "retention"))
 
 
 class EventDeliverySchema(WireSchema):

@@ -7,10 +7,12 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import Length, Range, Regexp
 
 from dispatcher.schemas import json_patch, json_schema_body
+from dispatcher.schemas.api.field_paths import FieldPaths
 from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, WireSchema
 
 VERSION_LIMIT = 100
 """Each version hangs on the one before, in every process."""
+RETENTION_LIMIT = 3_650
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}\Z")
 _OBJECT: dict[str, Any] = {"invalid": "must be a JSON object"}
@@ -47,7 +49,9 @@ class NewEventTypeSchema(WireSchema):
     `resource`: the key of the body under which stands what the event is about, `resource_id`: the attribute that
     identifies one; without them deliveries can be neither ordered nor superseded. `supersedes`: a newer event of a
     resource makes a pending one superfluous. `downgrade`: a JSON Patch (RFC 6902) from a body of this version to one of
-    the version before, for webhooks that are pinned to that.
+    the version before, for webhooks that are pinned to that. `subjects`: paths of the body where the ids of persons
+    stand, by which their payloads are erased; `"x-personal": true` in the schema marks personal fields, which are
+    masked for readers without that right. `payload_retention_days`: then payloads are erased; events stay.
     """
 
     version = fields.Integer(
@@ -62,6 +66,12 @@ class NewEventTypeSchema(WireSchema):
     supersedes = Boolean()
     deprecated = Boolean()
     downgrade = fields.Raw(allow_none=True, validate=_check_patch)
+    subjects = FieldPaths()
+    payload_retention_days = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=Range(1, RETENTION_LIMIT, error=f"must be a number of days from 1 to {RETENTION_LIMIT:,}"),
+    )
 
 
 class StoredEventTypeSchema(NewEventTypeSchema):

@@ -8,7 +8,7 @@ from marshmallow import ValidationError, fields
 
 from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.errors import plain
-from dispatcher.schemas.located import Located, attribute, bodies, no_such_attribute
+from dispatcher.schemas.located import bodies, problem_of_path
 
 _PATH = re.compile(r"(?=.{1,200}\Z)[^\s.\x00-\x1f\ud800-\udfff]+(\.[^\s.\x00-\x1f\ud800-\udfff]+){0,11}")
 _LIMIT, _SHOWN = 100, 10
@@ -33,27 +33,18 @@ def problems_of_paths(
     """Attribute of the webhook → what is wrong with its paths, for the events that it subscribes to as it gets them."""
     schemas, ids = bodies(subscriptions, pins), _ids(subscriptions)
     problems = {
-        "only_fields": [f"{path}: {text}" for path in only if (text := _problem(path, schemas))],
+        "only_fields": [f"{path}: {text}" for path in only if (text := problem_of_path(path, schemas))],
         "excluded_fields": [
             f"{path}: {text}"
             for path in excluded
             if (
                 text := "holds what the event is about, which is always sent"
                 if path in ids
-                else _problem(path, schemas)
+                else problem_of_path(path, schemas)
             )
         ],
     }
     return {name: texts[:_SHOWN] for name, texts in problems.items() if texts}
-
-
-def _problem(path: str, schemas: Sequence[Located]) -> str | None:
-    for name in path.split("."):
-        inner = attribute(name, schemas)
-        if not inner:
-            return no_such_attribute(name, schemas)
-        schemas = inner
-    return None
 
 
 def _ids(subscriptions: Iterable[str]) -> set[str]:

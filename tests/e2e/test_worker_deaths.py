@@ -10,6 +10,7 @@ from dispatcher import failpoints
 from dispatcher.storage.pipeline import events
 from tests.e2e.test_outboxes import IN_AN_INTAKE
 from tests.integration.api.v1.test_routes import IN_A_REQUEST
+from tests.integration.pipeline.test_erasures import IN_AN_ERASURE
 from tests.support.builders import a_body
 from tests.support.cluster import SLUG, Cluster, posts_by_key
 from tests.support.processes import Program
@@ -42,7 +43,7 @@ SHORTER = {"DISPATCHER_TIMEOUT_S": "1", "DISPATCHER_LEASE_S": "2", "DISPATCHER_H
 
 
 def test_every_crash_point_is_tried() -> None:
-    tried = (IN_A_FAN_OUT, IN_A_DRAIN, IN_AN_EMITTER, IN_AN_INTAKE, IN_A_REQUEST)
+    tried = (IN_A_FAN_OUT, IN_A_DRAIN, IN_AN_EMITTER, IN_AN_INTAKE, IN_A_REQUEST, IN_AN_ERASURE)
 
     assert {point for points in tried for point in points} == failpoints.POINTS
 

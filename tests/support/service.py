@@ -59,6 +59,9 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "GET {account}/webhooks/{webhook}/secret": ("webhooks", None),
     "POST {account}/webhooks/{webhook}/secret/rotate": ("webhooks", {"previous_valid_for_s": 60}),
     "POST {account}/filter_preview": ("webhooks", {"filter": {"invoice": {"id": [1]}}, "events": ["invoice_paid"]}),
+    "GET {account}/erasures": ("erasures:read", None),
+    "POST {account}/erasures": ("erasures", {"digest": "0" * 64}),
+    "GET {account}/erasures/{erasure}": ("erasures:read", None),
     "GET /audit_log": ("audit:read", None),
     "GET {account}/audit_log": ("audit:read", None),
     "GET {account}/events": ("events:read", None),
@@ -96,6 +99,7 @@ def things_of_v1(service: Service, account: str) -> dict[str, Any]:
         "delivery": delivery_id,
         "event": service.get(f"{account}/deliveries/{delivery_id}").json()["event_id"],
         "replay": service.post(f"{account}/replays", json=REPLAY).json()["id"],
+        "erasure": service.post(f"{account}/erasures", json={"subject": "nobody"}).json()["id"],
         "user": service.post(f"{account}/users", json={"email": email}).json()["id"],
         "client": service.post(f"{account}/clients", json={"name": "old"}).json()["client_id"],
     }

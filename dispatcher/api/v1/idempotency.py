@@ -50,8 +50,8 @@ def idempotent(view: View) -> View:
             response = _earlier(joined, token, key)
             if response is None:
                 response = view(token, joined, *args, **kwargs)
-                text = _stored(response)
-                joined.transact(idempotent_requests.store, storage.secrets, token.id, key, _fingerprint(), text)
+                kept = (_fingerprint(), _stored(response), _event_id(response))
+                joined.transact(idempotent_requests.store, storage.secrets, token.id, key, *kept)
                 failpoints.hit("before_response_commit")
             return response, joined
 
@@ -81,6 +81,12 @@ def _earlier(storage: Storage, token: ServiceToken, key: str) -> Response | None
 def _stored(response: Response) -> str:
     headers = {name: value for name, value in response.headers.items() if name in ("Content-Type", "Location")}
     return json.dumps([response.status_code, headers, response.get_data(as_text=True)])
+
+
+def _event_id(response: Response) -> int | None:
+    """Of the event that the response tells of: with its payload, it goes."""
+    body = response.get_json(silent=True)
+    return body.get("event_id") if isinstance(body, dict) else None
 
 
 def _fingerprint() -> bytes:

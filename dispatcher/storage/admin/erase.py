@@ -91,6 +91,7 @@ _ITS_WEBHOOKS = "select id from dispatcher.webhooks where account_id = %(account
 _REST: Mapping[str, str] = {
     "replays": "delete from dispatcher.replays where account_id = %(account_id)s returning id",
     "audit log": "delete from dispatcher.audit_log where account_id = %(account_id)s returning id",
+    "erasures": "delete from dispatcher.erasures where account_id = %(account_id)s returning id",
     "by minute": "delete from dispatcher.figures_by_minute where account_id = %(account_id)s returning account_id",
     "times": "delete from dispatcher.times_by_minute where account_id = %(account_id)s returning account_id",
     "by hour": f"delete from dispatcher.figures_by_hour where webhook_id in ({_ITS_WEBHOOKS}) returning webhook_id",

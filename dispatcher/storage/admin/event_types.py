@@ -5,7 +5,7 @@ from dispatcher.storage.engine import Connection, rows, scalar
 from dispatcher.storage.pipeline.event_types import COLUMNS, stored_type
 
 _WRITABLE = ("resource", "resource_id", "schema", "example", "description", "group", "supersedes", "deprecated_at",
-            "downgrade")  # fmt: skip
+            "downgrade", "subjects", "payload_retention_days")  # fmt: skip
 
 _ALL = f"select {COLUMNS} from dispatcher.event_types t order by t.name, t.version"
 
@@ -49,7 +49,8 @@ def versions(connection: Connection, name: str) -> list[StoredType]:
 
 def store(connection: Connection, one: StoredType) -> None:
     """Stores one version, which all processes notice; a type that was deleted is there again, in all versions."""
-    rows(connection, _STORE, **{name: getattr(one, name) for name in ("name", "version", *_WRITABLE)})
+    values = {name: getattr(one, name) for name in ("name", "version", *_WRITABLE)}
+    rows(connection, _STORE, **values | {"subjects": list(one.subjects)})
     rows(connection, _REVIVE, name=one.name)
     rows(connection, _BUMP)
 

@@ -18,10 +18,10 @@ where service_token_id = %(token_id)s and key = %(key)s and created_at >= dispat
 
 # In the place of one that is older than a day.
 _STORE = """
-insert into dispatcher.idempotent_requests (service_token_id, key, fingerprint, response_encrypted)
-values (%(token_id)s, %(key)s, %(fingerprint)s, %(response)s)
+insert into dispatcher.idempotent_requests (service_token_id, key, fingerprint, response_encrypted, event_id)
+values (%(token_id)s, %(key)s, %(fingerprint)s, %(response)s, %(event_id)s)
 on conflict (service_token_id, key) do update set fingerprint = excluded.fingerprint,
-    response_encrypted = excluded.response_encrypted, created_at = excluded.created_at
+    response_encrypted = excluded.response_encrypted, event_id = excluded.event_id, created_at = excluded.created_at
 """
 
 # Index: idempotent_requests_by_age.
@@ -51,10 +51,16 @@ def find(connection: Connection, secrets: SecretBox, token_id: int, key: str) ->
 
 
 def store(
-    connection: Connection, secrets: SecretBox, token_id: int, key: str, fingerprint: bytes, response: str
+    connection: Connection,
+    secrets: SecretBox,
+    token_id: int,
+    key: str,
+    fingerprint: bytes,
+    response: str,
+    event_id: int | None,
 ) -> None:
-    """Keeps the response for who repeats the request."""
-    values = {"fingerprint": fingerprint, "response": secrets.close(response)}
+    """Keeps the response for who repeats the request. `event_id`: of the event whose payload may be in it."""
+    values = {"fingerprint": fingerprint, "response": secrets.close(response), "event_id": event_id}
     rows(connection, _STORE, token_id=token_id, key=key, **values)
 
 

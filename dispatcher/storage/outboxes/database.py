@@ -1,6 +1,6 @@
 """A worker's way to one outbox: its connections, and the statements by which events leave it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,6 +56,12 @@ select count(*) from stored
 _FAILED = """
 select id, account, name, reason, created_at, failed_at from dispatcher_outbox.failed order by id limit %(limit)s
 """
+# Of each table a page at a time. Index: the primary key.
+_OF_ACCOUNT = """
+select id, name, body::text from dispatcher_outbox.{table} where account = %(account)s and id > %(after)s
+order by id limit 20
+"""
+_DELETE = "delete from dispatcher_outbox.{table} where id = any (%(ids)s::bigint[])"
 _BACKLOG = """
 select (select count(*) from (select from dispatcher_outbox.events order by id limit %(most)s) e),
     (select extract(epoch from clock_timestamp() - recorded_at)::float8
@@ -124,6 +130,16 @@ class OutboxDatabase:
         """Puts what was set aside (or the event with that id) into the outbox again; returns how many events."""
         count: int = self._rows(_RETRY, {"id": event_id})[0][0]
         return count
+
+    def delete_where(self, account: str, fits: Callable[[str, str], bool]) -> None:
+        """Deletes those events of the account that fit, by name and body: pending ones, and those set aside."""
+        for table in ("events", "failed"):
+            after, page = 0, [(0, "", "")]
+            while page:
+                page = self._rows(_OF_ACCOUNT.format(table=table), {"account": account, "after": after})
+                if ids := [id_ for id_, name, body in page if fits(name, body)]:
+                    self._rows(_DELETE.format(table=table), {"ids": array(ids)})
+                after = page[-1][0] if page else after
 
     def backlog(self) -> OutboxBacklog:
         """How much there is."""

@@ -33,6 +33,7 @@ with free as (select name from dispatcher.outboxes where taker = %(taker)s for u
 update dispatcher.outboxes o set taker_until = '-infinity' from free where o.name = free.name
 """
 _LOCK = "select taken from dispatcher.outboxes where name = %(name)s and taker = %(taker)s for update"
+_WAIT = "select from dispatcher.outboxes where name = %(name)s for update"
 _TAKE = "update dispatcher.outboxes set taken = %(taken)s::bigint[] where name = %(name)s"
 _REPORT = """
 update dispatcher.outboxes
@@ -84,6 +85,11 @@ def lock(connection: Connection, name: str, taker: int) -> list[int] | None:
     """What was taken in of the outbox and may still be in it, which is locked; None where another process drains it."""
     outboxes = rows(connection, _LOCK, name=name, taker=taker)
     return outboxes[0][0] if outboxes else None
+
+
+def wait(connection: Connection, name: str) -> None:
+    """Until no worker takes a batch of the outbox in; none does before the transaction ends."""
+    rows(connection, _WAIT, name=name)
 
 
 def take(connection: Connection, name: str, taken: Sequence[int]) -> None:

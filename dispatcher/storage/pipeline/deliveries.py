@@ -26,8 +26,8 @@ from dispatcher.storage.stats import partitions
 
 logger = logging.getLogger(__name__)
 
-EVENT_GONE = "its event is gone"
-"""Why a delivery cannot be sent: the day of its event was dropped."""
+EVENT_GONE, PAYLOAD_GONE = "its event is gone", "its payload was erased"
+"""Why a delivery cannot be sent: the day of its event was dropped; or its event is there without a body."""
 
 # The table of what waits grows and shrinks faster than its statistics follow. So the statements below name ids as an
 # array where they could join: the planner then looks rows up, whatever it believes the size of the table to be.
@@ -36,7 +36,7 @@ EVENT_GONE = "its event is gone"
 
 # `read_claimed` reads it. An event's age is counted from
 # `created_at`, which an emitter may have set: then from the second in its id, a second more. One whose event is gone is
-# returned too, without a name: it must end, and not be leased again for ever.
+# returned too, without a name: it must end, and not be leased again for ever. So is one whose payload was erased.
 def to_send(leased: str, *, lost: str, body: str = "e.body::text") -> str:
     """SQL: all that is needed to send each delivery in `leased`; `lost`: SQL for whether a lease of it had run out.
 
@@ -48,7 +48,7 @@ def to_send(leased: str, *, lost: str, body: str = "e.body::text") -> str:
         extract(epoch from dispatcher.now() - greatest(e.created_at, to_timestamp(1577836799 + (e.id >> 23))))::float8
     end, {lost}, e.traceparent, l.outdated is true, e.version
 from {leased} l
-    left join lateral (select * from dispatcher.events where id = l.event_id limit 1) e on true
+    left join lateral (select * from dispatcher.events where id = l.event_id and erasure is null limit 1) e on true
     left join lateral (select time_zone from dispatcher.accounts where id = e.account_id limit 1) a on true"""
 
 
@@ -146,11 +146,17 @@ from result r join moved m on m.id = r.id
 returning delivery_id
 """)
 
-# Rare: a success for a delivery that was finished meanwhile: its lease ran out, or its webhook was deleted.
+# Rare: a success for a delivery that was finished meanwhile: its lease ran out, its webhook was deleted, or its payload
+# was erased, and then its response is not kept either.
 # Index: deliveries_by_id.
 _RECORD_LATE = _RECORD.replace(
     "and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')",
     "and d.finished_on is not null and r.state = 'delivered'",
+).replace(
+    "gen_random_uuid(), r.url, r.status, r.reason, r.content_type, r.body,",
+    """gen_random_uuid(), r.url, r.status, r.reason, r.content_type, case when exists (
+        select from dispatcher.deliveries d join dispatcher.events e on e.id = d.event_id
+        where d.id = r.id and e.erasure is null) then r.body end,""",
 )
 
 _RETURN_UNSENT = """
@@ -202,7 +208,8 @@ update dispatcher.deliveries set {RESTART}
 where id = %(id)s and {RESTARTABLE} and redelivery_count < %(limit)s
     and exists (select from dispatcher.webhooks
         where webhooks.id = deliveries.webhook_id and deleted_at is null for key share)
-    and exists (select from dispatcher.events where events.id = deliveries.event_id)  -- its day may be dropped already
+    and exists (  -- its day may be dropped already, or its payload erased
+        select from dispatcher.events where events.id = deliveries.event_id and erasure is null)
 returning webhook_id, resource
 """
 
@@ -223,7 +230,8 @@ select d.state, case
     when d.state = 'pending' then null
     when w.deleted_at is not null then 'its webhook was deleted'
     when d.redelivery_count >= %(limit)s then 'it was redelivered ' || d.redelivery_count || ' times, the most allowed'
-    else %(gone)s end
+    else coalesce((
+        select %(erased)s from dispatcher.events where id = d.event_id and erasure is not null), %(gone)s) end
 from dispatcher.deliveries d join dispatcher.webhooks w on w.id = d.webhook_id where d.id = %(id)s
 """
 
@@ -387,7 +395,7 @@ def retry_now(connection: Connection, delivery_id: int) -> int | None:
 
 def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, str | None]:
     """The state of a delivery that could not be replayed, and what else is the reason, if not the state."""
-    state, reason = rows(connection, _WHY_NOT, id=delivery_id, limit=limit, gone=EVENT_GONE)[0]
+    state, reason = rows(connection, _WHY_NOT, id=delivery_id, limit=limit, gone=EVENT_GONE, erased=PAYLOAD_GONE)[0]
     return state, reason
 
 

@@ -5,7 +5,8 @@ from dispatcher.connections.recognise import adapter_for
 from dispatcher.schemas.stored import StoredType
 
 COLUMNS = """t.name, t.version, t.resource, t.resource_id, t.schema::text, t.example::text, t.description, t."group",
-    t.supersedes, t.deprecated_at, t.downgrade::text, t.created_at, t.updated_at, t.deleted_at"""
+    t.supersedes, t.deprecated_at, t.downgrade::text, t.subjects, t.payload_retention_days, t.created_at,
+    t.updated_at, t.deleted_at"""
 """In the order of StoredType."""
 
 # One look at one row, and no more where nothing has changed. A single statement sees both tables at one moment.
@@ -33,4 +34,5 @@ def newer(connection: object, revision: int) -> Newer | None:
 
 def stored_type(row: tuple[object, ...]) -> StoredType:
     """A row of COLUMNS."""
-    return StoredType(**dict(zip(StoredType.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+    values = (tuple(value) if isinstance(value, list) else value for value in row)
+    return StoredType(**dict(zip(StoredType.__dataclass_fields__, values, strict=True)))  # type: ignore[arg-type]

@@ -66,6 +66,8 @@ class DeliveryRow:
     next_attempt_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    erasure: str | None
+    """Why the payload of its event was erased; `body_json` is then that of an empty object."""
     attempts: tuple[AttemptRow, ...]
     """Newest first."""
     waiting: Waiting | None = None
@@ -102,7 +104,7 @@ _COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id
     coalesce(e.version, 1), coalesce(e.created_at, d.created_at), coalesce(e.body::text, '{}'),
     d.idempotency_key, d.state, d.attempt_count + d.attempt_count_smallint, d.lost_count + d.lost_count_smallint,
     case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at,
-    w.options -> 'only_fields', w.options -> 'excluded_fields', w.options -> 'event_versions'"""
+    e.erasure, w.options -> 'only_fields', w.options -> 'excluded_fields', w.options -> 'event_versions'"""
 _TIME_ZONE, _BODY = 4, 10
 """The place of one column, and the number of those up to the body."""
 

@@ -32,6 +32,8 @@ class EmittedEvent:
     idempotency_key: str | None
     body: Mapping[str, Any] = field(repr=False)
     is_waiting: bool
+    erasure: str | None
+    """Why its payload was erased; the body is then empty."""
 
     @property
     def recorded_at(self) -> datetime:
@@ -80,7 +82,7 @@ class Search:
 
 
 _COLUMNS = """e.id, e.name, coalesce(e.version, 1), e.created_at, e.idempotency_key, {body},
-    exists (select from dispatcher.events_waiting w where w.event_id = e.id)"""
+    exists (select from dispatcher.events_waiting w where w.event_id = e.id), e.erasure"""
 
 # Index: events_by_account, backwards, in each day's partition.
 _LIST = f"""

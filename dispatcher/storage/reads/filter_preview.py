@@ -28,9 +28,9 @@ class FilterPreview:
 _COUNT = """
 with newest as materialized (
     select id from (
-        select id, name from dispatcher.events where account_id = %(account_id)s
+        select id, name, erasure from dispatcher.events where account_id = %(account_id)s
         order by id desc limit %(scan)s) scanned
-    where name = any (%(names)s::text[]) order by id desc limit %(most)s),
+    where erasure is null and name = any (%(names)s::text[]) order by id desc limit %(most)s),
 matching as materialized (select id from newest where dispatcher.event_json(id) @@ %(filter_path)s::jsonpath)
 select (select count(*) from matching), (select count(*) from newest),
     array(select id from matching order by id desc limit %(shown)s)
@@ -41,9 +41,9 @@ select (select count(*) from matching), (select count(*) from newest),
 _NEWEST = """
 select id, name, coalesce(version, 1), created_at, body::text from dispatcher.events where id = (
     select id from (
-        select id, name from dispatcher.events where account_id = %(account_id)s
+        select id, name, erasure from dispatcher.events where account_id = %(account_id)s
         order by id desc limit %(scan)s) scanned
-    where name = any (%(names)s::text[]) order by id desc limit 1)
+    where erasure is null and name = any (%(names)s::text[]) order by id desc limit 1)
 """
 
 

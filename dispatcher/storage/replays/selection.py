@@ -35,7 +35,9 @@ with scanned as materialized (
     select w.id as webhook_id, d.id, d.finished_on,
         d.state = any (%(states)s::text[]) and d.created_at >= %(since)s and d.created_at < %(until)s
             and d.updated_at <= %(as_of)s {not_too_often}
-            and coalesce((select {of_event} from dispatcher.events e where e.id = d.event_id), false) as fits
+            and coalesce((
+                select {of_event} from dispatcher.events e where e.id = d.event_id and e.erasure is null), false
+            ) as fits
     from unnest(%(webhook_ids)s::int[], %(afters)s::bigint[]) as w (id, after)
     cross join lateral (
         select id, event_id, state, created_at, updated_at, finished_on, redelivery_count from dispatcher.deliveries
@@ -60,7 +62,8 @@ from scanned group by webhook_id
 _MISSED = f"""
 with scanned as materialized (
     select id, name from dispatcher.events
-    where account_id = %(account_id)s and id > %(after)s and id < %(until_id)s order by id limit %(scan)s),
+    where account_id = %(account_id)s and id > %(after)s and id < %(until_id)s and erasure is null
+    order by id limit %(scan)s),
 missing as (
     select s.id from scanned s join dispatcher.webhooks w on w.id = %(webhook_id)s
     where {subscribed("s.name")} and (w.filter_path is null or dispatcher.event_json(s.id) @@ w.filter_path)

@@ -12,7 +12,7 @@ import pytest
 
 from dispatcher.container import Container
 from dispatcher.errors import OutboxUnavailable
-from dispatcher.pipeline import intake
+from dispatcher.pipeline import erasures, intake
 from dispatcher.pipeline.emit import NewEvent, drafts_of
 from dispatcher.pipeline.outbox_emit import OutboxEmitter
 from dispatcher.schemas.active_catalogues import Catalogues, use
@@ -140,6 +140,21 @@ def test_a_version_is_kept_and_what_a_service_of_the_release_before_has_put_in_i
         use(None)
     found = storage.transact(rows, "select name, version, body -> 'order' from dispatcher.events order by id")
     assert found == [("order.shipped", version, order) for version, order in zip((None, 2), orders, strict=True)]
+
+
+def test_what_is_erased_is_not_taken_in(
+    take_in: TakeIn, stored: Stored, outbox: Outbox, database: OutboxDatabase, storage: Storage, account: Any
+) -> None:
+    emit_to(outbox, [NewEvent(name="subject_created", body={"subject": {"id": id_}}) for id_ in (17, 18, 17)])
+    (first, *_) = database.next_batch([])
+    database.set_aside([(first.id, "a reason")])
+
+    requested = erasures.request(storage, account.id, subject="17")
+    assert erasures.run(storage, [outbox], requested, 60.0).finished_at is not None
+
+    assert database.failed(10) == []
+    assert take_in() == 1
+    assert storage.transact(rows, "select body::text from dispatcher.events") == [('{"subject":{"id":18}}',)]
 
 
 def test_datetimes_are_written_in_the_zone_that_the_account_has(

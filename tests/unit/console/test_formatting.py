@@ -40,7 +40,14 @@ def test_a_query_is_only_hinted_at() -> None:
 
 ID = int((NOON - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()) << 23
 EVENT = EmittedEvent(
-    id=ID, name="invoice_paid", version=1, created_at=NOON, idempotency_key=None, body={}, is_waiting=False
+    id=ID,
+    name="invoice_paid",
+    version=1,
+    created_at=NOON,
+    idempotency_key=None,
+    body={},
+    is_waiting=False,
+    erasure=None,
 )
 BEFORE, AFTER = NOON - timedelta(days=1), NOON + timedelta(days=1)
 ONLOOKER = NonRecipient(

@@ -306,6 +306,26 @@ class Replays(Resource):
         return self._transport.call("POST", f"/accounts/{segment(external_id)}/replays/{segment(replay_id)}/resume")
 
 
+class Erasures(Resource):
+    """Erasures of persons' payloads."""
+
+    def list(self, external_id: str, *, limit: int | None = None) -> Iterator[models.Erasure]:
+        """Erasures, newest first, for as long as the account is there."""
+        return self._transport.items(f"/accounts/{segment(external_id)}/erasures", {"limit": limit}, "cursor")
+
+    def create(self, external_id: str, body: models.NewErasure) -> models.Erasure:
+        """Erases the payloads of a person's events, from all days: bodies, and the responses that receivers gave.
+
+        What is pending of them is cancelled, and none can be replayed. Events that are emitted later are not erased: ask
+        again. While an erasure of the person is not finished, the same request goes on with it.
+        """
+        return self._transport.call("POST", f"/accounts/{segment(external_id)}/erasures", body=body)
+
+    def show(self, external_id: str, erasure_id: int) -> models.Erasure:
+        """One erasure."""
+        return self._transport.call("GET", f"/accounts/{segment(external_id)}/erasures/{segment(erasure_id)}")
+
+
 class Audit(Resource):
     """Who did what."""
 
@@ -330,4 +350,5 @@ class Operations:
         self.events = Events(transport)
         self.deliveries = Deliveries(transport)
         self.replays = Replays(transport)
+        self.erasures = Erasures(transport)
         self.audit = Audit(transport)

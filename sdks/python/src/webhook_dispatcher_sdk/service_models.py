@@ -84,6 +84,21 @@ class Erased(TypedDict):
     deleted: dict[str, int]
 
 
+class Erasure(TypedDict):
+    id: int
+    digest: str
+    events: int
+    attempts: int
+    cancelled: int
+    created_at: str
+    finished_at: str | None
+
+
+class ErasureList(TypedDict):
+    data: list[Erasure]
+    next: str | None
+
+
 class Event(TypedDict):
     id: int
     name: str
@@ -91,6 +106,7 @@ class Event(TypedDict):
     created_at: str
     idempotency_key: str | None
     pending: bool
+    erasure: Literal["retention", "subject"] | None
 
 
 class EventDelivery(TypedDict):
@@ -115,6 +131,7 @@ class EventWithDeliveries(TypedDict):
     created_at: str
     idempotency_key: str | None
     pending: bool
+    erasure: Literal["retention", "subject"] | None
     body: dict[str, Any]
     deliveries: list[EventDelivery]
 
@@ -128,6 +145,11 @@ class FilterPreview(TypedDict):
 class FilterPreviewInput(TypedDict):
     filter: dict[str, Any]
     events: list[str]
+
+
+class NewErasure(TypedDict):
+    subject: NotRequired[str]
+    digest: NotRequired[str]
 
 
 class NewEvent(TypedDict):
@@ -159,6 +181,8 @@ class NewEventType(TypedDict):
     supersedes: NotRequired[bool]
     deprecated: NotRequired[bool]
     downgrade: NotRequired[Any]
+    subjects: NotRequired[list[str]]
+    payload_retention_days: NotRequired[int | None]
 
 
 class NewClient(TypedDict):
@@ -288,6 +312,8 @@ class StoredEventType(TypedDict):
     supersedes: bool
     deprecated: bool
     downgrade: Any
+    subjects: list[str]
+    payload_retention_days: int | None
     name: str
     catalogue: str
     versions: list[int]

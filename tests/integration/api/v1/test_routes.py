@@ -32,7 +32,7 @@ EVENT = {"name": "inbox_file_removed_all", "body": {"inbox_files": {"count": 1}}
 def test_every_route_is_tried(container: Container) -> None:
     names = {
         "external_id": "{account}", "webhook_id": "{webhook}", "user_id": "{user}", "client_id": "{client}",
-        "delivery": "{delivery}", "event_id": "{event}", "replay_id": "{replay}",
+        "delivery": "{delivery}", "event_id": "{event}", "replay_id": "{replay}", "erasure_id": "{erasure}",
         "name": "{event_type}",
     }  # fmt: skip
     found = {"POST {account}/events"}  # no route of Flask's

@@ -1,0 +1,30 @@
+"""A person's payloads are erased by a program, in its account alone."""
+
+from tests.support.service import Service
+
+WEBHOOK = {"webhook_url": "http://127.0.0.1:9/hook", "events": ["subject_created"]}
+
+
+def emit(service: Service, account: str, person: int) -> int:
+    event = {"name": "subject_created", "body": {"subject": {"id": person, "name": "Jana"}}}
+    id_: int = service.post(f"{account}/events", json=event).json()["id"]
+    return id_
+
+
+def test_a_persons_payloads_are_erased_in_one_account(service: Service, customer: str) -> None:
+    other = f"{customer}.other"
+    service.put(other, json={})
+    ours, of_another, in_another = emit(service, customer, 17), emit(service, customer, 18), emit(service, other, 17)
+
+    answer = service.post(f"{customer}/erasures", json={"subject": "17"})
+
+    erasure = answer.json()
+    assert (answer.status_code, erasure["events"], erasure["cancelled"]) == (200, 1, 1)
+    assert service.get(f"{customer}/erasures").json()["data"] == [erasure]
+    assert service.get(f"{customer}/erasures/{erasure['id']}").json() == erasure
+    assert service.get(f"{other}/erasures/{erasure['id']}").status_code == 404
+    events = [(customer, ours), (customer, of_another), (other, in_another)]
+    shown = [service.get(f"{account}/events/{id_}").json() for account, id_ in events]
+    assert [(one["erasure"], bool(one["body"])) for one in shown] == [("subject", False), (None, True), (None, True)]
+    assert service.get(f"{customer}/audit_log").json()["data"][0]["action"] == "erasure.finished"
+    assert service.post(f"{customer}/erasures", json={"subject": 17}).status_code == 422
