@@ -51,8 +51,9 @@ where id = any (%(ids)s::bigint[]) and finished_on >= %(day)s and resource is no
 
 # Index: attempts_by_delivery of each day.
 _FORGET_RESPONSES = """
-update dispatcher.attempts set body = null
-where delivery_id = any (%(ids)s::bigint[]) and recorded_on >= %(day)s and body is not null
+update dispatcher.attempts set body = null, response_headers = null
+where delivery_id = any (%(ids)s::bigint[]) and recorded_on >= %(day)s
+    and (body is not null or response_headers is not null)
 returning id
 """
 

@@ -27,7 +27,8 @@ from tests.support.receiver import Answer, Receiver
 NAME, PERSON, OTHER = "Jana-Erasable", 1731, 17
 IN_AN_ERASURE = ("after_erasure_batch",)
 HOLD_PAYLOADS = """
-attempts.body deliveries.resource events.body events_waiting.resource idempotent_requests.response_encrypted
+attempts.body attempts.response_headers deliveries.resource events.body events_waiting.resource
+idempotent_requests.response_encrypted
 """
 """Columns that may hold what a payload said; `dispatcher.storage.admin.payloads` knows them."""
 HOLD_NONE = """

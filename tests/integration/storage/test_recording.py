@@ -6,7 +6,7 @@ import pytest
 from dispatcher.model.account import Account
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Webhook
-from dispatcher.storage.admin import webhooks
+from dispatcher.storage.admin import payloads, webhooks
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import deliveries
 from tests.integration.storage.conftest import Steps
@@ -122,6 +122,16 @@ def test_a_success_counts_though_its_webhook_was_deleted_meanwhile(
     assert steps.record(claimed, "200") == 1
     assert steps.delivery(claimed.id)["state"] == "delivered"
     assert [status for _, status, _ in steps.attempts(claimed.id)] == ["200"]
+
+
+def test_of_a_success_whose_payload_was_erased_meanwhile_the_response_is_not_kept(
+    steps: Steps, claimed: Claimed, storage: Storage
+) -> None:
+    storage.transact(payloads.erase, [claimed.event_id], payloads.SUBJECT)
+    assert steps.record(claimed, "500", body=b"Jana") == 0
+
+    assert steps.record(claimed, "200", body=b"Jana") == 1
+    assert storage.transact(rows, "select body, status from dispatcher.attempts") == [(None, "200")]
 
 
 def test_many_results_are_recorded_in_one_statement(steps: Steps, webhook: Webhook) -> None:
