@@ -7,7 +7,7 @@ from dispatcher.model.account import Account
 from dispatcher.model.delivery import Claimed
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage.admin import payloads, webhooks
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline import deliveries
 from tests.integration.storage.conftest import Steps
 from tests.support.builders import a_draft
