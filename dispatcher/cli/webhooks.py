@@ -1,7 +1,9 @@
 """`dispatcher webhook`: who wants which events."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -20,6 +22,8 @@ from dispatcher.webhooks.versions import NEWEST
 _EVENT = "An event to subscribe to, or a wildcard such as `order.*`. May be repeated."
 _REMOVABLE = (
     "auth_header",
+    "oauth2",
+    "client_certificate",
     "filter",
     "payload_limit",
     "timeout_s",
@@ -28,13 +32,30 @@ _REMOVABLE = (
     "signature_header",
 )
 """Attributes that `edit` sets to null for an empty value."""
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----\n?", re.DOTALL)
 
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text) if text else ""
+        return json.loads(_read(text[1:]) if text.startswith("@") else text) if text else ""
     except ValueError:
         raise click.BadParameter("must be JSON") from None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise click.BadParameter("cannot be read") from None
+
+
+def _certificate(path: str) -> Any:
+    """What a file in PEM holds: its keys, and what else there is."""
+    if not path:
+        return ""
+    text = _read(path)
+    keys = "".join(_PRIVATE_KEY.findall(text))
+    return {"certificate": _PRIVATE_KEY.sub("", text), "private_key": keys or None}
 
 
 def _or_empty(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -126,6 +147,16 @@ _extras = option_group(
     click.option(
         "--secret-header", "secret_headers", multiple=True, callback=_secret_headers, metavar="'NAME: VALUE'",
         help="The same, encrypted and never shown. A name without a value keeps the one it has.",
+    ),
+    click.option(
+        "--oauth2", type=_json, metavar="JSON",
+        help="OAuth 2.0 client credentials, whose access token is sent: an object of `token_url`, `client_id`, "
+        "`client_secret`, and `scopes`, `parameters`, `auth_method` (basic|post); @FILE reads it from a file; "
+        '"" removes it.',
+    ),
+    click.option(
+        "--client-certificate", type=_certificate, metavar="FILE",
+        help='A file in PEM with a certificate, its chain and its key, for mutual TLS; "" removes it.',
     ),
     click.option(
         "--signature-scheme", "signature_schemes", multiple=True, callback=_words, metavar="|".join(SCHEMES),

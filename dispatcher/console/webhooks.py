@@ -14,6 +14,7 @@ from dispatcher import clock
 from dispatcher.api.http import ROW_ID, container
 from dispatcher.api.query import PAGE_SIZE, cursor, parameter, tag
 from dispatcher.console import charts, filters
+from dispatcher.console.credentials import read_credentials, shown_credentials, typed_credentials
 from dispatcher.console.overview import pauses
 from dispatcher.console.page import READ_ONLY, account, blueprint, is_part, page, person, redirect_to, visible
 from dispatcher.errors import InvalidWebhook, TooManyPings, WebhookNotFound
@@ -249,12 +250,14 @@ def _form(
     filter_text = filter_ if isinstance(filter_, str) else filter_ and json.dumps(filter_, indent=2, ensure_ascii=False)
     if problems:  # what is secret is not shown, also where it was written a moment ago
         typed = {"auth_header": values.get("auth_header"), "secret_headers": any(values["secret_headers"].values())}
+        typed |= typed_credentials(values)
         problems = {**{name: "Enter it again: it is not shown" for name, one in typed.items() if one}, **problems}
     shown = {
         **values,
         "filter": filter_text or "",
         "wildcards": wildcards,
         "secret_headers": dict.fromkeys(values.get("secret_headers", ())),
+        **shown_credentials(values),
     }
     return page("webhook_form.html", status, webhook=webhook, values=shown, problems=problems, groups=groups)
 
@@ -281,6 +284,7 @@ def _attributes() -> dict[str, Any]:
     attributes["headers"] = read_lines(form.get("headers", "").splitlines())
     secret = read_lines(form.get("secret_headers", "").splitlines())
     attributes["secret_headers"] = {name: value or None for name, value in secret.items()}
+    attributes |= read_credentials(form)
     if auth_header := form.get("auth_header", "").strip():
         attributes["auth_header"] = auth_header
     return attributes

@@ -19,10 +19,15 @@ class Status(StrEnum):
     SSL_ERROR = "ssl_error"
     UNKNOWN_ERROR = "unknown_error"
     BLOCKED_ADDRESS = "blocked_address"
+    OAUTH2_TOKEN_REFUSED = "oauth2_token_refused"  # noqa: S105 - the name of a status
+    OAUTH2_TOKEN_FAILED = "oauth2_token_failed"  # noqa: S105
+    EGRESS_PROXY_FAILED = "egress_proxy_failed"
 
 
 NO_ADDRESS = "the host name has no address"
 """The reason of a connection that failed because of that."""
+NOT_PERMITTED = "the address is not permitted"
+"""That of one that was not opened."""
 _UNREACHABLE = "the host has no address that may be connected to"
 
 
@@ -34,6 +39,8 @@ def for_clients(status: str, reason: str | None) -> tuple[str, str | None]:
     """
     if status == Status.BLOCKED_ADDRESS or reason == NO_ADDRESS:
         return Status.CONNECTION_FAILED, _UNREACHABLE
+    if status == Status.OAUTH2_TOKEN_FAILED and reason is not None and reason.endswith((NO_ADDRESS, NOT_PERMITTED)):
+        return status, f"token endpoint: {_UNREACHABLE}"
     return status, reason
 
 

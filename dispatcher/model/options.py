@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from dispatcher.model.credentials import ClientCertificate, OAuth2
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
@@ -36,6 +38,10 @@ class Options:
     """Of the names of Standard Webhooks' three headers, which are sent once with each."""
     signature_header: str | None = None
     """The name of the header of a `stripe` or `github` signature; None: that company's own."""
+    oauth2: OAuth2 | None = field(default=None, repr=False)
+    """Whose access token is sent."""
+    client_certificate: ClientCertificate | None = field(default=None, repr=False)
+    """What TLS shows to a receiver that asks for one."""
 
 
 NO_OPTIONS = Options()

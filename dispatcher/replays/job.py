@@ -29,7 +29,7 @@ from dispatcher.pipeline.drain.policy import drain_policy
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas.api.replay import ReplaySchema
-from dispatcher.schemas.api.webhook import BLANK
+from dispatcher.schemas.api.urls import BLANK
 from dispatcher.schemas.errors import texts_by_field
 from dispatcher.schemas.wire.fields import written_in
 from dispatcher.settings import Settings

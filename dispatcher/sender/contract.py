@@ -4,7 +4,8 @@ It never raises for a receiver's fault: a fault is a status. Two implementations
 `portable` (requests); `tests/integration/sender` runs the same suite on both. `choose` makes the one that is set.
 
 A result with a code comes only from a whole response, or from one whose body was longer than `body_limit` and was cut.
-One attempt is one POST at most: no sender repeats a request by itself, whatever became of the connection.
+One attempt is one POST at most: no sender repeats a request by itself, whatever became of the connection. Only where a
+401 says that a token of OAuth 2.0 is not good any more, `authorizing` sends it once more with another.
 A response that goes on and on is ended (`Limits.receive_limit`), whatever it consists of.
 """
 
@@ -13,6 +14,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dispatcher.model.attempt import Result
+from dispatcher.model.credentials import ClientCertificate, OAuth2
+from dispatcher.model.options import NO_OPTIONS
+from dispatcher.model.webhook import Target
 from dispatcher.settings import Network
 
 
@@ -28,6 +32,31 @@ class Request:
     """In the place of `Limits.timeout_s`, where it is shorter."""
     keeps_headers: bool = False
     """Whether the headers of a response are wanted also where it is a 2xx."""
+    body_limit: int | None = None
+    """In the place of `Limits.body_limit`."""
+    certificate: ClientCertificate | None = None
+    """For a receiver that asks for one; no other request goes over its connections."""
+    oauth2: OAuth2 | None = None
+    """Whose token is sent with it (`authorizing`): those who make connections do not look at it."""
+
+
+def request_to(
+    target: Target, tag: int, headers: Sequence[tuple[str, str]], body: bytes, *, keeps_headers: bool = False
+) -> Request:
+    """A POST to a webhook, as its options have it."""
+    options = target.options
+    if options is NO_OPTIONS:
+        return Request(tag=tag, url=target.url, headers=headers, body=body, keeps_headers=keeps_headers)
+    return Request(
+        tag=tag,
+        url=target.url,
+        headers=headers,
+        body=body,
+        timeout_s=options.timeout_s,
+        keeps_headers=keeps_headers,
+        certificate=options.client_certificate,
+        oauth2=options.oauth2,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,9 +83,14 @@ class Limits:
         """Seconds that `request` may take."""
         return self.timeout_s if request.timeout_s is None else min(request.timeout_s, self.timeout_s)
 
+    def body_limit_of(self, request: Request) -> int:
+        """Bytes of its response that are kept."""
+        return self.body_limit if request.body_limit is None else request.body_limit
+
 
 TOO_LARGE = "the response is too large"
 """The reason where `Limits.receive_limit` ended a response."""
+CERTIFICATE_REFUSED = "the receiver refuses the client certificate"
 
 
 class Sender(Protocol):

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import pycurl
 
 from dispatcher.clock import monotonic
-from dispatcher.model.attempt import NO_ADDRESS, Result, Status
-from dispatcher.sender.contract import TOO_LARGE, Limits, Request
+from dispatcher.model.attempt import NO_ADDRESS, NOT_PERMITTED, Result, Status
+from dispatcher.model.credentials import ClientCertificate
+from dispatcher.sender.contract import CERTIFICATE_REFUSED, TOO_LARGE, Limits, Request
 from dispatcher.sender.wire import (
     STATUS_LINE,
     TEXT_LIMIT,
@@ -71,6 +72,8 @@ _FAULTS: dict[int, tuple[Status, str]] = {
     100: (Status.UNKNOWN_ERROR, "the response's headers are too large"),  # CURLE_TOO_LARGE
 }
 """libcurl's codes → ours. Its own texts are not passed on: they may hold addresses."""
+_BROKEN = frozenset({pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR, pycurl.E_SSL_CONNECT_ERROR})
+_CERTIFICATE_FAULTS = frozenset({pycurl.E_SSL_CERTPROBLEM, 98})
 
 
 class _CurlSocket(socket.socket):
@@ -98,6 +101,8 @@ class Exchange:
         self._oversized = oversized
         self._tag = 0
         self._target: HttpTarget | None = None
+        self._certificate: ClientCertificate | None = None
+        self._body_limit = limits.body_limit
         self.started_s = 0.0
         self.timeout_s = limits.timeout_s
         self.stalled_before_s = 0.0  # the sender's, when this began
@@ -147,19 +152,31 @@ class Exchange:
         self._receive_until = self.received + self._limits.receive_limit
         self._is_blocked = self._is_exhausted = self._is_full = False
         self._keeps_headers = request.keeps_headers
-        self.timeout_s = self._limits.timeout_of(request)
+        self.timeout_s, self._body_limit = self._limits.timeout_of(request), self._limits.body_limit_of(request)
         target = parse_target(request.url)
         check_headers(request.headers)
         if target is not self._target:  # the same webhook's next delivery, more often than not
             self.curl.setopt(pycurl.URL, target.url)
             self.curl.setopt(pycurl.REQUEST_TARGET, target.path)
             self._target = target
+        if request.certificate is not self._certificate:
+            self._show(request.certificate)
         self.set_verbose(target.is_tls)
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
         self.curl.setopt(pycurl.HTTPHEADER, _header_lines(request))
         if resolver is not None:
             addresses = ",".join(f"[{address}]" if ":" in address else address for address in resolver(target.host))
             self.curl.setopt(pycurl.RESOLVE, [f"{target.host}:{target.port}:{addresses}"])
+
+    def _show(self, certificate: ClientCertificate | None) -> None:
+        """What TLS shows. libcurl uses a connection again only for the same certificate, or for none."""
+        if certificate is None:
+            self.curl.unsetopt(pycurl.SSLCERT_BLOB)
+            self.curl.unsetopt(pycurl.SSLKEY_BLOB)
+        else:
+            self.curl.setopt(pycurl.SSLCERT_BLOB, certificate.certificate.encode())
+            self.curl.setopt(pycurl.SSLKEY_BLOB, certificate.private_key.encode())
+        self._certificate = certificate
 
     def set_verbose(self, on: bool = True) -> None:
         """Has libcurl tell what it does and receives, which costs a sixth more for a request over plain HTTP."""
@@ -174,9 +191,11 @@ class Exchange:
         if self._is_exhausted:
             return self.result(Status.UNKNOWN_ERROR, "no socket left on our side")
         if self._is_blocked and not self.curl.getinfo(pycurl.CONNECT_TIME):
-            return self.result(Status.BLOCKED_ADDRESS, "the address is not permitted")
-        if code in (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR) and any(map(_CERTIFICATE_REQUESTED.match, self._log)):
+            return self.result(Status.BLOCKED_ADDRESS, NOT_PERMITTED)
+        if code in _BROKEN and any(map(_CERTIFICATE_REQUESTED.match, self._log)):
             code = pycurl.E_SSL_CERTPROBLEM
+        if code in _CERTIFICATE_FAULTS and self._certificate is not None:
+            return self.result(Status.SSL_ERROR, CERTIFICATE_REFUSED)
         return self.result(*_FAULTS.get(code, (Status.UNKNOWN_ERROR, f"libcurl error {code}")))
 
     def reset(self) -> None:
@@ -248,7 +267,7 @@ class Exchange:
         return pycurl.PREREQFUNC_OK
 
     def _on_body(self, data: bytes) -> int | None:
-        room = self._limits.body_limit - len(self._body)
+        room = self._body_limit - len(self._body)
         if len(data) <= room:
             self._body += data
             return None

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -20,7 +20,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from dispatcher.clock import monotonic
-from dispatcher.model.attempt import NO_ADDRESS, Status
+from dispatcher.model.attempt import NO_ADDRESS, NOT_PERMITTED, Status
+from dispatcher.model.credentials import ClientCertificate
+from dispatcher.sender.certificates import load_client_certificate
 from dispatcher.sender.contract import Request
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.response import Fault, FinalResponse
@@ -75,9 +77,9 @@ class Dialer:
         self._guard = guard
         self._resolver = resolver
         self._lookups = DaemonPool("lookup", _LOOKUPS)
+        self._ca_file = ca_file
         # Read once: urllib3 would read the file again for every connection, some 20 ms of CPU each.
-        self._tls = ssl.create_default_context(cafile=ca_file)
-        self._tls.set_alpn_protocols(["http/1.1"])
+        self._tls = lru_cache(maxsize=1_000)(self._context)
 
     def dial(self, call: Call) -> socket.socket:
         """A socket connected to the first permitted address that responds. Raises Fault."""
@@ -93,9 +95,9 @@ class Dialer:
             except OSError:
                 continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return self._with_tls(connection, call.target.host) if call.target.is_tls else connection
+            return self._with_tls(connection, call) if call.target.is_tls else connection
         if is_blocked:
-            raise Fault(Status.BLOCKED_ADDRESS, "the address is not permitted")
+            raise Fault(Status.BLOCKED_ADDRESS, NOT_PERMITTED)
         raise Fault(Status.CONNECTION_FAILED, "the connection was refused or not possible")
 
     def close(self) -> None:
@@ -120,9 +122,16 @@ class Dialer:
         except (OSError, UnicodeError):
             raise Fault(Status.CONNECTION_FAILED, NO_ADDRESS) from None
 
-    def _with_tls(self, connection: socket.socket, host: str) -> socket.socket:
-        name = host.rstrip(".").partition("%")[0]
-        return self._tls.wrap_socket(connection, server_hostname=name, do_handshake_on_connect=False)
+    def _with_tls(self, connection: socket.socket, call: Call) -> socket.socket:
+        name, context = call.target.host.rstrip(".").partition("%")[0], self._tls(call.request.certificate)
+        return context.wrap_socket(connection, server_hostname=name, do_handshake_on_connect=False)
+
+    def _context(self, certificate: ClientCertificate | None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self._ca_file)
+        context.set_alpn_protocols(["http/1.1"])
+        if certificate is not None:
+            load_client_certificate(context, certificate.certificate, certificate.private_key)
+        return context
 
 
 def _remaining_s(call: Call) -> float:

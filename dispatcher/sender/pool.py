@@ -3,6 +3,7 @@
 from weakref import ReferenceType, ref
 
 from dispatcher.sender import choose
+from dispatcher.sender.authorizing import AuthorizingSender, Tokens
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.settings import Settings
 
@@ -18,6 +19,7 @@ class SenderPool:
             allowed_networks=settings.allowed_networks,
             refused_networks=settings.refused_networks,
         )
+        self._tokens = Tokens()
         self._idle: list[Sender] = []
         self._references: list[ReferenceType[Sender]] = []
 
@@ -36,7 +38,8 @@ class SenderPool:
         try:
             return self._idle.pop()
         except IndexError:
-            sender = choose.make_sender(self._kind, self._limits)
+            connecting = choose.make_sender(self._kind, self._limits)
+            sender = AuthorizingSender(connecting, self._limits, self._tokens)
             self._references = [reference for reference in self._references if reference() is not None] + [ref(sender)]
             return sender
 

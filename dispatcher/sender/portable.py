@@ -21,7 +21,8 @@ from requests.structures import CaseInsensitiveDict
 
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import Result, Status
-from dispatcher.sender.contract import Limits, Request
+from dispatcher.model.credentials import ClientCertificate
+from dispatcher.sender.contract import CERTIFICATE_REFUSED, Limits, Request
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.pinned import LATE, Call, Dialer, PinnedAdapter
 from dispatcher.sender.response import Fault
@@ -29,6 +30,7 @@ from dispatcher.sender.threads import DaemonPool
 from dispatcher.sender.wire import TEXT_LIMIT, Resolver, Unsendable, check_headers, written_headers
 
 _THREADS = 32
+_ADAPTERS_MAX = 256
 
 
 class RequestsSender:
@@ -43,7 +45,7 @@ class RequestsSender:
         self._limits = limits
         guard = AddressGuard(limits.allowed_networks, limits.refused_networks)
         self._dialer = Dialer(guard, resolver or _resolve, ca_file or certifi.where())
-        self._adapter = PinnedAdapter(pool_connections=256, pool_maxsize=_THREADS)
+        self._adapters: dict[ClientCertificate | None, PinnedAdapter] = {}
         self._threads = DaemonPool("sender", _THREADS)
         self._calls: dict[Call, None] = {}
         self._done: queue.SimpleQueue[tuple[Call, Result] | None] = queue.SimpleQueue()
@@ -95,7 +97,7 @@ class RequestsSender:
             call.abort()  # and with them the threads end
         self._calls.clear()
         self._threads.join(1.0)
-        self._adapter.close()
+        self._close_adapters()
 
     def _abort_late(self) -> float:
         """When the next deadline comes, by the monotonic clock, after an end to the calls whose own has passed."""
@@ -131,9 +133,10 @@ class RequestsSender:
         if remaining_s <= 0:
             raise Fault(Status.TIMEOUT, "no thread was free in time; not sent")
         call.connect_by_s = monotonic() + min(self._limits.connect_timeout_s, remaining_s)
-        self._adapter.use(call)
-        with self._adapter.send(_prepare(call), stream=True, timeout=(remaining_s, remaining_s)) as response:
-            body = _read(response.raw, self._limits.body_limit)
+        adapter = self._adapter(call.request.certificate)
+        adapter.use(call)
+        with adapter.send(_prepare(call), stream=True, timeout=(remaining_s, remaining_s)) as response:
+            body = _read(response.raw, self._limits.body_limit_of(call.request))
             call.detach()
         if call.aborted:
             raise Fault(Status.TIMEOUT, LATE)
@@ -147,6 +150,21 @@ class RequestsSender:
             headers=written_headers(response.raw.headers.iteritems()) if keeps_headers else None,
             body=body,
         )
+
+    def _adapter(self, certificate: ClientCertificate | None) -> PinnedAdapter:
+        """Each has connections of its own: none is used with another certificate than it was opened with."""
+        if len(self._adapters) > _ADAPTERS_MAX:
+            self._close_adapters()
+        if (adapter := self._adapters.get(certificate)) is None:
+            adapter = PinnedAdapter(pool_connections=256, pool_maxsize=_THREADS)
+            adapter = self._adapters.setdefault(certificate, adapter)
+        return adapter
+
+    def _close_adapters(self) -> None:
+        """Closes the connections that no call uses."""
+        for certificate in list(self._adapters):
+            if (adapter := self._adapters.pop(certificate, None)) is not None:
+                adapter.close()
 
 
 def _result(call: Call, status: str, **parts: Any) -> Result:
@@ -194,6 +212,8 @@ def _fault(error: Exception, call: Call) -> tuple[Status, str]:
     chain = list(_chain(error))
     if call.aborted or _any(chain, TimeoutError, urllib3.exceptions.TimeoutError):
         return Status.TIMEOUT, LATE
+    if call.request.certificate is not None and any(_refuses_certificate(one) for one in chain):
+        return Status.SSL_ERROR, CERTIFICATE_REFUSED
     if _any(chain, ssl.SSLCertVerificationError):
         return Status.SSL_ERROR, "the receiver's certificate is not valid"
     if _any(chain, ssl.SSLError, urllib3.exceptions.SSLError):
@@ -214,6 +234,12 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         yield from (part for part in error.args if isinstance(part, BaseException))
         error = error.__cause__ or error.__context__
+
+
+def _refuses_certificate(error: BaseException) -> bool:
+    """Whether it is an alert of the receiver that says so (RFC 8446, 6.2)."""
+    alert = str(getattr(error, "reason", None))
+    return isinstance(error, ssl.SSLError) and "ALERT" in alert and ("CERTIFICATE" in alert or "UNKNOWN_CA" in alert)
 
 
 def _any(chain: Sequence[BaseException], *kinds: type[BaseException]) -> bool:

@@ -21,6 +21,7 @@ from dispatcher.settings import Settings
 from dispatcher.storage.admin import accounts, audit, clients, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, order
+from dispatcher.webhooks.credentials import read_credentials, with_kept_secrets
 from dispatcher.webhooks.differences import differences, shown
 from dispatcher.webhooks.versions import changed_versions
 
@@ -130,7 +131,8 @@ def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> di
     if isinstance(timeout_s, int) and timeout_s > longest_s and (before is None or timeout_s != before.timeout_s):
         raise InvalidWebhook({"timeout_s": [f"must be at most {longest_s:g}, as DISPATCHER_TIMEOUT_S is"]})
     kept = webhooks.DEFAULTS if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
-    attributes = {**kept, **changes, "event_versions": changed_versions(before, changes)}
+    versions = {"event_versions": changed_versions(before, changes)}
+    attributes = {**kept, **changes, **versions, **with_kept_secrets(before, changes)}
     secret = changes.get("secret_headers")
     if before is not None and isinstance(secret, Mapping):  # null stands for a value that was not shown
         stored = before.secret_headers
@@ -153,6 +155,7 @@ def checked_attributes(
     try:
         loaded = {name: value for name, value in attributes.items() if name not in kept}
         checked: dict[str, Any] = schema.load(loaded, partial=tuple(kept)) | kept
+        checked |= read_credentials(checked)
     except ValidationError as error:
         messages = texts_by_field(error)
         checked = {}

@@ -23,7 +23,7 @@ from dispatcher.schemas.api.delivery import PingRequestSchema
 from dispatcher.schemas.catalogue import FIRST
 from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
-from dispatcher.sender.contract import Request, Sender
+from dispatcher.sender.contract import Sender, request_to
 from dispatcher.sender.pool import SenderPool
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import accounts, webhooks
@@ -123,8 +123,7 @@ class Pinger:
         sent = headers(claimed, target, body, sent_at, self._user_agent)
         if claimed.event_name != EVENT_NAME:
             sent.append(TEST_HEADER)
-        timeout_s = target.options.timeout_s
-        sender.start(Request(tag=0, url=target.url, headers=sent, body=body, timeout_s=timeout_s, keeps_headers=True))
+        sender.start(request_to(target, 0, sent, body, keeps_headers=True))
         while not (results := sender.results(1.0)):  # its own limit ends the wait
             pass
         return _ping_result(claimed.idempotency_key, results[0])

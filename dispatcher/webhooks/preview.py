@@ -39,7 +39,12 @@ def payload_preview(
 
     `before`: as it is stored; None: it is new. Raises InvalidWebhook. Where it is POSTed does not matter.
     """
-    anywhere = {"webhook_url": "https://example.com/", "secret_headers": {}}
+    anywhere: dict[str, Any] = {
+        "webhook_url": "https://example.com/",
+        "secret_headers": {},
+        "oauth2": None,
+        "client_certificate": None,
+    }
     checked = checked_attributes(changed_attributes(before, {**attributes, **anywhere}))
     names = active().subscribed(checked["events"])
     found = storage.read(filter_preview.newest, account.id, names)

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import fields
 
 from dispatcher.schemas.active_catalogues import active
-from dispatcher.schemas.api.webhook import BLANK
+from dispatcher.schemas.api.urls import BLANK
 from dispatcher.schemas.errors import plain
 from dispatcher.schemas.wire.choices import no_such_event
 from dispatcher.schemas.wire.fields import NOT_A_MOMENT, Boolean, DateTime, Integer, String, WireSchema

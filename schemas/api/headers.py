@@ -57,10 +57,13 @@ def read_lines(lines: Iterable[str]) -> dict[str, str]:
 
 
 def check_headers(
-    headers: Mapping[str, str], secret: Mapping[str, str], auth_header: str | None, signatures: Iterable[str] = ()
+    headers: Mapping[str, str], secret: Mapping[str, str], authorizations: int, signatures: Iterable[str] = ()
 ) -> None:
-    """Raises a ValidationError where one is sent twice, those of `signatures` included, or there are too many."""
-    own = [name.lower() for name in (*headers, *secret, *(["authorization"] if auth_header else ()))]
+    """Raises a ValidationError where one is sent twice, those of `signatures` included, or there are too many.
+
+    `authorizations`: how many attributes beside these ask for an `Authorization` header.
+    """
+    own = [name.lower() for name in (*headers, *secret, *(["authorization"] * authorizations))]
     names = [*own, *(name.lower() for name in signatures)]
     texts = [f'"{name}" would be sent twice' for name in sorted({name for name in names if names.count(name) > 1})]
     if len(own) > HEADER_LIMIT:

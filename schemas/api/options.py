@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Range
 
+from dispatcher.schemas.api.credentials import client_certificate, oauth2
 from dispatcher.schemas.api.event_versions import EventVersions
 from dispatcher.schemas.api.field_paths import FieldPaths
 from dispatcher.schemas.api.headers import Headers, SecretHeaders, check_headers
@@ -120,6 +121,9 @@ class OptionsSchema(WireSchema):
 
     `signature_schemes` are `v1` (HMAC) and `v1a` (ed25519) of Standard Webhooks, whose three headers are sent once with
     each of `signature_prefixes`; and `stripe` or `github`, whose header `signature_header` can rename.
+
+    `oauth2` is a client whose access token is sent in the `Authorization` header. `client_certificate` is what TLS
+    shows to a receiver that asks for one.
     """
 
     headers = Headers()
@@ -134,9 +138,12 @@ class OptionsSchema(WireSchema):
     signature_schemes = SignatureSchemes()
     signature_prefixes = SignaturePrefixes()
     signature_header = signature_header()
+    oauth2 = oauth2()
+    client_certificate = client_certificate()
 
     @validates_schema
     def _check_headers(self, data: Mapping[str, Any], **_: Any) -> None:
         schemes, prefixes = data.get("signature_schemes", [V1]), data.get("signature_prefixes", [STANDARD_PREFIX])
         signatures = names_of_headers(schemes, prefixes, data.get("signature_header"))
-        check_headers(data.get("headers", {}), data.get("secret_headers", {}), data.get("auth_header"), signatures)
+        authorizations = bool(data.get("auth_header")) + bool(data.get("oauth2"))
+        check_headers(data.get("headers", {}), data.get("secret_headers", {}), authorizations, signatures)

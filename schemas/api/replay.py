@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from marshmallow import ValidationError
 from marshmallow.validate import Range
 
-from dispatcher.schemas.api.webhook import BLANK, EMPTY, Names, check_events, flag, rate_per_second
+from dispatcher.schemas.api.urls import BLANK
+from dispatcher.schemas.api.webhook import EMPTY, Names, check_events, flag, rate_per_second
 from dispatcher.schemas.wire.choices import not_among
 from dispatcher.schemas.wire.fields import DateTime, Integer, String, WireSchema
 

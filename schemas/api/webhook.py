@@ -6,7 +6,6 @@ What a webhook has beyond API v3 is in a schema of its own, so that the document
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, post_load
 from marshmallow.validate import Range, Regexp
@@ -15,44 +14,22 @@ from dispatcher.schemas.active_catalogues import active, knowing
 from dispatcher.schemas.api import labels
 from dispatcher.schemas.api.headers import is_header_value
 from dispatcher.schemas.api.options import OptionsSchema
+from dispatcher.schemas.api.urls import BLANK, INVALID, check_url
 from dispatcher.schemas.wildcards import SHAPE, is_wildcard
 from dispatcher.schemas.wire.choices import allowed, no_such_event, not_among
 from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, Url, Uuid, WireSchema
 
-EMPTY, BLANK, INVALID = "can't be empty", "can't be blank", "is invalid"
+EMPTY = "can't be empty"
 _NOT_BOOLEAN = allowed(("true", "false"))
 
 EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:@-]{1,255}\Z")
 """An id that the company itself gave."""
 _NOT_AN_ID = "must have 1 to 255 characters of A-Z a-z 0-9 . _ : @ -"
-_BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x20\x7f-\xa0\ud800-\udfff\\]")  # \s: the blanks of all scripts
-_URL_LIMIT = 2_048
 _UNKNOWN_SHOWN = 100
 """Messages about names that no event has."""
 _DESCRIPTION_LIMIT = 1_000
 _WILDCARD_LIMIT = 100
 """Of one webhook: each is asked about events that no other subscription means."""
-
-
-def _check_url(url: str) -> None:
-    """Absolute, http or https, with a host and a valid port, without credentials.
-
-    Whether its address is public is not asked here but when it is connected to.
-    """
-    if not url.strip():
-        raise ValidationError(BLANK)
-    try:
-        parts = urlsplit(url)
-        fine = (
-            parts.scheme.lower() in ("http", "https")
-            and bool(parts.hostname)
-            and (parts.port is None or parts.port > 0)
-            and "@" not in parts.netloc
-        )
-    except ValueError:  # a port that is no number, a broken IPv6 address
-        fine = False
-    if not fine or len(url) > _URL_LIMIT or _BLANK_OR_CONTROL.search(url):
-        raise ValidationError(INVALID)
 
 
 def _check_auth_header(value: str) -> None:
@@ -133,7 +110,7 @@ class WebhookSchema(WireSchema):
     id = Integer(dump_only=True)
     failed_deliveries_uuid = Uuid(dump_only=True)
     webhook_url = fields.String(
-        required=True, validate=_check_url, error_messages={"required": BLANK, "null": BLANK, "invalid": INVALID}
+        required=True, validate=check_url, error_messages={"required": BLANK, "null": BLANK, "invalid": INVALID}
     )
     auth_header = fields.String(allow_none=True, validate=_check_auth_header, error_messages={"invalid": INVALID})
     active = flag()

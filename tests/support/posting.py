@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from dispatcher.model.attempt import Result
+from dispatcher.model.credentials import ClientCertificate, OAuth2
+from dispatcher.sender.authorizing import Tokens
 from dispatcher.sender.contract import Request, Sender
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -21,6 +23,7 @@ class MakeSender(Protocol):
         body_limit: int = 65_536,
         ca_file: str | None = None,
         resolver: Callable[[str], Sequence[str]] | None = None,
+        tokens: Tokens | None = None,
     ) -> Sender: ...
 
 
@@ -42,9 +45,12 @@ def post(
     body: bytes = b"{}",
     tag: int = 1,
     keeps_headers: bool = False,
+    certificate: ClientCertificate | None = None,
+    oauth2: OAuth2 | None = None,
 ) -> Result:
     """One POST and its result."""
-    sender.start(Request(tag=tag, url=url, headers=headers, body=body, keeps_headers=keeps_headers))
+    options: dict[str, Any] = {"keeps_headers": keeps_headers, "certificate": certificate, "oauth2": oauth2}
+    sender.start(Request(tag=tag, url=url, headers=headers, body=body, **options))
     (result,) = collect(sender, 1)
     assert result.tag == tag
     assert sender.in_flight == 0

@@ -125,6 +125,19 @@ class Authority:
             context.set_alpn_protocols(list(offers))
         return context
 
+    def asking(self, verify: ssl.VerifyMode = ssl.CERT_REQUIRED, *, offers: Sequence[str] = ()) -> ssl.SSLContext:
+        """A good server's context, which asks its clients for certificates of this authority."""
+        context = self.tls(offers=offers)
+        context.verify_mode = verify
+        self._ca.configure_trust(context)
+        return context
+
+    def client(self, name: str, *, not_after: datetime | None = None) -> tuple[str, str]:
+        """A client's certificate for `name`, and its key, in PEM."""
+        began = not_after and not_after - timedelta(days=9)
+        issued = self._ca.issue_cert(name, not_before=began, not_after=not_after)
+        return issued.cert_chain_pems[0].bytes().decode(), issued.private_key_pem.bytes().decode()
+
 
 class Receiver:
     """The server; listens from construction on, `with` ends it and its threads. See the module for its use."""
@@ -147,6 +160,8 @@ class Receiver:
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
         """Connections accepted so far, also those over which no request came."""
+        self.clients: dict[int, str] = {}
+        """Number of a connection → the name in the certificate that its client has shown."""
         self._requests: list[Received] = []
         self._scripts: dict[str, deque[Answer]] = {}
         self._in_flight: Counter[str] = Counter()
@@ -227,6 +242,9 @@ class Receiver:
                     self._open.discard(plain)
                     self._open.add(line)
                 line.do_handshake()
+                shown = line.getpeercert()
+                if shown:
+                    self.clients[number] = str(shown["subjectAltName"][0][1])
             if isinstance(line, ssl.SSLSocket) and line.selected_alpn_protocol() == "h2":
                 self._speak_http2(line, number)
             else:

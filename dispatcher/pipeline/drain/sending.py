@@ -15,7 +15,7 @@ from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.schemas.active_catalogues import knowing
 from dispatcher.schemas.errors import DowngradeFailed
-from dispatcher.sender.contract import Request, Sender
+from dispatcher.sender.contract import Sender, request_to
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +84,7 @@ class Flights:
                 fields += self._traces.start(delivery)
         failpoints.hit("before_send")
         try:
-            timeout_s = target.options.timeout_s
-            self._sender.start(Request(tag=delivery.id, url=target.url, headers=fields, body=body, timeout_s=timeout_s))
+            self._sender.start(request_to(target, delivery.id, fields, body))
         except Exception as error:  # no file descriptor is free, for one; what is in flight goes on
             log_fault("delivery.not_sent", error, delivery_id=delivery.id, webhook_id=delivery.webhook_id)
             return flight, self._not_sent(delivery, f"the request cannot be sent: {type(error).__name__}")

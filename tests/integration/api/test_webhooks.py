@@ -16,6 +16,7 @@ from dispatcher.storage.engine import scalar
 from dispatcher.webhooks.edit import edit_webhook
 from tests.support.api import Api, Server
 from tests.support.builders import a_webhook
+from tests.support.receiver import Authority
 from tests.support.waiting import eventually
 
 NOT_IN_LIST = "is not included in the list"
@@ -259,6 +260,29 @@ def test_a_secret_header_is_not_shown_and_kept_by_its_name(api: Api, container: 
         "headers": ['"Host" is reserved'],
         "secret_headers": ['the value of "X-Unknown" must be one line of 0 to 4,096 printable ASCII characters'],
     }
+
+
+def test_a_client_and_a_certificate_are_shown_without_their_secrets(api: Api) -> None:
+    certificate, key = Authority().client("ours.test")
+    client = {"token_url": "https://auth.example.com/", "client_id": "us", "client_secret": "s3cret"}
+    pair = {"certificate": certificate, "private_key": key}
+    made = created(api, auth_header=None, oauth2=client, client_certificate=pair)
+    path = f"/webhooks/{made['id']}.json?include=extras"
+
+    answer = api.get(path)
+    shown = answer.json()
+    changed = api.patch(path, json={"oauth2": {"token_url": "https://evil.example/", "client_id": "us"}})
+
+    assert shown["oauth2"]["client_id"] == "us"
+    assert shown["client_certificate"]["certificate"] == certificate
+    assert shown["client_certificate"]["expires_at"] > shown["created_at"]
+    assert "s3cret" not in answer.text
+    assert "PRIVATE" not in answer.text
+    assert changed.status_code == 422
+    assert changed.json()["errors"] == {"oauth2": ["client_secret: is missing"]}
+    assert "PRIVATE" not in api.patch(path, json={"client_certificate": {"certificate": key, "private_key": "x"}}).text
+    removed = api.patch(path, json={"oauth2": None, "client_certificate": None}).json()
+    assert (removed["oauth2"], removed["client_certificate"]) == (None, None)
 
 
 def test_a_list_is_narrowed_by_a_tag(api: Api) -> None:

@@ -63,7 +63,9 @@ def test_what_differs_is_shown_and_changed(apply: Callable[..., Result]) -> None
 def test_what_is_secret_is_not_shown(apply: Callable[..., Result]) -> None:
     """Logs of CI keep what is printed, and a URL may hold its receiver's token."""
     secret = FILE.replace("/hook", "/hook?token=s3cret").replace(
-        "  filter:", '  auth_header: "Bearer s3cret"\n        secret_headers: {X-Key: s3cret}\n        filter:'
+        "  filter:",
+        "  oauth2: {token_url: https://a.test/, client_id: us, client_secret: s3cret, scopes: [a]}\n"
+        "        secret_headers: {X-Key: s3cret}\n        filter:",
     )
 
     assert "s3cret" not in apply(secret, "--dry-run").stdout + apply(secret).stdout

@@ -17,7 +17,7 @@ from dispatcher.settings import Settings
 from tests.support.builders import a_body
 from tests.support.fakes import FakeQueue
 from tests.support.places import ROOT
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import Answer, Authority, Receiver
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_a_webhook_is_shown_edited_and_deleted(
-    run: Callable[..., Result], run_json: Callable[..., Any], hook: dict[str, Any]
+    run: Callable[..., Result], run_json: Callable[..., Any], hook: dict[str, Any], tmp_path: Path
 ) -> None:
     name = str(hook["id"])
     assert run_json("webhook", "show", name, "--account", "acme") == hook
@@ -103,6 +103,18 @@ def test_a_webhook_is_shown_edited_and_deleted(
     edited = run_json("webhook", "edit", name, "--account", "acme", *signed)
     assert (edited["signature_schemes"], edited["signature_prefixes"]) == (["v1"], ["webhook-"])
     assert edited["signature_header"] is None
+    certificate, key = Authority().client("ours.test")
+    (tmp_path / "client.pem").write_text(certificate + key)
+    (tmp_path / "client.json").write_text(
+        '{"token_url": "https://a.test", "client_id": "us", "client_secret": "s3cret"}'
+    )
+    shown = ["--oauth2", f"@{tmp_path}/client.json", "--client-certificate", str(tmp_path / "client.pem")]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *shown)
+    assert edited["client_certificate"]["certificate"] == certificate
+    assert edited["oauth2"]["client_id"] == "us"
+    assert "s3cret" not in str(edited)
+    edited = run_json("webhook", "edit", name, "--account", "acme", "--oauth2", "", "--client-certificate", "")
+    assert (edited["oauth2"], edited["client_certificate"]) == (None, None)
     chosen = ["--event", "invoice_*", "--only-field", "invoice.number", "--exclude-field", "invoice.note"]
     edited = run_json("webhook", "edit", name, "--account", "acme", *chosen)
     assert (edited["events"], edited["only_fields"]) == (["invoice_*"], ["invoice.number"])

@@ -13,7 +13,7 @@ from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.integration.console.conftest import Traffic, Window
 from tests.support.api import Server
 from tests.support.builders import a_body, a_history
-from tests.support.receiver import Answer
+from tests.support.receiver import Answer, Authority
 from tests.support.replays import step_replays
 from tests.support.waiting import eventually
 
@@ -119,6 +119,23 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen: Window, base: str,
     page.get_by_label("Success codes").fill("")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("X-Env, X-Key")).to_be_visible()
+
+    certificate, key = Authority().client("ours.test")
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Remove the current header").check()
+    page.get_by_label("Token endpoint").fill("https://auth.example.com/token")
+    page.get_by_label("Client ID").fill("us")
+    page.get_by_label("Client secret").fill("hunter2")
+    page.get_by_label("Other parameters").fill("audience: https://api.example.com")
+    page.get_by_label("Certificate and its chain").fill(certificate)
+    page.get_by_label("Private key").fill(key)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Client secret")).to_have_value("")
+    expect(page.get_by_label("Private key")).to_have_value("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("us at https://auth.example.com/token")).to_be_visible()
+    expect(page.get_by_text("O=trustme")).to_be_visible()
 
     page.get_by_role("link", name="billing").click()
     expect(page.get_by_text("Tag billing")).to_be_visible()

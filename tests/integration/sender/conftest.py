@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.sender.authorizing import AuthorizingSender, Tokens
 from dispatcher.sender.contract import Limits, Sender
 from dispatcher.sender.curl import CurlSender
 from dispatcher.sender.portable import RequestsSender
@@ -28,6 +29,7 @@ def make_sender(request: pytest.FixtureRequest) -> Iterator[MakeSender]:
         body_limit: int = 65_536,
         ca_file: str | None = None,
         resolver: Callable[[str], Sequence[str]] | None = None,
+        tokens: Tokens | None = None,
     ) -> Sender:
         limits = Limits(
             timeout_s=timeout_s,
@@ -36,7 +38,8 @@ def make_sender(request: pytest.FixtureRequest) -> Iterator[MakeSender]:
             allowed_networks=tuple(map(ip_network, allowed)),
             refused_networks=tuple(map(ip_network, refused)),
         )
-        made.append(KINDS[request.param](limits, ca_file=ca_file, resolver=resolver))
+        sender = KINDS[request.param](limits, ca_file=ca_file, resolver=resolver)
+        made.append(AuthorizingSender(sender, limits, tokens or Tokens()))
         return made[-1]
 
     yield make

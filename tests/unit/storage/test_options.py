@@ -1,12 +1,14 @@
 """Options as they are stored: what was set and nothing else, with secrets encrypted."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 
 from dispatcher.errors import SecretDecryptionFailed
+from dispatcher.model.credentials import ClientCertificate, OAuth2
 from dispatcher.model.options import NO_OPTIONS, OPTION_DEFAULTS, Options
 from dispatcher.storage.options import read_options, rotate_options, write_options
 from dispatcher.storage.secrets import SecretBox
@@ -42,6 +44,33 @@ def test_a_rotation_leaves_nothing_that_the_old_key_opens() -> None:
     assert read_options(rotated, SecretBox([NEW])) == read_options(stored, BOX)
     with pytest.raises(SecretDecryptionFailed):
         read_options(rotated, BOX)
+
+
+def test_clients_and_certificates_come_back_and_are_not_to_be_read() -> None:
+    options: dict[str, Any] = {
+        "oauth2": OAuth2(
+            token_url="https://auth.test/",
+            client_id="us",
+            client_secret="s3cret",
+            scopes=("a",),
+            parameters=(("b", "c"),),
+        ),
+        "client_certificate": ClientCertificate(
+            certificate="PEM", private_key="s3cret", subject="CN=us", expires_at=datetime(2030, 1, 1, tzinfo=UTC)
+        ),
+    }
+    stored = written(**options)
+
+    assert stored is not None
+    assert "s3cret" not in stored
+    assert read_options(stored, BOX) == Options(**options)
+    assert read_options(rotate_options(stored, SecretBox([NEW, OLD])), SecretBox([NEW])) == Options(**options)
+
+
+def test_nor_is_a_part_of_one() -> None:
+    later = BOX.close('{"scopes": [], "parameters": [], "later": 1}')
+    with pytest.raises(ValueError, match="unknown part"):
+        read_options(json.dumps({"oauth2": later}), BOX)
 
 
 def test_an_option_of_a_later_release_is_not_ignored() -> None:

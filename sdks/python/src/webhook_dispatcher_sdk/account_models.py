@@ -69,6 +69,17 @@ class Attempt(TypedDict):
     created_at: str
 
 
+class ClientCertificate(TypedDict):
+    certificate: str
+    subject: str
+    expires_at: str
+
+
+class ClientCertificateInput(TypedDict):
+    certificate: str
+    private_key: NotRequired[str]
+
+
 class Delivery(TypedDict):
     id: int
     idempotency_key: str
@@ -151,6 +162,23 @@ class NewEvent(TypedDict):
     """
     idempotency_key: NotRequired[str | None]
     body: dict[str, Any]
+
+
+class OAuth2(TypedDict):
+    token_url: str
+    client_id: str
+    scopes: list[str]
+    parameters: dict[str, str]
+    auth_method: Literal["basic", "post"]
+
+
+class OAuth2Input(TypedDict):
+    token_url: str
+    client_id: str
+    client_secret: NotRequired[str]
+    scopes: NotRequired[list[str]]
+    parameters: NotRequired[dict[str, str]]
+    auth_method: NotRequired[Literal["basic", "post"]]
 
 
 class OlderVersion(TypedDict):
@@ -265,6 +293,8 @@ class WebhookChanges(TypedDict):
     signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
     signature_prefixes: NotRequired[list[str]]
     signature_header: NotRequired[str | None]
+    oauth2: NotRequired[OAuth2Input | None]
+    client_certificate: NotRequired[ClientCertificateInput | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -299,6 +329,8 @@ class Webhook(TypedDict):
     signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
     signature_prefixes: NotRequired[list[str]]
     signature_header: NotRequired[str | None]
+    oauth2: NotRequired[OAuth2 | None]
+    client_certificate: NotRequired[ClientCertificate | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -332,6 +364,8 @@ class WebhookInput(TypedDict):
     signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
     signature_prefixes: NotRequired[list[str]]
     signature_header: NotRequired[str | None]
+    oauth2: NotRequired[OAuth2Input | None]
+    client_certificate: NotRequired[ClientCertificateInput | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]

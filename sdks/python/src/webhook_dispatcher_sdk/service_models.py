@@ -27,6 +27,17 @@ class AuditEntryList(TypedDict):
     next: str | None
 
 
+class ClientCertificate(TypedDict):
+    certificate: str
+    subject: str
+    expires_at: str
+
+
+class ClientCertificateInput(TypedDict):
+    certificate: str
+    private_key: NotRequired[str]
+
+
 class Delivery(TypedDict):
     id: int
     idempotency_key: str
@@ -198,43 +209,21 @@ class NewClient(TypedDict):
 RetryScheduleItem: TypeAlias = int
 
 
-class NewWebhook(TypedDict):
-    id: int
-    webhook_url: str
-    auth_header: str | None
-    active: bool
-    events: list[str]
-    created_at: str
-    updated_at: str
-    headers: dict[str, str | None]
-    secret_headers: dict[str, str | None]
-    only_fields: list[str]
-    excluded_fields: list[str]
-    timeout_s: int | None
-    retry_schedule: (
-        Literal["fast", "exponential", "persistent", "linear", "gentle", "none"] | list[RetryScheduleItem] | None
-    )
-    success_codes: list[str] | None
-    payload_limit: int | None
-    event_versions: dict[str, int]
-    signature_schemes: list[Literal["v1", "v1a", "stripe", "github"]]
-    signature_prefixes: list[str]
-    signature_header: str | None
-    description: str | None
-    tags: list[str]
-    metadata: dict[str, str]
-    payload_version: str
-    rate_limit: int | None
-    signing: str
-    ordering: str
-    superseding: bool
-    deactivated_at: str | None
-    deactivated_reason: str | None
-    public_key: str | None
-    jwks_path: str | None
-    uid: str | None
-    filter: dict[str, Any] | None
-    signing_secret: str
+class OAuth2(TypedDict):
+    token_url: str
+    client_id: str
+    scopes: list[str]
+    parameters: dict[str, str]
+    auth_method: Literal["basic", "post"]
+
+
+class OAuth2Input(TypedDict):
+    token_url: str
+    client_id: str
+    client_secret: NotRequired[str]
+    scopes: NotRequired[list[str]]
+    parameters: NotRequired[dict[str, str]]
+    auth_method: NotRequired[Literal["basic", "post"]]
 
 
 class Ping(TypedDict):
@@ -416,6 +405,8 @@ class Webhook(TypedDict):
     signature_schemes: list[Literal["v1", "v1a", "stripe", "github"]]
     signature_prefixes: list[str]
     signature_header: str | None
+    oauth2: OAuth2 | None
+    client_certificate: ClientCertificate | None
     description: str | None
     tags: list[str]
     metadata: dict[str, str]
@@ -451,6 +442,8 @@ class WebhookChanges(TypedDict):
     signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
     signature_prefixes: NotRequired[list[str]]
     signature_header: NotRequired[str | None]
+    oauth2: NotRequired[OAuth2Input | None]
+    client_certificate: NotRequired[ClientCertificateInput | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -482,6 +475,8 @@ class WebhookInput(TypedDict):
     signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
     signature_prefixes: NotRequired[list[str]]
     signature_header: NotRequired[str | None]
+    oauth2: NotRequired[OAuth2Input | None]
+    client_certificate: NotRequired[ClientCertificateInput | None]
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     metadata: NotRequired[dict[str, str]]
@@ -522,6 +517,47 @@ class DeliveryWithAttempts(TypedDict):
     waiting: Waiting | None
     body: Envelope
     attempts: list[DeliveryAttempt]
+
+
+class NewWebhook(TypedDict):
+    id: int
+    webhook_url: str
+    auth_header: str | None
+    active: bool
+    events: list[str]
+    created_at: str
+    updated_at: str
+    headers: dict[str, str | None]
+    secret_headers: dict[str, str | None]
+    only_fields: list[str]
+    excluded_fields: list[str]
+    timeout_s: int | None
+    retry_schedule: (
+        Literal["fast", "exponential", "persistent", "linear", "gentle", "none"] | list[RetryScheduleItem] | None
+    )
+    success_codes: list[str] | None
+    payload_limit: int | None
+    event_versions: dict[str, int]
+    signature_schemes: list[Literal["v1", "v1a", "stripe", "github"]]
+    signature_prefixes: list[str]
+    signature_header: str | None
+    oauth2: OAuth2 | None
+    client_certificate: ClientCertificate | None
+    description: str | None
+    tags: list[str]
+    metadata: dict[str, str]
+    payload_version: str
+    rate_limit: int | None
+    signing: str
+    ordering: str
+    superseding: bool
+    deactivated_at: str | None
+    deactivated_reason: str | None
+    public_key: str | None
+    jwks_path: str | None
+    uid: str | None
+    filter: dict[str, Any] | None
+    signing_secret: str
 
 
 class Problem(TypedDict):
