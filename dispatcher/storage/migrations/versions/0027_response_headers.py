@@ -2,8 +2,8 @@
 
 from dispatcher.storage.migrations.statements import runs
 
-revision = "0028"
-down_revision = "0027"
+revision = "0027"
+down_revision = "0026"
 
 UPGRADE = "alter table attempts add column response_headers text;"
 
