@@ -7,8 +7,8 @@ costs no byte.
 
 from dispatcher.storage.migrations.statements import runs
 
-revision = "0027"
-down_revision = "0026"
+revision = "0028"
+down_revision = "0027"
 
 UPGRADE = """
 alter table events add column erasure text;
