@@ -30,6 +30,7 @@ from dispatcher.storage.secrets import SecretBox
 from dispatcher.webhooks.ping import Pinger
 
 if TYPE_CHECKING:
+    from dispatcher.alerts.runner import Alerts
     from dispatcher.metrics.worker import WorkerMetrics
     from dispatcher.tracing import Tracing
 
@@ -125,6 +126,12 @@ class Container:
     @cached_property
     def reconciler(self) -> Reconciler:
         return Reconciler(self.storage, self.schedule, self.queue)
+
+    @cached_property
+    def alerts(self) -> "Alerts":
+        from dispatcher.alerts.runner import Alerts  # noqa: PLC0415 -- loaded by processes that use it
+
+        return Alerts(self.storage, self.schedule, self.queue, self.senders, self.counters, self.settings)
 
     @cached_property
     def pinger(self) -> Pinger:

@@ -11,6 +11,7 @@ DispatcherError
 │   ├── InvalidWebhook       a webhook's attributes are invalid
 │   ├── InvalidReplay        a replay's parameters are invalid
 │   ├── InvalidErasure       whose payloads are to be erased is not said
+│   ├── InvalidAlertChannel  an alert channel's attributes are invalid
 │   └── InvalidEventType     an event type's attributes are invalid, or would break receivers
 ├── RecordNotFound           the front doors answer 404
 │   ├── AccountNotFound      no account with that slug
@@ -23,6 +24,7 @@ DispatcherError
 │   ├── DeliveryNotFound     no delivery with that id or key
 │   ├── ReplayNotFound       no replay with that id
 │   ├── ErasureNotFound      no erasure with that id in the account
+│   ├── AlertChannelNotFound no alert channel with that id in the account, or among the operators'
 │   └── OutboxNotFound       no outbox with that name
 ├── AccountExists            the slug is taken, or is another account's external id
 ├── UserExists               the e-mail is taken in that account, or among the operators
@@ -32,6 +34,7 @@ DispatcherError
 │   └── RetryRefused         a delivery cannot be attempted now
 ├── RemoteApiError           a remote dispatcher's API rejected a command's request or did not respond
 ├── TooManyPings             this process has as many pings in flight as it may
+├── TooManyTestAlerts        an alert channel was tested within the last minute
 ├── DependencyUnavailable    the front doors answer 503
 │   ├── StorageUnavailable   Postgres cannot be reached, or the connection was lost
 │   │   └── StorageLockTimeout   a lock was not free in time
@@ -121,6 +124,10 @@ class InvalidErasure(InvalidFields):
     """Whose payloads are to be erased is not said."""
 
 
+class InvalidAlertChannel(InvalidFields):
+    """The alert channel's attributes are invalid."""
+
+
 class InvalidEventType(InvalidFields):
     """The event type's attributes are invalid."""
 
@@ -203,6 +210,12 @@ class DeliveryNotFound(RecordNotFound):
     noun = "delivery"
 
 
+class AlertChannelNotFound(RecordNotFound):
+    """The alert channel does not exist in the account, or among the operators'."""
+
+    noun = "alert channel"
+
+
 class ReplayNotFound(RecordNotFound):
     """The replay does not exist."""
 
@@ -250,6 +263,10 @@ class RemoteApiError(DispatcherError):
 
 class TooManyPings(DispatcherError):
     """Too many pings are in flight; try again later."""
+
+
+class TooManyTestAlerts(DispatcherError):
+    """This channel was tested within the last minute; try again later."""
 
 
 class DependencyUnavailable(DispatcherError):

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from dispatcher.model.alert import AlertChannel
 from dispatcher.model.replay import Replay
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.schemas import EventType, active
+from dispatcher.schemas.api.alert_channel import AlertChannelSchema
 from dispatcher.schemas.api.delivery import DeliverySchema, DeliveryWithAttemptsSchema
 from dispatcher.schemas.api.erasure import ErasureSchema
 from dispatcher.schemas.api.event import EventDeliverySchema, EventSchema
@@ -39,6 +41,7 @@ def _dump(schema: WireSchema, value: Any, time_zone: str | None = None) -> JSON:
         return dict(schema.dump(value))
 
 
+alert_channel_json: ToJson[AlertChannel] = partial(_dump, AlertChannelSchema())
 delivery_json: ToJson[DeliveryRow] = partial(_dump, DeliverySchema())
 """As an item of a list: without what was sent, and with the last attempt's status only."""
 delivery_details_json: ToJson[DeliveryRow] = partial(_dump, DeliveryWithAttemptsSchema())

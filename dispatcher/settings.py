@@ -17,6 +17,7 @@ from dispatcher.environment import variable
 from dispatcher.errors import InvalidSetting
 from dispatcher.producer_settings import DatabaseSettings, ProducerSettings, postgres_url, refuse_failpoint, url_of
 from dispatcher.redis_url import sentinels_of
+from dispatcher.schemas.api.addresses import EMAIL
 from dispatcher.setting_fields import advanced, read, setting
 from dispatcher.version import VERSION
 
@@ -85,6 +86,7 @@ def _redis_url(*others: str) -> Callable[[str], None]:
     return check
 
 
+_EMAIL = Regexp(EMAIL, error="not an e-mail address")
 _ADDRESS = Regexp(r"[0-9A-Za-z.:_-]+\Z")
 
 
@@ -157,6 +159,17 @@ class Settings(ProducerSettings, DatabaseSettings):
     metrics_port: int = setting(
         "port on which a worker serves its own metrics, or the next free one of 50; 0: none", 0, Range(0, 65_485)
     )
+
+    smtp_host: str = setting("host of the SMTP server for alerts by e-mail; if empty, none are sent", "")
+    smtp_port: int = setting("port of the SMTP server", 587, Range(1, 65_535))
+    smtp_user: str = setting("user to sign in to the SMTP server as; if empty, nobody signs in", "")
+    smtp_password: str = setting("password of that user", "", secret=True)
+    smtp_tls: str = setting(
+        "TLS to the SMTP server: `starttls`, `tls` (from the start, as on port 465) or `none`",
+        "starttls",
+        OneOf(("starttls", "tls", "none")),
+    )
+    smtp_from: str = setting("e-mail address that alerts come from; required with DISPATCHER_SMTP_HOST", "", _EMAIL)
 
     metrics_host: str = advanced("address of that port", "127.0.0.1", _ADDRESS)
     sender: str = advanced("`curl` (libcurl) or `requests` (portable, slower)", "curl", OneOf(("curl", "requests")))
@@ -235,6 +248,11 @@ class Settings(ProducerSettings, DatabaseSettings):
         65_536,
         Range(32, 4_194_304),
     )
+    alert_interval_s: float = advanced(
+        "seconds between two alert messages to one channel; alerts in between share the second",
+        900.0,
+        Range(1, 86_400),
+    )
     hosts: tuple[str, ...] = advanced(
         "host names, comma-separated, that `url` and `Location` may repeat from a request, beside those of loopback; "
         "for any other they contain the address that the request arrived at",
@@ -272,6 +290,12 @@ def read_settings() -> Settings:
         raise InvalidSetting("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
     if len({outbox.name for outbox in settings.outboxes}) < len(settings.outboxes):
         raise InvalidSetting("DISPATCHER_OUTBOXES", "two outboxes have the same name")
+    if settings.smtp_host and not settings.smtp_from:
+        raise InvalidSetting("DISPATCHER_SMTP_FROM", "required: DISPATCHER_SMTP_HOST is set")
+    if settings.smtp_user and settings.smtp_tls == "none":
+        raise InvalidSetting(
+            "DISPATCHER_SMTP_TLS", "must not be none with DISPATCHER_SMTP_USER: the password would be sent in plain"
+        )
     refuse_failpoint(settings)
     return settings
 

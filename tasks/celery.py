@@ -31,7 +31,9 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 app = Celery(
-    "tasks", amqp="dispatcher.tasks.connection:Amqp", include=["dispatcher.tasks.events", "dispatcher.tasks.deliveries"]
+    "tasks",
+    amqp="dispatcher.tasks.connection:Amqp",
+    include=["dispatcher.tasks.events", "dispatcher.tasks.deliveries", "dispatcher.tasks.alerts"],
 )
 configure(app, _settings.broker_url)
 app.conf.update(

@@ -36,6 +36,7 @@ class Ticker(bootsteps.StartStopStep):
         self._threads = [
             BackgroundThread("ticker", lambda stop: _tick(worker, stop)),
             BackgroundThread("replays", lambda stop: run_replays(_step_replays, stop)),
+            BackgroundThread("alerts", lambda stop: current_container().alerts.run(stop)),
         ]
         if EVENTS in worker.queues and current_container().settings.outboxes:
             self._threads.append(BackgroundThread("outboxes", lambda stop: current_container().intakes.run(stop)))

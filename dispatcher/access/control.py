@@ -11,6 +11,7 @@ from dispatcher.access.rate_limit import Limiter
 from dispatcher.schedule.quota import WINDOW_S, Quota
 from dispatcher.schedule.sign_ins import SharedSignInCounter
 from dispatcher.settings import Settings
+from dispatcher.storage import alerts
 from dispatcher.storage.admin import service_tokens
 from dispatcher.storage.admin.service_tokens import ServiceToken
 from dispatcher.storage.engine import Storage
@@ -32,7 +33,12 @@ class AccessControl:
         """Counts the requests of the API's clients and service tokens."""
         emits = dict.fromkeys((rate_limit.EMITS, rate_limit.ACCOUNT_EMITS), self._settings.emit_quota)
         quotas = {rate_limit.DEFAULT: self._settings.quota, rate_limit.PAYLOADS: rate_limit.PAYLOAD_QUOTA, **emits}
-        return Limiter(self._quota, quotas, WINDOW_S)
+        return Limiter(self._quota, quotas, WINDOW_S, exceeded=self._note_reached)
+
+    def _note_reached(self, key: rate_limit.Key) -> None:
+        """For alerts; that a payload was fetched too often is nobody's quota."""
+        if key[1] != rate_limit.PAYLOADS:
+            self._quotas_reached.note(key)
 
     @cached_property
     def sign_in(self) -> "SignIn":
@@ -77,7 +83,11 @@ class AccessControl:
         return Quota(self._settings.redis_url, timeout_s=rate_limit.LIMIT_S)
 
     @cached_property
-    def _last_uses(self) -> LastUses:
+    def _quotas_reached(self) -> LastUses[rate_limit.Key]:
+        return LastUses(lambda keys: self._storage.autocommit(alerts.reach_quotas, keys))
+
+    @cached_property
+    def _last_uses(self) -> LastUses[int]:
         return LastUses(lambda ids: self._storage.autocommit(service_tokens.mark_used, ids))
 
     @cached_property

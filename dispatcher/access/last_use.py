@@ -1,8 +1,12 @@
-"""When service tokens were last used, to a minute. It is stored in the background: no request waits for that."""
+"""When service tokens were last used and quotas reached, to a minute.
+
+It is stored in the background: no request waits for that.
+"""
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
 
 from dispatcher import clock, log
 from dispatcher.access.rate_limit import in_background
@@ -10,16 +14,18 @@ from dispatcher.errors import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
+K = TypeVar("K", bound=Hashable)
+
 EVERY_S = 60.0
-"""Each process stores the use of a token once in such a while."""
+"""Each process stores the use of a token, or of whatever else, once in such a while."""
 
 
-class LastUses:
+class LastUses(Generic[K]):
     """Used by many threads at once."""
 
     def __init__(
         self,
-        store: Callable[[Sequence[int]], object],
+        store: Callable[[Sequence[K]], object],
         monotonic: Callable[[], float] = clock.monotonic,
         later: Callable[[float, Callable[[], bool]], Callable[[], object]] = in_background,
     ) -> None:
@@ -27,24 +33,24 @@ class LastUses:
         self._monotonic = monotonic
         self._store_soon = later(0.1, self._store_all)
         self._lock = threading.Lock()
-        self._known_until: dict[int, float] = {}
-        self._unstored: set[int] = set()
+        self._known_until: dict[K, float] = {}
+        self._unstored: set[K] = set()
 
-    def note(self, token_id: int) -> None:
-        """The token is used now."""
+    def note(self, key: K) -> None:
+        """It is used now."""
         now_s = self._monotonic()
-        if now_s < self._known_until.get(token_id, 0.0):
+        if now_s < self._known_until.get(key, 0.0):
             return
         with self._lock:
-            self._known_until[token_id] = now_s + EVERY_S
-            self._unstored.add(token_id)
+            self._known_until[key] = now_s + EVERY_S
+            self._unstored.add(key)
         self._store_soon()
 
     def _store_all(self) -> bool:
         with self._lock:
-            ids, self._unstored = sorted(self._unstored), set()
+            keys, self._unstored = [*self._unstored], set()
         try:
-            self._store(ids)
+            self._store(keys)
         except StorageUnavailable as error:  # the next use of each is a minute away, and will be stored
-            logger.warning(log.line("service_token.use_not_stored", token_ids=ids, reason=repr(str(error))))
+            logger.warning(log.line("use.not_stored", ids=keys, reason=repr(str(error))))
         return False

@@ -61,7 +61,10 @@ def in_background(delay_s: float, work: Callable[[], bool]) -> Callable[[], obje
 
 
 class Limiter:
-    """Counts requests. Used by many threads at once. `quotas`: requests in a window, by name."""
+    """Counts requests. Used by many threads at once. `quotas`: requests in a window, by name.
+
+    `exceeded` hears of each request that is over its quota; it waits for nobody.
+    """
 
     def __init__(
         self,
@@ -70,7 +73,9 @@ class Limiter:
         window_s: int,
         monotonic: Callable[[], float] = clock.monotonic,
         later: Callable[[float, Callable[[], bool]], Callable[[], object]] = in_background,
+        exceeded: Callable[[Key], object] = lambda _: None,
     ) -> None:
+        self._exceeded = exceeded
         self._counts = counts
         self._window_s = window_s
         self._monotonic = monotonic
@@ -96,6 +101,8 @@ class Limiter:
             window.unsettled += 1
             count, left_s = window.settled + window.unsettled, window.until_s - now_s
         self._settle_soon()
+        if count > most:
+            self._exceeded((owner_id, quota))
         return Allowance(
             name=quota,
             quota=most,

@@ -1,7 +1,7 @@
 """People who may sign in: of an account, or operators, who have none (`slug` None) and see all accounts."""
 
 from dispatcher.errors import UserNotFound
-from dispatcher.storage.admin import accounts, audit, sessions, users
+from dispatcher.storage.admin import accounts, alert_channels, audit, sessions, users
 from dispatcher.storage.admin.passwords import Passwords
 from dispatcher.storage.engine import Connection, Storage, transactional
 
@@ -64,10 +64,15 @@ def sign_out(connection: Connection, slug: str | None, email: str) -> int:
 
 @transactional
 def delete_user(connection: Connection, slug: str | None, email: str) -> None:
-    """Deletes somebody with their sessions; raises AccountNotFound, or UserNotFound, also for an account's owner."""
+    """Deletes somebody with their sessions and the account's alerts to their address; raises AccountNotFound.
+
+    Or UserNotFound, also for an account's owner.
+    """
     account_id = _account_id(connection, slug)
     if not users.delete(connection, account_id, email):
         raise UserNotFound(slug, email)
+    if account_id is not None:
+        alert_channels.delete_email(connection, account_id, email)
     audit.record(connection, "user.deleted", email, account_id=account_id)
 
 

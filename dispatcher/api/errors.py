@@ -25,6 +25,7 @@ from dispatcher.errors import (
     InvalidFields,
     RecordNotFound,
     TooManyPings,
+    TooManyTestAlerts,
     UserExists,
 )
 from dispatcher.schemas.errors import texts
@@ -100,7 +101,7 @@ def _failure(error: Exception, method: str, path: str) -> Failure:
             return _failure(not_found(), method, path)
         case AccountExists() | UserExists() | EventTypeConflict():
             return Failure(409, "conflict", str(error))
-        case TooManyPings():
+        case TooManyPings() | TooManyTestAlerts():
             return Failure(503, "temporarily_unavailable", str(error), headers=_LATER)
         case DependencyUnavailable():
             logger.warning(log.line("request.unavailable", path=path, reason=repr(str(error))))

@@ -7,7 +7,7 @@ from celery import Celery
 from kombu.entity import Exchange
 from kombu.entity import Queue as KombuQueue
 
-from dispatcher.broker.names import DELIVER, DELIVERIES, EVENTS, FAN_OUT, QUEUES
+from dispatcher.broker.names import ALERT, DELIVER, DELIVERIES, DELIVERIES_SLOW, EVENTS, FAN_OUT, QUEUES
 from dispatcher.redis_url import sentinels_of
 
 # Without a socket timeout a half-open connection hangs a worker for good. Emulated acks make a worker exit when Redis
@@ -45,7 +45,7 @@ def configure(app: Celery, broker_url: str) -> None:
         task_default_queue=EVENTS,
         # An exchange of its own for each: on a shared one RabbitMQ would put every message into all three.
         task_queues=[KombuQueue(name, Exchange(name), name, queue_arguments=queue_arguments) for name in QUEUES],
-        task_routes={FAN_OUT: {"queue": EVENTS}, DELIVER: {"queue": DELIVERIES}},
+        task_routes={FAN_OUT: {"queue": EVENTS}, DELIVER: {"queue": DELIVERIES}, ALERT: {"queue": DELIVERIES_SLOW}},
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 FAN_OUT = "tasks.fan_out"
 DELIVER = "tasks.deliver"
+ALERT = "tasks.alert"
 QUEUES = (EVENTS, DELIVERIES, DELIVERIES_SLOW) = ("events", "deliveries", "deliveries.slow")
 CHUNK_MAX = 1_000
 """Webhooks in one `tasks.deliver`."""

@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from dispatcher.broker.config import configure
-from dispatcher.broker.names import DELIVER, DELIVERIES, DELIVERIES_SLOW, EVENTS, FAN_OUT, QUEUES
+from dispatcher.broker.names import ALERT, DELIVER, DELIVERIES, DELIVERIES_SLOW, EVENTS, FAN_OUT, QUEUES
 from dispatcher.errors import QueueUnavailable
 
 CONFIRM_S = 5.0
@@ -38,6 +38,17 @@ class Queue:
                 DELIVER,
                 args=[list(webhook_ids)],
                 queue=DELIVERIES_SLOW if slow else DELIVERIES,
+                ignore_result=True,
+                confirm_timeout=CONFIRM_S,
+            )
+
+    def alert(self, channel_ids: Sequence[int]) -> None:
+        """Sends `tasks.alert(channel_ids)`, where slow receivers are waited for: a mail server may be one."""
+        with _translated():
+            self._app.send_task(
+                ALERT,
+                args=[list(channel_ids)],
+                queue=DELIVERIES_SLOW,
                 ignore_result=True,
                 confirm_timeout=CONFIRM_S,
             )

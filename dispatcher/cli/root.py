@@ -22,6 +22,7 @@ from dispatcher.version import VERSION
 
 _COMMANDS = {
     "account": ("accounts", "Manage accounts."),
+    "alert-channel": ("alerts", "Manage alert channels: e-mail, Slack and webhooks, for accounts and operators."),
     "apply": ("apply", "Create and change event types, accounts and webhooks as a YAML file describes them."),
     "bench": ("bench", "Measure throughput, latency and idle cost on this machine, with two baselines."),
     "catalogue": (
@@ -64,6 +65,7 @@ _COMMANDS = {
 """Command → its module here, which holds it under its own name, and the first sentence of its help."""
 _ON_THE_DATABASE = (
     "account",
+    "alert-channel",
     "apply",
     "client",
     "erase",

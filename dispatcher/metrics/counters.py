@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from dispatcher.metrics.families import counter, counters
+from dispatcher.model.alert import ChannelType
 from dispatcher.model.counters import BOUNDS_S, OUTCOMES
 
 
@@ -39,6 +40,15 @@ def counter_families(sums: Mapping[str, int]) -> Iterator[Metric]:
         "step",
         by("duplicates", ("emit", "record")),
     )
+    alerts = by("alerts", [f"{channel}:{outcome}" for channel in ChannelType for outcome in ("sent", "failed")])
+    family = CounterMetricFamily(
+        "dispatcher_alerts",
+        "Messages of alerts to people that were taken (sent) or not.",
+        labels=["channel", "outcome"],
+    )
+    for label, count in alerts.items():
+        family.add_metric(label.split(":"), count)
+    yield family
     yield _histogram("first_attempt", "Seconds from emit to the first attempt, without replays.", sums)
     yield _histogram("delivered", "Seconds from emit to the end of the successful attempt, without replays.", sums)
 

@@ -7,6 +7,7 @@ dispatcher:counters   hash   name → how often, ever; of times also their sum, 
     losses                   leases that ran out without a record
     secrets_unreadable       pauses of webhooks whose secrets could not be opened
     duplicates:<step>        what was asked for a second time and not done twice
+    alerts:<channel>:<sent or failed>   messages of alerts to people
     <span>:<bucket>, <span>:us     how long something took
 
 A process collects what it has to add and sends it each second, from a thread of its own: a drain never waits, and an

@@ -11,6 +11,7 @@
                                           a fan-out stays and hears of commits; expires
     dispatcher:reconcile     string       the run of Redis in which the rows were last compared, and when, ms
     dispatcher:prune         string       set while days were created and dropped lately; expires
+    dispatcher:alerts        string       set while alerts were looked for lately, or are being sent; expires
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
     dispatcher:bucket:<id>   string       tokens of a webhook with a rate limit, and of when; expires
     dispatcher:workers       sorted set   worker name → when it was last seen, ms
@@ -38,9 +39,9 @@ from dispatcher.errors import ScheduleUnavailable, UnsafeRedisConfig
 from dispatcher.model.health import Health
 from dispatcher.redis_url import sentinels_of
 
-DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, PRUNE, WORKERS = _KEYS = tuple(
+DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, PRUNE, WORKERS, ALERTS = _KEYS = tuple(
     f"dispatcher:{noun}"
-    for noun in ("due", "held", "paused", "holders", "owners", "fan_out", "reconcile", "prune", "workers")
+    for noun in ("due", "held", "paused", "holders", "owners", "fan_out", "reconcile", "prune", "workers", "alerts")
 )
 _HEALTH = "dispatcher:health:"
 _BUCKET = "dispatcher:bucket:"
@@ -258,6 +259,16 @@ class Schedule:
         """Whether the caller shall prune: once in `every_s` seconds over all workers."""
         with translated():
             return bool(self._redis.set(PRUNE, "1", nx=True, px=max(1, int(every_s * 900))))
+
+    def claim_alerts(self, for_s: float) -> bool:
+        """Whether the caller shall look for alerts: nobody else does for `for_s` seconds, over all workers."""
+        with translated():
+            return bool(self._redis.set(ALERTS, "1", nx=True, px=int(for_s * 1000)))
+
+    def hold_alerts(self, for_s: float) -> None:
+        """Alerts are sent: nobody looks for more for `for_s` seconds."""
+        with translated():
+            self._redis.set(ALERTS, "1", px=int(for_s * 1000))
 
     def healths(self, webhook_ids: Sequence[int]) -> dict[int, Health]:
         """What is known of the receivers' health; absent where nothing is."""

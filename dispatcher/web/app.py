@@ -19,6 +19,7 @@ from dispatcher.api import (
 )
 from dispatcher.api.http import ROW_ID, RowId
 from dispatcher.api.v1 import accounts as v1_accounts
+from dispatcher.api.v1 import alert_channels as v1_alert_channels
 from dispatcher.api.v1 import audit as v1_audit
 from dispatcher.api.v1 import deliveries as v1_deliveries
 from dispatcher.api.v1 import erasures as v1_erasures
@@ -62,7 +63,7 @@ def create_app(container: Container) -> Flask:
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
     for resource in (
         v1_accounts, v1_members, v1_webhooks, v1_filters, v1_event_types, v1_events, v1_deliveries, v1_replays,
-        v1_erasures, v1_audit,
+        v1_erasures, v1_alert_channels, v1_audit,
     ):  # fmt: skip
         api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)

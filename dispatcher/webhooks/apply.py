@@ -1,7 +1,8 @@
-"""Event types, accounts and webhooks as a file describes them: what would change, and the changes.
+"""Event types, accounts, webhooks and channels of alerts as a file describes them: what would change, and the changes.
 
-A webhook is known by its `uid`, or by its URL where it has none. What the file does not name stays. On request,
-webhooks are deleted that the list of their account does not name; accounts and event types never are.
+A webhook is known by its `uid`, or by its URL where it has none; a channel by its `name`. What the file does not name
+stays. On request, webhooks are deleted that the list of their account does not name; accounts, event types and channels
+never are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from dispatcher import event_types
 from dispatcher.access import tenants as accounts
+from dispatcher.alerts import channels as alert_use_cases
 from dispatcher.errors import AccountNotFound, EventTypeConflict, InvalidFields, InvalidFile
 from dispatcher.model.webhook import Webhook
 from dispatcher.schedule.schedule import Schedule
@@ -18,13 +20,16 @@ from dispatcher.schemas import active
 from dispatcher.schemas.active_catalogues import use_stored
 from dispatcher.schemas.stored import StoredType
 from dispatcher.settings import Settings
+from dispatcher.storage.admin import alert_channels, tenants, webhooks
 from dispatcher.storage.admin import event_types as stored_types
-from dispatcher.storage.admin import tenants, webhooks
 from dispatcher.storage.engine import Storage
 from dispatcher.webhooks import edit
 from dispatcher.webhooks.differences import differences, shown
 
 Checked = TypeVar("Checked")
+
+_NEW = 0
+"""In the place of the id of an account that is to be created."""
 
 Path = tuple[str | int, ...]
 """Where in the file."""
@@ -49,20 +54,58 @@ def plan(
     `prunes`: webhooks that an account's list does not name are deleted, but for those of its clients.
     """
     entries = _mapping(_mapping(document, ()).get("accounts", {}), ("accounts",))
-    unknown = next((key for key in document if key not in ("accounts", "event_types")), None)
+    unknown = next((key for key in document if key not in ("accounts", "event_types", "alert_channels")), None)
     if unknown is not None:
-        raise InvalidFile((unknown,), "is unknown; the file has `accounts` and `event_types`")
+        raise InvalidFile((unknown,), "is unknown; the file has `accounts`, `event_types` and `alert_channels`")
     changes = _event_types(storage, _mapping(document.get("event_types", {}), ("event_types",)))
     for external_id, entry in entries.items():
         at: Path = ("accounts", external_id)
         given = dict(_mapping(entry or {}, at))
-        listed = given.pop("webhooks", None)
+        listed, channels = given.pop("webhooks", None), given.pop("alert_channels", ())
         changes += _account(storage, settings, str(external_id), given, at)
         if listed is not None:
             if not isinstance(listed, list):
                 raise InvalidFile((*at, "webhooks"), "must be a list")
             changes += _webhooks(storage, schedule, str(external_id), listed, (*at, "webhooks"), prunes=prunes)
+        changes += _channels(storage, str(external_id), channels, (*at, "alert_channels"))
+    changes += _channels(storage, None, document.get("alert_channels", ()), ("alert_channels",))
     return changes
+
+
+def _channels(storage: Storage, external_id: str | None, listed: Any, at: Path) -> Iterator[PlannedChange]:
+    """Channels of an account, None: of the operators. A new webhook's signing secret is not shown: ask for another."""
+    if not isinstance(listed, list | tuple):
+        raise InvalidFile(at, "must be a list")
+    account = None if external_id is None else _account_id(storage, external_id)
+    stored = [] if account == _NEW else storage.read(alert_channels.list_all, storage.secrets, account)
+    for number, entry in enumerate(listed):
+        here: Path = (*at, number)
+        given = _mapping(entry, here)
+        if any(one.get("name") == given.get("name") for one in listed[:number]):
+            raise InvalidFile((*here, "name"), "is that of an entry before")
+        before = next((one for one in stored if one.name == given.get("name")), None)
+        checked = _fields(here, partial(alert_use_cases.checked_attributes, account, before, given))
+        title = f"alert channel {given['name']} of {external_id or 'operators'}"
+        if before is None:
+            target = "(hidden)" if checked["type"] != "email" else checked["target"]
+            new = {name: (None, target if name == "target" else value) for name, value in given.items()}
+            yield PlannedChange("+", title, new, partial(_create_channel, storage, external_id, given))
+        elif changed := alert_use_cases.differences(before, checked):
+            edit_channel = partial(alert_use_cases.edit_channel, storage, account, before.id, given)
+            yield PlannedChange("~", title, changed, edit_channel)
+
+
+def _account_id(storage: Storage, external_id: str) -> int:
+    """_NEW: it is to be created."""
+    try:
+        return storage.read(tenants.find, external_id).id
+    except AccountNotFound:
+        return _NEW
+
+
+def _create_channel(storage: Storage, external_id: str | None, given: Mapping[str, Any]) -> object:
+    account_id = None if external_id is None else _account_id(storage, external_id)
+    return alert_use_cases.create_channel(storage, account_id, given)
 
 
 def _event_types(storage: Storage, entries: Mapping[str, Any]) -> list[PlannedChange]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dispatcher.model.webhook import SigningSecret
 from dispatcher.schemas.api.signing import RotationSchema
-from dispatcher.storage.admin import audit, webhooks
+from dispatcher.storage.admin import alert_channels, audit, webhooks
 from dispatcher.storage.engine import Connection, Storage
 
 _rotation = RotationSchema()
@@ -56,7 +56,11 @@ def verification_keys(storage: Storage, webhook_id: int | None) -> list[bytes]:
 
 
 def encrypt_with_newest_key(storage: Storage) -> int:
-    """Encrypts the secrets of all webhooks anew, 500 in a transaction; returns how many webhooks there are."""
+    """Encrypts the secrets of all webhooks anew, 500 in a transaction; returns how many webhooks there are.
+
+    Those of the few channels of alerts come first.
+    """
+    storage.transact(alert_channels.rotate_secrets, storage.secrets)
     after = count = 0
     while True:
         done, after = storage.transact(webhooks.rotate_secrets, storage.secrets, after)

@@ -32,6 +32,7 @@ class FakeQueue:
 
     fan_outs: int = 0
     delivers: list[tuple[list[int], bool]] = field(default_factory=list)
+    alerts: list[list[int]] = field(default_factory=list)
     down: bool = False
 
     def fan_out(self) -> None:
@@ -41,6 +42,10 @@ class FakeQueue:
     def deliver(self, webhook_ids: Sequence[int], *, slow: bool) -> None:
         self._refuse_if_down()
         self.delivers.append((list(webhook_ids), slow))
+
+    def alert(self, channel_ids: Sequence[int]) -> None:
+        self._refuse_if_down()
+        self.alerts.append(list(channel_ids))
 
     def lengths(self, names: Sequence[str] = QUEUES) -> dict[str, int]:
         return dict.fromkeys(names, 0)

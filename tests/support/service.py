@@ -36,6 +36,7 @@ class Service(Calls):
 
 
 REPLAY = {"since": "2026-01-01T00:00:00+00:00"}
+CHANNEL = {"name": "on call", "type": "email", "target": "ops@example.com"}
 V1_ROUTES: dict[str, tuple[str, Any]] = {
     "GET /accounts": ("accounts:read", None),
     "GET {account}": ("accounts:read", None),
@@ -64,6 +65,18 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "GET {account}/erasures/{erasure}": ("erasures:read", None),
     "GET /audit_log": ("audit:read", None),
     "GET {account}/audit_log": ("audit:read", None),
+    "GET {account}/alert_channels": ("alerts:read", None),
+    "POST {account}/alert_channels": ("alerts", CHANNEL),
+    "GET {account}/alert_channels/{channel}": ("alerts:read", None),
+    "PATCH {account}/alert_channels/{channel}": ("alerts", {"failing_after_minutes": 5}),
+    "POST {account}/alert_channels/{channel}/test": ("alerts", None),
+    "DELETE {account}/alert_channels/{channel}": ("alerts", None),
+    "GET /alert_channels": ("alerts:read", None),
+    "POST /alert_channels": ("alerts", CHANNEL),
+    "GET /alert_channels/{operators_channel}": ("alerts:read", None),
+    "PATCH /alert_channels/{operators_channel}": ("alerts", {"alerts": ["backlog"]}),
+    "POST /alert_channels/{operators_channel}/test": ("alerts", None),
+    "DELETE /alert_channels/{operators_channel}": ("alerts", None),
     "GET {account}/events": ("events:read", None),
     "GET {account}/events/{event}": ("events:read", None),
     "GET {account}/deliveries": ("deliveries:read", None),
@@ -92,9 +105,13 @@ def things_of_v1(service: Service, account: str) -> dict[str, Any]:
     delivery_id = a_delivery(service, webhook_id)
     email, event_type = f"{uuid4().hex}@example.com", f"thing.made{uuid4().hex}"
     service.put(f"/event_types/{event_type}", json=TYPE)
+    for one in service.get("/alert_channels").json()["data"]:  # those of earlier tests, whose name may be used again
+        service.delete(f"/alert_channels/{one['id']}")
     return {
         "account": account,
         "event_type": event_type,
+        "channel": service.post(f"{account}/alert_channels", json={**CHANNEL, "name": "old"}).json()["id"],
+        "operators_channel": service.post("/alert_channels", json={**CHANNEL, "name": "old"}).json()["id"],
         "webhook": webhook_id,
         "delivery": delivery_id,
         "event": service.get(f"{account}/deliveries/{delivery_id}").json()["event_id"],

@@ -106,6 +106,9 @@ def test_what_is_required_and_missing_is_named(environment: pytest.MonkeyPatch, 
         ("DISPATCHER_PUBLIC_URL", "hooks.example.com"),
         ("DISPATCHER_HOSTS", "https://hooks.internal"),
         ("DISPATCHER_HOSTS", "hooks.internal:8000"),
+        ("DISPATCHER_SMTP_TLS", "maybe"),
+        ("DISPATCHER_SMTP_FROM", "Ops <ops@example.com>, other@example.com"),
+        ("DISPATCHER_ALERT_INTERVAL_S", "0"),
         ("DISPATCHER_TESTING", "perhaps"),
         ("DISPATCHER_OUTBOXES", "postgresql://hunter2@db"),
         ("DISPATCHER_OUTBOXES", "Orders=postgresql://hunter2@db"),
@@ -136,6 +139,19 @@ def test_the_lease_must_be_twice_the_timeout(environment: pytest.MonkeyPatch) ->
 
 def test_the_window_must_not_start_above_its_maximum(environment: pytest.MonkeyPatch) -> None:
     assert refused(environment, DISPATCHER_WINDOW_MAX="5").variable == "DISPATCHER_WINDOW_START"
+
+
+def test_mail_needs_a_sender_and_a_password_needs_tls(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DISPATCHER_SMTP_HOST", "mail.example.com")
+    with pytest.raises(InvalidSetting, match="DISPATCHER_SMTP_FROM"):
+        read_settings()
+
+    environment.setenv("DISPATCHER_SMTP_FROM", "alerts@example.com")
+    assert read_settings().smtp_port == 587
+    environment.setenv("DISPATCHER_SMTP_USER", "alerts")
+    environment.setenv("DISPATCHER_SMTP_TLS", "none")
+    with pytest.raises(InvalidSetting, match="DISPATCHER_SMTP_TLS"):
+        read_settings()
 
 
 def test_crash_points_are_refused_unless_testing(environment: pytest.MonkeyPatch) -> None:

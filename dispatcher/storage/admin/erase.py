@@ -84,6 +84,7 @@ _CREDENTIALS: Mapping[str, str] = {
     "of webhooks": f"update dispatcher.webhooks set client_id = null where {_OF_THEM} returning id",
     "of replays": f"update dispatcher.replays set client_id = null where {_OF_THEM} returning id",
     "clients": "delete from dispatcher.clients where account_id = %(account_id)s returning id",
+    "alert channels": "delete from dispatcher.alert_channels where account_id = %(account_id)s returning id",
     "users": "delete from dispatcher.users where account_id = %(account_id)s returning id",
 }
 

@@ -10,7 +10,7 @@ from dispatcher.storage.secrets import hash_of, new_secret
 
 PREFIX = "whd_"
 """How every service token begins: scanners of repositories and logs find `whd_[0-9a-f]{64}`."""
-_RESOURCES = ("accounts", "users", "clients", "webhooks", "deliveries", "catalogue")
+_RESOURCES = ("accounts", "users", "clients", "webhooks", "deliveries", "catalogue", "alerts")
 FULL = (*_RESOURCES, "erasures", "events:read", "events:write", "audit:read")
 """All that a service token may be allowed. `clients` makes credentials with which an account's data are read."""
 READ_ONLY = (*(f"{name}:read" for name in _RESOURCES), "erasures:read", "events:read", "audit:read")

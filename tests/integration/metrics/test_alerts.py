@@ -112,6 +112,14 @@ CASES = {
         good={"dispatcher_secret_decryption_failures_total": "7x240"},
         says="No key in a worker's SECRET_KEYS decrypts some webhooks' secrets", after="12m",
     ),
+    "AlertsNotSent": Case(
+        bad={'dispatcher_alerts_total{channel="email",outcome="failed"}': "0+1x240"},
+        good={
+            'dispatcher_alerts_total{channel="email",outcome="failed"}': "7x240",
+            'dispatcher_alerts_total{channel="slack",outcome="sent"}': "0+1x240",
+        },
+        says="Alerts by email are not taken", after="20m", labels={"channel": "email", "outcome": "failed"},
+    ),
     "ManyBreakersOpen": Case(
         bad={'dispatcher_schedule_webhooks{set="paused"}': "51x240"},
         good={

@@ -326,6 +326,71 @@ class Erasures(Resource):
         return self._transport.call("GET", f"/accounts/{segment(external_id)}/erasures/{segment(erasure_id)}")
 
 
+class AlertChannels(Resource):
+    """People who are notified when something is wrong."""
+
+    def list(self, external_id: str, *, limit: int | None = None) -> Iterator[models.AlertChannel]:
+        """The account's channels, oldest first."""
+        return self._transport.items(f"/accounts/{segment(external_id)}/alert_channels", {"limit": limit}, "cursor")
+
+    def create(
+        self, external_id: str, body: models.AlertChannelInput, *, idempotency_key: str | None = None
+    ) -> models.NewAlertChannel:
+        """Creates a channel. That of a webhook is answered with the secret that signs, which is shown only now."""
+        return self._transport.call(
+            "POST",
+            f"/accounts/{segment(external_id)}/alert_channels",
+            body=body,
+            idempotency_key=idempotency_key or new_key(),
+        )
+
+    def show(self, external_id: str, channel_id: int) -> models.AlertChannel:
+        """One channel."""
+        return self._transport.call("GET", f"/accounts/{segment(external_id)}/alert_channels/{segment(channel_id)}")
+
+    def edit(self, external_id: str, channel_id: int, body: models.AlertChannelChanges) -> models.AlertChannel:
+        """Changes the given attributes."""
+        return self._transport.call(
+            "PATCH", f"/accounts/{segment(external_id)}/alert_channels/{segment(channel_id)}", body=body
+        )
+
+    def delete(self, external_id: str, channel_id: int) -> None:
+        """Deletes the channel."""
+        self._transport.call("DELETE", f"/accounts/{segment(external_id)}/alert_channels/{segment(channel_id)}")
+
+    def send_test(self, external_id: str, channel_id: int) -> models.AlertTest:
+        """Sends a test at once, and answers with what became of it. At most once a minute."""
+        return self._transport.call(
+            "POST", f"/accounts/{segment(external_id)}/alert_channels/{segment(channel_id)}/test"
+        )
+
+    def list_of_operators(self, *, limit: int | None = None) -> Iterator[models.AlertChannel]:
+        """The operators' channels, oldest first."""
+        return self._transport.items("/alert_channels", {"limit": limit}, "cursor")
+
+    def create_of_operators(
+        self, body: models.AlertChannelInput, *, idempotency_key: str | None = None
+    ) -> models.NewAlertChannel:
+        """Creates a channel for operators."""
+        return self._transport.call("POST", "/alert_channels", body=body, idempotency_key=idempotency_key or new_key())
+
+    def show_of_operators(self, channel_id: int) -> models.AlertChannel:
+        """One of the operators' channels."""
+        return self._transport.call("GET", f"/alert_channels/{segment(channel_id)}")
+
+    def edit_of_operators(self, channel_id: int, body: models.AlertChannelChanges) -> models.AlertChannel:
+        """Changes the given attributes of one of the operators' channels."""
+        return self._transport.call("PATCH", f"/alert_channels/{segment(channel_id)}", body=body)
+
+    def delete_of_operators(self, channel_id: int) -> None:
+        """Deletes one of the operators' channels."""
+        self._transport.call("DELETE", f"/alert_channels/{segment(channel_id)}")
+
+    def send_test_of_operators(self, channel_id: int) -> models.AlertTest:
+        """Sends a test to one of the operators' channels."""
+        return self._transport.call("POST", f"/alert_channels/{segment(channel_id)}/test")
+
+
 class Audit(Resource):
     """Who did what."""
 
@@ -351,4 +416,5 @@ class Operations:
         self.deliveries = Deliveries(transport)
         self.replays = Replays(transport)
         self.erasures = Erasures(transport)
+        self.alert_channels = AlertChannels(transport)
         self.audit = Audit(transport)

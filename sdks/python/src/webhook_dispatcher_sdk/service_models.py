@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
@@ -10,6 +11,57 @@ class Actor(TypedDict):
     kind: Literal["client", "command", "service_token", "system", "user"]
     id: int | None
     name: str
+
+
+class Alerts(Enum):
+    failing = "failing"
+    disabled = "disabled"
+    recovered = "recovered"
+    quota_reached = "quota_reached"
+    backlog = "backlog"
+    outbox = "outbox"
+
+
+class AlertChannel(TypedDict):
+    id: int
+    name: str
+    type: Literal["email", "slack", "webhook"]
+    target: str
+    alerts: list[str] | Alerts
+    failing_after_minutes: int
+    active: bool
+    last_sent_at: str | None
+    last_error: str | None
+    created_at: str
+    updated_at: str
+
+
+class AlertChannelChanges(TypedDict):
+    name: NotRequired[str]
+    type: NotRequired[Literal["email", "slack", "webhook"]]
+    target: NotRequired[str]
+    alerts: NotRequired[list[str] | Alerts]
+    failing_after_minutes: NotRequired[int]
+    active: NotRequired[bool]
+
+
+class AlertChannelInput(TypedDict):
+    name: str
+    type: Literal["email", "slack", "webhook"]
+    target: str
+    alerts: NotRequired[list[str] | Alerts]
+    failing_after_minutes: NotRequired[int]
+    active: NotRequired[bool]
+
+
+class AlertChannelList(TypedDict):
+    data: list[AlertChannel]
+    next: str | None
+
+
+class AlertTest(TypedDict):
+    sent: bool
+    error: str | None
 
 
 class AuditEntry(TypedDict):
@@ -156,6 +208,21 @@ class FilterPreview(TypedDict):
 class FilterPreviewInput(TypedDict):
     filter: dict[str, Any]
     events: list[str]
+
+
+class NewAlertChannel(TypedDict):
+    id: int
+    name: str
+    type: Literal["email", "slack", "webhook"]
+    target: str
+    alerts: list[str] | Alerts
+    failing_after_minutes: int
+    active: bool
+    last_sent_at: str | None
+    last_error: str | None
+    created_at: str
+    updated_at: str
+    signing_secret: str | None
 
 
 class NewErasure(TypedDict):

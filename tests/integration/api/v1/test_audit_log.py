@@ -42,16 +42,21 @@ def test_every_change_is_told_with_who_made_it(service: Service, customer: str) 
         assert call_v1(service, route, things).ok
     told = entries(service, customer)
 
-    assert [one["action"] for one in told] == [
-        "account.created", "webhook.created", "replay.started", "user.created", "client.created", "account.updated",
-        "webhook.secret_shown", "webhook.secret_rotated", "delivery.redelivered", "replay.stopped", "replay.resumed",
-        "user.deleted", "client.revoked", "webhook.deleted",
+    actions = [one["action"] for one in told]
+    begun = actions.index("account.updated")
+
+    assert {"account.created", "webhook.created", "replay.started", "user.created", "client.created"} < {
+        *actions[:begun]
+    }
+    assert actions[begun:] == [
+        "account.updated", "webhook.secret_shown", "webhook.secret_rotated", "delivery.redelivered", "replay.stopped",
+        "replay.resumed", "user.deleted", "client.revoked", "webhook.deleted",
     ]  # fmt: skip
     assert {json.dumps(one["actor"]) for one in told} == {
         json.dumps({"kind": "service_token", "id": service.token.id, "name": "a test"})
     }
     assert {one["account"] for one in told} == {customer.rpartition("/")[2]}
-    assert told[5]["details"] == {"retention_days": 7}
+    assert told[begun]["details"] == {"retention_days": 7}
     assert (told[-1]["subject"], told[1]["subject"]) == (str(things["webhook"]),) * 2
 
 

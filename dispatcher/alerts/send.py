@@ -1,0 +1,89 @@
+"""Messages to channels: e-mails over one connection, the others over HTTP, all at once, and through the guard."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+
+from dispatcher import clock, log
+from dispatcher.alerts import texts
+from dispatcher.model.alert import Alert, AlertChannel, ChannelType
+from dispatcher.model.attempt import is_success
+from dispatcher.sender.contract import Request
+from dispatcher.sender.pool import SenderPool
+from dispatcher.sender.smtp import MailFailed, MailRefused, connect
+from dispatcher.settings import Settings
+from dispatcher.signatures import sign
+from dispatcher.storage.secrets import signing_key
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 10.0
+"""For one POST."""
+
+Messages = Mapping[int, tuple[AlertChannel, Sequence[Alert]]]
+"""Channel's id → the channel and its alerts; none, for a test."""
+
+
+def send(messages: Messages, senders: SenderPool, settings: Settings) -> Iterator[tuple[int, str | None]]:
+    """Sends them; yields each channel's id, as soon as it is known, with why its message was not taken (None: it was).
+
+    Raises nothing for a receiver's or a server's fault.
+    """
+    mails = {id_: one for id_, one in messages.items() if one[0].type is ChannelType.EMAIL}
+    yield from _post({id_: one for id_, one in messages.items() if id_ not in mails}, senders, settings)
+    if mails:
+        yield from _mail(mails, settings)
+
+
+def _mail(messages: Messages, settings: Settings) -> Iterator[tuple[int, str | None]]:
+    """Once the server fails, it is not asked for the others: each would wait for it as long."""
+    left = dict(messages)
+    try:
+        with connect(settings) as mailer:
+            for id_, (channel, alerts) in messages.items():
+                error = None
+                message = texts.email(channel, alerts, _console(settings), settings.smtp_from, clock.now())
+                try:
+                    mailer.send(message, channel.target)
+                except MailRefused as refused:
+                    error = str(refused)
+                del left[id_]
+                yield id_, error
+    except MailFailed as error:
+        logger.warning(log.line("alerts.mail_failed", messages=len(left), reason=repr(str(error))))
+        for id_ in left:
+            yield id_, str(error)
+
+
+def _post(messages: Messages, senders: SenderPool, settings: Settings) -> Iterator[tuple[int, str | None]]:
+    if not messages:
+        return
+    sender = senders.borrow()
+    try:
+        for id_, (channel, alerts) in messages.items():
+            sender.start(_request(id_, channel, alerts, settings))
+        while sender.in_flight:
+            for result in sender.results(1.0):  # their own limits end the wait
+                yield result.tag, None if is_success(result.status) else result.reason or result.status
+    finally:
+        senders.give_back(sender)
+
+
+def _request(id_: int, channel: AlertChannel, alerts: Sequence[Alert], settings: Settings) -> Request:
+    headers = [("Content-Type", "application/json"), ("User-Agent", settings.user_agent)]
+    if channel.type is ChannelType.SLACK:
+        body = texts.slack(alerts, _console(settings))
+    else:
+        now = clock.now()
+        body, timestamp = texts.webhook(alerts, _console(settings), now), str(int(now.timestamp()))
+        message_id = texts.message_id(channel.id, alerts)
+        signature = sign([signing_key(channel.signing_secret or "")], message_id, timestamp, body)
+        headers += [
+            ("webhook-id", message_id),
+            ("webhook-timestamp", timestamp),
+            ("webhook-signature", signature),
+        ]
+    return Request(tag=id_, url=channel.target, headers=headers, body=body, timeout_s=TIMEOUT_S)
+
+
+def _console(settings: Settings) -> str:
+    return settings.public_url.rstrip("/")
