@@ -5,12 +5,14 @@ BIN := .venv/bin
 CONSOLE := dispatcher/console
 LIBRARIES := $(CONSOLE)/static/vendor/htmx.min.js
 RUN := .venv/installed $(LIBRARIES)
+VERSION = $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' dispatcher/version.py)
+CONTAINERS ?= docker
 DEV := $(RUN) .venv/installed-dev $(BIN)/helm
 
 # Where the environment forbids it, each of some hundred processes of the tests would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: sdks demo test coverage faults up lint docs bench bench-growth bench-scaling screenshots console install lock clean clean-data
+.PHONY: sdks demo test coverage faults up lint docs bench bench-growth bench-scaling screenshots console install lock dist sbom audit image clean clean-data
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
@@ -86,6 +88,35 @@ screenshots: $(DEV)
 bench-scaling: $(DEV)
 	@$(BIN)/python -m bench.scaling
 
+# What a release consists of, into dist/. Who builds the same commit has the same bytes, which SHA256SUMS is there for.
+dist: $(DEV) sbom
+	@$(BIN)/python -m hatchling build -d dist
+	@cd sdks/python && ../../$(BIN)/python -m hatchling build -d ../../dist
+	@$(BIN)/helm package deploy/helm/dispatcher --destination dist
+	@cd dist && sha256sum *.whl *.tar.gz *.cdx.json > SHA256SUMS && cat SHA256SUMS
+
+# What the image installs, as CycloneDX.
+sbom: .venv/release/installed
+	@rm -rf dist && mkdir dist
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > dist/pyproject.toml
+	@.venv/release/bin/cyclonedx-py requirements --pyproject dist/pyproject.toml --output-reproducible \
+		--output-file dist/webhook-dispatcher-$(VERSION).cdx.json deploy/requirements.lock
+	@rm dist/pyproject.toml
+
+# Known vulnerabilities of what the image installs; asks the package index.
+audit: .venv/release/installed
+	@.venv/release/bin/pip-audit --disable-pip --require-hashes --requirement deploy/requirements.lock
+
+.venv/release/installed: deploy/release.lock | .venv/installed
+	@$(BIN)/python -m venv .venv/release
+	@.venv/release/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement deploy/release.lock
+	@touch $@
+
+# CONTAINERS=podman, or buildah, where it is not docker.
+image:
+	$(CONTAINERS) build --file deploy/Dockerfile --tag dispatcher:$(VERSION) --label org.opencontainers.image.version=$(VERSION) \
+		--label org.opencontainers.image.revision=$(shell git rev-parse HEAD) .
+
 # Needs uv (https://docs.astral.sh/uv); names, versions and hashes only.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 lock:
@@ -95,10 +126,11 @@ lock:
 	$(COMPILE) --resolution lowest-direct --extra psycopg --extra psycopg2 --group lowest pyproject.toml --output-file requirements-lowest.lock
 	$(COMPILE) --no-deps --group pyproject.toml:console --output-file $(CONSOLE)/libraries.lock
 	$(COMPILE) --no-deps --group pyproject.toml:kubernetes --output-file deploy/helm/tools.lock
+	$(COMPILE) --group pyproject.toml:release --output-file deploy/release.lock
 
 # What `make` has made. Data stay.
 clean:
-	rm -rf .venv $(CONSOLE)/static/vendor site
+	rm -rf .venv $(CONSOLE)/static/vendor site dist
 	@test ! -e .dispatcher || echo "The data in .dispatcher/ are kept; make clean-data deletes them."
 
 clean-data: .venv/installed

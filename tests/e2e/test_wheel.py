@@ -1,6 +1,7 @@
 """The wheel has the one package, with all that it reads, and nothing else."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,19 @@ def test_every_file_of_the_package_is_in_it(installed: Path) -> None:
 
 def test_what_the_package_reads_is_read_from_it(installed: Path, tmp_path: Path) -> None:
     assert run(sys.executable, "-c", READ, installed, cwd=tmp_path) == "all read\n"
+
+
+def test_another_folder_makes_the_same_wheel_to_the_byte(wheel: Path, tmp_path: Path) -> None:
+    """Whatever the files' times and rights are: who builds a release sees that nothing was added."""
+    for name in ("dispatcher", "schemas", "tasks", "sdks/python/src"):
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, copy_function=shutil.copyfile)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "Procfile", ".gitignore"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    (tmp_path / "dispatcher" / "version.py").chmod(0o600)
+
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "built", cwd=tmp_path)
+
+    assert (tmp_path / "built" / wheel.name).read_bytes() == wheel.read_bytes()
 
 
 def test_the_python_sdk_is_a_wheel_of_its_own(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from dispatcher.sdk import version as sdk_version
 from dispatcher.version import VERSION
 from tests.support.places import ROOT
 from tests.support.processes import PROGRAMS
@@ -178,8 +179,17 @@ def test_values_that_are_wrong_are_refused_by_name(values: Any, problem: str) ->
     assert problem in done.stderr
 
 
-def test_chart_base_and_package_have_one_version() -> None:
+def test_a_release_has_one_version_everywhere() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     base = yaml.safe_load((BASE / "kustomization.yaml").read_text())
+    typescript = json.loads((ROOT / "sdks" / "typescript" / "package.json").read_text())
+    versions = {
+        chart["version"],
+        chart["appVersion"],
+        base["images"][0]["newTag"],
+        typescript["version"],
+        sdk_version.VERSION,
+    }
 
-    assert {chart["version"], chart["appVersion"], base["images"][0]["newTag"]} == {VERSION}
+    assert versions == {VERSION}
+    assert f"\n## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
