@@ -2,6 +2,7 @@
 
 from dispatcher.claim_check import ClaimChecks
 from dispatcher.model.delivery import Claimed
+from dispatcher.model.destination import Destination
 from dispatcher.model.options import NO_OPTIONS, Options
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.schemas import active
@@ -84,6 +85,26 @@ def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_a
     if target.options is not NO_OPTIONS:
         fields += [*target.options.headers.items(), *target.options.secret_headers.items()]
     return fields
+
+
+def destination(delivery: Claimed, target: Target) -> Destination | None:
+    """What its message needs where the webhook's URL is not HTTP's; None where it is."""
+    options = target.options
+    if options.destination is None:
+        return None
+    values = {
+        "event": delivery.event_name,
+        "id": delivery.idempotency_key,
+        "resource": delivery.resource or "",
+        "webhook": str(target.webhook_id),
+        "date": delivery.event_created_at.date().isoformat(),
+    }
+    return Destination(
+        webhook_id=target.webhook_id,
+        settings=options.destination,
+        credentials=options.credentials or {},
+        values=values,
+    )
 
 
 def content_type(event_name: str, version: PayloadVersion) -> str:

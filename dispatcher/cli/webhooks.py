@@ -30,6 +30,8 @@ _REMOVABLE = (
     "retry_schedule",
     "success_codes",
     "signature_header",
+    "destination",
+    "credentials",
 )
 """Attributes that `edit` sets to null for an empty value."""
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----\n?", re.DOTALL)
@@ -76,6 +78,22 @@ def _secret_headers(
 
 def _metadata(_context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str] | None:
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs if pair)} if pairs else None
+
+
+def _pairs(context: click.Context, option: click.Parameter, pairs: tuple[str, ...]) -> object:
+    """Pairs; of an empty one "", which removes the attribute."""
+    return "" if pairs == ("",) else _metadata(context, option, pairs)
+
+
+def _credentials(context: click.Context, option: click.Parameter, pairs: tuple[str, ...]) -> object:
+    """The same; a value of `@FILE` is what is in that file."""
+    values = _pairs(context, option, pairs)
+    if not isinstance(values, dict):
+        return values
+    try:
+        return {name: Path(value[1:]).read_text() if value[:1] == "@" else value for name, value in values.items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"cannot be read: {error}") from None
 
 
 def _words(_context: click.Context, _option: click.Parameter, words: tuple[str, ...]) -> list[str] | None:
@@ -157,6 +175,14 @@ _extras = option_group(
     click.option(
         "--client-certificate", type=_certificate, metavar="FILE",
         help='A file in PEM with a certificate, its chain and its key, for mutual TLS; "" removes it.',
+    ),
+    click.option(
+        "--destination", multiple=True, callback=_pairs, metavar="NAME=VALUE",
+        help='Where the URL is not HTTP, such as `routing_key={event}`. May be repeated, and replaces all.',
+    ),
+    click.option(
+        "--credential", "credentials", multiple=True, callback=_credentials, metavar="NAME=VALUE",
+        help="For that, such as `username=events`; `password=@FILE` reads a file. Encrypted and never shown.",
     ),
     click.option(
         "--signature-scheme", "signature_schemes", multiple=True, callback=_words, metavar="|".join(SCHEMES),

@@ -249,8 +249,8 @@ def _form(
     wildcards = " ".join(name for name in values.get("events", ()) if name not in active().names)
     filter_text = filter_ if isinstance(filter_, str) else filter_ and json.dumps(filter_, indent=2, ensure_ascii=False)
     if problems:  # what is secret is not shown, also where it was written a moment ago
-        typed = {"auth_header": values.get("auth_header"), "secret_headers": any(values["secret_headers"].values())}
-        typed |= typed_credentials(values)
+        secrets = {name: any((values.get(name) or {}).values()) for name in ("secret_headers", "credentials")}
+        typed = {"auth_header": values.get("auth_header"), **secrets, **typed_credentials(values)}
         problems = {**{name: "Enter it again: it is not shown" for name, one in typed.items() if one}, **problems}
     shown = {
         **values,
@@ -258,6 +258,7 @@ def _form(
         "wildcards": wildcards,
         "secret_headers": dict.fromkeys(values.get("secret_headers", ())),
         **shown_credentials(values),
+        "credentials": dict.fromkeys(values.get("credentials") or ()),
     }
     return page("webhook_form.html", status, webhook=webhook, values=shown, problems=problems, groups=groups)
 
@@ -282,8 +283,10 @@ def _attributes() -> dict[str, Any]:
     attributes["retry_schedule"] = read_schedule(form.get("retry_schedule", ""))
     attributes["success_codes"] = read_words(form.get("success_codes", ""))
     attributes["headers"] = read_lines(form.get("headers", "").splitlines())
-    secret = read_lines(form.get("secret_headers", "").splitlines())
-    attributes["secret_headers"] = {name: value or None for name, value in secret.items()}
+    attributes["destination"] = read_lines(form.get("destination", "").splitlines()) or None
+    for name, empty in (("secret_headers", {}), ("credentials", None)):
+        secret = read_lines(form.get(name, "").splitlines())
+        attributes[name] = {key: value or None for key, value in secret.items()} or empty
     attributes |= read_credentials(form)
     if auth_header := form.get("auth_header", "").strip():
         attributes["auth_header"] = auth_header

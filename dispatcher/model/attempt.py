@@ -1,4 +1,4 @@
-"""One HTTP request of a delivery: what came back, and what follows from it."""
+"""One request of a delivery, or one message: what came back, and what follows from it."""
 
 import random
 from collections.abc import Collection
@@ -12,7 +12,10 @@ from dispatcher.model.delivery import State
 
 
 class Status(StrEnum):
-    """Statuses of an attempt without a response. With one, the status is its code as a string ("API v3, Webhooks")."""
+    """Statuses of an attempt without a response. With one, the status is its code as a string ("API v3, Webhooks").
+
+    The last two are a broker's answers, which has no such codes; what it says is in the result's reason.
+    """
 
     TIMEOUT = "timeout"
     CONNECTION_FAILED = "connection_failed"
@@ -22,6 +25,8 @@ class Status(StrEnum):
     OAUTH2_TOKEN_REFUSED = "oauth2_token_refused"  # noqa: S105 - the name of a status
     OAUTH2_TOKEN_FAILED = "oauth2_token_failed"  # noqa: S105
     EGRESS_PROXY_FAILED = "egress_proxy_failed"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
 
 
 NO_ADDRESS = "the host name has no address"
@@ -76,10 +81,13 @@ class Verdict:
 
 
 def is_success(status: str, codes: Collection[str] | None = None) -> bool:
-    """Whether it is among `codes` (`Options.success_codes`). Without these only 2xx: redirects are not followed."""
+    """Whether it is among `codes` (`Options.success_codes`). Without these only 2xx: redirects are not followed.
+
+    Always where a broker has confirmed the message.
+    """
     if codes is None:
-        return len(status) == 3 and status[0] == "2"
-    return status in codes or f"{status[:1]}xx" in codes
+        return (len(status) == 3 and status[0] == "2") or status == Status.CONFIRMED
+    return status in codes or f"{status[:1]}xx" in codes or status == Status.CONFIRMED
 
 
 def judge(

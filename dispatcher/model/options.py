@@ -42,6 +42,10 @@ class Options:
     """Whose access token is sent."""
     client_certificate: ClientCertificate | None = field(default=None, repr=False)
     """What TLS shows to a receiver that asks for one."""
+    destination: Mapping[str, str] | None = None
+    """Where a broker, a queue or a bucket is to put messages (`schemas.api.destinations`); None: the URL is HTTP's."""
+    credentials: Mapping[str, str] | None = field(default=None, repr=False)
+    """For that one, of which only the names are shown; None: of HTTP, or none are needed."""
 
 
 NO_OPTIONS = Options()

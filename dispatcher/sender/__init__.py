@@ -1,1 +1,4 @@
-"""HTTP out: one contract, two senders (libcurl, requests), one guard of addresses. The only home of both libraries."""
+"""Out: one contract, two senders of HTTP (libcurl, requests), messages to brokers, one guard of addresses.
+
+The only home of their libraries.
+"""

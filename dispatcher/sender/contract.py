@@ -15,14 +15,20 @@ from typing import Protocol
 
 from dispatcher.model.attempt import Result
 from dispatcher.model.credentials import ClientCertificate, OAuth2
+from dispatcher.model.delivery import Claimed
+from dispatcher.model.destination import Destination
 from dispatcher.model.options import NO_OPTIONS
 from dispatcher.model.webhook import Target
+from dispatcher.payload import destination
 from dispatcher.settings import Network
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One POST. `tag` comes back in its Result. Header names and values are ASCII and hold no line breaks."""
+    """One POST. `tag` comes back in its Result. Header names and values are ASCII and hold no line breaks.
+
+    With a `destination` it is a message (`mixed`), which no sender of HTTP is given.
+    """
 
     tag: int
     url: str = field(repr=False)
@@ -38,17 +44,18 @@ class Request:
     """For a receiver that asks for one; no other request goes over its connections."""
     oauth2: OAuth2 | None = None
     """Whose token is sent with it (`authorizing`): those who make connections do not look at it."""
+    destination: Destination | None = None
 
 
 def request_to(
-    target: Target, tag: int, headers: Sequence[tuple[str, str]], body: bytes, *, keeps_headers: bool = False
+    target: Target, delivery: Claimed, headers: Sequence[tuple[str, str]], body: bytes, *, keeps_headers: bool = False
 ) -> Request:
-    """A POST to a webhook, as its options have it."""
+    """A POST to a webhook, or a message for its destination, as its options have it."""
     options = target.options
     if options is NO_OPTIONS:
-        return Request(tag=tag, url=target.url, headers=headers, body=body, keeps_headers=keeps_headers)
+        return Request(tag=delivery.id, url=target.url, headers=headers, body=body, keeps_headers=keeps_headers)
     return Request(
-        tag=tag,
+        tag=delivery.id,
         url=target.url,
         headers=headers,
         body=body,
@@ -56,6 +63,7 @@ def request_to(
         keeps_headers=keeps_headers,
         certificate=options.client_certificate,
         oauth2=options.oauth2,
+        destination=destination(delivery, target),
     )
 
 

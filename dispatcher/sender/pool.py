@@ -4,7 +4,9 @@ from weakref import ReferenceType, ref
 
 from dispatcher.sender import choose
 from dispatcher.sender.authorizing import AuthorizingSender, Tokens
+from dispatcher.sender.brokers import Brokers
 from dispatcher.sender.contract import Limits, Sender
+from dispatcher.sender.mixed import MixedSender
 from dispatcher.settings import Settings
 
 
@@ -20,6 +22,7 @@ class SenderPool:
             refused_networks=settings.refused_networks,
         )
         self._tokens = Tokens()
+        self._brokers = Brokers(self._limits)
         self._idle: list[Sender] = []
         self._references: list[ReferenceType[Sender]] = []
 
@@ -39,7 +42,8 @@ class SenderPool:
             return self._idle.pop()
         except IndexError:
             connecting = choose.make_sender(self._kind, self._limits)
-            sender = AuthorizingSender(connecting, self._limits, self._tokens)
+            http = AuthorizingSender(connecting, self._limits, self._tokens)
+            sender = MixedSender(http, self._brokers, self._limits)
             self._references = [reference for reference in self._references if reference() is not None] + [ref(sender)]
             return sender
 
@@ -51,6 +55,7 @@ class SenderPool:
             self._idle.append(sender)
 
     def close(self) -> None:
-        """Closes the idle ones."""
+        """Closes the idle ones, and the connections to brokers."""
         while self._idle:
             self._idle.pop().close()
+        self._brokers.close()

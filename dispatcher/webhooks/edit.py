@@ -1,5 +1,6 @@
 """Webhooks as their owners create, change and delete them: checked here, stored, and put into the schedule."""
 
+import importlib.util
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -13,8 +14,9 @@ from dispatcher.pipeline.filters import compile_filter
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas import active
+from dispatcher.schemas.api.destinations import kind_of, place_of
 from dispatcher.schemas.api.field_paths import problems_of_paths
-from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
+from dispatcher.schemas.api.webhook import INVALID, ClientWebhookSchema, FilteredWebhookSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.settings import Settings
@@ -80,6 +82,8 @@ def edit_webhook(
             del given["events"]  # it writes back what it was shown: wildcards stay
         schema = _of_client if client_id is not None and "events" in given else _schema
         checked = checked_attributes(changed_attributes(before, given), schema, before)
+        if before.client_id is not None and kind_of(checked["webhook_url"]):
+            raise InvalidWebhook({"webhook_url": ["must be http or https: the webhook is a client's of API v3"]})
         ordering, superseding = checked["ordering"], checked["superseding"]
         switched = (ordering, superseding) != (before.ordering, before.superseding)
         in_order = switched and (superseding or ordering != Ordering.NONE)
@@ -114,10 +118,13 @@ def _are_same(events: Any, names: list[str]) -> bool:
 
 
 def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
-    """A client's webhook is API v3's, which has no filter and no uid; what was set otherwise stays."""
-    unknown = attributes.keys() & {"filter", "uid"} if client_id is not None else ()
-    if unknown:
+    """A client's webhook is API v3's, which has no filter, no uid, and only HTTP; what was set otherwise stays."""
+    if client_id is None:
+        return
+    if unknown := attributes.keys() & {"filter", "uid", "destination", "credentials"}:
         raise InvalidWebhook({name: ["Unknown field."] for name in sorted(unknown)})
+    if kind_of(attributes.get("webhook_url")):
+        raise InvalidWebhook({"webhook_url": [INVALID]})
 
 
 def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,16 +137,31 @@ def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> di
     timeout_s, longest_s = changes.get("timeout_s"), float(variable("DISPATCHER_TIMEOUT_S") or Settings.timeout_s)
     if isinstance(timeout_s, int) and timeout_s > longest_s and (before is None or timeout_s != before.timeout_s):
         raise InvalidWebhook({"timeout_s": [f"must be at most {longest_s:g}, as DISPATCHER_TIMEOUT_S is"]})
+    _check_destination(before, changes)
     kept = webhooks.DEFAULTS if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
     versions = {"event_versions": changed_versions(before, changes)}
     attributes = {**kept, **changes, **versions, **with_kept_secrets(before, changes)}
-    secret = changes.get("secret_headers")
-    if before is not None and isinstance(secret, Mapping):  # null stands for a value that was not shown
-        stored = before.secret_headers
-        attributes["secret_headers"] = {
-            name: stored.get(name) if value is None else value for name, value in secret.items()
-        }
+    for name in ("secret_headers", "credentials"):
+        secret = changes.get(name)
+        if before is not None and isinstance(secret, Mapping):  # null stands for a value that was not shown
+            stored = getattr(before, name) or {}
+            attributes[name] = {key: stored.get(key) if value is None else value for key, value in secret.items()}
     return attributes
+
+
+def _check_destination(before: Webhook | None, changes: Mapping[str, Any]) -> None:
+    """Raises InvalidWebhook where its library is missing, or stored credentials would be shown to somebody else."""
+    url = changes.get("webhook_url") if before is None else changes.get("webhook_url", before.webhook_url)
+    kind = kind_of(url)
+    if kind is not None and importlib.util.find_spec(kind.module) is None:
+        raise InvalidWebhook({"webhook_url": [f"needs webhook-dispatcher[{kind.extra}], which is not installed here"]})
+    given = changes.get("credentials", {None: None})
+    if before is None or not before.credentials or not isinstance(given, Mapping) or None not in given.values():
+        return
+    settings = changes.get("destination", before.destination)
+    was = place_of(before.webhook_url, before.destination)
+    if kind is None or not isinstance(settings, Mapping | None) or place_of(str(url), settings) != was:
+        raise InvalidWebhook({"credentials": ["must be given again, or be null, where the URL's host changes"]})
 
 
 def checked_attributes(

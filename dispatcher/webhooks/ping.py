@@ -123,7 +123,7 @@ class Pinger:
         sent = headers(claimed, target, body, sent_at, self._user_agent)
         if claimed.event_name != EVENT_NAME:
             sent.append(TEST_HEADER)
-        sender.start(request_to(target, 0, sent, body, keeps_headers=True))
+        sender.start(request_to(target, claimed, sent, body, keeps_headers=True))
         while not (results := sender.results(1.0)):  # its own limit ends the wait
             pass
         return _ping_result(claimed.idempotency_key, results[0])

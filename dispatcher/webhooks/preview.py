@@ -44,6 +44,8 @@ def payload_preview(
         "secret_headers": {},
         "oauth2": None,
         "client_certificate": None,
+        "destination": None,
+        "credentials": None,
     }
     checked = checked_attributes(changed_attributes(before, {**attributes, **anywhere}))
     names = active().subscribed(checked["events"])

@@ -7,11 +7,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load
+from marshmallow import ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Range, Regexp
 
 from dispatcher.schemas.active_catalogues import active, knowing
 from dispatcher.schemas.api import labels
+from dispatcher.schemas.api.destinations import (
+    Credentials,
+    DestinationSettings,
+    check_address,
+    check_destination,
+    kind_of,
+)
 from dispatcher.schemas.api.headers import is_header_value
 from dispatcher.schemas.api.options import OptionsSchema
 from dispatcher.schemas.api.urls import BLANK, INVALID, check_url
@@ -30,6 +37,15 @@ _UNKNOWN_SHOWN = 100
 _DESCRIPTION_LIMIT = 1_000
 _WILDCARD_LIMIT = 100
 """Of one webhook: each is asked about events that no other subscription means."""
+
+
+def _check_any_url(url: str) -> None:
+    """That of HTTP, or of another destination."""
+    kind = kind_of(url)
+    if kind is None:
+        check_url(url)
+    else:
+        check_address(url, kind)
 
 
 def _check_auth_header(value: str) -> None:
@@ -104,14 +120,17 @@ def rate_per_second(**options: Any) -> fields.Integer:
     return fields.Integer(allow_none=True, strict=True, validate=bounds, error_messages=messages, **options)
 
 
+def _url(check: Callable[[str], None]) -> fields.String:
+    messages: dict[str, Any] = {"required": BLANK, "null": BLANK, "invalid": INVALID}
+    return fields.String(required=True, validate=check, error_messages=messages)
+
+
 class WebhookSchema(WireSchema):
     """A webhook. Writable are `webhook_url`, `auth_header`, `active`, `events`; for PATCH load with `partial=True`."""
 
     id = Integer(dump_only=True)
     failed_deliveries_uuid = Uuid(dump_only=True)
-    webhook_url = fields.String(
-        required=True, validate=check_url, error_messages={"required": BLANK, "null": BLANK, "invalid": INVALID}
-    )
+    webhook_url = _url(check_url)
     auth_header = fields.String(allow_none=True, validate=_check_auth_header, error_messages={"invalid": INVALID})
     active = flag()
     events = Names(required=True, validate=check_events, error_messages={"required": EMPTY, "null": EMPTY})
@@ -155,9 +174,13 @@ def _subscriptions(check: Callable[[Sequence[str]], None] = check_subscriptions,
 class FilteredWebhookSchema(WebhookWithExtrasSchema):
     """With wildcards in `events`, a filter on bodies (docs/guides/filters.md), and the company's own id, `uid`.
 
-    API v3 has none of these.
+    And with URLs of brokers, queues and buckets, for which `destination` and `credentials` are
+    (docs/guides/destinations.md). API v3 has none of these.
     """
 
+    webhook_url = _url(_check_any_url)
+    destination = DestinationSettings()
+    credentials = Credentials()
     uid = fields.String(
         allow_none=True,
         validate=Regexp(EXTERNAL_ID, error=_NOT_AN_ID),
@@ -166,10 +189,20 @@ class FilteredWebhookSchema(WebhookWithExtrasSchema):
     events = _subscriptions()
     filter = fields.Dict(allow_none=True, error_messages={"invalid": "must be a JSON object, or null"})
 
+    @validates_schema
+    def _check_destination(self, data: Mapping[str, Any], **_: Any) -> None:
+        check_destination(data)
+
+    @post_load
+    def _destination_of_others(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """That it is not null tells whoever sends that the URL is not HTTP's."""
+        return data | ({"destination": data.get("destination") or {}} if kind_of(data.get("webhook_url")) else {})
+
 
 class ClientWebhookSchema(FilteredWebhookSchema):
     """As a client of API v3 may write it; a filter that was set otherwise stays."""
 
+    webhook_url = _url(check_url)
     events = _subscriptions(check_events)
 
 

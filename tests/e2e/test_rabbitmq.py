@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import standardwebhooks
+from amqp import Connection
 
 from dispatcher.errors import QueueUnavailable
 from tests.support.cluster import Cluster, posts_by_key
@@ -67,6 +69,42 @@ def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
     shown = flower.page("/broker")
     assert all(name in shown for name in waiting)
     assert "guest:guest" not in shown
+    queues_get_events_as_receivers_do(rabbitmq, cluster, delivered=300)
+
+
+def queues_get_events_as_receivers_do(rabbitmq: RabbitMQ, cluster: Cluster, *, delivered: int) -> None:
+    """With the same broker as a destination: confirmed, signed; and what no queue takes is retried."""
+    url, credentials = f"amqp://127.0.0.1:{rabbitmq.amqp}", {"username": "guest", "password": "guest"}
+    with Connection(f"127.0.0.1:{rabbitmq.amqp}") as connection:
+        channel = connection.channel()
+        channel.queue_declare("shop.invoice_paid", auto_delete=False)
+        cluster.rows("update dispatcher.webhooks set active = false returning id")
+        there = cluster.webhook(url, destination={"routing_key": "shop.{event}"}, credentials=credentials)
+
+        cluster.emit(50)
+        cluster.wait_until_delivered(delivered + 50, 20)
+        secret = cluster.rows("select signing_secret_encrypted from dispatcher.webhooks where id = %(id)s", id=there)[
+            0
+        ][0]
+        signing = cluster.container.storage.secrets.signing_keys(secret).secret
+        keys = set()
+        while message := channel.basic_get("shop.invoice_paid", no_ack=True):
+            standardwebhooks.Webhook(signing).verify(message.body, message.headers)
+            assert message.properties["type"] == "invoice_paid"
+            assert message.properties["delivery_mode"] == 2
+            keys.add(message.properties["message_id"])
+        assert len(keys) == 50
+    nowhere = cluster.webhook(url, destination={"routing_key": "nowhere"}, credentials=credentials)
+    cluster.emit()
+    attempts = (
+        "select distinct webhook_id, status, reason from dispatcher.attempts a join dispatcher.deliveries d"
+        " on d.id = a.delivery_id where webhook_id in (%(there)s, %(nowhere)s) order by 1"
+    )
+    eventually(lambda: len(cluster.rows(attempts, there=there, nowhere=nowhere)) == 2, 10, "a message that is returned")
+    assert cluster.rows(attempts, there=there, nowhere=nowhere) == [
+        (there, "confirmed", None),
+        (nowhere, "refused", "312 NO_ROUTE"),
+    ]
 
 
 def test_a_broker_killed_under_load_loses_nothing(rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver) -> None:

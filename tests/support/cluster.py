@@ -117,9 +117,9 @@ class Cluster:
 
     # -- events in -----------------------------------------------------------------------------------------------
 
-    def webhook(self, url: str, *events: str) -> int:
+    def webhook(self, url: str, *events: str, **more: Any) -> int:
         """A new webhook's id; it wants `invoice_paid` unless told otherwise."""
-        attributes = {"webhook_url": url, "events": list(events) or ["invoice_paid"]}
+        attributes = {"webhook_url": url, "events": list(events) or ["invoice_paid"], **more}
         return create_webhook(self.container.storage, SLUG, attributes).id
 
     def emit(self, count: int = 1, name: str = "invoice_paid") -> list[int]:

@@ -45,6 +45,7 @@ class Flights:
         self._claim_checks = policy.claim_checks
         self._monotonic = monotonic
         self._traces = traces
+        self._capacity = sender.capacity
         self._by_delivery: dict[int, Flight] = {}
 
     def __len__(self) -> int:
@@ -54,7 +55,7 @@ class Flights:
     @property
     def has_room(self) -> bool:
         """Whether the sender can carry one more."""
-        return self._sender.in_flight < self._sender.capacity
+        return len(self._by_delivery) < self._capacity
 
     def start(self, lane: Lane, delivery: Claimed, target: Target, sent_at: int) -> tuple[Flight, Result] | None:
         """Begins the POST. Where it cannot be sent, what came of it at once: that is not the receiver's fault.
@@ -84,7 +85,7 @@ class Flights:
                 fields += self._traces.start(delivery)
         failpoints.hit("before_send")
         try:
-            self._sender.start(request_to(target, delivery.id, fields, body))
+            self._sender.start(request_to(target, delivery, fields, body))
         except Exception as error:  # no file descriptor is free, for one; what is in flight goes on
             log_fault("delivery.not_sent", error, delivery_id=delivery.id, webhook_id=delivery.webhook_id)
             return flight, self._not_sent(delivery, f"the request cannot be sent: {type(error).__name__}")

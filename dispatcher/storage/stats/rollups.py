@@ -44,7 +44,7 @@ unsuccessful as materialized (
     from (
         select delivery_id, date_trunc('minute', finished_at) as minute from dispatcher.attempts
         where recorded_on between %(first_day)s and %(last_day)s
-            and finished_at > %(since)s and finished_at <= %(until)s and status !~ '^2[0-9][0-9]$'
+            and finished_at > %(since)s and finished_at <= %(until)s and status !~ '^(2[0-9][0-9]|confirmed)$'
         limit %(cap)s) a
     cross join lateral (
         select webhook_id from dispatcher.deliveries

@@ -1,0 +1,98 @@
+"""The sender of a drain: HTTP by one of the two senders, messages to brokers by threads of theirs (`brokers`).
+
+Nobody waits for a broker: a message whose time is over has timed out, whatever its thread is at.
+"""
+
+import threading
+
+from dispatcher.clock import monotonic
+from dispatcher.model.attempt import Result, Status
+from dispatcher.sender.brokers import LATE, Brokers, Publication
+from dispatcher.sender.contract import Limits, Request, Sender
+
+
+class MixedSender:
+    """Keeps the contract `Sender`. While no message is under way, the HTTP sender's results are its own."""
+
+    def __init__(self, http: Sender, brokers: Brokers, limits: Limits) -> None:
+        self._http = http
+        self._brokers = brokers
+        self._limits = limits
+        self._publications: set[Publication] = set()
+        self._landed: list[Result] = []
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._is_closed = False
+
+    @property
+    def capacity(self) -> int:
+        """Requests that can be in flight at once."""
+        return self._http.capacity
+
+    @property
+    def in_flight(self) -> int:
+        """Requests started whose result was not given back."""
+        return self._http.in_flight + len(self._publications) + len(self._landed)
+
+    def start(self, request: Request) -> None:
+        """Begins `request`; returns at once."""
+        if request.destination is None:
+            self._http.start(request)
+            return
+        publication = Publication(
+            request, request.destination, monotonic(), self._limits.timeout_of(request), self._land
+        )
+        self._publications.add(publication)
+        self._brokers.submit(publication)
+
+    def results(self, wait_s: float) -> list[Result]:
+        """What has finished; waits up to `wait_s` seconds for the first, not at all where nothing is in flight."""
+        if not self._publications and not self._landed:
+            return self._http.results(wait_s)
+        self._time_out()
+        if self._landed:
+            return self._take() + (self._http.results(0.0) if self._http.in_flight else [])
+        wait_s = max(
+            0.0, min(wait_s, min(publication.deadline_s for publication in [*self._publications]) - monotonic())
+        )
+        results = []
+        if self._http.in_flight:
+            results = self._http.results(wait_s)
+        else:
+            self._news.wait(wait_s)
+        self._time_out()
+        return results + self._take()
+
+    def wake(self) -> None:
+        """Ends the wait of a `results` under way, or of the next; by any thread."""
+        self._news.set()
+        self._http.wake()
+
+    def close(self) -> None:
+        """Abandons what is in flight; connections to brokers are the process's."""
+        with self._lock:  # no thread wakes the HTTP sender once it is closed: its descriptors may be another's
+            self._is_closed = True
+        self._http.close()
+        self._publications.clear()
+        self._landed.clear()
+
+    def _land(self, publication: Publication, status: str, reason: str | None) -> None:
+        """By a broker's thread, or this one."""
+        with self._lock:
+            if self._is_closed or publication not in self._publications:  # it has timed out
+                return
+            self._landed.append(publication.result(status, reason))
+            self._publications.discard(publication)
+            self.wake()
+
+    def _time_out(self) -> None:
+        now_s = monotonic()
+        for publication in [publication for publication in [*self._publications] if publication.deadline_s <= now_s]:
+            self._land(publication, Status.TIMEOUT, LATE)
+            self._brokers.abort(publication)
+
+    def _take(self) -> list[Result]:
+        with self._lock:
+            self._news.clear()
+            landed, self._landed = self._landed, []
+        return landed

@@ -1,0 +1,178 @@
+"""Messages to brokers that hang, lie, or are not to be reached: whom that delays, and what it costs. RabbitMQ itself is
+started by the end-to-end tests."""
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+import pytest
+
+from dispatcher.model.attempt import Result
+from dispatcher.model.destination import Destination
+from dispatcher.sender.brokers import Brokers
+from dispatcher.sender.contract import Limits, Request
+from dispatcher.sender.curl import CurlSender
+from dispatcher.sender.mixed import MixedSender
+from tests.support.posting import LOOPBACK, collect
+from tests.support.receiver import Receiver
+from tests.support.waiting import eventually
+
+LIMITS = Limits(timeout_s=1.0, connect_timeout_s=1.0, allowed_networks=tuple(map(ip_network, LOOPBACK)))
+
+
+class Hanging:
+    """A server that takes connections and says `greeting`, then nothing more; `gone` counts connections that ended."""
+
+    def __init__(self, greeting: bytes = b"") -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._greeting = greeting
+        self.port = self._listener.getsockname()[1]
+        self.gone = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def url(self) -> str:
+        return f"amqp://127.0.0.1:{self.port}/"
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._hang, args=(connection,), daemon=True).start()
+
+    def _hang(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                if self._greeting:
+                    connection.recv(8)
+                    connection.sendall(self._greeting)
+                while connection.recv(4_096):
+                    pass
+            except OSError:
+                pass
+        self.gone += 1
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    server = Hanging()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def brokers() -> Iterator[Brokers]:
+    brokers = Brokers(LIMITS)
+    yield brokers
+    brokers.close()
+
+
+@pytest.fixture
+def sender(brokers: Brokers) -> Iterator[MixedSender]:
+    sender = MixedSender(CurlSender(LIMITS), brokers, LIMITS)
+    yield sender
+    sender.close()
+
+
+def a_message(tag: int, url: str, *, webhook: int = 1) -> Request:
+    values = {"event": "order.shipped", "id": str(tag), "resource": "", "webhook": str(webhook), "date": "2026-11-29"}
+    destination = Destination(
+        webhook_id=webhook, settings={}, credentials={"username": "x", "password": "s3cret"}, values=values
+    )
+    return Request(tag=tag, url=url, headers=[], body=b"{}", destination=destination)
+
+
+def test_a_broker_that_hangs_delays_neither_http_nor_another_destination(
+    sender: MixedSender, brokers: Brokers, hanging: Hanging, receiver: Receiver
+) -> None:
+    for tag in range(50):
+        sender.start(a_message(tag, hanging.url()))
+    began_s = time.monotonic()
+    sender.start(Request(tag=100, url=receiver.url("/hook"), headers=[], body=b"{}"))
+    sender.start(a_message(101, "amqp://127.0.0.1:1/", webhook=2))
+    others = MixedSender(CurlSender(LIMITS), brokers, LIMITS)
+    others.start(a_message(102, "amqp://127.0.0.1:1/", webhook=3))
+
+    assert [one.status for one in collect(sender, 2)] == ["200", "connection_failed"]
+    assert [one.status for one in collect(others, 1)] == ["connection_failed"]
+    assert time.monotonic() - began_s < 0.7
+    hung = collect(sender, 50)
+    assert {one.status for one in hung} == {"timeout"}
+    assert 0.9 < time.monotonic() - began_s < 2.5
+    assert sender.in_flight == 0
+    eventually(lambda: hanging.gone == 1, 5, "the connection being given up")
+    others.close()
+
+
+def test_a_wake_ends_the_wait_for_a_broker(sender: MixedSender, hanging: Hanging) -> None:
+    sender.start(a_message(1, hanging.url()))
+    threading.Timer(0.05, sender.wake).start()
+    began_s = time.monotonic()
+
+    assert sender.results(10.0) == []
+    assert time.monotonic() - began_s < 0.9
+    assert collect(sender, 1)[0].status == "timeout"
+
+
+def outcome_at(sender: MixedSender, url: str) -> Result:
+    sender.start(a_message(1, url))
+    (result,) = collect(sender, 1)
+    assert "127.0.0.1" not in (result.reason or "")
+    return result
+
+
+def test_networks_that_are_not_public_are_refused_unless_allowed(hanging: Hanging) -> None:
+    limits = Limits(timeout_s=1.0)
+    sender = MixedSender(CurlSender(limits), Brokers(limits), limits)
+
+    for host in ("127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "2130706433"):
+        assert outcome_at(sender, f"amqp://{host}:{hanging.port}/").status == "blocked_address"
+    assert hanging.gone == 0
+    sender.close()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "status"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "unknown_error"),
+        (b"AMQP\x00\x01\x00\x00", "unknown_error"),
+        (b"\x01\x00\x00\x7f\xff\xff\xff", "unknown_error"),  # a frame of 2 GiB
+        (b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x32\xce", "unknown_error"),  # a farewell before a greeting
+    ],
+)
+def test_what_speaks_no_amqp_costs_nothing_but_the_attempt(sender: MixedSender, greeting: bytes, status: str) -> None:
+    server = Hanging(greeting)
+
+    assert outcome_at(sender, server.url()).status == status
+    server.close()
+
+
+def test_where_all_routes_are_taken_a_message_waits_for_one_to_end(hanging: Hanging) -> None:
+    brokers = Brokers(LIMITS, routes_max=1)
+    sender = MixedSender(CurlSender(LIMITS), brokers, LIMITS)
+
+    assert outcome_at(sender, "amqp://127.0.0.1:1/").status == "connection_failed"
+    sender.start(a_message(2, "amqp://127.0.0.1:1/", webhook=2))  # the first one's route is idle, and ends
+    assert collect(sender, 1)[0].status == "connection_failed"
+    sender.start(a_message(3, hanging.url(), webhook=3))
+    sender.start(a_message(4, "amqp://127.0.0.1:1/", webhook=4))
+    assert [one.status for one in collect(sender, 2)] == ["timeout", "timeout"]
+    brokers.close()
+    sender.close()
+
+
+def test_the_library_of_a_destination_may_be_missing(sender: MixedSender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dispatcher.sender.rabbitmq", None)
+
+    result = outcome_at(sender, "amqp://127.0.0.1:1/")
+
+    assert result.status == "unknown_error"
+    assert "needs webhook-dispatcher[" in (result.reason or "")

@@ -1,0 +1,82 @@
+"""What may be written of a webhook whose events go into a queue."""
+
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from dispatcher.model.destination import Destination
+from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
+from dispatcher.schemas.errors import texts_by_field
+
+CREDENTIALS = {"username": "events", "password": "s3cret"}
+RABBITMQ = {"webhook_url": "amqps://mq.example.com/shop", "credentials": CREDENTIALS}
+
+
+def outcome(**attributes: Any) -> Any:
+    """What is loaded, or the fields that are refused with their messages."""
+    try:
+        return FilteredWebhookSchema().load({"events": ["invoice_paid"]} | attributes)
+    except ValidationError as error:
+        return texts_by_field(error)
+
+
+@pytest.mark.parametrize("url", ["amqps://mq.example.com", "amqp://mq.example.com:5673/", "AMQPS://10.0.0.1/a%2Fb"])
+def test_a_queue_is_named_by_its_url(url: str) -> None:
+    loaded = outcome(webhook_url=url, credentials=CREDENTIALS)
+
+    assert loaded["webhook_url"] == url
+    assert loaded["destination"] == {}  # not null: that is HTTP's
+    assert outcome(**RABBITMQ, destination={"exchange": "shop", "routing_key": "{event}.{webhook}"})["destination"] == {
+        "exchange": "shop",
+        "routing_key": "{event}.{webhook}",
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("amqps://user:secret@mq.example.com/", "amqps:///", "amqps://mq/a/b", "amqps://mq/?x=1", "amqps://mq:0"),
+        *("amqps://mq:99999", "amqps://[::1", "amqps://mq/\n", "amqps://a,b/", "amqps:mq", "ftp://mq", "sqs2://q", ""),
+    ],
+)
+def test_what_names_none_is_refused(url: str) -> None:
+    assert [*outcome(webhook_url=url)] == ["webhook_url"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "field"),
+    [
+        ({"destination": {"queue": "x"}}, "destination"),
+        ({"destination": {"routing_key": "{body}"}}, "destination"),
+        ({"destination": {"routing_key": "{event"}}, "destination"),
+        ({"destination": {"routing_key": "{event.__class__}"}}, "destination"),
+        ({"destination": {"exchange": "a\nb"}}, "destination"),
+        ({"destination": {"exchange": 5}}, "destination"),
+        ({"destination": []}, "destination"),
+        ({"credentials": {"username": "x"}}, "credentials"),
+        ({"credentials": {"username": "x", "password": None}}, "credentials"),
+        ({"credentials": None}, "credentials"),
+        ({"auth_header": "Bearer x"}, "auth_header"),
+    ],
+)
+def test_what_does_not_fit_it_is_refused(attributes: dict[str, Any], field: str) -> None:
+    assert [*outcome(**{**RABBITMQ, **attributes})] == [field]
+
+
+def test_http_has_neither_and_api_v3_has_nothing_else() -> None:
+    https = {"webhook_url": "https://example.com/hook"}
+
+    assert "destination" not in outcome(**https)
+    assert [*outcome(**https, destination={}, credentials=CREDENTIALS)] == ["destination", "credentials"]
+    with pytest.raises(ValidationError, match="is invalid"):
+        ClientWebhookSchema().load({"events": ["invoice_paid"], **RABBITMQ})
+
+
+def test_places_are_filled_once_and_by_values_only() -> None:
+    values = {"event": "{id}", "id": "7", "resource": "", "webhook": "1", "date": "2026-11-29"}
+    destination = Destination(webhook_id=1, settings={"key": "{event}/{date}"}, credentials=CREDENTIALS, values=values)
+
+    assert destination.setting("key") == "{id}/2026-11-29"
+    assert destination.setting("other", "{id}") == "7"
+    assert "s3cret" not in repr(destination)
