@@ -33,7 +33,7 @@ ATTRIBUTES = [
     "updated_at",
 ]
 EXTRAS = [
-    *OPTION_DEFAULTS,
+    *(name for name in OPTION_DEFAULTS if name not in ("destination", "credentials")),  # of /api/v1 alone
     "description",
     "tags",
     "metadata",
