@@ -16,7 +16,8 @@ from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas import active
 from dispatcher.schemas.api.destinations import kind_of, place_of
 from dispatcher.schemas.api.field_paths import problems_of_paths
-from dispatcher.schemas.api.webhook import INVALID, ClientWebhookSchema, FilteredWebhookSchema
+from dispatcher.schemas.api.urls import INVALID
+from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.settings import Settings

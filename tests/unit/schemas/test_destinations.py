@@ -58,6 +58,7 @@ def test_what_names_none_is_refused(url: str) -> None:
         ({"credentials": {"username": "x", "password": None}}, "credentials"),
         ({"credentials": None}, "credentials"),
         ({"auth_header": "Bearer x"}, "auth_header"),
+        ({"oauth2": {"token_url": "https://example.com", "client_id": "a", "client_secret": "b"}}, "oauth2"),
     ],
 )
 def test_what_does_not_fit_it_is_refused(attributes: dict[str, Any], field: str) -> None:

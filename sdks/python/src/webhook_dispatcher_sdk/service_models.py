@@ -486,6 +486,8 @@ class Webhook(TypedDict):
     deactivated_reason: str | None
     public_key: str | None
     jwks_path: str | None
+    destination: dict[str, Any] | None
+    credentials: dict[str, Any] | None
     uid: str | None
     filter: dict[str, Any] | None
 
@@ -519,6 +521,8 @@ class WebhookChanges(TypedDict):
     signing: NotRequired[str]
     ordering: NotRequired[str]
     superseding: NotRequired[bool]
+    destination: NotRequired[dict[str, Any] | None]
+    credentials: NotRequired[dict[str, Any] | None]
     uid: NotRequired[str | None]
     filter: NotRequired[dict[str, Any] | None]
 
@@ -552,6 +556,8 @@ class WebhookInput(TypedDict):
     signing: NotRequired[str]
     ordering: NotRequired[str]
     superseding: NotRequired[bool]
+    destination: NotRequired[dict[str, Any] | None]
+    credentials: NotRequired[dict[str, Any] | None]
     uid: NotRequired[str | None]
     filter: NotRequired[dict[str, Any] | None]
 
@@ -622,6 +628,8 @@ class NewWebhook(TypedDict):
     deactivated_reason: str | None
     public_key: str | None
     jwks_path: str | None
+    destination: dict[str, Any] | None
+    credentials: dict[str, Any] | None
     uid: str | None
     filter: dict[str, Any] | None
     signing_secret: str
