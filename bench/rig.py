@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -87,7 +87,7 @@ class Rig:
         use_container(None)
         self._stack.close()
 
-    def sql(self, text: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def sql(self, text: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
         """The rows of one statement on a connection of the rig's own, committed at once."""
         with self._postgres.cursor() as cursor:
             cursor.execute(text, parameters or None)

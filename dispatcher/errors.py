@@ -12,7 +12,8 @@ DispatcherError
 │   ├── InvalidReplay        a replay's parameters are invalid
 │   ├── InvalidErasure       whose payloads are to be erased is not said
 │   ├── InvalidAlertChannel  an alert channel's attributes are invalid
-│   └── InvalidEventType     an event type's attributes are invalid, or would break receivers
+│   ├── InvalidEventType     an event type's attributes are invalid, or would break receivers
+│   └── InvalidPortalSession     a link's attributes are invalid
 ├── RecordNotFound           the front doors answer 404
 │   ├── AccountNotFound      no account with that slug
 │   ├── WebhookNotFound      no webhook with that id in the account
@@ -25,7 +26,8 @@ DispatcherError
 │   ├── ReplayNotFound       no replay with that id
 │   ├── ErasureNotFound      no erasure with that id in the account
 │   ├── AlertChannelNotFound no alert channel with that id in the account, or among the operators'
-│   └── OutboxNotFound       no outbox with that name
+│   ├── OutboxNotFound       no outbox with that name
+│   └── PortalSessionNotFound    no live link or session of the portal with that id in the account
 ├── AccountExists            the slug is taken, or is another account's external id
 ├── UserExists               the e-mail is taken in that account, or among the operators
 ├── EventTypeConflict        the event type is a catalogue's, or webhooks subscribe to it
@@ -132,6 +134,10 @@ class InvalidEventType(InvalidFields):
     """The event type's attributes are invalid."""
 
 
+class InvalidPortalSession(InvalidFields):
+    """The attributes of a link to the portal are invalid."""
+
+
 class RecordNotFound(DispatcherError):
     """The record does not exist, or belongs to another account."""
 
@@ -146,6 +152,12 @@ class AccountNotFound(RecordNotFound):
     """The account does not exist."""
 
     noun, remedy = "account", "; create it with: dispatcher account create {}"
+
+
+class PortalSessionNotFound(RecordNotFound):
+    """The link or session of the portal does not exist, or has ended."""
+
+    noun = "portal session"
 
 
 class AccountExists(DispatcherError):

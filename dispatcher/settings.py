@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError
@@ -15,6 +16,7 @@ from marshmallow.validate import OneOf, Range, Regexp
 
 from dispatcher.environment import variable
 from dispatcher.errors import InvalidSetting
+from dispatcher.operator_rules import OperatorRule, read_rule
 from dispatcher.producer_settings import DatabaseSettings, ProducerSettings, postgres_url, refuse_failpoint, url_of
 from dispatcher.redis_url import sentinels_of
 from dispatcher.schemas.api.addresses import EMAIL
@@ -70,6 +72,13 @@ def _host_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", name):
         raise ValidationError("not a host name; without scheme and port, such as hooks.internal")
     return name.strip("[]")
+
+
+def _issuer(text: str) -> None:
+    """With TLS, or on loopback: keys that come in the clear could be anybody's."""
+    parts = urlsplit(text)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
+        raise ValidationError("must start with https://")
 
 
 def _redis_url(*others: str) -> Callable[[str], None]:
@@ -156,6 +165,23 @@ class Settings(ProducerSettings, DatabaseSettings):
         "`debug`, `info`, `warning` or `error`", "info", OneOf(("debug", "info", "warning", "error"))
     )
     log_format: str = setting("`text`, or `json` with one object per line", "text", OneOf(("text", "json")))
+    oidc_issuer: str = setting(
+        "the identity provider with which operators sign in to the console, by OpenID Connect, as it names itself: "
+        "`https://id.example.com`; if empty, there is none",
+        "",
+        _issuer,
+    )
+    oidc_client_id: str = setting("the client that the console is there", "")
+    oidc_client_secret: str = setting("the secret of that client; if empty, it is a public one", "", secret=True)
+    oidc_operators: tuple[OperatorRule, ...] = setting(
+        "who is an operator, comma-separated: e-mails that the provider has verified, or `claim=value` such as "
+        "`groups=webhook-admins`",
+        (),
+        each=read_rule,
+    )
+    oidc_read_only: tuple[OperatorRule, ...] = setting(
+        "who is an operator that may only read, likewise", (), each=read_rule
+    )
     metrics_port: int = setting(
         "port on which a worker serves its own metrics, or the next free one of 50; 0: none", 0, Range(0, 65_485)
     )
@@ -173,6 +199,9 @@ class Settings(ProducerSettings, DatabaseSettings):
 
     metrics_host: str = advanced("address of that port", "127.0.0.1", _ADDRESS)
     sender: str = advanced("`curl` (libcurl) or `requests` (portable, slower)", "curl", OneOf(("curl", "requests")))
+    oidc_scope: str = advanced(
+        "scopes that are asked for at the identity provider, with blanks in between", "openid email profile"
+    )
     user_agent: str = advanced(
         "the `User-Agent` of every POST", f"webhook-dispatcher/{VERSION}", Regexp(r"[\x21-\x7e][\x20-\x7e]{0,255}\Z")
     )
@@ -260,6 +289,11 @@ class Settings(ProducerSettings, DatabaseSettings):
         each=_host_name,
     )
 
+    @property
+    def oidc_host(self) -> str:
+        """The identity provider's."""
+        return urlsplit(self.oidc_issuer).hostname or ""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BrokerSettings:
@@ -296,6 +330,10 @@ def read_settings() -> Settings:
         raise InvalidSetting(
             "DISPATCHER_SMTP_TLS", "must not be none with DISPATCHER_SMTP_USER: the password would be sent in plain"
         )
+    if settings.oidc_issuer and not settings.oidc_client_id:
+        raise InvalidSetting("DISPATCHER_OIDC_CLIENT_ID", "required where DISPATCHER_OIDC_ISSUER is set")
+    if settings.oidc_issuer and not (settings.oidc_operators or settings.oidc_read_only):
+        raise InvalidSetting("DISPATCHER_OIDC_OPERATORS", "required where DISPATCHER_OIDC_ISSUER is set")
     refuse_failpoint(settings)
     return settings
 

@@ -87,6 +87,15 @@ class SignIn:
         self._counter.forgive([limits[1][0], by_address, by_name])
         return Outcome(candidate=candidate)
 
+    def wait_s(self, address: str) -> int:
+        """Counts an attempt that an identity provider checks; for how many seconds it is refused, 0: it is not."""
+        refused = self._counter.count([(f"address {address}", PER_ADDRESS)])
+        return max(1, math.ceil(refused[1])) if refused is not None else 0
+
+    def forgive(self, address: str) -> None:
+        """That attempt was right."""
+        self._counter.forgive([f"address {address}"])
+
 
 class FallbackSignInCounter:
     """Counts in Redis, for all processes; while it is away, in this process alone.

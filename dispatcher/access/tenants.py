@@ -15,7 +15,7 @@ from dispatcher.schemas.api.webhook import EXTERNAL_ID
 from dispatcher.schemas.errors import texts_by_field
 from dispatcher.settings import Settings, check_time_zone
 from dispatcher.storage.admin import accounts, audit, erase, tenants
-from dispatcher.storage.admin.tenants import LIMITS, Tenant
+from dispatcher.storage.admin.tenants import COLUMNS, Tenant
 from dispatcher.storage.engine import Connection, Storage
 
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9_-]+")
@@ -103,8 +103,8 @@ def _edit(
     if {"time_zone", "owner_email", "owner_name"} & changes.keys():
         names = ("time_zone", "owner_email", "owner_name")
         accounts.edit(connection, tenant.id, **{name: changes.get(name) for name in names})
-    if changes.keys() & set(LIMITS):
-        tenants.set_limits(connection, tenant.id, {name: getattr(tenant, name) for name in LIMITS} | dict(changes))
+    if changes.keys() & set(COLUMNS):
+        tenants.set_columns(connection, tenant.id, {name: getattr(tenant, name) for name in COLUMNS} | dict(changes))
     edited = tenants.find(connection, tenant.external_id)
     changed = {name: value for name, value in changes.items() if getattr(tenant, name) != value}
     if changed or action == "account.created":

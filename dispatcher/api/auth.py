@@ -137,7 +137,7 @@ def needs_token(path: str) -> bool:
 
 def takes_forms(path: str) -> bool:
     """Whether a POST to this path may come without an access token: credentials, consent, and the console's forms."""
-    return path.startswith(("/console/", _CONSENT))
+    return path.startswith(("/console/", "/portal/", _CONSENT))
 
 
 def too_many(allowance: Allowance) -> ApiError:

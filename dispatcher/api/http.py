@@ -22,7 +22,7 @@ JSON = Any
 """Parsed JSON, or what becomes JSON."""
 ROW_ID = "row_id"
 """The converter of an id in a path."""
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FORM_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -76,7 +76,7 @@ def public_url() -> str:
     if settings.public_url:
         return settings.public_url.rstrip("/")
     name = urlsplit(request.host_url).hostname or ""
-    if name.lower() in (*_LOOPBACK, *settings.hosts):
+    if name.lower() in (*LOOPBACK, *settings.hosts):
         return request.host_url.rstrip("/")
     server, port = request.server or ("localhost", None)
     return f"{request.scheme}://{f'[{server}]' if ':' in server else server}:{port}"
@@ -161,10 +161,14 @@ def form_token(cookie: str) -> str:
     return token if _FORM_TOKEN.match(token) else secrets.token_hex(32)
 
 
-def with_safe_headers(response: Response, policy: str, *, referrer: str) -> Response:
-    """A page that no other site frames and no cache keeps, with a Content-Security-Policy that begins with `policy`."""
-    response.headers["Content-Security-Policy"] = f"{policy}; base-uri 'none'; frame-ancestors 'none'"
-    response.headers["X-Frame-Options"] = "DENY"
+def with_safe_headers(
+    response: Response, policy: str, *, referrer: str, frame_ancestors: Sequence[str] = ()
+) -> Response:
+    """A page that only `frame_ancestors` frame and no cache keeps; its Content-Security-Policy begins with `policy`."""
+    frames = " ".join(frame_ancestors) or "'none'"
+    response.headers["Content-Security-Policy"] = f"{policy}; base-uri 'none'; frame-ancestors {frames}"
+    if not frame_ancestors:
+        response.headers["X-Frame-Options"] = "DENY"  # which knows no list
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = referrer
     response.headers["Cache-Control"] = "no-store"

@@ -5,12 +5,14 @@ import re
 import click
 from marshmallow import ValidationError
 
+from dispatcher.access import tenants as access
 from dispatcher.access.accounts import create_account, edit_account, list_accounts
 from dispatcher.cli.options import email, json_option, name, option_group
-from dispatcher.cli.output import show, show_list
+from dispatcher.cli.output import show, show_attributes, show_list
 from dispatcher.current import current_container
 from dispatcher.model.account import Account
 from dispatcher.settings import check_time_zone
+from dispatcher.storage.admin import tenants
 from dispatcher.storage.admin.users import User
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
@@ -71,6 +73,36 @@ def edit(slug: str, time_zone: str | None, owner_email: str | None, owner_name: 
     )
     sentence = f"account {edited.slug} changed: time zone {edited.time_zone}, owner {owner.full_name} {owner.email}"
     show(_record(edited, owner), as_json, sentence)
+
+
+@account.command()
+@click.argument("account_id", metavar="ACCOUNT")
+@click.option(
+    "--frame-ancestor",
+    "frame_ancestors",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Origin whose pages may frame the portal, such as https://app.example.com. May be repeated; '' for none.",
+)
+@click.option("--company", help="The name that the portal shows.")
+@click.option("--logo-url", metavar="URL", help="An image beside the name.")
+@click.option("--accent", metavar="#RRGGBB", help="The colour of links and buttons.")
+@click.option("--accent-dark", metavar="#RRGGBB", help="The same, in the dark.")
+@json_option
+def portal(account_id: str, frame_ancestors: tuple[str, ...], as_json: bool, **theme: str | None) -> None:
+    """Show how the portal of ACCOUNT looks and who may frame it, with the given attributes changed.
+
+    ACCOUNT is your own id of it, or its slug if it has none. An empty value removes an attribute.
+    """
+    container = current_container()
+    before = container.storage.read(tenants.find, account_id).portal
+    changes = {name: value for name, value in theme.items() if value is not None}
+    chosen = {name: value for name, value in ({**before.get("theme", {}), **changes}).items() if value}
+    origins = [one for one in frame_ancestors or before.get("frame_ancestors", ()) if one]
+    after = {"frame_ancestors": origins, "theme": chosen}
+    if frame_ancestors or changes:
+        access.edit(container.storage, container.settings, account_id, {"portal": after})
+    show_attributes(after, as_json)
 
 
 @account.command("list")

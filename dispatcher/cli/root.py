@@ -30,7 +30,10 @@ _COMMANDS = {
         "Check, compare and export the catalogues in DISPATCHER_CATALOGUE, and of the database.",
     ),
     "client": ("clients", "Manage clients of the API."),
-    "deliveries": ("deliveries", "Show deliveries (one event for one webhook) and their attempts."),
+    "deliveries": (
+        "deliveries",
+        "Show deliveries (one event for one webhook) and their attempts; attempt a pending one now.",
+    ),
     "demo": ("demo", "Run a demonstration: events from signals to four webhooks, one flaky, one dead, one legacy."),
     "emit": (
         "emit",
@@ -45,6 +48,7 @@ _COMMANDS = {
     "listen": ("listen", "Receive webhooks on loopback, print them, and verify their signatures."),
     "migrate": ("operate", "Apply all pending migrations to the database."),
     "outbox": ("outbox", "Manage outboxes: databases of services, from which the workers take events in."),
+    "portal-link": ("portal", "Print a link that opens the portal of ACCOUNT, once and within an hour."),
     "reconcile": ("operate", "Rebuild the schedule in Redis from Postgres now."),
     "repair": (
         "operate",
@@ -72,6 +76,7 @@ _ON_THE_DATABASE = (
     "event-type",
     "migrate",
     "outbox",
+    "portal-link",
     "reconcile",
     "repair",
     "service-token",

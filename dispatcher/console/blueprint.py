@@ -3,8 +3,9 @@
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, g, url_for
+from flask import Flask, g
 
 from dispatcher.console import (
     audit,
@@ -12,33 +13,44 @@ from dispatcher.console import (
     error_pages,
     events,
     formatting,
+    oidc,
     overview,
+    portal,
     replays,
     session,
     webhooks,
 )
-from dispatcher.console.page import blueprint, csrf_token, flash_message, to
+from dispatcher.console.page import PORTAL, blueprint, csrf_token, flash_message, in_portal, to
 
 __all__ = ["register"]
 
-_PAGES = (session, overview, webhooks, deliveries, events, replays, audit, error_pages)
+_PAGES = (session, oidc, portal, overview, webhooks, deliveries, events, replays, audit, error_pages)
 """Importing them registers their routes."""
 _STATIC = Path(__file__).parent / "static"
 
 
 def register(app: Flask) -> None:
-    """Serves the console at /console."""
+    """Serves the console at /console, and the portal at /portal."""
     formatting.register(app)
     app.register_blueprint(blueprint)
+    app.register_blueprint(blueprint, name=PORTAL, url_prefix="/portal")
     app.jinja_env.globals |= {"to": to, "csrf_token": csrf_token, "flash_message": flash_message, "asset": asset}
-    app.context_processor(lambda: {"person": g.get("person"), "account": g.get("account")})
+    app.context_processor(_context)
+
+
+def asset(name: str) -> str | None:
+    """The path of a static file, with its hash, so that browsers may cache it; None where there is none."""
+    digest = _digest(name)
+    return digest and to("static", slug=None, filename=name, v=digest)
 
 
 @cache
-def asset(name: str) -> str | None:
-    """The path of a static file, with its hash, so that browsers may cache it; None where there is none."""
+def _digest(name: str) -> str | None:
     path = _STATIC / name
-    if not path.is_file():
-        return None
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return url_for("console.static", filename=name, v=digest)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else None
+
+
+def _context() -> dict[str, Any]:
+    """What every template knows."""
+    names = ("person", "account", "portal")
+    return {name: g.get(name) for name in names} | {"in_portal": in_portal()}

@@ -1,16 +1,19 @@
 """Signing in and out, and the sessions that somebody has."""
 
-import re
-
 from flask import Response, g, request
 from werkzeug.exceptions import NotFound
 
 from dispatcher.api.http import ROW_ID, address, container, form_token
 from dispatcher.api.sign_in_queue import refusal, sign_in_as
+from dispatcher.console import portal
+from dispatcher.console.oidc_provider import provider_of
 from dispatcher.console.page import (
     COOKIE,
     blueprint,
     check_token,
+    delete_cookie,
+    in_portal,
+    next_page,
     page,
     person,
     redirect_to,
@@ -23,7 +26,6 @@ from dispatcher.storage.admin import sessions
 from dispatcher.storage.admin.sessions import LIFETIME, Candidate
 
 _FORM_COOKIE = "console_form"
-_NEXT_PAGE = re.compile(r"/console(/[A-Za-z0-9/_.-]*)?(\?[^\s\\]*)?\Z")
 
 
 @blueprint.route("/sign-in")
@@ -41,19 +43,20 @@ def sign_in_with() -> Response:
     cookie = _start(outcome.candidate) if outcome.candidate is not None else None
     if cookie is None:
         return refusal(outcome, _form)
-    next_page = request.form.get("next", "")
-    response = see_other(next_page if _NEXT_PAGE.match(next_page) else to("home"))
+    response = see_other(next_page(request.form.get("next", "")))
     set_cookie(response, COOKIE, cookie, max_age=int(LIFETIME.total_seconds()))
-    response.delete_cookie(_FORM_COOKIE, path="/console")
+    delete_cookie(response, _FORM_COOKIE)
     return response
 
 
 @blueprint.route("/sign-out", methods=["POST"])
 def sign_out() -> Response:
     """Ends the session, also on the server."""
+    if in_portal():
+        return portal.leave()
     container().storage.transact(sessions.end, session_id())
     response = see_other(to("sign_in"))
-    response.delete_cookie(COOKIE, path="/console")
+    delete_cookie(response, COOKIE)
     return response
 
 
@@ -98,6 +101,7 @@ def _form(problem: str = "", status: int = 200) -> Response:
         name=request.form.get("name", ""),
         slug=request.form.get("account", ""),
         next_page=request.values.get("next", ""),
+        has_provider=provider_of(container().settings) is not None,
     )
     set_cookie(response, _FORM_COOKIE, token, samesite="Strict")
     g.person = None

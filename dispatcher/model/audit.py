@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Actor:
-    """`kind`: user, client, service_token, command (`name`: who ran it on which machine), or system (a worker)."""
+    """`kind`: user, client, service_token, portal_session, command (`name`: who, and where), system (a worker)."""
 
     kind: str
     id: int | None = None

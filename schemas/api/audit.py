@@ -8,7 +8,7 @@ from dispatcher.schemas.wire.fields import DateTime, Integer, Shape, String, Wir
 class ActorSchema(WireSchema):
     """Who did it. `command`: somebody who ran `dispatcher`, by the name on that machine; `system`: a worker."""
 
-    kind = String(required=True, choices=("user", "client", "service_token", "command", "system"))
+    kind = String(required=True, choices=("user", "client", "service_token", "portal_session", "command", "system"))
     id = Integer(required=True, allow_none=True)
     name = String(required=True)
 

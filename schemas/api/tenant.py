@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length, Range, Regexp
 
+from dispatcher.schemas.api.portal import PortalSchema
 from dispatcher.schemas.api.webhook import FilteredWebhookSchema
 from dispatcher.schemas.wire.fields import UNSENDABLE, Boolean, DateTime, Integer, WireSchema
 
@@ -54,6 +55,7 @@ class TenantSchema(WireSchema):
     requests_per_minute = _limit(10_000_000)
     emits_per_minute = _limit(10_000_000)
     retention_days = _limit(3_650)
+    portal = fields.Nested(PortalSchema)
     created_at = DateTime(dump_only=True)
     updated_at = DateTime(dump_only=True)
 

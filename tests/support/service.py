@@ -63,6 +63,10 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "GET {account}/erasures": ("erasures:read", None),
     "POST {account}/erasures": ("erasures", {"digest": "0" * 64}),
     "GET {account}/erasures/{erasure}": ("erasures:read", None),
+    "GET {account}/portal_sessions": ("portal:read", None),
+    "POST {account}/portal_sessions": ("portal", {"role": "manage"}),
+    "DELETE {account}/portal_sessions/{portal_session}": ("portal", None),
+    "DELETE {account}/portal_sessions": ("portal", None),
     "GET /audit_log": ("audit:read", None),
     "GET {account}/audit_log": ("audit:read", None),
     "GET {account}/alert_channels": ("alerts:read", None),
@@ -117,6 +121,7 @@ def things_of_v1(service: Service, account: str) -> dict[str, Any]:
         "event": service.get(f"{account}/deliveries/{delivery_id}").json()["event_id"],
         "replay": service.post(f"{account}/replays", json=REPLAY).json()["id"],
         "erasure": service.post(f"{account}/erasures", json={"subject": "nobody"}).json()["id"],
+        "portal_session": service.post(f"{account}/portal_sessions", json={}).json()["id"],
         "user": service.post(f"{account}/users", json={"email": email}).json()["id"],
         "client": service.post(f"{account}/clients", json={"name": "old"}).json()["client_id"],
     }

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,9 @@ def test_what_is_required_and_missing_is_named(environment: pytest.MonkeyPatch, 
         ("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.0/8,everywhere"),
         ("DISPATCHER_ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("DISPATCHER_REFUSED_NETWORKS", "203.0.113.0/24,ours"),
+        ("DISPATCHER_OIDC_ISSUER", "http://id.example.com"),
+        ("DISPATCHER_OIDC_OPERATORS", "ann"),
+        ("DISPATCHER_OIDC_READ_ONLY", "=support"),
         ("DISPATCHER_TIMEOUT_S", "quick"),
         ("DISPATCHER_TIMEOUT_S", "0"),
         ("DISPATCHER_TIMEOUT_S", "-30"),
@@ -152,6 +156,18 @@ def test_mail_needs_a_sender_and_a_password_needs_tls(environment: pytest.Monkey
     environment.setenv("DISPATCHER_SMTP_TLS", "none")
     with pytest.raises(InvalidSetting, match="DISPATCHER_SMTP_TLS"):
         read_settings()
+
+
+def test_an_identity_provider_needs_a_client_and_operators(environment: pytest.MonkeyPatch) -> None:
+    assert refused(environment, DISPATCHER_OIDC_ISSUER="https://id.example").variable == "DISPATCHER_OIDC_CLIENT_ID"
+    assert refused(environment, DISPATCHER_OIDC_CLIENT_ID="console").variable == "DISPATCHER_OIDC_OPERATORS"
+    environment.setenv("DISPATCHER_OIDC_OPERATORS", "ann@example.com,realm.roles=admin")
+    settings = read_settings()
+    assert [(rule.claim, rule.value) for rule in settings.oidc_operators] == [
+        ("email", "ann@example.com"),
+        ("realm.roles", "admin"),
+    ]
+    assert "s3cret" not in repr(replace(settings, oidc_client_secret="s3cret"))
 
 
 def test_crash_points_are_refused_unless_testing(environment: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,13 @@ document.addEventListener("change", (event) => {
   for (const box of document.querySelectorAll(`input[name="${name}"]:not(:disabled)`)) box.checked = event.target.checked;
 });
 
-document.addEventListener("DOMContentLoaded", () => { prepare(document); draw(); });
+// A link to the portal goes on by itself in a frame, and where a page led to it; a scanner of mails presses no button.
+function enter() {
+  const form = document.querySelector("form[data-submit]");
+  if (form && (window.top !== window.self || document.referrer)) form.requestSubmit();
+}
+
+document.addEventListener("DOMContentLoaded", () => { prepare(document); draw(); enter(); });
 document.addEventListener("htmx:afterSwap", (event) => { prepare(event.target); draw(); });
 // What is pending is asked for again until it is finished; then the page has new buttons.
 document.addEventListener("htmx:beforeSwap", (event) => {

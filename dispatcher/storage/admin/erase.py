@@ -70,7 +70,8 @@ where w.account_id = %(account_id)s and exists (select from dispatcher.deliverie
 """
 
 _END = """
-update dispatcher.accounts set ended_at = dispatcher.now(), slug = '~' || id, external_id = null, settings = '{}'
+update dispatcher.accounts set ended_at = dispatcher.now(), slug = '~' || id, external_id = null, settings = '{}',
+    portal = '{}'
 where id = %(account_id)s
 """
 
@@ -85,6 +86,7 @@ _CREDENTIALS: Mapping[str, str] = {
     "of replays": f"update dispatcher.replays set client_id = null where {_OF_THEM} returning id",
     "clients": "delete from dispatcher.clients where account_id = %(account_id)s returning id",
     "alert channels": "delete from dispatcher.alert_channels where account_id = %(account_id)s returning id",
+    "portal sessions": "delete from dispatcher.portal_sessions where account_id = %(account_id)s returning id",
     "users": "delete from dispatcher.users where account_id = %(account_id)s returning id",
 }
 

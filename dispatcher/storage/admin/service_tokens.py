@@ -10,9 +10,10 @@ from dispatcher.storage.secrets import hash_of, new_secret
 
 PREFIX = "whd_"
 """How every service token begins: scanners of repositories and logs find `whd_[0-9a-f]{64}`."""
-_RESOURCES = ("accounts", "users", "clients", "webhooks", "deliveries", "catalogue", "alerts")
+_RESOURCES = ("accounts", "users", "clients", "webhooks", "deliveries", "catalogue", "portal", "alerts")
 FULL = (*_RESOURCES, "erasures", "events:read", "events:write", "audit:read")
-"""All that a service token may be allowed. `clients` makes credentials with which an account's data are read."""
+"""All that a service token may be allowed. `clients` and `portal` make credentials with which an account's data are
+read."""
 READ_ONLY = (*(f"{name}:read" for name in _RESOURCES), "erasures:read", "events:read", "audit:read")
 """All that it may be allowed to read; signing secrets are not among it."""
 SCOPES = (*FULL, *(scope for scope in READ_ONLY if scope not in FULL))

@@ -8,8 +8,8 @@ from dispatcher.model.account import Account
 from dispatcher.storage.engine import Connection, Row, record, records, rows
 from dispatcher.storage.secrets import hash_of
 
-LIFETIME = timedelta(days=7)
-"""Of a session, however much it is used."""
+LIFETIME, VOUCHED_LIFETIME = timedelta(days=7), timedelta(hours=12)
+"""Of a session, however much it is used; and where an identity provider vouched, which may have changed its mind."""
 TOUCHED_EVERY = timedelta(minutes=1)
 """How often a session's last use is recorded at most."""
 _AGENT_LENGTH = 200
@@ -37,10 +37,11 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A person and the hash of their password."""
+    """A person who may sign in, and the hash of their password."""
 
     person: Person
-    password_hash: str = field(repr=False)
+    password_hash: str | None = field(repr=False)
+    """None: an identity provider vouched for them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +95,8 @@ _START = f"""
 with ended as (delete from dispatcher.sessions s where not ({_LIVE}))
 insert into dispatcher.sessions (hash, user_id, expires_at, address, agent)
 select %(hash)s, u.id, now() + %(lifetime)s, %(address)s, %(agent)s
-from dispatcher.users u where u.id = %(user_id)s and u.password_hash = %(password_hash)s for share of u
+from dispatcher.users u
+where u.id = %(user_id)s and (%(password_hash)s::text is null or u.password_hash = %(password_hash)s) for share of u
 returning expires_at
 """
 
@@ -137,7 +139,7 @@ def start(
         hash=hash_of(token),
         user_id=of.person.user_id,
         password_hash=of.password_hash,
-        lifetime=LIFETIME,
+        lifetime=VOUCHED_LIFETIME if of.password_hash is None else LIFETIME,
         idle=idle,
         address=address,
         agent=agent and agent[:_AGENT_LENGTH],

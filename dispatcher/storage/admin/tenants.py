@@ -1,5 +1,6 @@
 """Accounts as the company that runs this service knows them: by its own id, with their limits."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,8 @@ class Tenant:
     emits_per_minute: int | None
     """Of each of its clients, and of all service tokens together."""
     retention_days: int | None
+    portal: Mapping[str, Any]
+    """Who may frame the portal, and its theme: see `PortalSchema`."""
     created_at: datetime
     updated_at: datetime
 
@@ -42,14 +45,15 @@ class EmitAccount:
     emits_per_minute: int | None
 
 
-LIMITS = ("requests_per_minute", "emits_per_minute", "retention_days")
+COLUMNS = ("requests_per_minute", "emits_per_minute", "retention_days", "portal")
+"""Attributes that are the account's alone, and no part of its `Account`."""
 
 EXTERNAL_ID = "coalesce(a.external_id, a.slug)"
 """SQL: how the company knows the account `a`. Index: accounts_external_id_is_unique."""
 
 _SELECT = f"""
 select a.id, {EXTERNAL_ID}, a.slug, a.time_zone, o.email, o.full_name, a.requests_per_minute, a.emits_per_minute,
-    a.retention_days, a.created_at, a.updated_at
+    a.retention_days, a.portal, a.created_at, a.updated_at
 from dispatcher.accounts a join dispatcher.users o on o.account_id = a.id and o.permission = 'owner'
 """
 
@@ -62,9 +66,9 @@ select {EXTERNAL_ID}, a.emits_per_minute, a.id, a.slug, a.time_zone from dispatc
 where {EXTERNAL_ID} = any (%(external_ids)s::text[]) and a.ended_at is null
 """
 
-_SET_LIMITS = """
+_SET_COLUMNS = """
 update dispatcher.accounts set requests_per_minute = %(requests_per_minute)s, emits_per_minute = %(emits_per_minute)s,
-    retention_days = %(retention_days)s, updated_at = now()
+    retention_days = %(retention_days)s, portal = %(portal)s, updated_at = now()
 where id = %(id)s
 """
 
@@ -96,6 +100,6 @@ def requests_per_minute(connection: Connection, account_id: int) -> int | None:
     return limit
 
 
-def set_limits(connection: Connection, account_id: int, limits: Mapping[str, Any]) -> None:
-    """Stores all of LIMITS."""
-    rows(connection, _SET_LIMITS, **limits, id=account_id)
+def set_columns(connection: Connection, account_id: int, attributes: Mapping[str, Any]) -> None:
+    """Stores all of COLUMNS."""
+    rows(connection, _SET_COLUMNS, **{**attributes, "portal": json.dumps(attributes["portal"])}, id=account_id)

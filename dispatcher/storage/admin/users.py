@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.errors import UserExists
+from dispatcher.storage.admin.sessions import Candidate, Person
 from dispatcher.storage.engine import Connection, one, records, rows, scalar
 
 
@@ -54,6 +55,13 @@ values (%(account_id)s, %(email)s, %(full_name)s, %(permission)s, %(password_has
 on conflict do nothing returning id
 """
 
+# Index: users_operators_email_is_unique.
+_VOUCHED = """
+insert into dispatcher.users (email, full_name, permission) values (%(email)s, %(full_name)s, %(permission)s)
+on conflict (lower(email)) where account_id is null
+do update set full_name = excluded.full_name, permission = excluded.permission returning id
+"""
+
 _ALL = """
 select a.slug, u.email, u.full_name, u.permission, u.password_hash is not null, u.created_at
 from dispatcher.users u left join dispatcher.accounts a on a.id = u.account_id
@@ -101,6 +109,14 @@ def create(
     attributes = {"email": email, "full_name": full_name, "permission": permission, "password_hash": password_hash}
     id_: int = one(connection, UserExists(email), _CREATE, account_id=account_id, **attributes)[0]
     return id_
+
+
+def vouched_operator(connection: Connection, email: str, full_name: str, permission: str) -> Candidate:
+    """The operator that an identity provider vouches for, as it describes them now; new, if need be."""
+    attributes = {"email": email, "full_name": full_name, "permission": permission}
+    id_ = rows(connection, _VOUCHED, **attributes)[0][0]
+    person = Person(user_id=id_, email=email, full_name=full_name, permission=permission, account=None)
+    return Candidate(person=person, password_hash=None)
 
 
 def list_all(connection: Connection, slug: str | None = None) -> list[UserListing]:

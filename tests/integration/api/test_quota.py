@@ -53,8 +53,8 @@ def test_every_answer_tells_what_is_left_and_beyond_it_is_429(limited: Api) -> N
 
 
 def test_requests_for_tokens_count_by_the_accounts_own_quota(limited: Api, container: Container) -> None:
-    limits = {"requests_per_minute": 20, "emits_per_minute": None, "retention_days": None}
-    container.storage.transact(tenants.set_limits, limited.account.id, limits)
+    own: dict[str, Any] = {"requests_per_minute": 20, "emits_per_minute": None, "retention_days": None, "portal": {}}
+    container.storage.transact(tenants.set_columns, limited.account.id, own)
     credentials = {"grant_type": "client_credentials", "client_id": limited.client.client_id}
 
     answers = [limited.get("user.json") for _ in range(7)]

@@ -30,11 +30,11 @@ def busy(traffic: Traffic) -> dict[str, Any]:
         "event": event,
         "delivery": traffic.deliveries(well)[0],
         "retrying": traffic.deliveries(flaky)[0],
-        "replay": traffic.sql(_REPLAY, id=traffic.account.id)[0][0],
+        "replay": traffic.sql(REPLAY, id=traffic.account.id)[0][0],
     }
 
 
-_REPLAY = """
+REPLAY = """
 insert into dispatcher.replays (account_id, states, since, until, new_key, missed, state, matched, sent, paced_at,
     created_at,
     finished_at)

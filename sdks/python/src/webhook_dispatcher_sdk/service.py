@@ -403,6 +403,29 @@ class Audit(Resource):
         return self._transport.items(f"/accounts/{segment(external_id)}/audit_log", {"limit": limit}, "cursor")
 
 
+class Portal(Resource):
+    """Links that open the portal of an account."""
+
+    def list_sessions(self, external_id: str, *, limit: int | None = None) -> Iterator[models.PortalSession]:
+        """Links that can be used, and sessions that go on, oldest first."""
+        return self._transport.items(f"/accounts/{segment(external_id)}/portal_sessions", {"limit": limit}, "cursor")
+
+    def create_session(self, external_id: str, body: models.PortalSessionInput) -> models.NewPortalSession:
+        """Creates a link that opens the account's portal, once and within an hour. Its URL is shown only now.
+
+        Whoever opens it needs no password: give it to somebody whom you have signed in.
+        """
+        return self._transport.call("POST", f"/accounts/{segment(external_id)}/portal_sessions", body=body)
+
+    def end_sessions(self, external_id: str) -> None:
+        """Ends all links and sessions of the account's portal, at once."""
+        self._transport.call("DELETE", f"/accounts/{segment(external_id)}/portal_sessions")
+
+    def end_session(self, external_id: str, session_id: int) -> None:
+        """Ends one of them, at once."""
+        self._transport.call("DELETE", f"/accounts/{segment(external_id)}/portal_sessions/{segment(session_id)}")
+
+
 class Operations:
     """All of them, by the kind of record."""
 
@@ -418,3 +441,4 @@ class Operations:
         self.erasures = Erasures(transport)
         self.alert_channels = AlertChannels(transport)
         self.audit = Audit(transport)
+        self.portal = Portal(transport)

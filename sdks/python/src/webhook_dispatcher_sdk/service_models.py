@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class Actor(TypedDict):
-    kind: Literal["client", "command", "service_token", "system", "user"]
+    kind: Literal["client", "command", "portal_session", "service_token", "system", "user"]
     id: int | None
     name: str
 
@@ -263,6 +263,17 @@ class NewEventType(TypedDict):
     payload_retention_days: NotRequired[int | None]
 
 
+class NewPortalSession(TypedDict):
+    id: int
+    role: Literal["read", "manage"]
+    label: str | None
+    return_url: str | None
+    created_at: str
+    started_at: str | None
+    ends_at: str
+    url: str
+
+
 class NewClient(TypedDict):
     client_id: str
     name: str
@@ -305,6 +316,44 @@ class Ping(TypedDict):
 
 class PingRequest(TypedDict):
     event_name: NotRequired[str | None]
+
+
+FrameAncestor: TypeAlias = str
+
+
+class PortalSession(TypedDict):
+    id: int
+    role: Literal["read", "manage"]
+    label: str | None
+    return_url: str | None
+    created_at: str
+    started_at: str | None
+    ends_at: str
+
+
+class PortalSessionList(TypedDict):
+    data: list[PortalSession]
+    next: str | None
+
+
+class PortalTheme(TypedDict):
+    company: str
+    logo_url: str
+    """
+    An image beside the name
+    """
+    accent: str
+    accent_dark: str
+
+
+class PortalThemeInput(TypedDict):
+    company: NotRequired[str]
+    logo_url: NotRequired[str]
+    """
+    An image beside the name
+    """
+    accent: NotRequired[str]
+    accent_dark: NotRequired[str]
 
 
 class ProblemField(TypedDict):
@@ -383,19 +432,6 @@ class StoredEventTypeList(TypedDict):
     next: str | None
 
 
-class Account(TypedDict):
-    external_id: str
-    slug: str
-    time_zone: str
-    owner_email: str
-    owner_name: str
-    requests_per_minute: int | None
-    emits_per_minute: int | None
-    retention_days: int | None
-    created_at: str
-    updated_at: str
-
-
 class Client(TypedDict):
     client_id: str
     name: str
@@ -413,21 +449,6 @@ class ClientInput(TypedDict):
 
 class ClientList(TypedDict):
     data: list[Client]
-    next: str | None
-
-
-class AccountInput(TypedDict):
-    slug: NotRequired[str]
-    time_zone: NotRequired[str]
-    owner_email: NotRequired[str]
-    owner_name: NotRequired[str]
-    requests_per_minute: NotRequired[int | None]
-    emits_per_minute: NotRequired[int | None]
-    retention_days: NotRequired[int | None]
-
-
-class AccountList(TypedDict):
-    data: list[Account]
     next: str | None
 
 
@@ -635,6 +656,27 @@ class NewWebhook(TypedDict):
     signing_secret: str
 
 
+class Portal(TypedDict):
+    frame_ancestors: list[FrameAncestor]
+    theme: PortalTheme
+
+
+class PortalInput(TypedDict):
+    frame_ancestors: NotRequired[list[FrameAncestor]]
+    theme: NotRequired[PortalThemeInput]
+
+
+class PortalSessionInput(TypedDict):
+    role: NotRequired[Literal["read", "manage"]]
+    label: NotRequired[str | None]
+    return_url: NotRequired[str | None]
+    expires_in: NotRequired[int]
+    """
+    Seconds that the session lasts, from the use of the link
+    """
+    theme: NotRequired[PortalThemeInput]
+
+
 class Problem(TypedDict):
     type: str
     title: str
@@ -642,3 +684,33 @@ class Problem(TypedDict):
     code: str
     detail: str
     errors: NotRequired[list[ProblemField]]
+
+
+class Account(TypedDict):
+    external_id: str
+    slug: str
+    time_zone: str
+    owner_email: str
+    owner_name: str
+    requests_per_minute: int | None
+    emits_per_minute: int | None
+    retention_days: int | None
+    portal: Portal
+    created_at: str
+    updated_at: str
+
+
+class AccountInput(TypedDict):
+    slug: NotRequired[str]
+    time_zone: NotRequired[str]
+    owner_email: NotRequired[str]
+    owner_name: NotRequired[str]
+    requests_per_minute: NotRequired[int | None]
+    emits_per_minute: NotRequired[int | None]
+    retention_days: NotRequired[int | None]
+    portal: NotRequired[PortalInput]
+
+
+class AccountList(TypedDict):
+    data: list[Account]
+    next: str | None

@@ -33,7 +33,7 @@ def test_every_route_is_tried(container: Container) -> None:
     names = {
         "external_id": "{account}", "webhook_id": "{webhook}", "user_id": "{user}", "client_id": "{client}",
         "delivery": "{delivery}", "event_id": "{event}", "replay_id": "{replay}", "erasure_id": "{erasure}",
-        "channel_id": "{channel}",
+        "channel_id": "{channel}", "session_id": "{portal_session}",
         "name": "{event_type}",
     }  # fmt: skip
     found = {"POST {account}/events"}  # no route of Flask's
