@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dispatcher import clock, log
 from dispatcher.alerts import texts
 from dispatcher.model.alert import Alert, AlertChannel, ChannelType
-from dispatcher.model.attempt import is_success
+from dispatcher.model.attempt import Result, for_clients, is_success
 from dispatcher.sender.contract import Request
 from dispatcher.sender.pool import SenderPool
 from dispatcher.sender.smtp import MailFailed, MailRefused, connect
@@ -63,9 +63,16 @@ def _post(messages: Messages, senders: SenderPool, settings: Settings) -> Iterat
             sender.start(_request(id_, channel, alerts, settings))
         while sender.in_flight:
             for result in sender.results(1.0):  # their own limits end the wait
-                yield result.tag, None if is_success(result.status) else result.reason or result.status
+                yield result.tag, None if is_success(result.status) else _reason(result, messages[result.tag][0])
     finally:
         senders.give_back(sender)
+
+
+def _reason(result: Result, channel: AlertChannel) -> str:
+    """An account's owner sees no more of it than of an attempt."""
+    of_operators = channel.account_id is None
+    status, reason = (result.status, result.reason) if of_operators else for_clients(result.status, result.reason)
+    return reason or status
 
 
 def _request(id_: int, channel: AlertChannel, alerts: Sequence[Alert], settings: Settings) -> Request:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dispatcher.alerts import channels
-from dispatcher.cli.options import json_option, named_options, option_group
+from dispatcher.cli.options import json_option, named_options, one_of, option_group
 from dispatcher.cli.output import show_attributes, show_list, time_of
 from dispatcher.current import current_container
 from dispatcher.errors import DispatcherError
@@ -23,7 +23,7 @@ _extras = option_group(
         "--alert",
         "alerts",
         multiple=True,
-        type=click.Choice([*AlertKind]),
+        type=one_of(AlertKind),
         help="An alert that it gets; may be repeated. Default: all that concern it.",
     ),
     click.option(
@@ -45,7 +45,7 @@ def alert_channel() -> None:
 @alert_channel.command()
 @_whose
 @click.option("--name", required=True, help="For people.")
-@click.option("--type", required=True, type=click.Choice([*ChannelType]), help="How it is reached.")
+@click.option("--type", required=True, type=one_of(ChannelType), help="How it is reached.")
 @click.option("--target", required=True, metavar="ADDRESS", help="An e-mail address, or a URL.")
 @_extras
 @json_option

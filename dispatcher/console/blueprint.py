@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, g
 
 from dispatcher.console import (
+    alerts,
     audit,
     deliveries,
     error_pages,
@@ -24,7 +25,7 @@ from dispatcher.console.page import PORTAL, blueprint, csrf_token, flash_message
 
 __all__ = ["register"]
 
-_PAGES = (session, oidc, portal, overview, webhooks, deliveries, events, replays, audit, error_pages)
+_PAGES = (session, oidc, portal, overview, webhooks, deliveries, events, replays, audit, alerts, error_pages)
 """Importing them registers their routes."""
 _STATIC = Path(__file__).parent / "static"
 

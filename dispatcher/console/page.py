@@ -68,6 +68,10 @@ _MESSAGES = {
     "none_selected": "No deliveries selected.",
     "stopped": "Replay stopped.",
     "resumed": "Replay resumed.",
+    "channel_created": "Channel created.",
+    "channel_saved": "Channel saved.",
+    "channel_deleted": "Channel deleted.",
+    "test_sent": "Test sent.",
     "session_ended": "Session ended.",
     "others_ended": "All other sessions ended.",
 }

@@ -10,9 +10,11 @@ import email.policy
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from email.message import EmailMessage
+from io import BufferedIOBase
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import Self, cast
+from typing import Any, Self, cast
 
 
 class MailServer(ThreadingTCPServer):
@@ -57,7 +59,7 @@ class _Session(StreamRequestHandler):
             return
         self.say("220 ready")
         recipients: list[str] = []
-        while line := self.rfile.readline():
+        while line := self.line():
             match line.decode().strip().split(" ", 1):
                 case ["ehlo" | "EHLO", _]:
                     self.say("250-hello", "250-AUTH PLAIN", *(["250-STARTTLS"] if server.tls else []), "250 8BITMIME")
@@ -84,16 +86,35 @@ class _Session(StreamRequestHandler):
                 case _:
                     self.say("250 ok")
 
+    def line(self) -> bytes:
+        try:
+            return self.rfile.readline()
+        except OSError:
+            return b""
+
     def say(self, *lines: str) -> None:
         self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
         self.wfile.flush()
 
     def encrypt(self, context: ssl.SSLContext) -> None:
-        secure: socket.socket = context.wrap_socket(self.request, server_side=True)
-        self.request = secure
-        self.connection = secure
-        self.rfile = secure.makefile("rb")
-        self.wfile = secure.makefile("wb")
+        self.connection.settimeout(5)
+        secure = context.wrap_socket(self.connection, server_side=True, do_handshake_on_connect=False)
+        self.request = self.connection = secure
+        self.rfile, self.wfile = secure.makefile("rb"), _Writer(secure)
+        with suppress(ssl.SSLError):  # a client that does not trust it hangs up
+            secure.do_handshake()
 
     def finish(self) -> None:
-        """The connection ends without ado."""
+        super().finish()
+        self.connection.close()
+
+
+class _Writer(BufferedIOBase):
+    """As socketserver's own."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def write(self, data: Any) -> int:
+        self._connection.sendall(data)
+        return len(data)

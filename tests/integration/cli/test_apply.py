@@ -235,3 +235,45 @@ def test_stored_types_are_checked_exported_and_compared(
     assert run("catalogue", "diff", str(base)).stdout == "no changes\n"
     use(None)
     assert "BREAKS order.shipped: removed" in run("catalogue", "diff", str(base), "--no-stored", code=1).stdout
+
+
+CHANNELS = """
+accounts:
+  cus_17:
+    alert_channels:
+      - {name: on call, type: email, target: ops@example.com, failing_after_minutes: 30}
+      - {name: chat, type: slack, target: "https://hooks.slack.com/services/T0/B0/s3cret"}
+alert_channels:
+  - {name: pager, type: webhook, target: "https://pager.example.com/s3cret", alerts: [backlog]}
+"""
+
+
+def test_alert_channels_are_made_once_and_changed_without_showing_what_is_secret(
+    apply: Callable[..., Result], run_json: Callable[..., Any], run: Callable[..., Result]
+) -> None:
+    shown = apply(CHANNELS).stdout
+    assert "+ alert channel on call of cus_17" in shown
+    assert "+ alert channel pager of operators" in shown
+    assert apply(CHANNELS).stdout == "nothing to change\n"
+
+    changed = CHANNELS.replace("30", "45").replace("T0/B0/s3cret", "T0/B0/s3cret2")
+    shown += apply(changed).stdout
+    assert "    failing_after_minutes: 30 -> 45" in shown
+    assert "s3cret" not in shown
+    assert apply(changed).stdout == "nothing to change\n"
+    line = apply(CHANNELS.replace("ops@example.com", "nobody"), code=1).stderr
+    assert ":5: accounts.cus_17.alert_channels.0.target must be an e-mail address" in line
+
+    (mail, chat), (pager,) = (
+        run_json("alert-channel", "list", *whose) for whose in (["--account", "cus_17"], ["--operators"])
+    )
+    assert (mail["failing_after_minutes"], chat["target"]) == (45, "https://hooks.slack.com/…")
+    assert pager["alerts"] == ["backlog"]
+    run("alert-channel", "edit", str(chat["id"]), "--account", "cus_17", "--paused")
+    run("alert-channel", "delete", str(mail["id"]), "--account", "cus_17")
+    assert [one["active"] for one in run_json("alert-channel", "list", "--account", "cus_17")] == [False]
+    run("alert-channel", "delete", str(pager["id"]), "--account", "cus_17", code=1)
+    run("alert-channel", "list", code=2)
+    new = ("--operators", "--name", "x", "--type", "email", "--target", "ops@example.com")
+    number = str(run_json("alert-channel", "create", *new)["id"])
+    assert "DISPATCHER_SMTP_HOST" in run("alert-channel", "test", number, "--operators", code=1).stderr

@@ -16,9 +16,10 @@ from dispatcher.web.app import create_app
 from tests.integration.console.conftest import PASSWORD, Site, Traffic, a_session
 from tests.integration.console.test_console_pages import PAGES
 from tests.support.builders import an_account
+from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
 
-_IDS = {"webhook": 1, "off": 1, "delivery": 1, "retrying": 1, "event": 1, "replay": 1}
+_IDS = {"webhook": 1, "off": 1, "delivery": 1, "retrying": 1, "event": 1, "replay": 1, "channel": 1}
 ACTIONS = (
     "/webhooks",
     "/webhooks/{webhook}/edit",
@@ -35,6 +36,10 @@ ACTIONS = (
     "/replays",
     "/replays/{replay}/stop",
     "/replays/{replay}/resume",
+    "/alerts",
+    "/alerts/{channel}/edit",
+    "/alerts/{channel}/test",
+    "/alerts/{channel}/delete",
 )
 
 
@@ -460,3 +465,46 @@ def test_a_refresh_of_the_overview_asks_postgres_at_most_five_times(
 
     assert answer.status_code == 200
     assert len(asked) <= 5
+
+
+def test_people_of_an_account_alert_its_users_and_operators_whom_they_like(
+    site: Site, person: Callable[..., str], account: Account, receiver: Receiver
+) -> None:
+    email, alerts = person(), f"/accounts/{account.slug}/alerts"
+    site.sign_in(email)
+    form = {
+        "name": "ops",
+        "type": "email",
+        "alerts": ["failing", "recovered"],
+        "failing_after_minutes": "5",
+        "active": "1",
+    }
+
+    assert "must be the e-mail address of a user" in site.send(alerts, **form, target="ceo@example.com").text
+    assert "must be among failing" in site.send(alerts, **form | {"alerts": "backlog"}, target=email).text
+    assert site.send(alerts, **form, target=email).status_code == 303
+    assert "Channel created." in site.get(alerts).text
+    (path,) = set(re.findall(r'/console(/accounts/[^"]+/alerts/\d+)/edit', site.get(alerts).text))
+    assert site.send(f"{path}/edit", **form | {"name": "<b>night"}, target=email).status_code == 303
+    assert "&lt;b&gt;night" in site.get(alerts).text
+    assert "DISPATCHER_SMTP_HOST is not set" in site.send(f"{path}/test").text
+    assert site.send(f"{path}/test").status_code == 503  # once a minute
+    assert [site.get(one).status_code for one in ("/alerts", "/alerts/new")] == [404, 404]
+
+    reader = Site(_server(site))
+    reader.sign_in(person("read"))
+    assert reader.get(alerts).status_code == 403
+    assert reader.send(f"{path}/delete").status_code == 403
+
+    operator, number = Site(_server(site)), path.rpartition("/")[2]
+    operator.sign_in(person("operator"))
+    assert operator.send(f"/alerts/{number}/delete").status_code == 404
+    assert operator.send(f"{path}/edit", **form, target="ceo@example.com").status_code == 303
+    url = receiver.script("/alerts-of-operators", Answer())
+    created = operator.send("/alerts", **form | {"type": "webhook"}, target=url).text
+    assert "whsec_" in created
+    assert "alerts-of-operators" not in created
+    (theirs,) = re.findall(r"/console(/alerts/\d+)/edit", created)
+    assert operator.send(f"{theirs}/test").status_code == 303
+    assert operator.send(f"{theirs}/delete").status_code == 303
+    assert operator.send(f"{path}/delete").status_code == 303

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.alerts.channels import create_channel
 from dispatcher.container import Container
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import sessions
@@ -31,7 +32,11 @@ def busy(traffic: Traffic) -> dict[str, Any]:
         "delivery": traffic.deliveries(well)[0],
         "retrying": traffic.deliveries(flaky)[0],
         "replay": traffic.sql(REPLAY, id=traffic.account.id)[0][0],
+        "channel": create_channel(traffic.container.storage, traffic.account.id, CHANNEL).id,
     }
+
+
+CHANNEL = {"name": "On call", "type": "slack", "target": "https://hooks.slack.com/services/T0/B0/x"}
 
 
 REPLAY = """
@@ -58,6 +63,8 @@ PAGES = (
     "/replays",
     "/replays/new",
     "/replays/{replay}",
+    "/alerts",
+    "/alerts/{channel}/edit",
     "/audit-log",
     "/nowhere",
 )
