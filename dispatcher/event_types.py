@@ -226,11 +226,9 @@ def _check_patch(event: EventType, new: StoredType) -> None:
 
 
 def _check_downgrades(newest: EventType) -> None:
-    """By the examples, whether a body of each version can be made one of those before it."""
+    """By the examples: a new version must not break what older webhooks get of the others."""
     for version in range(2, newest.version + 1):
-        event = newest.at(version)
-        body, _ = event.render(event.example, "UTC")
         try:
-            event.downgraded(body.decode(), version - 1, "UTC")
+            newest.at(version).check_example()
         except DowngradeFailed as error:
             raise InvalidEventType({"downgrade": [f"the example: {error}"]}) from None

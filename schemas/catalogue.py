@@ -187,6 +187,12 @@ class EventType:
         except Exception as error:  # whatever a company's own code raises; its words may hold a payload
             raise DowngradeFailed(self.name, self.version, version, type(error).__name__) from error
 
+    def check_example(self) -> None:
+        """Raises InvalidEvent where its example is refused, DowngradeFailed where no older version can be made."""
+        body, _ = self.render(self.example, "UTC")
+        for version in reversed(range(1, self.version)):
+            self.downgraded(body.decode(), version, "UTC")
+
     @cached_property
     def example(self) -> dict[str, Any]:
         """An example of its body, shared and not to be changed."""

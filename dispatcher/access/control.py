@@ -32,12 +32,13 @@ class AccessControl:
     def limiter(self) -> Limiter:
         """Counts the requests of the API's clients and service tokens."""
         emits = dict.fromkeys((rate_limit.EMITS, rate_limit.ACCOUNT_EMITS), self._settings.emit_quota)
-        quotas = {rate_limit.DEFAULT: self._settings.quota, rate_limit.PAYLOADS: rate_limit.PAYLOAD_QUOTA, **emits}
+        open_to_all = {rate_limit.PAYLOADS: rate_limit.PAYLOAD_QUOTA, rate_limit.KEY_SETS: rate_limit.KEY_SETS_QUOTA}
+        quotas = {rate_limit.DEFAULT: self._settings.quota, **open_to_all, **emits}
         return Limiter(self._quota, quotas, WINDOW_S, exceeded=self._note_reached)
 
     def _note_reached(self, key: rate_limit.Key) -> None:
-        """For alerts; that a payload was fetched too often is nobody's quota."""
-        if key[1] != rate_limit.PAYLOADS:
+        """For alerts; what is open to all is nobody's quota."""
+        if key[1] not in (rate_limit.PAYLOADS, rate_limit.KEY_SETS):
             self._quotas_reached.note(key)
 
     @cached_property

@@ -25,14 +25,17 @@ LIMIT_S = 0.1
 """A settlement waits so long for Redis."""
 SKIP_S = 5.0
 """After a failure nothing is counted so long."""
-DEFAULT, EMITS, ACCOUNT_EMITS, PAYLOADS = "default", "emits", "account_emits", "payloads"
-"""The quotas there are: of a client or a service token, of an account for what service tokens emit there, and of one
-delivery for the times that its payload is fetched."""
+DEFAULT, EMITS, ACCOUNT_EMITS, PAYLOADS, KEY_SETS = "default", "emits", "account_emits", "payloads", "key_sets"
+"""The quotas there are: of a client or a service token, of an account for what service tokens emit there, of one
+delivery for the times that its payload is fetched, and of an address for the key sets that it asks for."""
 PAYLOAD_QUOTA = 60
 """A minute: for a receiver that tries again, and not for everybody who has the URL."""
+KEY_SETS_QUOTA = 600
+"""A minute: for many receivers behind one address, which keep them for minutes, and not for who tries ids."""
 
 Key = tuple[int, str]
-"""Whose it is (a client, a service token as a negative number, an account, a delivery), and one of its quotas."""
+"""Whose it is (a client, a service token as a negative number, an account, a delivery, a digest of an address), and one
+of its quotas."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,13 +3,17 @@
 import base64
 import hashlib
 import json
+import zlib
 from uuid import UUID
 
 from flask import Response
 from flask_smorest import Blueprint
 
+from dispatcher.access.rate_limit import KEY_SETS
+from dispatcher.api.addresses import throttle_key
+from dispatcher.api.auth import too_many
 from dispatcher.api.errors import not_found
-from dispatcher.api.http import container, json_response
+from dispatcher.api.http import address, container, json_response
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.secrets import PUBLIC_PREFIX
 
@@ -22,8 +26,13 @@ CACHED_S = 300
 @blueprint.route("/webhooks/<uuid:uuid>/.well-known/jwks.json")
 @blueprint.response(200)
 @blueprint.alt_response(404)
+@blueprint.alt_response(429)
 def show(uuid: UUID) -> Response:
     """The keys that verify the webhook's `v1a` signatures now, as a JSON Web Key Set: the newest first."""
+    whose = zlib.crc32(throttle_key(address()).encode())
+    allowance = container().access.limiter.spend(whose, KEY_SETS)
+    if allowance.exceeded:
+        raise too_many(allowance)
     storage = container().storage
     keys = storage.read(webhooks.public_keys, storage.secrets, uuid)
     if not keys:

@@ -2,7 +2,8 @@
 
 dispatcher:quota:<quota>:<whose>   string   how many there were; expires with the minute that the first began
 
-Whose: a client's row id, or a service token's as a negative number; of `account_emits` an account's.
+Whose: a client's row id, or a service token's as a negative number; of `account_emits` an account's,
+of `payloads` a delivery's, of `key_sets` a digest of an address.
 """
 
 from collections.abc import Mapping

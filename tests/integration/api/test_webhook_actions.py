@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import requests
@@ -15,7 +15,10 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from dispatcher import sdk
+from dispatcher.access.rate_limit import KEY_SETS
+from dispatcher.container import Container
 from dispatcher.schemas.api_v3 import EVENT_TYPES
+from dispatcher.web.app import create_app
 from tests.support.api import Api, Server
 from tests.support.receiver import Answer, Receiver
 
@@ -184,6 +187,23 @@ def test_a_key_pair_signs_and_its_public_keys_are_for_everybody(api: Api, receiv
 
     api.delete(f"{hook}.json")
     assert requests.get(answer.url, timeout=5).status_code == 404
+
+
+def test_who_asks_for_key_sets_of_ids_that_it_tries_is_soon_refused(container: Container) -> None:
+    unused = container.access.limiter.unused
+    usual, client = unused[KEY_SETS], create_app(container).test_client()
+    unused[KEY_SETS] = replace(usual, quota=2)
+
+    def ask(address: str) -> Any:
+        path = f"/webhooks/{uuid4()}/.well-known/jwks.json"
+        return client.get(path, environ_base={"REMOTE_ADDR": address})
+
+    answers = [ask("192.0.2.7") for _ in range(3)]
+    unused[KEY_SETS] = usual
+
+    assert [answer.status_code for answer in answers] == [404, 404, 429]
+    assert answers[-1].headers["Retry-After"].isdigit()
+    assert ask("192.0.2.8").status_code == 404
 
 
 def test_the_old_secret_may_end_at_once(api: Api, receiver: Any) -> None:
