@@ -7,8 +7,8 @@ emit needs too are in `producer_settings`. A test compares docs/reference/settin
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from urllib.parse import urlsplit
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError
@@ -65,6 +65,36 @@ def _outbox(text: str) -> Outbox:
         raise ValidationError("each must be name=url; a name has 1 to 63 lower-case letters, digits, - or _")
     postgres_url(url)
     return Outbox(name=name, url=url)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proxy:
+    """An HTTP proxy that is asked to connect to receivers. An IPv6 host has no brackets."""
+
+    host: str
+    port: int
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+def read_proxy(url: str) -> Proxy:
+    """The proxy at `http://user:password@host:port`; raises a ValidationError."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    has_more = not url.isascii() or parts.path.strip("/") or parts.query or parts.fragment or parts.scheme != "http"
+    if not port or not re.fullmatch(r"[a-z0-9._:-]+", host) or has_more:
+        raise ValidationError("must be http://host:port, or http://user:password@host:port")
+    return Proxy(host=host, port=port, username=unquote(parts.username or ""), password=unquote(parts.password or ""))
+
+
+def _ip_address(text: str) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise ValidationError("not an IP address") from None
 
 
 def _host_name(text: str) -> str:
@@ -210,6 +240,24 @@ class Settings(ProducerSettings, DatabaseSettings):
         (),
         each=_network,
     )
+    egress_proxy: str = advanced(
+        "an HTTP proxy by which all webhooks are reached (CONNECT), `http://user:password@host:3128`; if empty, none",
+        "",
+        read_proxy,
+        secret=True,
+    )
+    egress_lookup: str = advanced(
+        "who looks up the names of receivers behind that proxy: `here`, so that each address is checked and the proxy "
+        "is asked for that address, or `proxy`, which must refuse private addresses itself",
+        "here",
+        OneOf(("here", "proxy")),
+    )
+    egress_addresses: tuple[IPv4Address | IPv6Address, ...] = advanced(
+        "addresses of this machine, at most one of IPv4 and one of IPv6, comma-separated, from which connections to "
+        "receivers, or to that proxy, are opened; if empty, the system chooses",
+        (),
+        each=_ip_address,
+    )
     body_limit: int = advanced("bytes of a response that are read and kept", 65_536, Range(0, 16_777_216))
     retry_limit: int = advanced("retries after the first attempt", 5, Range(0, 100))
     retry_base_s: float = advanced("seconds before the first retry", 20.0, Range(0.01, 86_400))
@@ -322,6 +370,8 @@ def read_settings() -> Settings:
         raise InvalidSetting("DISPATCHER_LEASE_S", "must be at least twice DISPATCHER_TIMEOUT_S")
     if settings.window_start > settings.window_max:
         raise InvalidSetting("DISPATCHER_WINDOW_START", "must not exceed DISPATCHER_WINDOW_MAX")
+    if len({address.version for address in settings.egress_addresses}) < len(settings.egress_addresses):
+        raise InvalidSetting("DISPATCHER_EGRESS_ADDRESSES", "must be at most one address of IPv4 and one of IPv6")
     if len({outbox.name for outbox in settings.outboxes}) < len(settings.outboxes):
         raise InvalidSetting("DISPATCHER_OUTBOXES", "two outboxes have the same name")
     if settings.smtp_host and not settings.smtp_from:

@@ -33,6 +33,8 @@ NO_ADDRESS = "the host name has no address"
 """The reason of a connection that failed because of that."""
 NOT_PERMITTED = "the address is not permitted"
 """That of one that was not opened."""
+PROXY_ANSWERED = "the egress proxy answered "
+"""The reason of one that a proxy has not opened begins so: it may know names of the network behind, too."""
 _UNREACHABLE = "the host has no address that may be connected to"
 
 
@@ -42,10 +44,11 @@ def for_clients(status: str, reason: str | None) -> tuple[str, str | None]:
     A name with an address that is not public, and one without any, are one to them: whoever may create webhooks would
     learn otherwise which names there are in the network behind.
     """
-    if status == Status.BLOCKED_ADDRESS or reason == NO_ADDRESS:
-        return Status.CONNECTION_FAILED, _UNREACHABLE
-    if status == Status.OAUTH2_TOKEN_FAILED and reason is not None and reason.endswith((NO_ADDRESS, NOT_PERMITTED)):
+    is_unreachable = reason is not None and (reason.endswith((NO_ADDRESS, NOT_PERMITTED)) or PROXY_ANSWERED in reason)
+    if is_unreachable and status == Status.OAUTH2_TOKEN_FAILED:
         return status, f"token endpoint: {_UNREACHABLE}"
+    if is_unreachable or status == Status.BLOCKED_ADDRESS:
+        return Status.CONNECTION_FAILED, _UNREACHABLE
     return status, reason
 
 

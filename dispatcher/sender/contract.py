@@ -20,6 +20,7 @@ from dispatcher.model.destination import Destination
 from dispatcher.model.options import NO_OPTIONS
 from dispatcher.model.webhook import Target
 from dispatcher.payload import destination
+from dispatcher.sender.egress import DIRECT, Egress
 from dispatcher.settings import Network
 
 
@@ -45,6 +46,8 @@ class Request:
     oauth2: OAuth2 | None = None
     """Whose token is sent with it (`authorizing`): those who make connections do not look at it."""
     destination: Destination | None = None
+    address: str | None = None
+    """For the proxy, in the place of the URL's host (`lookups`): one that is permitted."""
 
 
 def request_to(
@@ -81,6 +84,7 @@ class Limits:
     body_limit: int = 65_536
     allowed_networks: tuple[Network, ...] = ()
     refused_networks: tuple[Network, ...] = ()
+    egress: Egress = DIRECT
 
     @property
     def receive_limit(self) -> int:

@@ -16,6 +16,7 @@ from dispatcher.clock import monotonic
 from dispatcher.model.attempt import NO_ADDRESS, NOT_PERMITTED, Result, Status
 from dispatcher.model.credentials import ClientCertificate
 from dispatcher.sender.contract import CERTIFICATE_REFUSED, TOO_LARGE, Limits, Request
+from dispatcher.sender.egress import PROXY_SLOW, proxy_fault
 from dispatcher.sender.wire import (
     STATUS_LINE,
     TEXT_LIMIT,
@@ -25,6 +26,7 @@ from dispatcher.sender.wire import (
     parse_target,
     written_headers,
 )
+from dispatcher.settings import Proxy
 
 _IDLE_S = 4
 """Receivers close idle connections after 5 s or more (Node, Apache 5, nginx 75). Letting go a little earlier avoids
@@ -35,6 +37,9 @@ _STREAM_REFUSED = re.compile(rb"HTTP/2 stream \d+ refused by server")
 
 _CERTIFICATE_REQUESTED = re.compile(rb".*TLS handshake, Request CERT")
 """Over TLS 1.3 a receiver that requires a client certificate breaks a connection off after the handshake."""
+
+_PROXY_ASKED = re.compile(rb"Establish(ing)? HTTP proxy tunnel")
+"""It is connected to, and may be waiting for the receiver."""
 
 _LOG_LINES = 200
 """Kept of libcurl's log for one request; a handshake is some 30."""
@@ -117,7 +122,11 @@ class Exchange:
         self._log: deque[bytes] = deque(maxlen=_LOG_LINES)
         self._is_verbose = False
         self._is_blocked = self._is_exhausted = self._is_full = False
+        self._address: str | None = None
+        self._proxy = limits.egress.proxy
         self._set_constant_options(ca_file)
+        if self._proxy is not None:
+            self._set_proxy(self._proxy)
 
     def _set_constant_options(self, ca_file: str) -> None:
         for option, value in {
@@ -146,6 +155,15 @@ class Exchange:
             self.curl.setopt(option, value)
         self.curl.unsetopt(pycurl.CAPATH)  # certifi's and no others, wherever this libcurl was built
 
+    def _set_proxy(self, proxy: Proxy) -> None:
+        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+        self.curl.setopt(pycurl.PROXY, f"http://{host}:{proxy.port}")
+        self.curl.setopt(pycurl.NOPROXY, "")
+        self.curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
+        if proxy.username:
+            self.curl.setopt(pycurl.PROXYUSERNAME, proxy.username)
+            self.curl.setopt(pycurl.PROXYPASSWORD, proxy.password)
+
     def prepare(self, request: Request, resolver: Resolver | None) -> None:
         """Sets up `request`. Raises Unsendable, or pycurl.error for what libcurl does not take."""
         self._tag, self.started_s, self._post_count, self.baseline = request.tag, monotonic(), 0, None
@@ -161,12 +179,22 @@ class Exchange:
             self._target = target
         if request.certificate is not self._certificate:
             self._show(request.certificate)
-        self.set_verbose(target.is_tls)
+        if request.address != self._address:
+            self._ask_for(request.address)
+        self.set_verbose(target.is_tls or self._proxy is not None)
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
         self.curl.setopt(pycurl.HTTPHEADER, _header_lines(request))
         if resolver is not None:
             addresses = ",".join(f"[{address}]" if ":" in address else address for address in resolver(target.host))
             self.curl.setopt(pycurl.RESOLVE, [f"{target.host}:{target.port}:{addresses}"])
+
+    def _ask_for(self, address: str | None) -> None:
+        """What the proxy is asked to connect to, where that is not the URL's host."""
+        if address is None:
+            self.curl.unsetopt(pycurl.CONNECT_TO)
+        else:
+            self.curl.setopt(pycurl.CONNECT_TO, [f"::[{address}]:" if ":" in address else f"::{address}:"])
+        self._address = address
 
     def _show(self, certificate: ClientCertificate | None) -> None:
         """What TLS shows. libcurl uses a connection again only for the same certificate, or for none."""
@@ -189,9 +217,14 @@ class Exchange:
         if code is None or self._is_full:
             return self._response()
         if self._is_exhausted:
-            return self.result(Status.UNKNOWN_ERROR, "no socket left on our side")
+            return self.result(Status.UNKNOWN_ERROR, "no socket can be opened on our side")
         if self._is_blocked and not self.curl.getinfo(pycurl.CONNECT_TIME):
             return self.result(Status.BLOCKED_ADDRESS, NOT_PERMITTED)
+        if self._proxy is not None and not self._post_count:
+            answered = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
+            if not 200 <= answered <= 299:
+                is_slow = code == pycurl.E_OPERATION_TIMEDOUT and any(map(_PROXY_ASKED.match, self._log))
+                return self.result(*((Status.TIMEOUT, PROXY_SLOW) if is_slow else proxy_fault(answered)))
         if code in _BROKEN and any(map(_CERTIFICATE_REQUESTED.match, self._log)):
             code = pycurl.E_SSL_CERTPROBLEM
         if code in _CERTIFICATE_FAULTS and self._certificate is not None:
@@ -245,11 +278,20 @@ class Exchange:
     def _open_socket(self, _purpose: int, address: tuple[int, int, int, tuple[object, ...]]) -> socket.socket | int:
         """A socket to connect to `address`. After a refusal libcurl goes on with the host's next address."""
         family, kind, protocol, sockaddr = address
-        if family not in (socket.AF_INET, socket.AF_INET6) or not self._permits(str(sockaddr[0])):
+        is_permitted = self._proxy is not None or self._permits(str(sockaddr[0]))  # the operator has named the proxy
+        if family not in (socket.AF_INET, socket.AF_INET6) or not is_permitted:
             self._is_blocked = True
             return pycurl.SOCKET_BAD
+        egress, source = self._limits.egress, None
+        if egress.addresses:
+            source = egress.source(is_v6=family == socket.AF_INET6)
+            if source is None:  # then by the host's next address
+                return pycurl.SOCKET_BAD
         try:
-            return _CurlSocket(family, kind, protocol)
+            opened = _CurlSocket(family, kind, protocol)
+            if source is not None:
+                opened.bind((source, 0))
+            return opened
         except OSError:
             self._is_exhausted = True
             return pycurl.SOCKET_BAD

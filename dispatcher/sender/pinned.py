@@ -24,13 +24,17 @@ from dispatcher.model.attempt import NO_ADDRESS, NOT_PERMITTED, Status
 from dispatcher.model.credentials import ClientCertificate
 from dispatcher.sender.certificates import load_client_certificate
 from dispatcher.sender.contract import Request
+from dispatcher.sender.egress import DIRECT, PROXY_SLOW, Egress, connect_head, proxy_fault
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.response import Fault, FinalResponse
 from dispatcher.sender.threads import DaemonPool
-from dispatcher.sender.wire import HttpTarget, Resolver, parse_target
+from dispatcher.sender.wire import STATUS_LINE, HttpTarget, Resolver, parse_target
+from dispatcher.settings import Proxy
 
 _ADDRESSES_TRIED = 4
 _LOOKUPS = 16
+_HEAD_LIMIT = 16_384
+"""Bytes of a proxy's response to CONNECT."""
 LATE = "no complete response in time"
 
 
@@ -73,32 +77,71 @@ class Call:
 class Dialer:
     """Opens connections to permitted addresses; with TLS, whose handshake is left to the caller."""
 
-    def __init__(self, guard: AddressGuard, resolver: Resolver, ca_file: str) -> None:
+    def __init__(self, guard: AddressGuard, resolver: Resolver, ca_file: str, egress: Egress = DIRECT) -> None:
         self._guard = guard
         self._resolver = resolver
         self._lookups = DaemonPool("lookup", _LOOKUPS)
         self._ca_file = ca_file
+        self._egress = egress
         # Read once: urllib3 would read the file again for every connection, some 20 ms of CPU each.
         self._tls = lru_cache(maxsize=1_000)(self._context)
 
     def dial(self, call: Call) -> socket.socket:
-        """A socket connected to the first permitted address that responds. Raises Fault."""
+        """A socket connected to the first permitted address that responds, or by the proxy. Raises Fault."""
+        if self._egress.proxy is not None:
+            connection = self._dial_by(self._egress.proxy, call)
+            return self._with_tls(connection, call) if call.target.is_tls else connection
         is_blocked = False
         for address in self._addresses(call):
             if not self._guard.permits_text(address):
                 is_blocked = True
                 continue
             try:
-                connection = socket.create_connection((address, call.target.port), _remaining_s(call))
+                connection = self._connect(address, call.target.port, call)
             except TimeoutError:
                 raise Fault(Status.TIMEOUT, "connecting took too long") from None
             except OSError:
                 continue
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return self._with_tls(connection, call) if call.target.is_tls else connection
         if is_blocked:
             raise Fault(Status.BLOCKED_ADDRESS, NOT_PERMITTED)
         raise Fault(Status.CONNECTION_FAILED, "the connection was refused or not possible")
+
+    def _connect(self, host: str, port: int, call: Call) -> socket.socket:
+        """Raises OSError, also where there is no address to open a connection of this family from."""
+        source = None
+        if self._egress.addresses and self._egress.proxy is None:
+            address = self._egress.source(is_v6=":" in host)
+            if address is None:
+                raise OSError
+            source = (address, 0)
+        elif self._egress.addresses:
+            source = (self._egress.addresses[0], 0)
+        connection = socket.create_connection((host, port), _remaining_s(call), source)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def _dial_by(self, proxy: Proxy, call: Call) -> socket.socket:
+        """A socket that `proxy` has connected to the receiver."""
+        try:
+            connection = self._connect(proxy.host, proxy.port, call)
+        except OSError:
+            raise Fault(*proxy_fault(0)) from None
+        try:
+            call.attach(connection)
+            code = _answer(
+                connection, connect_head(proxy, call.request.address or call.target.host, call.target.port), call
+            )
+            if not 200 <= code <= 299:
+                raise Fault(*proxy_fault(code))
+        except OSError as error:
+            connection.close()
+            is_late = call.aborted or isinstance(error, TimeoutError)
+            raise Fault(*((Status.TIMEOUT, PROXY_SLOW) if is_late else proxy_fault(0))) from None
+        except Fault:
+            connection.close()
+            raise
+        return connection
 
     def close(self) -> None:
         """Drops the lookups that wait."""
@@ -132,6 +175,20 @@ class Dialer:
         if certificate is not None:
             load_client_certificate(context, certificate.certificate, certificate.private_key)
         return context
+
+
+def _answer(connection: socket.socket, head: bytes, call: Call) -> int:
+    """The code of a proxy's response to `head`. Raises OSError."""
+    connection.sendall(head)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        connection.settimeout(_remaining_s(call))
+        received = connection.recv(1)  # no more: what follows is the receiver's
+        if not received or len(answer) > _HEAD_LIMIT:
+            raise ConnectionResetError
+        answer += received
+    status = STATUS_LINE.match(answer)
+    return int(status[1]) if status else 0
 
 
 def _remaining_s(call: Call) -> float:

@@ -6,8 +6,10 @@ from dispatcher.sender import choose
 from dispatcher.sender.authorizing import AuthorizingSender, Tokens
 from dispatcher.sender.brokers import Brokers
 from dispatcher.sender.contract import Limits, Sender
+from dispatcher.sender.egress import Egress
+from dispatcher.sender.lookups import LookupSender
 from dispatcher.sender.mixed import MixedSender
-from dispatcher.settings import Settings
+from dispatcher.settings import Settings, read_proxy
 
 
 class SenderPool:
@@ -20,6 +22,11 @@ class SenderPool:
             body_limit=settings.body_limit,
             allowed_networks=settings.allowed_networks,
             refused_networks=settings.refused_networks,
+            egress=Egress(
+                proxy=read_proxy(settings.egress_proxy) if settings.egress_proxy else None,
+                resolves=settings.egress_lookup == "here",
+                addresses=tuple(map(str, settings.egress_addresses)),
+            ),
         )
         self._tokens = Tokens()
         self._brokers = Brokers(self._limits)
@@ -42,6 +49,8 @@ class SenderPool:
             return self._idle.pop()
         except IndexError:
             connecting = choose.make_sender(self._kind, self._limits)
+            if self._limits.egress.proxy is not None:
+                connecting = LookupSender(connecting, self._limits)
             http = AuthorizingSender(connecting, self._limits, self._tokens)
             sender = MixedSender(http, self._brokers, self._limits)
             self._references = [reference for reference in self._references if reference() is not None] + [ref(sender)]

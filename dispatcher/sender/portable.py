@@ -8,7 +8,6 @@ its doing, and a delivery wants none of them.
 import http.client
 import logging
 import queue
-import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from dispatcher.model.attempt import Result, Status
 from dispatcher.model.credentials import ClientCertificate
 from dispatcher.sender.contract import CERTIFICATE_REFUSED, Limits, Request
 from dispatcher.sender.guard import AddressGuard
+from dispatcher.sender.lookups import resolve
 from dispatcher.sender.pinned import LATE, Call, Dialer, PinnedAdapter
 from dispatcher.sender.response import Fault
 from dispatcher.sender.threads import DaemonPool
@@ -44,7 +44,7 @@ class RequestsSender:
         logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
         self._limits = limits
         guard = AddressGuard(limits.allowed_networks, limits.refused_networks)
-        self._dialer = Dialer(guard, resolver or _resolve, ca_file or certifi.where())
+        self._dialer = Dialer(guard, resolver or resolve, ca_file or certifi.where(), limits.egress)
         self._adapters: dict[ClientCertificate | None, PinnedAdapter] = {}
         self._threads = DaemonPool("sender", _THREADS)
         self._calls: dict[Call, None] = {}
@@ -169,12 +169,6 @@ class RequestsSender:
 
 def _result(call: Call, status: str, **parts: Any) -> Result:
     return Result(tag=call.request.tag, status=status, started_s=call.started_s, finished_s=monotonic(), **parts)
-
-
-def _resolve(host: str) -> Sequence[str]:
-    """The addresses that the system knows for `host`; it also reads numbers such as 2130706433 and 0x7f.1."""
-    infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in infos]
 
 
 def _prepare(call: Call) -> requests.PreparedRequest:

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 
 from dispatcher.errors import InvalidSetting
 from dispatcher.setting_fields import describe
-from dispatcher.settings import RemoteSettings, Settings, read_broker_settings, read_settings
+from dispatcher.settings import RemoteSettings, Settings, read_broker_settings, read_proxy, read_settings
 from tests.support.builders import SECRET_KEY
 
 KEY = SECRET_KEY  # the same in every process of a run
@@ -119,6 +119,15 @@ def test_what_is_required_and_missing_is_named(environment: pytest.MonkeyPatch, 
         ("DISPATCHER_OUTBOXES", "orders=mysql://hunter2@db"),
         ("DISPATCHER_OUTBOXES", "orders=postgresql://hunter2@db orders=postgresql://hunter3@db"),
         ("DISPATCHER_OUTBOX", "orders"),
+        ("DISPATCHER_EGRESS_PROXY", "proxy.internal:3128"),
+        ("DISPATCHER_EGRESS_PROXY", "https://me:hunter2@proxy.internal:3128"),
+        ("DISPATCHER_EGRESS_PROXY", "http://proxy.internal"),
+        ("DISPATCHER_EGRESS_PROXY", "http://proxy.internal:99999"),
+        ("DISPATCHER_EGRESS_PROXY", "http://proxy.internal:3128/path"),
+        ("DISPATCHER_EGRESS_PROXY", "http://proxy internal:3128"),
+        ("DISPATCHER_EGRESS_LOOKUP", "nowhere"),
+        ("DISPATCHER_EGRESS_ADDRESSES", "eth0"),
+        ("DISPATCHER_EGRESS_ADDRESSES", "10.0.0.1,10.0.0.2"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_only_its_variable_is_named(
@@ -213,6 +222,17 @@ def test_lists_and_booleans_are_read(environment: pytest.MonkeyPatch) -> None:
     assert [str(network) for network in settings.allowed_networks] == ["10.0.0.0/8", "fd00::/8"]
     assert [str(network) for network in settings.refused_networks] == ["10.0.0.1/32"]
     assert settings.testing is True
+
+
+def test_a_proxy_is_read_and_its_password_not_shown(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DISPATCHER_EGRESS_PROXY", "http://us%40corp:hunter2%3A@[::1]:3128/")
+    environment.setenv("DISPATCHER_EGRESS_ADDRESSES", "203.0.113.7, 2001:db8::7")
+    settings = read_settings()
+    proxy = read_proxy(settings.egress_proxy)
+
+    assert (proxy.host, proxy.port, proxy.username, proxy.password) == ("::1", 3128, "us@corp", "hunter2:")
+    assert "hunter2" not in repr(settings) + repr(proxy)
+    assert [str(address) for address in settings.egress_addresses] == ["203.0.113.7", "2001:db8::7"]
 
 
 def test_no_secret_is_in_the_repr(environment: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from dispatcher import clock, log
 from dispatcher.broker.flower import AttemptEvent
-from dispatcher.model.attempt import Result, Verdict, judge
+from dispatcher.model.attempt import Result, Status, Verdict, judge
 from dispatcher.model.delivery import Claimed, State
 from dispatcher.model.health import after
 from dispatcher.pipeline.drain.lane import Lane
@@ -18,6 +18,9 @@ from dispatcher.pipeline.trace import TracesAttempts
 from dispatcher.storage.pipeline.deliveries import Finished
 
 logger = logging.getLogger(__name__)
+
+PROXY_PAUSE_S = 30.0
+"""While the egress proxy fails, each webhook waits so long between two tries: its deliveries use up their attempts."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,9 @@ class Outcomes:
         retry, codes = self._policy.retry, options.success_codes
         if options.retry_schedule is not None:
             retry = retry.scheduled(options.retry_schedule)
+        if result.status == Status.EGRESS_PROXY_FAILED:  # that says nothing about the receiver
+            sent = False
+            lane.pause(self._monotonic() + PROXY_PAUSE_S)
         verdict = judge(result, delivery.attempt_number, retry, clock.now(), self._rng, codes)
         if sent:
             took_s = result.finished_s - result.started_s

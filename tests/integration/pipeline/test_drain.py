@@ -13,6 +13,7 @@ from dispatcher import clock as wall_clock
 from dispatcher.claim_check import ClaimChecks
 from dispatcher.model.account import Account
 from dispatcher.model.attempt import Result
+from dispatcher.model.credentials import OAuth2
 from dispatcher.model.health import Health, WindowPolicy
 from dispatcher.pipeline.drain.loop import Drain
 from dispatcher.pipeline.drain.traffic import STEP
@@ -54,6 +55,7 @@ def test_a_webhooks_options_decide_over_its_requests_and_over_what_comes_of_them
         "timeout_s": 5,
         "retry_schedule": [1_000, 2_000],
         "success_codes": ["204", "4xx"],
+        "oauth2": OAuth2(token_url="http://a.test/", client_id="us", client_secret="s3cret"),
     }
     hook = a_webhook(storage, account, "http://c.test/", ["invoice_sent"], **options)
     flow.emit(an_event("invoice_sent"), an_event("invoice_sent"))
@@ -65,8 +67,29 @@ def test_a_webhooks_options_decide_over_its_requests_and_over_what_comes_of_them
 
     assert (counts.delivered, counts.retrying) == (1, 1)
     assert [(("X-Env", "test") in one.headers, one.timeout_s) for one in sender.requests] == [(True, 5)] * 2
+    assert {one.oauth2 for one in sender.requests} == {options["oauth2"]}
     (wait,) = flow.sql("select next_attempt_at - now() from dispatcher.deliveries where finished_on is null")[0]
     assert 790 < wait.total_seconds() < 1_210
+
+
+def test_a_failing_proxy_says_nothing_about_its_receivers(
+    make_drain: Callable[..., Drain],
+    clock: FakeClock,
+    schedule: Any,
+    hook: Any,
+    emitted: Callable[..., None],
+    flow: Flow,
+) -> None:
+    emitted(35)
+    sender = FakeSender(clock, lambda _: Reply("egress_proxy_failed"))
+
+    counts = make_drain(sender, hook.id).run()
+
+    assert counts.retrying == len(sender.requests) == POLICY.window.start
+    assert sum(map(bool, flow.statuses())) == POLICY.window.start  # the others keep their attempts
+    assert schedule.healths([hook.id]) == {}
+    assert flow.sql("select failing_since from dispatcher.webhooks where id = %(id)s", id=hook.id)[0][0] is None
+    assert schedule.sizes() == {"due": 1, "held": 0}
 
 
 def test_of_a_payload_beyond_the_limit_a_url_is_sent_and_nothing_without_a_public_url(

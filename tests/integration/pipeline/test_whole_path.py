@@ -13,6 +13,7 @@ from dispatcher import emit, emit_many, signals
 from dispatcher.container import Container
 from dispatcher.errors import AccountNotFound, IllegalTransition, InvalidEventAttribute, WebhookNotFound
 from dispatcher.model.account import Account
+from dispatcher.model.credentials import OAuth2
 from dispatcher.model.webhook import Webhook
 from dispatcher.replays.one import replay
 from dispatcher.schemas import InvalidEvent
@@ -40,6 +41,29 @@ def wait_s(flow: Flow) -> float:
         "select extract(epoch from next_attempt_at - dispatcher.now())::float8 from dispatcher.deliveries_waiting"
     )
     return wait
+
+
+def test_a_refused_token_is_the_attempts_result_and_no_record_holds_one(
+    flow: Flow, container: Container, account: Account, receiver: Receiver
+) -> None:
+    answers = [Answer(status=401, body=b'{"error": "invalid_client"}'), Answer(body=b'{"access_token": "s3cret"}')]
+    client = OAuth2(token_url=receiver.script("/token", *answers), client_id="us", client_secret="hush")
+    hook = a_webhook(container.storage, account, receiver.script("/hook", Answer(status=403), Answer()), oauth2=client)
+
+    flow.run(an_event())
+    for _ in range(2):
+        flow.make_due()
+        flow.deliver(hook.id)
+
+    assert flow.statuses() == [["oauth2_token_refused", "403", "200"]]
+    (delivery,) = flow.deliveries()
+    assert delivery.attempts[-1].reason == "token endpoint: it answered 401 (invalid_client)"
+    assert [request.header("Authorization") for request in receiver.requests if request.path == "/hook"] == [
+        "Bearer s3cret"
+    ] * 2
+    stored = flow.sql("select row_to_json(a)::text from dispatcher.attempts a")
+    assert "s3cret" not in str(stored)
+    assert container.pinger.ping("applecorp", hook.id).response_status == "200"
 
 
 def test_an_event_arrives_as_a_signed_post(flow: Flow, hook: Webhook, receiver: Receiver) -> None:
