@@ -10,6 +10,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
+from threading import Lock
 
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import NO_ADDRESS, NOT_PERMITTED, Result, Status
@@ -43,6 +44,8 @@ class LookupSender:
         self._resolutions: queue.SimpleQueue[tuple[str, Addresses] | None] = queue.SimpleQueue()
         """None: somebody wants `results` to return."""
         self._ready: list[Result] = []
+        self._lock = Lock()
+        self._is_closed = False
 
     @property
     def capacity(self) -> int:
@@ -93,6 +96,8 @@ class LookupSender:
 
     def close(self) -> None:
         """Abandons what is in flight and closes all connections."""
+        with self._lock:
+            self._is_closed = True
         self._threads.shutdown()
         self._waiting.clear()
         self._ready.clear()
@@ -105,7 +110,9 @@ class LookupSender:
         except (OSError, UnicodeError):
             addresses = None
         self._resolutions.put((host, addresses))
-        self._sender.wake()
+        with self._lock:  # a sender that is closed is not woken: its descriptors may be another's by now
+            if not self._is_closed:
+                self._sender.wake()
 
     def _take_addresses(self, wait_s: float) -> bool:
         """Lets go of what waited for the lookups that have ended; whether somebody called `wake`."""
