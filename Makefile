@@ -120,7 +120,7 @@ image:
 # Needs uv (https://docs.astral.sh/uv); names, versions and hashes only.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 lock:
-	$(COMPILE) --extra server --extra embedded --extra bench --extra opentelemetry --extra docs --group dev pyproject.toml --output-file requirements-dev.lock
+	$(COMPILE) --extra server --extra embedded --extra bench --extra opentelemetry --extra aws --extra kafka --extra pubsub --extra docs --group dev pyproject.toml --output-file requirements-dev.lock
 	$(COMPILE) --extra server --extra embedded --group checkout --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
 	$(COMPILE) --extra server --extra opentelemetry --group build --constraint requirements-dev.lock pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --resolution lowest-direct --extra psycopg --extra psycopg2 --group lowest pyproject.toml --output-file requirements-lowest.lock

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import certifi
 
@@ -263,24 +263,28 @@ class _Route:
             broker.close()
 
 
-class _ExtraMissing(DispatcherError):
+class ExtraMissing(DispatcherError):
     """The library of this kind of destination is not installed."""
 
 
-def _connect(publication: Publication, network: Network) -> Broker:
-    scheme = publication.request.url.partition(":")[0].lower()
+def here(module: str, url: str) -> Any:
+    """A module of this package, which needs what an extra brings; raises ExtraMissing."""
     try:
-        module = importlib.import_module(f"dispatcher.sender.{_MODULES[scheme]}")
+        return importlib.import_module(f"dispatcher.sender.{module}")
     except ImportError as error:
-        kind = kind_of(publication.request.url)
-        raise _ExtraMissing(f"needs webhook-dispatcher[{kind.extra if kind else scheme}] in the worker") from error
-    return cast(Broker, module.connect(publication, network))
+        kind = kind_of(url)
+        raise ExtraMissing(f"needs webhook-dispatcher[{kind.extra if kind else module}] in the worker") from error
+
+
+def _connect(publication: Publication, network: Network) -> Broker:
+    url = publication.request.url
+    return cast(Broker, here(_MODULES[url.partition(":")[0].lower()], url).connect(publication, network))
 
 
 def _fault(error: Exception, broker: Broker | None) -> tuple[str, str]:
     if isinstance(error, Fault):
         return error.status, error.reason
-    if isinstance(error, _ExtraMissing):
+    if isinstance(error, ExtraMissing):
         return Status.UNKNOWN_ERROR, str(error)
     known = broker.fault_of(error) if broker is not None else None
     if known is not None:

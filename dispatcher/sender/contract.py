@@ -48,6 +48,8 @@ class Request:
     destination: Destination | None = None
     address: str | None = None
     """For the proxy, in the place of the URL's host (`lookups`): one that is permitted."""
+    method: str = "POST"
+    """PUT for objects of S3."""
 
 
 def request_to(

@@ -106,6 +106,7 @@ class Exchange:
         self._oversized = oversized
         self._tag = 0
         self._target: HttpTarget | None = None
+        self._method = "POST"
         self._certificate: ClientCertificate | None = None
         self._body_limit = limits.body_limit
         self.started_s = 0.0
@@ -182,6 +183,9 @@ class Exchange:
         if request.address != self._address:
             self._ask_for(request.address)
         self.set_verbose(target.is_tls or self._proxy is not None)
+        if request.method != self._method:
+            self.curl.setopt(pycurl.CUSTOMREQUEST, request.method)
+            self._method = request.method
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
         self.curl.setopt(pycurl.HTTPHEADER, _header_lines(request))
         if resolver is not None:

@@ -1,14 +1,22 @@
 """The sender of a drain: HTTP by one of the two senders, messages to brokers by threads of theirs (`brokers`).
 
+Queues and buckets of clouds have HTTP APIs, so what goes there is HTTP too.
+
 Nobody waits for a broker: a message whose time is over has timed out, whatever its thread is at.
 """
 
 import threading
+from collections.abc import Mapping
 
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import Result, Status
-from dispatcher.sender.brokers import LATE, Brokers, Publication
+from dispatcher.model.destination import Destination
+from dispatcher.sender.brokers import LATE, Brokers, ExtraMissing, Publication, here
 from dispatcher.sender.contract import Limits, Request, Sender
+from dispatcher.sender.wire import Unsendable
+
+_CLOUDS: Mapping[str, str] = {"sqs": "aws", "s3": "aws", "pubsub": "pubsub"}
+"""Scheme → the module here that makes a request of HTTP of the message (`as_http`)."""
 
 
 class MixedSender:
@@ -38,6 +46,10 @@ class MixedSender:
         """Begins `request`; returns at once."""
         if request.destination is None:
             self._http.start(request)
+            return
+        cloud = _CLOUDS.get(request.url.partition(":")[0].lower())
+        if cloud is not None:
+            self._start_as_http(cloud, request, request.destination)
             return
         publication = Publication(
             request, request.destination, monotonic(), self._limits.timeout_of(request), self._land
@@ -75,6 +87,19 @@ class MixedSender:
         self._http.close()
         self._publications.clear()
         self._landed.clear()
+
+    def _start_as_http(self, module: str, request: Request, destination: Destination) -> None:
+        try:
+            request = here(module, request.url).as_http(request, destination)
+        except (Unsendable, ExtraMissing) as error:
+            now_s = monotonic()
+            self._landed.append(
+                Result(
+                    tag=request.tag, status=Status.UNKNOWN_ERROR, reason=str(error), started_s=now_s, finished_s=now_s
+                )
+            )
+        else:
+            self._http.start(request)
 
     def _land(self, publication: Publication, status: str, reason: str | None) -> None:
         """By a broker's thread, or this one."""

@@ -176,7 +176,7 @@ def _prepare(call: Call) -> requests.PreparedRequest:
     headers, body = call.request.headers, call.request.body
     check_headers(headers)
     prepared = requests.PreparedRequest()
-    prepared.method, prepared.url, prepared.body = "POST", call.target.url, body
+    prepared.method, prepared.url, prepared.body = call.request.method, call.target.url, body
     prepared.headers = CaseInsensitiveDict([*headers, ("Content-Length", str(len(body)))])
     return prepared
 

@@ -154,7 +154,7 @@ def _check_destination(before: Webhook | None, changes: Mapping[str, Any]) -> No
     """Raises InvalidWebhook where its library is missing, or stored credentials would be shown to somebody else."""
     url = changes.get("webhook_url") if before is None else changes.get("webhook_url", before.webhook_url)
     kind = kind_of(url)
-    if kind is not None and importlib.util.find_spec(kind.module) is None:
+    if kind is not None and not _is_installed(kind.module):
         raise InvalidWebhook({"webhook_url": [f"needs webhook-dispatcher[{kind.extra}], which is not installed here"]})
     given = changes.get("credentials", {None: None})
     if before is None or not before.credentials or not isinstance(given, Mapping) or None not in given.values():
@@ -163,6 +163,13 @@ def _check_destination(before: Webhook | None, changes: Mapping[str, Any]) -> No
     was = place_of(before.webhook_url, before.destination)
     if kind is None or not isinstance(settings, Mapping | None) or place_of(str(url), settings) != was:
         raise InvalidWebhook({"credentials": ["must be given again, or be null, where the URL's host changes"]})
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor its package
+        return False
 
 
 def checked_attributes(

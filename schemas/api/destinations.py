@@ -53,7 +53,41 @@ _RABBITMQ = Kind(
     templates=frozenset({"routing_key"}),
     module="amqp",
 )
-KINDS: Mapping[str, Kind] = {"amqp": _RABBITMQ, "amqps": _RABBITMQ}
+_AWS = frozenset({"access_key_id", "secret_access_key"})
+_SQS = Kind(
+    title="SQS",
+    hosts=_REGION,
+    path=re.compile(r"/[0-9]{1,20}/[A-Za-z0-9_-]{1,80}(\.fifo)?\Z"),
+    settings={"endpoint": _URL, "message_group_id": _TEXT},
+    templates=frozenset({"message_group_id"}),
+    credentials=_AWS,
+    module="botocore.auth",
+    extra="aws",
+)
+_S3 = Kind(
+    title="S3",
+    hosts=re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]\Z"),
+    path=re.compile(r"(/.*)?\Z"),
+    settings={"endpoint": _URL, "region": _REGION},
+    required=frozenset({"region"}),
+    credentials=_AWS,
+    module="botocore.auth",
+    extra="aws",
+)
+_PUBSUB = Kind(
+    title="Google Pub/Sub",
+    hosts=re.compile(r"[a-z0-9.:-]{4,100}\Z"),
+    path=re.compile(r"/[A-Za-z][A-Za-z0-9._~+%-]{2,254}\Z"),
+    settings={"endpoint": _URL, "ordering_key": _TEXT},
+    templates=frozenset({"ordering_key"}),
+    credentials=frozenset({"service_account"}),
+    needs_credentials=False,  # emulators take none
+    module="google.auth",
+    extra="pubsub",
+)
+KINDS: Mapping[str, Kind] = {
+    "amqp": _RABBITMQ, "amqps": _RABBITMQ, "sqs": _SQS, "s3": _S3, "pubsub": _PUBSUB,
+}  # fmt: skip
 """By scheme of the URL."""
 
 
@@ -119,7 +153,7 @@ def check_destination(data: Mapping[str, Any]) -> None:
     else:
         if texts := _problems(kind, settings or {}):
             problems["destination"] = texts
-        if texts := _problems_of_credentials(kind, settings or {}, credentials or {}):
+        if texts := _problems_of_credentials(kind, credentials or {}):
             problems["credentials"] = texts
         problems |= {name: ["is only for HTTP; see credentials"] for name in _OF_HTTP if data.get(name)}
     if problems:
@@ -140,8 +174,8 @@ def _problems(kind: Kind, settings: Mapping[str, str]) -> list[str]:
     return texts
 
 
-def _problems_of_credentials(kind: Kind, settings: Mapping[str, str], credentials: Mapping[str, str]) -> list[str]:
-    if not credentials and (not kind.needs_credentials or "endpoint" in settings):
+def _problems_of_credentials(kind: Kind, credentials: Mapping[str, str]) -> list[str]:
+    if not credentials and not kind.needs_credentials:
         return []
     if credentials.keys() != kind.credentials:
         return [f"must be {' and '.join(sorted(kind.credentials))}"]

@@ -33,6 +33,43 @@ def test_a_queue_is_named_by_its_url(url: str) -> None:
     }
 
 
+AWS = {"access_key_id": "AKIA", "secret_access_key": "s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("url", "destination", "credentials"),
+    [
+        ("sqs://eu-central-1/123456789012/orders", {}, AWS),
+        ("sqs://eu-central-1/123456789012/orders.fifo", {"message_group_id": "{resource}"}, AWS),
+        ("s3://my.bucket-1", {"region": "eu-central-1"}, AWS),
+        ("s3://events/{event}/{date}/{id}.json", {"region": "x", "endpoint": "https://minio.example.com:9000"}, AWS),
+        ("pubsub://my-project/orders", {}, {"service_account": '{"private_key": "-----BEGIN\\n"}'}),
+        ("pubsub://example.com:project/orders", {"endpoint": "http://127.0.0.1:8085"}, None),
+    ],
+)
+def test_clouds_are_named_by_their_schemes(url: str, destination: Any, credentials: Any) -> None:
+    loaded = outcome(webhook_url=url, destination=destination, credentials=credentials)
+
+    assert (loaded["webhook_url"], loaded["destination"]) == (url, destination)
+    assert "webhook_url" in outcome(webhook_url=f"{url}?x=1", destination=destination, credentials=credentials)
+    assert "destination" in outcome(
+        webhook_url=url, destination={**destination, "endpoint": "https://x/y"}, credentials=credentials
+    )
+    assert "credentials" in outcome(webhook_url=url, destination=destination, credentials={"username": "x"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("sqs://eu-central-1/orders", "sqs://sqs.eu-central-1.amazonaws.com/1/orders", "s3://Bucket", "s3://"),
+        *("s3://events/{body}", "s3://events/%7Bbody%7D", "pubsub://my-project", "pubsub://my-project/a/b"),
+        *("sqs://a.b@evil/1/orders", "s3://bucket/é", "s3://bucket\\x"),
+    ],
+)
+def test_what_names_nothing_there_is_refused(url: str) -> None:
+    assert "webhook_url" in outcome(webhook_url=url, destination={"region": "x"}, credentials=AWS)
+
+
 @pytest.mark.parametrize(
     "url",
     [
