@@ -25,6 +25,7 @@ from dispatcher.model.attempt import NO_ADDRESS, Result, Status
 from dispatcher.model.destination import Destination
 from dispatcher.schemas.api.destinations import kind_of
 from dispatcher.sender.contract import Limits, Request
+from dispatcher.sender.egress import DIRECT, Egress
 from dispatcher.sender.guard import AddressGuard
 from dispatcher.sender.response import Fault
 
@@ -70,6 +71,7 @@ class Network:
     """How brokers are connected to: only permitted addresses, and TLS by trusted certificates."""
 
     guard: AddressGuard
+    egress: Egress
     ca_file: str
     connect_timeout_s: float
 
@@ -114,6 +116,7 @@ class Brokers:
         self._routes_max = routes_max
         self.network = Network(
             guard=AddressGuard(limits.allowed_networks, limits.refused_networks),
+            egress=limits.egress,
             ca_file=ca_file or certifi.where(),
             connect_timeout_s=min(limits.connect_timeout_s, limits.timeout_s),
         )
@@ -300,14 +303,16 @@ def _fault(error: Exception, broker: Broker | None) -> tuple[str, str]:
     return Status.UNKNOWN_ERROR, type(error).__name__
 
 
-def permitted_addresses(host: str, port: int, guard: AddressGuard) -> list[str]:
+def permitted_addresses(host: str, port: int, network: Network) -> list[str]:
     """The addresses of `host` that may be connected to, at least one; raises Fault."""
+    if network.egress != DIRECT:  # only HTTP goes by a proxy, or from an address of the operator's choice
+        raise Fault(Status.BLOCKED_ADDRESS, "brokers are not reached by the egress proxy or address")
     try:
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise Fault(Status.CONNECTION_FAILED, NO_ADDRESS) from None
     addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in infos))
-    permitted = [address for address in addresses if guard.permits_text(address)]
+    permitted = [address for address in addresses if network.guard.permits_text(address)]
     if not permitted:
         raise Fault(Status.BLOCKED_ADDRESS, "the address is not permitted")
     return permitted[:4]

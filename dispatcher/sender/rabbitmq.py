@@ -55,7 +55,7 @@ class RabbitMQ:
 
     def open(self) -> None:
         """Connects to the first permitted address that responds, and signs in."""
-        addresses = permitted_addresses(self._host, self._port, self._network.guard)
+        addresses = permitted_addresses(self._host, self._port, self._network)
         for address in addresses:
             try:
                 self._open(address)

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -15,7 +16,9 @@ from dispatcher.model.destination import Destination
 from dispatcher.sender.brokers import Brokers
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.curl import CurlSender
+from dispatcher.sender.egress import Egress
 from dispatcher.sender.mixed import MixedSender
+from dispatcher.settings import read_proxy
 from tests.support.posting import LOOPBACK, collect
 from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
@@ -135,6 +138,15 @@ def test_networks_that_are_not_public_are_refused_unless_allowed(hanging: Hangin
 
     for host in ("127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "2130706433"):
         assert outcome_at(sender, f"amqp://{host}:{hanging.port}/").status == "blocked_address"
+    assert hanging.gone == 0
+    sender.close()
+
+
+def test_brokers_are_not_reached_where_requests_must_leave_by_a_proxy(hanging: Hanging) -> None:
+    limits = replace(LIMITS, egress=Egress(proxy=read_proxy("http://127.0.0.1:1")))
+    sender = MixedSender(CurlSender(limits), Brokers(limits), limits)
+
+    assert outcome_at(sender, hanging.url()).status == "blocked_address"
     assert hanging.gone == 0
     sender.close()
 
