@@ -10,8 +10,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from dispatcher.container import Container
 from dispatcher.sdk import version as sdk_version
+from dispatcher.settings import Settings
 from dispatcher.version import VERSION
+from dispatcher.web.app import create_app
+from tests.support.builders import SECRET_KEY
 from tests.support.places import ROOT
 from tests.support.processes import PROGRAMS
 
@@ -134,6 +138,15 @@ def test_values_reach_what_they_are_for() -> None:
         web["spec"]["template"]["metadata"]["annotations"]
         != one("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]
     )
+
+
+def test_the_ingress_leads_to_every_route_but_those_that_ask_for_no_token() -> None:
+    (rule,) = one("Ingress", "web", True)["spec"]["rules"]
+    nowhere: Any = {"database_url": "postgresql://x/y", "redis_url": "redis://x", "broker_url": "redis://x"}
+    app = create_app(Container(Settings(**nowhere, secret_keys=(SECRET_KEY,))))
+
+    routes = {f"/{route.rule.split('/')[1]}" for route in app.url_map.iter_rules()}
+    assert {path["path"] for path in rule["http"]["paths"]} == routes - {"/healthz", "/readyz", "/metrics"}
 
 
 def test_migrations_run_before_the_rest_with_what_they_need() -> None:
