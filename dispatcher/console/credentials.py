@@ -1,11 +1,14 @@
 """The part of a webhook's form that says with what requests show who sends them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from dispatcher.model.credentials import ClientCertificate
 from dispatcher.schemas.api.credentials import ClientCertificateSchema, OAuth2Schema
 from dispatcher.schemas.api.headers import read_lines
 
+SOON_DAYS = 30
 _oauth2, _client_certificate = OAuth2Schema(), ClientCertificateSchema()
 
 
@@ -35,6 +38,12 @@ def shown_credentials(values: Mapping[str, Any]) -> dict[str, Any]:
     """Of a webhook or of what was written, without secrets."""
     schemas = {"oauth2": _oauth2, "client_certificate": _client_certificate}
     return {name: schema.dump(values[name]) if values.get(name) else None for name, schema in schemas.items()}
+
+
+def days_left(certificate: ClientCertificate | None, now: datetime) -> int | None:
+    """Until it expires, where that is soon; None: there is nothing to say."""
+    days = None if certificate is None else (certificate.expires_at - now).days
+    return days if days is not None and days < SOON_DAYS else None
 
 
 def typed_credentials(values: Mapping[str, Any]) -> dict[str, bool]:

@@ -22,7 +22,7 @@ def sent_headers(delivery: DeliveryRow, webhook: Webhook, user_agent: str, *, hi
     target = Target(
         webhook_id=webhook.id,
         url="",
-        auth_header=HIDDEN if webhook.auth_header else None,
+        auth_header=HIDDEN if webhook.auth_header or webhook.oauth2 else None,
         signing_keys=(_NO_KEYS,),
         payload_version=webhook.payload_version,
         signing=webhook.signing,

@@ -14,7 +14,7 @@ from dispatcher import clock
 from dispatcher.api.http import ROW_ID, container
 from dispatcher.api.query import PAGE_SIZE, cursor, parameter, tag
 from dispatcher.console import charts, filters
-from dispatcher.console.credentials import read_credentials, shown_credentials, typed_credentials
+from dispatcher.console.credentials import days_left, read_credentials, shown_credentials, typed_credentials
 from dispatcher.console.overview import pauses
 from dispatcher.console.page import READ_ONLY, account, blueprint, is_part, page, person, redirect_to, visible
 from dispatcher.errors import InvalidWebhook, TooManyPings, WebhookNotFound
@@ -79,6 +79,7 @@ def webhook_page(webhook_id: int, status: int = 200, **result: Any) -> Response:
         sparkline=_sparklines([webhook_id])[webhook_id],
         pause_s=pauses().get(webhook_id),
         pins=versions.pins(webhook),
+        certificate_days=days_left(webhook.client_certificate, clock.now()),
         recent=[visible(one) for one in _recent(webhook_id)],
         **result,
     )
