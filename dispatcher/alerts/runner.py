@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 15.0
 """A look-out for alerts."""
-AT_ONCE = 100
+AT_ONCE = 50
 """Channels of one task."""
 LIMIT_S = 60.0
 """A task sends nothing more after that."""
@@ -69,8 +69,9 @@ class Alerts:
 
     def look_out(self) -> int:
         """Sends channels that have news to the task; returns how many those are."""
-        if not self._schedule.claim_alerts(self._every_s * 0.9):
-            return 0
+        return self._hand_out() if self._schedule.claim_alerts(self._every_s * 0.9) else 0
+
+    def _hand_out(self) -> int:
         ids = self._storage.transact(alerts.find, self._of_operators(), AT_ONCE)
         if ids:
             self._schedule.hold_alerts(2 * LIMIT_S)
@@ -78,7 +79,7 @@ class Alerts:
         return len(ids)
 
     def send(self, channel_ids: Sequence[int]) -> dict[str, int]:
-        """Sends these channels their news; returns how many messages were taken, and were not."""
+        """Sends these channels their news, and hands out others; returns how many messages were taken, and were not."""
         counts = {"sent": 0, "failed": 0}
         mine = self._storage.transact(alerts.claim, channel_ids, LEASE_S)
         try:
@@ -95,6 +96,7 @@ class Alerts:
                     break
         finally:
             self._storage.transact(alerts.release, mine)
+        if not self._hand_out():
             self._schedule.hold_alerts(1.0)
         return counts
 
@@ -111,7 +113,7 @@ class Alerts:
                 self._storage.transact(alerts.not_sent, id_, str(error), RETRY_S)
                 ids.remove(id_)
                 continue
-            news = self._storage.read(alerts.read, id_, of_operators)
+            news = self._storage.read(alerts.read, channel, of_operators)
             if news:
                 messages[id_] = (channel, news)
         return messages

@@ -9,7 +9,7 @@ from werkzeug.exceptions import Forbidden, NotFound
 from dispatcher.alerts import channels
 from dispatcher.api.http import ROW_ID, container
 from dispatcher.console.page import READ_ONLY, blueprint, page, person, redirect_to
-from dispatcher.errors import InvalidAlertChannel, TooManyTestAlerts
+from dispatcher.errors import InvalidAlertChannel, TooManyPings, TooManyTestAlerts
 from dispatcher.model.alert import OF_ACCOUNTS, OF_OPERATORS, AlertChannel, AlertKind
 from dispatcher.schemas.api.options import read_number
 from dispatcher.storage.admin import alert_channels, users
@@ -73,8 +73,9 @@ def send_test(channel_id: int) -> Response:
     """Sends a test, and says what became of it."""
     parts, account_id = container(), _account_id()
     try:
-        error = channels.send_test(parts.storage, parts.senders, parts.settings, account_id, channel_id)
-    except TooManyTestAlerts as too_many:
+        with parts.pinger.slots.acquire(f"alerts:{account_id}"):
+            error = channels.send_test(parts.storage, parts.senders, parts.settings, account_id, channel_id)
+    except (TooManyPings, TooManyTestAlerts) as too_many:
         return _list(503, problem=str(too_many))
     return _list(problem=f"The test was not sent: {error}") if error else redirect_to("alert_channels", "test_sent")
 

@@ -14,6 +14,7 @@ from dispatcher.errors import StorageUnavailable
 from dispatcher.pipeline import erasures
 from dispatcher.pipeline.fault import guarded
 from dispatcher.settings import Outbox
+from dispatcher.storage import alerts
 from dispatcher.storage.admin import audit, erase, idempotent_requests, tokens
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.replays import jobs
@@ -45,6 +46,7 @@ def prune(
     storage.transact(rollups.prune)
     storage.transact(idempotent_requests.prune)
     storage.transact(audit.prune, audit_days)
+    storage.transact(alerts.prune)
     if erased := erase.keep_retentions(storage, ERASE_S):
         logger.info(log.line("history.erased", count=erased))
     with guarded("erasure.not_finished"):  # an outbox may be down

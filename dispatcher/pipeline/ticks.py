@@ -8,6 +8,7 @@ each hour     make and drop the days of history (`prune`), one worker at a time,
 at a commit   of events Postgres notifies the workers that fan out: these wake the `fan_out` that stays in them, or send
               one, unless one waits or stays elsewhere
 each 5 s      say that this worker lives; end the process if its broker connection is gone for good
+each 15 s     look for alerts (`alerts.runner`): one worker at a time, in a thread of its own
 each 2 s      step the running replays (`replays.job`); faster while one runs, and in a thread of its own, because
               what is due must not wait for a batch
 """

@@ -17,7 +17,7 @@ from dispatcher.storage.secrets import SecretBox
 
 QUOTA_ENDS = "interval '1 hour'"
 """A quota that was not reached for this long may be alerted again."""
-MOST = 5_000
+MOST = 2_000
 """Alerts in one message; the rest comes with the next."""
 
 # What is the case now. Index: webhooks_in_trouble. What operators alone can see comes as parameters.
@@ -27,7 +27,7 @@ _CASES = f"""
         w.id as webhook_id, w.webhook_url as label, w.deactivated_reason as detail
     from dispatcher.webhooks w
     where w.deleted_at is null and (w.failing_since is not null or w.deactivated_at is not null)
-        and (w.active or w.deactivated_at is not null)
+        and (w.active or w.deactivated_at is not null) {{of_account}}
     union all
     select coalesce(c.account_id, a.id), 'quota:' || q.owner_id || ':' || q.quota, q.since, 'quota_reached', null,
         coalesce('client ' || c.name, 'service token ' || t.name, 'all service tokens in the account'), q.quota
@@ -35,7 +35,7 @@ _CASES = f"""
     left join dispatcher.clients c on q.quota <> 'account_emits' and c.id = q.owner_id
     left join dispatcher.service_tokens t on q.quota <> 'account_emits' and t.id = -q.owner_id
     left join dispatcher.accounts a on q.quota = 'account_emits' and a.id = q.owner_id
-    where q.reached_at > dispatcher.now() - {QUOTA_ENDS}
+    where q.reached_at > dispatcher.now() - {QUOTA_ENDS} and coalesce(a.id, c.id, t.id) is not null
     union all
     select null, subject, since, kind, null, label, detail
     from unnest(%(subjects)s::text[], %(sinces)s::timestamptz[], %(kinds)s::text[], %(labels)s::text[],
@@ -43,9 +43,9 @@ _CASES = f"""
 """
 
 # Operators are notified of every account's: their channels have 0 in the place of an account.
-_NEW = f"""
+_NEW = """
     select c.id as channel_id, x.*
-    from ({_CASES}) x cross join lateral (values (x.account_id), (0)) whose (id)
+    from ({cases}) x cross join lateral (values (x.account_id), (0)) whose (id)
     join channels c on coalesce(c.account_id, 0) = whose.id
     where x.kind = any (c.alerts)
         and (x.kind <> 'failing' or x.since <= dispatcher.now() - make_interval(mins => c.failing_after_minutes))
@@ -69,18 +69,25 @@ _OVER = f"""
     where 'recovered' = any (c.alerts) and (({_RECOVERED}) or ({_OPERATORS_OVER}))
 """
 
+
+def _new(of_account: str = "") -> str:
+    return _NEW.format(cases=_CASES.format(of_account=of_account))
+
+
+_OF_ACCOUNT = "and (%(account_id)s::int is null or w.account_id = %(account_id)s)"
+
 _FIND = f"""
 with channels as materialized (
     select * from dispatcher.alert_channels where active and due_at <= dispatcher.now())
 select distinct channel_id from (
-    select channel_id from ({_NEW}) n union all select channel_id from ({_OVER}) o) found
+    select channel_id from ({_new()}) n union all select channel_id from ({_OVER}) o) found
 order by 1 limit %(limit)s
 """
 
 _READ = f"""
 with channels as materialized (select * from dispatcher.alert_channels where id = %(channel_id)s)
 select n.subject, n.kind, n.since, a.slug, n.webhook_id, n.label, n.detail
-from ({_NEW} union all select * from ({_OVER}) o) n left join dispatcher.accounts a on a.id = n.account_id
+from ({_new(_OF_ACCOUNT)} union all select * from ({_OVER}) o) n left join dispatcher.accounts a on a.id = n.account_id
 order by n.kind, n.since, n.subject limit {MOST}
 """
 
@@ -131,6 +138,8 @@ where id = %(channel_id)s
 """
 _RELEASE = "update dispatcher.alert_channels set due_at = dispatcher.now() where id = any (%(ids)s::int[])"
 
+_PRUNE = "delete from dispatcher.quotas_reached where reached_at < dispatcher.now() - interval '1 day'"
+
 _REACH = f"""
 insert into dispatcher.quotas_reached as q (owner_id, quota)
 select * from unnest(%(owner_ids)s::int[], %(quotas)s::text[])
@@ -163,9 +172,10 @@ def channel(connection: Connection, secrets: SecretBox, id_: int) -> AlertChanne
     return read_channel(one(connection, AlertChannelNotFound(id_), _CHANNEL, id=id_), secrets)
 
 
-def read(connection: Connection, channel_id: int, of_operators: Sequence[Alert]) -> list[Alert]:
+def read(connection: Connection, whose: AlertChannel, of_operators: Sequence[Alert]) -> list[Alert]:
     """The channel's news, MOST at most."""
-    return [_alert(*row) for row in rows(connection, _READ, channel_id=channel_id, **_of_operators(of_operators))]
+    which = {"channel_id": whose.id, "account_id": whose.account_id}
+    return [_alert(*row) for row in rows(connection, _READ, **which, **_of_operators(of_operators))]
 
 
 def sent(connection: Connection, channel_id: int, alerts: Sequence[Alert], pause_s: float) -> None:
@@ -193,6 +203,11 @@ def not_sent(connection: Connection, channel_id: int, error: str, pause_s: float
 def release(connection: Connection, ids: Iterable[int]) -> None:
     """Others may send to these at once."""
     rows(connection, _RELEASE, ids=array(ids))
+
+
+def prune(connection: Connection) -> None:
+    """Forgets quotas that were reached long ago."""
+    rows(connection, _PRUNE)
 
 
 def reach_quotas(connection: Connection, keys: Iterable[tuple[int, str]]) -> None:

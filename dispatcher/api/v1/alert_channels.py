@@ -162,7 +162,8 @@ def _edited(account_id: int | None, channel_id: int) -> Response:
 
 def _tested(account_id: int | None, channel_id: int) -> Response:
     own = container()
-    error = channels.send_test(own.storage, own.senders, own.settings, account_id, channel_id)
+    with own.pinger.slots.acquire(f"alerts:{account_id}"):
+        error = channels.send_test(own.storage, own.senders, own.settings, account_id, channel_id)
     return json_response(_test.dump({"sent": error is None, "error": error}))
 
 

@@ -77,8 +77,9 @@ class Told:
     def tell(self) -> dict[str, int]:
         """One look-out and what follows from it; the sums of all tasks."""
         counts = {"sent": 0, "failed": 0}
-        for ids in list(self.look_out()):
-            for name, count in self.alerts.send(ids).items():
+        tasks = self.look_out()
+        while tasks:
+            for name, count in self.alerts.send(tasks.pop()).items():
                 counts[name] += count
         return counts
 
