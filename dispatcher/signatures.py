@@ -1,4 +1,4 @@
-"""Signatures of requests: Standard Webhooks' `v1` and `v1a`, and those that receivers of Stripe and GitHub know."""
+"""Signatures of requests: Standard Webhooks' `v1` and `v1a`, and what receivers of Stripe, GitHub and Convoy know."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dispatcher.model.options import Options
 from dispatcher.model.webhook import SigningKeys
-from dispatcher.schemas.api.signatures import GITHUB, OWN_HEADERS, STRIPE, V1, V1A
+from dispatcher.schemas.api.signatures import CONVOY, CONVOY_SIMPLE, GITHUB, OWN_HEADERS, STRIPE, V1, V1A
 
 
 def signature_headers(
@@ -32,6 +32,11 @@ def signature_headers(
         fields.append((options.signature_header or OWN_HEADERS[STRIPE], f"t={timestamp}{''.join(parts)}"))
     if GITHUB in schemes:  # one signature fits in: during a rotation that of the secret before, for as long as it signs
         fields.append((options.signature_header or OWN_HEADERS[GITHUB], f"sha256={_hex(keys[-1], body)}"))
+    if CONVOY in schemes:
+        parts = (f",v1={_hex(key, timestamp.encode() + b',' + body)}" for key in keys)
+        fields.append((options.signature_header or OWN_HEADERS[CONVOY], f"t={timestamp}{''.join(parts)}"))
+    if CONVOY_SIMPLE in schemes:  # one, as with GitHub's
+        fields.append((options.signature_header or OWN_HEADERS[CONVOY_SIMPLE], _hex(keys[-1], body)))
     return fields
 
 
@@ -56,5 +61,5 @@ def _v1(key: bytes, signed: bytes) -> str:
 
 
 def _hex(key: SigningKeys, signed: bytes) -> str:
-    """With the secret's text, not what it stands for, as both companies' libraries do."""
-    return hmac.digest(key.secret.encode(), signed, hashlib.sha256).hex()
+    """With the secret's text, not what it stands for, as these companies' libraries do."""
+    return hmac.digest((key.text or key.secret).encode(), signed, hashlib.sha256).hex()

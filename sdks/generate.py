@@ -251,7 +251,9 @@ def text_of(operation: Operation, takes: str, gives: str, body: str = "body") ->
     is_optional = takes and not operation.json["requestBody"].get("required")
     paged = {"cursor": "cursor", "before": "link", "page": "page"}
     by = next((paged[one["name"]] for one in operation.parameters if one["name"] in paged), "")
-    queries = [one for one in operation.parameters if one["in"] == "query" and one["name"] not in ("cursor", "page")]
+    by = "" if by == "cursor" and not gives.endswith("List") else by  # what is polled has no end
+    pages = ("cursor", "page") if by else ()
+    queries = [one for one in operation.parameters if one["in"] == "query" and one["name"] not in pages]
     has_key = body == "body" and takes_key(operation)
     signature = ["self"]
     signature += [f"{one['name']}: {type_of(one['schema'])}" for one in operation.parameters if one["in"] == "path"]

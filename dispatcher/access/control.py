@@ -34,11 +34,12 @@ class AccessControl:
         emits = dict.fromkeys((rate_limit.EMITS, rate_limit.ACCOUNT_EMITS), self._settings.emit_quota)
         open_to_all = {rate_limit.PAYLOADS: rate_limit.PAYLOAD_QUOTA, rate_limit.KEY_SETS: rate_limit.KEY_SETS_QUOTA}
         quotas = {rate_limit.DEFAULT: self._settings.quota, **open_to_all, **emits}
+        quotas[rate_limit.POLLS] = rate_limit.POLL_QUOTA
         return Limiter(self._quota, quotas, WINDOW_S, exceeded=self._note_reached)
 
     def _note_reached(self, key: rate_limit.Key) -> None:
-        """For alerts; what is open to all is nobody's quota."""
-        if key[1] not in (rate_limit.PAYLOADS, rate_limit.KEY_SETS):
+        """For alerts; what is open to all, or a poll token's, is nobody's quota."""
+        if key[1] not in (rate_limit.PAYLOADS, rate_limit.KEY_SETS, rate_limit.POLLS):
             self._quotas_reached.note(key)
 
     @cached_property

@@ -26,12 +26,16 @@ LIMIT_S = 0.1
 SKIP_S = 5.0
 """After a failure nothing is counted so long."""
 DEFAULT, EMITS, ACCOUNT_EMITS, PAYLOADS, KEY_SETS = "default", "emits", "account_emits", "payloads", "key_sets"
+POLLS = "polls"
 """The quotas there are: of a client or a service token, of an account for what service tokens emit there, of one
-delivery for the times that its payload is fetched, and of an address for the key sets that it asks for."""
+delivery for the times that its payload is fetched, of an address for the key sets that it asks for, and of a webhook
+for the times that its poll token is used."""
 PAYLOAD_QUOTA = 60
 """A minute: for a receiver that tries again, and not for everybody who has the URL."""
 KEY_SETS_QUOTA = 600
 """A minute: for many receivers behind one address, which keep them for minutes, and not for who tries ids."""
+POLL_QUOTA = 3_000
+"""A minute: 150,000 deliveries, a hundred of which are fetched by one request and acknowledged by another."""
 
 Key = tuple[int, str]
 """Whose it is (a client, a service token as a negative number, an account, a delivery, a digest of an address), and one

@@ -193,7 +193,7 @@ _extras = option_group(
         help='Of the headers of v1 and v1a, such as `svix-`. May be repeated, and replaces all; "" means `webhook-`.',
     ),
     click.option(
-        "--signature-header", metavar="NAME", help='Of a stripe or github signature; "" means that company\'s own.'
+        "--signature-header", metavar="NAME", help='Of another company\'s signature; "" means its own.'
     ),
     click.option(
         "--event-version", "event_versions", multiple=True, callback=_versions, metavar="NAME=N",
@@ -209,15 +209,22 @@ def webhook() -> None:
 
 @webhook.command()
 @account_option
-@click.option("--url", "webhook_url", required=True, help="Where to POST, http:// or https://.")
+@click.option("--url", "webhook_url", help="Where to POST, http:// or https://.")
+@click.option("--poll", "is_polled", is_flag=True, help="Keep deliveries until they are fetched; there is no URL.")
 @click.option("--event", "events", multiple=True, metavar="NAME", help=_EVENT)
 @click.option("--auth-header", help="Value of the `Authorization` header.")
 @_extras
 @click.option("--inactive", is_flag=True, help="Create the webhook inactive.")
 @json_option
-def create(slug: str | None, events: tuple[str, ...], inactive: bool, as_json: bool, **options: Any) -> None:
+def create(
+    slug: str | None, events: tuple[str, ...], inactive: bool, is_polled: bool, as_json: bool, **options: Any
+) -> None:
     """Create a webhook and print its signing secret."""
+    if not is_polled and options["webhook_url"] is None:
+        raise click.UsageError("Missing option '--url'.")
     attributes = {**named_options(options), "events": list(events), "active": not inactive}
+    if is_polled:
+        attributes["delivery"] = "poll"
     show_attributes(backend().create_webhook(slug, attributes), as_json)
 
 
@@ -270,18 +277,44 @@ def delete(webhook_id: int, slug: str | None) -> None:
     print(f"webhook {webhook_id} deleted")
 
 
+@webhook.command("rotate-poll-token")
+@click.argument("webhook_id", type=int)
+@click.option("--account", "slug", required=True, metavar="SLUG", help="The webhook's account.")
+@click.option(
+    "--previous-valid-for-s",
+    type=click.IntRange(0, 7 * DAY_S),
+    default=DAY_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds for which the previous token goes on.",
+)
+def rotate_poll_token(webhook_id: int, slug: str, previous_valid_for_s: int) -> None:
+    """Create a token with which a polled webhook's deliveries are fetched, and print it."""
+    from dispatcher.current import current_container  # noqa: PLC0415 -- the other commands may do without a database
+    from dispatcher.storage.admin import accounts  # noqa: PLC0415
+    from dispatcher.webhooks import polling  # noqa: PLC0415
+
+    storage = current_container().storage
+    options = {"previous_valid_for_s": previous_valid_for_s}
+    print(polling.rotate_token(storage, storage.read(accounts.find, slug).id, webhook_id, options).token)
+
+
 @webhook.command("import")
 @click.argument("file", type=click.File(encoding="utf-8"))
-@click.option("--from", "_origin", type=click.Choice(["svix"]), required=True, help="Whose endpoints they are.")
+@click.option(
+    "--from", "origin", type=click.Choice(["svix", "convoy"]), required=True, help="Whose endpoints they are."
+)
 @click.option("--account", "slug", required=True, metavar="SLUG", help="The account that gets them.")
-def import_(file: IO[str], _origin: str, slug: str) -> None:
+def import_(file: IO[str], origin: str, slug: str) -> None:
     """Create webhooks of endpoints in a JSON file, with the secrets that their receivers have."""
     from dispatcher.current import current_container  # noqa: PLC0415 -- the other commands may do without a database
-    from dispatcher.webhooks.importing import import_from_svix  # noqa: PLC0415
+    from dispatcher.webhooks.importing import import_from_convoy, import_from_svix  # noqa: PLC0415
+
+    read = import_from_convoy if origin == "convoy" else import_from_svix
 
     try:
         document = json.load(file)
-        webhooks = import_from_svix(current_container().storage, slug, document)
+        webhooks = read(current_container().storage, slug, document)
     except ValueError:
         raise click.ClickException(f"{file.name}: must be JSON") from None
     except InvalidFile as error:

@@ -39,7 +39,7 @@ from dispatcher.storage.reads.deliveries import DeliveryRow
 from dispatcher.storage.reads.delivery_pages import SCANS, Page
 
 _ONE = "/accounts/<slug>/deliveries/<int:delivery_id>"
-_NOT_NOW = (WaitReason.INACTIVE, WaitReason.HELD_BACK, WaitReason.SENDING)
+_NOT_NOW = (WaitReason.INACTIVE, WaitReason.HELD_BACK, WaitReason.KEPT, WaitReason.SENDING)
 """While these keep a delivery, an attempt now is refused."""
 _RESPONSE_LIMIT = 10_000
 """Characters of a receiver's response that are shown."""

@@ -87,9 +87,9 @@ def _backlog(backlog: Backlog, storage: Storage) -> Iterator[Metric]:
     yield gauges(
         "deliveries_pending",
         "Pending deliveries: due, in flight (leased), backing off before the next attempt (retrying), behind an earlier"
-        " one of the same resource (held_back), or of an inactive webhook (inactive).",
+        " one of the same resource (held_back), until they are fetched (kept), or of an inactive webhook (inactive).",
         "why",
-        {why: getattr(backlog, why) for why in ("due", "leased", "retrying", "held_back", "inactive")},
+        {why: getattr(backlog, why) for why in ("due", "leased", "retrying", "held_back", "kept", "inactive")},
     )
 
 

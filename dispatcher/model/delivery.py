@@ -33,6 +33,8 @@ class WaitReason(StrEnum):
     """Its webhook is paused by its owner, or disabled."""
     HELD_BACK = "held_back"
     """Behind an earlier delivery of its resource."""
+    KEPT = "kept"
+    """Until it is fetched and acknowledged: its webhook is polled."""
     SENDING = "sending"
     CIRCUIT_OPEN = "circuit_open"
     """After failures in a row its receiver is only probed."""

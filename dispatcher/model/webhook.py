@@ -9,6 +9,9 @@ from uuid import UUID
 
 from dispatcher.model.options import NO_OPTIONS, Options
 
+POLL_URL = "poll:"
+"""In the place of a URL: deliveries are not sent, but kept until they are fetched."""
+
 
 class PayloadVersion(StrEnum):
     """What a POST looks like: API v3's envelope, or the flat object of integrations from before v2."""
@@ -71,6 +74,11 @@ class Webhook(Options):
     """What bodies of events must match (`pipeline.filters`); None: nothing."""
 
     @property
+    def delivery(self) -> str:
+        """`poll`, where deliveries are kept until they are fetched; else `push`."""
+        return "poll" if self.webhook_url == POLL_URL else "push"
+
+    @property
     def jwks_path(self) -> str | None:
         """Where its public keys are, below the URL of the API; None: it has none."""
         return self.public_key and f"/webhooks/{self.failed_deliveries_uuid}/.well-known/jwks.json"
@@ -97,6 +105,8 @@ class SigningKeys:
     """Signs with the private key; None: there is no pair."""
     public_key: str | None = None
     """`whpk_` and base64."""
+    text: str | None = field(default=None, repr=False)
+    """In the place of `secret`, where the signature is not of Standard Webhooks: it came from elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

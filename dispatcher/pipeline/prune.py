@@ -17,6 +17,7 @@ from dispatcher.settings import Outbox
 from dispatcher.storage import alerts
 from dispatcher.storage.admin import audit, erase, idempotent_requests, tokens
 from dispatcher.storage.engine import Connection, Storage
+from dispatcher.storage.pipeline import polls
 from dispatcher.storage.replays import jobs
 from dispatcher.storage.stats import partitions, rollups
 
@@ -38,6 +39,9 @@ def prune(
     """The partitions that were dropped. Harmless when doubled; what somebody reads is left for the next time."""
     for day in storage.read(partitions.missing):
         _if_free(storage, partial(partitions.make, day=day), day.strftime("days_%Y%m%d"))
+    for webhook_id, days in storage.read(polls.retentions, retention_days).items():  # else it keeps its events' days
+        while expired := storage.autocommit(polls.expire, webhook_id, days):
+            logger.info(log.line("deliveries.not_fetched", webhook_id=webhook_id, count=expired))
     dropped = _drop(storage, retention_days)
     if expired := storage.transact(tokens.prune):
         logger.info(log.line("tokens.dropped", count=expired))

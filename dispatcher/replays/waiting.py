@@ -54,6 +54,8 @@ def explain(facts: WaitFacts, health: Health | None, pause_s: float | None, sett
 def _reason(facts: WaitFacts, health: Health | None, pause_s: float | None, settings: Settings) -> WaitReason:
     if not facts.active:
         return WaitReason.INACTIVE
+    if facts.kept:
+        return WaitReason.KEPT
     if facts.held_back:
         return WaitReason.HELD_BACK
     if facts.leased:
@@ -79,6 +81,8 @@ def _text(
             return (
                 f"Held back behind an earlier delivery of {facts.resource}, because this webhook is delivered in order."
             )
+        case WaitReason.KEPT:
+            return "Kept until it is fetched and acknowledged: the webhook is polled."
         case WaitReason.SENDING:
             return "A worker is sending this delivery. If the worker has died, it becomes due again at this time."
         case WaitReason.CIRCUIT_OPEN:

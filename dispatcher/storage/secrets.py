@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -14,6 +15,7 @@ from dispatcher.model.webhook import SigningKeys
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's own prefix, no secret
 _PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
+_TEXT_PREFIX = "text_"
 
 
 def new_signing_secret() -> str:
@@ -49,6 +51,13 @@ def foreign_secret(secret: str) -> str:
     return secret
 
 
+def foreign_text(secret: object) -> str:
+    """A secret of any form, with a new one of Standard Webhooks beside it, as it is stored; raises ValueError."""
+    if not isinstance(secret, str) or not 8 <= len(secret) <= 500 or not secret.isprintable() or not secret.isascii():
+        raise ValueError("must have 8 to 500 printable characters of ASCII")
+    return f"{new_signing_secret()}\n{_TEXT_PREFIX}{secret}"
+
+
 def with_key_pair(secret: str) -> str:
     """A signing secret with a new ed25519 pair, as it is stored: `whsk_`, both keys in base64, in a second line."""
     key = Ed25519PrivateKey.generate()
@@ -57,17 +66,20 @@ def with_key_pair(secret: str) -> str:
 
 
 def _signing_keys(stored: str) -> SigningKeys:
-    """Of a stored signing secret, with a key pair or without."""
-    secret, _, private = stored.partition("\n")
-    if not private:
-        return SigningKeys(secret=secret, hmac=signing_key(secret))
-    pair = base64.b64decode(private.removeprefix(_PRIVATE_PREFIX))
-    return SigningKeys(
-        secret=secret,
-        hmac=signing_key(secret),
-        ed25519=Ed25519PrivateKey.from_private_bytes(pair[:32]).sign,
-        public_key=PUBLIC_PREFIX + base64.b64encode(pair[32:]).decode(),
-    )
+    """Of a stored signing secret, below which a key pair or a text of elsewhere may stand."""
+    secret, *others = stored.split("\n")
+    keys = SigningKeys(secret=secret, hmac=signing_key(secret))
+    for other in others:
+        if other.startswith(_TEXT_PREFIX):
+            keys = replace(keys, text=other.removeprefix(_TEXT_PREFIX))
+            continue
+        pair = base64.b64decode(other.removeprefix(_PRIVATE_PREFIX))
+        keys = replace(
+            keys,
+            ed25519=Ed25519PrivateKey.from_private_bytes(pair[:32]).sign,
+            public_key=PUBLIC_PREFIX + base64.b64encode(pair[32:]).decode(),
+        )
+    return keys
 
 
 def new_secret(length: int) -> str:

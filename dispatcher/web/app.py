@@ -27,6 +27,7 @@ from dispatcher.api.v1 import event_types as v1_event_types
 from dispatcher.api.v1 import events as v1_events
 from dispatcher.api.v1 import filters as v1_filters
 from dispatcher.api.v1 import members as v1_members
+from dispatcher.api.v1 import polls as v1_polls
 from dispatcher.api.v1 import portal as v1_portal
 from dispatcher.api.v1 import problems
 from dispatcher.api.v1 import replays as v1_replays
@@ -63,8 +64,8 @@ def create_app(container: Container) -> Flask:
     for resource in (oauth, accounts, webhooks, events, deliveries, replays):
         api.register_blueprint(resource.blueprint, url_prefix=auth.PREFIX)
     for resource in (
-        v1_accounts, v1_members, v1_webhooks, v1_filters, v1_event_types, v1_events, v1_deliveries, v1_replays,
-        v1_erasures, v1_alert_channels, v1_audit, v1_portal,
+        v1_accounts, v1_members, v1_webhooks, v1_filters, v1_event_types, v1_events, v1_deliveries, v1_polls,
+        v1_replays, v1_erasures, v1_alert_channels, v1_audit, v1_portal,
     ):  # fmt: skip
         api.register_blueprint(resource.blueprint, url_prefix=problems.PREFIX)
     app.register_blueprint(oauth.pages, url_prefix=auth.PREFIX)

@@ -5,9 +5,10 @@ An event loop takes the requests, and answers emits itself (`emit_endpoint.py`).
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -19,9 +20,11 @@ from dispatcher.api.errors import error_answer
 from dispatcher.api.health import quick_answer
 from dispatcher.api.http import Answer, json_answer
 from dispatcher.api.sign_in_queue import SignInQueue, is_sign_in
+from dispatcher.api.v1.polls import EMPTY
 from dispatcher.api.v1.problems import is_v1
 from dispatcher.container import Container
 from dispatcher.model.event import BODY_LIMIT
+from dispatcher.storage.pipeline import polls
 from dispatcher.web.bodies import (
     FORM_LIMIT,
     LINGER_S,
@@ -38,6 +41,7 @@ from dispatcher.web.bodies import (
 from dispatcher.web.callers import Callers
 from dispatcher.web.connections import CONNECTIONS, TURN, Connections, Owed, Turn
 from dispatcher.web.emit_endpoint import EmitEndpoint, slug_of_emit
+from dispatcher.web.long_polls import LongPolls
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -55,6 +59,10 @@ _TOO_SLOW = json_answer(
 _TWO_HOSTS = json_answer(400, {"error": "invalid_request", "error_description": 'There is more than one header "Host"'})
 
 
+def _ready(container: Container, readers: Sequence[tuple[int, int]]) -> set[int]:
+    return container.storage.read(polls.ready, readers)
+
+
 class Asgi:
     """The application, over the WSGI application `app`."""
 
@@ -68,6 +76,7 @@ class Asgi:
         self._threads = ThreadPoolExecutor(container.settings.web_threads, thread_name_prefix="request")
         self._sign_ins = SignInQueue(self._call, self._trusted)
         self._large = LargeBodies(container.settings.web_threads)
+        self._polls = LongPolls(partial(_ready, container), self._threads, max(1, connections // 4))
         self._emits = EmitEndpoint(container, self._callers, self._large, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +128,7 @@ class Asgi:
         if slug is not None:
             return await self._emits.answer(environ, body, slug)
         if body.is_whole:
-            return quick_answer(environ) or await self._flask(environ, BytesIO())
+            return quick_answer(environ) or await self._without_body(environ)
         token = bearer(environ.get("HTTP_AUTHORIZATION", "")) if needs_token(environ["PATH_INFO"]) else None
         if token is None:
             return await self._without_token(environ, body)
@@ -136,6 +145,14 @@ class Asgi:
         if takes_forms(environ["PATH_INFO"]):
             return await self._read(environ, body, FORM_LIMIT, Owed.BODY)
         return await self._flask(environ, Unread(BODY_LIMIT))
+
+    async def _without_body(self, environ: dict[str, Any]) -> Answer:
+        """A poll that found nothing may wait, and is then done anew: whether it still may is asked again."""
+        anew = environ.copy()
+        answer = await self._flask(environ, BytesIO())
+        if EMPTY in environ and await self._polls.wait(environ[EMPTY]):
+            return await self._flask(anew, BytesIO())
+        return answer
 
     async def _read(self, environ: dict[str, Any], body: Body, limit: int, owed: Owed) -> Answer:
         try:

@@ -14,7 +14,7 @@ from dispatcher import event_types
 from dispatcher.access import tenants as accounts
 from dispatcher.alerts import channels as alert_use_cases
 from dispatcher.errors import AccountNotFound, EventTypeConflict, InvalidFields, InvalidFile
-from dispatcher.model.webhook import Webhook
+from dispatcher.model.webhook import POLL_URL, Webhook
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas import active
 from dispatcher.schemas.active_catalogues import use_stored
@@ -173,6 +173,7 @@ def _webhooks(
     def slug() -> str:
         return storage.read(tenants.find, external_id).slug  # it may be new
 
+    listed = [_with_url(entry) for entry in listed]
     uids = [entry.get("uid") for entry in listed if isinstance(entry, dict)]
     for number, entry in enumerate(listed):
         here = (*at, number)
@@ -194,6 +195,10 @@ def _webhooks(
         if prunes and one.client_id is None:
             title = _title(one.uid, one.webhook_url, external_id)
             yield PlannedChange("-", title, {}, partial(_delete, storage, slug, one.id))
+
+
+def _with_url(entry: Any) -> Any:
+    return {"webhook_url": POLL_URL, **entry} if isinstance(entry, dict) and entry.get("delivery") == "poll" else entry
 
 
 def _checked(before: Webhook | None, given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,14 +9,14 @@ from marshmallow import ValidationError
 
 from dispatcher.environment import variable
 from dispatcher.errors import InvalidWebhook
-from dispatcher.model.webhook import Ordering, PayloadVersion, Webhook
+from dispatcher.model.webhook import POLL_URL, Ordering, PayloadVersion, Webhook
 from dispatcher.pipeline.filters import compile_filter
 from dispatcher.pipeline.wake import wake
 from dispatcher.schedule.schedule import Schedule
 from dispatcher.schemas import active
 from dispatcher.schemas.api.destinations import kind_of, place_of
 from dispatcher.schemas.api.field_paths import problems_of_paths
-from dispatcher.schemas.api.urls import INVALID
+from dispatcher.schemas.api.urls import BLANK, INVALID
 from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
 from dispatcher.schemas.errors import texts, texts_by_field
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
@@ -27,6 +27,9 @@ from dispatcher.storage.pipeline import deliveries, order
 from dispatcher.webhooks.credentials import read_credentials, with_kept_secrets
 from dispatcher.webhooks.differences import differences, shown
 from dispatcher.webhooks.versions import changed_versions
+
+Checked = dict[str, Any]
+"""Attributes of a webhook as they are stored."""
 
 _schema, _of_client = FilteredWebhookSchema(), ClientWebhookSchema()
 
@@ -122,7 +125,7 @@ def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
     """A client's webhook is API v3's, which has no filter, no uid, and only HTTP; what was set otherwise stays."""
     if client_id is None:
         return
-    if unknown := attributes.keys() & {"filter", "uid", "destination", "credentials"}:
+    if unknown := attributes.keys() & {"filter", "uid", "delivery", "destination", "credentials"}:
         raise InvalidWebhook({name: ["Unknown field."] for name in sorted(unknown)})
     if kind_of(attributes.get("webhook_url")):
         raise InvalidWebhook({"webhook_url": [INVALID]})
@@ -181,14 +184,20 @@ def checked_attributes(
     would be refused now (`preview.unfit_filters`): otherwise their webhook could not even be paused.
     """
     messages: dict[str, list[str]] = {}
-    kept = {"events": [*before.events]} if before is not None and attributes["events"] is before.events else {}
+    kept: Checked = {}
+    if before is not None and attributes["events"] is before.events:
+        kept["events"] = [*before.events]
+    if attributes["delivery"] == "poll" and attributes.get("webhook_url") in (None, POLL_URL):
+        kept["webhook_url"] = POLL_URL
     try:
         loaded = {name: value for name, value in attributes.items() if name not in kept}
-        checked: dict[str, Any] = schema.load(loaded, partial=tuple(kept)) | kept
+        checked: Checked = schema.load(loaded, partial=tuple(kept)) | kept
         checked |= read_credentials(checked)
     except ValidationError as error:
         messages = texts_by_field(error)
         checked = {}
+    if checked:
+        messages |= _problems_of_polling(checked, before)
     if checked.get("payload_version") == PayloadVersion.LEGACY and not set(checked["events"]) <= LEGACY_EVENTS:
         messages["events"] = [f"must be among {', '.join(sorted(LEGACY_EVENTS))} for a legacy payload"]
     only, excluded = checked.get("only_fields", ()), checked.get("excluded_fields", ())
@@ -203,6 +212,23 @@ def checked_attributes(
     if messages:
         raise InvalidWebhook(messages)
     return checked
+
+
+def _problems_of_polling(checked: Checked, before: Webhook | None) -> Mapping[str, list[str]]:
+    """What does not go with how deliveries reach their receiver, by field."""
+    delivery = checked["delivery"]
+    if before is not None and delivery != before.delivery:
+        return {"delivery": ["cannot be changed; create another webhook"]}
+    if delivery == "push":
+        return {} if "webhook_url" in checked else {"webhook_url": [BLANK]}
+    problems = {}
+    if checked["webhook_url"] != POLL_URL:
+        problems["webhook_url"] = ["must be left out where deliveries are polled"]
+    if checked["ordering"] != Ordering.NONE:
+        problems["ordering"] = ["must be none where deliveries are polled, which are always in order"]
+    if checked["superseding"]:
+        problems["superseding"] = ["must be false where deliveries are polled"]
+    return problems
 
 
 def _has_same_paths(before: Webhook, checked: Mapping[str, Any]) -> bool:

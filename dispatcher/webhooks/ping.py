@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dispatcher import clock
-from dispatcher.errors import TooManyPings
+from dispatcher.errors import InvalidWebhook, TooManyPings
 from dispatcher.ids import new_uuid7
 from dispatcher.model.attempt import Result, Status, for_clients
 from dispatcher.model.delivery import Claimed
@@ -100,8 +100,8 @@ class Pinger:
 
         Or the example of an event that was requested (dispatcher.schemas.api.delivery.PingRequestSchema), whether the
         webhook wants it or not. Signed, addressed and bounded as a delivery is. A legacy webhook gets envelopes too
-        where there is no flat object. Raises WebhookNotFound, marshmallow's ValidationError, and TooManyPings where too
-        many are under way.
+        where there is no flat object. Raises WebhookNotFound, InvalidWebhook where it is polled, marshmallow's
+        ValidationError, and TooManyPings where too many are under way.
         """
         event_name = _requested.load(dict(requested or {}))["event_name"]
         with self.slots.acquire(slug):
@@ -156,7 +156,8 @@ def _claimed(
 ) -> tuple[Claimed, Target]:
     """The ping as if it were a claimed delivery, and where it goes."""
     account = accounts.find(connection, slug)
-    webhooks.find(connection, secrets, account.id, webhook_id, client_id=client_id)
+    if webhooks.find(connection, secrets, account.id, webhook_id, client_id=client_id).delivery == "poll":
+        raise InvalidWebhook({"delivery": ["is poll: nothing is sent to this webhook"]})
     target = deliveries.targets(connection, secrets, {webhook_id})[webhook_id]
     if event_name not in LEGACY_EVENTS:
         target = replace(target, payload_version=PayloadVersion.V3)

@@ -10,7 +10,7 @@ from dispatcher import clock
 from dispatcher.errors import InvalidWebhook
 from dispatcher.model.account import Account
 from dispatcher.model.delivery import Claimed
-from dispatcher.model.webhook import PayloadVersion, Target, Webhook
+from dispatcher.model.webhook import POLL_URL, PayloadVersion, Target, Webhook
 from dispatcher.payload import render
 from dispatcher.pipeline.filters import compile_filter
 from dispatcher.schemas import active
@@ -39,8 +39,9 @@ def payload_preview(
 
     `before`: as it is stored; None: it is new. Raises InvalidWebhook. Where it is POSTed does not matter.
     """
+    is_polled = attributes.get("delivery", before.delivery if before else None) == "poll"
     anywhere: dict[str, Any] = {
-        "webhook_url": "https://example.com/",
+        "webhook_url": POLL_URL if is_polled else "https://example.com/",
         "secret_headers": {},
         "oauth2": None,
         "client_certificate": None,

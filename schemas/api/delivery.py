@@ -4,7 +4,7 @@ from marshmallow import ValidationError, fields
 
 from dispatcher.schemas.active_catalogues import active
 from dispatcher.schemas.wire.choices import no_such_event
-from dispatcher.schemas.wire.fields import DateTime, Integer, Shape, String, Url, Uuid, WireSchema
+from dispatcher.schemas.wire.fields import DateTime, Integer, Shape, String, Uuid, WireSchema
 from dispatcher.schemas.wire.payload import EnvelopeSchema
 
 
@@ -52,7 +52,7 @@ class DeliverySchema(WireSchema):
     event_id = Integer(required=True)
     event_name = String(required=True)
     webhook_id = Integer(required=True)
-    url = Url(required=True, attribute="webhook_url")
+    url = String(required=True, attribute="webhook_url")
     state = String(required=True, choices=("pending", "delivered", "failed", "cancelled", "superseded"))
     attempt_count = Integer(required=True, attribute="recorded_attempts")
     last_response_status = String(required=True, allow_none=True, attribute="last_status")

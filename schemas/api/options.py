@@ -120,7 +120,8 @@ class OptionsSchema(WireSchema):
     are not named stay; "newest" stands for the newest of all events.
 
     `signature_schemes` are `v1` (HMAC) and `v1a` (ed25519) of Standard Webhooks, whose three headers are sent once with
-    each of `signature_prefixes`; and `stripe` or `github`, whose header `signature_header` can rename.
+    each of `signature_prefixes`; and one of `stripe`, `github`, `convoy` and `convoy-simple`,
+    whose header `signature_header` can rename.
 
     `oauth2` is a client whose access token is sent in the `Authorization` header. `client_certificate` is what TLS
     shows to a receiver that asks for one.

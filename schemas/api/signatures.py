@@ -8,13 +8,19 @@ from marshmallow import ValidationError, fields
 from dispatcher.schemas.api.headers import is_free_name
 
 V1, V1A, STRIPE, GITHUB = "v1", "v1a", "stripe", "github"
-SCHEMES = (V1, V1A, STRIPE, GITHUB)
-OWN_HEADERS: Mapping[str, str] = {STRIPE: "Stripe-Signature", GITHUB: "X-Hub-Signature-256"}
+CONVOY, CONVOY_SIMPLE = "convoy", "convoy-simple"
+SCHEMES = (V1, V1A, STRIPE, GITHUB, CONVOY, CONVOY_SIMPLE)
+OWN_HEADERS: Mapping[str, str] = {
+    STRIPE: "Stripe-Signature",
+    GITHUB: "X-Hub-Signature-256",
+    CONVOY: "X-Convoy-Signature",
+    CONVOY_SIMPLE: "X-Convoy-Signature",
+}
 """Scheme → the header of its signature, unless a webhook has another."""
 STANDARD_PREFIX = "webhook-"
 
 _PREFIXES = 3
-_ARE_NO_SCHEMES = f"must be an array of {', '.join(SCHEMES)}, of which stripe and github exclude each other"
+_ARE_NO_SCHEMES = f"must be an array of {', '.join(SCHEMES)}, with one of {', '.join(OWN_HEADERS)} at most"
 _ARE_NO_PREFIXES = f"must be an array of at most {_PREFIXES} beginnings of header names, such as webhook- or svix-"
 _IS_NO_HEADER = "must be the name of a header that is not reserved, or null"
 
@@ -29,7 +35,7 @@ class SignatureSchemes(fields.List[Any]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, list | tuple) or any(one not in SCHEMES for one in value):
             raise ValidationError(_ARE_NO_SCHEMES)
-        if {STRIPE, GITHUB} <= set(value):
+        if len(OWN_HEADERS.keys() & set(value)) > 1:
             raise ValidationError(_ARE_NO_SCHEMES)
         return [one for one in SCHEMES if one in value] or [V1]
 

@@ -120,9 +120,9 @@ def rate_per_second(**options: Any) -> fields.Integer:
     return fields.Integer(allow_none=True, strict=True, validate=bounds, error_messages=messages, **options)
 
 
-def _url(check: Callable[[str], None]) -> fields.String:
+def _url(check: Callable[[str], None], *, required: bool = True) -> fields.String:
     messages: dict[str, Any] = {"required": BLANK, "null": BLANK, "invalid": INVALID}
-    return fields.String(required=True, validate=check, error_messages=messages)
+    return fields.String(required=required, validate=check, error_messages=messages)
 
 
 class WebhookSchema(WireSchema):
@@ -175,10 +175,12 @@ class FilteredWebhookSchema(WebhookWithExtrasSchema):
     """With wildcards in `events`, a filter on bodies (docs/guides/filters.md), and the company's own id, `uid`.
 
     And with URLs of brokers, queues and buckets, for which `destination` and `credentials` are
-    (docs/guides/destinations.md). API v3 has none of these.
+    (docs/guides/destinations.md). Where `delivery` is "poll", deliveries are kept until they are fetched; then
+    `webhook_url` is left out, and shown as `poll:`. API v3 has none of these.
     """
 
-    webhook_url = _url(_check_any_url)
+    webhook_url = _url(_check_any_url, required=False)
+    delivery = _one_of("push", "poll")
     destination = DestinationSettings()
     credentials = Credentials()
     uid = fields.String(

@@ -35,6 +35,7 @@ class Service(Calls):
         return requests.request(method, f"{self.server.url}/api/v1{path}", headers=sent, timeout=30, **given)
 
 
+POLLED = {"delivery": "poll", "events": ["inbox_file_removed_all"]}
 REPLAY = {"since": "2026-01-01T00:00:00+00:00"}
 CHANNEL = {"name": "on call", "type": "email", "target": "ops@example.com"}
 V1_ROUTES: dict[str, tuple[str, Any]] = {
@@ -59,6 +60,9 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "POST {account}/webhooks/{webhook}/ping": ("webhooks", None),
     "GET {account}/webhooks/{webhook}/secret": ("webhooks", None),
     "POST {account}/webhooks/{webhook}/secret/rotate": ("webhooks", {"previous_valid_for_s": 60}),
+    "GET {account}/poll/{polled}": ("deliveries", None),
+    "POST {account}/poll/{polled}/ack": ("deliveries", lambda things: {"cursor": f"{things['polled']}-0"}),
+    "POST {account}/poll/{polled}/token/rotate": ("webhooks", {"previous_valid_for_s": 60}),
     "POST {account}/filter_preview": ("webhooks", {"filter": {"invoice": {"id": [1]}}, "events": ["invoice_paid"]}),
     "GET {account}/erasures": ("erasures:read", None),
     "POST {account}/erasures": ("erasures", {"digest": "0" * 64}),
@@ -99,7 +103,8 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "DELETE {account}/webhooks/{webhook}": ("webhooks", None),
     "DELETE {account}": ("accounts", None),
 }
-"""Every route below /api/v1 → the scope it needs, and a body it accepts; in an order in which all succeed."""
+"""Every route below /api/v1 → the scope it needs, and a body it accepts, or what makes one of the things; in an order
+in which all succeed."""
 
 
 def things_of_v1(service: Service, account: str) -> dict[str, Any]:
@@ -117,6 +122,7 @@ def things_of_v1(service: Service, account: str) -> dict[str, Any]:
         "channel": service.post(f"{account}/alert_channels", json={**CHANNEL, "name": "old"}).json()["id"],
         "operators_channel": service.post("/alert_channels", json={**CHANNEL, "name": "old"}).json()["id"],
         "webhook": webhook_id,
+        "polled": service.post(f"{account}/webhooks", json=POLLED).json()["id"],
         "delivery": delivery_id,
         "event": service.get(f"{account}/deliveries/{delivery_id}").json()["event_id"],
         "replay": service.post(f"{account}/replays", json=REPLAY).json()["id"],
@@ -131,4 +137,5 @@ def call_v1(service: Service, route: str, things: dict[str, Any]) -> Any:
     """Calls the route on `things`."""
     method, path = route.split(" ")
     body = V1_ROUTES[route][1]
+    body = body(things) if callable(body) else body
     return service.call(method, path.format(**things), **({} if body is None else {"json": body}))

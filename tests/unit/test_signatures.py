@@ -14,9 +14,20 @@ from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
 from dispatcher.schemas.errors import texts_by_field
 from dispatcher.sdk import SignatureMismatch, verify
 from dispatcher.signatures import signature_headers
-from dispatcher.storage.secrets import SecretBox, new_signing_secret, with_key_pair
+from dispatcher.storage.secrets import SecretBox, foreign_text, new_signing_secret, with_key_pair
 from tests.support.builders import SECRET_KEY, SIGNING_KEYS
-from tests.support.vectors import BODY, ID, PRIVATE_KEY, PUBLIC_KEY, SECRET, SENT_S, V1A
+from tests.support.vectors import (
+    BODY,
+    CONVOY_BODY,
+    CONVOY_SECRET,
+    CONVOY_SIGNATURES,
+    ID,
+    PRIVATE_KEY,
+    PUBLIC_KEY,
+    SECRET,
+    SENT_S,
+    V1A,
+)
 
 BOX = SecretBox([SECRET_KEY])
 KEYS = BOX.signing_keys(BOX.close(f"{SECRET}\n{PRIVATE_KEY}"))
@@ -55,6 +66,15 @@ def test_headers_are_sent_with_each_prefix() -> None:
     assert len(headers) == 6
     for name in ("id", "timestamp", "signature"):
         assert headers[f"svix-{name}"] == headers[f"webhook-{name}"]
+
+
+@pytest.mark.parametrize("scheme", CONVOY_SIGNATURES)
+def test_convoy_signs_as_its_own_vectors_say(scheme: str) -> None:
+    keys = BOX.signing_keys(BOX.close(foreign_text(CONVOY_SECRET)))
+    headers = dict(signature_headers((keys,), Options(signature_schemes=(scheme,)), ID, "1700000000", CONVOY_BODY))
+
+    assert headers == {"X-Convoy-Signature": CONVOY_SIGNATURES[scheme]}
+    assert CONVOY_SECRET not in repr(keys)
 
 
 def test_stripe_and_github_sign_with_the_secrets_text() -> None:

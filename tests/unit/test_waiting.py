@@ -37,6 +37,7 @@ WELL, OPEN = Health(window=10), Health(window=1, consecutive_failures=12)
          "The circuit breaker is open after 12 consecutive failures. Nothing is sent for another 43 s, then one"),
         ({"is_due": True}, OPEN, None, "circuit_open", "One delivery at a time is sent as a probe"),
         ({"leased": True}, OPEN, 43.0, "sending", "A worker is sending this delivery"),
+        ({"kept": True}, None, None, "kept", "until it is fetched"),
         ({"held_back": True, "resource": "invoice:93"}, OPEN, 4.0, "held_back", "an earlier delivery of invoice:93"),
         ({"active": False, "deactivated_reason": "gone"}, OPEN, 43.0, "inactive", "is inactive (gone)"),
     ],

@@ -17,32 +17,40 @@ from dispatcher.api.errors import not_found
 from dispatcher.api.http import container
 from dispatcher.errors import ApiError
 from dispatcher.model.audit import Actor, acting
+from dispatcher.storage.admin.poll_tokens import Reader
 from dispatcher.storage.admin.service_tokens import ServiceToken
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def service(scope: str) -> Callable[[View], View]:
-    """Decorates a view below /api/v1, which is called with the ServiceToken first."""
+def service(scope: str, *, or_reader: bool = False) -> Callable[[View], View]:
+    """Decorates a view below /api/v1, which is called with the ServiceToken first.
+
+    `or_reader`: it is of one polled webhook, `webhook_id`, whose poll token will do; it is called without a token.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
             admitted = _admitted()
             g.allowance = admitted and admitted.allowance
+            if or_reader and admitted is not None and isinstance(admitted.caller, Reader):
+                _authorize_reader(admitted, admitted.caller, kwargs["webhook_id"])
+                check_path(request.path)
+                return view(*args, **kwargs)
             token = authorize_service(admitted, scope)
             acting.set(Actor(kind="service_token", id=token.id, name=token.name))
             check_path(request.path)
-            return view(token, *args, **kwargs)
+            return view(*args, **kwargs) if or_reader else view(token, *args, **kwargs)
 
-        return cast(View, Blueprint.doc(security=security(scope))(checked))
+        return cast(View, Blueprint.doc(security=security(scope, or_reader=or_reader))(checked))
 
     return decorate
 
 
-def security(scope: str) -> list[dict[str, list[str]]]:
+def security(scope: str, *, or_reader: bool = False) -> list[dict[str, list[str]]]:
     """What an operation needs, for the documentation."""
-    return [{"service_token": [scope]}]
+    return [{"service_token": [scope]}] + ([{"poll_token": []}] if or_reader else [])
 
 
 def authorize_service(admitted: Admission | None, scope: str) -> ServiceToken:
@@ -57,6 +65,13 @@ def authorize_service(admitted: Admission | None, scope: str) -> ServiceToken:
     if scope not in admitted.caller.scopes and scope.removesuffix(":read") not in admitted.caller.scopes:
         raise ApiError(403, "forbidden", f"The service token lacks the scope {scope}")
     return admitted.caller
+
+
+def _authorize_reader(admitted: Admission, reader: Reader, webhook_id: int) -> None:
+    if admitted.exceeded:
+        raise too_many(admitted.exceeded)
+    if reader.webhook_id != webhook_id:
+        raise ApiError(403, "forbidden", "The poll token is for another webhook")
 
 
 def check_path(path: str) -> None:

@@ -10,13 +10,16 @@ from dispatcher.api.v1.problems import PREFIX
 JSON = dict[str, Any]
 
 EMIT_PATH = f"{PREFIX}/accounts/{{external_id}}/events"
-SCHEME = {"service_token": {"type": "http", "scheme": "bearer", "description": "Of `dispatcher service-token create`."}}
+SCHEME = {
+    "service_token": {"type": "http", "scheme": "bearer", "description": "Of `dispatcher service-token create`."},
+    "poll_token": {"type": "http", "scheme": "bearer", "description": "Of one polled webhook."},
+}
 
 _REF = "#/components/schemas/Problem"
 _ERRORS: Mapping[int, str] = {
     400: "The request is malformed",
-    401: "The service token is missing, unknown, expired or revoked",
-    403: "The service token lacks the scope",
+    401: "The token is missing, unknown, expired or revoked",
+    403: "The token lacks the scope, or is for another webhook",
     404: "The record does not exist",
     409: "Another record has this name, or the same request is being processed",
     413: "The body is larger than 5 MiB",

@@ -36,6 +36,7 @@ DEFAULTS: Mapping[str, Any] = {
     "signing": Signing.STANDARD,
     "ordering": Ordering.NONE,
     "superseding": False,
+    "delivery": "push",
     "filter": None,
     **OPTION_DEFAULTS,
 }
@@ -43,7 +44,7 @@ DEFAULTS: Mapping[str, Any] = {
 WRITABLE = ("webhook_url", "events", *DEFAULTS)
 
 _WRITTEN = ("webhook_url", "auth_header_encrypted", "event_patterns", "filter_path", "options", *(
-    name for name in ("events", *DEFAULTS) if name not in ("auth_header", *OPTION_DEFAULTS)
+    name for name in ("events", *DEFAULTS) if name not in ("auth_header", "delivery", *OPTION_DEFAULTS)
 ))  # fmt: skip
 """Columns that each write sets, of the values of `_parameters`."""
 _VALUES = ", ".join(f"%({name})s" for name in _WRITTEN)
@@ -153,6 +154,8 @@ _SCHEMES = f"""
 select options -> 'signature_schemes' from dispatcher.webhooks where id = %(id)s and {_OWNED} for update
 """
 
+_STORED = "select signing_secret_encrypted from dispatcher.webhooks where id = %(id)s"
+
 _ADD_KEY_PAIR = "update dispatcher.webhooks set signing_secret_encrypted = %(secret)s where id = %(id)s"
 
 _KEYS = "signing_secret_encrypted, case when previous_secret_until > now() then previous_secret_encrypted end"
@@ -258,7 +261,8 @@ def edit(
         edited = _webhook(one(connection, WebhookNotFound(webhook_id), _EDIT, **parameters), secrets)
     if edited.public_key or not _needs_key_pair(attributes):
         return edited
-    stored = secrets.close(with_key_pair(edited.signing_secret))
+    before = secrets.open(scalar(connection, _STORED, id=webhook_id))
+    stored = secrets.close(with_key_pair(before))
     rows(connection, _ADD_KEY_PAIR, id=webhook_id, secret=stored)
     return replace(edited, public_key=secrets.signing_keys(stored).public_key)
 

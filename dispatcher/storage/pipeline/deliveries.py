@@ -165,18 +165,18 @@ where id = any (%(ids)s::bigint[]) and finished_on is null and lease_token = %(t
 """
 
 # Index: deliveries_due, its first row of each webhook.
-_NEXT_DUE = Planned("""
+_NEXT_DUE = Planned(f"""
 select w.id, extract(epoch from d.next_attempt_at - dispatcher.now())::float8
 from unnest(%(webhook_ids)s::int[]) w (id)
 join dispatcher.webhooks on webhooks.id = w.id and webhooks.active and webhooks.deleted_at is null
 cross join lateral (
-    select next_attempt_at from dispatcher.deliveries_waiting where webhook_id = w.id order by next_attempt_at
-    limit 1) d
+    select next_attempt_at from dispatcher.deliveries_waiting
+    where webhook_id = w.id and next_attempt_at < {order.KEPT} order by next_attempt_at limit 1) d
 """)
 
 # Walks deliveries_due from webhook to webhook, reading one row of each: its cost grows with the webhooks that have
 # work, not with the deliveries that wait.
-_ALL_DUE = """
+_ALL_DUE = f"""
 with recursive walk (webhook_id, next_attempt_at) as (
     (select webhook_id, next_attempt_at from dispatcher.deliveries_waiting where webhook_id > %(after)s
      order by webhook_id, next_attempt_at limit 1)
@@ -185,12 +185,13 @@ with recursive walk (webhook_id, next_attempt_at) as (
         select webhook_id, next_attempt_at from dispatcher.deliveries_waiting where webhook_id > walk.webhook_id
         order by webhook_id, next_attempt_at limit 1) d),
 page as (select * from walk limit %(limit)s)
-select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher.now())::float8, w.active,
-    w.deleted_at is not null
+select p.webhook_id, extract(epoch from p.next_attempt_at - dispatcher.now())::float8,
+    w.active and p.next_attempt_at < {order.KEPT}, w.deleted_at is not null
 from page p join dispatcher.webhooks w on w.id = p.webhook_id order by p.webhook_id
 """
 
-RESTART = f"""state = 'pending', finished_on = null, next_attempt_at = dispatcher.now(), lease_token = null,
+RESTART = f"""state = 'pending', finished_on = null, position = null, lease_token = null,
+    next_attempt_at = {order.due("deliveries.webhook_id")},
     tries_before = attempt_count + attempt_count_smallint - tries_before_smallint,
     lost_before = lost_count + lost_count_smallint - lost_before_smallint,
     redelivery_count = redelivery_count + 1, outdated = null, updated_at = dispatcher.now(),

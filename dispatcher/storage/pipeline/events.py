@@ -30,7 +30,8 @@ _BODY = """(select dispatcher.event_bodies(array(select event_id from taken)))[
                 array_position((select array(select event_id from taken)), t.event_id)]"""
 MATCHED = f"""
         select nextval('dispatcher.delivery_id') as id, t.event_id, w.id as webhook_id,
-            case when {order.ASKED_FOR.format(webhook="w")} then t.resource end as resource, null::bigint as copy_of
+            case when {order.ASKED_FOR.format(webhook="w")} then t.resource end as resource, null::bigint as copy_of,
+            case when {order.is_polled("w")} then {order.KEPT} else dispatcher.now() end as next_attempt_at
         from taken t join dispatcher.webhooks w on w.account_id = t.account_id and w.deleted_at is null and w.active
             and case when {subscribed("t.name")} then w.filter_path is null or {_BODY} @@ w.filter_path end
         order by t.event_id for key share of w"""
@@ -45,8 +46,9 @@ taken as (
     returning event_id, account_id, name, resource),
 made as (
     {order.insert(MATCHED)}
-    returning webhook_id, event_id, resource)
-select (select count(*) from taken), (select count(*) from made), array(select distinct webhook_id from made),
+    returning webhook_id, event_id, resource, next_attempt_at)
+select (select count(*) from taken), (select count(*) from made),
+    array(select distinct webhook_id from made where next_attempt_at < {order.KEPT}),
     array(select event_id from taken),
     (select json_agg(json_build_array(webhook_id, resource, event_id)) from made where resource is not null)
 """)

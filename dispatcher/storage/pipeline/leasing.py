@@ -17,9 +17,9 @@ from dispatcher.storage.secrets import SecretBox
 # A webhook that is well neither fails nor has a rate to keep to. All its deliveries are leased, or none: no more than
 # `slots` are leased under the token then, and nothing of it is with a drain, which would not see these requests in its
 # window. It is looked at once, for its first delivery. Index: deliveries_due, at most `slots` rows a webhook.
-_LEASED = """
+_LEASED = f"""
         select id, event_id, webhook_id, resource, copy_of,
-            case when is_leased then dispatcher.now() + make_interval(secs => %(lease_s)s) else dispatcher.now() end
+            case when is_leased then dispatcher.now() + make_interval(secs => %(lease_s)s) else next_attempt_at end
                 as next_attempt_at,
             case when is_leased then %(token)s::uuid end as lease_token
         from (
@@ -35,7 +35,8 @@ _LEASED = """
                             order by next_attempt_at limit %(slots)s) waiting)
                     from dispatcher.webhooks w
                     where id = numbered.webhook_id and id <> all (%(busy)s::int[])
-                        and failing_since is null and rate_limit is null) end as slots
+                        and failing_since is null and rate_limit is null
+                        and not {order.is_polled("w")}) end as slots
                 from (
                     select *, row_number() over (partition by webhook_id order by id) as nth,
                         row_number() over (order by id) as nth_of_all
@@ -58,10 +59,11 @@ matched as materialized ({MATCHED}),
 made as (
     {order.insert(_LEASED, leased=True)}
     returning id, webhook_id, event_id, idempotency_key, 0 as attempt_count, 0 as lost_count, 0 as tries_before,
-        0 as lost_before, resource, copy_of, outdated, lease_token),
+        0 as lost_before, resource, copy_of, outdated, lease_token, next_attempt_at),
 sums as (
     select (select count(*) from taken), (select count(*) from made),
-        array(select distinct webhook_id from made where lease_token is null), array(select event_id from taken),
+        array(select distinct webhook_id from made where lease_token is null and next_attempt_at < {order.KEPT}),
+        array(select event_id from taken),
         exists (select from batch where in_order))
 select s.*, l.*, t.* from sums s
     left join ({to_send("(select * from made where lease_token is not null)", lost="false")}) l on true

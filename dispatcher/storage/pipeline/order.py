@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from dispatcher.model.delivery import State
-from dispatcher.model.webhook import Ordering
+from dispatcher.model.webhook import POLL_URL, Ordering
 from dispatcher.schemas import active
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline.transitions import end, legal
 
 HELD_BACK = "timestamptz '9999-12-31 00:00+00'"
 """When a delivery is due that is held back behind an earlier one of its resource: not before that is finished."""
+KEPT = "timestamptz '9999-12-31 00:00:01+00'"
+"""When one is due that is kept until it is fetched (`polls`): no drain finds it."""
 SETTLED_AT_ONCE = 1_000
 """Resources whose rule one statement asks for."""
 _LOCKS = 20200102  # of the two-number kind, with a webhook's id
@@ -156,15 +158,28 @@ def keyed() -> dict[str, str]:
     return {"names": array(places), "keys": array(keys), "id_names": array(ids)}
 
 
-def insert(source: str, *, leased: bool = False) -> str:
-    """SQL: makes a delivery of each row of `source` (id, event_id, webhook_id, resource, copy_of), in its order.
+def is_polled(webhook: str) -> str:
+    """SQL, with the name of a row of webhooks: whether its deliveries are kept until they are fetched."""
+    return f"{webhook}.webhook_url = '{POLL_URL}'"
 
-    `source` draws the ids, by `nextval('delivery_id')`; `copy_of` is null, or the delivery sent under a new key.
-    `leased`: `source` also has next_attempt_at (when it is due, or its lease ends) and lease_token, or null.
+
+def due(webhook_id: str) -> str:
+    """SQL: when a delivery of the webhook is due that somebody wants sent now."""
+    polled = f"(select {is_polled('asked')} from dispatcher.webhooks asked where asked.id = {webhook_id})"
+    return f"case when {polled} then {KEPT} else dispatcher.now() end"
+
+
+def insert(source: str, *, leased: bool = False) -> str:
+    """SQL: makes a delivery of each row of `source`, in its order.
+
+    `source` has id, event_id, webhook_id, resource, copy_of and next_attempt_at. It draws the ids, by
+    `nextval('delivery_id')`; `copy_of` is null, or the delivery sent under a new key. `leased`: it has lease_token, or
+    null, too, and next_attempt_at is when the lease ends.
     """
-    lease = ", next_attempt_at, lease_token" if leased else ""
-    return f"""insert into dispatcher.deliveries (id, event_id, webhook_id, idempotency_key, resource, copy_of{lease})
-    select id, event_id, webhook_id, dispatcher.new_idempotency_key(id), resource, copy_of{lease}
+    lease = ", lease_token" if leased else ""
+    return f"""insert into dispatcher.deliveries (
+        id, event_id, webhook_id, idempotency_key, resource, copy_of, next_attempt_at{lease})
+    select id, event_id, webhook_id, dispatcher.new_idempotency_key(id), resource, copy_of, next_attempt_at{lease}
     from ({source}) source"""
 
 

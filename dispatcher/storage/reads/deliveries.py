@@ -15,6 +15,7 @@ from dispatcher.model.delivery import Waiting
 from dispatcher.model.options import Options
 from dispatcher.payload import sent_body, sent_version
 from dispatcher.storage.engine import Connection, Row, record, rows
+from dispatcher.storage.pipeline.order import KEPT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,10 +101,10 @@ class DeliveryRow:
 
 # The last three choose from the body. Of a delivery whose event is gone, its day dropped, nobody knows any more what it
 # was; but it is listed.
-_COLUMNS = """d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, coalesce(e.name, 'unknown'),
-    coalesce(e.version, 1), coalesce(e.created_at, d.created_at), coalesce(e.body::text, '{}'),
+_COLUMNS = f"""d.id, d.webhook_id, w.webhook_url, a.slug, a.time_zone, d.event_id, coalesce(e.name, 'unknown'),
+    coalesce(e.version, 1), coalesce(e.created_at, d.created_at), coalesce(e.body::text, '{{}}'),
     d.idempotency_key, d.state, d.attempt_count + d.attempt_count_smallint, d.lost_count + d.lost_count_smallint,
-    case when d.state = 'pending' then d.next_attempt_at end, d.created_at, d.updated_at,
+    case when d.state = 'pending' and d.next_attempt_at < {KEPT} then d.next_attempt_at end, d.created_at, d.updated_at,
     e.erasure, w.options -> 'only_fields', w.options -> 'excluded_fields', w.options -> 'event_versions'"""
 _TIME_ZONE, _BODY = 4, 10
 """The place of one column, and the number of those up to the body."""

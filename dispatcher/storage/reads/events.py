@@ -109,9 +109,10 @@ select array(
 """
 
 # Index: deliveries_by_finish of each day from the event's on; of what is pending, the two that begin with the event.
-_RESULTING = """
+_RESULTING = f"""
 select id, webhook_id, idempotency_key, state, attempt_count + attempt_count_smallint,
-    case when state = 'pending' then next_attempt_at end, created_at, copy_of is not null
+    case when state = 'pending' and next_attempt_at < {order.KEPT} then next_attempt_at end, created_at,
+    copy_of is not null
 from (
     select * from dispatcher.deliveries_waiting where event_id = %(id)s and copy_of is null
     union all select * from dispatcher.deliveries_waiting where event_id = %(id)s and copy_of is not null

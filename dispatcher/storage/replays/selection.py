@@ -104,13 +104,15 @@ returning id, webhook_id, resource
 
 _COPIED = f"""
     select nextval('dispatcher.delivery_id') as id, event_id, webhook_id, id as copy_of,
-        coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")}) as resource
+        coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")}) as resource,
+        {order.due("deliveries.webhook_id")} as next_attempt_at
     from dispatcher.deliveries where {_STILL_FITS} order by event_id"""
 _COPY = f"{order.insert(_COPIED)} returning id, webhook_id, resource"
 
 # The resource of an event stands in its body, under a key that depends on its name.
 _MISSING = f"""
-    select id, event_id, webhook_id, {order.resource_of("event_id", "webhook_id")} as resource, null::bigint as copy_of
+    select id, event_id, webhook_id, {order.resource_of("event_id", "webhook_id")} as resource, null::bigint as copy_of,
+        {order.due("webhook_id")} as next_attempt_at
     from (
         select nextval('dispatcher.delivery_id') as id, e.id as event_id, w.id as webhook_id
         from dispatcher.webhooks w join dispatcher.events e on e.id = any (%(ids)s::bigint[])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dispatcher.storage.engine import Connection, Row, rows, scalar
-from dispatcher.storage.pipeline import deliveries
+from dispatcher.storage.pipeline import deliveries, order
 
 EXACT = 10_000
 RANGES = 30
@@ -25,8 +25,9 @@ WEBHOOKS = 250
 class Backlog:
     """Counts of what is pending; ages in seconds, None where nothing is.
 
-    `due`, `retrying` and `held_back` are of active webhooks, `inactive` of the others. `is_exact` is False where the
-    figures are estimates; ages are exact always, as far as the oldest is one of a webhook that was read.
+    `due`, `retrying`, `held_back` and `kept` (until they are fetched) are of active webhooks, `inactive` of the others.
+    `is_exact` is False where the figures are estimates; ages are exact always, as far as the oldest is one of a webhook
+    that was read.
     """
 
     events_waiting: int
@@ -36,13 +37,14 @@ class Backlog:
     retrying: int
     leased: int
     held_back: int
+    kept: int
     inactive: int
     is_exact: bool
 
     @property
     def deliveries(self) -> int:
         """All of them."""
-        return self.due + self.retrying + self.leased + self.held_back + self.inactive
+        return self.due + self.retrying + self.leased + self.held_back + self.kept + self.inactive
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,19 +70,21 @@ order by webhook_id, next_attempt_at limit %(most)s
 _SAMPLE = "select webhook_id, next_attempt_at, lease_token is not null as leased from dispatcher.deliveries_waiting"
 
 # One row for each of the webhooks with the most, each with the sums over all of them.
-_BY_WEBHOOK = """
+_BY_WEBHOOK = f"""
 with counted as materialized (
     select webhook_id, count(*) as waiting, count(*) filter (where next_attempt_at <= (select dispatcher.now())) as due,
         count(*) filter (where leased and next_attempt_at > (select dispatcher.now())) as leased,
-        count(*) filter (where next_attempt_at >= '9999-12-31 00:00+00') as held_back, min(next_attempt_at) as first_at
-    from ({source}) source group by 1),
+        count(*) filter (where next_attempt_at = {order.HELD_BACK}) as held_back,
+        count(*) filter (where next_attempt_at = {order.KEPT}) as kept, min(next_attempt_at) as first_at
+    from ({{source}}) source group by 1),
 most as materialized (
     select *, sum(waiting) over () as all_waiting, sum(due) over () as all_due, sum(leased) over () as all_leased,
-        sum(held_back) over () as all_held_back
+        sum(held_back) over () as all_held_back, sum(kept) over () as all_kept
     from counted order by waiting desc, webhook_id limit %(webhooks)s)
-select m.webhook_id, a.slug, w.active and w.deleted_at is null, m.waiting, m.due, m.leased, m.held_back,
+select m.webhook_id, a.slug, w.active and w.deleted_at is null, m.waiting, m.due, m.leased, m.held_back, m.kept,
     extract(epoch from dispatcher.now() - m.first_at)::float8, m.first_at,
-    m.all_waiting::float8, m.all_due::float8, m.all_leased::float8, m.all_held_back::float8
+    m.all_waiting::float8, m.all_due::float8, m.all_leased::float8, m.all_held_back::float8,
+    m.all_kept::float8
 from most m join dispatcher.webhooks w on w.id = m.webhook_id join dispatcher.accounts a on a.id = w.account_id
 order by m.waiting desc, m.webhook_id
 """
@@ -112,19 +116,21 @@ def measure(connection: Connection, also: Iterable[int] = ()) -> tuple[Backlog, 
         webhooks, ages_s = _with_ages(connection, webhooks, also)
     ages_s += [webhook.due_age_s for webhook in webhooks if webhook.due_age_s is not None]
     inactive = [row for row in counted if not row[2]]
-    waiting, due, leased, held_back = counted[0][9:] if counted else (0, 0, 0, 0)
+    waiting, due, leased, held_back, kept = counted[0][10:] if counted else (0, 0, 0, 0, 0)
     of_inactive = sum(row[3] - row[5] for row in inactive)
     due -= sum(row[4] for row in inactive)
     held_back -= sum(row[6] for row in inactive)
+    kept -= sum(row[7] for row in inactive)
     events, event_age_s, events_share = _events(connection)
     return Backlog(
         events_waiting=events,
         oldest_event_age_s=event_age_s,
         due=round(due / share),
         oldest_due_age_s=max(ages_s, default=None),
-        retrying=round(max(0, waiting - due - leased - held_back - of_inactive) / share),
+        retrying=round(max(0, waiting - due - leased - held_back - kept - of_inactive) / share),
         leased=round(leased / share),
         held_back=round(held_back / share),
+        kept=round(kept / share),
         inactive=round(of_inactive / share),
         is_exact=share == 1 and events_share == 1,
     ), webhooks
@@ -135,7 +141,7 @@ def _count(connection: Connection) -> tuple[list[Row], float]:
     live, pages = _size(connection, "deliveries_waiting")
     if live <= 2 * EXACT:
         counted = rows(connection, _BY_WEBHOOK.format(source=_EXACT), most=EXACT + 1, webhooks=EXACT + 1)
-        if not counted or counted[0][9] <= EXACT:
+        if not counted or counted[0][10] <= EXACT:
             return counted, 1.0
     source, share = _sample(_SAMPLE, pages)
     sampled = rows(connection, _BY_WEBHOOK.format(source=source), webhooks=WEBHOOKS)
@@ -187,7 +193,7 @@ def _with_ages(
 
 
 def _webhook(row: Row, share: float) -> WebhookBacklog:
-    webhook_id, slug, active, waiting, due, _leased, _held_back, age_s, first_at, *_ = row
+    webhook_id, slug, active, waiting, due, _leased, _held_back, _kept, age_s, first_at, *_ = row
     return WebhookBacklog(
         webhook_id=webhook_id,
         account_slug=slug,

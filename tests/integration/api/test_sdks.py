@@ -245,6 +245,6 @@ def test_the_typescript_sdk_goes_all_the_way(sdks: Path, service: Service, recei
     reasons = ["signature_mismatch", *reasons, "signature_mismatch"]
     assert verified == {"ed25519": 2432232314, "count": 3, "reasons": reasons}
     refused = [422, "invalid_attributes", "events can't be empty", {"events": ["can't be empty"]}]
-    assert listed == {"own": 1, "everybody": 2, "deliveries": 0, "hidden": 404, "refused": refused}
-    assert deleted == {"webhooks": 2, "patient": [], "numbered": 41, "keyed": 201, "once": 503}
+    assert listed == {"polled": [1, 3, 3], "own": 1, "everybody": 3, "deliveries": 0, "hidden": 404, "refused": refused}
+    assert deleted == {"webhooks": 3, "patient": [], "numbered": 41, "keyed": 201, "once": 503}
     check_busy(receiver)

@@ -1,10 +1,11 @@
-"""Calls the API of webhook-dispatcher (ServiceClient, AccountClient), and verifies what it sends (`verify`).
+"""Calls the API of webhook-dispatcher (ServiceClient, AccountClient, PollClient); verifies what it sends (`verify`).
 
 Modules import one another relatively: the server's own package has this one in it, as `dispatcher.sdk`.
 """
 
 from .clients import AccountClient, ServiceClient
 from .errors import ApiError, NoResponse, NotFound, SdkError, UnexpectedResponse
+from .polling import PollClient, PolledEvent
 from .verification import (
     InvalidHeader,
     MissingHeader,
@@ -24,6 +25,8 @@ __all__ = [
     "MissingHeader",
     "NoResponse",
     "NotFound",
+    "PollClient",
+    "PolledEvent",
     "SdkError",
     "ServiceClient",
     "SignatureMismatch",

@@ -23,7 +23,7 @@ class ServiceClient(service.Operations):
         self, api: str, token: str, *, user_agent: str = AGENT, timeout_s: float = TIMEOUT_S, retries: int = 2
     ) -> None:
         transport = Transport(api, user_agent=user_agent, timeout_s=timeout_s, retries=retries)
-        transport.authorizer = _ServiceToken(token)
+        transport.authorizer = BearerToken(token)
         super().__init__(transport)
 
 
@@ -48,14 +48,18 @@ class AccountClient(account.Operations):
         super().__init__(transport)
 
 
-class _ServiceToken(AuthBase):
+class BearerToken(AuthBase):
+    """A token that lasts: a service's or a poll token."""
+
     def __init__(self, token: str) -> None:
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The same request, with the token."""
         return _signed_in(request, self._token)
 
     def renew(self) -> bool:
+        """There is no other."""
         return False
 
 

@@ -275,6 +275,51 @@ class Deliveries(Resource):
         )
 
 
+class Polls(Resource):
+    """Deliveries that a customer fetches instead of receiving them."""
+
+    def fetch(
+        self,
+        external_id: str,
+        webhook_id: int,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        wait: int | None = None,
+    ) -> models.Poll:
+        """The next deliveries, in order. They stay pending until they are acknowledged.
+
+        An event that was emitted after another was committed comes after it. 409 while the webhook is inactive.
+        """
+        return self._transport.call(
+            "GET",
+            f"/accounts/{segment(external_id)}/poll/{segment(webhook_id)}",
+            query={"cursor": cursor, "limit": limit, "wait": wait},
+        )
+
+    def acknowledge(self, external_id: str, webhook_id: int, body: models.Acknowledgement) -> models.Acknowledged:
+        """All up to `cursor` are delivered, and not fetched any more. It may be repeated."""
+        return self._transport.call(
+            "POST", f"/accounts/{segment(external_id)}/poll/{segment(webhook_id)}/ack", body=body
+        )
+
+    def rotate_token(
+        self,
+        external_id: str,
+        webhook_id: int,
+        body: models.Rotation | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> models.PollToken:
+        """A new poll token, also the first. The one before goes on for a day, or for `previous_valid_for_s` seconds."""
+        return self._transport.call(
+            "POST",
+            f"/accounts/{segment(external_id)}/poll/{segment(webhook_id)}/token/rotate",
+            body=body,
+            idempotency_key=idempotency_key or new_key(),
+        )
+
+
 class Replays(Resource):
     """Replays of many deliveries."""
 
@@ -437,6 +482,7 @@ class Operations:
         self.event_types = EventTypes(transport)
         self.events = Events(transport)
         self.deliveries = Deliveries(transport)
+        self.polls = Polls(transport)
         self.replays = Replays(transport)
         self.erasures = Erasures(transport)
         self.alert_channels = AlertChannels(transport)

@@ -7,6 +7,14 @@ from enum import Enum
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
+class Acknowledged(TypedDict):
+    acknowledged: int
+
+
+class Acknowledgement(TypedDict):
+    cursor: str
+
+
 class Actor(TypedDict):
     kind: Literal["client", "command", "portal_session", "service_token", "system", "user"]
     id: int | None
@@ -199,6 +207,14 @@ class EventWithDeliveries(TypedDict):
     deliveries: list[EventDelivery]
 
 
+class FetchedDelivery(TypedDict):
+    id: str
+    cursor: str
+    event_name: str
+    headers: dict[str, str]
+    body: str
+
+
 class FilterPreview(TypedDict):
     matched: int
     of: int
@@ -316,6 +332,17 @@ class Ping(TypedDict):
 
 class PingRequest(TypedDict):
     event_name: NotRequired[str | None]
+
+
+class Poll(TypedDict):
+    data: list[FetchedDelivery]
+    cursor: str | None
+    has_more: bool
+
+
+class PollToken(TypedDict):
+    poll_token: str
+    previous_valid_until: str | None
 
 
 FrameAncestor: TypeAlias = str
@@ -490,7 +517,7 @@ class Webhook(TypedDict):
     success_codes: list[str] | None
     payload_limit: int | None
     event_versions: dict[str, int]
-    signature_schemes: list[Literal["v1", "v1a", "stripe", "github"]]
+    signature_schemes: list[Literal["v1", "v1a", "stripe", "github", "convoy", "convoy-simple"]]
     signature_prefixes: list[str]
     signature_header: str | None
     oauth2: OAuth2 | None
@@ -507,6 +534,7 @@ class Webhook(TypedDict):
     deactivated_reason: str | None
     public_key: str | None
     jwks_path: str | None
+    delivery: str
     destination: dict[str, Any] | None
     credentials: dict[str, Any] | None
     uid: str | None
@@ -529,7 +557,7 @@ class WebhookChanges(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     event_versions: NotRequired[dict[str, int] | Literal["newest"]]
-    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
+    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github", "convoy", "convoy-simple"]]]
     signature_prefixes: NotRequired[list[str]]
     signature_header: NotRequired[str | None]
     oauth2: NotRequired[OAuth2Input | None]
@@ -542,6 +570,7 @@ class WebhookChanges(TypedDict):
     signing: NotRequired[str]
     ordering: NotRequired[str]
     superseding: NotRequired[bool]
+    delivery: NotRequired[str]
     destination: NotRequired[dict[str, Any] | None]
     credentials: NotRequired[dict[str, Any] | None]
     uid: NotRequired[str | None]
@@ -549,7 +578,7 @@ class WebhookChanges(TypedDict):
 
 
 class WebhookInput(TypedDict):
-    webhook_url: str
+    webhook_url: NotRequired[str]
     auth_header: NotRequired[str | None]
     active: NotRequired[bool]
     events: list[str]
@@ -564,7 +593,7 @@ class WebhookInput(TypedDict):
     success_codes: NotRequired[list[str] | None]
     payload_limit: NotRequired[int | None]
     event_versions: NotRequired[dict[str, int] | Literal["newest"]]
-    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github"]]]
+    signature_schemes: NotRequired[list[Literal["v1", "v1a", "stripe", "github", "convoy", "convoy-simple"]]]
     signature_prefixes: NotRequired[list[str]]
     signature_header: NotRequired[str | None]
     oauth2: NotRequired[OAuth2Input | None]
@@ -577,6 +606,7 @@ class WebhookInput(TypedDict):
     signing: NotRequired[str]
     ordering: NotRequired[str]
     superseding: NotRequired[bool]
+    delivery: NotRequired[str]
     destination: NotRequired[dict[str, Any] | None]
     credentials: NotRequired[dict[str, Any] | None]
     uid: NotRequired[str | None]
@@ -632,7 +662,7 @@ class NewWebhook(TypedDict):
     success_codes: list[str] | None
     payload_limit: int | None
     event_versions: dict[str, int]
-    signature_schemes: list[Literal["v1", "v1a", "stripe", "github"]]
+    signature_schemes: list[Literal["v1", "v1a", "stripe", "github", "convoy", "convoy-simple"]]
     signature_prefixes: list[str]
     signature_header: str | None
     oauth2: OAuth2 | None
@@ -649,6 +679,7 @@ class NewWebhook(TypedDict):
     deactivated_reason: str | None
     public_key: str | None
     jwks_path: str | None
+    delivery: str
     destination: dict[str, Any] | None
     credentials: dict[str, Any] | None
     uid: str | None

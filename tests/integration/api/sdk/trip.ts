@@ -1,6 +1,6 @@
 // What test_sdks.py does in Python too. It prints what it has seen, a line of JSON for each step; before the second step
 // it reads a line, the request that the dispatcher sent.
-import { ApiError, accountClient, all, numbered, ok, serviceClient, VerificationFailed, verify } from 'webhook-dispatcher-sdk';
+import { ApiError, accountClient, all, numbered, ok, poll, serviceClient, VerificationFailed, verify } from 'webhook-dispatcher-sdk';
 
 interface Given {
   url: string;
@@ -37,6 +37,10 @@ const body = {
   filter: { inbox_files: { count: [{ numeric: ['>=', 3] }] } },
 };
 const webhook = ok(await company.POST('/accounts/{external_id}/webhooks', { params: { path }, body }));
+const polled = ok(
+  await company.POST('/accounts/{external_id}/webhooks', { params: { path }, body: { delivery: 'poll', events: body.events } }),
+);
+const pollPath = { ...path, webhook_id: polled.id };
 const events = [1, 3].map((count) => ({ name: 'inbox_file_removed_all', body: { inbox_files: { count } } }));
 const emitted = ok(await company.POST('/accounts/{external_id}/events', { params: { path }, body: events }));
 say({ account: account.slug, webhook: webhook.id, emitted: [emitted].flat().length });
@@ -74,6 +78,15 @@ say({
   ],
 });
 
+const { poll_token: token } = ok(
+  await company.POST('/accounts/{external_id}/poll/{webhook_id}/token/rotate', { params: { path: pollPath } }),
+);
+const counts: number[] = [];
+const polling = () =>
+  poll<Removed>(`${given.url}/api/v1`, token, path.external_id, polled.id, { secrets: polled.signing_secret, stopWhenEmpty: true });
+for await (const one of polling()) if (counts.push(one.data.body.inbox_files.count) === 2) break; // the second is not handled
+counts.push(...(await whole(polling())).map((one) => one.data.body.inbox_files.count));
+
 const client = ok(await company.POST('/accounts/{external_id}/clients', { params: { path }, body: { name: 'shop' } }));
 const shop = accountClient(`${given.url}/api/v3`, client.client_id, client.client_secret);
 const slug = { slug: account.slug };
@@ -86,6 +99,7 @@ const hidden = await shop.GET('/accounts/{slug}/webhooks/{webhook_id}.json', {
 });
 const refused = await company.POST('/accounts/{external_id}/webhooks', { params: { path }, body: { ...body, events: [] } });
 say({
+  polled: counts,
   own: (await whole(own)).length,
   everybody: (await whole(everybody)).length,
   deliveries: (await whole(deliveries)).length,
