@@ -185,6 +185,11 @@ class Settings(ProducerSettings, DatabaseSettings):
         "",
         url_of("https", "http"),
     )
+    flower_url: str = setting(
+        "address of Flower, `https://flower.example.com`, for links on the console's page of workers; empty: no links",
+        "",
+        url_of("https", "http"),
+    )
     trusted_proxies: tuple[Network, ...] = setting(
         "networks (CIDR, comma-separated) of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted",
         (ip_network("127.0.0.0/8"), ip_network("::1/128")),

@@ -1,5 +1,10 @@
 """The audit log of an account, for those who may change things there; operators see all of it, too."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
 from flask import Response
 from werkzeug.exceptions import Forbidden, NotFound
 
@@ -27,6 +32,36 @@ def of_all() -> Response:
 
 
 def _page(endpoint: str, account_id: int | None) -> Response:
-    records = container().storage.read(audit.page, account_id=account_id, before=cursor(), limit=PAGE_SIZE + 1)
-    entries, has_more = filters.split_page(records)
-    return page("audit_log.html", entries=entries, endpoint=endpoint, before=entries[-1].id if has_more else None)
+    problems: dict[str, str] = {}
+    narrowed: dict[str, Any] = {name: filters.field(name, _text, problems) for name in ("who", "action")}
+    narrowed |= {name: filters.field(name, filters.local_moment, problems) for name in ("since", "until")}
+    criteria = AuditFilter(**narrowed, problems=problems)
+    entries, before = ([], None) if problems else container().storage.read(
+        audit.search, account_id=account_id, before=cursor(), limit=PAGE_SIZE, **narrowed
+    )  # fmt: skip
+    return page("audit_log.html", entries=entries, endpoint=endpoint, before=before, filter=criteria, scan=audit.SCAN)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditFilter:
+    """The form, checked. `problems`: field → what is wrong with it."""
+
+    who: str | None
+    action: str | None
+    since: datetime | None
+    until: datetime | None
+    problems: Mapping[str, str]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """For links to the same list, without the place in it."""
+        return filters.query()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is shown."""
+        return not self.query
+
+
+def _text(text: str) -> str:
+    return text[:200]

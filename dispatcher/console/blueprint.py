@@ -10,22 +10,44 @@ from flask import Flask, g
 from dispatcher.console import (
     alerts,
     audit,
+    catalogue,
     deliveries,
     error_pages,
     events,
     formatting,
+    live,
     oidc,
     overview,
     portal,
     replays,
+    search,
     session,
+    time_zone,
     webhooks,
+    workers,
 )
 from dispatcher.console.page import PORTAL, blueprint, csrf_token, flash_message, in_portal, to
 
 __all__ = ["register"]
 
-_PAGES = (session, oidc, portal, overview, webhooks, deliveries, events, replays, audit, alerts, error_pages)
+_PAGES = (
+    session,
+    oidc,
+    portal,
+    overview,
+    webhooks,
+    deliveries,
+    events,
+    replays,
+    search,
+    catalogue,
+    audit,
+    alerts,
+    time_zone,
+    live,
+    workers,
+    error_pages,
+)
 """Importing them registers their routes."""
 _STATIC = Path(__file__).parent / "static"
 
@@ -35,7 +57,13 @@ def register(app: Flask) -> None:
     formatting.register(app)
     app.register_blueprint(blueprint)
     app.register_blueprint(blueprint, name=PORTAL, url_prefix="/portal")
-    app.jinja_env.globals |= {"to": to, "csrf_token": csrf_token, "flash_message": flash_message, "asset": asset}
+    app.jinja_env.globals |= {
+        "to": to,
+        "csrf_token": csrf_token,
+        "zone": formatting.zone,
+        "flash_message": flash_message,
+        "asset": asset,
+    }
     app.context_processor(_context)
 
 

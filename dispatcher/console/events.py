@@ -48,6 +48,7 @@ def show(event_id: int) -> Response:
     return page(
         "event.html",
         event=event,
+        is_known=event.name in active().events,
         resource=resource_of(event),
         deliveries=deliveries,
         webhooks={one.id: one for one in webhooks},

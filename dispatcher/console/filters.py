@@ -35,12 +35,17 @@ class Filter:
     @property
     def query(self) -> dict[str, Any]:
         """For links to the same list, without the place in it."""
-        return {name: value for name, value in request.args.items() if value and name != "before"}
+        return query()
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is shown."""
         return not self.query
+
+
+def query() -> dict[str, str]:
+    """This request's, without the place in its list."""
+    return {name: value for name, value in request.args.items() if value and name != "before"}
 
 
 def read_filter() -> Filter:

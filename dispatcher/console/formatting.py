@@ -1,18 +1,22 @@
 """How things are written on a page: times, spans, numbers, URLs and states."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import Flask, g
+from flask import Flask, g, request
 from markupsafe import Markup
 
 from dispatcher import clock
 from dispatcher.model.attempt import is_success
 from dispatcher.phrases import counted, number, span
+
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*\Z")
+"""Nothing else is looked for among the system's files."""
 
 
 def ago(at: datetime | None) -> Markup | str:
@@ -25,7 +29,7 @@ def ago(at: datetime | None) -> Markup | str:
 
 
 def when(at: datetime | None) -> Markup | str:
-    """`24 Nov 2026 16:05:12`, in the account's time zone."""
+    """`24 Nov 2026 16:05:12`, in the viewer's time zone."""
     return "–" if at is None else _time(at, at.astimezone(zone()).strftime("%-d %b %Y %H:%M:%S"))
 
 
@@ -50,8 +54,25 @@ def local_input(at: datetime | None) -> str:
     return "" if at is None else at.astimezone(zone()).strftime("%Y-%m-%dT%H:%M")
 
 
+ZONE_COOKIE = "console_zone"
+OF_ACCOUNT = "account"
+"""In the place of a name: times are shown in each account's own."""
+
+
 def zone() -> ZoneInfo:
-    """The account's; UTC on pages of all accounts."""
+    """The viewer's; where they have none, or want that, the account's, and UTC on pages of all accounts."""
+    return known_zone(request.cookies.get(ZONE_COOKIE, "")) or _zone_of_page()
+
+
+def known_zone(name: str) -> ZoneInfo | None:
+    """The time zone of that name, or None."""
+    try:
+        return ZoneInfo(name) if _ZONE.match(name) and name != OF_ACCOUNT else None
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return None
+
+
+def _zone_of_page() -> ZoneInfo:
     return ZoneInfo(g.account.time_zone if g.get("account") is not None else "UTC")
 
 

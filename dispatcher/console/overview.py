@@ -57,7 +57,9 @@ def _stats(account_id: int | None) -> dict[str, Any]:
     minutes = charts.all_minutes(hour.minutes, hour.until)
     whole = minutes[-16:-1]  # the last is not over yet
     totals = {name: sum(getattr(one, name) for one in whole) for name in _KINDS}
-    finished = totals["delivered"] + totals["failed"]
+    pending = storage.read(overview.pending_summary, account_id)
+    # What is retried for hours has not failed yet, and nothing of it is delivered: it counts against the rate.
+    all_ = totals["delivered"] + totals["failed"] + pending.deliveries
     return {
         "hour": hour,
         "minutes": minutes,
@@ -66,8 +68,8 @@ def _stats(account_id: int | None) -> dict[str, Any]:
             *([getattr(one, name) for one in minutes] for name in _KINDS),
         ],
         "per_minute": {name: total / len(whole) for name, total in totals.items()},
-        "success": totals["delivered"] / finished if finished else None,
-        "pending": storage.read(overview.pending_summary, account_id),
+        "success": totals["delivered"] / all_ if all_ else None,
+        "pending": pending,
         "unhealthy": storage.read(overview.failing_webhooks, account_id),
         "pauses": pauses(),
         "is_stale": (clock.now() - hour.until).total_seconds() > STALE_S,

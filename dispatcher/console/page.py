@@ -36,11 +36,19 @@ _FILES = frozenset({"console.static", "portal.static", "portal.theme"})
 _OIDC = frozenset({"console.oidc_start", "console.oidc_callback", "console.oidc_sign_out"})
 PUBLIC = frozenset({"console.sign_in", "console.sign_in_with", "portal.enter", "portal.start", *_FILES, *_OIDC})
 """What is shown to those who have not signed in."""
-_ALLOWED_READ_ONLY = frozenset({"portal.sign_out", "console.sign_out", "console.end_session", "console.end_others"})
-"""What read-only users may change: their own sessions."""
-_POLLED = frozenset({"console.stats", "console.all_stats", "console.delivery_progress", "console.replay_progress"})
+_ALLOWED_READ_ONLY = frozenset(
+    {"console.end_session", "console.end_others"}
+    | {f"{where}.{name}" for where in ("console", PORTAL) for name in ("sign_out", "set_time_zone")}
+)
+"""What read-only users may change: their own sessions and time zone."""
+_POLLED = frozenset(
+    f"console.{name}"
+    for name in ("stats", "all_stats", "delivery_progress", "replay_progress", "live_rows", "workers_now")
+)
 """What an open page requests again and again: that is no use of a session."""
-_BESIDE_ACCOUNT = frozenset({"portal.home", "portal.sign_out", "portal.unknown_page"})
+_BESIDE_ACCOUNT = frozenset(
+    f"portal.{name}" for name in ("home", "sign_out", "unknown_page", "time_zone", "set_time_zone")
+)
 """What customers open beside the pages of their account."""
 T = TypeVar("T", DeliveryRow, PingResult)
 
@@ -72,6 +80,7 @@ _MESSAGES = {
     "channel_saved": "Channel saved.",
     "channel_deleted": "Channel deleted.",
     "test_sent": "Test sent.",
+    "zone_set": "Time zone saved.",
     "session_ended": "Session ended.",
     "others_ended": "All other sessions ended.",
 }
@@ -257,7 +266,7 @@ def flash_message() -> str | None:
 
 
 def _signature(message: str, count: str) -> str:
-    return hmac.new(request.cookies.get(COOKIE, "").encode(), f"{message}.{count}".encode(), "sha256").hexdigest()
+    return hmac.new(csrf_token().encode(), f"{message}.{count}".encode(), "sha256").hexdigest()
 
 
 def csrf_token() -> str:

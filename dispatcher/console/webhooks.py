@@ -4,7 +4,8 @@ Its signing secret is shown on demand only.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, request
@@ -12,8 +13,9 @@ from werkzeug.exceptions import Forbidden
 
 from dispatcher import clock
 from dispatcher.api.http import ROW_ID, container
-from dispatcher.api.query import PAGE_SIZE, cursor, parameter, tag
+from dispatcher.api.query import PAGE_SIZE, cursor, one_of, tag
 from dispatcher.console import charts, filters
+from dispatcher.console.catalogue import event_groups
 from dispatcher.console.credentials import days_left, read_credentials, shown_credentials, typed_credentials
 from dispatcher.console.overview import pauses
 from dispatcher.console.page import READ_ONLY, account, blueprint, is_part, page, person, redirect_to, visible
@@ -28,7 +30,7 @@ from dispatcher.storage.admin import webhooks
 from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.deliveries import DeliveryRow
-from dispatcher.storage.reads.webhooks import WebhookSummary
+from dispatcher.storage.reads.webhooks import STATUSES, WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edits
 from dispatcher.webhooks import secrets, versions
@@ -43,9 +45,11 @@ _TEXTS = ("webhook_url", "description", "payload_version", "signing", "ordering"
 
 @blueprint.route("/accounts/<slug>/webhooks", endpoint="webhooks")
 def list_() -> Response:
-    """40 a page, oldest first; with `tag` those that have it."""
-    after, chosen = min(cursor("after") or 0, 2**31 - 1), parameter("tag", tag) or None
-    found = container().storage.read(webhook_reads.page, account().id, after=after, tag=chosen, limit=PAGE_SIZE + 1)
+    """40 a page, oldest first, narrowed by the form."""
+    after, problems = min(cursor("after") or 0, 2**31 - 1), dict[str, str]()
+    narrowed: dict[str, Any] = {name: filters.field(name, parse, problems) for name, parse in _FILTERS.items()}
+    narrowed |= {"after": after, "limit": PAGE_SIZE + 1}
+    found = [] if problems else container().storage.read(webhook_reads.page, account().id, **narrowed)
     shown, has_more = filters.split_page(found)
     return page(
         "webhooks.html",
@@ -55,8 +59,36 @@ def list_() -> Response:
         pauses=pauses(),
         after=shown[-1].id if has_more else None,
         is_first=not after,
-        tag=chosen,
+        filter=_Narrowed({name: narrowed[name] for name in _FILTERS}, problems),
+        statuses=STATUSES,
+        event_names=active().names,
     )
+
+
+_FILTERS: Mapping[str, Callable[[str], str]] = {
+    "status": one_of(STATUSES),
+    "event_name": lambda text: one_of(active().names)(text),
+    "tag": tag,
+    "text": lambda text: text[:200],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Narrowed:
+    """The form of the list."""
+
+    values: Mapping[str, str | None]
+    problems: Mapping[str, str]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """For links to the same list."""
+        return {name: value for name, value in self.values.items() if value}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all are shown."""
+        return not self.query and not self.problems
 
 
 @blueprint.route(_ONE, endpoint="webhook")
@@ -229,11 +261,9 @@ def preview_payload(webhook_id: int) -> Response:
 
 def _event_groups(chosen: Collection[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
     """Every event by its resource, with whether it is chosen; the dispatcher's own events come last."""
-    groups: dict[str, list[tuple[str, bool]]] = {}
-    resource = ""
-    for name, event in active().events.items():
-        resource = event.resource if not event.bulk or not resource else resource  # a summary is with what it sums up
-        groups.setdefault((event.group or resource).replace("_", " "), []).append((name, name in chosen))
+    groups = {
+        group: [(event.name, event.name in chosen) for event in events] for group, events in event_groups().items()
+    }
     groups["dispatcher"] = [(name, name in chosen) for name in sorted(OPERATIONAL_EVENTS)]
     return list(groups.items())
 

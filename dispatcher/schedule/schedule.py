@@ -15,6 +15,7 @@
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
     dispatcher:bucket:<id>   string       tokens of a webhook with a rate limit, and of when; expires
     dispatcher:workers       sorted set   worker name → when it was last seen, ms
+    dispatcher:worker:<name> string       number of its process; expires
 
 The first five are changed only by the scripts beside this file. Times go in as spans from now, so that no host's clock
 is compared with another's. While a webhook is held its due time is the end of the hold, so a dead drain's webhooks come
@@ -23,6 +24,7 @@ back at once (`free`).
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +47,7 @@ DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, PRUNE, WORKERS, ALERTS =
 )
 _HEALTH = "dispatcher:health:"
 _BUCKET = "dispatcher:bucket:"
+_WORKER = "dispatcher:worker:"
 _HEALTH_TTL_S = 3_600
 _WORKER_TTL_MS = 30_000
 _FAN_OUT_TTL_MS = 2_000
@@ -78,6 +81,15 @@ class Survey:
     healths: Mapping[int, Health]
     pauses_s: Mapping[int, float]
     """For how long yet a webhook is paused; absent where it is not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerAtWork:
+    """A worker: how long ago it was seen, and how many webhooks its drains hold (None: not known, by an older one)."""
+
+    name: str
+    silent_s: float
+    webhooks: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -293,6 +305,7 @@ class Schedule:
             now_ms = seconds * 1000 + micros // 1000
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.zadd(WORKERS, {name: now_ms})
+            pipeline.set(f"{_WORKER}{name}", self.owner, px=_WORKER_TTL_MS)
             pipeline.zremrangebyscore(WORKERS, "-inf", now_ms - _WORKER_TTL_MS)
             pipeline.execute()
 
@@ -301,6 +314,31 @@ class Schedule:
         with translated():
             seconds, _ = self._redis.time()
             return list(self._redis.zrangebyscore(WORKERS, seconds * 1000 - _WORKER_TTL_MS, "+inf"))
+
+    def workers_at_work(self) -> list[WorkerAtWork]:
+        """The workers seen within 30 s, by name. It reads as much as is held, whatever is due."""
+        with translated():
+            seconds, micros = self._redis.time()
+            now_ms = seconds * 1000 + micros / 1000
+            seen = dict(self._redis.zrangebyscore(WORKERS, now_ms - _WORKER_TTL_MS, "+inf", withscores=True))
+            if not seen:
+                return []
+            names = sorted(seen)
+            owners, tokens = (
+                self._redis.pipeline(transaction=False)
+                .mget([f"{_WORKER}{name}" for name in names])
+                .hvals(HOLDERS)
+                .execute()
+            )
+        held = Counter(token.partition("/")[0] for token in tokens)
+        return [
+            WorkerAtWork(
+                name=name,
+                silent_s=max(0.0, now_ms - seen[name]) / 1000,
+                webhooks=None if owner is None else held[owner],
+            )
+            for name, owner in zip(names, owners, strict=True)
+        ]
 
     def sizes(self) -> dict[str, int]:
         """How many webhooks are in the clock (`due`) and how many of them a drain holds (`held`)."""

@@ -99,3 +99,12 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 window.addEventListener("resize", redraw);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+// The server shows times in the viewer's time zone: this browser's, until they choose another one. A choice is HttpOnly,
+// and is not overwritten here.
+if (!document.cookie.includes("console_zone=")) {
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const isPortal = location.pathname.startsWith("/portal");
+  const more = !isPortal ? "path=/console; samesite=lax" : window.isSecureContext ? "path=/portal; samesite=none; secure; partitioned" : "path=/portal";
+  document.cookie = `console_zone=${name}; max-age=31536000; ${more}`;
+}

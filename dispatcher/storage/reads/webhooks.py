@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from dispatcher.storage.engine import Connection, records, rows
+from dispatcher.storage.pipeline.events import subscribed
 
 WAITING_CAP = 1_000
 
@@ -42,9 +43,23 @@ select w.id, w.webhook_url, w.description, w.tags, w.active, w.events, w.payload
 from dispatcher.webhooks w left join dispatcher.clients c on c.id = w.client_id
 where w.account_id = %(account_id)s and w.deleted_at is null and w.id > %(after)s
     and (%(webhook_id)s::int is null or w.id = %(webhook_id)s)
-    and (%(tag)s::text is null or %(tag)s = any (w.tags))
+    and (%(tag)s::text is null or %(tag)s = any (w.tags)) {conditions}
 order by w.id limit %(limit)s
 """
+
+# Of the URL what all may see: its query may hold a receiver's token.
+_CONDITIONS = {
+    "event_name": f"and {subscribed('%(event_name)s')} is true",
+    "text": """and (strpos(lower(split_part(w.webhook_url, '?', 1)), lower(%(text)s)) > 0
+        or strpos(lower(w.description), lower(%(text)s)) > 0 or w.uid = %(text)s or w.id::text = %(text)s)""",
+}
+STATUSES = {
+    "active": "and w.active",
+    "failing": "and w.active and w.failing_since is not null",
+    "paused": "and not w.active and w.deactivated_at is null",
+    "disabled": "and not w.active and w.deactivated_at is not null",
+}
+"""What a list may be narrowed to → SQL."""
 
 # Index: webhooks_of_account.
 _NAMES = """
@@ -83,10 +98,20 @@ def page(
     limit: int = 40,
     webhook_id: int | None = None,
     tag: str | None = None,
+    status: str | None = None,
+    event_name: str | None = None,
+    text: str | None = None,
 ) -> list[WebhookSummary]:
-    """The account's webhooks with an id beyond `after`, by id; with `webhook_id` only that one, with `tag` those."""
+    """The account's webhooks with an id beyond `after`, by id; with `webhook_id` only that one, with `tag` those.
+
+    `status` is one of STATUSES; `event_name` is one that they subscribed to; `text` is in the URL or the description.
+    """
     parameters = {"account_id": account_id, "after": after, "limit": limit, "webhook_id": webhook_id, "tag": tag}
-    return records(connection, WebhookSummary, _LIST, **parameters, cap=WAITING_CAP)
+    parameters |= {"event_name": event_name, "text": text}
+    conditions = [sql for name, sql in _CONDITIONS.items() if parameters[name] is not None]
+    conditions += [STATUSES[status]] if status is not None else []
+    sql = _LIST.replace("{conditions}", " ".join(conditions))
+    return records(connection, WebhookSummary, sql, **parameters, cap=WAITING_CAP)
 
 
 def names(connection: Connection, account_id: int, limit: int = 500) -> list[tuple[int, str, bool]]:

@@ -266,7 +266,8 @@ def window(browser: Browser, server: Server, container: Container) -> Iterator[C
     contexts = []
 
     def open_(email: str | None = None, width: int = 1280, **options: Any) -> Window:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        # Without transitions: axe would see the colours on their way.
+        context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce", **options)
         context.set_default_timeout(20_000)
         if email is not None:
             session = a_session(container, email)

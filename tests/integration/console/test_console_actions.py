@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_a_webhook_is_created_edited_paused_and_deleted(seen: Window, base: str,
     expect(page.get_by_text("O=trustme")).to_be_visible()
 
     page.get_by_role("link", name="billing").click()
-    expect(page.get_by_text("Tag billing")).to_be_visible()
+    expect(page.get_by_text("· in use")).to_be_visible()
     page.get_by_role("link", name="The books").click()
 
     page.get_by_role("button", name="Pause").click()
@@ -429,6 +430,43 @@ def test_an_event_tells_to_whom_it_went_and_why_not_to_the_others(seen: Window, 
     page.get_by_role("link", name="its deliveries").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     assert str(event)
+
+
+def test_deliveries_appear_while_they_are_watched(seen: Window, base: str, traffic: Traffic) -> None:
+    webhook = traffic.webhook()
+    traffic.emit()
+    page = seen.open(f"{base}/deliveries?event_name=invoice_paid")
+    page.get_by_role("link", name="Watch live").click()
+    rows = page.locator("#live tbody tr")
+    expect(rows).to_have_count(1)
+    page.get_by_role("link", name="invoice_paid").focus()
+
+    traffic.emit()
+    traffic.drain(webhook)
+
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("delivered")
+    expect(page.get_by_role("link", name="invoice_paid").last).to_be_focused()  # the keyboard's place stays
+    last = page.request.get(page.url.replace("/live?", "/live/rows?ends=1&")).text()
+    assert ("Updates have stopped after 10 minutes" in last, "hx-get" in last) == (True, False)
+
+
+def test_times_are_those_of_the_viewer(
+    window: Callable[..., "Window"], person: Callable[..., str], base: str, traffic: Traffic
+) -> None:
+    traffic.webhook()
+    traffic.emit(created_at=datetime(2026, 6, 13, 12, tzinfo=UTC))
+    seen = window(person("read"), timezone_id="America/New_York")
+    seen.open("/time-zone")  # the browser's is known from the first page on
+    page = seen.open(f"{base}/events")
+    expect(page.get_by_text("13 Jun 2026 08:00:00")).to_be_visible()
+    page.get_by_role("link", name="Time zone").click()
+    page.get_by_label("Show times in").select_option("Asia/Tokyo")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("contentinfo")).to_contain_text("Times are in Asia/Tokyo.")
+    page = seen.open(f"{base}/events")
+    expect(page.get_by_text("13 Jun 2026 21:00:00")).to_be_visible()
+    assert seen.complaints == []
 
 
 def test_operators_go_from_all_accounts_to_one(

@@ -1,9 +1,11 @@
 """Each page at both widths: it opens without a complaint, fits, and axe finds nothing wrong with it."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from dispatcher.alerts.channels import create_channel
 from dispatcher.container import Container
@@ -65,7 +67,12 @@ PAGES = (
     "/replays/{replay}",
     "/alerts",
     "/alerts/{channel}/edit",
-    "/audit-log",
+    "/audit-log?action=web",
+    "/search?q={delivery}",
+    "/search?q=invoice&text=1",
+    "/deliveries/live",
+    "/catalogue",
+    "/catalogue/invoice_paid",
     "/nowhere",
 )
 LOOKED_AT_TWICE = (
@@ -75,7 +82,8 @@ LOOKED_AT_TWICE = (
     "/deliveries",
     "/deliveries/{retrying}",
     "/replays/{replay}",
-    "/audit-log",
+    "/audit-log?action=web",
+    "/search?q=invoice&text=1",
 )
 """By axe: with these every part and colour is seen in the dark too."""
 
@@ -126,7 +134,12 @@ def test_the_page_of_ones_sessions_fits_and_is_accessible_and_ends_them(
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_to_sign_in_and_that_of_all_accounts_fit_and_are_accessible(
-    window: Callable[..., "Window"], person: Callable[..., str], busy: dict[str, Any], axe: str, width: int
+    window: Callable[..., "Window"],
+    container: Container,
+    person: Callable[..., str],
+    busy: dict[str, Any],
+    axe: str,
+    width: int,
 ) -> None:
     outside, operator = window(None, width), window(person("operator"), width)
     outside.open("/sign-in")
@@ -134,6 +147,15 @@ def test_the_page_to_sign_in_and_that_of_all_accounts_fit_and_are_accessible(
 
     assert [*outside.violations(axe), *operator.violations(axe)] == []
     assert (outside.overflow(), operator.overflow()) == (0, 0)
+    container.schedule.worker_seen("worker@here")
+    container.schedule.hand_out([busy["webhook"]], 1_000)
+    container.schedule.renew([busy["webhook"]], container.schedule.new_token())
+    page = operator.page
+    page.get_by_role("link", name="Workers and queues").click()
+    row = page.get_by_role("row", name="worker@here")
+    expect(row).to_contain_text(re.compile(r"delivering to \d+ webhook"))
+    expect(page.get_by_role("region", name="Queues")).to_contain_text("deliveries.slow")
+    assert (operator.overflow(), operator.violations(axe)) == (0, [])
     assert outside.complaints + operator.complaints == []
 
 
@@ -149,6 +171,6 @@ def test_every_page_works_without_scripts(
     page.get_by_role("link", name="The books").click()
     page.get_by_role("button", name="Send a test event").click()
 
-    assert page.get_by_text("200", exact=True).is_visible()
+    assert page.locator("#ping").get_by_text("200", exact=True).is_visible()
     page.get_by_role("button", name="Reveal").click()
     assert page.get_by_text("whsec_").is_visible()

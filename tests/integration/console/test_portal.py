@@ -8,13 +8,14 @@ import pytest
 from playwright.sync_api import expect
 
 from dispatcher.access import portal
+from dispatcher.alerts.channels import create_channel
 from dispatcher.container import Container
 from dispatcher.errors import AccountNotFound, InvalidPortalSession, PortalSessionNotFound
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import audit, portal_sessions, tenants
 from dispatcher.web.app import create_app
 from tests.integration.console.conftest import Site, Traffic, Window
-from tests.integration.console.test_console_pages import REPLAY
+from tests.integration.console.test_console_pages import CHANNEL, REPLAY
 from tests.support.api import Server
 from tests.support.builders import an_account
 from tests.support.receiver import Answer, Receiver
@@ -138,6 +139,10 @@ def test_console_and_portal_take_no_session_of_each_other(
     assert signed_in.get("/enter").status_code == 303
 
 
+EVENT_TYPE: dict[str, Any] = {"name": "invoice_paid"}
+"""The catalogue is everybody's."""
+
+
 def test_of_every_page_and_form_a_customer_has_what_their_role_and_account_allow(
     container: Container, account: Account, traffic: Traffic
 ) -> None:
@@ -153,13 +158,14 @@ def test_of_every_page_and_form_a_customer_has_what_their_role_and_account_allow
         clients[role].set_cookie("portal", _a_session(container, account, role), path="/portal")
 
     def answer(role: str, method: str, rule: Any, slug: str, things: dict[str, int]) -> int:
-        values = {name: slug if name == "slug" else things[name] for name in rule.arguments}
+        values = {name: slug if name == "slug" else (things | EVENT_TYPE)[name] for name in rule.arguments}
         path = app.url_map.bind("localhost").build(rule.endpoint, values, method)
         return clients[role].open(path, method=method, data={"csrf": _csrf(clients[role])}).status_code
 
-    anywhere = {"portal.home", "portal.sign_out", "portal.unknown_page", *WITHOUT_A_SESSION}
+    zone = {"portal.time_zone", "portal.set_time_zone"}
+    anywhere = {"portal.home", "portal.sign_out", "portal.unknown_page", *zone, *WITHOUT_A_SESSION}
     statuses = [
-        (rule.endpoint, method, role, whose, answer(role, method, rule, slug, things))
+        (rule, method, role, whose, answer(role, method, rule, slug, things))
         for rule in rules
         if rule.endpoint not in anywhere
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -169,13 +175,14 @@ def test_of_every_page_and_form_a_customer_has_what_their_role_and_account_allow
             ("another's thing", account.slug, theirs),
             ("another account", other.slug, theirs),
         )
-        if whose != "another's thing" or rule.arguments - {"slug"}
+        if whose != "another's thing" or rule.arguments - {"slug", "name"}
         if (whose, role) != ("own", "manage")  # what they may do is tried by the tests of the console
     ]
 
     assert len(statuses) > 80
-    for endpoint, method, role, whose, status in statuses:
-        if "slug" not in _arguments(rules, endpoint):
+    for rule, method, role, whose, status in statuses:
+        endpoint = rule.endpoint
+        if "slug" not in rule.arguments:
             assert status == 404, endpoint  # of operators, and of users
         elif role == "read" and method in UNSAFE:
             assert status == 403, (endpoint, whose)
@@ -188,16 +195,14 @@ def test_of_every_page_and_form_a_customer_has_what_their_role_and_account_allow
     assert traffic.sql("select active from dispatcher.webhooks where id = %(id)s", id=theirs["webhook_id"]) == [(True,)]
 
 
-def _arguments(rules: Any, endpoint: str) -> set[str]:
-    return next(rule.arguments for rule in rules if rule.endpoint == endpoint)
-
-
 def _things(traffic: Traffic) -> dict[str, int]:
     webhook = traffic.webhook()
     (event,) = traffic.emit()
     (replay,) = traffic.sql(REPLAY, id=traffic.account.id)[0]
     delivery = traffic.deliveries(webhook)[0]
-    return {"webhook_id": webhook, "event_id": event, "delivery_id": delivery, "replay_id": replay, "id_": 1}
+    channel = create_channel(traffic.container.storage, traffic.account.id, CHANNEL).id
+    ids = {"webhook_id": webhook, "event_id": event, "delivery_id": delivery, "replay_id": replay}
+    return {**ids, "channel_id": channel, "id_": 1}
 
 
 def _a_session(container: Container, account: Account, role: str) -> str:
