@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -36,7 +37,7 @@ LATE = "no confirmation in time"
 _BATCH = 100
 """Messages sent before their confirmations are waited for."""
 
-_MODULES = {"amqp": "rabbitmq", "amqps": "rabbitmq"}
+_MODULES = {"amqp": "rabbitmq", "amqps": "rabbitmq", "kafka": "kafka", "kafkas": "kafka"}
 """Scheme → the module here that has `connect`."""
 
 
@@ -263,7 +264,8 @@ class _Route:
     def _drop(self) -> None:
         broker, self._broker = self._broker, None
         if broker is not None:
-            broker.close()
+            with suppress(Exception):  # a library that cannot close must not take the thread with it
+                broker.close()
 
 
 class ExtraMissing(DispatcherError):

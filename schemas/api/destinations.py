@@ -85,8 +85,18 @@ _PUBSUB = Kind(
     module="google.auth",
     extra="pubsub",
 )
+_KAFKA = Kind(
+    title="Kafka",
+    hosts=_HOSTS,
+    path=_TOPIC,
+    settings={"key": _TEXT, "sasl_mechanism": re.compile(r"(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)\Z")},
+    templates=frozenset({"key"}),
+    needs_credentials=False,
+    module="kafka.net",
+    extra="kafka",
+)
 KINDS: Mapping[str, Kind] = {
-    "amqp": _RABBITMQ, "amqps": _RABBITMQ, "sqs": _SQS, "s3": _S3, "pubsub": _PUBSUB,
+    "amqp": _RABBITMQ, "amqps": _RABBITMQ, "kafka": _KAFKA, "kafkas": _KAFKA, "sqs": _SQS, "s3": _S3, "pubsub": _PUBSUB,
 }  # fmt: skip
 """By scheme of the URL."""
 

@@ -36,8 +36,8 @@ class Hanging:
         self.gone = 0
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def url(self) -> str:
-        return f"amqp://127.0.0.1:{self.port}/"
+    def url(self, scheme: str = "amqp") -> str:
+        return f"{scheme}://127.0.0.1:{self.port}/{'' if scheme == 'amqp' else 'orders'}"
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -93,11 +93,12 @@ def a_message(tag: int, url: str, *, webhook: int = 1) -> Request:
     return Request(tag=tag, url=url, headers=[], body=b"{}", destination=destination)
 
 
+@pytest.mark.parametrize("scheme", ["amqp", "kafka", "kafkas"])
 def test_a_broker_that_hangs_delays_neither_http_nor_another_destination(
-    sender: MixedSender, brokers: Brokers, hanging: Hanging, receiver: Receiver
+    sender: MixedSender, brokers: Brokers, hanging: Hanging, receiver: Receiver, scheme: str
 ) -> None:
     for tag in range(50):
-        sender.start(a_message(tag, hanging.url()))
+        sender.start(a_message(tag, hanging.url(scheme)))
     began_s = time.monotonic()
     sender.start(Request(tag=100, url=receiver.url("/hook"), headers=[], body=b"{}"))
     sender.start(a_message(101, "amqp://127.0.0.1:1/", webhook=2))
@@ -108,10 +109,10 @@ def test_a_broker_that_hangs_delays_neither_http_nor_another_destination(
     assert [one.status for one in collect(others, 1)] == ["connection_failed"]
     assert time.monotonic() - began_s < 0.7
     hung = collect(sender, 50)
-    assert {one.status for one in hung} == {"timeout"}
+    assert {one.status for one in hung} <= ({"timeout"} if scheme == "amqp" else {"timeout", "connection_failed"})
     assert 0.9 < time.monotonic() - began_s < 2.5
     assert sender.in_flight == 0
-    eventually(lambda: hanging.gone == 1, 5, "the connection being given up")
+    eventually(lambda: hanging.gone >= 1, 5, "the connection being given up")
     others.close()
 
 

@@ -33,6 +33,22 @@ def test_a_queue_is_named_by_its_url(url: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("url", "destination", "credentials"),
+    [
+        ("kafkas://a.example.com:9093,b.example.com/orders", {"sasl_mechanism": "SCRAM-SHA-512"}, CREDENTIALS),
+        ("kafka://127.0.0.1/orders.shipped_1", {"key": "{resource}"}, None),
+    ],
+)
+def test_topics_of_kafka_are_named_with_some_brokers(url: str, destination: Any, credentials: Any) -> None:
+    loaded = outcome(webhook_url=url, destination=destination, credentials=credentials)
+
+    assert (loaded["webhook_url"], loaded["destination"]) == (url, destination)
+    for wrong in ("kafka://a", "kafka://a/", "kafka://a,/x", "kafka://a:b/x", "kafka://a:70000,b/x", "kafka://a/x/y"):
+        assert "webhook_url" in outcome(webhook_url=wrong)
+    assert "destination" in outcome(webhook_url=url, destination={"sasl_mechanism": "GSSAPI"})
+
+
 AWS = {"access_key_id": "AKIA", "secret_access_key": "s3cret"}
 
 
