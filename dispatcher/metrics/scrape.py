@@ -21,7 +21,7 @@ from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule, Survey
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.outboxes import registry
-from dispatcher.storage.stats import table_sizes
+from dispatcher.storage.stats import certificates, table_sizes
 from dispatcher.storage.stats.backlog import OVERDUE, Backlog, WebhookBacklog, measure
 
 __all__ = ["CONTENT_TYPE_LATEST", "scrape"]
@@ -47,7 +47,7 @@ def scrape(
         families += counter_families(counters.read())
     with _noting(up, "postgres"):
         backlog, webhooks = storage.read(measure, overdue)
-        families += [*_backlog(backlog, storage), *_partitions(storage), *_outboxes(storage)]
+        families += [*_backlog(backlog, storage), *_partitions(storage), *_outboxes(storage), _certificates(storage)]
     with _noting(up, "broker"):
         families.append(gauges("queue_messages", "Celery messages in the queue.", "queue", queue.lengths()))
     with _noting(up, "redis"):
@@ -101,6 +101,14 @@ def _partitions(storage: Storage) -> Iterator[Metric]:
         ("table_bytes", "Size of the table's partitions, without indexes.", "size_bytes"),
     ):
         yield gauges(name, text, "table", {one.table: getattr(one, attribute) for one in tables})
+
+
+def _certificates(storage: Storage) -> Metric:
+    return gauge(
+        "client_certificates_expiring",
+        f"Active webhooks whose client certificate expires within {certificates.SOON.days} days, or has.",
+        storage.read(certificates.expiring),
+    )
 
 
 def _outboxes(storage: Storage) -> Iterator[Metric]:

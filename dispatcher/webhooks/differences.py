@@ -23,6 +23,9 @@ def shown(name: str, value: object) -> object:
     """Without secrets: a URL's query may hold its receiver's token."""
     if name == "webhook_url":
         return str(value).partition("?")[0]
+    if name == "oauth2" and value is not None:
+        parts = value if isinstance(value, Mapping) else {"token_url": getattr(value, "token_url", "")}
+        return {"token_url": str(parts.get("token_url")).partition("?")[0], "client_secret": _SECRET}
     if name in SECRET_OPTIONS:
         return _SECRET if value else None
     return _SECRET if name == "auth_header" and value is not None else value

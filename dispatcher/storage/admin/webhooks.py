@@ -43,7 +43,8 @@ DEFAULTS: Mapping[str, Any] = {
 """The attributes that a new webhook need not name."""
 WRITABLE = ("webhook_url", "events", *DEFAULTS)
 
-_WRITTEN = ("webhook_url", "auth_header_encrypted", "event_patterns", "filter_path", "options", *(
+_WRITTEN = (
+    "webhook_url", "auth_header_encrypted", "event_patterns", "filter_path", "options", "certificate_expires_at", *(
     name for name in ("events", *DEFAULTS) if name not in ("auth_header", "delivery", *OPTION_DEFAULTS)
 ))  # fmt: skip
 """Columns that each write sets, of the values of `_parameters`."""
@@ -405,7 +406,7 @@ def _unique_uid() -> Iterator[None]:
 def _parameters(changes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
     """The attributes as they are stored."""
     attributes = {**DEFAULTS, **changes}
-    auth_header, filter_ = attributes["auth_header"], attributes["filter"]
+    auth_header, filter_, certificate = (attributes[name] for name in ("auth_header", "filter", "client_certificate"))
     return {
         "filter_path": None,
         **attributes,
@@ -416,6 +417,7 @@ def _parameters(changes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any
         "metadata": json.dumps(attributes["metadata"]) if attributes["metadata"] else None,
         "filter": None if filter_ is None else json.dumps(filter_),
         "options": write_options(attributes, secrets),
+        "certificate_expires_at": certificate.expires_at if certificate else None,
     }
 
 

@@ -120,6 +120,11 @@ CASES = {
         },
         says="Alerts by email are not taken", after="20m", labels={"channel": "email", "outcome": "failed"},
     ),
+    "ClientCertificatesExpiring": Case(
+        bad={"dispatcher_client_certificates_expiring": "3x240"},
+        good={"dispatcher_client_certificates_expiring": "0x240"},
+        says="3 webhooks have client certificates that expire within 30 days", after="20m",
+    ),
     "ManyBreakersOpen": Case(
         bad={'dispatcher_schedule_webhooks{set="paused"}': "51x240"},
         good={

@@ -10,6 +10,7 @@ from dispatcher.broker.queue import Queue
 from dispatcher.container import Container
 from dispatcher.model.account import Account
 from dispatcher.model.counters import BOUNDS_S
+from dispatcher.model.credentials import ClientCertificate
 from dispatcher.model.health import Health
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline import first_attempts
@@ -53,6 +54,18 @@ def test_attempts_and_times_are_counted_as_they_are_recorded(
     assert read("dispatcher_delivered_seconds_bucket", le="+Inf") == 2
     assert 0 < read("dispatcher_delivered_seconds_sum") < 20
     assert read("dispatcher_delivered_seconds_bucket", le=str(BOUNDS_S[-1])) == 2
+
+
+def test_client_certificates_that_end_soon_are_counted(
+    storage: Storage, account: Account, read: Callable[..., float]
+) -> None:
+    for days, active in ((-1, True), (29, True), (29, False), (31, True)):
+        ends = datetime.now(UTC) + timedelta(days=days)
+        shown = ClientCertificate(certificate="PEM", private_key="PEM", subject="CN=us", expires_at=ends)
+        a_webhook(storage, account, active=active, client_certificate=shown)
+    a_webhook(storage, account)
+
+    assert read("dispatcher_client_certificates_expiring") == 2
 
 
 def test_the_time_from_the_emit_is_that_of_postgres_clock(
