@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +18,7 @@ from dispatcher.schemas.api.event_type import StoredEventTypeSchema
 from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
 from dispatcher.schemas.api.replay import ReplaySchema
 from dispatcher.schemas.api.signing import SigningSecretSchema
+from dispatcher.schemas.personal import MASK, has_personal, masked
 from dispatcher.schemas.stored import NAME as STORED
 from dispatcher.schemas.wire.fields import WireSchema, written_in
 from dispatcher.storage.admin.erasures import Erasure
@@ -59,6 +61,21 @@ _resulting_delivery = EventDeliverySchema()
 def erasure_json(erasure: Erasure) -> JSON:
     """An erasure, without the person's id."""
     return _dump(_erasure, erasure, "UTC")
+
+
+def without_personal(delivery: DeliveryRow) -> DeliveryRow:
+    """It for readers without the right to personal fields: `***` in its body; nor responses, which may repeat them."""
+    name, version = delivery.event_name, delivery.event_version
+    if not has_personal(name, version):
+        return delivery
+    body = masked(name, version, json.loads(delivery.body_json))
+    attempts = (replace(one, body=one.body and MASK, headers=None) for one in delivery.attempts)
+    return replace(delivery, body_json=json.dumps(body, ensure_ascii=False), attempts=tuple(attempts))
+
+
+def event_without_personal(event: EmittedEvent) -> EmittedEvent:
+    """It for readers without the right to personal fields."""
+    return replace(event, body=masked(event.name, event.version, event.body))
 
 
 def event_details_json(event: EmittedEvent, deliveries: Sequence[ResultingDelivery], time_zone: str) -> JSON:

@@ -311,7 +311,7 @@ class Catalogue:
             name=name,
             about=resource,
             keys=MappingProxyType(all_keys),
-            body=_body(self._types, name, all_keys),
+            body=_body(self._types, name, all_keys, personal),
             envelope=self.envelope,
             catalogue=self.name,
             supersedes=bool(previous and previous.supersedes) if supersedes is None else supersedes,
@@ -362,9 +362,9 @@ def qualified_name(name: str, version: int | None) -> str:
     return name if version in (None, FIRST) else f"{name}.v{version}"
 
 
-def _body(types: Types, name: str, keys: Mapping[str, Any]) -> BodyType:
+def _body(types: Types, name: str, keys: Mapping[str, Any], personal: Sequence[str]) -> BodyType:
     ours = all(isinstance(field, Shape) and issubclass(field.of, WireSchema) for field in keys.values())
-    return WireBody(name, keys) if ours else MarshmallowBody(types, name, keys)
+    return WireBody(name, keys) if ours else MarshmallowBody(types, name, keys, _paths(personal))
 
 
 def _field(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dispatcher.schemas.errors import InvalidCatalogue, plain
 from dispatcher.schemas.wire.body import Rendered
 from dispatcher.schemas.wire.fields import Invalid, JsonSchema, Problems
-from dispatcher.schemas.wire.json_schema import DIALECT
+from dispatcher.schemas.wire.json_schema import DIALECT, PERSONAL
 from dispatcher.schemas.wire.json_values import infinite, is_json, json_text
 
 if TYPE_CHECKING:
@@ -172,6 +172,8 @@ def _references(part: Any, whole: Mapping[str, Any], path: str = "") -> Iterator
         at = f"{path}.{plain(word)}".lstrip(".")
         if word in _OF_ITS_OWN or (path and word in _ROOT_ONLY):
             yield f"{at}: is not supported; put types into `$defs` of the schema itself, and refer to them by `$ref`"
+        elif word == PERSONAL and not isinstance(value, bool):
+            yield f"{at}: must be true or false"
         elif word == "$ref":
             name = value.removeprefix(_DEFS) if isinstance(value, str) and value.startswith(_DEFS) else ""
             if name not in whole.get("$defs", {}) or not _DEF_NAME.fullmatch(name):

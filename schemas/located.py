@@ -76,7 +76,7 @@ class Located:
                     yield _ANYTHING
                 continue
             if "$ref" in schema:
-                pending.append(_at(self.whole, schema["$ref"]))
+                pending.append(part_at(self.whole, schema["$ref"]))
                 continue
             yield schema
             for word in ("anyOf", "oneOf", "allOf"):
@@ -85,7 +85,8 @@ class Located:
                 pending.append(schema["items"])
 
 
-def _at(whole: Schema, reference: str) -> Schema:
+def part_at(whole: Schema, reference: str) -> Schema:
+    """Where a reference leads within it."""
     found: Any = whole
     for part in json_patch.parts(reference.removeprefix("#")):
         found = found[part]

@@ -4,7 +4,8 @@ A body that holds JSON values only is taken as it will be sent, its attributes s
 else (objects, datetimes, Decimals) is dumped, and what came out is validated. So what is sent is what schemas allow.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from dispatcher.schemas.wire.body import Rendered
 from dispatcher.schemas.wire.fields import Invalid, JsonSchema, Problems, written_in
+from dispatcher.schemas.wire.json_schema import is_personal
 from dispatcher.schemas.wire.json_values import is_json, json_text
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ _STRICT: tuple[tuple[type, tuple[type, ...], str], ...] = (
 )
 """Fields that marshmallow also reads from other types of JSON, such as "1". They are sent as they come: as one type."""
 
+_TELLING = 3
+"""Characters of a value that says something when a text repeats it."""
 _Spelling = Callable[[str, Any], str]
 """The name of a schema's attribute and its field → the key of a dict under which its value is."""
 
@@ -46,8 +50,10 @@ class Types:
 class MarshmallowBody:
     """Rendered by marshmallow's `dump` and `validate`."""
 
-    def __init__(self, types: Types, name: str, keys: Mapping[str, Any]) -> None:
+    def __init__(self, types: Types, name: str, keys: Mapping[str, Any], personal: Sequence[str] = ()) -> None:
+        """`personal`: paths of personal fields, besides those whose field says so."""
         self._types = types
+        self._personal = frozenset(personal)
         self._name = name
         self._keys = dict(keys)
 
@@ -72,8 +78,16 @@ class MarshmallowBody:
                 known = {path for path, _ in problems}
                 problems += [one for one in _flat(self.schema.validate(value)) if one[0] not in known]
         if problems:
-            raise Invalid(problems)
+            raise Invalid(self._without_personal(problems, value))
         return json_text(value), value
+
+    def _without_personal(self, problems: Problems, value: Any) -> Problems:
+        """A company's own validator may repeat a value. Of a personal one nothing but a field's fixed texts is told."""
+        secret = set(_texts_of(self.schema, value, "", self._personal))
+        return [
+            (path, text if _is_harmless(self.schema, path, text, self._personal, secret) else "is invalid")
+            for path, text in problems
+        ]
 
     def json_schema(self, refs: str) -> JsonSchema:
         """As `BodyType` has it."""
@@ -139,6 +153,50 @@ def _flat(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
     else:
         for text in messages if isinstance(messages, list) else [messages]:
             yield path, str(text)
+
+
+def _texts_of(schema: Schema, value: Any, path: str, personal: Collection[str]) -> Iterator[str]:
+    """What stands in personal fields of a body, as text."""
+    if not isinstance(value, Mapping):
+        return
+    for name, inner in value.items():
+        at = f"{path}.{name}".lstrip(".")
+        field = _named(schema, name)
+        if at in personal or _is_marked(field):
+            yield from _leaves(inner)
+        else:
+            for nested in _schemas(field):
+                for item in inner if isinstance(inner, list) else [inner]:
+                    yield from _texts_of(nested, item, at, personal)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _leaves(one)
+    if isinstance(value, str | int | float) and len(str(value)) >= _TELLING:
+        yield str(value)
+
+
+def _is_harmless(schema: Schema, path: str, text: str, personal: Collection[str], secret: Collection[str]) -> bool:
+    """Whether a text about that path of a body tells nothing of a personal field."""
+    names = [part for part in re.split(r"\[[0-9]+\]|\.", path) if part]
+    field: Any = None
+    for number, name in enumerate(names, 1):
+        field = _named(schema, name)
+        if ".".join(names[:number]) in personal or _is_marked(field):
+            return text in getattr(field, "error_messages", {}).values()
+        schema = next(_schemas(field), Schema())
+    return not any(one in text for one in secret)
+
+
+def _named(schema: Schema, name: str) -> Any:
+    """The field whose value stands under that name in JSON."""
+    return next((field for key, field in schema.dump_fields.items() if (field.data_key or key) == name), None)
+
+
+def _is_marked(field: Any) -> bool:
+    return field is not None and is_personal(field)
 
 
 def _of_another_type(schema: Schema, body: Mapping[str, Any]) -> Problems:

@@ -9,7 +9,7 @@ from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_insta
 from marshmallow import Schema, fields
 
 from dispatcher.schemas.wire.fields import Items, JsonSchema, Wire
-from dispatcher.schemas.wire.json_schema import of_field
+from dispatcher.schemas.wire.json_schema import PERSONAL, is_personal, of_field
 
 _REFS = "#/components/schemas/"
 _FORMATS = {
@@ -84,6 +84,10 @@ class Spec:
 
 def _our_own(_converter: object, field: Any, **_: Any) -> JsonSchema:
     """Of fields that apispec does not know, or not well."""
+    return _form(field) | ({PERSONAL: True} if is_personal(field) else {})
+
+
+def _form(field: Any) -> JsonSchema:
     if isinstance(field, Wire | Items):
         return of_field(field, _REFS)
     if isinstance(field, fields.Number) and field.as_string:

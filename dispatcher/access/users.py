@@ -63,6 +63,18 @@ def sign_out(connection: Connection, slug: str | None, email: str) -> int:
 
 
 @transactional
+def show_personal(connection: Connection, slug: str | None, email: str, sees_personal: bool | None) -> None:
+    """Lets the user see personal fields of payloads, or not (None: as their permission says).
+
+    Raises AccountNotFound or UserNotFound.
+    """
+    account_id = _account_id(connection, slug)
+    if not users.show_personal(connection, account_id, email, sees_personal):
+        raise UserNotFound(slug, email)
+    audit.record(connection, "user.updated", email, account_id=account_id, sees_personal=sees_personal)
+
+
+@transactional
 def delete_user(connection: Connection, slug: str | None, email: str) -> None:
     """Deletes somebody with their sessions and the account's alerts to their address; raises AccountNotFound.
 

@@ -72,6 +72,7 @@ def list_(slug: str | None, as_json: bool) -> None:
             "name": "full_name",
             "permission": "permission",
             "password": "has_password",
+            "personal fields": "sees_personal",
             "created": "created_at",
         },
         empty="no users",
@@ -94,6 +95,19 @@ def password(slug: str | None, operator: bool, email: str | None, password_stdin
     container = current_container()
     user_email = access.set_password(container.storage, container.access.passwords, slug, email, new_password)
     print(new_password if generate else f"password of {user_email} set")
+
+
+@user.command()
+@_account_or_operator
+@click.argument("email")
+@click.option("--allow/--deny", default=None, help="Default: owners and who may write do, others do not.")
+def personal(slug: str | None, operator: bool, email: str, allow: bool | None) -> None:
+    """Let EMAIL see personal fields of payloads, or mask them."""
+    _check(slug, operator)
+    access.show_personal(current_container().storage, slug, email, allow)
+    print(
+        f"{email} " + {True: "sees personal fields", False: "sees no personal fields", None: "has the default"}[allow]
+    )
 
 
 @user.command("sessions")

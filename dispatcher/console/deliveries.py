@@ -31,7 +31,9 @@ from dispatcher.model.webhook import PayloadVersion, Webhook
 from dispatcher.phrases import counted
 from dispatcher.replays import waiting
 from dispatcher.replays.one import replay, retry_now
+from dispatcher.representations import without_personal
 from dispatcher.schemas import active
+from dispatcher.schemas.personal import has_personal
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS, legacy_json
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import delivery_pages, events, webhooks
@@ -163,7 +165,10 @@ def _details(delivery_id: int) -> dict[str, Any]:
         webhook = find_webhook(delivery.webhook_id)
     except WebhookNotFound:  # deleted
         webhook = None
-    body = _body(delivery, webhook)
+    body = shown = _body(delivery, webhook)
+    if masked := not person().sees_personal and has_personal(delivery.event_name, delivery.event_version):
+        delivery = without_personal(delivery)
+        shown = _body(delivery, webhook)
     sent = (
         []
         if webhook is None
@@ -172,15 +177,16 @@ def _details(delivery_id: int) -> dict[str, Any]:
     return {
         "delivery": delivery,
         "webhook": webhook,
-        "payload": json.loads(body),
+        "payload": json.loads(shown),
+        "masked": masked,
         "sent_headers": sent,
         "is_changed": webhook is not None
         and bool(delivery.attempts)
         and webhook.updated_at > delivery.attempts[0].started_at,
         "is_claimed": webhook is not None and webhook.payload_limit is not None and len(body) > webhook.payload_limit,
-        "curl": _curl(delivery, sent, body),
+        "curl": _curl(delivery, sent, shown),
         "response_limit": _RESPONSE_LIMIT,
-        "may_redeliver": delivery.waiting is None and webhook is not None,
+        "may_redeliver": delivery.waiting is None and webhook is not None and delivery.erasure is None,
         "may_retry": delivery.waiting is not None and delivery.waiting.reason not in _NOT_NOW,
     }
 

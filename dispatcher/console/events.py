@@ -8,8 +8,10 @@ from dispatcher.api.http import container
 from dispatcher.api.query import PAGE_SIZE
 from dispatcher.console import filters
 from dispatcher.console.explanations import why_not_sent
-from dispatcher.console.page import account, blueprint, page
+from dispatcher.console.page import account, blueprint, page, person
+from dispatcher.representations import event_without_personal
 from dispatcher.schemas import active
+from dispatcher.schemas.personal import has_personal
 from dispatcher.storage.engine import Connection
 from dispatcher.storage.reads import events
 from dispatcher.storage.reads.events import EmittedEvent
@@ -44,10 +46,12 @@ def show(event_id: int) -> Response:
 
     event, deliveries, webhooks = container().storage.transact(read)
     recipients = {one.webhook_id for one in deliveries}
+    masked = not person().sees_personal and has_personal(event.name, event.version)
     others = [one for one in webhooks if one.id not in recipients and one.deleted_at is None]
     return page(
         "event.html",
-        event=event,
+        event=event_without_personal(event) if masked else event,
+        masked=masked,
         is_known=event.name in active().events,
         resource=resource_of(event),
         deliveries=deliveries,

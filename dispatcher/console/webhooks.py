@@ -252,7 +252,9 @@ def preview_payload(webhook_id: int) -> Response:
     """A part: what the form's webhook would be sent of its last event. A new webhook's id is 0."""
     try:
         attributes, before = _attributes(), find_webhook(webhook_id) if webhook_id else None
-        body, is_real = payload_preview(container().storage, account(), before, attributes)
+        body, is_real = payload_preview(
+            container().storage, account(), before, attributes, may_read=person().sees_personal
+        )
     except InvalidWebhook as invalid:
         return page("payload_preview.html", problems=invalid.texts)
     limit = attributes["payload_limit"] or len(body)

@@ -15,10 +15,12 @@ from dispatcher.broker.queue import Queue
 from dispatcher.errors import DispatcherError
 from dispatcher.metrics.counters import counter_families
 from dispatcher.metrics.families import build_info, gauge, gauges
+from dispatcher.metrics.families import counters as labelled_counter
 from dispatcher.metrics.webhooks import due_by_queue, of_webhooks
 from dispatcher.model.health import BreakerPolicy, WindowPolicy
 from dispatcher.schedule.counters import Counters
 from dispatcher.schedule.schedule import Schedule, Survey
+from dispatcher.storage.admin import payload_retentions
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.outboxes import registry
 from dispatcher.storage.stats import certificates, table_sizes
@@ -47,7 +49,8 @@ def scrape(
         families += counter_families(counters.read())
     with _noting(up, "postgres"):
         backlog, webhooks = storage.read(measure, overdue)
-        families += [*_backlog(backlog, storage), *_partitions(storage), *_outboxes(storage), _certificates(storage)]
+        families += [*_backlog(backlog, storage), *_partitions(storage), *_outboxes(storage)]
+        families += [_certificates(storage), *_erased(storage)]
     with _noting(up, "broker"):
         families.append(gauges("queue_messages", "Celery messages in the queue.", "queue", queue.lengths()))
     with _noting(up, "redis"):
@@ -120,6 +123,14 @@ def _outboxes(storage: Storage) -> Iterator[Metric]:
         ("events_failed", "Events that were set aside in the outbox, because they are invalid.", "failed"),
     ):
         yield gauges(f"outbox_{name}", text, "outbox", {one.name: getattr(one, attribute) or 0 for one in statuses})
+
+
+def _erased(storage: Storage) -> Iterator[Metric]:
+    totals = storage.read(payload_retentions.totals)
+    reasons = {"subject": totals.subject, "retention": totals.retention}
+    text = "Payloads erased: of a person (subject), or kept for as long as their event type says (retention)."
+    yield labelled_counter("payloads_erased", text, "reason", reasons)
+    yield gauge("erasures_pending", "Erasures of persons that are not finished.", totals.pending)
 
 
 def _schedule(survey: Survey) -> Iterator[Metric]:

@@ -9,10 +9,14 @@ from functools import partial
 from typing import TypeVar
 
 from dispatcher import log
+from dispatcher.connections.adapter import completed
 from dispatcher.connections.errors import took_too_long
+from dispatcher.connections.recognise import adapter_for
 from dispatcher.errors import StorageUnavailable
 from dispatcher.pipeline import erasures
+from dispatcher.pipeline.event_types import refresh_by
 from dispatcher.pipeline.fault import guarded
+from dispatcher.pipeline.payload_retention import erase_expired
 from dispatcher.settings import Outbox
 from dispatcher.storage import alerts
 from dispatcher.storage.admin import audit, erase, idempotent_requests, tokens
@@ -53,6 +57,9 @@ def prune(
     storage.transact(alerts.prune)
     if erased := erase.keep_retentions(storage, ERASE_S):
         logger.info(log.line("history.erased", count=erased))
+    storage.autocommit(lambda connection: completed(refresh_by(adapter_for(connection))))  # they say what is kept
+    if expired := erase_expired(storage, ERASURE_S):
+        logger.info(log.line("payloads.expired", count=expired))
     with guarded("erasure.not_finished"):  # an outbox may be down
         for erasure in erasures.run_pending(storage, outboxes, ERASURE_S):
             logger.info(log.line("erasure.continued", erasure_id=erasure.id, finished=erasure.finished_at is not None))

@@ -33,11 +33,12 @@ def preview(storage: Storage, account_id: int, requested: Mapping[str, Any]) -> 
 
 
 def payload_preview(
-    storage: Storage, account: Account, before: Webhook | None, attributes: Mapping[str, Any]
+    storage: Storage, account: Account, before: Webhook | None, attributes: Mapping[str, Any], *, may_read: bool
 ) -> tuple[bytes, bool]:
     """What such a webhook would be POSTed of the newest event that it subscribes to; False: of an example.
 
-    `before`: as it is stored; None: it is new. Raises InvalidWebhook. Where it is POSTed does not matter.
+    `before`: as it is stored; None: it is new. `may_read`: whether the reader may see personal fields, else an example
+    is shown. Raises InvalidWebhook. Where it is POSTed does not matter.
     """
     is_polled = attributes.get("delivery", before.delivery if before else None) == "poll"
     anywhere: dict[str, Any] = {
@@ -50,7 +51,7 @@ def payload_preview(
     }
     checked = checked_attributes(changed_attributes(before, {**attributes, **anywhere}))
     names = active().subscribed(checked["events"])
-    found = storage.read(filter_preview.newest, account.id, names)
+    found = storage.read(filter_preview.newest, account.id, names) if may_read else None
     event = found or _example(next((name for name in names if name in active().events), names[0]))
     webhook_id = before.id if before else 0
     claimed = Claimed(

@@ -9,6 +9,8 @@ from typing import Any
 from dispatcher.schemas.wire.fields import JsonSchema, Shape, WireSchema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PERSONAL = "x-personal"
+"""The word that marks personal fields."""
 _DEFS = "#/$defs/"
 
 
@@ -20,12 +22,19 @@ def object_schema(schema: WireSchema, refs: str = _DEFS) -> JsonSchema:
 def of_field(field: Any, refs: str = _DEFS) -> JsonSchema:
     """The JSON Schema of an attribute's value."""
     schema: JsonSchema = field.json_schema(refs)
+    if is_personal(field):
+        schema = schema | {PERSONAL: True}
     if not field.allow_none:
         return schema
     if "type" not in schema:
         return {"anyOf": [schema, {"type": "null"}]}
     with_null = schema | {"type": [schema["type"], "null"]}
     return with_null | {"enum": [*schema["enum"], None]} if "enum" in schema else with_null
+
+
+def is_personal(field: Any) -> bool:
+    """Whether a field of marshmallow is marked as personal."""
+    return field.metadata.get("personal") is True
 
 
 def attributes(schema: WireSchema, refs: str) -> JsonSchema:

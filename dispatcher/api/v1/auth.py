@@ -74,6 +74,11 @@ def _authorize_reader(admitted: Admission, reader: Reader, webhook_id: int) -> N
         raise ApiError(403, "forbidden", "The poll token is for another webhook")
 
 
+def sees_personal(token: ServiceToken) -> bool:
+    """Whether it may read personal fields of payloads; else `***` stands in their place."""
+    return "personal" in token.scopes
+
+
 def check_path(path: str) -> None:
     """Raises ApiError (404) for a path with a NUL: no id has one, and Postgres refuses it as text."""
     if "\0" in path:

@@ -9,8 +9,8 @@ from dispatcher.api.http import container, json_response
 from dispatcher.api.query import Filters, described, moment, one_of, requested
 from dispatcher.api.v1 import paging
 from dispatcher.api.v1.accounts import tenant_of
-from dispatcher.api.v1.auth import service
-from dispatcher.representations import event_details_json, event_json
+from dispatcher.api.v1.auth import sees_personal, service
+from dispatcher.representations import event_details_json, event_json, event_without_personal
 from dispatcher.schemas import active
 from dispatcher.schemas.api.event import EventSchema, EventWithDeliveriesSchema
 from dispatcher.storage.admin.service_tokens import ServiceToken
@@ -43,12 +43,14 @@ def list_(_token: ServiceToken, external_id: str) -> Response:
 @blueprint.route(f"{_ALL}/<int:event_id>")
 @service("events:read")
 @blueprint.response(200, EventWithDeliveriesSchema)
-def show(_token: ServiceToken, external_id: str, event_id: int) -> Response:
-    """One event with its body, and the first 1,000 of its deliveries."""
+def show(token: ServiceToken, external_id: str, event_id: int) -> Response:
+    """One event with its body, and the first 1,000 of its deliveries. Personal fields need the scope `personal`."""
     account_id = tenant_of(external_id).id
 
     def read(connection: Connection) -> dict[str, Any]:
         event = events.find(connection, account_id, min(event_id, 2**63 - 1))
+        if not sees_personal(token):
+            event = event_without_personal(event)
         return event_details_json(event, events.resulting_deliveries(connection, event.id), "UTC")
 
     return json_response(container().storage.transact(read))

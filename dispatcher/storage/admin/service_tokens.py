@@ -11,11 +11,14 @@ from dispatcher.storage.secrets import hash_of, new_secret
 PREFIX = "whd_"
 """How every service token begins: scanners of repositories and logs find `whd_[0-9a-f]{64}`."""
 _RESOURCES = ("accounts", "users", "clients", "webhooks", "deliveries", "catalogue", "portal", "alerts")
-FULL = (*_RESOURCES, "erasures", "events:read", "events:write", "audit:read")
-"""All that a service token may be allowed. `clients` and `portal` make credentials with which an account's data are
-read."""
+FULL = (*_RESOURCES, "erasures", "events:read", "events:write", "audit:read", "personal")
+"""All that a service token may be allowed. `clients` and `portal` make credentials with which an account's data
+are read.
+
+`personal` shows personal fields of payloads.
+"""
 READ_ONLY = (*(f"{name}:read" for name in _RESOURCES), "erasures:read", "events:read", "audit:read")
-"""All that it may be allowed to read; signing secrets are not among it."""
+"""All that it may be allowed to read; signing secrets and personal fields are not among it."""
 SCOPES = (*FULL, *(scope for scope in READ_ONLY if scope not in FULL))
 """What there is: `webhooks` has `webhooks:read` in it."""
 _LENGTH = 64

@@ -24,6 +24,13 @@ class Person:
     full_name: str
     permission: str
     account: Account | None
+    personal: bool | None = None
+    """Whether they may see personal fields of payloads; None: as their permission says."""
+
+    @property
+    def sees_personal(self) -> bool:
+        """By default who could have payloads sent to themselves, but not operators: those are others' customers."""
+        return self.permission in ("owner", "write") if self.personal is None else self.personal
 
     @property
     def may_write(self) -> bool:
@@ -66,7 +73,7 @@ class Session:
     agent: str | None
 
 
-_PERSON = "u.id, u.email, u.full_name, u.permission, a.id, a.slug, a.time_zone"
+_PERSON = "u.id, u.email, u.full_name, u.permission, a.id, a.slug, a.time_zone, u.sees_personal"
 
 # Index: users_by_email; accounts' slug and users_are_one_owner_per_account. A slug has no @, so no name is both.
 _CANDIDATES = f"""
@@ -122,7 +129,7 @@ def candidate(connection: Connection, name: str, slug: str = "", *, owner: bool 
     None where that is nobody, and where it is several: then the account must be named.
     """
     candidates = rows(connection, _CANDIDATES, name=name, slug=slug, owner=owner)
-    return Candidate(person=_person(candidates[0]), password_hash=candidates[0][7]) if len(candidates) == 1 else None
+    return Candidate(person=_person(candidates[0]), password_hash=candidates[0][8]) if len(candidates) == 1 else None
 
 
 def start(
@@ -150,7 +157,7 @@ def start(
 def find(connection: Connection, token: str, idle: timedelta) -> ActiveSession | None:
     """Whose session that is; None where it has ended, was not used for `idle`, or never was."""
     for row in rows(connection, _FIND, hash=hash_of(token), idle=idle, every=TOUCHED_EVERY):
-        return ActiveSession(person=_person(row), id=row[7], stale=row[8])
+        return ActiveSession(person=_person(row), id=row[8], stale=row[9])
     return None
 
 
@@ -183,4 +190,4 @@ def end_all(connection: Connection, user_id: int, but: int | None = None) -> int
 
 def _person(row: Row) -> Person:
     """From _PERSON and what follows it."""
-    return record(Person, (*row[:4], None if row[4] is None else record(Account, row[4:7])))
+    return record(Person, (*row[:4], None if row[4] is None else record(Account, row[4:7]), row[7]))

@@ -29,6 +29,7 @@ class UserListing:
     full_name: str
     permission: str
     has_password: bool
+    sees_personal: bool
     created_at: datetime
 
 
@@ -63,7 +64,8 @@ do update set full_name = excluded.full_name, permission = excluded.permission r
 """
 
 _ALL = """
-select a.slug, u.email, u.full_name, u.permission, u.password_hash is not null, u.created_at
+select a.slug, u.email, u.full_name, u.permission, u.password_hash is not null,
+    coalesce(u.sees_personal, u.permission in ('owner', 'write')), u.created_at
 from dispatcher.users u left join dispatcher.accounts a on a.id = u.account_id
 where %(slug)s::text is null or a.slug = %(slug)s order by a.slug nulls first, u.id
 """
@@ -80,6 +82,11 @@ select email from changed
 
 _FIND = """
 select id from dispatcher.users where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s)
+"""
+
+_SHOW_PERSONAL = """
+update dispatcher.users set sees_personal = %(sees_personal)s
+where account_id is not distinct from %(account_id)s and lower(email) = lower(%(email)s) returning id
 """
 
 # The owner stays: tokens are theirs.
@@ -117,6 +124,12 @@ def vouched_operator(connection: Connection, email: str, full_name: str, permiss
     id_ = rows(connection, _VOUCHED, **attributes)[0][0]
     person = Person(user_id=id_, email=email, full_name=full_name, permission=permission, account=None)
     return Candidate(person=person, password_hash=None)
+
+
+def show_personal(connection: Connection, account_id: int | None, email: str, sees_personal: bool | None) -> bool:
+    """Whether they may see personal fields; None: as their permission says. False where there is nobody."""
+    whose = {"account_id": account_id, "email": email}
+    return bool(rows(connection, _SHOW_PERSONAL, **whose, sees_personal=sees_personal))
 
 
 def list_all(connection: Connection, slug: str | None = None) -> list[UserListing]:

@@ -16,7 +16,7 @@ from dispatcher.schemas.wire.resources.attachment import AttachmentSchema
 from dispatcher.schemas.wire.resources.invoice_parts import VatRatesSummarySchema
 from dispatcher.schemas.wire.resources.line import LineSchema
 from dispatcher.schemas.wire.resources.payment import ExpensePaymentSchema
-from dispatcher.schemas.wire.resources.shared import BANK_DETAILS, PAYMENT_METHODS, TIMES, TOTALS
+from dispatcher.schemas.wire.resources.shared import BANK_DETAILS, PAYMENT_METHODS, PERSONAL, TIMES, TOTALS
 
 
 class ExpenseSchema(WireSchema):
@@ -27,14 +27,14 @@ class ExpenseSchema(WireSchema):
     number = String()
     original_number = String(allow_none=True)
     variable_symbol = String(allow_none=True)
-    supplier_name = String()
-    supplier_street = String(allow_none=True)
-    supplier_city = String(allow_none=True)
-    supplier_zip = String(allow_none=True)
+    supplier_name = String(metadata=PERSONAL)
+    supplier_street = String(allow_none=True, metadata=PERSONAL)
+    supplier_city = String(allow_none=True, metadata=PERSONAL)
+    supplier_zip = String(allow_none=True, metadata=PERSONAL)
     supplier_country = String(allow_none=True)
-    supplier_registration_no = String(allow_none=True)
-    supplier_vat_no = String(allow_none=True)
-    supplier_local_vat_no = String(allow_none=True)
+    supplier_registration_no = String(allow_none=True, metadata=PERSONAL)
+    supplier_vat_no = String(allow_none=True, metadata=PERSONAL)
+    supplier_local_vat_no = String(allow_none=True, metadata=PERSONAL)
     subject_id = Integer()
     status = String(choices=("open", "overdue", "paid"))
     document_type = String(choices=("invoice", "bill", "other"))
@@ -46,7 +46,7 @@ class ExpenseSchema(WireSchema):
     paid_on = Date(allow_none=True)
     locked_at = DateTime(allow_none=True)
     description = String(allow_none=True)
-    private_note = String(allow_none=True)
+    private_note = String(allow_none=True, metadata=PERSONAL)
     tags = Items(String())
     _bank_details = BANK_DETAILS
     payment_method = String(choices=PAYMENT_METHODS)

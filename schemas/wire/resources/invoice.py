@@ -16,7 +16,15 @@ from dispatcher.schemas.wire.resources.attachment import AttachmentSchema
 from dispatcher.schemas.wire.resources.invoice_parts import EetRecordSchema, PaidAdvanceSchema, VatRatesSummarySchema
 from dispatcher.schemas.wire.resources.line import LineSchema
 from dispatcher.schemas.wire.resources.payment import InvoicePaymentSchema
-from dispatcher.schemas.wire.resources.shared import BANK_DETAILS, LANGUAGES, OSS, PAYMENT_METHODS, TIMES, TOTALS
+from dispatcher.schemas.wire.resources.shared import (
+    BANK_DETAILS,
+    LANGUAGES,
+    OSS,
+    PAYMENT_METHODS,
+    PERSONAL,
+    TIMES,
+    TOTALS,
+)
 
 
 class InvoiceSchema(WireSchema):
@@ -42,19 +50,19 @@ class InvoiceSchema(WireSchema):
     your_registration_no = String(allow_none=True)
     your_vat_no = String(allow_none=True)
     your_local_vat_no = String(allow_none=True)
-    client_name = String()
-    client_street = String(allow_none=True)
-    client_city = String(allow_none=True)
-    client_zip = String(allow_none=True)
+    client_name = String(metadata=PERSONAL)
+    client_street = String(allow_none=True, metadata=PERSONAL)
+    client_city = String(allow_none=True, metadata=PERSONAL)
+    client_zip = String(allow_none=True, metadata=PERSONAL)
     client_country = String(allow_none=True)
-    client_registration_no = String(allow_none=True)
-    client_vat_no = String(allow_none=True)
-    client_local_vat_no = String(allow_none=True)
+    client_registration_no = String(allow_none=True, metadata=PERSONAL)
+    client_vat_no = String(allow_none=True, metadata=PERSONAL)
+    client_local_vat_no = String(allow_none=True, metadata=PERSONAL)
     client_has_delivery_address = Boolean()
-    client_delivery_name = String(allow_none=True)
-    client_delivery_street = String(allow_none=True)
-    client_delivery_city = String(allow_none=True)
-    client_delivery_zip = String(allow_none=True)
+    client_delivery_name = String(allow_none=True, metadata=PERSONAL)
+    client_delivery_street = String(allow_none=True, metadata=PERSONAL)
+    client_delivery_city = String(allow_none=True, metadata=PERSONAL)
+    client_delivery_zip = String(allow_none=True, metadata=PERSONAL)
     client_delivery_country = String(allow_none=True)
     subject_id = Integer()
     subject_custom_id = String(allow_none=True)
@@ -62,7 +70,7 @@ class InvoiceSchema(WireSchema):
     related_id = Integer(allow_none=True)
     paypal = Boolean()
     gopay = Boolean()
-    token = String()
+    token = String(metadata=PERSONAL)  # with it anybody sees the invoice, as by the next one
     status = String(choices=("open", "sent", "overdue", "paid", "cancelled", "uncollectible"))
     order_number = String(allow_none=True)
     issued_on = Date()
@@ -77,9 +85,9 @@ class InvoiceSchema(WireSchema):
     uncollectible_at = DateTime(allow_none=True)
     locked_at = DateTime(allow_none=True)
     webinvoice_seen_on = Date(allow_none=True)
-    note = String(allow_none=True)
+    note = String(allow_none=True, metadata=PERSONAL)
     footer_note = String(allow_none=True)
-    private_note = String(allow_none=True)
+    private_note = String(allow_none=True, metadata=PERSONAL)
     tags = Items(String())
     _bank_details = BANK_DETAILS
     iban_visibility = String(choices=("automatically", "always"))
@@ -107,7 +115,7 @@ class InvoiceSchema(WireSchema):
     payments = Shape(InvoicePaymentSchema, many=True)
     attachments = Shape(AttachmentSchema, allow_none=True, many=True)
     html_url = Url()
-    public_html_url = Url()
+    public_html_url = Url(metadata=PERSONAL)
     url = Url()
     pdf_url = Url()
     subject_url = Url()

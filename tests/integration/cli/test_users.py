@@ -255,3 +255,14 @@ def test_an_accounts_owner_stays(run: Callable[..., Result], account: Account) -
         "has the e-mail"
         in run("user", "delete", "--account", "applecorp", "applecorp@dispatcher.example", code=1).stderr
     )
+
+
+def test_who_sees_personal_fields(run: Callable[..., Result], candidate: Callable[..., Any], account: Account) -> None:
+    create(run, "--operator", "op@example.com")
+    assert not candidate("op@example.com").person.sees_personal
+
+    assert run("user", "personal", "--operator", "op@example.com", "--allow").stdout.endswith("sees personal fields\n")
+    assert candidate("op@example.com").person.sees_personal
+    run("user", "personal", "--operator", "op@example.com")
+    assert not candidate("op@example.com").person.sees_personal
+    run("user", "personal", "--operator", "nobody@example.com", "--allow", code=1)

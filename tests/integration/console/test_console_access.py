@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dispatcher import event_types
+from dispatcher.access import users
 from dispatcher.access.sign_in import PER_ADDRESS
 from dispatcher.container import Container
 from dispatcher.model.account import Account
@@ -435,6 +436,38 @@ def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(
         for path in (f"deliveries/{delivery}", "deliveries"):
             text = viewer.get(f"/accounts/{account.slug}/{path}").text
             assert re.findall("blocked_address|connection_failed", text) == [told], (permission, path)
+
+
+def test_personal_fields_are_shown_to_those_who_may_see_them(
+    container: Container, site: Site, person: Callable[..., str], account: Account, traffic: Traffic
+) -> None:
+    webhook = traffic.webhook(Answer(body=b"thank you, Jana"), events=["subject_created"])
+    body = {"subject": {"id": 17, "name": "Jana", "due": 1400}}
+    (event,) = traffic.emit("subject_created", body=body)
+    traffic.drain(webhook)
+    (delivery,) = traffic.deliveries(webhook)
+    paths = (f"deliveries/{delivery}", f"events/{event}")
+
+    allowed = person("operator")
+    users.show_personal(container.storage, None, allowed, sees_personal=True)
+    for email, sees in (
+        (person("operator"), False), (person("read"), False), (person("write"), True), (allowed, True)
+    ):  # fmt: skip
+        viewer = Site(_server(site))
+        viewer.session.cookies.set("console", a_session(container, email))
+        for path in paths:
+            text = viewer.get(f"/accounts/{account.slug}/{path}").text
+            assert ("Jana" in text, "Personal fields are masked" in text, "1400" in text) == (sees, not sees, True), (
+                path
+            )
+
+        for sought, is_found in (("Jana", sees), ("1400", True)):
+            text = viewer.get(f"/accounts/{account.slug}/search?text=1&q={sought}").text
+            assert (f"#{event} " in text) == is_found, (email, sought)
+
+    traffic.sql("update dispatcher.events set erasure = 'subject', body = '{}'")
+    for path in paths:
+        assert "The payload was erased" in viewer.get(f"/accounts/{account.slug}/{path}").text
 
 
 def test_errors_are_pages(signed_in: Site, account: Account) -> None:

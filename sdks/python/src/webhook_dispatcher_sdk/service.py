@@ -208,7 +208,7 @@ class Events(Resource):
         )
 
     def show(self, external_id: str, event_id: int) -> models.EventWithDeliveries:
-        """One event with its body, and the first 1,000 of its deliveries."""
+        """One event with its body, and the first 1,000 of its deliveries. Personal fields need the scope `personal`."""
         return self._transport.call("GET", f"/accounts/{segment(external_id)}/events/{segment(event_id)}")
 
 
@@ -245,7 +245,10 @@ class Deliveries(Resource):
         )
 
     def show(self, external_id: str, delivery: str) -> models.DeliveryWithAttempts:
-        """One delivery, by its id or its Idempotency-Key, with its attempts, newest first, and why it waits if pending."""
+        """One delivery, by its id or its Idempotency-Key, with its attempts, newest first, and why it waits if pending.
+
+        Without the scope `personal`, `***` stands in place of personal fields, and of responses, which may repeat them.
+        """
         return self._transport.call("GET", f"/accounts/{segment(external_id)}/deliveries/{segment(delivery)}")
 
     def redeliver(

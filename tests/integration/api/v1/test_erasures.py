@@ -1,5 +1,7 @@
-"""A person's payloads are erased by a program, in its account alone."""
+"""A person's payloads are erased by a program, in its account alone; and personal fields are for who may see them."""
 
+from dispatcher.container import Container
+from tests.support.api import Server
 from tests.support.service import Service
 
 WEBHOOK = {"webhook_url": "http://127.0.0.1:9/hook", "events": ["subject_created"]}
@@ -28,3 +30,20 @@ def test_a_persons_payloads_are_erased_in_one_account(service: Service, customer
     assert [(one["erasure"], bool(one["body"])) for one in shown] == [("subject", False), (None, True), (None, True)]
     assert service.get(f"{customer}/audit_log").json()["data"][0]["action"] == "erasure.finished"
     assert service.post(f"{customer}/erasures", json={"subject": 17}).status_code == 422
+
+
+def test_personal_fields_need_a_scope_of_their_own(
+    service: Service, customer: str, server: Server, container: Container
+) -> None:
+    hook = service.post(f"{customer}/webhooks", json=WEBHOOK).json()["id"]
+    event = emit(service, customer, 17)
+    container.fan_out_runner.run()
+    (delivery,) = service.get(f"{customer}/deliveries", params={"webhook_id": hook}).json()["data"]
+    narrow = Service.of(server, container, "events:read", "deliveries")
+    paths = (f"{customer}/events/{event}", f"{customer}/deliveries/{delivery['id']}")
+
+    whole, masked = ([one.get(path).text for path in paths] for one in (service, narrow))
+
+    assert all('"Jana"' in text for text in whole)
+    assert not any("Jana" in text for text in masked)
+    assert all('"***"' in text for text in masked)
