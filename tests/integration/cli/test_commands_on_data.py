@@ -89,6 +89,18 @@ def test_a_webhook_is_shown_edited_and_deleted(
     assert (edited["active"], edited["auth_header"], edited["webhook_url"]) == (False, "Bearer x", hook["webhook_url"])
     assert run_json("webhook", "edit", name, "--account", "acme", "--auth-header", "")["auth_header"] is None
 
+    password = tmp_path / "password"
+    password.write_text("s3cret")
+    queue = ["--url", "amqps://mq.test/x", "--destination", "routing_key={event}", "--credential", "username=shop"]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *queue, "--credential", f"password=@{password}")
+    assert (edited["destination"], edited["credentials"]) == (
+        {"routing_key": "{event}"},
+        {"username": None, "password": None},
+    )
+    http = ["--url", hook["webhook_url"], "--destination", "", "--credential", ""]
+    edited = run_json("webhook", "edit", name, "--account", "acme", *http)
+    assert (edited["destination"], edited["credentials"]) == (None, None)
+
     options = ["--timeout", "5", "--retry-schedule", "60,300", "--success-codes", "2xx,409", "--header", "X-Env: test"]
     edited = run_json("webhook", "edit", name, "--account", "acme", *options, "--secret-header", "X-Key: s3cret")
     set_options = (edited["timeout_s"], edited["retry_schedule"], edited["success_codes"], edited["headers"])

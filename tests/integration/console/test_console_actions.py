@@ -216,6 +216,28 @@ def test_what_cannot_be_redelivered_is_refused_with_the_reason(seen: Window, bas
     assert traffic.state(delivery) == "delivered"
 
 
+def test_a_queue_keeps_its_credentials_and_shows_none(seen: Window, base: str, traffic: Traffic) -> None:
+    page = seen.open(f"{base}/webhooks/new")
+    page.get_by_label("URL").fill("amqps://mq.example.com/shop")
+    page.get_by_label("invoice_paid", exact=True).check()
+    page.get_by_text("Queue or bucket").click()
+    page.get_by_label("Destination").fill("routing_key: {event}")
+    page.get_by_label("Credentials", exact=True).fill("username: shop")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("must be password and username")).to_be_visible()
+    page.get_by_label("Credentials", exact=True).fill("username: shop\npassword: s3cret")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("status")).to_have_text("Webhook created.")
+    expect(page.get_by_text("{event}", exact=True)).to_be_visible()
+
+    page.get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Credentials", exact=True)).to_have_value("username: \npassword: \n")
+    page.get_by_label("Description").fill("Their queue")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Their queue")).to_be_visible()
+    assert "s3cret" not in page.content()
+
+
 def test_the_payload_folds_and_is_copied_as_curl(seen: Window, base: str, traffic: Traffic, server: Server) -> None:
     webhook = traffic.webhook(auth_header="Bearer hunter2", headers={"X-Env": "prod"}, secret_headers={"X-Key": "k3y"})
     traffic.emit(body=a_body())

@@ -20,7 +20,7 @@ from dispatcher.sender.egress import Egress
 from dispatcher.sender.mixed import MixedSender
 from dispatcher.settings import read_proxy
 from tests.support.posting import LOOPBACK, collect
-from tests.support.receiver import Receiver
+from tests.support.receiver import Authority, Receiver
 from tests.support.waiting import eventually
 
 LIMITS = Limits(timeout_s=1.0, connect_timeout_s=1.0, allowed_networks=tuple(map(ip_network, LOOPBACK)))
@@ -150,6 +150,24 @@ def test_brokers_are_not_reached_where_requests_must_leave_by_a_proxy(hanging: H
     assert outcome_at(sender, hanging.url()).status == "blocked_address"
     assert hanging.gone == 0
     sender.close()
+
+
+def test_a_broker_is_trusted_by_its_certificate_and_name(
+    authority: Authority, ca_file: str, receiver: Receiver
+) -> None:
+    servers = {"wrong_name": authority.tls("wrong_name"), "expired": authority.tls("expired"), "good": authority.tls()}
+    said = {}
+    for name, context in [*servers.items(), ("untrusted", servers["good"])]:
+        brokers = Brokers(LIMITS, ca_file=None if name == "untrusted" else ca_file)
+        sender = MixedSender(CurlSender(LIMITS), brokers, LIMITS)
+        with Receiver(tls=context) as server:
+            result = outcome_at(sender, server.url().replace("https:", "amqps:").replace("127.0.0.1", "localhost"))
+        said[name] = (str(result.status), result.reason)
+        sender.close()
+        brokers.close()
+
+    assert said.pop("good")[0] != "ssl_error"  # it speaks HTTP, but to us
+    assert set(said.values()) == {("ssl_error", "the broker's certificate is not valid")}
 
 
 @pytest.mark.parametrize(
