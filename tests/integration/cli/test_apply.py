@@ -51,10 +51,12 @@ def test_a_file_is_applied_once(apply: Callable[..., Result], run_json: Callable
 def test_what_differs_is_shown_and_changed(apply: Callable[..., Result]) -> None:
     apply(FILE)
     changed = FILE.replace("[invoice_paid]", "[invoice_paid, invoice_sent]").replace("UTC", "Europe/Prague")
+    changed = changed.replace("    webhooks:", '    portal: {frame_ancestors: ["https://app.example"]}\n    webhooks:')
 
     shown = apply(changed, "--dry-run").stdout
 
     assert "    time_zone: 'UTC' -> 'Europe/Prague'" in shown
+    assert "    portal: {} -> {'frame_ancestors': ['https://app.example']}" in shown
     assert "    events: ['invoice_paid'] -> ['invoice_paid', 'invoice_sent']" in shown
     assert apply(changed).stdout == shown.replace("would change", "changed")
     assert apply(changed).stdout == "nothing to change\n"

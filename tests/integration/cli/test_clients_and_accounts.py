@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 
 from dispatcher.model.account import Account
-from dispatcher.storage.admin import clients, tokens, users, webhooks
+from dispatcher.storage.admin import clients, portal_sessions, tokens, users, webhooks
 from dispatcher.storage.admin.clients import SCOPES, Client
 from dispatcher.storage.admin.tokens import Grant
 from dispatcher.storage.engine import Connection, Storage, rows
@@ -32,6 +32,32 @@ def test_an_account_comes_with_its_owner(run: Callable[..., Result], run_json: C
     assert [one["slug"] for one in listed] == ["acme", "apple"]
     assert listed[0] == made
     assert "ann@example.com" in run("account", "list").stdout
+
+
+def test_a_portal_is_framed_and_themed_and_opened_by_a_link(
+    run: Callable[..., Result], run_json: Callable[..., Any], storage: Storage, account: Account
+) -> None:
+    portal = ("account", "portal", "applecorp")
+    run_json(*portal, "--frame-ancestor", "https://app.example", "--company", "Apple", "--accent", "#1f5f8b")
+    changed = run_json(*portal, "--accent", "", "--logo-url", "https://cdn.example/logo.png")
+    assert changed == {
+        "frame_ancestors": ["https://app.example"],
+        "theme": {"company": "Apple", "logo_url": "https://cdn.example/logo.png"},
+    }
+    assert run_json(*portal) == changed
+    assert "portal must be origins" in run(*portal, "--frame-ancestor", "app.example", code=1).stderr
+    assert run_json(*portal, "--frame-ancestor", "")["frame_ancestors"] == []
+
+    made = run_json("portal-link", "applecorp", "--role", "manage", "--expires-in", "600", "--label", "support")
+    url, _, token = made["url"].partition("?token=")
+    assert (url, made["role"]) == ("http://127.0.0.1:8000/portal/enter", "manage")
+    started = storage.transact(portal_sessions.start, token)
+    assert started is not None
+    assert (started[0].account.id, started[0].label) == (account.id, "support")
+    assert run("portal-link", "applecorp").stdout.startswith("http://127.0.0.1:8000/portal/enter?token=")
+    assert run("portal-link", "applecorp", "--revoke").stdout == "links and sessions of applecorp ended: 2\n"
+    run("portal-link", "applecorp", "--revoke", "--role", "read", code=2)
+    assert "does not exist" in run("portal-link", "nobody", code=1).stderr
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dispatcher.access import portal
+from dispatcher.access import tenants as accounts
 from dispatcher.alerts.channels import create_channel
 from dispatcher.container import Container
 from dispatcher.errors import AccountNotFound, InvalidPortalSession, PortalSessionNotFound
@@ -84,6 +85,10 @@ def test_a_link_is_used_once_and_not_by_looking_at_it(
     assert stranger.follow(token).status_code == 404
     stored = traffic.sql("select s::text from dispatcher.portal_sessions s where account_id = %(id)s", id=account.id)
     assert token not in stored[0][0]
+    shown = customer.get(f"/accounts/{account.slug}/audit-log").text
+    assert "ann@shop.example" in shown
+    assert "The provider" in shown
+    assert ">dispatcher <" not in shown  # who acts for the provider, and on which machine, is not for customers
     entries = container.storage.read(audit.page, account_id=account.id)
     assert [(one.action, one.actor.kind) for one in entries[:2]] == [
         ("portal_session.started", "portal_session"),
@@ -120,6 +125,10 @@ def test_links_and_sessions_end(customer: Customer, container: Container, accoun
     assert portal.revoke(container.storage, other.slug) == 0
     assert customer.get(path).status_code == 200
     assert portal.revoke(container.storage, account.slug) == 1
+    assert customer.get(path).status_code == 401
+    customer.follow(a_link(container, account))
+    assert customer.get(path).status_code == 200
+    accounts.delete(container.storage, account.slug)
     assert customer.get(path).status_code == 401
 
 
@@ -181,17 +190,16 @@ def test_of_every_page_and_form_a_customer_has_what_their_role_and_account_allow
 
     assert len(statuses) > 80
     for rule, method, role, whose, status in statuses:
-        endpoint = rule.endpoint
         if "slug" not in rule.arguments:
-            assert status == 404, endpoint  # of operators, and of users
+            assert status == 404, rule  # of operators, and of users
         elif role == "read" and method in UNSAFE:
-            assert status == 403, (endpoint, whose)
+            assert status == 403, (rule, whose)
         elif whose == "another account":
-            assert status == 404, (endpoint, method, role)
+            assert status == 404, (rule, method, role)
         elif whose == "another's thing":  # a form that needs the role `manage` is refused as for one's own
-            assert status == 404 or (role, status) == ("read", 403), (endpoint, method)
+            assert status == 404 or (role, status) == ("read", 403), (rule, method)
         else:
-            assert status in (200, 403), endpoint  # 403: a form, or the audit log
+            assert status in (200, 403), rule  # 403: a form, or the audit log
     assert traffic.sql("select active from dispatcher.webhooks where id = %(id)s", id=theirs["webhook_id"]) == [(True,)]
 
 
@@ -301,6 +309,7 @@ def test_a_customer_works_in_a_frame_of_another_site_by_keyboard_alone(
     for width, scheme in ((1280, "light"), (390, "dark")):
         seen.page.set_viewport_size({"width": width, "height": 900})
         seen.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        frame.wait_for_function(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
         found = frame.evaluate("axe.run(document, {resultTypes: ['violations']})")
         assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
         assert frame.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

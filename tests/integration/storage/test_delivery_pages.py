@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -90,6 +91,15 @@ def test_what_else_narrows_a_list_narrows_these_pages(steps: Steps, history: lis
     assert ids(until=middle) == stored(steps, f"{sent} d.created_at < %(middle)s", middle=middle)
     one = stored(steps, f"{sent} true")[3]
     assert ids(ids=[one, one - 1]) == [one]
+
+
+def test_what_was_created_before_a_time_begins_with_an_id(steps: Steps, history: list[int]) -> None:
+    moments = steps.rows("select distinct created_at from dispatcher.deliveries order by 1")
+    for (moment,) in [*moments, (moments[-1][0] + timedelta(days=9),)]:
+        found = [one.id for page in pages(steps, until=moment, limit=900) for one in page.deliveries]
+        assert found == stored(steps, "d.created_at < %(at)s", at=moment)
+        later = stored(steps, "d.created_at >= %(at)s and d.finished_on is not null", at=moment + timedelta(hours=1))
+        assert steps.storage.read(delivery_pages.first_id, moment) == (later[-1] if later else None)
 
 
 def test_a_page_reads_no_more_than_it_may_and_says_that_older_ones_may_follow(steps: Steps, history: list[int]) -> None:
