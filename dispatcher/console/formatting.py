@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from dispatcher import clock
 from dispatcher.model.attempt import is_success
+from dispatcher.model.webhook import POLL_URL
 from dispatcher.phrases import counted, number, span
 
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*\Z")
@@ -40,6 +41,8 @@ def words(value: str | Sequence[object] | None) -> str:
 
 def short_url(url: str) -> str:
     """Host and path; of a query, which may hold a receiver's token, only `?…`."""
+    if url == POLL_URL:
+        return "polled"
     parts = urlsplit(url)
     return f"{parts.netloc}{parts.path}" + ("?…" if parts.query else "")
 

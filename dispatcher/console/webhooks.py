@@ -20,20 +20,21 @@ from dispatcher.console.credentials import days_left, read_credentials, shown_cr
 from dispatcher.console.overview import pauses
 from dispatcher.console.page import READ_ONLY, account, blueprint, is_part, page, person, redirect_to, visible
 from dispatcher.errors import InvalidWebhook, TooManyPings, WebhookNotFound
-from dispatcher.model.webhook import SigningSecret, Webhook
+from dispatcher.model.webhook import POLL_URL, SigningSecret, Webhook
 from dispatcher.schemas import active
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.options import read_number, read_schedule, read_words
 from dispatcher.schemas.catalogue import FIRST, OPERATIONAL_EVENTS
 from dispatcher.schemas.wildcards import is_wildcard
 from dispatcher.storage.admin import webhooks
+from dispatcher.storage.pipeline import polls
 from dispatcher.storage.reads import delivery_pages
 from dispatcher.storage.reads import webhooks as webhook_reads
 from dispatcher.storage.reads.deliveries import DeliveryRow
-from dispatcher.storage.reads.webhooks import STATUSES, WebhookSummary
+from dispatcher.storage.reads.webhooks import STATUSES, WAITING_CAP, WebhookSummary
 from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit as edits
-from dispatcher.webhooks import secrets, versions
+from dispatcher.webhooks import polling, secrets, versions
 from dispatcher.webhooks.preview import payload_preview, preview
 
 _ONE = f"/accounts/<slug>/webhooks/<{ROW_ID}:webhook_id>"
@@ -113,6 +114,7 @@ def webhook_page(webhook_id: int, status: int = 200, **result: Any) -> Response:
         pins=versions.pins(webhook),
         certificate_days=days_left(webhook.client_certificate, clock.now()),
         recent=[visible(one) for one in _recent(webhook_id)],
+        lag=container().storage.read(polls.lag, webhook_id, WAITING_CAP) if webhook.delivery == "poll" else None,
         **result,
     )
 
@@ -190,6 +192,14 @@ def reveal_secret(webhook_id: int) -> Response:
 def rotate_secret(webhook_id: int) -> Response:
     """A new signing secret; the previous one also signs for a day."""
     return _secret(webhook_id, secrets.rotate(container().storage, account().id, webhook_id))
+
+
+@blueprint.route(f"{_ONE}/poll_token", methods=["POST"])
+def rotate_poll_token(webhook_id: int) -> Response:
+    """A new token to fetch its deliveries with; the previous one goes on for a day."""
+    token = polling.rotate_token(container().storage, account().id, webhook_id)
+    shown = SigningSecret(secret=token.token, public_key=None, previous_valid_until=token.previous_valid_until)
+    return _secret(webhook_id, shown) if is_part() else webhook_page(webhook_id, poll_token=shown)
 
 
 @blueprint.route(f"{_ONE}/pause", methods=["POST"])
@@ -300,6 +310,8 @@ def _attributes() -> dict[str, Any]:
     """The form as the API would have it."""
     form = request.form
     attributes: dict[str, Any] = {name: form.get(name, "").strip() for name in _TEXTS}
+    if attributes["webhook_url"] == POLL_URL:
+        attributes["delivery"] = "poll"
     attributes["description"] = attributes["description"] or None
     attributes["tags"] = list(dict.fromkeys(_listed("tags")))
     attributes["metadata"] = read_lines(form.get("metadata", "").splitlines())

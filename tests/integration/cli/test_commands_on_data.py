@@ -291,3 +291,15 @@ finally:
     found = set(done.stderr.split())
     assert "sqlalchemy" in found
     assert found & {"alembic", "argon2", "flask", "pycurl", "requests", "rich", "tornado", "uvicorn"} == set()
+
+
+def test_a_polled_webhook_has_no_url_and_gets_tokens(
+    run: Callable[..., Result], run_json: Callable[..., Any], hook: dict[str, Any]
+) -> None:
+    made = run_json("webhook", "create", "--account", "acme", "--poll", "--event", "invoice_paid")
+    assert (made["delivery"], made["webhook_url"]) == ("poll", "poll:")
+
+    assert run("webhook", "rotate-poll-token", str(made["id"]), "--account", "acme").stdout.startswith("whp_")
+    refused = run("webhook", "rotate-poll-token", str(hook["id"]), "--account", "acme", code=1)
+    assert "delivery must be poll" in refused.stderr
+    assert "--url" in run("webhook", "create", "--account", "acme", "--event", "invoice_paid", code=2).stderr

@@ -11,12 +11,13 @@ from dispatcher.access import users
 from dispatcher.access.sign_in import PER_ADDRESS
 from dispatcher.container import Container
 from dispatcher.model.account import Account
+from dispatcher.model.webhook import POLL_URL
 from dispatcher.storage.admin.webhooks import find
 from dispatcher.storage.engine import rows
 from dispatcher.web.app import create_app
 from tests.integration.console.conftest import PASSWORD, Site, Traffic, a_session
 from tests.integration.console.test_console_pages import PAGES
-from tests.support.builders import an_account
+from tests.support.builders import a_webhook, an_account
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually
 
@@ -27,6 +28,7 @@ ACTIONS = (
     "/webhooks/{webhook}/ping",
     "/webhooks/{webhook}/secret",
     "/webhooks/{webhook}/secret/rotate",
+    "/webhooks/{webhook}/poll_token",
     "/webhooks/{webhook}/pause",
     "/webhooks/{webhook}/activate",
     "/webhooks/{webhook}/upgrade",
@@ -415,6 +417,20 @@ def test_secrets_are_on_no_page_unless_they_are_asked_for(
     assert "hunter2" not in signed_in.get(f"/accounts/{account.slug}/webhooks/{webhook}/edit").text
     revealed = signed_in.send(f"/accounts/{account.slug}/webhooks/{webhook}/secret")
     assert "whsec_" in revealed.text
+
+
+def test_a_polled_webhook_shows_its_lag_and_gets_a_token(
+    container: Container, signed_in: Site, account: Account, traffic: Traffic
+) -> None:
+    webhook = a_webhook(container.storage, account, POLL_URL).id
+    traffic.emit()
+    path = f"/accounts/{account.slug}/webhooks/{webhook}"
+
+    text = signed_in.get(path).text
+    assert re.search(r"Not acknowledged</dt><dd>1, oldest", text)
+    assert "Send a test event" not in text
+    assert "whp_" in signed_in.send(f"{path}/poll_token").text
+    assert "whp_" not in signed_in.get(path).text
 
 
 def test_operators_see_of_an_attempt_what_its_webhooks_owner_is_not_told(

@@ -35,6 +35,7 @@ def test_spans(seconds: float | None, text: str) -> None:
 
 def test_a_query_is_only_hinted_at() -> None:
     assert formatting.short_url("https://a.test/x?token=1") == "a.test/x?…"
+    assert formatting.short_url("poll:") == "polled"
     assert formatting.without_query("https://a.test:8/x") == "https://a.test:8/x"
 
 
