@@ -122,7 +122,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 lock:
 	$(COMPILE) --extra server --extra embedded --extra bench --extra opentelemetry --extra aws --extra kafka --extra pubsub --extra docs --group dev pyproject.toml --output-file requirements-dev.lock
 	$(COMPILE) --extra server --extra embedded --group checkout --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
-	$(COMPILE) --extra server --extra opentelemetry --group build --constraint requirements-dev.lock pyproject.toml --output-file deploy/requirements.lock
+	$(COMPILE) --extra server --extra opentelemetry --extra aws --extra kafka --extra pubsub --group build --constraint requirements-dev.lock pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --resolution lowest-direct --extra psycopg --extra psycopg2 --group lowest pyproject.toml --output-file requirements-lowest.lock
 	$(COMPILE) --no-deps --group pyproject.toml:console --output-file $(CONSOLE)/libraries.lock
 	$(COMPILE) --no-deps --group pyproject.toml:kubernetes --output-file deploy/helm/tools.lock
