@@ -123,7 +123,8 @@ def _about(
 def _is_about(erasure: Erasure, event: EventType, version: int, body_json: str) -> bool:
     with suppress(RecursionError):  # such a body was stored by SQL, and cannot be sent either
         body: Any = json.loads(body_json)
-        return any(map(erasure.is_of, event.versions.get(version, event).persons_in(body)))
+        of = event.versions.get(version, event)  # the newest may know of persons that it did not say
+        return any(map(erasure.is_of, of.persons_in(body) | event.persons_in(body)))
     return False
 
 
