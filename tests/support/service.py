@@ -114,8 +114,9 @@ def things_of_v1(service: Service, account: str) -> dict[str, Any]:
     delivery_id = a_delivery(service, webhook_id)
     email, event_type = f"{uuid4().hex}@example.com", f"thing.made{uuid4().hex}"
     service.put(f"/event_types/{event_type}", json=TYPE)
-    for one in service.get("/alert_channels").json()["data"]:  # those of earlier tests, whose name may be used again
-        service.delete(f"/alert_channels/{one['id']}")
+    for channels in ("/alert_channels", f"{account}/alert_channels"):
+        for one in service.get(channels).json()["data"]:  # those of earlier tests, whose names may be used again
+            service.delete(f"{channels}/{one['id']}")
     return {
         "account": account,
         "event_type": event_type,
