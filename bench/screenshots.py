@@ -39,7 +39,7 @@ from dispatcher.storage.stats import rollups
 from dispatcher.webhooks import edit
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
-LIMIT = 150_000
+LIMIT = 170_000
 SLUG, EMAIL, PASSWORD = "applecorp", "ann@applecorp.example", "a password of the pictures"
 WIDE, SLIM = (1280, 860), (390, 844)
 WHOLE = ("overview", "webhook", "delivery", "replay")
@@ -70,7 +70,7 @@ def main() -> None:
                 browser = playwright.chromium.launch(
                     executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
                 )
-                _pictures(browser, url, ids)
+                _pictures(browser, container, url, ids)
                 browser.close()
         container.close()
     large = [path.name for path in FOLDER.glob("*.png") if path.stat().st_size > LIMIT]
@@ -201,7 +201,7 @@ def _one(container: Container, sql: str, id_: int) -> int:
 # -- Pictures ----------------------------------------------------------------------------------------------------------
 
 
-def _pictures(browser: Browser, url: str, ids: dict[str, int]) -> None:
+def _pictures(browser: Browser, container: Container, url: str, ids: dict[str, int]) -> None:
     base = f"/accounts/{SLUG}"
     pages = {
         "overview": f"{base}/",
@@ -216,6 +216,11 @@ def _pictures(browser: Browser, url: str, ids: dict[str, int]) -> None:
         "replays": f"{base}/replays",
         "replaying": f"{base}/replays/new?state=failed",
         "replay": f"{base}/replays/{ids['replay']}",
+        "live": f"{base}/deliveries/live",
+        "catalogue": f"{base}/catalogue",
+        "event-type": f"{base}/catalogue/invoice_paid",
+        "search": f"{base}/search?q=Apple&text=1",
+        "audit-log": f"{base}/audit-log",
     }
     for name, (width, height), scheme in (("", WIDE, "light"), ("-dark", WIDE, "dark"), ("-slim", SLIM, "light")):
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
@@ -227,7 +232,7 @@ def _pictures(browser: Browser, url: str, ids: dict[str, int]) -> None:
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         for title, path in pages.items():
-            if name == "-dark" and title not in ("overview", "delivery", "webhook"):
+            if name == "-dark" and title not in ("overview", "delivery", "webhook", "search"):
                 continue
             page.goto(f"{url}/console{path}")
             if title == "webhook":
@@ -242,6 +247,10 @@ def _pictures(browser: Browser, url: str, ids: dict[str, int]) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     _take(page, "all-accounts")
+    for name in ("worker@mill-1", "worker@mill-2"):
+        container.schedule.worker_seen(name)
+    page.goto(f"{url}/console/workers")
+    _take(page, "workers")
     context.close()
 
 

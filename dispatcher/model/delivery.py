@@ -51,10 +51,11 @@ class WaitReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiting:
-    """Why a delivery waits: `reason`, and the same in sentences."""
+    """Why a delivery waits: `reason`, and the same in sentences. `is_due`: its time has come, whatever keeps it yet."""
 
     reason: WaitReason
     text: str
+    is_due: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,7 +48,8 @@ def explain(facts: WaitFacts, health: Health | None, pause_s: float | None, sett
     Pure.
     """
     reason = _reason(facts, health, pause_s, settings)
-    return Waiting(reason=reason, text=_text(reason, facts, health, pause_s, settings))
+    text = _text(reason, facts, health, pause_s, settings)
+    return Waiting(reason=reason, text=text, is_due=facts.is_due)
 
 
 def _reason(facts: WaitFacts, health: Health | None, pause_s: float | None, settings: Settings) -> WaitReason:
