@@ -40,7 +40,7 @@ def test_at_term_it_answers_what_it_has_begun_and_ends(
         waiting = (
             "select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.query like %(q)s"
         )
-        eventually(lambda: api.sql(waiting, q="%update dispatcher.webhooks%"), what="the request waiting for the row")
+        eventually(lambda: api.sql(waiting, q="%from dispatcher.webhooks%"), what="the request waiting for the row")
         server.process.send_signal(signal.SIGTERM)
     patch.join()
 
