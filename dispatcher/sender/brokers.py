@@ -132,7 +132,7 @@ class Brokers:
         return bool(self._waiting) or self._is_closed
 
     def submit(self, publication: Publication) -> None:
-        """Has the message sent; `publication.land` is told what came of it."""
+        """Has the message sent; `publication.land` is told what came of it. Raises RuntimeError without a thread."""
         with self.lock:
             self._submit(publication)
 
@@ -166,11 +166,10 @@ class Brokers:
                 for idle in self._routes.values():
                     idle.wake()
                 return
-            route = self._routes[publication.destination.webhook_id] = _Route(self, publication.destination.webhook_id)
-            route.put(publication)
+            route = _Route(self, publication.destination.webhook_id)
             threading.Thread(target=route.run, name="broker", daemon=True).start()  # a lookup may hang for ever
-        else:
-            route.put(publication)
+            self._routes[route.webhook_id] = route
+        route.put(publication)
 
 
 class _Route:

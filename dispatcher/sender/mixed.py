@@ -55,7 +55,11 @@ class MixedSender:
             request, request.destination, monotonic(), self._limits.timeout_of(request), self._land
         )
         self._publications.add(publication)
-        self._brokers.submit(publication)
+        try:
+            self._brokers.submit(publication)
+        except RuntimeError:  # the system has no thread left
+            self._publications.discard(publication)
+            raise
 
     def results(self, wait_s: float) -> list[Result]:
         """What has finished; waits up to `wait_s` seconds for the first, not at all where nothing is in flight."""

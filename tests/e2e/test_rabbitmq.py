@@ -10,7 +10,7 @@ import standardwebhooks
 from amqp import Connection
 
 from dispatcher.errors import QueueUnavailable
-from tests.support.cluster import Cluster, posts_by_key
+from tests.support.cluster import SLUG, Cluster, posts_by_key
 from tests.support.flower import Flower
 from tests.support.places import a_folder
 from tests.support.ports import free_port, page
@@ -83,6 +83,8 @@ def queues_get_events_as_receivers_do(rabbitmq: RabbitMQ, cluster: Cluster, *, d
 
         cluster.emit(50)
         cluster.wait_until_delivered(delivered + 50, 20)
+        tried = cluster.container.pinger.ping(SLUG, there, {"event_name": "invoice_paid"})
+        assert (tried.response_status, tried.reason) == ("confirmed", None)
         secret = cluster.rows("select signing_secret_encrypted from dispatcher.webhooks where id = %(id)s", id=there)[
             0
         ][0]
@@ -93,7 +95,8 @@ def queues_get_events_as_receivers_do(rabbitmq: RabbitMQ, cluster: Cluster, *, d
             assert message.properties["type"] == "invoice_paid"
             assert message.properties["delivery_mode"] == 2
             keys.add(message.properties["message_id"])
-        assert len(keys) == 50
+        assert len(keys) == 51
+        assert tried.idempotency_key in keys
     nowhere = cluster.webhook(url, destination={"routing_key": "nowhere"}, credentials=credentials)
     cluster.emit()
     attempts = (

@@ -200,6 +200,20 @@ def test_where_all_routes_are_taken_a_message_waits_for_one_to_end(hanging: Hang
     sender.close()
 
 
+def test_without_a_thread_a_message_is_not_under_way_and_the_next_is_sent(
+    sender: MixedSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError):
+            sender.start(a_message(1, "amqp://127.0.0.1:1/"))
+    assert sender.in_flight == 0
+    assert outcome_at(sender, "amqp://127.0.0.1:1/").status == "connection_failed"
+
+
 def test_the_library_of_a_destination_may_be_missing(sender: MixedSender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dispatcher.sender.rabbitmq", None)
 
