@@ -23,7 +23,7 @@ _BEYOND = 2**63 - 1
 class Bounds:
     """What one search by text may cost: `events` and `stored_bytes` of bodies that it reads, and `seconds`."""
 
-    events: int = 20_000
+    events: int = 10_000
     stored_bytes: int = 64 << 20
     seconds: float = 3.0
 
