@@ -62,10 +62,14 @@ class DeliverySchema(WireSchema):
 
 
 class DeliveryWithAttemptsSchema(DeliverySchema):
-    """A delivery with the envelope that is sent, and its attempts, newest first. `waiting`: while it is pending."""
+    """A delivery with the envelope that is sent, and its attempts, newest first. `waiting`: while it is pending.
+
+    `erasure`: why its event's payload was erased (`subject`: its person's are; `retention`), and what was pending
+    cancelled.
+    """
 
     waiting = Shape(WaitingSchema, required=True, allow_none=True)
-
+    erasure = String(required=True, allow_none=True, choices=("subject", "retention"))
     body = Shape(EnvelopeSchema, required=True, attribute="envelope")
     attempts = Shape(DeliveryAttemptSchema, many=True, required=True)
 

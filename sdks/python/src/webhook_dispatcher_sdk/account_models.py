@@ -408,6 +408,7 @@ class DeliveryWithAttempts(TypedDict):
     created_at: str
     updated_at: str
     waiting: Waiting | None
+    erasure: Literal["retention", "subject"] | None
     body: Envelope
     attempts: list[DeliveryAttempt]
 

@@ -13,10 +13,12 @@ def emit(service: Service, account: str, person: int) -> int:
     return id_
 
 
-def test_a_persons_payloads_are_erased_in_one_account(service: Service, customer: str) -> None:
+def test_a_persons_payloads_are_erased_in_one_account(service: Service, customer: str, container: Container) -> None:
     other = f"{customer}.other"
     service.put(other, json={})
+    service.post(f"{customer}/webhooks", json=WEBHOOK)
     ours, of_another, in_another = emit(service, customer, 17), emit(service, customer, 18), emit(service, other, 17)
+    container.fan_out_runner.run()
 
     answer = service.post(f"{customer}/erasures", json={"subject": "17"})
 
@@ -28,6 +30,9 @@ def test_a_persons_payloads_are_erased_in_one_account(service: Service, customer
     events = [(customer, ours), (customer, of_another), (other, in_another)]
     shown = [service.get(f"{account}/events/{id_}").json() for account, id_ in events]
     assert [(one["erasure"], bool(one["body"])) for one in shown] == [("subject", False), (None, True), (None, True)]
+    (delivery,) = service.get(f"{customer}/deliveries", params={"event_id": ours}).json()["data"]
+    delivery = service.get(f"{customer}/deliveries/{delivery['id']}").json()
+    assert (delivery["state"], delivery["erasure"], delivery["body"]["body"]) == ("cancelled", "subject", {})
     assert service.get(f"{customer}/audit_log").json()["data"][0]["action"] == "erasure.finished"
     assert service.post(f"{customer}/erasures", json={"subject": 17}).status_code == 422
 
