@@ -126,7 +126,8 @@ class Alerts:
             self._storage.transact(alerts.not_sent, channel.id, error, pause_s)
         outcome = "sent" if error is None else "failed"
         self._counters.add({f"alerts:{channel.type}:{outcome}": 1})
-        logger.info(log.line(f"alerts.{outcome}", channel_id=channel.id, alerts=len(news), reason=repr(error)))
+        line = log.line(f"alerts.{outcome}", channel_id=channel.id, alerts=len(news), reason=error and repr(error))
+        logger.log(logging.INFO if error is None else logging.WARNING, line)
 
     def _of_operators(self) -> list[Alert]:
         if not self._storage.read(alerts.wants_operators):
