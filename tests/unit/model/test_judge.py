@@ -13,7 +13,10 @@ from dispatcher.model.delivery import State
 from tests.support.builders import NOON, a_result
 
 POLICY = RetryPolicy(jitter=0)
-FAILURES = ["100", "199", "300", "301", "302", "304", "400", "401", "404", "410", "418", "429", "500", "503", *Status]
+FAILURES = [
+    *("100", "199", "300", "301", "302", "304", "400", "401", "404", "410", "418", "429", "500", "503"),
+    *(status for status in Status if status != Status.CONFIRMED),
+]
 
 
 def verdict_on(status: str, attempt: int = 1, header: str | None = None, policy: Any = POLICY) -> Verdict:
