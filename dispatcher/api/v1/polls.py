@@ -68,12 +68,16 @@ class EmptyPoll(NamedTuple):
 
 @blueprint.route(_ONE)
 @service("deliveries", or_reader=True)
-@blueprint.doc(parameters=_PARAMETERS)
+@blueprint.doc(
+    parameters=_PARAMETERS,
+    responses={str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in (409, 422)},
+)
 @blueprint.response(200, PollSchema)
 def fetch(external_id: str, webhook_id: int) -> Response:
     """The next deliveries, in order. They stay pending until they are acknowledged.
 
-    An event that was emitted after another was committed comes after it. 409 while the webhook is inactive.
+    An event that was emitted after another was committed comes after it. 409 while the webhook is inactive, and
+    422 where it is not polled.
     """
     own = container()
     _require_active(own.storage, external_id, webhook_id)

@@ -292,7 +292,8 @@ class Polls(Resource):
     ) -> models.Poll:
         """The next deliveries, in order. They stay pending until they are acknowledged.
 
-        An event that was emitted after another was committed comes after it. 409 while the webhook is inactive.
+        An event that was emitted after another was committed comes after it. 409 while the webhook is inactive, and
+        422 where it is not polled.
         """
         return self._transport.call(
             "GET",
