@@ -8,6 +8,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dispatcher.schemas.api.portal import PortalSchema, PortalThemeSchema
 from dispatcher.schemas.api.webhook import WebhookSchema, WebhookWithExtrasSchema
 
 JSON = dict[str, Any]
@@ -16,6 +17,8 @@ _REFS = "#/components/schemas/"
 _SOMETIMES: Mapping[str, frozenset[str]] = {
     "Token": frozenset({"refresh_token"}),
     "Problem": frozenset({"errors"}),
+    "Portal": frozenset(PortalSchema().fields),
+    "PortalTheme": frozenset(PortalThemeSchema().fields),
     "WebhookWithExtras": frozenset(WebhookWithExtrasSchema().fields.keys() - WebhookSchema().fields.keys()),
 }
 """Schema → what not every response has."""

@@ -364,13 +364,13 @@ class PortalSessionList(TypedDict):
 
 
 class PortalTheme(TypedDict):
-    company: str
-    logo_url: str
+    company: NotRequired[str]
+    logo_url: NotRequired[str]
     """
     An image beside the name
     """
-    accent: str
-    accent_dark: str
+    accent: NotRequired[str]
+    accent_dark: NotRequired[str]
 
 
 class PortalThemeInput(TypedDict):
@@ -689,8 +689,8 @@ class NewWebhook(TypedDict):
 
 
 class Portal(TypedDict):
-    frame_ancestors: list[FrameAncestor]
-    theme: PortalTheme
+    frame_ancestors: NotRequired[list[FrameAncestor]]
+    theme: NotRequired[PortalTheme]
 
 
 class PortalInput(TypedDict):
