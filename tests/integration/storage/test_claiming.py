@@ -506,6 +506,7 @@ PARAMETERS = {
     "reasons": "{r}",
     "types": "{t}",
     "bodies": "{b}",
+    "heads": "{h}",
     "started": "{1}",
     "finished": "{1}",
 }
