@@ -7,6 +7,7 @@ from dispatcher import clock, log
 from dispatcher.alerts import texts
 from dispatcher.model.alert import Alert, AlertChannel, ChannelType
 from dispatcher.model.attempt import Result, for_clients, is_success
+from dispatcher.pipeline.fault import log_fault
 from dispatcher.sender.contract import Request
 from dispatcher.sender.pool import SenderPool
 from dispatcher.sender.smtp import MailFailed, MailRefused, connect
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
 """For one POST."""
+MAIL_FAILED = "the mail server cannot be used at the moment"
+"""What people of an account see of the operators' mail server."""
 
 Messages = Mapping[int, tuple[AlertChannel, Sequence[Alert]]]
 """Channel's id → the channel and its alerts; none, for a test."""
@@ -41,17 +44,21 @@ def _mail(messages: Messages, settings: Settings) -> Iterator[tuple[int, str | N
         with connect(settings) as mailer:
             for id_, (channel, alerts) in messages.items():
                 error = None
-                message = texts.email(channel, alerts, _console(settings), settings.smtp_from, clock.now())
                 try:
+                    message = texts.email(channel, alerts, _console(settings), settings.smtp_from, clock.now())
                     mailer.send(message, channel.target)
                 except MailRefused as refused:
                     error = str(refused)
+                except MailFailed:
+                    raise
+                except Exception as fault:  # any: the others are sent theirs
+                    error = _not_made(channel, fault)
                 del left[id_]
                 yield id_, error
     except MailFailed as error:
         logger.warning(log.line("alerts.mail_failed", messages=len(left), reason=repr(str(error))))
-        for id_ in left:
-            yield id_, str(error)
+        for id_, (channel, _) in left.items():
+            yield id_, str(error) if channel.account_id is None else MAIL_FAILED
 
 
 def _post(messages: Messages, senders: SenderPool, settings: Settings) -> Iterator[tuple[int, str | None]]:
@@ -60,7 +67,10 @@ def _post(messages: Messages, senders: SenderPool, settings: Settings) -> Iterat
     sender = senders.borrow()
     try:
         for id_, (channel, alerts) in messages.items():
-            sender.start(_request(id_, channel, alerts, settings))
+            try:
+                sender.start(_request(id_, channel, alerts, settings))
+            except Exception as fault:  # no descriptor is free, for one; the others are sent theirs
+                yield id_, _not_made(channel, fault)
         while sender.in_flight:
             for result in sender.results(1.0):  # their own limits end the wait
                 yield result.tag, None if is_success(result.status) else _reason(result, messages[result.tag][0])
@@ -75,6 +85,11 @@ def _reason(result: Result, channel: AlertChannel) -> str:
     return reason or status
 
 
+def _not_made(channel: AlertChannel, fault: Exception) -> str:
+    log_fault("alerts.not_made", fault, channel_id=channel.id)
+    return f"the message cannot be sent: {type(fault).__name__}"
+
+
 def _request(id_: int, channel: AlertChannel, alerts: Sequence[Alert], settings: Settings) -> Request:
     headers = [("Content-Type", "application/json"), ("User-Agent", settings.user_agent)]
     if channel.type is ChannelType.SLACK:
@@ -82,7 +97,7 @@ def _request(id_: int, channel: AlertChannel, alerts: Sequence[Alert], settings:
     else:
         now = clock.now()
         body, timestamp = texts.webhook(alerts, _console(settings), now), str(int(now.timestamp()))
-        message_id = texts.message_id(channel.id, alerts)
+        message_id = texts.message_id(channel.id, alerts, now)
         signature = sign([signing_key(channel.signing_secret or "")], message_id, timestamp, body)
         headers += [
             ("webhook-id", message_id),

@@ -31,9 +31,9 @@ _QUOTAS = {
 }
 
 
-def message_id(channel_id: int, alerts: Sequence[Alert]) -> str:
-    """The same for the same news, by which receivers know a message that came twice."""
-    news = sorted((one.subject, str(one.kind), one.since.isoformat()) for one in alerts)
+def message_id(channel_id: int, alerts: Sequence[Alert], now: datetime) -> str:
+    """The same for the same news, by which receivers know a message that came twice; each test has another."""
+    news = sorted((one.subject, str(one.kind), one.since.isoformat()) for one in alerts) or now.isoformat()
     return "alert_" + hashlib.sha256(json.dumps([channel_id, news]).encode()).hexdigest()[:32]
 
 
@@ -47,10 +47,10 @@ def email(channel: AlertChannel, alerts: Sequence[Alert], public_url: str, sende
     """Text and simple HTML. A line break in a header is refused by EmailMessage itself."""
     message = EmailMessage()
     message["Subject"] = f"[Dispatcher] {subject(alerts)}"
-    message["From"] = Address("Dispatcher", addr_spec=sender)
-    message["To"] = Address(addr_spec=channel.target)
+    message["From"] = Address("Dispatcher", *_parts(sender))
+    message["To"] = Address("", *_parts(channel.target))
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{message_id(channel.id, alerts)}@{sender.rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{message_id(channel.id, alerts, now)}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # so that no absence notice answers
     footer = f"You get this because of the alert channel {channel.name!r} of the dispatcher."
     lines = [f"{text}\n  {link}" if link else text for text, link in _lines(alerts, public_url)]
@@ -63,6 +63,12 @@ def email(channel: AlertChannel, alerts: Sequence[Alert], public_url: str, sende
         f"<p><strong>{escape(subject(alerts))}.</strong></p><ul>{items}</ul><p>{escape(footer)}</p>", subtype="html"
     )
     return message
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """What is before the @, with dots wherever HTML allows them, and the host."""
+    name, _, host = address.rpartition("@")
+    return name, host
 
 
 def slack(alerts: Sequence[Alert], public_url: str) -> bytes:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 
 class ChannelType(StrEnum):
@@ -56,7 +57,10 @@ class AlertChannel:
     @property
     def shown_target(self) -> str:
         """Without what may be a token: the host of a URL."""
-        return self.target if self.type is ChannelType.EMAIL else "/".join(self.target.split("/")[:3]) + "/…"
+        if self.type is ChannelType.EMAIL:
+            return self.target
+        parts = urlsplit(self.target)
+        return f"{parts.scheme}://{parts.netloc}/…"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -70,10 +71,12 @@ def test_long_news_is_counted_and_not_listed() -> None:
 def test_an_id_is_that_of_the_news() -> None:
     one, other = an_alert(), an_alert(subject="webhook:13", webhook_id=13)
 
-    assert message_id(3, [one, other]) == message_id(3, [other, one])
-    assert message_id(3, [one]) != message_id(3, [one, other])
-    assert message_id(3, [one]) != message_id(4, [one])
-    assert message_id(3, [one]) != message_id(3, [replace(one, kind=AlertKind.RECOVERED)])
+    assert message_id(3, [one, other], NOON) == message_id(3, [other, one], NOON)
+    assert message_id(3, [one], NOON) != message_id(3, [one, other], NOON)
+    assert message_id(3, [one], NOON) != message_id(4, [one], NOON)
+    assert message_id(3, [one], NOON) != message_id(3, [replace(one, kind=AlertKind.RECOVERED)], NOON)
+    assert message_id(3, [one], NOON + timedelta(minutes=1)) == message_id(3, [one], NOON)
+    assert message_id(3, [], NOON + timedelta(minutes=1)) != message_id(3, [], NOON)  # tests
 
 
 @pytest.mark.parametrize(
@@ -115,8 +118,9 @@ def test_people_of_an_account_choose_among_its_users_and_keep_what_is_there() ->
         checked_attributes(1, None, EMAIL, users)
 
 
-def test_what_was_shown_of_a_url_is_written_back_without_harm() -> None:
-    before = a_channel(type=ChannelType.SLACK, target="https://hooks.slack.com/services/T0/B0/s3cret")
+@pytest.mark.parametrize("secret", ["/services/T0/B0/s3cret", "?token=s3cret", "#s3cret"])
+def test_what_was_shown_of_a_url_is_written_back_without_harm(secret: str) -> None:
+    before = a_channel(type=ChannelType.SLACK, target=f"https://hooks.slack.com{secret}")
 
     assert before.shown_target == "https://hooks.slack.com/…"
     assert "s3cret" not in repr(before)
