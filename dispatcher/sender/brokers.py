@@ -139,9 +139,8 @@ class Brokers:
     def abort(self, publication: Publication) -> None:
         """The publication has timed out: where its route is at it, that ends."""
         with self.lock:
-            route = self._routes.get(publication.destination.webhook_id)
-        if route is not None:
-            route.abort(publication)
+            if route := self._routes.get(publication.destination.webhook_id):
+                route.abort(publication)
 
     def close(self) -> None:
         """Routes end once they have nothing to do."""
@@ -162,9 +161,12 @@ class Brokers:
         route = self._routes.get(publication.destination.webhook_id)
         if route is None:
             if len(self._routes) >= self._routes_max:
+                while self._waiting and self._waiting[0].deadline_s <= monotonic():
+                    self._waiting.popleft()
                 self._waiting.append(publication)
-                for idle in self._routes.values():
-                    idle.wake()
+                if len(self._waiting) == 1:  # a route that has nothing to do later ends by itself
+                    for idle in self._routes.values():
+                        idle.wake()
                 return
             route = _Route(self, publication.destination.webhook_id)
             threading.Thread(target=route.run, name="broker", daemon=True).start()  # a lookup may hang for ever
@@ -195,11 +197,12 @@ class _Route:
         self._work.notify()
 
     def abort(self, publication: Publication) -> None:
-        """Ends what it is at, where the publication was the last of that to time out."""
-        sending, broker, now_s = self._sending, self._broker, monotonic()
-        if broker is not None and publication in sending and all(one.deadline_s <= now_s for one in sending):
+        """Ends what it is at, where the publication was the last of that to time out. With the lock."""
+        now_s = monotonic()
+        if publication in self._sending and all(one.deadline_s <= now_s for one in self._sending):
             self._is_aborted = True
-            broker.abort()
+            if self._broker is not None:
+                self._broker.abort()
 
     def run(self) -> None:
         """Until there has been nothing to do for IDLE_S."""
@@ -258,6 +261,8 @@ class _Route:
             self._broker = _connect(publication, self._brokers.network)
             self._broker.open()
             self._sent_like = publication
+            if self._is_aborted:  # a lookup has taken long, say: what has timed out is not sent after all
+                raise TimeoutError
         return self._broker
 
     def _drop(self) -> None:

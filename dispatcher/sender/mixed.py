@@ -68,9 +68,10 @@ class MixedSender:
         self._time_out()
         if self._landed:
             return self._take() + (self._http.results(0.0) if self._http.in_flight else [])
-        wait_s = max(
-            0.0, min(wait_s, min(publication.deadline_s for publication in [*self._publications]) - monotonic())
-        )
+        deadlines_s = [publication.deadline_s for publication in [*self._publications]]
+        if not deadlines_s:  # the last one has landed this moment
+            return self._take()
+        wait_s = max(0.0, min(wait_s, min(deadlines_s) - monotonic()))
         results = []
         if self._http.in_flight:
             results = self._http.results(wait_s)
@@ -88,9 +89,13 @@ class MixedSender:
         """Abandons what is in flight; connections to brokers are the process's."""
         with self._lock:  # no thread wakes the HTTP sender once it is closed: its descriptors may be another's
             self._is_closed = True
+            abandoned, self._publications = self._publications, set()
         self._http.close()
-        self._publications.clear()
         self._landed.clear()
+        for publication in abandoned:
+            publication.timeout_s = 0.0
+        for publication in abandoned:
+            self._brokers.abort(publication)
 
     def _start_as_http(self, module: str, request: Request, destination: Destination) -> None:
         try:

@@ -6,6 +6,7 @@ A message that no queue takes is returned by the broker, and so refused: it woul
 import contextlib
 import select
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 from struct import unpack
@@ -25,6 +26,10 @@ from dispatcher.sender.response import Fault
 _FRAME_MIN, _FRAME_MAX = 4_096, 131_072
 _RECEIVE_MAX = 1 << 20
 """Bytes beyond twice what was sent that a broker may send for one batch: it returns what it cannot route."""
+_FRAME_COST = 100
+"""Bytes that a frame counts as beside its payload: to read one costs, too, and heartbeats are nothing else."""
+_SHORT_MAX = 255
+"""Bytes of AMQP's short strings."""
 _PERSISTENT = 2
 _REASON_LIMIT = 200
 NO_AMQP = "the broker speaks no AMQP"
@@ -46,6 +51,7 @@ class RabbitMQ:
         self._virtual_host = unquote(parts.path[1:]) or "/"
         self._credentials = publication.destination.credentials
         self._network = network
+        self._aborted = threading.Event()
         self._connection = _Connection()
         self._channel: Any = None
         self._published = 0
@@ -78,8 +84,13 @@ class RabbitMQ:
         """Publishes all, and then waits for what is not confirmed yet."""
         connection = self._connection
         connection.budget = _RECEIVE_MAX + 2 * sum(len(publication.request.body) for publication in publications)
+        self._returned.clear()
         for publication in publications:
-            self._publish(publication, until_s)
+            routing_key = publication.destination.setting("routing_key", "{event}")
+            if len(routing_key.encode()) > _SHORT_MAX:
+                yield publication, Status.UNKNOWN_ERROR, "the routing key is longer than 255 bytes"
+            else:
+                self._publish(publication, routing_key, until_s)
         while self._unconfirmed:
             yield from self._taken()
             connection.drain_events(timeout=max(until_s - monotonic(), 0.001))
@@ -98,13 +109,15 @@ class RabbitMQ:
 
     def abort(self) -> None:
         """Its socket is shut down, which ends a wait for it."""
+        self._aborted.set()
         transport = self._connection.current
         if transport is not None and transport.sock is not None:
             with contextlib.suppress(OSError):  # the broker was faster
                 socket.socket.shutdown(transport.sock, socket.SHUT_RDWR)  # that of SSLSocket would go on without TLS
 
     def close(self) -> None:
-        """Without AMQP's farewell, which would wait for the broker; it takes the end of the connection as well."""
+        """Without AMQP's farewell, or that of TLS, which wait for the broker; it takes the connection's end as well."""
+        self.abort()
         with contextlib.suppress(OSError):
             self._connection.collect()
 
@@ -119,6 +132,7 @@ class RabbitMQ:
             read_timeout=timeout_s, write_timeout=timeout_s, frame_max=_FRAME_MAX,
             client_properties={"product": "webhook-dispatcher", "capabilities": {"publisher_confirms": True}},
         )  # fmt: skip
+        connection.aborted = self._aborted
         connection.connect()
         if connection.frame_max < _FRAME_MIN:  # each message would be cut into as many pieces as it pleases
             raise Fault(Status.UNKNOWN_ERROR, NO_AMQP)
@@ -128,20 +142,19 @@ class RabbitMQ:
         channel.events["basic_nack"].add(partial(self._settle, Status.REFUSED, "the broker could not take the message"))
         channel.events["basic_return"].add(self._note_return)
 
-    def _publish(self, publication: Publication, until_s: float) -> None:
+    def _publish(self, publication: Publication, routing_key: str, until_s: float) -> None:
         request, destination = publication.request, publication.destination
         headers = {name: value for name, value in request.headers if name not in _PROPERTIES}
         message = Message(
             request.body, application_headers=headers, delivery_mode=_PERSISTENT,
             content_type=dict(request.headers).get("Content-Type", "application/json"),
-            message_id=destination.values["id"], type=destination.values["event"][:255],
+            message_id=destination.values["id"], type=destination.values["event"][:_SHORT_MAX],
         )  # fmt: skip
         self._published += 1
         self._unconfirmed[self._published] = publication
         self._channel.basic_publish(
             message, exchange=destination.settings.get("exchange", ""),
-            routing_key=destination.setting("routing_key", "{event}")[:255], mandatory=True,
-            timeout=max(until_s - monotonic(), 0.001),
+            routing_key=routing_key, mandatory=True, timeout=max(until_s - monotonic(), 0.001),
         )  # fmt: skip
 
     def _settle(self, status: str, reason: str | None, tag: int, multiple: bool) -> None:
@@ -150,7 +163,7 @@ class RabbitMQ:
             publication = self._unconfirmed.pop(one, None)
             if publication is None:
                 continue
-            returned = self._returned.pop(publication.destination.values["id"], None)
+            returned = self._returned.get(publication.destination.values["id"])
             self._answers.append(
                 (publication, status, reason) if returned is None else (publication, Status.REFUSED, returned)
             )
@@ -178,6 +191,7 @@ class _Connection(Connection):
 
     budget = _RECEIVE_MAX
     current: Any = None
+    aborted: threading.Event
 
     def Transport(  # noqa: N802 - py-amqp's name
         self, host: str, connect_timeout: float, ssl: Any, read_timeout: float, write_timeout: float, **options: Any
@@ -193,23 +207,29 @@ class _Connection(Connection):
     def unpack(self, form: str, data: bytes) -> tuple[Any, ...]:
         """Reads the head of a frame, where its size is within what may come."""
         head = unpack(form, data)
-        self.budget -= head[-1]
+        self.budget -= _FRAME_COST + head[-1]
         if head[-1] > _FRAME_MAX or self.budget < 0:
             raise Fault(Status.UNKNOWN_ERROR, "the broker sends too much")
         return head
 
 
-class _TcpTransport(TCPTransport):
-    owner: Any
+class _Bounded:
+    owner: _Connection
+
+    def connect(self) -> None:
+        """As the library's; `abort` cannot end it before there is a socket."""
+        super().connect()  # type: ignore[misc]
+        if self.owner.aborted.is_set():
+            raise TimeoutError
 
     def read_frame(self, unpack: Any = None) -> Any:
         """As the library's."""
-        return super().read_frame(self.owner.unpack)
+        return super().read_frame(self.owner.unpack)  # type: ignore[misc]
 
 
-class _TlsTransport(SSLTransport):
-    owner: Any
+class _TcpTransport(_Bounded, TCPTransport):
+    pass
 
-    def read_frame(self, unpack: Any = None) -> Any:
-        """As the library's."""
-        return super().read_frame(self.owner.unpack)
+
+class _TlsTransport(_Bounded, SSLTransport):
+    pass

@@ -126,6 +126,25 @@ def test_a_wake_ends_the_wait_for_a_broker(sender: MixedSender, hanging: Hanging
     assert collect(sender, 1)[0].status == "timeout"
 
 
+def test_what_has_timed_out_holds_no_route_however_long_its_lookup_took(
+    hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = replace(LIMITS, timeout_s=30.0, connect_timeout_s=30.0)
+    brokers = Brokers(limits)
+    sender = MixedSender(CurlSender(limits), brokers, limits)
+    lookup, known = socket.getaddrinfo, threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **given: known.wait(5) and lookup(*args, **given))
+    sender.start(replace(a_message(1, hanging.url()), timeout_s=0.05))
+    assert collect(sender, 1)[0].status == "timeout"
+
+    known.set()
+    eventually(lambda: hanging.gone == 1, 5, "the connection being given up")
+    sender.start(a_message(2, hanging.url()))
+    sender.close()
+    eventually(lambda: hanging.gone == 2, 5, "the connection of a sender that was closed being given up")
+    brokers.close()
+
+
 def outcome_at(sender: MixedSender, url: str) -> Result:
     sender.start(a_message(1, url))
     (result,) = collect(sender, 1)
@@ -177,6 +196,7 @@ def test_a_broker_is_trusted_by_its_certificate_and_name(
         (b"AMQP\x00\x01\x00\x00", "unknown_error"),
         (b"\x01\x00\x00\x7f\xff\xff\xff", "unknown_error"),  # a frame of 2 GiB
         (b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x32\xce", "unknown_error"),  # a farewell before a greeting
+        (b"\x08\x00\x00\x00\x00\x00\x00\xce" * 12_000, "unknown_error"),  # heartbeats, and no end of them
     ],
 )
 def test_what_speaks_no_amqp_costs_nothing_but_the_attempt(sender: MixedSender, greeting: bytes, status: str) -> None:
