@@ -121,3 +121,17 @@ def test_every_decision_is_in_the_index_and_has_its_parts() -> None:
         assert all(
             part in text for part in ("## Context\n", "## Decision\n", "## Alternatives, and what was given up\n")
         )
+
+
+def test_every_feature_of_the_comparison_names_a_test_that_exists() -> None:
+    features, proofs = PAGES["docs/comparison.md"].split("## Features")[1].split("### What proves it")
+    compared = {*re.findall(r"^\| ([^|]+) \|", features, re.MULTILINE)}
+    proved = dict(re.findall(r"^\| ([^|]+) \| (`.*) \|$", proofs, re.MULTILINE))
+
+    facts = {"language", "licence", "needs", "offered as a hosted service", "also receives and forwards webhooks"}
+    assert compared - facts == proved.keys()
+    for named in proved.values():
+        path = Path()
+        for file, test in re.findall(r"`([\w/]+\.py)?(?:::)?(test_\w+)?`", named):
+            path = Path(file) if "/" in file else path.with_name(file) if file else path
+            assert f"def {test or 'test_'}" in (ROOT / "tests" / path).read_text("utf-8")
