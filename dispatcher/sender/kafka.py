@@ -63,8 +63,7 @@ class Kafka:
 
     def open(self) -> None:
         """Connects to one of the URL's brokers, and asks for its version."""
-        for host in self._hosts:
-            permitted_addresses(*_host_and_port(host), self._network)
+        self._check_hosts()
         _open[self._name] = self
         block_ms = min(int(self._network.connect_timeout_s * 1_000), self._timeout_ms)
         self._producer = KafkaProducer(
@@ -74,6 +73,17 @@ class Kafka:
             bootstrap_timeout_ms=block_ms, max_block_ms=block_ms, request_timeout_ms=self._timeout_ms,
             delivery_timeout_ms=self._timeout_ms, metrics_enabled=False, **self._security(),
         )  # fmt: skip
+
+    def _check_hosts(self) -> None:
+        """Raises the Fault of one where none may be connected to; others are left out when they are looked up."""
+        faults = []
+        for host in self._hosts:
+            try:
+                permitted_addresses(*_host_and_port(host), self._network)
+                return
+            except Fault as fault:
+                faults.append(fault)
+        raise faults[-1]
 
     is_usable = True
 

@@ -229,13 +229,20 @@ def _of_operators(alerts: Sequence[Alert]) -> dict[str, object]:
 def _alert(
     subject: str, kind: str, since: datetime, slug: str | None, webhook_id: int | None, label: str, detail: str | None
 ) -> Alert:
-    host = None if webhook_id is None else urlsplit(label).hostname
     return Alert(
         subject=subject,
         kind=AlertKind(kind),
         since=since,
         account=slug,
         webhook_id=webhook_id,
-        label=host or label,
+        label=label if webhook_id is None else _host(label),
         detail=detail,
     )
+
+
+def _host(url: str) -> str:
+    """Of a webhook's URL, whose path may be secret; of a row that came another way, too, which keeps no alert back."""
+    try:
+        return urlsplit(url).hostname or "unknown host"
+    except ValueError:
+        return "unknown host"

@@ -46,7 +46,7 @@ def sent(
 def test_messages_are_in_the_topic_in_their_order_with_headers_and_a_key(sender: MixedSender, broker: str) -> None:
     make_topic(broker, "orders")
 
-    results = sent(sender, f"kafka://127.0.0.1:1,{broker}/orders", count=200, resource="order:93")
+    results = sent(sender, f"kafka://10.0.0.1:9092,127.0.0.1:1,{broker}/orders", count=200, resource="order:93")
 
     assert {(one.status, one.reason) for one in results} == {("confirmed", None)}
     stored = messages(broker, "orders", 200)
