@@ -16,6 +16,7 @@ unless the webhook is ordered or superseding), the webhook's id, and the day on 
 PLACE = re.compile(r"\{([^{}]*)\}")
 
 _TEXT = re.compile(r"[\x20-\x7e]{1,512}\Z")
+_SHORT_TEXT = re.compile(r"[\x20-\x7e]{1,255}\Z")
 _SECRET = re.compile(r"[\t\n\r\x20-\x7e]{1,8192}\Z")
 _URL = re.compile(r"https?://[^\s/?#@\\]+/?\Z")
 _REGION = re.compile(r"[a-z0-9-]{1,40}\Z")
@@ -49,7 +50,7 @@ class Kind:
 _RABBITMQ = Kind(
     title="RabbitMQ",
     path=re.compile(r"(/[^/]*)?\Z"),
-    settings={"exchange": _TEXT, "routing_key": _TEXT},
+    settings={"exchange": _SHORT_TEXT, "routing_key": _SHORT_TEXT},
     templates=frozenset({"routing_key"}),
     module="amqp",
 )

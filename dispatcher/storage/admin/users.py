@@ -35,13 +35,21 @@ class UserListing:
 
 _COLUMNS = "u.id, u.account_id, u.email, u.full_name, u.permission, u.allowed_scope"
 
+# Alerts go to the new address, too: the old one may be somebody's who has left.
 _EDIT_OWNER = """
-update dispatcher.users u set email = coalesce(%(email)s, email), full_name = coalesce(%(full_name)s, full_name)
-where account_id = %(account_id)s and permission = 'owner' and not exists (
-    select from dispatcher.users o
-    where o.account_id = u.account_id and o.id <> u.id and lower(o.email) = lower(%(email)s)
+with owner as (
+    select u.id, u.email from dispatcher.users u
+    where account_id = %(account_id)s and permission = 'owner' and not exists (
+        select from dispatcher.users o
+        where o.account_id = u.account_id and o.id <> u.id and lower(o.email) = lower(%(email)s)
+    ) for update
+), moved as (
+    update dispatcher.alert_channels c set email = coalesce(%(email)s, c.email) from owner
+    where c.account_id = %(account_id)s and lower(c.email) = lower(owner.email)
 )
-returning id
+update dispatcher.users u set email = coalesce(%(email)s, u.email), full_name = coalesce(%(full_name)s, full_name)
+from owner where u.id = owner.id
+returning u.id
 """
 
 _OF_ACCOUNT = f"""

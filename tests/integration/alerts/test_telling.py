@@ -19,7 +19,7 @@ from dispatcher.errors import SecretDecryptionFailed, TooManyTestAlerts
 from dispatcher.model.account import Account
 from dispatcher.settings import Settings
 from dispatcher.storage import alerts as stored
-from dispatcher.storage.admin import alert_channels, webhooks
+from dispatcher.storage.admin import accounts, alert_channels, webhooks
 from dispatcher.storage.admin.service_tokens import FULL
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
@@ -294,6 +294,10 @@ def test_a_channel_ends_with_its_user_and_with_its_account_and_its_secrets_are_r
     email = "ann@example.com"
     create_user(storage, PASSWORDS, account.slug, email, full_name="Ann", permission="read", password=None)
     a_channel(storage, account, email)
+    owners = a_channel(storage, account, "applecorp@dispatcher.example")
+    storage.transact(accounts.edit, account.id, owner_email="new@example.com")
+    assert storage.read(alert_channels.find, storage.secrets, account.id, owners.id).target == "new@example.com"
+    delete_channel(storage, account.id, owners.id)
     a_channel(storage, account, "https://hooks.slack.com/x", "slack")
     ours = a_channel(storage, None, "https://pager.example.com/", "webhook")
     newer = SecretBox((Fernet.generate_key().decode(), *settings.secret_keys))

@@ -103,6 +103,7 @@ def test_what_names_none_is_refused(url: str) -> None:
         ({"destination": {"queue": "x"}}, "destination"),
         ({"destination": {"routing_key": "{body}"}}, "destination"),
         ({"destination": {"routing_key": "{event"}}, "destination"),
+        ({"destination": {"routing_key": "x" * 256}}, "destination"),
         ({"destination": {"routing_key": "{event.__class__}"}}, "destination"),
         ({"destination": {"exchange": "a\nb"}}, "destination"),
         ({"destination": {"exchange": 5}}, "destination"),
