@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -10,10 +11,16 @@ import standardwebhooks
 from amqp import Connection
 
 from dispatcher.errors import QueueUnavailable
+from dispatcher.model.destination import Destination
+from dispatcher.sender.brokers import Brokers
+from dispatcher.sender.contract import Limits, Request
+from dispatcher.sender.curl import CurlSender
+from dispatcher.sender.mixed import MixedSender
 from tests.support.cluster import SLUG, Cluster, posts_by_key
 from tests.support.flower import Flower
 from tests.support.places import a_folder
 from tests.support.ports import free_port, page
+from tests.support.posting import collect
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually, wait_until
@@ -108,6 +115,29 @@ def queues_get_events_as_receivers_do(rabbitmq: RabbitMQ, cluster: Cluster, *, d
         (there, "confirmed", None),
         (nowhere, "refused", "312 NO_ROUTE"),
     ]
+
+
+def test_a_message_that_cannot_be_routed_costs_those_sent_with_it_nothing(rabbitmq: RabbitMQ) -> None:
+    limits = Limits(allowed_networks=(ip_network("127.0.0.0/8"),))
+    brokers = Brokers(limits)
+    sender = MixedSender(CurlSender(limits), brokers, limits)
+    url, credentials = f"amqp://127.0.0.1:{rabbitmq.amqp}", {"username": "guest", "password": "guest"}
+    with Connection(f"127.0.0.1:{rabbitmq.amqp}") as connection:
+        connection.channel().queue_declare("there")
+        # The first goes alone while the connection is opened; the same message may be twice among the others.
+        for tag, key in enumerate(("there", "there", "x" * 256, "é" * 200, "nowhere", "nowhere", "there")):
+            values = {"event": "order.shipped", "id": key, "resource": key, "webhook": "1", "date": ""}
+            where = Destination(
+                webhook_id=1, settings={"routing_key": "{resource}"}, credentials=credentials, values=values
+            )
+            sender.start(Request(tag=tag, url=url, headers=[], body=b"{}", destination=where))
+        results = collect(sender, 7)
+    sender.close()
+    brokers.close()
+
+    assert [one.status for one in results] == [
+        "confirmed", "confirmed", "unknown_error", "unknown_error", "refused", "refused", "confirmed",
+    ]  # fmt: skip
 
 
 def test_a_broker_killed_under_load_loses_nothing(rabbitmq: RabbitMQ, cluster: Cluster, receiver: Receiver) -> None:
