@@ -41,6 +41,7 @@ def register(app: Flask) -> None:
     """Checks every request below /api/v3, and adds the quota's headers to every response there."""
     app.before_request(_before_request)
     app.after_request(_add_quota)
+    app.teardown_request(lambda _: acting.set(SYSTEM))  # the thread serves others, or does something of its own
 
 
 def authorized(scope: str | None = None) -> Callable[[View], View]:
@@ -163,7 +164,6 @@ def check_headers(environ: dict[str, Any]) -> None:
 
 
 def _before_request() -> None:
-    acting.set(SYSTEM)  # until it is known who calls: the thread has served others
     if not _is_api(request.path) or _is_page(request.path):
         return
     check_headers(request.environ)

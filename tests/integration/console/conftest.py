@@ -24,7 +24,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
 from dispatcher.model.account import Account
-from dispatcher.model.audit import SYSTEM, acting
 from dispatcher.pipeline.fan_out import take_batch
 from dispatcher.settings import Settings
 from dispatcher.storage.admin import sessions, users
@@ -70,13 +69,6 @@ def _container(console_database_url: str, console_valkey: Valkey) -> Iterator[Co
     made.queue = FakeQueue()  # type: ignore[assignment]
     yield made
     made.close()
-
-
-@pytest.fixture(autouse=True)
-def _no_actor_is_left() -> Iterator[None]:
-    """A request that a test makes in its own thread leaves who made it there."""
-    yield
-    acting.set(SYSTEM)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from dispatcher.model.audit import SYSTEM, acting
 from dispatcher.pipeline.prune import prune
 from dispatcher.storage.admin import audit, tenants
 from dispatcher.storage.engine import Connection
+from dispatcher.web.app import create_app
 from dispatcher.webhooks.edit import create_webhook
 from tests.support.api import Api
 from tests.support.service import Service, call_v1, things_of_v1
@@ -104,6 +105,8 @@ def test_what_a_worker_does_is_the_systems_and_a_request_leaves_its_actor_behind
     service: Service, customer: str, container: Container
 ) -> None:
     slug = service.get(customer).json()["slug"]
+    client = create_app(container).test_client()  # in this thread
+    assert client.get(f"/api/v1{customer}", headers={"Authorization": f"Bearer {service.text}", "User-Agent": "a test"}).status_code == 200
     create_webhook(container.storage, slug, HOOK)
 
     assert acting.get() == SYSTEM
