@@ -41,7 +41,7 @@ def register(app: Flask) -> None:
     """Checks every request below /api/v3, and adds the quota's headers to every response there."""
     app.before_request(_before_request)
     app.after_request(_add_quota)
-    app.teardown_request(lambda _: acting.set(SYSTEM))  # the thread serves others, or does something of its own
+    app.teardown_request(_forget_who_acted)
 
 
 def authorized(scope: str | None = None) -> Callable[[View], View]:
@@ -169,6 +169,10 @@ def _before_request() -> None:
     check_headers(request.environ)
     if isinstance(request.routing_exception, NotFound):  # which paths exist is said with a token only
         _authenticate(None, None)
+
+
+def _forget_who_acted(_error: BaseException | None) -> None:
+    acting.set(SYSTEM)  # the thread serves others, or does something of its own
 
 
 @lru_cache(100)

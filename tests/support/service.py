@@ -60,7 +60,7 @@ V1_ROUTES: dict[str, tuple[str, Any]] = {
     "POST {account}/webhooks/{webhook}/ping": ("webhooks", None),
     "GET {account}/webhooks/{webhook}/secret": ("webhooks", None),
     "POST {account}/webhooks/{webhook}/secret/rotate": ("webhooks", {"previous_valid_for_s": 60}),
-    "GET {account}/poll/{polled}": ("deliveries", None),
+    "GET {account}/poll/{polled}": ("deliveries personal", None),
     "POST {account}/poll/{polled}/ack": ("deliveries", lambda things: {"cursor": f"{things['polled']}-0"}),
     "POST {account}/poll/{polled}/token/rotate": ("webhooks", {"previous_valid_for_s": 60}),
     "POST {account}/filter_preview": ("webhooks", {"filter": {"invoice": {"id": [1]}}, "events": ["invoice_paid"]}),

@@ -23,8 +23,8 @@ from dispatcher.storage.admin.service_tokens import ServiceToken
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def service(scope: str, *, or_reader: bool = False) -> Callable[[View], View]:
-    """Decorates a view below /api/v1, which is called with the ServiceToken first.
+def service(*scopes: str, or_reader: bool = False) -> Callable[[View], View]:
+    """Decorates a view below /api/v1, which is called with the ServiceToken first; that needs all of these scopes.
 
     `or_reader`: it is of one polled webhook, `webhook_id`, whose poll token will do; it is called without a token.
     """
@@ -38,23 +38,23 @@ def service(scope: str, *, or_reader: bool = False) -> Callable[[View], View]:
                 _authorize_reader(admitted, admitted.caller, kwargs["webhook_id"])
                 check_path(request.path)
                 return view(*args, **kwargs)
-            token = authorize_service(admitted, scope)
+            token = authorize_service(admitted, *scopes)
             acting.set(Actor(kind="service_token", id=token.id, name=token.name))
             check_path(request.path)
             return view(*args, **kwargs) if or_reader else view(token, *args, **kwargs)
 
-        return cast(View, Blueprint.doc(security=security(scope, or_reader=or_reader))(checked))
+        return cast(View, Blueprint.doc(security=security(*scopes, or_reader=or_reader))(checked))
 
     return decorate
 
 
-def security(scope: str, *, or_reader: bool = False) -> list[dict[str, list[str]]]:
+def security(*scopes: str, or_reader: bool = False) -> list[dict[str, list[str]]]:
     """What an operation needs, for the documentation."""
-    return [{"service_token": [scope]}] + ([{"poll_token": []}] if or_reader else [])
+    return [{"service_token": [*scopes]}] + ([{"poll_token": []}] if or_reader else [])
 
 
-def authorize_service(admitted: Admission | None, scope: str) -> ServiceToken:
-    """Who calls, if they may do what needs `scope`; raises ApiError, also for a client's token.
+def authorize_service(admitted: Admission | None, *scopes: str) -> ServiceToken:
+    """Who calls, if they may do what needs these scopes; raises ApiError, also for a client's token.
 
     Who has the scope `webhooks` has `webhooks:read`, too.
     """
@@ -62,8 +62,9 @@ def authorize_service(admitted: Admission | None, scope: str) -> ServiceToken:
         raise unauthorized("The service token is unknown, expired or revoked", error="invalid_token")
     if admitted.exceeded:
         raise too_many(admitted.exceeded)
-    if scope not in admitted.caller.scopes and scope.removesuffix(":read") not in admitted.caller.scopes:
-        raise ApiError(403, "forbidden", f"The service token lacks the scope {scope}")
+    for scope in scopes:
+        if scope not in admitted.caller.scopes and scope.removesuffix(":read") not in admitted.caller.scopes:
+            raise ApiError(403, "forbidden", f"The service token lacks the scope {scope}")
     return admitted.caller
 
 

@@ -67,7 +67,7 @@ class EmptyPoll(NamedTuple):
 
 
 @blueprint.route(_ONE)
-@service("deliveries", or_reader=True)
+@service("deliveries", "personal", or_reader=True)  # bodies are whole, as a receiver gets them
 @blueprint.doc(
     parameters=_PARAMETERS,
     responses={str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in (409, 422)},

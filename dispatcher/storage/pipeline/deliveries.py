@@ -153,10 +153,13 @@ _RECORD_LATE = _RECORD.replace(
     "and d.finished_on is null and (d.lease_token = r.token or r.state = 'delivered')",
     "and d.finished_on is not null and r.state = 'delivered'",
 ).replace(
-    "gen_random_uuid(), r.url, r.status, r.reason, r.content_type, r.body,",
-    """gen_random_uuid(), r.url, r.status, r.reason, r.content_type, case when exists (
+    "r.body, r.head,",
+    "".join(
+        f"""case when exists (
         select from dispatcher.deliveries d join dispatcher.events e on e.id = d.event_id
-        where d.id = r.id and e.erasure is null) then r.body end,""",
+        where d.id = r.id and e.erasure is null) then r.{column} end, """
+        for column in ("body", "head")
+    ),
 )
 
 _RETURN_UNSENT = """

@@ -130,8 +130,12 @@ def test_of_a_success_whose_payload_was_erased_meanwhile_the_response_is_not_kep
     storage.transact(payloads.erase, [claimed.event_id], payloads.SUBJECT)
     assert steps.record(claimed, "500", body=b"Jana") == 0
 
-    assert steps.record(claimed, "200", body=b"Jana") == 1
-    assert storage.transact(rows, "select body, status from dispatcher.attempts") == [(None, "200")]
+    assert (
+        steps.record(claimed, "200", body=b"Jana", headers="Location: /jana") == 1
+    )  # where those of a success are kept
+    assert storage.transact(rows, "select body, response_headers, status from dispatcher.attempts") == [
+        (None, None, "200")
+    ]
 
 
 def test_many_results_are_recorded_in_one_statement(steps: Steps, webhook: Webhook) -> None:

@@ -106,7 +106,12 @@ def test_what_a_worker_does_is_the_systems_and_a_request_leaves_its_actor_behind
 ) -> None:
     slug = service.get(customer).json()["slug"]
     client = create_app(container).test_client()  # in this thread
-    assert client.get(f"/api/v1{customer}", headers={"Authorization": f"Bearer {service.text}", "User-Agent": "a test"}).status_code == 200
+    assert (
+        client.get(
+            f"/api/v1{customer}", headers={"Authorization": f"Bearer {service.text}", "User-Agent": "a test"}
+        ).status_code
+        == 200
+    )
     create_webhook(container.storage, slug, HOOK)
 
     assert acting.get() == SYSTEM
