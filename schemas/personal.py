@@ -20,6 +20,8 @@ _REMEMBERED = 5_000
 _BRANCHES = ("allOf", "anyOf", "oneOf", "prefixItems")
 _BRANCH = ("items", "contains", "unevaluatedItems", "if", "then", "else", "not")
 
+Path = tuple[str, ...]
+"""Names of attributes, which may have dots in them; not of items."""
 Place = tuple[bool, list[Schema]]
 """Whether what stands there is personal, and the schemas that it may keep."""
 
@@ -62,14 +64,14 @@ class _Mask:
 
     def __init__(self, event: EventType) -> None:
         self._whole = event.schema
-        self._paths = frozenset(event.personal)
+        self._paths = frozenset(tuple(path.split(".")) for path in event.personal)
         self.is_idle = not self._paths and f'"{PERSONAL}"' not in json.dumps(event.schema)
-        self._places: dict[str, Place] = {}
+        self._places: dict[Path, Place] = {}
 
     def apply(self, value: Any) -> Any:
-        return value if self.is_idle else self._apply(value, "", self._place([self._whole]))
+        return value if self.is_idle else self._apply(value, (), self._place([self._whole]))
 
-    def _apply(self, value: Any, path: str, place: Place) -> Any:
+    def _apply(self, value: Any, path: Path, place: Place) -> Any:
         is_personal, schemas = place
         if value is None or is_personal or path in self._paths:
             return value if value is None else MASK
@@ -77,12 +79,12 @@ class _Mask:
             return {name: self._attribute(name, inner, path, schemas) for name, inner in value.items()}
         return [self._apply(item, path, place) for item in value] if isinstance(value, list) else value
 
-    def _attribute(self, name: str, value: Any, path: str, schemas: list[Schema]) -> Any:
-        inner = f"{path}.{name}" if path else name
+    def _attribute(self, name: str, value: Any, path: Path, schemas: list[Schema]) -> Any:
+        inner = (*path, name)
         place = self._places.get(inner)
         if place is None:
             place = self._place(_within(name, schemas))
-            if len(self._places) < _REMEMBERED and "." not in name:  # or two paths might be one text
+            if len(self._places) < _REMEMBERED:
                 self._places[inner] = place
         return self._apply(value, inner, place)
 

@@ -102,6 +102,15 @@ def test_the_word_is_found_wherever_a_schema_may_have_it(schema: dict[str, Any])
     assert masked("thing.made", 1, {"a": "Jana"}) == {"a": "***"}
 
 
+def test_a_name_with_a_dot_is_no_path() -> None:
+    inner = {"properties": {"b": {"properties": {"c": {"x-personal": True}}}}}
+    schema = json.dumps({"type": "object", "properties": {"a": inner}})
+    use_stored([a_type("thing.made", schema=schema, resource=None, example=None)], 1)
+
+    assert masked("thing.made", 1, {"a.b": {"c": 1}}) == {"a.b": {"c": 1}}
+    assert masked("thing.made", 1, {"a": {"b": {"c": "Jana"}}}) == {"a": {"b": {"c": "***"}}}
+
+
 def test_the_word_takes_true_or_false() -> None:
     problems = json_schema_body.problems_of({"type": "object", "properties": {"a": {"x-personal": "yes"}}})
     assert problems == ["properties.a.x-personal: must be true or false"]
