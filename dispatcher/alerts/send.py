@@ -10,7 +10,7 @@ from dispatcher.model.attempt import Result, for_clients, is_success
 from dispatcher.pipeline.fault import log_fault
 from dispatcher.sender.contract import Request
 from dispatcher.sender.pool import SenderPool
-from dispatcher.sender.smtp import MailFailed, MailRefused, connect
+from dispatcher.sender.smtp import Mailer, MailFailed, MailRefused, connect
 from dispatcher.settings import Settings
 from dispatcher.signatures import sign
 from dispatcher.storage.secrets import signing_key
@@ -38,27 +38,47 @@ def send(messages: Messages, senders: SenderPool, settings: Settings) -> Iterato
 
 
 def _mail(messages: Messages, settings: Settings) -> Iterator[tuple[int, str | None]]:
-    """Once the server fails, it is not asked for the others: each would wait for it as long."""
+    """Where no connection comes about, the server is not asked for the others: each would wait for it as long.
+
+    A message at which it ends the connection costs the others a new one.
+    """
     left = dict(messages)
+    while left:
+        try:
+            with connect(settings) as mailer:
+                for number, (id_, (channel, alerts)) in enumerate([*left.items()]):
+                    try:
+                        error = _mailed(mailer, channel, alerts, settings)
+                    except MailFailed as failed:
+                        if number:  # one before it may have had the connection ended
+                            break
+                        logger.warning(log.line("alerts.mail_failed", messages=1, reason=repr(str(failed))))
+                        error = _said_of_mail(channel, failed)
+                    del left[id_]
+                    yield id_, error
+        except MailFailed as failed:
+            logger.warning(log.line("alerts.mail_failed", messages=len(left), reason=repr(str(failed))))
+            for id_, (channel, _) in left.items():
+                yield id_, _said_of_mail(channel, failed)
+            return
+
+
+def _mailed(mailer: Mailer, channel: AlertChannel, alerts: Sequence[Alert], settings: Settings) -> str | None:
+    """Why this message was not taken, None: it was; raises MailFailed where the connection is of no use any more."""
     try:
-        with connect(settings) as mailer:
-            for id_, (channel, alerts) in messages.items():
-                error = None
-                try:
-                    message = texts.email(channel, alerts, _console(settings), settings.smtp_from, clock.now())
-                    mailer.send(message, channel.target)
-                except MailRefused as refused:
-                    error = str(refused)
-                except MailFailed:
-                    raise
-                except Exception as fault:  # any: the others are sent theirs
-                    error = _not_made(channel, fault)
-                del left[id_]
-                yield id_, error
-    except MailFailed as error:
-        logger.warning(log.line("alerts.mail_failed", messages=len(left), reason=repr(str(error))))
-        for id_, (channel, _) in left.items():
-            yield id_, str(error) if channel.account_id is None else MAIL_FAILED
+        mailer.send(texts.email(channel, alerts, _console(settings), settings.smtp_from, clock.now()), channel.target)
+    except MailRefused as refused:
+        return str(refused)
+    except MailFailed:
+        raise
+    except Exception as fault:  # any: the others are sent theirs
+        return _not_made(channel, fault)
+    return None
+
+
+def _said_of_mail(channel: AlertChannel, failed: MailFailed) -> str:
+    """An account's owner learns nothing of the operators' mail server."""
+    return str(failed) if channel.account_id is None else MAIL_FAILED
 
 
 def _post(messages: Messages, senders: SenderPool, settings: Settings) -> Iterator[tuple[int, str | None]]:

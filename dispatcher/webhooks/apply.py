@@ -73,7 +73,7 @@ def plan(
 
 
 def _channels(storage: Storage, external_id: str | None, listed: Any, at: Path) -> Iterator[PlannedChange]:
-    """Channels of an account, None: of the operators. A new webhook's signing secret is not shown: ask for another."""
+    """Channels of an account, None: of the operators. A new webhook's signing secret is not shown."""
     if not isinstance(listed, list | tuple):
         raise InvalidFile(at, "must be a list")
     account = None if external_id is None else _account_id(storage, external_id)

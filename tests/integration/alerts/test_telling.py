@@ -216,7 +216,14 @@ def test_a_refused_recipient_costs_the_others_nothing_and_waits_longer_each_time
     (error,) = told.sql("select failures, last_error from dispatcher.alert_channels")
     assert error == (2, "the mail server answered 550 no such user")
 
+    a_channel(storage, account, "other@example.com")
     edit_channel(storage, account.id, channel.id, {"target": "right@example.com"})
+    mail_server.refusal = "421 not now"  # which ends the connection
+    assert told.tell() == {"sent": 0, "failed": 2}
+    errors = told.sql("select distinct last_error from dispatcher.alert_channels")
+    assert errors == [("the mail server answered 421 not now",)]
+    told.sql("delete from dispatcher.alert_channels where id <> %(id)s", id=channel.id)
+    edit_channel(storage, account.id, channel.id, {"name": "right"})
     mail_server.refusal = ""
     assert told.tell() == SENT
 
