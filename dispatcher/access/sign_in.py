@@ -94,7 +94,7 @@ class SignIn:
 
     def forgive(self, address: str) -> None:
         """That attempt was right."""
-        self._counter.forgive([f"address {address}"])
+        self._counter.forgive(["", f"address {address}"])  # the first would be forgotten with what others failed
 
 
 class FallbackSignInCounter:

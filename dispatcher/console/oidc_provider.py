@@ -4,7 +4,8 @@ Authlib speaks OAuth, joserfc checks signatures, and Authlib what an ID token mu
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -29,6 +30,10 @@ TIMEOUT_S = 5.0
 """Of each request to the provider."""
 KNOWN_S = 3_600.0
 """How long what it publishes is known."""
+FAILED_S = 10.0
+"""How long it is not asked again for that where it did not answer: anybody may begin a sign-in."""
+_QUEUED_S = 0.5
+"""How long a sign-in waits for another one's question."""
 LEEWAY_S = 60
 """By how much its clock may differ."""
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
@@ -60,6 +65,7 @@ class Provider:
         self._lock = threading.Lock()
         self._known: tuple[JSON, float] | None = None
         self._keys: tuple[KeySet, float] | None = None
+        self._failed_until_s = 0.0
 
     def authorization_url(self, attempt: Attempt, redirect_uri: str) -> str:
         """Where somebody signs in; raises SignInFailed."""
@@ -110,7 +116,7 @@ class Provider:
         return dict(token.claims)
 
     def _metadata(self) -> JSON:
-        with self._lock:
+        with self._asking():
             if self._known is None or self._known[1] < clock.monotonic():
                 found = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
                 if found.get("issuer") != self._issuer:
@@ -122,10 +128,23 @@ class Provider:
 
     def _key_set(self, *, anew: bool = False) -> KeySet:
         uri = self._metadata()["jwks_uri"]
-        with self._lock:
+        with self._asking():
             if anew or self._keys is None or self._keys[1] < clock.monotonic():
                 self._keys = KeySet.import_key_set(self._get(uri)), clock.monotonic() + KNOWN_S
             return self._keys[0]
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """For one thread at a time. While the provider does not answer, sign-ins do not queue: others need threads."""
+        if clock.monotonic() < self._failed_until_s or not self._lock.acquire(timeout=_QUEUED_S):
+            raise SignInFailed("the identity provider did not answer a moment ago")
+        try:
+            yield
+        except SignInFailed:
+            self._failed_until_s = clock.monotonic() + FAILED_S
+            raise
+        finally:
+            self._lock.release()
 
     def _get(self, url: str) -> Any:
         try:

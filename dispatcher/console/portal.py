@@ -66,7 +66,7 @@ def start() -> Response:
 
 @blueprint.route("/theme.css")
 def theme() -> Response:
-    """The colours of a theme, by `accent` and `accent_dark` (`rrggbb`): for everybody, and for good."""
+    """The colours of a theme, by `accent` and `accent_dark` (`rrggbb`): for everybody."""
     _check_in_portal()
     colours = {name: value for name in ("accent", "accent_dark") if (value := request.args.get(name))}
     if not all(_COLOUR.match(value) for value in colours.values()):

@@ -4,6 +4,7 @@ No index knows what is in a body, so a search by text reads events, newest first
 has found enough or has read as much as it may (Bounds); it says how far it came.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,11 @@ from dispatcher.storage.engine import Connection, records, rows
 
 LARGEST_BODY = 256 << 10
 """Bytes as stored, compressed; a larger body is not searched."""
-_BATCH = 500
+_FIRST, _LARGEST, _STEP_S = 20, 500, 0.2
+"""Events that one statement reads at first and at most: twice as many after one that took less than _STEP_S, else half.
+
+Bodies of some MiB may be stored in a few KiB, so their number says little about what a statement takes.
+"""
 _BEYOND = 2**63 - 1
 
 
@@ -111,8 +116,9 @@ def by_text(
     before: int | None = None,
     limit: int = 40,
     bounds: Bounds = Bounds(),
+    keep: Callable[[Sequence[int]], list[int]] = list,
 ) -> TextSearch:
-    """Events recorded in that time whose body, as it was written, contains `text`.
+    """Events recorded in that time whose body, as it was written, contains `text`; of these, what `keep` returns.
 
     Case does not count, as far as the database's collation knows it.
     """
@@ -120,15 +126,17 @@ def by_text(
     narrowed = {"account_id": account_id, "text": text, "first": first_event_id(since) if since else 0}
     ends_s, ids = monotonic() + bounds.seconds, list[int]()
     count = size = skipped = 0
-    has_more = True
+    has_more, most = True, _FIRST
     while has_more and len(ids) <= limit and count < bounds.events and size < bounds.stored_bytes:
-        batch = rows(connection, _BY_TEXT, **narrowed, before=place, batch=_BATCH, largest=LARGEST_BODY)
-        ids += [id_ for id_, _, matches in batch if matches]
+        most, began_s = min(most, bounds.events - count), monotonic()
+        batch = rows(connection, _BY_TEXT, **narrowed, before=place, batch=most, largest=LARGEST_BODY)
+        ids += keep([id_ for id_, _, matches in batch if matches])
         count, size = count + len(batch), size + sum(one[1] for one in batch)
         skipped += sum(one[2] is None for one in batch)
-        place, has_more = batch[-1][0] if batch else place, len(batch) == _BATCH
+        place, has_more = batch[-1][0] if batch else place, len(batch) == most
         if monotonic() > ends_s:
             break
+        most = min(2 * most, _LARGEST) if monotonic() - began_s < _STEP_S else max(1, most // 2)
     if len(ids) > limit:
         place, has_more = ids[limit - 1], True
     return TextSearch(

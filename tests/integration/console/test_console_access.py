@@ -463,6 +463,7 @@ def test_personal_fields_are_shown_to_those_who_may_see_them(
     traffic.drain(webhook)
     (delivery,) = traffic.deliveries(webhook)
     paths = (f"deliveries/{delivery}", f"events/{event}")
+    traffic.emit("subject_created", count=41, body={"subject": {"id": 18, "name": "Petr", "due": 0}})
 
     allowed = person("operator")
     users.show_personal(container.storage, None, allowed, sees_personal=True)
@@ -480,6 +481,8 @@ def test_personal_fields_are_shown_to_those_who_may_see_them(
         for sought, is_found in (("Jana", sees), ("1400", True)):
             text = viewer.get(f"/accounts/{account.slug}/search?text=1&q={sought}").text
             assert (f"#{event} " in text) == is_found, (email, sought)
+        text = viewer.get(f"/accounts/{account.slug}/search?text=1&q=Petr").text
+        assert ("All 42 events" in text) != sees, email  # a page that is full would tell that there are many
 
     traffic.sql("update dispatcher.events set erasure = 'subject', body = '{}'")
     for path in paths:

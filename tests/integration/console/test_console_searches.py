@@ -68,9 +68,14 @@ def test_text_in_bodies_is_found_as_far_as_the_bounds_go(
     assert read(search.by_text, traffic.account.id, "Žlutý-77", before=short.before).ids == (old,)
     assert read(search.by_text, traffic.account.id, "Žlutý-77", bounds=Bounds(stored_bytes=1)).ids == ()
     assert len(read(search.by_text, traffic.account.id, "INVOICE").ids) == 40
+    slow = Bounds(seconds=0.0)
+    assert read(search.by_text, traffic.account.id, "nowhere", bounds=slow).events == 20  # large ones may be few KiB
     later = clock.now() + timedelta(hours=1)
     assert read(search.by_text, traffic.account.id, "invoice", since=later).events == 0
     assert "Nothing found" not in whole
+    deep = '{"a":' * 500 + "1" + "}" * 500
+    traffic.sql("update dispatcher.events set body = %(deep)s where id = %(id)s", deep=deep, id=old)
+    assert signed_in.get(f"{base}/events/{old}").status_code == 200
     assert "at least 3 characters" in said(signed_in.get(f"{base}/search", params={"q": "%"}))
 
 

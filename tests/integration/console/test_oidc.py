@@ -15,6 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
 from dispatcher.access.sign_in import PER_ADDRESS
+from dispatcher.console.oidc_provider import Attempt, Provider, SignInFailed
 from dispatcher.container import Container
 from dispatcher.operator_rules import read_rule
 from dispatcher.web.app import create_app
@@ -158,6 +159,7 @@ def test_a_response_counts_in_the_browser_that_began_and_once(client: Any, ident
     assert client.get(path).status_code == 403
     assert len(identity.requests) == asked  # nobody asked the provider
 
+    assert attempt(client).status_code == 303
     client.get("/console/oidc")
     kept = client.get_cookie("console_oidc", path="/console")
     assert kept is not None
@@ -165,9 +167,17 @@ def test_a_response_counts_in_the_browser_that_began_and_once(client: Any, ident
     assert kept.value.startswith("gAAAA")  # encrypted
     for wrong in ("?iss=https://evil.example", "?error=access_denied", ""):
         assert client.get(f"/console/oidc/callback{wrong}").status_code == 403
-    for _ in range(PER_ADDRESS):
-        last = client.get("/console/oidc/callback")
-    assert last.status_code == 429
+    statuses = [client.get("/console/oidc/callback").status_code for _ in range(PER_ADDRESS)]
+    assert statuses == [403] * (PER_ADDRESS - 5) + [429] * 5  # the one that was right takes back none of the five
+
+
+def test_a_provider_that_did_not_answer_is_not_asked_again_at_once(identity: IdentityProvider) -> None:
+    provider = Provider(f"{identity.issuer}/gone", CLIENT_ID, CLIENT_SECRET, "openid")
+    asked = len(identity.requests)
+    for _ in range(3):  # anybody may: each would wait for it in a thread of the web process
+        with pytest.raises(SignInFailed):
+            provider.authorization_url(Attempt(state="s", nonce="n", verifier="v"), "")
+    assert len(identity.requests) == asked + 1
 
 
 def test_without_a_provider_there_is_no_such_page(site: Site) -> None:

@@ -77,6 +77,7 @@ def test_a_link_is_used_once_and_not_by_looking_at_it(
     page = customer.get(f"/accounts/{account.slug}/").text
     assert "All accounts" not in page
     assert "Sessions" not in page
+    assert f'class="where">{account.slug} <span class="quiet">· ann@shop.example' in page  # not a stranger's link
 
     for again in (customer.get("/enter", params={"token": token}), customer.post("/enter", {"token": token})):
         assert (again.status_code, again.headers["Location"]) == (303, "/portal/")  # a frame that is loaded again
