@@ -4,6 +4,7 @@ A message that no queue takes is returned by the broker, and so refused: it woul
 """
 
 import contextlib
+import errno
 import select
 import socket
 import threading
@@ -32,6 +33,8 @@ _SHORT_MAX = 255
 """Bytes of AMQP's short strings."""
 _PERSISTENT = 2
 _REASON_LIMIT = 200
+_NOT_THERE = frozenset({errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH})
+"""With these another address of the host may respond: one of IPv4, say, where there is no IPv6."""
 NO_AMQP = "the broker speaks no AMQP"
 
 
@@ -66,8 +69,8 @@ class RabbitMQ:
             try:
                 self._open(address)
                 return
-            except ConnectionRefusedError:
-                if address == addresses[-1]:
+            except OSError as error:
+                if error.errno not in _NOT_THERE or address == addresses[-1]:
                     raise
 
     @property

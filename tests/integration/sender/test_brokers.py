@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -203,6 +204,21 @@ def test_what_speaks_no_amqp_costs_nothing_but_the_attempt(sender: MixedSender, 
     server = Hanging(greeting)
 
     assert outcome_at(sender, server.url()).status == status
+    server.close()
+
+
+def test_an_address_without_a_route_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, lookup = Hanging(b"HTTP/1.1 400 Bad Request\r\n\r\n"), socket.getaddrinfo
+    limits = replace(LIMITS, allowed_networks=(*LIMITS.allowed_networks, ip_network("255.255.255.255/32")))
+    sender = MixedSender(CurlSender(limits), Brokers(limits), limits)
+
+    def of_two(host: str, *args: Any, **given: Any) -> Any:
+        hosts = ("255.255.255.255", "127.0.0.1") if host == "two.example" else (host,)
+        return [info for one in hosts for info in lookup(one, *args, **given)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", of_two)
+    assert outcome_at(sender, f"amqp://two.example:{server.port}/").status == "unknown_error"  # it speaks no AMQP
+    sender.close()
     server.close()
 
 
