@@ -72,7 +72,10 @@ def _import(
         known = {one.uid for one in webhooks.list_for_account(connection, storage.secrets, account.id)}
         joined, made = JoinedStorage(storage, connection), []
         for at, endpoint in endpoints:
-            attributes, secret = read(at, _mapping(endpoint, *at))
+            try:
+                attributes, secret = read(at, _mapping(endpoint, *at))
+            except (AttributeError, TypeError):
+                raise InvalidFile(at, "has a value of another type than the API writes") from None
             if attributes["uid"] not in known:
                 made.append(_create(joined, slug, at, attributes, secret))
         return made
@@ -170,7 +173,9 @@ def _of_convoy(
 ) -> Imported:
     names = [name for one in subscriptions for name in (one.get("filter_config") or {}).get("event_types") or ["*"]]
     live = [one for one in endpoint.get("secrets") or () if not (one.get("expires_at") or one.get("deleted_at"))]
-    duration_s = _seconds(endpoint.get("rate_limit_duration"))
+    duration_s = endpoint.get("rate_limit_duration") or 1
+    if not isinstance(duration_s, int):  # of old releases, which write 1m0s
+        raise InvalidFile((*at, "rate_limit_duration"), "must be in seconds")
     attributes = {
         "webhook_url": endpoint.get("url"),
         "events": ["*"] if "*" in names else list(dict.fromkeys(names)),
@@ -183,10 +188,6 @@ def _of_convoy(
         "signature_header": header,
     }
     return attributes, _secret((*at, "secrets"), foreign_text, live[-1].get("value") if live else "")
-
-
-def _seconds(duration: object) -> int:
-    return duration if isinstance(duration, int) and duration > 0 else 1
 
 
 def _api_key(at: Path, authentication: Mapping[str, Any]) -> dict[str, str]:

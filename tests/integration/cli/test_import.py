@@ -179,6 +179,8 @@ def is_of_convoy(headers: dict[str, str]) -> bool:
         ({"endpoints": [CONVOY_ENDPOINT | {"secrets": []}]}, "endpoints.0.secrets must have 8 to 500"),
         ({"endpoints": "nothing"}, "endpoints must be an object"),
         ({"project": None}, "project must be an object"),
+        ({"endpoints": [CONVOY_ENDPOINT | {"rate_limit_duration": "1m0s"}]}, "endpoints.0.rate_limit_duration must be"),
+        ({"endpoints": [CONVOY_ENDPOINT | {"secrets": ["s"]}]}, "endpoints.0 has a value of another type"),
     ],
 )  # fmt: skip
 def test_what_convoy_has_and_we_have_not_is_refused(
