@@ -87,7 +87,10 @@ class RequestsSender:
 
     def wake(self) -> None:
         """Ends the wait of a `results` under way, or of the next; by any thread."""
-        self._done.put(None)
+        if (
+            self._done.empty()
+        ):  # whatever is there ends a wait, too; and where nobody waits, this is called all the same
+            self._done.put(None)
 
     def close(self) -> None:
         """Abandons what is in flight and closes all connections; waits at most a second for the threads."""

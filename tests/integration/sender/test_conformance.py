@@ -191,6 +191,15 @@ def test_another_thread_ends_the_wait(sender: Sender, receiver: Receiver) -> Non
     assert sender.in_flight == 1
 
 
+def test_wakes_that_come_while_nobody_waits_end_one_wait(sender: Sender, receiver: Receiver) -> None:
+    for _ in range(1_000):
+        sender.wake()
+    sender.start(Request(tag=1, url=receiver.script("/soon", Answer(delay_s=0.1)), headers=[], body=b""))
+
+    assert sender.results(20) == []
+    assert [result.status for result in sender.results(20)] == ["200"]
+
+
 def test_close_abandons_what_is_in_flight(make_sender: MakeSender, receiver: Receiver) -> None:
     sender = make_sender(timeout_s=60)
     url = receiver.script("/slow", Answer(delay_s=60))
