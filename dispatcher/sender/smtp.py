@@ -84,4 +84,5 @@ def _connected(settings: Settings) -> smtplib.SMTP:
 def _said(code: int, text: bytes | str) -> str:
     """What the server answered, on one line and not for long."""
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return f"the mail server answered {code} {' '.join(words.split())}"[:200]
+    plain = "".join(character if character.isprintable() else " " for character in words)  # Postgres keeps no NUL
+    return f"the mail server answered {code} {' '.join(plain.split())}"[:200]

@@ -207,7 +207,7 @@ def test_a_refused_recipient_costs_the_others_nothing_and_waits_longer_each_time
     hook, channel = a_webhook(storage, account), a_channel(storage, account)
     told.fails(hook.id)
     told.later(16)
-    mail_server.refusal = "550 no such\tuser"
+    mail_server.refusal = "550 no\0such\tuser"
     assert told.tell() == FAILED
     told.later(1.1)
     assert told.tell() == FAILED
