@@ -84,7 +84,7 @@ def fetch(external_id: str, webhook_id: int) -> Response:
     cursor = parameter("cursor", _of(webhook_id))
     limit, wait_s = parameter("limit", _within(1, MOST)) or MOST, parameter("wait", _within(0, WAIT_MOST_S)) or 0
     fetched, last, has_more = polling.fetch(own.storage, own.drain_policy, webhook_id, after=cursor or 0, limit=limit)
-    if wait_s and not has_more:
+    if wait_s and not fetched and not has_more:
         request.environ[EMPTY] = EmptyPoll(webhook_id, last, wait_s)
     data = [
         {"id": one.id, "cursor": _written(webhook_id, one.position), "event_name": one.event_name,
