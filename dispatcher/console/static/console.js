@@ -82,10 +82,11 @@ document.addEventListener("change", (event) => {
   for (const box of document.querySelectorAll(`input[name="${name}"]:not(:disabled)`)) box.checked = event.target.checked;
 });
 
-// A link to the portal goes on by itself in a frame, and where a page led to it; a scanner of mails presses no button.
+// A link to the portal goes on by itself in a frame, and where a page led to it, but not from one account to
+// another, as a stranger's page could; a scanner of mails presses no button.
 function enter() {
   const form = document.querySelector("form[data-submit]");
-  if (form && (window.top !== window.self || document.referrer)) form.requestSubmit();
+  if (form && (window.top !== window.self || (document.referrer && form.dataset.submit === "everywhere"))) form.requestSubmit();
 }
 
 document.addEventListener("DOMContentLoaded", () => { prepare(document); draw(); enter(); });

@@ -65,6 +65,7 @@ def test_a_link_is_used_once_and_not_by_looking_at_it(
     for _ in range(2):
         seen = customer.get("/enter", params={"token": token})
         assert (seen.status_code, seen.headers["Referrer-Policy"]) == (200, "same-origin")
+        assert "ann@shop.example" in seen.text  # before the button is pressed
         assert seen.headers["Cache-Control"] == "no-store"
     assert customer.post("/enter", {"token": token}, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
@@ -124,8 +125,12 @@ def test_links_and_sessions_end(customer: Customer, container: Container, accoun
     with pytest.raises(PortalSessionNotFound):
         portal.revoke(container.storage, other.slug, live.id)
     assert portal.revoke(container.storage, other.slug) == 0
+    for whose, goes_on in ((account, True), (other, False)):
+        entered = customer.get("/enter", params={"token": a_link(container, whose)}).text
+        assert ('data-submit="everywhere"' in entered, whose.slug in entered) == (goes_on, True)
+    assert portal.revoke(container.storage, other.slug) == 1
     assert customer.get(path).status_code == 200
-    assert portal.revoke(container.storage, account.slug) == 1
+    assert portal.revoke(container.storage, account.slug) == 2
     assert customer.get(path).status_code == 401
     customer.follow(a_link(container, account))
     assert customer.get(path).status_code == 200
