@@ -34,7 +34,10 @@ def masked(event_name: str, version: int, value: Any) -> Any:
     if event_name in OPERATIONAL_EVENTS:
         return value
     mask = _mask(event_name, version)
-    return _all(value) if mask is None else mask.apply(value)
+    try:
+        return _all(value) if mask is None else mask.apply(value)
+    except RecursionError:  # whatever is nested so deeply
+        return dict.fromkeys(value, MASK)
 
 
 def has_personal(event_name: str, version: int) -> bool:

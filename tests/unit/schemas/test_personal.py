@@ -75,6 +75,14 @@ def test_of_an_unknown_event_nothing_is_shown() -> None:
     assert masked("delivery_failed", 1, {"delivery": {"id": 1}}) == {"delivery": {"id": 1}}
 
 
+def test_what_is_nested_too_deeply_is_masked() -> None:
+    deep: dict[str, Any] = {"email": "j@e.cz"}
+    for _ in range(900):
+        deep = {"customer": deep}
+
+    assert masked("order.made", 1, {"order": deep}) == {"order": "***"}
+
+
 def test_api_v3_knows_what_is_personal() -> None:
     subject = masked("subject_created", 1, {"subject": {"id": 1, "name": "Jana", "email": "j@e.cz", "due": 14}})
 
