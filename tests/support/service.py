@@ -117,6 +117,8 @@ def things_of_v1(service: Service, account: str) -> dict[str, Any]:
     for channels in ("/alert_channels", f"{account}/alert_channels"):
         for one in service.get(channels).json()["data"]:  # those of earlier tests, whose names may be used again
             service.delete(f"{channels}/{one['id']}")
+    for one in service.get(f"{account}/replays").json()["data"]:  # of which only some may run at once
+        service.delete(f"{account}/replays/{one['id']}")
     return {
         "account": account,
         "event_type": event_type,
