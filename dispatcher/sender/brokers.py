@@ -259,11 +259,15 @@ class _Route:
             self._drop()
         if self._broker is None:
             self._broker = _connect(publication, self._brokers.network)
+            self._check_abort()  # one that came before there was a broker
             self._broker.open()
             self._sent_like = publication
-            if self._is_aborted:  # a lookup has taken long, say: what has timed out is not sent after all
-                raise TimeoutError
+            self._check_abort()  # a lookup has taken long, say: what has timed out is not sent after all
         return self._broker
+
+    def _check_abort(self) -> None:
+        if self._is_aborted:
+            raise TimeoutError
 
     def _drop(self) -> None:
         broker, self._broker = self._broker, None

@@ -28,13 +28,13 @@ LIMITS = Limits(timeout_s=1.0, connect_timeout_s=1.0, allowed_networks=tuple(map
 
 
 class Hanging:
-    """A server that takes connections and says `greeting`, then nothing more; `gone` counts connections that ended."""
+    """A server that takes connections and says `greeting`, then nothing more; it counts them, and which are gone."""
 
     def __init__(self, greeting: bytes = b"") -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._greeting = greeting
         self.port = self._listener.getsockname()[1]
-        self.gone = 0
+        self.taken = self.gone = 0
         threading.Thread(target=self._serve, daemon=True).start()
 
     def url(self, scheme: str = "amqp") -> str:
@@ -50,6 +50,7 @@ class Hanging:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self.taken += 1
             threading.Thread(target=self._hang, args=(connection,), daemon=True).start()
 
     def _hang(self, connection: socket.socket) -> None:
@@ -139,10 +140,14 @@ def test_what_has_timed_out_holds_no_route_however_long_its_lookup_took(
     assert collect(sender, 1)[0].status == "timeout"
 
     known.set()
-    eventually(lambda: hanging.gone == 1, 5, "the connection being given up")
-    sender.start(a_message(2, hanging.url()))
+    sender.start(a_message(2, "amqp://127.0.0.1:1/"))
+    assert collect(sender, 1, 5)[0].status == "connection_failed"
+    other = Hanging()
+    sender.start(a_message(3, other.url()))
+    eventually(lambda: other.taken == 1, 5, "a connection")
     sender.close()
-    eventually(lambda: hanging.gone == 2, 5, "the connection of a sender that was closed being given up")
+    eventually(lambda: other.gone == 1, 5, "the connection of a sender that was closed being given up")
+    other.close()
     brokers.close()
 
 
