@@ -92,7 +92,7 @@ def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(folder: Path, programs:
 
     demo.send(signal.SIGINT)
 
-    eventually(lambda: "Stopping ..." in demo.output, 2, "an answer to Ctrl-C")
+    eventually(lambda: "Stopping ..." in demo.output, 10, "an answer to Ctrl-C")
     assert demo.wait(20) == 0, demo.output
     assert processes_with(f"MARK={folder}") == []
     assert "Traceback" not in demo.output
