@@ -109,6 +109,17 @@ def _versions(_context: click.Context, _option: click.Parameter, pins: tuple[str
     return {name: int(version) for name, _, version in pairs} or None
 
 
+def _previous_valid_for(about: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--previous-valid-for-s",
+        type=click.IntRange(0, 7 * DAY_S),
+        default=DAY_S,
+        show_default=True,
+        metavar="S",
+        help=about,
+    )
+
+
 _webhook = option_group(click.argument("webhook_id", type=int), account_option)
 _extras = option_group(
     click.option("--payload-version", type=one_of(PayloadVersion), help="`legacy` is the flat payload used before v2."),
@@ -280,14 +291,7 @@ def delete(webhook_id: int, slug: str | None) -> None:
 @webhook.command("rotate-poll-token")
 @click.argument("webhook_id", type=int)
 @click.option("--account", "slug", required=True, metavar="SLUG", help="The webhook's account.")
-@click.option(
-    "--previous-valid-for-s",
-    type=click.IntRange(0, 7 * DAY_S),
-    default=DAY_S,
-    show_default=True,
-    metavar="S",
-    help="Seconds for which the previous token goes on.",
-)
+@_previous_valid_for("Seconds for which the previous token goes on.")
 def rotate_poll_token(webhook_id: int, slug: str, previous_valid_for_s: int) -> None:
     """Create a token with which a polled webhook's deliveries are fetched, and print it."""
     from dispatcher.current import current_container  # noqa: PLC0415 -- the other commands may do without a database
@@ -342,14 +346,7 @@ def ping(webhook_id: int, slug: str | None, event_name: str | None, as_json: boo
 
 @webhook.command("rotate-secret")
 @_webhook
-@click.option(
-    "--previous-valid-for-s",
-    type=click.IntRange(0, 7 * DAY_S),
-    default=DAY_S,
-    show_default=True,
-    metavar="S",
-    help="Seconds during which the previous secret also signs.",
-)
+@_previous_valid_for("Seconds during which the previous secret also signs.")
 @json_option
 def rotate_secret(webhook_id: int, slug: str | None, previous_valid_for_s: int, as_json: bool) -> None:
     """Create a new signing secret and print it."""

@@ -3,6 +3,8 @@
 Both keep the Idempotency-Key. A replay counts the attempts anew.
 """
 
+from collections.abc import Callable
+
 from dispatcher.errors import IllegalTransition, RetryRefused
 from dispatcher.pipeline.wake import wake
 from dispatcher.replays import waiting
@@ -31,14 +33,9 @@ def replay(
     """
     delivery = storage.transact(delivery_reads.delivery, id_or_key, account_id=account_id, client_id=client_id)
 
-    def redeliver(connection: Connection) -> int | None:
-        webhook_id = deliveries.replay(connection, delivery.id, limit)
-        if webhook_id is not None:
-            owner_id, _ = webhooks.account_of(connection, webhook_id)
-            audit.record(connection, "delivery.redelivered", delivery.id, account_id=owner_id, webhook_id=webhook_id)
-        return webhook_id
-
-    webhook_id = storage.transact(redeliver)
+    webhook_id = _audited(
+        storage, "delivery.redelivered", delivery.id, lambda on: deliveries.replay(on, delivery.id, limit)
+    )
     if webhook_id is None:
         state, reason = storage.read(deliveries.why_not, delivery.id, limit)
         raise IllegalTransition(str(delivery.id), state, "pending", reason)
@@ -62,16 +59,22 @@ def retry_now(
     whose = {"account_id": account_id, "client_id": client_id}
     delivery = waiting.find(storage, schedule, settings, id_or_key, **whose)
 
-    def make_due(connection: Connection) -> int | None:
-        webhook_id = deliveries.retry_now(connection, delivery.id)
-        if webhook_id is not None:
-            owner_id, _ = webhooks.account_of(connection, webhook_id)
-            audit.record(connection, "delivery.retried", delivery.id, account_id=owner_id, webhook_id=webhook_id)
-        return webhook_id
-
-    webhook_id = storage.transact(make_due)
+    webhook_id = _audited(storage, "delivery.retried", delivery.id, lambda on: deliveries.retry_now(on, delivery.id))
     if webhook_id is None:
         reason = delivery.waiting.text if delivery.waiting else "only a pending delivery can be; redeliver it instead"
         raise RetryRefused(str(delivery.id), delivery.state, reason)
     storage.after_commit(lambda: wake(schedule, {webhook_id: 0.0}, afresh=True))
     return waiting.find(storage, schedule, settings, id_or_key, **whose)
+
+
+def _audited(storage: Storage, action: str, delivery_id: int, change: Callable[[Connection], int | None]) -> int | None:
+    """The id of the webhook that `change` returns, with an entry of the audit log; None where it changed nothing."""
+
+    def changed(connection: Connection) -> int | None:
+        webhook_id = change(connection)
+        if webhook_id is not None:
+            owner_id, _ = webhooks.account_of(connection, webhook_id)
+            audit.record(connection, action, delivery_id, account_id=owner_id, webhook_id=webhook_id)
+        return webhook_id
+
+    return storage.transact(changed)

@@ -43,7 +43,7 @@ _MODULES = {"amqp": "rabbitmq", "amqps": "rabbitmq", "kafka": "kafka", "kafkas":
 
 @dataclass(eq=False, slots=True)
 class Publication:
-    """A message under way. `land` is told once, or more often where it has timed out already."""
+    """A message under way. `land` is called once, or more often where it has timed out already."""
 
     request: Request
     destination: Destination
@@ -132,7 +132,7 @@ class Brokers:
         return bool(self._waiting) or self._is_closed
 
     def submit(self, publication: Publication) -> None:
-        """Has the message sent; `publication.land` is told what came of it. Raises RuntimeError without a thread."""
+        """Has the message sent; `publication.land` gets its result. Raises RuntimeError without a thread."""
         with self.lock:
             self._submit(publication)
 

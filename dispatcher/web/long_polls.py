@@ -52,7 +52,7 @@ class LongPolls:
             self._of_webhook -= Counter((poll.webhook_id,))
 
     async def _ask(self) -> None:
-        """While anybody waits. Nobody is told where Postgres does not answer: their time ends by itself."""
+        """While anybody waits. Nobody is notified where Postgres does not answer: their time ends by itself."""
         try:
             while self._waiting:
                 await asyncio.sleep(ASK_S)

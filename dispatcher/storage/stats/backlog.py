@@ -66,7 +66,7 @@ _EXACT = """
 select webhook_id, next_attempt_at, lease_token is not null as leased from dispatcher.deliveries_waiting
 order by webhook_id, next_attempt_at limit %(most)s
 """
-# Not TABLESAMPLE: how many pages that reads varies by a twelfth, and nobody is told.
+# Not TABLESAMPLE: the number of pages that it reads varies by a twelfth, and is not known.
 _SAMPLE = "select webhook_id, next_attempt_at, lease_token is not null as leased from dispatcher.deliveries_waiting"
 
 # One row for each of the webhooks with the most, each with the sums over all of them.
