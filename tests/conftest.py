@@ -10,6 +10,7 @@ Unit tests get none of these: their sockets are off.
 """
 
 import gc
+import signal
 from collections.abc import Generator, Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -35,6 +36,9 @@ from tests.support import forked
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
 from tests.support.servers import Databases, a_database, a_valkey, execute, make_template
+
+# What tests start shall hear Ctrl-C, which a shell's background job has switched off for all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time; and no deadline, because this machine may have other things to do.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)

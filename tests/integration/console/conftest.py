@@ -228,7 +228,7 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=20_000)  # pages ask again each 5 s, and this machine may have other things to do
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path="/usr/bin/chromium-headless-shell",
             args=[
                 "--no-sandbox",
                 "--disable-gpu",
