@@ -1,6 +1,7 @@
 """Migrations: brings the database to the state the code expects, and checks whether it is there.
 
-Alembic is loaded when a function here is called: that takes as long as everything else that a command loads.
+Alembic is loaded by who migrates, and only where something is to be done: that takes as long as everything else that a
+command loads. Which revisions there are, the files' names say.
 """
 
 import logging
@@ -22,7 +23,6 @@ from dispatcher.storage.engine import Storage, rows, scalar
 
 if TYPE_CHECKING:
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +62,6 @@ def upgrade(storage: Storage, patience_s: float = PATIENCE_S) -> str:
 
 def _next_one(connection: Connection, schema: str) -> tuple[str, bool]:
     """Runs the next migration, if one is missing; returns the revision reached, and whether it was reached before."""
-    from alembic import command  # noqa: PLC0415 -- Alembic is loaded by who migrates
-
     rows(connection, "set local statement_timeout = 0")
     rows(connection, "set local lock_timeout = 0")
     rows(connection, "select pg_advisory_xact_lock(%(lock)s)", lock=_LOCK)
@@ -76,6 +74,8 @@ def _next_one(connection: Connection, schema: str) -> tuple[str, bool]:
             before = _revision(connection)
     if before is not None and (before == _newest() or _is_later(before)):
         return before, True
+    from alembic import command  # noqa: PLC0415 -- Alembic is loaded by who migrates
+
     command.upgrade(config(connection, schema), "+1")
     return _revision(connection) or "none", False
 
@@ -111,26 +111,21 @@ def _is_later(revision: str) -> bool:
     """Whether a later release has made it; raises UnknownRevision for one that is nobody's."""
     if revision in _known():
         return False
-    if re.fullmatch("[0-9]{4}", revision) and revision > (_newest() or ""):
+    if re.fullmatch("[0-9]{4}", revision) and revision > _newest():
         return True
     raise UnknownRevision(_VERSION_TABLE, revision)
 
 
 @cache
-def _newest() -> str | None:
-    """The revision that the code expects; it is read once, because /readyz asks for it all the time."""
-    return _scripts().get_current_head()
-
-
-@cache
 def _known() -> frozenset[str]:
-    return frozenset(script.revision for script in _scripts().walk_revisions())
+    """The revisions of this release; read once, because /readyz asks for them all the time."""
+    names = (file.name for file in (files("dispatcher.storage") / "migrations" / "versions").iterdir())
+    return frozenset(name[:4] for name in names if re.fullmatch(r"[0-9]{4}_\w+\.py", name))
 
 
-def _scripts() -> "ScriptDirectory":
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 -- Alembic is loaded by who migrates
-
-    return ScriptDirectory.from_config(config())
+def _newest() -> str:
+    """The revision that the code expects."""
+    return max(_known())
 
 
 def config(connection: Connection | None = None, schema: str = "") -> "Config":

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 
 from dispatcher.errors import PendingMigrations, StorageUnavailable
 from dispatcher.storage import migrate
@@ -55,6 +56,13 @@ def upgrade(storage: Storage, to: str) -> None:
     with storage.transaction() as connection:
         rows(connection, f"create schema if not exists {storage.schema}")
         command.upgrade(migrate.config(connection, storage.schema), to)
+
+
+def test_a_file_is_named_for_its_revision() -> None:
+    scripts = ScriptDirectory.from_config(migrate.config())
+
+    assert migrate._known() == {script.revision for script in scripts.walk_revisions()}
+    assert migrate._newest() == scripts.get_current_head()
 
 
 def test_an_empty_database_is_refused(empty: Storage) -> None:
