@@ -42,17 +42,18 @@ up: $(RUN)
 	@$(BIN)/dispatcher up
 
 # By file, as servers and browsers are shared within one, and in the files' order: by size, xdist would leave the longest
-# for the end. The short unit tests fill it. The second ring waits for processes more: one more of its tests at a time.
-FILES := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# for the end. The short unit tests fill it. The second ring waits for processes more: one more of its files at a time,
+# and the longest first (tests/conftest.py).
+FILES := --dist loadfile --no-loadscope-reorder --numprocesses
 test: $(DEV)
 	@.ci/install-debian-packages
-	@$(BIN)/python -m pytest $(FILES) tests/integration tests/unit
-	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal tests/e2e tests/faults tests/attacks
+	@$(BIN)/python -m pytest $(FILES) 3 tests/integration tests/unit
+	@$(BIN)/python -m pytest $(FILES) 4 tests/e2e tests/faults tests/attacks
 
 # Lines that unit and integration tests run in their own process; what only `dispatcher serve` and workers run is not seen.
 coverage: $(DEV)
 	@.ci/install-debian-packages
-	@$(BIN)/python -m pytest $(FILES) --cov --cov-report=term:skip-covered tests/integration tests/unit
+	@$(BIN)/python -m pytest $(FILES) 3 --cov --cov-report=term:skip-covered tests/integration tests/unit
 
 # The faults and attacks of `make test`, many more of each: about ten minutes.
 faults: $(DEV)

@@ -37,6 +37,14 @@ from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
 from tests.support.servers import Databases, a_database, a_valkey, execute, make_template
 
+_HERE = Path(__file__).parent
+_LONGEST = (
+    *("test_every_driver", "test_processes", "test_rabbitmq", "test_receivers", "test_example_shops"),
+    *("test_worker_deaths", "test_sign_in", "test_outboxes", "test_server_outages", "test_coming_back"),
+    *("test_tutorial", "test_tenancy", "test_server_failures", "test_oddities", "test_isolation", "test_sentinel"),
+)
+"""Files of e2e, faults and attacks, in this order."""
+
 # What tests start shall hear Ctrl-C, which a shell's background job has switched off for all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -62,10 +70,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sockets are off in the unit ring; a test that must have them says so with `enable_socket`."""
+    """Sockets are off in the unit ring; a test that must have them says so with `enable_socket`.
+
+    The longest files begin first: a run ends with its last one, while others have nothing left to do.
+    """
     for item in items:
-        if Path(__file__).parent / "unit" in item.path.parents and not item.get_closest_marker("enable_socket"):
+        if _HERE / "unit" in item.path.parents and not item.get_closest_marker("enable_socket"):
             item.add_marker("disable_socket")
+    items.sort(key=lambda item: _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST))
 
 
 @pytest.fixture(autouse=True, scope="module")

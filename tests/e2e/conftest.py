@@ -15,8 +15,9 @@ from dispatcher.current import use_container
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from dispatcher.processes import child
+from tests.support import wheels
 from tests.support.cluster import Cluster
-from tests.support.places import a_folder
+from tests.support.places import ROOT, a_folder
 from tests.support.processes import Program
 from tests.support.receiver import Receiver
 from tests.support.servers import TEMPLATE, copy_database, in_database, resume
@@ -90,6 +91,20 @@ def programs(folder: Path) -> Iterator[list[Program]]:
     yield made
     for program in made:
         program.clear_away()
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Freshly built, outside the checkout."""
+    return wheels.build(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it is installed."""
+    place = tmp_path_factory.mktemp("installed")
+    wheels.install(place, "--no-index", wheel)
+    return place
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,19 +1,22 @@
 """The wheel without an extra, with the lowest versions that it allows, beside a service's own modules: it emits."""
 
+import compileall
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import distributions
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from dispatcher.storage.engine import Storage
-from tests.e2e.test_wheel import install, wheel  # noqa: F401 - a fixture
-from tests.support.builders import an_account
+from tests.support.cluster import Cluster
 from tests.support.places import ROOT
 from tests.support.processes import clean_environment
+from tests.support.wheels import install
 
 LOCK = ROOT / "requirements-lowest.lock"
 SERVER = {"sqlalchemy", "redis", "celery", "cryptography", "msgspec", "click", "flask", "psycopg", "asyncio"}
@@ -100,30 +103,33 @@ emit("invoice_paid", account="applecorp", connection=connection, invoice={"id": 
 
 
 @pytest.fixture(scope="module")
-def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811 - the fixture
-    """Where it is installed, with drivers."""
-    place = tmp_path_factory.mktemp("core")
-    install(place, "--require-hashes", "--requirement", LOCK)
-    install(place, "--no-index", wheel)
-    return place
+def core(installed: Path) -> tuple[Path, Path]:
+    """Where it is installed, and where drivers and all that it needs are: these are kept in .venv, as its own are."""
+    place = Path(sys.prefix) / "lowest" / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
+    if not place.is_dir():
+        draft = place.with_name(f"{place.name}.{os.getpid()}")
+        draft.mkdir(parents=True)
+        install(draft, "--require-hashes", "--requirement", LOCK)
+        draft.rename(place)
+    return installed, place
 
 
-def in_service(core: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def in_service(core: tuple[Path, Path], *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A Python that has nothing but its own folder and the core: `-S` leaves site-packages out."""
     command = (sys.executable, "-S", *arguments)
-    environment = clean_environment() | {"PYTHONPATH": str(core)}
+    environment = clean_environment() | {"PYTHONPATH": os.pathsep.join(map(str, core))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each would compile all that it imports
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_it_emits_by_every_way_and_a_service_keeps_its_own_schemas_and_tasks(
-    core: Path, tmp_path: Path, storage: Storage, database_url: str
+    core: tuple[Path, Path], tmp_path: Path, cluster: Cluster
 ) -> None:
-    an_account(storage)
     for name in ("schemas", "tasks"):
         (tmp_path / f"{name}.py").write_text("OWNER = 'the service'\n")
     (tmp_path / "producer.py").write_text(PRODUCER)
 
-    done = in_service(core, "producer.py", database_url, cwd=tmp_path)
+    done = in_service(core, "producer.py", cluster.env["DATABASE_URL"], cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
@@ -132,20 +138,14 @@ def test_it_emits_by_every_way_and_a_service_keeps_its_own_schemas_and_tasks(
     assert said["refused"].startswith("invoice_paid: invoice.id: missing; invoice.total: ")
     assert not SERVER & set(said["loaded"])
     outbox = "dispatcher.events e join dispatcher.events_waiting on event_id = id"
-    with storage.transaction() as connection:
-        assert tuple(connection.exec_driver_sql(f"select count(*), count(distinct e.name) from {outbox}").one()) == (
-            1 + 53 + 1 + 60 + 1,
-            53,
-        )
+    assert cluster.rows(f"select count(*), count(distinct e.name) from {outbox}") == [(1 + 53 + 1 + 60 + 1, 53)]
 
 
 def test_a_first_emit_takes_at_most_two_and_a_half_times_the_cpu_of_loading_its_libraries(
-    core: Path, tmp_path: Path, storage: Storage, database_url: str
+    core: tuple[Path, Path], tmp_path: Path, cluster: Cluster
 ) -> None:
-    an_account(storage)
-
     def cpu_ms(code: str) -> float:
-        done = in_service(core, "-c", MEASURED.format(code), database_url, cwd=tmp_path)
+        done = in_service(core, "-c", MEASURED.format(code), cluster.env["DATABASE_URL"], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return float(done.stdout)
 
@@ -156,8 +156,8 @@ def test_a_first_emit_takes_at_most_two_and_a_half_times_the_cpu_of_loading_its_
     assert min(emits) < 2.5 * min(libraries)
 
 
-def test_it_is_at_most_8_packages_and_15_megabytes(core: Path) -> None:
-    installed = {one.name: one for one in distributions(path=[str(core)])}
+def test_it_is_at_most_8_packages_and_15_megabytes(core: tuple[Path, Path]) -> None:
+    installed = {one.name: one for one in distributions(path=list(map(str, core)))}
     wanted, needed = ["webhook-dispatcher"], set()
     while wanted:
         name = wanted.pop()
@@ -166,13 +166,16 @@ def test_it_is_at_most_8_packages_and_15_megabytes(core: Path) -> None:
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 wanted.append(requirement.name)
 
-    files = (Path(str(file.locate())) for name in needed for file in installed[name].files or ())
     assert needed == {"webhook-dispatcher", "blinker", "marshmallow", "orjson", "packaging", "tzdata"}
+    files = {Path(str(file.locate())) for name in needed for file in installed[name].files or ()}
+    for source in [file for file in files if file.suffix == ".py"]:
+        compileall.compile_file(source, quiet=1)
+        files.add(Path(cache_from_source(str(source))))
     assert sum(file.stat().st_blocks * 512 for file in files if file.is_file()) < 15 * MEGABYTE
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["emit", "invoice_paid"]])
-def test_the_command_says_what_to_install(core: Path, tmp_path: Path, arguments: list[str]) -> None:
+def test_the_command_says_what_to_install(core: tuple[Path, Path], tmp_path: Path, arguments: list[str]) -> None:
     done = in_service(core, "-c", "from dispatcher.cli import main; main()", *arguments, cwd=tmp_path)
 
     assert done.returncode == 1

@@ -2,15 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-import pytest
-
 from tests.support.places import ROOT
-from tests.support.processes import clean_environment
+from tests.support.wheels import build, run
 
 READ = """
 import json
@@ -41,35 +38,6 @@ print("all read")
 """
 
 
-def run(*command: str | Path, cwd: Path, **variables: str) -> str:
-    environment = clean_environment() | variables
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def install(place: Path, *what: str | Path) -> None:
-    """By pip, into a folder of its own."""
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--root-user-action=ignore")
-    run(*pip, "--quiet", "--no-deps", "--target", place, *what, cwd=place)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Freshly built, outside the checkout."""
-    built = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", built, cwd=ROOT)
-    return next(built.glob("*.whl"))
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where it is installed."""
-    place = tmp_path_factory.mktemp("installed")
-    install(place, "--no-index", wheel)
-    return place
-
-
 def test_it_has_one_package_and_no_other(installed: Path) -> None:
     found = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
 
@@ -93,14 +61,14 @@ def test_another_folder_makes_the_same_wheel_to_the_byte(wheel: Path, tmp_path: 
         shutil.copyfile(ROOT / name, tmp_path / name)
     (tmp_path / "dispatcher" / "version.py").chmod(0o600)
 
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "built", cwd=tmp_path)
+    again = build(tmp_path, tmp_path / "built")
 
-    assert (tmp_path / "built" / wheel.name).read_bytes() == wheel.read_bytes()
+    assert (again.name, again.read_bytes()) == (wheel.name, wheel.read_bytes())
 
 
 def test_the_python_sdk_is_a_wheel_of_its_own(tmp_path: Path) -> None:
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=ROOT / "sdks" / "python")
-    (wheel,) = tmp_path.glob("webhook_dispatcher_sdk-*.whl")
+    wheel = build(ROOT / "sdks" / "python", tmp_path)
+    assert wheel.name.startswith("webhook_dispatcher_sdk-")
     names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
     source = ROOT / "sdks/python/src"
