@@ -23,7 +23,7 @@ from dispatcher.local.valkey import Valkey
 from tests.e2e.conftest import used
 from tests.support.builders import SECRET_KEY, a_body
 from tests.support.cluster import Cluster
-from tests.support.processes import PROGRAMS, clean_environment
+from tests.support.processes import Program, clean_environment, run
 from tests.support.receiver import Receiver
 from tests.support.servers import execute, in_database
 
@@ -69,14 +69,15 @@ asyncio.run(work(sys.argv[1]))
 
 
 @pytest.fixture
-def cluster(mortal_servers: tuple[Postgres, Valkey], folder: Path) -> Iterator[Cluster]:
+def cluster(mortal_servers: tuple[Postgres, Valkey], folder: Path, programs: list[Program]) -> Iterator[Cluster]:
     """On a database that was a service's before, and that `dispatcher migrate` was run in."""
     postgres, valkey = mortal_servers
     url = in_database(postgres.url, "any_service")
     execute(postgres.url, "create database any_service template template0")
     execute(url, *TABLES)
     variables = {"DATABASE_URL": url, "REDIS_URL": valkey.url, "SECRET_KEYS": SECRET_KEY}
-    subprocess.run([PROGRAMS / "dispatcher", "migrate"], env=clean_environment() | variables, check=True)
+    migrate = run(programs, folder, "migrate", **variables)
+    assert migrate.wait(30) == 0, migrate.output
     yield from used(Cluster(postgres, valkey, url, folder))
 
 

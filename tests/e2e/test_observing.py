@@ -139,23 +139,6 @@ def test_a_delivery_is_followed_by_its_key_by_its_trace_and_in_figures(
             assert secret not in told_of
 
 
-def test_each_process_of_a_prefork_pool_tells_of_itself(cluster: Cluster) -> None:
-    port = free_port()
-    cluster.start_worker(pool="prefork", DISPATCHER_METRICS_PORT=str(port))
-
-    def processes() -> set[str]:
-        found = set()
-        for number in range(port, port + 8):
-            try:
-                text = requests.get(f"http://127.0.0.1:{number}/metrics", timeout=5).text
-            except requests.ConnectionError:
-                continue
-            found |= {line for line in text.splitlines() if line.startswith("dispatcher_worker_info{")}
-        return found
-
-    assert len(eventually(lambda: found if len(found := processes()) == 4 else set(), 20, "four processes")) == 4
-
-
 def test_what_is_not_switched_on_is_not_loaded(cluster: Cluster) -> None:
     code = "import sys, dispatcher.tasks.deliveries; print(*sys.modules)"
 

@@ -14,7 +14,7 @@ from tests.support.builders import SECRET_KEY
 from tests.support.cluster import Cluster, posts_by_key
 from tests.support.places import a_folder
 from tests.support.postgres_pair import Pair
-from tests.support.processes import PROGRAMS, Program
+from tests.support.processes import Program, run
 from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually, wait_until
 
@@ -32,10 +32,7 @@ def cluster(pair: Pair, mortal_servers: tuple[Postgres, Valkey], programs: list[
     with a_folder() as folder:
         _, valkey = mortal_servers
         env = {"DATABASE_URL": pair.url, "REDIS_URL": valkey.url, "SECRET_KEYS": SECRET_KEY}
-        migrate = Program(
-            [PROGRAMS / "dispatcher", "migrate"], cwd=folder, env=env, log=folder / "migrate.log", may_fork=True
-        )
-        programs.append(migrate)
+        migrate = run(programs, folder, "migrate", **env)
         assert migrate.wait(30) == 0, migrate.output
         yield from used(Cluster(pair.primary, valkey, pair.url, folder))
 

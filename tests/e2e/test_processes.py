@@ -5,6 +5,7 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
 import requests
 from cryptography.fernet import Fernet
 
@@ -29,10 +30,10 @@ def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, recei
     mark = f"MARK={cluster.folder}"
     flower = Flower(free_port())
     honcho = cluster.start(
-        "honcho", "start", "-f", procfile, "web", "worker", "worker_slow", "flower",
+        "honcho", "start", "-f", procfile, "web", "worker", "flower",
         PORT=str(port := free_port(1)), MARK=str(cluster.folder), **flower.env,
     )  # fmt: skip
-    eventually(lambda: len(cluster.container.schedule.workers()) == 2 and flower.status() == 200, 30)
+    eventually(lambda: len(cluster.container.schedule.workers()) == 1 and flower.status() == 200, 30)
     eventually(lambda: status(f"http://127.0.0.1:{port}/api/v3/user.json") == 401, 30, "the API answering")
 
     cluster.emit(10)
@@ -78,17 +79,24 @@ def test_a_worker_with_the_wrong_keys_says_so_and_does_not_start(cluster: Cluste
     assert "Traceback" not in worker.output
 
 
-def test_the_demo_shows_what_it_promises(folder: Path, programs: list[Program]) -> None:
-    demo = run(programs, folder, "demo", "--once")
+def test_the_demo_shows_what_it_promises_and_leaves_nothing(folder: Path, programs: list[Program]) -> None:
+    demo = run(programs, folder, "demo", "--once", MARK=str(folder), DISPATCHER_RETRY_BASE_S="0.2")
 
     assert demo.wait(120) == 0, demo.output
     assert "NOT" not in demo.output
     assert "ok " in demo.output
+    assert processes_with(f"MARK={folder}") == []
 
 
-def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(folder: Path, programs: list[Program]) -> None:
-    demo = run(programs, folder, "demo", MARK=str(folder))
+def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(cluster: Cluster, programs: list[Program]) -> None:
+    """With servers of its user, where none of what it has made may stay; and with the workers alone."""
+    folder = cluster.folder
+    lines = (ROOT / "Procfile").read_text().splitlines(keepends=True)
+    (folder / "Procfile").write_text("".join(line for line in lines if line.startswith("worker")))
+    slowly = {"MARK": str(folder), "DISPATCHER_RETRY_BASE_S": "10"}
+    demo = run(programs, folder, "demo", **cluster.env | slowly)
     eventually(lambda: "Emitted by signals" in demo.output, 60, "the demo being in the middle of it")
+    assert cluster.rows("select count(*) from dispatcher.webhooks where deleted_at is null") == [(4,)]
 
     demo.send(signal.SIGINT)
 
@@ -96,8 +104,10 @@ def test_ctrl_c_ends_the_demo_at_once_and_leaves_nothing(folder: Path, programs:
     assert demo.wait(20) == 0, demo.output
     assert processes_with(f"MARK={folder}") == []
     assert "Traceback" not in demo.output
+    assert cluster.rows("select count(*) from dispatcher.webhooks where deleted_at is null") == [(0,)]
 
 
+@pytest.mark.usefixtures("mortal_servers")  # with which come forks, for the commands
 def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(
     folder: Path, programs: list[Program], receiver: Receiver
 ) -> None:
@@ -139,7 +149,7 @@ def test_up_delivers_shows_it_in_flower_and_ends_by_ctrl_c(
     assert "Inspect method" not in up.output  # Flower's, while the workers start with it
     assert processes_with(mark) == []
 
-    again = run(programs, folder, "up", **container)
+    again = run(programs, folder, "up", "--scale", "worker=0", "--scale", "worker_slow=0", **container)
     eventually(lambda: flower.status() == 200, 60, "Flower answering, with the same password")
     servers = [int((folder / ".dispatcher" / name / "server").read_text()) for name in ("postgres", "valkey")]
     again.kill()  # and only this process

@@ -15,7 +15,7 @@ from tests.support.sentinel import PASSWORD, Sentinels
 from tests.support.waiting import eventually, wait_until
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def sentinels() -> Iterator[Sentinels]:
     with a_folder() as folder:
         made = Sentinels(folder / "sentinels", free_port(20))
@@ -31,7 +31,9 @@ def cluster_options(sentinels: Sentinels) -> dict[str, str]:
     return {"redis_url": sentinels.url}
 
 
-def test_a_failover_under_load_loses_nothing(sentinels: Sentinels, cluster: Cluster, receiver: Receiver) -> None:
+def test_a_failover_under_load_loses_nothing_and_flower_finds_the_new_primary(
+    sentinels: Sentinels, cluster: Cluster, receiver: Receiver
+) -> None:
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     workers = [cluster.start_worker(ready=False), cluster.start_worker()]
 
@@ -53,14 +55,9 @@ def test_a_failover_under_load_loses_nothing(sentinels: Sentinels, cluster: Clus
     with sentinels.client(sentinels.primary()) as client:  # it is these servers that were used, for both
         assert client.zcard("dispatcher:workers") == 2
         assert client.keys("_kombu.binding.*")
-
-
-def test_flower_finds_the_primary(sentinels: Sentinels, cluster: Cluster) -> None:
     flower = Flower(free_port(40))
     cluster.start("dispatcher", "flower", **flower.env)
-    cluster.start_worker()
-
-    eventually(lambda: flower.sees("e2e1"), 20, "Flower seeing the worker")
+    eventually(lambda: flower.sees("e2e1"), 20, "Flower seeing a worker")
     shown = flower.page("/broker")
     assert all(name in shown for name in QUEUES)
     assert PASSWORD not in shown

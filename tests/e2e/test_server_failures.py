@@ -19,15 +19,15 @@ def test_a_redis_emptied_three_times_loses_nothing(cluster: Cluster, receiver: R
     cluster.start_worker()
     cluster.start_worker()
 
-    with cluster.emitting(2_000) as emitting, redis.Redis.from_url(cluster.valkey.url) as client:
-        for arrived in (200, 800, 1_400):
+    with cluster.emitting(800) as emitting, redis.Redis.from_url(cluster.valkey.url) as client:
+        for arrived in (100, 300, 500):
             receiver.wait_for(arrived, 30)
             client.flushall()
-    cluster.wait_until_delivered(2_000, 60)
+    cluster.wait_until_delivered(800, 60)
 
     assert emitting.refused == []
-    assert len(posts_by_key(receiver)) == len(receiver.requests) == 2_000  # no process died: none is sent twice
-    assert cluster.attempts() == [("200", None)] * 2_000
+    assert len(posts_by_key(receiver)) == len(receiver.requests) == 800  # no process died: none is sent twice
+    assert cluster.attempts() == [("200", None)] * 800
 
 
 @pytest.mark.parametrize(("begin", "end"), [(Valkey.kill, Valkey.restart), (suspend, resume)])
@@ -37,19 +37,19 @@ def test_an_outage_of_redis_loses_nothing_and_no_emit_fails(
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     workers = [cluster.start_worker(), cluster.start_worker()]
 
-    with cluster.emitting(1_000) as emitting:
-        receiver.wait_for(200, 20)
+    with cluster.emitting(400) as emitting:
+        receiver.wait_for(100, 20)
         begin(cluster.valkey)
         emitting.thread.join(20)
         finished = not emitting.thread.is_alive()
         eventually(lambda: all("tick.failed" in worker.output for worker in workers), 20, "workers without a clock")
         end(cluster.valkey)
-    cluster.wait_until_delivered(1_000, 60)
+    cluster.wait_until_delivered(400, 60)
 
     assert finished
     assert emitting.refused == []
     assert emitting.longest_s < 1  # it waits for Redis for a tenth of a second; the rest is for a busy machine
-    assert len(posts_by_key(receiver)) == len(receiver.requests) == 1_000
+    assert len(posts_by_key(receiver)) == len(receiver.requests) == 400
     assert not any(worker.ended for worker in workers)
 
 
@@ -58,7 +58,7 @@ def test_a_postgres_that_dies_loses_nothing_it_has_accepted(cluster: Cluster, re
     longer: Any = {"DISPATCHER_LEASE_S": "10"}  # a result that waits for Postgres must be stored within it
     workers = [cluster.start_worker(**longer), cluster.start_worker(**longer)]
 
-    with cluster.emitting(1_500, chunk=10) as emitting:
+    with cluster.emitting(800, chunk=10) as emitting:
         receiver.wait_for(200, 20)
         cluster.postgres.restart(immediate=True)
     wait_until(cluster.states, lambda states: set(states) == {"delivered"}, 60)

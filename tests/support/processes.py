@@ -147,7 +147,7 @@ def is_alive(pid: int) -> bool:
 
 
 def run(programs: list[Program], folder: Path, *arguments: str, **env: str) -> Program:
-    """`dispatcher <arguments>` in `folder`."""
-    log = folder / f"{len(programs)}-{arguments[0]}.log"
-    programs.append(Program([PROGRAMS / "dispatcher", *arguments], cwd=folder, env=env, log=log))
+    """`dispatcher <arguments>` in `folder`; what starts processes itself is started as a person starts it."""
+    log, may_fork = folder / f"{len(programs)}-{arguments[0]}.log", arguments[0] not in ("demo", "up")
+    programs.append(Program([PROGRAMS / "dispatcher", *arguments], cwd=folder, env=env, log=log, may_fork=may_fork))
     return programs[-1]
