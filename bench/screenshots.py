@@ -68,7 +68,8 @@ def main() -> None:
             ids = _a_day(container, receiver.url)
             with _serving() as url, sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
-                    executable_path="/usr/bin/chromium-headless-shell", args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+                    executable_path="/usr/bin/chromium-headless-shell",
+                    args=["--no-sandbox", "--disable-gpu", "--disable-quic"],
                 )
                 _pictures(browser, container, url, ids)
                 browser.close()
