@@ -17,6 +17,7 @@ from dispatcher.schemas.wire.payload import (
     legacy_json,
 )
 from tests.support.bodies import render_body
+from tests.support.cases import each
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import texts
 
@@ -60,7 +61,7 @@ def test_the_body_goes_in_byte_for_byte(body: Any, escaped: bool) -> None:
     assert json.loads(sent)["body"] == body
 
 
-@pytest.mark.parametrize("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
+@each("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
 def test_the_examples_are_what_is_sent(name: str) -> None:
     shown = example(name)
 
@@ -75,7 +76,7 @@ def test_the_examples_are_what_is_sent(name: str) -> None:
     assert in_order(json.loads(sent)) == in_order(shown)
 
 
-@pytest.mark.parametrize(
+@each(
     ("time_zone", "written"),
     [
         ("America/New_York", "2024-06-13T08:06:20.924-04:00"),
@@ -106,7 +107,7 @@ def test_an_envelope_loads_what_was_sent() -> None:
     }
 
 
-@pytest.mark.parametrize("missing", ["webhook_id", "event_name", "created_at", "body"])
+@each("missing", ["webhook_id", "event_name", "created_at", "body"])
 def test_an_envelope_has_all_its_keys(missing: str) -> None:
     sent = json.loads(envelope())
     del sent[missing]
@@ -117,7 +118,7 @@ def test_an_envelope_has_all_its_keys(missing: str) -> None:
     assert list(caught.value.messages_dict) == [missing]
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "value"),
     [("webhook_id", "5"), ("event_name", 5), ("created_at", "2024-06-13T14:06:20"), ("body", []), ("surplus", 1)],
 )
@@ -172,7 +173,7 @@ def test_the_flat_object_is_utf_8() -> None:
     assert "Žižkov".encode() in flat("invoice_overdue", invoice=INVOICE | {"number": "Žižkov"})
 
 
-@pytest.mark.parametrize("event_name", sorted(LEGACY_EVENTS))
+@each("event_name", sorted(LEGACY_EVENTS))
 def test_the_flat_object_is_that_of_its_schema(event_name: str) -> None:
     body = example("webhook_event_invoice_paid")["body"]
     sent = json.loads(flat(event_name, **body))
