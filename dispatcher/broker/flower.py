@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 
 from dispatcher import clock, log
 from dispatcher.background import BackgroundThread
-from dispatcher.broker.config import configure
+from dispatcher.broker.config import RETRY, configure
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class TaskEvents:
                     app.connection_for_write() as connection,
                     app.events.Dispatcher(connection, hostname=self.hostname, buffer_while_offline=False) as events,
                 ):
+                    connection.ensure_connection(**RETRY)
                     _send(events, first)
                     while True:
                         stop.wait(self._gap_s)

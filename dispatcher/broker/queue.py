@@ -11,7 +11,7 @@ from amqp.exceptions import ChannelError
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from dispatcher.broker.config import configure
+from dispatcher.broker.config import RETRY, configure
 from dispatcher.broker.names import ALERT, DELIVER, DELIVERIES, DELIVERIES_SLOW, EVENTS, FAN_OUT, QUEUES
 from dispatcher.errors import QueueUnavailable
 
@@ -57,6 +57,7 @@ class Queue:
         """How many messages wait in each queue."""
         with _translated(), self._app.connection_for_read() as connection:
             try:
+                connection.ensure_connection(**RETRY)
                 return dict(_lengths(connection, names))
             except connection.connection_errors as error:  # the transport's own
                 raise OperationalError(str(error)) from error

@@ -11,10 +11,12 @@ from dispatcher.broker.config import configure
 from dispatcher.broker.flower import PENDING_MAX, AttemptEvent, TaskEvents
 from tests.support.waiting import eventually
 
+KEY = "0190163d-8694-739b-aea5-966c26f8ad"
+
 
 def told(**given: Any) -> AttemptEvent:
     defaults: dict[str, Any] = {
-        "key": "0190163d-8694-739b-aea5-966c26f8ad91",
+        "key": f"{KEY}91",
         "event_name": "invoice_paid",
         "webhook_id": 5,
         "attempt": 1,
@@ -49,43 +51,39 @@ def heard(redis_url: str) -> Iterator[list[dict[str, Any]]]:
     thread.join()
 
 
-@pytest.mark.parametrize(
-    ("attempt", "kind", "field", "text"),
-    [
-        (told(), "task-retried", "exception", "503, attempt 1; next attempt in 20 s"),
-        (
-            told(attempt=6, state="failed", retry_in_s=None),
-            "task-failed",
-            "exception",
-            "503, attempt 6; no attempts left",
-        ),
-        (
-            told(attempt=2, status="204", state="delivered", retry_in_s=None),
-            "task-succeeded",
-            "result",
-            "204, attempt 2",
-        ),
-    ],
-)
-def test_an_attempt_is_a_step_in_the_life_of_a_task(
-    redis_url: str, heard: list[dict[str, Any]], attempt: AttemptEvent, kind: str, field: str, text: str
-) -> None:
+ATTEMPTS = [
+    (told(key=f"{KEY}91"), "task-retried", "exception", "503, attempt 1; next attempt in 20 s"),
+    (
+        told(key=f"{KEY}92", attempt=6, state="failed", retry_in_s=None),
+        "task-failed",
+        "exception",
+        "503, attempt 6; no attempts left",
+    ),
+    (
+        told(key=f"{KEY}93", attempt=2, status="204", state="delivered", retry_in_s=None),
+        "task-succeeded",
+        "result",
+        "204, attempt 2",
+    ),
+]
+
+
+def test_an_attempt_is_a_step_in_the_life_of_a_task(redis_url: str, heard: list[dict[str, Any]]) -> None:
     events = TaskEvents(redis_url, gap_s=0.01)
     events.hostname = "worker1@here"
 
-    def came() -> bool:
-        events.publish(attempt)  # again and again: who listens may have come too late for the first
-        types = {event["type"] for event in heard}  # it may have come in the middle, too
-        return {kind, "task-received"} <= types
+    for attempt, kind, field, text in ATTEMPTS:
 
-    eventually(came, 10, f"a {kind}")
-    found = next(event for event in heard if event["type"] == kind)
-    assert found["uuid"] == attempt.key
-    assert found["hostname"] == "worker1@here"
-    assert found[field] == text
-    received = next(event for event in heard if event["type"] == "task-received")
-    assert received["name"] == "delivery:invoice_paid"
-    assert received["args"] == "(webhook 5)"
+        def came(attempt: AttemptEvent = attempt, kind: str = kind) -> dict[str, Any]:
+            events.publish(attempt)  # again and again: who listens may have come too late for the first
+            seen = {event["type"]: event for event in list(heard) if event.get("uuid") == attempt.key}
+            return seen if {kind, "task-received"} <= seen.keys() else {}  # it may have come in the middle, too
+
+        life = eventually(came, 10, f"a {kind}")
+        assert life[kind]["hostname"] == "worker1@here"
+        assert life[kind][field] == text
+        assert life["task-received"]["name"] == "delivery:invoice_paid"
+        assert life["task-received"]["args"] == "(webhook 5)"
 
 
 def test_beyond_the_rate_nothing_waits_and_nothing_piles_up(redis_url: str) -> None:
