@@ -4,7 +4,7 @@ server       `dispatcher serve`; its database and Valkey are of this folder's te
 container    one on the same database: a test emits, fans out and drains with it, when it wants to
 receiver     answers webhooks by script
 account      a new account of this test, with people (`person`)
-browser      Chromium; `window(...)` opens a page in a context of its own, signed in, at a width
+browser      Chromium; `window(...)` is a page of somebody signed in, which tests have one after the other
 site         plain HTTP: a session of requests that can sign in and send forms
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Frame, Page, expect, sync_playwright
 
 from dispatcher.container import Container
 from dispatcher.local.valkey import Valkey
@@ -39,7 +39,6 @@ from tests.support.servers import a_database, a_valkey
 
 PASSWORD = "correct horse battery staple"
 HASH = PASSWORDS.hash(PASSWORD)
-WIDTHS = (1280, 390)
 _numbers = itertools.count(1)
 
 
@@ -252,52 +251,121 @@ def axe() -> Iterator[str]:
         yield (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def window(browser: Browser, server: Server, container: Container) -> Iterator[Callable[..., "Window"]]:
-    """`window(email)` is a page of somebody signed in; it fails its test for any error of its scripts."""
-    contexts = []
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Page:
+    """The page that this file's tests have one after the other: its process and its compiled scripts stay."""
+    return _a_page(browser)
 
-    def open_(email: str | None = None, width: int = 1280, **options: Any) -> Window:
-        # Without transitions: axe would see the colours on their way.
-        context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce", **options)
-        context.set_default_timeout(20_000)
+
+def _a_page(browser: Browser, **options: Any) -> Page:
+    # Without transitions: axe would see the colours on their way.
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **options)
+    context.set_default_timeout(20_000)
+    return context.new_page()
+
+
+@pytest.fixture
+def window(browser: Browser, tab: Page, server: Server, container: Container) -> Iterator[Callable[..., "Window"]]:
+    """`window(email)` is a page of somebody signed in; one with `options`, or a second, has its own context."""
+    windows: list[Window] = []
+
+    def open_(email: str | None = None, **options: Any) -> Window:
+        is_own = bool(windows or options)
+        made = Window(_a_page(browser, **options) if is_own else tab, server, container)
+        windows.append(made)
         if email is not None:
-            session = a_session(container, email)
-            context.add_cookies([{"name": "console", "value": session, "url": f"{server.url}/console"}])
-        contexts.append(context)
-        return Window(context.new_page(), server)
+            made.sign_in(email)
+        return made
 
     yield open_
-    for context in contexts:
-        context.close()
+    for each in windows:
+        each.leave()
+        if each.page is not tab:
+            each.page.context.close()
 
 
 class Window:
     """A page, and what its scripts complained of."""
 
-    def __init__(self, page: Page, server: Server) -> None:
+    def __init__(self, page: Page, server: Server, container: Container) -> None:
         self.page = page
         self.url = f"{server.url}/console"
+        self._container = container
         self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", self._failed)
+        page.on("console", self._said)
+
+    def _failed(self, error: Any) -> None:
+        self.complaints.append(str(error))
+
+    def _said(self, said: Any) -> None:
+        if said.type == "error":
+            self.complaints.append(said.text)
+
+    def leave(self) -> None:
+        """As if nobody had been here; another page of ours asks for nothing by itself, and keeps the process."""
+        self.page.remove_listener("pageerror", self._failed)
+        self.page.remove_listener("console", self._said)
+        self.open("/static/icon.svg")
+        self.page.context.clear_cookies()
+        self.page.context.clear_permissions()
+        look_at(self.page)
 
     def open(self, path: str = "/") -> Page:
         self.page.goto(self.url + path)
         return self.page
 
-    def overflow(self) -> int:
-        """Pixels by which the page is wider than its window."""
-        found: int = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    def sign_in(self, email: str) -> None:
+        """Without the form, whose password takes its time."""
+        session = a_session(self._container, email)
+        self.page.context.add_cookies([{"name": "console", "value": session, "url": self.url}])
+
+    def faults(self, axe: str, *, by_axe_in_the_dark: bool = True) -> list[str]:
+        """What is wrong with the page, wide and light, then narrow and dark: it does not fit, or axe says so."""
+        found = []
+        for width, scheme in ((1280, "light"), (390, "dark")):
+            look_at(self.page, width, scheme)
+            if not self.page.evaluate(FITS):
+                found.append(f"wider than {width}")
+            if scheme == "light" or by_axe_in_the_dark:
+                found += violations(self.page.main_frame, axe)
         return found
 
-    def violations(self, axe: str) -> list[str]:
-        """What axe finds wrong, in words."""
-        if not self.page.evaluate("typeof axe !== 'undefined'"):
-            self.page.evaluate(axe)
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        return [
-            f"{one['id']}: {node['html'][:160]} ({node['failureSummary'][:300]})"
-            for one in found["violations"]
-            for node in one["nodes"]
-        ]
+
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+def look_at(page: Page, width: int = 1280, scheme: Any = "light") -> None:
+    """In another way, without loading it again."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+
+
+def violations(frame: Frame, axe: str) -> list[str]:
+    """What axe finds wrong, in words."""
+    if is_new := not frame.evaluate("typeof axe !== 'undefined'"):
+        frame.evaluate(axe)
+    return [
+        f"{one['id']}: {node['html'][:160]} ({node['failureSummary'][:300]})"
+        for one in frame.evaluate(_AXE, is_new)
+        for node in one["nodes"]
+    ]
+
+
+# All of a page at the first look, and then only two of the elements that stand beside each other and differ in their
+# texts alone; also at first where it is about colours, which take most of the time.
+_AXE = """async (isNew) => {
+  const counts = new Map();
+  for (const one of document.body.querySelectorAll("*")) {
+    const shape = one.outerHTML.replace(/ (?!class=)([\\w-]+)="[^"]*"/g, " $1").replace(/>[^<]+/g, ">");
+    if (!counts.has(one.parentNode)) counts.set(one.parentNode, {});
+    const alike = counts.get(one.parentNode);
+    alike[shape] = (alike[shape] ?? 0) + 1;
+    one.toggleAttribute("data-alike", alike[shape] > 2);
+  }
+  const run = async (what, more) => (await axe.run(what, { resultTypes: ["violations"], ...more })).violations;
+  const few = { exclude: ["[data-alike]"] };
+  if (!isNew) return run(few, {});
+  const others = await run(document, { rules: { "color-contrast": { enabled: false } } });
+  return [...others, ...(await run(few, { runOnly: ["color-contrast"] }))];
+}"""

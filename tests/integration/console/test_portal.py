@@ -15,7 +15,7 @@ from dispatcher.errors import AccountNotFound, InvalidPortalSession, PortalSessi
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import audit, portal_sessions, tenants
 from dispatcher.web.app import create_app
-from tests.integration.console.conftest import Site, Traffic, Window
+from tests.integration.console.conftest import FITS, Site, Traffic, Window, look_at, violations
 from tests.integration.console.test_console_pages import CHANNEL, REPLAY
 from tests.support.api import Server
 from tests.support.builders import an_account
@@ -171,11 +171,12 @@ def test_of_every_page_and_form_a_customer_has_what_their_role_and_account_allow
     for role in ("read", "manage"):
         clients[role] = app.test_client()
         clients[role].set_cookie("portal", _a_session(container, account, role), path="/portal")
+    tokens = {role: _csrf(client) for role, client in clients.items()}
 
     def answer(role: str, method: str, rule: Any, slug: str, things: dict[str, int]) -> int:
         values = {name: slug if name == "slug" else (things | EVENT_TYPE)[name] for name in rule.arguments}
         path = app.url_map.bind("localhost").build(rule.endpoint, values, method)
-        return clients[role].open(path, method=method, data={"csrf": _csrf(clients[role])}).status_code
+        return clients[role].open(path, method=method, data={"csrf": tokens[role]}).status_code
 
     zone = {"portal.time_zone", "portal.set_time_zone"}
     anywhere = {"portal.home", "portal.sign_out", "portal.unknown_page", *zone, *WITHOUT_A_SESSION}
@@ -311,14 +312,11 @@ def test_a_customer_works_in_a_frame_of_another_site_by_keyboard_alone(
     expect(framed.get_by_role("status")).to_contain_text("Webhook paused.")
     assert traffic.sql("select active from dispatcher.webhooks where id = %(id)s", id=webhook) == [(False,)]
     frame = seen.page.frames[1]
-    frame.evaluate(axe)
     for width, scheme in ((1280, "light"), (390, "dark")):
-        seen.page.set_viewport_size({"width": width, "height": 900})
-        seen.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        look_at(seen.page, width, scheme)
         frame.wait_for_function(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
-        found = frame.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
-        assert frame.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert violations(frame, axe) == []
+        assert frame.evaluate(FITS)
 
     seen.page.reload()  # the frame's link was used, by this browser
     expect(framed.get_by_role("navigation", name="Pages")).to_be_visible()
