@@ -1,6 +1,7 @@
 """Folders that a server which refuses root can reach, and the processes below a process."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.local.postgres import Postgres
 from tests.support.places import a_folder
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -17,6 +19,28 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def folder() -> Iterator[Path]:
     with a_folder() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def made_data() -> Iterator[Path]:
+    """A folder of Postgres' that has its data and is at rest: to make them takes longer than all else in most tests."""
+    with a_folder() as made:
+        server = Postgres(made / "postgres")
+        server.start()
+        server.stop()
+        yield server.folder
+
+
+@pytest.fixture
+def folder_with_data(folder: Path, made_data: Path) -> Path:
+    """A folder of the embedded servers in which Postgres has its data."""
+    copy_data(made_data, folder / "postgres")
+    return folder
+
+
+def copy_data(made_data: Path, to: Path) -> None:
+    """Whose the files are is put right when the server starts."""
+    shutil.copytree(made_data, to)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dispatcher.local.embedded import embedded
+from tests.integration.local.conftest import copy_data
 
 
 def remove(folder: Path, answer: str | None) -> tuple[int, str]:
@@ -23,9 +24,10 @@ def remove(folder: Path, answer: str | None) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_data_are_deleted_only_after_asking_and_never_under_what_runs(folder: Path) -> None:
+def test_data_are_deleted_only_after_asking_and_never_under_what_runs(folder: Path, made_data: Path) -> None:
     data = folder / ".dispatcher"
     assert remove(folder, None) == (0, "There is no data here: no folder .dispatcher.\n")
+    copy_data(made_data, data / "demo" / "postgres")
     with embedded(data / "demo") as own:
         assert own.postgres is not None
         code, said = remove(folder, "yes")

