@@ -10,10 +10,8 @@ Unit tests get none of these: their sockets are off.
 """
 
 import gc
-import os
 import signal
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,8 +35,9 @@ from dispatcher.storage.secrets import SecretBox
 from tests.support import forked
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
-from tests.support.servers import Databases, a_database, a_migrated_postgres, a_valkey, execute
+from tests.support.servers import Databases, a_database, a_valkey, execute, make_template
 
+_HERE = Path(__file__).parent
 _LONGEST = (
     *("test_every_driver", "test_processes", "test_rabbitmq", "test_receivers", "test_example_shops"),
     *("test_worker_deaths", "test_sign_in", "test_outboxes", "test_server_outages", "test_coming_back"),
@@ -60,14 +59,6 @@ class ShiftTime(Protocol):
     def __call__(self, seconds: float) -> None: ...
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Where xdist has several processes, they share the one that programs are forked off."""
-    if getattr(config.option, "numprocesses", None):
-        shared = ExitStack()
-        shared.enter_context(forked.sharing())
-        config.add_cleanup(shared.close)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Modules and test cases stay to the end: to walk them again and again was half the CPU of collecting them."""
@@ -84,7 +75,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The longest files begin first: a run ends with its last one, while others have nothing left to do.
     """
     for item in items:
-        if item.nodeid.startswith("tests/unit/") and not item.get_closest_marker("enable_socket"):
+        if _HERE / "unit" in item.path.parents and not item.get_closest_marker("enable_socket"):
             item.add_marker("disable_socket")
     items.sort(key=lambda item: _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST))
 
@@ -97,15 +88,9 @@ def _usual_catalogues() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the processes of this run share."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
-@pytest.fixture(scope="session")
-def postgres_server(run_folder: Path) -> Iterator[str]:
-    with a_migrated_postgres(run_folder) as server:
+def postgres_server() -> Iterator[str]:
+    with a_folder() as folder:
+        server = Postgres(folder / "postgres")
         url = server.start()
         execute(url, "alter system set fsync = off", "select pg_reload_conf()")  # no test here pulls the machine's plug
         yield url
@@ -125,16 +110,18 @@ def databases(migrated_server: str) -> Databases:
 @pytest.fixture(scope="session")
 def migrated_server(postgres_server: str) -> str:
     """The server, with a migrated database to be copied."""
+    make_template(postgres_server)
     return postgres_server
 
 
 @pytest.fixture(scope="session")
-def mortal_servers(run_folder: Path) -> Iterator[tuple[Postgres, Valkey]]:
+def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
     """Those of e2e, faults and attacks, which kill them; here, as each conftest with a fixture has one of its own."""
-    with a_folder() as made, a_migrated_postgres(run_folder) as postgres, forked.running():
-        valkey = Valkey(made / "valkey")
+    with a_folder() as made, forked.running():
+        postgres, valkey = Postgres(made / "postgres"), Valkey(made / "valkey")
         postgres.start()
         valkey.start()
+        make_template(postgres.url)
         yield postgres, valkey
         valkey.stop()
         postgres.stop()
@@ -200,7 +187,6 @@ def container(settings: Settings, storage: Storage) -> Iterator[Container]:
     use_container(made)
     yield made
     use_container(None)
-    del made.storage  # it is closed by its own fixture: some modules share one
     made.close()
 
 

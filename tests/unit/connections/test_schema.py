@@ -1,8 +1,9 @@
+import pytest
+
 from dispatcher.connections.schema import in_schema
-from tests.support.cases import each
 
 
-@each(
+@pytest.mark.parametrize(
     ("sql", "there"),
     [
         ("select from dispatcher.events", "select from hooks.events"),

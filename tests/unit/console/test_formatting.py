@@ -12,10 +12,9 @@ from dispatcher.phrases import counted, span
 from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
 from dispatcher.storage.stats.rollups import Bucket, quantile_s
 from tests.support.builders import NOON
-from tests.support.cases import each
 
 
-@each(
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (None, "–"),
@@ -59,7 +58,7 @@ ONLOOKER = NonRecipient(
 )  # fmt: skip
 
 
-@each(
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"created_at": AFTER}, "created after the event"),
@@ -105,7 +104,7 @@ def test_quantiles_come_from_buckets() -> None:
     assert quantile_s({10: 90, 40: 10}, 0.95) == pytest.approx(1.25**40 / 1000)
 
 
-@each(
+@pytest.mark.parametrize(
     ("value", "noun", "text"),
     [
         (1, "attempt", "1 attempt"),

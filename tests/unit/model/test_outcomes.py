@@ -1,9 +1,10 @@
+import pytest
+
 from dispatcher.model.attempt import Status
 from dispatcher.model.counters import BOUNDS_S, OUTCOMES, bucket, outcome
-from tests.support.cases import each
 
 
-@each(
+@pytest.mark.parametrize(
     ("status", "expected"),
     [("200", "2xx"), ("301", "3xx"), ("429", "4xx"), ("503", "5xx"), ("999", "other"), (Status.TIMEOUT, "timeout")],
 )

@@ -15,7 +15,6 @@ from dispatcher.schemas.active_catalogues import Catalogues, use
 from dispatcher.schemas.api.webhook import check_events
 from dispatcher.schemas.from_json import render_events
 from tests.support import shop
-from tests.support.cases import each
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +42,7 @@ def test_an_installed_catalogue_goes_by_its_name(monkeypatch: pytest.MonkeyPatch
     assert named("shop", monkeypatch).catalogues == (shop.catalogue,)
 
 
-@each(
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("nothing", "there is no catalogue 'nothing'; installed: api_v3"),

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import pytest
+
 from dispatcher.schemas.located import Located, attribute
-from tests.support.cases import each
 
 
 def found(schema: dict[str, Any], path: str) -> int:
@@ -13,7 +14,7 @@ def found(schema: dict[str, Any], path: str) -> int:
     return len(schemas)
 
 
-@each(
+@pytest.mark.parametrize(
     ("schema", "expected"),
     [
         (True, 1),

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+import pytest
 from marshmallow import ValidationError
 
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_schedule
 from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
 from dispatcher.schemas.errors import texts_by_field
-from tests.support.cases import each
 
 WRITTEN = {"webhook_url": "https://example.com/webhook", "events": ["invoice_paid"]}
 
@@ -22,13 +22,13 @@ def outcome(**options: Any) -> Any:
     return {name: loaded[name] for name in options}
 
 
-@each("headers", [{}, {"X-Env": "prod", "x-empty": "", "Authorization": "a b", "Date": "~!@"}])
+@pytest.mark.parametrize("headers", [{}, {"X-Env": "prod", "x-empty": "", "Authorization": "a b", "Date": "~!@"}])
 def test_headers_are_kept_as_they_are(headers: dict[str, str]) -> None:
     assert outcome(headers=headers) == {"headers": headers}
     assert outcome(secret_headers=headers) == {"secret_headers": headers}
 
 
-@each(
+@pytest.mark.parametrize(
     "name",
     [
         *("Host", "content-type", "Content-Length", "CONNECTION", "Transfer-Encoding", "Idempotency-Key", "webhook-id"),
@@ -40,12 +40,14 @@ def test_headers_that_are_not_the_owners_are_reserved(name: str) -> None:
     assert outcome(headers={name: "x"}) == {"headers": [f'"{name}" is reserved']}
 
 
-@each("value", ["a\r\nX: y", "a\n", "\n", "a\0", "ž", " a", "a ", "a" * 4097, 5, None, ["a"]])
+@pytest.mark.parametrize(
+    "value", ["a\r\nX: y", "a\n", "\n", "a\0", "ž", " a", "a ", "a" * 4097, 5, None, ["a"]], ids=repr
+)
 def test_a_value_that_may_not_stand_in_a_header_is_refused(value: Any) -> None:
     assert "must be one line of 0 to 4,096 printable ASCII characters" in str(outcome(headers={"X-A": value}))
 
 
-@each("name", ["", "X A", "X:", "X\n", "é", "x" * 101])
+@pytest.mark.parametrize("name", ["", "X A", "X:", "X\n", "é", "x" * 101])
 def test_what_is_no_name_of_a_header_is_refused(name: str) -> None:
     (text,) = outcome(headers={name: "x"})["headers"]
     assert text.endswith("is not the name of a header")
@@ -63,7 +65,7 @@ def test_no_header_is_sent_twice_and_there_are_not_too_many() -> None:
     assert outcome(headers=many) == {"headers": ["there may be 20 headers at most"]}
 
 
-@each("headers", [None, [], "X: y", 5])
+@pytest.mark.parametrize("headers", [None, [], "X: y", 5], ids=repr)
 def test_headers_that_are_no_object_are_refused(headers: object) -> None:
     assert outcome(headers=headers) == {"headers": ["must be an object of header names and values"]}
 
@@ -95,12 +97,14 @@ REFUSED: dict[str, list[Any]] = {
 }
 
 
-@each(("option", "value"), [(name, value) for name, values in VALUES.items() for value in values])
+@pytest.mark.parametrize(("option", "value"), [(name, value) for name, values in VALUES.items() for value in values])
 def test_options_are_kept_as_they_are(option: str, value: Any) -> None:
     assert outcome(**{option: value}) == {option: value}
 
 
-@each(("option", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
+@pytest.mark.parametrize(
+    ("option", "value"), [(name, value) for name, values in REFUSED.items() for value in values], ids=str
+)
 def test_what_is_no_option_is_refused(option: str, value: Any) -> None:
     (text,) = outcome(**{option: value})[option]
     assert text.startswith("must be ")
@@ -111,7 +115,7 @@ def test_options_may_be_written_in_other_ways() -> None:
     assert outcome(success_codes=[200, "200", 409]) == {"success_codes": ["200", "409"]}
 
 
-@each(
+@pytest.mark.parametrize(
     ("text", "schedule"), [("gentle", "gentle"), ("60, 300", [60, 300]), ("60 x", [60, "x"]), ("5", [5]), (" ", None)]
 )
 def test_a_schedule_is_read_as_people_write_it(text: str, schedule: Any) -> None:

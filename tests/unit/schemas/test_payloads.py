@@ -17,7 +17,6 @@ from dispatcher.schemas.wire.payload import (
     legacy_json,
 )
 from tests.support.bodies import render_body
-from tests.support.cases import each
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import texts
 
@@ -61,7 +60,7 @@ def test_the_body_goes_in_byte_for_byte(body: Any, escaped: bool) -> None:
     assert json.loads(sent)["body"] == body
 
 
-@each("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
+@pytest.mark.parametrize("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
 def test_the_examples_are_what_is_sent(name: str) -> None:
     shown = example(name)
 
@@ -76,7 +75,7 @@ def test_the_examples_are_what_is_sent(name: str) -> None:
     assert in_order(json.loads(sent)) == in_order(shown)
 
 
-@each(
+@pytest.mark.parametrize(
     ("time_zone", "written"),
     [
         ("America/New_York", "2024-06-13T08:06:20.924-04:00"),
@@ -107,7 +106,7 @@ def test_an_envelope_loads_what_was_sent() -> None:
     }
 
 
-@each("missing", ["webhook_id", "event_name", "created_at", "body"])
+@pytest.mark.parametrize("missing", ["webhook_id", "event_name", "created_at", "body"])
 def test_an_envelope_has_all_its_keys(missing: str) -> None:
     sent = json.loads(envelope())
     del sent[missing]
@@ -118,7 +117,7 @@ def test_an_envelope_has_all_its_keys(missing: str) -> None:
     assert list(caught.value.messages_dict) == [missing]
 
 
-@each(
+@pytest.mark.parametrize(
     ("key", "value"),
     [("webhook_id", "5"), ("event_name", 5), ("created_at", "2024-06-13T14:06:20"), ("body", []), ("surplus", 1)],
 )
@@ -173,7 +172,7 @@ def test_the_flat_object_is_utf_8() -> None:
     assert "Žižkov".encode() in flat("invoice_overdue", invoice=INVOICE | {"number": "Žižkov"})
 
 
-@each("event_name", sorted(LEGACY_EVENTS))
+@pytest.mark.parametrize("event_name", sorted(LEGACY_EVENTS))
 def test_the_flat_object_is_that_of_its_schema(event_name: str) -> None:
     body = example("webhook_event_invoice_paid")["body"]
     sent = json.loads(flat(event_name, **body))

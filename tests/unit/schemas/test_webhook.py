@@ -13,7 +13,6 @@ from dispatcher.schemas import active
 from dispatcher.schemas.api.webhook import FilteredWebhookSchema, WebhookSchema, WebhookWithExtrasSchema
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wildcards import as_pattern
-from tests.support.cases import each
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = WebhookSchema()
@@ -42,7 +41,7 @@ def loads(**changes: Any) -> Any:
 # URL
 
 
-@each(
+@pytest.mark.parametrize(
     "url",
     [
         "https://example.com",
@@ -63,7 +62,7 @@ def test_a_url_is_kept_as_it_is(url: str) -> None:
     assert loads(webhook_url=url)["webhook_url"] == url
 
 
-@each(
+@pytest.mark.parametrize(
     "url",
     [
         *(
@@ -104,13 +103,15 @@ def test_a_url_that_cannot_be_posted_to_is_invalid(url: str) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["is invalid"]}
 
 
-@each("place", ["https://exam{}ple.com/", "https://example.com/{}", "https://example.com/{}x", "{}https://example.com"])
+@pytest.mark.parametrize(
+    "place", ["https://exam{}ple.com/", "https://example.com/{}", "https://example.com/{}x", "{}https://example.com"]
+)
 def test_a_control_character_makes_a_url_invalid(place: str) -> None:
     for character in ("\0", "\r", "\n", "\t", "\r\n", "\x1b", "\x7f", "\x85", "\xa0", "\u2028", "\ud800"):
         assert messages(webhook_url=place.format(character)) == {"webhook_url": ["is invalid"]}, ascii(character)
 
 
-@each("url", ["", " ", "\t\n", None])
+@pytest.mark.parametrize("url", ["", " ", "\t\n", None])
 def test_a_blank_url_is_blank(url: str | None) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["can't be blank"]}
     assert messages(partial=True, webhook_url=url) == {"webhook_url": ["can't be blank"]}
@@ -123,7 +124,7 @@ def test_a_missing_url_is_blank() -> None:
     assert caught.value.messages_dict == {"webhook_url": ["can't be blank"]}
 
 
-@each("url", [5, True, [], {}, ["https://example.com"]])
+@pytest.mark.parametrize("url", [5, True, [], {}, ["https://example.com"]], ids=repr)
 def test_a_url_that_is_no_string_is_invalid(url: object) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["is invalid"]}
 
@@ -141,17 +142,17 @@ def test_any_text_is_a_url_or_gets_one_message(url: str) -> None:
 # Auth header
 
 
-@each("value", ["Bearer TOKEN", "Basic dXNlcjpwYXNz", "x", "a  b", "~!@#$%^&*()", "a" * 4096])
+@pytest.mark.parametrize("value", ["Bearer TOKEN", "Basic dXNlcjpwYXNz", "x", "a  b", "~!@#$%^&*()", "a" * 4096])
 def test_an_auth_header_is_kept_as_it_is(value: str) -> None:
     assert loads(auth_header=value)["auth_header"] == value
 
 
-@each("value", [None, ""])
+@pytest.mark.parametrize("value", [None, ""])
 def test_no_auth_header_is_null(value: str | None) -> None:
     assert loads(auth_header=value)["auth_header"] is None
 
 
-@each(
+@pytest.mark.parametrize(
     "value",
     [
         *("Bearer T\r\nX-Injected: 1", "Bearer T\nX: 1", "Bearer T\rX: 1", "Bearer T\n", "Bearer T\r\n", "\nBearer T"),
@@ -167,12 +168,13 @@ def test_no_auth_header_is_null(value: str | None) -> None:
         ),
         *(" Bearer T", "Bearer T ", " ", "a" * 4097),
     ],
+    ids=lambda value: ascii(value)[:40],
 )
 def test_what_may_not_stand_in_a_header_is_invalid(value: Any) -> None:
     assert messages(auth_header=value) == {"auth_header": ["is invalid"]}
 
 
-@each("value", [5, True, [], {}, ["Bearer T"]])
+@pytest.mark.parametrize("value", [5, True, [], {}, ["Bearer T"]], ids=repr)
 def test_an_auth_header_that_is_no_string_is_invalid(value: object) -> None:
     assert messages(auth_header=value) == {"auth_header": ["is invalid"]}
 
@@ -196,7 +198,7 @@ def test_every_event_of_the_catalogue_may_be_wanted() -> None:
     assert loads(events=list(EVENT_TYPES))["events"] == list(EVENT_TYPES)
 
 
-@each("events", [[], None])
+@pytest.mark.parametrize("events", [[], None])
 def test_events_cannot_be_empty(events: list[Any] | None) -> None:
     assert messages(events=events) == {"events": ["can't be empty"]}
     assert messages(partial=True, events=events) == {"events": ["can't be empty"]}
@@ -209,7 +211,7 @@ def test_missing_events_are_empty() -> None:
     assert caught.value.messages_dict == {"events": ["can't be empty"]}
 
 
-@each("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created", "*"])
+@pytest.mark.parametrize("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created", "*"])
 def test_an_unknown_event_is_not_included_in_the_list(name: str) -> None:
     (text,) = messages(events=["invoice_paid", name])["events"]
     assert text.startswith(f'is not included in the list: "{name}"; ')
@@ -225,7 +227,7 @@ def test_each_unknown_event_is_told_with_the_nearest_there_are() -> None:
     }
 
 
-@each(
+@pytest.mark.parametrize(
     ("wildcard", "meant"),
     [
         ("inventory_move_*", ["inventory_move_created", "inventory_move_updated", "inventory_move_removed"]),
@@ -240,7 +242,7 @@ def test_what_a_wildcard_stands_for(wildcard: str, meant: list[str]) -> None:
     assert active().subscribed([wildcard, *meant]) == meant
 
 
-@each("wildcard", ["oder_*", "webhook_*", "Invoice*", "invoice.*", "invoice%*", "*" * 101, "* "])
+@pytest.mark.parametrize("wildcard", ["oder_*", "webhook_*", "Invoice*", "invoice.*", "invoice%*", "*" * 101, "* "])
 def test_a_wildcard_that_means_no_event_is_refused(wildcard: str) -> None:
     with pytest.raises(ValidationError) as caught:
         FilteredWebhookSchema().load({"events": ["invoice_paid", wildcard]}, partial=True)
@@ -259,12 +261,12 @@ def test_wildcards_are_a_hundred_at_most() -> None:
         FilteredWebhookSchema().load({"events": ["*" * n for n in range(1, 102)]}, partial=True)
 
 
-@each("events", ["invoice_paid", 5, True, {"invoice_paid": True}])
+@pytest.mark.parametrize("events", ["invoice_paid", 5, True, {"invoice_paid": True}], ids=repr)
 def test_events_that_are_no_array_are_invalid(events: object) -> None:
     assert messages(events=events) == {"events": ["is invalid"]}
 
 
-@each("item", [None, 5, True, [], {}, ["invoice_paid"]])
+@pytest.mark.parametrize("item", [None, 5, True, [], {}, ["invoice_paid"]], ids=repr)
 def test_an_event_that_is_no_string_is_invalid(item: object) -> None:
     assert messages(events=["invoice_paid", item]) == {"events": {1: ["is invalid"]}}
 
@@ -276,7 +278,7 @@ def test_an_event_wanted_twice_is_wanted_once() -> None:
 # Active
 
 
-@each("active", [True, False])
+@pytest.mark.parametrize("active", [True, False])
 def test_a_webhook_is_active_or_not(active: bool) -> None:
     assert loads(active=active)["active"] is active
 
@@ -285,7 +287,7 @@ def test_null_is_neither_active_nor_not() -> None:
     assert messages(active=None) == {"active": ["is not included in the list; allowed: true, false"]}
 
 
-@each("active", ["true", "", 1, 0, []])
+@pytest.mark.parametrize("active", ["true", "", 1, 0, []], ids=repr)
 def test_what_is_merely_truthy_is_not_active(active: int | list[Any] | str) -> None:
     assert messages(active=active) == {"active": ["not a boolean"]}
 
@@ -297,7 +299,7 @@ def test_only_what_was_written_is_loaded() -> None:
     assert SCHEMA.load(WRITTEN) == WRITTEN
 
 
-@each(
+@pytest.mark.parametrize(
     "changes",
     [
         {},
@@ -306,6 +308,7 @@ def test_only_what_was_written_is_loaded() -> None:
         {"auth_header": None},
         {"webhook_url": "https://example.com/"},
     ],
+    ids=repr,
 )
 def test_a_patch_may_hold_any_subset(changes: dict[str, Any]) -> None:
     assert SCHEMA.load(changes, partial=True) == changes
@@ -319,14 +322,14 @@ def test_a_patch_is_checked_like_the_whole() -> None:
     }
 
 
-@each("name", [*READ_ONLY, "surplus", "secret"])
+@pytest.mark.parametrize("name", [*READ_ONLY, "surplus", "secret"])
 def test_what_is_not_writable_is_refused(name: str) -> None:
     change: dict[str, Any] = {name: 1}
     assert messages(**change) == {name: ["Unknown field."]}
     assert messages(partial=True, **change) == {name: ["Unknown field."]}
 
 
-@each("data", [None, 5, "text", [], [1], [["a", "b"]], True])
+@pytest.mark.parametrize("data", [None, 5, "text", [], [1], [["a", "b"]], True], ids=repr)
 def test_what_is_no_object_is_refused(data: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load(data)
@@ -368,7 +371,7 @@ NOT_IN_LIST = "is not included in the list"
 VERSIONS, SIGNINGS = "allowed: v3, legacy", "allowed: standard, none"
 
 
-@each(
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"description": "x" * 1_001}, "is too long (maximum is 1000 characters)"),
@@ -385,6 +388,7 @@ VERSIONS, SIGNINGS = "allowed: v3, legacy", "allowed: standard, none"
         ({"signing": "maybe"}, f'{NOT_IN_LIST}: "maybe"; {SIGNINGS}'),
         ({"signing": None}, f"{NOT_IN_LIST}; {SIGNINGS}"),
     ],
+    ids=repr,
 )
 def test_extras_that_may_not_be_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
