@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-FIRST_PAUSE_S = 0.5
+FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0  # a process that ran this long is healthy
 CRASHES = 3  # this many within STEADY_S are a burst

@@ -61,7 +61,7 @@ class _Supervised:
 class Supervisor:
     """Runs `processes` until SIGINT, SIGTERM or SIGHUP; their lines go to `output`, each after its process's name.
 
-    A process that ends is started again after a pause of 0.5 s, then 1 s and so on up to 30 s. After three crashes of
+    A process that ends is started again after a pause of 0.1 s, then 0.2 s and so on up to 30 s. After three crashes of
     a repairable one within 60 s `repair` is called, in a thread of its own, once per burst. `watch` is called at least
     once a second in this thread, for what else must be kept alive.
     """

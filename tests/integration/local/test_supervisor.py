@@ -37,10 +37,10 @@ def lines_until(process: "subprocess.Popen[str]", pattern: str) -> list[str]:
 def test_lines_come_after_their_process_name_and_an_ended_one_starts_again(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "one=sh -c 'echo hello; echo again >&2; exit 3'", "longer_name=sleep 1000")
 
-    lines = lines_until(supervisor, "again in 1 s")
+    lines = lines_until(supervisor, "again in 0.2 s")
 
     assert lines[:2] == ["one         | hello", "one         | again"]
-    assert "supervisor  | one ended with exit code 3; again in 0.5 s" in lines
+    assert "supervisor  | one ended with exit code 3; again in 0.1 s" in lines
     assert lines.count("one         | hello") == 2
 
 
@@ -50,7 +50,7 @@ def test_a_killed_process_comes_back(start: Start, tmp_path: Path) -> None:
 
     os.kill(pid, signal.SIGKILL)
 
-    assert "one was ended by SIGKILL; again in 0.5 s" in lines_until(supervisor, "SIGKILL")[-1]
+    assert "one was ended by SIGKILL; again in 0.1 s" in lines_until(supervisor, "SIGKILL")[-1]
     assert int(lines_until(supervisor, "pid")[-1].split()[-1]) != pid
 
 
@@ -64,7 +64,7 @@ def test_the_third_crash_calls_for_repair(start: Start, tmp_path: Path) -> None:
 
 def test_only_a_repairable_process_calls_for_repair(start: Start, tmp_path: Path) -> None:
     supervisor = start(SUPERVISE, tmp_path, "page=false")
-    lines_until(supervisor, "again in 2 s")
+    lines_until(supervisor, "again in 0.4 s")
 
     supervisor.terminate()
 

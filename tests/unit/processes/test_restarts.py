@@ -10,9 +10,9 @@ def crash(restarts: Restarts, at_s: float, *, ran_s: float = 0.1, crashed: bool 
 def test_the_pause_doubles_up_to_half_a_minute() -> None:
     restarts = Restarts()
 
-    pauses = [crash(restarts, at_s=number * 30.0)[0] for number in range(9)]
+    pauses = [crash(restarts, at_s=number * 30.0)[0] for number in range(10)]
 
-    assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0]
 
 
 def test_a_minute_of_running_makes_the_pause_short_again() -> None:
@@ -20,8 +20,8 @@ def test_a_minute_of_running_makes_the_pause_short_again() -> None:
     for number in range(5):
         crash(restarts, at_s=float(number))
 
-    assert crash(restarts, at_s=100.0, ran_s=59.9)[0] == 16.0
-    assert crash(restarts, at_s=200.0, ran_s=60.0)[0] == 0.5
+    assert crash(restarts, at_s=100.0, ran_s=59.9)[0] == 3.2
+    assert crash(restarts, at_s=200.0, ran_s=60.0)[0] == 0.1
 
 
 def test_the_third_crash_within_a_minute_repairs_and_the_fourth_does_not() -> None:
