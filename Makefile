@@ -127,6 +127,7 @@ lock:
 	$(COMPILE) --resolution lowest-direct --extra psycopg --extra psycopg2 --group lowest pyproject.toml --output-file requirements-lowest.lock
 	$(COMPILE) --no-deps --group pyproject.toml:console --output-file $(CONSOLE)/libraries.lock
 	$(COMPILE) --no-deps --group pyproject.toml:kubernetes --output-file deploy/helm/tools.lock
+	$(COMPILE) --no-deps --group pyproject.toml:pip --output-file .ci/pip.lock
 	$(COMPILE) --group pyproject.toml:release --output-file deploy/release.lock
 
 # What `make` has made. Data stay.

@@ -20,7 +20,7 @@ from tests.support.places import ROOT
 RUN, DEV, LIBRARIES = (
     ROOT / name for name in ("requirements.lock", "requirements-dev.lock", "dispatcher/console/libraries.lock")
 )
-LOCKS = (RUN, DEV, LIBRARIES, ROOT / "deploy" / "requirements.lock")
+LOCKS = (RUN, DEV, LIBRARIES, ROOT / "deploy" / "requirements.lock", ROOT / ".ci" / "pip.lock")
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
 MEGABYTE = 1 << 20
 
