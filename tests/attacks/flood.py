@@ -1,7 +1,8 @@
-"""Strangers who sign in as fast as they are answered: `python -m tests.attacks.flood PORT CLIENTS SECONDS [spread]`.
+"""Strangers who sign in as fast as they are answered: `python -m tests.attacks.flood PORT CLIENTS [spread]`.
 
 A process of its own, so that what it costs delays no measurement. Each client keeps a connection; with `spread` each
-has an address of its own, as a proxy would tell. Prints how often each status came.
+has an address of its own, as a proxy would tell. Prints a line once all of them are at it, goes on until its input
+ends, and then prints how often each status came.
 """
 
 import asyncio
@@ -24,32 +25,36 @@ def _request(number: int, turn: int, spread: bool) -> bytes:
     return head.encode() + form
 
 
-async def _client(port: int, number: int, until_s: float, spread: bool, counts: Counter[str]) -> None:
-    loop = asyncio.get_running_loop()
+async def _client(port: int, number: int, spread: bool, counts: Counter[str], over: asyncio.Event) -> None:
     turn = 0
-    while loop.time() < until_s:
+    while not over.is_set():
         try:
-            async with asyncio.timeout(60):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                while loop.time() < until_s:
-                    turn += 1
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            while not over.is_set():
+                turn += 1
+                async with asyncio.timeout(60):
                     writer.write(_request(number, turn, spread))
                     head = await reader.readuntil(b"\r\n\r\n")
                     length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
                     await reader.readexactly(length)
-                    counts[head[9:12].decode()] += 1
-                writer.close()
+                counts[head[9:12].decode()] += 1
+            writer.close()
         except (OSError, EOFError, TimeoutError) as error:
             counts[type(error).__name__] += 1
 
 
-async def _flood(port: int, clients: int, seconds: float, spread: bool) -> Counter[str]:
+async def _flood(port: int, clients: int, spread: bool) -> Counter[str]:
     counts: Counter[str] = Counter()
-    until_s = asyncio.get_running_loop().time() + seconds
-    await asyncio.gather(*(_client(port, number, until_s, spread, counts) for number in range(clients)))
+    over = asyncio.Event()
+    clients_at_work = asyncio.gather(*(_client(port, number, spread, counts, over) for number in range(clients)))
+    while counts.total() < clients:
+        await asyncio.sleep(0.01)
+    print("begun", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    over.set()
+    await clients_at_work  # each is answered: nothing is left that the server would be busy with
     return counts
 
 
 if __name__ == "__main__":
-    port, clients, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    print(json.dumps(asyncio.run(_flood(port, clients, seconds, "spread" in sys.argv[4:]))))
+    print(json.dumps(asyncio.run(_flood(int(sys.argv[1]), int(sys.argv[2]), "spread" in sys.argv[3:]))))

@@ -138,27 +138,27 @@ def test_no_sender_sends_to_what_is_no_url_of_http(make_sender: MakeHostile, tra
     assert set(statuses(make_sender(), urls).values()) == {Status.UNKNOWN_ERROR}
 
 
-@pytest.mark.parametrize(
-    "addresses",
-    [
-        pytest.param(["127.0.0.1", "::1", "10.0.0.1"], id="all inside"),
-        pytest.param(["203.0.113.9", "127.0.0.1"], id="one that is nowhere"),
-        pytest.param(["::ffff:127.0.0.1"], id="mapped"),
-        pytest.param(["169.254.169.254"], id="metadata"),
-        pytest.param(["0.0.0.0"], id="nothing"),
-    ],
-)
-def test_no_name_leads_a_sender_inside(make_sender: MakeHostile, trap: int, addresses: list[str]) -> None:
-    sender = make_sender(resolver=lambda _host: addresses)
-
-    assert post(sender, f"http://metadata.google.test:{trap}/").status == Status.BLOCKED_ADDRESS
+INSIDE = {
+    "all-inside.test": ["127.0.0.1", "::1", "10.0.0.1"],
+    "one-that-is-nowhere.test": ["203.0.113.9", "127.0.0.1"],
+    "mapped.test": ["::ffff:127.0.0.1"],
+    "metadata.google.test": ["169.254.169.254"],
+    "nothing.test": ["0.0.0.0"],
+}
 
 
-@pytest.mark.parametrize("header", HEADERS, ids=repr)
-def test_no_header_is_split(make_sender: MakeHostile, trap: int, header: tuple[str, str]) -> None:
+def test_no_name_leads_a_sender_inside(make_sender: MakeHostile, trap: int) -> None:
+    sender = make_sender(resolver=INSIDE.__getitem__)
+
+    for name in INSIDE:
+        assert post(sender, f"http://{name}:{trap}/").status == Status.BLOCKED_ADDRESS, name
+
+
+def test_no_header_is_split(make_sender: MakeHostile, trap: int) -> None:
     sender = make_sender(resolver=lambda _host: ["127.0.0.1"])
 
-    assert post(sender, f"http://any.test:{trap}/", headers=[header]).status == Status.UNKNOWN_ERROR
+    for header in HEADERS:
+        assert post(sender, f"http://any.test:{trap}/", headers=[header]).status == Status.UNKNOWN_ERROR, header
 
 
 def test_no_webhook_reaches_inside_from_its_creation_to_its_delivery(cluster: Cluster, trap: int) -> None:

@@ -19,11 +19,13 @@ class Names:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._addresses: dict[str, str] = {}
         self.env = {"LD_PRELOAD": library("libnss_wrapper.so"), "NSS_WRAPPER_HOSTS": str(file)}
 
     def lead(self, name: str, address: str) -> None:
         """From now on `name` leads to `address`."""
-        self._file.write_text(f"{address} {name}\n")
+        self._addresses[name] = address
+        self._file.write_text("".join(f"{address} {name}\n" for name, address in self._addresses.items()))
         moment = next(_moments)
         os.utime(self._file, (moment, moment))  # it is read again when its time changes, of which only seconds count
 

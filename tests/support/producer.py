@@ -14,7 +14,6 @@ import os
 import random
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from importlib import import_module
 from typing import Self
 
 import dispatcher.pipeline.emit  # noqa: F401 - loaded once, for all that are forked
@@ -30,11 +29,10 @@ REPEATED = 10
 BULK = 500_000
 """From here on numbers of orders are those that were made many at a time."""
 
-for _name in drivers.NAMES:
-    import_module(f"tests.support.drivers.{_name.partition('.')[0]}")
-
 _forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload([__name__])
+_forking.set_forkserver_preload(
+    [__name__, *{f"tests.support.drivers.{name.partition('.')[0]}": None for name in drivers.NAMES}]
+)
 
 
 class Progress:
