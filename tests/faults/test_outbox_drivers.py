@@ -33,7 +33,9 @@ def apart(mortal_servers: tuple[Postgres, Valkey]) -> Iterator[Running]:
                 execute(outbox.url, ORDERS)
                 cluster.webhook(receiver.url("/hook"), NAME)
                 cluster.start_worker(DISPATCHER_OUTBOXES=f"orders={outbox.url}")
-                yield Running(cluster, receiver, cluster.env | {"DATABASE_URL": outbox.url, "DISPATCHER_OUTBOX": "1"})
+                service = cluster.env | {"DATABASE_URL": outbox.url, "DISPATCHER_OUTBOX": "1"}
+                with Running(cluster, receiver, service) as made:
+                    yield made
 
 
 @pytest.mark.parametrize("name", DRIVERS)

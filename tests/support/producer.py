@@ -9,6 +9,7 @@
 again, as a service does whose queue redelivers: those events have idempotency keys.
 """
 
+import gc
 import multiprocessing
 import os
 import random
@@ -31,7 +32,14 @@ BULK = 500_000
 
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
-    [__name__, *{f"tests.support.drivers.{name.partition('.')[0]}": None for name in drivers.NAMES}]
+    [
+        __name__,
+        *dict.fromkeys(f"tests.support.drivers.{name.partition('.')[0]}" for name in drivers.NAMES),
+        # What the first use would load in each process again.
+        *("asyncpg", "flask_sqlalchemy.cli"),
+        *(f"sqlalchemy.dialects.postgresql.{name}" for name in ("asyncpg", "psycopg", "psycopg2")),
+        *(f"dispatcher.connections.{name}" for name in ("asyncpg", "django", "psycopg", "psycopg2", "sqlalchemy")),
+    ]
 )
 
 
@@ -75,9 +83,9 @@ class Producer(AbstractContextManager["Producer"]):
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def start(self, seed: int, steps: int) -> Self:
-        """A process that works until `steps` are done in all."""
-        arguments = (self._name, self._env, self.progress, seed, steps)
+    def start(self, seed: int, steps: int, *, autocommit: bool = False) -> Self:
+        """A process that works until `steps` are done in all; with `autocommit` each statement commits itself."""
+        arguments = (self._name, self._env, self.progress, seed, steps, autocommit)
         self._process = _forking.Process(target=work, args=arguments, daemon=True)
         self._process.start()
         return self
@@ -95,11 +103,12 @@ class Producer(AbstractContextManager["Producer"]):
         self._process.join()
 
 
-def work(name: str, env: Mapping[str, str], progress: Progress, seed: int, steps: int) -> None:
+def work(name: str, env: Mapping[str, str], progress: Progress, seed: int, steps: int, autocommit: bool) -> None:
     """One process, from its start to its end. Where its session is lost it fails, as a service may."""
+    gc.freeze()  # or it walks, and copies by that, all that was loaded before
     os.environ.update(env)
     rng = random.Random(seed)
-    driver = drivers.a_driver(name, env["DATABASE_URL"], autocommit=rng.random() < 0.25)
+    driver = drivers.a_driver(name, env["DATABASE_URL"], autocommit=autocommit)
     repeat(driver, progress)
     while progress.steps < steps:
         (alone if driver.autocommit else within_transactions)(driver, progress, rng)

@@ -1,6 +1,7 @@
 """What all drivers share: blocks that nest, and emits."""
 
 import asyncio
+import contextvars
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
@@ -81,6 +82,7 @@ class AsyncDriver(Driver):
     def __init__(self, url: str, *, autocommit: bool) -> None:
         super().__init__(url, autocommit=autocommit)
         self._runner = asyncio.Runner()
+        self._context = contextvars.copy_context()
         self.run(self.open())
 
     @property
@@ -103,7 +105,8 @@ class AsyncDriver(Driver):
         async def run() -> Any:
             return await work
 
-        return self._runner.run(run())
+        loop = self._runner.get_loop()  # the runner's own `run` listens for Ctrl-C anew each time, which takes as long
+        return loop.run_until_complete(loop.create_task(run(), context=self._context))
 
     def block(self) -> AbstractContextManager[Any]:
         return _Entered(self.async_block(), self.run)
