@@ -23,6 +23,7 @@ from dispatcher.storage.engine import Storage, rows, scalar
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +75,19 @@ def _next_one(connection: Connection, schema: str) -> tuple[str, bool]:
             before = _revision(connection)
     if before is not None and (before == _newest() or _is_later(before)):
         return before, True
-    from alembic import command  # noqa: PLC0415 -- Alembic is loaded by who migrates
-
-    command.upgrade(config(connection, schema), "+1")
+    _run(connection, schema, _following(before))
     return _revision(connection) or "none", False
+
+
+def _run(connection: Connection, schema: str, revision: str) -> None:
+    """Runs that migration; `alembic.command.upgrade` would read them all again for each."""
+    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415 -- Alembic is loaded by who migrates
+    from alembic.runtime.migration import MigrationStep  # noqa: PLC0415
+
+    scripts = _scripts()
+    step = MigrationStep.upgrade_from_script(scripts.revision_map, scripts.get_revision(revision))
+    with EnvironmentContext(config(connection, schema), scripts, fn=lambda *_: [step]):
+        scripts.run_env()
 
 
 def _make_schema(connection: Connection, schema: str) -> None:
@@ -117,15 +127,26 @@ def _is_later(revision: str) -> bool:
 
 
 @cache
-def _known() -> frozenset[str]:
-    """The revisions of this release; read once, because /readyz asks for them all the time."""
+def _known() -> tuple[str, ...]:
+    """The revisions of this release, the first one first; read once, because /readyz asks for them all the time."""
     names = (file.name for file in (files("dispatcher.storage") / "migrations" / "versions").iterdir())
-    return frozenset(name[:4] for name in names if re.fullmatch(r"[0-9]{4}_\w+\.py", name))
+    return tuple(sorted(name[:4] for name in names if re.fullmatch(r"[0-9]{4}_\w+\.py", name)))
 
 
 def _newest() -> str:
     """The revision that the code expects."""
-    return max(_known())
+    return _known()[-1]
+
+
+def _following(revision: str | None) -> str:
+    return _known()[0 if revision is None else _known().index(revision) + 1]
+
+
+@cache
+def _scripts() -> "ScriptDirectory":
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 -- Alembic is loaded by who migrates
+
+    return ScriptDirectory.from_config(config())
 
 
 def config(connection: Connection | None = None, schema: str = "") -> "Config":

@@ -61,7 +61,7 @@ def upgrade(storage: Storage, to: str) -> None:
 def test_a_file_is_named_for_its_revision() -> None:
     scripts = ScriptDirectory.from_config(migrate.config())
 
-    assert migrate._known() == {script.revision for script in scripts.walk_revisions()}
+    assert migrate._known() == tuple(script.revision for script in scripts.walk_revisions())[::-1]
     assert migrate._newest() == scripts.get_current_head()
 
 
