@@ -35,7 +35,7 @@ from dispatcher.storage.secrets import SecretBox
 from tests.support import forked
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
-from tests.support.servers import Databases, a_database, a_valkey, execute, make_template
+from tests.support.servers import Databases, a_database, a_valkey, execute, make_sign_in_cheap, make_template
 
 _HERE = Path(__file__).parent
 _LONGEST = (
@@ -92,7 +92,10 @@ def postgres_server() -> Iterator[str]:
     with a_folder() as folder:
         server = Postgres(folder / "postgres")
         url = server.start()
-        execute(url, "alter system set fsync = off", "select pg_reload_conf()")  # no test here pulls the machine's plug
+        # No test here pulls the machine's plug, nor kills it; and statistics are those that a test has asked for.
+        off = ("fsync", "full_page_writes", "autovacuum")
+        execute(url, *(f"alter system set {name} = off" for name in off), "select pg_reload_conf()")
+        make_sign_in_cheap(url)
         yield url
         server.stop()
 
@@ -121,6 +124,7 @@ def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
         postgres, valkey = Postgres(made / "postgres"), Valkey(made / "valkey")
         postgres.start()
         valkey.start()
+        make_sign_in_cheap(postgres.url)
         make_template(postgres.url)
         yield postgres, valkey
         valkey.stop()
@@ -172,11 +176,15 @@ def settings(database_url: str, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def storage(settings: Settings) -> Iterator[Storage]:
+def storage(settings: Settings, databases: Databases) -> Iterator[Storage]:
     """This test's Postgres; that of `own` too."""
     made = Storage(settings.database_url, SecretBox(settings.secret_keys), settings.pool_size)
+    shared = databases.engine(settings.database_url)
+    if shared is not None:
+        made.engine = shared
     yield made
-    made.close()
+    if shared is None:
+        made.close()
 
 
 @pytest.fixture
@@ -187,6 +195,7 @@ def container(settings: Settings, storage: Storage) -> Iterator[Container]:
     use_container(made)
     yield made
     use_container(None)
+    del made.storage  # whose fixture closes it
     made.close()
 
 

@@ -10,11 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg2
+from sqlalchemy import Engine
+from sqlalchemy.pool import QueuePool
 
+from dispatcher.connections.pool import is_closed
 from dispatcher.local.server import EmbeddedServer
 from dispatcher.local.valkey import Valkey
 from dispatcher.storage import migrate
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Storage, make_engine
 from dispatcher.storage.secrets import SecretBox
 from tests.support.builders import SECRET_KEY
 from tests.support.places import a_folder
@@ -58,81 +61,135 @@ class Databases:
 
     def __init__(self, server_url: str) -> None:
         self._server_url = server_url
-        self._clean: list[str] = []
-        self._catalogs: Any = None
-        self._restore = ""
+        self._clean: list[_Database] = []
+        self._lent: dict[str, _Database] = {}
 
     def one(self) -> Iterator[str]:
         """The URL of one that is as the migrations leave it."""
-        url = self._clean.pop() if self._clean else self._another()
-        yield url
-        if self._empty(url):
-            self._clean.append(url)
+        database = self._clean.pop() if self._clean else self._another()
+        self._lent[database.url] = database
+        yield database.url
+        del self._lent[database.url]
+        if database.empty():
+            self._clean.append(database)
         else:
-            execute(self._server_url, f"drop database {urlsplit(url).path[1:]} with (force)")
+            database.close()
+            execute(self._server_url, f"drop database {urlsplit(database.url).path[1:]} with (force)")
 
-    def _another(self) -> str:
+    def engine(self, url: str) -> Engine | None:
+        """The one that goes with that database from test to test, if it is one of these.
+
+        They know the tables, and have planned statements: to open one and plan anew costs more than most tests do.
+        """
+        database = self._lent.get(url)
+        return database.engine if database else None
+
+    def _another(self) -> "_Database":
         name = f"tests_{next(_numbers)}"
         copy_database(self._server_url, name)
-        url = in_database(self._server_url, name)
-        if self._catalogs is None:
-            with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-                self._catalogs = _row(cursor, _CATALOGS)
-                cursor.execute(f"select oid::regclass {_USED}")
-                self._restore = "".join(_restoring(cursor, table) for (table,) in cursor.fetchall())
-        return url
+        return _Database(in_database(self._server_url, name))
 
-    def _empty(self, url: str) -> bool:
-        """Whether it is as it was."""
-        with closing(psycopg2.connect(url)) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(_END_SESSIONS)
-                if _row(cursor, _CATALOGS) != self._catalogs or _row(cursor, _SIZE)[0] > _MOST_BYTES:
-                    return False
-                cursor.execute(_EMPTY + self._restore)
+
+class _Database:
+    """As the migrations leave it, at first."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = make_engine(url, _POOL_SIZE)
+        self._connection = self._connected()
+        with self._connection.cursor() as cursor:
+            cursor.execute(_LOOK)
+            (self._catalogs, _, tables, _) = cursor.fetchone()
+            self._restore = "".join(_restoring(cursor, table) for table in tables)
+
+    def close(self) -> None:
+        self.engine.dispose()
+        self._connection.close()
+
+    def empty(self) -> bool:
+        """Whether it is as it was, now that it is empty again."""
+        if is_closed(self._connection):
+            self._connection = self._connected()
+        with self._connection.cursor() as cursor:
+            cursor.execute(_END_SESSIONS, {"but": self._tidied()})
+            cursor.execute(_LOOK)
+            (catalogs, size, tables, is_set) = cursor.fetchone()
+            if catalogs != self._catalogs or size > _MOST_BYTES:
+                return False
+            cursor.execute("".join(f"delete from {table};" for table in tables) + _EMPTY + self._restore)
+            if is_set:
+                self.engine.dispose()  # a session has read the settings when it began
+                cursor.execute(f"alter database {urlsplit(self.url).path[1:]} reset all")
         return True
+
+    def _tidied(self) -> list[int]:
+        """The one session that the engine keeps, without all that a test may have left in it but plans.
+
+        Of several, statements would go to each in turn: those of one thread, whose ids then follow no order.
+        """
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        if pool.checkedout():  # somebody keeps one, and shall lose it
+            self.engine.dispose()
+            return []
+        pids: list[int] = []
+        for pooled in [self.engine.raw_connection() for _ in range(pool.checkedin())]:
+            if pids:
+                pooled.detach()
+            else:
+                connection: Any = pooled.dbapi_connection
+                connection.autocommit = True
+                with connection.cursor() as cursor:
+                    cursor.execute(_TIDY)
+                connection.autocommit = False
+                pids.append(connection.info.backend_pid)
+            pooled.close()
+        return pids
+
+    def _connected(self) -> Any:
+        connection = psycopg2.connect(self.url, options="-c session_replication_role=replica")  # no triggers
+        connection.autocommit = True
+        return connection
 
 
 def _restoring(cursor: Any, table: str) -> str:
     """What inserts the rows that a migration put into the table."""
-    rows = _row(cursor, f"select json_agg(one) from {table} one")
+    cursor.execute(f"select json_agg(one) from {table} one")
     sql = f"insert into {table} select * from json_populate_recordset(null::{table}, %s);"
-    return cursor.mogrify(sql, (json.dumps(rows[0]),)).decode()
+    return cursor.mogrify(sql, (json.dumps(cursor.fetchone()[0]),)).decode()
 
 
-def _row(cursor: Any, sql: str) -> Any:
-    cursor.execute(sql)
-    return cursor.fetchone()
-
-
+_POOL_SIZE = 10
+"""That of the tests' `settings`."""
 _MOST_BYTES = 1 << 20
 """Of tables with rows; nine times as much are their indexes and what was deleted before."""
 _END_SESSIONS = """
 select pg_terminate_backend(pid, 10000) from pg_stat_activity
 where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+    and pid <> all (%(but)s::int[])
 """
-# A row there that is new, changed or gone: a table, a column, a function, statistics, a setting of the database.
-_CATALOGS = "select " + ", ".join(
-    f"(select (count(*), max(xmin::text::bigint))::text from {catalog})"
+# `discard all` without `deallocate all`.
+_TIDY = "set session authorization default; reset all; discard sequences; unlisten *; select pg_advisory_unlock_all()"
+# A row there that is new, changed or gone: a table, a column, a function, statistics. `age` is the transactions since.
+_CATALOGS = ", ".join(
+    f"(select (count(*), age('3'::xid) - min(age(xmin)))::text from {catalog})"
     for catalog in (
         *("pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_index", "pg_inherits", "pg_namespace"),
         *("pg_proc", "pg_sequence", "pg_statistic", "pg_trigger", "pg_type"),
     )
 )
-_USED = """
-from pg_class where relnamespace = 'dispatcher'::regnamespace and relkind = 'r' and pg_relation_size(oid) > 0
+# And of the tables that have, or had, rows: how many bytes, and which. And whether the database has settings.
+_LOOK = f"""
+select array[{_CATALOGS}], coalesce(sum(size), 0), coalesce(array_agg(name), '{{}}'),
+    exists (select from pg_db_role_setting s join pg_database d on d.oid = setdatabase
+        where datname = current_database())
+from (
+    select oid::regclass::text as name, pg_relation_size(oid) as size from pg_class
+    where relnamespace = 'dispatcher'::regnamespace and relkind = 'r'
+) tables where size > 0
 """
-_SIZE = f"select coalesce(sum(pg_relation_size(oid)), 0) {_USED}"
-_EMPTY = f"""
-do $$ declare name regclass; begin
-    perform set_config('session_replication_role', 'replica', true);
-    for name in select oid {_USED} loop
-        execute format('delete from %s', name);
-    end loop;
-    perform setval(seqrelid, seqstart, false) from pg_sequence where pg_sequence_last_value(seqrelid) is not null;
-    execute format('alter database %I reset all', current_database());
-end $$;
+_EMPTY = """
+select setval(seqrelid, seqstart, false) from pg_sequence where pg_sequence_last_value(seqrelid) is not null;
 """
 
 
@@ -143,6 +200,12 @@ def execute(url: str, *statements: str) -> None:
         with connection.cursor() as cursor:
             for sql in statements:
                 cursor.execute(sql)
+
+
+def make_sign_in_cheap(server_url: str) -> None:
+    """A client hashes a password 4,096 times, which shall make guessing costly. This one is no person's."""
+    url = urlsplit(server_url)
+    execute(server_url, "set scram_iterations = 1", f"alter role {url.username} password '{url.password}'")
 
 
 def make_template(server_url: str) -> None:
