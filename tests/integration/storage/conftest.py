@@ -1,7 +1,7 @@
 """Steps that most tests of the storage take, each one transaction unless it is given a connection."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,9 @@ from dispatcher.model.delivery import Claimed, State
 from dispatcher.storage.engine import Storage, make_engine, rows
 from dispatcher.storage.pipeline import deliveries, emits, events
 from dispatcher.storage.pipeline.deliveries import Claim, Finished
-from tests.support.builders import a_draft, a_result
+from dispatcher.storage.secrets import SecretBox
+from tests.support.builders import SECRET_KEY, a_draft, a_result, an_account
+from tests.support.servers import a_database
 from tests.support.waiting import eventually
 
 LEASE = timedelta(seconds=60)
@@ -100,6 +102,24 @@ class Steps:
 @pytest.fixture
 def steps(storage: Storage, account: Any) -> Steps:
     return Steps(storage, account)
+
+
+@pytest.fixture(scope="module")
+def kept(migrated_server: str) -> Iterator[Steps]:
+    """In a database of the module's own, for tests that only read what one fixture has laid down there."""
+    yield from _in_a_copy(migrated_server)
+
+
+@pytest.fixture
+def fresh(migrated_server: str) -> Iterator[Steps]:
+    """In a database that never had a row: where one had, Postgres plans otherwise."""
+    yield from _in_a_copy(migrated_server)
+
+
+def _in_a_copy(migrated_server: str) -> Iterator[Steps]:
+    for url in a_database(migrated_server):
+        with closing(Storage(url, SecretBox([SECRET_KEY]))) as storage:
+            yield Steps(storage, an_account(storage))
 
 
 @pytest.fixture(params=["connection", "session", "psycopg2"])

@@ -84,7 +84,7 @@ def test_what_waits_for_an_inactive_webhook_is_not_due(steps: Steps, webhook: We
 def test_much_is_estimated_and_the_age_of_the_oldest_is_exact(
     steps: Steps, storage: Storage, account: Account, webhook: Webhook
 ) -> None:
-    count = 60_000
+    count = 25_000
     steps.rows(_MANY, id=webhook.id, count=count)
     late = a_webhook(storage, account)
     steps.rows(_MANY, id=late.id, count=4)

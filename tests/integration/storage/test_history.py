@@ -23,7 +23,11 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def prune(steps: Steps, retention_days: int = 30) -> list[str]:
+RETENTION, OLDEST = 3, 6
+"""Days."""
+
+
+def prune(steps: Steps, retention_days: int = RETENTION) -> list[str]:
     return prune_storage(steps.storage, retention_days)
 
 
@@ -41,13 +45,14 @@ def named(table: str, days_ago: int) -> str:
 
 @pytest.fixture
 def old(steps: Steps, webhook: Webhook) -> int:
-    """An event of 40 days ago with a delivery that waits; its ids are 1 ... of that day."""
-    steps.rows("select dispatcher.create_partitions(current_date - n) from generate_series(1, 40) n")
-    first = partitions._first_id(today() - timedelta(days=40))
+    """An event of the oldest day, with a delivery that waits; its ids are 1 ... of that day."""
+    steps.rows("select dispatcher.create_partitions(current_date - n) from generate_series(1, %(days)s) n", days=OLDEST)
+    first = partitions._first_id(today() - timedelta(days=OLDEST))
     steps.rows(
         "insert into dispatcher.events (id, account_id, name, body, created_at)"
-        " values (%(id)s, %(account)s, 'invoice_paid', '{}', now() - interval '40 days')",
+        " values (%(id)s, %(account)s, 'invoice_paid', '{}', now() - make_interval(days => %(days)s))",
         id=first,
+        days=OLDEST,
         account=steps.account.id,
     )
     steps.rows(
@@ -70,11 +75,11 @@ def test_the_next_days_are_made_ahead(steps: Steps, shift_time: ShiftTime) -> No
 def test_days_past_their_retention_are_dropped_and_the_others_kept(steps: Steps, old: int) -> None:
     steps.record(steps.claim_one(steps.value("select id from dispatcher.webhooks")))
 
-    dropped = prune(steps, retention_days=30)
+    dropped = prune(steps)
 
     assert dropped == sorted(dropped, key=lambda name: (name[-8:], name))
-    assert set(dropped) == {named(table, n) for table in ("events", "deliveries", "attempts") for n in range(31, 41)}
-    assert named("events", 30) in partitions_of(steps, "events")
+    assert set(dropped) == {named(table, n) for table in ("events", "deliveries", "attempts") for n in (4, 5, 6)}
+    assert named("events", RETENTION) in partitions_of(steps, "events")
     assert steps.value("select count(*) from dispatcher.events") == 0
     assert steps.value("select count(*) from dispatcher.deliveries") == 1  # it was finished today
 
@@ -82,8 +87,8 @@ def test_days_past_their_retention_are_dropped_and_the_others_kept(steps: Steps,
 def test_an_event_whose_delivery_waits_keeps_its_day(steps: Steps, old: int, webhook: Webhook) -> None:
     dropped = prune(steps)
 
-    assert named("events", 40) not in dropped
-    assert named("events", 39) in dropped
+    assert named("events", OLDEST) not in dropped
+    assert named("events", OLDEST - 1) in dropped
     assert steps.claim_one(webhook.id).id == 1
 
 
@@ -96,7 +101,7 @@ def test_an_event_in_the_outbox_keeps_its_day(steps: Steps, old: int) -> None:
         account=steps.account.id,
     )
 
-    assert named("events", 40) not in prune(steps)
+    assert named("events", OLDEST) not in prune(steps)
 
 
 def test_pruning_twice_drops_nothing_more(steps: Steps, old: int) -> None:
@@ -112,8 +117,8 @@ def test_two_workers_that_prune_at_once_drop_each_day_once(steps: Steps, old: in
 
     dropped = [*first, *second]
     assert len(set(dropped)) == len(dropped)
-    assert prune(steps) == [] or len(dropped) < 30  # one that found no lock free left the rest for the next time
-    assert len(partitions_of(steps, "events")) == 31 + 7 + 1
+    assert prune(steps) == [] or len(dropped) < 9  # one that found no lock free left the rest for the next time
+    assert len(partitions_of(steps, "events")) == RETENTION + 1 + 7 + 1
 
 
 @pytest.mark.parametrize("read", ["events", "deliveries", "attempts"])
@@ -123,12 +128,12 @@ def test_a_day_that_somebody_reads_is_left_for_the_next_time(
     """A dump has read it, and goes on for hours."""
     steps.record(steps.claim_one(1))
     with steps.another_session() as reader:
-        reader.exec_driver_sql(f"select count(*) from dispatcher.{named(read, 40)}")
+        reader.exec_driver_sql(f"select count(*) from dispatcher.{named(read, OLDEST)}")
         dropped = prune(steps)
 
     assert {name.partition("_")[0] for name in dropped} == {"events", "deliveries", "attempts"} - {read}
-    assert f"history.busy partition={named(read, 40)}" in caplog.text
-    assert len(prune(steps)) == 10
+    assert f"history.busy partition={named(read, OLDEST)}" in caplog.text
+    assert len(prune(steps)) == OLDEST - RETENTION
 
 
 def test_the_next_days_are_made_although_somebody_reads_what_is_to_be_dropped(
@@ -136,7 +141,7 @@ def test_the_next_days_are_made_although_somebody_reads_what_is_to_be_dropped(
 ) -> None:
     shift_time(86_400)
     with steps.another_session() as reader:
-        reader.exec_driver_sql(f"select count(*) from dispatcher.{named('events', 40)}")
+        reader.exec_driver_sql(f"select count(*) from dispatcher.{named('events', OLDEST)}")
         prune(steps)
 
     for table in ("events", "deliveries", "attempts"):
@@ -188,7 +193,7 @@ def test_a_day_nobody_made_in_time_goes_to_the_default_partition(
     steps.record(steps.claim_one(webhook.id))
 
     assert steps.delivery(1)["table"] == "deliveries_default"
-    prune(steps)
+    prune(steps, 30)
     assert steps.delivery(1)["table"] == "deliveries_default"
 
 

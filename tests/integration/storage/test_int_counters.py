@@ -1,9 +1,10 @@
 """Counters that were of two bytes: what is stored goes on under load, and 32,767 is no end any more."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from time import monotonic
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,7 +12,7 @@ from dispatcher.errors import StorageUnavailable
 from dispatcher.model.account import Account
 from dispatcher.model.webhook import Webhook
 from dispatcher.storage import migrate
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline import deliveries
 from dispatcher.storage.reads import deliveries as delivery_reads
 from dispatcher.storage.reads.deliveries import DeliveryRow
@@ -19,6 +20,7 @@ from dispatcher.storage.secrets import SecretBox
 from tests.integration.storage.conftest import Steps
 from tests.integration.storage.test_migrations import downgrade, upgrade
 from tests.support.builders import SECRET_KEY
+from tests.support.servers import a_database
 from tests.support.waiting import eventually
 
 BEFORE = "0011"
@@ -43,15 +45,21 @@ from dispatcher.deliveries d, generate_series(1, d.attempt_count + d.lost_count)
 """
 
 
+@pytest.fixture(scope="module")
+def former_name(postgres_server: str) -> Iterator[str]:
+    """A database of the former release, with two deliveries, to be copied."""
+    for url in a_database(postgres_server, "template0"):
+        with closing(Storage(url, SecretBox([SECRET_KEY]))) as storage:
+            upgrade(storage, BEFORE)
+            storage.transact(rows, _STORED, secret=storage.secrets.close("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
+        yield urlsplit(url).path[1:]
+
+
 @pytest.fixture
-def former(empty_database_url: str) -> Iterator[Steps]:
-    """A database of the former release, with two deliveries."""
-    storage = Storage(empty_database_url, SecretBox([SECRET_KEY]))
-    upgrade(storage, BEFORE)
-    steps = Steps(storage, Account(id=1, slug="applecorp", time_zone="UTC"))
-    steps.rows(_STORED, secret=storage.secrets.close("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
-    yield steps
-    storage.close()
+def former(postgres_server: str, former_name: str) -> Iterator[Steps]:
+    for url in a_database(postgres_server, former_name):
+        with closing(Storage(url, SecretBox([SECRET_KEY]))) as storage:
+            yield Steps(storage, Account(id=1, slug="applecorp", time_zone="UTC"))
 
 
 def numbers(steps: Steps, delivery_id: int) -> list[int]:
@@ -62,7 +70,7 @@ def found(steps: Steps, delivery_id: int) -> DeliveryRow:
     return steps.storage.transact(delivery_reads.delivery, str(delivery_id))
 
 
-def test_what_waits_goes_on_with_its_tries(former: Steps) -> None:
+def test_what_waits_goes_on_with_its_tries_and_what_has_failed_is_replayed_with_them_anew(former: Steps) -> None:
     migrate.upgrade(former.storage)
 
     claimed = former.claim_one(1)
@@ -72,11 +80,7 @@ def test_what_waits_goes_on_with_its_tries(former: Steps) -> None:
     assert (found(former, 1).attempt_count, found(former, 1).lost_count) == (6, 1)
     assert numbers(former, 1) == [7, 6, 5, 4, 3, 2, 1]
 
-
-def test_what_has_failed_is_replayed_with_its_tries_anew(former: Steps) -> None:
-    migrate.upgrade(former.storage)
     former.rows("update dispatcher.deliveries set next_attempt_at = now() + interval '1 h' where id = 1")
-
     assert former.storage.transact(deliveries.replay, 2, 3) == 1
     for attempt_number in (1, 2):
         claimed = former.claim_one(1)
@@ -103,15 +107,13 @@ def test_a_downgrade_keeps_the_counts(former: Steps) -> None:
 
 def test_a_migration_stands_back_while_somebody_reads(former: Steps, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody waits behind it for longer than a moment, and it is done as soon as the reader is."""
-    waits = []
+    waits: list[float] = []
 
     def write() -> None:
-        for _ in count():
+        while not wait([upgrading], 0.02).done:
             began_s = monotonic()
             former.rows("update dispatcher.deliveries set updated_at = now() where id = 1")
             waits.append(monotonic() - began_s)
-            if upgrading.done():
-                return
 
     with former.another_session() as reader, ThreadPoolExecutor(2) as pool:
         reader.exec_driver_sql("select count(*) from dispatcher.deliveries")

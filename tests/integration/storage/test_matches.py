@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.model.account import Account
 from dispatcher.model.delivery import State
 from dispatcher.model.replay import ReplaySpec
-from dispatcher.model.webhook import Webhook
-from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import order
 from dispatcher.storage.replays import jobs, selection
 from dispatcher.storage.replays.selection import SelectionLimits
@@ -27,10 +24,15 @@ def requested(days: int = 5, **given: Any) -> ReplaySpec:
     )
 
 
-@pytest.fixture
-def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> list[int]:
+@pytest.fixture(scope="module")
+def steps(kept: Steps) -> Steps:
+    return kept
+
+
+@pytest.fixture(scope="module")
+def much(steps: Steps) -> list[int]:
     """Ten days of history of 40 webhooks, a hundredth of it failed, and as much that waits; with statistics."""
-    hooks = [webhook, *(a_webhook(storage, account) for _ in range(39))]
+    hooks = [a_webhook(steps.storage, steps.account) for _ in range(40)]
     steps.rows("select dispatcher.create_partitions(current_date - n) from generate_series(0, 9) n")
     for finished, state in (("current_date - mod(n / 40, 10)", "delivered"), ("null", "pending")):
         steps.rows(
@@ -38,14 +40,14 @@ def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> 
             f" finished_on)"
             f" select id, id, (%(hooks)s::int[])[mod(n, 40) + 1], dispatcher.new_idempotency_key(id), '{state}',"
             f" now() - make_interval(days => mod(n / 40, 10)), {finished}"
-            f" from (select n, nextval('dispatcher.delivery_id') as id from generate_series(1, 20000) n) made",
+            f" from (select n, nextval('dispatcher.delivery_id') as id from generate_series(1, 6000) n) made",
             hooks=[hook.id for hook in hooks],
         )
     steps.rows("update dispatcher.deliveries set state = 'failed' where mod(id, 100) = 0 and state = 'delivered'")
     steps.rows(
         "insert into dispatcher.events (id, account_id, name, body, created_at)"
         " select id, %(id)s, 'invoice_paid', '{}', now() from dispatcher.deliveries where state <> 'pending'",
-        id=account.id,
+        id=steps.account.id,
     )
     steps.rows("analyze")
     return [hook.id for hook in hooks]
@@ -93,9 +95,9 @@ def test_a_batch_is_moved_by_the_indexes_of_its_days(steps: Steps, much: list[in
         assert set(re.findall(r"deliveries_(\d{8})", found)) == {f"{today:%Y%m%d}"}
 
 
-def test_missed_events_are_read_by_the_index_of_their_account(steps: Steps, much: list[int], account: Account) -> None:
+def test_missed_events_are_read_by_the_index_of_their_account(steps: Steps, much: list[int]) -> None:
     parameters = {
-        "account_id": account.id, "webhook_id": much[0], "names": None, "after": 0, "until_id": 2**52,
+        "account_id": steps.account.id, "webhook_id": much[0], "names": None, "after": 0, "until_id": 2**52,
         "first_day": NOW.date(), "scan": 1_000,
     }  # fmt: skip
     found = plan(steps, selection._MISSED, parameters)
@@ -103,9 +105,10 @@ def test_missed_events_are_read_by_the_index_of_their_account(steps: Steps, much
     assert set(read_whole(found)) <= {"webhooks", "events_waiting"}  # few, and what waits
 
 
-def test_a_scan_goes_on_where_the_last_ended(steps: Steps, storage: Storage, much: list[int]) -> None:
+def test_a_scan_goes_on_where_the_last_ended(steps: Steps, much: list[int]) -> None:
+    storage = steps.storage
     of_all = requested(days=20, states=(State.FAILED, State.DELIVERED))
-    limits = SelectionLimits(scan=150, redeliveries=9)
+    limits = SelectionLimits(scan=45, redeliveries=9)
     ids: dict[int, list[int]] = {much[0]: [], much[1]: []}
     afters, looks = {much[0]: 0, much[1]: 0}, 0
     while afters:
@@ -116,7 +119,7 @@ def test_a_scan_goes_on_where_the_last_ended(steps: Steps, storage: Storage, muc
         }
         for webhook_id, look in found.items():
             ids[webhook_id] += look.ids
-        afters = {webhook_id: look.last_id for webhook_id, look in found.items() if look.scanned == 150}
+        afters = {webhook_id: look.last_id for webhook_id, look in found.items() if look.scanned == 45}
         looks += 1
 
     assert looks == 4
@@ -125,13 +128,10 @@ def test_a_scan_goes_on_where_the_last_ended(steps: Steps, storage: Storage, muc
         assert taken == [id_ for (id_,) in steps.rows(sql, id=webhook_id)]
 
 
-def test_workers_that_ask_again_and_again_ask_little(
-    steps: Steps, storage: Storage, account: Account, much: list[int]
-) -> None:
-    made = storage.transact(jobs.add, account.id, None, requested(), dict.fromkeys(much, 1))
+def test_workers_that_ask_again_and_again_ask_little(steps: Steps, much: list[int]) -> None:
+    storage = steps.storage
+    made = storage.transact(jobs.add, steps.account.id, None, requested(), dict.fromkeys(much, 1))
     steps.rows("analyze")
-    steps.rows("set enable_seqscan = off")  # a table of a few rows is read as a whole
-
     assert "replays_running" in plan(steps, jobs._RUNNING, {})
     found = plan(steps, jobs._NEXT, {"id": made.id, "limit": 3})
     assert "Sort" not in found.split("Limit")[-1]

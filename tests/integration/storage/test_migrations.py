@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from dispatcher.storage import migrate
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.secrets import SecretBox
 from tests.support.builders import SECRET_KEY
+from tests.support.servers import a_database
 
 TABLES = {
     "accounts",
@@ -27,9 +29,16 @@ TABLES = {
 
 @pytest.fixture
 def empty(empty_database_url: str) -> Iterator[Storage]:
-    storage = Storage(empty_database_url, SecretBox([SECRET_KEY]))
-    yield storage
-    storage.close()
+    with closing(Storage(empty_database_url, SecretBox([SECRET_KEY]))) as storage:
+        yield storage
+
+
+@pytest.fixture
+def migrated(migrated_server: str) -> Iterator[Storage]:
+    """Of a database of its own: a test may do with it what it likes."""
+    for url in a_database(migrated_server):
+        with closing(Storage(url, SecretBox([SECRET_KEY]))) as storage:
+            yield storage
 
 
 def left(storage: Storage) -> list[str]:
@@ -70,89 +79,72 @@ def test_an_empty_database_is_refused(empty: Storage) -> None:
         migrate.check(empty)
 
 
-def test_migrations_run_on_an_empty_database_and_again_without_harm(empty: Storage) -> None:
-    revision = migrate.upgrade(empty)
-    assert left(empty)
-
-    before = left(empty)
-    assert migrate.upgrade(empty) == revision
-    migrate.check(empty)
-    assert left(empty) == before
-    assert set(before) >= TABLES
-
-
-def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty: Storage) -> None:
-    migrate.upgrade(empty)
-    before = left(empty)
-
-    downgrade(empty)
-    assert left(empty) == []
-    with pytest.raises(PendingMigrations):
-        migrate.check(empty)
-
-    migrate.upgrade(empty)
-    assert left(empty) == before
-
-
-def test_accounts_that_exist_get_an_owner(empty: Storage) -> None:
-    migrate.upgrade(empty)
-    downgrade(empty, "0001")
-    empty.transact(rows, "insert into dispatcher.accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC')")
-
-    migrate.upgrade(empty)
-
-    owners = (
-        "select a.slug, u.email, u.full_name from dispatcher.users u"
-        " join dispatcher.accounts a on a.id = u.account_id order by u.id"
-    )
-    assert empty.transact(rows, owners) == [
-        ("acme", "acme@dispatcher.example", "acme"),
-        ("apple", "apple@dispatcher.example", "apple"),
-    ]
-
-
-def test_made_up_e_mails_that_strict_clients_refuse_are_changed_and_no_others(empty: Storage) -> None:
-    migrate.upgrade(empty)
-    downgrade(empty, "0008")
-    people = """
-        insert into dispatcher.accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC'), ('taken', 'UTC');
-        insert into dispatcher.users (account_id, email, full_name, permission)
-        select id, case slug when 'apple' then 'ann@apple.cz' else 'owner@' || slug || '.invalid' end, slug, 'owner'
-        from dispatcher.accounts;
-        insert into dispatcher.users (account_id, email, full_name, permission)
-        select id, 'Taken@dispatcher.example', 'R', 'read' from dispatcher.accounts where slug = 'taken';
-    """
-    empty.transact(rows, people)
-
-    migrate.upgrade(empty)
-
-    emails = (
-        "select u.email from dispatcher.users u join dispatcher.accounts a on a.id = u.account_id"
-        " order by a.slug, u.permission"
-    )
-    assert [row[0] for row in empty.transact(rows, emails)] == [
-        "acme@dispatcher.example",
-        "ann@apple.cz",
-        "owner@taken.invalid",  # the other is somebody's
-        "Taken@dispatcher.example",
-    ]
-
-
-def test_two_migrations_at_once_wait_for_each_other(empty: Storage) -> None:
+def test_two_migrations_at_once_wait_for_each_other_and_another_does_no_harm(empty: Storage) -> None:
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: migrate.upgrade(empty), range(2))
 
     assert first == second
     migrate.check(empty)
-
-
-def test_a_database_that_a_later_release_has_migrated_is_used_and_left_as_it_is(empty: Storage) -> None:
-    migrate.upgrade(empty)
-    empty.transact(rows, "update dispatcher.dispatcher_version set version_num = '9999'")
-
+    before = left(empty)
+    assert set(before) >= TABLES
+    assert migrate.upgrade(empty) == first
     migrate.check(empty)
-    assert migrate.upgrade(empty) == "9999"
-    assert empty.transact(rows, "select version_num from dispatcher.dispatcher_version") == [("9999",)]
+    assert left(empty) == before
+
+
+OWNERS = """
+select a.slug, u.email, u.full_name from dispatcher.users u join dispatcher.accounts a on a.id = u.account_id
+order by a.slug, u.permission
+"""
+
+
+def test_the_way_down_leaves_nothing_and_the_way_up_brings_all_back_with_what_was_stored_on_it(
+    migrated: Storage,
+) -> None:
+    before = left(migrated)
+
+    downgrade(migrated)
+    assert left(migrated) == []
+    with pytest.raises(PendingMigrations):
+        migrate.check(migrated)
+
+    upgrade(migrated, "0001")
+    accounts = "insert into dispatcher.accounts (slug, time_zone) values ('acme', 'UTC'), ('apple', 'UTC')"
+    migrated.transact(rows, accounts)
+
+    upgrade(migrated, "0008")  # accounts that exist got an owner
+    assert migrated.transact(rows, OWNERS) == [
+        ("acme", "owner@acme.invalid", "acme"),
+        ("apple", "owner@apple.invalid", "apple"),
+    ]
+    people = """
+        update dispatcher.users set email = 'ann@apple.cz' where full_name = 'apple';
+        insert into dispatcher.accounts (slug, time_zone) values ('taken', 'UTC');
+        insert into dispatcher.users (account_id, email, full_name, permission)
+        select id, email, full_name, permission from dispatcher.accounts cross join (values
+            ('owner@taken.invalid', 'taken', 'owner'), ('Taken@dispatcher.example', 'R', 'read')
+        ) as users (email, full_name, permission) where slug = 'taken'
+    """
+    migrated.transact(rows, people)
+
+    migrate.upgrade(migrated)
+    assert left(migrated) == before
+    assert migrated.transact(
+        rows, OWNERS
+    ) == [  # made-up e-mails that strict clients refuse were changed, and no others
+        ("acme", "acme@dispatcher.example", "acme"),
+        ("apple", "ann@apple.cz", "apple"),
+        ("taken", "owner@taken.invalid", "taken"),  # the other is somebody's
+        ("taken", "Taken@dispatcher.example", "R"),
+    ]
+
+
+def test_a_database_that_a_later_release_has_migrated_is_used_and_left_as_it_is(storage: Storage) -> None:
+    storage.transact(rows, "update dispatcher.dispatcher_version set version_num = '9999'")
+
+    migrate.check(storage)
+    assert migrate.upgrade(storage) == "9999"
+    assert storage.transact(rows, "select version_num from dispatcher.dispatcher_version") == [("9999",)]
 
 
 def test_a_postgres_that_is_down_is_our_error() -> None:

@@ -110,15 +110,16 @@ DAYS = 10
 _EVENT_ID = "(extract(epoch from current_date - mod(n, 10))::bigint - 1577836800) << 23 | n"
 
 
-@pytest.fixture
-def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> list[Webhook]:
+@pytest.fixture(scope="module")
+def much(kept: Steps) -> Steps:
     """Ten days of history of 40 webhooks, some of it failed, and as much that waits; with statistics."""
-    hooks = [webhook, *(a_webhook(storage, account) for _ in range(39))]
+    steps = kept
+    hooks = [a_webhook(steps.storage, steps.account) for _ in range(40)]
     steps.rows("select dispatcher.create_partitions(current_date - n) from generate_series(0, 9) n")
     steps.rows(
         "insert into dispatcher.events (id, account_id, name, body, created_at)"
-        f" select {_EVENT_ID}, %(account)s, 'invoice_paid', '{{}}', now() from generate_series(1, 20000) n",
-        account=account.id,
+        f" select {_EVENT_ID}, %(account)s, 'invoice_paid', '{{}}', now() from generate_series(1, 4000) n",
+        account=steps.account.id,
     )
     for finished, state in (("current_date - mod(n, 10)", "delivered"), ("null", "pending")):
         steps.rows(
@@ -127,7 +128,7 @@ def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> 
             f" select id, {_EVENT_ID}, (%(hooks)s::int[])[mod(n, 40) + 1], dispatcher.new_idempotency_key(id),"
             f" '{state}',"
             f" now() - make_interval(days => mod(n, 10)), {finished}"
-            f" from (select n, nextval('dispatcher.delivery_id') as id from generate_series(1, 20000) n) made",
+            f" from (select n, nextval('dispatcher.delivery_id') as id from generate_series(1, 4000) n) made",
             hooks=[hook.id for hook in hooks],
         )
     steps.rows("update dispatcher.deliveries set state = 'failed' where mod(id, 100) = 0 and state = 'delivered'")
@@ -138,7 +139,7 @@ def much(steps: Steps, storage: Storage, account: Account, webhook: Webhook) -> 
         " where state <> 'pending'"
     )
     steps.rows("analyze")
-    return hooks
+    return steps
 
 
 def read_whole(plan: Any) -> set[str]:
@@ -158,27 +159,27 @@ PAGES: list[dict[str, Any]] = [
     {"webhook_id": 1},
     {"state": "pending"},
     {"state": "delivered", "webhook_id": 1},
-    {"before": 30_000},
-    {"before": 30_000, "webhook_id": 1, "state": "failed"},
+    {"before": 6_000},
+    {"before": 6_000, "webhook_id": 1, "state": "failed"},
     {"idempotency_key": UUID(int=7 << 76 | 1 << 63 | 77)},
     {"until": datetime.now(UTC)},
 ]
 
 
-def test_a_page_is_read_by_indexes_and_of_the_days_asked_for_only(steps: Steps, much: list[Webhook]) -> None:
+def test_a_page_is_read_by_indexes_and_of_the_days_asked_for_only(much: Steps) -> None:
     for wanted in PAGES:
-        assert read_whole(plan(steps, **wanted)) == set(), wanted
-    found = plan(steps, since=datetime.now(UTC) - timedelta(days=2), webhook_id=much[0].id)
+        assert read_whole(plan(much, **wanted)) == set(), wanted
+    found = plan(much, since=datetime.now(UTC) - timedelta(days=2), webhook_id=1)
 
     days = set(re.findall(r"deliveries_(\d{8})", found))
     assert len(days) <= 11  # three of these, and the seven that are made ahead
 
 
-def test_a_page_of_much_is_the_newest_of_all_webhooks(steps: Steps, much: list[Webhook]) -> None:
-    ids = [row[0] for row in steps.rows("select id from dispatcher.deliveries order by id desc limit 80")]
+def test_a_page_of_much_is_the_newest_of_all_webhooks(much: Steps) -> None:
+    ids = [row[0] for row in much.rows("select id from dispatcher.deliveries order by id desc limit 80")]
 
-    assert [one.id for one in listed(steps)] == ids[:40]
-    assert [one.id for one in listed(steps, before=ids[39])] == ids[40:]
+    assert [one.id for one in listed(much)] == ids[:40]
+    assert [one.id for one in listed(much, before=ids[39])] == ids[40:]
 
 
 def test_another_account_sees_nothing(steps: Steps, storage: Storage, three: list[int]) -> None:
@@ -194,18 +195,18 @@ def test_a_delivery_is_found_by_its_id_and_by_its_key(steps: Steps, three: list[
         assert steps.storage.transact(deliveries.delivery, name) == found
 
 
-@pytest.mark.parametrize("name", ["", "0", "999999", "9" * 40, "-1", "x", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣"])
-def test_an_unknown_delivery_is_said_so(steps: Steps, three: list[int], name: str) -> None:
-    with pytest.raises(DeliveryNotFound):
-        steps.storage.transact(deliveries.delivery, name)
-
-
-def test_a_key_with_only_the_right_tail_is_unknown(steps: Steps, three: list[int]) -> None:
+def test_an_unknown_delivery_is_said_so(steps: Steps, three: list[int]) -> None:
     (found,) = listed(steps, state="failed")
-    wrong = "00000000" + str(found.idempotency_key)[8:]
+    only_the_right_tail = "00000000" + str(found.idempotency_key)[8:]
 
-    with pytest.raises(DeliveryNotFound):
-        steps.storage.transact(deliveries.delivery, wrong)
+    def is_found(name: str) -> bool:
+        try:
+            return bool(steps.storage.transact(deliveries.delivery, name))
+        except DeliveryNotFound:
+            return False
+
+    unknown = ("", "0", "999999", "9" * 40, "-1", "x", "018f3c1e-9b6a-7cc4-8000-00000000ffff", "٣", only_the_right_tail)
+    assert [name for name in unknown if is_found(name)] == []
 
 
 def test_attempts_come_newest_first(steps: Steps, webhook: Webhook) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psycopg2
 import pytest
@@ -20,7 +20,7 @@ from dispatcher.storage.pipeline.emits import MANY
 from dispatcher.storage.secrets import SecretBox
 from tests.integration.storage.conftest import Steps
 from tests.support.builders import SECRET_KEY, a_webhook, an_account, an_event
-from tests.support.servers import execute
+from tests.support.servers import a_database, execute
 
 SERVICES_OWN = (
     "create table orders (id int primary key, deliveries int)",
@@ -63,6 +63,27 @@ def empty(empty_database_url: str) -> Iterator[Storage]:
         yield storage
 
 
+@pytest.fixture(scope="module")
+def former_name(postgres_server: str) -> Iterator[str]:
+    """A database with an install of the former release, to be copied."""
+    for url in a_database(postgres_server, "template0"):
+        with a_storage(url) as storage:
+            install_former(storage)
+        yield urlsplit(url).path[1:]
+
+
+@pytest.fixture
+def former_url(postgres_server: str, former_name: str) -> Iterator[str]:
+    yield from a_database(postgres_server, former_name)
+
+
+@pytest.fixture
+def former(former_url: str) -> Iterator[Storage]:
+    """An install of the former release."""
+    with a_storage(former_url) as storage:
+        yield storage
+
+
 def install_former(storage: Storage, revision: str = "0012") -> None:
     """A former release's tables, with two days of data, in `public`; and Alembic's table, as it is usually called."""
     with storage.transaction() as connection:
@@ -89,35 +110,31 @@ def counts(storage: Storage, schema: str) -> list[Any]:
 
 
 def test_an_install_of_the_former_release_is_moved_with_its_data(
-    empty: Storage, caplog: pytest.LogCaptureFixture
+    former: Storage, storage: Storage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    install_former(empty)
-    before = counts(empty, "public")
+    before = counts(former, "public")
 
-    assert migrate.upgrade(empty) == migrate._newest()
+    assert migrate.upgrade(former) == migrate._newest()
 
     assert "migrate.moved from_schema=public to_schema=dispatcher" in caplog.text
-    assert counts(empty, "dispatcher") == before == [(1, 1, 2, 1, 2, 1, 1)]
-    assert names_in(empty, "public") == {"orders", "orders_pkey", "order_number", "order_id"}
-    migrate.check(empty)
-    assert migrate.upgrade(empty) == migrate._newest()
-
-
-def test_what_was_moved_is_what_a_new_install_has(empty: Storage, storage: Storage) -> None:
-    install_former(empty)
-    migrate.upgrade(empty)
-
-    moved, new = names_in(empty, "dispatcher"), names_in(storage, "dispatcher")
-
+    assert counts(former, "dispatcher") == before == [(1, 1, 2, 1, 2, 1, 1)]
+    assert names_in(former, "public") == {"orders", "orders_pkey", "order_number", "order_id"}
+    moved, new = names_in(former, "dispatcher"), names_in(storage, "dispatcher")
     assert moved - new == {"alembic_version", "alembic_version_pkc"}  # for processes of the former release
     assert new - moved == {"dispatcher_version_pkc"}
+    migrate.check(former)
+    assert migrate.upgrade(former) == migrate._newest()
+    check_that_deliveries_go_on(former)
 
 
-@pytest.mark.parametrize("revision", ["0001", "0009", "0012"])
-def test_deliveries_go_on_after_the_move(empty: Storage, revision: str) -> None:
-    install_former(empty, revision)
+def test_one_of_the_first_release_is_moved_too(empty: Storage) -> None:
+    install_former(empty, "0001")
     migrate.upgrade(empty)
-    steps = Steps(empty, Account(id=1, slug="applecorp", time_zone="UTC"))
+    check_that_deliveries_go_on(empty)
+
+
+def check_that_deliveries_go_on(storage: Storage) -> None:
+    steps = Steps(storage, Account(id=1, slug="applecorp", time_zone="UTC"))
 
     steps.emit()
     steps.fan_out()
@@ -130,23 +147,22 @@ def test_deliveries_go_on_after_the_move(empty: Storage, revision: str) -> None:
         ("delivered", 3),
         ("failed", 1),
     ]
-    assert a_webhook(empty, steps.account).id == 2
-    assert [day for day in prune(empty, 30) if "events_2" in day] == []
+    assert a_webhook(storage, steps.account).id == 2
+    assert [day for day in prune(storage, 30) if "events_2" in day] == []
 
 
 def test_a_process_of_the_former_release_goes_on_where_its_search_path_leads_to_the_schema(
-    empty: Storage, empty_database_url: str
+    former: Storage, former_url: str
 ) -> None:
     """Told to roles before the move, it lets an update be a rolling one."""
-    install_former(empty)
     insert = "insert into events (account_id, name, body, created_at) values (1, 'x', '{}', now()) returning id"
-    with closing(psycopg2.connect(empty_database_url, options="-csearch_path=public,dispatcher")) as former:
-        former.autocommit = True
-        cursor = former.cursor()
+    with closing(psycopg2.connect(former_url, options="-csearch_path=public,dispatcher")) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
         cursor.execute(f"prepare emit as {insert}")
         cursor.execute("execute emit")
 
-        migrate.upgrade(empty)
+        migrate.upgrade(former)
 
         cursor.execute("execute emit")
         cursor.execute("select count(*), min(next_attempt_at) <= dispatcher_now() from deliveries_waiting")
@@ -154,46 +170,42 @@ def test_a_process_of_the_former_release_goes_on_where_its_search_path_leads_to_
         cursor.execute("select create_partitions(current_date + 30)")
         cursor.execute("select version_num from alembic_version")
         assert cursor.fetchone() == (migrate._newest(),)
-    assert counts(empty, "dispatcher")[0][2] == 4
+    assert counts(former, "dispatcher")[0][2] == 4
 
 
-def test_who_could_use_the_tables_still_can(empty: Storage) -> None:
-    install_former(empty)
+def test_who_could_use_the_tables_still_can(former: Storage) -> None:
     rows_of = "grant select on accounts, events to emitter; grant select on orders to stranger"
-    empty.transact(rows, "create role emitter; create role stranger; " + rows_of)
+    former.transact(rows, "create role emitter; create role stranger; " + rows_of)
     try:
-        migrate.upgrade(empty)
+        migrate.upgrade(former)
 
         sql = "select has_schema_privilege(%(role)s, 'dispatcher', 'usage')"
-        assert [empty.transact(rows, sql, role=role)[0][0] for role in ("emitter", "stranger")] == [True, False]
+        assert [former.transact(rows, sql, role=role)[0][0] for role in ("emitter", "stranger")] == [True, False]
     finally:
-        empty.transact(rows, "drop owned by emitter, stranger; drop role emitter, stranger")
+        former.transact(rows, "drop owned by emitter, stranger; drop role emitter, stranger")
 
 
-@pytest.mark.parametrize("versions", [["abc123"], ["9999"], ["0012", "abc123"], []])
-def test_tables_of_a_former_release_at_a_revision_that_it_never_had_are_refused(
-    empty: Storage, versions: list[str]
-) -> None:
-    install_former(empty)
-    empty.transact(rows, "delete from alembic_version")
-    for version in versions:
-        empty.transact(rows, "insert into alembic_version values (%(version)s)", version=version)
-    before = names_in(empty, "public")
+def test_tables_of_a_former_release_at_a_revision_that_it_never_had_are_refused(former: Storage) -> None:
+    before = names_in(former, "public")
+    for versions in ["abc123"], ["9999"], ["0012", "abc123"], []:
+        former.transact(rows, "delete from alembic_version")
+        for version in versions:
+            former.transact(rows, "insert into alembic_version values (%(version)s)", version=version)
 
-    with pytest.raises(UnknownRevision, match=r"public\.alembic_version is at revision"):
-        migrate.upgrade(empty)
-    assert names_in(empty, "public") == before
-    with pytest.raises(PendingMigrations):
-        migrate.check(empty)
+        with pytest.raises(UnknownRevision, match=r"public\.alembic_version is at revision"):
+            migrate.upgrade(former)
+        assert names_in(former, "public") == before, versions
+        with pytest.raises(PendingMigrations):
+            migrate.check(former)
 
 
-@pytest.mark.parametrize("revision", ["abc123", "0012x", "12"])
-def test_a_revision_that_is_nobodys_is_refused(storage: Storage, revision: str) -> None:
-    storage.transact(rows, "update dispatcher.dispatcher_version set version_num = %(to)s", to=revision)
+def test_a_revision_that_is_nobodys_is_refused(storage: Storage) -> None:
+    for revision in ("abc123", "0012x", "12"):
+        storage.transact(rows, "update dispatcher.dispatcher_version set version_num = %(to)s", to=revision)
 
-    for use in (migrate.check, migrate.upgrade):
-        with pytest.raises(UnknownRevision, match=f"dispatcher_version is at revision '{revision}'"):
-            use(storage)
+        for use in (migrate.check, migrate.upgrade):
+            with pytest.raises(UnknownRevision, match=f"dispatcher_version is at revision '{revision}'"):
+                use(storage)
 
 
 def test_a_services_own_tables_and_revision_are_left_alone(empty: Storage) -> None:
@@ -211,9 +223,8 @@ def test_a_services_own_tables_and_revision_are_left_alone(empty: Storage) -> No
     Steps(empty, an_account(empty)).emit()
 
 
-def test_an_install_may_stay_where_it_is(empty_database_url: str) -> None:
-    with a_storage(empty_database_url, "public") as storage:
-        install_former(storage)
+def test_an_install_may_stay_where_it_is(former_url: str) -> None:
+    with a_storage(former_url, "public") as storage:
         before = names_in(storage, "public")
 
         migrate.upgrade(storage)
@@ -239,18 +250,12 @@ def test_another_schema_is_used_and_no_other(empty_database_url: str, schema: st
         there = storage.transact(rows, "select nspname from pg_namespace where nspname in ('dispatcher', 'hooks')")
         assert there == ([("hooks",)] if schema == "hooks" else [])
 
-
-def test_a_producers_own_connections_and_those_it_is_handed_store_in_that_schema(empty_database_url: str) -> None:
-    with a_storage(empty_database_url, "hooks") as storage:
-        migrate.upgrade(storage)
-        account = an_account(storage)
-        emitter = Emitter(lambda: ConnectionPool(empty_database_url, 1, "hooks"), schema="hooks")
-        emitter.emit(account.slug, [an_event()])
-        with psycopg2.connect(empty_database_url) as connection:
-            emitter.emit(account.slug, [an_event()] * MANY, connection)
-        connection.close()
-
-        assert counts(storage, "hooks")[0][2:4] == (MANY + 1, MANY + 1)
+        # A producer's own connections, and those that it is handed.
+        emitter = Emitter(lambda: ConnectionPool(empty_database_url, 1, schema), schema=schema)
+        emitter.emit(steps.account.slug, [an_event()])
+        with closing(psycopg2.connect(empty_database_url)) as connection, connection:
+            emitter.emit(steps.account.slug, [an_event()] * MANY, connection)
+        assert counts(storage, schema)[0][2:4] == (MANY + 2, MANY + 1)
 
 
 def test_two_installs_in_one_database_do_not_hear_of_each_other(storage: Storage, database_url: str) -> None:

@@ -3,7 +3,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -83,14 +82,13 @@ def test_when_it_happened_is_kept_as_given(steps: Steps) -> None:
     assert steps.emit(a_draft(created_at=happened))[0].created_at == happened
 
 
-@pytest.mark.parametrize(
-    "body", ['{"b": 1,  "a":[1.10, 1e2]}', '{"é":"\\u00e9","a":1,"a":2}', '{"x":"\\\\ %s %(y)s %% ;"}']
-)
-def test_a_body_keeps_its_very_bytes(steps: Steps, webhook: Webhook, body: str) -> None:
-    steps.emit(a_draft(body_json=body))
+def test_a_body_keeps_its_very_bytes(steps: Steps, webhook: Webhook) -> None:
+    bodies = ['{"b": 1,  "a":[1.10, 1e2]}', '{"é":"\\u00e9","a":1,"a":2}', '{"x":"\\\\ %s %(y)s %% ;"}']
+    stored = steps.emit(*(a_draft(body_json=body) for body in bodies))
     steps.fan_out()
 
-    assert steps.claim_one(webhook.id).body_json == body
+    claimed = {one.event_id: one.body_json for one in steps.claim({webhook.id: 10}).claimed}
+    assert [claimed[event.id] for event in stored] == bodies
 
 
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters='"\\')))
