@@ -12,21 +12,33 @@ from dispatcher.settings import Outbox
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.outboxes import registry
 from dispatcher.storage.outboxes.database import OutboxDatabase
+from dispatcher.storage.outboxes.tables import INSTALL
 from tests.support.builders import an_account
 from tests.support.outboxes import an_outbox
+from tests.support.servers import execute
 
 TakeIn = Callable[..., int | None]
 TAKER = 7
+END_SESSIONS = """
+select pg_terminate_backend(pid, 10000) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+"""
 STORED = """
 select (body #>> '{inbox_files,count}')::int
 from dispatcher.events join dispatcher.events_waiting on event_id = id order by id
 """
 
 
-@pytest.fixture
-def outbox(migrated_server: str) -> Iterator[Outbox]:
-    """Is called `orders`."""
+@pytest.fixture(scope="module")
+def outbox_of_module(migrated_server: str) -> Iterator[Outbox]:
     yield from an_outbox(migrated_server)
+
+
+@pytest.fixture
+def outbox(outbox_of_module: Outbox) -> Iterator[Outbox]:
+    """Is called `orders`; nothing is in it, and nobody is connected."""
+    yield outbox_of_module
+    execute(outbox_of_module.url, END_SESSIONS, "drop schema if exists dispatcher_outbox cascade", INSTALL)
 
 
 @pytest.fixture
