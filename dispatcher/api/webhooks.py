@@ -66,8 +66,10 @@ def show(caller: Caller, webhook_id: int) -> Response:
 @blueprint.response(201, WebhookWithExtrasSchema, headers={"Location": {"schema": {"type": "string"}}})
 def create(caller: Caller) -> Response:
     """A new webhook; `Location` is its `url`."""
-    schema, requested = _schema(), json_object()
-    created = create_webhook(container().storage, caller.account.slug, requested, client_id=caller.client.id)
+    schema, requested, parts = _schema(), json_object(), container()
+    created = create_webhook(
+        parts.storage, caller.account.slug, requested, client_id=caller.client.id, settings=parts.settings
+    )
     attributes = _json(created, caller, schema)
     return json_response(attributes, 201, {"Location": attributes["url"]})
 
@@ -80,8 +82,9 @@ def edit(caller: Caller, webhook_id: int) -> Response:
     """Changes the given attributes and no others."""
     schema, changes, parts = _schema(), json_object(), container()
     edited = edit_webhook(
-        parts.storage, parts.schedule, caller.account.slug, webhook_id, changes, client_id=caller.client.id
-    )
+        parts.storage, parts.schedule, caller.account.slug, webhook_id, changes,
+        client_id=caller.client.id, settings=parts.settings,
+    )  # fmt: skip
     return json_response(_json(edited, caller, schema))
 
 

@@ -33,12 +33,13 @@ class LocalBackend:
     def __init__(self, container: Container) -> None:
         self._container = container
         self._storage, self._schedule = container.storage, container.schedule
-        self._redelivery_limit = container.settings.redelivery_limit
+        self._settings = container.settings
 
     def create_webhook(self, slug: str | None, attributes: Mapping[str, Any]) -> JSON:
         """The new webhook, with its signing secret."""
         account = self._account(slug)
-        return self._with_secret(edit.create_webhook(self._storage, account.slug, attributes), account)
+        created = edit.create_webhook(self._storage, account.slug, attributes, settings=self._settings)
+        return self._with_secret(created, account)
 
     def webhooks(self, slug: str | None, tag: str | None = None) -> list[JSON]:
         """All of the account, or those with the tag, oldest first."""
@@ -59,7 +60,9 @@ class LocalBackend:
     def edit_webhook(self, slug: str | None, webhook_id: int, changes: Mapping[str, Any]) -> JSON:
         """The changed one, with its signing secret."""
         account = self._account(slug)
-        edited = edit.edit_webhook(self._storage, self._schedule, account.slug, webhook_id, changes)
+        edited = edit.edit_webhook(
+            self._storage, self._schedule, account.slug, webhook_id, changes, settings=self._settings
+        )
         secrets.show(self._storage, account.id, webhook_id)
         return self._with_secret(edited, account)
 
@@ -109,19 +112,19 @@ class LocalBackend:
 
     def redeliver(self, slug: str | None, id_or_key: str) -> JSON:
         """The same, pending again."""
-        limit, account_id = self._redelivery_limit, self._account_id(slug)
+        limit, account_id = self._settings.redelivery_limit, self._account_id(slug)
         return delivery_details_json(
             replay.replay(self._storage, self._schedule, id_or_key, limit=limit, account_id=account_id)
         )
 
     def start_replay(self, slug: str | None, criteria: Mapping[str, Any]) -> JSON:
         """A new replay of what meets the criteria (dispatcher.schemas.api.replay)."""
-        account, limit = self._account(slug), self._redelivery_limit
+        account, limit = self._account(slug), self._settings.redelivery_limit
         return replay_json(job.start(self._storage, self._schedule, account, criteria, redelivery_limit=limit))
 
     def count_replay(self, slug: str | None, criteria: Mapping[str, Any]) -> int:
         """How many deliveries it would send."""
-        return job.dry_run(self._storage, self._account(slug), criteria, redelivery_limit=self._redelivery_limit)
+        return job.dry_run(self._storage, self._account(slug), criteria, redelivery_limit=self._settings.redelivery_limit)
 
     def replays(self, slug: str | None) -> list[JSON]:
         """The newest of the account."""

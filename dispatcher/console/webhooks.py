@@ -142,7 +142,8 @@ def create() -> Response:
     """A new webhook, or the form with what is wrong."""
     attributes = _attributes()
     try:
-        created = edits.create_webhook(container().storage, account().slug, attributes)
+        parts = container()
+        created = edits.create_webhook(parts.storage, account().slug, attributes, settings=parts.settings)
     except InvalidWebhook as invalid:
         return _form(None, attributes, invalid.messages, 422)
     return redirect_to("webhook", "created", webhook_id=created.id)
@@ -163,7 +164,7 @@ def save(webhook_id: int) -> Response:
     if "auth_header" not in changes and request.form.get("remove_auth_header"):
         changes["auth_header"] = None
     try:
-        edits.edit_webhook(container().storage, container().schedule, account().slug, webhook_id, changes)
+        _edit(webhook_id, changes)
     except InvalidWebhook as invalid:
         return _form(webhook, changes, invalid.messages, 422)
     return redirect_to("webhook", "saved", webhook_id=webhook_id)
@@ -205,14 +206,14 @@ def rotate_poll_token(webhook_id: int) -> Response:
 @blueprint.route(f"{_ONE}/pause", methods=["POST"])
 def pause(webhook_id: int) -> Response:
     """Makes it inactive."""
-    _set_active(webhook_id, False)
+    _edit(webhook_id, {"active": False})
     return redirect_to("webhook", "paused", webhook_id=webhook_id)
 
 
 @blueprint.route(f"{_ONE}/activate", methods=["POST"])
 def activate(webhook_id: int) -> Response:
     """Makes it active; its pending deliveries resume."""
-    _set_active(webhook_id, True)
+    _edit(webhook_id, {"active": True})
     return redirect_to("webhook", "activated", webhook_id=webhook_id)
 
 
@@ -222,9 +223,7 @@ def upgrade(webhook_id: int) -> Response:
     name = request.form.get("event_name")
     pins = {name: versions.newest().get(name, FIRST)} if name else versions.NEWEST
     try:
-        edits.edit_webhook(
-            container().storage, container().schedule, account().slug, webhook_id, {"event_versions": pins}
-        )
+        _edit(webhook_id, {"event_versions": pins})
     except InvalidWebhook as invalid:
         problem = "; ".join(invalid.texts)
         return webhook_page(webhook_id, 422, upgrade_problem=problem)
@@ -238,8 +237,9 @@ def delete_webhook(webhook_id: int) -> Response:
     return redirect_to("webhooks", "deleted")
 
 
-def _set_active(webhook_id: int, active: bool) -> None:
-    edits.edit_webhook(container().storage, container().schedule, account().slug, webhook_id, {"active": active})
+def _edit(webhook_id: int, changes: Mapping[str, Any]) -> None:
+    parts = container()
+    edits.edit_webhook(parts.storage, parts.schedule, account().slug, webhook_id, changes, settings=parts.settings)
 
 
 def _secret(webhook_id: int, secret: SigningSecret) -> Response:

@@ -66,7 +66,8 @@ def plan(
         if listed is not None:
             if not isinstance(listed, list):
                 raise InvalidFile((*at, "webhooks"), "must be a list")
-            changes += _webhooks(storage, schedule, str(external_id), listed, (*at, "webhooks"), prunes=prunes)
+            here = (*at, "webhooks")
+            changes += _webhooks(storage, schedule, settings, str(external_id), listed, here, prunes=prunes)
         changes += _channels(storage, str(external_id), channels, (*at, "alert_channels"))
     changes += _channels(storage, None, document.get("alert_channels", ()), ("alert_channels",))
     return changes
@@ -162,8 +163,9 @@ def _account(
 
 
 def _webhooks(
-    storage: Storage, schedule: Schedule, external_id: str, listed: list[Any], at: Path, *, prunes: bool
-) -> Iterator[PlannedChange]:
+    storage: Storage, schedule: Schedule, settings: Settings, external_id: str, listed: list[Any], at: Path, *,
+    prunes: bool,
+) -> Iterator[PlannedChange]:  # fmt: skip
     try:
         tenant = storage.read(tenants.find, external_id)
         unnamed = storage.read(webhooks.list_for_account, storage.secrets, tenant.id)
@@ -180,16 +182,16 @@ def _webhooks(
         given = _mapping(entry, here)
         _refuse_second(listed[:number], given, here)
         before = _stored(unnamed, given, uids, here)
-        checked = _fields(here, partial(_checked, before, given))
+        checked = _fields(here, partial(_checked, before, given, settings))
         after = {name: checked[name] for name in given}
         title = _title(given.get("uid"), given.get("webhook_url"), external_id)
         if before is None:
             new = {name: (None, shown(name, value)) for name, value in after.items()}
-            yield PlannedChange("+", title, new, partial(_create, storage, slug, given))
+            yield PlannedChange("+", title, new, partial(_create, storage, slug, given, settings))
             continue
         unnamed.remove(before)
         if changed := differences(before, after):
-            change = partial(_edit, storage, schedule, slug, before.id, given)
+            change = partial(_edit, storage, schedule, slug, before.id, given, settings)
             yield PlannedChange("~", title, changed, change)
     for one in unnamed:
         if prunes and one.client_id is None:
@@ -201,8 +203,8 @@ def _with_url(entry: Any) -> Any:
     return {"webhook_url": POLL_URL, **entry} if isinstance(entry, dict) and entry.get("delivery") == "poll" else entry
 
 
-def _checked(before: Webhook | None, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    return edit.checked_attributes(edit.changed_attributes(before, given), before=before)
+def _checked(before: Webhook | None, given: Mapping[str, Any], settings: Settings) -> Mapping[str, Any]:
+    return edit.checked_attributes(edit.changed_attributes(before, given, settings), before=before)
 
 
 def _stored(
@@ -232,14 +234,15 @@ def _refuse_second(earlier: Sequence[Any], given: Mapping[str, Any], at: Path) -
             raise InvalidFile((*at, name), "is that of an entry before; webhooks with one URL need a `uid` each")
 
 
-def _create(storage: Storage, slug: Callable[[], str], given: Mapping[str, Any]) -> object:
-    return edit.create_webhook(storage, slug(), given)
+def _create(storage: Storage, slug: Callable[[], str], given: Mapping[str, Any], settings: Settings) -> object:
+    return edit.create_webhook(storage, slug(), given, settings=settings)
 
 
 def _edit(
-    storage: Storage, schedule: Schedule, slug: Callable[[], str], webhook_id: int, given: Mapping[str, Any]
-) -> object:
-    return edit.edit_webhook(storage, schedule, slug(), webhook_id, given)
+    storage: Storage, schedule: Schedule, slug: Callable[[], str], webhook_id: int, given: Mapping[str, Any],
+    settings: Settings,
+) -> object:  # fmt: skip
+    return edit.edit_webhook(storage, schedule, slug(), webhook_id, given, settings=settings)
 
 
 def _delete(storage: Storage, slug: Callable[[], str], webhook_id: int) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from dispatcher.environment import variable
 from dispatcher.errors import InvalidWebhook
 from dispatcher.model.webhook import POLL_URL, Ordering, PayloadVersion, Webhook
 from dispatcher.pipeline.filters import compile_filter
@@ -30,6 +29,8 @@ from dispatcher.webhooks.versions import changed_versions
 
 Checked = dict[str, Any]
 """Attributes of a webhook as they are stored."""
+Limits = Settings | type[Settings]
+"""What bounds a webhook's timeout and claim checks: the settings of this process, or their defaults."""
 
 _schema, _of_client = FilteredWebhookSchema(), ClientWebhookSchema()
 
@@ -41,6 +42,7 @@ def create_webhook(
     *,
     client_id: int | None = None,
     signing_secret: str | None = None,
+    settings: Limits = Settings,
 ) -> Webhook:
     """A new webhook of the account; raises AccountNotFound or InvalidWebhook (messages by field, API v3's body A).
 
@@ -49,15 +51,15 @@ def create_webhook(
     """
     _check_door(attributes, client_id)
     schema = _schema if client_id is None else _of_client
-    checked = checked_attributes(changed_attributes(None, attributes), schema) | {"client_id": client_id}
+    checked = checked_attributes(changed_attributes(None, attributes, settings), schema) | {"client_id": client_id}
 
     def create(connection: Connection) -> Webhook:
         account = accounts.hold(connection, slug)
         if client_id is not None:
             clients.hold(connection, client_id)  # a client that is revoked meanwhile leaves no webhook behind
         created = webhooks.create(connection, storage.secrets, account.id, checked, signing_secret=signing_secret)
-        given = {name: shown(name, value) for name, value in attributes.items()}
-        audit.record(connection, "webhook.created", created.id, account_id=account.id, attributes=given)
+        visible = {name: shown(name, value) for name, value in attributes.items()}
+        audit.record(connection, "webhook.created", created.id, account_id=account.id, attributes=visible)
         return created
 
     return storage.transact(create)
@@ -71,8 +73,9 @@ def edit_webhook(
     changes: Mapping[str, Any],
     *,
     client_id: int | None = None,
+    settings: Limits = Settings,
 ) -> Webhook:
-    """The webhook with `changes`; one that is active now goes on with what waited for it.
+    """The webhook with `changes`; where it is active now, its pending deliveries resume.
 
     With `client_id` it must be that client's. Raises WebhookNotFound, and what `create_webhook` raises.
     """
@@ -81,11 +84,11 @@ def edit_webhook(
     def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
         before = webhooks.find(connection, storage.secrets, account.id, webhook_id, client_id=client_id, to_edit=True)
-        given = dict(changes)
-        if client_id is not None and _are_same(given.get("events"), active().subscribed(before.events)):
-            del given["events"]  # it writes back what it was shown: wildcards stay
-        schema = _of_client if client_id is not None and "events" in given else _schema
-        checked = checked_attributes(changed_attributes(before, given), schema, before)
+        requested = dict(changes)
+        if client_id is not None and _are_same(requested.get("events"), active().subscribed(before.events)):
+            del requested["events"]  # it writes back what it was shown: wildcards stay
+        schema = _of_client if client_id is not None and "events" in requested else _schema
+        checked = checked_attributes(changed_attributes(before, requested, settings), schema, before)
         if before.client_id is not None and kind_of(checked["webhook_url"]):
             raise InvalidWebhook({"webhook_url": ["must be http or https: the webhook is a client's of API v3"]})
         ordering, superseding = checked["ordering"], checked["superseding"]
@@ -93,7 +96,7 @@ def edit_webhook(
         in_order = switched and (superseding or ordering != Ordering.NONE)
         with order.switching(connection, webhook_id, ordering) if in_order else nullcontext():
             edited = webhooks.edit(connection, storage.secrets, account.id, webhook_id, checked)
-        if changed := differences(before, {name: getattr(edited, name) for name in given}):
+        if changed := differences(before, {name: getattr(edited, name) for name in requested}):
             audit.record(connection, "webhook.updated", webhook_id, account_id=account.id, changes=changed)
         return edited, switched
 
@@ -131,16 +134,19 @@ def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
         raise InvalidWebhook({"webhook_url": [INVALID]})
 
 
-def changed_attributes(before: Webhook | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+def changed_attributes(
+    before: Webhook | None, changes: Mapping[str, Any], settings: Limits = Settings
+) -> dict[str, Any]:
     """All that may be written of a webhook, with `changes`; of a new one where `before` is None.
 
-    Raises InvalidWebhook where the settings of this process do not allow a change.
+    Raises InvalidWebhook where `settings` do not allow a change.
     """
-    if changes.get("payload_limit") is not None and not variable("DISPATCHER_PUBLIC_URL"):
+    if changes.get("payload_limit") is not None and not settings.public_url:
         raise InvalidWebhook({"payload_limit": ["needs DISPATCHER_PUBLIC_URL, which is not set in this process"]})
-    timeout_s, longest_s = changes.get("timeout_s"), float(variable("DISPATCHER_TIMEOUT_S") or Settings.timeout_s)
-    if isinstance(timeout_s, int) and timeout_s > longest_s and (before is None or timeout_s != before.timeout_s):
-        raise InvalidWebhook({"timeout_s": [f"must be at most {longest_s:g}, as DISPATCHER_TIMEOUT_S is"]})
+    timeout_s = changes.get("timeout_s")
+    is_longer = isinstance(timeout_s, int) and timeout_s > settings.timeout_s
+    if is_longer and (before is None or timeout_s != before.timeout_s):
+        raise InvalidWebhook({"timeout_s": [f"must be at most {settings.timeout_s:g}, as DISPATCHER_TIMEOUT_S is"]})
     _check_destination(before, changes)
     kept = webhooks.DEFAULTS if before is None else {name: getattr(before, name) for name in webhooks.WRITABLE}
     versions = {"event_versions": changed_versions(before, changes)}
@@ -159,12 +165,14 @@ def _check_destination(before: Webhook | None, changes: Mapping[str, Any]) -> No
     kind = kind_of(url)
     if kind is not None and not _is_installed(kind.module):
         raise InvalidWebhook({"webhook_url": [f"needs webhook-dispatcher[{kind.extra}], which is not installed here"]})
-    given = changes.get("credentials", {None: None})
-    if before is None or not before.credentials or not isinstance(given, Mapping) or None not in given.values():
+    credentials = changes.get("credentials", {None: None})
+    if before is None or not before.credentials or not isinstance(credentials, Mapping):
         return
-    settings = changes.get("destination", before.destination)
+    if None not in credentials.values():
+        return
+    destination = changes.get("destination", before.destination)
     was = place_of(before.webhook_url, before.destination)
-    if kind is None or not isinstance(settings, Mapping | None) or place_of(str(url), settings) != was:
+    if kind is None or not isinstance(destination, Mapping | None) or place_of(str(url), destination) != was:
         raise InvalidWebhook({"credentials": ["must be given again, or be null, where the URL's host changes"]})
 
 

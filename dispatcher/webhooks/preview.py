@@ -48,11 +48,13 @@ def payload_preview(
         "client_certificate": None,
         "destination": None,
         "credentials": None,
+        "payload_limit": None,
+        "timeout_s": None,
     }
     checked = checked_attributes(changed_attributes(before, {**attributes, **anywhere}))
     names = active().subscribed(checked["events"])
-    found = storage.read(filter_preview.newest, account.id, names) if may_read else None
-    event = found or _example(next((name for name in names if name in active().events), names[0]))
+    newest = storage.read(filter_preview.newest, account.id, names) if may_read else None
+    event = newest or _example(next((name for name in names if name in active().events), names[0]))
     webhook_id = before.id if before else 0
     claimed = Claimed(
         id=0,
@@ -76,7 +78,7 @@ def payload_preview(
         options=read_options(write_options(checked, storage.secrets), storage.secrets),
     )
     try:
-        return render(claimed, target), found is not None
+        return render(claimed, target), newest is not None
     except DowngradeFailed as error:
         raise InvalidWebhook({"event_versions": [str(error)]}) from None
 

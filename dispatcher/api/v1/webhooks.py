@@ -50,7 +50,8 @@ def list_(_token: ServiceToken, external_id: str) -> Response:
 @idempotent
 def create(_token: ServiceToken, storage: Storage, external_id: str) -> Response:
     """Creates a webhook, and answers with its signing secret."""
-    created = create_webhook(storage, tenant_of(external_id, storage).slug, json_object())
+    slug = tenant_of(external_id, storage).slug
+    created = create_webhook(storage, slug, json_object(), settings=container().settings)
     location = f"{PREFIX}/accounts/{external_id}/webhooks/{created.id}"
     return json_response({**_json(created), "signing_secret": created.signing_secret}, 201, {"Location": location})
 
@@ -70,8 +71,11 @@ def show(_token: ServiceToken, external_id: str, webhook_id: int) -> Response:
 @blueprint.response(200, TenantWebhookSchema)
 def edit(_token: ServiceToken, external_id: str, webhook_id: int) -> Response:
     """Changes the given attributes."""
-    slug, own = tenant_of(external_id).slug, container()
-    return json_response(_json(edit_webhook(own.storage, own.schedule, slug, webhook_id, json_object())))
+    slug, parts = tenant_of(external_id).slug, container()
+    edited = edit_webhook(
+        parts.storage, parts.schedule, slug, webhook_id, json_object(), settings=parts.settings
+    )
+    return json_response(_json(edited))
 
 
 @blueprint.route(_ONE, methods=["DELETE"])

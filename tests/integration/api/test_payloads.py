@@ -1,6 +1,7 @@
 """Payloads by the URLs of their claim checks."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,14 +19,10 @@ from tests.support.api import AGENT, Api, a_delivery
 HOOK = {"webhook_url": "https://example.com/hook", "events": ["invoice_paid"], "payload_limit": 1_024}
 
 
-@pytest.fixture(autouse=True)
-def _public_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DISPATCHER_PUBLIC_URL", "https://hooks.example.com")
-
-
 @pytest.fixture
 def webhook(api: Api, container: Container) -> Any:
-    return create_webhook(container.storage, api.account.slug, HOOK)
+    settings = replace(container.settings, public_url="https://hooks.example.com")
+    return create_webhook(container.storage, api.account.slug, HOOK, settings=settings)
 
 
 def claim(container: Container, api: Api, delivery_id: int) -> tuple[str, bytes]:
@@ -98,12 +95,13 @@ def test_a_payload_may_be_fetched_sixty_times_a_minute(api: Api, container: Cont
     assert get(other).status_code == 200
 
 
-def test_a_limit_needs_the_public_url(
-    api: Api, container: Container, webhook: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("DISPATCHER_PUBLIC_URL")
+def test_a_limit_needs_the_public_url(api: Api, container: Container, webhook: Any) -> None:
+    storage, settings = container.storage, container.settings
+    assert not settings.public_url
 
     with pytest.raises(InvalidWebhook, match="DISPATCHER_PUBLIC_URL"):
-        create_webhook(container.storage, api.account.slug, HOOK)
-    paused = edit_webhook(container.storage, container.schedule, api.account.slug, webhook.id, {"active": False})
+        create_webhook(storage, api.account.slug, HOOK, settings=settings)
+    paused = edit_webhook(
+        storage, container.schedule, api.account.slug, webhook.id, {"active": False}, settings=settings
+    )
     assert paused.payload_limit == 1_024
