@@ -199,7 +199,7 @@ def _check_body(event: EventType) -> None:
     try:
         event.render(event.example, "UTC")
     except InvalidEvent as error:
-        whose = "" if event.given_example else "is needed, as one that is made up of the schema is not valid: "
+        whose = "" if event.declared_example else "is needed, as one that is made up of the schema is not valid: "
         raise InvalidEventType({"example": [f"{whose}{path}: {text}" for path, text in error.problems]}) from None
 
 

@@ -94,7 +94,7 @@ class EventType:
     group: str = ""
     """Under which people find it, where that is not its resource."""
     deprecated_at: datetime | None = None
-    given_example: Mapping[str, Any] | None = field(default=None, repr=False)
+    declared_example: Mapping[str, Any] | None = field(default=None, repr=False)
     version: int = FIRST
     previous: "EventType | None" = field(default=None, repr=False)
     downgrade: Downgrade | None = None
@@ -196,7 +196,7 @@ class EventType:
     @cached_property
     def example(self) -> dict[str, Any]:
         """An example of its body, shared and not to be changed."""
-        return dict(self.given_example or self.body.example())
+        return dict(self.declared_example or self.body.example())
 
     @cached_property
     def schema(self) -> JsonSchema:
@@ -316,7 +316,7 @@ class Catalogue:
             catalogue=self.name,
             supersedes=bool(previous and previous.supersedes) if supersedes is None else supersedes,
             description=description or (previous.description if previous else ""),
-            given_example=example,
+            declared_example=example,
             version=version,
             previous=previous,
             downgrade=downgrade,

@@ -28,13 +28,13 @@ class EventChange(NamedTuple):
 def changes(old: JSON, new: JSON) -> list[EventChange]:
     """What receivers may notice, event by event. Both are documents of `documents.json_schema`."""
     before, after = _events(old), _events(new)
-    found = [EventChange(name, "", "removed", True) for name in before if name not in after]
-    found += [EventChange(name, "", "added", False) for name in after if name not in before]
+    notices = [EventChange(name, "", "removed", True) for name in before if name not in after]
+    notices += [EventChange(name, "", "added", False) for name in after if name not in before]
     for name in before:
         if name in after:
             compare = _Comparison(name, old["$defs"], new["$defs"])
-            found += compare.schemas(before[name], after[name], "")
-    return found
+            notices += compare.schemas(before[name], after[name], "")
+    return notices
 
 
 def version_changes(name: str, old: JSON, new: JSON) -> list[EventChange]:
@@ -176,10 +176,10 @@ def _either(one: JSON, other: JSON) -> dict[str, Any]:
     first, second = _values(one), _values(other)
     values = {} if first is None or second is None else {"enum": [*first, *second]}
     kinds = one["types"] | other["types"] if one["types"] and other["types"] else set()
-    found = {**other, **one, **_merged(other, one), **required, **values, "types": kinds}
+    either = {**other, **one, **_merged(other, one), **required, **values, "types": kinds}
     if values:
-        found.pop("const", None)
-    return found
+        either.pop("const", None)
+    return either
 
 
 def _merged(part: JSON, one: JSON) -> dict[str, Any]:

@@ -16,10 +16,10 @@ DEFS, COMPONENTS = "#/$defs/", "#/components/schemas/"
 
 def types(catalogues: Catalogues, refs: str) -> JSON:
     """The JSON Schemas of all types that stand in bodies of events, by name."""
-    found: JSON = {}
+    types_by_name: JSON = {}
     for event in catalogues.versions.values():
-        found |= event.body.types(refs)
-    return found
+        types_by_name |= event.body.types(refs)
+    return types_by_name
 
 
 def webhooks(catalogues: Catalogues) -> JSON:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SIZE_LIMIT, DEPTH_LIMIT = 256 * 1024, 64
 """Bytes of a schema as JSON, and objects and arrays in one another."""
 ALL_PROBLEMS_BYTES = 32 * 1024
-"""Of a body up to so large all problems are told: those of 5 MiB may take a minute, and gigabytes."""
+"""Of a larger body only the first problem is reported: all those of 5 MiB may take a minute, and gigabytes."""
 _PATTERN_LIMIT = 1024 * 1024
 """Bytes of a compiled pattern."""
 _DEFS, _COMPONENTS = "#/$defs/", "#/components/schemas/"
@@ -34,7 +34,7 @@ _DEF_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _OF_ITS_OWN = frozenset(
     {"$anchor", "$dynamicAnchor", "$dynamicRef", "$vocabulary", "$recursiveRef", "$recursiveAnchor"}
 )
-"""Words by which a schema names itself, or is looked for elsewhere: within other documents they would mean another."""
+"""Words by which a schema names itself, or leads elsewhere: within other documents they would mean another."""
 _ROOT_ONLY = frozenset({"$schema", "$id", "$defs"})
 _OF_NAMES = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
 """Words whose value is an object of schemas by name."""
@@ -144,13 +144,13 @@ def problems_of(schema: Any) -> list[str]:
         return [f"$schema: must be {DIALECT}, or absent"]
     if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
         return ['must have "type": "object" and `properties`: a body is an object']
-    found = list(_references(schema, schema))
-    if not found:
+    problems = list(_references(schema, schema))
+    if not problems:
         try:
             compiled(schema)
         except ValueError as error:
-            found = [_first_line(error)]
-    return found
+            problems = [_first_line(error)]
+    return problems
 
 
 def _first_line(error: ValueError) -> str:

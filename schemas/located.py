@@ -87,10 +87,10 @@ class Located:
 
 def part_at(whole: Schema, reference: str) -> Schema:
     """Where a reference leads within it."""
-    found: Any = whole
+    value: Any = whole
     for part in json_patch.parts(reference.removeprefix("#")):
-        found = found[part]
-    return found if isinstance(found, dict) else {}
+        value = value[part]
+    return value if isinstance(value, dict) else {}
 
 
 def _is_open(schema: Schema) -> bool:

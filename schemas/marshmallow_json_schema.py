@@ -63,7 +63,7 @@ class Spec:
         self._spec = APISpec(prefix, "1", "3.1.0", plugins=[plugin])
         assert plugin.converter is not None  # noqa: S101 - it has one as soon as it has a spec
         self._converter = plugin.converter
-        self._converter.add_attribute_function(_our_own)
+        self._converter.add_attribute_function(_of_other_field)
 
     def describe(self, schema: Schema) -> Described:
         """The schema of a body."""
@@ -82,7 +82,7 @@ class Spec:
         return self._names[key]
 
 
-def _our_own(_converter: object, field: Any, **_: Any) -> JsonSchema:
+def _of_other_field(_converter: object, field: Any, **_: Any) -> JsonSchema:
     """Of fields that apispec does not know, or not well."""
     return _form(field) | ({PERSONAL: True} if is_personal(field) else {})
 

@@ -93,19 +93,19 @@ class _Mask:
 
     def _place(self, schemas: Iterable[Any]) -> Place:
         """All that the value, or the items of an array, may have to keep."""
-        found: dict[int, Schema] = {}
+        seen: dict[int, Schema] = {}
         pending = list(schemas)
         while pending:
             schema = pending.pop()
-            if not isinstance(schema, dict) or id(schema) in found:
+            if not isinstance(schema, dict) or id(schema) in seen:
                 continue
-            found[id(schema)] = schema
+            seen[id(schema)] = schema
             if "$ref" in schema:
                 pending.append(part_at(self._whole, schema["$ref"]))
             pending += [one for word in _BRANCHES for one in schema.get(word, ())]
             pending += [schema[word] for word in _BRANCH if word in schema]
             pending += schema.get("dependentSchemas", {}).values()
-        return any(schema.get(PERSONAL) is True for schema in found.values()), list(found.values())
+        return any(schema.get(PERSONAL) is True for schema in seen.values()), list(seen.values())
 
 
 def _within(name: str, schemas: Iterable[Schema]) -> Iterator[Any]:

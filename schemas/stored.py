@@ -86,7 +86,7 @@ def event_type(versions: tuple[StoredType, ...], envelope: str) -> EventType:
         catalogue=NAME,
         supersedes=one.supersedes,
         description=one.description,
-        given_example=None if one.example is None else json.loads(one.example),
+        declared_example=None if one.example is None else json.loads(one.example),
         group=one.group,
         deprecated_at=one.deprecated_at,
         version=one.version,

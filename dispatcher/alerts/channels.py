@@ -111,14 +111,14 @@ def checked_attributes(
     """All that is stored of a channel, with `changes`; raises InvalidAlertChannel."""
     of_whom = OF_OPERATORS if account_id is None else OF_ACCOUNTS
     kept: dict[str, Any] = {"alerts": [*of_whom], "failing_after_minutes": FAILING_AFTER_MINUTES, "active": True}
-    given = dict(changes)
+    requested = dict(changes)
     if before is not None:
         kept = {name: getattr(before, name) for name in WRITABLE}
         kept |= {"type": str(before.type), "alerts": [*before.alerts]}
-        if given.get("target") == before.shown_target:  # it was shown so, and is written back
-            del given["target"]
+        if requested.get("target") == before.shown_target:  # it was shown so, and is written back
+            del requested["target"]
     try:
-        checked: dict[str, Any] = _schema.load(kept | given)
+        checked: dict[str, Any] = _schema.load(kept | requested)
     except ValidationError as error:
         raise InvalidAlertChannel(texts_by_field(error)) from None
     checked["target"] = checked.pop("shown_target")

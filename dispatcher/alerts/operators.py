@@ -1,6 +1,6 @@
 """What only operators can do something about: events or deliveries that nobody takes, and outboxes that nobody reads.
 
-As /metrics shows it. Where no worker runs at all nobody looks: for that there is Prometheus.
+As /metrics shows it. Where no worker runs at all nobody checks: that is for Prometheus.
 """
 
 from datetime import timedelta
@@ -14,7 +14,7 @@ from dispatcher.storage.outboxes import registry
 from dispatcher.storage.stats.backlog import OVERDUE, measure
 
 LATE_S = 300.0
-"""An event or a delivery to a healthy receiver that nobody has taken for so long is overdue."""
+"""An event or a delivery to a healthy receiver is overdue when no worker has taken it by then."""
 
 
 def current(storage: Storage, schedule: Schedule, window: WindowPolicy) -> list[Alert]:
@@ -32,14 +32,14 @@ def current(storage: Storage, schedule: Schedule, window: WindowPolicy) -> list[
             "deliveries are due, and no worker sends them",
         ),
     }
-    found = [_alert(AlertKind.BACKLOG, name, age_s, text) for name, (age_s, text) in ages_s.items() if age_s >= LATE_S]
+    alerts = [_alert(AlertKind.BACKLOG, name, age_s, text) for name, (age_s, text) in ages_s.items() if age_s >= LATE_S]
     for one in storage.read(registry.statuses):
         if not one.is_up:
             age_s = (clock.now() - one.checked_at).total_seconds() if one.checked_at else 0.0
-            found.append(_alert(AlertKind.OUTBOX, one.name, age_s, "no worker can read it"))
+            alerts.append(_alert(AlertKind.OUTBOX, one.name, age_s, "no worker can read it"))
         elif (one.oldest_age_s or 0.0) >= LATE_S:
-            found.append(_alert(AlertKind.OUTBOX, one.name, one.oldest_age_s or 0.0, "its events are not taken in"))
-    return found
+            alerts.append(_alert(AlertKind.OUTBOX, one.name, one.oldest_age_s or 0.0, "its events are not taken in"))
+    return alerts
 
 
 def _alert(kind: AlertKind, name: str, age_s: float, text: str) -> Alert:

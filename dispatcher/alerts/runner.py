@@ -29,13 +29,13 @@ from dispatcher.storage.engine import Storage
 logger = logging.getLogger(__name__)
 
 EVERY_S = 15.0
-"""A look-out for alerts."""
+"""Between two checks, over all workers."""
 AT_ONCE = 50
 """Channels of one task."""
 LIMIT_S = 60.0
 """A task sends nothing more after that."""
 LEASE_S = 300.0
-"""A channel is one task's for so long."""
+"""A task's claim on a channel ends after that."""
 RETRY_S, RETRY_MAX_S = 60.0, 86_400.0
 """The pause after a message that was not taken, doubled each time, and the longest."""
 
@@ -65,10 +65,10 @@ class Alerts:
         """Looks for alerts until `stop` is set."""
         while not stop.wait(self._every_s):
             with guarded("alerts.failed"):  # the thread's outermost
-                self.look_out()
+                self.check()
 
-    def look_out(self) -> int:
-        """Sends channels that have news to the task; returns how many those are."""
+    def check(self) -> int:
+        """Hands channels with news to a task, unless another worker has just done so; returns how many."""
         return self._hand_out() if self._schedule.claim_alerts(self._every_s * 0.9) else 0
 
     def _hand_out(self) -> int:
@@ -87,9 +87,7 @@ class Alerts:
             until_s = clock.monotonic() + LIMIT_S
             for id_, error in send(messages, self._senders, self._settings):
                 mine.remove(id_)
-                with guarded(
-                    "alerts.not_noted", channel_id=id_
-                ):  # its lease keeps the same message from following at once
+                with guarded("alerts.not_noted", channel_id=id_):  # its lease keeps the message from following at once
                     self._note(*messages[id_], error)
                 counts["sent" if error is None else "failed"] += 1
                 if clock.monotonic() > until_s:

@@ -72,7 +72,7 @@ def _mailed(mailer: Mailer, channel: AlertChannel, alerts: Sequence[Alert], sett
     except MailFailed:
         raise
     except Exception as fault:  # any: the others are sent theirs
-        return _not_made(channel, fault)
+        return _unsendable(channel, fault)
     return None
 
 
@@ -90,7 +90,7 @@ def _post(messages: Messages, senders: SenderPool, settings: Settings) -> Iterat
             try:
                 sender.start(_request(id_, channel, alerts, settings))
             except Exception as fault:  # no descriptor is free, for one; the others are sent theirs
-                yield id_, _not_made(channel, fault)
+                yield id_, _unsendable(channel, fault)
         while sender.in_flight:
             for result in sender.results(1.0):  # their own limits end the wait
                 yield result.tag, None if is_success(result.status) else _reason(result, messages[result.tag][0])
@@ -105,8 +105,8 @@ def _reason(result: Result, channel: AlertChannel) -> str:
     return reason or status
 
 
-def _not_made(channel: AlertChannel, fault: Exception) -> str:
-    log_fault("alerts.not_made", fault, channel_id=channel.id)
+def _unsendable(channel: AlertChannel, fault: Exception) -> str:
+    log_fault("alerts.unsendable", fault, channel_id=channel.id)
     return f"the message cannot be sent: {type(fault).__name__}"
 
 

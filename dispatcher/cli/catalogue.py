@@ -113,7 +113,7 @@ def _problems(event: EventType) -> Iterator[str]:
     except DowngradeFailed as error:  # it stops at the first, which those before it go through
         yield f"its example: {error}"
     except InvalidEvent as error:
-        whose = "the example" if event.given_example else "an example that was made up (give one: `example=`)"
+        whose = "the example" if event.declared_example else "an example that was made up (give one: `example=`)"
         for path, reason in error.problems:
             yield f"{whose} is refused: {path}: {reason}"
     about = schema["properties"].get(event.resource, {})

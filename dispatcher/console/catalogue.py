@@ -30,8 +30,8 @@ def show(name: str) -> Response:
     event = newest and newest.versions.get(int(version) if version.isdecimal() and len(version) < 6 else newest.version)
     if newest is None or event is None:
         raise NotFound
-    found = container().storage.read(webhooks.page, account().id, event_name=name, limit=PAGE_SIZE + 1)
-    subscribers, has_more = filters.split_page(found)
+    rows = container().storage.read(webhooks.page, account().id, event_name=name, limit=PAGE_SIZE + 1)
+    subscribers, has_more = filters.split_page(rows)
     return page(
         "event_type.html",
         event=event,

@@ -172,7 +172,7 @@ def _details(delivery_id: int) -> dict[str, Any]:
     sent = (
         []
         if webhook is None
-        else sent_headers(delivery, webhook, parts.settings.user_agent, hides_own=not person().may_write)
+        else sent_headers(delivery, webhook, parts.settings.user_agent, hides_headers=not person().may_write)
     )
     return {
         "delivery": delivery,
@@ -222,10 +222,10 @@ def _curl(delivery: DeliveryRow, sent: Sequence[tuple[str, str]], body: bytes) -
 
 def _delivered(ids: Sequence[int]) -> int:
     """How many of these, of this page's account, were delivered."""
-    found = container().storage.transact(
+    page_ = container().storage.transact(
         delivery_pages.page, account().slug, limit=len(ids) or 1, state="delivered", ids=ids
     )
-    return len(found.deliveries)
+    return len(page_.deliveries)
 
 
 def _redeliver(delivery_id: int) -> None:

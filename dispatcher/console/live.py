@@ -83,8 +83,8 @@ def _rows() -> _Kept | None:
     if not _reading.acquire(blocking=False):
         return kept
     try:
-        found = container().storage.transact(delivery_pages.page, account().slug, limit=PAGE_SIZE, **criteria)
-        text = page("live_rows.html", deliveries=[visible(one) for one in found.deliveries]).get_data(as_text=True)
+        newest = container().storage.transact(delivery_pages.page, account().slug, limit=PAGE_SIZE, **criteria)
+        text = page("live_rows.html", deliveries=[visible(one) for one in newest.deliveries]).get_data(as_text=True)
         now_s = monotonic()
         if len(_kept) >= _LISTS:
             _kept.clear()

@@ -48,7 +48,7 @@ def oidc_callback() -> Response:
     if wait_s := container().access.sign_in.wait_s(throttle_key(address())):
         return _refused(f"Too many attempts. Try again in {wait_s} seconds.", 429)
     try:
-        attempt, wanted = _begun()
+        attempt, path = _begun()
         provider.check_issuer(request.args.get("iss"))
         if "error" in request.args:
             raise SignInFailed(f"the identity provider answered {request.args['error']!r:.100}")
@@ -71,7 +71,7 @@ def oidc_callback() -> Response:
         address=address(),
         agent=request.headers.get("User-Agent"),
     )
-    response = see_other(next_page(wanted))
+    response = see_other(next_page(path))
     delete_cookie(response, _COOKIE)
     set_cookie(response, COOKIE, cookie or "")
     return response
@@ -88,15 +88,15 @@ def oidc_sign_out() -> Response:
 
 
 def _begun() -> tuple[Attempt, str]:
-    """The attempt that this browser began, and the page it wanted; raises SignInFailed where it is another one."""
+    """The attempt that this browser began, and the page that it requested; raises SignInFailed where another browser did."""
     try:
         kept = container().storage.secrets.open(request.cookies.get(_COOKIE, ""))
     except SecretDecryptionFailed:
         raise SignInFailed("no sign-in began in this browser") from None
-    state, nonce, verifier, wanted = json.loads(kept)
+    state, nonce, verifier, path = json.loads(kept)
     if not hmac.compare_digest(request.args.get("state", "").encode(), state.encode()):
         raise SignInFailed("the state is not that of the sign-in which this browser began")
-    return Attempt(state=state, nonce=nonce, verifier=verifier), wanted
+    return Attempt(state=state, nonce=nonce, verifier=verifier), path
 
 
 def _provider() -> Provider:

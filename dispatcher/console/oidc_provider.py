@@ -110,20 +110,20 @@ class Provider:
             "aud": {"essential": True, "value": self._client_id},
             "nonce": {"essential": True, "value": nonce},
         }
-        given = {"nonce": nonce, "client_id": self._client_id, "access_token": access_token}
-        claims = CodeIDToken(token.claims, token.header, required, given)
+        parameters = {"nonce": nonce, "client_id": self._client_id, "access_token": access_token}
+        claims = CodeIDToken(token.claims, token.header, required, parameters)
         claims.validate(leeway=LEEWAY_S)
         return dict(token.claims)
 
     def _metadata(self) -> JSON:
         with self._asking():
             if self._known is None or self._known[1] < clock.monotonic():
-                found = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-                if found.get("issuer") != self._issuer:
+                metadata = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+                if metadata.get("issuer") != self._issuer:
                     raise SignInFailed("DISPATCHER_OIDC_ISSUER is not the issuer that is published there")
-                if not all(_is_as_safe(found.get(name), self._issuer) for name in _ENDPOINTS):
+                if not all(_is_as_safe(metadata.get(name), self._issuer) for name in _ENDPOINTS):
                     raise SignInFailed("an endpoint is missing, or is reached without TLS")
-                self._known = found, clock.monotonic() + KNOWN_S
+                self._known = metadata, clock.monotonic() + KNOWN_S
             return self._known[0]
 
     def _key_set(self, *, anew: bool = False) -> KeySet:
@@ -151,12 +151,12 @@ class Provider:
             with self._session() as session:
                 response = session.get(url, withhold_token=True, allow_redirects=False)
                 response.raise_for_status()
-                found = response.json()
+                document = response.json()
         except (OSError, ValueError) as error:
             raise SignInFailed(f"{url}: {error}") from error
-        if not isinstance(found, dict):
+        if not isinstance(document, dict):
             raise SignInFailed(f"{url}: not a JSON object")
-        return found
+        return document
 
     def _session(self, redirect_uri: str | None = None) -> OAuth2Session:
         return OAuth2Session(

@@ -43,7 +43,7 @@ def find() -> Response:
     if not _slots().acquire(blocking=False):
         return page("search.html", 503, **shown, hits=hits, problem=_BUSY)
     try:
-        outcome, found = container().storage.transact(_by_text, text, since, until, before)
+        outcome, matches = container().storage.transact(_by_text, text, since, until, before)
     finally:
         _slots().release()
     return page(
@@ -51,8 +51,8 @@ def find() -> Response:
         **shown,
         hits=hits,
         outcome=outcome,
-        events=found,
-        resources={one.id: resource_of(one) for one in found},
+        events=matches,
+        resources={one.id: resource_of(one) for one in matches},
         largest=LARGEST_BODY,
     )
 
@@ -77,8 +77,8 @@ def _by_text(
 def _unmasked(connection: Connection, text: str, ids: Sequence[int]) -> list[int]:
     """Those that contain it outside of masked fields: also the number of the others would tell what is masked."""
     some = (ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE))
-    found = (one for few in some for one in events.page(connection, account().id, ids=few))
-    return [one.id for one in found if text.lower() in _text(event_without_personal(one)).lower()]
+    emitted = (one for few in some for one in events.page(connection, account().id, ids=few))
+    return [one.id for one in emitted if text.lower() in _text(event_without_personal(one)).lower()]
 
 
 def _text(event: EmittedEvent) -> str:

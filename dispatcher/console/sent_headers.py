@@ -13,12 +13,12 @@ HIDDEN = "(hidden)"
 _NO_KEYS = SigningKeys(secret="", hmac=b"", ed25519=lambda _: b"")
 
 
-def sent_headers(delivery: DeliveryRow, webhook: Webhook, user_agent: str, *, hides_own: bool) -> list[tuple[str, str]]:
+def sent_headers(delivery: DeliveryRow, webhook: Webhook, user_agent: str, *, hides_headers: bool) -> list[tuple[str, str]]:
     """Name and value of each, with the time of the last attempt; HIDDEN for tokens, secret headers and signatures.
 
-    `hides_own`: also the values of the webhook's own headers, which only those may see who may change them.
+    `hides_headers`: also the values of the webhook's `headers`, for viewers who may not change them.
     """
-    static = dict.fromkeys(webhook.headers, HIDDEN) if hides_own else webhook.headers
+    static = dict.fromkeys(webhook.headers, HIDDEN) if hides_headers else webhook.headers
     target = Target(
         webhook_id=webhook.id,
         url="",

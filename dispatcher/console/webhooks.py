@@ -50,8 +50,8 @@ def list_() -> Response:
     after, problems = min(cursor("after") or 0, 2**31 - 1), dict[str, str]()
     narrowed: dict[str, Any] = {name: filters.field(name, parse, problems) for name, parse in _FILTERS.items()}
     narrowed |= {"after": after, "limit": PAGE_SIZE + 1}
-    found = [] if problems else container().storage.read(webhook_reads.page, account().id, **narrowed)
-    shown, has_more = filters.split_page(found)
+    rows = [] if problems else container().storage.read(webhook_reads.page, account().id, **narrowed)
+    shown, has_more = filters.split_page(rows)
     return page(
         "webhooks.html",
         webhooks=shown,

@@ -60,9 +60,9 @@ def plan(
     changes = _event_types(storage, _mapping(document.get("event_types", {}), ("event_types",)))
     for external_id, entry in entries.items():
         at: Path = ("accounts", external_id)
-        given = dict(_mapping(entry or {}, at))
-        listed, channels = given.pop("webhooks", None), given.pop("alert_channels", ())
-        changes += _account(storage, settings, str(external_id), given, at)
+        attributes = dict(_mapping(entry or {}, at))
+        listed, channels = attributes.pop("webhooks", None), attributes.pop("alert_channels", ())
+        changes += _account(storage, settings, str(external_id), attributes, at)
         if listed is not None:
             if not isinstance(listed, list):
                 raise InvalidFile((*at, "webhooks"), "must be a list")
@@ -81,18 +81,18 @@ def _channels(storage: Storage, external_id: str | None, listed: Any, at: Path) 
     stored = [] if account == _NEW else storage.read(alert_channels.list_all, storage.secrets, account)
     for number, entry in enumerate(listed):
         here: Path = (*at, number)
-        given = _mapping(entry, here)
-        if any(one.get("name") == given.get("name") for one in listed[:number]):
+        attributes = _mapping(entry, here)
+        if any(one.get("name") == attributes.get("name") for one in listed[:number]):
             raise InvalidFile((*here, "name"), "is that of an entry before")
-        before = next((one for one in stored if one.name == given.get("name")), None)
-        checked = _fields(here, partial(alert_use_cases.checked_attributes, account, before, given))
-        title = f"alert channel {given['name']} of {external_id or 'operators'}"
+        before = next((one for one in stored if one.name == attributes.get("name")), None)
+        checked = _fields(here, partial(alert_use_cases.checked_attributes, account, before, attributes))
+        title = f"alert channel {attributes['name']} of {external_id or 'operators'}"
         if before is None:
             target = "(hidden)" if checked["type"] != "email" else checked["target"]
-            new = {name: (None, target if name == "target" else value) for name, value in given.items()}
-            yield PlannedChange("+", title, new, partial(_create_channel, storage, external_id, given))
+            new = {name: (None, target if name == "target" else value) for name, value in attributes.items()}
+            yield PlannedChange("+", title, new, partial(_create_channel, storage, external_id, attributes))
         elif changed := alert_use_cases.differences(before, checked):
-            edit_channel = partial(alert_use_cases.edit_channel, storage, account, before.id, given)
+            edit_channel = partial(alert_use_cases.edit_channel, storage, account, before.id, attributes)
             yield PlannedChange("~", title, changed, edit_channel)
 
 
@@ -104,9 +104,9 @@ def _account_id(storage: Storage, external_id: str) -> int:
         return _NEW
 
 
-def _create_channel(storage: Storage, external_id: str | None, given: Mapping[str, Any]) -> object:
+def _create_channel(storage: Storage, external_id: str | None, attributes: Mapping[str, Any]) -> object:
     account_id = None if external_id is None else _account_id(storage, external_id)
-    return alert_use_cases.create_channel(storage, account_id, given)
+    return alert_use_cases.create_channel(storage, account_id, attributes)
 
 
 def _event_types(storage: Storage, entries: Mapping[str, Any]) -> list[PlannedChange]:
@@ -117,41 +117,41 @@ def _event_types(storage: Storage, entries: Mapping[str, Any]) -> list[PlannedCh
     for name, entry in entries.items():
         for number, one in enumerate(entry if isinstance(entry, list) else [entry]):
             at: Path = ("event_types", name, number) if isinstance(entry, list) else ("event_types", name)
-            given = _mapping(one, at)
+            attributes = _mapping(one, at)
             versions = [planned[key] for key in sorted(planned) if key[0] == str(name)]
-            after = _event_type(at, versions, str(name), given)
+            after = _event_type(at, versions, str(name), attributes)
             before = planned.get((after.name, after.version))
             planned[after.name, after.version] = after
             if after != before:
-                changes.append(_type_change(storage, before, after, given))
+                changes.append(_type_change(storage, before, after, attributes))
     use_stored(planned.values(), active().stored.revision)
     return changes
 
 
-def _event_type(at: Path, versions: list[StoredType], name: str, given: Mapping[str, Any]) -> StoredType:
+def _event_type(at: Path, versions: list[StoredType], name: str, attributes: Mapping[str, Any]) -> StoredType:
     try:
-        checked = _fields(at, lambda: event_types.checked_attributes(name, given))
+        checked = _fields(at, lambda: event_types.checked_attributes(name, attributes))
         return _fields(at, lambda: event_types.changed(versions, name, checked))
     except EventTypeConflict as error:
         raise InvalidFile(at, f"cannot be stored: {error}") from None
 
 
 def _type_change(
-    storage: Storage, before: StoredType | None, after: StoredType, given: Mapping[str, Any]
+    storage: Storage, before: StoredType | None, after: StoredType, attributes: Mapping[str, Any]
 ) -> PlannedChange:
     names = [name for name in event_types.SHOWN if before is None or getattr(before, name) != getattr(after, name)]
     differences = {name: (before and getattr(before, name), getattr(after, name)) for name in names}
     notes = [f"schema: {change}" for change in event_types.differences(before, after)]
     title = f"event type {after.name} version {after.version}"
-    make = partial(event_types.put, storage, after.name, given)
+    make = partial(event_types.put, storage, after.name, attributes)
     return PlannedChange("+" if before is None else "~", title, differences, make, notes)
 
 
 def _account(
-    storage: Storage, settings: Settings, external_id: str, given: Mapping[str, Any], at: Path
+    storage: Storage, settings: Settings, external_id: str, attributes: Mapping[str, Any], at: Path
 ) -> Iterator[PlannedChange]:
-    checked = _fields(at, partial(accounts.checked_account, external_id, given, settings))
-    make = partial(accounts.upsert, storage, settings, external_id, given)
+    checked = _fields(at, partial(accounts.checked_account, external_id, attributes, settings))
+    make = partial(accounts.upsert, storage, settings, external_id, attributes)
     try:
         tenant = storage.read(tenants.find, external_id)
     except AccountNotFound:
@@ -179,19 +179,19 @@ def _webhooks(
     uids = [entry.get("uid") for entry in listed if isinstance(entry, dict)]
     for number, entry in enumerate(listed):
         here = (*at, number)
-        given = _mapping(entry, here)
-        _refuse_second(listed[:number], given, here)
-        before = _stored(unnamed, given, uids, here)
-        checked = _fields(here, partial(_checked, before, given, settings))
-        after = {name: checked[name] for name in given}
-        title = _title(given.get("uid"), given.get("webhook_url"), external_id)
+        attributes = _mapping(entry, here)
+        _refuse_second(listed[:number], attributes, here)
+        before = _stored(unnamed, attributes, uids, here)
+        checked = _fields(here, partial(_checked, before, attributes, settings))
+        after = {name: checked[name] for name in attributes}
+        title = _title(attributes.get("uid"), attributes.get("webhook_url"), external_id)
         if before is None:
             new = {name: (None, shown(name, value)) for name, value in after.items()}
-            yield PlannedChange("+", title, new, partial(_create, storage, slug, given, settings))
+            yield PlannedChange("+", title, new, partial(_create, storage, slug, attributes, settings))
             continue
         unnamed.remove(before)
         if changed := differences(before, after):
-            change = partial(_edit, storage, schedule, slug, before.id, given, settings)
+            change = partial(_edit, storage, schedule, slug, before.id, attributes, settings)
             yield PlannedChange("~", title, changed, change)
     for one in unnamed:
         if prunes and one.client_id is None:
@@ -203,18 +203,18 @@ def _with_url(entry: Any) -> Any:
     return {"webhook_url": POLL_URL, **entry} if isinstance(entry, dict) and entry.get("delivery") == "poll" else entry
 
 
-def _checked(before: Webhook | None, given: Mapping[str, Any], settings: Settings) -> Mapping[str, Any]:
-    return edit.checked_attributes(edit.changed_attributes(before, given, settings), before=before)
+def _checked(before: Webhook | None, attributes: Mapping[str, Any], settings: Settings) -> Mapping[str, Any]:
+    return edit.checked_attributes(edit.changed_attributes(before, attributes, settings), before=before)
 
 
 def _stored(
-    candidates: Sequence[Webhook], given: Mapping[str, Any], uids: Sequence[object], at: Path
+    candidates: Sequence[Webhook], attributes: Mapping[str, Any], uids: Sequence[object], at: Path
 ) -> Webhook | None:
     """The webhook that an entry means; None: a new one. One without a uid gets that of the entry with its URL.
 
     `uids`: those that the list names, whose webhooks no other entry means.
     """
-    uid, url = given.get("uid"), given.get("webhook_url")
+    uid, url = attributes.get("uid"), attributes.get("webhook_url")
     if uid is not None:
         for one in candidates:
             if one.uid == uid:
@@ -226,23 +226,23 @@ def _stored(
     return at_url[0] if at_url else None
 
 
-def _refuse_second(earlier: Sequence[Any], given: Mapping[str, Any], at: Path) -> None:
+def _refuse_second(earlier: Sequence[Any], attributes: Mapping[str, Any], at: Path) -> None:
     """Two entries for one webhook would change it in turn, at each run."""
-    name = "webhook_url" if given.get("uid") is None else "uid"
+    name = "webhook_url" if attributes.get("uid") is None else "uid"
     for one in earlier:
-        if one.get(name) == given.get(name) and (name == "uid" or one.get("uid") is None):
+        if one.get(name) == attributes.get(name) and (name == "uid" or one.get("uid") is None):
             raise InvalidFile((*at, name), "is that of an entry before; webhooks with one URL need a `uid` each")
 
 
-def _create(storage: Storage, slug: Callable[[], str], given: Mapping[str, Any], settings: Settings) -> object:
-    return edit.create_webhook(storage, slug(), given, settings=settings)
+def _create(storage: Storage, slug: Callable[[], str], attributes: Mapping[str, Any], settings: Settings) -> object:
+    return edit.create_webhook(storage, slug(), attributes, settings=settings)
 
 
 def _edit(
-    storage: Storage, schedule: Schedule, slug: Callable[[], str], webhook_id: int, given: Mapping[str, Any],
+    storage: Storage, schedule: Schedule, slug: Callable[[], str], webhook_id: int, attributes: Mapping[str, Any],
     settings: Settings,
 ) -> object:  # fmt: skip
-    return edit.edit_webhook(storage, schedule, slug(), webhook_id, given, settings=settings)
+    return edit.edit_webhook(storage, schedule, slug(), webhook_id, attributes, settings=settings)
 
 
 def _delete(storage: Storage, slug: Callable[[], str], webhook_id: int) -> None:

@@ -10,13 +10,13 @@ _SECRET = "(hidden)"  # noqa: S105 - what is shown in the place of one
 
 def differences(before: object, after: Mapping[str, Any]) -> dict[str, tuple[object, object]]:
     """Attribute → before and after, of those in `after` that differ."""
-    found = {}
+    changed = {}
     for name, value in after.items():
         was = getattr(before, name)
         was, value = (list(one) if isinstance(one, tuple) else one for one in (was, value))
         if was != value:
-            found[name] = (shown(name, was), shown(name, value))
-    return found
+            changed[name] = (shown(name, was), shown(name, value))
+    return changed
 
 
 def shown(name: str, value: object) -> object:

@@ -70,15 +70,15 @@ def _import(
     def work(connection: Connection) -> list[Webhook]:
         account = accounts.find(connection, slug)
         known = {one.uid for one in webhooks.list_for_account(connection, storage.secrets, account.id)}
-        joined, made = JoinedStorage(storage, connection), []
+        joined, created = JoinedStorage(storage, connection), []
         for at, endpoint in endpoints:
             try:
                 attributes, secret = read(at, _mapping(endpoint, *at))
             except (AttributeError, TypeError):
                 raise InvalidFile(at, "has a value of another type than the API writes") from None
             if attributes["uid"] not in known:
-                made.append(_create(joined, slug, at, attributes, secret))
-        return made
+                created.append(_create(joined, slug, at, attributes, secret))
+        return created
 
     return storage.transact(work)
 
@@ -136,9 +136,9 @@ def _attributes(endpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _data(document: Mapping[str, Any], name: str) -> Any:
-    """What is given under a name: a response of the API, or what it has as `data`."""
-    given = _mapping(document.get(name), name)
-    return given.get("data", given)
+    """What stands under a name: a response of the API, or what it has as `data`."""
+    part = _mapping(document.get(name), name)
+    return part.get("data", part)
 
 
 def _content(document: Mapping[str, Any], name: str) -> list[Any]:

@@ -132,7 +132,7 @@ class _Object(fields.Nested):
         except ValidationError as error:
             problems = error.normalized_messages()
             raise ValidationError(
-                [f"{plain(name)}: {text}" for name, found in problems.items() for text in texts(found)]
+                [f"{plain(name)}: {text}" for name, messages in problems.items() for text in texts(messages)]
             ) from None
 
 

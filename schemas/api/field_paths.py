@@ -50,8 +50,8 @@ def problems_of_paths(
 def _ids(subscriptions: Iterable[str]) -> set[str]:
     """Where the ids of resources stand, and what holds them."""
     places = active().resource_ids
-    found = [places[name] for name in active().subscribed(subscriptions) if name in places]
-    return {path for key, id_ in found for path in (key, f"{key}.{id_}")}
+    pairs = [places[name] for name in active().subscribed(subscriptions) if name in places]
+    return {path for key, id_ in pairs for path in (key, f"{key}.{id_}")}
 
 
 def _check_path(path: str) -> None:

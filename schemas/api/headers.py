@@ -10,7 +10,7 @@ from dispatcher.schemas.errors import plain
 
 HEADER_LIMIT = 20
 _SIZE_LIMIT = 8_192
-"""Characters of all of a webhook's own: servers refuse heads of 8 KiB, and workers keep them in memory."""
+"""Characters of all headers of a webhook: servers refuse heads of 8 KiB, and workers keep them in memory."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 # One line of printable ASCII without blanks at the ends: what may stand in a header as it is (RFC 9110, 5.5).
 _VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]{0,4094}[\x21-\x7e])?)?\Z")
@@ -63,10 +63,10 @@ def check_headers(
 
     `authorizations`: how many attributes beside these ask for an `Authorization` header.
     """
-    own = [name.lower() for name in (*headers, *secret, *(["authorization"] * authorizations))]
-    names = [*own, *(name.lower() for name in signatures)]
+    lower_names = [name.lower() for name in (*headers, *secret, *(["authorization"] * authorizations))]
+    names = [*lower_names, *(name.lower() for name in signatures)]
     texts = [f'"{name}" would be sent twice' for name in sorted({name for name in names if names.count(name) > 1})]
-    if len(own) > HEADER_LIMIT:
+    if len(lower_names) > HEADER_LIMIT:
         texts.append(f"there may be {HEADER_LIMIT} headers at most")
     if sum(len(name) + len(value) for one in (headers, secret) for name, value in one.items()) > _SIZE_LIMIT:
         texts.append(f"headers may have {_SIZE_LIMIT:,} characters at most, all together")

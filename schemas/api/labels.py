@@ -31,11 +31,11 @@ def metadata() -> fields.Dict:
     return fields.Dict(fields.String(), value, validate=_check_metadata, error_messages=messages)
 
 
-def _check_tags(given: Sequence[str]) -> None:
-    if len(given) > _TAGS or len(set(given)) < len(given) or not all(map(_TAG.match, given)):
+def _check_tags(tags: Sequence[str]) -> None:
+    if len(tags) > _TAGS or len(set(tags)) < len(tags) or not all(map(_TAG.match, tags)):
         raise ValidationError(_ARE_NO_TAGS)
 
 
-def _check_metadata(given: Mapping[str, str]) -> None:
-    if len(given) > _ENTRIES or not all(_NAME.match(name) and _VALUE.match(value) for name, value in given.items()):
+def _check_metadata(pairs: Mapping[str, str]) -> None:
+    if len(pairs) > _ENTRIES or not all(_NAME.match(name) and _VALUE.match(value) for name, value in pairs.items()):
         raise ValidationError(_IS_NO_METADATA)

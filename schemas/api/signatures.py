@@ -66,7 +66,7 @@ def names_of_headers(schemes: Sequence[str], prefixes: Sequence[str], header: st
     """Of the signatures that these options ask for."""
     if V1 in schemes or V1A in schemes:
         yield from (name for prefix in prefixes for name in _names(prefix))
-    yield from (header or own for scheme, own in OWN_HEADERS.items() if scheme in schemes)
+    yield from (header or default for scheme, default in OWN_HEADERS.items() if scheme in schemes)
 
 
 def _names(prefix: str) -> list[str]:

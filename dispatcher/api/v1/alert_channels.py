@@ -1,4 +1,4 @@
-"""Channels of alerts: those of an account, and the operators' own."""
+"""Channels of alerts: those of an account, and those of the operators."""
 
 from typing import Any
 
@@ -161,9 +161,9 @@ def _edited(account_id: int | None, channel_id: int) -> Response:
 
 
 def _tested(account_id: int | None, channel_id: int) -> Response:
-    own = container()
-    with own.pinger.slots.acquire(f"alerts:{account_id}"):
-        error = channels.send_test(own.storage, own.senders, own.settings, account_id, channel_id)
+    parts = container()
+    with parts.pinger.slots.acquire(f"alerts:{account_id}"):
+        error = channels.send_test(parts.storage, parts.senders, parts.settings, account_id, channel_id)
     return json_response(_test.dump({"sent": error is None, "error": error}))
 
 

@@ -79,11 +79,11 @@ def fetch(external_id: str, webhook_id: int) -> Response:
     An event that was emitted after another was committed comes after it. 409 while the webhook is inactive, and
     422 where it is not polled.
     """
-    own = container()
-    _require_active(own.storage, external_id, webhook_id)
+    parts = container()
+    _require_active(parts.storage, external_id, webhook_id)
     cursor = parameter("cursor", _of(webhook_id))
     limit, wait_s = parameter("limit", _within(1, MOST)) or MOST, parameter("wait", _within(0, WAIT_MOST_S)) or 0
-    fetched, last, has_more = polling.fetch(own.storage, own.drain_policy, webhook_id, after=cursor or 0, limit=limit)
+    fetched, last, has_more = polling.fetch(parts.storage, parts.drain_policy, webhook_id, after=cursor or 0, limit=limit)
     if wait_s and not fetched and not has_more:
         request.environ[EMPTY] = EmptyPoll(webhook_id, last, wait_s)
     data = [
@@ -101,13 +101,13 @@ def fetch(external_id: str, webhook_id: int) -> Response:
 @blueprint.response(200, AcknowledgedSchema)
 def acknowledge(external_id: str, webhook_id: int) -> Response:
     """All up to `cursor` are delivered, and not fetched any more. It may be repeated."""
-    own = container()
-    polling.require_polled(own.storage.read(poll_tokens.webhook, external_id, webhook_id)[0])
+    parts = container()
+    polling.require_polled(parts.storage.read(poll_tokens.webhook, external_id, webhook_id)[0])
     try:
         up_to = _of(webhook_id)(_acknowledgement.load(json_object())["cursor"])
     except ValueError as error:
         raise ApiError(422, "invalid_cursor", f"cursor {error}") from None
-    count = polling.acknowledge(own.storage, own.counters, webhook_id, up_to)
+    count = polling.acknowledge(parts.storage, parts.counters, webhook_id, up_to)
     return json_response(_acknowledged.dump({"acknowledged": count}))
 
 

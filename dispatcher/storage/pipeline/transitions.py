@@ -1,8 +1,7 @@
-"""`model.delivery.MOVES` as SQL: what moves a delivery to another state is built of the texts here, which enforce it.
+"""`model.delivery.TRANSITIONS` as SQL, of which every statement that moves a delivery is built: so they are enforced.
 
-A statement asks of the row by `legal` that its move is one of the table, and says by `end` what is set of a delivery
-that ends. A row that meanwhile got into a state from which there is no way is left alone, as one whose lease is
-another's.
+`legal` is the condition under which a row may move, `end` is what is set of a delivery that ends. A row that meanwhile
+reached a state with no way on is left alone, as is one whose lease is another's.
 
 No trigger does it: before an update it has each row locked and that written to the log (a batch of 200 results: 3 %
 more time and 9 % more WAL), and after an update it does not see a row that moves to another partition.

@@ -117,13 +117,13 @@ class Number(Wire):
 class DecimalString(Wire):
     """A decimal number as a string with at least one fraction digit: "12100.0", "173.92"; numbers are accepted.
 
-    `as_given` leaves a string's digits alone: API v3 shows whole retail prices without a fraction.
+    `verbatim` leaves a string's digits alone: API v3 shows whole retail prices without a fraction.
     """
 
-    def __init__(self, *, as_given: bool = False, **options: Any) -> None:
+    def __init__(self, *, verbatim: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.as_given = as_given
-        self.as_is = (str, (DECIMAL if as_given else FRACTION).match)
+        self.verbatim = verbatim
+        self.as_is = (str, (DECIMAL if verbatim else FRACTION).match)
 
     def wire(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, _DECIMALS):
@@ -131,22 +131,22 @@ class DecimalString(Wire):
         text = value if type(value) is str else _digits(value)
         if not DECIMAL.match(text):
             raise ValidationError("not a decimal")
-        if "." in text or (self.as_given and isinstance(value, str)):
+        if "." in text or (self.verbatim and isinstance(value, str)):
             return text
         return f"{text}.0"
 
     def python(self, wired: str) -> Decimal | str:
-        return wired if self.as_given else Decimal(wired)
+        return wired if self.verbatim else Decimal(wired)
 
     def json_schema(self, refs: str) -> JsonSchema:
-        fraction = r"(\.[0-9]{1,30})?" if self.as_given else r"\.[0-9]{1,30}"
+        fraction = r"(\.[0-9]{1,30})?" if self.verbatim else r"\.[0-9]{1,30}"
         return {"type": "string", "pattern": f"^-?[0-9]{{1,30}}{fraction}$"}
 
     def example(self, name: str) -> str:
         return "1.0" if name in ("quantity", "exchange_rate") else "12100.0"
 
     def msgspec_type(self) -> Any:
-        return _limited(str, pattern="^" + (DECIMAL if self.as_given else FRACTION).pattern)
+        return _limited(str, pattern="^" + (DECIMAL if self.verbatim else FRACTION).pattern)
 
 
 def _digits(value: str | int | float | Decimal) -> str:

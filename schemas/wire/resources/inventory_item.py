@@ -8,7 +8,7 @@ class InventoryRetailPriceSchema(WireSchema):
     """The retail price in one currency."""
 
     id = Integer(required=True)
-    amount = DecimalString(as_given=True)
+    amount = DecimalString(verbatim=True)
     currency = String()
     _times = TIMES
 

@@ -71,7 +71,7 @@ class Told:
         """The channels that would be told, by task."""
         self.queue.alerts.clear()
         self.redis.delete(ALERTS)  # as if nobody had looked lately
-        self.alerts.look_out()
+        self.alerts.check()
         return self.queue.alerts
 
     def tell(self) -> dict[str, int]:

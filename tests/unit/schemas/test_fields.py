@@ -176,7 +176,7 @@ def test_a_decimal_too_long_to_be_written_out_is_refused_before_it_is(value: Dec
     ("value", "wired"), [("10", "10"), ("10.50", "10.50"), (10, "10.0"), (Decimal(10), "10.0"), (10.0, "10.0")]
 )
 def test_a_decimal_as_given_keeps_only_the_digits_of_a_string(value: object, wired: str) -> None:
-    assert DecimalString(as_given=True).wire(value) == wired
+    assert DecimalString(verbatim=True).wire(value) == wired
 
 
 # Numbers

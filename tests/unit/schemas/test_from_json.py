@@ -108,7 +108,7 @@ def places(field: Any, value: Any, path: Any) -> Iterator[tuple[Any, Any]]:
 
 def sort_of(field: Any) -> tuple[Any, ...]:
     """Fields of one sort treat a value alike."""
-    options = ("allow_none", "required", "many", "as_given")
+    options = ("allow_none", "required", "many", "verbatim")
     return (type(field), bool(getattr(field, "choices", ())), *(getattr(field, option, None) for option in options))
 
 
