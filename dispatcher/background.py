@@ -35,7 +35,7 @@ class BackgroundThread:
             return True
 
     def stop(self, timeout_s: float) -> None:
-        """Tells the thread to stop, and waits for it up to `timeout_s` seconds."""
+        """Asks the thread to stop, and waits for it up to `timeout_s` seconds."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout_s)

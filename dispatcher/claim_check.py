@@ -1,6 +1,6 @@
 """The claim check of a payload that is too large for its webhook: a URL by which the receiver gets it. Pure.
 
-The URL says of which delivery, until when, and that we made it (HMAC-SHA256). It needs no token and opens nothing else.
+The URL says of which delivery, until when, and that it is ours (HMAC-SHA256). It needs no token and opens nothing else.
 """
 
 import base64

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dispatcher.tracing import Tracing
 
 
-# In this order, where they were made.
+# In this order, where they were built.
 _CLOSED = ("event_types", "counters", "heartbeat", "storage", "schedule", "queue", "access", "tracing", "senders")
 
 

@@ -1,4 +1,4 @@
-"""The container of this process: made from the environment when it is first asked for, or handed in."""
+"""The container of this process: built from the environment when first asked for, or set by `use_container`."""
 
 import threading
 
@@ -31,5 +31,5 @@ def use_container(container: Container | None) -> None:
 
 
 def _ask_of(container: Container | None) -> None:
-    """Events that are unknown in this process are looked for among the stored ones."""
+    """Event types that this process does not know are read from the database."""
     ask_by(None if container is None else lambda name: container.event_types.ask(name))

@@ -1,4 +1,4 @@
-"""The emitter of a process that emits, made of what it needs at its first emit. A server's is its container's."""
+"""The emitter of a process that emits, built at its first emit. A server's is its container's."""
 
 import os
 import threading
@@ -36,7 +36,7 @@ os.register_at_fork(after_in_child=_unlock)
 
 
 def current_emitter() -> "Emitter | OutboxEmitter":
-    """This process's emitter, made from the environment when first asked for; raises InvalidSetting."""
+    """This process's emitter, built from the environment when first asked for; raises InvalidSetting."""
     global _current
     with _lock:
         if _current is None:

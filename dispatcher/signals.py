@@ -21,7 +21,7 @@ namespace = Namespace()
 
 
 def _signal(name: str) -> NamedSignal:
-    """The event's signal, made when it is first asked for."""
+    """The event's signal, created when it is first asked for."""
     if name in namespace:
         return namespace[name]
     signal = NamedSignal(name)

@@ -22,12 +22,12 @@ from dispatcher.schemas.wire.choices import did_you_mean
 GROUP = "dispatcher.catalogues"
 """Of entry points."""
 DEFAULT, NONE = "api_v3", "none"
-"""Names of catalogues that are not looked for: API v3's, and none at all, where all events are stored ones."""
+"""Catalogues that are not imported: API v3's, and none at all, where all events are stored ones."""
 _VARIABLE, _ENVELOPE = "DISPATCHER_CATALOGUE", "DISPATCHER_EVENT_TYPES_ENVELOPE"
 
 
 class Catalogues:
-    """What several catalogues have together; never changed, so what is made of them is made once."""
+    """What several catalogues have together; never changed, so what is derived from them is computed once."""
 
     def __init__(self, *catalogues: Catalogue, stored: StoredCatalogue | None = None) -> None:
         """Raises InvalidCatalogue where two have an event of the same name, or one that of a version of another.

@@ -6,7 +6,7 @@
     catalogue.event("order.shipped", order, parcel=ParcelSchema)
     catalogue.event("order.shipped", order, parcel=ParcelV2Schema, version=2, downgrade=to_v1)
 
-Defining one costs nothing: schemas are looked into when the first event is rendered.
+Defining one costs nothing: schemas are read when the first event is rendered.
 """
 
 import json

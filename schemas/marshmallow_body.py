@@ -82,7 +82,7 @@ class MarshmallowBody:
         return json_text(value), value
 
     def _without_personal(self, problems: Problems, value: Any) -> Problems:
-        """A company's own validator may repeat a value. Of a personal one nothing but a field's fixed texts is told."""
+        """A company's own validator may repeat a value. Of a personal one only a field's fixed texts are repeated."""
         secret = set(_texts_of(self.schema, value, "", self._personal))
         return [
             (path, text if _is_harmless(self.schema, path, text, self._personal, secret) else "is invalid")
@@ -179,7 +179,7 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _is_harmless(schema: Schema, path: str, text: str, personal: Collection[str], secret: Collection[str]) -> bool:
-    """Whether a text about that path of a body tells nothing of a personal field."""
+    """Whether a text about that path of a body reveals nothing of a personal field."""
     names = [part for part in re.split(r"\[[0-9]+\]|\.", path) if part]
     field: Any = None
     for number, name in enumerate(names, 1):

@@ -1,9 +1,9 @@
 """How many requests a client or a service token may still make in this minute. A Redis that is down lets them through.
 
 Each process counts for itself, and every 100 ms settles with Redis what it has counted since: no request waits for
-that. Several processes together may let through more than the quota: what comes to each of them in such a while.
+that. Several processes together may let through more than the quota: what reaches each of them between settlements.
 
-Emits have a quota of their own: a service that emits much may still look at its webhooks, and the other way round.
+Emits have a separate quota: a service that emits much may still read its webhooks, and the other way round.
 """
 
 import logging
@@ -20,20 +20,20 @@ from dispatcher.schedule.quota import Quota
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 0.1
-"""So long after a first request counts are settled."""
+"""From a first request to the settlement of its counts."""
 LIMIT_S = 0.1
-"""A settlement waits so long for Redis."""
+"""The longest wait of a settlement for Redis."""
 SKIP_S = 5.0
-"""After a failure nothing is counted so long."""
+"""After a failure, how long nothing is counted."""
 DEFAULT, EMITS, ACCOUNT_EMITS, PAYLOADS, KEY_SETS = "default", "emits", "account_emits", "payloads", "key_sets"
 POLLS = "polls"
 """The quotas there are: of a client or a service token, of an account for what service tokens emit there, of one
 delivery for the times that its payload is fetched, of an address for the key sets that it asks for, and of a webhook
 for the times that its poll token is used."""
 PAYLOAD_QUOTA = 60
-"""A minute: for a receiver that tries again, and not for everybody who has the URL."""
+"""A minute: enough for a receiver that retries, and not for everybody who has the URL."""
 KEY_SETS_QUOTA = 600
-"""A minute: for many receivers behind one address, which keep them for minutes, and not for who tries ids."""
+"""A minute: enough for many receivers behind one address, which cache them for minutes, and not for guessing ids."""
 POLL_QUOTA = 3_000
 """A minute: 150,000 deliveries, a hundred of which are fetched by one request and acknowledged by another."""
 
@@ -63,7 +63,7 @@ class _Window:
 
 
 def in_background(delay_s: float, work: Callable[[], bool]) -> Callable[[], object]:
-    """What asks for a settlement, so much later."""
+    """What asks for a settlement `delay_s` seconds later."""
     return DelayedTask("quota", delay_s, work).ask
 
 
@@ -93,7 +93,7 @@ class Limiter:
         self.unused = {
             name: Allowance(name=name, quota=quota, left=quota, reset_s=window_s) for name, quota in quotas.items()
         }
-        """Of somebody who has made no request: also where nothing could be counted."""
+        """Of a caller without requests yet; also where nothing could be counted."""
 
     def spend(self, owner_id: int, quota: str, limit: int | None = None) -> Allowance:
         """Counts a request; never raises, and waits for nobody. `limit`: another one than the quota's own."""

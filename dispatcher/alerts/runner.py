@@ -1,4 +1,4 @@
-"""Channels with news: one worker at a time looks for them, and one task at a time sends.
+"""Channels with news: one worker at a time checks for them, and one task at a time sends.
 
 1. Each EVERY_S seconds one worker compares the state of things with what was sent, in one statement.
 2. Where there is news it sends `tasks.alert`. One such task runs at a time, so a mail server that hangs holds up
@@ -62,7 +62,7 @@ class Alerts:
         self._every_s = min(EVERY_S, settings.alert_interval_s)
 
     def run(self, stop: threading.Event) -> None:
-        """Looks for alerts until `stop` is set."""
+        """Checks for alerts until `stop` is set."""
         while not stop.wait(self._every_s):
             with guarded("alerts.failed"):  # the thread's outermost
                 self.check()

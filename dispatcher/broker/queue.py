@@ -16,7 +16,7 @@ from dispatcher.broker.names import ALERT, DELIVER, DELIVERIES, DELIVERIES_SLOW,
 from dispatcher.errors import QueueUnavailable
 
 CONFIRM_S = 5.0
-"""For so long RabbitMQ may take to confirm a message: one that is short of memory or disk confirms none at all."""
+"""The longest wait for RabbitMQ to confirm a message: one that is short of memory or disk confirms none."""
 
 
 class Queue:

@@ -123,7 +123,7 @@ class _Demo:
         return self._report(self._follow(expected))
 
     def stay(self, flower_sign_in: str) -> None:
-        """Tells what there is to see, until Ctrl-C."""
+        """Prints what there is to see, and waits for Ctrl-C."""
         email, password = self._guest()
         command, web = this_command(), url_of(*web_address())
         failed = [one for one in self._deliveries() if one.state == "failed"]

@@ -53,7 +53,7 @@ class LocalBackend:
     def webhook(self, slug: str | None, webhook_id: int) -> JSON:
         """One, with its signing secret."""
         account = self._account(slug)
-        secrets.show(self._storage, account.id, webhook_id)  # so that the audit log tells of it
+        secrets.show(self._storage, account.id, webhook_id)  # which the audit log records
         webhook = self._storage.read(webhooks.find, self._storage.secrets, account.id, webhook_id)
         return self._with_secret(webhook, account)
 
@@ -124,7 +124,8 @@ class LocalBackend:
 
     def count_replay(self, slug: str | None, criteria: Mapping[str, Any]) -> int:
         """How many deliveries it would send."""
-        return job.dry_run(self._storage, self._account(slug), criteria, redelivery_limit=self._settings.redelivery_limit)
+        account, limit = self._account(slug), self._settings.redelivery_limit
+        return job.dry_run(self._storage, account, criteria, redelivery_limit=limit)
 
     def replays(self, slug: str | None) -> list[JSON]:
         """The newest of the account."""

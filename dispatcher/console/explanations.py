@@ -1,11 +1,11 @@
-"""Reasons, in sentences: why an event made no delivery for a webhook. Pure."""
+"""Reasons, in sentences: why an event got no delivery to a webhook. Pure."""
 
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS
 from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
 
 
 def why_not_sent(event: EmittedEvent, webhook: NonRecipient) -> str:
-    """Why `event` made no delivery for `webhook`, as far as the webhook's present state shows."""
+    """Why `event` got no delivery to `webhook`, as far as the webhook's present state shows."""
     if event.is_waiting:
         return "The event has not been fanned out yet."
     if webhook.created_at > event.recorded_at:

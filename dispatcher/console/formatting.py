@@ -17,7 +17,7 @@ from dispatcher.model.webhook import POLL_URL
 from dispatcher.phrases import counted, number, span
 
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*\Z")
-"""Nothing else is looked for among the system's files."""
+"""Other names are never sought among the system's files."""
 
 
 def ago(at: datetime | None) -> Markup | str:

@@ -1,6 +1,6 @@
 """The portal: the console of one account, for a customer who comes by a link and has no password.
 
-A link is followed by GET, which changes nothing: what looks at links before people do, such as a mail scanner, does not
+A link is followed by GET, which changes nothing: what follows links before people do, such as a mail scanner, does not
 use it up. Its page sends the token by POST, which starts the session: at once in a frame, or where another page led to
 it and this browser has no session of another account; else when somebody presses the button.
 """
@@ -43,7 +43,7 @@ def enter() -> Response:
     if view is None or view.is_started:
         return _not_valid()
     mine = portal_view()
-    is_other = mine is not None and mine.account.id != view.account.id  # a stranger's link? They look, and press
+    is_other = mine is not None and mine.account.id != view.account.id  # a stranger's link? The viewer decides
     g.portal, g.person = view, None
     response = page("portal_enter.html", token=token, goes_on=not is_other)
     response.headers["X-Robots-Tag"] = "noindex"

@@ -13,7 +13,9 @@ HIDDEN = "(hidden)"
 _NO_KEYS = SigningKeys(secret="", hmac=b"", ed25519=lambda _: b"")
 
 
-def sent_headers(delivery: DeliveryRow, webhook: Webhook, user_agent: str, *, hides_headers: bool) -> list[tuple[str, str]]:
+def sent_headers(
+    delivery: DeliveryRow, webhook: Webhook, user_agent: str, *, hides_headers: bool
+) -> list[tuple[str, str]]:
     """Name and value of each, with the time of the last attempt; HIDDEN for tokens, secret headers and signatures.
 
     `hides_headers`: also the values of the webhook's `headers`, for viewers who may not change them.

@@ -140,7 +140,7 @@ def _lock(fd: int, kind: int) -> bool:
 def lock_folder(folder: Path) -> Lock:
     """The folder's `owner` lock, signed; raises ServiceStartFailed while another process has it.
 
-    The short patience is for `is_in_use`, which holds the lock for an instant when it looks.
+    The short patience is for `is_in_use`, which holds the lock for an instant.
     """
     lock = Lock(folder / "owner")
     if not lock.take(within_s=0.2):

@@ -1,4 +1,4 @@
-"""How a family of Prometheus samples is made from numbers, and the one that all processes show."""
+"""How a family of Prometheus samples is built from numbers, and the one that all processes show."""
 
 import platform
 from collections.abc import Mapping

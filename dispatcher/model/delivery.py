@@ -67,7 +67,7 @@ class Claimed:
     idempotency_key: str
     """A UUID, as text: the hot path needs it in no other form."""
     attempt_number: int
-    """Of the attempt to be made now, from 1; lost leases do not count."""
+    """Of the next attempt, from 1; lost leases do not count."""
     lease_token: str
     """A UUID, as text."""
     lease_ends_s: float = 0.0
@@ -83,7 +83,7 @@ class Claimed:
     event_id: int = 0
     """0: a ping, which has none."""
     emitted_s: float | None = None
-    """When its event was emitted: Postgres tells how long ago that was, from which this is the time by this process's
+    """When its event was emitted: Postgres says how long ago that was, from which this is the time by this process's
     monotonic clock. None for a replay."""
     traceparent: str | None = None
     """The trace of its event (W3C Trace Context); None where it is not traced."""

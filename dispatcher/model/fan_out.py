@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FanOut:
-    """Events taken, deliveries made, and the webhooks that now have work, of one transaction."""
+    """Events taken, deliveries created, and the webhooks that now have work, of one transaction."""
 
     event_count: int
     delivery_count: int

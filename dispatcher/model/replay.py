@@ -42,7 +42,7 @@ class ReplaySpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replay(ReplaySpec):
-    """A stored replay. `matched` was counted when it began; `sent` were made due since, each once."""
+    """A stored replay. `matched` was counted when it began; `sent` were handed out since, each once."""
 
     id: int
     account_id: int

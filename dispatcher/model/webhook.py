@@ -54,7 +54,7 @@ class Webhook(Options):
     created_at: datetime
     updated_at: datetime
     client_id: int | None = None
-    """The client whose it is (its row's id); None: it was made by the command."""
+    """The client whose it is (its row's id); None: an operator created it."""
     uid: str | None = None
     """The company's own id of it, one of each in an account."""
     description: str | None = None
@@ -69,7 +69,7 @@ class Webhook(Options):
     """Whether a waiting update of a resource gives way to a newer one."""
     deactivated_at: datetime | None = None
     deactivated_reason: str | None = None
-    """Why we made it inactive; None: its owner did, or it is active."""
+    """Why the dispatcher disabled it; None: its owner did, or it is active."""
     filter: Mapping[str, Any] | None = None
     """What bodies of events must match (`pipeline.filters`); None: nothing."""
 

@@ -36,7 +36,7 @@ BUSY_DRAINS, BUSY_PATIENCE_S = 4, 0.05
 
 
 class DrainMetrics(Protocol):
-    """What a process tells Prometheus of its drains (`metrics.worker`)."""
+    """What a process reports to Prometheus of its drains (`metrics.worker`)."""
 
     def observe_drain(self, deliveries: int, took_s: float) -> None: ...  # noqa: D102
     def observe_flush(self, results: int, took_s: float) -> None: ...  # noqa: D102
@@ -132,7 +132,7 @@ class DrainRunner:
             self._senders.give_back(sender)
 
     def _is_finished_aside(self, work: Drain | FirstAttempts, sender: Sender) -> bool:
-        """False where so many hang already, or so many threads run, that this thread had better wait too."""
+        """False where STRAGGLERS_MAX wait already, or the system has no thread left: then this thread waits itself."""
         if not self._stragglers.acquire(blocking=False):
             return False
         try:
@@ -162,6 +162,6 @@ def _closed_on_error(sender: Sender) -> Iterator[None]:
     """With what is in flight: nobody would collect it."""
     try:
         yield
-    except BaseException:  # also where a process is told to end
+    except BaseException:  # also SystemExit
         sender.close()
         raise

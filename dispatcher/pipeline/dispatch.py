@@ -19,7 +19,7 @@ SPREAD = 4
 FEW_WEBHOOKS, FEW_DELIVERIES = 10, 50
 """What one drain does as fast as several."""
 RESERVED = 1_000
-"""So many more may be held for these: the first delivery of one account does not wait for another's thousands."""
+"""Further webhooks that may be held for few deliveries: one account's first does not wait for another's thousands."""
 
 
 class Dispatch:
@@ -72,7 +72,7 @@ class Dispatch:
         return len(webhook_ids)
 
     def send(self, webhook_ids: Sequence[int], drains: int = SPREAD) -> int:
-        """Sends webhooks that are held already to drains, at least so many; returns how many messages that took."""
+        """Sends webhooks that are held already to at least `drains` drains; returns how many messages that took."""
         messages = 0
         for ids, is_slow in zip(self._by_health(webhook_ids), (False, True), strict=True):
             # A few webhooks with much work are spread: together in one drain they would share one thread.

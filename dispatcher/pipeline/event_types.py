@@ -20,16 +20,16 @@ from dispatcher.storage.pipeline.event_types import Newer, newer_by
 logger = logging.getLogger(__name__)
 
 CURRENT_S = 0.5
-"""What was asked for less than so long ago is current."""
+"""The age up to which what was read is current."""
 ASKED_AGAIN_S, _ASKS_LIMIT = 1.0, 1_000
-"""An unknown event is asked for again after so long; so many of them are remembered."""
+"""The seconds after which an unknown event is asked for again, and how many unknown names are remembered."""
 STOP_S = 1.0
 
 _checked_s = float("-inf")
 
 
 def is_stale(names: Iterable[str]) -> bool:
-    """Whether who emits these looks first: one is unknown, or is a stored one that may have changed."""
+    """Whether an emit of these reads the stored types first: one is unknown, or is stored and may have changed."""
     events = active().events
     return any(
         name not in events or (events[name].catalogue == NAME and clock.monotonic() > _checked_s + CURRENT_S)

@@ -35,7 +35,7 @@ BATCH_SIZE, MOST_BATCHES = 500, 20
 LINGER_S, TURN_S = 2.0, 30.0
 """A fan-out that is notified of commits goes on until there was none for LINGER_S, and at most TURN_S in all."""
 FLAG_S = 0.5
-"""So often it says that no other is wanted."""
+"""How often it renews its claim that no other fan-out is needed."""
 NOTHING = Claim(claimed=(), targets={})
 
 

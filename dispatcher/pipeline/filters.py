@@ -95,7 +95,7 @@ class _Compiler:
         return _all(parts) if key == "$and" else _any(parts)
 
     def _alternatives(self, values: Sequence[Any], path: str, at: str, leaves: Sequence[Schema]) -> str:
-        """One of the values or conditions holds: those of the value itself in one look at it."""
+        """One of the values or conditions holds: those of the value itself in one comparison."""
         self._count += len(values)
         if self._count > CONDITION_LIMIT:
             return self._wrong(at, f"has too many conditions (maximum is {CONDITION_LIMIT} in a filter)")

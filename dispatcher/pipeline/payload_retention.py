@@ -12,7 +12,7 @@ from dispatcher.storage.admin import payload_retentions, payloads
 from dispatcher.storage.engine import Connection, Storage
 
 SCAN = 2_000
-"""Events that a batch looks at."""
+"""Events that a batch reads."""
 
 
 def erase_expired(storage: Storage, limit_s: float) -> int:

@@ -4,12 +4,12 @@ each 250 ms   send what is due to drains (`Dispatch.release_due`); also in betwe
 each 3 s      say that this process lives, free what dead ones held, and compare the schedule with the rows where that
               is due (`Reconciler`): each 15 s, one worker at a time, and when something may be missing
 each 5 s      roll up the stats of what has finished (`rollups.count`)
-each hour     make and drop the days of history (`prune`), one worker at a time, in a thread of its own
+each hour     create and drop the days of history (`prune`), one worker at a time, in a separate thread
 at a commit   of events Postgres notifies the workers that fan out: these wake the `fan_out` that stays in them, or send
               one, unless one waits or stays elsewhere
 each 5 s      say that this worker lives; end the process if its broker connection is gone for good
-each 15 s     look for alerts (`alerts.runner`): one worker at a time, in a thread of its own
-each 2 s      step the running replays (`replays.job`); faster while one runs, and in a thread of its own, because
+each 15 s     check for alerts (`alerts.runner`): one worker at a time, in a separate thread
+each 2 s      step the running replays (`replays.job`); faster while one runs, and in a separate thread, because
               what is due must not wait for a batch
 """
 
@@ -124,7 +124,7 @@ class Ticks:
             self._pruning.start()
 
     def _run_prune(self, _: threading.Event) -> None:
-        """In a thread of its own: what is due must not wait until histories are erased."""
+        """In a separate thread: what is due must not wait until histories are erased."""
         with guarded("tick.failed"):  # the thread's outermost
             settings = self._settings
             prune(self._storage, settings.retention_days, settings.audit_days, settings.outboxes)

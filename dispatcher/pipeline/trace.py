@@ -1,4 +1,4 @@
-"""What the flow tells whoever traces (`dispatcher.tracing`), where that is switched on; it knows no tracing itself."""
+"""What the flow reports to `dispatcher.tracing`, where that is enabled; it knows no tracing itself."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -36,7 +36,7 @@ class NoSpan:
     traceparent = None
 
     def stored(self, event_ids: Sequence[int]) -> None:
-        """Nobody is told."""
+        """Traces nothing."""
 
 
 def untraced(names: Sequence[str], traceparent: str | None) -> AbstractContextManager[EmitSpan]:

@@ -6,7 +6,7 @@ stop      no batch after this; `resume` lets it go on from there
 dry_run   count, and store nothing
 
 Live traffic goes first: a webhook is filled up only as far as its receiver keeps up with (`model.replay.due_limit`).
-What matches is decided by when the job was made, so what fails again meanwhile is not sent a second time.
+What matches is decided by when the job was created, so what fails again meanwhile is not sent a second time.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The clock in Redis: which webhooks want attention, and when. A hint: it can be rebuilt from the rows at any time.
+"""The schedule in Redis: which webhooks are due, and when. A hint: it can be rebuilt from the rows at any time.
 
     dispatcher:due           sorted set   webhook id → when it is due, ms of Redis' own time
     dispatcher:held          sorted set   webhook id → until when it is held, ms; expired holds are free
@@ -11,7 +11,7 @@
                                           a fan-out stays and hears of commits; expires
     dispatcher:reconcile     string       the run of Redis in which the rows were last compared, and when, ms
     dispatcher:prune         string       set while days were created and dropped lately; expires
-    dispatcher:alerts        string       set while alerts were looked for lately, or are being sent; expires
+    dispatcher:alerts        string       set after a check for alerts, and while some are sent; expires
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
     dispatcher:bucket:<id>   string       tokens of a webhook with a rate limit, and of when; expires
     dispatcher:workers       sorted set   worker name → when it was last seen, ms
@@ -72,7 +72,7 @@ class Released:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
-    """The clock at a glance: how many webhooks are due, held and paused, the workers, and some webhooks by id."""
+    """The schedule at a glance: how many webhooks are due, held and paused, the workers, and some webhooks by id."""
 
     due: int
     held: int
@@ -80,7 +80,7 @@ class Survey:
     workers: tuple[str, ...]
     healths: Mapping[int, Health]
     pauses_s: Mapping[int, float]
-    """For how long yet a webhook is paused; absent where it is not."""
+    """Seconds until a webhook's pause ends; absent where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +127,7 @@ def connect(url: str, timeout_s: float) -> Any:
 
 
 class Schedule:
-    """The clock. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
+    """The schedule. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
 
     def __init__(self, url: str, *, hold_s: float = 15.0, timeout_s: float = 2.0, owner: int = 1) -> None:
         self._redis = connect(url, timeout_s)
@@ -192,7 +192,7 @@ class Schedule:
         return [int(webhook) for webhook in self._run("release", _SETS, arguments)]
 
     def spend(self, requested: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, float]]:
-        """Of webhooks with a rate limit, webhook → (requests a second, requests wanted now), takes what they may send.
+        """Of webhooks with a rate limit, webhook → (requests a second, requests to send now), takes what they may send.
 
         Returns webhook → (requests granted, tokens left; below one: none more now).
         """
@@ -204,13 +204,13 @@ class Schedule:
         return {webhook: (int(got), float(left)) for webhook, (got, left) in zip(requested, pairs, strict=True)}
 
     def resume(self, webhook_ids: Sequence[int]) -> None:
-        """Ends pauses and forgets healths: somebody changed the webhook, or wants it tried now."""
+        """Ends pauses and forgets healths: somebody changed the webhook, or asks for an attempt now."""
         with translated():
             self._redis.zrem(PAUSED, *webhook_ids)
             self._redis.delete(*(f"{_HEALTH}{webhook}" for webhook in webhook_ids))
 
     def pauses(self) -> dict[int, float]:
-        """The webhooks that are paused, and for how many seconds yet."""
+        """The webhooks that are paused, and the seconds until that ends."""
         with translated():
             seconds, micros = self._redis.time()
             now_ms = seconds * 1000 + micros / 1000
@@ -273,12 +273,12 @@ class Schedule:
             return bool(self._redis.set(PRUNE, "1", nx=True, px=max(1, int(every_s * 900))))
 
     def claim_alerts(self, for_s: float) -> bool:
-        """Whether the caller shall look for alerts: nobody else does for `for_s` seconds, over all workers."""
+        """Whether the caller shall check for alerts: nobody else does for `for_s` seconds, over all workers."""
         with translated():
             return bool(self._redis.set(ALERTS, "1", nx=True, px=int(for_s * 1000)))
 
     def hold_alerts(self, for_s: float) -> None:
-        """Alerts are sent: nobody looks for more for `for_s` seconds."""
+        """Alerts are being sent: nobody checks for more for `for_s` seconds."""
         with translated():
             self._redis.set(ALERTS, "1", px=int(for_s * 1000))
 
@@ -341,7 +341,7 @@ class Schedule:
         ]
 
     def sizes(self) -> dict[str, int]:
-        """How many webhooks are in the clock (`due`) and how many of them a drain holds (`held`)."""
+        """How many webhooks the schedule has (`due`), and how many of them a drain holds (`held`)."""
         with translated():
             return {"due": self._redis.zcard(DUE), "held": self._redis.zcard(HELD)}
 

@@ -1,6 +1,6 @@
-"""Tries to sign in, counted in Redis for all processes.
+"""Attempts to sign in, counted in Redis for all processes.
 
-dispatcher:sign_ins:<hash>   string   tries in the window that the first began, with which it expires
+dispatcher:sign_ins:<hash>   string   attempts in the window that the first began, with which it expires
 
 A key holds a hash: people type their e-mails, and sometimes their passwords, into the field for the name.
 """
@@ -23,7 +23,7 @@ class SharedSignInCounter:
         self._forgive = self._redis.register_script((folder / "sign_ins_forgive.lua").read_text())
 
     def count(self, limits: Sequence[tuple[str, int]]) -> tuple[int, float] | None:
-        """Counts a try under each name, with the most that it may have, in order, up to the first that has more.
+        """Counts an attempt under each name, in order, up to the first that has more than it may.
 
         Returns the place of that one and the seconds until it counts anew; None where none has more.
         """
@@ -33,7 +33,7 @@ class SharedSignInCounter:
         return (int(place) - 1, int(left_ms) / 1000) if int(place) else None
 
     def forgive(self, names: Sequence[str]) -> None:
-        """The last try was right: the first name's are forgotten, and of each other's this one."""
+        """The last attempt was right: those of the first name are forgotten, and of each other name this one."""
         with translated():
             self._forgive(keys=[_key(name) for name in names])
 

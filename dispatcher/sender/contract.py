@@ -44,7 +44,7 @@ class Request:
     certificate: ClientCertificate | None = None
     """For a receiver that asks for one; no other request goes over its connections."""
     oauth2: OAuth2 | None = None
-    """Whose token is sent with it (`authorizing`): those who make connections do not look at it."""
+    """Whose token is sent with it (`authorizing`): senders ignore it."""
     destination: Destination | None = None
     address: str | None = None
     """For the proxy, in the place of the URL's host (`lookups`): one that is permitted."""

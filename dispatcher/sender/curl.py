@@ -31,7 +31,7 @@ _CAPACITY = 512
 """Requests in flight, and connections kept: two threads of this fit under the usual limit of open files."""
 
 _SCAN_S = 0.25
-"""How often old transfers are looked for, to be listened to: one may never end."""
+"""How often old transfers are sought, to be listened to: one may never end."""
 
 _OVERHEAD_MAX = 8 << 20
 """Bytes of TLS beyond twice those of all responses that an old transfer may cost."""
@@ -85,7 +85,7 @@ class CurlSender:
         """Begins `request`; its bytes leave with the next call of `results`. What cannot be sent is a result."""
         exchange = self._free.pop() if self._free else self._make_exchange()
         if not self._running:
-            self._polled_s = monotonic()  # until now there was nothing to look at
+            self._polled_s = monotonic()  # until now there was nothing to poll
         exchange.stalled_before_s = self._stalled_s
         try:
             exchange.prepare(request, self._resolver)

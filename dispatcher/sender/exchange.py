@@ -33,7 +33,7 @@ _IDLE_S = 4
 the moment in which we send into a connection that is being closed."""
 
 _STREAM_REFUSED = re.compile(rb"HTTP/2 stream \d+ refused by server")
-"""libcurl tells of a refused stream only in its log. Should its words change, no repetition is let out at all."""
+"""libcurl reports a refused stream only in its log. Should its words change, no repetition is let out at all."""
 
 _CERTIFICATE_REQUESTED = re.compile(rb".*TLS handshake, Request CERT")
 """Over TLS 1.3 a receiver that requires a client certificate breaks a connection off after the handshake."""
@@ -211,7 +211,7 @@ class Exchange:
         self._certificate = certificate
 
     def set_verbose(self, on: bool = True) -> None:
-        """Has libcurl tell what it does and receives, which costs a sixth more for a request over plain HTTP."""
+        """Has libcurl log what it does and receives, which costs a sixth more for a request over plain HTTP."""
         if self._is_verbose is not on:
             self.curl.setopt(pycurl.VERBOSE, on)
             self._is_verbose = on

@@ -21,7 +21,7 @@ from dispatcher.sender.wire import Resolver, Unsendable, parse_target
 
 _THREADS = 16
 _KEPT_S = 30.0
-"""What a name's lookup came to is used for so long."""
+"""How long the result of a lookup is used."""
 _KEPT_MAX = 10_000
 LOOKUP_LATE = "the name lookup took too long"
 

@@ -183,7 +183,7 @@ def rows(connection: Connection, sql: str, /, **parameters: Any) -> list[Row]:
     """The rows of one statement, which is planned once where it is `Planned`; its parameters are `%(name)s`."""
     if isinstance(connection, psycopg2.extensions.connection):
         return of_psycopg2.rows(connection, sql, parameters or None)
-    if isinstance(sql, Planned):  # else the driver's connection need not be looked for
+    if isinstance(sql, Planned):  # else the driver's connection is not needed
         sql = of_psycopg2.planned(connection.connection.dbapi_connection, sql)
     return of_sqlalchemy.rows(connection, sql, parameters or None)
 

@@ -27,13 +27,14 @@ SMALL_BODY = 64 * 1024
 FORM_LIMIT = SMALL_BODY
 """Bytes of a body that nobody's token stands for."""
 SILENCE_S = 10.0
-"""The next part of a body is there after so long."""
+"""The longest wait for the next part of a body."""
 RATE = 16 * 1024
-"""Bytes a second that a body comes with, on the whole, but for SILENCE_S."""
+"""Bytes a second at which a body must arrive on average, once SILENCE_S is over."""
 READ_S = 60.0
-"""A body is there after so long, or the request is given up."""
+"""The longest wait for a whole body; then the request is given up."""
 LINGER_S, LINGER_MOST = 5.0, 4 * BODY_LIMIT
-"""After an answer to a body that was not read so much is thrown away: who still sends would not see the answer."""
+"""The seconds and bytes for which an unread body is still received after the response: a client that was cut off while
+it sends would not see the response."""
 
 
 class ClientGone(Exception):
@@ -109,7 +110,7 @@ def _length(environ: Mapping[str, Any]) -> int | None:
 
 
 class Unread(RawIOBase):
-    """Stands for a body that shall not be read: whoever tries is refused. Who need not read it answers as always."""
+    """Stands for a body that must not be read: reading it is refused. A response that needs no body is as always."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -1,10 +1,10 @@
-"""The connections of one process: how many there may be, and how long each may keep us waiting.
+"""The connections of one process: at most how many, and how long each may keep us waiting.
 
-At any time it is either our turn on a connection (a request is whole, and is being answered) or the client's, who owes
-a head, a body, or the taking of an answer. What a client owes has an end: nobody holds a connection for longer than
-that by saying nothing. Where there are as many as there may be, whoever has kept us waiting longest gives way to the
-newcomer: strangers that owe something first, then those on which nothing is asked, then known clients that send a
-body. Only where it is our turn on all of them is a newcomer refused.
+At any time it is either our turn on a connection (a request is complete, and is being answered) or the client's, which
+owes a head, a body, or the reading of a response. What a client owes is due after a fixed time, so no silent client
+holds a connection for longer. When all connections are in use, the one that has kept us waiting longest gives way to
+the newcomer: first unknown clients that owe something, then idle connections, then known clients that send a body. Only
+when it is our turn on all of them is the newcomer refused.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ from dispatcher.api.http import json_text
 CONNECTIONS, TURN = "connections", "turn"
 """In the server's state the process's Connections, in a request's the Turn of its connection."""
 HEAD_S = 10.0
-"""A request's head is whole so long after the connection, or the head, began."""
+"""The time for a request's head, from the start of the connection or of the head."""
 HEAD_LIMIT = 64 * 1024
 """Bytes of it."""
 PIPELINED_MOST = 100
 """Requests that come in one piece: each costs memory before it is its turn."""
 ANSWER_S = 30.0
-"""An answer is taken within so long."""
+"""The time in which a client must take a response."""
 KEPT_S = 80.0
-"""A connection on which nothing is asked lives so long at most; the server closes it before (`server.py`)."""
+"""The longest life of an idle connection; the server closes it before (`server.py`)."""
 SWEEP_EVERY_S = 1.0
-"""So much later than it might a late connection is ended."""
+"""How late an overdue connection may be ended."""
 
 
 class Owed(Enum):

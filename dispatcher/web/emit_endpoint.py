@@ -46,7 +46,7 @@ from dispatcher.web.posted_events import PostedEvents
 Returned = TypeVar("Returned")
 
 RENDERED_BYTES = 512 * 1024
-"""A body of up to so many is rendered on the event loop, which stands still for 0.02 ms an event meanwhile."""
+"""A body up to this size is rendered on the event loop, which stands still for 0.02 ms an event meanwhile."""
 EVENTS_MOST = 1_000
 """In one commit."""
 

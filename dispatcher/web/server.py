@@ -24,11 +24,11 @@ from dispatcher.web.asgi import Asgi
 from dispatcher.web.connections import Connection
 
 FILES_BESIDES = 100
-"""That a process has open besides its connections: libraries, Postgres, Redis, what is being sent by `ping`."""
+"""Open files of a process besides its connections: libraries, Postgres, Redis, requests of `ping`."""
 GRACE_S = 30
-"""At its end a process answers what it was asked for so long."""
+"""How long a process that stops goes on with the requests it has."""
 RESTART_S = 0.5
-"""A process that ended is started again after so long."""
+"""The pause before a process that ended is started again."""
 _BACKLOG = 2_048
 
 

@@ -49,7 +49,7 @@ class PlannedChange:
 def plan(
     storage: Storage, schedule: Schedule, settings: Settings, document: Any, *, prunes: bool = False
 ) -> list[PlannedChange]:
-    """What differs from the file, in the order in which it is to be made; raises InvalidFile.
+    """What differs from the file, in the order in which it is to be applied; raises InvalidFile.
 
     `prunes`: webhooks that an account's list does not name are deleted, but for those of its clients.
     """

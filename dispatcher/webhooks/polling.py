@@ -1,4 +1,4 @@
-"""Deliveries of a polled webhook, fetched in order with the body and headers of the request that is not made.
+"""Deliveries of a polled webhook, fetched in order with the body and headers of the request that is not sent.
 
 They are the reader's until it acknowledges them: whoever asks again from the same place gets the same ones.
 """
@@ -54,7 +54,7 @@ class PollToken:
 def fetch(
     storage: Storage, policy: DrainPolicy, webhook_id: int, *, after: int, limit: int
 ) -> tuple[list[Fetched], int, bool]:
-    """Deliveries in their places beyond `after`; the last place that was looked at, and whether more may follow.
+    """Deliveries in their places beyond `after`; the last place that was read, and whether more may follow.
 
     What cannot be rendered stops what comes after it for PATIENCE_S: a process of the next release may know how. Then
     it fails, and is left out.
@@ -141,5 +141,5 @@ def _rendered(policy: DrainPolicy, target: Target, kept: Kept, sent_at: int) -> 
 
 
 def _without_secrets(target: Target) -> Target:
-    """They tell a receiver who is sending; whoever fetches knows that."""
+    """These prove the sender to a receiver; a reader of the API needs no proof."""
     return replace(target, auth_header=None, options=replace(target.options, secret_headers={}))

@@ -82,7 +82,7 @@ def _pin(event: EventType, version: int) -> Pin:
 def _downgraded_example(event: EventType, pinned: EventType) -> Mapping[str, Any]:
     try:
         downgraded = event.downgraded(event.render(event.example, "UTC")[0].decode(), pinned.version, "UTC")
-    except (InvalidEvent, DowngradeFailed):  # which `dispatcher catalogue check` tells its author
+    except (InvalidEvent, DowngradeFailed):  # which `dispatcher catalogue check` reports to its author
         return pinned.example
     body: dict[str, Any] = json.loads(downgraded)
     return body

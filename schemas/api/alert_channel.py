@@ -24,7 +24,7 @@ _MINUTES = f"must be between 1 and {WEEK_MINUTES:,}"
 class AlertChannelSchema(WireSchema):
     """Somebody who is notified. `target`: an e-mail address, or a URL, of which only the host is shown again.
 
-    `failing_after_minutes`: for so long nothing but failures, before a webhook counts as failing. `last_error`: why the
+    `failing_after_minutes`: how long nothing but failures make a webhook count as failing. `last_error`: why the
     last message was not taken, null where it was.
     """
 

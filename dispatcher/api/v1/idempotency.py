@@ -84,7 +84,7 @@ def _stored(response: Response) -> str:
 
 
 def _event_id(response: Response) -> int | None:
-    """Of the event that the response tells of: with its payload, it goes."""
+    """Of the event in the response: it goes with that event's payload."""
     body = response.get_json(silent=True)
     return body.get("event_id") if isinstance(body, dict) else None
 

@@ -83,7 +83,9 @@ def fetch(external_id: str, webhook_id: int) -> Response:
     _require_active(parts.storage, external_id, webhook_id)
     cursor = parameter("cursor", _of(webhook_id))
     limit, wait_s = parameter("limit", _within(1, MOST)) or MOST, parameter("wait", _within(0, WAIT_MOST_S)) or 0
-    fetched, last, has_more = polling.fetch(parts.storage, parts.drain_policy, webhook_id, after=cursor or 0, limit=limit)
+    fetched, last, has_more = polling.fetch(
+        parts.storage, parts.drain_policy, webhook_id, after=cursor or 0, limit=limit
+    )
     if wait_s and not fetched and not has_more:
         request.environ[EMPTY] = EmptyPoll(webhook_id, last, wait_s)
     data = [

@@ -25,9 +25,9 @@ from dispatcher.storage.pipeline.refused import Ending
 logger = logging.getLogger(__name__)
 
 TOKEN_WAIT_S, TOKEN_STEP_S = 0.25, 0.02
-"""A drain waits so long for a webhook's next token, and gathers tokens for so long."""
+"""How long a drain waits for a webhook's next token, and how long it lets tokens gather."""
 REFUSED_S = 60.0
-"""A webhook that Postgres refuses to claim for is left alone for so long."""
+"""How long a webhook is paused whose deliveries Postgres refuses to claim."""
 NOT_CLAIMED = "the delivery cannot be claimed: Postgres refuses its figures"
 
 CountsByWebhook = dict[int, int]

@@ -20,7 +20,7 @@ from dispatcher.storage.pipeline.deliveries import Finished
 logger = logging.getLogger(__name__)
 
 PROXY_PAUSE_S = 30.0
-"""While the egress proxy fails, each webhook waits so long between two tries: its deliveries use up their attempts."""
+"""While the egress proxy fails, the pause of a webhook between two attempts, which its deliveries use up."""
 
 
 @dataclass(slots=True)

@@ -23,12 +23,12 @@ from dispatcher.sender.contract import Sender
 from dispatcher.storage.engine import Storage
 
 TURN_S = 1.0
-"""A drain claims for so long, then passes what is left on, so that others get the slot and a worker can stop."""
+"""How long a drain claims; then it passes on what is left, so that others get the slot and a worker can stop."""
 STRAGGLING_S = 0.5
-"""What has been in flight for so long while nothing else is left to do is a straggler (`Drain.finish`)."""
+"""The age at which a request is a straggler, when nothing else is left to do (`Drain.finish`)."""
 CLAIM_AGAIN_S = 2.0
-"""After a claim that failed, its webhooks are due again so much later, up to twice that: each at another time, so that
-one whose claim takes too long is in a chunk with others then."""
+"""After a failed claim its webhooks are due again after this, or up to twice as long: at different times, so that a
+webhook whose claim takes too long is then in a chunk with others."""
 
 
 class Drain:

@@ -52,8 +52,8 @@ class Recorder:
     def record(self, finished: Sequence[Finished]) -> list[Finished]:
         """Stores attempts and moves their deliveries; returns what was stored, and never raises.
 
-        With Postgres down it tries until the last of their leases ends: what was not stored by then counts as lost and
-        is sent again. What somebody else has locked is in `locked` then; the next call tries it too.
+        While Postgres is down it repeats until the last of their leases ends: what is not stored by then counts as lost
+        and is sent again. What another transaction has locked stays in `locked`, for the next call.
         """
         waiting, self.locked = self.locked, []
         left: list[tuple[Sequence[Finished], Store]] = [(finished, self._store)] if finished else []

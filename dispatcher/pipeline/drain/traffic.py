@@ -26,14 +26,14 @@ from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline.deliveries import Finished
 
 STORAGE_PAUSE_S = 0.5
-"""Between two tries to record while Postgres is away, or while all that is left is locked."""
+"""Between two attempts to record while Postgres is down, or while everything left is locked."""
 UNREADABLE_S = 60.0
 """A webhook whose secrets no key in SECRET_KEYS opens is paused for this long."""
 STEP = 32
 """Requests that are started before responses are processed. Connections of receivers that are fast serve again
 then; each further one costs more than a request."""
 TURN_S = 0.01
-"""A drain whose requests come back at once claims and records so often, and others have their turn."""
+"""How often a drain claims and records whose receivers respond at once, so that others have their turn."""
 
 
 class Traffic:

@@ -1,4 +1,4 @@
--- Counts a try to sign in, limit by limit, as far as none is exceeded: what one refuses, the later ones do not see.
+-- Counts an attempt to sign in, limit by limit, as far as none is exceeded: what one refuses, the later ones do not see.
 -- KEYS: the count of each limit. ARGV: window in milliseconds, then the most of each.
 -- Returns the place of the limit that is exceeded (0: none) and the milliseconds until its window ends.
 for place, key in ipairs(KEYS) do

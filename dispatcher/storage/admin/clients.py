@@ -10,7 +10,7 @@ from dispatcher.storage.engine import Connection, one, record, rows
 from dispatcher.storage.secrets import hash_of, new_secret
 
 SCOPES = ("webhooks", "events:read", "events:write", "deliveries")
-"""What a client may be allowed; all of it unless told otherwise."""
+"""What a client may be allowed; all of it by default."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

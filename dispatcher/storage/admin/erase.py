@@ -2,7 +2,7 @@
 
 A deleted account ends at once, with its clients, users and tokens (`end_account`). Its webhooks get nothing more, and
 its history goes batch by batch. An emit that was under way may still store an event: so a tombstone is left, which the
-hourly prune looks at again, and which goes after an hour with nothing more to delete.
+hourly prune visits again, and which goes after an hour with nothing more to delete.
 """
 
 from collections import Counter

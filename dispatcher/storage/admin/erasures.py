@@ -1,4 +1,4 @@
-"""Erasures: whose payloads are to be erased, how far that is, and the events to look at.
+"""Erasures: whose payloads are to be erased, how far that is, and the events to check.
 
 Of a person only a digest is kept once an erasure has finished: enough to erase them again after a restore.
 """
@@ -160,7 +160,7 @@ def bodies(connection: Connection, event_ids: Sequence[int]) -> dict[int, str]:
 
 
 def advance(connection: Connection, erasure: Erasure, reached: int, erased: Counter[str], *, is_whole: bool) -> Erasure:
-    """It, once events up to that id were looked at; `is_whole`: those were all."""
+    """The erasure, once events up to that id are done; `is_whole`: those were all."""
     counts = {name: erased[name] for name in ("events", "attempts", "cancelled")}
     row = rows(connection, _ADVANCE, id=erasure.id, reached=reached, is_whole=is_whole, **counts)[0]
     advanced = record(Erasure, row)

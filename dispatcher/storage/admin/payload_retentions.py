@@ -27,7 +27,7 @@ on conflict (name) do update set reached = greatest(r.reached, excluded.reached)
 """
 _COUNT = "update dispatcher.payload_retentions set erased = erased + %(count)s where name = %(name)s"
 
-# Sums of erasures of accounts that are deleted are gone with them, which looks like a counter that begins anew.
+# Sums of erasures of accounts that are deleted are gone with them, which Prometheus reads as a counter reset.
 _TOTALS = """
 select (select coalesce(sum(events), 0) from dispatcher.erasures),
     (select coalesce(sum(erased), 0) from dispatcher.payload_retentions),
@@ -36,7 +36,7 @@ select (select coalesce(sum(events), 0) from dispatcher.erasures),
 
 
 class Walk(NamedTuple):
-    """How many events were looked at, the last one's id, and those whose payloads are to be erased."""
+    """How many events were read, the last one's id, and those whose payloads are to be erased."""
 
     scanned: int
     last_id: int | None

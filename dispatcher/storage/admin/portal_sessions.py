@@ -19,7 +19,7 @@ _VIEW = """s.id, s.role, s.label, s.return_url, s.started_at is not null, s.them
 from dispatcher.portal_sessions s join dispatcher.accounts a on a.id = s.account_id"""
 _LIVE = "s.ends_at > now() and a.ended_at is null"
 
-# Some that have ended go with each new one, so that nothing else needs to look for them. Index: portal_sessions_by_end.
+# Some that have ended go with each new one, so that nothing else needs to delete them. Index: portal_sessions_by_end.
 _CREATE = f"""
 with ended as (
     delete from dispatcher.portal_sessions where id = any (array (

@@ -100,7 +100,7 @@ select {_COLUMNS} from w join dispatcher.accounts a on a.id = w.account_id
 """
 
 # `for update`, because a fan-out or a replay that has just matched the webhook holds it `for key share`: its deliveries
-# are committed before they are looked for here. A plain update would not wait for it, nor hold up the next.
+# are committed before they are selected here. A plain update would not wait for it, nor hold up the next.
 _DELETE = """
 update dispatcher.webhooks set deleted_at = now(), active = false, updated_at = now()
 where id = any (array (select id from dispatcher.webhooks where {which} order by id for update))

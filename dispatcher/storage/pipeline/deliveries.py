@@ -1,4 +1,4 @@
-"""Deliveries: claimed under a lease, recorded with their attempts, released, and rebuilt into the clock.
+"""Deliveries: claimed under a lease, recorded with their attempts, released, and rebuilt into the schedule.
 
 One seam shifts time for tests: every statement takes "now" from `dispatcher.now()`, which adds the session's
 `dispatcher.shift` (seconds; unset outside tests).
@@ -199,7 +199,7 @@ RESTART = f"""state = 'pending', finished_on = null, position = null, lease_toke
     lost_before = lost_count + lost_count_smallint - lost_before_smallint,
     redelivery_count = redelivery_count + 1, outdated = null, updated_at = dispatcher.now(),
     resource = coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")})"""
-"""SQL: what is set of a finished delivery that is sent again: its tries begin anew. Needs `order.keyed`.
+"""SQL: what is set of a finished delivery that is sent again: its attempts begin anew. Needs `order.keyed`.
 
 What people ask for is sent, also if it is outdated.
 """
@@ -298,8 +298,8 @@ def claim(
 ) -> Claim:
     """Leases what is due, in one statement: of each webhook of `slots` at most that many.
 
-    Of webhooks with a rate limit, only those in `allowed` and so many, by default one: the caller learns of the limit
-    by this claim. `now_s`: the monotonic clock, now; leases end `lease` later at the earliest. Commit before a byte is
+    Of webhooks with a rate limit, at most as many as `allowed` says, by default one: the caller learns of the limit by
+    this claim. `now_s`: the monotonic clock, now; leases end `lease` later at the earliest. Commit before a byte is
     sent.
     """
     claim_rows = rows(
@@ -377,7 +377,7 @@ def all_due(connection: Connection, *, after: int, limit: int) -> list[Due]:
 
 
 def replay(connection: Connection, delivery_id: int, limit: int) -> int | None:
-    """Makes a finished delivery pending again, its tries anew; returns its webhook. It needs a transaction.
+    """Makes a finished delivery pending again, with new attempts; returns its webhook. It needs a transaction.
 
     With order, it is held back like any other. None where it is pending already, was redelivered `limit` times, or its
     webhook or its event is gone: `why_not`.

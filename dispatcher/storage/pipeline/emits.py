@@ -35,7 +35,7 @@ select account_id, key from unnest(%(account_ids)s::int[], %(keys)s::text[]) as 
 where not pg_try_advisory_xact_lock(hashtextextended(account_id || ':' || key, 0))
 """
 
-# Index: events_by_key, in each partition; one look for each key, whatever the statistics say.
+# Index: events_by_key, in each partition; one probe for each key, whatever the statistics say.
 _BY_KEY = """
 select asked.account_id, asked.key, e.id, e.name, e.created_at at time zone 'utc'
 from unnest(%(account_ids)s::int[], %(keys)s::text[]) as asked (account_id, key)

@@ -9,7 +9,7 @@ COLUMNS = """t.name, t.version, t.resource, t.resource_id, t.schema::text, t.exa
     t.updated_at, t.deleted_at"""
 """In the order of StoredType."""
 
-# One look at one row, and no more where nothing has changed. A single statement sees both tables at one moment.
+# Reads one row, and no more where nothing has changed. A single statement sees both tables at one moment.
 _NEWER = f"""
 select r.revision, {COLUMNS} from dispatcher.event_types_revision r left join dispatcher.event_types t on true
 where r.id = 1 and r.revision <> %(revision)s::bigint

@@ -24,8 +24,8 @@ def subscribed(name: str, webhook: str = "w") -> str:
 # Taking an event out of the outbox and making its deliveries is one statement: once, or not at all. A webhook that it
 # matched cannot be deleted before the commit, so that the deletion finds its deliveries and cancels them.
 # Bodies are read once for all filters, when the first webhook with one is met, and not at all where there are none. As
-# arrays, because a further table in this plan would cost each fan-out more than the look at `filter_path` does. By
-# `case`, or the planner may ask for bodies before it looks at names.
+# arrays, because a further table in this plan would cost each fan-out more than reading `filter_path` does. By
+# `case`, or the planner may read bodies before names.
 _BODY = """(select dispatcher.event_bodies(array(select event_id from taken)))[
                 array_position((select array(select event_id from taken)), t.event_id)]"""
 MATCHED = f"""
@@ -55,7 +55,7 @@ select (select count(*) from taken), (select count(*) from made),
 
 # What still lies in the outbox before an event of ours, about the same resource, is in another fan-out's hands, or was
 # committed a moment ago. (Ours are gone.) The accounts where that is so, and the last such event. Where others have
-# more than is looked at here, it might be so everywhere. The limit also keeps the planner to the index.
+# more than is read here, it might be so everywhere. The limit also keeps the planner to the index.
 _EARLIER = f"""
 with mine as materialized (
     select w.account_id, r.resource, max(r.event_id) as event_id, bool_or(w.superseding) as supersedes

@@ -16,7 +16,7 @@ from dispatcher.storage.secrets import SecretBox
 
 # A webhook that is well neither fails nor has a rate to keep to. All its deliveries are leased, or none: no more than
 # `slots` are leased under the token then, and nothing of it is with a drain, which would not see these requests in its
-# window. It is looked at once, for its first delivery. Index: deliveries_due, at most `slots` rows a webhook.
+# window. It is read once, for its first delivery. Index: deliveries_due, at most `slots` rows a webhook.
 _LEASED = f"""
         select id, event_id, webhook_id, resource, copy_of,
             case when is_leased then dispatcher.now() + make_interval(secs => %(lease_s)s) else next_attempt_at end

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 _RECONNECT_S = 1.0
 _ECHO_S = 2.0
-"""A new connection is notified by another: to hear nothing for so long means that it never will."""
+"""A new connection is notified by another: if it hears nothing by then, it never will."""
 
 
 class NotificationListener:
@@ -32,7 +32,7 @@ class NotificationListener:
         self._try_at_s = 0.0
         self._echo_by_s: float | None = None
         self.is_deaf = False
-        """Behind a pooler that shares connections by transaction nothing arrives: look at the outbox instead."""
+        """Behind a pooler that shares connections by transaction nothing arrives: poll the outbox instead."""
 
     def wait(self, wait_s: float, stop: threading.Event) -> bool:
         """Waits up to `wait_s`; true where a notification came, or may have been missed before."""

@@ -1,6 +1,6 @@
 """Order, for webhooks that asked for it: of a resource the earliest delivery is out, and all others are held back.
 
-*What is earlier* is told by events' ids: an event that was emitted after the commit of another has the higher id. A
+*What is earlier* is decided by events' ids: an event that was emitted after the commit of another has the higher id. A
 fan-out never makes deliveries of an event while an earlier one of its resource is in another fan-out's hands.
 
 *One rule, `settle`*: whoever brings deliveries of a resource in (a fan-out, a replay), or has brought one to an end (a
@@ -54,7 +54,7 @@ select pg_advisory_xact_lock({_LOCKS}, id) from (
 # 2. All but the earliest are held back; what is in flight stays there.
 # 3. The earliest is out if nothing else is.
 # 4. Where order is not wanted any more, all are out.
-# What is asked again of a row is put so ("is true") that no plan looks it up instead of the row.
+# What is asked again of a row is written so ("is true") that no plan finds the row by it.
 _KEEP = f"""
 update dispatcher.deliveries set {end(State.SUPERSEDED)}
 where id = any (array (
@@ -143,7 +143,7 @@ from named n where d.id = n.id and (d.lease_token is null or %(leased)s)
 
 
 def resource_of(event_id: str, webhook_id: str) -> str:
-    """SQL: what the event is about, as its body tells it; null unless the webhook asked for order or superseding.
+    """SQL: what the event is about, as its body says; null unless the webhook asked for order or superseding.
 
     For deliveries that come once more, or late; of a new event the outbox knows it. Needs the parameters of `keyed`.
     """

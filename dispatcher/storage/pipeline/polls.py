@@ -1,6 +1,6 @@
 """Deliveries that are kept until they are fetched: the stream of a polled webhook, in which each has its place.
 
-*Nothing is skipped.* Neither ids nor times tell what was committed since somebody looked last. So a delivery gets its
+*Nothing is skipped.* Neither ids nor times show what was committed since the last fetch. So a delivery gets its
 place when it is first seen, one reader at a time, and places only grow: whoever has read up to one has read all before.
 
 *Order.* Places are given by event, and only to what is older than all that is in the outbox still: an event that was
@@ -167,7 +167,7 @@ def retentions(connection: Connection, days: int) -> dict[int, int]:
 
 
 def expire(connection: Connection, webhook_id: int, days: int) -> int:
-    """What was not fetched in so many days fails, ENDED_AT_ONCE at most; returns how many that were."""
+    """Fails what was not fetched within `days`, ENDED_AT_ONCE at most; returns how many that were."""
     which = {"webhook_id": webhook_id, "days": days, "limit": ENDED_AT_ONCE}
     return len(rows(connection, _EXPIRE, **which, reason=NOT_FETCHED))
 

@@ -169,7 +169,7 @@ def _size(connection: Connection, table: str) -> tuple[int, int]:
 
 
 def _sample(select: str, pages: int) -> tuple[str, float]:
-    """`select`, of a table of so many pages, over its sample; and the share of the table that this is."""
+    """`select` over a sample of a table of `pages` pages; and the share of the table that this is."""
     if pages <= RANGES * RANGE_PAGES:
         return select, 1.0
     firsts = [number * pages // RANGES for number in range(RANGES)]

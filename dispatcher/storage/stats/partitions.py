@@ -1,4 +1,4 @@
-"""Days of history: made ahead, dropped whole when their time is over. No row of history is ever deleted by itself.
+"""Days of history: created ahead, dropped whole when their time is over. No row of history is ever deleted by itself.
 
 Making and dropping a day needs the whole table for a moment. While it waits for that behind somebody who reads (a dump,
 a report), all that comes later waits behind it: emits, claims, lists. So it waits for LOCK_TIMEOUT_MS at most, and is

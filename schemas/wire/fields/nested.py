@@ -12,7 +12,7 @@ from dispatcher.schemas.wire.fields.attribute import Attribute, JsonSchema
 Problems = list[tuple[str, str]]
 """(path, reason) pairs."""
 _PROBLEMS_LIMIT = 10_000
-"""With so many the rest of an array is not looked at: two million of a body of 5 MiB would take half a minute."""
+"""After these the rest of an array is skipped: two million problems of a body of 5 MiB would take half a minute."""
 
 _ABSENT = object()
 _NEVER = (type("_Never", (), {}), bool)
@@ -79,7 +79,7 @@ class Shape(Attribute, fields.Nested):
 
     @cached_property
     def wire(self) -> Callable[[Any], Any]:
-        """A function that is made once, as it is called often."""
+        """A function that is built once, as it is called often."""
         one = partial(_object, _plan(self.of))
         return partial(_array, one) if self.many else one
 
@@ -144,7 +144,7 @@ class WireSchema(Schema, metaclass=_WithGroups):
 
 
 class _Plan(NamedTuple):
-    """An object, made ready to be gone through."""
+    """An object, prepared to be walked through."""
 
     unknown_text: str
     attributes: tuple[tuple[str, type, Callable[[Any], object], Callable[[Any], Any], str | None, str | None], ...]
