@@ -32,10 +32,11 @@ class FinalResponse(http.client.HTTPResponse):
     def __init__(self, receive_limit: int, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._reader = _LimitedReader(self.fp.detach(), receive_limit)
-        self.fp = io.BufferedReader(self._reader)
+        self.fp = self._pushback = _PushbackReader(self._reader)
 
     def begin(self) -> None:
         """Reads the head. Raises HTTPException where libcurl refuses it too."""
+        self._pushback.first = self._final_status_line()
         super().begin()
         coding = self.headers.get("Transfer-Encoding", "identity").lower()
         lengths = ",".join(self.headers.get_all("Content-Length", ["0"]))
@@ -46,10 +47,11 @@ class FinalResponse(http.client.HTTPResponse):
             self.chunked, self.will_close = False, True
         self._reader.may_end = not self.chunked  # a length is watched by urllib3
 
-    def _read_status(self) -> tuple[str, int, str]:
+    def _final_status_line(self) -> bytes:
+        """What comes after all 1xx heads, without its phrase."""
         while True:
             self._reader.may_end = True
-            line = self.fp.readline()
+            line = self._pushback.readline()
             if not line:
                 raise http.client.RemoteDisconnected("")
             match = STATUS_LINE.match(line)
@@ -58,9 +60,20 @@ class FinalResponse(http.client.HTTPResponse):
             self._reader.may_end = False
             status = int(match[1])
             if not 100 <= status <= 199 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
-                return line[:8].decode(), status, ""
-            while self.fp.readline().rstrip(b"\r\n"):
+                return line[:8] + b" %d\r\n" % status
+            while self._pushback.readline().rstrip(b"\r\n"):
                 pass  # not parsed, as http.client does: thousands of them would cost seconds of CPU
+
+
+class _PushbackReader(io.BufferedReader):
+    """Gives `first`, where it is set, before the rest."""
+
+    first = b""
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line."""
+        line, self.first = self.first, b""
+        return line or super().readline(size)
 
 
 class _LimitedReader(io.RawIOBase):
