@@ -11,8 +11,8 @@ POINTS = frozenset(
         "before_intake_commit",  # events of an outbox are stored, and not committed
         "after_intake_commit",  # they are committed, and still in the outbox
         "after_outbox_delete",  # they are deleted there, and the dispatcher still believes that they may be there
-        "after_fan_out",  # deliveries are stored, the clock was not set
-        "after_take",  # webhooks were taken from the clock, no `deliver` was sent
+        "after_fan_out",  # deliveries are stored, the schedule does not have them
+        "after_take",  # webhooks were taken from the schedule, no `deliver` was sent
         "after_claim",  # leased, nothing sent
         "before_send",  # the first request is ready
         "after_send",  # the first answer is in

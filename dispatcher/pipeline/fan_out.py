@@ -1,7 +1,7 @@
 """One event becomes a delivery for each webhook that subscribed to it, up to 500 events a transaction.
 
 NOTIFY ▶ take from the outbox ▶ make deliveries ┬▶ first attempts, here and now (first_attempts.py)
-                                                └▶ the clock, a `deliver` message, a drain (dispatch.py)
+                                                └▶ the schedule, a `deliver` message, a drain (dispatch.py)
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""A process that drains says again and again that it lives, frees what dead ones held, and keeps the clock in step."""
+"""A process that drains says again and again that it lives, frees what dead ones held, and keeps the schedule in step."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ SILENCE_S, SILENCE_FIRST_S = 4.0, 1.0
 class Heartbeat:
     """One process's. Harmless when doubled: all that is done twice is done once by the rows.
 
-    `reconcile` is called once in `every_s` over all processes, and besides where something may be missing in the clock:
-    when this process begins, after a beat that failed, after a process has died, when Redis has started anew.
+    `reconcile` is called once in `every_s` over all processes, and also where something may be missing in Redis: when
+    this process begins, after a beat that failed, after a process has died, when Redis has started anew.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Rebuilds the clock from the rows: what Redis lost, or never heard of, is found here within one interval."""
+"""Rebuilds the schedule from the rows: what Redis lost, or never heard of, is restored within one interval."""
 
 import logging
 from dataclasses import dataclass

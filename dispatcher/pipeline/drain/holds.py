@@ -1,4 +1,4 @@
-"""A drain's side of the clock. What Redis does not take is left: holds end by themselves, and `reconcile` rebuilds."""
+"""A drain's side of the schedule. What Redis does not take is left: holds end by themselves, and `reconcile` rebuilds."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence

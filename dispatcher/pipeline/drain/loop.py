@@ -139,7 +139,7 @@ class Drain:
 
     def _let_go(self, idle: Sequence[Lane]) -> None:
         waits = self._recorder.next_due(idle)
-        if waits is None:  # not released: the holds end by themselves, and the clock brings the webhooks back
+        if waits is None:  # not released: the holds end by themselves, and the schedule brings the webhooks back
             go_on = []
         else:
             if self._claimer.failed:  # Postgres reads, and does not write: its disk may be full

@@ -1,4 +1,4 @@
--- Makes webhooks due: each at most once in the clock, at the earliest time asked for, but not while it is paused.
+-- Makes webhooks due: each at most once in the schedule, at the earliest time asked for, but not while it is paused.
 -- KEYS: due, paused. ARGV: milliseconds to wait, webhook id, and so on in pairs.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
