@@ -26,7 +26,7 @@ def payload(delivery: Claimed, target: Target, checks: ClaimChecks, sent_at: int
 
 
 def render(delivery: Claimed, target: Target) -> bytes:
-    """The whole body: in its event's envelope, or the flat object of a legacy webhook; the same on every try.
+    """The whole body: in its event's envelope, or the flat object of a legacy webhook; the same on every attempt.
 
     Raises DowngradeFailed where the webhook is pinned to an older version, which it cannot be made.
     """

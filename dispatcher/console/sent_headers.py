@@ -31,11 +31,8 @@ def sent_headers(
         options=replace(webhook, headers=static, secret_headers=dict.fromkeys(webhook.secret_headers, HIDDEN)),
     )
     claimed = Claimed(
-        id=delivery.id,
         webhook_id=webhook.id,
         idempotency_key=str(delivery.idempotency_key),
-        attempt_number=1,
-        lease_token="",
         event_name=delivery.event_name,
         event_version=delivery.event_version,
         event_created_at=delivery.event_created_at,

@@ -60,18 +60,21 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claimed:
-    """A delivery this drain has leased, with all that is needed to send it. The webhook's part is read afresh."""
+    """A delivery this drain has leased, with all that is needed to send it. The webhook's part is read afresh.
 
-    id: int
+    Or a ping or a preview, which is no delivery: for these the defaults are.
+    """
+
+    id: int = 0
     webhook_id: int
-    idempotency_key: str
+    idempotency_key: str = ""
     """A UUID, as text: the hot path needs it in no other form."""
-    attempt_number: int
+    attempt_number: int = 1
     """Of the next attempt, from 1; lost leases do not count."""
-    lease_token: str
+    lease_token: str = ""
     """A UUID, as text."""
     lease_ends_s: float = 0.0
-    """When, by this process's monotonic clock; 0: a ping, which has none."""
+    """When, by this process's monotonic clock."""
     event_name: str
     event_version: int = 1
     """That of its body."""
@@ -81,7 +84,6 @@ class Claimed:
     resource: str | None = None
     """Name and id, such as `invoice:93`; only of webhooks that want order or superseding."""
     event_id: int = 0
-    """0: a ping, which has none."""
     emitted_s: float | None = None
     """When its event was emitted: Postgres says how long ago that was, from which this is the time by this process's
     monotonic clock. None for a replay."""

@@ -1,6 +1,6 @@
 """A webhook is tried out: one signed POST at once, which is no event, no delivery, and in no history.
 
-It holds `ping`, or the catalogue's example of an event; that is marked by a header, as its envelope is the event's own.
+It holds `ping`, or the catalogue's example of an event; that is marked by a header, as its envelope is that of the event.
 """
 
 import json
@@ -33,8 +33,7 @@ from dispatcher.storage.secrets import SecretBox
 
 EVENT_NAME = "ping"
 TEST_HEADER = ("webhook-test", "true")
-"""Of an example: an owner's own headers cannot begin with `webhook-`."""
-_NO_LEASE = ""
+"""Of an example: no header of a webhook's owner can begin with `webhook-`."""
 _requested = PingRequestSchema()
 
 
@@ -135,15 +134,10 @@ def _ping_result(key: str, result: Result) -> PingResult:
         response_status=str(result.status),
         reason=result.reason,
         duration_ms=round((result.finished_s - result.started_s) * 1000),
-        response_content_type=_text(result.content_type),
-        response_body=_text(result.body.decode("utf-8", "replace")),
-        response_headers=_text(result.headers),
+        response_content_type=deliveries.stored_text(result.content_type),
+        response_body=deliveries.stored_text(result.body.decode("utf-8", "replace")),
+        response_headers=deliveries.stored_text(result.headers),
     )
-
-
-def _text(value: str | None) -> str | None:
-    """As an attempt would keep it."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if value else None
 
 
 def _claimed(
@@ -163,11 +157,8 @@ def _claimed(
         target = replace(target, payload_version=PayloadVersion.V3)
     now = clock.now()
     claimed = Claimed(
-        id=0,
         webhook_id=webhook_id,
         idempotency_key=str(new_uuid7(now)),
-        attempt_number=1,
-        lease_token=_NO_LEASE,
         event_name=event_name or EVENT_NAME,
         event_version=active().events[event_name].version if event_name else FIRST,
         event_created_at=now,

@@ -24,6 +24,16 @@ from dispatcher.storage.reads.filter_preview import FilterPreview, NewestEvent
 from dispatcher.webhooks.edit import changed_attributes, checked_attributes
 
 _schema = FilterPreviewSchema()
+_ANYWHERE: dict[str, Any] = {
+    "secret_headers": {},
+    "oauth2": None,
+    "client_certificate": None,
+    "destination": None,
+    "credentials": None,
+    "payload_limit": None,
+    "timeout_s": None,
+}
+"""Attributes that say how a payload is sent, and not what is in it."""
 
 
 def preview(storage: Storage, account_id: int, requested: Mapping[str, Any]) -> FilterPreview:
@@ -38,30 +48,17 @@ def payload_preview(
     """What such a webhook would be POSTed of the newest event that it subscribes to; False: of an example.
 
     `before`: as it is stored; None: it is new. `may_read`: whether the reader may see personal fields, else an example
-    is shown. Raises InvalidWebhook. Where it is POSTed does not matter.
+    is shown. Raises InvalidWebhook. How it is sent does not matter.
     """
     is_polled = attributes.get("delivery", before.delivery if before else None) == "poll"
-    anywhere: dict[str, Any] = {
-        "webhook_url": POLL_URL if is_polled else "https://example.com/",
-        "secret_headers": {},
-        "oauth2": None,
-        "client_certificate": None,
-        "destination": None,
-        "credentials": None,
-        "payload_limit": None,
-        "timeout_s": None,
-    }
-    checked = checked_attributes(changed_attributes(before, {**attributes, **anywhere}))
+    url = POLL_URL if is_polled else "https://example.com/"
+    checked = checked_attributes(changed_attributes(before, {**attributes, **_ANYWHERE, "webhook_url": url}))
     names = active().subscribed(checked["events"])
     newest = storage.read(filter_preview.newest, account.id, names) if may_read else None
     event = newest or _example(next((name for name in names if name in active().events), names[0]))
     webhook_id = before.id if before else 0
     claimed = Claimed(
-        id=0,
         webhook_id=webhook_id,
-        idempotency_key="",
-        attempt_number=1,
-        lease_token="",
         event_id=event.id,
         event_name=event.name,
         event_version=event.version,

@@ -462,15 +462,15 @@ def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, str]:
         "retries": array(one.verdict.retry_in.total_seconds() if one.verdict.retry_in else 0 for one in finished),
         "urls": array(one.url for one in finished),
         "statuses": array(one.result.status for one in finished),
-        "reasons": array(_text(one.result.reason) for one in finished),
-        "types": array(_text(one.result.content_type) for one in finished),
-        "bodies": array(_text(one.result.body.decode("utf-8", "replace")) for one in finished),
-        "heads": array(_text(one.result.headers) for one in finished),
+        "reasons": array(stored_text(one.result.reason) for one in finished),
+        "types": array(stored_text(one.result.content_type) for one in finished),
+        "bodies": array(stored_text(one.result.body.decode("utf-8", "replace")) for one in finished),
+        "heads": array(stored_text(one.result.headers) for one in finished),
         "started": array(now_s - one.result.started_s for one in finished),
         "finished": array(now_s - one.result.finished_s for one in finished),
     }
 
 
-def _text(value: str | None) -> str | None:
-    """Postgres' text holds no NUL; a receiver's answer may."""
+def stored_text(value: str | None) -> str | None:
+    """What is kept of a receiver's text: Postgres takes no NUL."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if value else None
