@@ -40,17 +40,21 @@ def counter_families(sums: Mapping[str, int]) -> Iterator[Metric]:
         "step",
         by("duplicates", ("emit", "record")),
     )
-    alerts = by("alerts", [f"{channel}:{outcome}" for channel in ChannelType for outcome in ("sent", "failed")])
+    yield _alerts(sums)
+    yield _histogram("first_attempt", "Seconds from emit to the first attempt, without replays.", sums)
+    yield _histogram("delivered", "Seconds from emit to the end of the successful attempt, without replays.", sums)
+
+
+def _alerts(sums: Mapping[str, int]) -> Metric:
     family = CounterMetricFamily(
         "dispatcher_alerts",
         "Messages of alerts to people that were taken (sent) or not.",
         labels=["channel", "outcome"],
     )
-    for label, count in alerts.items():
-        family.add_metric(label.split(":"), count)
-    yield family
-    yield _histogram("first_attempt", "Seconds from emit to the first attempt, without replays.", sums)
-    yield _histogram("delivered", "Seconds from emit to the end of the successful attempt, without replays.", sums)
+    for channel in ChannelType:
+        for outcome in ("sent", "failed"):
+            family.add_metric([channel, outcome], sums.get(f"alerts:{channel}:{outcome}", 0))
+    return family
 
 
 def _histogram(span: str, text: str, sums: Mapping[str, int]) -> Metric:

@@ -313,6 +313,25 @@ def claim(
     )
     if not claim_rows:
         return Claim(claimed=(), targets={})
+    ended, failed = _end_unsendable(connection, claim_rows, token, loss_limit)
+    lease_ends_s = now_s + lease.total_seconds()
+    bodies = {row[11]: row[BODY] for row in claim_rows if row[BODY] is not None}
+    claimed = tuple(
+        read_claimed(row, bodies[row[11]], token, lease_ends_s, now_s) for row in claim_rows if row[0] not in ended
+    )
+    return Claim(
+        claimed=claimed,
+        targets=targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
+        failed=failed,
+        losses=sum(row[13] for row in claim_rows),
+        ended=tuple((row[1], row[10]) for row in claim_rows if row[0] in ended and row[10] is not None),
+    )
+
+
+def _end_unsendable(
+    connection: Connection, claim_rows: Sequence[Row], token: str, loss_limit: int
+) -> tuple[set[int], int]:
+    """Ends what is not sent any more: without an event, superseded, or lost too often; and how many of it failed."""
     gone = {row[0] for row in claim_rows if row[6] is None}
     outdated = {row[0] for row in claim_rows if row[15]} - gone
     worn_out = {row[0] for row in claim_rows if row[5] >= loss_limit} - gone - outdated
@@ -322,19 +341,7 @@ def claim(
         if ids:
             rows(connection, _END, state=state, ids=array(ids), token=token)
     _log_losses(claim_rows, gone, worn_out)
-    ended = gone | outdated | worn_out
-    lease_ends_s = now_s + lease.total_seconds()
-    bodies = {row[11]: row[BODY] for row in claim_rows if row[BODY] is not None}
-    claimed = tuple(
-        read_claimed(row, bodies[row[11]], token, lease_ends_s, now_s) for row in claim_rows if row[0] not in ended
-    )
-    return Claim(
-        claimed=claimed,
-        targets=targets(connection, secrets, {delivery.webhook_id for delivery in claimed}),
-        failed=len(worn_out) + len(gone),
-        losses=sum(row[13] for row in claim_rows),
-        ended=tuple((row[1], row[10]) for row in claim_rows if row[0] in ended and row[10] is not None),
-    )
+    return gone | outdated | worn_out, len(gone) + len(worn_out)
 
 
 def _log_losses(claim_rows: Sequence[Row], gone: Collection[int], worn_out: Collection[int]) -> None:
