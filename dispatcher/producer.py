@@ -52,7 +52,7 @@ def use_emitter(make: "Callable[[], Emitter | OutboxEmitter] | None") -> None:
 
 
 def load_tracing(*, is_on: bool) -> "Tracing | None":
-    """The process's tracing where that is switched on; raises InvalidSetting."""
+    """The process's tracing where that is enabled; raises InvalidSetting."""
     if not is_on:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Clients of the API as operators make and revoke them."""
+"""Clients of the API as operators create and revoke them."""
 
 import re
 from collections.abc import Sequence
@@ -53,15 +53,10 @@ def revoke_client(connection: Connection, client_id: str) -> int:
 
     Raises ClientNotFound.
     """
-    account_id = getattr(clients.find(connection, client_id), "account_id", None)
+    client = clients.find(connection, client_id)
     deleted = webhooks.delete_of_client(connection, clients.revoke(connection, client_id))
-    audit.record(
-        connection,
-        "client.revoked",
-        client_id,
-        account_id=account_id,
-        deleted_webhooks=deleted,
-    )
+    account_id = client.account_id if client else None
+    audit.record(connection, "client.revoked", client_id, account_id=account_id, deleted_webhooks=deleted)
     return deleted
 
 

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
 
 EVERY_S = 60.0
-"""Each process stores the use of a token, or of whatever else, once in such a while."""
+"""How often a process stores the use of a token, or that a quota was reached."""
 
 
 class LastUses(Generic[K]):

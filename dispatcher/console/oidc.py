@@ -43,7 +43,7 @@ def oidc_start() -> Response:
 
 @blueprint.route("/oidc/callback")
 def oidc_callback() -> Response:
-    """Back from there: a session of an operator. What each of them may do is decided anew."""
+    """Back from there: a session of an operator. What each of them may do is decided each time."""
     provider = _provider()
     if wait_s := container().access.sign_in.wait_s(throttle_key(address())):
         return _refused(f"Too many attempts. Try again in {wait_s} seconds.", 429)

@@ -245,7 +245,7 @@ def _reachable_home(folder: Path, user: child.OsUser | None, password: str) -> P
 def _external_home(folder: Path, password: str) -> Path:
     """The folder under /var/tmp that stands for `folder`, whether it is there or not.
 
-    Its name comes from the folder's path and from the password in it, so that a folder that was deleted and made anew
+    Its name comes from the folder's path and from the password in it, so that a folder that was deleted and recreated
     does not find data that its new password does not open.
     """
     name = hashlib.sha256(f"{folder} {password}".encode(errors="surrogateescape")).hexdigest()[:16]

@@ -143,7 +143,7 @@ def run_replays(step: Callable[[], StepResult], stop: threading.Event) -> None:
 class BrokerWatchdog:
     """Ends a worker that takes no messages although some wait: its connection to the broker is gone for good.
 
-    A supervisor starts it anew; what it held comes back when holds and leases end.
+    A supervisor restarts it; what it held comes back when holds and leases end.
     """
 
     def __init__(self, queue: Queue, worker: WorkerState, staying: Callable[[], int]) -> None:
@@ -172,7 +172,7 @@ class BrokerWatchdog:
 
 
 class Round:
-    """Something to do at every interval; what is missed is not made up for.
+    """Something to do at every interval; what is missed is not repeated.
 
     After a failure it is done again `retry_s` later, by default at the next interval, and not within a second.
     """

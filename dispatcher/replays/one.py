@@ -1,6 +1,6 @@
 """One delivery is sent by request: again once it is finished (`replay`), or now while it waits (`retry_now`).
 
-Both keep the Idempotency-Key. A replay counts the attempts anew.
+Both keep the Idempotency-Key. A replay counts attempts from 1.
 """
 
 from collections.abc import Callable

@@ -25,7 +25,7 @@ class SharedSignInCounter:
     def count(self, limits: Sequence[tuple[str, int]]) -> tuple[int, float] | None:
         """Counts an attempt under each name, in order, up to the first that has more than it may.
 
-        Returns the place of that one and the seconds until it counts anew; None where none has more.
+        Returns the place of that one and the seconds until its window ends; None where none has more.
         """
         arguments = [self._window_ms, *(most for _, most in limits)]
         with translated():

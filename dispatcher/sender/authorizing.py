@@ -3,7 +3,7 @@
     start      with a token that is known it goes at once; without, it waits for one, which is asked for by a request of
                the same sender: with its guard, its limits and its loop, so nobody else's requests wait
     results    a token that comes lets go of what waited for it; where none comes, that is the result of these requests
-    401        the token was revoked: it is asked for anew, and the request is sent once more, within its time
+    401        the token was revoked: another is requested, and the request is sent again, within its time
 
 Tokens are kept in memory, for all senders of a process, and asked for a little before they end. For one client each
 sender has one request of a token under way at most.

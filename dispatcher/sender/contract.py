@@ -5,7 +5,7 @@ It never raises for a receiver's fault: a fault is a status. Two implementations
 
 A result with a code comes only from a whole response, or from one whose body was longer than `body_limit` and was cut.
 One attempt is one POST at most: no sender repeats a request by itself, whatever became of the connection. Only where a
-401 says that a token of OAuth 2.0 is not good any more, `authorizing` sends it once more with another.
+401 says that a token of OAuth 2.0 is no longer valid, `authorizing` sends it again with another.
 A response that goes on and on is ended (`Limits.receive_limit`), whatever it consists of.
 """
 

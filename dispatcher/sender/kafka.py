@@ -45,7 +45,7 @@ def connect(publication: Publication, network: Network) -> "Kafka":
 
 
 class Kafka:
-    """Keeps the contract `Broker`. It connects anew by itself, and nothing is sent twice by it: retries are ours."""
+    """Keeps the contract `Broker`. It reconnects by itself, and sends nothing twice: retries are the dispatcher's."""
 
     def __init__(self, publication: Publication, network: Network) -> None:
         parts = urlsplit(publication.request.url)

@@ -1,8 +1,8 @@
 """What requests lacks: connections only to permitted addresses, and an end to a POST whatever its receiver does.
 
-`PinnedAdapter` is requests' own with connections of ours: they are opened by `Dialer`, which looks the name up, asks
-the guard of each address and connects to that very address. A `Call` is one POST; `abort` ends it under a blocked read,
-because a timeout of requests bounds single reads only. Not for the order of requests: that is `portable`'s.
+`PinnedAdapter` is the adapter of requests with connections that `Dialer` opens: it looks the name up, asks the guard of
+each address and connects to that very address. A `Call` is one POST; `abort` ends it under a blocked read, because a
+timeout of requests bounds single reads only. Not for the order of requests: that is `portable`'s.
 """
 
 import contextlib
@@ -206,7 +206,7 @@ _current = _Current()
 
 class _PinnedConnection(HTTPConnection):
     def connect(self) -> None:
-        """Connects as the call says. What fails is closed by urllib3, as is a connection of its own."""
+        """Connects as the call says. urllib3 closes what fails, as it does its plain connections."""
         call = _current.call
         self.sock = connection = call.dialer.dial(call)
         call.attach(connection)

@@ -1,7 +1,7 @@
 """The sender on requests and threads: slower by far than libcurl, but pure Python, for machines without pycurl.
 
 Each request runs in one thread of a crew, over connections that all threads share; `results` ends what has passed its
-deadline. requests' own Session is left out: redirects, cookies, proxies, .netrc and variables of the environment are
+deadline. The Session of requests is left out: redirects, cookies, proxies, .netrc and variables of the environment are
 its doing, and a delivery wants none of them.
 """
 
@@ -87,9 +87,7 @@ class RequestsSender:
 
     def wake(self) -> None:
         """Ends the wait of a `results` under way, or of the next; by any thread."""
-        if (
-            self._done.empty()
-        ):  # whatever is there ends a wait, too; and where nobody waits, this is called all the same
+        if self._done.empty():  # whatever is there ends a wait, too
             self._done.put(None)
 
     def close(self) -> None:
@@ -175,7 +173,7 @@ def _result(call: Call, status: str, **parts: Any) -> Result:
 
 
 def _prepare(call: Call) -> requests.PreparedRequest:
-    """What the adapter sends; not by requests' own `prepare`, which adds headers and rewrites the URL."""
+    """What the adapter sends; not by `prepare` of requests, which adds headers and rewrites the URL."""
     headers, body = call.request.headers, call.request.body
     check_headers(headers)
     prepared = requests.PreparedRequest()
@@ -240,5 +238,5 @@ def _refuses_certificate(error: BaseException) -> bool:
 
 
 def _any(chain: Sequence[BaseException], *kinds: type[BaseException]) -> bool:
-    # requests' own exceptions are OSErrors, all of them, so they say nothing.
+    # The exceptions of requests are OSErrors, all of them, so they say nothing.
     return any(isinstance(error, kinds) for error in chain if not isinstance(error, requests.RequestException))

@@ -134,7 +134,7 @@ class Asgi:
             return await self._without_token(environ, body)
         try:
             environ[ADMITTED] = admitted = await self._callers.admit(token, DEFAULT)
-        except Exception as error:  # nobody shall look it up again, and wait again
+        except Exception as error:  # nobody shall ask again, and wait again
             return self._failed(environ, error)
         if admitted is None or admitted.exceeded:
             return await self._flask(environ, Unread(BODY_LIMIT))
@@ -147,11 +147,11 @@ class Asgi:
         return await self._flask(environ, Unread(BODY_LIMIT))
 
     async def _without_body(self, environ: dict[str, Any]) -> Answer:
-        """A poll that found nothing may wait, and is then done anew: whether it still may is asked again."""
-        anew = environ.copy()
+        """A poll without deliveries may wait, and is then repeated: whether it still may is asked again."""
+        repeated = environ.copy()
         answer = await self._flask(environ, BytesIO())
         if EMPTY in environ and await self._polls.wait(environ[EMPTY]):
-            return await self._flask(anew, BytesIO())
+            return await self._flask(repeated, BytesIO())
         return answer
 
     async def _read(self, environ: dict[str, Any], body: Body, limit: int, owed: Owed) -> Answer:

@@ -164,7 +164,7 @@ def _signature_header(project: Any) -> str | None:
 def _refuse_filter(subscription: Mapping[str, Any], at: int) -> None:
     conditions = (_mapping(subscription.get("filter_config") or {}, "subscriptions", at).get("filter") or {}).items()
     if subscription.get("function") or any(value for name, value in conditions if name != "is_flattened"):
-        text = "has a filter or a function, which must be written anew here; remove it from the file"
+        text = "has a filter or a function, which must be rewritten for this dispatcher; remove it from the file"
         raise InvalidFile(("subscriptions", at), text)
 
 

@@ -1,6 +1,6 @@
 """A webhook is tried out: one signed POST at once, which is no event, no delivery, and in no history.
 
-It holds `ping`, or the catalogue's example of an event; that is marked by a header, as its envelope is that of the event.
+It holds `ping`, or the catalogue's example of an event, in that event's envelope; a header marks the example.
 """
 
 import json
@@ -56,7 +56,7 @@ class PingResult:
 
 
 class PingSlots:
-    """Pings that may wait for a response at a time; one account takes half of them at most, so that others get some."""
+    """Pings and test alerts that may wait for a response at a time; half of them at most are one owner's."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -64,17 +64,17 @@ class PingSlots:
         self._taken: Counter[str] = Counter()
 
     @contextmanager
-    def acquire(self, slug: str) -> Iterator[None]:
-        """A slot for the account while the block lasts; raises TooManyPings where there is none."""
+    def acquire(self, owner: str) -> Iterator[None]:
+        """A slot for the owner, such as an account's slug, while the block lasts; raises TooManyPings."""
         with self._lock:
-            if self._taken.total() >= self._count or self._taken[slug] >= max(1, self._count // 2):
+            if self._taken.total() >= self._count or self._taken[owner] >= max(1, self._count // 2):
                 raise TooManyPings
-            self._taken[slug] += 1
+            self._taken[owner] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._taken -= Counter((slug,))
+                self._taken -= Counter((owner,))
 
 
 class Pinger:

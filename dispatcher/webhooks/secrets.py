@@ -56,7 +56,7 @@ def verification_keys(storage: Storage, webhook_id: int | None) -> list[bytes]:
 
 
 def encrypt_with_newest_key(storage: Storage) -> int:
-    """Encrypts the secrets of all webhooks anew, 500 in a transaction; returns how many webhooks there are.
+    """Encrypts the secrets of all webhooks again, 500 in a transaction; returns how many webhooks there are.
 
     Those of the few channels of alerts come first.
     """

@@ -25,7 +25,7 @@ def newest() -> dict[str, int]:
 def changed_versions(before: Webhook | None, changes: Mapping[str, Any]) -> Any:
     """A webhook's `event_versions` after a change, or with it (None: it is new).
 
-    What `changes` subscribes to anew comes in its newest version, and what it pins is pinned; the rest stays. Raises
+    What `changes` newly subscribes to comes in its newest version, and what it pins is pinned; the rest stays. Raises
     InvalidWebhook for a version that is not in the catalogue.
     """
     latest, requested = newest(), changes.get("event_versions", {})

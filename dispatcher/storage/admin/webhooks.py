@@ -51,7 +51,7 @@ _WRITTEN = (
 _VALUES = ", ".join(f"%({name})s" for name in _WRITTEN)
 
 _FILTER_PATH = "coalesce(%(filter_path)s, case when %(filter)s is not null then filter_path end)"
-"""In an edit: a filter that was not compiled anew is the one it was."""
+"""In an edit: a filter that was not compiled again is unchanged."""
 
 _READ = {
     **{one.name: f"w.{one.name}" for one in fields(Webhook) if one.name not in OPTION_DEFAULTS},

@@ -151,7 +151,7 @@ class OutboxDatabase:
         return version
 
     def install(self) -> None:
-        """Makes what is missing, all or nothing; raises OutboxUnavailable also where a later release has made it."""
+        """Makes what is missing, all or nothing; raises OutboxUnavailable also where a later release created it."""
         self._rows(INSTALL)  # one text, so one transaction
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ class OutboxDatabase:
         self._engine.dispose()
 
     def _rows(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
-        """Of a statement that is a transaction of its own. After an error the next one connects anew."""
+        """Of a statement that is one transaction. After an error the next one reconnects."""
         try:
             if self._connection is None:
                 self._connection = detached(self._engine)

@@ -46,7 +46,7 @@ create table if not exists dispatcher_outbox.failed (
     failed_at timestamptz not null default now()
 );
 
--- Numbers begin at the time, in microseconds: an outbox that is made anew, or restored, gives none a second time.
+-- Numbers begin at the time, in microseconds: an outbox that is created again, or restored, gives none a second time.
 -- Workers would take it for that of an event that they have stored.
 do $$
 declare

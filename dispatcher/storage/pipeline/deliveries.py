@@ -199,7 +199,7 @@ RESTART = f"""state = 'pending', finished_on = null, position = null, lease_toke
     lost_before = lost_count + lost_count_smallint - lost_before_smallint,
     redelivery_count = redelivery_count + 1, outdated = null, updated_at = dispatcher.now(),
     resource = coalesce(resource, {order.resource_of("deliveries.event_id", "deliveries.webhook_id")})"""
-"""SQL: what is set of a finished delivery that is sent again: its attempts begin anew. Needs `order.keyed`.
+"""SQL: what is set of a finished delivery that is sent again: with new attempts. Needs `order.keyed`.
 
 What people ask for is sent, also if it is outdated.
 """

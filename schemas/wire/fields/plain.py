@@ -13,7 +13,7 @@ from dispatcher.schemas.wire.fields.attribute import JsonSchema, Wire
 from dispatcher.schemas.wire.fields.text import DECIMAL, EXAMPLES, FRACTION, PLAIN_URL, UNSENDABLE, URL
 from dispatcher.schemas.wire.fields.times import NOT_A_MOMENT, render_datetime, rewritten, time_zone
 
-_NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be made anew each time
+_NUMBERS = (int, float, Decimal)  # tuples: a union written in the call would be built each time
 _DECIMALS = (str, *_NUMBERS)
 _MIN, _MAX = -(2**63), 2**63 - 1
 _64_BITS = range(_MIN, _MAX + 1)
