@@ -40,7 +40,7 @@ def _schema_name(name: str) -> None:
 class ProducerSettings:
     """What every emit needs."""
 
-    outbox: bool = setting(
+    outbox: bool = advanced(
         "`1` in a service that emits: its events go to the outbox in its own database, and `DATABASE_URL` is that one",
         False,
     )

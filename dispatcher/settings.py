@@ -155,7 +155,7 @@ class Settings(ProducerSettings, DatabaseSettings):
         secret=True,
         name="SECRET_KEYS",
     )
-    outboxes: tuple[Outbox, ...] = setting(
+    outboxes: tuple[Outbox, ...] = advanced(
         "databases of services whose outboxes the workers drain: `name=postgresql://user:password@host/name`, several "
         "with blanks or line breaks in between",
         (),
@@ -176,7 +176,7 @@ class Settings(ProducerSettings, DatabaseSettings):
         "seconds for one attempt, from name look-up to the end of the response", 30.0, Range(0.1, 600)
     )
     retention_days: int = setting("days that events, finished deliveries and attempts are kept", 30, Range(1, 3_650))
-    audit_days: int = setting("days that the audit log is kept", 365, Range(1, 3_650))
+    audit_days: int = advanced("days that the audit log is kept", 365, Range(1, 3_650))
     host: str = setting("address on which `dispatcher serve` listens", "127.0.0.1", _ADDRESS)
     port: int = setting("port on which `dispatcher serve` listens", 8000, Range(1, 65_535), name="PORT")
     public_url: str = setting(
@@ -185,7 +185,7 @@ class Settings(ProducerSettings, DatabaseSettings):
         "",
         url_of("https", "http"),
     )
-    flower_url: str = setting(
+    flower_url: str = advanced(
         "address of Flower, `https://flower.example.com`, for links on the console's page of workers; empty: no links",
         "",
         url_of("https", "http"),
@@ -199,38 +199,38 @@ class Settings(ProducerSettings, DatabaseSettings):
     log_level: str = setting(
         "`debug`, `info`, `warning` or `error`", "info", OneOf(("debug", "info", "warning", "error"))
     )
-    log_format: str = setting("`text`, or `json` with one object per line", "text", OneOf(("text", "json")))
-    oidc_issuer: str = setting(
+    log_format: str = advanced("`text`, or `json` with one object per line", "text", OneOf(("text", "json")))
+    oidc_issuer: str = advanced(
         "the identity provider with which operators sign in to the console, by OpenID Connect, as it names itself: "
         "`https://id.example.com`; if empty, there is none",
         "",
         _issuer,
     )
-    oidc_client_id: str = setting("the client that the console is there", "")
-    oidc_client_secret: str = setting("the secret of that client; if empty, it is a public one", "", secret=True)
-    oidc_operators: tuple[OperatorRule, ...] = setting(
+    oidc_client_id: str = advanced("the client that the console is there", "")
+    oidc_client_secret: str = advanced("the secret of that client; if empty, it is a public one", "", secret=True)
+    oidc_operators: tuple[OperatorRule, ...] = advanced(
         "who is an operator, comma-separated: e-mails that the provider has verified, or `claim=value` such as "
         "`groups=webhook-admins`",
         (),
         each=read_rule,
     )
-    oidc_read_only: tuple[OperatorRule, ...] = setting(
+    oidc_read_only: tuple[OperatorRule, ...] = advanced(
         "who is an operator that may only read, likewise", (), each=read_rule
     )
-    metrics_port: int = setting(
+    metrics_port: int = advanced(
         "port on which a worker serves its own metrics, or the next free one of 50; 0: none", 0, Range(0, 65_485)
     )
 
-    smtp_host: str = setting("host of the SMTP server for alerts by e-mail; if empty, none are sent", "")
-    smtp_port: int = setting("port of the SMTP server", 587, Range(1, 65_535))
-    smtp_user: str = setting("user to sign in to the SMTP server as; if empty, nobody signs in", "")
-    smtp_password: str = setting("password of that user", "", secret=True)
-    smtp_tls: str = setting(
+    smtp_host: str = advanced("host of the SMTP server for alerts by e-mail; if empty, none are sent", "")
+    smtp_port: int = advanced("port of the SMTP server", 587, Range(1, 65_535))
+    smtp_user: str = advanced("user to sign in to the SMTP server as; if empty, nobody signs in", "")
+    smtp_password: str = advanced("password of that user", "", secret=True)
+    smtp_tls: str = advanced(
         "TLS to the SMTP server: `starttls`, `tls` (from the start, as on port 465) or `none`",
         "starttls",
         OneOf(("starttls", "tls", "none")),
     )
-    smtp_from: str = setting("e-mail address that alerts come from; required with DISPATCHER_SMTP_HOST", "", _EMAIL)
+    smtp_from: str = advanced("e-mail address that alerts come from; required with DISPATCHER_SMTP_HOST", "", _EMAIL)
 
     metrics_host: str = advanced("address of that port", "127.0.0.1", _ADDRESS)
     sender: str = advanced("`curl` (libcurl) or `requests` (portable, slower)", "curl", OneOf(("curl", "requests")))
