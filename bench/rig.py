@@ -21,7 +21,8 @@ from dispatcher.container import Container
 from dispatcher.current import use_container
 from dispatcher.local.embedded import embedded
 from dispatcher.pipeline.nudge import nudge
-from dispatcher.schedule.schedule import FAN_OUT, connect
+from dispatcher.schedule.connection import connect
+from dispatcher.schedule.schedule import FAN_OUT
 from dispatcher.settings import read_settings
 from dispatcher.storage import migrate
 
@@ -126,7 +127,7 @@ class Rig:
         with ExitStack() as stack:
             processes = [stack.enter_context(self._worker(variables)) for _ in range(count)]
             wait_until("workers wait for work", lambda: self._waiting_consumers() >= count, processes=processes)
-            wait_until("workers are seen", lambda: len(self.container.schedule.workers()) >= count)
+            wait_until("workers are seen", lambda: len(self.container.schedule.workers.names()) >= count)
             yield [process.pid for process in processes]
 
     def _worker(self, variables: dict[str, str]) -> Any:
@@ -137,9 +138,9 @@ class Rig:
     def slow_worker(self) -> Iterator[None]:
         """A worker for the webhooks that struggle, as in the Procfile."""
         options = _WORKER_OPTIONS.replace("events,deliveries", "deliveries.slow").replace(f"-c {THREADS}", "-c 16")
-        seen = len(self.container.schedule.workers())
+        seen = len(self.container.schedule.workers.names())
         with self.celery(f"-A dispatcher.tasks worker -n slow@%h {options}"):
-            wait_until("the slow worker is seen", lambda: len(self.container.schedule.workers()) > seen)
+            wait_until("the slow worker is seen", lambda: len(self.container.schedule.workers.names()) > seen)
             yield
 
     @contextmanager

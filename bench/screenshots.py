@@ -249,7 +249,7 @@ def _pictures(browser: Browser, container: Container, url: str, ids: dict[str, i
     page.get_by_role("button", name="Sign in").click()
     _take(page, "all-accounts")
     for name in ("worker@mill-1", "worker@mill-2"):
-        container.schedule.worker_seen(name)
+        container.schedule.workers.seen(name)
     page.goto(f"{url}/console/workers")
     _take(page, "workers")
     context.close()

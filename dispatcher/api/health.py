@@ -69,7 +69,7 @@ def _problems() -> dict[str, str]:
     except UnknownRevision:
         problems["postgres"] = "is at a revision that is none of the dispatcher's"
     try:
-        if not container().schedule.workers():
+        if not container().schedule.workers.names():
             problems["workers"] = "no heartbeat within 30 s; no deliveries are sent"
     except ScheduleUnavailable:
         problems["redis"] = "is not responding"

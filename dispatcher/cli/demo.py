@@ -150,7 +150,7 @@ class _Demo:
 
     def _wait_for_workers(self) -> None:
         end_s = clock.monotonic() + STARTED_WITHIN_S
-        while len(self._container.schedule.workers()) < 2:
+        while len(self._container.schedule.workers.names()) < 2:
             if clock.monotonic() > end_s:
                 raise ServiceStartFailed(
                     f"the workers did not start within {STARTED_WITHIN_S:g} s; see {FOLDER / 'log'}"

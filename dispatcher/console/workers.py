@@ -35,7 +35,7 @@ def _details() -> dict[str, Any]:
         raise NotFound
     parts, flower = container(), container().settings.flower_url.rstrip("/")
     try:
-        survey, workers = parts.schedule.survey(), parts.schedule.workers_at_work()
+        survey, workers = parts.schedule.survey(), parts.schedule.workers.at_work()
     except ScheduleUnavailable:
         survey, workers = None, []
     try:

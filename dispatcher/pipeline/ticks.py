@@ -91,7 +91,7 @@ class Ticks:
         self._pruning = BackgroundThread("prune", self._run_prune)
         self._release = Round(TICK_S, dispatch.release_due)
         self._rounds = [
-            Round(ALIVE_S, partial(schedule.worker_seen, worker.name)),
+            Round(ALIVE_S, partial(schedule.workers.seen, worker.name)),
             Round(min(BEAT_S, settings.reconcile_s), heartbeat.beat, retry_s=RETRY_S),
             self._release,
             Round(PRUNE_S, self._prune),

@@ -25,7 +25,7 @@ from typing import Any
 from dispatcher import log
 from dispatcher.background import DelayedTask
 from dispatcher.errors import ScheduleUnavailable
-from dispatcher.schedule.schedule import connect, translated
+from dispatcher.schedule.connection import connect, translated
 
 logger = logging.getLogger(__name__)
 

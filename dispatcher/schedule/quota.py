@@ -9,7 +9,7 @@ of `payloads` a delivery's, of `key_sets` a digest of an address.
 from collections.abc import Mapping
 from importlib.resources import files
 
-from dispatcher.schedule.schedule import connect, translated
+from dispatcher.schedule.connection import connect, translated
 
 WINDOW_S = 60
 

@@ -14,8 +14,6 @@
     dispatcher:alerts        string       set after a check for alerts, and while some are sent; expires
     dispatcher:health:<id>   string       window, failures in a row, latency and probes of a webhook; expires
     dispatcher:bucket:<id>   string       tokens of a webhook with a rate limit, and of when; expires
-    dispatcher:workers       sorted set   worker name → when it was last seen, ms
-    dispatcher:worker:<name> string       number of its process; expires
 
 The first five are changed only by the scripts beside this file. Times go in as spans from now, so that no host's clock
 is compared with another's. While a webhook is held its due time is the end of the hold, so a dead drain's webhooks come
@@ -24,32 +22,26 @@ back at once (`free`).
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 from uuid import uuid4
 
-import redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from redis.exceptions import ResponseError
 
-from dispatcher.errors import ScheduleUnavailable, UnsafeRedisConfig
+from dispatcher.errors import UnsafeRedisConfig
 from dispatcher.model.health import Health
-from dispatcher.redis_url import sentinels_of
+from dispatcher.schedule.connection import connect, translated
+from dispatcher.schedule.workers import SEEN_MS, WORKERS, Workers
 
-DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, PRUNE, WORKERS, ALERTS = _KEYS = tuple(
+DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, PRUNE, ALERTS = _KEYS = tuple(
     f"dispatcher:{noun}"
-    for noun in ("due", "held", "paused", "holders", "owners", "fan_out", "reconcile", "prune", "workers", "alerts")
+    for noun in ("due", "held", "paused", "holders", "owners", "fan_out", "reconcile", "prune", "alerts")
 )
 _HEALTH = "dispatcher:health:"
 _BUCKET = "dispatcher:bucket:"
-_WORKER = "dispatcher:worker:"
 _HEALTH_TTL_S = 3_600
-_WORKER_TTL_MS = 30_000
 _FAN_OUT_TTL_MS = 2_000
 _MESSAGE = "message"
 _SETS = [DUE, HELD, PAUSED, HOLDERS]
@@ -84,15 +76,6 @@ class Survey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerAtWork:
-    """A worker: how long ago it was seen, and how many webhooks its drains hold (None: not known, by an older one)."""
-
-    name: str
-    silent_s: float
-    webhooks: int | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Beat:
     """What a process hears when it says that it lives: whether it shall reconcile, and the numbers of the silent.
 
@@ -104,28 +87,6 @@ class Beat:
     silent: tuple[int, ...] = ()
 
 
-def connect(url: str, timeout_s: float) -> Any:
-    """A client for `redis://`, `rediss://` or `sentinel://host:port;host:port/db?master=name`; connects when used.
-
-    No retries: what fails here is tried again by the next tick, and an emit must not wait.
-    """
-    options: dict[str, Any] = {
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
-        "retry": Retry(NoBackoff(), 0),
-        "decode_responses": True,
-        "encoding_errors": "replace",  # bytes that are no text were written by somebody else, and must not stop a tick
-        "health_check_interval": 0,
-    }
-    sentinels = sentinels_of(url)
-    if sentinels is None:
-        return redis.Redis.from_url(url, **options)
-    sentinel = redis.Sentinel(sentinels.addresses, sentinel_kwargs=options | {"password": sentinels.sentinel_password})
-    return sentinel.master_for(
-        sentinels.master, db=sentinels.database, username=sentinels.username, password=sentinels.password, **options
-    )
-
-
 class Schedule:
     """The schedule. Every method raises ScheduleUnavailable where Redis does not answer within `timeout_s`."""
 
@@ -134,6 +95,7 @@ class Schedule:
         self._hold_ms = int(hold_s * 1000)
         self.owner = owner
         """This process's number, 1 to 2^62-1, under which its drains hold webhooks."""
+        self.workers = Workers(self._redis, owner, HOLDERS)
         self._abandoned: list[tuple[str, int]] = []
         folder = files("dispatcher.schedule.scripts")
         self._scripts = {
@@ -298,48 +260,6 @@ class Schedule:
                 pipeline.set(f"{_HEALTH}{webhook}", _written(health), ex=_HEALTH_TTL_S)
             pipeline.execute()
 
-    def worker_seen(self, name: str) -> None:
-        """Notes that the worker lives; one that is silent for 30 s is forgotten."""
-        with translated():
-            seconds, micros = self._redis.time()
-            now_ms = seconds * 1000 + micros // 1000
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.zadd(WORKERS, {name: now_ms})
-            pipeline.set(f"{_WORKER}{name}", self.owner, px=_WORKER_TTL_MS)
-            pipeline.zremrangebyscore(WORKERS, "-inf", now_ms - _WORKER_TTL_MS)
-            pipeline.execute()
-
-    def workers(self) -> list[str]:
-        """Names of the workers seen within 30 s."""
-        with translated():
-            seconds, _ = self._redis.time()
-            return list(self._redis.zrangebyscore(WORKERS, seconds * 1000 - _WORKER_TTL_MS, "+inf"))
-
-    def workers_at_work(self) -> list[WorkerAtWork]:
-        """The workers seen within 30 s, by name. It reads as much as is held, whatever is due."""
-        with translated():
-            seconds, micros = self._redis.time()
-            now_ms = seconds * 1000 + micros / 1000
-            seen = dict(self._redis.zrangebyscore(WORKERS, now_ms - _WORKER_TTL_MS, "+inf", withscores=True))
-            if not seen:
-                return []
-            names = sorted(seen)
-            owners, tokens = (
-                self._redis.pipeline(transaction=False)
-                .mget([f"{_WORKER}{name}" for name in names])
-                .hvals(HOLDERS)
-                .execute()
-            )
-        held = Counter(token.partition("/")[0] for token in tokens)
-        return [
-            WorkerAtWork(
-                name=name,
-                silent_s=max(0.0, now_ms - seen[name]) / 1000,
-                webhooks=None if owner is None else held[owner],
-            )
-            for name, owner in zip(names, owners, strict=True)
-        ]
-
     def sizes(self) -> dict[str, int]:
         """How many webhooks the schedule has (`due`), and how many of them a drain holds (`held`)."""
         with translated():
@@ -352,7 +272,7 @@ class Schedule:
             now_ms = seconds * 1000 + micros / 1000
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.zcard(DUE).zcount(HELD, now_ms, "+inf").zcount(PAUSED, now_ms, "+inf")
-            pipeline.zrangebyscore(WORKERS, now_ms - _WORKER_TTL_MS, "+inf")
+            pipeline.zrangebyscore(WORKERS, now_ms - SEEN_MS, "+inf")
             if webhook_ids:
                 pipeline.mget([f"{_HEALTH}{webhook}" for webhook in webhook_ids]).zmscore(PAUSED, list(webhook_ids))
             due, held, paused, workers, *of_webhooks = pipeline.execute()
@@ -381,7 +301,7 @@ class Schedule:
         with translated():
             try:
                 policy = self._redis.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
-            except redis.ResponseError:
+            except ResponseError:
                 return  # hosted Redis often forbids CONFIG
         if policy != "noeviction":
             raise UnsafeRedisConfig(f"Redis has maxmemory-policy {policy}; set it to noeviction")
@@ -402,7 +322,7 @@ class Schedule:
     def empty(self) -> None:
         """Forgets what is due, held and paused: `reconcile` rebuilds it, and drains at work hold theirs again."""
         with translated():
-            self._redis.delete(*_KEYS)
+            self._redis.delete(*_KEYS, WORKERS)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -437,12 +357,3 @@ def _read(text: str) -> Health | None:
 def _numbers(members: Iterable[str], largest: int = _LARGEST_ID) -> Iterator[str]:
     """Those that are numbers of ours; the rest was written by somebody else."""
     return (text for text in members if text.isascii() and text.isdigit() and 0 < int(text[:20]) <= largest)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turns redis's errors into ScheduleUnavailable."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise ScheduleUnavailable(f"Redis does not answer: {type(error).__name__}") from error

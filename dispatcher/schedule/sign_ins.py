@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 
-from dispatcher.schedule.schedule import connect, translated
+from dispatcher.schedule.connection import connect, translated
 
 
 class SharedSignInCounter:

@@ -33,7 +33,7 @@ def test_the_procfile_runs_under_honcho_and_ends_at_term(cluster: Cluster, recei
         "honcho", "start", "-f", procfile, "web", "worker", "flower",
         PORT=str(port := free_port(1)), MARK=str(cluster.folder), **flower.env,
     )  # fmt: skip
-    eventually(lambda: len(cluster.container.schedule.workers()) == 1 and flower.status() == 200, 30)
+    eventually(lambda: len(cluster.container.schedule.workers.names()) == 1 and flower.status() == 100, 30)
     eventually(lambda: status(f"http://127.0.0.1:{port}/api/v3/user.json") == 401, 30, "the API answering")
 
     cluster.emit(10)

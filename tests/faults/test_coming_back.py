@@ -14,7 +14,7 @@ import redis
 from dispatcher.container import Container
 from dispatcher.current import use_container
 from dispatcher.local.env_file import running_environment
-from dispatcher.schedule.schedule import WORKERS
+from dispatcher.schedule.workers import WORKERS
 from dispatcher.settings import Settings
 from dispatcher.storage.engine import rows
 from dispatcher.webhooks.edit import create_webhook
@@ -44,7 +44,7 @@ def services_of(up: Program, folder: Path) -> Iterator[Container]:
         )
     )
     use_container(container)
-    eventually(lambda: len(container.schedule.workers()) == 2, 60, f"the workers\n{up.output}")
+    eventually(lambda: len(container.schedule.workers.names()) == 2, 60, f"the workers\n{up.output}")
     yield container
     use_container(None)
     container.close()

@@ -50,7 +50,7 @@ def test_workers_take_work_again_after_each_restart_of_redis(cluster: Cluster, r
         cluster.valkey.restart()
         total += 20
         cluster.wait_until_delivered(total, 30)
-        eventually(lambda: len(cluster.container.schedule.workers()) == 2, 30, "both workers")
+        eventually(lambda: len(cluster.container.schedule.workers.names()) == 2, 30, "both workers")
 
     assert not any(worker.ended for worker in workers)
     assert len(receiver.requests) == total

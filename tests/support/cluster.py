@@ -180,7 +180,7 @@ class Cluster:
 
     def _is_ready(self, worker: Program, name: str) -> bool:
         assert not worker.ended, f"the worker {name} ended:\n{worker.output}"
-        return any(one.startswith(f"{name}@") for one in self.container.schedule.workers())
+        return any(one.startswith(f"{name}@") for one in self.container.schedule.workers.names())
 
 
 class Emitting:

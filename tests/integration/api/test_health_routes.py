@@ -20,7 +20,7 @@ def call(server: Any) -> Any:
 
 @pytest.fixture
 def a_worker_lives(container: Any) -> None:
-    container.schedule.worker_seen("worker1@test")
+    container.schedule.workers.seen("worker1@test")
 
 
 def test_a_process_that_answers_is_healthy(call: Any) -> None:

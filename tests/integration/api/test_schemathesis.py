@@ -78,7 +78,7 @@ def test_every_answer_is_a_documented_one(server: Server, container: Container, 
             caller = Api.of(server, container, an_account(container.storage, f"documented{number}"))
             things = things_of(caller)
             things |= {"external_id": caller.account.slug, "event_id": event_of(caller, things["delivery"])}
-            container.schedule.worker_seen("worker1@test")  # without one /readyz is 503
+            container.schedule.workers.seen("worker1@test")  # without one /readyz is 503
             settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])(
                 given(case=operation.as_strategy())(ask)
             )()

@@ -13,7 +13,8 @@ import redis
 from dispatcher.broker.names import QUEUES
 from dispatcher.errors import ScheduleUnavailable, UnsafeRedisConfig
 from dispatcher.model.health import Health
-from dispatcher.schedule.schedule import DUE, FAN_OUT, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE, WORKERS, Schedule
+from dispatcher.schedule.schedule import DUE, FAN_OUT, HELD, HOLDERS, OWNERS, PAUSED, RECONCILE, Schedule
+from dispatcher.schedule.workers import WORKERS
 from tests.support.builders import DRAIN, released
 from tests.support.servers import a_valkey
 
@@ -112,8 +113,8 @@ def test_more_webhooks_than_a_script_takes_at_once(schedule: Schedule) -> None:
         lambda schedule: schedule.empty(),
         lambda schedule: schedule.healths([1]),
         lambda schedule: schedule.store_healths({1: Health(window=1.0)}),
-        lambda schedule: schedule.worker_seen("w"),
-        lambda schedule: schedule.workers(),
+        lambda schedule: schedule.workers.seen("w"),
+        lambda schedule: schedule.workers.names(),
         lambda schedule: schedule.sizes(),
         lambda schedule: schedule.check(),
         lambda schedule: schedule.delete_broker_keys(QUEUES),
@@ -155,11 +156,11 @@ def test_a_redis_that_evicts_is_refused(schedule: Schedule, redis_client: Any) -
 
 
 def test_workers_are_known_for_thirty_seconds(schedule: Schedule, redis_client: Any) -> None:
-    schedule.worker_seen("celery@one")
+    schedule.workers.seen("celery@one")
     redis_client.zincrby("dispatcher:workers", -31_000, "celery@one")
-    schedule.worker_seen("celery@two")
+    schedule.workers.seen("celery@two")
 
-    assert schedule.workers() == ["celery@two"]
+    assert schedule.workers.names() == ["celery@two"]
     assert redis_client.zcard("dispatcher:workers") == 1
 
 
@@ -185,8 +186,8 @@ def test_an_emptied_clock_works_whatever_was_in_it(schedule: Schedule, redis_cli
     assert schedule.release(released({1: None}), DRAIN) == []
     assert schedule.claim_fan_out()
     assert shall_reconcile(schedule)
-    schedule.worker_seen("celery@one")
-    assert schedule.workers() == ["celery@one"]
+    schedule.workers.seen("celery@one")
+    assert schedule.workers.names() == ["celery@one"]
 
 
 RUBBISH = ["word", "-5", "0", "1.5", "1e3", "2147483648", "99999999999999999999", "", " 7", b"\xff\xfe"]
