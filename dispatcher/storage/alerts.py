@@ -80,7 +80,7 @@ _FIND = f"""
 with channels as materialized (
     select * from dispatcher.alert_channels where active and due_at <= dispatcher.now())
 select distinct channel_id from (
-    select channel_id from ({_new()}) n union all select channel_id from ({_OVER}) o) found
+    select channel_id from ({_new()}) n union all select channel_id from ({_OVER}) o) news
 order by 1 limit %(limit)s
 """
 

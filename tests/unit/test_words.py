@@ -98,6 +98,19 @@ def test_no_two_classes_share_a_name() -> None:
     assert {name for name, count in names.items() if count > 1} <= SHARED_NAMES
 
 
+def test_no_class_is_longer_than_two_would_be() -> None:
+    classes = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for package in ("dispatcher", "schemas", "tasks")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ClassDef)
+    }
+
+    assert {name: lines for name, lines in classes.items() if lines > 250} == {}
+    assert len((ROOT / "dispatcher/container.py").read_text().splitlines()) <= 150
+
+
 def test_names_say_what_a_thing_is() -> None:
     paths = [path for name in ("bench", "dispatcher", "schemas", "tasks") for path in (ROOT / name).rglob("*.py")]
     vague = {str(path): {name for name in names(path) if VAGUE.search(name)} - FOREIGN_NAMES for path in paths}

@@ -44,13 +44,13 @@ with batch as (
 taken as (
     delete from dispatcher.events_waiting where event_id = any (array (select event_id from batch))
     returning event_id, account_id, name, resource),
-made as (
+created as (
     {order.insert(MATCHED)}
     returning webhook_id, event_id, resource, next_attempt_at)
-select (select count(*) from taken), (select count(*) from made),
-    array(select distinct webhook_id from made where next_attempt_at < {order.KEPT}),
+select (select count(*) from taken), (select count(*) from created),
+    array(select distinct webhook_id from created where next_attempt_at < {order.KEPT}),
     array(select event_id from taken),
-    (select json_agg(json_build_array(webhook_id, resource, event_id)) from made where resource is not null)
+    (select json_agg(json_build_array(webhook_id, resource, event_id)) from created where resource is not null)
 """)
 
 # What still lies in the outbox before an event of ours, about the same resource, is in another fan-out's hands, or was
@@ -77,7 +77,7 @@ select array(select distinct account_id from earlier), (select max(event_id) fro
 _WAIT_FOR = "select from dispatcher.events_waiting where event_id = %(event_id)s for update"
 
 # Index: deliveries_are_one_per_event_and_webhook.
-_MADE = """
+_CREATED = """
 select id, event_id, webhook_id, idempotency_key::text from dispatcher.deliveries_waiting
 where event_id = any (%(event_ids)s::bigint[]) and copy_of is null order by id
 """
@@ -89,7 +89,7 @@ select id, traceparent from dispatcher.events where id = any (%(event_ids)s::big
 
 
 class NewDelivery(NamedTuple):
-    """A delivery that a fan-out made."""
+    """A delivery that a fan-out created."""
 
     delivery_id: int
     event_id: int
@@ -142,8 +142,8 @@ def wait_for_lock(connection: Connection, event_id: int) -> None:
 
 
 def new_deliveries(connection: Connection, event_ids: Sequence[int]) -> list[NewDelivery]:
-    """The deliveries that a fan-out made for these events, in the same transaction; for the log at debug level."""
-    return [NewDelivery(*row) for row in rows(connection, _MADE, event_ids=array(event_ids))]
+    """The deliveries that a fan-out created for these events, in the same transaction; for the log at debug level."""
+    return [NewDelivery(*row) for row in rows(connection, _CREATED, event_ids=array(event_ids))]
 
 
 def traces(connection: Connection, event_ids: Sequence[int]) -> dict[int, str]:

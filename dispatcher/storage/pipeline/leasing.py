@@ -1,4 +1,4 @@
-"""The fan-out of quiet times: the first attempts at webhooks that are well are leased to whoever makes the deliveries.
+"""The fan-out of quiet times: first attempts at webhooks that are well are leased to whoever creates the deliveries.
 
 One statement, which is its own transaction. Events of accounts with order are left for `events.fan_out`.
 """
@@ -56,17 +56,17 @@ taken as (
     delete from dispatcher.events_waiting where event_id = any (array (select event_id from batch where not in_order))
     returning event_id, account_id, name, resource),
 matched as materialized ({MATCHED}),
-made as (
+created as (
     {order.insert(_LEASED, leased=True)}
     returning id, webhook_id, event_id, idempotency_key, 0 as attempt_count, 0 as lost_count, 0 as tries_before,
         0 as lost_before, resource, copy_of, outdated, lease_token, next_attempt_at),
 sums as (
-    select (select count(*) from taken), (select count(*) from made),
-        array(select distinct webhook_id from made where lease_token is null and next_attempt_at < {order.KEPT}),
+    select (select count(*) from taken), (select count(*) from created),
+        array(select distinct webhook_id from created where lease_token is null and next_attempt_at < {order.KEPT}),
         array(select event_id from taken),
         exists (select from batch where in_order))
 select s.*, l.*, t.* from sums s
-    left join ({to_send("(select * from made where lease_token is not null)", lost="false")}) l on true
+    left join ({to_send("(select * from created where lease_token is not null)", lost="false")}) l on true
     left join lateral (select {TARGET} from dispatcher.webhooks where id = l.webhook_id limit 1) t on true
 """)
 _SUMS, _TO_SEND = 5, 17

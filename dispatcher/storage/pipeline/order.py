@@ -42,7 +42,7 @@ _PAIRS = """(select distinct webhook_id, resource
         from unnest(%(webhook_ids)s::int[], %(resources)s::text[]) as asked (webhook_id, resource)) as r"""
 NEW = """unnest(%(webhook_ids)s::int[], %(resources)s::text[], %(event_ids)s::bigint[])
         as r (webhook_id, resource, event_id)"""
-"""SQL: deliveries that a fan-out has just made; with the parameters of `NewDeliveries`."""
+"""SQL: deliveries that a fan-out has just created; with the parameters of `NewDeliveries`."""
 
 # One at a time for each webhook, in the order of their ids, so that two cannot deadlock.
 _LOCK = f"""
@@ -129,7 +129,7 @@ def _named(event_id: str) -> str:
         where e.id = {event_id})"""
 
 
-# Deliveries that wait, made before their webhook asked for order. Index: deliveries_due.
+# Deliveries that wait, created before their webhook asked for order. Index: deliveries_due.
 _NAME = f"""
 with named as materialized (
     select id, resource, row_number() over (partition by resource order by event_id, id) = 1 as is_earliest from (
@@ -184,7 +184,7 @@ def insert(source: str, *, leased: bool = False) -> str:
 
 
 class NewDeliveries(NamedTuple):
-    """Deliveries with a resource that a fan-out has made, attribute by attribute."""
+    """Deliveries with a resource that a fan-out has created, attribute by attribute."""
 
     webhook_ids: Sequence[int]
     resources: Sequence[str]
@@ -205,7 +205,7 @@ def settle(connection: Connection, pairs: Collection[Pair]) -> None:
 
 
 def settle_new(connection: Connection, new_deliveries: NewDeliveries, *, supersedes: bool) -> None:
-    """The same for what a fan-out has just made. `supersedes`: by webhooks of which some want superseding."""
+    """The same for what a fan-out has just created. `supersedes`: by webhooks of which some want superseding."""
     parameters = new_deliveries.parameters | {"superseding": array(active().superseding)}
     rows(connection, _LOCK + (_SUPERSEDE if supersedes else "") + _KEEP, **parameters)
 

@@ -20,7 +20,7 @@ from dispatcher.storage.pipeline.order import KEPT
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptRow:
-    """One request that was made, or a lease that was lost (`reason` "lost")."""
+    """One request that was sent, or a lease that was lost (`reason` "lost")."""
 
     id: int
     number: int

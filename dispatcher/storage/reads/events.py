@@ -185,7 +185,7 @@ def find(connection: Connection, account_id: int, event_id: int) -> EmittedEvent
 
 
 def resulting_deliveries(connection: Connection, event_id: int, limit: int = 1_000) -> list[ResultingDelivery]:
-    """The deliveries of the event that are kept, in the order in which they were made."""
+    """The deliveries of the event that are kept, in the order in which they were created."""
     day = recorded_after(event_id).date()
     return records(connection, ResultingDelivery, _RESULTING, id=event_id, day=day, limit=limit)
 

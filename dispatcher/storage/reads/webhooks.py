@@ -23,7 +23,7 @@ class WebhookSummary:
     events: tuple[str, ...]
     payload_version: str
     client_name: str | None
-    """The API's client whose it is; None: it was made by the command or here."""
+    """The API's client whose it is; None: it was created by the command or in the console."""
     failing_since: datetime | None
     deactivated_at: datetime | None
     deactivated_reason: str | None

@@ -143,7 +143,7 @@ class Scan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Redelivered:
-    """A delivery that a replay has made pending."""
+    """A delivery that a replay moved to pending."""
 
     id: int
     webhook_id: int
@@ -151,7 +151,7 @@ class Redelivered:
 
 
 def oldest_day(connection: Connection) -> datetime | None:
-    """Since when the deliveries that were finished are known (midnight, UTC); None: no day was made."""
+    """Since when the deliveries that were finished are known (midnight, UTC); None: there is no day."""
     day: datetime | None = scalar(connection, f"select ({_OLDEST_DAY})::timestamptz")
     return day
 

@@ -32,7 +32,7 @@ order by right(c.relname, 8), c.relname
 """
 
 # An event whose delivery is still pending (an inactive webhook, a long backlog) keeps its day. Walks what is pending by
-# event: the copies that a replay made have an index of their own.
+# event: copies by a replay have a separate index.
 _STILL_NEEDED = """
 select exists (
         select from dispatcher.deliveries_waiting

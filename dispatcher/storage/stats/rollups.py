@@ -19,7 +19,7 @@ FAILED_ATTEMPTS_CAP = 100_000
 """Of a count; with more of them in its span, the rest is left out."""
 
 # What is finished may be committed a moment later than its time says, so the last seconds are left for the next count.
-# What nobody counted for an hour (no worker ran) is not made up for.
+# What nobody counted for an hour (no worker ran) is left out.
 _SPAN = """
 select greatest(until, dispatcher.now() - interval '1 hour'),
     least(dispatcher.now() - %(lag_s)s * interval '1 second',
@@ -184,7 +184,7 @@ def last_day(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, li
 
 
 def quantile_s(times: Mapping[int, int], share: float) -> float | None:
-    """The time, in seconds, within which that share of deliveries was made, from their count by bucket."""
+    """The time, in seconds, within which that share was delivered, from the counts by bucket."""
     left = sum(times.values()) * share
     for bucket in sorted(times):
         left -= times[bucket]
