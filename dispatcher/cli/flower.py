@@ -17,7 +17,7 @@ from dispatcher.environment import program_environment, variable
 from dispatcher.local.folder import make_folder, stored_password
 
 USER = "operator"
-"""Who signs in where we make the password."""
+"""Who signs in where the password is generated."""
 
 
 @click.command()
@@ -41,7 +41,7 @@ def flower() -> None:
 def flower_access(folder: Path) -> tuple[dict[str, str], str]:
     """For `up` and `demo`: the variables that guard Flower, and how to sign in, for people.
 
-    A password is made at the first call and kept in the folder, unless the environment has one or wants none. It is
+    A password is generated at the first call and kept in the folder, unless the environment has one or wants none. It is
     not printed, because a screen may be a log.
     """
     if variable("FLOWER_BASIC_AUTH"):
@@ -50,9 +50,8 @@ def flower_access(folder: Path) -> tuple[dict[str, str], str]:
         return {}, "no password: FLOWER_WITHOUT_PASSWORD is set"
     flower = folder / "flower"  # as each server has a folder with its password
     make_folder(flower)
-    return {
-        "FLOWER_BASIC_AUTH": f"{USER}:{stored_password(flower)}"
-    }, f"user {USER}, password: cat {flower / 'password'}"
+    access = {"FLOWER_BASIC_AUTH": f"{USER}:{stored_password(flower)}"}
+    return access, f"user {USER}, password: cat {flower / 'password'}"
 
 
 def is_loopback(address: str) -> bool:

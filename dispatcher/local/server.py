@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class EmbeddedServer(ABC):
-    """A server of our own on 127.0.0.1. Its port, password, data and log stay in `folder` from start to start.
+    """A server on 127.0.0.1. Its port, password, data and log stay in `folder` from start to start.
 
     It ends when this process ends, however this ends. Start it from the main thread (see child.py).
     """
@@ -83,7 +83,7 @@ class EmbeddedServer(ABC):
         raise ServiceStartFailed(f"{self.name} did not start; its log is {self.log_file}:\n{self._log_tail()}")
 
     def stop(self) -> None:
-        """Ends the server in order and gives the folder free."""
+        """Ends the server in order and frees the folder."""
         if self._process is not None:
             child.end(self._process, (signal.SIGCONT, 0), (self.stop_signal, 30), (self.immediate_signal, 10))
             self._process = None
@@ -128,7 +128,7 @@ class EmbeddedServer(ABC):
     def _run(self) -> bool:
         """Whether the server runs and responds; False when it ended because its port was taken meanwhile."""
         lock = take_over(self.folder, self.stop_signal)
-        assert lock.fd is not None  # noqa: S101 -- outlive returns a lock that is held
+        assert lock.fd is not None  # noqa: S101 -- it returns a lock that is held
         try:
             port = stored_port(self.folder)  # not before: a server that is still ending keeps its port busy
             process = self._process = self._launch(port, stored_password(self.folder), (lock.fd,))

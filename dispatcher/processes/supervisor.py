@@ -62,7 +62,7 @@ class Supervisor:
     """Runs `processes` until SIGINT, SIGTERM or SIGHUP; their lines go to `output`, each after its process's name.
 
     A process that ends is started again after a pause of 0.1 s, then 0.2 s and so on up to 30 s. After three crashes of
-    a repairable one within 60 s `repair` is called, in a thread of its own, once per burst. `watch` is called at least
+    a repairable one within 60 s `repair` is called, in another thread, once per burst. `watch` is called at least
     once a second in this thread, for what else must be kept alive.
     """
 
@@ -193,9 +193,7 @@ class Supervisor:
         running = [each for each in self._all if each.is_running]
         self.say("stopping: " + (", ".join(each.process.name for each in running) or "nothing runs"))
         for each in running:
-            if (
-                each.popen is not None
-            ):  # the process alone: to its group, SIGTERM would break the tasks of a prefork pool
+            if each.popen is not None:  # it alone: SIGTERM to its group would break the tasks of a prefork pool
                 each.popen.send_signal(signal.SIGTERM)
         end = time.monotonic() + self._grace_s
         while any(each.is_running for each in running) and self._stop_requests < 2 and time.monotonic() < end:
