@@ -87,7 +87,9 @@ def _measure(rig: Rig, url: str, count: int) -> Step:
             stack.enter_context(rig.celery(f"-A dispatcher.tasks worker -n scaling{number}@%h {_OPTIONS}", SMALL))
             for number in range(count)
         ]
-        wait_until("the workers are seen", lambda: len(rig.container.schedule.workers.names()) >= count, processes=workers)
+        wait_until(
+            "the workers are seen", lambda: len(rig.container.schedule.workers.names()) >= count, processes=workers
+        )
         rig.container.reconciler.reconcile()
         first = _recorded_at(rig, before + int(total * FROM))
         used_s, busy = sum(cpu_s(one.pid) for one in workers), _busy_s()

@@ -4,7 +4,7 @@ import threading
 
 from dispatcher.container import Container
 from dispatcher.producer import use_emitter
-from dispatcher.schemas.active_catalogues import ask_by
+from dispatcher.schemas.active_catalogues import use_lookup
 from dispatcher.settings import read_settings
 
 _current: Container | None = None
@@ -32,4 +32,4 @@ def use_container(container: Container | None) -> None:
 
 def _ask_of(container: Container | None) -> None:
     """Event types that this process does not know are read from the database."""
-    ask_by(None if container is None else lambda name: container.event_types.ask(name))
+    use_lookup(None if container is None else lambda name: container.event_types.ask(name))

@@ -16,7 +16,7 @@ from dispatcher.pipeline.event_types import refresh_by
 from dispatcher.pipeline.trace import TracesEmits, untraced
 from dispatcher.producer_settings import ProducerSettings, read_database_settings, read_producer_settings
 from dispatcher.schemas import active
-from dispatcher.schemas.active_catalogues import ask_by
+from dispatcher.schemas.active_catalogues import use_lookup
 
 if TYPE_CHECKING:
     from dispatcher.connections.pool import ConnectionPool
@@ -81,7 +81,7 @@ def _from_environment() -> "Emitter | OutboxEmitter":
         with suppress(InvalidSetting, StorageUnavailable):
             pool().autocommit(lambda connection: completed(refresh_by(adapter_for(connection))))
 
-    ask_by(None if settings.outbox else ask)
+    use_lookup(None if settings.outbox else ask)
     return emitter_over(pool, settings, tracing.emit if tracing else untraced)
 
 

@@ -15,7 +15,7 @@ from blinker import NamedSignal, Namespace
 from dispatcher import emit
 from dispatcher.producer import current_emitter
 from dispatcher.schemas import active
-from dispatcher.schemas.active_catalogues import knowing
+from dispatcher.schemas.active_catalogues import active_with
 
 namespace = Namespace()
 
@@ -39,7 +39,7 @@ def _is_event(name: str) -> bool:
     if name in active().events:
         return True
     current_emitter()
-    return name in knowing(name).events
+    return name in active_with(name).events
 
 
 def __getattr__(name: str) -> NamedSignal:

@@ -139,14 +139,14 @@ def use_stored(types: Iterable[StoredType], revision: int) -> Catalogues:
     return catalogues
 
 
-def ask_by(ask: Callable[[str], None] | None) -> None:
-    """`ask` is called with the name of an event that is unknown here, and uses the stored types of that moment."""
+def use_lookup(ask: Callable[[str], None] | None) -> None:
+    """`ask` is called with the name of an event that is unknown here; it makes the types active that are stored now."""
     global _ask
     _ask = ask
 
 
-def knowing(name: str, version: int = FIRST) -> Catalogues:
-    """The active ones, with the event if it was stored a moment ago, or its version.
+def active_with(name: str, version: int = FIRST) -> Catalogues:
+    """The active ones; where the event, or its version, is unknown, those stored a moment ago are made active first.
 
     May ask Postgres: not for an event loop.
     """

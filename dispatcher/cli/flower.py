@@ -41,7 +41,7 @@ def flower() -> None:
 def flower_access(folder: Path) -> tuple[dict[str, str], str]:
     """For `up` and `demo`: the variables that guard Flower, and how to sign in, for people.
 
-    A password is generated at the first call and kept in the folder, unless the environment has one or wants none. It is
+    A password is generated once and kept in the folder, unless the environment has one or wants none. It is
     not printed, because a screen may be a log.
     """
     if variable("FLOWER_BASIC_AUTH"):

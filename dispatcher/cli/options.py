@@ -12,7 +12,7 @@ import click
 from dispatcher.environment import variable
 from dispatcher.errors import InvalidSetting
 from dispatcher.schemas import active
-from dispatcher.schemas.active_catalogues import knowing
+from dispatcher.schemas.active_catalogues import active_with
 from dispatcher.schemas.wire.choices import did_you_mean
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,7 +60,7 @@ def is_known(event_name: str) -> bool:
 
     with suppress(InvalidSetting):  # that the name is unknown is to be said first
         current_container()
-    return event_name in knowing(event_name).names
+    return event_name in active_with(event_name).names
 
 
 class EventName(click.ParamType[str]):

@@ -88,7 +88,7 @@ def oidc_sign_out() -> Response:
 
 
 def _begun() -> tuple[Attempt, str]:
-    """The attempt that this browser began, and the page that it requested; raises SignInFailed for another browser's."""
+    """The attempt that this browser began, and the page that it requested; raises SignInFailed for another one."""
     try:
         kept = container().storage.secrets.open(request.cookies.get(_COOKIE, ""))
     except SecretDecryptionFailed:

@@ -23,6 +23,6 @@ class Destination:
         """A setting with its places filled."""
         return self.fill(self.settings.get(name, default))
 
-    def is_of(self, other: "Destination") -> bool:
+    def has_same_settings(self, other: "Destination") -> bool:
         """Whether both go by the same settings and credentials."""
         return self.settings == other.settings and self.credentials == other.credentials

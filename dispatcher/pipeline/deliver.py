@@ -84,7 +84,7 @@ class DrainRunner:
         with _closed_on_error(sender):
             drain = Drain(self._storage, self._schedule, sender, self._policy, webhook_ids, self._tools())
             counts = self._run(drain)
-            self._pass_on(drain.take_go_on())
+            self._pass_on(drain.take_unfinished())
             self._end(drain, sender)
         return counts
 

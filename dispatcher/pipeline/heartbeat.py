@@ -1,4 +1,4 @@
-"""A process that drains says again and again that it lives, frees what dead ones held, and keeps the schedule in step."""
+"""A process that drains reports that it lives, frees what dead ones held, and keeps the schedule in step."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ class Heartbeat:
         """Raises what Redis or Postgres raise; the next beat then makes up for this one."""
         missed, self._missed = self._missed, True  # until this one is done
         self._presence.keep()
-        self._schedule.let_go()
+        self._schedule.release_abandoned()
         beat = self._schedule.beat(
             silence_s=SILENCE_FIRST_S if missed else SILENCE_S,
             reconciled_s=min(1.0, self._every_s) if missed else self._every_s,  # one of those that begin together does

@@ -100,7 +100,7 @@ class Schedule:
         folder = files("dispatcher.schedule.scripts")
         self._scripts = {
             name: self._redis.register_script((folder / f"{name}.lua").read_text())
-            for name in ("due", "hand_out", "take", "renew", "release", "spend", "beat", "free", "let_go")
+            for name in ("due", "hand_out", "take", "renew", "release", "spend", "beat", "free", "release_abandoned")
         }
 
     def due(self, waits_s: Mapping[int, float]) -> None:
@@ -219,14 +219,14 @@ class Schedule:
         return None if freed < 0 else freed
 
     def abandon(self, webhook_ids: Iterable[int], token: str) -> None:
-        """Notes, in this process, holds of a drain that could not release them; `let_go` does it when Redis answers."""
+        """Notes, in this process, holds that a drain could not release, for `release_abandoned`."""
         self._abandoned.extend((token, webhook) for webhook in webhook_ids)
 
-    def let_go(self) -> None:
+    def release_abandoned(self) -> None:
         """What was abandoned is due now, unless somebody holds it by now; asks nothing where nothing was."""
         pairs = list(self._abandoned)
         if pairs:
-            self._run("let_go", [DUE, HELD, HOLDERS], [part for pair in pairs for part in pair])
+            self._run("release_abandoned", [DUE, HELD, HOLDERS], [part for pair in pairs for part in pair])
             self._abandoned = self._abandoned[len(pairs) :]
 
     def claim_prune(self, every_s: float) -> bool:

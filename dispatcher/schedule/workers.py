@@ -1,7 +1,7 @@
 """The workers that live, by their names.
 
-    dispatcher:workers       sorted set   worker name → when it was last seen, ms of Redis' own time
-    dispatcher:worker:<name> string       number of its process; expires
+dispatcher:workers       sorted set   worker name → when it was last seen, ms of Redis' own time
+dispatcher:worker:<name> string       number of its process; expires
 """
 
 from collections import Counter

@@ -1,11 +1,11 @@
 """Messages to brokers: each webhook's by one connection, in a thread of its own.
 
-    submit     the publication joins its webhook's route, which is made where there is none
+    submit     the publication joins its webhook's route, which is created where there is none
     route      a thread: takes what waits, has its broker send it, and says of each publication what came of it
     idle       a route without publications for IDLE_S closes its connection and ends
 
 A broker that hangs holds up its own webhook alone. Where ROUTES_MAX of them are at work, publications wait for one to
-end, and their time runs. Not for deadlines: whoever made a publication stops waiting for it, and has it aborted.
+end, and their time runs. Not for deadlines: the caller stops waiting for its publication, and has it aborted.
 """
 
 import importlib
@@ -62,9 +62,9 @@ class Publication:
             tag=self.request.tag, status=status, reason=reason, started_s=self.started_s, finished_s=monotonic()
         )
 
-    def goes_with(self, other: "Publication") -> bool:
+    def shares_connection(self, other: "Publication") -> bool:
         """Whether one connection is for both."""
-        return self.request.url == other.request.url and self.destination.is_of(other.destination)
+        return self.request.url == other.request.url and self.destination.has_same_settings(other.destination)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,9 +227,8 @@ class _Route:
                     self._brokers.ended(self)
                     return []
             publications = [self._publications.popleft()]
-            while (
-                self._publications and len(publications) < _BATCH and self._publications[0].goes_with(publications[0])
-            ):
+            first = publications[0]
+            while self._publications and len(publications) < _BATCH and self._publications[0].shares_connection(first):
                 publications.append(self._publications.popleft())
             self._sending = publications
             return publications
@@ -254,7 +253,7 @@ class _Route:
 
     def _open(self, publication: Publication) -> Broker:
         if self._broker is not None and not (
-            self._sent_like is not None and publication.goes_with(self._sent_like) and self._broker.is_usable
+            self._sent_like is not None and publication.shares_connection(self._sent_like) and self._broker.is_usable
         ):
             self._drop()
         if self._broker is None:
@@ -280,7 +279,7 @@ class ExtraMissing(DispatcherError):
     """The library of this kind of destination is not installed."""
 
 
-def here(module: str, url: str) -> Any:
+def import_extra(module: str, url: str) -> Any:
     """A module of this package, which needs what an extra brings; raises ExtraMissing."""
     try:
         return importlib.import_module(f"dispatcher.sender.{module}")
@@ -291,7 +290,7 @@ def here(module: str, url: str) -> Any:
 
 def _connect(publication: Publication, network: Network) -> Broker:
     url = publication.request.url
-    return cast(Broker, here(_MODULES[url.partition(":")[0].lower()], url).connect(publication, network))
+    return cast(Broker, import_extra(_MODULES[url.partition(":")[0].lower()], url).connect(publication, network))
 
 
 def _fault(error: Exception, broker: Broker | None) -> tuple[str, str]:

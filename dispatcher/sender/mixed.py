@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dispatcher.clock import monotonic
 from dispatcher.model.attempt import Result, Status
 from dispatcher.model.destination import Destination
-from dispatcher.sender.brokers import LATE, Brokers, ExtraMissing, Publication, here
+from dispatcher.sender.brokers import LATE, Brokers, ExtraMissing, Publication, import_extra
 from dispatcher.sender.contract import Limits, Request, Sender
 from dispatcher.sender.wire import Unsendable
 
@@ -99,7 +99,7 @@ class MixedSender:
 
     def _start_as_http(self, module: str, request: Request, destination: Destination) -> None:
         try:
-            request = here(module, request.url).as_http(request, destination)
+            request = import_extra(module, request.url).as_http(request, destination)
         except (Unsendable, ExtraMissing) as error:
             now_s = monotonic()
             self._landed.append(

@@ -85,13 +85,13 @@ class Asgi:
             await self._live(scope["state"], receive, send)
             return
         turn: Turn = scope["state"][TURN]
-        turn.ours()
+        turn.take_over()
         try:
             await self._serve(self._environ(scope), receive, send, turn)
         except ClientGone:
             pass
         finally:
-            turn.answered()
+            turn.finish()
 
     async def _live(self, state: dict[str, Any], receive: Receive, send: Send) -> None:
         """From the server's start to its end."""
@@ -116,8 +116,8 @@ class Asgi:
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": text, "more_body": not body.is_whole})
         if not body.is_whole:
-            turn.theirs(Owed.TAKING, LINGER_S)
-            await body.throw_away()
+            turn.await_client(Owed.TAKING, LINGER_S)
+            await body.discard()
             await send({"type": "http.response.body"})
 
     async def _answer(self, environ: dict[str, Any], body: Body) -> Answer:

@@ -72,7 +72,7 @@ class Body:
         try:
             while not self.is_whole:
                 left_s = min(SILENCE_S + size / RATE, READ_S) - (time.monotonic() - began_s)
-                self._turn.theirs(owed, READ_S)
+                self._turn.await_client(owed, READ_S)
                 async with asyncio.timeout(min(SILENCE_S, left_s)):
                     parts.append(await self._next())
                 size += len(parts[-1])
@@ -81,10 +81,10 @@ class Body:
         except TimeoutError:
             raise BodyTooSlow from None
         finally:
-            self._turn.ours()
+            self._turn.take_over()
         return b"".join(parts)
 
-    async def throw_away(self) -> None:
+    async def discard(self) -> None:
         """What is left of it, within bounds; then the connection may be closed, or used again."""
         size = 0
         try:

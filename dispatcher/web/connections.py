@@ -101,18 +101,18 @@ class Turn:
         self._is_asked = False
         self._is_blocked = False
 
-    def theirs(self, owed: Owed, within_s: float) -> None:
+    def await_client(self, owed: Owed, within_s: float) -> None:
         """The client owes something. Nobody sets a timer for it: nearly all would be in vain."""
         self._connections.leave(self)
         self.owed, self.until_s = owed, self._connections.monotonic() + within_s
         self._connections.wait(self)
 
-    def ours(self) -> None:
+    def take_over(self) -> None:
         """The client has done its part: a request's head is whole, or as much of its body as is needed."""
         self._is_asked = True
         self._settle()
 
-    def answered(self) -> None:
+    def finish(self) -> None:
         """The request is done with; another may follow."""
         self._is_asked = False
         self._settle()
@@ -124,12 +124,12 @@ class Turn:
 
     def _settle(self) -> None:
         if self._is_blocked:
-            self.theirs(Owed.TAKING, ANSWER_S)
+            self.await_client(Owed.TAKING, ANSWER_S)
         elif self._is_asked:
             self._connections.leave(self)
             self.owed, self.until_s = None, math.inf
         else:
-            self.theirs(Owed.NOTHING, KEPT_S)
+            self.await_client(Owed.NOTHING, KEPT_S)
 
 
 class Connections:
@@ -150,7 +150,7 @@ class Connections:
         if len(self._turns) >= self.most and not self._make_room():
             return False
         self._turns.add(turn)
-        turn.theirs(Owed.HEAD, HEAD_S)
+        turn.await_client(Owed.HEAD, HEAD_S)
         return True
 
     def part(self, turn: Turn) -> None:
@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """The client says something: where nothing was asked, a head begins."""
         if self._turn.owed is Owed.NOTHING:
-            self._turn.theirs(Owed.HEAD, HEAD_S)
+            self._turn.await_client(Owed.HEAD, HEAD_S)
             self._head_size = 0
         if data.count(b" HTTP/1.1\r\n") > PIPELINED_MOST:
             self._end(_BUSY)

@@ -15,7 +15,7 @@ from dispatcher.model.webhook import POLL_URL, Target
 from dispatcher.payload import headers, payload
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.schedule.counters import Counters
-from dispatcher.schemas.active_catalogues import knowing
+from dispatcher.schemas.active_catalogues import active_with
 from dispatcher.schemas.api.signing import RotationSchema
 from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.storage.admin import audit, poll_tokens, webhooks
@@ -128,7 +128,7 @@ def require_polled(webhook_url: str) -> None:
 
 def _rendered(policy: DrainPolicy, target: Target, kept: Kept, sent_at: int) -> Fetched:
     claimed = kept.claimed
-    knowing(claimed.event_name, claimed.event_version)
+    active_with(claimed.event_name, claimed.event_version)
     body = payload(claimed, target, policy.claim_checks, sent_at)
     sent = headers(claimed, target, body, sent_at, policy.user_agent)
     return Fetched(

@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Range, Regexp
 
-from dispatcher.schemas.active_catalogues import active, knowing
+from dispatcher.schemas.active_catalogues import active, active_with
 from dispatcher.schemas.api import labels
 from dispatcher.schemas.api.destinations import (
     Credentials,
@@ -57,7 +57,7 @@ def check_events(names: Sequence[str]) -> None:
     """Raises a ValidationError where there are none, or that lists those that no event has, with the nearest ones."""
     if not names:
         raise ValidationError(EMPTY)
-    unknown = [name for name in names if name not in knowing(name).names]
+    unknown = [name for name in names if name not in active_with(name).names]
     if unknown:
         raise ValidationError([no_such_event(name, active().names) for name in unknown[:_UNKNOWN_SHOWN]])
 
@@ -72,7 +72,7 @@ def check_subscriptions(names: Sequence[str]) -> None:
 
 
 def _means_events(wildcard: str) -> bool:
-    return bool(active().subscribed([wildcard]) or knowing(wildcard).subscribed([wildcard]))
+    return bool(active().subscribed([wildcard]) or active_with(wildcard).subscribed([wildcard]))
 
 
 def _check_description(description: str) -> None:

@@ -292,7 +292,7 @@ class MemorySchedule:
     def abandon(self, webhook_ids: Iterable[int], token: str) -> None:
         self._abandoned.extend((token, webhook) for webhook in webhook_ids)
 
-    def let_go(self) -> None:
+    def release_abandoned(self) -> None:
         if self._abandoned:
             self._now()
         for token, webhook in self._abandoned:

@@ -72,9 +72,7 @@ def show(_token: ServiceToken, external_id: str, webhook_id: int) -> Response:
 def edit(_token: ServiceToken, external_id: str, webhook_id: int) -> Response:
     """Changes the given attributes."""
     slug, parts = tenant_of(external_id).slug, container()
-    edited = edit_webhook(
-        parts.storage, parts.schedule, slug, webhook_id, json_object(), settings=parts.settings
-    )
+    edited = edit_webhook(parts.storage, parts.schedule, slug, webhook_id, json_object(), settings=parts.settings)
     return json_response(_json(edited))
 
 

@@ -1,4 +1,4 @@
-"""A drain's side of the schedule. What Redis does not take is left: holds end by themselves, and `reconcile` rebuilds."""
+"""A drain's side of the schedule. What Redis does not take is left: holds expire, and `reconcile` rebuilds."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,7 +27,7 @@ class Holds:
         Another does where this message came twice, or waited for so long that the webhooks were sent out again.
         """
         try:
-            self._schedule.let_go()  # in a child of a prefork pool nobody else does it
+            self._schedule.release_abandoned()  # in a child of a prefork pool nobody else does it
             foreign = set(self._schedule.renew(webhook_ids, self._token))
             mine = [id_ for id_ in webhook_ids if id_ not in foreign]
             return mine, self._schedule.healths(mine)

@@ -52,7 +52,7 @@ class Drain:
         self._traffic = Traffic(storage, sender, policy, self._lanes, tools, self._renew_holds)
         self._recorder = self._traffic.recorder
         self._claimer = Claimer(storage, self._recorder, self._holds, policy, tools)
-        self._go_on: list[int] = []
+        self._unfinished: list[int] = []
         self._may_claim = True
 
     @property
@@ -60,15 +60,15 @@ class Drain:
         """Whether every webhook was released."""
         return not self._lanes
 
-    def take_go_on(self) -> list[int]:
+    def take_unfinished(self) -> list[int]:
         """Webhooks that still have work due and are still held, each once: the caller sends them to another drain."""
-        taken, self._go_on = self._go_on, []
+        taken, self._unfinished = self._unfinished, []
         return taken
 
     def run(self, patience_s: Callable[[], float] = lambda: STRAGGLING_S) -> Counts:
         """Works until all is released or only stragglers are in flight; then `done` is false: call `finish`.
 
-        `patience_s` is asked how long a request may be in flight before it is a straggler. Afterwards `take_go_on`.
+        `patience_s` says how long a request may be in flight before it is a straggler. Afterwards `take_unfinished`.
         """
         ends_s = self._monotonic() + TURN_S
         try:
@@ -92,8 +92,8 @@ class Drain:
             while self._lanes:
                 self._stop_claiming()
                 self._step()
-                if self._go_on:
-                    pass_on(self.take_go_on())
+                if self._unfinished:
+                    pass_on(self.take_unfinished())
         except Exception:
             self._traffic.abandon()
             raise
@@ -134,10 +134,10 @@ class Drain:
         """Records what has finished, and releases the webhooks of which nothing is left."""
         idle = self._traffic.flush()
         if idle:
-            self._let_go(idle)
+            self._release(idle)
         self._traffic.wait_for_locks()
 
-    def _let_go(self, idle: Sequence[Lane]) -> None:
+    def _release(self, idle: Sequence[Lane]) -> None:
         waits = self._recorder.next_due(idle)
         if waits is None:  # not released: the holds end by themselves, and the schedule brings the webhooks back
             go_on = []
@@ -153,7 +153,7 @@ class Drain:
             else:
                 del self._lanes[lane.webhook_id]
                 if lane.webhook_id in go_on:
-                    self._go_on.append(lane.webhook_id)
+                    self._unfinished.append(lane.webhook_id)
 
 
 def _open_lanes(holds: Holds, policy: DrainPolicy, webhook_ids: dict[int, None]) -> dict[int, Lane]:

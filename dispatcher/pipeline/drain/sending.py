@@ -13,7 +13,7 @@ from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.pipeline.trace import TracesAttempts
-from dispatcher.schemas.active_catalogues import knowing
+from dispatcher.schemas.active_catalogues import active_with
 from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.sender.contract import Sender, request_to
 
@@ -64,7 +64,7 @@ class Flights:
         """
         flight = Flight(lane=lane, claimed=delivery, target=target, started_s=self._monotonic())
         try:
-            knowing(delivery.event_name, delivery.event_version)
+            active_with(delivery.event_name, delivery.event_version)
             body = payload(delivery, target, self._claim_checks, sent_at)
             fields = headers(delivery, target, body, sent_at, self._user_agent)
         except DowngradeFailed as error:

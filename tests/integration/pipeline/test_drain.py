@@ -42,7 +42,7 @@ def test_all_that_is_due_is_sent_and_the_webhook_released(
 
     assert drain.run().delivered == 35
     assert drain.done
-    assert drain.take_go_on() == []
+    assert drain.take_unfinished() == []
     assert schedule.sizes() == {"due": 0, "held": 0}
     assert flow.states() == ["delivered"] * 35
 
@@ -187,7 +187,7 @@ def test_after_ten_consecutive_failures_the_rest_waits_unsent_and_uncounted(
     drain.run()
 
     assert drain.done
-    assert drain.take_go_on() == []
+    assert drain.take_unfinished() == []
     assert len(sender.requests) == 10
     assert attempts_made(flow) == [0] * 30 + [1] * 10
     assert schedule.pauses() == {hook.id: pytest.approx(10, abs=2.1)}
@@ -329,7 +329,7 @@ def test_what_is_passed_on_does_not_wait_for_what_hangs(
     passed_on: list[Any] = []
     began_s = clock.now_s
     drain.run()
-    passed_on.extend((clock.now_s - began_s, id_) for id_ in drain.take_go_on())
+    passed_on.extend((clock.now_s - began_s, id_) for id_ in drain.take_unfinished())
     drain.finish(lambda ids: passed_on.extend((clock.now_s - began_s, id_) for id_ in ids))
 
     ((at_s, id_),) = [(at_s, id_) for at_s, id_ in passed_on if id_ == other.id]
@@ -374,7 +374,7 @@ def test_after_its_turn_a_drain_passes_on_what_is_left(
 
     assert drain.done
     assert passed_on == [hook.id]
-    assert drain.take_go_on() == []
+    assert drain.take_unfinished() == []
     assert 0 < counts.delivered < 60
     assert schedule.sizes()["held"] == 1
     assert flow.sql("select count(*) from dispatcher.deliveries_waiting where lease_token is not null") == [(0,)]

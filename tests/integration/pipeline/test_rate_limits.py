@@ -49,7 +49,7 @@ def sent(storage: Storage, schedule: Any, clock: FakeClock, flow: Flow) -> Calla
                 sender = NotingSender(clock, times)
                 drain = Drain(storage, schedule, sender, POLICY, held, tools(clock))
                 drain.run()
-                held = drain.take_go_on()
+                held = drain.take_unfinished()
                 drain.finish(held.extend)
             clock.advance(0.01)  # how late a ticker looks
         return times

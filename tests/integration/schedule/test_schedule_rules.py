@@ -462,10 +462,10 @@ def test_what_a_drain_could_not_release_is_due_when_it_is_let_go(schedule: Any) 
     schedule.abandon([1], DRAIN)
     assert taken(schedule) == []
 
-    schedule.let_go()
+    schedule.release_abandoned()
     assert taken(schedule) == [1]
     schedule.renew([1], OTHER)
-    schedule.let_go()
+    schedule.release_abandoned()
     assert taken(schedule) == []
 
 
@@ -476,6 +476,6 @@ def test_what_another_drain_holds_by_now_is_not_let_go(schedule: Any, advance: C
     taken(schedule)
     schedule.renew([1], OTHER)
 
-    schedule.let_go()
+    schedule.release_abandoned()
 
     assert taken(schedule) == []

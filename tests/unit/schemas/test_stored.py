@@ -10,7 +10,7 @@ import pytest
 
 from dispatcher.errors import InvalidSetting
 from dispatcher.schemas import active
-from dispatcher.schemas.active_catalogues import ask_by, knowing, use, use_stored
+from dispatcher.schemas.active_catalogues import active_with, use, use_lookup, use_stored
 from dispatcher.schemas.from_json import render_events
 from dispatcher.schemas.stored import StoredType
 from tests.support.event_types import BODY, ID, SCHEMA, TYPE, schema_with
@@ -22,7 +22,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def _as_before() -> Iterator[None]:
     yield
     use(None)
-    ask_by(None)
+    use_lookup(None)
 
 
 def a_type(name: str = "order.shipped", **attributes: Any) -> StoredType:
@@ -106,7 +106,7 @@ def test_an_unknown_event_is_asked_for() -> None:
         asked.append(name)
         use_stored([a_type()], 2)
 
-    ask_by(ask)
+    use_lookup(ask)
     for name in ("invoice_paid", "webhook_recovered", "order.shipped", "order.shipped"):
-        assert name in knowing(name).names
+        assert name in active_with(name).names
     assert asked == ["order.shipped"]

@@ -47,12 +47,12 @@ def test_there_are_no_more_than_may_be_and_who_owes_longest_gives_way(connection
 def test_strangers_give_way_before_kept_connections_and_those_before_known_clients(connections: Connections) -> None:
     lines = [Line(connections) for _ in range(3)]
     for line, owed in zip(lines, (Owed.KNOWN_BODY, Owed.NOTHING, Owed.BODY), strict=True):
-        line.turn.theirs(owed, 10)
+        line.turn.await_client(owed, 10)
 
     order = []
     for _ in range(3):
         newcomer = Line(connections)
-        newcomer.turn.ours()
+        newcomer.turn.take_over()
         order += [n for n in who_gave_way(lines) if n not in order]
 
     assert order == [2, 1, 0]
@@ -61,7 +61,7 @@ def test_strangers_give_way_before_kept_connections_and_those_before_known_clien
 def test_where_all_are_at_work_a_newcomer_is_refused(connections: Connections) -> None:
     lines = [Line(connections) for _ in range(3)]
     for line in lines:
-        line.turn.ours()
+        line.turn.take_over()
 
     assert not Line(connections).is_in
     assert who_gave_way(lines) == []
@@ -77,7 +77,7 @@ def test_what_does_not_come_in_time_ends_the_connection(
     connections: Connections, clock: FakeClock, owed: Owed, within_s: float
 ) -> None:
     line = Line(connections)
-    line.turn.theirs(owed, within_s)
+    line.turn.await_client(owed, within_s)
 
     clock.advance(within_s - 0.1)
     connections.sweep()
@@ -90,7 +90,7 @@ def test_what_does_not_come_in_time_ends_the_connection(
 
 def test_while_it_is_our_turn_nobody_is_late(connections: Connections, clock: FakeClock) -> None:
     line = Line(connections)
-    line.turn.ours()
+    line.turn.take_over()
 
     clock.advance(1_000)
     connections.sweep()
@@ -101,22 +101,22 @@ def test_while_it_is_our_turn_nobody_is_late(connections: Connections, clock: Fa
 def test_who_does_not_take_an_answer_owes_that_whatever_else_it_does(connections: Connections) -> None:
     line = Line(connections)
 
-    line.turn.ours()
+    line.turn.take_over()
     line.turn.block(is_blocked=True)
-    line.turn.answered()
-    line.turn.ours()
+    line.turn.finish()
+    line.turn.take_over()
     assert line.turn.owed is Owed.TAKING
 
     line.turn.block(is_blocked=False)
     assert line.turn.owed is None
-    line.turn.answered()
+    line.turn.finish()
     assert line.turn.owed is Owed.NOTHING
 
 
 def test_what_has_parted_is_heard_of_no_more(connections: Connections, clock: FakeClock) -> None:
     line = Line(connections)
     connections.part(line.turn)
-    line.turn.theirs(Owed.HEAD, 1.0)
+    line.turn.await_client(Owed.HEAD, 1.0)
 
     clock.advance(2)
     connections.sweep()
