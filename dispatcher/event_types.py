@@ -21,7 +21,7 @@ from dispatcher.schemas.api.event_type import NewEventTypeSchema
 from dispatcher.schemas.catalogue import EventType, problem_of_name
 from dispatcher.schemas.changes import EventChange, version_changes
 from dispatcher.schemas.errors import DowngradeFailed, texts_by_field
-from dispatcher.schemas.located import Located, problem_of_path
+from dispatcher.schemas.located import SchemaPart, problem_of_path
 from dispatcher.schemas.stored import StoredType, event_type
 from dispatcher.storage.admin import audit, event_types
 from dispatcher.storage.engine import Connection, Storage
@@ -193,7 +193,7 @@ def _check_body(event: EventType) -> None:
         raise InvalidEventType({"resource": ["must be a key of the body, among `properties` of the schema"]})
     if any(one.about != event.about for one in event.versions.values()):
         raise InvalidEventType({"resource": ["must be the same in all versions"]})
-    whole = [Located(event.schema, event.schema)]
+    whole = [SchemaPart(event.schema, event.schema)]
     if texts := [f"{path}: {text}" for path in event.subjects if (text := problem_of_path(path, whole))]:
         raise InvalidEventType({"subjects": texts})
     try:

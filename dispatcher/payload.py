@@ -1,7 +1,7 @@
 """Event and webhook → the exact bytes and headers to send, signature included. Pure: the time is given."""
 
 from dispatcher.claim_check import ClaimChecks
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.destination import Destination
 from dispatcher.model.options import NO_OPTIONS, Options
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
@@ -13,7 +13,7 @@ from dispatcher.schemas.wire.payload import legacy_json
 from dispatcher.signatures import signature_headers
 
 
-def payload(delivery: Claimed, target: Target, checks: ClaimChecks, sent_at: int) -> bytes:
+def payload(delivery: ClaimedDelivery, target: Target, checks: ClaimChecks, sent_at: int) -> bytes:
     """The body of the POST, or, where that is larger than the webhook wants it, a claim check of it in its envelope.
 
     `sent_at`: seconds since 1970. Raises PublicUrlMissing, and what `render` raises.
@@ -25,7 +25,7 @@ def payload(delivery: Claimed, target: Target, checks: ClaimChecks, sent_at: int
     return _in_envelope(delivery, target, checks.body(delivery.id, about=about, size=len(body), sent_at=sent_at))
 
 
-def render(delivery: Claimed, target: Target) -> bytes:
+def render(delivery: ClaimedDelivery, target: Target) -> bytes:
     """The whole body: in its event's envelope, or the flat object of a legacy webhook; the same on every attempt.
 
     Raises DowngradeFailed where the webhook is pinned to an older version, which it cannot be made.
@@ -38,7 +38,7 @@ def render(delivery: Claimed, target: Target) -> bytes:
     return _in_envelope(delivery, target, body_json)
 
 
-def _in_envelope(delivery: Claimed, target: Target, body_json: str) -> bytes:
+def _in_envelope(delivery: ClaimedDelivery, target: Target, body_json: str) -> bytes:
     return (
         active()
         .envelope(delivery.event_name)
@@ -68,7 +68,9 @@ def sent_version(name: str, version: int, options: Options) -> int:
     return FIRST if version == FIRST else min(version, options.event_versions.get(name, FIRST))
 
 
-def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_agent: str) -> list[tuple[str, str]]:
+def headers(
+    delivery: ClaimedDelivery, target: Target, body: bytes, sent_at: int, user_agent: str
+) -> list[tuple[str, str]]:
     """Headers of the POST (API v3, Webhook delivery; Standard Webhooks); `sent_at` in seconds since 1970."""
     key = str(delivery.idempotency_key)
     fields = [
@@ -87,7 +89,7 @@ def headers(delivery: Claimed, target: Target, body: bytes, sent_at: int, user_a
     return fields
 
 
-def destination(delivery: Claimed, target: Target) -> Destination | None:
+def destination(delivery: ClaimedDelivery, target: Target) -> Destination | None:
     """What its message needs where the webhook's URL is not HTTP's; None where it is."""
     options = target.options
     if options.destination is None:

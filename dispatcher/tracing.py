@@ -23,7 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import Attributes
 
 from dispatcher.model.attempt import Result, Verdict
-from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.delivery import ClaimedDelivery, State
 from dispatcher.version import VERSION
 
 _w3c = TraceContextTextMapPropagator()
@@ -91,7 +91,7 @@ class Attempts:
         self._tracer = tracer
         self._spans: dict[int, Span] = {}
 
-    def start(self, delivery: Claimed) -> list[tuple[str, str]]:
+    def start(self, delivery: ClaimedDelivery) -> list[tuple[str, str]]:
         """An attempt begins; returns the header for the receiver."""
         attributes: Attributes = {
             "dispatcher.event_id": delivery.event_id,
@@ -107,7 +107,7 @@ class Attempts:
         )
         return list(_headers(span).items())
 
-    def finish(self, delivery: Claimed, result: Result, verdict: Verdict) -> None:
+    def finish(self, delivery: ClaimedDelivery, result: Result, verdict: Verdict) -> None:
         """The attempt is over; one that never began, because nothing could be sent, has no span."""
         span = self._spans.pop(delivery.id, None)
         if span is None:

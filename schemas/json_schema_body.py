@@ -21,7 +21,7 @@ from dispatcher.schemas.wire.json_values import infinite, is_json, json_text
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
 
-    from dispatcher.schemas.marshmallow_json_schema import Described
+    from dispatcher.schemas.marshmallow_json_schema import BodyDescription
 
 SIZE_LIMIT, DEPTH_LIMIT = 256 * 1024, 64
 """Bytes of a schema as JSON, and objects and arrays in one another."""
@@ -97,13 +97,13 @@ class JsonSchemaBody:
         return compiled(self._schema)
 
     @cached_property
-    def _described(self) -> "Described":
-        from dispatcher.schemas.marshmallow_json_schema import Described  # noqa: PLC0415 -- of the server only
+    def _described(self) -> "BodyDescription":
+        from dispatcher.schemas.marshmallow_json_schema import BodyDescription  # noqa: PLC0415 -- of the server only
 
         prefix = f"{_COMPONENTS}{self._name}."
         types = {f"{self._name}.{name}": _renamed(one, prefix) for name, one in self._schema.get("$defs", {}).items()}
         body = {word: value for word, value in self._schema.items() if word not in _ROOT_ONLY}
-        return Described(_renamed(body, prefix), types)
+        return BodyDescription(_renamed(body, prefix), types)
 
 
 def _read(body: Mapping[str, object], text: bytes) -> Any:

@@ -12,7 +12,7 @@ Schema = Mapping[str, Any]
 _ANYTHING: Schema = {}
 
 
-def bodies(subscriptions: Iterable[str], pins: Mapping[str, int] | None = None) -> list["Located"]:
+def bodies(subscriptions: Iterable[str], pins: Mapping[str, int] | None = None) -> list["SchemaPart"]:
     """Of the events that these mean; the dispatcher's own have no schema.
 
     They are of the newest versions, as events are emitted, or with `pins` as a webhook with these gets them.
@@ -21,21 +21,21 @@ def bodies(subscriptions: Iterable[str], pins: Mapping[str, int] | None = None) 
     events = [known[name] for name in active().subscribed(subscriptions) if name in known]
     if pins is not None:
         events = [one.versions[min(one.version, pins.get(one.name, FIRST))] for one in events]
-    return [Located(one.schema, one.schema) for one in events]
+    return [SchemaPart(one.schema, one.schema) for one in events]
 
 
-def attribute(name: str, schemas: Sequence["Located"]) -> list["Located"]:
+def attribute(name: str, schemas: Sequence["SchemaPart"]) -> list["SchemaPart"]:
     """What the attribute may be, each once: alternatives that hold one another would be millions after eleven steps."""
     return list({(id(one.whole), id(one.part)): one for schema in schemas for one in schema.attribute(name)}.values())
 
 
-def no_such_attribute(name: str, schemas: Sequence["Located"]) -> str:
+def no_such_attribute(name: str, schemas: Sequence["SchemaPart"]) -> str:
     """What is wrong with an attribute that none of them has."""
     known = sorted({other for schema in schemas for other in schema.names()})
     return f"is no attribute of the events; {did_you_mean(name, known) if known else 'it has no attributes'}"
 
 
-def problem_of_path(path: str, schemas: Sequence["Located"]) -> str | None:
+def problem_of_path(path: str, schemas: Sequence["SchemaPart"]) -> str | None:
     """What is wrong with a path such as `order.customer.id` through bodies of these schemas."""
     for name in path.split("."):
         inner = attribute(name, schemas)
@@ -45,20 +45,20 @@ def problem_of_path(path: str, schemas: Sequence["Located"]) -> str | None:
     return None
 
 
-class Located:
+class SchemaPart:
     """A part of a JSON Schema, and the whole in which its references lead somewhere."""
 
     def __init__(self, whole: Schema, part: Schema) -> None:
         self.whole = whole
         self.part = part
 
-    def attribute(self, name: str) -> Iterator["Located"]:
+    def attribute(self, name: str) -> Iterator["SchemaPart"]:
         """What the attribute may be, also of the items of an array; nothing where there is no such attribute."""
         for schema in self.leaves():
             if name in schema.get("properties", {}):
-                yield Located(self.whole, schema["properties"][name])
+                yield SchemaPart(self.whole, schema["properties"][name])
             elif _is_open(schema):
-                yield Located(self.whole, schema["additionalProperties"] if _has_more(schema) else _ANYTHING)
+                yield SchemaPart(self.whole, schema["additionalProperties"] if _has_more(schema) else _ANYTHING)
 
     def names(self) -> Iterator[str]:
         """The attributes that it names."""

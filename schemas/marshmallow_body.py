@@ -18,7 +18,7 @@ from dispatcher.schemas.wire.json_schema import is_personal
 from dispatcher.schemas.wire.json_values import is_json, json_text
 
 if TYPE_CHECKING:
-    from dispatcher.schemas.marshmallow_json_schema import Described, Spec
+    from dispatcher.schemas.marshmallow_json_schema import BodyDescription, Spec
 
 _STRICT: tuple[tuple[type, tuple[type, ...], str], ...] = (
     (fields.Boolean, (bool,), "not a boolean"),
@@ -102,7 +102,7 @@ class MarshmallowBody:
         return self._described.example()
 
     @cached_property
-    def _described(self) -> "Described":
+    def _described(self) -> "BodyDescription":
         return self._types.spec.describe(self.schema)
 
     def _dump(self, body: Mapping[str, object]) -> tuple[Any, Problems]:

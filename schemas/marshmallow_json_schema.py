@@ -29,7 +29,7 @@ _VALUES_LIMIT, _LENGTH_LIMIT = 10_000, 10_000
 """Of an example that is made up: values, and characters of one."""
 
 
-class Described:
+class BodyDescription:
     """The schema of a body."""
 
     def __init__(self, body: JsonSchema, types: Mapping[str, JsonSchema]) -> None:
@@ -65,11 +65,11 @@ class Spec:
         self._converter = plugin.converter
         self._converter.add_attribute_function(_of_other_field)
 
-    def describe(self, schema: Schema) -> Described:
+    def describe(self, schema: Schema) -> BodyDescription:
         """The schema of a body."""
         body = _sent(self._converter.schema2jsonschema(schema))
         types = self._spec.to_dict()["components"].get("schemas", {})
-        return Described(body, {name: _sent(one) for name, one in types.items()})
+        return BodyDescription(body, {name: _sent(one) for name, one in types.items()})
 
     def _name(self, schema: Any) -> str:
         """That of the class; a second one of that name, or with other attributes (`only`), has a number."""

@@ -21,7 +21,7 @@ from dispatcher.schemas import EventType, InvalidEvent, active
 from dispatcher.schemas.changes import changes
 from dispatcher.schemas.documents import FORMATS, from_openapi, json_schema
 from dispatcher.schemas.errors import DowngradeFailed
-from dispatcher.schemas.located import Located, problem_of_path
+from dispatcher.schemas.located import SchemaPart, problem_of_path
 
 _NO_TABLE = "42P01"
 
@@ -122,5 +122,5 @@ def _problems(event: EventType) -> Iterator[str]:
         yield f"{event.resource}.{event.about.id} identifies it, but is not required"
     for what, paths in (("subjects", event.subjects), ("personal", event.personal)):
         for path in paths:
-            if problem := problem_of_path(path, [Located(schema, schema)]):
+            if problem := problem_of_path(path, [SchemaPart(schema, schema)]):
                 yield f"{what}: {path}: {problem}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.webhook import SigningKeys, Target, Webhook
 from dispatcher.payload import headers
 from dispatcher.schemas.api.signatures import OWN_HEADERS
@@ -30,7 +30,7 @@ def sent_headers(
         signing=webhook.signing,
         options=replace(webhook, headers=static, secret_headers=dict.fromkeys(webhook.secret_headers, HIDDEN)),
     )
-    claimed = Claimed(
+    claimed = ClaimedDelivery(
         webhook_id=webhook.id,
         idempotency_key=str(delivery.idempotency_key),
         event_name=delivery.event_name,

@@ -50,7 +50,7 @@ class WaitReason(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
+class WaitStatus:
     """Why a delivery waits: `reason`, and the same in sentences. `is_due`: its time has come, whatever keeps it yet."""
 
     reason: WaitReason
@@ -59,7 +59,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Claimed:
+class ClaimedDelivery:
     """A delivery this drain has leased, with all that is needed to send it. The webhook's part is read afresh.
 
     Or a ping or a preview, which is no delivery: for these the defaults are.

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from dispatcher import log
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.attempt import for_clients
-from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.delivery import ClaimedDelivery, State
 from dispatcher.model.event import EventDraft
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import log_fault
@@ -23,7 +23,7 @@ from dispatcher.schemas.wire.operational import operational_json
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import emits
-from dispatcher.storage.pipeline.deliveries import Finished
+from dispatcher.storage.pipeline.deliveries import JudgedAttempt
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +34,15 @@ GONE = "410"
 class Observations:
     """What a few results say of their webhooks; keyed by the webhook's id, each with one of its deliveries."""
 
-    healthy: dict[int, Claimed] = field(default_factory=dict)
+    healthy: dict[int, ClaimedDelivery] = field(default_factory=dict)
     """Succeeded, and had failed before."""
-    failing: dict[int, Claimed] = field(default_factory=dict)
+    failing: dict[int, ClaimedDelivery] = field(default_factory=dict)
     """Failed for the first time."""
-    to_disable: dict[int, tuple[Claimed, str]] = field(default_factory=dict)
+    to_disable: dict[int, tuple[ClaimedDelivery, str]] = field(default_factory=dict)
     """To be disabled, and why."""
-    recovered: dict[int, Claimed] = field(default_factory=dict)
+    recovered: dict[int, ClaimedDelivery] = field(default_factory=dict)
     """Their breaker has closed."""
-    failed: list[Finished] = field(default_factory=list)
+    failed: list[JudgedAttempt] = field(default_factory=list)
     """Deliveries whose attempts are used up."""
 
     def __bool__(self) -> bool:
@@ -51,7 +51,7 @@ class Observations:
 
 
 def update_webhooks(
-    storage: Storage, finished: Sequence[Finished], lanes: Mapping[int, Lane], give_up_after_s: float
+    storage: Storage, finished: Sequence[JudgedAttempt], lanes: Mapping[int, Lane], give_up_after_s: float
 ) -> list[int]:
     """Stores what these results say of their webhooks; returns those that were disabled.
 
@@ -78,7 +78,7 @@ def update_webhooks(
     return disabled
 
 
-def observe(finished: Iterable[Finished], lanes: Mapping[int, Lane], give_up_after_s: float) -> Observations:
+def observe(finished: Iterable[JudgedAttempt], lanes: Mapping[int, Lane], give_up_after_s: float) -> Observations:
     """Sorts results; reads no clock of this process: `Target.failing_s` is Postgres'."""
     observed = Observations()
     for one in finished:
@@ -131,7 +131,7 @@ def apply(storage: Storage, observed: Observations) -> list[int]:
     return storage.transact(work)
 
 
-def _disable(connection: Connection, claimed: Claimed, reason: str) -> bool:
+def _disable(connection: Connection, claimed: ClaimedDelivery, reason: str) -> bool:
     done = webhooks.deactivate(connection, claimed.webhook_id, reason)
     if done is None:
         return False
@@ -142,7 +142,7 @@ def _disable(connection: Connection, claimed: Claimed, reason: str) -> bool:
     return True
 
 
-def _publish_failed(connection: Connection, failed: Sequence[Finished]) -> None:
+def _publish_failed(connection: Connection, failed: Sequence[JudgedAttempt]) -> None:
     for webhook_id in {one.claimed.webhook_id for one in failed}:
         account_id, _ = webhooks.account_of(connection, webhook_id)
         if not webhooks.has_subscriber(connection, account_id, "delivery_failed"):
@@ -152,16 +152,18 @@ def _publish_failed(connection: Connection, failed: Sequence[Finished]) -> None:
         emits.insert(connection, account_id, drafts)
 
 
-def _publish(connection: Connection, account_id: int, name: str, claimed: Claimed, body: dict[str, Any]) -> None:
+def _publish(
+    connection: Connection, account_id: int, name: str, claimed: ClaimedDelivery, body: dict[str, Any]
+) -> None:
     if webhooks.has_subscriber(connection, account_id, name):
         emits.insert(connection, account_id, [_draft(name, claimed, body)])
 
 
-def _draft(name: str, claimed: Claimed, body: dict[str, Any]) -> EventDraft:
+def _draft(name: str, claimed: ClaimedDelivery, body: dict[str, Any]) -> EventDraft:
     return EventDraft(name=name, body_json=operational_json(body, claimed.time_zone).encode())
 
 
-def _state(claimed: Claimed, url: str, *, active: bool) -> dict[str, Any]:
+def _state(claimed: ClaimedDelivery, url: str, *, active: bool) -> dict[str, Any]:
     return {
         "id": claimed.webhook_id,
         "webhook_url": urlsplit(url)._replace(query="", fragment="").geturl(),
@@ -171,7 +173,7 @@ def _state(claimed: Claimed, url: str, *, active: bool) -> dict[str, Any]:
     }
 
 
-def _failed(one: Finished) -> dict[str, Any]:
+def _failed(one: JudgedAttempt) -> dict[str, Any]:
     return {
         "id": one.claimed.id,
         "webhook_id": one.claimed.webhook_id,

@@ -16,7 +16,7 @@ from dispatcher.errors import InvalidErasure
 from dispatcher.schemas import EventType, active
 from dispatcher.settings import Outbox
 from dispatcher.storage.admin import erasures, payloads
-from dispatcher.storage.admin.erasures import Erasure, Walked
+from dispatcher.storage.admin.erasures import Erasure, ScannedEvent
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.outboxes import registry
 from dispatcher.storage.outboxes.database import OutboxDatabase
@@ -109,7 +109,7 @@ def _batch(connection: Connection, erasure_id: int, types: dict[str, EventType],
 
 
 def _about(
-    connection: Connection, erasure: Erasure, types: dict[str, EventType], candidates: Sequence[Walked]
+    connection: Connection, erasure: Erasure, types: dict[str, EventType], candidates: Sequence[ScannedEvent]
 ) -> list[int]:
     """Those of them that are about the person."""
     ids = []

@@ -40,7 +40,7 @@ NOTHING = Claim(claimed=(), targets={})
 
 
 @dataclass(slots=True)
-class FannedOut:
+class FanOutSummary:
     """What one task did."""
 
     events: int = 0
@@ -112,10 +112,10 @@ class FanOutRunner:
         """How many tasks of this process wait for commits: 0 or 1."""
         return int(self._staying is not None)
 
-    def run(self) -> tuple[FannedOut, Counts]:
+    def run(self) -> tuple[FanOutSummary, Counts]:
         """What was fanned out, and what came of the deliveries sent here; nudges where it stopped before the end."""
         self._schedule.fan_out_begun()
-        done = FannedOut()
+        done = FanOutSummary()
         with self._drains.first_attempts() as first:
             is_empty = self._empty_outbox(first, done)
             if is_empty and self.may_stay and self._stays.acquire(blocking=False):
@@ -131,7 +131,7 @@ class FanOutRunner:
             self._come_back_after(done.behind)
         return done, first.counts
 
-    def _stay(self, first: FirstAttempts, done: FannedOut) -> None:
+    def _stay(self, first: FirstAttempts, done: FanOutSummary) -> None:
         """Goes on with what is committed, until nothing is any more, or there is more than one task can do."""
         self._staying = first
         try:
@@ -170,12 +170,12 @@ class FanOutRunner:
         self._woken.clear()
         return True
 
-    def _empty_outbox(self, first: FirstAttempts, done: FannedOut) -> bool:
+    def _empty_outbox(self, first: FirstAttempts, done: FanOutSummary) -> bool:
         """A batch at a time; after each commit its deliveries go their ways. False where it is not empty at the end.
 
         Where a batch is too much for Postgres, those after it are smaller. Stops after MOST_BATCHES, so that a task
-        ends, and where some must come behind what another fan-out has in its hands (`FannedOut.behind`); then another
-        is to be asked for.
+        ends, and where some must come behind what another fan-out has in its hands (`behind`); then another is to be
+        asked for.
         """
         self._keep_current()
         leasing, size = first.leasing(), self._batch_size

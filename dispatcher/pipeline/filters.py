@@ -19,7 +19,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dispatcher.schemas.errors import plain
-from dispatcher.schemas.located import Located, Schema, attribute, bodies, no_such_attribute, types_of
+from dispatcher.schemas.located import Schema, SchemaPart, attribute, bodies, no_such_attribute, types_of
 from dispatcher.schemas.wire.fields import UNSENDABLE
 
 Problem = tuple[str, str]
@@ -56,12 +56,12 @@ def compile_filter(filter_: Any, events: Iterable[str]) -> str:
 class _Compiler:
     """Goes through one filter, and notes what is wrong with it."""
 
-    def __init__(self, schemas: Sequence[Located]) -> None:
+    def __init__(self, schemas: Sequence[SchemaPart]) -> None:
         self.schemas = schemas
         self.problems: list[Problem] = []
         self._count = 0
 
-    def object(self, node: Any, path: str, at: str, schemas: Sequence[Located], depth: int) -> str:
+    def object(self, node: Any, path: str, at: str, schemas: Sequence[SchemaPart], depth: int) -> str:
         """`path`: the jsonpath of what the node is about; `at`: the same for people."""
         if not isinstance(node, dict) or not node:
             return self._wrong(at, "must be an object with at least one condition")
@@ -70,7 +70,7 @@ class _Compiler:
         parts = [self._entry(key, value, path, at, schemas, depth) for key, value in node.items()]
         return _all(parts)
 
-    def _entry(self, key: str, value: Any, path: str, at: str, schemas: Sequence[Located], depth: int) -> str:
+    def _entry(self, key: str, value: Any, path: str, at: str, schemas: Sequence[SchemaPart], depth: int) -> str:
         here = f"{at}.{plain(key)}".lstrip(".")
         if key.startswith("$"):
             return self._combination(key, value, path, here, schemas, depth)
@@ -84,7 +84,7 @@ class _Compiler:
             )
         return self.object(value, inner_path, here, attributes, depth + 1)
 
-    def _combination(self, key: str, value: Any, path: str, at: str, schemas: Sequence[Located], depth: int) -> str:
+    def _combination(self, key: str, value: Any, path: str, at: str, schemas: Sequence[SchemaPart], depth: int) -> str:
         if key not in COMBINATIONS:
             return self._wrong(at, f"is not one of {', '.join(COMBINATIONS)}")
         if key == "$not":

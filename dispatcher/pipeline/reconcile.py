@@ -17,7 +17,7 @@ PAGE = 2_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reconciled:
+class ReconcileSummary:
     """Whether events waited for a fan-out, and how many webhooks have deliveries that wait."""
 
     events_waiting: bool
@@ -32,7 +32,7 @@ class Reconciler:
         self._schedule = schedule
         self._queue = queue
 
-    def reconcile(self) -> Reconciled:
+    def reconcile(self) -> ReconcileSummary:
         """Changes nothing when nothing was lost: due times only ever move forward.
 
         1. Events in the outbox: a `fan_out` message, whatever the coalescing flag says (its message may be lost).
@@ -46,7 +46,7 @@ class Reconciler:
         self._storage.autocommit(order.settle_all)
         count = self._reschedule()
         logger.debug(log.line("reconciled", events_waiting=events_waiting, webhooks=count))
-        return Reconciled(events_waiting=events_waiting, webhook_count=count)
+        return ReconcileSummary(events_waiting=events_waiting, webhook_count=count)
 
     def repair(self) -> int:
         """Deletes Celery's keys and the schedule, which may hold what makes workers crash, and rebuilds the schedule.

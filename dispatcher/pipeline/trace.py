@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # a process that emits loads nothing of deliveries
     from dispatcher.model.attempt import Result, Verdict
-    from dispatcher.model.delivery import Claimed
+    from dispatcher.model.delivery import ClaimedDelivery
 
 
 class EmitSpan(Protocol):
@@ -47,10 +47,10 @@ def untraced(names: Sequence[str], traceparent: str | None) -> AbstractContextMa
 class TracesAttempts(Protocol):
     """One drain's attempts."""
 
-    def start(self, delivery: "Claimed") -> list[tuple[str, str]]:
+    def start(self, delivery: "ClaimedDelivery") -> list[tuple[str, str]]:
         """An attempt begins; returns the headers that hand its trace on to the receiver."""
         ...
 
-    def finish(self, delivery: "Claimed", result: "Result", verdict: "Verdict") -> None:
+    def finish(self, delivery: "ClaimedDelivery", result: "Result", verdict: "Verdict") -> None:
         """The attempt is over."""
         ...

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.model.backoff import RetryPolicy
-from dispatcher.model.delivery import Waiting, WaitReason
+from dispatcher.model.delivery import WaitReason, WaitStatus
 from dispatcher.model.health import Health
 from dispatcher.phrases import counted, number, span
 from dispatcher.pipeline.drain.policy import drain_policy
@@ -42,14 +42,14 @@ def find(
     return replace(row, waiting=explain(facts, health, pause_s, settings))
 
 
-def explain(facts: WaitFacts, health: Health | None, pause_s: float | None, settings: Settings) -> Waiting:
+def explain(facts: WaitFacts, health: Health | None, pause_s: float | None, settings: Settings) -> WaitStatus:
     """Why the next attempt is when it is. `pause_s`: seconds until the pause of its receiver ends; None: there is none.
 
     Pure.
     """
     reason = _reason(facts, health, pause_s, settings)
     text = _text(reason, facts, health, pause_s, settings)
-    return Waiting(reason=reason, text=text, is_due=facts.is_due)
+    return WaitStatus(reason=reason, text=text, is_due=facts.is_due)
 
 
 def _reason(facts: WaitFacts, health: Health | None, pause_s: float | None, settings: Settings) -> WaitReason:

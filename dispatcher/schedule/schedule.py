@@ -49,7 +49,7 @@ _LARGEST_ID, _LARGEST_OWNER = 2**31 - 1, 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Released:
+class Release:
     """What a drain knows of a webhook that it releases.
 
     `wait_s`: seconds until its next delivery is due (None: nothing waits). `pause_s`: seconds for which nothing is to
@@ -136,7 +136,7 @@ class Schedule:
         """The drain of that token holds these, from now on or for longer; returns those that another drain holds."""
         return [int(id_) for id_ in self._run("renew", [DUE, HELD, HOLDERS], [self._hold_ms, token, *webhook_ids])]
 
-    def release(self, released: Sequence[Released], token: str, *, goes_on: bool = True) -> list[int]:
+    def release(self, released: Sequence[Release], token: str, *, goes_on: bool = True) -> list[int]:
         """Ends that drain's holds, each with what it knows. What another drain holds by now is only made due.
 
         Returns those that have work now: they stay held, by the drain if it `goes_on` with them, else for the next.

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from dispatcher.model.attempt import Result
 from dispatcher.model.credentials import ClientCertificate, OAuth2
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.destination import Destination
 from dispatcher.model.options import NO_OPTIONS
 from dispatcher.model.webhook import Target
@@ -53,7 +53,12 @@ class Request:
 
 
 def request_to(
-    target: Target, delivery: Claimed, headers: Sequence[tuple[str, str]], body: bytes, *, keeps_headers: bool = False
+    target: Target,
+    delivery: ClaimedDelivery,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    *,
+    keeps_headers: bool = False,
 ) -> Request:
     """A POST to a webhook, or a message for its destination, as its options have it."""
     options = target.options

@@ -15,7 +15,7 @@ from dispatcher import clock
 from dispatcher.errors import InvalidWebhook, TooManyPings
 from dispatcher.ids import new_uuid7
 from dispatcher.model.attempt import Result, Status, for_clients
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.webhook import PayloadVersion, Target
 from dispatcher.payload import headers, render
 from dispatcher.schemas import active
@@ -112,7 +112,7 @@ class Pinger:
             finally:
                 self._senders.give_back(sender)
 
-    def _send(self, sender: Sender, claimed: Claimed, target: Target) -> PingResult:
+    def _send(self, sender: Sender, claimed: ClaimedDelivery, target: Target) -> PingResult:
         try:
             body = render(claimed, target)
         except DowngradeFailed as error:
@@ -147,7 +147,7 @@ def _claimed(
     webhook_id: int,
     client_id: int | None,
     event_name: str | None,
-) -> tuple[Claimed, Target]:
+) -> tuple[ClaimedDelivery, Target]:
     """The ping as if it were a claimed delivery, and where it goes."""
     account = accounts.find(connection, slug)
     if webhooks.find(connection, secrets, account.id, webhook_id, client_id=client_id).delivery == "poll":
@@ -156,7 +156,7 @@ def _claimed(
     if event_name not in LEGACY_EVENTS:
         target = replace(target, payload_version=PayloadVersion.V3)
     now = clock.now()
-    claimed = Claimed(
+    claimed = ClaimedDelivery(
         webhook_id=webhook_id,
         idempotency_key=str(new_uuid7(now)),
         event_name=event_name or EVENT_NAME,

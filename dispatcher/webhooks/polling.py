@@ -21,7 +21,7 @@ from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.storage.admin import audit, poll_tokens, webhooks
 from dispatcher.storage.engine import Connection, Storage
 from dispatcher.storage.pipeline import deliveries, polls
-from dispatcher.storage.pipeline.polls import Kept
+from dispatcher.storage.pipeline.polls import KeptDelivery
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _rotation = RotationSchema()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fetched:
+class FetchedDelivery:
     """A delivery as it is fetched."""
 
     position: int
@@ -53,14 +53,14 @@ class PollToken:
 
 def fetch(
     storage: Storage, policy: DrainPolicy, webhook_id: int, *, after: int, limit: int
-) -> tuple[list[Fetched], int, bool]:
+) -> tuple[list[FetchedDelivery], int, bool]:
     """Deliveries in their places beyond `after`; the last place that was read, and whether more may follow.
 
     What cannot be rendered stops what comes after it for PATIENCE_S: a process of the next release may know how. Then
     it fails, and is left out.
     """
 
-    def read() -> list[Kept]:
+    def read() -> list[KeptDelivery]:
         return storage.read(polls.page, webhook_id, after=after, limit=limit, most_bytes=BYTES)
 
     kept = read()
@@ -77,7 +77,7 @@ def fetch(
     if target is None:
         raise SecretDecryptionFailed
     sent_at = int(clock.now().timestamp())
-    fetched: list[Fetched] = []
+    fetched: list[FetchedDelivery] = []
     for one in kept:
         try:
             fetched.append(_rendered(policy, _without_secrets(target), one, sent_at))
@@ -126,12 +126,12 @@ def require_polled(webhook_url: str) -> None:
         raise InvalidWebhook({"delivery": ["must be poll"]})
 
 
-def _rendered(policy: DrainPolicy, target: Target, kept: Kept, sent_at: int) -> Fetched:
+def _rendered(policy: DrainPolicy, target: Target, kept: KeptDelivery, sent_at: int) -> FetchedDelivery:
     claimed = kept.claimed
     active_with(claimed.event_name, claimed.event_version)
     body = payload(claimed, target, policy.claim_checks, sent_at)
     sent = headers(claimed, target, body, sent_at, policy.user_agent)
-    return Fetched(
+    return FetchedDelivery(
         position=kept.position,
         id=claimed.idempotency_key,
         event_name=claimed.event_name,

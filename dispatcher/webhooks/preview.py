@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 from dispatcher import clock
 from dispatcher.errors import InvalidWebhook
 from dispatcher.model.account import Account
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.webhook import POLL_URL, PayloadVersion, Target, Webhook
 from dispatcher.payload import render
 from dispatcher.pipeline.filters import compile_filter
@@ -57,7 +57,7 @@ def payload_preview(
     newest = storage.read(filter_preview.newest, account.id, names) if may_read else None
     event = newest or _example(next((name for name in names if name in active().events), names[0]))
     webhook_id = before.id if before else 0
-    claimed = Claimed(
+    claimed = ClaimedDelivery(
         webhook_id=webhook_id,
         event_id=event.id,
         event_name=event.name,

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 
 from dispatcher.model.account import Account
 from dispatcher.model.attempt import Result
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import PayloadVersion, SigningKeys, Target, Webhook
 from dispatcher.pipeline.emit import NewEvent
-from dispatcher.schedule.schedule import Released
+from dispatcher.schedule.schedule import Release
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.storage.admin import accounts, webhooks
 from dispatcher.storage.admin.passwords import Passwords
@@ -84,7 +84,7 @@ def a_webhook(
     return storage.transact(webhooks.create, storage.secrets, account.id, attributes | given)
 
 
-def a_claimed(**given: Any) -> Claimed:
+def a_claimed(**given: Any) -> ClaimedDelivery:
     """A delivery as a drain holds it: `invoice_paid` for webhook 5, first attempt."""
     defaults: dict[str, Any] = {
         "id": 7,
@@ -97,7 +97,7 @@ def a_claimed(**given: Any) -> Claimed:
         "body_json": '{"invoice":{"id":93,"number":"2024-0056"}}',
         "time_zone": "Europe/Prague",
     }
-    return Claimed(**(defaults | given))
+    return ClaimedDelivery(**(defaults | given))
 
 
 def a_target(**given: Any) -> Target:
@@ -122,9 +122,9 @@ DRAIN = "1/drain"
 """The token of a drain that holds webhooks."""
 
 
-def released(waits_s: Mapping[int, float | None]) -> list[Released]:
+def released(waits_s: Mapping[int, float | None]) -> list[Release]:
     """What a drain says of webhooks it lets go, of which it knows only when they are due next."""
-    return [Released(webhook_id=webhook, wait_s=wait_s) for webhook, wait_s in waits_s.items()]
+    return [Release(webhook_id=webhook, wait_s=wait_s) for webhook, wait_s in waits_s.items()]
 
 
 def a_history(storage: Storage, delivery_id: int, count: int) -> None:

@@ -9,7 +9,7 @@ from dispatcher.broker.names import QUEUES
 from dispatcher.errors import QueueUnavailable, ScheduleUnavailable
 from dispatcher.model.attempt import Result
 from dispatcher.model.health import Health
-from dispatcher.schedule.schedule import Beat, Released
+from dispatcher.schedule.schedule import Beat, Release
 from dispatcher.sender.contract import Request
 
 
@@ -199,7 +199,7 @@ class MemorySchedule:
                 self._due[webhook] = till_s
         return foreign
 
-    def release(self, released: Sequence[Released], token: str, *, goes_on: bool = True) -> list[int]:
+    def release(self, released: Sequence[Release], token: str, *, goes_on: bool = True) -> list[int]:
         now_s = self._now()
         go_on = []
         for one in released:

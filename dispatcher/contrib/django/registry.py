@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=type)
 
 
 @dataclass(frozen=True)
-class Watched:
+class RegisteredModel:
     """A model and its events."""
 
     model: Any
@@ -52,7 +52,7 @@ class Watched:
         self.events.emit(changed, connections[using])
 
 
-watched: dict[Any, Watched] = {}
+watched: dict[Any, RegisteredModel] = {}
 
 
 def emits(resource: str, **events: Any) -> Callable[[Model], Model]:
@@ -70,7 +70,7 @@ def register(model: Any, resource: str, **events: Any) -> None:
     if model in watched:
         raise ValueError(f"{model._meta.label} is registered already")
     events.setdefault("on_invalid", getattr(settings, "DISPATCHER", {}).get("ON_INVALID", "raise"))
-    watched[model] = Watched(model, ModelEvents(resource=resource, **events))
+    watched[model] = RegisteredModel(model, ModelEvents(resource=resource, **events))
     _know_the_row(model, watched[model])
     post_save.connect(_saved, sender=model)
     post_delete.connect(_deleted, sender=model)
@@ -83,7 +83,7 @@ def model_events(model: Any) -> ModelEvents:
     return watched[model].events
 
 
-def _know_the_row(model: Any, of: Watched) -> None:
+def _know_the_row(model: Any, of: RegisteredModel) -> None:
     """Its instances remember what they read, and save in a transaction.
 
     `from_db` and `refresh_from_db` are where Django's documentation has one do so ("Customizing model loading").
@@ -138,7 +138,7 @@ def m2m_emits(
 
 
 def _m2m_changed(
-    of: Watched, name: str, instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, using: str
+    of: RegisteredModel, name: str, instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, using: str
 ) -> None:
     """Before rows are removed, it is seen whose they are; after that, these have changed."""
     kept = f"_dispatcher_{of.model._meta.label_lower}_{name}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dispatcher.model.counters import bucket, outcome
 from dispatcher.model.delivery import State
 from dispatcher.schedule.counters import Counters
-from dispatcher.storage.pipeline.deliveries import Claim, Finished
+from dispatcher.storage.pipeline.deliveries import Claim, JudgedAttempt
 
 
 class DrainCounters:
@@ -25,7 +25,7 @@ class DrainCounters:
         """Counts a webhook that is paused because no key of SECRET_KEYS opens its secrets."""
         self._counters.add({"secrets_unreadable": 1})
 
-    def recorded(self, finished: Sequence[Finished], counted: int, took_s: float) -> None:
+    def recorded(self, finished: Sequence[JudgedAttempt], counted: int, took_s: float) -> None:
         """Counts what was recorded; `counted` is less than all where a lease had gone to another drain meanwhile."""
         sums: Counter[str] = Counter()
         for one in finished:

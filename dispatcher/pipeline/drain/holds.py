@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dispatcher import log
 from dispatcher.errors import ScheduleUnavailable
 from dispatcher.model.health import Health
-from dispatcher.schedule.schedule import Released, Schedule
+from dispatcher.schedule.schedule import Release, Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Holds:
             logger.warning(log.line("drain.renew_failed", reason=error))
             return []
 
-    def release(self, released: Sequence[Released], *, goes_on: bool) -> list[int]:
+    def release(self, released: Sequence[Release], *, goes_on: bool) -> list[int]:
         """Those that have work now: they are still held, by this drain if it `goes_on` with them."""
         try:
             return self._schedule.release(released, self._token, goes_on=goes_on)

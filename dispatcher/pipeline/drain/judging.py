@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from dispatcher import clock, log
 from dispatcher.broker.flower import AttemptEvent
 from dispatcher.model.attempt import Result, Status, Verdict, judge
-from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.delivery import ClaimedDelivery, State
 from dispatcher.model.health import after
 from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.drain.policy import DrainPolicy
 from dispatcher.pipeline.drain.sending import Flight
 from dispatcher.pipeline.fault import guarded
 from dispatcher.pipeline.trace import TracesAttempts
-from dispatcher.storage.pipeline.deliveries import Finished
+from dispatcher.storage.pipeline.deliveries import JudgedAttempt
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Outcomes:
         self._traces = traces
         self.counts = Counts()
 
-    def follow(self, flight: Flight, result: Result, *, sent: bool = True) -> Finished:
+    def follow(self, flight: Flight, result: Result, *, sent: bool = True) -> JudgedAttempt:
         """The judged result, ready to be recorded; its lane knows what it says of the receiver, where it was sent."""
         lane, delivery, options = flight.lane, flight.claimed, flight.target.options
         retry, codes = self._policy.retry, options.success_codes
@@ -85,9 +85,9 @@ class Outcomes:
         if self._traces is not None and delivery.traceparent:
             with guarded("drain.not_traced"):
                 self._traces.finish(delivery, result, verdict)
-        return Finished(claimed=delivery, url=flight.target.url, result=result, verdict=verdict, sent=sent)
+        return JudgedAttempt(claimed=delivery, url=flight.target.url, result=result, verdict=verdict, sent=sent)
 
-    def _publishes_success(self, delivery: Claimed) -> bool:
+    def _publishes_success(self, delivery: ClaimedDelivery) -> bool:
         return self._policy.publish_successes or delivery.attempt_number > 1
 
     def _heed(self, lane: Lane, verdict: Verdict) -> None:
@@ -107,7 +107,7 @@ class Outcomes:
             lane.pause(self._monotonic() + max(pauses_s))
 
 
-def _log(delivery: Claimed, result: Result, verdict: Verdict) -> None:
+def _log(delivery: ClaimedDelivery, result: Result, verdict: Verdict) -> None:
     logger.info(
         log.line(
             "delivery.attempted",
@@ -124,7 +124,7 @@ def _log(delivery: Claimed, result: Result, verdict: Verdict) -> None:
     )
 
 
-def _attempt_event(delivery: Claimed, result: Result, verdict: Verdict) -> AttemptEvent:
+def _attempt_event(delivery: ClaimedDelivery, result: Result, verdict: Verdict) -> AttemptEvent:
     """What is published to Flower of an attempt: ids and outcome, no address and no payload."""
     return AttemptEvent(
         key=delivery.idempotency_key,

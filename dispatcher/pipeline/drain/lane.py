@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.health import BreakerPolicy, Health
 from dispatcher.model.webhook import Target
-from dispatcher.schedule.schedule import Released
+from dispatcher.schedule.schedule import Release
 
 
 class LaneState(Enum):
@@ -34,7 +34,7 @@ class Lane:
     health: Health
     target: Target | None = None
     """Where its POSTs go, as the last claim read it; None: not claimed yet, or its secrets cannot be opened."""
-    unsent: deque[Claimed] = field(default_factory=deque)
+    unsent: deque[ClaimedDelivery] = field(default_factory=deque)
     in_flight: int = 0
     unrecorded: int = 0
     rate: int | None = None
@@ -69,7 +69,7 @@ class Lane:
         self.state = LaneState.PAUSED
         self._paused_until_s = max(self._paused_until_s, until_s)
 
-    def add(self, claimed: Iterable[Claimed], target: Target | None) -> None:
+    def add(self, claimed: Iterable[ClaimedDelivery], target: Target | None) -> None:
         """Takes claimed deliveries, and where they go."""
         self.unsent.extend(claimed)
         self.target = target
@@ -92,9 +92,9 @@ class Lane:
         """Its account's webhooks know that it is back."""
         self.recovered = False
 
-    def released(self, wait_s: float | None, now_s: float) -> Released:
+    def released(self, wait_s: float | None, now_s: float) -> Release:
         """Its state for the schedule; `wait_s`: seconds until its next delivery is due, None where nothing waits."""
-        return Released(
+        return Release(
             webhook_id=self.webhook_id,
             wait_s=wait_s,
             pause_s=max(0.0, self._paused_until_s - now_s),

@@ -20,7 +20,7 @@ from dispatcher.pipeline.drain.lane import Lane
 from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.storage.engine import Storage, refuses_values
 from dispatcher.storage.pipeline import deliveries, order, refused
-from dispatcher.storage.pipeline.deliveries import Finished
+from dispatcher.storage.pipeline.deliveries import JudgedAttempt
 from dispatcher.storage.pipeline.refused import Ending
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 NOT_STORED = "the response cannot be stored"
 NOT_RECORDED = "the attempt cannot be recorded: Postgres refuses its figures"
 
-Store = Callable[[Sequence[Finished]], Sequence[Finished]]
+Store = Callable[[Sequence[JudgedAttempt]], Sequence[JudgedAttempt]]
 """Stores a batch, all of it or nothing; returns what it stored of each."""
 
 
@@ -46,19 +46,19 @@ class Recorder:
         self._monotonic = monotonic
         self._pause = pause
         self._counters = counters
-        self.locked: list[Finished] = []
+        self.locked: list[JudgedAttempt] = []
         """What the last call did not store, because somebody else has locked its deliveries."""
 
-    def record(self, finished: Sequence[Finished]) -> list[Finished]:
+    def record(self, finished: Sequence[JudgedAttempt]) -> list[JudgedAttempt]:
         """Stores attempts and moves their deliveries; returns what was stored, and never raises.
 
         While Postgres is down it repeats until the last of their leases ends: what is not stored by then counts as lost
         and is sent again. What another transaction has locked stays in `locked`, for the next call.
         """
         waiting, self.locked = self.locked, []
-        left: list[tuple[Sequence[Finished], Store]] = [(finished, self._store)] if finished else []
+        left: list[tuple[Sequence[JudgedAttempt], Store]] = [(finished, self._store)] if finished else []
         left += [(free, self._store)] if (free := self._free(waiting)) else []
-        recorded: list[Finished] = []
+        recorded: list[JudgedAttempt] = []
         while left:
             batch, store = left.pop()
             try:
@@ -75,7 +75,7 @@ class Recorder:
                 left += self._smaller(batch, store, error)
         return recorded
 
-    def _free(self, batch: Sequence[Finished]) -> Sequence[Finished]:
+    def _free(self, batch: Sequence[JudgedAttempt]) -> Sequence[JudgedAttempt]:
         """What of `batch` is not locked; the rest is in `locked` now, unless its lease has ended."""
         if not batch:
             return []
@@ -126,7 +126,7 @@ class Recorder:
             self._storage.autocommit(refused.insert_attempt, ending=ending, number=number)
         return True
 
-    def _wait_for_postgres(self, left: Sequence[Finished], error: StorageUnavailable) -> bool:
+    def _wait_for_postgres(self, left: Sequence[JudgedAttempt], error: StorageUnavailable) -> bool:
         """Whether it is worth trying again."""
         logger.warning(log.line("drain.record_failed", attempts=len(left), reason=error))
         if self._monotonic() < max(one.claimed.lease_ends_s for one in left):
@@ -135,13 +135,13 @@ class Recorder:
         logger.error(log.line("drain.results_lost", attempts=len(left), reason="Postgres was away until leases ended"))
         return False
 
-    def _store(self, batch: Sequence[Finished]) -> Sequence[Finished]:
+    def _store(self, batch: Sequence[JudgedAttempt]) -> Sequence[JudgedAttempt]:
         began_s = self._monotonic()
         count = self._storage.autocommit(lambda connection: deliveries.record(connection, batch, self._monotonic()))
         self._stored(batch, count, began_s)
         return batch
 
-    def _stored(self, batch: Sequence[Finished], count: int, began_s: float) -> None:
+    def _stored(self, batch: Sequence[JudgedAttempt], count: int, began_s: float) -> None:
         if self._counters is not None:
             with guarded("drain.counters_failed"):
                 self._counters.recorded(batch, count, self._monotonic() - began_s)
@@ -153,8 +153,8 @@ class Recorder:
     # -- what Postgres refuses -----------------------------------------------------------------------------------
 
     def _smaller(
-        self, batch: Sequence[Finished], store: Store, error: Exception
-    ) -> list[tuple[Sequence[Finished], Store]]:
+        self, batch: Sequence[JudgedAttempt], store: Store, error: Exception
+    ) -> list[tuple[Sequence[JudgedAttempt], Store]]:
         """What to try after `batch` was refused: its halves; of a single result, to store less of it."""
         if len(batch) > 1:
             middle = len(batch) // 2
@@ -167,13 +167,13 @@ class Recorder:
             return [(batch, self._settle)]
         return []  # its lease ends by itself: it is sent again, and given up after some losses
 
-    def _store_bare(self, batch: Sequence[Finished]) -> Sequence[Finished]:
+    def _store_bare(self, batch: Sequence[JudgedAttempt]) -> Sequence[JudgedAttempt]:
         """With its true verdict, without what came back."""
         (one,) = batch
         result = replace(one.result, content_type=None, body=b"", headers=None, reason=NOT_STORED)
         return self._store([replace(one, result=result)])
 
-    def _settle(self, batch: Sequence[Finished]) -> Sequence[Finished]:
+    def _settle(self, batch: Sequence[JudgedAttempt]) -> Sequence[JudgedAttempt]:
         """To its end, whatever attempts are left."""
         began_s = self._monotonic()
         (one,) = batch

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dispatcher import failpoints, log
 from dispatcher.model.attempt import Result, Status
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.webhook import Target
 from dispatcher.payload import headers, payload
 from dispatcher.pipeline.drain.lane import Lane
@@ -25,7 +25,7 @@ class Flight:
     """A request on its way; `started_s` is of the monotonic clock."""
 
     lane: Lane
-    claimed: Claimed
+    claimed: ClaimedDelivery
     target: Target
     started_s: float
 
@@ -57,7 +57,9 @@ class Flights:
         """Whether the sender can carry one more."""
         return len(self._by_delivery) < self._capacity
 
-    def start(self, lane: Lane, delivery: Claimed, target: Target, sent_at: int) -> tuple[Flight, Result] | None:
+    def start(
+        self, lane: Lane, delivery: ClaimedDelivery, target: Target, sent_at: int
+    ) -> tuple[Flight, Result] | None:
         """Begins the POST. Where it cannot be sent, what came of it at once: that is not the receiver's fault.
 
         `sent_at`: seconds since 1970.
@@ -124,6 +126,6 @@ class Flights:
         now_s = self._monotonic()
         return all(now_s - one.started_s > seconds for one in self._by_delivery.values())
 
-    def _not_sent(self, delivery: Claimed, reason: str) -> Result:
+    def _not_sent(self, delivery: ClaimedDelivery, reason: str) -> Result:
         now_s = self._monotonic()
         return Result(tag=delivery.id, status=Status.UNKNOWN_ERROR, reason=reason, started_s=now_s, finished_s=now_s)

@@ -23,7 +23,7 @@ from dispatcher.pipeline.fault import guarded, log_fault
 from dispatcher.sender.contract import Sender
 from dispatcher.sender.turn import turn
 from dispatcher.storage.engine import Storage
-from dispatcher.storage.pipeline.deliveries import Finished
+from dispatcher.storage.pipeline.deliveries import JudgedAttempt
 
 STORAGE_PAUSE_S = 0.5
 """Between two attempts to record while Postgres is down, or while everything left is locked."""
@@ -61,7 +61,7 @@ class Traffic:
         self._meanwhile = meanwhile
         self._flights = Flights(sender, policy, tools.monotonic, tools.traces)
         self._outcomes = Outcomes(policy, tools.rng, tools.monotonic, tools.publish, tools.traces)
-        self._finished: list[Finished] = []
+        self._finished: list[JudgedAttempt] = []
         self._oldest_finished_s = 0.0
         self._round: deque[Lane] = deque()
 

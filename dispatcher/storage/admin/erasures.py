@@ -94,7 +94,7 @@ class FinishedErasure:
     finished_at: datetime
 
 
-class Walked(NamedTuple):
+class ScannedEvent(NamedTuple):
     """An event, and whether its body may name the person."""
 
     id: int
@@ -148,10 +148,12 @@ def lock(connection: Connection, erasure_id: int) -> Erasure | None:
     return next(iter(records(connection, Erasure, _LOCK, id=erasure_id)), None)
 
 
-def walk(connection: Connection, erasure: Erasure, names: Sequence[str], text: str | None, limit: int) -> list[Walked]:
+def walk(
+    connection: Connection, erasure: Erasure, names: Sequence[str], text: str | None, limit: int
+) -> list[ScannedEvent]:
     """The account's next events; candidates have one of these names, and hold the text, if one is given."""
     parameters = {"account_id": erasure.account_id, "after": erasure.reached, "text": text, "names": list(names)}
-    return [Walked(*row) for row in rows(connection, _WALK, **parameters, limit=limit)]
+    return [ScannedEvent(*row) for row in rows(connection, _WALK, **parameters, limit=limit)]
 
 
 def bodies(connection: Connection, event_ids: Sequence[int]) -> dict[int, str]:

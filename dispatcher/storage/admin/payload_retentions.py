@@ -35,7 +35,7 @@ select (select coalesce(sum(events), 0) from dispatcher.erasures),
 """
 
 
-class Walk(NamedTuple):
+class EventScan(NamedTuple):
     """How many events were read, the last one's id, and those whose payloads are to be erased."""
 
     scanned: int
@@ -57,10 +57,10 @@ def reached(connection: Connection, names: Sequence[str]) -> Mapping[str, int]:
     return dict.fromkeys(names, 0) | {str(name): int(id_) for name, id_ in stored}
 
 
-def walk(connection: Connection, names: Sequence[str], days: int, after: int, scan: int) -> Walk:
+def walk(connection: Connection, names: Sequence[str], days: int, after: int, scan: int) -> EventScan:
     """The next events that were recorded more than `days` ago."""
     row = rows(connection, _WALK, names=list(names), days=days, after=after, scan=scan)[0]
-    return Walk(row[0], row[1], row[2] or ())
+    return EventScan(row[0], row[1], row[2] or ())
 
 
 def advance(connection: Connection, names: Sequence[str], reached_id: int, erased: int) -> None:

@@ -14,7 +14,7 @@ from dispatcher import log
 from dispatcher.connections.adapter import Planned
 from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.model.attempt import Result, Verdict
-from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.delivery import ClaimedDelivery, State
 from dispatcher.model.webhook import PayloadVersion, Signing, Target
 from dispatcher.schemas.catalogue import FIRST
 from dispatcher.storage.engine import Connection, Row, array, rows
@@ -247,7 +247,7 @@ class Claim:
     That is after too many losses, and where there is nothing to send any more.
     """
 
-    claimed: tuple[Claimed, ...]
+    claimed: tuple[ClaimedDelivery, ...]
     targets: dict[int, Target] = field(repr=False)
     """By webhook; absent where its secrets cannot be opened."""
     failed: int = 0
@@ -256,19 +256,19 @@ class Claim:
     ended: tuple[order.Pair, ...] = ()
     """With order: whose resources' next deliveries may go now (`order.settle`)."""
 
-    def by_webhook(self) -> dict[int, list[Claimed]]:
+    def by_webhook(self) -> dict[int, list[ClaimedDelivery]]:
         """Webhook → its claimed deliveries, in their order."""
-        by_webhook: dict[int, list[Claimed]] = {}
+        by_webhook: dict[int, list[ClaimedDelivery]] = {}
         for delivery in self.claimed:
             by_webhook.setdefault(delivery.webhook_id, []).append(delivery)
         return by_webhook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finished:
+class JudgedAttempt:
     """A judged result, ready to be recorded."""
 
-    claimed: Claimed
+    claimed: ClaimedDelivery
     url: str = field(repr=False)
     result: Result
     verdict: Verdict
@@ -276,7 +276,7 @@ class Finished:
     """False where no request could be made of it, which says nothing of its receiver."""
 
 
-class Due(NamedTuple):
+class DueWebhook(NamedTuple):
     """A webhook with deliveries that wait, and the seconds until the first of them is due (negative: overdue)."""
 
     webhook_id: int
@@ -356,7 +356,7 @@ def _log_losses(claim_rows: Sequence[Row], gone: Collection[int], worn_out: Coll
         logger.warning(log.line(event, event_id=row[11], delivery_id=row[0], webhook_id=row[1], key=row[2]))
 
 
-def record(connection: Connection, finished: Sequence[Finished], now_s: float) -> int:
+def record(connection: Connection, finished: Sequence[JudgedAttempt], now_s: float) -> int:
     """Stores attempts and moves their deliveries, in one statement; returns how many counted.
 
     `now_s`: the monotonic clock, now.
@@ -378,9 +378,9 @@ def next_due(connection: Connection, webhook_ids: Sequence[int]) -> dict[int, fl
     return {row[0]: row[1] for row in rows(connection, _NEXT_DUE, webhook_ids=array(webhook_ids))}
 
 
-def all_due(connection: Connection, *, after: int, limit: int) -> list[Due]:
+def all_due(connection: Connection, *, after: int, limit: int) -> list[DueWebhook]:
     """Every webhook with waiting deliveries, by id, a page beyond `after`."""
-    return [Due(*row) for row in rows(connection, _ALL_DUE, after=after, limit=limit)]
+    return [DueWebhook(*row) for row in rows(connection, _ALL_DUE, after=after, limit=limit)]
 
 
 def replay(connection: Connection, delivery_id: int, limit: int) -> int | None:
@@ -410,11 +410,11 @@ def why_not(connection: Connection, delivery_id: int, limit: int) -> tuple[str, 
     return state, reason
 
 
-def read_claimed(row: Row, body: str, token: str, lease_ends_s: float, now_s: float) -> Claimed:
+def read_claimed(row: Row, body: str, token: str, lease_ends_s: float, now_s: float) -> ClaimedDelivery:
     """One row of `to_send`, and its event's body."""
     id_, webhook_id, key, attempt_count, tries_before, _losses, name, created_at, _body, zone, resource, *rest = row
     event_id, age_s, _lost, traceparent, _outdated, version = rest
-    return Claimed(
+    return ClaimedDelivery(
         id=id_,
         webhook_id=webhook_id,
         idempotency_key=key,
@@ -461,7 +461,7 @@ def read_targets(secrets: SecretBox, target_rows: Iterable[Row]) -> dict[int, Ta
     return opened
 
 
-def _columns(finished: Sequence[Finished], now_s: float) -> dict[str, str]:
+def _columns(finished: Sequence[JudgedAttempt], now_s: float) -> dict[str, str]:
     return {
         "ids": array(one.claimed.id for one in finished),
         "tokens": array(one.claimed.lease_token for one in finished),

@@ -13,7 +13,7 @@ from math import inf
 
 from dispatcher.connections.adapter import Planned
 from dispatcher.model.attempt import Status
-from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.delivery import ClaimedDelivery, State
 from dispatcher.model.webhook import POLL_URL
 from dispatcher.storage.engine import Connection, array, rows
 from dispatcher.storage.pipeline.deliveries import BODY, read_claimed, to_send
@@ -118,11 +118,11 @@ select count(*), extract(epoch from dispatcher.now() - min(created_at))::float8 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class KeptDelivery:
     """A delivery in its place in the stream of its webhook."""
 
     position: int
-    claimed: Claimed
+    claimed: ClaimedDelivery
 
     @property
     def age_s(self) -> float:
@@ -130,13 +130,15 @@ class Kept:
         return inf if self.claimed.emitted_s is None else -self.claimed.emitted_s
 
 
-def page(connection: Connection, webhook_id: int, *, after: int, limit: int, most_bytes: int) -> list[Kept]:
+def page(connection: Connection, webhook_id: int, *, after: int, limit: int, most_bytes: int) -> list[KeptDelivery]:
     """The deliveries that have a place beyond `after`, in order; of bodies of `most_bytes` together, but at least one.
 
     One whose event is gone has no name and no body.
     """
     page_rows = rows(connection, _PAGE, webhook_id=webhook_id, after=after, limit=limit, bytes=most_bytes)
-    return [Kept(position=row[-1], claimed=read_claimed(row[:-1], row[BODY], "", 0.0, 0.0)) for row in page_rows]
+    return [
+        KeptDelivery(position=row[-1], claimed=read_claimed(row[:-1], row[BODY], "", 0.0, 0.0)) for row in page_rows
+    ]
 
 
 def place(connection: Connection, webhook_id: int, limit: int) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from dispatcher.errors import DeliveryNotFound
 from dispatcher.ids import delivery_id_of
 from dispatcher.model.attempt import for_clients
-from dispatcher.model.delivery import Waiting
+from dispatcher.model.delivery import WaitStatus
 from dispatcher.model.options import Options
 from dispatcher.payload import sent_body, sent_version
 from dispatcher.storage.engine import Connection, Row, record, rows
@@ -71,7 +71,7 @@ class DeliveryRow:
     """Why the payload of its event was erased; `body_json` is then that of an empty object."""
     attempts: tuple[AttemptRow, ...]
     """Newest first."""
-    waiting: Waiting | None = None
+    waiting: WaitStatus | None = None
     """Why it is not finished yet, where somebody asked for that (`dispatcher.replays.waiting`)."""
 
     @property

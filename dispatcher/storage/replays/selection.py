@@ -142,7 +142,7 @@ class Scan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Redelivered:
+class ReplayedDelivery:
     """A delivery that a replay moved to pending."""
 
     id: int
@@ -180,7 +180,7 @@ def hold_webhooks(connection: Connection, webhook_ids: Sequence[int]) -> list[in
     return scalars(connection, _HOLD_WEBHOOKS, webhook_ids=array(webhook_ids))
 
 
-def move(connection: Connection, spec: ReplaySpec, scans: Sequence[Scan]) -> list[Redelivered]:
+def move(connection: Connection, spec: ReplaySpec, scans: Sequence[Scan]) -> list[ReplayedDelivery]:
     """Makes the deliveries that were picked pending and due, or with a new key copies of them; returns these.
 
     With order, all but the earliest are held back.
@@ -191,14 +191,14 @@ def move(connection: Connection, spec: ReplaySpec, scans: Sequence[Scan]) -> lis
     return _redelivered(connection, _COPY if spec.new_key else _MOVE, parameters) if ids else []
 
 
-def build(connection: Connection, webhook_id: int, event_ids: Sequence[int]) -> list[Redelivered]:
+def build(connection: Connection, webhook_id: int, event_ids: Sequence[int]) -> list[ReplayedDelivery]:
     """Makes deliveries of these events for the webhook; order as in `move`."""
     parameters = {"ids": array(event_ids), "webhook_id": webhook_id}
     return _redelivered(connection, _BUILD, parameters) if event_ids else []
 
 
-def _redelivered(connection: Connection, sql: str, parameters: Mapping[str, object]) -> list[Redelivered]:
-    moved = records(connection, Redelivered, sql, **parameters, **order.keyed())
+def _redelivered(connection: Connection, sql: str, parameters: Mapping[str, object]) -> list[ReplayedDelivery]:
+    moved = records(connection, ReplayedDelivery, sql, **parameters, **order.keyed())
     order.settle(connection, [(one.webhook_id, one.resource) for one in moved if one.resource is not None])
     return moved
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from dispatcher.model.attempt import NO_ADDRESS
-from dispatcher.schedule.schedule import Released
+from dispatcher.schedule.schedule import Release
 from dispatcher.storage.pipeline import events
 from dispatcher.storage.reads.delivery_pages import SCANS
 from tests.support.api import Api
@@ -230,7 +230,7 @@ def test_a_pending_one_is_attempted_now_before_all_that_are_due(api: Api, made: 
     webhook = made.webhook()
     first, second = made.make("invoice_paid", "invoice_sent")
     parts = api.container
-    parts.schedule.release([Released(webhook_id=webhook.id, pause_s=300.0)], "1/x")
+    parts.schedule.release([Release(webhook_id=webhook.id, pause_s=300.0)], "1/x")
     api.sql("update dispatcher.deliveries set next_attempt_at = now() + interval '1 hour', attempt_count = 1 "
             "where id = %(id)s", id=second)  # fmt: skip
     assert api.get(f"/deliveries/{second}.json").json()["waiting"]["reason"] == "paused"

@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 from dispatcher.connections.psycopg2 import parse
 from dispatcher.contrib.django.databases import url
 from dispatcher.contrib.django.models import WebhookRecord
-from dispatcher.contrib.django.registry import Watched, watched
+from dispatcher.contrib.django.registry import RegisteredModel, watched
 from dispatcher.contrib.model_events import ModelEvents
 from dispatcher.storage.engine import Storage
 from dispatcher.storage.pipeline import events
@@ -108,7 +108,7 @@ def test_the_checks_name_what_cannot_be_emitted(monkeypatch: pytest.MonkeyPatch)
     wrong = ModelEvents(
         resource="invoice", account="applecorp", created="invoice_made", updated="invoice_paid", fields=("colour",)
     )
-    monkeypatch.setitem(watched, Silent, Watched(Silent, wrong))
+    monkeypatch.setitem(watched, Silent, RegisteredModel(Silent, wrong))
     found = {str(each.msg): each.id for each in run_checks() if each.obj is Silent}
     assert found == {
         "created: the catalogue has no event 'invoice_made'; give its name, a function, or None": "dispatcher.E001",

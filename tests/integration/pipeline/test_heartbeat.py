@@ -10,7 +10,7 @@ from dispatcher.errors import ScheduleUnavailable, StorageUnavailable
 from dispatcher.ids import new_lease_token
 from dispatcher.pipeline.drain.holds import Holds
 from dispatcher.pipeline.heartbeat import Heartbeat
-from dispatcher.schedule.schedule import Released
+from dispatcher.schedule.schedule import Release
 from dispatcher.storage.engine import Storage, rows
 from dispatcher.storage.pipeline.owners import Presence
 from tests.integration.pipeline.conftest import Flow
@@ -267,7 +267,7 @@ def test_what_could_not_be_released_while_redis_was_away_is_due_when_it_answers(
     holds = Holds(schedule, 15.0, clock)
     holds.begin([1])
     schedule.down = True
-    assert holds.release([Released(webhook_id=1)], goes_on=True) == []
+    assert holds.release([Release(webhook_id=1)], goes_on=True) == []
     with pytest.raises(ScheduleUnavailable):
         heartbeat.beat()
     schedule.down = False
@@ -282,7 +282,7 @@ def test_the_next_drain_lets_go_of_what_the_last_could_not_release(schedule: Any
     holds = Holds(schedule, 15.0, clock)
     holds.begin([1])
     schedule.down = True
-    holds.release([Released(webhook_id=1)], goes_on=True)
+    holds.release([Release(webhook_id=1)], goes_on=True)
     schedule.down = False
 
     Holds(schedule, 15.0, clock).begin([2])

@@ -19,7 +19,7 @@ from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.prune import prune
 from dispatcher.replays import job
 from dispatcher.replays.one import replay
-from dispatcher.schedule.schedule import Released, Schedule
+from dispatcher.schedule.schedule import Release, Schedule
 from dispatcher.storage.admin import clients
 from dispatcher.storage.admin.clients import SCOPES
 from dispatcher.storage.engine import Storage, rows
@@ -475,7 +475,7 @@ def test_a_webhook_is_filled_up_as_far_as_its_receiver_keeps_up(
     failed(200)
     made = start()
     container.schedule.release(
-        [Released(webhook_id=hook.id, health=Health(window=20, latency_s=0.1))], container.schedule.new_token()
+        [Release(webhook_id=hook.id, health=Health(window=20, latency_s=0.1))], container.schedule.new_token()
     )
 
     step_replays(container)
@@ -561,7 +561,7 @@ def test_receivers_that_are_let_alone_are_tried_at_once(
     failed(3)
     flow.queue.delivers.clear()
     container.schedule.hand_out([hook.id], 10)
-    container.schedule.release([Released(webhook_id=hook.id, pause_s=600)], container.schedule.new_token())
+    container.schedule.release([Release(webhook_id=hook.id, pause_s=600)], container.schedule.new_token())
     start()
     step_replays(container)
 

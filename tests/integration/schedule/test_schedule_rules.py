@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dispatcher.model.health import Health
-from dispatcher.schedule.schedule import Released
+from dispatcher.schedule.schedule import Release
 from tests.integration.schedule.conftest import Kind
 from tests.support.builders import DRAIN, released
 
@@ -191,7 +191,7 @@ def test_a_time_set_meanwhile_survives_the_release_for_a_later_one(
 
 def paused(schedule: Any, webhook: int, pause_s: float, wait_s: float | None = 0.0) -> Any:
     schedule.hand_out([webhook], MANY)
-    return schedule.release([Released(webhook_id=webhook, wait_s=wait_s, pause_s=pause_s)], DRAIN)
+    return schedule.release([Release(webhook_id=webhook, wait_s=wait_s, pause_s=pause_s)], DRAIN)
 
 
 def test_a_paused_webhook_is_due_when_its_pause_ends_and_not_before(
@@ -224,7 +224,7 @@ def test_a_mark_that_work_came_is_kept_through_a_pause(
     schedule.hand_out([1], MANY)
     schedule.hand_out([1], MANY)
 
-    assert schedule.release([Released(webhook_id=1, wait_s=None, pause_s=30.0)], DRAIN) == []
+    assert schedule.release([Release(webhook_id=1, wait_s=None, pause_s=30.0)], DRAIN) == []
     assert waits() == {1: pytest.approx(30, abs=ABOUT_S)}
 
 
@@ -248,7 +248,7 @@ def test_a_paused_webhook_with_nothing_waiting_is_not_in_the_clock(
 def test_resuming_ends_the_pause_and_forgets_the_health(schedule: Any) -> None:
     schedule.hand_out([1], MANY)
     ill = Health(window=1.0, consecutive_failures=12, probes=1)
-    schedule.release([Released(webhook_id=1, wait_s=0.0, pause_s=30.0, health=ill)], DRAIN)
+    schedule.release([Release(webhook_id=1, wait_s=0.0, pause_s=30.0, health=ill)], DRAIN)
     assert schedule.healths([1]) == {1: ill}
 
     schedule.resume([1])
@@ -372,7 +372,7 @@ def test_what_another_drain_holds_is_due_when_this_one_says_and_its_health_is_th
 ) -> None:
     handed_to(schedule, OTHER, 1)
 
-    found = Released(webhook_id=1, wait_s=5.0, pause_s=30.0, health=Health(window=1.0))
+    found = Release(webhook_id=1, wait_s=5.0, pause_s=30.0, health=Health(window=1.0))
     assert schedule.release([found], DRAIN) == []
 
     assert waits() == {1: pytest.approx(5, abs=ABOUT_S)}

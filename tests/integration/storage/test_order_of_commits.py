@@ -12,7 +12,7 @@ import pytest
 from dispatcher.container import Container
 from dispatcher.errors import StorageUnavailable
 from dispatcher.model.account import Account
-from dispatcher.model.delivery import Claimed
+from dispatcher.model.delivery import ClaimedDelivery
 from dispatcher.model.event import EventDraft
 from dispatcher.model.webhook import Webhook
 from dispatcher.pipeline.fan_out import take_batch
@@ -232,7 +232,7 @@ def test_an_older_update_that_comes_after_the_newer_was_delivered_is_sent(steps:
 
 
 @pytest.fixture
-def outdated(steps: Steps, superseding: int) -> Claimed:
+def outdated(steps: Steps, superseding: int) -> ClaimedDelivery:
     """An update in flight, and a newer one that waits."""
     steps.emit(about())
     steps.fan_out()
@@ -243,7 +243,7 @@ def outdated(steps: Steps, superseding: int) -> Claimed:
 
 
 def test_an_update_that_failed_is_not_sent_again_after_a_newer_one(
-    steps: Steps, superseding: int, outdated: Claimed
+    steps: Steps, superseding: int, outdated: ClaimedDelivery
 ) -> None:
     steps.record(steps.claim_one(superseding))
     steps.record(outdated, "500", retry_in_s=0)
@@ -254,7 +254,7 @@ def test_an_update_that_failed_is_not_sent_again_after_a_newer_one(
 
 
 def test_an_update_whose_worker_died_is_not_sent_again_after_a_newer_one(
-    steps: Steps, superseding: int, outdated: Claimed
+    steps: Steps, superseding: int, outdated: ClaimedDelivery
 ) -> None:
     steps.record(steps.claim_one(superseding))
     steps.lose(outdated.id)
@@ -264,13 +264,15 @@ def test_an_update_whose_worker_died_is_not_sent_again_after_a_newer_one(
     assert steps.delivery(outdated.id)["state"] == "superseded"
 
 
-def test_an_update_in_flight_that_arrives_is_delivered(steps: Steps, outdated: Claimed) -> None:
+def test_an_update_in_flight_that_arrives_is_delivered(steps: Steps, outdated: ClaimedDelivery) -> None:
     steps.record(outdated)
 
     assert steps.delivery(outdated.id)["state"] == "delivered"
 
 
-def test_what_gave_way_is_sent_where_somebody_asks_for_it(steps: Steps, superseding: int, outdated: Claimed) -> None:
+def test_what_gave_way_is_sent_where_somebody_asks_for_it(
+    steps: Steps, superseding: int, outdated: ClaimedDelivery
+) -> None:
     steps.record(steps.claim_one(superseding))
     steps.record(outdated, "500", retry_in_s=0)
     settle(steps, outdated)

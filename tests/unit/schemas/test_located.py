@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher.schemas.located import Located, attribute
+from dispatcher.schemas.located import SchemaPart, attribute
 
 
 def found(schema: dict[str, Any], path: str) -> int:
-    schemas = [Located(schema, schema)]
+    schemas = [SchemaPart(schema, schema)]
     for name in path.split("."):
         schemas = attribute(name, schemas)
     return len(schemas)
