@@ -20,20 +20,8 @@ class EnvelopeSchema(WireSchema):
     body = fields.Dict(required=True)
 
 
-class LegacyPayloadSchema(WireSchema):
-    """The flat object of before v2. Which invoice attribute each comes from is inferred from the names."""
-
-    invoice_id = Integer(required=True)
-    number = String(required=True, allow_none=True)
-    status = String(required=True, allow_none=True)
-    total = String(required=True, allow_none=True)
-    paid_at = String(required=True, allow_none=True)
-    event_name = String(required=True)
-    invoice_custom_id = String(required=True, allow_none=True)
-
-
 def legacy_json(*, event_name: str, body_json: str) -> bytes:
-    """The flat object of one of LEGACY_EVENTS, from a rendered body."""
+    """The flat object of one of LEGACY_EVENTS, from a rendered body. Its attributes are inferred from the names."""
     body: dict[str, Any] = json.loads(body_json)
     invoice: dict[str, Any] = body["invoice"]
     payment: dict[str, Any] = body.get("payment") or {}

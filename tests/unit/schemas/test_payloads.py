@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from dispatcher.schemas.envelopes import envelope_json
-from dispatcher.schemas.wire.payload import (
-    LEGACY_EVENTS,
-    EnvelopeSchema,
-    LegacyPayloadSchema,
-    legacy_json,
-)
+from dispatcher.schemas.wire.payload import LEGACY_EVENTS, EnvelopeSchema, legacy_json
 from tests.support.bodies import render_body
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import texts
@@ -162,10 +157,8 @@ def test_an_invoice_that_does_not_say_when_it_was_paid_takes_the_day_of_the_paym
 def test_the_flat_object_of_the_least_invoice_is_null_elsewhere() -> None:
     sent = json.loads(flat("invoice_paid", invoice={"id": 93}, payment={"id": 42}))
 
-    assert sent == dict.fromkeys(LegacyPayloadSchema().fields) | {
-        "invoice_id": 93,
-        "event_name": "invoice_paid",
-    }
+    nulls = dict.fromkeys(("number", "status", "total", "paid_at", "invoice_custom_id"))
+    assert sent == nulls | {"invoice_id": 93, "event_name": "invoice_paid"}
 
 
 def test_the_flat_object_is_utf_8() -> None:
@@ -173,10 +166,7 @@ def test_the_flat_object_is_utf_8() -> None:
 
 
 @pytest.mark.parametrize("event_name", sorted(LEGACY_EVENTS))
-def test_the_flat_object_is_that_of_its_schema(event_name: str) -> None:
-    body = example("webhook_event_invoice_paid")["body"]
-    sent = json.loads(flat(event_name, **body))
+def test_the_flat_object_has_its_attributes_in_order(event_name: str) -> None:
+    sent = json.loads(flat(event_name, **example("webhook_event_invoice_paid")["body"]))
 
-    schema = LegacyPayloadSchema()
-
-    assert in_order(schema.dump(schema.load(sent))) == in_order(sent)
+    assert list(sent) == ["invoice_id", "number", "status", "total", "paid_at", "event_name", "invoice_custom_id"]
