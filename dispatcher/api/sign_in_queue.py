@@ -37,7 +37,7 @@ _PATHS = frozenset({"/console/sign-in", "/api/v3/oauth"})
 _NAME_LIMIT, _PASSWORD_LIMIT = 320, 1_024
 _TEXT = (
     b"<!doctype html><html lang=en><meta charset=utf-8><title>Too many sign-ins</title>"
-    b"<p>Too many people sign in at this moment, or you have tried too often. Go back, wait a moment, try again.</p>"
+    b"<p>Too many sign-ins at the moment, or too many attempts by you. Go back, and try again in a moment.</p>"
 )
 
 

@@ -16,8 +16,9 @@ from dispatcher.api.addresses import throttle_key
 from dispatcher.api.http import address, container, public_url
 from dispatcher.console.oidc_provider import Attempt, Provider, SignInFailed, provider_of
 from dispatcher.console.page import COOKIE, blueprint, delete_cookie, next_page, page, see_other, set_cookie, to
+from dispatcher.console.session import start_session
 from dispatcher.errors import SecretDecryptionFailed
-from dispatcher.storage.admin import sessions, users
+from dispatcher.storage.admin import users
 
 logger = logging.getLogger(__name__)
 
@@ -64,16 +65,9 @@ def oidc_callback() -> Response:
     operator = container().storage.transact(
         users.vouched_operator, email, str(claims.get("name") or email)[:320], permission
     )
-    cookie = container().storage.transact(
-        sessions.start,
-        operator,
-        container().access.session_idle,
-        address=address(),
-        agent=request.headers.get("User-Agent"),
-    )
     response = see_other(next_page(path))
     delete_cookie(response, _COOKIE)
-    set_cookie(response, COOKIE, cookie or "")
+    set_cookie(response, COOKIE, start_session(operator) or "")
     return response
 
 

@@ -40,7 +40,7 @@ def sign_in_with() -> Response:
     check_token(form_token(_FORM_COOKIE))
     form = request.form
     outcome = sign_in_as(form.get("name", ""), form.get("password", ""), slug=form.get("account", ""))
-    cookie = _start(outcome.candidate) if outcome.candidate is not None else None
+    cookie = start_session(outcome.candidate) if outcome.candidate is not None else None
     if cookie is None:
         return refusal(outcome, _form)
     response = see_other(next_page(request.form.get("next", "")))
@@ -83,7 +83,7 @@ def end_others() -> Response:
     return redirect_to("sessions", "others_ended")
 
 
-def _start(candidate: Candidate) -> str | None:
+def start_session(candidate: Candidate) -> str | None:
     """The value of the cookie; None where somebody changed the password a moment ago."""
     agent = request.headers.get("User-Agent")
     return container().storage.transact(

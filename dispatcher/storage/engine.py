@@ -11,7 +11,7 @@ import psycopg2.extensions
 import psycopg2.extras
 from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import Engine, ExceptionContext, create_engine, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import IntegrityError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dispatcher.connections import psycopg2 as of_psycopg2
@@ -174,9 +174,25 @@ def _translated() -> Iterator[None]:
 def refuses_values(error: object) -> bool:
     """Whether Postgres refuses values of the statement, as it would at any time, and not the statement itself."""
     code = sqlstate(error)
-    of_a_row = getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None)
     # Of the checks, the one without a name is "no partition of the table for this row": that is nobody's row's fault.
-    return code[:2] in _OF_VALUES and (code != _CHECK or of_a_row is not None)
+    return code[:2] in _OF_VALUES and (code != _CHECK or _constraint(error) is not None)
+
+
+@contextmanager
+def unique(constraint: str, taken: Exception) -> Iterator[None]:
+    """Raises `taken` where the block violates that constraint."""
+    try:
+        yield
+    except IntegrityError as error:
+        if _constraint(error) != constraint:
+            raise
+        raise taken from None
+
+
+def _constraint(error: object) -> str | None:
+    """The name of the constraint that was violated."""
+    name: str | None = getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None)
+    return name
 
 
 def rows(connection: Connection, sql: str, /, **parameters: Any) -> list[Row]:

@@ -1,15 +1,13 @@
 """Channels of alerts. E-mail addresses are stored in plain, URLs and signing secrets encrypted."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
 from dispatcher.errors import AlertChannelNotFound, InvalidAlertChannel
 from dispatcher.model.alert import AlertChannel, AlertKind, ChannelType
-from dispatcher.storage.engine import Connection, Row, array, one, rows, scalar
+from dispatcher.storage.engine import Connection, Row, array, one, rows, scalar, unique
 from dispatcher.storage.secrets import SecretBox
 
 _READ = {
@@ -144,11 +142,5 @@ def _stored(attributes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]
     }
 
 
-@contextmanager
-def _unique_name() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != "alert_channels_name_is_unique":
-            raise
-        raise InvalidAlertChannel({"name": ["is that of another channel"]}) from None
+def _unique_name() -> AbstractContextManager[None]:
+    return unique("alert_channels_name_is_unique", InvalidAlertChannel({"name": ["is that of another channel"]}))

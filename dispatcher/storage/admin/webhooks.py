@@ -1,14 +1,12 @@
 """Webhooks: who wants which events, with secrets encrypted. Never deleted, only marked: attempts point to them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-
-from sqlalchemy.exc import IntegrityError
 
 from dispatcher.errors import InvalidWebhook, WebhookNotFound
 from dispatcher.model.delivery import State
@@ -16,7 +14,7 @@ from dispatcher.model.options import OPTION_DEFAULTS
 from dispatcher.model.webhook import Ordering, PayloadVersion, Signing, SigningSecret, Webhook
 from dispatcher.schemas.api.signatures import V1A
 from dispatcher.schemas.wildcards import as_like, is_wildcard
-from dispatcher.storage.engine import Connection, Row, array, one, rows, scalar, scalars
+from dispatcher.storage.engine import Connection, Row, array, one, rows, scalar, scalars, unique
 from dispatcher.storage.options import read_options, rotate_options, write_options
 from dispatcher.storage.pipeline.transitions import end, legal
 from dispatcher.storage.secrets import SecretBox, new_signing_secret, with_key_pair
@@ -393,14 +391,8 @@ def _secret(row: Row, secrets: SecretBox) -> SigningSecret:
     return SigningSecret(secret=keys.secret, public_key=keys.public_key, previous_valid_until=row[1])
 
 
-@contextmanager
-def _unique_uid() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != "webhooks_uid_is_unique":
-            raise
-        raise InvalidWebhook({"uid": ["is another webhook's of the account"]}) from None
+def _unique_uid() -> AbstractContextManager[None]:
+    return unique("webhooks_uid_is_unique", InvalidWebhook({"uid": ["is another webhook's of the account"]}))
 
 
 def _parameters(changes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
