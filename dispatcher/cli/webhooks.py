@@ -90,10 +90,7 @@ def _credentials(context: click.Context, option: click.Parameter, pairs: tuple[s
     values = _pairs(context, option, pairs)
     if not isinstance(values, dict):
         return values
-    try:
-        return {name: Path(value[1:]).read_text() if value[:1] == "@" else value for name, value in values.items()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"cannot be read: {error}") from None
+    return {name: _read(value[1:]) if value[:1] == "@" else value for name, value in values.items()}
 
 
 def _words(_context: click.Context, _option: click.Parameter, words: tuple[str, ...]) -> list[str] | None:

@@ -71,7 +71,6 @@ class _PushbackReader(io.BufferedReader):
     first = b""
 
     def readline(self, size: int | None = -1) -> bytes:
-        """The next line."""
         line, self.first = self.first, b""
         return line or super().readline(size)
 
@@ -85,7 +84,6 @@ class _LimitedReader(io.RawIOBase):
         self.may_end = True
 
     def readable(self) -> bool:
-        """Always."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # a writable buffer: typeshed has no public name for it

@@ -172,9 +172,12 @@ def _webhooks(
     except AccountNotFound:
         unnamed = []
 
-    def slug() -> str:
-        return storage.read(tenants.find, external_id).slug  # it may be new
+    def later(use_case: Callable[..., object], *arguments: object) -> Callable[[], object]:
+        return lambda: use_case(storage.read(tenants.find, external_id).slug, *arguments)  # the account may be new
 
+    create = partial(edit.create_webhook, storage, settings=settings)
+    change = partial(edit.edit_webhook, storage, schedule, settings=settings)
+    delete = partial(edit.delete_webhook, storage)
     listed = [_with_url(entry) for entry in listed]
     uids = [entry.get("uid") for entry in listed if isinstance(entry, dict)]
     for number, entry in enumerate(listed):
@@ -187,16 +190,15 @@ def _webhooks(
         title = _title(attributes.get("uid"), attributes.get("webhook_url"), external_id)
         if before is None:
             new = {name: (None, shown(name, value)) for name, value in after.items()}
-            yield PlannedChange("+", title, new, partial(_create, storage, slug, attributes, settings))
+            yield PlannedChange("+", title, new, later(create, attributes))
             continue
         unnamed.remove(before)
         if changed := differences(before, after):
-            change = partial(_edit, storage, schedule, slug, before.id, attributes, settings)
-            yield PlannedChange("~", title, changed, change)
+            yield PlannedChange("~", title, changed, later(change, before.id, attributes))
     for one in unnamed:
         if prunes and one.client_id is None:
             title = _title(one.uid, one.webhook_url, external_id)
-            yield PlannedChange("-", title, {}, partial(_delete, storage, slug, one.id))
+            yield PlannedChange("-", title, {}, later(delete, one.id))
 
 
 def _with_url(entry: Any) -> Any:
@@ -232,21 +234,6 @@ def _refuse_second(earlier: Sequence[Any], attributes: Mapping[str, Any], at: Pa
     for one in earlier:
         if one.get(name) == attributes.get(name) and (name == "uid" or one.get("uid") is None):
             raise InvalidFile((*at, name), "is that of an entry before; webhooks with one URL need a `uid` each")
-
-
-def _create(storage: Storage, slug: Callable[[], str], attributes: Mapping[str, Any], settings: Settings) -> object:
-    return edit.create_webhook(storage, slug(), attributes, settings=settings)
-
-
-def _edit(
-    storage: Storage, schedule: Schedule, slug: Callable[[], str], webhook_id: int, attributes: Mapping[str, Any],
-    settings: Settings,
-) -> object:  # fmt: skip
-    return edit.edit_webhook(storage, schedule, slug(), webhook_id, attributes, settings=settings)
-
-
-def _delete(storage: Storage, slug: Callable[[], str], webhook_id: int) -> None:
-    edit.delete_webhook(storage, slug(), webhook_id)
 
 
 def _title(uid: object, url: object, external_id: str) -> str:
