@@ -112,7 +112,6 @@ def _sorted(alerts: Sequence[Alert]) -> list[Alert]:
 
 
 def _lines(alerts: Sequence[Alert], public_url: str) -> Iterator[tuple[str, str | None]]:
-    """Each alert as a sentence, with a link."""
     for one in _sorted(alerts)[:LISTED]:
         yield _sentence(one), _link(one, public_url)
     if len(alerts) > LISTED:

@@ -257,7 +257,6 @@ class _RefreshGrant(RefreshTokenGrant):
 
 
 def _new_tokens(*, include_refresh_token: bool = True, **_: object) -> dict[str, Any]:
-    """API v3's response."""
     access: dict[str, Any] = {
         "access_token": tokens.new_token(),
         "token_type": "Bearer",

@@ -151,7 +151,6 @@ class _Lines:
 
 
 def _print_progress(job: JSON, as_json: bool) -> None:
-    """One line."""
     print(json.dumps(job, ensure_ascii=False) if as_json else _progress(job), flush=True)
 
 

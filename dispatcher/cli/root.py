@@ -91,7 +91,6 @@ class _Commands(click.Group):
     """Expected errors are a line on standard error and exit code 1, never a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

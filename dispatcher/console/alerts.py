@@ -124,7 +124,6 @@ def _form(
 
 
 def _attributes() -> dict[str, Any]:
-    """The form as the API would have it."""
     form = request.form
     return {
         "name": form.get("name", "").strip(),

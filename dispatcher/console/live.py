@@ -42,7 +42,6 @@ class _Kept:
 
     @property
     def digest(self) -> str:
-        """By which a page says what it shows."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
 

@@ -83,12 +83,10 @@ class _Narrowed:
 
     @property
     def query(self) -> dict[str, str]:
-        """For links to the same list."""
         return {name: value for name, value in self.values.items() if value}
 
     @property
     def is_empty(self) -> bool:
-        """Whether all are shown."""
         return not self.query and not self.problems
 
 
@@ -307,7 +305,6 @@ def _form(
 
 
 def _attributes() -> dict[str, Any]:
-    """The form as the API would have it."""
     form = request.form
     attributes: dict[str, Any] = {name: form.get(name, "").strip() for name in _TEXTS}
     if attributes["webhook_url"] == POLL_URL:

@@ -48,7 +48,8 @@ def embedded(folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -
         remove_env_file(folder)  # a killed owner's: from here on it would be taken for ours
         postgres = None if variable("DATABASE_URL") else Postgres(folder / "postgres")
         valkey = None if variable("REDIS_URL") else Valkey(folder / "valkey")
-        environment = {"SECRET_KEYS": variable("SECRET_KEYS") or stored_secret(folder / "secret_keys", _new_key)}
+        keys = variable("SECRET_KEYS") or stored_secret(folder / "secret_keys", lambda: Fernet.generate_key().decode())
+        environment = {"SECRET_KEYS": keys}
         for name, server in (("DATABASE_URL", postgres), ("REDIS_URL", valkey)):
             if server is not None:
                 stack.callback(server.stop)
@@ -63,7 +64,3 @@ def _settings(defaults: Mapping[str, str]) -> dict[str, str]:
     """Every other setting that is not at its own default; not those that kill a process on purpose."""
     names = {each.name for each in describe(Settings)} - {*IDENTITY, *_FOR_TESTS}
     return {name: value for name in sorted(names) if (value := variable(name) or defaults.get(name, ""))}
-
-
-def _new_key() -> str:
-    return Fernet.generate_key().decode()

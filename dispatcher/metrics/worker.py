@@ -76,5 +76,4 @@ class WorkerMetrics:
 
 class _BuildInfo:
     def collect(self) -> list[Metric]:
-        """As `web` shows it."""
         return [build_info()]

@@ -219,7 +219,6 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _literal(value: Any) -> str:
-    """As jsonpath writes it."""
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -32,7 +32,7 @@ from redis.exceptions import ResponseError
 
 from dispatcher.errors import UnsafeRedisConfig
 from dispatcher.model.health import Health
-from dispatcher.schedule.connection import connect, translated
+from dispatcher.schedule.connection import connect, now_ms, translated
 from dispatcher.schedule.workers import SEEN_MS, WORKERS, Workers
 
 DUE, HELD, PAUSED, HOLDERS, OWNERS, FAN_OUT, RECONCILE, PRUNE, ALERTS = _KEYS = tuple(
@@ -174,10 +174,9 @@ class Schedule:
     def pauses(self) -> dict[int, float]:
         """The webhooks that are paused, and the seconds until that ends."""
         with translated():
-            seconds, micros = self._redis.time()
-            now_ms = seconds * 1000 + micros / 1000
-            ends_ms = dict(self._redis.zrangebyscore(PAUSED, now_ms, "+inf", withscores=True))
-        return {int(webhook): (ends_ms[webhook] - now_ms) / 1000 for webhook in _numbers(ends_ms)}
+            now = now_ms(self._redis)
+            ends_ms = dict(self._redis.zrangebyscore(PAUSED, now, "+inf", withscores=True))
+        return {int(webhook): (ends_ms[webhook] - now) / 1000 for webhook in _numbers(ends_ms)}
 
     def claim_fan_out(self) -> bool:
         """Whether the caller shall send a `fan_out` message: False where one waits, or stays at work."""
@@ -268,11 +267,10 @@ class Schedule:
     def survey(self, webhook_ids: Sequence[int] = ()) -> Survey:
         """For those who watch: one round trip, whatever there is; `healths` and `pauses_s` are of these webhooks."""
         with translated():
-            seconds, micros = self._redis.time()
-            now_ms = seconds * 1000 + micros / 1000
+            now = now_ms(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.zcard(DUE).zcount(HELD, now_ms, "+inf").zcount(PAUSED, now_ms, "+inf")
-            pipeline.zrangebyscore(WORKERS, now_ms - SEEN_MS, "+inf")
+            pipeline.zcard(DUE).zcount(HELD, now, "+inf").zcount(PAUSED, now, "+inf")
+            pipeline.zrangebyscore(WORKERS, now - SEEN_MS, "+inf")
             if webhook_ids:
                 pipeline.mget([f"{_HEALTH}{webhook}" for webhook in webhook_ids]).zmscore(PAUSED, list(webhook_ids))
             due, held, paused, workers, *of_webhooks = pipeline.execute()
@@ -284,17 +282,17 @@ class Schedule:
             workers=tuple(sorted(workers)),
             healths=_read_all(webhook_ids, texts),
             pauses_s={
-                webhook: (until - now_ms) / 1000
+                webhook: (until - now) / 1000
                 for webhook, until in zip(webhook_ids, until_ms, strict=False)
-                if until is not None and until > now_ms
+                if until is not None and until > now
             },
         )
 
     def overdue(self, limit: int) -> list[int]:
         """The webhooks that nobody took although they are due, the oldest first."""
         with translated():
-            seconds, _ = self._redis.time()
-            return [*map(int, _numbers(self._redis.zrangebyscore(DUE, "-inf", seconds * 1000, start=0, num=limit)))]
+            due = self._redis.zrangebyscore(DUE, "-inf", now_ms(self._redis), start=0, num=limit)
+            return [*map(int, _numbers(due))]
 
     def check(self) -> None:
         """Raises UnsafeRedisConfig where Redis may throw keys away; passes where it does not let us ask."""

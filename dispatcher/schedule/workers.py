@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.schedule.connection import translated
+from dispatcher.schedule.connection import now_ms, translated
 
 WORKERS, _WORKER = "dispatcher:workers", "dispatcher:worker:"
 SEEN_MS = 30_000
@@ -35,26 +35,23 @@ class Workers:
     def seen(self, name: str) -> None:
         """Notes that the worker lives; one that is silent for SEEN_MS is forgotten."""
         with translated():
-            seconds, micros = self._redis.time()
-            now_ms = seconds * 1000 + micros // 1000
+            now = now_ms(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.zadd(WORKERS, {name: now_ms})
+            pipeline.zadd(WORKERS, {name: now})
             pipeline.set(f"{_WORKER}{name}", self._owner, px=SEEN_MS)
-            pipeline.zremrangebyscore(WORKERS, "-inf", now_ms - SEEN_MS)
+            pipeline.zremrangebyscore(WORKERS, "-inf", now - SEEN_MS)
             pipeline.execute()
 
     def names(self) -> list[str]:
         """Names of the workers seen lately."""
         with translated():
-            seconds, _ = self._redis.time()
-            return list(self._redis.zrangebyscore(WORKERS, seconds * 1000 - SEEN_MS, "+inf"))
+            return list(self._redis.zrangebyscore(WORKERS, now_ms(self._redis) - SEEN_MS, "+inf"))
 
     def at_work(self) -> list[WorkerAtWork]:
         """The workers seen lately, by name. It reads as much as is held, whatever is due."""
         with translated():
-            seconds, micros = self._redis.time()
-            now_ms = seconds * 1000 + micros / 1000
-            seen = dict(self._redis.zrangebyscore(WORKERS, now_ms - SEEN_MS, "+inf", withscores=True))
+            now = now_ms(self._redis)
+            seen = dict(self._redis.zrangebyscore(WORKERS, now - SEEN_MS, "+inf", withscores=True))
             if not seen:
                 return []
             names = sorted(seen)
@@ -68,7 +65,7 @@ class Workers:
         return [
             WorkerAtWork(
                 name=name,
-                silent_s=max(0.0, now_ms - seen[name]) / 1000,
+                silent_s=max(0.0, now - seen[name]) / 1000,
                 webhooks=None if owner is None else held[owner],
             )
             for name, owner in zip(names, owners, strict=True)

@@ -187,7 +187,6 @@ class _GuardedSocket(KafkaNetSocket):
         self._for = _open.get(urlsplit(proxy_url).netloc)
 
     def socket(self, *options: Any) -> Socket:
-        """As the library's."""
         connection: Socket = super().socket(*options)
         if self._for is not None:
             self._for.watch(connection)
@@ -214,7 +213,6 @@ class _WatchedContext(ssl.SSLContext):
     owner: Kafka
 
     def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
-        """As the library's."""
         wrapped = super().wrap_socket(*arguments, **options)
         self.owner.watch(wrapped)
         return wrapped

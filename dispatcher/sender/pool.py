@@ -34,11 +34,6 @@ class SenderPool:
         self._references: list[ReferenceType[Sender]] = []
 
     @property
-    def idle_count(self) -> int:
-        """Senders that nobody uses now."""
-        return len(self._idle)
-
-    @property
     def in_flight(self) -> int:
         """Requests that this process has under way, stragglers too."""
         return sum(sender.in_flight for reference in self._references if (sender := reference()) is not None)

@@ -226,7 +226,6 @@ class _Bounded:
             raise TimeoutError
 
     def read_frame(self, unpack: Any = None) -> Any:
-        """As the library's."""
         return super().read_frame(self.owner.unpack)  # type: ignore[misc]
 
 

@@ -5,10 +5,9 @@ An event loop takes the requests, and answers emits itself (`emit_endpoint.py`).
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from functools import partial
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -59,10 +58,6 @@ _TOO_SLOW = json_answer(
 _TWO_HOSTS = json_answer(400, {"error": "invalid_request", "error_description": 'There is more than one header "Host"'})
 
 
-def _ready(container: Container, readers: Sequence[tuple[int, int]]) -> set[int]:
-    return container.storage.read(polls.ready, readers)
-
-
 class Asgi:
     """The application, over the WSGI application `app`."""
 
@@ -76,7 +71,9 @@ class Asgi:
         self._threads = ThreadPoolExecutor(container.settings.web_threads, thread_name_prefix="request")
         self._sign_ins = SignInQueue(self._call, self._trusted)
         self._large = LargeBodies(container.settings.web_threads)
-        self._polls = LongPolls(partial(_ready, container), self._threads, max(1, connections // 4))
+        self._polls = LongPolls(
+            lambda readers: container.storage.read(polls.ready, readers), self._threads, max(1, connections // 4)
+        )
         self._emits = EmitEndpoint(container, self._callers, self._large, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +91,6 @@ class Asgi:
             turn.finish()
 
     async def _live(self, state: dict[str, Any], receive: Receive, send: Send) -> None:
-        """From the server's start to its end."""
         await receive()
         state[CONNECTIONS] = connections = Connections(self._most)
         self._container.event_types.start()

@@ -120,7 +120,6 @@ def delete_webhook(storage: Storage, slug: str, webhook_id: int, *, client_id: i
 
 
 def _are_same(events: Any, names: list[str]) -> bool:
-    """In whatever order."""
     return isinstance(events, list) and all(isinstance(name, str) for name in events) and {*events} == {*names}
 
 

@@ -33,13 +33,11 @@ class _ReadOnly:
     fields: tuple[str, ...]
 
     def has_add_permission(self, *_: Any) -> bool:
-        """Nobody may."""
         return False
 
     has_delete_permission = has_add_permission
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """All that are shown."""
         return self.fields
 
 
@@ -64,7 +62,6 @@ class _Attempts(_ReadOnly, admin.TabularInline):
     extra = 0
 
     def has_change_permission(self, *_: Any) -> bool:
-        """Nobody may."""
         return False
 
 

@@ -386,7 +386,6 @@ def _needs_key_pair(attributes: Mapping[str, Any]) -> bool:
 
 
 def _secret(row: Row, secrets: SecretBox) -> SigningSecret:
-    """From _SIGNING."""
     keys = secrets.signing_keys(row[0])
     return SigningSecret(secret=keys.secret, public_key=keys.public_key, previous_valid_until=row[1])
 
@@ -396,7 +395,6 @@ def _unique_uid() -> AbstractContextManager[None]:
 
 
 def _parameters(changes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any]:
-    """The attributes as they are stored."""
     attributes = {**DEFAULTS, **changes}
     auth_header, filter_, certificate = (attributes[name] for name in ("auth_header", "filter", "client_certificate"))
     return {
@@ -414,7 +412,6 @@ def _parameters(changes: Mapping[str, Any], secrets: SecretBox) -> dict[str, Any
 
 
 def _webhook(row: Row, secrets: SecretBox) -> Webhook:
-    """From _COLUMNS."""
     stored = dict(zip(_READ, row, strict=True))
     options = read_options(stored.pop("options"), secrets)
     keys = secrets.signing_keys(stored["signing_secret"])

@@ -270,7 +270,6 @@ async def _insert_one(adapter: Adapter, emit: Emit) -> Event:
 
 
 def _parameters(emit: Emit) -> dict[str, Any]:
-    """Of the statements for one event."""
     (draft,) = emit.drafts
     return {
         "account_id": emit.account_id,

@@ -65,7 +65,6 @@ def _statement(
     subject: SubjectFilter | None = None,
     offset: int = 0,
 ) -> tuple[str, dict[str, object]]:
-    """The SQL and its parameters."""
     conditions = (_NAMED if names else _EMITTED) + (_SINCE if since else "")
     parameters: dict[str, object] = {"account_id": account_id, "limit": limit, "offset": offset}
     parameters["operational"] = list(OPERATIONAL_EVENTS)

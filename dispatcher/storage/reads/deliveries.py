@@ -291,7 +291,6 @@ def _row(*columns: Any) -> DeliveryRow:
 
 
 def _with_attempts(connection: Connection, stored: Sequence[Row]) -> list[DeliveryRow]:
-    """From rows of _COLUMNS."""
     listed = [_row(*row) for row in stored]
     if not listed:
         return []

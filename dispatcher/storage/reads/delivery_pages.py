@@ -155,7 +155,6 @@ class _Search:
 
     @property
     def has_more(self) -> bool:
-        """Whether some were not read."""
         return bool(self._trails)
 
     @property

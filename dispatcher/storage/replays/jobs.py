@@ -281,6 +281,5 @@ def record_progress(connection: Connection, replay_id: int, *, sent: int, turn: 
 
 
 def _replay(row: Iterable[Any]) -> Replay:
-    """From _COLUMNS."""
     stored = record(Replay, row)
     return replace(stored, states=tuple(map(State, stored.states)), state=ReplayState(stored.state))

@@ -16,11 +16,13 @@ def test_a_sender_goes_back_to_the_shelf_whatever_came_of_the_ping(
     container: Container, storage: Storage, account: Account, receiver: Receiver
 ) -> None:
     hook = a_webhook(storage, account, receiver.url())
+    sender = container.senders.borrow()
+    container.senders.give_back(sender)
 
     with pytest.raises(WebhookNotFound):
         container.pinger.ping("applecorp", hook.id + 1)
     assert container.pinger.ping("applecorp", hook.id).response_status == "200"
-    assert container.senders.idle_count == 1
+    assert container.senders.borrow() is sender
 
 
 def test_one_ping_too_many_is_refused_and_the_next_is_not(
