@@ -133,7 +133,7 @@ def _headers(span: Span) -> dict[str, str]:
 
 
 def _provider(exporter: SpanExporter | None) -> trace.TracerProvider:
-    """The emitting service's own provider where it has one, else one of ours, which others do not see."""
+    """The emitting service's provider where it has one, else a private one."""
     set_up = trace.get_tracer_provider()
     if exporter is None and isinstance(set_up, TracerProvider):
         return set_up

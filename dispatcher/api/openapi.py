@@ -120,7 +120,7 @@ def _content(name: str) -> bytes:
 
 
 def _attribute(_converter: object, field: Any, **_: Any) -> JSON:
-    """What a field of ours is, for flask-smorest."""
+    """A wire field's schema, for flask-smorest."""
     return of_field(field, _REFS) if isinstance(field, Wire | Items) else {}
 
 

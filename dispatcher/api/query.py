@@ -21,7 +21,7 @@ PAGE_SIZE = 40
 PAGE_PARAMETER = {"in": "query", "name": "page", "schema": {"type": "integer", "minimum": 1, "default": 1}}
 """For the documentation."""
 _LAST_PAGE = 2**31 // PAGE_SIZE
-"""No list has so many."""
+"""More than any list has."""
 _LIST_LIMIT = 10
 """Words that an error names all of."""
 _NUMBER = re.compile(r"[0-9]{1,30}\Z")

@@ -1,4 +1,4 @@
-"""Where a server of ours listens, as a host and a port and as a URL."""
+"""Where a server listens, as a host and a port and as a URL."""
 
 import click
 

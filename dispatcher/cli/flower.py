@@ -35,7 +35,7 @@ def flower() -> None:
         raise SystemExit(2)
     log.announce("flower.started", address=url_of(address, port), password=bool(password))
     command = _command(address, port)
-    os.execvpe(command[0], command, _environment(password))  # noqa: S606 -- a program of ours with a list of arguments
+    os.execvpe(command[0], command, _environment(password))  # noqa: S606 -- a known program with a list of arguments
 
 
 def flower_access(folder: Path) -> tuple[dict[str, str], str]:

@@ -104,7 +104,7 @@ class Provider:
         try:
             token = jwt.decode(id_token, self._key_set(), registry=registry)
         except InvalidKeyIdError:  # a new key
-            token = jwt.decode(id_token, self._key_set(anew=True), registry=registry)
+            token = jwt.decode(id_token, self._key_set(refresh=True), registry=registry)
         required = {
             "iss": {"essential": True, "value": self._issuer},
             "aud": {"essential": True, "value": self._client_id},
@@ -126,10 +126,10 @@ class Provider:
                 self._known = metadata, clock.monotonic() + KNOWN_S
             return self._known[0]
 
-    def _key_set(self, *, anew: bool = False) -> KeySet:
+    def _key_set(self, *, refresh: bool = False) -> KeySet:
         uri = self._metadata()["jwks_uri"]
         with self._asking():
-            if anew or self._keys is None or self._keys[1] < clock.monotonic():
+            if refresh or self._keys is None or self._keys[1] < clock.monotonic():
                 self._keys = KeySet.import_key_set(self._get(uri)), clock.monotonic() + KNOWN_S
             return self._keys[0]
 

@@ -1,4 +1,4 @@
-"""`make clean-data`: deletes what `up` and `demo` keep in .dispatcher/, after asking. Nothing of ours imports it."""
+"""`make clean-data`: deletes what `up` and `demo` keep in .dispatcher/, after asking. No module imports it."""
 
 import shutil
 import sys

@@ -66,7 +66,7 @@ class Result:
     retry_after: str | None = None
     """The header as received, unread."""
     reason: str | None = None
-    """For people: why there is no response. Never holds an address of ours or a secret."""
+    """For people: why there is no response. Never holds an internal address or a secret."""
     started_s: float
     finished_s: float
 

@@ -23,7 +23,7 @@ def guarded(event: str, **fields: object) -> Iterator[None]:
 
 
 def log_fault(event: str, error: Exception, **fields: object) -> None:
-    """Logs a fault of ours with its traceback; of Postgres' errors only the kind, for its words may hold a payload."""
+    """Logs an internal fault with its traceback; of Postgres' errors only the kind, as its words may hold a payload."""
     logger.error(log.line(event, **fields, reason=kind(error)), exc_info=None if sqlstate(error) else error)
 
 

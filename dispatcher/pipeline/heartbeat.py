@@ -20,7 +20,7 @@ class Heartbeat:
     """One process's. Harmless when doubled: all that is done twice is done once by the rows.
 
     `reconcile` is called once in `every_s` over all processes, and also where something may be missing in Redis: when
-    this process begins, after a beat that failed, after a process has died, when Redis has started anew.
+    this process begins, after a beat that failed, after a process has died, when Redis was restarted.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Heartbeat:
         dead: list[int] = []
         if beat.silent and self._presence.judges:
             dead = self._storage.read(owners.ended, owners=beat.silent)
-        freed = self._schedule.free(dead, anew=beat.anew) if dead or beat.anew else None
+        freed = self._schedule.free(dead, restarted=beat.restarted) if dead or beat.restarted else None
         if freed is None:
             return False
-        self._buried.append(None if beat.anew else dead)
+        self._buried.append(None if beat.restarted else dead)
         if freed:
             logger.warning(log.line("holds.freed", processes=len(dead), webhooks=freed))
         return True

@@ -64,7 +64,7 @@ class Intake:
                 return
             except DispatcherError as error:
                 self._failed(str(error))
-            except Exception as error:  # the thread's outermost loop: a fault of ours must not end it for good
+            except Exception as error:  # the thread's outermost loop: an internal fault must not end it for good
                 log_fault("outbox.fault", error, outbox=self._name)
                 self._failed(type(error).__name__)
             pause_s = PAUSE_S if clock.monotonic() - began_s > PAUSE_MAX_S else min(2 * pause_s, PAUSE_MAX_S)

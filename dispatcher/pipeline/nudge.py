@@ -33,7 +33,7 @@ def nudge(schedule: Schedule, queue: Queue) -> None:
 class Nudger:
     """Nudges for each commit that is heard of, and again while its events are still in the outbox.
 
-    A message can be lost, and so can the answer to whether one waits already: on a busy machine, a claim of the flag
+    A message can be lost, and so can the reply on whether one waits: on a busy machine, a claim of the flag
     that was answered too late for its caller left a flag without a message, and deliveries stood still for seconds.
     """
 

@@ -79,11 +79,11 @@ class Survey:
 class Beat:
     """What a process hears when it says that it lives: whether it shall reconcile, and the numbers of the silent.
 
-    `anew`: Redis was emptied or has started anew.
+    `restarted`: Redis was, or it was emptied.
     """
 
     reconcile: bool
-    anew: bool = False
+    restarted: bool = False
     silent: tuple[int, ...] = ()
 
 
@@ -200,21 +200,21 @@ class Schedule:
     def beat(self, *, silence_s: float, reconciled_s: float) -> Beat:
         """Says that this process lives; the caller shall reconcile unless somebody has begun to within `reconciled_s`.
 
-        After Redis was emptied or has started anew, one caller shall. `silent` are those that have said nothing for
+        After Redis was emptied or restarted, one caller shall. `silent` are those that have said nothing for
         `silence_s`.
         """
         arguments = [self.owner, int(silence_s * 1000), int(reconciled_s * 1000)]
         shall, *silent = self._run("beat", [OWNERS, RECONCILE], arguments)
         owners = tuple(int(owner) for owner in _numbers(silent, _LARGEST_OWNER))
-        return Beat(reconcile=shall > 0, anew=shall == 2, silent=owners)
+        return Beat(reconcile=shall > 0, restarted=shall == 2, silent=owners)
 
-    def free(self, owners: Sequence[int], *, anew: bool = False) -> int | None:
+    def free(self, owners: Sequence[int], *, restarted: bool = False) -> int | None:
         """These processes are dead: what their drains held is due now, and what no drain has begun with yet.
 
-        `anew`: also where none is, since Redis has started anew and lost messages. Returns how many webhooks that were;
+        `restarted`: also where none is, since Redis was and lost messages. Returns how many webhooks that were;
         None where somebody else has done it.
         """
-        freed = int(self._run("free", [DUE, HELD, HOLDERS, OWNERS], [int(anew), *owners]))
+        freed = int(self._run("free", [DUE, HELD, HOLDERS, OWNERS], [int(restarted), *owners]))
         return None if freed < 0 else freed
 
     def abandon(self, webhook_ids: Iterable[int], token: str) -> None:
@@ -353,5 +353,5 @@ def _read(text: str) -> Health | None:
 
 
 def _numbers(members: Iterable[str], largest: int = _LARGEST_ID) -> Iterator[str]:
-    """Those that are numbers of ours; the rest was written by somebody else."""
+    """Those that are numbers in range; the rest was written by somebody else."""
     return (text for text in members if text.isascii() and text.isdigit() and 0 < int(text[:20]) <= largest)

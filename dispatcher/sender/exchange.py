@@ -150,7 +150,7 @@ class Exchange:
             pycurl.OPENSOCKETFUNCTION: self._open_socket,
             pycurl.PREREQFUNCTION: self._on_request,
             pycurl.WRITEFUNCTION: self._on_body,
-            pycurl.HEADERFUNCTION: self._head.append,  # a function in C: no step of ours for each header
+            pycurl.HEADERFUNCTION: self._head.append,  # a function in C: no Python for each header
             pycurl.DEBUGFUNCTION: self._on_debug,
         }.items():
             self.curl.setopt(option, value)

@@ -137,7 +137,7 @@ class RabbitMQ:
         )  # fmt: skip
         connection.aborted = self._aborted
         connection.connect()
-        if connection.frame_max < _FRAME_MIN:  # each message would be cut into as many pieces as it pleases
+        if connection.frame_max < _FRAME_MIN:  # each message would be cut into any number of pieces
             raise Fault(Status.UNKNOWN_ERROR, NO_AMQP)
         self._channel = channel = connection.channel()
         channel.confirm_select()

@@ -72,7 +72,7 @@ class _Known(Generic[Value]):
         if value is not None:
             if len(self._known) >= KNOWN_MOST:
                 self._known.clear()
-            self._known[text] = (value, started_s + KNOWN_S)  # from before the answer: it may be of that moment
+            self._known[text] = (value, started_s + KNOWN_S)  # from before the query: its row may be of that moment
         else:
             self._known.pop(text, None)
         return value

@@ -44,7 +44,7 @@ class Owed(Enum):
     BODY = auto()
     """Of a request with which no token came."""
     TAKING = auto()
-    """To read the answer."""
+    """To read the response."""
     NOTHING = auto()
     """It may ask again, or not: the connection is kept."""
     KNOWN_BODY = auto()

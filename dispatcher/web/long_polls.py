@@ -1,7 +1,7 @@
 """Requests that wait until a polled webhook has something to fetch. They wait on the event loop, and hold no thread.
 
-All that wait in a process share one question to Postgres, which is asked every ASK_S while any waits. There are at most
-so many, and of each webhook a few; who comes beyond is answered at once.
+All that wait in a process share one query to Postgres, every ASK_S while any waits. Their number is limited, for each
+webhook and over all; a request beyond is answered at once.
 """
 
 import asyncio

@@ -273,16 +273,16 @@ class MemorySchedule:
         if shall:
             self._reconciled_s = now_s
         silent = tuple(owner for owner, seen_s in self.owners.items() if seen_s <= now_s - silence_s)
-        return Beat(reconcile=shall, anew=shall and not began_s, silent=silent)
+        return Beat(reconcile=shall, restarted=shall and not began_s, silent=silent)
 
     def beat_of(self, owner: int) -> None:
         """Another process says that it lives; not of the real one."""
         self.owners[owner] = self._now()
 
-    def free(self, owners: Sequence[int], *, anew: bool = False) -> int | None:
+    def free(self, owners: Sequence[int], *, restarted: bool = False) -> int | None:
         self._now()
         dead = {str(owner) for owner in owners if self.owners.pop(owner, None) is not None}
-        if not dead and not anew:
+        if not dead and not restarted:
             return None
         freed = [id_ for id_ in self._held if self._holders.get(id_, "/").partition("/")[0] in {"", *dead}]
         for webhook in freed:

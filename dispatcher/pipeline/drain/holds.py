@@ -24,7 +24,7 @@ class Holds:
     def begin(self, webhook_ids: Collection[int]) -> tuple[list[int], dict[int, Health]]:
         """Holds the webhooks; returns those that no other drain holds, and the healths that are known.
 
-        Another does where this message came twice, or waited for so long that the webhooks were sent out again.
+        Another does where this message came twice, or waited so long that the webhooks were sent out again.
         """
         try:
             self._schedule.release_abandoned()  # in a child of a prefork pool nobody else does it

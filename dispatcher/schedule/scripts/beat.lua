@@ -1,8 +1,8 @@
 -- A process says that it lives, hears which have been silent for a while, and whether it shall compare the schedule with
--- the rows: unless another has begun to within the last while, on this very Redis. One that has started anew since may
+-- the rows: unless another has begun to within the last while, on this very Redis. One that was restarted since may
 -- have forgotten what it knew, and messages were lost with it; one that was emptied forgot the mark too.
 -- KEYS: owners, reconcile. ARGV: its number, milliseconds of silence, milliseconds since the schedule was compared.
--- Returns 0 if it shall not, 1 if the while is over, 2 if Redis is anew; then the numbers of the silent.
+-- Returns 0 if it shall not, 1 if the while is over, 2 if Redis was restarted; then the numbers of the silent.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], now, ARGV[1])

@@ -317,7 +317,7 @@ def account_of(connection: Connection, webhook_id: int) -> tuple[int, str]:
 
 
 def has_subscriber(connection: Connection, account_id: int, event_name: str) -> bool:
-    """Whether an active webhook of the account subscribed to the event by name, as one does to those of ours."""
+    """Whether an active webhook of the account subscribed to the event by name, as to operational events."""
     return bool(scalar(connection, _SUBSCRIBED, account_id=account_id, name=event_name))
 
 

@@ -47,7 +47,7 @@ cross join lateral (
 # The first id of a statement is of the present second; the others are the next ones.
 _ID = "case {nth} when 1 then dispatcher.new_event_id() else nextval('dispatcher.event_counter') end"
 
-# One statement for one event or thousands. `ordinal` ties the answer to the drafts. One notification a transaction.
+# One statement for one event or thousands. `ordinal` ties its rows to the drafts. One notification a transaction.
 _INSERT = Planned(f"""
 with draft as (
     select {_ID.format(nth="ordinal")} as id, d.* from unnest(%(account_ids)s::int[], %(names)s::text[],
@@ -315,7 +315,7 @@ def arrays_of(drafts: Sequence[EventDraft]) -> dict[str, str]:
     """What every insert of several events takes of the drafts, in order."""
     return {
         "names": array(draft.name for draft in drafts),
-        "bodies": b"\n".join([draft.body_json for draft in drafts]).decode(),  # JSON text of ours has no line breaks
+        "bodies": b"\n".join([draft.body_json for draft in drafts]).decode(),  # compact JSON has no line breaks
         "keys": array(draft.idempotency_key for draft in drafts),
         "created": array(draft.created_at for draft in drafts),
     }

@@ -53,9 +53,9 @@ select (select count(*) from taken), (select count(*) from created),
     (select json_agg(json_build_array(webhook_id, resource, event_id)) from created where resource is not null)
 """)
 
-# What still lies in the outbox before an event of ours, about the same resource, is in another fan-out's hands, or was
-# committed a moment ago. (Ours are gone.) The accounts where that is so, and the last such event. Where others have
-# more than is read here, it might be so everywhere. The limit also keeps the planner to the index.
+# What still lies in the outbox before an event of this batch, about the same resource, is in another fan-out's hands,
+# or was committed a moment ago. (This batch's are gone.) The accounts where that is so, and the last such event. Where
+# others have more than is read here, it might be so everywhere. The limit also keeps the planner to the index.
 _EARLIER = f"""
 with mine as materialized (
     select w.account_id, r.resource, max(r.event_id) as event_id, bool_or(w.superseding) as supersedes

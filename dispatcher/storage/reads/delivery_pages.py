@@ -189,7 +189,7 @@ class _Search:
     def _shares(self, most: int) -> dict[int, int]:
         """How many to read of each webhook, so that all come to the same depth below the newest.
 
-        The first time of all alike; then as each had deliveries so far, and of those that are there already none.
+        The first time alike; then by how dense each one's deliveries were so far, none of those that are that deep.
         """
         if not self._newest:
             return dict.fromkeys(self._trails, max(most // len(self._trails), LEAST))

@@ -446,15 +446,15 @@ def test_who_says_nothing_is_silent(kind: Kind, schedule: Any, advance: Callable
     assert silent() == ()
 
 
-def test_where_redis_is_anew_what_no_drain_has_begun_with_is_due(schedule: Any) -> None:
+def test_where_redis_was_restarted_what_no_drain_has_begun_with_is_due(schedule: Any) -> None:
     handed_to(schedule, DRAIN, 1)
     schedule.hand_out([2], MANY)
 
-    assert schedule.beat(silence_s=60, reconciled_s=15).anew
-    assert schedule.free([], anew=True) == 1
+    assert schedule.beat(silence_s=60, reconciled_s=15).restarted
+    assert schedule.free([], restarted=True) == 1
 
     assert taken(schedule) == [2]
-    assert not schedule.beat(silence_s=60, reconciled_s=0).anew
+    assert not schedule.beat(silence_s=60, reconciled_s=0).restarted
 
 
 def test_what_a_drain_could_not_release_is_due_when_it_is_let_go(schedule: Any) -> None:
