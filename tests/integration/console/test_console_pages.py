@@ -134,7 +134,7 @@ def test_the_page_to_sign_in_and_that_of_all_accounts_fit_and_are_accessible(
     seen.sign_in(person("operator"))
     page = seen.open("/")
     assert seen.faults(axe) == []
-    container.schedule.worker_seen("worker@here")
+    container.schedule.workers.seen("worker@here")
     container.schedule.hand_out([busy["webhook"]], 1_000)
     container.schedule.renew([busy["webhook"]], container.schedule.new_token())
     page.get_by_role("link", name="Workers and queues").click()

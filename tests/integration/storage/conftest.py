@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy.orm import Session
 
 from dispatcher.model.attempt import Verdict
-from dispatcher.model.delivery import Claimed, State
+from dispatcher.model.delivery import ClaimedDelivery, State
 from dispatcher.storage.engine import Storage, make_engine, rows
 from dispatcher.storage.pipeline import deliveries, emits, events
-from dispatcher.storage.pipeline.deliveries import Claim, Finished
+from dispatcher.storage.pipeline.deliveries import Claim, JudgedAttempt
 from dispatcher.storage.secrets import SecretBox
 from tests.support.builders import SECRET_KEY, a_draft, a_result, an_account
 from tests.support.servers import a_database
@@ -44,20 +44,22 @@ class Steps:
 
         return work(connection) if connection is not None else self.storage.transact(work)
 
-    def claim_one(self, webhook_id: int) -> Claimed:
+    def claim_one(self, webhook_id: int) -> ClaimedDelivery:
         (claimed,) = self.claim({webhook_id: 1}).claimed
         return claimed
 
-    def record(self, claimed: Claimed, status: str = "200", retry_in_s: float | None = None, **result: Any) -> int:
+    def record(
+        self, claimed: ClaimedDelivery, status: str = "200", retry_in_s: float | None = None, **result: Any
+    ) -> int:
         finished = self.finished(claimed, status, retry_in_s, **result)
         return self.storage.transact(deliveries.record, [finished], 11.0)
 
     def finished(
-        self, claimed: Claimed, status: str = "200", retry_in_s: float | None = None, **result: Any
-    ) -> Finished:
+        self, claimed: ClaimedDelivery, status: str = "200", retry_in_s: float | None = None, **result: Any
+    ) -> JudgedAttempt:
         """`status` 2xx delivers, else `retry_in_s` says whether a try is left."""
         state = State.DELIVERED if status[0] == "2" else State.FAILED if retry_in_s is None else State.PENDING
-        return Finished(
+        return JudgedAttempt(
             claimed=claimed,
             url="http://127.0.0.1:9/hook?secret=1",
             result=a_result(status, tag=claimed.id, **result),
