@@ -35,7 +35,15 @@ from dispatcher.storage.secrets import SecretBox
 from tests.support import forked
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
-from tests.support.servers import Databases, a_database, a_valkey, execute, make_sign_in_cheap, make_template
+from tests.support.servers import (
+    Databases,
+    a_database,
+    a_valkey,
+    execute,
+    idle_sessions,
+    make_sign_in_cheap,
+    make_template,
+)
 
 _HERE = Path(__file__).parent
 _LONGEST = (
@@ -143,12 +151,17 @@ def database_url(databases: Databases) -> Iterator[str]:
     yield from databases.one()
 
 
-@pytest.fixture
-def redis_client(valkey_server: str) -> Iterator[Any]:
-    """A client of the emptied Redis, for looking and breaking."""
+@pytest.fixture(scope="session")
+def redis_client_of_session(valkey_server: str) -> Iterator[Any]:
     with redis.Redis.from_url(valkey_server, decode_responses=True) as client:
-        client.flushall()
         yield client
+
+
+@pytest.fixture
+def redis_client(redis_client_of_session: Any) -> Any:
+    """A client of the emptied Redis, for looking and breaking."""
+    redis_client_of_session.flushall()
+    return redis_client_of_session
 
 
 @pytest.fixture
@@ -206,6 +219,8 @@ def shift_time(database_url: str, storage: Storage) -> ShiftTime:
     def shift(seconds: float) -> None:
         name = urlsplit(database_url).path.strip("/")
         execute(database_url, f"alter database {name} set dispatcher.shift = '{seconds}'")
-        storage.engine.dispose()  # sessions read it when they begin
+        for pooled in idle_sessions(storage.engine):  # sessions read it when they begin
+            with pooled.dbapi_connection.cursor() as cursor:
+                cursor.execute(f"set dispatcher.shift = '{seconds}'")
 
     return shift

@@ -118,7 +118,6 @@ class _Database:
                 return False
             cursor.execute("".join(f"delete from {table};" for table in tables) + _EMPTY + self._restore)
             if is_set:
-                self.engine.dispose()  # a session has read the settings when it began
                 cursor.execute(f"alter database {urlsplit(self.url).path[1:]} reset all")
         return True
 
@@ -127,29 +126,37 @@ class _Database:
 
         Of several, statements would go to each in turn: those of one thread, whose ids then follow no order.
         """
-        pool = self.engine.pool
-        assert isinstance(pool, QueuePool)
-        if pool.checkedout():  # somebody keeps one, and shall lose it
-            self.engine.dispose()
-            return []
         pids: list[int] = []
-        for pooled in [self.engine.raw_connection() for _ in range(pool.checkedin())]:
-            if pids:
+        for pooled in idle_sessions(self.engine):
+            connection: Any = pooled.dbapi_connection
+            with connection.cursor() as cursor:
+                cursor.execute(_TIDY)
+                is_shifted = bool(cursor.fetchone()[0])
+            if pids or is_shifted:
                 pooled.detach()
             else:
-                connection: Any = pooled.dbapi_connection
-                connection.autocommit = True
-                with connection.cursor() as cursor:
-                    cursor.execute(_TIDY)
-                connection.autocommit = False
                 pids.append(connection.info.backend_pid)
-            pooled.close()
         return pids
 
     def _connected(self) -> Any:
         connection = psycopg2.connect(self.url, options="-c session_replication_role=replica")  # no triggers
         connection.autocommit = True
         return connection
+
+
+def idle_sessions(engine: Engine) -> Iterator[Any]:
+    """All that wait in its pool, while nobody uses another; for statements that they commit each by itself."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    if pool.checkedout():  # who has it shall not go on with it
+        engine.dispose()
+        return
+    for pooled in [engine.raw_connection() for _ in range(pool.checkedin())]:
+        connection: Any = pooled.dbapi_connection
+        connection.autocommit = True
+        yield pooled
+        connection.autocommit = False
+        pooled.close()
 
 
 def _restoring(cursor: Any, table: str) -> str:
@@ -168,8 +175,11 @@ select pg_terminate_backend(pid, 10000) from pg_stat_activity
 where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
     and pid <> all (%(but)s::int[])
 """
-# `discard all` without `deallocate all`.
-_TIDY = "set session authorization default; reset all; discard sequences; unlisten *; select pg_advisory_unlock_all()"
+# `discard all` without `deallocate all`. And whether the session's clock is moved still: it was when it began.
+_TIDY = """
+set session authorization default; reset all; discard sequences; unlisten *; select pg_advisory_unlock_all();
+select current_setting('dispatcher.shift', true)
+"""
 # A row there that is new, changed or gone: a table, a column, a function, statistics. `age` is the transactions since.
 _CATALOGS = ", ".join(
     f"(select (count(*), age('3'::xid) - min(age(xmin)))::text from {catalog})"
