@@ -57,7 +57,7 @@ def sent(storage: Storage, schedule: Any, clock: FakeClock, flow: Flow) -> Calla
     return run
 
 
-@pytest.mark.parametrize("rate", [2, 40])
+@pytest.mark.parametrize("rate", [2, 20])
 def test_ten_seconds_see_the_rate_within_five_percent(
     sent: Callable[[Webhook, float], list[float]], storage: Storage, account: Account, flow: Flow, rate: int
 ) -> None:

@@ -416,7 +416,7 @@ def test_its_rate_is_kept_by_postgres_clock(
         ]
 
     looks = [0.0]
-    for quarter in range(1, 21):
+    for quarter in range(1, 13):
         shift_time(quarter / 4)
         looks.append(waited_s())
         step_replays(container)

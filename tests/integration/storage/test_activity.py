@@ -65,7 +65,7 @@ def test_a_page_is_read_by_its_index(steps: Steps) -> None:
         " from generate_series(1, 10000) n",
         ours=steps.account.id,
     )
-    steps.rows("analyze")
+    steps.analyze()
     lists: list[dict[str, Any]] = [
         {},
         {"names": ["invoice_paid"]},

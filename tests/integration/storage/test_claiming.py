@@ -455,7 +455,7 @@ def test_a_claim_reads_what_is_due_by_its_index_whatever_waits(crowded: Steps) -
 
 def test_a_claim_looks_events_up_though_statistics_have_seen_none(fresh: Steps) -> None:
     """A burst after a quiet time: Postgres believes that the tables are empty, and once read all events for a claim."""
-    fresh.rows("analyze")
+    fresh.analyze()
     wanting = [a_webhook(fresh.storage, fresh.account) for _ in range(3)]
     fresh.rows(
         "with made as (insert into dispatcher.events (account_id, name, body, created_at)"
@@ -512,7 +512,7 @@ PARAMETERS = {
 
 
 def test_what_is_planned_once_reads_nothing_whole(fresh: Steps) -> None:
-    fresh.rows("analyze")
+    fresh.analyze()
     fresh.rows(
         "with made as (insert into dispatcher.events (account_id, name, body, created_at)"
         " select %(account)s, 'invoice_paid', '{}', now() from generate_series(1, 5000) n returning id),"
@@ -531,7 +531,7 @@ def test_what_is_planned_once_reads_nothing_whole(fresh: Steps) -> None:
             assert not big, (statistics, sql)
 
     check("of empty tables")
-    fresh.rows("analyze")
+    fresh.analyze()
     check("fresh")
 
 

@@ -49,7 +49,7 @@ def much(steps: Steps) -> list[int]:
         " select id, %(id)s, 'invoice_paid', '{}', now() from dispatcher.deliveries where state <> 'pending'",
         id=steps.account.id,
     )
-    steps.rows("analyze")
+    steps.analyze()
     return [hook.id for hook in hooks]
 
 
@@ -131,7 +131,7 @@ def test_a_scan_goes_on_where_the_last_ended(steps: Steps, much: list[int]) -> N
 def test_workers_that_ask_again_and_again_ask_little(steps: Steps, much: list[int]) -> None:
     storage = steps.storage
     made = storage.transact(jobs.add, steps.account.id, None, requested(), dict.fromkeys(much, 1))
-    steps.rows("analyze")
+    steps.analyze()
     assert "replays_running" in plan(steps, jobs._RUNNING, {})
     found = plan(steps, jobs._NEXT, {"id": made.id, "limit": 3})
     assert "Sort" not in found.split("Limit")[-1]

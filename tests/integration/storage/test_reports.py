@@ -138,7 +138,7 @@ def much(kept: Steps) -> Steps:
         " select id, 1, gen_random_uuid(), '', '200', now(), now(), finished_on from dispatcher.deliveries"
         " where state <> 'pending'"
     )
-    steps.rows("analyze")
+    steps.analyze()
     return steps
 
 
