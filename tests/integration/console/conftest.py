@@ -12,6 +12,7 @@ import itertools
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from html import unescape
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -219,6 +220,18 @@ class Traffic:
         return self.container.storage.transact(rows, text, **parameters)
 
 
+CHANNEL = {"name": "On call", "type": "slack", "target": "https://hooks.slack.com/services/T0/B0/x"}
+
+
+REPLAY = """
+insert into dispatcher.replays (account_id, states, since, until, new_key, missed, state, matched, sent, paced_at,
+    created_at,
+    finished_at)
+values (%(id)s, '{failed}', now() - interval '1 day', now(), false, false, 'stopped', 50, 20, now(), now(), now())
+returning id
+"""
+
+
 # -- Chromium ----------------------------------------------------------------------------------------------------------
 
 
@@ -254,34 +267,25 @@ def axe() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def tab(browser: Browser) -> Page:
     """The page that this file's tests have one after the other: its process and its compiled scripts stay."""
-    return _a_page(browser)
-
-
-def _a_page(browser: Browser, **options: Any) -> Page:
     # Without transitions: axe would see the colours on their way.
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **options)
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     context.set_default_timeout(20_000)
     return context.new_page()
 
 
 @pytest.fixture
-def window(browser: Browser, tab: Page, server: Server, container: Container) -> Iterator[Callable[..., "Window"]]:
-    """`window(email)` is a page of somebody signed in; one with `options`, or a second, has its own context."""
-    windows: list[Window] = []
+def window(tab: Page, server: Server, container: Container) -> Iterator[Callable[..., "Window"]]:
+    """`window(email)` is the page of somebody signed in, `window()` of nobody."""
+    with ExitStack() as stack:
 
-    def open_(email: str | None = None, **options: Any) -> Window:
-        is_own = bool(windows or options)
-        made = Window(_a_page(browser, **options) if is_own else tab, server, container)
-        windows.append(made)
-        if email is not None:
-            made.sign_in(email)
-        return made
+        def open_(email: str | None = None) -> Window:
+            made = Window(tab, server, container)
+            stack.callback(made.leave)
+            if email is not None:
+                made.sign_in(email)
+            return made
 
-    yield open_
-    for each in windows:
-        each.leave()
-        if each.page is not tab:
-            each.page.context.close()
+        yield open_
 
 
 class Window:
@@ -291,6 +295,7 @@ class Window:
         self.page = page
         self.url = f"{server.url}/console"
         self._container = container
+        self._browser = page.context.new_cdp_session(page)
         self.complaints: list[str] = []
         page.on("pageerror", self._failed)
         page.on("console", self._said)
@@ -303,7 +308,8 @@ class Window:
             self.complaints.append(said.text)
 
     def leave(self) -> None:
-        """As if nobody had been here; another page of ours asks for nothing by itself, and keeps the process."""
+        """As if nobody had been here. The icon asks for nothing by itself, and keeps the process."""
+        self._browser.detach()
         self.page.remove_listener("pageerror", self._failed)
         self.page.remove_listener("console", self._said)
         self.open("/static/icon.svg")
@@ -319,6 +325,14 @@ class Window:
         """Without the form, whose password takes its time."""
         session = a_session(self._container, email)
         self.page.context.add_cookies([{"name": "console", "value": session, "url": self.url}])
+
+    def without_scripts(self) -> None:
+        """From the next page on."""
+        self._browser.send("Emulation.setScriptExecutionDisabled", {"value": True})
+
+    def in_time_zone(self, name: str) -> None:
+        """That of the browser's machine."""
+        self._browser.send("Emulation.setTimezoneOverride", {"timezoneId": name})
 
     def faults(self, axe: str, *, by_axe_in_the_dark: bool = True) -> list[str]:
         """What is wrong with the page, wide and light, then narrow and dark: it does not fit, or axe says so."""

@@ -1,4 +1,4 @@
-"""Each page at both widths: it opens without a complaint, fits, and axe finds nothing wrong with it."""
+"""Each page at both widths, also in a frame: it opens without a complaint, fits, and axe finds nothing wrong."""
 
 import re
 from collections.abc import Callable
@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from dispatcher.access import portal
 from dispatcher.alerts.channels import create_channel
 from dispatcher.container import Container
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import sessions
-from tests.integration.console.conftest import Traffic, Window, a_session
-from tests.support.receiver import Answer
+from tests.integration.console.conftest import (
+    CHANNEL,
+    FITS,
+    REPLAY,
+    Traffic,
+    Window,
+    a_session,
+    look_at,
+    violations,
+)
+from tests.integration.console.test_portal import a_link, set_look
+from tests.support.receiver import Answer, Receiver
 
 
 @pytest.fixture
@@ -37,17 +48,6 @@ def busy(traffic: Traffic) -> dict[str, Any]:
         "channel": create_channel(traffic.container.storage, traffic.account.id, CHANNEL).id,
     }
 
-
-CHANNEL = {"name": "On call", "type": "slack", "target": "https://hooks.slack.com/services/T0/B0/x"}
-
-
-REPLAY = """
-insert into dispatcher.replays (account_id, states, since, until, new_key, missed, state, matched, sent, paced_at,
-    created_at,
-    finished_at)
-values (%(id)s, '{failed}', now() - interval '1 day', now(), false, false, 'stopped', 50, 20, now(), now(), now())
-returning id
-"""
 
 PAGES = (
     "/",
@@ -148,7 +148,8 @@ def test_the_page_to_sign_in_and_that_of_all_accounts_fit_and_are_accessible(
 def test_every_page_works_without_scripts(
     window: Callable[..., "Window"], person: Callable[..., str], account: Account, busy: dict[str, Any]
 ) -> None:
-    seen = window(person(), java_script_enabled=False)
+    seen = window(person())
+    seen.without_scripts()
     page = seen.open(f"/accounts/{account.slug}/")
     page.get_by_text("As a table").click()
     assert page.get_by_role("cell", name="1", exact=True).first.is_visible()
@@ -160,3 +161,80 @@ def test_every_page_works_without_scripts(
     assert page.locator("#ping").get_by_text("200", exact=True).is_visible()
     page.get_by_role("button", name="Reveal").click()
     assert page.get_by_text("whsec_").is_visible()
+
+
+def test_a_customer_works_in_a_frame_of_another_site_by_keyboard_alone(
+    window: Callable[..., Window],
+    container: Container,
+    account: Account,
+    receiver: Receiver,
+    traffic: Traffic,
+    axe: str,
+) -> None:
+    seen = window()
+    site = receiver.url("/shop").replace("127.0.0.1", "localhost")
+    set_look(
+        container,
+        account,
+        frame_ancestors=[site.removesuffix("/shop")],
+        theme={"company": "Shop & Söhne", "accent": "#ffe600"},
+    )
+    link = portal.link(seen.url.removesuffix("/console"), a_link(container, account, role="manage"))
+    page = (
+        f'<!doctype html><html lang=en><title>Shop</title><iframe src="{link}" title="Webhooks" width=100% height=800>'
+    )
+    html = [("Content-Type", "text/html")]
+    receiver.script("/shop", Answer(body=page.encode(), headers=html), Answer(body=page.encode(), headers=html))
+    webhook = traffic.webhook(description="The books")
+
+    seen.page.goto(site)
+    framed = seen.page.frame_locator("iframe")
+    expect(framed.get_by_role("navigation", name="Pages")).to_be_visible()
+    expect(framed.get_by_text("Shop & Söhne")).to_be_visible()
+
+    def press(name: str, role: Any = "link") -> None:
+        """Reaches it by Tab, and presses Enter."""
+        target = framed.get_by_role(role, name=name, exact=True)
+        expect(target).to_be_visible()
+        for _ in range(60):
+            seen.page.keyboard.press("Tab")
+            if target.evaluate("one => one === document.activeElement"):
+                break
+        seen.page.keyboard.press("Enter")
+
+    press("Webhooks")
+    press("The books")
+    press("Pause", "button")
+    expect(framed.get_by_role("status")).to_contain_text("Webhook paused.")
+    assert traffic.sql("select active from dispatcher.webhooks where id = %(id)s", id=webhook) == [(False,)]
+    frame = seen.page.frames[1]
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        look_at(seen.page, width, scheme)
+        frame.wait_for_function(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
+        assert violations(frame, axe) == []
+        assert frame.evaluate(FITS)
+
+    seen.page.reload()  # the frame's link was used, by this browser
+    expect(framed.get_by_role("navigation", name="Pages")).to_be_visible()
+    portal.revoke(container.storage, account.slug)
+    press("Webhooks")
+    expect(framed.get_by_role("heading", name="Session ended")).to_be_visible()
+    assert [one for one in seen.complaints if "401" not in one] == []
+
+
+def test_a_frame_of_any_other_site_shows_nothing_and_a_link_by_mail_waits_for_its_button(
+    window: Callable[..., Window], container: Container, account: Account, receiver: Receiver
+) -> None:
+    seen = window()
+    site = receiver.url("/evil").replace("127.0.0.1", "localhost")
+    set_look(container, account, frame_ancestors=["https://shop.example"])
+    link = portal.link(seen.url.removesuffix("/console"), a_link(container, account))
+    page = f'<!doctype html><iframe src="{link}"></iframe>'.encode()
+    receiver.script("/evil", Answer(body=page, headers=[("Content-Type", "text/html")]))
+    with seen.page.expect_event("console", lambda said: "frame-ancestors" in said.text):
+        seen.page.goto(site)
+
+    seen.page.goto(link)
+    seen.page.get_by_role("button", name="Continue").press("Enter")
+    expect(seen.page.get_by_role("navigation", name="Pages")).to_be_visible()
+    assert "token" not in seen.page.url

@@ -1,11 +1,9 @@
-"""The portal: how a link is used, what its session may see and change, and in whose frames it is."""
+"""The portal: how a link is used, and what its session may see and change; its frames are among the pages."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
 
 from dispatcher.access import portal
 from dispatcher.access import tenants as accounts
@@ -15,18 +13,15 @@ from dispatcher.errors import AccountNotFound, InvalidPortalSession, PortalSessi
 from dispatcher.model.account import Account
 from dispatcher.storage.admin import audit, portal_sessions, tenants
 from dispatcher.web.app import create_app
-from tests.integration.console.conftest import FITS, Site, Traffic, Window, look_at, violations
-from tests.integration.console.test_console_pages import CHANNEL, REPLAY
+from tests.integration.console.conftest import CHANNEL, REPLAY, Site, Traffic
 from tests.support.api import Server
 from tests.support.builders import an_account
-from tests.support.receiver import Answer, Receiver
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 WITHOUT_A_SESSION = {"portal.enter", "portal.start", "portal.theme", "portal.static"}
-LOOK = {"theme": {"company": "Shop & Söhne", "accent": "#ffe600"}}
 
 
-def look(container: Container, account: Account, **portal: Any) -> None:
+def set_look(container: Container, account: Account, **portal: Any) -> None:
     own = dict.fromkeys(("requests_per_minute", "emits_per_minute", "retention_days"))
     container.storage.transact(tenants.set_columns, account.id, own | {"portal": portal})
 
@@ -256,7 +251,7 @@ def test_only_the_accounts_own_origins_frame_its_pages(
     alone = customer.get(path).headers
     assert ("frame-ancestors 'none'" in alone["Content-Security-Policy"], alone["X-Frame-Options"]) == (True, "DENY")
 
-    look(container, account, frame_ancestors=["https://a.example", "https://*.b.example"])
+    set_look(container, account, frame_ancestors=["https://a.example", "https://*.b.example"])
     for framed in (
         customer.get(path),
         customer.get("/nowhere"),
@@ -266,79 +261,7 @@ def test_only_the_accounts_own_origins_frame_its_pages(
             "frame-ancestors https://a.example https://*.b.example"
         )
         assert "X-Frame-Options" not in framed.headers
-    look(container, account, theme={"logo_url": "https://cdn.example/logo.png?a=b"})
+    set_look(container, account, theme={"logo_url": "https://cdn.example/logo.png?a=b"})
     with_logo = customer.get(path)
     assert "img-src 'self' data: https://cdn.example;" in with_logo.headers["Content-Security-Policy"]
     assert 'src="https://cdn.example/logo.png?a=b"' in with_logo.text
-
-
-def test_a_customer_works_in_a_frame_of_another_site_by_keyboard_alone(
-    window: Callable[..., Window],
-    container: Container,
-    account: Account,
-    receiver: Receiver,
-    traffic: Traffic,
-    axe: str,
-) -> None:
-    seen = window()
-    site = receiver.url("/shop").replace("127.0.0.1", "localhost")
-    look(container, account, frame_ancestors=[site.removesuffix("/shop")], **LOOK)
-    link = portal.link(seen.url.removesuffix("/console"), a_link(container, account, role="manage"))
-    page = (
-        f'<!doctype html><html lang=en><title>Shop</title><iframe src="{link}" title="Webhooks" width=100% height=800>'
-    )
-    html = [("Content-Type", "text/html")]
-    receiver.script("/shop", Answer(body=page.encode(), headers=html), Answer(body=page.encode(), headers=html))
-    webhook = traffic.webhook(description="The books")
-
-    seen.page.goto(site)
-    framed = seen.page.frame_locator("iframe")
-    expect(framed.get_by_role("navigation", name="Pages")).to_be_visible()
-    expect(framed.get_by_text("Shop & Söhne")).to_be_visible()
-
-    def press(name: str, role: Any = "link") -> None:
-        """Reaches it by Tab, and presses Enter."""
-        target = framed.get_by_role(role, name=name, exact=True)
-        expect(target).to_be_visible()
-        for _ in range(60):
-            seen.page.keyboard.press("Tab")
-            if target.evaluate("one => one === document.activeElement"):
-                break
-        seen.page.keyboard.press("Enter")
-
-    press("Webhooks")
-    press("The books")
-    press("Pause", "button")
-    expect(framed.get_by_role("status")).to_contain_text("Webhook paused.")
-    assert traffic.sql("select active from dispatcher.webhooks where id = %(id)s", id=webhook) == [(False,)]
-    frame = seen.page.frames[1]
-    for width, scheme in ((1280, "light"), (390, "dark")):
-        look_at(seen.page, width, scheme)
-        frame.wait_for_function(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
-        assert violations(frame, axe) == []
-        assert frame.evaluate(FITS)
-
-    seen.page.reload()  # the frame's link was used, by this browser
-    expect(framed.get_by_role("navigation", name="Pages")).to_be_visible()
-    portal.revoke(container.storage, account.slug)
-    press("Webhooks")
-    expect(framed.get_by_role("heading", name="Session ended")).to_be_visible()
-    assert [one for one in seen.complaints if "401" not in one] == []
-
-
-def test_a_frame_of_any_other_site_shows_nothing_and_a_link_by_mail_waits_for_its_button(
-    window: Callable[..., Window], container: Container, account: Account, receiver: Receiver
-) -> None:
-    seen = window()
-    site = receiver.url("/evil").replace("127.0.0.1", "localhost")
-    look(container, account, frame_ancestors=["https://shop.example"])
-    link = portal.link(seen.url.removesuffix("/console"), a_link(container, account))
-    page = f'<!doctype html><iframe src="{link}"></iframe>'.encode()
-    receiver.script("/evil", Answer(body=page, headers=[("Content-Type", "text/html")]))
-    with seen.page.expect_event("console", lambda said: "frame-ancestors" in said.text):
-        seen.page.goto(site)
-
-    seen.page.goto(link)
-    seen.page.get_by_role("button", name="Continue").press("Enter")
-    expect(seen.page.get_by_role("navigation", name="Pages")).to_be_visible()
-    assert "token" not in seen.page.url
