@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import pytest
 
 from dispatcher.cli.root import main
 from dispatcher.schemas import EventType
@@ -16,6 +15,7 @@ from dispatcher.setting_fields import Variable, describe
 from dispatcher.settings import RemoteSettings, Settings
 from dispatcher.storage.admin.webhooks import WRITABLE
 from dispatcher.storage.reads.delivery_pages import SCANS
+from tests.support.cases import each
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -32,7 +32,7 @@ def test_the_readme_is_short() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 150
 
 
-@pytest.mark.parametrize("name", FRONT)
+@each("name", FRONT)
 def test_every_link_of_a_front_page_leads_to_a_file(name: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / name).read_text("utf-8"))
 
@@ -104,8 +104,8 @@ def commands(command: click.Command, name: str) -> Iterator[str]:
         yield name
         return
     context = click.Context(command)
-    for each in command.list_commands(context):
-        yield from commands(command.get_command(context, each) or command, f"{name} {each}")
+    for one in command.list_commands(context):
+        yield from commands(command.get_command(context, one) or command, f"{name} {one}")
 
 
 def test_the_api_page_says_how_many_deliveries_a_page_of_one_event_looks_at() -> None:

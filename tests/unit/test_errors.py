@@ -1,14 +1,13 @@
 import inspect
 
-import pytest
-
 from dispatcher import errors
 from dispatcher.log import line
+from tests.support.cases import each
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DispatcherError)]
 
 
-@pytest.mark.parametrize("kind", ALL)
+@each("kind", ALL)
 def test_every_error_of_ours_says_in_a_sentence_what_it_is(kind: type[errors.DispatcherError]) -> None:
     assert (kind.__doc__ or "").strip().endswith((".", "migrate.", "texts."))
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dispatcher import log
+from tests.support.cases import each
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_as_text_a_step_is_an_event_and_its_fields(capsys: pytest.CaptureFixture
     assert text.endswith(" INFO dispatcher.somewhere delivery.attempted key=k attempt=2\n")
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "told"),
     [
         ("/café", "/café"),
@@ -85,7 +86,7 @@ def test_lines_of_others_are_told_as_they_are(capsys: pytest.CaptureFixture[str]
     assert json.loads(text)["event"] == "some of 3"
 
 
-@pytest.mark.parametrize(("form", "start"), [("text", "web.started port=1\n"), ("json", '{"time": ')])
+@each(("form", "start"), [("text", "web.started port=1\n"), ("json", '{"time": ')])
 def test_what_a_command_announces_has_the_same_form(capsys: pytest.CaptureFixture[str], form: str, start: str) -> None:
     log.set_up("error", form)
     log.announce("web.started", port=1)

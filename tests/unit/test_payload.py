@@ -13,6 +13,7 @@ from dispatcher.payload import headers, render
 from dispatcher.schemas.errors import DowngradeFailed
 from dispatcher.signatures import is_signed, sign
 from tests.support.builders import KEY, SIGNING_KEY, SIGNING_KEYS, SIGNING_SECRET, a_claimed, a_target
+from tests.support.cases import each
 
 NEW_KEYS = SigningKeys(secret="whsec_", hmac=b"x" * 32)
 
@@ -101,7 +102,7 @@ def test_a_webhooks_own_headers_are_sent_beside_ours() -> None:
     assert said.keys() - made().keys() == {"X-Env", "X-Key"}
 
 
-@pytest.mark.parametrize("auth_header", [None, ""])
+@each("auth_header", [None, ""])
 def test_no_authorization_is_sent_unless_it_is_set(auth_header: str | None) -> None:
     assert "Authorization" not in made(auth_header=auth_header)
 
@@ -125,7 +126,7 @@ def test_during_a_rotation_both_secrets_verify() -> None:
     assert verify(body, said) == {"a": 1}
 
 
-@pytest.mark.parametrize("change", ["body", "webhook-id", "webhook-timestamp", "webhook-signature"])
+@each("change", ["body", "webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_the_signature_covers_id_time_and_body(change: str) -> None:
     body, said = b'{"a":1}', made(b'{"a":1}')
     if change == "body":
@@ -155,7 +156,7 @@ def test_our_own_receivers_know_a_signature_from_a_forgery(body: bytes) -> None:
     assert not is_signed([SIGNING_KEY], "id", "2", signature, body)
 
 
-@pytest.mark.parametrize("signature", ["", "v1,", "rubbish", "v1,é"])
+@each("signature", ["", "v1,", "rubbish", "v1,é"])
 def test_rubbish_is_no_signature(signature: str) -> None:
     assert not is_signed([SIGNING_KEY], "id", "1", signature, b"{}")
 

@@ -8,6 +8,7 @@ from dispatcher.errors import InvalidSetting
 from dispatcher.redis_url import Sentinels, sentinels_of
 from dispatcher.settings import read_settings
 from tests.support.builders import SECRET_KEY
+from tests.support.cases import each
 
 URL = "sentinel://:hunter%402@one:26380;two;[::1]:26381/3?master=clock&sentinel_password=se%3Bcret"
 
@@ -44,15 +45,16 @@ def test_celery_gets_a_whole_url_for_each_and_the_rest_as_options() -> None:
     assert options["sentinel_kwargs"]["socket_timeout"] == options["socket_timeout"] == 5
 
 
-@pytest.mark.parametrize("variable", ["REDIS_URL", "BROKER_URL"])
-@pytest.mark.parametrize("bad", ["sentinel://:hunter2@/0", "sentinel://:hunter2@a;:1/0", "sentinel://:hunter2@a/x"])
+@each("variable", ["REDIS_URL", "BROKER_URL"])
+@each("bad", ["sentinel://:hunter2@/0", "sentinel://:hunter2@a;:1/0", "sentinel://:hunter2@a/x"])
 def test_a_bad_one_stops_the_start(monkeypatch: pytest.MonkeyPatch, variable: str, bad: str) -> None:
     good = {"DATABASE_URL": "postgresql://h/d", "REDIS_URL": "redis://h", "SECRET_KEYS": SECRET_KEY}
-    for name, value in (good | {variable: bad}).items():
-        monkeypatch.setenv(name, value)
+    with monkeypatch.context() as environment:
+        for name, value in (good | {variable: bad}).items():
+            environment.setenv(name, value)
 
-    with pytest.raises(InvalidSetting) as caught:
-        read_settings()
+        with pytest.raises(InvalidSetting) as caught:
+            read_settings()
 
     assert variable in str(caught.value)
     assert "hunter2" not in str(caught.value)

@@ -18,6 +18,7 @@ from dispatcher.sdk import (
     VerificationFailed,
     verify,
 )
+from tests.support.cases import each
 
 OLD, NEW, OTHER = (f"whsec_{b64encode(bytes([number]) * 32).decode()}" for number in (1, 2, 3))
 NOW_S = 1_800_000_000
@@ -36,7 +37,7 @@ def a_time() -> Any:
     return datetime.fromtimestamp(NOW_S, UTC)
 
 
-@pytest.mark.parametrize("secrets", [OLD, NEW, [NEW], [OTHER, OLD], (NEW, OLD)])
+@each("secrets", [OLD, NEW, [NEW], [OTHER, OLD], (NEW, OLD)])
 def test_a_request_in_a_rotation_is_verified_with_either_secret_or_both(secrets: Any) -> None:
     assert verify(BODY, signed(OLD, NEW), secrets, now_s=NOW_S) == json.loads(BODY)
     assert verify(BODY.decode(), signed(OLD, NEW), secrets, now_s=NOW_S) == json.loads(BODY)
@@ -50,7 +51,7 @@ def test_a_signature_of_another_scheme_beside_it_is_passed_over() -> None:
         verify(BODY, signed(**{"webhook-signature": beside.replace("v1,", "v1a,")}), OLD, now_s=NOW_S)
 
 
-@pytest.mark.parametrize(
+@each(
     ("error", "headers", "now_s"),
     [
         (MissingHeader, {"Webhook-Id": "msg_1"}, NOW_S),
@@ -79,7 +80,7 @@ def test_a_tolerance_is_in_seconds_and_the_clock_is_the_default() -> None:
         verify(BODY, signed(OLD), OLD, tolerance_s=abs(time.time() - NOW_S) - 60)
 
 
-@pytest.mark.parametrize("nothing", ["", "whsec_"])
+@each("nothing", ["", "whsec_"])
 def test_an_empty_secret_verifies_nothing(nothing: str) -> None:
     signature = b64encode(hmac.digest(b"", f"msg_1.{NOW_S}.".encode() + BODY, "sha256")).decode()
 

@@ -9,6 +9,7 @@ from dispatcher.errors import InvalidSetting
 from dispatcher.setting_fields import describe
 from dispatcher.settings import RemoteSettings, Settings, read_broker_settings, read_proxy, read_settings
 from tests.support.builders import SECRET_KEY
+from tests.support.cases import each
 
 KEY = SECRET_KEY  # the same in every process of a run
 NEEDED = {
@@ -36,17 +37,18 @@ def refused(environment: pytest.MonkeyPatch, **values: Any) -> InvalidSetting:
     return caught.value
 
 
-@pytest.mark.parametrize("name", NEEDED)
-@pytest.mark.parametrize("value", [None, "", "  "])
+@each("name", NEEDED)
+@each("value", [None, "", "  "])
 def test_what_is_required_and_missing_is_named(environment: pytest.MonkeyPatch, name: str, value: str | None) -> None:
-    environment.delenv(name) if value is None else environment.setenv(name, value)
+    with environment.context() as changed:
+        changed.delenv(name) if value is None else changed.setenv(name, value)
 
-    with pytest.raises(InvalidSetting, match=f"^{name}: required: ") as caught:
-        read_settings()
-    assert caught.value.variable == name
+        with pytest.raises(InvalidSetting, match=f"^{name}: required: ") as caught:
+            read_settings()
+        assert caught.value.variable == name
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [
         ("DATABASE_URL", "mysql://hunter2@db"),
@@ -133,7 +135,8 @@ def test_what_is_required_and_missing_is_named(environment: pytest.MonkeyPatch, 
 def test_a_bad_value_stops_the_start_and_only_its_variable_is_named(
     environment: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    error = refused(environment, **{name: value})
+    with environment.context() as changed:
+        error = refused(changed, **{name: value})
 
     assert error.variable == name
     assert str(error).startswith(f"{name}: ")

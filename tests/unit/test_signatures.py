@@ -16,6 +16,7 @@ from dispatcher.sdk import SignatureMismatch, verify
 from dispatcher.signatures import signature_headers
 from dispatcher.storage.secrets import SecretBox, foreign_text, new_signing_secret, with_key_pair
 from tests.support.builders import SECRET_KEY, SIGNING_KEYS
+from tests.support.cases import each
 from tests.support.vectors import (
     BODY,
     CONVOY_BODY,
@@ -68,7 +69,7 @@ def test_headers_are_sent_with_each_prefix() -> None:
         assert headers[f"svix-{name}"] == headers[f"webhook-{name}"]
 
 
-@pytest.mark.parametrize("scheme", CONVOY_SIGNATURES)
+@each("scheme", CONVOY_SIGNATURES)
 def test_convoy_signs_as_its_own_vectors_say(scheme: str) -> None:
     keys = BOX.signing_keys(BOX.close(foreign_text(CONVOY_SECRET)))
     headers = dict(signature_headers((keys,), Options(signature_schemes=(scheme,)), ID, "1700000000", CONVOY_BODY))
@@ -132,7 +133,7 @@ def test_what_is_empty_is_the_default() -> None:
     assert outcome(signature_schemes=["v1a", "v1", "v1a"]) == {"signature_schemes": ["v1", "v1a"]}
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
+@each(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
 def test_what_is_no_option_of_a_signature_is_refused(name: str, value: Any) -> None:
     assert list(outcome(**{name: value})) == [name]
 
@@ -145,7 +146,7 @@ def test_no_signature_is_sent_in_a_header_that_the_owner_has_set() -> None:
     assert "twice" not in str(outcome(headers={"stripe-signature": "1"}))
 
 
-@pytest.mark.parametrize("signature", ["v1a,", "v1a,AAAA", "v1a,é", "v1,hnO3f9T8Ytu9", V1A.replace("v1a", "v1")])
+@each("signature", ["v1a,", "v1a,AAAA", "v1a,é", "v1,hnO3f9T8Ytu9", V1A.replace("v1a", "v1")])
 def test_a_public_key_verifies_nothing_but_its_own_signatures(signature: str) -> None:
     headers = made("v1a") | {"webhook-signature": signature}
 

@@ -11,6 +11,7 @@ from dispatcher.model.attempt import Verdict
 from dispatcher.model.delivery import State
 from dispatcher.tracing import Tracing
 from tests.support.builders import KEY, a_claimed, a_result
+from tests.support.cases import each
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 INCOMING = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -82,7 +83,7 @@ def test_spans_hold_no_payload_address_or_secret(tracing: Tracing, exporter: InM
     assert "http" + "s://" not in text
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["", "x", INCOMING[:-1], INCOMING + "-more", INCOMING.replace("00-", "ff-", 1), f"00-{'0' * 32}-{'1' * 16}-01"],
 )

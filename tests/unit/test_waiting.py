@@ -3,13 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from dispatcher.model.health import Health
 from dispatcher.replays.waiting import explain
 from dispatcher.settings import Settings
 from dispatcher.storage.reads.delivery_status import AHEAD_CAP, WaitFacts
 from tests.support.builders import NOON
+from tests.support.cases import each
 
 SETTINGS = Settings(database_url="", redis_url="", broker_url="", secret_keys=())
 FACTS = WaitFacts(
@@ -19,7 +18,7 @@ FACTS = WaitFacts(
 WELL, OPEN = Health(window=10), Health(window=1, consecutive_failures=12)
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "health", "pause_s", "reason", "said"),
     [
         ({}, WELL, None, "backing_off", "after 2 failed attempts, the next one follows in 1 min ± 20%"),

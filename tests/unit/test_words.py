@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import click
-import pytest
 
 from dispatcher.cli.root import main
+from tests.support.cases import each
 
 ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = re.compile(
@@ -60,9 +60,16 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def naming(path: Path) -> list[ast.AST]:
+    """What has a name in the module."""
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.arg, ast.Name, ast.Attribute)
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
+
+
 def names(path: Path) -> Iterator[str]:
     """What the module defines or assigns."""
-    for node in ast.walk(parsed(path)):
+    for node in naming(path):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
@@ -81,7 +88,7 @@ def test_texts_speak_the_words_of_the_field() -> None:
     assert {where: words for where, words in found.items() if words} == {}
 
 
-@pytest.mark.parametrize("text", ["It is let alone for 2 min.", "Sent with 5 tries", "1 to 10 events, please"])
+@each("text", ["It is let alone for 2 min.", "Sent with 5 tries", "1 to 10 events, please"])
 def test_a_wrong_word_is_noticed(text: str) -> None:
     assert FORBIDDEN.search(readable(text))
 
@@ -91,7 +98,7 @@ def test_no_two_classes_share_a_name() -> None:
         node.name
         for package in ("dispatcher", "schemas", "tasks")
         for path in (ROOT / package).rglob("*.py")
-        for node in ast.walk(parsed(path))
+        for node in naming(path)
         if isinstance(node, ast.ClassDef)
     )
 

@@ -12,6 +12,7 @@ from dispatcher.alerts.texts import email, message_id, slack, subject, webhook
 from dispatcher.errors import InvalidAlertChannel
 from dispatcher.model.alert import Alert, AlertChannel, AlertKind, ChannelType
 from tests.support.builders import NOON
+from tests.support.cases import each
 
 EMAIL: dict[str, Any] = {"name": "ops", "type": "email", "target": "ops@example.com"}
 
@@ -79,7 +80,7 @@ def test_an_id_is_that_of_the_news() -> None:
     assert message_id(3, [], NOON + timedelta(minutes=1)) != message_id(3, [], NOON)  # tests
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "field"),
     [
         ({"target": "a,b@example.com"}, "target"),
@@ -118,7 +119,7 @@ def test_people_of_an_account_choose_among_its_users_and_keep_what_is_there() ->
         checked_attributes(1, None, EMAIL, users)
 
 
-@pytest.mark.parametrize("secret", ["/services/T0/B0/s3cret", "?token=s3cret", "#s3cret"])
+@each("secret", ["/services/T0/B0/s3cret", "?token=s3cret", "#s3cret"])
 def test_what_was_shown_of_a_url_is_written_back_without_harm(secret: str) -> None:
     before = a_channel(type=ChannelType.SLACK, target=f"https://hooks.slack.com{secret}")
 

@@ -1,13 +1,12 @@
 from ipaddress import ip_network
 
-import pytest
-
 from dispatcher.api.addresses import UNKNOWN, client_address, throttle_key
+from tests.support.cases import each
 
 TRUSTED = (ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fd00::/8"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("peer", "forwarded", "found"),
     [
         ("203.0.113.5", None, "203.0.113.5"),
@@ -35,7 +34,7 @@ def test_the_address_is_the_nearest_that_is_no_trusted_proxys(peer: str, forward
     assert client_address(environ, TRUSTED) == found
 
 
-@pytest.mark.parametrize(
+@each(
     ("address", "customer"),
     [
         ("192.0.2.1", "192.0.2.1"),

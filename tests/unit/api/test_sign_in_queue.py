@@ -10,6 +10,7 @@ import pytest
 
 from dispatcher.api.http import Answer
 from dispatcher.api.sign_in_queue import BLOCKED_S, DELAY_S, QUEUE_SHARE, QUEUE_SIZE, SignInQueue, is_sign_in
+from tests.support.cases import each
 from tests.support.fakes import FakeClock
 
 # An event loop has a pair of sockets of its own.
@@ -161,7 +162,7 @@ def test_who_goes_before_the_answer_leaves_no_place_taken_and_frees_none_too_soo
     assert asyncio.run(asyncio.wait_for(many(), 30)) == (429, 200)
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "expected"),
     [
         ("POST", "/console/sign-in", True),

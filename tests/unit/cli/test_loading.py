@@ -4,9 +4,9 @@ import subprocess
 import sys
 
 import click
-import pytest
 
 from dispatcher.cli.root import _COMMANDS, main
+from tests.support.cases import each
 from tests.support.places import ROOT
 
 HEAVY = {
@@ -30,7 +30,7 @@ def loaded_by(*arguments: str) -> set[str]:
     return set(done.stderr.split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["flower", "--help"]])
+@each("arguments", [["--help"], ["--version"], ["flower", "--help"]])
 def test_help_loads_none_of_the_heavy_libraries(arguments: list[str]) -> None:
     assert loaded_by(*arguments) & HEAVY == set()
 
@@ -39,7 +39,7 @@ def test_help_on_deliveries_loads_no_database() -> None:
     assert loaded_by("deliveries", "list", "--help") & (HEAVY - {"marshmallow"}) == set()
 
 
-@pytest.mark.parametrize("name", _COMMANDS)
+@each("name", _COMMANDS)
 def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
     command = main.get_command(click.Context(main), name)
 

@@ -1,9 +1,8 @@
-import pytest
-
 from dispatcher.connections.schema import in_schema
+from tests.support.cases import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("sql", "there"),
     [
         ("select from dispatcher.events", "select from hooks.events"),

@@ -2,15 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from dispatcher.console.credentials import days_left, read_credentials
 from dispatcher.model.credentials import ClientCertificate
+from tests.support.cases import each
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("days", "said"), [(31, None), (30, None), (29.5, 29), (0.5, 0), (-0.5, -1)])
+@each(("days", "said"), [(31, None), (30, None), (29.5, 29), (0.5, 0), (-0.5, -1)])
 def test_a_certificate_that_ends_soon_is_mentioned(days: float, said: int | None) -> None:
     ends = NOW + timedelta(days=days)
     assert days_left(ClientCertificate(certificate="", private_key="", subject="", expires_at=ends), NOW) == said

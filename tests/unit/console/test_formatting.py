@@ -12,9 +12,10 @@ from dispatcher.phrases import counted, span
 from dispatcher.storage.reads.events import EmittedEvent, NonRecipient
 from dispatcher.storage.stats.rollups import Bucket, quantile_s
 from tests.support.builders import NOON
+from tests.support.cases import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "text"),
     [
         (None, "–"),
@@ -58,7 +59,7 @@ ONLOOKER = NonRecipient(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "said"),
     [
         ({"created_at": AFTER}, "created after the event"),
@@ -104,7 +105,7 @@ def test_quantiles_come_from_buckets() -> None:
     assert quantile_s({10: 90, 40: 10}, 0.95) == pytest.approx(1.25**40 / 1000)
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "noun", "text"),
     [
         (1, "attempt", "1 attempt"),

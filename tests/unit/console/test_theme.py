@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.console import theme
 from dispatcher.schemas.api.portal import PortalSchema
+from tests.support.cases import each
 
 COLOURS = st.integers(0, 2**24 - 1).map(lambda number: f"#{number:06x}")
 STYLES = Path(theme.__file__).parent / "static" / "console.css"
@@ -41,7 +41,7 @@ def test_the_grounds_are_those_of_the_style_sheet() -> None:
         assert [colour if len(colour) == 7 else f"#{colour[1:] * 2}" for colour in found] == list(grounds)
 
 
-@pytest.mark.parametrize(
+@each(
     "portal",
     [
         {"frame_ancestors": ["https://a.example; script-src *"]},

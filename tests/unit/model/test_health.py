@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from dispatcher.model.attempt import Status
 from dispatcher.model.health import BreakerPolicy, Health, WindowPolicy, after
+from tests.support.cases import each
 
 POLICY = WindowPolicy()
 statuses = st.sampled_from(["200", "204", "302", "400", "404", "410", "429", "500", "503", *Status])
@@ -39,7 +40,7 @@ def test_success_widens_the_window_and_ends_the_row_of_failures(window: float) -
     assert health.consecutive_failures == 0
 
 
-@pytest.mark.parametrize("status", ["429", "500", "502", "503", "599", Status.TIMEOUT, Status.CONNECTION_FAILED])
+@each("status", ["429", "500", "502", "503", "599", Status.TIMEOUT, Status.CONNECTION_FAILED])
 def test_distress_halves_the_window_and_counts(status: str) -> None:
     health = after(Health(window=10.0, consecutive_failures=1), status, 0.05, POLICY)
 
@@ -47,7 +48,7 @@ def test_distress_halves_the_window_and_counts(status: str) -> None:
     assert health.consecutive_failures == 2
 
 
-@pytest.mark.parametrize("status", ["302", "401", "404", "410", Status.SSL_ERROR, Status.BLOCKED_ADDRESS])
+@each("status", ["302", "401", "404", "410", Status.SSL_ERROR, Status.BLOCKED_ADDRESS])
 def test_a_receiver_that_is_set_up_wrongly_fails_without_being_overloaded(status: str) -> None:
     health = after(Health(window=10.0, consecutive_failures=4), status, 0.05, POLICY)
 
@@ -55,7 +56,7 @@ def test_a_receiver_that_is_set_up_wrongly_fails_without_being_overloaded(status
     assert health.consecutive_failures == 5
 
 
-@pytest.mark.parametrize("status", ["400", "413", "415", "422"])
+@each("status", ["400", "413", "415", "422"])
 def test_a_refused_request_shows_that_the_receiver_is_well(status: str) -> None:
     health = after(Health(window=10.0, consecutive_failures=14, probes=2), status, 0.05, POLICY)
 
@@ -98,7 +99,7 @@ def test_a_window_at_its_floor_is_slow() -> None:
     assert not after_all(["200"]).is_slow(POLICY)
 
 
-@pytest.mark.parametrize(("share", "is_slow"), [(0.0, False), (0.3, False), (0.7, True), (1.0, True)])
+@each(("share", "is_slow"), [(0.0, False), (0.3, False), (0.7, True), (1.0, True)])
 def test_it_is_the_median_answer_that_makes_a_webhook_slow(share: float, is_slow: bool) -> None:
     rng = random.Random(1)
     health, seen = Health(window=10.0), []
@@ -109,12 +110,12 @@ def test_it_is_the_median_answer_that_makes_a_webhook_slow(share: float, is_slow
     assert sum(seen[50:]) / 950 == pytest.approx(float(is_slow), abs=0.1)
 
 
-@pytest.mark.parametrize("known_s", [0.0, 0.001, 0.1, 2.0])
+@each("known_s", [0.0, 0.001, 0.1, 2.0])
 def test_one_slow_answer_makes_nobody_slow(known_s: float) -> None:
     assert not after(Health(window=10.0, latency_s=known_s), "200", 30.0, POLICY).is_slow(POLICY)
 
 
-@pytest.mark.parametrize("known_s", [0.0, 0.001, 0.1])
+@each("known_s", [0.0, 0.001, 0.1])
 def test_a_receiver_that_becomes_slow_is_known_to_be_after_sixteen_answers(known_s: float) -> None:
     health = Health(window=10.0, latency_s=known_s)
     assert after_all(["200"] * 16, health, took_s=9.0).is_slow(POLICY)

@@ -3,7 +3,6 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from dispatcher.model.attempt import NO_ADDRESS, Status, Verdict, for_clients, i
 from dispatcher.model.backoff import RetryPolicy
 from dispatcher.model.delivery import State
 from tests.support.builders import NOON, a_result
+from tests.support.cases import each
 
 POLICY = RetryPolicy(jitter=0)
 FAILURES = [
@@ -23,13 +23,13 @@ def verdict_on(status: str, attempt: int = 1, header: str | None = None, policy:
     return judge(a_result(status, retry_after=header), attempt, policy, NOON, random.Random(1))
 
 
-@pytest.mark.parametrize("status", ["200", "201", "202", "204", "226", "299"])
-@pytest.mark.parametrize("attempt", [1, 6, 7])
+@each("status", ["200", "201", "202", "204", "226", "299"])
+@each("attempt", [1, 6, 7])
 def test_2xx_is_delivered_on_any_try(status: str, attempt: int) -> None:
     assert verdict_on(status, attempt) == Verdict(state=State.DELIVERED)
 
 
-@pytest.mark.parametrize(
+@each(
     ("codes", "status", "delivered"),
     [
         (("200",), "200", True),
@@ -54,12 +54,12 @@ def test_a_schedule_has_as_many_retries_as_waits() -> None:
     assert verdict_on("500", policy=POLICY.scheduled("gentle")).retry_in == timedelta(minutes=10)
 
 
-@pytest.mark.parametrize("status", FAILURES)
+@each("status", FAILURES)
 def test_everything_else_is_tried_again(status: str) -> None:
     assert verdict_on(status) == Verdict(state=State.PENDING, retry_in=timedelta(seconds=20))
 
 
-@pytest.mark.parametrize("status", FAILURES)
+@each("status", FAILURES)
 def test_failed_after_the_last_attempt(status: str) -> None:
     assert verdict_on(status, attempt=5).state is State.PENDING
     assert verdict_on(status, attempt=6) == Verdict(state=State.FAILED)
@@ -69,14 +69,14 @@ def test_the_last_try_is_the_last_even_with_retry_after() -> None:
     assert verdict_on("503", attempt=6, header="5") == Verdict(state=State.FAILED, pause=timedelta(seconds=5))
 
 
-@pytest.mark.parametrize("status", ["429", "503"])
+@each("status", ["429", "503"])
 def test_a_busy_receiver_that_says_when_is_let_alone_until_then(status: str) -> None:
     assert verdict_on(status, header="90").pause == timedelta(seconds=90)
     assert verdict_on(status, header="999999999").pause == RetryPolicy().retry_after_max
     assert verdict_on(status).pause is None
 
 
-@pytest.mark.parametrize("status", ["200", "301", "404", "500"])
+@each("status", ["200", "301", "404", "500"])
 def test_only_a_busy_receiver_can_ask_to_be_let_alone(status: str) -> None:
     assert verdict_on(status, header="90").pause is None
 
@@ -85,7 +85,7 @@ def test_without_retries_the_first_failure_is_final() -> None:
     assert verdict_on("500", policy=RetryPolicy(limit=0)).state is State.FAILED
 
 
-@pytest.mark.parametrize("text", ["20", "2000", "2xx?", "", "timeout", "-200"])
+@each("text", ["20", "2000", "2xx?", "", "timeout", "-200"])
 def test_only_three_digits_with_a_two_in_front_are_success(text: str) -> None:
     assert not is_success(text)
 
@@ -104,12 +104,12 @@ def test_retry_after_as_a_date_counts_from_now() -> None:
     assert verdict_on("503", header=header).retry_in == timedelta(minutes=5)
 
 
-@pytest.mark.parametrize("header", ["999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+@each("header", ["999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_retry_after_is_honoured_up_to_its_maximum(header: str) -> None:
     assert verdict_on("503", header=header).retry_in == timedelta(days=1)
 
 
-@pytest.mark.parametrize(
+@each(
     "header",
     [
         "-5",

@@ -1,10 +1,9 @@
-import pytest
-
 from dispatcher.model.attempt import Status
 from dispatcher.model.counters import BOUNDS_S, OUTCOMES, bucket, outcome
+from tests.support.cases import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "expected"),
     [("200", "2xx"), ("301", "3xx"), ("429", "4xx"), ("503", "5xx"), ("999", "other"), (Status.TIMEOUT, "timeout")],
 )

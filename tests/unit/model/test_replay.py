@@ -1,14 +1,14 @@
 from datetime import timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.model.health import Health
 from dispatcher.model.replay import LIVE_WAIT_S, allowance, due_limit
+from tests.support.cases import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("window", "latency_s", "rate_limit", "limit"),
     [
         (10, 0.0, None, 10),  # nothing is known: one window full
@@ -50,7 +50,7 @@ def test_no_more_goes_than_the_rate_allows(rate: int, waits: list[float], most: 
         assert sum(count for _, count in sent[first:]) <= (span_s + max(LIVE_WAIT_S, 1 / rate)) * rate + 1e-3
 
 
-@pytest.mark.parametrize("rate", [1, 3, 10, 400])
+@each("rate", [1, 3, 10, 400])
 def test_what_is_looked_at_often_enough_goes_at_its_rate(rate: int) -> None:
     used_up_s, sent = 0.0, 0
     for quarter in range(1, 81):

@@ -90,8 +90,8 @@ def test_a_process_that_serves_goes_on_asking(stored: Rows) -> None:
     types = EventTypes(stored.newer)
     types.start()
     try:
-        eventually(lambda: "order.shipped" in active().events, 5)
+        eventually(lambda: "order.shipped" in active().events)
         stored.types, stored.revision = [a_type(), a_type("order.sent")], 2
-        eventually(lambda: "order.sent" in active().events, 5)
+        eventually(lambda: "order.sent" in active().events)
     finally:
         types.close()

@@ -13,6 +13,7 @@ from dispatcher.pipeline.filters import CONDITION_LIMIT, DEPTH_LIMIT, compile_fi
 from dispatcher.schemas import Catalogue
 from dispatcher.schemas.active_catalogues import Catalogues, use
 from dispatcher.schemas.errors import plain
+from tests.support.cases import each
 
 EVENTS = ("invoice_paid", "expense_created", "webhook_deactivated")
 
@@ -36,7 +37,7 @@ def test_a_filter_becomes_one_predicate() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("filter_", "said"),
     [
         ([], "must be a JSON object, or null"),
@@ -87,7 +88,7 @@ def test_a_path_need_be_known_in_one_of_the_events_only() -> None:
     assert problems({"expense": {"id": [2]}}, "invoice_paid")
 
 
-@pytest.mark.parametrize("name", ["\0", "\ud800"])
+@each("name", ["\0", "\ud800"])
 def test_an_attribute_has_a_name_that_can_be_sent_also_where_all_names_are_allowed(name: str) -> None:
     catalogue = Catalogue("open")
     catalogue.event(

@@ -4,6 +4,7 @@ import pytest
 
 from dispatcher.errors import ServiceStartFailed
 from dispatcher.processes.procfile import parse_procfile
+from tests.support.cases import each
 from tests.support.places import ROOT
 
 
@@ -14,7 +15,7 @@ def test_names_and_commands_keep_their_order() -> None:
     assert list(parse_procfile(text)) == ["release", "worker_slow"]
 
 
-@pytest.mark.parametrize("line", ["worker", "worker:", ": celery", "two words: celery"])
+@each("line", ["worker", "worker:", ": celery", "two words: celery"])
 def test_another_form_is_refused_with_its_line_number(line: str) -> None:
     with pytest.raises(ServiceStartFailed, match="line 2"):
         parse_procfile(f"release: dispatcher migrate\n{line}\n")

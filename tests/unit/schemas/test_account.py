@@ -6,6 +6,7 @@ import pytest
 from marshmallow import ValidationError
 
 from dispatcher.schemas.api.account import AccountSchema, CurrentUserSchema, UserSchema, account_attributes
+from tests.support.cases import each
 from tests.unit.schemas.facts import HTTP, in_order
 
 USER = {
@@ -44,7 +45,7 @@ CURRENT_USER = {
 TIMES = {"created_at": "2009-07-08T15:38:28.000+02:00", "updated_at": "2024-01-02T09:05:07.123+01:00"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "name"),
     [(AccountSchema, "Account"), (UserSchema, "User"), (CurrentUserSchema, "CurrentUser")],
 )
@@ -52,7 +53,7 @@ def test_the_objects_have_the_documented_attributes(schema: Any, name: str) -> N
     assert list(schema().fields) == HTTP[name]
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "data"),
     [
         (AccountSchema(), account_attributes("applecorp", {}) | TIMES),
@@ -63,7 +64,6 @@ def test_the_objects_have_the_documented_attributes(schema: Any, name: str) -> N
         (UserSchema(), USER),
         (CurrentUserSchema(), CURRENT_USER),
     ],
-    ids=["account", "account with settings", "user", "current user"],
 )
 def test_each_loads_and_dumps_to_the_same(schema: AccountSchema | CurrentUserSchema | UserSchema, data: Any) -> None:
     assert in_order(schema.dump(schema.load(data))) == in_order(data)

@@ -15,6 +15,7 @@ from dispatcher.schemas.active_catalogues import Catalogues, use
 from dispatcher.schemas.api.webhook import check_events
 from dispatcher.schemas.from_json import render_events
 from tests.support import shop
+from tests.support.cases import each
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def test_an_installed_catalogue_goes_by_its_name(monkeypatch: pytest.MonkeyPatch
     assert named("shop", monkeypatch).catalogues == (shop.catalogue,)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "reason"),
     [
         ("nothing", "there is no catalogue 'nothing'; installed: api_v3"),

@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import pytest
-
 from dispatcher.schemas.api.activity import ActivitySchema, params, related_objects, subject_path, text
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from tests.support.bodies import event_example, event_type
+from tests.support.cases import each
 from tests.unit.schemas.strategies import BODIES
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "body", "phrase"),
     [
         ("invoice_payment_added", {"invoice": {"id": 93, "number": "2024-0056"}}, "Invoice 2024-0056: payment added"),
@@ -64,7 +63,7 @@ def test_the_subject_stands_where_its_path_says() -> None:
     assert subject_path(event_type("inventory_item_created")) is None
 
 
-@pytest.mark.parametrize("name", BODIES)
+@each("name", BODIES)
 def test_every_event_makes_a_line(name: str) -> None:
     body = event_example(name)
     line = {

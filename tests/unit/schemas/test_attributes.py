@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from marshmallow import ValidationError
 
 from dispatcher.schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
@@ -21,6 +20,7 @@ from dispatcher.schemas.wire.fields import (
     Uuid,
 )
 from dispatcher.schemas.wire.payload import EnvelopeSchema
+from tests.support.cases import each
 from tests.unit.schemas.facts import HTTP, RESOURCES, TYPES
 
 KINDS = {
@@ -68,7 +68,7 @@ def test_there_are_twenty_types() -> None:
     assert RESOURCES.keys() == TYPES.keys()
 
 
-@pytest.mark.parametrize("name", TYPES)
+@each("name", TYPES)
 def test_the_attributes_are_as_documented_and_in_their_order(name: str) -> None:
     attributes = {attribute: described(field) for attribute, field in RESOURCES[name].fields.items()}
 
@@ -76,19 +76,19 @@ def test_the_attributes_are_as_documented_and_in_their_order(name: str) -> None:
     assert list(attributes) == [fact["name"] for fact in TYPES[name]]
 
 
-@pytest.mark.parametrize("name", TYPES)
+@each("name", TYPES)
 def test_null_comes_only_where_it_may(name: str) -> None:
     problems = refused(name, dict.fromkeys(RESOURCES[name].fields))
 
     assert list(problems) == [fact["name"] for fact in TYPES[name] if not fact["nullable"]]
 
 
-@pytest.mark.parametrize("name", TYPES)
+@each("name", TYPES)
 def test_an_attribute_that_is_not_documented_is_refused(name: str) -> None:
     assert refused(name, {"surplus": 1}) == {"surplus": ["Unknown field."]}
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "name"),
     [
         (WebhookSchema, "Webhook"),

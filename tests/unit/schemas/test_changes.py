@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from marshmallow import Schema, fields, validate
 
 from dispatcher.schemas import Catalogue
@@ -10,6 +9,7 @@ from dispatcher.schemas.active_catalogues import Catalogues
 from dispatcher.schemas.api_v3 import catalogue as api_v3
 from dispatcher.schemas.changes import changes, version_changes
 from dispatcher.schemas.documents import json_schema
+from tests.support.cases import each
 from tests.support.shop import a_catalogue
 
 Attributes = dict[str, Any]
@@ -44,7 +44,7 @@ def test_nothing_has_changed() -> None:
         assert changes(json_schema(Catalogues(catalogue)), json_schema(Catalogues(catalogue))) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "path", "text"),
     [
         ({"number": fields.Integer(required=True)}, "number", "is integer now, was string"),
@@ -74,7 +74,7 @@ def test_an_attribute_of_another_name_is_gone_and_new() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         {"colour": fields.String()},
@@ -100,7 +100,7 @@ def of_schemas(old: Any, new: Any, **types: Any) -> list[str]:
     return [str(change).strip() for change in version_changes("e", before, after)]
 
 
-@pytest.mark.parametrize(
+@each(
     ("old", "new", "text"),
     [
         ({"minimum": 1}, {"minimum": 0}, "has the minimum 0 now, had 1"),

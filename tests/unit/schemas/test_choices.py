@@ -1,12 +1,11 @@
 import time
 
-import pytest
-
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wire.choices import allowed, did_you_mean, no_such_event, not_among
+from tests.support.cases import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("word", "nearest"),
     [
         ("invoice_payed", "invoice_paid"),
@@ -21,7 +20,7 @@ def test_the_nearest_is_told_first(word: str, nearest: str) -> None:
     assert did_you_mean(word, EVENT_TYPES).startswith(f"did you mean {nearest}")
 
 
-@pytest.mark.parametrize("word", ["", "zzz", "x" * 100_000, "\ud800", "účet"])
+@each("word", ["", "zzz", "x" * 100_000, "\ud800", "účet"])
 def test_where_none_is_near_it_is_told_where_all_are(word: str) -> None:
     assert did_you_mean(word, EVENT_TYPES) == "the catalogue (event_types.json) lists them all"
 

@@ -8,6 +8,7 @@ from marshmallow import ValidationError
 from dispatcher.model.destination import Destination
 from dispatcher.schemas.api.webhook import ClientWebhookSchema, FilteredWebhookSchema
 from dispatcher.schemas.errors import texts_by_field
+from tests.support.cases import each
 
 CREDENTIALS = {"username": "events", "password": "s3cret"}
 RABBITMQ = {"webhook_url": "amqps://mq.example.com/shop", "credentials": CREDENTIALS}
@@ -21,7 +22,7 @@ def outcome(**attributes: Any) -> Any:
         return texts_by_field(error)
 
 
-@pytest.mark.parametrize("url", ["amqps://mq.example.com", "amqp://mq.example.com:5673/", "AMQPS://10.0.0.1/a%2Fb"])
+@each("url", ["amqps://mq.example.com", "amqp://mq.example.com:5673/", "AMQPS://10.0.0.1/a%2Fb"])
 def test_a_queue_is_named_by_its_url(url: str) -> None:
     loaded = outcome(webhook_url=url, credentials=CREDENTIALS)
 
@@ -33,7 +34,7 @@ def test_a_queue_is_named_by_its_url(url: str) -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "destination", "credentials"),
     [
         ("kafkas://a.example.com:9093,b.example.com/orders", {"sasl_mechanism": "SCRAM-SHA-512"}, CREDENTIALS),
@@ -52,7 +53,7 @@ def test_topics_of_kafka_are_named_with_some_brokers(url: str, destination: Any,
 AWS = {"access_key_id": "AKIA", "secret_access_key": "s3cret"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "destination", "credentials"),
     [
         ("sqs://eu-central-1/123456789012/orders", {}, AWS),
@@ -74,7 +75,7 @@ def test_clouds_are_named_by_their_schemes(url: str, destination: Any, credentia
     assert "credentials" in outcome(webhook_url=url, destination=destination, credentials={"username": "x"})
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         *("sqs://eu-central-1/orders", "sqs://sqs.eu-central-1.amazonaws.com/1/orders", "s3://Bucket", "s3://"),
@@ -86,7 +87,7 @@ def test_what_names_nothing_there_is_refused(url: str) -> None:
     assert "webhook_url" in outcome(webhook_url=url, destination={"region": "x"}, credentials=AWS)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         *("amqps://user:secret@mq.example.com/", "amqps:///", "amqps://mq/a/b", "amqps://mq/?x=1", "amqps://mq:0"),
@@ -97,7 +98,7 @@ def test_what_names_none_is_refused(url: str) -> None:
     assert [*outcome(webhook_url=url)] == ["webhook_url"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("attributes", "field"),
     [
         ({"destination": {"queue": "x"}}, "destination"),

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import jsonschema_rs
-import pytest
 
 from dispatcher.schemas.envelopes import ENVELOPES
+from tests.support.cases import each
 
 HAPPENED = datetime(2024, 6, 13, 14, 6, 20, 924_999, tzinfo=timezone(timedelta(hours=2)))
 BODY = '{"order": {"id":1.10}}'
@@ -27,7 +27,7 @@ def sent(name: str, created_at: datetime = HAPPENED) -> bytes:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "written"),
     [
         (
@@ -47,7 +47,7 @@ def test_the_body_goes_in_byte_for_byte(name: str, written: str) -> None:
     assert sent(name, HAPPENED.astimezone(UTC)) == sent(name)
 
 
-@pytest.mark.parametrize("name", ENVELOPES)
+@each("name", ENVELOPES)
 def test_what_is_sent_keeps_its_schema(name: str) -> None:
     schema: dict[str, Any] = ENVELOPES[name](SOURCE).json_schema("order.created", {"type": "object"})
     payload = json.loads(sent(name))

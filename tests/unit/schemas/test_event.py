@@ -17,6 +17,7 @@ from dispatcher.schemas import InvalidEvent
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wire.fields import DateTime, Shape
 from tests.support.bodies import render_body
+from tests.support.cases import each
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import BODIES
 
@@ -53,7 +54,7 @@ def invoice(**attributes: Any) -> Any:
 # The event and its keys
 
 
-@pytest.mark.parametrize("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created"])
+@each("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created"])
 def test_an_event_that_is_not_of_the_catalogue_is_refused(name: str) -> None:
     ((path, reason),) = problems(name, {"invoice": {"id": 1}})
     assert (path, reason.partition(";")[0]) == ("", "is not an event of the catalogue")
@@ -99,7 +100,7 @@ def test_a_bulk_event_holds_its_count() -> None:
     assert problems("inbox_file_removed_all", {"inbox_files": [{"id": 1}]}) == [("inbox_files", "not an object")]
 
 
-@pytest.mark.parametrize("name", BODIES)
+@each("name", BODIES)
 def test_the_least_body_is_its_ids(name: str) -> None:
     def least(shape: Shape) -> Any:
         one = {"count": 0} if shape.inner.type_name == "FileCount" else {"id": 7}
@@ -113,7 +114,7 @@ def test_the_least_body_is_its_ids(name: str) -> None:
     assert problems(name, {}) == [(key, "missing from the body") for key in required]
 
 
-@pytest.mark.parametrize("body", [None, "invoice", b"", 5, True, [], [("invoice", {"id": 1})], object()], ids=kind)
+@each("body", [None, "invoice", b"", 5, True, [], [("invoice", {"id": 1})], object()])
 def test_a_body_that_is_no_mapping_is_refused(body: Any) -> None:
     assert problems("invoice_updated", body) == [("", "the body is not an object")]
 
@@ -166,9 +167,7 @@ def test_a_nul_or_a_surrogate_is_refused() -> None:
     assert invoice_problems(note=SECRET + "\ud800") == [("invoice.note", "holds a NUL or a lone surrogate")]
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), -float("inf"), Decimal("NaN"), Decimal("sNaN")], ids=repr
-)
+@each("value", [float("nan"), float("inf"), -float("inf"), Decimal("NaN"), Decimal("sNaN")])
 def test_nan_and_infinity_never_get_into_a_body(value: Any) -> None:
     assert invoice_problems(total=value) == [("invoice.total", "not a decimal")]
     assert invoice_problems(lines=[{"id": 1, "vat_rate": value}]) == [
@@ -186,10 +185,9 @@ def test_a_number_beyond_all_bounds_never_gets_into_a_body() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [None, "text", b"bytes", 1, 1.5, True, [], ["id"], (), Decimal(1), date(2024, 6, 13), object(), {1}],
-    ids=kind,
 )
 def test_what_is_no_object_is_refused(value: Any) -> None:
     reasons = ("not an object", "not an object with such attributes")
@@ -203,7 +201,7 @@ def test_what_is_no_object_is_refused(value: Any) -> None:
         assert found[0][1] in reasons
 
 
-@pytest.mark.parametrize("value", [Decimal(1), date(2024, 6, 13), object(), {1}], ids=kind)
+@each("value", [Decimal(1), date(2024, 6, 13), object(), {1}])
 def test_a_stray_value_never_passes_for_an_object_without_attributes(value: Any) -> None:
     assert invoice_problems(lines=[{"id": 1, "inventory": value}]) == [
         ("invoice.lines[0].inventory", "not an object with such attributes")
@@ -213,7 +211,7 @@ def test_a_stray_value_never_passes_for_an_object_without_attributes(value: Any)
 # Arrays
 
 
-@pytest.mark.parametrize("value", [None, "text", b"bytes", 1, True, {}, {"id": 1}, SimpleNamespace(id=1)], ids=kind)
+@each("value", [None, "text", b"bytes", 1, True, {}, {"id": 1}, SimpleNamespace(id=1)])
 def test_what_is_no_array_is_refused(value: object) -> None:
     assert problems("invoice_payment_removed", {"invoice": {"id": 1}, "payments": value}) == [
         ("payments", "not an array")
@@ -231,9 +229,7 @@ def test_an_empty_array_is_an_array() -> None:
     assert body == {"invoice": {"id": 1}, "payments": []}
 
 
-@pytest.mark.parametrize(
-    "kind", [list, tuple, iter, lambda items: (item for item in items), lambda items: map(dict, items)]
-)
+@each("kind", [list, tuple, iter, lambda items: (item for item in items), lambda items: map(dict, items)])
 def test_an_array_may_be_anything_that_is_gone_through_once(kind: Callable[[Any], Any]) -> None:
     payments = [{"id": 1}, {"id": 2}]
 
@@ -419,7 +415,7 @@ def test_a_value_of_any_depth_is_refused_where_it_goes_too_deep() -> None:
 NOON = datetime(2024, 6, 13, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@each(
     ("time_zone", "written"),
     [
         ("Europe/Prague", "2024-06-13T14:00:00.000+02:00"),
@@ -440,7 +436,7 @@ def test_datetimes_are_written_in_the_accounts_zone_at_every_depth(time_zone: st
     assert body["invoice"]["payments"][0]["created_at"] == body["payment"]["created_at"] == written
 
 
-@pytest.mark.parametrize(
+@each(
     ("moment", "written"),
     [
         (datetime(2024, 3, 31, 0, 59, 59, 999_999, UTC), "2024-03-31T01:59:59.999+01:00"),
@@ -511,9 +507,7 @@ def test_a_message_of_many_problems_is_bounded_and_all_are_kept() -> None:
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize(
-    "name", ["id", "number", "status", "total", "issued_on", "sent_at", "paypal", "html_url", "tags", "lines"]
-)
+@each("name", ["id", "number", "status", "total", "issued_on", "sent_at", "paypal", "html_url", "tags", "lines"])
 def test_no_message_repeats_a_value(name: str) -> None:
     unsendable = SECRET + "\0"  # any text would do for a number, and for a tag
     for value in (unsendable, [unsendable], {SECRET: 1}, object(), SimpleNamespace(secret=SECRET)):

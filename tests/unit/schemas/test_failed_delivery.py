@@ -9,6 +9,7 @@ import pytest
 from marshmallow import ValidationError
 
 from dispatcher.schemas.api.failed_delivery import AttemptSchema, FailedDeliverySchema
+from tests.support.cases import each
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = FailedDeliverySchema()
@@ -46,7 +47,7 @@ def test_the_attempts_keep_their_order() -> None:
     assert times == sorted(times, reverse=True)
 
 
-@pytest.mark.parametrize("status", ["404", "ssl_error", "connection_failed", "timeout", "unknown_error", "a_new_word"])
+@each("status", ["404", "ssl_error", "connection_failed", "timeout", "unknown_error", "a_new_word"])
 def test_a_status_is_a_code_or_any_word(status: str) -> None:
     assert AttemptSchema().load(an_attempt(response_status=status))["status"] == status
 
@@ -70,9 +71,7 @@ def test_an_empty_response_is_not_null() -> None:
     assert AttemptSchema().dump(AttemptSchema().load(attempt)) == attempt
 
 
-@pytest.mark.parametrize(
-    "attribute", ["id", "request_id", "response_status", "started_at", "finished_at", "created_at"]
-)
+@each("attribute", ["id", "request_id", "response_status", "started_at", "finished_at", "created_at"])
 def test_other_attributes_are_never_null(attribute: str) -> None:
     with pytest.raises(ValidationError) as caught:
         AttemptSchema().load(an_attempt(**{attribute: None}))

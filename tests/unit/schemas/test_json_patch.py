@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from dispatcher.schemas.json_patch import PatchFailed, apply, problems_of
+from tests.support.cases import each
 
 
 def op(name: str, path: str, **more: Any) -> dict[str, Any]:
     return {"op": name, "path": path, **({"from": more.pop("from_")} if "from_" in more else {}), **more}
 
 
-@pytest.mark.parametrize(
+@each(
     ("operation", "after"),
     [
         (op("add", "/a/x", value=1), {"a": {"b": [1, 2], "x": 1}}),
@@ -30,7 +31,7 @@ def test_an_operation_changes_the_document(operation: dict[str, Any], after: Any
     assert apply([operation], {"a": {"b": [1, 2]}}) == after
 
 
-@pytest.mark.parametrize(
+@each(
     "operation",
     [
         op("remove", "/a/x"),
@@ -59,7 +60,7 @@ def test_what_is_not_there_is_skipped_as_attributes_may_be_optional() -> None:
             apply([operation], {"a": {"b": [1, 2]}})
 
 
-@pytest.mark.parametrize(
+@each(
     ("patch", "said"),
     [
         ({}, "must be a JSON Patch"),

@@ -13,6 +13,7 @@ from dispatcher.schemas import InvalidEvent
 from dispatcher.schemas.wire.fields import Integer, String, WireSchema
 from dispatcher.schemas.wire.json_schema import DIALECT, object_schema, of_field
 from tests.support.bodies import event_example, event_schema, render_body
+from tests.support.cases import each
 from tests.support.places import EXAMPLES
 from tests.unit.schemas.strategies import BODIES, bodies
 from tests.unit.schemas.test_random_values import few
@@ -22,7 +23,7 @@ def validator(name: str, **options: Any) -> Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(event_schema(name), **({"validate_formats": True} | options))
 
 
-@pytest.mark.parametrize("name", BODIES)
+@each("name", BODIES)
 def test_an_example_can_be_emitted_and_keeps_its_schema(name: str) -> None:
     rendered = json.loads(render_body(name, event_example(name)))
 
@@ -30,7 +31,7 @@ def test_an_example_can_be_emitted_and_keeps_its_schema(name: str) -> None:
     validator(name).validate(rendered)
 
 
-@pytest.mark.parametrize("name", BODIES)
+@each("name", BODIES)
 def test_a_schema_is_valid_and_complete_in_itself(name: str) -> None:
     schema = event_schema(name)
 
@@ -46,8 +47,8 @@ def test_the_documented_payload_keeps_its_schema() -> None:
     validator("invoice_paid").validate(json.loads(render_body("invoice_paid", body)))
 
 
-@pytest.mark.parametrize("name", BODIES)
-@settings(few, max_examples=3)
+@each("name", BODIES)
+@settings(few, max_examples=2)
 @given(data=st.data())
 def test_whatever_is_sent_keeps_its_schema(name: str, data: st.DataObject) -> None:
     check = validator(name)
@@ -55,7 +56,7 @@ def test_whatever_is_sent_keeps_its_schema(name: str, data: st.DataObject) -> No
     check.validate(json.loads(render_body(name, data.draw(bodies(name)))))
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         {"no_such": 1},

@@ -14,6 +14,7 @@ from dispatcher.schemas.errors import InvalidCatalogue
 from dispatcher.schemas.json_schema_body import DEPTH_LIMIT, SIZE_LIMIT, JsonSchemaBody, problems_of
 from dispatcher.schemas.wire.fields import Invalid
 from dispatcher.schemas.wire.json_schema import DIALECT
+from tests.support.cases import each
 from tests.support.event_types import BODY, ID, SCHEMA, schema_with
 
 ORDER = JsonSchemaBody("order.shipped", SCHEMA)
@@ -41,7 +42,7 @@ def test_json_is_sent_as_it_came_and_objects_of_python_as_json_has_them() -> Non
     assert value == {"order": {"id": ID, "total": 12.5, "placed_at": "2026-01-02T03:04:05+00:00"}}
 
 
-@pytest.mark.parametrize(
+@each(
     ("words", "said"),
     [
         ({"type": ["string", "null"]}, "must be null or a string"),
@@ -82,7 +83,7 @@ def test_what_cannot_be_sent_is_refused() -> None:
     assert "not JSON" in refused({"order": {"id": ID, "total": Decimal("Infinity")}})[""]
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "said"),
     [
         ([], "must be a JSON Schema"),

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import pytest
-
 from dispatcher.schemas.located import SchemaPart, attribute
+from tests.support.cases import each
 
 
 def found(schema: dict[str, Any], path: str) -> int:
@@ -14,7 +13,7 @@ def found(schema: dict[str, Any], path: str) -> int:
     return len(schemas)
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "expected"),
     [
         (True, 1),

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import pytest
 from marshmallow import ValidationError
 
 from dispatcher.schemas.api.headers import read_lines
 from dispatcher.schemas.api.options import RETRY_SCHEDULES, read_schedule
 from dispatcher.schemas.api.webhook import WebhookWithExtrasSchema
 from dispatcher.schemas.errors import texts_by_field
+from tests.support.cases import each
 
 WRITTEN = {"webhook_url": "https://example.com/webhook", "events": ["invoice_paid"]}
 
@@ -22,13 +22,13 @@ def outcome(**options: Any) -> Any:
     return {name: loaded[name] for name in options}
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-Env": "prod", "x-empty": "", "Authorization": "a b", "Date": "~!@"}])
+@each("headers", [{}, {"X-Env": "prod", "x-empty": "", "Authorization": "a b", "Date": "~!@"}])
 def test_headers_are_kept_as_they_are(headers: dict[str, str]) -> None:
     assert outcome(headers=headers) == {"headers": headers}
     assert outcome(secret_headers=headers) == {"secret_headers": headers}
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         *("Host", "content-type", "Content-Length", "CONNECTION", "Transfer-Encoding", "Idempotency-Key", "webhook-id"),
@@ -40,14 +40,12 @@ def test_headers_that_are_not_the_owners_are_reserved(name: str) -> None:
     assert outcome(headers={name: "x"}) == {"headers": [f'"{name}" is reserved']}
 
 
-@pytest.mark.parametrize(
-    "value", ["a\r\nX: y", "a\n", "\n", "a\0", "ž", " a", "a ", "a" * 4097, 5, None, ["a"]], ids=repr
-)
+@each("value", ["a\r\nX: y", "a\n", "\n", "a\0", "ž", " a", "a ", "a" * 4097, 5, None, ["a"]])
 def test_a_value_that_may_not_stand_in_a_header_is_refused(value: Any) -> None:
     assert "must be one line of 0 to 4,096 printable ASCII characters" in str(outcome(headers={"X-A": value}))
 
 
-@pytest.mark.parametrize("name", ["", "X A", "X:", "X\n", "é", "x" * 101])
+@each("name", ["", "X A", "X:", "X\n", "é", "x" * 101])
 def test_what_is_no_name_of_a_header_is_refused(name: str) -> None:
     (text,) = outcome(headers={name: "x"})["headers"]
     assert text.endswith("is not the name of a header")
@@ -65,7 +63,7 @@ def test_no_header_is_sent_twice_and_there_are_not_too_many() -> None:
     assert outcome(headers=many) == {"headers": ["there may be 20 headers at most"]}
 
 
-@pytest.mark.parametrize("headers", [None, [], "X: y", 5], ids=repr)
+@each("headers", [None, [], "X: y", 5])
 def test_headers_that_are_no_object_are_refused(headers: object) -> None:
     assert outcome(headers=headers) == {"headers": ["must be an object of header names and values"]}
 
@@ -97,14 +95,12 @@ REFUSED: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(("option", "value"), [(name, value) for name, values in VALUES.items() for value in values])
+@each(("option", "value"), [(name, value) for name, values in VALUES.items() for value in values])
 def test_options_are_kept_as_they_are(option: str, value: Any) -> None:
     assert outcome(**{option: value}) == {option: value}
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [(name, value) for name, values in REFUSED.items() for value in values], ids=str
-)
+@each(("option", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
 def test_what_is_no_option_is_refused(option: str, value: Any) -> None:
     (text,) = outcome(**{option: value})[option]
     assert text.startswith("must be ")
@@ -115,7 +111,7 @@ def test_options_may_be_written_in_other_ways() -> None:
     assert outcome(success_codes=[200, "200", 409]) == {"success_codes": ["200", "409"]}
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "schedule"), [("gentle", "gentle"), ("60, 300", [60, 300]), ("60 x", [60, "x"]), ("5", [5]), (" ", None)]
 )
 def test_a_schedule_is_read_as_people_write_it(text: str, schedule: Any) -> None:

@@ -15,6 +15,7 @@ from marshmallow import Schema, fields, post_load
 from dispatcher.schemas import Catalogue, EventType, InvalidCatalogue, InvalidEvent
 from dispatcher.schemas.wire.fields import Boolean as OurBoolean
 from dispatcher.schemas.wire.fields import Integer, String, WireSchema
+from tests.support.cases import each
 from tests.support.shop import a_catalogue
 
 ID = UUID("0190163d-8694-739b-aea5-966c26f8ad91")
@@ -178,24 +179,24 @@ def test_what_cannot_be_dumped_is_named() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["a\0b", "a\ud800"])
+@each("text", ["a\0b", "a\ud800"])
 def test_what_cannot_be_sent_is_named(text: str) -> None:
     for id_ in (ID, str(ID)):
         found = problems({"order": {"id": id_, "number": text}})
         assert found == {"order.number": "holds a NUL or a lone surrogate"}
 
 
-@pytest.mark.parametrize("body", [None, [], "order", 1])
+@each("body", [None, [], "order", 1])
 def test_a_body_is_an_object(body: Any) -> None:
     assert problems(body) == {"": "the body is not an object"}
 
 
-@pytest.mark.parametrize("order", [None, 3, [], "x"])
+@each("order", [None, 3, [], "x"])
 def test_a_resource_is_an_object(order: Any) -> None:
     assert list(problems({"order": order})) == ["order"]
 
 
-@pytest.mark.parametrize("around", [lambda inner: [inner], lambda inner: {"a": inner}])
+@each("around", [lambda inner: [inner], lambda inner: {"a": inner}])
 def test_a_body_that_is_nested_too_deeply_is_refused(around: Callable[[Any], Any]) -> None:
     value: Any = 1
     for _ in range(900):
@@ -212,7 +213,7 @@ def test_an_id_is_a_uuid_a_text_or_a_number() -> None:
     assert EVENTS["customer_removed"].render({"customer": {"login": "ann"}}, "UTC")[1] == "customer:ann"
 
 
-@pytest.mark.parametrize("login", ["", "x" * 201])
+@each("login", ["", "x" * 201])
 def test_an_id_has_a_bounded_length(login: str) -> None:
     found = problems({"customer": {"login": login}}, EVENTS["customer_removed"])
 
@@ -245,7 +246,7 @@ def test_a_summary_is_about_nothing_in_particular() -> None:
 # How it is described
 
 
-@pytest.mark.parametrize("name", EVENTS)
+@each("name", EVENTS)
 def test_the_example_keeps_the_schema_and_can_be_emitted(name: str) -> None:
     event = EVENTS[name]
 
@@ -275,9 +276,7 @@ def test_an_example_of_ones_own_is_shown() -> None:
 # What cannot be defined
 
 
-@pytest.mark.parametrize(
-    "name", ["", "order shipped", "order..shipped", ".order", 'a"b', "x" * 101, "ping", "delivery_failed"]
-)
+@each("name", ["", "order shipped", "order..shipped", ".order", 'a"b', "x" * 101, "ping", "delivery_failed"])
 def test_a_name_is_plain_and_not_the_dispatchers_own(name: str) -> None:
     catalogue = a_catalogue()
 

@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from dispatcher.schemas.envelopes import envelope_json
 from dispatcher.schemas.wire.payload import LEGACY_EVENTS, EnvelopeSchema, legacy_json
 from tests.support.bodies import render_body
+from tests.support.cases import each
 from tests.unit.schemas.facts import example, in_order
 from tests.unit.schemas.strategies import texts
 
@@ -55,7 +56,7 @@ def test_the_body_goes_in_byte_for_byte(body: Any, escaped: bool) -> None:
     assert json.loads(sent)["body"] == body
 
 
-@pytest.mark.parametrize("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
+@each("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
 def test_the_examples_are_what_is_sent(name: str) -> None:
     shown = example(name)
 
@@ -70,7 +71,7 @@ def test_the_examples_are_what_is_sent(name: str) -> None:
     assert in_order(json.loads(sent)) == in_order(shown)
 
 
-@pytest.mark.parametrize(
+@each(
     ("time_zone", "written"),
     [
         ("America/New_York", "2024-06-13T08:06:20.924-04:00"),
@@ -101,7 +102,7 @@ def test_an_envelope_loads_what_was_sent() -> None:
     }
 
 
-@pytest.mark.parametrize("missing", ["webhook_id", "event_name", "created_at", "body"])
+@each("missing", ["webhook_id", "event_name", "created_at", "body"])
 def test_an_envelope_has_all_its_keys(missing: str) -> None:
     sent = json.loads(envelope())
     del sent[missing]
@@ -112,7 +113,7 @@ def test_an_envelope_has_all_its_keys(missing: str) -> None:
     assert list(caught.value.messages_dict) == [missing]
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "value"),
     [("webhook_id", "5"), ("event_name", 5), ("created_at", "2024-06-13T14:06:20"), ("body", []), ("surplus", 1)],
 )
@@ -165,7 +166,7 @@ def test_the_flat_object_is_utf_8() -> None:
     assert "Žižkov".encode() in flat("invoice_overdue", invoice=INVOICE | {"number": "Žižkov"})
 
 
-@pytest.mark.parametrize("event_name", sorted(LEGACY_EVENTS))
+@each("event_name", sorted(LEGACY_EVENTS))
 def test_the_flat_object_has_its_attributes_in_order(event_name: str) -> None:
     sent = json.loads(flat(event_name, **example("webhook_event_invoice_paid")["body"]))
 

@@ -10,6 +10,7 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 from dispatcher.schemas import Catalogue, InvalidCatalogue, InvalidEvent, api_v3, json_schema_body
 from dispatcher.schemas.active_catalogues import Catalogues, use, use_stored
 from dispatcher.schemas.personal import has_personal, masked
+from tests.support.cases import each
 from tests.unit.schemas.test_stored import a_type
 
 PERSONAL = {"personal": True}
@@ -89,7 +90,7 @@ def test_api_v3_knows_what_is_personal() -> None:
     assert subject == {"subject": {"id": 1, "name": "***", "email": "***", "due": 14}}
 
 
-@pytest.mark.parametrize(
+@each(
     "schema",
     [
         {"properties": {"a": {"x-personal": True}}},

@@ -3,23 +3,23 @@
 import json
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from tests.support.bodies import render_body
+from tests.support.cases import each
 from tests.unit.schemas.facts import RESOURCES, in_order
 from tests.unit.schemas.strategies import BODIES, bodies, objects
 
-# Wide objects are big examples; ten of each type show what a hundred of one would.
+# Wide objects are big examples; four of each type show what a hundred of one would.
 few = settings(
-    max_examples=10,
+    max_examples=4,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 
 
-@pytest.mark.parametrize("name", RESOURCES)
+@each("name", RESOURCES)
 @few
 @given(data=st.data())
 def test_load_dump_load_is_stable(name: str, data: st.DataObject) -> None:
@@ -35,8 +35,8 @@ def test_load_dump_load_is_stable(name: str, data: st.DataObject) -> None:
     assert list(dumped) == [attribute for attribute in schema.fields if attribute in value]
 
 
-@pytest.mark.parametrize("event_name", BODIES)
-@settings(few, max_examples=5)
+@each("event_name", BODIES)
+@settings(few, max_examples=3)
 @given(data=st.data())
 def test_a_valid_body_is_rendered_as_the_schemas_dump_it(event_name: str, data: st.DataObject) -> None:
     body = data.draw(bodies(event_name))

@@ -12,6 +12,7 @@ from dispatcher.schemas.api.webhook import WebhookSchema
 from dispatcher.schemas.envelopes import envelope_json
 from dispatcher.schemas.wire.fields import render_datetime
 from tests.support.bodies import render_body
+from tests.support.cases import each
 
 BLANKS = [
     *"\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680",
@@ -26,7 +27,7 @@ def refusal(event_name: Any, body: Any) -> InvalidEvent:
     return caught.value
 
 
-@pytest.mark.parametrize("place", ["https://example.com/{}", "https://example.com/a{}b", "https://exam{}ple.com/"])
+@each("place", ["https://example.com/{}", "https://example.com/a{}b", "https://exam{}ple.com/"])
 def test_a_blank_of_any_script_makes_a_url_invalid(place: str) -> None:
     for blank in BLANKS:
         with pytest.raises(ValidationError) as caught:
@@ -46,7 +47,7 @@ def test_a_naive_time_is_never_taken_for_the_local_time_of_the_machine() -> None
         )
 
 
-@pytest.mark.parametrize("name", ["sur\ud800plus", "sur\0plus", "sur\nplus", "sur\u2028plus"], ids=ascii)
+@each("name", ["sur\ud800plus", "sur\0plus", "sur\nplus", "sur\u2028plus"])
 def test_a_message_is_one_printable_line_whatever_the_names(name: str) -> None:
     for refused in (
         refusal(name, {}),

@@ -3,13 +3,12 @@
 import json
 from typing import Any
 
-import pytest
-
 from dispatcher.schemas.api.errors import ErrorSchema, FieldErrorsSchema
 from dispatcher.schemas.api.failed_delivery import FailedDeliverySchema
 from dispatcher.schemas.api.webhook import WebhookSchema
 from dispatcher.schemas.wire.payload import EnvelopeSchema
 from tests.support.bodies import render_body
+from tests.support.cases import each
 from tests.unit.schemas.facts import EXAMPLE_NAMES, HTTP, RESOURCES, example, in_order
 
 WRITABLE = ("webhook_url", "auth_header", "active", "events")
@@ -75,7 +74,7 @@ def test_each_example_has_a_shape() -> None:
     assert {kind(name) for name in EXAMPLE_NAMES} == SHAPES.keys() | OTHERS
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) in SHAPES])
+@each("name", [name for name in EXAMPLE_NAMES if kind(name) in SHAPES])
 def test_an_example_dumps_to_the_same_loaded_or_not(name: str) -> None:
     schema = SHAPES[kind(name)]
 
@@ -84,7 +83,7 @@ def test_an_example_dumps_to_the_same_loaded_or_not(name: str) -> None:
         assert in_order(schema.dump(example(name))) == in_order(expected(name))
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) in BODY_KEY_TYPES])
+@each("name", [name for name in EXAMPLE_NAMES if kind(name) in BODY_KEY_TYPES])
 def test_an_example_is_rendered_as_it_is_loaded_or_not(name: str) -> None:
     key = kind(name)
     rendered = json.dumps({key: expected(name)}, ensure_ascii=False, separators=(",", ":")).encode()
@@ -93,7 +92,7 @@ def test_an_example_is_rendered_as_it_is_loaded_or_not(name: str) -> None:
     assert render_body(BODY_KEY_TYPES[key], {key: SHAPES[key].load(example(name))}) == rendered
 
 
-@pytest.mark.parametrize("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
+@each("name", ["webhook_event_invoice_paid", "webhook_event_inbox_file_removed_all"])
 def test_the_body_of_an_example_of_an_event_is_rendered_as_it_is(name: str) -> None:
     envelope = example(name)
 
@@ -102,7 +101,7 @@ def test_the_body_of_an_example_of_an_event_is_rendered_as_it_is(name: str) -> N
     assert in_order(json.loads(rendered)) == in_order(envelope["body"])
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) == "webhook"])
+@each("name", [name for name in EXAMPLE_NAMES if kind(name) == "webhook"])
 def test_a_webhook_dumps_to_the_same_and_loads_what_is_writable(name: str) -> None:
     data, schema = example(name), WebhookSchema()
     written = {key: data[key] for key in WRITABLE}
@@ -111,7 +110,7 @@ def test_a_webhook_dumps_to_the_same_and_loads_what_is_writable(name: str) -> No
     assert in_order(schema.load(written)) == in_order(written)
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLE_NAMES if kind(name) == "error"])
+@each("name", [name for name in EXAMPLE_NAMES if kind(name) == "error"])
 def test_an_error_is_one_of_the_two_forms(name: str) -> None:
     data = example(name)
     schema = FieldErrorsSchema() if "errors" in data else ErrorSchema()

@@ -10,6 +10,7 @@ from marshmallow import ValidationError
 
 from dispatcher.schemas.api.field_paths import FieldPaths, problems_of_paths
 from dispatcher.schemas.selection import select_fields
+from tests.support.cases import each
 
 BODY = (
     ' {"invoice": {"id": 9.0, "total": 1.10, "note": "\\u00e9", "client": null, "lines": [{"a": 1, "b": [ 2 ]}, '
@@ -17,7 +18,7 @@ BODY = (
 )
 
 
-@pytest.mark.parametrize(
+@each(
     ("only", "excluded", "kept"),
     [
         ((), (), BODY),
@@ -81,7 +82,7 @@ def test_the_dispatchers_own_events_are_left_as_they_are() -> None:
     assert select_fields("webhook_recovered", BODY, ("a",), ("invoice",)) == BODY
 
 
-@pytest.mark.parametrize(
+@each(
     ("events", "only", "excluded", "problems"),
     [
         (["invoice_paid"], ["invoice.lines.name", "payment"], ["invoice.note"], {}),
@@ -101,7 +102,7 @@ def test_paths_are_of_the_events(events: Any, only: Any, excluded: Any, problems
     assert problems_of_paths(events, {}, only, excluded) == problems
 
 
-@pytest.mark.parametrize("paths", [None, "a", {}, [5], [""], ["a..b"], ["a b"], ["a."], ["\0"], ["x" * 201], [
+@each("paths", [None, "a", {}, [5], [""], ["a..b"], ["a b"], ["a."], ["\0"], ["x" * 201], [
     f"a{n}" for n in range(101)], [".".join("a" * 13)]])  # fmt: skip
 def test_what_is_no_list_of_paths_is_refused(paths: Any) -> None:
     with pytest.raises(ValidationError):

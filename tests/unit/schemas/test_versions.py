@@ -13,6 +13,7 @@ from dispatcher.schemas.catalogue import EventType
 from dispatcher.schemas.changes import changes, version_changes
 from dispatcher.schemas.documents import asyncapi, json_schema, openapi
 from dispatcher.schemas.errors import DowngradeFailed
+from tests.support.cases import each
 from tests.support.shop import ParcelSchema, ReferencedOrderSchema, a_catalogue, a_versioned_catalogue, with_number
 
 ID = "0190163d-8694-739b-aea5-966c26f8ad91"
@@ -56,7 +57,7 @@ def test_what_is_not_said_anew_stays() -> None:
     assert again.supersedes
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "text"),
     [
         ({"version": 2}, "is defined twice in version 2"),

@@ -13,6 +13,7 @@ from dispatcher.schemas import active
 from dispatcher.schemas.api.webhook import FilteredWebhookSchema, WebhookSchema, WebhookWithExtrasSchema
 from dispatcher.schemas.api_v3 import EVENT_TYPES
 from dispatcher.schemas.wildcards import as_pattern
+from tests.support.cases import each
 from tests.unit.schemas.facts import HTTP, example
 
 SCHEMA = WebhookSchema()
@@ -41,7 +42,7 @@ def loads(**changes: Any) -> Any:
 # URL
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "https://example.com",
@@ -62,7 +63,7 @@ def test_a_url_is_kept_as_it_is(url: str) -> None:
     assert loads(webhook_url=url)["webhook_url"] == url
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         *(
@@ -103,15 +104,13 @@ def test_a_url_that_cannot_be_posted_to_is_invalid(url: str) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["is invalid"]}
 
 
-@pytest.mark.parametrize(
-    "place", ["https://exam{}ple.com/", "https://example.com/{}", "https://example.com/{}x", "{}https://example.com"]
-)
+@each("place", ["https://exam{}ple.com/", "https://example.com/{}", "https://example.com/{}x", "{}https://example.com"])
 def test_a_control_character_makes_a_url_invalid(place: str) -> None:
     for character in ("\0", "\r", "\n", "\t", "\r\n", "\x1b", "\x7f", "\x85", "\xa0", "\u2028", "\ud800"):
         assert messages(webhook_url=place.format(character)) == {"webhook_url": ["is invalid"]}, ascii(character)
 
 
-@pytest.mark.parametrize("url", ["", " ", "\t\n", None])
+@each("url", ["", " ", "\t\n", None])
 def test_a_blank_url_is_blank(url: str | None) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["can't be blank"]}
     assert messages(partial=True, webhook_url=url) == {"webhook_url": ["can't be blank"]}
@@ -124,7 +123,7 @@ def test_a_missing_url_is_blank() -> None:
     assert caught.value.messages_dict == {"webhook_url": ["can't be blank"]}
 
 
-@pytest.mark.parametrize("url", [5, True, [], {}, ["https://example.com"]], ids=repr)
+@each("url", [5, True, [], {}, ["https://example.com"]])
 def test_a_url_that_is_no_string_is_invalid(url: object) -> None:
     assert messages(webhook_url=url) == {"webhook_url": ["is invalid"]}
 
@@ -142,17 +141,17 @@ def test_any_text_is_a_url_or_gets_one_message(url: str) -> None:
 # Auth header
 
 
-@pytest.mark.parametrize("value", ["Bearer TOKEN", "Basic dXNlcjpwYXNz", "x", "a  b", "~!@#$%^&*()", "a" * 4096])
+@each("value", ["Bearer TOKEN", "Basic dXNlcjpwYXNz", "x", "a  b", "~!@#$%^&*()", "a" * 4096])
 def test_an_auth_header_is_kept_as_it_is(value: str) -> None:
     assert loads(auth_header=value)["auth_header"] == value
 
 
-@pytest.mark.parametrize("value", [None, ""])
+@each("value", [None, ""])
 def test_no_auth_header_is_null(value: str | None) -> None:
     assert loads(auth_header=value)["auth_header"] is None
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         *("Bearer T\r\nX-Injected: 1", "Bearer T\nX: 1", "Bearer T\rX: 1", "Bearer T\n", "Bearer T\r\n", "\nBearer T"),
@@ -168,13 +167,12 @@ def test_no_auth_header_is_null(value: str | None) -> None:
         ),
         *(" Bearer T", "Bearer T ", " ", "a" * 4097),
     ],
-    ids=lambda value: ascii(value)[:40],
 )
 def test_what_may_not_stand_in_a_header_is_invalid(value: Any) -> None:
     assert messages(auth_header=value) == {"auth_header": ["is invalid"]}
 
 
-@pytest.mark.parametrize("value", [5, True, [], {}, ["Bearer T"]], ids=repr)
+@each("value", [5, True, [], {}, ["Bearer T"]])
 def test_an_auth_header_that_is_no_string_is_invalid(value: object) -> None:
     assert messages(auth_header=value) == {"auth_header": ["is invalid"]}
 
@@ -198,7 +196,7 @@ def test_every_event_of_the_catalogue_may_be_wanted() -> None:
     assert loads(events=list(EVENT_TYPES))["events"] == list(EVENT_TYPES)
 
 
-@pytest.mark.parametrize("events", [[], None])
+@each("events", [[], None])
 def test_events_cannot_be_empty(events: list[Any] | None) -> None:
     assert messages(events=events) == {"events": ["can't be empty"]}
     assert messages(partial=True, events=events) == {"events": ["can't be empty"]}
@@ -211,7 +209,7 @@ def test_missing_events_are_empty() -> None:
     assert caught.value.messages_dict == {"events": ["can't be empty"]}
 
 
-@pytest.mark.parametrize("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created", "*"])
+@each("name", ["", "invoice", "INVOICE_PAID", "invoice_paid ", "estimate_created", "*"])
 def test_an_unknown_event_is_not_included_in_the_list(name: str) -> None:
     (text,) = messages(events=["invoice_paid", name])["events"]
     assert text.startswith(f'is not included in the list: "{name}"; ')
@@ -227,7 +225,7 @@ def test_each_unknown_event_is_told_with_the_nearest_there_are() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each(
     ("wildcard", "meant"),
     [
         ("inventory_move_*", ["inventory_move_created", "inventory_move_updated", "inventory_move_removed"]),
@@ -242,7 +240,7 @@ def test_what_a_wildcard_stands_for(wildcard: str, meant: list[str]) -> None:
     assert active().subscribed([wildcard, *meant]) == meant
 
 
-@pytest.mark.parametrize("wildcard", ["oder_*", "webhook_*", "Invoice*", "invoice.*", "invoice%*", "*" * 101, "* "])
+@each("wildcard", ["oder_*", "webhook_*", "Invoice*", "invoice.*", "invoice%*", "*" * 101, "* "])
 def test_a_wildcard_that_means_no_event_is_refused(wildcard: str) -> None:
     with pytest.raises(ValidationError) as caught:
         FilteredWebhookSchema().load({"events": ["invoice_paid", wildcard]}, partial=True)
@@ -261,12 +259,12 @@ def test_wildcards_are_a_hundred_at_most() -> None:
         FilteredWebhookSchema().load({"events": ["*" * n for n in range(1, 102)]}, partial=True)
 
 
-@pytest.mark.parametrize("events", ["invoice_paid", 5, True, {"invoice_paid": True}], ids=repr)
+@each("events", ["invoice_paid", 5, True, {"invoice_paid": True}])
 def test_events_that_are_no_array_are_invalid(events: object) -> None:
     assert messages(events=events) == {"events": ["is invalid"]}
 
 
-@pytest.mark.parametrize("item", [None, 5, True, [], {}, ["invoice_paid"]], ids=repr)
+@each("item", [None, 5, True, [], {}, ["invoice_paid"]])
 def test_an_event_that_is_no_string_is_invalid(item: object) -> None:
     assert messages(events=["invoice_paid", item]) == {"events": {1: ["is invalid"]}}
 
@@ -278,7 +276,7 @@ def test_an_event_wanted_twice_is_wanted_once() -> None:
 # Active
 
 
-@pytest.mark.parametrize("active", [True, False])
+@each("active", [True, False])
 def test_a_webhook_is_active_or_not(active: bool) -> None:
     assert loads(active=active)["active"] is active
 
@@ -287,7 +285,7 @@ def test_null_is_neither_active_nor_not() -> None:
     assert messages(active=None) == {"active": ["is not included in the list; allowed: true, false"]}
 
 
-@pytest.mark.parametrize("active", ["true", "", 1, 0, []], ids=repr)
+@each("active", ["true", "", 1, 0, []])
 def test_what_is_merely_truthy_is_not_active(active: int | list[Any] | str) -> None:
     assert messages(active=active) == {"active": ["not a boolean"]}
 
@@ -299,7 +297,7 @@ def test_only_what_was_written_is_loaded() -> None:
     assert SCHEMA.load(WRITTEN) == WRITTEN
 
 
-@pytest.mark.parametrize(
+@each(
     "changes",
     [
         {},
@@ -308,7 +306,6 @@ def test_only_what_was_written_is_loaded() -> None:
         {"auth_header": None},
         {"webhook_url": "https://example.com/"},
     ],
-    ids=repr,
 )
 def test_a_patch_may_hold_any_subset(changes: dict[str, Any]) -> None:
     assert SCHEMA.load(changes, partial=True) == changes
@@ -322,14 +319,14 @@ def test_a_patch_is_checked_like_the_whole() -> None:
     }
 
 
-@pytest.mark.parametrize("name", [*READ_ONLY, "surplus", "secret"])
+@each("name", [*READ_ONLY, "surplus", "secret"])
 def test_what_is_not_writable_is_refused(name: str) -> None:
     change: dict[str, Any] = {name: 1}
     assert messages(**change) == {name: ["Unknown field."]}
     assert messages(partial=True, **change) == {name: ["Unknown field."]}
 
 
-@pytest.mark.parametrize("data", [None, 5, "text", [], [1], [["a", "b"]], True], ids=repr)
+@each("data", [None, 5, "text", [], [1], [["a", "b"]], True])
 def test_what_is_no_object_is_refused(data: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load(data)
@@ -371,7 +368,7 @@ NOT_IN_LIST = "is not included in the list"
 VERSIONS, SIGNINGS = "allowed: v3, legacy", "allowed: standard, none"
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "message"),
     [
         ({"description": "x" * 1_001}, "is too long (maximum is 1000 characters)"),
@@ -388,7 +385,6 @@ VERSIONS, SIGNINGS = "allowed: v3, legacy", "allowed: standard, none"
         ({"signing": "maybe"}, f'{NOT_IN_LIST}: "maybe"; {SIGNINGS}'),
         ({"signing": None}, f"{NOT_IN_LIST}; {SIGNINGS}"),
     ],
-    ids=repr,
 )
 def test_extras_that_may_not_be_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:

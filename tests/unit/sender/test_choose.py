@@ -7,9 +7,10 @@ import pytest
 from dispatcher.errors import InvalidSetting
 from dispatcher.sender.choose import make_sender
 from dispatcher.sender.contract import Limits
+from tests.support.cases import each
 
 
-@pytest.mark.parametrize(("name", "made"), [("curl", "CurlSender"), ("requests", "RequestsSender")])
+@each(("name", "made"), [("curl", "CurlSender"), ("requests", "RequestsSender")])
 def test_the_setting_names_the_sender(name: str, made: str) -> None:
     sender = make_sender(name, Limits())
     sender.close()

@@ -2,11 +2,11 @@
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.sender.guard import REFUSED, AddressGuard
+from tests.support.cases import each
 
 PUBLIC = [
     "8.8.8.8", "1.1.1.1", "93.184.216.34", "172.15.255.255", "172.32.0.0", "100.63.255.255", "100.128.0.0",
@@ -31,17 +31,17 @@ any_v4 = st.ip_addresses(v=4)
 any_address = st.ip_addresses()
 
 
-@pytest.mark.parametrize("address", PUBLIC)
+@each("address", PUBLIC)
 def test_a_public_address_is_permitted(address: str) -> None:
     assert AddressGuard().permits_text(address)
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC)
+@each("address", NOT_PUBLIC)
 def test_any_other_address_is_refused(address: str) -> None:
     assert not AddressGuard().permits_text(address)
 
 
-@pytest.mark.parametrize("text", ["", "localhost", "127.1", "0x7f.1", "1.2.3.4.5", "/tmp/socket", "[::1]"])
+@each("text", ["", "localhost", "127.1", "0x7f.1", "1.2.3.4.5", "/tmp/socket", "[::1]"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     assert not AddressGuard([ip_network("0.0.0.0/0"), ip_network("::/0")]).permits_text(text)
 
@@ -69,14 +69,14 @@ def test_a_refused_network_wins_over_an_allowed_one_however_it_is_written() -> N
     assert [address for address in (*closed, "2a00:1450::1") if guard.permits_text(address)] == []
 
 
-@pytest.mark.parametrize(
+@each(
     "embedding",
     [
         "::ffff:{0}", "::{0}", "::ffff:0:{0}", "64:ff9b::{0}", "64:ff9b:1::{0}", "2002:{1}::1", "2001:0:{1}::",
         "2001::{2}", "fe80::5efe:{0}", "fc00::5efe:{0}", "fec0::{0}",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("inner", [address for address in NOT_PUBLIC if "." in address and ":" not in address])
+@each("inner", [address for address in NOT_PUBLIC if "." in address and ":" not in address])
 def test_no_embedding_carries_an_address_inside(embedding: str, inner: str) -> None:
     ip = int(IPv4Address(inner))
     address = embedding.format(inner, _hextets(ip), _hextets(ip ^ 0xFFFF_FFFF))  # Teredo's clients are inverted

@@ -2,16 +2,16 @@
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.sender.wire import Unsendable, check_headers, parse_target
+from tests.support.cases import each
 
 header_text = st.text(st.characters(min_codepoint=0, max_codepoint=0x17F), max_size=20)
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "ready", "host", "port"),
     [
         ("https://Example.test", "https://example.test/", "example.test", 443),

@@ -12,6 +12,7 @@ from dispatcher.model.credentials import ClientCertificate, OAuth2
 from dispatcher.model.options import NO_OPTIONS, OPTION_DEFAULTS, Options
 from dispatcher.storage.options import read_options, rotate_options, write_options
 from dispatcher.storage.secrets import SecretBox
+from tests.support.cases import each
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 BOX = SecretBox([OLD])
@@ -78,7 +79,7 @@ def test_an_option_of_a_later_release_is_not_ignored() -> None:
         read_options('{"timeout_s": 5, "later": 1}', BOX)
 
 
-@pytest.mark.parametrize("stored", ['{"retry_schedule": "later"}', '{"signature_schemes": ["v1", "later"]}'])
+@each("stored", ['{"retry_schedule": "later"}', '{"signature_schemes": ["v1", "later"]}'])
 def test_nor_are_a_schedule_and_a_signature_of_a_later_release(stored: str) -> None:
     """A drain that took them would fail at each result and send the same again, or without a signature."""
     with pytest.raises(ValueError, match="unknown retry schedule or signature scheme"):

@@ -5,6 +5,7 @@ from cryptography.fernet import Fernet
 
 from dispatcher.errors import SecretDecryptionFailed
 from dispatcher.storage.secrets import SecretBox, new_signing_secret, signing_key
+from tests.support.cases import each
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
@@ -21,7 +22,7 @@ def test_an_old_key_still_opens_what_it_closed() -> None:
     assert SecretBox([NEW, OLD]).open(SecretBox([OLD]).close("x")) == "x"
 
 
-@pytest.mark.parametrize("method", ["open", "signing_keys", "rotate"])
+@each("method", ["open", "signing_keys", "rotate"])
 def test_what_no_key_opens_is_said_and_not_shown(method: str) -> None:
     closed = SecretBox([OLD]).close("x")
 

@@ -14,6 +14,7 @@ from dispatcher.errors import InvalidWebhook
 from dispatcher.model.credentials import OAuth2
 from dispatcher.schemas.api.webhook import FilteredWebhookSchema
 from dispatcher.webhooks.edit import changed_attributes, checked_attributes
+from tests.support.cases import each
 from tests.support.receiver import Authority
 
 WEBHOOK = {"webhook_url": "https://example.com/", "events": ["invoice_paid"]}
@@ -55,7 +56,7 @@ def test_a_client_is_kept_and_its_secret_not_shown() -> None:
     assert "s3cret" not in str(shown(one)) + repr(one.oauth2)
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "problem"),
     [
         ({"token_url": "ftp://example.com/"}, "token_url: must be an http or https URL without credentials"),
@@ -79,8 +80,8 @@ def test_a_client_that_cannot_be_used_is_refused(change: dict[str, Any], problem
     assert text.startswith(problem)
 
 
-@pytest.mark.parametrize("name", ["oauth2", "client_certificate"])
-@pytest.mark.parametrize("value", ["a", 5, [], [["a", "b"]], True])
+@each("name", ["oauth2", "client_certificate"])
+@each("value", ["a", 5, [], [["a", "b"]], True])
 def test_what_is_no_object_is_refused(name: str, value: object) -> None:
     assert messages(**{name: value}) == {name: ["must be an object, or null"]}
 
@@ -143,9 +144,8 @@ def weak() -> tuple[str, str]:
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 
-@pytest.mark.parametrize(
-    ("pair", "problem"),
-    [
+def test_a_certificate_that_cannot_be_shown_is_refused() -> None:
+    for pair, problem in (
         ((CERTIFICATE, OTHER_KEY), "private_key: is not the certificate's"),
         ((CERTIFICATE, "secret"), "private_key: must be in PEM, without a passphrase"),
         ((CERTIFICATE, encrypted(KEY)), "private_key: must be in PEM, without a passphrase"),
@@ -154,9 +154,6 @@ YESTERDAY = datetime.now(UTC) - timedelta(days=1)
         (AUTHORITY.client("x.test", not_after=YESTERDAY), f"certificate: has expired, on {YESTERDAY:%Y-%m-%d}"),
         (weak(), "certificate: it or its key is too weak for TLS, or of an unknown kind"),
         (("x" * 16_385, KEY), "certificate: must be a text in PEM of at most 16,384 characters"),
-    ],
-    ids=range(8),
-)
-def test_a_certificate_that_cannot_be_shown_is_refused(pair: tuple[str, str], problem: str) -> None:
-    given = dict(zip(("certificate", "private_key"), pair, strict=True))
-    assert messages(client_certificate=given) == {"client_certificate": [problem]}
+    ):
+        given = dict(zip(("certificate", "private_key"), pair, strict=True))
+        assert messages(client_certificate=given) == {"client_certificate": [problem]}

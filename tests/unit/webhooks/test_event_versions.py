@@ -14,6 +14,7 @@ from dispatcher.web.posted_events import parse
 from dispatcher.webhooks.edit import changed_attributes, checked_attributes
 from tests.support import shop
 from tests.support.builders import KEY
+from tests.support.cases import each
 
 OLDER = {"name": "order.shipped", "body": {"order": {"id": str(KEY), "number": "1"}, "parcel": {"carrier": "GLS"}}}
 SHIPPED = {"webhook_url": "https://example.com/", "events": ["order.shipped"]}
@@ -49,8 +50,9 @@ def test_it_is_pinned_to_the_version_that_was_current_when_it_subscribed() -> No
     assert webhook({"events": ["order.*"]}, old).event_versions == {}
 
 
-@pytest.mark.parametrize(("asked", "pins"), [("newest", TWO), (TWO, TWO), ({"order.created": 1}, {}), ({}, {})])
+@each(("asked", "pins"), [("newest", TWO), (TWO, TWO), ({"order.created": 1}, {}), ({}, {})])
 def test_its_owner_moves_it_to_another(asked: object, pins: object) -> None:
+    use(Catalogues(shop.a_catalogue()))
     old = webhook(SHIPPED)
     release()
 
@@ -68,7 +70,7 @@ def test_a_process_that_was_not_upgraded_keeps_what_it_does_not_know() -> None:
     assert webhook({"active": False}, new).event_versions == TWO
 
 
-@pytest.mark.parametrize(
+@each(
     ("asked", "text"),
     [
         (TWO, "order.shipped has no version 2, but 1 to 1"),
