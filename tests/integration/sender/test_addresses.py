@@ -3,9 +3,8 @@
 import socket
 from collections.abc import Iterator
 
-import pytest
-
 from dispatcher.model.attempt import Status
+from tests.support.cases import each
 from tests.support.posting import MakeSender, post
 from tests.support.receiver import Answer, Authority, Receiver
 
@@ -21,7 +20,7 @@ NAMES_OF_HERE = [
 ]
 
 
-@pytest.mark.parametrize("host", NAMES_OF_HERE)
+@each("host", NAMES_OF_HERE)
 def test_no_way_of_writing_loopback_is_sent_to(make_sender: MakeSender, receiver: Receiver, host: str) -> None:
     result = post(make_sender(allowed=()), receiver.url("/hook", host=host))
 
@@ -29,7 +28,7 @@ def test_no_way_of_writing_loopback_is_sent_to(make_sender: MakeSender, receiver
     assert receiver.connections == 0
 
 
-@pytest.mark.parametrize("host", NAMES_OF_HERE[:-1])
+@each("host", NAMES_OF_HERE[:-1])
 def test_an_allowed_network_is_sent_to(make_sender: MakeSender, receiver: Receiver, host: str) -> None:
     sender = make_sender(allowed=("127.0.0.0/8",))
 
@@ -64,7 +63,7 @@ def test_ipv6_with_tls(make_sender: MakeSender, authority: Authority, ca_file: s
         assert post(make_sender(ca_file=ca_file), receiver.url("/hook")).status == "200"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.0.0.1", "169.254.169.254", "fe80::1", "::ffff:10.0.0.1"])
+@each("address", ["127.0.0.1", "::1", "10.0.0.1", "169.254.169.254", "fe80::1", "::ffff:10.0.0.1"])
 def test_a_name_that_leads_inside_is_blocked(make_sender: MakeSender, receiver: Receiver, address: str) -> None:
     sender = make_sender(allowed=(), resolver=lambda _host: [address])
 

@@ -3,11 +3,10 @@
 import ssl
 from datetime import UTC, datetime
 
-import pytest
-
 from dispatcher.model.attempt import Status
 from dispatcher.model.credentials import ClientCertificate
 from dispatcher.sender.contract import CERTIFICATE_REFUSED
+from tests.support.cases import each
 from tests.support.posting import MakeSender, post
 from tests.support.receiver import Authority, Receiver
 
@@ -19,7 +18,7 @@ def _certificate(authority: Authority, name: str) -> ClientCertificate:
     return ClientCertificate(certificate=pem, private_key=key, subject=name, expires_at=datetime.now(UTC))
 
 
-@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
+@each("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_receiver_that_asks_for_one_is_shown_it(
     make_sender: MakeSender, authority: Authority, ca_file: str, newest: ssl.TLSVersion
 ) -> None:
@@ -30,7 +29,7 @@ def test_a_receiver_that_asks_for_one_is_shown_it(
         assert receiver.clients == {1: OURS}
 
 
-@pytest.mark.parametrize("http2", [False, True])
+@each("http2", [False, True])
 def test_no_connection_is_used_with_another_certificate_than_its_own(
     make_sender: MakeSender, authority: Authority, ca_file: str, http2: bool
 ) -> None:
@@ -44,7 +43,7 @@ def test_no_connection_is_used_with_another_certificate_than_its_own(
         assert clients == [OURS, None, OTHER, None, OURS, OTHER]
 
 
-@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
+@each("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_one_that_the_receiver_does_not_trust(
     make_sender: MakeSender, authority: Authority, ca_file: str, newest: ssl.TLSVersion
 ) -> None:

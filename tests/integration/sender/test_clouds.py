@@ -20,6 +20,7 @@ from dispatcher.model.destination import Destination
 from dispatcher.sender.brokers import Brokers
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.mixed import MixedSender
+from tests.support.cases import each
 from tests.support.posting import LOOPBACK, MakeSender, collect
 from tests.support.receiver import Answer, Receiver
 
@@ -122,7 +123,7 @@ def test_a_fifo_queue_takes_a_delivery_once_and_orders_by_resource(sender: Mixed
     assert len(messages) <= 1  # one of both senders
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "key"),
     [
         ("s3://events", "order.shipped/2026-11-29/key-1.json"),

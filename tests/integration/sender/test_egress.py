@@ -14,6 +14,7 @@ from dispatcher.sender.egress import PROXY_AWAY, PROXY_SLOW, Egress
 from dispatcher.sender.lookups import LookupSender
 from dispatcher.settings import Proxy
 from tests.integration.sender.conftest import KINDS
+from tests.support.cases import each
 from tests.support.posting import LOOPBACK, collect, post
 from tests.support.proxy import ConnectProxy
 from tests.support.receiver import Answer, Authority, Receiver
@@ -86,8 +87,8 @@ def test_the_proxy_is_asked_for_the_address_that_was_checked(make: Make, authori
         assert receiver.requests[0].header("Host") == f"localhost:{receiver.port}"
 
 
-@pytest.mark.parametrize("resolves", [True, False])
-@pytest.mark.parametrize("host", ["10.0.0.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:169.254.169.254]"])
+@each("resolves", [True, False])
+@each("host", ["10.0.0.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:169.254.169.254]"])
 def test_a_private_address_is_asked_for_by_no_one(make: Make, host: str, resolves: bool) -> None:
     with ConnectProxy() as proxy:
         result = post(make(proxy.port, allowed=[], resolves=resolves), f"http://{host}:9/")
@@ -118,7 +119,7 @@ def test_a_proxy_that_looks_names_up_is_asked_for_the_name(make: Make, receiver:
         assert proxy.asked[0][0] == "CONNECT hooks.example:80 HTTP/1.1"
 
 
-@pytest.mark.parametrize(
+@each(
     ("answer", "status", "reason"),
     [
         (
@@ -136,9 +137,8 @@ def test_a_proxy_that_looks_names_up_is_asked_for_the_name(make: Make, receiver:
         (b"", "egress_proxy_failed", PROXY_AWAY),
         (b"220 smtp.test ESMTP\r\n\r\n", "egress_proxy_failed", PROXY_AWAY),
     ],
-    ids=["407", "403", "502", "503", "hangs up", "no proxy"],
 )
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@each("scheme", ["http", "https"])
 def test_what_the_proxy_says_is_not_what_the_receiver_says(
     make: Make, scheme: str, answer: bytes, status: str, reason: str
 ) -> None:

@@ -10,12 +10,13 @@ import pytest
 from dispatcher.model.attempt import Status
 from dispatcher.sender.contract import Limits, Request
 from dispatcher.sender.curl import CurlSender
+from tests.support.cases import each
 from tests.support.posting import LOOPBACK, MakeSender, collect, post
 from tests.support.receiver import Answer, Authority, Receiver
 from tests.support.waiting import eventually
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@each("host", ["127.0.0.1", "localhost"])
 def test_a_good_certificate(make_sender: MakeSender, authority: Authority, ca_file: str, host: str) -> None:
     sender = make_sender(ca_file=ca_file)
     with Receiver(tls=authority.tls()) as receiver:
@@ -25,7 +26,7 @@ def test_a_good_certificate(make_sender: MakeSender, authority: Authority, ca_fi
         assert {request.connection for request in receiver.requests} == {1}
 
 
-@pytest.mark.parametrize("flaw", ["expired", "wrong_name", "self_signed"])
+@each("flaw", ["expired", "wrong_name", "self_signed"])
 def test_a_flawed_certificate(
     make_sender: MakeSender,
     authority: Authority,
@@ -47,7 +48,7 @@ def test_an_authority_that_nobody_knows(make_sender: MakeSender, authority: Auth
         assert receiver.requests == []
 
 
-@pytest.mark.parametrize("raw", [b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", b"220 smtp.test ESMTP\r\n"])
+@each("raw", [b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", b"220 smtp.test ESMTP\r\n"])
 def test_a_port_that_does_not_speak_tls(make_sender: MakeSender, ca_file: str, raw: bytes) -> None:
     sender = make_sender(ca_file=ca_file)
     with Receiver(greeting=raw) as receiver:
@@ -64,7 +65,7 @@ def test_a_receiver_that_hangs_up_in_the_handshake(make_sender: MakeSender, ca_f
     assert result.status == Status.SSL_ERROR
 
 
-@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
+@each("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_receiver_that_asks_for_a_certificate(
     make_sender: MakeSender, authority: Authority, ca_file: str, newest: ssl.TLSVersion
 ) -> None:
