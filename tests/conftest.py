@@ -10,6 +10,7 @@ Unit tests get none of these: their sockets are off.
 """
 
 import gc
+import os
 import signal
 from collections.abc import Generator, Iterator
 from ipaddress import ip_network
@@ -35,17 +36,8 @@ from dispatcher.storage.secrets import SecretBox
 from tests.support import forked
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
 from tests.support.places import a_folder
-from tests.support.servers import (
-    Databases,
-    a_database,
-    a_valkey,
-    execute,
-    idle_sessions,
-    make_sign_in_cheap,
-    make_template,
-)
+from tests.support.servers import Databases, a_database, a_migrated_postgres, a_valkey, execute, idle_sessions
 
-_HERE = Path(__file__).parent
 _LONGEST = (
     *("test_every_driver", "test_processes", "test_rabbitmq", "test_receivers", "test_example_shops"),
     *("test_worker_deaths", "test_sign_in", "test_outboxes", "test_server_outages", "test_coming_back"),
@@ -83,7 +75,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The longest files begin first: a run ends with its last one, while others have nothing left to do.
     """
     for item in items:
-        if _HERE / "unit" in item.path.parents and not item.get_closest_marker("enable_socket"):
+        if item.nodeid.startswith("tests/unit/") and not item.get_closest_marker("enable_socket"):
             item.add_marker("disable_socket")
     items.sort(key=lambda item: _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST))
 
@@ -96,14 +88,19 @@ def _usual_catalogues() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    with a_folder() as folder:
-        server = Postgres(folder / "postgres")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def postgres_server(run_folder: Path) -> Iterator[str]:
+    with a_migrated_postgres(run_folder) as server:
         url = server.start()
         # No test here pulls the machine's plug, nor kills it; and statistics are those that a test has asked for.
         off = ("fsync", "full_page_writes", "autovacuum")
         execute(url, *(f"alter system set {name} = off" for name in off), "select pg_reload_conf()")
-        make_sign_in_cheap(url)
         yield url
         server.stop()
 
@@ -121,19 +118,16 @@ def databases(migrated_server: str) -> Databases:
 @pytest.fixture(scope="session")
 def migrated_server(postgres_server: str) -> str:
     """The server, with a migrated database to be copied."""
-    make_template(postgres_server)
     return postgres_server
 
 
 @pytest.fixture(scope="session")
-def mortal_servers() -> Iterator[tuple[Postgres, Valkey]]:
+def mortal_servers(run_folder: Path) -> Iterator[tuple[Postgres, Valkey]]:
     """Those of e2e, faults and attacks, which kill them; here, as each conftest with a fixture has one of its own."""
-    with a_folder() as made, forked.running():
-        postgres, valkey = Postgres(made / "postgres"), Valkey(made / "valkey")
+    with a_folder() as made, a_migrated_postgres(run_folder) as postgres, forked.running():
+        valkey = Valkey(made / "valkey")
         postgres.start()
         valkey.start()
-        make_sign_in_cheap(postgres.url)
-        make_template(postgres.url)
         yield postgres, valkey
         valkey.stop()
         postgres.stop()

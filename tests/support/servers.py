@@ -1,11 +1,15 @@
 """Postgres databases and Valkeys of the tests' own."""
 
+import fcntl
 import itertools
 import json
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
 from dispatcher.connections.pool import is_closed
+from dispatcher.local.postgres import Postgres
 from dispatcher.local.server import EmbeddedServer
 from dispatcher.local.valkey import Valkey
 from dispatcher.storage import migrate
@@ -42,10 +47,15 @@ def a_valkey() -> Iterator[Valkey]:
 
 def a_database(server_url: str, template: str = TEMPLATE) -> Iterator[str]:
     """A copy of the database `template`, for as long as somebody uses it."""
-    name = f"tests_{next(_numbers)}"
+    name = _new_name()
     copy_database(server_url, name, template)
     yield in_database(server_url, name)
     execute(server_url, f"drop database {name} with (force)")
+
+
+def _new_name() -> str:
+    """For a database; another process may have some on the same server."""
+    return f"tests_{os.getpid()}_{next(_numbers)}"
 
 
 def copy_database(server_url: str, name: str, template: str = TEMPLATE) -> None:
@@ -85,7 +95,7 @@ class Databases:
         return database.engine if database else None
 
     def _another(self) -> "_Database":
-        name = f"tests_{next(_numbers)}"
+        name = _new_name()
         copy_database(self._server_url, name)
         return _Database(in_database(self._server_url, name))
 
@@ -216,6 +226,46 @@ def make_sign_in_cheap(server_url: str) -> None:
     """A client hashes a password 4,096 times, which shall make guessing costly. This one is no person's."""
     url = urlsplit(server_url)
     execute(server_url, "set scram_iterations = 1", f"alter role {url.username} password '{url.password}'")
+
+
+@contextmanager
+def a_migrated_postgres(run_folder: Path) -> Iterator[Postgres]:
+    """A server, not started yet, with the database TEMPLATE.
+
+    It is made once a run: the first of its processes leaves it in their `run_folder`, and each has a copy of the files.
+    """
+    made, lock = run_folder / "postgres", run_folder / "postgres.lock"
+    with a_folder() as folder:
+        with _held(lock):
+            if not made.exists():
+                _make_server(made)
+            subprocess.run(["cp", "-a", made, folder], check=True)
+        yield Postgres(folder / made.name)
+    with _held(lock):  # the others have their copies; and it is large
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make_server(to: Path) -> None:
+    """Password and data of a server that has ended."""
+    with a_folder() as folder:
+        server = Postgres(folder / "postgres")
+        url = server.start()
+        execute(url, "alter system set fsync = off", "select pg_reload_conf()")
+        make_sign_in_cheap(url)
+        make_template(url)
+        execute(url, "alter system reset fsync")
+        server.stop()
+        draft = to.with_name(f"{to.name}.new")
+        draft.mkdir()
+        subprocess.run(["cp", "-a", server.folder / "password", server.data, draft], check=True)
+        draft.rename(to)
 
 
 def make_template(server_url: str) -> None:

@@ -1,6 +1,7 @@
-"""A Django project's database, which `manage.py migrate` has made, and what its models emitted."""
+"""A database that a Django project shares with the dispatcher, and what its models emitted."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -8,11 +9,12 @@ from django.core.management import call_command
 from django.db import connection
 
 from dispatcher.container import Container
-from dispatcher.storage.engine import Storage
+from dispatcher.storage.engine import Storage, rows
+from dispatcher.storage.secrets import SecretBox
 from tests.support import django_shop
 from tests.support.builders import SECRET_KEY, an_account
 from tests.support.drivers.of_django import connect
-from tests.support.servers import a_database, execute
+from tests.support.servers import a_database
 
 django_shop.set_up()
 
@@ -23,11 +25,23 @@ EMITTED = (
 )
 
 
+OURS = ("accounts", "users", "webhooks", "events", "events_waiting", "deliveries", "attempts")
+SHOP = ("invoice", "label", "invoice_labels", "contact", "silent")
+# Truncated tables would get new files, also for every day's partition: ten times what most of these tests take.
+EMPTY = "; ".join(
+    (
+        "set local session_replication_role = replica",  # in whichever order
+        *(f"delete from dispatcher.{name}" for name in OURS),
+        *(f"delete from django_shop_{name}" for name in SHOP),
+    )
+)
+
+
 @pytest.fixture(scope="module")
-def database_url(postgres_server: str, valkey_server: str) -> Iterator[str]:
-    """It has not been migrated by the dispatcher's own command."""
+def database_url(migrated_server: str, valkey_server: str) -> Iterator[str]:
+    """Django's own tables and the shop's are in it, too; `test_django_runner` has one that only Django has migrated."""
     with pytest.MonkeyPatch.context() as patch:
-        for url in a_database(postgres_server, "template0"):
+        for url in a_database(migrated_server):
             for name, value in {"DATABASE_URL": url, "REDIS_URL": valkey_server, "SECRET_KEYS": SECRET_KEY}.items():
                 patch.setenv(name, value)
             connect("default", url)
@@ -36,14 +50,16 @@ def database_url(postgres_server: str, valkey_server: str) -> Iterator[str]:
             connection.close()
 
 
+@pytest.fixture(scope="module")
+def storage(database_url: str) -> Iterator[Storage]:
+    with closing(Storage(database_url, SecretBox((SECRET_KEY,)))) as storage:
+        yield storage
+
+
 @pytest.fixture
-def account(storage: Storage, container: Container, database_url: str) -> Any:
+def account(storage: Storage, container: Container) -> Any:
     """The only one; nothing is emitted yet."""
-    shop = ", ".join(f"django_shop_{name}" for name in ("invoice", "label", "invoice_labels", "contact", "silent"))
-    ours = ", ".join(
-        f"dispatcher.{name}" for name in ("accounts", "events", "events_waiting", "deliveries", "attempts")
-    )
-    execute(database_url, f"truncate {ours}, {shop} restart identity cascade")
+    storage.transact(rows, EMPTY)
     return an_account(storage)
 
 

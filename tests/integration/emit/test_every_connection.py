@@ -53,32 +53,24 @@ def notified(storage: Storage) -> Iterator[Notified]:
         yield lambda within_s: listener.wait(within_s, stop)
 
 
-def test_an_event_is_there_and_the_workers_notified_at_the_commit_and_not_before(
-    driver: Driver, outbox: Outbox, notified: Notified
-) -> None:
-    driver.begin()
-    event = driver.emit(1)
-    assert outbox() == []
-    assert not notified(0.05)
-
-    driver.end(commit=True)
-
-    assert outbox() == [1]
-    assert notified(10)
-    assert event.new
-    assert event.created_at.utcoffset() == timedelta(0)
-    assert abs(event.created_at - datetime.now(UTC)) < timedelta(minutes=1)
-
-
-def test_nothing_is_there_and_nobody_notified_after_a_rollback(
+def test_an_event_is_there_and_the_workers_notified_at_the_commit_and_not_before_or_after_a_rollback(
     driver: Driver, outbox: Outbox, notified: Notified
 ) -> None:
     driver.begin()
     driver.emit(1)
     driver.end(commit=False)
-
+    driver.begin()
+    event = driver.emit(2)
     assert outbox() == []
     assert not notified(0.05)
+
+    driver.end(commit=True)
+
+    assert outbox() == [2]
+    assert notified(10)
+    assert event.new
+    assert event.created_at.utcoffset() == timedelta(0)
+    assert abs(event.created_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_only_what_was_emitted_since_the_savepoint_is_undone(driver: Driver, outbox: Outbox) -> None:
@@ -93,29 +85,18 @@ def test_only_what_was_emitted_since_the_savepoint_is_undone(driver: Driver, out
     assert outbox() == [1, 3]
 
 
-@pytest.mark.parametrize(("commit", "counts"), [(True, [1, 2, 3]), (False, [])])
-def test_what_is_nested_ends_with_what_is_around_it(
-    driver: Driver, outbox: Outbox, commit: bool, counts: list[int]
-) -> None:
-    driver.begin()
-    driver.emit(1)
-    driver.begin()
-    driver.begin()
-    driver.emit(2)
-    driver.end(commit=True)
-    driver.emit(3)
-    driver.end(commit=True)
-    driver.end(commit=commit)
-
-    assert outbox() == counts
-
-
-def test_without_a_transaction_an_event_is_there_at_once(opened: Open, outbox: Outbox, notified: Notified) -> None:
-    driver = opened(autocommit=True)
-    driver.emit(1)
-
-    assert outbox() == [1]
-    assert notified(10)
+def test_what_is_nested_ends_with_what_is_around_it(driver: Driver, outbox: Outbox) -> None:
+    for commit in (False, True):
+        driver.begin()
+        driver.emit(1)
+        driver.begin()
+        driver.begin()
+        driver.emit(2)
+        driver.end(commit=True)
+        driver.emit(3)
+        driver.end(commit=True)
+        driver.end(commit=commit)
+        assert outbox() == ([1, 2, 3] if commit else [])
 
 
 def test_of_two_events_in_one_transaction_both_are_there_or_none(driver: Driver, outbox: Outbox) -> None:
@@ -177,6 +158,49 @@ def test_a_repeated_key_stands_for_the_first_event(driver: Driver, outbox: Outbo
     assert outbox() == [1]
 
 
+def test_what_is_refused_before_the_insert_leaves_the_transaction_as_it_was(driver: Driver, outbox: Outbox) -> None:
+    driver.begin()
+    driver.emit(1)
+    with pytest.raises(InvalidEvent):
+        driver.emit("many")
+    driver.emit(2)
+    driver.end(commit=True)
+
+    assert outbox() == [1, 2]
+
+
+def test_an_account_that_is_not_there_leaves_the_transaction_as_it_was(driver: Driver, outbox: Outbox) -> None:
+    driver.begin()
+    driver.execute("update dispatcher.accounts set slug = 'pearcorp'")
+    with pytest.raises(AccountNotFound):
+        driver.emit(1)
+    driver.execute("update dispatcher.accounts set slug = 'applecorp'")
+    driver.emit(2)
+    driver.end(commit=True)
+
+    assert outbox() == [2]
+
+
+def test_an_account_that_has_changed_since_the_last_emit_is_looked_up_again(driver: Driver, outbox: Outbox) -> None:
+    driver.begin()
+    driver.emit(1)
+    driver.execute("update dispatcher.accounts set slug = 'pearcorp'")
+    with pytest.raises(AccountNotFound):
+        driver.emit(2)
+    driver.execute("update dispatcher.accounts set slug = 'applecorp', time_zone = 'Asia/Tokyo'")
+    driver.emit(3)
+    driver.end(commit=True)
+
+    assert outbox() == [1, 3]
+
+
+def test_without_a_transaction_an_event_is_there_at_once(opened: Open, outbox: Outbox, notified: Notified) -> None:
+    opened(autocommit=True).emit(1)
+
+    assert outbox() == [1]
+    assert notified(10)
+
+
 def test_without_a_transaction_a_key_waits_for_another_emit_of_it(
     opened: Open, account: Account, storage: Storage, outbox: Outbox
 ) -> None:
@@ -232,44 +256,6 @@ def test_after_a_failed_emit_without_a_transaction_the_connection_is_as_before(o
     driver.emit(2, idempotency_key="k")
 
     assert outbox() == [2]
-
-
-def test_what_is_refused_before_the_insert_leaves_the_transaction_as_it_was(driver: Driver, outbox: Outbox) -> None:
-    driver.begin()
-    driver.emit(1)
-    with pytest.raises(InvalidEvent):
-        driver.emit("many")
-    driver.emit(2)
-    driver.end(commit=True)
-
-    assert outbox() == [1, 2]
-
-
-def test_an_account_that_is_not_there_leaves_the_transaction_as_it_was(
-    driver: Driver, storage: Storage, outbox: Outbox
-) -> None:
-    driver.begin()
-    driver.execute("update dispatcher.accounts set slug = 'pearcorp'")
-    with pytest.raises(AccountNotFound):
-        driver.emit(1)
-    driver.execute("update dispatcher.accounts set slug = 'applecorp'")
-    driver.emit(2)
-    driver.end(commit=True)
-
-    assert outbox() == [2]
-
-
-def test_an_account_that_has_changed_since_the_last_emit_is_looked_up_again(driver: Driver, outbox: Outbox) -> None:
-    driver.begin()
-    driver.emit(1)
-    driver.execute("update dispatcher.accounts set slug = 'pearcorp'")
-    with pytest.raises(AccountNotFound):
-        driver.emit(2)
-    driver.execute("update dispatcher.accounts set slug = 'applecorp', time_zone = 'Asia/Tokyo'")
-    driver.emit(3)
-    driver.end(commit=True)
-
-    assert outbox() == [1, 3]
 
 
 def test_times_are_in_the_time_zone_that_the_account_has_now(

@@ -128,7 +128,7 @@ def test_threads_share_as_many_connections_as_there_may_be(pool: ConnectionPool)
 
 
 def test_threads_that_come_first_at_once_share_them_too(driver: str, database_url: str, hasty_threads: None) -> None:
-    for _ in range(20):
+    for _ in range(7):
         pool, start = ConnectionPool(database_url, 1), Barrier(8)
 
         def first(_: int, pool: ConnectionPool = pool, start: Barrier = start) -> int:
@@ -140,7 +140,7 @@ def test_threads_that_come_first_at_once_share_them_too(driver: str, database_ur
 
 
 def test_a_signal_has_its_receiver_when_any_thread_gets_it(hasty_threads: None) -> None:
-    for _ in range(20):
+    for _ in range(7):
         namespace.clear()
         start = Barrier(8)
 
