@@ -55,9 +55,9 @@ coverage: $(DEV)
 	@.ci/install-debian-packages
 	@$(BIN)/python -m pytest $(FILES) 3 --cov --cov-report=term:skip-covered tests/integration tests/unit
 
-# The faults and attacks of `make test`, many more of each: about ten minutes.
+# The faults and attacks of `make test`, many more of each, and of random examples three times as many: about ten minutes.
 faults: $(DEV)
-	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/attacks
+	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/attacks tests/unit
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .

@@ -35,6 +35,7 @@ from dispatcher.storage.engine import Storage
 from dispatcher.storage.secrets import SecretBox
 from tests.support import forked
 from tests.support.builders import PASSWORD_MEMORY_KIB, SECRET_KEY
+from tests.support.loading import load_from_another_place
 from tests.support.places import a_folder
 from tests.support.servers import Databases, a_database, a_migrated_postgres, a_valkey, execute, idle_sessions
 
@@ -48,8 +49,12 @@ _LONGEST = (
 # What tests start shall hear Ctrl-C, which a shell's background job has switched off for all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The same examples every time; and no deadline, because this machine may have other things to do.
-hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+# The same examples every time, a third of them unless there is a night's time; and no deadline, because this machine
+# may have other things to do.
+EXAMPLES = 100 if os.environ.get("FAULTS") == "long" else 34
+hypothesis.settings.register_profile(
+    "repeatable", max_examples=EXAMPLES, deadline=None, derandomize=True, database=None
+)
 hypothesis.settings.load_profile("repeatable")
 
 
@@ -60,9 +65,10 @@ class ShiftTime(Protocol):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Modules and test cases stay to the end: to walk them again and again was half the CPU of collecting them."""
     gc.disable()
+    load_from_another_place(session.config)
     collected = yield
     gc.freeze()
     gc.enable()
