@@ -1,11 +1,11 @@
 """Django takes psycopg 3 where that is installed, so what it does on psycopg2 is seen by a process without it."""
 
-import os
 import subprocess
 import sys
 
 from tests.integration.emit.conftest import SERVER
 from tests.support.places import ROOT
+from tests.support.processes import clean_environment
 
 PROGRAM = """
 import sys
@@ -17,7 +17,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-k", "django", *files]))
 
 
 def test_the_same_holds_for_django_on_psycopg2(migrated_server: str) -> None:
-    environment = os.environ | {SERVER: migrated_server, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = clean_environment() | {SERVER: migrated_server, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-c", PROGRAM]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
