@@ -29,7 +29,7 @@ from dispatcher.webhooks.versions import changed_versions
 
 Checked = dict[str, Any]
 """Attributes of a webhook as they are stored."""
-Limits = Settings | type[Settings]
+SettingsOrDefaults = Settings | type[Settings]
 """What bounds a webhook's timeout and claim checks: the settings of this process, or their defaults."""
 
 _schema, _of_client = FilteredWebhookSchema(), ClientWebhookSchema()
@@ -42,14 +42,14 @@ def create_webhook(
     *,
     client_id: int | None = None,
     signing_secret: str | None = None,
-    settings: Limits = Settings,
+    settings: SettingsOrDefaults = Settings,
 ) -> Webhook:
     """A new webhook of the account; raises AccountNotFound or InvalidWebhook (messages by field, API v3's body A).
 
     `client_id` is the row's id of the API's client whose it is: only that one sees it there.
     `signing_secret`: one that its receiver has already, for imports; None: a new one.
     """
-    _check_door(attributes, client_id)
+    _check_client_attributes(attributes, client_id)
     schema = _schema if client_id is None else _of_client
     checked = checked_attributes(changed_attributes(None, attributes, settings), schema) | {"client_id": client_id}
 
@@ -73,13 +73,13 @@ def edit_webhook(
     changes: Mapping[str, Any],
     *,
     client_id: int | None = None,
-    settings: Limits = Settings,
+    settings: SettingsOrDefaults = Settings,
 ) -> Webhook:
     """The webhook with `changes`; where it is active now, its pending deliveries resume.
 
     With `client_id` it must be that client's. Raises WebhookNotFound, and what `create_webhook` raises.
     """
-    _check_door(changes, client_id)
+    _check_client_attributes(changes, client_id)
 
     def edit(connection: Connection) -> tuple[Webhook, bool]:
         account = accounts.find(connection, slug)
@@ -103,8 +103,7 @@ def edit_webhook(
     webhook, switched = storage.transact(edit)
     if switched:  # where order is off now, all that it held back is released
         storage.autocommit(order.settle_all, webhook_id=webhook_id)
-    waits = storage.read(deliveries.next_due, webhook_ids=[webhook_id])
-    wake(schedule, waits, afresh=True)  # its owner has acted: whatever was known of the receiver may be over
+    wake(schedule, storage.read(deliveries.next_due, webhook_ids=[webhook_id]), afresh=True)  # health may be outdated
     return webhook
 
 
@@ -123,7 +122,7 @@ def _are_same(events: Any, names: list[str]) -> bool:
     return isinstance(events, list) and all(isinstance(name, str) for name in events) and {*events} == {*names}
 
 
-def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
+def _check_client_attributes(attributes: Mapping[str, Any], client_id: int | None) -> None:
     """A client's webhook is API v3's, which has no filter, no uid, and only HTTP; what was set otherwise stays."""
     if client_id is None:
         return
@@ -134,7 +133,7 @@ def _check_door(attributes: Mapping[str, Any], client_id: int | None) -> None:
 
 
 def changed_attributes(
-    before: Webhook | None, changes: Mapping[str, Any], settings: Limits = Settings
+    before: Webhook | None, changes: Mapping[str, Any], settings: SettingsOrDefaults = Settings
 ) -> dict[str, Any]:
     """All that may be written of a webhook, with `changes`; of a new one where `before` is None.
 

@@ -298,9 +298,8 @@ def claim(
 ) -> Claim:
     """Leases what is due, in one statement: of each webhook of `slots` at most that many.
 
-    Of webhooks with a rate limit, at most as many as `allowed` says, by default one: the caller learns of the limit by
-    this claim. `now_s`: the monotonic clock, now; leases end `lease` later at the earliest. Commit before a byte is
-    sent.
+    Of webhooks with a rate limit, at most as many as `allowed` says, by default one: this claim shows the limit.
+    `now_s`: the monotonic clock; leases end `lease` later at the earliest. Commit before a byte is sent.
     """
     claim_rows = rows(
         connection,
