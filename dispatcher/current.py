@@ -17,7 +17,7 @@ def current_container() -> Container:
     with _lock:
         if _current is None:
             _current = Container(read_settings())
-            _ask_of(_current)
+            _use_lookup_of(_current)
         return _current
 
 
@@ -27,9 +27,9 @@ def use_container(container: Container | None) -> None:
     with _lock:
         _current = container
     use_emitter(None if container is None else lambda: container.emitter)
-    _ask_of(container)
+    _use_lookup_of(container)
 
 
-def _ask_of(container: Container | None) -> None:
+def _use_lookup_of(container: Container | None) -> None:
     """Event types that this process does not know are read from the database."""
     use_lookup(None if container is None else lambda name: container.event_types.ask(name))

@@ -1,4 +1,4 @@
-"""`dispatcher webhook`: who wants which events."""
+"""`dispatcher webhook`: who subscribes to which events."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The catalogue: which events there are, what their bodies hold, version by version, and which webhooks want them."""
+"""The catalogue: which events there are, what their bodies hold, version by version, and who subscribes to them."""
 
 import json
 from collections.abc import Mapping

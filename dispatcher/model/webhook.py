@@ -1,4 +1,4 @@
-"""Who wants events: a URL, the names it subscribed to, and how it is signed and authorised."""
+"""Who subscribes to events: a URL, the names it subscribed to, and how it is signed and authorised."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -66,7 +66,7 @@ class Webhook(Options):
     signing: Signing = Signing.STANDARD
     ordering: Ordering = Ordering.NONE
     superseding: bool = False
-    """Whether a waiting update of a resource gives way to a newer one."""
+    """Whether a pending update of a resource is superseded by a newer one."""
     deactivated_at: datetime | None = None
     deactivated_reason: str | None = None
     """Why the dispatcher disabled it; None: its owner did, or it is active."""

@@ -32,7 +32,7 @@ from dispatcher.storage.engine import Storage
 STRAGGLERS_MAX = 256
 """Drains of this process that wait aside, each in a thread of its own, for slow responses."""
 BUSY_DRAINS, BUSY_PATIENCE_S = 4, 0.05
-"""While this many drains run, a slow response is waited for aside after this short a time: others want the thread."""
+"""While this many drains run, a slow response is waited for aside after this short a time: others need the thread."""
 
 
 class DrainMetrics(Protocol):

@@ -189,7 +189,7 @@ class Schedule:
             self._redis.delete(FAN_OUT)
 
     def keep_fan_out(self) -> bool:
-        """Says that a fan-out of this process stays, and no message is wanted; False where another process's does."""
+        """Says that a fan-out of this process stays, and needs no message; False where another process's does."""
         with translated():
             if not self._redis.set(FAN_OUT, self.owner, nx=True, px=_FAN_OUT_TTL_MS):
                 if self._redis.get(FAN_OUT) not in (_MESSAGE, str(self.owner)):

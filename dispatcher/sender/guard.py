@@ -1,7 +1,7 @@
 """Which addresses may be sent to. Asked at the moment a socket opens, about the very address it will connect to.
 
 Not for URLs or names: a name is harmless until it has an address, and a name checked earlier may have another one
-by then. `ipaddress.is_global` is not asked, because it is wrong in places (on Python 3.11 for 64:ff9b:1::/48,
+by then. `ipaddress.is_global` is not used, because it is wrong in places (on Python 3.11 for 64:ff9b:1::/48,
 2002::/16, 3fff::/20, 192.88.99.0/24 and more), so the table is written out.
 """
 

@@ -1,6 +1,6 @@
 """The way to the operators' mail server: one connection for several messages, and errors in words for people.
 
-The server is the operators' own, so the guard of addresses is not asked.
+The server is the operators' own, so its address is not checked.
 """
 
 import smtplib

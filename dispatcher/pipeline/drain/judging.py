@@ -91,7 +91,7 @@ class Outcomes:
         return self._policy.publish_successes or delivery.attempt_number > 1
 
     def _heed(self, lane: Lane, verdict: Verdict) -> None:
-        """Lets the receiver alone where it asked for that, or where its breaker opens or a probe has failed."""
+        """Pauses the webhook where its receiver asked for that, its breaker opens or a probe has failed."""
         pauses_s = [verdict.pause.total_seconds()] if verdict.pause else []
         is_open = lane.health.is_open(self._policy.breaker)
         if is_open and not lane.is_paused:  # what comes back after it has opened is no probe

@@ -1,4 +1,4 @@
-"""Webhooks: who wants which events, with secrets encrypted. Never deleted, only marked: attempts point to them."""
+"""Webhooks, and what they subscribe to, with secrets encrypted. Never deleted, only marked: attempts point to them."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -110,11 +110,11 @@ class Overtaken(Exception):
 
 
 def fan_out(connection: Connection, limit: int, *, without: Collection[int] = ()) -> FanOut:
-    """Takes up to `limit` events out of the outbox and makes one delivery for each webhook that wants them.
+    """Takes up to `limit` events out of the outbox and creates a delivery of each for every subscribed webhook.
 
-    Where a webhook asked for it, older updates of a resource give way, and its later deliveries are held back. Events
-    of the accounts in `without` are left. It needs a transaction. Raises Overtaken where the order of an account's
-    events would be lost.
+    Older updates are superseded and later deliveries held back where the webhook is set to do so. Events of the
+    accounts in `without` are left. It needs a transaction. Raises Overtaken where the order of an account's events
+    would be lost.
     """
     event_count, delivery_count, webhook_ids, event_ids, with_resource = rows(
         connection, _FAN_OUT, limit=limit, without=array(without)
