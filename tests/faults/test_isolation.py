@@ -29,7 +29,7 @@ def start_of_procfile(cluster: Cluster, name: str) -> Program:
 @pytest.mark.parametrize("hanging", [1, 50])
 def test_healthy_webhooks_get_everything_while_others_hang(cluster: Cluster, receiver: Receiver, hanging: int) -> None:
     cluster.env |= LONGER
-    count, healthy = bounded(15, 400), WEBHOOKS - hanging
+    count, healthy = bounded(10, 400), WEBHOOKS - hanging
     for number in range(hanging):
         cluster.webhook(receiver.script(f"/hangs/{number}", Answer(delay_s=600)))
     for number in range(healthy):

@@ -47,7 +47,7 @@ def arrivals(receiver: Receiver, path: str) -> dict[int, list[int]]:
 
 def test_updates_arrive_in_the_order_of_their_commits(cluster: Cluster, receiver: Receiver, rng: random.Random) -> None:
     cluster.env |= SHORTER
-    updates, resources, kill_count = bounded(400, 10_000), bounded(10, 40), bounded(2, 25)
+    updates, resources, kill_count = bounded(200, 10_000), bounded(10, 40), bounded(2, 25)
     failing = [Answer(status=500 if rng.random() < 0.05 else 200) for _ in range(updates // 2)]
     for path, superseding in (("/each", False), ("/newest", True)):
         attributes = {"webhook_url": receiver.script(path, *failing, Answer()), "events": ["invoice_updated"]}

@@ -71,20 +71,20 @@ def test_very_much_that_waits_for_a_dead_receiver_costs_nobody_anything(cluster:
     dead = cluster.webhook(receiver.script("/dead", Answer(status=500)), "inbox_file_removed_all")
     worker = cluster.start_worker()
 
-    def slowest_of(events: int) -> float:
-        return max(answered_after_s(cluster, receiver) for _ in range(events))
+    def p95_of(events: int) -> float:
+        return sorted(answered_after_s(cluster, receiver) for _ in range(events))[round(events * 0.95) - 1]
 
-    slowest_of(30)
+    p95_of(20)
     memory_mb, redis_mb = resident_mb(worker.pid), redis_memory_mb(cluster)
     for _ in range(count // 50_000):
         cluster.rows(LAY_DOWN, account=cluster.account.id, webhook=dead, count=50_000)
     cluster.container.reconciler.reconcile()
-    receiver.wait_for(30 + 13, 60)  # the failures that open its breaker, and a few probes
+    receiver.wait_for(20 + 13, 60)  # the failures that open its breaker, and a few probes
 
-    assert slowest_of(30) < 1.0
+    assert p95_of(20) < 1.0
     assert resident_mb(worker.pid) < memory_mb * 1.2
     assert redis_memory_mb(cluster) < redis_mb + 1.0
-    wait_until(cluster.states, lambda states: states == {"delivered": 60, "pending": count}, 10)
+    wait_until(cluster.states, lambda states: states == {"delivered": 40, "pending": count}, 10)
     status = cluster.start("dispatcher", "status", "--json")
     assert status.wait(10) == 0
     (shown,) = json.loads(status.output)["webhooks"]
@@ -97,8 +97,11 @@ def answered_after_s(cluster: Cluster, receiver: Receiver) -> float:
     before = len(receiver.requests)
     began_s = time.monotonic()
     cluster.emit()
-    eventually(lambda: any(one.path == "/well" for one in receiver.requests[before:]), 20, "its POST")
-    return time.monotonic() - began_s
+
+    def posted() -> list[float]:
+        return [one.received_s for one in receiver.requests[before:] if one.path == "/well"]
+
+    return eventually(posted, 20, "its POST")[0] - began_s
 
 
 def redis_memory_mb(cluster: Cluster) -> float:

@@ -17,14 +17,13 @@ def arrived_since(receiver: Receiver, before: int) -> bool:
 
 
 def test_a_redis_that_is_emptied_and_killed_in_turn_loses_nothing(cluster: Cluster, receiver: Receiver) -> None:
-    events = bounded(1_200, 10_000)
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     cluster.start_worker()
     cluster.start_worker()
 
-    with cluster.emitting(events, chunk=20, pause_s=0.3 if events < 5_000 else 0.05) as emitting:
-        for turn in range(6):
-            receiver.wait_for(events * (turn + 1) // 9, 60)
+    with cluster.emitting(1_000_000, chunk=10, pause_s=bounded(0.15, 0.01)) as emitting:
+        for turn in range(bounded(4, 12)):
+            receiver.wait_for(len(receiver.requests) + bounded(50, 800), 60)
             if turn % 2:
                 cluster.valkey.kill()
                 cluster.valkey.restart()
@@ -33,6 +32,8 @@ def test_a_redis_that_is_emptied_and_killed_in_turn_loses_nothing(cluster: Clust
                     client.flushall()
             before = len(receiver.requests)
             eventually(lambda b=before: arrived_since(receiver, b), 15, "deliveries again")
+        emitting.enough.set()
+    events = len(emitting.accepted)
     cluster.wait_until_delivered(events, 60)
 
     assert emitting.refused == []
