@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,6 +63,14 @@ class ShiftTime(Protocol):
     """Moves Postgres' idea of now so many seconds ahead of the real one, for all sessions of the test's database."""
 
     def __call__(self, seconds: float) -> None: ...
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where xdist has several processes, they share the one that programs are forked off."""
+    if getattr(config.option, "numprocesses", None):
+        shared = ExitStack()
+        shared.enter_context(forked.sharing())
+        config.add_cleanup(shared.close)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,6 +6,8 @@ import does (PYTHONPATH, LD_PRELOAD) needs a program of its own, as production s
 
     with forked.running():                   in the main thread: the kernel ends a process with the thread that began it
         forked.start(command, ...)           as subprocess.Popen, as far as tests need it
+
+Within `sharing` that is imported once for all processes of a run: each would need 2 s of CPU for it.
 """
 
 import json
@@ -14,10 +16,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -80,27 +83,40 @@ class _Parent:
 
 
 _parent: _Parent | None = None
+_ADDRESS = "PYTEST_FORKED"  # among the variables that no program gets
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """While the block lasts, what `start` starts is forked off one process, here and in processes started meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = str(Path(folder) / "forked")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen()
+            process = child.start(
+                [sys.executable, "-u", "-m", "tests.support.preloaded", str(listener.fileno())],
+                death_signal=signal.SIGKILL,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(listener.fileno(),),
+            )
+        os.environ[_ADDRESS] = address
+        yield
+        del os.environ[_ADDRESS]
+        child.end(process, (signal.SIGTERM, 1.0))
 
 
 @contextmanager
 def running() -> Iterator[None]:
     """While the block lasts, `start` works in this process; one block may be within another."""
     global _parent
-    ours, theirs = socket.socketpair()
-    with ours:
-        process = child.start(
-            [sys.executable, "-u", "-m", "tests.support.preloaded", str(theirs.fileno())],
-            death_signal=signal.SIGKILL,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-        )
-        theirs.close()
-        before, _parent = _parent, _Parent(ours)
+    with nullcontext() if _ADDRESS in os.environ else sharing(), socket.socket(socket.AF_UNIX) as line:
+        line.connect(os.environ[_ADDRESS])
+        before, _parent = _parent, _Parent(line)
         yield
         _parent.close()
         _parent = before
-    child.end(process, (signal.SIGTERM, 1.0))
 
 
 def suits(command: Sequence[str], env: Mapping[str, str]) -> bool:

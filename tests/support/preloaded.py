@@ -1,7 +1,7 @@
-"""The process that `forked` talks to: it has imported what a program needs, and forks one for each request.
+"""The process that `forked` talks to: it imports what a program needs, and forks one for each request.
 
-`python -u -m tests.support.preloaded FD` answers on the socket FD, a line of JSON for each: a process's id, or the exit
-code of one that has ended.
+`python -u -m tests.support.preloaded FD` listens on the socket FD, and forks for each connection a process that answers
+a line of JSON for each request: the id of one that it has forked, or the exit code of one that has ended.
 """
 
 import gc
@@ -17,8 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import celery.__main__
-
 import dispatcher.cli
 from dispatcher.processes import child
 from tests.support.forked import say
@@ -31,20 +29,45 @@ def _run_script() -> None:
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
+def _run_celery() -> None:
+    importlib.import_module("celery.__main__").main()
+
+
 _PROGRAMS: dict[str, Callable[[], Any]] = {
-    "celery": celery.__main__.main,
+    "celery": _run_celery,
     "dispatcher": dispatcher.cli.main,
     "python": _run_script,
 }
 _PACKAGES = ("pipeline", "storage", "schedule", "sender", "broker", "model")
 _MODULES = [
-    *("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer", "celery.worker.components"),
-    *("celery.concurrency.thread", "celery.events.state", "kombu.transport.redis", "dispatcher.container"),
-    *("dispatcher.cli.root", "dispatcher.cli.serve", "dispatcher.web.server", "uvicorn.lifespan.on", "uvloop"),
+    *("celery.__main__", "celery.bin.celery", "celery.apps.worker", "celery.worker.consumer"),
+    *("celery.worker.components", "celery.concurrency.thread", "celery.events.state", "kombu.transport.redis"),
+    *("dispatcher.container", "dispatcher.cli.root", "dispatcher.cli.serve", "dispatcher.web.server"),
+    *("uvicorn.lifespan.on", "uvloop"),
 ]
 
 
 def _main() -> NoReturn:
+    line = _accepted(socket.socket(fileno=int(sys.argv[1])))
+    request = _serve(line)
+    line.close()
+    _become(request)
+
+
+def _accepted(listener: socket.socket) -> socket.socket:
+    """A connection; returns in the process that was forked for it."""
+    dies_with_us = child.die_with_parent(signal.SIGKILL)
+    line, _ = listener.accept()
+    _import_all()  # now, as some runs of tests need no program
+    while os.fork():
+        line.close()
+        line, _ = listener.accept()
+    dies_with_us()
+    listener.close()
+    return line
+
+
+def _import_all() -> None:
     for name in _MODULES:
         importlib.import_module(name)
     for package in _PACKAGES:
@@ -52,10 +75,6 @@ def _main() -> NoReturn:
             if "migrations" not in module.name:
                 importlib.import_module(module.name)
     gc.freeze()  # or each fork walks all of it, at its end above all, and copies it by that
-    line = socket.socket(fileno=int(sys.argv[1]))
-    request = _serve(line)
-    line.close()
-    _become(request)
 
 
 def _serve(line: socket.socket) -> Any:
