@@ -55,9 +55,9 @@ coverage: $(DEV)
 	@.ci/install-debian-packages
 	@$(BIN)/python -m pytest $(FILES) 3 --cov --cov-report=term:skip-covered tests/integration tests/unit
 
-# The faults and attacks of `make test`, many more of each, and of random examples three times as many: about ten minutes.
+# The faults, attacks and made-up requests of `make test`, many more of each, and of random examples three times as many.
 faults: $(DEV)
-	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/attacks tests/unit
+	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/attacks tests/unit tests/integration/api/test_schemathesis.py
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .
