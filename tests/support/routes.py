@@ -51,7 +51,6 @@ ROUTES = (
     _route(f"POST {_ACCOUNT}/webhooks.json", "webhooks", _HOOK),
     _route(f"GET {_WEBHOOK}.json", "webhooks", owned=True),
     _route(f"PATCH {_WEBHOOK}.json", "webhooks", {"active": True}, owned=True),
-    _route(f"DELETE {_WEBHOOK}.json", "webhooks", owned=True),
     _route(
         f"GET {_ACCOUNT}/webhooks/{{failed_deliveries_uuid}}/failed_deliveries.json", "webhooks", paged=True, owned=True
     ),
@@ -69,9 +68,11 @@ ROUTES = (
     _route(f"GET {_ACCOUNT}/replays.json", "deliveries", paged=True),
     _route(f"POST {_ACCOUNT}/replays.json", "deliveries", _REPLAY),
     _route(f"GET {_ONE_REPLAY}.json", "deliveries", owned=True),
-    _route(f"DELETE {_ONE_REPLAY}.json", "deliveries", owned=True),
     _route(f"POST {_ONE_REPLAY}/resume.json", "deliveries", owned=True),
+    _route(f"DELETE {_ONE_REPLAY}.json", "deliveries", owned=True),
+    _route(f"DELETE {_WEBHOOK}.json", "webhooks", owned=True),
 )
+"""In an order in which all succeed on the same things."""
 
 
 def things_of(api: Api) -> dict[str, Any]:

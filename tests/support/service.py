@@ -5,12 +5,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import requests
-
 from dispatcher.access import service_tokens
 from dispatcher.container import Container
 from dispatcher.storage.admin.service_tokens import FULL, ServiceToken
-from tests.support.api import Calls, Server, a_delivery
+from tests.support.api import Calls, Server, a_delivery, request
 from tests.support.event_types import TYPE
 
 
@@ -32,7 +30,7 @@ class Service(Calls):
     def call(self, method: str, path: str, *, headers: dict[str, str] | None = None, **given: Any) -> Any:
         """`path` is below /api/v1; `given` are requests' own."""
         sent = {"Authorization": f"Bearer {self.text}"} | (headers or {})
-        return requests.request(method, f"{self.server.url}/api/v1{path}", headers=sent, timeout=30, **given)
+        return request(method, f"{self.server.url}/api/v1{path}", headers=sent, **given)
 
 
 POLLED = {"delivery": "poll", "events": ["inbox_file_removed_all"]}

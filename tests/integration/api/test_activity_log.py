@@ -66,14 +66,14 @@ def test_it_can_begin_at_a_time(api: Api, emit: Any) -> None:
     assert len(names(api.get("/events.json?since=0001-01-02T00:00:00Z"))) == 2
 
 
-@pytest.mark.parametrize(
-    "query", ["since=noon", "since=2024-06-13", "since=2024-06-13T12:00:00", "since=0001-01-01T00:00:00%2B14:00",
-              "since=9999-12-31T23:59:59-14:00", "since=", "subject_id=x", "subject_id=-1", "page=0", "page=x"],
-)  # fmt: skip
-def test_a_query_that_says_nothing_is_malformed(api: Api, query: str) -> None:
-    for path in ("/events.json", "/events/paid.json"):
-        answer = api.get(f"{path}?{query}")
-        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+def test_a_query_that_says_nothing_is_malformed(api: Api) -> None:
+    for query in (
+        "since=noon", "since=2024-06-13", "since=2024-06-13T12:00:00", "since=0001-01-01T00:00:00%2B14:00",
+        "since=9999-12-31T23:59:59-14:00", "since=", "subject_id=x", "subject_id=-1", "page=0", "page=x",
+    ):  # fmt: skip
+        for path in ("/events.json", "/events/paid.json"):
+            answer = api.get(f"{path}?{query}")
+            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), query
 
 
 def test_it_can_be_of_one_subject(api: Api, emit: Any) -> None:

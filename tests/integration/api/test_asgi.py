@@ -180,12 +180,12 @@ def test_with_a_token_it_is(echo: Echo, container: Container, token: tuple[bytes
     assert ask(echo, container, Client(part(b"a")), token, path=API_PATH, length=1).answer == (200, "ok")
 
 
-@pytest.mark.parametrize("length", [FORM_LIMIT + 1, 10**40])
-def test_who_has_no_token_may_send_a_form_and_not_more(echo: Echo, container: Container, length: int) -> None:
-    client = ask(echo, container, Client(part(b"a", more=True)), length=length)
+def test_who_has_no_token_may_send_a_form_and_not_more(echo: Echo, container: Container) -> None:
+    for length in (FORM_LIMIT + 1, 10**40):
+        client = ask(echo, container, Client(part(b"a", more=True)), length=length)
 
-    assert client.answer == (413, "The body is larger than 64 KiB")
-    assert client.read == 0
+        assert client.answer == (413, "The body is larger than 64 KiB")
+        assert client.read == 0
 
 
 def test_a_body_that_is_announced_as_too_large_is_not_read(

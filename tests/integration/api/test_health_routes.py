@@ -1,6 +1,7 @@
 """/healthz, /readyz and /metrics: what they say when all is well, and when a part is missing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,12 +73,13 @@ def test_without_postgres_and_redis_it_lives_and_says_what_is_missing(call: Any,
         assert not {"hidden", "nobody", "127.0.0.1"} & set(answer.text.replace(":", " ").split())
 
 
-def test_a_database_without_migrations_is_not_ready(
-    call: Any, serve: Callable[..., Server], empty_database_url: str
-) -> None:
-    server = serve(DATABASE_URL=empty_database_url)
+def test_a_database_without_migrations_is_not_ready(container: Container, empty_database_url: str) -> None:
+    fresh = Container(replace(container.settings, database_url=empty_database_url))
 
-    assert call("/readyz", server).json()["problems"]["postgres"] == "has pending migrations; run: dispatcher migrate"
+    problems = create_app(fresh).test_client().get("/readyz").get_json()["problems"]
+    fresh.close()
+
+    assert problems["postgres"] == "has pending migrations; run: dispatcher migrate"
 
 
 def test_the_metrics_are_read_from_the_rows(call: Any, api: Api, a_worker_lives: None) -> None:

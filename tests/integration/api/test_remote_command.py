@@ -173,9 +173,8 @@ def test_an_event_is_emitted_once_for_a_key(remote: Any) -> None:
     assert (first["new"], again["new"], again["id"]) == (True, False, first["id"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
+def test_what_is_wrong_is_said_in_one_line(remote: Any) -> None:
+    for arguments, said in (
         (["webhook", "show", "999999"], "webhook 999999 does not exist"),
         (["webhook", "ping", "999999"], "webhook 999999 does not exist"),
         (["deliveries", "show", "999"], "delivery '999' does not exist"),
@@ -184,14 +183,11 @@ def test_an_event_is_emitted_once_for_a_key(remote: Any) -> None:
         (["webhook", "create", "--url", "ftp://a", "--event", "invoice_paid"], "webhook_url is invalid"),
         (["webhook", "create", "--url", "https://a.test"], "events can't be empty"),
         (["webhook", "list", "--account", "somebody-elses"], "The record does not exist (not_found)"),
-    ],
-)
-def test_what_is_wrong_is_said_in_one_line(remote: Any, arguments: list[str], said: str) -> None:
-    done = run(*arguments, code=1)
+    ):
+        done = run(*arguments, code=1)
 
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"error: {said}")
-    assert done.stderr.count("\n") == 1
+        assert (done.stdout, done.stderr.count("\n")) == ("", 1), arguments
+        assert done.stderr.startswith(f"error: {said}")
 
 
 def test_a_body_that_is_no_event_is_refused_by_path(remote: Any) -> None:
@@ -200,22 +196,20 @@ def test_a_body_that_is_no_event_is_refused_by_path(remote: Any) -> None:
     assert done.stderr == "error: body.invoice.id not an integer\n"
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "said"),
-    [
+def test_a_wrong_setting_is_said_in_one_line(remote: Any) -> None:
+    for variable, value, said in (
         ("DISPATCHER_API", "http://127.0.0.1:9/api/v3", "http://127.0.0.1:9/api/v3 did not respond: ConnectionError"),
         ("DISPATCHER_API", "ftp://127.0.0.1", "DISPATCHER_API: must begin with https:// or http://"),
         ("DISPATCHER_CLIENT_ID", "", "DISPATCHER_CLIENT_ID: required: the client that commands act as"),
         ("DISPATCHER_CLIENT_SECRET", "wrong", ""),
-    ],
-)
-def test_a_wrong_setting_is_said_in_one_line(remote: Any, variable: str, value: str, said: str) -> None:
-    remote.setenv(variable, value)
+    ):
+        with remote.context() as changed:
+            changed.setenv(variable, value)
+            done = run("webhook", "list", code=1)
 
-    done = run("webhook", "list", code=1)
-    assert done.stderr.startswith(f"error: {said}")
-    assert done.stderr.count("\n") == 1
-    assert "(invalid_client)" in done.stderr or said
+        assert done.stderr.startswith(f"error: {said}"), done.stderr
+        assert done.stderr.count("\n") == 1
+        assert "(invalid_client)" in done.stderr or said
 
 
 def test_what_is_no_api_is_said_so(remote: Any) -> None:

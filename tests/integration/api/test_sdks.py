@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
-from datamodel_code_generator.__main__ import main as codegen
 
 from dispatcher.cli.root import main
 from dispatcher.container import Container
@@ -24,7 +23,6 @@ from dispatcher.schemas.active_catalogues import Catalogues, use
 from dispatcher.sdk import AccountClient, ApiError, NoResponse, NotFound, ServiceClient, SignatureMismatch, verify
 from dispatcher.sdk.service_models import NewEvent, WebhookInput
 from dispatcher.storage.pipeline import events
-from sdks import generate
 from tests.support import npm, shop
 from tests.support.api import Server
 from tests.support.places import ROOT, a_folder
@@ -53,6 +51,8 @@ def follow(heading: str, folder: Path, packages: Path) -> None:
             cli = packages / arguments[0] / "bin" / "cli.js"
             subprocess.run([npm.NODE, cli, *arguments[1:]], cwd=folder, check=True, capture_output=True, timeout=60)
         elif program == "datamodel-codegen":
+            from datamodel_code_generator.__main__ import main as codegen  # noqa: PLC0415 -- see `sdks`
+
             with chdir(folder):
                 assert codegen(arguments) == 0
         else:
@@ -62,6 +62,9 @@ def follow(heading: str, folder: Path, packages: Path) -> None:
 @pytest.fixture(scope="module")
 def sdks() -> Iterator[Path]:
     """A copy of sdks/, generated afresh, and TypeScript's compiled, with the trip beside it."""
+    # Here, as every process of a run collects this file and one of them needs it: a second of CPU each.
+    from sdks import generate  # noqa: PLC0415
+
     with a_folder() as folder:
         shutil.copytree(
             ROOT / "sdks", folder, ignore=shutil.ignore_patterns("node_modules", "dist"), dirs_exist_ok=True

@@ -1,20 +1,19 @@
 """Webhooks as API v3 has them, and what comes on top."""
 
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
-
-import pytest
 
 from dispatcher.container import Container
 from dispatcher.model.account import Account
 from dispatcher.model.options import OPTION_DEFAULTS
 from dispatcher.storage.admin import webhooks
 from dispatcher.storage.engine import scalar
+from dispatcher.web.app import create_app
 from dispatcher.webhooks.edit import edit_webhook
-from tests.support.api import Api, Server
+from tests.support.api import AGENT, Api
 from tests.support.builders import a_webhook
 from tests.support.receiver import Authority
 from tests.support.waiting import eventually
@@ -145,13 +144,6 @@ def test_pages_have_forty_and_the_one_past_the_end_is_empty(api: Api) -> None:
     assert api.get("/webhooks.json").json() == pages[0]
 
 
-@pytest.mark.parametrize("page", ["0", "-1", "x", "1.5", "", "٣", "1" * 40, "1\0"])
-def test_what_is_no_page_is_refused(api: Api, page: str) -> None:
-    answer = api.get("/webhooks.json", params={"page": page})
-
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
-
-
 def test_a_client_sees_its_own_webhooks_only(api: Api) -> None:
     mine, by_command = created(api), a_webhook(api.container.storage, api.account)
     other = api.another()
@@ -169,7 +161,7 @@ def test_a_client_sees_its_own_webhooks_only(api: Api) -> None:
     assert other.get(f"/webhooks/{theirs['id']}.json").json()["active"] is True
 
 
-INVALID = [
+INVALID: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"events": []}, {"events": ["can't be empty"]}),
     ({"events": None}, {"events": ["can't be empty"]}),
     ({"events": ["invoice_exploded"]}, {"events": [f'{NOT_IN_LIST}: "invoice_exploded"; did you mean {NEAREST}?']}),
@@ -202,18 +194,15 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("given", "messages"), INVALID)
-def test_invalid_data_are_told_by_field_on_create_and_on_change(
-    api: Api, given: dict[str, Any], messages: dict[str, Any]
-) -> None:
+def test_invalid_data_are_told_by_field_on_create_and_on_change(api: Api) -> None:
     made = created(api)
 
-    for answer in (
-        api.post("/webhooks.json", json=GIVEN | given),
-        api.patch(f"/webhooks/{made['id']}.json", json=given),
-    ):
-        assert answer.status_code == 422
-        assert answer.json() == {"errors": messages}
+    for given, messages in INVALID:
+        for answer in (
+            api.post("/webhooks.json", json=GIVEN | given),
+            api.patch(f"/webhooks/{made['id']}.json", json=given),
+        ):
+            assert (answer.status_code, answer.json()) == (422, {"errors": messages}), str(given)[:100]
     assert api.get("/webhooks.json").json() == [made]
 
 
@@ -305,16 +294,17 @@ def test_another_include_is_refused(api: Api) -> None:
     assert api.get("/webhooks.json", params={"include": "secrets"}).status_code == 400
 
 
-def test_urls_are_those_of_the_public_address_where_there_is_one(
-    serve: Callable[..., Server], container: Container, account: Account
-) -> None:
-    server = serve(DISPATCHER_PUBLIC_URL="https://hooks.example.com/")
-    api = Api.of(server, container, account)
+def test_urls_are_those_of_the_public_address_where_there_is_one(api: Api, container: Container) -> None:
+    public = Container(replace(container.settings, public_url="https://hooks.example.com/"))
+    headers = {"Authorization": f"Bearer {api.token}", "User-Agent": AGENT}
 
-    answer = api.post("/webhooks.json", json=GIVEN)
+    path = f"/api/v3{api.path('/webhooks.json')}"
+    answer = create_app(public).test_client().post(path, json=GIVEN, headers=headers)
+    public.close()
 
-    root = f"https://hooks.example.com/api/v3/accounts/{account.slug}/webhooks/"
-    assert answer.headers["Location"] == answer.json()["url"] == f"{root}{answer.json()['id']}.json"
+    root = f"https://hooks.example.com/api/v3/accounts/{api.account.slug}/webhooks/"
+    made = answer.get_json()
+    assert answer.headers["Location"] == made["url"] == f"{root}{made['id']}.json"
 
 
 def test_a_client_revoked_in_the_middle_leaves_no_webhook_behind(api: Api) -> None:

@@ -83,7 +83,7 @@ const { poll_token: token } = ok(
 );
 const counts: number[] = [];
 const polling = () =>
-  poll<Removed>(`${given.url}/api/v1`, token, path.external_id, polled.id, { secrets: polled.signing_secret, stopWhenEmpty: true });
+  poll<Removed>(`${given.url}/api/v1`, token, path.external_id, polled.id, { secrets: polled.signing_secret, stopWhenEmpty: true, waitS: 0 });
 for await (const one of polling()) if (counts.push(one.data.body.inbox_files.count) === 2) break; // the second is not handled
 counts.push(...(await whole(polling())).map((one) => one.data.body.inbox_files.count));
 
