@@ -325,7 +325,7 @@ def test_requests_over_a_quota_are_noted_in_the_background(told: Told, storage: 
     for quota in (ACCOUNT_EMITS, PAYLOADS):
         for _ in range(3):
             access.limiter.spend(account.id, quota, 2)
-    eventually(lambda: told.sql("select quota from dispatcher.quotas_reached"), 5, "a note")
+    eventually(lambda: told.sql("select quota from dispatcher.quotas_reached"), what="a note")
 
     assert told.sql("select owner_id, quota from dispatcher.quotas_reached") == [(account.id, "account_emits")]
 

@@ -1,7 +1,7 @@
 """`dispatcher replay --since ...`: a job is made, followed, left, stopped and let go on."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -162,9 +162,8 @@ def test_it_is_followed_stopped_let_go_on_and_listed(
     assert run("--resume", "1").stdout.splitlines()[-1] == "replay 1 done: 25 of 25 sent"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
+def test_a_wrong_use_is_a_usage_error(run: Callable[..., Result]) -> None:
+    wrong: list[tuple[Sequence[str], str]] = [
         ([], "Missing argument 'DELIVERY', or option '--since'."),
         (["7", *SINCE], "DELIVERY and --since are mutually exclusive."),
         (["--follow", "1", "--stop", "1"], "--follow and --stop are mutually exclusive."),
@@ -173,16 +172,13 @@ def test_it_is_followed_stopped_let_go_on_and_listed(
         (SINCE, "Missing option '--account'."),
         (["--account", "applecorp", *SINCE, "--state", "pending"], "Invalid value for '--state'"),
         (["--account", "applecorp", *SINCE, "--event", "invoice_eaten"], "Invalid value for '--event'"),
-    ],
-    ids=str,
-)
-def test_a_wrong_use_is_a_usage_error(run: Callable[..., Result], arguments: list[str], said: str) -> None:
-    assert said in run(*arguments, code=2).stderr
+    ]
+    for arguments, said in wrong:
+        assert said in run(*arguments, code=2).stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
+def test_what_is_refused_is_said_in_one_line(run: Callable[..., Result]) -> None:
+    for arguments, said in (
         (["--account", "nobody", *SINCE], "account 'nobody' does not exist"),
         (["--account", "applecorp", "--since", "noon"], "since not a date and time"),
         (["--account", "applecorp", *SINCE, "--until", "2025-01-01T00:00Z"], "until must be after since"),
@@ -192,13 +188,8 @@ def test_a_wrong_use_is_a_usage_error(run: Callable[..., Result], arguments: lis
         (["--follow", "99"], "replay 99 does not exist"),
         (["--stop", "99"], "replay 99 does not exist"),
         (["--resume", "99", "--account", "applecorp"], "replay 99 does not exist"),
-    ],
-    ids=str,
-)
-def test_what_is_refused_is_said_in_one_line(
-    run: Callable[..., Result], arguments: list[Any] | list[str], said: str
-) -> None:
-    done = run(*arguments, code=1)
+    ):
+        done = run(*arguments, code=1)
 
-    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
-    assert done.stderr.startswith(f"error: {said}")
+        assert (done.stdout, done.stderr.count("\n")) == ("", 1), arguments
+        assert done.stderr.startswith(f"error: {said}")
