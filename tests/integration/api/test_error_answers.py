@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from dispatcher.container import Container
-from dispatcher.local.postgres import Postgres
-from dispatcher.storage import migrate
 from tests.support.api import AGENT, Api, Server, send
 from tests.support.builders import an_account
-from tests.support.places import a_folder
+from tests.support.servers import TEMPLATE, a_migrated_postgres, in_database
 
 
 def test_invalid_data_are_told_by_field(api: Api) -> None:
@@ -70,14 +69,11 @@ def test_pages_of_others_have_no_quota(api: Api) -> None:
 
 
 def test_a_postgres_that_is_down_is_told_as_a_fault_that_passes(
-    serve: Callable[..., Server], container: Container
+    serve: Callable[..., Server], container: Container, run_folder: Path
 ) -> None:
-    with a_folder() as folder:
-        folder.chmod(0o711)
-        postgres = Postgres(folder / "postgres")
-        url = postgres.start()
+    with a_migrated_postgres(run_folder) as postgres:
+        url = in_database(postgres.start(), TEMPLATE)
         other = Container(replace(container.settings, database_url=url))
-        migrate.upgrade(other.storage)
         api = Api.of(serve(DATABASE_URL=url), other, an_account(other.storage, "acme"))
         assert api.get("user.json").status_code == 200
 
