@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import redis
 
+from dispatcher.local.env_file import running_environment
 from dispatcher.local.postgres import Postgres
 from dispatcher.local.valkey import Valkey
 from tests.support import npm
 from tests.support.places import ROOT
 from tests.support.ports import free_port
-from tests.support.processes import PROGRAMS, Program
+from tests.support.processes import PROGRAMS, Program, is_alive, processes_with
 from tests.support.servers import a_database
 from tests.support.waiting import eventually
 
@@ -44,7 +45,7 @@ def start(programs: list[Program], example: Path, folder: Path, **env: str) -> t
     up = Program(
         [PROGRAMS / "dispatcher", "up", "--folder", folder / "data"],
         cwd=example,
-        env={"SHOP_PORT": str(port), "RECEIVER_PORT": str(free_port(1)), "PYTHONDONTWRITEBYTECODE": "1"} | env,
+        env={"SHOP_PORT": str(port), "RECEIVER_PORT": str(free_port(1))} | env,
         log=folder / "up.log",
     )
     programs.append(up)
@@ -68,10 +69,19 @@ def servers(mortal_servers: tuple[Postgres, Valkey]) -> Iterator[dict[str, str]]
         yield {"DATABASE_URL": url, "REDIS_URL": valkey.url}
 
 
-def test_with_servers_of_its_own_what_the_shop_commits_arrives(folder: Path, programs: list[Program]) -> None:
-    up, shop = start(programs, EXAMPLES / "fastapi_shop", folder)
+def test_with_servers_of_its_own_what_the_shop_commits_arrives_and_a_kill_leaves_nothing(
+    folder: Path, programs: list[Program]
+) -> None:
+    mark = f"MARK={folder}"
+    up, shop = start(programs, EXAMPLES / "fastapi_shop", folder, MARK=str(folder))
     check(up, shop)
-    stop(up)
+    servers = [int((folder / "data" / name / "server").read_text()) for name in ("postgres", "valkey")]
+    assert running_environment(folder / "data") != {}
+
+    up.kill()  # and only this process
+
+    eventually(lambda: not processes_with(mark) and not any(map(is_alive, servers)), 20, "nothing being left")
+    assert running_environment(folder / "data") == {}
 
 
 @pytest.mark.parametrize("example", ["django_shop", "flask_shop"])

@@ -42,20 +42,20 @@ def test_workers_go_on_with_the_standby_that_was_promoted(pair: Pair, cluster: C
     longer: Any = {"DISPATCHER_LEASE_S": "15"}  # a result that waits for Postgres must be stored within it
     workers = [cluster.start_worker(ready=False, **longer), cluster.start_worker(**longer)]
 
-    with cluster.emitting(20_000, chunk=10) as emitting:
-        receiver.wait_for(200, 20)
+    with cluster.emitting(5_000, chunk=10, pause_s=0.05) as emitting:
+        receiver.wait_for(100, 20)
         pair.primary.kill()
         killed_s = time.monotonic()
         eventually(lambda: emitting.refused, 10, "an emit without a primary")
         pair.standby.promote()
-        receiver.wait_for(len(receiver.requests) + 200, 25)
+        receiver.wait_for(len(receiver.requests) + 100, 25)
         emitting.enough.set()
     wait_until(cluster.states, lambda states: set(states) == {"delivered"}, 30 - (time.monotonic() - killed_s))
 
     assert all(isinstance(error, StorageUnavailable) for error in emitting.refused)
     assert not any("postgres:" in str(error) for error in emitting.refused)  # nobody's password
     delivered = {row[0] for row in cluster.rows("select event_id from dispatcher.deliveries where state = 'delivered'")}
-    assert len(emitting.accepted) > 200
+    assert len(emitting.accepted) > 100
     assert set(emitting.accepted) - delivered == set()
     assert set(posts_by_key(receiver).values()) == {1}  # no process of ours died
     assert not any(worker.ended for worker in workers)

@@ -144,7 +144,7 @@ def test_a_broker_killed_under_load_loses_nothing(rabbitmq: RabbitMQ, cluster: C
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     workers = [cluster.start_worker(ready=False), cluster.start_worker()]
 
-    with cluster.emitting(20_000, chunk=10) as emitting:
+    with cluster.emitting(2_000, chunk=10, pause_s=0.1) as emitting:
         receiver.wait_for(100, 20)
         rabbitmq.kill()
         rabbitmq.start()

@@ -22,7 +22,7 @@ def test_workers_replaced_in_turn_lose_nothing_and_repeat_nothing(cluster: Clust
         cluster.webhook(receiver.script(f"/{number}", Answer(delay_s=0.05)))
     old = [cluster.start_worker(ready=False) for _ in range(2)] + [cluster.start_worker()]
 
-    with cluster.emitting(20_000, chunk=10, pause_s=0.05) as emitting:
+    with cluster.emitting(20_000, chunk=10, pause_s=0.1) as emitting:
         for worker in old:
             receiver.wait_for(len(receiver.requests) + 200, 20)
             worker.send(signal.SIGTERM)
@@ -43,7 +43,7 @@ def test_migrations_run_while_workers_work(cluster: Cluster, receiver: Receiver)
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.02)))
     workers = [cluster.start_worker(ready=False), cluster.start_worker()]
 
-    with cluster.emitting(20_000, chunk=10) as emitting:
+    with cluster.emitting(20_000, chunk=10, pause_s=0.05) as emitting:
         for _ in range(3):
             receiver.wait_for(len(receiver.requests) + 100, 20)
             migrate_newest_again(cluster)

@@ -37,7 +37,7 @@ def test_a_failover_under_load_loses_nothing_and_flower_finds_the_new_primary(
     cluster.webhook(receiver.script("/hook", Answer(delay_s=0.01)))
     workers = [cluster.start_worker(ready=False), cluster.start_worker()]
 
-    with cluster.emitting(20_000, chunk=10) as emitting:
+    with cluster.emitting(5_000, chunk=10, pause_s=0.1) as emitting:
         receiver.wait_for(100, 20)
         dead = sentinels.kill_primary()
         killed_s = time.monotonic()

@@ -29,7 +29,7 @@ def blocks() -> list[Block]:
 def test_the_tutorial_does_what_it_says(folder: Path, programs: list[Program]) -> None:
     here = folder / "shop"
     here.mkdir()
-    ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port(1)), "PYTHONDONTWRITEBYTECODE": "1"}
+    ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port(1))}
     receiver = str(free_port(2))
     settings = "export DISPATCHER_CATALOGUE=shop_events:catalogue\n"
     first_terminal: list[str] = []
