@@ -13,7 +13,7 @@ def test_a_delivery_is_seen_to_be_retried_and_then_to_fail(cluster: Cluster, rec
     cluster.start("dispatcher", "flower", **flower.env)
     # Two seconds in RETRY, so that it is seen there.
     cluster.start_worker(DISPATCHER_RETRY_LIMIT="1", DISPATCHER_RETRY_BASE_S="2", DISPATCHER_RETRY_JITTER="0")
-    eventually(lambda: flower.sees("e2e1"), 20, "Flower seeing the worker")
+    eventually(lambda: flower.sees("e2e1"), 60, "Flower seeing the worker")
 
     cluster.emit()
 

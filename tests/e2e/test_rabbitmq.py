@@ -58,7 +58,7 @@ def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
     cluster.start("dispatcher", "flower", FLOWER_BROKER_API=rabbitmq.api, **flower.env)
     cluster.start("dispatcher", "serve", PORT=str(web_port), DISPATCHER_WEB_WORKERS="1")
     metrics = f"http://127.0.0.1:{web_port}/metrics"
-    eventually(lambda: 'dispatcher_queue_messages{queue="deliveries.slow"} 1.0' in page(metrics), 20, "/metrics")
+    eventually(lambda: 'dispatcher_queue_messages{queue="deliveries.slow"} 1.0' in page(metrics), 60, "/metrics")
     cluster.start_worker(ready=False)
     cluster.start_worker()
     cluster.emit(100)
@@ -72,7 +72,7 @@ def test_queues_are_quorum_queues_and_everybody_counts_what_waits(
         (webhook, 100) for webhook in webhooks
     ]
     wait_until(queue.lengths, lambda lengths: not any(lengths.values()), 10)
-    eventually(lambda: all(flower.sees(f"e2e{number}") for number in (1, 2)), 20, "Flower")
+    eventually(lambda: all(flower.sees(f"e2e{number}") for number in (1, 2)), 60, "Flower")
     shown = flower.page("/broker")
     assert all(name in shown for name in waiting)
     assert "guest:guest" not in shown

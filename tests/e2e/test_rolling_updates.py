@@ -48,7 +48,7 @@ def test_migrations_run_while_workers_work(cluster: Cluster, receiver: Receiver)
             receiver.wait_for(len(receiver.requests) + 100, 20)
             migrate_newest_again(cluster)
         by_command = cluster.start("dispatcher", "migrate")
-        assert by_command.wait(20) == 0, by_command.output
+        assert by_command.wait(60) == 0, by_command.output
         receiver.wait_for(len(receiver.requests) + 100, 20)
         emitting.enough.set()
     total = len(emitting.accepted)

@@ -57,7 +57,7 @@ def test_a_failover_under_load_loses_nothing_and_flower_finds_the_new_primary(
         assert client.keys("_kombu.binding.*")
     flower = Flower(free_port(40))
     cluster.start("dispatcher", "flower", **flower.env)
-    eventually(lambda: flower.sees("e2e1"), 20, "Flower seeing a worker")
+    eventually(lambda: flower.sees("e2e1"), 60, "Flower seeing a worker")
     shown = flower.page("/broker")
     assert all(name in shown for name in QUEUES)
     assert PASSWORD not in shown

@@ -27,7 +27,7 @@ def test_every_delivery_and_every_alert_arrives_exactly_once(cluster: Cluster, r
     cluster.wait_until_delivered(360)
     cluster.emit(1, "invoice_sent")
     receiver.wait_for(362, 20)
-    eventually(lambda: cluster.rows("select kind from dispatcher.alerts_sent") == [("disabled",)], 5, "a note of it")
+    eventually(lambda: cluster.rows("select kind from dispatcher.alerts_sent") == [("disabled",)], 20, "a note of it")
 
     *others, alert = receiver.requests
     assert f"Webhook {gone} (127.0.0.1) was disabled" in json.loads(alert.body)["text"]

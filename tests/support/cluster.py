@@ -102,7 +102,7 @@ class Cluster:
         worker = self._start(command, env, may_fork=pool == "threads")
         self.workers.append(worker)
         if ready:
-            eventually(lambda: self._is_ready(worker, name), 30, f"the worker {name} being ready")
+            eventually(lambda: self._is_ready(worker, name), 60, f"the worker {name} being ready")
         return worker
 
     def logs(self) -> Iterator[tuple[str, str]]:
