@@ -3,9 +3,9 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -42,7 +42,7 @@ def texts() -> dict[str, str]:
 
 def strings(path: Path, *, docstrings: bool) -> list[str]:
     """The text constants of a module; of docstrings, those of classes, which are messages."""
-    tree = parsed(path)
+    tree = ast.parse(path.read_text())
     prose = {
         id(node.value)
         for node in ast.walk(tree)
@@ -55,26 +55,33 @@ def strings(path: Path, *, docstrings: bool) -> list[str]:
     ]
 
 
-@cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+class Names(NamedTuple):
+    """Of a module."""
+
+    classes: list[tuple[str, int]]
+    """With their lengths in lines."""
+    all: set[str]
+    """What it defines or assigns."""
 
 
 @cache
-def naming(path: Path) -> list[ast.AST]:
-    """What has a name in the module."""
-    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.arg, ast.Name, ast.Attribute)
-    return [node for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
-
-
-def names(path: Path) -> Iterator[str]:
-    """What the module defines or assigns."""
-    for node in naming(path):
+def names(path: Path) -> Names:
+    found = Names([], set())
+    for node in ast.walk(ast.parse(path.read_text())):
         match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
-                yield name
+            case ast.ClassDef(name=name):
+                found.classes.append((name, (node.end_lineno or 0) - node.lineno + 1))
+                found.all.add(name)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
+                found.all.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.all.add(name)
+    return found
+
+
+def classes() -> list[tuple[str, int]]:
+    folders = [ROOT / package for package in ("dispatcher", "schemas", "tasks")]
+    return [one for folder in folders for path in folder.rglob("*.py") for one in names(path).classes]
 
 
 def readable(text: str) -> str:
@@ -94,32 +101,18 @@ def test_a_wrong_word_is_noticed(text: str) -> None:
 
 
 def test_no_two_classes_share_a_name() -> None:
-    names = Counter(
-        node.name
-        for package in ("dispatcher", "schemas", "tasks")
-        for path in (ROOT / package).rglob("*.py")
-        for node in naming(path)
-        if isinstance(node, ast.ClassDef)
-    )
+    counts = Counter(name for name, _ in classes())
 
-    assert {name for name, count in names.items() if count > 1} <= SHARED_NAMES
+    assert {name for name, count in counts.items() if count > 1} <= SHARED_NAMES
 
 
 def test_no_class_is_longer_than_two_would_be() -> None:
-    classes = {
-        node.name: (node.end_lineno or 0) - node.lineno + 1
-        for package in ("dispatcher", "schemas", "tasks")
-        for path in (ROOT / package).rglob("*.py")
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.ClassDef)
-    }
-
-    assert {name: lines for name, lines in classes.items() if lines > 250} == {}
+    assert [(name, lines) for name, lines in classes() if lines > 250] == []
     assert len((ROOT / "dispatcher/container.py").read_text().splitlines()) <= 150
 
 
 def test_names_say_what_a_thing_is() -> None:
     paths = [path for name in ("bench", "dispatcher", "schemas", "tasks") for path in (ROOT / name).rglob("*.py")]
-    vague = {str(path): {name for name in names(path) if VAGUE.search(name)} - FOREIGN_NAMES for path in paths}
+    vague = {str(path): {name for name in names(path).all if VAGUE.search(name)} - FOREIGN_NAMES for path in paths}
 
     assert {path: words for path, words in vague.items() if words} == {}
