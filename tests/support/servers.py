@@ -263,6 +263,7 @@ def _make_server(to: Path) -> None:
         execute(url, "alter system reset fsync")
         server.stop()
         draft = to.with_name(f"{to.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
         draft.mkdir()
         subprocess.run(["cp", "-a", server.folder / "password", server.data, draft], check=True)
         draft.rename(to)
