@@ -296,6 +296,7 @@ class Window:
         self.url = f"{server.url}/console"
         self._container = container
         self._browser = page.context.new_cdp_session(page)
+        self._shapes: dict[str, set[int]] = {"light": set(), "dark": set()}
         self.complaints: list[str] = []
         page.on("pageerror", self._failed)
         page.on("console", self._said)
@@ -342,7 +343,7 @@ class Window:
             if not self.page.evaluate(FITS):
                 found.append(f"wider than {width}")
             if scheme == "light" or by_axe_in_the_dark:
-                found += violations(self.page.main_frame, axe)
+                found += violations(self.page.main_frame, axe, self._shapes[scheme])
         return found
 
 
@@ -355,31 +356,43 @@ def look_at(page: Page, width: int = 1280, scheme: Any = "light") -> None:
     page.emulate_media(color_scheme=scheme)
 
 
-def violations(frame: Frame, axe: str) -> list[str]:
-    """What axe finds wrong, in words."""
-    if is_new := not frame.evaluate("typeof axe !== 'undefined'"):
+def violations(frame: Frame, axe: str, known: set[int] | None = None) -> list[str]:
+    """What axe finds wrong, in words; `known`: shapes it need not see, to which those of this page are added."""
+    known = set() if known is None else known
+    if not frame.evaluate("typeof axe !== 'undefined'"):
         frame.evaluate(axe)
+    found = frame.evaluate(_AXE, list(known))
+    known.update(found["shapes"])
     return [
         f"{one['id']}: {node['html'][:160]} ({node['failureSummary'][:300]})"
-        for one in frame.evaluate(_AXE, is_new)
+        for one in found["violations"]
         for node in one["nodes"]
     ]
 
 
-# All of a page at the first look, and then only two of the elements that stand beside each other and differ in their
-# texts alone; also at first where it is about colours, which take most of the time.
-_AXE = """async (isNew) => {
-  const counts = new Map();
-  for (const one of document.body.querySelectorAll("*")) {
-    const shape = one.outerHTML.replace(/ (?!class=)([\\w-]+)="[^"]*"/g, " $1").replace(/>[^<]+/g, ">");
-    if (!counts.has(one.parentNode)) counts.set(one.parentNode, {});
-    const alike = counts.get(one.parentNode);
-    alike[shape] = (alike[shape] ?? 0) + 1;
-    one.toggleAttribute("data-alike", alike[shape] > 2);
-  }
-  const run = async (what, more) => (await axe.run(what, { resultTypes: ["violations"], ...more })).violations;
-  const few = { exclude: ["[data-alike]"] };
-  if (!isNew) return run(few, {});
-  const others = await run(document, { rules: { "color-contrast": { enabled: false } } });
-  return [...others, ...(await run(few, { runOnly: ["color-contrast"] }))];
+# Of elements at one place that differ in their texts and values alone axe sees two, and what was on an earlier page, as
+# the layout was, not again: what is wrong with the third is wrong with the second.
+_AXE = """async (before) => {
+  const known = new Set(before), counts = new Map(), shapes = new Map();
+  const hash = (words) => {
+    let sum = 0;
+    for (const one of words.join(" ")) sum = (Math.imul(sum, 31) + one.charCodeAt(0)) | 0;
+    return sum;
+  };
+  const look = (one) => {
+    const inner = [...one.children].map(look);
+    shapes.set(one, hash([one.localName, one.getAttribute("class"), ...one.getAttributeNames(), ...inner]));
+    return shapes.get(one);
+  };
+  const mark = (one, place) => {
+    const here = hash([place, one.localName, one.getAttribute("class")]), key = hash([here, shapes.get(one)]);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+    one.toggleAttribute("data-seen", known.has(key) || counts.get(key) > 2);
+    for (const child of one.children) mark(child, here);
+  };
+  for (const one of document.querySelectorAll("[data-seen]")) one.removeAttribute("data-seen");
+  look(document.body);
+  for (const child of document.body.children) mark(child, 0);
+  const { violations } = await axe.run({ exclude: ["[data-seen]"] }, { resultTypes: ["violations"] });
+  return { violations, shapes: [...counts.keys()] };
 }"""
