@@ -312,14 +312,15 @@ def test_cookies_are_kept_from_scripts_and_other_sites(site: Site, person: Calla
 
 
 def test_a_wrong_sign_in_is_refused_in_the_same_words(site: Site, person: Callable[..., str]) -> None:
-    for given in (
+    wrong: tuple[dict[str, Any], ...] = (
         {"password": "wrong"},
         {"name": "nobody@example.com"},
         {"name": ""},
         {"password": "x" * 2_000},
         {"name": "\0"},
         {"account": "nobody"},
-    ):
+    )
+    for given in wrong:
         answer = site.sign_in(**({"name": person(), "password": PASSWORD} | given))
 
         assert answer.status_code == 403, given
