@@ -364,10 +364,10 @@ def test_an_outbox_that_is_made_anew_gives_no_number_again(take_in: TakeIn, stor
 
 def test_two_connections_to_a_database_stay_open(outbox: Outbox, database: OutboxDatabase) -> None:
     database.next_batch([])
-    assert database.listener.wait(5.0, threading.Event())
+    assert database.listener.wait(20.0, threading.Event())
 
     others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    eventually(lambda: rows_in(outbox, f"select count(*) {others}") == [(2,)], 5)
+    eventually(lambda: rows_in(outbox, f"select count(*) {others}") == [(2,)], 20)
 
 
 def test_installing_again_changes_nothing(outbox: Outbox, database: OutboxDatabase) -> None:

@@ -15,6 +15,7 @@ from dispatcher.storage.engine import Storage, rows
 from tests.integration.pipeline.conftest import Flow
 from tests.support.builders import a_webhook
 from tests.support.fakes import FakeClock, FakeSender, Reply
+from tests.support.servers import idle_sessions
 
 DISK_FULL, LOCK_TIMEOUT, DEADLOCK = "53100", "55P03", "40P01"
 
@@ -212,12 +213,16 @@ def locked_by_another(url: str, delivery_id: int) -> Any:
     return connection
 
 
+def wait_little_for_locks(storage: Storage) -> None:
+    """A drain does, from now on: 50 ms."""
+    for pooled in idle_sessions(storage.engine):
+        with pooled.dbapi_connection.cursor() as cursor:
+            cursor.execute("set lock_timeout = 50")
+
+
 @pytest.fixture
-def locking(
-    storage: Storage, database_url: str, clock: FakeClock, flow: Flow
-) -> Iterator[tuple[FakeSender, list[Any]]]:
-    """A sender that locks the delivery of its third request, until it is told to let go; a drain waits 50 ms for it."""
-    storage.autocommit(rows, "set lock_timeout = 50")
+def locking(database_url: str, clock: FakeClock) -> Iterator[tuple[FakeSender, list[Any]]]:
+    """A sender that locks the delivery of its third request, until it is told to let go."""
     held: list[Any] = []
 
     def reply(request: Request) -> Reply:
@@ -233,6 +238,7 @@ def locking(
 
 def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let_go(
     make_drain: Callable[..., Drain],
+    storage: Storage,
     schedule: Any,
     locking: tuple[FakeSender, list[Any]],
     hook: Any,
@@ -242,6 +248,7 @@ def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let
 ) -> None:
     sender, held = locking
     emitted(10, for_other=10)
+    wait_little_for_locks(storage)
     drain = make_drain(sender, other.id, hook.id)
 
     drain.run()
@@ -260,6 +267,7 @@ def test_a_result_of_a_locked_delivery_waits_and_the_others_are_recorded_and_let
 
 def test_a_delivery_that_is_locked_for_longer_than_its_lease_is_left_to_be_sent_again(
     make_drain: Callable[..., Drain],
+    storage: Storage,
     clock: FakeClock,
     locking: tuple[FakeSender, list[Any]],
     hook: Any,
@@ -269,6 +277,7 @@ def test_a_delivery_that_is_locked_for_longer_than_its_lease_is_left_to_be_sent_
 ) -> None:
     sender, _ = locking
     emitted(10)
+    wait_little_for_locks(storage)
     drain = make_drain(sender, hook.id)
 
     drain.run()
@@ -289,7 +298,7 @@ def test_a_table_that_is_locked_is_waited_for_like_an_outage(
     database_url: str,
 ) -> None:
     emitted(5)
-    storage.autocommit(rows, "set lock_timeout = 50")
+    wait_little_for_locks(storage)
     other = psycopg2.connect(database_url)
 
     def reply(_: Any) -> Reply:

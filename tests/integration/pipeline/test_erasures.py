@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from dispatcher.storage.admin.payload_retentions import totals
 from dispatcher.storage.engine import Connection, Storage, rows, scalar, scalars
 from dispatcher.storage.reads import payloads
 from tests.integration.pipeline.conftest import Flow
+from tests.support import forked
 from tests.support.builders import a_webhook, an_account
 from tests.support.processes import PROGRAMS, clean_environment
 from tests.support.receiver import Answer, Receiver
@@ -228,7 +228,7 @@ def test_whom_to_erase_must_be_said(storage: Storage, account: Account) -> None:
 
 
 def test_a_killed_command_is_gone_on_with(
-    container: Container, storage: Storage, account: Account, flow: Flow, hook: Any, tmp_path: Path
+    container: Container, storage: Storage, account: Account, flow: Flow, hook: Any, tmp_path: Path, forking: None
 ) -> None:
     flow.emit(*[an_event(PERSON if number % 10 else OTHER) for number in range(600)])
     settings = container.settings
@@ -239,9 +239,9 @@ def test_a_killed_command_is_gone_on_with(
     }  # fmt: skip
     command = [str(PROGRAMS / "dispatcher"), "erase", "--account", account.slug, "--subject", str(PERSON)]
 
-    killed = subprocess.run(command, env=environment, cwd=tmp_path, check=False)
+    killed = forked.start(command, cwd=tmp_path, env=environment, log=tmp_path / "log")
 
-    assert killed.returncode == -signal.SIGKILL
+    assert killed.wait(60) == -signal.SIGKILL
     left = storage.read(scalar, "select count(*) from dispatcher.events where erasure is null")
     assert 60 < left < 600
     prune(storage, settings.retention_days)

@@ -245,4 +245,4 @@ def test_a_lease_lasts_as_long_as_those_of_drains(flow: Flow, storage: Storage, 
     take_batch(storage, 100, LEASING)
 
     ((left,),) = flow.sql("select next_attempt_at - dispatcher.now() from dispatcher.deliveries_waiting")
-    assert timedelta(seconds=50) < left <= timedelta(seconds=60)
+    assert timedelta(seconds=40) < left <= timedelta(seconds=60)

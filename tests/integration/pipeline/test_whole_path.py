@@ -161,7 +161,7 @@ def test_retry_after_is_honoured_within_its_bounds(
     receiver.script("/hook", Answer(status=429, headers=[("Retry-After", header)]))
     flow.run()
 
-    assert wait_s(flow) == pytest.approx(expected_s, abs=max(5, expected_s * 0.01))
+    assert wait_s(flow) == pytest.approx(expected_s, abs=max(15, expected_s * 0.01))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_a_retry_is_put_into_the_clock_at_its_time(
 
     ((member, due_ms),) = redis_client.zrange("dispatcher:due", 0, -1, withscores=True)
     assert int(member) == hook.id
-    assert due_ms / 1000 - redis_client.time()[0] == pytest.approx(20, abs=6)
+    assert due_ms / 1000 - redis_client.time()[0] == pytest.approx(20, abs=15)
     assert flow.container.schedule.sizes()["held"] == 0
 
 

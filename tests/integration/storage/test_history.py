@@ -82,6 +82,7 @@ def test_days_past_their_retention_are_dropped_and_the_others_kept(steps: Steps,
     assert named("events", RETENTION) in partitions_of(steps, "events")
     assert steps.value("select count(*) from dispatcher.events") == 0
     assert steps.value("select count(*) from dispatcher.deliveries") == 1  # it was finished today
+    assert prune(steps) == []
 
 
 def test_an_event_whose_delivery_waits_keeps_its_day(steps: Steps, old: int, webhook: Webhook) -> None:
@@ -102,12 +103,6 @@ def test_an_event_in_the_outbox_keeps_its_day(steps: Steps, old: int) -> None:
     )
 
     assert named("events", OLDEST) not in prune(steps)
-
-
-def test_pruning_twice_drops_nothing_more(steps: Steps, old: int) -> None:
-    prune(steps)
-
-    assert prune(steps) == []
 
 
 def test_two_workers_that_prune_at_once_drop_each_day_once(steps: Steps, old: int) -> None:
@@ -177,7 +172,7 @@ def test_nobody_waits_long_behind_a_prune_that_waits_for_a_reader(steps: Steps, 
         pool.submit(work).result()
         assert pruning.result() == []
 
-    assert max(waits) < 2  # 0.2 s, and what a busy machine adds
+    assert max(waits) < 4  # 0.2 s, and what a busy machine adds; it was 5 s
 
 
 def listed(steps: Steps) -> list[DeliveryRow]:

@@ -125,7 +125,7 @@ def test_a_migration_stands_back_while_somebody_reads(former: Steps, caplog: pyt
         assert upgrading.result() == migrate._newest()
         writing.result()
 
-    assert max(waits) < 2  # 0.2 s, and what a busy machine adds; it was 5 s
+    assert max(waits) < 4  # 0.2 s, and what a busy machine adds; it was 5 s
     assert former.claim_one(1).attempt_number == 4
 
 
