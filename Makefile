@@ -42,18 +42,17 @@ up: $(RUN)
 	@$(BIN)/dispatcher up
 
 # By file, as servers and browsers are shared within one, and in the files' order: by size, xdist would leave the longest
-# for the end. The short unit tests fill it. The second ring waits for processes more: one more of its files at a time,
-# and the longest first (tests/conftest.py).
-FILES := --dist loadfile --no-loadscope-reorder --numprocesses
+# for the end. Those that wait for processes come first, the longest of them at the very start (tests/conftest.py); the
+# short unit tests fill the end.
+FILES := --dist loadfile --no-loadscope-reorder --numprocesses 4
 test: $(DEV)
 	@.ci/install-debian-packages
-	@$(BIN)/python -m pytest $(FILES) 3 tests/integration tests/unit
-	@$(BIN)/python -m pytest $(FILES) 4 tests/e2e tests/faults tests/attacks
+	@$(BIN)/python -m pytest $(FILES) tests/e2e tests/faults tests/attacks tests/integration tests/unit
 
 # Lines that unit and integration tests run in their own process; what only `dispatcher serve` and workers run is not seen.
 coverage: $(DEV)
 	@.ci/install-debian-packages
-	@$(BIN)/python -m pytest $(FILES) 3 --cov --cov-report=term:skip-covered tests/integration tests/unit
+	@$(BIN)/python -m pytest $(FILES) --cov --cov-report=term:skip-covered tests/integration tests/unit
 
 # The faults, attacks and made-up requests of `make test`, many more of each, and of random examples three times as many.
 faults: $(DEV)
