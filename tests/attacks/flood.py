@@ -25,7 +25,9 @@ def _request(number: int, turn: int, spread: bool) -> bytes:
     return head.encode() + form
 
 
-async def _client(port: int, number: int, spread: bool, counts: Counter[str], over: asyncio.Event) -> None:
+async def _client(
+    port: int, number: int, spread: bool, counts: Counter[str], counted: asyncio.Semaphore, over: asyncio.Event
+) -> None:
     turn = 0
     while not over.is_set():
         try:
@@ -38,17 +40,22 @@ async def _client(port: int, number: int, spread: bool, counts: Counter[str], ov
                     length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
                     await reader.readexactly(length)
                 counts[head[9:12].decode()] += 1
+                counted.release()
             writer.close()
         except (OSError, EOFError, TimeoutError) as error:
             counts[type(error).__name__] += 1
+            counted.release()
 
 
 async def _flood(port: int, clients: int, spread: bool) -> Counter[str]:
     counts: Counter[str] = Counter()
-    over = asyncio.Event()
-    clients_at_work = asyncio.gather(*(_client(port, number, spread, counts, over) for number in range(clients)))
-    while counts.total() < clients:
-        await asyncio.sleep(0.01)
+    counted, over = asyncio.Semaphore(0), asyncio.Event()
+    clients_at_work = asyncio.gather(
+        *(_client(port, number, spread, counts, counted, over) for number in range(clients))
+    )
+    async with asyncio.timeout(120):  # twice what one request may take
+        for _ in range(clients):
+            await counted.acquire()
     print("begun", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     over.set()

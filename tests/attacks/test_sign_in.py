@@ -30,7 +30,7 @@ from tests.support.waiting import eventually
 CLIENTS = 200
 FLOOD_S = bounded(1, 20)
 LOOKS = 20
-"""At least so many measurements, however long they take."""
+"""The fewest measurements, however long they take."""
 MOST_S = bounded(1.0, 0.1)
 """p95 of /healthz and of emits. By the long form it is the promise; in every run it holds on a machine that is busy."""
 PASSWORD = "correct horse battery staple"

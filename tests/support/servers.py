@@ -89,7 +89,7 @@ class Databases:
     def engine(self, url: str) -> Engine | None:
         """The one that goes with that database from test to test, if it is one of these.
 
-        They know the tables, and have planned statements: to open one and plan anew costs more than most tests do.
+        They know the tables, and have planned statements: to open another and plan again costs more than most tests do.
         """
         database = self._lent.get(url)
         return database.engine if database else None

@@ -105,7 +105,7 @@ class AsyncDriver(Driver):
         async def run() -> Any:
             return await work
 
-        loop = self._runner.get_loop()  # the runner's own `run` listens for Ctrl-C anew each time, which takes as long
+        loop = self._runner.get_loop()  # `run` of the runner listens for Ctrl-C again each time, which takes as long
         return loop.run_until_complete(loop.create_task(run(), context=self._context))
 
     def block(self) -> AbstractContextManager[Any]:
